@@ -72,7 +72,7 @@ export async function createAuthority(saved?: {
           new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
           new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
           new x509.SubjectAlternativeNameExtension(
-            names.map((value) => ({ type: isAddress(value) ? 'ip' : 'dns', value })),
+            names.map((value) => ({ type: isAddress(value) ? ('ip' as const) : ('dns' as const), value })),
           ),
           await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey),
         ],

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Clock } from './clock.ts';
@@ -87,7 +88,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     { cert: options.certificate.certificatePem, key: options.certificate.keyPem, minVersion: 'TLSv1.2' },
     getRequestListener(outer.fetch),
   );
-  const sockets = new Set<Socket>();
+  const sockets = new Set<Duplex>();
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
