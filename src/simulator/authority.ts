@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 
 /** The simulated world's own certificate authority: nothing outside trusts it unless told to. */
