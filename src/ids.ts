@@ -1,0 +1,18 @@
+/** Identifiers: checked where they enter, plain lower-case strings inside. */
+
+const guidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** The GUID in lower case, or undefined when the text is none. Entra prints GUIDs in both cases. */
+export function parseGuid(text: string | undefined): string | undefined {
+  if (text === undefined || text.length !== 36) return undefined;
+  const lower = text.toLowerCase();
+  return guidPattern.test(lower) ? lower : undefined;
+}
+
+/** A Jamf computer id as Jamf writes it: a positive 32-bit integer in decimal, unique in one instance only. */
+export function parseJamfComputerId(text: string | undefined): string | undefined {
+  if (text === undefined || !/^[1-9]\d{0,9}$/.test(text)) return undefined;
+  return Number(text) <= 2_147_483_647 ? text : undefined;
+}
+
+export const newId = (): string => crypto.randomUUID();

@@ -1,0 +1,40 @@
+/** Every limit that is not a setting: the unit in the name, the reason beside it. */
+
+/** Contract section 6, `payload-too-large`. */
+export const inventoryBodyBytes = 10 * 1024 * 1024;
+/** An inventory push may be gzip; what it may grow to (contract section 6). */
+export const inventoryUnpackedBytes = 100 * 1024 * 1024;
+/** Every other request body on any listener (contract section 6). */
+export const bodyBytes = 1024 * 1024;
+/** A header section must be complete by then, or a slow client holds a connection (contract section 8). */
+export const headersTimeoutMs = 10_000;
+/** A body may be silent this long at most (contract section 8). */
+export const bodyIdleMs = 10_000;
+/** A body must be complete by then (contract section 8). */
+export const bodyTotalMs = 60_000;
+/** SIGTERM: requests in flight get this long (contract section 3). */
+export const drainMs = 30_000;
+/** An admin who consents goes through sign-in, two-factor and a role elevation; after that the state is void. */
+export const consentStateMs = 60 * 60_000;
+/** A worker that died holds its rows this long; longer than any single read or upload takes. */
+export const leaseMs = 120_000;
+/** How many due rows one claim takes, at most. */
+export const claimBatch = 100;
+/** Between two looks for due rows when no notification came. */
+export const pollDueMs = 1_000;
+/** Two keys of an instance may be live at once, so that one can replace the other (contract section 5). */
+export const liveKeysPerInstance = 2;
+/** A route read from the database serves this long before it is looked at again. */
+export const routeCacheMs = 1_000;
+/** A check-in alone is told to Intune when the last told one is older than this; Intune calls a Mac unresponsive after 24 h. */
+export const checkInToldEveryMs = 4 * 3_600_000;
+/** An upload that is neither completed nor failed by then is looked at again only with the longest back-off. */
+export const uploadStatusPatienceMs = 24 * 3_600_000;
+/** How long Entra may take to show a completed upload before verification is given up (domain/microsoft.md 4.4). */
+export const verificationPatienceMs = 15 * 60_000;
+/** Discovered Intune addresses are kept this long (domain/microsoft.md 3). */
+export const discoveryCacheMs = 24 * 3_600_000;
+/** Any single answer from Jamf or Microsoft that is held in memory. */
+export const answerBytes = 8 * 1024 * 1024;
+/** One computer's inventory with thousands of applications is a few MB. */
+export const timelineEventsPerDevice = 500;

@@ -1,0 +1,59 @@
+import type { Context, MiddlewareHandler } from 'hono';
+import { forbidden, type JamfEnv } from './answers.ts';
+
+/** Names of privileges as the OpenAPI's `x-required-privileges` spells them (domain/jamf.md 1.3). */
+export type Privilege =
+  | 'Read Computers'
+  | 'Read Device Compliance Information'
+  | 'Read Conditional Access'
+  | 'Read JSS URL'
+  | 'Read LDAP Servers'
+  | 'Read Smart Computer Groups'
+  | 'Update Smart Computer Groups'
+  | 'Read Cloud Services Settings'
+  | 'Create Webhooks'
+  | 'Read Webhooks'
+  | 'Update Webhooks'
+  | 'Delete Webhooks';
+
+/** An API role: a named set of privileges, `api-role:<id>` in a token's scope. */
+export interface ApiRole {
+  readonly id: number;
+  readonly displayName: string;
+  readonly privileges: readonly Privilege[];
+}
+
+/** What a routing gateway needs and no more (domain/jamf.md 1.3), in two roles so that `scope` can narrow. */
+export const gatewayRoles: readonly ApiRole[] = [
+  {
+    id: 1,
+    displayName: 'Gateway devices',
+    privileges: [
+      'Read Computers',
+      'Read Device Compliance Information',
+      'Read Conditional Access',
+      'Read JSS URL',
+      'Read LDAP Servers',
+      'Read Smart Computer Groups',
+      'Update Smart Computer Groups',
+      'Read Cloud Services Settings',
+    ],
+  },
+  {
+    id: 2,
+    displayName: 'Gateway webhooks',
+    privileges: ['Create Webhooks', 'Read Webhooks', 'Update Webhooks', 'Delete Webhooks'],
+  },
+];
+
+/** Lets a request pass whose token carries this privilege; 403 otherwise. */
+export function needs(privilege: Privilege): MiddlewareHandler<JamfEnv> {
+  return async (c: Context<JamfEnv>, next) => {
+    if (!c.get('grant').privileges.has(privilege)) {
+      c.set('note', { missingPrivilege: privilege });
+      return forbidden(c);
+    }
+    await next();
+    return undefined;
+  };
+}

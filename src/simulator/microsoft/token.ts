@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import type { Context, Hono } from 'hono';
+import type { SimulatedServicePrincipal } from '../directory.ts';
+import type { HostEnv } from '../host.ts';
+import { type ClientAuthentication, createClientAuthenticator, readCredential } from './client-authentication.ts';
+import type { CloudContext } from './context.ts';
+import { type EntraResult, entraError, refuse, requireTenant, succeed } from './entra-error.ts';
+import { resolveScope, type TokenResource } from './scope.ts';
+
+/** domain/microsoft.md 1.2: random between 60 and 90 minutes. */
+const shortestLifetimeSeconds = 3600;
+const longestLifetimeSeconds = 5400;
+
+interface IssuedToken {
+  readonly token: string;
+  readonly lifetimeSeconds: number;
+}
+
+function requireParameters(form: URLSearchParams): EntraResult<{ scope: string }> {
+  for (const name of ['grant_type', 'scope']) {
+    if (form.getAll(name).length > 1) {
+      return refuse('invalid_request', 9002313, 'Invalid request. Request is malformed or invalid.');
+    }
+    if (!form.get(name)) {
+      return refuse(
+        'invalid_request',
+        900144,
+        `The request body must contain the following parameter: '${name}'.`,
+      );
+    }
+  }
+  if (form.get('grant_type') !== 'client_credentials') {
+    return refuse('unsupported_grant_type', 70003, 'The app requested an unsupported grant type.');
+  }
+  return succeed({ scope: form.get('scope') ?? '' });
+}
+
+/** The claims of domain/microsoft.md 1.3; `roles` are the grants in effect at this moment, left out if none. */
+async function issue(
+  cloud: CloudContext,
+  tenantId: string,
+  principal: SimulatedServicePrincipal,
+  resource: TokenResource,
+  authentication: ClientAuthentication,
+): Promise<IssuedToken> {
+  const nowMs = cloud.world.clock.now();
+  const issuedAt = Math.floor(nowMs / 1000);
+  const lifetimeSeconds = cloud.world.random.integer(shortestLifetimeSeconds, longestLifetimeSeconds);
+  const issuer = cloud.issuer(resource.version, tenantId);
+  const roles = principal.appRoles
+    .filter((role) => role.resourceAppId === resource.appId && role.effectiveAt <= nowMs)
+    .map((role) => role.value);
+  const client =
+    resource.version === 1
+      ? { appid: principal.appId, appidacr: String(authentication), idp: issuer, ver: '1.0' }
+      : { azp: principal.appId, azpacr: String(authentication), ver: '2.0' };
+  const token = await cloud.keys.sign({
+    aud: resource.audience,
+    iss: issuer,
+    iat: issuedAt,
+    nbf: issuedAt,
+    exp: issuedAt + lifetimeSeconds,
+    ...client,
+    idtyp: 'app',
+    oid: principal.objectId,
+    sub: principal.objectId,
+    tid: tenantId,
+    ...(roles.length > 0 && { roles }),
+    uti: randomBytes(16).toString('base64url'),
+  });
+  return { token, lifetimeSeconds };
+}
+
+/** `POST /{tenant}/oauth2/v2.0/token`, client credentials only: domain/microsoft.md 1.2 and 11.2 to 11.4. */
+export function mountToken(app: Hono<HostEnv>, cloud: CloudContext): void {
+  const authenticate = createClientAuthenticator(cloud);
+
+  const answer = async (c: Context<HostEnv>, asked: string): Promise<EntraResult<IssuedToken>> => {
+    if (asked === 'common' || asked === 'consumers') {
+      return refuse(
+        'invalid_request',
+        9001023,
+        `The grant type is not supported over the /${asked} endpoint. Please use a tenant-specific endpoint.`,
+      );
+    }
+    if (asked === 'organizations') {
+      return refuse('invalid_request', 50059, 'No tenant-identifying information found in the request.');
+    }
+    if (!/^application\/x-www-form-urlencoded\b/i.test(c.req.header('content-type') ?? '')) {
+      return refuse('invalid_request', 9002313, 'Invalid request. Request is malformed or invalid.');
+    }
+    const form = new URLSearchParams(await c.req.text());
+    const parameters = requireParameters(form);
+    if (!parameters.ok) return parameters;
+    const tenant = requireTenant(cloud, asked);
+    if (!tenant.ok) return tenant;
+    const credential = readCredential(c.req.header('authorization'), form);
+    if (!credential.ok) return credential;
+    const { clientId } = credential.value;
+    c.set('note', { clientId, scope: parameters.value.scope });
+    const application = cloud.applications.get(clientId);
+    const principal = tenant.value.servicePrincipals.get(clientId);
+    if (!application || !principal) {
+      return refuse(
+        'unauthorized_client',
+        700016,
+        `Application with identifier '${clientId}' was not found in the directory '${tenant.value.displayName}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant.`,
+      );
+    }
+    const authentication = authenticate(credential.value, application, tenant.value.tenantId);
+    if (!authentication.ok) return authentication;
+    if (!principal.accountEnabled) {
+      return refuse(
+        'unauthorized_client',
+        7000112,
+        `Application '${clientId}'(${principal.displayName}) is disabled.`,
+      );
+    }
+    const resource = resolveScope(cloud, tenant.value, parameters.value.scope);
+    if (!resource.ok) return resource;
+    return succeed(
+      await issue(cloud, tenant.value.tenantId, principal, resource.value, authentication.value),
+    );
+  };
+
+  app.post('/:tenant/oauth2/v2.0/token', async (c) => {
+    const issued = await answer(c, c.req.param('tenant'));
+    if (!issued.ok) return entraError(c, cloud, issued.failure);
+    const { token, lifetimeSeconds } = issued.value;
+    return c.json(
+      {
+        token_type: 'Bearer',
+        expires_in: lifetimeSeconds - 1,
+        ext_expires_in: lifetimeSeconds - 1,
+        access_token: token,
+      },
+      200,
+      { 'cache-control': 'no-store, no-cache', pragma: 'no-cache' },
+    );
+  });
+}
