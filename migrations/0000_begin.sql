@@ -41,6 +41,7 @@ CREATE TABLE "computers" (
 	"lease_owner" uuid,
 	"attempts" integer DEFAULT 0 NOT NULL,
 	"last_error" text,
+	"traceparent" text,
 	"first_seen_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "computers_tenant_id_instance_id_jamf_computer_id_pk" PRIMARY KEY("tenant_id","instance_id","jamf_computer_id")
@@ -118,6 +119,7 @@ CREATE TABLE "reports" (
 	"lease_until" timestamp with time zone,
 	"lease_owner" uuid,
 	"attempts" integer DEFAULT 0 NOT NULL,
+	"traceparent" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "reports_tenant_id_device_id_pk" PRIMARY KEY("tenant_id","device_id")

@@ -156,6 +156,8 @@ export const computers = pgTable(
     leaseOwner: uuid('lease_owner'),
     attempts: integer('attempts').notNull().default(0),
     lastError: text('last_error'),
+    /** Of what made it due, so that a trace goes on here. */
+    traceparent: text('traceparent'),
     firstSeenAt: at('first_seen_at').notNull().defaultNow(),
     updatedAt: at('updated_at').notNull().defaultNow(),
   },
@@ -291,6 +293,7 @@ export const reports = pgTable(
     leaseUntil: at('lease_until'),
     leaseOwner: uuid('lease_owner'),
     attempts: integer('attempts').notNull().default(0),
+    traceparent: text('traceparent'),
     createdAt: at('created_at').notNull().defaultNow(),
     updatedAt: at('updated_at').notNull().defaultNow(),
   },

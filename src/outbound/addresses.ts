@@ -1,0 +1,51 @@
+import ipaddr from 'ipaddr.js';
+
+/** Which addresses may be connected to: globally reachable ones, and what ESPALIER_UPSTREAM_ALLOW names. */
+export interface AddressPolicy {
+  /** `hostname` as in the URL, `address` what it resolved to (the same text when it is a literal). */
+  permits(hostname: string, address: string): boolean;
+}
+
+type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
+
+/** One entry of ESPALIER_UPSTREAM_ALLOW: a CIDR, an address, or a host name. */
+export type AllowEntry = { readonly kind: 'range'; readonly range: Range } | { readonly kind: 'host'; readonly host: string };
+
+export function parseAllowEntry(text: string): AllowEntry | undefined {
+  const entry = text.trim().toLowerCase();
+  if (ipaddr.isValidCIDR(entry)) return { kind: 'range', range: ipaddr.parseCIDR(entry) };
+  if (ipaddr.isValid(entry)) {
+    const address = ipaddr.parse(entry);
+    return { kind: 'range', range: [address, address.kind() === 'ipv4' ? 32 : 128] };
+  }
+  return /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(entry)
+    ? { kind: 'host', host: entry }
+    : undefined;
+}
+
+/** A literal's brackets and an IPv4 address in IPv6 clothes are taken off: the attack is to hide one in the other. */
+function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  const bare = text.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
+  return ipaddr.isValid(bare) ? ipaddr.process(bare) : undefined;
+}
+
+export const isAddressLiteral = (hostname: string): boolean => parseAddress(hostname) !== undefined;
+
+/** Everything in IANA's special-purpose registries is refused: ipaddr.js calls only the rest `unicast`. */
+export function isGloballyReachable(address: string): boolean {
+  return parseAddress(address)?.range() === 'unicast';
+}
+
+export function createAddressPolicy(allow: readonly AllowEntry[]): AddressPolicy {
+  const hosts = new Set(allow.flatMap((entry) => (entry.kind === 'host' ? [entry.host] : [])));
+  const ranges = allow.flatMap((entry) => (entry.kind === 'range' ? [entry.range] : []));
+  return {
+    permits: (hostname, address) => {
+      const parsed = parseAddress(address);
+      if (!parsed) return false;
+      if (parsed.range() === 'unicast') return true;
+      if (hosts.has(hostname.toLowerCase())) return true;
+      return ranges.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match(network, bits));
+    },
+  };
+}

@@ -1,0 +1,170 @@
+import { lookup as dnsLookup, type LookupAllOptions } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import { getCACertificates } from 'node:tls';
+import { LRUCache } from 'lru-cache';
+import { Agent } from 'undici';
+import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
+import {
+  BodyInterrupted,
+  BodyTooLarge,
+  type OutboundFailure,
+  type OutboundRequest,
+  type OutboundResult,
+  type Send,
+} from './port.ts';
+
+/** The Node half of the outgoing port: undici, with the address rule applied where the connection is made. */
+
+/** Sockets to one origin; more requests wait. */
+const connectionsPerOrigin = 64;
+/** Until TCP and TLS stand. */
+const connectTimeoutMs = 10_000;
+/** Agents kept for instances with a certificate authority of their own. */
+const trustAgents = 256;
+
+class AddressRefused extends Error {
+  override readonly name = 'AddressRefused';
+}
+
+/** Resolves as Node does and then refuses what the policy refuses, so that no name can rebind past the check. */
+function checkedLookup(policy: AddressPolicy): LookupFunction {
+  return (hostname, options, callback) => {
+    const every: LookupAllOptions = { ...options, all: true };
+    dnsLookup(hostname, every, (error, addresses) => {
+      if (error) return callback(error, '', 0);
+      const permitted = addresses.filter(({ address }) => policy.permits(hostname, address));
+      const [first] = permitted;
+      if (!first) {
+        return callback(
+          new AddressRefused(`${hostname} resolves to ${addresses.map((entry) => entry.address).join(', ')}`),
+          '',
+          0,
+        );
+      }
+      return options.all ? callback(null, permitted) : callback(null, first.address, first.family);
+    });
+  };
+}
+
+const failure = (kind: OutboundFailure['failure'], detail: string): OutboundFailure => ({
+  ok: false,
+  failure: kind,
+  detail,
+});
+
+/** Errors of undici and of Node's sockets, told apart by whether the server can have seen the request. */
+function explain(error: unknown): OutboundFailure {
+  const { name, code, message } = error as { name?: string; code?: string; message?: string };
+  if (error instanceof AddressRefused) return failure('refused-address', error.message);
+  if (name === 'AbortError') return failure('aborted', 'the caller gave up');
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
+    return failure('timeout', 'no answer in time');
+  }
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') return failure('unreachable', 'no connection in time');
+  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE' || code?.startsWith('HPE_')) {
+    return failure('reset', `the connection broke (${code})`);
+  }
+  return failure('unreachable', `${code ?? name ?? 'error'}: ${message ?? 'no detail'}`);
+}
+
+async function* interruptible(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw new BodyInterrupted(explain(error).detail);
+  }
+}
+
+async function readText(body: AsyncIterable<Uint8Array>, limitBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of interruptible(body)) {
+    size += chunk.byteLength;
+    if (size > limitBytes) throw new BodyTooLarge(`the answer is larger than ${limitBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks));
+}
+
+export interface NodeSend {
+  readonly send: Send;
+  close(): Promise<void>;
+}
+
+export function createNodeSend(policy: AddressPolicy): NodeSend {
+  const agentFor = (checked: boolean, caCertificate: string | undefined): Agent =>
+    new Agent({
+      connections: connectionsPerOrigin,
+      pipelining: 1,
+      keepAliveTimeout: 30_000,
+      connect: {
+        timeout: connectTimeoutMs,
+        minVersion: 'TLSv1.2',
+        ...(checked ? { lookup: checkedLookup(policy) } : {}),
+        ...(caCertificate === undefined ? {} : { ca: [...getCACertificates('default'), caCertificate] }),
+      },
+    });
+  const configured = agentFor(false, undefined);
+  const checked = agentFor(true, undefined);
+  const withTrust = new LRUCache<string, Agent>({
+    max: trustAgents,
+    dispose: (agent) => {
+      void agent.close();
+    },
+  });
+  const agentOf = (request: OutboundRequest): Agent => {
+    if (request.addresses === 'configured') return configured;
+    if (request.caCertificate === undefined) return checked;
+    let agent = withTrust.get(request.caCertificate);
+    if (!agent) {
+      agent = agentFor(true, request.caCertificate);
+      withTrust.set(request.caCertificate, agent);
+    }
+    return agent;
+  };
+
+  const send: Send = async (request): Promise<OutboundResult> => {
+    const url = new URL(request.url);
+    if (
+      request.addresses === 'checked' &&
+      isAddressLiteral(url.hostname) &&
+      !policy.permits(url.hostname, url.hostname)
+    ) {
+      return failure('refused-address', `${url.hostname} is not globally reachable`);
+    }
+    try {
+      const answer = await agentOf(request).request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method: request.method as 'GET',
+        headers: request.headers,
+        body: request.body,
+        signal: request.signal,
+        headersTimeout: request.timeoutMs,
+        bodyTimeout: request.timeoutMs,
+      });
+      const headers = new Headers();
+      for (const [name, value] of Object.entries(answer.headers)) {
+        for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) headers.append(name, one);
+      }
+      return {
+        ok: true,
+        status: answer.statusCode,
+        headers,
+        body: interruptible(answer.body),
+        text: (limitBytes) => readText(answer.body, limitBytes),
+        discard: async () => {
+          await answer.body.dump().catch(() => undefined);
+        },
+      };
+    } catch (error) {
+      return explain(error);
+    }
+  };
+  return {
+    send,
+    close: async () => {
+      await Promise.all([configured, checked, ...withTrust.values()].map((agent) => agent.destroy()));
+    },
+  };
+}

@@ -1,0 +1,235 @@
+import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
+import { type Cloud, parseClouds } from '../entra/clouds.ts';
+import type { Credential } from '../entra/tokens.ts';
+import { type ApiVersions, parseApiVersions } from '../intune/api-versions.ts';
+import { type Setting, SettingFault, type Settings, settings } from './settings.ts';
+
+/** One fault of the configuration: the variable, what is wrong with its value, and a good one. */
+export interface ConfigFault {
+  readonly variable: string;
+  readonly problem: string;
+  readonly example: string;
+}
+
+/** An application registered in one cloud, with what proves it. */
+export interface RegisteredApplication {
+  readonly clientId: string;
+  /** Tried in this order; the second is the `_NEXT` pair. */
+  readonly credentials: readonly Credential[];
+}
+
+export interface Config extends Omit<Settings, 'upstreamAllow' | 'partnerApiVersions' | 'audience'> {
+  readonly clouds: ReadonlyMap<string, Cloud>;
+  readonly upstreamAllow: readonly AllowEntry[];
+  readonly partnerApiVersions: ApiVersions;
+  /** PEM of ESPALIER_CLIENT_CA_FILE. */
+  readonly clientCa: string | undefined;
+  readonly connector: (cloud: string) => RegisteredApplication | undefined;
+  readonly diagnostic: (cloud: string) => RegisteredApplication | undefined;
+  readonly userAppClientId: (cloud: string) => string | undefined;
+  /** `aud` values that calls for a tenant of this cloud may carry. */
+  readonly audiences: (cloud: string) => readonly string[];
+}
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly faults: readonly ConfigFault[] };
+
+export interface ConfigSource {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Throws when the file cannot be read; on Workers there are no files. */
+  readonly readFile: (path: string) => string;
+}
+
+/** `usgov-dod` is `USGOV_DOD` in a variable's name (contract section 3). */
+const cloudSuffix = (cloud: string): string => `_${cloud.toUpperCase().replaceAll('-', '_')}`;
+
+class Reader {
+  readonly faults: ConfigFault[] = [];
+  private readonly source: ConfigSource;
+  constructor(source: ConfigSource) {
+    this.source = source;
+  }
+
+  fault(variable: string, problem: string, example: string): undefined {
+    this.faults.push({ variable, problem, example });
+    return undefined;
+  }
+
+  /** A setting's value under its own name or with suffixes; a fault gives the value of an absent variable. */
+  read<T>(setting: Setting<T>, suffix = ''): T {
+    const name = setting.name + suffix;
+    const raw = this.source.environment[name]?.trim();
+    try {
+      return setting.parse(raw);
+    } catch (error) {
+      if (!(error instanceof SettingFault)) throw error;
+      this.fault(name, setting.secret ? error.message.replace(/'[^']*'/g, 'the value') : error.message, setting.example);
+      return setting.parse(undefined);
+    }
+  }
+
+  file(setting: Setting<string | undefined>, suffix = ''): string | undefined {
+    const path = this.read(setting, suffix);
+    if (path === undefined) return undefined;
+    try {
+      return this.source.readFile(path);
+    } catch (error) {
+      return this.fault(setting.name + suffix, `the file cannot be read: ${(error as Error).message}`, setting.example);
+    }
+  }
+}
+
+type CredentialSettings = {
+  clientId: Setting<string | undefined>;
+  certFile: Setting<string | undefined>;
+  keyFile: Setting<string | undefined>;
+  secret: Setting<string | undefined>;
+};
+
+const connectorSettings: CredentialSettings = {
+  clientId: settings.entraClientId,
+  certFile: settings.entraCertFile,
+  keyFile: settings.entraKeyFile,
+  secret: settings.entraClientSecret,
+};
+
+const diagnosticSettings: CredentialSettings = {
+  clientId: settings.diagnosticClientId,
+  certFile: settings.diagnosticCertFile,
+  keyFile: settings.diagnosticKeyFile,
+  secret: settings.diagnosticClientSecret,
+};
+
+function readCredential(reader: Reader, from: CredentialSettings, suffix: string): Credential | undefined {
+  const certificatePem = reader.file(from.certFile, suffix);
+  const privateKeyPem = reader.file(from.keyFile, suffix);
+  if (certificatePem !== undefined && privateKeyPem !== undefined) {
+    return { kind: 'certificate', certificatePem, privateKeyPem };
+  }
+  if (certificatePem !== undefined) reader.fault(from.keyFile.name + suffix, `is missing beside ${from.certFile.name}${suffix}`, from.keyFile.example);
+  if (privateKeyPem !== undefined) reader.fault(from.certFile.name + suffix, `is missing beside ${from.keyFile.name}${suffix}`, from.certFile.example);
+  const secret = reader.read(from.secret, suffix);
+  return secret === undefined ? undefined : { kind: 'secret', secret };
+}
+
+/** The application of each cloud: its own variables where they are set, else the ones without a suffix. */
+function readApplications(
+  reader: Reader,
+  from: CredentialSettings,
+  clouds: readonly string[],
+): (cloud: string) => RegisteredApplication | undefined {
+  const one = (suffix: string): RegisteredApplication | undefined => {
+    const clientId = reader.read(from.clientId, suffix);
+    const credentials = [readCredential(reader, from, suffix), readCredential(reader, from, `${suffix}_NEXT`)].filter(
+      (credential) => credential !== undefined,
+    );
+    if (clientId === undefined) {
+      if (credentials.length > 0) reader.fault(from.clientId.name + suffix, 'is missing although a credential is set', from.clientId.example);
+      return undefined;
+    }
+    if (credentials.length === 0) {
+      reader.fault(from.certFile.name + suffix, `a credential is missing for ${from.clientId.name}${suffix}: certificate and key, or a secret`, from.certFile.example);
+      return undefined;
+    }
+    return { clientId, credentials };
+  };
+  const shared = one('');
+  const own = new Map(clouds.map((cloud) => [cloud, one(cloudSuffix(cloud))]));
+  return (cloud) => own.get(cloud) ?? shared;
+}
+
+function readClouds(reader: Reader): ReadonlyMap<string, Cloud> {
+  const builtIn = parseClouds({});
+  const fallback = builtIn.ok ? builtIn.clouds : new Map<string, Cloud>();
+  const text = reader.file(settings.cloudsFile);
+  if (text === undefined) return fallback;
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    reader.fault(settings.cloudsFile.name, `the file is not JSON: ${(error as Error).message}`, settings.cloudsFile.example);
+    return fallback;
+  }
+  const parsed = parseClouds(json);
+  if (parsed.ok) return parsed.clouds;
+  for (const { path, message } of parsed.errors) {
+    reader.fault(settings.cloudsFile.name, `${path === '' ? 'the file' : path}: ${message}`, settings.cloudsFile.example);
+  }
+  return fallback;
+}
+
+/** Reads and checks everything; all faults come back together. */
+export function loadConfig(source: ConfigSource): ConfigResult {
+  const reader = new Reader(source);
+  const plain = Object.fromEntries(
+    Object.entries(settings)
+      .filter(([, setting]) => !('perCloud' in setting && setting.perCloud))
+      .map(([key, setting]) => [key, reader.read(setting as Setting<unknown>)]),
+  ) as unknown as Settings;
+
+  const clouds = readClouds(reader);
+  const names = [...clouds.keys()];
+  const connector = readApplications(reader, connectorSettings, names);
+  const diagnostic = readApplications(reader, diagnosticSettings, names);
+  const sharedUserApp = reader.read(settings.userAppClientId);
+  const userApps = new Map(names.map((name) => [name, reader.read(settings.userAppClientId, cloudSuffix(name))]));
+
+  const upstreamAllow = plain.upstreamAllow.map(
+    (entry) =>
+      parseAllowEntry(entry) ??
+      reader.fault(settings.upstreamAllow.name, `'${entry}' is neither a CIDR, an address nor a host name`, settings.upstreamAllow.example),
+  );
+  const versions = parseApiVersions(plain.partnerApiVersions);
+  if (!versions.ok) {
+    for (const { path, message } of versions.errors) reader.fault(settings.partnerApiVersions.name, `${path}: ${message}`, settings.partnerApiVersions.example);
+  }
+  if (plain.databaseUrl !== undefined && plain.secretsKey.length === 0) {
+    reader.fault(settings.secretsKey.name, 'is missing although DATABASE_URL is set', settings.secretsKey.example);
+  }
+  if ((plain.tlsCertFile === undefined) !== (plain.tlsKeyFile === undefined)) {
+    const missing = plain.tlsCertFile === undefined ? settings.tlsCertFile : settings.tlsKeyFile;
+    reader.fault(missing.name, 'is missing although the other file of the pair is set', missing.example);
+  }
+  const clientCa = reader.file(settings.clientCaFile);
+
+  if (reader.faults.length > 0 || !versions.ok) return { ok: false, faults: unique(reader.faults) };
+  const ownAudiences = plain.audience;
+  return {
+    ok: true,
+    config: {
+      ...plain,
+      clouds,
+      clientCa,
+      connector,
+      diagnostic,
+      upstreamAllow: upstreamAllow.filter((entry) => entry !== undefined),
+      partnerApiVersions: versions.versions,
+      userAppClientId: (cloud) => userApps.get(cloud) ?? sharedUserApp,
+      audiences: (cloud) => {
+        if (ownAudiences.length > 0) return ownAudiences;
+        const clientId = connector(cloud)?.clientId;
+        return clientId === undefined ? [] : [clientId];
+      },
+    },
+  };
+}
+
+const unique = (faults: readonly ConfigFault[]): ConfigFault[] => [
+  ...new Map(faults.map((fault) => [`${fault.variable} ${fault.problem}`, fault])).values(),
+];
+
+/** `espalier config`: what is in force, secrets masked, one `NAME=value` a line. */
+export function describeConfig(source: ConfigSource): string[] {
+  const names = new Map<string, Setting<unknown>>();
+  for (const setting of Object.values(settings) as Setting<unknown>[]) {
+    names.set(setting.name, setting);
+    if (!setting.perCloud) continue;
+    for (const name of Object.keys(source.environment)) if (name.startsWith(`${setting.name}_`)) names.set(name, setting);
+  }
+  return [...names].map(([name, setting]) => {
+    const value = source.environment[name]?.trim();
+    if (value === undefined || value === '') return `${name}= # default: ${setting.defaultText}`;
+    return `${name}=${setting.secret ? '********' : value}`;
+  });
+}

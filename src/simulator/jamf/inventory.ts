@@ -1,0 +1,118 @@
+import type { Clock } from '../clock.ts';
+import type { Random } from '../random.ts';
+
+/** The Conditional Access Inventory State of one account (domain/jamf.md 4.6). */
+export type RegistrationState = 'ACTIVATED' | 'DEACTIVATED' | 'UNRESPONSIVE' | 'UNKNOWN';
+
+/** One macOS account; the three Entra members are null on an account that was never registered. */
+export interface LocalAccount {
+  readonly uid: number;
+  readonly userGuid: string;
+  readonly username: string;
+  readonly fullName: string;
+  readonly admin: boolean;
+  readonly entraDeviceId: string | null;
+  readonly entraUserId: string | null;
+  readonly registrationState: RegistrationState | null;
+}
+
+/** What a Mac tells an instance about itself with an inventory update. */
+export interface MacFacts {
+  readonly serialNumber: string;
+  readonly udid: string;
+  readonly name: string;
+  readonly model: string;
+  readonly modelIdentifier: string;
+  readonly appleSilicon: boolean;
+  readonly processorType: string;
+  readonly coreCount: number;
+  readonly ramMegabytes: number;
+  readonly macAddress: string;
+  readonly altMacAddress: string;
+  readonly osVersion: string;
+  readonly osBuild: string;
+  readonly ipAddress: string;
+  readonly reportedIpAddress: string;
+  readonly username: string;
+  readonly realName: string;
+  readonly email: string;
+  readonly fileVaultEnabled: boolean;
+  readonly firewallEnabled: boolean;
+  readonly gatekeeperEnabled: boolean;
+  readonly sipEnabled: boolean;
+  readonly companyPortalInstalled: boolean;
+  readonly accounts: readonly LocalAccount[];
+}
+
+/** A computer record of one instance. All times are milliseconds since the epoch. */
+export interface Computer {
+  readonly id: number;
+  facts: MacFacts;
+  managementId: string;
+  managed: boolean;
+  reportDate: number;
+  lastCheckIn: number;
+  lastEnrolledDate: number;
+  readonly initialEntryDate: number;
+  /** Until then the compliance state reads UNKNOWN: the server is still calculating. */
+  calculatingUntil: number;
+}
+
+export interface Computers {
+  create(facts: MacFacts): Computer;
+  get(id: number): Computer | undefined;
+  /** By id, lowest first. */
+  list(): Computer[];
+  size(): number;
+  delete(id: number): boolean;
+  /** Takes the facts of an inventory update; `reportDate` always grows. */
+  report(computer: Computer, facts: MacFacts): void;
+  checkIn(computer: Computer): void;
+}
+
+/** The computers of one instance: ids count from 1 in every instance, so that they collide between instances. */
+export function createComputers(options: { clock: Clock; random: Random }): Computers {
+  const { clock, random } = options;
+  const computers = new Map<number, Computer>();
+  let lastId = 0;
+  return {
+    create: (facts) => {
+      lastId += 1;
+      const now = clock.now();
+      const computer: Computer = {
+        id: lastId,
+        facts,
+        managementId: random.guid(),
+        managed: true,
+        reportDate: now,
+        lastCheckIn: now,
+        lastEnrolledDate: now,
+        initialEntryDate: now,
+        calculatingUntil: 0,
+      };
+      computers.set(computer.id, computer);
+      return computer;
+    },
+    get: (id) => computers.get(id),
+    list: () => [...computers.values()],
+    size: () => computers.size,
+    delete: (id) => computers.delete(id),
+    report: (computer, facts) => {
+      computer.facts = facts;
+      computer.reportDate = Math.max(clock.now(), computer.reportDate + 1);
+      computer.lastCheckIn = computer.reportDate;
+    },
+    checkIn: (computer) => {
+      computer.lastCheckIn = clock.now();
+    },
+  };
+}
+
+/** Entra device ids whose registration lives; a deactivated one no longer counts (domain/jamf.md 4.6). */
+export function registeredDeviceIds(facts: MacFacts): string[] {
+  return facts.accounts.flatMap((account) =>
+    account.entraDeviceId !== null && account.registrationState !== 'DEACTIVATED'
+      ? [account.entraDeviceId]
+      : [],
+  );
+}

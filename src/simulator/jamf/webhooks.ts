@@ -1,0 +1,231 @@
+import type { Clock } from '../clock.ts';
+import type { Random } from '../random.ts';
+import { createDeliveryClient, type DeliveryOutcome } from './webhook-delivery.ts';
+import { envelope, type FiredEvent, type PayloadVariants, type WebhookEvent } from './webhook-events.ts';
+
+export type WebhookAuthentication =
+  | { readonly type: 'NONE' }
+  | { readonly type: 'BASIC'; readonly username: string; readonly password: string }
+  | { readonly type: 'HEADER'; readonly headers: Readonly<Record<string, string>> };
+
+export interface WebhookSettings {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly url: string;
+  readonly contentType: 'application/json' | 'text/xml';
+  readonly event: WebhookEvent;
+  /** 1 to 15 */
+  readonly connectionTimeoutSeconds: number;
+  /** 1 to 15 */
+  readonly readTimeoutSeconds: number;
+  readonly authentication: WebhookAuthentication;
+  /** For group events: the one group it tells of; 0 is none. */
+  readonly smartGroupId: number;
+}
+
+export interface Webhook extends WebhookSettings {
+  readonly id: number;
+}
+
+/** What a cluster and the net do to events (domain/jamf.md 3.5), besides old shapes. */
+export interface WebhookVariants extends PayloadVariants {
+  /** Share of events sent twice, 0 to 1. */
+  duplicateShare: number;
+  /** Share of events sent `lateMs` later, 0 to 1. */
+  lateShare: number;
+  lateMs: number;
+  /** Share of events held back until the next one of the same webhook has gone, or for a second. */
+  outOfOrderShare: number;
+}
+
+export interface WebhookCounts {
+  readonly sent: number;
+  readonly delivered: number;
+  readonly dropped: { readonly timeout: number; readonly status: number; readonly connection: number };
+}
+
+export interface DeliveryRecord {
+  readonly at: string;
+  readonly webhookId: number;
+  readonly event: FiredEvent;
+  readonly outcome: DeliveryOutcome;
+  readonly durationMs: number;
+}
+
+export type Saved = { readonly kind: 'saved'; readonly webhook: Webhook } | { readonly kind: 'duplicate-name' };
+
+export interface Webhooks {
+  readonly variants: WebhookVariants;
+  list(): Webhook[];
+  get(id: number): Webhook | undefined;
+  byName(name: string): Webhook | undefined;
+  create(settings: WebhookSettings): Saved;
+  update(id: number, settings: WebhookSettings): Saved | { readonly kind: 'unknown' };
+  delete(id: number): boolean;
+  /** Sends to every webhook that is enabled for the event (and group). Returns at once. */
+  fire(event: FiredEvent, body: Readonly<Record<string, unknown>>, smartGroupId?: number): void;
+  counts(): WebhookCounts;
+  /** The newest deliveries, oldest first. */
+  deliveries(): DeliveryRecord[];
+  trust(pem: string | undefined): Promise<void>;
+  /** Resolves when nothing is on its way any more; late and held back events included. */
+  settled(): Promise<void>;
+  /** Drops what is still on its way. */
+  close(): Promise<void>;
+}
+
+const keptDeliveries = 1000;
+const heldBackMs = 1000;
+
+function registry() {
+  const webhooks = new Map<number, Webhook>();
+  let lastId = 0;
+  const byName = (name: string): Webhook | undefined =>
+    [...webhooks.values()].find((webhook) => webhook.name === name);
+  const taken = (name: string, id: number): boolean => {
+    const other = byName(name);
+    return other !== undefined && other.id !== id;
+  };
+  const save = (id: number, settings: WebhookSettings): Saved => {
+    const webhook: Webhook = { ...settings, id };
+    webhooks.set(id, webhook);
+    return { kind: 'saved', webhook };
+  };
+  return {
+    list: () => [...webhooks.values()],
+    get: (id: number) => webhooks.get(id),
+    byName,
+    create: (settings: WebhookSettings): Saved => {
+      if (taken(settings.name, 0)) return { kind: 'duplicate-name' };
+      lastId += 1;
+      return save(lastId, settings);
+    },
+    update: (id: number, settings: WebhookSettings): Saved | { readonly kind: 'unknown' } => {
+      if (!webhooks.has(id)) return { kind: 'unknown' };
+      return taken(settings.name, id) ? { kind: 'duplicate-name' } : save(id, settings);
+    },
+    delete: (id: number) => webhooks.delete(id),
+  };
+}
+
+/** Timers of late and held back events, and a way to wait for everything under way. */
+function pending() {
+  const tasks = new Set<Promise<void>>();
+  const timers = new Map<NodeJS.Timeout, () => void>();
+  const track = (task: Promise<void>): void => {
+    tasks.add(task);
+    void task.finally(() => tasks.delete(task));
+  };
+  return {
+    track,
+    later: (ms: number, act: () => void): void =>
+      track(
+        new Promise<void>((resolve) => {
+          const timer = setTimeout(() => {
+            timers.delete(timer);
+            act();
+            resolve();
+          }, ms);
+          timers.set(timer, resolve);
+        }),
+      ),
+    settled: async (): Promise<void> => {
+      while (tasks.size > 0) await Promise.all(tasks);
+    },
+    cancel: (): void => {
+      for (const [timer, resolve] of timers) {
+        clearTimeout(timer);
+        resolve();
+      }
+      timers.clear();
+    },
+  };
+}
+
+/** Webhooks of one instance: fire and forget, dropped on timeout or an answer that is not 2xx. */
+export function createWebhooks(options: {
+  clock: Clock;
+  random: Random;
+  trustPem: string | undefined;
+}): Webhooks {
+  const { clock, random } = options;
+  const configured = registry();
+  const client = createDeliveryClient(options.trustPem);
+  const waiting = pending();
+  const records: DeliveryRecord[] = [];
+  const held = new Map<number, () => void>();
+  const counted = { sent: 0, delivered: 0, timeout: 0, status: 0, connection: 0 };
+  const variants: WebhookVariants = {
+    flatCheckIn: false,
+    omitNewFields: false,
+    duplicateShare: 0,
+    lateShare: 0,
+    lateMs: 5000,
+    outOfOrderShare: 0,
+  };
+  const chance = (share: number): boolean => share > 0 && random.next() < share;
+
+  const deliver = async (webhook: Webhook, event: FiredEvent, body: string): Promise<void> => {
+    counted.sent += 1;
+    const startedAt = performance.now();
+    const outcome = await client.post(webhook, body);
+    counted[outcome.kind === 'delivered' ? 'delivered' : outcome.reason] += 1;
+    records.push({
+      at: new Date(clock.now()).toISOString(),
+      webhookId: webhook.id,
+      event,
+      outcome,
+      durationMs: performance.now() - startedAt,
+    });
+    if (records.length > keptDeliveries) records.splice(0, records.length - keptDeliveries);
+  };
+
+  const release = (webhookId: number): void => {
+    const send = held.get(webhookId);
+    held.delete(webhookId);
+    send?.();
+  };
+
+  const send = (webhook: Webhook, event: FiredEvent, body: string): void => {
+    const once = (): void => waiting.track(deliver(webhook, event, body));
+    if (chance(variants.duplicateShare)) once();
+    if (chance(variants.lateShare)) {
+      waiting.later(variants.lateMs, once);
+      return;
+    }
+    if (!held.has(webhook.id) && chance(variants.outOfOrderShare)) {
+      held.set(webhook.id, once);
+      waiting.later(heldBackMs, () => {
+        if (held.get(webhook.id) === once) release(webhook.id);
+      });
+      return;
+    }
+    once();
+    release(webhook.id);
+  };
+
+  return {
+    ...configured,
+    variants,
+    fire: (event, body, smartGroupId) => {
+      for (const webhook of configured.list()) {
+        if (!webhook.enabled || webhook.event !== event) continue;
+        if (smartGroupId !== undefined && webhook.smartGroupId !== smartGroupId) continue;
+        send(webhook, event, envelope(webhook, event, body, { atMs: clock.now(), variants }));
+      }
+    },
+    counts: () => ({
+      sent: counted.sent,
+      delivered: counted.delivered,
+      dropped: { timeout: counted.timeout, status: counted.status, connection: counted.connection },
+    }),
+    deliveries: () => [...records],
+    trust: client.trust,
+    settled: waiting.settled,
+    close: async () => {
+      held.clear();
+      waiting.cancel();
+      await client.close();
+    },
+  };
+}

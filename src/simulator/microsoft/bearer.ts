@@ -1,0 +1,80 @@
+import { verify } from 'node:crypto';
+import { decodeJwt, decodeProtectedHeader, errors } from 'jose';
+import type { SimulatedTenant } from '../directory.ts';
+import { type CloudContext, findTenant } from './context.ts';
+
+/** An access token that a resource of this cloud has accepted. */
+export interface AcceptedToken {
+  readonly tenant: SimulatedTenant;
+  readonly roles: readonly string[];
+  readonly appId: string;
+}
+
+export type BearerCheck =
+  | { readonly ok: true; readonly token: AcceptedToken }
+  | { readonly ok: false; readonly reason: string };
+
+const bearerPattern = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i;
+
+function decode(token: string): { header: { alg?: string; kid?: string }; claims: ReturnType<typeof decodeJwt> } | undefined {
+  try {
+    return { header: decodeProtectedHeader(token), claims: decodeJwt(token) };
+  } catch (error) {
+    if (error instanceof errors.JWTInvalid || error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+/** The `tid` a request claims, unverified: for the journal and the faults only. */
+export function claimedTenant(authorization: string | undefined): string | undefined {
+  const token = bearerPattern.exec(authorization ?? '')?.[1];
+  const tid = token === undefined ? undefined : decode(token)?.claims.tid;
+  return typeof tid === 'string' ? tid : undefined;
+}
+
+/**
+ * Checks a bearer token as Graph and Intune do: a v1 token of this cloud, signed by a key still published,
+ * for exactly one of the audiences, in its time, of a tenant known here.
+ */
+export function checkBearer(
+  cloud: CloudContext,
+  authorization: string | undefined,
+  audiences: readonly string[],
+): BearerCheck {
+  const no = (reason: string): BearerCheck => ({ ok: false, reason });
+  if (authorization === undefined) return no('Access token is empty.');
+  const token = bearerPattern.exec(authorization)?.[1];
+  const decoded = token === undefined ? undefined : decode(token);
+  if (token === undefined || decoded === undefined) return no('CompactToken parsing failed with error code: 80049217');
+  const { header, claims } = decoded;
+  const key = cloud.keys.find(header.kid ?? '');
+  const [head, body, signature] = token.split('.');
+  if (
+    header.alg !== 'RS256' ||
+    !key ||
+    key.consumer ||
+    !verify('sha256', Buffer.from(`${head}.${body}`), key.publicKey, Buffer.from(signature ?? '', 'base64url'))
+  ) {
+    return no('Access token validation failure. Invalid signature.');
+  }
+  if (typeof claims.aud !== 'string' || !audiences.includes(claims.aud)) {
+    return no('Access token validation failure. Invalid audience.');
+  }
+  const nowSeconds = cloud.world.clock.now() / 1000;
+  if (claims.exp === undefined || claims.exp <= nowSeconds) return no('Lifetime validation failed, the token is expired.');
+  if (claims.nbf === undefined || claims.nbf > nowSeconds + 300) return no('The token is not valid yet.');
+  const tenant = typeof claims.tid === 'string' ? findTenant(cloud, claims.tid) : undefined;
+  if (tenant?.kind !== 'here') return no('Access token validation failure. Invalid tenant.');
+  if (claims.iss !== cloud.issuer(1, tenant.tenant.tenantId)) {
+    return no('Access token validation failure. Invalid issuer.');
+  }
+  const roles: unknown[] = Array.isArray(claims.roles) ? claims.roles : [];
+  return {
+    ok: true,
+    token: {
+      tenant: tenant.tenant,
+      roles: roles.filter((role) => typeof role === 'string'),
+      appId: typeof claims.appid === 'string' ? claims.appid : '',
+    },
+  };
+}

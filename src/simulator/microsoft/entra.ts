@@ -1,0 +1,15 @@
+import { Hono } from 'hono';
+import type { HostEnv } from '../host.ts';
+import { mountConsent } from './consent.ts';
+import type { CloudContext } from './context.ts';
+import { mountMetadata } from './metadata.ts';
+import { mountToken } from './token.ts';
+
+/** The Entra double of one cloud: metadata, keys, tokens and admin consent. */
+export function createEntraApp(cloud: CloudContext): Hono<HostEnv> {
+  const app = new Hono<HostEnv>();
+  mountMetadata(app, cloud);
+  mountToken(app, cloud);
+  mountConsent(app, cloud);
+  return app;
+}

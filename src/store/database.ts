@@ -1,0 +1,53 @@
+import postgres from 'postgres';
+
+/** The one client of the database; every query of Espalier is a tagged template on it. */
+export type Sql = postgres.Sql<{ int8: number }>;
+export type Transaction = postgres.TransactionSql<{ int8: number }>;
+/** Either: a function that takes it works inside a transaction and outside. */
+export type Queries = Sql | Transaction;
+
+export interface DatabaseOptions {
+  /** Connections of this process, at most. */
+  readonly connections: number;
+  readonly applicationName: string;
+}
+
+/** Opens no connection yet: postgres.js connects with the first query and reconnects by itself. */
+export function openDatabase(url: string, options: DatabaseOptions): Sql {
+  return postgres(url, {
+    max: options.connections,
+    idle_timeout: 60,
+    connect_timeout: 10,
+    connection: { application_name: options.applicationName },
+    // Revisions and versions stay far below 2^53.
+    types: {
+      int8: { to: 20, from: [20], parse: (text: string) => Number(text), serialize: (value: number) => String(value) },
+    },
+    onnotice: () => undefined,
+  });
+}
+
+/** Error classes of a database that is away or refuses work now; the query may be tried again later. */
+export function isStoreUnavailable(error: unknown): boolean {
+  const code = (error as { code?: string } | null)?.code ?? '';
+  return (
+    code.startsWith('08') ||
+    code.startsWith('57P') ||
+    code.startsWith('53') ||
+    [
+      'CONNECTION_CLOSED',
+      'CONNECTION_DESTROYED',
+      'CONNECTION_ENDED',
+      'CONNECT_TIMEOUT',
+      'ECONNREFUSED',
+      'ECONNRESET',
+      'ENOTFOUND',
+      'EHOSTUNREACH',
+      'ETIMEDOUT',
+      'EPIPE',
+    ].includes(code)
+  );
+}
+
+/** SQLSTATE 23505. */
+export const isUniqueViolation = (error: unknown): boolean => (error as { code?: string } | null)?.code === '23505';

@@ -1,0 +1,37 @@
+import { context, propagation, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
+
+/**
+ * Spans on OpenTelemetry's API; without an SDK they cost next to nothing. Work that waits in the database keeps
+ * the `traceparent` of what caused it, so that one trace reaches from the webhook to the upload.
+ */
+
+const tracer = () => trace.getTracer('espalier');
+
+/** Runs `work` in a span that continues `traceparent` (a row's or a request's) when there is one. */
+export async function inSpan<T>(
+  name: string,
+  attributes: Readonly<Record<string, string | number | boolean | undefined>>,
+  traceparent: string | null | undefined,
+  work: (span: Span) => Promise<T>,
+): Promise<T> {
+  const parent = traceparent ? propagation.extract(context.active(), { traceparent }) : context.active();
+  const defined = Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
+  return tracer().startActiveSpan(name, { attributes: defined }, parent, async (span) => {
+    try {
+      return await work(span);
+    } catch (error) {
+      span.recordException(error instanceof Error ? error : String(error));
+      span.setStatus({ code: SpanStatusCode.ERROR });
+      throw error;
+    } finally {
+      span.end();
+    }
+  });
+}
+
+/** The active span as a `traceparent`, or null when nothing is traced. */
+export function currentTraceparent(): string | null {
+  const carrier: { traceparent?: string } = {};
+  propagation.inject(context.active(), carrier);
+  return carrier.traceparent ?? null;
+}
