@@ -74,7 +74,13 @@ export const builtInClouds: ReadonlyMap<string, Cloud> = new Map(
       issuerV1: stsIssuer,
     },
     {
-      ...microsoftCloud('usgov', usGovAuthority, 'https://graph.microsoft.us', 'manage.microsoft.us', usGovPortal),
+      ...microsoftCloud(
+        'usgov',
+        usGovAuthority,
+        'https://graph.microsoft.us',
+        'manage.microsoft.us',
+        usGovPortal,
+      ),
       issuerV1: stsIssuer,
     },
     {
@@ -132,11 +138,9 @@ const tenantTemplate = z
     error: `must not have ${tenantPlaceholder} in its host`,
   });
 
-const scope = z
-  .string()
-  .refine((value) => value.endsWith('/.default') && !/\s/u.test(value), {
-    error: 'must be one resource followed by /.default',
-  });
+const scope = z.string().refine((value) => value.endsWith('/.default') && !/\s/u.test(value), {
+  error: 'must be one resource followed by /.default',
+});
 
 const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const hostPatternForm = new RegExp(`^(?:\\*\\.)?${label}(?:\\.${label})+$`, 'u');
@@ -185,7 +189,10 @@ const parseEntry = (
   const parsed = base === undefined ? cloudSchema.safeParse(value) : overrideSchema.safeParse(value);
   if (!parsed.success) {
     return {
-      errors: parsed.error.issues.map((issue) => ({ path: pathOf(name, issue.path), message: issue.message })),
+      errors: parsed.error.issues.map((issue) => ({
+        path: pathOf(name, issue.path),
+        message: issue.message,
+      })),
     };
   }
   // In two steps: for a new cloud the strict schema has proved every member, for a built-in one `base` has them.

@@ -55,7 +55,9 @@ export const invalidPrivilege = (): Response =>
 
 /** 404 for an id that is not there; the code's name is marked unverified in domain/jamf.md 8. */
 export const invalidId = (id: string): Response =>
-  apiError(404, [{ code: 'INVALID_ID', description: 'The specified object does not exist', id, field: 'id' }]);
+  apiError(404, [
+    { code: 'INVALID_ID', description: 'The specified object does not exist', id, field: 'id' },
+  ]);
 
 /** 400 for a parameter or body member. */
 export const invalidField = (field: string, description: string): Response =>

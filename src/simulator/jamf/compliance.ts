@@ -1,9 +1,9 @@
 import { Hono } from 'hono';
 import type { Clock } from '../clock.ts';
+import { needs } from './access.ts';
 import { answerJson, invalidId, type JamfEnv } from './answers.ts';
 import type { Groups } from './groups.ts';
 import { type Computer, type Computers, registeredDeviceIds } from './inventory.ts';
-import { needs } from './privileges.ts';
 
 export type ComplianceState = 'UNKNOWN' | 'NON_COMPLIANT' | 'COMPLIANT';
 
@@ -81,14 +81,14 @@ export function complianceRoutes(options: { computers: Computers; compliance: Co
       const computer = computers.get(Number(id));
       if (!computer)
         return compliance.variants.unknownComputer === 'empty-array' ? answerJson(200, []) : invalidId(id);
-      const records = compliance.variants.vendors.map((vendor) =>
-        vendorRecord(compliance, computer, vendor),
-      );
+      const records = compliance.variants.vendors.map((vendor) => vendorRecord(compliance, computer, vendor));
       return answerJson(200, records);
     },
   );
-  app.get('/api/v1/conditional-access/device-compliance/feature-toggle', needs('Read Conditional Access'), () =>
-    answerJson(200, { sharedDeviceFeatureEnabled: false }),
+  app.get(
+    '/api/v1/conditional-access/device-compliance/feature-toggle',
+    needs('Read Conditional Access'),
+    () => answerJson(200, { sharedDeviceFeatureEnabled: false }),
   );
   return app;
 }

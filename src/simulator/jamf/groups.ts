@@ -1,4 +1,4 @@
-import type { Computer } from "./inventory.ts";
+import type { Computer } from './inventory.ts';
 
 /** A smart group: its members follow from the last inventory. */
 export interface ComputerGroup {

@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import { needs } from './access.ts';
 import { answerJson, invalidField, invalidId, type JamfEnv, noSuchPath } from './answers.ts';
 import type { Computer, Computers } from './inventory.ts';
 import type { RenderContext } from './inventory-sections.ts';
@@ -9,7 +10,6 @@ import {
   sectionNames,
   servesInventory,
 } from './inventory-versions.ts';
-import { needs } from './privileges.ts';
 import { comparisons, type Expression, matches, parseRsql, readValue } from './rsql.ts';
 
 export interface InventoryRoutesOptions {

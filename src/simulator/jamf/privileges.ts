@@ -1,6 +1,3 @@
-import type { Context, MiddlewareHandler } from 'hono';
-import { forbidden, type JamfEnv } from './answers.ts';
-
 /** Names of privileges as the OpenAPI's `x-required-privileges` spells them (domain/jamf.md 1.3). */
 export type Privilege =
   | 'Read Computers'
@@ -45,15 +42,3 @@ export const gatewayRoles: readonly ApiRole[] = [
     privileges: ['Create Webhooks', 'Read Webhooks', 'Update Webhooks', 'Delete Webhooks'],
   },
 ];
-
-/** Lets a request pass whose token carries this privilege; 403 otherwise. */
-export function needs(privilege: Privilege): MiddlewareHandler<JamfEnv> {
-  return async (c: Context<JamfEnv>, next) => {
-    if (!c.get('grant').privileges.has(privilege)) {
-      c.set('note', { missingPrivilege: privilege });
-      return forbidden(c);
-    }
-    await next();
-    return undefined;
-  };
-}

@@ -12,9 +12,7 @@ export interface Comparison {
   readonly values: readonly string[];
 }
 
-export type Expression =
-  | Comparison
-  | { readonly kind: 'and' | 'or'; readonly terms: readonly Expression[] };
+export type Expression = Comparison | { readonly kind: 'and' | 'or'; readonly terms: readonly Expression[] };
 
 export type Parsed =
   | { readonly kind: 'expression'; readonly expression: Expression }
@@ -214,8 +212,11 @@ export function matches(
   expression: Expression,
   field: (name: string) => { readonly kind: FieldKind; readonly value: FieldValue },
 ): boolean {
-  if (expression.kind === 'and') return expression.terms.every((term) => matches(term, field));
-  if (expression.kind === 'or') return expression.terms.some((term) => matches(term, field));
-  const { kind, value } = field(expression.field);
-  return compare(value, expression, kind);
+  if (expression.kind === 'comparison') {
+    const { kind, value } = field(expression.field);
+    return compare(value, expression, kind);
+  }
+  return expression.kind === 'and'
+    ? expression.terms.every((term) => matches(term, field))
+    : expression.terms.some((term) => matches(term, field));
 }

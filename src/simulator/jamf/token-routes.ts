@@ -1,11 +1,8 @@
-import { type Context, Hono, type MiddlewareHandler } from 'hono';
-import { answerJson, apiError, invalidToken, type JamfEnv, unauthorized } from './answers.ts';
+import { type Context, Hono } from 'hono';
+import { answerJson, invalidToken, type JamfEnv } from './answers.ts';
 import type { Tokens, UserToken } from './tokens.ts';
 
 const noStore = { 'cache-control': 'no-store', pragma: 'no-cache' };
-
-const bearer = (c: Context<JamfEnv>): string | undefined =>
-  /^bearer ([^\s]+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
 
 function basic(c: Context<JamfEnv>): { username: string; password: string } | undefined {
   const encoded = /^basic ([a-z0-9+/=]+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
@@ -13,27 +10,6 @@ function basic(c: Context<JamfEnv>): { username: string; password: string } | un
   const text = Buffer.from(encoded, 'base64').toString('utf8');
   const colon = text.indexOf(':');
   return colon < 0 ? undefined : { username: text.slice(0, colon), password: text.slice(colon + 1) };
-}
-
-/** Opens a request by its bearer token, or answers 401 in the style of the API called (domain/jamf.md 1.2). */
-export function requireToken(tokens: Tokens): MiddlewareHandler<JamfEnv> {
-  return async (c, next) => {
-    const token = bearer(c);
-    if (token === undefined) return unauthorized(c);
-    const verdict = await tokens.verify(token);
-    if (verdict.kind === 'refused') {
-      c.set('note', { tokenRefused: verdict.reason });
-      return unauthorized(c);
-    }
-    if (verdict.kind === 'revoked') {
-      c.set('note', { tokenRefused: 'revoked' });
-      const empty = tokens.variants.revokedTokenAnswer === 'empty-errors' && c.req.path.includes('/api/');
-      return empty ? apiError(401, []) : unauthorized(c);
-    }
-    c.set('grant', verdict.grant);
-    await next();
-    return undefined;
-  };
 }
 
 async function oauthToken(c: Context<JamfEnv>, tokens: Tokens): Promise<Response> {
@@ -109,4 +85,3 @@ export function tokenRoutes(tokens: Tokens): Hono<JamfEnv> {
   });
   return app;
 }
-

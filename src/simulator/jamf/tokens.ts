@@ -223,7 +223,12 @@ export function createTokens(options: TokensOptions): Tokens {
   const userToken = (): Promise<UserToken> =>
     book.sign(
       'HS512',
-      { tokenId: random.guid(), kind: 'user', subject: user.username, privileges: allPrivileges(gatewayRoles) },
+      {
+        tokenId: random.guid(),
+        kind: 'user',
+        subject: user.username,
+        privileges: allPrivileges(gatewayRoles),
+      },
       userTokenLifetimeSeconds,
       { 'authenticated-app': 'GENERIC', 'authentication-type': 'JSS', 'subject-type': 'JSS_USER_ID' },
     );

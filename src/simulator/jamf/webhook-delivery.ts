@@ -1,10 +1,14 @@
 import { rootCertificates } from 'node:tls';
 import { Agent, errors, request } from 'undici';
-import type { Webhook } from './webhooks.ts';
+import type { Webhook } from './webhook-settings.ts';
 
 export type DeliveryOutcome =
   | { readonly kind: 'delivered'; readonly status: number }
-  | { readonly kind: 'dropped'; readonly reason: 'timeout' | 'status' | 'connection'; readonly detail: string };
+  | {
+      readonly kind: 'dropped';
+      readonly reason: 'timeout' | 'status' | 'connection';
+      readonly detail: string;
+    };
 
 export interface DeliveryClient {
   /** Posts once, within the webhook's connect and read timeouts, and never again. */
@@ -41,6 +45,7 @@ export function createDeliveryClient(trustPem: string | undefined): DeliveryClie
     if (!agent) {
       agent = new Agent({
         connections: connectionsPerReceiver,
+        allowH2: false,
         connect: {
           timeout: timeoutSeconds * 1000,
           ...(pem === undefined ? {} : { ca: [...rootCertificates, pem] }),

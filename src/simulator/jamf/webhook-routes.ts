@@ -1,8 +1,8 @@
 import { type Context, Hono } from 'hono';
+import { needs } from './access.ts';
 import { classicError, type JamfEnv } from './answers.ts';
-import { needs } from './privileges.ts';
-import { readSettings, showWebhook, toXml } from './webhook-settings.ts';
-import type { Saved, Webhook, Webhooks } from './webhooks.ts';
+import { readSettings, showWebhook, toXml, type Webhook } from './webhook-settings.ts';
+import type { Saved, Webhooks } from './webhooks.ts';
 
 /** Classic calls answer XML unless JSON is asked for. */
 function answer(
@@ -18,7 +18,8 @@ function answer(
   });
 }
 
-const notFound = (): Response => classicError(404, 'The server has not found anything matching the request URI');
+const notFound = (): Response =>
+  classicError(404, 'The server has not found anything matching the request URI');
 
 const answerId = (c: Context<JamfEnv>, status: number, id: number): Response =>
   answer(c, status, { webhook: { id } });

@@ -1,7 +1,30 @@
 import { XMLBuilder, XMLParser } from 'fast-xml-parser';
 import { z } from 'zod';
-import { webhookEvents } from './webhook-events.ts';
-import type { Webhook, WebhookAuthentication, WebhookSettings } from './webhooks.ts';
+import { type WebhookEvent, webhookEvents } from './webhook-events.ts';
+
+export type WebhookAuthentication =
+  | { readonly type: 'NONE' }
+  | { readonly type: 'BASIC'; readonly username: string; readonly password: string }
+  | { readonly type: 'HEADER'; readonly headers: Readonly<Record<string, string>> };
+
+export interface WebhookSettings {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly url: string;
+  readonly contentType: 'application/json' | 'text/xml';
+  readonly event: WebhookEvent;
+  /** 1 to 15 */
+  readonly connectionTimeoutSeconds: number;
+  /** 1 to 15 */
+  readonly readTimeoutSeconds: number;
+  readonly authentication: WebhookAuthentication;
+  /** For group events: the one group it tells of; 0 is none. */
+  readonly smartGroupId: number;
+}
+
+export interface Webhook extends WebhookSettings {
+  readonly id: number;
+}
 
 export type ReadSettings =
   | { readonly kind: 'settings'; readonly settings: WebhookSettings }
@@ -106,15 +129,17 @@ export function readSettings(xml: string, before: WebhookSettings = defaults): R
   if (name === '') return wrong('name is missing');
   const url = readUrl(element('url') ?? before.url);
   if (url === undefined) return wrong('url is not an http or https address');
-  const connectionTimeoutSeconds = readTimeout(element('connection_timeout'), before.connectionTimeoutSeconds);
+  const connectionTimeoutSeconds = readTimeout(
+    element('connection_timeout'),
+    before.connectionTimeoutSeconds,
+  );
   if (connectionTimeoutSeconds === undefined) return wrong('connection_timeout must be 1 to 15 seconds');
   const readTimeoutSeconds = readTimeout(element('read_timeout'), before.readTimeoutSeconds);
   if (readTimeoutSeconds === undefined) return wrong('read_timeout must be 1 to 15 seconds');
   const authentication = readAuthentication(element, before.authentication);
   if ('wrong' in authentication) return wrong(authentication.wrong);
   const askedEvent = (element('event') ?? before.event).toLowerCase();
-  const event =
-    webhookEvents.find((candidate) => candidate.toLowerCase() === askedEvent) ?? defaults.event;
+  const event = webhookEvents.find((candidate) => candidate.toLowerCase() === askedEvent) ?? defaults.event;
   const smartGroupId = Number(element('smart_group_id') ?? before.smartGroupId) || 0;
   const enabled = (element('enabled') ?? String(before.enabled)) === 'true';
   const settings: WebhookSettings = {
@@ -128,7 +153,9 @@ export function readSettings(xml: string, before: WebhookSettings = defaults): R
     // A group webhook stays disabled until a group is chosen.
     enabled: enabled && (!event.startsWith('SmartGroup') || smartGroupId > 0),
     contentType:
-      (element('content_type') ?? before.contentType) === 'application/json' ? 'application/json' : 'text/xml',
+      (element('content_type') ?? before.contentType) === 'application/json'
+        ? 'application/json'
+        : 'text/xml',
   };
   return { kind: 'settings', settings };
 }

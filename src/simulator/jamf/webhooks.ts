@@ -1,31 +1,8 @@
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
 import { createDeliveryClient, type DeliveryOutcome } from './webhook-delivery.ts';
-import { envelope, type FiredEvent, type PayloadVariants, type WebhookEvent } from './webhook-events.ts';
-
-export type WebhookAuthentication =
-  | { readonly type: 'NONE' }
-  | { readonly type: 'BASIC'; readonly username: string; readonly password: string }
-  | { readonly type: 'HEADER'; readonly headers: Readonly<Record<string, string>> };
-
-export interface WebhookSettings {
-  readonly name: string;
-  readonly enabled: boolean;
-  readonly url: string;
-  readonly contentType: 'application/json' | 'text/xml';
-  readonly event: WebhookEvent;
-  /** 1 to 15 */
-  readonly connectionTimeoutSeconds: number;
-  /** 1 to 15 */
-  readonly readTimeoutSeconds: number;
-  readonly authentication: WebhookAuthentication;
-  /** For group events: the one group it tells of; 0 is none. */
-  readonly smartGroupId: number;
-}
-
-export interface Webhook extends WebhookSettings {
-  readonly id: number;
-}
+import { envelope, type FiredEvent, type PayloadVariants } from './webhook-events.ts';
+import type { Webhook, WebhookSettings } from './webhook-settings.ts';
 
 /** What a cluster and the net do to events (domain/jamf.md 3.5), besides old shapes. */
 export interface WebhookVariants extends PayloadVariants {
@@ -52,7 +29,9 @@ export interface DeliveryRecord {
   readonly durationMs: number;
 }
 
-export type Saved = { readonly kind: 'saved'; readonly webhook: Webhook } | { readonly kind: 'duplicate-name' };
+export type Saved =
+  | { readonly kind: 'saved'; readonly webhook: Webhook }
+  | { readonly kind: 'duplicate-name' };
 
 export interface Webhooks {
   readonly variants: WebhookVariants;

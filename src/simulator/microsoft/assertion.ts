@@ -65,7 +65,11 @@ function checkClaims(
     return refuse('invalid_client', 50027, 'JWT token is invalid: the issuer is not the client_id.');
   }
   if (typeof aud !== 'string' || aud.toLowerCase() !== expected.audience.toLowerCase()) {
-    return refuse('invalid_client', 50027, `JWT token is invalid: the audience must be ${expected.audience}.`);
+    return refuse(
+      'invalid_client',
+      50027,
+      `JWT token is invalid: the audience must be ${expected.audience}.`,
+    );
   }
   if (typeof exp !== 'number' || typeof nbf !== 'number') {
     return refuse('invalid_client', 50027, 'JWT token is invalid or malformed: exp and nbf are required.');

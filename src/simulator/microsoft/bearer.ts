@@ -16,7 +16,9 @@ export type BearerCheck =
 
 const bearerPattern = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i;
 
-function decode(token: string): { header: { alg?: string; kid?: string }; claims: ReturnType<typeof decodeJwt> } | undefined {
+function decode(
+  token: string,
+): { header: { alg?: string; kid?: string }; claims: ReturnType<typeof decodeJwt> } | undefined {
   try {
     return { header: decodeProtectedHeader(token), claims: decodeJwt(token) };
   } catch (error) {
@@ -45,7 +47,8 @@ export function checkBearer(
   if (authorization === undefined) return no('Access token is empty.');
   const token = bearerPattern.exec(authorization)?.[1];
   const decoded = token === undefined ? undefined : decode(token);
-  if (token === undefined || decoded === undefined) return no('CompactToken parsing failed with error code: 80049217');
+  if (token === undefined || decoded === undefined)
+    return no('CompactToken parsing failed with error code: 80049217');
   const { header, claims } = decoded;
   const key = cloud.keys.find(header.kid ?? '');
   const [head, body, signature] = token.split('.');
@@ -53,7 +56,12 @@ export function checkBearer(
     header.alg !== 'RS256' ||
     !key ||
     key.consumer ||
-    !verify('sha256', Buffer.from(`${head}.${body}`), key.publicKey, Buffer.from(signature ?? '', 'base64url'))
+    !verify(
+      'sha256',
+      Buffer.from(`${head}.${body}`),
+      key.publicKey,
+      Buffer.from(signature ?? '', 'base64url'),
+    )
   ) {
     return no('Access token validation failure. Invalid signature.');
   }
@@ -61,7 +69,8 @@ export function checkBearer(
     return no('Access token validation failure. Invalid audience.');
   }
   const nowSeconds = cloud.world.clock.now() / 1000;
-  if (claims.exp === undefined || claims.exp <= nowSeconds) return no('Lifetime validation failed, the token is expired.');
+  if (claims.exp === undefined || claims.exp <= nowSeconds)
+    return no('Lifetime validation failed, the token is expired.');
   if (claims.nbf === undefined || claims.nbf > nowSeconds + 300) return no('The token is not valid yet.');
   const tenant = typeof claims.tid === 'string' ? findTenant(cloud, claims.tid) : undefined;
   if (tenant?.kind !== 'here') return no('Access token validation failure. Invalid tenant.');

@@ -28,11 +28,7 @@ interface ConsentRequest {
 }
 
 /** The tenant that signs in: the one in the path, or for the shared paths the one the control API set. */
-function signedInTenant(
-  cloud: CloudContext,
-  asked: string,
-  version: Version,
-): EntraResult<SimulatedTenant> {
+function signedInTenant(cloud: CloudContext, asked: string, version: Version): EntraResult<SimulatedTenant> {
   // domain/microsoft.md 1.5: v2 knows `organizations` and not `common`, v1 the other way round.
   const shared = version === 2 ? 'organizations' : 'common';
   if (asked !== 'common' && asked !== 'organizations') return requireTenant(cloud, asked);
@@ -95,8 +91,7 @@ function declineParameters(
   request: ConsentRequest,
   settings: ConsentSettings,
 ): Record<string, string> {
-  const error =
-    settings.declineError ?? (request.version === 2 ? 'consent_required' : 'permission_denied');
+  const error = settings.declineError ?? (request.version === 2 ? 'consent_required' : 'permission_denied');
   const failure = {
     error,
     code: 65004,
@@ -133,15 +128,17 @@ function decide(
   return {
     admin_consent: 'True',
     tenant:
-      settings.behaviour === 'tamper-tenant'
-        ? (settings.tamperedTenantId ?? random.guid())
-        : tenant.tenantId,
+      settings.behaviour === 'tamper-tenant' ? (settings.tamperedTenantId ?? random.guid()) : tenant.tenantId,
     ...(request.version === 2 && { scope: request.scope }),
   };
 }
 
 /** An error the browser is shown and never redirected with: the redirect address is not to be trusted. */
-function errorPage(c: Context<HostEnv>, cloud: CloudContext, failure: EntraFailure): Response | Promise<Response> {
+function errorPage(
+  c: Context<HostEnv>,
+  cloud: CloudContext,
+  failure: EntraFailure,
+): Response | Promise<Response> {
   const { description } = describeFailure(cloud, failure, randomUUID());
   c.set('note', { aadsts: failure.code });
   return c.html(

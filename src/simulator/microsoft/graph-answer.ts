@@ -20,7 +20,12 @@ export type GraphAnswer =
       /** null: all on one page. */
       readonly pageSize: number | null;
     }
-  | { readonly kind: 'failure'; readonly status: 400 | 401 | 403 | 404; readonly code: string; readonly message: string };
+  | {
+      readonly kind: 'failure';
+      readonly status: 400 | 401 | 403 | 404;
+      readonly code: string;
+      readonly message: string;
+    };
 
 export const notFound = (what: string): GraphAnswer => ({
   kind: 'failure',
@@ -43,7 +48,10 @@ export function equalityFilter(query: URLSearchParams, property: string): string
 }
 
 function select(entity: Record<string, unknown>, query: URLSearchParams): Record<string, unknown> {
-  const wanted = query.get('$select')?.split(',').map((name) => name.trim());
+  const wanted = query
+    .get('$select')
+    ?.split(',')
+    .map((name) => name.trim());
   if (!wanted) return entity;
   return Object.fromEntries(Object.entries(entity).filter(([name]) => wanted.includes(name)));
 }

@@ -1,5 +1,11 @@
 import type { SimulatedDevice } from '../directory.ts';
-import { equalityFilter, type GraphAnswer, type GraphRequest, notFound, unsupportedQuery } from './graph-answer.ts';
+import {
+  equalityFilter,
+  type GraphAnswer,
+  type GraphRequest,
+  notFound,
+  unsupportedQuery,
+} from './graph-answer.ts';
 
 /** domain/microsoft.md 5.3, read rule: without this role compliance reads null. */
 const complianceReaderRole = 'DeviceManagementManagedDevices.Read.All';

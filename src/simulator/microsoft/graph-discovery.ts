@@ -16,11 +16,7 @@ export const servicePath = (cloud: CloudContext, tenantId: string, service: Part
 export const intuneAddress = (cloud: CloudContext): string =>
   `https://127.0.0.1:${new URL(cloud.addresses.intune).port}`;
 
-function serviceUri(
-  cloud: CloudContext,
-  address: DiscoverySettings['address'],
-  path: string,
-): string {
+function serviceUri(cloud: CloudContext, address: DiscoverySettings['address'], path: string): string {
   const { port } = new URL(cloud.addresses.intune);
   switch (address) {
     case 'own':
@@ -50,8 +46,10 @@ export function intuneEndpoints(cloud: CloudContext, tenant: SimulatedTenant): R
   const settings = cloud.settings.tenant(tenant.tenantId).discovery;
   if (settings.services === 'none') return [];
   const offered: PartnerService[] = [];
-  if (settings.services === 'all' || settings.services === 'tenant-only') offered.push('PartnerTenantDataSyncService');
-  if (settings.services === 'all' || settings.services === 'device-only') offered.push('PartnerDeviceDataSyncService');
+  if (settings.services === 'all' || settings.services === 'tenant-only')
+    offered.push('PartnerTenantDataSyncService');
+  if (settings.services === 'all' || settings.services === 'device-only')
+    offered.push('PartnerDeviceDataSyncService');
   const item = (name: string, uri: string): Record<string, unknown> => ({
     id: `${tenant.tenantId.slice(0, 8)}-${name}`,
     deletedDateTime: null,

@@ -1,9 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { SimulatedServicePrincipal } from '../directory.ts';
 import { intuneAnchorAppId } from './applications.ts';
-import { equalityFilter, type GraphAnswer, type GraphRequest, notFound, unsupportedQuery } from './graph-answer.ts';
-import { intuneEndpoints } from './graph-discovery.ts';
 import { allServicePrincipals } from './grants.ts';
+import {
+  equalityFilter,
+  type GraphAnswer,
+  type GraphRequest,
+  notFound,
+  unsupportedQuery,
+} from './graph-answer.ts';
+import { intuneEndpoints } from './graph-discovery.ts';
 
 const opaqueId = (...parts: string[]): string =>
   createHash('sha256').update(parts.join(' ')).digest('base64url').slice(0, 43);
@@ -111,7 +117,8 @@ export function readServicePrincipal(
       return {
         kind: 'collection',
         set: `servicePrincipals('${principal.objectId}')/endpoints`,
-        items: principal.appId === intuneAnchorAppId ? intuneEndpoints(request.cloud, request.token.tenant) : [],
+        items:
+          principal.appId === intuneAnchorAppId ? intuneEndpoints(request.cloud, request.token.tenant) : [],
         pageSize: pageSize(request),
       };
     case 'approleassignments':

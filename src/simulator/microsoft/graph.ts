@@ -25,7 +25,11 @@ const routes: readonly GraphRoute[] = [
     path: /^servicePrincipals(?:\(appId='([^']+)'\)|\/appId=([^/]+)|\/([^/]+)|\('([^']+)'\))(?:\/(endpoints|appRoleAssignments))?$/i,
     roles: principalRoles,
     answer: (request, [, quoted, bare, objectId, quotedObjectId, relation]) =>
-      readServicePrincipal(request, { appId: quoted ?? bare, objectId: objectId ?? quotedObjectId }, relation),
+      readServicePrincipal(
+        request,
+        { appId: quoted ?? bare, objectId: objectId ?? quotedObjectId },
+        relation,
+      ),
   },
   {
     path: /^servicePrincipals(?:\(appId='([^']+)'\)|\/appId=([^/]+)|\/([^/]+))\/(oauth2PermissionGrants)$/i,
@@ -73,7 +77,12 @@ export function createGraphApp(cloud: CloudContext, settle: () => void): Hono<Ho
     const checked = checkBearer(cloud, c.req.header('authorization'), [graph, `${graph}/`, graphAppId]);
     if (!checked.ok) {
       c.header('www-authenticate', 'Bearer realm="", authorization_uri=""');
-      return send({ kind: 'failure', status: 401, code: 'InvalidAuthenticationToken', message: checked.reason });
+      return send({
+        kind: 'failure',
+        status: 401,
+        code: 'InvalidAuthenticationToken',
+        message: checked.reason,
+      });
     }
     const path = decodedPath(pathname);
     for (const route of routes) {

@@ -46,9 +46,7 @@ export async function createSigningKeys(): Promise<SigningKeys> {
   let [previous, current, next] = await Promise.all([makeKey(), makeKey(), makeKey()]);
   let older: readonly SigningKey[] = [];
   const consumer = await makeKey(true);
-  const published = (): readonly SigningKey[] => [
-    ...new Set([next, ...older, previous, consumer, current]),
-  ];
+  const published = (): readonly SigningKey[] => [...new Set([next, ...older, previous, consumer, current])];
   const find = (kid: string): SigningKey | undefined => published().find((key) => key.kid === kid);
   return {
     published,

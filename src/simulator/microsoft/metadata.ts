@@ -46,10 +46,7 @@ function keySet(cloud: CloudContext, tenant: string, version: Version): object {
         n: key.publicJwk.n,
         e: key.publicJwk.e,
         ...(version === 2 && {
-          issuer: cloud.issuer(
-            2,
-            key.consumer ? consumerTenantId : isShared(tenant) ? '{tenantid}' : tenant,
-          ),
+          issuer: cloud.issuer(2, key.consumer ? consumerTenantId : isShared(tenant) ? '{tenantid}' : tenant),
         }),
       })),
   };

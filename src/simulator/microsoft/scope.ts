@@ -66,9 +66,7 @@ export function resolveScope(
   const present =
     resource !== undefined &&
     (resource.appId === graphAppId ||
-      (resource.appId === intuneApiAppId
-        ? tenant.hasIntune
-        : tenant.servicePrincipals.has(resource.appId)));
+      (resource.appId === intuneApiAppId ? tenant.hasIntune : tenant.servicePrincipals.has(resource.appId)));
   if (!present) {
     return refuse(
       'invalid_resource',

@@ -2,7 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { Context, Hono } from 'hono';
 import type { SimulatedServicePrincipal } from '../directory.ts';
 import type { HostEnv } from '../host.ts';
-import { type ClientAuthentication, createClientAuthenticator, readCredential } from './client-authentication.ts';
+import {
+  type ClientAuthentication,
+  createClientAuthenticator,
+  readCredential,
+} from './client-authentication.ts';
 import type { CloudContext } from './context.ts';
 import { type EntraResult, entraError, refuse, requireTenant, succeed } from './entra-error.ts';
 import { resolveScope, type TokenResource } from './scope.ts';

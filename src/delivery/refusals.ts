@@ -1,0 +1,60 @@
+/**
+ * What Intune's refusals mean, as data (contract section 7): the first row that matches decides. Codes and texts
+ * are those of domain/microsoft.md 4.4 and 9; the vocabulary is not published, so a text is matched loosely.
+ */
+
+export type Disposition = 'retry' | 'hold-tenant' | 'failed';
+
+interface RefusalRule {
+  readonly code?: number;
+  readonly detail?: RegExp;
+  readonly disposition: Disposition;
+  readonly cause: string;
+  readonly remedy: string;
+}
+
+const rules: readonly RefusalRule[] = [
+  {
+    detail: /not (been )?provisioned|deprovisioned|terminated|not (an )?active partner/i,
+    disposition: 'hold-tenant',
+    cause: 'not-provisioned',
+    remedy: 'POST /tenants/{tenantId}/confirm provisions the tenant again',
+  },
+  { code: 429, disposition: 'retry', cause: 'throttled', remedy: 'passes by itself' },
+  { code: 500, disposition: 'retry', cause: 'intune-error', remedy: 'passes by itself' },
+  { code: 503, disposition: 'retry', cause: 'intune-error', remedy: 'passes by itself' },
+  {
+    detail: /assigned group|not (in|a member of).*group/i,
+    disposition: 'failed',
+    cause: 'user-not-assigned',
+    remedy: 'add the user to the group that is assigned to the partner in Intune, then replay the report',
+  },
+  {
+    detail: /device/i,
+    code: 404,
+    disposition: 'failed',
+    cause: 'device-not-in-entra',
+    remedy: 'the registration is gone from Entra: the user registers the Mac again',
+  },
+  {
+    code: 404,
+    disposition: 'failed',
+    cause: 'not-in-entra',
+    remedy: 'the device or its user is gone from Entra: the user registers the Mac again',
+  },
+];
+
+const fallback: RefusalRule = {
+  disposition: 'failed',
+  cause: 'refused',
+  remedy: 'read the detail; when its cause is gone, replay the report',
+};
+
+export function classifyRefusal(code: number | undefined, detail: string): RefusalRule {
+  return (
+    rules.find(
+      (rule) =>
+        (rule.code === undefined || rule.code === code) && (rule.detail === undefined || rule.detail.test(detail)),
+    ) ?? fallback
+  );
+}

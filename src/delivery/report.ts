@@ -1,0 +1,106 @@
+import { base64url } from 'jose';
+import { checkInToldEveryMs } from '../limits.ts';
+import type { ComplianceSource } from '../store/instances.ts';
+import type { Transaction } from '../store/database.ts';
+
+/** The newest state of a device that Intune should hold (contract section 1, 'report'). */
+
+export type Verdict = 'compliant' | 'not-compliant' | 'unknown' | 'not-applicable' | 'no-vendor';
+
+export interface ReportContent {
+  readonly userId: string | null;
+  readonly deviceName: string;
+  readonly osVersion: string;
+  /** ISO 8601, the computer's last contact with Jamf. */
+  readonly lastCheckInAt: string | null;
+  /** ISO 8601, when the computer last reported its inventory. */
+  readonly reportedAt: string | null;
+  readonly managed: boolean;
+  /** 0 activated, 1 deactivated, 2 unresponsive (domain/microsoft.md 4.4). */
+  readonly inventoryState: 0 | 1 | 2;
+  readonly verdict: Verdict;
+}
+
+/** What the report stage may do with a state: tell it, or hold it and say why. */
+export type Tellable =
+  | { readonly tell: true; readonly compliant: boolean }
+  | { readonly tell: false; readonly reason: string; readonly detail: string };
+
+/**
+ * A verdict that Jamf has not made must not flip what Entra shows; one that Jamf no longer makes must not leave a
+ * stale 'compliant' behind (domain/jamf.md 6.2, pains 17 and 26 of domain/microsoft.md 10).
+ */
+export function tellable(content: ReportContent, toldBefore: boolean): Tellable {
+  if (content.userId === null) {
+    return { tell: false, reason: 'user-unknown', detail: 'Jamf Pro knows no Entra user of this registration' };
+  }
+  if (!content.managed) return { tell: true, compliant: false };
+  switch (content.verdict) {
+    case 'compliant':
+      return { tell: true, compliant: true };
+    case 'not-compliant':
+      return { tell: true, compliant: false };
+    case 'unknown':
+      return { tell: false, reason: 'verdict-unknown', detail: 'Jamf Pro is still computing the verdict' };
+    case 'not-applicable':
+      return toldBefore
+        ? { tell: true, compliant: false }
+        : { tell: false, reason: 'not-applicable', detail: 'the computer is not in the applicable group' };
+    case 'no-vendor':
+      return { tell: false, reason: 'no-compliance-vendor', detail: 'Device Compliance is not set up on the instance' };
+  }
+}
+
+interface GroupMembership {
+  readonly groupId: string;
+  readonly name: string;
+}
+
+/** The verdict where the instance's source is a smart group rather than Jamf's own computation. */
+export function verdictFromGroups(source: ComplianceSource, groups: readonly GroupMembership[] | undefined): Verdict {
+  if (groups === undefined) return 'unknown';
+  const member = (wanted: string): boolean => groups.some(({ groupId, name }) => groupId === wanted || name === wanted);
+  if (source.applicableGroup !== undefined && !member(source.applicableGroup)) return 'not-applicable';
+  return source.complianceGroup !== undefined && member(source.complianceGroup) ? 'compliant' : 'not-compliant';
+}
+
+/** Hash of what a new revision is worth: a later check-in alone is not. */
+async function contentHash(content: ReportContent): Promise<string> {
+  const { lastCheckInAt: _, ...rest } = content;
+  const bytes = new TextEncoder().encode(JSON.stringify(rest));
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
+}
+
+export interface NewReport {
+  readonly deviceId: string;
+  readonly instanceId: string;
+  readonly content: ReportContent;
+  readonly traceparent: string | null;
+}
+
+/**
+ * Makes this the state that Intune should hold. The same state again changes nothing; a new one replaces an
+ * undelivered older one and is due, keeping the back-off of a target that is failing.
+ */
+export async function setReport(
+  tx: Transaction,
+  tenantId: string,
+  { deviceId, instanceId, content, traceparent }: NewReport,
+): Promise<{ changed: boolean }> {
+  const hash = await contentHash(content);
+  const checkInAt = content.lastCheckInAt === null ? null : new Date(content.lastCheckInAt);
+  const rows = await tx`
+    insert into reports (tenant_id, device_id, instance_id, content, content_hash, last_check_in_at, traceparent)
+    values (${tenantId}, ${deviceId}, ${instanceId}, ${JSON.stringify(content)}, ${hash}, ${checkInAt}, ${traceparent})
+    on conflict (tenant_id, device_id) do update set
+      instance_id = excluded.instance_id, content = excluded.content, content_hash = excluded.content_hash,
+      last_check_in_at = excluded.last_check_in_at, traceparent = excluded.traceparent,
+      revision = reports.revision + 1, state = 'due', reason = null, detail = null, verification = null,
+      next_try_at = case when reports.state = 'due' and reports.attempts > 0 then reports.next_try_at else now() end,
+      attempts = case when reports.state = 'due' then reports.attempts else 0 end,
+      updated_at = now()
+    where reports.content_hash <> excluded.content_hash or reports.instance_id <> excluded.instance_id
+      or excluded.last_check_in_at > coalesce(reports.check_in_told_at, '-infinity') + ${checkInToldEveryMs} * interval '1 millisecond'
+    returning revision`;
+  return { changed: rows.length > 0 };
+}

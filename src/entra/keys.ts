@@ -1,0 +1,225 @@
+import { LRUCache } from 'lru-cache';
+import type { Send } from '../outbound/port.ts';
+import { type Cloud, jwksUrlFor } from './clouds.ts';
+import { parseVerificationKey, type VerificationKey } from './rsa-key.ts';
+
+/** domain/microsoft.md 1.4: refresh hourly. */
+const refreshEveryMs = 3_600_000;
+/** domain/microsoft.md 1.4: what was last good serves this long while refreshing fails. */
+const lastKnownGoodMs = 24 * 3_600_000;
+/** Between two failing attempts while nothing usable is held: callers wait for this one. */
+const coldRetryMs = 2_000;
+/** Between two failing attempts while the last good set still serves. */
+const warmRetryMs = 60_000;
+/** domain/microsoft.md 1.4: size for 10 to 1000 keys. */
+const keysPerSet = 1000;
+const keySetBytes = 4 * 1024 * 1024;
+const defaultIssuers = 10_000;
+const defaultTimeoutMs = 10_000;
+/** Fetches a minute for tenants named by tokens only, not by the path: anybody can invent those. */
+const foreignFetchesPerMinute = 30;
+const minuteMs = 60_000;
+
+export interface KeyQuery {
+  readonly cloud: Cloud;
+  readonly tenantId: string;
+  readonly kid: string;
+  /** The tenant is only what an unverified token says, so a fetch for it counts against a small budget. */
+  readonly foreign?: boolean;
+}
+
+export type KeyLookup =
+  | { readonly ok: true; readonly keys: readonly VerificationKey[] }
+  | { readonly ok: false; readonly failure: 'unknown' | 'unavailable' };
+
+/** An issuer's keys as they can be put into a snapshot and back. */
+export interface KeySetSnapshot {
+  readonly cloud: string;
+  readonly tenantId: string;
+  readonly fetchedAtMs: number;
+  readonly keys: readonly VerificationKey[];
+}
+
+export interface KeySource {
+  /** The keys with this id (one, or one per issuer); fetches when it must. Never throws. */
+  find(query: KeyQuery): Promise<KeyLookup>;
+  snapshot(): readonly KeySetSnapshot[];
+  restore(sets: readonly KeySetSnapshot[]): void;
+}
+
+export interface KeySourceOptions {
+  readonly send: Send;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** ESPALIER_JWKS_COOLDOWN_SECONDS: between refreshes for an unknown key id, per issuer. */
+  readonly cooldownSeconds?: number;
+  readonly timeoutMs?: number;
+  readonly issuers?: number;
+}
+
+interface KeySet {
+  readonly cloud: string;
+  readonly tenantId: string;
+  keys: ReadonlyMap<string, readonly VerificationKey[]>;
+  fetchedAtMs: number;
+  failedAtMs: number;
+  unknownKidAtMs: number;
+  flight: Promise<boolean> | undefined;
+}
+
+const never = Number.NEGATIVE_INFINITY;
+
+/** Key ids that two different keys of one issuer share are ambiguous and dropped, the rest of the set stays. */
+function index(parsed: readonly VerificationKey[]): ReadonlyMap<string, readonly VerificationKey[]> {
+  const byKid = Map.groupBy(parsed, (key) => key.kid);
+  for (const [kid, keys] of byKid) {
+    const distinct = [
+      ...new Map(keys.map((key) => [`${key.n} ${key.e} ${key.issuer} ${key.alg}`, key])).values(),
+    ];
+    if (new Set(distinct.map((key) => key.issuer)).size < distinct.length) byKid.delete(kid);
+    else byKid.set(kid, distinct);
+  }
+  return byKid;
+}
+
+/** The usable keys of a key set document; undefined when it is no key set at all. */
+export function parseKeySet(text: string): ReadonlyMap<string, readonly VerificationKey[]> | undefined {
+  try {
+    const document: unknown = JSON.parse(text);
+    if (typeof document !== 'object' || document === null || !('keys' in document)) return undefined;
+    if (!Array.isArray(document.keys)) return undefined;
+    const parsed = document.keys
+      .slice(0, keysPerSet)
+      .map(parseVerificationKey)
+      .filter((key) => key !== undefined);
+    return index(parsed);
+  } catch {
+    // Not JSON: an error page with status 200 does exist.
+    return undefined;
+  }
+}
+
+async function fetchKeys(
+  send: Send,
+  url: string,
+  timeoutMs: number,
+): Promise<ReadonlyMap<string, readonly VerificationKey[]> | undefined> {
+  const response = await send({
+    method: 'GET',
+    url,
+    headers: { accept: 'application/json' },
+    timeoutMs,
+    addresses: 'configured',
+  });
+  if (!response.ok) return undefined;
+  if (response.status !== 200) {
+    await response.discard();
+    return undefined;
+  }
+  const keys = parseKeySet(await response.text(keySetBytes));
+  // A set without one usable key would lock every caller out: what was known before is better.
+  return keys === undefined || keys.size === 0 ? undefined : keys;
+}
+
+function createFetchBudget(now: () => number): () => boolean {
+  let windowStartMs = never;
+  let spent = 0;
+  return () => {
+    if (now() - windowStartMs >= minuteMs) {
+      windowStartMs = now();
+      spent = 0;
+    }
+    spent += 1;
+    return spent <= foreignFetchesPerMinute;
+  };
+}
+
+/**
+ * The signing keys of every issuer, by the rules of domain/microsoft.md 1.4: one fetch at a time per issuer,
+ * refreshed hourly behind the callers' backs, once for an unknown key id but at most every cooldown, the last
+ * good set kept 24 h when refreshing fails, least used issuers forgotten.
+ */
+export function createKeySource(options: KeySourceOptions): KeySource {
+  const { send, now } = options;
+  const cooldownMs = (options.cooldownSeconds ?? 300) * 1000;
+  const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+  const sets = new LRUCache<string, KeySet>({ max: options.issuers ?? defaultIssuers });
+  const foreignBudget = createFetchBudget(now);
+
+  const emptySet = (cloud: string, tenantId: string): KeySet => ({
+    cloud,
+    tenantId,
+    keys: new Map(),
+    fetchedAtMs: never,
+    failedAtMs: never,
+    unknownKidAtMs: never,
+    flight: undefined,
+  });
+
+  const refresh = (set: KeySet, cloud: Cloud): Promise<boolean> => {
+    set.flight ??= fetchKeys(send, jwksUrlFor(cloud, set.tenantId), timeoutMs)
+      .catch(() => undefined) // the body broke or was too large: as good as no answer
+      .then((keys) => {
+        set.flight = undefined;
+        if (keys === undefined) {
+          set.failedAtMs = now();
+          return false;
+        }
+        set.keys = keys;
+        set.fetchedAtMs = now();
+        set.failedAtMs = never;
+        return true;
+      });
+    return set.flight;
+  };
+
+  const mayTry = (set: KeySet): boolean =>
+    set.flight !== undefined || now() - set.failedAtMs >= failedRetryMs;
+
+  const look = (set: KeySet, kid: string): KeyLookup => {
+    const keys = set.keys.get(kid);
+    return keys === undefined ? { ok: false, failure: 'unknown' } : { ok: true, keys };
+  };
+
+  const find = async ({ cloud, tenantId, kid, foreign = false }: KeyQuery): Promise<KeyLookup> => {
+    const name = `${cloud.name} ${tenantId}`;
+    const known = sets.get(name);
+    if (known === undefined && foreign && !foreignBudget()) return { ok: false, failure: 'unknown' };
+    const set = known ?? emptySet(cloud.name, tenantId);
+    if (known === undefined) sets.set(name, set);
+
+    if (now() - set.fetchedAtMs >= lastKnownGoodMs) {
+      const fetched = mayTry(set, coldRetryMs) && (await refresh(set, cloud));
+      return fetched ? look(set, kid) : { ok: false, failure: 'unavailable' };
+    }
+    const found = look(set, kid);
+    if (found.ok) {
+      if (now() - set.fetchedAtMs >= refreshEveryMs && mayTry(set, warmRetryMs)) void refresh(set, cloud);
+      return found;
+    }
+    if (now() - set.unknownKidAtMs < cooldownMs) return found;
+    if (foreign && !foreignBudget()) return found;
+    set.unknownKidAtMs = now();
+    return (await refresh(set, cloud)) ? look(set, kid) : { ok: false, failure: 'unavailable' };
+  };
+
+  const snapshot = (): readonly KeySetSnapshot[] =>
+    [...sets.values()]
+      .filter((set) => set.keys.size > 0)
+      .map(({ cloud, tenantId, fetchedAtMs, keys }) => ({
+        cloud,
+        tenantId,
+        fetchedAtMs,
+        keys: [...keys.values()].flat(),
+      }));
+
+  const restore = (snapshots: readonly KeySetSnapshot[]): void => {
+    for (const { cloud, tenantId, fetchedAtMs, keys } of snapshots) {
+      const name = `${cloud} ${tenantId}`;
+      if ((sets.peek(name)?.fetchedAtMs ?? never) >= fetchedAtMs) continue;
+      sets.set(name, { ...emptySet(cloud, tenantId), fetchedAtMs, keys: index(keys) });
+    }
+  };
+
+  return { find, snapshot, restore };
+}

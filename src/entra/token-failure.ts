@@ -1,0 +1,125 @@
+import {
+  oauthErrorKinds,
+  type TokenErrorKind,
+  throttledKind,
+  tokenErrorKinds,
+  unavailableKind,
+} from './errors.ts';
+
+/** Descriptions are shown and logged: AADSTS texts are shorter. */
+const longestDescriptionCharacters = 400;
+
+/** Why no token was given. Holds no token, secret or assertion. */
+export interface TokenFailure extends TokenErrorKind {
+  /** AADSTS number. */
+  readonly code?: number;
+  /** OAuth `error`. */
+  readonly error?: string;
+  /** First line of Entra's text. */
+  readonly description?: string;
+  readonly httpStatus?: number;
+  /** Seconds until asking again makes sense. */
+  readonly retryAfterSeconds?: number;
+  /** The built-in cloud in which Entra says the tenant lives. */
+  readonly suggestedCloud?: 'public' | 'usgov' | 'china';
+  /** Entra's trace id, for Microsoft's support. */
+  readonly traceId?: string;
+  readonly correlationId?: string;
+}
+
+const wrongCloudCodes = new Set([90038, 900382, 900432]);
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out, before text reaches a log
+const controlCharacters = /[\u0000-\u001f\u007f]+/;
+/** Anything that looks like a token: no answer should repeat one, but then none must be logged either. */
+const tokenLike = /\beyJ[\w-]{8,}(?:\.[\w-]*){1,2}/g;
+
+function firstLine(text: string): string {
+  const line = text.split(controlCharacters, 1)[0] ?? '';
+  return line.replaceAll(tokenLike, '[token]').slice(0, longestDescriptionCharacters);
+}
+
+/** The cloud named in the text of a redirect to another national cloud, e.g. "National Cloud 'MicrosoftOnline.US'". */
+function cloudNamedIn(description: string): TokenFailure['suggestedCloud'] {
+  const named = /national cloud\s+'([^']+)'/i.exec(description)?.[1] ?? description;
+  if (/microsoftonline\.us\b|usgovcloudapi\.net\b/i.test(named)) return 'usgov';
+  if (/microsoftonline\.cn\b|chinacloudapi\.cn\b/i.test(named)) return 'china';
+  if (/microsoftonline\.com\b|login\.windows\.net\b|login\.microsoft\.com\b/i.test(named)) return 'public';
+  return undefined;
+}
+
+interface ErrorBody {
+  readonly error?: string;
+  readonly description: string;
+  readonly code?: number;
+  readonly traceId?: string;
+  readonly correlationId?: string;
+}
+
+function parseErrorBody(text: string): ErrorBody | undefined {
+  try {
+    const json: unknown = JSON.parse(text);
+    if (typeof json !== 'object' || json === null) return undefined;
+    const body: Readonly<Record<string, unknown>> = { ...json };
+    const string = (name: string): string | undefined =>
+      typeof body[name] === 'string' && body[name] !== '' ? firstLine(body[name]) : undefined;
+    const description = string('error_description') ?? '';
+    const listed: unknown = Array.isArray(body.error_codes) ? body.error_codes[0] : undefined;
+    const written = /AADSTS(\d{4,8})/.exec(description)?.[1];
+    const code = Number(listed ?? written ?? Number.NaN);
+    const error = string('error');
+    const traceId = string('trace_id');
+    const correlationId = string('correlation_id');
+    return {
+      description,
+      ...(error === undefined ? {} : { error }),
+      ...(Number.isSafeInteger(code) ? { code } : {}),
+      ...(traceId === undefined ? {} : { traceId }),
+      ...(correlationId === undefined ? {} : { correlationId }),
+    };
+  } catch {
+    // Plain text with a 429, HTML with a 5xx (domain/microsoft.md 1.9).
+    return undefined;
+  }
+}
+
+const unexpected: TokenErrorKind = {
+  scope: 'transient',
+  cause: 'unexpected-answer',
+  action: 'back-off',
+  owner: 'microsoft',
+  remedy: 'Entra’s answer could not be read: check what stands between Espalier and the authority.',
+};
+
+function kindOf(httpStatus: number, body: ErrorBody | undefined): TokenErrorKind {
+  const byCode = body?.code === undefined ? undefined : tokenErrorKinds.get(body.code);
+  if (byCode !== undefined) return byCode;
+  // Before `error`: 429 and 5xx bodies carry whatever `error` was at hand.
+  if (httpStatus === 429) return throttledKind;
+  if (httpStatus >= 500 || httpStatus === 408) return unavailableKind;
+  return (body?.error === undefined ? undefined : oauthErrorKinds.get(body.error)) ?? unexpected;
+}
+
+/**
+ * Says what a refusal of the token endpoint means: by AADSTS code, else by HTTP status and OAuth `error`
+ * (domain/microsoft.md 1.7 to 1.9). Takes any body, JSON or not.
+ */
+export function classifyTokenError(httpStatus: number, bodyText: string): TokenFailure {
+  const body = parseErrorBody(bodyText);
+  const meaning = kindOf(httpStatus, body);
+  const { description = '', ...rest } = body ?? {};
+  const wrongCloud = body?.code !== undefined && wrongCloudCodes.has(body.code);
+  const suggestedCloud = wrongCloud ? cloudNamedIn(description) : undefined;
+  return {
+    ...meaning,
+    ...rest,
+    httpStatus,
+    ...(description === '' ? {} : { description }),
+    ...(suggestedCloud === undefined
+      ? {}
+      : {
+          suggestedCloud,
+          remedy: `The tenant lives in another national cloud: set its cloud to ${suggestedCloud}.`,
+        }),
+  };
+}

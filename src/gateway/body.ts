@@ -1,0 +1,83 @@
+import { bodyIdleMs, bodyTotalMs } from '../limits.ts';
+import { ProblemError, problem } from '../problems.ts';
+
+/** Reading a request's body within limits: size, silence between two chunks, time in all. */
+
+const tooLarge = (limitBytes: number): ProblemError =>
+  new ProblemError(problem('payload-too-large', `The body may be ${limitBytes} bytes at most.`));
+
+const tooSlow = (): ProblemError =>
+  new ProblemError(
+    problem('invalid-request', 'The body did not arrive in time.', {
+      errors: [{ code: 'BODY_TIMEOUT', field: null, description: 'the body did not arrive in time' }],
+    }),
+  );
+
+function within<T>(work: Promise<T>, ms: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(tooSlow()), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+async function readStream(stream: ReadableStream<Uint8Array>, limitBytes: number): Promise<Uint8Array> {
+  const reader = stream.getReader();
+  const chunks: Uint8Array[] = [];
+  const deadline = Date.now() + bodyTotalMs;
+  let size = 0;
+  try {
+    for (;;) {
+      const { done, value } = await within(reader.read(), Math.min(bodyIdleMs, Math.max(1, deadline - Date.now())));
+      if (done) break;
+      size += value.byteLength;
+      if (size > limitBytes) throw tooLarge(limitBytes);
+      chunks.push(value);
+    }
+  } catch (error) {
+    await reader.cancel().catch(() => undefined);
+    throw error;
+  }
+  const whole = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return whole;
+}
+
+/** The body's bytes. Throws `ProblemError` with `payload-too-large` or `invalid-request`. */
+export async function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get('content-length') ?? 0);
+  if (declared > limitBytes) throw tooLarge(limitBytes);
+  return request.body ? readStream(request.body, limitBytes) : new Uint8Array();
+}
+
+/** Unpacks gzip up to a limit; a small body may claim to become a huge one. */
+export async function gunzip(bytes: Uint8Array, limitBytes: number): Promise<Uint8Array> {
+  const packed = new Blob([new Uint8Array(bytes)]).stream();
+  try {
+    return await readStream(packed.pipeThrough(new DecompressionStream('gzip')), limitBytes);
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
+    throw new ProblemError(
+      problem('invalid-request', 'The body is not gzip although Content-Encoding says so.', {
+        errors: [{ code: 'INVALID_GZIP', field: null, description: 'the body cannot be unpacked' }],
+      }),
+    );
+  }
+}
+
+/** UTF-8 text. Throws `ProblemError` for bytes that are none. */
+export function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new ProblemError(
+      problem('invalid-request', 'The body is not UTF-8.', {
+        errors: [{ code: 'INVALID_ENCODING', field: null, description: 'the body is not UTF-8' }],
+      }),
+    );
+  }
+}

@@ -1,0 +1,152 @@
+import type { Context, Hono } from 'hono';
+import { type PushedRecord, markComputersDue, storePushedRecords } from '../delivery/intake.ts';
+import { parseGuid } from '../ids.ts';
+import { parseComputer } from '../jamf/inventory.ts';
+import { parseWebhook } from '../jamf/webhook.ts';
+import { bodyBytes, inventoryBodyBytes, inventoryUnpackedBytes } from '../limits.ts';
+import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
+import { presentedKey } from '../secrets/keys.ts';
+import type { Sql } from '../store/database.ts';
+import type { InstanceKeys, KeyOwner } from '../store/instance-keys.ts';
+import type { Log } from '../telemetry/log.ts';
+import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
+import { decodeText, gunzip, readBody } from './body.ts';
+import type { ListenerEnv, RequestFacts } from './listener.ts';
+import type { RateLimit } from './rate.ts';
+
+/** The data listener's Jamf side (contract section 5). */
+export interface JamfSideOptions {
+  readonly sql: Sql;
+  readonly keys: InstanceKeys;
+  readonly facts: RequestFacts;
+  readonly rate: RateLimit;
+  readonly log: Log;
+}
+
+/** The same answer for a wrong key, no key and an unknown instance (contract section 11). */
+const unauthenticated: Problem = problem(
+  'unauthenticated',
+  "Give one of this instance's keys as HTTP Basic password, as Bearer or in X-Api-Key, or its client certificate.",
+  { headers: { 'www-authenticate': 'Basic realm="espalier", charset="UTF-8", Bearer realm="espalier"' } },
+);
+
+async function authenticate(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<KeyOwner> {
+  const instanceId = parseGuid(c.req.param('instanceId'));
+  if (instanceId === undefined) throw new ProblemError(unauthenticated);
+  const key = presentedKey(c.req.raw.headers);
+  const certificate = options.facts.clientCertificateSha256(c);
+  let owner = key === undefined ? undefined : await options.keys.ownerOfKey(key);
+  if (key === undefined && certificate !== undefined) {
+    owner = await options.keys.ownerOfCertificate(instanceId, certificate);
+  }
+  if (owner?.instanceId !== instanceId) throw new ProblemError(unauthenticated);
+  const waitSeconds = options.rate.take(instanceId);
+  if (waitSeconds !== undefined) {
+    throw new ProblemError(problem('rate-limited', 'This instance sends too fast.', { retryAfterSeconds: waitSeconds }));
+  }
+  return owner;
+}
+
+const invalid = (errors: readonly FieldError[]): ProblemError =>
+  new ProblemError(
+    problem('invalid-request', errors.map((error) => `${error.field ?? 'body'}: ${error.description}`).join('; '), {
+      errors,
+    }),
+  );
+
+async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
+  const owner = await authenticate(c, options);
+  const body = decodeText(await readBody(c.req.raw, bodyBytes));
+  const parsed = parseWebhook(body, c.req.header('content-type'));
+  if (!parsed.ok) throw invalid(parsed.errors);
+  const { computers, event } = parsed.webhook;
+  const ids = computers.map((computer) => Number(computer.jamfComputerId));
+  const status = ids.length > 0 ? 'accepted' : 'ignored';
+  if (ids.length > 0) {
+    await inSpan(
+      'jamf.webhook',
+      { 'espalier.tenant': owner.tenantId, 'espalier.instance': owner.instanceId, 'jamf.event': event },
+      c.req.header('traceparent'),
+      () => markComputersDue(options.sql, { ...owner, traceparent: currentTraceparent() }, ids),
+    );
+  }
+  options.log.debug('jamf.webhook', { ...owner, jamfEvent: event, computers: ids.length, status });
+  return c.json({ status }, 202);
+}
+
+interface Rejected {
+  readonly index: number;
+  readonly code: string;
+  readonly description: string;
+}
+
+/** The records of a push: one object, an array, or one JSON object a line. */
+function splitRecords(text: string, contentType: string): (string | { value: unknown })[] {
+  if (/^application\/(x-)?nd-?json|^application\/(json-?seq|x-jsonlines|jsonl)/i.test(contentType)) {
+    return text.split('\n').filter((line) => line.trim() !== '');
+  }
+  if (contentType !== '' && !/^application\/([\w.+-]+\+)?json|^text\/json/i.test(contentType)) {
+    throw new ProblemError(problem('unsupported-media-type', 'Send application/json or application/x-ndjson.'));
+  }
+  try {
+    const value = JSON.parse(text) as unknown;
+    return (Array.isArray(value) ? value : [value]).map((entry: unknown) => ({ value: entry }));
+  } catch (error) {
+    throw invalid([{ code: 'INVALID_JSON', field: null, description: `the body is not JSON: ${(error as Error).message}` }]);
+  }
+}
+
+function readRecord(entry: string | { value: unknown }): PushedRecord | Omit<Rejected, 'index'> {
+  let value: unknown;
+  try {
+    value = typeof entry === 'string' ? (JSON.parse(entry) as unknown) : entry.value;
+  } catch (error) {
+    return { code: 'INVALID_JSON', description: `not JSON: ${(error as Error).message}` };
+  }
+  const parsed = parseComputer(value);
+  if (!parsed.ok) {
+    const [first] = parsed.errors;
+    return {
+      code: first?.code ?? 'INVALID_RECORD',
+      description: parsed.errors.map((error) => `${error.field}: ${error.description}`).join('; '),
+    };
+  }
+  return {
+    jamfComputerId: Number(parsed.computer.jamfComputerId),
+    text: typeof entry === 'string' ? entry : JSON.stringify(value),
+    reportAt: parsed.computer.reportedAt ?? null,
+  };
+}
+
+async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
+  const owner = await authenticate(c, options);
+  const encoding = c.req.header('content-encoding')?.toLowerCase() ?? 'identity';
+  if (encoding !== 'gzip' && encoding !== 'identity') {
+    throw new ProblemError(problem('unsupported-media-type', 'Content-Encoding may be gzip or absent.'));
+  }
+  let bytes = await readBody(c.req.raw, inventoryBodyBytes);
+  if (encoding === 'gzip') bytes = await gunzip(bytes, inventoryUnpackedBytes);
+  const entries = splitRecords(decodeText(bytes), c.req.header('content-type') ?? '');
+  if (entries.length === 0) {
+    throw invalid([{ code: 'EMPTY', field: null, description: 'the body holds no record' }]);
+  }
+  const records: PushedRecord[] = [];
+  const rejected: Rejected[] = [];
+  for (const [index, entry] of entries.entries()) {
+    const read = readRecord(entry);
+    if ('text' in read) records.push(read);
+    else rejected.push({ index, ...read });
+  }
+  await inSpan(
+    'jamf.inventory',
+    { 'espalier.tenant': owner.tenantId, 'espalier.instance': owner.instanceId, 'espalier.records': records.length },
+    c.req.header('traceparent'),
+    () => storePushedRecords(options.sql, { ...owner, traceparent: currentTraceparent() }, records),
+  );
+  return c.json({ accepted: records.length, rejected }, 202);
+}
+
+export function addJamfRoutes(app: Hono<ListenerEnv>, options: JamfSideOptions): void {
+  app.post('/jamf/:instanceId/webhooks', (c) => webhook(c, options));
+  app.post('/jamf/:instanceId/inventory', (c) => inventory(c, options));
+}

@@ -1,0 +1,84 @@
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import { newId } from '../ids.ts';
+import { ProblemError, problem, problemResponse } from '../problems.ts';
+import { isStoreUnavailable } from '../store/database.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+/** What every listener has in common: request ids, problems, metrics, methods that a path does not take. */
+
+export interface ListenerEnv {
+  Bindings: Record<string, unknown>;
+  Variables: { requestId: string };
+}
+
+/** What only the runtime knows of a request. */
+export interface RequestFacts {
+  /** How often a header stands in the request; frameworks join or drop repeated ones. */
+  headerCount(c: Context, name: string): number;
+  /** SHA-256 of the verified client certificate, lower-case hex; undefined without one. */
+  clientCertificateSha256(c: Context): string | undefined;
+}
+
+export interface ListenerOptions {
+  readonly name: 'data' | 'admin' | 'ops';
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** A caller's id goes on when it is a plain token; anything else would be a way into our logs and headers. */
+const requestIdOf = (given: string | undefined): string =>
+  given !== undefined && /^[A-Za-z0-9._:-]{1,128}$/.test(given) ? given : newId();
+
+const observe =
+  ({ name, log, metrics }: ListenerOptions): MiddlewareHandler<ListenerEnv> =>
+  async (c, next) => {
+    const started = performance.now();
+    c.set('requestId', requestIdOf(c.req.header('x-request-id')));
+    await next();
+    const seconds = (performance.now() - started) / 1_000;
+    const route = c.req.matchedRoutes.findLast((match) => !match.path.endsWith('*'))?.path ?? 'none';
+    metrics.request({ listener: name, route, status: c.res.status }, seconds);
+    log.debug('request', {
+      listener: name,
+      method: c.req.method,
+      route,
+      status: c.res.status,
+      ms: Math.round(seconds * 1_000),
+      requestId: c.get('requestId'),
+    });
+  };
+
+/** An app with the common parts; routes are added to it, then `finishListener` closes it. */
+export function createListenerApp<App extends Hono<ListenerEnv>>(app: App, options: ListenerOptions): App {
+  app.use('*', observe(options));
+  app.onError((error, c) => {
+    const requestId = c.get('requestId') ?? newId();
+    if (error instanceof ProblemError) return problemResponse(error.problem, requestId);
+    if (isStoreUnavailable(error)) {
+      options.log.warn('store.unavailable', { requestId, error });
+      return problemResponse(problem('store-unavailable', 'The database does not answer; try again.', { retryAfterSeconds: 5 }), requestId);
+    }
+    options.log.error('request.failed', { requestId, path: c.req.routePath, error: error.stack ?? String(error) });
+    return problemResponse(problem('internal-error', 'An error inside Espalier; its log has this request id.'), requestId);
+  });
+  app.notFound((c) => problemResponse(problem('not-found', 'There is nothing at this path.'), c.get('requestId') ?? newId()));
+  return app;
+}
+
+/** Every path answers the methods it does not take with 405 and what it takes. */
+export function finishListener<App extends Hono<ListenerEnv>>(app: App): App {
+  const methods = new Map<string, Set<string>>();
+  for (const { method, path } of app.routes) {
+    if (method === 'ALL' || path.includes('*')) continue;
+    methods.set(path, (methods.get(path) ?? new Set()).add(method));
+  }
+  for (const [path, taken] of methods) {
+    if (taken.has('GET')) taken.add('HEAD');
+    const allow = [...taken].sort().join(', ');
+    app.all(path, (c) =>
+      problemResponse(problem('method-not-allowed', `This path takes ${allow}.`, { headers: { allow } }), c.get('requestId')),
+    );
+  }
+  return app;
+}

@@ -1,0 +1,107 @@
+import {
+  type FieldError,
+  isAbsent,
+  isRecord,
+  readBoolean,
+  readComputerId,
+  readGuid,
+  readText,
+} from './wire-values.ts';
+
+/** Jamf's judgement of one computer for one compliance vendor (domain/jamf.md 2.1). */
+export interface ComplianceRecord {
+  readonly jamfComputerId: string | undefined;
+  /** In the vendor's applicable group; `undefined` when the instance does not say. */
+  readonly applicable: boolean | undefined;
+  readonly state: 'COMPLIANT' | 'NON_COMPLIANT' | 'UNKNOWN';
+  readonly vendor: string | undefined;
+  /** Entra device ids, lower case: several when several local users registered, none for other vendors. */
+  readonly deviceIds: readonly string[];
+}
+
+export type ComplianceResult =
+  | { readonly ok: true; readonly records: readonly ComplianceRecord[] }
+  | { readonly ok: false; readonly errors: readonly FieldError[] };
+
+/**
+ * What to tell Intune. `unknown` is to be held: Jamf is still computing. `not-applicable`: outside of the applicable
+ * group. `no-vendor`: the instance has no record that could speak for Intune.
+ */
+export interface Verdict {
+  readonly verdict: 'compliant' | 'not-compliant' | 'unknown' | 'not-applicable' | 'no-vendor';
+  readonly deviceIds: readonly string[];
+}
+
+/**
+ * Reads the answer of `device-compliance-information/computer/{id}`: a list with one record per vendor, `[]` without
+ * vendors. `complianceVendorDeviceInformation` is an object in Jamf's schema, a list in its examples and absent before
+ * 2023: all are read. Never throws.
+ */
+export function parseComplianceInformation(body: unknown): ComplianceResult {
+  if (!Array.isArray(body)) {
+    return {
+      ok: false,
+      errors: [{ code: 'MALFORMED', field: '', description: 'The answer must be a list.' }],
+    };
+  }
+  const errors: FieldError[] = [];
+  const records: ComplianceRecord[] = [];
+  for (const [position, item] of (body as readonly unknown[]).entries()) {
+    const record = readVendorRecord(item, `[${position}]`, errors);
+    if (record) records.push(record);
+  }
+  return errors.length > 0 ? { ok: false, errors } : { ok: true, records };
+}
+
+function readVendorRecord(item: unknown, path: string, errors: FieldError[]): ComplianceRecord | undefined {
+  const wrong = (field: string, expected: string): undefined => {
+    errors.push({ code: 'INVALID', field, description: `${field} must be ${expected}.` });
+    return undefined;
+  };
+  if (!isRecord(item)) return wrong(path, 'an object');
+  const { applicable, complianceState: state } = item;
+  if (!isAbsent(state) && typeof state !== 'string') return wrong(`${path}.complianceState`, 'text');
+  const isApplicable = readBoolean(applicable);
+  if (!isAbsent(applicable) && isApplicable === undefined) return wrong(`${path}.applicable`, 'a boolean');
+  return {
+    jamfComputerId: readComputerId(item.deviceId),
+    applicable: isApplicable,
+    state: readState(state),
+    vendor: readText(item.complianceVendor),
+    deviceIds: readDeviceIds(item.complianceVendorDeviceInformation),
+  };
+}
+
+/** A state this version does not know must not flip the flag in Entra: it counts as not yet computed. */
+function readState(value: unknown): ComplianceRecord['state'] {
+  const name = readText(value)?.toUpperCase();
+  return name === 'COMPLIANT' || name === 'NON_COMPLIANT' ? name : 'UNKNOWN';
+}
+
+function readDeviceIds(information: unknown): readonly string[] {
+  const parts: readonly unknown[] = Array.isArray(information) ? information : [information];
+  const ids = parts.flatMap((part) =>
+    isRecord(part) && Array.isArray(part.deviceIds) ? part.deviceIds : [],
+  );
+  return [...new Set(ids.map(readGuid).filter((id) => id !== undefined))];
+}
+
+/**
+ * The verdict that counts for Intune (domain/jamf.md 2.1 and 6.2): of the vendor that names the Entra device, else of the
+ * one whose display name says Intune or Microsoft (the exact names are not public), else of the only one.
+ */
+export function verdictFor(records: readonly ComplianceRecord[], deviceId?: string): Verdict {
+  const wanted = deviceId?.toLowerCase();
+  const record =
+    (wanted === undefined ? undefined : records.find(({ deviceIds }) => deviceIds.includes(wanted))) ??
+    records.find(({ vendor }) => /intune|microsoft/i.test(vendor ?? '')) ??
+    (records.length === 1 ? records[0] : undefined);
+  if (!record) return { verdict: 'no-vendor', deviceIds: [] };
+  return { verdict: judge(record), deviceIds: record.deviceIds };
+}
+
+function judge({ applicable, state }: ComplianceRecord): Verdict['verdict'] {
+  if (applicable === false) return 'not-applicable';
+  if (applicable === undefined || state === 'UNKNOWN') return 'unknown';
+  return state === 'COMPLIANT' ? 'compliant' : 'not-compliant';
+}

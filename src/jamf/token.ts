@@ -1,0 +1,142 @@
+import type { Exchange } from './exchange.ts';
+import { type JamfAnswer, type JamfFailure, type JamfResult, readAnswer } from './failure.ts';
+import { isRecord } from './wire-values.ts';
+
+/** Renewal this long before a token's end, where it lives long enough. */
+const renewBeforeSeconds = 30;
+/** Below this lifetime a token is renewed in its last third: Jamf's console makes tokens of 60 s by default. */
+const shortLifetimeSeconds = 90;
+/** Lifetime assumed when the instance does not say: the console's default (domain/jamf.md 1.2). */
+const defaultLifetimeSeconds = 60;
+const lifetimeMaxSeconds = 86_400;
+const tokenAnswerMaxBytes = 65_536;
+const tokenMaxChars = 16_384;
+
+/** The documented path since 10.49 is the second; the specification's current one is the first. */
+const tokenPaths = ['/api/v1/oauth/token', '/api/oauth/token'] as const;
+
+export interface JamfToken {
+  readonly value: string;
+  /** Milliseconds since the epoch. */
+  readonly expiresAtMs: number;
+  readonly renewAtMs: number;
+}
+
+export interface TokenSource {
+  /** The cached token while it is fresh. */
+  cached(): JamfToken | undefined;
+  /** The cached token, or a new one; callers at the same time share one request. */
+  get(): Promise<JamfResult<{ readonly token: JamfToken }>>;
+  /** Forgets this token, and no newer one that came meanwhile. */
+  invalidate(token: string): void;
+}
+
+export interface TokenSourceOptions {
+  readonly exchange: Exchange;
+  readonly clientId: string;
+  readonly clientSecret: () => Promise<string>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** Tokens of one API client by the client credentials grant (domain/jamf.md 1.1 and 1.2). */
+export function createTokenSource(options: TokenSourceOptions): TokenSource {
+  let current: JamfToken | undefined;
+  let pending: Promise<JamfResult<{ readonly token: JamfToken }>> | undefined;
+  let knownPath: string | undefined;
+
+  const cached = (): JamfToken | undefined =>
+    current && options.now() < current.renewAtMs ? current : undefined;
+
+  const request = async (): Promise<JamfResult<{ readonly token: JamfToken }>> => {
+    const form = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: options.clientId,
+      client_secret: await options.clientSecret(),
+    });
+    let missing: JamfFailure | undefined;
+    for (const path of knownPath === undefined ? tokenPaths : [knownPath]) {
+      // Counted from before the request: the lifetime began on the server at some moment after it.
+      const askedAtMs = options.now();
+      const answer = await options.exchange({
+        method: 'POST',
+        path,
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: form.toString(),
+        answerMaxBytes: tokenAnswerMaxBytes,
+      });
+      if (!answer.ok) return answer;
+      if (answer.status === 404 || answer.status === 405) {
+        missing = noTokenEndpoint(answer.status);
+        continue;
+      }
+      const result = readToken(answer, askedAtMs);
+      if (result.ok) {
+        knownPath = path;
+        current = result.token;
+      }
+      return result;
+    }
+    // The server may have been replaced by a version with the other path: the next attempt tries both.
+    knownPath = undefined;
+    return missing ?? noTokenEndpoint(404);
+  };
+
+  return {
+    cached,
+    get: async () => {
+      const token = cached();
+      if (token) return { ok: true, token };
+      pending ??= request().finally(() => {
+        pending = undefined;
+      });
+      return pending;
+    },
+    invalidate: (token) => {
+      if (current?.value === token) current = undefined;
+    },
+  };
+}
+
+/** Never `not-found`, which for the caller would mean that the computer is gone. */
+function noTokenEndpoint(status: number): JamfFailure {
+  const detail = `HTTP ${status} on both token paths: not a Jamf Pro server of 10.49 or newer at this URL`;
+  return { ok: false, failure: 'invalid-answer', status, detail };
+}
+
+function readToken(answer: JamfAnswer, askedAtMs: number): JamfResult<{ readonly token: JamfToken }> {
+  const read = readAnswer(answer, askedAtMs);
+  // RFC 6749 5.2 answers 400 to a wrong client; some servers answer 401. A malformed request would be our own bug.
+  if (!read.ok) {
+    const isRefusal = read.status === 400 && read.failure === 'error';
+    return isRefusal ? { ...read, failure: 'unauthenticated' } : read;
+  }
+  const { status } = answer;
+  const invalid: JamfFailure = {
+    ok: false,
+    failure: 'invalid-answer',
+    status,
+    detail: `HTTP ${status} without a usable bearer token`,
+  };
+  if (!isRecord(read.body)) return invalid;
+  const { access_token: value, token_type: type, expires_in: expiresIn } = read.body;
+  // Visible ASCII only: the value goes into a header.
+  if (typeof value !== 'string' || value.length > tokenMaxChars || !/^[\x21-\x7e]+$/.test(value)) return invalid;
+  if (typeof type === 'string' && type.toLowerCase() !== 'bearer') return invalid;
+  const lifetimeSeconds = readLifetimeSeconds(expiresIn);
+  const renewEarlySeconds = lifetimeSeconds < shortLifetimeSeconds ? lifetimeSeconds / 3 : renewBeforeSeconds;
+  return {
+    ok: true,
+    token: {
+      value,
+      expiresAtMs: askedAtMs + lifetimeSeconds * 1000,
+      renewAtMs: askedAtMs + (lifetimeSeconds - renewEarlySeconds) * 1000,
+    },
+  };
+}
+
+function readLifetimeSeconds(value: unknown): number {
+  const seconds = typeof value === 'string' && /^[0-9]{1,9}$/.test(value) ? Number(value) : value;
+  if (typeof seconds !== 'number' || !Number.isFinite(seconds)) return defaultLifetimeSeconds;
+  return Math.min(Math.max(seconds, 0), lifetimeMaxSeconds);
+}

@@ -1,0 +1,150 @@
+import type { Transaction } from '../store/database.ts';
+import { type Choice, type Claim, chooseClaim } from './rules.ts';
+
+/** Writing the routing table: claims in, routes and their history out, in one transaction of the caller's. */
+
+export interface Route {
+  readonly deviceId: string;
+  readonly instanceId: string;
+  readonly jamfComputerId: number;
+  readonly pinned: boolean;
+  readonly rule: string;
+  readonly version: number;
+}
+
+export interface RouteOutcome {
+  readonly deviceId: string;
+  /** The route after this; undefined when nobody claims the device any more. */
+  readonly route: Route | undefined;
+  readonly before: Route | undefined;
+  readonly changed: boolean;
+}
+
+/** Who changed a route, for the history. */
+export interface Authorship {
+  readonly author: string;
+  readonly reason: string;
+}
+
+/**
+ * Takes the locks under which claims of these devices may be written and their routes decided. Without them two
+ * instances that claim one device at the same moment would each decide without seeing the other's claim. Sorted,
+ * so that two transactions cannot wait for each other.
+ */
+export async function lockDevices(tx: Transaction, tenantId: string, deviceIds: readonly string[]): Promise<void> {
+  const sorted = [...new Set(deviceIds)].sort();
+  await tx`
+    select pg_advisory_xact_lock(hashtextextended(${tenantId} || device, 0))
+    from unnest(${sorted}::text[]) with ordinality as wanted(device, position) order by position`;
+}
+
+async function claimsOf(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<Map<string, Claim[]>> {
+  const rows = await tx<(Claim & { deviceId: string })[]>`
+    select c.device_id as "deviceId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
+           c.last_enrolled_at as "lastEnrolledAt", c.last_check_in_at as "lastCheckInAt",
+           c.serial_number as "serialNumber", c.udid
+    from claims c join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id and i.enabled
+    where c.tenant_id = ${tenantId} and c.device_id = any(${deviceIds}::uuid[])`;
+  const byDevice = new Map<string, Claim[]>();
+  for (const row of rows) byDevice.set(row.deviceId, [...(byDevice.get(row.deviceId) ?? []), row]);
+  return byDevice;
+}
+
+/** The next version of the tenant's table; the row's lock makes versions of one tenant strictly ordered. */
+export async function nextVersion(tx: Transaction, tenantId: string): Promise<number> {
+  const [row] = await tx<{ version: number }[]>`
+    insert into route_versions (tenant_id, version) values (${tenantId}, 1)
+    on conflict (tenant_id) do update set version = route_versions.version + 1
+    returning version`;
+  return row?.version ?? 1;
+}
+
+export interface RouteWrite {
+  readonly deviceId: string;
+  readonly before: Route | undefined;
+  /** Undefined ends the route. */
+  readonly to: Omit<Route, 'version' | 'deviceId'> & { serialNumber: string | null; udid: string | null } | undefined;
+}
+
+/** Writes one change of a route and its line in the history. */
+export async function writeRoute(
+  tx: Transaction,
+  tenantId: string,
+  write: RouteWrite,
+  version: number,
+  by: Authorship,
+): Promise<void> {
+  const { before, deviceId, to } = write;
+  if (to) {
+    await tx`
+      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, since, version)
+      values (${tenantId}, ${deviceId}, ${to.instanceId}, ${to.jamfComputerId}, ${to.serialNumber}, ${to.udid},
+              ${to.pinned}, ${to.rule}, now(), ${version})
+      on conflict (tenant_id, device_id) do update set
+        instance_id = excluded.instance_id, jamf_computer_id = excluded.jamf_computer_id,
+        serial_number = excluded.serial_number, udid = excluded.udid, pinned = excluded.pinned,
+        rule = excluded.rule, since = excluded.since, version = excluded.version`;
+  } else {
+    await tx`delete from routes where tenant_id = ${tenantId} and device_id = ${deviceId}`;
+  }
+  await tx`
+    insert into route_changes (tenant_id, version, device_id, from_instance_id, from_jamf_computer_id,
+      to_instance_id, to_jamf_computer_id, pinned, rule, author, reason)
+    values (${tenantId}, ${version}, ${deviceId}, ${before?.instanceId ?? null}, ${before?.jamfComputerId ?? null},
+      ${to?.instanceId ?? null}, ${to?.jamfComputerId ?? null}, ${to?.pinned ?? false}, ${to?.rule ?? 'no-claim'},
+      ${by.author}, ${by.reason})`;
+}
+
+const samePlace = (before: Route | undefined, choice: Choice): boolean =>
+  before?.instanceId === choice.claim.instanceId && before.jamfComputerId === choice.claim.jamfComputerId;
+
+/** Decides the routes of these devices anew. The caller holds their locks (`lockDevices`). */
+export async function resolveRoutes(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+  by: Authorship,
+): Promise<RouteOutcome[]> {
+  if (deviceIds.length === 0) return [];
+  const [claims, current] = [
+    await claimsOf(tx, tenantId, deviceIds),
+    new Map((await readRoutes(tx, tenantId, deviceIds)).map((route) => [route.deviceId, route])),
+  ];
+  const outcomes: RouteOutcome[] = [];
+  let version: number | undefined;
+  for (const deviceId of new Set(deviceIds)) {
+    const before = current.get(deviceId);
+    const choice = chooseClaim(claims.get(deviceId) ?? []);
+    const unchanged = before?.pinned || (choice ? samePlace(before, choice) : before === undefined);
+    if (unchanged) {
+      outcomes.push({ deviceId, route: before, before, changed: false });
+      continue;
+    }
+    version ??= await nextVersion(tx, tenantId);
+    const to = choice && {
+      instanceId: choice.claim.instanceId,
+      jamfComputerId: choice.claim.jamfComputerId,
+      serialNumber: choice.claim.serialNumber,
+      udid: choice.claim.udid,
+      pinned: false,
+      rule: choice.rule,
+    };
+    await writeRoute(tx, tenantId, { deviceId, before, to }, version, by);
+    outcomes.push({ deviceId, route: to && { ...to, deviceId, version }, before, changed: true });
+  }
+  return outcomes;
+}
+
+export async function readRoutes(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<Route[]> {
+  return tx<Route[]>`
+    select device_id as "deviceId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId", pinned, rule, version
+    from routes where tenant_id = ${tenantId} and device_id = any(${deviceIds}::uuid[])`;
+}

@@ -1,0 +1,54 @@
+import { Hono } from 'hono';
+import { needs } from './access.ts';
+import { answerJson, type JamfEnv } from './answers.ts';
+
+/** Where an instance runs (domain/jamf.md 2.5, `cloud-information`). */
+export interface CloudInformation {
+  readonly cloudInstance: boolean;
+  readonly rampInstance: boolean;
+  readonly fedRampInstance: boolean;
+  readonly govCloudInstance: boolean;
+  readonly managedServiceProviderInstance: boolean;
+  readonly highComplianceInstance: boolean;
+  readonly fipsEnabled: boolean;
+}
+
+export const commercialCloud: CloudInformation = {
+  cloudInstance: true,
+  rampInstance: false,
+  fedRampInstance: false,
+  govCloudInstance: false,
+  managedServiceProviderInstance: false,
+  highComplianceInstance: false,
+  fipsEnabled: false,
+};
+
+const registrationPage = `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Device Registration</title></head>
+<body>
+<h1>Register this Mac</h1>
+<p>Open Self Service and choose "Register with Microsoft" to get access to your organisation's resources.</p>
+</body>
+</html>
+`;
+
+/** What anyone may ask an instance without a token (domain/jamf.md 1.3, 2.5, 4.2 step 5). */
+export function openRoutes(options: { cloud: CloudInformation }): Hono<JamfEnv> {
+  const app = new Hono<JamfEnv>();
+  app.get('/api/v1/cloud-information', () => answerJson(200, options.cloud));
+  app.get('/api/v1/health-check', () => new Response(null, { status: 204 }));
+  app.get('/DeviceRegistration.html', (c) => c.html(registrationPage));
+  return app;
+}
+
+/** What an instance says of itself to a token's holder (domain/jamf.md 2.5). */
+export function identityRoutes(options: { version: () => string; url: () => string }): Hono<JamfEnv> {
+  const app = new Hono<JamfEnv>();
+  // Any token will do for the version.
+  app.get('/api/v1/jamf-pro-version', () => answerJson(200, { version: options.version() }));
+  app.get('/api/v1/jamf-pro-server-url', needs('Read JSS URL'), () =>
+    answerJson(200, { url: options.url() }),
+  );
+  return app;
+}

@@ -1,0 +1,153 @@
+import type { Authority } from '../authority.ts';
+import type { Directory } from '../directory.ts';
+import { type Host, startHost } from '../host.ts';
+import { type Applications, createApplications } from './applications.ts';
+import { claimedTenant } from './bearer.ts';
+import type { CloudContext, MicrosoftWorld } from './context.ts';
+import { createEntraApp } from './entra.ts';
+import { createGraphApp } from './graph.ts';
+import { createIntuneApp } from './intune.ts';
+import { createIntuneState, type IntuneState } from './intune-state.ts';
+import { createSigningKeys, type SigningKeys } from './keys.ts';
+import { type CloudSettings, createCloudSettings } from './settings.ts';
+import { createUploadProcessor } from './upload-processing.ts';
+
+export interface MicrosoftCloudOptions {
+  /** The cloud's name, part of the services' names in journal and faults (`entra:<name>`). */
+  readonly name: string;
+  readonly world: MicrosoftWorld;
+  readonly directory: Directory;
+  readonly authority: Authority;
+  /** 0, the default, picks a free one. */
+  readonly ports?: { readonly entra?: number; readonly graph?: number; readonly intune?: number };
+  /** Before the service names in discovered paths; default `Stateless`. */
+  readonly intuneServicePrefix?: string;
+  /** Issuer templates with `{tenantid}`; v2 defaults to the token host, which China's cloud differs from. */
+  readonly issuers?: { readonly v1?: string; readonly v2?: string };
+  /** Clock that client assertions are held against, milliseconds; default the real one. */
+  readonly callerNow?: () => number;
+}
+
+/** One cloud's entry of the clouds file: contract.md 4. */
+export interface CloudsFileEntry {
+  readonly authority: string;
+  readonly issuer: string;
+  readonly issuerV1: string;
+  readonly graph: string;
+  readonly intuneScope: string;
+  readonly intuneHosts: readonly string[];
+  readonly intunePort: number;
+  readonly jwks: string;
+  readonly portal: string;
+}
+
+export interface MicrosoftCloud {
+  readonly name: string;
+  readonly origins: { readonly entra: string; readonly graph: string; readonly intune: string };
+  readonly context: CloudContext;
+  readonly applications: Applications;
+  readonly settings: CloudSettings;
+  readonly keys: SigningKeys;
+  readonly intune: IntuneState;
+  /** Does what is due: processes uploads and makes finished ones visible in the directory. */
+  settle(): void;
+  cloudsFileEntry(): CloudsFileEntry;
+  close(): Promise<void>;
+}
+
+const placeholder = '{tenantid}';
+
+function cloudsFileEntry(context: CloudContext): CloudsFileEntry {
+  const { entra, graph, intune } = context.addresses;
+  return {
+    authority: entra,
+    issuer: context.issuer(2, placeholder),
+    issuerV1: context.issuer(1, placeholder),
+    graph,
+    // The resource ends with a slash of its own: two in a row (domain/microsoft.md 1.2).
+    intuneScope: `${context.intuneResource}/.default`,
+    intuneHosts: ['127.0.0.1'],
+    intunePort: Number(new URL(intune).port),
+    jwks: `${entra}/${placeholder}/discovery/v2.0/keys`,
+    portal: `https://intune.${context.name}.simulated.test`,
+  };
+}
+
+async function createContext(options: MicrosoftCloudOptions): Promise<CloudContext> {
+  const { name } = options;
+  const addresses = { entra: '', graph: '', intune: '' };
+  return {
+    name,
+    world: options.world,
+    directory: options.directory,
+    applications: createApplications(),
+    settings: createCloudSettings(),
+    keys: await createSigningKeys(),
+    addresses,
+    intuneResource: `https://api.manage.${name}.simulated.test/`,
+    intuneServicePrefix: options.intuneServicePrefix ?? 'Stateless',
+    issuer: (version, tenantId) => {
+      const template =
+        version === 1
+          ? (options.issuers?.v1 ?? `https://sts.${name}.simulated.test/${placeholder}/`)
+          : (options.issuers?.v2 ?? `${addresses.entra}/${placeholder}/v2.0`);
+      return template.replace(placeholder, tenantId);
+    },
+    callerNow: options.callerNow ?? Date.now,
+  };
+}
+
+/** Starts the Entra, Graph and Intune doubles of one national cloud, each on its own TLS port. */
+export async function startMicrosoftCloud(options: MicrosoftCloudOptions): Promise<MicrosoftCloud> {
+  const { name, world, authority, ports } = options;
+  const context = await createContext(options);
+  const intune = createIntuneState();
+  const processor = createUploadProcessor(context, intune);
+  const certificate = await authority.issue(['localhost', '127.0.0.1']);
+  const pathTenant = (path: string): string | undefined => {
+    const segment = path.split('/')[1];
+    return segment === 'common' || segment === 'organizations' ? undefined : segment;
+  };
+  const hosts: Host[] = await Promise.all([
+    startHost({
+      service: `entra:${name}`,
+      app: createEntraApp(context),
+      tenantOf: (c) => pathTenant(c.req.path),
+      certificate,
+      port: ports?.entra ?? 0,
+      world,
+    }),
+    startHost({
+      service: `graph:${name}`,
+      app: createGraphApp(context, processor.settle),
+      tenantOf: (c) => claimedTenant(c.req.header('authorization')),
+      certificate,
+      port: ports?.graph ?? 0,
+      world,
+    }),
+    startHost({
+      service: `intune:${name}`,
+      app: createIntuneApp(context, intune, processor),
+      tenantOf: (c) => claimedTenant(c.req.header('authorization')),
+      certificate,
+      port: ports?.intune ?? 0,
+      world,
+    }),
+  ]);
+  const [entra = '', graph = '', intuneOrigin = ''] = hosts.map(({ origin }) => origin);
+  Object.assign(context.addresses, { entra, graph, intune: intuneOrigin });
+  return {
+    name,
+    origins: { entra, graph, intune: intuneOrigin },
+    context,
+    applications: context.applications,
+    settings: context.settings,
+    keys: context.keys,
+    intune,
+    settle: processor.settle,
+    cloudsFileEntry: () => cloudsFileEntry(context),
+    close: async () => {
+      await Promise.all(hosts.map((host) => host.close()));
+    },
+  };
+}

@@ -1,0 +1,154 @@
+/** What a partner told Intune about one device: the states that took effect, oldest first. */
+export interface AppliedState {
+  readonly messageId: string;
+  readonly appliedAt: string;
+  readonly lastUpdateTime: string;
+  /** Which entity types of the message took effect. */
+  readonly entityTypes: readonly number[];
+  /** null: the message did not carry it in a form that counts. */
+  readonly complianceStatus: 'compliant' | 'notCompliant' | null;
+  readonly deviceManagementState: 'managed' | 'notManaged' | null;
+  readonly deviceName: string | null;
+  readonly osVersion: string | null;
+  readonly lastCheckInTime: string | null;
+}
+
+export interface PartnerDevice {
+  readonly deviceId: string;
+  complianceStatus: 'compliant' | 'notCompliant' | null;
+  deviceManagementState: 'managed' | 'notManaged' | null;
+  /** Newest `LastUpdateTime` that took effect, by entity type. */
+  readonly lastUpdateTimes: Map<number, string>;
+  readonly history: AppliedState[];
+}
+
+export interface UploadMessage {
+  readonly messageId: string;
+  readonly apiVersion: string;
+  readonly receivedAt: string;
+  readonly uploadTime: string;
+  readonly entities: readonly Record<string, unknown>[];
+  /** Times this message id was put. */
+  readonly attempts: number;
+  status: 'pending' | 'Completed' | 'Failed';
+  errorDetail: unknown;
+}
+
+export interface CompliancePolicy {
+  readonly id: string;
+  readonly displayName: string;
+  readonly description: string;
+  readonly platform: string;
+  assignments: readonly string[];
+}
+
+export interface UploadCounters {
+  /** Uploads that were answered, refused ones among them. */
+  received: number;
+  accepted: number;
+  refused: number;
+  /** Accepted uploads whose message id had been put before. */
+  replayed: number;
+  completed: number;
+  failed: number;
+  /** Entities ignored for a `LastUpdateTime` not newer than the one in effect. */
+  staleEntities: number;
+  /** Entities accepted in which nothing counted (misspelt names, unknown types). */
+  ineffectiveEntities: number;
+}
+
+export type PartnerState = 'unknown' | 'enabled' | 'terminated' | 'rejected' | 'unresponsive';
+
+export interface IntuneTenant {
+  readonly tenantId: string;
+  provisioning: 'never' | 'provisioned' | 'deprovisioned' | 'rejected';
+  enrollmentUrl: string | null;
+  remediationUrl: string | null;
+  /** Milliseconds by the world's clock, as the two below. */
+  provisionedAt: number | null;
+  terminatedAt: number | null;
+  lastHeartbeatAt: number | null;
+  heartbeats: number;
+  readonly policies: CompliancePolicy[];
+  readonly messages: Map<string, UploadMessage>;
+  /** By device id, lower case. */
+  readonly devices: Map<string, PartnerDevice>;
+  readonly counters: UploadCounters;
+}
+
+export interface IntuneState {
+  /** Made empty on first use. */
+  tenant(tenantId: string): IntuneTenant;
+  device(tenantId: string, deviceId: string): PartnerDevice;
+}
+
+/** No figure is published; 24 h is the only one Microsoft gives nearby (domain/microsoft.md 4.3). */
+const unresponsiveAfterMs = 86_400_000;
+
+/** The partner state as Graph would name it: domain/microsoft.md 4.6. */
+export function partnerState(tenant: IntuneTenant, nowMs: number): PartnerState {
+  switch (tenant.provisioning) {
+    case 'never':
+      return 'unknown';
+    case 'rejected':
+      return 'rejected';
+    case 'deprovisioned':
+      return 'terminated';
+    case 'provisioned': {
+      const heard = Math.max(tenant.lastHeartbeatAt ?? 0, tenant.provisionedAt ?? 0);
+      return nowMs - heard > unresponsiveAfterMs ? 'unresponsive' : 'enabled';
+    }
+  }
+}
+
+/** What the Intune double of one cloud remembers. */
+export function createIntuneState(): IntuneState {
+  const tenants = new Map<string, IntuneTenant>();
+  const tenant = (tenantId: string): IntuneTenant => {
+    const known = tenants.get(tenantId);
+    if (known) return known;
+    const made: IntuneTenant = {
+      tenantId,
+      provisioning: 'never',
+      enrollmentUrl: null,
+      remediationUrl: null,
+      provisionedAt: null,
+      terminatedAt: null,
+      lastHeartbeatAt: null,
+      heartbeats: 0,
+      policies: [],
+      messages: new Map(),
+      devices: new Map(),
+      counters: {
+        received: 0,
+        accepted: 0,
+        refused: 0,
+        replayed: 0,
+        completed: 0,
+        failed: 0,
+        staleEntities: 0,
+        ineffectiveEntities: 0,
+      },
+    };
+    tenants.set(tenantId, made);
+    return made;
+  };
+  return {
+    tenant,
+    device: (tenantId, deviceId) => {
+      const { devices } = tenant(tenantId);
+      const key = deviceId.toLowerCase();
+      const known = devices.get(key);
+      if (known) return known;
+      const made: PartnerDevice = {
+        deviceId: key,
+        complianceStatus: null,
+        deviceManagementState: null,
+        lastUpdateTimes: new Map(),
+        history: [],
+      };
+      devices.set(key, made);
+      return made;
+    },
+  };
+}

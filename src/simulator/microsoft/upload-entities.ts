@@ -1,0 +1,90 @@
+import type { SimulatedTenant } from '../directory.ts';
+import { isGuid } from './context.ts';
+import { isUtcTimestamp } from './intune-request.ts';
+
+/** domain/microsoft.md 4.4. */
+export const inventoryEntity = 1;
+export const complianceEntity = 4;
+
+export interface EntityFault {
+  readonly code: string;
+  readonly message: string;
+  readonly deviceId: string | undefined;
+}
+
+/** What of an entity counts: only exact names with exact values do, all else is accepted without effect. */
+export interface EntityEffect {
+  readonly complianceStatus: 'compliant' | 'notCompliant' | null;
+  readonly deviceManagementState: 'managed' | 'notManaged' | null;
+  readonly deviceName: string | null;
+  readonly osVersion: string | null;
+  readonly lastCheckInTime: string | null;
+  readonly encrypted: boolean | null;
+}
+
+const text = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
+
+const oneOf = <T extends string>(value: unknown, allowed: readonly T[]): T | null =>
+  allowed.find((candidate) => candidate === value) ?? null;
+
+/** Reads an entity; undefined when nothing in it counts. */
+export function readEffect(entity: Record<string, unknown>): EntityEffect | undefined {
+  const inventory = entity.EntityType === inventoryEntity;
+  const compliance = entity.EntityType === complianceEntity;
+  const effect: EntityEffect = {
+    complianceStatus: compliance ? oneOf(entity.complianceStatus, ['compliant', 'notCompliant']) : null,
+    deviceManagementState: inventory ? oneOf(entity.DeviceManagementState, ['managed', 'notManaged']) : null,
+    deviceName: inventory ? text(entity.DeviceName) : null,
+    osVersion: inventory ? text(entity.OsVersion) : null,
+    lastCheckInTime: inventory && isUtcTimestamp(entity.LastCheckInTime) ? entity.LastCheckInTime : null,
+    encrypted: inventory && typeof entity.Encrypted === 'boolean' ? entity.Encrypted : null,
+  };
+  return Object.values(effect).some((value) => value !== null) ? effect : undefined;
+}
+
+/** What makes the whole message fail: domain/microsoft.md 4.4 and 11.14. */
+export function findFault(
+  entity: Record<string, unknown>,
+  tenant: SimulatedTenant,
+  assignedGroupIds: readonly string[],
+): EntityFault | undefined {
+  const { EntityType: type, TenantId: tenantId, DeviceId: deviceId, UserId: userId } = entity;
+  const fault = (code: string, message: string): EntityFault => ({
+    code,
+    message,
+    deviceId: typeof deviceId === 'string' ? deviceId : undefined,
+  });
+  if (!Number.isInteger(type)) return fault('InvalidEntity', 'EntityType is missing or not an integer.');
+  if (typeof tenantId !== 'string' || tenantId.toLowerCase() !== tenant.tenantId.toLowerCase()) {
+    return fault('InvalidEntity', 'TenantId of the entity is missing or of another tenant.');
+  }
+  if (!isGuid(deviceId) || !tenant.devices.has(deviceId.toLowerCase())) {
+    return fault('DeviceNotFound', `Device ${String(deviceId)} was not found in the tenant.`);
+  }
+  if (!isGuid(userId) || ![...tenant.users.keys()].some((id) => id.toLowerCase() === userId.toLowerCase())) {
+    return fault('UserNotFound', `User ${String(userId)} was not found in the tenant.`);
+  }
+  if (!isUtcTimestamp(entity.LastUpdateTime)) {
+    return fault('InvalidEntity', 'LastUpdateTime is missing or not an ISO 8601 UTC time.');
+  }
+  if (type === inventoryEntity && !Array.isArray(entity.EasIds)) {
+    return fault('InvalidEntity', 'EasIds is required.');
+  }
+  const assigned =
+    assignedGroupIds.length === 0 ||
+    assignedGroupIds.some((groupId) => tenant.groups.get(groupId)?.members.has(userId));
+  if (!assigned) return fault('UserNotAssigned', `User ${userId} is not assigned to this partner.`);
+  return undefined;
+}
+
+/**
+ * Orders timestamps of any fraction length: .NET writes seven digits, and cutting them to milliseconds would
+ * make two different times equal.
+ */
+export function isLater(left: string, right: string): boolean {
+  const normal = (value: string): string => {
+    const [seconds = '', fraction = ''] = value.replace('Z', '').split('.');
+    return `${seconds}.${fraction.padEnd(12, '0')}`;
+  };
+  return normal(left) > normal(right);
+}

@@ -1,0 +1,176 @@
+import type { SimulatedTenant } from '../directory.ts';
+import type { CloudContext } from './context.ts';
+import type { AppliedState, IntuneState, PartnerDevice, UploadMessage } from './intune-state.ts';
+import { createSchedule } from './schedule.ts';
+import type { IntuneSettings } from './settings.ts';
+import { type EntityEffect, type EntityFault, findFault, isLater, readEffect } from './upload-entities.ts';
+
+interface PendingUpload {
+  readonly tenant: SimulatedTenant;
+  readonly message: UploadMessage;
+}
+
+interface Verdict {
+  readonly tenant: SimulatedTenant;
+  readonly deviceId: string;
+  readonly isCompliant: boolean | null;
+  readonly isManaged: boolean | null;
+}
+
+export interface UploadProcessor {
+  /** Takes a message for processing after the tenant's delay. */
+  accept(tenant: SimulatedTenant, message: UploadMessage): void;
+  /** Does everything that is due by the world's clock. */
+  settle(): void;
+}
+
+const describeFault = (fault: EntityFault, style: IntuneSettings['errorDetailStyle']): unknown =>
+  style === 'string'
+    ? fault.message
+    : {
+        ErrorCode: fault.code,
+        Message: fault.message,
+        DeviceErrors: [{ DeviceId: fault.deviceId ?? null, ErrorCode: fault.code, Message: fault.message }],
+      };
+
+function applyEffect(device: PartnerDevice, effect: EntityEffect, settings: IntuneSettings): void {
+  device.complianceStatus = effect.complianceStatus ?? device.complianceStatus;
+  device.deviceManagementState = effect.deviceManagementState ?? device.deviceManagementState;
+  // Legacy protocol: Intune's own policy computes the verdict from inventory (domain/microsoft.md 0 and 7).
+  if (settings.inventoryVerdict === 'encrypted' && effect.encrypted !== null) {
+    device.complianceStatus = effect.encrypted ? 'compliant' : 'notCompliant';
+  }
+}
+
+function record(
+  device: PartnerDevice,
+  message: UploadMessage,
+  applied: { entityType: number; lastUpdateTime: string; effect: EntityEffect },
+  appliedAt: string,
+): void {
+  const { entityType, lastUpdateTime, effect } = applied;
+  const last = device.history.at(-1);
+  const same = last?.messageId === message.messageId ? last : undefined;
+  const entry: AppliedState = {
+    messageId: message.messageId,
+    appliedAt,
+    lastUpdateTime:
+      same && isLater(same.lastUpdateTime, lastUpdateTime) ? same.lastUpdateTime : lastUpdateTime,
+    entityTypes: [...(same?.entityTypes ?? []), entityType],
+    complianceStatus: effect.complianceStatus ?? same?.complianceStatus ?? null,
+    deviceManagementState: effect.deviceManagementState ?? same?.deviceManagementState ?? null,
+    deviceName: effect.deviceName ?? same?.deviceName ?? null,
+    osVersion: effect.osVersion ?? same?.osVersion ?? null,
+    lastCheckInTime: effect.lastCheckInTime ?? same?.lastCheckInTime ?? null,
+  };
+  if (same) device.history.pop();
+  device.history.push(entry);
+}
+
+/** What Entra will show: not managed means not compliant, whatever the verdict (domain/microsoft.md 4.4). */
+const verdictOf = (device: PartnerDevice): Pick<Verdict, 'isCompliant' | 'isManaged'> => ({
+  isManaged: device.deviceManagementState === null ? null : device.deviceManagementState === 'managed',
+  isCompliant:
+    device.deviceManagementState === 'notManaged'
+      ? false
+      : device.complianceStatus === null
+        ? null
+        : device.complianceStatus === 'compliant',
+});
+
+/**
+ * The asynchronous half of DataUploadMessages (domain/microsoft.md 11.14): pending, then Completed or Failed,
+ * and later visible in Entra. A message with one bad entity fails as a whole and changes nothing.
+ */
+export function createUploadProcessor(cloud: CloudContext, state: IntuneState): UploadProcessor {
+  const { clock, random } = cloud.world;
+  const uploads = createSchedule<PendingUpload>(clock);
+  const verdicts = createSchedule<Verdict>(clock);
+  let heldByOtherPartner: PendingUpload[] = [];
+
+  const applyEntities = ({ tenant, message }: PendingUpload): void => {
+    const settings = cloud.settings.tenant(tenant.tenantId).intune;
+    const { counters } = state.tenant(tenant.tenantId);
+    const changed = new Set<PartnerDevice>();
+    for (const entity of message.entities) {
+      const { DeviceId: deviceId, EntityType: entityType, LastUpdateTime: lastUpdateTime } = entity;
+      const effect = readEffect(entity);
+      if (!effect || typeof entityType !== 'number') {
+        counters.ineffectiveEntities += 1;
+        continue;
+      }
+      const device = state.device(tenant.tenantId, String(deviceId));
+      const newest = device.lastUpdateTimes.get(entityType);
+      if (newest !== undefined && !isLater(String(lastUpdateTime), newest)) {
+        counters.staleEntities += 1;
+        continue;
+      }
+      device.lastUpdateTimes.set(entityType, String(lastUpdateTime));
+      applyEffect(device, effect, settings);
+      const applied = { entityType, lastUpdateTime: String(lastUpdateTime), effect };
+      record(device, message, applied, new Date(clock.now()).toISOString());
+      changed.add(device);
+    }
+    if (settings.visibilityDelayMs === null) return;
+    for (const device of changed) {
+      const verdict = { tenant, deviceId: device.deviceId, ...verdictOf(device) };
+      verdicts.add(clock.now() + settings.visibilityDelayMs, verdict);
+    }
+  };
+
+  const process = (pending: PendingUpload): void => {
+    const { tenant, message } = pending;
+    const known = state.tenant(tenant.tenantId);
+    // Put again meanwhile: the newer copy is scheduled on its own.
+    if (known.messages.get(message.messageId) !== message) return;
+    const settings = cloud.settings.tenant(tenant.tenantId).intune;
+    const groups = [...settings.assignedGroupIds, ...known.policies.flatMap((policy) => policy.assignments)];
+    const fault = message.entities
+      .map((entity) => findFault(entity, tenant, groups))
+      .find((found) => found !== undefined);
+    if (fault) {
+      message.status = 'Failed';
+      message.errorDetail = describeFault(fault, settings.errorDetailStyle);
+      known.counters.failed += 1;
+      return;
+    }
+    const bound = message.entities.some(
+      (entity) => tenant.devices.get(String(entity.DeviceId).toLowerCase())?.boundToOtherPartner,
+    );
+    if (bound) {
+      heldByOtherPartner.push(pending);
+      return;
+    }
+    applyEntities(pending);
+    message.status = 'Completed';
+    known.counters.completed += 1;
+  };
+
+  const settle = (): void => {
+    const held = heldByOtherPartner;
+    heldByOtherPartner = [];
+    for (const pending of held) process(pending);
+    for (const pending of uploads.takeDue()) process(pending);
+    for (const verdict of verdicts.takeDue()) {
+      const device = verdict.tenant.devices.get(verdict.deviceId);
+      if (!device) continue;
+      device.isCompliant = verdict.isCompliant;
+      device.isManaged = verdict.isManaged;
+    }
+  };
+
+  return {
+    accept: (tenant, message) => {
+      const { processingDelayMs, processingJitterMs, visibilityDelayMs } = cloud.settings.tenant(
+        tenant.tenantId,
+      ).intune;
+      const delayMs =
+        processingDelayMs + (processingJitterMs > 0 ? random.integer(0, processingJitterMs) : 0);
+      uploads.add(clock.now() + delayMs, { tenant, message });
+      // Readers of the directory itself see the change too, not only callers of Graph and Intune.
+      setTimeout(settle, delayMs + 1).unref();
+      setTimeout(settle, delayMs + (visibilityDelayMs ?? 0) + 5).unref();
+    },
+    settle,
+  };
+}

@@ -1,0 +1,117 @@
+import { LRUCache } from 'lru-cache';
+import type { Queries, Sql } from './database.ts';
+
+/** Where an instance's verdict on a computer comes from (contract section 8). */
+export interface ComplianceSource {
+  readonly source: 'jamf' | 'smart-group';
+  /** Names or ids of smart groups, for `smart-group`. */
+  readonly applicableGroup?: string;
+  readonly complianceGroup?: string;
+}
+
+export interface Instance {
+  readonly tenantId: string;
+  readonly instanceId: string;
+  readonly name: string;
+  readonly url: string;
+  readonly apiClientId: string;
+  readonly apiSecretSealed: string | null;
+  readonly apiSecretRef: string | null;
+  readonly compliance: ComplianceSource;
+  readonly caCertificate: string | null;
+  readonly clientCertificateSha256: string | null;
+  readonly enabled: boolean;
+  readonly paused: boolean;
+  readonly jamfVersion: string | null;
+  readonly lastSeenAt: Date | null;
+  readonly lastErrorAt: Date | null;
+  readonly lastError: string | null;
+  readonly version: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+const columns = [
+  'tenant_id as "tenantId"',
+  'instance_id as "instanceId"',
+  'name',
+  'url',
+  'api_client_id as "apiClientId"',
+  'api_secret_sealed as "apiSecretSealed"',
+  'api_secret_ref as "apiSecretRef"',
+  'compliance',
+  'ca_certificate as "caCertificate"',
+  'client_certificate_sha256 as "clientCertificateSha256"',
+  'enabled',
+  'paused',
+  'jamf_version as "jamfVersion"',
+  'last_seen_at as "lastSeenAt"',
+  'last_error_at as "lastErrorAt"',
+  'last_error as "lastError"',
+  'version',
+  'created_at as "createdAt"',
+  'updated_at as "updatedAt"',
+].join(', ');
+
+/** The columns of `Instance`, for the queries that return one. */
+export const instanceColumns = (sql: Queries) => sql.unsafe(columns);
+
+export async function readInstance(
+  sql: Queries,
+  tenantId: string,
+  instanceId: string,
+): Promise<Instance | undefined> {
+  const [row] = await sql<Instance[]>`
+    select ${instanceColumns(sql)} from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+  return row;
+}
+
+export async function listInstances(sql: Queries, tenantId: string): Promise<Instance[]> {
+  return sql<Instance[]>`
+    select ${instanceColumns(sql)} from instances where tenant_id = ${tenantId} order by name, instance_id`;
+}
+
+/** What an instance's sealed secret is bound to: it does not open in another row. */
+export const secretAssociation = (tenantId: string, instanceId: string): string =>
+  `instances/${tenantId}/${instanceId}/api_secret`;
+
+const freshForMs = 1_000;
+/** The last contact is noted at most this often: a row written per webhook would be a hot spot. */
+const noteEveryMs = 15_000;
+
+export interface InstanceDirectory {
+  instance(tenantId: string, instanceId: string): Promise<Instance | undefined>;
+  forget(tenantId: string, instanceId: string): void;
+  /** Remembers how the last exchange with the instance's API went. */
+  noteExchange(tenantId: string, instanceId: string, error: string | null): Promise<void>;
+}
+
+export function createInstanceDirectory(sql: Sql, now: () => number = Date.now): InstanceDirectory {
+  const cache = new LRUCache<string, { instance: Instance | undefined }>({ max: 60_000, ttl: freshForMs });
+  const noted = new LRUCache<string, { at: number; error: string | null }>({ max: 60_000 });
+  const keyOf = (tenantId: string, instanceId: string): string => `${tenantId}/${instanceId}`;
+  return {
+    instance: async (tenantId, instanceId) => {
+      const key = keyOf(tenantId, instanceId);
+      const known = cache.get(key);
+      if (known) return known.instance;
+      const instance = await readInstance(sql, tenantId, instanceId);
+      cache.set(key, { instance });
+      return instance;
+    },
+    forget: (tenantId, instanceId) => {
+      cache.delete(keyOf(tenantId, instanceId));
+    },
+    noteExchange: async (tenantId, instanceId, error) => {
+      const key = keyOf(tenantId, instanceId);
+      const last = noted.get(key);
+      if (last && now() - last.at < noteEveryMs && (last.error === null) === (error === null)) return;
+      noted.set(key, { at: now(), error });
+      await (error === null
+        ? sql`update instances set last_seen_at = now(), last_error = null
+              where tenant_id = ${tenantId} and instance_id = ${instanceId}`
+        : sql`update instances set last_error_at = now(), last_error = ${error}
+              where tenant_id = ${tenantId} and instance_id = ${instanceId}`);
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import { LRUCache } from 'lru-cache';
+import type { Queries, Sql } from './database.ts';
+
+/** Where a browser of an unknown Mac is sent (contract section 8). */
+export interface Landing {
+  readonly choice: 'default' | 'denied' | 'custom';
+  readonly customUrl?: string;
+  readonly defaultInstanceId?: string;
+}
+
+/** Why delivery waits although the tenant is connected, for the person who can end it. */
+export interface Hold {
+  readonly cause: string;
+  readonly detail: string;
+  readonly remedy: string;
+  readonly owner: string;
+  readonly since: string;
+}
+
+export type ConnectionState = 'new' | 'consenting' | 'consented' | 'connected';
+
+export interface Tenant {
+  readonly tenantId: string;
+  readonly cloud: string;
+  readonly displayName: string;
+  readonly mode: 'device-compliance';
+  readonly connectionType: 'cloud-connector';
+  readonly landing: Landing;
+  readonly partnerGroup: { readonly id?: string; readonly displayName?: string } | null;
+  readonly connectionState: ConnectionState;
+  readonly hold: Hold | null;
+  readonly paused: boolean;
+  readonly connectedAt: Date | null;
+  readonly lastHeartbeatAt: Date | null;
+  readonly lastConfirmAt: Date | null;
+  readonly version: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+const columns = [
+  'tenant_id as "tenantId"',
+  'cloud',
+  'display_name as "displayName"',
+  'mode',
+  'connection_type as "connectionType"',
+  'landing',
+  'partner_group as "partnerGroup"',
+  'connection_state as "connectionState"',
+  'hold',
+  'paused',
+  'connected_at as "connectedAt"',
+  'last_heartbeat_at as "lastHeartbeatAt"',
+  'last_confirm_at as "lastConfirmAt"',
+  'version',
+  'created_at as "createdAt"',
+  'updated_at as "updatedAt"',
+].join(', ');
+
+/** The columns of `Tenant`, for the queries that return one. */
+export const tenantColumns = (sql: Queries) => sql.unsafe(columns);
+
+export async function readTenant(sql: Queries, tenantId: string): Promise<Tenant | undefined> {
+  const [row] = await sql<Tenant[]>`select ${tenantColumns(sql)} from tenants where tenant_id = ${tenantId}`;
+  return row;
+}
+
+/** A tenant changes rarely and is looked at for every call and upload; a look may be this old. */
+const freshForMs = 1_000;
+
+export interface TenantDirectory {
+  tenant(tenantId: string): Promise<Tenant | undefined>;
+  /** Forgets what this process remembers of a tenant it has just changed. */
+  forget(tenantId: string): void;
+}
+
+export function createTenantDirectory(sql: Sql): TenantDirectory {
+  const cache = new LRUCache<string, { tenant: Tenant | undefined }>({ max: 20_000, ttl: freshForMs });
+  return {
+    tenant: async (tenantId) => {
+      const known = cache.get(tenantId);
+      if (known) return known.tenant;
+      const tenant = await readTenant(sql, tenantId);
+      cache.set(tenantId, { tenant });
+      return tenant;
+    },
+    forget: (tenantId) => {
+      cache.delete(tenantId);
+    },
+  };
+}
