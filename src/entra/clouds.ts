@@ -142,14 +142,16 @@ const scope = z.string().refine((value) => value.endsWith('/.default') && !/\s/u
   error: 'must be one resource followed by /.default',
 });
 
-const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
-const hostPatternForm = new RegExp(`^(?:\\*\\.)?${label}(?:\\.${label})+$`, 'u');
-const hostPattern = z
-  .string()
-  .toLowerCase()
-  .refine((value) => hostPatternForm.test(value) && !/^[\d.]+$/u.test(value), {
-    error: 'must be a host name of two labels or more, *. allowed in front',
-  });
+const wildcardForm = /^\*(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.[a-z][a-z0-9-]*$/u;
+
+/** An exact host (an address too, where a laboratory has no names) as URLs write it, or `*.` and a name. */
+const isHostPattern = (value: string): boolean => {
+  if (value.startsWith('*')) return wildcardForm.test(value);
+  return URL.canParse(`https://${value}`) && new URL(`https://${value}`).hostname === value;
+};
+const hostPattern = z.string().toLowerCase().refine(isHostPattern, {
+  error: 'must be a host name, or *. and a domain',
+});
 
 const cloudFields = {
   authority: httpsOrigin,

@@ -1,279 +1,125 @@
-/**
- * What Entra's token endpoint refuses with, as data (domain/microsoft.md 1.8). Microsoft says that codes may
- * change: an unknown one falls back to the class of its OAuth `error` and HTTP status (1.7).
- */
+import {
+  oauthErrorKinds,
+  type TokenErrorKind,
+  throttledKind,
+  tokenErrorKinds,
+  unavailableKind,
+} from './error-kinds.ts';
 
-/** Who is concerned: one tenant, our registration in the whole cloud, nobody for long, or one user. */
-export type FailureScope = 'tenant' | 'registration' | 'transient' | 'user';
-export type FailureOwner = 'configuration' | 'microsoft' | 'espalier' | 'caller';
+/** Descriptions are shown and logged: AADSTS texts are shorter. */
+const longestDescriptionCharacters = 400;
 
-/**
- * What Espalier does. `require-consent`, `hold-tenant`, `retry-daily`, `quarantine-tenant`: hold the tenant's
- * delivery, keep its data. `other-credential`: try the next one, then alarm the operator. `alarm-operator`: stop
- * asking in this cloud. `back-off`: later, with jitter. `show-user`: nothing but tell.
- */
-export type FailureAction =
-  | 'require-consent'
-  | 'hold-tenant'
-  | 'retry-daily'
-  | 'quarantine-tenant'
-  | 'other-credential'
-  | 'alarm-operator'
-  | 'back-off'
-  | 'show-user';
-
-export interface TokenErrorKind {
-  readonly scope: FailureScope;
-  /** A slug, stable. */
-  readonly cause: string;
-  readonly action: FailureAction;
-  /** For the person who has to act. */
-  readonly remedy: string;
-  readonly owner: FailureOwner;
+/** Why no token was given. Holds no token, secret or assertion. */
+export interface TokenFailure extends TokenErrorKind {
+  /** AADSTS number. */
+  readonly code?: number;
+  /** OAuth `error`. */
+  readonly error?: string;
+  /** First line of Entra's text. */
+  readonly description?: string;
+  readonly httpStatus?: number;
+  /** Seconds until asking again makes sense. */
+  readonly retryAfterSeconds?: number;
+  /** The built-in cloud in which Entra says the tenant lives. */
+  readonly suggestedCloud?: 'public' | 'usgov' | 'china';
+  /** Entra's trace id, for Microsoft's support. */
+  readonly traceId?: string;
+  readonly correlationId?: string;
 }
 
-const kind = (
-  scope: FailureScope,
-  cause: string,
-  action: FailureAction,
-  owner: FailureOwner,
-  remedy: string,
-): TokenErrorKind => ({ scope, cause, action, owner, remedy });
+const wrongCloudCodes = new Set([90038, 900382, 900432]);
 
-const consentRequired = kind(
-  'tenant',
-  'consent-required',
-  'require-consent',
-  'configuration',
-  'The application has no consent in this tenant, or it was withdrawn: connect the tenant again and have an administrator consent.',
-);
-const consentDeclined = kind(
-  'tenant',
-  'consent-declined',
-  'require-consent',
-  'configuration',
-  'An administrator declined the consent: connect the tenant again and accept.',
-);
-const adminConsentRequired = kind(
-  'tenant',
-  'admin-consent-required',
-  'require-consent',
-  'configuration',
-  'Only an administrator of the tenant can give this consent: have a Global Administrator open the consent address.',
-);
-const resourceMissing = kind(
-  'tenant',
-  'intune-not-provisioned',
-  'retry-daily',
-  'configuration',
-  'Intune is not set up or not licensed in this tenant, or the application asks for an API that is not there: check the Intune licence.',
-);
-const tenantNotFound = kind(
-  'tenant',
-  'tenant-not-found',
-  'quarantine-tenant',
-  'configuration',
-  'Entra knows no such tenant in this cloud: check the tenant id and the cloud.',
-);
-const wrongCloud = kind(
-  'tenant',
-  'wrong-cloud',
-  'quarantine-tenant',
-  'configuration',
-  'The tenant lives in another national cloud: choose the right cloud for it.',
-);
-const unknownCloud = kind(
-  'registration',
-  'unknown-cloud',
-  'alarm-operator',
-  'configuration',
-  'Entra does not know the authority used: check the clouds file.',
-);
-const badSecret = kind(
-  'registration',
-  'credential-invalid',
-  'other-credential',
-  'configuration',
-  'The client secret is wrong for every tenant of this cloud: set the secret value, not its id.',
-);
-const expiredSecret = kind(
-  'registration',
-  'credential-expired',
-  'other-credential',
-  'configuration',
-  'The client secret has expired for every tenant of this cloud: make a new one and set it.',
-);
-const unknownCertificate = kind(
-  'registration',
-  'certificate-unknown',
-  'other-credential',
-  'configuration',
-  'Entra does not have the certificate that signed: upload it to the application, or set the one that is there.',
-);
-const invalidAssertion = kind(
-  'registration',
-  'assertion-invalid',
-  'other-credential',
-  'configuration',
-  'The certificate assertion is invalid or outside its time range: check the clock of this machine first, then replace the certificate.',
-);
-const assertionBug = kind(
-  'registration',
-  'assertion-malformed',
-  'alarm-operator',
-  'espalier',
-  'Entra rejects the form of the certificate assertion: report this as a fault of Espalier.',
-);
-const credentialMissing = kind(
-  'registration',
-  'credential-missing',
-  'alarm-operator',
-  'configuration',
-  'The request had no credential that Entra accepts: the application must be confidential and have a credential.',
-);
-const applicationDisabled = kind(
-  'tenant',
-  'application-disabled',
-  'hold-tenant',
-  'configuration',
-  'The application is disabled in this tenant: its administrator can enable sign-in for it under Enterprise applications.',
-);
-const assignmentRequired = kind(
-  'tenant',
-  'assignment-required',
-  'hold-tenant',
-  'configuration',
-  'The tenant requires an assignment to the application: assign it, or switch the requirement off.',
-);
-const policyBlocked = kind(
-  'tenant',
-  'blocked-by-policy',
-  'hold-tenant',
-  'configuration',
-  'A Conditional Access policy of the tenant blocks this: exclude the user registration application from the device compliance policy.',
-);
-const deviceNotCompliant = kind(
-  'user',
-  'device-not-compliant',
-  'show-user',
-  'caller',
-  'The user’s device is not compliant or showed no registration: open the remediation page on it.',
-);
-const userNotInTenant = kind(
-  'user',
-  'user-not-in-tenant',
-  'show-user',
-  'caller',
-  'The account does not belong to this tenant: sign in with another one.',
-);
-const redirectMismatch = kind(
-  'registration',
-  'redirect-uri-mismatch',
-  'alarm-operator',
-  'configuration',
-  'Register the redirect address ESPALIER_PUBLIC_URL + /microsoft/consent with the application.',
-);
-const singleTenantApplication = kind(
-  'registration',
-  'application-single-tenant',
-  'alarm-operator',
-  'configuration',
-  'The application is registered for a single tenant: make it multi-tenant.',
-);
-const regionNotAllowed = kind(
-  'registration',
-  'region-not-allowed',
-  'alarm-operator',
-  'espalier',
-  'A regional endpoint was asked: unset MSAL_FORCE_REGION, or report this as a fault of Espalier.',
-);
-const clientLoop = kind(
-  'transient',
-  'client-loop',
-  'back-off',
-  'espalier',
-  'Entra saw the same request too often and waits a minute or more.',
-);
-const throttled = kind(
-  'transient',
-  'throttled',
-  'back-off',
-  'microsoft',
-  'Entra asks to wait; nothing is to be done.',
-);
-const unavailable = kind(
-  'transient',
-  'entra-unavailable',
-  'back-off',
-  'microsoft',
-  'Entra is in trouble for the moment; nothing is to be done.',
-);
-const malformedRequest = kind(
-  'registration',
-  'request-malformed',
-  'alarm-operator',
-  'espalier',
-  'Entra does not accept the scope or the form of the request: check intuneScope in the clouds file.',
-);
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out, before text reaches a log
+const controlCharacters = /[\u0000-\u001f\u007f]+/;
+/** Anything that looks like a token: no answer should repeat one, but then none must be logged either. */
+const tokenLike = /\beyJ[\w-]{8,}(?:\.[\w-]*){1,2}/g;
 
-const table: readonly (readonly [readonly number[], TokenErrorKind])[] = [
-  [[700016, 7000229, 65001], consentRequired],
-  [[65004], consentDeclined],
-  [[65005, 650052, 650054, 650056, 650057, 500011], resourceMissing],
-  [[90094, 90095], adminConsentRequired],
-  [[90002], tenantNotFound],
-  [[90038, 900382, 900432], wrongCloud],
-  [[90051, 50049], unknownCloud],
-  [[7000215], badSecret],
-  [[7000222], expiredSecret],
-  [[700027], unknownCertificate],
-  [[50012, 50013, 500133, 50027], invalidAssertion],
-  [[700030, 50048], assertionBug],
-  [[700025, 7000218, 900144], credentialMissing],
-  [[7000112, 70001], applicationDisabled],
-  [[50105], assignmentRequired],
-  [[53003, 530032, 50131], policyBlocked],
-  [[53000, 530003], deviceNotCompliant],
-  [[50034, 50020, 51004], userNotInTenant],
-  [[50011, 900971], redirectMismatch],
-  [[50194], singleTenantApplication],
-  [[100007], regionNotAllowed],
-  [[50196], clientLoop],
-  [[90055], throttled],
-  [[50033, 90006, 90024, 90033, 90090, 90012, 50087], unavailable],
-  [[70011, 28002, 700022, 9002313], malformedRequest],
-];
-
-/** AADSTS number to what it means here. */
-export const tokenErrorKinds: ReadonlyMap<number, TokenErrorKind> = new Map(
-  table.flatMap(([codes, meaning]) => codes.map((code) => [code, meaning] as const)),
-);
-
-/** OAuth `error` to its class, for codes that are not in the table (1.7). */
-export const oauthErrorKinds: ReadonlyMap<string, TokenErrorKind> = new Map([
-  ['invalid_client', badSecretOrCertificate()],
-  ['unauthorized_client', consentRequired],
-  ['invalid_grant', consentRequired],
-  ['consent_required', consentRequired],
-  ['interaction_required', policyBlocked],
-  ['access_denied', applicationDisabled],
-  ['invalid_resource', resourceMissing],
-  ['invalid_scope', malformedRequest],
-  ['invalid_request', malformedRequest],
-  ['unsupported_grant_type', malformedRequest],
-  ['temporarily_unavailable', unavailable],
-  ['server_error', unavailable],
-]);
-
-function badSecretOrCertificate(): TokenErrorKind {
-  return kind(
-    'registration',
-    'credential-refused',
-    'other-credential',
-    'configuration',
-    'Entra refuses the credential of the application: check secret or certificate and the client id.',
-  );
+function firstLine(text: string): string {
+  const line = text.split(controlCharacters, 1)[0] ?? '';
+  return line.replaceAll(tokenLike, '[token]').slice(0, longestDescriptionCharacters);
 }
 
-export const throttledKind = throttled;
-export const unavailableKind = unavailable;
+/** The cloud named in the text of a redirect to another national cloud, e.g. "National Cloud 'MicrosoftOnline.US'". */
+function cloudNamedIn(description: string): TokenFailure['suggestedCloud'] {
+  const named = /national cloud\s+'([^']+)'/i.exec(description)?.[1] ?? description;
+  if (/microsoftonline\.us\b|usgovcloudapi\.net\b/i.test(named)) return 'usgov';
+  if (/microsoftonline\.cn\b|chinacloudapi\.cn\b/i.test(named)) return 'china';
+  if (/microsoftonline\.com\b|login\.windows\.net\b|login\.microsoft\.com\b/i.test(named)) return 'public';
+  return undefined;
+}
+
+interface ErrorBody {
+  readonly error?: string;
+  readonly description: string;
+  readonly code?: number;
+  readonly traceId?: string;
+  readonly correlationId?: string;
+}
+
+function parseErrorBody(text: string): ErrorBody | undefined {
+  try {
+    const json: unknown = JSON.parse(text);
+    if (typeof json !== 'object' || json === null) return undefined;
+    const body: Readonly<Record<string, unknown>> = { ...json };
+    const string = (name: string): string | undefined =>
+      typeof body[name] === 'string' && body[name] !== '' ? firstLine(body[name]) : undefined;
+    const description = string('error_description') ?? '';
+    const listed: unknown = Array.isArray(body.error_codes) ? body.error_codes[0] : undefined;
+    const written = /AADSTS(\d{4,8})/.exec(description)?.[1];
+    const code = Number(listed ?? written ?? Number.NaN);
+    const error = string('error');
+    const traceId = string('trace_id');
+    const correlationId = string('correlation_id');
+    return {
+      description,
+      ...(error === undefined ? {} : { error }),
+      ...(Number.isSafeInteger(code) ? { code } : {}),
+      ...(traceId === undefined ? {} : { traceId }),
+      ...(correlationId === undefined ? {} : { correlationId }),
+    };
+  } catch {
+    // Plain text with a 429, HTML with a 5xx (domain/microsoft.md 1.9).
+    return undefined;
+  }
+}
+
+const unexpected: TokenErrorKind = {
+  scope: 'transient',
+  cause: 'unexpected-answer',
+  action: 'back-off',
+  owner: 'microsoft',
+  remedy: 'Entra’s answer could not be read: check what stands between Espalier and the authority.',
+};
+
+function kindOf(httpStatus: number, body: ErrorBody | undefined): TokenErrorKind {
+  const byCode = body?.code === undefined ? undefined : tokenErrorKinds.get(body.code);
+  if (byCode !== undefined) return byCode;
+  // Before `error`: 429 and 5xx bodies carry whatever `error` was at hand.
+  if (httpStatus === 429) return throttledKind;
+  if (httpStatus >= 500 || httpStatus === 408) return unavailableKind;
+  return (body?.error === undefined ? undefined : oauthErrorKinds.get(body.error)) ?? unexpected;
+}
+
+/**
+ * Says what a refusal of the token endpoint means: by AADSTS code, else by HTTP status and OAuth `error`
+ * (domain/microsoft.md 1.7 to 1.9). Takes any body, JSON or not.
+ */
+export function classifyTokenError(httpStatus: number, bodyText: string): TokenFailure {
+  const body = parseErrorBody(bodyText);
+  const meaning = kindOf(httpStatus, body);
+  const { description = '', ...rest } = body ?? {};
+  const wrongCloud = body?.code !== undefined && wrongCloudCodes.has(body.code);
+  const suggestedCloud = wrongCloud ? cloudNamedIn(description) : undefined;
+  return {
+    ...meaning,
+    ...rest,
+    httpStatus,
+    ...(description === '' ? {} : { description }),
+    ...(suggestedCloud === undefined
+      ? {}
+      : {
+          suggestedCloud,
+          remedy: `The tenant lives in another national cloud: set its cloud to ${suggestedCloud}.`,
+        }),
+  };
+}

@@ -173,8 +173,8 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     return set.flight;
   };
 
-  const mayTry = (set: KeySet): boolean =>
-    set.flight !== undefined || now() - set.failedAtMs >= failedRetryMs;
+  const mayTry = (set: KeySet, retryMs: number): boolean =>
+    set.flight !== undefined || now() - set.failedAtMs >= retryMs;
 
   const look = (set: KeySet, kid: string): KeyLookup => {
     const keys = set.keys.get(kid);

@@ -1,4 +1,5 @@
-import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import type { Context, Hono, MiddlewareHandler } from 'hono';
+import { HTTPException } from 'hono/http-exception';
 import { newId } from '../ids.ts';
 import { ProblemError, problem, problemResponse } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
@@ -31,7 +32,7 @@ const requestIdOf = (given: string | undefined): string =>
   given !== undefined && /^[A-Za-z0-9._:-]{1,128}$/.test(given) ? given : newId();
 
 const observe =
-  ({ name, log, metrics }: ListenerOptions): MiddlewareHandler<ListenerEnv> =>
+  <E extends ListenerEnv>({ name, log, metrics }: ListenerOptions): MiddlewareHandler<E> =>
   async (c, next) => {
     const started = performance.now();
     c.set('requestId', requestIdOf(c.req.header('x-request-id')));
@@ -49,11 +50,14 @@ const observe =
     });
   };
 
-/** An app with the common parts; routes are added to it, then `finishListener` closes it. */
-export function createListenerApp<App extends Hono<ListenerEnv>>(app: App, options: ListenerOptions): App {
-  app.use('*', observe(options));
+/** The common parts come first; then the routes are added, and `finishListener` closes the app. */
+export function beginListener<E extends ListenerEnv>(app: Hono<E>, options: ListenerOptions): void {
+  app.use('*', observe<E>(options));
   app.onError((error, c) => {
     const requestId = c.get('requestId') ?? newId();
+    if (error instanceof HTTPException && error.status === 400) {
+      return problemResponse(problem('invalid-request', error.message || 'The request cannot be read.'), requestId);
+    }
     if (error instanceof ProblemError) return problemResponse(error.problem, requestId);
     if (isStoreUnavailable(error)) {
       options.log.warn('store.unavailable', { requestId, error });
@@ -63,11 +67,10 @@ export function createListenerApp<App extends Hono<ListenerEnv>>(app: App, optio
     return problemResponse(problem('internal-error', 'An error inside Espalier; its log has this request id.'), requestId);
   });
   app.notFound((c) => problemResponse(problem('not-found', 'There is nothing at this path.'), c.get('requestId') ?? newId()));
-  return app;
 }
 
 /** Every path answers the methods it does not take with 405 and what it takes. */
-export function finishListener<App extends Hono<ListenerEnv>>(app: App): App {
+export function finishListener<E extends ListenerEnv>(app: Hono<E>): void {
   const methods = new Map<string, Set<string>>();
   for (const { method, path } of app.routes) {
     if (method === 'ALL' || path.includes('*')) continue;
@@ -80,5 +83,4 @@ export function finishListener<App extends Hono<ListenerEnv>>(app: App): App {
       problemResponse(problem('method-not-allowed', `This path takes ${allow}.`, { headers: { allow } }), c.get('requestId')),
     );
   }
-  return app;
 }

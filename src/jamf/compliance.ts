@@ -34,8 +34,8 @@ export interface Verdict {
 
 /**
  * Reads the answer of `device-compliance-information/computer/{id}`: a list with one record per vendor, `[]` without
- * vendors. `complianceVendorDeviceInformation` is an object in Jamf's schema, a list in its examples and absent before
- * 2023: all are read. Never throws.
+ * vendors. `complianceVendorDeviceInformation` is an object in Jamf's schema, a list in its examples and absent in
+ * older versions: all are read. Never throws.
  */
 export function parseComplianceInformation(body: unknown): ComplianceResult {
   if (!Array.isArray(body)) {

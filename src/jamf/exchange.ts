@@ -75,11 +75,21 @@ function failureOfSend({ failure, detail }: OutboundFailure): JamfFailure {
 
 function failureOfBody(error: unknown, status: number, isPastDeadline: boolean): JamfFailure {
   if (error instanceof BodyTooLarge) {
-    return { ok: false, failure: 'invalid-answer', status, detail: `HTTP ${status} with a body that is too long` };
+    return {
+      ok: false,
+      failure: 'invalid-answer',
+      status,
+      detail: `HTTP ${status} with a body that is too long`,
+    };
   }
   if (isPastDeadline) return { ok: false, failure: 'timeout', status, detail: 'the answer took too long' };
   if (error instanceof BodyInterrupted) {
-    return { ok: false, failure: 'unreachable', status, detail: 'the connection broke in the middle of the answer' };
+    return {
+      ok: false,
+      failure: 'unreachable',
+      status,
+      detail: 'the connection broke in the middle of the answer',
+    };
   }
   throw error;
 }

@@ -44,7 +44,13 @@ export function readAnswer(answer: JamfAnswer, nowMs: number): JamfResult<{ read
   const body = parseJson(text);
   const retryAfterSeconds = readRetryAfter(headers.get('retry-after'), nowMs);
   if (body === undefined && text.trim() !== '') {
-    return { ok: false, failure: 'invalid-answer', status, retryAfterSeconds, detail: foreignDetail(status, text) };
+    return {
+      ok: false,
+      failure: 'invalid-answer',
+      status,
+      retryAfterSeconds,
+      detail: foreignDetail(status, text),
+    };
   }
   if (status >= 200 && status < 300) {
     if (body !== undefined) return { ok: true, body };
@@ -54,7 +60,8 @@ export function readAnswer(answer: JamfAnswer, nowMs: number): JamfResult<{ read
   return { ok: false, failure, status, retryAfterSeconds, detail: `HTTP ${status}${codesOf(body)}` };
 }
 
-function parseJson(text: string): unknown {
+/** The JSON value of this text, or `undefined` when it is none. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -73,8 +80,10 @@ function failureOfStatus(status: number): JamfFailureKind {
 
 function foreignDetail(status: number, text: string): string {
   if (!/^\s*</.test(text)) return `HTTP ${status} with a body that is not JSON`;
-  if (status === 403) return 'HTTP 403 with an HTML page: a firewall or content network in front of the instance';
-  if (status === 503) return 'HTTP 503 with an HTML page: the instance is starting, updating or in maintenance';
+  if (status === 403)
+    return 'HTTP 403 with an HTML page: a firewall or content network in front of the instance';
+  if (status === 503)
+    return 'HTTP 503 with an HTML page: the instance is starting, updating or in maintenance';
   return `HTTP ${status} with an HTML page instead of JSON`;
 }
 

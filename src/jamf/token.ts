@@ -1,5 +1,5 @@
 import type { Exchange } from './exchange.ts';
-import { type JamfAnswer, type JamfFailure, type JamfResult, readAnswer } from './failure.ts';
+import { type JamfAnswer, type JamfFailure, type JamfResult, parseJson, readAnswer } from './failure.ts';
 import { isRecord } from './wire-values.ts';
 
 /** Renewal this long before a token's end, where it lives long enough. */
@@ -14,6 +14,8 @@ const tokenMaxChars = 16_384;
 
 /** The documented path since 10.49 is the second; the specification's current one is the first. */
 const tokenPaths = ['/api/v1/oauth/token', '/api/oauth/token'] as const;
+
+type TokenPath = (typeof tokenPaths)[number];
 
 export interface JamfToken {
   readonly value: string;
@@ -43,43 +45,18 @@ export interface TokenSourceOptions {
 export function createTokenSource(options: TokenSourceOptions): TokenSource {
   let current: JamfToken | undefined;
   let pending: Promise<JamfResult<{ readonly token: JamfToken }>> | undefined;
-  let knownPath: string | undefined;
+  let knownPath: TokenPath | undefined;
 
   const cached = (): JamfToken | undefined =>
     current && options.now() < current.renewAtMs ? current : undefined;
 
-  const request = async (): Promise<JamfResult<{ readonly token: JamfToken }>> => {
-    const form = new URLSearchParams({
-      grant_type: 'client_credentials',
-      client_id: options.clientId,
-      client_secret: await options.clientSecret(),
-    });
-    let missing: JamfFailure | undefined;
-    for (const path of knownPath === undefined ? tokenPaths : [knownPath]) {
-      // Counted from before the request: the lifetime began on the server at some moment after it.
-      const askedAtMs = options.now();
-      const answer = await options.exchange({
-        method: 'POST',
-        path,
-        headers: { 'content-type': 'application/x-www-form-urlencoded' },
-        body: form.toString(),
-        answerMaxBytes: tokenAnswerMaxBytes,
-      });
-      if (!answer.ok) return answer;
-      if (answer.status === 404 || answer.status === 405) {
-        missing = noTokenEndpoint(answer.status);
-        continue;
-      }
-      const result = readToken(answer, askedAtMs);
-      if (result.ok) {
-        knownPath = path;
-        current = result.token;
-      }
-      return result;
+  const renew = async (): Promise<JamfResult<{ readonly token: JamfToken }>> => {
+    const granted = await requestToken(options, knownPath);
+    if (granted.ok) {
+      current = granted.token;
+      knownPath = granted.path;
     }
-    // The server may have been replaced by a version with the other path: the next attempt tries both.
-    knownPath = undefined;
-    return missing ?? noTokenEndpoint(404);
+    return granted;
   };
 
   return {
@@ -87,7 +64,7 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
     get: async () => {
       const token = cached();
       if (token) return { ok: true, token };
-      pending ??= request().finally(() => {
+      pending ??= renew().finally(() => {
         pending = undefined;
       });
       return pending;
@@ -96,6 +73,61 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
       if (current?.value === token) current = undefined;
     },
   };
+}
+
+/** One token request, at the path known to work first, else at both in turn. */
+async function requestToken(
+  options: TokenSourceOptions,
+  knownPath: TokenPath | undefined,
+): Promise<JamfResult<{ readonly token: JamfToken; readonly path: TokenPath }>> {
+  const body = await credentialsForm(options);
+  if (body === undefined) {
+    return { ok: false, failure: 'error', detail: "the API client's secret could not be read" };
+  }
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  const order = knownPath === tokenPaths[1] ? tokenPaths.toReversed() : tokenPaths;
+  let refusal: JamfFailure | undefined;
+  for (const path of order) {
+    // Counted from before the request: the lifetime began on the server at some moment after it.
+    const askedAtMs = options.now();
+    const request = { method: 'POST', path, headers, body, answerMaxBytes: tokenAnswerMaxBytes } as const;
+    const answer = await options.exchange(request);
+    if (!answer.ok) return ofTokenRequest(answer);
+    const isMissing = answer.status === 404 || answer.status === 405;
+    const result = isMissing ? noTokenEndpoint(answer.status) : readToken(answer, askedAtMs);
+    if (result.ok) return { ...result, path };
+    // A server may also guard a path it does not have: a 401 without an OAuth error says nothing about the client.
+    const isGuarded = answer.status === 401 && path !== knownPath && !hasOAuthError(answer);
+    if (!isMissing && !isGuarded) return result;
+    refusal = refusal?.failure === 'unauthenticated' ? refusal : result;
+  }
+  return refusal ?? noTokenEndpoint(404);
+}
+
+/**
+ * The grant's form, or `undefined` when the secret cannot be had: one instance's unreadable secret is that instance's
+ * failure and must not end the work for others.
+ */
+async function credentialsForm(options: TokenSourceOptions): Promise<string | undefined> {
+  try {
+    const secret = await options.clientSecret();
+    return new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: options.clientId,
+      client_secret: secret,
+    }).toString();
+  } catch {
+    return undefined;
+  }
+}
+
+function ofTokenRequest(failure: JamfFailure): JamfFailure {
+  return { ...failure, detail: `token request: ${failure.detail}` };
+}
+
+function hasOAuthError(answer: JamfAnswer): boolean {
+  const read = parseJson(answer.text);
+  return isRecord(read) && typeof read.error === 'string';
 }
 
 /** Never `not-found`, which for the caller would mean that the computer is gone. */
@@ -109,7 +141,7 @@ function readToken(answer: JamfAnswer, askedAtMs: number): JamfResult<{ readonly
   // RFC 6749 5.2 answers 400 to a wrong client; some servers answer 401. A malformed request would be our own bug.
   if (!read.ok) {
     const isRefusal = read.status === 400 && read.failure === 'error';
-    return isRefusal ? { ...read, failure: 'unauthenticated' } : read;
+    return ofTokenRequest(isRefusal ? { ...read, failure: 'unauthenticated' } : read);
   }
   const { status } = answer;
   const invalid: JamfFailure = {
@@ -121,7 +153,8 @@ function readToken(answer: JamfAnswer, askedAtMs: number): JamfResult<{ readonly
   if (!isRecord(read.body)) return invalid;
   const { access_token: value, token_type: type, expires_in: expiresIn } = read.body;
   // Visible ASCII only: the value goes into a header.
-  if (typeof value !== 'string' || value.length > tokenMaxChars || !/^[\x21-\x7e]+$/.test(value)) return invalid;
+  if (typeof value !== 'string' || value.length > tokenMaxChars || !/^[\x21-\x7e]+$/.test(value))
+    return invalid;
   if (typeof type === 'string' && type.toLowerCase() !== 'bearer') return invalid;
   const lifetimeSeconds = readLifetimeSeconds(expiresIn);
   const renewEarlySeconds = lifetimeSeconds < shortLifetimeSeconds ? lifetimeSeconds / 3 : renewBeforeSeconds;

@@ -149,6 +149,47 @@ function truthOf(mac: Mac, instance: JamfInstance, computer: Computer): DeviceTr
   });
 }
 
+type Registrations = ReturnType<typeof registrations>;
+
+/** A new person with a new Mac, enrolled in the instance; `number` keeps account names apart. */
+function makeMac(
+  wanted: AddMacs,
+  number: number,
+  at: { readonly random: Random; readonly entra: Registrations; readonly instance: JamfInstance },
+): Mac {
+  const { random, entra, instance } = at;
+  const person = makePerson(random, number);
+  const second = random.next() < (wanted.twoUsersShare ?? 0);
+  const registered = second || random.next() >= (wanted.unregisteredShare ?? 0);
+  const compliant = random.next() < (wanted.compliantShare ?? 0.85);
+  const { userId, userPrincipalName } = entra.addUser(wanted.tenantId, person);
+  const bare = makeMacFacts(random, { person, email: userPrincipalName, accounts: [], compliant });
+  const account = (uid: number, owner: Person, ownerId: string) => {
+    const deviceId = registered ? entra.register(wanted.tenantId, ownerId, bare) : undefined;
+    return makeAccount(
+      random,
+      uid,
+      owner,
+      deviceId === undefined ? undefined : { deviceId, userId: ownerId },
+    );
+  };
+  const accounts = [account(501, person, userId)];
+  if (second) {
+    const other = makePerson(random, number);
+    const colleague = { ...other, username: `${other.username}b` };
+    accounts.push(account(502, colleague, entra.addUser(wanted.tenantId, colleague).userId));
+  }
+  const facts = { ...bare, accounts };
+  const computer = instance.macs.enrol(facts);
+  return {
+    tenantId: wanted.tenantId,
+    instanceName: instance.name,
+    computerId: computer.id,
+    facts,
+    reporting: true,
+  };
+}
+
 /** A seeded fleet of Macs in the given instances and tenants. */
 export function createFleet(options: FleetOptions): Fleet {
   const { random, instances } = options;
@@ -161,39 +202,6 @@ export function createFleet(options: FleetOptions): Fleet {
     return instance;
   };
 
-  const makeMac = (wanted: AddMacs, instance: JamfInstance): Mac => {
-    const number = macs.length + 1;
-    const person = makePerson(random, number);
-    const second = random.next() < (wanted.twoUsersShare ?? 0);
-    const registered = second || random.next() >= (wanted.unregisteredShare ?? 0);
-    const compliant = random.next() < (wanted.compliantShare ?? 0.85);
-    const { userId, userPrincipalName } = entra.addUser(wanted.tenantId, person);
-    const bare = makeMacFacts(random, { person, email: userPrincipalName, accounts: [], compliant });
-    const account = (uid: number, owner: Person, ownerId: string) => {
-      const deviceId = registered ? entra.register(wanted.tenantId, ownerId, bare) : undefined;
-      return makeAccount(
-        random,
-        uid,
-        owner,
-        deviceId === undefined ? undefined : { deviceId, userId: ownerId },
-      );
-    };
-    const accounts = [account(501, person, userId)];
-    if (second) {
-      const other = makePerson(random, number);
-      const colleague = { ...other, username: `${other.username}b` };
-      accounts.push(account(502, colleague, entra.addUser(wanted.tenantId, colleague).userId));
-    }
-    const facts = { ...bare, accounts };
-    const computer = instance.macs.enrol(facts);
-    return {
-      tenantId: wanted.tenantId,
-      instanceName: instance.name,
-      computerId: computer.id,
-      facts,
-      reporting: true,
-    };
-  };
   const keep = (mac: Mac): void => {
     byRecord.set(recordKey(mac.instanceName, mac.computerId), mac);
     entra.own(mac);
@@ -222,7 +230,7 @@ export function createFleet(options: FleetOptions): Fleet {
     addMacs: (wanted) => {
       const instance = instanceNamed(wanted.instance);
       return Array.from({ length: wanted.count }, () => {
-        const mac = makeMac(wanted, instance);
+        const mac = makeMac(wanted, macs.length + 1, { random, entra, instance });
         macs.push(mac);
         keep(mac);
         return mac;
@@ -262,7 +270,8 @@ export function createFleet(options: FleetOptions): Fleet {
       mac.reporting = false;
     },
     moveTo: (mac, name) => {
-      const computer = instanceNamed(name).macs.enrol(mac.facts);
+      const before = instances.get(mac.instanceName)?.computers.get(mac.computerId);
+      const computer = instanceNamed(name).macs.enrol(mac.facts, before?.lastCheckIn);
       mac.instanceName = name;
       mac.computerId = computer.id;
       mac.reporting = true;

@@ -53,11 +53,6 @@ const announceBody = z.strictObject({ spreadMs: z.int().min(0).optional() });
 
 type Target = z.infer<typeof targetBody>;
 
-/** Drops members that are undefined, so that spreading them changes nothing. */
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-const defined = <T extends object>(value: T): Defined<T> =>
-  Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Defined<T>;
-
 const summary = (mac: Mac) => ({
   tenantId: mac.tenantId,
   instance: mac.instanceName,
@@ -115,20 +110,16 @@ export function fleetControl(options: {
     const { tenantId, instance, count, ...shares } = read.value;
     if (!options.hasTenant(tenantId)) return fault(c, 400, 'tenantId', 'no such tenant');
     if (!options.hasInstance(instance)) return fault(c, 400, 'instance', 'no such instance');
-    const added = fleet.addMacs({ tenantId, instance, count, ...defined(shares) });
+    const added = fleet.addMacs({ tenantId, instance, count, ...shares });
     return c.json(added.map(summary), 201);
   });
 
   operation('check-in', targetBody, fleet.checkIn);
-  operation('update-inventory', inventoryBody, (mac, { changes }) =>
-    fleet.updateInventory(mac, defined(changes ?? {})),
-  );
+  operation('update-inventory', inventoryBody, (mac, { changes }) => fleet.updateInventory(mac, changes));
   operation('set-compliant', compliantBody, (mac, { compliant }) => fleet.setCompliant(mac, compliant));
   operation('set-registration-state', stateBody, (mac, { state }) => fleet.setRegistrationState(mac, state));
   operation('unregister', targetBody, fleet.unregister);
-  operation('re-register', reRegisterBody, (mac, { removeOld }) =>
-    fleet.reRegister(mac, { removeOld: removeOld ?? false }),
-  );
+  operation('re-register', reRegisterBody, (mac, { removeOld }) => fleet.reRegister(mac, { removeOld }));
   operation('delete-computer', targetBody, fleet.deleteComputer);
   operation('unmanage', targetBody, fleet.unmanage);
   const movable = moveBody.refine(({ to }) => options.hasInstance(to), {
@@ -140,7 +131,7 @@ export function fleetControl(options: {
   app.post('/start', async (c) => {
     const read = await readBody(c, startBody);
     if (!read.ok) return read.answer;
-    fleet.start(defined(read.value));
+    fleet.start(read.value);
     return c.json({ alive: fleet.isAlive() });
   });
   app.post('/stop', (c) => {
@@ -150,7 +141,7 @@ export function fleetControl(options: {
   app.post('/announce', async (c) => {
     const read = await readBody(c, announceBody);
     if (!read.ok) return read.answer;
-    return c.json({ macs: fleet.announce(defined(read.value)) }, 202);
+    return c.json({ macs: fleet.announce(read.value) }, 202);
   });
   return app;
 }

@@ -121,9 +121,9 @@ export async function startJamfInstance(options: JamfInstanceOptions): Promise<J
     random,
     issuer: url,
     tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? defaultTokenLifetimeSeconds,
-    ...(options.clientId === undefined ? {} : { clientId: options.clientId }),
-    ...(options.clientSecret === undefined ? {} : { clientSecret: options.clientSecret }),
-    ...(options.user === undefined ? {} : { user: options.user }),
+    clientId: options.clientId,
+    clientSecret: options.clientSecret,
+    user: options.user,
   });
   const [clientId = ''] = tokens.clients.keys();
   const computers = createComputers({ clock: world.clock, random });

@@ -59,7 +59,8 @@ export interface Computer {
 }
 
 export interface Computers {
-  create(facts: MacFacts): Computer;
+  /** `after` (milliseconds) is an earlier enrolment of the Mac elsewhere, which this one must be newer than. */
+  create(facts: MacFacts, after?: number): Computer;
   get(id: number): Computer | undefined;
   /** By id, lowest first. */
   list(): Computer[];
@@ -76,9 +77,9 @@ export function createComputers(options: { clock: Clock; random: Random }): Comp
   const computers = new Map<number, Computer>();
   let lastId = 0;
   return {
-    create: (facts) => {
+    create: (facts, after = 0) => {
       lastId += 1;
-      const now = clock.now();
+      const now = Math.max(clock.now(), after + 1);
       const computer: Computer = {
         id: lastId,
         facts,

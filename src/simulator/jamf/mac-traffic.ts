@@ -6,8 +6,8 @@ import type { Webhooks } from './webhooks.ts';
 
 /** What Macs do to an instance, with the events that follow. Unknown ids answer undefined or false. */
 export interface MacTraffic {
-  /** A new record: ComputerAdded, then the first inventory. */
-  enrol(facts: MacFacts): Computer;
+  /** A new record, newer than `after`: ComputerAdded, then the first inventory. */
+  enrol(facts: MacFacts, after?: number): Computer;
   /** An inventory update; groups are evaluated with it. */
   report(computerId: number, facts: MacFacts): Computer | undefined;
   checkIn(computerId: number): Computer | undefined;
@@ -49,8 +49,8 @@ export function createMacTraffic(options: MacTrafficOptions): MacTraffic {
     };
 
   return {
-    enrol: (facts) => {
-      const computer = computers.create(facts);
+    enrol: (facts, after) => {
+      const computer = computers.create(facts, after);
       webhooks.fire('ComputerAdded', computerEvent(computer, webhooks.variants));
       inventoryCompleted(computer);
       return computer;

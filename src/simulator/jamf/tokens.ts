@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
@@ -50,7 +50,7 @@ export interface Tokens {
   readonly clients: ReadonlyMap<string, ApiClient>;
   /** The one local account, for `auth/token` with Basic. */
   readonly user: { readonly username: string; readonly password: string };
-  addClient(client: Partial<Omit<ApiClient, 'clientId'>> & { clientId?: string }): ApiClient;
+  addClient(client: Partial<ApiClient>): ApiClient;
   /** Makes a new secret; tokens already issued live on. Undefined when there is no such client. */
   rotateSecret(clientId: string): string | undefined;
   issueToClient(form: URLSearchParams): Promise<ClientTokenAnswer>;
@@ -93,10 +93,7 @@ function narrow(roles: readonly ApiRole[], scope: string | undefined): readonly 
   return picked.every((role) => role !== undefined) ? picked : undefined;
 }
 
-function makeClient(
-  options: TokensOptions,
-  given: Partial<Omit<ApiClient, 'clientId'>> & { clientId?: string },
-): ApiClient {
+function makeClient(options: TokensOptions, given: Partial<ApiClient>): ApiClient {
   return {
     clientId: given.clientId ?? options.random.guid(),
     clientSecret: given.clientSecret ?? makeSecret(options.random),
@@ -165,6 +162,51 @@ function ledger(options: TokensOptions) {
   return { sign, verify, revoke: (tokenId: string): unknown => revoked.add(tokenId) };
 }
 
+type Ledger = ReturnType<typeof ledger>;
+
+const refuse = (status: 400 | 401, error: string, reason: string): ClientTokenAnswer => ({
+  kind: 'refused',
+  status,
+  error,
+  reason,
+});
+
+/** The client credentials grant of RFC 6749 4.4, with credentials in the form. */
+async function issueToClient(
+  form: URLSearchParams,
+  clients: ReadonlyMap<string, ApiClient>,
+  variants: TokenVariants,
+  book: Ledger,
+): Promise<ClientTokenAnswer> {
+  const grantType = single(form, 'grant_type');
+  if (grantType === undefined) return refuse(400, 'invalid_request', 'grant_type must be given once');
+  if (grantType !== 'client_credentials') return refuse(400, 'unsupported_grant_type', grantType);
+  const clientId = single(form, 'client_id');
+  const secret = single(form, 'client_secret');
+  if (clientId === undefined || secret === undefined)
+    return refuse(400, 'invalid_request', 'client_id and client_secret must be given once');
+  const client = clients.get(clientId);
+  if (!client?.enabled || client.clientSecret !== secret)
+    return refuse(variants.wrongSecretStatus, 'invalid_client', 'client authentication failed');
+  if (form.getAll('scope').length > 1) return refuse(400, 'invalid_request', 'scope is given twice');
+  const roles = narrow(client.roles, single(form, 'scope'));
+  if (!roles) return refuse(400, 'invalid_scope', 'the client lacks a role asked for');
+  const scope = roles.map((role) => `api-role:${role.id}`);
+  const { token } = await book.sign(
+    'HS256',
+    { tokenId: randomUUID(), kind: 'client', subject: clientId, privileges: allPrivileges(roles) },
+    client.lifetimeSeconds,
+    {
+      aud: clientId,
+      'subject-type': 'REGISTERED_CLIENT_ID',
+      'authentication-type': 'CLIENT_CREDENTIALS',
+      scope,
+    },
+  );
+  // Real servers report one second less than the lifetime (domain/jamf.md 1.2).
+  return { kind: 'issued', token, scope: scope.join(' '), expiresIn: client.lifetimeSeconds - 1 };
+}
+
 /** Tokens of one instance, domain/jamf.md 1.1 to 1.3: HS256 for API clients, HS512 for users. */
 export function createTokens(options: TokensOptions): Tokens {
   const { random } = options;
@@ -178,53 +220,13 @@ export function createTokens(options: TokensOptions): Tokens {
     clients.set(client.clientId, client);
     return client;
   };
-  addClient({
-    ...(options.clientId === undefined ? {} : { clientId: options.clientId }),
-    ...(options.clientSecret === undefined ? {} : { clientSecret: options.clientSecret }),
-  });
-
-  const refuse = (status: 400 | 401, error: string, reason: string): ClientTokenAnswer => ({
-    kind: 'refused',
-    status,
-    error,
-    reason,
-  });
-
-  const issueToClient: Tokens['issueToClient'] = async (form) => {
-    const grantType = single(form, 'grant_type');
-    if (grantType === undefined) return refuse(400, 'invalid_request', 'grant_type must be given once');
-    if (grantType !== 'client_credentials') return refuse(400, 'unsupported_grant_type', grantType);
-    const clientId = single(form, 'client_id');
-    const secret = single(form, 'client_secret');
-    if (clientId === undefined || secret === undefined)
-      return refuse(400, 'invalid_request', 'client_id and client_secret must be given once');
-    const client = clients.get(clientId);
-    if (!client?.enabled || client.clientSecret !== secret)
-      return refuse(variants.wrongSecretStatus, 'invalid_client', 'client authentication failed');
-    if (form.getAll('scope').length > 1) return refuse(400, 'invalid_request', 'scope is given twice');
-    const roles = narrow(client.roles, single(form, 'scope'));
-    if (!roles) return refuse(400, 'invalid_scope', 'the client lacks a role asked for');
-    const scope = roles.map((role) => `api-role:${role.id}`);
-    const { token } = await book.sign(
-      'HS256',
-      { tokenId: random.guid(), kind: 'client', subject: clientId, privileges: allPrivileges(roles) },
-      client.lifetimeSeconds,
-      {
-        aud: clientId,
-        'subject-type': 'REGISTERED_CLIENT_ID',
-        'authentication-type': 'CLIENT_CREDENTIALS',
-        scope,
-      },
-    );
-    // Real servers report one second less than the lifetime (domain/jamf.md 1.2).
-    return { kind: 'issued', token, scope: scope.join(' '), expiresIn: client.lifetimeSeconds - 1 };
-  };
+  addClient({ clientId: options.clientId, clientSecret: options.clientSecret });
 
   const userToken = (): Promise<UserToken> =>
     book.sign(
       'HS512',
       {
-        tokenId: random.guid(),
+        tokenId: randomUUID(),
         kind: 'user',
         subject: user.username,
         privileges: allPrivileges(gatewayRoles),
@@ -243,7 +245,7 @@ export function createTokens(options: TokensOptions): Tokens {
       if (client) client.clientSecret = makeSecret(random);
       return client?.clientSecret;
     },
-    issueToClient,
+    issueToClient: (form) => issueToClient(form, clients, variants, book),
     issueToUser: async (username, password) =>
       username === user.username && password === user.password ? userToken() : undefined,
     keepAlive: async (grant) => {

@@ -48,7 +48,7 @@ export function createDeliveryClient(trustPem: string | undefined): DeliveryClie
         allowH2: false,
         connect: {
           timeout: timeoutSeconds * 1000,
-          ...(pem === undefined ? {} : { ca: [...rootCertificates, pem] }),
+          ca: pem === undefined ? undefined : [...rootCertificates, pem],
         },
       });
       agents.set(timeoutSeconds, agent);

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
-import { createDeliveryClient, type DeliveryOutcome } from './webhook-delivery.ts';
+import { createDeliveryClient, type DeliveryClient, type DeliveryOutcome } from './webhook-delivery.ts';
 import { envelope, type FiredEvent, type PayloadVariants } from './webhook-events.ts';
 import type { Webhook, WebhookSettings } from './webhook-settings.ts';
 
@@ -121,6 +121,65 @@ function pending() {
   };
 }
 
+/** Posts once and keeps count. */
+function deliverer(clock: Clock, client: DeliveryClient) {
+  const records: DeliveryRecord[] = [];
+  const counted = { sent: 0, delivered: 0, timeout: 0, status: 0, connection: 0 };
+  return {
+    deliver: async (webhook: Webhook, event: FiredEvent, body: string): Promise<void> => {
+      counted.sent += 1;
+      const startedAt = performance.now();
+      const outcome = await client.post(webhook, body);
+      counted[outcome.kind === 'delivered' ? 'delivered' : outcome.reason] += 1;
+      records.push({
+        at: new Date(clock.now()).toISOString(),
+        webhookId: webhook.id,
+        event,
+        outcome,
+        durationMs: performance.now() - startedAt,
+      });
+      if (records.length > keptDeliveries) records.splice(0, records.length - keptDeliveries);
+    },
+    counts: (): WebhookCounts => ({
+      sent: counted.sent,
+      delivered: counted.delivered,
+      dropped: { timeout: counted.timeout, status: counted.status, connection: counted.connection },
+    }),
+    deliveries: (): DeliveryRecord[] => [...records],
+  };
+}
+
+type Waiting = ReturnType<typeof pending>;
+
+/** Sends an event now, twice, late, or after its successor, as the variants' shares have it. */
+function disturbedSender(random: Random, variants: WebhookVariants, waiting: Waiting) {
+  const held = new Map<number, () => Promise<void>>();
+  const chance = (share: number): boolean => share > 0 && random.next() < share;
+  const release = async (webhookId: number): Promise<void> => {
+    const post = held.get(webhookId);
+    held.delete(webhookId);
+    await post?.();
+  };
+  return {
+    send: (webhookId: number, post: () => Promise<void>): void => {
+      if (chance(variants.duplicateShare)) waiting.track(post());
+      if (chance(variants.lateShare)) {
+        waiting.later(variants.lateMs, () => waiting.track(post()));
+        return;
+      }
+      if (!held.has(webhookId) && chance(variants.outOfOrderShare)) {
+        held.set(webhookId, post);
+        waiting.later(heldBackMs, () => {
+          if (held.get(webhookId) === post) waiting.track(release(webhookId));
+        });
+        return;
+      }
+      waiting.track(post().then(() => release(webhookId)));
+    },
+    forget: (): void => held.clear(),
+  };
+}
+
 /** Webhooks of one instance: fire and forget, dropped on timeout or an answer that is not 2xx. */
 export function createWebhooks(options: {
   clock: Clock;
@@ -128,12 +187,6 @@ export function createWebhooks(options: {
   trustPem: string | undefined;
 }): Webhooks {
   const { clock, random } = options;
-  const configured = registry();
-  const client = createDeliveryClient(options.trustPem);
-  const waiting = pending();
-  const records: DeliveryRecord[] = [];
-  const held = new Map<number, () => void>();
-  const counted = { sent: 0, delivered: 0, timeout: 0, status: 0, connection: 0 };
   const variants: WebhookVariants = {
     flatCheckIn: false,
     omitNewFields: false,
@@ -142,46 +195,11 @@ export function createWebhooks(options: {
     lateMs: 5000,
     outOfOrderShare: 0,
   };
-  const chance = (share: number): boolean => share > 0 && random.next() < share;
-
-  const deliver = async (webhook: Webhook, event: FiredEvent, body: string): Promise<void> => {
-    counted.sent += 1;
-    const startedAt = performance.now();
-    const outcome = await client.post(webhook, body);
-    counted[outcome.kind === 'delivered' ? 'delivered' : outcome.reason] += 1;
-    records.push({
-      at: new Date(clock.now()).toISOString(),
-      webhookId: webhook.id,
-      event,
-      outcome,
-      durationMs: performance.now() - startedAt,
-    });
-    if (records.length > keptDeliveries) records.splice(0, records.length - keptDeliveries);
-  };
-
-  const release = (webhookId: number): void => {
-    const send = held.get(webhookId);
-    held.delete(webhookId);
-    send?.();
-  };
-
-  const send = (webhook: Webhook, event: FiredEvent, body: string): void => {
-    const once = (): void => waiting.track(deliver(webhook, event, body));
-    if (chance(variants.duplicateShare)) once();
-    if (chance(variants.lateShare)) {
-      waiting.later(variants.lateMs, once);
-      return;
-    }
-    if (!held.has(webhook.id) && chance(variants.outOfOrderShare)) {
-      held.set(webhook.id, once);
-      waiting.later(heldBackMs, () => {
-        if (held.get(webhook.id) === once) release(webhook.id);
-      });
-      return;
-    }
-    once();
-    release(webhook.id);
-  };
+  const configured = registry();
+  const client = createDeliveryClient(options.trustPem);
+  const waiting = pending();
+  const { deliver, counts, deliveries } = deliverer(clock, client);
+  const sender = disturbedSender(random, variants, waiting);
 
   return {
     ...configured,
@@ -190,19 +208,16 @@ export function createWebhooks(options: {
       for (const webhook of configured.list()) {
         if (!webhook.enabled || webhook.event !== event) continue;
         if (smartGroupId !== undefined && webhook.smartGroupId !== smartGroupId) continue;
-        send(webhook, event, envelope(webhook, event, body, { atMs: clock.now(), variants }));
+        const text = envelope(webhook, event, body, { atMs: clock.now(), variants });
+        sender.send(webhook.id, () => deliver(webhook, event, text));
       }
     },
-    counts: () => ({
-      sent: counted.sent,
-      delivered: counted.delivered,
-      dropped: { timeout: counted.timeout, status: counted.status, connection: counted.connection },
-    }),
-    deliveries: () => [...records],
+    counts,
+    deliveries,
     trust: client.trust,
     settled: waiting.settled,
     close: async () => {
-      held.clear();
+      sender.forget();
       waiting.cancel();
       await client.close();
     },

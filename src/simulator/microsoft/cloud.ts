@@ -1,6 +1,6 @@
 import type { Authority } from '../authority.ts';
 import type { Directory } from '../directory.ts';
-import { type Host, startHost } from '../host.ts';
+import { type Host, type HostOptions, startHost } from '../host.ts';
 import { type Applications, createApplications } from './applications.ts';
 import { claimedTenant } from './bearer.ts';
 import type { CloudContext, MicrosoftWorld } from './context.ts';
@@ -10,7 +10,7 @@ import { createIntuneApp } from './intune.ts';
 import { createIntuneState, type IntuneState } from './intune-state.ts';
 import { createSigningKeys, type SigningKeys } from './keys.ts';
 import { type CloudSettings, createCloudSettings } from './settings.ts';
-import { createUploadProcessor } from './upload-processing.ts';
+import { createUploadProcessor, type UploadProcessor } from './upload-processing.ts';
 
 export interface MicrosoftCloudOptions {
   /** The cloud's name, part of the services' names in journal and faults (`entra:<name>`). */
@@ -21,7 +21,7 @@ export interface MicrosoftCloudOptions {
   /** 0, the default, picks a free one. */
   readonly ports?: { readonly entra?: number; readonly graph?: number; readonly intune?: number };
   /** Before the service names in discovered paths; default `Stateless`. */
-  readonly intuneServicePrefix?: string;
+  readonly intuneServicePath?: string;
   /** Issuer templates with `{tenantid}`; v2 defaults to the token host, which China's cloud differs from. */
   readonly issuers?: { readonly v1?: string; readonly v2?: string };
   /** Clock that client assertions are held against, milliseconds; default the real one. */
@@ -85,7 +85,7 @@ async function createContext(options: MicrosoftCloudOptions): Promise<CloudConte
     keys: await createSigningKeys(),
     addresses,
     intuneResource: `https://api.manage.${name}.simulated.test/`,
-    intuneServicePrefix: options.intuneServicePrefix ?? 'Stateless',
+    intuneServicePrefix: options.intuneServicePath ?? 'Stateless',
     issuer: (version, tenantId) => {
       const template =
         version === 1
@@ -97,18 +97,20 @@ async function createContext(options: MicrosoftCloudOptions): Promise<CloudConte
   };
 }
 
-/** Starts the Entra, Graph and Intune doubles of one national cloud, each on its own TLS port. */
-export async function startMicrosoftCloud(options: MicrosoftCloudOptions): Promise<MicrosoftCloud> {
-  const { name, world, authority, ports } = options;
-  const context = await createContext(options);
-  const intune = createIntuneState();
-  const processor = createUploadProcessor(context, intune);
-  const certificate = await authority.issue(['localhost', '127.0.0.1']);
+async function startHosts(
+  options: MicrosoftCloudOptions,
+  context: CloudContext,
+  intune: IntuneState,
+  processor: UploadProcessor,
+): Promise<Host[]> {
+  const { name, world, ports } = options;
+  const certificate = await options.authority.issue(['localhost', '127.0.0.1']);
   const pathTenant = (path: string): string | undefined => {
     const segment = path.split('/')[1];
     return segment === 'common' || segment === 'organizations' ? undefined : segment;
   };
-  const hosts: Host[] = await Promise.all([
+  const tokenTenant: HostOptions['tenantOf'] = (c) => claimedTenant(c.req.header('authorization'));
+  return Promise.all([
     startHost({
       service: `entra:${name}`,
       app: createEntraApp(context),
@@ -120,7 +122,7 @@ export async function startMicrosoftCloud(options: MicrosoftCloudOptions): Promi
     startHost({
       service: `graph:${name}`,
       app: createGraphApp(context, processor.settle),
-      tenantOf: (c) => claimedTenant(c.req.header('authorization')),
+      tenantOf: tokenTenant,
       certificate,
       port: ports?.graph ?? 0,
       world,
@@ -128,12 +130,21 @@ export async function startMicrosoftCloud(options: MicrosoftCloudOptions): Promi
     startHost({
       service: `intune:${name}`,
       app: createIntuneApp(context, intune, processor),
-      tenantOf: (c) => claimedTenant(c.req.header('authorization')),
+      tenantOf: tokenTenant,
       certificate,
       port: ports?.intune ?? 0,
       world,
     }),
   ]);
+}
+
+/** Starts the Entra, Graph and Intune doubles of one national cloud, each on its own TLS port. */
+export async function startMicrosoftCloud(options: MicrosoftCloudOptions): Promise<MicrosoftCloud> {
+  const { name } = options;
+  const context = await createContext(options);
+  const intune = createIntuneState();
+  const processor = createUploadProcessor(context, intune);
+  const hosts = await startHosts(options, context, intune, processor);
   const [entra = '', graph = '', intuneOrigin = ''] = hosts.map(({ origin }) => origin);
   Object.assign(context.addresses, { entra, graph, intune: intuneOrigin });
   return {

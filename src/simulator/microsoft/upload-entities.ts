@@ -61,7 +61,7 @@ export function findFault(
   if (!isGuid(deviceId) || !tenant.devices.has(deviceId.toLowerCase())) {
     return fault('DeviceNotFound', `Device ${String(deviceId)} was not found in the tenant.`);
   }
-  if (!isGuid(userId) || ![...tenant.users.keys()].some((id) => id.toLowerCase() === userId.toLowerCase())) {
+  if (!isGuid(userId) || !(tenant.users.has(userId) || tenant.users.has(userId.toLowerCase()))) {
     return fault('UserNotFound', `User ${String(userId)} was not found in the tenant.`);
   }
   if (!isUtcTimestamp(entity.LastUpdateTime)) {

@@ -1,0 +1,89 @@
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
+import { readBody } from '../gateway/body.ts';
+import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
+import { bodyBytes } from '../limits.ts';
+import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
+import { authenticate } from './access.ts';
+import { addAbout } from './about.ts';
+import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
+import { addDevices } from './devices/devices.ts';
+import { addInstanceKeys } from './instances/keys.ts';
+import { addInstances } from './instances/instances.ts';
+import { addApiKeys } from './keys/keys.ts';
+import { addConnection } from './tenants/connection.ts';
+import { addTenants } from './tenants/tenants.ts';
+
+/** The admin plane: `/api/v1` with the OpenAPI document made of the schemas that validate (contract section 8). */
+
+const basePath = '/api/v1';
+
+/** Reads the body within its limits before validation does; other media types than JSON are refused. */
+const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
+  if (c.req.raw.body && !['GET', 'HEAD', 'DELETE'].includes(c.req.method)) {
+    const bytes = await readBody(c.req.raw, bodyBytes);
+    if (bytes.byteLength > 0 && !/^application\/([\w.+-]+\+)?json\b/i.test(c.req.header('content-type') ?? '')) {
+      throw new ProblemError(problem('unsupported-media-type', 'Send application/json.'));
+    }
+    c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers: c.req.raw.headers, body: new Uint8Array(bytes) });
+  }
+  await next();
+};
+
+export const openApiInfo = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Espalier admin API',
+    version: '1',
+    description: 'Tenants, instances, devices and routes of an Espalier gateway. Errors are RFC 9457 problems.',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  servers: [{ url: '/' }],
+  security: [{ key: [] }],
+};
+
+function createApi(): AdminApp {
+  return new OpenAPIHono<AdminEnv>({
+    defaultHook: (result, c) => {
+      if (result.success) return undefined;
+      const errors: FieldError[] = result.error.issues.map((issue) => ({
+        code: issue.code.toUpperCase(),
+        field: issue.path.length > 0 ? issue.path.join('.') : null,
+        description: issue.message,
+      }));
+      const detail = errors.map((error) => `${error.field ?? 'request'}: ${error.description}`).join('; ');
+      return problemResponse(problem('invalid-request', detail, { errors }), c.get('requestId'));
+    },
+  });
+}
+
+/** All operations on an app; without services only to make the document. */
+function addOperations(app: AdminApp, services: AdminServices): void {
+  app.openAPIRegistry.registerComponent('securitySchemes', 'key', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An admin API key, esp_….',
+  });
+  addAbout(app, services);
+  addTenants(app, services);
+  addConnection(app, services);
+  addInstances(app, services);
+  addInstanceKeys(app, services);
+  addDevices(app, services);
+  addApiKeys(app, services);
+}
+
+export function createAdminApp(services: AdminServices, options: ListenerOptions): AdminApp {
+  const app = createApi();
+  beginListener(app, options);
+  app.get(`${basePath}/openapi.json`, (c) => c.json(app.getOpenAPI31Document(openApiInfo)));
+  app.use(`${basePath}/*`, authenticate(services.sql, services.bootstrapKey));
+  app.use(`${basePath}/*`, jsonBodies);
+  app.use(`${basePath}/*`, async (c, next) => {
+    await next();
+    c.header('cache-control', 'no-store');
+  });
+  addOperations(app, services);
+  finishListener(app);
+  return app;
+}

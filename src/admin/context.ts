@@ -1,0 +1,52 @@
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Cloud } from '../entra/clouds.ts';
+import type { ListenerEnv } from '../gateway/listener.ts';
+import type { AddressPolicy } from '../outbound/addresses.ts';
+import type { Sealer } from '../secrets/seal.ts';
+import type { Sql } from '../store/database.ts';
+import type { Instance, InstanceDirectory } from '../store/instances.ts';
+import type { Tenant, TenantDirectory } from '../store/tenants.ts';
+
+/** Who is asking: a key of the database, or the bootstrap key. */
+export interface Operator {
+  readonly name: string;
+  readonly role: Role;
+  /** undefined: every tenant. */
+  readonly tenantIds: readonly string[] | undefined;
+}
+
+export type Role = 'viewer' | 'operator' | 'admin';
+
+export interface AdminEnv extends ListenerEnv {
+  Variables: ListenerEnv['Variables'] & { operator: Operator };
+}
+
+export type AdminApp = OpenAPIHono<AdminEnv>;
+
+/** One step of `confirm` or of an instance's test (contract section 11). */
+export interface Step {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail?: string;
+  readonly cause?: string;
+  readonly remedy?: string;
+  readonly owner?: string;
+}
+
+/** What the admin plane asks of the rest; composed by the runtime. */
+export interface AdminServices {
+  readonly sql: Sql;
+  readonly clouds: ReadonlyMap<string, Cloud>;
+  readonly version: string;
+  readonly tenants: TenantDirectory;
+  readonly instances: InstanceDirectory;
+  readonly sealer: Sealer;
+  readonly addresses: AddressPolicy;
+  readonly bootstrapKey: string | undefined;
+  readonly publicUrl: string;
+  /** Why this cloud's tenants cannot connect, when no application is configured for it. */
+  readonly missingApplication: (cloud: string) => string | undefined;
+  readonly connect: (tenant: Tenant) => Promise<{ consentUrls: { app: string; url: string }[]; expiresAt: Date }>;
+  readonly confirm: (tenant: Tenant) => Promise<{ ok: boolean; steps: Step[] }>;
+  readonly testInstance: (instance: Instance) => Promise<Step[]>;
+}

@@ -1,0 +1,365 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { newId, parseGuid } from '../../ids.ts';
+import { isAddressLiteral } from '../../outbound/addresses.ts';
+import { ProblemError, problem } from '../../problems.ts';
+import { isUniqueViolation, type Sql } from '../../store/database.ts';
+import { type Instance, instanceColumns, readInstance, secretAssociation } from '../../store/instances.ts';
+import type { Tenant } from '../../store/tenants.ts';
+import { requireRole, tenantOf } from '../access.ts';
+import type { AdminApp, AdminServices } from '../context.ts';
+import {
+  checkIfMatch,
+  commonProblems,
+  created,
+  etag,
+  instancePath,
+  instant,
+  instantOrNull,
+  invalidField,
+  iso,
+  jsonAnswer,
+  listOf,
+  orderBy,
+  paging,
+  parseSort,
+  problemAnswer,
+  step,
+  tenantPath,
+} from '../schemas.ts';
+
+/** `/tenants/{tenantId}/instances` and one instance's operations. */
+
+const apiClient = z
+  .object({
+    clientId: z.string().min(1).max(200),
+    clientSecret: z.string().min(1).max(1_000).optional(),
+    secretRef: z
+      .string()
+      .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:\/.+)$/, 'must be env:NAME or file:/path')
+      .optional(),
+  })
+  .strict()
+  .refine((value) => (value.clientSecret === undefined) !== (value.secretRef === undefined), {
+    message: 'give either clientSecret or secretRef',
+    path: ['clientSecret'],
+  })
+  .openapi('ApiClient');
+
+const compliance = z
+  .object({
+    source: z.enum(['jamf', 'smart-group']),
+    applicableGroup: z.string().min(1).max(200).optional(),
+    complianceGroup: z.string().min(1).max(200).optional(),
+  })
+  .strict()
+  .refine((value) => value.source === 'jamf' || value.complianceGroup !== undefined, {
+    message: 'is needed for the source smart-group',
+    path: ['complianceGroup'],
+  })
+  .openapi('ComplianceSource');
+
+const fingerprint = z
+  .string()
+  .transform((text) => text.replaceAll(':', '').toLowerCase())
+  .refine((text) => /^[0-9a-f]{64}$/.test(text), 'must be a SHA-256 fingerprint in hex');
+
+const fields = {
+  name: z.string().trim().min(1).max(100),
+  url: z.url({ protocol: /^https$/ }).max(500),
+  caCertificate: z
+    .string()
+    .max(50_000)
+    .refine((text) => text.includes('-----BEGIN CERTIFICATE-----'), 'must be PEM'),
+  clientCertificateSha256: fingerprint,
+};
+
+const newInstance = z
+  .object({
+    name: fields.name,
+    url: fields.url,
+    apiClient,
+    compliance: compliance.default({ source: 'jamf' }),
+    caCertificate: fields.caCertificate.optional(),
+    clientCertificateSha256: fields.clientCertificateSha256.optional(),
+  })
+  .strict()
+  .openapi('NewInstance');
+
+const changedInstance = z
+  .object({
+    name: fields.name.optional(),
+    url: fields.url.optional(),
+    apiClient: apiClient.optional(),
+    compliance: compliance.optional(),
+    caCertificate: fields.caCertificate.nullable().optional(),
+    clientCertificateSha256: fields.clientCertificateSha256.nullable().optional(),
+    enabled: z.boolean().optional(),
+  })
+  .strict()
+  .openapi('InstanceChange');
+
+const instanceSchema = z
+  .object({
+    id: z.string(),
+    tenantId: z.string(),
+    name: z.string(),
+    url: z.string(),
+    apiClient: z.object({ clientId: z.string(), secretRef: z.string().nullable() }),
+    compliance,
+    caCertificate: z.string().nullable(),
+    clientCertificateSha256: z.string().nullable(),
+    enabled: z.boolean(),
+    paused: z.boolean(),
+    jamfVersion: z.string().nullable(),
+    lastSeenAt: instantOrNull,
+    lastError: z.string().nullable(),
+    lastErrorAt: instantOrNull,
+    webhookUrl: z.string(),
+    inventoryUrl: z.string(),
+    versionLock: z.number().int(),
+    createdAt: instant,
+    updatedAt: instant,
+  })
+  .openapi('Instance');
+
+const describe = (instance: Instance, publicUrl: string): z.infer<typeof instanceSchema> => ({
+  id: instance.instanceId,
+  tenantId: instance.tenantId,
+  name: instance.name,
+  url: instance.url,
+  apiClient: { clientId: instance.apiClientId, secretRef: instance.apiSecretRef },
+  compliance: instance.compliance,
+  caCertificate: instance.caCertificate,
+  clientCertificateSha256: instance.clientCertificateSha256,
+  enabled: instance.enabled,
+  paused: instance.paused,
+  jamfVersion: instance.jamfVersion,
+  lastSeenAt: iso(instance.lastSeenAt),
+  lastError: instance.lastError,
+  lastErrorAt: iso(instance.lastErrorAt),
+  webhookUrl: `${publicUrl}/jamf/${instance.instanceId}/webhooks`,
+  inventoryUrl: `${publicUrl}/jamf/${instance.instanceId}/inventory`,
+  versionLock: instance.version,
+  createdAt: instance.createdAt.toISOString(),
+  updatedAt: instance.updatedAt.toISOString(),
+});
+
+const tags = ['Instances'];
+const conflict = { 409: problemAnswer('conflict') };
+const body = <T extends z.ZodType>(schema: T) => ({ required: true, content: { 'application/json': { schema } } });
+
+const list = createRoute({
+  method: 'get',
+  path: '/api/v1/tenants/{tenantId}/instances',
+  operationId: 'listInstances',
+  tags,
+  summary: 'The Jamf Pro instances of a tenant',
+  request: { params: tenantPath, query: paging },
+  responses: { 200: jsonAnswer(listOf(instanceSchema, 'Instances'), 'Instances'), ...commonProblems },
+});
+const create = createRoute({
+  method: 'post',
+  path: '/api/v1/tenants/{tenantId}/instances',
+  operationId: 'createInstance',
+  tags,
+  summary: 'Add a Jamf Pro instance; its secret is sealed and never shown again',
+  request: { params: tenantPath, body: body(newInstance) },
+  responses: { 201: jsonAnswer(created, 'Created'), ...commonProblems, ...conflict },
+});
+const read = createRoute({
+  method: 'get',
+  path: '/api/v1/tenants/{tenantId}/instances/{instanceId}',
+  operationId: 'getInstance',
+  tags,
+  summary: 'One instance',
+  request: { params: instancePath },
+  responses: { 200: jsonAnswer(instanceSchema, 'Instance'), ...commonProblems },
+});
+const change = createRoute({
+  method: 'patch',
+  path: '/api/v1/tenants/{tenantId}/instances/{instanceId}',
+  operationId: 'changeInstance',
+  tags,
+  summary: "Change an instance; another URL's origin needs the secret again",
+  request: { params: instancePath, body: body(changedInstance) },
+  responses: {
+    200: jsonAnswer(instanceSchema, 'Instance'),
+    ...commonProblems,
+    ...conflict,
+    412: problemAnswer('precondition-failed'),
+  },
+});
+const test = createRoute({
+  method: 'post',
+  path: '/api/v1/tenants/{tenantId}/instances/{instanceId}/test',
+  operationId: 'testInstance',
+  tags,
+  summary: 'Test the API client, the version and the privileges of an instance',
+  request: { params: instancePath },
+  responses: {
+    200: jsonAnswer(z.object({ ok: z.boolean(), steps: z.array(step) }).openapi('InstanceTest'), 'Every step'),
+    ...commonProblems,
+  },
+});
+const pausedSchema = z.object({ instanceId: z.string(), paused: z.boolean() }).openapi('InstancePaused');
+const pauseRoute = (verb: 'pause' | 'resume') =>
+  createRoute({
+    method: 'post',
+    path: `/api/v1/tenants/{tenantId}/instances/{instanceId}/${verb}`,
+    operationId: `${verb}Instance`,
+    tags,
+    summary: verb === 'pause' ? 'Leave the instance alone: calls for it answer 503' : 'Use the instance again',
+    request: { params: instancePath },
+    responses: { 200: jsonAnswer(pausedSchema, verb), ...commonProblems },
+  });
+
+const sortColumns = { name: 'name', url: 'url', createdAt: 'created_at' };
+
+/** An instance's base URL without a trailing slash; path only where Jamf Pro runs under a context path. */
+function normalUrl(text: string, services: AdminServices): string {
+  const url = new URL(text);
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    throw invalidField('url', 'must be an https URL without user, query or fragment');
+  }
+  if (isAddressLiteral(url.hostname) && !services.addresses.permits(url.hostname, url.hostname)) {
+    throw new ProblemError(
+      problem('address-refused', 'The address is not globally reachable and ESPALIER_UPSTREAM_ALLOW does not name it.', {
+        errors: [{ code: 'ADDRESS_REFUSED', field: 'url', description: 'the address is not allowed' }],
+      }),
+    );
+  }
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+}
+
+export async function instanceOf(sql: Sql, tenant: Tenant, id: string | undefined): Promise<Instance> {
+  const instanceId = parseGuid(id);
+  const instance = instanceId && (await readInstance(sql, tenant.tenantId, instanceId));
+  if (!instance) throw new ProblemError(problem('instance-unknown', 'The tenant has no such instance.'));
+  return instance;
+}
+
+interface StoredSecret {
+  readonly sealed: string | null;
+  readonly ref: string | null;
+}
+
+async function storeSecret(
+  services: AdminServices,
+  tenantId: string,
+  instanceId: string,
+  client: z.infer<typeof apiClient>,
+): Promise<StoredSecret> {
+  if (client.secretRef !== undefined) return { sealed: null, ref: client.secretRef };
+  const sealed = await services.sealer.seal(client.clientSecret ?? '', secretAssociation(tenantId, instanceId));
+  return { sealed, ref: null };
+}
+
+const nameTaken = (error: unknown): unknown =>
+  isUniqueViolation(error) ? new ProblemError(problem('conflict', 'The tenant has an instance of this name.')) : error;
+
+async function insertInstance(services: AdminServices, tenantId: string, given: z.infer<typeof newInstance>): Promise<string> {
+  const { sql } = services;
+  const instanceId = newId();
+  const secret = await storeSecret(services, tenantId, instanceId, given.apiClient);
+  try {
+    await sql`
+      insert into instances (tenant_id, instance_id, name, url, api_client_id, api_secret_sealed, api_secret_ref,
+        compliance, ca_certificate, client_certificate_sha256)
+      values (${tenantId}, ${instanceId}, ${given.name}, ${normalUrl(given.url, services)}, ${given.apiClient.clientId},
+        ${secret.sealed}, ${secret.ref}, ${sql.json(given.compliance)}, ${given.caCertificate ?? null},
+        ${given.clientCertificateSha256 ?? null})`;
+  } catch (error) {
+    throw nameTaken(error);
+  }
+  return instanceId;
+}
+
+async function updateInstance(
+  services: AdminServices,
+  before: Instance,
+  given: z.infer<typeof changedInstance>,
+): Promise<Instance> {
+  const { sql } = services;
+  const { instanceId, tenantId } = before;
+  const url = given.url === undefined ? before.url : normalUrl(given.url, services);
+  if (new URL(url).origin !== new URL(before.url).origin && given.apiClient === undefined) {
+    throw invalidField('apiClient', "is needed again because the URL's origin changes: the secret must not go to a new place unasked");
+  }
+  const secret = given.apiClient
+    ? await storeSecret(services, tenantId, instanceId, given.apiClient)
+    : { sealed: before.apiSecretSealed, ref: before.apiSecretRef };
+  const ca = given.caCertificate === undefined ? before.caCertificate : given.caCertificate;
+  const pin = given.clientCertificateSha256 === undefined ? before.clientCertificateSha256 : given.clientCertificateSha256;
+  let changed: Instance | undefined;
+  try {
+    [changed] = await sql<Instance[]>`
+      update instances set name = ${given.name ?? before.name}, url = ${url},
+        api_client_id = ${given.apiClient?.clientId ?? before.apiClientId}, api_secret_sealed = ${secret.sealed},
+        api_secret_ref = ${secret.ref}, compliance = ${sql.json({ ...(given.compliance ?? before.compliance) })},
+        ca_certificate = ${ca}, client_certificate_sha256 = ${pin}, enabled = ${given.enabled ?? before.enabled},
+        version = version + 1, updated_at = now()
+      where tenant_id = ${tenantId} and instance_id = ${instanceId} and version = ${before.version}
+      returning ${instanceColumns(sql)}`;
+  } catch (error) {
+    throw nameTaken(error);
+  }
+  if (!changed) throw new ProblemError(problem('conflict', 'The instance was changed at the same time; read it again.'));
+  return changed;
+}
+
+export function addInstances(app: AdminApp, services: AdminServices): void {
+  const { instances, publicUrl, sql } = services;
+
+  app.openapi(list, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    const { page, 'page-size': pageSize, sort } = c.req.valid('query');
+    const order = orderBy(parseSort(sort, sortColumns, 'name:asc'));
+    const [total] = await sql<{ count: number }[]>`
+      select count(*) from instances where tenant_id = ${tenant.tenantId}`;
+    const rows = await sql<Instance[]>`
+      select ${instanceColumns(sql)} from instances where tenant_id = ${tenant.tenantId}
+      order by ${sql.unsafe(order)}, instance_id limit ${pageSize} offset ${page * pageSize}`;
+    return c.json({ totalCount: total?.count ?? 0, results: rows.map((row) => describe(row, publicUrl)) }, 200);
+  });
+
+  app.openapi(create, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    requireRole(c, 'admin');
+    const id = await insertInstance(services, tenant.tenantId, c.req.valid('json'));
+    const href = `/api/v1/tenants/${tenant.tenantId}/instances/${id}`;
+    return c.json({ id, href }, 201, { location: href, etag: etag(1) });
+  });
+
+  app.openapi(read, async (c) => {
+    const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+    return c.json(describe(instance, publicUrl), 200, { etag: etag(instance.version) });
+  });
+
+  app.openapi(change, async (c) => {
+    const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+    requireRole(c, 'admin');
+    checkIfMatch(c.req.header('if-match'), instance.version);
+    const changed = await updateInstance(services, instance, c.req.valid('json'));
+    instances.forget(instance.tenantId, instance.instanceId);
+    return c.json(describe(changed, publicUrl), 200, { etag: etag(changed.version) });
+  });
+
+  app.openapi(test, async (c) => {
+    const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+    requireRole(c, 'operator');
+    const steps = await services.testInstance(instance);
+    return c.json({ ok: steps.every((one) => one.ok), steps }, 200);
+  });
+
+  for (const verb of ['pause', 'resume'] as const) {
+    app.openapi(pauseRoute(verb), async (c) => {
+      const { instanceId, tenantId } = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+      requireRole(c, 'operator');
+      const paused = verb === 'pause';
+      await sql`update instances set paused = ${paused}, version = version + 1, updated_at = now()
+        where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+      instances.forget(tenantId, instanceId);
+      return c.json({ instanceId, paused }, 200);
+    });
+  }
+}

@@ -1,0 +1,161 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { newId, parseGuid } from '../../ids.ts';
+import { liveKeysPerInstance } from '../../limits.ts';
+import { ProblemError, problem } from '../../problems.ts';
+import { hashKey, newKey } from '../../secrets/keys.ts';
+import type { Sql } from '../../store/database.ts';
+import type { Instance } from '../../store/instances.ts';
+import { requireRole, tenantOf } from '../access.ts';
+import type { AdminApp, AdminServices } from '../context.ts';
+import { commonProblems, instancePath, instant, instantOrNull, iso, jsonAnswer, listOf, problemAnswer } from '../schemas.ts';
+import { instanceOf } from './instances.ts';
+
+/** `…/instances/{instanceId}/keys`: what an instance's webhooks authenticate with. */
+
+const keySchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    prefix: z.string(),
+    createdAt: instant,
+    expiresAt: instantOrNull,
+    lastUsedAt: instantOrNull,
+  })
+  .openapi('InstanceKey');
+
+const newKeySchema = z
+  .object({
+    name: z.string().trim().min(1).max(100).default('webhooks'),
+    expiresAt: z.iso.datetime({ offset: true }).optional(),
+  })
+  .strict()
+  .openapi('NewInstanceKey');
+
+const tags = ['Instance keys'];
+const base = '/api/v1/tenants/{tenantId}/instances/{instanceId}/keys';
+const keyPath = instancePath.extend({ keyId: z.string().openapi({ format: 'uuid' }) });
+
+const list = createRoute({
+  method: 'get',
+  path: base,
+  operationId: 'listInstanceKeys',
+  tags,
+  summary: 'The live keys of an instance, without the keys themselves',
+  request: { params: instancePath },
+  responses: { 200: jsonAnswer(listOf(keySchema, 'InstanceKeys'), 'Keys'), ...commonProblems },
+});
+const create = createRoute({
+  method: 'post',
+  path: base,
+  operationId: 'createInstanceKey',
+  tags,
+  summary: 'Make a key; it is shown this once',
+  request: { params: instancePath, body: { content: { 'application/json': { schema: newKeySchema } } } },
+  responses: {
+    201: jsonAnswer(z.object({ id: z.string(), href: z.string(), key: z.string() }).openapi('CreatedKey'), 'The key'),
+    ...commonProblems,
+    409: problemAnswer('conflict'),
+  },
+});
+const read = createRoute({
+  method: 'get',
+  path: `${base}/{keyId}`,
+  operationId: 'getInstanceKey',
+  tags,
+  summary: 'One key, without the key itself',
+  request: { params: keyPath },
+  responses: { 200: jsonAnswer(keySchema, 'Key'), ...commonProblems },
+});
+const remove = createRoute({
+  method: 'delete',
+  path: `${base}/{keyId}`,
+  operationId: 'deleteInstanceKey',
+  tags,
+  summary: 'Revoke a key',
+  request: { params: keyPath },
+  responses: { 204: { description: 'Revoked' }, ...commonProblems },
+});
+
+interface KeyRow {
+  readonly keyId: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+  readonly lastUsedAt: Date | null;
+}
+
+const describe = (row: KeyRow): z.infer<typeof keySchema> => ({
+  id: row.keyId,
+  name: row.name,
+  prefix: row.prefix,
+  createdAt: row.createdAt.toISOString(),
+  expiresAt: iso(row.expiresAt),
+  lastUsedAt: iso(row.lastUsedAt),
+});
+
+const readKeys = (sql: Sql, { tenantId, instanceId }: Instance): Promise<KeyRow[]> => sql<KeyRow[]>`
+  select key_id as "keyId", name, prefix, created_at as "createdAt", expires_at as "expiresAt", last_used_at as "lastUsedAt"
+  from instance_keys
+  where tenant_id = ${tenantId} and instance_id = ${instanceId} and (expires_at is null or expires_at > now())
+  order by created_at`;
+
+async function insertKey(sql: Sql, instance: Instance, given: z.infer<typeof newKeySchema>): Promise<{ id: string; key: string }> {
+  const { instanceId, tenantId } = instance;
+  const key = newKey();
+  const keyHash = await hashKey(key);
+  const id = newId();
+  await sql.begin(async (tx) => {
+    // The row's lock keeps two requests from both making the second key.
+    await tx`select 1 from instances where tenant_id = ${tenantId} and instance_id = ${instanceId} for update`;
+    const [live] = await tx<{ count: number }[]>`
+      select count(*) from instance_keys
+      where tenant_id = ${tenantId} and instance_id = ${instanceId} and (expires_at is null or expires_at > now())`;
+    if ((live?.count ?? 0) >= liveKeysPerInstance) {
+      throw new ProblemError(
+        problem('conflict', `The instance has ${liveKeysPerInstance} live keys; revoke one before making another.`),
+      );
+    }
+    await tx`
+      insert into instance_keys (tenant_id, instance_id, key_id, name, key_hash, prefix, expires_at)
+      values (${tenantId}, ${instanceId}, ${id}, ${given.name}, ${keyHash}, ${key.slice(0, 10)},
+        ${given.expiresAt === undefined ? null : new Date(given.expiresAt)})`;
+  });
+  return { id, key };
+}
+
+export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
+  const unknownKey = (): ProblemError => new ProblemError(problem('not-found', 'The instance has no such key.'));
+
+  app.openapi(list, async (c) => {
+    const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+    const rows = await readKeys(sql, instance);
+    return c.json({ totalCount: rows.length, results: rows.map(describe) }, 200);
+  });
+  app.openapi(create, async (c) => {
+    const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+    requireRole(c, 'admin');
+    const given = newKeySchema.parse(c.req.valid('json') ?? {});
+    const { id, key } = await insertKey(sql, instance, given);
+    const href = `/api/v1/tenants/${instance.tenantId}/instances/${instance.instanceId}/keys/${id}`;
+    return c.json({ id, href, key }, 201, { location: href });
+  });
+  app.openapi(read, async (c) => {
+    const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+    const keyId = parseGuid(c.req.param('keyId'));
+    const row = (await readKeys(sql, instance)).find((key) => key.keyId === keyId);
+    if (!row) throw unknownKey();
+    return c.json(describe(row), 200);
+  });
+  app.openapi(remove, async (c) => {
+    const { instanceId, tenantId } = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+    requireRole(c, 'admin');
+    const keyId = parseGuid(c.req.param('keyId'));
+    const rows = keyId
+      ? await sql`delete from instance_keys
+          where tenant_id = ${tenantId} and instance_id = ${instanceId} and key_id = ${keyId} returning 1`
+      : [];
+    if (rows.length === 0) throw unknownKey();
+    return c.body(null, 204);
+  });
+}

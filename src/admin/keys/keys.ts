@@ -1,0 +1,147 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { newId, parseGuid } from '../../ids.ts';
+import { ProblemError, problem } from '../../problems.ts';
+import { hashKey, newKey } from '../../secrets/keys.ts';
+import { requireRole } from '../access.ts';
+import type { AdminApp, AdminEnv, AdminServices, Operator, Role } from '../context.ts';
+import { commonProblems, guid, instant, instantOrNull, iso, jsonAnswer, listOf } from '../schemas.ts';
+
+/** `/keys`: operators' keys. A tenant-bound admin manages the keys that are bound within its tenants. */
+
+const keySchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    role: z.enum(['viewer', 'operator', 'admin']),
+    tenants: z.array(z.string()).nullable(),
+    prefix: z.string(),
+    createdAt: instant,
+    expiresAt: instantOrNull,
+    lastUsedAt: instantOrNull,
+  })
+  .openapi('ApiKey');
+
+const newKeySchema = z
+  .object({
+    name: z.string().trim().min(1).max(100),
+    role: z.enum(['viewer', 'operator', 'admin']),
+    tenants: z.array(guid).min(1).max(1_000).optional(),
+    expiresAt: z.iso.datetime({ offset: true }).optional(),
+  })
+  .strict()
+  .openapi('NewApiKey');
+
+const tags = ['Keys'];
+const keyPath = z.object({ keyId: z.string().openapi({ format: 'uuid' }) });
+
+const list = createRoute({
+  method: 'get',
+  path: '/api/v1/keys',
+  operationId: 'listApiKeys',
+  tags,
+  summary: 'Admin API keys, without the keys themselves',
+  responses: { 200: jsonAnswer(listOf(keySchema, 'ApiKeys'), 'Keys'), ...commonProblems },
+});
+const create = createRoute({
+  method: 'post',
+  path: '/api/v1/keys',
+  operationId: 'createApiKey',
+  tags,
+  summary: 'Make an admin API key; it is shown this once',
+  request: { body: { required: true, content: { 'application/json': { schema: newKeySchema } } } },
+  responses: {
+    201: jsonAnswer(z.object({ id: z.string(), href: z.string(), key: z.string() }).openapi('CreatedApiKey'), 'The key'),
+    ...commonProblems,
+  },
+});
+const read = createRoute({
+  method: 'get',
+  path: '/api/v1/keys/{keyId}',
+  operationId: 'getApiKey',
+  tags,
+  summary: 'One key, without the key itself',
+  request: { params: keyPath },
+  responses: { 200: jsonAnswer(keySchema, 'Key'), ...commonProblems },
+});
+const remove = createRoute({
+  method: 'delete',
+  path: '/api/v1/keys/{keyId}',
+  operationId: 'deleteApiKey',
+  tags,
+  summary: 'Revoke a key',
+  request: { params: keyPath },
+  responses: { 204: { description: 'Revoked' }, ...commonProblems },
+});
+
+interface KeyRow {
+  readonly keyId: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly tenantIds: string[] | null;
+  readonly prefix: string;
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+  readonly lastUsedAt: Date | null;
+}
+
+const describe = (row: KeyRow): z.infer<typeof keySchema> => ({
+  id: row.keyId,
+  name: row.name,
+  role: row.role,
+  tenants: row.tenantIds,
+  prefix: row.prefix,
+  createdAt: row.createdAt.toISOString(),
+  expiresAt: iso(row.expiresAt),
+  lastUsedAt: iso(row.lastUsedAt),
+});
+
+/** Keys within the operator's own tenants: a bound admin does not see, make or revoke any other. */
+const within = (operator: Operator, tenantIds: readonly string[] | null | undefined): boolean =>
+  operator.tenantIds === undefined ||
+  (tenantIds != null && tenantIds.every((tenantId) => operator.tenantIds?.includes(tenantId)));
+
+export function addApiKeys(app: AdminApp, { sql }: AdminServices): void {
+  const visible = async (c: Context<AdminEnv>): Promise<KeyRow[]> => {
+    const operator = requireRole(c, 'admin');
+    const rows = await sql<KeyRow[]>`
+      select key_id as "keyId", name, role, tenant_ids as "tenantIds", prefix, created_at as "createdAt",
+        expires_at as "expiresAt", last_used_at as "lastUsedAt"
+      from api_keys where expires_at is null or expires_at > now() order by created_at, key_id`;
+    return rows.filter((row) => within(operator, row.tenantIds));
+  };
+  const unknownKey = (): ProblemError => new ProblemError(problem('not-found', 'There is no such key.'));
+
+  app.openapi(list, async (c) => {
+    const rows = await visible(c);
+    return c.json({ totalCount: rows.length, results: rows.map(describe) }, 200);
+  });
+  app.openapi(create, async (c) => {
+    const operator = requireRole(c, 'admin');
+    const given = c.req.valid('json');
+    if (!within(operator, given.tenants)) {
+      throw new ProblemError(problem('forbidden', 'A tenant-bound key makes keys for its own tenants only.'));
+    }
+    const key = newKey();
+    const id = newId();
+    await sql`
+      insert into api_keys (key_id, name, role, tenant_ids, key_hash, prefix, expires_at)
+      values (${id}, ${given.name}, ${given.role}, ${given.tenants ?? null}::uuid[], ${await hashKey(key)}, ${key.slice(0, 10)},
+        ${given.expiresAt === undefined ? null : new Date(given.expiresAt)})`;
+    const href = `/api/v1/keys/${id}`;
+    return c.json({ id, href, key }, 201, { location: href });
+  });
+  app.openapi(read, async (c) => {
+    const keyId = parseGuid(c.req.param('keyId'));
+    const row = (await visible(c)).find((key) => key.keyId === keyId);
+    if (!row) throw unknownKey();
+    return c.json(describe(row), 200);
+  });
+  app.openapi(remove, async (c) => {
+    const keyId = parseGuid(c.req.param('keyId'));
+    const row = (await visible(c)).find((key) => key.keyId === keyId);
+    if (!row) throw unknownKey();
+    await sql`delete from api_keys where key_id = ${row.keyId}`;
+    return c.body(null, 204);
+  });
+}

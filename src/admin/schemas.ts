@@ -1,0 +1,125 @@
+import { z } from '@hono/zod-openapi';
+import { parseGuid } from '../ids.ts';
+import { ProblemError, problem } from '../problems.ts';
+
+/** Schemas that several resources share; they validate and they are the OpenAPI document. */
+
+export const guid = z
+  .string()
+  .refine((text) => parseGuid(text) !== undefined, 'must be a GUID')
+  .transform((text) => text.toLowerCase())
+  .openapi({ type: 'string', format: 'uuid', example: '3f2504e0-4f89-41d3-9a0c-0305e82c3301' });
+
+export const instant = z.string().openapi({ format: 'date-time', example: '2026-11-23T08:15:00.000Z' });
+export const instantOrNull = instant.nullable();
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number(),
+    detail: z.string(),
+    instance: z.string(),
+    owner: z.string(),
+    httpStatus: z.number(),
+    errors: z.array(
+      z.object({
+        code: z.string(),
+        description: z.string(),
+        id: z.string().nullable(),
+        field: z.string().nullable(),
+      }),
+    ),
+  })
+  .openapi('Problem');
+
+export const problemAnswer = (description: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: problemSchema } },
+});
+
+export const jsonAnswer = <T extends z.ZodType>(schema: T, description: string) => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+
+/** The problems that every operation can answer. */
+export const commonProblems = {
+  400: problemAnswer('invalid-request'),
+  401: problemAnswer('unauthenticated'),
+  403: problemAnswer('forbidden'),
+  404: problemAnswer('not found, or not yours'),
+} as const;
+
+export const created = z.object({ id: z.string(), href: z.string() }).openapi('Created');
+
+export const step = z
+  .object({
+    name: z.string(),
+    ok: z.boolean(),
+    detail: z.string().optional(),
+    cause: z.string().optional(),
+    remedy: z.string().optional(),
+    owner: z.string().optional(),
+  })
+  .openapi('Step');
+
+export const tenantPath = z.object({ tenantId: z.string().openapi({ format: 'uuid' }) });
+export const instancePath = tenantPath.extend({ instanceId: z.string().openapi({ format: 'uuid' }) });
+export const devicePath = tenantPath.extend({ deviceId: z.string().openapi({ format: 'uuid' }) });
+
+/** `page` from 0, `page-size` at most 2000 (contract sections 8 and 11). */
+export const paging = z.object({
+  page: z.coerce.number().int().min(0).max(1_000_000).default(0).openapi({ example: 0 }),
+  'page-size': z.coerce.number().int().min(1).max(2_000).default(100).openapi({ example: 100 }),
+  sort: z.string().optional().openapi({ example: 'displayName:asc' }),
+});
+
+export const listOf = <T extends z.ZodType>(item: T, name: string) =>
+  z.object({ totalCount: z.number().int(), results: z.array(item) }).openapi(name);
+
+export interface SortKey {
+  readonly column: string;
+  readonly descending: boolean;
+}
+
+/**
+ * Reads `sort=field:asc,other:desc` onto columns. Column names come from `columns`, never from the request.
+ * Throws `ProblemError` naming an unknown field.
+ */
+export function parseSort(sort: string | undefined, columns: Readonly<Record<string, string>>, fallback: string): SortKey[] {
+  const parts = (sort ?? fallback).split(',').filter((part) => part.trim() !== '');
+  return parts.map((part) => {
+    const [field = '', direction = 'asc'] = part.trim().split(':');
+    const column = columns[field];
+    if (column === undefined || !['asc', 'desc'].includes(direction)) {
+      const description = `'${part.trim()}' is not a field with :asc or :desc; fields: ${Object.keys(columns).join(', ')}`;
+      throw new ProblemError(
+        problem('invalid-request', `sort: ${description}`, { errors: [{ code: 'INVALID_SORT', field: 'sort', description }] }),
+      );
+    }
+    return { column, descending: direction === 'desc' };
+  });
+}
+
+/** `order by` text for keys of `parseSort`; the caller passes it to `sql.unsafe`. */
+export const orderBy = (keys: readonly SortKey[]): string =>
+  keys.map(({ column, descending }) => `${column} ${descending ? 'desc' : 'asc'} nulls last`).join(', ');
+
+/** `"3"` or `W/"3"` or `*`; undefined header is accepted (contract section 6, precondition-failed). */
+export function checkIfMatch(header: string | undefined, version: number): void {
+  if (header === undefined || header.trim() === '*') return;
+  const tags = header.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  if (!tags.includes(`"${version}"`)) {
+    throw new ProblemError(problem('precondition-failed', `If-Match does not name the present version "${version}".`));
+  }
+}
+
+export const etag = (version: number): string => `"${version}"`;
+
+export const invalidField = (field: string, description: string, code = 'INVALID_FIELD'): ProblemError =>
+  new ProblemError(
+    problem('invalid-request', `${field}: ${description}`, { errors: [{ code, field, description }] }),
+  );
+
+export const iso = (date: Date | null): string | null => date?.toISOString() ?? null;

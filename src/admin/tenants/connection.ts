@@ -1,0 +1,181 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { ProblemError, problem } from '../../problems.ts';
+import type { Sql } from '../../store/database.ts';
+import type { Tenant } from '../../store/tenants.ts';
+import { requireRole, tenantOf } from '../access.ts';
+import type { AdminApp, AdminServices } from '../context.ts';
+import { commonProblems, instant, instantOrNull, iso, jsonAnswer, problemAnswer, step, tenantPath } from '../schemas.ts';
+
+/** The life of a tenant's link to Microsoft: connect, confirm, pause, resume, status. */
+
+const tags = ['Connection'];
+const params = { request: { params: tenantPath } };
+
+const connect = createRoute({
+  method: 'post',
+  path: '/api/v1/tenants/{tenantId}/connect',
+  operationId: 'connectTenant',
+  tags,
+  summary: 'Begin the connection: the addresses at which an administrator consents, in this order',
+  ...params,
+  responses: {
+    200: jsonAnswer(
+      z
+        .object({
+          consentUrls: z.array(z.object({ app: z.enum(['connector', 'user-registration']), url: z.string() })),
+          expiresAt: instant,
+        })
+        .openapi('Connect'),
+      'Consent addresses; each works once',
+    ),
+    ...commonProblems,
+    409: problemAnswer('conflict'),
+  },
+});
+
+const confirm = createRoute({
+  method: 'post',
+  path: '/api/v1/tenants/{tenantId}/confirm',
+  operationId: 'confirmTenant',
+  tags,
+  summary: 'Provision the tenant and test every step; safe to repeat, 200 also when a step fails',
+  ...params,
+  responses: {
+    200: jsonAnswer(z.object({ ok: z.boolean(), steps: z.array(step) }).openapi('Confirm'), 'Every step'),
+    ...commonProblems,
+  },
+});
+
+const paused = z.object({ tenantId: z.string(), paused: z.boolean() }).openapi('TenantPaused');
+
+const pause = createRoute({
+  method: 'post',
+  path: '/api/v1/tenants/{tenantId}/pause',
+  operationId: 'pauseTenant',
+  tags,
+  summary: 'Hold delivery without telling Intune',
+  ...params,
+  responses: { 200: jsonAnswer(paused, 'Paused'), ...commonProblems },
+});
+
+const resume = createRoute({
+  method: 'post',
+  path: '/api/v1/tenants/{tenantId}/resume',
+  operationId: 'resumeTenant',
+  tags,
+  summary: 'Go on delivering',
+  ...params,
+  responses: { 200: jsonAnswer(paused, 'Resumed'), ...commonProblems },
+});
+
+const statusSchema = z
+  .object({
+    tenantId: z.string(),
+    connectionState: z.string(),
+    /** What Intune is held to think of us, and how that is known. */
+    partnerState: z.object({ state: z.string(), source: z.enum(['derived']) }),
+    paused: z.boolean(),
+    hold: z
+      .object({ cause: z.string(), detail: z.string(), remedy: z.string(), owner: z.string(), since: instant })
+      .nullable(),
+    lastHeartbeatAt: instantOrNull,
+    lastConfirmAt: instantOrNull,
+    backlog: z.object({ computers: z.number().int(), reports: z.number().int() }),
+    oldestUndeliveredAgeSeconds: z.number().nullable(),
+    reports: z.record(z.string(), z.number().int()),
+    heldReasons: z.record(z.string(), z.number().int()),
+    devices: z.number().int(),
+  })
+  .openapi('TenantStatus');
+
+const status = createRoute({
+  method: 'get',
+  path: '/api/v1/tenants/{tenantId}/status',
+  operationId: 'getTenantStatus',
+  tags,
+  summary: 'Where the connection stands and what waits',
+  ...params,
+  responses: { 200: jsonAnswer(statusSchema, 'Status'), ...commonProblems },
+});
+
+/**
+ * Partner state as Intune would show it, derived: reading it takes a permission the fixed applications must not
+ * have (domain/microsoft.md 5.2).
+ */
+function derivedPartnerState(tenant: Tenant): string {
+  if (tenant.connectionState === 'connected') return tenant.lastHeartbeatAt === null ? 'unknown' : 'enabled';
+  return tenant.connectionState === 'new' ? 'unavailable' : 'unknown';
+}
+
+async function readStatus(sql: Sql, tenant: Tenant): Promise<z.infer<typeof statusSchema>> {
+  const { tenantId } = tenant;
+  const states = await sql<{ state: string; count: number; oldest: number | null }[]>`
+    select state, count(*) as count,
+      (extract(epoch from now() - min(updated_at) filter (where state in ('due', 'held', 'sent', 'accepted'))))::float8 as oldest
+    from reports where tenant_id = ${tenantId} group by state`;
+  const reasons = await sql<{ reason: string; count: number }[]>`
+    select coalesce(reason, 'unknown') as reason, count(*) as count from reports
+    where tenant_id = ${tenantId} and state = 'held' group by 1`;
+  const [totals] = await sql<{ computers: number; devices: number }[]>`
+    select (select count(*) from computers where tenant_id = ${tenantId} and wanted_revision > done_revision) as computers,
+           (select count(*) from routes where tenant_id = ${tenantId}) as devices`;
+  const undelivered = states.filter(({ state }) => ['due', 'held', 'sent', 'accepted'].includes(state));
+  const ages = undelivered.flatMap(({ oldest }) => (oldest === null ? [] : [oldest]));
+  return {
+    tenantId,
+    connectionState: tenant.connectionState,
+    partnerState: { state: derivedPartnerState(tenant), source: 'derived' },
+    paused: tenant.paused,
+    hold: tenant.hold,
+    lastHeartbeatAt: iso(tenant.lastHeartbeatAt),
+    lastConfirmAt: iso(tenant.lastConfirmAt),
+    backlog: {
+      computers: totals?.computers ?? 0,
+      reports: undelivered.reduce((sum, { count }) => sum + count, 0),
+    },
+    oldestUndeliveredAgeSeconds: ages.length > 0 ? Math.max(...ages) : null,
+    reports: Object.fromEntries(states.map(({ state, count }) => [state, count])),
+    heldReasons: Object.fromEntries(reasons.map(({ reason, count }) => [reason, count])),
+    devices: totals?.devices ?? 0,
+  };
+}
+
+export function addConnection(app: AdminApp, services: AdminServices): void {
+  const { missingApplication, sql, tenants } = services;
+
+  const setPaused = async (tenantId: string, value: boolean): Promise<{ tenantId: string; paused: boolean }> => {
+    await sql`update tenants set paused = ${value}, version = version + 1, updated_at = now() where tenant_id = ${tenantId}`;
+    if (!value) await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
+    tenants.forget(tenantId);
+    return { tenantId, paused: value };
+  };
+
+  app.openapi(connect, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    requireRole(c, 'admin');
+    const missing = missingApplication(tenant.cloud);
+    if (missing !== undefined) throw new ProblemError(problem('conflict', missing, { owner: 'configuration' }));
+    const { consentUrls, expiresAt } = await services.connect(tenant);
+    tenants.forget(tenant.tenantId);
+    const urls = consentUrls.map(({ app: name, url }) => ({ app: name as 'connector' | 'user-registration', url }));
+    return c.json({ consentUrls: urls, expiresAt: expiresAt.toISOString() }, 200);
+  });
+  app.openapi(confirm, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    requireRole(c, 'admin');
+    const result = await services.confirm(tenant);
+    tenants.forget(tenant.tenantId);
+    return c.json(result, 200);
+  });
+  app.openapi(pause, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    requireRole(c, 'operator');
+    return c.json(await setPaused(tenant.tenantId, true), 200);
+  });
+  app.openapi(resume, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    requireRole(c, 'operator');
+    return c.json(await setPaused(tenant.tenantId, false), 200);
+  });
+  app.openapi(status, async (c) => c.json(await readStatus(sql, await tenantOf(c, sql)), 200));
+}

@@ -1,0 +1,262 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { ProblemError, problem } from '../../problems.ts';
+import { isUniqueViolation, type Sql } from '../../store/database.ts';
+import { type Tenant, tenantColumns } from '../../store/tenants.ts';
+import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
+import type { AdminApp, AdminServices } from '../context.ts';
+import {
+  checkIfMatch,
+  commonProblems,
+  created,
+  etag,
+  guid,
+  instant,
+  instantOrNull,
+  invalidField,
+  iso,
+  jsonAnswer,
+  listOf,
+  orderBy,
+  paging,
+  parseSort,
+  problemAnswer,
+  tenantPath,
+} from '../schemas.ts';
+
+/** `/tenants` and `/tenants/{tenantId}`. */
+
+const displayName = z.string().trim().min(1).max(200);
+
+const landing = z
+  .object({
+    choice: z.enum(['default', 'denied', 'custom']),
+    customUrl: z.url({ protocol: /^https$/ }).max(2_000).optional(),
+    defaultInstanceId: guid.optional(),
+  })
+  .strict()
+  .refine((value) => (value.choice === 'custom') === (value.customUrl !== undefined), {
+    message: 'is needed for the choice custom and for no other',
+    path: ['customUrl'],
+  })
+  .openapi('Landing');
+
+const partnerGroup = z
+  .union([z.object({ id: guid }).strict(), z.object({ displayName: z.string().min(1).max(256) }).strict()])
+  .openapi('PartnerGroup');
+
+const newTenant = z
+  .object({
+    tenantId: guid,
+    cloud: z.string().min(1).max(100).default('public'),
+    displayName,
+    mode: z.enum(['device-compliance']).default('device-compliance'),
+    connectionType: z.enum(['cloud-connector']).default('cloud-connector'),
+    landing: landing.default({ choice: 'default' }),
+    partnerGroup: partnerGroup.optional(),
+  })
+  .strict()
+  .openapi('NewTenant');
+
+const changedTenant = z
+  .object({
+    displayName: displayName.optional(),
+    landing: landing.optional(),
+    partnerGroup: partnerGroup.nullable().optional(),
+  })
+  .strict()
+  .openapi('TenantChange');
+
+const tenantSchema = z
+  .object({
+    id: z.string(),
+    tenantId: z.string(),
+    cloud: z.string(),
+    displayName: z.string(),
+    mode: z.string(),
+    connectionType: z.string(),
+    landing,
+    partnerGroup: partnerGroup.nullable(),
+    connectionState: z.string(),
+    paused: z.boolean(),
+    versionLock: z.number().int(),
+    createdAt: instant,
+    updatedAt: instant,
+    connectedAt: instantOrNull,
+  })
+  .openapi('Tenant');
+
+const describe = (tenant: Tenant): z.infer<typeof tenantSchema> => ({
+  id: tenant.tenantId,
+  tenantId: tenant.tenantId,
+  cloud: tenant.cloud,
+  displayName: tenant.displayName,
+  mode: tenant.mode,
+  connectionType: tenant.connectionType,
+  landing: tenant.landing,
+  partnerGroup: tenant.partnerGroup as z.infer<typeof partnerGroup> | null,
+  connectionState: tenant.connectionState,
+  paused: tenant.paused,
+  versionLock: tenant.version,
+  createdAt: tenant.createdAt.toISOString(),
+  updatedAt: tenant.updatedAt.toISOString(),
+  connectedAt: iso(tenant.connectedAt),
+});
+
+const tags = ['Tenants'];
+
+const list = createRoute({
+  method: 'get',
+  path: '/api/v1/tenants',
+  operationId: 'listTenants',
+  tags,
+  summary: 'The tenants this key may see',
+  request: { query: paging },
+  responses: { 200: jsonAnswer(listOf(tenantSchema, 'Tenants'), 'Tenants'), ...commonProblems },
+});
+
+const create = createRoute({
+  method: 'post',
+  path: '/api/v1/tenants',
+  operationId: 'createTenant',
+  tags,
+  summary: 'Add a tenant',
+  request: { body: { required: true, content: { 'application/json': { schema: newTenant } } } },
+  responses: { 201: jsonAnswer(created, 'Created'), ...commonProblems, 409: problemAnswer('conflict') },
+});
+
+const read = createRoute({
+  method: 'get',
+  path: '/api/v1/tenants/{tenantId}',
+  operationId: 'getTenant',
+  tags,
+  summary: 'One tenant',
+  request: { params: tenantPath },
+  responses: { 200: jsonAnswer(tenantSchema, 'Tenant'), ...commonProblems },
+});
+
+const change = createRoute({
+  method: 'patch',
+  path: '/api/v1/tenants/{tenantId}',
+  operationId: 'changeTenant',
+  tags,
+  summary: 'Change a tenant',
+  request: { params: tenantPath, body: { required: true, content: { 'application/json': { schema: changedTenant } } } },
+  responses: { 200: jsonAnswer(tenantSchema, 'Tenant'), ...commonProblems, 412: problemAnswer('precondition-failed') },
+});
+
+const removal = z
+  .object({ dryRun: z.boolean(), devices: z.number().int(), instances: z.number().int() })
+  .openapi('TenantRemoval');
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/api/v1/tenants/{tenantId}',
+  operationId: 'deleteTenant',
+  tags,
+  summary: 'Remove a tenant with all it has here; refused with devices unless force=true',
+  request: {
+    params: tenantPath,
+    query: z.object({ force: z.enum(['true', 'false']).default('false'), 'dry-run': z.enum(['true', 'false']).default('false') }),
+  },
+  responses: {
+    200: jsonAnswer(removal, 'What was removed, or would be'),
+    ...commonProblems,
+    409: problemAnswer('conflict'),
+    412: problemAnswer('precondition-failed'),
+  },
+});
+
+const sortColumns = { tenantId: 'tenant_id', displayName: 'display_name', cloud: 'cloud', createdAt: 'created_at' };
+
+async function checkLandingInstance(sql: Sql, tenantId: string, instanceId: string | undefined): Promise<void> {
+  if (instanceId === undefined) return;
+  const [row] = await sql`select 1 from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+  if (!row) throw invalidField('landing.defaultInstanceId', 'is no instance of this tenant');
+}
+
+async function deleteTenant(sql: Sql, tenantId: string, flags: { force: boolean; dryRun: boolean }) {
+  return sql.begin(async (tx) => {
+    const [counts] = await tx<{ devices: number; instances: number }[]>`
+      select (select count(*) from routes where tenant_id = ${tenantId}) as devices,
+             (select count(*) from instances where tenant_id = ${tenantId}) as instances`;
+    const found = { devices: counts?.devices ?? 0, instances: counts?.instances ?? 0 };
+    if (flags.dryRun) return { dryRun: true, ...found };
+    if (found.devices > 0 && !flags.force) {
+      throw new ProblemError(problem('conflict', `The tenant has ${found.devices} devices; force=true removes them too.`));
+    }
+    await tx`delete from reports where tenant_id = ${tenantId}`;
+    await tx`delete from routes where tenant_id = ${tenantId}`;
+    await tx`delete from tenants where tenant_id = ${tenantId}`;
+    return { dryRun: false, ...found };
+  });
+}
+
+export function addTenants(app: AdminApp, { clouds, sql, tenants }: AdminServices): void {
+  app.openapi(list, async (c) => {
+    const { page, 'page-size': pageSize, sort } = c.req.valid('query');
+    const { tenantIds } = requireRole(c, 'viewer');
+    const visible = tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds as string[]}::uuid[])`;
+    const order = orderBy(parseSort(sort, sortColumns, 'displayName:asc,tenantId:asc'));
+    const [total] = await sql<{ count: number }[]>`select count(*) from tenants where ${visible}`;
+    const rows = await sql<Tenant[]>`
+      select ${tenantColumns(sql)} from tenants where ${visible}
+      order by ${sql.unsafe(order)}, tenant_id limit ${pageSize} offset ${page * pageSize}`;
+    return c.json({ totalCount: total?.count ?? 0, results: rows.map(describe) }, 200);
+  });
+
+  app.openapi(create, async (c) => {
+    const operator = requireRole(c, 'admin');
+    const body = c.req.valid('json');
+    if (!maySee(operator, body.tenantId)) requireUnbound(c);
+    if (!clouds.has(body.cloud)) throw invalidField('cloud', `is none of ${[...clouds.keys()].join(', ')}`);
+    if (body.landing.defaultInstanceId !== undefined) throw invalidField('landing.defaultInstanceId', 'is no instance of this tenant');
+    try {
+      await sql`
+        insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing, partner_group)
+        values (${body.tenantId}, ${body.cloud}, ${body.displayName}, ${body.mode}, ${body.connectionType},
+          ${sql.json(body.landing)}, ${body.partnerGroup ? sql.json(body.partnerGroup) : null})`;
+    } catch (error) {
+      if (isUniqueViolation(error)) throw new ProblemError(problem('conflict', 'The tenant is here already.'));
+      throw error;
+    }
+    tenants.forget(body.tenantId);
+    const href = `/api/v1/tenants/${body.tenantId}`;
+    return c.json({ id: body.tenantId, href }, 201, { location: href, etag: etag(1) });
+  });
+
+  app.openapi(read, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    return c.json(describe(tenant), 200, { etag: etag(tenant.version) });
+  });
+
+  app.openapi(change, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    requireRole(c, 'admin');
+    checkIfMatch(c.req.header('if-match'), tenant.version);
+    const body = c.req.valid('json');
+    await checkLandingInstance(sql, tenant.tenantId, body.landing?.defaultInstanceId);
+    const partner = body.partnerGroup === undefined ? tenant.partnerGroup : body.partnerGroup;
+    const [changed] = await sql<Tenant[]>`
+      update tenants set display_name = ${body.displayName ?? tenant.displayName},
+        landing = ${sql.json({ ...(body.landing ?? tenant.landing) })},
+        partner_group = ${partner ? sql.json({ ...partner }) : null}, version = version + 1, updated_at = now()
+      where tenant_id = ${tenant.tenantId} and version = ${tenant.version}
+      returning ${tenantColumns(sql)}`;
+    if (!changed) throw new ProblemError(problem('conflict', 'The tenant was changed at the same time; read it again.'));
+    tenants.forget(tenant.tenantId);
+    return c.json(describe(changed), 200, { etag: etag(changed.version) });
+  });
+
+  app.openapi(remove, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    requireRole(c, 'admin');
+    checkIfMatch(c.req.header('if-match'), tenant.version);
+    const query = c.req.valid('query');
+    const result = await deleteTenant(sql, tenant.tenantId, {
+      force: query.force === 'true',
+      dryRun: query['dry-run'] === 'true',
+    });
+    tenants.forget(tenant.tenantId);
+    return c.json(result, 200);
+  });
+}

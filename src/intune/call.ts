@@ -1,0 +1,160 @@
+import type { OutboundFailure, Send } from '../outbound/port.ts';
+import { retryAfterSeconds } from '../outbound/retry-after.ts';
+
+/** Answers of the partner API are small; lists of policies too. */
+const answerBytes = 1024 * 1024;
+const defaultTimeoutMs = 30_000;
+/** Error details are stored and shown. */
+const longestDetailCharacters = 2000;
+
+export interface IntuneCall {
+  readonly send: Send;
+  /** Address of the service as discovery gave it, no trailing slash. */
+  readonly service: string;
+  readonly accessToken: string;
+  readonly apiVersion: string;
+  /** Sent and logged: Intune's support asks for it (domain/microsoft.md 3). */
+  readonly clientRequestId: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Why a call did not do what was asked. `refused`: Intune has decided against it, also inside an HTTP 200; the
+ * same again will be refused again. `unclear`: it may have been done, send the same again. `unavailable`: it was
+ * not done or cannot matter, later. `not-found` asks for a new discovery (domain/microsoft.md 9).
+ */
+export type IntuneSetback =
+  | {
+      readonly outcome: 'refused';
+      readonly code: string;
+      readonly detail: string;
+      readonly httpStatus: number;
+    }
+  | { readonly outcome: 'unclear'; readonly detail: string }
+  | { readonly outcome: 'throttled'; readonly retryAfterSeconds?: number; readonly detail: string }
+  | { readonly outcome: 'unauthenticated'; readonly detail: string }
+  | { readonly outcome: 'forbidden'; readonly detail: string }
+  | { readonly outcome: 'not-found'; readonly detail: string }
+  | {
+      readonly outcome: 'unavailable';
+      readonly detail: string;
+      readonly httpStatus?: number;
+      readonly retryAfterSeconds?: number;
+      /** The address rule said no, or nothing listens there: the address may have moved. */
+      readonly transport?: OutboundFailure['failure'];
+    };
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** A 2xx answer; `body` is undefined when it was empty. */
+export interface IntuneAnswer {
+  readonly outcome: 'answered';
+  readonly httpStatus: number;
+  readonly body: JsonObject | undefined;
+}
+
+export const asObject = (value: unknown): JsonObject | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+
+/** `ErrorDetail` comes as string or structured (domain/microsoft.md 4.4). */
+export function detailText(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.slice(0, longestDetailCharacters);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A proxy's page.
+    return undefined;
+  }
+}
+
+/** `Entity(guid'…')`, the key form of OData v3. */
+export const guidKey = (entity: string, guid: string): string => `${entity}(guid'${guid}')`;
+
+/** Code and text of an error answer: the API's own members, OData v3's or OData v4's. */
+function errorOf(httpStatus: number, text: string): { readonly code: string; readonly detail: string } {
+  const body = asObject(parseJson(text));
+  const error = asObject(body?.['odata.error'] ?? body?.error);
+  const message = asObject(error?.message)?.value ?? error?.message;
+  const detail = detailText(body?.ErrorDetail ?? message ?? body?.Message);
+  return {
+    code: detailText(body?.ErrorCode ?? error?.code) || String(httpStatus),
+    detail: detail === '' ? `Intune answered ${httpStatus}` : detail,
+  };
+}
+
+/** What a status beyond 2xx means, the one of HTTP or the one inside a body (domain/microsoft.md 9). */
+export function setbackOf(
+  httpStatus: number,
+  error: { readonly code: string; readonly detail: string },
+  waitSeconds?: number,
+): IntuneSetback {
+  const { detail } = error;
+  const wait = waitSeconds === undefined ? {} : { retryAfterSeconds: waitSeconds };
+  if (httpStatus === 401) return { outcome: 'unauthenticated', detail };
+  if (httpStatus === 403) return { outcome: 'forbidden', detail };
+  if (httpStatus === 404) return { outcome: 'not-found', detail };
+  if (httpStatus === 429) return { outcome: 'throttled', detail, ...wait };
+  // A redirect is not followed: the token is for this host only.
+  if (httpStatus >= 500 || httpStatus === 408 || httpStatus < 400) {
+    return { outcome: 'unavailable', detail, httpStatus, ...wait };
+  }
+  return { outcome: 'refused', ...error, httpStatus };
+}
+
+function transportSetback({ failure, detail }: OutboundFailure): IntuneSetback {
+  switch (failure) {
+    case 'timeout':
+    case 'reset':
+    case 'aborted':
+      return { outcome: 'unclear', detail: `${failure}: ${detail}` };
+    case 'refused-address':
+    case 'unreachable':
+      return { outcome: 'unavailable', detail: `${failure}: ${detail}`, transport: failure };
+  }
+}
+
+/** Sends one request to a partner service; never throws for what the other side does. */
+export async function callIntune(
+  call: IntuneCall,
+  method: 'GET' | 'PUT' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<IntuneAnswer | IntuneSetback> {
+  const response = await call.send({
+    method,
+    url: `${call.service}/${path}?api-version=${encodeURIComponent(call.apiVersion)}`,
+    headers: {
+      accept: 'application/json',
+      authorization: `Bearer ${call.accessToken}`,
+      'client-request-id': call.clientRequestId,
+      // Without it OData v3 services may answer a PUT with nothing, and the verdict is in the body.
+      ...(method === 'GET' ? {} : { prefer: 'return-content', 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    timeoutMs: call.timeoutMs ?? defaultTimeoutMs,
+    addresses: 'checked',
+    ...(call.signal === undefined ? {} : { signal: call.signal }),
+  });
+  if (!response.ok) return transportSetback(response);
+  const { status, headers } = response;
+  try {
+    const text = await response.text(answerBytes);
+    if (status < 200 || status > 299) {
+      return setbackOf(status, errorOf(status, text), retryAfterSeconds(headers, Date.now()));
+    }
+    if (text.trim() === '') return { outcome: 'answered', httpStatus: status, body: undefined };
+    const json = asObject(parseJson(text));
+    return json === undefined
+      ? { outcome: 'unclear', detail: `the answer with status ${status} is no JSON object` }
+      : { outcome: 'answered', httpStatus: status, body: json };
+  } catch {
+    // BodyTooLarge or BodyInterrupted: the status alone does not say what was decided.
+    return { outcome: 'unclear', detail: `the answer with status ${status} broke off or was too large` };
+  }
+}

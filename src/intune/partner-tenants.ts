@@ -1,0 +1,30 @@
+import { bodyRefusal } from './body-status.ts';
+import { callIntune, guidKey, type IntuneCall, type IntuneSetback } from './call.ts';
+
+/** Values of `Provisioned` (domain/microsoft.md 4.2). */
+const provisionedValues = { provisioned: 1, deprovisioned: 2 } as const;
+
+export interface PutPartnerTenant extends IntuneCall {
+  readonly tenantId: string;
+  readonly provisioning: keyof typeof provisionedValues;
+  /** Where browsers of unknown devices are sent. */
+  readonly enrollmentUrl: string;
+  /** Where browsers of non-compliant devices are sent; absent for api-version 1.4. */
+  readonly remediationUrl?: string;
+}
+
+export type PutPartnerTenantResult = { readonly outcome: 'done' } | IntuneSetback;
+
+/**
+ * Connects the tenant or takes it off (domain/microsoft.md 4.2). Idempotent; the URLs are sent when deprovisioning
+ * too. After an unclear outcome send the same again.
+ */
+export async function putPartnerTenant(call: PutPartnerTenant): Promise<PutPartnerTenantResult> {
+  const answer = await callIntune(call, 'PUT', guidKey('PartnerTenants', call.tenantId), {
+    Provisioned: provisionedValues[call.provisioning],
+    PartnerEnrollmentUrl: call.enrollmentUrl,
+    ...(call.remediationUrl === undefined ? {} : { PartnerRemediationUrl: call.remediationUrl }),
+  });
+  if (answer.outcome !== 'answered') return answer;
+  return bodyRefusal(answer.body) ?? { outcome: 'done' };
+}

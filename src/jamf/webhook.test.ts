@@ -1,0 +1,273 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseWebhook } from './webhook.ts';
+import { jamfEventNames } from './webhook-events.ts';
+
+const computer = {
+  udid: '55900BDC-347C-58B1-D249-F32244B11D30',
+  deviceName: 'Mac 17',
+  serialNumber: 'C02TEST00017',
+  userDirectoryID: '-1',
+  jssID: 17,
+};
+const seen = {
+  jamfComputerId: '17',
+  udid: '55900BDC-347C-58B1-D249-F32244B11D30',
+  serialNumber: 'C02TEST00017',
+};
+
+function json(webhookEvent: string, event: unknown, webhook: object = {}): string {
+  return JSON.stringify({ webhook: { id: 2, name: 'hook', webhookEvent, ...webhook }, event }, null, 2);
+}
+
+function xml(webhookEvent: string, event: string): string {
+  return `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<JSSEvent><webhook><id>2</id><name>R&amp;D &#233;</name><webhookEvent>${webhookEvent}</webhookEvent>
+<eventTimestamp>1793000000123</eventTimestamp></webhook><event>${event}</event></JSSEvent>`;
+}
+
+function accepted(body: string, contentType?: string) {
+  const result = parseWebhook(body, contentType);
+  if (!result.ok) throw new Error(JSON.stringify(result.errors));
+  return result.webhook;
+}
+
+function fieldsOf(body: string): readonly string[] {
+  const result = parseWebhook(body, 'application/json');
+  return result.ok ? [] : result.errors.map(({ code, field }) => `${code} ${field}`);
+}
+
+describe('computer events', () => {
+  test('flat and nested objects name the same computer', () => {
+    const flat = accepted(json('ComputerCheckin', computer), 'application/json');
+    expect(flat).toMatchObject({
+      event: 'ComputerCheckIn',
+      known: true,
+      effect: 'computer',
+      computers: [seen],
+    });
+    expect(flat.eventAt).toBeUndefined();
+    const nested = accepted(
+      json(
+        'ComputerCheckIn',
+        { computer, trigger: 'CLIENT_CHECKIN', username: '' },
+        { eventTimestamp: 1793000000123 },
+      ),
+    );
+    expect(nested.computers).toEqual([seen]);
+    expect(nested.eventAt).toEqual(new Date(1793000000123));
+  });
+
+  test.each([
+    'ComputerAdded',
+    'ComputerInventoryCompleted',
+    'ComputerPolicyFinished',
+    'ComputerPatchPolicyCompleted',
+    'ComputerPushCapabilityChanged',
+  ])('%s names its computer, whatever the case of its name', (name) => {
+    expect(accepted(json(name.toUpperCase(), computer))).toMatchObject({ event: name, computers: [seen] });
+  });
+
+  test('ids are integers or their text, jssID or jssid', () => {
+    expect(accepted(json('ComputerAdded', { jssid: '0012' })).computers).toEqual([{ jamfComputerId: '12' }]);
+    for (const jssID of [0, -1, 1.5, 2_147_483_648, '1e3', 'x', true, [17], {}]) {
+      expect(fieldsOf(json('ComputerAdded', { jssID }))).toEqual(['INVALID event.jssID']);
+    }
+    expect(fieldsOf(json('ComputerAdded', {}))).toEqual(['REQUIRED event.jssID']);
+    expect(fieldsOf(json('ComputerCheckIn', { computer: { jssID: 'x' } }))).toEqual([
+      'INVALID event.computer.jssID',
+    ]);
+    expect(fieldsOf(json('ComputerCheckIn', { computer: 'x' }))).toEqual(['INVALID event.computer']);
+    expect(fieldsOf(json('ComputerAdded', null))).toEqual(['REQUIRED event']);
+  });
+
+  test('members that only inform never fail the event', () => {
+    const webhook = accepted(
+      json('ComputerAdded', computer, { id: 'x', name: null, eventTimestamp: 'soon' }),
+    );
+    expect(webhook).toMatchObject({ webhookId: undefined, webhookName: undefined, eventAt: undefined });
+    expect(accepted(json('ComputerAdded', { jssID: 1, udid: 5, serialNumber: null })).computers).toEqual([
+      { jamfComputerId: '1' },
+    ]);
+  });
+});
+
+describe('other events', () => {
+  test('group membership names the added and the removed, once each', () => {
+    const event = {
+      name: 'Odd',
+      smartGroup: true,
+      jssid: 95,
+      computer: true,
+      groupAddedDevicesIds: [1, '2', 2],
+      groupRemovedDevicesIds: [3],
+    };
+    const webhook = accepted(json('SmartGroupComputerMembershipChange', event));
+    expect(webhook.effect).toBe('computers');
+    expect(webhook.computers.map(({ jamfComputerId }) => jamfComputerId)).toEqual(['1', '2', '3']);
+    const none = { ...event, groupAddedDevicesIds: [], groupRemovedDevicesIds: [] };
+    expect(accepted(json('SmartGroupComputerMembershipChange', none)).effect).toBe('none');
+    expect(accepted(json('SmartGroupComputerMembershipChange', { ...event, computer: false })).effect).toBe(
+      'none',
+    );
+    expect(
+      fieldsOf(json('SmartGroupComputerMembershipChange', { ...event, groupAddedDevicesIds: [1, 0] })),
+    ).toEqual(['INVALID event.groupAddedDevicesIds[1]']);
+    expect(fieldsOf(json('SmartGroupComputerMembershipChange', { computer: true }))).toHaveLength(2);
+    const bad = { ...event, groupAddedDevicesIds: Array.from({ length: 1000 }, () => 'x') };
+    expect(fieldsOf(json('SmartGroupComputerMembershipChange', bad))).toHaveLength(20);
+  });
+
+  test('an API write to a computer names it, deletion included; a read or a failed write does not', () => {
+    const event = {
+      operationSuccessful: true,
+      objectID: 1233,
+      objectTypeName: 'Computer',
+      restAPIOperationType: 'DELETE',
+    };
+    expect(accepted(json('RestAPIOperation', event)).computers).toEqual([{ jamfComputerId: '1233' }]);
+    const others = [
+      { restAPIOperationType: 'GET' },
+      { operationSuccessful: false },
+      { objectTypeName: 'policy' },
+    ];
+    for (const other of others) {
+      expect(accepted(json('RestAPIOperation', { ...event, ...other })).effect).toBe('none');
+    }
+    expect(fieldsOf(json('RestAPIOperation', { ...event, objectID: null }))).toEqual([
+      'REQUIRED event.objectID',
+    ]);
+    expect(fieldsOf(json('RestAPIOperation', {}))).toEqual(['REQUIRED event.objectTypeName']);
+  });
+
+  test('all 23 names are known; events about anything else change nothing, whatever they hold', () => {
+    expect(jamfEventNames).toHaveLength(23);
+    for (const name of jamfEventNames) {
+      if (/^Computer|^RestAPI|^SmartGroupComputer/.test(name)) continue;
+      expect(accepted(json(name, 'anything'))).toMatchObject({ event: name, known: true, effect: 'none' });
+    }
+    expect(accepted(json('ComputerTeleported', computer))).toMatchObject({
+      event: 'ComputerTeleported',
+      known: false,
+      effect: 'none',
+      computers: [],
+    });
+    expect(fieldsOf(json('', computer))).toEqual(['REQUIRED webhook.webhookEvent']);
+    expect(fieldsOf('{"event":{}}')).toEqual(['REQUIRED webhook']);
+  });
+});
+
+describe('XML', () => {
+  test('a nested check-in reads as its JSON does, whatever the content type says', () => {
+    const event =
+      '<computer><jssID>17</jssID><serialNumber>C02TEST00017</serialNumber><udid>55900BDC-347C-58B1-D249-F32244B11D30</udid></computer><trigger>x</trigger>';
+    for (const contentType of ['text/xml; charset=utf-8', 'application/xml', 'application/json', undefined]) {
+      const webhook = accepted(`\uFEFF${xml('ComputerCheckIn', event)}`, contentType);
+      expect(webhook).toMatchObject({ webhookId: '2', webhookName: 'R&D é', computers: [seen] });
+      expect(webhook.eventAt).toEqual(new Date(1793000000123));
+    }
+  });
+
+  test('text that looks like a number stays text', () => {
+    const webhook = accepted(xml('ComputerAdded', '<jssID>7</jssID><serialNumber>0012e3</serialNumber>'));
+    expect(webhook.computers).toEqual([{ jamfComputerId: '7', serialNumber: '0012e3' }]);
+  });
+
+  test.each([
+    '<groupAddedDevicesIds>4</groupAddedDevicesIds><groupAddedDevicesIds>5</groupAddedDevicesIds>',
+    '<groupAddedDevicesIds><int>4</int><int>5</int></groupAddedDevicesIds><groupRemovedDevicesIds/>',
+    '<groupAddedDevicesIds>4</groupAddedDevicesIds><groupRemovedDevicesIds>5</groupRemovedDevicesIds>',
+  ])('lists however they are written: %s', (lists) => {
+    const webhook = accepted(xml('SmartGroupComputerMembershipChange', `<computer>true</computer>${lists}`));
+    expect(webhook.computers.map(({ jamfComputerId }) => jamfComputerId)).toEqual(['4', '5']);
+  });
+
+  const bomb = `<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;">]>
+<JSSEvent><webhook><webhookEvent>&b;</webhookEvent></webhook></JSSEvent>`;
+  test.each([
+    ['entity bomb', bomb],
+    ['external entity', '<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><JSSEvent/>'],
+    ['document type in lower case', `<!doctype x>${xml('ComputerAdded', '<jssID>1</jssID>')}`],
+    ['other root', '<computer><id>1</id></computer>'],
+    ['unclosed element', '<JSSEvent><webhook><webhookEvent>ComputerAdded</webhookEvent>'],
+    ['deep nesting', `${'<a>'.repeat(50_000)}${'</a>'.repeat(50_000)}`],
+    ['two roots', '<JSSEvent/><JSSEvent/>'],
+    ['nothing', '   '],
+    ['text', 'payload=1'],
+    ['a list', '[]'],
+    ['broken JSON', '{"webhook":'],
+    ['too long', `{"a":"${'x'.repeat(1_100_000)}"}`],
+  ])('refused: %s', (_name, body) => {
+    expect(parseWebhook(body, 'text/xml')).toMatchObject({ ok: false });
+  });
+
+  test('a reference to what is not predefined stays as it is written', () => {
+    const body = xml(
+      'ComputerAdded',
+      '<jssID>1</jssID><serialNumber>&evil;&amp;amp;&#x110000;</serialNumber>',
+    );
+    expect(accepted(body).computers[0]?.serialNumber).toBe('&evil;&amp;&#x110000;');
+  });
+
+  test.each(['<!--', '<![CDATA[', '<a ', '<a b="', '</a>', '<?x ', '&amp', '<a/>', '<!---->'])(
+    'a megabyte of %s is answered in time',
+    (part) => {
+      const started = performance.now();
+      parseWebhook(`<JSSEvent>${part.repeat(Math.floor(1_000_000 / part.length))}</JSSEvent>`, 'text/xml');
+      expect(performance.now() - started).toBeLessThan(10_000);
+    },
+    20_000,
+  );
+});
+
+describe('anything at all', () => {
+  const names = fc.constantFrom(...jamfEventNames, 'ComputerCheckin', '__proto__');
+  const keys = fc.constantFrom(
+    'jssID',
+    'computer',
+    'objectID',
+    'objectTypeName',
+    'groupAddedDevicesIds',
+    '__proto__',
+  );
+  const values = fc.oneof(fc.jsonValue(), fc.constant('computer'), fc.integer());
+
+  test('never throws and accepts only whole ids', () => {
+    fc.assert(
+      fc.property(names, fc.dictionary(keys, values), values, (name, event, webhook) => {
+        const body = JSON.stringify({ webhook: { webhookEvent: name, id: webhook }, event });
+        const result = parseWebhook(body, 'application/json');
+        for (const { jamfComputerId } of result.ok ? result.webhook.computers : []) {
+          expect(jamfComputerId).toMatch(/^[1-9][0-9]{0,9}$/);
+        }
+      }),
+    );
+  });
+
+  test('never throws on arbitrary text or broken XML', () => {
+    const valid = xml('ComputerAdded', '<jssID>1</jssID>');
+    const broken = fc
+      .tuple(fc.nat(valid.length), fc.nat(20), fc.string())
+      .map(([at, drop, insert]) => valid.slice(0, at) + insert + valid.slice(at + drop));
+    const tags = fc
+      .array(
+        fc.constantFrom(
+          '<JSSEvent>',
+          '<__proto__>',
+          '</constructor>',
+          '<webhook>',
+          '</webhook>',
+          '<![CDATA[',
+          ']]>',
+          'x',
+        ),
+      )
+      .map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json(), broken, tags), (body) => {
+        parseWebhook(body, undefined);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
