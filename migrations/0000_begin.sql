@@ -173,6 +173,7 @@ CREATE TABLE "tenants" (
 	"paused" boolean DEFAULT false NOT NULL,
 	"connected_at" timestamp with time zone,
 	"last_heartbeat_at" timestamp with time zone,
+	"last_heartbeat_try_at" timestamp with time zone,
 	"last_confirm_at" timestamp with time zone,
 	"version" integer DEFAULT 1 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,

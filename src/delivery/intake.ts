@@ -1,5 +1,5 @@
 import type { Sql, Transaction } from '../store/database.ts';
-import { dueChannel } from './stage.ts';
+import { dueChannel } from '../store/notifications.ts';
 
 /** What comes in from Jamf Pro, committed before it is answered (contract section 5). */
 

@@ -1,18 +1,6 @@
-import type { Tenant } from '../store/tenants.ts';
+import type { AccessFailure, Tenant } from '../store/tenants.ts';
 
-/** What delivery needs of the Microsoft side, per tenant; the connection plane fulfils it (src/connection/access.ts). */
-
-/** Why a tenant's Intune cannot be talked to now. */
-export interface AccessFailure {
-  readonly ok: false;
-  /** `hold`: somebody must act first. `retry`: it passes. */
-  readonly kind: 'hold' | 'retry';
-  readonly cause: string;
-  readonly detail: string;
-  readonly remedy: string;
-  readonly owner: string;
-  readonly retryAfterSeconds?: number;
-}
+/** What delivery needs of the Microsoft side, per tenant; src/connection/access.ts fulfils it. */
 
 export interface IntuneAccess {
   readonly ok: true;

@@ -11,7 +11,8 @@ import type { Log } from '../telemetry/log.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
 import { type Backoff, backoffSeconds } from './backoff.ts';
 import { type ReportContent, setReport, type Verdict, verdictFromGroups } from './report.ts';
-import { dueChannel, type Stage } from './stage.ts';
+import { dueChannel } from '../store/notifications.ts';
+import type { Stage } from './stage.ts';
 import { addTimeline, type TimelineEvent } from './timeline.ts';
 
 /** Stage one: a computer that is due is read from its instance; its registrations become routes, its state reports. */

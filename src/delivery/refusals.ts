@@ -50,11 +50,11 @@ const fallback: RefusalRule = {
   remedy: 'read the detail; when its cause is gone, replay the report',
 };
 
-export function classifyRefusal(code: number | undefined, detail: string): RefusalRule {
+export function classifyRefusal(code: string, detail: string): RefusalRule {
   return (
     rules.find(
       (rule) =>
-        (rule.code === undefined || rule.code === code) && (rule.detail === undefined || rule.detail.test(detail)),
+        (rule.code === undefined || String(rule.code) === code) && (rule.detail === undefined || rule.detail.test(detail)),
     ) ?? fallback
   );
 }

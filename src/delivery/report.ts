@@ -53,7 +53,7 @@ export function tellable(content: ReportContent, toldBefore: boolean): Tellable 
 
 interface GroupMembership {
   readonly groupId: string;
-  readonly name: string;
+  readonly name: string | undefined;
 }
 
 /** The verdict where the instance's source is a smart group rather than Jamf's own computation. */

@@ -146,7 +146,7 @@ const wildcardForm = /^\*(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.[a-z][a-z0-9-]*
 
 /** An exact host (an address too, where a laboratory has no names) as URLs write it, or `*.` and a name. */
 const isHostPattern = (value: string): boolean => {
-  if (value.startsWith('*')) return wildcardForm.test(value);
+  if (value.includes('*')) return wildcardForm.test(value);
   return URL.canParse(`https://${value}`) && new URL(`https://${value}`).hostname === value;
 };
 const hostPattern = z.string().toLowerCase().refine(isHostPattern, {

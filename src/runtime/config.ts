@@ -1,7 +1,7 @@
 import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
 import { type Cloud, parseClouds } from '../entra/clouds.ts';
-import type { Credential } from '../entra/tokens.ts';
-import { type ApiVersions, parseApiVersions } from '../intune/api-versions.ts';
+import { type Credential, certificateCredential } from '../entra/credentials.ts';
+import { type PartnerApiVersions, parseApiVersions } from '../intune/api-versions.ts';
 import { type Setting, SettingFault, type Settings, settings } from './settings.ts';
 
 /** One fault of the configuration: the variable, what is wrong with its value, and a good one. */
@@ -21,7 +21,7 @@ export interface RegisteredApplication {
 export interface Config extends Omit<Settings, 'upstreamAllow' | 'partnerApiVersions' | 'audience'> {
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly upstreamAllow: readonly AllowEntry[];
-  readonly partnerApiVersions: ApiVersions;
+  readonly partnerApiVersions: PartnerApiVersions;
   /** PEM of ESPALIER_CLIENT_CA_FILE. */
   readonly clientCa: string | undefined;
   readonly connector: (cloud: string) => RegisteredApplication | undefined;
@@ -101,41 +101,63 @@ const diagnosticSettings: CredentialSettings = {
   secret: settings.diagnosticClientSecret,
 };
 
-function readCredential(reader: Reader, from: CredentialSettings, suffix: string): Credential | undefined {
+async function readCredential(
+  reader: Reader,
+  from: CredentialSettings,
+  clientId: string | undefined,
+  suffix: string,
+): Promise<Credential | undefined> {
   const certificatePem = reader.file(from.certFile, suffix);
-  const privateKeyPem = reader.file(from.keyFile, suffix);
-  if (certificatePem !== undefined && privateKeyPem !== undefined) {
-    return { kind: 'certificate', certificatePem, privateKeyPem };
-  }
-  if (certificatePem !== undefined) reader.fault(from.keyFile.name + suffix, `is missing beside ${from.certFile.name}${suffix}`, from.keyFile.example);
-  if (privateKeyPem !== undefined) reader.fault(from.certFile.name + suffix, `is missing beside ${from.keyFile.name}${suffix}`, from.certFile.example);
+  const keyPem = reader.file(from.keyFile, suffix);
   const secret = reader.read(from.secret, suffix);
-  return secret === undefined ? undefined : { kind: 'secret', secret };
+  if (certificatePem !== undefined && keyPem === undefined) {
+    return reader.fault(from.keyFile.name + suffix, `is missing beside ${from.certFile.name}${suffix}`, from.keyFile.example);
+  }
+  if (keyPem !== undefined && certificatePem === undefined) {
+    return reader.fault(from.certFile.name + suffix, `is missing beside ${from.keyFile.name}${suffix}`, from.certFile.example);
+  }
+  if (clientId === undefined) {
+    if (certificatePem !== undefined || secret !== undefined) {
+      reader.fault(from.clientId.name + suffix.replace(/_NEXT$/, ''), 'is missing although a credential is set', from.clientId.example);
+    }
+    return undefined;
+  }
+  if (certificatePem !== undefined && keyPem !== undefined) {
+    const made = await certificateCredential(clientId, certificatePem, keyPem);
+    if (made.ok) return made.credential;
+    const setting = made.fault === 'certificate' ? from.certFile : from.keyFile;
+    return reader.fault(setting.name + suffix, `the file ${made.detail}`, setting.example);
+  }
+  return secret === undefined ? undefined : { kind: 'secret', clientId, secret };
 }
 
 /** The application of each cloud: its own variables where they are set, else the ones without a suffix. */
-function readApplications(
+async function readApplications(
   reader: Reader,
   from: CredentialSettings,
   clouds: readonly string[],
-): (cloud: string) => RegisteredApplication | undefined {
-  const one = (suffix: string): RegisteredApplication | undefined => {
+): Promise<(cloud: string) => RegisteredApplication | undefined> {
+  const one = async (suffix: string): Promise<RegisteredApplication | undefined> => {
     const clientId = reader.read(from.clientId, suffix);
-    const credentials = [readCredential(reader, from, suffix), readCredential(reader, from, `${suffix}_NEXT`)].filter(
-      (credential) => credential !== undefined,
-    );
-    if (clientId === undefined) {
-      if (credentials.length > 0) reader.fault(from.clientId.name + suffix, 'is missing although a credential is set', from.clientId.example);
-      return undefined;
+    const faultsBefore = reader.faults.length;
+    const credentials: Credential[] = [];
+    for (const which of [suffix, `${suffix}_NEXT`]) {
+      const credential = await readCredential(reader, from, clientId, which);
+      if (credential) credentials.push(credential);
     }
-    if (credentials.length === 0) {
-      reader.fault(from.certFile.name + suffix, `a credential is missing for ${from.clientId.name}${suffix}: certificate and key, or a secret`, from.certFile.example);
-      return undefined;
+    if (clientId === undefined) return undefined;
+    if (credentials.length === 0 && reader.faults.length === faultsBefore) {
+      reader.fault(
+        from.certFile.name + suffix,
+        `a credential is missing for ${from.clientId.name}${suffix}: certificate and key, or a secret`,
+        from.certFile.example,
+      );
     }
     return { clientId, credentials };
   };
-  const shared = one('');
-  const own = new Map(clouds.map((cloud) => [cloud, one(cloudSuffix(cloud))]));
+  const shared = await one('');
+  const own = new Map<string, RegisteredApplication | undefined>();
+  for (const cloud of clouds) own.set(cloud, await one(cloudSuffix(cloud)));
   return (cloud) => own.get(cloud) ?? shared;
 }
 
@@ -160,7 +182,7 @@ function readClouds(reader: Reader): ReadonlyMap<string, Cloud> {
 }
 
 /** Reads and checks everything; all faults come back together. */
-export function loadConfig(source: ConfigSource): ConfigResult {
+export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
   const reader = new Reader(source);
   const plain = Object.fromEntries(
     Object.entries(settings)
@@ -170,8 +192,8 @@ export function loadConfig(source: ConfigSource): ConfigResult {
 
   const clouds = readClouds(reader);
   const names = [...clouds.keys()];
-  const connector = readApplications(reader, connectorSettings, names);
-  const diagnostic = readApplications(reader, diagnosticSettings, names);
+  const connector = await readApplications(reader, connectorSettings, names);
+  const diagnostic = await readApplications(reader, diagnosticSettings, names);
   const sharedUserApp = reader.read(settings.userAppClientId);
   const userApps = new Map(names.map((name) => [name, reader.read(settings.userAppClientId, cloudSuffix(name))]));
 
@@ -182,7 +204,7 @@ export function loadConfig(source: ConfigSource): ConfigResult {
   );
   const versions = parseApiVersions(plain.partnerApiVersions);
   if (!versions.ok) {
-    for (const { path, message } of versions.errors) reader.fault(settings.partnerApiVersions.name, `${path}: ${message}`, settings.partnerApiVersions.example);
+    for (const message of versions.errors) reader.fault(settings.partnerApiVersions.name, message, settings.partnerApiVersions.example);
   }
   if (plain.databaseUrl !== undefined && plain.secretsKey.length === 0) {
     reader.fault(settings.secretsKey.name, 'is missing although DATABASE_URL is set', settings.secretsKey.example);

@@ -263,7 +263,7 @@ export const settings = {
   } satisfies Setting<'auto' | 'off'>,
   pollSeconds: seconds('ESPALIER_POLL_SECONDS', 900, 10, 86_400, 'between two polls of an instance by report date', { reserved: true }),
   reconcileSeconds: seconds('ESPALIER_RECONCILE_SECONDS', 86_400, 60, 604_800, 'between two full reconciliations of an instance', { reserved: true }),
-  heartbeatSeconds: seconds('ESPALIER_HEARTBEAT_SECONDS', 3_600, 10, 43_200, "between two heartbeats of a tenant", { reserved: true }),
+  heartbeatSeconds: seconds('ESPALIER_HEARTBEAT_SECONDS', 3_600, 10, 43_200, 'between two heartbeats of a tenant'),
   uploadMaxDevices: { ...seconds('ESPALIER_UPLOAD_MAX_DEVICES', 1, 1, 50, 'devices in one upload, at most', { reserved: true }) },
   uploadStatusSeconds: seconds('ESPALIER_UPLOAD_STATUS_SECONDS', 5, 0.05, 3_600, "until the first look at an upload's status"),
   verifySample: seconds('ESPALIER_VERIFY_SAMPLE', 0.05, 0, 1, 'share of completed uploads looked up in Entra'),
@@ -293,10 +293,10 @@ export const settings = {
   partnerApiVersions: {
     name: 'ESPALIER_PARTNER_API_VERSIONS',
     meaning: 'JSON object, api-version per Intune partner resource',
-    defaultText: 'docs/data.md',
+    defaultText: '1.6, DataUploadMessages 1.2',
     example: '{"DataUploadMessages":"1.2"}',
-    parse: json,
-  } satisfies Setting<unknown>,
+    parse: optionalText,
+  } satisfies Setting<string | undefined>,
   landingDeviceParams: {
     name: 'ESPALIER_LANDING_DEVICE_PARAMS',
     meaning: 'query names that may hold the device id on landing pages, compared without case',

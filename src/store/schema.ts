@@ -36,6 +36,8 @@ export const tenants = pgTable('tenants', {
   paused: boolean('paused').notNull().default(false),
   connectedAt: at('connected_at'),
   lastHeartbeatAt: at('last_heartbeat_at'),
+  /** When a process last took it upon itself to send one. */
+  lastHeartbeatTryAt: at('last_heartbeat_try_at'),
   lastConfirmAt: at('last_confirm_at'),
   version: integer('version').notNull().default(1),
   createdAt: at('created_at').notNull().defaultNow(),

@@ -17,6 +17,14 @@ export interface Hold {
   readonly since: string;
 }
 
+/** Why a tenant's Microsoft services cannot be used now. */
+export interface AccessFailure extends Omit<Hold, 'since'> {
+  readonly ok: false;
+  /** `hold`: somebody must act first. `retry`: it passes. */
+  readonly kind: 'hold' | 'retry';
+  readonly retryAfterSeconds?: number;
+}
+
 export type ConnectionState = 'new' | 'consenting' | 'consented' | 'connected';
 
 export interface Tenant {

@@ -1,0 +1,199 @@
+import { LRUCache } from 'lru-cache';
+import type { Cloud } from '../entra/clouds.ts';
+import type { TokenFailure } from '../entra/errors.ts';
+import type { Application, TokenBroker, TokenResource } from '../entra/tokens.ts';
+import { type DiscoveryFailure, discoverIntune, type IntuneServices } from '../graph/discovery.ts';
+import { newId } from '../ids.ts';
+import { discoveryCacheMs } from '../limits.ts';
+import type { Send } from '../outbound/port.ts';
+import type { AccessFailure, Tenant } from '../store/tenants.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/** A tenant's way to its Microsoft services: tokens, and where its Intune is. */
+
+export interface ConnectionAccess {
+  /** What an upload needs, for a tenant that is connected and not paused. */
+  intune(tenant: Tenant): Promise<{ ok: true; accessToken: string; deviceService: string } | AccessFailure>;
+  /** A token that may read devices; `canSeeCompliance` false means that isCompliant will read null. */
+  graph(tenant: Tenant): Promise<{ ok: true; accessToken: string; canSeeCompliance: boolean } | AccessFailure>;
+  /** The service refused the token, or its address no longer answers: the next call takes fresh ones. */
+  invalidate(tenant: Tenant, what: 'token' | 'address'): void;
+  token(
+    tenant: Pick<Tenant, 'tenantId' | 'cloud'>,
+    resource: TokenResource,
+    more?: { application?: Application; fresh?: boolean },
+  ): Promise<{ ok: true; accessToken: string; roles: readonly string[] } | AccessFailure>;
+  /** The tenant's partner services; `fresh` looks again. */
+  services(tenant: Tenant, fresh?: boolean): Promise<{ ok: true; services: IntuneServices } | AccessFailure>;
+}
+
+export interface AccessOptions {
+  readonly send: Send;
+  readonly broker: TokenBroker;
+  readonly clouds: ReadonlyMap<string, Cloud>;
+  readonly hasDiagnostic: (cloud: string) => boolean;
+  readonly timeoutMs: number;
+  readonly log: Log;
+  readonly now: () => number;
+}
+
+/** A failing discovery is not repeated faster than this per tenant. */
+const rediscoverEveryMs = 30_000;
+
+const hold = (cause: string, detail: string, remedy: string, owner: string): AccessFailure => ({
+  ok: false,
+  kind: 'hold',
+  cause,
+  detail,
+  remedy,
+  owner,
+});
+
+export function accessFailureOfToken(failure: TokenFailure): AccessFailure {
+  const detail = failure.description ?? `Entra gave no token (${failure.cause}).`;
+  const passes = failure.scope === 'transient';
+  const cloud = failure.suggestedCloud === undefined ? '' : ` Entra says the tenant lives in the cloud ${failure.suggestedCloud}.`;
+  return {
+    ok: false,
+    kind: passes ? 'retry' : 'hold',
+    cause: failure.cause,
+    detail: `${detail}${cloud}`,
+    remedy: failure.remedy,
+    owner: failure.owner,
+    ...(failure.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: failure.retryAfterSeconds }),
+  };
+}
+
+function accessFailureOfDiscovery(failure: DiscoveryFailure): AccessFailure {
+  const { detail } = failure;
+  const retry = (cause: string, retryAfterSeconds?: number): AccessFailure => ({
+    ok: false,
+    kind: 'retry',
+    cause,
+    detail,
+    remedy: 'Passes by itself.',
+    owner: 'microsoft',
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  });
+  switch (failure.failure) {
+    case 'no-intune':
+      return hold('no-intune', detail, 'The tenant has no Intune, or its licence ended: add one.', 'configuration');
+    case 'partner-service-missing':
+      return hold('partner-service-missing', detail, 'Intune is there, but without its partner services: ask Microsoft support.', 'microsoft');
+    case 'refused-host':
+      return hold(
+        'discovery-refused-host',
+        `${detail} No token was sent there.`,
+        "If the host is Microsoft's, add it to the cloud's intuneHosts; if not, the directory was tampered with.",
+        'configuration',
+      );
+    case 'forbidden':
+      return hold('permission-missing', detail, 'The connector lacks Directory.Read.All: consent again.', 'configuration');
+    case 'unauthenticated':
+      return retry('graph-unauthenticated');
+    case 'throttled':
+      return retry('graph-throttled', failure.retryAfterSeconds);
+    case 'unreachable':
+    case 'error':
+      return retry('graph-unavailable', failure.retryAfterSeconds);
+  }
+}
+
+interface Discovered {
+  readonly services?: IntuneServices;
+  readonly failure?: AccessFailure;
+  readonly at: number;
+}
+
+/** Discovery per tenant, kept for a day, single-flight, and not repeated in a hurry while it fails. */
+function createDiscovery(options: AccessOptions, token: ConnectionAccess['token']) {
+  const { clouds, log, now, send, timeoutMs } = options;
+  const known = new LRUCache<string, Discovered>({ max: 20_000 });
+  const pending = new Map<string, Promise<Discovered>>();
+
+  const discover = async (tenant: Tenant, cloud: Cloud): Promise<Discovered> => {
+    const graph = await token(tenant, 'graph');
+    if (!graph.ok) return { failure: graph, at: now() };
+    const call = { send, cloud, accessToken: graph.accessToken, clientRequestId: newId(), timeoutMs };
+    let found = await discoverIntune(call);
+    if (!found.ok && found.failure === 'unauthenticated') {
+      // A fresh token is refused now and then (domain/microsoft.md 3): once more with another.
+      const fresh = await token(tenant, 'graph', { fresh: true });
+      if (fresh.ok) found = await discoverIntune({ ...call, accessToken: fresh.accessToken, clientRequestId: newId() });
+    }
+    if (found.ok) return { services: found.services, at: now() };
+    log.warn('discovery.failed', { tenantId: tenant.tenantId, ...found });
+    return { failure: accessFailureOfDiscovery(found), at: now() };
+  };
+
+  return {
+    find: async (tenant: Tenant, fresh: boolean): Promise<{ ok: true; services: IntuneServices } | AccessFailure> => {
+      const { tenantId } = tenant;
+      const cloud = clouds.get(tenant.cloud);
+      if (!cloud) return hold('cloud-unknown', `There is no cloud ${tenant.cloud}.`, 'Add it to ESPALIER_CLOUDS_FILE.', 'configuration');
+      const last = known.get(tenantId);
+      const age = now() - (last?.at ?? 0);
+      if (!fresh && last?.services && age < discoveryCacheMs) return { ok: true, services: last.services };
+      if (!fresh && last?.failure && age < rediscoverEveryMs) return last.failure;
+      let running = pending.get(tenantId);
+      if (!running) {
+        running = discover(tenant, cloud).finally(() => pending.delete(tenantId));
+        pending.set(tenantId, running);
+      }
+      const result = await running;
+      // A passing failure is asked again with the caller's own back-off; only a lasting one is remembered.
+      if (result.services || result.failure?.kind === 'hold') known.set(tenantId, result);
+      if (result.services) return { ok: true, services: result.services };
+      return result.failure ?? hold('discovery-empty', 'Discovery found nothing.', 'Look at the log.', 'espalier');
+    },
+    /** The address stopped answering: looked up again, but at most every half minute. */
+    forget: (tenantId: string): void => {
+      const last = known.get(tenantId);
+      if (last && now() - last.at > rediscoverEveryMs) known.delete(tenantId);
+    },
+  };
+}
+
+export function createAccess(options: AccessOptions): ConnectionAccess {
+  const { broker, clouds, hasDiagnostic } = options;
+  const token: ConnectionAccess['token'] = async (tenant, resource, more = {}) => {
+    const cloud = clouds.get(tenant.cloud);
+    if (!cloud) return hold('cloud-unknown', `There is no cloud ${tenant.cloud}.`, 'Add it to ESPALIER_CLOUDS_FILE.', 'configuration');
+    const result = await broker.token({ cloud, tenantId: tenant.tenantId, resource, ...more });
+    return result.ok ? result : accessFailureOfToken(result.failure);
+  };
+  const discovery = createDiscovery(options, token);
+  const notConnected = (tenant: Tenant): AccessFailure | undefined => {
+    if (tenant.paused) return hold('paused', 'Delivery is paused.', 'POST /tenants/{tenantId}/resume', 'configuration');
+    if (tenant.connectionState !== 'connected') {
+      return hold('not-connected', `The connection is ${tenant.connectionState}.`, 'Connect and confirm the tenant.', 'configuration');
+    }
+    return undefined;
+  };
+  return {
+    token,
+    services: (tenant, fresh = false) => discovery.find(tenant, fresh),
+    intune: async (tenant) => {
+      const closed = notConnected(tenant);
+      if (closed) return closed;
+      const found = await discovery.find(tenant, false);
+      if (!found.ok) return found;
+      const granted = await token(tenant, 'intune');
+      return granted.ok
+        ? { ok: true, accessToken: granted.accessToken, deviceService: found.services.device }
+        : granted;
+    },
+    graph: async (tenant) => {
+      const diagnostic = hasDiagnostic(tenant.cloud);
+      const granted = await token(tenant, 'graph', { application: diagnostic ? 'diagnostic' : 'connector' });
+      if (!granted.ok) return granted;
+      const canSeeCompliance = granted.roles.includes('DeviceManagementManagedDevices.Read.All');
+      return { ok: true, accessToken: granted.accessToken, canSeeCompliance };
+    },
+    invalidate: (tenant, what) => {
+      const cloud = clouds.get(tenant.cloud);
+      if (what === 'token' && cloud) broker.forget(cloud, tenant.tenantId);
+      else discovery.forget(tenant.tenantId);
+    },
+  };
+}

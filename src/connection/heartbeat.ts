@@ -1,0 +1,75 @@
+import { newId } from '../ids.ts';
+import type { PartnerApiVersions } from '../intune/api-versions.ts';
+import { putHeartbeat } from '../intune/heartbeat.ts';
+import type { Send } from '../outbound/port.ts';
+import type { Sql } from '../store/database.ts';
+import { type Tenant, tenantColumns } from '../store/tenants.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { ConnectionAccess } from './access.ts';
+
+/**
+ * The heartbeat, once per tenant and period whichever process sends it (domain/microsoft.md 4.3): the row is moved
+ * on before the call, so no other process sends it too; a failed one is tried again after a tenth of the period.
+ */
+export interface HeartbeatOptions {
+  readonly sql: Sql;
+  readonly send: Send;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly access: ConnectionAccess;
+  readonly apiVersions: PartnerApiVersions;
+  readonly periodSeconds: number;
+  readonly timeoutMs: number;
+}
+
+/** Tenants looked at in one go. */
+const batch = 50;
+
+async function claimTenants({ periodSeconds, sql }: HeartbeatOptions): Promise<Tenant[]> {
+  return sql<Tenant[]>`
+    update tenants set last_heartbeat_try_at = now()
+    where tenant_id in (
+      select tenant_id from tenants
+      where connection_state = 'connected' and not paused
+        and coalesce(last_heartbeat_at, '-infinity') < now() - ${periodSeconds} * interval '1 second'
+        and coalesce(last_heartbeat_try_at, '-infinity') < now() - ${periodSeconds / 10} * interval '1 second'
+      order by last_heartbeat_at nulls first limit ${batch} for update skip locked)
+    returning ${tenantColumns(sql)}`;
+}
+
+async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
+  const { access, apiVersions, log, metrics, send, sql, timeoutMs } = options;
+  const { tenantId } = tenant;
+  const found = await access.services(tenant);
+  const granted = found.ok ? await access.token(tenant, 'intune') : found;
+  if (!found.ok || !granted.ok) {
+    const { cause, detail } = granted.ok ? { cause: 'unknown', detail: '' } : granted;
+    metrics.heartbeat('no-access');
+    log.warn('heartbeat.no-access', { tenantId, cause, detail });
+    return;
+  }
+  const result = await putHeartbeat({
+    send,
+    service: found.services.tenant,
+    accessToken: granted.accessToken,
+    apiVersion: apiVersions.PartnerTenantHeartbeat,
+    clientRequestId: newId(),
+    timeoutMs,
+    tenantId,
+    timestamp: new Date(),
+  });
+  metrics.heartbeat(result.outcome);
+  if (result.outcome !== 'alive') {
+    log.warn('heartbeat.failed', { tenantId, ...result });
+    return;
+  }
+  if (result.messageErrors.length > 0) log.warn('heartbeat.message-errors', { tenantId, messageErrors: result.messageErrors });
+  await sql`update tenants set last_heartbeat_at = now() where tenant_id = ${tenantId}`;
+}
+
+/** Sends what is due; the runtime calls it every few seconds. */
+export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
+  const due = await claimTenants(options);
+  await Promise.all(due.map((tenant) => beat(tenant, options)));
+}
