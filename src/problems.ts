@@ -26,15 +26,27 @@ export const problemKinds = {
   'precondition-failed': { status: 412, title: 'The object has changed since', owner: 'caller' },
   'payload-too-large': { status: 413, title: 'The body is too large', owner: 'caller' },
   'unsupported-media-type': { status: 415, title: 'The content type is not supported', owner: 'caller' },
-  'idempotency-mismatch': { status: 422, title: 'The idempotency key was used with another body', owner: 'caller' },
+  'idempotency-mismatch': {
+    status: 422,
+    title: 'The idempotency key was used with another body',
+    owner: 'caller',
+  },
   'rate-limited': { status: 429, title: 'Too many requests', owner: 'caller' },
   'internal-error': { status: 500, title: 'Espalier failed', owner: 'espalier' },
-  'instance-unreachable': { status: 502, title: 'The Jamf Pro instance could not be reached', owner: 'instance' },
+  'instance-unreachable': {
+    status: 502,
+    title: 'The Jamf Pro instance could not be reached',
+    owner: 'instance',
+  },
   'instance-error': { status: 502, title: 'The Jamf Pro instance gave no valid answer', owner: 'instance' },
   'instance-paused': { status: 503, title: 'The Jamf Pro instance is paused', owner: 'instance' },
   'store-unavailable': { status: 503, title: 'The database is away', owner: 'espalier' },
   overloaded: { status: 503, title: 'Espalier is shedding load', owner: 'espalier' },
-  'instance-timeout': { status: 504, title: 'The Jamf Pro instance did not answer in time', owner: 'instance' },
+  'instance-timeout': {
+    status: 504,
+    title: 'The Jamf Pro instance did not answer in time',
+    owner: 'instance',
+  },
 } as const satisfies Record<string, ProblemKind>;
 
 export type ProblemSlug = keyof typeof problemKinds;

@@ -8,7 +8,10 @@ const version = createRoute({
   operationId: 'getVersion',
   tags: ['About'],
   summary: 'The version of this gateway',
-  responses: { 200: jsonAnswer(z.object({ version: z.string() }).openapi('Version'), 'Version'), ...commonProblems },
+  responses: {
+    200: jsonAnswer(z.object({ version: z.string() }).openapi('Version'), 'Version'),
+    ...commonProblems,
+  },
 });
 
 const cloud = z
@@ -30,7 +33,10 @@ const clouds = createRoute({
   tags: ['About'],
   summary: 'The Microsoft clouds this gateway knows',
   responses: {
-    200: jsonAnswer(z.object({ totalCount: z.number().int(), results: z.array(cloud) }).openapi('Clouds'), 'Clouds'),
+    200: jsonAnswer(
+      z.object({ totalCount: z.number().int(), results: z.array(cloud) }).openapi('Clouds'),
+      'Clouds',
+    ),
     ...commonProblems,
   },
 });

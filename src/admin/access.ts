@@ -25,7 +25,11 @@ async function sameText(a: string, b: string): Promise<boolean> {
   return (await hashKey(a)) === (await hashKey(b));
 }
 
-async function bootstrapOperator(sql: Sql, bootstrapKey: string | undefined, key: string): Promise<Operator | undefined> {
+async function bootstrapOperator(
+  sql: Sql,
+  bootstrapKey: string | undefined,
+  key: string,
+): Promise<Operator | undefined> {
   if (bootstrapKey === undefined || !(await sameText(bootstrapKey, key))) return undefined;
   const [admin] = await sql`
     select 1 from api_keys where role = 'admin' and tenant_ids is null and (expires_at is null or expires_at > now()) limit 1`;
@@ -66,7 +70,9 @@ export function authenticate(sql: Sql, bootstrapKey: string | undefined): Middle
 export function requireRole(c: Context<AdminEnv>, role: Role): Operator {
   const operator = c.get('operator');
   if (rank[operator.role] < rank[role]) {
-    throw new ProblemError(problem('forbidden', `This needs the role ${role}; the key has ${operator.role}.`));
+    throw new ProblemError(
+      problem('forbidden', `This needs the role ${role}; the key has ${operator.role}.`),
+    );
   }
   return operator;
 }
@@ -85,7 +91,9 @@ export const maySee = (operator: Operator, tenantId: string): boolean =>
 export async function tenantOf(c: Context<AdminEnv>, sql: Sql): Promise<Tenant> {
   const tenantId = parseGuid(c.req.param('tenantId'));
   const tenant =
-    tenantId !== undefined && maySee(c.get('operator'), tenantId) ? await readTenant(sql, tenantId) : undefined;
+    tenantId !== undefined && maySee(c.get('operator'), tenantId)
+      ? await readTenant(sql, tenantId)
+      : undefined;
   if (!tenant) throw new ProblemError(problem('tenant-unknown', 'There is no such tenant.'));
   return tenant;
 }

@@ -1,15 +1,15 @@
-import { OpenAPIHono } from '@hono/zod-openapi';
+import { OpenAPIHono, type z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { readBody } from '../gateway/body.ts';
 import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
 import { bodyBytes } from '../limits.ts';
 import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
-import { authenticate } from './access.ts';
 import { addAbout } from './about.ts';
+import { authenticate } from './access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
-import { addInstanceKeys } from './instances/keys.ts';
 import { addInstances } from './instances/instances.ts';
+import { addInstanceKeys } from './instances/keys.ts';
 import { addApiKeys } from './keys/keys.ts';
 import { addConnection } from './tenants/connection.ts';
 import { addTenants } from './tenants/tenants.ts';
@@ -22,10 +22,17 @@ const basePath = '/api/v1';
 const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
   if (c.req.raw.body && !['GET', 'HEAD', 'DELETE'].includes(c.req.method)) {
     const bytes = await readBody(c.req.raw, bodyBytes);
-    if (bytes.byteLength > 0 && !/^application\/([\w.+-]+\+)?json\b/i.test(c.req.header('content-type') ?? '')) {
+    if (
+      bytes.byteLength > 0 &&
+      !/^application\/([\w.+-]+\+)?json\b/i.test(c.req.header('content-type') ?? '')
+    ) {
       throw new ProblemError(problem('unsupported-media-type', 'Send application/json.'));
     }
-    c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers: c.req.raw.headers, body: new Uint8Array(bytes) });
+    c.req.raw = new Request(c.req.raw.url, {
+      method: c.req.method,
+      headers: c.req.raw.headers,
+      body: new Uint8Array(bytes),
+    });
   }
   await next();
 };
@@ -35,22 +42,34 @@ export const openApiInfo = {
   info: {
     title: 'Espalier admin API',
     version: '1',
-    description: 'Tenants, instances, devices and routes of an Espalier gateway. Errors are RFC 9457 problems.',
+    description:
+      'Tenants, instances, devices and routes of an Espalier gateway. Errors are RFC 9457 problems.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   servers: [{ url: '/' }],
   security: [{ key: [] }],
 };
 
+type Issue = z.core.$ZodIssue;
+
+/** Each fault with the field it is about; an unknown member is named itself. */
+function fieldErrors(issue: Issue): FieldError[] {
+  const code = issue.code.toUpperCase();
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      code,
+      field: [...issue.path, key].join('.'),
+      description: 'is not known here',
+    }));
+  }
+  return [{ code, field: issue.path.length > 0 ? issue.path.join('.') : null, description: issue.message }];
+}
+
 function createApi(): AdminApp {
   return new OpenAPIHono<AdminEnv>({
     defaultHook: (result, c) => {
       if (result.success) return undefined;
-      const errors: FieldError[] = result.error.issues.map((issue) => ({
-        code: issue.code.toUpperCase(),
-        field: issue.path.length > 0 ? issue.path.join('.') : null,
-        description: issue.message,
-      }));
+      const errors = result.error.issues.flatMap(fieldErrors);
       const detail = errors.map((error) => `${error.field ?? 'request'}: ${error.description}`).join('; ');
       return problemResponse(problem('invalid-request', detail, { errors }), c.get('requestId'));
     },

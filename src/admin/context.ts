@@ -46,7 +46,9 @@ export interface AdminServices {
   readonly publicUrl: string;
   /** Why this cloud's tenants cannot connect, when no application is configured for it. */
   readonly missingApplication: (cloud: string) => string | undefined;
-  readonly connect: (tenant: Tenant) => Promise<{ consentUrls: { app: string; url: string }[]; expiresAt: Date }>;
+  readonly connect: (
+    tenant: Tenant,
+  ) => Promise<{ consentUrls: { app: string; url: string }[]; expiresAt: Date }>;
   readonly confirm: (tenant: Tenant) => Promise<{ ok: boolean; steps: Step[] }>;
   readonly testInstance: (instance: Instance) => Promise<Step[]>;
 }

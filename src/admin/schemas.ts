@@ -87,7 +87,11 @@ export interface SortKey {
  * Reads `sort=field:asc,other:desc` onto columns. Column names come from `columns`, never from the request.
  * Throws `ProblemError` naming an unknown field.
  */
-export function parseSort(sort: string | undefined, columns: Readonly<Record<string, string>>, fallback: string): SortKey[] {
+export function parseSort(
+  sort: string | undefined,
+  columns: Readonly<Record<string, string>>,
+  fallback: string,
+): SortKey[] {
   const parts = (sort ?? fallback).split(',').filter((part) => part.trim() !== '');
   return parts.map((part) => {
     const [field = '', direction = 'asc'] = part.trim().split(':');
@@ -95,7 +99,9 @@ export function parseSort(sort: string | undefined, columns: Readonly<Record<str
     if (column === undefined || !['asc', 'desc'].includes(direction)) {
       const description = `'${part.trim()}' is not a field with :asc or :desc; fields: ${Object.keys(columns).join(', ')}`;
       throw new ProblemError(
-        problem('invalid-request', `sort: ${description}`, { errors: [{ code: 'INVALID_SORT', field: 'sort', description }] }),
+        problem('invalid-request', `sort: ${description}`, {
+          errors: [{ code: 'INVALID_SORT', field: 'sort', description }],
+        }),
       );
     }
     return { column, descending: direction === 'desc' };
@@ -111,7 +117,9 @@ export function checkIfMatch(header: string | undefined, version: number): void 
   if (header === undefined || header.trim() === '*') return;
   const tags = header.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
   if (!tags.includes(`"${version}"`)) {
-    throw new ProblemError(problem('precondition-failed', `If-Match does not name the present version "${version}".`));
+    throw new ProblemError(
+      problem('precondition-failed', `If-Match does not name the present version "${version}".`),
+    );
   }
 }
 

@@ -15,7 +15,9 @@ export interface ConnectionAccess {
   /** What an upload needs, for a tenant that is connected and not paused. */
   intune(tenant: Tenant): Promise<{ ok: true; accessToken: string; deviceService: string } | AccessFailure>;
   /** A token that may read devices; `canSeeCompliance` false means that isCompliant will read null. */
-  graph(tenant: Tenant): Promise<{ ok: true; accessToken: string; canSeeCompliance: boolean } | AccessFailure>;
+  graph(
+    tenant: Tenant,
+  ): Promise<{ ok: true; accessToken: string; canSeeCompliance: boolean } | AccessFailure>;
   /** The service refused the token, or its address no longer answers: the next call takes fresh ones. */
   invalidate(tenant: Tenant, what: 'token' | 'address'): void;
   token(
@@ -52,7 +54,10 @@ const hold = (cause: string, detail: string, remedy: string, owner: string): Acc
 export function accessFailureOfToken(failure: TokenFailure): AccessFailure {
   const detail = failure.description ?? `Entra gave no token (${failure.cause}).`;
   const passes = failure.scope === 'transient';
-  const cloud = failure.suggestedCloud === undefined ? '' : ` Entra says the tenant lives in the cloud ${failure.suggestedCloud}.`;
+  const cloud =
+    failure.suggestedCloud === undefined
+      ? ''
+      : ` Entra says the tenant lives in the cloud ${failure.suggestedCloud}.`;
   return {
     ok: false,
     kind: passes ? 'retry' : 'hold',
@@ -77,9 +82,19 @@ function accessFailureOfDiscovery(failure: DiscoveryFailure): AccessFailure {
   });
   switch (failure.failure) {
     case 'no-intune':
-      return hold('no-intune', detail, 'The tenant has no Intune, or its licence ended: add one.', 'configuration');
+      return hold(
+        'no-intune',
+        detail,
+        'The tenant has no Intune, or its licence ended: add one.',
+        'configuration',
+      );
     case 'partner-service-missing':
-      return hold('partner-service-missing', detail, 'Intune is there, but without its partner services: ask Microsoft support.', 'microsoft');
+      return hold(
+        'partner-service-missing',
+        detail,
+        'Intune is there, but without its partner services: ask Microsoft support.',
+        'microsoft',
+      );
     case 'refused-host':
       return hold(
         'discovery-refused-host',
@@ -88,7 +103,12 @@ function accessFailureOfDiscovery(failure: DiscoveryFailure): AccessFailure {
         'configuration',
       );
     case 'forbidden':
-      return hold('permission-missing', detail, 'The connector lacks Directory.Read.All: consent again.', 'configuration');
+      return hold(
+        'permission-missing',
+        detail,
+        'The connector lacks Directory.Read.All: consent again.',
+        'configuration',
+      );
     case 'unauthenticated':
       return retry('graph-unauthenticated');
     case 'throttled':
@@ -119,7 +139,8 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
     if (!found.ok && found.failure === 'unauthenticated') {
       // A fresh token is refused now and then (domain/microsoft.md 3): once more with another.
       const fresh = await token(tenant, 'graph', { fresh: true });
-      if (fresh.ok) found = await discoverIntune({ ...call, accessToken: fresh.accessToken, clientRequestId: newId() });
+      if (fresh.ok)
+        found = await discoverIntune({ ...call, accessToken: fresh.accessToken, clientRequestId: newId() });
     }
     if (found.ok) return { services: found.services, at: now() };
     log.warn('discovery.failed', { tenantId: tenant.tenantId, ...found });
@@ -127,10 +148,19 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
   };
 
   return {
-    find: async (tenant: Tenant, fresh: boolean): Promise<{ ok: true; services: IntuneServices } | AccessFailure> => {
+    find: async (
+      tenant: Tenant,
+      fresh: boolean,
+    ): Promise<{ ok: true; services: IntuneServices } | AccessFailure> => {
       const { tenantId } = tenant;
       const cloud = clouds.get(tenant.cloud);
-      if (!cloud) return hold('cloud-unknown', `There is no cloud ${tenant.cloud}.`, 'Add it to ESPALIER_CLOUDS_FILE.', 'configuration');
+      if (!cloud)
+        return hold(
+          'cloud-unknown',
+          `There is no cloud ${tenant.cloud}.`,
+          'Add it to ESPALIER_CLOUDS_FILE.',
+          'configuration',
+        );
       const last = known.get(tenantId);
       const age = now() - (last?.at ?? 0);
       if (!fresh && last?.services && age < discoveryCacheMs) return { ok: true, services: last.services };
@@ -144,7 +174,9 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
       // A passing failure is asked again with the caller's own back-off; only a lasting one is remembered.
       if (result.services || result.failure?.kind === 'hold') known.set(tenantId, result);
       if (result.services) return { ok: true, services: result.services };
-      return result.failure ?? hold('discovery-empty', 'Discovery found nothing.', 'Look at the log.', 'espalier');
+      return (
+        result.failure ?? hold('discovery-empty', 'Discovery found nothing.', 'Look at the log.', 'espalier')
+      );
     },
     /** The address stopped answering: looked up again, but at most every half minute. */
     forget: (tenantId: string): void => {
@@ -158,15 +190,27 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
   const { broker, clouds, hasDiagnostic } = options;
   const token: ConnectionAccess['token'] = async (tenant, resource, more = {}) => {
     const cloud = clouds.get(tenant.cloud);
-    if (!cloud) return hold('cloud-unknown', `There is no cloud ${tenant.cloud}.`, 'Add it to ESPALIER_CLOUDS_FILE.', 'configuration');
+    if (!cloud)
+      return hold(
+        'cloud-unknown',
+        `There is no cloud ${tenant.cloud}.`,
+        'Add it to ESPALIER_CLOUDS_FILE.',
+        'configuration',
+      );
     const result = await broker.token({ cloud, tenantId: tenant.tenantId, resource, ...more });
     return result.ok ? result : accessFailureOfToken(result.failure);
   };
   const discovery = createDiscovery(options, token);
   const notConnected = (tenant: Tenant): AccessFailure | undefined => {
-    if (tenant.paused) return hold('paused', 'Delivery is paused.', 'POST /tenants/{tenantId}/resume', 'configuration');
+    if (tenant.paused)
+      return hold('paused', 'Delivery is paused.', 'POST /tenants/{tenantId}/resume', 'configuration');
     if (tenant.connectionState !== 'connected') {
-      return hold('not-connected', `The connection is ${tenant.connectionState}.`, 'Connect and confirm the tenant.', 'configuration');
+      return hold(
+        'not-connected',
+        `The connection is ${tenant.connectionState}.`,
+        'Connect and confirm the tenant.',
+        'configuration',
+      );
     }
     return undefined;
   };

@@ -40,7 +40,11 @@ export interface ConfirmOptions {
 const graphRole = 'Directory.Read.All';
 const intuneRole = 'update_device_attributes';
 
-const good = (name: string, detail?: string): ConfirmStep => ({ name, ok: true, ...(detail ? { detail } : {}) });
+const good = (name: string, detail?: string): ConfirmStep => ({
+  name,
+  ok: true,
+  ...(detail ? { detail } : {}),
+});
 const bad = (name: string, cause: string, detail: string, remedy: string, owner: string): ConfirmStep => ({
   name,
   ok: false,
@@ -69,11 +73,17 @@ const failedCall = (name: string, setback: IntuneSetback): ConfirmStep =>
 async function tokenSteps(tenant: Tenant, access: ConnectionAccess) {
   const graph = await access.token(tenant, 'graph', { fresh: true });
   if (!graph.ok) {
-    return { steps: [failedAccess('token', graph), notTried('permissions', 'token')], intuneToken: undefined };
+    return {
+      steps: [failedAccess('token', graph), notTried('permissions', 'token')],
+      intuneToken: undefined,
+    };
   }
   const intune = await access.token(tenant, 'intune', { fresh: true });
   if (!intune.ok) {
-    return { steps: [failedAccess('token', intune), notTried('permissions', 'token')], intuneToken: undefined };
+    return {
+      steps: [failedAccess('token', intune), notTried('permissions', 'token')],
+      intuneToken: undefined,
+    };
   }
   const missing = [
     ...(graph.roles.includes(graphRole) ? [] : [`Graph ${graphRole}`]),
@@ -96,7 +106,11 @@ async function tokenSteps(tenant: Tenant, access: ConnectionAccess) {
 async function intuneSteps(tenant: Tenant, accessToken: string | undefined, options: ConfirmOptions) {
   const { access, apiVersions, metrics, publicUrl, send, timeoutMs } = options;
   if (accessToken === undefined) {
-    return { steps: ['discovery', 'provisioning', 'heartbeat'].map((name) => notTried(name, 'token')), provisioned: false, alive: false };
+    return {
+      steps: ['discovery', 'provisioning', 'heartbeat'].map((name) => notTried(name, 'token')),
+      provisioned: false,
+      alive: false,
+    };
   }
   const found = await access.services(tenant, true);
   if (!found.ok) {
@@ -115,7 +129,11 @@ async function intuneSteps(tenant: Tenant, accessToken: string | undefined, opti
     remediationUrl: `${page}/remediate`,
   });
   if (provisioned.outcome !== 'done') {
-    const steps = [good('discovery'), failedCall('provisioning', provisioned), notTried('heartbeat', 'provisioning')];
+    const steps = [
+      good('discovery'),
+      failedCall('provisioning', provisioned),
+      notTried('heartbeat', 'provisioning'),
+    ];
     return { steps, provisioned: false, alive: false };
   }
   const heartbeat = await putHeartbeat({
@@ -128,11 +146,18 @@ async function intuneSteps(tenant: Tenant, accessToken: string | undefined, opti
   const alive = heartbeat.outcome === 'alive';
   metrics.heartbeat(heartbeat.outcome);
   const last = alive ? good('heartbeat') : failedCall('heartbeat', heartbeat);
-  return { steps: [good('discovery', found.services.tenant), good('provisioning'), last], provisioned: true, alive };
+  return {
+    steps: [good('discovery', found.services.tenant), good('provisioning'), last],
+    provisioned: true,
+    alive,
+  };
 }
 
 /** Tests one instance and remembers its version. */
-export async function testInstance(instance: Instance, options: Pick<ConfirmOptions, 'sql' | 'clientOf'>): Promise<ConfirmStep[]> {
+export async function testInstance(
+  instance: Instance,
+  options: Pick<ConfirmOptions, 'sql' | 'clientOf'>,
+): Promise<ConfirmStep[]> {
   const client = options.clientOf(instance);
   const steps = await client.test();
   const version = await client.version();
@@ -141,7 +166,9 @@ export async function testInstance(instance: Instance, options: Pick<ConfirmOpti
       where tenant_id = ${instance.tenantId} and instance_id = ${instance.instanceId}`;
   }
   return steps.map(({ name, ok, detail, remedy }) =>
-    ok ? good(name, detail) : bad(name, `instance-${name}`, detail, remedy ?? 'Look at the instance.', 'instance'),
+    ok
+      ? good(name, detail)
+      : bad(name, `instance-${name}`, detail, remedy ?? 'Look at the instance.', 'instance'),
   );
 }
 
@@ -164,10 +191,15 @@ async function noteConfirmed(sql: Sql, tenant: Tenant, alive: boolean): Promise<
   });
 }
 
-export async function confirmTenant(tenant: Tenant, options: ConfirmOptions): Promise<{ ok: boolean; steps: ConfirmStep[] }> {
+export async function confirmTenant(
+  tenant: Tenant,
+  options: ConfirmOptions,
+): Promise<{ ok: boolean; steps: ConfirmStep[] }> {
   const tokens = await tokenSteps(tenant, options.access);
   const intune = await intuneSteps(tenant, tokens.intuneToken, options);
-  const instances = (await listInstances(options.sql, tenant.tenantId)).filter((instance) => instance.enabled);
+  const instances = (await listInstances(options.sql, tenant.tenantId)).filter(
+    (instance) => instance.enabled,
+  );
   const instanceSteps = await Promise.all(instances.map((instance) => instanceStep(instance, options)));
   if (intune.provisioned) {
     await noteConfirmed(options.sql, tenant, intune.alive);

@@ -1,5 +1,5 @@
-import { adminConsentUrl, type ConsentRedirect, parseConsentRedirect } from '../entra/consent.ts';
 import { type Cloud, graphScopeFor } from '../entra/clouds.ts';
+import { adminConsentUrl, type ConsentRedirect, parseConsentRedirect } from '../entra/consent.ts';
 import { parseGuid } from '../ids.ts';
 import { consentStateMs } from '../limits.ts';
 import { hashKey } from '../secrets/keys.ts';
@@ -38,10 +38,16 @@ const applicationsOf = (options: ConsentOptions, cloud: string): ConsentApplicat
   (['connector', 'user-registration'] as const).filter((name) => options.clientId(name, cloud) !== undefined);
 
 /** Makes a single-use state bound to the tenant and the application, and the address that carries it. */
-async function consentUrl(options: ConsentOptions, tenant: Tenant, application: ConsentApplication, expiresAt: Date): Promise<string> {
+async function consentUrl(
+  options: ConsentOptions,
+  tenant: Tenant,
+  application: ConsentApplication,
+  expiresAt: Date,
+): Promise<string> {
   const cloud = options.clouds.get(tenant.cloud);
   const clientId = options.clientId(application, tenant.cloud);
-  if (!cloud || clientId === undefined) throw new Error(`no ${application} application in cloud ${tenant.cloud}`);
+  if (!cloud || clientId === undefined)
+    throw new Error(`no ${application} application in cloud ${tenant.cloud}`);
   // The tenant is in the state's own text, so that it is looked up tenant first.
   const state = `${tenant.tenantId}.${crypto.randomUUID().replaceAll('-', '')}`;
   await options.sql`
@@ -72,7 +78,12 @@ export async function startConnect(options: ConsentOptions, tenant: Tenant) {
   return { consentUrls, expiresAt };
 }
 
-const failed = (title: string, detail: string, remedy: string): ConsentOutcome => ({ kind: 'failed', title, detail, remedy });
+const failed = (title: string, detail: string, remedy: string): ConsentOutcome => ({
+  kind: 'failed',
+  title,
+  detail,
+  remedy,
+});
 const startAgain = 'Start the connection again (POST /tenants/{tenantId}/connect) and use the new address.';
 
 const stateUnknown = failed(
@@ -82,7 +93,10 @@ const stateUnknown = failed(
 );
 
 /** Uses the state up; undefined when it was not live. */
-async function takeState(sql: Sql, state: string | undefined): Promise<{ tenantId: string; application: ConsentApplication } | undefined> {
+async function takeState(
+  sql: Sql,
+  state: string | undefined,
+): Promise<{ tenantId: string; application: ConsentApplication } | undefined> {
   const tenantId = parseGuid(state?.split('.')[0]);
   if (state === undefined || tenantId === undefined) return undefined;
   const [row] = await sql<{ application: ConsentApplication }[]>`
@@ -109,14 +123,19 @@ const refusalOf = (redirect: Extract<ConsentRedirect, { outcome: 'refused' }>): 
   failed(
     'The consent was not given',
     redirect.description,
-    'An administrator who may consent for the organisation (Global Administrator) has to accept. ' + startAgain,
+    'An administrator who may consent for the organisation (Global Administrator) has to accept. ' +
+      startAgain,
   );
 
 /** Handles the browser's return from Microsoft. */
-export async function finishConsent(options: ConsentOptions, query: URLSearchParams): Promise<ConsentOutcome> {
+export async function finishConsent(
+  options: ConsentOptions,
+  query: URLSearchParams,
+): Promise<ConsentOutcome> {
   const redirect = parseConsentRedirect(query);
   const taken = await takeState(options.sql, redirect.state);
-  if (redirect.outcome === 'malformed') return failed('This address is not complete', redirect.detail, startAgain);
+  if (redirect.outcome === 'malformed')
+    return failed('This address is not complete', redirect.detail, startAgain);
   const tenant = taken && (await readTenant(options.sql, taken.tenantId));
   if (!taken || !tenant) return stateUnknown;
   if (redirect.outcome === 'refused') return refusalOf(redirect);
@@ -132,11 +151,18 @@ export async function finishConsent(options: ConsentOptions, query: URLSearchPar
   const [next] = await settleConsent(options, tenant, taken.application);
   options.log.info('consent.given', { tenantId: tenant.tenantId, application: taken.application });
   if (next === undefined) return { kind: 'done', tenant };
-  return { kind: 'continue', url: await consentUrl(options, tenant, next, new Date(Date.now() + consentStateMs)) };
+  return {
+    kind: 'continue',
+    url: await consentUrl(options, tenant, next, new Date(Date.now() + consentStateMs)),
+  };
 }
 
 /** Notes this consent and returns those that are still missing. */
-async function settleConsent(options: ConsentOptions, tenant: Tenant, application: ConsentApplication): Promise<ConsentApplication[]> {
+async function settleConsent(
+  options: ConsentOptions,
+  tenant: Tenant,
+  application: ConsentApplication,
+): Promise<ConsentApplication[]> {
   const { sql } = options;
   return sql.begin(async (tx) => {
     await tx`
@@ -144,7 +170,9 @@ async function settleConsent(options: ConsentOptions, tenant: Tenant, applicatio
       where tenant_id = ${tenant.tenantId} and application = ${application} and used_at is not null`;
     const given = await tx<{ application: ConsentApplication }[]>`
       select distinct application from consents where tenant_id = ${tenant.tenantId} and outcome = 'granted'`;
-    const missing = applicationsOf(options, tenant.cloud).filter((name) => !given.some((row) => row.application === name));
+    const missing = applicationsOf(options, tenant.cloud).filter(
+      (name) => !given.some((row) => row.application === name),
+    );
     if (missing.length === 0) {
       await tx`
         update tenants set connection_state = 'consented', hold = null, version = version + 1, updated_at = now()

@@ -64,7 +64,8 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
     log.warn('heartbeat.failed', { tenantId, ...result });
     return;
   }
-  if (result.messageErrors.length > 0) log.warn('heartbeat.message-errors', { tenantId, messageErrors: result.messageErrors });
+  if (result.messageErrors.length > 0)
+    log.warn('heartbeat.message-errors', { tenantId, messageErrors: result.messageErrors });
   await sql`update tenants set last_heartbeat_at = now() where tenant_id = ${tenantId}`;
 }
 

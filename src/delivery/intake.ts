@@ -17,7 +17,11 @@ interface Origin {
 }
 
 /** Marks computers as due to be read; resolves when it is committed. */
-export async function markComputersDue(sql: Sql, origin: Origin, computerIds: readonly number[]): Promise<void> {
+export async function markComputersDue(
+  sql: Sql,
+  origin: Origin,
+  computerIds: readonly number[],
+): Promise<void> {
   const unique = [...new Set(computerIds)].sort((a, b) => a - b);
   if (unique.length === 0) return;
   await sql.begin(async (tx) => {
@@ -42,7 +46,11 @@ async function upsertDue(tx: Transaction, origin: Origin, computerIds: readonly 
  * Keeps pushed records, the newest of each computer by `general.reportDate`; resolves when committed. A record
  * older than what is there is accepted without effect (contract section 11).
  */
-export async function storePushedRecords(sql: Sql, origin: Origin, records: readonly PushedRecord[]): Promise<void> {
+export async function storePushedRecords(
+  sql: Sql,
+  origin: Origin,
+  records: readonly PushedRecord[],
+): Promise<void> {
   const newest = new Map<number, PushedRecord>();
   for (const record of records) {
     const known = newest.get(record.jamfComputerId);

@@ -12,7 +12,9 @@ export interface IntuneAccess {
 export interface MicrosoftPort {
   intune(tenant: Tenant): Promise<IntuneAccess | AccessFailure>;
   /** A token that may read devices in Entra; `canSeeCompliance` false means isCompliant will read null. */
-  graph(tenant: Tenant): Promise<{ ok: true; accessToken: string; canSeeCompliance: boolean } | AccessFailure>;
+  graph(
+    tenant: Tenant,
+  ): Promise<{ ok: true; accessToken: string; canSeeCompliance: boolean } | AccessFailure>;
   /** The service refused the token, or its address no longer answers: the next call takes fresh ones. */
   invalidate(tenant: Tenant, what: 'token' | 'address'): void;
 }

@@ -6,12 +6,12 @@ import { recordClaims } from '../routing/claims.ts';
 import type { RouteOutcome } from '../routing/resolve.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
+import { dueChannel } from '../store/notifications.ts';
 import type { TenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
 import { type Backoff, backoffSeconds } from './backoff.ts';
 import { type ReportContent, setReport, type Verdict, verdictFromGroups } from './report.ts';
-import { dueChannel } from '../store/notifications.ts';
 import type { Stage } from './stage.ts';
 import { addTimeline, type TimelineEvent } from './timeline.ts';
 
@@ -45,7 +45,9 @@ export interface ReadComputerOptions {
 const notFoundTries = 4;
 const notFoundWaitSeconds = [2, 15, 30, 60] as const;
 
-export const claimDueComputers = (sql: Sql, owner: string, limit: number): Promise<DueComputer[]> => sql<DueComputer[]>`
+export const claimDueComputers = (sql: Sql, owner: string, limit: number): Promise<DueComputer[]> => sql<
+  DueComputer[]
+>`
   update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
   from (
     select tenant_id, instance_id, jamf_computer_id from computers
@@ -58,7 +60,13 @@ export const claimDueComputers = (sql: Sql, owner: string, limit: number): Promi
     c.traceparent`;
 
 /** The lease ends and the row waits: the wanted revision stays above the done one. */
-async function postpone(sql: Sql, row: DueComputer, owner: string, seconds: number, error: string | null): Promise<void> {
+async function postpone(
+  sql: Sql,
+  row: DueComputer,
+  owner: string,
+  seconds: number,
+  error: string | null,
+): Promise<void> {
   await sql`
     update computers set lease_until = null, lease_owner = null, last_error = ${error}, updated_at = now(),
       attempts = attempts + ${error === null ? 0 : 1}, next_try_at = now() + ${seconds} * interval '1 second'
@@ -91,21 +99,31 @@ async function settle(tx: Transaction, row: DueComputer, owner: string, settled:
 }
 
 type Fetched =
-  | { readonly ok: true; readonly computer: JamfComputer; readonly compliance: readonly ComplianceRecord[] | undefined }
+  | {
+      readonly ok: true;
+      readonly computer: JamfComputer;
+      readonly compliance: readonly ComplianceRecord[] | undefined;
+    }
   | { readonly ok: false; readonly gone: true }
   | { readonly ok: false; readonly gone: false; readonly error: string; readonly waitSeconds?: number };
 
 async function fetchComputer(row: DueComputer, instance: Instance, client: JamfClient): Promise<Fetched> {
   const id = String(row.jamfComputerId);
   let computer: JamfComputer;
-  const pushed = row.pushedRecord === null ? undefined : parseComputer(JSON.parse(row.pushedRecord) as unknown);
+  const pushed =
+    row.pushedRecord === null ? undefined : parseComputer(JSON.parse(row.pushedRecord) as unknown);
   if (pushed?.ok) {
     computer = pushed.computer;
   } else {
     const read = await client.computer(id);
     if (!read.ok) {
       if (read.failure === 'not-found') return { ok: false, gone: true };
-      return { ok: false, gone: false, error: `${read.failure}: ${read.detail}`, waitSeconds: read.retryAfterSeconds };
+      return {
+        ok: false,
+        gone: false,
+        error: `${read.failure}: ${read.detail}`,
+        waitSeconds: read.retryAfterSeconds,
+      };
     }
     computer = read.computer;
   }
@@ -115,7 +133,12 @@ async function fetchComputer(row: DueComputer, instance: Instance, client: JamfC
   const read = await client.complianceInformation(id);
   if (read.ok) return { ok: true, computer, compliance: read.records };
   if (read.failure === 'not-found') return { ok: true, computer, compliance: [] };
-  return { ok: false, gone: false, error: `${read.failure}: ${read.detail}`, waitSeconds: read.retryAfterSeconds };
+  return {
+    ok: false,
+    gone: false,
+    error: `${read.failure}: ${read.detail}`,
+    waitSeconds: read.retryAfterSeconds,
+  };
 }
 
 const inventoryStates = { ACTIVATED: 0, DEACTIVATED: 1, UNRESPONSIVE: 2, UNKNOWN: 0 } as const;
@@ -142,8 +165,17 @@ async function retract(tx: Transaction, tenantId: string, deviceId: string): Pro
   const [report] = await tx<{ content: string; instanceId: string }[]>`
     select content, instance_id as "instanceId" from reports where tenant_id = ${tenantId} and device_id = ${deviceId}`;
   if (!report) return;
-  const content = { ...(JSON.parse(report.content) as ReportContent), managed: false, verdict: 'not-compliant' as const };
-  await setReport(tx, tenantId, { deviceId, instanceId: report.instanceId, content, traceparent: currentTraceparent() });
+  const content = {
+    ...(JSON.parse(report.content) as ReportContent),
+    managed: false,
+    verdict: 'not-compliant' as const,
+  };
+  await setReport(tx, tenantId, {
+    deviceId,
+    instanceId: report.instanceId,
+    content,
+    traceparent: currentTraceparent(),
+  });
 }
 
 /** A device that went to another computer: that one is due to be read, for its state is now the device's. */
@@ -186,14 +218,23 @@ async function takeIn(
       lastCheckInAt: computer?.lastCheckInAt ?? null,
       reportAt: computer?.reportedAt ?? null,
     },
-    { author: `instance ${instance.name}`, reason: computer ? 'claimed by inventory' : 'the computer is gone' },
+    {
+      author: `instance ${instance.name}`,
+      reason: computer ? 'claimed by inventory' : 'the computer is gone',
+    },
   );
   const events: TimelineEvent[] = [];
   let verdictMissing = false;
   for (const outcome of outcomes) {
     const registration = registrations.find((entry) => entry.deviceId === outcome.deviceId);
     const mine = outcome.route?.instanceId === instanceId && outcome.route.jamfComputerId === jamfComputerId;
-    if (registration) events.push({ deviceId: outcome.deviceId, stage: 'fetched', instanceId, detail: `computer ${jamfComputerId}` });
+    if (registration)
+      events.push({
+        deviceId: outcome.deviceId,
+        stage: 'fetched',
+        instanceId,
+        detail: `computer ${jamfComputerId}`,
+      });
     if (outcome.changed) events.push(routeEvent(outcome));
     if (registration && computer && mine) {
       const verdict =
@@ -220,7 +261,12 @@ async function takeIn(
 export function computerStage(options: ReadComputerOptions): Stage<DueComputer> {
   const { sql, log, tenants, instances, clientOf, backoff, holdRecheckSeconds } = options;
 
-  const finish = async (row: DueComputer, owner: string, instance: Instance, found: Extract<Fetched, { ok: true }> | undefined) => {
+  const finish = async (
+    row: DueComputer,
+    owner: string,
+    instance: Instance,
+    found: Extract<Fetched, { ok: true }> | undefined,
+  ) => {
     const reportedAt = found?.computer.reportedAt ?? null;
     await sql.begin(async (tx) => {
       const stale = reportedAt !== null && row.reportAt !== null && reportedAt < row.reportAt;
@@ -253,7 +299,13 @@ export function computerStage(options: ReadComputerOptions): Stage<DueComputer> 
       await instances.noteExchange(row.tenantId, row.instanceId, null);
       if (row.attempts + 1 >= notFoundTries) return finish(row, owner, instance, undefined);
       const wait = notFoundWaitSeconds[row.attempts] ?? 60;
-      return postpone(sql, row, owner, wait, 'not-found: the instance does not know the computer (yet, or any more)');
+      return postpone(
+        sql,
+        row,
+        owner,
+        wait,
+        'not-found: the instance does not know the computer (yet, or any more)',
+      );
     }
     log.warn('computer.read-failed', { ...idsOf(row), error: fetched.error, attempts: row.attempts + 1 });
     await instances.noteExchange(row.tenantId, row.instanceId, fetched.error);
@@ -265,8 +317,11 @@ export function computerStage(options: ReadComputerOptions): Stage<DueComputer> 
     name: 'computers',
     claim: claimDueComputers,
     work: (row, owner) =>
-      inSpan('computer.read', { 'espalier.tenant': row.tenantId, 'espalier.instance': row.instanceId }, row.traceparent, () =>
-        work(row, owner),
+      inSpan(
+        'computer.read',
+        { 'espalier.tenant': row.tenantId, 'espalier.instance': row.instanceId },
+        row.traceparent,
+        () => work(row, owner),
       ),
   };
 }
@@ -275,4 +330,8 @@ class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
 }
 
-const idsOf = ({ tenantId, instanceId, jamfComputerId }: DueComputer) => ({ tenantId, instanceId, jamfComputerId });
+const idsOf = ({ tenantId, instanceId, jamfComputerId }: DueComputer) => ({
+  tenantId,
+  instanceId,
+  jamfComputerId,
+});

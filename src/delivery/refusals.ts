@@ -54,7 +54,8 @@ export function classifyRefusal(code: string, detail: string): RefusalRule {
   return (
     rules.find(
       (rule) =>
-        (rule.code === undefined || String(rule.code) === code) && (rule.detail === undefined || rule.detail.test(detail)),
+        (rule.code === undefined || String(rule.code) === code) &&
+        (rule.detail === undefined || rule.detail.test(detail)),
     ) ?? fallback
   );
 }

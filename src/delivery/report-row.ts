@@ -26,7 +26,9 @@ export interface DueReport {
   readonly traceparent: string | null;
 }
 
-export const claimDueReports = (sql: Sql, owner: string, limit: number): Promise<DueReport[]> => sql<DueReport[]>`
+export const claimDueReports = (sql: Sql, owner: string, limit: number): Promise<DueReport[]> => sql<
+  DueReport[]
+>`
   update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
   from (
     select tenant_id, device_id from reports
@@ -59,7 +61,12 @@ export interface Settlement {
  * Ends the lease with what was found. A newer revision that came meanwhile stays due: the finding is then history
  * only. A lease that was lost to another process changes nothing.
  */
-export async function settleReport(sql: Sql, row: DueReport, owner: string, found: Settlement): Promise<void> {
+export async function settleReport(
+  sql: Sql,
+  row: DueReport,
+  owner: string,
+  found: Settlement,
+): Promise<void> {
   await sql.begin(async (tx) => {
     const rows = await tx`
       update reports set lease_until = null, lease_owner = null, updated_at = now(),
@@ -76,7 +83,9 @@ export async function settleReport(sql: Sql, row: DueReport, owner: string, foun
       where tenant_id = ${row.tenantId} and device_id = ${row.deviceId} and lease_owner = ${owner}
       returning 1`;
     if (rows.length > 0 && found.event) {
-      await addTimeline(tx, row.tenantId, [{ deviceId: row.deviceId, instanceId: row.instanceId, ...found.event }]);
+      await addTimeline(tx, row.tenantId, [
+        { deviceId: row.deviceId, instanceId: row.instanceId, ...found.event },
+      ]);
     }
   });
 }

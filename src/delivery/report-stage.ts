@@ -44,7 +44,12 @@ export interface ReportStageOptions extends ReportStageSettings {
   readonly releaseTenant: (tenant: Tenant) => Promise<void>;
 }
 
-async function noteHold(sql: Sql, tenants: TenantDirectory, tenant: Tenant, hold: Omit<Hold, 'since'>): Promise<void> {
+async function noteHold(
+  sql: Sql,
+  tenants: TenantDirectory,
+  tenant: Tenant,
+  hold: Omit<Hold, 'since'>,
+): Promise<void> {
   if (tenant.hold?.cause === hold.cause) return;
   const noted: Hold = { ...hold, since: new Date().toISOString() };
   await sql`update tenants set hold = ${sql.json({ ...noted })}, updated_at = now() where tenant_id = ${tenant.tenantId}`;
@@ -98,8 +103,11 @@ export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
     name: 'reports',
     claim: claimDueReports,
     work: (row, owner) =>
-      inSpan(`report.${row.state}`, { 'espalier.tenant': row.tenantId, 'espalier.state': row.state }, row.traceparent, () =>
-        work(row, owner),
+      inSpan(
+        `report.${row.state}`,
+        { 'espalier.tenant': row.tenantId, 'espalier.state': row.state },
+        row.traceparent,
+        () => work(row, owner),
       ),
   };
 }

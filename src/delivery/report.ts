@@ -1,7 +1,7 @@
 import { base64url } from 'jose';
 import { checkInToldEveryMs } from '../limits.ts';
-import type { ComplianceSource } from '../store/instances.ts';
 import type { Transaction } from '../store/database.ts';
+import type { ComplianceSource } from '../store/instances.ts';
 
 /** The newest state of a device that Intune should hold (contract section 1, 'report'). */
 
@@ -32,7 +32,11 @@ export type Tellable =
  */
 export function tellable(content: ReportContent, toldBefore: boolean): Tellable {
   if (content.userId === null) {
-    return { tell: false, reason: 'user-unknown', detail: 'Jamf Pro knows no Entra user of this registration' };
+    return {
+      tell: false,
+      reason: 'user-unknown',
+      detail: 'Jamf Pro knows no Entra user of this registration',
+    };
   }
   if (!content.managed) return { tell: true, compliant: false };
   switch (content.verdict) {
@@ -47,7 +51,11 @@ export function tellable(content: ReportContent, toldBefore: boolean): Tellable 
         ? { tell: true, compliant: false }
         : { tell: false, reason: 'not-applicable', detail: 'the computer is not in the applicable group' };
     case 'no-vendor':
-      return { tell: false, reason: 'no-compliance-vendor', detail: 'Device Compliance is not set up on the instance' };
+      return {
+        tell: false,
+        reason: 'no-compliance-vendor',
+        detail: 'Device Compliance is not set up on the instance',
+      };
   }
 }
 
@@ -57,11 +65,17 @@ interface GroupMembership {
 }
 
 /** The verdict where the instance's source is a smart group rather than Jamf's own computation. */
-export function verdictFromGroups(source: ComplianceSource, groups: readonly GroupMembership[] | undefined): Verdict {
+export function verdictFromGroups(
+  source: ComplianceSource,
+  groups: readonly GroupMembership[] | undefined,
+): Verdict {
   if (groups === undefined) return 'unknown';
-  const member = (wanted: string): boolean => groups.some(({ groupId, name }) => groupId === wanted || name === wanted);
+  const member = (wanted: string): boolean =>
+    groups.some(({ groupId, name }) => groupId === wanted || name === wanted);
   if (source.applicableGroup !== undefined && !member(source.applicableGroup)) return 'not-applicable';
-  return source.complianceGroup !== undefined && member(source.complianceGroup) ? 'compliant' : 'not-compliant';
+  return source.complianceGroup !== undefined && member(source.complianceGroup)
+    ? 'compliant'
+    : 'not-compliant';
 }
 
 /** Hash of what a new revision is worth: a later check-in alone is not. */

@@ -22,7 +22,11 @@ export interface TimelineEvent {
   readonly detail?: string | null;
 }
 
-export async function addTimeline(sql: Queries, tenantId: string, events: readonly TimelineEvent[]): Promise<void> {
+export async function addTimeline(
+  sql: Queries,
+  tenantId: string,
+  events: readonly TimelineEvent[],
+): Promise<void> {
   if (events.length === 0) return;
   const rows = events.map(({ deviceId, stage, instanceId, messageId, detail }) => ({
     tenant_id: tenantId,

@@ -1,8 +1,8 @@
-import { newId } from '../ids.ts';
+import type { Cloud } from '../entra/clouds.ts';
 import { readDevice } from '../graph/devices.ts';
+import { newId } from '../ids.ts';
 import { getUpload } from '../intune/uploads.ts';
 import { uploadStatusPatienceMs, verificationPatienceMs } from '../limits.ts';
-import type { Cloud } from '../entra/clouds.ts';
 import type { Tenant } from '../store/tenants.ts';
 import { classifyRefusal } from './refusals.ts';
 import type { DueReport } from './report-row.ts';
@@ -17,7 +17,12 @@ export function isSampled(messageId: string, share: number): boolean {
   return Number.parseInt(messageId.slice(0, 8), 16) / 0x1_0000_0000 < share;
 }
 
-export async function pollUpload(row: DueReport, owner: string, tenant: Tenant, options: ReportStageOptions): Promise<void> {
+export async function pollUpload(
+  row: DueReport,
+  owner: string,
+  tenant: Tenant,
+  options: ReportStageOptions,
+): Promise<void> {
   const { apiVersions, microsoft, now, send, sql, timeoutMs, verifySample } = options;
   const { messageId } = row;
   const access = await microsoft.intune(tenant);
@@ -52,7 +57,13 @@ export async function pollUpload(row: DueReport, owner: string, tenant: Tenant, 
     case 'failed': {
       const rule = classifyRefusal('', result.detail);
       const hold = rule.disposition === 'hold-tenant';
-      if (hold) await options.holdTenant(tenant, { cause: rule.cause, detail: result.detail, remedy: rule.remedy, owner: 'configuration' });
+      if (hold)
+        await options.holdTenant(tenant, {
+          cause: rule.cause,
+          detail: result.detail,
+          remedy: rule.remedy,
+          owner: 'configuration',
+        });
       return settleReport(sql, row, owner, {
         state: hold ? 'held' : 'failed',
         reason: rule.cause,
@@ -64,7 +75,12 @@ export async function pollUpload(row: DueReport, owner: string, tenant: Tenant, 
     }
     case 'unknown':
       // Intune lost it or never had it: the same message again.
-      return settleReport(sql, row, owner, { ...later, state: 'due', reason: 'message-unknown', detail: result.detail });
+      return settleReport(sql, row, owner, {
+        ...later,
+        state: 'due',
+        reason: 'message-unknown',
+        detail: result.detail,
+      });
     case 'pending': {
       const patience = now() - (row.acceptedAt?.getTime() ?? now()) < uploadStatusPatienceMs;
       return settleReport(sql, row, owner, {
@@ -76,7 +92,11 @@ export async function pollUpload(row: DueReport, owner: string, tenant: Tenant, 
     case 'unauthenticated':
     case 'forbidden':
       microsoft.invalidate(tenant, 'token');
-      return settleReport(sql, row, owner, { ...later, reason: `status-${result.outcome}`, detail: result.detail });
+      return settleReport(sql, row, owner, {
+        ...later,
+        reason: `status-${result.outcome}`,
+        detail: result.detail,
+      });
     case 'unavailable':
       if (result.transport !== undefined) microsoft.invalidate(tenant, 'address');
       return settleReport(sql, row, owner, { ...later, reason: 'status-unavailable', detail: result.detail });
@@ -89,7 +109,11 @@ export async function pollUpload(row: DueReport, owner: string, tenant: Tenant, 
       });
     case 'refused':
     case 'unclear':
-      return settleReport(sql, row, owner, { ...later, reason: `status-${result.outcome}`, detail: result.detail });
+      return settleReport(sql, row, owner, {
+        ...later,
+        reason: `status-${result.outcome}`,
+        detail: result.detail,
+      });
   }
 }
 
@@ -155,7 +179,8 @@ export async function verifyUpload(
   if (shown === null && read.found && !access.canSeeCompliance) {
     return settleReport(sql, row, owner, {
       verification: 'not-visible',
-      detail: 'Entra shows isCompliant only to an application with DeviceManagementManagedDevices.Read.All: the diagnostic application',
+      detail:
+        'Entra shows isCompliant only to an application with DeviceManagementManagedDevices.Read.All: the diagnostic application',
       waitSeconds: 0,
       attempts: 0,
     });

@@ -2,11 +2,11 @@ import { newId } from '../ids.ts';
 import { type DeviceReport, type UploadBody, uploadBody } from '../intune/entities.ts';
 import { type PutUploadResult, putUpload } from '../intune/uploads.ts';
 import type { AccessFailure, Tenant } from '../store/tenants.ts';
-import { addTimeline } from './timeline.ts';
 import { classifyRefusal } from './refusals.ts';
 import { type ReportContent, tellable } from './report.ts';
 import { type DueReport, releaseReport, type Settlement, settleReport, storeMessage } from './report-row.ts';
 import type { ReportStageOptions } from './report-stage.ts';
+import { addTimeline } from './timeline.ts';
 
 /** Sending one report to Intune: the message id stored first, the outcome settled by what it means. */
 
@@ -20,7 +20,12 @@ interface StoredMessage {
 const nextUpdateTime = (row: DueReport, nowMs: number): Date =>
   new Date(Math.max(nowMs, (row.lastUpdateAt?.getTime() ?? 0) + 1));
 
-function deviceReport(row: DueReport, content: ReportContent, compliant: boolean, lastUpdateTime: Date): DeviceReport {
+function deviceReport(
+  row: DueReport,
+  content: ReportContent,
+  compliant: boolean,
+  lastUpdateTime: Date,
+): DeviceReport {
   return {
     tenantId: row.tenantId,
     deviceId: row.deviceId,
@@ -64,7 +69,11 @@ async function messageFor(
 }
 
 /** How a tenant that cannot be talked to is settled. */
-export function settlementOfAccess(row: DueReport, failure: AccessFailure, options: ReportStageOptions): Settlement {
+export function settlementOfAccess(
+  row: DueReport,
+  failure: AccessFailure,
+  options: ReportStageOptions,
+): Settlement {
   const wait = failure.retryAfterSeconds ?? options.wait(row.attempts + 1);
   if (failure.kind === 'retry') {
     return { reason: failure.cause, detail: failure.detail, waitSeconds: wait, attempts: row.attempts + 1 };
@@ -75,7 +84,9 @@ export function settlementOfAccess(row: DueReport, failure: AccessFailure, optio
     detail: `${failure.detail} ${failure.remedy}`.trim(),
     waitSeconds: options.holdRecheckSeconds,
     attempts: row.attempts,
-    ...(row.state === 'held' ? {} : { event: { stage: 'held' as const, detail: `${failure.cause}: ${failure.detail}` } }),
+    ...(row.state === 'held'
+      ? {}
+      : { event: { stage: 'held' as const, detail: `${failure.cause}: ${failure.detail}` } }),
   };
 }
 
@@ -95,7 +106,12 @@ async function settlementOfRefusal(
     case 'retry':
       return { ...base, waitSeconds: options.wait(row.attempts + 1), attempts: row.attempts + 1 };
     case 'hold-tenant':
-      await options.holdTenant(tenant, { cause: rule.cause, detail: refused.detail, remedy: rule.remedy, owner: 'configuration' });
+      await options.holdTenant(tenant, {
+        cause: rule.cause,
+        detail: refused.detail,
+        remedy: rule.remedy,
+        owner: 'configuration',
+      });
       return { ...base, state: 'held', waitSeconds: options.holdRecheckSeconds, attempts: row.attempts };
     case 'failed':
       return { ...base, state: 'failed', waitSeconds: 0, attempts: row.attempts + 1 };
@@ -159,7 +175,12 @@ async function settlementOfAnswer(
 }
 
 /** Tells Intune the state of a device, or holds it and says why. */
-export async function sendReport(row: DueReport, owner: string, tenant: Tenant, options: ReportStageOptions): Promise<void> {
+export async function sendReport(
+  row: DueReport,
+  owner: string,
+  tenant: Tenant,
+  options: ReportStageOptions,
+): Promise<void> {
   const { apiVersions, log, metrics, microsoft, send, sql, timeoutMs } = options;
   const verdict = tellable(JSON.parse(row.content) as ReportContent, row.confirmedRevision > 0);
   if (!verdict.tell) {
@@ -180,7 +201,11 @@ export async function sendReport(row: DueReport, owner: string, tenant: Tenant, 
   const { messageId } = message;
   const event = { deviceId: row.deviceId, instanceId: row.instanceId, messageId };
   await addTimeline(sql, row.tenantId, [
-    { ...event, stage: 'sent', ...(row.messageId === messageId ? { detail: 'again, the same message' } : {}) },
+    {
+      ...event,
+      stage: 'sent',
+      ...(row.messageId === messageId ? { detail: 'again, the same message' } : {}),
+    },
   ]);
   const result = await putUpload({
     send,
@@ -197,5 +222,10 @@ export async function sendReport(row: DueReport, owner: string, tenant: Tenant, 
     log.warn('upload.setback', { tenantId: row.tenantId, deviceId: row.deviceId, messageId, ...result });
   }
   const current = { ...row, state: 'sent' as const };
-  await settleReport(sql, current, owner, await settlementOfAnswer(current, messageId, result, tenant, options));
+  await settleReport(
+    sql,
+    current,
+    owner,
+    await settlementOfAnswer(current, messageId, result, tenant, options),
+  );
 }

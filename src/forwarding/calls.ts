@@ -7,7 +7,11 @@ export interface InstanceRequest {
 }
 
 /** `inventoryVersion`: the newest of v1 to v4 that the instance has (domain/jamf.md 2.3). */
-export function instanceRequest(call: DeviceCall, jamfComputerId: number, inventoryVersion: number): InstanceRequest {
+export function instanceRequest(
+  call: DeviceCall,
+  jamfComputerId: number,
+  inventoryVersion: number,
+): InstanceRequest {
   switch (call) {
     case 'compliance':
       return {
@@ -15,7 +19,10 @@ export function instanceRequest(call: DeviceCall, jamfComputerId: number, invent
         path: `/api/v1/conditional-access/device-compliance-information/computer/${jamfComputerId}`,
       };
     case 'inventory':
-      return { method: 'GET', path: `/api/v${inventoryVersion}/computers-inventory-detail/${jamfComputerId}` };
+      return {
+        method: 'GET',
+        path: `/api/v${inventoryVersion}/computers-inventory-detail/${jamfComputerId}`,
+      };
     case 'recalculate':
       return { method: 'POST', path: `/api/v1/computers/${jamfComputerId}/recalculate-smart-groups` };
   }

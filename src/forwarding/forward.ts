@@ -1,6 +1,6 @@
+import type { JamfFailure } from '../jamf/failure.ts';
 import type { OutboundFailure, OutboundResponse, OutboundResult, Send } from '../outbound/port.ts';
 import { type Problem, problem } from '../problems.ts';
-import type { JamfFailure } from '../jamf/failure.ts';
 import type { Instance } from '../store/instances.ts';
 import { type DeviceCall, instanceRequest } from './calls.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
@@ -12,7 +12,7 @@ export interface InstanceAuthorization {
   /** A bearer token, or why there is none. `fresh` after a 401. */
   token(fresh: boolean): Promise<{ ok: true; token: string } | JamfFailure>;
   /** Newest inventory version of the instance, 1 to 4. */
-  inventoryVersion(): Promise<number>;
+  inventoryVersion(): Promise<{ ok: true; inventoryVersion: number } | JamfFailure>;
 }
 
 export interface ForwardRequest {
@@ -55,24 +55,28 @@ function problemOfExchange(failure: OutboundFailure): Problem {
   }
 }
 
-function problemOfToken(failure: JamfFailure): Problem {
+function problemOfInstance(failure: JamfFailure): Problem {
   switch (failure.failure) {
     case 'refused-address':
       return problem('address-refused', 'The address of the instance is not allowed.');
     case 'timeout':
-      return problem('instance-timeout', 'The instance gave no API token in time.');
+      return problem('instance-timeout', 'The instance did not answer in time.');
     case 'unreachable':
       return problem('instance-unreachable', 'The connection to the instance failed.');
     case 'unauthenticated':
     case 'forbidden':
-      return problem('instance-error', "The instance refuses Espalier's API client; its operator has to renew it.", {
-        owner: 'configuration',
-      });
+      return problem(
+        'instance-error',
+        "The instance refuses Espalier's API client; its operator has to renew it.",
+        {
+          owner: 'configuration',
+        },
+      );
     case 'not-found':
     case 'overloaded':
     case 'invalid-answer':
     case 'error':
-      return problem('instance-error', `The instance gave no API token (${failure.failure}).`);
+      return problem('instance-error', `The instance gave no valid answer (${failure.failure}).`);
   }
 }
 
@@ -83,8 +87,15 @@ const speaksJson = (headers: Headers): boolean =>
 const isEmpty = (response: OutboundResponse): boolean =>
   response.status === 204 || response.headers.get('content-length') === '0';
 
+/** Only the inventory has versions. */
+const anyVersion = { ok: true, inventoryVersion: 1 } as const;
+
 export function createForward({ send, authorizationOf, timeoutMs }: ForwardOptions) {
-  const exchange = async (request: ForwardRequest, token: string, inventoryVersion: number): Promise<OutboundResult> => {
+  const exchange = async (
+    request: ForwardRequest,
+    token: string,
+    inventoryVersion: number,
+  ): Promise<OutboundResult> => {
     const { instance } = request;
     const { method, path } = instanceRequest(request.call, request.jamfComputerId, inventoryVersion);
     return send({
@@ -103,13 +114,17 @@ export function createForward({ send, authorizationOf, timeoutMs }: ForwardOptio
   return async (request: ForwardRequest): Promise<ForwardResult> => {
     const { instance } = request;
     if (instance.paused || !instance.enabled) {
-      return failed(problem('instance-paused', `Instance ${instance.name} is paused.`, { retryAfterSeconds: 60 }));
+      return failed(
+        problem('instance-paused', `Instance ${instance.name} is paused.`, { retryAfterSeconds: 60 }),
+      );
     }
     const authorization = authorizationOf(instance);
     for (const fresh of [false, true]) {
       const token = await authorization.token(fresh);
-      if (!token.ok) return failed(problemOfToken(token));
-      const response = await exchange(request, token.token, await authorization.inventoryVersion());
+      if (!token.ok) return failed(problemOfInstance(token));
+      const version = request.call === 'inventory' ? await authorization.inventoryVersion() : anyVersion;
+      if (!version.ok) return failed(problemOfInstance(version));
+      const response = await exchange(request, token.token, version.inventoryVersion);
       if (!response.ok) return failed(problemOfExchange(response));
       if (response.status === 401 && !fresh) {
         await response.discard();
@@ -118,7 +133,9 @@ export function createForward({ send, authorizationOf, timeoutMs }: ForwardOptio
       if (response.status === 401 || response.status === 403) {
         await response.discard();
         return failed(
-          problem('instance-error', "The instance refuses Espalier's API client: check its privileges.", { owner: 'configuration' }),
+          problem('instance-error', "The instance refuses Espalier's API client: check its privileges.", {
+            owner: 'configuration',
+          }),
         );
       }
       if (!isEmpty(response) && !speaksJson(response.headers)) {

@@ -28,7 +28,10 @@ async function readStream(stream: ReadableStream<Uint8Array>, limitBytes: number
   let size = 0;
   try {
     for (;;) {
-      const { done, value } = await within(reader.read(), Math.min(bodyIdleMs, Math.max(1, deadline - Date.now())));
+      const { done, value } = await within(
+        reader.read(),
+        Math.min(bodyIdleMs, Math.max(1, deadline - Date.now())),
+      );
       if (done) break;
       size += value.byteLength;
       if (size > limitBytes) throw tooLarge(limitBytes);

@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono';
-import { type PushedRecord, markComputersDue, storePushedRecords } from '../delivery/intake.ts';
+import { markComputersDue, type PushedRecord, storePushedRecords } from '../delivery/intake.ts';
 import { parseGuid } from '../ids.ts';
 import { parseComputer } from '../jamf/inventory.ts';
 import { parseWebhook } from '../jamf/webhook.ts';
@@ -42,16 +42,22 @@ async function authenticate(c: Context<ListenerEnv>, options: JamfSideOptions): 
   if (owner?.instanceId !== instanceId) throw new ProblemError(unauthenticated);
   const waitSeconds = options.rate.take(instanceId);
   if (waitSeconds !== undefined) {
-    throw new ProblemError(problem('rate-limited', 'This instance sends too fast.', { retryAfterSeconds: waitSeconds }));
+    throw new ProblemError(
+      problem('rate-limited', 'This instance sends too fast.', { retryAfterSeconds: waitSeconds }),
+    );
   }
   return owner;
 }
 
 const invalid = (errors: readonly FieldError[]): ProblemError =>
   new ProblemError(
-    problem('invalid-request', errors.map((error) => `${error.field ?? 'body'}: ${error.description}`).join('; '), {
-      errors,
-    }),
+    problem(
+      'invalid-request',
+      errors.map((error) => `${error.field ?? 'body'}: ${error.description}`).join('; '),
+      {
+        errors,
+      },
+    ),
   );
 
 async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
@@ -86,13 +92,17 @@ function splitRecords(text: string, contentType: string): (string | { value: unk
     return text.split('\n').filter((line) => line.trim() !== '');
   }
   if (contentType !== '' && !/^application\/([\w.+-]+\+)?json|^text\/json/i.test(contentType)) {
-    throw new ProblemError(problem('unsupported-media-type', 'Send application/json or application/x-ndjson.'));
+    throw new ProblemError(
+      problem('unsupported-media-type', 'Send application/json or application/x-ndjson.'),
+    );
   }
   try {
     const value = JSON.parse(text) as unknown;
     return (Array.isArray(value) ? value : [value]).map((entry: unknown) => ({ value: entry }));
   } catch (error) {
-    throw invalid([{ code: 'INVALID_JSON', field: null, description: `the body is not JSON: ${(error as Error).message}` }]);
+    throw invalid([
+      { code: 'INVALID_JSON', field: null, description: `the body is not JSON: ${(error as Error).message}` },
+    ]);
   }
 }
 
@@ -139,7 +149,11 @@ async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Pro
   }
   await inSpan(
     'jamf.inventory',
-    { 'espalier.tenant': owner.tenantId, 'espalier.instance': owner.instanceId, 'espalier.records': records.length },
+    {
+      'espalier.tenant': owner.tenantId,
+      'espalier.instance': owner.instanceId,
+      'espalier.records': records.length,
+    },
     c.req.header('traceparent'),
     () => storePushedRecords(options.sql, { ...owner, traceparent: currentTraceparent() }, records),
   );

@@ -37,6 +37,7 @@ const observe =
     const started = performance.now();
     c.set('requestId', requestIdOf(c.req.header('x-request-id')));
     await next();
+    if (!c.res.headers.has('x-request-id')) c.header('x-request-id', c.get('requestId'));
     const seconds = (performance.now() - started) / 1_000;
     const route = c.req.matchedRoutes.findLast((match) => !match.path.endsWith('*'))?.path ?? 'none';
     metrics.request({ listener: name, route, status: c.res.status }, seconds);
@@ -56,17 +57,32 @@ export function beginListener<E extends ListenerEnv>(app: Hono<E>, options: List
   app.onError((error, c) => {
     const requestId = c.get('requestId') ?? newId();
     if (error instanceof HTTPException && error.status === 400) {
-      return problemResponse(problem('invalid-request', error.message || 'The request cannot be read.'), requestId);
+      return problemResponse(
+        problem('invalid-request', error.message || 'The request cannot be read.'),
+        requestId,
+      );
     }
     if (error instanceof ProblemError) return problemResponse(error.problem, requestId);
     if (isStoreUnavailable(error)) {
       options.log.warn('store.unavailable', { requestId, error });
-      return problemResponse(problem('store-unavailable', 'The database does not answer; try again.', { retryAfterSeconds: 5 }), requestId);
+      return problemResponse(
+        problem('store-unavailable', 'The database does not answer; try again.', { retryAfterSeconds: 5 }),
+        requestId,
+      );
     }
-    options.log.error('request.failed', { requestId, path: c.req.routePath, error: error.stack ?? String(error) });
-    return problemResponse(problem('internal-error', 'An error inside Espalier; its log has this request id.'), requestId);
+    options.log.error('request.failed', {
+      requestId,
+      path: c.req.routePath,
+      error: error.stack ?? String(error),
+    });
+    return problemResponse(
+      problem('internal-error', 'An error inside Espalier; its log has this request id.'),
+      requestId,
+    );
   });
-  app.notFound((c) => problemResponse(problem('not-found', 'There is nothing at this path.'), c.get('requestId') ?? newId()));
+  app.notFound((c) =>
+    problemResponse(problem('not-found', 'There is nothing at this path.'), c.get('requestId') ?? newId()),
+  );
 }
 
 /** Every path answers the methods it does not take with 405 and what it takes. */
@@ -80,7 +96,10 @@ export function finishListener<E extends ListenerEnv>(app: Hono<E>): void {
     if (taken.has('GET')) taken.add('HEAD');
     const allow = [...taken].sort().join(', ');
     app.all(path, (c) =>
-      problemResponse(problem('method-not-allowed', `This path takes ${allow}.`, { headers: { allow } }), c.get('requestId')),
+      problemResponse(
+        problem('method-not-allowed', `This path takes ${allow}.`, { headers: { allow } }),
+        c.get('requestId'),
+      ),
     );
   }
 }

@@ -6,7 +6,7 @@ import { type VerifyResult, verifyCallerToken } from '../entra/verify.ts';
 import type { DeviceCall } from '../forwarding/calls.ts';
 import type { Forward, ForwardAnswer } from '../forwarding/forward.ts';
 import { parseGuid } from '../ids.ts';
-import { ProblemError, problem, type Problem } from '../problems.ts';
+import { type Problem, ProblemError, problem } from '../problems.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
 import type { InstanceDirectory } from '../store/instances.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
@@ -64,18 +64,29 @@ const originOf = (url: string): string | undefined => (URL.canParse(url) ? new U
  * The clouds by which a token may be verified: the tenant's own; for a tenant that is not here, those whose
  * issuer's host the token names. So a stranger gets 401 for known and unknown tenants alike.
  */
-function candidateClouds(token: string, tenant: Tenant | undefined, clouds: MicrosoftSideOptions['clouds']): Cloud[] {
+function candidateClouds(
+  token: string,
+  tenant: Tenant | undefined,
+  clouds: MicrosoftSideOptions['clouds'],
+): Cloud[] {
   if (tenant) {
     const cloud = clouds.get(tenant.cloud);
     return cloud ? [cloud] : [];
   }
   const origin = originOf(claimedIssuer(token) ?? '');
   return [...clouds.values()].filter(
-    (cloud) => originOf(cloud.issuer) === origin || (cloud.issuerV1 !== undefined && originOf(cloud.issuerV1) === origin),
+    (cloud) =>
+      originOf(cloud.issuer) === origin ||
+      (cloud.issuerV1 !== undefined && originOf(cloud.issuerV1) === origin),
   );
 }
 
-async function verify(options: MicrosoftSideOptions, token: string, tenantId: string, tenant: Tenant | undefined): Promise<VerifyResult> {
+async function verify(
+  options: MicrosoftSideOptions,
+  token: string,
+  tenantId: string,
+  tenant: Tenant | undefined,
+): Promise<VerifyResult> {
   let result: VerifyResult = { ok: false, reason: 'issuer' };
   for (const cloud of candidateClouds(token, tenant, options.clouds)) {
     result = await verifyCallerToken({
@@ -98,7 +109,11 @@ const words: Partial<Record<Extract<VerifyResult, { ok: false }>['reason'], stri
   audience: "The token's audience is not Espalier's (ESPALIER_AUDIENCE).",
 };
 
-async function authorize(c: Context<ListenerEnv>, options: MicrosoftSideOptions, role: string): Promise<Tenant> {
+async function authorize(
+  c: Context<ListenerEnv>,
+  options: MicrosoftSideOptions,
+  role: string,
+): Promise<Tenant> {
   const token = bearerOf(c, options.facts);
   const tenantId = parseGuid(c.req.param('tenantId'));
   if (tenantId === undefined) throw unauthenticated('The token does not fit the tenant of the path.');
@@ -106,10 +121,17 @@ async function authorize(c: Context<ListenerEnv>, options: MicrosoftSideOptions,
   const result = await verify(options, token, tenantId, tenant);
   if (!result.ok) {
     if (result.reason === 'tenant-mismatch') {
-      throw refuse(problem('tenant-mismatch', 'The token was issued in another tenant than the one of the path.'));
+      throw refuse(
+        problem('tenant-mismatch', 'The token was issued in another tenant than the one of the path.'),
+      );
     }
     if (result.reason === 'keys-unavailable') {
-      throw refuse(problem('overloaded', "Entra's keys cannot be read now.", { owner: 'microsoft', retryAfterSeconds: 10 }));
+      throw refuse(
+        problem('overloaded', "Entra's keys cannot be read now.", {
+          owner: 'microsoft',
+          retryAfterSeconds: 10,
+        }),
+      );
     }
     throw unauthenticated(words[result.reason] ?? 'The token is not one that Entra signed for Espalier.');
   }
@@ -119,19 +141,26 @@ async function authorize(c: Context<ListenerEnv>, options: MicrosoftSideOptions,
   }
   const waitSeconds = options.rate.take(tenantId);
   if (waitSeconds !== undefined) {
-    throw refuse(problem('rate-limited', 'Too many calls for this tenant.', { retryAfterSeconds: waitSeconds }));
+    throw refuse(
+      problem('rate-limited', 'Too many calls for this tenant.', { retryAfterSeconds: waitSeconds }),
+    );
   }
   return tenant;
 }
 
-async function deviceCall(c: Context<ListenerEnv>, options: MicrosoftSideOptions, call: DeviceCall): Promise<Response> {
+async function deviceCall(
+  c: Context<ListenerEnv>,
+  options: MicrosoftSideOptions,
+  call: DeviceCall,
+): Promise<Response> {
   const started = performance.now();
   const role = c.req.method === 'GET' || c.req.method === 'HEAD' ? 'Device.Read' : 'Device.Write';
   const { tenantId } = await authorize(c, options, role);
   const deviceId = parseGuid(c.req.param('deviceId'));
   const target = deviceId && (await options.routes.route(tenantId, deviceId));
   const instance = target && (await options.instances.instance(tenantId, target.instanceId));
-  if (!target || !instance) throw refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
+  if (!target || !instance)
+    throw refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
   return inSpan(
     'device.call',
     { 'espalier.tenant': tenantId, 'espalier.instance': instance.instanceId, 'espalier.call': call },

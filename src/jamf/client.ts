@@ -73,6 +73,8 @@ export interface JamfClient {
     page: number,
   ): Promise<JamfResult<{ readonly page: InventoryPage }>>;
   authorization(): Promise<JamfResult<{ readonly authorization: JamfAuthorization }>>;
+  /** Newest version of the inventory that the instance has, for the forwarding path. */
+  inventoryVersion(): Promise<JamfResult<{ readonly inventoryVersion: number }>>;
   privileges(): Promise<JamfResult<ApiPrivileges>>;
   /** What an operator's test of the instance shows, step by step. */
   test(): Promise<readonly ConnectionTestStep[]>;
@@ -107,6 +109,7 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
     complianceInformation,
     computersChangedSince: (changedSince, page) => readChangedSince(readInventory, changedSince, page),
     authorization,
+    inventoryVersion: rememberedVersion(readInventory, options.now),
     privileges: async () => {
       const answer = await get('/api/v1/auth');
       return answer.ok ? { ok: true, ...readPrivileges(answer.body) } : answer;
@@ -219,6 +222,20 @@ async function readChangedSince(
   if (!answer.ok) return answer;
   const found = readInventoryPage(answer.body, page);
   return found ? { ok: true, page: found } : invalidAnswer('The answer is not a page of computers.');
+}
+
+/** An instance is upgraded a few times a year; a call must not ask for its version each time. */
+const inventoryVersionFreshMs = 600_000;
+
+function rememberedVersion(read: InventoryReader, now: () => number): JamfClient['inventoryVersion'] {
+  let known: { readonly inventoryVersion: number; readonly atMs: number } | undefined;
+  return async () => {
+    if (known && now() - known.atMs < inventoryVersionFreshMs) return { ok: true, ...known };
+    const probed = await probeInventory(read);
+    if (!probed.ok) return probed;
+    known = { inventoryVersion: probed.inventoryVersion, atMs: now() };
+    return { ok: true, ...known };
+  };
 }
 
 async function probeInventory(

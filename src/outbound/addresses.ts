@@ -9,7 +9,9 @@ export interface AddressPolicy {
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
 /** One entry of ESPALIER_UPSTREAM_ALLOW: a CIDR, an address, or a host name. */
-export type AllowEntry = { readonly kind: 'range'; readonly range: Range } | { readonly kind: 'host'; readonly host: string };
+export type AllowEntry =
+  | { readonly kind: 'range'; readonly range: Range }
+  | { readonly kind: 'host'; readonly host: string };
 
 export function parseAllowEntry(text: string): AllowEntry | undefined {
   const entry = text.trim().toLowerCase();
@@ -45,7 +47,9 @@ export function createAddressPolicy(allow: readonly AllowEntry[]): AddressPolicy
       if (!parsed) return false;
       if (parsed.range() === 'unicast') return true;
       if (hosts.has(hostname.toLowerCase())) return true;
-      return ranges.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match(network, bits));
+      return ranges.some(
+        ([network, bits]) => network.kind() === parsed.kind() && parsed.match(network, bits),
+      );
     },
   };
 }

@@ -145,7 +145,8 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
       });
       const headers = new Headers();
       for (const [name, value] of Object.entries(answer.headers)) {
-        for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) headers.append(name, one);
+        for (const one of Array.isArray(value) ? value : [value])
+          if (one !== undefined) headers.append(name, one);
       }
       return {
         ok: true,

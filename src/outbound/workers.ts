@@ -1,5 +1,11 @@
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
-import { BodyInterrupted, BodyTooLarge, type OutboundFailure, type OutboundResult, type Send } from './port.ts';
+import {
+  BodyInterrupted,
+  BodyTooLarge,
+  type OutboundFailure,
+  type OutboundResult,
+  type Send,
+} from './port.ts';
 
 /**
  * The Workers half of the outgoing port: `fetch`. The platform itself keeps a Worker from private networks and

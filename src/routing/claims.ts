@@ -14,7 +14,11 @@ export interface ComputerClaims {
   readonly reportAt: Date | null;
 }
 
-async function previousDevices(tx: Transaction, tenantId: string, computer: ComputerClaims): Promise<string[]> {
+async function previousDevices(
+  tx: Transaction,
+  tenantId: string,
+  computer: ComputerClaims,
+): Promise<string[]> {
   const rows = await tx<{ deviceId: string }[]>`
     select device_id as "deviceId" from claims
     where tenant_id = ${tenantId} and instance_id = ${computer.instanceId} and jamf_computer_id = ${computer.jamfComputerId}`;

@@ -19,9 +19,20 @@ export interface Explanation {
 }
 
 /** Which instance a device belongs to, by which rule, who else claims it. Undefined: no such device here. */
-export async function explainRoute(sql: Sql, tenantId: string, deviceId: string): Promise<Explanation | undefined> {
+export async function explainRoute(
+  sql: Sql,
+  tenantId: string,
+  deviceId: string,
+): Promise<Explanation | undefined> {
   const [route] = await sql<
-    { instanceId: string; jamfComputerId: number; rule: string; since: Date; version: number; pinned: boolean }[]
+    {
+      instanceId: string;
+      jamfComputerId: number;
+      rule: string;
+      since: Date;
+      version: number;
+      pinned: boolean;
+    }[]
   >`select instance_id as "instanceId", jamf_computer_id as "jamfComputerId", rule, since, version, pinned
     from routes where tenant_id = ${tenantId} and device_id = ${deviceId}`;
   const claims = await sql<(Claim & { enabled: boolean })[]>`

@@ -27,7 +27,9 @@ export interface RouteLookupOptions {
  */
 export function createRouteLookup({ sql, entries, onLookup }: RouteLookupOptions): RouteLookup {
   const cache =
-    entries > 0 ? new LRUCache<string, RouteTarget>({ max: entries, ttl: routeCacheMs, ttlResolution: 50 }) : undefined;
+    entries > 0
+      ? new LRUCache<string, RouteTarget>({ max: entries, ttl: routeCacheMs, ttlResolution: 50 })
+      : undefined;
   return {
     route: async (tenantId, deviceId) => {
       const key = tenantId + deviceId;

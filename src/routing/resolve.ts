@@ -31,7 +31,11 @@ export interface Authorship {
  * instances that claim one device at the same moment would each decide without seeing the other's claim. Sorted,
  * so that two transactions cannot wait for each other.
  */
-export async function lockDevices(tx: Transaction, tenantId: string, deviceIds: readonly string[]): Promise<void> {
+export async function lockDevices(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<void> {
   const sorted = [...new Set(deviceIds)].sort();
   await tx`
     select pg_advisory_xact_lock(hashtextextended(${tenantId} || device, 0))
@@ -67,7 +71,9 @@ export interface RouteWrite {
   readonly deviceId: string;
   readonly before: Route | undefined;
   /** Undefined ends the route. */
-  readonly to: Omit<Route, 'version' | 'deviceId'> & { serialNumber: string | null; udid: string | null } | undefined;
+  readonly to:
+    | (Omit<Route, 'version' | 'deviceId'> & { serialNumber: string | null; udid: string | null })
+    | undefined;
 }
 
 /** Writes one change of a route and its line in the history. */

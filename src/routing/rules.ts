@@ -36,8 +36,10 @@ export function chooseClaim(claims: readonly Claim[]): Choice | undefined {
   if (!claim) return undefined;
   const others = ordered.slice(1);
   if (!second) return { claim, rule: 'only-claim', others };
-  if (time(claim.lastEnrolledAt) !== time(second.lastEnrolledAt)) return { claim, rule: 'newest-enrolment', others };
-  if (time(claim.lastCheckInAt) !== time(second.lastCheckInAt)) return { claim, rule: 'newest-check-in', others };
+  if (time(claim.lastEnrolledAt) !== time(second.lastEnrolledAt))
+    return { claim, rule: 'newest-enrolment', others };
+  if (time(claim.lastCheckInAt) !== time(second.lastCheckInAt))
+    return { claim, rule: 'newest-check-in', others };
   return { claim, rule: 'lowest-id', others };
 }
 

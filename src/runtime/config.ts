@@ -1,7 +1,7 @@
-import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
 import { type Cloud, parseClouds } from '../entra/clouds.ts';
 import { type Credential, certificateCredential } from '../entra/credentials.ts';
 import { type PartnerApiVersions, parseApiVersions } from '../intune/api-versions.ts';
+import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
 import { type Setting, SettingFault, type Settings, settings } from './settings.ts';
 
 /** One fault of the configuration: the variable, what is wrong with its value, and a good one. */
@@ -18,7 +18,8 @@ export interface RegisteredApplication {
   readonly credentials: readonly Credential[];
 }
 
-export interface Config extends Omit<Settings, 'upstreamAllow' | 'partnerApiVersions' | 'audience'> {
+export interface Config
+  extends Omit<Settings, 'upstreamAllow' | 'partnerApiVersions' | 'audience' | 'userAppClientId'> {
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly upstreamAllow: readonly AllowEntry[];
   readonly partnerApiVersions: PartnerApiVersions;
@@ -64,7 +65,11 @@ class Reader {
       return setting.parse(raw);
     } catch (error) {
       if (!(error instanceof SettingFault)) throw error;
-      this.fault(name, setting.secret ? error.message.replace(/'[^']*'/g, 'the value') : error.message, setting.example);
+      this.fault(
+        name,
+        setting.secret ? error.message.replace(/'[^']*'/g, 'the value') : error.message,
+        setting.example,
+      );
       return setting.parse(undefined);
     }
   }
@@ -75,7 +80,11 @@ class Reader {
     try {
       return this.source.readFile(path);
     } catch (error) {
-      return this.fault(setting.name + suffix, `the file cannot be read: ${(error as Error).message}`, setting.example);
+      return this.fault(
+        setting.name + suffix,
+        `the file cannot be read: ${(error as Error).message}`,
+        setting.example,
+      );
     }
   }
 }
@@ -111,14 +120,26 @@ async function readCredential(
   const keyPem = reader.file(from.keyFile, suffix);
   const secret = reader.read(from.secret, suffix);
   if (certificatePem !== undefined && keyPem === undefined) {
-    return reader.fault(from.keyFile.name + suffix, `is missing beside ${from.certFile.name}${suffix}`, from.keyFile.example);
+    return reader.fault(
+      from.keyFile.name + suffix,
+      `is missing beside ${from.certFile.name}${suffix}`,
+      from.keyFile.example,
+    );
   }
   if (keyPem !== undefined && certificatePem === undefined) {
-    return reader.fault(from.certFile.name + suffix, `is missing beside ${from.keyFile.name}${suffix}`, from.certFile.example);
+    return reader.fault(
+      from.certFile.name + suffix,
+      `is missing beside ${from.keyFile.name}${suffix}`,
+      from.certFile.example,
+    );
   }
   if (clientId === undefined) {
     if (certificatePem !== undefined || secret !== undefined) {
-      reader.fault(from.clientId.name + suffix.replace(/_NEXT$/, ''), 'is missing although a credential is set', from.clientId.example);
+      reader.fault(
+        from.clientId.name + suffix.replace(/_NEXT$/, ''),
+        'is missing although a credential is set',
+        from.clientId.example,
+      );
     }
     return undefined;
   }
@@ -170,13 +191,21 @@ function readClouds(reader: Reader): ReadonlyMap<string, Cloud> {
   try {
     json = JSON.parse(text);
   } catch (error) {
-    reader.fault(settings.cloudsFile.name, `the file is not JSON: ${(error as Error).message}`, settings.cloudsFile.example);
+    reader.fault(
+      settings.cloudsFile.name,
+      `the file is not JSON: ${(error as Error).message}`,
+      settings.cloudsFile.example,
+    );
     return fallback;
   }
   const parsed = parseClouds(json);
   if (parsed.ok) return parsed.clouds;
   for (const { path, message } of parsed.errors) {
-    reader.fault(settings.cloudsFile.name, `${path === '' ? 'the file' : path}: ${message}`, settings.cloudsFile.example);
+    reader.fault(
+      settings.cloudsFile.name,
+      `${path === '' ? 'the file' : path}: ${message}`,
+      settings.cloudsFile.example,
+    );
   }
   return fallback;
 }
@@ -195,19 +224,30 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
   const connector = await readApplications(reader, connectorSettings, names);
   const diagnostic = await readApplications(reader, diagnosticSettings, names);
   const sharedUserApp = reader.read(settings.userAppClientId);
-  const userApps = new Map(names.map((name) => [name, reader.read(settings.userAppClientId, cloudSuffix(name))]));
+  const userApps = new Map(
+    names.map((name) => [name, reader.read(settings.userAppClientId, cloudSuffix(name))]),
+  );
 
   const upstreamAllow = plain.upstreamAllow.map(
     (entry) =>
       parseAllowEntry(entry) ??
-      reader.fault(settings.upstreamAllow.name, `'${entry}' is neither a CIDR, an address nor a host name`, settings.upstreamAllow.example),
+      reader.fault(
+        settings.upstreamAllow.name,
+        `'${entry}' is neither a CIDR, an address nor a host name`,
+        settings.upstreamAllow.example,
+      ),
   );
   const versions = parseApiVersions(plain.partnerApiVersions);
   if (!versions.ok) {
-    for (const message of versions.errors) reader.fault(settings.partnerApiVersions.name, message, settings.partnerApiVersions.example);
+    for (const message of versions.errors)
+      reader.fault(settings.partnerApiVersions.name, message, settings.partnerApiVersions.example);
   }
   if (plain.databaseUrl !== undefined && plain.secretsKey.length === 0) {
-    reader.fault(settings.secretsKey.name, 'is missing although DATABASE_URL is set', settings.secretsKey.example);
+    reader.fault(
+      settings.secretsKey.name,
+      'is missing although DATABASE_URL is set',
+      settings.secretsKey.example,
+    );
   }
   if ((plain.tlsCertFile === undefined) !== (plain.tlsKeyFile === undefined)) {
     const missing = plain.tlsCertFile === undefined ? settings.tlsCertFile : settings.tlsKeyFile;
@@ -247,7 +287,8 @@ export function describeConfig(source: ConfigSource): string[] {
   for (const setting of Object.values(settings) as Setting<unknown>[]) {
     names.set(setting.name, setting);
     if (!setting.perCloud) continue;
-    for (const name of Object.keys(source.environment)) if (name.startsWith(`${setting.name}_`)) names.set(name, setting);
+    for (const name of Object.keys(source.environment))
+      if (name.startsWith(`${setting.name}_`)) names.set(name, setting);
   }
   return [...names].map(([name, setting]) => {
     const value = source.environment[name]?.trim();

@@ -129,7 +129,11 @@ const exists = (path: string): Promise<boolean> =>
   );
 
 /** Line 4 of postmaster.pid is the port; the file outlives a crash, so pg_ctl says whether it is true. */
-async function runningPort(runner: Runner, binaries: Binaries, databaseDir: string): Promise<number | undefined> {
+async function runningPort(
+  runner: Runner,
+  binaries: Binaries,
+  databaseDir: string,
+): Promise<number | undefined> {
   try {
     await runner.exec(binaries.pg_ctl, ['status', '-D', databaseDir]);
     const lines = (await readFile(join(databaseDir, 'postmaster.pid'), 'utf8')).split('\n');
@@ -140,7 +144,12 @@ async function runningPort(runner: Runner, binaries: Binaries, databaseDir: stri
   }
 }
 
-async function initialise(runner: Runner, binaries: Binaries, dir: string, databaseDir: string): Promise<void> {
+async function initialise(
+  runner: Runner,
+  binaries: Binaries,
+  dir: string,
+  databaseDir: string,
+): Promise<void> {
   const passwordFile = join(databaseDir, '..', '.initial-password');
   const password = randomBytes(24).toString('base64url');
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
@@ -192,11 +201,24 @@ export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPo
       '-c max_connections=100',
     ].join(' ');
     try {
-      await runner.exec(binaries.pg_ctl, ['start', '-w', '-t', '60', '-D', databaseDir, '-l', logFile, '-o', settings]);
+      await runner.exec(binaries.pg_ctl, [
+        'start',
+        '-w',
+        '-t',
+        '60',
+        '-D',
+        databaseDir,
+        '-l',
+        logFile,
+        '-o',
+        settings,
+      ]);
       return {
         url: urlFor(port),
         stop: async () => {
-          await runner.exec(binaries.pg_ctl, ['stop', '-m', 'fast', '-w', '-D', databaseDir]).catch(() => undefined);
+          await runner
+            .exec(binaries.pg_ctl, ['stop', '-m', 'fast', '-w', '-D', databaseDir])
+            .catch(() => undefined);
         },
       };
     } catch (error) {
@@ -205,5 +227,7 @@ export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPo
       if (raced !== undefined) return { url: urlFor(raced), stop: async () => undefined };
     }
   }
-  throw new EmbeddedPostgresUnavailable(`the embedded PostgreSQL does not start; its log is ${logFile}: ${String(lastError)}`);
+  throw new EmbeddedPostgresUnavailable(
+    `the embedded PostgreSQL does not start; its log is ${logFile}: ${String(lastError)}`,
+  );
 }

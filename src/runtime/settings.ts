@@ -126,14 +126,19 @@ const text = (
 });
 
 export const settings = {
-  databaseUrl: text('DATABASE_URL', 'PostgreSQL 15 or newer; unset: an embedded one in the data directory', 'postgres://espalier:…@db:5432/espalier', {
-    secret: true,
-    defaultText: 'unset: embedded',
-    parse: (value) =>
-      value === undefined || value === '' || /^postgres(ql)?:\/\//.test(value)
-        ? optionalText(value)
-        : fault('is not a postgres:// URL'),
-  }),
+  databaseUrl: text(
+    'DATABASE_URL',
+    'PostgreSQL 15 or newer; unset: an embedded one in the data directory',
+    'postgres://espalier:…@db:5432/espalier',
+    {
+      secret: true,
+      defaultText: 'unset: embedded',
+      parse: (value) =>
+        value === undefined || value === '' || /^postgres(ql)?:\/\//.test(value)
+          ? optionalText(value)
+          : fault('is not a postgres:// URL'),
+    },
+  ),
   dataDir: {
     name: 'ESPALIER_DATA_DIR',
     meaning: 'embedded database, development certificate, made keys',
@@ -176,23 +181,78 @@ export const settings = {
     example: 'on',
     parse: choice('on', 'on', 'off'),
   } satisfies Setting<'on' | 'off'>,
-  tlsCertFile: text('ESPALIER_TLS_CERT_FILE', 'certificate chain of the data and admin listeners, PEM; reloaded when it changes', '/etc/espalier/tls.crt', {
-    defaultText: 'self-signed, made in the data directory',
-  }),
+  tlsCertFile: text(
+    'ESPALIER_TLS_CERT_FILE',
+    'certificate chain of the data and admin listeners, PEM; reloaded when it changes',
+    '/etc/espalier/tls.crt',
+    {
+      defaultText: 'self-signed, made in the data directory',
+    },
+  ),
   tlsKeyFile: text('ESPALIER_TLS_KEY_FILE', 'its key, PEM', '/etc/espalier/tls.key', {
     defaultText: 'self-signed, made in the data directory',
   }),
-  clientCaFile: text('ESPALIER_CLIENT_CA_FILE', "CA of the instances' client certificates (mTLS), PEM", '/etc/espalier/clients-ca.crt'),
+  clientCaFile: text(
+    'ESPALIER_CLIENT_CA_FILE',
+    "CA of the instances' client certificates (mTLS), PEM",
+    '/etc/espalier/clients-ca.crt',
+  ),
   cloudsFile: text('ESPALIER_CLOUDS_FILE', 'JSON that adds or overrides clouds', '/etc/espalier/clouds.json'),
-  entraClientId: { ...text('ESPALIER_ENTRA_CLIENT_ID', 'the connector application; required to talk to Microsoft', '6fa3…-…', { perCloud: true }), parse: guid },
-  entraCertFile: text('ESPALIER_ENTRA_CERT_FILE', 'its certificate, PEM (preferred); `…_NEXT` for rotation', '/etc/espalier/connector.crt', { perCloud: true }),
-  entraKeyFile: text('ESPALIER_ENTRA_KEY_FILE', "the certificate's key, PEM", '/etc/espalier/connector.key', { perCloud: true }),
-  entraClientSecret: text('ESPALIER_ENTRA_CLIENT_SECRET', 'its secret, where there is no certificate; `…_NEXT` for rotation', '…', { perCloud: true, secret: true }),
-  userAppClientId: { ...text('ESPALIER_USER_APP_CLIENT_ID', 'the user-registration application, second consent', 'b1d2…-…', { perCloud: true }), parse: guid },
-  diagnosticClientId: { ...text('ESPALIER_DIAGNOSTIC_CLIENT_ID', 'optional third application that may read what the fixed two must not', 'c0de…-…', { perCloud: true }), parse: guid },
-  diagnosticCertFile: text('ESPALIER_DIAGNOSTIC_CERT_FILE', 'its certificate, PEM', '/etc/espalier/diagnostic.crt', { perCloud: true }),
-  diagnosticKeyFile: text('ESPALIER_DIAGNOSTIC_KEY_FILE', "the certificate's key, PEM", '/etc/espalier/diagnostic.key', { perCloud: true }),
-  diagnosticClientSecret: text('ESPALIER_DIAGNOSTIC_CLIENT_SECRET', 'or its secret', '…', { perCloud: true, secret: true }),
+  entraClientId: {
+    ...text(
+      'ESPALIER_ENTRA_CLIENT_ID',
+      'the connector application; required to talk to Microsoft',
+      '6fa3…-…',
+      { perCloud: true },
+    ),
+    parse: guid,
+  },
+  entraCertFile: text(
+    'ESPALIER_ENTRA_CERT_FILE',
+    'its certificate, PEM (preferred); `…_NEXT` for rotation',
+    '/etc/espalier/connector.crt',
+    { perCloud: true },
+  ),
+  entraKeyFile: text('ESPALIER_ENTRA_KEY_FILE', "the certificate's key, PEM", '/etc/espalier/connector.key', {
+    perCloud: true,
+  }),
+  entraClientSecret: text(
+    'ESPALIER_ENTRA_CLIENT_SECRET',
+    'its secret, where there is no certificate; `…_NEXT` for rotation',
+    '…',
+    { perCloud: true, secret: true },
+  ),
+  userAppClientId: {
+    ...text('ESPALIER_USER_APP_CLIENT_ID', 'the user-registration application, second consent', 'b1d2…-…', {
+      perCloud: true,
+    }),
+    parse: guid,
+  },
+  diagnosticClientId: {
+    ...text(
+      'ESPALIER_DIAGNOSTIC_CLIENT_ID',
+      'optional third application that may read what the fixed two must not',
+      'c0de…-…',
+      { perCloud: true },
+    ),
+    parse: guid,
+  },
+  diagnosticCertFile: text(
+    'ESPALIER_DIAGNOSTIC_CERT_FILE',
+    'its certificate, PEM',
+    '/etc/espalier/diagnostic.crt',
+    { perCloud: true },
+  ),
+  diagnosticKeyFile: text(
+    'ESPALIER_DIAGNOSTIC_KEY_FILE',
+    "the certificate's key, PEM",
+    '/etc/espalier/diagnostic.key',
+    { perCloud: true },
+  ),
+  diagnosticClientSecret: text('ESPALIER_DIAGNOSTIC_CLIENT_SECRET', 'or its secret', '…', {
+    perCloud: true,
+    secret: true,
+  }),
   audience: {
     name: 'ESPALIER_AUDIENCE',
     meaning: '`aud` that calls from the Microsoft side must carry; comma list',
@@ -209,14 +269,23 @@ export const settings = {
     parse: (value) =>
       list(value).map((entry) => {
         const bytes = Buffer.from(entry, 'base64');
-        return bytes.byteLength === 32 ? new Uint8Array(bytes) : fault(`has an entry of ${bytes.byteLength} bytes, 32 are needed`);
+        return bytes.byteLength === 32
+          ? new Uint8Array(bytes)
+          : fault(`has an entry of ${bytes.byteLength} bytes, 32 are needed`);
       }),
   } satisfies Setting<readonly Uint8Array<ArrayBuffer>[]>,
-  bootstrapKey: text('ESPALIER_BOOTSTRAP_KEY', 'admin API key that works until the first admin key is made', 'esp_…', {
-    secret: true,
-    parse: (value) =>
-      value === undefined || value === '' || value.length >= 16 ? optionalText(value) : fault('is shorter than 16 characters'),
-  }),
+  bootstrapKey: text(
+    'ESPALIER_BOOTSTRAP_KEY',
+    'admin API key that works until the first admin key is made',
+    'esp_…',
+    {
+      secret: true,
+      parse: (value) =>
+        value === undefined || value === '' || value.length >= 16
+          ? optionalText(value)
+          : fault('is shorter than 16 characters'),
+    },
+  ),
   approvals: {
     name: 'ESPALIER_APPROVALS',
     meaning: '`on`: large disconnects, moves and deletes wait for a second operator',
@@ -252,7 +321,8 @@ export const settings = {
     meaning: '`json`, or `pretty` for people',
     defaultText: 'json (pretty on a terminal)',
     example: 'json',
-    parse: (value) => (value === undefined || value === '' ? undefined : choice('json', 'json', 'pretty')(value)),
+    parse: (value) =>
+      value === undefined || value === '' ? undefined : choice('json', 'json', 'pretty')(value),
   } satisfies Setting<'json' | 'pretty' | undefined>,
   migrate: {
     name: 'ESPALIER_MIGRATE',
@@ -261,22 +331,98 @@ export const settings = {
     example: 'auto',
     parse: choice('auto', 'auto', 'off'),
   } satisfies Setting<'auto' | 'off'>,
-  pollSeconds: seconds('ESPALIER_POLL_SECONDS', 900, 10, 86_400, 'between two polls of an instance by report date', { reserved: true }),
-  reconcileSeconds: seconds('ESPALIER_RECONCILE_SECONDS', 86_400, 60, 604_800, 'between two full reconciliations of an instance', { reserved: true }),
-  heartbeatSeconds: seconds('ESPALIER_HEARTBEAT_SECONDS', 3_600, 10, 43_200, 'between two heartbeats of a tenant'),
-  uploadMaxDevices: { ...seconds('ESPALIER_UPLOAD_MAX_DEVICES', 1, 1, 50, 'devices in one upload, at most', { reserved: true }) },
-  uploadStatusSeconds: seconds('ESPALIER_UPLOAD_STATUS_SECONDS', 5, 0.05, 3_600, "until the first look at an upload's status"),
-  verifySample: seconds('ESPALIER_VERIFY_SAMPLE', 0.05, 0, 1, 'share of completed uploads looked up in Entra'),
+  pollSeconds: seconds(
+    'ESPALIER_POLL_SECONDS',
+    900,
+    10,
+    86_400,
+    'between two polls of an instance by report date',
+    { reserved: true },
+  ),
+  reconcileSeconds: seconds(
+    'ESPALIER_RECONCILE_SECONDS',
+    86_400,
+    60,
+    604_800,
+    'between two full reconciliations of an instance',
+    { reserved: true },
+  ),
+  heartbeatSeconds: seconds(
+    'ESPALIER_HEARTBEAT_SECONDS',
+    3_600,
+    10,
+    43_200,
+    'between two heartbeats of a tenant',
+  ),
+  uploadMaxDevices: {
+    ...seconds('ESPALIER_UPLOAD_MAX_DEVICES', 1, 1, 50, 'devices in one upload, at most', { reserved: true }),
+  },
+  uploadStatusSeconds: seconds(
+    'ESPALIER_UPLOAD_STATUS_SECONDS',
+    5,
+    0.05,
+    3_600,
+    "until the first look at an upload's status",
+  ),
+  verifySample: seconds(
+    'ESPALIER_VERIFY_SAMPLE',
+    0.05,
+    0,
+    1,
+    'share of completed uploads looked up in Entra',
+  ),
   retryBaseSeconds: seconds('ESPALIER_RETRY_BASE_SECONDS', 2, 0.05, 3_600, 'first back-off of a failed try'),
   retryMaxSeconds: seconds('ESPALIER_RETRY_MAX_SECONDS', 300, 1, 86_400, 'longest back-off'),
-  holdRecheckSeconds: seconds('ESPALIER_HOLD_RECHECK_SECONDS', 60, 1, 86_400, 'between two looks at a held report'),
+  holdRecheckSeconds: seconds(
+    'ESPALIER_HOLD_RECHECK_SECONDS',
+    60,
+    1,
+    86_400,
+    'between two looks at a held report',
+  ),
   jamfConcurrency: seconds('ESPALIER_JAMF_CONCURRENCY', 5, 1, 50, 'requests to one instance at a time'),
-  forwardTimeoutSeconds: seconds('ESPALIER_FORWARD_TIMEOUT_SECONDS', 10, 0.1, 300, 'wait for an instance when a call is forwarded'),
-  microsoftTimeoutSeconds: seconds('ESPALIER_MICROSOFT_TIMEOUT_SECONDS', 30, 0.1, 300, 'wait for a Microsoft service'),
-  routeCacheEntries: seconds('ESPALIER_ROUTE_CACHE_ENTRIES', 1_000_000, 0, 100_000_000, 'routes kept in memory'),
-  jwksCooldownSeconds: seconds('ESPALIER_JWKS_COOLDOWN_SECONDS', 300, 1, 86_400, 'between refreshes of keys for an unknown kid, per issuer'),
-  ratePerInstance: seconds('ESPALIER_RATE_PER_INSTANCE', 200, 1, 1_000_000, 'requests per second from one instance, burst twice that'),
-  ratePerTenant: seconds('ESPALIER_RATE_PER_TENANT', 1_000, 1, 1_000_000, 'device calls per second for one tenant, burst twice that'),
+  forwardTimeoutSeconds: seconds(
+    'ESPALIER_FORWARD_TIMEOUT_SECONDS',
+    10,
+    0.1,
+    300,
+    'wait for an instance when a call is forwarded',
+  ),
+  microsoftTimeoutSeconds: seconds(
+    'ESPALIER_MICROSOFT_TIMEOUT_SECONDS',
+    30,
+    0.1,
+    300,
+    'wait for a Microsoft service',
+  ),
+  routeCacheEntries: seconds(
+    'ESPALIER_ROUTE_CACHE_ENTRIES',
+    1_000_000,
+    0,
+    100_000_000,
+    'routes kept in memory',
+  ),
+  jwksCooldownSeconds: seconds(
+    'ESPALIER_JWKS_COOLDOWN_SECONDS',
+    300,
+    1,
+    86_400,
+    'between refreshes of keys for an unknown kid, per issuer',
+  ),
+  ratePerInstance: seconds(
+    'ESPALIER_RATE_PER_INSTANCE',
+    200,
+    1,
+    1_000_000,
+    'requests per second from one instance, burst twice that',
+  ),
+  ratePerTenant: seconds(
+    'ESPALIER_RATE_PER_TENANT',
+    1_000,
+    1,
+    1_000_000,
+    'device calls per second for one tenant, burst twice that',
+  ),
   passThrough: {
     name: 'ESPALIER_PASS_THROUGH',
     meaning: 'JSON list of `"GET /api/v1/…/{id}"` that may be forwarded as they are',
@@ -285,7 +431,8 @@ export const settings = {
     reserved: true,
     parse: (value) => {
       const parsed = json(value) ?? [];
-      return Array.isArray(parsed) && parsed.every((entry) => typeof entry === 'string' && /^[A-Z]+ \/\S*$/.test(entry))
+      return Array.isArray(parsed) &&
+        parsed.every((entry) => typeof entry === 'string' && /^[A-Z]+ \/\S*$/.test(entry))
         ? (parsed as string[])
         : fault('is not a JSON list of "METHOD /path"');
     },
@@ -308,7 +455,14 @@ export const settings = {
       return names.length > 0 ? names : ['deviceId', 'device_id', 'aadDeviceId', 'mdmDeviceId'];
     },
   } satisfies Setting<readonly string[]>,
-  snapshotMaxAgeSeconds: seconds('ESPALIER_SNAPSHOT_MAX_AGE_SECONDS', 86_400, 60, 2_592_000, 'how old the snapshot may be that is served without the database', { reserved: true }),
+  snapshotMaxAgeSeconds: seconds(
+    'ESPALIER_SNAPSHOT_MAX_AGE_SECONDS',
+    86_400,
+    60,
+    2_592_000,
+    'how old the snapshot may be that is served without the database',
+    { reserved: true },
+  ),
 } as const;
 
 export type Settings = { readonly [K in keyof typeof settings]: ReturnType<(typeof settings)[K]['parse']> };

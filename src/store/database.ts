@@ -21,7 +21,12 @@ export function openDatabase(url: string, options: DatabaseOptions): Sql {
     connection: { application_name: options.applicationName },
     // Revisions and versions stay far below 2^53.
     types: {
-      int8: { to: 20, from: [20], parse: (text: string) => Number(text), serialize: (value: number) => String(value) },
+      int8: {
+        to: 20,
+        from: [20],
+        parse: (text: string) => Number(text),
+        serialize: (value: number) => String(value),
+      },
     },
     onnotice: () => undefined,
   });
@@ -50,4 +55,5 @@ export function isStoreUnavailable(error: unknown): boolean {
 }
 
 /** SQLSTATE 23505. */
-export const isUniqueViolation = (error: unknown): boolean => (error as { code?: string } | null)?.code === '23505';
+export const isUniqueViolation = (error: unknown): boolean =>
+  (error as { code?: string } | null)?.code === '23505';

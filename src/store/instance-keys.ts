@@ -21,7 +21,10 @@ const freshForMs = 1_000;
 const noteUseEveryMs = 60_000;
 
 export function createInstanceKeys(sql: Sql, now: () => number = Date.now): InstanceKeys {
-  const cache = new LRUCache<string, { owner: KeyOwner | undefined; keyId?: string }>({ max: 50_000, ttl: freshForMs });
+  const cache = new LRUCache<string, { owner: KeyOwner | undefined; keyId?: string }>({
+    max: 50_000,
+    ttl: freshForMs,
+  });
   const noted = new LRUCache<string, number>({ max: 50_000 });
   const noteUse = async (owner: KeyOwner, keyId: string): Promise<void> => {
     if (now() - (noted.get(keyId) ?? 0) < noteUseEveryMs) return;

@@ -15,7 +15,8 @@ export interface Log {
 const order: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 const secretName = /secret|password|authorization|cookie|^token$|accessToken|apiKey|^key$/i;
 /** Bearer tokens, JWTs and Espalier keys, wherever they turn up in a text. */
-const secretText = /esp_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*|[Bb]earer\s+\S{16,}/g;
+const secretText =
+  /esp_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*|[Bb]earer\s+\S{16,}/g;
 
 function clean(value: unknown, name = ''): unknown {
   if (secretName.test(name)) return '********';

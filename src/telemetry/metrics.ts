@@ -35,10 +35,14 @@ export function createMetrics(): Metrics {
   const requests = meter.createCounter('espalier_requests_total', { description: 'Requests answered' });
   const requestDuration = histogram('espalier_request_duration_seconds', 'Time to answer a request');
   const forwardDuration = histogram('espalier_forward_duration_seconds', 'Time of a forwarded device call');
-  const lookups = meter.createCounter('espalier_route_lookups_total', { description: 'Look-ups in the routing table' });
+  const lookups = meter.createCounter('espalier_route_lookups_total', {
+    description: 'Look-ups in the routing table',
+  });
   const uploads = meter.createCounter('espalier_uploads_total', { description: 'Messages sent to Intune' });
   const tokens = meter.createCounter('espalier_token_requests_total', { description: 'Token requests' });
-  const heartbeats = meter.createCounter('espalier_heartbeats_total', { description: 'Heartbeats sent to Intune' });
+  const heartbeats = meter.createCounter('espalier_heartbeats_total', {
+    description: 'Heartbeats sent to Intune',
+  });
   const reports = meter.createObservableGauge('espalier_reports', { description: 'Reports by state' });
   const reportAge = meter.createObservableGauge('espalier_report_age_seconds', {
     description: 'Age of the oldest work not yet done, by stage',

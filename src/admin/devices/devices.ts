@@ -206,7 +206,8 @@ const sortColumns = {
   since: 'r.since',
 };
 
-const unknownDevice = (): ProblemError => new ProblemError(problem('device-unknown', 'The tenant has no such device.'));
+const unknownDevice = (): ProblemError =>
+  new ProblemError(problem('device-unknown', 'The tenant has no such device.'));
 
 export function addDevices(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(list, async (c) => {
@@ -235,7 +236,10 @@ export function addDevices(app: AdminApp, { sql }: AdminServices): void {
     const deviceId = parseGuid(c.req.param('deviceId'));
     const explanation = deviceId && (await explainRoute(sql, tenantId, deviceId));
     if (!explanation) throw unknownDevice();
-    return c.json({ ...explanation, claims: [...explanation.claims], wouldChange: [...explanation.wouldChange] }, 200);
+    return c.json(
+      { ...explanation, claims: [...explanation.claims], wouldChange: [...explanation.wouldChange] },
+      200,
+    );
   });
 
   app.openapi(timeline, async (c) => {
@@ -249,7 +253,13 @@ export function addDevices(app: AdminApp, { sql }: AdminServices): void {
       : [];
     if (!deviceId || !total || (total.count === 0 && !total.known)) throw unknownDevice();
     const events = await sql<
-      { stage: string; at: Date; instanceId: string | null; messageId: string | null; detail: string | null }[]
+      {
+        stage: string;
+        at: Date;
+        instanceId: string | null;
+        messageId: string | null;
+        detail: string | null;
+      }[]
     >`select stage, at, instance_id as "instanceId", message_id as "messageId", detail from timeline
       where tenant_id = ${tenantId} and device_id = ${deviceId}
       order by sequence desc limit ${pageSize} offset ${page * pageSize}`;

@@ -146,7 +146,10 @@ const describe = (instance: Instance, publicUrl: string): z.infer<typeof instanc
 
 const tags = ['Instances'];
 const conflict = { 409: problemAnswer('conflict') };
-const body = <T extends z.ZodType>(schema: T) => ({ required: true, content: { 'application/json': { schema } } });
+const body = <T extends z.ZodType>(schema: T) => ({
+  required: true,
+  content: { 'application/json': { schema } },
+});
 
 const list = createRoute({
   method: 'get',
@@ -197,7 +200,10 @@ const test = createRoute({
   summary: 'Test the API client, the version and the privileges of an instance',
   request: { params: instancePath },
   responses: {
-    200: jsonAnswer(z.object({ ok: z.boolean(), steps: z.array(step) }).openapi('InstanceTest'), 'Every step'),
+    200: jsonAnswer(
+      z.object({ ok: z.boolean(), steps: z.array(step) }).openapi('InstanceTest'),
+      'Every step',
+    ),
     ...commonProblems,
   },
 });
@@ -208,7 +214,8 @@ const pauseRoute = (verb: 'pause' | 'resume') =>
     path: `/api/v1/tenants/{tenantId}/instances/{instanceId}/${verb}`,
     operationId: `${verb}Instance`,
     tags,
-    summary: verb === 'pause' ? 'Leave the instance alone: calls for it answer 503' : 'Use the instance again',
+    summary:
+      verb === 'pause' ? 'Leave the instance alone: calls for it answer 503' : 'Use the instance again',
     request: { params: instancePath },
     responses: { 200: jsonAnswer(pausedSchema, verb), ...commonProblems },
   });
@@ -223,9 +230,13 @@ function normalUrl(text: string, services: AdminServices): string {
   }
   if (isAddressLiteral(url.hostname) && !services.addresses.permits(url.hostname, url.hostname)) {
     throw new ProblemError(
-      problem('address-refused', 'The address is not globally reachable and ESPALIER_UPSTREAM_ALLOW does not name it.', {
-        errors: [{ code: 'ADDRESS_REFUSED', field: 'url', description: 'the address is not allowed' }],
-      }),
+      problem(
+        'address-refused',
+        'The address is not globally reachable and ESPALIER_UPSTREAM_ALLOW does not name it.',
+        {
+          errors: [{ code: 'ADDRESS_REFUSED', field: 'url', description: 'the address is not allowed' }],
+        },
+      ),
     );
   }
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
@@ -250,14 +261,23 @@ async function storeSecret(
   client: z.infer<typeof apiClient>,
 ): Promise<StoredSecret> {
   if (client.secretRef !== undefined) return { sealed: null, ref: client.secretRef };
-  const sealed = await services.sealer.seal(client.clientSecret ?? '', secretAssociation(tenantId, instanceId));
+  const sealed = await services.sealer.seal(
+    client.clientSecret ?? '',
+    secretAssociation(tenantId, instanceId),
+  );
   return { sealed, ref: null };
 }
 
 const nameTaken = (error: unknown): unknown =>
-  isUniqueViolation(error) ? new ProblemError(problem('conflict', 'The tenant has an instance of this name.')) : error;
+  isUniqueViolation(error)
+    ? new ProblemError(problem('conflict', 'The tenant has an instance of this name.'))
+    : error;
 
-async function insertInstance(services: AdminServices, tenantId: string, given: z.infer<typeof newInstance>): Promise<string> {
+async function insertInstance(
+  services: AdminServices,
+  tenantId: string,
+  given: z.infer<typeof newInstance>,
+): Promise<string> {
   const { sql } = services;
   const instanceId = newId();
   const secret = await storeSecret(services, tenantId, instanceId, given.apiClient);
@@ -283,13 +303,19 @@ async function updateInstance(
   const { instanceId, tenantId } = before;
   const url = given.url === undefined ? before.url : normalUrl(given.url, services);
   if (new URL(url).origin !== new URL(before.url).origin && given.apiClient === undefined) {
-    throw invalidField('apiClient', "is needed again because the URL's origin changes: the secret must not go to a new place unasked");
+    throw invalidField(
+      'apiClient',
+      "is needed again because the URL's origin changes: the secret must not go to a new place unasked",
+    );
   }
   const secret = given.apiClient
     ? await storeSecret(services, tenantId, instanceId, given.apiClient)
     : { sealed: before.apiSecretSealed, ref: before.apiSecretRef };
   const ca = given.caCertificate === undefined ? before.caCertificate : given.caCertificate;
-  const pin = given.clientCertificateSha256 === undefined ? before.clientCertificateSha256 : given.clientCertificateSha256;
+  const pin =
+    given.clientCertificateSha256 === undefined
+      ? before.clientCertificateSha256
+      : given.clientCertificateSha256;
   let changed: Instance | undefined;
   try {
     [changed] = await sql<Instance[]>`
@@ -303,7 +329,8 @@ async function updateInstance(
   } catch (error) {
     throw nameTaken(error);
   }
-  if (!changed) throw new ProblemError(problem('conflict', 'The instance was changed at the same time; read it again.'));
+  if (!changed)
+    throw new ProblemError(problem('conflict', 'The instance was changed at the same time; read it again.'));
   return changed;
 }
 
@@ -319,7 +346,10 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     const rows = await sql<Instance[]>`
       select ${instanceColumns(sql)} from instances where tenant_id = ${tenant.tenantId}
       order by ${sql.unsafe(order)}, instance_id limit ${pageSize} offset ${page * pageSize}`;
-    return c.json({ totalCount: total?.count ?? 0, results: rows.map((row) => describe(row, publicUrl)) }, 200);
+    return c.json(
+      { totalCount: total?.count ?? 0, results: rows.map((row) => describe(row, publicUrl)) },
+      200,
+    );
   });
 
   app.openapi(create, async (c) => {
@@ -353,7 +383,11 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
 
   for (const verb of ['pause', 'resume'] as const) {
     app.openapi(pauseRoute(verb), async (c) => {
-      const { instanceId, tenantId } = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+      const { instanceId, tenantId } = await instanceOf(
+        sql,
+        await tenantOf(c, sql),
+        c.req.param('instanceId'),
+      );
       requireRole(c, 'operator');
       const paused = verb === 'pause';
       await sql`update instances set paused = ${paused}, version = version + 1, updated_at = now()

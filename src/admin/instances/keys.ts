@@ -7,7 +7,16 @@ import type { Sql } from '../../store/database.ts';
 import type { Instance } from '../../store/instances.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { commonProblems, instancePath, instant, instantOrNull, iso, jsonAnswer, listOf, problemAnswer } from '../schemas.ts';
+import {
+  commonProblems,
+  instancePath,
+  instant,
+  instantOrNull,
+  iso,
+  jsonAnswer,
+  listOf,
+  problemAnswer,
+} from '../schemas.ts';
 import { instanceOf } from './instances.ts';
 
 /** `…/instances/{instanceId}/keys`: what an instance's webhooks authenticate with. */
@@ -52,7 +61,10 @@ const create = createRoute({
   summary: 'Make a key; it is shown this once',
   request: { params: instancePath, body: { content: { 'application/json': { schema: newKeySchema } } } },
   responses: {
-    201: jsonAnswer(z.object({ id: z.string(), href: z.string(), key: z.string() }).openapi('CreatedKey'), 'The key'),
+    201: jsonAnswer(
+      z.object({ id: z.string(), href: z.string(), key: z.string() }).openapi('CreatedKey'),
+      'The key',
+    ),
     ...commonProblems,
     409: problemAnswer('conflict'),
   },
@@ -100,7 +112,11 @@ const readKeys = (sql: Sql, { tenantId, instanceId }: Instance): Promise<KeyRow[
   where tenant_id = ${tenantId} and instance_id = ${instanceId} and (expires_at is null or expires_at > now())
   order by created_at`;
 
-async function insertKey(sql: Sql, instance: Instance, given: z.infer<typeof newKeySchema>): Promise<{ id: string; key: string }> {
+async function insertKey(
+  sql: Sql,
+  instance: Instance,
+  given: z.infer<typeof newKeySchema>,
+): Promise<{ id: string; key: string }> {
   const { instanceId, tenantId } = instance;
   const key = newKey();
   const keyHash = await hashKey(key);
@@ -113,7 +129,10 @@ async function insertKey(sql: Sql, instance: Instance, given: z.infer<typeof new
       where tenant_id = ${tenantId} and instance_id = ${instanceId} and (expires_at is null or expires_at > now())`;
     if ((live?.count ?? 0) >= liveKeysPerInstance) {
       throw new ProblemError(
-        problem('conflict', `The instance has ${liveKeysPerInstance} live keys; revoke one before making another.`),
+        problem(
+          'conflict',
+          `The instance has ${liveKeysPerInstance} live keys; revoke one before making another.`,
+        ),
       );
     }
     await tx`
@@ -125,7 +144,8 @@ async function insertKey(sql: Sql, instance: Instance, given: z.infer<typeof new
 }
 
 export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
-  const unknownKey = (): ProblemError => new ProblemError(problem('not-found', 'The instance has no such key.'));
+  const unknownKey = (): ProblemError =>
+    new ProblemError(problem('not-found', 'The instance has no such key.'));
 
   app.openapi(list, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));

@@ -51,7 +51,10 @@ const create = createRoute({
   summary: 'Make an admin API key; it is shown this once',
   request: { body: { required: true, content: { 'application/json': { schema: newKeySchema } } } },
   responses: {
-    201: jsonAnswer(z.object({ id: z.string(), href: z.string(), key: z.string() }).openapi('CreatedApiKey'), 'The key'),
+    201: jsonAnswer(
+      z.object({ id: z.string(), href: z.string(), key: z.string() }).openapi('CreatedApiKey'),
+      'The key',
+    ),
     ...commonProblems,
   },
 });

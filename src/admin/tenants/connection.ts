@@ -4,7 +4,16 @@ import type { Sql } from '../../store/database.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { commonProblems, instant, instantOrNull, iso, jsonAnswer, problemAnswer, step, tenantPath } from '../schemas.ts';
+import {
+  commonProblems,
+  instant,
+  instantOrNull,
+  iso,
+  jsonAnswer,
+  problemAnswer,
+  step,
+  tenantPath,
+} from '../schemas.ts';
 
 /** The life of a tenant's link to Microsoft: connect, confirm, pause, resume, status. */
 
@@ -22,7 +31,9 @@ const connect = createRoute({
     200: jsonAnswer(
       z
         .object({
-          consentUrls: z.array(z.object({ app: z.enum(['connector', 'user-registration']), url: z.string() })),
+          consentUrls: z.array(
+            z.object({ app: z.enum(['connector', 'user-registration']), url: z.string() }),
+          ),
           expiresAt: instant,
         })
         .openapi('Connect'),
@@ -76,7 +87,13 @@ const statusSchema = z
     partnerState: z.object({ state: z.string(), source: z.enum(['derived']) }),
     paused: z.boolean(),
     hold: z
-      .object({ cause: z.string(), detail: z.string(), remedy: z.string(), owner: z.string(), since: instant })
+      .object({
+        cause: z.string(),
+        detail: z.string(),
+        remedy: z.string(),
+        owner: z.string(),
+        since: instant,
+      })
       .nullable(),
     lastHeartbeatAt: instantOrNull,
     lastConfirmAt: instantOrNull,
@@ -143,9 +160,13 @@ async function readStatus(sql: Sql, tenant: Tenant): Promise<z.infer<typeof stat
 export function addConnection(app: AdminApp, services: AdminServices): void {
   const { missingApplication, sql, tenants } = services;
 
-  const setPaused = async (tenantId: string, value: boolean): Promise<{ tenantId: string; paused: boolean }> => {
+  const setPaused = async (
+    tenantId: string,
+    value: boolean,
+  ): Promise<{ tenantId: string; paused: boolean }> => {
     await sql`update tenants set paused = ${value}, version = version + 1, updated_at = now() where tenant_id = ${tenantId}`;
-    if (!value) await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
+    if (!value)
+      await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
     tenants.forget(tenantId);
     return { tenantId, paused: value };
   };
@@ -154,10 +175,14 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
     const missing = missingApplication(tenant.cloud);
-    if (missing !== undefined) throw new ProblemError(problem('conflict', missing, { owner: 'configuration' }));
+    if (missing !== undefined)
+      throw new ProblemError(problem('conflict', missing, { owner: 'configuration' }));
     const { consentUrls, expiresAt } = await services.connect(tenant);
     tenants.forget(tenant.tenantId);
-    const urls = consentUrls.map(({ app: name, url }) => ({ app: name as 'connector' | 'user-registration', url }));
+    const urls = consentUrls.map(({ app: name, url }) => ({
+      app: name as 'connector' | 'user-registration',
+      url,
+    }));
     return c.json({ consentUrls: urls, expiresAt: expiresAt.toISOString() }, 200);
   });
   app.openapi(confirm, async (c) => {

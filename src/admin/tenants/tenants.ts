@@ -30,7 +30,10 @@ const displayName = z.string().trim().min(1).max(200);
 const landing = z
   .object({
     choice: z.enum(['default', 'denied', 'custom']),
-    customUrl: z.url({ protocol: /^https$/ }).max(2_000).optional(),
+    customUrl: z
+      .url({ protocol: /^https$/ })
+      .max(2_000)
+      .optional(),
     defaultInstanceId: guid.optional(),
   })
   .strict()
@@ -140,8 +143,15 @@ const change = createRoute({
   operationId: 'changeTenant',
   tags,
   summary: 'Change a tenant',
-  request: { params: tenantPath, body: { required: true, content: { 'application/json': { schema: changedTenant } } } },
-  responses: { 200: jsonAnswer(tenantSchema, 'Tenant'), ...commonProblems, 412: problemAnswer('precondition-failed') },
+  request: {
+    params: tenantPath,
+    body: { required: true, content: { 'application/json': { schema: changedTenant } } },
+  },
+  responses: {
+    200: jsonAnswer(tenantSchema, 'Tenant'),
+    ...commonProblems,
+    412: problemAnswer('precondition-failed'),
+  },
 });
 
 const removal = z
@@ -156,7 +166,10 @@ const remove = createRoute({
   summary: 'Remove a tenant with all it has here; refused with devices unless force=true',
   request: {
     params: tenantPath,
-    query: z.object({ force: z.enum(['true', 'false']).default('false'), 'dry-run': z.enum(['true', 'false']).default('false') }),
+    query: z.object({
+      force: z.enum(['true', 'false']).default('false'),
+      'dry-run': z.enum(['true', 'false']).default('false'),
+    }),
   },
   responses: {
     200: jsonAnswer(removal, 'What was removed, or would be'),
@@ -166,11 +179,21 @@ const remove = createRoute({
   },
 });
 
-const sortColumns = { tenantId: 'tenant_id', displayName: 'display_name', cloud: 'cloud', createdAt: 'created_at' };
+const sortColumns = {
+  tenantId: 'tenant_id',
+  displayName: 'display_name',
+  cloud: 'cloud',
+  createdAt: 'created_at',
+};
 
-async function checkLandingInstance(sql: Sql, tenantId: string, instanceId: string | undefined): Promise<void> {
+async function checkLandingInstance(
+  sql: Sql,
+  tenantId: string,
+  instanceId: string | undefined,
+): Promise<void> {
   if (instanceId === undefined) return;
-  const [row] = await sql`select 1 from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+  const [row] =
+    await sql`select 1 from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
   if (!row) throw invalidField('landing.defaultInstanceId', 'is no instance of this tenant');
 }
 
@@ -182,7 +205,9 @@ async function deleteTenant(sql: Sql, tenantId: string, flags: { force: boolean;
     const found = { devices: counts?.devices ?? 0, instances: counts?.instances ?? 0 };
     if (flags.dryRun) return { dryRun: true, ...found };
     if (found.devices > 0 && !flags.force) {
-      throw new ProblemError(problem('conflict', `The tenant has ${found.devices} devices; force=true removes them too.`));
+      throw new ProblemError(
+        problem('conflict', `The tenant has ${found.devices} devices; force=true removes them too.`),
+      );
     }
     await tx`delete from reports where tenant_id = ${tenantId}`;
     await tx`delete from routes where tenant_id = ${tenantId}`;
@@ -195,7 +220,8 @@ export function addTenants(app: AdminApp, { clouds, sql, tenants }: AdminService
   app.openapi(list, async (c) => {
     const { page, 'page-size': pageSize, sort } = c.req.valid('query');
     const { tenantIds } = requireRole(c, 'viewer');
-    const visible = tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds as string[]}::uuid[])`;
+    const visible =
+      tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds as string[]}::uuid[])`;
     const order = orderBy(parseSort(sort, sortColumns, 'displayName:asc,tenantId:asc'));
     const [total] = await sql<{ count: number }[]>`select count(*) from tenants where ${visible}`;
     const rows = await sql<Tenant[]>`
@@ -209,14 +235,16 @@ export function addTenants(app: AdminApp, { clouds, sql, tenants }: AdminService
     const body = c.req.valid('json');
     if (!maySee(operator, body.tenantId)) requireUnbound(c);
     if (!clouds.has(body.cloud)) throw invalidField('cloud', `is none of ${[...clouds.keys()].join(', ')}`);
-    if (body.landing.defaultInstanceId !== undefined) throw invalidField('landing.defaultInstanceId', 'is no instance of this tenant');
+    if (body.landing.defaultInstanceId !== undefined)
+      throw invalidField('landing.defaultInstanceId', 'is no instance of this tenant');
     try {
       await sql`
         insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing, partner_group)
         values (${body.tenantId}, ${body.cloud}, ${body.displayName}, ${body.mode}, ${body.connectionType},
           ${sql.json(body.landing)}, ${body.partnerGroup ? sql.json(body.partnerGroup) : null})`;
     } catch (error) {
-      if (isUniqueViolation(error)) throw new ProblemError(problem('conflict', 'The tenant is here already.'));
+      if (isUniqueViolation(error))
+        throw new ProblemError(problem('conflict', 'The tenant is here already.'));
       throw error;
     }
     tenants.forget(body.tenantId);
@@ -242,7 +270,8 @@ export function addTenants(app: AdminApp, { clouds, sql, tenants }: AdminService
         partner_group = ${partner ? sql.json({ ...partner }) : null}, version = version + 1, updated_at = now()
       where tenant_id = ${tenant.tenantId} and version = ${tenant.version}
       returning ${tenantColumns(sql)}`;
-    if (!changed) throw new ProblemError(problem('conflict', 'The tenant was changed at the same time; read it again.'));
+    if (!changed)
+      throw new ProblemError(problem('conflict', 'The tenant was changed at the same time; read it again.'));
     tenants.forget(tenant.tenantId);
     return c.json(describe(changed), 200, { etag: etag(changed.version) });
   });

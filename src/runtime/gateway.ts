@@ -1,0 +1,125 @@
+import type { Context } from 'hono';
+import { Hono } from 'hono';
+import { createAccess } from '../connection/access.ts';
+import type { ConsentOptions } from '../connection/consent.ts';
+import { createKeySource } from '../entra/keys.ts';
+import type { SignatureCheck } from '../entra/signature.ts';
+import { createTokenBroker } from '../entra/tokens.ts';
+import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
+import { addConsentRoute } from '../gateway/consent.ts';
+import { addJamfRoutes } from '../gateway/jamf.ts';
+import { beginListener, finishListener, type ListenerEnv, type RequestFacts } from '../gateway/listener.ts';
+import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
+import { createRateLimit } from '../gateway/rate.ts';
+import type { Send } from '../outbound/port.ts';
+import { createRouteLookup } from '../routing/lookup.ts';
+import type { Sealer } from '../secrets/seal.ts';
+import type { Sql } from '../store/database.ts';
+import { createInstanceKeys } from '../store/instance-keys.ts';
+import { createInstanceDirectory } from '../store/instances.ts';
+import { createTenantDirectory } from '../store/tenants.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Config } from './config.ts';
+import { createInstanceClients } from './instance-clients.ts';
+
+/** What both runtimes are made of; the rest is each runtime's own. */
+
+export interface GatewayParts {
+  readonly config: Config;
+  readonly sql: Sql;
+  readonly send: Send;
+  readonly sealer: Sealer;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly signature: SignatureCheck;
+  readonly facts: RequestFacts;
+  readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
+  readonly readReference: (reference: string) => Promise<string>;
+}
+
+export function composeGateway(parts: GatewayParts) {
+  const { config, facts, log, metrics, respond, send, sql } = parts;
+  const now = Date.now;
+  const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
+  const tenants = createTenantDirectory(sql);
+  const instances = createInstanceDirectory(sql);
+  const clients = createInstanceClients({
+    send,
+    sealer: parts.sealer,
+    readReference: parts.readReference,
+    concurrency: config.jamfConcurrency,
+    timeoutMs: config.forwardTimeoutSeconds * 1_000,
+  });
+  const broker = createTokenBroker({
+    send,
+    now,
+    credentials: (cloud, application) =>
+      (application === 'connector' ? config.connector(cloud.name) : config.diagnostic(cloud.name))
+        ?.credentials ?? [],
+    timeoutMs: microsoftTimeoutMs,
+    onRequest: ({ resource, outcome }) => metrics.tokenRequest(resource, outcome),
+  });
+  const access = createAccess({
+    send,
+    broker,
+    clouds: config.clouds,
+    hasDiagnostic: (cloud) => config.diagnostic(cloud) !== undefined,
+    timeoutMs: microsoftTimeoutMs,
+    log,
+    now,
+  });
+  const consent: ConsentOptions = {
+    sql,
+    log,
+    tenants,
+    clouds: config.clouds,
+    access,
+    publicUrl: config.publicUrl,
+    clientId: (application, cloud) =>
+      application === 'connector' ? config.connector(cloud)?.clientId : config.userAppClientId(cloud),
+  };
+
+  const createDataApp = (): Hono<ListenerEnv> => {
+    const app = new Hono<ListenerEnv>();
+    beginListener(app, { name: 'data', log, metrics });
+    addJamfRoutes(app, {
+      sql,
+      keys: createInstanceKeys(sql),
+      facts,
+      rate: createRateLimit(config.ratePerInstance),
+      log,
+    });
+    addMicrosoftRoutes(app, {
+      clouds: config.clouds,
+      audiences: config.audiences,
+      keys: createKeySource({
+        send,
+        now,
+        cooldownSeconds: config.jwksCooldownSeconds,
+        timeoutMs: microsoftTimeoutMs,
+      }),
+      signature: parts.signature,
+      tenants,
+      instances,
+      routes: createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup }),
+      forward: createForward({
+        send,
+        authorizationOf: clients.authorizationOf,
+        timeoutMs: config.forwardTimeoutSeconds * 1_000,
+      }),
+      facts,
+      rate: createRateLimit(config.ratePerTenant),
+      metrics,
+      now,
+      respond,
+    });
+    addConsentRoute(app, consent);
+    finishListener(app);
+    return app;
+  };
+
+  return { access, clients, consent, createDataApp, instances, tenants };
+}
+
+export type Gateway = ReturnType<typeof composeGateway>;

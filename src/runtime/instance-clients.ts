@@ -1,0 +1,81 @@
+import { LRUCache } from 'lru-cache';
+import type { InstanceAuthorization } from '../forwarding/forward.ts';
+import { createJamfClient, type JamfClient } from '../jamf/client.ts';
+import type { Send } from '../outbound/port.ts';
+import type { Sealer } from '../secrets/seal.ts';
+import { type Instance, secretAssociation } from '../store/instances.ts';
+
+/** One Jamf client per instance and configuration: its token and its bound on requests are shared by all who ask. */
+export interface InstanceClients {
+  clientOf(instance: Instance): JamfClient;
+  authorizationOf(instance: Instance): InstanceAuthorization;
+}
+
+export interface InstanceClientsOptions {
+  readonly send: Send;
+  readonly sealer: Sealer;
+  /** Reads `env:NAME` or `file:/path`; throws when there is none. */
+  readonly readReference: (reference: string) => Promise<string>;
+  readonly concurrency: number;
+  readonly timeoutMs: number;
+}
+
+export function createInstanceClients(options: InstanceClientsOptions): InstanceClients {
+  const { concurrency, readReference, sealer, send, timeoutMs } = options;
+  const clients = new LRUCache<string, JamfClient>({ max: 30_000 });
+
+  const secretOf = async (instance: Instance): Promise<string> => {
+    if (instance.apiSecretRef !== null) return readReference(instance.apiSecretRef);
+    const { apiSecretSealed, instanceId, tenantId } = instance;
+    return apiSecretSealed === null
+      ? ''
+      : sealer.open(apiSecretSealed, secretAssociation(tenantId, instanceId));
+  };
+
+  const clientOf = (instance: Instance): JamfClient => {
+    // What the client is made of: a rotated secret or another URL makes another client, a pause does not.
+    const { apiClientId, apiSecretRef, apiSecretSealed, caCertificate, instanceId, tenantId, url } = instance;
+    const key = JSON.stringify([
+      tenantId,
+      instanceId,
+      url,
+      apiClientId,
+      apiSecretSealed,
+      apiSecretRef,
+      caCertificate,
+    ]);
+    let client = clients.get(key);
+    if (!client) {
+      client = createJamfClient({
+        send,
+        baseUrl: url,
+        clientId: apiClientId,
+        clientSecret: () => secretOf(instance),
+        ...(caCertificate === null ? {} : { caCertificate }),
+        concurrency,
+        now: Date.now,
+        timeoutMs,
+      });
+      clients.set(key, client);
+    }
+    return client;
+  };
+
+  return {
+    clientOf,
+    authorizationOf: (instance) => {
+      const client = clientOf(instance);
+      return {
+        token: async (fresh) => {
+          const granted = await client.authorization();
+          if (!granted.ok || !fresh)
+            return granted.ok ? { ok: true, token: granted.authorization.token } : granted;
+          granted.authorization.invalidate();
+          const renewed = await client.authorization();
+          return renewed.ok ? { ok: true, token: renewed.authorization.token } : renewed;
+        },
+        inventoryVersion: () => client.inventoryVersion(),
+      };
+    },
+  };
+}

@@ -1,0 +1,116 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { TLSSocket } from 'node:tls';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import type { Context } from 'hono';
+import type { ForwardAnswer } from '../forwarding/forward.ts';
+import type { RequestFacts } from '../gateway/listener.ts';
+import { bodyTotalMs, headersTimeoutMs } from '../limits.ts';
+import type { ServerCertificate } from './node-certificate.ts';
+import type { ListenAddress } from './settings.ts';
+
+/** Node's listeners and what only Node knows of a request. */
+
+const bindingsOf = (c: Context): HttpBindings => c.env as HttpBindings;
+
+export const nodeRequestFacts: RequestFacts = {
+  headerCount: (c, name) => {
+    const { rawHeaders } = bindingsOf(c).incoming;
+    let count = 0;
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      if (rawHeaders[index]?.toLowerCase() === name) count += 1;
+    }
+    return count;
+  },
+  clientCertificateSha256: (c) => {
+    const { socket } = bindingsOf(c).incoming;
+    if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+    return socket.getPeerCertificate().fingerprint256?.replaceAll(':', '').toLowerCase();
+  },
+};
+
+/** Streams a forwarded answer straight to the socket: web streams cost most of a call on Node (design D8). */
+export async function respondOnNode(c: Context, answer: ForwardAnswer): Promise<Response> {
+  const outgoing = bindingsOf(c).outgoing as ServerResponse;
+  const headers: Record<string, string | string[]> = {};
+  answer.headers.forEach((value, name) => {
+    headers[name] = value;
+  });
+  outgoing.writeHead(answer.status, headers);
+  try {
+    await pipeline(Readable.from(answer.body, { objectMode: false }), outgoing);
+  } catch {
+    // The instance or the caller went away in the middle: a broken connection is the only honest end.
+    outgoing.destroy();
+  }
+  return RESPONSE_ALREADY_SENT;
+}
+
+export interface Listener {
+  readonly origin: string;
+  /** Takes no new connection and waits for the requests in flight, `graceMs` at most. */
+  drain(graceMs: number): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly address: ListenAddress;
+  readonly fetch: (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
+  /** Absent: plain HTTP. */
+  readonly certificate?: ServerCertificate;
+  /** PEM: ask for client certificates of this authority. */
+  readonly clientCa?: string;
+}
+
+function createServerFor(options: ListenOptions): Server {
+  const handle = getRequestListener((request, bindings) => options.fetch(request, bindings as HttpBindings), {
+    overrideGlobalObjects: false,
+  }) as (request: IncomingMessage, response: ServerResponse) => void;
+  const limits = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: bodyTotalMs,
+    connectionsCheckingInterval: 1_000,
+  };
+  if (!options.certificate) return createHttpServer(limits, handle);
+  const secure = {
+    ...limits,
+    minVersion: 'TLSv1.2' as const,
+    ...(options.clientCa === undefined
+      ? {}
+      : { ca: options.clientCa, requestCert: true, rejectUnauthorized: false }),
+  };
+  const server = createHttpsServer({ ...secure, ...options.certificate.current() }, handle);
+  options.certificate.onChange((pair) => server.setSecureContext({ ...secure, ...pair }));
+  return server;
+}
+
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const server = createServerFor(options);
+  const { host, port } = options.address;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  const bound = server.address() as AddressInfo;
+  const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return {
+    origin: `${options.certificate ? 'https' : 'http'}://${shown}:${bound.port}`,
+    drain: async (graceMs) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const idle = setInterval(() => server.closeIdleConnections(), 100);
+      const force = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearInterval(idle);
+      clearTimeout(force);
+    },
+  };
+}

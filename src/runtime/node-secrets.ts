@@ -1,0 +1,25 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createSealer, type Sealer } from '../secrets/seal.ts';
+import type { Config } from './config.ts';
+
+/** The sealer of the configured keys; for the embedded database a key is made once in the data directory. */
+export async function openSealer(config: Config): Promise<Sealer> {
+  if (config.secretsKey.length > 0) return createSealer(config.secretsKey);
+  const path = join(config.dataDir, 'secrets-key');
+  if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
+  return createSealer([new Uint8Array(Buffer.from(readFileSync(path, 'utf8').trim(), 'base64'))]);
+}
+
+/** `env:NAME` or `file:/path`, read anew each time, so that a rotated secret counts at once. */
+export async function readSecretReference(reference: string): Promise<string> {
+  if (reference.startsWith('env:')) {
+    const value = process.env[reference.slice(4)];
+    if (value === undefined || value === '') throw new Error(`the variable of ${reference} is not set`);
+    return value;
+  }
+  if (reference.startsWith('file:')) return (await readFile(reference.slice(5), 'utf8')).trim();
+  throw new Error('a secret reference begins with env: or file:');
+}

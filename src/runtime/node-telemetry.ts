@@ -1,0 +1,50 @@
+import { metrics } from '@opentelemetry/api';
+import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
+import { type IMetricReader, MeterProvider } from '@opentelemetry/sdk-metrics';
+
+/**
+ * OpenTelemetry on Node: metrics are always kept for /metrics; the SDK with its exporters starts when a variable
+ * of OpenTelemetry asks for it (contract section 3).
+ */
+export interface NodeTelemetry {
+  /** Prometheus text of everything now. */
+  scrape(): Promise<string>;
+  shutdown(): Promise<void>;
+}
+
+const asksForExport = (environment: Readonly<Record<string, string | undefined>>): boolean =>
+  environment.OTEL_SDK_DISABLED !== 'true' &&
+  Object.entries(environment).some(
+    ([name, value]) => /^OTEL_(EXPORTER_|TRACES_EXPORTER|METRICS_EXPORTER|CONFIG_FILE)/.test(name) && !!value,
+  );
+
+async function otlpReaders(
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<IMetricReader[]> {
+  if (environment.OTEL_METRICS_EXPORTER === 'none') return [];
+  const { PeriodicExportingMetricReader } = await import('@opentelemetry/sdk-metrics');
+  const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-proto');
+  return [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter() })];
+}
+
+/** Must run before anything makes an instrument: the API binds to the provider that is there then. */
+export async function startTelemetry(
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<NodeTelemetry> {
+  const prometheus = new PrometheusExporter({ preventServerStart: true });
+  const serializer = new PrometheusSerializer('', false, undefined, true, true);
+  const scrape = async (): Promise<string> =>
+    serializer.serialize((await prometheus.collect()).resourceMetrics);
+  if (!asksForExport(environment)) {
+    const provider = new MeterProvider({ readers: [prometheus] });
+    metrics.setGlobalMeterProvider(provider);
+    return { scrape, shutdown: () => provider.shutdown() };
+  }
+  const { NodeSDK } = await import('@opentelemetry/sdk-node');
+  const sdk = new NodeSDK({
+    serviceName: environment.OTEL_SERVICE_NAME ?? 'espalier',
+    metricReaders: [prometheus, ...(await otlpReaders(environment))],
+  });
+  sdk.start();
+  return { scrape, shutdown: () => sdk.shutdown() };
+}

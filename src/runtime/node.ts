@@ -1,0 +1,193 @@
+import { X509Certificate } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createAdminApp } from '../admin/app.ts';
+import { confirmTenant, testInstance } from '../connection/confirm.ts';
+import { startConnect } from '../connection/consent.ts';
+import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
+import { createOpsApp } from '../gateway/ops.ts';
+import { drainMs } from '../limits.ts';
+import { createAddressPolicy } from '../outbound/addresses.ts';
+import { createNodeSend } from '../outbound/node.ts';
+import { openDatabase, type Sql } from '../store/database.ts';
+import { createLog, type Log } from '../telemetry/log.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
+import type { Config } from './config.ts';
+import { composeGateway, type Gateway } from './gateway.ts';
+import { observeGauges } from './gauges.ts';
+import { developmentCertificate, type ServerCertificate, watchCertificate } from './node-certificate.ts';
+import { startDelivery } from './node-delivery.ts';
+import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
+import { type Listener, listen, nodeRequestFacts, respondOnNode } from './node-http.ts';
+import { migrateDatabase, newestMigration } from './node-migrate.ts';
+import { openSealer, readSecretReference } from './node-secrets.ts';
+import { startTelemetry } from './node-telemetry.ts';
+import { version } from './version.ts';
+
+/** Espalier on Node.js: the listeners, delivery, and an orderly end. */
+
+export interface RunningGateway {
+  /** Base URLs; absent for a process that only delivers. */
+  readonly urls: { readonly data: string; readonly admin: string; readonly ops: string } | undefined;
+  /** Drains and stops everything. */
+  stop(): Promise<void>;
+}
+
+const databaseConnections = 24;
+
+export function createNodeLog(config: Pick<Config, 'logFormat' | 'logLevel'>): Log {
+  const format = config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');
+  return createLog({ level: config.logLevel, format, write: (line) => process.stdout.write(`${line}\n`) });
+}
+
+/** Opens the configured or the embedded database and brings its schema up to date. */
+export async function openStore(config: Config): Promise<{ url: string; close: () => Promise<void> }> {
+  if (config.databaseUrl !== undefined) {
+    if (config.migrate === 'auto') await migrateDatabase(config.databaseUrl);
+    return { url: config.databaseUrl, close: async () => undefined };
+  }
+  const embedded = await startEmbeddedPostgres(config.dataDir);
+  if (config.migrate === 'auto') await migrateDatabase(embedded.url);
+  return { url: embedded.url, close: embedded.stop };
+}
+
+/** Undefined when the database answers and its schema is this build's. */
+async function notReady(sql: Sql, newest: number): Promise<string | undefined> {
+  try {
+    const [row] = await sql<{ applied: number | null }[]>`
+      select max(created_at)::int8 as applied from drizzle.__drizzle_migrations`;
+    return (row?.applied ?? 0) >= newest ? undefined : 'the schema has pending migrations: espalier migrate';
+  } catch (error) {
+    return `the database does not answer: ${(error as Error).message}`;
+  }
+}
+
+/** Seconds until the certificates of our applications expire, by name and cloud. */
+function credentialExpiry(config: Config): ReadonlyMap<string, number> {
+  const expiry = new Map<string, number>();
+  const files = [
+    ['connector', process.env.ESPALIER_ENTRA_CERT_FILE],
+    ...[...config.clouds.keys()].map((cloud) => [
+      `connector ${cloud}`,
+      process.env[`ESPALIER_ENTRA_CERT_FILE_${cloud.toUpperCase().replaceAll('-', '_')}`],
+    ]),
+  ];
+  for (const [name, file] of files) {
+    if (name === undefined || file === undefined) continue;
+    const { validTo } = new X509Certificate(readFileSync(file));
+    expiry.set(name, (Date.parse(validTo) - Date.now()) / 1_000);
+  }
+  return expiry;
+}
+
+async function openCertificate(config: Config, log: Log): Promise<ServerCertificate | undefined> {
+  if (config.tls === 'off') return undefined;
+  const { tlsCertFile, tlsKeyFile } = config;
+  if (tlsCertFile !== undefined && tlsKeyFile !== undefined)
+    return watchCertificate(tlsCertFile, tlsKeyFile, log);
+  const made = await developmentCertificate(config.dataDir, config.publicUrl);
+  return watchCertificate(made.certFile, made.keyFile, log);
+}
+
+function createAdmin(config: Config, parts: Parameters<typeof composeGateway>[0], gateway: Gateway) {
+  const { log, metrics, sealer, send, sql } = parts;
+  return createAdminApp(
+    {
+      sql,
+      clouds: config.clouds,
+      version,
+      tenants: gateway.tenants,
+      instances: gateway.instances,
+      sealer,
+      addresses: createAddressPolicy(config.upstreamAllow),
+      bootstrapKey: config.bootstrapKey,
+      publicUrl: config.publicUrl,
+      missingApplication: (cloud) =>
+        config.connector(cloud) === undefined
+          ? `No connector application is configured for the cloud ${cloud}: set ESPALIER_ENTRA_CLIENT_ID and its credential.`
+          : undefined,
+      connect: (tenant) => startConnect(gateway.consent, tenant),
+      confirm: (tenant) =>
+        confirmTenant(tenant, {
+          sql,
+          send,
+          tenants: gateway.tenants,
+          access: gateway.access,
+          apiVersions: config.partnerApiVersions,
+          clientOf: gateway.clients.clientOf,
+          publicUrl: config.publicUrl,
+          timeoutMs: config.microsoftTimeoutSeconds * 1_000,
+          metrics,
+          now: Date.now,
+        }),
+      testInstance: (instance) => testInstance(instance, { sql, clientOf: gateway.clients.clientOf }),
+    },
+    { name: 'admin', log, metrics },
+  );
+}
+
+/** Starts the gateway; with `listeners: false` it only delivers (`espalier worker`). */
+export async function startGateway(
+  config: Config,
+  log: Log,
+  options: { listeners: boolean },
+): Promise<RunningGateway> {
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o711 });
+  const telemetry = await startTelemetry(process.env);
+  const metrics = createMetrics();
+  const store = await openStore(config);
+  const sql = openDatabase(store.url, { connections: databaseConnections, applicationName: 'espalier' });
+  const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
+  const parts = {
+    config,
+    sql,
+    send: outbound.send,
+    sealer: await openSealer(config),
+    log,
+    metrics,
+    signature: createWebCryptoSignatureCheck(),
+    facts: nodeRequestFacts,
+    respond: respondOnNode,
+    readReference: readSecretReference,
+  };
+  const gateway = composeGateway(parts);
+  observeGauges(metrics, sql, log, () => credentialExpiry(config));
+
+  const certificate = options.listeners ? await openCertificate(config, log) : undefined;
+  const listeners: Listener[] = [];
+  if (options.listeners) {
+    const secure = certificate === undefined ? {} : { certificate };
+    const clientCa = config.clientCa === undefined ? {} : { clientCa: config.clientCa };
+    const newest = await newestMigration();
+    const ops = createOpsApp(
+      { notReady: () => notReady(sql, newest), metrics: telemetry.scrape },
+      { name: 'ops', log, metrics },
+    );
+    listeners.push(
+      await listen({
+        address: config.dataListen,
+        fetch: gateway.createDataApp().fetch,
+        ...secure,
+        ...clientCa,
+      }),
+      await listen({
+        address: config.adminListen,
+        fetch: createAdmin(config, parts, gateway).fetch,
+        ...secure,
+      }),
+      await listen({ address: config.opsListen, fetch: ops.fetch }),
+    );
+  }
+  const delivery = await startDelivery({ config, sql, send: outbound.send, log, metrics, gateway });
+  const [data, admin, ops] = listeners;
+  return {
+    urls: data && admin && ops ? { data: data.origin, admin: admin.origin, ops: ops.origin } : undefined,
+    stop: async () => {
+      await Promise.all([...listeners.map((listener) => listener.drain(drainMs)), delivery.stop()]);
+      certificate?.close();
+      await sql.end({ timeout: 5 });
+      await outbound.close();
+      await telemetry.shutdown();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,2 @@
+/** The version of this build; package.json says the same, and a test holds them together. */
+export const version = '0.1.0';
