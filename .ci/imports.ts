@@ -7,7 +7,7 @@ export interface Import {
   readonly line: number;
   /** The text between the quotes; undefined when a dynamic import's argument is computed. */
   readonly specifier: string | undefined;
-  /** `import type`, `export type` and types written `import('…')` behind a type keyword: gone when the code runs. */
+  /** `import type`, `export type` and `typeof import('…')`: gone when the code runs. */
   readonly typeOnly: boolean;
 }
 

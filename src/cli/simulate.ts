@@ -80,7 +80,7 @@ async function writeFiles(dir: string, world: World): Promise<void> {
   }
   await writeOwn(pathOf(authorityKeyFile), world.authority.keyPem, true);
   const bootstrapKey =
-    (await readOptional(pathOf(bootstrapKeyFile)))?.trim() ?? `esp_${randomBytes(32).toString('base64url')}`;
+    (await readOptional(pathOf(bootstrapKeyFile)))?.trim() || `esp_${randomBytes(32).toString('base64url')}`;
   await writeOwn(pathOf(bootstrapKeyFile), bootstrapKey, true);
   const variables = { ...gatewayEnvironment(world, pathOf), ESPALIER_BOOTSTRAP_KEY: bootstrapKey };
   await writeOwn(pathOf(environmentFile), environmentText(variables), true);

@@ -20,6 +20,8 @@ import type { ListenAddress } from './settings.ts';
 
 /** Node's listeners and what only Node knows of a request. */
 
+const alreadySent = RESPONSE_ALREADY_SENT.headers;
+
 const bindingsOf = (c: Context): HttpBindings => c.env as HttpBindings;
 
 export const nodeRequestFacts: RequestFacts = {
@@ -52,7 +54,8 @@ export async function respondOnNode(c: Context, answer: ForwardAnswer): Promise<
     // The instance or the caller went away in the middle: a broken connection is the only honest end.
     outgoing.destroy();
   }
-  return RESPONSE_ALREADY_SENT;
+  // The marker of @hono/node-server for an answer that is already written, with the status for the metrics.
+  return new Response(null, { status: answer.status, headers: alreadySent });
 }
 
 export interface Listener {

@@ -1,0 +1,40 @@
+import { createServer } from 'node:net';
+
+const address = '127.0.0.1';
+
+/** Listens for a moment; undefined when the port is taken. */
+function tryPort(port: number): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE' || error.code === 'EACCES') resolve(undefined);
+      else reject(error);
+    });
+    server.listen(port, address, () => {
+      const bound = server.address();
+      const found = typeof bound === 'object' && bound ? bound.port : undefined;
+      server.close(() => resolve(found));
+    });
+  });
+}
+
+/** Ports of the gateway's listeners, known before it starts: its public URL is part of its configuration. */
+export interface DemoPorts {
+  readonly data: number;
+  readonly admin: number;
+  readonly ops: number;
+}
+
+/** The defaults of contract.md 2 where they are asked for and free, else any free ports. */
+export async function findDemoPorts(preferDefaults: boolean): Promise<DemoPorts> {
+  const taken = new Set<number>();
+  const find = async (wanted: number): Promise<number> => {
+    const preferred = preferDefaults ? await tryPort(wanted) : undefined;
+    let port = preferred ?? (await tryPort(0));
+    // The same free port may be handed out twice, as it is given back at once.
+    while (port === undefined || taken.has(port)) port = await tryPort(0);
+    taken.add(port);
+    return port;
+  };
+  return { data: await find(8443), admin: await find(9443), ops: await find(9464) };
+}

@@ -1,0 +1,230 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
+import { clientSecretOf, createWorld, type World, type WorldOptions } from '../../src/simulator/world.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { type Answer, type Call, call, read } from './http.ts';
+import { freePort } from './ports.ts';
+
+/** The real `espalier serve` in its own process, configured by its environment only, between simulators. */
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+export const bootstrapKey = 'esp_bootstrap-key-of-the-tests';
+
+export interface GatewayProcess {
+  readonly data: string;
+  readonly admin: string;
+  readonly ops: string;
+  readonly process: ChildProcess;
+  /** Everything it wrote so far. */
+  output(): string;
+  /** SIGTERM; resolves to the exit code. */
+  stop(): Promise<number | null>;
+  /** SIGKILL: no time for anything. */
+  kill(): Promise<void>;
+}
+
+export async function startProcess(environment: Record<string, string>, command = 'serve'): Promise<GatewayProcess> {
+  const child = spawn(process.execPath, [main, command], {
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  const exited = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));
+  const ready = await new Promise<{ data: string; admin: string; ops: string }>((resolve, reject) => {
+    const look = (chunk: Buffer): void => {
+      output += chunk.toString('utf8');
+      const line = output.split('\n').find((one) => one.includes('"event":"ready"'));
+      if (line !== undefined) resolve(JSON.parse(line));
+    };
+    child.stdout.on('data', look);
+    child.stderr.on('data', look);
+    void exited.then((code) => reject(new Error(`espalier ${command} ended with ${code}:\n${output}`)));
+  });
+  return {
+    ...ready,
+    process: child,
+    output: () => output,
+    stop: async () => {
+      child.kill('SIGTERM');
+      return exited;
+    },
+    kill: async () => {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+export interface Scene {
+  readonly world: World;
+  readonly database: TestDatabase;
+  readonly gateway: GatewayProcess;
+  /** PEM of the gateway's certificate. */
+  readonly trust: string;
+  /** On the admin API, as the bootstrap admin unless another key is given. */
+  api(method: string, path: string, body?: unknown, key?: string): Promise<Answer>;
+  /** On the data listener. */
+  data(path: string, options?: Call): Promise<Answer>;
+  /** Kills or ends the gateway's process and starts another on the same database and ports. */
+  restart(how: 'kill' | 'stop'): Promise<void>;
+  /** Only ends it, `start` brings it back. */
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface SceneOptions {
+  readonly world?: Omit<WorldOptions, 'publicUrl'>;
+  readonly environment?: Record<string, string>;
+}
+
+/** Fast enough for a test, otherwise the defaults. */
+const quick = {
+  ESPALIER_UPLOAD_STATUS_SECONDS: '0.2',
+  ESPALIER_RETRY_BASE_SECONDS: '0.2',
+  ESPALIER_RETRY_MAX_SECONDS: '1',
+  ESPALIER_HOLD_RECHECK_SECONDS: '1',
+  ESPALIER_VERIFY_SAMPLE: '1',
+  ESPALIER_LOG_LEVEL: 'debug',
+};
+
+export async function startScene(options: SceneOptions = {}): Promise<Scene> {
+  const dir = mkdtempSync(join(tmpdir(), 'espalier-scene-'));
+  const dataPort = await freePort();
+  const publicUrl = `https://localhost:${dataPort}`;
+  const world = await createWorld({ ...options.world, publicUrl });
+  const database = await createTestDatabase();
+  mkdirSync(join(dir, 'world'));
+  const pathOf = (file: string): string => join(dir, 'world', file);
+  for (const [name, { content }] of gatewayFiles(world)) writeFileSync(pathOf(name), content, { mode: 0o600 });
+  const environment = {
+    ...gatewayEnvironment(world, pathOf),
+    DATABASE_URL: database.url,
+    ESPALIER_DATA_DIR: join(dir, 'data'),
+    ESPALIER_SECRETS_KEY: Buffer.alloc(32, 7).toString('base64'),
+    ESPALIER_BOOTSTRAP_KEY: bootstrapKey,
+    ESPALIER_DATA_LISTEN: `127.0.0.1:${dataPort}`,
+    ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
+    ESPALIER_OPS_LISTEN: '127.0.0.1:0',
+    ...quick,
+    ...options.environment,
+  };
+  let gateway = await startProcess(environment);
+  const trust = read(join(dir, 'data', 'tls.crt'));
+  for (const instance of world.instances.values()) instance.webhooks.trust(trust);
+  return {
+    world,
+    database,
+    get gateway() {
+      return gateway;
+    },
+    trust,
+    api: (method, path, body, key = bootstrapKey) =>
+      call(`${gateway.admin}/api/v1${path}`, {
+        method,
+        ca: trust,
+        headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      }),
+    data: (path, more = {}) => call(`${publicUrl}${path}`, { ca: trust, ...more }),
+    restart: async (how) => {
+      await (how === 'kill' ? gateway.kill() : gateway.stop());
+      gateway = await startProcess(environment);
+    },
+    start: async () => {
+      gateway = await startProcess(environment);
+    },
+    close: async () => {
+      await gateway.stop();
+      await world.close();
+      await database.drop();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Creates the tenant and gives its consents as its administrator's browser would. */
+export async function consent(scene: Scene, tenantId: string): Promise<Answer> {
+  const { cloud, displayName } = scene.world.tenants.find((tenant) => tenant.tenantId === tenantId)!;
+  await scene.api('POST', '/tenants', { tenantId, cloud, displayName });
+  const connected = await scene.api('POST', `/tenants/${tenantId}/connect`);
+  return browse(scene, connected.json.consentUrls[0].url);
+}
+
+/** Follows redirects between Microsoft's consent pages and the gateway, as a browser does. */
+export async function browse(scene: Scene, url: string): Promise<Answer> {
+  const ca = [scene.trust, scene.world.authority.certificatePem];
+  let next = url;
+  for (let hop = 0; hop < 10; hop += 1) {
+    const answer = await call(next, { ca });
+    if (answer.status !== 302) return answer;
+    next = new URL(String(answer.headers.location), next).href;
+  }
+  throw new Error('the redirects do not end');
+}
+
+export interface AddedInstance {
+  readonly id: string;
+  readonly key: string;
+}
+
+/** Adds a simulated instance to its tenant with a key for its webhooks. */
+export async function addInstance(scene: Scene, tenantId: string, name: string, more: object = {}): Promise<AddedInstance> {
+  const instance = scene.world.instance(name);
+  const made = await scene.api('POST', `/tenants/${tenantId}/instances`, {
+    name,
+    url: instance.url,
+    apiClient: { clientId: instance.clientId, clientSecret: clientSecretOf(instance) },
+    ...more,
+  });
+  if (made.status !== 201) throw new Error(`adding ${name}: ${made.text}`);
+  const key = await scene.api('POST', `/tenants/${tenantId}/instances/${made.json.id}/keys`, {});
+  return { id: made.json.id, key: key.json.key };
+}
+
+/** A tenant with all its instances, connected and confirmed. */
+export async function connectTenant(scene: Scene, tenantId: string): Promise<Map<string, AddedInstance>> {
+  const { instances } = scene.world.tenants.find((tenant) => tenant.tenantId === tenantId)!;
+  await consent(scene, tenantId);
+  const added = new Map<string, AddedInstance>();
+  for (const name of instances) added.set(name, await addInstance(scene, tenantId, name));
+  const confirmed = await scene.api('POST', `/tenants/${tenantId}/confirm`);
+  if (!confirmed.json?.ok) throw new Error(`confirm: ${confirmed.text}`);
+  return added;
+}
+
+/** A webhook as Jamf Pro sends it. */
+export const webhookBody = (event: string, jssID: number): string =>
+  JSON.stringify({
+    webhook: { id: 1, name: `${event} webhook`, webhookEvent: event, eventTimestamp: Date.now() },
+    event: { jssID, udid: '', deviceName: 'a Mac', serialNumber: '' },
+  });
+
+export const sendWebhook = (scene: Scene, instance: AddedInstance, jssID: number, event = 'ComputerInventoryCompleted'): Promise<Answer> =>
+  scene.data(`/jamf/${instance.id}/webhooks`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-api-key': instance.key },
+    body: webhookBody(event, jssID),
+  });
+
+/** A token of the simulated Entra for the Microsoft side's callers. */
+export async function callerToken(scene: Scene, tenantId: string): Promise<string> {
+  const { cloud } = scene.world.tenants.find((tenant) => tenant.tenantId === tenantId)!;
+  const { caller, connector } = scene.world.applications.get(cloud)!;
+  const answer = await call(`${scene.world.cloud(cloud).origins.entra}/${tenantId}/oauth2/v2.0/token`, {
+    method: 'POST',
+    ca: scene.world.authority.certificatePem,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: caller.clientId,
+      client_secret: caller.clientSecret,
+      scope: `${connector.clientId}/.default`,
+    }).toString(),
+  });
+  if (answer.status !== 200) throw new Error(answer.text);
+  return answer.json.access_token;
+}
