@@ -16,12 +16,13 @@ export const bodyTotalMs = 60_000;
 export const drainMs = 30_000;
 /** An admin who consents goes through sign-in, two-factor and a role elevation; after that the state is void. */
 export const consentStateMs = 60 * 60_000;
-/** A worker that died holds its rows this long; longer than any single read or upload takes. */
-export const leaseMs = 120_000;
+/** A process that died holds its rows this long; a living one renews its leases well before. */
+export const leaseMs = 12_000;
+export const leaseRenewMs = 3_000;
 /** How many due rows one claim takes, at most. */
 export const claimBatch = 100;
 /** Between two looks for due rows when no notification came. */
-export const pollDueMs = 1_000;
+export const pollDueMs = 250;
 /** Two keys of an instance may be live at once, so that one can replace the other (contract section 5). */
 export const liveKeysPerInstance = 2;
 /** A route read from the database serves this long before it is looked at again. */

@@ -42,8 +42,11 @@ interface ComplianceAnswer {
   readonly complianceVendorDeviceInformation?: readonly { readonly deviceIds?: readonly unknown[] }[];
 }
 
-/** Computer ids collide between instances: only what belongs to the Mac itself tells them apart. */
-function compare(
+/**
+ * What of the two answers is not this Mac's. Computer ids collide between instances: only what belongs to the Mac
+ * itself tells them apart.
+ */
+export function compareAnswers(
   truth: DemoTruth,
   inventory: InventoryAnswer,
   compliance: readonly ComplianceAnswer[],
@@ -74,7 +77,7 @@ async function checkDevice(
   const [inventory, compliance] = await Promise.all([ask('inventory'), ask('compliance')]);
   const refused = [inventory, compliance].find(({ status }) => status !== 200);
   if (refused) return { truth, why: `${refused.status} ${refused.text.slice(0, 200)}` };
-  const wrong = compare(
+  const wrong = compareAnswers(
     truth,
     JSON.parse(inventory.text) as InventoryAnswer,
     JSON.parse(compliance.text) as ComplianceAnswer[],

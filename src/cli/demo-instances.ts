@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { requireSteps } from './demo-connect.ts';
 import { DemoFailure } from './demo-failure.ts';
 import { type DemoContext, type DemoInstance, type DemoTenant, readSecret } from './demo-world.ts';
@@ -12,6 +14,8 @@ export interface JoinedInstance {
   readonly instanceId: string;
   /** Of this instance, as its webhooks present it. */
   readonly key: string;
+  /** Where the key was written, for commands by hand. */
+  readonly keyFile: string;
 }
 
 const keyName = 'demo';
@@ -43,7 +47,7 @@ async function saveInstance(
 }
 
 /** Keys of earlier runs went with the simulator that knew them. */
-async function makeKey(context: DemoContext, instancePath: string): Promise<string> {
+async function makeKey(context: DemoContext, instancePath: string, keyFile: string): Promise<string> {
   const { admin } = context;
   const { body } = await admin.call<Listed>('GET', `${instancePath}/keys`);
   const old = body.results.filter(({ name }) => name === keyName);
@@ -52,6 +56,7 @@ async function makeKey(context: DemoContext, instancePath: string): Promise<stri
     await admin.call('DELETE', `${instancePath}/keys/${id}`);
   }
   const made = await admin.call<{ key: string }>('POST', `${instancePath}/keys`, { body: { name: keyName } });
+  await writeFile(keyFile, made.body.key, { mode: 0o600 });
   return made.body.key;
 }
 
@@ -63,10 +68,11 @@ export async function joinInstance(
 ): Promise<JoinedInstance> {
   const instanceId = await saveInstance(context, tenant, instance);
   const path = `/tenants/${tenant.tenantId}/instances/${instanceId}`;
-  const key = await makeKey(context, path);
+  const keyFile = join(context.dir, `key-${instance.name}`);
+  const key = await makeKey(context, path, keyFile);
   const { body } = await context.admin.call<Parameters<typeof requireSteps>[1]>('POST', `${path}/test`);
   requireSteps(`the test of ${instance.name}`, body);
-  return { tenant, instance, instanceId, key };
+  return { tenant, instance, instanceId, key, keyFile };
 }
 
 async function instanceToken(

@@ -15,7 +15,8 @@ export interface DemoProgress {
   readonly missing: readonly { readonly truth: DemoTruth; readonly state: string }[];
 }
 
-interface Device {
+/** As the admin API shows a device (contract.md 8), as far as the demo looks. */
+export interface Device {
   readonly deviceId: string;
   readonly instanceId: string;
   readonly jamfComputerId: string;
@@ -45,7 +46,7 @@ async function readDevices({ admin }: DemoContext, tenantId: string): Promise<De
   }
 }
 
-interface Stages {
+export interface Stages {
   readonly routed: boolean;
   readonly uploaded: boolean;
   readonly completed: boolean;
@@ -53,7 +54,8 @@ interface Stages {
   readonly state: string;
 }
 
-function stagesOf(
+/** `since`, milliseconds since the epoch: what is older belongs to an earlier run on this data directory. */
+export function stagesOf(
   device: Device | undefined,
   truth: DemoTruth,
   expected: string | undefined,
@@ -66,7 +68,6 @@ function stagesOf(
   const { report } = device;
   if (!report) return { ...none, routed, state: 'no report' };
   const isAfter = (time: string | null): boolean => time !== null && Date.parse(time) >= since;
-  // Of an earlier run on this data directory, whatever its state.
   if (!isAfter(report.reportedAt)) return { ...none, routed, state: 'no report of this run' };
   const state = [report.state, report.reason, report.detail].filter(Boolean).join(' - ');
   const verified = report.state === 'verified';

@@ -4,11 +4,15 @@ export interface DemoOutput {
   say(line: string): void;
   /** The one line that is written over on a terminal; elsewhere a line every few seconds. */
   status(line: string): void;
+  /** The last of such lines, which stays. */
+  lastStatus(line: string): void;
   /** Ends the line that is written over. */
   settle(): void;
 }
 
 const everyMs = 5000;
+/** Back to the begin of the line, and clear it. */
+const rewind = '\r\u001b[2K';
 
 export function createDemoOutput(stream: NodeJS.WriteStream): DemoOutput {
   let isOpen = false;
@@ -23,10 +27,14 @@ export function createDemoOutput(stream: NodeJS.WriteStream): DemoOutput {
       settle();
       stream.write(`${line}\n`);
     },
+    lastStatus: (line) => {
+      // The line before is an older state of the same.
+      stream.write(isOpen ? `${rewind}${line}\n` : `${line}\n`);
+      isOpen = false;
+    },
     status: (line) => {
       if (stream.isTTY) {
-        // Back to the line's begin, and clear it.
-        stream.write(`\r\u001b[2K${line}`);
+        stream.write(`${rewind}${line}`);
         isOpen = true;
         return;
       }

@@ -20,8 +20,9 @@ export const isComplete = (summary: DemoSummary): boolean =>
     (count) => count === summary.devices,
   );
 
-export const emptySummary = (devices: number, seconds: number): DemoSummary => ({
-  devices,
+/** Of a run that did not come that far. */
+export const emptySummary = (seconds: number): DemoSummary => ({
+  devices: 0,
   routed: 0,
   uploaded: 0,
   completed: 0,
@@ -68,7 +69,6 @@ export function nextSteps(
   const { cloud } = joined.tenant;
   const { caller, connector } = context.world.applications[cloud] ?? {};
   const authority = context.world.clouds[cloud]?.authority;
-  const keys = `${tenant}/instances/${joined.instanceId}/keys`;
   const webhook = JSON.stringify({
     webhook: { webhookEvent: 'ComputerCheckIn' },
     event: {
@@ -89,9 +89,8 @@ export function nextSteps(
     '# the Mac is found wanting: watch the verdict arrive in Entra a moment later',
     `${world} ${places.control}/fleet/set-compliant -d '{"deviceId":"${device.deviceId}","compliant":false}'`,
     `${world} ${places.control}/microsoft/tenants/${device.tenantId}/devices | grep -o '"deviceId":"${device.deviceId}","entra":{[^}]*}'`,
-    `# a webhook by hand, with a second key of instance ${joined.instance.name}`,
-    `JAMF_KEY=$(${gateway} ${key} -H 'content-type: application/json' ${keys} -d '{"name":"by hand"}' | sed 's/.*"key":"\\([^"]*\\)".*/\\1/')`,
-    `${gateway} -u "jamf:$JAMF_KEY" -H 'content-type: application/json' ${places.data}/jamf/${joined.instanceId}/webhooks -d '${webhook}'`,
+    `# a webhook of instance ${joined.instance.name} by hand`,
+    `${gateway} -u "jamf:$(cat ${here(joined.keyFile)})" -H 'content-type: application/json' ${places.data}/jamf/${joined.instanceId}/webhooks -d '${webhook}'`,
     '# a call from the Microsoft side, answered by the instance that manages the Mac',
     `TOKEN=$(${world} ${authority}/${device.tenantId}/oauth2/v2.0/token -d grant_type=client_credentials -d client_id=${caller?.clientId} -d client_secret=$(cat ${here(caller?.secretFile ?? '')}) -d scope=${connector?.clientId}/.default | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`,
     `${gateway} -H "Authorization: Bearer $TOKEN" ${places.data}/t/${device.tenantId}/devices/${device.deviceId}/compliance`,

@@ -49,6 +49,8 @@ export interface DemoTruth {
 
 /** Everything the steps of the demo work with. */
 export interface DemoContext {
+  /** The demo's data directory. */
+  readonly dir: string;
   readonly http: DemoHttp;
   readonly control: JsonApi;
   readonly admin: JsonApi;

@@ -1,25 +1,15 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { parseEnv } from 'node:util';
-import { callBack } from './demo-callback.ts';
-import { type DemoChild, startDemoChild } from './demo-children.ts';
+import { callBack, type WrongAnswer } from './demo-callback.ts';
 import { confirmTenant, consentToTenant } from './demo-connect.ts';
 import { DemoFailure } from './demo-failure.ts';
-import { createDemoHttp, createJsonApi, type DemoHttp } from './demo-http.ts';
 import { configureWebhooks, type JoinedInstance, joinInstance, trustGateway } from './demo-instances.ts';
-import { findDemoPorts } from './demo-ports.ts';
 import { type DemoProgress, findWrongVerdicts, progressLine, readProgress } from './demo-progress.ts';
-import { createDemoOutput, type DemoOutput } from './demo-status.ts';
-import {
-  type DemoPlaces,
-  type DemoSummary,
-  emptySummary,
-  isComplete,
-  nextSteps,
-  summaryTable,
-} from './demo-text.ts';
-import type { DemoContext, DemoTruth, DemoWorld } from './demo-world.ts';
+import { type DemoRun, startDemo } from './demo-start.ts';
+import { createDemoOutput } from './demo-status.ts';
+import { type DemoSummary, emptySummary, isComplete, nextSteps, summaryTable } from './demo-text.ts';
+import type { DemoContext, DemoTruth } from './demo-world.ts';
 
 /** `espalier demo`: the simulated world, the real gateway, and the proof that every device is served right. */
 export interface DemoArguments {
@@ -28,17 +18,6 @@ export interface DemoArguments {
   /** `.espalier-demo` if unsaid. */
   readonly dataDir?: string | undefined;
   readonly seed?: number | undefined;
-}
-
-interface Run {
-  readonly args: DemoArguments;
-  readonly dir: string;
-  readonly output: DemoOutput;
-  readonly startedAtMs: number;
-  /** Rejects when the user stops the demo. */
-  readonly stopped: Promise<never>;
-  /** The last started first. */
-  readonly cleanUps: (() => Promise<void>)[];
 }
 
 /** Devices have to be there by then, counted from the start. */
@@ -52,87 +31,10 @@ const namedFailures = 5;
 /** Does not hold up the end of the process: the children do that, as long as they live. */
 const wait = (ms: number): Promise<void> => setTimeout(ms, undefined, { ref: false });
 
+const secondsSince = (startedAtMs: number): number => Math.round((Date.now() - startedAtMs) / 100) / 10;
+
 class DemoStopped extends Error {
   override readonly name = 'DemoStopped';
-}
-
-/** Both children, the gateway configured by nothing but its environment. */
-async function startChildren(
-  run: Run,
-): Promise<{ context: DemoContext; places: DemoPlaces; died: Promise<never> }> {
-  const { args, dir, output } = run;
-  const ports = await findDemoPorts(!args.once);
-  const simulatorDir = join(dir, 'simulator');
-  const gatewayDir = join(dir, 'gateway');
-  const publicUrl = `https://localhost:${ports.data}`;
-  const start = (
-    name: string,
-    commandLine: readonly string[],
-    environment: Record<string, string>,
-  ): DemoChild => {
-    const logFile = join(dir, `${name}.log`);
-    const child = startDemoChild({ name, args: commandLine, cwd: dir, environment, logFile });
-    run.cleanUps.push(child.stop);
-    return child;
-  };
-  const seed = args.seed === undefined ? [] : ['--seed', String(args.seed)];
-  const simulatorLine = [
-    'simulate',
-    '--json',
-    '--quiet-fleet',
-    '--data-dir',
-    simulatorDir,
-    '--public-url',
-    publicUrl,
-  ];
-  const simulator = start('simulator', [...simulatorLine, ...seed], {});
-  const world = await Promise.race([simulator.ready, run.stopped]);
-  const environment = await readFile(join(simulatorDir, 'gateway.env'), 'utf8');
-  const gateway = start('gateway', ['serve'], {
-    ...(parseEnv(environment) as Record<string, string>),
-    ESPALIER_DATA_DIR: gatewayDir,
-    ESPALIER_DATA_LISTEN: `127.0.0.1:${ports.data}`,
-    ESPALIER_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
-    ESPALIER_OPS_LISTEN: `127.0.0.1:${ports.ops}`,
-    ESPALIER_LOG_FORMAT: 'json',
-    // Every upload is looked up in Entra, and as soon as the simulated Intune has had a moment.
-    ESPALIER_VERIFY_SAMPLE: '1',
-    ESPALIER_UPLOAD_STATUS_SECONDS: '0.5',
-  });
-  const died = Promise.race([simulator.died, gateway.died]);
-  died.catch(() => undefined);
-  const urls = await Promise.race([gateway.ready, died, run.stopped]);
-  const places: DemoPlaces = {
-    gatewayDir,
-    simulatorDir,
-    data: publicUrl,
-    // The listener's certificate is for localhost as well as for the address.
-    admin: String(urls.admin),
-    ops: String(urls.ops),
-    control: String(world.control),
-  };
-  const context = await createContext(run, places, String(world.ca));
-  output.say(`  gateway: data ${places.data}, admin ${places.admin}, ops ${places.ops}`);
-  return { context, places, died };
-}
-
-async function createContext(run: Run, places: DemoPlaces, caFile: string): Promise<DemoContext> {
-  const gatewayCertificatePem = await readFile(join(places.gatewayDir, 'tls.crt'), 'utf8');
-  const http: DemoHttp = createDemoHttp([await readFile(caFile, 'utf8'), gatewayCertificatePem]);
-  run.cleanUps.push(http.close);
-  const key = (await readFile(join(places.simulatorDir, 'bootstrap-key'), 'utf8')).trim();
-  const control = createJsonApi(http, places.control);
-  const admin = createJsonApi(http, `${places.admin}/api/v1`, { authorization: `Bearer ${key}` });
-  const { status } = await admin.call('GET', '/version', { also: [401] });
-  if (status === 401) {
-    throw new DemoFailure(
-      `the gateway refuses the demo's bootstrap key, as it does once an admin key was made: remove ${run.dir} to begin anew`,
-    );
-  }
-  const { body: world } = await control.call<DemoWorld>('GET', '/world');
-  const { startedAtMs } = run;
-  const gatewayUrl = places.data;
-  return { http, control, admin, gatewayUrl, gatewayCertificatePem, world, startedAtMs, say: run.output.say };
 }
 
 async function connect(context: DemoContext): Promise<JoinedInstance[]> {
@@ -155,19 +57,20 @@ async function connect(context: DemoContext): Promise<JoinedInstance[]> {
 
 /** Until everything is verified or the time is over. */
 async function watch(
-  run: Run,
+  run: DemoRun,
   context: DemoContext,
   truth: readonly DemoTruth[],
   joined: readonly JoinedInstance[],
 ): Promise<DemoProgress> {
-  const deadline = run.startedAtMs + (run.args.once ? onceWithinMs : interactiveWithinMs);
+  const deadline = run.startedAtMs + (run.once ? onceWithinMs : interactiveWithinMs);
   for (;;) {
     const progress = await readProgress(context, truth, joined);
-    run.output.status(`  ${progressLine(progress)}`);
-    if (progress.verified === progress.devices || Date.now() > deadline) {
-      run.output.say(`  ${progressLine(progress)}`);
+    const isLast = progress.verified === progress.devices || Date.now() > deadline;
+    if (isLast) {
+      run.output.lastStatus(`  ${progressLine(progress)}`);
       return progress;
     }
+    run.output.status(`  ${progressLine(progress)}`);
     await wait(lookEveryMs);
   }
 }
@@ -178,7 +81,35 @@ interface Shown {
   readonly joined: readonly JoinedInstance[];
 }
 
-async function show(run: Run, context: DemoContext): Promise<Shown> {
+/** Names what is not as it should be, a few of each kind. */
+function complain(
+  say: (line: string) => void,
+  progress: DemoProgress,
+  wrongVerdicts: readonly DemoTruth[],
+  wrongAnswers: readonly WrongAnswer[],
+): void {
+  const kinds: [string, string[]][] = [
+    [
+      'devices are not verified',
+      progress.missing.map(({ state, truth }) => `${truth.deviceId} (${truth.instance}): ${state}`),
+    ],
+    [
+      'devices show another verdict in Entra than Jamf Pro has',
+      wrongVerdicts.map(({ deviceId, instance }) => `${deviceId} (${instance})`),
+    ],
+    [
+      'devices were not answered by their instance',
+      wrongAnswers.map(({ truth, why }) => `${truth.deviceId} (${truth.instance}): ${why}`),
+    ],
+  ];
+  for (const [what, lines] of kinds) {
+    if (lines.length === 0) continue;
+    say(`${lines.length} ${what}:`);
+    for (const line of lines.slice(0, namedFailures)) say(`  ${line}`);
+  }
+}
+
+async function show(run: DemoRun, context: DemoContext): Promise<Shown> {
   const { say } = run.output;
   const joined = await connect(context);
   say(`${context.world.macs} Macs send their inventory:`);
@@ -192,34 +123,17 @@ async function show(run: Run, context: DemoContext): Promise<Shown> {
     `  ${truth.length - wrongAnswers.length} of ${truth.length} answered by the instance that manages the Mac`,
   );
 
-  const complain = (what: string, lines: readonly string[]): void => {
-    if (lines.length === 0) return;
-    say(`${lines.length} ${what}:`);
-    for (const line of lines.slice(0, namedFailures)) say(`  ${line}`);
-  };
-  complain(
-    'devices are not verified',
-    progress.missing.map(({ state, truth: one }) => `${one.deviceId} ${state}`),
-  );
-  complain(
-    'devices show another verdict in Entra than Jamf Pro has',
-    wrongVerdicts.map(({ deviceId }) => deviceId),
-  );
-  complain(
-    'devices were not answered by their instance',
-    wrongAnswers.map(({ truth: one, why }) => `${one.deviceId} ${why}`),
-  );
-
+  complain(say, progress, wrongVerdicts, wrongAnswers);
   const unverified = new Set([...progress.missing.map((entry) => entry.truth), ...wrongVerdicts]);
   const { completed, devices, routed, uploaded } = progress;
-  const seconds = Math.round((Date.now() - run.startedAtMs) / 100) / 10;
+  const seconds = secondsSince(run.startedAtMs);
   const verified = devices - unverified.size;
   const summary = { devices, routed, uploaded, completed, verified, misrouted: wrongAnswers.length, seconds };
   return { summary, truth, joined };
 }
 
 /** The fleet lives on until the user stops it. Never resolves. */
-async function keepAlive(run: Run, context: DemoContext, { joined }: Shown): Promise<never> {
+async function keepAlive(run: DemoRun, context: DemoContext, { joined }: Shown): Promise<never> {
   await context.control.call('POST', '/fleet/start', { body: {} });
   run.output.say('\nThe fleet lives on: check-ins, inventories, changes of compliance. Ctrl-C ends it.');
   for (;;) {
@@ -229,11 +143,12 @@ async function keepAlive(run: Run, context: DemoContext, { joined }: Shown): Pro
   }
 }
 
-async function runSteps(run: Run, onSummary: (summary: DemoSummary) => void): Promise<void> {
+async function runSteps(run: DemoRun, onSummary: (summary: DemoSummary) => void): Promise<void> {
   const { output } = run;
   await mkdir(run.dir, { recursive: true });
   output.say('Starting a simulated Microsoft cloud and Jamf fleet, and the gateway between them:');
-  const { context, died, places } = await startChildren(run);
+  const { context, died, places } = await startDemo(run);
+  output.say(`  gateway: data ${places.data}, admin ${places.admin}, ops ${places.ops}`);
   const { world } = context;
   const instances = world.tenants.flatMap((tenant) => tenant.instances).length;
   output.say(
@@ -242,7 +157,7 @@ async function runSteps(run: Run, onSummary: (summary: DemoSummary) => void): Pr
   const shown = await Promise.race([show(run, context), died, run.stopped]);
   onSummary(shown.summary);
   output.say(`\n${summaryTable(shown.summary)}\n`);
-  if (run.args.once) return;
+  if (run.once) return;
   const [device] = shown.truth;
   const joined = shown.joined.find(({ instance }) => instance.name === device?.instance);
   output.say(nextSteps(context, places, device, joined));
@@ -269,21 +184,24 @@ export async function runDemo(args: DemoArguments = {}): Promise<number> {
   // With --once standard output is for the summary.
   const output = createDemoOutput(args.once ? process.stderr : process.stdout);
   const dir = resolve(args.dataDir ?? '.espalier-demo');
-  const run: Run = { args, dir, output, startedAtMs, stopped, cleanUps: [] };
-  let summary = emptySummary(0, 0);
+  const once = args.once === true;
+  const run: DemoRun = { once, seed: args.seed, dir, output, startedAtMs, stopped, cleanUps: [] };
+  let summary: DemoSummary | undefined;
+  let isBroken = false;
   try {
     await runSteps(run, (found) => {
       summary = found;
     });
   } catch (error) {
     output.settle();
-    if (error instanceof DemoFailure) process.stderr.write(`espalier demo: ${error.message}\n`);
-    else if (!(error instanceof DemoStopped)) throw error;
+    if (!(error instanceof DemoFailure || error instanceof DemoStopped)) throw error;
+    isBroken = error instanceof DemoFailure;
+    if (isBroken) process.stderr.write(`espalier demo: ${error.message}\n`);
   } finally {
     output.settle();
     for (const cleanUp of run.cleanUps.splice(0).reverse()) await cleanUp();
   }
-  const isDone = isComplete(summary);
-  if (args.once) process.stdout.write(`${JSON.stringify(summary)}\n`);
-  return isDone ? 0 : 1;
+  summary ??= emptySummary(secondsSince(startedAtMs));
+  if (once) process.stdout.write(`${JSON.stringify(summary)}\n`);
+  return isComplete(summary) && !isBroken ? 0 : 1;
 }

@@ -59,6 +59,13 @@ export const claimDueComputers = (sql: Sql, owner: string, limit: number): Promi
     c.wanted_revision as "wantedRevision", c.pushed_record as "pushedRecord", c.report_at as "reportAt", c.attempts,
     c.traceparent`;
 
+const renewComputers = (sql: Sql, owner: string, rows: readonly DueComputer[]) => sql`
+  update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond'
+  from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.instanceId)}::uuid[],
+              ${rows.map((row) => row.jamfComputerId)}::int[]) as held(tenant_id, instance_id, jamf_computer_id)
+  where c.tenant_id = held.tenant_id and c.instance_id = held.instance_id
+    and c.jamf_computer_id = held.jamf_computer_id and c.lease_owner = ${owner}`;
+
 /** The lease ends and the row waits: the wanted revision stays above the done one. */
 async function postpone(
   sql: Sql,
@@ -316,6 +323,7 @@ export function computerStage(options: ReadComputerOptions): Stage<DueComputer> 
   return {
     name: 'computers',
     claim: claimDueComputers,
+    renew: renewComputers,
     work: (row, owner) =>
       inSpan(
         'computer.read',

@@ -42,6 +42,12 @@ export const claimDueReports = (sql: Sql, owner: string, limit: number): Promise
     r.sent_content as "sentContent", r.last_update_at as "lastUpdateAt", r.completed_at as "completedAt",
     r.accepted_at as "acceptedAt", r.verification, r.attempts, r.traceparent`;
 
+export const renewReports = (sql: Sql, owner: string, rows: readonly DueReport[]) => sql`
+  update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond'
+  from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.deviceId)}::uuid[])
+    as held(tenant_id, device_id)
+  where r.tenant_id = held.tenant_id and r.device_id = held.device_id and r.lease_owner = ${owner}`;
+
 export interface Settlement {
   readonly state?: ReportState;
   readonly reason?: string | null;

@@ -8,7 +8,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { inSpan } from '../telemetry/tracing.ts';
 import type { MicrosoftPort } from './microsoft.ts';
-import { claimDueReports, type DueReport, settleReport } from './report-row.ts';
+import { claimDueReports, type DueReport, renewReports, settleReport } from './report-row.ts';
 import type { Stage } from './stage.ts';
 import { sendReport } from './upload.ts';
 import { pollUpload, verifyUpload } from './upload-status.ts';
@@ -102,6 +102,7 @@ export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
   return {
     name: 'reports',
     claim: claimDueReports,
+    renew: renewReports,
     work: (row, owner) =>
       inSpan(
         `report.${row.state}`,

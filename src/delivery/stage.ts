@@ -1,5 +1,5 @@
 import { newId } from '../ids.ts';
-import { claimBatch, leaseMs, pollDueMs } from '../limits.ts';
+import { claimBatch, leaseRenewMs, pollDueMs } from '../limits.ts';
 import type { Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -12,6 +12,8 @@ export interface Stage<Row> {
   readonly name: 'computers' | 'reports';
   /** Leases up to `limit` due rows to `owner` and returns them. */
   readonly claim: (sql: Sql, owner: string, limit: number) => Promise<Row[]>;
+  /** Prolongs the leases of these rows, where `owner` still has them. */
+  readonly renew: (sql: Sql, owner: string, rows: readonly Row[]) => Promise<unknown>;
   /**
    * Does the row's work and settles it. A throw leaves the lease to run out: only a database that went away
    * should cause one.
@@ -35,7 +37,7 @@ export interface StageOptions {
 
 export function runStage<Row>(stage: Stage<Row>, { sql, log, concurrency }: StageOptions): StageRunner {
   const owner = newId();
-  const inWork = new Set<Promise<void>>();
+  const inWork = new Map<Promise<void>, Row>();
   let stopped = false;
   let wakeUp: () => void = () => undefined;
   let woken = false;
@@ -59,12 +61,12 @@ export function runStage<Row>(stage: Stage<Row>, { sql, log, concurrency }: Stag
         inWork.delete(done);
         wakeUp();
       });
-    inWork.add(done);
+    inWork.set(done, row);
   };
   const turn = async (): Promise<void> => {
     const room = concurrency - inWork.size;
     woken = false;
-    if (room <= 0) return pause(leaseMs);
+    if (room <= 0) return pause(leaseRenewMs);
     try {
       const rows = await stage.claim(sql, owner, Math.min(room, claimBatch));
       for (const row of rows) start(row);
@@ -74,9 +76,14 @@ export function runStage<Row>(stage: Stage<Row>, { sql, log, concurrency }: Stag
       await pause(pollDueMs);
     }
   };
+  const renewal = setInterval(() => {
+    if (inWork.size === 0) return;
+    stage.renew(sql, owner, [...inWork.values()]).catch((error: unknown) => log.warn('stage.renew-failed', { stage: stage.name, error }));
+  }, leaseRenewMs);
   const loop = (async () => {
     while (!stopped) await turn();
-    await Promise.allSettled(inWork);
+    await Promise.allSettled(inWork.keys());
+    clearInterval(renewal);
   })();
   return {
     wake: () => {

@@ -1,0 +1,122 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { type DemoChild, startDemoChild } from './demo-children.ts';
+import { DemoFailure } from './demo-failure.ts';
+import { createDemoHttp, createJsonApi } from './demo-http.ts';
+import { type DemoPorts, findDemoPorts } from './demo-ports.ts';
+import type { DemoOutput } from './demo-status.ts';
+import type { DemoPlaces } from './demo-text.ts';
+import type { DemoContext, DemoWorld } from './demo-world.ts';
+
+/** A run of the demo from its start to its end. */
+export interface DemoRun {
+  readonly once: boolean;
+  readonly seed: number | undefined;
+  /** The data directory, absolute. */
+  readonly dir: string;
+  readonly output: DemoOutput;
+  /** Milliseconds since the epoch. */
+  readonly startedAtMs: number;
+  /** Rejects when the user stops the demo. */
+  readonly stopped: Promise<never>;
+  /** The last started is cleaned up first. */
+  readonly cleanUps: (() => Promise<void>)[];
+}
+
+export interface DemoStart {
+  readonly context: DemoContext;
+  readonly places: DemoPlaces;
+  /** Rejects with `DemoFailure` when a child ends by itself. */
+  readonly died: Promise<never>;
+}
+
+function startChild(
+  run: DemoRun,
+  name: string,
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): DemoChild {
+  const { dir } = run;
+  const child = startDemoChild({ name, args, cwd: dir, environment, logFile: join(dir, `${name}.log`) });
+  run.cleanUps.push(child.stop);
+  return child;
+}
+
+function startSimulator(run: DemoRun, simulatorDir: string, publicUrl: string): DemoChild {
+  const seed = run.seed === undefined ? [] : ['--seed', String(run.seed)];
+  const where = ['--data-dir', simulatorDir, '--public-url', publicUrl];
+  return startChild(run, 'simulator', ['simulate', '--json', '--quiet-fleet', ...where, ...seed]);
+}
+
+/** The real gateway, configured by nothing but its environment. */
+async function startGateway(
+  run: DemoRun,
+  dirs: { readonly simulatorDir: string; readonly gatewayDir: string },
+  ports: DemoPorts,
+): Promise<DemoChild> {
+  const environment = await readFile(join(dirs.simulatorDir, 'gateway.env'), 'utf8');
+  return startChild(run, 'gateway', ['serve'], {
+    ...(parseEnv(environment) as Record<string, string>),
+    ESPALIER_DATA_DIR: dirs.gatewayDir,
+    ESPALIER_DATA_LISTEN: `127.0.0.1:${ports.data}`,
+    ESPALIER_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
+    ESPALIER_OPS_LISTEN: `127.0.0.1:${ports.ops}`,
+    ESPALIER_LOG_FORMAT: 'json',
+    // Every upload is looked up in Entra, as soon as the simulated Intune has had a moment.
+    ESPALIER_VERIFY_SAMPLE: '1',
+    ESPALIER_UPLOAD_STATUS_SECONDS: '0.5',
+  });
+}
+
+async function createContext(run: DemoRun, places: DemoPlaces, caFile: string): Promise<DemoContext> {
+  const gatewayCertificatePem = await readFile(join(places.gatewayDir, 'tls.crt'), 'utf8');
+  const http = createDemoHttp([await readFile(caFile, 'utf8'), gatewayCertificatePem]);
+  run.cleanUps.push(http.close);
+  const key = (await readFile(join(places.simulatorDir, 'bootstrap-key'), 'utf8')).trim();
+  const control = createJsonApi(http, places.control);
+  const admin = createJsonApi(http, `${places.admin}/api/v1`, { authorization: `Bearer ${key}` });
+  const { status } = await admin.call('GET', '/version', { also: [401] });
+  if (status === 401) {
+    throw new DemoFailure(
+      `the gateway refuses the demo's bootstrap key, as it does once an admin key was made: remove ${run.dir} to begin anew`,
+    );
+  }
+  const { body: world } = await control.call<DemoWorld>('GET', '/world');
+  const { dir, output, startedAtMs } = run;
+  const gatewayUrl = places.data;
+  return {
+    dir,
+    http,
+    control,
+    admin,
+    gatewayUrl,
+    gatewayCertificatePem,
+    world,
+    startedAtMs,
+    say: output.say,
+  };
+}
+
+/** Starts both children and waits until they are ready. */
+export async function startDemo(run: DemoRun): Promise<DemoStart> {
+  const ports = await findDemoPorts(!run.once);
+  const dirs = { simulatorDir: join(run.dir, 'simulator'), gatewayDir: join(run.dir, 'gateway') };
+  const publicUrl = `https://localhost:${ports.data}`;
+  const simulator = startSimulator(run, dirs.simulatorDir, publicUrl);
+  const world = await Promise.race([simulator.ready, run.stopped]);
+  const gateway = await startGateway(run, dirs, ports);
+  const died = Promise.race([simulator.died, gateway.died]);
+  // It is awaited in races that may be over by then.
+  died.catch(() => undefined);
+  const urls = await Promise.race([gateway.ready, died, run.stopped]);
+  const places: DemoPlaces = {
+    ...dirs,
+    data: publicUrl,
+    admin: String(urls.admin),
+    ops: String(urls.ops),
+    control: String(world.control),
+  };
+  const context = await createContext(run, places, String(world.ca));
+  return { context, places, died };
+}
