@@ -49,7 +49,11 @@ const floors: Readonly<Record<string, number>> = {
 const sideways: readonly { readonly from: string; readonly to: string; readonly reason: string }[] = [
   { from: 'cli', to: 'runtime', reason: 'a command starts what the runtime composes' },
   { from: 'admin', to: 'gateway', reason: 'every listener shares request ids, problems and body limits' },
-  { from: 'graph', to: 'entra/clouds.ts', reason: "a cloud names Graph's host and the hosts allowed for Intune" },
+  {
+    from: 'graph',
+    to: 'entra/clouds.ts',
+    reason: "a cloud names Graph's host and the hosts allowed for Intune",
+  },
   { from: 'intune', to: 'entra/clouds.ts', reason: "a cloud names Intune's audience" },
 ];
 
@@ -101,7 +105,12 @@ interface Edge extends Import {
   readonly target: string | undefined;
 }
 
-const fault = ({ file, line, specifier }: Edge, reason: string): Fault => ({ file, line, imported: specifier, reason });
+const fault = ({ file, line, specifier }: Edge, reason: string): Fault => ({
+  file,
+  line,
+  imported: specifier,
+  reason,
+});
 
 const partOf = (path: string): string => path.split('/')[1] ?? '';
 
@@ -112,15 +121,20 @@ function checkFloors(edge: Edge): Fault[] {
   const [from, to] = [partOf(file), partOf(target)];
   if (isTest(target)) return [fault(edge, 'a test is no part of the product')];
   if (from === to) return [];
-  if (from === 'simulator') return [fault(edge, 'the simulator is the outside world and shares no code with the product')];
+  if (from === 'simulator')
+    return [fault(edge, 'the simulator is the outside world and shares no code with the product')];
   if (to === 'simulator') {
-    return mayImportSimulator.test(file) ? [] : [fault(edge, 'only tests and what starts the demo may use the simulator')];
+    return mayImportSimulator.test(file)
+      ? []
+      : [fault(edge, 'only tests and what starts the demo may use the simulator')];
   }
   const [own, other] = [floors[from], floors[to]];
   if (other === undefined) return [fault(edge, `${to} is on no floor`)];
   if (own === undefined || own > other || (own === 0 && other === 0)) return [];
   if (own < other) return [fault(edge, `${from} (floor ${own}) is below ${to} (floor ${other})`)];
-  const allowed = sideways.some((pair) => pair.from === from && (pair.to === to || `src/${pair.to}` === target));
+  const allowed = sideways.some(
+    (pair) => pair.from === from && (pair.to === to || `src/${pair.to}` === target),
+  );
   return allowed ? [] : [fault(edge, `${from} and ${to} are both on floor ${own}`)];
 }
 
@@ -140,8 +154,15 @@ function checkPackages(edge: Edge, packages: Packages): Fault[] {
 
 /** Every file on some floor: a new folder has to be given its place before it is used. */
 function checkPlaces(paths: Iterable<string>): Fault[] {
-  const homeless = [...paths].filter((path) => partOf(path) !== 'simulator' && floors[partOf(path)] === undefined);
-  return homeless.map((file) => ({ file, line: 1, imported: 'anything', reason: `${partOf(file)} is on no floor` }));
+  const homeless = [...paths].filter(
+    (path) => partOf(path) !== 'simulator' && floors[partOf(path)] === undefined,
+  );
+  return homeless.map((file) => ({
+    file,
+    line: 1,
+    imported: 'anything',
+    reason: `${partOf(file)} is on no floor`,
+  }));
 }
 
 type Graph = ReadonlyMap<string, readonly Edge[]>;
@@ -174,8 +195,11 @@ function checkCircles(graph: Graph): Fault[] {
 const refusedOnWorkers = ({ specifier, target }: Edge): string | undefined => {
   if (target !== undefined) return undefined;
   const builtIn = builtInOf(specifier);
-  if (builtIn !== undefined) return workerBuiltIns.has(builtIn) ? undefined : `workerd does not have ${specifier}`;
-  return notOnWorkers.has(packageOf(specifier)) ? `${packageOf(specifier)} does not run on workerd` : undefined;
+  if (builtIn !== undefined)
+    return workerBuiltIns.has(builtIn) ? undefined : `workerd does not have ${specifier}`;
+  return notOnWorkers.has(packageOf(specifier))
+    ? `${packageOf(specifier)} does not run on workerd`
+    : undefined;
 };
 
 /** Type imports are left out: they are gone when the code runs. */
@@ -199,7 +223,12 @@ function edgesOf(file: string, text: string): { edges: Edge[]; faults: Fault[] }
   for (const { specifier, ...found } of findImports(text)) {
     if (specifier === undefined) {
       if (computedImports[file] !== undefined) continue;
-      faults.push({ file, line: found.line, imported: 'a computed name', reason: 'what it imports cannot be checked' });
+      faults.push({
+        file,
+        line: found.line,
+        imported: 'a computed name',
+        reason: 'what it imports cannot be checked',
+      });
       continue;
     }
     const target = /^\.{0,2}\//.test(specifier) ? join(dirname(file), specifier) : undefined;

@@ -144,6 +144,7 @@ const stopSignal = (): Promise<void> =>
   new Promise((stop) => {
     process.once('SIGTERM', stop);
     process.once('SIGINT', stop);
+    process.once('SIGHUP', stop);
   });
 
 /**

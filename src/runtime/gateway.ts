@@ -2,7 +2,7 @@ import type { Context } from 'hono';
 import { Hono } from 'hono';
 import { createAccess } from '../connection/access.ts';
 import type { ConsentOptions } from '../connection/consent.ts';
-import { createKeySource } from '../entra/keys.ts';
+import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
@@ -21,7 +21,7 @@ import { createTenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
-import { createInstanceClients } from './instance-clients.ts';
+import { createInstanceClients, type InstanceClients } from './instance-clients.ts';
 
 /** What both runtimes are made of; the rest is each runtime's own. */
 
@@ -36,6 +36,9 @@ export interface GatewayParts {
   readonly facts: RequestFacts;
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
   readonly readReference: (reference: string) => Promise<string>;
+  /** For a runtime that has its own; Workers must not share a fetch between requests. */
+  readonly keys?: KeySource;
+  readonly authorizationOf?: InstanceClients['authorizationOf'];
 }
 
 export function composeGateway(parts: GatewayParts) {
@@ -93,19 +96,21 @@ export function composeGateway(parts: GatewayParts) {
     addMicrosoftRoutes(app, {
       clouds: config.clouds,
       audiences: config.audiences,
-      keys: createKeySource({
-        send,
-        now,
-        cooldownSeconds: config.jwksCooldownSeconds,
-        timeoutMs: microsoftTimeoutMs,
-      }),
+      keys:
+        parts.keys ??
+        createKeySource({
+          send,
+          now,
+          cooldownSeconds: config.jwksCooldownSeconds,
+          timeoutMs: microsoftTimeoutMs,
+        }),
       signature: parts.signature,
       tenants,
       instances,
       routes: createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup }),
       forward: createForward({
         send,
-        authorizationOf: clients.authorizationOf,
+        authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
         timeoutMs: config.forwardTimeoutSeconds * 1_000,
       }),
       facts,

@@ -2,13 +2,17 @@ import { describe, expect, test } from 'vitest';
 import { findImports } from '../../.ci/imports.ts';
 import { checkLayers, describeFault, type Packages, readPackages, readTree } from '../../.ci/layers.ts';
 
-const packages: Packages = { dependencies: ['hono', 'undici', '@azure/msal-node'], devDependencies: ['vitest'] };
+const packages: Packages = {
+  dependencies: ['hono', 'undici', '@azure/msal-node'],
+  devDependencies: ['vitest'],
+};
 
 const faults = (tree: Readonly<Record<string, string>>): string[] =>
   checkLayers(new Map(Object.entries(tree)), packages).map(describeFault);
 
 describe('imports are found', () => {
-  const specifiers = (source: string): (string | undefined)[] => findImports(source).map((found) => found.specifier);
+  const specifiers = (source: string): (string | undefined)[] =>
+    findImports(source).map((found) => found.specifier);
 
   test('in every form the language has', () => {
     expect(
@@ -51,11 +55,17 @@ describe('imports are found', () => {
   });
 
   test('after a text that looks unfinished', () => {
-    expect(specifiers(`const a = /[/'"]/.test('\\''); const b = \`\${c ? /'/ : '}'}\`;\nimport 'after';`)).toEqual(['after']);
+    expect(
+      specifiers(`const a = /[/'"]/.test('\\''); const b = \`\${c ? /'/ : '}'}\`;\nimport 'after';`),
+    ).toEqual(['after']);
   });
 
   test('in code inside a template', () => {
-    expect(specifiers("const a = `${await import('b')} ${{ c: await import('d') }}`; import 'e';")).toEqual(['b', 'd', 'e']);
+    expect(specifiers("const a = `${await import('b')} ${{ c: await import('d') }}`; import 'e';")).toEqual([
+      'b',
+      'd',
+      'e',
+    ]);
   });
 
   test('with the line of the name, and whether the code keeps them', () => {
@@ -100,13 +110,17 @@ describe('floors', () => {
   });
 
   test('a folder without a floor is refused', () => {
-    expect(faults({ 'src/utils/a.ts': '' })).toEqual(['src/utils/a.ts:1 imports anything: utils is on no floor']);
+    expect(faults({ 'src/utils/a.ts': '' })).toEqual([
+      'src/utils/a.ts:1 imports anything: utils is on no floor',
+    ]);
   });
 
   test('nothing outside src and no test is part of the product', () => {
     expect(faults({ 'src/jamf/a.ts': `import '../../test/harness/b.ts';` })).toHaveLength(1);
     expect(faults({ 'src/jamf/a.ts': `import './a.test.ts';` })).toHaveLength(1);
-    expect(faults({ 'src/jamf/a.test.ts': `import '../../test/harness/b.ts';\nimport { test } from 'vitest';` })).toEqual([]);
+    expect(
+      faults({ 'src/jamf/a.test.ts': `import '../../test/harness/b.ts';\nimport { test } from 'vitest';` }),
+    ).toEqual([]);
   });
 
   test('a computed import is refused', () => {

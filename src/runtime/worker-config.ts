@@ -1,0 +1,60 @@
+import { type ConfigResult, loadConfig } from './config.ts';
+import { settings } from './settings.ts';
+
+/** What a Worker is given instead of an environment and files: variables, secrets and a Hyperdrive binding. */
+
+export interface WorkerBindings {
+  /** A pool of database connections near the database; preferred to `DATABASE_URL`. */
+  readonly HYPERDRIVE?: { readonly connectionString: string };
+  readonly [name: string]: unknown;
+}
+
+/** An isolate has 128 MB in all, and the cache of Node's default size is 40 MB before it holds anything. */
+const routeCacheEntries = '20000';
+
+/** The variables and secrets as text. Hyperdrive's connection string stands for `DATABASE_URL`. */
+export function workerEnvironment(bindings: WorkerBindings): Record<string, string | undefined> {
+  const texts = Object.entries(bindings).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  const environment = Object.fromEntries(texts);
+  return {
+    [settings.routeCacheEntries.name]: routeCacheEntries,
+    ...environment,
+    [settings.databaseUrl.name]:
+      bindings.HYPERDRIVE?.connectionString ?? environment[settings.databaseUrl.name],
+  };
+}
+
+/** Where a request finds the database; empty when nothing says, which `loadWorkerConfig` reports. */
+export const databaseUrlOf = (bindings: WorkerBindings): string =>
+  workerEnvironment(bindings)[settings.databaseUrl.name] ?? '';
+
+/** On Workers a `…_FILE` variable holds the file's text itself. Throws for anything else; the message holds no value. */
+function readTextOfVariable(value: string): string {
+  if (value.startsWith('-----BEGIN') || value.startsWith('{')) return value;
+  throw new Error('there are no files on Workers, so the variable must hold the PEM or JSON text itself');
+}
+
+/** Reads and checks the configuration of a Worker; all faults come back together. */
+export async function loadWorkerConfig(bindings: WorkerBindings): Promise<ConfigResult> {
+  const environment = workerEnvironment(bindings);
+  const result = await loadConfig({ environment, readFile: readTextOfVariable });
+  if (databaseUrlOf(bindings) !== '') return result;
+  const missing = {
+    variable: settings.databaseUrl.name,
+    problem: 'is missing: on Workers bind a Hyperdrive configuration as HYPERDRIVE, or set it as a secret',
+    example: settings.databaseUrl.example,
+  };
+  return { ok: false, faults: [missing, ...(result.ok ? [] : result.faults)] };
+}
+
+/** Reads `env:NAME` of an instance's secret. Throws for a missing one and for `file:`, which Workers do not have. */
+export function workerSecretReader(bindings: WorkerBindings): (reference: string) => Promise<string> {
+  return async (reference) => {
+    if (!reference.startsWith('env:')) throw new Error('on Workers a secret reference begins with env:');
+    const value = bindings[reference.slice('env:'.length)];
+    if (typeof value !== 'string' || value === '') throw new Error(`the secret of ${reference} is not set`);
+    return value;
+  };
+}

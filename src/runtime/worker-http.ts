@@ -1,0 +1,49 @@
+import type { Context } from 'hono';
+import type { ForwardAnswer } from '../forwarding/forward.ts';
+import type { RequestFacts } from '../gateway/listener.ts';
+
+/** What only Cloudflare knows of a request, and how an answer is streamed there. */
+
+/** The part of `request.cf` that speaks of the client certificate; all of it is text. */
+interface TlsClientAuth {
+  readonly certVerified?: string;
+  readonly certRevoked?: string;
+  readonly certFingerprintSHA256?: string;
+}
+
+const clientCertificate = (c: Context): TlsClientAuth | undefined =>
+  (c.req.raw as Request & { readonly cf?: { readonly tlsClientAuth?: TlsClientAuth } }).cf?.tlsClientAuth;
+
+export const workerRequestFacts: RequestFacts = {
+  /** Cloudflare joins repeated headers with a comma, which no single value that we count may hold. */
+  headerCount: (c, name) => c.req.header(name)?.split(',').length ?? 0,
+  clientCertificateSha256: (c) => {
+    const presented = clientCertificate(c);
+    // A revoked certificate is still `SUCCESS`: both have to be looked at.
+    if (presented?.certVerified !== 'SUCCESS' || presented.certRevoked === '1') return undefined;
+    const fingerprint = presented.certFingerprintSHA256?.replaceAll(':', '').toLowerCase();
+    return fingerprint === '' ? undefined : fingerprint;
+  },
+};
+
+/** Statuses with which a `Response` takes no body at all (Fetch standard, null body status). */
+const withoutBody = new Set([204, 205, 304]);
+
+const streamOf = (body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> => {
+  const chunks = body[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      const { done, value } = await chunks.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: async () => {
+      await chunks.return?.();
+    },
+  });
+};
+
+/** Streams a forwarded answer; a break of the instance's connection breaks the caller's. */
+export function respondOnWorkers(_c: Context, { body, headers, status }: ForwardAnswer): Response {
+  return new Response(withoutBody.has(status) ? null : streamOf(body), { status, headers });
+}

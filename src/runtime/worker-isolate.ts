@@ -1,0 +1,119 @@
+import { Hono } from 'hono';
+import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
+import { beginListener, finishListener, type ListenerEnv } from '../gateway/listener.ts';
+import { createAddressPolicy } from '../outbound/addresses.ts';
+import { createWorkersSend } from '../outbound/workers.ts';
+import { ProblemError, problem } from '../problems.ts';
+import { createSealer } from '../secrets/seal.ts';
+import type { Sql } from '../store/database.ts';
+import { createLog, type Log } from '../telemetry/log.ts';
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
+import type { Config, ConfigFault } from './config.ts';
+import { composeGateway } from './gateway.ts';
+import { createWorkerAuthorization } from './worker-authorization.ts';
+import { databaseUrlOf, loadWorkerConfig, type WorkerBindings, workerSecretReader } from './worker-config.ts';
+import { createRequestDatabase } from './worker-database.ts';
+import { createHealthApp } from './worker-health.ts';
+import { respondOnWorkers, workerRequestFacts } from './worker-http.ts';
+import { createWorkerKeySource } from './worker-keys.ts';
+
+/** Espalier in one isolate of Workers: composed once, with a database client for each request. */
+
+/** What the platform gives beside a request. */
+export interface WorkerContext {
+  waitUntil(work: Promise<unknown>): void;
+  passThroughOnException(): void;
+  readonly props: unknown;
+}
+
+export interface Isolate {
+  answer(request: Request, bindings: WorkerBindings, context: WorkerContext): Promise<Response>;
+}
+
+const createWorkerLog = (config: Pick<Config, 'logLevel'>): Log =>
+  createLog({
+    level: config.logLevel,
+    format: 'json',
+    // biome-ignore lint/suspicious/noConsole: the console is the log of a Worker
+    write: (line) => console.log(line),
+  });
+
+async function createDataApp(
+  config: Config,
+  bindings: WorkerBindings,
+  shared: { readonly sql: Sql; readonly log: Log; readonly metrics: Metrics },
+): Promise<Hono<ListenerEnv>> {
+  const send = createWorkersSend(createAddressPolicy(config.upstreamAllow));
+  const sealer = await createSealer(config.secretsKey);
+  const readReference = workerSecretReader(bindings);
+  return composeGateway({
+    ...shared,
+    config,
+    send,
+    sealer,
+    readReference,
+    signature: createWebCryptoSignatureCheck(),
+    facts: workerRequestFacts,
+    respond: respondOnWorkers,
+    keys: createWorkerKeySource({
+      send,
+      now: Date.now,
+      cooldownSeconds: config.jwksCooldownSeconds,
+      timeoutMs: config.microsoftTimeoutSeconds * 1_000,
+    }),
+    authorizationOf: createWorkerAuthorization({
+      send,
+      sealer,
+      readReference,
+      concurrency: config.jamfConcurrency,
+      timeoutMs: config.forwardTimeoutSeconds * 1_000,
+    }),
+  }).createDataApp();
+}
+
+/** A Worker has no start that could fail: every request is told, and the log says what is wrong. */
+function createFaultyIsolate(faults: readonly ConfigFault[]): Isolate {
+  const log = createWorkerLog({ logLevel: 'info' });
+  for (const { variable, problem: what, example } of faults) {
+    log.error('config.fault', { variable, problem: what, example });
+  }
+  const options = { log, metrics: createMetrics() };
+  const health = createHealthApp(undefined, options);
+  const app = new Hono<ListenerEnv>();
+  beginListener(app, { ...options, name: 'data' });
+  app.all('/*', () => {
+    throw new ProblemError(
+      problem('internal-error', 'The configuration has faults; the log names them.', {
+        owner: 'configuration',
+      }),
+    );
+  });
+  finishListener(app);
+  return {
+    answer: async (request, bindings) => (isHealth(request) ? health : app).fetch(request, bindings),
+  };
+}
+
+const isHealth = (request: Request): boolean => new URL(request.url).pathname.startsWith('/health/');
+
+/** Reads the configuration and composes the gateway; faults make an isolate that only says so. */
+export async function openIsolate(bindings: WorkerBindings): Promise<Isolate> {
+  const loaded = await loadWorkerConfig(bindings);
+  if (!loaded.ok) return createFaultyIsolate(loaded.faults);
+  const { config } = loaded;
+  const database = createRequestDatabase(databaseUrlOf(bindings));
+  const shared = { sql: database.sql, log: createWorkerLog(config), metrics: createMetrics() };
+  const health = createHealthApp(database.sql, shared);
+  const data = await createDataApp(config, bindings, shared);
+  return {
+    answer: (request, requestBindings, context) => {
+      const app = isHealth(request) ? health : data;
+      const { close, result } = database.within(databaseUrlOf(requestBindings), async () =>
+        app.fetch(request, requestBindings, context),
+      );
+      // Also when the caller goes away: what another request may look at must be finished, not dropped.
+      context.waitUntil(result.then(close, close));
+      return result;
+    },
+  };
+}

@@ -1,0 +1,112 @@
+import { LRUCache } from 'lru-cache';
+import {
+  createKeySource,
+  type KeyLookup,
+  type KeyQuery,
+  type KeySetSnapshot,
+  type KeySource,
+  type KeySourceOptions,
+} from '../entra/keys.ts';
+import type { VerificationKey } from '../entra/rsa-key.ts';
+
+/**
+ * The keys of Entra's issuers on Workers, by the rules of domain/microsoft.md 1.4. A `createKeySource` lets
+ * callers share a fetch and refreshes behind their backs; between requests of a Worker neither is possible. So
+ * every fetch has a source of its own, the caller waits for it, and the isolate keeps the sets as plain data.
+ */
+
+/** domain/microsoft.md 1.4. */
+const refreshEveryMs = 3_600_000;
+/** domain/microsoft.md 1.4: what was last good serves this long while refreshing fails. */
+const lastKnownGoodMs = 24 * 3_600_000;
+/** Between two failing attempts: nothing usable is held, or the last good set still serves. */
+const coldRetryMs = 2_000;
+const warmRetryMs = 60_000;
+/** Fetches a minute and isolate for tenants named by tokens only: anybody can invent those. */
+const foreignFetchesPerMinute = 30;
+const defaultCooldownSeconds = 300;
+const defaultIssuers = 10_000;
+
+interface Issuer {
+  set: KeySetSnapshot | undefined;
+  failedAtMs: number;
+  unknownKidAtMs: number;
+}
+
+const never = Number.NEGATIVE_INFINITY;
+const unknown: KeyLookup = { ok: false, failure: 'unknown' };
+const unavailable: KeyLookup = { ok: false, failure: 'unavailable' };
+const nameOf = (cloud: string, tenantId: string): string => `${cloud} ${tenantId}`;
+
+function createBudget(now: () => number): () => boolean {
+  let windowStartMs = never;
+  let spent = 0;
+  return () => {
+    if (now() - windowStartMs >= 60_000) {
+      windowStartMs = now();
+      spent = 0;
+    }
+    spent += 1;
+    return spent <= foreignFetchesPerMinute;
+  };
+}
+
+/** One per isolate. The keys it gives are the same objects until their set is fetched anew. */
+export function createWorkerKeySource(options: KeySourceOptions): KeySource {
+  const { now } = options;
+  const cooldownMs = (options.cooldownSeconds ?? defaultCooldownSeconds) * 1_000;
+  const issuers = new LRUCache<string, Issuer>({ max: options.issuers ?? defaultIssuers });
+  const foreignBudget = createBudget(now);
+
+  /** Whether this look-up may fetch, and if not, what is answered instead. */
+  const withoutFetching = (
+    issuer: Issuer,
+    kept: readonly VerificationKey[],
+    foreign: boolean,
+  ): KeyLookup | undefined => {
+    const ageMs = now() - (issuer.set?.fetchedAtMs ?? never);
+    const usable = ageMs < lastKnownGoodMs;
+    const found: KeyLookup = kept.length > 0 ? { ok: true, keys: kept } : usable ? unknown : unavailable;
+    if (kept.length > 0 && ageMs < refreshEveryMs) return found;
+    if (now() - issuer.failedAtMs < (usable ? warmRetryMs : coldRetryMs)) return found;
+    if (usable && kept.length === 0) {
+      if (now() - issuer.unknownKidAtMs < cooldownMs) return unknown;
+    }
+    if (foreign && kept.length === 0 && !foreignBudget()) return unknown;
+    return undefined;
+  };
+
+  const find = async (query: KeyQuery): Promise<KeyLookup> => {
+    const { cloud, foreign = false, kid, tenantId } = query;
+    const name = nameOf(cloud.name, tenantId);
+    const issuer = issuers.get(name) ?? { set: undefined, failedAtMs: never, unknownKidAtMs: never };
+    const usable = now() - (issuer.set?.fetchedAtMs ?? never) < lastKnownGoodMs;
+    const kept = usable ? (issuer.set?.keys.filter((key) => key.kid === kid) ?? []) : [];
+    const answer = withoutFetching(issuer, kept, foreign);
+    if (answer !== undefined) return answer;
+    if (usable && kept.length === 0) issuer.unknownKidAtMs = now();
+    issuers.set(name, issuer);
+    const source = createKeySource({ ...options, issuers: 1 });
+    const fetched = await source.find({ ...query, foreign: false });
+    const [set] = source.snapshot();
+    if (set === undefined) {
+      issuer.failedAtMs = now();
+      return kept.length > 0 ? { ok: true, keys: kept } : unavailable;
+    }
+    issuer.set = set;
+    issuer.failedAtMs = never;
+    return fetched;
+  };
+
+  return {
+    find,
+    snapshot: () => [...issuers.values()].flatMap(({ set }) => (set === undefined ? [] : [set])),
+    restore: (sets) => {
+      for (const set of sets) {
+        const name = nameOf(set.cloud, set.tenantId);
+        if ((issuers.peek(name)?.set?.fetchedAtMs ?? never) >= set.fetchedAtMs) continue;
+        issuers.set(name, { set, failedAtMs: never, unknownKidAtMs: never });
+      }
+    },
+  };
+}

@@ -1,0 +1,14 @@
+import type { WorkerBindings } from './worker-config.ts';
+import { type Isolate, openIsolate, type WorkerContext } from './worker-isolate.ts';
+
+/** Espalier on Cloudflare Workers: the data listener and health (docs/workers.md). */
+
+let isolate: Isolate | undefined;
+
+export default {
+  async fetch(request: Request, bindings: WorkerBindings, context: WorkerContext): Promise<Response> {
+    // Two first requests may both open one: waiting for another request's promise is not allowed here.
+    isolate ??= await openIsolate(bindings);
+    return isolate.answer(request, bindings, context);
+  },
+};
