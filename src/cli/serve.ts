@@ -1,7 +1,7 @@
 import { createNodeLog, startGateway } from '../runtime/node.ts';
 import { configOrExit } from './environment.ts';
 
-/** `espalier serve` and `espalier worker`: until SIGTERM or SIGINT, then drained, exit 0. */
+/** `espalier serve` and `espalier worker`: until SIGTERM, SIGINT or a closed terminal, then drained, exit 0. */
 export async function serve(options: { listeners: boolean }): Promise<void> {
   const config = await configOrExit();
   const log = createNodeLog(config);
@@ -14,7 +14,7 @@ export async function serve(options: { listeners: boolean }): Promise<void> {
     await gateway.stop();
     process.exit(0);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void stop(signal));
   // Scripts wait for this line, so it is JSON whatever the log's format.
   process.stdout.write(
     `${JSON.stringify({ time: new Date().toISOString(), level: 'info', event: 'ready', ...(gateway.urls ?? {}) })}\n`,

@@ -114,13 +114,24 @@ type Fetched =
   | { readonly ok: false; readonly gone: true }
   | { readonly ok: false; readonly gone: false; readonly error: string; readonly waitSeconds?: number };
 
+/**
+ * The pushed record, where it says all that is needed: one that came without its accounts says nothing about
+ * registrations, and would otherwise end routes.
+ */
+function pushedComputer(row: DueComputer, instance: Instance): JamfComputer | undefined {
+  if (row.pushedRecord === null) return undefined;
+  const parsed = parseComputer(JSON.parse(row.pushedRecord) as unknown);
+  if (!parsed.ok || !parsed.computer.registrationsReported) return undefined;
+  const needsGroups = instance.compliance.source === 'smart-group';
+  return needsGroups && parsed.computer.groups === undefined ? undefined : parsed.computer;
+}
+
 async function fetchComputer(row: DueComputer, instance: Instance, client: JamfClient): Promise<Fetched> {
   const id = String(row.jamfComputerId);
   let computer: JamfComputer;
-  const pushed =
-    row.pushedRecord === null ? undefined : parseComputer(JSON.parse(row.pushedRecord) as unknown);
-  if (pushed?.ok) {
-    computer = pushed.computer;
+  const pushed = pushedComputer(row, instance);
+  if (pushed) {
+    computer = pushed;
   } else {
     const read = await client.computer(id);
     if (!read.ok) {

@@ -78,7 +78,9 @@ export function runStage<Row>(stage: Stage<Row>, { sql, log, concurrency }: Stag
   };
   const renewal = setInterval(() => {
     if (inWork.size === 0) return;
-    stage.renew(sql, owner, [...inWork.values()]).catch((error: unknown) => log.warn('stage.renew-failed', { stage: stage.name, error }));
+    stage
+      .renew(sql, owner, [...inWork.values()])
+      .catch((error: unknown) => log.warn('stage.renew-failed', { stage: stage.name, error }));
   }, leaseRenewMs);
   const loop = (async () => {
     while (!stopped) await turn();

@@ -84,8 +84,9 @@ function problemOfInstance(failure: JamfFailure): Problem {
 const speaksJson = (headers: Headers): boolean =>
   /^application\/([\w.+-]+\+)?json\b/i.test(headers.get('content-type') ?? '');
 
-const isEmpty = (response: OutboundResponse): boolean =>
-  response.status === 204 || response.headers.get('content-length') === '0';
+/** An empty success says all it has to; an empty error says nothing that a caller could use. */
+const isEmptySuccess = ({ headers, status }: OutboundResponse): boolean =>
+  status === 204 || (status < 300 && headers.get('content-length') === '0');
 
 /** Only the inventory has versions. */
 const anyVersion = { ok: true, inventoryVersion: 1 } as const;
@@ -138,7 +139,7 @@ export function createForward({ send, authorizationOf, timeoutMs }: ForwardOptio
           }),
         );
       }
-      if (!isEmpty(response) && !speaksJson(response.headers)) {
+      if (!isEmptySuccess(response) && !speaksJson(response.headers)) {
         await response.discard();
         return failed(problem('instance-error', `The instance answered ${response.status} without JSON.`));
       }

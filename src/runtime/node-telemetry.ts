@@ -24,7 +24,13 @@ async function otlpReaders(
   if (environment.OTEL_METRICS_EXPORTER === 'none') return [];
   const { PeriodicExportingMetricReader } = await import('@opentelemetry/sdk-metrics');
   const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-proto');
-  return [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter() })];
+  return [
+    new PeriodicExportingMetricReader({
+      exporter: new OTLPMetricExporter(),
+      exportIntervalMillis: Number(environment.OTEL_METRIC_EXPORT_INTERVAL ?? 60_000),
+      exportTimeoutMillis: Number(environment.OTEL_METRIC_EXPORT_TIMEOUT ?? 30_000),
+    }),
+  ];
 }
 
 /** Must run before anything makes an instrument: the API binds to the provider that is there then. */

@@ -46,7 +46,12 @@ export async function openStore(config: Config): Promise<{ url: string; close: (
     return { url: config.databaseUrl, close: async () => undefined };
   }
   const embedded = await startEmbeddedPostgres(config.dataDir);
-  if (config.migrate === 'auto') await migrateDatabase(embedded.url);
+  try {
+    if (config.migrate === 'auto') await migrateDatabase(embedded.url);
+  } catch (error) {
+    await embedded.stop();
+    throw error;
+  }
   return { url: embedded.url, close: embedded.stop };
 }
 

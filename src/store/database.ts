@@ -39,6 +39,8 @@ export function isStoreUnavailable(error: unknown): boolean {
     code.startsWith('08') ||
     code.startsWith('57P') ||
     code.startsWith('53') ||
+    code.startsWith('28') ||
+    code === '3D000' ||
     [
       'CONNECTION_CLOSED',
       'CONNECTION_DESTROYED',

@@ -27,7 +27,10 @@ export interface GatewayProcess {
   kill(): Promise<void>;
 }
 
-export async function startProcess(environment: Record<string, string>, command = 'serve'): Promise<GatewayProcess> {
+export async function startProcess(
+  environment: Record<string, string>,
+  command = 'serve',
+): Promise<GatewayProcess> {
   const child = spawn(process.execPath, [main, command], {
     env: { PATH: process.env.PATH, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -99,7 +102,8 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const database = await createTestDatabase();
   mkdirSync(join(dir, 'world'));
   const pathOf = (file: string): string => join(dir, 'world', file);
-  for (const [name, { content }] of gatewayFiles(world)) writeFileSync(pathOf(name), content, { mode: 0o600 });
+  for (const [name, { content }] of gatewayFiles(world))
+    writeFileSync(pathOf(name), content, { mode: 0o600 });
   const environment = {
     ...gatewayEnvironment(world, pathOf),
     DATABASE_URL: database.url,
@@ -126,7 +130,10 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
       call(`${gateway.admin}/api/v1${path}`, {
         method,
         ca: trust,
-        headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: {
+          authorization: `Bearer ${key}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
     data: (path, more = {}) => call(`${publicUrl}${path}`, { ca: trust, ...more }),
@@ -172,7 +179,12 @@ export interface AddedInstance {
 }
 
 /** Adds a simulated instance to its tenant with a key for its webhooks. */
-export async function addInstance(scene: Scene, tenantId: string, name: string, more: object = {}): Promise<AddedInstance> {
+export async function addInstance(
+  scene: Scene,
+  tenantId: string,
+  name: string,
+  more: object = {},
+): Promise<AddedInstance> {
   const instance = scene.world.instance(name);
   const made = await scene.api('POST', `/tenants/${tenantId}/instances`, {
     name,
@@ -203,7 +215,12 @@ export const webhookBody = (event: string, jssID: number): string =>
     event: { jssID, udid: '', deviceName: 'a Mac', serialNumber: '' },
   });
 
-export const sendWebhook = (scene: Scene, instance: AddedInstance, jssID: number, event = 'ComputerInventoryCompleted'): Promise<Answer> =>
+export const sendWebhook = (
+  scene: Scene,
+  instance: AddedInstance,
+  jssID: number,
+  event = 'ComputerInventoryCompleted',
+): Promise<Answer> =>
   scene.data(`/jamf/${instance.id}/webhooks`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-api-key': instance.key },

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { call } from '../harness/http.ts';
 import { addInstance, bootstrapKey, browse, consent, type Scene, startScene } from '../harness/gateway.ts';
+import { call } from '../harness/http.ts';
 
 /** The admin API as far as it exists: contract sections 6 and 8. */
 describe('admin API', () => {
@@ -25,7 +25,8 @@ describe('admin API', () => {
   });
   afterAll(() => scene?.close());
 
-  const slugOf = (answer: { json: { type: string } }) => answer.json.type.replace('https://espalier.dev/problems/', '');
+  const slugOf = (answer: { json: { type: string } }) =>
+    answer.json.type.replace('https://espalier.dev/problems/', '');
 
   it('401 problem+json without a key, with a wrong one and with an instance key', async () => {
     const bare = await call(`${scene.gateway.admin}/api/v1/tenants`, { ca: scene.trust });
@@ -41,12 +42,20 @@ describe('admin API', () => {
   it('names every faulty field of a new tenant', async () => {
     const answer = await scene.api('POST', '/tenants', { tenantId: 'x', displayName: '', colour: 'red' });
     expect(answer.status).toBe(400);
-    expect(answer.json.errors.map((error: { field: string }) => error.field).sort()).toEqual(['colour', 'displayName', 'tenantId']);
+    expect(answer.json.errors.map((error: { field: string }) => error.field).sort()).toEqual([
+      'colour',
+      'displayName',
+      'tenantId',
+    ]);
     expect(answer.json).toMatchObject({ httpStatus: 400, owner: 'caller', status: 400 });
   });
 
   it('400 names the cloud that does not exist', async () => {
-    const answer = await scene.api('POST', '/tenants', { tenantId: crypto.randomUUID(), displayName: 'x', cloud: 'mars' });
+    const answer = await scene.api('POST', '/tenants', {
+      tenantId: crypto.randomUUID(),
+      displayName: 'x',
+      cloud: 'mars',
+    });
     expect(answer.json.errors[0].field).toBe('cloud');
   });
 
@@ -61,7 +70,11 @@ describe('admin API', () => {
       call(`${scene.gateway.admin}/api/v1/tenants/${tenantId}`, {
         method: 'PATCH',
         ca: scene.trust,
-        headers: { authorization: `Bearer ${bootstrapKey}`, 'content-type': 'application/json', 'if-match': etag },
+        headers: {
+          authorization: `Bearer ${bootstrapKey}`,
+          'content-type': 'application/json',
+          'if-match': etag,
+        },
         body: JSON.stringify({ displayName: 'Renamed' }),
       });
     expect((await patch('"0"')).status).toBe(412);
@@ -82,7 +95,14 @@ describe('admin API', () => {
 
   it('404 with the same body for an unknown tenant and for one that the key may not see', async () => {
     const { json } = await scene.api('POST', '/keys', { name: 'bound', role: 'admin', tenants: [otherId] });
-    const paths = ['', '/status', '/instances', '/devices', `/devices/${crypto.randomUUID()}`, `/devices/${crypto.randomUUID()}/explain`];
+    const paths = [
+      '',
+      '/status',
+      '/instances',
+      '/devices',
+      `/devices/${crypto.randomUUID()}`,
+      `/devices/${crypto.randomUUID()}/explain`,
+    ];
     for (const path of paths) {
       const unknown = await scene.api('GET', `/tenants/${crypto.randomUUID()}${path}`, undefined, json.key);
       const foreign = await scene.api('GET', `/tenants/${tenantId}${path}`, undefined, json.key);
@@ -97,16 +117,29 @@ describe('admin API', () => {
   });
 
   it('403 for a role that is too low; a viewer reads, an operator tests', async () => {
-    const viewer = (await scene.api('POST', '/keys', { name: 'v', role: 'viewer', tenants: [tenantId, otherId] })).json.key;
+    const viewer = (
+      await scene.api('POST', '/keys', { name: 'v', role: 'viewer', tenants: [tenantId, otherId] })
+    ).json.key;
     expect((await scene.api('GET', `/tenants/${tenantId}`, undefined, viewer)).status).toBe(200);
     const refused = await scene.api('PATCH', `/tenants/${tenantId}`, { displayName: 'x' }, viewer);
     expect([refused.status, slugOf(refused)]).toEqual([403, 'forbidden']);
     expect((await scene.api('POST', `/tenants/${tenantId}/pause`, undefined, viewer)).status).toBe(403);
-    const operator = (await scene.api('POST', '/keys', { name: 'o', role: 'operator', tenants: [tenantId] })).json.key;
+    const operator = (await scene.api('POST', '/keys', { name: 'o', role: 'operator', tenants: [tenantId] }))
+      .json.key;
     const { json } = await scene.api('GET', `/tenants/${tenantId}/instances`, undefined, operator);
-    const test = await scene.api('POST', `/tenants/${tenantId}/instances/${json.results[0].id}/test`, undefined, operator);
+    const test = await scene.api(
+      'POST',
+      `/tenants/${tenantId}/instances/${json.results[0].id}/test`,
+      undefined,
+      operator,
+    );
     expect(test.json.ok).toBe(true);
-    expect(test.json.steps.map((step: { name: string }) => step.name)).toEqual(['token', 'version', 'inventory', 'compliance']);
+    expect(test.json.steps.map((step: { name: string }) => step.name)).toEqual([
+      'token',
+      'version',
+      'inventory',
+      'compliance',
+    ]);
   });
 
   it('says what is wrong with an instance: secret, privilege, address', async () => {
@@ -137,7 +170,9 @@ describe('admin API', () => {
     const answer = await scene.api('GET', `/tenants/${tenantId}/instances`);
     expect(answer.text).not.toContain(secret);
     expect(answer.headers['cache-control']).toBe('no-store');
-    const [row] = await scene.database.sql<{ sealed: string }[]>`select api_secret_sealed as sealed from instances where tenant_id = ${tenantId}`;
+    const [row] = await scene.database.sql<
+      { sealed: string }[]
+    >`select api_secret_sealed as sealed from instances where tenant_id = ${tenantId}`;
     expect(row!.sealed).toMatch(/^v1\./);
     expect(row!.sealed).not.toContain(secret);
   });
@@ -159,8 +194,11 @@ describe('admin API', () => {
   });
 
   it('409 for deleting a tenant with devices, a dry run says what would go', async () => {
-    const [instance] = await scene.database.sql<{ id: string }[]>`select instance_id as id from instances where tenant_id = ${tenantId}`;
-    await scene.database.sql`insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, rule, version)
+    const [instance] = await scene.database.sql<
+      { id: string }[]
+    >`select instance_id as id from instances where tenant_id = ${tenantId}`;
+    await scene.database
+      .sql`insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, rule, version)
       values (${tenantId}, gen_random_uuid(), ${instance!.id}, 77, 'only-claim', 1)`;
     expect((await scene.api('DELETE', `/tenants/${tenantId}`)).status).toBe(409);
     const dry = await scene.api('DELETE', `/tenants/${tenantId}?force=true&dry-run=true`);
@@ -207,7 +245,10 @@ describe('admin API', () => {
     expect(tampered.text).toContain('Another tenant');
     settings.consent.behaviour = 'approve';
     const { json } = await scene.api('POST', `/tenants/${thirdId}/connect`);
-    expect(json.consentUrls.map((one: { app: string }) => one.app)).toEqual(['connector', 'user-registration']);
+    expect(json.consentUrls.map((one: { app: string }) => one.app)).toEqual([
+      'connector',
+      'user-registration',
+    ]);
     const first = await browse(scene, json.consentUrls[0].url);
     expect(first.status).toBe(200);
     const again = await browse(scene, json.consentUrls[0].url);

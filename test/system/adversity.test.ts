@@ -38,7 +38,8 @@ describe('adversity', () => {
   beforeEach(() => scene.world.faults.clear());
 
   /** A device that no case before has touched. */
-  const freshDevice = () => scene.world.fleet.truth().filter((device) => device.instance === 'berlin')[next++]!;
+  const freshDevice = () =>
+    scene.world.fleet.truth().filter((device) => device.instance === 'berlin')[next++]!;
   const report = async (deviceId: string, tenant = tenantId) =>
     (await scene.api('GET', `/tenants/${tenant}/devices/${deviceId}`)).json?.report;
   const reaches = (deviceId: string, state: string, withinMs?: number) =>
@@ -67,8 +68,14 @@ describe('adversity', () => {
 
   it('delivers after kill -9 what was answered 202', async () => {
     const devices = [freshDevice(), freshDevice(), freshDevice()];
-    scene.world.faults.add({ service: 'jamf:berlin', status: 503, body: '{}', contentType: 'application/json' });
-    for (const device of devices) expect((await sendWebhook(scene, berlin, device.jamfComputerId)).status).toBe(202);
+    scene.world.faults.add({
+      service: 'jamf:berlin',
+      status: 503,
+      body: '{}',
+      contentType: 'application/json',
+    });
+    for (const device of devices)
+      expect((await sendWebhook(scene, berlin, device.jamfComputerId)).status).toBe(202);
     await scene.restart('kill');
     scene.world.faults.clear();
     for (const device of devices) await reaches(device.deviceId, 'verified', 40_000);
@@ -76,7 +83,13 @@ describe('adversity', () => {
 
   it('delivers after kill -9 between sending and the answer, with the same message id', async () => {
     const device = freshDevice();
-    scene.world.faults.add({ service: 'intune', path: 'DataUploadMessages', method: 'PUT', delayMs: 60_000, times: 1 });
+    scene.world.faults.add({
+      service: 'intune',
+      path: 'DataUploadMessages',
+      method: 'PUT',
+      delayMs: 60_000,
+      times: 1,
+    });
     await sendWebhook(scene, berlin, device.jamfComputerId);
     const messageId = await eventually(async () => {
       const sent = await report(device.deviceId);
@@ -91,10 +104,19 @@ describe('adversity', () => {
 
   it('resends with the same id after an answer that never came, and Intune applies it once', async () => {
     const device = freshDevice();
-    scene.world.faults.add({ service: 'intune', path: 'DataUploadMessages', method: 'PUT', reset: 'after', times: 2 });
+    scene.world.faults.add({
+      service: 'intune',
+      path: 'DataUploadMessages',
+      method: 'PUT',
+      reset: 'after',
+      times: 2,
+    });
     await sendWebhook(scene, berlin, device.jamfComputerId);
     const { messageId } = await reaches(device.deviceId, 'verified');
-    const puts = scene.world.journal.list({ service: 'intune', path: `DataUploadMessages(guid'${messageId}')` });
+    const puts = scene.world.journal.list({
+      service: 'intune',
+      path: `DataUploadMessages(guid'${messageId}')`,
+    });
     expect(puts.filter((entry) => entry.method === 'PUT')).toHaveLength(3);
     expect(applied(device.deviceId)).toHaveLength(1);
   });
@@ -140,7 +162,9 @@ describe('adversity', () => {
     const truth = scene.world.fleet.truth().find((one) => one.deviceId === device.deviceId)!;
     await eventually(async () => {
       expect((await report(device.deviceId))?.state).toBe('verified');
-      expect(scene.world.directory.tenant(tenantId)!.devices.get(device.deviceId)!.isCompliant).toBe(truth.compliant);
+      expect(scene.world.directory.tenant(tenantId)!.devices.get(device.deviceId)!.isCompliant).toBe(
+        truth.compliant,
+      );
     });
     const times = applied(device.deviceId).map((state) => Date.parse(state.lastUpdateTime));
     expect(times).toEqual([...times].sort((a, b) => a - b));
@@ -154,7 +178,12 @@ describe('adversity', () => {
     expect(confirmed.status).toBe(200);
     expect(confirmed.json.ok).toBe(false);
     const step = confirmed.json.steps.find((one: { name: string }) => one.name === 'discovery');
-    expect(step).toMatchObject({ ok: false, cause: 'discovery-refused-host', owner: expect.any(String), remedy: expect.any(String) });
+    expect(step).toMatchObject({
+      ok: false,
+      cause: 'discovery-refused-host',
+      owner: expect.any(String),
+      remedy: expect.any(String),
+    });
     const provisioning = confirmed.json.steps.find((one: { name: string }) => one.name === 'provisioning');
     expect(provisioning).toMatchObject({ ok: false, cause: 'not-tried' });
     expect((await scene.api('POST', `/tenants/${tenantId}/confirm`)).json.ok).toBe(true);
@@ -166,7 +195,11 @@ describe('adversity', () => {
       headers: { authorization: `Bearer ${await callerToken(scene, sisterId)}` },
     });
     expect(answer.status).toBe(403);
-    expect(answer.json).toMatchObject({ type: 'https://espalier.dev/problems/tenant-mismatch', owner: 'caller', httpStatus: 403 });
+    expect(answer.json).toMatchObject({
+      type: 'https://espalier.dev/problems/tenant-mismatch',
+      owner: 'caller',
+      httpStatus: 403,
+    });
   });
 
   it('holds reports of a tenant that is not connected and says why', async () => {
@@ -186,10 +219,19 @@ describe('adversity', () => {
   it('turns what an instance does wrong into the right problem', async () => {
     const [device] = scene.world.fleet.truth().filter((one) => one.instance === 'berlin');
     const path = `/t/${tenantId}/devices/${device!.deviceId}/compliance`;
-    const ask = async () => scene.data(path, { headers: { authorization: `Bearer ${await callerToken(scene, tenantId)}` } });
+    const ask = async () =>
+      scene.data(path, { headers: { authorization: `Bearer ${await callerToken(scene, tenantId)}` } });
     const cases = [
-      { fault: { status: 503, body: '<html>maintenance</html>', contentType: 'text/html' }, slug: 'instance-error', status: 502 },
-      { fault: { status: 200, body: 'hello', contentType: 'text/plain' }, slug: 'instance-error', status: 502 },
+      {
+        fault: { status: 503, body: '<html>maintenance</html>', contentType: 'text/html' },
+        slug: 'instance-error',
+        status: 502,
+      },
+      {
+        fault: { status: 200, body: 'hello', contentType: 'text/plain' },
+        slug: 'instance-error',
+        status: 502,
+      },
       { fault: { reset: 'before' as const }, slug: 'instance-unreachable', status: 502 },
       { fault: { delayMs: 5_000 }, slug: 'instance-timeout', status: 504 },
     ];

@@ -6,7 +6,14 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeClientCertificate } from '../../src/simulator/client-certificate.ts';
 import { eventually } from '../harness/eventually.ts';
-import { type AddedInstance, callerToken, connectTenant, type Scene, startScene, webhookBody } from '../harness/gateway.ts';
+import {
+  type AddedInstance,
+  callerToken,
+  connectTenant,
+  type Scene,
+  startScene,
+  webhookBody,
+} from '../harness/gateway.ts';
 
 /** What Jamf Pro instances send: credentials, shapes, limits (contract section 5). */
 describe('intake', () => {
@@ -23,7 +30,14 @@ describe('intake', () => {
     scene = await startScene({
       world: {
         clouds: ['public'],
-        tenants: [{ instances: [{ name: 'berlin', macs: 10 }, { name: 'paris', macs: 2 }] }],
+        tenants: [
+          {
+            instances: [
+              { name: 'berlin', macs: 10 },
+              { name: 'paris', macs: 2 },
+            ],
+          },
+        ],
       },
       environment: { ESPALIER_CLIENT_CA_FILE: caFile },
     });
@@ -37,8 +51,11 @@ describe('intake', () => {
   const json = { 'content-type': 'application/json' };
   const post = (path: string, headers: Record<string, string>, body: string | Uint8Array) =>
     scene.data(path, { method: 'POST', headers, body });
-  const webhook = (headers: Record<string, string>, body = webhookBody('ComputerCheckIn', 1), instance = berlin.id) =>
-    post(`/jamf/${instance}/webhooks`, { ...json, ...headers }, body);
+  const webhook = (
+    headers: Record<string, string>,
+    body = webhookBody('ComputerCheckIn', 1),
+    instance = berlin.id,
+  ) => post(`/jamf/${instance}/webhooks`, { ...json, ...headers }, body);
   const devicesOf = (name: string) => scene.world.fleet.truth().filter((device) => device.instance === name);
 
   describe('credentials', () => {
@@ -71,7 +88,9 @@ describe('intake', () => {
     });
 
     it('takes a client certificate bound to the instance, and no other', async () => {
-      const sha256 = createHash('sha256').update(new X509Certificate(clientPair.certificatePem).raw).digest('hex');
+      const sha256 = createHash('sha256')
+        .update(new X509Certificate(clientPair.certificatePem).raw)
+        .digest('hex');
       const present = () =>
         scene.data(`/jamf/${berlin.id}/webhooks`, {
           method: 'POST',
@@ -81,7 +100,9 @@ describe('intake', () => {
           key: clientPair.keyPem,
         });
       expect((await present()).status).toBe(401);
-      await scene.api('PATCH', `/tenants/${tenantId}/instances/${berlin.id}`, { clientCertificateSha256: sha256 });
+      await scene.api('PATCH', `/tenants/${tenantId}/instances/${berlin.id}`, {
+        clientCertificateSha256: sha256,
+      });
       await eventually(async () => expect((await present()).status).toBe(202));
       const stranger = await makeClientCertificate('stranger');
       const answer = await scene.data(`/jamf/${berlin.id}/webhooks`, {
@@ -108,15 +129,44 @@ describe('intake', () => {
       ['ComputerInventoryCompleted', flat],
       ['ComputerPolicyFinished', { computer: flat, policyId: 3, successful: true }],
       ['ComputerPushCapabilityChanged', flat],
-      ['SmartGroupComputerMembershipChange', { name: 'g', smartGroup: true, jssid: 9, computer: true, groupAddedDevicesIds: [1, 2], groupRemovedDevicesIds: [3] }],
-      ['RestAPIOperation', { operationSuccessful: true, objectID: 1, objectName: 'x', objectTypeName: 'computer', authorizedUsername: 'u', restAPIOperationType: 'PUT' }],
+      [
+        'SmartGroupComputerMembershipChange',
+        {
+          name: 'g',
+          smartGroup: true,
+          jssid: 9,
+          computer: true,
+          groupAddedDevicesIds: [1, 2],
+          groupRemovedDevicesIds: [3],
+        },
+      ],
+      [
+        'RestAPIOperation',
+        {
+          operationSuccessful: true,
+          objectID: 1,
+          objectName: 'x',
+          objectTypeName: 'computer',
+          authorizedUsername: 'u',
+          restAPIOperationType: 'PUT',
+        },
+      ],
     ])('%s is accepted', async (event, body) => {
       const answer = await webhook(key(), envelope(event, body));
       expect([answer.status, answer.json]).toEqual([202, { status: 'accepted' }]);
     });
 
     it.each([
-      ['JSSStartup', { institution: 'i', hostAddress: 'h', webApplicationPath: '/', isClusterMaster: true, jssUrl: 'https://x' }],
+      [
+        'JSSStartup',
+        {
+          institution: 'i',
+          hostAddress: 'h',
+          webApplicationPath: '/',
+          isClusterMaster: true,
+          jssUrl: 'https://x',
+        },
+      ],
       ['MobileDeviceCheckIn', { udid: 'u', jssID: 5 }],
       ['PatchSoftwareTitleUpdated', { name: 'n', latestVersion: '1', jssID: 1 }],
       ['SomethingNew', { jssID: 1 }],
@@ -136,8 +186,11 @@ describe('intake', () => {
       expect(bad.status).toBe(400);
       expect(bad.json.errors[0].field).toBe('event.jssID');
       expect((await webhook(key(), '{"webhook"')).status).toBe(400);
-      const bomb = '<!DOCTYPE x [<!ENTITY a "aaaa">]><JSSEvent><webhook><webhookEvent>&a;</webhookEvent></webhook></JSSEvent>';
-      expect((await post(`/jamf/${berlin.id}/webhooks`, { ...key(), 'content-type': 'text/xml' }, bomb)).status).toBe(400);
+      const bomb =
+        '<!DOCTYPE x [<!ENTITY a "aaaa">]><JSSEvent><webhook><webhookEvent>&a;</webhookEvent></webhook></JSSEvent>';
+      expect(
+        (await post(`/jamf/${berlin.id}/webhooks`, { ...key(), 'content-type': 'text/xml' }, bomb)).status,
+      ).toBe(400);
       const giant = await webhook(key(), `{"x":"${'x'.repeat(1_100_000)}"}`);
       expect(giant.status).toBe(413);
       expect((await scene.data(`/jamf/${berlin.id}/webhooks`, { headers: key() })).status).toBe(405);
@@ -180,10 +233,13 @@ describe('intake', () => {
     };
     const record = async (name: string, id: number, version: number) => {
       const { call } = await import('../harness/http.ts');
-      const answer = await call(`${scene.world.instance(name).url}/api/v${version}/computers-inventory-detail/${id}`, {
-        ca: scene.world.authority.certificatePem,
-        headers: { authorization: `Bearer ${await token(name)}` },
-      });
+      const answer = await call(
+        `${scene.world.instance(name).url}/api/v${version}/computers-inventory-detail/${id}`,
+        {
+          ca: scene.world.authority.certificatePem,
+          headers: { authorization: `Bearer ${await token(name)}` },
+        },
+      );
       expect(answer.status).toBe(200);
       return answer.json;
     };
@@ -209,7 +265,10 @@ describe('intake', () => {
       const array = await push(JSON.stringify([two, three]));
       expect(array.json).toEqual({ accepted: 2, rejected: [] });
       const lines = `${JSON.stringify(four)}\n\n{"id":"x"}\nnonsense\n`;
-      const ndjson = await push(gzipSync(lines), { 'content-type': 'application/x-ndjson', 'content-encoding': 'gzip' });
+      const ndjson = await push(gzipSync(lines), {
+        'content-type': 'application/x-ndjson',
+        'content-encoding': 'gzip',
+      });
       expect(ndjson.json.accepted).toBe(1);
       expect(ndjson.json.rejected.map((entry: { index: number }) => entry.index)).toEqual([1, 2]);
       expect(ndjson.json.rejected[0].description).toContain('id');
@@ -233,12 +292,22 @@ describe('intake', () => {
     it('routes a Mac with two users by both registrations and one without by none', async () => {
       const device = devicesOf('berlin')[5]!;
       const base = await record('berlin', device.jamfComputerId, 4);
-      const other = { ...base.localUserAccounts[0], username: 'second', computerAzureActiveDirectoryId: crypto.randomUUID() };
-      const sent = await push(JSON.stringify({ ...base, localUserAccounts: [...base.localUserAccounts, other] }));
+      const other = {
+        ...base.localUserAccounts[0],
+        username: 'second',
+        computerAzureActiveDirectoryId: crypto.randomUUID(),
+      };
+      const sent = await push(
+        JSON.stringify({ ...base, localUserAccounts: [...base.localUserAccounts, other] }),
+      );
       expect(sent.json.accepted).toBe(1);
-      const read = () => scene.api('GET', `/tenants/${tenantId}/devices/${other.computerAzureActiveDirectoryId}`);
+      const read = () =>
+        scene.api('GET', `/tenants/${tenantId}/devices/${other.computerAzureActiveDirectoryId}`);
       await eventually(async () => expect((await read()).status).toBe(200));
-      const newer = { ...base, general: { ...base.general, reportDate: new Date(Date.now() + 60_000).toISOString() } };
+      const newer = {
+        ...base,
+        general: { ...base.general, reportDate: new Date(Date.now() + 60_000).toISOString() },
+      };
       await push(JSON.stringify(newer));
       await eventually(async () => expect((await read()).status).toBe(404));
     });
@@ -247,7 +316,10 @@ describe('intake', () => {
       expect((await push('[]')).status).toBe(400);
       expect((await push('a,b', { 'content-type': 'text/csv' })).status).toBe(415);
       expect((await push('{}', { ...json, 'content-encoding': 'br' })).status).toBe(415);
-      expect((await push(gzipSync(Buffer.alloc(101 * 1024 * 1024, 32)), { ...json, 'content-encoding': 'gzip' })).status).toBe(413);
+      expect(
+        (await push(gzipSync(Buffer.alloc(101 * 1024 * 1024, 32)), { ...json, 'content-encoding': 'gzip' }))
+          .status,
+      ).toBe(413);
       expect((await push('not gzip', { ...json, 'content-encoding': 'gzip' })).status).toBe(400);
     });
   });
@@ -274,7 +346,9 @@ describe('intake', () => {
       expect(Number(refused[0]!.headers['retry-after'])).toBeGreaterThanOrEqual(1);
       const headers = { authorization: `Bearer ${await callerToken(limited, id)}` };
       const calls = await Promise.all(
-        Array.from({ length: 8 }, () => limited.data(`/t/${id}/devices/${crypto.randomUUID()}/compliance`, { headers })),
+        Array.from({ length: 8 }, () =>
+          limited.data(`/t/${id}/devices/${crypto.randomUUID()}/compliance`, { headers }),
+        ),
       );
       expect(new Set(calls.map((answer) => answer.status))).toEqual(new Set([404, 429]));
     } finally {

@@ -20,7 +20,13 @@ describe('the main job', () => {
     scene = await startScene({
       world: {
         tenants: [
-          { cloud: 'public', instances: [{ name: 'berlin', macs: 3 }, { name: 'paris', macs: 3 }] },
+          {
+            cloud: 'public',
+            instances: [
+              { name: 'berlin', macs: 3 },
+              { name: 'paris', macs: 3 },
+            ],
+          },
           { cloud: 'usgov', instances: [{ name: 'boston', macs: 1 }] },
         ],
       },
@@ -83,7 +89,11 @@ describe('the main job', () => {
   it('explains a route', async () => {
     const device = truthOf('berlin')[0]!;
     const { json } = await scene.api('GET', `/tenants/${tenantId}/devices/${device.deviceId}/explain`);
-    expect(json).toMatchObject({ instanceId: instances.get('berlin')!.id, rule: 'only-claim', version: expect.any(Number) });
+    expect(json).toMatchObject({
+      instanceId: instances.get('berlin')!.id,
+      rule: 'only-claim',
+      version: expect.any(Number),
+    });
     expect(json.claims).toHaveLength(1);
     expect(json.wouldChange.length).toBeGreaterThan(0);
   });
@@ -94,7 +104,10 @@ describe('the main job', () => {
     const compliance = await scene.data(`/t/${tenantId}/devices/${device.deviceId}/compliance`, { headers });
     expect(compliance.status).toBe(200);
     expect(compliance.json[0]).toMatchObject({ deviceId: String(device.jamfComputerId) });
-    const recalculated = await scene.data(`/t/${tenantId}/devices/${device.deviceId}/recalculate`, { method: 'POST', headers });
+    const recalculated = await scene.data(`/t/${tenantId}/devices/${device.deviceId}/recalculate`, {
+      method: 'POST',
+      headers,
+    });
     expect(recalculated.status).toBe(200);
     expect(recalculated.json.count).toBeGreaterThanOrEqual(0);
   });

@@ -1,0 +1,178 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAdminApp, openApiInfo } from '../src/admin/app.ts';
+import type { AdminServices } from '../src/admin/context.ts';
+import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../src/problems.ts';
+import { type Setting, settings } from '../src/runtime/settings.ts';
+import { createLog } from '../src/telemetry/log.ts';
+import { createMetrics } from '../src/telemetry/metrics.ts';
+
+/**
+ * The documents that are made of the code: `node .ci/generated-docs.ts` writes them, with `--check` it compares and
+ * exits 1 naming what is stale. Pages of problems are written by hand; what they repeat of the table is checked.
+ */
+
+const root = join(import.meta.dirname, '..');
+const problemsFolder = 'docs/problems';
+
+const row = (cells: readonly string[]): string =>
+  `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
+
+const code = (text: string): string => (text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``);
+
+/** A default that is a value is set as code; one that is a remark stays plain. */
+const defaultCell = (text: string): string => (/^\S+$/.test(text) && text !== 'unset' ? code(text) : text);
+
+function settingRow(setting: Setting<unknown>): string[] {
+  const marks = [
+    ...(setting.perCloud ? ['per cloud'] : []),
+    ...(setting.secret ? ['secret'] : []),
+    ...(setting.reserved ? ['checked, not used yet'] : []),
+  ];
+  const meaning = marks.length > 0 ? `${setting.meaning} (${marks.join('; ')})` : setting.meaning;
+  return [code(setting.name), defaultCell(setting.defaultText), meaning, code(setting.example)];
+}
+
+const settingsPage = (): string => `# Settings
+
+Made from \`src/runtime/settings.ts\` by \`npm run docs\`; change it there.
+
+Espalier reads these environment variables at start, also from a file \`.env\` in the working directory. A wrong or
+missing value stops the start with one line per fault that names the variable, what is wrong with the value, and a good
+one. \`espalier config\` prints what is in force, secrets masked.
+
+* *per cloud*: the cloud's name in capitals may follow, \`-\` as \`_\`, for an application registered in one Microsoft
+  cloud: \`ESPALIER_ENTRA_CLIENT_ID_USGOV\`. Credentials take \`_NEXT\` after that for the second one during a rotation:
+  \`ESPALIER_ENTRA_CERT_FILE_USGOV_NEXT\`.
+* *secret*: masked wherever Espalier shows its configuration.
+* *checked, not used yet*: a wrong value stops the start, a right one has no effect in this version.
+
+${table(['Variable', 'Default', 'Meaning', 'Example'], Object.values(settings as Record<string, Setting<unknown>>).map(settingRow))}
+
+The variables of OpenTelemetry, \`OTEL_*\`, are read by its SDK and are not listed here; without them nothing is exported.
+\`NODE_EXTRA_CA_CERTS\` names a PEM file of certificate authorities to trust besides the public ones.
+`;
+
+const slugs = Object.keys(problemKinds).sort() as ProblemSlug[];
+
+const problemsPage = (): string => `# Problems
+
+Made from \`src/problems.ts\` by \`npm run docs\`; the pages themselves are written by hand.
+
+Every error of every listener is an RFC 9457 problem, \`application/problem+json\`, with Jamf Pro's members beside, so that
+tools made for Jamf Pro read it. \`type\` ends in the slug; \`detail\` says what happened in this request; \`errors\` names the
+fields at fault; \`instance\` is the request id, also sent as \`X-Request-Id\`, which the log has too. \`owner\` says who has
+to act: it is the one below unless the answer says otherwise.
+
+${table(
+  ['Slug', 'Status', 'Title', 'Owner'],
+  slugs.map((slug) => {
+    const { owner, status, title } = problemKinds[slug];
+    return [`[${slug}](${slug}.md)`, String(status), title, owner];
+  }),
+)}
+
+| Owner | Who that is |
+| --- | --- |
+| \`caller\` | whoever sent the request |
+| \`routing\` | the operator who keeps Espalier's tenants, instances and devices |
+| \`configuration\` | the operator who keeps Espalier's settings and credentials |
+| \`instance\` | whoever runs the Jamf Pro server |
+| \`microsoft\` | Microsoft, or whoever administers the Entra tenant |
+| \`espalier\` | whoever runs this gateway |
+`;
+
+/** Called by nothing: no request reaches the app that the document is read from. */
+const absentServices = new Proxy({} as AdminServices, {
+  get: (_, name) => () => {
+    throw new Error(`${String(name)} is not there while the document is made`);
+  },
+});
+
+function openApiDocument(): string {
+  const log = createLog({
+    level: 'error',
+    format: 'json',
+    write: (line) => process.stderr.write(`${line}\n`),
+  });
+  const app = createAdminApp(absentServices, { name: 'admin', log, metrics: createMetrics() });
+  return `${JSON.stringify(app.getOpenAPI31Document(openApiInfo), null, 2)}\n`;
+}
+
+const generated: Readonly<Record<string, () => string>> = {
+  'docs/settings.md': settingsPage,
+  'docs/openapi.json': openApiDocument,
+  [`${problemsFolder}/README.md`]: problemsPage,
+};
+
+const owners: Readonly<Record<Owner, true>> = {
+  caller: true,
+  routing: true,
+  configuration: true,
+  instance: true,
+  microsoft: true,
+  espalier: true,
+};
+
+/** Faults of one page: its example must be an answer that the table allows. */
+function checkProblemPage(slug: ProblemSlug, page: string): string[] {
+  const { status, title } = problemKinds[slug];
+  const faults: string[] = [];
+  if (!page.startsWith(`# ${slug}\n`)) faults.push(`does not begin with '# ${slug}'`);
+  const example = /^```json\n(.*?)^```$/ms.exec(page)?.[1];
+  if (example === undefined) return [...faults, 'has no example'];
+  const body = JSON.parse(example) as Record<string, unknown>;
+  const expected = { type: problemTypeBase + slug, title, status, httpStatus: status };
+  for (const [name, value] of Object.entries(expected)) {
+    if (body[name] !== value) faults.push(`has an example whose ${name} is not ${JSON.stringify(value)}`);
+  }
+  if (typeof body.owner !== 'string' || !(body.owner in owners))
+    faults.push('has an example without a known owner');
+  return faults;
+}
+
+/** Every slug has a page and every page a slug. */
+function checkProblemPages(): string[] {
+  const pages = readdirSync(join(root, problemsFolder)).filter((name) => name !== 'README.md');
+  const missing = slugs.filter((slug) => !pages.includes(`${slug}.md`));
+  const orphaned = pages.filter((name) => !slugs.some((slug) => name === `${slug}.md`));
+  return [
+    ...missing.map((slug) => `${problemsFolder}/${slug}.md is missing`),
+    ...orphaned.map((name) => `${problemsFolder}/${name} belongs to no problem`),
+    ...slugs
+      .filter((slug) => !missing.includes(slug))
+      .flatMap((slug) => {
+        const path = `${problemsFolder}/${slug}.md`;
+        return checkProblemPage(slug, readFileSync(join(root, path), 'utf8')).map(
+          (found) => `${path} ${found}`,
+        );
+      }),
+  ];
+}
+
+const present = (path: string): string | undefined => {
+  try {
+    return readFileSync(join(root, path), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+};
+
+function main(check: boolean): string[] {
+  const faults = checkProblemPages();
+  for (const [path, make] of Object.entries(generated)) {
+    const text = make();
+    if (present(path) === text) continue;
+    if (check) faults.push(`${path} is stale: npm run docs`);
+    else writeFileSync(join(root, path), text);
+  }
+  return faults;
+}
+
+const faults = main(process.argv.includes('--check'));
+for (const found of faults) console.error(found);
+process.exitCode = faults.length > 0 ? 1 : 0;

@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { type ConfigFault, describeConfig, loadConfig } from './config.ts';
+
+const noFiles = (path: string): string => {
+  throw new Error(`no such file ${path}`);
+};
+
+const load = (environment: Record<string, string>, readFile: (path: string) => string = noFiles) =>
+  loadConfig({ environment, readFile });
+
+async function faultsOf(
+  environment: Record<string, string>,
+  readFile?: (path: string) => string,
+): Promise<readonly ConfigFault[]> {
+  const result = await load(environment, readFile);
+  return result.ok ? [] : result.faults;
+}
+
+const id = '6fa30000-0000-4000-8000-000000000001';
+
+describe('configuration', () => {
+  it('needs nothing', async () => {
+    const result = await load({});
+    expect(result.ok).toBe(true);
+    if (!result.ok) return;
+    expect(result.config).toMatchObject({
+      dataDir: '.espalier',
+      publicUrl: 'https://localhost:8443',
+      tls: 'on',
+      pollSeconds: 900,
+    });
+    expect(result.config.dataListen).toEqual({ host: '0.0.0.0', port: 8443 });
+    expect([...result.config.clouds.keys()]).toEqual(['public', 'usgov', 'usgov-dod', 'china']);
+    expect(result.config.connector('public')).toBeUndefined();
+  });
+
+  it('reports every fault in one go, each with its variable and an example', async () => {
+    const faults = await faultsOf({
+      DATABASE_URL: 'mysql://x',
+      ESPALIER_DATA_LISTEN: 'nowhere',
+      ESPALIER_PUBLIC_URL: 'http://x',
+      ESPALIER_TLS: 'maybe',
+      ESPALIER_POLL_SECONDS: '-1',
+      ESPALIER_SECRETS_KEY: 'c2hvcnQ=',
+      ESPALIER_ENTRA_CLIENT_ID: 'me',
+      ESPALIER_UPSTREAM_ALLOW: '10.0.0.0/8,///',
+      ESPALIER_PARTNER_API_VERSIONS: '{"Nothing":"1"}',
+      ESPALIER_CLOUDS_FILE: '/nowhere.json',
+      ESPALIER_TLS_CERT_FILE: '/cert.pem',
+    });
+    expect(new Set(faults.map((fault) => fault.variable))).toEqual(
+      new Set([
+        'DATABASE_URL',
+        'ESPALIER_DATA_LISTEN',
+        'ESPALIER_PUBLIC_URL',
+        'ESPALIER_TLS',
+        'ESPALIER_POLL_SECONDS',
+        'ESPALIER_SECRETS_KEY',
+        'ESPALIER_ENTRA_CLIENT_ID',
+        'ESPALIER_UPSTREAM_ALLOW',
+        'ESPALIER_PARTNER_API_VERSIONS',
+        'ESPALIER_CLOUDS_FILE',
+        'ESPALIER_TLS_KEY_FILE',
+      ]),
+    );
+    for (const fault of faults) expect(fault.example).not.toBe('');
+  });
+
+  it('never repeats a secret in a fault', async () => {
+    const [fault] = await faultsOf({ ESPALIER_BOOTSTRAP_KEY: 'short-secret' });
+    expect(fault?.variable).toBe('ESPALIER_BOOTSTRAP_KEY');
+    expect(JSON.stringify(fault)).not.toContain('short-secret');
+  });
+
+  it('needs a sealing key beside a database of its own', async () => {
+    const faults = await faultsOf({ DATABASE_URL: 'postgres://db/espalier' });
+    expect(faults.map((fault) => fault.variable)).toEqual(['ESPALIER_SECRETS_KEY']);
+  });
+
+  it('gives a cloud its own application, and the others the shared one', async () => {
+    const result = await load({
+      ESPALIER_ENTRA_CLIENT_ID: id,
+      ESPALIER_ENTRA_CLIENT_SECRET: 'shared',
+      ESPALIER_ENTRA_CLIENT_SECRET_NEXT: 'shared-next',
+      ESPALIER_ENTRA_CLIENT_ID_USGOV_DOD: id.replace('1', '2'),
+      ESPALIER_ENTRA_CLIENT_SECRET_USGOV_DOD: 'own',
+      ESPALIER_ENTRA_CLIENT_SECRET_USGOV_DOD_NEXT: 'own-next',
+    });
+    expect(result.ok).toBe(true);
+    if (!result.ok) return;
+    const secrets = (cloud: string) =>
+      result.config
+        .connector(cloud)
+        ?.credentials.map((credential) => credential.kind === 'secret' && credential.secret);
+    expect(secrets('public')).toEqual(['shared', 'shared-next']);
+    expect(secrets('usgov-dod')).toEqual(['own', 'own-next']);
+    expect(result.config.audiences('public')).toEqual([id]);
+  });
+
+  it('says which half of a credential is missing', async () => {
+    const variables = async (environment: Record<string, string>) =>
+      (await faultsOf(environment, () => 'pem')).map((fault) => fault.variable);
+    expect(await variables({ ESPALIER_ENTRA_CLIENT_ID: id })).toEqual(['ESPALIER_ENTRA_CERT_FILE']);
+    expect(await variables({ ESPALIER_ENTRA_CLIENT_ID: id, ESPALIER_ENTRA_CERT_FILE: '/c' })).toEqual([
+      'ESPALIER_ENTRA_KEY_FILE',
+    ]);
+    expect(await variables({ ESPALIER_ENTRA_CLIENT_SECRET: 's' })).toEqual(['ESPALIER_ENTRA_CLIENT_ID']);
+    expect(
+      await variables({
+        ESPALIER_ENTRA_CLIENT_ID: id,
+        ESPALIER_ENTRA_CERT_FILE: '/c',
+        ESPALIER_ENTRA_KEY_FILE: '/k',
+      }),
+    ).toEqual(['ESPALIER_ENTRA_CERT_FILE']);
+  });
+
+  it('names the place in the clouds file that is wrong', async () => {
+    const faults = await faultsOf({ ESPALIER_CLOUDS_FILE: '/c' }, () => '{"lab":{"authority":"http://x"}}');
+    expect(faults.every((fault) => fault.variable === 'ESPALIER_CLOUDS_FILE')).toBe(true);
+    expect(faults.map((fault) => fault.problem).join()).toContain('lab');
+  });
+
+  it('prints the effective configuration with secrets masked', () => {
+    const lines = describeConfig({
+      environment: {
+        ESPALIER_BOOTSTRAP_KEY: 'esp_very-secret-value',
+        ESPALIER_ENTRA_CLIENT_SECRET_USGOV_NEXT: 'hush',
+        ESPALIER_TLS: 'off',
+      },
+      readFile: noFiles,
+    }).join('\n');
+    expect(lines).toContain('ESPALIER_TLS=off');
+    expect(lines).toContain('ESPALIER_BOOTSTRAP_KEY=********');
+    expect(lines).toContain('ESPALIER_ENTRA_CLIENT_SECRET_USGOV_NEXT=********');
+    expect(lines).not.toMatch(/hush|very-secret/);
+    expect(lines).toContain('ESPALIER_POLL_SECONDS= # default: 900');
+  });
+});

@@ -1,0 +1,330 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseClouds } from '../../src/entra/clouds.ts';
+import { adminConsentUrl } from '../../src/entra/consent.ts';
+import { migrateDatabase, newestMigration } from '../../src/runtime/node-migrate.ts';
+import { newestMigrationAt } from '../../src/runtime/worker-health.ts';
+import { hashKey, newKey } from '../../src/secrets/keys.ts';
+import { createSealer } from '../../src/secrets/seal.ts';
+import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
+import { grantApplication } from '../../src/simulator/microsoft/grants.ts';
+import { clientSecretOf, createWorld, type World } from '../../src/simulator/world.ts';
+import { secretAssociation } from '../../src/store/instances.ts';
+import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { call } from '../harness/http.ts';
+import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
+
+const publicUrl = 'https://gateway.example.test';
+const sealingKey = randomBytes(32);
+const instanceId = randomUUID();
+const instanceKey = newKey();
+const certificateSha256 = randomBytes(32).toString('hex');
+
+let world: World;
+let database: TestDatabase;
+let bundle: string;
+let worker: RunningWorker;
+/** Served by the gateway; the other one only exists at Microsoft. */
+let tenantId: string;
+let strangerId: string;
+let device: { deviceId: string; jamfComputerId: number };
+
+async function insertRows(): Promise<void> {
+  const { sql } = database;
+  const berlin = world.instance('berlin');
+  const sealer = await createSealer([new Uint8Array(sealingKey)]);
+  const sealed = await sealer.seal(clientSecretOf(berlin), secretAssociation(tenantId, instanceId));
+  await sql`
+    insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)
+    values (${tenantId}, 'public', 'Contoso', 'device-compliance', 'cloud-connector', ${sql.json({ choice: 'default' })})`;
+  await sql`
+    insert into instances (tenant_id, instance_id, name, url, api_client_id, api_secret_sealed, compliance,
+                           client_certificate_sha256)
+    values (${tenantId}, ${instanceId}, 'berlin', ${berlin.url}, ${berlin.clientId}, ${sealed},
+            ${sql.json({ source: 'jamf' })}, ${certificateSha256})`;
+  await sql`
+    insert into instance_keys (tenant_id, instance_id, key_id, name, key_hash, prefix)
+    values (${tenantId}, ${instanceId}, ${randomUUID()}, 'webhooks', ${await hashKey(instanceKey)}, 'esp_test')`;
+  await sql`
+    insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, rule, version)
+    values (${tenantId}, ${device.deviceId}, ${instanceId}, ${device.jamfComputerId}, 'only-claim', 1)`;
+}
+
+beforeAll(async () => {
+  const bundling = bundleWorker();
+  world = await createWorld({
+    seed: 11,
+    clouds: ['public'],
+    publicUrl,
+    tenants: [
+      { displayName: 'Contoso', instances: [{ name: 'berlin', macs: 2 }] },
+      { displayName: 'Stranger', instances: [] },
+    ],
+  });
+  [tenantId = '', strangerId = ''] = world.tenants.map((tenant) => tenant.tenantId);
+  const [mac] = world.fleet.truth();
+  device = { deviceId: mac?.deviceId ?? '', jamfComputerId: Number(mac?.jamfComputerId) };
+  database = await createTestDatabase();
+  await migrateDatabase(database.url);
+  await insertRows();
+  bundle = await bundling;
+  const files = gatewayFiles(world);
+  // On Workers a variable holds what on Node lies in the file that it names.
+  const { NODE_EXTRA_CA_CERTS: _, ...bindings } = gatewayEnvironment(
+    world,
+    (file) => files.get(file)?.content ?? '',
+  );
+  worker = await startWorker({
+    bundle,
+    trust: world.authority.certificatePem,
+    bindings: {
+      ...bindings,
+      DATABASE_URL: database.url,
+      ESPALIER_SECRETS_KEY: sealingKey.toString('base64'),
+      ESPALIER_LOG_LEVEL: 'debug',
+    },
+  });
+});
+
+afterAll(async () => {
+  await worker?.close();
+  await database?.drop();
+  await world?.close();
+});
+
+/** A token for the connector's API, from the simulated Entra, in a tenant that has consented to the connector. */
+async function callerToken(inTenant: string): Promise<string> {
+  const cloud = world.cloud('public');
+  const { caller, connector } = world.applications.get('public')!;
+  grantApplication(world.directory.tenant(inTenant)!, {
+    application: cloud.applications.get(connector.clientId)!,
+    effectiveAt: world.clock.now(),
+    withRoles: true,
+    newObjectId: randomUUID,
+  });
+  const answer = await call(`${cloud.origins.entra}/${inTenant}/oauth2/v2.0/token`, {
+    method: 'POST',
+    ca: world.authority.certificatePem,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: caller.clientId,
+      client_secret: caller.clientSecret,
+      scope: `${connector.clientId}/.default`,
+    }).toString(),
+  });
+  expect(answer.status, answer.text).toBe(200);
+  return answer.json.access_token;
+}
+
+const deviceCall = (what: 'compliance' | 'inventory', token: string, signal?: AbortSignal) =>
+  worker.fetch(`${publicUrl}/t/${tenantId}/devices/${device.deviceId}/${what}`, {
+    headers: { authorization: `Bearer ${token}` },
+    ...(signal ? { signal } : {}),
+  });
+
+const compliance = (token: string, signal?: AbortSignal) => deviceCall('compliance', token, signal);
+
+const tokenRequests = (): number =>
+  world.journal.list({ service: 'jamf:berlin', path: '/oauth/token' }).length;
+
+const webhook = (computer: number, headers: Record<string, string>, cf?: Record<string, unknown>) =>
+  worker.fetch(`${publicUrl}/jamf/${instanceId}/webhooks`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({
+      webhook: { id: 1, name: 'w', webhookEvent: 'ComputerInventoryCompleted', eventTimestamp: Date.now() },
+      event: { jssID: computer, udid: '', deviceName: 'a Mac', serialNumber: '' },
+    }),
+    ...(cf ? { cf } : {}),
+  });
+
+const isDue = async (computer: number): Promise<boolean> => {
+  const [row] = await database.sql<{ due: boolean }[]>`
+    select wanted_revision > done_revision as due from computers
+    where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id = ${computer}`;
+  return row?.due ?? false;
+};
+
+describe('health', () => {
+  test('is live and ready, and metrics are not on the public address', async () => {
+    const live = await worker.fetch(`${publicUrl}/health/live`);
+    expect([live.status, JSON.parse(live.text)]).toEqual([200, { status: 'live' }]);
+    const ready = await worker.fetch(`${publicUrl}/health/ready`);
+    expect([ready.status, JSON.parse(ready.text)], worker.output()).toEqual([200, { status: 'ready' }]);
+    expect((await worker.fetch(`${publicUrl}/metrics`)).status).toBe(404);
+    expect((await worker.fetch(`${publicUrl}/api/v1/version`)).status).toBe(404);
+  });
+
+  test('knows the newest migration of this build', async () => {
+    expect(newestMigrationAt, 'src/runtime/worker-health.ts').toBe(await newestMigration());
+  });
+});
+
+describe('device calls', () => {
+  test("answer the instance's JSON to a token of the tenant, and take one instance token for many calls", async () => {
+    const token = await callerToken(tenantId);
+    const answers = await Promise.all([compliance(token), compliance(token), compliance(token)]);
+    for (const answer of answers) {
+      expect(answer.status, `${answer.text}\n${worker.output()}`).toBe(200);
+      expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
+      const [record] = JSON.parse(answer.text);
+      expect(Number(record.deviceId ?? record.computerId ?? record.id), answer.text).toBe(
+        device.jamfComputerId,
+      );
+    }
+    const before = world.journal.list({ service: 'jamf:berlin', path: '/api/v1/oauth/token' }).length;
+    expect((await compliance(token)).status).toBe(200);
+    expect(world.journal.list({ service: 'jamf:berlin', path: '/api/v1/oauth/token' })).toHaveLength(before);
+  });
+
+  test('follow a device that has moved, within a second or so', async () => {
+    const token = await callerToken(tenantId);
+    expect((await compliance(token)).status).toBe(200);
+    await database.sql`delete from routes where device_id = ${device.deviceId}`;
+    await eventually(async () => expect((await compliance(token)).status).toBe(404), 5_000);
+    await database.sql`
+      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, rule, version)
+      values (${tenantId}, ${device.deviceId}, ${instanceId}, ${device.jamfComputerId}, 'only-claim', 2)`;
+    expect((await compliance(token)).status).toBe(200);
+  });
+
+  test("refuse another tenant's token with 403", async () => {
+    const answer = await compliance(await callerToken(strangerId));
+    expect(answer.status, answer.text).toBe(403);
+    expect(JSON.parse(answer.text).type).toMatch(/tenant-mismatch$/);
+  });
+
+  test('refuse no token and two Authorization headers with 401 problem+json', async () => {
+    const token = await callerToken(tenantId);
+    const none = await worker.fetch(`${publicUrl}/t/${tenantId}/devices/${device.deviceId}/compliance`);
+    const two = await compliance(`${token}, Bearer ${token}`);
+    for (const answer of [none, two]) {
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get('content-type')).toBe('application/problem+json');
+      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer/);
+      expect(JSON.parse(answer.text)).toMatchObject({ status: 401, owner: 'caller' });
+    }
+  });
+});
+
+describe('webhooks', () => {
+  test("with the instance's key are answered 202 once the computer is due in the database", async () => {
+    const answer = await webhook(41, { 'x-api-key': instanceKey });
+    expect([answer.status, answer.text], worker.output()).toEqual([202, '{"status":"accepted"}']);
+    expect(await isDue(41)).toBe(true);
+  });
+
+  test('are refused without effect when the key is wrong', async () => {
+    const answer = await webhook(42, { 'x-api-key': newKey() });
+    expect(answer.status).toBe(401);
+    expect(await isDue(42)).toBe(false);
+  });
+
+  test('are taken with the client certificate that Cloudflare has verified, and no other', async () => {
+    const presented = { certPresented: '1', certVerified: 'SUCCESS', certRevoked: '0' };
+    const own = { ...presented, certFingerprintSHA256: certificateSha256 };
+    const refused = [
+      { ...own, certVerified: 'FAILED:self signed certificate' },
+      { ...own, certRevoked: '1' },
+      { ...presented, certFingerprintSHA256: randomBytes(32).toString('hex') },
+    ];
+    for (const tlsClientAuth of refused) expect((await webhook(43, {}, { tlsClientAuth })).status).toBe(401);
+    expect(await isDue(43)).toBe(false);
+    expect((await webhook(43, {}, { tlsClientAuth: own })).status).toBe(202);
+    expect(await isDue(43)).toBe(true);
+  });
+});
+
+/** A browser's request, to the Worker or to Microsoft. */
+async function browse(url: string): Promise<{ status: number; text: string; location: string | undefined }> {
+  if (url.startsWith(publicUrl)) {
+    const { headers, status, text } = await worker.fetch(url);
+    return { status, text, location: headers.get('location') ?? undefined };
+  }
+  const { headers, status, text } = await call(url, { ca: world.authority.certificatePem });
+  return { status, text, location: headers.location?.toString() };
+}
+
+describe('consent', () => {
+  test('is finished by the redirects of both applications, with a token taken as proof', async () => {
+    const clouds = parseClouds(world.cloudsFile());
+    const cloud = clouds.ok ? clouds.clouds.get('public')! : expect.fail('clouds');
+    const state = `${tenantId}.${randomUUID()}`;
+    await database.sql`
+      insert into consents (tenant_id, state_hash, application, expires_at)
+      values (${tenantId}, ${await hashKey(state)}, 'connector', ${new Date(Date.now() + 60_000)})`;
+    let url = adminConsentUrl({
+      cloud,
+      tenantId,
+      clientId: world.applications.get('public')!.connector.clientId,
+      redirectUri: `${publicUrl}/microsoft/consent`,
+      scope: `${cloud.graph}/.default`,
+      state,
+    });
+    for (let hop = 0; hop < 8; hop += 1) {
+      const next = await browse(url);
+      if (next.location === undefined) {
+        expect(next.status, `${next.text}\n${worker.output()}`).toBe(200);
+        expect(next.text).toContain('Consent given');
+        break;
+      }
+      url = new URL(next.location, url).href;
+    }
+    const [row] = await database.sql`select connection_state from tenants where tenant_id = ${tenantId}`;
+    expect(row?.connection_state).toBe('consented');
+  });
+});
+
+describe('connections', () => {
+  test('to the database are closed after the answers', async () => {
+    await eventually(async () => {
+      const [row] = await database.sql<{ open: number }[]>`
+        select count(*)::int as open from pg_stat_activity where application_name = 'espalier-worker'
+          and datname = current_database()`;
+      expect(row?.open).toBe(0);
+    }, 5_000);
+    expect(worker.output()).not.toMatch(/uncaught|unhandled|"level":"error"/i);
+  });
+});
+
+describe('the database behind Hyperdrive', () => {
+  test('is used when it is bound', async () => {
+    const pooled = await startWorker({
+      bundle,
+      trust: world.authority.certificatePem,
+      bindings: { ESPALIER_SECRETS_KEY: sealingKey.toString('base64') },
+      hyperdrive: database.url,
+    });
+    try {
+      const answer = await pooled.fetch(`${publicUrl}/health/ready`);
+      expect([answer.status, answer.text], pooled.output()).toEqual([200, '{"status":"ready"}']);
+    } finally {
+      await pooled.close();
+    }
+  });
+});
+
+describe('a wrong configuration', () => {
+  test('is told by readiness and the log, without a value of a secret', async () => {
+    const faulty = await startWorker({
+      bundle,
+      trust: world.authority.certificatePem,
+      bindings: { ESPALIER_SECRETS_KEY: 'c2VjcmV0', ESPALIER_ENTRA_CERT_FILE: '/etc/espalier/connector.crt' },
+    });
+    try {
+      expect((await faulty.fetch(`${publicUrl}/health/live`)).status).toBe(200);
+      expect((await faulty.fetch(`${publicUrl}/health/ready`)).status).toBe(503);
+      const answer = await faulty.fetch(`${publicUrl}/jamf/${instanceId}/webhooks`, { method: 'POST' });
+      expect([answer.status, JSON.parse(answer.text).owner]).toEqual([500, 'configuration']);
+      for (const name of ['DATABASE_URL', 'ESPALIER_SECRETS_KEY', 'ESPALIER_ENTRA_CERT_FILE']) {
+        expect(faulty.output()).toContain(`"variable":"${name}"`);
+      }
+      expect(faulty.output()).toContain('no files on Workers');
+      expect(faulty.output()).not.toContain('c2VjcmV0');
+    } finally {
+      await faulty.close();
+    }
+  });
+});

@@ -1,0 +1,131 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+/** The Worker as it would be deployed: bundled by wrangler, run by workerd through Miniflare, on real sockets. */
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const run = promisify(execFile);
+
+export interface WorkerAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+export interface WorkerCall {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+  /** As Cloudflare would describe the connection, `tlsClientAuth` among it. */
+  readonly cf?: Record<string, unknown>;
+  readonly signal?: AbortSignal;
+}
+
+export interface RunningWorker {
+  /** `url` as the caller sees it; whatever its host, the Worker gets it. Redirects are not followed. */
+  fetch(url: string, call?: WorkerCall): Promise<WorkerAnswer>;
+  /** What the Worker and workerd wrote. */
+  output(): string;
+  close(): Promise<void>;
+}
+
+/** `wrangler deploy --dry-run`: the bundle's text. Nothing is sent anywhere. */
+export async function bundleWorker(): Promise<string> {
+  const dir = mkdtempSync(join(tmpdir(), 'espalier-bundle-'));
+  try {
+    const wrangler = join(
+      dirname(fileURLToPath(import.meta.resolve('wrangler/package.json'))),
+      'bin/wrangler.js',
+    );
+    await run(process.execPath, [wrangler, 'deploy', '--dry-run', '--outdir', dir], {
+      cwd: root,
+      env: {
+        PATH: process.env.PATH,
+        HOME: dir,
+        WRANGLER_SEND_METRICS: 'false',
+        WRANGLER_HIDE_BANNER: 'true',
+        WRANGLER_LOG_PATH: dir,
+      },
+    });
+    return readFileSync(join(dir, 'worker.js'), 'utf8');
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** The flags that the deployed Worker has, so that the test runs on the same platform. */
+function compatibility(): { date: string; flags: string[] } {
+  const text = readFileSync(join(root, 'wrangler.toml'), 'utf8');
+  const date = /^compatibility_date = "([\d-]+)"$/m.exec(text)?.[1];
+  const flags = /^compatibility_flags = (\[.*\])$/m.exec(text)?.[1];
+  if (date === undefined || flags === undefined) throw new Error('wrangler.toml names no compatibility');
+  return { date, flags: JSON.parse(flags) as string[] };
+}
+
+/** `trust`: PEM of one more authority for the Worker's `fetch`. */
+export async function startWorker(options: {
+  readonly bundle: string;
+  readonly bindings: Record<string, string>;
+  readonly trust: string;
+  /** Database URL behind a Hyperdrive binding. */
+  readonly hyperdrive?: string;
+}): Promise<RunningWorker> {
+  const dir = mkdtempSync(join(tmpdir(), 'espalier-workerd-'));
+  writeFileSync(join(dir, 'ca.crt'), options.trust);
+  // Miniflare reads it once, when it is loaded, and hands it to workerd's network.
+  process.env.NODE_EXTRA_CA_CERTS = join(dir, 'ca.crt');
+  const { Miniflare } = await import('miniflare');
+  const { date, flags } = compatibility();
+  const lines: string[] = [];
+  const miniflare = new Miniflare({
+    handleStructuredLogs: ({ level, message }) => lines.push(`${level} ${message}`),
+    handleUncaughtError: (error) => lines.push(`uncaught ${error.stack ?? error.message}`),
+    cf: false,
+    workers: [
+      {
+        config: {
+          name: 'espalier',
+          compatibilityDate: date,
+          compatibilityFlags: flags,
+          manifest: {
+            mainModule: 'worker.js',
+            modules: { 'worker.js': { type: 'esm', contents: options.bundle } },
+          },
+          env: {
+            ...Object.fromEntries(
+              Object.entries(options.bindings).map(([name, value]) => [
+                name,
+                { type: 'text' as const, value },
+              ]),
+            ),
+            ...(options.hyperdrive === undefined
+              ? {}
+              : {
+                  HYPERDRIVE: {
+                    type: 'hyperdrive' as const,
+                    id: 'local',
+                    dev: { connectionString: options.hyperdrive },
+                  },
+                }),
+          },
+        },
+      },
+    ],
+  });
+  await miniflare.ready;
+  return {
+    fetch: async (url, call = {}) => {
+      const answer = await miniflare.dispatchFetch(url, { redirect: 'manual', ...call });
+      return { status: answer.status, headers: new Headers([...answer.headers]), text: await answer.text() };
+    },
+    output: () => lines.join('\n'),
+    close: async () => {
+      await miniflare.dispose();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
