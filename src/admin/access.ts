@@ -38,7 +38,11 @@ async function bootstrapOperator(
 
 /** Every request must carry a live key; the operator it belongs to is in the context afterwards. */
 export function authenticate(sql: Sql, bootstrapKey: string | undefined): MiddlewareHandler<AdminEnv> {
-  const cache = new LRUCache<string, { operator: Operator; keyId: string }>({ max: 10_000, ttl: freshForMs });
+  const cache = new LRUCache<string, { operator: Operator; keyId: string }>({
+    max: 10_000,
+    ttl: freshForMs,
+    ttlResolution: 0,
+  });
   const noted = new LRUCache<string, number>({ max: 10_000 });
   const lookUp = async (key: string): Promise<Operator | undefined> => {
     const hash = await hashKey(key);

@@ -1,48 +1,14 @@
 import { LRUCache } from 'lru-cache';
-import type { Cloud } from '../entra/clouds.ts';
-import type { PartnerApiVersions } from '../intune/api-versions.ts';
-import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { Hold, Tenant, TenantDirectory } from '../store/tenants.ts';
-import type { Log } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 import { inSpan } from '../telemetry/tracing.ts';
-import type { MicrosoftPort } from './microsoft.ts';
+import type { ReportStageOptions, ReportStageSettings } from './report-options.ts';
 import { claimDueReports, type DueReport, renewReports, settleReport } from './report-row.ts';
 import type { Stage } from './stage.ts';
 import { sendReport } from './upload.ts';
 import { pollUpload, verifyUpload } from './upload-status.ts';
 
 /** Stage two: a device that is due to be told to Intune, then followed until Intune and Entra have it. */
-
-export interface ReportStageSettings {
-  readonly sql: Sql;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly send: Send;
-  readonly tenants: TenantDirectory;
-  readonly clouds: ReadonlyMap<string, Cloud>;
-  readonly microsoft: MicrosoftPort;
-  readonly apiVersions: PartnerApiVersions;
-  readonly timeoutMs: number;
-  readonly uploadStatusSeconds: number;
-  readonly verifySample: number;
-  readonly holdRecheckSeconds: number;
-  /** Seconds to wait after the n-th failed try. */
-  readonly wait: (attempts: number) => number;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
-}
-
-/** What the steps of the stage share beside the settings. */
-export interface ReportStageOptions extends ReportStageSettings {
-  /** One tenant's Intune asked to be left alone for this long. */
-  readonly freeze: (tenantId: string, seconds: number) => void;
-  /** Every report of the tenant would be refused for the same cause: says so on the tenant. */
-  readonly holdTenant: (tenant: Tenant, hold: Omit<Hold, 'since'>) => Promise<void>;
-  /** Intune took a report of the tenant: whatever held it is over. */
-  readonly releaseTenant: (tenant: Tenant) => Promise<void>;
-}
 
 async function noteHold(
   sql: Sql,

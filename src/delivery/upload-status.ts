@@ -5,9 +5,9 @@ import { getUpload } from '../intune/uploads.ts';
 import { uploadStatusPatienceMs, verificationPatienceMs } from '../limits.ts';
 import type { Tenant } from '../store/tenants.ts';
 import { classifyRefusal } from './refusals.ts';
+import type { ReportStageOptions } from './report-options.ts';
 import type { DueReport } from './report-row.ts';
 import { settleReport } from './report-row.ts';
-import type { ReportStageOptions } from './report-stage.ts';
 import { settlementOfAccess } from './upload.ts';
 
 /** What became of an accepted message, and whether Entra shows it: accepted is not applied (domain/microsoft.md 0.4). */

@@ -4,8 +4,8 @@ import { type PutUploadResult, putUpload } from '../intune/uploads.ts';
 import type { AccessFailure, Tenant } from '../store/tenants.ts';
 import { classifyRefusal } from './refusals.ts';
 import { type ReportContent, tellable } from './report.ts';
+import type { ReportStageOptions } from './report-options.ts';
 import { type DueReport, releaseReport, type Settlement, settleReport, storeMessage } from './report-row.ts';
-import type { ReportStageOptions } from './report-stage.ts';
 import { addTimeline } from './timeline.ts';
 
 /** Sending one report to Intune: the message id stored first, the outcome settled by what it means. */

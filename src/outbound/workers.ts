@@ -18,27 +18,53 @@ const failure = (kind: OutboundFailure['failure'], detail: string): OutboundFail
   detail,
 });
 
-async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
-  if (!response.body) return;
+/** Aborts when nothing was heard for a while: until the headers, and again between two chunks. */
+interface SilenceLimit {
+  readonly signal: AbortSignal;
+  heard(): void;
+  end(): void;
+}
+
+function createSilenceLimit(ms: number): SilenceLimit {
+  const controller = new AbortController();
+  const start = () => setTimeout(() => controller.abort(), ms);
+  let timer = start();
+  return {
+    signal: controller.signal,
+    heard: () => {
+      clearTimeout(timer);
+      timer = start();
+    },
+    end: () => clearTimeout(timer),
+  };
+}
+
+async function* chunksOf(response: Response, silence: SilenceLimit): AsyncGenerator<Uint8Array> {
+  if (!response.body) {
+    silence.end();
+    return;
+  }
   const reader = response.body.getReader();
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+      silence.heard();
       yield value;
     }
   } catch (error) {
     throw new BodyInterrupted(String(error));
   } finally {
+    silence.end();
     reader.releaseLock();
   }
 }
 
-async function readText(response: Response, limitBytes: number): Promise<string> {
+async function readText(response: Response, silence: SilenceLimit, limitBytes: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = '';
   let size = 0;
-  for await (const chunk of chunksOf(response)) {
+  for await (const chunk of chunksOf(response, silence)) {
     size += chunk.byteLength;
     if (size > limitBytes) throw new BodyTooLarge(`the answer is larger than ${limitBytes} bytes`);
     text += decoder.decode(chunk, { stream: true });
@@ -59,27 +85,30 @@ export function createWorkersSend(policy: AddressPolicy): Send {
     if (request.caCertificate !== undefined) {
       return failure('unreachable', 'an own certificate authority per instance is not available on Workers');
     }
-    const timeout = AbortSignal.timeout(request.timeoutMs);
+    const silence = createSilenceLimit(request.timeoutMs);
     try {
       const response = await fetch(request.url, {
         method: request.method,
         headers: request.headers,
         body: request.body as BodyInit | undefined,
         redirect: 'manual',
-        signal: request.signal ? AbortSignal.any([request.signal, timeout]) : timeout,
+        signal: request.signal ? AbortSignal.any([request.signal, silence.signal]) : silence.signal,
       });
+      silence.heard();
       return {
         ok: true,
         status: response.status,
         headers: response.headers,
-        body: chunksOf(response),
-        text: (limitBytes) => readText(response, limitBytes),
+        body: chunksOf(response, silence),
+        text: (limitBytes) => readText(response, silence, limitBytes),
         discard: async () => {
+          silence.end();
           await response.body?.cancel();
         },
       };
     } catch (error) {
-      if (timeout.aborted) return failure('timeout', 'no answer in time');
+      silence.end();
+      if (silence.signal.aborted) return failure('timeout', 'no answer in time');
       if (request.signal?.aborted) return failure('aborted', 'the caller gave up');
       return failure('unreachable', String(error));
     }

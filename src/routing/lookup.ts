@@ -28,7 +28,7 @@ export interface RouteLookupOptions {
 export function createRouteLookup({ sql, entries, onLookup }: RouteLookupOptions): RouteLookup {
   const cache =
     entries > 0
-      ? new LRUCache<string, RouteTarget>({ max: entries, ttl: routeCacheMs, ttlResolution: 50 })
+      ? new LRUCache<string, RouteTarget>({ max: entries, ttl: routeCacheMs, ttlResolution: 0 })
       : undefined;
   return {
     route: async (tenantId, deviceId) => {

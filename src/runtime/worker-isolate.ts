@@ -30,15 +30,6 @@ export interface Isolate {
   answer(request: Request, bindings: WorkerBindings, context: WorkerContext): Promise<Response>;
 }
 
-/**
- * lru-cache remembers the time for up to 50 ms (src/routing/lookup.ts) and forgets it by a timer; a timer ends with its
- * request. A request that ended earlier would stop the clock of a cache, and a revoked key or an old route would
- * stay in it as long as the isolate: so every request outlives the timers that it has set.
- */
-const cacheTimersMs = 60;
-
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 const createWorkerLog = (config: Pick<Config, 'logLevel'>): Log =>
   createLog({
     level: config.logLevel,
@@ -125,7 +116,7 @@ export async function openIsolate(bindings: WorkerBindings): Promise<Isolate> {
         () => undefined,
         () => undefined,
       );
-      context.waitUntil(settled.then(() => Promise.all([close(), wait(cacheTimersMs)])));
+      context.waitUntil(settled.then(close));
       return result;
     },
   };

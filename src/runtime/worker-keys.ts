@@ -57,30 +57,29 @@ export function createWorkerKeySource(options: KeySourceOptions): KeySource {
   const cooldownMs = (options.cooldownSeconds ?? defaultCooldownSeconds) * 1_000;
   const issuers = new LRUCache<string, Issuer>({ max: options.issuers ?? defaultIssuers });
   const foreignBudget = createBudget(now);
+  const ageMs = (issuer: Issuer): number => now() - (issuer.set?.fetchedAtMs ?? never);
+  const isUsable = (issuer: Issuer): boolean => ageMs(issuer) < lastKnownGoodMs;
 
-  /** Whether this look-up may fetch, and if not, what is answered instead. */
+  /** The answer when this look-up must not or need not fetch; undefined when it may. */
   const withoutFetching = (
     issuer: Issuer,
     kept: readonly VerificationKey[],
     foreign: boolean,
   ): KeyLookup | undefined => {
-    const ageMs = now() - (issuer.set?.fetchedAtMs ?? never);
-    const usable = ageMs < lastKnownGoodMs;
-    const found: KeyLookup = kept.length > 0 ? { ok: true, keys: kept } : usable ? unknown : unavailable;
-    if (kept.length > 0 && ageMs < refreshEveryMs) return found;
+    const isKept = kept.length > 0;
+    const usable = isUsable(issuer);
+    const found: KeyLookup = isKept ? { ok: true, keys: kept } : usable ? unknown : unavailable;
+    if (isKept && ageMs(issuer) < refreshEveryMs) return found;
     if (now() - issuer.failedAtMs < (usable ? warmRetryMs : coldRetryMs)) return found;
-    if (usable && kept.length === 0) {
-      if (now() - issuer.unknownKidAtMs < cooldownMs) return unknown;
-    }
-    if (foreign && kept.length === 0 && !foreignBudget()) return unknown;
-    return undefined;
+    if (!isKept && usable && now() - issuer.unknownKidAtMs < cooldownMs) return unknown;
+    return !isKept && foreign && !foreignBudget() ? unknown : undefined;
   };
 
   const find = async (query: KeyQuery): Promise<KeyLookup> => {
     const { cloud, foreign = false, kid, tenantId } = query;
     const name = nameOf(cloud.name, tenantId);
     const issuer = issuers.get(name) ?? { set: undefined, failedAtMs: never, unknownKidAtMs: never };
-    const usable = now() - (issuer.set?.fetchedAtMs ?? never) < lastKnownGoodMs;
+    const usable = isUsable(issuer);
     const kept = usable ? (issuer.set?.keys.filter((key) => key.kid === kid) ?? []) : [];
     const answer = withoutFetching(issuer, kept, foreign);
     if (answer !== undefined) return answer;

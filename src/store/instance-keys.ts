@@ -24,6 +24,7 @@ export function createInstanceKeys(sql: Sql, now: () => number = Date.now): Inst
   const cache = new LRUCache<string, { owner: KeyOwner | undefined; keyId?: string }>({
     max: 50_000,
     ttl: freshForMs,
+    ttlResolution: 0,
   });
   const noted = new LRUCache<string, number>({ max: 50_000 });
   const noteUse = async (owner: KeyOwner, keyId: string): Promise<void> => {

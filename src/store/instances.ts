@@ -87,7 +87,11 @@ export interface InstanceDirectory {
 }
 
 export function createInstanceDirectory(sql: Sql, now: () => number = Date.now): InstanceDirectory {
-  const cache = new LRUCache<string, { instance: Instance | undefined }>({ max: 60_000, ttl: freshForMs });
+  const cache = new LRUCache<string, { instance: Instance | undefined }>({
+    max: 60_000,
+    ttl: freshForMs,
+    ttlResolution: 0,
+  });
   const noted = new LRUCache<string, { at: number; error: string | null }>({ max: 60_000 });
   const keyOf = (tenantId: string, instanceId: string): string => `${tenantId}/${instanceId}`;
   return {

@@ -75,6 +75,8 @@ export async function readTenant(sql: Queries, tenantId: string): Promise<Tenant
 
 /** A tenant changes rarely and is looked at for every call and upload; a look may be this old. */
 const freshForMs = 1_000;
+// Every cache with an age says `ttlResolution: 0`: otherwise lru-cache keeps the time for a moment and forgets it by
+// a timer, which on Workers dies with its request; the cache's clock would stand still.
 
 export interface TenantDirectory {
   tenant(tenantId: string): Promise<Tenant | undefined>;
@@ -83,7 +85,11 @@ export interface TenantDirectory {
 }
 
 export function createTenantDirectory(sql: Sql): TenantDirectory {
-  const cache = new LRUCache<string, { tenant: Tenant | undefined }>({ max: 20_000, ttl: freshForMs });
+  const cache = new LRUCache<string, { tenant: Tenant | undefined }>({
+    max: 20_000,
+    ttl: freshForMs,
+    ttlResolution: 0,
+  });
   return {
     tenant: async (tenantId) => {
       const known = cache.get(tenantId);

@@ -61,11 +61,8 @@ describe('imports are found', () => {
   });
 
   test('in code inside a template', () => {
-    expect(specifiers("const a = `${await import('b')} ${{ c: await import('d') }}`; import 'e';")).toEqual([
-      'b',
-      'd',
-      'e',
-    ]);
+    const source = `const a = \`\${await import('b')} \${{ c: await import('d') }}\`; import 'e';`;
+    expect(specifiers(source)).toEqual(['b', 'd', 'e']);
   });
 
   test('with the line of the name, and whether the code keeps them', () => {
@@ -233,7 +230,7 @@ describe('the Workers entry point', () => {
 
   test('reaches no package that needs Node', () => {
     expect(faults(tree(`import { Agent } from 'undici';`))).toHaveLength(1);
-    expect(faults(tree(`export * from '@azure/msal-node';`))).toHaveLength(1);
+    expect(faults(tree(`export * from 'undici';`))).toHaveLength(1);
     expect(faults(tree(`import type { Agent } from 'undici';`))).toEqual([]);
   });
 

@@ -170,13 +170,37 @@ describe('device calls', () => {
       expect(answer.status, `${answer.text}\n${worker.output()}`).toBe(200);
       expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
       const [record] = JSON.parse(answer.text);
-      expect(Number(record.deviceId ?? record.computerId ?? record.id), answer.text).toBe(
-        device.jamfComputerId,
-      );
+      expect(record.deviceId, answer.text).toBe(String(device.jamfComputerId));
     }
-    const before = world.journal.list({ service: 'jamf:berlin', path: '/api/v1/oauth/token' }).length;
+    const before = tokenRequests();
+    expect(before).toBeGreaterThan(0);
     expect((await compliance(token)).status).toBe(200);
-    expect(world.journal.list({ service: 'jamf:berlin', path: '/api/v1/oauth/token' })).toHaveLength(before);
+    expect(tokenRequests()).toBe(before);
+  });
+
+  test('renew the token that the instance refuses', async () => {
+    const before = tokenRequests();
+    world.faults.add({
+      service: 'jamf:berlin',
+      path: 'device-compliance-information',
+      status: 401,
+      times: 1,
+    });
+    expect((await compliance(await callerToken(tenantId))).status).toBe(200);
+    expect(tokenRequests()).toBe(before + 1);
+  });
+
+  test("stream the whole inventory, by the instance's newest version", async () => {
+    const answer = await deviceCall('inventory', await callerToken(tenantId));
+    expect(answer.status, answer.text).toBe(200);
+    expect(JSON.parse(answer.text).id).toBe(String(device.jamfComputerId));
+  });
+
+  test('given up by their callers leave nothing behind that the next ones could meet', async () => {
+    const token = await callerToken(tenantId);
+    world.faults.add({ service: 'jamf:berlin', path: 'device-compliance', delayMs: 300, times: 1 });
+    await expect(compliance(token, AbortSignal.timeout(100))).rejects.toThrow();
+    expect((await compliance(token)).status).toBe(200);
   });
 
   test('follow a device that has moved, within a second or so', async () => {

@@ -24,11 +24,6 @@ export interface IntuneRequest {
   readonly serviceUri: string;
 }
 
-const iso8601Utc = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/;
-
-export const isUtcTimestamp = (value: unknown): value is string =>
-  typeof value === 'string' && iso8601Utc.test(value) && !Number.isNaN(Date.parse(value));
-
 /** An OData v3 error: the dialect of domain/microsoft.md 4. */
 export function odataError(
   c: Context<HostEnv>,

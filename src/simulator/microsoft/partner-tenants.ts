@@ -1,11 +1,6 @@
 import { isRecord } from './context.ts';
-import {
-  type IntuneRequest,
-  isUtcTimestamp,
-  notProvisioned,
-  odataError,
-  readJson,
-} from './intune-request.ts';
+import { type IntuneRequest, notProvisioned, odataError, readJson } from './intune-request.ts';
+import { isUtcTimestamp } from './utc-timestamp.ts';
 
 /** `Provisioned` of domain/microsoft.md 4.2. */
 const provision = 1;

@@ -1,6 +1,6 @@
 import type { SimulatedTenant } from '../directory.ts';
 import { isGuid } from './context.ts';
-import { isUtcTimestamp } from './intune-request.ts';
+import { isUtcTimestamp } from './utc-timestamp.ts';
 
 /** domain/microsoft.md 4.4. */
 export const inventoryEntity = 1;

@@ -1,12 +1,7 @@
 import { isRecord } from './context.ts';
-import {
-  type IntuneRequest,
-  isUtcTimestamp,
-  notProvisioned,
-  odataError,
-  readJson,
-} from './intune-request.ts';
+import { type IntuneRequest, notProvisioned, odataError, readJson } from './intune-request.ts';
 import type { UploadMessage } from './intune-state.ts';
+import { isUtcTimestamp } from './utc-timestamp.ts';
 
 /** An `ErrorCode` in an HTTP 200 that means accepted: domain/microsoft.md 4.4. */
 const accepts = (code: number | string): boolean => code === 0 || code === 202 || code === '202';
