@@ -69,11 +69,14 @@ export const instancePath = tenantPath.extend({ instanceId: z.string().openapi({
 export const devicePath = tenantPath.extend({ deviceId: z.string().openapi({ format: 'uuid' }) });
 
 /** `page` from 0, `page-size` at most 2000 (contract sections 8 and 11). */
-export const paging = z.object({
-  page: z.coerce.number().int().min(0).max(1_000_000).default(0).openapi({ example: 0 }),
-  'page-size': z.coerce.number().int().min(1).max(2_000).default(100).openapi({ example: 100 }),
-  sort: z.string().optional().openapi({ example: 'displayName:asc' }),
-});
+export const paging = z
+  .object({
+    page: z.coerce.number().int().min(0).max(1_000_000).default(0).openapi({ example: 0 }),
+    'page-size': z.coerce.number().int().min(1).max(2_000).default(100).openapi({ example: 100 }),
+    sort: z.string().optional().openapi({ example: 'displayName:asc' }),
+  })
+  // A filter that is silently ignored would show everything as if it matched.
+  .strict();
 
 export const listOf = <T extends z.ZodType>(item: T, name: string) =>
   z.object({ totalCount: z.number().int(), results: z.array(item) }).openapi(name);

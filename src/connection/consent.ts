@@ -143,7 +143,7 @@ export async function finishConsent(
     return failed(
       'Another tenant was signed in to',
       'The consent was given in another tenant than the one this connection is for.',
-      'Sign in with an administrator of the right tenant. ' + startAgain,
+      `Sign in with an administrator of the right tenant. ${startAgain}`,
     );
   }
   const unproven = await proveTenant(options, tenant);

@@ -91,6 +91,23 @@ describe('admin API', () => {
     expect((await scene.api('GET', '/tenants?page-size=2001')).status).toBe(400);
     const unknown = await scene.api('GET', '/tenants?sort=shoeSize:asc');
     expect(unknown.json.errors[0].field).toBe('sort');
+    const ignored = await scene.api('GET', '/tenants?colour=red');
+    expect([ignored.status, ignored.json.errors[0].field]).toEqual([400, 'colour']);
+  });
+
+  it('works with the least privileges that the README lists, and says which one is missing', async () => {
+    const simulated = scene.world.instance('oslo');
+    const privileges = ['Read Computers', 'Read Device Compliance Information', 'Update Smart Computer Groups'] as const;
+    const { clientId, clientSecret } = simulated.tokens.addClient({ roles: [{ id: 9, displayName: 'least', privileges }] });
+    const { id } = await addInstance(scene, otherId, 'oslo', { apiClient: { clientId, clientSecret } });
+    const path = `/tenants/${otherId}/instances/${id}`;
+    expect((await scene.api('POST', `${path}/test`)).json.ok).toBe(true);
+    const fewer = simulated.tokens.addClient({ roles: [{ id: 10, displayName: 'fewer', privileges: ['Read Computers'] }] });
+    await scene.api('PATCH', path, { apiClient: { clientId: fewer.clientId, clientSecret: fewer.clientSecret } });
+    const tested = await scene.api('POST', `${path}/test`);
+    const failed = tested.json.steps.find((step: { ok: boolean }) => !step.ok);
+    expect(failed).toMatchObject({ name: 'compliance', owner: 'instance' });
+    expect(`${failed.detail} ${failed.remedy}`).toContain('Read Device Compliance Information');
   });
 
   it('404 with the same body for an unknown tenant and for one that the key may not see', async () => {

@@ -102,7 +102,7 @@ const describe = (row: KeyRow): z.infer<typeof keySchema> => ({
 /** Keys within the operator's own tenants: a bound admin does not see, make or revoke any other. */
 const within = (operator: Operator, tenantIds: readonly string[] | null | undefined): boolean =>
   operator.tenantIds === undefined ||
-  (tenantIds != null && tenantIds.every((tenantId) => operator.tenantIds?.includes(tenantId)));
+  (tenantIds?.every((tenantId) => operator.tenantIds?.includes(tenantId)) ?? false);
 
 export function addApiKeys(app: AdminApp, { sql }: AdminServices): void {
   const visible = async (c: Context<AdminEnv>): Promise<KeyRow[]> => {
