@@ -97,13 +97,23 @@ describe('admin API', () => {
 
   it('works with the least privileges that the README lists, and says which one is missing', async () => {
     const simulated = scene.world.instance('oslo');
-    const privileges = ['Read Computers', 'Read Device Compliance Information', 'Update Smart Computer Groups'] as const;
-    const { clientId, clientSecret } = simulated.tokens.addClient({ roles: [{ id: 9, displayName: 'least', privileges }] });
+    const privileges = [
+      'Read Computers',
+      'Read Device Compliance Information',
+      'Update Smart Computer Groups',
+    ] as const;
+    const { clientId, clientSecret } = simulated.tokens.addClient({
+      roles: [{ id: 9, displayName: 'least', privileges }],
+    });
     const { id } = await addInstance(scene, otherId, 'oslo', { apiClient: { clientId, clientSecret } });
     const path = `/tenants/${otherId}/instances/${id}`;
     expect((await scene.api('POST', `${path}/test`)).json.ok).toBe(true);
-    const fewer = simulated.tokens.addClient({ roles: [{ id: 10, displayName: 'fewer', privileges: ['Read Computers'] }] });
-    await scene.api('PATCH', path, { apiClient: { clientId: fewer.clientId, clientSecret: fewer.clientSecret } });
+    const fewer = simulated.tokens.addClient({
+      roles: [{ id: 10, displayName: 'fewer', privileges: ['Read Computers'] }],
+    });
+    await scene.api('PATCH', path, {
+      apiClient: { clientId: fewer.clientId, clientSecret: fewer.clientSecret },
+    });
     const tested = await scene.api('POST', `${path}/test`);
     const failed = tested.json.steps.find((step: { ok: boolean }) => !step.ok);
     expect(failed).toMatchObject({ name: 'compliance', owner: 'instance' });
