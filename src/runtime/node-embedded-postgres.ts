@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
 
@@ -46,6 +46,7 @@ async function findBinaries(): Promise<Binaries> {
 /** How to run a PostgreSQL program: PostgreSQL refuses to run as root. */
 interface Runner {
   readonly owner: { uid: number; gid: number } | undefined;
+  readonly binaries: Binaries;
   exec(program: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }>;
 }
 
@@ -57,18 +58,52 @@ async function idsOf(user: string): Promise<{ uid: number; gid: number } | undef
 
 const environment = { ...process.env, LC_ALL: 'C', LC_MESSAGES: 'C', TZ: 'UTC' };
 
+/** Where root puts a copy of the binaries when the user they run as cannot reach the installed ones. */
+const sharedCopies = '/var/lib/espalier/embedded-postgres';
+
+const runsAs = (owner: { uid: number; gid: number }, program: string): Promise<boolean> =>
+  run(program, ['--version'], { env: environment, cwd: '/', ...owner }).then(
+    () => true,
+    () => false,
+  );
+
+/**
+ * The binaries as `owner` can run them: the installed ones, or a copy made once per version where a checkout is
+ * below a directory that only root may enter. No capability helps there: PostgreSQL looks for its own programs
+ * with access(2), which goes by the real user.
+ */
+async function reachableBinaries(binaries: Binaries, owner: { uid: number; gid: number }): Promise<Binaries> {
+  if (await runsAs(owner, binaries.initdb)) return binaries;
+  const installed = dirname(dirname(binaries.initdb));
+  const { version } = JSON.parse(await readFile(join(installed, '..', 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const copy = join(sharedCopies, version);
+  if (!(await exists(copy))) {
+    const unfinished = `${copy}.${process.pid}`;
+    await mkdir(sharedCopies, { recursive: true, mode: 0o755 });
+    await cp(installed, unfinished, { recursive: true, verbatimSymlinks: true });
+    // Whatever the umask of root and of the install was.
+    await run('chmod', ['-R', 'a+rX', unfinished]);
+    await run('chmod', ['a+rx', dirname(sharedCopies), sharedCopies]);
+    // Another process may have been first; its copy is as good.
+    await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true, force: true }));
+  }
+  return { initdb: join(copy, 'bin', 'initdb'), pg_ctl: join(copy, 'bin', 'pg_ctl') };
+}
+
 /**
  * As root the programs run as `postgres` where that user exists, else as `nobody`. If that user cannot reach the
- * binaries or the data directory (a checkout below /root, a private temporary directory), setpriv lends the
- * process the one capability to pass directories.
+ * data directory (below /root, a private temporary directory), setpriv lends the process the one capability to
+ * pass directories.
  */
-async function createRunner(binaries: Binaries, databaseDir: string): Promise<Runner> {
-  const plain: Runner = {
-    owner: undefined,
-    exec: (program, args) => run(program, [...args], { env: environment, cwd: '/' }),
-  };
+async function createRunner(installed: Binaries, databaseDir: string): Promise<Runner> {
   if (process.getuid?.() !== 0) {
-    return { ...plain, exec: (program, args) => run(program, [...args], { env: environment }) };
+    return {
+      owner: undefined,
+      binaries: installed,
+      exec: (program, args) => run(program, [...args], { env: environment }),
+    };
   }
   const owner = (await idsOf('postgres')) ?? (await idsOf('nobody'));
   if (!owner) {
@@ -76,13 +111,16 @@ async function createRunner(binaries: Binaries, databaseDir: string): Promise<Ru
       'PostgreSQL does not run as root and this machine has neither a user postgres nor nobody; set DATABASE_URL',
     );
   }
+  const binaries = await reachableBinaries(installed, owner);
   await chown(databaseDir, owner.uid, owner.gid);
   const asOwner: Runner = {
     owner,
+    binaries,
     exec: (program, args) => run(program, [...args], { env: environment, cwd: '/', ...owner }),
   };
   const lent: Runner = {
     owner,
+    binaries,
     exec: (program, args) =>
       run(
         'setpriv',
@@ -191,11 +229,11 @@ async function inUse(url: string): Promise<boolean> {
 export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPostgres> {
   const dir = resolve(dataDir);
   const databaseDir = join(dir, 'postgres', 'data');
-  const binaries = await findBinaries();
   // 0711: the database's user passes through; what lies beside it is readable by its owner alone.
   await mkdir(join(dir, 'postgres'), { recursive: true, mode: 0o711 });
   await mkdir(databaseDir, { recursive: true, mode: 0o700 });
-  const runner = await createRunner(binaries, databaseDir);
+  const runner = await createRunner(await findBinaries(), databaseDir);
+  const { binaries } = runner;
   const passwordPath = join(dir, 'postgres-password');
   if (!(await exists(join(databaseDir, 'PG_VERSION'))) || !(await exists(passwordPath))) {
     await initialise(runner, binaries, dir, databaseDir);
