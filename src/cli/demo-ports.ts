@@ -1,6 +1,9 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 const address = '127.0.0.1';
+/** Below the range from which systems take ports for outgoing connections: nobody takes it by chance meanwhile. */
+const [lowest, highest] = [20_000, 32_000];
 
 /** Listens for a moment; undefined when the port is taken. */
 function tryPort(port: number): Promise<number | undefined> {
@@ -30,9 +33,8 @@ export async function findDemoPorts(preferDefaults: boolean): Promise<DemoPorts>
   const taken = new Set<number>();
   const find = async (wanted: number): Promise<number> => {
     const preferred = preferDefaults ? await tryPort(wanted) : undefined;
-    let port = preferred ?? (await tryPort(0));
-    // The same free port may be handed out twice, as it is given back at once.
-    while (port === undefined || taken.has(port)) port = await tryPort(0);
+    let port = preferred;
+    while (port === undefined || taken.has(port)) port = await tryPort(randomInt(lowest, highest));
     taken.add(port);
     return port;
   };

@@ -1,0 +1,58 @@
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+
+/**
+ * A Jamf Pro that only knows the token endpoint and one compliance answer, so that the instance is not what a
+ * benchmark measures: the simulator's instances keep a journal and compute what they say.
+ */
+export interface AnsweringInstance {
+  readonly url: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** Bearer token that it gives out and asks for. */
+  readonly token: string;
+  close(): Promise<void>;
+}
+
+export const complianceBytes = 300;
+
+/** As domain/jamf.md 2.1; spaces behind JSON are JSON. */
+const compliance = JSON.stringify([
+  {
+    deviceId: '1',
+    applicable: true,
+    complianceState: 'COMPLIANT',
+    complianceVendor: 'Microsoft Intune',
+    complianceVendorDeviceInformation: { deviceIds: [] },
+  },
+]).padEnd(complianceBytes);
+
+export async function startAnsweringInstance(certificate: {
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}): Promise<AnsweringInstance> {
+  const token = crypto.randomUUID();
+  const granted = JSON.stringify({ access_token: token, token_type: 'Bearer', expires_in: 3_600 });
+  const { certificatePem: cert, keyPem: key } = certificate;
+  const server = createServer({ cert, key, minVersion: 'TLSv1.2' }, (incoming, outgoing) => {
+    const { headers, method, url = '' } = incoming;
+    const isToken = method === 'POST' && url.endsWith('/oauth/token');
+    const status = isToken || headers.authorization === `Bearer ${token}` ? 200 : 401;
+    const body = isToken ? granted : status === 200 ? compliance : '{}';
+    incoming.resume();
+    outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });
+    outgoing.end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `https://localhost:${(server.address() as AddressInfo).port}`,
+    clientId: 'bench',
+    clientSecret: 'bench-secret',
+    token,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}

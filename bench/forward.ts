@@ -1,0 +1,94 @@
+import { call } from '../test/harness/http.ts';
+import { complianceBytes } from './answering-instance.ts';
+import type { LoadPlan } from './load.ts';
+import { registeredRecord } from './messages.ts';
+import type { ProxyPlan } from './proxy.ts';
+import { type Comparison, type Contestant, compare } from './rounds.ts';
+import { type Scene, startScene } from './scene.ts';
+import { startWorker, type Worker } from './worker.ts';
+
+/**
+ * What a device call costs (contract section 6: token, route, the instance's own token), against a reverse proxy on
+ * the same Node.js, TLS and HTTP client that checks and looks up nothing.
+ */
+
+const connections = 64;
+/** A route is kept in memory for a second: with these many both its hits and its misses are measured. */
+const devices = 1_000;
+const learnedWithinMs = 20_000;
+/** Above one round and what is in flight at its end. */
+const patienceMs = 15_000;
+
+/** The gateway learns the devices as it always does: from inventory, which its delivery takes in. */
+async function learnDevices(scene: Scene): Promise<string[]> {
+  const { id, key } = await scene.addInstance('forward');
+  const deviceIds = Array.from({ length: devices }, () => crypto.randomUUID());
+  const pushed = await call(`${scene.gateway.data}/jamf/${id}/inventory`, {
+    method: 'POST',
+    ca: scene.trust,
+    headers: { 'content-type': 'application/x-ndjson', 'x-api-key': key },
+    body: deviceIds.map((deviceId, index) => registeredRecord(index + 1, deviceId)).join('\n'),
+  });
+  if (pushed.json?.accepted !== devices)
+    throw new Error(`the push answered ${pushed.status}: ${pushed.text}`);
+  const end = Date.now() + learnedWithinMs;
+  for (;;) {
+    const { totalCount } = await scene.api('GET', `/tenants/${scene.tenantId}/devices?page-size=1`);
+    if (totalCount === devices) return deviceIds;
+    if (Date.now() > end) throw new Error(`the gateway learned ${totalCount} of ${devices} devices`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** The one token that the caller uses until it expires. */
+async function callerToken({ tenantId, world }: Scene): Promise<string> {
+  const { caller, connector } = world.applications.get('public')!;
+  const answer = await call(`${world.cloud('public').origins.entra}/${tenantId}/oauth2/v2.0/token`, {
+    method: 'POST',
+    ca: world.authority.certificatePem,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: caller.clientId,
+      client_secret: caller.clientSecret,
+      scope: `${connector.clientId}/.default`,
+    }).toString(),
+  });
+  if (answer.status !== 200) throw new Error(`Entra gave no token: ${answer.text}`);
+  return answer.json.access_token;
+}
+
+export async function forward(stack: AsyncDisposableStack): Promise<Comparison[]> {
+  const scene = await startScene(stack);
+  const deviceIds = await learnDevices(scene);
+  const proxy: Worker<ProxyPlan, { readonly origin: string }> = startWorker('./proxy.ts');
+  stack.defer(() => proxy.stop());
+  const { certificatePem: cert, keyPem: key } = scene.certificate;
+  const authority = scene.world.authority.certificatePem;
+  const { token, url: upstream } = scene.instance;
+  const opened = await proxy.ask(
+    { certificate: { cert, key }, upstream, ca: authority, connections, token },
+    patienceMs,
+  );
+
+  const headers = { authorization: `Bearer ${await callerToken(scene)}` };
+  const paths = deviceIds.map((deviceId) => `/t/${scene.tenantId}/devices/${deviceId}/compliance`);
+  const work: LoadPlan['work'] = { kind: 'reads', paths, answerBytes: complianceBytes };
+  const contestant = (name: string, pid: number, origin: string, ca: string): Contestant => ({
+    name,
+    pid,
+    run: async (durationMs) => {
+      const plan = { origin, ca, connections, durationMs, headers, work };
+      return (await scene.load.ask(plan, durationMs + patienceMs)).measured;
+    },
+  });
+  const compared = await compare({
+    title: `device calls for compliance, ${devices} devices, ${connections} connections`,
+    unit: 'calls',
+    unitsEach: 1,
+    espalier: contestant('espalier serve', scene.gateway.pid, scene.gateway.data, scene.trust),
+    peer: contestant('plain proxy', proxy.pid, opened.origin, authority),
+    prove: async () => `every answer was 200 with the instance's ${complianceBytes} bytes`,
+  });
+  return [compared];
+}

@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** The real `espalier serve` in its own process, configured by its environment only. */
+export interface Gateway {
+  readonly pid: number;
+  readonly data: string;
+  readonly admin: string;
+  stop(): Promise<void>;
+}
+
+const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
+const startTimeoutMs = 20_000;
+const stopTimeoutMs = 10_000;
+/** Of its output, for the message when it does not start. */
+const keptChars = 4_000;
+
+interface Ready {
+  readonly data: string;
+  readonly admin: string;
+}
+
+export async function startGateway(environment: Readonly<Record<string, string>>): Promise<Gateway> {
+  const child = spawn(process.execPath, [main, 'serve'], {
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    const force = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
+    await exited;
+    clearTimeout(force);
+  };
+  let output = '';
+  const ready = new Promise<Ready>((resolve, reject) => {
+    const fail = (): void => reject(new Error(`espalier serve did not start:\n${output}`));
+    const timer = setTimeout(fail, startTimeoutMs);
+    const look = (chunk: Buffer): void => {
+      output = (output + chunk.toString('utf8')).slice(-keptChars);
+      const line = output.split('\n').find((one) => one.includes('"event":"ready"') && one.endsWith('}'));
+      if (line === undefined) return;
+      clearTimeout(timer);
+      resolve(JSON.parse(line) as Ready);
+    };
+    child.stdout.on('data', look);
+    child.stderr.on('data', look);
+    child.once('exit', fail);
+  });
+  try {
+    const { admin, data } = await ready;
+    return { pid: child.pid ?? 0, data, admin, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

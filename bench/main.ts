@@ -1,0 +1,63 @@
+import { availableParallelism, cpus, loadavg } from 'node:os';
+import { forward } from './forward.ts';
+import { intake } from './intake.ts';
+import type { Comparison } from './rounds.ts';
+import { tableOf } from './table.ts';
+
+/** `npm run bench [-- name…] [--json]`: measures Espalier against a peer in the same run; docs/bench.md. */
+
+const benchmarks: Readonly<Record<string, (stack: AsyncDisposableStack) => Promise<Comparison[]>>> = {
+  intake,
+  forward,
+};
+/** Far above what a run takes; a run that hangs must not hang for ever. */
+const timeLimitMs = 180_000;
+
+const machine = {
+  processors: availableParallelism(),
+  model: cpus()[0]?.model ?? 'unknown',
+  node: process.version,
+  loadAtStart: loadavg()[0] ?? 0,
+};
+
+/** Rejects on a signal or when the time is over, so that what was started is stopped then too. */
+const interrupted = (): Promise<never> =>
+  new Promise((_, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => reject(new Error(`stopped by ${signal}`)));
+    }
+    setTimeout(() => reject(new Error(`not done within ${timeLimitMs} ms`)), timeLimitMs).unref();
+  });
+
+async function run(names: readonly string[], json: boolean): Promise<void> {
+  const stop = interrupted();
+  const found: Record<string, Comparison[]> = {};
+  if (!json) {
+    console.log(
+      `${machine.processors} processors, ${machine.model}; Node.js ${machine.node}; load ${machine.loadAtStart.toFixed(2)}\n`,
+    );
+  }
+  for (const name of names) {
+    const benchmark = benchmarks[name]!;
+    await using stack = new AsyncDisposableStack();
+    const comparisons = await Promise.race([benchmark(stack), stop]);
+    found[name] = comparisons;
+    if (!json) for (const comparison of comparisons) console.log(`${name}: ${tableOf(comparison)}`);
+  }
+  if (json) console.log(JSON.stringify({ machine, benchmarks: found }, undefined, 2));
+}
+
+const args = process.argv.slice(2);
+const names = args.filter((arg) => arg !== '--json');
+const unknown = names.find((name) => !Object.hasOwn(benchmarks, name));
+if (unknown !== undefined) {
+  console.error(`no benchmark ${unknown}; there are ${Object.keys(benchmarks).join(', ')}; --json for JSON`);
+  process.exitCode = 2;
+} else {
+  try {
+    await run(names.length > 0 ? names : Object.keys(benchmarks), args.includes('--json'));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}
