@@ -2,7 +2,7 @@ import type { JamfClient } from '../jamf/client.ts';
 import { type ComplianceRecord, verdictFor } from '../jamf/compliance.ts';
 import { type JamfComputer, parseComputer } from '../jamf/inventory.ts';
 import { leaseMs } from '../limits.ts';
-import { recordClaims } from '../routing/claims.ts';
+import { markComputerDue, recordClaims } from '../routing/claims.ts';
 import type { RouteOutcome } from '../routing/resolve.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
@@ -48,12 +48,13 @@ const notFoundWaitSeconds = [2, 15, 30, 60] as const;
 export const claimDueComputers = (sql: Sql, owner: string, limit: number): Promise<DueComputer[]> => sql<
   DueComputer[]
 >`
-  update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
-  from (
+  with due as materialized (
     select tenant_id, instance_id, jamf_computer_id from computers
     where wanted_revision > done_revision and next_try_at <= now() and (lease_until is null or lease_until < now())
     order by next_try_at limit ${limit} for update skip locked
-  ) due
+  )
+  update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
+  from due
   where c.tenant_id = due.tenant_id and c.instance_id = due.instance_id and c.jamf_computer_id = due.jamf_computer_id
   returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
     c.wanted_revision as "wantedRevision", c.pushed_record as "pushedRecord", c.report_at as "reportAt", c.attempts,
@@ -196,15 +197,6 @@ async function retract(tx: Transaction, tenantId: string, deviceId: string): Pro
   });
 }
 
-/** A device that went to another computer: that one is due to be read, for its state is now the device's. */
-async function wakeWinner(tx: Transaction, tenantId: string, outcome: RouteOutcome): Promise<void> {
-  if (!outcome.route) return;
-  await tx`
-    update computers set wanted_revision = wanted_revision + 1, next_try_at = now()
-    where tenant_id = ${tenantId} and instance_id = ${outcome.route.instanceId}
-      and jamf_computer_id = ${outcome.route.jamfComputerId}`;
-}
-
 function routeEvent(outcome: RouteOutcome): TimelineEvent {
   const { before, deviceId, route } = outcome;
   const detail = route
@@ -269,7 +261,8 @@ async function takeIn(
     } else if (!outcome.route && outcome.before) {
       await retract(tx, tenantId, outcome.deviceId);
     } else if (outcome.changed && !mine) {
-      await wakeWinner(tx, tenantId, outcome);
+      // That computer's state is now the device's.
+      if (outcome.route) await markComputerDue(tx, tenantId, outcome.route);
     }
   }
   await addTimeline(tx, tenantId, events);

@@ -27,7 +27,8 @@ const rules: readonly RefusalRule[] = [
     detail: /assigned group|not (in|a member of).*group/i,
     disposition: 'failed',
     cause: 'user-not-assigned',
-    remedy: 'add the user to the group that is assigned to the partner in Intune, then replay the report',
+    remedy:
+      'add the user to the group that is assigned to the partner in Intune, then have the Mac update its inventory',
   },
   {
     detail: /device/i,
@@ -47,7 +48,7 @@ const rules: readonly RefusalRule[] = [
 const fallback: RefusalRule = {
   disposition: 'failed',
   cause: 'refused',
-  remedy: 'read the detail; when its cause is gone, replay the report',
+  remedy: 'read the detail; when its cause is gone, have the Mac update its inventory',
 };
 
 export function classifyRefusal(code: string, detail: string): RefusalRule {

@@ -1,7 +1,7 @@
 import { leaseMs } from '../limits.ts';
 import type { Sql } from '../store/database.ts';
 import type { TimelineEvent } from './timeline.ts';
-import { addTimeline } from './timeline.ts';
+import { addTimeline, trimTimeline } from './timeline.ts';
 
 /** A row of stage two and the one way in which it is settled. */
 
@@ -29,13 +29,14 @@ export interface DueReport {
 export const claimDueReports = (sql: Sql, owner: string, limit: number): Promise<DueReport[]> => sql<
   DueReport[]
 >`
-  update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
-  from (
+  with due as materialized (
     select tenant_id, device_id from reports
     where (state in ('due', 'held', 'sent', 'accepted') or verification = 'pending')
       and next_try_at <= now() and (lease_until is null or lease_until < now())
     order by next_try_at limit ${limit} for update skip locked
-  ) due
+  )
+  update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
+  from due
   where r.tenant_id = due.tenant_id and r.device_id = due.device_id
   returning r.tenant_id as "tenantId", r.device_id as "deviceId", r.instance_id as "instanceId", r.content, r.revision,
     r.confirmed_revision as "confirmedRevision", r.state, r.message_id as "messageId", r.sent_revision as "sentRevision",
@@ -89,6 +90,7 @@ export async function settleReport(
       where tenant_id = ${row.tenantId} and device_id = ${row.deviceId} and lease_owner = ${owner}
       returning 1`;
     if (rows.length > 0 && found.event) {
+      if (found.event.stage === 'completed') await trimTimeline(tx, row.tenantId, row.deviceId);
       await addTimeline(tx, row.tenantId, [
         { deviceId: row.deviceId, instanceId: row.instanceId, ...found.event },
       ]);
@@ -105,7 +107,7 @@ export async function storeMessage(
 ): Promise<boolean> {
   const rows = await sql`
     update reports set message_id = ${message.messageId}, sent_revision = ${row.revision}, sent_content = ${message.content},
-      last_update_at = ${message.lastUpdateAt}, sent_at = now(), state = 'sent', reason = null, detail = null, updated_at = now()
+      last_update_at = ${message.lastUpdateAt}, check_in_told_at = last_check_in_at, sent_at = now(), state = 'sent', reason = null, detail = null, updated_at = now()
     where tenant_id = ${row.tenantId} and device_id = ${row.deviceId} and lease_owner = ${owner} and revision = ${row.revision}
     returning 1`;
   return rows.length > 0;

@@ -114,7 +114,7 @@ export async function setReport(
       attempts = case when reports.state = 'due' then reports.attempts else 0 end,
       updated_at = now()
     where reports.content_hash <> excluded.content_hash or reports.instance_id <> excluded.instance_id
-      or excluded.last_check_in_at > coalesce(reports.check_in_told_at, '-infinity') + ${checkInToldEveryMs} * interval '1 millisecond'
+      or excluded.last_check_in_at > coalesce(reports.check_in_told_at, reports.last_check_in_at, '-infinity') + ${checkInToldEveryMs} * interval '1 millisecond'
     returning revision`;
   return { changed: rows.length > 0 };
 }

@@ -1,4 +1,5 @@
-import type { Transaction } from '../store/database.ts';
+import type { Sql, Transaction } from '../store/database.ts';
+import { dueChannel } from '../store/notifications.ts';
 import { type Authorship, lockDevices, type RouteOutcome, resolveRoutes } from './resolve.ts';
 
 /** What one instance says of one of its computers: which Entra registrations it carries. */
@@ -57,4 +58,42 @@ export async function recordClaims(
       where claims.report_at is null or excluded.report_at >= claims.report_at`;
   }
   return resolveRoutes(tx, tenantId, [...new Set([...listed, ...before])], by);
+}
+
+/** Devices decided in one transaction: its locks are held for that long. */
+const rerouteBatch = 500;
+
+/**
+ * Decides the routes of every device that an instance claims anew, after it was enabled or disabled: a disabled
+ * instance's claims rest. Computers that win a device are due to be read, for their state is now the device's.
+ */
+export async function rerouteInstance(
+  sql: Sql,
+  tenantId: string,
+  instanceId: string,
+  by: Authorship,
+): Promise<void> {
+  const claimed = await sql<{ deviceId: string }[]>`
+    select distinct device_id as "deviceId" from claims where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+  for (let from = 0; from < claimed.length; from += rerouteBatch) {
+    const deviceIds = claimed.slice(from, from + rerouteBatch).map((row) => row.deviceId);
+    await sql.begin(async (tx) => {
+      await lockDevices(tx, tenantId, deviceIds);
+      for (const { changed, route } of await resolveRoutes(tx, tenantId, deviceIds, by)) {
+        if (changed && route) await markComputerDue(tx, tenantId, route);
+      }
+      await tx`select pg_notify(${dueChannel}, 'computers')`;
+    });
+  }
+}
+
+/** The computer that has just won a device is due to be read. */
+export async function markComputerDue(
+  tx: Transaction,
+  tenantId: string,
+  { instanceId, jamfComputerId }: { readonly instanceId: string; readonly jamfComputerId: number },
+): Promise<void> {
+  await tx`
+    update computers set wanted_revision = wanted_revision + 1, next_try_at = now()
+    where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id = ${jamfComputerId}`;
 }

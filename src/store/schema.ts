@@ -16,7 +16,7 @@ import {
 
 /**
  * What Espalier keeps; meaning and retention are in docs/data.md. Every key and foreign key starts with the
- * tenant (design D5): isolation by construction. Nothing of Microsoft's, no token and no user's name, is stored.
+ * tenant (design D5): isolation by construction. No token of Microsoft's is stored.
  */
 
 const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
@@ -29,7 +29,7 @@ export const tenants = pgTable('tenants', {
   connectionType: text('connection_type').notNull(),
   landing: jsonb('landing').notNull(),
   partnerGroup: jsonb('partner_group'),
-  /** `new`, `consenting`, `consented`, `connected`: src/connection/state.ts. */
+  /** `new`, `consenting`, `consented`, `connected`: src/store/tenants.ts. */
   connectionState: text('connection_state').notNull().default('new'),
   /** Why delivery is held although connected, with who must act; null when it is not. */
   hold: jsonb('hold'),

@@ -2,6 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { newId, parseGuid } from '../../ids.ts';
 import { isAddressLiteral } from '../../outbound/addresses.ts';
 import { ProblemError, problem } from '../../problems.ts';
+import { rerouteInstance } from '../../routing/claims.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
 import { type Instance, instanceColumns, readInstance, secretAssociation } from '../../store/instances.ts';
 import type { Tenant } from '../../store/tenants.ts';
@@ -371,6 +372,12 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     checkIfMatch(c.req.header('if-match'), instance.version);
     const changed = await updateInstance(services, instance, c.req.valid('json'));
     instances.forget(instance.tenantId, instance.instanceId);
+    if (changed.enabled !== instance.enabled) {
+      await rerouteInstance(sql, instance.tenantId, instance.instanceId, {
+        author: c.get('operator').name,
+        reason: changed.enabled ? 'the instance was enabled' : 'the instance was disabled',
+      });
+    }
     return c.json(describe(changed, publicUrl), 200, { etag: etag(changed.version) });
   });
 
