@@ -4,7 +4,7 @@ import type { LoadPlan } from './load.ts';
 import { registeredRecord } from './messages.ts';
 import type { ProxyPlan } from './proxy.ts';
 import { type Comparison, type Contestant, compare } from './rounds.ts';
-import { type Scene, startScene } from './scene.ts';
+import { type Run, type Scene, startScene } from './scene.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 /**
@@ -58,8 +58,8 @@ async function callerToken({ tenantId, world }: Scene): Promise<string> {
   return answer.json.access_token;
 }
 
-export async function forward(stack: AsyncDisposableStack): Promise<Comparison[]> {
-  const scene = await startScene(stack);
+export async function forward({ signal, stack }: Run): Promise<Comparison[]> {
+  const scene = await startScene({ signal, stack });
   const deviceIds = await learnDevices(scene);
   const proxy: Worker<ProxyPlan, { readonly origin: string }> = startWorker('./proxy.ts');
   stack.defer(() => proxy.stop());
@@ -86,6 +86,7 @@ export async function forward(stack: AsyncDisposableStack): Promise<Comparison[]
     title: `device calls for compliance, ${devices} devices, ${connections} connections`,
     unit: 'calls',
     unitsEach: 1,
+    signal,
     espalier: contestant('espalier serve', scene.gateway.pid, scene.gateway.data, scene.trust),
     peer: contestant('plain proxy', proxy.pid, opened.origin, authority),
     prove: async () => `every answer was 200 with the instance's ${complianceBytes} bytes`,

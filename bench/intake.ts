@@ -2,7 +2,7 @@ import type { InsertPlan } from './insert.ts';
 import type { LoadPlan } from './load.ts';
 import type { Pace } from './pace.ts';
 import { type Comparison, type Contestant, compare } from './rounds.ts';
-import { type Scene, startScene } from './scene.ts';
+import { type Run, type Scene, startScene } from './scene.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 /**
@@ -70,6 +70,7 @@ async function compareIntake(
   scene: Scene,
   inserter: Inserter,
   kind: 'check-ins' | 'pushes',
+  signal: AbortSignal,
 ): Promise<Comparison> {
   const single = kind === 'check-ins';
   const rows = single ? 1 : recordsInPush;
@@ -91,18 +92,22 @@ async function compareIntake(
       : `inventory pushes of ${rows} records of 4 KB, ${connections} connections`,
     unit: single ? 'webhooks' : 'records',
     unitsEach: rows,
+    signal,
     espalier: gatewayOf(scene, plan, ours),
     peer: inserterOf(scene, inserter, rows, theirs),
     prove: () => proveArrival(scene, id, single ? 'plain_check_ins' : 'plain_records', expected()),
   });
 }
 
-export async function intake(stack: AsyncDisposableStack): Promise<Comparison[]> {
-  const scene = await startScene(stack);
+export async function intake(run: Run): Promise<Comparison[]> {
+  const scene = await startScene(run);
   const inserter: Inserter = startWorker('./insert.ts');
-  stack.defer(() => inserter.stop());
+  run.stack.defer(() => inserter.stop());
   for (const table of ['plain_check_ins', 'plain_records']) {
     await scene.sql`create table ${scene.sql(table)} (computer_id int not null, body text not null)`;
   }
-  return [await compareIntake(scene, inserter, 'check-ins'), await compareIntake(scene, inserter, 'pushes')];
+  return [
+    await compareIntake(scene, inserter, 'check-ins', run.signal),
+    await compareIntake(scene, inserter, 'pushes', run.signal),
+  ];
 }

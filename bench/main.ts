@@ -2,11 +2,12 @@ import { availableParallelism, cpus, loadavg } from 'node:os';
 import { forward } from './forward.ts';
 import { intake } from './intake.ts';
 import type { Comparison } from './rounds.ts';
+import type { Run } from './scene.ts';
 import { tableOf } from './table.ts';
 
 /** `npm run bench [-- name…] [--json]`: measures Espalier against a peer in the same run; docs/bench.md. */
 
-const benchmarks: Readonly<Record<string, (stack: AsyncDisposableStack) => Promise<Comparison[]>>> = {
+const benchmarks: Readonly<Record<string, (run: Run) => Promise<Comparison[]>>> = {
   intake,
   forward,
 };
@@ -20,17 +21,19 @@ const machine = {
   loadAtStart: loadavg()[0] ?? 0,
 };
 
-/** Rejects on a signal or when the time is over, so that what was started is stopped then too. */
-const interrupted = (): Promise<never> =>
-  new Promise((_, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => reject(new Error(`stopped by ${signal}`)));
-    }
-    setTimeout(() => reject(new Error(`not done within ${timeLimitMs} ms`)), timeLimitMs).unref();
-  });
+/** Aborted by the first signal or when the time is over; every wait is bounded, so the end comes soon after. */
+function interruption(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
+  }
+  const late = new Error(`not done within ${timeLimitMs} ms`);
+  setTimeout(() => stop.abort(late), timeLimitMs).unref();
+  return stop.signal;
+}
 
 async function run(names: readonly string[], json: boolean): Promise<void> {
-  const stop = interrupted();
+  const signal = interruption();
   const found: Record<string, Comparison[]> = {};
   if (!json) {
     console.log(
@@ -40,7 +43,7 @@ async function run(names: readonly string[], json: boolean): Promise<void> {
   for (const name of names) {
     const benchmark = benchmarks[name]!;
     await using stack = new AsyncDisposableStack();
-    const comparisons = await Promise.race([benchmark(stack), stop]);
+    const comparisons = await benchmark({ stack, signal });
     found[name] = comparisons;
     if (!json) for (const comparison of comparisons) console.log(`${name}: ${tableOf(comparison)}`);
   }

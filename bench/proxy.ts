@@ -26,8 +26,7 @@ answerQuestions(async (plan: ProxyPlan): Promise<{ origin: string }> => {
     const headers = { accept: 'application/json', authorization: `Bearer ${plan.token}` };
     pool
       .stream({ method: method as 'GET', path: url, headers }, (answer) => {
-        const type = answer.headers['content-type'];
-        outgoing.writeHead(answer.statusCode, type === undefined ? {} : { 'content-type': type });
+        outgoing.writeHead(answer.statusCode, { 'content-type': String(answer.headers['content-type']) });
         return outgoing;
       })
       .catch(() => outgoing.destroy());

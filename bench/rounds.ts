@@ -40,6 +40,7 @@ export interface RoundsOptions {
   readonly unitsEach: number;
   readonly espalier: Contestant;
   readonly peer: Contestant;
+  readonly signal: AbortSignal;
   /** Looks whether all of it arrived; throws when it did not. */
   readonly prove: () => Promise<string>;
 }
@@ -57,7 +58,8 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
-async function once(contestant: Contestant, durationMs: number): Promise<Round> {
+async function once(contestant: Contestant, durationMs: number, signal: AbortSignal): Promise<Round> {
+  signal.throwIfAborted();
   const before = processorSeconds(contestant.pid);
   const started = performance.now();
   const measured = await contestant.run(durationMs);
@@ -80,16 +82,16 @@ function summarize(name: string, measured: readonly Round[], unitsEach: number):
   };
 }
 
-/** Both warm up, then take turns: what the machine does meanwhile meets both. */
+/** Both warm up, then take turns: what the machine does meanwhile meets both. Throws when the signal is aborted. */
 export async function compare(options: RoundsOptions): Promise<Comparison> {
-  const { espalier, peer, prove, title, unit, unitsEach } = options;
-  await once(espalier, warmUpMs);
-  await once(peer, warmUpMs);
+  const { espalier, peer, prove, signal, title, unit, unitsEach } = options;
+  await once(espalier, warmUpMs, signal);
+  await once(peer, warmUpMs, signal);
   const ours: Round[] = [];
   const theirs: Round[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    ours.push(await once(espalier, roundMs));
-    theirs.push(await once(peer, roundMs));
+    ours.push(await once(espalier, roundMs, signal));
+    theirs.push(await once(peer, roundMs, signal));
   }
   const proof = await prove();
   const first = summarize(espalier.name, ours, unitsEach);

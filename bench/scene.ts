@@ -76,14 +76,26 @@ async function callAdmin(origin: string, ca: string, method: string, path: strin
   return answer.json;
 }
 
-/** Everything that it starts is put on `stack`, whose owner stops it, also when the start fails half-way. */
-export async function startScene(stack: AsyncDisposableStack): Promise<Scene> {
+/** What a benchmark is given to work with. */
+export interface Run {
+  /** Everything that is started is put on it; its owner stops it, also when a start fails half-way. */
+  readonly stack: AsyncDisposableStack;
+  /** Aborted when nothing more shall be measured. */
+  readonly signal: AbortSignal;
+}
+
+export async function startScene({ stack }: Run): Promise<Scene> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));
   const server = await startEmbeddedPostgres(dir);
   stack.defer(() => server.stop());
   const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
-  stack.defer(() => sql.end({ timeout: 2 }));
+  stack.defer(async () => {
+    // The server stays up for whoever still uses it, and a process that was killed may seem to for a while.
+    await sql`select pg_terminate_backend(pid, 2000) from pg_stat_activity
+      where backend_type = 'client backend' and pid <> pg_backend_pid()`;
+    await sql.end({ timeout: 2 });
+  });
 
   const dataPort = await freePort();
   const world = await createWorld({
