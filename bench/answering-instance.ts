@@ -2,7 +2,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /**
- * A Jamf Pro that only knows the token endpoint and one compliance answer, so that the instance is not what a
+ * A Jamf Pro that only knows the token endpoint and one answer, compliance of a fixed size, so that the instance is not what a
  * benchmark measures: the simulator's instances keep a journal and compute what they say.
  */
 export interface AnsweringInstance {
@@ -16,16 +16,11 @@ export interface AnsweringInstance {
 
 export const complianceBytes = 300;
 
-/** As domain/jamf.md 2.1; spaces behind JSON are JSON. */
-const compliance = JSON.stringify([
-  {
-    deviceId: '1',
-    applicable: true,
-    complianceState: 'COMPLIANT',
-    complianceVendor: 'Microsoft Intune',
-    complianceVendorDeviceInformation: { deviceIds: [] },
-  },
-]).padEnd(complianceBytes);
+/** As domain/jamf.md 2.1, for the computer that the path ends with; spaces behind JSON are JSON. */
+const compliance = (path: string): string =>
+  `[{"deviceId":"${path.slice(path.lastIndexOf('/') + 1)}","applicable":true,"complianceState":"COMPLIANT","complianceVendor":"Microsoft Intune","complianceVendorDeviceInformation":{"deviceIds":[]}}]`.padEnd(
+    complianceBytes,
+  );
 
 export async function startAnsweringInstance(certificate: {
   readonly certificatePem: string;
@@ -38,7 +33,7 @@ export async function startAnsweringInstance(certificate: {
     const { headers, method, url = '' } = incoming;
     const isToken = method === 'POST' && url.endsWith('/oauth/token');
     const status = isToken || headers.authorization === `Bearer ${token}` ? 200 : 401;
-    const body = isToken ? granted : status === 200 ? compliance : '{}';
+    const body = isToken ? granted : status === 200 ? compliance(url) : '{}';
     incoming.resume();
     outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });
     outgoing.end(body);

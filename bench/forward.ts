@@ -1,3 +1,4 @@
+import { grantApplication } from '../src/simulator/microsoft/grants.ts';
 import { call } from '../test/harness/http.ts';
 import { complianceBytes } from './answering-instance.ts';
 import type { LoadPlan } from './load.ts';
@@ -35,15 +36,27 @@ async function learnDevices(scene: Scene): Promise<string[]> {
   for (;;) {
     const { totalCount } = await scene.api('GET', `/tenants/${scene.tenantId}/devices?page-size=1`);
     if (totalCount === devices) return deviceIds;
-    if (Date.now() > end) throw new Error(`the gateway learned ${totalCount} of ${devices} devices`);
+    if (Date.now() > end) {
+      throw new Error(`${totalCount} of ${devices} devices were learned:\n${scene.gateway.output()}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
-/** The one token that the caller uses until it expires. */
+/**
+ * The one token that the caller uses until it expires. The administrator's consent to the connector, without which
+ * Entra gives none, is written into the simulated tenant: the tenant stays unconnected and has nothing to deliver.
+ */
 async function callerToken({ tenantId, world }: Scene): Promise<string> {
   const { caller, connector } = world.applications.get('public')!;
-  const answer = await call(`${world.cloud('public').origins.entra}/${tenantId}/oauth2/v2.0/token`, {
+  const cloud = world.cloud('public');
+  grantApplication(world.directory.tenant(tenantId)!, {
+    application: cloud.applications.get(connector.clientId)!,
+    effectiveAt: world.clock.now(),
+    withRoles: true,
+    newObjectId: world.random.guid,
+  });
+  const answer = await call(`${cloud.origins.entra}/${tenantId}/oauth2/v2.0/token`, {
     method: 'POST',
     ca: world.authority.certificatePem,
     headers: { 'content-type': 'application/x-www-form-urlencoded' },

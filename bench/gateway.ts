@@ -6,14 +6,16 @@ export interface Gateway {
   readonly pid: number;
   readonly data: string;
   readonly admin: string;
+  /** The end of what it wrote. */
+  output(): string;
   stop(): Promise<void>;
 }
 
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
 const startTimeoutMs = 20_000;
 const stopTimeoutMs = 10_000;
-/** Of its output, for the message when it does not start. */
-const keptChars = 4_000;
+/** Of its output, for the message when something fails. */
+const keptChars = 2_000;
 
 interface Ready {
   readonly data: string;
@@ -49,7 +51,7 @@ export async function startGateway(environment: Readonly<Record<string, string>>
   });
   try {
     const { admin, data } = await ready;
-    return { pid: child.pid ?? 0, data, admin, stop };
+    return { pid: child.pid ?? 0, data, admin, output: () => output, stop };
   } catch (error) {
     await stop();
     throw error;

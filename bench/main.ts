@@ -27,6 +27,8 @@ function interruption(): AbortSignal {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
   }
+  // Also an output that nobody reads any more: the databases and processes must not outlive this one.
+  process.on('uncaughtException', (error) => stop.abort(error));
   const late = new Error(`not done within ${timeLimitMs} ms`);
   setTimeout(() => stop.abort(late), timeLimitMs).unref();
   return stop.signal;

@@ -7,7 +7,8 @@ CREATE TABLE "api_keys" (
 	"prefix" text NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone,
-	"last_used_at" timestamp with time zone
+	"last_used_at" timestamp with time zone,
+	"revoked_at" timestamp with time zone
 );
 --> statement-breakpoint
 CREATE TABLE "claims" (
@@ -33,6 +34,8 @@ CREATE TABLE "computers" (
 	"done_revision" bigint DEFAULT 0 NOT NULL,
 	"pushed_record" text,
 	"pushed_report_at" timestamp with time zone,
+	"pushed_revision" bigint,
+	"not_found_since" timestamp with time zone,
 	"report_at" timestamp with time zone,
 	"udid" text,
 	"serial_number" text,

@@ -4,6 +4,11 @@
 export const inventoryBodyBytes = 10 * 1024 * 1024;
 /** An inventory push may be gzip; what it may grow to (contract section 6). */
 export const inventoryUnpackedBytes = 100 * 1024 * 1024;
+/** Records of one push: each is parsed, checked and answered for. */
+export const recordsPerPush = 10_000;
+/** Packed pushes that are held unpacked at the same time; one may be 100 MiB of text. */
+export const unpackingAtOnce = 2;
+export const unpackingWaiting = 32;
 /** Every other request body on any listener (contract section 6). */
 export const bodyBytes = 1024 * 1024;
 /** A header section must be complete by then, or a slow client holds a connection (contract section 8). */

@@ -32,7 +32,7 @@ async function bootstrapOperator(
 ): Promise<Operator | undefined> {
   if (bootstrapKey === undefined || !(await sameText(bootstrapKey, key))) return undefined;
   const [admin] = await sql`
-    select 1 from api_keys where role = 'admin' and tenant_ids is null and (expires_at is null or expires_at > now()) limit 1`;
+    select 1 from api_keys where role = 'admin' and tenant_ids is null limit 1`;
   return admin ? undefined : { name: 'bootstrap', role: 'admin', tenantIds: undefined };
 }
 
@@ -50,7 +50,7 @@ export function authenticate(sql: Sql, bootstrapKey: string | undefined): Middle
     if (known) return known.operator;
     const [row] = await sql<{ keyId: string; name: string; role: Role; tenantIds: string[] | null }[]>`
       select key_id as "keyId", name, role, tenant_ids as "tenantIds" from api_keys
-      where key_hash = ${hash} and (expires_at is null or expires_at > now())`;
+      where key_hash = ${hash} and revoked_at is null and (expires_at is null or expires_at > now())`;
     if (!row) return undefined;
     const operator = { name: `key ${row.name}`, role: row.role, tenantIds: row.tenantIds ?? undefined };
     cache.set(hash, { operator, keyId: row.keyId });

@@ -1,7 +1,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv } from '../gateway/listener.ts';
-import type { AddressPolicy } from '../outbound/addresses.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sql } from '../store/database.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
@@ -41,7 +40,8 @@ export interface AdminServices {
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;
   readonly sealer: Sealer;
-  readonly addresses: AddressPolicy;
+  /** Whether the address rule allows a host as it resolves now; one that does not resolve may come up later. */
+  readonly mayConnect: (hostname: string) => Promise<boolean>;
   readonly bootstrapKey: string | undefined;
   readonly publicUrl: string;
   /** Why this cloud's tenants cannot connect, when no application is configured for it. */

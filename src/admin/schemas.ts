@@ -98,7 +98,7 @@ export function parseSort(
   const parts = (sort ?? fallback).split(',').filter((part) => part.trim() !== '');
   return parts.map((part) => {
     const [field = '', direction = 'asc'] = part.trim().split(':');
-    const column = columns[field];
+    const column = Object.hasOwn(columns, field) ? columns[field] : undefined;
     if (column === undefined || !['asc', 'desc'].includes(direction)) {
       const description = `'${part.trim()}' is not a field with :asc or :desc; fields: ${Object.keys(columns).join(', ')}`;
       throw new ProblemError(

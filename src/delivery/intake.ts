@@ -1,5 +1,6 @@
 import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
+import { inTransaction } from '../store/retry.ts';
 
 /** What comes in from Jamf Pro, committed before it is answered (contract section 5). */
 
@@ -24,7 +25,7 @@ export async function markComputersDue(
 ): Promise<void> {
   const unique = [...new Set(computerIds)].sort((a, b) => a - b);
   if (unique.length === 0) return;
-  await sql.begin(async (tx) => {
+  await inTransaction(sql, async (tx) => {
     await upsertDue(tx, origin, unique);
     await tx`select pg_notify(${dueChannel}, 'computers')`;
   });
@@ -60,18 +61,18 @@ export async function storePushedRecords(
   }
   const ordered = [...newest.values()].sort((a, b) => a.jamfComputerId - b.jamfComputerId);
   if (ordered.length === 0) return;
-  await sql.begin(async (tx) => {
+  await inTransaction(sql, async (tx) => {
     await tx`
-      insert into computers (tenant_id, instance_id, jamf_computer_id, pushed_record, pushed_report_at, traceparent)
-      select ${origin.tenantId}, ${origin.instanceId}, id, record, report_at, ${origin.traceparent}
+      insert into computers (tenant_id, instance_id, jamf_computer_id, pushed_record, pushed_report_at, pushed_revision, traceparent)
+      select ${origin.tenantId}, ${origin.instanceId}, id, record, report_at, 1, ${origin.traceparent}
       from unnest(${ordered.map((record) => record.jamfComputerId)}::int[],
                   ${ordered.map((record) => record.text)}::text[],
                   ${ordered.map((record) => record.reportAt?.toISOString() ?? null)}::timestamptz[])
         as pushed(id, record, report_at)
       on conflict (tenant_id, instance_id, jamf_computer_id) do update set
         pushed_record = excluded.pushed_record, pushed_report_at = excluded.pushed_report_at,
-        wanted_revision = computers.wanted_revision + 1, traceparent = excluded.traceparent, updated_at = now(),
-        next_try_at = now()
+        wanted_revision = computers.wanted_revision + 1, pushed_revision = computers.wanted_revision + 1,
+        traceparent = excluded.traceparent, updated_at = now(), next_try_at = now()
       where coalesce(excluded.pushed_report_at, 'infinity') >=
             greatest(computers.report_at, computers.pushed_report_at, '-infinity')`;
     await tx`select pg_notify(${dueChannel}, 'computers')`;

@@ -1,5 +1,7 @@
 import { leaseMs } from '../limits.ts';
 import type { Sql } from '../store/database.ts';
+import { inTransaction } from '../store/retry.ts';
+import type { Held } from './stage.ts';
 import type { TimelineEvent } from './timeline.ts';
 import { addTimeline, trimTimeline } from './timeline.ts';
 
@@ -43,11 +45,17 @@ export const claimDueReports = (sql: Sql, owner: string, limit: number): Promise
     r.sent_content as "sentContent", r.last_update_at as "lastUpdateAt", r.completed_at as "completedAt",
     r.accepted_at as "acceptedAt", r.verification, r.attempts, r.traceparent`;
 
-export const renewReports = (sql: Sql, owner: string, rows: readonly DueReport[]) => sql`
+/** Rows are locked in the order of their keys, and one that another writer has is left to the next turn. */
+export const renewReports = (sql: Sql, held: readonly Held<DueReport>[]) => sql`
+  with held as materialized (
+    select r.tenant_id, r.device_id from reports r
+    join unnest(${held.map(({ row }) => row.tenantId)}::uuid[], ${held.map(({ row }) => row.deviceId)}::uuid[],
+                ${held.map(({ owner }) => owner)}::uuid[]) as mine(tenant_id, device_id, owner)
+      on r.tenant_id = mine.tenant_id and r.device_id = mine.device_id and r.lease_owner = mine.owner
+    order by r.tenant_id, r.device_id for update of r skip locked
+  )
   update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond'
-  from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.deviceId)}::uuid[])
-    as held(tenant_id, device_id)
-  where r.tenant_id = held.tenant_id and r.device_id = held.device_id and r.lease_owner = ${owner}`;
+  from held where r.tenant_id = held.tenant_id and r.device_id = held.device_id`;
 
 export interface Settlement {
   readonly state?: ReportState;
@@ -74,7 +82,7 @@ export async function settleReport(
   owner: string,
   found: Settlement,
 ): Promise<void> {
-  await sql.begin(async (tx) => {
+  await inTransaction(sql, async (tx) => {
     const rows = await tx`
       update reports set lease_until = null, lease_owner = null, updated_at = now(),
         confirmed_revision = greatest(confirmed_revision, ${found.confirmedRevision ?? 0}),
@@ -108,6 +116,15 @@ export async function storeMessage(
   const rows = await sql`
     update reports set message_id = ${message.messageId}, sent_revision = ${row.revision}, sent_content = ${message.content},
       last_update_at = ${message.lastUpdateAt}, check_in_told_at = last_check_in_at, sent_at = now(), state = 'sent', reason = null, detail = null, updated_at = now()
+    where tenant_id = ${row.tenantId} and device_id = ${row.deviceId} and lease_owner = ${owner} and revision = ${row.revision}
+    returning 1`;
+  return rows.length > 0;
+}
+
+/** Whether the lease still stands and nothing replaced the report: only then is its message sent again. */
+export async function stillHeld(sql: Sql, row: DueReport, owner: string): Promise<boolean> {
+  const rows = await sql`
+    update reports set sent_at = now(), state = 'sent', updated_at = now()
     where tenant_id = ${row.tenantId} and device_id = ${row.deviceId} and lease_owner = ${owner} and revision = ${row.revision}
     returning 1`;
   return rows.length > 0;

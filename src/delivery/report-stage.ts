@@ -25,6 +25,13 @@ async function noteHold(
 export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
   const { clouds, log, now, sql, tenants } = settings;
   const frozen = new LRUCache<string, number>({ max: 50_000 });
+  /** While a tenant is held, one row tries now and then whether the cause is gone; the others wait for it. */
+  const probedAt = new LRUCache<string, number>({ max: 50_000 });
+  const mayProbe = (tenantId: string): boolean => {
+    if (now() - (probedAt.get(tenantId) ?? 0) < settings.holdRecheckSeconds * 1_000) return false;
+    probedAt.set(tenantId, now());
+    return true;
+  };
   const options: ReportStageOptions = {
     ...settings,
     freeze: (tenantId, seconds) => {
@@ -33,13 +40,18 @@ export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
     holdTenant: (tenant, hold) => noteHold(sql, tenants, tenant, hold),
     releaseTenant: async (tenant) => {
       if (tenant.hold === null) return;
-      await sql`update tenants set hold = null, updated_at = now() where tenant_id = ${tenant.tenantId}`;
-      tenants.forget(tenant.tenantId);
+      const { tenantId } = tenant;
+      await sql`update tenants set hold = null, updated_at = now() where tenant_id = ${tenantId}`;
+      tenants.forget(tenantId);
+      await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
     },
   };
 
   const work = async (row: DueReport, owner: string): Promise<void> => {
-    const tenant = await tenants.tenant(row.tenantId);
+    const known = await tenants.tenant(row.tenantId);
+    // What holds a tenant may have ended this second: nothing is held by what was remembered.
+    const held = known && (known.hold !== null || known.paused || known.connectionState !== 'connected');
+    const tenant = held ? await tenants.fresh(row.tenantId) : known;
     const cloud = tenant && clouds.get(tenant.cloud);
     if (!tenant) return;
     if (!cloud) {
@@ -60,6 +72,15 @@ export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
         attempts: row.attempts,
       });
     }
+    if (tenant.hold && !mayProbe(row.tenantId)) {
+      return settleReport(sql, row, owner, {
+        ...(row.state === 'due' || row.state === 'sent' ? { state: 'held' as const } : {}),
+        reason: tenant.hold.cause,
+        detail: `${tenant.hold.detail} ${tenant.hold.remedy}`.trim(),
+        waitSeconds: settings.holdRecheckSeconds,
+        attempts: row.attempts,
+      });
+    }
     if (row.state === 'accepted') return pollUpload(row, owner, tenant, options);
     if (row.state === 'completed') return verifyUpload(row, owner, tenant, cloud, options);
     return sendReport(row, owner, tenant, options);
@@ -69,6 +90,13 @@ export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
     name: 'reports',
     claim: claimDueReports,
     renew: renewReports,
+    fail: (row, owner, error) =>
+      settleReport(sql, row, owner, {
+        reason: 'espalier-error',
+        detail: String(error),
+        waitSeconds: settings.wait(row.attempts + 1),
+        attempts: row.attempts + 1,
+      }),
     work: (row, owner) =>
       inSpan(
         `report.${row.state}`,

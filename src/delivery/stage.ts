@@ -12,13 +12,18 @@ export interface Stage<Row> {
   readonly name: 'computers' | 'reports';
   /** Leases up to `limit` due rows to `owner` and returns them. */
   readonly claim: (sql: Sql, owner: string, limit: number) => Promise<Row[]>;
-  /** Prolongs the leases of these rows, where `owner` still has them. */
-  readonly renew: (sql: Sql, owner: string, rows: readonly Row[]) => Promise<unknown>;
-  /**
-   * Does the row's work and settles it. A throw leaves the lease to run out: only a database that went away
-   * should cause one.
-   */
+  /** Prolongs the leases of these rows, where their owner still has them. */
+  readonly renew: (sql: Sql, held: readonly Held<Row>[]) => Promise<unknown>;
+  /** Puts a row off whose work threw: an input that nobody foresaw, or a database that went away. */
+  readonly fail: (row: Row, owner: string, error: unknown) => Promise<void>;
+  /** Does the row's work and settles it. */
   readonly work: (row: Row, owner: string) => Promise<void>;
+}
+
+/** A row in work, with the lease under which it was claimed. */
+export interface Held<Row> {
+  readonly row: Row;
+  readonly owner: string;
 }
 
 export interface StageRunner {
@@ -36,8 +41,7 @@ export interface StageOptions {
 }
 
 export function runStage<Row>(stage: Stage<Row>, { sql, log, concurrency }: StageOptions): StageRunner {
-  const owner = newId();
-  const inWork = new Map<Promise<void>, Row>();
+  const inWork = new Map<Promise<void>, Held<Row>>();
   let stopped = false;
   let wakeUp: () => void = () => undefined;
   let woken = false;
@@ -51,25 +55,30 @@ export function runStage<Row>(stage: Stage<Row>, { sql, log, concurrency }: Stag
         resolve();
       };
     });
-  const start = (row: Row): void => {
+  const start = (row: Row, owner: string): void => {
     const done = stage
       .work(row, owner)
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
         log.error('stage.work-failed', { stage: stage.name, error });
+        await stage.fail(row, owner, error);
       })
+      // The database is away: the lease runs out by itself.
+      .catch((error: unknown) => log.warn('stage.fail-failed', { stage: stage.name, error }))
       .finally(() => {
         inWork.delete(done);
         wakeUp();
       });
-    inWork.set(done, row);
+    inWork.set(done, { row, owner });
   };
   const turn = async (): Promise<void> => {
     const room = concurrency - inWork.size;
     woken = false;
     if (room <= 0) return pause(leaseRenewMs);
     try {
+      // A lease of its own for every claim: a row that was lost and claimed again is not mistaken for the old one.
+      const owner = newId();
       const rows = await stage.claim(sql, owner, Math.min(room, claimBatch));
-      for (const row of rows) start(row);
+      for (const row of rows) start(row, owner);
       if (rows.length === 0) await pause(pollDueMs);
     } catch (error) {
       log.warn('stage.claim-failed', { stage: stage.name, error });
@@ -79,7 +88,7 @@ export function runStage<Row>(stage: Stage<Row>, { sql, log, concurrency }: Stag
   const renewal = setInterval(() => {
     if (inWork.size === 0) return;
     stage
-      .renew(sql, owner, [...inWork.values()])
+      .renew(sql, [...inWork.values()])
       .catch((error: unknown) => log.warn('stage.renew-failed', { stage: stage.name, error }));
   }, leaseRenewMs);
   const loop = (async () => {

@@ -101,6 +101,7 @@ export async function pollUpload(
       if (result.transport !== undefined) microsoft.invalidate(tenant, 'address');
       return settleReport(sql, row, owner, { ...later, reason: 'status-unavailable', detail: result.detail });
     case 'throttled':
+      options.freeze(row.tenantId, result.retryAfterSeconds ?? later.waitSeconds);
       return settleReport(sql, row, owner, {
         ...later,
         waitSeconds: Math.max(later.waitSeconds, result.retryAfterSeconds ?? 0),

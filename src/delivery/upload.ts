@@ -5,7 +5,14 @@ import type { AccessFailure, Tenant } from '../store/tenants.ts';
 import { classifyRefusal } from './refusals.ts';
 import { type ReportContent, tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
-import { type DueReport, releaseReport, type Settlement, settleReport, storeMessage } from './report-row.ts';
+import {
+  type DueReport,
+  releaseReport,
+  type Settlement,
+  settleReport,
+  stillHeld,
+  storeMessage,
+} from './report-row.ts';
 import { addTimeline } from './timeline.ts';
 
 /** Sending one report to Intune: the message id stored first, the outcome settled by what it means. */
@@ -19,6 +26,19 @@ interface StoredMessage {
 /** Strictly later than the last told one, also when a clock went back (contract section 7). */
 const nextUpdateTime = (row: DueReport, nowMs: number): Date =>
   new Date(Math.max(nowMs, (row.lastUpdateAt?.getTime() ?? 0) + 1));
+
+/** The user that the last message named: a retraction needs one although Jamf no longer knows it. */
+function lastToldUser(row: DueReport): string | null {
+  const body = JSON.parse(row.sentContent ?? '{}') as Partial<UploadBody>;
+  const entities: unknown = typeof body.Content === 'string' ? JSON.parse(body.Content) : body.Content;
+  const [first] = (Array.isArray(entities) ? entities : []) as { UserId?: string }[];
+  return first?.UserId ?? null;
+}
+
+function contentOf(row: DueReport): ReportContent {
+  const content = JSON.parse(row.content) as ReportContent;
+  return content.managed || content.userId !== null ? content : { ...content, userId: lastToldUser(row) };
+}
 
 function deviceReport(
   row: DueReport,
@@ -50,14 +70,15 @@ async function messageFor(
 ): Promise<StoredMessage | undefined> {
   const { apiVersions, now, sql } = options;
   if (row.messageId !== null && row.sentRevision === row.revision && row.sentContent !== null) {
-    return { messageId: row.messageId, body: JSON.parse(row.sentContent) as UploadBody };
+    const again = { messageId: row.messageId, body: JSON.parse(row.sentContent) as UploadBody };
+    return (await stillHeld(sql, row, owner)) ? again : undefined;
   }
   const lastUpdateAt = nextUpdateTime(row, now());
   const body = uploadBody({
     tenantId: row.tenantId,
     uploadTime: new Date(now()),
     apiVersion: apiVersions.DataUploadMessages,
-    reports: [deviceReport(row, JSON.parse(row.content) as ReportContent, compliant, lastUpdateAt)],
+    reports: [deviceReport(row, contentOf(row), compliant, lastUpdateAt)],
   });
   const message = { messageId: newId(), body };
   const stored = await storeMessage(sql, row, owner, {
@@ -167,12 +188,16 @@ async function settlementOfAnswer(
       options.microsoft.invalidate(tenant, 'address');
       return again('intune-address', result.detail);
     case 'unavailable':
+      if (result.retryAfterSeconds !== undefined) options.freeze(row.tenantId, result.retryAfterSeconds);
       if (result.transport !== undefined) options.microsoft.invalidate(tenant, 'address');
       return again('intune-unavailable', result.detail, result.retryAfterSeconds);
     case 'unclear':
       return again('outcome-unclear', result.detail);
   }
 }
+
+/** Held by its operator or not connected yet: nothing is wrong with the tenant. */
+const isClosed = (tenant: Tenant): boolean => tenant.paused || tenant.connectionState !== 'connected';
 
 /** Tells Intune the state of a device, or holds it and says why. */
 export async function sendReport(
@@ -182,7 +207,7 @@ export async function sendReport(
   options: ReportStageOptions,
 ): Promise<void> {
   const { apiVersions, log, metrics, microsoft, send, sql, timeoutMs } = options;
-  const verdict = tellable(JSON.parse(row.content) as ReportContent, row.confirmedRevision > 0);
+  const verdict = tellable(contentOf(row), row.sentRevision !== null);
   if (!verdict.tell) {
     const { detail, reason } = verdict;
     return settleReport(sql, row, owner, {
@@ -195,7 +220,13 @@ export async function sendReport(
     });
   }
   const access = await microsoft.intune(tenant);
-  if (!access.ok) return settleReport(sql, row, owner, settlementOfAccess(row, access, options));
+  if (!access.ok) {
+    if (access.kind === 'hold' && !isClosed(tenant)) {
+      const { cause, detail, owner: who, remedy } = access;
+      await options.holdTenant(tenant, { cause, detail, remedy, owner: who });
+    }
+    return settleReport(sql, row, owner, settlementOfAccess(row, access, options));
+  }
   const message = await messageFor(row, owner, verdict.compliant, options);
   if (!message) return releaseReport(sql, row, owner);
   const { messageId } = message;

@@ -9,8 +9,8 @@ import { requestHeaders, responseHeaders } from './headers.ts';
 
 /** The instance's own API token: the caller's never reaches it. */
 export interface InstanceAuthorization {
-  /** A bearer token, or why there is none. `fresh` after a 401. */
-  token(fresh: boolean): Promise<{ ok: true; token: string } | JamfFailure>;
+  /** A bearer token, another one than `refused` (after a 401), or why there is none. */
+  token(refused: string | undefined): Promise<{ ok: true; token: string } | JamfFailure>;
   /** Newest inventory version of the instance, 1 to 4. */
   inventoryVersion(): Promise<{ ok: true; inventoryVersion: number } | JamfFailure>;
 }
@@ -45,7 +45,7 @@ const failed = (found: Problem): ForwardResult => ({ ok: false, problem: found }
 function problemOfExchange(failure: OutboundFailure): Problem {
   switch (failure.failure) {
     case 'refused-address':
-      return problem('address-refused', `The address of the instance is not allowed: ${failure.detail}.`);
+      return problem('address-refused', 'The address of the instance is not allowed.');
     case 'timeout':
       return problem('instance-timeout', 'The instance did not answer in time.');
     case 'unreachable':
@@ -120,15 +120,17 @@ export function createForward({ send, authorizationOf, timeoutMs }: ForwardOptio
       );
     }
     const authorization = authorizationOf(instance);
-    for (const fresh of [false, true]) {
-      const token = await authorization.token(fresh);
+    let refused: string | undefined;
+    for (;;) {
+      const token = await authorization.token(refused);
       if (!token.ok) return failed(problemOfInstance(token));
       const version = request.call === 'inventory' ? await authorization.inventoryVersion() : anyVersion;
       if (!version.ok) return failed(problemOfInstance(version));
       const response = await exchange(request, token.token, version.inventoryVersion);
       if (!response.ok) return failed(problemOfExchange(response));
-      if (response.status === 401 && !fresh) {
+      if (response.status === 401 && refused === undefined) {
         await response.discard();
+        refused = token.token;
         continue;
       }
       if (response.status === 401 || response.status === 403) {
@@ -146,7 +148,6 @@ export function createForward({ send, authorizationOf, timeoutMs }: ForwardOptio
       const headers = responseHeaders(response.headers, request.requestId);
       return { ok: true, answer: { status: response.status, headers, body: response.body } };
     }
-    return failed(problem('instance-error', 'The instance refuses its own tokens.'));
   };
 }
 

@@ -3,7 +3,7 @@ import { markComputersDue, type PushedRecord, storePushedRecords } from '../deli
 import { parseGuid } from '../ids.ts';
 import { parseComputer } from '../jamf/inventory.ts';
 import { parseWebhook } from '../jamf/webhook.ts';
-import { bodyBytes, inventoryBodyBytes, inventoryUnpackedBytes } from '../limits.ts';
+import { bodyBytes, inventoryBodyBytes, inventoryUnpackedBytes, recordsPerPush } from '../limits.ts';
 import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
 import type { Sql } from '../store/database.ts';
@@ -11,6 +11,7 @@ import type { InstanceKeys, KeyOwner } from '../store/instance-keys.ts';
 import type { Log } from '../telemetry/log.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
 import { decodeText, gunzip, readBody } from './body.ts';
+import type { Gate } from './gate.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import type { RateLimit } from './rate.ts';
 
@@ -21,6 +22,8 @@ export interface JamfSideOptions {
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
   readonly log: Log;
+  /** Bounds how many packed bodies are held unpacked at the same time. */
+  readonly unpacking: Gate;
 }
 
 /** The same answer for a wrong key, no key and an unknown instance (contract section 11). */
@@ -86,10 +89,26 @@ interface Rejected {
   readonly description: string;
 }
 
+const tooManyRecords = (): ProblemError =>
+  new ProblemError(problem('payload-too-large', `A push may hold ${recordsPerPush} records at most.`));
+
+/** Lines that hold something, one by one: a body of ten million empty ones must not become an array of them. */
+function splitLines(text: string): string[] {
+  const lines: string[] = [];
+  for (let from = 0; from < text.length; ) {
+    const newline = text.indexOf('\n', from);
+    const to = newline < 0 ? text.length : newline;
+    const line = text.slice(from, to).trim();
+    if (line !== '' && lines.push(line) > recordsPerPush) throw tooManyRecords();
+    from = to + 1;
+  }
+  return lines;
+}
+
 /** The records of a push: one object, an array, or one JSON object a line. */
 function splitRecords(text: string, contentType: string): (string | { value: unknown })[] {
   if (/^application\/(x-)?nd-?json|^application\/(json-?seq|x-jsonlines|jsonl)/i.test(contentType)) {
-    return text.split('\n').filter((line) => line.trim() !== '');
+    return splitLines(text);
   }
   if (contentType !== '' && !/^application\/([\w.+-]+\+)?json|^text\/json/i.test(contentType)) {
     throw new ProblemError(
@@ -98,8 +117,11 @@ function splitRecords(text: string, contentType: string): (string | { value: unk
   }
   try {
     const value = JSON.parse(text) as unknown;
-    return (Array.isArray(value) ? value : [value]).map((entry: unknown) => ({ value: entry }));
+    const entries: unknown[] = Array.isArray(value) ? value : [value];
+    if (entries.length > recordsPerPush) throw tooManyRecords();
+    return entries.map((entry) => ({ value: entry }));
   } catch (error) {
+    if (error instanceof ProblemError) throw error;
     throw invalid([
       { code: 'INVALID_JSON', field: null, description: `the body is not JSON: ${(error as Error).message}` },
     ]);
@@ -134,8 +156,19 @@ async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Pro
   if (encoding !== 'gzip' && encoding !== 'identity') {
     throw new ProblemError(problem('unsupported-media-type', 'Content-Encoding may be gzip or absent.'));
   }
-  let bytes = await readBody(c.req.raw, inventoryBodyBytes);
-  if (encoding === 'gzip') bytes = await gunzip(bytes, inventoryUnpackedBytes);
+  const bytes = await readBody(c.req.raw, inventoryBodyBytes);
+  if (encoding === 'identity') return takePush(c, options, owner, bytes);
+  return options.unpacking(async () =>
+    takePush(c, options, owner, await gunzip(bytes, inventoryUnpackedBytes)),
+  );
+}
+
+async function takePush(
+  c: Context<ListenerEnv>,
+  options: JamfSideOptions,
+  owner: KeyOwner,
+  bytes: Uint8Array,
+): Promise<Response> {
   const entries = splitRecords(decodeText(bytes), c.req.header('content-type') ?? '');
   if (entries.length === 0) {
     throw invalid([{ code: 'EMPTY', field: null, description: 'the body holds no record' }]);

@@ -61,18 +61,10 @@ function claimedIssuer(token: string): string | undefined {
 const originOf = (url: string): string | undefined => (URL.canParse(url) ? new URL(url).origin : undefined);
 
 /**
- * The clouds by which a token may be verified: the tenant's own; for a tenant that is not here, those whose
- * issuer's host the token names. So a stranger gets 401 for known and unknown tenants alike.
+ * The clouds whose issuer the token names. Not the tenant's: a stranger's genuine token gets the same answer whether
+ * the tenant of the path is here or not, and in which cloud.
  */
-function candidateClouds(
-  token: string,
-  tenant: Tenant | undefined,
-  clouds: MicrosoftSideOptions['clouds'],
-): Cloud[] {
-  if (tenant) {
-    const cloud = clouds.get(tenant.cloud);
-    return cloud ? [cloud] : [];
-  }
+function candidateClouds(token: string, clouds: MicrosoftSideOptions['clouds']): Cloud[] {
   const origin = originOf(claimedIssuer(token) ?? '');
   return [...clouds.values()].filter(
     (cloud) =>
@@ -88,7 +80,7 @@ async function verify(
   tenant: Tenant | undefined,
 ): Promise<VerifyResult> {
   let result: VerifyResult = { ok: false, reason: 'issuer' };
-  for (const cloud of candidateClouds(token, tenant, options.clouds)) {
+  for (const cloud of candidateClouds(token, options.clouds)) {
     result = await verifyCallerToken({
       token,
       tenantId,
@@ -98,9 +90,10 @@ async function verify(
       keys: options.keys,
       signature: options.signature,
     });
-    if (result.ok || result.reason === 'tenant-mismatch') return result;
+    // Two clouds may share an authority (US Government): the tenant's own decides.
+    if (result.ok && (tenant === undefined || tenant.cloud === cloud.name)) return result;
   }
-  return result;
+  return result.ok ? { ok: false, reason: 'tenant-mismatch' } : result;
 }
 
 const words: Partial<Record<Extract<VerifyResult, { ok: false }>['reason'], string>> = {

@@ -61,7 +61,8 @@ export const asObject = (value: unknown): JsonObject | undefined =>
 export function detailText(value: unknown): string {
   if (value === undefined || value === null) return '';
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.slice(0, longestDetailCharacters);
+  // PostgreSQL stores no NUL.
+  return text.replaceAll('\u0000', '').slice(0, longestDetailCharacters);
 }
 
 function parseJson(text: string): unknown {

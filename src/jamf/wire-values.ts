@@ -64,15 +64,19 @@ export function readTimestamp(value: unknown): Date | undefined {
   const millis = fraction.padEnd(3, '0').slice(0, 3);
   const offset = zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone;
   const at = new Date(`${local}.${millis}${offset}`);
-  return Number.isNaN(at.getTime()) ? undefined : at;
+  return isPlausible(at) ? at : undefined;
 }
+
+/** No Mac reports from before 1970 or after 2199; PostgreSQL's own range ends elsewhere than JavaScript's. */
+const latestMs = Date.UTC(2200, 0);
+const isPlausible = (at: Date): boolean => at.getTime() >= 0 && at.getTime() < latestMs;
 
 /** Milliseconds since the epoch, as a JSON number or decimal text. */
 export function readEpochMs(value: unknown): Date | undefined {
   const ms = typeof value === 'string' && /^[0-9]{1,16}$/.test(value.trim()) ? Number(value.trim()) : value;
   if (typeof ms !== 'number') return undefined;
   const at = new Date(ms);
-  return Number.isNaN(at.getTime()) ? undefined : at;
+  return isPlausible(at) ? at : undefined;
 }
 
 /** A boolean, or its text as XML carries it. */

@@ -38,6 +38,9 @@ describe('outgoing addresses', () => {
     '[::1]',
     'fe80::1%eth0',
     '100::1',
+    '::7f00:1',
+    '100:0:0:1::1',
+    '4000::1',
   ])('%s is refused', (address) => {
     expect(policy().permits('host.example', address)).toBe(false);
   });

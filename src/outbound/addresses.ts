@@ -33,9 +33,13 @@ function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
 
 export const isAddressLiteral = (hostname: string): boolean => parseAddress(hostname) !== undefined;
 
+/** The only part of IPv6 that is given out for global use (RFC 4291 2.4, IANA's IPv6 address space registry). */
+const globalIpv6 = ipaddr.parseCIDR('2000::/3');
+
 /** Everything in IANA's special-purpose registries is refused: ipaddr.js calls only the rest `unicast`. */
-export function isGloballyReachable(address: string): boolean {
-  return parseAddress(address)?.range() === 'unicast';
+function isGloballyReachable(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  if (address.range() !== 'unicast') return false;
+  return address.kind() === 'ipv4' || address.match(globalIpv6[0], globalIpv6[1]);
 }
 
 export function createAddressPolicy(allow: readonly AllowEntry[]): AddressPolicy {
@@ -45,7 +49,7 @@ export function createAddressPolicy(allow: readonly AllowEntry[]): AddressPolicy
     permits: (hostname, address) => {
       const parsed = parseAddress(address);
       if (!parsed) return false;
-      if (parsed.range() === 'unicast') return true;
+      if (isGloballyReachable(parsed)) return true;
       if (hosts.has(hostname.toLowerCase())) return true;
       return ranges.some(
         ([network, bits]) => network.kind() === parsed.kind() && parsed.match(network, bits),

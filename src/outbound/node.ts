@@ -1,4 +1,5 @@
 import { lookup as dnsLookup, type LookupAllOptions } from 'node:dns';
+import { lookup as resolveAll } from 'node:dns/promises';
 import type { LookupFunction } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import { LRUCache } from 'lru-cache';
@@ -35,15 +36,18 @@ function checkedLookup(policy: AddressPolicy): LookupFunction {
       const permitted = addresses.filter(({ address }) => policy.permits(hostname, address));
       const [first] = permitted;
       if (!first) {
-        return callback(
-          new AddressRefused(`${hostname} resolves to ${addresses.map((entry) => entry.address).join(', ')}`),
-          '',
-          0,
-        );
+        return callback(new AddressRefused(`${hostname} resolves to no address that is allowed`), '', 0);
       }
       return options.all ? callback(null, permitted) : callback(null, first.address, first.family);
     });
   };
+}
+
+/** The address rule for a name as it resolves now; every connection checks again. */
+export async function mayConnect(policy: AddressPolicy, hostname: string): Promise<boolean> {
+  if (isAddressLiteral(hostname)) return policy.permits(hostname, hostname);
+  const found = await resolveAll(hostname, { all: true }).catch(() => []);
+  return found.length === 0 || found.some(({ address }) => policy.permits(hostname, address));
 }
 
 const failure = (kind: OutboundFailure['failure'], detail: string): OutboundFailure => ({

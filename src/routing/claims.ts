@@ -1,5 +1,6 @@
 import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
+import { inTransaction } from '../store/retry.ts';
 import { type Authorship, lockDevices, type RouteOutcome, resolveRoutes } from './resolve.ts';
 
 /** What one instance says of one of its computers: which Entra registrations it carries. */
@@ -11,7 +12,7 @@ export interface ComputerClaims {
   readonly udid: string | null;
   readonly lastEnrolledAt: Date | null;
   readonly lastCheckInAt: Date | null;
-  /** `general.reportDate` of the record: an older one never replaces a newer claim. */
+  /** `general.reportDate` of the record; older pushed records do not come this far. */
   readonly reportAt: Date | null;
 }
 
@@ -54,8 +55,7 @@ export async function recordClaims(
       on conflict (tenant_id, device_id, instance_id, jamf_computer_id) do update set
         user_id = excluded.user_id, serial_number = excluded.serial_number, udid = excluded.udid,
         last_enrolled_at = excluded.last_enrolled_at, last_check_in_at = excluded.last_check_in_at,
-        report_at = excluded.report_at, updated_at = now()
-      where claims.report_at is null or excluded.report_at >= claims.report_at`;
+        report_at = excluded.report_at, updated_at = now()`;
   }
   return resolveRoutes(tx, tenantId, [...new Set([...listed, ...before])], by);
 }
@@ -65,7 +65,8 @@ const rerouteBatch = 500;
 
 /**
  * Decides the routes of every device that an instance claims anew, after it was enabled or disabled: a disabled
- * instance's claims rest. Computers that win a device are due to be read, for their state is now the device's.
+ * instance's claims rest. Safe to repeat. Computers that win a device are due to be read, for their state is now
+ * the device's.
  */
 export async function rerouteInstance(
   sql: Sql,
@@ -77,23 +78,35 @@ export async function rerouteInstance(
     select distinct device_id as "deviceId" from claims where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
   for (let from = 0; from < claimed.length; from += rerouteBatch) {
     const deviceIds = claimed.slice(from, from + rerouteBatch).map((row) => row.deviceId);
-    await sql.begin(async (tx) => {
+    await inTransaction(sql, async (tx) => {
       await lockDevices(tx, tenantId, deviceIds);
-      for (const { changed, route } of await resolveRoutes(tx, tenantId, deviceIds, by)) {
-        if (changed && route) await markComputerDue(tx, tenantId, route);
-      }
+      const outcomes = await resolveRoutes(tx, tenantId, deviceIds, by);
+      await markComputersDue(
+        tx,
+        tenantId,
+        outcomes.flatMap(({ changed, route }) => (changed && route ? [route] : [])),
+      );
       await tx`select pg_notify(${dueChannel}, 'computers')`;
     });
   }
 }
 
-/** The computer that has just won a device is due to be read. */
-export async function markComputerDue(
+/** Computers that have just won a device are due to be read; rows are locked in the order of their keys. */
+export async function markComputersDue(
   tx: Transaction,
   tenantId: string,
-  { instanceId, jamfComputerId }: { readonly instanceId: string; readonly jamfComputerId: number },
+  computers: readonly { readonly instanceId: string; readonly jamfComputerId: number }[],
 ): Promise<void> {
+  if (computers.length === 0) return;
   await tx`
-    update computers set wanted_revision = wanted_revision + 1, next_try_at = now()
-    where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id = ${jamfComputerId}`;
+    with won as materialized (
+      select c.instance_id, c.jamf_computer_id from computers c
+      join unnest(${computers.map((one) => one.instanceId)}::uuid[], ${computers.map((one) => one.jamfComputerId)}::int[])
+        as winners(instance_id, jamf_computer_id)
+        on c.instance_id = winners.instance_id and c.jamf_computer_id = winners.jamf_computer_id
+      where c.tenant_id = ${tenantId}
+      order by c.instance_id, c.jamf_computer_id for update of c
+    )
+    update computers c set wanted_revision = wanted_revision + 1, next_try_at = now()
+    from won where c.tenant_id = ${tenantId} and c.instance_id = won.instance_id and c.jamf_computer_id = won.jamf_computer_id`;
 }

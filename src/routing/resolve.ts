@@ -1,5 +1,5 @@
 import type { Transaction } from '../store/database.ts';
-import { type Choice, type Claim, chooseClaim } from './rules.ts';
+import { type Claim, chooseClaim } from './rules.ts';
 
 /** Writing the routing table: claims in, routes and their history out, in one transaction of the caller's. */
 
@@ -42,18 +42,23 @@ export async function lockDevices(
     from unnest(${sorted}::text[]) with ordinality as wanted(device, position) order by position`;
 }
 
+interface KnownClaim extends Claim {
+  /** A disabled instance's claims rest. */
+  readonly enabled: boolean;
+}
+
 async function claimsOf(
   tx: Transaction,
   tenantId: string,
   deviceIds: readonly string[],
-): Promise<Map<string, Claim[]>> {
-  const rows = await tx<(Claim & { deviceId: string })[]>`
+): Promise<Map<string, KnownClaim[]>> {
+  const rows = await tx<(KnownClaim & { deviceId: string })[]>`
     select c.device_id as "deviceId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
            c.last_enrolled_at as "lastEnrolledAt", c.last_check_in_at as "lastCheckInAt",
-           c.serial_number as "serialNumber", c.udid
-    from claims c join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id and i.enabled
+           c.serial_number as "serialNumber", c.udid, i.enabled
+    from claims c join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
     where c.tenant_id = ${tenantId} and c.device_id = any(${deviceIds}::uuid[])`;
-  const byDevice = new Map<string, Claim[]>();
+  const byDevice = new Map<string, KnownClaim[]>();
   for (const row of rows) byDevice.set(row.deviceId, [...(byDevice.get(row.deviceId) ?? []), row]);
   return byDevice;
 }
@@ -105,8 +110,8 @@ export async function writeRoute(
       ${by.author}, ${by.reason})`;
 }
 
-const samePlace = (before: Route | undefined, choice: Choice): boolean =>
-  before?.instanceId === choice.claim.instanceId && before.jamfComputerId === choice.claim.jamfComputerId;
+const sameAs = (route: Route | undefined, claim: Claim): boolean =>
+  route?.instanceId === claim.instanceId && route.jamfComputerId === claim.jamfComputerId;
 
 /** Decides the routes of these devices anew. The caller holds their locks (`lockDevices`). */
 export async function resolveRoutes(
@@ -124,8 +129,12 @@ export async function resolveRoutes(
   let version: number | undefined;
   for (const deviceId of new Set(deviceIds)) {
     const before = current.get(deviceId);
-    const choice = chooseClaim(claims.get(deviceId) ?? []);
-    const unchanged = before?.pinned || (choice ? samePlace(before, choice) : before === undefined);
+    const known = claims.get(deviceId) ?? [];
+    const choice = chooseClaim(known.filter((claim) => claim.enabled));
+    // Nobody else claims the device of a disabled instance: it stays there, and calls hear that it is paused.
+    const rests = before !== undefined && !choice && known.some((claim) => sameAs(before, claim));
+    const unchanged =
+      before?.pinned || rests || (choice ? sameAs(before, choice.claim) : before === undefined);
     if (unchanged) {
       outcomes.push({ deviceId, route: before, before, changed: false });
       continue;

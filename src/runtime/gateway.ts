@@ -7,10 +7,12 @@ import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
+import { createGate } from '../gateway/gate.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
 import { beginListener, finishListener, type ListenerEnv, type RequestFacts } from '../gateway/listener.ts';
 import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { createRateLimit } from '../gateway/rate.ts';
+import { unpackingAtOnce, unpackingWaiting } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { createRouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
@@ -92,6 +94,7 @@ export function composeGateway(parts: GatewayParts) {
       facts,
       rate: createRateLimit(config.ratePerInstance),
       log,
+      unpacking: createGate(unpackingAtOnce, unpackingWaiting),
     });
     addMicrosoftRoutes(app, {
       clouds: config.clouds,

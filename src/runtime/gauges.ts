@@ -10,8 +10,12 @@ export function observeGauges(
   credentialExpiry: () => ReadonlyMap<string, number>,
 ): void {
   metrics.onScrape(async (observe) => {
-    for (const [application, seconds] of credentialExpiry())
-      observe.credentialExpirySeconds(seconds, { application });
+    try {
+      for (const [application, seconds] of credentialExpiry())
+        observe.credentialExpirySeconds(seconds, { application });
+    } catch (error) {
+      log.warn('metrics.credentials-unreadable', { error });
+    }
     try {
       const states = await sql<
         { state: string; count: number }[]

@@ -66,13 +66,14 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
     authorizationOf: (instance) => {
       const client = clientOf(instance);
       return {
-        token: async (fresh) => {
-          const granted = await client.authorization();
-          if (!granted.ok || !fresh)
-            return granted.ok ? { ok: true, token: granted.authorization.token } : granted;
-          granted.authorization.invalidate();
-          const renewed = await client.authorization();
-          return renewed.ok ? { ok: true, token: renewed.authorization.token } : renewed;
+        token: async (refused) => {
+          let granted = await client.authorization();
+          if (granted.ok && granted.authorization.token === refused) {
+            // Only the refused one: another call may have brought a new one meanwhile.
+            granted.authorization.invalidate();
+            granted = await client.authorization();
+          }
+          return granted.ok ? { ok: true, token: granted.authorization.token } : granted;
         },
         inventoryVersion: () => client.inventoryVersion(),
       };

@@ -3,10 +3,11 @@ import {
   type IncomingMessage,
   type Server,
   type ServerResponse,
+  STATUS_CODES,
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { TLSSocket } from 'node:tls';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
@@ -15,6 +16,7 @@ import type { Context } from 'hono';
 import type { ForwardAnswer } from '../forwarding/forward.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
 import { bodyTotalMs, headersTimeoutMs } from '../limits.ts';
+import { problemKinds, problemTypeBase } from '../problems.ts';
 import type { ServerCertificate } from './node-certificate.ts';
 import type { ListenAddress } from './settings.ts';
 
@@ -95,8 +97,37 @@ function createServerFor(options: ListenOptions): Server {
   return server;
 }
 
+const clientErrors: Readonly<Record<string, number>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_HEADER_OVERFLOW: 431,
+};
+
+/** What Node's parser refuses before there is a request gets a problem too. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = clientErrors[error.code ?? ''] ?? 400;
+  const detail = status === 408 ? 'The request did not arrive in time.' : 'The request is not valid HTTP.';
+  const body = JSON.stringify({
+    type: `${problemTypeBase}invalid-request`,
+    title: problemKinds['invalid-request'].title,
+    status,
+    detail,
+    owner: 'caller',
+    httpStatus: status,
+    errors: [{ code: 'INVALID_HTTP', description: detail, id: '0', field: null }],
+  });
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
 export async function listen(options: ListenOptions): Promise<Listener> {
   const server = createServerFor(options);
+  server.on('clientError', answerClientError);
   const { host, port } = options.address;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

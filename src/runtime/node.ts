@@ -7,7 +7,7 @@ import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
-import { createNodeSend } from '../outbound/node.ts';
+import { createNodeSend, mayConnect } from '../outbound/node.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
@@ -55,11 +55,25 @@ export async function openStore(config: Config): Promise<{ url: string; close: (
   return { url: embedded.url, close: embedded.stop };
 }
 
+/** A probe gives up sooner than whoever asks it. */
+const readyWithinMs = 3_000;
+
+function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const late = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms).unref();
+  });
+  return Promise.race([work, late]);
+}
+
 /** Undefined when the database answers and its schema is this build's. */
 async function notReady(sql: Sql, newest: number): Promise<string | undefined> {
   try {
-    const [row] = await sql<{ applied: number | null }[]>`
-      select max(created_at)::int8 as applied from drizzle.__drizzle_migrations`;
+    const [row] = await within(
+      readyWithinMs,
+      sql<
+        { applied: number | null }[]
+      >`select max(created_at)::int8 as applied from drizzle.__drizzle_migrations`,
+    );
     return (row?.applied ?? 0) >= newest ? undefined : 'the schema has pending migrations: espalier migrate';
   } catch (error) {
     return `the database does not answer: ${(error as Error).message}`;
@@ -103,7 +117,7 @@ function createAdmin(config: Config, parts: Parameters<typeof composeGateway>[0]
       tenants: gateway.tenants,
       instances: gateway.instances,
       sealer,
-      addresses: createAddressPolicy(config.upstreamAllow),
+      mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
       bootstrapKey: config.bootstrapKey,
       publicUrl: config.publicUrl,
       missingApplication: (cloud) =>
@@ -187,7 +201,12 @@ export async function startGateway(
   return {
     urls: data && admin && ops ? { data: data.origin, admin: admin.origin, ops: ops.origin } : undefined,
     stop: async () => {
-      await Promise.all([...listeners.map((listener) => listener.drain(drainMs)), delivery.stop()]);
+      // Rows in work that do not end in time are taken up again by whoever runs next.
+      const patience = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref());
+      await Promise.race([
+        Promise.all([...listeners.map((listener) => listener.drain(drainMs)), delivery.stop()]),
+        patience,
+      ]);
       certificate?.close();
       await sql.end({ timeout: 5 });
       await outbound.close();

@@ -6,6 +6,9 @@ export type Transaction = postgres.TransactionSql<{ int8: number }>;
 /** Either: a function that takes it works inside a transaction and outside. */
 export type Queries = Sql | Transaction;
 
+const statementTimeoutMs = 30_000;
+const lockTimeoutMs = 10_000;
+
 export interface DatabaseOptions {
   /** Connections of this process, at most. */
   readonly connections: number;
@@ -18,7 +21,13 @@ export function openDatabase(url: string, options: DatabaseOptions): Sql {
     max: options.connections,
     idle_timeout: 60,
     connect_timeout: 10,
-    connection: { application_name: options.applicationName },
+    connection: {
+      application_name: options.applicationName,
+      // A database that hangs must become an error that callers can be told, not a request that never ends.
+      statement_timeout: statementTimeoutMs,
+      lock_timeout: lockTimeoutMs,
+      idle_in_transaction_session_timeout: statementTimeoutMs,
+    },
     // Revisions and versions stay far below 2^53.
     types: {
       int8: {
@@ -40,7 +49,7 @@ export function isStoreUnavailable(error: unknown): boolean {
     code.startsWith('57P') ||
     code.startsWith('53') ||
     code.startsWith('28') ||
-    code === '3D000' ||
+    ['3D000', '40P01', '40001', '55P03', '57014', '25006'].includes(code) ||
     [
       'CONNECTION_CLOSED',
       'CONNECTION_DESTROYED',

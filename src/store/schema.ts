@@ -133,6 +133,8 @@ export const apiKeys = pgTable(
     createdAt: at('created_at').notNull().defaultNow(),
     expiresAt: at('expires_at'),
     lastUsedAt: at('last_used_at'),
+    /** A revoked key stays as a row: the bootstrap key must not come back with the last one's end. */
+    revokedAt: at('revoked_at'),
   },
   (t) => [uniqueIndex('api_keys_hash').on(t.keyHash)],
 );
@@ -149,6 +151,10 @@ export const computers = pgTable(
     /** The newest pushed record that was not yet taken in, as it came. Text: it is only passed on (design D9). */
     pushedRecord: text('pushed_record'),
     pushedReportAt: at('pushed_report_at'),
+    /** The revision that it made due: a later one asks for the instance's own word. */
+    pushedRevision: bigint('pushed_revision', { mode: 'number' }),
+    /** Since when the instance says that it does not know the computer. */
+    notFoundSince: at('not_found_since'),
     /** `general.reportDate` of the record that was last taken in: an older one has no effect. */
     reportAt: at('report_at'),
     udid: text('udid'),

@@ -80,6 +80,8 @@ const freshForMs = 1_000;
 
 export interface TenantDirectory {
   tenant(tenantId: string): Promise<Tenant | undefined>;
+  /** As the database has it now. */
+  fresh(tenantId: string): Promise<Tenant | undefined>;
   /** Forgets what this process remembers of a tenant it has just changed. */
   forget(tenantId: string): void;
 }
@@ -90,14 +92,17 @@ export function createTenantDirectory(sql: Sql): TenantDirectory {
     ttl: freshForMs,
     ttlResolution: 0,
   });
+  const fresh: TenantDirectory['fresh'] = async (tenantId) => {
+    const tenant = await readTenant(sql, tenantId);
+    cache.set(tenantId, { tenant });
+    return tenant;
+  };
   return {
     tenant: async (tenantId) => {
       const known = cache.get(tenantId);
-      if (known) return known.tenant;
-      const tenant = await readTenant(sql, tenantId);
-      cache.set(tenantId, { tenant });
-      return tenant;
+      return known ? known.tenant : fresh(tenantId);
     },
+    fresh,
     forget: (tenantId) => {
       cache.delete(tenantId);
     },

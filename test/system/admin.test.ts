@@ -180,12 +180,20 @@ describe('admin API', () => {
     expect(failed.json.steps[0]).toMatchObject({ name: 'token', ok: false, remedy: expect.any(String) });
     const moved = await scene.api('PATCH', path, { url: 'https://elsewhere.example.com' });
     expect(moved.json.errors[0].field).toBe('apiClient');
+    const reference = (secretRef: string, key?: string) =>
+      scene.api('PATCH', path, { apiClient: { clientId: 'x', secretRef } }, key);
+    const bound = (await scene.api('POST', '/keys', { name: 'b', role: 'admin', tenants: [tenantId] })).json
+      .key;
+    expect((await reference('env:ESPALIER_INSTANCE_BERLIN', bound)).status).toBe(403);
+    expect((await reference('env:ESPALIER_SECRETS_KEY')).json.errors[0].field).toBe('apiClient.secretRef');
+    expect((await reference('env:DATABASE_URL')).status).toBe(400);
     const metadata = await scene.api('POST', `/tenants/${tenantId}/instances`, {
       name: 'metadata',
       url: 'https://169.254.169.254',
       apiClient: { clientId: 'a', clientSecret: 'b' },
     });
     expect([metadata.status, slugOf(metadata)]).toEqual([400, 'address-refused']);
+    expect((await scene.api('GET', '/tenants?sort=constructor:asc')).status).toBe(400);
     const secret = simulated.tokens.clients.get(simulated.clientId)!.clientSecret;
     await scene.api('PATCH', path, { apiClient: { clientId: simulated.clientId, clientSecret: secret } });
     expect((await scene.api('POST', `${path}/test`)).json.ok).toBe(true);
@@ -289,7 +297,8 @@ describe('admin API', () => {
     const { json } = await scene.api('POST', '/keys', { name: 'first admin', role: 'admin' });
     expect((await scene.api('GET', '/version', undefined, json.key)).status).toBe(200);
     expect((await scene.api('GET', '/version')).status).toBe(401);
-    await scene.api('DELETE', `/keys/${json.id}`, undefined, json.key);
-    expect((await scene.api('GET', '/version')).status).toBe(200);
+    expect((await scene.api('DELETE', `/keys/${json.id}`, undefined, json.key)).status).toBe(204);
+    // Not even with the last admin key's end: whoever kept the bootstrap key must not come in again.
+    expect((await scene.api('GET', '/version')).status).toBe(401);
   });
 });

@@ -320,6 +320,9 @@ describe('intake', () => {
         (await push(gzipSync(Buffer.alloc(101 * 1024 * 1024, 32)), { ...json, 'content-encoding': 'gzip' }))
           .status,
       ).toBe(413);
+      expect((await push('1\n'.repeat(10_001), { 'content-type': 'application/x-ndjson' })).status).toBe(413);
+      const dated = { id: '1', general: { reportDate: '0000-01-01T00:00:00Z' } };
+      expect((await push(JSON.stringify(dated))).json.rejected).toHaveLength(1);
       expect((await push('not gzip', { ...json, 'content-encoding': 'gzip' })).status).toBe(400);
     });
   });

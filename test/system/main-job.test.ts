@@ -116,7 +116,7 @@ describe('the main job', () => {
     const device = truthOf('berlin')[0]!;
     const headers = { authorization: `Bearer ${await callerToken(scene, otherTenantId)}` };
     const crossed = await scene.data(`/t/${tenantId}/devices/${device.deviceId}/compliance`, { headers });
-    expect(crossed.status).toBe(401);
+    expect(crossed.status).toBe(403);
     const own = await scene.data(`/t/${otherTenantId}/devices/${device.deviceId}/compliance`, { headers });
     expect(own.status).toBe(404);
     expect(own.json.type).toBe('https://espalier.dev/problems/device-unknown');

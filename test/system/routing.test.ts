@@ -119,12 +119,13 @@ describe('routing', () => {
     await sendWebhook(scene, berlin, gone.jamfComputerId);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect((await device(gone.deviceId)).instanceId).toBe(berlin.id);
-    // What takes a minute and more in real life.
-    for (let attempt = 0; attempt < 4; attempt += 1) {
-      await scene.database
-        .sql`update computers set next_try_at = now() where jamf_computer_id = ${gone.jamfComputerId} and attempts > 0`;
-      await new Promise((resolve) => setTimeout(resolve, 600));
-    }
+    // What takes a minute and a half in real life.
+    await eventually(async () => {
+      const changed = await scene.database.sql`
+        update computers set next_try_at = now(), not_found_since = now() - interval '2 minutes'
+        where jamf_computer_id = ${gone.jamfComputerId} and not_found_since is not null returning 1`;
+      expect(changed).toHaveLength(1);
+    });
     await eventually(async () => expect((await device(gone.deviceId)).status).toBe(404));
     await eventually(() =>
       expect(applied(gone.deviceId).at(-1)).toMatchObject({

@@ -1,13 +1,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import { newId, parseGuid } from '../../ids.ts';
-import { isAddressLiteral } from '../../outbound/addresses.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { rerouteInstance } from '../../routing/claims.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
 import { type Instance, instanceColumns, readInstance, secretAssociation } from '../../store/instances.ts';
+import { dueChannel } from '../../store/notifications.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
-import type { AdminApp, AdminServices } from '../context.ts';
+import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -224,12 +225,12 @@ const pauseRoute = (verb: 'pause' | 'resume') =>
 const sortColumns = { name: 'name', url: 'url', createdAt: 'created_at' };
 
 /** An instance's base URL without a trailing slash; path only where Jamf Pro runs under a context path. */
-function normalUrl(text: string, services: AdminServices): string {
+async function normalUrl(text: string, services: AdminServices): Promise<string> {
   const url = new URL(text);
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw invalidField('url', 'must be an https URL without user, query or fragment');
   }
-  if (isAddressLiteral(url.hostname) && !services.addresses.permits(url.hostname, url.hostname)) {
+  if (!(await services.mayConnect(url.hostname))) {
     throw new ProblemError(
       problem(
         'address-refused',
@@ -253,6 +254,31 @@ export async function instanceOf(sql: Sql, tenant: Tenant, id: string | undefine
 interface StoredSecret {
   readonly sealed: string | null;
   readonly ref: string | null;
+}
+
+/** The gateway's own variables hold its own secrets, which must not be sent to an instance. */
+const ownVariable = /^env:(DATABASE_URL|ESPALIER_(?!INSTANCE_)|OTEL_|PG|NODE_)/i;
+
+/**
+ * A reference reads from this machine and sends what it finds to the instance's URL: only who runs the gateway for
+ * everybody may write one, and never to the gateway's own variables.
+ */
+function checkReference(c: Context<AdminEnv>, client: z.infer<typeof apiClient> | undefined): void {
+  if (client?.secretRef === undefined) return;
+  if (c.get('operator').tenantIds !== undefined) {
+    throw new ProblemError(
+      problem(
+        'forbidden',
+        'A tenant-bound key cannot refer to secrets of the gateway\u2019s machine; give clientSecret.',
+      ),
+    );
+  }
+  if (ownVariable.test(client.secretRef)) {
+    throw invalidField(
+      'apiClient.secretRef',
+      "names one of the gateway's own variables; use one that begins with ESPALIER_INSTANCE_",
+    );
+  }
 }
 
 async function storeSecret(
@@ -281,12 +307,13 @@ async function insertInstance(
 ): Promise<string> {
   const { sql } = services;
   const instanceId = newId();
+  const url = await normalUrl(given.url, services);
   const secret = await storeSecret(services, tenantId, instanceId, given.apiClient);
   try {
     await sql`
       insert into instances (tenant_id, instance_id, name, url, api_client_id, api_secret_sealed, api_secret_ref,
         compliance, ca_certificate, client_certificate_sha256)
-      values (${tenantId}, ${instanceId}, ${given.name}, ${normalUrl(given.url, services)}, ${given.apiClient.clientId},
+      values (${tenantId}, ${instanceId}, ${given.name}, ${url}, ${given.apiClient.clientId},
         ${secret.sealed}, ${secret.ref}, ${sql.json(given.compliance)}, ${given.caCertificate ?? null},
         ${given.clientCertificateSha256 ?? null})`;
   } catch (error) {
@@ -302,7 +329,7 @@ async function updateInstance(
 ): Promise<Instance> {
   const { sql } = services;
   const { instanceId, tenantId } = before;
-  const url = given.url === undefined ? before.url : normalUrl(given.url, services);
+  const url = given.url === undefined ? before.url : await normalUrl(given.url, services);
   if (new URL(url).origin !== new URL(before.url).origin && given.apiClient === undefined) {
     throw invalidField(
       'apiClient',
@@ -335,6 +362,13 @@ async function updateInstance(
   return changed;
 }
 
+/** What waited for the instance is due at once. */
+async function wakeComputers(sql: Sql, tenantId: string, instanceId: string): Promise<void> {
+  await sql`update computers set next_try_at = now()
+    where tenant_id = ${tenantId} and instance_id = ${instanceId} and wanted_revision > done_revision`;
+  await sql.notify(dueChannel, 'computers');
+}
+
 export function addInstances(app: AdminApp, services: AdminServices): void {
   const { instances, publicUrl, sql } = services;
 
@@ -356,6 +390,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
   app.openapi(create, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
+    checkReference(c, c.req.valid('json').apiClient);
     const id = await insertInstance(services, tenant.tenantId, c.req.valid('json'));
     const href = `/api/v1/tenants/${tenant.tenantId}/instances/${id}`;
     return c.json({ id, href }, 201, { location: href, etag: etag(1) });
@@ -370,9 +405,10 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), instance.version);
+    checkReference(c, c.req.valid('json').apiClient);
     const changed = await updateInstance(services, instance, c.req.valid('json'));
     instances.forget(instance.tenantId, instance.instanceId);
-    if (changed.enabled !== instance.enabled) {
+    if (c.req.valid('json').enabled !== undefined) {
       await rerouteInstance(sql, instance.tenantId, instance.instanceId, {
         author: c.get('operator').name,
         reason: changed.enabled ? 'the instance was enabled' : 'the instance was disabled',
@@ -400,6 +436,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
       await sql`update instances set paused = ${paused}, version = version + 1, updated_at = now()
         where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
       instances.forget(tenantId, instanceId);
+      if (!paused) await wakeComputers(sql, tenantId, instanceId);
       return c.json({ instanceId, paused }, 200);
     });
   }

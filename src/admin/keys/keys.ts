@@ -110,7 +110,7 @@ export function addApiKeys(app: AdminApp, { sql }: AdminServices): void {
     const rows = await sql<KeyRow[]>`
       select key_id as "keyId", name, role, tenant_ids as "tenantIds", prefix, created_at as "createdAt",
         expires_at as "expiresAt", last_used_at as "lastUsedAt"
-      from api_keys where expires_at is null or expires_at > now() order by created_at, key_id`;
+      from api_keys where revoked_at is null and (expires_at is null or expires_at > now()) order by created_at, key_id`;
     return rows.filter((row) => within(operator, row.tenantIds));
   };
   const unknownKey = (): ProblemError => new ProblemError(problem('not-found', 'There is no such key.'));
@@ -144,7 +144,7 @@ export function addApiKeys(app: AdminApp, { sql }: AdminServices): void {
     const keyId = parseGuid(c.req.param('keyId'));
     const row = (await visible(c)).find((key) => key.keyId === keyId);
     if (!row) throw unknownKey();
-    await sql`delete from api_keys where key_id = ${row.keyId}`;
+    await sql`update api_keys set revoked_at = now() where key_id = ${row.keyId}`;
     return c.body(null, 204);
   });
 }

@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
+import { dueChannel } from '../../store/notifications.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
@@ -165,9 +166,11 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
     value: boolean,
   ): Promise<{ tenantId: string; paused: boolean }> => {
     await sql`update tenants set paused = ${value}, version = version + 1, updated_at = now() where tenant_id = ${tenantId}`;
-    if (!value)
-      await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
     tenants.forget(tenantId);
+    if (!value) {
+      await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
+      await sql.notify(dueChannel, 'reports');
+    }
     return { tenantId, paused: value };
   };
 

@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { ProblemError, problem } from '../../problems.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
+import { inTransaction } from '../../store/retry.ts';
 import { type Tenant, tenantColumns } from '../../store/tenants.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
@@ -198,7 +199,8 @@ async function checkLandingInstance(
 }
 
 async function deleteTenant(sql: Sql, tenantId: string, flags: { force: boolean; dryRun: boolean }) {
-  return sql.begin(async (tx) => {
+  return inTransaction(sql, async (tx) => {
+    await tx`select 1 from tenants where tenant_id = ${tenantId} for update`;
     const [counts] = await tx<{ devices: number; instances: number }[]>`
       select (select count(*) from routes where tenant_id = ${tenantId}) as devices,
              (select count(*) from instances where tenant_id = ${tenantId}) as instances`;

@@ -1,0 +1,21 @@
+import type { Sql, Transaction } from './database.ts';
+
+/** Deadlock and serialisation failure: the database undid the transaction, the same again may pass. */
+const isRetryable = (error: unknown): boolean =>
+  ['40P01', '40001'].includes((error as { code?: string } | null)?.code ?? '');
+
+const tries = 4;
+
+/**
+ * A transaction that is begun anew when the database chose it as the victim of a deadlock. Rows are locked in a
+ * fixed order wherever that is possible; where two orders meet, nothing that was accepted may be lost by it.
+ */
+export async function inTransaction<T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return (await sql.begin(work)) as T;
+    } catch (error) {
+      if (attempt >= tries || !isRetryable(error)) throw error;
+    }
+  }
+}
