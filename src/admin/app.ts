@@ -10,8 +10,10 @@ import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
 import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
+import { addInstanceRemoval } from './instances/removal.ts';
 import { addApiKeys } from './keys/keys.ts';
 import { addConnection } from './tenants/connection.ts';
+import { addLeaving } from './tenants/leaving.ts';
 import { addTenants } from './tenants/tenants.ts';
 
 /** The admin plane: `/api/v1` with the OpenAPI document made of the schemas that validate (contract section 8). */
@@ -86,7 +88,9 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addAbout(app, services);
   addTenants(app, services);
   addConnection(app, services);
+  addLeaving(app, services);
   addInstances(app, services);
+  addInstanceRemoval(app, services);
   addInstanceKeys(app, services);
   addDevices(app, services);
   addApiKeys(app, services);

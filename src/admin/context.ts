@@ -32,6 +32,30 @@ export interface Step {
   readonly owner?: string;
 }
 
+/** How leaving went, or in which state it does not fit. */
+export type Departure =
+  | { readonly ok: true; readonly before: string; readonly after: string }
+  | { readonly ok: false; readonly state: string };
+
+/** What a permission check found (contract section 11). */
+export interface PermissionAnswer {
+  readonly checkedAt: string;
+  readonly applications: readonly {
+    readonly app: string;
+    readonly state: string;
+    readonly expected: readonly string[];
+    readonly granted: readonly string[];
+    readonly missing: readonly string[];
+    readonly extra: readonly string[];
+    readonly problem?: {
+      readonly cause: string;
+      readonly detail: string;
+      readonly remedy: string;
+      readonly owner: string;
+    };
+  }[];
+}
+
 /** What the admin plane asks of the rest; composed by the runtime. */
 export interface AdminServices {
   readonly sql: Sql;
@@ -50,5 +74,17 @@ export interface AdminServices {
     tenant: Tenant,
   ) => Promise<{ consentUrls: { app: string; url: string }[]; expiresAt: Date }>;
   readonly confirm: (tenant: Tenant) => Promise<{ ok: boolean; steps: Step[] }>;
+  readonly enable: (tenant: Tenant) => Promise<{ ok: boolean; steps: Step[] }>;
+  readonly disable: (tenant: Tenant) => Promise<Departure>;
+  readonly disconnect: (
+    tenant: Tenant,
+    retract: boolean,
+  ) => Promise<Departure & { readonly retracting?: number }>;
+  /** Makes the tenant's reports due again; returns how many. */
+  readonly resync: (tenantId: string) => Promise<number>;
+  /** Instances were added, removed, enabled or disabled: the last one's end deprovisions the tenant. */
+  readonly noteInstances: (tenantId: string) => Promise<void>;
+  /** undefined: the cloud has no application. */
+  readonly checkPermissions: (tenant: Tenant) => Promise<PermissionAnswer | undefined>;
   readonly testInstance: (instance: Instance) => Promise<Step[]>;
 }

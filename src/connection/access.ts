@@ -8,6 +8,7 @@ import { discoveryCacheMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { AccessFailure, Tenant } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
+import { provisionedStates } from './state.ts';
 
 /** A tenant's way to its Microsoft services: tokens, and where its Intune is. */
 
@@ -122,6 +123,8 @@ function accessFailureOfDiscovery(failure: DiscoveryFailure): AccessFailure {
 interface Discovered {
   readonly services?: IntuneServices;
   readonly failure?: AccessFailure;
+  /** No token: nothing was discovered, and nothing is to be remembered. */
+  readonly fromToken?: boolean;
   readonly at: number;
 }
 
@@ -133,7 +136,7 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
 
   const discover = async (tenant: Tenant, cloud: Cloud): Promise<Discovered> => {
     const graph = await token(tenant, 'graph');
-    if (!graph.ok) return { failure: graph, at: now() };
+    if (!graph.ok) return { failure: graph, fromToken: true, at: now() };
     const call = { send, cloud, accessToken: graph.accessToken, clientRequestId: newId(), timeoutMs };
     let found = await discoverIntune(call);
     if (!found.ok && found.failure === 'unauthenticated') {
@@ -172,7 +175,8 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
       }
       const result = await running;
       // A passing failure is asked again with the caller's own back-off; only a lasting one is remembered.
-      if (result.services || result.failure?.kind === 'hold') known.set(tenantId, result);
+      if (result.services || (result.failure?.kind === 'hold' && !result.fromToken))
+        known.set(tenantId, result);
       if (result.services) return { ok: true, services: result.services };
       return (
         result.failure ?? hold('discovery-empty', 'Discovery found nothing.', 'Look at the log.', 'espalier')
@@ -186,8 +190,36 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
   };
 }
 
+/** How long a cloud is left alone after Entra refused our own registration there. */
+const registrationFaultMs = 60_000;
+
+/**
+ * A fault of our registration is every tenant's of that cloud (domain/microsoft.md 1.8, scope G): one alarm, and
+ * no hammering with a credential that is refused.
+ */
+function createRegistrationFaults({ log, now }: AccessOptions) {
+  const faults = new Map<string, { failure: AccessFailure; until: number }>();
+  return {
+    of: (cloud: string, fresh: boolean): AccessFailure | undefined => {
+      const fault = faults.get(cloud);
+      return fault && !fresh && now() < fault.until ? fault.failure : undefined;
+    },
+    note: (cloud: string, failure: AccessFailure): void => {
+      const known = faults.get(cloud);
+      faults.set(cloud, { failure, until: now() + registrationFaultMs });
+      if (known?.failure.cause === failure.cause) return;
+      const { cause, detail, owner, remedy } = failure;
+      log.error('registration.fault', { cloud, cause, detail, remedy, owner });
+    },
+    clear: (cloud: string): void => {
+      if (faults.delete(cloud)) log.info('registration.fault-over', { cloud });
+    },
+  };
+}
+
 export function createAccess(options: AccessOptions): ConnectionAccess {
   const { broker, clouds, hasDiagnostic } = options;
+  const faults = createRegistrationFaults(options);
   const token: ConnectionAccess['token'] = async (tenant, resource, more = {}) => {
     const cloud = clouds.get(tenant.cloud);
     if (!cloud)
@@ -197,22 +229,28 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
         'Add it to ESPALIER_CLOUDS_FILE.',
         'configuration',
       );
+    const fault = faults.of(cloud.name, more.fresh === true);
+    if (fault) return fault;
     const result = await broker.token({ cloud, tenantId: tenant.tenantId, resource, ...more });
-    return result.ok ? result : accessFailureOfToken(result.failure);
+    if (result.ok) {
+      faults.clear(cloud.name);
+      return result;
+    }
+    const failure = accessFailureOfToken(result.failure);
+    if (result.failure.scope === 'registration') faults.note(cloud.name, failure);
+    return failure;
   };
   const discovery = createDiscovery(options, token);
   const notConnected = (tenant: Tenant): AccessFailure | undefined => {
     if (tenant.paused)
       return hold('paused', 'Delivery is paused.', 'POST /tenants/{tenantId}/resume', 'configuration');
-    if (tenant.connectionState !== 'connected') {
-      return hold(
-        'not-connected',
-        `The connection is ${tenant.connectionState}.`,
-        'Connect and confirm the tenant.',
-        'configuration',
-      );
-    }
-    return undefined;
+    if (provisionedStates.includes(tenant.connectionState)) return undefined;
+    return hold(
+      tenant.connectionState === 'terminated' ? 'terminated' : 'not-connected',
+      `The connection is ${tenant.connectionState}.`,
+      tenant.connectionState === 'disabled' ? 'Enable the tenant.' : 'Connect and confirm the tenant.',
+      'configuration',
+    );
   };
   return {
     token,

@@ -1,16 +1,22 @@
+import type { Cloud } from '../entra/clouds.ts';
+import { findGroup } from '../graph/groups.ts';
 import { newId } from '../ids.ts';
 import type { PartnerApiVersions } from '../intune/api-versions.ts';
-import type { IntuneSetback } from '../intune/call.ts';
+import type { IntuneCall, IntuneSetback } from '../intune/call.ts';
 import { putHeartbeat } from '../intune/heartbeat.ts';
 import { putPartnerTenant } from '../intune/partner-tenants.ts';
+import { assignPolicy, createPolicy, listPolicies } from '../intune/policies.ts';
 import type { JamfClient } from '../jamf/client.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import { type Instance, listInstances } from '../store/instances.ts';
 import { dueChannel } from '../store/notifications.ts';
+import { inTransaction } from '../store/retry.ts';
 import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectionAccess } from './access.ts';
+import { landingPages } from './deprovision.ts';
+import { moveTenant } from './state.ts';
 
 /** `confirm`: every step of a tenant's set-up on its own and safe to repeat, each with cause, remedy and owner. */
 
@@ -28,6 +34,7 @@ export interface ConfirmOptions {
   readonly send: Send;
   readonly tenants: TenantDirectory;
   readonly access: ConnectionAccess;
+  readonly clouds: ReadonlyMap<string, Cloud>;
   readonly apiVersions: PartnerApiVersions;
   readonly clientOf: (instance: Instance) => JamfClient;
   readonly publicUrl: string;
@@ -102,40 +109,44 @@ async function tokenSteps(tenant: Tenant, access: ConnectionAccess) {
   return { steps: [good('token'), permissions], intuneToken: intune.accessToken };
 }
 
-/** The steps at Intune: its address, the provisioning with our own pages, the first heartbeat. */
-async function intuneSteps(tenant: Tenant, accessToken: string | undefined, options: ConfirmOptions) {
+interface IntuneOutcome {
+  readonly steps: readonly ConfirmStep[];
+  readonly provisioned: boolean;
+  readonly alive: boolean;
+}
+
+const intuneStepNames = ['discovery', 'provisioning', 'policy', 'assignment', 'heartbeat'] as const;
+
+/** The steps from `first` on were not tried, because `after` failed. */
+const restNotTried = (first: (typeof intuneStepNames)[number], after: string): ConfirmStep[] =>
+  intuneStepNames.slice(intuneStepNames.indexOf(first)).map((name) => notTried(name, after));
+
+/** The steps at Intune: its address, the provisioning with our own pages, the policy, the first heartbeat. */
+async function intuneSteps(
+  tenant: Tenant,
+  accessToken: string | undefined,
+  options: ConfirmOptions,
+): Promise<IntuneOutcome> {
   const { access, apiVersions, metrics, publicUrl, send, timeoutMs } = options;
-  if (accessToken === undefined) {
-    return {
-      steps: ['discovery', 'provisioning', 'heartbeat'].map((name) => notTried(name, 'token')),
-      provisioned: false,
-      alive: false,
-    };
-  }
+  const failed = (...steps: ConfirmStep[]): IntuneOutcome => ({ steps, provisioned: false, alive: false });
+  if (accessToken === undefined) return failed(...restNotTried('discovery', 'token'));
   const found = await access.services(tenant, true);
-  if (!found.ok) {
-    const rest = ['provisioning', 'heartbeat'].map((name) => notTried(name, 'discovery'));
-    return { steps: [failedAccess('discovery', found), ...rest], provisioned: false, alive: false };
-  }
+  if (!found.ok)
+    return failed(failedAccess('discovery', found), ...restNotTried('provisioning', 'discovery'));
+  const discovery = good('discovery', found.services.tenant);
   const call = { send, service: found.services.tenant, accessToken, timeoutMs };
-  const page = `${publicUrl}/t/${tenant.tenantId}`;
   const provisioned = await putPartnerTenant({
     ...call,
     apiVersion: apiVersions.PartnerTenants,
     clientRequestId: newId(),
     tenantId: tenant.tenantId,
     provisioning: 'provisioned',
-    enrollmentUrl: `${page}/enroll`,
-    remediationUrl: `${page}/remediate`,
+    ...landingPages(publicUrl, tenant.tenantId),
   });
   if (provisioned.outcome !== 'done') {
-    const steps = [
-      good('discovery'),
-      failedCall('provisioning', provisioned),
-      notTried('heartbeat', 'provisioning'),
-    ];
-    return { steps, provisioned: false, alive: false };
+    return failed(discovery, failedProvisioning(provisioned), ...restNotTried('policy', 'provisioning'));
   }
+  const policy = tenant.mode === 'device-compliance' ? await policySteps(tenant, call, options) : [];
   const heartbeat = await putHeartbeat({
     ...call,
     apiVersion: apiVersions.PartnerTenantHeartbeat,
@@ -143,14 +154,106 @@ async function intuneSteps(tenant: Tenant, accessToken: string | undefined, opti
     tenantId: tenant.tenantId,
     timestamp: new Date(options.now()),
   });
-  const alive = heartbeat.outcome === 'alive';
   metrics.heartbeat(heartbeat.outcome);
+  const alive = heartbeat.outcome === 'alive';
   const last = alive ? good('heartbeat') : failedCall('heartbeat', heartbeat);
-  return {
-    steps: [good('discovery', found.services.tenant), good('provisioning'), last],
-    provisioned: true,
-    alive,
-  };
+  return { steps: [discovery, good('provisioning'), ...policy, last], provisioned: true, alive };
+}
+
+/** Another partner or another application of ours holds the tenant: naming it is the first step to the remedy. */
+function failedProvisioning(setback: IntuneSetback): ConfirmStep {
+  if (setback.outcome === 'refused' && /already|another (partner|application)/i.test(setback.detail)) {
+    return bad(
+      'provisioning',
+      'foreign-provisioning',
+      setback.detail,
+      'The tenant is connected to another partner application: end that connection in Intune first, then confirm within 24 hours.',
+      'configuration',
+    );
+  }
+  return failedCall('provisioning', setback);
+}
+
+async function assignmentStep(
+  tenant: Tenant,
+  policyId: string,
+  call: Pick<IntuneCall, 'send' | 'service' | 'accessToken' | 'timeoutMs'>,
+  options: ConfirmOptions,
+): Promise<ConfirmStep> {
+  const name = 'assignment';
+  const cloud = options.clouds.get(tenant.cloud);
+  if (!tenant.partnerGroup) {
+    return good(name, 'no partnerGroup is set: assign a user group in Intune, never all users');
+  }
+  const graph = await options.access.token(tenant, 'graph');
+  if (!graph.ok || !cloud) return graph.ok ? notTried(name, 'token') : failedAccess(name, graph);
+  const { displayName, id } = tenant.partnerGroup;
+  const group = await findGroup({
+    send: call.send,
+    cloud,
+    accessToken: graph.accessToken,
+    clientRequestId: newId(),
+    group: id === undefined ? { displayName: displayName ?? '' } : { id },
+  });
+  if (!group.ok) return bad(name, `group-${group.failure}`, group.detail, 'Confirm again.', 'microsoft');
+  if (group.outcome !== 'found') {
+    const detail = `The group ${displayName ?? id} is ${group.outcome === 'ambiguous' ? 'there more than once' : 'not in the tenant'}.`;
+    return bad(
+      name,
+      `group-${group.outcome}`,
+      detail,
+      "Set the tenant's partnerGroup to a group's id.",
+      'configuration',
+    );
+  }
+  const assigned = await assignPolicy({
+    ...call,
+    apiVersion: options.apiVersions.PartnerCompliancePolicies,
+    clientRequestId: newId(),
+    policyId,
+    groupIds: [group.id],
+  });
+  return assigned.outcome === 'assigned' ? good(name, group.displayName) : failedCall(name, assigned);
+}
+
+const policyName = 'Espalier macOS compliance';
+
+/** The partner compliance policy, made or found (409 means it is there), and its assignment to the named group. */
+async function policySteps(
+  tenant: Tenant,
+  call: Pick<IntuneCall, 'send' | 'service' | 'accessToken' | 'timeoutMs'>,
+  options: ConfirmOptions,
+): Promise<ConfirmStep[]> {
+  const versioned = { ...call, apiVersion: options.apiVersions.PartnerCompliancePolicies };
+  const made = await createPolicy({
+    ...versioned,
+    clientRequestId: newId(),
+    displayName: policyName,
+    description: 'Compliance of Macs as Jamf Pro computes it',
+    platform: 'macOS',
+  });
+  if (made.outcome !== 'created' && made.outcome !== 'exists') {
+    return [failedCall('policy', made), notTried('assignment', 'policy')];
+  }
+  let policyId = made.outcome === 'created' ? made.policy.id : undefined;
+  if (policyId === undefined) {
+    const listed = await listPolicies({ ...versioned, clientRequestId: newId() });
+    if (listed.outcome !== 'listed') return [failedCall('policy', listed), notTried('assignment', 'policy')];
+    policyId = (listed.policies.find((one) => one.displayName === policyName) ?? listed.policies[0])?.id;
+  }
+  if (policyId === undefined) {
+    return [
+      bad(
+        'policy',
+        'policy-missing',
+        'Intune says that the policy exists but lists none.',
+        'Confirm again.',
+        'microsoft',
+      ),
+      notTried('assignment', 'policy'),
+    ];
+  }
+  return [good('policy', made.outcome), await assignmentStep(tenant, policyId, call, options)];
 }
 
 /** Tests one instance and remembers its version. */
@@ -178,23 +281,54 @@ async function instanceStep(instance: Instance, options: ConfirmOptions): Promis
   return failure ? { ...failure, name } : good(name);
 }
 
+/** The tenant is connected: whatever waited for that is due at once (contract section 11). */
 async function noteConfirmed(sql: Sql, tenant: Tenant, alive: boolean): Promise<void> {
-  await sql.begin(async (tx) => {
+  const { tenantId } = tenant;
+  await inTransaction(sql, async (tx) => {
+    const moved = await moveTenant(tx, tenantId, 'provisioned');
+    if (!moved) return;
     await tx`
-      update tenants set connection_state = 'connected', hold = null, connected_at = coalesce(connected_at, now()),
-        last_confirm_at = now(), last_heartbeat_at = case when ${alive} then now() else last_heartbeat_at end,
-        version = version + 1, updated_at = now()
-      where tenant_id = ${tenant.tenantId}`;
-    // Held reports are tried again at once (contract section 11).
-    await tx`update reports set next_try_at = now() where tenant_id = ${tenant.tenantId} and state = 'held'`;
+      update tenants set hold = null, connected_at = coalesce(connected_at, now()), last_confirm_at = now(),
+        last_heartbeat_at = case when ${alive} then now() else last_heartbeat_at end, deprovision_wanted = false,
+        terminated_at = null, devices_marked_at = null, devices_removed_at = null, updated_at = now()
+      where tenant_id = ${tenantId}`;
+    await tx`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
+    if (moved.before !== 'connected') {
+      // What was retracted when the connection ended is read anew, spread over a minute.
+      await tx`
+        update computers c set wanted_revision = wanted_revision + 1, next_try_at = now() + random() * interval '60 seconds'
+        from routes r join reports p on p.tenant_id = r.tenant_id and p.device_id = r.device_id
+        where r.tenant_id = ${tenantId} and p.content_hash = 'retracted' and c.tenant_id = ${tenantId}
+          and c.instance_id = r.instance_id and c.jamf_computer_id = r.jamf_computer_id`;
+    }
     await tx`select pg_notify(${dueChannel}, 'reports')`;
   });
 }
 
+/** States from which only another step leads back; the remedy names it. */
+const closedStates: Partial<Record<Tenant['connectionState'], string>> = {
+  disabled: 'POST /tenants/{tenantId}/enable',
+  disconnecting: 'Wait until the disconnect has ended, then POST /tenants/{tenantId}/connect',
+  disconnected: 'POST /tenants/{tenantId}/connect',
+};
+
 export async function confirmTenant(
   tenant: Tenant,
   options: ConfirmOptions,
+  { enabling = false }: { enabling?: boolean } = {},
 ): Promise<{ ok: boolean; steps: ConfirmStep[] }> {
+  const closed =
+    enabling && tenant.connectionState === 'disabled' ? undefined : closedStates[tenant.connectionState];
+  if (closed !== undefined) {
+    const step = bad(
+      'connection',
+      tenant.connectionState,
+      `The connection is ${tenant.connectionState}.`,
+      closed,
+      'configuration',
+    );
+    return { ok: false, steps: [step] };
+  }
   const tokens = await tokenSteps(tenant, options.access);
   const intune = await intuneSteps(tenant, tokens.intuneToken, options);
   const instances = (await listInstances(options.sql, tenant.tenantId)).filter(

@@ -4,9 +4,11 @@ import { parseGuid } from '../ids.ts';
 import { consentStateMs } from '../limits.ts';
 import { hashKey } from '../secrets/keys.ts';
 import type { Sql } from '../store/database.ts';
+import { inTransaction } from '../store/retry.ts';
 import { readTenant, type Tenant, type TenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ConnectionAccess } from './access.ts';
+import { moveTenant } from './state.ts';
 
 /**
  * The two consents in sequence (contract section 6, domain/microsoft.md 1.5). The redirect is a stranger's word:
@@ -71,9 +73,7 @@ export async function startConnect(options: ConsentOptions, tenant: Tenant) {
   for (const app of applicationsOf(options, tenant.cloud)) {
     consentUrls.push({ app, url: await consentUrl(options, tenant, app, expiresAt) });
   }
-  await options.sql`
-    update tenants set connection_state = 'consenting', version = version + 1, updated_at = now()
-    where tenant_id = ${tenant.tenantId} and connection_state <> 'connected'`;
+  await inTransaction(options.sql, (tx) => moveTenant(tx, tenant.tenantId, 'connect-started'));
   options.tenants.forget(tenant.tenantId);
   return { consentUrls, expiresAt };
 }
@@ -174,9 +174,8 @@ async function settleConsent(
       (name) => !given.some((row) => row.application === name),
     );
     if (missing.length === 0) {
-      await tx`
-        update tenants set connection_state = 'consented', hold = null, version = version + 1, updated_at = now()
-        where tenant_id = ${tenant.tenantId} and connection_state <> 'connected'`;
+      await moveTenant(tx, tenant.tenantId, 'consent-completed');
+      await tx`update tenants set hold = null where tenant_id = ${tenant.tenantId}`;
     }
     options.tenants.forget(tenant.tenantId);
     return missing;

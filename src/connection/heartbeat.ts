@@ -1,12 +1,14 @@
 import { newId } from '../ids.ts';
 import type { PartnerApiVersions } from '../intune/api-versions.ts';
-import { putHeartbeat } from '../intune/heartbeat.ts';
+import { saysNotProvisioned } from '../intune/call.ts';
+import { type HeartbeatResult, putHeartbeat } from '../intune/heartbeat.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import { type Tenant, tenantColumns } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectionAccess } from './access.ts';
+import { obeyResync } from './resync.ts';
 
 /**
  * The heartbeat, once per tenant and period whichever process sends it (domain/microsoft.md 4.3): the row is moved
@@ -21,6 +23,8 @@ export interface HeartbeatOptions {
   readonly apiVersions: PartnerApiVersions;
   readonly periodSeconds: number;
   readonly timeoutMs: number;
+  /** Intune does not hold us for the tenant's partner any more. */
+  readonly notProvisioned: (tenantId: string) => Promise<void>;
 }
 
 /** Tenants looked at in one go. */
@@ -32,14 +36,14 @@ async function claimTenants({ periodSeconds, sql }: HeartbeatOptions): Promise<T
     where tenant_id in (
       select tenant_id from tenants
       where connection_state = 'connected' and not paused
-        and coalesce(last_heartbeat_at, '-infinity') < now() - ${periodSeconds} * interval '1 second'
+        and coalesce(next_heartbeat_at, '-infinity') <= now()
         and coalesce(last_heartbeat_try_at, '-infinity') < now() - ${periodSeconds / 10} * interval '1 second'
-      order by last_heartbeat_at nulls first limit ${batch} for update skip locked)
+      order by next_heartbeat_at nulls first limit ${batch} for update skip locked)
     returning ${tenantColumns(sql)}`;
 }
 
 async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
-  const { access, apiVersions, log, metrics, send, sql, timeoutMs } = options;
+  const { access, apiVersions, log, metrics, send, timeoutMs } = options;
   const { tenantId } = tenant;
   const found = await access.services(tenant);
   const granted = found.ok ? await access.token(tenant, 'intune') : found;
@@ -62,11 +66,30 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
   metrics.heartbeat(result.outcome);
   if (result.outcome !== 'alive') {
     log.warn('heartbeat.failed', { tenantId, ...result });
+    if ('detail' in result && saysNotProvisioned(result.detail)) await options.notProvisioned(tenantId);
     return;
   }
   if (result.messageErrors.length > 0)
     log.warn('heartbeat.message-errors', { tenantId, messageErrors: result.messageErrors });
-  await sql`update tenants set last_heartbeat_at = now() where tenant_id = ${tenantId}`;
+  await noteHeartbeat(result, tenantId, options);
+}
+
+async function noteHeartbeat(
+  alive: Extract<HeartbeatResult, { outcome: 'alive' }>,
+  tenantId: string,
+  { log, periodSeconds, sql }: HeartbeatOptions,
+): Promise<void> {
+  const errors = alive.messageErrors.length > 0 ? sql.json(alive.messageErrors as never) : null;
+  // Up to a tenth earlier than the period: tenants that were connected together drift apart.
+  await sql`
+    update tenants set last_heartbeat_at = now(),
+      next_heartbeat_at = now() + ${periodSeconds} * (0.9 + 0.1 * random()) * interval '1 second',
+      message_errors = coalesce(${errors}::jsonb, message_errors)
+    where tenant_id = ${tenantId}`;
+  if (alive.resyncTimestamp === undefined) return;
+  const due = await obeyResync(sql, tenantId, alive.resyncTimestamp);
+  if (due !== undefined)
+    log.info('resync.asked', { tenantId, resyncTimestamp: alive.resyncTimestamp, reports: due });
 }
 
 /** Sends what is due; the runtime calls it every few seconds. */

@@ -27,7 +27,7 @@ describe('what may be told', () => {
     [{ verdict: 'no-vendor' as const }, true, { tell: false, reason: 'no-compliance-vendor' }],
     [{ userId: null }, true, { tell: false, reason: 'user-unknown' }],
   ])('%j, told before: %s', (change, toldBefore, expected) => {
-    expect(tellable({ ...content, ...change }, toldBefore)).toMatchObject(expected);
+    expect(tellable({ ...content, ...change }, toldBefore, 'device-compliance')).toMatchObject(expected);
   });
 });
 

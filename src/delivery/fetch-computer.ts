@@ -2,14 +2,21 @@ import type { JamfClient } from '../jamf/client.ts';
 import type { ComplianceRecord } from '../jamf/compliance.ts';
 import type { JamfFailure } from '../jamf/failure.ts';
 import { type JamfComputer, parseComputer } from '../jamf/inventory.ts';
+import { isRecord } from '../jamf/wire-values.ts';
 import type { Instance } from '../store/instances.ts';
+import type { Mode } from '../store/tenants.ts';
 import type { DueComputer } from './computer-row.ts';
 
 /** What is known of a due computer: its instance's own word, or the record that was pushed. */
 export type Fetched =
   | {
       readonly ok: true;
+      /** The mode that it was read for. */
+      readonly mode: Mode;
       readonly computer: JamfComputer;
+      /** The record as it came. */
+      readonly record: unknown;
+      /** Undefined where the verdict is not Jamf's own. */
       readonly compliance: readonly ComplianceRecord[] | undefined;
     }
   | { readonly ok: false; readonly gone: true }
@@ -27,13 +34,24 @@ const failed = ({ detail, failure, retryAfterSeconds }: JamfFailure): Fetched =>
 
 const invalid = (error: string): Fetched => ({ ok: false, gone: false, error: `invalid-answer: ${error}` });
 
+type Read = Pick<Extract<Fetched, { ok: true }>, 'computer' | 'record'>;
+
+/** What `inventoryAttributes` and `complianceAttributes` read, beside the accounts. */
+const inventorySections = ['general', 'hardware', 'operatingSystem', 'security', 'userAndLocation'];
+
+const hasInventory = (record: unknown): boolean =>
+  isRecord(record) && inventorySections.every((section) => isRecord(record[section]));
+
 /** The pushed record, where it says all that is needed. */
-function pushedComputer(row: DueComputer, instance: Instance): JamfComputer | undefined {
+function pushedComputer(row: DueComputer, instance: Instance, mode: Mode): Read | undefined {
   if (row.pushedRecord === null) return undefined;
-  const parsed = parseComputer(JSON.parse(row.pushedRecord) as unknown);
+  const record = JSON.parse(row.pushedRecord) as unknown;
+  const parsed = parseComputer(record);
   if (!parsed.ok || !parsed.computer.registrationsReported) return undefined;
-  const needsGroups = instance.compliance.source === 'smart-group';
-  return needsGroups && parsed.computer.groups === undefined ? undefined : parsed.computer;
+  const { computer } = parsed;
+  const needsGroups = mode === 'device-compliance' && instance.compliance.source === 'smart-group';
+  const enough = mode === 'conditional-access' ? hasInventory(record) : !needsGroups || computer.groups;
+  return enough ? { computer, record } : undefined;
 }
 
 /**
@@ -44,10 +62,11 @@ async function findComputer(
   row: DueComputer,
   instance: Instance,
   client: JamfClient,
-): Promise<JamfComputer | Fetched> {
-  const candidate = pushedComputer(row, instance);
-  const stale =
-    candidate?.reportedAt !== undefined && row.reportAt !== null && candidate.reportedAt < row.reportAt;
+  mode: Mode,
+): Promise<Read | Fetched> {
+  const candidate = pushedComputer(row, instance, mode);
+  const pushedAt = candidate?.computer.reportedAt;
+  const stale = pushedAt !== undefined && row.reportAt !== null && pushedAt < row.reportAt;
   const pushed = stale ? undefined : candidate;
   if (pushed && row.pushedRevision === row.wantedRevision) return pushed;
   const read = await client.computer(String(row.jamfComputerId));
@@ -57,23 +76,29 @@ async function findComputer(
   }
   // Without its accounts a record says nothing about registrations, and must not end routes.
   return read.computer.registrationsReported
-    ? read.computer
+    ? { computer: read.computer, record: read.record }
     : invalid('the record came without its local user accounts');
 }
 
+/**
+ * Reads a due computer and, where the verdict is Jamf's, its compliance. In mode `conditional-access` Intune judges
+ * the inventory itself, so the instance is asked for no verdict.
+ */
 export async function fetchComputer(
   row: DueComputer,
   instance: Instance,
   client: JamfClient,
+  mode: Mode,
 ): Promise<Fetched> {
-  const computer = await findComputer(row, instance, client);
-  if ('ok' in computer) return computer;
+  const found = await findComputer(row, instance, client, mode);
+  if ('ok' in found) return found;
+  const { computer } = found;
   if (computer.registrations.length > registrationsPerComputer) {
     return invalid(`the record has ${computer.registrations.length} Entra registrations`);
   }
-  const withoutVerdict = { ok: true as const, computer, compliance: undefined };
-  if (instance.compliance.source === 'smart-group' || computer.registrations.length === 0)
-    return withoutVerdict;
+  const withoutVerdict = { ok: true as const, mode, ...found, compliance: undefined };
+  const verdictIsJamfs = mode === 'device-compliance' && instance.compliance.source !== 'smart-group';
+  if (!verdictIsJamfs || computer.registrations.length === 0) return withoutVerdict;
   const read = await client.complianceInformation(String(row.jamfComputerId));
   if (read.ok) return { ...withoutVerdict, compliance: read.records };
   return read.failure === 'not-found' ? { ...withoutVerdict, compliance: [] } : failed(read);

@@ -1,5 +1,4 @@
 import type { JamfClient } from '../jamf/client.ts';
-import { verdictFor } from '../jamf/compliance.ts';
 import type { JamfComputer } from '../jamf/inventory.ts';
 import { markComputersDue, recordClaims } from '../routing/claims.ts';
 import type { Route, RouteOutcome } from '../routing/resolve.ts';
@@ -10,6 +9,7 @@ import { inTransaction } from '../store/retry.ts';
 import type { TenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
+import { defaultInventoryVocabulary, type InventoryVocabulary } from './attributes.ts';
 import { type Backoff, backoffSeconds } from './backoff.ts';
 import {
   claimDueComputers,
@@ -19,7 +19,8 @@ import {
   settleComputer,
 } from './computer-row.ts';
 import { type Fetched, fetchComputer } from './fetch-computer.ts';
-import { type ReportContent, setReport, type Verdict, verdictFromGroups } from './report.ts';
+import { type ReportContent, setReport } from './report.ts';
+import { contentFor } from './report-content.ts';
 import type { Stage } from './stage.ts';
 import { addTimeline, type TimelineEvent } from './timeline.ts';
 
@@ -33,6 +34,8 @@ export interface ReadComputerOptions {
   readonly clientOf: (instance: Instance) => JamfClient;
   readonly backoff: Backoff;
   readonly holdRecheckSeconds: number;
+  /** For tenants in mode `conditional-access`. */
+  readonly vocabulary?: InventoryVocabulary;
 }
 
 /**
@@ -43,25 +46,6 @@ const goneAfterMs = 90_000;
 const notFoundRetrySeconds = 15;
 /** A verdict that does not come is asked for less and less often, at least once an hour. */
 const verdictRetryMaxSeconds = 3_600;
-
-const inventoryStates = { ACTIVATED: 0, DEACTIVATED: 1, UNRESPONSIVE: 2, UNKNOWN: 0 } as const;
-
-function contentFor(
-  computer: JamfComputer,
-  registration: JamfComputer['registrations'][number],
-  verdict: Verdict,
-): ReportContent {
-  return {
-    userId: registration.userId ?? null,
-    deviceName: computer.name ?? '',
-    osVersion: computer.osVersion ?? '',
-    lastCheckInAt: (computer.lastCheckInAt ?? computer.reportedAt)?.toISOString() ?? null,
-    reportedAt: computer.reportedAt?.toISOString() ?? null,
-    managed: computer.managed ?? true,
-    inventoryState: inventoryStates[registration.state ?? 'ACTIVATED'],
-    verdict,
-  };
-}
 
 /** A device whose last claim went: Intune must not go on believing that the Mac is managed. */
 async function retract(tx: Transaction, tenantId: string, deviceId: string): Promise<void> {
@@ -95,23 +79,17 @@ type Found = Extract<Fetched, { ok: true }>;
 async function reportDevice(
   tx: Transaction,
   row: DueComputer,
-  instance: Instance,
-  { computer, compliance }: Found,
   deviceId: string,
-): Promise<{ changed: boolean; verdict: Verdict }> {
-  const registration = computer.registrations.find((entry) => entry.deviceId === deviceId);
-  if (!registration) return { changed: false, verdict: 'unknown' };
-  const verdict =
-    compliance === undefined
-      ? verdictFromGroups(instance.compliance, computer.groups)
-      : verdictFor(compliance, deviceId).verdict;
+  content: ReportContent | undefined,
+): Promise<{ changed: boolean; verdictMissing: boolean }> {
+  if (!content) return { changed: false, verdictMissing: true };
   const { changed } = await setReport(tx, row.tenantId, {
     deviceId,
     instanceId: row.instanceId,
-    content: contentFor(computer, registration, verdict),
+    content,
     traceparent: currentTraceparent(),
   });
-  return { changed, verdict };
+  return { changed, verdictMissing: content.verdict === 'unknown' };
 }
 
 const claimsOf = (row: DueComputer, computer: JamfComputer | undefined) => ({
@@ -134,6 +112,7 @@ async function takeIn(
   row: DueComputer,
   instance: Instance,
   found: Found | undefined,
+  vocabulary: InventoryVocabulary,
 ): Promise<{ verdictMissing: boolean }> {
   const { instanceId, jamfComputerId, tenantId } = row;
   const reason = found ? 'claimed by inventory' : 'the computer is gone';
@@ -149,9 +128,10 @@ async function takeIn(
     const mine = route?.instanceId === instanceId && route.jamfComputerId === jamfComputerId;
     if (moved) events.push(routeEvent(outcome));
     if (found && mine) {
-      const { changed, verdict } = await reportDevice(tx, row, instance, found, deviceId);
-      verdictMissing ||= verdict === 'unknown';
-      if (changed || moved)
+      const content = contentFor(deviceId, found, instance.compliance, vocabulary);
+      const reported = await reportDevice(tx, row, deviceId, content);
+      verdictMissing ||= reported.verdictMissing;
+      if (reported.changed || moved)
         events.unshift({ deviceId, stage: 'fetched', instanceId, detail: `computer ${jamfComputerId}` });
     } else if (!route && before) {
       await retract(tx, tenantId, deviceId);
@@ -172,6 +152,7 @@ class LeaseLost extends Error {
 
 export function computerStage(options: ReadComputerOptions): Stage<DueComputer> {
   const { sql, log, tenants, instances, clientOf, backoff, holdRecheckSeconds } = options;
+  const vocabulary = options.vocabulary ?? defaultInventoryVocabulary;
 
   const finish = (
     row: DueComputer,
@@ -180,7 +161,7 @@ export function computerStage(options: ReadComputerOptions): Stage<DueComputer> 
     found: Found | undefined,
   ): Promise<void> =>
     inTransaction(sql, async (tx) => {
-      const { verdictMissing } = await takeIn(tx, row, instance, found);
+      const { verdictMissing } = await takeIn(tx, row, instance, found, vocabulary);
       const again = Math.min(holdRecheckSeconds * 2 ** Math.min(row.attempts, 10), verdictRetryMaxSeconds);
       const kept = await settleComputer(tx, row, owner, {
         reportAt: found?.computer.reportedAt ?? null,
@@ -201,11 +182,14 @@ export function computerStage(options: ReadComputerOptions): Stage<DueComputer> 
   const work = async (row: DueComputer, owner: string): Promise<void> => {
     const { instanceId, tenantId } = row;
     const instance = await instances.instance(tenantId, instanceId);
-    if (!instance || !(await tenants.tenant(tenantId))) return;
-    if (!instance.enabled || instance.paused) {
+    // A change of the mode makes every computer due: none of them may be read by a remembered mode.
+    const tenant = await tenants.fresh(tenantId);
+    if (!instance || !tenant) return;
+    // While devices are retracted nothing may call one managed again.
+    if (!instance.enabled || instance.paused || tenant.connectionState === 'disconnecting') {
       return postponeComputer(sql, row, owner, { seconds: holdRecheckSeconds, error: null });
     }
-    const fetched = await fetchComputer(row, instance, clientOf(instance));
+    const fetched = await fetchComputer(row, instance, clientOf(instance), tenant.mode);
     await instances.noteExchange(tenantId, instanceId, fetched.ok || fetched.gone ? null : fetched.error);
     if (fetched.ok) return finish(row, owner, instance, fetched);
     if (fetched.gone) {

@@ -1,3 +1,5 @@
+import { saysNotProvisioned } from '../intune/call.ts';
+
 /**
  * What Intune's refusals mean, as data (contract section 7): the first row that matches decides. Codes and texts
  * are those of domain/microsoft.md 4.4 and 9; the vocabulary is not published, so a text is matched loosely.
@@ -7,7 +9,7 @@ export type Disposition = 'retry' | 'hold-tenant' | 'failed';
 
 interface RefusalRule {
   readonly code?: number;
-  readonly detail?: RegExp;
+  readonly matches?: (detail: string) => boolean;
   readonly disposition: Disposition;
   readonly cause: string;
   readonly remedy: string;
@@ -15,7 +17,7 @@ interface RefusalRule {
 
 const rules: readonly RefusalRule[] = [
   {
-    detail: /not (been )?provisioned|deprovisioned|terminated|not (an )?active partner/i,
+    matches: saysNotProvisioned,
     disposition: 'hold-tenant',
     cause: 'not-provisioned',
     remedy: 'POST /tenants/{tenantId}/confirm provisions the tenant again',
@@ -24,14 +26,14 @@ const rules: readonly RefusalRule[] = [
   { code: 500, disposition: 'retry', cause: 'intune-error', remedy: 'passes by itself' },
   { code: 503, disposition: 'retry', cause: 'intune-error', remedy: 'passes by itself' },
   {
-    detail: /assigned group|not (in|a member of).*group/i,
+    matches: (detail) => /assigned group|not (in|a member of).*group/i.test(detail),
     disposition: 'failed',
     cause: 'user-not-assigned',
     remedy:
       'add the user to the group that is assigned to the partner in Intune, then have the Mac update its inventory',
   },
   {
-    detail: /device/i,
+    matches: (detail) => /device/i.test(detail),
     code: 404,
     disposition: 'failed',
     cause: 'device-not-in-entra',
@@ -56,7 +58,7 @@ export function classifyRefusal(code: string, detail: string): RefusalRule {
     rules.find(
       (rule) =>
         (rule.code === undefined || String(rule.code) === code) &&
-        (rule.detail === undefined || rule.detail.test(detail)),
+        (rule.matches === undefined || rule.matches(detail)),
     ) ?? fallback
   );
 }

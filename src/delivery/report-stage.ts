@@ -37,7 +37,11 @@ export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
     freeze: (tenantId, seconds) => {
       frozen.set(tenantId, now() + seconds * 1_000);
     },
-    holdTenant: (tenant, hold) => noteHold(sql, tenants, tenant, hold),
+    holdTenant: async (tenant, hold) => {
+      if (hold.cause === 'not-provisioned') await settings.notProvisioned(tenant.tenantId);
+      if (hold.cause === 'permission-missing') await settings.permissionRefused(tenant.tenantId);
+      await noteHold(sql, tenants, tenant, hold);
+    },
     releaseTenant: async (tenant) => {
       if (tenant.hold === null) return;
       const { tenantId } = tenant;
@@ -50,7 +54,11 @@ export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
   const work = async (row: DueReport, owner: string): Promise<void> => {
     const known = await tenants.tenant(row.tenantId);
     // What holds a tenant may have ended this second: nothing is held by what was remembered.
-    const held = known && (known.hold !== null || known.paused || known.connectionState !== 'connected');
+    const held =
+      known &&
+      (known.hold !== null ||
+        known.paused ||
+        !['connected', 'disconnecting'].includes(known.connectionState));
     const tenant = held ? await tenants.fresh(row.tenantId) : known;
     const cloud = tenant && clouds.get(tenant.cloud);
     if (!tenant) return;

@@ -2,10 +2,19 @@ import { base64url } from 'jose';
 import { checkInToldEveryMs } from '../limits.ts';
 import type { Transaction } from '../store/database.ts';
 import type { ComplianceSource } from '../store/instances.ts';
+import type { Mode } from '../store/tenants.ts';
+import type { ComplianceAttributes } from './attributes.ts';
 
 /** The newest state of a device that Intune should hold (contract section 1, 'report'). */
 
-export type Verdict = 'compliant' | 'not-compliant' | 'unknown' | 'not-applicable' | 'no-vendor';
+/** `by-intune`: in mode `conditional-access` Intune makes the verdict itself, from inventory. */
+export type Verdict =
+  | 'compliant'
+  | 'not-compliant'
+  | 'unknown'
+  | 'not-applicable'
+  | 'no-vendor'
+  | 'by-intune';
 
 export interface ReportContent {
   readonly userId: string | null;
@@ -19,18 +28,33 @@ export interface ReportContent {
   /** 0 activated, 1 deactivated, 2 unresponsive (domain/microsoft.md 4.4). */
   readonly inventoryState: 0 | 1 | 2;
   readonly verdict: Verdict;
+  /** Mode `conditional-access` only: attributes by their wire names (domain/microsoft.md 6.2). */
+  readonly inventory?: Readonly<Record<string, string | number>>;
+  /** Mode `conditional-access` only, and only when all of them are known (6.1). */
+  readonly complianceAttributes?: ComplianceAttributes;
 }
 
 /** What the report stage may do with a state: tell it, or hold it and say why. */
 export type Tellable =
-  | { readonly tell: true; readonly compliant: boolean }
+  /** `compliant` is undefined where the verdict is Intune's. */
+  | { readonly tell: true; readonly compliant: boolean | undefined }
   | { readonly tell: false; readonly reason: string; readonly detail: string };
+
+const readInOtherMode: Tellable = {
+  tell: false,
+  reason: 'mode-changed',
+  detail: "the computer was read before the tenant's mode changed, and has to be read again",
+};
+
+/** Whether this state holds what the mode tells: one that was read before the mode changed does not. */
+export const fitsMode = (content: ReportContent, mode: Mode): boolean =>
+  mode === 'conditional-access' ? content.inventory !== undefined : content.verdict !== 'by-intune';
 
 /**
  * A verdict that Jamf has not made must not flip what Entra shows; one that Jamf no longer makes must not leave a
  * stale 'compliant' behind (domain/jamf.md 6.2, pains 17 and 26 of domain/microsoft.md 10).
  */
-export function tellable(content: ReportContent, toldBefore: boolean): Tellable {
+export function tellable(content: ReportContent, toldBefore: boolean, mode: Mode): Tellable {
   if (content.userId === null) {
     return {
       tell: false,
@@ -38,7 +62,11 @@ export function tellable(content: ReportContent, toldBefore: boolean): Tellable 
       detail: 'Jamf Pro knows no Entra user of this registration',
     };
   }
-  if (!content.managed) return { tell: true, compliant: false };
+  const verdictIsIntunes = mode === 'conditional-access';
+  // Retractions keep what was read last, in whatever mode: what ends is the management.
+  if (!content.managed) return { tell: true, compliant: verdictIsIntunes ? undefined : false };
+  if (!fitsMode(content, mode)) return readInOtherMode;
+  if (verdictIsIntunes) return { tell: true, compliant: undefined };
   switch (content.verdict) {
     case 'compliant':
       return { tell: true, compliant: true };
@@ -56,6 +84,8 @@ export function tellable(content: ReportContent, toldBefore: boolean): Tellable 
         reason: 'no-compliance-vendor',
         detail: 'Device Compliance is not set up on the instance',
       };
+    case 'by-intune':
+      return readInOtherMode;
   }
 }
 

@@ -43,12 +43,14 @@ export async function pollUpload(
   const later = { waitSeconds: Math.max(options.uploadStatusSeconds, options.wait(attempts)), attempts };
   switch (result.outcome) {
     case 'completed': {
-      const sampled = isSampled(messageId, verifySample);
+      // Where Intune computes the verdict there is nothing of ours to compare Entra's with.
+      const comparable = toldVerdict(row) !== undefined;
+      const sampled = comparable && isSampled(messageId, verifySample);
       return settleReport(sql, row, owner, {
         state: 'completed',
         completedAt: new Date(now()),
         confirmedRevision: row.sentRevision ?? row.revision,
-        verification: sampled ? 'pending' : 'not-sampled',
+        verification: sampled ? 'pending' : comparable ? 'not-sampled' : 'not-applicable',
         waitSeconds: sampled ? Math.min(1, options.uploadStatusSeconds) : 0,
         attempts: 0,
         event: { stage: 'completed', messageId },

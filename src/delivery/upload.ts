@@ -1,9 +1,11 @@
 import { newId } from '../ids.ts';
-import { type DeviceReport, type UploadBody, uploadBody } from '../intune/entities.ts';
+import { type UploadBody, uploadBody } from '../intune/entities.ts';
 import { type PutUploadResult, putUpload } from '../intune/uploads.ts';
-import type { AccessFailure, Tenant } from '../store/tenants.ts';
+import type { AccessFailure, Mode, Tenant } from '../store/tenants.ts';
+import { defaultInventoryVocabulary } from './attributes.ts';
+import { deviceReport } from './device-report.ts';
 import { classifyRefusal } from './refusals.ts';
-import { type ReportContent, tellable } from './report.ts';
+import { fitsMode, type ReportContent, tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
 import {
   type DueReport,
@@ -40,45 +42,35 @@ function contentOf(row: DueReport): ReportContent {
   return content.managed || content.userId !== null ? content : { ...content, userId: lastToldUser(row) };
 }
 
-function deviceReport(
-  row: DueReport,
+/** The tenant as it is: content of another mode than the remembered one says that the mode has just changed. */
+async function tenantFor(
   content: ReportContent,
-  compliant: boolean,
-  lastUpdateTime: Date,
-): DeviceReport {
-  return {
-    tenantId: row.tenantId,
-    deviceId: row.deviceId,
-    userId: content.userId ?? '',
-    lastUpdateTime,
-    deviceName: content.deviceName,
-    os: 'macOS',
-    osVersion: content.osVersion,
-    ...(content.lastCheckInAt === null ? {} : { lastCheckInTime: content.lastCheckInAt }),
-    managementState: content.managed ? 'managed' : 'notManaged',
-    inventoryState: content.inventoryState,
-    compliant,
-  };
+  tenant: Tenant,
+  { tenants }: ReportStageOptions,
+): Promise<Tenant> {
+  return fitsMode(content, tenant.mode) ? tenant : ((await tenants.fresh(tenant.tenantId)) ?? tenant);
 }
 
 /** The message to send: the stored one again while its outcome is unclear, else a new one, stored before it is sent. */
 async function messageFor(
   row: DueReport,
   owner: string,
-  compliant: boolean,
+  told: { readonly compliant: boolean | undefined; readonly mode: Mode },
   options: ReportStageOptions,
 ): Promise<StoredMessage | undefined> {
-  const { apiVersions, now, sql } = options;
+  const { apiVersions, contentForm, now, sql, vocabulary = defaultInventoryVocabulary } = options;
   if (row.messageId !== null && row.sentRevision === row.revision && row.sentContent !== null) {
     const again = { messageId: row.messageId, body: JSON.parse(row.sentContent) as UploadBody };
     return (await stillHeld(sql, row, owner)) ? again : undefined;
   }
   const lastUpdateAt = nextUpdateTime(row, now());
+  const identity = { tenantId: row.tenantId, deviceId: row.deviceId, lastUpdateTime: lastUpdateAt };
   const body = uploadBody({
     tenantId: row.tenantId,
     uploadTime: new Date(now()),
     apiVersion: apiVersions.DataUploadMessages,
-    reports: [deviceReport(row, contentOf(row), compliant, lastUpdateAt)],
+    ...(contentForm === undefined ? {} : { contentForm }),
+    reports: [deviceReport(identity, contentOf(row), told, vocabulary)],
   });
   const message = { messageId: newId(), body };
   const stored = await storeMessage(sql, row, owner, {
@@ -139,6 +131,13 @@ async function settlementOfRefusal(
   }
 }
 
+const permissionMissing = (detail: string) => ({
+  cause: 'permission-missing',
+  detail: `Intune refuses the application: ${detail}.`,
+  remedy: 'Compare its permissions (GET /tenants/{tenantId}/permissions) and consent again.',
+  owner: 'configuration',
+});
+
 async function settlementOfAnswer(
   row: DueReport,
   messageId: string,
@@ -172,15 +171,13 @@ async function settlementOfAnswer(
       return again('intune-unauthenticated', result.detail);
     case 'forbidden':
       options.microsoft.invalidate(tenant, 'token');
+      await options.holdTenant(tenant, permissionMissing(result.detail));
       return settlementOfAccess(
         row,
         {
           ok: false,
           kind: 'hold',
-          cause: 'permission-missing',
-          detail: `Intune refuses the application: ${result.detail}.`,
-          remedy: 'Check its permissions in Entra and consent again.',
-          owner: 'configuration',
+          ...permissionMissing(result.detail),
         },
         options,
       );
@@ -197,17 +194,21 @@ async function settlementOfAnswer(
 }
 
 /** Held by its operator or not connected yet: nothing is wrong with the tenant. */
-const isClosed = (tenant: Tenant): boolean => tenant.paused || tenant.connectionState !== 'connected';
+const isClosed = (tenant: Tenant): boolean =>
+  tenant.paused || !['connected', 'disconnecting'].includes(tenant.connectionState);
 
 /** Tells Intune the state of a device, or holds it and says why. */
 export async function sendReport(
   row: DueReport,
   owner: string,
-  tenant: Tenant,
+  known: Tenant,
   options: ReportStageOptions,
 ): Promise<void> {
   const { apiVersions, log, metrics, microsoft, send, sql, timeoutMs } = options;
-  const verdict = tellable(contentOf(row), row.sentRevision !== null);
+  const content = contentOf(row);
+  const tenant = await tenantFor(content, known, options);
+  const { mode } = tenant;
+  const verdict = tellable(content, row.sentRevision !== null, mode);
   if (!verdict.tell) {
     const { detail, reason } = verdict;
     return settleReport(sql, row, owner, {
@@ -227,7 +228,7 @@ export async function sendReport(
     }
     return settleReport(sql, row, owner, settlementOfAccess(row, access, options));
   }
-  const message = await messageFor(row, owner, verdict.compliant, options);
+  const message = await messageFor(row, owner, { compliant: verdict.compliant, mode }, options);
   if (!message) return releaseReport(sql, row, owner);
   const { messageId } = message;
   const event = { deviceId: row.deviceId, instanceId: row.instanceId, messageId };

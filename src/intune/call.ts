@@ -159,3 +159,8 @@ export async function callIntune(
     return { outcome: 'unclear', detail: `the answer with status ${status} broke off or was too large` };
   }
 }
+
+/** How Intune says that it does not hold us for the tenant's partner (any more); its words are not published. */
+const notProvisionedText = /not (been )?provisioned|deprovisioned|terminated|not (an )?active partner/i;
+
+export const saysNotProvisioned = (detail: string): boolean => notProvisionedText.test(detail);

@@ -61,6 +61,35 @@ describe('entities', () => {
     expect(inventory).not.toHaveProperty('DeviceName');
   });
 
+  test('compliance inventory is an entity of its own, whose attributes never replace the identity', () => {
+    const { inventoryState: _inventoryState, ...judged } = report;
+    expect(
+      deviceEntities({
+        ...judged,
+        compliant: undefined,
+        attributes: { State: '1' },
+        inventoryEntityType: 7,
+        complianceInventory: { entityType: 2, attributes: { Encrypted: true, UserId: 'other' } },
+      }),
+    ).toEqual([
+      expect.objectContaining({ EntityType: 7, State: '1' }),
+      {
+        EntityType: 2,
+        TenantId: 't',
+        DeviceId: 'd',
+        UserId: 'u',
+        LastUpdateTime: '2026-11-23T00:12:00Z',
+        Encrypted: true,
+      },
+    ]);
+  });
+
+  test('the form of Content can be told', () => {
+    const body = (apiVersion: string, contentForm: 'array' | 'string') =>
+      uploadBody({ tenantId: 't', uploadTime: new Date(0), apiVersion, contentForm, reports: [] }).Content;
+    expect([body('1.2', 'array'), body('1.1', 'string')]).toEqual([[], '[]']);
+  });
+
   test('times have a fraction only when they need one', () => {
     expect(wireTime('2026-11-23T00:12:00.000Z')).toBe('2026-11-23T00:12:00Z');
     expect(wireTime('2026-11-23T01:12:00.5+01:00')).toBe('2026-11-23T00:12:00.500Z');

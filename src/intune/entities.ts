@@ -21,13 +21,25 @@ export interface DeviceReport {
   readonly lastCheckInTime?: Date | string;
   /** `notManaged` makes Entra show the device as not compliant whatever the verdict. */
   readonly managementState: 'managed' | 'notManaged';
-  /** 0 activated, 1 deactivated, 2 unresponsive. */
-  readonly inventoryState: 0 | 1 | 2;
+  /** 0 activated, 1 deactivated, 2 unresponsive; absent where `attributes` say it, as text. */
+  readonly inventoryState?: 0 | 1 | 2;
   /** Jamf's verdict; undefined sends none, as in mode `conditional-access`. */
   readonly compliant: boolean | undefined;
   /** Inventory attributes by their wire names (domain/microsoft.md 6); members above win. */
   readonly attributes?: Readonly<Record<string, unknown>>;
+  /** 1 unless told: the sources are of one mind for mode `device-compliance` only. */
+  readonly inventoryEntityType?: number;
+  /** The second entity of mode `conditional-access` (4.4, 6.1); absent unless all its attributes are known. */
+  readonly complianceInventory?: ComplianceInventory;
 }
+
+export interface ComplianceInventory {
+  readonly entityType: number;
+  readonly attributes: Readonly<Record<string, unknown>>;
+}
+
+/** How `Content` is written: by the api-version unless told. */
+export type ContentForm = 'array' | 'string';
 
 export interface UploadBody {
   readonly TenantId: string;
@@ -51,7 +63,7 @@ function inventoryEntity(report: DeviceReport): UploadEntity {
   return {
     ...report.attributes,
     ...withoutUndefined({
-      EntityType: inventoryEntityType,
+      EntityType: report.inventoryEntityType ?? inventoryEntityType,
       TenantId: report.tenantId,
       DeviceId: report.deviceId,
       UserId: report.userId,
@@ -78,18 +90,33 @@ const complianceEntity = (report: DeviceReport, compliant: boolean): UploadEntit
   complianceStatus: compliant ? 'compliant' : 'notCompliant',
 });
 
-/** EntityType 1, and 4 when there is a verdict. */
+/** What Intune's own policies look at, where it makes the verdict. */
+const complianceInventoryEntity = (
+  report: DeviceReport,
+  { attributes, entityType }: ComplianceInventory,
+): UploadEntity => ({
+  ...attributes,
+  EntityType: entityType,
+  TenantId: report.tenantId,
+  DeviceId: report.deviceId,
+  UserId: report.userId,
+  LastUpdateTime: wireTime(report.lastUpdateTime),
+});
+
+/** EntityType 1, then 4 when there is a verdict and the compliance inventory when it is known. */
 export function deviceEntities(report: DeviceReport): readonly UploadEntity[] {
-  const inventory = inventoryEntity(report);
-  return report.compliant === undefined
-    ? [inventory]
-    : [inventory, complianceEntity(report, report.compliant)];
+  const { complianceInventory, compliant } = report;
+  return [
+    inventoryEntity(report),
+    ...(compliant === undefined ? [] : [complianceEntity(report, compliant)]),
+    ...(complianceInventory === undefined ? [] : [complianceInventoryEntity(report, complianceInventory)]),
+  ];
 }
 
-/** Whether `Content` is a JSON string: from 1.2 on (domain/microsoft.md 4.4). */
-function contentIsString(apiVersion: string): boolean {
+/** A JSON string from 1.2 on (domain/microsoft.md 4.4). */
+function contentFormOf(apiVersion: string): ContentForm {
   const [major = 0, minor = 0] = apiVersion.split('.').map(Number);
-  return major > 1 || (major === 1 && minor >= 2);
+  return major > 1 || (major === 1 && minor >= 2) ? 'string' : 'array';
 }
 
 /** The body of one message with the reports of one tenant. `uploadTime` is now. */
@@ -97,12 +124,14 @@ export function uploadBody(input: {
   readonly tenantId: string;
   readonly uploadTime: Date | string;
   readonly apiVersion: string;
+  readonly contentForm?: ContentForm;
   readonly reports: readonly DeviceReport[];
 }): UploadBody {
   const entities = input.reports.flatMap(deviceEntities);
+  const form = input.contentForm ?? contentFormOf(input.apiVersion);
   return {
     TenantId: input.tenantId,
     UploadTime: wireTime(input.uploadTime),
-    Content: contentIsString(input.apiVersion) ? JSON.stringify(entities) : entities,
+    Content: form === 'string' ? JSON.stringify(entities) : entities,
   };
 }

@@ -1,3 +1,6 @@
+import { type ExpectedPermissions, parseExpectedPermissions } from '../connection/expected-permissions.ts';
+import type { InventoryVocabulary } from '../delivery/attributes.ts';
+import { parseVocabulary } from '../delivery/vocabulary.ts';
 import { type Cloud, parseClouds } from '../entra/clouds.ts';
 import { type Credential, certificateCredential } from '../entra/credentials.ts';
 import { type PartnerApiVersions, parseApiVersions } from '../intune/api-versions.ts';
@@ -19,10 +22,20 @@ export interface RegisteredApplication {
 }
 
 export interface Config
-  extends Omit<Settings, 'upstreamAllow' | 'partnerApiVersions' | 'audience' | 'userAppClientId'> {
+  extends Omit<
+    Settings,
+    | 'upstreamAllow'
+    | 'partnerApiVersions'
+    | 'audience'
+    | 'userAppClientId'
+    | 'expectedPermissions'
+    | 'intuneVocabulary'
+  > {
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly upstreamAllow: readonly AllowEntry[];
   readonly partnerApiVersions: PartnerApiVersions;
+  readonly expectedPermissions: ExpectedPermissions;
+  readonly intuneVocabulary: InventoryVocabulary;
   /** PEM of ESPALIER_CLIENT_CA_FILE. */
   readonly clientCa: string | undefined;
   readonly connector: (cloud: string) => RegisteredApplication | undefined;
@@ -253,9 +266,20 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
     const missing = plain.tlsCertFile === undefined ? settings.tlsCertFile : settings.tlsKeyFile;
     reader.fault(missing.name, 'is missing although the other file of the pair is set', missing.example);
   }
+  const expected = parseExpectedPermissions(plain.expectedPermissions);
+  if (!expected.ok) {
+    const { example, name } = settings.expectedPermissions;
+    for (const error of expected.errors) reader.fault(name, error, example);
+  }
+  const vocabulary = parseVocabulary(plain.intuneVocabulary);
+  if (!vocabulary.ok) {
+    const { example, name } = settings.intuneVocabulary;
+    for (const error of vocabulary.errors) reader.fault(name, error, example);
+  }
   const clientCa = reader.file(settings.clientCaFile);
 
-  if (reader.faults.length > 0 || !versions.ok) return { ok: false, faults: unique(reader.faults) };
+  if (reader.faults.length > 0 || !versions.ok || !expected.ok || !vocabulary.ok)
+    return { ok: false, faults: unique(reader.faults) };
   const ownAudiences = plain.audience;
   return {
     ok: true,
@@ -267,6 +291,8 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
       diagnostic,
       upstreamAllow: upstreamAllow.filter((entry) => entry !== undefined),
       partnerApiVersions: versions.versions,
+      expectedPermissions: expected.expected,
+      intuneVocabulary: vocabulary.vocabulary,
       userAppClientId: (cloud) => userApps.get(cloud) ?? sharedUserApp,
       audiences: (cloud) => {
         if (ownAudiences.length > 0) return ownAudiences;

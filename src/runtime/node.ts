@@ -3,6 +3,9 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { createAdminApp } from '../admin/app.ts';
 import { confirmTenant, testInstance } from '../connection/confirm.ts';
 import { startConnect } from '../connection/consent.ts';
+import { disableTenant, disconnectTenant, noteInstances } from '../connection/lifecycle.ts';
+import { checkTenantPermissions } from '../connection/permission-watch.ts';
+import { resyncTenant } from '../connection/resync.ts';
 import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs } from '../limits.ts';
@@ -12,6 +15,7 @@ import { openDatabase, type Sql } from '../store/database.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
+import { type ConnectionServices, createConnectionServices } from './connection-services.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
 import { observeGauges } from './gauges.ts';
 import { developmentCertificate, type ServerCertificate, watchCertificate } from './node-certificate.ts';
@@ -107,8 +111,13 @@ async function openCertificate(config: Config, log: Log): Promise<ServerCertific
   return watchCertificate(made.certFile, made.keyFile, log);
 }
 
-function createAdmin(config: Config, parts: Parameters<typeof composeGateway>[0], gateway: Gateway) {
-  const { log, metrics, sealer, send, sql } = parts;
+function createAdmin(
+  config: Config,
+  parts: Parameters<typeof composeGateway>[0],
+  gateway: Gateway,
+  connection: ConnectionServices,
+) {
+  const { log, metrics, sealer, sql } = parts;
   return createAdminApp(
     {
       sql,
@@ -125,19 +134,13 @@ function createAdmin(config: Config, parts: Parameters<typeof composeGateway>[0]
           ? `No connector application is configured for the cloud ${cloud}: set ESPALIER_ENTRA_CLIENT_ID and its credential.`
           : undefined,
       connect: (tenant) => startConnect(gateway.consent, tenant),
-      confirm: (tenant) =>
-        confirmTenant(tenant, {
-          sql,
-          send,
-          tenants: gateway.tenants,
-          access: gateway.access,
-          apiVersions: config.partnerApiVersions,
-          clientOf: gateway.clients.clientOf,
-          publicUrl: config.publicUrl,
-          timeoutMs: config.microsoftTimeoutSeconds * 1_000,
-          metrics,
-          now: Date.now,
-        }),
+      confirm: (tenant) => confirmTenant(tenant, connection.confirm),
+      enable: (tenant) => confirmTenant(tenant, connection.confirm, { enabling: true }),
+      disable: (tenant) => disableTenant(connection.lifecycle, tenant),
+      disconnect: (tenant, retract) => disconnectTenant(connection.lifecycle, tenant, retract),
+      resync: (tenantId) => resyncTenant(sql, tenantId),
+      noteInstances: (tenantId) => noteInstances(connection.lifecycle, tenantId),
+      checkPermissions: (tenant) => checkTenantPermissions(tenant, connection.permissions),
       testInstance: (instance) => testInstance(instance, { sql, clientOf: gateway.clients.clientOf }),
     },
     { name: 'admin', log, metrics },
@@ -169,6 +172,7 @@ export async function startGateway(
     readReference: readSecretReference,
   };
   const gateway = composeGateway(parts);
+  const connection = createConnectionServices(config, parts, gateway);
   observeGauges(metrics, sql, log, () => credentialExpiry(config));
 
   const certificate = options.listeners ? await openCertificate(config, log) : undefined;
@@ -190,13 +194,21 @@ export async function startGateway(
       }),
       await listen({
         address: config.adminListen,
-        fetch: createAdmin(config, parts, gateway).fetch,
+        fetch: createAdmin(config, parts, gateway, connection).fetch,
         ...secure,
       }),
       await listen({ address: config.opsListen, fetch: ops.fetch }),
     );
   }
-  const delivery = await startDelivery({ config, sql, send: outbound.send, log, metrics, gateway });
+  const delivery = await startDelivery({
+    config,
+    sql,
+    send: outbound.send,
+    log,
+    metrics,
+    gateway,
+    connection,
+  });
   const [data, admin, ops] = listeners;
   return {
     urls: data && admin && ops ? { data: data.origin, admin: admin.origin, ops: ops.origin } : undefined,

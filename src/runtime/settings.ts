@@ -350,7 +350,7 @@ export const settings = {
   heartbeatSeconds: seconds(
     'ESPALIER_HEARTBEAT_SECONDS',
     3_600,
-    10,
+    1,
     43_200,
     'between two heartbeats of a tenant',
   ),
@@ -442,6 +442,28 @@ export const settings = {
     meaning: 'JSON object, api-version per Intune partner resource',
     defaultText: '1.6, DataUploadMessages 1.2',
     example: '{"DataUploadMessages":"1.2"}',
+    parse: optionalText,
+  } satisfies Setting<string | undefined>,
+  intuneVocabulary: {
+    name: 'ESPALIER_INTUNE_VOCABULARY',
+    meaning: 'JSON, words and entity types of conditional-access mode that the sources leave open',
+    defaultText: 'built in',
+    example: '{"complianceEntityType":2,"sip":{"ENABLED":"ENABLED"}}',
+    parse: optionalText,
+  } satisfies Setting<string | undefined>,
+  intuneContent: {
+    name: 'ESPALIER_INTUNE_CONTENT',
+    meaning: 'form of `Content` in an upload: `array`, `string`, or by the api-version',
+    defaultText: 'auto',
+    example: 'auto',
+    parse: choice('auto', 'auto', 'array', 'string'),
+  } satisfies Setting<'auto' | 'array' | 'string'>,
+  expectedPermissions: {
+    name: 'ESPALIER_EXPECTED_PERMISSIONS',
+    meaning:
+      'JSON, the permissions that the applications must hold per mode, where they differ from the default',
+    defaultText: 'the fixed sets',
+    example: '{"device-compliance":{"connector":{"application":["graph:Directory.Read.All"]}}}',
     parse: optionalText,
   } satisfies Setting<string | undefined>,
   landingDeviceParams: {

@@ -5,6 +5,7 @@ import type { JamfInstance } from './jamf/instance.ts';
 import {
   type Computer,
   type MacFacts,
+  type PasswordPolicy,
   type RegistrationState,
   registeredDeviceIds,
 } from './jamf/inventory.ts';
@@ -40,6 +41,8 @@ export interface AddMacs {
   readonly unregisteredShare?: number;
   /** Share of Macs with two registered users, so two device ids; 0 if unsaid. */
   readonly twoUsersShare?: number;
+  /** Share of Macs whose accounts have a complete password policy; 0 if unsaid. */
+  readonly passwordPolicyShare?: number;
 }
 
 export interface Fleet extends FleetLife {
@@ -149,6 +152,14 @@ function truthOf(mac: Mac, instance: JamfInstance, computer: Computer): DeviceTr
   });
 }
 
+const passwordPolicy: PasswordPolicy = {
+  maxAge: 90,
+  minLength: 12,
+  minComplexCharacters: 2,
+  historyDepth: 5,
+  requireAlphanumeric: true,
+};
+
 type Registrations = ReturnType<typeof registrations>;
 
 /** A new person with a new Mac, enrolled in the instance; `number` keeps account names apart. */
@@ -179,7 +190,13 @@ function makeMac(
     const colleague = { ...other, username: `${other.username}b` };
     accounts.push(account(502, colleague, entra.addUser(wanted.tenantId, colleague).userId));
   }
-  const facts = { ...bare, accounts };
+  // Nothing is drawn unless asked for: the same seed must go on making the same fleet.
+  const { passwordPolicyShare = 0 } = wanted;
+  const hasPolicy = passwordPolicyShare > 0 && random.next() < passwordPolicyShare;
+  const facts = {
+    ...bare,
+    accounts: hasPolicy ? accounts.map((account) => ({ ...account, passwordPolicy })) : accounts,
+  };
   const computer = instance.macs.enrol(facts);
   return {
     tenantId: wanted.tenantId,

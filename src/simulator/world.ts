@@ -161,7 +161,8 @@ async function createBase(options: WorldOptions): Promise<Base> {
 
 async function startClouds(base: Base, names: readonly string[]): Promise<MicrosoftCloud[]> {
   const { authority, clock, closers, directory, faults, journal, nextPort, serviceRandom } = base;
-  const world = { clock, random: serviceRandom, faults, journal };
+  const authorities = new Map<string, string>();
+  const world = { clock, random: serviceRandom, faults, journal, authorities };
   const starting = names.map(async (name) => {
     const ports = { entra: nextPort(), graph: nextPort(), intune: nextPort() };
     const cloud = await startMicrosoftCloud({ name, world, directory, authority, ports });

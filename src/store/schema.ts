@@ -29,7 +29,7 @@ export const tenants = pgTable('tenants', {
   connectionType: text('connection_type').notNull(),
   landing: jsonb('landing').notNull(),
   partnerGroup: jsonb('partner_group'),
-  /** `new`, `consenting`, `consented`, `connected`: src/store/tenants.ts. */
+  /** src/connection/state.ts. */
   connectionState: text('connection_state').notNull().default('new'),
   /** Why delivery is held although connected, with who must act; null when it is not. */
   hold: jsonb('hold'),
@@ -39,6 +39,25 @@ export const tenants = pgTable('tenants', {
   /** When a process last took it upon itself to send one. */
   lastHeartbeatTryAt: at('last_heartbeat_try_at'),
   lastConfirmAt: at('last_confirm_at'),
+  nextHeartbeatAt: at('next_heartbeat_at'),
+  partnerState: jsonb('partner_state'),
+  partnerStateAt: at('partner_state_at'),
+  /** When Intune's side ended the connection, and when it marks and removes the devices. */
+  terminatedAt: at('terminated_at'),
+  devicesMarkedAt: at('devices_marked_at'),
+  devicesRemovedAt: at('devices_removed_at'),
+  /** A deprovisioning that Intune has not confirmed yet; sent by whichever process takes it. */
+  deprovisionWanted: boolean('deprovision_wanted').notNull().default(false),
+  deprovisionTryAt: at('deprovision_try_at'),
+  deprovisionedAt: at('deprovisioned_at'),
+  /** The last enabled instance was removed; the connection ends when what it left to tell has been told. */
+  lastInstanceGone: boolean('last_instance_gone').notNull().default(false),
+  /** The last `ResyncTimestamp` of a heartbeat that was acted on, as Intune wrote it. */
+  resyncTimestamp: text('resync_timestamp'),
+  /** `MessageErrors` of the last heartbeat that had any. */
+  messageErrors: jsonb('message_errors'),
+  permissions: jsonb('permissions'),
+  permissionsCheckedAt: at('permissions_checked_at'),
   version: integer('version').notNull().default(1),
   createdAt: at('created_at').notNull().defaultNow(),
   updatedAt: at('updated_at').notNull().defaultNow(),
@@ -275,6 +294,7 @@ export const reports = pgTable(
     content: text('content').notNull(),
     /** Hash of what matters in it: an unchanged state is not told again. */
     contentHash: text('content_hash').notNull(),
+    /** Where the state comes from; it may outlive the instance, to say that the device is not managed any more. */
     instanceId: uuid('instance_id').notNull(),
     lastCheckInAt: at('last_check_in_at'),
     revision: bigint('revision', { mode: 'number' }).notNull().default(1),
@@ -294,7 +314,7 @@ export const reports = pgTable(
     acceptedAt: at('accepted_at'),
     completedAt: at('completed_at'),
     verifiedAt: at('verified_at'),
-    /** `pending`, `not-sampled`, `verified`, `not-visible`, `differs`; null before completion. */
+    /** `pending`, `not-sampled`, `not-applicable`, `verified`, `not-visible`, `differs`; null before completion. */
     verification: text('verification'),
     checkInToldAt: at('check_in_told_at'),
     nextTryAt: at('next_try_at').notNull().defaultNow(),
@@ -307,10 +327,6 @@ export const reports = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.deviceId] }),
-    foreignKey({
-      columns: [t.tenantId, t.instanceId],
-      foreignColumns: [instances.tenantId, instances.instanceId],
-    }),
     index('reports_due')
       .on(t.nextTryAt)
       .where(sql`state in ('due', 'held', 'sent', 'accepted') or verification = 'pending'`),

@@ -25,14 +25,41 @@ export interface AccessFailure extends Omit<Hold, 'since'> {
   readonly retryAfterSeconds?: number;
 }
 
-export type ConnectionState = 'new' | 'consenting' | 'consented' | 'connected';
+/** src/connection/state.ts says what follows what. */
+export type ConnectionState =
+  | 'new'
+  | 'consenting'
+  | 'consented'
+  | 'connected'
+  | 'disabled'
+  | 'disconnecting'
+  | 'disconnected'
+  | 'terminated';
+
+export type Mode = 'device-compliance' | 'conditional-access';
+export type ConnectionType = 'cloud-connector' | 'manual';
+
+/** What Intune thinks of the connection, and how that is known. */
+export interface PartnerState {
+  readonly state: string;
+  readonly source: 'graph' | 'derived';
+  readonly at: string;
+}
+
+/** What a permission check found, in short; the whole is in the answer of `permissions`. */
+export interface PermissionSummary {
+  readonly ok: boolean;
+  readonly checkedAt: string;
+  readonly missing: readonly string[];
+  readonly extra: readonly string[];
+}
 
 export interface Tenant {
   readonly tenantId: string;
   readonly cloud: string;
   readonly displayName: string;
-  readonly mode: 'device-compliance';
-  readonly connectionType: 'cloud-connector';
+  readonly mode: Mode;
+  readonly connectionType: ConnectionType;
   readonly landing: Landing;
   readonly partnerGroup: { readonly id?: string; readonly displayName?: string } | null;
   readonly connectionState: ConnectionState;
@@ -41,6 +68,17 @@ export interface Tenant {
   readonly connectedAt: Date | null;
   readonly lastHeartbeatAt: Date | null;
   readonly lastConfirmAt: Date | null;
+  readonly partnerState: PartnerState | null;
+  /** When Intune's side ended the connection, and when it marks and removes the devices. */
+  readonly terminatedAt: Date | null;
+  readonly devicesMarkedAt: Date | null;
+  readonly devicesRemovedAt: Date | null;
+  /** A deprovisioning that Intune has not confirmed yet. */
+  readonly deprovisionWanted: boolean;
+  readonly deprovisionedAt: Date | null;
+  readonly resyncTimestamp: string | null;
+  readonly messageErrors: readonly unknown[] | null;
+  readonly permissions: PermissionSummary | null;
   readonly version: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
@@ -60,6 +98,15 @@ const columns = [
   'connected_at as "connectedAt"',
   'last_heartbeat_at as "lastHeartbeatAt"',
   'last_confirm_at as "lastConfirmAt"',
+  'partner_state as "partnerState"',
+  'terminated_at as "terminatedAt"',
+  'devices_marked_at as "devicesMarkedAt"',
+  'devices_removed_at as "devicesRemovedAt"',
+  'deprovision_wanted as "deprovisionWanted"',
+  'deprovisioned_at as "deprovisionedAt"',
+  'resync_timestamp as "resyncTimestamp"',
+  'message_errors as "messageErrors"',
+  'permissions',
   'version',
   'created_at as "createdAt"',
   'updated_at as "updatedAt"',

@@ -392,6 +392,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     requireRole(c, 'admin');
     checkReference(c, c.req.valid('json').apiClient);
     const id = await insertInstance(services, tenant.tenantId, c.req.valid('json'));
+    await services.noteInstances(tenant.tenantId);
     const href = `/api/v1/tenants/${tenant.tenantId}/instances/${id}`;
     return c.json({ id, href }, 201, { location: href, etag: etag(1) });
   });
@@ -413,6 +414,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
         author: c.get('operator').name,
         reason: changed.enabled ? 'the instance was enabled' : 'the instance was disabled',
       });
+      await services.noteInstances(instance.tenantId);
     }
     return c.json(describe(changed, publicUrl), 200, { etag: etag(changed.version) });
   });

@@ -1,4 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { retractionProgress } from '../../connection/lifecycle.ts';
+import { derivedPartnerState } from '../../connection/partner-watch.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
@@ -85,7 +87,7 @@ const statusSchema = z
     tenantId: z.string(),
     connectionState: z.string(),
     /** What Intune is held to think of us, and how that is known. */
-    partnerState: z.object({ state: z.string(), source: z.enum(['derived']) }),
+    partnerState: z.object({ state: z.string(), source: z.enum(['graph', 'derived']), at: instantOrNull }),
     paused: z.boolean(),
     hold: z
       .object({
@@ -97,6 +99,20 @@ const statusSchema = z
       })
       .nullable(),
     lastHeartbeatAt: instantOrNull,
+    terminatedAt: instantOrNull,
+    devicesMarkedAt: instantOrNull,
+    devicesRemovedAt: instantOrNull,
+    deprovisionPending: z.boolean(),
+    retraction: z.object({ total: z.number().int(), left: z.number().int() }).nullable(),
+    messageErrors: z.array(z.unknown()),
+    permissions: z
+      .object({
+        ok: z.boolean(),
+        checkedAt: instant,
+        missing: z.array(z.string()),
+        extra: z.array(z.string()),
+      })
+      .nullable(),
     lastConfirmAt: instantOrNull,
     backlog: z.object({ computers: z.number().int(), reports: z.number().int() }),
     oldestUndeliveredAgeSeconds: z.number().nullable(),
@@ -116,14 +132,15 @@ const status = createRoute({
   responses: { 200: jsonAnswer(statusSchema, 'Status'), ...commonProblems },
 });
 
-/**
- * Partner state as Intune would show it, derived: reading it takes a permission the fixed applications must not
- * have (domain/microsoft.md 5.2).
- */
-function derivedPartnerState(tenant: Tenant): string {
-  if (tenant.connectionState === 'connected') return tenant.lastHeartbeatAt === null ? 'unknown' : 'enabled';
-  return tenant.connectionState === 'new' ? 'unavailable' : 'unknown';
+/** What Graph said lately, else what we know ourselves. */
+function shownPartnerState(tenant: Tenant): z.infer<typeof statusSchema>['partnerState'] {
+  const { partnerState } = tenant;
+  if (partnerState && Date.now() - Date.parse(partnerState.at) < partnerStateFreshMs)
+    return { ...partnerState };
+  return { state: derivedPartnerState(tenant), source: 'derived', at: null };
 }
+
+const partnerStateFreshMs = 3_600_000;
 
 async function readStatus(sql: Sql, tenant: Tenant): Promise<z.infer<typeof statusSchema>> {
   const { tenantId } = tenant;
@@ -142,10 +159,21 @@ async function readStatus(sql: Sql, tenant: Tenant): Promise<z.infer<typeof stat
   return {
     tenantId,
     connectionState: tenant.connectionState,
-    partnerState: { state: derivedPartnerState(tenant), source: 'derived' },
+    partnerState: shownPartnerState(tenant),
     paused: tenant.paused,
     hold: tenant.hold,
     lastHeartbeatAt: iso(tenant.lastHeartbeatAt),
+    terminatedAt: iso(tenant.terminatedAt),
+    devicesMarkedAt: iso(tenant.devicesMarkedAt),
+    devicesRemovedAt: iso(tenant.devicesRemovedAt),
+    deprovisionPending: tenant.deprovisionWanted,
+    retraction: tenant.connectionState === 'disconnecting' ? await retractionProgress(sql, tenantId) : null,
+    messageErrors: [...(tenant.messageErrors ?? [])],
+    permissions: tenant.permissions && {
+      ...tenant.permissions,
+      missing: [...tenant.permissions.missing],
+      extra: [...tenant.permissions.extra],
+    },
     lastConfirmAt: iso(tenant.lastConfirmAt),
     backlog: {
       computers: totals?.computers ?? 0,

@@ -47,6 +47,7 @@ const addBody = z.strictObject({
   compliantShare: share.optional(),
   unregisteredShare: share.optional(),
   twoUsersShare: share.optional(),
+  passwordPolicyShare: share.optional(),
 });
 const startBody = z.strictObject({ everyMs: z.int().min(1).optional() });
 const announceBody = z.strictObject({ spreadMs: z.int().min(0).optional() });

@@ -4,6 +4,16 @@ import type { Random } from '../random.ts';
 /** The Conditional Access Inventory State of one account (domain/jamf.md 4.6). */
 export type RegistrationState = 'ACTIVATED' | 'DEACTIVATED' | 'UNRESPONSIVE' | 'UNKNOWN';
 
+/** What the Mac demands of an account's password. */
+export interface PasswordPolicy {
+  /** Days. */
+  readonly maxAge: number;
+  readonly minLength: number;
+  readonly minComplexCharacters: number;
+  readonly historyDepth: number;
+  readonly requireAlphanumeric: boolean;
+}
+
 /** One macOS account; the three Entra members are null on an account that was never registered. */
 export interface LocalAccount {
   readonly uid: number;
@@ -14,6 +24,8 @@ export interface LocalAccount {
   readonly entraDeviceId: string | null;
   readonly entraUserId: string | null;
   readonly registrationState: RegistrationState | null;
+  /** Absent: the record tells a length only, as where no profile sets a policy. */
+  readonly passwordPolicy?: PasswordPolicy;
 }
 
 /** What a Mac tells an instance about itself with an inventory update. */

@@ -7,7 +7,12 @@ import { type CloudContext, findTenant } from './context.ts';
 export interface AcceptedToken {
   readonly tenant: SimulatedTenant;
   readonly roles: readonly string[];
+  /** Lower case. */
   readonly appId: string;
+  /** Names this one token. */
+  readonly tokenId: string;
+  /** Milliseconds by the world's clock, cut to whole seconds. */
+  readonly issuedAtMs: number;
 }
 
 export type BearerCheck =
@@ -84,6 +89,8 @@ export function checkBearer(
       tenant: tenant.tenant,
       roles: roles.filter((role) => typeof role === 'string'),
       appId: typeof claims.appid === 'string' ? claims.appid : '',
+      tokenId: signature ?? '',
+      issuedAtMs: (claims.iat ?? 0) * 1000,
     },
   };
 }

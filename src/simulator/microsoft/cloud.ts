@@ -3,12 +3,15 @@ import type { Directory } from '../directory.ts';
 import { type Host, type HostOptions, startHost } from '../host.ts';
 import { type Applications, createApplications } from './applications.ts';
 import { claimedTenant } from './bearer.ts';
+import { browsePartnerPage, type PageVisit, type VisitResult } from './browser.ts';
+import { type CompanyPortalAnswer, probeCompanyPortal } from './company-portal.ts';
 import type { CloudContext, MicrosoftWorld } from './context.ts';
 import { createEntraApp } from './entra.ts';
 import { createGraphApp } from './graph.ts';
 import { createIntuneApp } from './intune.ts';
-import { createIntuneState, type IntuneState } from './intune-state.ts';
+import { createIntuneState, type IntuneState, type PartnerState } from './intune-state.ts';
 import { createSigningKeys, type SigningKeys } from './keys.ts';
+import { connectionState, endConnection, sweepEndedConnections } from './partner-lifecycle.ts';
 import { type CloudSettings, createCloudSettings } from './settings.ts';
 import { createUploadProcessor, type UploadProcessor } from './upload-processing.ts';
 
@@ -51,6 +54,14 @@ export interface MicrosoftCloud {
   readonly intune: IntuneState;
   /** Does what is due: processes uploads and makes finished ones visible in the directory. */
   settle(): void;
+  /** As Graph names it. */
+  partnerState(tenantId: string): PartnerState;
+  /** The administrator's "Terminate" in Intune: domain/microsoft.md 4.6. */
+  terminate(tenantId: string): void;
+  /** A user's browser on its way to the partner's pages: domain/microsoft.md 7. */
+  browse(tenantId: string, visit: PageVisit): Promise<VisitResult>;
+  /** What the Company Portal asks before it registers a Mac; undefined for an unknown user. */
+  companyPortal(tenantId: string, userId: string): CompanyPortalAnswer | undefined;
   cloudsFileEntry(): CloudsFileEntry;
   close(): Promise<void>;
 }
@@ -84,6 +95,7 @@ async function createContext(options: MicrosoftCloudOptions): Promise<CloudConte
     settings: createCloudSettings(),
     keys: await createSigningKeys(),
     addresses,
+    authorityPem: options.authority.certificatePem,
     intuneResource: `https://api.manage.${name}.simulated.test/`,
     intuneServicePrefix: options.intuneServicePath ?? 'Stateless',
     issuer: (version, tenantId) => {
@@ -121,7 +133,7 @@ async function startHosts(
     }),
     startHost({
       service: `graph:${name}`,
-      app: createGraphApp(context, processor.settle),
+      app: createGraphApp(context, processor.settle, intune),
       tenantOf: tokenTenant,
       certificate,
       port: ports?.graph ?? 0,
@@ -143,10 +155,16 @@ export async function startMicrosoftCloud(options: MicrosoftCloudOptions): Promi
   const { name } = options;
   const context = await createContext(options);
   const intune = createIntuneState();
-  const processor = createUploadProcessor(context, intune);
+  const uploads = createUploadProcessor(context, intune);
+  const settle = (): void => {
+    uploads.settle();
+    sweepEndedConnections(context, intune);
+  };
+  const processor = { accept: uploads.accept, settle };
   const hosts = await startHosts(options, context, intune, processor);
   const [entra = '', graph = '', intuneOrigin = ''] = hosts.map(({ origin }) => origin);
   Object.assign(context.addresses, { entra, graph, intune: intuneOrigin });
+  context.world.authorities?.set(name, entra);
   return {
     name,
     origins: { entra, graph, intune: intuneOrigin },
@@ -155,7 +173,12 @@ export async function startMicrosoftCloud(options: MicrosoftCloudOptions): Promi
     settings: context.settings,
     keys: context.keys,
     intune,
-    settle: processor.settle,
+    settle,
+    partnerState: (tenantId) => connectionState(context, intune.tenant(tenantId)),
+    terminate: (tenantId) =>
+      endConnection(intune.tenant(tenantId), context.world.clock.now(), 'administrator'),
+    browse: (tenantId, visit) => browsePartnerPage(context, intune.tenant(tenantId), visit),
+    companyPortal: (tenantId, userId) => probeCompanyPortal(context, intune.tenant(tenantId), userId),
     cloudsFileEntry: () => cloudsFileEntry(context),
     close: async () => {
       await Promise.all(hosts.map((host) => host.close()));

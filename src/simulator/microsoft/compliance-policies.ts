@@ -1,6 +1,7 @@
 import { isGuid, isRecord } from './context.ts';
-import { type IntuneRequest, notProvisioned, odataError, readJson } from './intune-request.ts';
+import { type IntuneRequest, odataError, readJson } from './intune-request.ts';
 import type { CompliancePolicy } from './intune-state.ts';
+import { connectionRefusal } from './partner-lifecycle.ts';
 
 const platforms = ['macOS', 'iOS', 'Android'];
 
@@ -14,7 +15,7 @@ const describe = (policy: CompliancePolicy): Record<string, unknown> => ({
 });
 
 async function create(request: IntuneRequest): Promise<Response> {
-  const { c, cloud, tenant, serviceUri } = request;
+  const { c, cloud, tenant, settings, serviceUri } = request;
   const body = await readJson(c);
   if (
     !isRecord(body) ||
@@ -43,14 +44,14 @@ async function create(request: IntuneRequest): Promise<Response> {
     assignments: [],
   };
   tenant.policies.push(policy);
-  return c.json(
-    {
-      'odata.metadata': `${serviceUri}/$metadata#PartnerCompliancePolicies/@Element`,
-      'odata.id': `${serviceUri}/PartnerCompliancePolicies(guid'${policy.id}')`,
-      ...describe(policy),
-    },
-    201,
-  );
+  const metadata = `${serviceUri}/$metadata#PartnerCompliancePolicies`;
+  const entity = {
+    'odata.id': `${serviceUri}/PartnerCompliancePolicies(guid'${policy.id}')`,
+    ...describe(policy),
+  };
+  return settings.policyAnswer === 'collection'
+    ? c.json({ 'odata.metadata': metadata, value: [entity] }, 201)
+    : c.json({ 'odata.metadata': `${metadata}/@Element`, ...entity }, 201);
 }
 
 async function assign(request: IntuneRequest, policy: CompliancePolicy): Promise<Response> {
@@ -60,9 +61,9 @@ async function assign(request: IntuneRequest, policy: CompliancePolicy): Promise
   if (!Array.isArray(groups) || !groups.every(isGuid)) {
     return odataError(c, 400, 'BadRequest', 'assignments must be an array of group ids.');
   }
-  const unknown = groups.find((groupId) => !token.tenant.groups.has(groupId));
+  const unknown = groups.find((groupId) => !token.tenant.groups.has(groupId.toLowerCase()));
   if (unknown !== undefined) return odataError(c, 400, 'BadRequest', `Group ${unknown} was not found.`);
-  policy.assignments = groups;
+  policy.assignments = groups.map((groupId) => groupId.toLowerCase());
   return c.json({
     'odata.metadata': `${serviceUri}/$metadata#Edm.String`,
     value: JSON.stringify({
@@ -74,10 +75,9 @@ async function assign(request: IntuneRequest, policy: CompliancePolicy): Promise
 
 /** PartnerCompliancePolicies: create, list, read, assign (domain/microsoft.md 4.5 and 11.15). */
 export async function handlePolicies(request: IntuneRequest): Promise<Response> {
-  const { c, tenant, key, action, serviceUri } = request;
-  if (tenant.provisioning !== 'provisioned') {
-    return odataError(c, 403, 'Forbidden', notProvisioned(tenant.tenantId));
-  }
+  const { c, tenant, settings, token, key, action, serviceUri } = request;
+  const refusal = connectionRefusal(tenant, settings, token.appId);
+  if (refusal !== undefined) return odataError(c, 403, 'Forbidden', refusal);
   const metadata = `${serviceUri}/$metadata#PartnerCompliancePolicies`;
   if (key === undefined) {
     if (action !== undefined) return odataError(c, 404, 'NotFound', 'No such resource.');

@@ -5,14 +5,17 @@ import type { SimulatedTenant } from '../directory.ts';
 import type { HostEnv } from '../host.ts';
 import { intuneApiAppId, type RegisteredApplication } from './applications.ts';
 import type { CloudContext } from './context.ts';
+import { pageOnlyCodes } from './entra-catalogue.ts';
 import {
   describeFailure,
   type EntraFailure,
   type EntraResult,
   refuse,
+  refuseByCatalogue,
   requireTenant,
   succeed,
 } from './entra-error.ts';
+import { takeScriptedError } from './entra-script.ts';
 import { grantApplication } from './grants.ts';
 import type { ConsentSettings } from './settings.ts';
 
@@ -86,19 +89,10 @@ function readRequest(
   });
 }
 
-function declineParameters(
-  cloud: CloudContext,
-  request: ConsentRequest,
-  settings: ConsentSettings,
-): Record<string, string> {
-  const error = settings.declineError ?? (request.version === 2 ? 'consent_required' : 'permission_denied');
-  const failure = {
-    error,
-    code: 65004,
-    message: 'The resource owner or authorization server denied the request.',
-  };
+/** What the redirect says of a refusal (domain/microsoft.md 1.5). */
+function failureParameters(cloud: CloudContext, failure: EntraFailure): Record<string, string> {
   const { description } = describeFailure(cloud, failure, randomUUID());
-  return { error, error_description: description, admin_consent: 'True' };
+  return { error: failure.error, error_description: description, admin_consent: 'True' };
 }
 
 function decide(
@@ -107,20 +101,25 @@ function decide(
   settings: ConsentSettings,
 ): Record<string, string> {
   const { application, tenant } = request;
-  if (settings.behaviour === 'decline') return declineParameters(cloud, request, settings);
+  if (settings.behaviour === 'decline') {
+    return failureParameters(cloud, {
+      error: settings.declineError ?? (request.version === 2 ? 'consent_required' : 'permission_denied'),
+      code: 65004,
+      message: 'The resource owner or authorization server denied the request.',
+    });
+  }
   if (!tenant.hasIntune && application.requestedRoles.some((r) => r.resourceAppId === intuneApiAppId)) {
-    const failure = {
-      error: 'invalid_client',
-      code: 650052,
-      message: `The app needs access to a service ('${intuneApiAppId}') that your organization '${tenant.displayName}' has not subscribed to or enabled.`,
-    };
-    const { description } = describeFailure(cloud, failure, randomUUID());
-    return { error: failure.error, error_description: description, admin_consent: 'True' };
+    const refused = refuseByCatalogue(650052, {
+      resource: intuneApiAppId,
+      tenantName: tenant.displayName,
+    });
+    return refused.ok ? {} : failureParameters(cloud, refused.failure);
   }
   const { clock, random } = cloud.world;
   grantApplication(tenant, {
     application,
     effectiveAt: clock.now() + settings.delayMs,
+    graphEffectiveAt: clock.now() + (settings.graphDelayMs ?? settings.delayMs),
     // `/.default` stands for everything the manifest asks for; single scopes are delegated ones.
     withRoles: request.version === 1 || request.scope.split(' ').some((s) => s.endsWith('/.default')),
     newObjectId: random.guid,
@@ -158,10 +157,17 @@ export function mountConsent(app: Hono<HostEnv>, cloud: CloudContext): void {
     const { tenant, application, redirectUri, state } = request.value;
     const known = cloud.settings.tenant(tenant.tenantId);
     const settings = { ...known.consent, ...known.consentByApp.get(application.appId) };
+    const scripted = takeScriptedError(cloud, {
+      at: 'consent',
+      appId: application.appId,
+      tenant,
+      tenantId: tenant.tenantId,
+      resource: intuneApiAppId,
+    });
+    if (scripted && pageOnlyCodes.has(scripted.code)) return errorPage(c, cloud, scripted);
     const target = new URL(redirectUri);
-    for (const [name, value] of Object.entries(decide(cloud, request.value, settings))) {
-      target.searchParams.set(name, value);
-    }
+    const decided = scripted ? failureParameters(cloud, scripted) : decide(cloud, request.value, settings);
+    for (const [name, value] of Object.entries(decided)) target.searchParams.set(name, value);
     if (state !== undefined && settings.behaviour !== 'lose-state') target.searchParams.set('state', state);
     c.set('note', { appId: application.appId, behaviour: settings.behaviour });
     return c.redirect(target.href, 302);

@@ -13,6 +13,8 @@ export interface MicrosoftWorld {
   readonly random: Random;
   readonly faults: Faults;
   readonly journal: Journal;
+  /** Origins of the sign-in services, by cloud; a cloud adds itself when it starts. */
+  readonly authorities?: Map<string, string>;
 }
 
 /** One simulated national cloud, as its services see it. */
@@ -25,6 +27,8 @@ export interface CloudContext {
   readonly keys: SigningKeys;
   /** Origins, empty until the hosts listen. */
   readonly addresses: { entra: string; graph: string; intune: string };
+  /** Certificate of the authority that the world's servers have theirs from, PEM. */
+  readonly authorityPem: string;
   /** The Intune resource as tokens must name it, with the trailing slash (domain/microsoft.md 1.2). */
   readonly intuneResource: string;
   /** Before `PartnerTenantDataSyncService` and its sibling in the path of discovered addresses. */

@@ -3,10 +3,14 @@ import { z } from 'zod';
 import type { RegisteredApplication } from './applications.ts';
 import type { MicrosoftCloud } from './cloud.ts';
 import { controlNotFound, readControlBody } from './control-body.ts';
+import { entraErrorSchema } from './settings.ts';
 
 const cloudSchema = z.strictObject({
   signedInTenantId: z.guid().nullable().optional(),
   assertionReplay: z.enum(['refuse', 'allow']).optional(),
+  /** Answered to every tenant of the cloud: domain/microsoft.md 1.8, scope G. */
+  entraError: entraErrorSchema.nullable().optional(),
+  refreshInSeconds: z.int().min(1).max(86_400).nullable().optional(),
 });
 
 const rolloverSchema = z.strictObject({ mode: z.enum(['planned', 'unannounced', 'emergency']) });
@@ -43,6 +47,8 @@ const describeCloud = (cloud: MicrosoftCloud): Record<string, unknown> => ({
   cloudsFileEntry: cloud.cloudsFileEntry(),
   signedInTenantId: cloud.settings.signedInTenantId,
   assertionReplay: cloud.settings.assertionReplay,
+  entraError: cloud.settings.entraError,
+  refreshInSeconds: cloud.settings.refreshInSeconds,
   currentKeyId: cloud.keys.current().kid,
   keyIds: cloud.keys.published().map((key) => key.kid),
 });

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { SimulatedTenant } from '../directory.ts';
 import type { MicrosoftCloud } from './cloud.ts';
 import { controlNotFound, readControlBody } from './control-body.ts';
-import { viewDevices, viewPartner, viewSettings, viewUploads } from './control-views.ts';
-import { consentSchema, discoverySchema, intuneSchema } from './settings.ts';
+import { viewDevices, viewSettings, viewUploads } from './control-views.ts';
+import { consentSchema, discoverySchema, entraSchema, graphSchema, intuneSchema } from './settings.ts';
 
 export type WithinTenant = (
   c: Context,
@@ -41,6 +41,24 @@ function mountSettings(app: Hono, within: WithinTenant): void {
       return c.json(viewSettings(cloud, tenant));
     }),
   );
+  app.patch('/tenants/:tenant/entra', (c) =>
+    within(c, async (cloud, tenant) => {
+      const input = await readControlBody(c, entraSchema.partial());
+      if (!input.ok) return input.response;
+      const settings = cloud.settings.tenant(tenant.tenantId);
+      settings.entra = { ...settings.entra, ...input.value };
+      return c.json(viewSettings(cloud, tenant));
+    }),
+  );
+  app.patch('/tenants/:tenant/graph', (c) =>
+    within(c, async (cloud, tenant) => {
+      const input = await readControlBody(c, graphSchema.partial());
+      if (!input.ok) return input.response;
+      const settings = cloud.settings.tenant(tenant.tenantId);
+      settings.graph = { ...settings.graph, ...input.value };
+      return c.json(viewSettings(cloud, tenant));
+    }),
+  );
   app.patch('/tenants/:tenant/discovery', (c) =>
     within(c, async (cloud, tenant) => {
       const input = await readControlBody(c, discoverySchema.partial());
@@ -72,18 +90,6 @@ function mountViews(app: Hono, within: WithinTenant): void {
     within(c, (cloud, tenant) => {
       cloud.settle();
       return c.json(viewUploads(cloud, tenant, c.req.query('deviceId')));
-    }),
-  );
-  app.get('/tenants/:tenant/partner', (c) =>
-    within(c, (cloud, tenant) => c.json(viewPartner(cloud, tenant))),
-  );
-  // The administrator's "Terminate" in Intune: domain/microsoft.md 4.6.
-  app.post('/tenants/:tenant/terminate', (c) =>
-    within(c, (cloud, tenant) => {
-      const partner = cloud.intune.tenant(tenant.tenantId);
-      partner.provisioning = 'deprovisioned';
-      partner.terminatedAt = cloud.context.world.clock.now();
-      return c.json(viewPartner(cloud, tenant));
     }),
   );
 }

@@ -1,14 +1,13 @@
 import type { SimulatedServicePrincipal, SimulatedTenant } from '../directory.ts';
 import type { MicrosoftCloud } from './cloud.ts';
-import { partnerState } from './intune-state.ts';
-
-/** domain/microsoft.md 4.6: Macs are removed 90 days after the connection ends. */
-const removalAfterMs = 90 * 86_400_000;
+import { connectionState, removalTimes } from './partner-lifecycle.ts';
+import { disabledByMicrosoft } from './principal-state.ts';
 
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
 export const viewPrincipal = (principal: SimulatedServicePrincipal): Record<string, unknown> => ({
   ...principal,
+  disabledByMicrosoftStatus: disabledByMicrosoft(principal),
   appRoles: principal.appRoles.map((role) => ({ ...role, effectiveAt: isoOrNull(role.effectiveAt) })),
 });
 
@@ -24,6 +23,8 @@ export function viewDevices(cloud: MicrosoftCloud, tenant: SimulatedTenant): Rec
         ? {
             complianceStatus: told.complianceStatus,
             deviceManagementState: told.deviceManagementState,
+            inventory: told.inventory,
+            complianceInventory: told.complianceInventory,
             lastUpdateTimes: Object.fromEntries(told.lastUpdateTimes),
           }
         : null,
@@ -50,25 +51,41 @@ export function viewUploads(
   };
 }
 
-/** The partner's connection as Intune has it. */
+const withTime = <T extends { readonly at: number }>(call: T): Record<string, unknown> => ({
+  ...call,
+  at: isoOrNull(call.at),
+});
+
+/** The partner's connection as Intune has it, with every call that concerned it. */
 export function viewPartner(cloud: MicrosoftCloud, tenant: SimulatedTenant): Record<string, unknown> {
   const partner = cloud.intune.tenant(tenant.tenantId);
+  const times = removalTimes(partner, cloud.settings.tenant(tenant.tenantId).intune);
   return {
-    partnerState: partnerState(partner, cloud.context.world.clock.now()),
+    partnerState: connectionState(cloud.context, partner),
     provisioning: partner.provisioning,
     enrollmentUrl: partner.enrollmentUrl,
     remediationUrl: partner.remediationUrl,
     provisionedAt: isoOrNull(partner.provisionedAt),
+    provisionedBy: partner.provisionedBy,
+    provisionedCount: partner.provisionedCount,
+    deprovisionedCount: partner.deprovisionedCount,
+    calls: partner.partnerCalls.map(withTime),
     terminatedAt: isoOrNull(partner.terminatedAt),
-    devicesRemovedAt: isoOrNull(partner.terminatedAt === null ? null : partner.terminatedAt + removalAfterMs),
+    terminatedBy: partner.terminatedBy,
+    // When it is due; `removedDevices` says what has been done.
+    devicesMarkedNonCompliantAt: isoOrNull(times?.markedAt ?? null),
+    devicesRemovedAt: isoOrNull(times?.removedAt ?? null),
+    removedDevices: partner.removedDevices,
+    lapsedDevices: [...partner.lapsedDevices],
     lastHeartbeatAt: isoOrNull(partner.lastHeartbeatAt),
     heartbeats: partner.heartbeats,
+    heartbeatCalls: partner.heartbeatCalls.map(withTime),
     policies: partner.policies,
   };
 }
 
 /** What is switched for the tenant at the moment. */
 export function viewSettings(cloud: MicrosoftCloud, tenant: SimulatedTenant): Record<string, unknown> {
-  const { consent, consentByApp, discovery, intune } = cloud.settings.tenant(tenant.tenantId);
-  return { consent, consentByApp: Object.fromEntries(consentByApp), discovery, intune };
+  const { consent, consentByApp, ...rest } = cloud.settings.tenant(tenant.tenantId);
+  return { consent, consentByApp: Object.fromEntries(consentByApp), ...rest };
 }

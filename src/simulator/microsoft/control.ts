@@ -4,6 +4,7 @@ import type { Directory } from '../directory.ts';
 import type { MicrosoftCloud } from './cloud.ts';
 import { controlNotFound, readControlBody } from './control-body.ts';
 import { mountCloudControl } from './control-clouds.ts';
+import { mountPartnerControl } from './control-partner.ts';
 import { mountPrincipalControl } from './control-principals.ts';
 import { mountTenantControl, type WithinTenant } from './control-tenants.ts';
 
@@ -12,6 +13,11 @@ const tenantBody = z.strictObject({
   cloud: z.string().min(1),
   displayName: z.string().min(1),
   hasIntune: z.boolean().default(true),
+});
+
+const trustBody = z.strictObject({
+  /** What the simulated browser trusts besides the public certificates and the world's; null: nothing. */
+  pem: z.string().includes('-----BEGIN CERTIFICATE-----').nullable(),
 });
 
 /**
@@ -30,6 +36,12 @@ export function microsoftControl(options: {
   };
   const app = new Hono();
   mountCloudControl(app, clouds);
+  app.put('/browser-trust', async (c) => {
+    const input = await readControlBody(c, trustBody);
+    if (!input.ok) return input.response;
+    for (const { settings } of clouds) settings.browserTrustPem = input.value.pem;
+    return c.body(null, 204);
+  });
   app.get('/tenants', (c) =>
     c.json({
       tenants: directory.tenants().map(({ tenantId, cloud, displayName, hasIntune, devices }) => ({
@@ -52,5 +64,6 @@ export function microsoftControl(options: {
   });
   mountTenantControl(app, within);
   mountPrincipalControl(app, within);
+  mountPartnerControl(app, within);
   return app;
 }

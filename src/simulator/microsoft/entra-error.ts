@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Context } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { SimulatedTenant } from '../directory.ts';
 import type { HostEnv } from '../host.ts';
 import { type CloudContext, findTenant, isGuid } from './context.ts';
+import { type EntraErrorFacts, entraCatalogue } from './entra-catalogue.ts';
+import { describeOtherCloud } from './other-cloud.ts';
 
 /** A refusal by Entra: domain/microsoft.md 1.7 and 1.8. */
 export interface EntraFailure {
@@ -11,6 +14,10 @@ export interface EntraFailure {
   /** The AADSTS number. */
   readonly code: number;
   readonly message: string;
+  /** HTTP status; unsaid: 401 for `invalid_client`, 400 otherwise (domain/microsoft.md 1.7). */
+  readonly status?: number | undefined;
+  readonly suberror?: string | undefined;
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 export type EntraResult<T> =
@@ -23,6 +30,21 @@ export const refuse = (error: string, code: number, message: string): EntraResul
   ok: false,
   failure: { error, code, message },
 });
+
+/** A refusal in the catalogue's words. Throws RangeError for a code that it lacks. */
+export function refuseByCatalogue(code: number, facts: Partial<EntraErrorFacts>): EntraResult<never> {
+  const known = entraCatalogue(code);
+  if (!known) throw new RangeError(`AADSTS${code} is not in the catalogue`);
+  const { error, status, suberror, retryAfterSeconds } = known;
+  const all = {
+    ...{ appId: '', appName: '', tenantId: '', tenantName: '', otherCloud: '', otherAuthority: undefined },
+    ...{ resource: '', ...facts },
+  };
+  return {
+    ok: false,
+    failure: { error, code, message: known.text(all), status, suberror, retryAfterSeconds },
+  };
+}
 
 /** The text Entra puts in `error_description`, with the ids that its support asks for. */
 export function describeFailure(
@@ -39,7 +61,7 @@ export function describeFailure(
   };
 }
 
-/** The JSON answer: 401 for `invalid_client`, 400 otherwise (domain/microsoft.md 1.7). */
+/** The JSON answer of domain/microsoft.md 1.7. */
 export function entraError(c: Context<HostEnv>, cloud: CloudContext, failure: EntraFailure): Response {
   const asked = c.req.header('client-request-id');
   const correlationId = isGuid(asked) ? asked : randomUUID();
@@ -54,9 +76,14 @@ export function entraError(c: Context<HostEnv>, cloud: CloudContext, failure: En
       trace_id: traceId,
       correlation_id: correlationId,
       error_uri: `${cloud.addresses.entra}/error?code=${failure.code}`,
+      ...(failure.suberror !== undefined && { suberror: failure.suberror }),
     },
-    failure.error === 'invalid_client' ? 401 : 400,
-    { 'cache-control': 'no-store, no-cache', pragma: 'no-cache' },
+    (failure.status ?? (failure.error === 'invalid_client' ? 401 : 400)) as ContentfulStatusCode,
+    {
+      'cache-control': 'no-store, no-cache',
+      pragma: 'no-cache',
+      ...(failure.retryAfterSeconds !== undefined && { 'retry-after': String(failure.retryAfterSeconds) }),
+    },
   );
 }
 
@@ -67,16 +94,11 @@ export function requireTenant(cloud: CloudContext, tenantId: string): EntraResul
     case 'here':
       return succeed(found.tenant);
     case 'other-cloud':
-      return refuse(
-        'invalid_request',
-        90038,
-        `Tenant '${tenantId}' request is being redirected to the National Cloud '${found.tenant.cloud}'.`,
-      );
+      return refuseByCatalogue(90038, {
+        tenantId,
+        ...describeOtherCloud(cloud, found.tenant.cloud),
+      });
     case 'unknown':
-      return refuse(
-        'invalid_request',
-        90002,
-        `Tenant '${tenantId}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.`,
-      );
+      return refuseByCatalogue(90002, { tenantId });
   }
 }

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { SimulatedServicePrincipal, SimulatedTenant } from '../directory.ts';
 import { graphAppId, intuneAnchorAppId, intuneApiAppId, type RegisteredApplication } from './applications.ts';
+import { setGrantsInGraph, setRoleInGraph } from './principal-state.ts';
 
 /** What a consent or the control API gives an application in a tenant. */
 export interface Grant {
   readonly application: RegisteredApplication;
   /** Milliseconds by the world's clock: when the roles begin to count. */
   readonly effectiveAt: number;
+  /** The same for Graph, which lists and honours grants by its own copy; `effectiveAt` if unsaid. */
+  readonly graphEffectiveAt?: number | undefined;
   /** false: delegated permissions only (a v2 consent without `/.default`). */
   readonly withRoles: boolean;
   /** Object id for a service principal that has to be made; a re-created one gets a new id. */
@@ -27,13 +30,17 @@ export function grantApplication(tenant: SimulatedTenant, grant: Grant): Simulat
     appRoles: [],
     delegatedGrants: [],
   };
+  const graphEffectiveAt = grant.graphEffectiveAt ?? grant.effectiveAt;
+  if (!tenant.servicePrincipals.has(application.appId)) setGrantsInGraph(principal, graphEffectiveAt);
   tenant.servicePrincipals.set(application.appId, principal);
   if (grant.withRoles) {
     for (const role of application.requestedRoles) {
       const held = principal.appRoles.some(
         ({ resourceAppId, roleId }) => resourceAppId === role.resourceAppId && roleId === role.roleId,
       );
-      if (!held) principal.appRoles.push({ ...role, effectiveAt: grant.effectiveAt });
+      if (held) continue;
+      principal.appRoles.push({ ...role, effectiveAt: grant.effectiveAt });
+      setRoleInGraph(principal, role, graphEffectiveAt);
     }
   }
   for (const { resourceAppId, scope } of application.delegatedScopes) {
@@ -52,7 +59,8 @@ const microsoftApplications = [
   { appId: intuneApiAppId, displayName: 'Microsoft Intune API', needsIntune: true },
 ] as const;
 
-function derivedGuid(text: string): string {
+/** A GUID that follows from the text, the same in every run. */
+export function derivedGuid(text: string): string {
   const hex = createHash('sha256').update(text).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

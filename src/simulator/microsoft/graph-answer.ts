@@ -3,12 +3,14 @@ import type { Context } from 'hono';
 import type { HostEnv } from '../host.ts';
 import type { AcceptedToken } from './bearer.ts';
 import type { CloudContext } from './context.ts';
+import type { IntuneState } from './intune-state.ts';
 
 /** A Graph request after authentication. */
 export interface GraphRequest {
   readonly cloud: CloudContext;
   readonly token: AcceptedToken;
   readonly query: URLSearchParams;
+  readonly intune: IntuneState;
 }
 
 export type GraphAnswer =
@@ -22,10 +24,12 @@ export type GraphAnswer =
     }
   | {
       readonly kind: 'failure';
-      readonly status: 400 | 401 | 403 | 404;
+      readonly status: 400 | 401 | 403 | 404 | 405 | 429;
       readonly code: string;
       readonly message: string;
-    };
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  | { readonly kind: 'no-content' };
 
 export const notFound = (what: string): GraphAnswer => ({
   kind: 'failure',
@@ -106,7 +110,9 @@ export function sendGraph(
           },
         },
         answer.status,
-        headers,
+        { ...headers, ...answer.headers },
       );
+    case 'no-content':
+      return c.body(null, 204, headers);
   }
 }

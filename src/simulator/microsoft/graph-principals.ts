@@ -10,6 +10,7 @@ import {
   unsupportedQuery,
 } from './graph-answer.ts';
 import { intuneEndpoints } from './graph-discovery.ts';
+import { disabledByMicrosoft, grantsInGraph, roleInGraph } from './principal-state.ts';
 
 const opaqueId = (...parts: string[]): string =>
   createHash('sha256').update(parts.join(' ')).digest('base64url').slice(0, 43);
@@ -20,7 +21,7 @@ const describe = (principal: SimulatedServicePrincipal): Record<string, unknown>
   displayName: principal.displayName,
   appDisplayName: principal.displayName,
   accountEnabled: principal.accountEnabled,
-  disabledByMicrosoftStatus: null,
+  disabledByMicrosoftStatus: disabledByMicrosoft(principal),
   appOwnerOrganizationId: null,
   servicePrincipalType: 'Application',
   servicePrincipalNames: [principal.appId],
@@ -47,7 +48,7 @@ function appRoleAssignments(request: GraphRequest, principal: SimulatedServicePr
   const resources = allServicePrincipals(request.token.tenant);
   const nowMs = request.cloud.world.clock.now();
   const items = principal.appRoles
-    .filter((role) => role.effectiveAt <= nowMs)
+    .filter((role) => roleInGraph(principal, role, nowMs))
     .flatMap((role) => {
       const resource = resources.find(({ appId }) => appId === role.resourceAppId);
       if (!resource) return [];
@@ -71,7 +72,8 @@ function appRoleAssignments(request: GraphRequest, principal: SimulatedServicePr
 function permissionGrants(request: GraphRequest, principal: SimulatedServicePrincipal): GraphAnswer {
   const { tenant } = request.token;
   const resources = allServicePrincipals(tenant);
-  const items = principal.delegatedGrants.flatMap((grant) => {
+  const visible = grantsInGraph(principal, request.cloud.world.clock.now());
+  const items = (visible ? principal.delegatedGrants : []).flatMap((grant) => {
     const resource = resources.find(({ appId }) => appId === grant.resourceAppId);
     if (!resource) return [];
     const [someUser] = tenant.users.keys();

@@ -11,12 +11,18 @@ export interface AppliedState {
   readonly deviceName: string | null;
   readonly osVersion: string | null;
   readonly lastCheckInTime: string | null;
+  /** Attributes of domain/microsoft.md 6 that came in a form that counts, by their wire names. */
+  readonly attributes: Readonly<Record<string, unknown>>;
 }
 
 export interface PartnerDevice {
   readonly deviceId: string;
   complianceStatus: 'compliant' | 'notCompliant' | null;
   deviceManagementState: 'managed' | 'notManaged' | null;
+  /** Applied inventory by its wire names (domain/microsoft.md 6), the newest value of each. */
+  readonly inventory: Record<string, unknown>;
+  /** The same of the legacy compliance inventory entity; null: none has come that was complete. */
+  complianceInventory: Record<string, unknown> | null;
   /** Newest `LastUpdateTime` that took effect, by entity type. */
   readonly lastUpdateTimes: Map<number, string>;
   readonly history: AppliedState[];
@@ -55,9 +61,35 @@ export interface UploadCounters {
   staleEntities: number;
   /** Entities accepted in which nothing counted (misspelt names, unknown types). */
   ineffectiveEntities: number;
+  /** Compliance inventory ignored because an attribute was missing (domain/microsoft.md 6.1). */
+  incompleteComplianceEntities: number;
 }
 
-export type PartnerState = 'unknown' | 'enabled' | 'terminated' | 'rejected' | 'unresponsive';
+/** domain/microsoft.md 4.6. */
+export type PartnerState = 'unknown' | 'unavailable' | 'enabled' | 'terminated' | 'rejected' | 'unresponsive';
+
+/** One `PUT PartnerTenants`, in the order they came. */
+export interface PartnerCall {
+  readonly kind: 'provision' | 'deprovision';
+  /** Milliseconds by the world's clock. */
+  readonly at: number;
+  readonly appId: string;
+  readonly enrollmentUrl: string;
+  readonly remediationUrl: string | null;
+  /** null: accepted. */
+  readonly refusal: string | null;
+}
+
+/** One `PUT PartnerTenantHeartbeat`. */
+export interface HeartbeatCall {
+  /** Milliseconds by the world's clock. */
+  readonly at: number;
+  readonly appId: string;
+  /** As the partner wrote it. */
+  readonly timestamp: string;
+  /** null: accepted. */
+  readonly refusal: string | null;
+}
 
 export interface IntuneTenant {
   readonly tenantId: string;
@@ -68,7 +100,24 @@ export interface IntuneTenant {
   provisionedAt: number | null;
   terminatedAt: number | null;
   lastHeartbeatAt: number | null;
+  /** Who ended the connection; null while there is one, or never was. */
+  terminatedBy: 'partner' | 'administrator' | null;
+  /** The application that provisioned last. */
+  provisionedBy: string | null;
+  /** Accepted ones. */
+  provisionedCount: number;
+  deprovisionedCount: number;
+  /** Refused ones among them. */
+  readonly partnerCalls: PartnerCall[];
+  /** Accepted ones. */
   heartbeats: number;
+  /** Refused ones among them. */
+  readonly heartbeatCalls: HeartbeatCall[];
+  /** Since the end of the connection: whether its devices count as not compliant, and how many were removed. */
+  devicesMarked: boolean;
+  removedDevices: number;
+  /** Devices, by id, that have to register anew before they report again (domain/microsoft.md 4.6). */
+  readonly lapsedDevices: Set<string>;
   readonly policies: CompliancePolicy[];
   readonly messages: Map<string, UploadMessage>;
   /** By device id, lower case. */
@@ -80,13 +129,16 @@ export interface IntuneState {
   /** Made empty on first use. */
   tenant(tenantId: string): IntuneTenant;
   device(tenantId: string, deviceId: string): PartnerDevice;
+  /** Those used so far. */
+  tenants(): IntuneTenant[];
 }
 
-/** No figure is published; 24 h is the only one Microsoft gives nearby (domain/microsoft.md 4.3). */
-const unresponsiveAfterMs = 86_400_000;
-
-/** The partner state as Graph would name it: domain/microsoft.md 4.6. */
-export function partnerState(tenant: IntuneTenant, nowMs: number): PartnerState {
+/** The state that follows from what the partner did: domain/microsoft.md 4.6. Silence counts after 24 h if unsaid. */
+export function partnerState(
+  tenant: IntuneTenant,
+  nowMs: number,
+  unresponsiveAfterMs = 86_400_000,
+): PartnerState {
   switch (tenant.provisioning) {
     case 'never':
       return 'unknown';
@@ -115,7 +167,16 @@ export function createIntuneState(): IntuneState {
       provisionedAt: null,
       terminatedAt: null,
       lastHeartbeatAt: null,
+      terminatedBy: null,
+      provisionedBy: null,
+      provisionedCount: 0,
+      deprovisionedCount: 0,
+      partnerCalls: [],
       heartbeats: 0,
+      heartbeatCalls: [],
+      devicesMarked: false,
+      removedDevices: 0,
+      lapsedDevices: new Set(),
       policies: [],
       messages: new Map(),
       devices: new Map(),
@@ -128,6 +189,7 @@ export function createIntuneState(): IntuneState {
         failed: 0,
         staleEntities: 0,
         ineffectiveEntities: 0,
+        incompleteComplianceEntities: 0,
       },
     };
     tenants.set(tenantId, made);
@@ -135,6 +197,7 @@ export function createIntuneState(): IntuneState {
   };
   return {
     tenant,
+    tenants: () => [...tenants.values()],
     device: (tenantId, deviceId) => {
       const { devices } = tenant(tenantId);
       const key = deviceId.toLowerCase();
@@ -144,6 +207,8 @@ export function createIntuneState(): IntuneState {
         deviceId: key,
         complianceStatus: null,
         deviceManagementState: null,
+        inventory: {},
+        complianceInventory: null,
         lastUpdateTimes: new Map(),
         history: [],
       };

@@ -1,13 +1,89 @@
 import { z } from 'zod';
+import { defaultEntityTypes } from './entity-types.ts';
+import { isKnownEntraCode } from './entra-catalogue.ts';
 
-const delayMs = z.number().int().min(0).max(86_400_000);
+const dayMs = 86_400_000;
+const delayMs = z.number().int().min(0).max(dayMs);
+const longTimeMs = z
+  .number()
+  .int()
+  .min(0)
+  .max(3650 * dayMs);
 const guid = z.guid();
+
+/** A refusal that Entra answers by order, whatever the request deserves: domain/microsoft.md 1.8 and 11.4. */
+export const entraErrorSchema = z
+  .strictObject({
+    /** The AADSTS number. */
+    code: z.int().positive(),
+    /** How often; unsaid means until it is taken back. */
+    times: z.int().min(1).optional(),
+    /** Only for this application; unsaid means every one. */
+    appId: guid.optional(),
+    /** `consent`: on the redirect from the consent page, or on the page itself where Entra does not redirect. */
+    at: z.enum(['token', 'consent']).default('token'),
+    /** The cloud that codes like 90038 name; unsaid: the tenant's own, or one that is not this one. */
+    cloud: z.string().min(1).optional(),
+    /** OAuth `error`, HTTP status and text over those of the catalogue; needed for a code that it lacks. */
+    error: z
+      .string()
+      .regex(/^[a-z_]{1,60}$/)
+      .optional(),
+    status: z.int().min(400).max(599).optional(),
+    message: z.string().min(1).max(1000).optional(),
+  })
+  .refine(({ code, error }) => error !== undefined || isKnownEntraCode(code), {
+    message: 'is not in the catalogue: say its OAuth error too',
+    path: ['code'],
+  });
+export type EntraErrorScript = z.infer<typeof entraErrorSchema>;
+/** The same as it may be written: `{ code: 700016 }`. */
+export type EntraErrorInput = z.input<typeof entraErrorSchema>;
+
+/** How Entra answers in one tenant, besides consent. */
+export const entraSchema = z.strictObject({
+  entraError: entraErrorSchema.nullable(),
+  /** What an application without a service principal is told: both are seen (domain/microsoft.md 1.6). */
+  missingPrincipalCode: z.union([z.literal(700016), z.literal(7000229)]),
+});
+export interface EntraSettings {
+  entraError: EntraErrorInput | null;
+  missingPrincipalCode: 700016 | 7000229;
+}
+
+/** How Graph answers in one tenant: domain/microsoft.md 9 and 11.10. */
+export const graphSchema = z.strictObject({
+  /**
+   * 401 `Authentication_MissingOrMalformed`: the first `times` calls with each token of a random share of them,
+   * as long as the token is younger than a minute.
+   */
+  freshToken401: z
+    .strictObject({ share: z.number().min(0).max(1), times: z.int().min(1).default(1) })
+    .nullable(),
+  /** `documented`: section 9's; numbers: units or requests of one application in the tenant, in the window. */
+  quotas: z.union([
+    z.enum(['off', 'documented']),
+    z.strictObject({
+      /** Resource units in 10 s, for users, groups, devices and service principals. */
+      identityUnits: z.int().min(1),
+      /** Requests in 20 s, for the partner resources. */
+      partnerRequests: z.int().min(1),
+      /** Writing ones of these. */
+      partnerWrites: z.int().min(1),
+    }),
+  ]),
+  /** Whether a 429 by quota says when to come back; Intune's may not. */
+  retryAfter: z.enum(['send', 'omit']),
+});
+export type GraphSettings = z.infer<typeof graphSchema>;
 
 /** How the tenant's administrator behaves on the consent page: domain/microsoft.md 1.5. */
 export const consentSchema = z.strictObject({
   behaviour: z.enum(['approve', 'decline', 'lose-state', 'tamper-tenant']),
-  /** Time until the granted roles appear in tokens and in Graph. */
+  /** Time until the granted roles appear in tokens, and in Graph unless `graphDelayMs` says otherwise. */
   delayMs,
+  /** Time until Graph lists the grants and honours them: a token with the role gets 403 until then. */
+  graphDelayMs: delayMs.nullable(),
   /** `error` of a declined consent; null: `permission_denied` on v1, `consent_required` on v2. */
   declineError: z.string().min(1).nullable(),
   /** The tenant that `tamper-tenant` puts in the redirect; null: a random one. */
@@ -50,8 +126,36 @@ export const intuneSchema = z.strictObject({
     .nullable(),
   /** The application id pasted in Intune; another application is rejected. null: any. */
   configuredAppId: guid.nullable(),
+  /** Whether the administrator has added the partner in Intune; provisioning is refused before. */
+  partnerAdded: z.boolean(),
+  /** Somebody else's connector holds the tenant: ours is refused until this is null again. */
+  foreignProvisioning: z.strictObject({ appId: guid }).nullable(),
+  /** How an upload or a heartbeat of a tenant that is not connected is refused (domain/microsoft.md 4.6, 12.12). */
+  refusalStyle: z.enum(['in-body', 'http']),
+  /** Without a heartbeat for longer, the partner is `unresponsive`. */
+  unresponsiveAfterMs: longTimeMs,
+  /** From the end of the connection until the partner's devices count as not compliant. */
+  markDevicesAfterMs: longTimeMs,
+  /** From the end of the connection until the partner's devices are removed. */
+  removeDevicesAfterMs: longTimeMs,
+  /** Provisioned again later than this, devices known before stop reporting until they register anew. null: never. */
+  reprovisionWindowMs: longTimeMs.nullable(),
+  /** Graph's word for the connection instead of the one that follows from it. */
+  partnerState: z
+    .enum(['unknown', 'unavailable', 'enabled', 'terminated', 'rejected', 'unresponsive'])
+    .nullable(),
   resyncTimestamp: z.iso.datetime().nullable(),
   messageErrors: z.array(z.unknown()),
+  /** Creation of a policy answers the entity, or a collection of one (domain/microsoft.md 4.5). */
+  policyAnswer: z.enum(['single', 'collection']),
+  /** 1 and 4 are seen in public code; the number of legacy compliance inventory is not public. */
+  entityTypes: z.strictObject({
+    inventory: z.int().min(0),
+    /** The verdict of `device-compliance` mode. */
+    compliance: z.int().min(0),
+    /** The second entity of `conditional-access` mode. */
+    complianceInventory: z.int().min(0),
+  }),
   /** Groups the partner is assigned to, besides those of policies; users outside fail. Empty: no assignment. */
   assignedGroupIds: z.array(guid),
   /** The tenant's policy over inventory (legacy mode): compliant when the exact `Encrypted` is true. */
@@ -63,6 +167,8 @@ export interface TenantSettings {
   consent: ConsentSettings;
   /** By application id, over the tenant's. */
   readonly consentByApp: Map<string, Partial<ConsentSettings>>;
+  entra: EntraSettings;
+  graph: GraphSettings;
   discovery: DiscoverySettings;
   intune: IntuneSettings;
 }
@@ -74,11 +180,25 @@ export interface CloudSettings {
   signedInTenantId: string | null;
   /** Whether a client assertion may be presented twice; some client libraries reuse theirs until it expires. */
   assertionReplay: 'refuse' | 'allow';
+  /** Answered to every tenant of the cloud, after the tenant's own. */
+  entraError: EntraErrorInput | null;
+  /** `refresh_in` of token answers, seconds; null: left out. */
+  refreshInSeconds: number | null;
+  /** Certificates (PEM) that the simulated browser trusts besides the public ones and the world's own. */
+  browserTrustPem: string | null;
 }
 
 const honestDefaults = (): TenantSettings => ({
-  consent: { behaviour: 'approve', delayMs: 0, declineError: null, tamperedTenantId: null },
+  consent: {
+    behaviour: 'approve',
+    delayMs: 0,
+    graphDelayMs: null,
+    declineError: null,
+    tamperedTenantId: null,
+  },
   consentByApp: new Map(),
+  entra: { entraError: null, missingPrincipalCode: 700016 },
+  graph: { freshToken401: null, quotas: 'off', retryAfter: 'send' },
   discovery: {
     services: 'all',
     providerNameCase: 'documented',
@@ -97,8 +217,19 @@ const honestDefaults = (): TenantSettings => ({
     pendingStatus: 'Pending',
     partnerTenantsRefusal: null,
     configuredAppId: null,
+    partnerAdded: true,
+    foreignProvisioning: null,
+    refusalStyle: 'in-body',
+    // 24 h is the only figure Microsoft gives nearby (domain/microsoft.md 4.3).
+    unresponsiveAfterMs: dayMs,
+    markDevicesAfterMs: 90 * dayMs,
+    removeDevicesAfterMs: 90 * dayMs,
+    reprovisionWindowMs: dayMs,
+    partnerState: null,
     resyncTimestamp: null,
     messageErrors: [],
+    policyAnswer: 'single',
+    entityTypes: { ...defaultEntityTypes },
     assignedGroupIds: [],
     inventoryVerdict: 'none',
   },
@@ -117,5 +248,8 @@ export function createCloudSettings(): CloudSettings {
     },
     signedInTenantId: null,
     assertionReplay: 'refuse',
+    entraError: null,
+    refreshInSeconds: null,
+    browserTrustPem: null,
   };
 }

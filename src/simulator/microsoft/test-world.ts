@@ -142,7 +142,11 @@ function populate(
     appId: diagnosticId,
     displayName: 'Diagnostics',
     secrets: [{ value: 'connector+secret' }],
-    requestedRoles: [graphRole('Device.Read.All'), graphRole('DeviceManagementManagedDevices.Read.All')],
+    requestedRoles: [
+      graphRole('Device.Read.All'),
+      graphRole('DeviceManagementManagedDevices.Read.All'),
+      graphRole('DeviceManagementServiceConfig.Read.All'),
+    ],
   });
   return tenant;
 }
@@ -155,7 +159,7 @@ export async function startTestWorld(name = 'public'): Promise<TestWorld> {
   const journal = createJournal();
   const directory = createDirectory(clock.now);
   const authority = await createAuthority();
-  const world = { clock, random, faults, journal };
+  const world = { clock, random, faults, journal, authorities: new Map<string, string>() };
   const cloud = await startMicrosoftCloud({ name, world, directory, authority });
   const certificate = await makeCertificate();
   const tenant = populate(directory, cloud, certificate);

@@ -1,14 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import type { Context, Hono } from 'hono';
-import type { SimulatedServicePrincipal } from '../directory.ts';
+import type { SimulatedServicePrincipal, SimulatedTenant } from '../directory.ts';
 import type { HostEnv } from '../host.ts';
+import type { RegisteredApplication } from './applications.ts';
 import {
   type ClientAuthentication,
   createClientAuthenticator,
   readCredential,
 } from './client-authentication.ts';
 import type { CloudContext } from './context.ts';
-import { type EntraResult, entraError, refuse, requireTenant, succeed } from './entra-error.ts';
+import {
+  type EntraResult,
+  entraError,
+  refuse,
+  refuseByCatalogue,
+  requireTenant,
+  succeed,
+} from './entra-error.ts';
+import { takeScriptedError } from './entra-script.ts';
+import { disabledByMicrosoft } from './principal-state.ts';
 import { resolveScope, type TokenResource } from './scope.ts';
 
 /** domain/microsoft.md 1.2: random between 60 and 90 minutes. */
@@ -75,52 +85,77 @@ async function issue(
   return { token, lifetimeSeconds };
 }
 
+/** Client credentials need a tenant of their own (domain/microsoft.md 1.2). */
+function refuseSharedPath(asked: string): EntraResult<never> | undefined {
+  if (asked === 'common' || asked === 'consumers') {
+    return refuse(
+      'invalid_request',
+      9001023,
+      `The grant type is not supported over the /${asked} endpoint. Please use a tenant-specific endpoint.`,
+    );
+  }
+  return asked === 'organizations'
+    ? refuse('invalid_request', 50059, 'No tenant-identifying information found in the request.')
+    : undefined;
+}
+
+interface Client {
+  readonly application: RegisteredApplication;
+  readonly principal: SimulatedServicePrincipal;
+}
+
+/** The application as it is present in the tenant; absent and deleted look alike (domain/microsoft.md 1.6). */
+function findClient(cloud: CloudContext, tenant: SimulatedTenant, clientId: string): EntraResult<Client> {
+  const application = cloud.applications.get(clientId);
+  const principal = tenant.servicePrincipals.get(clientId);
+  if (application && principal) return succeed({ application, principal });
+  const { missingPrincipalCode } = cloud.settings.tenant(tenant.tenantId).entra;
+  return refuseByCatalogue(application ? missingPrincipalCode : 700016, {
+    appId: clientId,
+    tenantId: tenant.tenantId,
+    tenantName: tenant.displayName,
+  });
+}
+
 /** `POST /{tenant}/oauth2/v2.0/token`, client credentials only: domain/microsoft.md 1.2 and 11.2 to 11.4. */
 export function mountToken(app: Hono<HostEnv>, cloud: CloudContext): void {
   const authenticate = createClientAuthenticator(cloud);
 
   const answer = async (c: Context<HostEnv>, asked: string): Promise<EntraResult<IssuedToken>> => {
-    if (asked === 'common' || asked === 'consumers') {
-      return refuse(
-        'invalid_request',
-        9001023,
-        `The grant type is not supported over the /${asked} endpoint. Please use a tenant-specific endpoint.`,
-      );
-    }
-    if (asked === 'organizations') {
-      return refuse('invalid_request', 50059, 'No tenant-identifying information found in the request.');
-    }
+    const shared = refuseSharedPath(asked);
+    if (shared) return shared;
     if (!/^application\/x-www-form-urlencoded\b/i.test(c.req.header('content-type') ?? '')) {
       return refuse('invalid_request', 9002313, 'Invalid request. Request is malformed or invalid.');
     }
     const form = new URLSearchParams(await c.req.text());
     const parameters = requireParameters(form);
     if (!parameters.ok) return parameters;
+    const { scope } = parameters.value;
     const tenant = requireTenant(cloud, asked);
-    if (!tenant.ok) return tenant;
     const credential = readCredential(c.req.header('authorization'), form);
-    if (!credential.ok) return credential;
-    const { clientId } = credential.value;
-    c.set('note', { clientId, scope: parameters.value.scope });
-    const application = cloud.applications.get(clientId);
-    const principal = tenant.value.servicePrincipals.get(clientId);
-    if (!application || !principal) {
-      return refuse(
-        'unauthorized_client',
-        700016,
-        `Application with identifier '${clientId}' was not found in the directory '${tenant.value.displayName}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant.`,
-      );
+    if (tenant.ok && !credential.ok) return credential;
+    if (credential.ok) {
+      c.set('note', { clientId: credential.value.clientId, scope });
+      const scripted = takeScriptedError(cloud, {
+        at: 'token',
+        appId: credential.value.clientId,
+        tenant: tenant.ok ? tenant.value : undefined,
+        tenantId: asked,
+        resource: scope.replace(/\/\.default$/, ''),
+      });
+      if (scripted) return { ok: false, failure: scripted };
     }
+    if (!tenant.ok) return tenant;
+    if (!credential.ok) return credential;
+    const client = findClient(cloud, tenant.value, credential.value.clientId);
+    if (!client.ok) return client;
+    const { application, principal } = client.value;
     const authentication = authenticate(credential.value, application, tenant.value.tenantId);
     if (!authentication.ok) return authentication;
-    if (!principal.accountEnabled) {
-      return refuse(
-        'unauthorized_client',
-        7000112,
-        `Application '${clientId}'(${principal.displayName}) is disabled.`,
-      );
+    if (!principal.accountEnabled || disabledByMicrosoft(principal) !== null) {
+      return refuseByCatalogue(7000112, { appId: principal.appId, appName: principal.displayName });
     }
-    const resource = resolveScope(cloud, tenant.value, parameters.value.scope);
+    const resource = resolveScope(cloud, tenant.value, scope);
     if (!resource.ok) return resource;
     return succeed(
       await issue(cloud, tenant.value.tenantId, principal, resource.value, authentication.value),
@@ -136,6 +171,7 @@ export function mountToken(app: Hono<HostEnv>, cloud: CloudContext): void {
         token_type: 'Bearer',
         expires_in: lifetimeSeconds - 1,
         ext_expires_in: lifetimeSeconds - 1,
+        ...(cloud.settings.refreshInSeconds !== null && { refresh_in: cloud.settings.refreshInSeconds }),
         access_token: token,
       },
       200,

@@ -1,10 +1,12 @@
 import type { SimulatedTenant } from '../directory.ts';
 import { isGuid } from './context.ts';
+import { defaultEntityTypes, type EntityTypes } from './entity-types.ts';
 import { isUtcTimestamp } from './utc-timestamp.ts';
+import { isCompleteCompliance, readAttributes } from './wire-attributes.ts';
 
-/** domain/microsoft.md 4.4. */
-export const inventoryEntity = 1;
-export const complianceEntity = 4;
+/** domain/microsoft.md 4.4, unless the tenant's settings give others. */
+export const inventoryEntity = defaultEntityTypes.inventory;
+export const complianceEntity = defaultEntityTypes.compliance;
 
 export interface EntityFault {
   readonly code: string;
@@ -20,6 +22,8 @@ export interface EntityEffect {
   readonly osVersion: string | null;
   readonly lastCheckInTime: string | null;
   readonly encrypted: boolean | null;
+  /** By the names of domain/microsoft.md 6. */
+  readonly attributes: Readonly<Record<string, unknown>>;
 }
 
 const text = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
@@ -27,19 +31,32 @@ const text = (value: unknown): string | null => (typeof value === 'string' && va
 const oneOf = <T extends string>(value: unknown, allowed: readonly T[]): T | null =>
   allowed.find((candidate) => candidate === value) ?? null;
 
+/** Compliance inventory that lacks an attribute: it counts for nothing (domain/microsoft.md 6.1). */
+export const isIncompleteCompliance = (
+  entity: Record<string, unknown>,
+  types: EntityTypes = defaultEntityTypes,
+): boolean =>
+  entity.EntityType === types.complianceInventory && !isCompleteCompliance(readAttributes(entity));
+
 /** Reads an entity; undefined when nothing in it counts. */
-export function readEffect(entity: Record<string, unknown>): EntityEffect | undefined {
-  const inventory = entity.EntityType === inventoryEntity;
-  const compliance = entity.EntityType === complianceEntity;
-  const effect: EntityEffect = {
+export function readEffect(
+  entity: Record<string, unknown>,
+  types: EntityTypes = defaultEntityTypes,
+): EntityEffect | undefined {
+  const inventory = entity.EntityType === types.inventory;
+  const compliance = entity.EntityType === types.compliance;
+  const legacy = entity.EntityType === types.complianceInventory && !isIncompleteCompliance(entity, types);
+  const attributes = inventory || legacy ? readAttributes(entity) : {};
+  const effect = {
     complianceStatus: compliance ? oneOf(entity.complianceStatus, ['compliant', 'notCompliant']) : null,
     deviceManagementState: inventory ? oneOf(entity.DeviceManagementState, ['managed', 'notManaged']) : null,
     deviceName: inventory ? text(entity.DeviceName) : null,
     osVersion: inventory ? text(entity.OsVersion) : null,
     lastCheckInTime: inventory && isUtcTimestamp(entity.LastCheckInTime) ? entity.LastCheckInTime : null,
-    encrypted: inventory && typeof entity.Encrypted === 'boolean' ? entity.Encrypted : null,
+    encrypted: typeof attributes.Encrypted === 'boolean' ? attributes.Encrypted : null,
   };
-  return Object.values(effect).some((value) => value !== null) ? effect : undefined;
+  const counts = Object.values(effect).some((value) => value !== null) || Object.keys(attributes).length > 0;
+  return counts ? { ...effect, attributes } : undefined;
 }
 
 /** What makes the whole message fail: domain/microsoft.md 4.4 and 11.14. */
@@ -47,6 +64,7 @@ export function findFault(
   entity: Record<string, unknown>,
   tenant: SimulatedTenant,
   assignedGroupIds: readonly string[],
+  types: EntityTypes = defaultEntityTypes,
 ): EntityFault | undefined {
   const { EntityType: type, TenantId: tenantId, DeviceId: deviceId, UserId: userId } = entity;
   const fault = (code: string, message: string): EntityFault => ({
@@ -67,7 +85,7 @@ export function findFault(
   if (!isUtcTimestamp(entity.LastUpdateTime)) {
     return fault('InvalidEntity', 'LastUpdateTime is missing or not an ISO 8601 UTC time.');
   }
-  if (type === inventoryEntity && !Array.isArray(entity.EasIds)) {
+  if (type === types.inventory && !Array.isArray(entity.EasIds)) {
     return fault('InvalidEntity', 'EasIds is required.');
   }
   const assigned =

@@ -1,6 +1,7 @@
 import { isRecord } from './context.ts';
-import { type IntuneRequest, notProvisioned, odataError, readJson } from './intune-request.ts';
+import { type IntuneRequest, odataError, readJson } from './intune-request.ts';
 import type { UploadMessage } from './intune-state.ts';
+import { connectionRefusal } from './partner-lifecycle.ts';
 import { isUtcTimestamp } from './utc-timestamp.ts';
 
 /** An `ErrorCode` in an HTTP 200 that means accepted: domain/microsoft.md 4.4. */
@@ -72,9 +73,11 @@ async function put(request: IntuneRequest, messageId: string): Promise<Response>
   }
   tenant.counters.received += 1;
   c.set('note', { messageId, entities: entities.length });
-  if (tenant.provisioning !== 'provisioned') {
+  const refusal = connectionRefusal(tenant, settings, token.appId);
+  if (refusal !== undefined) {
     tenant.counters.refused += 1;
-    return answerInBody(request, messageId, { code: refusedCode, detail: notProvisioned(tenant.tenantId) });
+    if (settings.refusalStyle === 'http') return odataError(c, 403, 'Forbidden', refusal);
+    return answerInBody(request, messageId, { code: refusedCode, detail: refusal });
   }
   if (settings.uploadErrorCode !== null && !accepts(settings.uploadErrorCode)) {
     tenant.counters.refused += 1;

@@ -1,9 +1,22 @@
 import type { SimulatedTenant } from '../directory.ts';
 import type { CloudContext } from './context.ts';
-import type { AppliedState, IntuneState, PartnerDevice, UploadMessage } from './intune-state.ts';
+import type {
+  AppliedState,
+  IntuneState,
+  IntuneTenant,
+  PartnerDevice,
+  UploadMessage,
+} from './intune-state.ts';
 import { createSchedule } from './schedule.ts';
 import type { IntuneSettings } from './settings.ts';
-import { type EntityEffect, type EntityFault, findFault, isLater, readEffect } from './upload-entities.ts';
+import {
+  type EntityEffect,
+  type EntityFault,
+  findFault,
+  isIncompleteCompliance,
+  isLater,
+  readEffect,
+} from './upload-entities.ts';
 
 interface PendingUpload {
   readonly tenant: SimulatedTenant;
@@ -33,7 +46,23 @@ const describeFault = (fault: EntityFault, style: IntuneSettings['errorDetailSty
         DeviceErrors: [{ DeviceId: fault.deviceId ?? null, ErrorCode: fault.code, Message: fault.message }],
       };
 
-function applyEffect(device: PartnerDevice, effect: EntityEffect, settings: IntuneSettings): void {
+/** A device that stopped reporting for good; a new registration has a new id (domain/microsoft.md 4.6). */
+function lapsed(entity: Record<string, unknown>, tenant: IntuneTenant): EntityFault | undefined {
+  const deviceId = String(entity.DeviceId).toLowerCase();
+  if (!tenant.lapsedDevices.has(deviceId)) return undefined;
+  const message = `Device ${deviceId} is no longer managed by this partner and has to register again.`;
+  return { code: 'DeviceNotManaged', message, deviceId };
+}
+
+function applyEffect(
+  device: PartnerDevice,
+  entityType: number,
+  effect: EntityEffect,
+  settings: IntuneSettings,
+): void {
+  if (entityType === settings.entityTypes.complianceInventory) {
+    device.complianceInventory = { ...effect.attributes };
+  } else Object.assign(device.inventory, effect.attributes);
   device.complianceStatus = effect.complianceStatus ?? device.complianceStatus;
   device.deviceManagementState = effect.deviceManagementState ?? device.deviceManagementState;
   // Legacy protocol: Intune's own policy computes the verdict from inventory (domain/microsoft.md 0 and 7).
@@ -62,6 +91,7 @@ function record(
     deviceName: effect.deviceName ?? same?.deviceName ?? null,
     osVersion: effect.osVersion ?? same?.osVersion ?? null,
     lastCheckInTime: effect.lastCheckInTime ?? same?.lastCheckInTime ?? null,
+    attributes: { ...same?.attributes, ...effect.attributes },
   };
   if (same) device.history.pop();
   device.history.push(entry);
@@ -94,7 +124,8 @@ export function createUploadProcessor(cloud: CloudContext, state: IntuneState): 
     const changed = new Set<PartnerDevice>();
     for (const entity of message.entities) {
       const { DeviceId: deviceId, EntityType: entityType, LastUpdateTime: lastUpdateTime } = entity;
-      const effect = readEffect(entity);
+      if (isIncompleteCompliance(entity, settings.entityTypes)) counters.incompleteComplianceEntities += 1;
+      const effect = readEffect(entity, settings.entityTypes);
       if (!effect || typeof entityType !== 'number') {
         counters.ineffectiveEntities += 1;
         continue;
@@ -106,7 +137,7 @@ export function createUploadProcessor(cloud: CloudContext, state: IntuneState): 
         continue;
       }
       device.lastUpdateTimes.set(entityType, String(lastUpdateTime));
-      applyEffect(device, effect, settings);
+      applyEffect(device, entityType, effect, settings);
       const applied = { entityType, lastUpdateTime: String(lastUpdateTime), effect };
       record(device, message, applied, new Date(clock.now()).toISOString());
       changed.add(device);
@@ -126,7 +157,7 @@ export function createUploadProcessor(cloud: CloudContext, state: IntuneState): 
     const settings = cloud.settings.tenant(tenant.tenantId).intune;
     const groups = [...settings.assignedGroupIds, ...known.policies.flatMap((policy) => policy.assignments)];
     const fault = message.entities
-      .map((entity) => findFault(entity, tenant, groups))
+      .map((entity) => lapsed(entity, known) ?? findFault(entity, tenant, groups, settings.entityTypes))
       .find((found) => found !== undefined);
     if (fault) {
       message.status = 'Failed';

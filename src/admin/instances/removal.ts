@@ -1,0 +1,134 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { retractDevices } from '../../connection/lifecycle.ts';
+import { ProblemError, problem } from '../../problems.ts';
+import { markComputersDue } from '../../routing/claims.ts';
+import { lockDevices, resolveRoutes } from '../../routing/resolve.ts';
+import type { Sql } from '../../store/database.ts';
+import type { Instance } from '../../store/instances.ts';
+import { inTransaction } from '../../store/retry.ts';
+import { requireRole, tenantOf } from '../access.ts';
+import type { AdminApp, AdminServices } from '../context.ts';
+import { checkIfMatch, commonProblems, instancePath, jsonAnswer, problemAnswer } from '../schemas.ts';
+import { instanceOf } from './instances.ts';
+
+/** Removing an instance: its devices go to whoever else claims them, or are retracted, or their routes end. */
+
+const flag = z.enum(['true', 'false']).default('false');
+
+const removal = z
+  .object({
+    dryRun: z.boolean(),
+    devices: z.number().int(),
+    /** Devices that another instance claims and now has. */
+    moved: z.number().int(),
+    retracted: z.number().int(),
+  })
+  .openapi('InstanceRemoval');
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/api/v1/tenants/{tenantId}/instances/{instanceId}',
+  operationId: 'deleteInstance',
+  tags: ['Instances'],
+  summary: 'Remove an instance; refused with devices unless force=true, retract=true tells Intune first',
+  request: {
+    params: instancePath,
+    query: z.object({ force: flag, retract: flag, 'dry-run': flag }).strict(),
+  },
+  responses: {
+    200: jsonAnswer(removal, 'What was removed, or would be'),
+    ...commonProblems,
+    409: problemAnswer('conflict'),
+    412: problemAnswer('precondition-failed'),
+  },
+});
+
+/** Devices decided in one transaction: its locks are held for that long. */
+const batch = 500;
+
+async function devicesOf(sql: Sql, { instanceId, tenantId }: Instance): Promise<string[]> {
+  const rows = await sql<{ deviceId: string }[]>`
+    select device_id as "deviceId" from routes where tenant_id = ${tenantId} and instance_id = ${instanceId}
+    union select device_id from claims where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+  return rows.map((row) => row.deviceId);
+}
+
+async function contested(sql: Sql, { instanceId, tenantId }: Instance): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(distinct r.device_id) as count from routes r
+    join claims c on c.tenant_id = r.tenant_id and c.device_id = r.device_id and c.instance_id <> ${instanceId}
+    join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id and i.enabled
+    where r.tenant_id = ${tenantId} and r.instance_id = ${instanceId}`;
+  return row?.count ?? 0;
+}
+
+/** Takes the instance's claims away and decides its devices anew, batch by batch; safe to repeat. */
+async function releaseDevices(
+  sql: Sql,
+  instance: Instance,
+  deviceIds: readonly string[],
+  options: { retract: boolean; author: string },
+): Promise<{ moved: number; retracted: number }> {
+  const { instanceId, tenantId } = instance;
+  const total = { moved: 0, retracted: 0 };
+  for (let from = 0; from < deviceIds.length; from += batch) {
+    const some = deviceIds.slice(from, from + batch);
+    const done = await inTransaction(sql, async (tx) => {
+      await lockDevices(tx, tenantId, some);
+      await tx`update routes set pinned = false
+        where tenant_id = ${tenantId} and instance_id = ${instanceId} and device_id = any(${some}::uuid[])`;
+      await tx`delete from claims
+        where tenant_id = ${tenantId} and instance_id = ${instanceId} and device_id = any(${some}::uuid[])`;
+      const outcomes = await resolveRoutes(tx, tenantId, some, {
+        author: options.author,
+        reason: 'the instance was removed',
+      });
+      const moved = outcomes.flatMap(({ changed, route }) => (changed && route ? [route] : []));
+      const ended = outcomes.flatMap(({ before, deviceId, route }) => (before && !route ? [deviceId] : []));
+      await markComputersDue(tx, tenantId, moved);
+      const retracted = options.retract ? await retractDevices(tx, tenantId, ended) : 0;
+      return { moved: moved.length, retracted };
+    });
+    total.moved += done.moved;
+    total.retracted += done.retracted;
+  }
+  return total;
+}
+
+export function addInstanceRemoval(app: AdminApp, services: AdminServices): void {
+  const { instances, sql } = services;
+  app.openapi(remove, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    const instance = await instanceOf(sql, tenant, c.req.param('instanceId'));
+    const { name } = requireRole(c, 'admin');
+    checkIfMatch(c.req.header('if-match'), instance.version);
+    const query = c.req.valid('query');
+    const { instanceId, tenantId } = instance;
+    const deviceIds = await devicesOf(sql, instance);
+    const retract = query.retract === 'true';
+    if (query['dry-run'] === 'true') {
+      const moved = await contested(sql, instance);
+      const retracted = retract ? deviceIds.length - moved : 0;
+      return c.json({ dryRun: true, devices: deviceIds.length, moved, retracted }, 200);
+    }
+    if (deviceIds.length > 0 && query.force !== 'true') {
+      throw new ProblemError(
+        problem(
+          'conflict',
+          `The instance has ${deviceIds.length} devices; force=true removes it all the same.`,
+        ),
+      );
+    }
+    // Disabled first: nothing that is on its way from the instance may claim a device again.
+    await sql`update instances set enabled = false, updated_at = now() where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+    instances.forget(tenantId, instanceId);
+    const released = await releaseDevices(sql, instance, deviceIds, { retract, author: name });
+    await inTransaction(
+      sql,
+      (tx) => tx`delete from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`,
+    );
+    instances.forget(tenantId, instanceId);
+    await services.noteInstances(tenantId);
+    return c.json({ dryRun: false, devices: deviceIds.length, ...released }, 200);
+  });
+}

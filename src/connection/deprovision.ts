@@ -1,0 +1,78 @@
+import { newId } from '../ids.ts';
+import type { PartnerApiVersions } from '../intune/api-versions.ts';
+import { putPartnerTenant } from '../intune/partner-tenants.ts';
+import type { Send } from '../outbound/port.ts';
+import type { Sql } from '../store/database.ts';
+import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { ConnectionAccess } from './access.ts';
+
+/**
+ * Telling Intune that we are no longer a tenant's partner. The wish is a column: whichever process takes it sends
+ * it, once when nothing fails, and again until Intune has confirmed it.
+ */
+export interface DeprovisionOptions {
+  readonly sql: Sql;
+  readonly send: Send;
+  readonly log: Log;
+  readonly tenants: TenantDirectory;
+  readonly access: ConnectionAccess;
+  readonly apiVersions: PartnerApiVersions;
+  readonly publicUrl: string;
+  readonly timeoutMs: number;
+}
+
+/** Longer than the call may take, or a second process would send it too. */
+const retryAfterSeconds = 60;
+const batch = 20;
+
+export const landingPages = (publicUrl: string, tenantId: string) => ({
+  enrollmentUrl: `${publicUrl}/t/${tenantId}/enroll`,
+  remediationUrl: `${publicUrl}/t/${tenantId}/remediate`,
+});
+
+async function deprovision(tenant: Tenant, options: DeprovisionOptions): Promise<void> {
+  const { access, apiVersions, log, publicUrl, send, sql, tenants, timeoutMs } = options;
+  const { tenantId } = tenant;
+  const found = await access.services(tenant);
+  const granted = found.ok ? await access.token(tenant, 'intune') : found;
+  if (!found.ok || !granted.ok) {
+    const { cause, detail } = granted.ok ? { cause: 'no-address', detail: '' } : granted;
+    log.warn('deprovision.no-access', { tenantId, cause, detail });
+    return;
+  }
+  const result = await putPartnerTenant({
+    send,
+    service: found.services.tenant,
+    accessToken: granted.accessToken,
+    apiVersion: apiVersions.PartnerTenants,
+    clientRequestId: newId(),
+    timeoutMs,
+    tenantId,
+    provisioning: 'deprovisioned',
+    ...landingPages(publicUrl, tenantId),
+  });
+  if (result.outcome !== 'done') {
+    log.warn('deprovision.failed', { tenantId, ...result });
+    return;
+  }
+  await sql`
+    update tenants set deprovision_wanted = false, deprovisioned_at = now(), updated_at = now()
+    where tenant_id = ${tenantId} and deprovision_wanted`;
+  tenants.forget(tenantId);
+  log.info('deprovision.done', { tenantId });
+}
+
+/** Sends what is wanted; for one tenant at once, or whatever is due when the runtime looks. */
+export async function sendDeprovisions(options: DeprovisionOptions, tenantId?: string): Promise<void> {
+  const { sql } = options;
+  const which = tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`;
+  const due = await sql<Tenant[]>`
+    update tenants set deprovision_try_at = now() + ${retryAfterSeconds} * interval '1 second'
+    where tenant_id in (
+      select tenant_id from tenants
+      where deprovision_wanted and coalesce(deprovision_try_at, '-infinity') <= now() and ${which}
+      order by tenant_id limit ${batch} for update skip locked)
+    returning ${tenantColumns(sql)}`;
+  await Promise.all(due.map((tenant) => deprovision(tenant, options)));
+}

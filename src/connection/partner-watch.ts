@@ -1,0 +1,105 @@
+import type { Cloud } from '../entra/clouds.ts';
+import { readPartnerState } from '../graph/partner-state.ts';
+import { newId } from '../ids.ts';
+import type { Send } from '../outbound/port.ts';
+import type { Sql } from '../store/database.ts';
+import { type PartnerState, type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { ConnectionAccess } from './access.ts';
+import { noteTermination } from './lifecycle.ts';
+
+/**
+ * What Intune thinks of a tenant's connection: read from Graph where the diagnostic application may (domain/
+ * microsoft.md 5), else derived from what Intune answers, and said to be derived.
+ */
+export interface PartnerWatchOptions {
+  readonly sql: Sql;
+  readonly send: Send;
+  readonly log: Log;
+  readonly tenants: TenantDirectory;
+  readonly clouds: ReadonlyMap<string, Cloud>;
+  readonly access: ConnectionAccess;
+  readonly hasDiagnostic: (cloud: string) => boolean;
+  readonly connectorClientId: (cloud: string) => string | undefined;
+  readonly timeoutMs: number;
+}
+
+/** Between two looks of the background at one tenant. */
+const lookEverySeconds = 900;
+const batch = 20;
+
+/** Partner state by what we know ourselves. */
+export function derivedPartnerState(tenant: Tenant): string {
+  switch (tenant.connectionState) {
+    case 'connected':
+      return tenant.lastHeartbeatAt === null ? 'unknown' : 'enabled';
+    case 'disconnecting':
+      return 'enabled';
+    case 'terminated':
+    case 'disabled':
+    case 'disconnected':
+      return 'terminated';
+    case 'consented':
+      return tenant.deprovisionedAt === null ? 'unknown' : 'terminated';
+    case 'consenting':
+      return 'unknown';
+    case 'new':
+      return 'unavailable';
+  }
+}
+
+/** Reads the state from Graph and keeps it; acts on a termination. Undefined: Graph could not be asked. */
+export async function lookAtPartner(
+  tenant: Tenant,
+  options: PartnerWatchOptions,
+): Promise<PartnerState | undefined> {
+  const { access, clouds, connectorClientId, hasDiagnostic, log, send, sql, tenants, timeoutMs } = options;
+  const { tenantId } = tenant;
+  const cloud = clouds.get(tenant.cloud);
+  if (!cloud || !hasDiagnostic(tenant.cloud)) return undefined;
+  const granted = await access.token(tenant, 'graph', { application: 'diagnostic' });
+  if (!granted.ok) return undefined;
+  const appId = connectorClientId(tenant.cloud);
+  const read = await readPartnerState({
+    send,
+    cloud,
+    accessToken: granted.accessToken,
+    clientRequestId: newId(),
+    timeoutMs,
+    mode: tenant.mode,
+    hint: appId === undefined ? {} : { singleTenantAppId: appId },
+  });
+  if (!read.ok) {
+    log.debug('partner-state.unread', { tenantId, failure: read.failure });
+    return undefined;
+  }
+  const found: PartnerState = { state: read.state, source: 'graph', at: new Date().toISOString() };
+  await sql`update tenants set partner_state = ${sql.json({ ...found })} where tenant_id = ${tenantId}`;
+  if (read.found && read.state === 'terminated') {
+    await noteTermination(options, tenantId, { markedAt: read.markedAt, removedAt: read.removedAt });
+  }
+  tenants.forget(tenantId);
+  return found;
+}
+
+/** Intune refused us as not provisioned: Graph says what happened; without it the refusal itself is the sign. */
+export async function notProvisioned(tenantId: string, options: PartnerWatchOptions): Promise<void> {
+  const tenant = await options.tenants.fresh(tenantId);
+  if (tenant?.connectionState !== 'connected') return;
+  await lookAtPartner(tenant, options);
+  await noteTermination(options, tenantId);
+}
+
+/** Looks at the connected tenants now and then, whichever process does. */
+export async function watchPartners(options: PartnerWatchOptions): Promise<void> {
+  const { sql } = options;
+  const due = await sql<Tenant[]>`
+    update tenants set partner_state_at = now()
+    where tenant_id in (
+      select tenant_id from tenants
+      where connection_state = 'connected'
+        and coalesce(partner_state_at, '-infinity') < now() - ${lookEverySeconds} * interval '1 second'
+      order by partner_state_at nulls first limit ${batch} for update skip locked)
+    returning ${tenantColumns(sql)}`;
+  await Promise.all(due.map((tenant) => lookAtPartner(tenant, options)));
+}

@@ -1,0 +1,133 @@
+import { parseGuid } from '../ids.ts';
+import { bodyRefusal } from './body-status.ts';
+import {
+  asObject,
+  callIntune,
+  guidKey,
+  type IntuneAnswer,
+  type IntuneCall,
+  type IntuneSetback,
+  type JsonObject,
+} from './call.ts';
+
+const entity = 'PartnerCompliancePolicies';
+
+/** The policy that says "this partner decides", one per platform and tenant (domain/microsoft.md 4.5, 5.2). */
+export interface PartnerPolicy {
+  /** A GUID in lower case. */
+  readonly id: string;
+  readonly displayName: string | undefined;
+  /** `macOS`, as Intune wrote it. */
+  readonly platform: string | undefined;
+  readonly partnerManaged: boolean | undefined;
+}
+
+export interface CreatePolicy extends IntuneCall {
+  readonly displayName: string;
+  readonly description: string;
+  readonly platform: 'macOS' | 'iOS' | 'Android';
+}
+
+/** `exists`: an earlier run made one; find it with `listPolicies`. */
+export type CreatePolicyResult =
+  | { readonly outcome: 'created'; readonly policy: PartnerPolicy }
+  | { readonly outcome: 'exists'; readonly detail: string }
+  | IntuneSetback;
+
+export type ListPoliciesResult =
+  | {
+      readonly outcome: 'listed';
+      readonly policies: readonly PartnerPolicy[];
+      /** False when Intune says that there are more: no source shows a second page. */
+      readonly complete: boolean;
+    }
+  | IntuneSetback;
+
+/** `assignments` is what Intune wrote, of unknown shape; undefined when it said nothing readable. */
+export type AssignPolicyResult =
+  | { readonly outcome: 'assigned'; readonly assignments: unknown }
+  | IntuneSetback;
+
+const asText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+/** Undefined when the id is no GUID: nothing else may become part of an address. */
+function policyOf(item: JsonObject | undefined): PartnerPolicy | undefined {
+  const id = parseGuid(asText(item?.Id));
+  if (item === undefined || id === undefined) return undefined;
+  const managed = item.PartnerManagedCompliance;
+  return {
+    id,
+    displayName: asText(item.DisplayName),
+    platform: asText(item.Platform),
+    partnerManaged: typeof managed === 'boolean' ? managed : undefined,
+  };
+}
+
+const asExisting = (setback: IntuneSetback): CreatePolicyResult =>
+  setback.outcome === 'refused' && setback.httpStatus === 409
+    ? { outcome: 'exists', detail: setback.detail }
+    : setback;
+
+const answeredOrRefused = (answer: IntuneAnswer | IntuneSetback): IntuneAnswer | IntuneSetback =>
+  answer.outcome === 'answered' ? (bodyRefusal(answer.body) ?? answer) : answer;
+
+/**
+ * Makes the partner compliance policy of a platform (domain/microsoft.md 4.5). The sources disagree whether the
+ * answer is the policy or a list with it. Safe to repeat after an unclear outcome: then it `exists`.
+ */
+export async function createPolicy(call: CreatePolicy): Promise<CreatePolicyResult> {
+  const answer = answeredOrRefused(
+    await callIntune(call, 'POST', entity, {
+      DisplayName: call.displayName,
+      Description: call.description,
+      Platform: call.platform,
+      PartnerManagedCompliance: true,
+    }),
+  );
+  if (answer.outcome !== 'answered') return asExisting(answer);
+  const list = answer.body?.value;
+  const policy = policyOf(Array.isArray(list) ? asObject(list[0]) : answer.body);
+  return policy === undefined
+    ? { outcome: 'unclear', detail: `the answer with status ${answer.httpStatus} names no policy` }
+    : { outcome: 'created', policy };
+}
+
+/** The partner compliance policies of the token's tenant (domain/microsoft.md 4.5). */
+export async function listPolicies(call: IntuneCall): Promise<ListPoliciesResult> {
+  const answer = answeredOrRefused(await callIntune(call, 'GET', entity));
+  if (answer.outcome !== 'answered') return answer;
+  const list = answer.body?.value;
+  if (!Array.isArray(list)) return { outcome: 'unclear', detail: 'the answer is no list of policies' };
+  const policies = list.map((item) => policyOf(asObject(item))).filter((policy) => policy !== undefined);
+  const next = answer.body?.['odata.nextLink'] ?? answer.body?.['@odata.nextLink'];
+  return { outcome: 'listed', policies, complete: next === undefined || next === null };
+}
+
+/** The answer's `value` is JSON written as a string (domain/microsoft.md 4.5). */
+function assignmentsOf(body: JsonObject | undefined): unknown {
+  const value = body?.value;
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    // Success all the same: only the echo cannot be read.
+    return undefined;
+  }
+}
+
+/**
+ * Gives the policy to user groups, by their object ids (domain/microsoft.md 4.5): all that it shall have, at least
+ * one. Never all users: Microsoft says that this inhibits the connection. Safe to repeat.
+ */
+export async function assignPolicy(
+  call: IntuneCall & {
+    readonly policyId: string;
+    readonly groupIds: readonly [string, ...string[]];
+  },
+): Promise<AssignPolicyResult> {
+  const path = `${guidKey(entity, call.policyId)}/Assign`;
+  const answer = answeredOrRefused(await callIntune(call, 'POST', path, { assignments: call.groupIds }));
+  return answer.outcome === 'answered'
+    ? { outcome: 'assigned', assignments: assignmentsOf(answer.body) }
+    : answer;
+}

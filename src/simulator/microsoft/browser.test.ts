@@ -1,0 +1,72 @@
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createAuthority } from '../authority.ts';
+import { startTestWorld, type TestWorld, tenantId } from './test-world.ts';
+
+let world: TestWorld;
+let gateway: Server;
+let trust: string;
+beforeAll(async () => {
+  world = await startTestWorld();
+  const authority = await createAuthority();
+  const { certificatePem: cert, keyPem: key } = await authority.issue(['localhost']);
+  trust = authority.certificatePem;
+  gateway = createServer({ cert, key }, (incoming, outgoing) => {
+    outgoing.writeHead(302, { location: 'https://jamf.example/', 'content-type': 'text/plain' });
+    outgoing.end(`${incoming.url} ${incoming.headers['accept-language']}`);
+  });
+  await new Promise<void>((resolve) => {
+    gateway.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = gateway.address() as AddressInfo;
+  const partner = world.cloud.intune.tenant(tenantId);
+  partner.enrollmentUrl = `https://localhost:${port}/t/${tenantId}/enroll`;
+});
+afterAll(async () => {
+  await new Promise((resolve) => {
+    gateway.close(resolve);
+  });
+  await world.close();
+});
+
+const browse = (visit: unknown): Promise<{ status: number; body: unknown }> =>
+  world.control('POST', `/tenants/${tenantId}/browse`, visit);
+
+test('an untrusted certificate, then a trusted one', async () => {
+  expect(await browse({ kind: 'enroll' })).toMatchObject({ status: 502, body: { error: 'unreachable' } });
+  expect(await browse({ kind: 'enroll', caPem: trust })).toMatchObject({
+    status: 200,
+    body: {
+      status: 302,
+      headers: { location: 'https://jamf.example/' },
+      body: `/t/${tenantId}/enroll en`,
+    },
+  });
+  expect((await browse({ kind: 'enroll' })).status).toBe(502);
+  expect((await world.control('PUT', '/browser-trust', { pem: trust })).status).toBe(204);
+  expect((await browse({ kind: 'enroll' })).status).toBe(200);
+});
+
+test('any query, another tenant, another language', async () => {
+  const visit = {
+    kind: 'enroll',
+    query: { deviceId: 'x y', évil: '<b>' },
+    asTenantId: '00000000-0000-4000-8000-000000000000',
+    headers: { 'accept-language': 'fr' },
+  };
+  expect((await browse(visit)).body).toMatchObject({
+    body: '/t/00000000-0000-4000-8000-000000000000/enroll?deviceId=x+y&%C3%A9vil=%3Cb%3E fr',
+  });
+  expect((await browse({ kind: 'enroll', query: 'a=%zz&a' })).body).toMatchObject({
+    body: `/t/${tenantId}/enroll?a=%zz&a en`,
+  });
+});
+
+test('a page that was never provisioned is a conflict; wrong fields are named', async () => {
+  expect((await browse({ kind: 'remediate' })).status).toBe(409);
+  expect(await browse({ kind: 'both', colour: 1 })).toMatchObject({
+    status: 400,
+    body: { errors: expect.arrayContaining([{ field: 'colour', message: 'unknown field' }]) },
+  });
+});
