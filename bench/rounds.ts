@@ -46,8 +46,8 @@ export interface RoundsOptions {
 }
 
 const rounds = 3;
-const warmUpMs = 1_500;
-const roundMs = 3_000;
+const warmUpMs = 1_000;
+const roundMs = 2_500;
 
 interface Round extends Pace {
   readonly processors: number | undefined;

@@ -132,6 +132,7 @@ interface Discovered {
 function createDiscovery(options: AccessOptions, token: ConnectionAccess['token']) {
   const { clouds, log, now, send, timeoutMs } = options;
   const known = new LRUCache<string, Discovered>({ max: 20_000 });
+  const forgottenAt = new LRUCache<string, number>({ max: 20_000 });
   const pending = new Map<string, Promise<Discovered>>();
 
   const discover = async (tenant: Tenant, cloud: Cloud): Promise<Discovered> => {
@@ -182,10 +183,11 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
         result.failure ?? hold('discovery-empty', 'Discovery found nothing.', 'Look at the log.', 'espalier')
       );
     },
-    /** The address stopped answering: looked up again, but at most every half minute. */
+    /** The address stopped answering: looked up again once per episode, however many calls fail meanwhile. */
     forget: (tenantId: string): void => {
-      const last = known.get(tenantId);
-      if (last && now() - last.at > rediscoverEveryMs) known.delete(tenantId);
+      if (now() - (forgottenAt.get(tenantId) ?? 0) < rediscoverEveryMs) return;
+      forgottenAt.set(tenantId, now());
+      known.delete(tenantId);
     },
   };
 }

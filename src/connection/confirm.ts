@@ -39,6 +39,7 @@ export interface ConfirmOptions {
   readonly clientOf: (instance: Instance) => JamfClient;
   readonly publicUrl: string;
   readonly timeoutMs: number;
+  readonly heartbeatSeconds: number;
   readonly metrics: Metrics;
   readonly now: () => number;
 }
@@ -76,37 +77,69 @@ const failedCall = (name: string, setback: IntuneSetback): ConfirmStep =>
     'microsoft',
   );
 
-/** The steps at Entra: a token of each resource, and the roles in them. */
-async function tokenSteps(tenant: Tenant, access: ConnectionAccess) {
+/** A consent's roles may take this long to reach tokens (domain/microsoft.md 1.5: a minute or two). */
+const propagationMs = 5 * 60_000;
+/** How long one confirm waits for them, and how often it looks. */
+const propagationPatienceMs = 15_000;
+const propagationLookMs = 1_500;
+
+/** Whether a consent was given so lately that its roles may still be on their way. */
+async function consentedLately(sql: Sql, tenantId: string): Promise<boolean> {
+  const [row] = await sql<{ lately: boolean }[]>`
+    select exists (select 1 from consents where tenant_id = ${tenantId} and outcome = 'granted'
+      and used_at > now() - ${propagationMs} * interval '1 millisecond') as lately`;
+  return row?.lately ?? false;
+}
+
+type Tokens =
+  | { readonly ok: true; readonly intuneToken: string; readonly missing: readonly string[] }
+  | { readonly ok: false; readonly failure: AccessFailure };
+
+/** A fresh token of each resource, and which roles they lack. */
+async function takeTokens(tenant: Tenant, access: ConnectionAccess): Promise<Tokens> {
   const graph = await access.token(tenant, 'graph', { fresh: true });
-  if (!graph.ok) {
-    return {
-      steps: [failedAccess('token', graph), notTried('permissions', 'token')],
-      intuneToken: undefined,
-    };
-  }
+  if (!graph.ok) return { ok: false, failure: graph };
   const intune = await access.token(tenant, 'intune', { fresh: true });
-  if (!intune.ok) {
-    return {
-      steps: [failedAccess('token', intune), notTried('permissions', 'token')],
-      intuneToken: undefined,
-    };
-  }
+  if (!intune.ok) return { ok: false, failure: intune };
   const missing = [
     ...(graph.roles.includes(graphRole) ? [] : [`Graph ${graphRole}`]),
     ...(intune.roles.includes(intuneRole) ? [] : [`Intune ${intuneRole}`]),
   ];
+  return { ok: true, intuneToken: intune.accessToken, missing };
+}
+
+/**
+ * The steps at Entra: a token of each resource, and the roles in them. Roles of a consent that was just given are
+ * waited for with fresh tokens: an older token keeps the roles that it was issued with.
+ */
+async function tokenSteps(tenant: Tenant, { access, sql }: ConfirmOptions) {
+  const lately = await consentedLately(sql, tenant.tenantId);
+  const end = Date.now() + (lately ? propagationPatienceMs : 0);
+  let tokens = await takeTokens(tenant, access);
+  while (tokens.ok && tokens.missing.length > 0 && Date.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, propagationLookMs));
+    tokens = await takeTokens(tenant, access);
+  }
+  if (!tokens.ok) {
+    return {
+      steps: [failedAccess('token', tokens.failure), notTried('permissions', 'token')],
+      intuneToken: undefined,
+    };
+  }
+  const lack = `The tokens lack ${tokens.missing.join(' and ')}`;
   const permissions =
-    missing.length === 0
+    tokens.missing.length === 0
       ? good('permissions', `${graphRole}, ${intuneRole}`)
-      : bad(
-          'permissions',
-          'permission-missing',
-          `The tokens lack ${missing.join(' and ')}; after a consent this takes a minute or two.`,
-          'Wait two minutes and confirm again; else consent again.',
-          'configuration',
-        );
-  return { steps: [good('token'), permissions], intuneToken: intune.accessToken };
+      : lately
+        ? bad(
+            'permissions',
+            'consent-propagating',
+            `${lack} yet.`,
+            'Wait a minute or two and confirm again.',
+            'microsoft',
+          )
+        : bad('permissions', 'permission-missing', `${lack}.`, 'Consent again.', 'configuration');
+  return { steps: [good('token'), permissions], intuneToken: tokens.intuneToken };
 }
 
 interface IntuneOutcome {
@@ -282,14 +315,20 @@ async function instanceStep(instance: Instance, options: ConfirmOptions): Promis
 }
 
 /** The tenant is connected: whatever waited for that is due at once (contract section 11). */
-async function noteConfirmed(sql: Sql, tenant: Tenant, alive: boolean): Promise<void> {
+async function noteConfirmed(
+  { heartbeatSeconds, sql }: ConfirmOptions,
+  tenant: Tenant,
+  alive: boolean,
+): Promise<void> {
   const { tenantId } = tenant;
   await inTransaction(sql, async (tx) => {
     const moved = await moveTenant(tx, tenantId, 'provisioned');
     if (!moved) return;
     await tx`
       update tenants set hold = null, connected_at = coalesce(connected_at, now()), last_confirm_at = now(),
-        last_heartbeat_at = case when ${alive} then now() else last_heartbeat_at end, deprovision_wanted = false,
+        last_heartbeat_at = case when ${alive} then now() else last_heartbeat_at end,
+        next_heartbeat_at = case when ${alive} then now() + ${heartbeatSeconds} * interval '1 second' end,
+        deprovision_wanted = false,
         terminated_at = null, devices_marked_at = null, devices_removed_at = null, updated_at = now()
       where tenant_id = ${tenantId}`;
     await tx`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
@@ -329,14 +368,14 @@ export async function confirmTenant(
     );
     return { ok: false, steps: [step] };
   }
-  const tokens = await tokenSteps(tenant, options.access);
+  const tokens = await tokenSteps(tenant, options);
   const intune = await intuneSteps(tenant, tokens.intuneToken, options);
   const instances = (await listInstances(options.sql, tenant.tenantId)).filter(
     (instance) => instance.enabled,
   );
   const instanceSteps = await Promise.all(instances.map((instance) => instanceStep(instance, options)));
   if (intune.provisioned) {
-    await noteConfirmed(options.sql, tenant, intune.alive);
+    await noteConfirmed(options, tenant, intune.alive);
     options.tenants.forget(tenant.tenantId);
   }
   const steps = [...tokens.steps, ...intune.steps, ...instanceSteps];

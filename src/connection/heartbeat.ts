@@ -4,7 +4,8 @@ import { saysNotProvisioned } from '../intune/call.ts';
 import { type HeartbeatResult, putHeartbeat } from '../intune/heartbeat.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
-import { type Tenant, tenantColumns } from '../store/tenants.ts';
+import { holdTenant, releaseTenant } from '../store/holds.ts';
+import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectionAccess } from './access.ts';
@@ -20,6 +21,7 @@ export interface HeartbeatOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly access: ConnectionAccess;
+  readonly tenants: TenantDirectory;
   readonly apiVersions: PartnerApiVersions;
   readonly periodSeconds: number;
   readonly timeoutMs: number;
@@ -48,9 +50,13 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
   const found = await access.services(tenant);
   const granted = found.ok ? await access.token(tenant, 'intune') : found;
   if (!found.ok || !granted.ok) {
-    const { cause, detail } = granted.ok ? { cause: 'unknown', detail: '' } : granted;
     metrics.heartbeat('no-access');
+    if (granted.ok) return;
+    const { cause, detail, kind, owner, remedy } = granted;
     log.warn('heartbeat.no-access', { tenantId, cause, detail });
+    // A tenant without new reports would otherwise look well until one comes.
+    if (kind === 'hold')
+      await holdTenant(options.sql, options.tenants, tenant, { cause, detail, owner, remedy });
     return;
   }
   const result = await putHeartbeat({
@@ -71,6 +77,7 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
   }
   if (result.messageErrors.length > 0)
     log.warn('heartbeat.message-errors', { tenantId, messageErrors: result.messageErrors });
+  await releaseTenant(options.sql, options.tenants, tenant);
   await noteHeartbeat(result, tenantId, options);
 }
 

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Sql } from '../store/database.ts';
-import type { Hold, Tenant, TenantDirectory } from '../store/tenants.ts';
+import { holdTenant, releaseTenant } from '../store/holds.ts';
 import { inSpan } from '../telemetry/tracing.ts';
 import type { ReportStageOptions, ReportStageSettings } from './report-options.ts';
 import { claimDueReports, type DueReport, renewReports, settleReport } from './report-row.ts';
@@ -9,18 +9,6 @@ import { sendReport } from './upload.ts';
 import { pollUpload, verifyUpload } from './upload-status.ts';
 
 /** Stage two: a device that is due to be told to Intune, then followed until Intune and Entra have it. */
-
-async function noteHold(
-  sql: Sql,
-  tenants: TenantDirectory,
-  tenant: Tenant,
-  hold: Omit<Hold, 'since'>,
-): Promise<void> {
-  if (tenant.hold?.cause === hold.cause) return;
-  const noted: Hold = { ...hold, since: new Date().toISOString() };
-  await sql`update tenants set hold = ${sql.json({ ...noted })}, updated_at = now() where tenant_id = ${tenant.tenantId}`;
-  tenants.forget(tenant.tenantId);
-}
 
 export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
   const { clouds, log, now, sql, tenants } = settings;
@@ -40,15 +28,9 @@ export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
     holdTenant: async (tenant, hold) => {
       if (hold.cause === 'not-provisioned') await settings.notProvisioned(tenant.tenantId);
       if (hold.cause === 'permission-missing') await settings.permissionRefused(tenant.tenantId);
-      await noteHold(sql, tenants, tenant, hold);
+      await holdTenant(sql, tenants, tenant, hold);
     },
-    releaseTenant: async (tenant) => {
-      if (tenant.hold === null) return;
-      const { tenantId } = tenant;
-      await sql`update tenants set hold = null, updated_at = now() where tenant_id = ${tenantId}`;
-      tenants.forget(tenantId);
-      await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
-    },
+    releaseTenant: (tenant) => releaseTenant(sql, tenants, tenant),
   };
 
   const work = async (row: DueReport, owner: string): Promise<void> => {

@@ -34,6 +34,7 @@ export function createConnectionServices(
     apiVersions: config.partnerApiVersions,
     publicUrl: config.publicUrl,
     timeoutMs: config.microsoftTimeoutSeconds * 1_000,
+    heartbeatSeconds: config.heartbeatSeconds,
     connectorClientId: (cloud: string) => config.connector(cloud)?.clientId,
     userAppClientId: config.userAppClientId,
     hasDiagnostic: (cloud: string) => config.diagnostic(cloud) !== undefined,

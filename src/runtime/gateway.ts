@@ -2,6 +2,7 @@ import type { Context } from 'hono';
 import { Hono } from 'hono';
 import { createAccess } from '../connection/access.ts';
 import type { ConsentOptions } from '../connection/consent.ts';
+import { accessByType, createOwnBroker, tenantCredentials } from '../connection/tenant-credentials.ts';
 import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
@@ -56,24 +57,40 @@ export function composeGateway(parts: GatewayParts) {
     concurrency: config.jamfConcurrency,
     timeoutMs: config.forwardTimeoutSeconds * 1_000,
   });
-  const broker = createTokenBroker({
+  const tokens = {
     send,
     now,
+    timeoutMs: microsoftTimeoutMs,
+    onRequest: ({ outcome, resource }: { resource: string; outcome: string }) =>
+      metrics.tokenRequest(resource, outcome),
+  };
+  const broker = createTokenBroker({
+    ...tokens,
     credentials: (cloud, application) =>
       (application === 'connector' ? config.connector(cloud.name) : config.diagnostic(cloud.name))
         ?.credentials ?? [],
-    timeoutMs: microsoftTimeoutMs,
-    onRequest: ({ resource, outcome }) => metrics.tokenRequest(resource, outcome),
   });
-  const access = createAccess({
+  const ownBroker = createOwnBroker({
+    ...tokens,
+    tenants,
+    credentials: (cloud, application, tenantId) =>
+      application === 'connector'
+        ? tenantCredentials(parts, tenantId)
+        : (config.diagnostic(cloud.name)?.credentials ?? []),
+  });
+  const paths = {
     send,
-    broker,
     clouds: config.clouds,
-    hasDiagnostic: (cloud) => config.diagnostic(cloud) !== undefined,
+    hasDiagnostic: (cloud: string) => config.diagnostic(cloud) !== undefined,
     timeoutMs: microsoftTimeoutMs,
     log,
     now,
-  });
+  };
+  const access = accessByType(
+    createAccess({ ...paths, broker }),
+    createAccess({ ...paths, broker: ownBroker }),
+    tenants,
+  );
   const consent: ConsentOptions = {
     sql,
     log,

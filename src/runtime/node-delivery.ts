@@ -105,6 +105,7 @@ export async function startDelivery(parts: {
         log,
         metrics,
         access: gateway.access,
+        tenants: gateway.tenants,
         apiVersions: config.partnerApiVersions,
         periodSeconds: config.heartbeatSeconds,
         timeoutMs: microsoftTimeoutMs,

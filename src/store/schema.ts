@@ -27,6 +27,8 @@ export const tenants = pgTable('tenants', {
   displayName: text('display_name').notNull(),
   mode: text('mode').notNull(),
   connectionType: text('connection_type').notNull(),
+  /** Its own application, used while the type is `manual`: clientId, and the secret sealed or by reference. */
+  application: jsonb('application'),
   landing: jsonb('landing').notNull(),
   partnerGroup: jsonb('partner_group'),
   /** src/connection/state.ts. */

@@ -76,6 +76,8 @@ export interface Scene {
   restart(how: 'kill' | 'stop'): Promise<void>;
   /** Only ends it, `start` brings it back. */
   start(): Promise<void>;
+  /** A second process on the same database that only delivers. */
+  worker(): Promise<GatewayProcess>;
   close(): Promise<void>;
 }
 
@@ -144,6 +146,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     start: async () => {
       gateway = await startProcess(environment);
     },
+    worker: () => startProcess(environment, 'worker'),
     close: async () => {
       await gateway.stop();
       await world.close();

@@ -21,7 +21,7 @@ describe('connection', () => {
     scene = await startScene({
       world: {
         clouds: ['public'],
-        tenants: Array.from({ length: 12 }, (_, index) => ({
+        tenants: Array.from({ length: 15 }, (_, index) => ({
           displayName: `Tenant ${index}`,
           instances: [
             { name: `one-${index}`, macs: 3 },
@@ -330,11 +330,15 @@ describe('connection', () => {
   it('finds a relocated Intune again, once per episode', async () => {
     const tenantId = freshTenant();
     const instance = only(await connectTenant(scene, tenantId));
-    const [device] = devicesOf(tenantId);
+    const discoveries = () =>
+      scene.world.journal
+        .list({ service: 'graph', tenant: tenantId })
+        .filter((entry) => /\/endpoints/i.test(entry.path)).length;
+    const before = discoveries();
     settings(tenantId).discovery.relocation = 'moved';
-    await scene.restart('stop');
-    await sendWebhook(scene, instance, device!.jamfComputerId);
-    await reaches(tenantId, device!.deviceId, 'verified');
+    for (const device of devicesOf(tenantId)) await sendWebhook(scene, instance, device.jamfComputerId);
+    for (const device of devicesOf(tenantId)) await reaches(tenantId, device.deviceId, 'verified');
+    expect(discoveries()).toBe(before + 1);
   });
 
   it('tells a tenant without Intune from one without the partner service', async () => {
@@ -392,6 +396,70 @@ describe('connection', () => {
       },
       'connected',
     );
+  });
+
+  it('ends each failed consent in a page that says what happened and what to do', async () => {
+    const tenantId = freshTenant();
+    await scene.api('POST', '/tenants', { tenantId, cloud: 'public', displayName: 'T' });
+    const url = async () => (await post(tenantId, 'connect')).json.consentUrls[0].url as string;
+    const { consent: behaviour, entra } = settings(tenantId);
+    const pages: [string, () => Promise<{ status: number; text: string }>][] = [
+      [
+        'was not given',
+        async () => {
+          behaviour.behaviour = 'decline';
+          return browse(scene, await url());
+        },
+      ],
+      [
+        'Another tenant',
+        async () => {
+          behaviour.behaviour = 'tamper-tenant';
+          return browse(scene, await url());
+        },
+      ],
+      [
+        'not complete',
+        async () => {
+          behaviour.behaviour = 'lose-state';
+          return browse(scene, await url());
+        },
+      ],
+      [
+        'cannot be matched',
+        async () => {
+          behaviour.behaviour = 'approve';
+          const abandoned = await url();
+          await scene.database.sql`update consents set expires_at = now() where tenant_id = ${tenantId}`;
+          return browse(scene, abandoned);
+        },
+      ],
+      [
+        'could not be proven',
+        async () => {
+          entra.entraError = { code: 700016, at: 'token' };
+          return browse(scene, await url());
+        },
+      ],
+    ];
+    for (const [title, visit] of pages) {
+      const page = await visit();
+      expect(page.status, title).toBe(400);
+      expect(page.text).toContain(title);
+      expect(await state(tenantId)).toBe('consenting');
+    }
+    entra.entraError = null;
+    expect((await browse(scene, await url())).status).toBe(200);
+    expect(await state(tenantId)).toBe('consented');
+  });
+
+  it('waits for roles that are on their way after a consent, instead of failing', async () => {
+    const tenantId = freshTenant();
+    settings(tenantId).consent.delayMs = 4_000;
+    expect((await consent(scene, tenantId)).status).toBe(200);
+    const confirmed = await post(tenantId, 'confirm');
+    expect(confirmed.json.steps[1]).toMatchObject({ name: 'permissions', ok: true });
+    expect(confirmed.json.ok).toBe(true);
   });
 
   it('has driven the whole table of transitions', () => {

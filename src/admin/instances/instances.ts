@@ -1,14 +1,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Context } from 'hono';
 import { newId, parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { rerouteInstance } from '../../routing/claims.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
 import { type Instance, instanceColumns, readInstance, secretAssociation } from '../../store/instances.ts';
 import { dueChannel } from '../../store/notifications.ts';
+import { inTransaction } from '../../store/retry.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
-import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
+import type { AdminApp, AdminServices } from '../context.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -28,24 +28,12 @@ import {
   step,
   tenantPath,
 } from '../schemas.ts';
+import { checkReference, clientWithSecret } from '../secret-reference.ts';
+import { checkOnlyInstance } from './only-instance.ts';
 
 /** `/tenants/{tenantId}/instances` and one instance's operations. */
 
-const apiClient = z
-  .object({
-    clientId: z.string().min(1).max(200),
-    clientSecret: z.string().min(1).max(1_000).optional(),
-    secretRef: z
-      .string()
-      .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:\/.+)$/, 'must be env:NAME or file:/path')
-      .optional(),
-  })
-  .strict()
-  .refine((value) => (value.clientSecret === undefined) !== (value.secretRef === undefined), {
-    message: 'give either clientSecret or secretRef',
-    path: ['clientSecret'],
-  })
-  .openapi('ApiClient');
+const apiClient = clientWithSecret.openapi('ApiClient');
 
 const compliance = z
   .object({
@@ -256,31 +244,6 @@ interface StoredSecret {
   readonly ref: string | null;
 }
 
-/** The gateway's own variables hold its own secrets, which must not be sent to an instance. */
-const ownVariable = /^env:(DATABASE_URL|ESPALIER_(?!INSTANCE_)|OTEL_|PG|NODE_)/i;
-
-/**
- * A reference reads from this machine and sends what it finds to the instance's URL: only who runs the gateway for
- * everybody may write one, and never to the gateway's own variables.
- */
-function checkReference(c: Context<AdminEnv>, client: z.infer<typeof apiClient> | undefined): void {
-  if (client?.secretRef === undefined) return;
-  if (c.get('operator').tenantIds !== undefined) {
-    throw new ProblemError(
-      problem(
-        'forbidden',
-        'A tenant-bound key cannot refer to secrets of the gateway\u2019s machine; give clientSecret.',
-      ),
-    );
-  }
-  if (ownVariable.test(client.secretRef)) {
-    throw invalidField(
-      'apiClient.secretRef',
-      "names one of the gateway's own variables; use one that begins with ESPALIER_INSTANCE_",
-    );
-  }
-}
-
 async function storeSecret(
   services: AdminServices,
   tenantId: string,
@@ -310,12 +273,15 @@ async function insertInstance(
   const url = await normalUrl(given.url, services);
   const secret = await storeSecret(services, tenantId, instanceId, given.apiClient);
   try {
-    await sql`
-      insert into instances (tenant_id, instance_id, name, url, api_client_id, api_secret_sealed, api_secret_ref,
-        compliance, ca_certificate, client_certificate_sha256)
-      values (${tenantId}, ${instanceId}, ${given.name}, ${url}, ${given.apiClient.clientId},
-        ${secret.sealed}, ${secret.ref}, ${sql.json(given.compliance)}, ${given.caCertificate ?? null},
-        ${given.clientCertificateSha256 ?? null})`;
+    await inTransaction(sql, async (tx) => {
+      await checkOnlyInstance(tx, tenantId, null);
+      await tx`
+        insert into instances (tenant_id, instance_id, name, url, api_client_id, api_secret_sealed, api_secret_ref,
+          compliance, ca_certificate, client_certificate_sha256)
+        values (${tenantId}, ${instanceId}, ${given.name}, ${url}, ${given.apiClient.clientId},
+          ${secret.sealed}, ${secret.ref}, ${tx.json(given.compliance)}, ${given.caCertificate ?? null},
+          ${given.clientCertificateSha256 ?? null})`;
+    });
   } catch (error) {
     throw nameTaken(error);
   }
@@ -346,14 +312,17 @@ async function updateInstance(
       : given.clientCertificateSha256;
   let changed: Instance | undefined;
   try {
-    [changed] = await sql<Instance[]>`
+    [changed] = await inTransaction(sql, async (tx) => {
+      if (given.enabled === true) await checkOnlyInstance(tx, tenantId, instanceId);
+      return tx<Instance[]>`
       update instances set name = ${given.name ?? before.name}, url = ${url},
         api_client_id = ${given.apiClient?.clientId ?? before.apiClientId}, api_secret_sealed = ${secret.sealed},
-        api_secret_ref = ${secret.ref}, compliance = ${sql.json({ ...(given.compliance ?? before.compliance) })},
+        api_secret_ref = ${secret.ref}, compliance = ${tx.json({ ...(given.compliance ?? before.compliance) })},
         ca_certificate = ${ca}, client_certificate_sha256 = ${pin}, enabled = ${given.enabled ?? before.enabled},
         version = version + 1, updated_at = now()
       where tenant_id = ${tenantId} and instance_id = ${instanceId} and version = ${before.version}
-      returning ${instanceColumns(sql)}`;
+      returning ${instanceColumns(tx)}`;
+    });
   } catch (error) {
     throw nameTaken(error);
   }
@@ -390,7 +359,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
   app.openapi(create, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
-    checkReference(c, c.req.valid('json').apiClient);
+    checkReference(c, 'apiClient', c.req.valid('json').apiClient);
     const id = await insertInstance(services, tenant.tenantId, c.req.valid('json'));
     await services.noteInstances(tenant.tenantId);
     const href = `/api/v1/tenants/${tenant.tenantId}/instances/${id}`;
@@ -406,7 +375,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), instance.version);
-    checkReference(c, c.req.valid('json').apiClient);
+    checkReference(c, 'apiClient', c.req.valid('json').apiClient);
     const changed = await updateInstance(services, instance, c.req.valid('json'));
     instances.forget(instance.tenantId, instance.instanceId);
     if (c.req.valid('json').enabled !== undefined) {

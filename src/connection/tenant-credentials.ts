@@ -1,0 +1,140 @@
+import { LRUCache } from 'lru-cache';
+import type { Credential } from '../entra/credentials.ts';
+import { createTokenBroker, type TokenBroker, type TokenBrokerOptions } from '../entra/tokens.ts';
+import type { Sealer } from '../secrets/seal.ts';
+import type { Queries } from '../store/database.ts';
+import type { Tenant, TenantDirectory } from '../store/tenants.ts';
+import type { ConnectionAccess } from './access.ts';
+
+/**
+ * The own application of a tenant whose connection is `manual` (domain/jamf.md 4.3): kept sealed or by reference,
+ * opened for each token request, and apart from the connector that the other tenants share.
+ */
+
+/** The column `application`. */
+export interface StoredApplication {
+  readonly clientId: string;
+  readonly sealed?: string;
+  /** `env:NAME` or `file:/path`. */
+  readonly ref?: string;
+}
+
+/** What may be shown of it. */
+export interface ShownApplication {
+  readonly clientId: string;
+  readonly secretRef: string | null;
+}
+
+/** What the sealed secret is bound to: it does not open in another row. */
+export const applicationAssociation = (tenantId: string): string => `tenants/${tenantId}/application_secret`;
+
+/** Seals the secret for the tenant's row, or keeps the reference. */
+export async function storedApplication(
+  sealer: Sealer,
+  tenantId: string,
+  given: {
+    readonly clientId: string;
+    readonly clientSecret?: string | undefined;
+    readonly secretRef?: string | undefined;
+  },
+): Promise<StoredApplication> {
+  const { clientId, clientSecret = '', secretRef } = given;
+  if (secretRef !== undefined) return { clientId, ref: secretRef };
+  return { clientId, sealed: await sealer.seal(clientSecret, applicationAssociation(tenantId)) };
+}
+
+/** The tenant's own application without its secret; undefined when none is kept. */
+export async function readApplication(sql: Queries, tenantId: string): Promise<ShownApplication | undefined> {
+  const stored = await readStored(sql, tenantId);
+  return stored && { clientId: stored.clientId, secretRef: stored.ref ?? null };
+}
+
+async function readStored(sql: Queries, tenantId: string): Promise<StoredApplication | undefined> {
+  const [row] = await sql<{ application: StoredApplication | null }[]>`
+    select application from tenants where tenant_id = ${tenantId}`;
+  return row?.application ?? undefined;
+}
+
+export interface TenantCredentialsOptions {
+  readonly sql: Queries;
+  readonly sealer: Sealer;
+  /** Reads `env:NAME` or `file:/path`; throws when there is none. */
+  readonly readReference: (reference: string) => Promise<string>;
+}
+
+/**
+ * The credential of a tenant's own application, opened anew each time; none when the tenant has no application.
+ * Throws when the secret does not open or its reference cannot be read.
+ */
+export async function tenantCredentials(
+  { readReference, sealer, sql }: TenantCredentialsOptions,
+  tenantId: string,
+): Promise<readonly Credential[]> {
+  const stored = await readStored(sql, tenantId);
+  if (!stored) return [];
+  const secret =
+    stored.ref === undefined
+      ? await sealer.open(stored.sealed ?? '', applicationAssociation(tenantId))
+      : await readReference(stored.ref);
+  return [{ kind: 'secret', clientId: stored.clientId, secret }];
+}
+
+/** Tenants with an application of their own are few: most use the connector. */
+const rememberedTenants = 1_000;
+/** Graph's and Intune's, of the connector and of the diagnostic application. */
+const tokensPerTenant = 8;
+
+export interface OwnBrokerOptions extends Omit<TokenBrokerOptions, 'tokens'> {
+  readonly tenants: Pick<TenantDirectory, 'tenant'>;
+}
+
+/**
+ * Tokens of tenants with their own application: a broker for each, so that a wrong secret in one tenant holds no
+ * other that uses the same client id. Any change of the tenant forgets its tokens, in every process. What Entra
+ * says of such an application is that tenant's fault and never the registration's that the others share.
+ */
+export function createOwnBroker(options: OwnBrokerOptions): TokenBroker {
+  const brokers = new LRUCache<string, { version: number; broker: TokenBroker }>({ max: rememberedTenants });
+  const brokerOf = async (tenantId: string): Promise<TokenBroker> => {
+    const version = (await options.tenants.tenant(tenantId))?.version ?? 0;
+    const known = brokers.get(tenantId);
+    if (known?.version === version) return known.broker;
+    const broker = createTokenBroker({ ...options, tokens: tokensPerTenant });
+    brokers.set(tenantId, { version, broker });
+    return broker;
+  };
+  return {
+    token: async (query) => {
+      const result = await (await brokerOf(query.tenantId)).token(query);
+      if (result.ok || result.failure.scope !== 'registration') return result;
+      const remedy =
+        "Give the tenant's application a valid secret: PATCH /tenants/{tenantId} with application.";
+      return {
+        ok: false,
+        failure: { ...result.failure, scope: 'tenant', owner: 'configuration', remedy },
+      };
+    },
+    forget: (_cloud, tenantId) => {
+      brokers.delete(tenantId);
+    },
+  };
+}
+
+/** Sends each tenant the way of its connection type: `own` for `manual`, else `shared`. */
+export function accessByType(
+  shared: ConnectionAccess,
+  own: ConnectionAccess,
+  tenants: Pick<TenantDirectory, 'tenant'>,
+): ConnectionAccess {
+  const of = (tenant: Tenant): ConnectionAccess => (tenant.connectionType === 'manual' ? own : shared);
+  return {
+    intune: (tenant) => of(tenant).intune(tenant),
+    graph: (tenant) => of(tenant).graph(tenant),
+    invalidate: (tenant, what) => of(tenant).invalidate(tenant, what),
+    services: (tenant, fresh) => of(tenant).services(tenant, fresh),
+    token: async (tenant, resource, more) => {
+      const known = await tenants.tenant(tenant.tenantId);
+      return (known?.connectionType === 'manual' ? own : shared).token(tenant, resource, more);
+    },
+  };
+}
