@@ -1,5 +1,4 @@
 import { LRUCache } from 'lru-cache';
-import type { Sql } from '../store/database.ts';
 import { holdTenant, releaseTenant } from '../store/holds.ts';
 import { inSpan } from '../telemetry/tracing.ts';
 import type { ReportStageOptions, ReportStageSettings } from './report-options.ts';
