@@ -14,6 +14,7 @@ import { addInstanceRemoval } from './instances/removal.ts';
 import { addApiKeys } from './keys/keys.ts';
 import { addConnection } from './tenants/connection.ts';
 import { addLeaving } from './tenants/leaving.ts';
+import { addMigration } from './tenants/migrate.ts';
 import { addTenants } from './tenants/tenants.ts';
 
 /** The admin plane: `/api/v1` with the OpenAPI document made of the schemas that validate (contract section 8). */
@@ -89,6 +90,7 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addTenants(app, services);
   addConnection(app, services);
   addLeaving(app, services);
+  addMigration(app, services);
   addInstances(app, services);
   addInstanceRemoval(app, services);
   addInstanceKeys(app, services);

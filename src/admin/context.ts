@@ -1,4 +1,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { MigrationResult } from '../connection/migrate.ts';
+import type { MigrationPlan, MigrationTarget } from '../connection/migration-plan.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv } from '../gateway/listener.ts';
 import type { Sealer } from '../secrets/seal.ts';
@@ -80,6 +82,10 @@ export interface AdminServices {
     tenant: Tenant,
     retract: boolean,
   ) => Promise<Departure & { readonly retracting?: number }>;
+  /** What a change of mode or connection type takes; changes nothing. */
+  readonly planMigration: (tenant: Tenant, to: MigrationTarget) => Promise<MigrationPlan>;
+  /** Takes the steps of it that Espalier itself can take. */
+  readonly migrate: (tenant: Tenant, to: MigrationTarget) => Promise<MigrationResult>;
   /** Makes the tenant's reports due again; returns how many. */
   readonly resync: (tenantId: string) => Promise<number>;
   /** Instances were added, removed, enabled or disabled: the last one's end deprovisions the tenant. */

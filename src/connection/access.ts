@@ -202,19 +202,19 @@ const registrationFaultMs = 60_000;
 function createRegistrationFaults({ log, now }: AccessOptions) {
   const faults = new Map<string, { failure: AccessFailure; until: number }>();
   return {
-    of: (cloud: string, fresh: boolean): AccessFailure | undefined => {
-      const fault = faults.get(cloud);
+    of: (registration: string, fresh: boolean): AccessFailure | undefined => {
+      const fault = faults.get(registration);
       return fault && !fresh && now() < fault.until ? fault.failure : undefined;
     },
-    note: (cloud: string, failure: AccessFailure): void => {
-      const known = faults.get(cloud);
-      faults.set(cloud, { failure, until: now() + registrationFaultMs });
+    note: (registration: string, failure: AccessFailure): void => {
+      const known = faults.get(registration);
+      faults.set(registration, { failure, until: now() + registrationFaultMs });
       if (known?.failure.cause === failure.cause) return;
       const { cause, detail, owner, remedy } = failure;
-      log.error('registration.fault', { cloud, cause, detail, remedy, owner });
+      log.error('registration.fault', { registration, cause, detail, remedy, owner });
     },
-    clear: (cloud: string): void => {
-      if (faults.delete(cloud)) log.info('registration.fault-over', { cloud });
+    clear: (registration: string): void => {
+      if (faults.delete(registration)) log.info('registration.fault-over', { registration });
     },
   };
 }
@@ -231,15 +231,17 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
         'Add it to ESPALIER_CLOUDS_FILE.',
         'configuration',
       );
-    const fault = faults.of(cloud.name, more.fresh === true);
+    // Each application has faults of its own: the optional third one's must not stop the connector.
+    const registration = `${cloud.name} ${more.application ?? 'connector'}`;
+    const fault = faults.of(registration, more.fresh === true);
     if (fault) return fault;
     const result = await broker.token({ cloud, tenantId: tenant.tenantId, resource, ...more });
     if (result.ok) {
-      faults.clear(cloud.name);
+      faults.clear(registration);
       return result;
     }
     const failure = accessFailureOfToken(result.failure);
-    if (result.failure.scope === 'registration') faults.note(cloud.name, failure);
+    if (result.failure.scope === 'registration') faults.note(registration, failure);
     return failure;
   };
   const discovery = createDiscovery(options, token);
@@ -280,4 +282,16 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
       else discovery.forget(tenant.tenantId);
     },
   };
+}
+
+/** A refused token or a silent address is not used again: the next call takes fresh ones. */
+export function noteSetback(
+  access: ConnectionAccess,
+  tenant: Tenant,
+  setback: { readonly outcome: string },
+): void {
+  if (setback.outcome === 'unauthenticated' || setback.outcome === 'forbidden')
+    access.invalidate(tenant, 'token');
+  if (setback.outcome === 'not-found' || setback.outcome === 'unavailable')
+    access.invalidate(tenant, 'address');
 }

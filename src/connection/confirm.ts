@@ -16,6 +16,7 @@ import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants.ts
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectionAccess } from './access.ts';
 import { landingPages } from './deprovision.ts';
+import { resyncTenant } from './resync.ts';
 import { moveTenant } from './state.ts';
 
 /** `confirm`: every step of a tenant's set-up on its own and safe to repeat, each with cause, remedy and owner. */
@@ -319,19 +320,24 @@ async function noteConfirmed(
   { heartbeatSeconds, sql }: ConfirmOptions,
   tenant: Tenant,
   alive: boolean,
-): Promise<void> {
+): Promise<boolean> {
   const { tenantId } = tenant;
-  await inTransaction(sql, async (tx) => {
+  return inTransaction(sql, async (tx) => {
     const moved = await moveTenant(tx, tenantId, 'provisioned');
-    if (!moved) return;
+    if (!moved) {
+      // It was disabled or disconnected meanwhile: what was just provisioned must not stay so.
+      await tx`update tenants set deprovision_wanted = true, deprovision_try_at = null where tenant_id = ${tenantId}`;
+      return false;
+    }
     await tx`
       update tenants set hold = null, connected_at = coalesce(connected_at, now()), last_confirm_at = now(),
         last_heartbeat_at = case when ${alive} then now() else last_heartbeat_at end,
         next_heartbeat_at = case when ${alive} then now() + ${heartbeatSeconds} * interval '1 second' end,
-        deprovision_wanted = false,
+        deprovision_wanted = false, last_instance_gone = false,
         terminated_at = null, devices_marked_at = null, devices_removed_at = null, updated_at = now()
       where tenant_id = ${tenantId}`;
-    await tx`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
+    await tx`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'
+      and content_hash <> 'retracted'`;
     if (moved.before !== 'connected') {
       // What was retracted when the connection ended is read anew, spread over a minute.
       await tx`
@@ -341,6 +347,7 @@ async function noteConfirmed(
           and c.instance_id = r.instance_id and c.jamf_computer_id = r.jamf_computer_id`;
     }
     await tx`select pg_notify(${dueChannel}, 'reports')`;
+    return moved.before !== 'connected';
   });
 }
 
@@ -368,6 +375,8 @@ export async function confirmTenant(
     );
     return { ok: false, steps: [step] };
   }
+  // A deprovisioning that was not sent yet must not overtake what is provisioned now.
+  await options.sql`update tenants set deprovision_wanted = false where tenant_id = ${tenant.tenantId}`;
   const tokens = await tokenSteps(tenant, options);
   const intune = await intuneSteps(tenant, tokens.intuneToken, options);
   const instances = (await listInstances(options.sql, tenant.tenantId)).filter(
@@ -375,7 +384,9 @@ export async function confirmTenant(
   );
   const instanceSteps = await Promise.all(instances.map((instance) => instanceStep(instance, options)));
   if (intune.provisioned) {
-    await noteConfirmed(options, tenant, intune.alive);
+    const cameBack = await noteConfirmed(options, tenant, intune.alive);
+    // Intune may have marked or removed the Macs meanwhile: everything is told again, spread over time.
+    if (cameBack) await resyncTenant(options.sql, tenant.tenantId);
     options.tenants.forget(tenant.tenantId);
   }
   const steps = [...tokens.steps, ...intune.steps, ...instanceSteps];

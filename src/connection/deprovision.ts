@@ -1,11 +1,12 @@
 import { newId } from '../ids.ts';
 import type { PartnerApiVersions } from '../intune/api-versions.ts';
+import { saysNotProvisioned } from '../intune/call.ts';
 import { putPartnerTenant } from '../intune/partner-tenants.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
-import type { ConnectionAccess } from './access.ts';
+import { type ConnectionAccess, noteSetback } from './access.ts';
 
 /**
  * Telling Intune that we are no longer a tenant's partner. The wish is a column: whichever process takes it sends
@@ -23,7 +24,7 @@ export interface DeprovisionOptions {
 }
 
 /** Longer than the call may take, or a second process would send it too. */
-const retryAfterSeconds = 60;
+const retryAfterSeconds = 150;
 const batch = 20;
 
 export const landingPages = (publicUrl: string, tenantId: string) => ({
@@ -52,7 +53,10 @@ async function deprovision(tenant: Tenant, options: DeprovisionOptions): Promise
     provisioning: 'deprovisioned',
     ...landingPages(publicUrl, tenantId),
   });
-  if (result.outcome !== 'done') {
+  // Refused because it is over already: that is what was wished.
+  const over = 'detail' in result && saysNotProvisioned(result.detail);
+  if (result.outcome !== 'done' && !over) {
+    noteSetback(access, tenant, result);
     log.warn('deprovision.failed', { tenantId, ...result });
     return;
   }
@@ -72,7 +76,7 @@ export async function sendDeprovisions(options: DeprovisionOptions, tenantId?: s
     where tenant_id in (
       select tenant_id from tenants
       where deprovision_wanted and coalesce(deprovision_try_at, '-infinity') <= now() and ${which}
-      order by tenant_id limit ${batch} for update skip locked)
+      order by deprovision_try_at nulls first limit ${batch} for update skip locked)
     returning ${tenantColumns(sql)}`;
   await Promise.all(due.map((tenant) => deprovision(tenant, options)));
 }

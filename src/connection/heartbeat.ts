@@ -8,7 +8,7 @@ import { holdTenant, releaseTenant } from '../store/holds.ts';
 import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { ConnectionAccess } from './access.ts';
+import { type ConnectionAccess, noteSetback } from './access.ts';
 import { obeyResync } from './resync.ts';
 
 /**
@@ -40,7 +40,7 @@ async function claimTenants({ periodSeconds, sql }: HeartbeatOptions): Promise<T
       where connection_state = 'connected' and not paused
         and coalesce(next_heartbeat_at, '-infinity') <= now()
         and coalesce(last_heartbeat_try_at, '-infinity') < now() - ${periodSeconds / 10} * interval '1 second'
-      order by next_heartbeat_at nulls first limit ${batch} for update skip locked)
+      order by last_heartbeat_try_at nulls first limit ${batch} for update skip locked)
     returning ${tenantColumns(sql)}`;
 }
 
@@ -72,6 +72,7 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
   metrics.heartbeat(result.outcome);
   if (result.outcome !== 'alive') {
     log.warn('heartbeat.failed', { tenantId, ...result });
+    noteSetback(access, tenant, result);
     if ('detail' in result && saysNotProvisioned(result.detail)) await options.notProvisioned(tenantId);
     return;
   }

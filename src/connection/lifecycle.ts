@@ -1,4 +1,4 @@
-import type { Sql, Transaction } from '../store/database.ts';
+import type { Queries, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { ConnectionState, Tenant } from '../store/tenants.ts';
@@ -12,10 +12,24 @@ export type LifecycleOptions = DeprovisionOptions;
 /** Marks a report whose content was made here and not read from an instance: the next read replaces it. */
 const retractedHash = 'retracted';
 
+/**
+ * The content says not managed and not compliant. What Intune never heard of needs no retraction: it is settled
+ * with the same revision step, so that a message that is just being prepared is not sent any more.
+ */
 const retraction = (tx: Transaction) => tx`
-  revision = revision + 1, state = 'due', reason = 'retracted', attempts = 0, next_try_at = now(), verification = null,
-  updated_at = now(), content_hash = ${retractedHash},
+  revision = revision + 1, reason = 'retracted', attempts = 0, next_try_at = now(), verification = null,
+  state = case when sent_revision is null then 'completed' else 'due' end, updated_at = now(),
+  content_hash = ${retractedHash},
   content = (content::jsonb || '{"managed":false,"verdict":"not-compliant"}'::jsonb)::text`;
+
+/**
+ * Retractions that Intune has still to be told, of the table alias `r`. Held ones count: a hold must not pass for
+ * told. One that can never be told, or whose fate Intune keeps to itself for an hour, does not keep the tenant.
+ */
+const untold = (sql: Queries) => sql`
+  r.content_hash = ${retractedHash} and r.state in ('due', 'held', 'sent', 'accepted')
+  and r.reason is distinct from 'user-unknown'
+  and not (r.state = 'accepted' and r.accepted_at < now() - interval '1 hour')`;
 
 /** Makes one device's report say that it is not managed and not compliant. */
 export async function retractDevices(
@@ -25,8 +39,7 @@ export async function retractDevices(
 ): Promise<number> {
   const rows = await tx`
     update reports set ${retraction(tx)}
-    where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[]) and sent_revision is not null
-      and content_hash <> ${retractedHash}
+    where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[]) and content_hash <> ${retractedHash}
     returning 1`;
   return rows.length;
 }
@@ -43,12 +56,20 @@ export interface Moved {
   readonly after: ConnectionState;
 }
 
+/** Whether no instance is enabled, looked at under the tenant's lock: one may have come meanwhile. */
+async function lockedAndEmpty(tx: Transaction, tenantId: string): Promise<boolean> {
+  await tx`select 1 from tenants where tenant_id = ${tenantId} for update`;
+  const rows = await tx`select 1 from instances where tenant_id = ${tenantId} and enabled limit 1`;
+  return rows.length === 0;
+}
+
 /** Moves the tenant and wishes the deprovisioning if Intune holds us for provisioned. */
 async function leave(
   tx: Transaction,
   tenantId: string,
   event: ConnectionEvent,
 ): Promise<{ before: ConnectionState; after: ConnectionState } | undefined> {
+  if (event === 'last-instance-gone' && !(await lockedAndEmpty(tx, tenantId))) return undefined;
   const moved = await moveTenant(tx, tenantId, event);
   if (moved && provisionedStates.includes(moved.before) && !provisionedStates.includes(moved.after)) {
     await tx`update tenants set deprovision_wanted = true, deprovision_try_at = null where tenant_id = ${tenantId}`;
@@ -79,7 +100,7 @@ export const disableTenant = (options: LifecycleOptions, tenant: Tenant): Promis
 async function retractAll(tx: Transaction, tenantId: string): Promise<number> {
   const rows = await tx`
     update reports set ${retraction(tx)}
-    where tenant_id = ${tenantId} and sent_revision is not null and content_hash <> ${retractedHash}
+    where tenant_id = ${tenantId} and content_hash <> ${retractedHash}
     returning 1`;
   await tx`select pg_notify(${dueChannel}, 'reports')`;
   return rows.length;
@@ -96,39 +117,38 @@ export async function disconnectTenant(
 ): Promise<(Moved & { retracting: number }) | Misfit> {
   const { log, sql, tenants } = options;
   const { tenantId } = tenant;
-  const canTell = tenant.connectionState === 'connected' || tenant.connectionState === 'disconnecting';
-  const started = await inTransaction(sql, async (tx) => {
-    const moved = await moveTenant(tx, tenantId, 'disconnect-started');
-    return (
-      moved && { ...moved, retracting: retract && canTell ? await retractAll(tx, tenantId) : 0, canTell }
-    );
+  const result = await inTransaction(sql, async (tx) => {
+    const started = await moveTenant(tx, tenantId, 'disconnect-started');
+    if (!started) return undefined;
+    // Where Intune does not hold us for provisioned there is nobody to tell.
+    if (!provisionedStates.includes(started.before)) {
+      await moveTenant(tx, tenantId, 'disconnected');
+      return { before: started.before, after: 'disconnected' as const, retracting: 0 };
+    }
+    if (retract) {
+      await retractAll(tx, tenantId);
+      const { left } = await retractionProgress(tx, tenantId);
+      if (left > 0) return { before: started.before, after: 'disconnecting' as const, retracting: left };
+    }
+    await leave(tx, tenantId, 'disconnected');
+    return { before: started.before, after: 'disconnected' as const, retracting: 0 };
   });
   tenants.forget(tenantId);
-  if (!started) return { ok: false, state: tenant.connectionState };
-  log.info('connection.moved', { tenantId, connectionEvent: 'disconnect-started', ...started });
-  if (!canTell) {
-    // Intune does not hold us for provisioned: there is nobody to tell.
-    await inTransaction(sql, (tx) => moveTenant(tx, tenantId, 'disconnected'));
-    tenants.forget(tenantId);
-    return { ok: true, before: started.before, after: 'disconnected', retracting: 0 };
-  }
-  const { left } = await retractionProgress(sql, tenantId);
-  // Asked again while devices are being retracted: still on its way, unless it is not to wait for them.
-  if (retract && left > 0)
-    return { ok: true, before: started.before, after: 'disconnecting', retracting: left };
-  const ended = await move(options, { ...tenant, connectionState: 'disconnecting' }, 'disconnected');
-  return ended.ok ? { ...ended, before: started.before, retracting: 0 } : ended;
+  if (!result) return { ok: false, state: tenant.connectionState };
+  log.info('connection.moved', { tenantId, connectionEvent: 'disconnect-started', ...result });
+  await sendDeprovisions(options, tenantId);
+  return { ok: true, ...result };
 }
 
 /** Reports that Intune still has to be told of before a disconnect may end. */
 export async function retractionProgress(
-  sql: Sql,
+  sql: Queries,
   tenantId: string,
 ): Promise<{ total: number; left: number }> {
   const [row] = await sql<{ total: number; left: number }[]>`
-    select count(*) filter (where content_hash = ${retractedHash}) as total,
-      count(*) filter (where content_hash = ${retractedHash} and state in ('due', 'sent', 'accepted')) as left
-    from reports where tenant_id = ${tenantId}`;
+    select count(*) filter (where r.content_hash = ${retractedHash} and r.sent_revision is not null) as total,
+      count(*) filter (where ${untold(sql)}) as left
+    from reports r where r.tenant_id = ${tenantId}`;
   return row ?? { total: 0, left: 0 };
 }
 
@@ -138,7 +158,7 @@ export async function finishDisconnects(options: LifecycleOptions): Promise<void
   const ready = await sql<{ tenantId: string }[]>`
     select tenant_id as "tenantId" from tenants t
     where connection_state = 'disconnecting' and not exists (
-      select 1 from reports r where r.tenant_id = t.tenant_id and r.state in ('due', 'sent', 'accepted'))`;
+      select 1 from reports r where r.tenant_id = t.tenant_id and ${untold(sql)})`;
   for (const { tenantId } of ready) {
     const tenant = await options.tenants.fresh(tenantId);
     if (tenant) await move(options, tenant, 'disconnected');
@@ -150,35 +170,38 @@ export async function finishDisconnects(options: LifecycleOptions): Promise<void
  * the tenant's lock, so that two removals at once do not both miss it.
  */
 export async function noteInstances(options: LifecycleOptions, tenantId: string): Promise<void> {
-  await inTransaction(options.sql, async (tx) => {
-    await tx`select 1 from tenants where tenant_id = ${tenantId} for update`;
-    await tx`
-      update tenants set last_instance_gone = not exists (
-        select 1 from instances i where i.tenant_id = ${tenantId} and i.enabled)
-      where tenant_id = ${tenantId}`;
-  });
-  await leaveEmptyTenants(options);
+  await inTransaction(options.sql, (tx) => markLastInstance(tx, tenantId));
+  await leaveEmptyTenants(options, tenantId);
+}
+
+/** In the transaction that removes or disables an instance: a crash right after must not lose the wish. */
+export async function markLastInstance(tx: Transaction, tenantId: string): Promise<void> {
+  const empty = await lockedAndEmpty(tx, tenantId);
+  await tx`update tenants set last_instance_gone = ${empty} where tenant_id = ${tenantId}`;
 }
 
 /**
  * Only when the last enabled instance went is the tenant deprovisioned (contract section 7), and not before Intune
  * was told what is to be retracted.
  */
-export async function leaveEmptyTenants(options: LifecycleOptions): Promise<void> {
+export async function leaveEmptyTenants(options: LifecycleOptions, tenantId?: string): Promise<void> {
   const { sql } = options;
+  const which = tenantId === undefined ? sql`true` : sql`t.tenant_id = ${tenantId}`;
   const empty = await sql<{ tenantId: string }[]>`
     select tenant_id as "tenantId" from tenants t
-    where connection_state = 'connected' and last_instance_gone and not exists (
-      select 1 from reports r where r.tenant_id = t.tenant_id and r.content_hash = ${retractedHash}
-        and r.state in ('due', 'sent', 'accepted'))`;
-  for (const { tenantId } of empty) {
-    const tenant = await options.tenants.fresh(tenantId);
+    where ${which} and connection_state = 'connected' and last_instance_gone and not exists (
+      select 1 from reports r where r.tenant_id = t.tenant_id and ${untold(sql)})`;
+  for (const { tenantId: emptyId } of empty) {
+    const tenant = await options.tenants.fresh(emptyId);
     if (tenant) await move(options, tenant, 'last-instance-gone');
   }
 }
 
 /** Macs are removed this long after a termination (domain/microsoft.md 4.6). */
 const removalDays = 90;
+
+/** Answers to what was asked before a confirm may come in this long after it. */
+const confirmGraceMs = 3_000;
 
 /** Intune refuses us although we were connected: its administrator ended the connection. */
 export async function noteTermination(
@@ -187,7 +210,11 @@ export async function noteTermination(
   dates: { markedAt?: Date | undefined; removedAt?: Date | undefined } = {},
 ): Promise<void> {
   const moved = await inTransaction(sql, async (tx) => {
-    const result = await moveTenant(tx, tenantId, 'terminated-by-intune');
+    // What was asked before the last confirm says nothing about the connection that it made.
+    const recent = await tx`
+      select 1 from tenants where tenant_id = ${tenantId} and last_confirm_at > now() - ${confirmGraceMs} * interval '1 millisecond'
+      for update`;
+    const result = recent.length > 0 ? undefined : await moveTenant(tx, tenantId, 'terminated-by-intune');
     if (!result) return undefined;
     await tx`
       update tenants set terminated_at = now(), devices_marked_at = ${dates.markedAt ?? null},

@@ -7,6 +7,7 @@ import { type PartnerState, type Tenant, type TenantDirectory, tenantColumns } f
 import type { Log } from '../telemetry/log.ts';
 import type { ConnectionAccess } from './access.ts';
 import { noteTermination } from './lifecycle.ts';
+import { readApplication } from './tenant-credentials.ts';
 
 /**
  * What Intune thinks of a tenant's connection: read from Graph where the diagnostic application may (domain/
@@ -59,7 +60,10 @@ export async function lookAtPartner(
   if (!cloud || !hasDiagnostic(tenant.cloud)) return undefined;
   const granted = await access.token(tenant, 'graph', { application: 'diagnostic' });
   if (!granted.ok) return undefined;
-  const appId = connectorClientId(tenant.cloud);
+  const appId =
+    tenant.connectionType === 'manual'
+      ? (await readApplication(sql, tenantId))?.clientId
+      : connectorClientId(tenant.cloud);
   const read = await readPartnerState({
     send,
     cloud,
@@ -75,7 +79,7 @@ export async function lookAtPartner(
   }
   const found: PartnerState = { state: read.state, source: 'graph', at: new Date().toISOString() };
   await sql`update tenants set partner_state = ${sql.json({ ...found })} where tenant_id = ${tenantId}`;
-  if (read.found && read.state === 'terminated') {
+  if (read.found && read.matchedBy !== 'only' && read.state === 'terminated') {
     await noteTermination(options, tenantId, { markedAt: read.markedAt, removedAt: read.removedAt });
   }
   tenants.forget(tenantId);
@@ -86,8 +90,10 @@ export async function lookAtPartner(
 export async function notProvisioned(tenantId: string, options: PartnerWatchOptions): Promise<void> {
   const tenant = await options.tenants.fresh(tenantId);
   if (tenant?.connectionState !== 'connected') return;
-  await lookAtPartner(tenant, options);
-  await noteTermination(options, tenantId);
+  const seen = await lookAtPartner(tenant, options);
+  // A refusal's text alone is weak evidence: where Graph can be read, Graph decides.
+  if (seen === undefined || seen.state === 'terminated' || seen.state === 'unknown')
+    await noteTermination(options, tenantId);
 }
 
 /** Looks at the connected tenants now and then, whichever process does. */

@@ -11,6 +11,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { ConnectionAccess } from './access.ts';
 import type { ExpectedPermissions } from './expected-permissions.ts';
 import { checkPermissions } from './permissions.ts';
+import { readApplication } from './tenant-credentials.ts';
 
 /** The permission-drift check of both applications: daily, and after any refusal for a permission. */
 export interface PermissionWatchOptions {
@@ -89,5 +90,18 @@ export async function watchPermissions(options: PermissionWatchOptions): Promise
         and coalesce(permissions_checked_at, '-infinity') < now() - ${everySeconds} * interval '1 second'
       order by permissions_checked_at nulls first limit ${batch} for update skip locked)
     returning ${tenantColumns(sql)}`;
-  await Promise.all(due.map((tenant) => checkTenantPermissions(tenant, options)));
+  await Promise.all(
+    due.map(async (tenant) => checkTenantPermissions(tenant, await permissionsOf(sql, tenant, options))),
+  );
+}
+
+/** For a tenant with its own application that one is checked, and no user application: it has none. */
+export async function permissionsOf(
+  sql: Sql,
+  tenant: Tenant,
+  options: PermissionWatchOptions,
+): Promise<PermissionWatchOptions> {
+  if (tenant.connectionType !== 'manual') return options;
+  const clientId = (await readApplication(sql, tenant.tenantId))?.clientId;
+  return { ...options, connectorClientId: () => clientId, userAppClientId: () => undefined };
 }

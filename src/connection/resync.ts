@@ -1,4 +1,4 @@
-import type { Sql } from '../store/database.ts';
+import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 
@@ -11,29 +11,31 @@ const perSecond = 100;
  * Makes the tenant's reports due again, those last accepted before `before` or all; spread over time. Returns how
  * many.
  */
-export async function resyncTenant(sql: Sql, tenantId: string, before?: Date): Promise<number> {
-  return inTransaction(sql, async (tx) => {
-    const rows = await tx`
+export const resyncTenant = (sql: Sql, tenantId: string, before?: Date): Promise<number> =>
+  inTransaction(sql, (tx) => makeDue(tx, tenantId, before));
+
+async function makeDue(tx: Transaction, tenantId: string, before?: Date): Promise<number> {
+  const rows = await tx`
       with again as materialized (
         select device_id, row_number() over (order by device_id) as position from reports
-        where tenant_id = ${tenantId} and state in ('completed', 'verified', 'failed')
+        where tenant_id = ${tenantId} and state in ('completed', 'verified', 'failed') and content_hash <> 'retracted'
           and (${before ?? null}::timestamptz is null or accepted_at is null or accepted_at < ${before ?? null}::timestamptz)
       )
       update reports r set revision = revision + 1, state = 'due', reason = 'resync', attempts = 0, verification = null,
         updated_at = now(), next_try_at = now() + (again.position / ${perSecond}::float8) * interval '1 second'
       from again where r.tenant_id = ${tenantId} and r.device_id = again.device_id
       returning 1`;
-    await tx`select pg_notify(${dueChannel}, 'reports')`;
-    return rows.length;
-  });
+  await tx`select pg_notify(${dueChannel}, 'reports')`;
+  return rows.length;
 }
 
 /** Acts once per distinct value, whichever process sees it first; undefined when it was acted on before. */
-export async function obeyResync(sql: Sql, tenantId: string, timestamp: string): Promise<number | undefined> {
-  const rows = await sql`
-    update tenants set resync_timestamp = ${timestamp}
-    where tenant_id = ${tenantId} and resync_timestamp is distinct from ${timestamp} returning 1`;
-  if (rows.length === 0) return undefined;
-  const before = new Date(timestamp);
-  return resyncTenant(sql, tenantId, Number.isNaN(before.getTime()) ? undefined : before);
-}
+export const obeyResync = (sql: Sql, tenantId: string, timestamp: string): Promise<number | undefined> =>
+  inTransaction(sql, async (tx) => {
+    const rows = await tx`
+      update tenants set resync_timestamp = ${timestamp}
+      where tenant_id = ${tenantId} and resync_timestamp is distinct from ${timestamp} returning 1`;
+    if (rows.length === 0) return undefined;
+    const before = new Date(timestamp);
+    return makeDue(tx, tenantId, Number.isNaN(before.getTime()) ? undefined : before);
+  });

@@ -1,10 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Credential } from '../entra/credentials.ts';
 import { createTokenBroker, type TokenBroker, type TokenBrokerOptions } from '../entra/tokens.ts';
+import { consentStateMs } from '../limits.ts';
 import type { Sealer } from '../secrets/seal.ts';
-import type { Queries } from '../store/database.ts';
+import type { Queries, Sql } from '../store/database.ts';
+import { inTransaction } from '../store/retry.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
 import type { ConnectionAccess } from './access.ts';
+import { moveTenant } from './state.ts';
 
 /**
  * The own application of a tenant whose connection is `manual` (domain/jamf.md 4.3): kept sealed or by reference,
@@ -137,4 +140,18 @@ export function accessByType(
       return (known?.connectionType === 'manual' ? own : shared).token(tenant, resource, more);
     },
   };
+}
+
+/**
+ * Begins the connection of a tenant with its own application: its administrator has granted that one in his own
+ * tenant, so there is no consent to ask for, and `confirm` proves it by a token.
+ */
+export async function startOwnConnect(
+  sql: Sql,
+  tenants: Pick<TenantDirectory, 'forget'>,
+  tenantId: string,
+): Promise<{ consentUrls: []; expiresAt: Date }> {
+  await inTransaction(sql, (tx) => moveTenant(tx, tenantId, 'connect-started'));
+  tenants.forget(tenantId);
+  return { consentUrls: [], expiresAt: new Date(Date.now() + consentStateMs) };
 }

@@ -133,7 +133,7 @@ async function takeIn(
       verdictMissing ||= reported.verdictMissing;
       if (reported.changed || moved)
         events.unshift({ deviceId, stage: 'fetched', instanceId, detail: `computer ${jamfComputerId}` });
-    } else if (!route && before) {
+    } else if ((!route && before) || (!found && mine)) {
       await retract(tx, tenantId, deviceId);
     } else if (moved && route) {
       // That computer's state is now the device's.
@@ -143,6 +143,11 @@ async function takeIn(
   await markComputersDue(tx, tenantId, winners);
   await addTimeline(tx, tenantId, events);
   return { verdictMissing };
+}
+
+/** The tenant's disconnect began while the computer was read. */
+class Disconnecting extends Error {
+  override readonly name = 'Disconnecting';
 }
 
 /** The lease ran out and another process took the row over: its findings count, not these. */
@@ -161,6 +166,10 @@ export function computerStage(options: ReadComputerOptions): Stage<DueComputer> 
     found: Found | undefined,
   ): Promise<void> =>
     inTransaction(sql, async (tx) => {
+      // A disconnect that began while the instance was asked has retracted the devices: it must stay so.
+      const [tenant] = await tx<{ state: string }[]>`
+        select connection_state as state from tenants where tenant_id = ${row.tenantId} for key share`;
+      if (tenant?.state === 'disconnecting') throw new Disconnecting('the tenant is being disconnected');
       const { verdictMissing } = await takeIn(tx, row, instance, found, vocabulary);
       const again = Math.min(holdRecheckSeconds * 2 ** Math.min(row.attempts, 10), verdictRetryMaxSeconds);
       const kept = await settleComputer(tx, row, owner, {
@@ -207,7 +216,11 @@ export function computerStage(options: ReadComputerOptions): Stage<DueComputer> 
     claim: claimDueComputers,
     renew: renewComputers,
     fail: (row, owner, error) =>
-      error instanceof LeaseLost ? Promise.resolve() : fail(row, owner, String(error)),
+      error instanceof Disconnecting
+        ? postponeComputer(sql, row, owner, { seconds: holdRecheckSeconds, error: null })
+        : error instanceof LeaseLost
+          ? Promise.resolve()
+          : fail(row, owner, String(error)),
     work: (row, owner) =>
       inSpan(
         'computer.read',

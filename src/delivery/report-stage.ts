@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { holdTenant, releaseTenant } from '../store/holds.ts';
+import type { Tenant } from '../store/tenants.ts';
 import { inSpan } from '../telemetry/tracing.ts';
+import { type ReportContent, tellable } from './report.ts';
 import type { ReportStageOptions, ReportStageSettings } from './report-options.ts';
 import { claimDueReports, type DueReport, renewReports, settleReport } from './report-row.ts';
 import type { Stage } from './stage.ts';
@@ -8,6 +10,10 @@ import { sendReport } from './upload.ts';
 import { pollUpload, verifyUpload } from './upload-status.ts';
 
 /** Stage two: a device that is due to be told to Intune, then followed until Intune and Entra have it. */
+
+/** Whether this row's turn is a call to Intune: only such a one shows whether a tenant's hold is over. */
+const reachesIntune = (row: DueReport, tenant: Tenant): boolean =>
+  tellable(JSON.parse(row.content) as ReportContent, row.sentRevision !== null, tenant.mode).tell;
 
 export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
   const { clouds, log, now, sql, tenants } = settings;
@@ -61,7 +67,8 @@ export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
         attempts: row.attempts,
       });
     }
-    if (tenant.hold && !mayProbe(row.tenantId)) {
+    const follows = row.state === 'accepted' || row.state === 'completed';
+    if (tenant.hold && (follows || !reachesIntune(row, tenant) || !mayProbe(row.tenantId))) {
       return settleReport(sql, row, owner, {
         ...(row.state === 'due' || row.state === 'sent' ? { state: 'held' as const } : {}),
         reason: tenant.hold.cause,

@@ -58,19 +58,13 @@ export async function pollUpload(
     }
     case 'failed': {
       const rule = classifyRefusal('', result.detail);
-      const hold = rule.disposition === 'hold-tenant';
-      if (hold)
-        await options.holdTenant(tenant, {
-          cause: rule.cause,
-          detail: result.detail,
-          remedy: rule.remedy,
-          owner: 'configuration',
-        });
+      // What it says of the tenant may be long over: the message is sent again, and its answer counts.
+      const again = rule.disposition !== 'failed';
       return settleReport(sql, row, owner, {
-        state: hold ? 'held' : 'failed',
+        state: again ? 'due' : 'failed',
         reason: rule.cause,
         detail: `${result.detail} (${rule.remedy})`,
-        waitSeconds: options.holdRecheckSeconds,
+        waitSeconds: later.waitSeconds,
         attempts,
         event: { stage: 'failed', messageId, detail: result.detail },
       });

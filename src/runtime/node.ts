@@ -4,8 +4,10 @@ import { createAdminApp } from '../admin/app.ts';
 import { confirmTenant, testInstance } from '../connection/confirm.ts';
 import { startConnect } from '../connection/consent.ts';
 import { disableTenant, disconnectTenant, noteInstances } from '../connection/lifecycle.ts';
-import { checkTenantPermissions } from '../connection/permission-watch.ts';
+import { dryRunMigration, migrateTenant } from '../connection/migrate.ts';
+import { checkTenantPermissions, permissionsOf } from '../connection/permission-watch.ts';
 import { resyncTenant } from '../connection/resync.ts';
+import { startOwnConnect } from '../connection/tenant-credentials.ts';
 import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs } from '../limits.ts';
@@ -133,14 +135,20 @@ function createAdmin(
         config.connector(cloud) === undefined
           ? `No connector application is configured for the cloud ${cloud}: set ESPALIER_ENTRA_CLIENT_ID and its credential.`
           : undefined,
-      connect: (tenant) => startConnect(gateway.consent, tenant),
+      connect: (tenant) =>
+        tenant.connectionType === 'manual'
+          ? startOwnConnect(sql, gateway.tenants, tenant.tenantId)
+          : startConnect(gateway.consent, tenant),
       confirm: (tenant) => confirmTenant(tenant, connection.confirm),
       enable: (tenant) => confirmTenant(tenant, connection.confirm, { enabling: true }),
       disable: (tenant) => disableTenant(connection.lifecycle, tenant),
       disconnect: (tenant, retract) => disconnectTenant(connection.lifecycle, tenant, retract),
+      planMigration: (tenant, to) => dryRunMigration(connection, tenant, to),
+      migrate: (tenant, to) => migrateTenant(connection, tenant, to),
       resync: (tenantId) => resyncTenant(sql, tenantId),
       noteInstances: (tenantId) => noteInstances(connection.lifecycle, tenantId),
-      checkPermissions: (tenant) => checkTenantPermissions(tenant, connection.permissions),
+      checkPermissions: async (tenant) =>
+        checkTenantPermissions(tenant, await permissionsOf(sql, tenant, connection.permissions)),
       testInstance: (instance) => testInstance(instance, { sql, clientOf: gateway.clients.clientOf }),
     },
     { name: 'admin', log, metrics },

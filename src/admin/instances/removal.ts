@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { retractDevices } from '../../connection/lifecycle.ts';
+import { markLastInstance, retractDevices } from '../../connection/lifecycle.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { markComputersDue } from '../../routing/claims.ts';
 import { lockDevices, resolveRoutes } from '../../routing/resolve.ts';
@@ -123,10 +123,10 @@ export function addInstanceRemoval(app: AdminApp, services: AdminServices): void
     await sql`update instances set enabled = false, updated_at = now() where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
     instances.forget(tenantId, instanceId);
     const released = await releaseDevices(sql, instance, deviceIds, { retract, author: name });
-    await inTransaction(
-      sql,
-      (tx) => tx`delete from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`,
-    );
+    await inTransaction(sql, async (tx) => {
+      await tx`delete from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+      await markLastInstance(tx, tenantId);
+    });
     instances.forget(tenantId, instanceId);
     await services.noteInstances(tenantId);
     return c.json({ dryRun: false, devices: deviceIds.length, ...released }, 200);

@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { retractionProgress } from '../../connection/lifecycle.ts';
+import { modeWarnings } from '../../connection/migration-plan.ts';
 import { derivedPartnerState } from '../../connection/partner-watch.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
@@ -119,6 +120,8 @@ const statusSchema = z
     reports: z.record(z.string(), z.number().int()),
     heldReasons: z.record(z.string(), z.number().int()),
     devices: z.number().int(),
+    /** What is to be known of the tenant's set-up, such as a mode whose time is over. */
+    warnings: z.array(z.string()),
   })
   .openapi('TenantStatus');
 
@@ -183,6 +186,7 @@ async function readStatus(sql: Sql, tenant: Tenant): Promise<z.infer<typeof stat
     reports: Object.fromEntries(states.map(({ state, count }) => [state, count])),
     heldReasons: Object.fromEntries(reasons.map(({ reason, count }) => [reason, count])),
     devices: totals?.devices ?? 0,
+    warnings: modeWarnings(tenant.mode),
   };
 }
 
@@ -205,7 +209,8 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
   app.openapi(connect, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
-    const missing = missingApplication(tenant.cloud);
+    // A manual tenant brings its own application.
+    const missing = tenant.connectionType === 'manual' ? undefined : missingApplication(tenant.cloud);
     if (missing !== undefined)
       throw new ProblemError(problem('conflict', missing, { owner: 'configuration' }));
     const { consentUrls, expiresAt } = await services.connect(tenant);

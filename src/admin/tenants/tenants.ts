@@ -1,8 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import {
+  readApplication,
+  type ShownApplication,
+  storedApplication,
+} from '../../connection/tenant-credentials.ts';
 import { ProblemError, problem } from '../../problems.ts';
-import { isUniqueViolation, type Sql } from '../../store/database.ts';
+import { isUniqueViolation, type Queries, type Sql } from '../../store/database.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { type Tenant, tenantColumns } from '../../store/tenants.ts';
+import { readTenant, type Tenant, tenantColumns } from '../../store/tenants.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import {
@@ -23,6 +28,7 @@ import {
   problemAnswer,
   tenantPath,
 } from '../schemas.ts';
+import { checkReference, clientWithSecret } from '../secret-reference.ts';
 
 /** `/tenants` and `/tenants/{tenantId}`. */
 
@@ -48,21 +54,39 @@ const partnerGroup = z
   .union([z.object({ id: guid }).strict(), z.object({ displayName: z.string().min(1).max(256) }).strict()])
   .openapi('PartnerGroup');
 
+const application = clientWithSecret.safeExtend({ clientId: guid }).openapi('TenantApplication');
+
 const newTenant = z
   .object({
     tenantId: guid,
     cloud: z.string().min(1).max(100).default('public'),
     displayName,
-    mode: z.enum(['device-compliance']).default('device-compliance'),
-    connectionType: z.enum(['cloud-connector']).default('cloud-connector'),
+    mode: z.enum(['device-compliance', 'conditional-access']).default('device-compliance'),
+    connectionType: z.enum(['cloud-connector', 'manual']).default('cloud-connector'),
     landing: landing.default({ choice: 'default' }),
     partnerGroup: partnerGroup.optional(),
+    application: application.optional(),
   })
   .strict()
+  .refine((value) => (value.connectionType === 'manual') === (value.application !== undefined), {
+    message: 'is needed for the connection type manual and for no other',
+    path: ['application'],
+  })
   .openapi('NewTenant');
+
+/** A change of these is a migration with steps in Intune and Jamf Pro, not a change of a field. */
+const byMigration = z
+  .unknown()
+  .refine((value) => value === undefined, 'changes by POST /tenants/{tenantId}/migrate')
+  .optional()
+  .openapi({ not: {}, description: 'Refused: changes by POST /tenants/{tenantId}/migrate' });
 
 const changedTenant = z
   .object({
+    mode: byMigration,
+    connectionType: byMigration,
+    /** Used while the connection type is manual; may be given before a migration to it. */
+    application: application.optional(),
     displayName: displayName.optional(),
     landing: landing.optional(),
     partnerGroup: partnerGroup.nullable().optional(),
@@ -80,6 +104,8 @@ const tenantSchema = z
     connectionType: z.string(),
     landing,
     partnerGroup: partnerGroup.nullable(),
+    /** The tenant's own application; its secret is never shown. */
+    application: z.object({ clientId: z.string(), secretRef: z.string().nullable() }).nullable(),
     connectionState: z.string(),
     paused: z.boolean(),
     versionLock: z.number().int(),
@@ -89,7 +115,16 @@ const tenantSchema = z
   })
   .openapi('Tenant');
 
-const describe = (tenant: Tenant): z.infer<typeof tenantSchema> => ({
+interface TenantRow extends Tenant {
+  readonly application: ShownApplication | null;
+}
+
+/** A tenant with its own application; the sealed secret stays in the database. */
+const rowColumns = (sql: Queries) => sql`${tenantColumns(sql)},
+  case when application is not null then jsonb_build_object(
+    'clientId', application->'clientId', 'secretRef', application->'ref') end as application`;
+
+const describe = (tenant: TenantRow): z.infer<typeof tenantSchema> => ({
   id: tenant.tenantId,
   tenantId: tenant.tenantId,
   cloud: tenant.cloud,
@@ -98,6 +133,7 @@ const describe = (tenant: Tenant): z.infer<typeof tenantSchema> => ({
   connectionType: tenant.connectionType,
   landing: tenant.landing,
   partnerGroup: tenant.partnerGroup as z.infer<typeof partnerGroup> | null,
+  application: tenant.application,
   connectionState: tenant.connectionState,
   paused: tenant.paused,
   versionLock: tenant.version,
@@ -218,7 +254,26 @@ async function deleteTenant(sql: Sql, tenantId: string, flags: { force: boolean;
   });
 }
 
-export function addTenants(app: AdminApp, { clouds, sql, tenants }: AdminServices): void {
+/**
+ * Intune is told before the tenant's row goes: nobody would remember to do it afterwards. Throws `conflict` while
+ * it could not be told.
+ */
+async function leaveIntune(services: AdminServices, tenant: Tenant): Promise<void> {
+  if (tenant.connectionState === 'connected') await services.disable(tenant);
+  const now = await readTenant(services.sql, tenant.tenantId);
+  if (now?.deprovisionWanted || now?.connectionState === 'disconnecting') {
+    throw new ProblemError(
+      problem(
+        'conflict',
+        'Intune has not been told yet that the connection ends; try again in a minute, see status.',
+      ),
+    );
+  }
+}
+
+export function addTenants(app: AdminApp, services: AdminServices): void {
+  const { clouds, sealer, sql, tenants } = services;
+
   app.openapi(list, async (c) => {
     const { page, 'page-size': pageSize, sort } = c.req.valid('query');
     const { tenantIds } = requireRole(c, 'viewer');
@@ -226,8 +281,8 @@ export function addTenants(app: AdminApp, { clouds, sql, tenants }: AdminService
       tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds as string[]}::uuid[])`;
     const order = orderBy(parseSort(sort, sortColumns, 'displayName:asc,tenantId:asc'));
     const [total] = await sql<{ count: number }[]>`select count(*) from tenants where ${visible}`;
-    const rows = await sql<Tenant[]>`
-      select ${tenantColumns(sql)} from tenants where ${visible}
+    const rows = await sql<TenantRow[]>`
+      select ${rowColumns(sql)} from tenants where ${visible}
       order by ${sql.unsafe(order)}, tenant_id limit ${pageSize} offset ${page * pageSize}`;
     return c.json({ totalCount: total?.count ?? 0, results: rows.map(describe) }, 200);
   });
@@ -239,11 +294,14 @@ export function addTenants(app: AdminApp, { clouds, sql, tenants }: AdminService
     if (!clouds.has(body.cloud)) throw invalidField('cloud', `is none of ${[...clouds.keys()].join(', ')}`);
     if (body.landing.defaultInstanceId !== undefined)
       throw invalidField('landing.defaultInstanceId', 'is no instance of this tenant');
+    checkReference(c, 'application', body.application);
+    const own = body.application && (await storedApplication(sealer, body.tenantId, body.application));
     try {
       await sql`
-        insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing, partner_group)
+        insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing, partner_group, application)
         values (${body.tenantId}, ${body.cloud}, ${body.displayName}, ${body.mode}, ${body.connectionType},
-          ${sql.json(body.landing)}, ${body.partnerGroup ? sql.json(body.partnerGroup) : null})`;
+          ${sql.json(body.landing)}, ${body.partnerGroup ? sql.json(body.partnerGroup) : null},
+          ${own ? sql.json({ ...own }) : null})`;
     } catch (error) {
       if (isUniqueViolation(error))
         throw new ProblemError(problem('conflict', 'The tenant is here already.'));
@@ -256,7 +314,8 @@ export function addTenants(app: AdminApp, { clouds, sql, tenants }: AdminService
 
   app.openapi(read, async (c) => {
     const tenant = await tenantOf(c, sql);
-    return c.json(describe(tenant), 200, { etag: etag(tenant.version) });
+    const own = (await readApplication(sql, tenant.tenantId)) ?? null;
+    return c.json(describe({ ...tenant, application: own }), 200, { etag: etag(tenant.version) });
   });
 
   app.openapi(change, async (c) => {
@@ -264,14 +323,17 @@ export function addTenants(app: AdminApp, { clouds, sql, tenants }: AdminService
     requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const body = c.req.valid('json');
+    checkReference(c, 'application', body.application);
     await checkLandingInstance(sql, tenant.tenantId, body.landing?.defaultInstanceId);
     const partner = body.partnerGroup === undefined ? tenant.partnerGroup : body.partnerGroup;
-    const [changed] = await sql<Tenant[]>`
+    const own = body.application && (await storedApplication(sealer, tenant.tenantId, body.application));
+    const [changed] = await sql<TenantRow[]>`
       update tenants set display_name = ${body.displayName ?? tenant.displayName},
         landing = ${sql.json({ ...(body.landing ?? tenant.landing) })},
-        partner_group = ${partner ? sql.json({ ...partner }) : null}, version = version + 1, updated_at = now()
+        partner_group = ${partner ? sql.json({ ...partner }) : null},
+        application = coalesce(${own ? sql.json({ ...own }) : null}::jsonb, application), version = version + 1, updated_at = now()
       where tenant_id = ${tenant.tenantId} and version = ${tenant.version}
-      returning ${tenantColumns(sql)}`;
+      returning ${rowColumns(sql)}`;
     if (!changed)
       throw new ProblemError(problem('conflict', 'The tenant was changed at the same time; read it again.'));
     tenants.forget(tenant.tenantId);
@@ -283,10 +345,12 @@ export function addTenants(app: AdminApp, { clouds, sql, tenants }: AdminService
     requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const query = c.req.valid('query');
-    const result = await deleteTenant(sql, tenant.tenantId, {
-      force: query.force === 'true',
-      dryRun: query['dry-run'] === 'true',
-    });
+    const { tenantId } = tenant;
+    const preview = await deleteTenant(sql, tenantId, { force: true, dryRun: true });
+    if (query['dry-run'] === 'true') return c.json(preview, 200);
+    const force = query.force === 'true';
+    if (preview.devices === 0 || force) await leaveIntune(services, tenant);
+    const result = await deleteTenant(sql, tenantId, { force, dryRun: false });
     tenants.forget(tenant.tenantId);
     return c.json(result, 200);
   });
