@@ -152,8 +152,15 @@ interface IntuneOutcome {
 const intuneStepNames = ['discovery', 'provisioning', 'policy', 'assignment', 'heartbeat'] as const;
 
 /** The steps from `first` on were not tried, because `after` failed. */
-const restNotTried = (first: (typeof intuneStepNames)[number], after: string): ConfirmStep[] =>
-  intuneStepNames.slice(intuneStepNames.indexOf(first)).map((name) => notTried(name, after));
+const restNotTried = (
+  { mode }: Tenant,
+  first: (typeof intuneStepNames)[number],
+  after: string,
+): ConfirmStep[] =>
+  intuneStepNames
+    .slice(intuneStepNames.indexOf(first))
+    .filter((name) => mode === 'device-compliance' || (name !== 'policy' && name !== 'assignment'))
+    .map((name) => notTried(name, after));
 
 /** The steps at Intune: its address, the provisioning with our own pages, the policy, the first heartbeat. */
 async function intuneSteps(
@@ -163,10 +170,10 @@ async function intuneSteps(
 ): Promise<IntuneOutcome> {
   const { access, apiVersions, metrics, publicUrl, send, timeoutMs } = options;
   const failed = (...steps: ConfirmStep[]): IntuneOutcome => ({ steps, provisioned: false, alive: false });
-  if (accessToken === undefined) return failed(...restNotTried('discovery', 'token'));
+  if (accessToken === undefined) return failed(...restNotTried(tenant, 'discovery', 'token'));
   const found = await access.services(tenant, true);
   if (!found.ok)
-    return failed(failedAccess('discovery', found), ...restNotTried('provisioning', 'discovery'));
+    return failed(failedAccess('discovery', found), ...restNotTried(tenant, 'provisioning', 'discovery'));
   const discovery = good('discovery', found.services.tenant);
   const call = { send, service: found.services.tenant, accessToken, timeoutMs };
   const provisioned = await putPartnerTenant({
@@ -178,7 +185,11 @@ async function intuneSteps(
     ...landingPages(publicUrl, tenant.tenantId),
   });
   if (provisioned.outcome !== 'done') {
-    return failed(discovery, failedProvisioning(provisioned), ...restNotTried('policy', 'provisioning'));
+    return failed(
+      discovery,
+      failedProvisioning(provisioned),
+      ...restNotTried(tenant, 'policy', 'provisioning'),
+    );
   }
   const policy = tenant.mode === 'device-compliance' ? await policySteps(tenant, call, options) : [];
   const heartbeat = await putHeartbeat({
@@ -379,6 +390,9 @@ export async function confirmTenant(
   await options.sql`update tenants set deprovision_wanted = false where tenant_id = ${tenant.tenantId}`;
   const tokens = await tokenSteps(tenant, options);
   const intune = await intuneSteps(tenant, tokens.intuneToken, options);
+  if (!intune.provisioned && tenant.deprovisionWanted) {
+    await options.sql`update tenants set deprovision_wanted = true where tenant_id = ${tenant.tenantId}`;
+  }
   const instances = (await listInstances(options.sql, tenant.tenantId)).filter(
     (instance) => instance.enabled,
   );

@@ -70,7 +70,9 @@ export async function moveTenant(
   if (!row || after === undefined) return undefined;
   await sql`
     update tenants set connection_state = ${after}, updated_at = now(),
-      version = version + case when connection_state = ${after} then 0 else 1 end
+      version = version + case when connection_state = ${after} then 0 else 1 end,
+      -- What Graph said was said of the state before.
+      partner_state = case when connection_state = ${after} then partner_state end
     where tenant_id = ${tenantId}`;
   return { before: row.state, after };
 }

@@ -16,6 +16,8 @@ export interface DueComputer {
   readonly reportAt: Date | null;
   /** Since when the instance says that it does not know the computer. */
   readonly notFoundSince: Date | null;
+  /** When the oldest webhook or push came that was not acted on yet. */
+  readonly receivedAt: Date | null;
   readonly attempts: number;
   readonly traceparent: string | null;
 }
@@ -33,7 +35,8 @@ export const claimDueComputers = (sql: Sql, owner: string, limit: number): Promi
   where c.tenant_id = due.tenant_id and c.instance_id = due.instance_id and c.jamf_computer_id = due.jamf_computer_id
   returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
     c.wanted_revision as "wantedRevision", c.pushed_record as "pushedRecord", c.pushed_report_at as "pushedReportAt",
-    c.pushed_revision as "pushedRevision", c.report_at as "reportAt", c.not_found_since as "notFoundSince", c.attempts,
+    c.pushed_revision as "pushedRevision", c.report_at as "reportAt", c.not_found_since as "notFoundSince",
+    c.received_at as "receivedAt", c.attempts,
     c.traceparent`;
 
 /** Rows are locked in the order of their keys, and one that another writer has is left to the next turn. */
@@ -102,7 +105,8 @@ export async function settleComputer(
       udid = coalesce(${settled.udid}, udid), serial_number = coalesce(${settled.serialNumber}, serial_number),
       pushed_record = case when wanted_revision = ${row.wantedRevision} then null else pushed_record end,
       pushed_report_at = case when wanted_revision = ${row.wantedRevision} then null else pushed_report_at end,
-      pushed_revision = case when wanted_revision = ${row.wantedRevision} then null else pushed_revision end
+      pushed_revision = case when wanted_revision = ${row.wantedRevision} then null else pushed_revision end,
+      received_at = case when wanted_revision = ${row.wantedRevision} then null else received_at end
     where tenant_id = ${row.tenantId} and instance_id = ${row.instanceId} and jamf_computer_id = ${row.jamfComputerId}
       and lease_owner = ${owner}
     returning 1`;

@@ -182,6 +182,7 @@ describe('reading a computer in mode conditional-access', () => {
     pushedRevision: 1,
     reportAt: null,
     notFoundSince: null,
+    receivedAt: null,
     attempts: 0,
     traceparent: null,
   };

@@ -34,11 +34,12 @@ export async function markComputersDue(
 /** Rows are taken in the order of their ids: two batches with the same computers cannot wait for each other. */
 async function upsertDue(tx: Transaction, origin: Origin, computerIds: readonly number[]): Promise<void> {
   await tx`
-    insert into computers (tenant_id, instance_id, jamf_computer_id, traceparent)
-    select ${origin.tenantId}, ${origin.instanceId}, id, ${origin.traceparent}
+    insert into computers (tenant_id, instance_id, jamf_computer_id, traceparent, received_at)
+    select ${origin.tenantId}, ${origin.instanceId}, id, ${origin.traceparent}, now()
     from unnest(${computerIds}::int[]) as due(id)
     on conflict (tenant_id, instance_id, jamf_computer_id) do update set
       wanted_revision = computers.wanted_revision + 1, traceparent = excluded.traceparent, updated_at = now(),
+      received_at = coalesce(computers.received_at, now()),
       next_try_at = case when computers.wanted_revision > computers.done_revision and computers.attempts > 0
                          then computers.next_try_at else now() end`;
 }
@@ -63,8 +64,9 @@ export async function storePushedRecords(
   if (ordered.length === 0) return;
   await inTransaction(sql, async (tx) => {
     await tx`
-      insert into computers (tenant_id, instance_id, jamf_computer_id, pushed_record, pushed_report_at, pushed_revision, traceparent)
-      select ${origin.tenantId}, ${origin.instanceId}, id, record, report_at, 1, ${origin.traceparent}
+      insert into computers (tenant_id, instance_id, jamf_computer_id, pushed_record, pushed_report_at, pushed_revision, traceparent,
+        received_at)
+      select ${origin.tenantId}, ${origin.instanceId}, id, record, report_at, 1, ${origin.traceparent}, now()
       from unnest(${ordered.map((record) => record.jamfComputerId)}::int[],
                   ${ordered.map((record) => record.text)}::text[],
                   ${ordered.map((record) => record.reportAt?.toISOString() ?? null)}::timestamptz[])
@@ -72,7 +74,8 @@ export async function storePushedRecords(
       on conflict (tenant_id, instance_id, jamf_computer_id) do update set
         pushed_record = excluded.pushed_record, pushed_report_at = excluded.pushed_report_at,
         wanted_revision = computers.wanted_revision + 1, pushed_revision = computers.wanted_revision + 1,
-        traceparent = excluded.traceparent, updated_at = now(), next_try_at = now()
+        traceparent = excluded.traceparent, updated_at = now(), next_try_at = now(),
+        received_at = coalesce(computers.received_at, now())
       where coalesce(excluded.pushed_report_at, 'infinity') >=
             greatest(computers.report_at, computers.pushed_report_at, '-infinity')`;
     await tx`select pg_notify(${dueChannel}, 'computers')`;

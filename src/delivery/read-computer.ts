@@ -131,8 +131,17 @@ async function takeIn(
       const content = contentFor(deviceId, found, instance.compliance, vocabulary);
       const reported = await reportDevice(tx, row, deviceId, content);
       verdictMissing ||= reported.verdictMissing;
-      if (reported.changed || moved)
-        events.unshift({ deviceId, stage: 'fetched', instanceId, detail: `computer ${jamfComputerId}` });
+      if (reported.changed || moved) {
+        const { receivedAt } = row;
+        const fetched = {
+          deviceId,
+          stage: 'fetched' as const,
+          instanceId,
+          detail: `computer ${jamfComputerId}`,
+        };
+        const received = { deviceId, stage: 'received' as const, instanceId };
+        events.unshift(...(receivedAt === null ? [] : [{ ...received, at: receivedAt }]), fetched);
+      }
     } else if ((!route && before) || (!found && mine)) {
       await retract(tx, tenantId, deviceId);
     } else if (moved && route) {

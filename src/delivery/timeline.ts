@@ -20,6 +20,8 @@ export interface TimelineEvent {
   readonly instanceId?: string | null;
   readonly messageId?: string | null;
   readonly detail?: string | null;
+  /** Now, unless it happened before. */
+  readonly at?: Date;
 }
 
 export async function addTimeline(
@@ -28,7 +30,8 @@ export async function addTimeline(
   events: readonly TimelineEvent[],
 ): Promise<void> {
   if (events.length === 0) return;
-  const rows = events.map(({ deviceId, stage, instanceId, messageId, detail }) => ({
+  const rows = events.map(({ at, deviceId, stage, instanceId, messageId, detail }) => ({
+    at: at ?? new Date(),
     tenant_id: tenantId,
     device_id: deviceId,
     stage,

@@ -187,6 +187,8 @@ export const computers = pgTable(
     lastError: text('last_error'),
     /** Of what made it due, so that a trace goes on here. */
     traceparent: text('traceparent'),
+    /** When the oldest webhook or push came that was not acted on yet. */
+    receivedAt: at('received_at'),
     firstSeenAt: at('first_seen_at').notNull().defaultNow(),
     updatedAt: at('updated_at').notNull().defaultNow(),
   },

@@ -63,8 +63,8 @@ describe('the main job', () => {
     const device = truthOf('berlin')[0]!;
     const { json } = await scene.api('GET', `/tenants/${tenantId}/devices/${device.deviceId}/timeline`);
     const stages = json.results.map((event: { stage: string }) => event.stage);
-    expect(stages).toEqual(['verified', 'completed', 'accepted', 'sent', 'routed', 'fetched']);
-    expect(json.totalCount).toBe(6);
+    expect(stages).toEqual(['verified', 'completed', 'accepted', 'sent', 'routed', 'fetched', 'received']);
+    expect(json.totalCount).toBe(7);
   });
 
   it('keeps two instances with the same Jamf id apart', async () => {

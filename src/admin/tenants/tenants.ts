@@ -259,6 +259,8 @@ async function deleteTenant(sql: Sql, tenantId: string, flags: { force: boolean;
  * it could not be told.
  */
 async function leaveIntune(services: AdminServices, tenant: Tenant): Promise<void> {
+  // One that has left before and could not tell Intune, its consent being gone, may be removed all the same.
+  if (tenant.connectionState !== 'connected' && tenant.connectionState !== 'disconnecting') return;
   if (tenant.connectionState === 'connected') await services.disable(tenant);
   const now = await readTenant(services.sql, tenant.tenantId);
   if (now?.deprovisionWanted || now?.connectionState === 'disconnecting') {
