@@ -276,6 +276,7 @@ describe('consent', () => {
     const clouds = parseClouds(world.cloudsFile());
     const cloud = clouds.ok ? clouds.clouds.get('public')! : expect.fail('clouds');
     const state = `${tenantId}.${randomUUID()}`;
+    await database.sql`update tenants set connection_state = 'consenting' where tenant_id = ${tenantId}`;
     await database.sql`
       insert into consents (tenant_id, state_hash, application, expires_at)
       values (${tenantId}, ${await hashKey(state)}, 'connector', ${new Date(Date.now() + 60_000)})`;
