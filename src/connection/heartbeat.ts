@@ -5,15 +5,17 @@ import { type HeartbeatResult, putHeartbeat } from '../intune/heartbeat.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import { holdTenant, releaseTenant } from '../store/holds.ts';
-import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
+import { type AccessFailure, type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type ConnectionAccess, noteSetback } from './access.ts';
 import { obeyResync } from './resync.ts';
 
 /**
- * The heartbeat, once per tenant and period whichever process sends it (domain/microsoft.md 4.3): the row is moved
- * on before the call, so no other process sends it too; a failed one is tried again after a tenth of the period.
+ * The heartbeat, once per tenant and period whichever process sends it (domain/microsoft.md 4.3). Everything is made
+ * ready first; then the period is taken in the database, and the call follows at once. A process killed in between
+ * leaves one period out, which Intune does not mind; none is ever sent twice. A refused one is tried again after a
+ * tenth of the period.
  */
 export interface HeartbeatOptions {
   readonly sql: Sql;
@@ -32,31 +34,41 @@ export interface HeartbeatOptions {
 /** Tenants looked at in one go. */
 const batch = 50;
 
-async function claimTenants({ periodSeconds, sql }: HeartbeatOptions): Promise<Tenant[]> {
+async function dueTenants({ sql }: HeartbeatOptions): Promise<Tenant[]> {
   return sql<Tenant[]>`
-    update tenants set last_heartbeat_try_at = now()
-    where tenant_id in (
-      select tenant_id from tenants
-      where connection_state = 'connected' and not paused
-        and coalesce(next_heartbeat_at, '-infinity') <= now()
-        and coalesce(last_heartbeat_try_at, '-infinity') < now() - ${periodSeconds / 10} * interval '1 second'
-      order by last_heartbeat_try_at nulls first limit ${batch} for update skip locked)
-    returning ${tenantColumns(sql)}`;
+    select ${tenantColumns(sql)} from tenants
+    where connection_state = 'connected' and not paused and coalesce(next_heartbeat_at, '-infinity') <= now()
+    order by last_heartbeat_try_at nulls first limit ${batch}`;
 }
+
+/**
+ * Takes the tenant's period: of all processes one gets it. Up to a tenth earlier than the period, so that tenants
+ * that were connected together drift apart.
+ */
+async function takePeriod(tenantId: string, { periodSeconds, sql }: HeartbeatOptions): Promise<boolean> {
+  const rows = await sql`
+    update tenants set last_heartbeat_try_at = now(),
+      next_heartbeat_at = now() + ${periodSeconds} * (0.9 + 0.1 * random()) * interval '1 second'
+    where tenant_id = ${tenantId} and connection_state = 'connected' and not paused
+      and coalesce(next_heartbeat_at, '-infinity') <= now()
+    returning 1`;
+  return rows.length > 0;
+}
+
+/** Nothing reached Intune: the period is not used up. */
+const retrySoon = (tenantId: string, { periodSeconds, sql }: HeartbeatOptions) => sql`
+  update tenants set next_heartbeat_at = now() + ${periodSeconds / 10} * interval '1 second' where tenant_id = ${tenantId}`;
 
 async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
   const { access, apiVersions, log, metrics, send, timeoutMs } = options;
   const { tenantId } = tenant;
   const found = await access.services(tenant);
   const granted = found.ok ? await access.token(tenant, 'intune') : found;
+  if (!(await takePeriod(tenantId, options))) return;
   if (!found.ok || !granted.ok) {
     metrics.heartbeat('no-access');
-    if (granted.ok) return;
-    const { cause, detail, kind, owner, remedy } = granted;
-    log.warn('heartbeat.no-access', { tenantId, cause, detail });
-    // A tenant without new reports would otherwise look well until one comes.
-    if (kind === 'hold')
-      await holdTenant(options.sql, options.tenants, tenant, { cause, detail, owner, remedy });
+    if (!granted.ok) await noteNoAccess(tenant, granted, options);
+    await retrySoon(tenantId, options);
     return;
   }
   const result = await putHeartbeat({
@@ -70,38 +82,46 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
     timestamp: new Date(),
   });
   metrics.heartbeat(result.outcome);
-  if (result.outcome !== 'alive') {
-    log.warn('heartbeat.failed', { tenantId, ...result });
-    noteSetback(access, tenant, result);
-    if ('detail' in result && saysNotProvisioned(result.detail)) await options.notProvisioned(tenantId);
-    return;
-  }
-  if (result.messageErrors.length > 0)
-    log.warn('heartbeat.message-errors', { tenantId, messageErrors: result.messageErrors });
-  await releaseTenant(options.sql, options.tenants, tenant);
-  await noteHeartbeat(result, tenantId, options);
+  if (result.outcome === 'alive') return noteHeartbeat(result, tenant, options);
+  log.warn('heartbeat.failed', { tenantId, ...result });
+  noteSetback(access, tenant, result);
+  // An unclear one may have arrived.
+  if (result.outcome !== 'unclear') await retrySoon(tenantId, options);
+  if ('detail' in result && saysNotProvisioned(result.detail)) await options.notProvisioned(tenantId);
+}
+
+async function noteNoAccess(
+  tenant: Tenant,
+  failure: AccessFailure,
+  options: HeartbeatOptions,
+): Promise<void> {
+  const { cause, detail, kind, owner, remedy } = failure;
+  options.log.warn('heartbeat.no-access', { tenantId: tenant.tenantId, cause, detail });
+  // A tenant without new reports would otherwise look well until one comes.
+  if (kind === 'hold')
+    await holdTenant(options.sql, options.tenants, tenant, { cause, detail, owner, remedy });
 }
 
 async function noteHeartbeat(
   alive: Extract<HeartbeatResult, { outcome: 'alive' }>,
-  tenantId: string,
-  { log, periodSeconds, sql }: HeartbeatOptions,
+  tenant: Tenant,
+  { log, sql, tenants }: HeartbeatOptions,
 ): Promise<void> {
-  const errors = alive.messageErrors.length > 0 ? sql.json(alive.messageErrors as never) : null;
-  // Up to a tenth earlier than the period: tenants that were connected together drift apart.
+  const { tenantId } = tenant;
+  const { messageErrors, resyncTimestamp } = alive;
+  if (messageErrors.length > 0) log.warn('heartbeat.message-errors', { tenantId, messageErrors });
+  const errors = messageErrors.length > 0 ? sql.json(messageErrors as never) : null;
   await sql`
-    update tenants set last_heartbeat_at = now(),
-      next_heartbeat_at = now() + ${periodSeconds} * (0.9 + 0.1 * random()) * interval '1 second',
-      message_errors = coalesce(${errors}::jsonb, message_errors)
+    update tenants set last_heartbeat_at = now(), message_errors = coalesce(${errors}::jsonb, message_errors)
     where tenant_id = ${tenantId}`;
-  if (alive.resyncTimestamp === undefined) return;
-  const due = await obeyResync(sql, tenantId, alive.resyncTimestamp);
-  if (due !== undefined)
-    log.info('resync.asked', { tenantId, resyncTimestamp: alive.resyncTimestamp, reports: due });
+  await releaseTenant(sql, tenants, tenant);
+  if (resyncTimestamp === undefined) return;
+  const due = await obeyResync(sql, tenantId, resyncTimestamp);
+  if (due !== undefined) log.info('resync.asked', { tenantId, resyncTimestamp, reports: due });
 }
 
 /** Sends what is due; the runtime calls it every few seconds. */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
-  const due = await claimTenants(options);
+  const due = await dueTenants(options);
   await Promise.all(due.map((tenant) => beat(tenant, options)));
 }

@@ -47,8 +47,8 @@ describe('heartbeat of two processes', () => {
         .heartbeatCalls.map((one) => one.at)
         .filter((at) => at >= start && at < end);
       const gaps = times.slice(1).map((at, index) => at - times[index]!);
-      // A tenth of jitter, and the look every tenth of a period.
-      expect(Math.min(...gaps)).toBeGreaterThan(periodSeconds * 1_000 * 0.85);
+      // Never two in a period: a tenth of jitter, and what a busy machine adds to one call and not to the next.
+      expect(Math.min(...gaps)).toBeGreaterThan(periodSeconds * 1_000 * 0.6);
       expect(times.length).toBeLessThanOrEqual(Math.ceil(periods / 0.9) + 1);
       expect(times.length).toBeGreaterThanOrEqual(Math.floor(periods * 0.8));
     }
