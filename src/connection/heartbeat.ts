@@ -9,6 +9,7 @@ import { type AccessFailure, type Tenant, type TenantDirectory, tenantColumns } 
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type ConnectionAccess, noteSetback } from './access.ts';
+import { suspectPermissions } from './permission-watch.ts';
 import { obeyResync } from './resync.ts';
 
 /**
@@ -85,6 +86,9 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
   if (result.outcome === 'alive') return noteHeartbeat(result, tenant, options);
   log.warn('heartbeat.failed', { tenantId, ...result });
   noteSetback(access, tenant, result);
+  if (result.outcome === 'unauthenticated' || result.outcome === 'forbidden') {
+    await suspectPermissions(options.sql, tenantId);
+  }
   // An unclear one may have arrived.
   if (result.outcome !== 'unclear') await retrySoon(tenantId, options);
   if ('detail' in result && saysNotProvisioned(result.detail)) await options.notProvisioned(tenantId);

@@ -15,6 +15,8 @@ export interface InventoryVocabulary {
   readonly inventoryEntityType: number;
   /** The sources say only that it differs from the other (domain/microsoft.md 4.4). */
   readonly complianceEntityType: number;
+  /** The entity of Jamf's verdict in mode `device-compliance` (domain/microsoft.md 4.4). */
+  readonly verdictEntityType: number;
   /** Conditional Access Inventory State (domain/jamf.md 4.6). */
   readonly state: Readonly<Record<RegistrationState, string | null>>;
   readonly gatekeeper: Words;
@@ -47,6 +49,7 @@ export interface InventoryVocabulary {
 export const defaultInventoryVocabulary: InventoryVocabulary = {
   inventoryEntityType: 1,
   complianceEntityType: 2,
+  verdictEntityType: 4,
   state: { ACTIVATED: '0', DEACTIVATED: '1', UNRESPONSIVE: '2', UNKNOWN: null },
   gatekeeper: {
     NOT_COLLECTED: null,

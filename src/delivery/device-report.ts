@@ -38,6 +38,8 @@ export function deviceReport(
   vocabulary: InventoryVocabulary,
 ): DeviceReport {
   const common = {
+    inventoryEntityType: vocabulary.inventoryEntityType,
+    verdictEntityType: vocabulary.verdictEntityType,
     ...identity,
     userId: content.userId ?? '',
     ...(content.lastCheckInAt === null ? {} : { lastCheckInTime: content.lastCheckInAt }),

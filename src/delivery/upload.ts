@@ -168,6 +168,7 @@ async function settlementOfAnswer(
       return again('throttled', result.detail, result.retryAfterSeconds);
     case 'unauthenticated':
       options.microsoft.invalidate(tenant, 'token');
+      await options.permissionRefused(tenant.tenantId);
       return again('intune-unauthenticated', result.detail);
     case 'forbidden':
       options.microsoft.invalidate(tenant, 'token');

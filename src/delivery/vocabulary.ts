@@ -16,6 +16,7 @@ const setting = z
   .strictObject({
     inventoryEntityType: entityType,
     complianceEntityType: entityType,
+    verdictEntityType: entityType,
     state: z
       .strictObject({ ACTIVATED: word, DEACTIVATED: word, UNRESPONSIVE: word, UNKNOWN: word })
       .partial(),
@@ -53,6 +54,7 @@ function over(known: InventoryVocabulary, given: z.infer<typeof setting>): Inven
   return {
     inventoryEntityType: given.inventoryEntityType ?? known.inventoryEntityType,
     complianceEntityType: given.complianceEntityType ?? known.complianceEntityType,
+    verdictEntityType: given.verdictEntityType ?? known.verdictEntityType,
     state: { ...known.state, ...given.state },
     gatekeeper: replaceWords(known.gatekeeper, given.gatekeeper),
     sip: replaceWords(known.sip, given.sip),
@@ -80,7 +82,8 @@ export function parseVocabulary(text: string | undefined): VocabularyResult {
     return { ok: false, errors };
   }
   const vocabulary = over(defaultInventoryVocabulary, given.data);
-  return vocabulary.inventoryEntityType === vocabulary.complianceEntityType
-    ? { ok: false, errors: ['inventoryEntityType and complianceEntityType must differ'] }
+  const { complianceEntityType, inventoryEntityType, verdictEntityType } = vocabulary;
+  return new Set([inventoryEntityType, complianceEntityType, verdictEntityType]).size < 3
+    ? { ok: false, errors: ['inventoryEntityType, complianceEntityType and verdictEntityType must differ'] }
     : { ok: true, vocabulary };
 }

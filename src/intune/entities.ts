@@ -3,7 +3,7 @@
  */
 
 const inventoryEntityType = 1;
-const complianceEntityType = 4;
+const verdictEntityType = 4;
 
 /** What Intune shall hold of a device. */
 export interface DeviceReport {
@@ -29,6 +29,8 @@ export interface DeviceReport {
   readonly attributes?: Readonly<Record<string, unknown>>;
   /** 1 unless told: the sources are of one mind for mode `device-compliance` only. */
   readonly inventoryEntityType?: number;
+  /** EntityType of the verdict; 4 if unsaid. */
+  readonly verdictEntityType?: number;
   /** The second entity of mode `conditional-access` (4.4, 6.1); absent unless all its attributes are known. */
   readonly complianceInventory?: ComplianceInventory;
 }
@@ -82,7 +84,7 @@ function inventoryEntity(report: DeviceReport): UploadEntity {
 
 /** `complianceStatus` is a string: other names and a boolean were accepted and changed nothing (4.4). */
 const complianceEntity = (report: DeviceReport, compliant: boolean): UploadEntity => ({
-  EntityType: complianceEntityType,
+  EntityType: report.verdictEntityType ?? verdictEntityType,
   TenantId: report.tenantId,
   DeviceId: report.deviceId,
   UserId: report.userId,
