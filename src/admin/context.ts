@@ -85,7 +85,7 @@ export interface AdminServices {
   /** What a change of mode or connection type takes; changes nothing. */
   readonly planMigration: (tenant: Tenant, to: MigrationTarget) => Promise<MigrationPlan>;
   /** Takes the steps of it that Espalier itself can take. */
-  readonly migrate: (tenant: Tenant, to: MigrationTarget) => Promise<MigrationResult>;
+  readonly migrate: (tenant: Tenant, to: MigrationTarget, author: string) => Promise<MigrationResult>;
   /** Makes the tenant's reports due again; returns how many. */
   readonly resync: (tenantId: string) => Promise<number>;
   /** Instances were added, removed, enabled or disabled: the last one's end deprovisions the tenant. */

@@ -4,6 +4,7 @@ import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { Tenant } from '../store/tenants.ts';
+import { changeLogEntry } from './change-log.ts';
 import { sendDeprovisions } from './deprovision.ts';
 import { disableTenant, type LifecycleOptions } from './lifecycle.ts';
 import {
@@ -172,6 +173,7 @@ export async function migrateTenant(
   options: MigrateOptions,
   tenant: Tenant,
   to: MigrationTarget,
+  author: string,
 ): Promise<MigrationResult> {
   const { lifecycle } = options;
   const { access, log, sql, tenants } = lifecycle;
@@ -202,6 +204,16 @@ export async function migrateTenant(
     access.invalidate(before, 'token');
     const { connectionType, mode } = tenant;
     log.info('tenant.migrated', { tenantId, from: { mode, connectionType }, to: { ...to } });
+    const entry = {
+      at: new Date(),
+      author: { name: author, id: 0 },
+      subject: { tenant: tenantId },
+      action: 'UPDATE' as const,
+      before: { connectionType, mode },
+      after: { ...to },
+    };
+    // As Jamf Pro notes it in JAMFChangeManagement.log (domain/jamf.md 4.8).
+    log.info('change-management', { entry: changeLogEntry(entry) });
   }
   const after = (await tenants.fresh(tenantId)) ?? before;
   return { ok: true, plan: planMigration(tenant, to, await factsOf(after, options), false) };

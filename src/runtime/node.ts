@@ -144,7 +144,7 @@ function createAdmin(
       disable: (tenant) => disableTenant(connection.lifecycle, tenant),
       disconnect: (tenant, retract) => disconnectTenant(connection.lifecycle, tenant, retract),
       planMigration: (tenant, to) => dryRunMigration(connection, tenant, to),
-      migrate: (tenant, to) => migrateTenant(connection, tenant, to),
+      migrate: (tenant, to, author) => migrateTenant(connection, tenant, to, author),
       resync: (tenantId) => resyncTenant(sql, tenantId),
       noteInstances: (tenantId) => noteInstances(connection.lifecycle, tenantId),
       checkPermissions: async (tenant) =>

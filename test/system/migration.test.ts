@@ -203,6 +203,9 @@ describe('migration', () => {
     expect(migrated.json).toMatchObject({ dryRun: false, devices: 1 });
     expect(stepOf(migrated.json, 'change-type')).toMatchObject({ done: true, who: 'espalier' });
     expect((await tenant()).connectionType).toBe('cloud-connector');
+    expect(scene.gateway.output()).toMatch(
+      /\[CHANGEMANAGEMENT\].*\[bootstrap \(ID: 0\)\] \[UPDATE\] \[Conditional Access\]/,
+    );
 
     const { consentUrls } = (await post('connect')).json;
     expect(consentUrls).toHaveLength(2);

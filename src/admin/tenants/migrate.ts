@@ -111,7 +111,7 @@ export function addMigration(app: AdminApp, services: AdminServices): void {
   const { sql } = services;
   app.openapi(migrate, async (c) => {
     const tenant = await tenantOf(c, sql);
-    requireRole(c, 'admin');
+    const { name: author } = requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const given = c.req.valid('json');
     if (given.mode === undefined && given.connectionType === undefined)
@@ -122,7 +122,7 @@ export function addMigration(app: AdminApp, services: AdminServices): void {
     };
     if (c.req.valid('query')['dry-run'] === 'true')
       return c.json(describe(await services.planMigration(tenant, to)), 200);
-    const result = await services.migrate(tenant, to);
+    const result = await services.migrate(tenant, to, author);
     if (!result.ok) throw new ProblemError(problem('conflict', result.detail, { owner: result.owner }));
     return c.json(describe(result.plan), 200);
   });
