@@ -2,6 +2,7 @@
  * Changes of a connection in the line format of Jamf Pro's JAMFChangeManagement.log (domain/jamf.md 4.8; mission M18),
  * so that the tools that read that file read these too. Pure.
  */
+import { oneLine } from '../telemetry/one-line.ts';
 
 /** Field names as administrators see them, such as `Connection Type`, to values. Secrets do not belong here. */
 export type ChangeFields = Readonly<Record<string, string | number | boolean | null>>;
@@ -27,20 +28,16 @@ const shortestNameColumns = 10;
 const gapColumns = 5;
 const longestTextCharacters = 1024;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-const lineBreakers = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;
-
-/** One line stays one line: a name or value with a line break in it could forge an entry. */
-const oneLine = (text: string): string => text.replaceAll(lineBreakers, ' ').slice(0, longestTextCharacters);
+const inOneLine = (text: string): string => oneLine(text, longestTextCharacters);
 
 /** Nor may a name close its bracket and add an action of its own. */
 const bracketed = (text: string): string =>
-  oneLine(text)
+  inOneLine(text)
     .replace(/[[\]]/g, (bracket) => (bracket === '[' ? '(' : ')'))
     .trim();
 
 const valueText = (value: ChangeFields[string] | undefined): string =>
-  value === undefined || value === null ? '' : oneLine(String(value));
+  value === undefined || value === null ? '' : inOneLine(String(value));
 
 const withoutSubject = (
   fields: ChangeFields,
@@ -89,7 +86,7 @@ export function changeLogEntry(change: ConnectionChange): string {
     `[${author}] [${change.action}] [${objectType}] [${instant}+0000]`;
   const subject = Object.entries(change.subject).map(([name, value]) => [name, valueText(value)] as const);
   const fields = [...subject, ...changedFields(change)].map(
-    ([name, value]) => [oneLine(name).trim(), value] as const,
+    ([name, value]) => [inOneLine(name).trim(), value] as const,
   );
   const columns = Math.max(shortestNameColumns, ...fields.map(([name]) => name.length)) + gapColumns;
   return [head, ...fields.map(([name, value], at) => fieldLine(name, value, at, columns))].join('\n');

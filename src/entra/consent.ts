@@ -1,4 +1,5 @@
 import { parseGuid } from '../ids.ts';
+import { oneLine } from '../telemetry/one-line.ts';
 import type { Cloud } from './clouds.ts';
 
 /** Descriptions go to logs and pages: Entra's are a few hundred characters. */
@@ -44,10 +45,7 @@ export function adminConsentUrl(request: ConsentRequest): string {
   return url.toString();
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out, before text reaches a log
-const controlCharacters = /[\u0000-\u001f\u007f]+/g;
-const clean = (text: string): string =>
-  text.replaceAll(controlCharacters, ' ').slice(0, longestDescriptionCharacters);
+const clean = (text: string): string => oneLine(text, longestDescriptionCharacters);
 
 const meaningful = ['admin_consent', 'tenant', 'state', 'error', 'error_description'];
 

@@ -1,3 +1,4 @@
+import { firstLine } from '../telemetry/one-line.ts';
 import {
   oauthErrorKinds,
   type TokenErrorKind,
@@ -29,14 +30,11 @@ export interface TokenFailure extends TokenErrorKind {
 
 const wrongCloudCodes = new Set([90038, 900382, 900432]);
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out, before text reaches a log
-const controlCharacters = /[\u0000-\u001f\u007f]+/;
 /** Anything that looks like a token: no answer should repeat one, but then none must be logged either. */
 const tokenLike = /\beyJ[\w-]{8,}(?:\.[\w-]*){1,2}/g;
 
-function firstLine(text: string): string {
-  const line = text.split(controlCharacters, 1)[0] ?? '';
-  return line.replaceAll(tokenLike, '[token]').slice(0, longestDescriptionCharacters);
+function safeLine(text: string): string {
+  return firstLine(text).replaceAll(tokenLike, '[token]').slice(0, longestDescriptionCharacters);
 }
 
 /** The cloud named in the text of a redirect to another national cloud, e.g. "National Cloud 'MicrosoftOnline.US'". */
@@ -62,7 +60,7 @@ function parseErrorBody(text: string): ErrorBody | undefined {
     if (typeof json !== 'object' || json === null) return undefined;
     const body: Readonly<Record<string, unknown>> = { ...json };
     const string = (name: string): string | undefined =>
-      typeof body[name] === 'string' && body[name] !== '' ? firstLine(body[name]) : undefined;
+      typeof body[name] === 'string' && body[name] !== '' ? safeLine(body[name]) : undefined;
     const description = string('error_description') ?? '';
     const listed: unknown = Array.isArray(body.error_codes) ? body.error_codes[0] : undefined;
     const written = /AADSTS(\d{4,8})/.exec(description)?.[1];
