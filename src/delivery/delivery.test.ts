@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { backoffSeconds } from './backoff.ts';
-import { classifyRefusal } from './refusals.ts';
-import { type ReportContent, tellable, verdictFromGroups } from './report.ts';
-import { isSampled } from './upload-status.ts';
+import { classifyRefusal } from './reports/refusals.ts';
+import { type ReportContent, tellable, verdictFromGroups } from './reports/report.ts';
+import { isSampled } from './reports/upload-status.ts';
+import { backoffSeconds } from './stage/backoff.ts';
 
 const content: ReportContent = {
   userId: 'u',

@@ -1,6 +1,6 @@
 import { type ExpectedPermissions, parseExpectedPermissions } from '../connection/expected-permissions.ts';
-import type { InventoryVocabulary } from '../delivery/attributes.ts';
-import { parseVocabulary } from '../delivery/vocabulary.ts';
+import type { InventoryVocabulary } from '../delivery/reports/attributes.ts';
+import { parseVocabulary } from '../delivery/reports/vocabulary.ts';
 import { type Cloud, parseClouds } from '../entra/clouds.ts';
 import { type Credential, certificateCredential } from '../entra/credentials.ts';
 import { type PartnerApiVersions, parseApiVersions } from '../intune/api-versions.ts';

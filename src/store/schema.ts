@@ -294,7 +294,7 @@ export const reports = pgTable(
       .notNull()
       .references(() => tenants.tenantId, { onDelete: 'cascade' }),
     deviceId: uuid('device_id').notNull(),
-    /** The newest state that Intune should hold (src/delivery/report.ts), as JSON text. */
+    /** The newest state that Intune should hold (src/delivery/reports/report.ts), as JSON text. */
     content: text('content').notNull(),
     /** Hash of what matters in it: an unchanged state is not told again. */
     contentHash: text('content_hash').notNull(),

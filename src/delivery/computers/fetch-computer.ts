@@ -1,10 +1,10 @@
-import type { JamfClient } from '../jamf/client.ts';
-import type { ComplianceRecord } from '../jamf/compliance.ts';
-import type { JamfFailure } from '../jamf/failure.ts';
-import { type JamfComputer, parseComputer } from '../jamf/inventory.ts';
-import { isRecord } from '../jamf/wire-values.ts';
-import type { Instance } from '../store/instances.ts';
-import type { Mode } from '../store/tenants.ts';
+import type { JamfClient } from '../../jamf/client.ts';
+import type { ComplianceRecord } from '../../jamf/compliance.ts';
+import type { JamfFailure } from '../../jamf/failure.ts';
+import { type JamfComputer, parseComputer } from '../../jamf/inventory.ts';
+import { isRecord } from '../../jamf/wire-values.ts';
+import type { Instance } from '../../store/instances.ts';
+import type { Mode } from '../../store/tenants.ts';
 import type { DueComputer } from './computer-row.ts';
 
 /** What is known of a due computer: its instance's own word, or the record that was pushed. */

@@ -1,7 +1,7 @@
-import { newId } from '../ids.ts';
-import { claimBatch, leaseRenewMs, pollDueMs } from '../limits.ts';
-import type { Sql } from '../store/database.ts';
-import type { Log } from '../telemetry/log.ts';
+import { newId } from '../../ids.ts';
+import { claimBatch, leaseRenewMs, pollDueMs } from '../../limits.ts';
+import type { Sql } from '../../store/database.ts';
+import type { Log } from '../../telemetry/log.ts';
 
 /**
  * The one mechanism of delivery (design D1, D2): rows that are due, claimed with a lease, worked on side by side,

@@ -1,4 +1,4 @@
-import { saysNotProvisioned } from '../intune/call.ts';
+import { saysNotProvisioned } from '../../intune/call.ts';
 
 /**
  * What Intune's refusals mean, as data (contract section 7): the first row that matches decides. Codes and texts

@@ -1,6 +1,6 @@
-import { leaseMs } from '../limits.ts';
-import type { Sql, Transaction } from '../store/database.ts';
-import type { Held } from './stage.ts';
+import { leaseMs } from '../../limits.ts';
+import type { Sql, Transaction } from '../../store/database.ts';
+import type { Held } from '../stage/stage.ts';
 
 /** A row of stage one and the ways in which it is settled. */
 

@@ -1,7 +1,8 @@
-import { newId } from '../ids.ts';
-import { type UploadBody, uploadBody } from '../intune/entities.ts';
-import { type PutUploadResult, putUpload } from '../intune/uploads.ts';
-import type { AccessFailure, Mode, Tenant } from '../store/tenants.ts';
+import { newId } from '../../ids.ts';
+import { type UploadBody, uploadBody } from '../../intune/entities.ts';
+import { type PutUploadResult, putUpload } from '../../intune/uploads.ts';
+import type { AccessFailure, Mode, Tenant } from '../../store/tenants.ts';
+import { addTimeline } from '../timeline.ts';
 import { defaultInventoryVocabulary } from './attributes.ts';
 import { deviceReport } from './device-report.ts';
 import { classifyRefusal } from './refusals.ts';
@@ -15,7 +16,6 @@ import {
   stillHeld,
   storeMessage,
 } from './report-row.ts';
-import { addTimeline } from './timeline.ts';
 
 /** Sending one report to Intune: the message id stored first, the outcome settled by what it means. */
 

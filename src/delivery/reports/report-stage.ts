@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
-import { holdTenant, releaseTenant } from '../store/holds.ts';
-import type { Tenant } from '../store/tenants.ts';
-import { inSpan } from '../telemetry/tracing.ts';
+import { holdTenant, releaseTenant } from '../../store/holds.ts';
+import type { Tenant } from '../../store/tenants.ts';
+import { inSpan } from '../../telemetry/tracing.ts';
+import type { Stage } from '../stage/stage.ts';
 import { type ReportContent, tellable } from './report.ts';
 import type { ReportStageOptions, ReportStageSettings } from './report-options.ts';
 import { claimDueReports, type DueReport, renewReports, settleReport } from './report-row.ts';
-import type { Stage } from './stage.ts';
 import { sendReport } from './upload.ts';
 import { pollUpload, verifyUpload } from './upload-status.ts';
 

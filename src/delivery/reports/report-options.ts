@@ -1,13 +1,13 @@
-import type { Cloud } from '../entra/clouds.ts';
-import type { PartnerApiVersions } from '../intune/api-versions.ts';
-import type { ContentForm } from '../intune/entities.ts';
-import type { Send } from '../outbound/port.ts';
-import type { Sql } from '../store/database.ts';
-import type { Hold, Tenant, TenantDirectory } from '../store/tenants.ts';
-import type { Log } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { Cloud } from '../../entra/clouds.ts';
+import type { PartnerApiVersions } from '../../intune/api-versions.ts';
+import type { ContentForm } from '../../intune/entities.ts';
+import type { Send } from '../../outbound/port.ts';
+import type { Sql } from '../../store/database.ts';
+import type { Hold, Tenant, TenantDirectory } from '../../store/tenants.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import type { MicrosoftPort } from '../microsoft.ts';
 import type { InventoryVocabulary } from './attributes.ts';
-import type { MicrosoftPort } from './microsoft.ts';
 
 /** What the report stage is given, and what its steps share. */
 

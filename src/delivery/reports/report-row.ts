@@ -1,9 +1,9 @@
-import { leaseMs } from '../limits.ts';
-import type { Sql } from '../store/database.ts';
-import { inTransaction } from '../store/retry.ts';
-import type { Held } from './stage.ts';
-import type { TimelineEvent } from './timeline.ts';
-import { addTimeline, trimTimeline } from './timeline.ts';
+import { leaseMs } from '../../limits.ts';
+import type { Sql } from '../../store/database.ts';
+import { inTransaction } from '../../store/retry.ts';
+import type { Held } from '../stage/stage.ts';
+import type { TimelineEvent } from '../timeline.ts';
+import { addTimeline, trimTimeline } from '../timeline.ts';
 
 /** A row of stage two and the one way in which it is settled. */
 

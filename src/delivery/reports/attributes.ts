@@ -1,5 +1,5 @@
-import type { Registration, RegistrationState } from '../jamf/registrations.ts';
-import { isRecord, readBoolean, readComputerId, readGuid, readText } from '../jamf/wire-values.ts';
+import type { Registration, RegistrationState } from '../../jamf/registrations.ts';
+import { isRecord, readBoolean, readComputerId, readGuid, readText } from '../../jamf/wire-values.ts';
 
 /**
  * What mode `conditional-access` tells Intune of a Mac, by the wire names of domain/microsoft.md 6 and from the

@@ -1,8 +1,8 @@
 import { base64url } from 'jose';
-import { checkInToldEveryMs } from '../limits.ts';
-import type { Transaction } from '../store/database.ts';
-import type { ComplianceSource } from '../store/instances.ts';
-import type { Mode } from '../store/tenants.ts';
+import { checkInToldEveryMs } from '../../limits.ts';
+import type { Transaction } from '../../store/database.ts';
+import type { ComplianceSource } from '../../store/instances.ts';
+import type { Mode } from '../../store/tenants.ts';
 import type { ComplianceAttributes } from './attributes.ts';
 
 /** The newest state of a device that Intune should hold (contract section 1, 'report'). */

@@ -1,9 +1,9 @@
-import type { Cloud } from '../entra/clouds.ts';
-import { readDevice } from '../graph/devices.ts';
-import { newId } from '../ids.ts';
-import { getUpload } from '../intune/uploads.ts';
-import { uploadStatusPatienceMs, verificationPatienceMs } from '../limits.ts';
-import type { Tenant } from '../store/tenants.ts';
+import type { Cloud } from '../../entra/clouds.ts';
+import { readDevice } from '../../graph/devices.ts';
+import { newId } from '../../ids.ts';
+import { getUpload } from '../../intune/uploads.ts';
+import { uploadStatusPatienceMs, verificationPatienceMs } from '../../limits.ts';
+import type { Tenant } from '../../store/tenants.ts';
 import { classifyRefusal } from './refusals.ts';
 import type { ReportStageOptions } from './report-options.ts';
 import type { DueReport } from './report-row.ts';

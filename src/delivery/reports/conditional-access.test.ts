@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { deviceEntities } from '../intune/entities.ts';
-import type { JamfClient } from '../jamf/client.ts';
-import { parseComputer } from '../jamf/inventory.ts';
-import type { Instance } from '../store/instances.ts';
+import { deviceEntities } from '../../intune/entities.ts';
+import type { JamfClient } from '../../jamf/client.ts';
+import { parseComputer } from '../../jamf/inventory.ts';
+import type { Instance } from '../../store/instances.ts';
+import type { DueComputer } from '../computers/computer-row.ts';
+import { type Fetched, fetchComputer } from '../computers/fetch-computer.ts';
 import { defaultInventoryVocabulary as vocabulary } from './attributes.ts';
-import type { DueComputer } from './computer-row.ts';
 import { deviceReport } from './device-report.ts';
-import { type Fetched, fetchComputer } from './fetch-computer.ts';
 import { type ReportContent, tellable } from './report.ts';
 import { contentFor } from './report-content.ts';
 

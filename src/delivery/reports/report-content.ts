@@ -1,12 +1,12 @@
-import { verdictFor } from '../jamf/compliance.ts';
-import type { ComplianceSource } from '../store/instances.ts';
+import { verdictFor } from '../../jamf/compliance.ts';
+import type { ComplianceSource } from '../../store/instances.ts';
+import type { Fetched } from '../computers/fetch-computer.ts';
 import {
   accountOf,
   complianceAttributes,
   type InventoryVocabulary,
   inventoryAttributes,
 } from './attributes.ts';
-import type { Fetched } from './fetch-computer.ts';
 import { type ReportContent, type Verdict, verdictFromGroups } from './report.ts';
 
 /** From what was read of a computer to the state of one of its devices. Pure. */

@@ -1,16 +1,20 @@
-import type { JamfClient } from '../jamf/client.ts';
-import type { JamfComputer } from '../jamf/inventory.ts';
-import { markComputersDue, recordClaims } from '../routing/claims.ts';
-import type { Route, RouteOutcome } from '../routing/resolve.ts';
-import type { Sql, Transaction } from '../store/database.ts';
-import type { Instance, InstanceDirectory } from '../store/instances.ts';
-import { dueChannel } from '../store/notifications.ts';
-import { inTransaction } from '../store/retry.ts';
-import type { TenantDirectory } from '../store/tenants.ts';
-import type { Log } from '../telemetry/log.ts';
-import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
-import { defaultInventoryVocabulary, type InventoryVocabulary } from './attributes.ts';
-import { type Backoff, backoffSeconds } from './backoff.ts';
+import type { JamfClient } from '../../jamf/client.ts';
+import type { JamfComputer } from '../../jamf/inventory.ts';
+import { markComputersDue, recordClaims } from '../../routing/claims.ts';
+import type { Route, RouteOutcome } from '../../routing/resolve.ts';
+import type { Sql, Transaction } from '../../store/database.ts';
+import type { Instance, InstanceDirectory } from '../../store/instances.ts';
+import { dueChannel } from '../../store/notifications.ts';
+import { inTransaction } from '../../store/retry.ts';
+import type { TenantDirectory } from '../../store/tenants.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { currentTraceparent, inSpan } from '../../telemetry/tracing.ts';
+import { defaultInventoryVocabulary, type InventoryVocabulary } from '../reports/attributes.ts';
+import { type ReportContent, setReport } from '../reports/report.ts';
+import { contentFor } from '../reports/report-content.ts';
+import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
+import type { Stage } from '../stage/stage.ts';
+import { addTimeline, type TimelineEvent } from '../timeline.ts';
 import {
   claimDueComputers,
   type DueComputer,
@@ -19,10 +23,6 @@ import {
   settleComputer,
 } from './computer-row.ts';
 import { type Fetched, fetchComputer } from './fetch-computer.ts';
-import { type ReportContent, setReport } from './report.ts';
-import { contentFor } from './report-content.ts';
-import type { Stage } from './stage.ts';
-import { addTimeline, type TimelineEvent } from './timeline.ts';
 
 /** Stage one: a computer that is due is read from its instance; its registrations become routes, its state reports. */
 
