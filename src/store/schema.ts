@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import {
   bigint,
   boolean,
+  check,
   foreignKey,
   index,
   integer,
@@ -36,6 +37,8 @@ export const tenants = pgTable('tenants', {
   /** Why delivery is held although connected, with who must act; null when it is not. */
   hold: jsonb('hold'),
   paused: boolean('paused').notNull().default(false),
+  /** Intune asked (429, `Retry-After`) that this tenant be silent until then. */
+  intuneQuietUntil: at('intune_quiet_until'),
   connectedAt: at('connected_at'),
   lastHeartbeatAt: at('last_heartbeat_at'),
   /** When a process last took it upon itself to send one. */
@@ -160,6 +163,44 @@ export const apiKeys = pgTable(
   (t) => [uniqueIndex('api_keys_hash').on(t.keyHash)],
 );
 
+/** How far an instance's computers are known without its webhooks, and which process reads from it. */
+export const instanceReading = pgTable(
+  'instance_reading',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    instanceId: uuid('instance_id').notNull(),
+    /** One process at a time reads from an instance, so that its bound on requests holds over all of them. */
+    readerOwner: uuid('reader_owner'),
+    readerUntil: at('reader_until'),
+    nextPollAt: at('next_poll_at').notNull().defaultNow(),
+    /** Newest `general.reportDate` that a poll has seen; null: none yet. */
+    pollCursor: at('poll_cursor'),
+    polledAt: at('polled_at'),
+    pollError: text('poll_error'),
+    nextReconcileAt: at('next_reconcile_at').notNull().defaultNow(),
+    /** A reconciliation that is under way, and the last id that it has seen. */
+    reconcileStartedAt: at('reconcile_started_at'),
+    reconcileAfterId: integer('reconcile_after_id'),
+    reconciledAt: at('reconciled_at'),
+    reconcileError: text('reconcile_error'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.instanceId] }),
+    foreignKey({
+      columns: [t.tenantId, t.instanceId],
+      foreignColumns: [instances.tenantId, instances.instanceId],
+    }).onDelete('cascade'),
+    index('instance_reading_poll').on(t.nextPollAt),
+    index('instance_reading_reconcile').on(t.nextReconcileAt),
+  ],
+);
+
+/** One row: when a gateway last watched this database. A gap means a restored dump or a long stop. */
+export const watch = pgTable('watch', {
+  one: boolean('one').primaryKey().default(true),
+  watchedAt: at('watched_at').notNull().defaultNow(),
+});
+
 /** Stage one: a computer that is due to be read from its instance. */
 export const computers = pgTable(
   'computers',
@@ -176,11 +217,16 @@ export const computers = pgTable(
     pushedRevision: bigint('pushed_revision', { mode: 'number' }),
     /** Since when the instance says that it does not know the computer. */
     notFoundSince: at('not_found_since'),
+    /** When that was taken for its deletion; null again when the instance knows it. */
+    goneAt: at('gone_at'),
     /** `general.reportDate` of the record that was last taken in: an older one has no effect. */
     reportAt: at('report_at'),
     udid: text('udid'),
     serialNumber: text('serial_number'),
-    nextTryAt: at('next_try_at').notNull().defaultNow(),
+    /** When the computer is looked at; null: it is not due. */
+    nextTryAt: at('next_try_at').defaultNow(),
+    /** Of a resync, a replay or a reconciliation: waits for what is fresh. */
+    background: boolean('background').notNull().default(false),
     leaseUntil: at('lease_until'),
     leaseOwner: uuid('lease_owner'),
     attempts: integer('attempts').notNull().default(0),
@@ -198,7 +244,11 @@ export const computers = pgTable(
       columns: [t.tenantId, t.instanceId],
       foreignColumns: [instances.tenantId, instances.instanceId],
     }).onDelete('cascade'),
-    index('computers_due').on(t.nextTryAt).where(sql`wanted_revision > done_revision`),
+    // No column that changes while a row is in work: only its end writes to the index (docs/data.md).
+    index('computers_due')
+      .on(t.tenantId, t.instanceId, t.background, t.nextTryAt)
+      .where(sql`next_try_at is not null`),
+    check('computers_due_has_time', sql`wanted_revision <= done_revision or next_try_at is not null`),
   ],
 );
 
@@ -311,7 +361,20 @@ export const reports = pgTable(
     /** The message that carries `sentRevision`, stored before it is sent. */
     messageId: uuid('message_id'),
     sentRevision: bigint('sent_revision', { mode: 'number' }),
+    /** This device's entities in that message, a JSON array as text. */
     sentContent: text('sent_content'),
+    /** Devices in that message, and its `UploadTime`: with them it can be sent again to the letter. */
+    messageDevices: integer('message_devices'),
+    messageAt: at('message_at'),
+    /** From when it is stored until its outcome is known: till then it may only be sent again as it is. */
+    messageOpen: boolean('message_open').notNull().default(false),
+    /** Its message was refused together with others: it goes alone, so that it blocks nobody. */
+    alone: boolean('alone').notNull().default(false),
+    /** Read before a time in which no gateway watched: the instance is asked before this is told. */
+    readAgain: boolean('read_again').notNull().default(false),
+    /** Since when Intune does not hold the newest state. */
+    dueSince: at('due_since').defaultNow(),
+    failedAt: at('failed_at'),
     /** Strictly increases per device (contract section 7). */
     lastUpdateAt: at('last_update_at'),
     sentAt: at('sent_at'),
@@ -321,7 +384,10 @@ export const reports = pgTable(
     /** `pending`, `not-sampled`, `not-applicable`, `verified`, `not-visible`, `differs`; null before completion. */
     verification: text('verification'),
     checkInToldAt: at('check_in_told_at'),
-    nextTryAt: at('next_try_at').notNull().defaultNow(),
+    /** When the report is looked at; null: nothing is to be done. */
+    nextTryAt: at('next_try_at').defaultNow(),
+    /** Of a resync or a replay: waits for what is fresh. */
+    background: boolean('background').notNull().default(false),
     leaseUntil: at('lease_until'),
     leaseOwner: uuid('lease_owner'),
     attempts: integer('attempts').notNull().default(0),
@@ -331,9 +397,13 @@ export const reports = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.deviceId] }),
-    index('reports_due')
-      .on(t.nextTryAt)
-      .where(sql`state in ('due', 'held', 'sent', 'accepted') or verification = 'pending'`),
+    // No column that changes while a row is in work, `state` least of all (docs/data.md).
+    index('reports_due').on(t.tenantId, t.background, t.nextTryAt).where(sql`next_try_at is not null`),
+    index('reports_failed').on(t.tenantId, t.failedAt).where(sql`failed_at is not null`),
+    check(
+      'reports_due_has_time',
+      sql`state in ('completed', 'verified', 'failed') or next_try_at is not null`,
+    ),
   ],
 );
 
