@@ -24,6 +24,7 @@ DROP INDEX "computers_due";--> statement-breakpoint
 DROP INDEX "reports_due";--> statement-breakpoint
 ALTER TABLE "computers" ALTER COLUMN "next_try_at" DROP NOT NULL;--> statement-breakpoint
 ALTER TABLE "reports" ALTER COLUMN "next_try_at" DROP NOT NULL;--> statement-breakpoint
+ALTER TABLE "computers" ADD COLUMN "needs_instance" boolean GENERATED ALWAYS AS (pushed_revision is distinct from wanted_revision) STORED NOT NULL;--> statement-breakpoint
 ALTER TABLE "computers" ADD COLUMN "gone_at" timestamp with time zone;--> statement-breakpoint
 ALTER TABLE "computers" ADD COLUMN "background" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE "reports" ADD COLUMN "message_devices" integer;--> statement-breakpoint
@@ -57,7 +58,7 @@ ALTER TABLE "reports" SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.0
 CREATE INDEX "instance_reading_poll" ON "instance_reading" USING btree ("next_poll_at");--> statement-breakpoint
 CREATE INDEX "instance_reading_reconcile" ON "instance_reading" USING btree ("next_reconcile_at");--> statement-breakpoint
 CREATE INDEX "reports_failed" ON "reports" USING btree ("tenant_id","failed_at") WHERE failed_at is not null;--> statement-breakpoint
-CREATE INDEX "computers_due" ON "computers" USING btree ("tenant_id","instance_id","background","next_try_at") WHERE next_try_at is not null;--> statement-breakpoint
+CREATE INDEX "computers_due" ON "computers" USING btree ("tenant_id","instance_id","needs_instance","background","next_try_at") WHERE next_try_at is not null;--> statement-breakpoint
 CREATE INDEX "reports_due" ON "reports" USING btree ("tenant_id","background","next_try_at") WHERE next_try_at is not null;--> statement-breakpoint
 ALTER TABLE "computers" ADD CONSTRAINT "computers_due_has_time" CHECK (wanted_revision <= done_revision or next_try_at is not null);--> statement-breakpoint
 ALTER TABLE "reports" ADD CONSTRAINT "reports_due_has_time" CHECK (state in ('completed', 'verified', 'failed') or next_try_at is not null);

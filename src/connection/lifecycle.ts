@@ -17,7 +17,10 @@ const retractedHash = 'retracted';
  * with the same revision step, so that a message that is just being prepared is not sent any more.
  */
 const retraction = (tx: Transaction) => tx`
-  revision = revision + 1, reason = 'retracted', attempts = 0, next_try_at = now(), verification = null,
+  revision = revision + 1, reason = 'retracted', attempts = 0, verification = null, failed_at = null, background = false,
+  -- A message whose outcome is not known is cleared up first.
+  next_try_at = case when message_open then coalesce(next_try_at, now()) when sent_revision is null then null else now() end,
+  due_since = case when sent_revision is not null then coalesce(due_since, now()) end,
   state = case when sent_revision is null then 'completed' else 'due' end, updated_at = now(),
   content_hash = ${retractedHash},
   content = (content::jsonb || '{"managed":false,"verdict":"not-compliant"}'::jsonb)::text`;

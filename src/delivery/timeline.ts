@@ -49,3 +49,37 @@ export async function trimTimeline(sql: Queries, tenantId: string, deviceId: str
       select sequence from timeline where tenant_id = ${tenantId} and device_id = ${deviceId}
       order by sequence desc offset ${timelineEventsPerDevice} limit 1)`;
 }
+
+export interface TimelineRow extends TimelineEvent {
+  readonly tenantId: string;
+}
+
+/** Events of many devices in one statement. */
+export async function addTimelines(sql: Queries, events: readonly TimelineRow[]): Promise<void> {
+  if (events.length === 0) return;
+  const now = new Date();
+  await (sql as Sql)`
+    insert into timeline (tenant_id, device_id, stage, at, instance_id, message_id, detail)
+    select * from unnest(
+      ${events.map((event) => event.tenantId)}::uuid[], ${events.map((event) => event.deviceId)}::uuid[],
+      ${events.map((event) => event.stage)}::text[], ${events.map((event) => (event.at ?? now).toISOString())}::timestamptz[],
+      ${events.map((event) => event.instanceId ?? null)}::uuid[], ${events.map((event) => event.messageId ?? null)}::uuid[],
+      ${events.map((event) => event.detail?.slice(0, 2_000) ?? null)}::text[])`;
+}
+
+/** Keeps the newest events of these devices. */
+export async function trimTimelines(
+  sql: Queries,
+  devices: readonly { readonly tenantId: string; readonly deviceId: string }[],
+): Promise<void> {
+  if (devices.length === 0) return;
+  await (sql as Sql)`
+    delete from timeline t
+    using unnest(${devices.map((device) => device.tenantId)}::uuid[], ${devices.map((device) => device.deviceId)}::uuid[])
+      as trimmed(tenant_id, device_id)
+    cross join lateral (
+      select sequence from timeline newest
+      where newest.tenant_id = trimmed.tenant_id and newest.device_id = trimmed.device_id
+      order by sequence desc offset ${timelineEventsPerDevice} limit 1) first_old
+    where t.tenant_id = trimmed.tenant_id and t.device_id = trimmed.device_id and t.sequence <= first_old.sequence`;
+}

@@ -1,12 +1,12 @@
 import type { Context, Hono } from 'hono';
-import { markComputersDue, type PushedRecord, storePushedRecords } from '../delivery/intake.ts';
+import { recordText } from '../delivery/computers/pushed-record.ts';
+import type { Intake, PushedRecord } from '../delivery/intake.ts';
 import { parseGuid } from '../ids.ts';
 import { parseComputer } from '../jamf/inventory.ts';
 import { parseWebhook } from '../jamf/webhook.ts';
 import { bodyBytes, inventoryBodyBytes, inventoryUnpackedBytes, recordsPerPush } from '../limits.ts';
 import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
-import type { Sql } from '../store/database.ts';
 import type { InstanceKeys, KeyOwner } from '../store/instance-keys.ts';
 import type { Log } from '../telemetry/log.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
@@ -17,7 +17,7 @@ import type { RateLimit } from './rate.ts';
 
 /** The data listener's Jamf side (contract section 5). */
 export interface JamfSideOptions {
-  readonly sql: Sql;
+  readonly intake: Intake;
   readonly keys: InstanceKeys;
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
@@ -76,7 +76,7 @@ async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promi
       'jamf.webhook',
       { 'espalier.tenant': owner.tenantId, 'espalier.instance': owner.instanceId, 'jamf.event': event },
       c.req.header('traceparent'),
-      () => markComputersDue(options.sql, { ...owner, traceparent: currentTraceparent() }, ids),
+      () => options.intake.markDue({ ...owner, traceparent: currentTraceparent() }, ids),
     );
   }
   options.log.debug('jamf.webhook', { ...owner, jamfEvent: event, computers: ids.length, status });
@@ -145,7 +145,7 @@ function readRecord(entry: string | { value: unknown }): PushedRecord | Omit<Rej
   }
   return {
     jamfComputerId: Number(parsed.computer.jamfComputerId),
-    text: typeof entry === 'string' ? entry : JSON.stringify(value),
+    text: recordText(value as Record<string, unknown>),
     reportAt: parsed.computer.reportedAt ?? null,
   };
 }
@@ -188,7 +188,7 @@ async function takePush(
       'espalier.records': records.length,
     },
     c.req.header('traceparent'),
-    () => storePushedRecords(options.sql, { ...owner, traceparent: currentTraceparent() }, records),
+    () => options.intake.storeRecords({ ...owner, traceparent: currentTraceparent() }, records),
   );
   return c.json({ accepted: records.length, rejected }, 202);
 }

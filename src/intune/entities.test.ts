@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defaultApiVersions, parseApiVersions } from './api-versions.ts';
-import { type DeviceReport, deviceEntities, uploadBody, wireTime } from './entities.ts';
+import { type DeviceReport, deviceEntities, deviceEntitiesText, uploadBody, wireTime } from './entities.ts';
 
 const report: DeviceReport = {
   tenantId: 't',
@@ -86,7 +86,7 @@ describe('entities', () => {
 
   test('the form of Content can be told', () => {
     const body = (apiVersion: string, contentForm: 'array' | 'string') =>
-      uploadBody({ tenantId: 't', uploadTime: new Date(0), apiVersion, contentForm, reports: [] }).Content;
+      uploadBody({ tenantId: 't', uploadTime: new Date(0), apiVersion, contentForm, entities: [] }).Content;
     expect([body('1.2', 'array'), body('1.1', 'string')]).toEqual([[], '[]']);
   });
 
@@ -107,7 +107,7 @@ describe('entities', () => {
       tenantId: 't',
       uploadTime: new Date(0),
       apiVersion,
-      reports: [report, report],
+      entities: [deviceEntitiesText(report), deviceEntitiesText(report)],
     });
     expect(body).toMatchObject({ TenantId: 't', UploadTime: '1970-01-01T00:00:00Z' });
     expect(typeof body.Content === 'string').toBe(isString);

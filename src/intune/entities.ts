@@ -121,19 +121,25 @@ function contentFormOf(apiVersion: string): ContentForm {
   return major > 1 || (major === 1 && minor >= 2) ? 'string' : 'array';
 }
 
-/** The body of one message with the reports of one tenant. `uploadTime` is now. */
+/** The entities of one device as JSON text, an array: what is stored, and sent again to the letter. */
+export const deviceEntitiesText = (report: DeviceReport): string => JSON.stringify(deviceEntities(report));
+
+/**
+ * The body of one message with reports of one tenant, from the stored texts of `deviceEntitiesText`: the same texts,
+ * time and form make the same body to the letter.
+ */
 export function uploadBody(input: {
   readonly tenantId: string;
   readonly uploadTime: Date | string;
   readonly apiVersion: string;
   readonly contentForm?: ContentForm;
-  readonly reports: readonly DeviceReport[];
+  readonly entities: readonly string[];
 }): UploadBody {
-  const entities = input.reports.flatMap(deviceEntities);
+  const content = `[${input.entities.map((text) => text.slice(1, -1)).join(',')}]`;
   const form = input.contentForm ?? contentFormOf(input.apiVersion);
   return {
     TenantId: input.tenantId,
     UploadTime: wireTime(input.uploadTime),
-    Content: form === 'string' ? JSON.stringify(entities) : entities,
+    Content: form === 'string' ? content : (JSON.parse(content) as UploadEntity[]),
   };
 }

@@ -16,48 +16,108 @@ export interface ComputerClaims {
   readonly reportAt: Date | null;
 }
 
-async function previousDevices(
+type ComputerId = Pick<ComputerClaims, 'instanceId' | 'jamfComputerId'>;
+
+interface ClaimedDevice extends ComputerId {
+  readonly deviceId: string;
+}
+
+/** What these computers claimed until now. */
+const previousDevices = (
   tx: Transaction,
   tenantId: string,
-  computer: ComputerClaims,
-): Promise<string[]> {
-  const rows = await tx<{ deviceId: string }[]>`
-    select device_id as "deviceId" from claims
-    where tenant_id = ${tenantId} and instance_id = ${computer.instanceId} and jamf_computer_id = ${computer.jamfComputerId}`;
-  return rows.map((row) => row.deviceId);
+  computers: readonly ComputerId[],
+): Promise<ClaimedDevice[]> => tx<ClaimedDevice[]>`
+  select c.device_id as "deviceId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId"
+  from unnest(${computers.map((one) => one.instanceId)}::uuid[], ${computers.map((one) => one.jamfComputerId)}::int[])
+    as computer(instance_id, jamf_computer_id)
+  join claims c on c.tenant_id = ${tenantId} and c.instance_id = computer.instance_id
+    and c.jamf_computer_id = computer.jamf_computer_id`;
+
+interface ClaimRow extends ClaimedDevice {
+  readonly userId: string | null;
+  readonly computer: ComputerClaims;
+}
+
+const claimKey = ({ deviceId, instanceId, jamfComputerId }: ClaimedDevice): string =>
+  `${deviceId}/${instanceId}/${jamfComputerId}`;
+
+/** Dates as PostgreSQL takes them. */
+const times = (
+  rows: readonly ClaimRow[],
+  read: (computer: ComputerClaims) => Date | null,
+): (string | null)[] => rows.map(({ computer }) => read(computer)?.toISOString() ?? null);
+
+/** The conflict's condition leaves alone what is the same already: most reads find nothing new. */
+async function writeClaims(tx: Transaction, tenantId: string, rows: readonly ClaimRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await tx`
+    insert into claims (tenant_id, device_id, instance_id, jamf_computer_id, user_id, serial_number, udid,
+      last_enrolled_at, last_check_in_at, report_at)
+    select ${tenantId}, * from unnest(
+      ${rows.map((row) => row.deviceId)}::uuid[], ${rows.map((row) => row.instanceId)}::uuid[],
+      ${rows.map((row) => row.jamfComputerId)}::int[], ${rows.map((row) => row.userId)}::uuid[],
+      ${rows.map(({ computer }) => computer.serialNumber)}::text[], ${rows.map(({ computer }) => computer.udid)}::text[],
+      ${times(rows, (computer) => computer.lastEnrolledAt)}::timestamptz[],
+      ${times(rows, (computer) => computer.lastCheckInAt)}::timestamptz[],
+      ${times(rows, (computer) => computer.reportAt)}::timestamptz[])
+    on conflict (tenant_id, device_id, instance_id, jamf_computer_id) do update set
+      user_id = excluded.user_id, serial_number = excluded.serial_number, udid = excluded.udid,
+      last_enrolled_at = excluded.last_enrolled_at, last_check_in_at = excluded.last_check_in_at,
+      report_at = excluded.report_at, updated_at = now()
+    where (claims.user_id, claims.serial_number, claims.udid, claims.last_enrolled_at, claims.last_check_in_at, claims.report_at)
+      is distinct from (excluded.user_id, excluded.serial_number, excluded.udid, excluded.last_enrolled_at,
+        excluded.last_check_in_at, excluded.report_at)`;
+}
+
+async function withdrawClaims(
+  tx: Transaction,
+  tenantId: string,
+  gone: readonly ClaimedDevice[],
+): Promise<void> {
+  if (gone.length === 0) return;
+  await tx`
+    delete from claims c
+    using unnest(${gone.map((one) => one.deviceId)}::uuid[], ${gone.map((one) => one.instanceId)}::uuid[],
+                 ${gone.map((one) => one.jamfComputerId)}::int[]) as gone(device_id, instance_id, jamf_computer_id)
+    where c.tenant_id = ${tenantId} and c.device_id = gone.device_id and c.instance_id = gone.instance_id
+      and c.jamf_computer_id = gone.jamf_computer_id`;
 }
 
 /**
- * Replaces what this computer claimed by what it claims now and decides the routes of every device that either
- * list names. An empty list of registrations withdraws all (the computer is gone or was unregistered).
+ * Replaces what these computers claimed by what they claim now, each at most once, and decides the routes of every
+ * device that either list names. An empty list of registrations withdraws all (the computer is gone or was
+ * unregistered).
  */
 export async function recordClaims(
   tx: Transaction,
   tenantId: string,
-  computer: ComputerClaims,
-  by: Authorship,
+  computers: readonly ComputerClaims[],
+  by: (computer: ComputerId) => Authorship,
 ): Promise<RouteOutcome[]> {
-  const { instanceId, jamfComputerId } = computer;
-  const listed = computer.registrations.map((registration) => registration.deviceId);
-  await lockDevices(tx, tenantId, [...listed, ...(await previousDevices(tx, tenantId, computer))]);
-  // Read again under the locks: another reader of this computer may have been first.
-  const before = await previousDevices(tx, tenantId, computer);
-  await tx`
-    delete from claims
-    where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id = ${jamfComputerId}
-      and not (device_id = any(${listed}::uuid[]))`;
-  for (const { deviceId, userId } of computer.registrations) {
-    await tx`
-      insert into claims (tenant_id, device_id, instance_id, jamf_computer_id, user_id, serial_number, udid,
-        last_enrolled_at, last_check_in_at, report_at)
-      values (${tenantId}, ${deviceId}, ${instanceId}, ${jamfComputerId}, ${userId}, ${computer.serialNumber},
-        ${computer.udid}, ${computer.lastEnrolledAt}, ${computer.lastCheckInAt}, ${computer.reportAt})
-      on conflict (tenant_id, device_id, instance_id, jamf_computer_id) do update set
-        user_id = excluded.user_id, serial_number = excluded.serial_number, udid = excluded.udid,
-        last_enrolled_at = excluded.last_enrolled_at, last_check_in_at = excluded.last_check_in_at,
-        report_at = excluded.report_at, updated_at = now()`;
-  }
-  return resolveRoutes(tx, tenantId, [...new Set([...listed, ...before])], by);
+  const rows = computers.flatMap((computer) =>
+    computer.registrations.map(({ deviceId, userId }): ClaimRow => {
+      const { instanceId, jamfComputerId } = computer;
+      return { deviceId, userId, instanceId, jamfComputerId, computer };
+    }),
+  );
+  const listed = rows.map(({ deviceId }) => deviceId);
+  const known = await previousDevices(tx, tenantId, computers);
+  await lockDevices(tx, tenantId, [...listed, ...known.map(({ deviceId }) => deviceId)]);
+  // Read again under the locks: another reader of one of these computers may have been first.
+  const before = await previousDevices(tx, tenantId, computers);
+  const kept = new Set(rows.map(claimKey));
+  await withdrawClaims(
+    tx,
+    tenantId,
+    before.filter((one) => !kept.has(claimKey(one))),
+  );
+  await writeClaims(tx, tenantId, rows);
+  const computerOf = new Map([...before, ...rows].map((one) => [one.deviceId, one]));
+  return resolveRoutes(tx, tenantId, [...computerOf.keys()], (deviceId) => {
+    const computer = computerOf.get(deviceId);
+    return computer ? by(computer) : { author: 'espalier', reason: 'claims changed' };
+  });
 }
 
 /** Devices decided in one transaction: its locks are held for that long. */
@@ -107,6 +167,6 @@ export async function markComputersDue(
       where c.tenant_id = ${tenantId}
       order by c.instance_id, c.jamf_computer_id for update of c
     )
-    update computers c set wanted_revision = wanted_revision + 1, next_try_at = now()
+    update computers c set wanted_revision = wanted_revision + 1, next_try_at = now(), background = false
     from won where c.tenant_id = ${tenantId} and c.instance_id = won.instance_id and c.jamf_computer_id = won.jamf_computer_id`;
 }

@@ -1,4 +1,4 @@
-import type { Transaction } from '../store/database.ts';
+import { booleans, type Transaction } from '../store/database.ts';
 import { type Claim, chooseClaim } from './rules.ts';
 
 /** Writing the routing table: claims in, routes and their history out, in one transaction of the caller's. */
@@ -25,6 +25,9 @@ export interface Authorship {
   readonly author: string;
   readonly reason: string;
 }
+
+/** Where changes of several authors go together. */
+export type AuthorshipOf = (deviceId: string) => Authorship;
 
 /**
  * Takes the locks under which claims of these devices may be written and their routes decided. Without them two
@@ -59,7 +62,11 @@ async function claimsOf(
     from claims c join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
     where c.tenant_id = ${tenantId} and c.device_id = any(${deviceIds}::uuid[])`;
   const byDevice = new Map<string, KnownClaim[]>();
-  for (const row of rows) byDevice.set(row.deviceId, [...(byDevice.get(row.deviceId) ?? []), row]);
+  for (const row of rows) {
+    const known = byDevice.get(row.deviceId);
+    if (known) known.push(row);
+    else byDevice.set(row.deviceId, [row]);
+  }
   return byDevice;
 }
 
@@ -81,33 +88,43 @@ export interface RouteWrite {
     | undefined;
 }
 
-/** Writes one change of a route and its line in the history. */
-export async function writeRoute(
+/** Writes changes of routes and their lines in the history, as one version of the tenant's table. */
+export async function writeRoutes(
   tx: Transaction,
   tenantId: string,
-  write: RouteWrite,
+  writes: readonly RouteWrite[],
   version: number,
-  by: Authorship,
+  by: AuthorshipOf,
 ): Promise<void> {
-  const { before, deviceId, to } = write;
-  if (to) {
+  const set = writes.flatMap(({ deviceId, to }) => (to ? [{ deviceId, ...to }] : []));
+  const ended = writes.flatMap(({ deviceId, to }) => (to ? [] : [deviceId]));
+  if (set.length > 0) {
     await tx`
       insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, since, version)
-      values (${tenantId}, ${deviceId}, ${to.instanceId}, ${to.jamfComputerId}, ${to.serialNumber}, ${to.udid},
-              ${to.pinned}, ${to.rule}, now(), ${version})
+      select ${tenantId}, route.*, now(), ${version} from unnest(
+        ${set.map((to) => to.deviceId)}::uuid[], ${set.map((to) => to.instanceId)}::uuid[],
+        ${set.map((to) => to.jamfComputerId)}::int[], ${set.map((to) => to.serialNumber)}::text[],
+        ${set.map((to) => to.udid)}::text[], ${booleans(set.map((to) => to.pinned))}::text[]::bool[], ${set.map((to) => to.rule)}::text[])
+        as route(device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule)
       on conflict (tenant_id, device_id) do update set
         instance_id = excluded.instance_id, jamf_computer_id = excluded.jamf_computer_id,
         serial_number = excluded.serial_number, udid = excluded.udid, pinned = excluded.pinned,
         rule = excluded.rule, since = excluded.since, version = excluded.version`;
-  } else {
-    await tx`delete from routes where tenant_id = ${tenantId} and device_id = ${deviceId}`;
+  }
+  if (ended.length > 0) {
+    await tx`delete from routes where tenant_id = ${tenantId} and device_id = any(${ended}::uuid[])`;
   }
   await tx`
     insert into route_changes (tenant_id, version, device_id, from_instance_id, from_jamf_computer_id,
       to_instance_id, to_jamf_computer_id, pinned, rule, author, reason)
-    values (${tenantId}, ${version}, ${deviceId}, ${before?.instanceId ?? null}, ${before?.jamfComputerId ?? null},
-      ${to?.instanceId ?? null}, ${to?.jamfComputerId ?? null}, ${to?.pinned ?? false}, ${to?.rule ?? 'no-claim'},
-      ${by.author}, ${by.reason})`;
+    select ${tenantId}, ${version}, change.* from unnest(
+      ${writes.map(({ deviceId }) => deviceId)}::uuid[], ${writes.map(({ before }) => before?.instanceId ?? null)}::uuid[],
+      ${writes.map(({ before }) => before?.jamfComputerId ?? null)}::int[],
+      ${writes.map(({ to }) => to?.instanceId ?? null)}::uuid[], ${writes.map(({ to }) => to?.jamfComputerId ?? null)}::int[],
+      ${booleans(writes.map(({ to }) => to?.pinned ?? false))}::text[]::bool[], ${writes.map(({ to }) => to?.rule ?? 'no-claim')}::text[],
+      ${writes.map(({ deviceId }) => by(deviceId).author)}::text[], ${writes.map(({ deviceId }) => by(deviceId).reason)}::text[])
+      as change(device_id, from_instance_id, from_jamf_computer_id, to_instance_id, to_jamf_computer_id, pinned, rule,
+        author, reason)`;
 }
 
 const sameAs = (route: Route | undefined, claim: Claim): boolean =>
@@ -118,40 +135,44 @@ export async function resolveRoutes(
   tx: Transaction,
   tenantId: string,
   deviceIds: readonly string[],
-  by: Authorship,
+  by: Authorship | AuthorshipOf,
 ): Promise<RouteOutcome[]> {
   if (deviceIds.length === 0) return [];
-  const [claims, current] = [
-    await claimsOf(tx, tenantId, deviceIds),
-    new Map((await readRoutes(tx, tenantId, deviceIds)).map((route) => [route.deviceId, route])),
-  ];
-  const outcomes: RouteOutcome[] = [];
-  let version: number | undefined;
-  for (const deviceId of new Set(deviceIds)) {
-    const before = current.get(deviceId);
-    const known = claims.get(deviceId) ?? [];
-    const choice = chooseClaim(known.filter((claim) => claim.enabled));
-    // Nobody else claims the device of a disabled instance: it stays there, and calls hear that it is paused.
-    const rests = before !== undefined && !choice && known.some((claim) => sameAs(before, claim));
-    const unchanged =
-      before?.pinned || rests || (choice ? sameAs(before, choice.claim) : before === undefined);
-    if (unchanged) {
-      outcomes.push({ deviceId, route: before, before, changed: false });
-      continue;
-    }
-    version ??= await nextVersion(tx, tenantId);
-    const to = choice && {
-      instanceId: choice.claim.instanceId,
-      jamfComputerId: choice.claim.jamfComputerId,
-      serialNumber: choice.claim.serialNumber,
-      udid: choice.claim.udid,
-      pinned: false,
-      rule: choice.rule,
-    };
-    await writeRoute(tx, tenantId, { deviceId, before, to }, version, by);
-    outcomes.push({ deviceId, route: to && { ...to, deviceId, version }, before, changed: true });
-  }
-  return outcomes;
+  const claims = await claimsOf(tx, tenantId, deviceIds);
+  const current = new Map(
+    (await readRoutes(tx, tenantId, deviceIds)).map((route) => [route.deviceId, route]),
+  );
+  const decided = [...new Set(deviceIds)].map((deviceId) => ({
+    deviceId,
+    before: current.get(deviceId),
+    ...decide(current.get(deviceId), claims.get(deviceId) ?? []),
+  }));
+  const writes = decided.filter(({ changed }) => changed);
+  if (writes.length === 0) return decided.map(({ to: _, ...same }) => ({ ...same, route: same.before }));
+  const version = await nextVersion(tx, tenantId);
+  await writeRoutes(tx, tenantId, writes, version, typeof by === 'function' ? by : () => by);
+  return decided.map(({ before, changed, deviceId, to }) => ({
+    deviceId,
+    before,
+    changed,
+    route: changed ? to && { ...to, deviceId, version } : before,
+  }));
+}
+
+/** Whether the claims change a device's route, and to which. */
+function decide(
+  before: Route | undefined,
+  known: readonly KnownClaim[],
+): { readonly changed: boolean; readonly to: RouteWrite['to'] } {
+  const choice = chooseClaim(known.filter((claim) => claim.enabled));
+  // Nobody else claims the device of a disabled instance: it stays there, and calls hear that it is paused.
+  const rests = before !== undefined && !choice && known.some((claim) => sameAs(before, claim));
+  const same = choice ? sameAs(before, choice.claim) : before === undefined;
+  if (before?.pinned || rests || same) return { changed: false, to: undefined };
+  if (!choice) return { changed: true, to: undefined };
+  const { instanceId, jamfComputerId, serialNumber, udid } = choice.claim;
+  const to = { instanceId, jamfComputerId, serialNumber, udid, pinned: false, rule: choice.rule };
+  return { changed: true, to };
 }
 
 export async function readRoutes(

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import { createAccess } from '../connection/access.ts';
 import type { ConsentOptions } from '../connection/consent.ts';
 import { accessByType, createOwnBroker, tenantCredentials } from '../connection/tenant-credentials.ts';
+import { createIntake, type IntakeOptions } from '../delivery/intake.ts';
 import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
@@ -38,6 +39,7 @@ export interface GatewayParts {
   readonly signature: SignatureCheck;
   readonly facts: RequestFacts;
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
+  readonly intake: Omit<IntakeOptions, 'sql'>;
   readonly readReference: (reference: string) => Promise<string>;
   /** For a runtime that has its own; Workers must not share a fetch between requests. */
   readonly keys?: KeySource;
@@ -102,11 +104,13 @@ export function composeGateway(parts: GatewayParts) {
       application === 'connector' ? config.connector(cloud)?.clientId : config.userAppClientId(cloud),
   };
 
+  const intake = createIntake({ sql, ...parts.intake });
+
   const createDataApp = (): Hono<ListenerEnv> => {
     const app = new Hono<ListenerEnv>();
     beginListener(app, { name: 'data', log, metrics });
     addJamfRoutes(app, {
-      sql,
+      intake,
       keys: createInstanceKeys(sql),
       facts,
       rate: createRateLimit(config.ratePerInstance),

@@ -22,8 +22,8 @@ export function observeGauges(
       >`select state, count(*) as count from reports group by state`;
       for (const { state, count } of states) observe.reports(count, { state });
       const [ages] = await sql<{ computers: number | null; reports: number | null }[]>`
-        select (select extract(epoch from now() - min(updated_at))::float8 from computers where wanted_revision > done_revision) as computers,
-               (select extract(epoch from now() - min(updated_at))::float8 from reports where state in ('due', 'held', 'sent', 'accepted')) as reports`;
+        select (select extract(epoch from now() - min(coalesce(received_at, updated_at)))::float8 from computers where next_try_at is not null) as computers,
+               (select extract(epoch from now() - min(due_since))::float8 from reports where state in ('due', 'held', 'sent', 'accepted')) as reports`;
       observe.reportAgeSeconds(ages?.computers ?? 0, { stage: 'computers' });
       observe.reportAgeSeconds(ages?.reports ?? 0, { stage: 'reports' });
       const instances = await sql<{ tenant: string; instance: string; up: boolean }[]>`

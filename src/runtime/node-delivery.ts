@@ -5,11 +5,17 @@ import { notProvisioned, watchPartners } from '../connection/partner-watch.ts';
 import { suspectPermissions, watchPermissions } from '../connection/permission-watch.ts';
 import { computerStage } from '../delivery/computers/read-computer.ts';
 import { reportStage } from '../delivery/reports/report-stage.ts';
+import { createReportStore } from '../delivery/reports/report-store.ts';
+import { createReportTenants } from '../delivery/reports/report-tenants.ts';
 import { backoffSeconds } from '../delivery/stage/backoff.ts';
-import { runStage } from '../delivery/stage/stage.ts';
+import { createCircuits } from '../delivery/stage/circuit.ts';
+import { systemClock } from '../delivery/stage/clock.ts';
+import type { Hints } from '../delivery/stage/hints.ts';
+import type { LaneLimits } from '../delivery/stage/lanes.ts';
+import { type DueLane, runStage } from '../delivery/stage/run-stage.ts';
+import { newId } from '../ids.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
-import { dueChannel } from '../store/notifications.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -18,7 +24,20 @@ import type { Gateway } from './gateway.ts';
 
 /** Delivery's work in this process: both stages and the heartbeats. */
 
-const rowsInWork = 48;
+/** Rows in memory: a pushed record is some KB, rarely some hundred. */
+const computersInWork = 512;
+/** Of one instance that answers slowly; it is asked for five at a time. */
+const computersInWorkOfInstance = 96;
+/** Messages of one tenant at the same time: as many as there are connections to a host (outbound/node.ts). */
+const messagesOfTenant = 64;
+const reportsInWorkMost = 4_096;
+
+/** Bounded in rows, so that large messages do not mean large memory; four hanging tenants leave room for others. */
+function reportsInWork(maxDevices: number): LaneLimits {
+  const laneRows = Math.min(messagesOfTenant * maxDevices, reportsInWorkMost / 4);
+  return { rows: Math.max(1_024, laneRows * 4), laneRows };
+}
+
 const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
 
@@ -51,11 +70,17 @@ export async function startDelivery(parts: {
   metrics: Metrics;
   gateway: Gateway;
   connection: ConnectionServices;
+  hints: Hints;
 }): Promise<Delivery> {
-  const { config, connection, gateway, log, metrics, send, sql } = parts;
+  const { config, connection, gateway, hints, log, metrics, send, sql } = parts;
   const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
   const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
-  const stage = { sql, log, concurrency: rowsInWork };
+  const bounds = { log, clock: systemClock };
+  const permissionRefused = (tenantId: string) => suspectPermissions(sql, tenantId);
+  const partnerGone = (tenantId: string) => notProvisioned(tenantId, connection.partners);
+  const maxDevices = config.uploadMaxDevices;
+  let noteComputers: (due: DueLane) => void = () => undefined;
+  let noteReports: (due: DueLane) => void = () => undefined;
   const computers = runStage(
     computerStage({
       sql,
@@ -63,38 +88,52 @@ export async function startDelivery(parts: {
       tenants: gateway.tenants,
       instances: gateway.instances,
       clientOf: gateway.clients.clientOf,
+      circuits: createCircuits({ backoff, now: Date.now }),
+      mayRead: async (instances) =>
+        new Set(instances.map(({ instanceId, tenantId }) => `${tenantId}/${instanceId}`)),
       backoff,
       vocabulary: config.intuneVocabulary,
       holdRecheckSeconds: config.holdRecheckSeconds,
+      onDue: (due) => noteComputers(due),
+      onReports: (tenantId) => hints.due('reports', { tenantId, background: false }),
     }),
-    stage,
+    { ...bounds, rows: computersInWork, laneRows: computersInWorkOfInstance },
   );
+  noteComputers = ({ dueInMs, lane }) => computers.note(lane, dueInMs);
   const reports = runStage(
     reportStage({
-      sql,
+      store: createReportStore({ sql, onDue: (due) => noteReports(due) }),
       log,
       metrics,
       send,
-      tenants: gateway.tenants,
+      tenants: createReportTenants({
+        sql,
+        tenants: gateway.tenants,
+        notProvisioned: partnerGone,
+        permissionRefused,
+      }),
       clouds: config.clouds,
       microsoft: gateway.access,
+      circuits: createCircuits({ backoff, now: Date.now }),
       apiVersions: config.partnerApiVersions,
       vocabulary: config.intuneVocabulary,
       ...(config.intuneContent === 'auto' ? {} : { contentForm: config.intuneContent }),
       timeoutMs: microsoftTimeoutMs,
+      maxDevices,
       uploadStatusSeconds: config.uploadStatusSeconds,
       verifySample: config.verifySample,
       holdRecheckSeconds: config.holdRecheckSeconds,
-      notProvisioned: (tenantId) => notProvisioned(tenantId, connection.partners),
-      permissionRefused: (tenantId) => suspectPermissions(sql, tenantId),
+      permissionRefused,
       wait: (attempts) => backoffSeconds(attempts, backoff),
       now: Date.now,
+      newId,
     }),
-    stage,
+    { ...bounds, ...reportsInWork(maxDevices) },
   );
-  const listening = await sql.listen(dueChannel, (name) =>
-    name === 'computers' ? computers.wake() : reports.wake(),
-  );
+  noteReports = ({ dueInMs, lane }) => reports.note(lane, dueInMs);
+  hints.listen('computers', computers.wake);
+  hints.listen('reports', reports.wake);
+  await hints.start();
   // A tenth of a short period, so that tests and demos with one are exact too.
   const lookMs = Math.min(heartbeatLookMs, config.heartbeatSeconds * 100);
   const stops = [
@@ -109,7 +148,7 @@ export async function startDelivery(parts: {
         apiVersions: config.partnerApiVersions,
         periodSeconds: config.heartbeatSeconds,
         timeoutMs: microsoftTimeoutMs,
-        notProvisioned: (tenantId) => notProvisioned(tenantId, connection.partners),
+        notProvisioned: partnerGone,
       }),
     ),
     every(heartbeatLookMs, 'lifecycle', log, async () => {
@@ -125,7 +164,7 @@ export async function startDelivery(parts: {
   return {
     stop: async () => {
       await Promise.all([computers.stop(), reports.stop(), ...stops.map((stop) => stop())]);
-      await listening.unlisten().catch((error: unknown) => log.debug('delivery.unlisten', { error }));
+      await hints.stop();
     },
   };
 }

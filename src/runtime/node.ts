@@ -8,6 +8,8 @@ import { dryRunMigration, migrateTenant } from '../connection/migrate.ts';
 import { checkTenantPermissions, permissionsOf } from '../connection/permission-watch.ts';
 import { resyncTenant } from '../connection/resync.ts';
 import { startOwnConnect } from '../connection/tenant-credentials.ts';
+import { createHints } from '../delivery/stage/hints.ts';
+import type { Lane } from '../delivery/stage/lanes.ts';
 import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs } from '../limits.ts';
@@ -167,6 +169,7 @@ export async function startGateway(
   const store = await openStore(config);
   const sql = openDatabase(store.url, { connections: databaseConnections, applicationName: 'espalier' });
   const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
+  const hints = createHints(sql, log);
   const parts = {
     config,
     sql,
@@ -178,6 +181,7 @@ export async function startGateway(
     facts: nodeRequestFacts,
     respond: respondOnNode,
     readReference: readSecretReference,
+    intake: { onDue: (lane: Lane) => hints.due('computers', lane) },
   };
   const gateway = composeGateway(parts);
   const connection = createConnectionServices(config, parts, gateway);
@@ -216,6 +220,7 @@ export async function startGateway(
     metrics,
     gateway,
     connection,
+    hints,
   });
   const [data, admin, ops] = listeners;
   return {

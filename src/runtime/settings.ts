@@ -355,7 +355,7 @@ export const settings = {
     'between two heartbeats of a tenant',
   ),
   uploadMaxDevices: {
-    ...seconds('ESPALIER_UPLOAD_MAX_DEVICES', 1, 1, 50, 'devices in one upload, at most', { reserved: true }),
+    ...seconds('ESPALIER_UPLOAD_MAX_DEVICES', 1, 1, 50, 'devices in one upload, at most'),
   },
   uploadStatusSeconds: seconds(
     'ESPALIER_UPLOAD_STATUS_SECONDS',

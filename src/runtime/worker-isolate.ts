@@ -52,6 +52,8 @@ async function createDataApp(
     send,
     sealer,
     readReference,
+    // A request's queries are its own here, and a process that delivers looks by itself four times a second.
+    intake: { together: false, onDue: () => undefined },
     signature: createWebCryptoSignatureCheck(),
     facts: workerRequestFacts,
     respond: respondOnWorkers,

@@ -68,3 +68,7 @@ export function isStoreUnavailable(error: unknown): boolean {
 /** SQLSTATE 23505. */
 export const isUniqueViolation = (error: unknown): boolean =>
   (error as { code?: string } | null)?.code === '23505';
+
+/** Booleans for `::text[]::bool[]`: the client takes an array of true and false for a single boolean. */
+export const booleans = (values: readonly (boolean | null)[]): (string | null)[] =>
+  values.map((value) => (value === null ? null : String(value)));

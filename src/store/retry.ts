@@ -10,10 +10,14 @@ const tries = 4;
  * A transaction that is begun anew when the database chose it as the victim of a deadlock. Rows are locked in a
  * fixed order wherever that is possible; where two orders meet, nothing that was accepted may be lost by it.
  */
-export async function inTransaction<T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise<T> {
+export const inTransaction = <T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise<T> =>
+  withRetries(async () => (await sql.begin(work)) as T);
+
+/** The same for one statement, which is a transaction of its own. */
+export async function withRetries<T>(work: () => PromiseLike<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return (await sql.begin(work)) as T;
+      return await work();
     } catch (error) {
       if (attempt >= tries || !isRetryable(error)) throw error;
     }

@@ -215,6 +215,10 @@ export const computers = pgTable(
     pushedReportAt: at('pushed_report_at'),
     /** The revision that it made due: a later one asks for the instance's own word. */
     pushedRevision: bigint('pushed_revision', { mode: 'number' }),
+    /** False while a pushed record is the newest that is known: reading it does not wait for the instance. */
+    needsInstance: boolean('needs_instance')
+      .notNull()
+      .generatedAlwaysAs(sql`pushed_revision is distinct from wanted_revision`),
     /** Since when the instance says that it does not know the computer. */
     notFoundSince: at('not_found_since'),
     /** When that was taken for its deletion; null again when the instance knows it. */
@@ -246,7 +250,7 @@ export const computers = pgTable(
     }).onDelete('cascade'),
     // No column that changes while a row is in work: only its end writes to the index (docs/data.md).
     index('computers_due')
-      .on(t.tenantId, t.instanceId, t.background, t.nextTryAt)
+      .on(t.tenantId, t.instanceId, t.needsInstance, t.background, t.nextTryAt)
       .where(sql`next_try_at is not null`),
     check('computers_due_has_time', sql`wanted_revision <= done_revision or next_try_at is not null`),
   ],

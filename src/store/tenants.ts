@@ -65,6 +65,8 @@ export interface Tenant {
   readonly connectionState: ConnectionState;
   readonly hold: Hold | null;
   readonly paused: boolean;
+  /** Intune asked that the tenant be silent until then. */
+  readonly intuneQuietUntil: Date | null;
   readonly connectedAt: Date | null;
   readonly lastHeartbeatAt: Date | null;
   readonly lastConfirmAt: Date | null;
@@ -95,6 +97,7 @@ const columns = [
   'connection_state as "connectionState"',
   'hold',
   'paused',
+  'intune_quiet_until as "intuneQuietUntil"',
   'connected_at as "connectedAt"',
   'last_heartbeat_at as "lastHeartbeatAt"',
   'last_confirm_at as "lastConfirmAt"',

@@ -149,7 +149,7 @@ async function readStatus(sql: Sql, tenant: Tenant): Promise<z.infer<typeof stat
   const { tenantId } = tenant;
   const states = await sql<{ state: string; count: number; oldest: number | null }[]>`
     select state, count(*) as count,
-      (extract(epoch from now() - min(updated_at) filter (where state in ('due', 'held', 'sent', 'accepted'))))::float8 as oldest
+      (extract(epoch from now() - min(due_since) filter (where state in ('due', 'held', 'sent', 'accepted'))))::float8 as oldest
     from reports where tenant_id = ${tenantId} group by state`;
   const reasons = await sql<{ reason: string; count: number }[]>`
     select coalesce(reason, 'unknown') as reason, count(*) as count from reports

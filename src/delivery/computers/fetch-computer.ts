@@ -1,11 +1,12 @@
 import type { JamfClient } from '../../jamf/client.ts';
 import type { ComplianceRecord } from '../../jamf/compliance.ts';
-import type { JamfFailure } from '../../jamf/failure.ts';
+import type { JamfFailure, JamfFailureKind } from '../../jamf/failure.ts';
 import { type JamfComputer, parseComputer } from '../../jamf/inventory.ts';
 import { isRecord } from '../../jamf/wire-values.ts';
 import type { Instance } from '../../store/instances.ts';
 import type { Mode } from '../../store/tenants.ts';
-import type { DueComputer } from './computer-row.ts';
+import type { DueComputer } from './computer-store.ts';
+import { inventorySections } from './pushed-record.ts';
 
 /** What is known of a due computer: its instance's own word, or the record that was pushed. */
 export type Fetched =
@@ -20,24 +21,46 @@ export type Fetched =
       readonly compliance: readonly ComplianceRecord[] | undefined;
     }
   | { readonly ok: false; readonly gone: true }
-  | { readonly ok: false; readonly gone: false; readonly error: string; readonly waitSeconds?: number };
+  | {
+      readonly ok: false;
+      readonly gone: false;
+      readonly error: string;
+      readonly waitSeconds?: number;
+      /** The instance itself failed, not this one computer. */
+      readonly instanceFails: boolean;
+    };
 
 /** More Entra registrations on one Mac than this is no Mac: each takes a lock for the length of a transaction. */
 const registrationsPerComputer = 100;
 
-const failed = ({ detail, failure, retryAfterSeconds }: JamfFailure): Fetched => ({
+/** What is said of the whole instance; a record that cannot be read is one computer's matter. */
+const instanceFailures: ReadonlySet<JamfFailureKind> = new Set([
+  'unreachable',
+  'timeout',
+  'overloaded',
+  'error',
+  'unauthenticated',
+  'forbidden',
+  'refused-address',
+]);
+
+const failed = ({ detail, failure, retryAfterSeconds, status }: JamfFailure): Fetched => ({
   ok: false,
   gone: false,
   error: `${failure}: ${detail}`,
   ...(retryAfterSeconds === undefined ? {} : { waitSeconds: retryAfterSeconds }),
+  // A page of something in front of the instance, whatever it is called.
+  instanceFails: instanceFailures.has(failure) || (failure === 'invalid-answer' && status !== 200),
 });
 
-const invalid = (error: string): Fetched => ({ ok: false, gone: false, error: `invalid-answer: ${error}` });
+const invalid = (error: string): Fetched => ({
+  ok: false,
+  gone: false,
+  error: `invalid-answer: ${error}`,
+  instanceFails: false,
+});
 
 type Read = Pick<Extract<Fetched, { ok: true }>, 'computer' | 'record'>;
-
-/** What `inventoryAttributes` and `complianceAttributes` read, beside the accounts. */
-const inventorySections = ['general', 'hardware', 'operatingSystem', 'security', 'userAndLocation'];
 
 const hasInventory = (record: unknown): boolean =>
   isRecord(record) && inventorySections.every((section) => isRecord(record[section]));

@@ -1,41 +1,57 @@
+import { LRUCache } from 'lru-cache';
 import type { JamfClient } from '../../jamf/client.ts';
-import type { JamfComputer } from '../../jamf/inventory.ts';
-import { markComputersDue, recordClaims } from '../../routing/claims.ts';
-import type { Route, RouteOutcome } from '../../routing/resolve.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
+import { createGroupCommit, type GroupCommit } from '../../store/group-commit.ts';
 import type { Instance, InstanceDirectory } from '../../store/instances.ts';
-import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
-import type { TenantDirectory } from '../../store/tenants.ts';
+import type { Tenant, TenantDirectory } from '../../store/tenants.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { currentTraceparent, inSpan } from '../../telemetry/tracing.ts';
+import { inSpan } from '../../telemetry/tracing.ts';
 import { defaultInventoryVocabulary, type InventoryVocabulary } from '../reports/attributes.ts';
-import { type ReportContent, setReport } from '../reports/report.ts';
-import { contentFor } from '../reports/report-content.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
-import type { Stage } from '../stage/stage.ts';
-import { addTimeline, type TimelineEvent } from '../timeline.ts';
+import type { Circuits } from '../stage/circuit.ts';
+import type { Lane } from '../stage/lanes.ts';
+import type { DueLane, Stage } from '../stage/run-stage.ts';
 import {
-  claimDueComputers,
+  type ComputerLane,
+  claimComputers,
+  computerLane,
+  createPostpone,
   type DueComputer,
-  postponeComputer,
+  lockHeld,
   renewComputers,
-  settleComputer,
-} from './computer-row.ts';
-import { type Fetched, fetchComputer } from './fetch-computer.ts';
+  settleComputers,
+  surveyComputers,
+} from './computer-store.ts';
+import { fetchComputer } from './fetch-computer.ts';
+import { type ReadComputer, takeIn } from './take-in.ts';
 
 /** Stage one: a computer that is due is read from its instance; its registrations become routes, its state reports. */
 
-export interface ReadComputerOptions {
+/** An instance as what may be read from. */
+interface InstanceRef {
+  readonly tenantId: string;
+  readonly instanceId: string;
+}
+
+export interface ComputerStageOptions {
   readonly sql: Sql;
   readonly log: Log;
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;
   readonly clientOf: (instance: Instance) => JamfClient;
+  /** By `tenantId/instanceId`. */
+  readonly circuits: Circuits;
+  /** Of these instances, the keys of those that this process may read from now (readers.ts). */
+  readonly mayRead: (instances: readonly InstanceRef[]) => Promise<ReadonlySet<string>>;
   readonly backoff: Backoff;
   readonly holdRecheckSeconds: number;
   /** For tenants in mode `conditional-access`. */
   readonly vocabulary?: InventoryVocabulary;
+  /** Told of rows of this stage that are due later. */
+  readonly onDue: (lane: DueLane) => void;
+  /** Told when reports were made due. */
+  readonly onReports: (tenantId: string) => void;
 }
 
 /**
@@ -46,113 +62,9 @@ const goneAfterMs = 90_000;
 const notFoundRetrySeconds = 15;
 /** A verdict that does not come is asked for less and less often, at least once an hour. */
 const verdictRetryMaxSeconds = 3_600;
-
-/** A device whose last claim went: Intune must not go on believing that the Mac is managed. */
-async function retract(tx: Transaction, tenantId: string, deviceId: string): Promise<void> {
-  const [report] = await tx<{ content: string; instanceId: string }[]>`
-    select content, instance_id as "instanceId" from reports where tenant_id = ${tenantId} and device_id = ${deviceId}`;
-  if (!report) return;
-  const content = {
-    ...(JSON.parse(report.content) as ReportContent),
-    managed: false,
-    verdict: 'not-compliant' as const,
-  };
-  await setReport(tx, tenantId, {
-    deviceId,
-    instanceId: report.instanceId,
-    content,
-    traceparent: currentTraceparent(),
-  });
-}
-
-function routeEvent(outcome: RouteOutcome): TimelineEvent {
-  const { before, deviceId, route } = outcome;
-  const detail = route
-    ? `computer ${route.jamfComputerId} by rule ${route.rule}${before ? `, before on computer ${before.jamfComputerId} of ${before.instanceId}` : ''}`
-    : 'nobody claims the device any more';
-  return { deviceId, stage: 'routed', instanceId: route?.instanceId ?? null, detail };
-}
-
-type Found = Extract<Fetched, { ok: true }>;
-
-/** The report of a device that this computer has won; says whether it is a new state. */
-async function reportDevice(
-  tx: Transaction,
-  row: DueComputer,
-  deviceId: string,
-  content: ReportContent | undefined,
-): Promise<{ changed: boolean; verdictMissing: boolean }> {
-  if (!content) return { changed: false, verdictMissing: true };
-  const { changed } = await setReport(tx, row.tenantId, {
-    deviceId,
-    instanceId: row.instanceId,
-    content,
-    traceparent: currentTraceparent(),
-  });
-  return { changed, verdictMissing: content.verdict === 'unknown' };
-}
-
-const claimsOf = (row: DueComputer, computer: JamfComputer | undefined) => ({
-  instanceId: row.instanceId,
-  jamfComputerId: row.jamfComputerId,
-  registrations: (computer?.registrations ?? []).map(({ deviceId, userId }) => ({
-    deviceId,
-    userId: userId ?? null,
-  })),
-  serialNumber: computer?.serialNumber ?? null,
-  udid: computer?.udid ?? null,
-  lastEnrolledAt: computer?.lastEnrolledAt ?? null,
-  lastCheckInAt: computer?.lastCheckInAt ?? null,
-  reportAt: computer?.reportedAt ?? null,
-});
-
-/** Writes what a read found, or that the computer is gone: claims, routes, reports and the way they went. */
-async function takeIn(
-  tx: Transaction,
-  row: DueComputer,
-  instance: Instance,
-  found: Found | undefined,
-  vocabulary: InventoryVocabulary,
-): Promise<{ verdictMissing: boolean }> {
-  const { instanceId, jamfComputerId, tenantId } = row;
-  const reason = found ? 'claimed by inventory' : 'the computer is gone';
-  const outcomes = await recordClaims(tx, tenantId, claimsOf(row, found?.computer), {
-    author: `instance ${instance.name}`,
-    reason,
-  });
-  const events: TimelineEvent[] = [];
-  const winners: Route[] = [];
-  let verdictMissing = false;
-  for (const outcome of outcomes) {
-    const { before, changed: moved, deviceId, route } = outcome;
-    const mine = route?.instanceId === instanceId && route.jamfComputerId === jamfComputerId;
-    if (moved) events.push(routeEvent(outcome));
-    if (found && mine) {
-      const content = contentFor(deviceId, found, instance.compliance, vocabulary);
-      const reported = await reportDevice(tx, row, deviceId, content);
-      verdictMissing ||= reported.verdictMissing;
-      if (reported.changed || moved) {
-        const { receivedAt } = row;
-        const fetched = {
-          deviceId,
-          stage: 'fetched' as const,
-          instanceId,
-          detail: `computer ${jamfComputerId}`,
-        };
-        const received = { deviceId, stage: 'received' as const, instanceId };
-        events.unshift(...(receivedAt === null ? [] : [{ ...received, at: receivedAt }]), fetched);
-      }
-    } else if ((!route && before) || (!found && mine)) {
-      await retract(tx, tenantId, deviceId);
-    } else if (moved && route) {
-      // That computer's state is now the device's.
-      winners.push(route);
-    }
-  }
-  await markComputersDue(tx, tenantId, winners);
-  await addTimeline(tx, tenantId, events);
-  return { verdictMissing };
-}
+/** Computers taken in together: one transaction's locks are held for that long. */
+const computersTogether = 64;
+const tenantsRemembered = 20_000;
 
 /** The tenant's disconnect began while the computer was read. */
 class Disconnecting extends Error {
@@ -164,84 +76,156 @@ class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
 }
 
-export function computerStage(options: ReadComputerOptions): Stage<DueComputer> {
-  const { sql, log, tenants, instances, clientOf, backoff, holdRecheckSeconds } = options;
-  const vocabulary = options.vocabulary ?? defaultInventoryVocabulary;
+const instanceKey = ({ instanceId, tenantId }: InstanceRef): string => `${tenantId}/${instanceId}`;
 
-  const finish = (
-    row: DueComputer,
-    owner: string,
-    instance: Instance,
-    found: Found | undefined,
-  ): Promise<void> =>
-    inTransaction(sql, async (tx) => {
-      // A disconnect that began while the instance was asked has retracted the devices: it must stay so.
-      const [tenant] = await tx<{ state: string }[]>`
-        select connection_state as state from tenants where tenant_id = ${row.tenantId} for key share`;
-      if (tenant?.state === 'disconnecting') throw new Disconnecting('the tenant is being disconnected');
-      const { verdictMissing } = await takeIn(tx, row, instance, found, vocabulary);
-      const again = Math.min(holdRecheckSeconds * 2 ** Math.min(row.attempts, 10), verdictRetryMaxSeconds);
-      const kept = await settleComputer(tx, row, owner, {
+/** Takes in what was read of one tenant's computers, in one transaction; answers per computer what kept it out. */
+async function takeInTogether(
+  reads: readonly ReadComputer[],
+  tenantId: string,
+  options: ComputerStageOptions,
+): Promise<(Error | undefined)[]> {
+  const { holdRecheckSeconds, onDue, onReports, sql, vocabulary = defaultInventoryVocabulary } = options;
+  const taken = await inTransaction(sql, async (tx: Transaction) => {
+    // A disconnect that began while the instance was asked has retracted the devices: it must stay so.
+    const [tenant] = await tx<{ state: string }[]>`
+      select connection_state as state from tenants where tenant_id = ${tenantId} for key share`;
+    if (tenant?.state === 'disconnecting') return undefined;
+    const held = await lockHeld(tx, reads);
+    const ours = reads.filter(({ row }) => held.has(row));
+    if (ours.length === 0) return { held, lanes: [], reported: false };
+    const { reported, verdictMissing } = await takeIn(tx, tenantId, ours, vocabulary);
+    const lanes = await settleComputers(
+      tx,
+      ours.map(({ found, row }) => ({
+        row,
         reportAt: found?.computer.reportedAt ?? null,
         udid: found?.computer.udid ?? null,
         serialNumber: found?.computer.serialNumber ?? null,
-        ...(verdictMissing ? { againInSeconds: again } : {}),
-      });
-      if (!kept) throw new LeaseLost('another process has the computer');
-      await tx`select pg_notify(${dueChannel}, 'reports')`;
-    });
+        gone: found === undefined,
+        againInSeconds: verdictMissing.has(row)
+          ? Math.min(holdRecheckSeconds * 2 ** Math.min(row.attempts, 10), verdictRetryMaxSeconds)
+          : null,
+      })),
+    );
+    return { held, lanes, reported };
+  });
+  if (!taken) return reads.map(() => new Disconnecting('the tenant is being disconnected'));
+  for (const lane of taken.lanes) onDue(lane);
+  if (taken.reported) onReports(tenantId);
+  return reads.map(({ row }) =>
+    taken.held.has(row) ? undefined : new LeaseLost('another process has the computer'),
+  );
+}
 
-  const fail = (row: DueComputer, owner: string, error: string, waitSeconds?: number): Promise<void> =>
-    postponeComputer(sql, row, owner, {
-      seconds: waitSeconds ?? backoffSeconds(row.attempts + 1, backoff),
-      error,
-    });
+export function computerStage(options: ComputerStageOptions): Stage<DueComputer> {
+  const { backoff, circuits, clientOf, holdRecheckSeconds, instances, log, mayRead, sql, tenants } = options;
+  const postpone = createPostpone(sql, options.onDue);
+  const takers = new LRUCache<string, GroupCommit<ReadComputer, Error | undefined>>({
+    max: tenantsRemembered,
+  });
+  /** One transaction at a time for a tenant: its routes have one version after the other. */
+  const takerOf = (tenantId: string): GroupCommit<ReadComputer, Error | undefined> => {
+    let taker = takers.get(tenantId);
+    if (!taker) {
+      taker = createGroupCommit({
+        flush: (reads: readonly ReadComputer[]) => takeInTogether(reads, tenantId, options),
+        maxItems: computersTogether,
+        flushes: 1,
+      });
+      takers.set(tenantId, taker);
+    }
+    return taker;
+  };
+  const finish = async (read: ReadComputer): Promise<void> => {
+    const refused = await takerOf(read.row.tenantId)(read);
+    if (refused) throw refused;
+  };
+  /** Rows of one claim ask for the same tenant: one look answers them. */
+  const looking = new Map<string, Promise<Tenant | undefined>>();
+  const freshTenant = (tenantId: string): Promise<Tenant | undefined> => {
+    const known = looking.get(tenantId);
+    if (known) return known;
+    const look = tenants.fresh(tenantId).finally(() => looking.delete(tenantId));
+    looking.set(tenantId, look);
+    return look;
+  };
 
   const work = async (row: DueComputer, owner: string): Promise<void> => {
     const { instanceId, tenantId } = row;
     const instance = await instances.instance(tenantId, instanceId);
     // A change of the mode makes every computer due: none of them may be read by a remembered mode.
-    const tenant = await tenants.fresh(tenantId);
-    if (!instance || !tenant) return;
+    const tenant = await freshTenant(tenantId);
+    if (!instance || !tenant) return postpone(row, owner, { seconds: holdRecheckSeconds, error: null });
     // While devices are retracted nothing may call one managed again.
     if (!instance.enabled || instance.paused || tenant.connectionState === 'disconnecting') {
-      return postponeComputer(sql, row, owner, { seconds: holdRecheckSeconds, error: null });
+      return postpone(row, owner, { seconds: holdRecheckSeconds, error: null });
+    }
+    const key = instanceKey(row);
+    if (row.attempts > 0 && row.needsInstance && !circuits.mayRetry(key)) {
+      return postpone(row, owner, { seconds: backoffSeconds(1, backoff), error: null });
     }
     const fetched = await fetchComputer(row, instance, clientOf(instance), tenant.mode);
-    await instances.noteExchange(tenantId, instanceId, fetched.ok || fetched.gone ? null : fetched.error);
-    if (fetched.ok) return finish(row, owner, instance, fetched);
+    const verdictIsJamfs = tenant.mode === 'device-compliance' && instance.compliance.source === 'jamf';
+    // A push tells nothing of whether the instance answers.
+    if (row.needsInstance || verdictIsJamfs) {
+      await instances.noteExchange(tenantId, instanceId, fetched.ok || fetched.gone ? null : fetched.error);
+      if (fetched.ok || fetched.gone || !fetched.instanceFails) circuits.succeeded(key);
+      else circuits.failed(key);
+    }
+    if (fetched.ok) return finish({ row, owner, instance, found: fetched });
     if (fetched.gone) {
       const since = row.notFoundSince?.getTime() ?? Date.now();
-      if (Date.now() - since >= goneAfterMs) return finish(row, owner, instance, undefined);
+      if (Date.now() - since >= goneAfterMs) return finish({ row, owner, instance, found: undefined });
       const error = 'not-found: the instance does not know the computer (yet, or any more)';
-      return postponeComputer(sql, row, owner, { seconds: notFoundRetrySeconds, error, notFound: true });
+      return postpone(row, owner, { seconds: notFoundRetrySeconds, error, notFound: true });
     }
-    log.warn('computer.read-failed', { ...idsOf(row), error: fetched.error, attempts: row.attempts + 1 });
-    return fail(row, owner, fetched.error, fetched.waitSeconds);
+    const { error, waitSeconds } = fetched;
+    if (waitSeconds !== undefined) circuits.silence(key, Date.now() + waitSeconds * 1_000);
+    const { jamfComputerId } = row;
+    log.warn('computer.read-failed', {
+      tenantId,
+      instanceId,
+      jamfComputerId,
+      error,
+      attempts: row.attempts + 1,
+    });
+    const seconds = Math.max(waitSeconds ?? 0, backoffSeconds(row.attempts + 1, backoff));
+    return postpone(row, owner, { seconds, error });
   };
 
   return {
     name: 'computers',
-    claim: claimDueComputers,
-    renew: renewComputers,
-    fail: (row, owner, error) =>
-      error instanceof Disconnecting
-        ? postponeComputer(sql, row, owner, { seconds: holdRecheckSeconds, error: null })
-        : error instanceof LeaseLost
-          ? Promise.resolve()
-          : fail(row, owner, String(error)),
-    work: (row, owner) =>
-      inSpan(
-        'computer.read',
-        { 'espalier.tenant': row.tenantId, 'espalier.instance': row.instanceId },
-        row.traceparent,
-        () => work(row, owner),
-      ),
+    survey: () => surveyComputers(sql),
+    claim: async (owner, shares) => {
+      const lanes = shares as readonly { readonly lane: ComputerLane; readonly limit: number }[];
+      const ours = await mayRead(lanes.map(({ lane }) => lane));
+      const open = lanes.filter(({ lane }) => ours.has(instanceKey(lane)));
+      return open.length === 0 ? [] : claimComputers(sql, owner, open);
+    },
+    laneOf: computerLane,
+    mayTake: (lane: Lane) => {
+      const { instanceId, kind, tenantId } = lane as ComputerLane;
+      return kind === 'pushed' ? Number.MAX_SAFE_INTEGER : circuits.mayTake(`${tenantId}/${instanceId}`);
+    },
+    renew: (held) => renewComputers(sql, held),
+    units: (rows) => rows.map((row) => [row]),
+    fail: async (row, owner, error) => {
+      if (error instanceof LeaseLost) return;
+      await (error instanceof Disconnecting
+        ? postpone(row, owner, { seconds: holdRecheckSeconds, error: null })
+        : postpone(row, owner, {
+            seconds: backoffSeconds(row.attempts + 1, backoff),
+            error: String(error),
+          }));
+    },
+    work: ([row], owner) =>
+      row === undefined
+        ? Promise.resolve()
+        : inSpan(
+            'computer.read',
+            { 'espalier.tenant': row.tenantId, 'espalier.instance': row.instanceId },
+            row.traceparent,
+            () => work(row, owner),
+          ),
   };
 }
-
-const idsOf = ({ tenantId, instanceId, jamfComputerId }: DueComputer) => ({
-  tenantId,
-  instanceId,
-  jamfComputerId,
-});

@@ -3,7 +3,7 @@ import { deviceEntities } from '../../intune/entities.ts';
 import type { JamfClient } from '../../jamf/client.ts';
 import { parseComputer } from '../../jamf/inventory.ts';
 import type { Instance } from '../../store/instances.ts';
-import type { DueComputer } from '../computers/computer-row.ts';
+import type { DueComputer } from '../computers/computer-store.ts';
 import { type Fetched, fetchComputer } from '../computers/fetch-computer.ts';
 import { defaultInventoryVocabulary as vocabulary } from './attributes.ts';
 import { deviceReport } from './device-report.ts';
@@ -183,6 +183,8 @@ describe('reading a computer in mode conditional-access', () => {
     reportAt: null,
     notFoundSince: null,
     receivedAt: null,
+    background: false,
+    needsInstance: false,
     attempts: 0,
     traceparent: null,
   };

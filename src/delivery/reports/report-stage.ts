@@ -1,104 +1,114 @@
 import { LRUCache } from 'lru-cache';
-import { holdTenant, releaseTenant } from '../../store/holds.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
-import type { Stage } from '../stage/stage.ts';
-import { type ReportContent, tellable } from './report.ts';
-import type { ReportStageOptions, ReportStageSettings } from './report-options.ts';
-import { claimDueReports, type DueReport, renewReports, settleReport } from './report-row.ts';
-import { sendReport } from './upload.ts';
+import type { Stage } from '../stage/run-stage.ts';
+import { contentOf } from './message.ts';
+import { tellable } from './report.ts';
+import type { ReportStageOptions } from './report-options.ts';
+import type { DueReport, Settlement } from './report-row.ts';
+import { isOpen, unitsOf } from './units.ts';
+import { sendReports } from './upload.ts';
+import { isClosed } from './upload-outcome.ts';
 import { pollUpload, verifyUpload } from './upload-status.ts';
 
-/** Stage two: a device that is due to be told to Intune, then followed until Intune and Entra have it. */
+/** Stage two: devices that are due to be told to Intune, then followed until Intune and Entra have it. */
 
 /** Whether this row's turn is a call to Intune: only such a one shows whether a tenant's hold is over. */
 const reachesIntune = (row: DueReport, tenant: Tenant): boolean =>
-  tellable(JSON.parse(row.content) as ReportContent, row.sentRevision !== null, tenant.mode).tell;
+  isOpen(row) || (!row.readAgain && tellable(contentOf(row), row.sentRevision !== null, tenant.mode).tell);
 
-export function reportStage(settings: ReportStageSettings): Stage<DueReport> {
-  const { clouds, log, now, sql, tenants } = settings;
-  const frozen = new LRUCache<string, number>({ max: 50_000 });
-  /** While a tenant is held, one row tries now and then whether the cause is gone; the others wait for it. */
+export function reportStage(options: ReportStageOptions): Stage<DueReport> {
+  const { circuits, clouds, log, now, store, tenants } = options;
+  /** While a tenant is held, one message tries now and then whether the cause is gone; the others wait for it. */
   const probedAt = new LRUCache<string, number>({ max: 50_000 });
   const mayProbe = (tenantId: string): boolean => {
-    if (now() - (probedAt.get(tenantId) ?? 0) < settings.holdRecheckSeconds * 1_000) return false;
+    if (now() - (probedAt.get(tenantId) ?? 0) < options.holdRecheckSeconds * 1_000) return false;
     probedAt.set(tenantId, now());
     return true;
   };
-  const options: ReportStageOptions = {
-    ...settings,
-    freeze: (tenantId, seconds) => {
-      frozen.set(tenantId, now() + seconds * 1_000);
-    },
-    holdTenant: async (tenant, hold) => {
-      if (hold.cause === 'not-provisioned') await settings.notProvisioned(tenant.tenantId);
-      if (hold.cause === 'permission-missing') await settings.permissionRefused(tenant.tenantId);
-      await holdTenant(sql, tenants, tenant, hold);
-    },
-    releaseTenant: (tenant) => releaseTenant(sql, tenants, tenant),
-  };
+  const attemptsOf = (rows: readonly DueReport[]): number => Math.max(...rows.map((row) => row.attempts));
 
-  const work = async (row: DueReport, owner: string): Promise<void> => {
-    const known = await tenants.tenant(row.tenantId);
+  const work = async (rows: readonly DueReport[], owner: string): Promise<void> => {
+    const [first] = rows as readonly [DueReport];
+    const { tenantId } = first;
+    const settle = (found: (row: DueReport) => Settlement): Promise<void> =>
+      store.settle(rows.map((row) => ({ row, owner, found: found(row) })));
+    const known = await tenants.tenant(tenantId);
     // What holds a tenant may have ended this second: nothing is held by what was remembered.
-    const held =
-      known &&
-      (known.hold !== null ||
-        known.paused ||
-        !['connected', 'disconnecting'].includes(known.connectionState));
-    const tenant = held ? await tenants.fresh(row.tenantId) : known;
-    const cloud = tenant && clouds.get(tenant.cloud);
-    if (!tenant) return;
+    const held = known && (known.hold !== null || isClosed(known));
+    const tenant = held ? await tenants.fresh(tenantId) : known;
+    if (!tenant) return store.release(rows, owner);
+    const cloud = clouds.get(tenant.cloud);
     if (!cloud) {
-      log.error('report.no-cloud', { tenantId: row.tenantId, cloud: tenant.cloud });
-      return settleReport(sql, row, owner, {
+      log.error('report.no-cloud', { tenantId, cloud: tenant.cloud });
+      const detail = `the cloud ${tenant.cloud} is not in ESPALIER_CLOUDS_FILE`;
+      return settle(({ attempts }) => ({
         reason: 'cloud-unknown',
-        detail: `the cloud ${tenant.cloud} is not in ESPALIER_CLOUDS_FILE`,
-        waitSeconds: settings.holdRecheckSeconds,
-        attempts: row.attempts,
-      });
+        detail,
+        waitSeconds: options.holdRecheckSeconds,
+        attempts,
+      }));
     }
-    const frozenMs = (frozen.get(row.tenantId) ?? 0) - now();
-    if (frozenMs > 0) {
-      return settleReport(sql, row, owner, {
+    const quietMs = (tenant.intuneQuietUntil?.getTime() ?? 0) - now();
+    if (quietMs > 0) {
+      circuits.silence(tenantId, now() + quietMs);
+      const detail = 'Intune asked this tenant to wait';
+      return settle(({ attempts }) => ({
         reason: 'throttled',
-        detail: 'Intune asked this tenant to wait',
-        waitSeconds: frozenMs / 1_000,
-        attempts: row.attempts,
-      });
+        detail,
+        waitSeconds: quietMs / 1_000,
+        attempts,
+      }));
     }
-    const follows = row.state === 'accepted' || row.state === 'completed';
-    if (tenant.hold && (follows || !reachesIntune(row, tenant) || !mayProbe(row.tenantId))) {
-      return settleReport(sql, row, owner, {
-        ...(row.state === 'due' || row.state === 'sent' ? { state: 'held' as const } : {}),
-        reason: tenant.hold.cause,
-        detail: `${tenant.hold.detail} ${tenant.hold.remedy}`.trim(),
-        waitSeconds: settings.holdRecheckSeconds,
-        attempts: row.attempts,
-      });
+    const follows = !isOpen(first) && (first.state === 'accepted' || first.state === 'completed');
+    const { hold } = tenant;
+    if (hold && (follows || !rows.some((row) => reachesIntune(row, tenant)) || !mayProbe(tenantId))) {
+      return settle(({ attempts, state }) => ({
+        ...(state === 'due' || state === 'sent' ? { state: 'held' as const } : {}),
+        reason: hold.cause,
+        detail: `${hold.detail} ${hold.remedy}`.trim(),
+        waitSeconds: options.holdRecheckSeconds,
+        attempts,
+      }));
     }
-    if (row.state === 'accepted') return pollUpload(row, owner, tenant, options);
-    if (row.state === 'completed') return verifyUpload(row, owner, tenant, cloud, options);
-    return sendReport(row, owner, tenant, options);
+    if (attemptsOf(rows) > 0 && !circuits.mayRetry(tenantId)) {
+      const waitSeconds = options.wait(1);
+      return settle(({ attempts }) => ({ reason: 'retry-budget', detail: null, waitSeconds, attempts }));
+    }
+    if (follows && first.state === 'accepted') return pollUpload(rows, owner, tenant, options);
+    if (follows) return verifyUpload(first, owner, tenant, cloud, options);
+    return sendReports(rows, owner, tenant, options);
   };
 
   return {
     name: 'reports',
-    claim: claimDueReports,
-    renew: renewReports,
+    survey: store.survey,
+    claim: store.claim,
+    renew: store.renew,
+    laneOf: ({ background, tenantId }) => ({ tenantId, background }),
+    mayTake: ({ tenantId }) => circuits.mayTake(tenantId),
+    units: (rows) => unitsOf(rows, options.maxDevices),
     fail: (row, owner, error) =>
-      settleReport(sql, row, owner, {
-        reason: 'espalier-error',
-        detail: String(error),
-        waitSeconds: settings.wait(row.attempts + 1),
-        attempts: row.attempts + 1,
-      }),
-    work: (row, owner) =>
-      inSpan(
-        `report.${row.state}`,
-        { 'espalier.tenant': row.tenantId, 'espalier.state': row.state },
-        row.traceparent,
-        () => work(row, owner),
-      ),
+      store.settle([
+        {
+          row,
+          owner,
+          found: {
+            reason: 'espalier-error',
+            detail: String(error),
+            waitSeconds: options.wait(row.attempts + 1),
+            attempts: row.attempts + 1,
+          },
+        },
+      ]),
+    work: (rows, owner) => {
+      const [first] = rows as readonly [DueReport];
+      return inSpan(
+        `report.${first.state}`,
+        { 'espalier.tenant': first.tenantId, 'espalier.state': first.state, 'espalier.devices': rows.length },
+        first.traceparent,
+        () => work(rows, owner),
+      );
+    },
   };
 }

@@ -1,6 +1,3 @@
-import { base64url } from 'jose';
-import { checkInToldEveryMs } from '../../limits.ts';
-import type { Transaction } from '../../store/database.ts';
 import type { ComplianceSource } from '../../store/instances.ts';
 import type { Mode } from '../../store/tenants.ts';
 import type { ComplianceAttributes } from './attributes.ts';
@@ -106,45 +103,4 @@ export function verdictFromGroups(
   return source.complianceGroup !== undefined && member(source.complianceGroup)
     ? 'compliant'
     : 'not-compliant';
-}
-
-/** Hash of what a new revision is worth: a later check-in alone is not. */
-async function contentHash(content: ReportContent): Promise<string> {
-  const { lastCheckInAt: _, ...rest } = content;
-  const bytes = new TextEncoder().encode(JSON.stringify(rest));
-  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
-}
-
-export interface NewReport {
-  readonly deviceId: string;
-  readonly instanceId: string;
-  readonly content: ReportContent;
-  readonly traceparent: string | null;
-}
-
-/**
- * Makes this the state that Intune should hold. The same state again changes nothing; a new one replaces an
- * undelivered older one and is due, keeping the back-off of a target that is failing.
- */
-export async function setReport(
-  tx: Transaction,
-  tenantId: string,
-  { deviceId, instanceId, content, traceparent }: NewReport,
-): Promise<{ changed: boolean }> {
-  const hash = await contentHash(content);
-  const checkInAt = content.lastCheckInAt === null ? null : new Date(content.lastCheckInAt);
-  const rows = await tx`
-    insert into reports (tenant_id, device_id, instance_id, content, content_hash, last_check_in_at, traceparent)
-    values (${tenantId}, ${deviceId}, ${instanceId}, ${JSON.stringify(content)}, ${hash}, ${checkInAt}, ${traceparent})
-    on conflict (tenant_id, device_id) do update set
-      instance_id = excluded.instance_id, content = excluded.content, content_hash = excluded.content_hash,
-      last_check_in_at = excluded.last_check_in_at, traceparent = excluded.traceparent,
-      revision = reports.revision + 1, state = 'due', reason = null, detail = null, verification = null,
-      next_try_at = case when reports.state = 'due' and reports.attempts > 0 then reports.next_try_at else now() end,
-      attempts = case when reports.state = 'due' then reports.attempts else 0 end,
-      updated_at = now()
-    where reports.content_hash <> excluded.content_hash or reports.instance_id <> excluded.instance_id
-      or excluded.last_check_in_at > coalesce(reports.check_in_told_at, reports.last_check_in_at, '-infinity') + ${checkInToldEveryMs} * interval '1 millisecond'
-    returning revision`;
-  return { changed: rows.length > 0 };
 }

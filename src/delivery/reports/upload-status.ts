@@ -1,35 +1,119 @@
 import type { Cloud } from '../../entra/clouds.ts';
 import { readDevice } from '../../graph/devices.ts';
-import { newId } from '../../ids.ts';
-import { getUpload } from '../../intune/uploads.ts';
+import { type GetUploadResult, getUpload } from '../../intune/uploads.ts';
 import { uploadStatusPatienceMs, verificationPatienceMs } from '../../limits.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { classifyRefusal } from './refusals.ts';
 import type { ReportStageOptions } from './report-options.ts';
-import type { DueReport } from './report-row.ts';
-import { settleReport } from './report-row.ts';
-import { settlementOfAccess } from './upload.ts';
+import type { DueReport, Settlement } from './report-row.ts';
+import { settlementOfAccess } from './upload-outcome.ts';
 
 /** What became of an accepted message, and whether Entra shows it: accepted is not applied (domain/microsoft.md 0.4). */
 
-/** Whether this upload is among the share that is looked up in Entra; by its id, so that every process agrees. */
-export function isSampled(messageId: string, share: number): boolean {
-  return Number.parseInt(messageId.slice(0, 8), 16) / 0x1_0000_0000 < share;
+/** Whether this report is among the share that is looked up in Entra; by its ids, so that every process agrees. */
+export function isSampled(ids: string, share: number): boolean {
+  // FNV-1a: spread evenly, the same everywhere.
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < ids.length; index += 1) {
+    hash = Math.imul(hash ^ ids.charCodeAt(index), 0x01000193);
+  }
+  return (hash >>> 0) / 0x1_0000_0000 < share;
 }
 
+type Settle = (row: DueReport) => Settlement;
+
+/** What the status of a message means for each of its reports. */
+function settlementOfStatus(
+  rows: readonly DueReport[],
+  messageId: string,
+  result: GetUploadResult,
+  tenant: Tenant,
+  options: ReportStageOptions,
+): Settle {
+  const { microsoft, now, uploadStatusSeconds, verifySample } = options;
+  const attempts = Math.max(0, ...rows.map((row) => row.attempts)) + 1;
+  const waitSeconds = Math.max(uploadStatusSeconds, options.wait(attempts));
+  const later = (reason: string, detail: string, seconds = waitSeconds): Settle => {
+    return () => ({ reason, detail, waitSeconds: seconds, attempts });
+  };
+  switch (result.outcome) {
+    case 'completed':
+      return (row) => {
+        // Where Intune computes the verdict there is nothing of ours to compare Entra's with.
+        const comparable = toldVerdict(row) !== undefined;
+        const sampled = comparable && isSampled(`${messageId}${row.deviceId}`, verifySample);
+        return {
+          state: 'completed',
+          completedAt: new Date(now()),
+          confirmedRevision: row.sentRevision ?? row.revision,
+          verification: sampled ? 'pending' : comparable ? 'not-sampled' : 'not-applicable',
+          waitSeconds: sampled ? Math.min(1, uploadStatusSeconds) : null,
+          attempts: 0,
+          event: { stage: 'completed', messageId },
+        };
+      };
+    case 'failed': {
+      const rule = classifyRefusal('', result.detail);
+      const event = { stage: 'failed' as const, messageId, detail: result.detail };
+      const detail = `${result.detail} (${rule.remedy})`;
+      // What it says of the tenant may be long over: it is told again, and that answer counts.
+      if (rule.disposition !== 'failed') {
+        return () => ({ state: 'due', reason: rule.cause, detail, waitSeconds, attempts, event });
+      }
+      if (rows.length > 1) {
+        const alone = { state: 'due', alone: true, reason: 'isolated' } as const;
+        return () => ({ ...alone, detail, waitSeconds: 0, attempts: 0, event });
+      }
+      return () => ({ state: 'failed', reason: rule.cause, detail, waitSeconds: null, attempts, event });
+    }
+    case 'unknown':
+      // Intune lost it or never had it: the same message again.
+      return () => ({
+        state: 'due',
+        reason: 'message-unknown',
+        detail: result.detail,
+        waitSeconds,
+        attempts,
+        messageOpen: true,
+      });
+    case 'pending': {
+      const acceptedAtMs = rows[0]?.acceptedAt?.getTime() ?? now();
+      const patience = now() - acceptedAtMs < uploadStatusPatienceMs;
+      return patience
+        ? later('processing', `Intune says ${result.status}`)
+        : later('processing-long', `Intune says ${result.status}`, options.holdRecheckSeconds * 10);
+    }
+    case 'unauthenticated':
+    case 'forbidden':
+      microsoft.invalidate(tenant, 'token');
+      return later(`status-${result.outcome}`, result.detail);
+    case 'unavailable':
+      if (result.transport !== undefined) microsoft.invalidate(tenant, 'address');
+      return later('status-unavailable', result.detail);
+    case 'throttled': {
+      const seconds = Math.max(waitSeconds, result.retryAfterSeconds ?? 0);
+      return later('status-throttled', result.detail, seconds);
+    }
+    case 'refused':
+    case 'unclear':
+      return later(`status-${result.outcome}`, result.detail);
+  }
+}
+
+/** Asks what became of an accepted message and settles those of its reports that are still at that state. */
 export async function pollUpload(
-  row: DueReport,
+  rows: readonly DueReport[],
   owner: string,
   tenant: Tenant,
   options: ReportStageOptions,
 ): Promise<void> {
-  const { apiVersions, microsoft, now, send, sql, timeoutMs, verifySample } = options;
-  const { messageId } = row;
+  const { apiVersions, circuits, microsoft, newId, send, store, timeoutMs } = options;
+  const settle = (found: Settle): Promise<void> =>
+    store.settle(rows.map((row) => ({ row, owner, found: found(row) })));
   const access = await microsoft.intune(tenant);
-  if (!access.ok) return settleReport(sql, row, owner, settlementOfAccess(row, access, options));
-  if (messageId === null) {
-    return settleReport(sql, row, owner, { state: 'due', waitSeconds: 0, attempts: 0 });
-  }
+  if (!access.ok) return settle(settlementOfAccess(rows, access, options));
+  const messageId = rows[0]?.messageId ?? null;
+  if (messageId === null) return settle(() => ({ state: 'due', waitSeconds: 0, attempts: 0 }));
   const result = await getUpload({
     send,
     service: access.deviceService,
@@ -39,88 +123,19 @@ export async function pollUpload(
     timeoutMs,
     messageId,
   });
-  const attempts = row.attempts + 1;
-  const later = { waitSeconds: Math.max(options.uploadStatusSeconds, options.wait(attempts)), attempts };
-  switch (result.outcome) {
-    case 'completed': {
-      // Where Intune computes the verdict there is nothing of ours to compare Entra's with.
-      const comparable = toldVerdict(row) !== undefined;
-      const sampled = comparable && isSampled(messageId, verifySample);
-      return settleReport(sql, row, owner, {
-        state: 'completed',
-        completedAt: new Date(now()),
-        confirmedRevision: row.sentRevision ?? row.revision,
-        verification: sampled ? 'pending' : comparable ? 'not-sampled' : 'not-applicable',
-        waitSeconds: sampled ? Math.min(1, options.uploadStatusSeconds) : 0,
-        attempts: 0,
-        event: { stage: 'completed', messageId },
-      });
-    }
-    case 'failed': {
-      const rule = classifyRefusal('', result.detail);
-      // What it says of the tenant may be long over: the message is sent again, and its answer counts.
-      const again = rule.disposition !== 'failed';
-      return settleReport(sql, row, owner, {
-        state: again ? 'due' : 'failed',
-        reason: rule.cause,
-        detail: `${result.detail} (${rule.remedy})`,
-        waitSeconds: later.waitSeconds,
-        attempts,
-        event: { stage: 'failed', messageId, detail: result.detail },
-      });
-    }
-    case 'unknown':
-      // Intune lost it or never had it: the same message again.
-      return settleReport(sql, row, owner, {
-        ...later,
-        state: 'due',
-        reason: 'message-unknown',
-        detail: result.detail,
-      });
-    case 'pending': {
-      const patience = now() - (row.acceptedAt?.getTime() ?? now()) < uploadStatusPatienceMs;
-      return settleReport(sql, row, owner, {
-        reason: patience ? 'processing' : 'processing-long',
-        detail: `Intune says ${result.status}`,
-        ...(patience ? later : { waitSeconds: options.holdRecheckSeconds * 10, attempts }),
-      });
-    }
-    case 'unauthenticated':
-    case 'forbidden':
-      microsoft.invalidate(tenant, 'token');
-      return settleReport(sql, row, owner, {
-        ...later,
-        reason: `status-${result.outcome}`,
-        detail: result.detail,
-      });
-    case 'unavailable':
-      if (result.transport !== undefined) microsoft.invalidate(tenant, 'address');
-      return settleReport(sql, row, owner, { ...later, reason: 'status-unavailable', detail: result.detail });
-    case 'throttled':
-      options.freeze(row.tenantId, result.retryAfterSeconds ?? later.waitSeconds);
-      return settleReport(sql, row, owner, {
-        ...later,
-        waitSeconds: Math.max(later.waitSeconds, result.retryAfterSeconds ?? 0),
-        reason: 'status-throttled',
-        detail: result.detail,
-      });
-    case 'refused':
-    case 'unclear':
-      return settleReport(sql, row, owner, {
-        ...later,
-        reason: `status-${result.outcome}`,
-        detail: result.detail,
-      });
+  if (['throttled', 'unavailable', 'unclear'].includes(result.outcome)) circuits.failed(tenant.tenantId);
+  else circuits.succeeded(tenant.tenantId);
+  if (result.outcome === 'throttled') {
+    const seconds = result.retryAfterSeconds ?? options.wait(1);
+    circuits.silence(tenant.tenantId, options.now() + seconds * 1_000);
   }
+  await settle(settlementOfStatus(rows, messageId, result, tenant, options));
 }
 
 /** The verdict that the completed message carried; the newest content may be another by now. */
 function toldVerdict(row: DueReport): boolean | undefined {
-  const body = JSON.parse(row.sentContent ?? '{}') as { Content?: unknown };
-  const entities = (typeof body.Content === 'string' ? JSON.parse(body.Content) : body.Content) as
-    | { complianceStatus?: string }[]
-    | undefined;
-  const status = entities?.find((entity) => entity.complianceStatus !== undefined)?.complianceStatus;
+  const entities = JSON.parse(row.sentContent ?? '[]') as { complianceStatus?: string }[];
+  const status = entities.find((entity) => entity.complianceStatus !== undefined)?.complianceStatus;
   return status === undefined ? undefined : status === 'compliant';
 }
 
@@ -132,16 +147,19 @@ export async function verifyUpload(
   cloud: Cloud,
   options: ReportStageOptions,
 ): Promise<void> {
-  const { microsoft, now, send, sql, timeoutMs } = options;
+  const { microsoft, newId, now, send, store, timeoutMs } = options;
   const { messageId } = row;
+  const settle = (found: Settlement): Promise<void> => store.settle([{ row, owner, found }]);
   const access = await microsoft.graph(tenant);
   const attempts = row.attempts + 1;
   const expired = now() - (row.completedAt?.getTime() ?? now()) > verificationPatienceMs;
   const later = { waitSeconds: options.wait(attempts), attempts };
   if (!access.ok) {
-    return settleReport(sql, row, owner, {
+    return settle({
       ...later,
-      ...(expired ? { verification: 'not-visible', reason: access.cause, detail: access.detail } : {}),
+      ...(expired
+        ? { verification: 'not-visible', reason: access.cause, detail: access.detail, waitSeconds: null }
+        : {}),
     });
   }
   const read = await readDevice({
@@ -156,33 +174,33 @@ export async function verifyUpload(
   if (!read.ok) {
     if (read.failure === 'unauthenticated') microsoft.invalidate(tenant, 'token');
     const hopeless = expired || read.failure === 'forbidden';
-    return settleReport(sql, row, owner, {
+    return settle({
       ...later,
       waitSeconds: Math.max(later.waitSeconds, read.retryAfterSeconds ?? 0),
-      ...(hopeless ? { verification: 'not-visible', detail: read.detail } : {}),
+      ...(hopeless ? { verification: 'not-visible', detail: read.detail, waitSeconds: null } : {}),
     });
   }
   const shown = read.found ? read.isCompliant : null;
   if (shown !== null && shown === toldVerdict(row)) {
-    return settleReport(sql, row, owner, {
+    return settle({
       state: 'verified',
       verification: 'verified',
       verifiedAt: new Date(now()),
-      waitSeconds: 0,
+      waitSeconds: null,
       attempts: 0,
       event: { stage: 'verified', messageId, detail: `Entra shows isCompliant ${shown}` },
     });
   }
   if (shown === null && read.found && !access.canSeeCompliance) {
-    return settleReport(sql, row, owner, {
+    return settle({
       verification: 'not-visible',
       detail:
         'Entra shows isCompliant only to an application with DeviceManagementManagedDevices.Read.All: the diagnostic application',
-      waitSeconds: 0,
+      waitSeconds: null,
       attempts: 0,
     });
   }
-  if (!expired) return settleReport(sql, row, owner, later);
+  if (!expired) return settle(later);
   const detail = read.found ? `Entra shows isCompliant ${shown}` : 'Entra does not know the device';
-  return settleReport(sql, row, owner, { verification: 'differs', detail, waitSeconds: 0, attempts: 0 });
+  return settle({ verification: 'differs', detail, waitSeconds: null, attempts: 0 });
 }

@@ -1,0 +1,277 @@
+import { leaseMs } from '../../limits.ts';
+import { booleans, type Sql, type Transaction } from '../../store/database.ts';
+import { createGroupCommit, nothings } from '../../store/group-commit.ts';
+import type { Lane } from '../stage/lanes.ts';
+import type { DueLane, Held } from '../stage/run-stage.ts';
+
+/** The rows of stage one in PostgreSQL, and the ways in which they are settled. */
+
+export interface DueComputer {
+  readonly tenantId: string;
+  readonly instanceId: string;
+  readonly jamfComputerId: number;
+  readonly wantedRevision: number;
+  readonly pushedRecord: string | null;
+  readonly pushedReportAt: Date | null;
+  /** The revision that the pushed record made due; a later one asks for the instance's own word. */
+  readonly pushedRevision: number | null;
+  readonly reportAt: Date | null;
+  /** Since when the instance says that it does not know the computer. */
+  readonly notFoundSince: Date | null;
+  /** When the oldest webhook or push came that was not acted on yet. */
+  readonly receivedAt: Date | null;
+  readonly background: boolean;
+  /** Whether its instance has to be asked; else a pushed record says all. */
+  readonly needsInstance: boolean;
+  readonly attempts: number;
+  readonly traceparent: string | null;
+}
+
+/**
+ * A lane of computers: those whose pushed record says all do not wait behind those for which an instance has to be
+ * asked that may not answer.
+ */
+export interface ComputerLane extends Lane {
+  readonly instanceId: string;
+  readonly kind: 'pushed' | 'read';
+}
+
+export const computerLane = (row: {
+  readonly tenantId: string;
+  readonly instanceId: string;
+  readonly background: boolean;
+  readonly needsInstance: boolean;
+}): ComputerLane => ({
+  tenantId: row.tenantId,
+  instanceId: row.instanceId,
+  background: row.background,
+  kind: row.needsInstance ? 'read' : 'pushed',
+});
+
+/** The lanes with waiting rows, by stepping from one to the next in the index (docs/data.md). */
+export async function surveyComputers(sql: Sql): Promise<DueLane[]> {
+  const rows = await sql<
+    { tenantId: string; instanceId: string; needsInstance: boolean; background: boolean; dueInMs: number }[]
+  >`
+    with recursive lanes as (
+      (select tenant_id, instance_id, needs_instance, background, next_try_at from computers
+       where next_try_at is not null
+       order by tenant_id, instance_id, needs_instance, background, next_try_at limit 1)
+      union all
+      select next.* from lanes cross join lateral (
+        select c.tenant_id, c.instance_id, c.needs_instance, c.background, c.next_try_at from computers c
+        where c.next_try_at is not null and (c.tenant_id, c.instance_id, c.needs_instance, c.background)
+          > (lanes.tenant_id, lanes.instance_id, lanes.needs_instance, lanes.background)
+        order by c.tenant_id, c.instance_id, c.needs_instance, c.background, c.next_try_at limit 1) next
+    )
+    select tenant_id as "tenantId", instance_id as "instanceId", needs_instance as "needsInstance", background,
+      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from lanes`;
+  return rows.map((row) => ({ lane: computerLane(row), dueInMs: row.dueInMs }));
+}
+
+export interface ComputerShare {
+  readonly lane: ComputerLane;
+  readonly limit: number;
+}
+
+/** Leases due rows of these lanes, of each at most its limit, the longest due first. */
+export const claimComputers = (
+  sql: Sql,
+  owner: string,
+  shares: readonly ComputerShare[],
+): Promise<DueComputer[]> => sql<DueComputer[]>`
+  with lanes as (
+    select * from unnest(
+      ${shares.map(({ lane }) => lane.tenantId)}::uuid[], ${shares.map(({ lane }) => lane.instanceId)}::uuid[],
+      ${booleans(shares.map(({ lane }) => lane.kind === 'read'))}::text[]::bool[], ${booleans(shares.map(({ lane }) => lane.background))}::text[]::bool[],
+      ${shares.map(({ limit }) => limit)}::int[]) as lanes(tenant_id, instance_id, needs_instance, background, quota)
+  ), due as materialized (
+    select picked.* from lanes cross join lateral (
+      select c.tenant_id, c.instance_id, c.jamf_computer_id from computers c
+      where c.tenant_id = lanes.tenant_id and c.instance_id = lanes.instance_id
+        and c.needs_instance = lanes.needs_instance and c.background = lanes.background and c.next_try_at <= now()
+        and (c.lease_until is null or c.lease_until < now())
+      order by c.next_try_at limit lanes.quota for update skip locked) picked
+  )
+  update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
+  from due
+  where c.tenant_id = due.tenant_id and c.instance_id = due.instance_id and c.jamf_computer_id = due.jamf_computer_id
+  returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
+    c.wanted_revision as "wantedRevision", c.pushed_record as "pushedRecord", c.pushed_report_at as "pushedReportAt",
+    c.pushed_revision as "pushedRevision", c.report_at as "reportAt", c.not_found_since as "notFoundSince",
+    c.received_at as "receivedAt", c.background, c.needs_instance as "needsInstance", c.attempts, c.traceparent`;
+
+/** Rows are locked in the order of their keys, and one that another writer has is left to the next turn. */
+export const renewComputers = (sql: Sql, held: readonly Held<DueComputer>[]) => sql`
+  with held as materialized (
+    select c.tenant_id, c.instance_id, c.jamf_computer_id from computers c
+    join unnest(${held.map(({ row }) => row.tenantId)}::uuid[], ${held.map(({ row }) => row.instanceId)}::uuid[],
+                ${held.map(({ row }) => row.jamfComputerId)}::int[], ${held.map(({ owner }) => owner)}::uuid[])
+      as mine(tenant_id, instance_id, jamf_computer_id, owner)
+      on c.tenant_id = mine.tenant_id and c.instance_id = mine.instance_id
+        and c.jamf_computer_id = mine.jamf_computer_id and c.lease_owner = mine.owner
+    order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c skip locked
+  )
+  update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond'
+  from held
+  where c.tenant_id = held.tenant_id and c.instance_id = held.instance_id and c.jamf_computer_id = held.jamf_computer_id`;
+
+export interface Postponement {
+  readonly seconds: number;
+  /** null: nobody's failure, the try does not count. */
+  readonly error: string | null;
+  /** The instance said that it does not know the computer. */
+  readonly notFound?: boolean;
+}
+
+interface Postponed {
+  readonly row: DueComputer;
+  readonly owner: string;
+  readonly wait: Postponement;
+}
+
+interface ComputerKey {
+  readonly tenantId: string;
+  readonly instanceId: string;
+  readonly jamfComputerId: number;
+}
+
+const byKey = (a: ComputerKey, b: ComputerKey): number =>
+  a.tenantId === b.tenantId && a.instanceId === b.instanceId
+    ? a.jamfComputerId - b.jamfComputerId
+    : a.tenantId < b.tenantId || (a.tenantId === b.tenantId && a.instanceId < b.instanceId)
+      ? -1
+      : 1;
+
+async function postponeComputers(
+  sql: Sql,
+  postponed: readonly Postponed[],
+  onDue: (lane: DueLane) => void,
+): Promise<undefined[]> {
+  const all = [...postponed].sort((a, b) => byKey(a.row, b.row));
+  const rows = await sql<
+    {
+      tenantId: string;
+      instanceId: string;
+      background: boolean;
+      needsInstance: boolean;
+      dueInMs: number | null;
+    }[]
+  >`
+    with waits as (
+      select * from unnest(
+        ${all.map(({ row }) => row.tenantId)}::uuid[], ${all.map(({ row }) => row.instanceId)}::uuid[],
+        ${all.map(({ row }) => row.jamfComputerId)}::int[], ${all.map(({ owner }) => owner)}::uuid[],
+        ${all.map(({ wait }) => wait.error?.slice(0, 2_000) ?? null)}::text[],
+        ${booleans(all.map(({ wait }) => wait.notFound ?? false))}::text[]::bool[], ${all.map(({ wait }) => wait.seconds)}::float8[])
+        as waits(tenant_id, instance_id, jamf_computer_id, owner, error, not_found, seconds)
+    ), held as materialized (
+      select waits.* from waits join computers c on c.tenant_id = waits.tenant_id and c.instance_id = waits.instance_id
+        and c.jamf_computer_id = waits.jamf_computer_id and c.lease_owner = waits.owner
+      order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c
+    )
+    update computers c set lease_until = null, lease_owner = null, last_error = held.error,
+      attempts = c.attempts + (held.error is not null)::int, updated_at = now(),
+      not_found_since = case when held.not_found then coalesce(c.not_found_since, now()) end,
+      next_try_at = now() + held.seconds * interval '1 second'
+    from held where c.tenant_id = held.tenant_id and c.instance_id = held.instance_id
+      and c.jamf_computer_id = held.jamf_computer_id
+    returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.background,
+      c.needs_instance as "needsInstance",
+      (greatest(0, extract(epoch from c.next_try_at - now())) * 1000)::float8 as "dueInMs"`;
+  for (const row of rows) {
+    if (row.dueInMs !== null) onDue({ lane: computerLane(row), dueInMs: row.dueInMs });
+  }
+  return nothings(postponed);
+}
+
+/** The lease ends and the row waits: the wanted revision stays above the done one. */
+export type Postpone = (row: DueComputer, owner: string, wait: Postponement) => Promise<void>;
+
+const rowsPerWrite = 256;
+
+export function createPostpone(sql: Sql, onDue: (lane: DueLane) => void): Postpone {
+  const write = createGroupCommit<Postponed, undefined>({
+    flush: (postponed) => postponeComputers(sql, postponed, onDue),
+    maxItems: rowsPerWrite,
+    flushes: 1,
+  });
+  return (row, owner, wait) => write({ row, owner, wait });
+}
+
+/** Locks those of these rows whose lease still stands, until the transaction ends; says which. */
+export async function lockHeld(
+  tx: Transaction,
+  rows: readonly { readonly row: DueComputer; readonly owner: string }[],
+): Promise<ReadonlySet<DueComputer>> {
+  const ordered = [...rows].sort((a, b) => byKey(a.row, b.row));
+  const found = await tx<ComputerKey[]>`
+    select c.tenant_id as "tenantId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId"
+    from unnest(${ordered.map(({ row }) => row.tenantId)}::uuid[], ${ordered.map(({ row }) => row.instanceId)}::uuid[],
+                ${ordered.map(({ row }) => row.jamfComputerId)}::int[], ${ordered.map(({ owner }) => owner)}::uuid[])
+      as mine(tenant_id, instance_id, jamf_computer_id, owner)
+    join computers c on c.tenant_id = mine.tenant_id and c.instance_id = mine.instance_id
+      and c.jamf_computer_id = mine.jamf_computer_id and c.lease_owner = mine.owner
+    order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c`;
+  const keyOf = ({ instanceId, jamfComputerId, tenantId }: ComputerKey): string =>
+    `${tenantId}/${instanceId}/${jamfComputerId}`;
+  const held = new Set(found.map(keyOf));
+  return new Set(ordered.flatMap(({ row }) => (held.has(keyOf(row)) ? [row] : [])));
+}
+
+export interface SettledComputer {
+  readonly row: DueComputer;
+  readonly reportAt: Date | null;
+  readonly udid: string | null;
+  readonly serialNumber: string | null;
+  /** The instance has deleted it. */
+  readonly gone: boolean;
+  /** Look again then although this revision is done: the verdict was not there yet. */
+  readonly againInSeconds: number | null;
+}
+
+/** Settles rows that the transaction has locked (`lockHeld`); the lanes in which some are due again. */
+export async function settleComputers(
+  tx: Transaction,
+  settled: readonly SettledComputer[],
+): Promise<DueLane[]> {
+  const rows = await tx<
+    {
+      tenantId: string;
+      instanceId: string;
+      background: boolean;
+      needsInstance: boolean;
+      dueInMs: number | null;
+    }[]
+  >`
+    with found as (
+      select * from unnest(
+        ${settled.map(({ row }) => row.tenantId)}::uuid[], ${settled.map(({ row }) => row.instanceId)}::uuid[],
+        ${settled.map(({ row }) => row.jamfComputerId)}::int[], ${settled.map(({ row }) => row.wantedRevision)}::int8[],
+        ${settled.map(({ reportAt }) => reportAt?.toISOString() ?? null)}::timestamptz[],
+        ${settled.map(({ udid }) => udid)}::text[], ${settled.map(({ serialNumber }) => serialNumber)}::text[],
+        ${booleans(settled.map(({ gone }) => gone))}::text[]::bool[], ${settled.map(({ againInSeconds }) => againInSeconds)}::float8[])
+        as found(tenant_id, instance_id, jamf_computer_id, revision, report_at, udid, serial_number, gone, again)
+    )
+    update computers c set lease_until = null, lease_owner = null, last_error = null, not_found_since = null,
+      updated_at = now(), attempts = case when found.again is null then 0 else c.attempts + 1 end,
+      done_revision = case when found.again is null then found.revision else found.revision - 1 end,
+      next_try_at = case when c.wanted_revision > found.revision then now()
+                         else now() + found.again * interval '1 second' end,
+      -- A date in the future must not make every later record look old.
+      report_at = least(greatest(c.report_at, found.report_at), now() + interval '1 day'),
+      udid = coalesce(found.udid, c.udid), serial_number = coalesce(found.serial_number, c.serial_number),
+      gone_at = case when found.gone then now() end,
+      pushed_record = case when c.wanted_revision > found.revision then c.pushed_record end,
+      pushed_report_at = case when c.wanted_revision > found.revision then c.pushed_report_at end,
+      pushed_revision = case when c.wanted_revision > found.revision then c.pushed_revision end,
+      received_at = case when c.wanted_revision > found.revision then c.received_at end
+    from found where c.tenant_id = found.tenant_id and c.instance_id = found.instance_id
+      and c.jamf_computer_id = found.jamf_computer_id
+    returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.background,
+      c.needs_instance as "needsInstance",
+      (greatest(0, extract(epoch from c.next_try_at - now())) * 1000)::float8 as "dueInMs"`;
+  return rows.flatMap((row) =>
+    row.dueInMs === null ? [] : [{ lane: computerLane(row), dueInMs: row.dueInMs }],
+  );
+}

@@ -1,0 +1,147 @@
+import type { JamfComputer } from '../../jamf/inventory.ts';
+import { markComputersDue, recordClaims } from '../../routing/claims.ts';
+import type { Route, RouteOutcome } from '../../routing/resolve.ts';
+import type { Transaction } from '../../store/database.ts';
+import type { Instance } from '../../store/instances.ts';
+import { currentTraceparent } from '../../telemetry/tracing.ts';
+import type { InventoryVocabulary } from '../reports/attributes.ts';
+import type { ReportContent } from '../reports/report.ts';
+import { contentFor } from '../reports/report-content.ts';
+import { type NewReport, setReports } from '../reports/set-reports.ts';
+import { addTimelines, type TimelineRow } from '../timeline.ts';
+import type { DueComputer } from './computer-store.ts';
+import type { Fetched } from './fetch-computer.ts';
+
+/** Writes what was read of some computers of one tenant: claims, routes, reports and the way they went. */
+
+type Found = Extract<Fetched, { ok: true }>;
+
+export interface ReadComputer {
+  readonly row: DueComputer;
+  readonly owner: string;
+  readonly instance: Instance;
+  /** Undefined: the computer is gone. */
+  readonly found: Found | undefined;
+}
+
+/** A device whose last claim went: Intune must not go on believing that the Mac is managed. */
+async function retractions(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<NewReport[]> {
+  if (deviceIds.length === 0) return [];
+  const rows = await tx<{ deviceId: string; content: string; instanceId: string }[]>`
+    select device_id as "deviceId", content, instance_id as "instanceId" from reports
+    where tenant_id = ${tenantId} and device_id = any(${deviceIds}::uuid[])`;
+  return rows.map(({ content, deviceId, instanceId }) => ({
+    deviceId,
+    instanceId,
+    content: { ...(JSON.parse(content) as ReportContent), managed: false, verdict: 'not-compliant' },
+    traceparent: currentTraceparent(),
+  }));
+}
+
+function routeEvent(tenantId: string, { before, deviceId, route }: RouteOutcome): TimelineRow {
+  const detail = route
+    ? `computer ${route.jamfComputerId} by rule ${route.rule}${before ? `, before on computer ${before.jamfComputerId} of ${before.instanceId}` : ''}`
+    : 'nobody claims the device any more';
+  return { tenantId, deviceId, stage: 'routed', instanceId: route?.instanceId ?? null, detail };
+}
+
+const claimsOf = ({ found, row }: ReadComputer) => {
+  const computer: JamfComputer | undefined = found?.computer;
+  return {
+    instanceId: row.instanceId,
+    jamfComputerId: row.jamfComputerId,
+    registrations: (computer?.registrations ?? []).map(({ deviceId, userId }) => ({
+      deviceId,
+      userId: userId ?? null,
+    })),
+    serialNumber: computer?.serialNumber ?? null,
+    udid: computer?.udid ?? null,
+    lastEnrolledAt: computer?.lastEnrolledAt ?? null,
+    lastCheckInAt: computer?.lastCheckInAt ?? null,
+    reportAt: computer?.reportedAt ?? null,
+  };
+};
+
+interface Sorted {
+  readonly reports: readonly { readonly read: ReadComputer; readonly report: NewReport }[];
+  /** Devices that nobody has any more. */
+  readonly retracted: readonly string[];
+  /** Computers whose state is now a device's. */
+  readonly winners: readonly Route[];
+  readonly verdictMissing: ReadonlySet<DueComputer>;
+}
+
+/** What follows from each device's route: a report of the computer that was read, a retraction, another read. */
+function sortOut(
+  outcomes: readonly RouteOutcome[],
+  reads: ReadonlyMap<string, ReadComputer>,
+  vocabulary: InventoryVocabulary,
+): Sorted {
+  const reports: { read: ReadComputer; report: NewReport }[] = [];
+  const retracted: string[] = [];
+  const winners: Route[] = [];
+  const verdictMissing = new Set<DueComputer>();
+  for (const { before, changed, deviceId, route } of outcomes) {
+    const read = route && reads.get(`${route.instanceId}/${route.jamfComputerId}`);
+    if (read?.found) {
+      const { found, instance, row } = read;
+      const content = contentFor(deviceId, found, instance.compliance, vocabulary);
+      if (!content || content.verdict === 'unknown') verdictMissing.add(row);
+      if (!content) continue;
+      const { instanceId } = row;
+      reports.push({ read, report: { deviceId, instanceId, content, traceparent: row.traceparent } });
+    } else if ((!route && before) || read) {
+      retracted.push(deviceId);
+    } else if (changed && route) {
+      winners.push(route);
+    }
+  }
+  return { reports, retracted, winners, verdictMissing };
+}
+
+/** The way of what is new, in the order in which it went. */
+function wayOf(
+  tenantId: string,
+  outcomes: readonly RouteOutcome[],
+  { reports }: Sorted,
+  news: ReadonlySet<string>,
+): TimelineRow[] {
+  const moved = new Map(
+    outcomes.flatMap((outcome) => (outcome.changed ? [[outcome.deviceId, outcome]] : [])),
+  );
+  const events = reports.flatMap(({ read: { row }, report: { deviceId } }): TimelineRow[] => {
+    if (!news.has(deviceId) && !moved.has(deviceId)) return [];
+    const { instanceId, jamfComputerId, receivedAt } = row;
+    const base = { tenantId, deviceId, instanceId };
+    return [
+      ...(receivedAt === null ? [] : [{ ...base, stage: 'received' as const, at: receivedAt }]),
+      { ...base, stage: 'fetched', detail: `computer ${jamfComputerId}` },
+    ];
+  });
+  return [...events, ...[...moved.values()].map((outcome) => routeEvent(tenantId, outcome))];
+}
+
+/** Takes in computers whose rows the transaction has locked; says whose verdict was not there yet. */
+export async function takeIn(
+  tx: Transaction,
+  tenantId: string,
+  reads: readonly ReadComputer[],
+  vocabulary: InventoryVocabulary,
+): Promise<{ readonly verdictMissing: ReadonlySet<DueComputer>; readonly reported: boolean }> {
+  const byId = new Map(reads.map((read) => [`${read.row.instanceId}/${read.row.jamfComputerId}`, read]));
+  const outcomes = await recordClaims(tx, tenantId, reads.map(claimsOf), (computer) => {
+    const read = byId.get(`${computer.instanceId}/${computer.jamfComputerId}`);
+    const author = `instance ${read?.instance.name ?? computer.instanceId}`;
+    return { author, reason: read?.found ? 'claimed by inventory' : 'the computer is gone' };
+  });
+  const sorted = sortOut(outcomes, byId, vocabulary);
+  const withdrawn = await retractions(tx, tenantId, sorted.retracted);
+  const news = await setReports(tx, tenantId, [...sorted.reports.map(({ report }) => report), ...withdrawn]);
+  await markComputersDue(tx, tenantId, sorted.winners);
+  await addTimelines(tx, wayOf(tenantId, outcomes, sorted, news));
+  return { verdictMissing: sorted.verdictMissing, reported: news.size > 0 };
+}

@@ -1,0 +1,46 @@
+import type { Sql } from '../../store/database.ts';
+import { holdTenant, releaseTenant } from '../../store/holds.ts';
+import type { Tenant, TenantDirectory } from '../../store/tenants.ts';
+import type { ReportTenants } from './report-options.ts';
+
+export interface ReportTenantsOptions {
+  readonly sql: Sql;
+  readonly tenants: TenantDirectory;
+  /** Intune does not hold us for the tenant's partner any more. */
+  readonly notProvisioned: (tenantId: string) => Promise<void>;
+  /** Microsoft refused our application a permission. */
+  readonly permissionRefused: (tenantId: string) => Promise<void>;
+}
+
+/** Many ask for one tenant at the same moment: one query answers them. */
+function shared(read: (tenantId: string) => Promise<Tenant | undefined>) {
+  const reading = new Map<string, Promise<Tenant | undefined>>();
+  return (tenantId: string): Promise<Tenant | undefined> => {
+    const known = reading.get(tenantId);
+    if (known) return known;
+    const begun = read(tenantId).finally(() => reading.delete(tenantId));
+    reading.set(tenantId, begun);
+    return begun;
+  };
+}
+
+/** The tenants as the report stage sees them, over the directory that this process shares. */
+export function createReportTenants(options: ReportTenantsOptions): ReportTenants {
+  const { sql, tenants } = options;
+  return {
+    tenant: shared((tenantId) => tenants.tenant(tenantId)),
+    fresh: shared((tenantId) => tenants.fresh(tenantId)),
+    hold: async (tenant, hold) => {
+      if (hold.cause === 'not-provisioned') await options.notProvisioned(tenant.tenantId);
+      if (hold.cause === 'permission-missing') await options.permissionRefused(tenant.tenantId);
+      await holdTenant(sql, tenants, tenant, hold);
+    },
+    release: (tenant) => releaseTenant(sql, tenants, tenant),
+    silence: async ({ tenantId }, until) => {
+      await sql`
+        update tenants set intune_quiet_until = ${until}
+        where tenant_id = ${tenantId} and coalesce(intune_quiet_until, '-infinity') < ${until}::timestamptz - interval '1 second'`;
+      tenants.forget(tenantId);
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import { base64url } from 'jose';
+import { checkInToldEveryMs } from '../../limits.ts';
+import type { Transaction } from '../../store/database.ts';
+import type { ReportContent } from './report.ts';
+
+/** Makes states the ones that Intune should hold. */
+
+/** Hash of what a new revision is worth: a later check-in alone is not. */
+export async function contentHash(content: ReportContent): Promise<string> {
+  const { lastCheckInAt: _, ...rest } = content;
+  const bytes = new TextEncoder().encode(JSON.stringify(rest));
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
+}
+
+export interface NewReport {
+  readonly deviceId: string;
+  readonly instanceId: string;
+  readonly content: ReportContent;
+  readonly traceparent: string | null;
+}
+
+/**
+ * Sets the newest states of devices of one tenant, each at most once; answers the devices for which that is news. The
+ * same state again changes nothing; a new one replaces an undelivered older one and is due, keeping the back-off of
+ * a target that is failing, and behind a message whose outcome is not known yet.
+ */
+export async function setReports(
+  tx: Transaction,
+  tenantId: string,
+  reports: readonly NewReport[],
+): Promise<ReadonlySet<string>> {
+  if (reports.length === 0) return new Set();
+  const ordered = [...reports].sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
+  const hashes = await Promise.all(ordered.map(({ content }) => contentHash(content)));
+  const rows = await tx<{ deviceId: string }[]>`
+    insert into reports (tenant_id, device_id, instance_id, content, content_hash, last_check_in_at, traceparent)
+    select ${tenantId}, * from unnest(
+      ${ordered.map((report) => report.deviceId)}::uuid[], ${ordered.map((report) => report.instanceId)}::uuid[],
+      ${ordered.map((report) => JSON.stringify(report.content))}::text[], ${hashes}::text[],
+      ${ordered.map((report) => report.content.lastCheckInAt)}::timestamptz[],
+      ${ordered.map((report) => report.traceparent)}::text[])
+    on conflict (tenant_id, device_id) do update set
+      instance_id = excluded.instance_id, content = excluded.content, content_hash = excluded.content_hash,
+      last_check_in_at = excluded.last_check_in_at, traceparent = excluded.traceparent,
+      revision = reports.revision + 1, state = 'due', reason = null, detail = null, verification = null,
+      next_try_at = case when reports.message_open or (reports.state = 'due' and reports.attempts > 0)
+                         then coalesce(reports.next_try_at, now()) else now() end,
+      attempts = case when reports.state = 'due' then reports.attempts else 0 end,
+      due_since = coalesce(reports.due_since, now()), failed_at = null, background = false, read_again = false,
+      updated_at = now()
+    where reports.content_hash <> excluded.content_hash or reports.instance_id <> excluded.instance_id
+      or reports.read_again
+      or excluded.last_check_in_at > coalesce(reports.check_in_told_at, reports.last_check_in_at, '-infinity') + ${checkInToldEveryMs} * interval '1 millisecond'
+    returning device_id as "deviceId"`;
+  return new Set(rows.map(({ deviceId }) => deviceId));
+}

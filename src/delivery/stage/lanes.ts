@@ -1,0 +1,176 @@
+/**
+ * Which lanes of a stage have due rows, and who may take how many of them next. A lane is what must not suffer from
+ * its neighbours: a tenant's reports, an instance's computers; what is fresh and what can wait have lanes of their
+ * own. This is memory of one process only and may be wrong: the table is the truth, looked at again and again.
+ */
+export interface Lane {
+  readonly tenantId: string;
+  /** For computers. */
+  readonly instanceId?: string;
+  /** Where a stage has more than one lane for the same. */
+  readonly kind?: string;
+  /** Of a resync, a replay or a reconciliation: served when nothing fresh is due. */
+  readonly background: boolean;
+}
+
+/** A lane with the number of rows that may be taken from it now. */
+export interface LaneShare {
+  readonly lane: Lane;
+  readonly limit: number;
+}
+
+export const laneKey = ({ background, instanceId, kind, tenantId }: Lane): string =>
+  `${tenantId}/${instanceId ?? ''}/${kind ?? ''}/${background ? 'background' : 'fresh'}`;
+
+export interface LaneLimits {
+  /** Rows in work at the same time in this process. */
+  readonly rows: number;
+  /** Rows in work of one lane: what a slow service can hold of this process. */
+  readonly laneRows: number;
+}
+
+export interface Lanes {
+  /** A row of the lane is due then, or was. */
+  note(lane: Lane, dueAtMs: number): void;
+  /**
+   * Shares what is free among the lanes that are due: fresh ones first, equal shares, those that waited longest
+   * first. `mayTake` bounds a lane (an open circuit: 0).
+   */
+  pick(nowMs: number, mayTake: (lane: Lane) => number): LaneShare[];
+  /**
+   * What came of a claim, the lane of each row: a lane that gave less than its share has nothing more that is due. A
+   * row may be of a lane that was not asked (another device of an open message).
+   */
+  claimed(shares: readonly LaneShare[], rows: readonly Lane[]): void;
+  ended(rows: readonly Lane[]): void;
+  /** When the next lane is due that is not due yet; undefined: none is known. */
+  nextMs(): number | undefined;
+}
+
+interface LaneState {
+  readonly lane: Lane;
+  /** Something is due now. */
+  ready: boolean;
+  /** The earliest later time that is known. */
+  laterMs: number | undefined;
+  /** Raised with each note, so that a claim does not overrule what was noted while it ran. */
+  notes: number;
+  notesAtPick: number;
+  inWork: number;
+}
+
+/** Lanes of one claim: its statement looks into each. */
+const lanesPerClaim = 64;
+/** Rows of one claim. */
+const rowsPerClaim = 512;
+/** A lane that is nearly full waits until a claim is worth it. */
+const worthwhile = (limit: number): number => Math.max(1, Math.floor(limit / 4));
+
+export function createLanes(limits: LaneLimits): Lanes {
+  /** In the order in which they were last served. */
+  const states = new Map<string, LaneState>();
+  const backgroundRows = Math.max(1, Math.floor(limits.rows / 4));
+  let inWork = 0;
+  let backgroundInWork = 0;
+
+  const stateOf = (lane: Lane): LaneState => {
+    const key = laneKey(lane);
+    let state = states.get(key);
+    if (!state) {
+      state = { lane, ready: false, laterMs: undefined, notes: 0, notesAtPick: 0, inWork: 0 };
+      states.set(key, state);
+    }
+    return state;
+  };
+
+  const forget = (key: string, state: LaneState): void => {
+    if (!state.ready && state.laterMs === undefined && state.inWork === 0) states.delete(key);
+  };
+
+  const room = (state: LaneState, mayTake: (lane: Lane) => number): number => {
+    const free = Math.min(limits.laneRows - state.inWork, mayTake(state.lane));
+    return state.inWork > 0 && free < worthwhile(limits.laneRows) ? 0 : Math.max(0, free);
+  };
+
+  /** Equal shares of what is free, and what one lane cannot use goes to the next. */
+  const share = (ready: readonly { state: LaneState; room: number }[], free: number): LaneShare[] => {
+    const shares: LaneShare[] = [];
+    let left = free;
+    for (const [index, { room: most, state }] of ready.entries()) {
+      const limit = Math.min(most, Math.max(1, Math.floor(left / (ready.length - index))));
+      if (left <= 0) break;
+      left -= limit;
+      state.notesAtPick = state.notes;
+      shares.push({ lane: state.lane, limit });
+    }
+    return shares;
+  };
+
+  return {
+    note: (lane, dueAtMs) => {
+      const state = stateOf(lane);
+      state.notes += 1;
+      state.laterMs = Math.min(state.laterMs ?? Number.POSITIVE_INFINITY, dueAtMs);
+    },
+    pick: (nowMs, mayTake) => {
+      const free = Math.min(limits.rows - inWork, rowsPerClaim);
+      if (inWork > 0 && free < worthwhile(Math.min(limits.rows, rowsPerClaim))) return [];
+      const fresh: { state: LaneState; room: number }[] = [];
+      const background: { state: LaneState; room: number }[] = [];
+      for (const state of states.values()) {
+        if (state.laterMs !== undefined && state.laterMs <= nowMs) {
+          state.ready = true;
+          state.laterMs = undefined;
+        }
+        const kind = state.lane.background ? background : fresh;
+        if (!state.ready || kind.length >= lanesPerClaim) continue;
+        const most = room(state, mayTake);
+        if (most > 0) kind.push({ state, room: most });
+      }
+      const first = share(fresh, free);
+      const left = free - first.reduce((sum, { limit }) => sum + limit, 0);
+      const backgroundLeft = Math.min(left, backgroundRows - backgroundInWork);
+      const picked = [...first, ...share(background.slice(0, lanesPerClaim - first.length), backgroundLeft)];
+      for (const { lane } of picked) {
+        // To the end of the order: the others come first next time.
+        const key = laneKey(lane);
+        const state = stateOf(lane);
+        states.delete(key);
+        states.set(key, state);
+      }
+      return picked;
+    },
+    claimed: (shares, rows) => {
+      const taken = new Map<string, number>();
+      for (const lane of rows) {
+        const state = stateOf(lane);
+        state.inWork += 1;
+        inWork += 1;
+        if (lane.background) backgroundInWork += 1;
+        taken.set(laneKey(lane), (taken.get(laneKey(lane)) ?? 0) + 1);
+      }
+      for (const { lane, limit } of shares) {
+        const state = states.get(laneKey(lane));
+        if (!state) continue;
+        if ((taken.get(laneKey(lane)) ?? 0) < limit && state.notes === state.notesAtPick) state.ready = false;
+        forget(laneKey(lane), state);
+      }
+    },
+    ended: (rows) => {
+      for (const lane of rows) {
+        inWork -= 1;
+        if (lane.background) backgroundInWork -= 1;
+        const state = stateOf(lane);
+        state.inWork -= 1;
+        forget(laneKey(lane), state);
+      }
+    },
+    nextMs: () => {
+      let next: number | undefined;
+      for (const { laterMs, ready } of states.values()) {
+        if (!ready && laterMs !== undefined && (next === undefined || laterMs < next)) next = laterMs;
+      }
+      return next;
+    },
+  };
+}

@@ -1,0 +1,189 @@
+import { newId } from '../../ids.ts';
+import { leaseRenewMs, pollDueMs } from '../../limits.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Clock } from './clock.ts';
+import { createLanes, type Lane, type LaneLimits, type LaneShare } from './lanes.ts';
+
+/**
+ * The one mechanism of delivery (design D1, D2): rows that are due, claimed in batches with a lease, fair between
+ * lanes, worked on side by side, settled. Which rows are due and what work is belongs to the stage; leases, wake-ups,
+ * fairness and the bounds on work in flight belong here. Polling is the truth; a notification only makes it sooner.
+ */
+export interface Stage<Row> {
+  readonly name: StageName;
+  /** Every lane with rows that wait, and in how many milliseconds the first of them is due (0: it is). */
+  readonly survey: () => Promise<readonly DueLane[]>;
+  /** Leases due rows to `owner`, of each lane at most its share. */
+  readonly claim: (owner: string, shares: readonly LaneShare[]) => Promise<readonly Row[]>;
+  readonly laneOf: (row: Row) => Lane;
+  /** How many rows of the lane may be taken now: 0 while its service is left alone. */
+  readonly mayTake: (lane: Lane) => number;
+  /** Prolongs the leases of these rows, where their owner still has them. */
+  readonly renew: (held: readonly Held<Row>[]) => Promise<unknown>;
+  /** What of a claim is worked on together. */
+  readonly units: (rows: readonly Row[]) => readonly (readonly Row[])[];
+  /** Does the rows' work and settles each of them. */
+  readonly work: (rows: readonly Row[], owner: string) => Promise<void>;
+  /** Puts a row off whose work threw: an input that nobody foresaw, or a database that went away. */
+  readonly fail: (row: Row, owner: string, error: unknown) => Promise<void>;
+}
+
+export type StageName = 'computers' | 'reports';
+
+export interface DueLane {
+  readonly lane: Lane;
+  readonly dueInMs: number;
+}
+
+/** A row in work, with the lease under which it was claimed. */
+export interface Held<Row> {
+  readonly row: Row;
+  readonly owner: string;
+}
+
+export interface StageRunner {
+  /** These lanes have due rows; without a list, any may have. */
+  wake(lanes?: readonly Lane[]): void;
+  /** A row of the lane is due in so many milliseconds. */
+  note(lane: Lane, dueInMs: number): void;
+  /** Takes no new rows and waits for those in work. */
+  stop(): Promise<void>;
+}
+
+export interface StageOptions extends LaneLimits {
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** A survey may take a twentieth of the time between two of them, so that many lanes do not wear out the database. */
+const surveyShare = 20;
+
+export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRunner {
+  const { clock, log } = options;
+  const lanes = createLanes(options);
+  const inWork = new Map<Promise<void>, readonly Held<Row>[]>();
+  let stopped = false;
+  let woken = false;
+  let wakeUp: () => void = () => undefined;
+
+  const wake = (): void => {
+    woken = true;
+    wakeUp();
+  };
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      if (woken || stopped) return resolve();
+      const cancel = clock.after(ms, resolve);
+      wakeUp = () => {
+        cancel();
+        resolve();
+      };
+    });
+
+  const failEach = async (rows: readonly Row[], owner: string, error: unknown): Promise<void> => {
+    log.error('stage.work-failed', { stage: stage.name, rows: rows.length, error });
+    await Promise.all(rows.map((row) => stage.fail(row, owner, error)));
+  };
+  const start = (rows: readonly Row[], owner: string): void => {
+    const done = stage
+      .work(rows, owner)
+      .catch((error: unknown) => failEach(rows, owner, error))
+      // The database is away: the leases run out by themselves.
+      .catch((error: unknown) => log.warn('stage.fail-failed', { stage: stage.name, error }))
+      .finally(() => {
+        inWork.delete(done);
+        lanes.ended(rows.map(stage.laneOf));
+        wake();
+      });
+    inWork.set(
+      done,
+      rows.map((row) => ({ row, owner })),
+    );
+  };
+
+  const claim = async (shares: readonly LaneShare[]): Promise<void> => {
+    // A lease of its own for every claim: a row that was lost and claimed again is not mistaken for the old one.
+    const owner = newId();
+    let rows: readonly Row[] = [];
+    try {
+      rows = await stage.claim(owner, shares);
+    } finally {
+      lanes.claimed(shares, rows.map(stage.laneOf));
+    }
+    for (const unit of stage.units(rows)) start(unit, owner);
+  };
+  const turn = async (): Promise<void> => {
+    woken = false;
+    const shares = lanes.pick(clock.now(), stage.mayTake);
+    if (shares.length === 0) {
+      const nextMs = (lanes.nextMs() ?? Number.POSITIVE_INFINITY) - clock.now();
+      return pause(Math.min(Math.max(nextMs, 1), pollDueMs));
+    }
+    try {
+      await claim(shares);
+    } catch (error) {
+      log.warn('stage.claim-failed', { stage: stage.name, error });
+      await pause(pollDueMs);
+    }
+  };
+
+  let surveyAgain: () => void = () => undefined;
+  let surveyAsked = false;
+  const survey = async (): Promise<void> => {
+    const startedAtMs = clock.now();
+    surveyAsked = false;
+    try {
+      for (const { dueInMs, lane } of await stage.survey()) lanes.note(lane, clock.now() + dueInMs);
+      wake();
+    } catch (error) {
+      log.warn('stage.survey-failed', { stage: stage.name, error });
+    }
+    const restMs = Math.max(pollDueMs, (clock.now() - startedAtMs) * surveyShare);
+    if (stopped || surveyAsked) return;
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(restMs, resolve);
+      surveyAgain = () => {
+        cancel();
+        resolve();
+      };
+    });
+    surveyAgain = () => undefined;
+  };
+
+  let cancelRenewal: () => void = () => undefined;
+  const renew = (): void => {
+    cancelRenewal = clock.after(leaseRenewMs, renew);
+    if (inWork.size === 0) return;
+    stage
+      .renew([...inWork.values()].flat())
+      .catch((error: unknown) => log.warn('stage.renew-failed', { stage: stage.name, error }));
+  };
+  renew();
+
+  const surveys = (async () => {
+    while (!stopped) await survey();
+  })();
+  const loop = (async () => {
+    while (!stopped) await turn();
+    await Promise.allSettled(inWork.keys());
+    cancelRenewal();
+  })();
+  return {
+    wake: (woken) => {
+      if (woken) {
+        for (const lane of woken) lanes.note(lane, clock.now());
+        wake();
+      } else {
+        surveyAsked = true;
+        surveyAgain();
+      }
+    },
+    note: (lane, dueInMs) => lanes.note(lane, clock.now() + dueInMs),
+    stop: async () => {
+      stopped = true;
+      wakeUp();
+      surveyAgain();
+      await Promise.all([loop, surveys]);
+    },
+  };
+}
