@@ -44,3 +44,11 @@ export const discoveryCacheMs = 24 * 3_600_000;
 export const answerBytes = 8 * 1024 * 1024;
 /** One computer's inventory with thousands of applications is a few MB. */
 export const timelineEventsPerDevice = 500;
+/** A filter is read and planned for every request that carries it. */
+export const filterCharacters = 2_000;
+/** Also bounds how deep the condition made of a filter is. */
+export const filterComparisons = 50;
+/** What becomes due again without being new is spread over time, for each tenant. */
+export const backgroundReportsPerSecond = 100;
+/** Rows of one transaction of a replay: it stays far below the statement's timeout and locks nobody out for long. */
+export const replayBatch = 5_000;
