@@ -40,9 +40,12 @@ export const uploadStatusPatienceMs = 24 * 3_600_000;
 export const verificationPatienceMs = 15 * 60_000;
 /** Discovered Intune addresses are kept this long (domain/microsoft.md 3). */
 export const discoveryCacheMs = 24 * 3_600_000;
-/** Any single answer from Jamf or Microsoft that is held in memory. */
+/**
+ * Any single answer from Jamf or Microsoft that is held in memory: one computer's inventory with thousands of
+ * applications is a few MB.
+ */
 export const answerBytes = 8 * 1024 * 1024;
-/** One computer's inventory with thousands of applications is a few MB. */
+/** The newest events of a device that are kept: some seventy reports from webhook to verified. */
 export const timelineEventsPerDevice = 500;
 /** A filter is read and planned for every request that carries it. */
 export const filterCharacters = 2_000;

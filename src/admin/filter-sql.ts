@@ -1,5 +1,6 @@
 import type { Fragment, Queries, Sql } from '../store/database.ts';
-import type { Condition, FilterField } from './filter.ts';
+import type { Condition } from './filter.ts';
+import type { FilterField } from './filter-fields.ts';
 
 /** A filter's condition as SQL: columns out of the allow list, every value a parameter. */
 

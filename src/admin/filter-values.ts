@@ -1,5 +1,5 @@
 import { parseGuid } from '../ids.ts';
-import type { FilterField } from './filter.ts';
+import type { FilterField } from './filter-fields.ts';
 
 /** A filter's values, by the type of their field. */
 

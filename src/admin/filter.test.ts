@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ProblemError } from '../problems.ts';
 import type { Sql } from '../store/database.ts';
-import { comparisonOperators, type FilterFields, readFilter, requireFilter } from './filter.ts';
+import { comparisonOperators, readFilter, requireFilter } from './filter.ts';
+import type { FilterFields } from './filter-fields.ts';
 import { conditionSql } from './filter-sql.ts';
 
 const id = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';

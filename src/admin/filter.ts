@@ -1,30 +1,13 @@
 import { parse } from '@rsql/parser';
 import { filterCharacters, filterComparisons } from '../limits.ts';
 import { type FieldError, ProblemError, problem } from '../problems.ts';
+import type { FilterField, FilterFields } from './filter-fields.ts';
 import { readValue } from './filter-values.ts';
 
 /**
  * Filters of the admin API: RSQL (contract section 8) to a condition over an allow list of fields. Pure; what a
  * request says never becomes a column or an operator, only a value.
  */
-
-interface Column {
-  /** Name in SQL, with its table: from code, never from a request. */
-  readonly column: string;
-}
-
-export type FilterField =
-  | (Column & { readonly type: 'uuid' | 'timestamp' | 'boolean' })
-  /** `*` stands for any text in `==` and `!=`, where the field allows it. */
-  | (Column & { readonly type: 'text'; readonly wildcards?: true })
-  | (Column & {
-      readonly type: 'enum';
-      readonly values: readonly string[];
-      /** Column that is never null with this value: named in the query, so that a partial index serves it. */
-      readonly present?: Readonly<Record<string, string>>;
-    });
-
-export type FilterFields = Readonly<Record<string, FilterField>>;
 
 export const comparisonOperators = ['==', '!=', '>', '>=', '<', '<=', '=in=', '=out='] as const;
 export type ComparisonOperator = (typeof comparisonOperators)[number];

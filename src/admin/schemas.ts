@@ -78,6 +78,11 @@ export const paging = z
   // A filter that is silently ignored would show everything as if it matched.
   .strict();
 
+/** `filter` in RSQL: src/admin/filter.ts reads it, over the fields of the resource. */
+export const filteredPaging = paging.extend({
+  filter: z.string().optional().openapi({ example: 'state==failed;updatedAt=gt=2026-11-23T08:15:00Z' }),
+});
+
 export const listOf = <T extends z.ZodType>(item: T, name: string) =>
   z.object({ totalCount: z.number().int(), results: z.array(item) }).openapi(name);
 

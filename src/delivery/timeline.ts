@@ -1,5 +1,5 @@
 import { timelineEventsPerDevice } from '../limits.ts';
-import type { Queries, Sql } from '../store/database.ts';
+import type { Queries } from '../store/database.ts';
 
 /** The way of a device's state, as the operator follows it (contract section 8). */
 export type TimelineStage =
@@ -24,28 +24,59 @@ export interface TimelineEvent {
   readonly at?: Date;
 }
 
-export async function addTimeline(
+export interface TenantTimelineEvent extends TimelineEvent {
+  readonly tenantId: string;
+}
+
+/**
+ * Events of any tenants in one statement, in their order. A tenant that was deleted meanwhile has no timeline any more:
+ * its events are left out, or they would take the others' with them.
+ */
+export async function addTimelines(sql: Queries, events: readonly TenantTimelineEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const now = new Date();
+  const column = <Value>(of: (event: TenantTimelineEvent) => Value): Value[] => events.map(of);
+  await sql`
+    insert into timeline (tenant_id, device_id, stage, at, instance_id, message_id, detail)
+    select tenant_id, device_id, stage, at, instance_id, message_id, detail
+    from unnest(${column((event) => event.tenantId)}::uuid[], ${column((event) => event.deviceId)}::uuid[],
+                ${column((event) => event.stage)}::text[],
+                ${column((event) => (event.at ?? now).toISOString())}::timestamptz[],
+                ${column((event) => event.instanceId ?? null)}::uuid[],
+                ${column((event) => event.messageId ?? null)}::uuid[],
+                ${column((event) => event.detail?.slice(0, 2_000) ?? null)}::text[])
+      with ordinality as events(tenant_id, device_id, stage, at, instance_id, message_id, detail, position)
+    where exists (select 1 from tenants where tenants.tenant_id = events.tenant_id)
+    order by position`;
+}
+
+export const addTimeline = (
   sql: Queries,
   tenantId: string,
   events: readonly TimelineEvent[],
+): Promise<void> =>
+  addTimelines(
+    sql,
+    events.map((event) => ({ ...event, tenantId })),
+  );
+
+/** Keeps the newest events of each device; the rest is history that nobody asks for. */
+export async function trimTimelines(
+  sql: Queries,
+  tenantId: string,
+  deviceIds: readonly string[],
 ): Promise<void> {
-  if (events.length === 0) return;
-  const rows = events.map(({ at, deviceId, stage, instanceId, messageId, detail }) => ({
-    at: at ?? new Date(),
-    tenant_id: tenantId,
-    device_id: deviceId,
-    stage,
-    instance_id: instanceId ?? null,
-    message_id: messageId ?? null,
-    detail: detail?.slice(0, 2_000) ?? null,
-  }));
-  await (sql as Sql)`insert into timeline ${(sql as Sql)(rows)}`;
+  if (deviceIds.length === 0) return;
+  const ordered = [...new Set(deviceIds)].sort();
+  await sql`
+    delete from timeline t using (
+      select device_id, (
+        select sequence from timeline where tenant_id = ${tenantId} and device_id = asked.device_id
+        order by sequence desc offset ${timelineEventsPerDevice} limit 1) as dropped
+      from unnest(${ordered}::uuid[]) as asked(device_id)
+    ) as trimmed
+    where t.tenant_id = ${tenantId} and t.device_id = trimmed.device_id and t.sequence <= trimmed.dropped`;
 }
 
-/** Keeps the newest events of a device; the rest is history that nobody asks for. */
-export async function trimTimeline(sql: Queries, tenantId: string, deviceId: string): Promise<void> {
-  await sql`
-    delete from timeline where tenant_id = ${tenantId} and device_id = ${deviceId} and sequence <= (
-      select sequence from timeline where tenant_id = ${tenantId} and device_id = ${deviceId}
-      order by sequence desc offset ${timelineEventsPerDevice} limit 1)`;
-}
+export const trimTimeline = (sql: Queries, tenantId: string, deviceId: string): Promise<void> =>
+  trimTimelines(sql, tenantId, [deviceId]);
