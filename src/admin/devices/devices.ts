@@ -63,13 +63,22 @@ const deviceSchema = z
 
 const tags = ['Devices'];
 
+/** Of the routes, each tenant's in an index; `state` is that of the report. */
+const filterFields: FilterFields = {
+  deviceId: { type: 'uuid', column: 'r.device_id' },
+  instanceId: { type: 'uuid', column: 'r.instance_id' },
+  serialNumber: { type: 'text', column: 'r.serial_number', wildcards: true },
+  pinned: { type: 'boolean', column: 'r.pinned' },
+  state: { type: 'enum', column: 'p.state', values: reportStates },
+};
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/devices',
   operationId: 'listDevices',
   tags,
   summary: 'The devices of a tenant, each with its route and its report',
-  request: { params: tenantPath, query: filteredPaging },
+  request: { params: tenantPath, query: filteredPaging(filterFields) },
   responses: { 200: jsonAnswer(listOf(deviceSchema, 'Devices'), 'Devices'), ...commonProblems },
 });
 const read = createRoute({
@@ -189,15 +198,6 @@ const sortColumns = {
   serialNumber: 'r.serial_number',
   instanceId: 'r.instance_id',
   since: 'r.since',
-};
-
-/** Of the routes, each tenant's in an index; `state` is that of the report. */
-const filterFields: FilterFields = {
-  deviceId: { type: 'uuid', column: 'r.device_id' },
-  instanceId: { type: 'uuid', column: 'r.instance_id' },
-  serialNumber: { type: 'text', column: 'r.serial_number', wildcards: true },
-  pinned: { type: 'boolean', column: 'r.pinned' },
-  state: { type: 'enum', column: 'p.state', values: reportStates },
 };
 
 /** Without a filter the reports need not be looked at. */

@@ -39,7 +39,7 @@ const list = createRoute({
   operationId: 'listReportCauses',
   tags: ['Reports'],
   summary: 'Failed and held reports by cause, with what ends it',
-  request: { query: filteredPaging },
+  request: { query: filteredPaging(reportFields) },
   responses: { 200: jsonAnswer(listOf(causeSchema, 'ReportCauses'), 'Causes'), ...commonProblems },
 });
 

@@ -3,7 +3,7 @@ import { requireRole } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { requireFilter } from '../filter.ts';
 import { conditionSql } from '../filter-sql.ts';
-import { commonProblems, invalidField, jsonAnswer, problemAnswer } from '../schemas.ts';
+import { commonProblems, filterText, invalidField, jsonAnswer, problemAnswer } from '../schemas.ts';
 import { reportFields } from './fields.ts';
 
 /** `/reports/replay`: telling Intune again what an operator picks. */
@@ -21,7 +21,12 @@ const replay = createRoute({
       content: {
         'application/json': {
           schema: z
-            .object({ filter: z.string().openapi({ example: 'state==failed;reason==user-not-assigned' }) })
+            .object({
+              filter: z.string().openapi({
+                description: filterText(reportFields),
+                example: 'state==failed;reason==user-not-assigned',
+              }),
+            })
             .strict()
             .openapi('ReplayRequest'),
         },

@@ -50,7 +50,7 @@ const list = createRoute({
   operationId: 'listReports',
   tags: ['Reports'],
   summary: 'Reports of all tenants, dead letters with the filter state==failed',
-  request: { query: filteredPaging },
+  request: { query: filteredPaging(reportFields) },
   responses: { 200: jsonAnswer(listOf(reportSchema, 'Reports'), 'Reports'), ...commonProblems },
 });
 
