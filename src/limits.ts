@@ -38,7 +38,18 @@ export const uploadStatusPatienceMs = 24 * 3_600_000;
 export const verificationPatienceMs = 15 * 60_000;
 /** Discovered Intune addresses are kept this long (domain/microsoft.md 3). */
 export const discoveryCacheMs = 24 * 3_600_000;
-/** Any single answer from Jamf or Microsoft that is held in memory. */
+/**
+ * Any single answer from Jamf or Microsoft that is held in memory: one computer's inventory with thousands of
+ * applications is a few MB.
+ */
 export const answerBytes = 8 * 1024 * 1024;
-/** One computer's inventory with thousands of applications is a few MB. */
+/** The newest events of a device that are kept: some seventy reports from webhook to verified. */
 export const timelineEventsPerDevice = 500;
+/** A filter is read and planned for every request that carries it. */
+export const filterCharacters = 2_000;
+/** Also bounds how deep the condition made of a filter is. */
+export const filterComparisons = 50;
+/** What becomes due again without being new is spread over time, for each tenant. */
+export const backgroundReportsPerSecond = 100;
+/** Rows of one transaction of a replay: it stays far below the statement's timeout and locks nobody out for long. */
+export const replayBatch = 5_000;

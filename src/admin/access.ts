@@ -33,12 +33,12 @@ async function bootstrapOperator(
   if (bootstrapKey === undefined || !(await sameText(bootstrapKey, key))) return undefined;
   const [admin] = await sql`
     select 1 from api_keys where role = 'admin' and tenant_ids is null limit 1`;
-  return admin ? undefined : { name: 'bootstrap', role: 'admin', tenantIds: undefined };
+  return admin ? undefined : { name: 'bootstrap', keyId: undefined, role: 'admin', tenantIds: undefined };
 }
 
 /** Every request must carry a live key; the operator it belongs to is in the context afterwards. */
 export function authenticate(sql: Sql, bootstrapKey: string | undefined): MiddlewareHandler<AdminEnv> {
-  const cache = new LRUCache<string, { operator: Operator; keyId: string }>({
+  const cache = new LRUCache<string, Operator>({
     max: 10_000,
     ttl: freshForMs,
     ttlResolution: 0,
@@ -47,16 +47,17 @@ export function authenticate(sql: Sql, bootstrapKey: string | undefined): Middle
   const lookUp = async (key: string): Promise<Operator | undefined> => {
     const hash = await hashKey(key);
     const known = cache.get(hash);
-    if (known) return known.operator;
+    if (known) return known;
     const [row] = await sql<{ keyId: string; name: string; role: Role; tenantIds: string[] | null }[]>`
       select key_id as "keyId", name, role, tenant_ids as "tenantIds" from api_keys
       where key_hash = ${hash} and revoked_at is null and (expires_at is null or expires_at > now())`;
     if (!row) return undefined;
-    const operator = { name: `key ${row.name}`, role: row.role, tenantIds: row.tenantIds ?? undefined };
-    cache.set(hash, { operator, keyId: row.keyId });
-    if (Date.now() - (noted.get(row.keyId) ?? 0) > noteUseEveryMs) {
-      noted.set(row.keyId, Date.now());
-      await sql`update api_keys set last_used_at = now() where key_id = ${row.keyId}`;
+    const { keyId, name, role, tenantIds } = row;
+    const operator = { name: `key ${name}`, keyId, role, tenantIds: tenantIds ?? undefined };
+    cache.set(hash, operator);
+    if (Date.now() - (noted.get(keyId) ?? 0) > noteUseEveryMs) {
+      noted.set(keyId, Date.now());
+      await sql`update api_keys set last_used_at = now() where key_id = ${keyId}`;
     }
     return operator;
   };

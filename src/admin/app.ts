@@ -8,10 +8,14 @@ import { addAbout } from './about.ts';
 import { authenticate } from './access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
+import { addTimeline } from './devices/timeline.ts';
 import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
 import { addInstanceRemoval } from './instances/removal.ts';
 import { addApiKeys } from './keys/keys.ts';
+import { addReportCauses } from './reports/causes.ts';
+import { addReplay } from './reports/replay.ts';
+import { addReports } from './reports/reports.ts';
 import { addConnection } from './tenants/connection.ts';
 import { addLeaving } from './tenants/leaving.ts';
 import { addMigration } from './tenants/migrate.ts';
@@ -95,6 +99,10 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addInstanceRemoval(app, services);
   addInstanceKeys(app, services);
   addDevices(app, services);
+  addTimeline(app, services);
+  addReports(app, services);
+  addReportCauses(app, services);
+  addReplay(app, services);
   addApiKeys(app, services);
 }
 

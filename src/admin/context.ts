@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { MigrationResult } from '../connection/migrate.ts';
 import type { MigrationPlan, MigrationTarget } from '../connection/migration-plan.ts';
+import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv } from '../gateway/listener.ts';
 import type { Sealer } from '../secrets/seal.ts';
@@ -11,6 +12,8 @@ import type { Tenant, TenantDirectory } from '../store/tenants.ts';
 /** Who is asking: a key of the database, or the bootstrap key. */
 export interface Operator {
   readonly name: string;
+  /** undefined: the bootstrap key, which is no row. */
+  readonly keyId: string | undefined;
   readonly role: Role;
   /** undefined: every tenant. */
   readonly tenantIds: readonly string[] | undefined;
@@ -88,6 +91,8 @@ export interface AdminServices {
   readonly migrate: (tenant: Tenant, to: MigrationTarget, author: string) => Promise<MigrationResult>;
   /** Makes the tenant's reports due again; returns how many. */
   readonly resync: (tenantId: string) => Promise<number>;
+  /** Makes the reports that a filter matches due again. */
+  readonly replay: (request: ReplayRequest) => Promise<ReplayResult>;
   /** Instances were added, removed, enabled or disabled: the last one's end deprovisions the tenant. */
   readonly noteInstances: (tenantId: string) => Promise<void>;
   /** undefined: the cloud has no application. */

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { parseGuid } from '../ids.ts';
 import { ProblemError, problem } from '../problems.ts';
+import type { FilterFields } from './filter-fields.ts';
 
 /** Schemas that several resources share; they validate and they are the OpenAPI document. */
 
@@ -77,6 +78,20 @@ export const paging = z
   })
   // A filter that is silently ignored would show everything as if it matched.
   .strict();
+
+/** What a filter may say, for the document; src/admin/filter.ts reads it. */
+export const filterText = (fields: FilterFields): string =>
+  `RSQL over ${Object.keys(fields).join(', ')}: == != =in=(a,b) =out=(a,b), for times also =gt= =ge= =lt= =le=, ` +
+  'joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes';
+
+/** Paging with a `filter` over the fields of the resource. */
+export const filteredPaging = (fields: FilterFields) =>
+  paging.extend({
+    filter: z
+      .string()
+      .optional()
+      .openapi({ description: filterText(fields) }),
+  });
 
 export const listOf = <T extends z.ZodType>(item: T, name: string) =>
   z.object({ totalCount: z.number().int(), results: z.array(item) }).openapi(name);

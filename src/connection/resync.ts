@@ -1,28 +1,28 @@
+import { backgroundReportsPerSecond } from '../limits.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 
 /** Telling Intune every state again: on its request (domain/microsoft.md 4.3) or an operator's. */
 
-/** Reports that become due per second, so that a resync does not delay what is new. */
-const perSecond = 100;
-
 /**
- * Makes the tenant's reports due again, those last accepted before `before` or all; spread over time. Returns how
- * many.
+ * Makes the tenant's reports due again, those last accepted before `before` or all; spread over time and behind what
+ * is fresh. Returns how many.
  */
 export const resyncTenant = (sql: Sql, tenantId: string, before?: Date): Promise<number> =>
   inTransaction(sql, (tx) => makeDue(tx, tenantId, before));
 
 async function makeDue(tx: Transaction, tenantId: string, before?: Date): Promise<number> {
   const rows = await tx`
-      with again as materialized (
-        select device_id, row_number() over (order by device_id) as position from reports
+      with locked as materialized (
+        select device_id from reports
         where tenant_id = ${tenantId} and state in ('completed', 'verified', 'failed') and content_hash <> 'retracted'
           and (${before ?? null}::timestamptz is null or accepted_at is null or accepted_at < ${before ?? null}::timestamptz)
-      )
+        order by device_id for update
+      ), again as (select device_id, row_number() over (order by device_id) as position from locked)
       update reports r set revision = revision + 1, state = 'due', reason = 'resync', attempts = 0, verification = null,
-        updated_at = now(), next_try_at = now() + (again.position / ${perSecond}::float8) * interval '1 second'
+        updated_at = now(), background = true, due_since = now(), failed_at = null,
+        next_try_at = now() + (again.position / ${backgroundReportsPerSecond}::float8) * interval '1 second'
       from again where r.tenant_id = ${tenantId} and r.device_id = again.device_id
       returning 1`;
   await tx`select pg_notify(${dueChannel}, 'reports')`;

@@ -1,5 +1,5 @@
 import { timelineEventsPerDevice } from '../limits.ts';
-import type { Queries, Sql } from '../store/database.ts';
+import type { Queries } from '../store/database.ts';
 
 /** The way of a device's state, as the operator follows it (contract section 8). */
 export type TimelineStage =
@@ -24,62 +24,46 @@ export interface TimelineEvent {
   readonly at?: Date;
 }
 
-export async function addTimeline(
-  sql: Queries,
-  tenantId: string,
-  events: readonly TimelineEvent[],
-): Promise<void> {
-  if (events.length === 0) return;
-  const rows = events.map(({ at, deviceId, stage, instanceId, messageId, detail }) => ({
-    at: at ?? new Date(),
-    tenant_id: tenantId,
-    device_id: deviceId,
-    stage,
-    instance_id: instanceId ?? null,
-    message_id: messageId ?? null,
-    detail: detail?.slice(0, 2_000) ?? null,
-  }));
-  await (sql as Sql)`insert into timeline ${(sql as Sql)(rows)}`;
-}
-
-/** Keeps the newest events of a device; the rest is history that nobody asks for. */
-export async function trimTimeline(sql: Queries, tenantId: string, deviceId: string): Promise<void> {
-  await sql`
-    delete from timeline where tenant_id = ${tenantId} and device_id = ${deviceId} and sequence <= (
-      select sequence from timeline where tenant_id = ${tenantId} and device_id = ${deviceId}
-      order by sequence desc offset ${timelineEventsPerDevice} limit 1)`;
-}
-
-export interface TimelineRow extends TimelineEvent {
+export interface TenantTimelineEvent extends TimelineEvent {
   readonly tenantId: string;
 }
 
-/** Events of many devices in one statement. */
-export async function addTimelines(sql: Queries, events: readonly TimelineRow[]): Promise<void> {
+/**
+ * Events of any tenants in one statement, in their order. A tenant that was deleted meanwhile has no timeline any more:
+ * its events are left out, or they would take the others' with them.
+ */
+export async function addTimelines(sql: Queries, events: readonly TenantTimelineEvent[]): Promise<void> {
   if (events.length === 0) return;
   const now = new Date();
-  await (sql as Sql)`
+  const column = <Value>(of: (event: TenantTimelineEvent) => Value): Value[] => events.map(of);
+  await sql`
     insert into timeline (tenant_id, device_id, stage, at, instance_id, message_id, detail)
-    select * from unnest(
-      ${events.map((event) => event.tenantId)}::uuid[], ${events.map((event) => event.deviceId)}::uuid[],
-      ${events.map((event) => event.stage)}::text[], ${events.map((event) => (event.at ?? now).toISOString())}::timestamptz[],
-      ${events.map((event) => event.instanceId ?? null)}::uuid[], ${events.map((event) => event.messageId ?? null)}::uuid[],
-      ${events.map((event) => event.detail?.slice(0, 2_000) ?? null)}::text[])`;
+    select tenant_id, device_id, stage, at, instance_id, message_id, detail
+    from unnest(${column((event) => event.tenantId)}::uuid[], ${column((event) => event.deviceId)}::uuid[],
+                ${column((event) => event.stage)}::text[],
+                ${column((event) => (event.at ?? now).toISOString())}::timestamptz[],
+                ${column((event) => event.instanceId ?? null)}::uuid[],
+                ${column((event) => event.messageId ?? null)}::uuid[],
+                ${column((event) => event.detail?.slice(0, 2_000) ?? null)}::text[])
+      with ordinality as events(tenant_id, device_id, stage, at, instance_id, message_id, detail, position)
+    where exists (select 1 from tenants where tenants.tenant_id = events.tenant_id)
+    order by position`;
 }
 
-/** Keeps the newest events of these devices. */
+/** Keeps the newest events of each device; the rest is history that nobody asks for. */
 export async function trimTimelines(
   sql: Queries,
   devices: readonly { readonly tenantId: string; readonly deviceId: string }[],
 ): Promise<void> {
   if (devices.length === 0) return;
-  await (sql as Sql)`
-    delete from timeline t
-    using unnest(${devices.map((device) => device.tenantId)}::uuid[], ${devices.map((device) => device.deviceId)}::uuid[])
-      as trimmed(tenant_id, device_id)
-    cross join lateral (
-      select sequence from timeline newest
-      where newest.tenant_id = trimmed.tenant_id and newest.device_id = trimmed.device_id
-      order by sequence desc offset ${timelineEventsPerDevice} limit 1) first_old
-    where t.tenant_id = trimmed.tenant_id and t.device_id = trimmed.device_id and t.sequence <= first_old.sequence`;
+  await sql`
+    delete from timeline t using (
+      select tenant_id, device_id, (
+        select sequence from timeline
+        where tenant_id = asked.tenant_id and device_id = asked.device_id
+        order by sequence desc offset ${timelineEventsPerDevice} limit 1) as dropped
+      from unnest(${devices.map(({ tenantId }) => tenantId)}::uuid[], ${devices.map(({ deviceId }) => deviceId)}::uuid[])
+        as asked(tenant_id, device_id)
+    ) as trimmed
+    where t.tenant_id = trimmed.tenant_id and t.device_id = trimmed.device_id and t.sequence <= trimmed.dropped`;
 }

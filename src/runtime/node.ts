@@ -8,6 +8,7 @@ import { dryRunMigration, migrateTenant } from '../connection/migrate.ts';
 import { checkTenantPermissions, permissionsOf } from '../connection/permission-watch.ts';
 import { resyncTenant } from '../connection/resync.ts';
 import { startOwnConnect } from '../connection/tenant-credentials.ts';
+import { replayReports } from '../delivery/replay.ts';
 import { createHints } from '../delivery/stage/hints.ts';
 import type { Lane } from '../delivery/stage/lanes.ts';
 import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
@@ -148,6 +149,7 @@ function createAdmin(
       planMigration: (tenant, to) => dryRunMigration(connection, tenant, to),
       migrate: (tenant, to, author) => migrateTenant(connection, tenant, to, author),
       resync: (tenantId) => resyncTenant(sql, tenantId),
+      replay: (request) => replayReports({ sql, log }, request),
       noteInstances: (tenantId) => noteInstances(connection.lifecycle, tenantId),
       checkPermissions: async (tenant) =>
         checkTenantPermissions(tenant, await permissionsOf(sql, tenant, connection.permissions)),

@@ -5,6 +5,8 @@ export type Sql = postgres.Sql<{ int8: number }>;
 export type Transaction = postgres.TransactionSql<{ int8: number }>;
 /** Either: a function that takes it works inside a transaction and outside. */
 export type Queries = Sql | Transaction;
+/** A part of a query, with its parameters; it is sent only inside of one. */
+export type Fragment = postgres.Fragment;
 
 const statementTimeoutMs = 30_000;
 const lockTimeoutMs = 10_000;

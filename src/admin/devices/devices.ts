@@ -1,23 +1,27 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { parseGuid } from '../../ids.ts';
-import { ProblemError, problem } from '../../problems.ts';
 import { explainRoute } from '../../routing/explain.ts';
 import type { Sql } from '../../store/database.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { type Condition, requireFilter } from '../filter.ts';
+import type { FilterFields } from '../filter-fields.ts';
+import { conditionSql } from '../filter-sql.ts';
+import { reportStates } from '../reports/fields.ts';
 import {
   commonProblems,
   devicePath,
+  filteredPaging,
   instant,
   instantOrNull,
   iso,
   jsonAnswer,
   listOf,
   orderBy,
-  paging,
   parseSort,
   tenantPath,
 } from '../schemas.ts';
+import { unknownDevice } from './unknown-device.ts';
 
 /** `/tenants/{tenantId}/devices`: the routing table with what Intune was told, read only. */
 
@@ -59,13 +63,22 @@ const deviceSchema = z
 
 const tags = ['Devices'];
 
+/** Of the routes, each tenant's in an index; `state` is that of the report. */
+const filterFields: FilterFields = {
+  deviceId: { type: 'uuid', column: 'r.device_id' },
+  instanceId: { type: 'uuid', column: 'r.instance_id' },
+  serialNumber: { type: 'text', column: 'r.serial_number', wildcards: true },
+  pinned: { type: 'boolean', column: 'r.pinned' },
+  state: { type: 'enum', column: 'p.state', values: reportStates },
+};
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/devices',
   operationId: 'listDevices',
   tags,
   summary: 'The devices of a tenant, each with its route and its report',
-  request: { params: tenantPath, query: paging },
+  request: { params: tenantPath, query: filteredPaging(filterFields) },
   responses: { 200: jsonAnswer(listOf(deviceSchema, 'Devices'), 'Devices'), ...commonProblems },
 });
 const read = createRoute({
@@ -110,25 +123,6 @@ const explain = createRoute({
     ...commonProblems,
   },
 });
-const timelineEntry = z
-  .object({
-    stage: z.string(),
-    at: instant,
-    instanceId: z.string().optional(),
-    messageId: z.string().optional(),
-    detail: z.string().optional(),
-  })
-  .openapi('TimelineEntry');
-const timeline = createRoute({
-  method: 'get',
-  path: '/api/v1/tenants/{tenantId}/devices/{deviceId}/timeline',
-  operationId: 'getDeviceTimeline',
-  tags,
-  summary: "The way of the device's state, newest first",
-  request: { params: devicePath, query: paging.omit({ sort: true }) },
-  responses: { 200: jsonAnswer(listOf(timelineEntry, 'Timeline'), 'Timeline'), ...commonProblems },
-});
-
 interface DeviceRow {
   readonly tenantId: string;
   readonly deviceId: string;
@@ -206,17 +200,24 @@ const sortColumns = {
   since: 'r.since',
 };
 
-const unknownDevice = (): ProblemError =>
-  new ProblemError(problem('device-unknown', 'The tenant has no such device.'));
+/** Without a filter the reports need not be looked at. */
+const countDevices = (sql: Sql, tenantId: string, filter: Condition | undefined) =>
+  filter === undefined
+    ? sql<{ count: number }[]>`select count(*) as count from routes where tenant_id = ${tenantId}`
+    : sql<{ count: number }[]>`
+        select count(*) as count
+        from routes r left join reports p on p.tenant_id = r.tenant_id and p.device_id = r.device_id
+        where r.tenant_id = ${tenantId} and ${conditionSql(sql, filter)}`;
 
 export function addDevices(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(list, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
-    const { page, 'page-size': pageSize, sort } = c.req.valid('query');
+    const { filter: text, page, 'page-size': pageSize, sort } = c.req.valid('query');
+    const filter = text === undefined ? undefined : requireFilter(text, filterFields);
     const order = orderBy(parseSort(sort, sortColumns, 'deviceId:asc'));
-    const [total] = await sql<{ count: number }[]>`select count(*) from routes where tenant_id = ${tenantId}`;
+    const [total] = await countDevices(sql, tenantId, filter);
     const found = await sql<DeviceRow[]>`
-      ${rows(sql)} where r.tenant_id = ${tenantId}
+      ${rows(sql)} where r.tenant_id = ${tenantId} and ${conditionSql(sql, filter)}
       order by ${sql.unsafe(order)}, r.device_id limit ${pageSize} offset ${page * pageSize}`;
     return c.json({ totalCount: total?.count ?? 0, results: found.map(describe) }, 200);
   });
@@ -240,36 +241,5 @@ export function addDevices(app: AdminApp, { sql }: AdminServices): void {
       { ...explanation, claims: [...explanation.claims], wouldChange: [...explanation.wouldChange] },
       200,
     );
-  });
-
-  app.openapi(timeline, async (c) => {
-    const { tenantId } = await tenantOf(c, sql);
-    const deviceId = parseGuid(c.req.param('deviceId'));
-    const { page, 'page-size': pageSize } = c.req.valid('query');
-    const [total] = deviceId
-      ? await sql<{ count: number; known: boolean }[]>`
-          select (select count(*) from timeline where tenant_id = ${tenantId} and device_id = ${deviceId}) as count,
-            exists (select 1 from routes where tenant_id = ${tenantId} and device_id = ${deviceId}) as known`
-      : [];
-    if (!deviceId || !total || (total.count === 0 && !total.known)) throw unknownDevice();
-    const events = await sql<
-      {
-        stage: string;
-        at: Date;
-        instanceId: string | null;
-        messageId: string | null;
-        detail: string | null;
-      }[]
-    >`select stage, at, instance_id as "instanceId", message_id as "messageId", detail from timeline
-      where tenant_id = ${tenantId} and device_id = ${deviceId}
-      order by sequence desc limit ${pageSize} offset ${page * pageSize}`;
-    const results = events.map(({ stage, at, instanceId, messageId, detail }) => ({
-      stage,
-      at: at.toISOString(),
-      ...(instanceId === null ? {} : { instanceId }),
-      ...(messageId === null ? {} : { messageId }),
-      ...(detail === null ? {} : { detail }),
-    }));
-    return c.json({ totalCount: total.count, results }, 200);
   });
 }

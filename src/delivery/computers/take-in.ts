@@ -8,7 +8,7 @@ import type { InventoryVocabulary } from '../reports/attributes.ts';
 import type { ReportContent } from '../reports/report.ts';
 import { contentFor } from '../reports/report-content.ts';
 import { type NewReport, setReports } from '../reports/set-reports.ts';
-import { addTimelines, type TimelineRow } from '../timeline.ts';
+import { addTimelines, type TenantTimelineEvent } from '../timeline.ts';
 import type { DueComputer } from './computer-store.ts';
 import type { Fetched } from './fetch-computer.ts';
 
@@ -42,7 +42,7 @@ async function retractions(
   }));
 }
 
-function routeEvent(tenantId: string, { before, deviceId, route }: RouteOutcome): TimelineRow {
+function routeEvent(tenantId: string, { before, deviceId, route }: RouteOutcome): TenantTimelineEvent {
   const detail = route
     ? `computer ${route.jamfComputerId} by rule ${route.rule}${before ? `, before on computer ${before.jamfComputerId} of ${before.instanceId}` : ''}`
     : 'nobody claims the device any more';
@@ -109,11 +109,11 @@ function wayOf(
   outcomes: readonly RouteOutcome[],
   { reports }: Sorted,
   news: ReadonlySet<string>,
-): TimelineRow[] {
+): TenantTimelineEvent[] {
   const moved = new Map(
     outcomes.flatMap((outcome) => (outcome.changed ? [[outcome.deviceId, outcome]] : [])),
   );
-  const events = reports.flatMap(({ read: { row }, report: { deviceId } }): TimelineRow[] => {
+  const events = reports.flatMap(({ read: { row }, report: { deviceId } }): TenantTimelineEvent[] => {
     if (!news.has(deviceId) && !moved.has(deviceId)) return [];
     const { instanceId, jamfComputerId, receivedAt } = row;
     const base = { tenantId, deviceId, instanceId };

@@ -2,7 +2,7 @@ import { leaseMs } from '../../limits.ts';
 import { booleans, type Sql } from '../../store/database.ts';
 import { createGroupCommit, nothings } from '../../store/group-commit.ts';
 import type { DueLane, Held } from '../stage/run-stage.ts';
-import { addTimelines, type TimelineRow, trimTimelines } from '../timeline.ts';
+import { addTimelines, type TenantTimelineEvent, trimTimelines } from '../timeline.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
 
 /** The reports in PostgreSQL. Every statement is about many rows, and takes them in the order of their keys. */
@@ -100,7 +100,7 @@ interface Key {
 const byKey = (a: Key, b: Key): number =>
   a.tenantId < b.tenantId || (a.tenantId === b.tenantId && a.deviceId < b.deviceId) ? -1 : 1;
 
-const sent = ({ deviceId, instanceId, tenantId }: DueReport, messageId: string): TimelineRow => ({
+const sent = ({ deviceId, instanceId, tenantId }: DueReport, messageId: string): TenantTimelineEvent => ({
   tenantId,
   deviceId,
   instanceId,
@@ -218,7 +218,7 @@ async function settleReports(
     returning r.tenant_id as "tenantId", r.device_id as "deviceId", r.background,
       (greatest(0, extract(epoch from r.next_try_at - now())) * 1000)::float8 as "dueInMs"`;
   const kept = new Set(rows.map(({ deviceId, tenantId }) => `${tenantId}/${deviceId}`));
-  const events: TimelineRow[] = [];
+  const events: TenantTimelineEvent[] = [];
   const trims: Key[] = [];
   for (const { found, row } of all) {
     if (!kept.has(`${row.tenantId}/${row.deviceId}`) || !found.event) continue;

@@ -1,0 +1,19 @@
+/** What a resource lets its filters name; with it a field of a request becomes a column. */
+
+interface Column {
+  /** Name in SQL, with its table: from code, never from a request. */
+  readonly column: string;
+}
+
+export type FilterField =
+  | (Column & { readonly type: 'uuid' | 'timestamp' | 'boolean' })
+  /** `*` stands for any text in `==` and `!=`, where the field allows it. */
+  | (Column & { readonly type: 'text'; readonly wildcards?: true })
+  | (Column & {
+      readonly type: 'enum';
+      readonly values: readonly string[];
+      /** Column that is never null with this value: named in the query, so that a partial index serves it. */
+      readonly present?: Readonly<Record<string, string>>;
+    });
+
+export type FilterFields = Readonly<Record<string, FilterField>>;

@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { remedyOf } from './causes.ts';
+
+test.each([
+  'user-not-assigned',
+  'device-not-in-entra',
+  'not-in-entra',
+  'refused',
+  'verdict-unknown',
+  'paused',
+])('%s has a remedy', (cause) => {
+  expect(remedyOf(cause)).toBeTruthy();
+});
+
+test.each(['throttled', 'constructor', 'unknown'])('%s has none of its own', (cause) => {
+  expect(remedyOf(cause)).toBeUndefined();
+});

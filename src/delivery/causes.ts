@@ -1,0 +1,34 @@
+import { classifyRefusal } from './reports/refusals.ts';
+
+/** What ends the causes for which a single device's report is held or failed, for whoever has to act. */
+
+const heldRemedies: Readonly<Record<string, string>> = {
+  'user-unknown': 'the user registers the Mac again, then it updates its inventory',
+  'verdict-unknown': 'passes when Jamf Pro has computed the verdict; else look at the instance',
+  'not-applicable': 'add the computer to the applicable group, where it is to be told at all',
+  'no-compliance-vendor': 'set up Device Compliance on the Jamf Pro instance',
+  'mode-changed': 'passes when the computer has been read again',
+  paused: 'POST /tenants/{tenantId}/resume',
+  'not-connected': 'connect the tenant: POST /tenants/{tenantId}/connect, then confirm',
+  terminated: 'POST /tenants/{tenantId}/confirm provisions the tenant again',
+};
+
+/** One refusal for each rule that fails a device; the rules themselves say what each is called. */
+const refusals: readonly (readonly [code: string, detail: string])[] = [
+  ['', 'the user is not in the assigned group'],
+  ['404', 'device not found'],
+  ['404', 'user not found'],
+  ['', ''],
+];
+
+const failedRemedies: ReadonlyMap<string, string> = new Map(
+  refusals.map(([code, detail]) => {
+    const { cause, remedy } = classifyRefusal(code, detail);
+    return [cause, remedy];
+  }),
+);
+
+/** undefined: the cause is a tenant's or passes by itself; its hold and the detail say what to do. */
+export function remedyOf(reason: string): string | undefined {
+  return Object.hasOwn(heldRemedies, reason) ? heldRemedies[reason] : failedRemedies.get(reason);
+}

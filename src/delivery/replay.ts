@@ -1,0 +1,180 @@
+import { backgroundReportsPerSecond, replayBatch } from '../limits.ts';
+import type { Fragment, Queries, Sql } from '../store/database.ts';
+import { dueChannel } from '../store/notifications.ts';
+import { inTransaction } from '../store/retry.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/** Telling Intune again what an operator picked: dead letters when their cause is gone, or what Intune lost. */
+
+export interface ReplayRequest {
+  /** Which reports, of those in scope; a condition on the table `reports`. */
+  readonly matching: (sql: Queries) => Fragment;
+  /** undefined: every tenant. */
+  readonly tenantIds: readonly string[] | undefined;
+  /** Only says what would be done. */
+  readonly dryRun: boolean;
+  /** For the log. */
+  readonly filter: string;
+  readonly author: { readonly name: string; readonly keyId: string | undefined };
+}
+
+export interface ReplayedReport {
+  readonly tenantId: string;
+  readonly deviceId: string;
+  readonly state: string;
+  readonly reason: string | null;
+}
+
+export interface ReplayResult {
+  readonly matched: number;
+  /** Made due, or looked at now where they are held; in a dry run those that would be. */
+  readonly replayed: number;
+  /** Under way already. */
+  readonly skipped: number;
+  readonly ratePerSecond: number;
+  readonly dryRun: boolean;
+  /** The first ones, as they were. */
+  readonly sample: readonly ReplayedReport[];
+}
+
+export interface ReplayOptions {
+  readonly sql: Sql;
+  readonly log: Log;
+}
+
+const sampled = 10;
+/** The others are under way: another revision of theirs would only send the same again. */
+const replayable = (sql: Queries): Fragment =>
+  sql`reports.state in ('failed', 'held', 'completed', 'verified')`;
+
+interface TenantCount {
+  readonly tenantId: string;
+  readonly matched: number;
+  readonly replayable: number;
+}
+
+const countByTenant = (sql: Sql, { matching, tenantIds }: ReplayRequest): Promise<TenantCount[]> => sql<
+  TenantCount[]
+>`
+  select tenant_id as "tenantId", count(*) as matched, count(*) filter (where ${replayable(sql)}) as replayable
+  from reports
+  where ${tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds}::uuid[])`} and (${matching(sql)})
+  group by tenant_id order by tenant_id`;
+
+async function readSample(
+  sql: Sql,
+  tenants: readonly TenantCount[],
+  { matching }: ReplayRequest,
+): Promise<ReplayedReport[]> {
+  const sample: ReplayedReport[] = [];
+  for (const { tenantId, replayable: some } of tenants) {
+    if (sample.length >= sampled) break;
+    if (some === 0) continue;
+    sample.push(
+      ...(await sql<ReplayedReport[]>`
+        select tenant_id as "tenantId", device_id as "deviceId", state, reason from reports
+        where tenant_id = ${tenantId} and ${replayable(sql)} and (${matching(sql)})
+        order by device_id limit ${sampled - sample.length}`),
+    );
+  }
+  return sample;
+}
+
+interface Batch {
+  /** Rows that were taken; fewer than asked for: it was the last batch. */
+  readonly taken: number;
+  /** Of them those that were given a place in time. */
+  readonly placed: number;
+  readonly last: string | null;
+}
+
+/**
+ * The next rows of a tenant in the order of their keys, in which every writer of several rows locks them. Held ones are
+ * only looked at again: what they wait for decides, and they were never told.
+ */
+const replayBatchOf = (
+  sql: Sql,
+  tenantId: string,
+  after: string | undefined,
+  offset: number,
+  { matching }: ReplayRequest,
+): Promise<Batch> =>
+  inTransaction(sql, async (tx) => {
+    const [batch] = await tx<Batch[]>`
+      with locked as materialized (
+        select device_id, state from reports
+        where tenant_id = ${tenantId} and ${after === undefined ? tx`true` : tx`device_id > ${after}`}
+          and ${replayable(tx)} and (${matching(tx)})
+        order by device_id limit ${replayBatch} for update
+      ), placed as (
+        select device_id, row_number() over (order by device_id) - 1 + ${offset}::int8 as position
+        from locked where state <> 'held'
+      ), due as (
+        update reports r set revision = revision + 1, state = 'due', reason = 'replay', detail = null,
+          verification = null, attempts = 0, background = true, failed_at = null, due_since = now(), updated_at = now(),
+          next_try_at = now() + (placed.position / ${backgroundReportsPerSecond}::float8) * interval '1 second'
+        from placed where r.tenant_id = ${tenantId} and r.device_id = placed.device_id
+      ), looked_at as (
+        update reports r set next_try_at = now()
+        from locked where locked.state = 'held' and r.tenant_id = ${tenantId} and r.device_id = locked.device_id
+      )
+      select count(*) as taken, count(*) filter (where state <> 'held') as placed,
+        (array_agg(device_id order by device_id desc))[1] as last
+      from locked`;
+    await tx`select pg_notify(${dueChannel}, 'reports')`;
+    return batch ?? { taken: 0, placed: 0, last: null };
+  });
+
+/** `note` is told after every batch, for each is committed by itself. */
+async function replayTenant(
+  sql: Sql,
+  tenantId: string,
+  request: ReplayRequest,
+  note: (taken: number) => void,
+): Promise<void> {
+  let after: string | undefined;
+  let offset = 0;
+  for (;;) {
+    const { last, placed, taken } = await replayBatchOf(sql, tenantId, after, offset, request);
+    note(taken);
+    if (taken < replayBatch || last === null) return;
+    after = last;
+    offset += placed;
+  }
+}
+
+/**
+ * Makes the matching reports due again, spread over time for each tenant and behind what is fresh. It resolves when
+ * the last batch is committed; where it ends early, what was committed stays, and the same request does the rest.
+ */
+export async function replayReports(
+  { sql, log }: ReplayOptions,
+  request: ReplayRequest,
+): Promise<ReplayResult> {
+  const { author, dryRun, filter } = request;
+  const tenants = await countByTenant(sql, request);
+  const sum = (of: (count: TenantCount) => number): number =>
+    tenants.reduce((total, count) => total + of(count), 0);
+  const skipped = sum((count) => count.matched - count.replayable);
+  const sample = await readSample(sql, tenants, request);
+  const common = { skipped, ratePerSecond: backgroundReportsPerSecond, dryRun, sample };
+  const who = { operator: author.name, keyId: author.keyId ?? null, filter };
+  if (dryRun) {
+    const replayed = sum((count) => count.replayable);
+    return { matched: replayed + skipped, replayed, ...common };
+  }
+  let replayed = 0;
+  try {
+    for (const { tenantId, replayable: some } of tenants) {
+      if (some === 0) continue;
+      await replayTenant(sql, tenantId, request, (taken) => {
+        replayed += taken;
+      });
+    }
+  } catch (error) {
+    log.warn('reports.replay-failed', { ...who, replayed, error });
+    throw error;
+  }
+  log.info('reports.replay', { ...who, matched: replayed + skipped, replayed, skipped });
+  return { matched: replayed + skipped, replayed, ...common };
+}
