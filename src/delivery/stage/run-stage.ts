@@ -1,4 +1,4 @@
-import { newId } from '../../ids.ts';
+import { newId as randomId } from '../../ids.ts';
 import { leaseRenewMs, pollDueMs } from '../../limits.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Clock } from './clock.ts';
@@ -53,13 +53,15 @@ export interface StageRunner {
 export interface StageOptions extends LaneLimits {
   readonly log: Log;
   readonly clock: Clock;
+  /** Names leases. */
+  readonly newId?: () => string;
 }
 
 /** A survey may take a twentieth of the time between two of them, so that many lanes do not wear out the database. */
 const surveyShare = 20;
 
 export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRunner {
-  const { clock, log } = options;
+  const { clock, log, newId = randomId } = options;
   const lanes = createLanes(options);
   const inWork = new Map<Promise<void>, readonly Held<Row>[]>();
   let stopped = false;

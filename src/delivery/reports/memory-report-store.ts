@@ -1,0 +1,288 @@
+import { checkInToldEveryMs, leaseMs } from '../../limits.ts';
+import type { LaneShare } from '../stage/lanes.ts';
+import type { DueLane, Held } from '../stage/run-stage.ts';
+import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
+import type { NewReport } from './set-reports.ts';
+
+/**
+ * The twin of report-store.ts and set-reports.ts in memory, for simulations: the same rows, the same leases, time as an
+ * argument. What PostgreSQL does in one statement happens here in one turn, at a time of its own.
+ */
+
+/** A row as the table has it; times in milliseconds since the epoch. */
+export interface MemoryReport extends DueReport {
+  readonly contentHash: string;
+  readonly lastCheckInAtMs: number | null;
+  readonly reason: string | null;
+  readonly detail: string | null;
+  readonly dueSinceMs: number | null;
+  readonly failedAtMs: number | null;
+  readonly verifiedAt: Date | null;
+  readonly checkInToldAtMs: number | null;
+  readonly nextTryAtMs: number | null;
+  readonly leaseUntilMs: number | null;
+  readonly leaseOwner: string | null;
+}
+
+/** The table, which several processes share. */
+export interface MemoryReports {
+  /** One process's port; `onDue` is told as report-store.ts tells it. */
+  store(onDue: (lane: DueLane) => void): ReportStore;
+  /** As set-reports.ts does. */
+  setReports(tenantId: string, reports: readonly NewReport[]): ReadonlySet<string>;
+  rows(): readonly MemoryReport[];
+  /** Whatever else writes the rows: an operator, a resync. `nowMs` is the statement's time. */
+  update(change: (row: MemoryReport, nowMs: number) => Partial<MemoryReport> | undefined): void;
+}
+
+/** PostgreSQL keeps microseconds: two statements do not have the same time. */
+const tickMs = 0.001;
+
+/** What of a content is worth a new revision, as contentHash of set-reports.ts. */
+const comparable = ({ content: { lastCheckInAt: _, ...rest } }: NewReport): string => JSON.stringify(rest);
+
+const millis = (time: string | null): number | null => (time === null ? null : Date.parse(time));
+
+function newRow(tenantId: string, report: NewReport, nowMs: number): MemoryReport {
+  return {
+    tenantId,
+    deviceId: report.deviceId,
+    instanceId: report.instanceId,
+    content: JSON.stringify(report.content),
+    contentHash: comparable(report),
+    lastCheckInAtMs: millis(report.content.lastCheckInAt),
+    traceparent: report.traceparent,
+    revision: 1,
+    confirmedRevision: 0,
+    state: 'due',
+    reason: null,
+    detail: null,
+    messageId: null,
+    sentRevision: null,
+    sentContent: null,
+    messageDevices: null,
+    messageAt: null,
+    messageOpen: false,
+    alone: false,
+    readAgain: false,
+    background: false,
+    dueSinceMs: nowMs,
+    failedAtMs: null,
+    lastUpdateAt: null,
+    acceptedAt: null,
+    completedAt: null,
+    verifiedAt: null,
+    verification: null,
+    checkInToldAtMs: null,
+    nextTryAtMs: nowMs,
+    leaseUntilMs: null,
+    leaseOwner: null,
+    attempts: 0,
+  };
+}
+
+/** Undefined: it is no news. */
+function replaced(row: MemoryReport, report: NewReport, nowMs: number): MemoryReport | undefined {
+  const contentHash = comparable(report);
+  const lastCheckInAtMs = millis(report.content.lastCheckInAt);
+  const toldAtMs = row.checkInToldAtMs ?? row.lastCheckInAtMs ?? Number.NEGATIVE_INFINITY;
+  const news =
+    row.contentHash !== contentHash ||
+    row.instanceId !== report.instanceId ||
+    row.readAgain ||
+    (lastCheckInAtMs !== null && lastCheckInAtMs > toldAtMs + checkInToldEveryMs);
+  if (!news) return undefined;
+  const waits = row.messageOpen || (row.state === 'due' && row.attempts > 0);
+  return {
+    ...row,
+    instanceId: report.instanceId,
+    content: JSON.stringify(report.content),
+    contentHash,
+    lastCheckInAtMs,
+    traceparent: report.traceparent,
+    revision: row.revision + 1,
+    state: 'due',
+    reason: null,
+    detail: null,
+    verification: null,
+    nextTryAtMs: waits ? (row.nextTryAtMs ?? nowMs) : nowMs,
+    attempts: row.state === 'due' ? row.attempts : 0,
+    dueSinceMs: row.dueSinceMs ?? nowMs,
+    failedAtMs: null,
+    background: false,
+    readAgain: false,
+  };
+}
+
+function settled(row: MemoryReport, { found, row: claimed }: Settled, nowMs: number): MemoryReport {
+  const newest = row.revision === (found.revision ?? claimed.revision);
+  const messageOpen = found.messageOpen ?? row.messageOpen;
+  const failedAtMs = found.state === 'failed' ? nowMs : found.state === undefined ? row.failedAtMs : null;
+  return {
+    ...row,
+    leaseUntilMs: null,
+    leaseOwner: null,
+    confirmedRevision: Math.max(row.confirmedRevision, found.confirmedRevision ?? 0),
+    acceptedAt: found.acceptedAt ?? row.acceptedAt,
+    completedAt: found.completedAt ?? row.completedAt,
+    verifiedAt: found.verifiedAt ?? row.verifiedAt,
+    messageOpen,
+    alone: found.alone ?? row.alone,
+    ...(newest
+      ? {
+          state: found.state ?? row.state,
+          reason: found.reason ?? null,
+          detail: found.detail ?? null,
+          verification: found.verification ?? row.verification,
+          attempts: found.attempts,
+          dueSinceMs: found.state === 'completed' ? null : row.dueSinceMs,
+          failedAtMs,
+        }
+      : {}),
+    nextTryAtMs:
+      newest || messageOpen ? (found.waitSeconds === null ? null : nowMs + found.waitSeconds * 1_000) : nowMs,
+  };
+}
+
+/** `between` passes between two statements of one call, in which PostgreSQL lets others in. */
+export function createMemoryReports(
+  now: () => number,
+  between: () => Promise<void> = async () => undefined,
+): MemoryReports {
+  const table = new Map<string, MemoryReport>();
+  const keyOf = (tenantId: string, deviceId: string): string => `${tenantId}/${deviceId}`;
+  const put = (row: MemoryReport): MemoryReport => {
+    table.set(keyOf(row.tenantId, row.deviceId), row);
+    return row;
+  };
+  const current = ({ deviceId, tenantId }: DueReport): MemoryReport | undefined =>
+    table.get(keyOf(tenantId, deviceId));
+  const heldBy = (owner: string, rows: readonly DueReport[]): MemoryReport[] =>
+    rows.flatMap((row) => {
+      const found = current(row);
+      return found?.leaseOwner === owner ? [found] : [];
+    });
+
+  let lastMs = 0;
+  /** The time of one statement. */
+  const statement = (): number => {
+    lastMs = Math.max(now(), lastMs + tickMs);
+    return lastMs;
+  };
+  const isFree = (row: MemoryReport, nowMs: number): boolean =>
+    row.leaseUntilMs === null || row.leaseUntilMs < nowMs;
+  const lease = (owner: string, rows: readonly MemoryReport[], nowMs: number): MemoryReport[] =>
+    rows.map((row) => put({ ...row, leaseUntilMs: nowMs + leaseMs, leaseOwner: owner }));
+
+  const claimLane = (owner: string, { lane, limit }: LaneShare, nowMs: number): MemoryReport[] => {
+    const due = [...table.values()]
+      .filter((row) => row.tenantId === lane.tenantId && row.background === lane.background)
+      .filter((row) => row.nextTryAtMs !== null && row.nextTryAtMs <= nowMs && isFree(row, nowMs))
+      .sort((a, b) => (a.nextTryAtMs ?? 0) - (b.nextTryAtMs ?? 0));
+    return lease(owner, due.slice(0, limit), nowMs);
+  };
+  const siblingsOf = (owner: string, one: MemoryReport, nowMs: number): MemoryReport[] => {
+    const others = [...table.values()].filter(
+      (row) =>
+        row.tenantId === one.tenantId &&
+        row.messageId === one.messageId &&
+        row.nextTryAtMs === one.nextTryAtMs &&
+        row.messageOpen &&
+        isFree(row, nowMs),
+    );
+    return lease(owner, others, nowMs);
+  };
+  const claim = async (owner: string, shares: readonly LaneShare[]): Promise<MemoryReport[]> => {
+    const nowMs = statement();
+    const claimed = shares.flatMap((share) => claimLane(owner, share, nowMs));
+    const openOnes = claimed.filter((row) => row.messageOpen && row.messageId !== null);
+    if (openOnes.length === 0) return claimed;
+    await between();
+    const laterMs = statement();
+    return [...claimed, ...openOnes.flatMap((row) => siblingsOf(owner, row, laterMs))];
+  };
+
+  const survey = (): DueLane[] => {
+    const nowMs = statement();
+    const lanes = new Map<string, DueLane>();
+    for (const { background, nextTryAtMs, tenantId } of table.values()) {
+      if (nextTryAtMs === null) continue;
+      const key = `${tenantId}/${background}`;
+      const dueInMs = Math.min(lanes.get(key)?.dueInMs ?? Infinity, Math.max(0, nextTryAtMs - nowMs));
+      lanes.set(key, { lane: { tenantId, background }, dueInMs });
+    }
+    return [...lanes.values()];
+  };
+  const renew = (held: readonly Held<DueReport>[]): void => {
+    const nowMs = statement();
+    for (const { owner, row } of held) lease(owner, heldBy(owner, [row]), nowMs);
+  };
+  const storeMessage = (owner: string, { at, messageId, parts }: NewMessage): ReadonlySet<string> => {
+    const nowMs = statement();
+    const kept = parts.filter(({ row }) =>
+      heldBy(owner, [row]).some((found) => found.revision === row.revision),
+    );
+    for (const { entities, lastUpdateAt, row: claimed } of kept) {
+      const row = current(claimed);
+      if (!row) continue;
+      put({
+        ...row,
+        messageId,
+        sentRevision: row.revision,
+        sentContent: entities,
+        messageDevices: kept.length,
+        messageAt: at,
+        messageOpen: true,
+        lastUpdateAt,
+        checkInToldAtMs: row.lastCheckInAtMs,
+        state: 'sent',
+        reason: null,
+        detail: null,
+        nextTryAtMs: kept.length > 1 ? nowMs : row.nextTryAtMs,
+      });
+    }
+    return new Set(kept.map(({ row }) => row.deviceId));
+  };
+  const settle = (found: readonly Settled[], onDue: (lane: DueLane) => void): void => {
+    const nowMs = statement();
+    for (const one of found) {
+      for (const row of heldBy(one.owner, [one.row])) {
+        const { background, nextTryAtMs, tenantId } = put(settled(row, one, nowMs));
+        if (nextTryAtMs === null) continue;
+        onDue({ lane: { tenantId, background }, dueInMs: Math.max(0, nextTryAtMs - nowMs) });
+      }
+    }
+  };
+
+  return {
+    store: (onDue) => ({
+      survey: async () => survey(),
+      claim,
+      renew: async (held) => renew(held),
+      storeMessage: async (owner, message) => storeMessage(owner, message),
+      stillHeld: async (owner, rows) => heldBy(owner, rows).length === rows.length,
+      settle: async (found) => settle(found, onDue),
+      release: async (rows, owner) => {
+        for (const row of heldBy(owner, rows)) put({ ...row, leaseUntilMs: null, leaseOwner: null });
+      },
+    }),
+    setReports: (tenantId, reports) => {
+      const nowMs = statement();
+      const news = reports.filter((report) => {
+        const known = table.get(keyOf(tenantId, report.deviceId));
+        const next = known ? replaced(known, report, nowMs) : newRow(tenantId, report, nowMs);
+        if (next) put(next);
+        return next !== undefined;
+      });
+      return new Set(news.map(({ deviceId }) => deviceId));
+    },
+    rows: () => [...table.values()],
+    update: (change) => {
+      const nowMs = statement();
+      for (const row of [...table.values()]) {
+        const changes = change(row, nowMs);
+        if (changes) put({ ...row, ...changes });
+      }
+    },
+  };
+}
