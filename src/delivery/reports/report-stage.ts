@@ -8,7 +8,7 @@ import type { ReportStageOptions } from './report-options.ts';
 import type { DueReport, Settlement } from './report-row.ts';
 import { isOpen, unitsOf } from './units.ts';
 import { sendReports } from './upload.ts';
-import { isClosed } from './upload-outcome.ts';
+import { isClosed, settlementOfClosed } from './upload-outcome.ts';
 import { pollUpload, verifyUpload } from './upload-status.ts';
 
 /** Stage two: devices that are due to be told to Intune, then followed until Intune and Entra have it. */
@@ -49,17 +49,11 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
         attempts,
       }));
     }
+    // What another process was told, and what this one was told since these rows were claimed.
     const quietMs = (tenant.intuneQuietUntil?.getTime() ?? 0) - now();
-    if (quietMs > 0) {
-      circuits.silence(tenantId, now() + quietMs);
-      const detail = 'Intune asked this tenant to wait';
-      return settle(({ attempts }) => ({
-        reason: 'throttled',
-        detail,
-        waitSeconds: quietMs / 1_000,
-        attempts,
-      }));
-    }
+    if (quietMs > 0) circuits.silence(tenantId, now() + quietMs);
+    const closedUntilMs = circuits.closedUntilMs(tenantId);
+    if (closedUntilMs !== undefined) return settle(settlementOfClosed(closedUntilMs - now()));
     const follows = !isOpen(first) && (first.state === 'accepted' || first.state === 'completed');
     const { hold } = tenant;
     if (hold && (follows || !rows.some((row) => reachesIntune(row, tenant)) || !mayProbe(tenantId))) {

@@ -19,6 +19,16 @@ const attemptsOf = (rows: readonly DueReport[]): number => Math.max(0, ...rows.m
 const aboutSent = (row: DueReport): Pick<Settlement, 'revision'> =>
   row.sentRevision === null ? {} : { revision: row.sentRevision };
 
+/** The tenant's Intune is left alone for so long: nobody is at fault, all of them wait. */
+export const settlementOfClosed =
+  (waitMs: number): Settle =>
+  (row) => ({
+    reason: 'throttled',
+    detail: 'Intune asked this tenant to wait, or does not answer',
+    waitSeconds: waitMs / 1_000,
+    attempts: row.attempts,
+  });
+
 /** How a tenant that cannot be talked to is settled; the reports of one message wait together. */
 export function settlementOfAccess(
   rows: readonly DueReport[],
@@ -104,6 +114,17 @@ const permissionMissing = (detail: string) => ({
 /** A message of several devices that fails so often may fail because of one of them. */
 const triesTogether = { unavailable: 2, unclear: 4 } as const;
 
+/** Intune asked for silence: this process keeps it, and the others are told. */
+export async function keepSilent(
+  tenant: Tenant,
+  seconds: number,
+  { circuits, now, tenants }: ReportStageOptions,
+): Promise<void> {
+  const until = now() + seconds * 1_000;
+  circuits.silence(tenant.tenantId, until);
+  await tenants.silence(tenant, new Date(until));
+}
+
 /** Settlements of an upload's reports: all of one message alike, and due again at the same time. */
 export async function settlementOfUpload(
   message: StoredMessage,
@@ -125,11 +146,7 @@ export async function settlementOfUpload(
       messageOpen: true,
     });
   };
-  const silence = async (seconds: number): Promise<void> => {
-    const until = options.now() + seconds * 1_000;
-    options.circuits.silence(tenant.tenantId, until);
-    await options.tenants.silence(tenant, new Date(until));
-  };
+  const silence = (seconds: number): Promise<void> => keepSilent(tenant, seconds, options);
   switch (result.outcome) {
     case 'accepted': {
       await options.tenants.release(tenant);

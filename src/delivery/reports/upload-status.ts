@@ -6,7 +6,7 @@ import type { Tenant } from '../../store/tenants.ts';
 import { classifyRefusal } from './refusals.ts';
 import type { ReportStageOptions } from './report-options.ts';
 import type { DueReport, Settlement } from './report-row.ts';
-import { settlementOfAccess } from './upload-outcome.ts';
+import { keepSilent, settlementOfAccess } from './upload-outcome.ts';
 
 /** What became of an accepted message, and whether Entra shows it: accepted is not applied (domain/microsoft.md 0.4). */
 
@@ -89,11 +89,9 @@ function settlementOfStatus(
       return later(`status-${result.outcome}`, result.detail);
     case 'unavailable':
       if (result.transport !== undefined) microsoft.invalidate(tenant, 'address');
-      return later('status-unavailable', result.detail);
-    case 'throttled': {
-      const seconds = Math.max(waitSeconds, result.retryAfterSeconds ?? 0);
-      return later('status-throttled', result.detail, seconds);
-    }
+      return later('status-unavailable', result.detail, Math.max(waitSeconds, result.retryAfterSeconds ?? 0));
+    case 'throttled':
+      return later('status-throttled', result.detail, Math.max(waitSeconds, result.retryAfterSeconds ?? 0));
     case 'refused':
     case 'unclear':
       return later(`status-${result.outcome}`, result.detail);
@@ -126,8 +124,9 @@ export async function pollUpload(
   if (['throttled', 'unavailable', 'unclear'].includes(result.outcome)) circuits.failed(tenant.tenantId);
   else circuits.succeeded(tenant.tenantId);
   if (result.outcome === 'throttled') {
-    const seconds = result.retryAfterSeconds ?? options.wait(1);
-    circuits.silence(tenant.tenantId, options.now() + seconds * 1_000);
+    await keepSilent(tenant, result.retryAfterSeconds ?? options.wait(1), options);
+  } else if (result.outcome === 'unavailable' && result.retryAfterSeconds !== undefined) {
+    await keepSilent(tenant, result.retryAfterSeconds, options);
   }
   await settle(settlementOfStatus(rows, messageId, result, tenant, options));
 }

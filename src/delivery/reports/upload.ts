@@ -5,7 +5,7 @@ import { fitsMode, tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
 import type { DueReport, Settlement } from './report-row.ts';
 import { isOpen } from './units.ts';
-import { isClosed, settlementOfAccess, settlementOfUpload } from './upload-outcome.ts';
+import { isClosed, settlementOfAccess, settlementOfClosed, settlementOfUpload } from './upload-outcome.ts';
 
 /** Sending reports to Intune: the message stored first, the outcome settled by what it means. */
 
@@ -24,7 +24,12 @@ async function sendMessage(
   access: { readonly accessToken: string; readonly deviceService: string },
   options: ReportStageOptions,
 ): Promise<void> {
-  const { apiVersions, circuits, log, metrics, newId, send, timeoutMs } = options;
+  const { apiVersions, circuits, log, metrics, newId, now, send, timeoutMs } = options;
+  // Between the look at the tenant and this moment lie calls that may take long.
+  const closedUntilMs = circuits.closedUntilMs(tenant.tenantId);
+  if (closedUntilMs !== undefined) {
+    return settleEach(message.rows, owner, options, settlementOfClosed(closedUntilMs - now()));
+  }
   const result = await putUpload({
     send,
     service: access.deviceService,
