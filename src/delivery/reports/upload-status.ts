@@ -60,11 +60,11 @@ function settlementOfStatus(
       if (rule.disposition !== 'failed') {
         return () => ({ state: 'due', reason: rule.cause, detail, waitSeconds, attempts, event });
       }
-      if (rows.length > 1) {
-        const alone = { state: 'due', alone: true, reason: 'isolated' } as const;
-        return () => ({ ...alone, detail, waitSeconds: 0, attempts: 0, event });
-      }
-      return () => ({ state: 'failed', reason: rule.cause, detail, waitSeconds: null, attempts, event });
+      // Of the message, not of those that are still at it: one of the others may be what failed it.
+      return ({ messageDevices }) =>
+        (messageDevices ?? 1) > 1
+          ? { state: 'due', alone: true, reason: 'isolated', detail, waitSeconds: 0, attempts: 0, event }
+          : { state: 'failed', reason: rule.cause, detail, waitSeconds: null, attempts, event };
     }
     case 'unknown':
       // Intune lost it or never had it: the same message again.
