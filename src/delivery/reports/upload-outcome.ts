@@ -65,6 +65,9 @@ const apart = (reason: string, detail: string): Settlement => ({
   alone: true,
 });
 
+/** A message of several devices that fails so often may fail because of one of them. */
+const triesTogether = { unavailable: 2, unclear: 4 } as const;
+
 async function settlementOfRefusal(
   { messageId, rows }: StoredMessage,
   refused: Refused,
@@ -82,6 +85,9 @@ async function settlementOfRefusal(
   const attempts = attemptsOf(rows) + 1;
   switch (rule.disposition) {
     case 'retry': {
+      if (rows.length > 1 && attempts > triesTogether.unavailable) {
+        return () => ({ ...apart('isolated', refused.detail), event });
+      }
       const waitSeconds = options.wait(attempts);
       return () => ({ ...base, waitSeconds, attempts });
     }
@@ -110,9 +116,6 @@ const permissionMissing = (detail: string) => ({
   remedy: 'Compare its permissions (GET /tenants/{tenantId}/permissions) and consent again.',
   owner: 'configuration',
 });
-
-/** A message of several devices that fails so often may fail because of one of them. */
-const triesTogether = { unavailable: 2, unclear: 4 } as const;
 
 /** Intune asked for silence: this process keeps it, and the others are told. */
 export async function keepSilent(
