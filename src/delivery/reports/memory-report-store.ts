@@ -106,7 +106,7 @@ function replaced(row: MemoryReport, report: NewReport, nowMs: number): MemoryRe
     detail: null,
     verification: null,
     nextTryAtMs: waits ? (row.nextTryAtMs ?? nowMs) : nowMs,
-    attempts: row.state === 'due' ? row.attempts : 0,
+    attempts: row.messageOpen || row.state === 'due' ? row.attempts : 0,
     dueSinceMs: row.dueSinceMs ?? nowMs,
     failedAtMs: null,
     background: false,
@@ -127,6 +127,7 @@ function settled(row: MemoryReport, { found, row: claimed }: Settled, nowMs: num
     completedAt: found.completedAt ?? row.completedAt,
     verifiedAt: found.verifiedAt ?? row.verifiedAt,
     messageOpen,
+    attempts: newest || row.messageOpen ? found.attempts : row.attempts,
     alone: found.alone ?? row.alone,
     ...(newest
       ? {
@@ -134,7 +135,6 @@ function settled(row: MemoryReport, { found, row: claimed }: Settled, nowMs: num
           reason: found.reason ?? null,
           detail: found.detail ?? null,
           verification: found.verification ?? row.verification,
-          attempts: found.attempts,
           dueSinceMs: found.state === 'completed' ? null : row.dueSinceMs,
           failedAtMs,
         }

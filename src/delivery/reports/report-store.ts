@@ -207,7 +207,8 @@ async function settleReports(
       reason = case when held.newest then held.reason else r.reason end,
       detail = case when held.newest then held.detail else r.detail end,
       verification = case when held.newest then coalesce(held.verification, r.verification) else r.verification end,
-      attempts = case when held.newest then held.attempts else r.attempts end,
+      -- Those of an open message are counted also where a newer state waits behind it, or they would never grow.
+      attempts = case when held.newest or r.message_open then held.attempts else r.attempts end,
       due_since = case when held.newest and held.state = 'completed' then null else r.due_since end,
       failed_at = case when not held.newest then r.failed_at when held.state = 'failed' then now()
                        when held.state is null then r.failed_at end,

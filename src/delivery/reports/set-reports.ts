@@ -45,7 +45,7 @@ export async function setReports(
       revision = reports.revision + 1, state = 'due', reason = null, detail = null, verification = null,
       next_try_at = case when reports.message_open or (reports.state = 'due' and reports.attempts > 0)
                          then coalesce(reports.next_try_at, now()) else now() end,
-      attempts = case when reports.state = 'due' then reports.attempts else 0 end,
+      attempts = case when reports.message_open or reports.state = 'due' then reports.attempts else 0 end,
       due_since = coalesce(reports.due_since, now()), failed_at = null, background = false, read_again = false,
       updated_at = now()
     where reports.content_hash <> excluded.content_hash or reports.instance_id <> excluded.instance_id
