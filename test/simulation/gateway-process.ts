@@ -145,6 +145,7 @@ function watchedStore(
         }
         await store.settle(settled);
       }),
+    regroup: (one, owner, waitSeconds) => query(() => store.regroup(one, owner, waitSeconds)),
     release: (rows, owner) => query(() => store.release(rows, owner)),
   };
 }

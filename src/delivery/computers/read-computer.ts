@@ -209,8 +209,8 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
     },
     renew: (held) => renewComputers(sql, held),
     units: (rows) => rows.map((row) => [row]),
-    fail: async (row, owner, error) => {
-      if (error instanceof LeaseLost) return;
+    fail: async ([row], owner, error) => {
+      if (row === undefined || error instanceof LeaseLost) return;
       await (error instanceof Disconnecting
         ? postpone(row, owner, { seconds: holdRecheckSeconds, error: null })
         : postpone(row, owner, {

@@ -243,6 +243,21 @@ export function createMemoryReports(
     }
     return new Set(kept.map(({ row }) => row.deviceId));
   };
+  const regroup = (
+    one: DueReport,
+    owner: string,
+    waitSeconds: number,
+    onDue: (lane: DueLane) => void,
+  ): void => {
+    const nextTryAtMs = statement() + waitSeconds * 1_000;
+    for (const row of table.values()) {
+      if (row.tenantId !== one.tenantId || row.messageId !== one.messageId) continue;
+      if (!row.messageOpen || row.nextTryAtMs === null) continue;
+      const given = row.leaseOwner === owner ? { leaseUntilMs: null, leaseOwner: null } : {};
+      put({ ...row, ...given, nextTryAtMs });
+      onDue({ lane: { tenantId: row.tenantId, background: row.background }, dueInMs: waitSeconds * 1_000 });
+    }
+  };
   const settle = (found: readonly Settled[], onDue: (lane: DueLane) => void): void => {
     const nowMs = statement();
     for (const one of found) {
@@ -262,6 +277,7 @@ export function createMemoryReports(
       storeMessage: async (owner, message) => storeMessage(owner, message),
       stillHeld: async (owner, rows) => heldBy(owner, rows).length === rows.length,
       settle: async (found) => settle(found, onDue),
+      regroup: async (one, owner, waitSeconds) => regroup(one, owner, waitSeconds, onDue),
       release: async (rows, owner) => {
         for (const row of heldBy(owner, rows)) put({ ...row, leaseUntilMs: null, leaseOwner: null });
       },

@@ -97,6 +97,11 @@ export interface ReportStore {
    * the finding is then history only. A lease that was lost to another process changes nothing.
    */
   settle(settled: readonly Settled[]): Promise<void>;
+  /**
+   * The open message of this report could not be claimed whole. Gives back what `owner` has of it and makes all its
+   * reports due at the same time, whoever has them: only so are they claimed together again.
+   */
+  regroup(one: DueReport, owner: string, waitSeconds: number): Promise<void>;
   /** Gives the leases back at once: the reports were replaced while they were prepared. */
   release(rows: readonly DueReport[], owner: string): Promise<void>;
 }

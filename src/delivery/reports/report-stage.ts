@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { leaseMs } from '../../limits.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
 import type { Stage } from '../stage/run-stage.ts';
@@ -17,6 +18,9 @@ import { pollUpload, verifyUpload } from './upload-status.ts';
 const reachesIntune = (row: DueReport, tenant: Tenant): boolean =>
   isOpen(row) || (!row.readAgain && tellable(contentOf(row), row.sentRevision !== null, tenant.mode).tell);
 
+/** Who has the other part of a message may have died: its leases have to run out first. */
+const partialPatienceMs = 2 * leaseMs;
+
 export function reportStage(options: ReportStageOptions): Stage<DueReport> {
   const { circuits, clouds, log, now, store, tenants } = options;
   /** While a tenant is held, one message tries now and then whether the cause is gone; the others wait for it. */
@@ -25,6 +29,13 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     if (now() - (probedAt.get(tenantId) ?? 0) < options.holdRecheckSeconds * 1_000) return false;
     probedAt.set(tenantId, now());
     return true;
+  };
+  /** Since when messages are seen in part only. */
+  const partialSince = new LRUCache<string, number>({ max: 50_000 });
+  const patience = (messageId: string): boolean => {
+    const since = partialSince.get(messageId) ?? now();
+    partialSince.set(messageId, since);
+    return now() - since < partialPatienceMs;
   };
   const attemptsOf = (rows: readonly DueReport[]): number => Math.max(...rows.map((row) => row.attempts));
 
@@ -71,7 +82,7 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     }
     if (follows && first.state === 'accepted') return pollUpload(rows, owner, tenant, options);
     if (follows) return verifyUpload(first, owner, tenant, cloud, options);
-    return sendReports(rows, owner, tenant, options);
+    return sendReports(rows, owner, tenant, { ...options, patience });
   };
 
   return {
@@ -82,19 +93,13 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     laneOf: ({ background, tenantId }) => ({ tenantId, background }),
     mayTake: ({ tenantId }) => circuits.mayTake(tenantId),
     units: (rows) => unitsOf(rows, options.maxDevices),
-    fail: (row, owner, error) =>
-      store.settle([
-        {
-          row,
-          owner,
-          found: {
-            reason: 'espalier-error',
-            detail: String(error),
-            waitSeconds: options.wait(row.attempts + 1),
-            attempts: row.attempts + 1,
-          },
-        },
-      ]),
+    fail: (rows, owner, error) => {
+      // Alike, and due at the same time: an open message is found together again.
+      const attempts = attemptsOf(rows) + 1;
+      const waitSeconds = options.wait(attempts);
+      const found = { reason: 'espalier-error', detail: String(error), waitSeconds, attempts };
+      return store.settle(rows.map((row) => ({ row, owner, found })));
+    },
     work: (rows, owner) => {
       const [first] = rows as readonly [DueReport];
       return inSpan(

@@ -1,96 +1,17 @@
-import { leaseMs } from '../../limits.ts';
 import { booleans, type Sql } from '../../store/database.ts';
 import { createGroupCommit, nothings } from '../../store/group-commit.ts';
-import type { DueLane, Held } from '../stage/run-stage.ts';
+import type { DueLane } from '../stage/run-stage.ts';
 import { addTimelines, type TenantTimelineEvent, trimTimelines } from '../timeline.ts';
+import {
+  claimReports,
+  regroupReports,
+  releaseReports,
+  renewReports,
+  surveyReports,
+} from './report-claims.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
 
 /** The reports in PostgreSQL. Every statement is about many rows, and takes them in the order of their keys. */
-
-const columns = (sql: Sql) => sql`
-  r.tenant_id as "tenantId", r.device_id as "deviceId", r.instance_id as "instanceId", r.content, r.revision,
-  r.confirmed_revision as "confirmedRevision", r.state, r.message_id as "messageId", r.sent_revision as "sentRevision",
-  r.sent_content as "sentContent", r.message_devices as "messageDevices", r.message_at as "messageAt",
-  r.message_open as "messageOpen", r.alone, r.read_again as "readAgain", r.background,
-  r.last_update_at as "lastUpdateAt", r.completed_at as "completedAt", r.accepted_at as "acceptedAt", r.verification,
-  r.attempts, r.traceparent`;
-
-/** The lanes with waiting rows, by stepping from one to the next in the index (docs/data.md). */
-export async function surveyReports(sql: Sql): Promise<DueLane[]> {
-  const rows = await sql<{ tenantId: string; background: boolean; dueInMs: number }[]>`
-    with recursive lanes as (
-      (select tenant_id, background, next_try_at from reports where next_try_at is not null
-       order by tenant_id, background, next_try_at limit 1)
-      union all
-      select next.* from lanes cross join lateral (
-        select r.tenant_id, r.background, r.next_try_at from reports r
-        where r.next_try_at is not null and (r.tenant_id, r.background) > (lanes.tenant_id, lanes.background)
-        order by r.tenant_id, r.background, r.next_try_at limit 1) next
-    )
-    select tenant_id as "tenantId", background,
-      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from lanes`;
-  return rows.map(({ background, dueInMs, tenantId }) => ({ lane: { tenantId, background }, dueInMs }));
-}
-
-/**
- * Leases due rows of these lanes, of each at most its limit, the longest due first. A second step brings the other
- * rows of open messages: stored together they are due together, and only whole can a message be sent again.
- */
-export async function claimReports(
-  sql: Sql,
-  owner: string,
-  lanes: readonly { readonly tenantId: string; readonly background: boolean; readonly limit: number }[],
-): Promise<DueReport[]> {
-  const claimed = await sql<DueReport[]>`
-    with lanes as (
-      select * from unnest(${lanes.map((lane) => lane.tenantId)}::uuid[], ${booleans(lanes.map((lane) => lane.background))}::text[]::bool[],
-                           ${lanes.map((lane) => lane.limit)}::int[]) as lanes(tenant_id, background, quota)
-    ), due as materialized (
-      select picked.* from lanes cross join lateral (
-        select r.tenant_id, r.device_id from reports r
-        where r.tenant_id = lanes.tenant_id and r.background = lanes.background and r.next_try_at <= now()
-          and (r.lease_until is null or r.lease_until < now())
-        order by r.next_try_at limit lanes.quota for update skip locked) picked
-    )
-    update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
-    from due where r.tenant_id = due.tenant_id and r.device_id = due.device_id
-    returning ${columns(sql)}`;
-  const missing = new Map<string, { readonly one: DueReport; rows: number }>();
-  for (const one of claimed) {
-    if (!one.messageOpen || one.messageId === null) continue;
-    const known = missing.get(one.messageId) ?? { one, rows: one.messageDevices ?? 1 };
-    known.rows -= 1;
-    missing.set(one.messageId, known);
-  }
-  const incomplete = [...missing.values()].flatMap(({ one, rows }) => (rows > 0 ? [one] : []));
-  if (incomplete.length === 0) return claimed;
-  const others = await sql<DueReport[]>`
-    with others as materialized (
-      select r.tenant_id, r.device_id from unnest(${incomplete.map((one) => one.tenantId)}::uuid[],
-        ${incomplete.map((one) => one.deviceId)}::uuid[]) as known(tenant_id, device_id)
-      join reports one on one.tenant_id = known.tenant_id and one.device_id = known.device_id
-      join reports r on r.tenant_id = one.tenant_id and r.background = any(array[false, true])
-        and r.next_try_at = one.next_try_at and r.message_id = one.message_id
-      where r.message_open and (r.lease_until is null or r.lease_until < now())
-      order by r.tenant_id, r.device_id for update of r skip locked
-    )
-    update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
-    from others where r.tenant_id = others.tenant_id and r.device_id = others.device_id
-    returning ${columns(sql)}`;
-  return [...claimed, ...others];
-}
-
-/** Rows are locked in the order of their keys, and one that another writer has is left to the next turn. */
-const renewReports = (sql: Sql, held: readonly Held<DueReport>[]) => sql`
-  with held as materialized (
-    select r.tenant_id, r.device_id from reports r
-    join unnest(${held.map(({ row }) => row.tenantId)}::uuid[], ${held.map(({ row }) => row.deviceId)}::uuid[],
-                ${held.map(({ owner }) => owner)}::uuid[]) as mine(tenant_id, device_id, owner)
-      on r.tenant_id = mine.tenant_id and r.device_id = mine.device_id and r.lease_owner = mine.owner
-    order by r.tenant_id, r.device_id for update of r skip locked
-  )
-  update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond'
-  from held where r.tenant_id = held.tenant_id and r.device_id = held.device_id`;
 
 interface Key {
   readonly tenantId: string;
@@ -286,11 +207,15 @@ export function createReportStore({ onDue, sql }: ReportStoreOptions): ReportSto
     },
     settle: (settled) => settle(settled),
     release: async (rows, owner) => {
-      await sql`
-        update reports r set lease_until = null, lease_owner = null
-        from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.deviceId)}::uuid[])
-          as mine(tenant_id, device_id)
-        where r.tenant_id = mine.tenant_id and r.device_id = mine.device_id and r.lease_owner = ${owner}`;
+      await releaseReports(sql, rows, owner);
+    },
+    regroup: async (one, owner, waitSeconds) => {
+      const lanes = new Set(
+        (await regroupReports(sql, one, owner, waitSeconds)).map((row) => row.background),
+      );
+      for (const background of lanes) {
+        onDue({ lane: { tenantId: one.tenantId, background }, dueInMs: waitSeconds * 1_000 });
+      }
     },
   };
 }

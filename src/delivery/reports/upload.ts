@@ -59,33 +59,39 @@ async function sendMessage(
   await settleEach(message.rows, owner, options, settlement);
 }
 
+export interface SendOptions extends ReportStageOptions {
+  /** Whether to wait longer for the missing reports of this message. */
+  readonly patience: (messageId: string) => boolean;
+}
+
 /** An open message again; only whole, and only while nobody else has one of its reports. */
 async function sendAgain(
   rows: readonly DueReport[],
   owner: string,
   tenant: Tenant,
   access: { readonly accessToken: string; readonly deviceService: string },
-  options: ReportStageOptions,
+  options: SendOptions,
 ): Promise<void> {
   const { store } = options;
-  const attempts = Math.max(...rows.map((row) => row.attempts));
-  if (rows.length < (rows[0]?.messageDevices ?? 1)) {
-    // Its other reports are in other hands for a moment. If that does not end, what is here becomes new messages.
-    const patience = attempts < incompleteTries;
-    return settleEach(rows, owner, options, (row) => ({
-      ...(row.sentRevision === null ? {} : { revision: row.sentRevision }),
+  const [first] = rows as readonly [DueReport];
+  if (rows.length < (first.messageDevices ?? 1)) {
+    if (options.patience(`${first.messageId}`)) return store.regroup(first, owner, regroupSeconds);
+    // The others are gone or have been told otherwise: what is here becomes new messages.
+    return settleEach(rows, owner, options, ({ attempts, sentRevision }) => ({
+      ...(sentRevision === null ? {} : { revision: sentRevision }),
       state: 'due',
       reason: 'message-incomplete',
-      waitSeconds: patience ? 1 : 0,
-      attempts: attempts + 1,
-      messageOpen: patience,
+      waitSeconds: 0,
+      attempts,
+      messageOpen: false,
     }));
   }
   if (!(await store.stillHeld(owner, rows))) return store.release(rows, owner);
   await sendMessage(messageAgain(rows, options), owner, tenant, access, options);
 }
 
-const incompleteTries = 3;
+/** Others have a part of the message for a moment: the next claim is likely to find it whole. */
+const regroupSeconds = 0.5;
 
 /** What may be told of these reports; the others are held, each with its reason. */
 async function sortOut(
@@ -142,7 +148,7 @@ export async function sendReports(
   rows: readonly DueReport[],
   owner: string,
   known: Tenant,
-  options: ReportStageOptions,
+  options: SendOptions,
 ): Promise<void> {
   const again = rows[0] !== undefined && isOpen(rows[0]);
   const tenant = again ? known : await tenantFor(rows, known, options);

@@ -24,8 +24,8 @@ export interface Stage<Row> {
   readonly units: (rows: readonly Row[]) => readonly (readonly Row[])[];
   /** Does the rows' work and settles each of them. */
   readonly work: (rows: readonly Row[], owner: string) => Promise<void>;
-  /** Puts a row off whose work threw: an input that nobody foresaw, or a database that went away. */
-  readonly fail: (row: Row, owner: string, error: unknown) => Promise<void>;
+  /** Puts rows off whose work threw: an input that nobody foresaw, or a database that went away. */
+  readonly fail: (rows: readonly Row[], owner: string, error: unknown) => Promise<void>;
 }
 
 export type StageName = 'computers' | 'reports';
@@ -82,14 +82,14 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
       };
     });
 
-  const failEach = async (rows: readonly Row[], owner: string, error: unknown): Promise<void> => {
+  const fail = async (rows: readonly Row[], owner: string, error: unknown): Promise<void> => {
     log.error('stage.work-failed', { stage: stage.name, rows: rows.length, error });
-    await Promise.all(rows.map((row) => stage.fail(row, owner, error)));
+    await stage.fail(rows, owner, error);
   };
   const start = (rows: readonly Row[], owner: string): void => {
     const done = stage
       .work(rows, owner)
-      .catch((error: unknown) => failEach(rows, owner, error))
+      .catch((error: unknown) => fail(rows, owner, error))
       // The database is away: the leases run out by themselves.
       .catch((error: unknown) => log.warn('stage.fail-failed', { stage: stage.name, error }))
       .finally(() => {
