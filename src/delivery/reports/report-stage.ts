@@ -67,7 +67,7 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     if (closedUntilMs !== undefined) return settle(settlementOfClosed(closedUntilMs - now()));
     const follows = !isOpen(first) && (first.state === 'accepted' || first.state === 'completed');
     const { hold } = tenant;
-    // What was accepted is followed also then: nothing else may be left that could show that the hold is over.
+    // What was accepted is followed also then: it tells Intune nothing, and may be all that is left to do.
     if (hold && !follows && !(rows.some((row) => reachesIntune(row, tenant)) && mayProbe(tenantId))) {
       return settle(({ attempts, state }) => ({
         ...(state === 'due' || state === 'sent' ? { state: 'held' as const } : {}),
