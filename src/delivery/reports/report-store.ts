@@ -21,7 +21,10 @@ interface Key {
 const byKey = (a: Key, b: Key): number =>
   a.tenantId < b.tenantId || (a.tenantId === b.tenantId && a.deviceId < b.deviceId) ? -1 : 1;
 
-const sent = ({ deviceId, instanceId, tenantId }: DueReport, messageId: string): TenantTimelineEvent => ({
+const sent = (
+  { deviceId, instanceId, tenantId }: DueReport,
+  messageId: string | null,
+): TenantTimelineEvent => ({
   tenantId,
   deviceId,
   instanceId,
@@ -199,7 +202,7 @@ export function createReportStore({ onDue, sql }: ReportStoreOptions): ReportSto
         returning 1`;
       if (held.length < rows.length) return false;
       const again = rows.map((row) => ({
-        ...sent(row, row.messageId ?? ''),
+        ...sent(row, row.messageId),
         detail: 'again, the same message',
       }));
       await addTimelines(sql, again);
