@@ -21,7 +21,7 @@ export interface Outcome {
 
 const startMs = Date.UTC(2026, 0, 5);
 /** After the last trouble: longest back-off, open circuit, hold and lease several times over. */
-const recoveryMs = 15 * 60_000;
+const recoveryMs = 4 * 60_000;
 const stopMs = 120_000;
 
 interface Device {

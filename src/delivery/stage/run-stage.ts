@@ -1,5 +1,5 @@
 import { newId as randomId } from '../../ids.ts';
-import { leaseRenewMs, pollDueMs } from '../../limits.ts';
+import { leaseMs, leaseRenewMs, pollDueMs } from '../../limits.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Clock } from './clock.ts';
 import { createLanes, type Lane, type LaneLimits, type LaneShare } from './lanes.ts';
@@ -59,6 +59,8 @@ export interface StageOptions extends LaneLimits {
 
 /** A survey may take a twentieth of the time between two of them, so that many lanes do not wear out the database. */
 const surveyShare = 20;
+/** One that was slow because the database was ill must not leave this process blind: what the dead held is found by it. */
+const surveyRestMostMs = leaseMs;
 
 export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRunner {
   const { clock, log, newId = randomId } = options;
@@ -140,7 +142,8 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
     } catch (error) {
       log.warn('stage.survey-failed', { stage: stage.name, error });
     }
-    const restMs = Math.max(pollDueMs, (clock.now() - startedAtMs) * surveyShare);
+    const tookMs = clock.now() - startedAtMs;
+    const restMs = Math.min(Math.max(pollDueMs, tookMs * surveyShare), surveyRestMostMs);
     if (stopped || surveyAsked) return;
     await new Promise<void>((resolve) => {
       const cancel = clock.after(restMs, resolve);
