@@ -6,7 +6,7 @@ import type { Backoff } from './backoff.ts';
  * process: every process finds out for itself, which costs a failing service one probe each.
  */
 export interface Circuits {
-  /** Rows that may be taken for this key now; 0 while it is open or asked for silence. */
+  /** Rows that may be in work for this key now; 0 while it is open or asked for silence. */
   mayTake(key: string): number;
   /** When that will be more than 0; undefined: it is now. */
   closedUntilMs(key: string): number | undefined;
@@ -120,7 +120,7 @@ export function createCircuits(options: CircuitOptions): Circuits {
       if (circuit.silentUntilMs > now()) return 0;
       if (circuit.openUntilMs === undefined) return unbounded;
       if (circuit.openUntilMs > now()) return 0;
-      // Half open: one, and a lane that has something in work is given none (lanes.ts).
+      // Half open: a lane that has something in work is given none.
       return 1;
     },
     closedUntilMs: (key) => {

@@ -34,7 +34,7 @@ export interface Lanes {
   note(lane: Lane, dueAtMs: number): void;
   /**
    * Shares what is free among the lanes that are due: fresh ones first, equal shares, those that waited longest
-   * first. `mayTake` bounds a lane (an open circuit: 0).
+   * first. `mayTake` bounds what a lane may have in work (an open circuit: 0).
    */
   pick(nowMs: number, mayTake: (lane: Lane) => number): LaneShare[];
   /**
@@ -88,7 +88,8 @@ export function createLanes(limits: LaneLimits): Lanes {
   };
 
   const room = (state: LaneState, mayTake: (lane: Lane) => number): number => {
-    const free = Math.min(limits.laneRows - state.inWork, mayTake(state.lane));
+    // A probe is one row in work, not one more.
+    const free = Math.min(limits.laneRows, mayTake(state.lane)) - state.inWork;
     return state.inWork > 0 && free < worthwhile(limits.laneRows) ? 0 : Math.max(0, free);
   };
 
