@@ -21,6 +21,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import type { ConnectionServices } from './connection-services.ts';
 import type { Gateway } from './gateway.ts';
+import { nodeSha256 } from './node-secrets.ts';
 
 /** Delivery's work in this process: both stages and the heartbeats. */
 
@@ -93,6 +94,7 @@ export async function startDelivery(parts: {
         new Set(instances.map(({ instanceId, tenantId }) => `${tenantId}/${instanceId}`)),
       backoff,
       vocabulary: config.intuneVocabulary,
+      sha256: nodeSha256,
       holdRecheckSeconds: config.holdRecheckSeconds,
       onDue: (due) => noteComputers(due),
       onReports: (tenantId) => hints.due('reports', { tenantId, background: false }),

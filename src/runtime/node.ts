@@ -28,7 +28,7 @@ import { startDelivery } from './node-delivery.ts';
 import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
 import { type Listener, listen, nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { migrateDatabase, newestMigration } from './node-migrate.ts';
-import { openSealer, readSecretReference } from './node-secrets.ts';
+import { nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
 import { startTelemetry } from './node-telemetry.ts';
 import { version } from './version.ts';
 
@@ -183,6 +183,7 @@ export async function startGateway(
     facts: nodeRequestFacts,
     respond: respondOnNode,
     readReference: readSecretReference,
+    sha256: nodeSha256,
     intake: { onDue: (lane: Lane) => hints.due('computers', lane) },
   };
   const gateway = composeGateway(parts);

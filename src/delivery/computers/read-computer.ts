@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { JamfClient } from '../../jamf/client.ts';
+import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import { createGroupCommit, type GroupCommit } from '../../store/group-commit.ts';
 import type { Instance, InstanceDirectory } from '../../store/instances.ts';
@@ -48,6 +49,7 @@ export interface ComputerStageOptions {
   readonly holdRecheckSeconds: number;
   /** For tenants in mode `conditional-access`. */
   readonly vocabulary?: InventoryVocabulary;
+  readonly sha256?: Sha256;
   /** Told of rows of this stage that are due later. */
   readonly onDue: (lane: DueLane) => void;
   /** Told when reports were made due. */
@@ -84,7 +86,8 @@ async function takeInTogether(
   tenantId: string,
   options: ComputerStageOptions,
 ): Promise<(Error | undefined)[]> {
-  const { holdRecheckSeconds, onDue, onReports, sql, vocabulary = defaultInventoryVocabulary } = options;
+  const { holdRecheckSeconds, onDue, onReports, sha256 = webSha256, sql } = options;
+  const { vocabulary = defaultInventoryVocabulary } = options;
   const taken = await inTransaction(sql, async (tx: Transaction) => {
     // A disconnect that began while the instance was asked has retracted the devices: it must stay so.
     const [tenant] = await tx<{ state: string }[]>`
@@ -93,7 +96,7 @@ async function takeInTogether(
     const held = await lockHeld(tx, reads);
     const ours = reads.filter(({ row }) => held.has(row));
     if (ours.length === 0) return { held, lanes: [], reported: false };
-    const { reported, verdictMissing } = await takeIn(tx, tenantId, ours, vocabulary);
+    const { reported, verdictMissing } = await takeIn(tx, tenantId, ours, { vocabulary, sha256 });
     const lanes = await settleComputers(
       tx,
       ours.map(({ found, row }) => ({

@@ -1,6 +1,7 @@
 import type { JamfComputer } from '../../jamf/inventory.ts';
 import { markComputersDue, recordClaims } from '../../routing/claims.ts';
 import type { Route, RouteOutcome } from '../../routing/resolve.ts';
+import type { Sha256 } from '../../secrets/sha256.ts';
 import type { Transaction } from '../../store/database.ts';
 import type { Instance } from '../../store/instances.ts';
 import { currentTraceparent } from '../../telemetry/tracing.ts';
@@ -130,7 +131,7 @@ export async function takeIn(
   tx: Transaction,
   tenantId: string,
   reads: readonly ReadComputer[],
-  vocabulary: InventoryVocabulary,
+  { sha256, vocabulary }: { readonly vocabulary: InventoryVocabulary; readonly sha256: Sha256 },
 ): Promise<{ readonly verdictMissing: ReadonlySet<DueComputer>; readonly reported: boolean }> {
   const byId = new Map(reads.map((read) => [`${read.row.instanceId}/${read.row.jamfComputerId}`, read]));
   const outcomes = await recordClaims(tx, tenantId, reads.map(claimsOf), (computer) => {
@@ -140,7 +141,12 @@ export async function takeIn(
   });
   const sorted = sortOut(outcomes, byId, vocabulary);
   const withdrawn = await retractions(tx, tenantId, sorted.retracted);
-  const news = await setReports(tx, tenantId, [...sorted.reports.map(({ report }) => report), ...withdrawn]);
+  const news = await setReports(
+    tx,
+    tenantId,
+    [...sorted.reports.map(({ report }) => report), ...withdrawn],
+    sha256,
+  );
   await markComputersDue(tx, tenantId, sorted.winners);
   await addTimelines(tx, wayOf(tenantId, outcomes, sorted, news));
   return { verdictMissing: sorted.verdictMissing, reported: news.size > 0 };
