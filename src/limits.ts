@@ -44,3 +44,18 @@ export const discoveryCacheMs = 24 * 3_600_000;
 export const answerBytes = 8 * 1024 * 1024;
 /** One computer's inventory with thousands of applications is a few MB. */
 export const timelineEventsPerDevice = 500;
+/** A reader's lease counts as lost this long before it runs out: an answer may be on its way (src/delivery/computers/readers.ts). */
+export const readerSafetyMs = 2_000;
+/** A poll looks back this far: a cluster's node may lag a minute behind (domain/jamf.md 1.4), and clocks differ. */
+export const pollOverlapMs = 120_000;
+/** Instances that one process polls, or reconciles, at the same time: a slow one must not stop the others. */
+export const pollsAtOnce = 8;
+export const reconciliationsAtOnce = 4;
+/** Computers per second that a reconciliation makes due without news: they must not come as one flood. */
+export const backgroundPerSecond = 100;
+/** While a gateway delivers it says so this often; a longer silence than the second means that nobody watched. */
+export const watchEveryMs = 10_000;
+export const watchFreshMs = 5_000;
+export const watchGapMs = 120_000;
+/** Rows that one statement of a large change touches: far below the statement's timeout. */
+export const changeBatch = 1_000;
