@@ -10,6 +10,7 @@ import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
 import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
+import { addReconciliation } from './instances/reconcile.ts';
 import { addInstanceRemoval } from './instances/removal.ts';
 import { addApiKeys } from './keys/keys.ts';
 import { addConnection } from './tenants/connection.ts';
@@ -92,6 +93,7 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addLeaving(app, services);
   addMigration(app, services);
   addInstances(app, services);
+  addReconciliation(app, services);
   addInstanceRemoval(app, services);
   addInstanceKeys(app, services);
   addDevices(app, services);

@@ -93,6 +93,9 @@ const quick = {
   ESPALIER_RETRY_MAX_SECONDS: '1',
   ESPALIER_HOLD_RECHECK_SECONDS: '1',
   ESPALIER_VERIFY_SAMPLE: '1',
+  // What a test sees comes of the webhooks and pushes that it sends; polling.test.ts and recovery.test.ts set these.
+  ESPALIER_POLL_SECONDS: '0',
+  ESPALIER_RECONCILE_SECONDS: '0',
   ESPALIER_LOG_LEVEL: 'debug',
 };
 
