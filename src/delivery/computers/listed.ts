@@ -45,10 +45,10 @@ export function listedComputers(page: InventoryPage): readonly ListedComputer[] 
 const idsOf = (listed: readonly ListedComputer[]): number[] => listed.map((one) => one.jamfComputerId);
 
 const listedRows = (tx: Transaction, listed: readonly ListedComputer[]) => tx`
-  select distinct on (id) id, report_at, unreadable, told from unnest(
-    ${idsOf(listed)}::int[], ${listed.map((one) => one.reportedAt?.toISOString() ?? null)}::timestamptz[],
-    ${listed.map((one) => one.unreadable)}::bool[], ${listed.map((one) => one.deviceIds !== undefined)}::bool[]
-  ) as page(id, report_at, unreadable, told)`;
+  select distinct on (id) id, report_at, id = any(${idsOf(listed.filter((one) => one.unreadable))}::int[]) as unreadable,
+    id = any(${idsOf(listed.filter((one) => one.deviceIds !== undefined))}::int[]) as told
+  from unnest(${idsOf(listed)}::int[], ${listed.map((one) => one.reportedAt?.toISOString() ?? null)}::timestamptz[])
+    as page(id, report_at)`;
 
 /**
  * Whether the list (alias `l`) has news of a computer (alias `c`): unknown here, unreadable, back, or with a later
