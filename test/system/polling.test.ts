@@ -217,7 +217,7 @@ describe('polling and reconciling', () => {
     const lists = (after: string) =>
       asked(`computers-inventory?`).filter((entry) => entry.path.includes(after));
     scene.world.journal.clear();
-    scene.world.faults.add({ service: 'jamf:berlin', path: 'id%3E%22100%22', delayMs: 60_000, times: 1 });
+    scene.world.faults.add({ service: 'jamf:berlin', path: 'id%3E%22100%22', delayMs: 20_000, times: 1 });
     const { requestedAt } = (await scene.api('POST', `${path()}/reconcile`)).json;
     await eventually(async () => {
       const [row] = await scene.database.sql`
@@ -260,6 +260,8 @@ describe('polling and reconciling', () => {
     const worker = await scene.worker();
     try {
       scene.world.faults.add({ service: 'jamf:berlin', delayMs: 30 });
+      // What a killed process asked is worked on to its end.
+      await eventually(() => expect(simulated().load.now()).toBe(0), 30_000);
       simulated().load.reset();
       expect((await scene.api('POST', `/tenants/${tenantId}/routes/rebuild`)).json).toMatchObject({
         tenantId,
