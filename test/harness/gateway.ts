@@ -76,6 +76,8 @@ export interface Scene {
   restart(how: 'kill' | 'stop'): Promise<void>;
   /** Only ends it, `start` brings it back. */
   start(): Promise<void>;
+  /** Ends the gateway's process, if it still runs, and starts another on this database. */
+  startOn(database: TestDatabase): Promise<void>;
   /** A second process on the same database that only delivers. */
   worker(): Promise<GatewayProcess>;
   close(): Promise<void>;
@@ -147,6 +149,11 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
       gateway = await startProcess(environment);
     },
     start: async () => {
+      gateway = await startProcess(environment);
+    },
+    startOn: async (other) => {
+      if (gateway.process.exitCode === null && gateway.process.signalCode === null) await gateway.stop();
+      environment.DATABASE_URL = other.url;
       gateway = await startProcess(environment);
     },
     worker: () => startProcess(environment, 'worker'),
