@@ -92,6 +92,8 @@ async function askAnew(sql: Sql): Promise<Omit<Gap, 'seconds'>> {
     total.computers += batch.computers;
     after = batch.last;
   }
+  // A 404 has to last while somebody asks: one of before the gap and one of now are not two over 90 s.
+  await sql`update computers set not_found_since = null where not_found_since is not null`;
   const instances = await sql`
     insert into instance_reading (tenant_id, instance_id)
     select i.tenant_id, i.instance_id from instances i order by 1, 2

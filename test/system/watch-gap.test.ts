@@ -103,14 +103,16 @@ describe('a gap in watching', () => {
     expect(gaps()).toMatchObject([{ reports: 0, computers: 0, instances: 3 }]);
   });
 
-  it('keeps the back-off of a computer that fails, and makes one due that there is no row of', async () => {
+  it('keeps the back-off of a computer that fails but not since when it is missing, and makes one due that there is no row of', async () => {
     const instance = await addInstance();
     await addDevices(instance, { count: 2 });
     const { sql } = database;
     await sql`update computers set wanted_revision = 2, attempts = 3, next_try_at = now() + interval '1 hour' where jamf_computer_id = 1`;
     await sql`delete from computers where jamf_computer_id = 2`;
+    await sql`update computers set not_found_since = now() - interval '2 hours'`;
     await silence(60);
     await recover();
+    expect(await sql`select 1 from computers where not_found_since is not null`).toHaveLength(0);
     const rows = await sql`
       select jamf_computer_id as id, next_try_at > now() as later from computers
       where wanted_revision > done_revision order by 1`;

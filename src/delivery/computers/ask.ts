@@ -31,10 +31,7 @@ export async function askReconciliation(sql: Sql, { instanceId, tenantId }: Inst
   return row?.askedAt ?? new Date();
 }
 
-/**
- * Every known computer of the instance is due to be read, batch by batch; those that are not known are found by the
- * reconciliation that is asked for then.
- */
+/** Every known computer of the instance is due to be read, batch by batch; a reconciliation finds the others. */
 async function readAllAgain(sql: Sql, { instanceId, tenantId }: InstanceRef): Promise<void> {
   for (let afterId = 0; ; ) {
     const rows = await inTransaction(
@@ -57,20 +54,22 @@ async function readAllAgain(sql: Sql, { instanceId, tenantId }: InstanceRef): Pr
 }
 
 /**
- * Reads every computer of the tenant's enabled instances anew and lists each instance. Every one of them has been
- * reconciled when it says so with a time after `requestedAt`.
+ * Lists every enabled instance of the tenant and reads all of their computers anew. An instance was reconciled for it
+ * when it says so with a time not before `requestedAt`.
  */
 export async function rebuildRoutes(
   sql: Sql,
   tenantId: string,
 ): Promise<{ readonly instances: number; readonly requestedAt: Date }> {
-  const [clock] = await sql<{ requestedAt: Date }[]>`select now() as "requestedAt"`;
   const instances = await sql<{ instanceId: string }[]>`
     select instance_id as "instanceId" from instances where tenant_id = ${tenantId} and enabled order by instance_id`;
+  let requestedAt: Date | undefined;
+  // All are asked for first: a run that was under way before must not pass for the one that was wanted.
   for (const { instanceId } of instances) {
-    await readAllAgain(sql, { tenantId, instanceId });
-    await askReconciliation(sql, { tenantId, instanceId });
+    const askedAt = await askReconciliation(sql, { tenantId, instanceId });
+    requestedAt ??= askedAt;
   }
+  for (const { instanceId } of instances) await readAllAgain(sql, { tenantId, instanceId });
   await sql.notify(dueChannel, 'computers');
-  return { instances: instances.length, requestedAt: clock?.requestedAt ?? new Date() };
+  return { instances: instances.length, requestedAt: requestedAt ?? new Date() };
 }
