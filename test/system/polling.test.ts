@@ -217,12 +217,12 @@ describe('polling and reconciling', () => {
     const lists = (after: string) =>
       asked(`computers-inventory?`).filter((entry) => entry.path.includes(after));
     scene.world.journal.clear();
-    scene.world.faults.add({ service: 'jamf:berlin', path: 'id%3E%22100%22', delayMs: 20_000, times: 1 });
+    scene.world.faults.add({ service: 'jamf:berlin', path: 'id%3E%221', delayMs: 20_000, times: 1 });
     const { requestedAt } = (await scene.api('POST', `${path()}/reconcile`)).json;
     await eventually(async () => {
       const [row] = await scene.database.sql`
         select reconcile_after_id as "afterId" from instance_reading where instance_id = ${berlin.id}`;
-      expect(row!.afterId).toBe(100);
+      expect(row!.afterId).toBeGreaterThanOrEqual(100);
     });
     await scene.restart('kill');
     await eventually(async () => {
