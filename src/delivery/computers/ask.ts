@@ -31,7 +31,10 @@ export async function askReconciliation(sql: Sql, { instanceId, tenantId }: Inst
   return row?.askedAt ?? new Date();
 }
 
-/** Every known computer of the instance is due to be read, batch by batch; a reconciliation finds the others. */
+/**
+ * Every known computer of the instance is due to be read, batch by batch; a reconciliation finds the others, and one
+ * that was gone and is listed again.
+ */
 async function readAllAgain(sql: Sql, { instanceId, tenantId }: InstanceRef): Promise<void> {
   for (let afterId = 0; ; ) {
     const rows = await inTransaction(
@@ -40,6 +43,7 @@ async function readAllAgain(sql: Sql, { instanceId, tenantId }: InstanceRef): Pr
         with batch as materialized (
           select jamf_computer_id from computers
           where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id > ${afterId}
+            and gone_at is null
           order by jamf_computer_id limit ${changeBatch} for update
         )
         update computers c set wanted_revision = wanted_revision + 1, background = false, updated_at = now(),
