@@ -3,17 +3,23 @@ import { sendHeartbeats } from '../connection/heartbeat.ts';
 import { finishDisconnects, leaveEmptyTenants } from '../connection/lifecycle.ts';
 import { notProvisioned, watchPartners } from '../connection/partner-watch.ts';
 import { suspectPermissions, watchPermissions } from '../connection/permission-watch.ts';
+import { createPolls } from '../delivery/computers/poll.ts';
 import { computerStage } from '../delivery/computers/read-computer.ts';
+import { createReaders, type Readers } from '../delivery/computers/readers.ts';
+import { createReconciliations } from '../delivery/computers/reconcile.ts';
+import type { FeedRunner } from '../delivery/computers/turns.ts';
+import { noteWatch, recoverFromGap } from '../delivery/recovery.ts';
 import { reportStage } from '../delivery/reports/report-stage.ts';
 import { createReportStore } from '../delivery/reports/report-store.ts';
 import { createReportTenants } from '../delivery/reports/report-tenants.ts';
-import { backoffSeconds } from '../delivery/stage/backoff.ts';
+import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
 import { createCircuits } from '../delivery/stage/circuit.ts';
 import { systemClock } from '../delivery/stage/clock.ts';
 import type { Hints } from '../delivery/stage/hints.ts';
 import type { LaneLimits } from '../delivery/stage/lanes.ts';
 import { type DueLane, runStage } from '../delivery/stage/run-stage.ts';
 import { newId } from '../ids.ts';
+import { leaseRenewMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -41,6 +47,7 @@ function reportsInWork(maxDevices: number): LaneLimits {
 
 const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
+const feedLookMs = 1_000;
 
 export interface Delivery {
   stop(): Promise<void>;
@@ -63,6 +70,34 @@ function every(ms: number, name: string, log: Log, work: () => Promise<void>): (
   };
 }
 
+/** Polls and reconciliations of the instances whose turn it is. */
+function startFeeds(options: {
+  config: Config;
+  sql: Sql;
+  log: Log;
+  gateway: Gateway;
+  backoff: Backoff;
+  readers: Readers;
+  owner: string;
+}): { stop: () => Promise<void> } {
+  const { config, gateway, log, ...rest } = options;
+  const { pollSeconds, reconcileSeconds } = config;
+  const feed = { ...rest, log, instances: gateway.instances, clientOf: gateway.clients.clientOf };
+  const runners: readonly FeedRunner[] = [
+    createPolls({ ...feed, pollSeconds }),
+    createReconciliations({ ...feed, reconcileSeconds }),
+  ];
+  const stopLooking = every(feedLookMs, 'feeds', log, async () => {
+    for (const runner of runners) await runner.look();
+  });
+  return {
+    stop: async () => {
+      await stopLooking();
+      await Promise.all(runners.map((runner) => runner.stop()));
+    },
+  };
+}
+
 export async function startDelivery(parts: {
   config: Config;
   sql: Sql;
@@ -82,6 +117,9 @@ export async function startDelivery(parts: {
   const maxDevices = config.uploadMaxDevices;
   let noteComputers: (due: DueLane) => void = () => undefined;
   let noteReports: (due: DueLane) => void = () => undefined;
+  await recoverFromGap(sql, log);
+  const owner = newId();
+  const readers = createReaders(sql, owner, () => performance.now());
   const computers = runStage(
     computerStage({
       sql,
@@ -90,8 +128,7 @@ export async function startDelivery(parts: {
       instances: gateway.instances,
       clientOf: gateway.clients.clientOf,
       circuits: createCircuits({ backoff, now: Date.now }),
-      mayRead: async (instances) =>
-        new Set(instances.map(({ instanceId, tenantId }) => `${tenantId}/${instanceId}`)),
+      mayRead: readers.hold,
       backoff,
       vocabulary: config.intuneVocabulary,
       sha256: nodeSha256,
@@ -138,7 +175,10 @@ export async function startDelivery(parts: {
   await hints.start();
   // A tenth of a short period, so that tests and demos with one are exact too.
   const lookMs = Math.min(heartbeatLookMs, config.heartbeatSeconds * 100);
+  const feeds = startFeeds({ config, sql, log, gateway, backoff, readers, owner });
+  const stopRenewing = every(leaseRenewMs, 'readers', log, () => readers.renew());
   const stops = [
+    every(watchEveryMs, 'watching', log, () => noteWatch(sql)),
     every(lookMs, 'heartbeat', log, () =>
       sendHeartbeats({
         sql,
@@ -165,7 +205,9 @@ export async function startDelivery(parts: {
   ];
   return {
     stop: async () => {
-      await Promise.all([computers.stop(), reports.stop(), ...stops.map((stop) => stop())]);
+      await Promise.all([computers.stop(), reports.stop(), feeds.stop(), ...stops.map((stop) => stop())]);
+      await stopRenewing();
+      await readers.release().catch((error: unknown) => log.warn('readers.release-failed', { error }));
       await hints.stop();
     },
   };

@@ -133,6 +133,8 @@ function createAdmin(
       sealer,
       mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
       bootstrapKey: config.bootstrapKey,
+      polls: config.pollSeconds > 0,
+      reconciles: config.reconcileSeconds > 0,
       publicUrl: config.publicUrl,
       missingApplication: (cloud) =>
         config.connector(cloud) === undefined

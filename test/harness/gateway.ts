@@ -76,6 +76,8 @@ export interface Scene {
   restart(how: 'kill' | 'stop'): Promise<void>;
   /** Only ends it, `start` brings it back. */
   start(): Promise<void>;
+  /** Ends the gateway's process, if it still runs, and starts another on this database. */
+  startOn(database: TestDatabase): Promise<void>;
   /** A second process on the same database that only delivers. */
   worker(): Promise<GatewayProcess>;
   close(): Promise<void>;
@@ -93,6 +95,9 @@ const quick = {
   ESPALIER_RETRY_MAX_SECONDS: '1',
   ESPALIER_HOLD_RECHECK_SECONDS: '1',
   ESPALIER_VERIFY_SAMPLE: '1',
+  // What a test sees comes of the webhooks and pushes that it sends; polling.test.ts and recovery.test.ts set these.
+  ESPALIER_POLL_SECONDS: '0',
+  ESPALIER_RECONCILE_SECONDS: '0',
   ESPALIER_LOG_LEVEL: 'debug',
 };
 
@@ -144,6 +149,11 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
       gateway = await startProcess(environment);
     },
     start: async () => {
+      gateway = await startProcess(environment);
+    },
+    startOn: async (other) => {
+      if (gateway.process.exitCode === null && gateway.process.signalCode === null) await gateway.stop();
+      environment.DATABASE_URL = other.url;
       gateway = await startProcess(environment);
     },
     worker: () => startProcess(environment, 'worker'),
