@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { SimulatedTenant } from '../directory.ts';
 import type { MicrosoftCloud } from './cloud.ts';
 import { controlNotFound, readControlBody } from './control-body.ts';
-import { viewDevices, viewSettings, viewUploads } from './control-views.ts';
+import { viewAccepted, viewDevices, viewSettings, viewUploads } from './control-views.ts';
 import { consentSchema, discoverySchema, entraSchema, graphSchema, intuneSchema } from './settings.ts';
 
 export type WithinTenant = (
@@ -89,8 +89,15 @@ function mountViews(app: Hono, within: WithinTenant): void {
   app.get('/tenants/:tenant/uploads', (c) =>
     within(c, (cloud, tenant) => {
       cloud.settle();
-      return c.json(viewUploads(cloud, tenant, c.req.query('deviceId')));
+      const { deviceId, since } = c.req.query();
+      return c.json(viewUploads(cloud, tenant, { deviceId, since }));
     }),
+  );
+  app.get('/tenants/:tenant/counters', (c) =>
+    within(c, (cloud, tenant) => c.json(cloud.intune.tenant(tenant.tenantId).counters)),
+  );
+  app.get('/tenants/:tenant/accepted', (c) =>
+    within(c, (cloud, tenant) => c.json(viewAccepted(cloud, tenant, c.req.query('since')))),
   );
 }
 

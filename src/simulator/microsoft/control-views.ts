@@ -33,11 +33,17 @@ export function viewDevices(cloud: MicrosoftCloud, tenant: SimulatedTenant): Rec
   });
 }
 
+export interface UploadFilter {
+  readonly deviceId?: string | undefined;
+  /** ISO 8601 UTC with milliseconds: uploads that came then or later. */
+  readonly since?: string | undefined;
+}
+
 /** The uploads of a tenant, oldest first, with the counters. */
 export function viewUploads(
   cloud: MicrosoftCloud,
   tenant: SimulatedTenant,
-  deviceId: string | undefined,
+  { deviceId, since }: UploadFilter,
 ): Record<string, unknown> {
   const { counters, messages } = cloud.intune.tenant(tenant.tenantId);
   const all = [...messages.values()];
@@ -45,10 +51,35 @@ export function viewUploads(
   return {
     counters: { ...counters, pending: all.filter(({ status }) => status === 'pending').length },
     uploads: all.filter(
-      ({ entities }) =>
-        wanted === undefined || entities.some((entity) => String(entity.DeviceId).toLowerCase() === wanted),
+      ({ entities, receivedAt }) =>
+        (since === undefined || receivedAt >= since) &&
+        (wanted === undefined || entities.some((entity) => String(entity.DeviceId).toLowerCase() === wanted)),
     ),
   };
+}
+
+/** How many devices a tenant's accepted uploads told of, without the uploads themselves: there may be very many. */
+export function viewAccepted(
+  cloud: MicrosoftCloud,
+  tenant: SimulatedTenant,
+  since: string | undefined,
+): Record<string, unknown> {
+  const { counters, messages } = cloud.intune.tenant(tenant.tenantId);
+  /** When each device was first told of, in the time that was asked about. */
+  const firstAt = new Map<string, string>();
+  let uploads = 0;
+  for (const { entities, receivedAt } of messages.values()) {
+    if (since !== undefined && receivedAt < since) continue;
+    uploads += 1;
+    for (const { DeviceId } of entities) {
+      const deviceId = String(DeviceId).toLowerCase();
+      const known = firstAt.get(deviceId);
+      if (known === undefined || receivedAt < known) firstAt.set(deviceId, receivedAt);
+    }
+  }
+  let lastFirstAt: string | null = null;
+  for (const at of firstAt.values()) if (lastFirstAt === null || at > lastFirstAt) lastFirstAt = at;
+  return { counters, uploads, devices: firstAt.size, lastFirstAt };
 }
 
 const withTime = <T extends { readonly at: number }>(call: T): Record<string, unknown> => ({
