@@ -1,8 +1,11 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { catchUp } from './catch-up.ts';
+import { claims } from './claims.ts';
 import { delivery } from './delivery.ts';
 import { forward } from './forward.ts';
 import { intake } from './intake.ts';
+import { neighbour } from './neighbour.ts';
 import type { Finding, Run, RunOptions } from './run.ts';
 
 /** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/bench.md. */
@@ -17,6 +20,9 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   intake: { run: intake, limitMinutes: 5 },
   forward: { run: forward, limitMinutes: 5 },
   delivery: { run: delivery, limitMinutes: 30 },
+  'catch-up': { run: catchUp, limitMinutes: 90 },
+  neighbour: { run: neighbour, limitMinutes: 60 },
+  claims: { run: claims, limitMinutes: 30 },
 };
 /** Short enough to be run by the way; the others are asked for by name. */
 const unlessNamed = ['intake', 'forward'];

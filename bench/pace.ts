@@ -8,7 +8,7 @@ export interface Pace {
 }
 
 /** `share` of 0 to 1, of sorted numbers; the nearest rank, so that it is one that was measured. */
-const percentile = (sorted: readonly number[], share: number): number =>
+export const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
 
 /**
