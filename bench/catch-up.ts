@@ -66,7 +66,6 @@ async function measure(run: Run, devices: number, perUpload: number): Promise<Fi
 
   const endUsage = startUsage(scene.processes);
   const endMemory = startMemory(scene.processes.gateway);
-  stack.defer(() => void endMemory());
   const backAt = Date.now();
   await scene.control('DELETE', `/faults/${fault.id}`);
   await until('the reports were accepted', { everyMs: 1_000, patienceMs, signal }, async () => {

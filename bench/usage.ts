@@ -107,7 +107,8 @@ export function startMemory(pid: number): () => MemoryCourse | undefined {
     if (value !== undefined) values.push(value);
   };
   sample();
-  const timer = setInterval(sample, sampleMs);
+  // What is measured may fail before it is ended: that must not keep the process.
+  const timer = setInterval(sample, sampleMs).unref();
   return () => {
     clearInterval(timer);
     sample();

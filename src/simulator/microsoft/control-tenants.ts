@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { SimulatedTenant } from '../directory.ts';
 import type { MicrosoftCloud } from './cloud.ts';
 import { controlNotFound, readControlBody } from './control-body.ts';
-import { viewAccepted, viewDevices, viewSettings, viewUploads } from './control-views.ts';
+import { viewDevices, viewSettings, viewUploads } from './control-views.ts';
 import { consentSchema, discoverySchema, entraSchema, graphSchema, intuneSchema } from './settings.ts';
 
 export type WithinTenant = (
@@ -93,11 +93,9 @@ function mountViews(app: Hono, within: WithinTenant): void {
       return c.json(viewUploads(cloud, tenant, { deviceId, since }));
     }),
   );
+  // Without the uploads, of which there may be very many.
   app.get('/tenants/:tenant/counters', (c) =>
     within(c, (cloud, tenant) => c.json(cloud.intune.tenant(tenant.tenantId).counters)),
-  );
-  app.get('/tenants/:tenant/accepted', (c) =>
-    within(c, (cloud, tenant) => c.json(viewAccepted(cloud, tenant, c.req.query('since')))),
   );
 }
 

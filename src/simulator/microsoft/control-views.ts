@@ -58,30 +58,6 @@ export function viewUploads(
   };
 }
 
-/** How many devices a tenant's accepted uploads told of, without the uploads themselves: there may be very many. */
-export function viewAccepted(
-  cloud: MicrosoftCloud,
-  tenant: SimulatedTenant,
-  since: string | undefined,
-): Record<string, unknown> {
-  const { counters, messages } = cloud.intune.tenant(tenant.tenantId);
-  /** When each device was first told of, in the time that was asked about. */
-  const firstAt = new Map<string, string>();
-  let uploads = 0;
-  for (const { entities, receivedAt } of messages.values()) {
-    if (since !== undefined && receivedAt < since) continue;
-    uploads += 1;
-    for (const { DeviceId } of entities) {
-      const deviceId = String(DeviceId).toLowerCase();
-      const known = firstAt.get(deviceId);
-      if (known === undefined || receivedAt < known) firstAt.set(deviceId, receivedAt);
-    }
-  }
-  let lastFirstAt: string | null = null;
-  for (const at of firstAt.values()) if (lastFirstAt === null || at > lastFirstAt) lastFirstAt = at;
-  return { counters, uploads, devices: firstAt.size, lastFirstAt };
-}
-
 const withTime = <T extends { readonly at: number }>(call: T): Record<string, unknown> => ({
   ...call,
   at: isoOrNull(call.at),
