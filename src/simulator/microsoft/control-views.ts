@@ -33,11 +33,17 @@ export function viewDevices(cloud: MicrosoftCloud, tenant: SimulatedTenant): Rec
   });
 }
 
+export interface UploadFilter {
+  readonly deviceId?: string | undefined;
+  /** ISO 8601 UTC with milliseconds: uploads that came then or later. */
+  readonly since?: string | undefined;
+}
+
 /** The uploads of a tenant, oldest first, with the counters. */
 export function viewUploads(
   cloud: MicrosoftCloud,
   tenant: SimulatedTenant,
-  deviceId: string | undefined,
+  { deviceId, since }: UploadFilter,
 ): Record<string, unknown> {
   const { counters, messages } = cloud.intune.tenant(tenant.tenantId);
   const all = [...messages.values()];
@@ -45,8 +51,9 @@ export function viewUploads(
   return {
     counters: { ...counters, pending: all.filter(({ status }) => status === 'pending').length },
     uploads: all.filter(
-      ({ entities }) =>
-        wanted === undefined || entities.some((entity) => String(entity.DeviceId).toLowerCase() === wanted),
+      ({ entities, receivedAt }) =>
+        (since === undefined || receivedAt >= since) &&
+        (wanted === undefined || entities.some((entity) => String(entity.DeviceId).toLowerCase() === wanted)),
     ),
   };
 }

@@ -52,6 +52,8 @@ export interface UploadCounters {
   /** Uploads that were answered, refused ones among them. */
   received: number;
   accepted: number;
+  /** Entities in accepted uploads, replayed ones among them. */
+  acceptedEntities: number;
   refused: number;
   /** Accepted uploads whose message id had been put before. */
   replayed: number;
@@ -183,6 +185,7 @@ export function createIntuneState(): IntuneState {
       counters: {
         received: 0,
         accepted: 0,
+        acceptedEntities: 0,
         refused: 0,
         replayed: 0,
         completed: 0,

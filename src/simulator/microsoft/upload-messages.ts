@@ -98,6 +98,7 @@ async function put(request: IntuneRequest, messageId: string): Promise<Response>
   };
   tenant.messages.set(messageId, message);
   tenant.counters.accepted += 1;
+  tenant.counters.acceptedEntities += entities.length;
   processor.accept(token.tenant, message);
   return answerAccepted(request, messageId);
 }
