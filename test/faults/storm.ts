@@ -1,0 +1,202 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { planChanges } from './changes.ts';
+import { findAppliedBackwards, findBehind } from './comparison.ts';
+import { type Crashes, createCrashes } from './crashes.ts';
+import { diagnose } from './diagnosis.ts';
+import { awaitTruth, type Ending } from './ending.ts';
+import { createLedgerCheck, type LedgerCheck, type LedgerCounts } from './ledger-check.ts';
+import { createLife, type Life } from './life.ts';
+import type { StormOptions } from './options.ts';
+import { makePlan } from './plan.ts';
+import { type Scene, startScene } from './scene.ts';
+import { createSenders, type Senders, type Sent } from './senders.ts';
+import { createWeather, type StormWeather } from './weather.ts';
+
+/** The numbers of one storm, and whether it was passed. */
+export interface StormResult extends LedgerCounts, Readonly<Sent> {
+  readonly seed: number;
+  readonly batch: number;
+  readonly seconds: number;
+  readonly devices: number;
+  readonly changes: number;
+  readonly webhooksLost: number;
+  readonly webhooksDoubled: number;
+  readonly webhooksLate: number;
+  readonly oldPushesReplayed: number;
+  readonly spells: number;
+  readonly poisonings: number;
+  readonly kills: number;
+  readonly databaseRestarts: number;
+  /** Ends of gateways that nobody asked for. */
+  readonly endedAlone: number;
+  readonly reportsReplayed: number;
+  readonly violations: number;
+  /** Devices of which Intune does not hold the newest state. */
+  readonly behind: number;
+  readonly settleSeconds: number;
+  readonly passed: boolean;
+}
+
+interface Storm {
+  readonly scene: Scene;
+  readonly life: Life;
+  readonly senders: Senders;
+  readonly weather: StormWeather;
+  readonly crashes: Crashes;
+  readonly check: LedgerCheck;
+  /** What else must not happen. */
+  readonly complaints: string[];
+}
+
+const progressEveryMs = 10_000;
+const shownViolations = 20;
+const introductionTimeoutMs = 60_000;
+
+function printer({ check, crashes, life, scene, weather }: Storm, print: (line: string) => void) {
+  const startedAt = Date.now();
+  return (behind: number = findBehind(scene.world).length): void => {
+    check.look();
+    const { duplicatesAfterCrash, duplicatesUnexplained, messages, reports, resends } = check.counts();
+    const found = check.violations.length;
+    print(
+      [
+        `${Math.round((Date.now() - startedAt) / 1000)} s`.padStart(6),
+        `${life.counts.changes} changes`,
+        `${reports} accepted in ${messages} messages`,
+        `${resends} resent`,
+        `${behind} devices behind`,
+        `${crashes.counts.kills} kills`,
+        `${crashes.counts.databaseRestarts} database restarts`,
+        `${scene.world.faults.list().length} faults`,
+        `${weather.poisoned()} poisoned`,
+        `${duplicatesAfterCrash}+${duplicatesUnexplained} duplicates`,
+        ...(found > 0 ? [`${found} VIOLATIONS`] : []),
+      ].join(', '),
+    );
+  };
+}
+
+async function prepare(options: StormOptions, stack: AsyncDisposableStack): Promise<Storm> {
+  const plan = makePlan(options);
+  const scene = await startScene(plan, stack);
+  const { gateways, instances, world } = scene;
+  const complaints: string[] = [];
+  const senders = createSenders({
+    gateways,
+    trust: world.authority.certificatePem,
+    resendWebhooks: options.lost === 0,
+    complain: (what) => complaints.push(what),
+  });
+  stack.defer(() => senders.close());
+  const nextChange = planChanges(options.seed, world.fleet.macs().length, options.lost);
+  const life = createLife({ world, instances, senders, nextChange });
+  stack.defer(() => life.stop());
+  const weather = createWeather(scene, plan);
+  stack.defer(() => weather.lift());
+  const crashes = createCrashes(scene, plan);
+  const tenants = world.tenants.map(({ cloud, tenantId }) => world.cloud(cloud).intune.tenant(tenantId));
+  const check = createLedgerCheck({
+    ledgers: tenants.map(({ ledger }) => ledger),
+    crashes: crashes.times,
+    hasFailed: (messageId) => tenants.some(({ messages }) => messages.get(messageId)?.status === 'Failed'),
+  });
+  return { scene, life, senders, weather, crashes, check, complaints };
+}
+
+async function introduce({ life, senders }: Storm, signal: AbortSignal): Promise<void> {
+  life.introduce();
+  const deadline = Date.now() + introductionTimeoutMs;
+  while (senders.pending() > 0) {
+    if (Date.now() > deadline) throw new Error('the Macs cannot be introduced');
+    await wait(100, undefined, { signal });
+  }
+}
+
+async function rage(storm: Storm, options: StormOptions, progress: () => void, signal: AbortSignal) {
+  const { crashes, life, weather } = storm;
+  const timer = setInterval(progress, progressEveryMs);
+  const crashing = crashes.run();
+  // Whoever waits for it next hears of its failure.
+  crashing.catch(() => undefined);
+  try {
+    weather.start();
+    life.start(options.rate);
+    await Promise.race([
+      wait(options.seconds * 1000, undefined, { signal }),
+      // A database that does not come back ends the storm at once.
+      crashing.then(() => new Promise<never>(() => undefined)),
+    ]);
+  } finally {
+    clearInterval(timer);
+    life.stop();
+    weather.lift();
+    crashes.stop();
+  }
+  await crashing;
+}
+
+function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormResult {
+  const { check, complaints, crashes, life, scene, senders, weather } = storm;
+  const violations = check.violations.length + findAppliedBackwards(scene.world).length + complaints.length;
+  const { changes, doubled, late, lost, replayed } = life.counts;
+  return {
+    seed: options.seed,
+    batch: makePlan(options).batch,
+    seconds: options.seconds,
+    devices: scene.world.fleet.truth().length,
+    changes,
+    ...senders.counts,
+    ...{ webhooksLost: lost, webhooksDoubled: doubled, webhooksLate: late, oldPushesReplayed: replayed },
+    ...weather.counts,
+    ...crashes.counts,
+    endedAlone: scene.gateways.reduce((sum, gateway) => sum + gateway.endedAlone(), 0),
+    ...check.counts(),
+    reportsReplayed: ending.replayed,
+    violations,
+    behind: ending.behind.length,
+    settleSeconds: ending.seconds,
+    passed: violations === 0 && ending.settled,
+  };
+}
+
+async function explain(storm: Storm, ending: Ending, print: (line: string) => void): Promise<void> {
+  const { check, complaints, scene } = storm;
+  scene.keep();
+  const violations = check.violations.map(({ deviceId, kind, text }) => `${kind} ${deviceId}: ${text}`);
+  const applied = findAppliedBackwards(scene.world).map((text) => `applied backwards ${text}`);
+  const all = [...violations, ...applied, ...complaints];
+  for (const text of all.slice(0, shownViolations)) print(text);
+  if (all.length > shownViolations) print(`… and ${all.length - shownViolations} more`);
+  const about = ending.behind.length > 0 ? ending.behind : [];
+  for (const text of await diagnose(scene, about)) print(text);
+  print(`the gateways' logs are kept in ${scene.dir}`);
+}
+
+/** One storm from its beginning to its proof. Throws when it cannot be held, not when it is not passed. */
+export async function runStorm(
+  options: StormOptions,
+  signal: AbortSignal,
+  print: (line: string) => void,
+): Promise<StormResult> {
+  await using stack = new AsyncDisposableStack();
+  const storm = await prepare(options, stack);
+  try {
+    await introduce(storm, signal);
+    const progress = printer(storm, print);
+    await rage(storm, options, () => progress(), signal);
+    print('the storm is over: no more faults, every device cured');
+    const { life, scene, senders } = storm;
+    const { settleSeconds } = options;
+    const ending = await awaitTruth({ scene, life, senders, settleSeconds, signal, progress });
+    storm.check.look();
+    const result = resultOf(storm, options, ending);
+    if (!result.passed) await explain(storm, ending, print);
+    return result;
+  } catch (error) {
+    if (!signal.aborted) {
+      storm.scene.keep();
+      print(`the gateways' logs are kept in ${storm.scene.dir}`);
+    }
+    throw error;
+  }
+}
