@@ -25,8 +25,10 @@ export interface StormGateway {
   start(): Promise<void>;
   /** SIGTERM, and no life after it. */
   stop(): Promise<void>;
-  /** How often it ended although nobody had asked it to. */
-  endedAlone(): number;
+  /** When it ended although it was ready and nobody had asked it to, milliseconds since the epoch. */
+  readonly deaths: readonly number[];
+  /** Ends before it was ready: the database may be away then, and its supervisor starts it again. */
+  failedStarts(): number;
 }
 
 /** Ready as its own probe says: what it logs goes to a file, which nobody has to follow. */
@@ -60,7 +62,8 @@ export async function createGateway(
   let exited: Promise<void> = Promise.resolve();
   let up = false;
   let wanted = false;
-  let alone = 0;
+  const deaths: number[] = [];
+  let failedStarts = 0;
 
   const spawnOnce = (): void => {
     const log = openSync(join(dir, `${name}.log`), 'a');
@@ -81,11 +84,12 @@ export async function createGateway(
     })();
     exited = new Promise((resolve) =>
       born.once('exit', () => {
+        const wasUp = up;
         up = false;
         resolve();
         if (!wanted || child !== born) return;
-        // It may do so, as long as it comes back: its supervisor starts it again.
-        alone += 1;
+        if (wasUp) deaths.push(Date.now());
+        else failedStarts += 1;
         setTimeout(() => {
           if (wanted && child === born) spawnOnce();
         }, restartAfterMs);
@@ -120,6 +124,7 @@ export async function createGateway(
         await wait(50);
       }
     },
-    endedAlone: () => alone,
+    deaths,
+    failedStarts: () => failedStarts,
   };
 }

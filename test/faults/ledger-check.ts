@@ -51,8 +51,8 @@ export interface LedgerCheck {
 
 export interface LedgerCheckOptions {
   readonly ledgers: readonly UploadLedger[];
-  /** Milliseconds since the epoch. */
-  readonly crashes: readonly number[];
+  /** When something was killed, stopped or died; milliseconds since the epoch. */
+  readonly crashes: () => readonly number[];
   readonly hasFailed: (messageId: string) => boolean;
 }
 
@@ -114,7 +114,7 @@ export function createLedgerCheck({ crashes, hasFailed, ledgers }: LedgerCheckOp
   const duplicates = new Map<string, Cause>();
 
   const causeOf = (earlier: TakenReport, later: TakenReport): Cause => {
-    const crashed = crashes.some(
+    const crashed = crashes().some(
       (at) =>
         at >= earlier.arrivedAt - onItsWayMs &&
         at <= later.arrivedAt &&

@@ -18,6 +18,7 @@ const columns = [
   'resends',
   'kills',
   'databaseRestarts',
+  'deaths',
   'duplicatesAfterCrash',
   'duplicatesAfterContradiction',
   'duplicatesUnexplained',

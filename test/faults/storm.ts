@@ -27,8 +27,9 @@ export interface StormResult extends LedgerCounts, Readonly<Sent> {
   readonly poisonings: number;
   readonly kills: number;
   readonly databaseRestarts: number;
-  /** Ends of gateways that nobody asked for. */
-  readonly endedAlone: number;
+  /** Gateways that ended although nothing had killed them. */
+  readonly deaths: number;
+  readonly failedStarts: number;
   readonly reportsReplayed: number;
   readonly violations: number;
   /** Devices of which Intune does not hold the newest state. */
@@ -97,7 +98,7 @@ async function prepare(options: StormOptions, stack: AsyncDisposableStack): Prom
   const tenants = world.tenants.map(({ cloud, tenantId }) => world.cloud(cloud).intune.tenant(tenantId));
   const check = createLedgerCheck({
     ledgers: tenants.map(({ ledger }) => ledger),
-    crashes: crashes.times,
+    crashes: () => [...crashes.times, ...gateways.flatMap(({ deaths }) => deaths)],
     hasFailed: (messageId) => tenants.some(({ messages }) => messages.get(messageId)?.status === 'Failed'),
   });
   return { scene, life, senders, weather, crashes, check, complaints };
@@ -135,9 +136,21 @@ async function rage(storm: Storm, options: StormOptions, progress: () => void, s
   await crashing;
 }
 
+/** Everything that must not be, one line each. */
+function complaintsOf({ check, complaints, scene }: Storm): string[] {
+  return [
+    ...check.violations.map(({ deviceId, kind, text }) => `${kind} ${deviceId}: ${text}`),
+    ...findAppliedBackwards(scene.world).map((text) => `applied backwards ${text}`),
+    ...scene.gateways.flatMap(({ deaths, name }) =>
+      deaths.map((at) => `death ${name} ended by itself at ${new Date(at).toISOString()}: its log says why`),
+    ),
+    ...complaints,
+  ];
+}
+
 function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormResult {
-  const { check, complaints, crashes, life, scene, senders, weather } = storm;
-  const violations = check.violations.length + findAppliedBackwards(scene.world).length + complaints.length;
+  const { check, crashes, life, scene, senders, weather } = storm;
+  const violations = complaintsOf(storm).length;
   const { changes, doubled, late, lost, replayed } = life.counts;
   return {
     seed: options.seed,
@@ -149,7 +162,8 @@ function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormRes
     ...{ webhooksLost: lost, webhooksDoubled: doubled, webhooksLate: late, oldPushesReplayed: replayed },
     ...weather.counts,
     ...crashes.counts,
-    endedAlone: scene.gateways.reduce((sum, gateway) => sum + gateway.endedAlone(), 0),
+    deaths: storm.scene.gateways.reduce((sum, gateway) => sum + gateway.deaths.length, 0),
+    failedStarts: storm.scene.gateways.reduce((sum, gateway) => sum + gateway.failedStarts(), 0),
     ...check.counts(),
     reportsReplayed: ending.replayed,
     violations,
@@ -160,15 +174,12 @@ function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormRes
 }
 
 async function explain(storm: Storm, ending: Ending, print: (line: string) => void): Promise<void> {
-  const { check, complaints, scene } = storm;
+  const { scene } = storm;
   scene.keep();
-  const violations = check.violations.map(({ deviceId, kind, text }) => `${kind} ${deviceId}: ${text}`);
-  const applied = findAppliedBackwards(scene.world).map((text) => `applied backwards ${text}`);
-  const all = [...violations, ...applied, ...complaints];
+  const all = complaintsOf(storm);
   for (const text of all.slice(0, shownViolations)) print(text);
   if (all.length > shownViolations) print(`… and ${all.length - shownViolations} more`);
-  const about = ending.behind.length > 0 ? ending.behind : [];
-  for (const text of await diagnose(scene, about)) print(text);
+  if (!ending.settled) for (const text of await diagnose(scene, ending.behind)) print(text);
   print(`the gateways' logs are kept in ${scene.dir}`);
 }
 

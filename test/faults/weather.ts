@@ -7,7 +7,7 @@ export interface StormWeather {
   start(): void;
   /** Clears the sky: no fault is left, every device is cured. */
   lift(): void;
-  /** Of one tenant, poisonous now. */
+  /** Devices that are poisonous now. */
   poisoned(): number;
 }
 
