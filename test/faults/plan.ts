@@ -187,7 +187,8 @@ function planCrashes(random: Random, lengthMs: number): Crash[] {
       const gateways = card === 'both' ? [0, 1] : [random.integer(0, 1)];
       crashes.push({ kind: 'kill', atMs, gateways, downMs });
     }
-    atMs += between(random, 4000, 11_000);
+    // A gateway takes some seconds to come back: mostly there has to be one that can be killed.
+    atMs += between(random, 6000, 16_000);
   }
   return crashes;
 }
