@@ -1,6 +1,6 @@
 import type { DeviceTruth } from '../../src/simulator/fleet.ts';
 import type { World } from '../../src/simulator/world.ts';
-import { versionOf } from './life.ts';
+import { versionOf } from './versions.ts';
 
 /** A device of which Intune does not hold the newest state of its instance. */
 export interface Behind {

@@ -1,5 +1,5 @@
 import type { TakenReport, UploadLedger } from '../../src/simulator/microsoft/upload-ledger.ts';
-import { versionOf } from './life.ts';
+import { versionOf } from './versions.ts';
 
 /**
  * What Intune's ledger must never show. A *message* is known by its id; what one message says of one device is here

@@ -6,6 +6,7 @@ import type { World } from '../../src/simulator/world.ts';
 import type { AddedInstance } from '../harness/gateway.ts';
 import type { Change } from './changes.ts';
 import type { Senders } from './senders.ts';
+import { nextVersion } from './versions.ts';
 
 /** The Macs of the world while it storms: each change makes the next version, which Intune gets to see. */
 export interface Life {
@@ -28,14 +29,6 @@ export interface LifeOptions {
   readonly senders: Senders;
   readonly nextChange: () => Change;
 }
-
-/** A version as an operating system's: it is part of what Intune is told, and grows with every change of the Mac. */
-const firstVersion = '15.1';
-export function versionOf(osVersion: string | null): number | undefined {
-  const found = /^15\.(\d+)$/.exec(osVersion ?? '');
-  return found ? Number(found[1]) : undefined;
-}
-const nextVersion = (mac: Mac): string => `15.${(versionOf(mac.facts.osVersion) ?? 0) + 1}`;
 
 const isCompliant = ({ facts }: Mac): boolean =>
   facts.fileVaultEnabled && facts.firewallEnabled && facts.gatekeeperEnabled && facts.sipEnabled;
@@ -167,7 +160,7 @@ export function createLife({ instances, nextChange, senders, world }: LifeOption
     const mac = macs[change.mac];
     if (!mac) return;
     const facts = change.flips ? complianceFacts(random, !isCompliant(mac)) : {};
-    world.fleet.updateInventory(mac, { ...facts, osVersion: nextVersion(mac) });
+    world.fleet.updateInventory(mac, { ...facts, osVersion: nextVersion(mac.facts.osVersion) });
     counts.changes += 1;
     if (change.replaysOld) replayOld();
     const instance = instanceOf(mac);
@@ -179,7 +172,6 @@ export function createLife({ instances, nextChange, senders, world }: LifeOption
   return {
     counts,
     introduce: () => {
-      for (const mac of macs) world.fleet.updateInventory(mac, { osVersion: firstVersion });
       for (const [name, instance] of instances) {
         const own = macs.filter((mac) => mac.instanceName === name);
         for (let from = 0; from < own.length; from += introducedTogether) {
@@ -202,7 +194,7 @@ export function createLife({ instances, nextChange, senders, world }: LifeOption
       gather.flush();
     },
     touch: (mac) => {
-      world.fleet.updateInventory(mac, { osVersion: nextVersion(mac) });
+      world.fleet.updateInventory(mac, { osVersion: nextVersion(mac.facts.osVersion) });
       senders.webhook(instanceOf(mac), say.webhook(mac));
     },
     isQuiet: () => waiting === 0,

@@ -15,6 +15,7 @@ import { freePort } from '../harness/ports.ts';
 import { type StormDatabase, startStormDatabase } from './database.ts';
 import { createGateway, type StormGateway } from './gateways.ts';
 import type { Plan } from './plan.ts';
+import { firstVersion } from './versions.ts';
 
 /** The simulated world, a database and two gateways on it, with all tenants connected. */
 export interface Scene {
@@ -103,6 +104,8 @@ export async function startScene(plan: Plan, stack: AsyncDisposableStack): Promi
   const { seed, tenants } = plan;
   const world = await createWorld({ seed, clouds: ['public'], tenants: [...tenants], publicUrl });
   stack.defer(() => world.close());
+  // Before anybody looks: a poll may find the Macs before their instances introduce them.
+  for (const mac of world.fleet.macs()) world.fleet.updateInventory(mac, { osVersion: firstVersion });
   for (const { tenantId } of world.tenants) {
     // Messages overtake each other on their way through Intune.
     Object.assign(world.cloud('public').settings.tenant(tenantId).intune, { processingJitterMs: 700 });
