@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import postgres from 'postgres';
 import { planChanges } from './changes.ts';
 import { findAppliedBackwards, findBehind } from './comparison.ts';
 import { type Crashes, createCrashes } from './crashes.ts';
@@ -52,6 +53,8 @@ interface Storm {
 const progressEveryMs = 10_000;
 const shownViolations = 20;
 const introductionTimeoutMs = 60_000;
+/** At most, until the gateways have taken in what was introduced: else the storm only sees a queue grow. */
+const calmMs = 60_000;
 
 function printer({ check, crashes, life, scene, weather }: Storm, print: (line: string) => void) {
   const startedAt = Date.now();
@@ -104,12 +107,24 @@ async function prepare(options: StormOptions, stack: AsyncDisposableStack): Prom
   return { scene, life, senders, weather, crashes, check, complaints };
 }
 
-async function introduce({ life, senders }: Storm, signal: AbortSignal): Promise<void> {
+async function introduce(storm: Storm, signal: AbortSignal): Promise<void> {
+  const { life, scene, senders } = storm;
   life.introduce();
   const deadline = Date.now() + introductionTimeoutMs;
   while (senders.pending() > 0) {
     if (Date.now() > deadline) throw new Error('the Macs cannot be introduced');
     await wait(100, undefined, { signal });
+  }
+  const sql = postgres(scene.database.url, { max: 1, onnotice: () => undefined });
+  try {
+    for (const end = Date.now() + calmMs; Date.now() < end; ) {
+      const [row] = await sql<{ due: number }[]>`
+        select count(*)::int as due from computers where wanted_revision > done_revision`;
+      if (row?.due === 0 && findBehind(scene.world).length === 0) return;
+      await wait(500, undefined, { signal });
+    }
+  } finally {
+    await sql.end({ timeout: 2 });
   }
 }
 
