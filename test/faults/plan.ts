@@ -83,7 +83,8 @@ const overJamf: readonly Weather[] = [
     '503 Retry-After',
     (r) => ({ service: 'jamf', status: 503, headers: retryAfter(r), share: between(r, 0.3, 1) }),
   ],
-  [1, 'hanging', (r) => ({ service: 'jamf', delayMs: 15_000, share: between(r, 0.1, 0.5) })],
+  // Few: an instance is asked five things at a time, and each of these holds one up for as long as it takes.
+  [1, 'hanging', (r) => ({ service: 'jamf', delayMs: 15_000, share: between(r, 0.02, 0.1) })],
   [2, 'reset', (r) => ({ service: 'jamf', reset: r.pick(['before', 'after']), share: between(r, 0.2, 0.8) })],
   [2, 'shedding', (r) => ({ service: 'jamf', status: 503, share: between(r, 0.3, 0.7) })],
 ];
@@ -132,7 +133,7 @@ function planWeather(random: Random, lengthMs: number, tenants: readonly WorldTe
     for (const { name } of instances) {
       const jamf = spellsOf(random, lengthMs, {
         kinds: overJamf,
-        calmMs: [4000, 15_000],
+        calmMs: [8000, 25_000],
         badMs: [2000, 6000],
       });
       spells.push(...jamf.map((spell) => ({ ...spell, fault: { ...spell.fault, service: `jamf:${name}` } })));
