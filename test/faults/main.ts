@@ -41,7 +41,8 @@ else {
   try {
     if (options && !(await run(options))) process.exitCode = 1;
   } catch (error) {
-    console.error(error);
+    const interrupted = error instanceof Error && error.name === 'AbortError' && error.cause instanceof Error;
+    console.error(interrupted ? (error.cause as Error).message : error);
     console.error(`seed ${options?.seed}`);
     process.exitCode = 1;
   }
