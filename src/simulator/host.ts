@@ -11,6 +11,8 @@ import type { Journal } from './journal.ts';
 export interface HostEnv {
   Bindings: HttpBindings;
   Variables: {
+    /** Milliseconds by the world's clock, before any fault delayed it. */
+    arrivedAt: number;
     /** Whose request it was, for the journal; set before the handlers by `tenantOf`, they may correct it. */
     tenant: string | undefined;
     /** Facts for the journal. */
@@ -81,6 +83,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     const path = c.req.url.slice(new URL(c.req.url).origin.length);
     const tenant = options.tenantOf(c);
     c.set('tenant', tenant);
+    c.set('arrivedAt', world.clock.now());
     const journal = (status: number | 'reset'): void =>
       world.journal.add({
         at: new Date(world.clock.now()).toISOString(),

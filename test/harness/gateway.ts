@@ -83,6 +83,9 @@ export interface Scene {
   close(): Promise<void>;
 }
 
+/** What connecting a tenant needs of a scene. */
+export type Connecting = Pick<Scene, 'api' | 'trust' | 'world'>;
+
 export interface SceneOptions {
   readonly world?: Omit<WorldOptions, 'publicUrl'>;
   readonly environment?: Record<string, string>;
@@ -167,7 +170,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
 }
 
 /** Creates the tenant and gives its consents as its administrator's browser would. */
-export async function consent(scene: Scene, tenantId: string): Promise<Answer> {
+export async function consent(scene: Connecting, tenantId: string): Promise<Answer> {
   const { cloud, displayName } = scene.world.tenants.find((tenant) => tenant.tenantId === tenantId)!;
   await scene.api('POST', '/tenants', { tenantId, cloud, displayName });
   const connected = await scene.api('POST', `/tenants/${tenantId}/connect`);
@@ -175,7 +178,7 @@ export async function consent(scene: Scene, tenantId: string): Promise<Answer> {
 }
 
 /** Follows redirects between Microsoft's consent pages and the gateway, as a browser does. */
-export async function browse(scene: Scene, url: string): Promise<Answer> {
+export async function browse(scene: Connecting, url: string): Promise<Answer> {
   const ca = [scene.trust, scene.world.authority.certificatePem];
   let next = url;
   for (let hop = 0; hop < 10; hop += 1) {
@@ -193,7 +196,7 @@ export interface AddedInstance {
 
 /** Adds a simulated instance to its tenant with a key for its webhooks. */
 export async function addInstance(
-  scene: Scene,
+  scene: Connecting,
   tenantId: string,
   name: string,
   more: object = {},
@@ -211,7 +214,10 @@ export async function addInstance(
 }
 
 /** A tenant with all its instances, connected and confirmed. */
-export async function connectTenant(scene: Scene, tenantId: string): Promise<Map<string, AddedInstance>> {
+export async function connectTenant(
+  scene: Connecting,
+  tenantId: string,
+): Promise<Map<string, AddedInstance>> {
   const { instances } = scene.world.tenants.find((tenant) => tenant.tenantId === tenantId)!;
   await consent(scene, tenantId);
   const added = new Map<string, AddedInstance>();

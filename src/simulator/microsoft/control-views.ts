@@ -39,16 +39,18 @@ export interface UploadFilter {
   readonly since?: string | undefined;
 }
 
-/** The uploads of a tenant, oldest first, with the counters. */
+/** The uploads of a tenant, oldest first, with the counters and Intune's decisions in their order. */
 export function viewUploads(
   cloud: MicrosoftCloud,
   tenant: SimulatedTenant,
   { deviceId, since }: UploadFilter,
 ): Record<string, unknown> {
-  const { counters, messages } = cloud.intune.tenant(tenant.tenantId);
+  const { counters, ledger, messages } = cloud.intune.tenant(tenant.tenantId);
   const all = [...messages.values()];
   const wanted = deviceId?.toLowerCase();
   return {
+    taken: wanted === undefined ? ledger.taken : ledger.ofDevice(wanted),
+    refused: ledger.refused,
     counters: { ...counters, pending: all.filter(({ status }) => status === 'pending').length },
     uploads: all.filter(
       ({ entities, receivedAt }) =>

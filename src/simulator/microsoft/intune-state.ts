@@ -1,3 +1,5 @@
+import { createUploadLedger, type UploadLedger } from './upload-ledger.ts';
+
 /** What a partner told Intune about one device: the states that took effect, oldest first. */
 export interface AppliedState {
   readonly messageId: string;
@@ -122,6 +124,7 @@ export interface IntuneTenant {
   readonly lapsedDevices: Set<string>;
   readonly policies: CompliancePolicy[];
   readonly messages: Map<string, UploadMessage>;
+  readonly ledger: UploadLedger;
   /** By device id, lower case. */
   readonly devices: Map<string, PartnerDevice>;
   readonly counters: UploadCounters;
@@ -181,6 +184,7 @@ export function createIntuneState(): IntuneState {
       lapsedDevices: new Set(),
       policies: [],
       messages: new Map(),
+      ledger: createUploadLedger(),
       devices: new Map(),
       counters: {
         received: 0,
