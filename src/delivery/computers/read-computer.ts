@@ -62,7 +62,7 @@ export interface ComputerStageOptions {
  */
 const goneAfterMs = 90_000;
 const notFoundRetrySeconds = 15;
-/** A verdict that does not come is asked for less and less often, at least once an hour. */
+/** A verdict that does not come, or an instance that answers nothing while a push served, is asked for less and less often, at least once an hour. */
 const verdictRetryMaxSeconds = 3_600;
 /** Computers taken in together: one transaction's locks are held for that long. */
 const computersTogether = 64;
@@ -105,9 +105,10 @@ async function takeInTogether(
         udid: found?.computer.udid ?? null,
         serialNumber: found?.computer.serialNumber ?? null,
         gone: found === undefined,
-        againInSeconds: verdictMissing.has(row)
-          ? Math.min(holdRecheckSeconds * 2 ** Math.min(row.attempts, 10), verdictRetryMaxSeconds)
-          : null,
+        againInSeconds:
+          found?.stale || verdictMissing.has(row)
+            ? Math.min(holdRecheckSeconds * 2 ** Math.min(row.attempts, 10), verdictRetryMaxSeconds)
+            : null,
       })),
     );
     return { held, lanes, reported };
