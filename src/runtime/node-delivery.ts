@@ -18,6 +18,7 @@ import { systemClock } from '../delivery/stage/clock.ts';
 import type { Hints } from '../delivery/stage/hints.ts';
 import type { LaneLimits } from '../delivery/stage/lanes.ts';
 import { type DueLane, runStage } from '../delivery/stage/run-stage.ts';
+import { createTimelineWriter } from '../delivery/timeline.ts';
 import { newId } from '../ids.ts';
 import { leaseRenewMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
@@ -32,9 +33,11 @@ import { nodeSha256 } from './node-secrets.ts';
 /** Delivery's work in this process: both stages and the heartbeats. */
 
 /** Rows in memory: a pushed record is some KB, rarely some hundred. */
-const computersInWork = 512;
-/** Of one instance that answers slowly; it is asked for five at a time. */
-const computersInWorkOfInstance = 96;
+const computersInWork = 1_024;
+/** Of one instance that has to be asked, five at a time, and may answer slowly. */
+const computersInReading = 96;
+/** Of one instance whose pushes say all. */
+const computersPushed = 512;
 /** Messages of one tenant at the same time: as many as there are connections to a host (outbound/node.ts). */
 const messagesOfTenant = 64;
 const reportsInWorkMost = 4_096;
@@ -101,6 +104,8 @@ function startFeeds(options: {
 export async function startDelivery(parts: {
   config: Config;
   sql: Sql;
+  /** For leases and timelines: its commits need not be durable. */
+  relaxed: Sql;
   send: Send;
   log: Log;
   metrics: Metrics;
@@ -108,9 +113,10 @@ export async function startDelivery(parts: {
   connection: ConnectionServices;
   hints: Hints;
 }): Promise<Delivery> {
-  const { config, connection, gateway, hints, log, metrics, send, sql } = parts;
+  const { config, connection, gateway, hints, log, metrics, relaxed, send, sql } = parts;
   const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
   const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
+  const timeline = createTimelineWriter(relaxed, log);
   const bounds = { log, clock: systemClock };
   const permissionRefused = (tenantId: string) => suspectPermissions(sql, tenantId);
   const partnerGone = (tenantId: string) => notProvisioned(tenantId, connection.partners);
@@ -123,6 +129,8 @@ export async function startDelivery(parts: {
   const computers = runStage(
     computerStage({
       sql,
+      relaxed,
+      timeline,
       log,
       tenants: gateway.tenants,
       instances: gateway.instances,
@@ -136,12 +144,17 @@ export async function startDelivery(parts: {
       onDue: (due) => noteComputers(due),
       onReports: (tenantId) => hints.due('reports', { tenantId, background: false }),
     }),
-    { ...bounds, rows: computersInWork, laneRows: computersInWorkOfInstance },
+    {
+      ...bounds,
+      rows: computersInWork,
+      laneRows: computersInReading,
+      laneRowsOf: ({ kind }) => (kind === 'pushed' ? computersPushed : computersInReading),
+    },
   );
   noteComputers = ({ dueInMs, lane }) => computers.note(lane, dueInMs);
   const reports = runStage(
     reportStage({
-      store: createReportStore({ sql, onDue: (due) => noteReports(due) }),
+      store: createReportStore({ sql, relaxed, timeline, onDue: (due) => noteReports(due) }),
       log,
       metrics,
       send,
@@ -209,6 +222,7 @@ export async function startDelivery(parts: {
       await stopRenewing();
       await readers.release().catch((error: unknown) => log.warn('readers.release-failed', { error }));
       await hints.stop();
+      await timeline.idle();
     },
   };
 }

@@ -41,7 +41,9 @@ export interface RunningGateway {
   stop(): Promise<void>;
 }
 
-const databaseConnections = 24;
+const databaseConnections = 20;
+/** For what delivery writes without waiting for the disk. */
+const relaxedConnections = 4;
 
 export function createNodeLog(config: Pick<Config, 'logFormat' | 'logLevel'>): Log {
   const format = config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');
@@ -172,6 +174,11 @@ export async function startGateway(
   const metrics = createMetrics();
   const store = await openStore(config);
   const sql = openDatabase(store.url, { connections: databaseConnections, applicationName: 'espalier' });
+  const relaxed = openDatabase(store.url, {
+    connections: relaxedConnections,
+    applicationName: 'espalier-relaxed',
+    durable: false,
+  });
   const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
   const hints = createHints(sql, log);
   const parts = {
@@ -220,6 +227,7 @@ export async function startGateway(
   const delivery = await startDelivery({
     config,
     sql,
+    relaxed,
     send: outbound.send,
     log,
     metrics,
@@ -238,7 +246,7 @@ export async function startGateway(
         patience,
       ]);
       certificate?.close();
-      await sql.end({ timeout: 5 });
+      await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
       await outbound.close();
       await telemetry.shutdown();
       await store.close();

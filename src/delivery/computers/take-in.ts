@@ -9,7 +9,7 @@ import type { InventoryVocabulary } from '../reports/attributes.ts';
 import type { ReportContent } from '../reports/report.ts';
 import { contentFor } from '../reports/report-content.ts';
 import { type NewReport, setReports } from '../reports/set-reports.ts';
-import { addTimelines, type TenantTimelineEvent } from '../timeline.ts';
+import type { TenantTimelineEvent } from '../timeline.ts';
 import type { DueComputer } from './computer-store.ts';
 import type { Fetched } from './fetch-computer.ts';
 
@@ -126,13 +126,21 @@ function wayOf(
   return [...events, ...[...moved.values()].map((outcome) => routeEvent(tenantId, outcome))];
 }
 
+export interface TakenIn {
+  readonly verdictMissing: ReadonlySet<DueComputer>;
+  /** Reports were made due. */
+  readonly reported: boolean;
+  /** For the devices' timelines, after the commit. */
+  readonly way: readonly TenantTimelineEvent[];
+}
+
 /** Takes in computers whose rows the transaction has locked; says whose verdict was not there yet. */
 export async function takeIn(
   tx: Transaction,
   tenantId: string,
   reads: readonly ReadComputer[],
   { sha256, vocabulary }: { readonly vocabulary: InventoryVocabulary; readonly sha256: Sha256 },
-): Promise<{ readonly verdictMissing: ReadonlySet<DueComputer>; readonly reported: boolean }> {
+): Promise<TakenIn> {
   const byId = new Map(reads.map((read) => [`${read.row.instanceId}/${read.row.jamfComputerId}`, read]));
   const outcomes = await recordClaims(tx, tenantId, reads.map(claimsOf), (computer) => {
     const read = byId.get(`${computer.instanceId}/${computer.jamfComputerId}`);
@@ -148,6 +156,6 @@ export async function takeIn(
     sha256,
   );
   await markComputersDue(tx, tenantId, sorted.winners);
-  await addTimelines(tx, wayOf(tenantId, outcomes, sorted, news));
-  return { verdictMissing: sorted.verdictMissing, reported: news.size > 0 };
+  const way = wayOf(tenantId, outcomes, sorted, news);
+  return { verdictMissing: sorted.verdictMissing, reported: news.size > 0, way };
 }
