@@ -38,14 +38,16 @@ const computersInWork = 1_024;
 const computersInReading = 96;
 /** Of one instance whose pushes say all. */
 const computersPushed = 512;
-/** Messages of one tenant at the same time: as many as there are connections to a host (outbound/node.ts). */
+/** Reports of one tenant in work: enough to keep 64 connections (outbound/node.ts) busy while others are written. */
+const reportsOfTenantLeast = 256;
+const reportsOfTenantMost = 1_024;
 const messagesOfTenant = 64;
-const reportsInWorkMost = 4_096;
 
 /** Bounded in rows, so that large messages do not mean large memory; four hanging tenants leave room for others. */
 function reportsInWork(maxDevices: number): LaneLimits {
-  const laneRows = Math.min(messagesOfTenant * maxDevices, reportsInWorkMost / 4);
-  return { rows: Math.max(1_024, laneRows * 4), laneRows };
+  const wanted = messagesOfTenant * maxDevices;
+  const laneRows = Math.min(Math.max(wanted, reportsOfTenantLeast), reportsOfTenantMost);
+  return { rows: laneRows * 4, laneRows };
 }
 
 const heartbeatLookMs = 2_000;

@@ -167,9 +167,10 @@ const times = (value: Date | undefined): string | null => value?.toISOString() ?
 
 /** Settles in one transaction; answers for each group the lanes and times in which its rows are due again. */
 async function settleReports(
-  { onDue, sql, timeline }: ReportStoreOptions,
+  { onDue, relaxed, sql: durable, timeline }: ReportStoreOptions,
   groups: readonly (readonly Settled[])[],
 ): Promise<undefined[]> {
+  const sql = relaxed ?? durable;
   const all = groups.flat().sort((a, b) => byKey(a.row, b.row));
   const found = <T>(read: (settled: Settled) => T): T[] => all.map(read);
   const rows = await sql<
@@ -235,7 +236,11 @@ async function settleReports(
 
 export interface ReportStoreOptions {
   readonly sql: Sql;
-  /** A client whose commits need not be durable, for leases; `sql` unless given. */
+  /**
+   * A client whose commits need not be durable, for leases and findings; `sql` unless given. A finding that is lost with
+   * the database's machine is found again: an open message is sent again with its id, a status asked again. What has
+   * to be there before a message leaves is written through `sql`, and takes all before it along.
+   */
   readonly relaxed?: Sql;
   readonly timeline: TimelineWriter;
   /** Told of every row that is due again later, so that nobody has to look for it. */
