@@ -47,28 +47,30 @@ interface Batch {
 const nilId = '00000000-0000-0000-0000-000000000000';
 
 /**
- * The next undelivered reports of routes to instances that have ever answered: an instance that only pushes cannot
- * be asked. A retraction is no state that an instance told, and while a tenant's devices are retracted none is read.
+ * The next reports of routes to instances that have ever answered: an instance that only pushes cannot be asked. The
+ * undelivered ones are read at once, the others with the reconciliation that follows, and none is told before, not by
+ * a replay either. What became of an open message no longer matters. A retraction is no state that an instance told, and while a tenant's devices are retracted none is read.
  */
 async function markBatch(tx: Transaction, after: { tenantId: string; deviceId: string }): Promise<Batch> {
-  const marked = await tx<{ tenantId: string; deviceId: string }[]>`
+  const marked = await tx<{ tenantId: string; deviceId: string; undelivered: boolean }[]>`
     with batch as materialized (
       select r.tenant_id, r.device_id from reports r
       join tenants t on t.tenant_id = r.tenant_id and t.connection_state <> 'disconnecting'
       join routes o on o.tenant_id = r.tenant_id and o.device_id = r.device_id
       join instances i on i.tenant_id = o.tenant_id and i.instance_id = o.instance_id and i.last_seen_at is not null
-      where r.state in ('due', 'held', 'sent') and r.content_hash <> 'retracted'
+      where r.content_hash <> 'retracted'
         and (r.tenant_id, r.device_id) > (${after.tenantId}::uuid, ${after.deviceId}::uuid)
       order by r.tenant_id, r.device_id limit ${changeBatch} for update of r
     )
-    update reports r set read_again = true, updated_at = now()
+    update reports r set read_again = true, message_open = false, updated_at = now()
     from batch where r.tenant_id = batch.tenant_id and r.device_id = batch.device_id
-    returning r.tenant_id as "tenantId", r.device_id as "deviceId"`;
+    returning r.tenant_id as "tenantId", r.device_id as "deviceId", r.state in ('due', 'held', 'sent') as undelivered`;
   if (marked.length === 0) return { reports: 0, computers: 0, last: undefined };
+  const undelivered = marked.filter((one) => one.undelivered);
   const computers = await tx`
     insert into computers (tenant_id, instance_id, jamf_computer_id)
     select distinct o.tenant_id, o.instance_id, o.jamf_computer_id
-    from unnest(${marked.map((one) => one.tenantId)}::uuid[], ${marked.map((one) => one.deviceId)}::uuid[])
+    from unnest(${undelivered.map((one) => one.tenantId)}::uuid[], ${undelivered.map((one) => one.deviceId)}::uuid[])
       as again(tenant_id, device_id)
     join routes o on o.tenant_id = again.tenant_id and o.device_id = again.device_id
     order by 1, 2, 3
@@ -78,7 +80,7 @@ async function markBatch(tx: Transaction, after: { tenantId: string; deviceId: s
                          then computers.next_try_at else now() end
     returning 1`;
   const last = marked.reduce((a, b) => (`${a.tenantId}${a.deviceId}` > `${b.tenantId}${b.deviceId}` ? a : b));
-  return { reports: marked.length, computers: computers.length, last };
+  return { reports: undelivered.length, computers: computers.length, last };
 }
 
 /** Batch by batch, so that a million rows neither lock long nor meet the statement's timeout; safe to repeat. */

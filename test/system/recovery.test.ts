@@ -94,8 +94,11 @@ describe('recovery', () => {
       fleet.setCompliant(fleet.findByDevice(deviceId)!, true);
       await sendWebhook(scene, berlin, jamfComputerId);
     }
+    await eventually(() => {
+      for (const deviceId of deviceIds)
+        expect(last(deviceId)).toMatchObject({ complianceStatus: 'compliant' });
+    });
     await allVerified(deviceIds);
-    for (const deviceId of deviceIds) expect(last(deviceId)).toMatchObject({ complianceStatus: 'compliant' });
     await scene.gateway.stop();
     const told = new Map(deviceIds.map((deviceId) => [deviceId, applied(deviceId).length]));
 
