@@ -4,15 +4,16 @@
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY .ci .ci
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
-COPY .ci .ci
 COPY src src
 RUN node .ci/build.ts
 
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY .ci/mend-postgres.mjs .ci/
 RUN npm ci --omit=dev
 
 FROM node:24-bookworm-slim

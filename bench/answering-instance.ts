@@ -32,7 +32,9 @@ export async function startAnsweringInstance(certificate: {
   const server = createServer({ cert, key, minVersion: 'TLSv1.2' }, (incoming, outgoing) => {
     const { headers, method, url = '' } = incoming;
     const isToken = method === 'POST' && url.endsWith('/oauth/token');
-    const status = isToken || headers.authorization === `Bearer ${token}` ? 200 : 401;
+    const known = isToken || headers.authorization === `Bearer ${token}`;
+    // It has no list of computers; a Jamf Pro that is away says nothing about who is gone.
+    const status = !known ? 401 : url.includes('computers-inventory') ? 503 : 200;
     const body = isToken ? granted : status === 200 ? compliance(url) : '{}';
     incoming.resume();
     outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });

@@ -4,8 +4,10 @@ import { complianceBytes } from './answering-instance.ts';
 import type { LoadPlan } from './load.ts';
 import { registeredRecord } from './messages.ts';
 import type { ProxyPlan } from './proxy.ts';
-import { type Comparison, type Contestant, compare } from './rounds.ts';
-import { type Run, type Scene, startScene } from './scene.ts';
+import { type Contestant, compare } from './rounds.ts';
+import type { Finding, Run } from './run.ts';
+import { type Scene, startScene } from './scene.ts';
+import { findingOf } from './table.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 /**
@@ -71,8 +73,9 @@ async function callerToken({ tenantId, world }: Scene): Promise<string> {
   return answer.json.access_token;
 }
 
-export async function forward({ signal, stack }: Run): Promise<Comparison[]> {
-  const scene = await startScene({ signal, stack });
+export async function forward(run: Run): Promise<Finding[]> {
+  const { signal, stack } = run;
+  const scene = await startScene(run);
   const deviceIds = await learnDevices(scene);
   const proxy: Worker<ProxyPlan, { readonly origin: string }> = startWorker('./proxy.ts');
   stack.defer(() => proxy.stop());
@@ -100,9 +103,10 @@ export async function forward({ signal, stack }: Run): Promise<Comparison[]> {
     unit: 'calls',
     unitsEach: 1,
     signal,
+    rounds: run.options.rounds,
     espalier: contestant('espalier serve', scene.gateway.pid, scene.gateway.data, scene.trust),
     peer: contestant('plain proxy', proxy.pid, opened.origin, authority),
     prove: async () => `every answer was 200 with the instance's ${complianceBytes} bytes`,
   });
-  return [compared];
+  return [findingOf(compared)];
 }

@@ -35,14 +35,21 @@ export async function startGateway(environment: Readonly<Record<string, string>>
     clearTimeout(force);
   };
   let output = '';
+  let isReady = false;
   const ready = new Promise<Ready>((resolve, reject) => {
     const fail = (): void => reject(new Error(`espalier serve did not start:\n${output}`));
     const timer = setTimeout(fail, startTimeoutMs);
     const look = (chunk: Buffer): void => {
-      output = (output + chunk.toString('utf8')).slice(-keptChars);
+      output += chunk.toString('utf8');
+      // Before it is ready nothing is cut off, so that its line is whole.
+      if (isReady) {
+        output = output.slice(-keptChars);
+        return;
+      }
       const line = output.split('\n').find((one) => one.includes('"event":"ready"') && one.endsWith('}'));
       if (line === undefined) return;
       clearTimeout(timer);
+      isReady = true;
       resolve(JSON.parse(line) as Ready);
     };
     child.stdout.on('data', look);

@@ -2,7 +2,9 @@ import type { InsertPlan } from './insert.ts';
 import type { LoadPlan } from './load.ts';
 import type { Pace } from './pace.ts';
 import { type Comparison, type Contestant, compare } from './rounds.ts';
-import { type Run, type Scene, startScene } from './scene.ts';
+import type { Finding, Run } from './run.ts';
+import { type Scene, startScene } from './scene.ts';
+import { findingOf } from './table.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 /**
@@ -11,7 +13,6 @@ import { startWorker, type Worker } from './worker.ts';
  */
 
 const connections = 64;
-const recordsInPush = 100;
 /** As many as the gateway's pool has (src/runtime/node.ts), so that PostgreSQL meets the same crowd. */
 const databaseConnections = 24;
 /** Above one round and what is in flight at its end. */
@@ -22,6 +23,61 @@ interface Counted {
 }
 
 type Inserter = Worker<InsertPlan, Pace>;
+
+/** One way of sending, and how the script writes the same. */
+interface Contest {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly contentType: string;
+  /** Computers in one request. */
+  readonly inRequest: number;
+  /** Rows in one query of the script. */
+  readonly inQuery: number;
+  work(instanceId: string): LoadPlan['work'];
+  readonly insert: InsertPlan['insert'];
+}
+
+const ndjson = 'application/x-ndjson';
+const recordsInPush = 100;
+/** Somewhere in the middle of the batches with which PostgreSQL is at its best. */
+const singlesInQuery = 64;
+
+const pushes = (records: number) => (instanceId: string) =>
+  ({ kind: 'pushes', path: `/jamf/${instanceId}/inventory`, records }) as const;
+
+const contests: readonly Contest[] = [
+  {
+    name: 'check-ins',
+    title: `webhooks, one ComputerCheckIn each, ${connections} connections`,
+    unit: 'webhooks',
+    contentType: 'application/json',
+    inRequest: 1,
+    inQuery: 1,
+    work: (instanceId) => ({ kind: 'check-ins', path: `/jamf/${instanceId}/webhooks` }),
+    insert: { kind: 'check-in', table: 'plain_check_ins' },
+  },
+  {
+    name: 'pushes',
+    title: `NDJSON pushes of ${recordsInPush} records of 4 KB, ${connections} connections`,
+    unit: 'records',
+    contentType: ndjson,
+    inRequest: recordsInPush,
+    inQuery: recordsInPush,
+    work: pushes(recordsInPush),
+    insert: { kind: 'records', table: 'plain_pushes', rows: recordsInPush },
+  },
+  {
+    name: 'singles',
+    title: `single records of 4 KB, one in a request, ${connections} connections`,
+    unit: 'records',
+    contentType: ndjson,
+    inRequest: 1,
+    inQuery: singlesInQuery,
+    work: pushes(1),
+    insert: { kind: 'records', table: 'plain_singles', rows: singlesInQuery },
+  },
+];
 
 function gatewayOf(scene: Scene, plan: Pick<LoadPlan, 'headers' | 'work'>, sent: Counted): Contestant {
   return {
@@ -36,16 +92,18 @@ function gatewayOf(scene: Scene, plan: Pick<LoadPlan, 'headers' | 'work'>, sent:
   };
 }
 
-function inserterOf(scene: Scene, inserter: Inserter, rows: number, sent: Counted): Contestant {
+/** Its rate is told in the gateway's unit of operation, a request. */
+function inserterOf(scene: Scene, inserter: Inserter, contest: Contest, sent: Counted): Contestant {
   const { databaseUrl: url } = scene;
+  const { inQuery, inRequest, insert } = contest;
   return {
-    name: rows === 1 ? 'plain insert' : `plain insert of ${rows}`,
+    name: inQuery === 1 ? 'plain insert' : `plain insert of ${inQuery}`,
     pid: inserter.pid,
     run: async (durationMs) => {
       const pool = { connections: databaseConnections, concurrency: connections };
-      const measured = await inserter.ask({ url, ...pool, durationMs, rows }, durationMs + patienceMs);
+      const measured = await inserter.ask({ url, ...pool, durationMs, insert }, durationMs + patienceMs);
       sent.operations += measured.operations;
-      return measured;
+      return { ...measured, operations: (measured.operations * inQuery) / inRequest };
     },
   };
 }
@@ -54,7 +112,7 @@ function inserterOf(scene: Scene, inserter: Inserter, rows: number, sent: Counte
 async function proveArrival(
   { sql }: Scene,
   instanceId: string,
-  table: 'plain_check_ins' | 'plain_records',
+  table: string,
   expected: { readonly espalier: number; readonly peer: number },
 ): Promise<string> {
   const [found] = await sql<{ espalier: number; peer: number }[]>`
@@ -69,45 +127,38 @@ async function proveArrival(
 async function compareIntake(
   scene: Scene,
   inserter: Inserter,
-  kind: 'check-ins' | 'pushes',
-  signal: AbortSignal,
+  contest: Contest,
+  { options, signal }: Run,
 ): Promise<Comparison> {
-  const single = kind === 'check-ins';
-  const rows = single ? 1 : recordsInPush;
-  const { id, key } = await scene.addInstance(kind);
+  const { contentType, inQuery, inRequest, insert, name, title, unit } = contest;
+  await scene.sql`create table ${scene.sql(insert.table)} (computer_id int not null, body text not null)`;
+  const { id, key } = await scene.addInstance(name);
   await scene.api('POST', `/tenants/${scene.tenantId}/instances/${id}/pause`);
-  const type = single ? 'application/json' : 'application/x-ndjson';
-  const plan: Pick<LoadPlan, 'headers' | 'work'> = {
-    headers: { 'content-type': type, 'x-api-key': key },
-    work: single
-      ? { kind: 'check-ins', path: `/jamf/${id}/webhooks` }
-      : { kind: 'pushes', path: `/jamf/${id}/inventory`, records: rows },
+  const plan = {
+    headers: { 'content-type': contentType, 'x-api-key': key },
+    work: contest.work(id),
   };
   const ours = { operations: 0 };
   const theirs = { operations: 0 };
-  const expected = () => ({ espalier: ours.operations * rows, peer: theirs.operations * rows });
   return compare({
-    title: single
-      ? `webhooks, one ComputerCheckIn each, ${connections} connections`
-      : `inventory pushes of ${rows} records of 4 KB, ${connections} connections`,
-    unit: single ? 'webhooks' : 'records',
-    unitsEach: rows,
-    signal,
+    ...{ title, unit, unitsEach: inRequest, signal, rounds: options.rounds },
     espalier: gatewayOf(scene, plan, ours),
-    peer: inserterOf(scene, inserter, rows, theirs),
-    prove: () => proveArrival(scene, id, single ? 'plain_check_ins' : 'plain_records', expected()),
+    peer: inserterOf(scene, inserter, contest, theirs),
+    prove: () =>
+      proveArrival(scene, id, insert.table, {
+        espalier: ours.operations * inRequest,
+        peer: theirs.operations * inQuery,
+      }),
   });
 }
 
-export async function intake(run: Run): Promise<Comparison[]> {
+export async function intake(run: Run): Promise<Finding[]> {
   const scene = await startScene(run);
   const inserter: Inserter = startWorker('./insert.ts');
   run.stack.defer(() => inserter.stop());
-  for (const table of ['plain_check_ins', 'plain_records']) {
-    await scene.sql`create table ${scene.sql(table)} (computer_id int not null, body text not null)`;
+  const findings: Finding[] = [];
+  for (const contest of contests) {
+    findings.push(findingOf(await compareIntake(scene, inserter, contest, run)));
   }
-  return [
-    await compareIntake(scene, inserter, 'check-ins', run.signal),
-    await compareIntake(scene, inserter, 'pushes', run.signal),
-  ];
+  return findings;
 }

@@ -1,18 +1,40 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { catchUp } from './catch-up.ts';
+import { claims } from './claims.ts';
+import { delivery } from './delivery.ts';
 import { forward } from './forward.ts';
 import { intake } from './intake.ts';
-import type { Comparison } from './rounds.ts';
-import type { Run } from './scene.ts';
-import { tableOf } from './table.ts';
+import { neighbour } from './neighbour.ts';
+import type { Finding, Run, RunOptions } from './run.ts';
 
-/** `npm run bench [-- name…] [--json]`: measures Espalier against a peer in the same run; docs/bench.md. */
+/** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/bench.md. */
 
-const benchmarks: Readonly<Record<string, (run: Run) => Promise<Comparison[]>>> = {
-  intake,
-  forward,
+interface Benchmark {
+  readonly run: (run: Run) => Promise<Finding[]>;
+  /** Far above what a run takes; a run that hangs must not hang for ever. */
+  readonly limitMinutes: number;
+}
+
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  intake: { run: intake, limitMinutes: 5 },
+  forward: { run: forward, limitMinutes: 5 },
+  delivery: { run: delivery, limitMinutes: 30 },
+  'catch-up': { run: catchUp, limitMinutes: 90 },
+  neighbour: { run: neighbour, limitMinutes: 60 },
+  claims: { run: claims, limitMinutes: 30 },
 };
-/** Far above what a run takes; a run that hangs must not hang for ever. */
-const timeLimitMs = 180_000;
+/** Short enough to be run by the way; the others are asked for by name. */
+const unlessNamed = ['intake', 'forward'];
+
+const usage = `npm run bench [-- name…] [options]
+  names: ${Object.keys(benchmarks).join(', ')}; ${unlessNamed.join(' and ')} if unsaid
+  --rounds N        measured rounds
+  --devices N       Macs, of all tenants together
+  --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other
+  --outage refuses|silent   what Intune does while it is out of order
+  --minutes N       time limit of each benchmark
+  --json            every round and the machine, as JSON`;
 
 const machine = {
   processors: availableParallelism(),
@@ -21,46 +43,95 @@ const machine = {
   loadAtStart: loadavg()[0] ?? 0,
 };
 
-/** Aborted by the first signal or when the time is over; every wait is bounded, so the end comes soon after. */
-function interruption(): AbortSignal {
+/** Aborted by the first signal; every wait is bounded, so the end comes soon after. */
+function interruption(): AbortController {
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
   }
   // Also an output that nobody reads any more: the databases and processes must not outlive this one.
   process.on('uncaughtException', (error) => stop.abort(error));
-  const late = new Error(`not done within ${timeLimitMs} ms`);
-  setTimeout(() => stop.abort(late), timeLimitMs).unref();
-  return stop.signal;
+  return stop;
 }
 
-async function run(names: readonly string[], json: boolean): Promise<void> {
-  const signal = interruption();
-  const found: Record<string, Comparison[]> = {};
-  if (!json) {
+interface Wanted {
+  readonly names: readonly string[];
+  readonly json: boolean;
+  readonly minutes: number | undefined;
+  readonly options: RunOptions;
+}
+
+/** Undefined: not understood. */
+function readArguments(args: readonly string[]): Wanted | undefined {
+  const text = { type: 'string' } as const;
+  try {
+    const { positionals, values } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean' },
+        ...{ rounds: text, devices: text, 'per-upload': text, outage: text, minutes: text },
+      },
+    });
+    const number = (value: string | undefined): number | undefined => {
+      if (value === undefined) return undefined;
+      if (!/^[1-9]\d*$/.test(value)) throw new RangeError(`${value} is not a number above 0`);
+      return Number(value);
+    };
+    const { outage } = values;
+    if (outage !== undefined && outage !== 'refuses' && outage !== 'silent') return undefined;
+    if (positionals.some((name) => !Object.hasOwn(benchmarks, name))) return undefined;
+    return {
+      names: positionals.length > 0 ? positionals : unlessNamed,
+      json: values.json ?? false,
+      minutes: number(values.minutes),
+      options: {
+        rounds: number(values.rounds),
+        devices: number(values.devices),
+        perUpload: values['per-upload']?.split(',').map((value) => number(value) ?? 0),
+        outage,
+      },
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+async function runOne(name: string, { minutes, options }: Wanted, stop: AbortController): Promise<Finding[]> {
+  const { limitMinutes, run } = benchmarks[name]!;
+  const limit = minutes ?? limitMinutes;
+  const late = setTimeout(() => stop.abort(new Error(`not done within ${limit} minutes`)), limit * 60_000);
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => clearTimeout(late));
+  return await run({ stack, signal: stop.signal, options });
+}
+
+async function run(wanted: Wanted): Promise<void> {
+  const stop = interruption();
+  const found: Record<string, readonly object[]> = {};
+  if (!wanted.json) {
     console.log(
       `${machine.processors} processors, ${machine.model}; Node.js ${machine.node}; load ${machine.loadAtStart.toFixed(2)}\n`,
     );
   }
-  for (const name of names) {
-    const benchmark = benchmarks[name]!;
-    await using stack = new AsyncDisposableStack();
-    const comparisons = await benchmark({ stack, signal });
-    found[name] = comparisons;
-    if (!json) for (const comparison of comparisons) console.log(`${name}: ${tableOf(comparison)}`);
+  for (const name of wanted.names) {
+    const findings = await runOne(name, wanted, stop);
+    found[name] = findings.map(({ data }) => data);
+    if (wanted.json) continue;
+    for (const { lines, title } of findings) {
+      console.log([`${name}: ${title}`, ...lines.map((line) => `  ${line}`), ''].join('\n'));
+    }
   }
-  if (json) console.log(JSON.stringify({ machine, benchmarks: found }, undefined, 2));
+  if (wanted.json) console.log(JSON.stringify({ machine, benchmarks: found }, undefined, 2));
 }
 
-const args = process.argv.slice(2);
-const names = args.filter((arg) => arg !== '--json');
-const unknown = names.find((name) => !Object.hasOwn(benchmarks, name));
-if (unknown !== undefined) {
-  console.error(`no benchmark ${unknown}; there are ${Object.keys(benchmarks).join(', ')}; --json for JSON`);
+const wanted = readArguments(process.argv.slice(2));
+if (wanted === undefined) {
+  console.error(usage);
   process.exitCode = 2;
 } else {
   try {
-    await run(names.length > 0 ? names : Object.keys(benchmarks), args.includes('--json'));
+    await run(wanted);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;

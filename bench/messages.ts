@@ -36,7 +36,7 @@ const rest = ((): string => {
 
 /** Records of computers with neighbouring ids, as a page of Jamf Pro's inventory has them. */
 export function records(count: number): Message[] {
-  const first = randomId(computerIds - count);
+  const first = randomId(computerIds - count + 1);
   return Array.from({ length: count }, (_, index) => {
     const jamfComputerId = first + index;
     return { jamfComputerId, text: `{"id":"${jamfComputerId}",${rest}` };

@@ -8,17 +8,18 @@ export interface Pace {
 }
 
 /** `share` of 0 to 1, of sorted numbers; the nearest rank, so that it is one that was measured. */
-const percentile = (sorted: readonly number[], share: number): number =>
+export const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
 
 /**
- * Closed loop: each worker starts its next operation when the one before is done, and none after `durationMs`; the
- * time counts until the last one is done. Rejects with the first failure: a rate with failures in it says nothing.
+ * Closed loop: each worker starts its next operation when the one before is done, and none after `durationMs` or once
+ * its operation said `false`, which is that there was nothing left to do and is not counted; the time counts until the
+ * last one is done. Rejects with the first failure: a rate with failures in it says nothing.
  */
 export async function pace(
   workers: number,
   durationMs: number,
-  operation: () => Promise<void>,
+  operation: () => Promise<unknown>,
 ): Promise<Pace> {
   const took: number[] = [];
   const started = performance.now();
@@ -27,7 +28,7 @@ export async function pace(
     while (!failed) {
       const before = performance.now();
       if (before - started >= durationMs) return;
-      await operation();
+      if ((await operation()) === false) return;
       took.push(performance.now() - before);
     }
   };

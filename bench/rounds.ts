@@ -1,5 +1,5 @@
 import type { Pace } from './pace.ts';
-import { processorSeconds } from './worker.ts';
+import { processorSeconds } from './usage.ts';
 
 /** One of the two that are measured against each other. */
 export interface Contestant {
@@ -41,11 +41,13 @@ export interface RoundsOptions {
   readonly espalier: Contestant;
   readonly peer: Contestant;
   readonly signal: AbortSignal;
+  readonly rounds: number | undefined;
   /** Looks whether all of it arrived; throws when it did not. */
   readonly prove: () => Promise<string>;
 }
 
-const rounds = 3;
+/** Unless told otherwise. */
+const defaultRounds = 3;
 const warmUpMs = 1_000;
 const roundMs = 2_500;
 
@@ -53,7 +55,7 @@ interface Round extends Pace {
   readonly processors: number | undefined;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
@@ -84,7 +86,7 @@ function summarize(name: string, measured: readonly Round[], unitsEach: number):
 
 /** Both warm up, then take turns: what the machine does meanwhile meets both. Throws when the signal is aborted. */
 export async function compare(options: RoundsOptions): Promise<Comparison> {
-  const { espalier, peer, prove, signal, title, unit, unitsEach } = options;
+  const { espalier, peer, prove, rounds = defaultRounds, signal, title, unit, unitsEach } = options;
   await once(espalier, warmUpMs, signal);
   await once(peer, warmUpMs, signal);
   const ours: Round[] = [];

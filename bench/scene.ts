@@ -1,16 +1,18 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import postgres from 'postgres';
-import { startEmbeddedPostgres } from '../src/runtime/node-embedded-postgres.ts';
+import type postgres from 'postgres';
 import { gatewayEnvironment, gatewayFiles } from '../src/simulator/gateway-settings.ts';
 import { createWorld, type World } from '../src/simulator/world.ts';
-import { type Answer, call, read } from '../test/harness/http.ts';
+import { read } from '../test/harness/http.ts';
 import { freePort } from '../test/harness/ports.ts';
+import { type AdminApi, adminApi, ownSettings } from './admin-api.ts';
 import { type AnsweringInstance, startAnsweringInstance } from './answering-instance.ts';
+import { startDatabase } from './database.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import type { LoadPlan } from './load.ts';
 import type { Pace } from './pace.ts';
+import type { Run } from './run.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 export type LoadGenerator = Worker<LoadPlan, { readonly measured: Pace; readonly before: number }>;
@@ -28,20 +30,10 @@ export interface Scene {
   readonly certificate: { readonly certificatePem: string; readonly keyPem: string };
   readonly load: LoadGenerator;
   readonly tenantId: string;
-  /** On the admin API; throws for an answer that is no success. */
-  api(method: string, path: string, body?: unknown): Promise<Answer['json']>;
+  readonly api: AdminApi;
   /** An instance of the tenant, with a key for what it sends. */
   addInstance(name: string): Promise<{ readonly id: string; readonly key: string }>;
 }
-
-const bootstrapKey = 'esp_bootstrap-key-of-the-bench';
-
-/** What is not the default: the limits that would be measured instead, and one that would wake what was put aside. */
-export const changedSettings = {
-  ESPALIER_RATE_PER_INSTANCE: '1000000',
-  ESPALIER_RATE_PER_TENANT: '1000000',
-  ESPALIER_HOLD_RECHECK_SECONDS: '3600',
-} as const;
 
 async function environmentIn(dir: string, world: World, databaseUrl: string, dataPort: number) {
   mkdirSync(join(dir, 'world'));
@@ -50,53 +42,16 @@ async function environmentIn(dir: string, world: World, databaseUrl: string, dat
     writeFileSync(pathOf(name), content, { mode: 0o600 });
   return {
     ...gatewayEnvironment(world, pathOf),
-    DATABASE_URL: databaseUrl,
-    ESPALIER_DATA_DIR: join(dir, 'data'),
-    ESPALIER_SECRETS_KEY: Buffer.alloc(32, 7).toString('base64'),
-    ESPALIER_BOOTSTRAP_KEY: bootstrapKey,
-    ESPALIER_DATA_LISTEN: `127.0.0.1:${dataPort}`,
-    ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
-    ESPALIER_OPS_LISTEN: '127.0.0.1:0',
-    ...changedSettings,
+    ...ownSettings(dir, databaseUrl, dataPort),
+    // Nothing that was put aside wakes during the load.
+    ESPALIER_HOLD_RECHECK_SECONDS: '3600',
   };
-}
-
-async function callAdmin(origin: string, ca: string, method: string, path: string, body: unknown) {
-  const json = body === undefined ? undefined : JSON.stringify(body);
-  const answer = await call(`${origin}/api/v1${path}`, {
-    method,
-    ca,
-    headers: {
-      authorization: `Bearer ${bootstrapKey}`,
-      ...(json === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(json === undefined ? {} : { body: json }),
-  });
-  if (answer.status >= 300) throw new Error(`${method} ${path} answered ${answer.status}: ${answer.text}`);
-  return answer.json;
-}
-
-/** What a benchmark is given to work with. */
-export interface Run {
-  /** Everything that is started is put on it; its owner stops it, also when a start fails half-way. */
-  readonly stack: AsyncDisposableStack;
-  /** Aborted when nothing more shall be measured. */
-  readonly signal: AbortSignal;
 }
 
 export async function startScene({ stack }: Run): Promise<Scene> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));
-  const server = await startEmbeddedPostgres(dir);
-  stack.defer(() => server.stop());
-  const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
-  stack.defer(async () => {
-    // The server stays up for whoever still uses it, and a process that was killed may seem to for a while.
-    await sql`select pg_terminate_backend(pid, 2000) from pg_stat_activity
-      where backend_type = 'client backend' and pid <> pg_backend_pid()`;
-    await sql.end({ timeout: 2 });
-  });
-
+  const { sql, url: databaseUrl } = await startDatabase(stack, dir);
   const dataPort = await freePort();
   const world = await createWorld({
     clouds: ['public'],
@@ -110,10 +65,10 @@ export async function startScene({ stack }: Run): Promise<Scene> {
   const load: LoadGenerator = startWorker('./load.ts');
   stack.defer(() => load.stop());
 
-  const gateway = await startGateway(await environmentIn(dir, world, server.url, dataPort));
+  const gateway = await startGateway(await environmentIn(dir, world, databaseUrl, dataPort));
   stack.defer(() => gateway.stop());
   const trust = read(join(dir, 'data', 'tls.crt'));
-  const api: Scene['api'] = (method, path, body) => callAdmin(gateway.admin, trust, method, path, body);
+  const api = adminApi(gateway.admin, trust);
 
   const tenantId = world.tenants[0]!.tenantId;
   await api('POST', '/tenants', { tenantId, cloud: 'public', displayName: 'Bench' });
@@ -124,7 +79,6 @@ export async function startScene({ stack }: Run): Promise<Scene> {
     const { key } = await api('POST', `${path}/${id}/keys`, {});
     return { id, key };
   };
-  const databaseUrl = server.url;
   return {
     ...{ databaseUrl, sql, world, instance, gateway, trust, certificate, load, tenantId },
     ...{ api, addInstance },

@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** A module of the bench in a process of its own, asked over Node's message channel. */
@@ -56,18 +55,4 @@ export function answerQuestions<Question>(answer: (question: Question) => Promis
       (error: unknown) => process.send?.({ error: error instanceof Error ? error.message : String(error) }),
     );
   });
-}
-
-/** Linux counts a process's time in 1/100 s wherever Node runs. */
-const ticksPerSecond = 100;
-
-/** Processor seconds the process has used, all threads; undefined where there is no /proc. */
-export function processorSeconds(pid: number): number | undefined {
-  try {
-    // Fields 14 and 15 of proc_pid_stat(5), counted from behind the command's closing bracket: that is field 2.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-  } catch {
-    return undefined;
-  }
 }

@@ -53,3 +53,18 @@ export const filterComparisons = 50;
 export const backgroundReportsPerSecond = 100;
 /** Rows of one transaction of a replay: it stays far below the statement's timeout and locks nobody out for long. */
 export const replayBatch = 5_000;
+/** A reader's lease counts as lost this long before it runs out: an answer may be on its way (src/delivery/computers/readers.ts). */
+export const readerSafetyMs = 2_000;
+/** A poll looks back this far: a cluster's node may lag a minute behind (domain/jamf.md 1.4), and clocks differ. */
+export const pollOverlapMs = 120_000;
+/** Instances that one process polls, or reconciles, at the same time: a slow one must not stop the others. */
+export const pollsAtOnce = 8;
+export const reconciliationsAtOnce = 4;
+/** Computers per second that a reconciliation makes due without news: they must not come as one flood. */
+export const backgroundPerSecond = 100;
+/** While a gateway delivers it says so this often; a longer silence than the second means that nobody watched. */
+export const watchEveryMs = 10_000;
+export const watchFreshMs = 5_000;
+export const watchGapMs = 120_000;
+/** Rows that one statement of a large change touches: far below the statement's timeout. */
+export const changeBatch = 1_000;

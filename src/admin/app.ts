@@ -11,6 +11,7 @@ import { addDevices } from './devices/devices.ts';
 import { addTimeline } from './devices/timeline.ts';
 import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
+import { addReconciliation } from './instances/reconcile.ts';
 import { addInstanceRemoval } from './instances/removal.ts';
 import { addApiKeys } from './keys/keys.ts';
 import { addReportCauses } from './reports/causes.ts';
@@ -96,6 +97,7 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addLeaving(app, services);
   addMigration(app, services);
   addInstances(app, services);
+  addReconciliation(app, services);
   addInstanceRemoval(app, services);
   addInstanceKeys(app, services);
   addDevices(app, services);

@@ -72,6 +72,9 @@ export interface AdminServices {
   /** Whether the address rule allows a host as it resolves now; one that does not resolve may come up later. */
   readonly mayConnect: (hostname: string) => Promise<boolean>;
   readonly bootstrapKey: string | undefined;
+  /** Whether instances are polled, and whether they are reconciled without being asked for it. */
+  readonly polls: boolean;
+  readonly reconciles: boolean;
   readonly publicUrl: string;
   /** Why this cloud's tenants cannot connect, when no application is configured for it. */
   readonly missingApplication: (cloud: string) => string | undefined;

@@ -4,6 +4,7 @@ import { describeConfig } from '../runtime/config.ts';
 import { version } from '../runtime/version.ts';
 import type { DemoArguments } from './demo.ts';
 import { configOrExit, configSource } from './environment.ts';
+import type { RebuildArguments } from './routes-rebuild.ts';
 import type { SimulateArguments } from './simulate.ts';
 
 /** The command line; each command loads what it needs, so that `--help` is quick. Exit codes: contract section 9. */
@@ -82,6 +83,18 @@ program
   .action(async (options: DemoArguments) => {
     const { runDemo } = await import('./demo.ts');
     process.exitCode = await runDemo(options);
+  });
+
+program
+  .command('routes')
+  .description('work on the routes of a server, over its admin API')
+  .command('rebuild')
+  .description('make all routes and reports anew from the instances alone, after losing the database')
+  .option('--tenant <id>', 'only this tenant; all that the key may see if unsaid')
+  .option('--no-wait', 'do not wait until every computer was read')
+  .action(async (options: RebuildArguments) => {
+    const { runRoutesRebuild } = await import('./routes-rebuild.ts');
+    process.exitCode = await runRoutesRebuild(options);
   });
 
 try {

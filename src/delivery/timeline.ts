@@ -1,5 +1,7 @@
 import { timelineEventsPerDevice } from '../limits.ts';
 import type { Queries } from '../store/database.ts';
+import { createGroupCommit, nothings } from '../store/group-commit.ts';
+import type { Log } from '../telemetry/log.ts';
 
 /** The way of a device's state, as the operator follows it (contract section 8). */
 export type TimelineStage =
@@ -66,4 +68,59 @@ export async function trimTimelines(
         as asked(tenant_id, device_id)
     ) as trimmed
     where t.tenant_id = trimmed.tenant_id and t.device_id = trimmed.device_id and t.sequence <= trimmed.dropped`;
+}
+
+/** Writes timelines beside the work that they tell of: nothing waits for them, and they keep their order. */
+export interface TimelineWriter {
+  add(events: readonly TenantTimelineEvent[]): void;
+  /** Has these devices' timelines cut. */
+  trim(devices: readonly { readonly tenantId: string; readonly deviceId: string }[]): void;
+  /** Resolves when what was added is written. */
+  idle(): Promise<void>;
+}
+
+type Entry =
+  | { readonly events: readonly TenantTimelineEvent[] }
+  | { readonly devices: readonly { readonly tenantId: string; readonly deviceId: string }[] };
+
+const eventsTogether = 1_000;
+
+/** What is lost with a process or a database that dies are the last lines of a history, never a state. */
+export function createTimelineWriter(sql: Queries, log: Log): TimelineWriter {
+  const write = createGroupCommit({
+    flush: async (entries: readonly Entry[]) => {
+      await addTimelines(
+        sql,
+        entries.flatMap((entry) => ('events' in entry ? entry.events : [])),
+      );
+      await trimTimelines(
+        sql,
+        entries.flatMap((entry) => ('devices' in entry ? entry.devices : [])),
+      );
+      return nothings(entries);
+    },
+    maxItems: eventsTogether,
+    flushes: 1,
+    weight: (entry) => ('events' in entry ? entry.events.length : entry.devices.length),
+  });
+  const pending = new Set<Promise<unknown>>();
+  const put = (entry: Entry): void => {
+    const written = write(entry)
+      .catch((error: unknown) => log.warn('timeline.not-written', { error }))
+      .finally(() => pending.delete(written));
+    pending.add(written);
+  };
+  return {
+    add: (events) => {
+      // Now is when it happened, not when it is written.
+      const at = new Date();
+      if (events.length > 0) put({ events: events.map((event) => ({ at, ...event })) });
+    },
+    trim: (devices) => {
+      if (devices.length > 0) put({ devices });
+    },
+    idle: async () => {
+      await Promise.all(pending);
+    },
+  };
 }

@@ -3,10 +3,10 @@ import { ProblemError, problem } from '../problems.ts';
 
 /** Reading a request's body within limits: size, silence between two chunks, time in all. */
 
-const tooLarge = (limitBytes: number): ProblemError =>
+export const tooLarge = (limitBytes: number): ProblemError =>
   new ProblemError(problem('payload-too-large', `The body may be ${limitBytes} bytes at most.`));
 
-const tooSlow = (): ProblemError =>
+export const tooSlow = (): ProblemError =>
   new ProblemError(
     problem('invalid-request', 'The body did not arrive in time.', {
       errors: [{ code: 'BODY_TIMEOUT', field: null, description: 'the body did not arrive in time' }],

@@ -10,7 +10,7 @@ import { presentedKey } from '../secrets/keys.ts';
 import type { InstanceKeys, KeyOwner } from '../store/instance-keys.ts';
 import type { Log } from '../telemetry/log.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
-import { decodeText, gunzip, readBody } from './body.ts';
+import { decodeText, gunzip } from './body.ts';
 import type { Gate } from './gate.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import type { RateLimit } from './rate.ts';
@@ -65,7 +65,7 @@ const invalid = (errors: readonly FieldError[]): ProblemError =>
 
 async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
   const owner = await authenticate(c, options);
-  const body = decodeText(await readBody(c.req.raw, bodyBytes));
+  const body = decodeText(await options.facts.readBody(c, bodyBytes));
   const parsed = parseWebhook(body, c.req.header('content-type'));
   if (!parsed.ok) throw invalid(parsed.errors);
   const { computers, event } = parsed.webhook;
@@ -156,7 +156,7 @@ async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Pro
   if (encoding !== 'gzip' && encoding !== 'identity') {
     throw new ProblemError(problem('unsupported-media-type', 'Content-Encoding may be gzip or absent.'));
   }
-  const bytes = await readBody(c.req.raw, inventoryBodyBytes);
+  const bytes = await options.facts.readBody(c, inventoryBodyBytes);
   if (encoding === 'identity') return takePush(c, options, owner, bytes);
   return options.unpacking(async () =>
     takePush(c, options, owner, await gunzip(bytes, inventoryUnpackedBytes)),

@@ -17,6 +17,8 @@ export interface ListenerEnv {
 export interface RequestFacts {
   /** How often a header stands in the request; frameworks join or drop repeated ones. */
   headerCount(c: Context, name: string): number;
+  /** The body's bytes, or the problems of `readBody` (body.ts). */
+  readBody(c: Context, limitBytes: number): Promise<Uint8Array>;
   /** SHA-256 of the verified client certificate, lower-case hex; undefined without one. */
   clientCertificateSha256(c: Context): string | undefined;
 }

@@ -400,6 +400,32 @@ describe('inventory', () => {
     expect(asked.has('filter')).toBe(false);
     expect(await jamf.computersChangedSince('x" or id=="1', 0)).toMatchObject({ failure: 'error' });
   });
+
+  test('computers follow an id, lowest first; a server that ignores filter or order is noticed', async () => {
+    let asked = new URLSearchParams();
+    let results: unknown[] = [{ id: '18' }, { id: '19', general: 1 }, { id: '101' }];
+    let totalCount = 203;
+    routes['GET /api/v3/computers-inventory'] = (request, response) => {
+      asked = new URL(request.url ?? '', baseUrl).searchParams;
+      json(response, 200, { totalCount, results });
+    };
+    const jamf = client();
+    const page = await jamf.computersAfter(17);
+    expect(page).toMatchObject({
+      page: { ids: [18, 19, 101], last: false, rejected: [{ jamfComputerId: '19' }] },
+    });
+    expect([asked.get('filter'), asked.get('sort'), asked.get('page')]).toEqual(['id>"17"', 'id:asc', '0']);
+    expect(asked.getAll('section')).toEqual(['GENERAL', 'LOCAL_USER_ACCOUNTS']);
+    const ignored = { failure: 'invalid-answer', detail: expect.stringContaining('by id') };
+    expect(await jamf.computersAfter(18)).toMatchObject(ignored);
+    results = [{ id: '30' }, { id: '20' }];
+    expect(await jamf.computersAfter(19)).toMatchObject(ignored);
+    results = [{}];
+    expect(await jamf.computersAfter(19)).toMatchObject(ignored);
+    [results, totalCount] = [[], 0];
+    expect(await jamf.computersAfter(101)).toMatchObject({ page: { ids: [], last: true } });
+    expect(await jamf.computersAfter(-1)).toMatchObject({ failure: 'error' });
+  });
 });
 
 const compliancePath = 'GET /api/v1/conditional-access/device-compliance-information/computer';

@@ -4,7 +4,13 @@ import { type ConnectionTestStep, testConnection } from './connection-test.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { type JamfFailure, type JamfResult, readAnswer } from './failure.ts';
 import { type JamfComputer, parseComputer } from './inventory.ts';
-import { type InventoryPage, inventoryPagePath, readInventoryPage } from './inventory-page.ts';
+import {
+  followsId,
+  type InventoryPage,
+  inventoryAfterPath,
+  inventoryPagePath,
+  readInventoryPage,
+} from './inventory-page.ts';
 import {
   createInventoryReader,
   type InventoryReader,
@@ -72,6 +78,11 @@ export interface JamfClient {
     changedSince: string | undefined,
     page: number,
   ): Promise<JamfResult<{ readonly page: InventoryPage }>>;
+  /**
+   * The page of computers that follows this id, lowest first (0: the first page), with their accounts. Whatever
+   * node of a cluster answers, a page says nothing but what it holds.
+   */
+  computersAfter(afterId: number): Promise<JamfResult<{ readonly page: InventoryPage }>>;
   authorization(): Promise<JamfResult<{ readonly authorization: JamfAuthorization }>>;
   /** Newest version of the inventory that the instance has, for the forwarding path. */
   inventoryVersion(): Promise<JamfResult<{ readonly inventoryVersion: number }>>;
@@ -108,6 +119,7 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
     computer: (id) => readComputer(readInventory, id),
     complianceInformation,
     computersChangedSince: (changedSince, page) => readChangedSince(readInventory, changedSince, page),
+    computersAfter: (afterId) => readAfter(readInventory, afterId),
     authorization,
     inventoryVersion: rememberedVersion(readInventory, options.now),
     privileges: async () => {
@@ -222,6 +234,20 @@ async function readChangedSince(
   if (!answer.ok) return answer;
   const found = readInventoryPage(answer.body, page);
   return found ? { ok: true, page: found } : invalidAnswer('The answer is not a page of computers.');
+}
+
+async function readAfter(
+  read: InventoryReader,
+  afterId: number,
+): Promise<JamfResult<{ readonly page: InventoryPage }>> {
+  if (!Number.isSafeInteger(afterId) || afterId < 0) return notAnId;
+  const answer = await read((version) => inventoryAfterPath(version, afterId));
+  if (!answer.ok) return answer;
+  const page = readInventoryPage(answer.body, 0);
+  if (!page) return invalidAnswer('The answer is not a page of computers.');
+  return followsId(page, afterId)
+    ? { ok: true, page }
+    : invalidAnswer('The page is not sorted and filtered by id as it was asked for.');
 }
 
 /** An instance is upgraded a few times a year; a call must not ask for its version each time. */

@@ -29,8 +29,38 @@ export interface InventoryPage {
   readonly totalCount: number;
   readonly items: readonly InventoryItem[];
   readonly rejected: readonly RejectedRecord[];
+  /** Of all records that have a readable one, in the order of the answer. */
+  readonly ids: readonly number[];
   /** True when no page follows. */
   readonly last: boolean;
+}
+
+function pageQuery(wanted: readonly string[], page: number): URLSearchParams {
+  const query = new URLSearchParams(wanted.map((section) => ['section', section]));
+  query.set('page', String(page));
+  query.set('page-size', String(inventoryPageSize));
+  return query;
+}
+
+/**
+ * The path of the page of computers that follows an id, lowest first. Always a first page: numbered pages shift when
+ * a computer is deleted meanwhile, an id does not.
+ */
+export function inventoryAfterPath(version: InventoryVersion, afterId: number): string {
+  const query = pageQuery(['GENERAL', 'LOCAL_USER_ACCOUNTS'], 0);
+  query.set('sort', 'id:asc');
+  query.set('filter', `id>"${afterId}"`);
+  return `/api/v${version}/computers-inventory?${query}`;
+}
+
+/** Whether the page holds what follows the id, lowest first: a server may take a filter and not obey it. */
+export function followsId(page: InventoryPage, afterId: number): boolean {
+  let before = afterId;
+  for (const id of page.ids) {
+    if (id <= before) return false;
+    before = id;
+  }
+  return page.last || page.ids.length > 0;
 }
 
 /**
@@ -42,9 +72,7 @@ export function inventoryPagePath(
   changedSince: Date | undefined,
   page: number,
 ): string {
-  const query = new URLSearchParams(sections.map((section) => ['section', section]));
-  query.set('page', String(page));
-  query.set('page-size', String(inventoryPageSize));
+  const query = pageQuery(sections, page);
   query.set('sort', 'general.reportDate:asc,id:asc');
   if (changedSince !== undefined) {
     query.set('filter', `general.reportDate>"${changedSince.toISOString()}"`);
@@ -59,14 +87,14 @@ export function readInventoryPage(body: unknown, page: number): InventoryPage | 
   const results: readonly unknown[] = body.results;
   const items: InventoryItem[] = [];
   const rejected: RejectedRecord[] = [];
+  const ids: number[] = [];
   for (const record of results) {
+    const id = isRecord(record) ? readComputerId(record.id) : undefined;
+    if (id !== undefined) ids.push(Number(id));
     const parsed: ComputerResult = parseComputer(record);
     if (parsed.ok) items.push({ computer: parsed.computer, warnings: parsed.warnings });
-    else {
-      const jamfComputerId = isRecord(record) ? readComputerId(record.id) : undefined;
-      rejected.push({ jamfComputerId, errors: parsed.errors });
-    }
+    else rejected.push({ jamfComputerId: id, errors: parsed.errors });
   }
   const last = results.length === 0 || (page + 1) * inventoryPageSize >= body.totalCount;
-  return { totalCount: body.totalCount, items, rejected, last };
+  return { totalCount: body.totalCount, items, rejected, ids, last };
 }

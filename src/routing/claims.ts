@@ -22,17 +22,21 @@ interface ClaimedDevice extends ComputerId {
   readonly deviceId: string;
 }
 
-/** What these computers claimed until now. */
+/**
+ * What these computers claimed until now, looked up one by one in their index: as a join the planner, which cannot know
+ * how few claims a computer has, reads the whole table.
+ */
 const previousDevices = (
   tx: Transaction,
   tenantId: string,
   computers: readonly ComputerId[],
 ): Promise<ClaimedDevice[]> => tx<ClaimedDevice[]>`
-  select c.device_id as "deviceId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId"
+  select known.device_id as "deviceId", computer.instance_id as "instanceId", computer.jamf_computer_id as "jamfComputerId"
   from unnest(${computers.map((one) => one.instanceId)}::uuid[], ${computers.map((one) => one.jamfComputerId)}::int[])
     as computer(instance_id, jamf_computer_id)
-  join claims c on c.tenant_id = ${tenantId} and c.instance_id = computer.instance_id
-    and c.jamf_computer_id = computer.jamf_computer_id`;
+  cross join lateral (
+    select c.device_id from claims c where c.tenant_id = ${tenantId} and c.instance_id = computer.instance_id
+      and c.jamf_computer_id = computer.jamf_computer_id offset 0) known`;
 
 interface ClaimRow extends ClaimedDevice {
   readonly userId: string | null;

@@ -59,8 +59,10 @@ async function claimsOf(
     select c.device_id as "deviceId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
            c.last_enrolled_at as "lastEnrolledAt", c.last_check_in_at as "lastCheckInAt",
            c.serial_number as "serialNumber", c.udid, i.enabled
-    from claims c join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
-    where c.tenant_id = ${tenantId} and c.device_id = any(${deviceIds}::uuid[])`;
+    from unnest(${deviceIds}::uuid[]) as wanted(device_id)
+    cross join lateral (
+      select * from claims where tenant_id = ${tenantId} and device_id = wanted.device_id offset 0) c
+    join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id`;
   const byDevice = new Map<string, KnownClaim[]>();
   for (const row of rows) {
     const known = byDevice.get(row.deviceId);

@@ -18,6 +18,7 @@ import { unpackingAtOnce, unpackingWaiting } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { createRouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
+import type { Sha256 } from '../secrets/sha256.ts';
 import type { Sql } from '../store/database.ts';
 import { createInstanceKeys } from '../store/instance-keys.ts';
 import { createInstanceDirectory } from '../store/instances.ts';
@@ -41,6 +42,8 @@ export interface GatewayParts {
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
   readonly intake: Omit<IntakeOptions, 'sql'>;
   readonly readReference: (reference: string) => Promise<string>;
+  /** The runtime's own; WebCrypto's unless given. */
+  readonly sha256?: Sha256;
   /** For a runtime that has its own; Workers must not share a fetch between requests. */
   readonly keys?: KeySource;
   readonly authorizationOf?: InstanceClients['authorizationOf'];
@@ -111,7 +114,7 @@ export function composeGateway(parts: GatewayParts) {
     beginListener(app, { name: 'data', log, metrics });
     addJamfRoutes(app, {
       intake,
-      keys: createInstanceKeys(sql),
+      keys: createInstanceKeys(sql, parts.sha256),
       facts,
       rate: createRateLimit(config.ratePerInstance),
       log,

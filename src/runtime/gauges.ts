@@ -2,6 +2,44 @@ import type { Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
+interface Counted {
+  readonly states: readonly {
+    readonly state: string;
+    readonly count: number;
+    readonly ageSeconds: number | null;
+  }[];
+  readonly computersAgeSeconds: number | null;
+}
+
+const undelivered: ReadonlySet<string> = new Set(['due', 'held', 'sent', 'accepted']);
+
+async function countWork(sql: Sql): Promise<Counted> {
+  const states = await sql<{ state: string; count: number; ageSeconds: number | null }[]>`
+    select state, count(*) as count, extract(epoch from now() - min(due_since))::float8 as "ageSeconds"
+    from reports group by state`;
+  const [computers] = await sql<{ ageSeconds: number | null }[]>`
+    select extract(epoch from now() - min(coalesce(received_at, updated_at)))::float8 as "ageSeconds"
+    from computers where next_try_at is not null`;
+  return { states, computersAgeSeconds: computers?.ageSeconds ?? null };
+}
+
+/** The counts read every report: scrapers that come often share them. */
+const countsFreshForMs = 10_000;
+
+function remembered(read: () => Promise<Counted>): () => Promise<Counted> {
+  let known: { readonly counted: Promise<Counted>; readonly atMs: number } | undefined;
+  return () => {
+    if (!known || Date.now() - known.atMs > countsFreshForMs) {
+      const counted = read();
+      known = { counted, atMs: Date.now() };
+      counted.catch(() => {
+        known = undefined;
+      });
+    }
+    return known.counted;
+  };
+}
+
 /** Fills the gauges of contract section 10 from the database when somebody scrapes. */
 export function observeGauges(
   metrics: Metrics,
@@ -9,6 +47,7 @@ export function observeGauges(
   log: Log,
   credentialExpiry: () => ReadonlyMap<string, number>,
 ): void {
+  const counted = remembered(() => countWork(sql));
   metrics.onScrape(async (observe) => {
     try {
       for (const [application, seconds] of credentialExpiry())
@@ -17,15 +56,12 @@ export function observeGauges(
       log.warn('metrics.credentials-unreadable', { error });
     }
     try {
-      const states = await sql<
-        { state: string; count: number }[]
-      >`select state, count(*) as count from reports group by state`;
-      for (const { state, count } of states) observe.reports(count, { state });
-      const [ages] = await sql<{ computers: number | null; reports: number | null }[]>`
-        select (select extract(epoch from now() - min(coalesce(received_at, updated_at)))::float8 from computers where next_try_at is not null) as computers,
-               (select extract(epoch from now() - min(due_since))::float8 from reports where state in ('due', 'held', 'sent', 'accepted')) as reports`;
-      observe.reportAgeSeconds(ages?.computers ?? 0, { stage: 'computers' });
-      observe.reportAgeSeconds(ages?.reports ?? 0, { stage: 'reports' });
+      const { computersAgeSeconds, states } = await counted();
+      for (const { count, state } of states) observe.reports(count, { state });
+      const waiting = states.filter(({ state }) => undelivered.has(state));
+      const ages = waiting.map(({ ageSeconds }) => ageSeconds ?? 0);
+      observe.reportAgeSeconds(computersAgeSeconds ?? 0, { stage: 'computers' });
+      observe.reportAgeSeconds(Math.max(0, ...ages), { stage: 'reports' });
       const instances = await sql<{ tenant: string; instance: string; up: boolean }[]>`
         select tenant_id as tenant, instance_id as instance, last_error is null as up from instances where enabled`;
       for (const { instance, tenant, up } of instances) observe.instanceUp(up ? 1 : 0, { tenant, instance });

@@ -3,17 +3,24 @@ import { sendHeartbeats } from '../connection/heartbeat.ts';
 import { finishDisconnects, leaveEmptyTenants } from '../connection/lifecycle.ts';
 import { notProvisioned, watchPartners } from '../connection/partner-watch.ts';
 import { suspectPermissions, watchPermissions } from '../connection/permission-watch.ts';
+import { createPolls } from '../delivery/computers/poll.ts';
 import { computerStage } from '../delivery/computers/read-computer.ts';
+import { createReaders, type Readers } from '../delivery/computers/readers.ts';
+import { createReconciliations } from '../delivery/computers/reconcile.ts';
+import type { FeedRunner } from '../delivery/computers/turns.ts';
+import { noteWatch, recoverFromGap } from '../delivery/recovery.ts';
 import { reportStage } from '../delivery/reports/report-stage.ts';
 import { createReportStore } from '../delivery/reports/report-store.ts';
 import { createReportTenants } from '../delivery/reports/report-tenants.ts';
-import { backoffSeconds } from '../delivery/stage/backoff.ts';
+import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
 import { createCircuits } from '../delivery/stage/circuit.ts';
 import { systemClock } from '../delivery/stage/clock.ts';
 import type { Hints } from '../delivery/stage/hints.ts';
 import type { LaneLimits } from '../delivery/stage/lanes.ts';
 import { type DueLane, runStage } from '../delivery/stage/run-stage.ts';
+import { createTimelineWriter } from '../delivery/timeline.ts';
 import { newId } from '../ids.ts';
+import { leaseRenewMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -21,25 +28,31 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import type { ConnectionServices } from './connection-services.ts';
 import type { Gateway } from './gateway.ts';
+import { nodeSha256 } from './node-secrets.ts';
 
 /** Delivery's work in this process: both stages and the heartbeats. */
 
 /** Rows in memory: a pushed record is some KB, rarely some hundred. */
-const computersInWork = 512;
-/** Of one instance that answers slowly; it is asked for five at a time. */
-const computersInWorkOfInstance = 96;
-/** Messages of one tenant at the same time: as many as there are connections to a host (outbound/node.ts). */
+const computersInWork = 1_024;
+/** Of one instance that has to be asked, five at a time, and may answer slowly. */
+const computersInReading = 96;
+/** Of one instance whose pushes say all. */
+const computersPushed = 512;
+/** Reports of one tenant in work: enough to keep 64 connections (outbound/node.ts) busy while others are written. */
+const reportsOfTenantLeast = 256;
+const reportsOfTenantMost = 1_024;
 const messagesOfTenant = 64;
-const reportsInWorkMost = 4_096;
 
 /** Bounded in rows, so that large messages do not mean large memory; four hanging tenants leave room for others. */
 function reportsInWork(maxDevices: number): LaneLimits {
-  const laneRows = Math.min(messagesOfTenant * maxDevices, reportsInWorkMost / 4);
-  return { rows: Math.max(1_024, laneRows * 4), laneRows };
+  const wanted = messagesOfTenant * maxDevices;
+  const laneRows = Math.min(Math.max(wanted, reportsOfTenantLeast), reportsOfTenantMost);
+  return { rows: laneRows * 4, laneRows };
 }
 
 const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
+const feedLookMs = 1_000;
 
 export interface Delivery {
   stop(): Promise<void>;
@@ -62,9 +75,39 @@ function every(ms: number, name: string, log: Log, work: () => Promise<void>): (
   };
 }
 
+/** Polls and reconciliations of the instances whose turn it is. */
+function startFeeds(options: {
+  config: Config;
+  sql: Sql;
+  log: Log;
+  gateway: Gateway;
+  backoff: Backoff;
+  readers: Readers;
+  owner: string;
+}): { stop: () => Promise<void> } {
+  const { config, gateway, log, ...rest } = options;
+  const { pollSeconds, reconcileSeconds } = config;
+  const feed = { ...rest, log, instances: gateway.instances, clientOf: gateway.clients.clientOf };
+  const runners: readonly FeedRunner[] = [
+    createPolls({ ...feed, pollSeconds }),
+    createReconciliations({ ...feed, reconcileSeconds }),
+  ];
+  const stopLooking = every(feedLookMs, 'feeds', log, async () => {
+    for (const runner of runners) await runner.look();
+  });
+  return {
+    stop: async () => {
+      await stopLooking();
+      await Promise.all(runners.map((runner) => runner.stop()));
+    },
+  };
+}
+
 export async function startDelivery(parts: {
   config: Config;
   sql: Sql;
+  /** For leases and timelines: its commits need not be durable. */
+  relaxed: Sql;
   send: Send;
   log: Log;
   metrics: Metrics;
@@ -72,37 +115,48 @@ export async function startDelivery(parts: {
   connection: ConnectionServices;
   hints: Hints;
 }): Promise<Delivery> {
-  const { config, connection, gateway, hints, log, metrics, send, sql } = parts;
+  const { config, connection, gateway, hints, log, metrics, relaxed, send, sql } = parts;
   const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
   const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
+  const timeline = createTimelineWriter(relaxed, log);
   const bounds = { log, clock: systemClock };
   const permissionRefused = (tenantId: string) => suspectPermissions(sql, tenantId);
   const partnerGone = (tenantId: string) => notProvisioned(tenantId, connection.partners);
   const maxDevices = config.uploadMaxDevices;
   let noteComputers: (due: DueLane) => void = () => undefined;
   let noteReports: (due: DueLane) => void = () => undefined;
+  await recoverFromGap(sql, log);
+  const owner = newId();
+  const readers = createReaders(sql, owner, () => performance.now());
   const computers = runStage(
     computerStage({
       sql,
+      relaxed,
+      timeline,
       log,
       tenants: gateway.tenants,
       instances: gateway.instances,
       clientOf: gateway.clients.clientOf,
       circuits: createCircuits({ backoff, now: Date.now }),
-      mayRead: async (instances) =>
-        new Set(instances.map(({ instanceId, tenantId }) => `${tenantId}/${instanceId}`)),
+      mayRead: readers.hold,
       backoff,
       vocabulary: config.intuneVocabulary,
+      sha256: nodeSha256,
       holdRecheckSeconds: config.holdRecheckSeconds,
       onDue: (due) => noteComputers(due),
       onReports: (tenantId) => hints.due('reports', { tenantId, background: false }),
     }),
-    { ...bounds, rows: computersInWork, laneRows: computersInWorkOfInstance },
+    {
+      ...bounds,
+      rows: computersInWork,
+      laneRows: computersInReading,
+      laneRowsOf: ({ kind }) => (kind === 'pushed' ? computersPushed : computersInReading),
+    },
   );
   noteComputers = ({ dueInMs, lane }) => computers.note(lane, dueInMs);
   const reports = runStage(
     reportStage({
-      store: createReportStore({ sql, onDue: (due) => noteReports(due) }),
+      store: createReportStore({ sql, relaxed, timeline, onDue: (due) => noteReports(due) }),
       log,
       metrics,
       send,
@@ -136,7 +190,10 @@ export async function startDelivery(parts: {
   await hints.start();
   // A tenth of a short period, so that tests and demos with one are exact too.
   const lookMs = Math.min(heartbeatLookMs, config.heartbeatSeconds * 100);
+  const feeds = startFeeds({ config, sql, log, gateway, backoff, readers, owner });
+  const stopRenewing = every(leaseRenewMs, 'readers', log, () => readers.renew());
   const stops = [
+    every(watchEveryMs, 'watching', log, () => noteWatch(sql)),
     every(lookMs, 'heartbeat', log, () =>
       sendHeartbeats({
         sql,
@@ -163,8 +220,11 @@ export async function startDelivery(parts: {
   ];
   return {
     stop: async () => {
-      await Promise.all([computers.stop(), reports.stop(), ...stops.map((stop) => stop())]);
+      await Promise.all([computers.stop(), reports.stop(), feeds.stop(), ...stops.map((stop) => stop())]);
+      await stopRenewing();
+      await readers.release().catch((error: unknown) => log.warn('readers.release-failed', { error }));
       await hints.stop();
+      await timeline.idle();
     },
   };
 }

@@ -225,8 +225,14 @@ async function inUse(url: string): Promise<boolean> {
   }
 }
 
-/** Starts the database in `<dataDir>/postgres`, or joins the server that another process runs there. */
-export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPostgres> {
+/**
+ * Starts the database in `<dataDir>/postgres`, or joins the server that another process runs there. `port` is for
+ * those who hold an address of it over its restart; a free one is taken if unsaid.
+ */
+export async function startEmbeddedPostgres(
+  dataDir: string,
+  options: { readonly port?: number } = {},
+): Promise<EmbeddedPostgres> {
   const dir = resolve(dataDir);
   const databaseDir = join(dir, 'postgres', 'data');
   // 0711: the database's user passes through; what lies beside it is readable by its owner alone.
@@ -257,7 +263,7 @@ export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPo
   const logFile = join(databaseDir, 'server.log');
   let lastError: unknown;
   for (let attempt = 0; attempt < 3; attempt += 1) {
-    const port = await freePort();
+    const port = options.port ?? (await freePort());
     const settings = [
       `-p ${port}`,
       '-c listen_addresses=127.0.0.1',

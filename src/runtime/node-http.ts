@@ -14,9 +14,10 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
 import type { ForwardAnswer } from '../forwarding/forward.ts';
+import { tooLarge, tooSlow } from '../gateway/body.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
-import { bodyTotalMs, headersTimeoutMs } from '../limits.ts';
-import { problemKinds, problemTypeBase } from '../problems.ts';
+import { bodyIdleMs, bodyTotalMs, headersTimeoutMs } from '../limits.ts';
+import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
 import type { ServerCertificate } from './node-certificate.ts';
 import type { ListenAddress } from './settings.ts';
 
@@ -25,6 +26,42 @@ import type { ListenAddress } from './settings.ts';
 const alreadySent = RESPONSE_ALREADY_SENT.headers;
 
 const bindingsOf = (c: Context): HttpBindings => c.env as HttpBindings;
+
+const wentAway = (): ProblemError =>
+  new ProblemError(problem('invalid-request', 'The caller went away in the middle of the body.'));
+
+/**
+ * The body straight from the socket: a web stream costs as much as the rest of a small request. Node's own
+ * `requestTimeout` bounds it in all (`bodyTotalMs`); here is the bound on silence and on size.
+ */
+function readIncoming(incoming: IncomingMessage, limitBytes: number): Promise<Uint8Array> {
+  if (Number(incoming.headers['content-length'] ?? 0) > limitBytes)
+    return Promise.reject(tooLarge(limitBytes));
+  if (incoming.destroyed) return Promise.reject(wentAway());
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const idle = setTimeout(() => end(() => reject(tooSlow())), bodyIdleMs);
+    const end = (settle: () => void): void => {
+      clearTimeout(idle);
+      incoming.off('data', take).off('end', finish).off('error', fail).off('close', broken);
+      settle();
+    };
+    const take = (chunk: Buffer): void => {
+      size += chunk.byteLength;
+      if (size > limitBytes) end(() => reject(tooLarge(limitBytes)));
+      else {
+        chunks.push(chunk);
+        idle.refresh();
+      }
+    };
+    const finish = (): void =>
+      end(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+    const fail = (error: Error): void => end(() => reject(error));
+    const broken = (): void => end(() => reject(wentAway()));
+    incoming.on('data', take).on('end', finish).on('error', fail).on('close', broken);
+  });
+}
 
 export const nodeRequestFacts: RequestFacts = {
   headerCount: (c, name) => {
@@ -35,6 +72,7 @@ export const nodeRequestFacts: RequestFacts = {
     }
     return count;
   },
+  readBody: (c, limitBytes) => readIncoming(bindingsOf(c).incoming, limitBytes),
   clientCertificateSha256: (c) => {
     const { socket } = bindingsOf(c).incoming;
     if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;

@@ -28,7 +28,7 @@ import { startDelivery } from './node-delivery.ts';
 import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
 import { type Listener, listen, nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { migrateDatabase, newestMigration } from './node-migrate.ts';
-import { openSealer, readSecretReference } from './node-secrets.ts';
+import { nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
 import { startTelemetry } from './node-telemetry.ts';
 import { version } from './version.ts';
 
@@ -41,7 +41,9 @@ export interface RunningGateway {
   stop(): Promise<void>;
 }
 
-const databaseConnections = 24;
+const databaseConnections = 20;
+/** For what delivery writes without waiting for the disk. */
+const relaxedConnections = 4;
 
 export function createNodeLog(config: Pick<Config, 'logFormat' | 'logLevel'>): Log {
   const format = config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');
@@ -133,6 +135,8 @@ function createAdmin(
       sealer,
       mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
       bootstrapKey: config.bootstrapKey,
+      polls: config.pollSeconds > 0,
+      reconciles: config.reconcileSeconds > 0,
       publicUrl: config.publicUrl,
       missingApplication: (cloud) =>
         config.connector(cloud) === undefined
@@ -170,6 +174,11 @@ export async function startGateway(
   const metrics = createMetrics();
   const store = await openStore(config);
   const sql = openDatabase(store.url, { connections: databaseConnections, applicationName: 'espalier' });
+  const relaxed = openDatabase(store.url, {
+    connections: relaxedConnections,
+    applicationName: 'espalier-relaxed',
+    durable: false,
+  });
   const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
   const hints = createHints(sql, log);
   const parts = {
@@ -183,6 +192,7 @@ export async function startGateway(
     facts: nodeRequestFacts,
     respond: respondOnNode,
     readReference: readSecretReference,
+    sha256: nodeSha256,
     intake: { onDue: (lane: Lane) => hints.due('computers', lane) },
   };
   const gateway = composeGateway(parts);
@@ -217,6 +227,7 @@ export async function startGateway(
   const delivery = await startDelivery({
     config,
     sql,
+    relaxed,
     send: outbound.send,
     log,
     metrics,
@@ -235,7 +246,7 @@ export async function startGateway(
         patience,
       ]);
       certificate?.close();
-      await sql.end({ timeout: 5 });
+      await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
       await outbound.close();
       await telemetry.shutdown();
       await store.close();

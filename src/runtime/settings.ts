@@ -334,18 +334,16 @@ export const settings = {
   pollSeconds: seconds(
     'ESPALIER_POLL_SECONDS',
     900,
-    10,
+    0,
     86_400,
-    'between two polls of an instance by report date',
-    { reserved: true },
+    'between two polls of an instance by report date; 0: none',
   ),
   reconcileSeconds: seconds(
     'ESPALIER_RECONCILE_SECONDS',
     86_400,
-    60,
+    0,
     604_800,
-    'between two full reconciliations of an instance',
-    { reserved: true },
+    'between two full reconciliations of an instance; 0: only when asked for',
   ),
   heartbeatSeconds: seconds(
     'ESPALIER_HEARTBEAT_SECONDS',

@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import type { ForwardAnswer } from '../forwarding/forward.ts';
+import { readBody } from '../gateway/body.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
 
 /** What only Cloudflare knows of a request, and how an answer is streamed there. */
@@ -17,6 +18,7 @@ const clientCertificate = (c: Context): TlsClientAuth | undefined =>
 export const workerRequestFacts: RequestFacts = {
   /** Cloudflare joins repeated headers with a comma, which no single value that we count may hold. */
   headerCount: (c, name) => c.req.header(name)?.split(',').length ?? 0,
+  readBody: (c, limitBytes) => readBody(c.req.raw, limitBytes),
   clientCertificateSha256: (c) => {
     const presented = clientCertificate(c);
     // A revoked certificate is still `SUCCESS`: both have to be looked at.

@@ -1,4 +1,5 @@
 import { base64url } from 'jose';
+import { webSha256 } from './sha256.ts';
 
 /** `esp_` marks the key for secret scanners; 32 random bytes follow (contract section 5). */
 const keyPattern = /^esp_[A-Za-z0-9_-]{43}$/;
@@ -9,11 +10,7 @@ export const newKey = (): string => `esp_${base64url.encode(crypto.getRandomValu
  * SHA-256 of a key in base64url, which is all the database holds. A plain hash suffices: the key has 256 bits of
  * its own, so there is nothing to guess, and looking up by hash leaks no timing about the key.
  */
-export async function hashKey(key: string): Promise<string> {
-  return base64url.encode(
-    new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))),
-  );
-}
+export const hashKey = webSha256;
 
 export const looksLikeKey = (text: string): boolean => keyPattern.test(text);
 

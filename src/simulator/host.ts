@@ -11,6 +11,8 @@ import type { Journal } from './journal.ts';
 export interface HostEnv {
   Bindings: HttpBindings;
   Variables: {
+    /** Milliseconds by the world's clock, before any fault delayed it. */
+    arrivedAt: number;
     /** Whose request it was, for the journal; set before the handlers by `tenantOf`, they may correct it. */
     tenant: string | undefined;
     /** Facts for the journal. */
@@ -18,10 +20,19 @@ export interface HostEnv {
   };
 }
 
+/** Requests that a service works on: from their arrival until the answer is made. */
+export interface Load {
+  now(): number;
+  /** The most at any one time since the last `reset`. */
+  most(): number;
+  reset(): void;
+}
+
 export interface Host {
   /** `https://localhost:<port>` */
   readonly origin: string;
   readonly port: number;
+  readonly load: Load;
   /** Breaks all connections and stops. */
   close(): Promise<void>;
 }
@@ -40,14 +51,39 @@ export interface HostOptions {
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Counts around everything else, so that a fault's delay counts too, and ends before the caller has the answer. */
+function createLoad(): Load & { readonly count: <T>(work: () => Promise<T>) => Promise<T> } {
+  let now = 0;
+  let most = 0;
+  return {
+    now: () => now,
+    most: () => most,
+    reset: () => {
+      most = now;
+    },
+    count: async (work) => {
+      now += 1;
+      most = Math.max(most, now);
+      try {
+        return await work();
+      } finally {
+        now -= 1;
+      }
+    },
+  };
+}
+
 /** A TLS server for one simulated service: faults first, then the service, and a journal of all of it. */
 export async function startHost(options: HostOptions): Promise<Host> {
   const { app, service, world } = options;
   const outer = new Hono<HostEnv>();
+  const { count, ...load } = createLoad();
+  outer.use('*', (_, next) => count(next));
   outer.use('*', async (c, next) => {
     const path = c.req.url.slice(new URL(c.req.url).origin.length);
     const tenant = options.tenantOf(c);
     c.set('tenant', tenant);
+    c.set('arrivedAt', world.clock.now());
     const journal = (status: number | 'reset'): void =>
       world.journal.add({
         at: new Date(world.clock.now()).toISOString(),
@@ -101,6 +137,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   return {
     origin: `https://localhost:${port}`,
     port,
+    load,
     close: async () => {
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());

@@ -15,6 +15,11 @@ export interface DatabaseOptions {
   /** Connections of this process, at most. */
   readonly connections: number;
   readonly applicationName: string;
+  /**
+   * False: a commit does not wait for the disk, and the last of them may be lost when the database's machine fails. For
+   * what is no promise: leases, and the timeline.
+   */
+  readonly durable?: boolean;
 }
 
 /** Opens no connection yet: postgres.js connects with the first query and reconnects by itself. */
@@ -29,6 +34,9 @@ export function openDatabase(url: string, options: DatabaseOptions): Sql {
       statement_timeout: statementTimeoutMs,
       lock_timeout: lockTimeoutMs,
       idle_in_transaction_session_timeout: statementTimeoutMs,
+      // A plan made while a table was small would be kept until somebody analyses it.
+      plan_cache_mode: 'force_custom_plan',
+      ...(options.durable === false ? { synchronous_commit: 'off' } : {}),
     },
     // Revisions and versions stay far below 2^53.
     types: {

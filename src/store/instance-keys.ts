@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { hashKey } from '../secrets/keys.ts';
+import type { Sha256 } from '../secrets/sha256.ts';
 import type { Sql } from './database.ts';
 
 /** Whom a key of the data listener belongs to. */
@@ -20,7 +21,11 @@ const freshForMs = 1_000;
 /** When a key was last used is noted this often. */
 const noteUseEveryMs = 60_000;
 
-export function createInstanceKeys(sql: Sql, now: () => number = Date.now): InstanceKeys {
+export function createInstanceKeys(
+  sql: Sql,
+  hash: Sha256 = hashKey,
+  now: () => number = Date.now,
+): InstanceKeys {
   const cache = new LRUCache<string, { owner: KeyOwner | undefined; keyId?: string }>({
     max: 50_000,
     ttl: freshForMs,
@@ -35,14 +40,14 @@ export function createInstanceKeys(sql: Sql, now: () => number = Date.now): Inst
   };
   return {
     ownerOfKey: async (key) => {
-      const hash = await hashKey(key);
-      const known = cache.get(hash);
+      const keyHash = await hash(key);
+      const known = cache.get(keyHash);
       if (known) return known.owner;
       const [row] = await sql<(KeyOwner & { keyId: string })[]>`
         select k.tenant_id as "tenantId", k.instance_id as "instanceId", k.key_id as "keyId" from instance_keys k
-        where k.key_hash = ${hash} and (k.expires_at is null or k.expires_at > now())`;
+        where k.key_hash = ${keyHash} and (k.expires_at is null or k.expires_at > now())`;
       const owner = row && { tenantId: row.tenantId, instanceId: row.instanceId };
-      cache.set(hash, { owner });
+      cache.set(keyHash, { owner });
       if (row && owner) await noteUse(owner, row.keyId);
       return owner;
     },

@@ -2,6 +2,7 @@ import { createMemoryReports, type MemoryReport } from '../../src/delivery/repor
 import { createReportStore } from '../../src/delivery/reports/report-store.ts';
 import { setReports } from '../../src/delivery/reports/set-reports.ts';
 import type { DueLane } from '../../src/delivery/stage/run-stage.ts';
+import type { TimelineWriter } from '../../src/delivery/timeline.ts';
 import { newId } from '../../src/ids.ts';
 import type { Sql } from '../../src/store/database.ts';
 import {
@@ -15,6 +16,12 @@ import {
 
 const tens = (ms: number | null): number | null =>
   ms === null ? null : Math.max(0, Math.round(ms / 10_000) * 10);
+
+const noTimeline: TimelineWriter = {
+  add: () => undefined,
+  trim: () => undefined,
+  idle: async () => undefined,
+};
 
 export function memorySubject(): ReportStoreSubject {
   let nowMs = Date.UTC(2026, 0, 5);
@@ -91,7 +98,7 @@ export function postgresSubject(sql: Sql): ReportStoreSubject {
   const due: DueLane[] = [];
   return {
     due,
-    store: createReportStore({ sql, onDue: (lane) => due.push(lane) }),
+    store: createReportStore({ sql, timeline: noTimeline, onDue: (lane) => due.push(lane) }),
     newTenant: async () => {
       const tenantId = newId();
       await sql`insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)

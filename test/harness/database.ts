@@ -10,11 +10,24 @@ export interface TestDatabase {
 }
 
 /** An empty database on the run's server. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+export const createTestDatabase = (): Promise<TestDatabase> => createFrom(undefined);
+
+/**
+ * What a dump and its restoring give: a database with what the other holds now. The embedded server has no `pg_dump`,
+ * so its own copy stands for both; whoever is connected to the other one is thrown out for it.
+ */
+export const copyTestDatabase = (source: TestDatabase): Promise<TestDatabase> =>
+  createFrom(new URL(source.url).pathname.slice(1));
+
+async function createFrom(template: string | undefined): Promise<TestDatabase> {
   const server = inject('databaseServer');
   const name = `test_${randomBytes(6).toString('hex')}`;
   const admin = postgres(server, { max: 1, onnotice: () => undefined });
-  await admin.unsafe(`create database ${name}`);
+  if (template === undefined) await admin.unsafe(`create database ${name}`);
+  else {
+    await admin`select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = ${template}`;
+    await admin.unsafe(`create database ${name} template ${template}`);
+  }
   await admin.end();
   const url = new URL(server);
   url.pathname = `/${name}`;

@@ -76,10 +76,15 @@ export interface Scene {
   restart(how: 'kill' | 'stop'): Promise<void>;
   /** Only ends it, `start` brings it back. */
   start(): Promise<void>;
+  /** Ends the gateway's process, if it still runs, and starts another on this database. */
+  startOn(database: TestDatabase): Promise<void>;
   /** A second process on the same database that only delivers. */
   worker(): Promise<GatewayProcess>;
   close(): Promise<void>;
 }
+
+/** What connecting a tenant needs of a scene. */
+export type Connecting = Pick<Scene, 'api' | 'trust' | 'world'>;
 
 export interface SceneOptions {
   readonly world?: Omit<WorldOptions, 'publicUrl'>;
@@ -93,6 +98,9 @@ const quick = {
   ESPALIER_RETRY_MAX_SECONDS: '1',
   ESPALIER_HOLD_RECHECK_SECONDS: '1',
   ESPALIER_VERIFY_SAMPLE: '1',
+  // What a test sees comes of the webhooks and pushes that it sends; polling.test.ts and recovery.test.ts set these.
+  ESPALIER_POLL_SECONDS: '0',
+  ESPALIER_RECONCILE_SECONDS: '0',
   ESPALIER_LOG_LEVEL: 'debug',
 };
 
@@ -146,6 +154,11 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     start: async () => {
       gateway = await startProcess(environment);
     },
+    startOn: async (other) => {
+      if (gateway.process.exitCode === null && gateway.process.signalCode === null) await gateway.stop();
+      environment.DATABASE_URL = other.url;
+      gateway = await startProcess(environment);
+    },
     worker: () => startProcess(environment, 'worker'),
     close: async () => {
       await gateway.stop();
@@ -157,7 +170,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
 }
 
 /** Creates the tenant and gives its consents as its administrator's browser would. */
-export async function consent(scene: Scene, tenantId: string): Promise<Answer> {
+export async function consent(scene: Connecting, tenantId: string): Promise<Answer> {
   const { cloud, displayName } = scene.world.tenants.find((tenant) => tenant.tenantId === tenantId)!;
   await scene.api('POST', '/tenants', { tenantId, cloud, displayName });
   const connected = await scene.api('POST', `/tenants/${tenantId}/connect`);
@@ -165,7 +178,7 @@ export async function consent(scene: Scene, tenantId: string): Promise<Answer> {
 }
 
 /** Follows redirects between Microsoft's consent pages and the gateway, as a browser does. */
-export async function browse(scene: Scene, url: string): Promise<Answer> {
+export async function browse(scene: Connecting, url: string): Promise<Answer> {
   const ca = [scene.trust, scene.world.authority.certificatePem];
   let next = url;
   for (let hop = 0; hop < 10; hop += 1) {
@@ -183,7 +196,7 @@ export interface AddedInstance {
 
 /** Adds a simulated instance to its tenant with a key for its webhooks. */
 export async function addInstance(
-  scene: Scene,
+  scene: Connecting,
   tenantId: string,
   name: string,
   more: object = {},
@@ -201,7 +214,10 @@ export async function addInstance(
 }
 
 /** A tenant with all its instances, connected and confirmed. */
-export async function connectTenant(scene: Scene, tenantId: string): Promise<Map<string, AddedInstance>> {
+export async function connectTenant(
+  scene: Connecting,
+  tenantId: string,
+): Promise<Map<string, AddedInstance>> {
   const { instances } = scene.world.tenants.find((tenant) => tenant.tenantId === tenantId)!;
   await consent(scene, tenantId);
   const added = new Map<string, AddedInstance>();

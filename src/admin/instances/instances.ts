@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { addReading, pollSoon } from '../../delivery/computers/ask.ts';
 import { newId, parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { rerouteInstance } from '../../routing/claims.ts';
@@ -30,6 +31,7 @@ import {
 } from '../schemas.ts';
 import { checkReference, clientWithSecret } from '../secret-reference.ts';
 import { checkOnlyInstance } from './only-instance.ts';
+import { readingSchema, readingsOf } from './reading.ts';
 
 /** `/tenants/{tenantId}/instances` and one instance's operations. */
 
@@ -104,6 +106,7 @@ const instanceSchema = z
     lastSeenAt: instantOrNull,
     lastError: z.string().nullable(),
     lastErrorAt: instantOrNull,
+    reading: readingSchema,
     webhookUrl: z.string(),
     inventoryUrl: z.string(),
     versionLock: z.number().int(),
@@ -112,7 +115,11 @@ const instanceSchema = z
   })
   .openapi('Instance');
 
-const describe = (instance: Instance, publicUrl: string): z.infer<typeof instanceSchema> => ({
+const describe = (
+  instance: Instance,
+  reading: z.infer<typeof readingSchema>,
+  publicUrl: string,
+): z.infer<typeof instanceSchema> => ({
   id: instance.instanceId,
   tenantId: instance.tenantId,
   name: instance.name,
@@ -127,6 +134,7 @@ const describe = (instance: Instance, publicUrl: string): z.infer<typeof instanc
   lastSeenAt: iso(instance.lastSeenAt),
   lastError: instance.lastError,
   lastErrorAt: iso(instance.lastErrorAt),
+  reading,
   webhookUrl: `${publicUrl}/jamf/${instance.instanceId}/webhooks`,
   inventoryUrl: `${publicUrl}/jamf/${instance.instanceId}/inventory`,
   versionLock: instance.version,
@@ -281,6 +289,8 @@ async function insertInstance(
         values (${tenantId}, ${instanceId}, ${given.name}, ${url}, ${given.apiClient.clientId},
           ${secret.sealed}, ${secret.ref}, ${tx.json(given.compliance)}, ${given.caCertificate ?? null},
           ${given.clientCertificateSha256 ?? null})`;
+      // With it the first reconciliation is due: an instance's Macs are known without a webhook of each.
+      await addReading(tx, { tenantId, instanceId }, { reconcile: services.reconciles });
     });
   } catch (error) {
     throw nameTaken(error);
@@ -331,8 +341,9 @@ async function updateInstance(
   return changed;
 }
 
-/** What waited for the instance is due at once. */
+/** What waited for the instance is due at once, and so is what its webhooks did not tell meanwhile. */
 async function wakeComputers(sql: Sql, tenantId: string, instanceId: string): Promise<void> {
+  await pollSoon(sql, { tenantId, instanceId });
   await sql`update computers set next_try_at = now()
     where tenant_id = ${tenantId} and instance_id = ${instanceId} and wanted_revision > done_revision`;
   await sql.notify(dueChannel, 'computers');
@@ -350,10 +361,10 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     const rows = await sql<Instance[]>`
       select ${instanceColumns(sql)} from instances where tenant_id = ${tenant.tenantId}
       order by ${sql.unsafe(order)}, instance_id limit ${pageSize} offset ${page * pageSize}`;
-    return c.json(
-      { totalCount: total?.count ?? 0, results: rows.map((row) => describe(row, publicUrl)) },
-      200,
-    );
+    const ids = rows.map((row) => row.instanceId);
+    const reading = await readingsOf(services, tenant.tenantId, ids);
+    const results = rows.map((row) => describe(row, reading(row.instanceId), publicUrl));
+    return c.json({ totalCount: total?.count ?? 0, results }, 200);
   });
 
   app.openapi(create, async (c) => {
@@ -368,7 +379,10 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
 
   app.openapi(read, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
-    return c.json(describe(instance, publicUrl), 200, { etag: etag(instance.version) });
+    const reading = await readingsOf(services, instance.tenantId, [instance.instanceId]);
+    return c.json(describe(instance, reading(instance.instanceId), publicUrl), 200, {
+      etag: etag(instance.version),
+    });
   });
 
   app.openapi(change, async (c) => {
@@ -384,8 +398,12 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
         reason: changed.enabled ? 'the instance was enabled' : 'the instance was disabled',
       });
       await services.noteInstances(instance.tenantId);
+      if (changed.enabled) await wakeComputers(sql, instance.tenantId, instance.instanceId);
     }
-    return c.json(describe(changed, publicUrl), 200, { etag: etag(changed.version) });
+    const reading = await readingsOf(services, instance.tenantId, [instance.instanceId]);
+    return c.json(describe(changed, reading(instance.instanceId), publicUrl), 200, {
+      etag: etag(changed.version),
+    });
   });
 
   app.openapi(test, async (c) => {

@@ -17,6 +17,8 @@ export type Fetched =
       readonly computer: JamfComputer;
       /** The record as it came. */
       readonly record: unknown;
+      /** A pushed record served although the instance was to be asked and did not answer: it still has to be. */
+      readonly stale: boolean;
       /** Undefined where the verdict is not Jamf's own. */
       readonly compliance: readonly ComplianceRecord[] | undefined;
     }
@@ -60,7 +62,7 @@ const invalid = (error: string): Fetched => ({
   instanceFails: false,
 });
 
-type Read = Pick<Extract<Fetched, { ok: true }>, 'computer' | 'record'>;
+type Read = Pick<Extract<Fetched, { ok: true }>, 'computer' | 'record' | 'stale'>;
 
 const hasInventory = (record: unknown): boolean =>
   isRecord(record) && inventorySections.every((section) => isRecord(record[section]));
@@ -74,7 +76,7 @@ function pushedComputer(row: DueComputer, instance: Instance, mode: Mode): Read 
   const { computer } = parsed;
   const needsGroups = mode === 'device-compliance' && instance.compliance.source === 'smart-group';
   const enough = mode === 'conditional-access' ? hasInventory(record) : !needsGroups || computer.groups;
-  return enough ? { computer, record } : undefined;
+  return enough ? { computer, record, stale: false } : undefined;
 }
 
 /**
@@ -95,11 +97,11 @@ async function findComputer(
   const read = await client.computer(String(row.jamfComputerId));
   if (!read.ok) {
     if (read.failure === 'not-found') return { ok: false, gone: true };
-    return pushed ?? failed(read);
+    return pushed ? { ...pushed, stale: true } : failed(read);
   }
   // Without its accounts a record says nothing about registrations, and must not end routes.
   return read.computer.registrationsReported
-    ? { computer: read.computer, record: read.record }
+    ? { computer: read.computer, record: read.record, stale: false }
     : invalid('the record came without its local user accounts');
 }
 

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { JamfClient } from '../../jamf/client.ts';
+import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import { createGroupCommit, type GroupCommit } from '../../store/group-commit.ts';
 import type { Instance, InstanceDirectory } from '../../store/instances.ts';
@@ -12,6 +13,7 @@ import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
 import type { Circuits } from '../stage/circuit.ts';
 import type { Lane } from '../stage/lanes.ts';
 import type { DueLane, Stage } from '../stage/run-stage.ts';
+import type { TimelineWriter } from '../timeline.ts';
 import {
   type ComputerLane,
   claimComputers,
@@ -36,6 +38,9 @@ interface InstanceRef {
 
 export interface ComputerStageOptions {
   readonly sql: Sql;
+  /** A client whose commits need not be durable, for leases and back-off; `sql` unless given. */
+  readonly relaxed?: Sql;
+  readonly timeline: TimelineWriter;
   readonly log: Log;
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;
@@ -48,6 +53,7 @@ export interface ComputerStageOptions {
   readonly holdRecheckSeconds: number;
   /** For tenants in mode `conditional-access`. */
   readonly vocabulary?: InventoryVocabulary;
+  readonly sha256?: Sha256;
   /** Told of rows of this stage that are due later. */
   readonly onDue: (lane: DueLane) => void;
   /** Told when reports were made due. */
@@ -60,10 +66,10 @@ export interface ComputerStageOptions {
  */
 const goneAfterMs = 90_000;
 const notFoundRetrySeconds = 15;
-/** A verdict that does not come is asked for less and less often, at least once an hour. */
+/** A verdict that does not come, or an instance that answers nothing while a push served, is asked for less and less often, at least once an hour. */
 const verdictRetryMaxSeconds = 3_600;
 /** Computers taken in together: one transaction's locks are held for that long. */
-const computersTogether = 64;
+const computersTogether = 256;
 const tenantsRemembered = 20_000;
 
 /** The tenant's disconnect began while the computer was read. */
@@ -84,7 +90,8 @@ async function takeInTogether(
   tenantId: string,
   options: ComputerStageOptions,
 ): Promise<(Error | undefined)[]> {
-  const { holdRecheckSeconds, onDue, onReports, sql, vocabulary = defaultInventoryVocabulary } = options;
+  const { holdRecheckSeconds, onDue, onReports, sha256 = webSha256, sql } = options;
+  const { vocabulary = defaultInventoryVocabulary } = options;
   const taken = await inTransaction(sql, async (tx: Transaction) => {
     // A disconnect that began while the instance was asked has retracted the devices: it must stay so.
     const [tenant] = await tx<{ state: string }[]>`
@@ -92,8 +99,8 @@ async function takeInTogether(
     if (tenant?.state === 'disconnecting') return undefined;
     const held = await lockHeld(tx, reads);
     const ours = reads.filter(({ row }) => held.has(row));
-    if (ours.length === 0) return { held, lanes: [], reported: false };
-    const { reported, verdictMissing } = await takeIn(tx, tenantId, ours, vocabulary);
+    if (ours.length === 0) return { held, lanes: [], reported: false, way: [] };
+    const { reported, verdictMissing, way } = await takeIn(tx, tenantId, ours, { vocabulary, sha256 });
     const lanes = await settleComputers(
       tx,
       ours.map(({ found, row }) => ({
@@ -102,14 +109,16 @@ async function takeInTogether(
         udid: found?.computer.udid ?? null,
         serialNumber: found?.computer.serialNumber ?? null,
         gone: found === undefined,
-        againInSeconds: verdictMissing.has(row)
-          ? Math.min(holdRecheckSeconds * 2 ** Math.min(row.attempts, 10), verdictRetryMaxSeconds)
-          : null,
+        againInSeconds:
+          found?.stale || verdictMissing.has(row)
+            ? Math.min(holdRecheckSeconds * 2 ** Math.min(row.attempts, 10), verdictRetryMaxSeconds)
+            : null,
       })),
     );
-    return { held, lanes, reported };
+    return { held, lanes, reported, way };
   });
   if (!taken) return reads.map(() => new Disconnecting('the tenant is being disconnected'));
+  options.timeline.add(taken.way);
   for (const lane of taken.lanes) onDue(lane);
   if (taken.reported) onReports(tenantId);
   return reads.map(({ row }) =>
@@ -119,7 +128,8 @@ async function takeInTogether(
 
 export function computerStage(options: ComputerStageOptions): Stage<DueComputer> {
   const { backoff, circuits, clientOf, holdRecheckSeconds, instances, log, mayRead, sql, tenants } = options;
-  const postpone = createPostpone(sql, options.onDue);
+  const relaxed = options.relaxed ?? sql;
+  const postpone = createPostpone(relaxed, options.onDue);
   const takers = new LRUCache<string, GroupCommit<ReadComputer, Error | undefined>>({
     max: tenantsRemembered,
   });
@@ -195,19 +205,19 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
 
   return {
     name: 'computers',
-    survey: () => surveyComputers(sql),
+    survey: () => surveyComputers(relaxed),
     claim: async (owner, shares) => {
       const lanes = shares as readonly { readonly lane: ComputerLane; readonly limit: number }[];
       const ours = await mayRead(lanes.map(({ lane }) => lane));
       const open = lanes.filter(({ lane }) => ours.has(instanceKey(lane)));
-      return open.length === 0 ? [] : claimComputers(sql, owner, open);
+      return open.length === 0 ? [] : claimComputers(relaxed, owner, open);
     },
     laneOf: computerLane,
     mayTake: (lane: Lane) => {
       const { instanceId, kind, tenantId } = lane as ComputerLane;
       return kind === 'pushed' ? Number.MAX_SAFE_INTEGER : circuits.mayTake(`${tenantId}/${instanceId}`);
     },
-    renew: (held) => renewComputers(sql, held),
+    renew: (held) => renewComputers(relaxed, held),
     units: (rows) => rows.map((row) => [row]),
     fail: async ([row], owner, error) => {
       if (row === undefined || error instanceof LeaseLost) return;

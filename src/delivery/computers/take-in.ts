@@ -1,6 +1,7 @@
 import type { JamfComputer } from '../../jamf/inventory.ts';
 import { markComputersDue, recordClaims } from '../../routing/claims.ts';
 import type { Route, RouteOutcome } from '../../routing/resolve.ts';
+import type { Sha256 } from '../../secrets/sha256.ts';
 import type { Transaction } from '../../store/database.ts';
 import type { Instance } from '../../store/instances.ts';
 import { currentTraceparent } from '../../telemetry/tracing.ts';
@@ -8,7 +9,7 @@ import type { InventoryVocabulary } from '../reports/attributes.ts';
 import type { ReportContent } from '../reports/report.ts';
 import { contentFor } from '../reports/report-content.ts';
 import { type NewReport, setReports } from '../reports/set-reports.ts';
-import { addTimelines, type TenantTimelineEvent } from '../timeline.ts';
+import type { TenantTimelineEvent } from '../timeline.ts';
 import type { DueComputer } from './computer-store.ts';
 import type { Fetched } from './fetch-computer.ts';
 
@@ -125,13 +126,21 @@ function wayOf(
   return [...events, ...[...moved.values()].map((outcome) => routeEvent(tenantId, outcome))];
 }
 
+export interface TakenIn {
+  readonly verdictMissing: ReadonlySet<DueComputer>;
+  /** Reports were made due. */
+  readonly reported: boolean;
+  /** For the devices' timelines, after the commit. */
+  readonly way: readonly TenantTimelineEvent[];
+}
+
 /** Takes in computers whose rows the transaction has locked; says whose verdict was not there yet. */
 export async function takeIn(
   tx: Transaction,
   tenantId: string,
   reads: readonly ReadComputer[],
-  vocabulary: InventoryVocabulary,
-): Promise<{ readonly verdictMissing: ReadonlySet<DueComputer>; readonly reported: boolean }> {
+  { sha256, vocabulary }: { readonly vocabulary: InventoryVocabulary; readonly sha256: Sha256 },
+): Promise<TakenIn> {
   const byId = new Map(reads.map((read) => [`${read.row.instanceId}/${read.row.jamfComputerId}`, read]));
   const outcomes = await recordClaims(tx, tenantId, reads.map(claimsOf), (computer) => {
     const read = byId.get(`${computer.instanceId}/${computer.jamfComputerId}`);
@@ -140,8 +149,13 @@ export async function takeIn(
   });
   const sorted = sortOut(outcomes, byId, vocabulary);
   const withdrawn = await retractions(tx, tenantId, sorted.retracted);
-  const news = await setReports(tx, tenantId, [...sorted.reports.map(({ report }) => report), ...withdrawn]);
+  const news = await setReports(
+    tx,
+    tenantId,
+    [...sorted.reports.map(({ report }) => report), ...withdrawn],
+    sha256,
+  );
   await markComputersDue(tx, tenantId, sorted.winners);
-  await addTimelines(tx, wayOf(tenantId, outcomes, sorted, news));
-  return { verdictMissing: sorted.verdictMissing, reported: news.size > 0 };
+  const way = wayOf(tenantId, outcomes, sorted, news);
+  return { verdictMissing: sorted.verdictMissing, reported: news.size > 0, way };
 }

@@ -42,7 +42,7 @@ function found(raw: unknown, mode: 'conditional-access' | 'device-compliance') {
   const parsed = parseComputer(raw);
   if (!parsed.ok) throw new Error('the record is no record');
   const compliance = mode === 'device-compliance' ? [] : undefined;
-  return { ok: true as const, mode, computer: parsed.computer, record: raw, compliance };
+  return { ok: true as const, mode, computer: parsed.computer, record: raw, stale: false, compliance };
 }
 
 function contentOf(

@@ -1,7 +1,7 @@
 import { booleans, type Sql } from '../../store/database.ts';
 import { createGroupCommit, nothings } from '../../store/group-commit.ts';
 import type { DueLane } from '../stage/run-stage.ts';
-import { addTimelines, type TenantTimelineEvent, trimTimelines } from '../timeline.ts';
+import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
 import {
   claimReports,
   regroupReports,
@@ -41,7 +41,7 @@ interface StoredPart {
 
 /** The devices that are in each message. */
 async function storeMessages(
-  sql: Sql,
+  { sql, timeline }: ReportStoreOptions,
   messages: readonly { readonly owner: string; readonly message: NewMessage }[],
 ): Promise<ReadonlySet<string>[]> {
   const parts: StoredPart[] = messages.flatMap(({ message: { at, messageId, parts }, owner }) =>
@@ -73,8 +73,7 @@ async function storeMessages(
     returning r.message_id as "messageId", r.device_id as "deviceId"`;
   const devices = new Map(messages.map(({ message }) => [message.messageId, new Set<string>()]));
   for (const { deviceId, messageId } of rows) devices.get(messageId)?.add(deviceId);
-  await addTimelines(
-    sql,
+  timeline.add(
     parts.flatMap(({ messageId, part: { row } }) =>
       devices.get(messageId)?.has(row.deviceId) ? [sent(row, messageId)] : [],
     ),
@@ -84,7 +83,7 @@ async function storeMessages(
 
 /** Texts for people are cut: nobody reads more, and the row is written often. */
 const detailCharacters = 2_000;
-/** A device's timeline is cut after this many revisions, not after each. */
+/** A device's timeline is cut after this many revisions or tries, not after each. */
 const revisionsPerTrim = 16;
 
 const numbers = (value: number | null | undefined): number | null => value ?? null;
@@ -92,10 +91,10 @@ const times = (value: Date | undefined): string | null => value?.toISOString() ?
 
 /** Settles in one transaction; answers for each group the lanes and times in which its rows are due again. */
 async function settleReports(
-  sql: Sql,
+  { onDue, relaxed, sql: durable, timeline }: ReportStoreOptions,
   groups: readonly (readonly Settled[])[],
-  onDue: (lane: DueLane) => void,
 ): Promise<undefined[]> {
+  const sql = relaxed ?? durable;
   const all = groups.flat().sort((a, b) => byKey(a.row, b.row));
   const found = <T>(read: (settled: Settled) => T): T[] => all.map(read);
   const rows = await sql<
@@ -149,10 +148,11 @@ async function settleReports(
     if (!kept.has(`${row.tenantId}/${row.deviceId}`) || !found.event) continue;
     const { deviceId, instanceId, tenantId } = row;
     events.push({ tenantId, deviceId, instanceId, ...found.event });
-    if (found.state === 'completed' && row.revision % revisionsPerTrim === 0) trims.push(row);
+    const many = found.state === 'completed' ? row.revision : found.attempts;
+    if (many > 0 && many % revisionsPerTrim === 0) trims.push(row);
   }
-  await addTimelines(sql, events);
-  await trimTimelines(sql, trims);
+  timeline.add(events);
+  timeline.trim(trims);
   for (const { background, dueInMs, tenantId } of rows) {
     if (dueInMs !== null) onDue({ lane: { tenantId, background }, dueInMs });
   }
@@ -161,6 +161,13 @@ async function settleReports(
 
 export interface ReportStoreOptions {
   readonly sql: Sql;
+  /**
+   * A client whose commits need not be durable, for leases and findings; `sql` unless given. A finding that is lost with
+   * the database's machine is found again: an open message is sent again with its id, a status asked again. What has
+   * to be there before a message leaves is written through `sql`, and takes all before it along.
+   */
+  readonly relaxed?: Sql;
+  readonly timeline: TimelineWriter;
   /** Told of every row that is due again later, so that nobody has to look for it. */
   readonly onDue: (lane: DueLane) => void;
 }
@@ -169,29 +176,30 @@ export interface ReportStoreOptions {
 const rowsPerWrite = 256;
 const writesAtOnce = 2;
 
-export function createReportStore({ onDue, sql }: ReportStoreOptions): ReportStore {
+export function createReportStore(options: ReportStoreOptions): ReportStore {
+  const { onDue, relaxed = options.sql, sql, timeline } = options;
   const store = createGroupCommit({
     flush: (messages: readonly { readonly owner: string; readonly message: NewMessage }[]) =>
-      storeMessages(sql, messages),
+      storeMessages(options, messages),
     maxItems: rowsPerWrite,
     flushes: writesAtOnce,
     weight: ({ message }) => message.parts.length,
   });
   const settle = createGroupCommit({
-    flush: (groups: readonly (readonly Settled[])[]) => settleReports(sql, groups, onDue),
+    flush: (groups: readonly (readonly Settled[])[]) => settleReports(options, groups),
     maxItems: rowsPerWrite,
     flushes: writesAtOnce,
     weight: (group) => group.length,
   });
   return {
-    survey: () => surveyReports(sql),
+    survey: () => surveyReports(relaxed),
     claim: (owner, shares) =>
       claimReports(
-        sql,
+        relaxed,
         owner,
         shares.map(({ lane, limit }) => ({ ...lane, limit })),
       ),
-    renew: (held) => renewReports(sql, held),
+    renew: (held) => renewReports(relaxed, held),
     storeMessage: (owner, message) => store({ owner, message }),
     stillHeld: async (owner, rows) => {
       const held = await sql`
@@ -205,16 +213,16 @@ export function createReportStore({ onDue, sql }: ReportStoreOptions): ReportSto
         ...sent(row, row.messageId),
         detail: 'again, the same message',
       }));
-      await addTimelines(sql, again);
+      timeline.add(again);
       return true;
     },
     settle: (settled) => settle(settled),
     release: async (rows, owner) => {
-      await releaseReports(sql, rows, owner);
+      await releaseReports(relaxed, rows, owner);
     },
     regroup: async (one, owner, waitSeconds) => {
       const lanes = new Set(
-        (await regroupReports(sql, one, owner, waitSeconds)).map((row) => row.background),
+        (await regroupReports(relaxed, one, owner, waitSeconds)).map((row) => row.background),
       );
       for (const background of lanes) {
         onDue({ lane: { tenantId: one.tenantId, background }, dueInMs: waitSeconds * 1_000 });

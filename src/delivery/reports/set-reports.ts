@@ -1,15 +1,14 @@
-import { base64url } from 'jose';
 import { checkInToldEveryMs } from '../../limits.ts';
+import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import type { Transaction } from '../../store/database.ts';
 import type { ReportContent } from './report.ts';
 
 /** Makes states the ones that Intune should hold. */
 
 /** Hash of what a new revision is worth: a later check-in alone is not. */
-export async function contentHash(content: ReportContent): Promise<string> {
+export function contentHash(content: ReportContent, sha256: Sha256): string | Promise<string> {
   const { lastCheckInAt: _, ...rest } = content;
-  const bytes = new TextEncoder().encode(JSON.stringify(rest));
-  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
+  return sha256(JSON.stringify(rest));
 }
 
 export interface NewReport {
@@ -28,10 +27,11 @@ export async function setReports(
   tx: Transaction,
   tenantId: string,
   reports: readonly NewReport[],
+  sha256: Sha256 = webSha256,
 ): Promise<ReadonlySet<string>> {
   if (reports.length === 0) return new Set();
   const ordered = [...reports].sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
-  const hashes = await Promise.all(ordered.map(({ content }) => contentHash(content)));
+  const hashes = await Promise.all(ordered.map(({ content }) => contentHash(content, sha256)));
   const rows = await tx<{ deviceId: string }[]>`
     insert into reports (tenant_id, device_id, instance_id, content, content_hash, last_check_in_at, traceparent)
     select ${tenantId}, * from unnest(

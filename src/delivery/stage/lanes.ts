@@ -27,6 +27,8 @@ export interface LaneLimits {
   readonly rows: number;
   /** Rows in work of one lane: what a slow service can hold of this process. */
   readonly laneRows: number;
+  /** Where not all lanes have the same bound. */
+  readonly laneRowsOf?: (lane: Lane) => number;
 }
 
 export interface Lanes {
@@ -88,9 +90,10 @@ export function createLanes(limits: LaneLimits): Lanes {
   };
 
   const room = (state: LaneState, mayTake: (lane: Lane) => number): number => {
+    const most = limits.laneRowsOf?.(state.lane) ?? limits.laneRows;
     // A probe is one row in work, not one more.
-    const free = Math.min(limits.laneRows, mayTake(state.lane)) - state.inWork;
-    return state.inWork > 0 && free < worthwhile(limits.laneRows) ? 0 : Math.max(0, free);
+    const free = Math.min(most, mayTake(state.lane)) - state.inWork;
+    return state.inWork > 0 && free < worthwhile(most) ? 0 : Math.max(0, free);
   };
 
   /** Equal shares of what is free, and what one lane cannot use goes to the next. */

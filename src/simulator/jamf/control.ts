@@ -76,6 +76,7 @@ const summary = (instance: JamfInstance) => ({
 
 const details = (instance: JamfInstance) => ({
   ...summary(instance),
+  requests: { now: instance.load.now(), most: instance.load.most() },
   clients: [...instance.tokens.clients.values()].map(({ clientSecret: _, ...client }) => client),
   variants: {
     tokens: instance.tokens.variants,

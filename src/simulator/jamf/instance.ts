@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import type { Clock } from '../clock.ts';
 import type { Faults } from '../faults.ts';
-import { type Host, type HostEnv, startHost } from '../host.ts';
+import { type Host, type HostEnv, type Load, startHost } from '../host.ts';
 import type { Journal } from '../journal.ts';
 import type { Random } from '../random.ts';
 import { requireToken } from './access.ts';
@@ -56,6 +56,8 @@ export interface JamfInstance {
   readonly compliance: Compliance;
   readonly webhooks: Webhooks;
   readonly macs: MacTraffic;
+  /** Jamf asks for at most 5 requests at a time (domain/jamf.md 1.5): whether callers keep to it. */
+  readonly load: Load;
   version(): string;
   /** An upgrade or a downgrade: paths of other versions come or go. */
   setVersion(version: string): void;
@@ -153,6 +155,7 @@ export async function startJamfInstance(options: JamfInstanceOptions): Promise<J
     clientId,
     ...parts,
     macs,
+    load: started.load,
     version: () => version,
     setVersion: (next) => {
       version = next;

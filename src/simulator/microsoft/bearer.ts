@@ -1,7 +1,8 @@
-import { verify } from 'node:crypto';
+import { type KeyObject, verify } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, errors } from 'jose';
 import type { SimulatedTenant } from '../directory.ts';
 import { type CloudContext, findTenant } from './context.ts';
+import { remembered } from './remembered.ts';
 
 /** An access token that a resource of this cloud has accepted. */
 export interface AcceptedToken {
@@ -21,15 +22,41 @@ export type BearerCheck =
 
 const bearerPattern = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i;
 
-function decode(
-  token: string,
-): { header: { alg?: string; kid?: string }; claims: ReturnType<typeof decodeJwt> } | undefined {
+interface DecodedToken {
+  readonly header: { readonly alg?: string; readonly kid?: string };
+  readonly claims: ReturnType<typeof decodeJwt>;
+}
+
+/** Of tokens in use at a time; one is asked about with every request until it expires. */
+const tokensRemembered = 10_000;
+
+/** What a token says never changes, so it is read once. */
+const decode = remembered(tokensRemembered, (token: string): DecodedToken | undefined => {
   try {
     return { header: decodeProtectedHeader(token), claims: decodeJwt(token) };
   } catch (error) {
     if (error instanceof errors.JWTInvalid || error instanceof TypeError) return undefined;
     throw error;
   }
+});
+
+const signedBy = new WeakMap<KeyObject, (token: string) => boolean>();
+
+/** Whether the key made the token's signature: never another answer either. Everything else is asked anew. */
+function isSignedBy(publicKey: KeyObject, token: string): boolean {
+  const known = signedBy.get(publicKey);
+  if (known) return known(token);
+  const made = remembered(tokensRemembered, (whole: string): boolean => {
+    const [head, body, signature] = whole.split('.');
+    return verify(
+      'sha256',
+      Buffer.from(`${head}.${body}`),
+      publicKey,
+      Buffer.from(signature ?? '', 'base64url'),
+    );
+  });
+  signedBy.set(publicKey, made);
+  return made(token);
 }
 
 /** The `tid` a request claims, unverified: for the journal and the faults only. */
@@ -56,18 +83,7 @@ export function checkBearer(
     return no('CompactToken parsing failed with error code: 80049217');
   const { header, claims } = decoded;
   const key = cloud.keys.find(header.kid ?? '');
-  const [head, body, signature] = token.split('.');
-  if (
-    header.alg !== 'RS256' ||
-    !key ||
-    key.consumer ||
-    !verify(
-      'sha256',
-      Buffer.from(`${head}.${body}`),
-      key.publicKey,
-      Buffer.from(signature ?? '', 'base64url'),
-    )
-  ) {
+  if (header.alg !== 'RS256' || !key || key.consumer || !isSignedBy(key.publicKey, token)) {
     return no('Access token validation failure. Invalid signature.');
   }
   if (typeof claims.aud !== 'string' || !audiences.includes(claims.aud)) {
@@ -89,7 +105,7 @@ export function checkBearer(
       tenant: tenant.tenant,
       roles: roles.filter((role) => typeof role === 'string'),
       appId: typeof claims.appid === 'string' ? claims.appid : '',
-      tokenId: signature ?? '',
+      tokenId: token.slice(token.lastIndexOf('.') + 1),
       issuedAtMs: (claims.iat ?? 0) * 1000,
     },
   };

@@ -89,8 +89,13 @@ function mountViews(app: Hono, within: WithinTenant): void {
   app.get('/tenants/:tenant/uploads', (c) =>
     within(c, (cloud, tenant) => {
       cloud.settle();
-      return c.json(viewUploads(cloud, tenant, c.req.query('deviceId')));
+      const { deviceId, since } = c.req.query();
+      return c.json(viewUploads(cloud, tenant, { deviceId, since }));
     }),
+  );
+  // Without the uploads, of which there may be very many.
+  app.get('/tenants/:tenant/counters', (c) =>
+    within(c, (cloud, tenant) => c.json(cloud.intune.tenant(tenant.tenantId).counters)),
   );
 }
 

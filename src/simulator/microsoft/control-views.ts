@@ -33,20 +33,29 @@ export function viewDevices(cloud: MicrosoftCloud, tenant: SimulatedTenant): Rec
   });
 }
 
-/** The uploads of a tenant, oldest first, with the counters. */
+export interface UploadFilter {
+  readonly deviceId?: string | undefined;
+  /** ISO 8601 UTC with milliseconds: uploads that came then or later. */
+  readonly since?: string | undefined;
+}
+
+/** The uploads of a tenant, oldest first, with the counters and Intune's decisions in their order. */
 export function viewUploads(
   cloud: MicrosoftCloud,
   tenant: SimulatedTenant,
-  deviceId: string | undefined,
+  { deviceId, since }: UploadFilter,
 ): Record<string, unknown> {
-  const { counters, messages } = cloud.intune.tenant(tenant.tenantId);
+  const { counters, ledger, messages } = cloud.intune.tenant(tenant.tenantId);
   const all = [...messages.values()];
   const wanted = deviceId?.toLowerCase();
   return {
+    taken: wanted === undefined ? ledger.taken : ledger.ofDevice(wanted),
+    refused: ledger.refused,
     counters: { ...counters, pending: all.filter(({ status }) => status === 'pending').length },
     uploads: all.filter(
-      ({ entities }) =>
-        wanted === undefined || entities.some((entity) => String(entity.DeviceId).toLowerCase() === wanted),
+      ({ entities, receivedAt }) =>
+        (since === undefined || receivedAt >= since) &&
+        (wanted === undefined || entities.some((entity) => String(entity.DeviceId).toLowerCase() === wanted)),
     ),
   };
 }

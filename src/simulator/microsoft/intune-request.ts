@@ -27,7 +27,7 @@ export interface IntuneRequest {
 /** An OData v3 error: the dialect of domain/microsoft.md 4. */
 export function odataError(
   c: Context<HostEnv>,
-  status: 400 | 401 | 403 | 404 | 405 | 409 | 415,
+  status: 400 | 401 | 403 | 404 | 405 | 409 | 415 | 500,
   code: string,
   message: string,
 ): Response {

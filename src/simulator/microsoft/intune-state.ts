@@ -1,3 +1,5 @@
+import { createUploadLedger, type UploadLedger } from './upload-ledger.ts';
+
 /** What a partner told Intune about one device: the states that took effect, oldest first. */
 export interface AppliedState {
   readonly messageId: string;
@@ -52,6 +54,8 @@ export interface UploadCounters {
   /** Uploads that were answered, refused ones among them. */
   received: number;
   accepted: number;
+  /** Entities in accepted uploads, replayed ones among them. */
+  acceptedEntities: number;
   refused: number;
   /** Accepted uploads whose message id had been put before. */
   replayed: number;
@@ -120,6 +124,7 @@ export interface IntuneTenant {
   readonly lapsedDevices: Set<string>;
   readonly policies: CompliancePolicy[];
   readonly messages: Map<string, UploadMessage>;
+  readonly ledger: UploadLedger;
   /** By device id, lower case. */
   readonly devices: Map<string, PartnerDevice>;
   readonly counters: UploadCounters;
@@ -179,10 +184,12 @@ export function createIntuneState(): IntuneState {
       lapsedDevices: new Set(),
       policies: [],
       messages: new Map(),
+      ledger: createUploadLedger(),
       devices: new Map(),
       counters: {
         received: 0,
         accepted: 0,
+        acceptedEntities: 0,
         refused: 0,
         replayed: 0,
         completed: 0,

@@ -112,6 +112,8 @@ export const intuneSchema = z.strictObject({
   /** `ErrorCode` of the next uploads; null: 202 (api-version 1.2) or 0 (1.1). Others than 0 and 202 refuse. */
   uploadErrorCode: z.union([z.number().int(), z.string().min(1)]).nullable(),
   uploadErrorDetail: z.string().nullable(),
+  /** Devices that have every message refused that carries one of them, while all others pass. */
+  poison: z.array(z.strictObject({ deviceId: guid, refusal: z.enum(['http-400', 'in-body', 'http-500']) })),
   processingDelayMs: delayMs,
   /** Added at random to each message's delay, so that messages overtake each other. */
   processingJitterMs: delayMs,
@@ -210,6 +212,7 @@ const honestDefaults = (): TenantSettings => ({
     answerStyle: 'json',
     uploadErrorCode: null,
     uploadErrorDetail: null,
+    poison: [],
     processingDelayMs: 300,
     processingJitterMs: 0,
     visibilityDelayMs: 200,

@@ -2,6 +2,7 @@ import { isRecord } from './context.ts';
 import { type IntuneRequest, odataError, readJson } from './intune-request.ts';
 import type { UploadMessage } from './intune-state.ts';
 import { connectionRefusal } from './partner-lifecycle.ts';
+import { answerPoison, findPoison } from './upload-poison.ts';
 import { isUtcTimestamp } from './utc-timestamp.ts';
 
 /** An `ErrorCode` in an HTTP 200 that means accepted: domain/microsoft.md 4.4. */
@@ -73,23 +74,33 @@ async function put(request: IntuneRequest, messageId: string): Promise<Response>
   }
   tenant.counters.received += 1;
   c.set('note', { messageId, entities: entities.length });
+  const now = cloud.world.clock.now();
+  const countRefused = (): void => {
+    tenant.counters.refused += 1;
+    tenant.ledger.refuse(messageId, now);
+  };
   const refusal = connectionRefusal(tenant, settings, token.appId);
   if (refusal !== undefined) {
-    tenant.counters.refused += 1;
+    countRefused();
     if (settings.refusalStyle === 'http') return odataError(c, 403, 'Forbidden', refusal);
     return answerInBody(request, messageId, { code: refusedCode, detail: refusal });
   }
   if (settings.uploadErrorCode !== null && !accepts(settings.uploadErrorCode)) {
-    tenant.counters.refused += 1;
+    countRefused();
     const detail = settings.uploadErrorDetail ?? 'The upload was refused.';
     return answerInBody(request, messageId, { code: settings.uploadErrorCode, detail });
+  }
+  const poison = findPoison(entities, settings);
+  if (poison !== undefined) {
+    countRefused();
+    return answerPoison(c, poison, { messageId, tenantId: tenant.tenantId });
   }
   const before = tenant.messages.get(messageId);
   if (before) tenant.counters.replayed += 1;
   const message: UploadMessage = {
     messageId,
     apiVersion,
-    receivedAt: new Date(cloud.world.clock.now()).toISOString(),
+    receivedAt: new Date(now).toISOString(),
     uploadTime: body.UploadTime,
     entities,
     attempts: (before?.attempts ?? 0) + 1,
@@ -98,6 +109,9 @@ async function put(request: IntuneRequest, messageId: string): Promise<Response>
   };
   tenant.messages.set(messageId, message);
   tenant.counters.accepted += 1;
+  tenant.counters.acceptedEntities += entities.length;
+  const taken = { arrivedAt: c.get('arrivedAt'), takenAt: now, again: before !== undefined };
+  tenant.ledger.take(message, taken, settings.entityTypes);
   processor.accept(token.tenant, message);
   return answerAccepted(request, messageId);
 }

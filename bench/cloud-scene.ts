@@ -1,0 +1,142 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type postgres from 'postgres';
+import { type Answer, call, read } from '../test/harness/http.ts';
+import { freePort } from '../test/harness/ports.ts';
+import { type AdminApi, adminApi, ownSettings } from './admin-api.ts';
+import { type AnsweringInstance, startAnsweringInstance } from './answering-instance.ts';
+import { startDatabase } from './database.ts';
+import { complianceGroup } from './fleet.ts';
+import { type Gateway, startGateway } from './gateway.ts';
+import type { PushesPlan, PushesResult } from './pushes.ts';
+import type { Run } from './run.ts';
+import type { Processes } from './usage.ts';
+import { startWorker, type Worker } from './worker.ts';
+import type { BenchTenant, WorldFacts, WorldPlan } from './world.ts';
+
+/** A tenant that is connected, with one instance that pushes. */
+export interface ConnectedTenant extends BenchTenant {
+  /** Its place among the tenants, which its devices' ids follow from (fleet.ts). */
+  readonly number: number;
+  readonly devices: number;
+  readonly instanceId: string;
+  readonly key: string;
+}
+
+/** The gateway between pushing instances and a simulated Microsoft cloud, each in a process of its own. */
+export interface CloudScene {
+  readonly sql: postgres.Sql;
+  readonly gateway: Gateway;
+  /** PEM of the gateway's certificate. */
+  readonly trust: string;
+  /** PEM of the world's authority. */
+  readonly ca: string;
+  readonly processes: Processes;
+  readonly tenants: readonly ConnectedTenant[];
+  readonly pushes: Worker<PushesPlan, PushesResult>;
+  /** On the simulator's control API; throws for an answer that is no success. */
+  control(method: string, path: string, body?: unknown): Promise<Answer['json']>;
+}
+
+const worldStartMs = 60_000;
+const redirects = 10;
+
+/** Follows redirects between Microsoft's consent pages and the gateway, as the administrator's browser does. */
+async function browse(first: string, ca: string[]): Promise<void> {
+  let next = first;
+  for (let hop = 0; hop < redirects; hop += 1) {
+    const answer = await call(next, { ca });
+    if (answer.status === 200) return;
+    if (answer.status !== 302) throw new Error(`the consent ended with ${answer.status}: ${answer.text}`);
+    next = new URL(String(answer.headers.location), next).href;
+  }
+  throw new Error('the redirects of the consent do not end');
+}
+
+interface Connecting {
+  readonly api: AdminApi;
+  readonly instance: AnsweringInstance;
+  /** PEM of what the administrator's browser trusts. */
+  readonly ca: string[];
+}
+
+async function connect(
+  { api, ca, instance }: Connecting,
+  tenant: BenchTenant,
+  number: number,
+  devices: number,
+): Promise<ConnectedTenant> {
+  const path = `/tenants/${tenant.tenantId}`;
+  await api('POST', '/tenants', {
+    tenantId: tenant.tenantId,
+    cloud: 'public',
+    displayName: `Tenant ${number}`,
+  });
+  const { consentUrls } = await api('POST', `${path}/connect`);
+  await browse(consentUrls[0].url, ca);
+  // Before there is an instance, which would be asked for more than the bench's can say.
+  const confirmed = await api('POST', `${path}/confirm`);
+  if (!confirmed.ok) throw new Error(`confirm: ${JSON.stringify(confirmed)}`);
+  const { clientId, clientSecret, url } = instance;
+  const { id: instanceId } = await api('POST', `${path}/instances`, {
+    name: `instance-${number}`,
+    url,
+    apiClient: { clientId, clientSecret },
+    // The verdict comes with the pushed record: no instance has to be asked.
+    compliance: { source: 'smart-group', complianceGroup: complianceGroup.id },
+  });
+  const { key } = await api('POST', `${path}/instances/${instanceId}/keys`, {});
+  return { ...tenant, number, devices, instanceId, key };
+}
+
+export interface CloudSceneOptions {
+  /** Devices by tenant. */
+  readonly tenants: readonly number[];
+  /** Of the gateway, beside its own and the world's. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export async function startCloudScene({ stack }: Run, options: CloudSceneOptions): Promise<CloudScene> {
+  const dir = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
+  stack.defer(() => rmSync(dir, { recursive: true, force: true }));
+  const database = await startDatabase(stack, dir);
+  const dataPort = await freePort();
+  const world: Worker<WorldPlan, WorldFacts> = startWorker('./world.ts');
+  stack.defer(() => world.stop());
+  const publicUrl = `https://localhost:${dataPort}`;
+  const facts = await world.ask(
+    { dir: join(dir, 'world'), publicUrl, tenants: options.tenants },
+    worldStartMs,
+  );
+  const instance = await startAnsweringInstance(facts.certificate);
+  stack.defer(() => instance.close());
+  const pushes: CloudScene['pushes'] = startWorker('./pushes.ts');
+  stack.defer(() => pushes.stop());
+
+  const gateway = await startGateway({
+    ...facts.environment,
+    ...ownSettings(dir, database.url, dataPort),
+    ...options.settings,
+  });
+  stack.defer(() => gateway.stop());
+  const trust = read(join(dir, 'data', 'tls.crt'));
+  const connecting = { api: adminApi(gateway.admin, trust), instance, ca: [trust, facts.ca] };
+  const tenants: ConnectedTenant[] = [];
+  for (const [number, tenant] of facts.tenants.entries()) {
+    tenants.push(await connect(connecting, tenant, number, options.tenants[number] ?? 0));
+  }
+  const control: CloudScene['control'] = async (method, path, body) => {
+    const answer = await call(`${facts.control}${path}`, {
+      method,
+      ca: facts.ca,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (answer.status >= 300) throw new Error(`${method} ${path} answered ${answer.status}: ${answer.text}`);
+    return answer.json;
+  };
+  return {
+    ...{ sql: database.sql, gateway, trust, ca: facts.ca, tenants, pushes, control },
+    processes: { gateway: gateway.pid, intune: world.pid, postgres: database.pid },
+  };
+}

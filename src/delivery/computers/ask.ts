@@ -1,0 +1,79 @@
+import { changeBatch } from '../../limits.ts';
+import type { Queries, Sql } from '../../store/database.ts';
+import { dueChannel } from '../../store/notifications.ts';
+import { inTransaction } from '../../store/retry.ts';
+import type { InstanceRef } from './readers.ts';
+
+/** What operators ask of an instance's reading. */
+
+/** The row of a new instance, with which its first reconciliation is due; in the transaction that makes the instance. */
+export const addReading = (
+  sql: Queries,
+  { instanceId, tenantId }: InstanceRef,
+  { reconcile }: { readonly reconcile: boolean },
+) => sql`
+  insert into instance_reading (tenant_id, instance_id, next_reconcile_at)
+  values (${tenantId}, ${instanceId}, case when ${reconcile} then now() else 'infinity' end)`;
+
+/** The instance may be read from again: what happened meanwhile is asked for at once. */
+export const pollSoon = (sql: Queries, { instanceId, tenantId }: InstanceRef) => sql`
+  update instance_reading set next_poll_at = now(),
+    next_reconcile_at = case when reconcile_started_at is null then next_reconcile_at else now() end
+  where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+
+/** A full reconciliation from the first computer on, also where one is under way; says when it was asked for. */
+export async function askReconciliation(sql: Sql, { instanceId, tenantId }: InstanceRef): Promise<Date> {
+  const [row] = await sql<{ askedAt: Date }[]>`
+    insert into instance_reading (tenant_id, instance_id) values (${tenantId}, ${instanceId})
+    on conflict (tenant_id, instance_id) do update set next_reconcile_at = now(), next_poll_at = now(),
+      reconcile_started_at = null, reconcile_after_id = null
+    returning next_reconcile_at as "askedAt"`;
+  return row?.askedAt ?? new Date();
+}
+
+/**
+ * Every known computer of the instance is due to be read, batch by batch; a reconciliation finds the others, and one
+ * that was gone and is listed again.
+ */
+async function readAllAgain(sql: Sql, { instanceId, tenantId }: InstanceRef): Promise<void> {
+  for (let afterId = 0; ; ) {
+    const rows = await inTransaction(
+      sql,
+      (tx) => tx<{ jamfComputerId: number }[]>`
+        with batch as materialized (
+          select jamf_computer_id from computers
+          where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id > ${afterId}
+            and gone_at is null
+          order by jamf_computer_id limit ${changeBatch} for update
+        )
+        update computers c set wanted_revision = wanted_revision + 1, background = false, updated_at = now(),
+          next_try_at = case when wanted_revision > done_revision and attempts > 0 then next_try_at else now() end
+        from batch where c.tenant_id = ${tenantId} and c.instance_id = ${instanceId}
+          and c.jamf_computer_id = batch.jamf_computer_id
+        returning c.jamf_computer_id as "jamfComputerId"`,
+    );
+    if (rows.length === 0) return;
+    afterId = Math.max(...rows.map((row) => row.jamfComputerId));
+  }
+}
+
+/**
+ * Lists every enabled instance of the tenant and reads all of their computers anew. An instance was reconciled for it
+ * when it says so with a time not before `requestedAt`.
+ */
+export async function rebuildRoutes(
+  sql: Sql,
+  tenantId: string,
+): Promise<{ readonly instances: number; readonly requestedAt: Date }> {
+  const instances = await sql<{ instanceId: string }[]>`
+    select instance_id as "instanceId" from instances where tenant_id = ${tenantId} and enabled order by instance_id`;
+  let requestedAt: Date | undefined;
+  // All are asked for first: a run that was under way before must not pass for the one that was wanted.
+  for (const { instanceId } of instances) {
+    const askedAt = await askReconciliation(sql, { tenantId, instanceId });
+    requestedAt ??= askedAt;
+  }
+  for (const { instanceId } of instances) await readAllAgain(sql, { tenantId, instanceId });
+  await sql.notify(dueChannel, 'computers');
+  return { instances: instances.length, requestedAt: requestedAt ?? new Date() };
+}

@@ -1,0 +1,172 @@
+import type { InventoryPage } from '../../jamf/inventory-page.ts';
+import { backgroundPerSecond } from '../../limits.ts';
+import type { Transaction } from '../../store/database.ts';
+import { dueChannel } from '../../store/notifications.ts';
+import type { InstanceRef } from './readers.ts';
+
+/** What an instance's list of computers makes due: the list itself is never taken in, each computer is read. */
+
+/** One computer of a page, as far as the list tells. */
+export interface ListedComputer {
+  readonly jamfComputerId: number;
+  /** null where the record has none. */
+  readonly reportedAt: Date | null;
+  /** Its record could not be read; the computer is read on its own, whatever its date. */
+  readonly unreadable: boolean;
+  /** Entra device ids; undefined where the record came without its accounts. */
+  readonly deviceIds: readonly string[] | undefined;
+}
+
+/** Those of a page that have an id; without one a computer cannot be read either. */
+export function listedComputers(page: InventoryPage): readonly ListedComputer[] {
+  const readable = page.items.map(({ computer }) => ({
+    jamfComputerId: Number(computer.jamfComputerId),
+    reportedAt: computer.reportedAt ?? null,
+    unreadable: false,
+    deviceIds: computer.registrationsReported
+      ? computer.registrations.map((registration) => registration.deviceId)
+      : undefined,
+  }));
+  const unreadable = page.rejected.flatMap(({ jamfComputerId }) =>
+    jamfComputerId === undefined
+      ? []
+      : [
+          {
+            jamfComputerId: Number(jamfComputerId),
+            reportedAt: null,
+            unreadable: true,
+            deviceIds: undefined,
+          },
+        ],
+  );
+  return [...readable, ...unreadable];
+}
+
+const idsOf = (listed: readonly ListedComputer[]): number[] => listed.map((one) => one.jamfComputerId);
+
+const listedRows = (tx: Transaction, listed: readonly ListedComputer[]) => tx`
+  select distinct on (id) id, report_at, id = any(${idsOf(listed.filter((one) => one.unreadable))}::int[]) as unreadable,
+    id = any(${idsOf(listed.filter((one) => one.deviceIds !== undefined))}::int[]) as told
+  from unnest(${idsOf(listed)}::int[], ${listed.map((one) => one.reportedAt?.toISOString() ?? null)}::timestamptz[])
+    as page(id, report_at)`;
+
+/**
+ * Whether the list (alias `l`) has news of a computer (alias `c`): unknown here, unreadable, back, or with a later
+ * report than the one that was taken in or pushed. A date far in the future is taken in as tomorrow: it is no news
+ * again until then.
+ */
+const isNews = (tx: Transaction) => tx`(
+  c.jamf_computer_id is null or l.unreadable or c.gone_at is not null
+  or coalesce(l.report_at > greatest(c.report_at, c.pushed_report_at, '-infinity'), false)
+     and not coalesce(l.report_at > now() + interval '1 day' and c.report_at > now(), false))`;
+
+/**
+ * When a row that becomes due is looked at: the back-off of one that fails is kept, and one that waits already does
+ * not lose its place.
+ */
+const dueAt = (tx: Transaction) => tx`
+  case when computers.wanted_revision <= computers.done_revision then excluded.next_try_at
+       when computers.attempts > 0 then computers.next_try_at
+       else least(computers.next_try_at, excluded.next_try_at) end`;
+
+/**
+ * Makes the computers due of which a poll's page has news, in one statement; returns how many. The caller's
+ * transaction also moves the poll's cursor.
+ */
+export async function markChanged(
+  tx: Transaction,
+  { instanceId, tenantId }: InstanceRef,
+  listed: readonly ListedComputer[],
+): Promise<number> {
+  if (listed.length === 0) return 0;
+  const rows = await tx`
+    with l as (${listedRows(tx, listed)})
+    insert into computers (tenant_id, instance_id, jamf_computer_id, background, next_try_at)
+    select ${tenantId}, ${instanceId}, l.id, false, now() from l
+    left join computers c on c.tenant_id = ${tenantId} and c.instance_id = ${instanceId} and c.jamf_computer_id = l.id
+    where ${isNews(tx)}
+    order by l.id
+    on conflict (tenant_id, instance_id, jamf_computer_id) do update set
+      wanted_revision = computers.wanted_revision + 1, background = false, updated_at = now(), next_try_at = ${dueAt(tx)}
+    returning 1`;
+  if (rows.length > 0) await tx`select pg_notify(${dueChannel}, 'computers')`;
+  return rows.length;
+}
+
+/** A stretch of ids that a reconciliation's page speaks for. */
+export interface Stretch {
+  readonly afterId: number;
+  /** Inclusive; the largest id that there is for the last page. */
+  readonly upToId: number;
+}
+
+/** Background rows that this run has made due so far: they follow each other at a steady rate. */
+export interface Spread {
+  readonly since: Date;
+  readonly rows: number;
+}
+
+export interface Marked {
+  readonly fresh: number;
+  readonly background: number;
+}
+
+/**
+ * Makes due what a reconciliation's page gives reason for, in one statement. At once: what is news, and where the
+ * registrations are not those claimed here. In the background, spread over time: every other computer with
+ * registrations, whose verdict may have changed without a report, and every computer known here that the page should
+ * hold and does not.
+ */
+export async function markReconciled(
+  tx: Transaction,
+  { instanceId, tenantId }: InstanceRef,
+  listed: readonly ListedComputer[],
+  stretch: Stretch,
+  spread: Spread,
+): Promise<Marked> {
+  const registrations = listed.flatMap(({ deviceIds = [], jamfComputerId }) =>
+    deviceIds.map((deviceId) => ({ deviceId, jamfComputerId })),
+  );
+  const rows = await tx<{ background: boolean }[]>`
+    with l as materialized (${listedRows(tx, listed)}),
+    carried as materialized (
+      select * from unnest(${registrations.map((one) => one.jamfComputerId)}::int[],
+                           ${registrations.map((one) => one.deviceId)}::uuid[]) as page(id, device_id)
+    ),
+    claimed as materialized (
+      select jamf_computer_id as id, device_id from claims
+      where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id = any(${idsOf(listed)}::int[])
+    ),
+    differing as materialized (
+      select id from (select * from carried except select * from claimed) as added
+      union
+      -- A record without its accounts says nothing about registrations.
+      select id from (select * from claimed except select * from carried) as ended
+      where id in (select id from l where told)
+    ),
+    due as (
+      select l.id, not (${isNews(tx)} or l.id in (select id from differing)) as background from l
+      left join computers c on c.tenant_id = ${tenantId} and c.instance_id = ${instanceId} and c.jamf_computer_id = l.id
+      where ${isNews(tx)} or l.id in (select id from differing) or l.id in (select id from claimed)
+      union all
+      select c.jamf_computer_id, true from computers c
+      where c.tenant_id = ${tenantId} and c.instance_id = ${instanceId} and c.gone_at is null
+        and c.jamf_computer_id > ${stretch.afterId} and c.jamf_computer_id <= ${stretch.upToId}
+        and not (c.jamf_computer_id = any(${idsOf(listed)}::int[]))
+    )
+    insert into computers (tenant_id, instance_id, jamf_computer_id, background, next_try_at)
+    select ${tenantId}, ${instanceId}, id, background,
+      case when background then greatest(now(), ${spread.since}::timestamptz
+        + ((${spread.rows} + row_number() over (partition by background order by id)) / ${backgroundPerSecond}::float8) * interval '1 second')
+      else now() end
+    from due order by id
+    on conflict (tenant_id, instance_id, jamf_computer_id) do update set
+      wanted_revision = computers.wanted_revision + 1, background = excluded.background, updated_at = now(),
+      next_try_at = ${dueAt(tx)}
+    -- What waits already is read soon enough, and must not be put behind what is fresh.
+    where not excluded.background or computers.wanted_revision <= computers.done_revision
+    returning background`;
+  const fresh = rows.filter((row) => !row.background).length;
+  if (rows.length > 0) await tx`select pg_notify(${dueChannel}, 'computers')`;
+  return { fresh, background: rows.length - fresh };
+}

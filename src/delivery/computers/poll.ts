@@ -1,0 +1,131 @@
+import type { JamfClient } from '../../jamf/client.ts';
+import type { InventoryPage } from '../../jamf/inventory-page.ts';
+import { pollOverlapMs, pollsAtOnce } from '../../limits.ts';
+import { inTransaction } from '../../store/retry.ts';
+import { listedComputers, markChanged } from './listed.ts';
+import type { InstanceRef } from './readers.ts';
+import {
+  type Feed,
+  type FeedOptions,
+  type FeedRunner,
+  jittered,
+  readable,
+  runFeed,
+  type TurnEnd,
+} from './turns.ts';
+
+/**
+ * Webhooks are sent once and lost with whatever is in their way (domain/jamf.md 3.5): so each instance is asked now
+ * and then which computers have reported since the last time. What it lists becomes due to be read, nothing more.
+ */
+
+export interface PollOptions extends FeedOptions {
+  /** Between two polls of an instance; 0: instances are not polled. */
+  readonly pollSeconds: number;
+}
+
+interface DuePoll extends InstanceRef {
+  /** Newest report that a poll has seen; null: none yet. */
+  readonly cursor: Date | null;
+}
+
+/** Newest `general.reportDate` of a page, in milliseconds. */
+const newestOf = (page: InventoryPage): number =>
+  Math.max(
+    Number.NEGATIVE_INFINITY,
+    ...page.items.map(({ computer }) => computer.reportedAt?.getTime() ?? Number.NEGATIVE_INFINITY),
+  );
+
+/** Where a poll goes on: what is later than this, and which page of it. */
+interface Place {
+  readonly sinceMs: number;
+  readonly page: number;
+}
+
+/**
+ * The page after this one. It begins where this one ended, for numbered pages shift while Macs report; a millisecond
+ * earlier, for others may have reported in the same one. Only where a whole page has one time is the next number asked for.
+ */
+export function nextPlace({ page, sinceMs }: Place, newestMs: number): Place {
+  const next = newestMs - 1;
+  return next > sinceMs ? { sinceMs: next, page: 0 } : { sinceMs, page: page + 1 };
+}
+
+/** Dates without milliseconds are compared as they are; beyond that the filter was not obeyed. */
+const filterToleranceMs = 2_000;
+
+async function readPage(client: JamfClient, { page, sinceMs }: Place) {
+  const answer = await client.computersChangedSince(new Date(sinceMs).toISOString(), page);
+  if (!answer.ok) return answer;
+  const newestMs = newestOf(answer.page);
+  if (answer.page.items.length > 0 && newestMs < sinceMs - filterToleranceMs) {
+    const detail = 'The list is not filtered by report date as it was asked for.';
+    return { ok: false as const, failure: 'invalid-answer' as const, detail };
+  }
+  return { ok: true as const, page: answer.page, newestMs };
+}
+
+function pollFeed(options: PollOptions): Feed<DuePoll> {
+  const { clientOf, instances, log, owner, pollSeconds, sql } = options;
+
+  /** Computers become due and the cursor moves in one transaction: neither is true without the other. */
+  const takePage = (row: DuePoll, page: InventoryPage, newestMs: number): Promise<number> =>
+    inTransaction(sql, async (tx) => {
+      const changed = await markChanged(tx, row, listedComputers(page));
+      if (Number.isFinite(newestMs)) {
+        // A Mac whose clock is ahead must not hide what the others report from now on.
+        await tx`
+          update instance_reading set poll_cursor = least(greatest(poll_cursor, ${new Date(newestMs)}), now())
+          where tenant_id = ${row.tenantId} and instance_id = ${row.instanceId}`;
+      }
+      return changed;
+    });
+
+  const done = async (row: DuePoll): Promise<TurnEnd> => {
+    await sql`
+      update instance_reading set poll_error = null, next_poll_at = now() + ${jittered(pollSeconds)} * interval '1 second',
+        -- The first turn asks for nothing: the instance's first reconciliation lists everything.
+        polled_at = case when poll_cursor is null then polled_at else now() end, poll_cursor = coalesce(poll_cursor, now())
+      where tenant_id = ${row.tenantId} and instance_id = ${row.instanceId}`;
+    return 'done';
+  };
+
+  const turn: Feed<DuePoll>['turn'] = async (row, instance, mayGoOn) => {
+    if (row.cursor === null) return done(row);
+    const client = clientOf(instance);
+    let place: Place | undefined = { sinceMs: row.cursor.getTime() - pollOverlapMs, page: 0 };
+    let changed = 0;
+    while (place) {
+      if (!(await mayGoOn())) return 'broken-off';
+      const read = await readPage(client, place);
+      if (!read.ok) return read;
+      changed += await takePage(row, read.page, read.newestMs);
+      place = read.page.last ? undefined : nextPlace(place, read.newestMs);
+    }
+    const { instanceId, tenantId } = row;
+    await instances.noteExchange(tenantId, instanceId, null);
+    log.debug('poll.done', { tenantId, instanceId, changed });
+    return done(row);
+  };
+
+  return {
+    name: 'poll',
+    atOnce: pollsAtOnce,
+    due: async (limit) =>
+      pollSeconds === 0
+        ? []
+        : sql<DuePoll[]>`
+            select r.tenant_id as "tenantId", r.instance_id as "instanceId", r.poll_cursor as cursor
+            from instance_reading r where r.next_poll_at <= now() and ${readable(sql, owner)}
+            order by r.next_poll_at limit ${limit}`,
+    turn,
+    putOff: async ({ instanceId, tenantId }, error, seconds) => {
+      await sql`
+        update instance_reading set poll_error = ${error}, next_poll_at = now() + ${seconds} * interval '1 second'
+        where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+    },
+  };
+}
+
+/** Polls instances whose turn it is. */
+export const createPolls = (options: PollOptions): FeedRunner => runFeed(pollFeed(options), options);

@@ -1,0 +1,141 @@
+import { leaseMs, readerSafetyMs } from '../../limits.ts';
+import type { Sql } from '../../store/database.ts';
+
+/**
+ * Which process reads from an instance. Jamf asks for at most 5 requests at a time (domain/jamf.md 1.5), whatever
+ * number of processes there is: so one process at a time reads, under a lease in `instance_reading`.
+ */
+
+export interface InstanceRef {
+  readonly tenantId: string;
+  readonly instanceId: string;
+}
+
+export interface Readers {
+  /** Of these, the keys (`readerKey`) of those that this process may read from now; free leases are taken. */
+  hold(instances: readonly InstanceRef[]): Promise<ReadonlySet<string>>;
+  /** Prolongs what is held, to be called every `leaseRenewMs`. What could not be prolonged in time is held no more. */
+  renew(): Promise<void>;
+  /** Gives everything back, at an orderly end. */
+  release(): Promise<void>;
+  /** Gives these back, so that other processes may take their turn. No request of this process may be under way. */
+  yield(instances: readonly InstanceRef[]): Promise<void>;
+}
+
+export const readerKey = ({ instanceId, tenantId }: InstanceRef): string => `${tenantId}/${instanceId}`;
+
+interface Lease {
+  readonly instance: InstanceRef;
+  /** By this process's clock; the database's own is what counts for the others, and it is later. */
+  readonly untilMs: number;
+}
+
+const columnsOf = (instances: readonly InstanceRef[]) => ({
+  tenantIds: instances.map((one) => one.tenantId),
+  instanceIds: instances.map((one) => one.instanceId),
+});
+
+/**
+ * Free leases, an own one that ran out included. A row that another process is writing is passed over: it is not
+ * worth waiting for. Instances that were made before there were such rows get theirs.
+ */
+const takeLeases = (sql: Sql, owner: string, instances: readonly InstanceRef[]): Promise<InstanceRef[]> => {
+  const { tenantIds, instanceIds } = columnsOf(instances);
+  const until = sql`now() + ${leaseMs} * interval '1 millisecond'`;
+  return sql<InstanceRef[]>`
+    with wanted(tenant_id, instance_id) as materialized (
+      select * from unnest(${tenantIds}::uuid[], ${instanceIds}::uuid[])
+    ), free as materialized (
+      select r.tenant_id, r.instance_id from instance_reading r
+      join wanted w on w.tenant_id = r.tenant_id and w.instance_id = r.instance_id
+      where r.reader_owner is null or r.reader_owner = ${owner} or r.reader_until < now()
+      order by r.tenant_id, r.instance_id for update of r skip locked
+    ), taken as (
+      update instance_reading r set reader_owner = ${owner}, reader_until = ${until}
+      from free where r.tenant_id = free.tenant_id and r.instance_id = free.instance_id
+      returning r.tenant_id, r.instance_id
+    ), made as (
+      insert into instance_reading (tenant_id, instance_id, reader_owner, reader_until)
+      select i.tenant_id, i.instance_id, ${owner}::uuid, ${until} from instances i
+      join wanted w on w.tenant_id = i.tenant_id and w.instance_id = i.instance_id
+      where not exists (
+        select 1 from instance_reading r where r.tenant_id = i.tenant_id and r.instance_id = i.instance_id)
+      order by 1, 2
+      on conflict do nothing
+      returning tenant_id, instance_id
+    )
+    select tenant_id as "tenantId", instance_id as "instanceId" from taken
+    union all select tenant_id, instance_id from made`;
+};
+
+/** Rows are locked in the order of their keys, so that two processes never wait for each other. */
+const prolongLeases = (
+  sql: Sql,
+  owner: string,
+  instances: readonly InstanceRef[],
+): Promise<InstanceRef[]> => {
+  const { tenantIds, instanceIds } = columnsOf(instances);
+  return sql<InstanceRef[]>`
+    with mine as materialized (
+      select r.tenant_id, r.instance_id from instance_reading r
+      join unnest(${tenantIds}::uuid[], ${instanceIds}::uuid[]) as held(tenant_id, instance_id)
+        on held.tenant_id = r.tenant_id and held.instance_id = r.instance_id
+      where r.reader_owner = ${owner}
+      order by r.tenant_id, r.instance_id for update of r
+    )
+    update instance_reading r set reader_until = now() + ${leaseMs} * interval '1 millisecond'
+    from mine where r.tenant_id = mine.tenant_id and r.instance_id = mine.instance_id
+    returning r.tenant_id as "tenantId", r.instance_id as "instanceId"`;
+};
+
+/**
+ * The leases of one process. `owner` is a new id for each process; `now` is in milliseconds and should never go
+ * back. Leases run by the database's clock; here one counts from before it was asked for, less `readerSafetyMs`.
+ */
+export function createReaders(sql: Sql, owner: string, now: () => number): Readers {
+  const leases = new Map<string, Lease>();
+
+  const keep = (instances: readonly InstanceRef[], askedAtMs: number): void => {
+    const untilMs = askedAtMs + leaseMs - readerSafetyMs;
+    for (const instance of instances) leases.set(readerKey(instance), { instance, untilMs });
+  };
+  const isHeld = (key: string): boolean => (leases.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY) > now();
+
+  return {
+    hold: async (instances) => {
+      const wanted = new Map(instances.map((instance) => [readerKey(instance), instance]));
+      const missing = [...wanted].filter(([key]) => !isHeld(key)).map(([, instance]) => instance);
+      if (missing.length > 0) {
+        const askedAtMs = now();
+        keep(await takeLeases(sql, owner, missing), askedAtMs);
+      }
+      return new Set([...wanted.keys()].filter(isHeld));
+    },
+    renew: async () => {
+      const held = [...leases.values()].map(({ instance }) => instance);
+      if (held.length === 0) return;
+      const askedAtMs = now();
+      const prolonged = await prolongLeases(sql, owner, held);
+      const kept = new Set(prolonged.map(readerKey));
+      // One that was given back meanwhile must not come back by this answer.
+      keep(
+        prolonged.filter((instance) => leases.has(readerKey(instance))),
+        askedAtMs,
+      );
+      for (const instance of held) if (!kept.has(readerKey(instance))) leases.delete(readerKey(instance));
+    },
+    release: async () => {
+      leases.clear();
+      await sql`update instance_reading set reader_owner = null, reader_until = null where reader_owner = ${owner}`;
+    },
+    yield: async (instances) => {
+      for (const instance of instances) leases.delete(readerKey(instance));
+      if (instances.length === 0) return;
+      const { tenantIds, instanceIds } = columnsOf(instances);
+      await sql`
+        update instance_reading r set reader_owner = null, reader_until = null
+        from unnest(${tenantIds}::uuid[], ${instanceIds}::uuid[]) as back(tenant_id, instance_id)
+        where r.tenant_id = back.tenant_id and r.instance_id = back.instance_id and r.reader_owner = ${owner}`;
+    },
+  };
+}

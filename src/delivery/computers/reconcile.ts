@@ -1,0 +1,116 @@
+import type { InventoryPage } from '../../jamf/inventory-page.ts';
+import { reconciliationsAtOnce } from '../../limits.ts';
+import { inTransaction } from '../../store/retry.ts';
+import { listedComputers, type Marked, markReconciled, type Spread } from './listed.ts';
+import type { InstanceRef } from './readers.ts';
+import { type Feed, type FeedOptions, type FeedRunner, jittered, readable, runFeed } from './turns.ts';
+
+/**
+ * Now and then every computer of an instance is listed and compared with what is known here: that finds what no
+ * event tells of, a deletion, an end of management, a verdict that changed by a group alone.
+ *
+ * The list never decides anything. A computer that it does not hold is only read on its own, and is gone when the
+ * instance itself has answered 404 for it twice over 90 s (`read-computer.ts`). So a list that is suddenly empty or
+ * half as long, of an instance that is being restored or that lost its database's connection, costs reads and
+ * retracts nothing. For the same reason no affinity to a node of a cluster is needed (domain/jamf.md 1.4): each page
+ * stands for itself, and what the node that answers does not know yet is asked for once more.
+ */
+
+export interface ReconcileOptions extends FeedOptions {
+  /** Between two reconciliations of an instance; 0: only when they are asked for. */
+  readonly reconcileSeconds: number;
+}
+
+interface Run extends InstanceRef {
+  readonly startedAt: Date;
+  readonly afterId: number;
+}
+
+const highestId = 2_147_483_647;
+
+function reconcileFeed(options: ReconcileOptions): Feed<InstanceRef> {
+  const { clientOf, instances, log, owner, reconcileSeconds, sql } = options;
+
+  /** Begins a run, or goes on with the one that another process, or this one, left. */
+  const begin = async ({ instanceId, tenantId }: InstanceRef): Promise<Run | undefined> => {
+    // Milliseconds, for the time is compared after it has been through this process.
+    const [run] = await sql<{ startedAt: Date; afterId: number }[]>`
+      update instance_reading
+      set reconcile_started_at = coalesce(reconcile_started_at, date_trunc('milliseconds', now())),
+        reconcile_after_id = coalesce(reconcile_after_id, 0)
+      where tenant_id = ${tenantId} and instance_id = ${instanceId}
+      returning reconcile_started_at as "startedAt", reconcile_after_id as "afterId"`;
+    return run && { tenantId, instanceId, ...run };
+  };
+
+  /** undefined: the run was asked for anew meanwhile, and this one is nobody's any more. */
+  const takePage = (
+    run: Run,
+    page: InventoryPage,
+    spread: Spread,
+  ): Promise<(Marked & { upToId: number }) | undefined> => {
+    const { afterId, instanceId, startedAt, tenantId } = run;
+    const upToId = page.last ? highestId : Math.max(...page.ids);
+    return inTransaction(sql, async (tx) => {
+      const own = page.last
+        ? await tx`
+            update instance_reading set reconciled_at = now(), reconcile_error = null, reconcile_started_at = null,
+              reconcile_after_id = null, next_reconcile_at = case when ${reconcileSeconds === 0} then 'infinity'
+                else now() + ${jittered(reconcileSeconds)} * interval '1 second' end
+            where tenant_id = ${tenantId} and instance_id = ${instanceId} and reconcile_started_at = ${startedAt} returning 1`
+        : await tx`
+            update instance_reading set reconcile_after_id = ${upToId}
+            where tenant_id = ${tenantId} and instance_id = ${instanceId} and reconcile_started_at = ${startedAt} returning 1`;
+      if (own.length === 0) return undefined;
+      const marked = await markReconciled(tx, run, listedComputers(page), { afterId, upToId }, spread);
+      return { ...marked, upToId };
+    });
+  };
+
+  const turn: Feed<InstanceRef>['turn'] = async (row, instance, mayGoOn) => {
+    const begun = await begin(row);
+    if (!begun) return 'broken-off';
+    const client = clientOf(instance);
+    const since = new Date();
+    const total = { listed: 0, fresh: 0, background: 0 };
+    let run: Run = begun;
+    for (;;) {
+      if (!(await mayGoOn())) return 'broken-off';
+      const answer = await client.computersAfter(run.afterId);
+      if (!answer.ok) return answer;
+      const taken = await takePage(run, answer.page, { since, rows: total.background });
+      if (!taken) return 'broken-off';
+      total.listed += answer.page.ids.length;
+      total.fresh += taken.fresh;
+      total.background += taken.background;
+      if (answer.page.last) break;
+      run = { ...run, afterId: taken.upToId };
+    }
+    const { instanceId, tenantId } = row;
+    await instances.noteExchange(tenantId, instanceId, null);
+    log.info('reconcile.done', { tenantId, instanceId, resumed: begun.afterId > 0, ...total });
+    return 'done';
+  };
+
+  return {
+    name: 'reconcile',
+    atOnce: reconciliationsAtOnce,
+    due: (limit) => sql<InstanceRef[]>`
+      select r.tenant_id as "tenantId", r.instance_id as "instanceId"
+      from instance_reading r where r.next_reconcile_at <= now() and ${readable(sql, owner)}
+      order by r.next_reconcile_at limit ${limit}`,
+    turn,
+    putOff: async ({ instanceId, tenantId }, error, seconds) => {
+      // A run that was asked for meanwhile does not wait for the failure of the one before.
+      await sql`
+        update instance_reading set reconcile_error = ${error},
+          next_reconcile_at = case when reconcile_started_at is null then next_reconcile_at
+                                   else now() + ${seconds} * interval '1 second' end
+        where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+    },
+  };
+}
+
+/** Reconciles instances whose turn it is. */
+export const createReconciliations = (options: ReconcileOptions): FeedRunner =>
+  runFeed(reconcileFeed(options), options);

@@ -1,0 +1,65 @@
+import { parseArgs } from 'node:util';
+
+/** What the command line asks for. */
+export interface StormOptions {
+  readonly seed: number;
+  /** Storms after each other, of this seed and the ones that follow it. */
+  readonly seeds: number;
+  /** Of storm; what comes before and after it is not counted. */
+  readonly seconds: number;
+  readonly macs: number;
+  /** Changes of Macs in a second. */
+  readonly rate: number;
+  /** Share of webhooks that never leave, 0 to 1. At 0 those that meet no gateway are sent again too. */
+  readonly lost: number;
+  /** Devices in a message; undefined: by the seed. */
+  readonly batch: number | undefined;
+  /** How long everything may take to come true at the end. */
+  readonly settleSeconds: number;
+}
+
+export const usage = `npm run test:faults -- [--seed N] [--seeds K] [--seconds S] [--macs N] [--rate R] [--lost SHARE]
+                       [--batch N] [--settle S]
+
+  --seed N      the storm's seed; by chance if unsaid
+  --seeds K     K storms after each other, of the seeds N, N+1, … (1)
+  --seconds S   how long it storms (180)
+  --macs N      Macs over all instances (5000)
+  --rate R      changes of Macs in a second (50)
+  --lost SHARE  share of webhooks that are lost on their way (0.05); 0: none at all, not even while no gateway runs
+  --batch N     devices in a message (by the seed: 1 or 20)
+  --settle S    how long Intune may take to hold the newest state of every device at the end (240)`;
+
+const flags = ['seed', 'seeds', 'seconds', 'macs', 'rate', 'lost', 'batch', 'settle'] as const;
+
+function numberOf(name: string, text: string | undefined, low: number, high: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= low && value <= high)) {
+    throw new RangeError(`--${name} has to be a number from ${low} to ${high}, not ${text}`);
+  }
+  return value;
+}
+
+/** Throws `RangeError` or `TypeError` with a message for people. */
+export function readOptions(args: readonly string[]): StormOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(flags.map((name) => [name, { type: 'string' as const }])),
+  });
+  const given = values as Partial<Record<(typeof flags)[number], string>>;
+  const whole = (name: (typeof flags)[number], low: number, high: number): number | undefined => {
+    const value = numberOf(name, given[name], low, high);
+    return value === undefined ? undefined : Math.trunc(value);
+  };
+  return {
+    seed: whole('seed', 0, 0xffff_ffff) ?? Math.trunc(Math.random() * 1_000_000),
+    seeds: whole('seeds', 1, 1000) ?? 1,
+    seconds: whole('seconds', 5, 86_400) ?? 180,
+    macs: whole('macs', 5, 100_000) ?? 5000,
+    rate: numberOf('rate', given.rate, 0.1, 1000) ?? 50,
+    lost: numberOf('lost', given.lost, 0, 1) ?? 0.05,
+    batch: whole('batch', 1, 1000),
+    settleSeconds: whole('settle', 1, 86_400) ?? 240,
+  };
+}

@@ -1,0 +1,228 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import postgres from 'postgres';
+import { planChanges } from './changes.ts';
+import { findAppliedBackwards, findBehind } from './comparison.ts';
+import { type Crashes, createCrashes } from './crashes.ts';
+import { diagnose } from './diagnosis.ts';
+import { awaitTruth, type Ending } from './ending.ts';
+import { createLedgerCheck, type LedgerCheck, type LedgerCounts } from './ledger-check.ts';
+import { createLife, type Life } from './life.ts';
+import type { StormOptions } from './options.ts';
+import { makePlan } from './plan.ts';
+import { type Scene, startScene } from './scene.ts';
+import { createSenders, type Senders, type Sent } from './senders.ts';
+import { createWeather, type StormWeather } from './weather.ts';
+
+/** The numbers of one storm, and whether it was passed. */
+export interface StormResult extends LedgerCounts, Readonly<Sent> {
+  readonly seed: number;
+  readonly batch: number;
+  readonly seconds: number;
+  readonly devices: number;
+  readonly changes: number;
+  readonly webhooksLost: number;
+  readonly webhooksDoubled: number;
+  readonly webhooksLate: number;
+  readonly oldPushesReplayed: number;
+  readonly spells: number;
+  readonly poisonings: number;
+  readonly kills: number;
+  readonly databaseRestarts: number;
+  /** Gateways that ended although nothing had killed them. */
+  readonly deaths: number;
+  readonly failedStarts: number;
+  readonly reportsReplayed: number;
+  readonly violations: number;
+  /** Devices of which Intune does not hold the newest state. */
+  readonly behind: number;
+  readonly settleSeconds: number;
+  readonly passed: boolean;
+}
+
+interface Storm {
+  readonly scene: Scene;
+  readonly life: Life;
+  readonly senders: Senders;
+  readonly weather: StormWeather;
+  readonly crashes: Crashes;
+  readonly check: LedgerCheck;
+  /** What else must not happen. */
+  readonly complaints: string[];
+}
+
+const progressEveryMs = 10_000;
+const shownViolations = 20;
+const introductionTimeoutMs = 60_000;
+/** At most, until the gateways have taken in what was introduced: else the storm only sees a queue grow. */
+const calmMs = 60_000;
+
+function printer({ check, crashes, life, scene, weather }: Storm, print: (line: string) => void) {
+  const startedAt = Date.now();
+  return (behind: number = findBehind(scene.world).length): void => {
+    check.look();
+    const { duplicatesAfterCrash, duplicatesUnexplained, messages, reports, resends } = check.counts();
+    const found = check.violations.length;
+    print(
+      [
+        `${Math.round((Date.now() - startedAt) / 1000)} s`.padStart(6),
+        `${life.counts.changes} changes`,
+        `${reports} accepted in ${messages} messages`,
+        `${resends} resent`,
+        `${behind} devices behind`,
+        `${crashes.counts.kills} kills`,
+        `${crashes.counts.databaseRestarts} database restarts`,
+        `${scene.world.faults.list().length} faults`,
+        `${weather.poisoned()} poisoned`,
+        `${duplicatesAfterCrash}+${duplicatesUnexplained} duplicates`,
+        ...(found > 0 ? [`${found} VIOLATIONS`] : []),
+      ].join(', '),
+    );
+  };
+}
+
+async function prepare(options: StormOptions, stack: AsyncDisposableStack): Promise<Storm> {
+  const plan = makePlan(options);
+  const scene = await startScene(plan, stack);
+  const { gateways, instances, world } = scene;
+  const complaints: string[] = [];
+  const senders = createSenders({
+    gateways,
+    trust: world.authority.certificatePem,
+    resendWebhooks: options.lost === 0,
+    complain: (what) => complaints.push(what),
+  });
+  stack.defer(() => senders.close());
+  const nextChange = planChanges(options.seed, world.fleet.macs().length, options.lost);
+  const life = createLife({ world, instances, senders, nextChange });
+  stack.defer(() => life.stop());
+  const weather = createWeather(scene, plan);
+  stack.defer(() => weather.lift());
+  const crashes = createCrashes(scene, plan);
+  const tenants = world.tenants.map(({ cloud, tenantId }) => world.cloud(cloud).intune.tenant(tenantId));
+  const check = createLedgerCheck({
+    ledgers: tenants.map(({ ledger }) => ledger),
+    crashes: () => [...crashes.times, ...gateways.flatMap(({ deaths }) => deaths)],
+    hasFailed: (messageId) => tenants.some(({ messages }) => messages.get(messageId)?.status === 'Failed'),
+  });
+  return { scene, life, senders, weather, crashes, check, complaints };
+}
+
+async function introduce(storm: Storm, signal: AbortSignal): Promise<void> {
+  const { life, scene, senders } = storm;
+  life.introduce();
+  const deadline = Date.now() + introductionTimeoutMs;
+  while (senders.pending() > 0) {
+    if (Date.now() > deadline) throw new Error('the Macs cannot be introduced');
+    await wait(100, undefined, { signal });
+  }
+  const sql = postgres(scene.database.url, { max: 1, onnotice: () => undefined });
+  try {
+    for (const end = Date.now() + calmMs; Date.now() < end; ) {
+      const [row] = await sql<{ due: number }[]>`
+        select count(*)::int as due from computers where wanted_revision > done_revision`;
+      if (row?.due === 0 && findBehind(scene.world).length === 0) return;
+      await wait(500, undefined, { signal });
+    }
+  } finally {
+    await sql.end({ timeout: 2 });
+  }
+}
+
+async function rage(storm: Storm, options: StormOptions, progress: () => void, signal: AbortSignal) {
+  const { crashes, life, weather } = storm;
+  const timer = setInterval(progress, progressEveryMs);
+  const crashing = crashes.run();
+  // Whoever waits for it next hears of its failure.
+  crashing.catch(() => undefined);
+  try {
+    weather.start();
+    life.start(options.rate);
+    await Promise.race([
+      wait(options.seconds * 1000, undefined, { signal }),
+      // A database that does not come back ends the storm at once.
+      crashing.then(() => new Promise<never>(() => undefined)),
+    ]);
+  } finally {
+    clearInterval(timer);
+    life.stop();
+    weather.lift();
+    crashes.stop();
+  }
+  await crashing;
+}
+
+/** Everything that must not be, one line each. */
+function complaintsOf({ check, complaints, scene }: Storm): string[] {
+  return [
+    ...check.violations.map(({ deviceId, kind, text }) => `${kind} ${deviceId}: ${text}`),
+    ...findAppliedBackwards(scene.world).map((text) => `applied backwards ${text}`),
+    ...scene.gateways.flatMap(({ deaths, name }) =>
+      deaths.map((at) => `death ${name} ended by itself at ${new Date(at).toISOString()}: its log says why`),
+    ),
+    ...complaints,
+  ];
+}
+
+function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormResult {
+  const { check, crashes, life, scene, senders, weather } = storm;
+  const violations = complaintsOf(storm).length;
+  const { changes, doubled, late, lost, replayed } = life.counts;
+  return {
+    seed: options.seed,
+    batch: makePlan(options).batch,
+    seconds: options.seconds,
+    devices: scene.world.fleet.truth().length,
+    changes,
+    ...senders.counts,
+    ...{ webhooksLost: lost, webhooksDoubled: doubled, webhooksLate: late, oldPushesReplayed: replayed },
+    ...weather.counts,
+    ...crashes.counts,
+    deaths: storm.scene.gateways.reduce((sum, gateway) => sum + gateway.deaths.length, 0),
+    failedStarts: storm.scene.gateways.reduce((sum, gateway) => sum + gateway.failedStarts(), 0),
+    ...check.counts(),
+    reportsReplayed: ending.replayed,
+    violations,
+    behind: ending.behind.length,
+    settleSeconds: ending.seconds,
+    passed: violations === 0 && ending.settled,
+  };
+}
+
+async function explain(storm: Storm, ending: Ending, print: (line: string) => void): Promise<void> {
+  const { scene } = storm;
+  scene.keep();
+  const all = complaintsOf(storm);
+  for (const text of all.slice(0, shownViolations)) print(text);
+  if (all.length > shownViolations) print(`… and ${all.length - shownViolations} more`);
+  if (!ending.settled) for (const text of await diagnose(scene, ending.behind)) print(text);
+  print(`the gateways' logs are kept in ${scene.dir}`);
+}
+
+/** One storm from its beginning to its proof. Throws when it cannot be held, not when it is not passed. */
+export async function runStorm(
+  options: StormOptions,
+  signal: AbortSignal,
+  print: (line: string) => void,
+): Promise<StormResult> {
+  await using stack = new AsyncDisposableStack();
+  const storm = await prepare(options, stack);
+  try {
+    await introduce(storm, signal);
+    const progress = printer(storm, print);
+    await rage(storm, options, () => progress(), signal);
+    print('the storm is over: no more faults, every device cured');
+    const { life, scene, senders } = storm;
+    const { settleSeconds } = options;
+    const ending = await awaitTruth({ scene, life, senders, settleSeconds, signal, progress });
+    storm.check.look();
+    const result = resultOf(storm, options, ending);
+    if (!result.passed) await explain(storm, ending, print);
+    return result;
+  } catch (error) {
+    if (!signal.aborted) {
+      storm.scene.keep();
+      print(`the gateways' logs are kept in ${storm.scene.dir}`);
+    }
+    throw error;
+  }
+}
