@@ -81,6 +81,14 @@ function newRow(tenantId: string, report: NewReport, nowMs: number): MemoryRepor
   };
 }
 
+/** What was to be read again and is told already is as it was: nothing has to be told. */
+const cleared = (row: MemoryReport, report: NewReport): MemoryReport =>
+  row.readAgain && row.contentHash === comparable(report) && !undelivered.has(row.state)
+    ? { ...row, readAgain: false }
+    : row;
+
+const undelivered: ReadonlySet<string> = new Set(['due', 'held', 'sent']);
+
 /** Undefined: it is no news. */
 function replaced(row: MemoryReport, report: NewReport, nowMs: number): MemoryReport | undefined {
   const contentHash = comparable(report);
@@ -285,7 +293,9 @@ export function createMemoryReports(
     setReports: (tenantId, reports) => {
       const nowMs = statement();
       const news = reports.filter((report) => {
-        const known = table.get(keyOf(tenantId, report.deviceId));
+        const before = table.get(keyOf(tenantId, report.deviceId));
+        const known = before && cleared(before, report);
+        if (known) put(known);
         const next = known ? replaced(known, report, nowMs) : newRow(tenantId, report, nowMs);
         if (next) put(next);
         return next !== undefined;

@@ -32,6 +32,12 @@ export async function setReports(
   if (reports.length === 0) return new Set();
   const ordered = [...reports].sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
   const hashes = await Promise.all(ordered.map(({ content }) => contentHash(content, sha256)));
+  // What was to be read again and is told already is as it was: nothing has to be told.
+  await tx`
+    update reports r set read_again = false
+    from unnest(${ordered.map((report) => report.deviceId)}::uuid[], ${hashes}::text[]) as read(device_id, hash)
+    where r.tenant_id = ${tenantId} and r.device_id = read.device_id and r.read_again and r.content_hash = read.hash
+      and r.state not in ('due', 'held', 'sent')`;
   const rows = await tx<{ deviceId: string }[]>`
     insert into reports (tenant_id, device_id, instance_id, content, content_hash, last_check_in_at, traceparent)
     select ${tenantId}, * from unnest(
