@@ -269,6 +269,9 @@ export async function startEmbeddedPostgres(
       '-c listen_addresses=127.0.0.1',
       "-c unix_socket_directories=''",
       '-c max_connections=100',
+      // PostgreSQL's own defaults are those of a small machine; a busy gateway would checkpoint all the time.
+      '-c shared_buffers=256MB',
+      '-c max_wal_size=2GB',
     ].join(' ');
     try {
       await runner.exec(binaries.pg_ctl, [

@@ -424,8 +424,5 @@ export const timeline = pgTable(
     messageId: uuid('message_id'),
     detail: text('detail'),
   },
-  (t) => [
-    primaryKey({ columns: [t.tenantId, t.deviceId, t.sequence] }),
-    foreignKey({ columns: [t.tenantId], foreignColumns: [tenants.tenantId] }).onDelete('cascade'),
-  ],
+  (t) => [primaryKey({ columns: [t.tenantId, t.deviceId, t.sequence] })],
 );
