@@ -127,6 +127,7 @@ export function createIntake({ onDue, sql, together = true }: IntakeOptions): In
       },
       maxItems: rowsTogether,
       flushes: writesAtOnce,
+      gatherMs: 1,
       weight: (rows) => rows.length,
     });
   };

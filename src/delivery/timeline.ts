@@ -101,6 +101,7 @@ export function createTimelineWriter(sql: Queries, log: Log): TimelineWriter {
     },
     maxItems: eventsTogether,
     flushes: 1,
+    gatherMs: 25,
     weight: (entry) => ('events' in entry ? entry.events.length : entry.devices.length),
   });
   const pending = new Set<Promise<unknown>>();

@@ -2,7 +2,8 @@ import { isStoreUnavailable } from './database.ts';
 
 /**
  * Writes that come together go together: while `flushes` of them are under way, what comes waits and then shares one
- * statement or transaction. Nothing waits for company: a lone write goes at once.
+ * statement or transaction. A lone write goes at once; while there is traffic a group waits `gatherMs` for more, because
+ * a statement's own cost is that of many rows.
  */
 export interface GroupCommitOptions<Item, Result> {
   /** Writes all of them in one transaction and answers in their order. */
@@ -10,6 +11,8 @@ export interface GroupCommitOptions<Item, Result> {
   readonly maxItems: number;
   /** Flushes at the same time. */
   readonly flushes: number;
+  /** 0 unless told: what is there goes. */
+  readonly gatherMs?: number;
   /** What an item counts against `maxItems`; 1 unless told. */
   readonly weight?: (item: Item) => number;
 }
@@ -29,10 +32,12 @@ export const nothings = (items: readonly unknown[]): undefined[] => items.map(()
 export function createGroupCommit<Item, Result>(
   options: GroupCommitOptions<Item, Result>,
 ): GroupCommit<Item, Result> {
-  const { flush, flushes, maxItems, weight = () => 1 } = options;
+  const { flush, flushes, gatherMs = 0, maxItems, weight = () => 1 } = options;
   let queue: Waiting<Item, Result>[] = [];
   let running = 0;
   let scheduled = false;
+  /** Items of the last group: more than one is traffic. */
+  let lastItems = 0;
 
   const takeGroup = (): Waiting<Item, Result>[] => {
     let sum = 0;
@@ -44,6 +49,7 @@ export function createGroupCommit<Item, Result>(
     }
     const group = queue.slice(0, end);
     queue = queue.slice(end);
+    lastItems = group.length;
     return group;
   };
   const alone = async ({ item, reject, resolve }: Waiting<Item, Result>): Promise<void> => {
@@ -73,16 +79,22 @@ export function createGroupCommit<Item, Result>(
       running += 1;
       void write(takeGroup()).finally(() => {
         running -= 1;
-        go();
+        if (gatherMs > 0) schedule();
+        else go();
       });
     }
+  };
+  const schedule = (): void => {
+    if (scheduled || running >= flushes || queue.length === 0) return;
+    scheduled = true;
+    const traffic = lastItems > 1 || running > 0;
+    if (gatherMs > 0 && traffic && queue.length < maxItems) setTimeout(go, gatherMs);
+    // What comes in the same turn of the loop goes along.
+    else queueMicrotask(go);
   };
   return (item) =>
     new Promise((resolve, reject) => {
       queue.push({ item, resolve, reject });
-      if (scheduled || running >= flushes) return;
-      scheduled = true;
-      // What comes in the same turn of the loop goes along.
-      queueMicrotask(go);
+      schedule();
     });
 }

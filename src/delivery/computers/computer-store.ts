@@ -195,6 +195,7 @@ export function createPostpone(sql: Sql, onDue: (lane: DueLane) => void): Postpo
     flush: (postponed) => postponeComputers(sql, postponed, onDue),
     maxItems: rowsPerWrite,
     flushes: 1,
+    gatherMs: 8,
   });
   return (row, owner, wait) => write({ row, owner, wait });
 }

@@ -141,6 +141,7 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
         flush: (reads: readonly ReadComputer[]) => takeInTogether(reads, tenantId, options),
         maxItems: computersTogether,
         flushes: 1,
+        gatherMs: 4,
       });
       takers.set(tenantId, taker);
     }
