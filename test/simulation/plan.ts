@@ -52,7 +52,7 @@ export function planOf(seed: number, random: Random): Plan {
     maxDevices: random.integer(1, 8),
     rows,
     laneRows: random.integer(2, rows),
-    timeoutMs: 10_000,
+    timeoutMs: random.pick([10_000, 25_000]),
     uploadStatusSeconds: random.integer(1, 8),
     holdRecheckSeconds: random.integer(5, 20),
     backoff: { baseSeconds: 1, maxSeconds: 20 },
