@@ -1,4 +1,5 @@
-import { createMemoryReports, type MemoryReport } from '../../src/delivery/reports/memory-report-store.ts';
+import type { MemoryReport } from '../../src/delivery/reports/memory-report-row.ts';
+import { createMemoryReports } from '../../src/delivery/reports/memory-report-store.ts';
 import { createReportStore } from '../../src/delivery/reports/report-store.ts';
 import { setReports } from '../../src/delivery/reports/set-reports.ts';
 import type { DueLane } from '../../src/delivery/stage/run-stage.ts';

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { MemoryReport } from '../../src/delivery/reports/memory-report-store.ts';
+import type { MemoryReport } from '../../src/delivery/reports/memory-report-row.ts';
 import type { ReportContent } from '../../src/delivery/reports/report.ts';
 import type { DueReport, ReportStore, Settlement } from '../../src/delivery/reports/report-row.ts';
 import type { DueLane } from '../../src/delivery/stage/run-stage.ts';

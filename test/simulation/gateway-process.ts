@@ -91,9 +91,10 @@ function createQuery({ database, random, scheduler }: ProcessWorld, wall: Wall):
         if (database.down) throw storeError('ECONNREFUSED');
         const dice = random.next();
         if (dice < database.faultShare / 2) throw storeError('CONNECTION_CLOSED');
+        const { lives } = database;
         const value = await work();
         await scheduler.sleep(latency());
-        if (dice < database.faultShare) throw storeError('CONNECTION_CLOSED');
+        if (dice < database.faultShare || lives !== database.lives) throw storeError('CONNECTION_CLOSED');
         return value;
       })(),
     );

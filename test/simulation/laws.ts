@@ -1,4 +1,4 @@
-import type { MemoryReport } from '../../src/delivery/reports/memory-report-store.ts';
+import type { MemoryReport } from '../../src/delivery/reports/memory-report-row.ts';
 import type { DueReport, NewMessage, Settled } from '../../src/delivery/reports/report-row.ts';
 import type { Plan } from './plan.ts';
 import type { Trace } from './trace.ts';
@@ -9,6 +9,8 @@ export interface Laws {
   broken(text: string): void;
   /** A claim took these rows; those that another owner still had on paper had run out. */
   claimed(process: string, rows: readonly DueReport[], ranOut: readonly MemoryReport[]): void;
+  /** The database lost these leases. */
+  lost(deviceIds: readonly string[]): void;
   stored(message: NewMessage, devices: ReadonlySet<string>): void;
   /** A finding that is about to count: its lease stands. */
   settled(settled: Settled): void;
@@ -70,6 +72,9 @@ export function createLaws(plan: Plan, now: () => number, trace: Trace): Laws {
   };
   const checkIds = (message: Message, { messageId }: Sending): void => {
     for (const [deviceId, revision] of message.revisions) {
+      // A process that stood still sends late what others have settled since: Intune knows newer.
+      const late = message.excused.has(deviceId) && (ranOutAtMs.get(deviceId) ?? 0) >= message.storedAtMs;
+      if (late) continue;
       const key = `${deviceId}/${revision}`;
       const ids = idsOf.get(key) ?? new Set<string>();
       for (const id of ids) {
@@ -120,6 +125,9 @@ export function createLaws(plan: Plan, now: () => number, trace: Trace): Laws {
         ranOutAtMs.set(deviceId, now());
         if (plan.calm) broken(`the lease of ${deviceId} ran out in calm weather`);
       }
+    },
+    lost: (deviceIds) => {
+      for (const deviceId of deviceIds) ranOutAtMs.set(deviceId, now());
     },
     stored: ({ messageId, parts }, devices) => {
       const kept = parts.filter(({ row }) => devices.has(row.deviceId));

@@ -34,6 +34,8 @@ export interface Plan {
   readonly uploadStatusSeconds: number;
   readonly holdRecheckSeconds: number;
   readonly backoff: { readonly baseSeconds: number; readonly maxSeconds: number };
+  /** New states keep coming for a while after the troubles: nobody may be kept waiting by it. */
+  readonly goesOn: boolean;
   /** Troubles last so long; then all of them end. */
   readonly troubleMs: number;
 }
@@ -46,14 +48,15 @@ export function planOf(seed: number, random: Random): Plan {
     processes: random.integer(1, 4),
     tenants: random.integer(1, 4),
     devices: random.pick([1, 3, 8, 20]),
-    poisonShare: random.pick([0, 0, 0.1, 0.3]),
+    poisonShare: random.pick([0, 0.1, 0.2, 0.4]),
     maxDevices: random.integer(1, 8),
     rows,
     laneRows: random.integer(2, rows),
-    timeoutMs: 10_000,
+    timeoutMs: random.pick([10_000, 25_000]),
     uploadStatusSeconds: random.integer(1, 8),
     holdRecheckSeconds: random.integer(5, 20),
     backoff: { baseSeconds: 1, maxSeconds: 20 },
+    goesOn: random.next() < 0.3,
     troubleMs: random.integer(30, 120) * 1_000,
   };
 }

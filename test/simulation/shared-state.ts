@@ -14,6 +14,8 @@ export interface Database {
   readonly tenants: Map<string, TenantRow>;
   /** It refuses every connection. */
   down: boolean;
+  /** Raised when it dies: what is under way then gets no answer. */
+  lives: number;
   /** Longest wait of one call, in milliseconds. */
   slowMs: number;
   /** Of calls that fail before or after their commit. */

@@ -23,12 +23,17 @@ const startMs = Date.UTC(2026, 0, 5);
 /** After the last trouble: longest back-off, open circuit, hold and lease several times over. */
 const recoveryMs = 4 * 60_000;
 const stopMs = 120_000;
+/** New states go on for so long after the troubles, and Intune is never further behind than this. */
+const goesOnMs = 200_000;
+const behindMs = 150_000;
 
 interface Device {
   readonly tenantId: string;
   readonly deviceId: string;
   readonly poison: Poison | undefined;
   version: number;
+  /** When each version was told first. */
+  readonly toldAtMs: number[];
 }
 
 const contentOf = (version: number, tellable: boolean, lastCheckInAt: string): ReportContent => ({
@@ -54,6 +59,7 @@ function populate(plan: Plan, random: Random): Device[] {
         deviceId: `t${t}d${String(d).padStart(2, '0')}`,
         poison,
         version: 0,
+        toldAtMs: [],
       });
     }
   }
@@ -72,6 +78,7 @@ export async function runSeed(seed: number): Promise<Outcome> {
     reports: createMemoryReports(scheduler.now, () => scheduler.sleep(random.next() * 4)),
     tenants: new Map(),
     down: false,
+    lives: 1,
     slowMs: plan.calm ? 10 : 100,
     faultShare: 0,
   };
@@ -118,6 +125,7 @@ export async function runSeed(seed: number): Promise<Outcome> {
 
   const tell = (device: Device, tellable = true): void => {
     device.version += 1;
+    device.toldAtMs.push(scheduler.now());
     const { deviceId, tenantId, version } = device;
     trace.line(`state ${version} of ${deviceId}${tellable ? '' : ', not to be told'}`);
     const content = contentOf(version, tellable, new Date(scheduler.now()).toISOString());
@@ -182,6 +190,11 @@ export async function runSeed(seed: number): Promise<Outcome> {
   const ill = (): void => {
     const kind = random.next();
     if (kind < 0.4) {
+      const owners = new Map(database.reports.rows().map((row) => [row.deviceId, row.leaseOwner]));
+      if (random.next() < 0.5) database.reports.crash(random.next());
+      const rows = database.reports.rows();
+      laws.lost(rows.flatMap((row) => (owners.get(row.deviceId) === row.leaseOwner ? [] : [row.deviceId])));
+      database.lives += 1;
       database.down = true;
       scheduler.after(random.integer(100, 25_000), () => {
         database.down = false;
@@ -244,6 +257,25 @@ export async function runSeed(seed: number): Promise<Outcome> {
     database.reports.rows().flatMap((row) => (row.content.includes('"unknown"') ? [row.deviceId] : [])),
   );
   for (const device of devices) if (untold.has(device.deviceId) || device.version === 0) tell(device);
+  const behind = (): Device[] =>
+    devices.filter(({ deviceId, poison, toldAtMs }) => {
+      const shouldHave = toldAtMs.filter((atMs) => atMs < scheduler.now() - behindMs).length;
+      return poison === undefined && intune.versionOf(deviceId) < shouldHave;
+    });
+  if (plan.goesOn && !isBroken()) {
+    const pauseMs = random.integer(50, 1_000);
+    const untilMs = scheduler.now() + goesOnMs;
+    const tellMore = (): void => {
+      if (scheduler.now() > untilMs) return;
+      tell(random.pick(devices));
+      scheduler.after(random.next() * 2 * pauseMs, tellMore);
+    };
+    tellMore();
+    await scheduler.runUntil(untilMs, step, isBroken);
+    if (!isBroken() && behind().length > 0) {
+      laws.broken(`kept waiting: ${behind().map(({ deviceId }) => deviceId)}`);
+    }
+  }
   const unfinished = (): Device[] => {
     const rows = new Map(database.reports.rows().map((row) => [row.deviceId, row]));
     return devices.filter(({ deviceId, poison, version }) => {

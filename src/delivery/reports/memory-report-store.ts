@@ -1,6 +1,7 @@
-import { checkInToldEveryMs, leaseMs } from '../../limits.ts';
+import { leaseMs } from '../../limits.ts';
 import type { LaneShare } from '../stage/lanes.ts';
 import type { DueLane, Held } from '../stage/run-stage.ts';
+import { cleared, type MemoryReport, newRow, replaced, settled } from './memory-report-row.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
 import type { NewReport } from './set-reports.ts';
 
@@ -8,21 +9,6 @@ import type { NewReport } from './set-reports.ts';
  * The twin of report-store.ts and set-reports.ts in memory, for simulations: the same rows, the same leases, time as an
  * argument. What PostgreSQL does in one statement happens here in one turn, at a time of its own.
  */
-
-/** A row as the table has it; times in milliseconds since the epoch. */
-export interface MemoryReport extends DueReport {
-  readonly contentHash: string;
-  readonly lastCheckInAtMs: number | null;
-  readonly reason: string | null;
-  readonly detail: string | null;
-  readonly dueSinceMs: number | null;
-  readonly failedAtMs: number | null;
-  readonly verifiedAt: Date | null;
-  readonly checkInToldAtMs: number | null;
-  readonly nextTryAtMs: number | null;
-  readonly leaseUntilMs: number | null;
-  readonly leaseOwner: string | null;
-}
 
 /** The table, which several processes share. */
 export interface MemoryReports {
@@ -33,124 +19,15 @@ export interface MemoryReports {
   rows(): readonly MemoryReport[];
   /** Whatever else writes the rows: an operator, a resync. `nowMs` is the statement's time. */
   update(change: (row: MemoryReport, nowMs: number) => Partial<MemoryReport> | undefined): void;
+  /**
+   * The database's machine dies: of the statements after the last durable one only the first `kept` (of 1) are left.
+   * Leases and findings are written so (report-store.ts).
+   */
+  crash(kept: number): void;
 }
 
 /** PostgreSQL keeps microseconds: two statements do not have the same time. */
 const tickMs = 0.001;
-
-/** What of a content is worth a new revision, as contentHash of set-reports.ts. */
-const comparable = ({ content: { lastCheckInAt: _, ...rest } }: NewReport): string => JSON.stringify(rest);
-
-const millis = (time: string | null): number | null => (time === null ? null : Date.parse(time));
-
-function newRow(tenantId: string, report: NewReport, nowMs: number): MemoryReport {
-  return {
-    tenantId,
-    deviceId: report.deviceId,
-    instanceId: report.instanceId,
-    content: JSON.stringify(report.content),
-    contentHash: comparable(report),
-    lastCheckInAtMs: millis(report.content.lastCheckInAt),
-    traceparent: report.traceparent,
-    revision: 1,
-    confirmedRevision: 0,
-    state: 'due',
-    reason: null,
-    detail: null,
-    messageId: null,
-    sentRevision: null,
-    sentContent: null,
-    messageDevices: null,
-    messageAt: null,
-    messageOpen: false,
-    alone: false,
-    readAgain: false,
-    background: false,
-    dueSinceMs: nowMs,
-    failedAtMs: null,
-    lastUpdateAt: null,
-    acceptedAt: null,
-    completedAt: null,
-    verifiedAt: null,
-    verification: null,
-    checkInToldAtMs: null,
-    nextTryAtMs: nowMs,
-    leaseUntilMs: null,
-    leaseOwner: null,
-    attempts: 0,
-  };
-}
-
-/** What was to be read again and is told already is as it was: nothing has to be told. */
-const cleared = (row: MemoryReport, report: NewReport): MemoryReport =>
-  row.readAgain && row.contentHash === comparable(report) && !undelivered.has(row.state)
-    ? { ...row, readAgain: false }
-    : row;
-
-const undelivered: ReadonlySet<string> = new Set(['due', 'held', 'sent']);
-
-/** Undefined: it is no news. */
-function replaced(row: MemoryReport, report: NewReport, nowMs: number): MemoryReport | undefined {
-  const contentHash = comparable(report);
-  const lastCheckInAtMs = millis(report.content.lastCheckInAt);
-  const toldAtMs = row.checkInToldAtMs ?? row.lastCheckInAtMs ?? Number.NEGATIVE_INFINITY;
-  const news =
-    row.contentHash !== contentHash ||
-    row.instanceId !== report.instanceId ||
-    row.readAgain ||
-    (lastCheckInAtMs !== null && lastCheckInAtMs > toldAtMs + checkInToldEveryMs);
-  if (!news) return undefined;
-  const waits = row.messageOpen || (row.state === 'due' && row.attempts > 0);
-  return {
-    ...row,
-    instanceId: report.instanceId,
-    content: JSON.stringify(report.content),
-    contentHash,
-    lastCheckInAtMs,
-    traceparent: report.traceparent,
-    revision: row.revision + 1,
-    state: 'due',
-    reason: null,
-    detail: null,
-    verification: null,
-    nextTryAtMs: waits ? (row.nextTryAtMs ?? nowMs) : nowMs,
-    attempts: row.messageOpen || row.state === 'due' ? row.attempts : 0,
-    dueSinceMs: row.dueSinceMs ?? nowMs,
-    failedAtMs: null,
-    background: false,
-    readAgain: false,
-  };
-}
-
-function settled(row: MemoryReport, { found, row: claimed }: Settled, nowMs: number): MemoryReport {
-  const newest = row.revision === (found.revision ?? claimed.revision);
-  const messageOpen = found.messageOpen ?? row.messageOpen;
-  const failedAtMs = found.state === 'failed' ? nowMs : found.state === undefined ? row.failedAtMs : null;
-  return {
-    ...row,
-    leaseUntilMs: null,
-    leaseOwner: null,
-    confirmedRevision: Math.max(row.confirmedRevision, found.confirmedRevision ?? 0),
-    acceptedAt: found.acceptedAt ?? row.acceptedAt,
-    completedAt: found.completedAt ?? row.completedAt,
-    verifiedAt: found.verifiedAt ?? row.verifiedAt,
-    messageOpen,
-    attempts: newest || row.messageOpen ? found.attempts : row.attempts,
-    alone: found.alone ?? row.alone,
-    ...(newest
-      ? {
-          state: found.state ?? row.state,
-          reason: found.reason ?? null,
-          detail: found.detail ?? null,
-          verification: found.verification ?? row.verification,
-          dueSinceMs: found.state === 'completed' ? null : row.dueSinceMs,
-          failedAtMs,
-        }
-      : {}),
-    nextTryAtMs:
-      newest || messageOpen ? (found.waitSeconds === null ? null : nowMs + found.waitSeconds * 1_000) : nowMs,
-  };
-}
 
 /** `between` passes between two statements of one call, in which PostgreSQL lets others in. */
 export function createMemoryReports(
@@ -159,9 +36,28 @@ export function createMemoryReports(
 ): MemoryReports {
   const table = new Map<string, MemoryReport>();
   const keyOf = (tenantId: string, deviceId: string): string => `${tenantId}/${deviceId}`;
+  /** What was written since the last durable statement, to be undone. */
+  let journal: { readonly key: string; readonly before: MemoryReport | undefined; readonly atMs: number }[] =
+    [];
   const put = (row: MemoryReport): MemoryReport => {
-    table.set(keyOf(row.tenantId, row.deviceId), row);
+    const key = keyOf(row.tenantId, row.deviceId);
+    journal.push({ key, before: table.get(key), atMs: lastMs });
+    table.set(key, row);
     return row;
+  };
+  const madeDurable = <T>(result: T): T => {
+    journal = [];
+    return result;
+  };
+  const crash = (kept: number): void => {
+    const statements = [...new Set(journal.map(({ atMs }) => atMs))];
+    const lost = new Set(statements.slice(Math.floor(statements.length * kept)));
+    for (const { atMs, before, key } of journal.reverse()) {
+      if (!lost.has(atMs)) continue;
+      if (before) table.set(key, before);
+      else table.delete(key);
+    }
+    journal = [];
   };
   const current = ({ deviceId, tenantId }: DueReport): MemoryReport | undefined =>
     table.get(keyOf(tenantId, deviceId));
@@ -282,11 +178,12 @@ export function createMemoryReports(
       survey: async () => survey(),
       claim,
       renew: async (held) => renew(held),
-      storeMessage: async (owner, message) => storeMessage(owner, message),
-      stillHeld: async (owner, rows) => heldBy(owner, rows).length === rows.length,
+      storeMessage: async (owner, message) => madeDurable(storeMessage(owner, message)),
+      stillHeld: async (owner, rows) => madeDurable(heldBy(owner, rows).length === rows.length),
       settle: async (found) => settle(found, onDue),
       regroup: async (one, owner, waitSeconds) => regroup(one, owner, waitSeconds, onDue),
       release: async (rows, owner) => {
+        statement();
         for (const row of heldBy(owner, rows)) put({ ...row, leaseUntilMs: null, leaseOwner: null });
       },
     }),
@@ -300,7 +197,7 @@ export function createMemoryReports(
         if (next) put(next);
         return next !== undefined;
       });
-      return new Set(news.map(({ deviceId }) => deviceId));
+      return madeDurable(new Set(news.map(({ deviceId }) => deviceId)));
     },
     rows: () => [...table.values()],
     update: (change) => {
@@ -309,6 +206,8 @@ export function createMemoryReports(
         const changes = change(row, nowMs);
         if (changes) put({ ...row, ...changes });
       }
+      madeDurable(undefined);
     },
+    crash,
   };
 }

@@ -90,6 +90,15 @@ describe('a claim', () => {
     expect(lanes.pick(50, all)).toEqual([{ lane: laneOf(1), limit: 8 }]);
   });
 
+  it('names no time that has come while nothing can be taken', () => {
+    const lanes = createLanes({ rows: 1, laneRows: 1 });
+    lanes.note(laneOf(1), 0);
+    take(lanes, lanes.pick(1, all), new Map([[laneKey(laneOf(1)), 1]]));
+    lanes.note(laneOf(2), 2);
+    expect(lanes.pick(3, all)).toEqual([]);
+    expect(lanes.nextMs()).toBeUndefined();
+  });
+
   it.each([2, 4, 8, 64])(
     'has one probe of a half-open circuit in work, with %d rows of a lane',
     (laneRows) => {

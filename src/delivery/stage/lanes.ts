@@ -117,15 +117,17 @@ export function createLanes(limits: LaneLimits): Lanes {
       state.laterMs = Math.min(state.laterMs ?? Number.POSITIVE_INFINITY, dueAtMs);
     },
     pick: (nowMs, mayTake) => {
+      // Also when nothing can be taken: a time that has come is no time to wait for (`nextMs`).
+      for (const state of states.values()) {
+        if (state.laterMs === undefined || state.laterMs > nowMs) continue;
+        state.ready = true;
+        state.laterMs = undefined;
+      }
       const free = Math.min(limits.rows - inWork, rowsPerClaim);
       if (inWork > 0 && free < worthwhile(Math.min(limits.rows, rowsPerClaim))) return [];
       const fresh: { state: LaneState; room: number }[] = [];
       const background: { state: LaneState; room: number }[] = [];
       for (const state of states.values()) {
-        if (state.laterMs !== undefined && state.laterMs <= nowMs) {
-          state.ready = true;
-          state.laterMs = undefined;
-        }
         const kind = state.lane.background ? background : fresh;
         if (!state.ready || kind.length >= lanesPerClaim) continue;
         const most = room(state, mayTake);
