@@ -109,8 +109,8 @@ const upsertRecords = (sql: Sql, rows: readonly Pushed[]) => sql`
         greatest(computers.report_at, computers.pushed_report_at, '-infinity')`;
 
 /** Rows of one statement, and statements of a kind at the same time: more gain nothing (docs/bench.md). */
-const rowsTogether = 64;
-const writesAtOnce = 2;
+const rowsTogether = 128;
+const writesAtOnce = 3;
 
 /** Messages of all instances that come together share a statement; each is answered when that is committed. */
 export function createIntake({ onDue, sql, together = true }: IntakeOptions): Intake {

@@ -161,6 +161,17 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
     return look;
   };
 
+  /** What is due of a paused or disabled instance waits untouched: resuming makes it due at once. */
+  const readable = async <Share extends { readonly lane: ComputerLane }>(
+    shares: readonly Share[],
+  ): Promise<Share[]> => {
+    const looks = shares.map(async (share) => {
+      const instance = await instances.instance(share.lane.tenantId, share.lane.instanceId);
+      return instance?.enabled && !instance.paused ? [share] : [];
+    });
+    return (await Promise.all(looks)).flat();
+  };
+
   const work = async (row: DueComputer, owner: string): Promise<void> => {
     const { instanceId, tenantId } = row;
     const instance = await instances.instance(tenantId, instanceId);
@@ -209,8 +220,9 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
     survey: () => surveyComputers(relaxed),
     claim: async (owner, shares) => {
       const lanes = shares as readonly { readonly lane: ComputerLane; readonly limit: number }[];
-      const ours = await mayRead(lanes.map(({ lane }) => lane));
-      const open = lanes.filter(({ lane }) => ours.has(instanceKey(lane)));
+      const awake = await readable(lanes);
+      const ours = awake.length === 0 ? new Set<string>() : await mayRead(awake.map(({ lane }) => lane));
+      const open = awake.filter(({ lane }) => ours.has(instanceKey(lane)));
       return open.length === 0 ? [] : claimComputers(relaxed, owner, open);
     },
     laneOf: computerLane,
