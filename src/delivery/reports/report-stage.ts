@@ -32,10 +32,15 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
   };
   /** Since when messages are seen in part only. */
   const partialSince = new LRUCache<string, number>({ max: 50_000 });
-  const patience = (messageId: string): boolean => {
-    const since = partialSince.get(messageId) ?? now();
-    partialSince.set(messageId, since);
-    return now() - since < partialPatienceMs;
+  const partial = {
+    mayWait: (messageId: string): boolean => {
+      const since = partialSince.get(messageId) ?? now();
+      partialSince.set(messageId, since);
+      return now() - since < partialPatienceMs;
+    },
+    whole: (messageId: string): void => {
+      partialSince.delete(messageId);
+    },
   };
   const attemptsOf = (rows: readonly DueReport[]): number => Math.max(...rows.map((row) => row.attempts));
 
@@ -83,7 +88,7 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     }
     if (follows && first.state === 'accepted') return pollUpload(rows, owner, tenant, options);
     if (follows) return verifyUpload(first, owner, tenant, cloud, options);
-    return sendReports(rows, owner, tenant, { ...options, patience });
+    return sendReports(rows, owner, tenant, { ...options, partial });
   };
 
   return {

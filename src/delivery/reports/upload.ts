@@ -60,8 +60,12 @@ async function sendMessage(
 }
 
 export interface SendOptions extends ReportStageOptions {
-  /** Whether to wait longer for the missing reports of this message. */
-  readonly patience: (messageId: string) => boolean;
+  /** Messages of which this process has seen a part only. */
+  readonly partial: {
+    /** Whether to wait longer for the other reports. */
+    mayWait(messageId: string): boolean;
+    whole(messageId: string): void;
+  };
 }
 
 /** An open message again; only whole, and only while nobody else has one of its reports. */
@@ -72,10 +76,10 @@ async function sendAgain(
   access: { readonly accessToken: string; readonly deviceService: string },
   options: SendOptions,
 ): Promise<void> {
-  const { store } = options;
+  const { partial, store } = options;
   const [first] = rows as readonly [DueReport];
   if (rows.length < (first.messageDevices ?? 1)) {
-    if (options.patience(`${first.messageId}`)) return store.regroup(first, owner, regroupSeconds);
+    if (partial.mayWait(`${first.messageId}`)) return store.regroup(first, owner, regroupSeconds);
     // The others are gone or have been told otherwise: what is here becomes new messages.
     return settleEach(rows, owner, options, ({ attempts, sentRevision }) => ({
       ...(sentRevision === null ? {} : { revision: sentRevision }),
@@ -86,6 +90,7 @@ async function sendAgain(
       messageOpen: false,
     }));
   }
+  partial.whole(`${first.messageId}`);
   if (!(await store.stillHeld(owner, rows))) return store.release(rows, owner);
   await sendMessage(messageAgain(rows, options), owner, tenant, access, options);
 }
