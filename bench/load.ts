@@ -1,4 +1,4 @@
-import { Pool } from 'undici';
+import { type Connection, type Outgoing, openConnection } from './connection.ts';
 import { checkIn, records } from './messages.ts';
 import { type Pace, pace } from './pace.ts';
 import { answerQuestions } from './worker.ts';
@@ -18,14 +18,7 @@ export interface LoadPlan {
     | { readonly kind: 'reads'; readonly paths: readonly string[]; readonly answerBytes: number };
 }
 
-interface Outgoing {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  readonly body: string | null;
-  readonly status: number;
-}
-
-function next({ work }: LoadPlan): Outgoing {
+function next({ work }: LoadPlan): Omit<Outgoing, 'head'> & { readonly status: number } {
   switch (work.kind) {
     case 'check-ins':
       return { method: 'POST', path: work.path, body: checkIn().text, status: 202 };
@@ -42,28 +35,33 @@ function next({ work }: LoadPlan): Outgoing {
   }
 }
 
-async function exchange(pool: Pool, plan: LoadPlan): Promise<void> {
+async function exchange(connection: Connection, plan: LoadPlan, head: string): Promise<void> {
   const { body, method, path, status } = next(plan);
-  const answer = await pool.request({ method, path, body, headers: plan.headers });
-  const text = await answer.body.text();
-  const whole = plan.work.kind !== 'reads' || text.length === plan.work.answerBytes;
-  if (answer.statusCode !== status || !whole || text.includes('"rejected":[{')) {
-    throw new Error(`${method} ${path} answered ${answer.statusCode}: ${text.slice(0, 300)}`);
+  const answer = await connection.exchange({ method, path, body, head });
+  const whole = plan.work.kind !== 'reads' || answer.text.length === plan.work.answerBytes;
+  if (answer.status !== status || !whole || answer.text.includes('"rejected":[{')) {
+    throw new Error(`${method} ${path} answered ${answer.status}: ${answer.text.slice(0, 300)}`);
   }
 }
 
 answerQuestions(async (plan: LoadPlan): Promise<{ measured: Pace; before: number }> => {
-  const pool = new Pool(plan.origin, {
-    connections: plan.connections,
-    pipelining: 1,
-    connect: { ca: plan.ca },
-  });
+  const head = Object.entries(plan.headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
+  const opened = Array.from({ length: plan.connections }, () => openConnection(plan.origin, plan.ca));
+  const connections = await Promise.all(opened);
   try {
     // Every connection's handshake is over before the clock starts.
-    await Promise.all(Array.from({ length: plan.connections }, () => exchange(pool, plan)));
-    const measured = await pace(plan.connections, plan.durationMs, () => exchange(pool, plan));
+    await Promise.all(connections.map((connection) => exchange(connection, plan, head)));
+    const idle = [...connections];
+    const measured = await pace(plan.connections, plan.durationMs, async () => {
+      const connection = idle.pop();
+      if (!connection) throw new Error('more exchanges than connections');
+      await exchange(connection, plan, head);
+      idle.push(connection);
+    });
     return { measured, before: plan.connections };
   } finally {
-    await pool.destroy();
+    for (const connection of connections) connection.close();
   }
 });
