@@ -16,14 +16,12 @@ const regressions: readonly (readonly [seed: number, fault: string])[] = [
 ];
 
 const one = process.env.ESPALIER_SIMULATION_SEED;
-const count = Number(process.env.ESPALIER_SIMULATION_SEEDS ?? 60);
+const count = Number(process.env.ESPALIER_SIMULATION_SEEDS ?? (one === undefined ? 60 : 1));
 const tailLines = 120;
 
 /** Fresh seeds every time: the run prints them, and a failing one can be run again. */
-const seeds: readonly number[] =
-  one === undefined
-    ? Array.from({ length: count }, (_, index) => (Date.now() % 1_000_000_000) + index)
-    : [Number(one)];
+const firstSeed = one === undefined ? Date.now() % 1_000_000_000 : Number(one);
+const seeds: readonly number[] = Array.from({ length: count }, (_, index) => firstSeed + index);
 
 async function check(seed: number): Promise<string> {
   const { breach, hash, last, plan } = await runSeed(seed);
