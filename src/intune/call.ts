@@ -140,6 +140,7 @@ export async function callIntune(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     timeoutMs: call.timeoutMs ?? defaultTimeoutMs,
     addresses: 'checked',
+    sharedHost: true,
     ...(call.signal === undefined ? {} : { signal: call.signal }),
   });
   if (!response.ok) return transportSetback(response);

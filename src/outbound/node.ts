@@ -18,6 +18,8 @@ import {
 
 /** Sockets to one origin; more requests wait. */
 const connectionsPerOrigin = 64;
+/** To one that many tenants share: a bound against a fault of ours, not one that is met. */
+const connectionsPerSharedHost = 2_048;
 /** Until TCP and TLS stand. */
 const connectTimeoutMs = 10_000;
 /** Agents kept for instances with a certificate authority of their own. */
@@ -96,9 +98,13 @@ export interface NodeSend {
 }
 
 export function createNodeSend(policy: AddressPolicy): NodeSend {
-  const agentFor = (checked: boolean, caCertificate: string | undefined): Agent =>
+  const agentFor = (
+    checked: boolean,
+    caCertificate: string | undefined,
+    connections = connectionsPerOrigin,
+  ): Agent =>
     new Agent({
-      connections: connectionsPerOrigin,
+      connections,
       pipelining: 1,
       keepAliveTimeout: 30_000,
       connect: {
@@ -110,6 +116,7 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
     });
   const configured = agentFor(false, undefined);
   const checked = agentFor(true, undefined);
+  const shared = agentFor(true, undefined, connectionsPerSharedHost);
   const withTrust = new LRUCache<string, Agent>({
     max: trustAgents,
     dispose: (agent) => {
@@ -118,7 +125,7 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
   });
   const agentOf = (request: OutboundRequest): Agent => {
     if (request.addresses === 'configured') return configured;
-    if (request.caCertificate === undefined) return checked;
+    if (request.caCertificate === undefined) return request.sharedHost ? shared : checked;
     let agent = withTrust.get(request.caCertificate);
     if (!agent) {
       agent = agentFor(true, request.caCertificate);
@@ -169,7 +176,7 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
   return {
     send,
     close: async () => {
-      await Promise.all([configured, checked, ...withTrust.values()].map((agent) => agent.destroy()));
+      await Promise.all([configured, checked, shared, ...withTrust.values()].map((agent) => agent.destroy()));
     },
   };
 }

@@ -19,6 +19,8 @@ export interface OutboundRequest {
   /** Milliseconds until the response's headers, and again between two chunks of its body. */
   readonly timeoutMs: number;
   readonly addresses: AddressRule;
+  /** Many tenants share this host, and whoever calls bounds each of them: connections do not run out. */
+  readonly sharedHost?: boolean;
   /** PEM of one more certificate authority to trust for this server (an instance's `caCertificate`). */
   readonly caCertificate?: string;
   readonly signal?: AbortSignal;

@@ -3,6 +3,7 @@ import { leaseMs } from '../../limits.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
 import type { Stage } from '../stage/run-stage.ts';
+import { createTurnstile } from '../stage/turnstile.ts';
 import { contentOf } from './message.ts';
 import { tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
@@ -20,6 +21,9 @@ const reachesIntune = (row: DueReport, tenant: Tenant): boolean =>
 
 /** Who has the other part of a message may have died: its leases have to run out first. */
 const partialPatienceMs = 2 * leaseMs;
+
+/** Calls of one tenant under way at the same time: what a service that hangs can hold of connections and memory. */
+const callsOfTenant = 48;
 
 export function reportStage(options: ReportStageOptions): Stage<DueReport> {
   const { circuits, clouds, log, now, store, tenants } = options;
@@ -43,6 +47,12 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     },
   };
   const attemptsOf = (rows: readonly DueReport[]): number => Math.max(...rows.map((row) => row.attempts));
+
+  const turnstile = createTurnstile(callsOfTenant);
+  const bounded = (tenantId: string): ReportStageOptions => ({
+    ...options,
+    send: (request) => turnstile(tenantId, () => options.send(request)),
+  });
 
   const work = async (rows: readonly DueReport[], owner: string): Promise<void> => {
     const [first] = rows as readonly [DueReport];
@@ -86,8 +96,8 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
       const waitSeconds = options.wait(1);
       return settle(({ attempts }) => ({ reason: 'retry-budget', detail: null, waitSeconds, attempts }));
     }
-    if (follows && first.state === 'accepted') return pollUpload(rows, owner, tenant, options);
-    if (follows) return verifyUpload(first, owner, tenant, cloud, options);
+    if (follows && first.state === 'accepted') return pollUpload(rows, owner, tenant, bounded(tenantId));
+    if (follows) return verifyUpload(first, owner, tenant, cloud, bounded(tenantId));
     return sendReports(rows, owner, tenant, { ...options, partial });
   };
 
