@@ -147,7 +147,9 @@ export async function neighbour(run: Run): Promise<Finding[]> {
   const each = Math.ceil(devices / 2);
   const fewest = (Math.max(roundMs, leadInMs) / 1_000) * perSecond;
   if (each < fewest) throw new Error(`the streams need ${2 * fewest} devices`);
-  const scene = await startCloudScene(run, { tenants: [each, each] });
+  // A circuit that the silence opened would stay open for minutes into the next round.
+  const settings = { ESPALIER_RETRY_MAX_SECONDS: '5' };
+  const scene = await startCloudScene(run, { tenants: [each, each], settings });
   const stream: Neighbours['stream'] = startWorker('./stream.ts');
   run.stack.defer(() => stream.stop());
   const [a, b] = scene.tenants;
