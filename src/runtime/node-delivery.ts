@@ -22,7 +22,7 @@ import { createTimelineWriter } from '../delivery/timeline.ts';
 import { newId } from '../ids.ts';
 import { leaseRenewMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
-import type { Sql } from '../store/database.ts';
+import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -75,6 +75,21 @@ function every(ms: number, name: string, log: Log, work: () => Promise<void>): (
   };
 }
 
+const storeLookMs = 1_000;
+
+/** A database that goes away just now must not end a process that answers its callers already. */
+async function whenStoreAnswers(log: Log, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isStoreUnavailable(error)) throw error;
+      log.warn('delivery.waits-for-the-database', { error });
+      await new Promise((resolve) => setTimeout(resolve, storeLookMs));
+    }
+  }
+}
+
 /** Polls and reconciliations of the instances whose turn it is. */
 function startFeeds(options: {
   config: Config;
@@ -125,7 +140,7 @@ export async function startDelivery(parts: {
   const maxDevices = config.uploadMaxDevices;
   let noteComputers: (due: DueLane) => void = () => undefined;
   let noteReports: (due: DueLane) => void = () => undefined;
-  await recoverFromGap(sql, log);
+  await whenStoreAnswers(log, () => recoverFromGap(sql, log));
   const owner = newId();
   const readers = createReaders(sql, owner, () => performance.now());
   const computers = runStage(
@@ -187,7 +202,7 @@ export async function startDelivery(parts: {
   noteReports = ({ dueInMs, lane }) => reports.note(lane, dueInMs);
   hints.listen('computers', computers.wake);
   hints.listen('reports', reports.wake);
-  await hints.start();
+  await whenStoreAnswers(log, hints.start);
   // A tenth of a short period, so that tests and demos with one are exact too.
   const lookMs = Math.min(heartbeatLookMs, config.heartbeatSeconds * 100);
   const feeds = startFeeds({ config, sql, log, gateway, backoff, readers, owner });
