@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Mends four faults of postgres.js that a gateway meets whenever its database restarts; run by `npm ci` (package.json,
+ * Mends five faults of postgres.js that a gateway meets whenever its database restarts; run by `npm ci` (package.json,
  * `prepare`), by whatever Node.js is there. Each place must be found as it is in the pinned version: a newer release
  * is looked at anew. Upstream: porsager/postgres issues 1066, 1154 and 1208.
  */
@@ -48,6 +48,20 @@ const mends = [
     found: '        q.catch(e => uncaughtError || (uncaughtError = e))\n        c.queue === full\n',
     mended:
       '        q.catch(e => uncaughtError || (uncaughtError = e))\n        dead\n          ? q.reject(dead)\n          : c.queue === full\n',
+  },
+  {
+    file: 'index.js',
+    why: "a reserved connection that closed was given back as if it were open, or while it was already another's",
+    found: '    sql.release = () => {\n      c.reserved = null\n      onopen(c)\n    }\n',
+    mended:
+      '    const mine = c.reserved\n    sql.release = () => {\n      if (c.reserved !== mine)\n        return\n\n      c.reserved = null\n      onopen(c)\n    }\n',
+  },
+  {
+    file: 'index.js',
+    why: 'see above',
+    found: '    function handler(q) {\n      c.queue === full\n        ? queue.push(q)',
+    mended:
+      "    function handler(q) {\n      c.reserved !== mine\n        ? q.reject(Errors.connection('CONNECTION_CLOSED', options))\n        : c.queue === full\n        ? queue.push(q)",
   },
 ];
 

@@ -61,6 +61,8 @@ describe('the database client', () => {
     await cut();
     await expect(reserved`select pg_sleep(0.2)`).rejects.toThrow();
     await expect(reserved`select 1`).rejects.toThrow();
+    reserved.release();
+    await Promise.all([1, 2, 3].map(() => again(() => sql`select 1`)));
     expect(await again(() => sql`select 1 as one`)).toEqual([{ one: 1 }]);
   });
 });
