@@ -18,7 +18,10 @@ const rowOf = (deviceId: string, attempts: number) =>
 const settle = async (result: PutUploadResult, attempts: number, devices: number) => {
   const rows = Array.from({ length: devices }, (_, index) => rowOf(`d${index}`, attempts));
   const message = { messageId: 'm', rows, body: { TenantId: 't', UploadTime: '', Content: '' } };
-  const of = await settlementOfUpload(message, result, {} as Tenant, options);
+  const of = await settlementOfUpload(message, result, {} as Tenant, options, async () => ({
+    outcome: 'unknown',
+    detail: '',
+  }));
   return rows.map(of);
 };
 

@@ -1,4 +1,4 @@
-import type { PutUploadResult } from '../../intune/uploads.ts';
+import type { GetUploadResult, PutUploadResult } from '../../intune/uploads.ts';
 import type { AccessFailure, Tenant } from '../../store/tenants.ts';
 import type { StoredMessage } from './message.ts';
 import { classifyRefusal } from './refusals.ts';
@@ -134,6 +134,7 @@ export async function settlementOfUpload(
   result: PutUploadResult,
   tenant: Tenant,
   options: ReportStageOptions,
+  statusOf: () => Promise<GetUploadResult>,
 ): Promise<Settle> {
   const { messageId, rows } = message;
   const attempts = attemptsOf(rows) + 1;
@@ -150,21 +151,30 @@ export async function settlementOfUpload(
     });
   };
   const silence = (seconds: number): Promise<void> => keepSilent(tenant, seconds, options);
+  const accepted = async (): Promise<Settle> => {
+    await options.tenants.release(tenant);
+    const acceptedAt = new Date(options.now());
+    return (row) => ({
+      ...aboutSent(row),
+      state: 'accepted',
+      acceptedAt,
+      waitSeconds: options.uploadStatusSeconds,
+      attempts: 0,
+      messageOpen: false,
+      alone: false,
+      event: { stage: 'accepted', messageId },
+    });
+  };
+  /** Whoever takes a message apart says it all again under new ids: only when Intune knows nothing of it. */
+  const apartUnlessTaken = async (reason: string, detail: string): Promise<Settle> => {
+    const status = await statusOf();
+    if (['completed', 'pending', 'failed'].includes(status.outcome)) return accepted();
+    if (status.outcome !== 'unknown') return again(reason, detail);
+    return (row) => ({ ...aboutSent(row), ...apart('isolated', detail) });
+  };
   switch (result.outcome) {
-    case 'accepted': {
-      await options.tenants.release(tenant);
-      const acceptedAt = new Date(options.now());
-      return (row) => ({
-        ...aboutSent(row),
-        state: 'accepted',
-        acceptedAt,
-        waitSeconds: options.uploadStatusSeconds,
-        attempts: 0,
-        messageOpen: false,
-        alone: false,
-        event: { stage: 'accepted', messageId },
-      });
-    }
+    case 'accepted':
+      return accepted();
     case 'refused': {
       const settle = await settlementOfRefusal(message, result, tenant, options);
       return (row) => ({ ...aboutSent(row), ...settle(row) });
@@ -189,12 +199,12 @@ export async function settlementOfUpload(
       if (result.retryAfterSeconds !== undefined) await silence(result.retryAfterSeconds);
       if (result.transport !== undefined) options.microsoft.invalidate(tenant, 'address');
       if (rows.length > 1 && result.transport === undefined && attempts > triesTogether.unavailable) {
-        return (row) => ({ ...aboutSent(row), ...apart('isolated', result.detail) });
+        return apartUnlessTaken('intune-unavailable', result.detail);
       }
       return again('intune-unavailable', result.detail, result.retryAfterSeconds);
     case 'unclear':
       if (rows.length > 1 && attempts > triesTogether.unclear) {
-        return (row) => ({ ...aboutSent(row), ...apart('isolated', result.detail) });
+        return apartUnlessTaken('outcome-unclear', result.detail);
       }
       return again('outcome-unclear', result.detail);
   }

@@ -1,4 +1,4 @@
-import { putUpload } from '../../intune/uploads.ts';
+import { getUpload, putUpload } from '../../intune/uploads.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { contentOf, messageAgain, newMessage, type StoredMessage, type Told } from './message.ts';
 import { fitsMode, tellable } from './report.ts';
@@ -30,7 +30,7 @@ async function sendMessage(
   if (closedUntilMs !== undefined) {
     return settleEach(message.rows, owner, options, settlementOfClosed(closedUntilMs - now()));
   }
-  const result = await putUpload({
+  const call = () => ({
     send,
     service: access.deviceService,
     accessToken: access.accessToken,
@@ -38,8 +38,8 @@ async function sendMessage(
     clientRequestId: newId(),
     timeoutMs,
     messageId: message.messageId,
-    body: message.body,
   });
+  const result = await putUpload({ ...call(), body: message.body });
   metrics.upload(result.outcome);
   const failing = ['throttled', 'unavailable', 'unclear'].includes(result.outcome);
   if (failing) circuits.failed(tenant.tenantId);
@@ -55,7 +55,7 @@ async function sendMessage(
       ...result,
     });
   }
-  const settlement = await settlementOfUpload(message, result, tenant, options);
+  const settlement = await settlementOfUpload(message, result, tenant, options, () => getUpload(call()));
   await settleEach(message.rows, owner, options, settlement);
 }
 
