@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Mends five faults of postgres.js that a gateway meets whenever its database restarts; run by `npm ci` (package.json,
+ * Mends six faults of postgres.js that a gateway meets whenever its database restarts; run by `npm ci` (package.json,
  * `prepare`), by whatever Node.js is there. Each place must be found as it is in the pinned version: a newer release
  * is looked at anew. Upstream: porsager/postgres issues 1066, 1154 and 1208.
  */
@@ -29,6 +29,12 @@ const mends = [
     why: 'a query between the error and the close of a connection was never answered',
     found: '    !hadError && (query || sent.length) && error(',
     mended: '    ;(query || sent.length) && error(',
+  },
+  {
+    file: 'connection.js',
+    why: 'a connection that closed while it asked for the array types ended the process by an unhandled rejection',
+    found: '        return fetchArrayTypes()\n',
+    mended: '        return fetchArrayTypes().catch(() => { needsTypes = true })\n',
   },
   {
     file: 'index.js',

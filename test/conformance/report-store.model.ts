@@ -8,12 +8,6 @@ import { deviceOf, ownerOf, type ReportStoreSubject } from './report-store.confo
 type Call =
   | { readonly call: 'set'; readonly devices: readonly number[]; readonly version: number }
   | { readonly call: 'claim'; readonly owner: number; readonly background: boolean }
-  | {
-      readonly call: 'claim-some';
-      readonly owner: number;
-      readonly order: readonly number[];
-      readonly limit: number;
-    }
   | { readonly call: 'make-due' | 'background' | 'read-again'; readonly devices: readonly number[] }
   | { readonly call: 'end-leases' }
   | {
@@ -55,12 +49,6 @@ const done = fc.record({
 const call: fc.Arbitrary<Call> = fc.oneof(
   fc.record({ call: fc.constant('set' as const), devices, version: fc.integer({ min: 1, max: 3 }) }),
   fc.record({ call: fc.constant('claim' as const), owner, background: fc.boolean() }),
-  fc.record({
-    call: fc.constant('claim-some' as const),
-    owner,
-    order: devices,
-    limit: fc.integer({ min: 1, max: 3 }),
-  }),
   fc.record({
     call: fc.constantFrom('make-due' as const, 'background' as const, 'read-again' as const),
     devices,
@@ -116,9 +104,6 @@ function createSide(subject: ReportStoreSubject, tenantId: string) {
       }
       case 'claim':
         return claim(one.owner, 100, one.background);
-      case 'claim-some':
-        await subject.makeDue(tenantId, one.order.map(deviceOf));
-        return claim(one.owner, Math.min(one.limit, one.order.length), false);
       case 'make-due':
         return subject.makeDue(tenantId, one.devices.map(deviceOf), true);
       case 'background':

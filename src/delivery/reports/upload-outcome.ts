@@ -169,7 +169,11 @@ export async function settlementOfUpload(
   const apartUnlessTaken = async (reason: string, detail: string): Promise<Settle> => {
     const status = await statusOf();
     if (['completed', 'pending', 'failed'].includes(status.outcome)) return accepted();
-    if (status.outcome !== 'unknown') return again(reason, detail);
+    if (status.outcome !== 'unknown') {
+      const asked = 'retryAfterSeconds' in status ? status.retryAfterSeconds : undefined;
+      if (asked !== undefined || status.outcome === 'throttled') await silence(asked ?? waitSeconds);
+      return again(reason, detail, asked);
+    }
     return (row) => ({ ...aboutSent(row), ...apart('isolated', detail) });
   };
   switch (result.outcome) {
