@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { landingFreshMs, landingKeptMs } from '../limits.ts';
+import { landingFreshMs, landingKeptMs, landingRetryMs } from '../limits.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Landing } from '../store/tenants.ts';
@@ -84,22 +84,33 @@ async function readState(
   };
 }
 
+interface Look {
+  /** When the database said so. */
+  readonly at: number;
+  /** Until then it is not asked again. */
+  readonly againAt: number;
+  readonly tenant: LandingTenant | undefined;
+}
+
 export function createLandingDirectory(options: LandingDirectoryOptions): LandingDirectory {
   const { routes, sql } = options;
   const now = options.now ?? Date.now;
-  const cache = new LRUCache<string, { at: number; tenant: LandingTenant | undefined }>({ max: 20_000 });
+  const cache = new LRUCache<string, Look>({ max: 20_000 });
   return {
     tenant: async (tenantId) => {
       const last = cache.get(tenantId);
-      if (last && now() - last.at < landingFreshMs) return last.tenant;
+      const at = now();
+      if (last && at < last.againAt) return last.tenant;
       try {
         const tenant = await readLandingTenant(sql, tenantId);
-        cache.set(tenantId, { at: now(), tenant });
+        cache.set(tenantId, { at, againAt: at + landingFreshMs, tenant });
         return tenant;
       } catch (error) {
         // A tenant that was unknown may have come since: only what is known serves longer.
-        if (isStoreUnavailable(error) && last?.tenant && now() - last.at < landingKeptMs) return last.tenant;
-        throw error;
+        if (!isStoreUnavailable(error) || !last?.tenant || at - last.at >= landingKeptMs) throw error;
+        // To notice that the database is away takes seconds: not everybody has to wait for it.
+        cache.set(tenantId, { ...last, againAt: now() + landingRetryMs });
+        return last.tenant;
       }
     },
     mac: async (tenantId, deviceIds) => {
