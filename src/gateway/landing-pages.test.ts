@@ -70,11 +70,11 @@ describe('the landing pages', () => {
     const text = await stateText('en', {});
     expect(text).toContain('This Mac does not meet the requirements');
     expect(text).toContain('<dd>berlin</dd>');
-    expect(text).toContain('<time datetime="2026-03-04T05:06:00.000Z">4 March 2026 at 05:06 UTC</time>');
+    expect(text).toContain('<time datetime="2026-03-04T05:06:00.000Z">4 March 2026 at 05:06\u00a0UTC</time>');
     expect(text).not.toContain('Open Self Service</a>');
     const french = await stateText('fr', {}, 'jamfselfservice://');
     expect(french).toContain('4 mars 2026');
-    expect(french).toContain('<a href="jamfselfservice://">Ouvrir Self Service</a>');
+    expect(french).toContain('<a class="main" href="jamfselfservice://">Ouvrir Self Service</a>');
   });
 
   test('say of a registration that has ended what to do first', async () => {
@@ -86,7 +86,7 @@ describe('the landing pages', () => {
 
   test('say when Microsoft does not hold the newest state', async () => {
     expect(await stateText('en', { delivery: 'on-its-way', toldAt: null })).toContain('<dd>not yet</dd>');
-    expect(await stateText('en', { delivery: 'on-its-way' })).toContain('is on its way to Microsoft');
+    expect(await stateText('en', { delivery: 'on-its-way' })).toContain('The newest state is on its way');
     expect(await stateText('en', { delivery: 'stopped' })).toContain('could not be told to Microsoft');
   });
 });

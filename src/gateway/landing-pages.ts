@@ -23,7 +23,7 @@ li { margin: 0 0 0.5rem; }
 .choices small { display: block; color: var(--quiet); font-size: 0.875rem; font-weight: 400; }
 .actions { display: flex; flex-wrap: wrap; gap: 0.75rem; margin: 1.5rem 0 0; }
 .actions a { padding: 0.6rem 1.1rem; border: 1px solid var(--accent); border-radius: 0.5rem; color: var(--accent); text-decoration: none; }
-.actions a:first-child { background: var(--accent); color: var(--on-accent); }
+.actions .main { background: var(--accent); color: var(--on-accent); }
 .actions a:hover { text-decoration: underline; }
 a:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 dl { display: grid; grid-template-columns: auto 1fr; gap: 0.25rem 1rem; margin: 1.5rem 0 0; padding: 1rem 0 0; border-top: 1px solid var(--line); }
@@ -32,7 +32,7 @@ dd { margin: 0; }
 .note { margin: 0.75rem 0 0; color: var(--quiet); }
 @media (max-width: 40rem) { main { margin: 0; min-height: 100vh; padding: 1.5rem; border: 0; border-radius: 0; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 0.5rem; } }
 `;
-export const styleSha256 = 'sha256-+1bvjIQtu+rPrE0FWLgOfYqZ6LzMjK+3Jr6CXq3c8Ps=';
+export const styleSha256 = 'sha256-tbBMTderJ5lbb0SqCGMaqpbhn3vUGWaT2t5KFx1ivUo=';
 
 export const pageHeaders = (language: Language): Record<string, string> => ({
   'content-security-policy': `default-src 'none'; style-src '${styleSha256}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
@@ -112,7 +112,7 @@ export function statePage(language: Language, { selfService, state, target }: St
     ...paragraphs(text),
     steps(texts, first === undefined ? text.steps : [first, ...text.steps], true),
     html`<p class="actions">
-        ${selfService === undefined ? '' : html`<a href="${selfService}">${texts.openSelfService}</a>`}
+        ${selfService === undefined ? '' : html`<a class="main" href="${selfService}">${texts.openSelfService}</a>`}
         <a href="${target.url}">${texts.openInstance(target.name)}</a>
       </p>
       <dl>

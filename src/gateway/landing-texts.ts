@@ -33,7 +33,7 @@ export interface LandingTexts {
 
 const moment = (locale: string): ((at: Date) => string) => {
   const format = new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' });
-  return (at) => `${format.format(at)} UTC`;
+  return (at) => `${format.format(at)}\u00a0UTC`;
 };
 
 const inventoryStep = 'Then choose “Update Inventory” in Self Service, or restart the Mac.';
@@ -43,7 +43,9 @@ const helpStep = 'If nothing changes, ask your IT help desk and show them this p
 const english: LandingTexts = {
   chooser: {
     title: 'Which server manages your Mac?',
-    paragraphs: ['Your organisation has several Jamf Pro servers. Choose yours to register this Mac.'],
+    paragraphs: [
+      'Your organisation has several Jamf Pro servers. Choose the one of your site or department: its page leads on to the registration of this Mac.',
+    ],
     steps: [
       'If you do not know which one is yours, ask your IT help desk.',
       'If this Mac has the app Self Service, it is managed already: open Self Service and choose the registration with Microsoft there.',
@@ -52,16 +54,18 @@ const english: LandingTexts = {
   },
   denied: {
     title: 'Access denied',
-    paragraphs: ['Microsoft does not know this Mac, and it cannot be registered here.'],
+    paragraphs: [
+      'Microsoft refuses access from this Mac, and your organisation does not register Macs here.',
+    ],
     steps: [
-      'Use a Mac that your organisation manages.',
-      'If this is one, ask your IT help desk to have it registered.',
+      'If your organisation manages this Mac, open Self Service on it: it offers the registration with Microsoft and shows what is missing.',
+      'If not, use a Mac that your organisation manages, or ask your IT help desk.',
     ],
   },
   closed: {
     title: 'Registration is not open',
     paragraphs: [
-      "Your organisation's device management does not take registrations now. Your Mac is not at fault.",
+      'Your organisation’s device management does not take registrations now. Your Mac is not at fault.',
     ],
     steps: ['Try again later.', 'If it stays like this, ask your IT help desk.'],
   },
@@ -86,7 +90,7 @@ const english: LandingTexts = {
     'not-compliant': {
       title: 'This Mac does not meet the requirements',
       paragraphs: [
-        "This Mac is known and managed. According to Jamf Pro it does not meet your organisation's requirements, so Microsoft refuses access.",
+        'This Mac is known and managed. According to Jamf Pro it does not meet your organisation’s requirements, so Microsoft refuses access.',
       ],
       steps: [
         'Open Self Service on this Mac and do what it asks for, such as updates, disk encryption or missing apps.',
@@ -98,7 +102,7 @@ const english: LandingTexts = {
     compliant: {
       title: 'This Mac meets the requirements',
       paragraphs: [
-        "According to Jamf Pro this Mac meets your organisation's requirements. If Microsoft refuses access all the same, the sign-in did not show which Mac it came from, or the news has not arrived.",
+        'According to Jamf Pro this Mac meets your organisation’s requirements. If Microsoft refuses access all the same, the sign-in did not show which Mac it came from, or the news has not arrived.',
       ],
       steps: [
         'Sign in with the account of this organisation, not with another one.',
@@ -124,7 +128,7 @@ const english: LandingTexts = {
     'by-microsoft': {
       title: 'Microsoft decides about this Mac',
       paragraphs: [
-        "This Mac is known and managed. Jamf Pro tells Microsoft what is on it, and Microsoft decides whether it meets your organisation's requirements.",
+        'This Mac is known and managed. Jamf Pro tells Microsoft what is on it, and Microsoft decides whether it meets your organisation’s requirements.',
       ],
       steps: [
         'Open Self Service on this Mac and do what it asks for, such as updates, disk encryption or missing apps.',
@@ -147,11 +151,11 @@ const english: LandingTexts = {
   neverTold: 'not yet',
   deliveries: {
     told: undefined,
-    'on-its-way': 'A newer state is on its way to Microsoft.',
-    stopped: 'A newer state could not be told to Microsoft. Your IT help desk can find out why.',
+    'on-its-way': 'The newest state is on its way to Microsoft.',
+    stopped: 'The newest state could not be told to Microsoft. Your IT help desk can find out why.',
   },
   openSelfService: 'Open Self Service',
-  openInstance: (name) => `Open the page of ${name}`,
+  openInstance: (name) => `Registration page of ${name}`,
   moment: moment('en-GB'),
 };
 
@@ -165,7 +169,7 @@ const french: LandingTexts = {
   chooser: {
     title: 'Quel serveur gère votre Mac\u00a0?',
     paragraphs: [
-      'Votre organisation a plusieurs serveurs Jamf Pro. Choisissez le vôtre pour inscrire ce Mac.',
+      'Votre organisation a plusieurs serveurs Jamf Pro. Choisissez celui de votre site ou de votre service\u00a0: sa page mène à l’inscription de ce Mac.',
     ],
     steps: [
       'Si vous ne savez pas lequel est le vôtre, demandez à votre assistance informatique.',
@@ -175,10 +179,10 @@ const french: LandingTexts = {
   },
   denied: {
     title: 'Accès refusé',
-    paragraphs: ['Microsoft ne connaît pas ce Mac, et il ne peut pas être inscrit ici.'],
+    paragraphs: ['Microsoft refuse l’accès depuis ce Mac, et votre organisation n’inscrit pas de Mac ici.'],
     steps: [
-      'Utilisez un Mac géré par votre organisation.',
-      'Si celui-ci en est un, demandez à votre assistance informatique de le faire inscrire.',
+      'Si votre organisation gère ce Mac, ouvrez Self Service sur celui-ci\u00a0: il propose l’inscription auprès de Microsoft et montre ce qui manque.',
+      'Sinon, utilisez un Mac géré par votre organisation, ou adressez-vous à votre assistance informatique.',
     ],
   },
   closed: {
@@ -274,16 +278,16 @@ const french: LandingTexts = {
   },
   stepsTitle: 'Que faire',
   managedBy: 'Géré par',
-  told: 'Dernier état transmis à Microsoft',
+  told: 'Transmis à Microsoft',
   neverTold: 'pas encore',
   deliveries: {
     told: undefined,
-    'on-its-way': 'Un état plus récent est en route vers Microsoft.',
+    'on-its-way': 'Le dernier état est en route vers Microsoft.',
     stopped:
-      'Un état plus récent n’a pas pu être transmis à Microsoft. Votre assistance informatique peut en trouver la cause.',
+      'Le dernier état n’a pas pu être transmis à Microsoft. Votre assistance informatique peut en trouver la cause.',
   },
   openSelfService: 'Ouvrir Self Service',
-  openInstance: (name) => `Ouvrir la page de ${name}`,
+  openInstance: (name) => `Page d’inscription de ${name}`,
   moment: moment('fr-FR'),
 };
 

@@ -239,8 +239,8 @@ describe('landing pages', () => {
     });
     expect(page.status).toBe(200);
     expect(page.body).toContain('<dd>paris</dd>');
-    expect(page.body).toContain(`<a href="${registration('paris')}">Open the page of paris</a>`);
-    expect(page.body).toContain('<a href="jamfselfservice://">Open Self Service</a>');
+    expect(page.body).toContain(`<a href="${registration('paris')}">Registration page of paris</a>`);
+    expect(page.body).toContain('<a class="main" href="jamfselfservice://">Open Self Service</a>');
     await eventually(async () => {
       const { body } = await visit('remediate', { query: { deviceId: mac.deviceId } });
       expect(body).not.toContain('on its way');
