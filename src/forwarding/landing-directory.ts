@@ -13,6 +13,8 @@ export interface LandingTenant {
 }
 
 export interface LandingDirectory {
+  /** Whether this process has met the tenant: one that somebody invents never is. */
+  hasMet(tenantId: string): boolean;
   /** Undefined: no such tenant. While the database is away the last look serves, for a day at most. */
   tenant(tenantId: string): Promise<LandingTenant | undefined>;
   /** The first of these devices that has a route in this tenant. */
@@ -84,30 +86,34 @@ async function readState(
   };
 }
 
+const tenantsKept = 20_000;
+
 interface Look {
   /** When the database said so. */
   readonly at: number;
   /** Until then it is not asked again. */
   readonly againAt: number;
-  readonly tenant: LandingTenant | undefined;
+  readonly tenant: LandingTenant;
 }
 
 export function createLandingDirectory(options: LandingDirectoryOptions): LandingDirectory {
   const { routes, sql } = options;
   const now = options.now ?? Date.now;
-  const cache = new LRUCache<string, Look>({ max: 20_000 });
+  const cache = new LRUCache<string, Look>({ max: tenantsKept });
   return {
+    hasMet: (tenantId) => cache.has(tenantId),
     tenant: async (tenantId) => {
       const last = cache.get(tenantId);
       const at = now();
       if (last && at < last.againAt) return last.tenant;
       try {
         const tenant = await readLandingTenant(sql, tenantId);
-        cache.set(tenantId, { at, againAt: at + landingFreshMs, tenant });
+        // What is no tenant is not remembered: invented ids must not drive out what serves without the database.
+        if (tenant) cache.set(tenantId, { at, againAt: at + landingFreshMs, tenant });
+        else cache.delete(tenantId);
         return tenant;
       } catch (error) {
-        // A tenant that was unknown may have come since: only what is known serves longer.
-        if (!isStoreUnavailable(error) || !last?.tenant || at - last.at >= landingKeptMs) throw error;
+        if (!isStoreUnavailable(error) || !last || at - last.at >= landingKeptMs) throw error;
         // To notice that the database is away takes seconds: not everybody has to wait for it.
         cache.set(tenantId, { ...last, againAt: now() + landingRetryMs });
         return last.tenant;

@@ -1,9 +1,16 @@
 import fc from 'fast-check';
+import { Hono } from 'hono';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createLandingDirectory } from '../../src/forwarding/landing-directory.ts';
+import { defaultLandingPaths } from '../../src/forwarding/landing-paths.ts';
+import { addLandingRoutes } from '../../src/gateway/landing.ts';
+import { beginListener, type ListenerEnv } from '../../src/gateway/listener.ts';
+import { createRateLimit } from '../../src/gateway/rate.ts';
 import { createRouteLookup } from '../../src/routing/lookup.ts';
 import type { VisitResult } from '../../src/simulator/microsoft/browser.ts';
 import { openDatabase } from '../../src/store/database.ts';
+import { createLog } from '../../src/telemetry/log.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -347,22 +354,47 @@ describe('landing pages', () => {
     expect([created.status, created.json.errors[0].field]).toEqual([400, field]);
   });
 
-  it('are served from the last look while the database is away, for a day', async () => {
+  /** The pages in this process, on the scene's database, with a clock of their own. */
+  const inProcess = () => {
     const sql = openDatabase(scene.database.url, { connections: 1, applicationName: 'landing-test' });
-    let now = Date.now();
-    const directory = createLandingDirectory({
-      sql,
-      routes: createRouteLookup({ sql, entries: 0, onLookup: () => undefined }),
-      now: () => now,
-    });
+    const clock = { now: Date.now() };
+    const routes = createRouteLookup({ sql, entries: 0, onLookup: () => undefined });
+    const directory = createLandingDirectory({ sql, routes, now: () => clock.now });
+    const log = createLog({ level: 'error', format: 'json', write: () => undefined });
+    const app = new Hono<ListenerEnv>();
+    beginListener(app, { name: 'data', log, metrics: createMetrics() });
+    const rate = createRateLimit(1, () => clock.now);
+    addLandingRoutes(app, { directory, paths: defaultLandingPaths, deviceParams: ['deviceId'], rate, log });
+    const statusOf = async (of: string) => (await app.request(`/t/${of}/enroll`)).status;
+    return { clock, directory, sql, statusOf };
+  };
+
+  it("are bounded per tenant: a flood for one, or for invented ones, does not take another's", async () => {
+    const { clock, sql, statusOf } = inProcess();
+    try {
+      expect([await statusOf(tenantId), await statusOf(otherTenantId)]).toEqual([200, 302]);
+      clock.now += 10_000;
+      const statuses: number[] = [];
+      for (let turn = 0; turn < 3; turn += 1) statuses.push(await statusOf(tenantId));
+      expect(statuses).toEqual([200, 200, 429]);
+      for (const expected of [404, 404, 429]) expect(await statusOf(crypto.randomUUID())).toBe(expected);
+      expect(await statusOf(otherTenantId)).toBe(302);
+    } finally {
+      await sql.end();
+    }
+  });
+
+  it('are served from the last look while the database is away, for a day', async () => {
+    const { clock, directory, sql, statusOf } = inProcess();
     const known = await directory.tenant(tenantId);
     expect(known?.instances.map(({ name }) => name)).toEqual(['berlin', 'paris']);
     await sql.end();
-    now += 3_600_000;
+    clock.now += 3_600_000;
     expect(await directory.tenant(tenantId)).toEqual(known);
-    await expect(directory.tenant(otherTenantId)).rejects.toThrow();
+    expect(await statusOf(tenantId)).toBe(200);
+    expect(await statusOf(otherTenantId)).toBe(503);
     await expect(directory.mac(tenantId, [crypto.randomUUID()])).rejects.toThrow();
-    now += 24 * 3_600_000;
-    await expect(directory.tenant(tenantId)).rejects.toThrow();
+    clock.now += 24 * 3_600_000;
+    expect(await statusOf(tenantId)).toBe(503);
   });
 });
