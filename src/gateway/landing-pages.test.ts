@@ -88,5 +88,7 @@ describe('the landing pages', () => {
     expect(await stateText('en', { delivery: 'on-its-way', toldAt: null })).toContain('<dd>not yet</dd>');
     expect(await stateText('en', { delivery: 'on-its-way' })).toContain('The newest state is on its way');
     expect(await stateText('en', { delivery: 'stopped' })).toContain('could not be told to Microsoft');
+    for (const assessment of ['undecided', 'not-assessed'] as const)
+      expect(await stateText('en', { assessment, delivery: 'stopped' })).not.toContain('could not be told');
   });
 });

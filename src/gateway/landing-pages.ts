@@ -99,12 +99,16 @@ export interface StatePage {
   readonly selfService: string | undefined;
 }
 
+/** Without one there is nothing that could be told, and the page says why already. */
+const hasVerdict = ({ assessment }: MacState): boolean =>
+  assessment !== 'undecided' && assessment !== 'not-assessed';
+
 /** A known Mac, to whoever names its id: nothing of the person, its name or its serial number. */
 export function statePage(language: Language, { selfService, state, target }: StatePage): Html {
   const texts = landingTexts[language];
   const text = texts.assessments[state?.assessment ?? 'undecided'];
   const first = texts.registrations[state?.registration ?? 'active'];
-  const delivery = state && texts.deliveries[state.delivery];
+  const delivery = state && hasVerdict(state) ? texts.deliveries[state.delivery] : undefined;
   const told = state?.toldAt
     ? html`<time datetime="${state.toldAt.toISOString()}">${texts.moment(state.toldAt)}</time>`
     : texts.neverTold;
