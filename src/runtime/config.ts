@@ -3,6 +3,7 @@ import type { InventoryVocabulary } from '../delivery/reports/attributes.ts';
 import { parseVocabulary } from '../delivery/reports/vocabulary.ts';
 import { type Cloud, parseClouds } from '../entra/clouds.ts';
 import { type Credential, certificateCredential } from '../entra/credentials.ts';
+import { type LandingPaths, parseLandingPaths } from '../forwarding/landing-paths.ts';
 import { type PartnerApiVersions, parseApiVersions } from '../intune/api-versions.ts';
 import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
 import { type Setting, SettingFault, type Settings, settings } from './settings.ts';
@@ -30,12 +31,14 @@ export interface Config
     | 'userAppClientId'
     | 'expectedPermissions'
     | 'intuneVocabulary'
+    | 'landingPaths'
   > {
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly upstreamAllow: readonly AllowEntry[];
   readonly partnerApiVersions: PartnerApiVersions;
   readonly expectedPermissions: ExpectedPermissions;
   readonly intuneVocabulary: InventoryVocabulary;
+  readonly landingPaths: LandingPaths;
   /** PEM of ESPALIER_CLIENT_CA_FILE. */
   readonly clientCa: string | undefined;
   readonly connector: (cloud: string) => RegisteredApplication | undefined;
@@ -276,9 +279,14 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
     const { example, name } = settings.intuneVocabulary;
     for (const error of vocabulary.errors) reader.fault(name, error, example);
   }
+  const landing = parseLandingPaths(plain.landingPaths);
+  if (!landing.ok) {
+    const { example, name } = settings.landingPaths;
+    for (const error of landing.errors) reader.fault(name, error, example);
+  }
   const clientCa = reader.file(settings.clientCaFile);
 
-  if (reader.faults.length > 0 || !versions.ok || !expected.ok || !vocabulary.ok)
+  if (reader.faults.length > 0 || !versions.ok || !expected.ok || !vocabulary.ok || !landing.ok)
     return { ok: false, faults: unique(reader.faults) };
   const ownAudiences = plain.audience;
   return {
@@ -293,6 +301,7 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
       partnerApiVersions: versions.versions,
       expectedPermissions: expected.expected,
       intuneVocabulary: vocabulary.vocabulary,
+      landingPaths: landing.paths,
       userAppClientId: (cloud) => userApps.get(cloud) ?? sharedUserApp,
       audiences: (cloud) => {
         if (ownAudiences.length > 0) return ownAudiences;

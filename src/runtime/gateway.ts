@@ -8,9 +8,11 @@ import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
+import { createLandingDirectory } from '../forwarding/landing-directory.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createGate } from '../gateway/gate.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
+import { addLandingRoutes } from '../gateway/landing.ts';
 import { beginListener, finishListener, type ListenerEnv, type RequestFacts } from '../gateway/listener.ts';
 import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { createRateLimit } from '../gateway/rate.ts';
@@ -120,6 +122,11 @@ export function composeGateway(parts: GatewayParts) {
       log,
       unpacking: createGate(unpackingAtOnce, unpackingWaiting),
     });
+    const routes = createRouteLookup({
+      sql,
+      entries: config.routeCacheEntries,
+      onLookup: metrics.routeLookup,
+    });
     addMicrosoftRoutes(app, {
       clouds: config.clouds,
       audiences: config.audiences,
@@ -134,7 +141,7 @@ export function composeGateway(parts: GatewayParts) {
       signature: parts.signature,
       tenants,
       instances,
-      routes: createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup }),
+      routes,
       forward: createForward({
         send,
         authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
@@ -145,6 +152,13 @@ export function composeGateway(parts: GatewayParts) {
       metrics,
       now,
       respond,
+    });
+    addLandingRoutes(app, {
+      directory: createLandingDirectory({ sql, routes }),
+      paths: config.landingPaths,
+      deviceParams: config.landingDeviceParams,
+      rate: createRateLimit(config.ratePerTenant),
+      log,
     });
     addConsentRoute(app, consent);
     finishListener(app);

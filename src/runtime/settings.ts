@@ -469,12 +469,19 @@ export const settings = {
     meaning: 'query names that may hold the device id on landing pages, compared without case',
     defaultText: 'deviceId,device_id,aadDeviceId,mdmDeviceId',
     example: 'deviceId',
-    reserved: true,
     parse: (value) => {
       const names = list(value);
       return names.length > 0 ? names : ['deviceId', 'device_id', 'aadDeviceId', 'mdmDeviceId'];
     },
   } satisfies Setting<readonly string[]>,
+  landingPaths: {
+    name: 'ESPALIER_LANDING_PATHS',
+    meaning:
+      "JSON, where an instance's own pages for registration and enrolment are, and what opens Self Service on a Mac",
+    defaultText: '/DeviceRegistration.html, /enroll, no link to Self Service',
+    example: '{"enrolment":"/enroll","selfService":"jamfselfservice://"}',
+    parse: optionalText,
+  } satisfies Setting<string | undefined>,
   snapshotMaxAgeSeconds: seconds(
     'ESPALIER_SNAPSHOT_MAX_AGE_SECONDS',
     86_400,

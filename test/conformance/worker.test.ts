@@ -233,6 +233,31 @@ describe('device calls', () => {
   });
 });
 
+describe('landing pages', () => {
+  const visit = (path: string, language = 'fr') =>
+    worker.fetch(`${publicUrl}${path}`, { headers: { 'accept-language': language } });
+
+  test("send a browser to the instance, tell a known Mac's state, and say nothing of strangers", async () => {
+    const { url } = world.instance('berlin');
+    const query = `?x=1&DeviceId=${device.deviceId.toUpperCase()}`;
+    for (const path of [`/t/${tenantId}/enroll`, `/t/${tenantId}/enroll${query}`]) {
+      const sent = await visit(path);
+      expect([sent.status, sent.headers.get('location')], worker.output()).toEqual([
+        302,
+        `${url}/DeviceRegistration.html`,
+      ]);
+    }
+    const known = await visit(`/t/${tenantId}/remediate${query}`);
+    expect(known.status, known.text).toBe(200);
+    expect(known.text).toContain('Ce Mac est en cours d’évaluation');
+    expect(known.text).toContain('<dd>berlin</dd>');
+    expect(known.headers.get('content-security-policy')).toMatch(/^default-src 'none'; style-src 'sha256-/);
+    const unknown = await visit(`/t/${strangerId}/enroll`, 'en');
+    expect(unknown.status).toBe(404);
+    expect((await visit('/t/contoso/enroll', 'en')).text).toBe(unknown.text);
+  });
+});
+
 describe('webhooks', () => {
   test("with the instance's key are answered 202 once the computer is due in the database", async () => {
     const answer = await webhook(41, { 'x-api-key': instanceKey });

@@ -9,6 +9,7 @@ import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
+import { requireAllowedAddress } from '../allowed-address.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import {
   checkIfMatch,
@@ -226,17 +227,7 @@ async function normalUrl(text: string, services: AdminServices): Promise<string>
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw invalidField('url', 'must be an https URL without user, query or fragment');
   }
-  if (!(await services.mayConnect(url.hostname))) {
-    throw new ProblemError(
-      problem(
-        'address-refused',
-        'The address is not globally reachable and ESPALIER_UPSTREAM_ALLOW does not name it.',
-        {
-          errors: [{ code: 'ADDRESS_REFUSED', field: 'url', description: 'the address is not allowed' }],
-        },
-      ),
-    );
-  }
+  await requireAllowedAddress(services, url.hostname, 'url');
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
 }
 

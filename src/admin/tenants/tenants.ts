@@ -6,9 +6,11 @@ import {
 } from '../../connection/tenant-credentials.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { isUniqueViolation, type Queries, type Sql } from '../../store/database.ts';
+import { readInstance } from '../../store/instances.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { readTenant, type Tenant, tenantColumns } from '../../store/tenants.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
+import { requireAllowedAddress } from '../allowed-address.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import {
   checkIfMatch,
@@ -223,15 +225,23 @@ const sortColumns = {
   createdAt: 'created_at',
 };
 
-async function checkLandingInstance(
-  sql: Sql,
+const noInstance = () => invalidField('landing.defaultInstanceId', 'is no instance of this tenant');
+
+/** The default instance has to be the tenant's own, and the custom address one that anybody may be sent to. */
+async function checkLanding(
+  services: AdminServices,
   tenantId: string,
-  instanceId: string | undefined,
+  given: z.infer<typeof landing> | undefined,
 ): Promise<void> {
-  if (instanceId === undefined) return;
-  const [row] =
-    await sql`select 1 from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
-  if (!row) throw invalidField('landing.defaultInstanceId', 'is no instance of this tenant');
+  if (given?.customUrl !== undefined) {
+    const { hostname, password, username } = new URL(given.customUrl);
+    if (username !== '' || password !== '')
+      throw invalidField('landing.customUrl', 'must be an https URL without a user');
+    await requireAllowedAddress(services, hostname, 'landing.customUrl');
+  }
+  if (given?.defaultInstanceId === undefined) return;
+  const instance = await readInstance(services.sql, tenantId, given.defaultInstanceId);
+  if (!instance) throw noInstance();
 }
 
 async function deleteTenant(sql: Sql, tenantId: string, flags: { force: boolean; dryRun: boolean }) {
@@ -296,8 +306,9 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     const body = c.req.valid('json');
     if (!maySee(operator, body.tenantId)) requireUnbound(c);
     if (!clouds.has(body.cloud)) throw invalidField('cloud', `is none of ${[...clouds.keys()].join(', ')}`);
-    if (body.landing.defaultInstanceId !== undefined)
-      throw invalidField('landing.defaultInstanceId', 'is no instance of this tenant');
+    // A tenant that is not here yet has no instance; one that is here is a conflict, whatever instances it has.
+    if (body.landing.defaultInstanceId !== undefined) throw noInstance();
+    await checkLanding(services, body.tenantId, body.landing);
     checkReference(c, 'application', body.application);
     const own = body.application && (await storedApplication(sealer, body.tenantId, body.application));
     try {
@@ -328,7 +339,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const body = c.req.valid('json');
     checkReference(c, 'application', body.application);
-    await checkLandingInstance(sql, tenant.tenantId, body.landing?.defaultInstanceId);
+    await checkLanding(services, tenant.tenantId, body.landing);
     const partner = body.partnerGroup === undefined ? tenant.partnerGroup : body.partnerGroup;
     const own = body.application && (await storedApplication(sealer, tenant.tenantId, body.application));
     const [changed] = await sql<TenantRow[]>`

@@ -23,22 +23,11 @@ export const commercialCloud: CloudInformation = {
   fipsEnabled: false,
 };
 
-const registrationPage = `<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Device Registration</title></head>
-<body>
-<h1>Register this Mac</h1>
-<p>Open Self Service and choose "Register with Microsoft" to get access to your organisation's resources.</p>
-</body>
-</html>
-`;
-
-/** What anyone may ask an instance without a token (domain/jamf.md 1.3, 2.5, 4.2 step 5). */
+/** What anyone may ask an instance without a token (domain/jamf.md 1.3, 2.5). */
 export function openRoutes(options: { cloud: CloudInformation }): Hono<JamfEnv> {
   const app = new Hono<JamfEnv>();
   app.get('/api/v1/cloud-information', () => answerJson(200, options.cloud));
   app.get('/api/v1/health-check', () => new Response(null, { status: 204 }));
-  app.get('/DeviceRegistration.html', (c) => c.html(registrationPage));
   return app;
 }
 

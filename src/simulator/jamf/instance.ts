@@ -13,6 +13,7 @@ import { type CloudInformation, commercialCloud, identityRoutes, openRoutes } fr
 import { type Computers, createComputers } from './inventory.ts';
 import { inventoryRoutes } from './inventory-routes.ts';
 import { announceGroups, createMacTraffic, type MacTraffic } from './mac-traffic.ts';
+import { personRoutes } from './person-routes.ts';
 import { openTokenRoutes, tokenRoutes } from './token-routes.ts';
 import { createTokens, type Tokens } from './tokens.ts';
 import { serverEvent } from './webhook-events.ts';
@@ -73,6 +74,7 @@ const defaultTokenLifetimeSeconds = 60;
 const closeGraceMs = 500;
 
 interface Parts extends Pick<JamfInstance, 'tokens' | 'computers' | 'groups' | 'compliance' | 'webhooks'> {
+  readonly name: string;
   readonly cloud: CloudInformation;
   readonly version: () => string;
   readonly url: () => string;
@@ -84,6 +86,7 @@ function jamfApp(parts: Parts): Hono<JamfEnv> {
   const app = new Hono<JamfEnv>();
   app.route('/', openTokenRoutes(tokens));
   app.route('/', openRoutes(parts));
+  app.route('/', personRoutes(parts));
   app.use('/api/*', requireToken(tokens));
   app.use('/JSSResource/*', requireToken(tokens));
   app.route('/', tokenRoutes(tokens));
@@ -135,7 +138,7 @@ export async function startJamfInstance(options: JamfInstanceOptions): Promise<J
   const macs = createMacTraffic({ computers, groups, compliance, webhooks });
   const cloud = { ...commercialCloud, ...options.cloud };
   const parts = { tokens, computers, groups, compliance, webhooks };
-  const app = jamfApp({ ...parts, cloud, url, version: () => version });
+  const app = jamfApp({ ...parts, name, cloud, url, version: () => version });
 
   const started = await startHost({
     service: `jamf:${name}`,

@@ -138,8 +138,20 @@ test('some paths need no token', async () => {
     cloudInstance: true,
   });
   expect((await world.call(berlin, '/api/v1/health-check')).status).toBe(204);
-  const page = await world.call(berlin, '/DeviceRegistration.html');
-  expect(page.headers['content-type']).toContain('text/html');
+});
+
+test("the pages for a person's browser: HTML, read only, under their exact names", async () => {
+  for (const path of ['/DeviceRegistration.html', '/enroll']) {
+    const page = await world.call(berlin, path, { headers: { accept: 'text/html' } });
+    expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=UTF-8']);
+    expect(page.text).toContain('berlin');
+    expect((await world.call(berlin, path, { headers: { accept: 'application/json' } })).status).toBe(406);
+    const posted = await world.call(berlin, path, { method: 'POST' });
+    expect([posted.status, posted.headers.allow]).toEqual([405, 'GET, HEAD']);
+    expect((await world.call(berlin, path.toUpperCase())).status).toBe(404);
+  }
+  const registration = await world.call(berlin, '/DeviceRegistration.html');
+  expect(registration.text).toContain(`href="${berlin.url}/enroll"`);
 });
 
 test('the journal never holds a secret or token', () => {

@@ -13,8 +13,14 @@ beforeAll(async () => {
   const { certificatePem: cert, keyPem: key } = await authority.issue(['localhost']);
   trust = authority.certificatePem;
   gateway = createServer({ cert, key }, (incoming, outgoing) => {
+    const hop = /hop=(\d)/.exec(incoming.url ?? '');
+    if (hop) {
+      const left = Number(hop[1]);
+      outgoing.writeHead(left === 0 ? 200 : 302, left === 0 ? {} : { location: `/page?hop=${left - 1}` });
+      return outgoing.end(`at ${incoming.url}`);
+    }
     outgoing.writeHead(302, { location: 'https://jamf.example/', 'content-type': 'text/plain' });
-    outgoing.end(`${incoming.url} ${incoming.headers['accept-language']}`);
+    return outgoing.end(`${incoming.url} ${incoming.headers['accept-language']}`);
   });
   await new Promise<void>((resolve) => {
     gateway.listen(0, '127.0.0.1', resolve);
@@ -60,6 +66,21 @@ test('any query, another tenant, another language', async () => {
   });
   expect((await browse({ kind: 'enroll', query: 'a=%zz&a' })).body).toMatchObject({
     body: `/t/${tenantId}/enroll?a=%zz&a en`,
+  });
+});
+
+test('redirects are followed when asked for, and not for ever', async () => {
+  const { origin } = new URL(world.cloud.intune.tenant(tenantId).enrollmentUrl ?? '');
+  expect((await browse({ kind: 'enroll', query: 'hop=2', follow: true })).body).toMatchObject({
+    status: 200,
+    url: `${origin}/page?hop=0`,
+    hops: [`${origin}/t/${tenantId}/enroll?hop=2`, `${origin}/page?hop=1`],
+    body: 'at /page?hop=0',
+  });
+  expect((await browse({ kind: 'enroll', query: 'hop=2' })).body).toMatchObject({ status: 302, hops: [] });
+  expect(await browse({ kind: 'enroll', query: 'hop=9', follow: true })).toMatchObject({
+    status: 502,
+    body: { detail: 'too many redirects' },
   });
 });
 

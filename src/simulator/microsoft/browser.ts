@@ -14,12 +14,16 @@ export interface PageVisit {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Certificates (PEM) to trust for this visit, besides the cloud's setting. */
   readonly caPem?: string | undefined;
+  /** Goes where redirects lead, as a browser does; else the first answer is the result. */
+  readonly follow?: boolean | undefined;
 }
 
 export type VisitResult =
   | {
       readonly kind: 'answered';
       readonly url: string;
+      /** The addresses that led here by a redirect, in order. */
+      readonly hops: readonly string[];
       readonly status: number;
       readonly headers: Readonly<Record<string, string | readonly string[]>>;
       readonly body: string;
@@ -29,6 +33,8 @@ export type VisitResult =
   | { readonly kind: 'unreachable'; readonly url: string; readonly detail: string };
 
 const visitTimeoutMs = 10_000;
+/** A browser gives up after some twenty; nothing here needs more than two. */
+const mostRedirects = 5;
 const longestBodyBytes = 1_000_000;
 
 function addressOf(tenant: IntuneTenant, visit: PageVisit): URL | undefined {
@@ -66,6 +72,7 @@ function get(
         resolve({
           kind: 'answered',
           url: url.href,
+          hops: [],
           status: incoming.statusCode ?? 0,
           headers: Object.fromEntries(
             Object.entries(incoming.headers).flatMap(([name, value]) =>
@@ -82,7 +89,16 @@ function get(
   });
 }
 
-/** Opens the page that the tenant was provisioned with; redirects are not followed. */
+/** Where an answer sends a browser; nowhere but to https, as a browser on a page of https would warn. */
+function redirectOf(result: VisitResult): URL | undefined {
+  if (result.kind !== 'answered' || ![301, 302, 303, 307, 308].includes(result.status)) return undefined;
+  const { location } = result.headers;
+  if (typeof location !== 'string' || !URL.canParse(location, result.url)) return undefined;
+  const next = new URL(location, result.url);
+  return next.protocol === 'https:' ? next : undefined;
+}
+
+/** Opens the page that the tenant was provisioned with. */
 export async function browsePartnerPage(
   cloud: CloudContext,
   tenant: IntuneTenant,
@@ -94,10 +110,22 @@ export async function browsePartnerPage(
   const trusted = [cloud.authorityPem, browserTrustPem, visit.caPem].filter(
     (pem): pem is string => typeof pem === 'string',
   );
-  return get(url, [...rootCertificates, ...trusted], {
-    accept: 'text/html,application/xhtml+xml',
-    'accept-language': 'en',
-    'user-agent': 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Safari/605.1.15',
-    ...visit.headers,
-  });
+  const open = (address: URL): Promise<VisitResult> =>
+    get(address, [...rootCertificates, ...trusted], {
+      accept: 'text/html,application/xhtml+xml',
+      'accept-language': 'en',
+      'user-agent': 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Safari/605.1.15',
+      ...visit.headers,
+    });
+  const hops: string[] = [];
+  let result = await open(url);
+  while (visit.follow === true && result.kind === 'answered') {
+    const next = redirectOf(result);
+    if (!next) break;
+    if (hops.length >= mostRedirects)
+      return { kind: 'unreachable', url: result.url, detail: 'too many redirects' };
+    hops.push(result.url);
+    result = await open(next);
+  }
+  return result.kind === 'answered' ? { ...result, hops } : result;
 }

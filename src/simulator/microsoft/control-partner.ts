@@ -10,6 +10,7 @@ const visitBody = z.strictObject({
   asTenantId: z.guid().optional(),
   headers: z.record(z.string().regex(/^[\w-]+$/), z.string()).optional(),
   caPem: z.string().includes('-----BEGIN CERTIFICATE-----').optional(),
+  follow: z.boolean().optional(),
 });
 
 /** Control of the connection as Intune has it, and of the people who come to the partner's pages. */
@@ -34,8 +35,8 @@ export function mountPartnerControl(app: Hono, within: WithinTenant): void {
       const result = await cloud.browse(tenant.tenantId, input.value);
       switch (result.kind) {
         case 'answered': {
-          const { url, status, headers, body } = result;
-          return c.json({ url, status, headers, body });
+          const { url, hops, status, headers, body } = result;
+          return c.json({ url, hops, status, headers, body });
         }
         case 'no-address':
           return c.json({ error: 'conflict', what: 'no page was provisioned' }, 409);

@@ -1,0 +1,129 @@
+import type { Context, Hono } from 'hono';
+import { decideLanding, type LandingKind } from '../forwarding/landing.ts';
+import type { LandingDirectory } from '../forwarding/landing-directory.ts';
+import type { LandingPaths } from '../forwarding/landing-paths.ts';
+import { parseGuid } from '../ids.ts';
+import { landingDevices, landingParametersLogged } from '../limits.ts';
+import { isStoreUnavailable } from '../store/database.ts';
+import type { Log } from '../telemetry/log.ts';
+import { chooserPage, type PlainPage, pageHeaders, plainPage, statePage } from './landing-pages.ts';
+import { chooseLanguage } from './language.ts';
+import type { ListenerEnv } from './listener.ts';
+import type { RateLimit } from './rate.ts';
+
+/**
+ * `GET /t/{tenantId}/enroll` and `/remediate`: a person's browser, sent by Microsoft. Nobody has signed in, so whatever
+ * the address says is a stranger's: it chooses among what the tenant's operators wrote, and none of it is shown.
+ */
+export interface LandingOptions {
+  readonly directory: LandingDirectory;
+  readonly paths: LandingPaths;
+  /** ESPALIER_LANDING_DEVICE_PARAMS. */
+  readonly deviceParams: readonly string[];
+  /** Its own, not that of device calls: strangers must not use that up. */
+  readonly rate: RateLimit;
+  readonly log: Log;
+}
+
+type Read = (query: URLSearchParams) => readonly string[];
+
+/** The device ids in a query, each once, in the order in which they stand there. */
+const createReadDevices = (names: readonly string[]): Read => {
+  const known = new Set(names.map((name) => name.toLowerCase()));
+  return (query) => {
+    const found = new Set<string>();
+    for (const [name, value] of query) {
+      const deviceId = known.has(name.toLowerCase()) ? parseGuid(value.trim()) : undefined;
+      if (deviceId !== undefined && found.size < landingDevices) found.add(deviceId);
+    }
+    return [...found];
+  };
+};
+
+/**
+ * Which parameters Microsoft adds is not documented (domain/microsoft.md 7): each new name is logged once, never a
+ * value, so that an operator can find the one for ESPALIER_LANDING_DEVICE_PARAMS.
+ */
+function createNoteNames(log: Log): (kind: LandingKind, query: URLSearchParams) => void {
+  const noted = new Set<string>();
+  return (kind, query) => {
+    for (const name of query.keys()) {
+      if (noted.size >= landingParametersLogged) return;
+      if (noted.has(name) || !/^[A-Za-z0-9_.-]{1,64}$/.test(name)) continue;
+      noted.add(name);
+      log.info('landing.parameter', { page: kind, name });
+    }
+  };
+}
+
+const plainStatus = { denied: 403, closed: 503, unknown: 404, unavailable: 503, busy: 429 } as const;
+
+function plain(
+  c: Context<ListenerEnv>,
+  which: PlainPage,
+  retryAfterSeconds?: number,
+): Response | Promise<Response> {
+  const language = chooseLanguage(c.req.header('accept-language'));
+  const headers = pageHeaders(language);
+  if (retryAfterSeconds !== undefined)
+    headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
+  return c.html(plainPage(language, which), plainStatus[which], headers);
+}
+
+interface Parts extends LandingOptions {
+  readonly readDevices: Read;
+  readonly noteNames: ReturnType<typeof createNoteNames>;
+}
+
+async function land(c: Context<ListenerEnv>, parts: Parts, kind: LandingKind): Promise<Response> {
+  const { directory, paths, rate, readDevices, noteNames } = parts;
+  const tenantId = parseGuid(c.req.param('tenantId'));
+  if (tenantId === undefined) return plain(c, 'unknown');
+  // All that may be invented shares one bound: each such id costs a look into the database.
+  const waitSeconds = rate.take(directory.hasMet(tenantId) ? tenantId : 'not met');
+  if (waitSeconds !== undefined) return plain(c, 'busy', waitSeconds);
+  const tenant = await directory.tenant(tenantId);
+  if (!tenant) return plain(c, 'unknown');
+  const query = new URL(c.req.url).searchParams;
+  noteNames(kind, query);
+  const mac = await directory.mac(tenantId, readDevices(query));
+  const decided = decideLanding({ kind, ...tenant, mac, paths });
+  const language = chooseLanguage(c.req.header('accept-language'));
+  const headers = pageHeaders(language);
+  switch (decided.answer) {
+    case 'redirect':
+      return c.body(null, 302, { ...headers, location: decided.url });
+    case 'chooser':
+      return c.html(chooserPage(language, decided.targets), 200, headers);
+    case 'state': {
+      const { state, target } = decided;
+      return c.html(statePage(language, { state, target, selfService: paths.selfService }), 200, headers);
+    }
+    case 'denied':
+    case 'closed':
+      return plain(c, decided.answer);
+  }
+}
+
+/** After which a browser may try again when the database is away. */
+const storeRetrySeconds = 30;
+
+export function addLandingRoutes(app: Hono<ListenerEnv>, options: LandingOptions): void {
+  const parts: Parts = {
+    ...options,
+    readDevices: createReadDevices(options.deviceParams),
+    noteNames: createNoteNames(options.log),
+  };
+  for (const kind of ['enroll', 'remediate'] as const) {
+    app.get(`/t/:tenantId/${kind}`, async (c) => {
+      try {
+        return await land(c, parts, kind);
+      } catch (error) {
+        if (!isStoreUnavailable(error)) throw error;
+        options.log.warn('store.unavailable', { requestId: c.get('requestId'), error });
+        // A person reads this: a page, not problem+json.
+        return plain(c, 'unavailable', storeRetrySeconds);
+      }
+    });
+  }
+}
