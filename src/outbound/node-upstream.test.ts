@@ -192,7 +192,10 @@ describe('one retry on another connection', () => {
     });
     const { upstream } = client();
     await ask(upstream, instance.target);
-    expect((await ask(upstream, instance.target)).failure).toMatchObject({ kind: 'reset', sent: true });
+    expect((await ask(upstream, instance.target)).failure).toMatchObject({
+      kind: 'invalid-answer',
+      sent: true,
+    });
     expect(instance.requests).toHaveLength(2);
   });
 

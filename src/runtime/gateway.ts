@@ -8,6 +8,7 @@ import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
+import { createTargets } from '../forwarding/targets.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createGate } from '../gateway/gate.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
@@ -16,6 +17,7 @@ import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { createRateLimit } from '../gateway/rate.ts';
 import { unpackingAtOnce, unpackingWaiting } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
+import type { Upstream } from '../outbound/upstream.ts';
 import { createRouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
@@ -34,6 +36,8 @@ export interface GatewayParts {
   readonly config: Config;
   readonly sql: Sql;
   readonly send: Send;
+  /** The way of forwarded calls, with its circuits. */
+  readonly upstream: Upstream;
   readonly sealer: Sealer;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -107,6 +111,12 @@ export function composeGateway(parts: GatewayParts) {
       application === 'connector' ? config.connector(cloud)?.clientId : config.userAppClientId(cloud),
   };
 
+  const forwarding = {
+    upstream: parts.upstream,
+    targetOf: createTargets(),
+    authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
+  };
+
   const intake = createIntake({ sql, ...parts.intake });
 
   const createDataApp = (): Hono<ListenerEnv> => {
@@ -135,11 +145,8 @@ export function composeGateway(parts: GatewayParts) {
       tenants,
       instances,
       routes: createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup }),
-      forward: createForward({
-        send,
-        authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
-        timeoutMs: config.forwardTimeoutSeconds * 1_000,
-      }),
+      forward: createForward(forwarding),
+      passThrough: config.passThrough,
       facts,
       rate: createRateLimit(config.ratePerTenant),
       metrics,
@@ -151,7 +158,7 @@ export function composeGateway(parts: GatewayParts) {
     return app;
   };
 
-  return { access, clients, consent, createDataApp, instances, tenants };
+  return { access, clients, consent, createDataApp, forwarding, instances, tenants };
 }
 
 export type Gateway = ReturnType<typeof composeGateway>;
