@@ -477,7 +477,8 @@ describe('a slow reader', () => {
           },
         );
       });
-      await wait(250);
+      await eventually(() => expect(taken).toBe(1));
+      await wait(200);
       expect([taken, flushed]).toEqual([1, false]);
       expect(await done).toBeUndefined();
       expect(size).toBe(text.includes('chunked') ? 4_096 * 2_000 : big.length);
