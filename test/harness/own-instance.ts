@@ -77,11 +77,9 @@ export async function startOwnInstance(scene: Scene, tenantId: string, name: str
   });
   if (made.status !== 201) throw new Error(`adding ${name}: ${made.text}`);
   const deviceId = crypto.randomUUID();
-  const routed = await scene.api('PUT', `/tenants/${tenantId}/devices/${deviceId}`, {
-    instanceId: made.json.id,
-    jamfComputerId: 4711,
-  });
-  if (routed.status >= 300) throw new Error(`routing to ${name}: ${routed.text}`);
+  await scene.database.sql`
+    insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, rule, version)
+    values (${tenantId}, ${deviceId}, ${made.json.id}, 4711, 'only-claim', 1)`;
   const instance: OwnInstance = {
     id: made.json.id,
     deviceId,
