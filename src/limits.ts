@@ -78,3 +78,19 @@ export const landingRetryMs = 5_000;
 export const landingDevices = 4;
 /** Names of unknown parameters that a process logs in all: anybody can invent them. */
 export const landingParametersLogged = 100;
+/** Connections to one instance, for forwarded calls; more calls wait for one. */
+export const upstreamConnections = 64;
+/** Connections to all instances: sockets of the process. An idle one gives way. */
+export const upstreamConnectionsInAll = 8_192;
+/** Calls that wait for a connection to one instance: as many as it answers within a timeout, and then no more. */
+export const upstreamWaiting = 512;
+/** Until TCP and TLS stand. */
+export const upstreamConnectMs = 10_000;
+/** An unused connection is closed before servers do it; sooner where the server says how long it waits. */
+export const upstreamIdleMs = 30_000;
+/** A caller that takes nothing of its answer for this long holds a connection to its instance in vain. */
+export const slowReaderMs = 30_000;
+/** The query of a passed-through call; its path is one of the list's. */
+export const passThroughQueryCharacters = 4_096;
+/** A body up to this size is held, so that it can be sent again when the instance refuses the token. */
+export const replayableBodyBytes = 65_536;

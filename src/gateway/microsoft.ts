@@ -4,7 +4,8 @@ import type { KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { type VerifyResult, verifyCallerToken } from '../entra/verify.ts';
 import type { DeviceCall } from '../forwarding/calls.ts';
-import type { Forward, ForwardAnswer } from '../forwarding/forward.ts';
+import type { Forward, ForwardAnswer, PassThroughCall } from '../forwarding/forward.ts';
+import type { PassThroughEntry } from '../forwarding/pass-through.ts';
 import { parseGuid } from '../ids.ts';
 import { type Problem, ProblemError, problem } from '../problems.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
@@ -13,6 +14,7 @@ import type { Tenant, TenantDirectory } from '../store/tenants.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
+import { passThroughCall, passThroughPath } from './pass-through.ts';
 import type { RateLimit } from './rate.ts';
 
 /** The data listener's device calls: who calls, for which device, where it goes (contract section 6). */
@@ -25,6 +27,8 @@ export interface MicrosoftSideOptions {
   readonly instances: InstanceDirectory;
   readonly routes: RouteLookup;
   readonly forward: Forward;
+  /** What may be passed through. */
+  readonly passThrough: readonly PassThroughEntry[];
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
   readonly metrics: Metrics;
@@ -144,7 +148,8 @@ async function authorize(
 async function deviceCall(
   c: Context<ListenerEnv>,
   options: MicrosoftSideOptions,
-  call: DeviceCall,
+  /** Or what makes it of the request and the device's computer; it may throw `ProblemError`. */
+  call: DeviceCall | ((jamfComputerId: number) => PassThroughCall),
 ): Promise<Response> {
   const started = performance.now();
   const role = c.req.method === 'GET' || c.req.method === 'HEAD' ? 'Device.Read' : 'Device.Write';
@@ -154,16 +159,18 @@ async function deviceCall(
   const instance = target && (await options.instances.instance(tenantId, target.instanceId));
   if (!target || !instance)
     throw refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
+  const asked = typeof call === 'string' ? call : call(target.jamfComputerId);
+  const name = typeof call === 'string' ? call : 'pass-through';
   return inSpan(
     'device.call',
-    { 'espalier.tenant': tenantId, 'espalier.instance': instance.instanceId, 'espalier.call': call },
+    { 'espalier.tenant': tenantId, 'espalier.instance': instance.instanceId, 'espalier.call': name },
     c.req.header('traceparent'),
     async (span) => {
       const headers = new Headers(c.req.raw.headers);
       const traceparent = currentTraceparent();
       if (traceparent !== null) headers.set('traceparent', traceparent);
       const result = await options.forward({
-        call,
+        call: asked,
         instance,
         jamfComputerId: target.jamfComputerId,
         headers,
@@ -183,4 +190,5 @@ export function addMicrosoftRoutes(app: Hono<ListenerEnv>, options: MicrosoftSid
   app.get('/t/:tenantId/devices/:deviceId/compliance', (c) => deviceCall(c, options, 'compliance'));
   app.get('/t/:tenantId/devices/:deviceId/inventory', (c) => deviceCall(c, options, 'inventory'));
   app.post('/t/:tenantId/devices/:deviceId/recalculate', (c) => deviceCall(c, options, 'recalculate'));
+  app.all(passThroughPath, (c) => deviceCall(c, options, (id) => passThroughCall(c, options, id)));
 }

@@ -9,6 +9,7 @@ import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
 import { createLandingDirectory } from '../forwarding/landing-directory.ts';
+import { createTargets } from '../forwarding/targets.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createGate } from '../gateway/gate.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
@@ -18,6 +19,7 @@ import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { createRateLimit } from '../gateway/rate.ts';
 import { unpackingAtOnce, unpackingWaiting } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
+import type { Upstream } from '../outbound/upstream.ts';
 import { createRouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
@@ -36,6 +38,8 @@ export interface GatewayParts {
   readonly config: Config;
   readonly sql: Sql;
   readonly send: Send;
+  /** The way of forwarded calls, with its circuits. */
+  readonly upstream: Upstream;
   readonly sealer: Sealer;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -109,6 +113,12 @@ export function composeGateway(parts: GatewayParts) {
       application === 'connector' ? config.connector(cloud)?.clientId : config.userAppClientId(cloud),
   };
 
+  const forwarding = {
+    upstream: parts.upstream,
+    targetOf: createTargets(),
+    authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
+  };
+
   const intake = createIntake({ sql, ...parts.intake });
 
   const createDataApp = (): Hono<ListenerEnv> => {
@@ -142,11 +152,8 @@ export function composeGateway(parts: GatewayParts) {
       tenants,
       instances,
       routes,
-      forward: createForward({
-        send,
-        authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
-        timeoutMs: config.forwardTimeoutSeconds * 1_000,
-      }),
+      forward: createForward(forwarding),
+      passThrough: config.passThrough,
       facts,
       rate: createRateLimit(config.ratePerTenant),
       metrics,
@@ -165,7 +172,7 @@ export function composeGateway(parts: GatewayParts) {
     return app;
   };
 
-  return { access, clients, consent, createDataApp, instances, tenants };
+  return { access, clients, consent, createDataApp, forwarding, instances, tenants };
 }
 
 export type Gateway = ReturnType<typeof composeGateway>;

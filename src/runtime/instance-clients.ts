@@ -32,7 +32,17 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
       : sealer.open(apiSecretSealed, secretAssociation(tenantId, instanceId));
   };
 
+  /** By the row as it was read: to put the key together costs more than to look a call's token up. */
+  const ofRow = new WeakMap<Instance, JamfClient>();
   const clientOf = (instance: Instance): JamfClient => {
+    let client = ofRow.get(instance);
+    if (!client) {
+      client = clientOfConfiguration(instance);
+      ofRow.set(instance, client);
+    }
+    return client;
+  };
+  const clientOfConfiguration = (instance: Instance): JamfClient => {
     // What the client is made of: a rotated secret or another URL makes another client, a pause does not.
     const { apiClientId, apiSecretRef, apiSecretSealed, caCertificate, instanceId, tenantId, url } = instance;
     const key = JSON.stringify([
@@ -76,6 +86,8 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
           return granted.ok ? { ok: true, token: granted.authorization.token } : granted;
         },
         inventoryVersion: () => client.inventoryVersion(),
+        peek: () => client.cachedToken(),
+        peekInventoryVersion: () => client.cachedInventoryVersion(),
       };
     },
   };

@@ -16,6 +16,8 @@ import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend, mayConnect } from '../outbound/node.ts';
+import { createNodeUpstream } from '../outbound/node-upstream.ts';
+import { withCircuit } from '../outbound/upstream-circuit.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
@@ -180,11 +182,16 @@ export async function startGateway(
     durable: false,
   });
   const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
+  const upstream = createNodeUpstream({
+    policy: createAddressPolicy(config.upstreamAllow),
+    timeoutMs: config.forwardTimeoutSeconds * 1_000,
+  });
   const hints = createHints(sql, log);
   const parts = {
     config,
     sql,
     send: outbound.send,
+    upstream: withCircuit(upstream.upstream, () => performance.now()),
     sealer: await openSealer(config),
     log,
     metrics,
@@ -247,6 +254,7 @@ export async function startGateway(
       ]);
       certificate?.close();
       await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
+      upstream.close();
       await outbound.close();
       await telemetry.shutdown();
       await store.close();
