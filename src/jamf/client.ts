@@ -84,6 +84,10 @@ export interface JamfClient {
    */
   computersAfter(afterId: number): Promise<JamfResult<{ readonly page: InventoryPage }>>;
   authorization(): Promise<JamfResult<{ readonly authorization: JamfAuthorization }>>;
+  /** The token that `authorization` would answer without a request. */
+  peekToken(): string | undefined;
+  /** What `inventoryVersion` would answer without a request. */
+  peekInventoryVersion(): number | undefined;
   /** Newest version of the inventory that the instance has, for the forwarding path. */
   inventoryVersion(): Promise<JamfResult<{ readonly inventoryVersion: number }>>;
   privileges(): Promise<JamfResult<ApiPrivileges>>;
@@ -114,6 +118,7 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
   const version = () => readVersion(get);
   const complianceInformation = (id: string) => readCompliance(get, id);
   const authorization = () => authorize(tokens, queue);
+  const inventoryVersion = rememberedVersion(readInventory, options.now);
   return {
     version,
     computer: (id) => readComputer(readInventory, id),
@@ -121,7 +126,9 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
     computersChangedSince: (changedSince, page) => readChangedSince(readInventory, changedSince, page),
     computersAfter: (afterId) => readAfter(readInventory, afterId),
     authorization,
-    inventoryVersion: rememberedVersion(readInventory, options.now),
+    peekToken: () => tokens.cached()?.value,
+    inventoryVersion: inventoryVersion.ask,
+    peekInventoryVersion: inventoryVersion.peek,
     privileges: async () => {
       const answer = await get('/api/v1/auth');
       return answer.ok ? { ok: true, ...readPrivileges(answer.body) } : answer;
@@ -253,15 +260,22 @@ async function readAfter(
 /** An instance is upgraded a few times a year; a call must not ask for its version each time. */
 const inventoryVersionFreshMs = 600_000;
 
-function rememberedVersion(read: InventoryReader, now: () => number): JamfClient['inventoryVersion'] {
+function rememberedVersion(
+  read: InventoryReader,
+  now: () => number,
+): { readonly ask: JamfClient['inventoryVersion']; readonly peek: JamfClient['peekInventoryVersion'] } {
   let known: { readonly inventoryVersion: number; readonly atMs: number } | undefined;
-  return async () => {
-    if (known && now() - known.atMs < inventoryVersionFreshMs) return { ok: true, ...known };
+  const peek = (): number | undefined =>
+    known && now() - known.atMs < inventoryVersionFreshMs ? known.inventoryVersion : undefined;
+  const ask: JamfClient['inventoryVersion'] = async () => {
+    const fresh = peek();
+    if (fresh !== undefined) return { ok: true, inventoryVersion: fresh };
     const probed = await probeInventory(read);
     if (!probed.ok) return probed;
     known = { inventoryVersion: probed.inventoryVersion, atMs: now() };
-    return { ok: true, ...known };
+    return { ok: true, inventoryVersion: probed.inventoryVersion };
   };
+  return { ask, peek };
 }
 
 async function probeInventory(

@@ -7,8 +7,10 @@ import { createIntake, type IntakeOptions } from '../delivery/intake.ts';
 import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
+import { createVerifiedTokens } from '../entra/verified-tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
+import { createDeviceCalls } from '../gateway/device-call.ts';
 import { createGate } from '../gateway/gate.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
 import { beginListener, finishListener, type ListenerEnv, type RequestFacts } from '../gateway/listener.ts';
@@ -44,6 +46,8 @@ export interface GatewayParts {
   readonly readReference: (reference: string) => Promise<string>;
   /** The runtime's own; WebCrypto's unless given. */
   readonly sha256?: Sha256;
+  /** Given by a runtime whose SHA-256 answers at once: verified tokens are kept by it. */
+  readonly tokenHash?: (token: string) => string;
   /** For a runtime that has its own; Workers must not share a fetch between requests. */
   readonly keys?: KeySource;
   readonly authorizationOf?: InstanceClients['authorizationOf'];
@@ -109,6 +113,31 @@ export function composeGateway(parts: GatewayParts) {
 
   const intake = createIntake({ sql, ...parts.intake });
 
+  const keys =
+    parts.keys ??
+    createKeySource({
+      send,
+      now,
+      cooldownSeconds: config.jwksCooldownSeconds,
+      timeoutMs: microsoftTimeoutMs,
+    });
+  const authorizationOf = parts.authorizationOf ?? clients.authorizationOf;
+  const deviceCalls = createDeviceCalls({
+    clouds: config.clouds,
+    audiences: config.audiences,
+    keys,
+    signature: parts.signature,
+    tenants,
+    instances,
+    routes: createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup }),
+    rate: createRateLimit(config.ratePerTenant),
+    onRouteHit: () => metrics.routeLookup('hit'),
+    authorizationOf,
+    ...(parts.authorizationOf ? {} : { peekAuthorization: clients.peekAuthorization }),
+    ...(parts.tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: parts.tokenHash } } : {}),
+    now,
+  });
+
   const createDataApp = (): Hono<ListenerEnv> => {
     const app = new Hono<ListenerEnv>();
     beginListener(app, { name: 'data', log, metrics });
@@ -121,29 +150,10 @@ export function composeGateway(parts: GatewayParts) {
       unpacking: createGate(unpackingAtOnce, unpackingWaiting),
     });
     addMicrosoftRoutes(app, {
-      clouds: config.clouds,
-      audiences: config.audiences,
-      keys:
-        parts.keys ??
-        createKeySource({
-          send,
-          now,
-          cooldownSeconds: config.jwksCooldownSeconds,
-          timeoutMs: microsoftTimeoutMs,
-        }),
-      signature: parts.signature,
-      tenants,
-      instances,
-      routes: createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup }),
-      forward: createForward({
-        send,
-        authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
-        timeoutMs: config.forwardTimeoutSeconds * 1_000,
-      }),
+      calls: deviceCalls,
+      forward: createForward({ send, authorizationOf, timeoutMs: config.forwardTimeoutSeconds * 1_000 }),
       facts,
-      rate: createRateLimit(config.ratePerTenant),
       metrics,
-      now,
       respond,
     });
     addConsentRoute(app, consent);
@@ -151,7 +161,7 @@ export function composeGateway(parts: GatewayParts) {
     return app;
   };
 
-  return { access, clients, consent, createDataApp, instances, tenants };
+  return { access, clients, consent, createDataApp, deviceCalls, instances, tenants };
 }
 
 export type Gateway = ReturnType<typeof composeGateway>;

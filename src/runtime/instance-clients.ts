@@ -9,6 +9,10 @@ import { type Instance, secretAssociation } from '../store/instances.ts';
 export interface InstanceClients {
   clientOf(instance: Instance): JamfClient;
   authorizationOf(instance: Instance): InstanceAuthorization;
+  /** What `authorizationOf` would answer without a request; undefined when it would have to make one. */
+  peekAuthorization(
+    instance: Instance,
+  ): { readonly token: string; readonly inventoryVersion: number | undefined } | undefined;
 }
 
 export interface InstanceClientsOptions {
@@ -23,6 +27,8 @@ export interface InstanceClientsOptions {
 export function createInstanceClients(options: InstanceClientsOptions): InstanceClients {
   const { concurrency, readReference, sealer, send, timeoutMs } = options;
   const clients = new LRUCache<string, JamfClient>({ max: 30_000 });
+  /** The same by the object, for as long as the directory keeps it: the key costs more than the rest of a look-up. */
+  const byObject = new WeakMap<Instance, JamfClient>();
 
   const secretOf = async (instance: Instance): Promise<string> => {
     if (instance.apiSecretRef !== null) return readReference(instance.apiSecretRef);
@@ -33,6 +39,14 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
   };
 
   const clientOf = (instance: Instance): JamfClient => {
+    const known = byObject.get(instance);
+    if (known !== undefined) return known;
+    const client = clientByContent(instance);
+    byObject.set(instance, client);
+    return client;
+  };
+
+  const clientByContent = (instance: Instance): JamfClient => {
     // What the client is made of: a rotated secret or another URL makes another client, a pause does not.
     const { apiClientId, apiSecretRef, apiSecretSealed, caCertificate, instanceId, tenantId, url } = instance;
     const key = JSON.stringify([
@@ -63,6 +77,11 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
 
   return {
     clientOf,
+    peekAuthorization: (instance) => {
+      const client = clientOf(instance);
+      const token = client.peekToken();
+      return token === undefined ? undefined : { token, inventoryVersion: client.peekInventoryVersion() };
+    },
     authorizationOf: (instance) => {
       const client = clientOf(instance);
       return {

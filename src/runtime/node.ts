@@ -11,7 +11,6 @@ import { startOwnConnect } from '../connection/tenant-credentials.ts';
 import { replayReports } from '../delivery/replay.ts';
 import { createHints } from '../delivery/stage/hints.ts';
 import type { Lane } from '../delivery/stage/lanes.ts';
-import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
@@ -29,6 +28,7 @@ import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
 import { type Listener, listen, nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { migrateDatabase, newestMigration } from './node-migrate.ts';
 import { nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
+import { createNodeSignatureCheck } from './node-signature.ts';
 import { startTelemetry } from './node-telemetry.ts';
 import { version } from './version.ts';
 
@@ -188,11 +188,12 @@ export async function startGateway(
     sealer: await openSealer(config),
     log,
     metrics,
-    signature: createWebCryptoSignatureCheck(),
+    signature: createNodeSignatureCheck(),
     facts: nodeRequestFacts,
     respond: respondOnNode,
     readReference: readSecretReference,
     sha256: nodeSha256,
+    tokenHash: nodeSha256,
     intake: { onDue: (lane: Lane) => hints.due('computers', lane) },
   };
   const gateway = composeGateway(parts);
