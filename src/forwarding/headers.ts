@@ -3,8 +3,14 @@
  * caller's token, cookies and hop-by-hop headers never cross (contract section 6; RFC 9110, 7.6.1).
  */
 
-const towardsInstance = ['accept', 'accept-language', 'traceparent', 'tracestate'] as const;
-const towardsCaller = ['content-type', 'content-language', 'etag', 'last-modified', 'retry-after'] as const;
+export const towardsInstance = ['accept', 'accept-language', 'traceparent', 'tracestate'] as const;
+export const towardsCaller = [
+  'content-type',
+  'content-language',
+  'etag',
+  'last-modified',
+  'retry-after',
+] as const;
 
 export function requestHeaders(from: Headers, requestId: string): Record<string, string> {
   const headers: Record<string, string> = { accept: 'application/json' };
