@@ -68,3 +68,15 @@ export const watchFreshMs = 5_000;
 export const watchGapMs = 120_000;
 /** Rows that one statement of a large change touches: far below the statement's timeout. */
 export const changeBatch = 1_000;
+/** Connections to one instance, for forwarded calls; more calls wait for one. */
+export const upstreamConnections = 64;
+/** Connections to all instances: sockets of the process. An idle one gives way. */
+export const upstreamConnectionsInAll = 8_192;
+/** Calls that wait for a connection to one instance: as many as it answers within a timeout, and then no more. */
+export const upstreamWaiting = 512;
+/** Until TCP and TLS stand. */
+export const upstreamConnectMs = 10_000;
+/** An unused connection is closed before servers do it; sooner where the server says how long it waits. */
+export const upstreamIdleMs = 30_000;
+/** A caller that takes nothing of its answer for this long holds a connection to its instance in vain. */
+export const slowReaderMs = 30_000;

@@ -1,10 +1,9 @@
-import { lookup as dnsLookup, type LookupAllOptions } from 'node:dns';
 import { lookup as resolveAll } from 'node:dns/promises';
-import type { LookupFunction } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import { Agent } from 'undici';
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
+import { AddressRefused, checkedLookup } from './node-addresses.ts';
 import {
   BodyInterrupted,
   BodyTooLarge,
@@ -24,26 +23,6 @@ const connectionsPerSharedHost = 2_048;
 const connectTimeoutMs = 10_000;
 /** Agents kept for instances with a certificate authority of their own. */
 const trustAgents = 256;
-
-class AddressRefused extends Error {
-  override readonly name = 'AddressRefused';
-}
-
-/** Resolves as Node does and then refuses what the policy refuses, so that no name can rebind past the check. */
-function checkedLookup(policy: AddressPolicy): LookupFunction {
-  return (hostname, options, callback) => {
-    const every: LookupAllOptions = { ...options, all: true };
-    dnsLookup(hostname, every, (error, addresses) => {
-      if (error) return callback(error, '', 0);
-      const permitted = addresses.filter(({ address }) => policy.permits(hostname, address));
-      const [first] = permitted;
-      if (!first) {
-        return callback(new AddressRefused(`${hostname} resolves to no address that is allowed`), '', 0);
-      }
-      return options.all ? callback(null, permitted) : callback(null, first.address, first.family);
-    });
-  };
-}
 
 /** The address rule for a name as it resolves now; every connection checks again. */
 export async function mayConnect(policy: AddressPolicy, hostname: string): Promise<boolean> {

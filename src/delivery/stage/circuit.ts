@@ -1,3 +1,4 @@
+import { type Circuit, createCircuit } from '../../outbound/circuit.ts';
 import type { Backoff } from './backoff.ts';
 
 /**
@@ -29,11 +30,6 @@ export interface CircuitOptions {
   readonly unbounded?: number;
 }
 
-/** Failures are counted over this long, in two halves. */
-const windowMs = 10_000;
-/** Fewer exchanges than this say nothing about the service. */
-const minimumVolume = 10;
-const failureShare = 0.5;
 /** Second tries per first success, and how many may be saved up. */
 const retriesPerSuccess = 0.2;
 const retriesSaved = 50;
@@ -41,19 +37,8 @@ const retriesSaved = 50;
 const retriesPerSecond = 5;
 const keysKept = 60_000;
 
-interface Counts {
-  startedAtMs: number;
-  exchanges: number;
-  failures: number;
-}
-
-interface Circuit {
-  current: Counts;
-  before: Counts;
-  /** Open until then; a probe goes after it. */
-  openUntilMs: number | undefined;
-  /** The last time that it was open for, the base of the next. */
-  openForMs: number;
+interface Keyed {
+  readonly circuit: Circuit;
   silentUntilMs: number;
   retries: number;
   retriesAtMs: number;
@@ -61,101 +46,63 @@ interface Circuit {
 
 export function createCircuits(options: CircuitOptions): Circuits {
   const { backoff, now, random = Math.random, unbounded = Number.MAX_SAFE_INTEGER } = options;
-  const baseMs = backoff.baseSeconds * 1_000;
-  const maxMs = backoff.maxSeconds * 1_000;
-  const circuits = new Map<string, Circuit>();
+  const bounds = { baseMs: backoff.baseSeconds * 1_000, maxMs: backoff.maxSeconds * 1_000, now, random };
+  const keyed = new Map<string, Keyed>();
 
-  const circuitOf = (key: string): Circuit => {
-    const known = circuits.get(key);
+  const of = (key: string): Keyed => {
+    const known = keyed.get(key);
     if (known) return known;
     // The oldest goes: what is forgotten is found out again.
-    for (const oldest of circuits.keys()) {
-      if (circuits.size < keysKept) break;
-      circuits.delete(oldest);
+    for (const oldest of keyed.keys()) {
+      if (keyed.size < keysKept) break;
+      keyed.delete(oldest);
     }
-    const none = { startedAtMs: now(), exchanges: 0, failures: 0 };
-    const made: Circuit = {
-      current: { ...none },
-      before: { ...none },
-      openUntilMs: undefined,
-      openForMs: baseMs,
+    const made: Keyed = {
+      circuit: createCircuit(bounds),
       silentUntilMs: 0,
       retries: retriesSaved,
       retriesAtMs: now(),
     };
-    circuits.set(key, made);
+    keyed.set(key, made);
     return made;
   };
-  const count = (circuit: Circuit, failed: boolean): void => {
-    const sinceMs = now() - circuit.current.startedAtMs;
-    if (sinceMs >= windowMs / 2) {
-      const empty = { startedAtMs: now(), exchanges: 0, failures: 0 };
-      circuit.before = sinceMs >= windowMs ? { ...empty } : circuit.current;
-      circuit.current = empty;
-    }
-    circuit.current.exchanges += 1;
-    if (failed) circuit.current.failures += 1;
-  };
-  /** Decorrelated jitter: between the base and three times the last time. */
-  const open = (circuit: Circuit): void => {
-    circuit.openForMs = Math.min(maxMs, baseMs + random() * Math.max(0, circuit.openForMs * 3 - baseMs));
-    circuit.openUntilMs = now() + circuit.openForMs;
-  };
-  const reset = (circuit: Circuit): void => {
-    circuit.openUntilMs = undefined;
-    circuit.openForMs = baseMs;
-    circuit.current = { startedAtMs: now(), exchanges: 0, failures: 0 };
-    circuit.before = { ...circuit.current };
-  };
-  const refill = (circuit: Circuit): void => {
-    const seconds = (now() - circuit.retriesAtMs) / 1_000;
-    circuit.retries = Math.min(retriesSaved, circuit.retries + seconds * retriesPerSecond);
-    circuit.retriesAtMs = now();
+  const refill = (budget: Keyed): void => {
+    const seconds = (now() - budget.retriesAtMs) / 1_000;
+    budget.retries = Math.min(retriesSaved, budget.retries + seconds * retriesPerSecond);
+    budget.retriesAtMs = now();
   };
 
   return {
     mayTake: (key) => {
-      const circuit = circuits.get(key);
-      if (!circuit) return unbounded;
-      if (circuit.silentUntilMs > now()) return 0;
-      if (circuit.openUntilMs === undefined) return unbounded;
-      if (circuit.openUntilMs > now()) return 0;
+      const found = keyed.get(key);
+      if (!found) return unbounded;
+      if (found.silentUntilMs > now()) return 0;
+      const openUntilMs = found.circuit.openUntilMs();
+      if (openUntilMs === undefined) return unbounded;
       // Half open: a lane that has something in work is given none.
-      return 1;
+      return openUntilMs > now() ? 0 : 1;
     },
     closedUntilMs: (key) => {
-      const circuit = circuits.get(key);
-      if (!circuit) return undefined;
-      const until = Math.max(circuit.silentUntilMs, circuit.openUntilMs ?? 0);
+      const found = keyed.get(key);
+      if (!found) return undefined;
+      const until = Math.max(found.silentUntilMs, found.circuit.openUntilMs() ?? 0);
       return until > now() ? until : undefined;
     },
     succeeded: (key) => {
-      const circuit = circuitOf(key);
-      if (circuit.openUntilMs !== undefined) reset(circuit);
-      count(circuit, false);
-      circuit.retries = Math.min(retriesSaved, circuit.retries + retriesPerSuccess);
+      const found = of(key);
+      found.circuit.succeeded();
+      found.retries = Math.min(retriesSaved, found.retries + retriesPerSuccess);
     },
-    failed: (key) => {
-      const circuit = circuitOf(key);
-      if (circuit.openUntilMs !== undefined) {
-        // A row that was on its way when the circuit opened tells nothing new.
-        if (circuit.openUntilMs <= now()) open(circuit);
-        return;
-      }
-      count(circuit, true);
-      const exchanges = circuit.current.exchanges + circuit.before.exchanges;
-      const failures = circuit.current.failures + circuit.before.failures;
-      if (exchanges >= minimumVolume && failures / exchanges >= failureShare) open(circuit);
-    },
+    failed: (key) => of(key).circuit.failed(),
     silence: (key, untilMs) => {
-      const circuit = circuitOf(key);
-      circuit.silentUntilMs = Math.max(circuit.silentUntilMs, untilMs);
+      const found = of(key);
+      found.silentUntilMs = Math.max(found.silentUntilMs, untilMs);
     },
     mayRetry: (key) => {
-      const circuit = circuitOf(key);
-      refill(circuit);
-      if (circuit.retries < 1) return false;
-      circuit.retries -= 1;
+      const found = of(key);
+      refill(found);
+      if (found.retries < 1) return false;
+      found.retries -= 1;
       return true;
     },
   };

@@ -1,0 +1,171 @@
+import { createChunkedReader } from './node-upstream-chunked.ts';
+import { type AnswerHead, type BodyEnd, readHead } from './node-upstream-head.ts';
+
+/** Reads the answers of one connection out of its bytes, however they are cut. */
+
+export interface AnswerSink {
+  head(head: AnswerHead): void;
+  /** `false`: no more for now. */
+  data(chunk: Buffer): boolean;
+}
+
+export interface AnswerReader {
+  /** What comes from here on answers a new request; `toHead`: a HEAD request. */
+  begin(toHead: boolean): void;
+  /**
+   * Reads on; where it stopped: behind the bytes, at the end of the answer, or where the sink wanted no more. -1: this is
+   * no valid answer, and `fault` says why.
+   */
+  read(bytes: Buffer): number;
+  /** The server has closed its side; whether the answer is whole by that. */
+  finish(): boolean;
+  /** Nothing is read any more. */
+  stop(): void;
+  isComplete(): boolean;
+  /** Whether a byte of the answer has come. */
+  hasBegun(): boolean;
+  fault(): string;
+}
+
+/** Also what Node's own client takes at most, four times over: Jamf's heads are below 2 KiB. */
+const headBytes = 65_536;
+/** Interim answers (1xx) before the final one. */
+const interimAnswers = 16;
+
+const headEnd = Buffer.from('\r\n\r\n');
+const versionStart = Buffer.from('HTTP/1.');
+const lf = 0x0a;
+const cr = 0x0d;
+
+/** The part of a head that has come so far, in a buffer that doubles. */
+function createHeld() {
+  let buffer = Buffer.alloc(0);
+  let length = 0;
+  return {
+    length: () => length,
+    bytes: () => buffer.subarray(0, length),
+    clear: () => {
+      length = 0;
+    },
+    append: (bytes: Buffer) => {
+      if (length + bytes.length > buffer.length) {
+        const larger = Buffer.alloc(Math.max(1_024, (length + bytes.length) * 2));
+        buffer.copy(larger, 0, 0, length);
+        buffer = larger;
+      }
+      bytes.copy(buffer, length);
+      length += bytes.length;
+    },
+  };
+}
+
+/** What is wrong already with a head that has not ended: not to wait for the rest of what is no HTTP. */
+function faultSoFar(bytes: Buffer, from: number): string | undefined {
+  if (bytes.length > headBytes) return `a head of more than ${headBytes} bytes`;
+  const start = Math.min(bytes.length, versionStart.length);
+  if (bytes.compare(versionStart, 0, start, 0, start) !== 0) return 'an answer that is not HTTP/1.1';
+  for (let at = bytes.indexOf(lf, from); at >= 0; at = bytes.indexOf(lf, at + 1)) {
+    if (bytes[at - 1] !== cr) return 'a bare LF';
+  }
+  return undefined;
+}
+
+export function createAnswerReader(sink: AnswerSink): AnswerReader {
+  const held = createHeld();
+  let phase: 'head' | 'body' | 'complete' | 'stopped' = 'stopped';
+  let toHead = false;
+  let begun = false;
+  let interim = 0;
+  let fault = '';
+  let bodyEnd: BodyEnd = { by: 'none' };
+  let left = 0;
+  let chunked = createChunkedReader();
+
+  const refuse = (why: string): -1 => {
+    fault = why;
+    phase = 'stopped';
+    return -1;
+  };
+  const isStopped = (): boolean => phase === 'stopped';
+
+  /** The head's text is complete; `after` is where the body begins. */
+  const takeHead = (text: string, after: number): number => {
+    const result = readHead(text, toHead);
+    if (!result.ok) return refuse(result.fault);
+    const { head } = result;
+    if (head.status < 200) {
+      interim += 1;
+      // A switch of protocols was not asked for.
+      return head.status === 101 || interim > interimAnswers ? refuse(`${interim} interim answers`) : after;
+    }
+    bodyEnd = head.bodyEnd;
+    phase = 'body';
+    if (bodyEnd.by === 'length') left = bodyEnd.bytes;
+    else if (bodyEnd.by === 'chunks') chunked = createChunkedReader();
+    if (bodyEnd.by === 'none' || (bodyEnd.by === 'length' && left === 0)) phase = 'complete';
+    sink.head(head);
+    return after;
+  };
+  const readHeadFrom = (bytes: Buffer, offset: number): number => {
+    if (held.length() === 0) {
+      const end = bytes.indexOf(headEnd, offset);
+      if (end >= 0 && end - offset <= headBytes)
+        return takeHead(bytes.toString('latin1', offset, end), end + 4);
+    }
+    const before = held.length();
+    held.append(bytes.subarray(offset));
+    const all = held.bytes();
+    const end = all.indexOf(headEnd, Math.max(0, before - 3));
+    const wrong = faultSoFar(end < 0 ? all : all.subarray(0, end), before);
+    if (wrong !== undefined) return refuse(wrong);
+    if (end < 0) return bytes.length;
+    held.clear();
+    return takeHead(all.toString('latin1', 0, end), offset + end + 4 - before);
+  };
+  const readBodyFrom = (bytes: Buffer, offset: number): number => {
+    if (bodyEnd.by === 'chunks') {
+      const end = chunked.read(bytes, offset, sink.data);
+      if (end < 0) return refuse('a malformed chunk');
+      if (chunked.isComplete() && !isStopped()) phase = 'complete';
+      return end;
+    }
+    if (bodyEnd.by === 'close') {
+      sink.data(offset === 0 ? bytes : bytes.subarray(offset));
+      return bytes.length;
+    }
+    const piece = bytes.subarray(offset, offset + left);
+    left -= piece.length;
+    sink.data(piece);
+    if (left === 0 && !isStopped()) phase = 'complete';
+    return offset + piece.length;
+  };
+
+  return {
+    begin: (head) => {
+      phase = 'head';
+      toHead = head;
+      begun = false;
+      interim = 0;
+      held.clear();
+    },
+    read: (bytes) => {
+      begun = true;
+      let at = 0;
+      while (phase === 'head' && at < bytes.length) {
+        at = readHeadFrom(bytes, at);
+        if (at < 0) return at;
+      }
+      return phase === 'body' && at < bytes.length ? readBodyFrom(bytes, at) : at;
+    },
+    finish: () => {
+      if (phase === 'body' && bodyEnd.by === 'close') phase = 'complete';
+      return phase === 'complete';
+    },
+    stop: () => {
+      phase = 'stopped';
+    },
+    isComplete: () => phase === 'complete',
+    hasBegun: () => begun,
+    fault: () => fault,
+  };
+}

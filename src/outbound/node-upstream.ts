@@ -1,0 +1,125 @@
+import {
+  slowReaderMs,
+  upstreamConnections,
+  upstreamConnectionsInAll,
+  upstreamConnectMs,
+  upstreamIdleMs,
+  upstreamWaiting,
+} from '../limits.ts';
+import type { AddressPolicy } from './addresses.ts';
+import { createSweepClock } from './node-upstream-clock.ts';
+import type { Exchange } from './node-upstream-connection.ts';
+import { createDial } from './node-upstream-dial.ts';
+import { createPool, type Pool } from './node-upstream-pool.ts';
+import type { Upstream, UpstreamTarget } from './upstream.ts';
+
+/**
+ * Node's own HTTP/1.1 client for forwarded calls: a pool for each instance, an answer read without streams, timeouts
+ * by one coarse sweep. It follows no redirect, keeps no cookie and reads no body.
+ */
+
+export interface NodeUpstreamOptions {
+  readonly policy: AddressPolicy;
+  /** Until the answer's head, and again between two parts of its body, and for each part of a request's. */
+  readonly timeoutMs: number;
+  /** The rest is for tests; the defaults are those of limits.ts. */
+  readonly connectMs?: number;
+  readonly keepAliveMs?: number;
+  readonly slowReaderMs?: number;
+  readonly connections?: number;
+  readonly connectionsInAll?: number;
+  readonly waiting?: number;
+  /** Between two looks at what is late. */
+  readonly sweepMs?: number;
+}
+
+export interface NodeUpstream {
+  readonly upstream: Upstream;
+  /** Connections to all instances. */
+  connections(): number;
+  /** Ends all connections; calls under way hear nothing any more. */
+  close(): void;
+}
+
+const defaultSweepMs = 250;
+
+export function createNodeUpstream(options: NodeUpstreamOptions): NodeUpstream {
+  const { timeoutMs } = options;
+  const dial = createDial(options.policy);
+  const timeouts = {
+    connectMs: options.connectMs ?? upstreamConnectMs,
+    firstByteMs: timeoutMs,
+    idleMs: timeoutMs,
+    bodyStallMs: timeoutMs,
+    slowReaderMs: options.slowReaderMs ?? slowReaderMs,
+    keepAliveMs: options.keepAliveMs ?? upstreamIdleMs,
+  };
+  const inAll = options.connectionsInAll ?? upstreamConnectionsInAll;
+  const pools = new WeakMap<UpstreamTarget, Pool>();
+  /** Those with a connection or a waiting call. */
+  const live = new Set<Pool>();
+
+  const clock = createSweepClock(options.sweepMs ?? defaultSweepMs, (nowMs) => {
+    for (const pool of live) {
+      pool.sweep(nowMs);
+      if (pool.isEmpty()) live.delete(pool);
+    }
+    return live.size > 0;
+  });
+  const total = (): number => {
+    let count = 0;
+    for (const pool of live) count += pool.size();
+    return count;
+  };
+  const mayOpen = (): boolean => {
+    // More pools than connections are never alive, so the sum is only taken where it can matter.
+    if (live.size * (options.connections ?? upstreamConnections) < inAll || total() < inAll) return true;
+    for (const pool of live) if (pool.giveWay()) return true;
+    return false;
+  };
+  const poolOf = (target: UpstreamTarget): Pool => {
+    let pool = pools.get(target);
+    if (!pool) {
+      pool = createPool({
+        target,
+        dial,
+        timeouts,
+        now: clock.now,
+        connections: options.connections ?? upstreamConnections,
+        waiting: options.waiting ?? upstreamWaiting,
+        mayOpen,
+      });
+      pools.set(target, pool);
+    }
+    return pool;
+  };
+
+  return {
+    upstream: (call, handler) => {
+      const pool = poolOf(call.target);
+      live.add(pool);
+      clock.start();
+      const exchange: Exchange = {
+        call,
+        handler,
+        attempts: 0,
+        connection: undefined,
+        over: false,
+        waitsUntilMs: 0,
+      };
+      pool.carry(exchange);
+      return {
+        resume: () => exchange.connection?.resume(),
+        abort: () => {
+          if (!exchange.over) pool.abort(exchange);
+        },
+      };
+    },
+    connections: total,
+    close: () => {
+      clock.stop();
+      for (const pool of live) pool.close();
+      live.clear();
+    },
+  };
+}
