@@ -9,6 +9,11 @@ import { type IMetricReader, MeterProvider } from '@opentelemetry/sdk-metrics';
 export interface NodeTelemetry {
   /** Prometheus text of everything now. */
   scrape(): Promise<string>;
+  /**
+   * Share of the device calls that get a span where the caller did not ask for one: 0 when nothing is exported, 1 when
+   * OTEL_TRACES_SAMPLER leaves the choice to the SDK.
+   */
+  readonly traceShare: number;
   shutdown(): Promise<void>;
 }
 
@@ -33,6 +38,9 @@ async function otlpReaders(
   ];
 }
 
+/** Device calls are many and alike: a span for each would cost more than the call. */
+const tracedCallShare = 0.01;
+
 /** Must run before anything makes an instrument: the API binds to the provider that is there then. */
 export async function startTelemetry(
   environment: Readonly<Record<string, string | undefined>>,
@@ -44,7 +52,7 @@ export async function startTelemetry(
   if (!asksForExport(environment)) {
     const provider = new MeterProvider({ readers: [prometheus] });
     metrics.setGlobalMeterProvider(provider);
-    return { scrape, shutdown: () => provider.shutdown() };
+    return { scrape, traceShare: 0, shutdown: () => provider.shutdown() };
   }
   const { NodeSDK } = await import('@opentelemetry/sdk-node');
   const sdk = new NodeSDK({
@@ -52,5 +60,6 @@ export async function startTelemetry(
     metricReaders: [prometheus, ...(await otlpReaders(environment))],
   });
   sdk.start();
-  return { scrape, shutdown: () => sdk.shutdown() };
+  const traceShare = environment.OTEL_TRACES_SAMPLER ? 1 : tracedCallShare;
+  return { scrape, traceShare, shutdown: () => sdk.shutdown() };
 }

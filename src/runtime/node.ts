@@ -15,6 +15,7 @@ import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend, mayConnect } from '../outbound/node.ts';
+import { createNodeUpstream } from '../outbound/node-upstream.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
@@ -26,6 +27,7 @@ import { developmentCertificate, type ServerCertificate, watchCertificate } from
 import { startDelivery } from './node-delivery.ts';
 import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
 import { type Listener, listen, nodeRequestFacts, respondOnNode } from './node-http.ts';
+import { createLaneServices } from './node-lane-services.ts';
 import { migrateDatabase, newestMigration } from './node-migrate.ts';
 import { nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
@@ -180,6 +182,10 @@ export async function startGateway(
     durable: false,
   });
   const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
+  const forwarding = createNodeUpstream({
+    policy: createAddressPolicy(config.upstreamAllow),
+    timeoutMs: config.forwardTimeoutSeconds * 1_000,
+  });
   const hints = createHints(sql, log);
   const parts = {
     config,
@@ -216,6 +222,13 @@ export async function startGateway(
         fetch: gateway.createDataApp().fetch,
         ...secure,
         ...clientCa,
+        lane: createLaneServices({
+          calls: gateway.deviceCalls,
+          upstream: forwarding.upstream,
+          log,
+          metrics,
+          traceShare: telemetry.traceShare,
+        }),
       }),
       await listen({
         address: config.adminListen,
@@ -248,6 +261,7 @@ export async function startGateway(
       ]);
       certificate?.close();
       await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
+      forwarding.close();
       await outbound.close();
       await telemetry.shutdown();
       await store.close();
