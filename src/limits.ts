@@ -80,3 +80,7 @@ export const upstreamConnectMs = 10_000;
 export const upstreamIdleMs = 30_000;
 /** A caller that takes nothing of its answer for this long holds a connection to its instance in vain. */
 export const slowReaderMs = 30_000;
+/** The query of a passed-through call; its path is one of the list's. */
+export const passThroughQueryCharacters = 4_096;
+/** A body up to this size is held, so that it can be sent again when the instance refuses the token. */
+export const replayableBodyBytes = 65_536;

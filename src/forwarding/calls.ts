@@ -2,7 +2,7 @@
 export type DeviceCall = 'compliance' | 'inventory' | 'recalculate';
 
 export interface InstanceRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: string;
   readonly path: string;
 }
 

@@ -1,11 +1,15 @@
 import type { JamfFailure } from '../jamf/failure.ts';
-import type { OutboundFailure, OutboundResponse, OutboundResult, Send } from '../outbound/port.ts';
+import type { Upstream, UpstreamBody, UpstreamCall, UpstreamTarget } from '../outbound/upstream.ts';
 import { type Problem, problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
-import { type DeviceCall, instanceRequest } from './calls.ts';
-import { requestHeaders, responseHeaders } from './headers.ts';
+import { type Begun, beginExchange } from './begin-exchange.ts';
+import { type ReadyBody, readyBody } from './caller-body.ts';
+import { type DeviceCall, type InstanceRequest, instanceRequest } from './calls.ts';
+import { checkDeviceAnswer, checkPassThroughAnswer, isTokenRefused } from './check-answer.ts';
+import { answerHeaders, deviceCallLines, passThroughLines } from './headers.ts';
+import { problemOfInstance, problemOfPause, problemOfUpstream } from './problem-of-instance.ts';
 
-/** Carries a device call to the instance that manages the Mac and brings its answer back as it comes. */
+/** Carries a call to the instance that manages the Mac and brings its answer back as it comes. */
 
 /** The instance's own API token: the caller's never reaches it. */
 export interface InstanceAuthorization {
@@ -13,10 +17,22 @@ export interface InstanceAuthorization {
   token(refused: string | undefined): Promise<{ ok: true; token: string } | JamfFailure>;
   /** Newest inventory version of the instance, 1 to 4. */
   inventoryVersion(): Promise<{ ok: true; inventoryVersion: number } | JamfFailure>;
+  /** What the two would answer without asking anybody; undefined: they would have to. */
+  peek(): string | undefined;
+  peekInventoryVersion(): number | undefined;
+}
+
+/** A call that goes to the instance as it is; the list has been looked at (pass-through.ts). */
+export interface PassThroughCall {
+  readonly method: string;
+  /** At the instance, with the query. */
+  readonly path: string;
+  /** Its chunks may throw `ProblemError`. */
+  readonly body: UpstreamBody | undefined;
 }
 
 export interface ForwardRequest {
-  readonly call: DeviceCall;
+  readonly call: DeviceCall | PassThroughCall;
   readonly instance: Instance;
   readonly jamfComputerId: number;
   readonly headers: Headers;
@@ -27,6 +43,7 @@ export interface ForwardRequest {
 export interface ForwardAnswer {
   readonly status: number;
   readonly headers: Headers;
+  /** Breaks off with `BodyInterrupted` when the instance does; whoever stops reading ends the exchange. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
@@ -35,118 +52,87 @@ export type ForwardResult =
   | { readonly ok: false; readonly problem: Problem };
 
 export interface ForwardOptions {
-  readonly send: Send;
+  readonly upstream: Upstream;
+  readonly targetOf: (instance: Instance) => UpstreamTarget;
   readonly authorizationOf: (instance: Instance) => InstanceAuthorization;
-  readonly timeoutMs: number;
 }
 
 const failed = (found: Problem): ForwardResult => ({ ok: false, problem: found });
 
-function problemOfExchange(failure: OutboundFailure): Problem {
-  switch (failure.failure) {
-    case 'refused-address':
-      return problem('address-refused', 'The address of the instance is not allowed.');
-    case 'timeout':
-      return problem('instance-timeout', 'The instance did not answer in time.');
-    case 'unreachable':
-    case 'reset':
-    case 'aborted':
-      return problem('instance-unreachable', 'The connection to the instance failed.');
-  }
-}
-
-function problemOfInstance(failure: JamfFailure): Problem {
-  switch (failure.failure) {
-    case 'refused-address':
-      return problem('address-refused', 'The address of the instance is not allowed.');
-    case 'timeout':
-      return problem('instance-timeout', 'The instance did not answer in time.');
-    case 'unreachable':
-      return problem('instance-unreachable', 'The connection to the instance failed.');
-    case 'unauthenticated':
-    case 'forbidden':
-      return problem(
-        'instance-error',
-        "The instance refuses Espalier's API client; its operator has to renew it.",
-        {
-          owner: 'configuration',
-        },
-      );
-    case 'not-found':
-    case 'overloaded':
-    case 'invalid-answer':
-    case 'error':
-      return problem('instance-error', `The instance gave no valid answer (${failure.failure}).`);
-  }
-}
-
-/** Jamf speaks JSON; anything else comes from something in front of it, whatever its status (contract section 11). */
-const speaksJson = (headers: Headers): boolean =>
-  /^application\/([\w.+-]+\+)?json\b/i.test(headers.get('content-type') ?? '');
-
-/** An empty success says all it has to; an empty error says nothing that a caller could use. */
-const isEmptySuccess = ({ headers, status }: OutboundResponse): boolean =>
-  status === 204 || (status < 300 && headers.get('content-length') === '0');
-
 /** Only the inventory has versions. */
 const anyVersion = { ok: true, inventoryVersion: 1 } as const;
 
-export function createForward({ send, authorizationOf, timeoutMs }: ForwardOptions) {
-  const exchange = async (
+const cannotReplay = (): Problem =>
+  problem(
+    'instance-error',
+    "The instance refused Espalier's token in the middle of the body; send the request again.",
+  );
+
+/** What is asked of the instance, the token left out. */
+type Asked = { readonly ok: true; readonly ask: InstanceRequest } | JamfFailure;
+
+async function askedOf(
+  { call, jamfComputerId }: ForwardRequest,
+  authorization: InstanceAuthorization,
+): Promise<Asked> {
+  if (typeof call !== 'string') return { ok: true, ask: call };
+  const version = call === 'inventory' ? await authorization.inventoryVersion() : anyVersion;
+  return version.ok
+    ? { ok: true, ask: instanceRequest(call, jamfComputerId, version.inventoryVersion) }
+    : version;
+}
+
+export function createForward({ authorizationOf, targetOf, upstream }: ForwardOptions) {
+  const exchange = (
     request: ForwardRequest,
+    ask: InstanceRequest,
     token: string,
-    inventoryVersion: number,
-  ): Promise<OutboundResult> => {
-    const { instance } = request;
-    const { method, path } = instanceRequest(request.call, request.jamfComputerId, inventoryVersion);
-    return send({
-      method,
-      url: instance.url + path,
-      headers: { ...requestHeaders(request.headers, request.requestId), authorization: `Bearer ${token}` },
-      ...(method === 'POST' ? { body: '' } : {}),
-      timeoutMs,
-      addresses: 'checked',
-      ...(instance.caCertificate === null ? {} : { caCertificate: instance.caCertificate }),
-      ...(request.signal ? { signal: request.signal } : {}),
-    });
+    body: ReadyBody | undefined,
+  ): Promise<Begun> => {
+    const { call, headers, instance, requestId } = request;
+    const target = targetOf(instance);
+    const lines = typeof call === 'string' ? deviceCallLines : passThroughLines;
+    const upstreamCall: UpstreamCall = {
+      target,
+      method: ask.method,
+      path: target.basePath + ask.path,
+      headerLines: lines((name) => headers.get(name), { token, requestId }),
+      body: body?.next(),
+    };
+    return beginExchange(upstream, upstreamCall, request.signal);
   };
 
   /** One call; the token is taken anew once when the instance refuses it. */
   return async (request: ForwardRequest): Promise<ForwardResult> => {
-    const { instance } = request;
-    if (instance.paused || !instance.enabled) {
-      return failed(
-        problem('instance-paused', `Instance ${instance.name} is paused.`, { retryAfterSeconds: 60 }),
-      );
-    }
+    const { call, instance, requestId } = request;
+    const pause = problemOfPause(instance);
+    if (pause) return failed(pause);
     const authorization = authorizationOf(instance);
+    const ready = await readyBody(typeof call === 'string' ? undefined : call.body);
+    if (!ready.ok) return failed(ready.problem);
+    const { body } = ready;
     let refused: string | undefined;
     for (;;) {
       const token = await authorization.token(refused);
       if (!token.ok) return failed(problemOfInstance(token));
-      const version = request.call === 'inventory' ? await authorization.inventoryVersion() : anyVersion;
-      if (!version.ok) return failed(problemOfInstance(version));
-      const response = await exchange(request, token.token, version.inventoryVersion);
-      if (!response.ok) return failed(problemOfExchange(response));
-      if (response.status === 401 && refused === undefined) {
-        await response.discard();
+      const asked = await askedOf(request, authorization);
+      if (!asked.ok) return failed(problemOfInstance(asked));
+      const begun = await exchange(request, asked.ask, token.token, body);
+      if (!begun.ok) return failed(body?.problem() ?? problemOfUpstream(begun.failure));
+      const { head } = begun;
+      if (isTokenRefused(head) && refused === undefined) {
+        begun.discard();
+        if (body && !body.canReplay) return failed(cannotReplay());
         refused = token.token;
         continue;
       }
-      if (response.status === 401 || response.status === 403) {
-        await response.discard();
-        return failed(
-          problem('instance-error', "The instance refuses Espalier's API client: check its privileges.", {
-            owner: 'configuration',
-          }),
-        );
+      const wrong = typeof call === 'string' ? checkDeviceAnswer(head) : checkPassThroughAnswer(head);
+      if (wrong) {
+        begun.discard();
+        return failed(wrong);
       }
-      if (!isEmptySuccess(response) && !speaksJson(response.headers)) {
-        await response.discard();
-        return failed(problem('instance-error', `The instance answered ${response.status} without JSON.`));
-      }
-      const headers = responseHeaders(response.headers, request.requestId);
-      return { ok: true, answer: { status: response.status, headers, body: response.body } };
+      const headers = answerHeaders(head, requestId);
+      return { ok: true, answer: { status: head.status, headers, body: begun.body } };
     }
   };
 }

@@ -1,32 +1,95 @@
+import type { UpstreamHead } from '../outbound/upstream.ts';
+
 /**
  * Which headers cross. Both directions are allow lists: a header that nobody thought of stays on its side. The
- * caller's token, cookies and hop-by-hop headers never cross (contract section 6; RFC 9110, 7.6.1).
+ * caller's token, cookies and hop-by-hop headers never cross, and what `Connection` names is hop-by-hop (contract
+ * section 6; RFC 9110, 7.6.1). No cookie of an instance is kept or passed on: that of a cluster's balancer would pin
+ * all callers to one node (domain/jamf.md 1.4).
  */
 
-export const towardsInstance = ['accept', 'accept-language', 'traceparent', 'tracestate'] as const;
-export const towardsCaller = [
+/** A caller's header by its name in lower case. */
+export type HeaderOf = (name: string) => string | null | undefined;
+
+const forDeviceCalls = ['accept', 'accept-language', 'traceparent', 'tracestate'] as const;
+/** Codings are passed on unread, so what the caller takes is what the instance may send. */
+const forPassThrough = [
+  ...forDeviceCalls,
+  'accept-encoding',
+  'content-type',
+  'content-encoding',
+  'if-match',
+  'if-none-match',
+] as const;
+
+const towardsCaller = new Set([
   'content-type',
   'content-language',
+  'content-encoding',
   'etag',
   'last-modified',
   'retry-after',
-] as const;
+]);
 
-export function requestHeaders(from: Headers, requestId: string): Record<string, string> {
-  const headers: Record<string, string> = { accept: 'application/json' };
-  for (const name of towardsInstance) {
-    const value = from.get(name);
-    if (value !== null) headers[name] = value;
-  }
-  return { ...headers, 'x-request-id': requestId, 'user-agent': 'Espalier' };
+/** Visible ASCII, spaces, and the bytes above: nothing that ends a line, and nothing that latin1 would turn into it. */
+const lineValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** One header as it goes out; nothing for a value that may not stand in one. */
+const headerLine = (name: string, value: string): string =>
+  lineValue.test(value) ? `${name}: ${value}\r\n` : '';
+
+/** What a `Connection` header makes hop-by-hop beside the usual words; undefined: nothing. */
+function namedBy(connection: string | null | undefined): ReadonlySet<string> | undefined {
+  if (!connection || /^(?:keep-alive|close)$/i.test(connection)) return undefined;
+  return new Set(connection.split(',').map((token) => token.trim().toLowerCase()));
 }
 
-export function responseHeaders(from: Headers, requestId: string): Headers {
-  const headers = new Headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
-  for (const name of towardsCaller) {
-    const value = from.get(name);
-    if (value !== null) headers.set(name, value);
+function linesOf(names: readonly string[], headerOf: HeaderOf): string {
+  const named = namedBy(headerOf('connection'));
+  let lines = '';
+  for (const name of names) {
+    const value = headerOf(name);
+    if (value === null || value === undefined || named?.has(name)) continue;
+    lines += headerLine(name, value);
   }
+  return lines;
+}
+
+export interface OwnHeaders {
+  /** The instance's own API token, visible ASCII. */
+  readonly token: string;
+  /** A plain token, as listeners make sure. */
+  readonly requestId: string;
+}
+
+const own = ({ requestId, token }: OwnHeaders): string =>
+  `authorization: Bearer ${token}\r\nx-request-id: ${requestId}\r\nuser-agent: Espalier\r\n`;
+
+/** Lines for `UpstreamCall` of a device call. Answers are asked for as they are: nobody here unpacks them. */
+export function deviceCallLines(headerOf: HeaderOf, known: OwnHeaders): string {
+  const accept = headerOf('accept') ? '' : 'accept: application/json\r\n';
+  return `${accept}${linesOf(forDeviceCalls, headerOf)}accept-encoding: identity\r\n${own(known)}`;
+}
+
+/** Lines for `UpstreamCall` of a passed-through call. */
+export function passThroughLines(headerOf: HeaderOf, known: OwnHeaders): string {
+  const accept = headerOf('accept') ? '' : 'accept: application/json\r\n';
+  const encoding = headerOf('accept-encoding') ? '' : 'accept-encoding: identity\r\n';
+  return `${accept}${encoding}${linesOf(forPassThrough, headerOf)}${own(known)}`;
+}
+
+/** The headers of an instance's answer that cross, in lower case. */
+export function eachCrossing(head: UpstreamHead, visit: (name: string, value: string) => void): void {
+  const named = namedBy(head.header('connection'));
+  head.eachHeader((name, value) => {
+    if (towardsCaller.has(name) && !named?.has(name)) visit(name, value);
+  });
+}
+
+/** The headers of the answer to the caller. `content-length` is there when the instance told it. */
+export function answerHeaders(head: UpstreamHead, requestId: string): Headers {
+  const headers = new Headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+  eachCrossing(head, (name, value) => headers.append(name, value));
+  if (head.contentLength !== undefined) headers.set('content-length', String(head.contentLength));
   headers.set('x-request-id', requestId);
   return headers;
 }

@@ -50,6 +50,32 @@ async function readStream(stream: ReadableStream<Uint8Array>, limitBytes: number
   return whole;
 }
 
+/**
+ * A body's chunks within the limits, for whoever passes them on; throws `ProblemError` as `readBody` does. The source
+ * must not close its connection when it is left early: the answer goes there.
+ */
+export async function* boundedChunks(
+  chunks: AsyncIterable<Uint8Array>,
+  limitBytes: number,
+): AsyncGenerator<Uint8Array> {
+  const source = chunks[Symbol.asyncIterator]();
+  const deadline = Date.now() + bodyTotalMs;
+  let size = 0;
+  try {
+    for (;;) {
+      const patience = Math.min(bodyIdleMs, Math.max(1, deadline - Date.now()));
+      const { done, value } = await within(source.next(), patience);
+      if (done) return;
+      size += value.byteLength;
+      if (size > limitBytes) throw tooLarge(limitBytes);
+      yield value;
+    }
+  } finally {
+    // It may still wait for a chunk that never comes; nothing depends on its end.
+    source.return?.().catch(() => undefined);
+  }
+}
+
 /** The body's bytes. Throws `ProblemError` with `payload-too-large` or `invalid-request`. */
 export async function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get('content-length') ?? 0);

@@ -5,6 +5,7 @@ import type { VerifiedTokens } from '../entra/verified-tokens.ts';
 import { type CallerClaims, type VerifyRefusal, verifyForKeeping } from '../entra/verify.ts';
 import type { DeviceCall } from '../forwarding/calls.ts';
 import type { InstanceAuthorization } from '../forwarding/forward.ts';
+import { problemOfInstance, problemOfPause } from '../forwarding/problem-of-instance.ts';
 import { parseGuid } from '../ids.ts';
 import { type Problem, problem } from '../problems.ts';
 import type { RouteLookup, RouteTarget } from '../routing/lookup.ts';
@@ -19,8 +20,7 @@ import type { RateLimit } from './rate.ts';
 
 export type DeviceRole = 'Device.Read' | 'Device.Write';
 
-export interface DeviceCallRequest {
-  readonly call: DeviceCall;
+export interface CallerRequest {
   readonly role: DeviceRole;
   /** As `bearerToken` reads it. */
   readonly token: string;
@@ -29,9 +29,15 @@ export interface DeviceCallRequest {
   readonly deviceId: string | undefined;
 }
 
+export interface DeviceCallRequest extends CallerRequest {
+  readonly call: DeviceCall;
+}
+
 export interface RefusedCall {
   readonly kind: 'refuse';
   readonly problem: Problem;
+  /** It was routed, and the instance cannot be called. */
+  readonly routed: boolean;
 }
 
 export interface RoutedCall {
@@ -50,16 +56,16 @@ export interface ReadyCall {
   readonly inventoryVersion: number;
 }
 
-/** `cold`: something is not at hand or not as usual; nothing was decided, counted or taken. */
+/** `cold`: something is not at hand; nothing was decided, counted or taken. */
 export type WarmDecision = ReadyCall | RefusedCall | { readonly kind: 'cold' };
 
 export interface DeviceCalls {
   /** May ask the database and Entra; throws what they throw. Takes from the tenant's rate. */
-  decide(request: DeviceCallRequest): Promise<RoutedCall | RefusedCall>;
+  decide(request: CallerRequest): Promise<RoutedCall | RefusedCall>;
   /** The same by what is in memory, at once. A refusal is the one `decide` would give. */
   warm(request: DeviceCallRequest): WarmDecision;
-  /** `decide`, and then the instance's token. `cold` only where the ordinary way has to say what is the matter. */
-  prepare(request: DeviceCallRequest): Promise<WarmDecision>;
+  /** `decide`, and then the instance's token. */
+  prepare(request: DeviceCallRequest): Promise<ReadyCall | RefusedCall>;
 }
 
 export interface DeviceCallOptions {
@@ -74,10 +80,6 @@ export interface DeviceCallOptions {
   /** Counts a look-up that `RouteLookup.peek` answered. */
   readonly onRouteHit: () => void;
   readonly authorizationOf: (instance: Instance) => InstanceAuthorization;
-  /** What `authorizationOf` would answer at once; absent where nothing is kept in memory. */
-  readonly peekAuthorization?: (
-    instance: Instance,
-  ) => { readonly token: string; readonly inventoryVersion: number | undefined } | undefined;
   /** Absent: every token is verified anew. `hash` is SHA-256 and answers at once. */
   readonly verified?: { readonly tokens: VerifiedTokens; readonly hash: (token: string) => string };
   /** Milliseconds since 1970. */
@@ -139,7 +141,7 @@ function problemOfToken(reason: VerifyRefusal): Problem {
 }
 
 const cold = { kind: 'cold' } as const;
-const refuse = (found: Problem): RefusedCall => ({ kind: 'refuse', problem: found });
+const refuse = (found: Problem, routed = false): RefusedCall => ({ kind: 'refuse', problem: found, routed });
 
 const lacksRole = (claims: CallerClaims, role: DeviceRole): Problem | undefined =>
   claims.roles.includes(role)
@@ -233,29 +235,33 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     const target = routes.peek(tenantId, deviceId);
     if (target === undefined) return cold;
     const instance = instances.peek(tenantId, target.instanceId);
-    if (instance === undefined || instance.paused || !instance.enabled) return cold;
-    const authorization = options.peekAuthorization?.(instance);
-    const inventoryVersion = call === 'inventory' ? authorization?.inventoryVersion : 1;
-    if (authorization === undefined || inventoryVersion === undefined) return cold;
+    if (instance === undefined) return cold;
+    const authorization = authorizationOf(instance);
+    const instanceToken = authorization.peek();
+    const inventoryVersion = call === 'inventory' ? authorization.peekInventoryVersion() : 1;
+    if (instanceToken === undefined || inventoryVersion === undefined) return cold;
     const tooMany = overRate(tenantId);
     if (tooMany !== undefined) return refuse(tooMany);
     options.onRouteHit();
-    return { kind: 'ready', instance, target, instanceToken: authorization.token, inventoryVersion };
+    const pause = problemOfPause(instance);
+    if (pause !== undefined) return refuse(pause, true);
+    return { kind: 'ready', instance, target, instanceToken, inventoryVersion };
   };
 
   const prepare: DeviceCalls['prepare'] = async (request) => {
     const decision = await decide(request);
     if (decision.kind === 'refuse') return decision;
     const { instance, target } = decision;
-    if (instance.paused || !instance.enabled) return cold;
+    const pause = problemOfPause(instance);
+    if (pause !== undefined) return refuse(pause, true);
     const authorization = authorizationOf(instance);
     const token = await authorization.token(undefined);
-    if (!token.ok) return cold;
+    if (!token.ok) return refuse(problemOfInstance(token), true);
     const version =
       request.call === 'inventory'
         ? await authorization.inventoryVersion()
         : ({ ok: true, inventoryVersion: 1 } as const);
-    if (!version.ok) return cold;
+    if (!version.ok) return refuse(problemOfInstance(version), true);
     const { inventoryVersion } = version;
     return { kind: 'ready', instance, target, instanceToken: token.token, inventoryVersion };
   };

@@ -13,12 +13,22 @@ export interface ListenerEnv {
   Variables: { requestId: string };
 }
 
+export interface IncomingBody {
+  /** Bytes, as the caller says; undefined: it does not. */
+  readonly length: number | undefined;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
 /** What only the runtime knows of a request. */
 export interface RequestFacts {
   /** How often a header stands in the request; frameworks join or drop repeated ones. */
   headerCount(c: Context, name: string): number;
   /** The body's bytes, or the problems of `readBody` (body.ts). */
   readBody(c: Context, limitBytes: number): Promise<Uint8Array>;
+  /** Path and query as they stand in the request line: what a URL parser makes of them may be another path. */
+  target(c: Context): string;
+  /** The body as it comes, neither read nor bounded; leaving it early breaks nothing. Undefined: there is none. */
+  body(c: Context): IncomingBody | undefined;
   /** SHA-256 of the verified client certificate, lower-case hex; undefined without one. */
   clientCertificateSha256(c: Context): string | undefined;
 }

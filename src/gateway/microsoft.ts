@@ -1,16 +1,20 @@
 import type { Context, Hono } from 'hono';
 import type { DeviceCall } from '../forwarding/calls.ts';
-import type { Forward, ForwardAnswer } from '../forwarding/forward.ts';
+import type { Forward, ForwardAnswer, PassThroughCall } from '../forwarding/forward.ts';
+import type { PassThroughEntry } from '../forwarding/pass-through.ts';
 import { type Problem, ProblemError } from '../problems.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
 import { bearerToken, type DeviceCalls, unauthenticated } from './device-call.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
+import { passThroughCall, passThroughPath } from './pass-through.ts';
 
 /** The data listener's device calls (contract section 6); what is decided about them is in device-call.ts. */
 export interface MicrosoftSideOptions {
   readonly calls: Pick<DeviceCalls, 'decide'>;
   readonly forward: Forward;
+  /** What may be passed through. */
+  readonly passThrough: readonly PassThroughEntry[];
   readonly facts: RequestFacts;
   readonly metrics: Metrics;
   /** Writes an answer as it comes; each runtime has its own fastest way. */
@@ -31,11 +35,11 @@ function bearerOf(c: Context<ListenerEnv>, facts: RequestFacts): string {
 async function deviceCall(
   c: Context<ListenerEnv>,
   options: MicrosoftSideOptions,
-  call: DeviceCall,
+  /** Or what makes it of the request and the device's computer; it may throw `ProblemError`. */
+  call: DeviceCall | ((jamfComputerId: number) => PassThroughCall),
 ): Promise<Response> {
   const started = performance.now();
   const decision = await options.calls.decide({
-    call,
     role: c.req.method === 'GET' || c.req.method === 'HEAD' ? 'Device.Read' : 'Device.Write',
     token: bearerOf(c, options.facts),
     tenantId: c.req.param('tenantId'),
@@ -43,16 +47,18 @@ async function deviceCall(
   });
   if (decision.kind === 'refuse') throw refuse(decision.problem);
   const { instance, target } = decision;
+  const asked = typeof call === 'string' ? call : call(target.jamfComputerId);
+  const name = typeof call === 'string' ? call : 'pass-through';
   return inSpan(
     'device.call',
-    { 'espalier.tenant': instance.tenantId, 'espalier.instance': instance.instanceId, 'espalier.call': call },
+    { 'espalier.tenant': instance.tenantId, 'espalier.instance': instance.instanceId, 'espalier.call': name },
     c.req.header('traceparent'),
     async (span) => {
       const headers = new Headers(c.req.raw.headers);
       const traceparent = currentTraceparent();
       if (traceparent !== null) headers.set('traceparent', traceparent);
       const result = await options.forward({
-        call,
+        call: asked,
         instance,
         jamfComputerId: target.jamfComputerId,
         headers,
@@ -72,4 +78,5 @@ export function addMicrosoftRoutes(app: Hono<ListenerEnv>, options: MicrosoftSid
   app.get('/t/:tenantId/devices/:deviceId/compliance', (c) => deviceCall(c, options, 'compliance'));
   app.get('/t/:tenantId/devices/:deviceId/inventory', (c) => deviceCall(c, options, 'inventory'));
   app.post('/t/:tenantId/devices/:deviceId/recalculate', (c) => deviceCall(c, options, 'recalculate'));
+  app.all(passThroughPath, (c) => deviceCall(c, options, (id) => passThroughCall(c, options, id)));
 }

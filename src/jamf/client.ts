@@ -84,12 +84,11 @@ export interface JamfClient {
    */
   computersAfter(afterId: number): Promise<JamfResult<{ readonly page: InventoryPage }>>;
   authorization(): Promise<JamfResult<{ readonly authorization: JamfAuthorization }>>;
-  /** The token that `authorization` would answer without a request. */
-  peekToken(): string | undefined;
-  /** What `inventoryVersion` would answer without a request. */
-  peekInventoryVersion(): number | undefined;
   /** Newest version of the inventory that the instance has, for the forwarding path. */
   inventoryVersion(): Promise<JamfResult<{ readonly inventoryVersion: number }>>;
+  /** The token that `authorization` would give, and the version, where that asks nobody. */
+  cachedToken(): string | undefined;
+  cachedInventoryVersion(): number | undefined;
   privileges(): Promise<JamfResult<ApiPrivileges>>;
   /** What an operator's test of the instance shows, step by step. */
   test(): Promise<readonly ConnectionTestStep[]>;
@@ -118,7 +117,7 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
   const version = () => readVersion(get);
   const complianceInformation = (id: string) => readCompliance(get, id);
   const authorization = () => authorize(tokens, queue);
-  const inventoryVersion = rememberedVersion(readInventory, options.now);
+  const inventoryVersion = rememberVersion(readInventory, options.now);
   return {
     version,
     computer: (id) => readComputer(readInventory, id),
@@ -126,9 +125,9 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
     computersChangedSince: (changedSince, page) => readChangedSince(readInventory, changedSince, page),
     computersAfter: (afterId) => readAfter(readInventory, afterId),
     authorization,
-    peekToken: () => tokens.cached()?.value,
-    inventoryVersion: inventoryVersion.ask,
-    peekInventoryVersion: inventoryVersion.peek,
+    inventoryVersion: inventoryVersion.get,
+    cachedToken: () => tokens.cached()?.value,
+    cachedInventoryVersion: inventoryVersion.cached,
     privileges: async () => {
       const answer = await get('/api/v1/auth');
       return answer.ok ? { ok: true, ...readPrivileges(answer.body) } : answer;
@@ -260,22 +259,19 @@ async function readAfter(
 /** An instance is upgraded a few times a year; a call must not ask for its version each time. */
 const inventoryVersionFreshMs = 600_000;
 
-function rememberedVersion(
-  read: InventoryReader,
-  now: () => number,
-): { readonly ask: JamfClient['inventoryVersion']; readonly peek: JamfClient['peekInventoryVersion'] } {
+function rememberVersion(read: InventoryReader, now: () => number) {
   let known: { readonly inventoryVersion: number; readonly atMs: number } | undefined;
-  const peek = (): number | undefined =>
+  const cached = (): number | undefined =>
     known && now() - known.atMs < inventoryVersionFreshMs ? known.inventoryVersion : undefined;
-  const ask: JamfClient['inventoryVersion'] = async () => {
-    const fresh = peek();
-    if (fresh !== undefined) return { ok: true, inventoryVersion: fresh };
+  const get: JamfClient['inventoryVersion'] = async () => {
+    const inventoryVersion = cached();
+    if (inventoryVersion !== undefined) return { ok: true, inventoryVersion };
     const probed = await probeInventory(read);
     if (!probed.ok) return probed;
     known = { inventoryVersion: probed.inventoryVersion, atMs: now() };
-    return { ok: true, inventoryVersion: probed.inventoryVersion };
+    return { ok: true, ...known };
   };
-  return { ask, peek };
+  return { cached, get };
 }
 
 async function probeInventory(

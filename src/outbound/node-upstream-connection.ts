@@ -126,8 +126,11 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
     close();
     if (exchange) options.onBroken(exchange, { failure, stale });
   };
-  const broke = (detail: string): void =>
-    fail({ kind: isReady ? 'reset' : 'connect', sent: isReady, detail });
+  const broke = (detail: string): void => {
+    // Half a head is an answer of a kind: the server is there and does not keep to HTTP.
+    const half = isReady && current !== undefined && reader.hasBegun() && head === undefined;
+    fail({ kind: half ? 'invalid-answer' : isReady ? 'reset' : 'connect', sent: isReady, detail });
+  };
 
   /** The answer is whole; `surplus`: more came than it is. */
   const finish = (surplus: boolean): void => {

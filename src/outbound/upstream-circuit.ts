@@ -16,8 +16,8 @@ export const circuitOpenMs = { baseMs: 1_000, maxMs: 30_000 } as const;
 
 interface Guard {
   readonly circuit: Circuit;
-  /** A call that tries a half-open circuit is under way. */
-  probing: boolean;
+  /** When the call began that tries a half-open circuit. */
+  probeSinceMs: number | undefined;
 }
 
 /** What says something about the instance; the rest are faults of callers, of Espalier or of its configuration. */
@@ -52,7 +52,7 @@ export function withCircuit(
   const guardOf = (target: UpstreamTarget): Guard => {
     let guard = guards.get(target);
     if (!guard) {
-      guard = { circuit: createCircuit({ ...circuitOpenMs, now, random }), probing: false };
+      guard = { circuit: createCircuit({ ...circuitOpenMs, now, random }), probeSinceMs: undefined };
       guards.set(target, guard);
     }
     return guard;
@@ -62,13 +62,13 @@ export function withCircuit(
     guard: Guard,
     call: UpstreamCall,
     handler: UpstreamHandler,
-    probe: boolean,
+    probeSinceMs: number | undefined,
   ): UpstreamExchange => {
     let ill = false;
     let over = false;
     const finish = (): void => {
       over = true;
-      if (probe) guard.probing = false;
+      if (probeSinceMs !== undefined && guard.probeSinceMs === probeSinceMs) guard.probeSinceMs = undefined;
     };
     const exchange = upstream(call, {
       head: (head) => {
@@ -101,11 +101,14 @@ export function withCircuit(
   return (call, handler) => {
     const guard = guardOf(call.target);
     const openUntilMs = guard.circuit.openUntilMs();
-    if (openUntilMs === undefined) return watched(guard, call, handler, false);
-    const waitMs = openUntilMs - now();
-    if (waitMs <= 0 && !guard.probing) {
-      guard.probing = true;
-      return watched(guard, call, handler, true);
+    if (openUntilMs === undefined) return watched(guard, call, handler, undefined);
+    const nowMs = now();
+    const waitMs = openUntilMs - nowMs;
+    // A probe that is never heard of again (its request was dropped by the platform) must not close the way for good.
+    const isProbed = guard.probeSinceMs !== undefined && nowMs - guard.probeSinceMs < circuitOpenMs.maxMs;
+    if (waitMs <= 0 && !isProbed) {
+      guard.probeSinceMs = nowMs;
+      return watched(guard, call, handler, nowMs);
     }
     let over = false;
     queueMicrotask(() => {

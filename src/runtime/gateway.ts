@@ -9,6 +9,7 @@ import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
 import { createVerifiedTokens } from '../entra/verified-tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
+import { createTargets } from '../forwarding/targets.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createDeviceCalls } from '../gateway/device-call.ts';
 import { createGate } from '../gateway/gate.ts';
@@ -18,6 +19,7 @@ import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { createRateLimit } from '../gateway/rate.ts';
 import { unpackingAtOnce, unpackingWaiting } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
+import type { Upstream } from '../outbound/upstream.ts';
 import { createRouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
@@ -36,6 +38,8 @@ export interface GatewayParts {
   readonly config: Config;
   readonly sql: Sql;
   readonly send: Send;
+  /** The way of forwarded calls, with its circuits. */
+  readonly upstream: Upstream;
   readonly sealer: Sealer;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -111,6 +115,12 @@ export function composeGateway(parts: GatewayParts) {
       application === 'connector' ? config.connector(cloud)?.clientId : config.userAppClientId(cloud),
   };
 
+  const forwarding = {
+    upstream: parts.upstream,
+    targetOf: createTargets(),
+    authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
+  };
+
   const intake = createIntake({ sql, ...parts.intake });
 
   const keys =
@@ -121,7 +131,6 @@ export function composeGateway(parts: GatewayParts) {
       cooldownSeconds: config.jwksCooldownSeconds,
       timeoutMs: microsoftTimeoutMs,
     });
-  const authorizationOf = parts.authorizationOf ?? clients.authorizationOf;
   const deviceCalls = createDeviceCalls({
     clouds: config.clouds,
     audiences: config.audiences,
@@ -132,8 +141,7 @@ export function composeGateway(parts: GatewayParts) {
     routes: createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup }),
     rate: createRateLimit(config.ratePerTenant),
     onRouteHit: () => metrics.routeLookup('hit'),
-    authorizationOf,
-    ...(parts.authorizationOf ? {} : { peekAuthorization: clients.peekAuthorization }),
+    authorizationOf: forwarding.authorizationOf,
     ...(parts.tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: parts.tokenHash } } : {}),
     now,
   });
@@ -151,7 +159,8 @@ export function composeGateway(parts: GatewayParts) {
     });
     addMicrosoftRoutes(app, {
       calls: deviceCalls,
-      forward: createForward({ send, authorizationOf, timeoutMs: config.forwardTimeoutSeconds * 1_000 }),
+      forward: createForward(forwarding),
+      passThrough: config.passThrough,
       facts,
       metrics,
       respond,
@@ -161,7 +170,7 @@ export function composeGateway(parts: GatewayParts) {
     return app;
   };
 
-  return { access, clients, consent, createDataApp, deviceCalls, instances, tenants };
+  return { access, clients, consent, createDataApp, deviceCalls, forwarding, instances, tenants };
 }
 
 export type Gateway = ReturnType<typeof composeGateway>;

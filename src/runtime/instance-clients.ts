@@ -9,10 +9,6 @@ import { type Instance, secretAssociation } from '../store/instances.ts';
 export interface InstanceClients {
   clientOf(instance: Instance): JamfClient;
   authorizationOf(instance: Instance): InstanceAuthorization;
-  /** What `authorizationOf` would answer without a request; undefined when it would have to make one. */
-  peekAuthorization(
-    instance: Instance,
-  ): { readonly token: string; readonly inventoryVersion: number | undefined } | undefined;
 }
 
 export interface InstanceClientsOptions {
@@ -27,8 +23,6 @@ export interface InstanceClientsOptions {
 export function createInstanceClients(options: InstanceClientsOptions): InstanceClients {
   const { concurrency, readReference, sealer, send, timeoutMs } = options;
   const clients = new LRUCache<string, JamfClient>({ max: 30_000 });
-  /** The same by the object, for as long as the directory keeps it: the key costs more than the rest of a look-up. */
-  const byObject = new WeakMap<Instance, JamfClient>();
 
   const secretOf = async (instance: Instance): Promise<string> => {
     if (instance.apiSecretRef !== null) return readReference(instance.apiSecretRef);
@@ -38,15 +32,17 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
       : sealer.open(apiSecretSealed, secretAssociation(tenantId, instanceId));
   };
 
+  /** By the row as it was read: to put the key together costs more than to look a call's token up. */
+  const ofRow = new WeakMap<Instance, JamfClient>();
   const clientOf = (instance: Instance): JamfClient => {
-    const known = byObject.get(instance);
-    if (known !== undefined) return known;
-    const client = clientByContent(instance);
-    byObject.set(instance, client);
+    let client = ofRow.get(instance);
+    if (!client) {
+      client = clientOfConfiguration(instance);
+      ofRow.set(instance, client);
+    }
     return client;
   };
-
-  const clientByContent = (instance: Instance): JamfClient => {
+  const clientOfConfiguration = (instance: Instance): JamfClient => {
     // What the client is made of: a rotated secret or another URL makes another client, a pause does not.
     const { apiClientId, apiSecretRef, apiSecretSealed, caCertificate, instanceId, tenantId, url } = instance;
     const key = JSON.stringify([
@@ -75,16 +71,14 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
     return client;
   };
 
+  const authorizations = new WeakMap<JamfClient, InstanceAuthorization>();
   return {
     clientOf,
-    peekAuthorization: (instance) => {
-      const client = clientOf(instance);
-      const token = client.peekToken();
-      return token === undefined ? undefined : { token, inventoryVersion: client.peekInventoryVersion() };
-    },
     authorizationOf: (instance) => {
       const client = clientOf(instance);
-      return {
+      const known = authorizations.get(client);
+      if (known) return known;
+      const authorization: InstanceAuthorization = {
         token: async (refused) => {
           let granted = await client.authorization();
           if (granted.ok && granted.authorization.token === refused) {
@@ -95,7 +89,11 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
           return granted.ok ? { ok: true, token: granted.authorization.token } : granted;
         },
         inventoryVersion: () => client.inventoryVersion(),
+        peek: () => client.cachedToken(),
+        peekInventoryVersion: () => client.cachedInventoryVersion(),
       };
+      authorizations.set(client, authorization);
+      return authorization;
     },
   };
 }

@@ -74,6 +74,17 @@ export const nodeRequestFacts: RequestFacts = {
     return count;
   },
   readBody: (c, limitBytes) => readIncoming(bindingsOf(c).incoming, limitBytes),
+  target: (c) => bindingsOf(c).incoming.url ?? '',
+  body: (c) => {
+    const { incoming } = bindingsOf(c);
+    const { 'content-length': length, 'transfer-encoding': encoding } = incoming.headers;
+    if (encoding === undefined && (length === undefined || Number(length) === 0)) return undefined;
+    return {
+      length: length === undefined ? undefined : Number(length),
+      // Destroyed, it would take the socket with it, and the answer.
+      chunks: { [Symbol.asyncIterator]: () => incoming.iterator({ destroyOnReturn: false }) },
+    };
+  },
   clientCertificateSha256: (c) => {
     const { socket } = bindingsOf(c).incoming;
     if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;

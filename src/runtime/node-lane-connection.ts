@@ -1,14 +1,17 @@
 import type { Socket } from 'node:net';
 import { instanceRequest } from '../forwarding/calls.ts';
-import {
-  callerHeaderLines,
-  instanceHeaderLines,
-  problemOfHead,
-  problemOfUpstream,
-} from '../forwarding/lines.ts';
-import type { DeviceCalls, ReadyCall, WarmDecision } from '../gateway/device-call.ts';
+import { checkDeviceAnswer, isTokenRefused } from '../forwarding/check-answer.ts';
+import { deviceCallLines, eachCrossing, type HeaderOf } from '../forwarding/headers.ts';
+import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
+import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
 import { requestIdOf } from '../gateway/listener.ts';
-import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from '../outbound/upstream.ts';
+import type {
+  Upstream,
+  UpstreamExchange,
+  UpstreamHandler,
+  UpstreamHead,
+  UpstreamTarget,
+} from '../outbound/upstream.ts';
 import type { Problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
 import type { CallSpan } from '../telemetry/tracing.ts';
@@ -44,6 +47,14 @@ export interface LaneConnection {
 
 /** Small parts of an answer are put together and leave in one write. */
 const togetherBytes = 16_384;
+
+function callerLines(head: UpstreamHead, requestId: string): string {
+  let lines = 'cache-control: no-store\r\n';
+  eachCrossing(head, (name, value) => {
+    lines += `${name}: ${value}\r\n`;
+  });
+  return `${lines}x-content-type-options: nosniff\r\nx-request-id: ${requestId}\r\n`;
+}
 
 /** `handOver` gets the bytes that were read. */
 export function openLaneConnection(
@@ -147,14 +158,14 @@ export function openLaneConnection(
 
   const handler: UpstreamHandler = {
     head: (head) => {
-      if (head.status === 401 || head.status === 403) {
-        // The instance refuses our token and did nothing: the ordinary way takes a new one, or says what is wrong.
+      if (isTokenRefused(head)) {
+        // The instance did nothing: the ordinary way takes a new token, or says what is wrong.
         exchange?.abort();
         endSpan(String(head.status));
         giveUp();
         return;
       }
-      const unusable = problemOfHead(head);
+      const unusable = checkDeviceAnswer(head);
       if (unusable !== undefined) {
         exchange?.abort();
         failExchange(unusable);
@@ -165,7 +176,7 @@ export function openLaneConnection(
       const hasBody = status !== 204 && status !== 304;
       isBegun = false;
       isChunked = hasBody && head.contentLength === undefined;
-      pending = answerHead(status, callerHeaderLines(head, requestId), {
+      pending = answerHead(status, callerLines(head, requestId), {
         keepAliveSeconds: keepAliveSeconds(),
         framing: hasBody ? (head.contentLength ?? 'chunked') : 'none',
       });
@@ -214,13 +225,26 @@ export function openLaneConnection(
     },
   };
 
+  const headerOf: HeaderOf = (name) => {
+    switch (name) {
+      case 'accept':
+        return request?.accept;
+      case 'accept-language':
+        return request?.acceptLanguage;
+      case 'traceparent':
+        return span?.traceparent ?? request?.traceparent;
+      case 'tracestate':
+        return request?.tracestate;
+      default:
+        return undefined;
+    }
+  };
+
   const forward = (ready: ReadyCall, from: LaneRequest): void => {
     const { instance, instanceToken, inventoryVersion, target } = ready;
     span = services.traced(from, instance);
     const { method, path } = instanceRequest(from.call, target.jamfComputerId, inventoryVersion);
     const upstreamTarget = services.targetOf(instance);
-    const crossing =
-      span === undefined ? from : { ...from, traceparent: span.traceparent ?? from.traceparent };
     pending = '';
     isBegun = false;
     exchange = services.upstream(
@@ -228,18 +252,18 @@ export function openLaneConnection(
         target: upstreamTarget,
         method,
         path: upstreamTarget.basePath + path,
-        headerLines: instanceHeaderLines(crossing, requestId, instanceToken),
+        headerLines: deviceCallLines(headerOf, { token: instanceToken, requestId }),
         body: undefined,
       },
       handler,
     );
   };
 
-  const settle = (decision: WarmDecision): void => {
+  const settle = (decision: ReadyCall | RefusedCall): void => {
     if (request === undefined || socket.destroyed) return;
     if (decision.kind === 'ready') forward(decision, request);
-    else if (decision.kind === 'refuse') answerProblem(decision.problem);
-    else giveUp();
+    else if (decision.routed) failExchange(decision.problem);
+    else answerProblem(decision.problem);
   };
 
   const begin = (taken: LaneRequest, read: Buffer): void => {

@@ -1,6 +1,6 @@
-import { createUpstreamTargets } from '../forwarding/upstream-target.ts';
 import type { DeviceCalls } from '../gateway/device-call.ts';
-import type { Upstream } from '../outbound/upstream.ts';
+import type { Upstream, UpstreamTarget } from '../outbound/upstream.ts';
+import type { Instance } from '../store/instances.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { isSampled, startCallSpan } from '../telemetry/tracing.ts';
@@ -11,6 +11,7 @@ import type { LaneServices } from './node-lane.ts';
 export interface LaneParts {
   readonly calls: DeviceCalls;
   readonly upstream: Upstream;
+  readonly targetOf: (instance: Instance) => UpstreamTarget;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Share of the calls that are traced where the caller did not ask for it, 0 to 1. */
@@ -25,11 +26,11 @@ const routes = {
 } as const;
 
 export function createLaneServices(parts: LaneParts): Omit<LaneServices, 'keepAliveSeconds'> {
-  const { calls, log, metrics, traceShare, upstream } = parts;
+  const { calls, log, metrics, targetOf, traceShare, upstream } = parts;
   return {
     calls,
     upstream,
-    targetOf: createUpstreamTargets(),
+    targetOf,
     traced: ({ call, tenantId, traceparent }, { instanceId }) => {
       if (traceShare === 0 || !(isSampled(traceparent) || Math.random() < traceShare)) return undefined;
       const attributes = {

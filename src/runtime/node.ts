@@ -16,6 +16,7 @@ import { drainMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend, mayConnect } from '../outbound/node.ts';
 import { createNodeUpstream } from '../outbound/node-upstream.ts';
+import { withCircuit } from '../outbound/upstream-circuit.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
@@ -182,7 +183,7 @@ export async function startGateway(
     durable: false,
   });
   const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
-  const forwarding = createNodeUpstream({
+  const upstream = createNodeUpstream({
     policy: createAddressPolicy(config.upstreamAllow),
     timeoutMs: config.forwardTimeoutSeconds * 1_000,
   });
@@ -191,6 +192,7 @@ export async function startGateway(
     config,
     sql,
     send: outbound.send,
+    upstream: withCircuit(upstream.upstream, () => performance.now()),
     sealer: await openSealer(config),
     log,
     metrics,
@@ -224,7 +226,7 @@ export async function startGateway(
         ...clientCa,
         lane: createLaneServices({
           calls: gateway.deviceCalls,
-          upstream: forwarding.upstream,
+          ...gateway.forwarding,
           log,
           metrics,
           traceShare: telemetry.traceShare,
@@ -261,7 +263,7 @@ export async function startGateway(
       ]);
       certificate?.close();
       await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
-      forwarding.close();
+      upstream.close();
       await outbound.close();
       await telemetry.shutdown();
       await store.close();

@@ -1,3 +1,5 @@
+import { type PassThroughEntry, parsePassThroughEntry } from '../forwarding/pass-through.ts';
+
 /**
  * Every environment variable that Espalier reads (contract section 3), declared once: the parser, the faults and
  * docs/settings.md come from this table.
@@ -423,18 +425,20 @@ export const settings = {
   ),
   passThrough: {
     name: 'ESPALIER_PASS_THROUGH',
-    meaning: 'JSON list of `"GET /api/v1/…/{id}"` that may be forwarded as they are',
+    meaning:
+      'JSON list of `"GET /api/v1/…/{id}"` that may be forwarded as they are; `{id}` becomes the computer id (docs/forwarding.md)',
     defaultText: 'empty',
     example: '["GET /api/v1/computers-inventory/{id}"]',
-    reserved: true,
     parse: (value) => {
       const parsed = json(value) ?? [];
-      return Array.isArray(parsed) &&
-        parsed.every((entry) => typeof entry === 'string' && /^[A-Z]+ \/\S*$/.test(entry))
-        ? (parsed as string[])
-        : fault('is not a JSON list of "METHOD /path"');
+      if (!Array.isArray(parsed)) return fault('is not a JSON list of "METHOD /path"');
+      return parsed.map(
+        (entry) =>
+          (typeof entry === 'string' ? parsePassThroughEntry(entry) : undefined) ??
+          fault(`has ${JSON.stringify(entry)}, which is not "METHOD /path" of plain words and {id}`),
+      );
     },
-  } satisfies Setting<readonly string[]>,
+  } satisfies Setting<readonly PassThroughEntry[]>,
   partnerApiVersions: {
     name: 'ESPALIER_PARTNER_API_VERSIONS',
     meaning: 'JSON object, api-version per Intune partner resource',

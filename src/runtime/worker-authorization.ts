@@ -44,10 +44,20 @@ export function createWorkerAuthorization(
       return opened;
     };
     let granted: JamfAuthorization | undefined;
+    const peek = (): string | undefined => {
+      const { token, renewAtMs } = kept.get(key) ?? nothing;
+      return token !== undefined && now() < renewAtMs ? token : undefined;
+    };
+    const peekInventoryVersion = (): number | undefined => {
+      const { inventoryVersion, versionAtMs } = kept.get(key) ?? nothing;
+      return now() - versionAtMs < inventoryVersionFreshMs ? inventoryVersion : undefined;
+    };
     return {
+      peek,
+      peekInventoryVersion,
       token: async (fresh) => {
-        const { token, renewAtMs } = kept.get(key) ?? nothing;
-        if (!fresh && token !== undefined && now() < renewAtMs) return { ok: true, token };
+        const token = peek();
+        if (!fresh && token !== undefined) return { ok: true, token };
         if (fresh) granted?.invalidate();
         const askedAtMs = now();
         const answer = await client().authorization();
@@ -59,10 +69,8 @@ export function createWorkerAuthorization(
         return { ok: true, token: granted.token };
       },
       inventoryVersion: async () => {
-        const { inventoryVersion, versionAtMs } = kept.get(key) ?? nothing;
-        if (inventoryVersion !== undefined && now() - versionAtMs < inventoryVersionFreshMs) {
-          return { ok: true, inventoryVersion };
-        }
+        const inventoryVersion = peekInventoryVersion();
+        if (inventoryVersion !== undefined) return { ok: true, inventoryVersion };
         const answer = await client().inventoryVersion();
         if (answer.ok) note({ inventoryVersion: answer.inventoryVersion, versionAtMs: now() });
         return answer;

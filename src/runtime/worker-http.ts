@@ -15,10 +15,31 @@ interface TlsClientAuth {
 const clientCertificate = (c: Context): TlsClientAuth | undefined =>
   (c.req.raw as Request & { readonly cf?: { readonly tlsClientAuth?: TlsClientAuth } }).cf?.tlsClientAuth;
 
+async function* chunksOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.releaseLock();
+  }
+}
+
 export const workerRequestFacts: RequestFacts = {
   /** Cloudflare joins repeated headers with a comma, which no single value that we count may hold. */
   headerCount: (c, name) => c.req.header(name)?.split(',').length ?? 0,
   readBody: (c, limitBytes) => readBody(c.req.raw, limitBytes),
+  /** A request's URL is parsed before a Worker sees it: there is no other spelling. */
+  target: (c) => c.req.url.slice(new URL(c.req.url).origin.length),
+  body: (c) => {
+    const { body, headers } = c.req.raw;
+    if (!body) return undefined;
+    const length = headers.get('content-length');
+    return { length: length === null ? undefined : Number(length), chunks: chunksOf(body) };
+  },
   clientCertificateSha256: (c) => {
     const presented = clientCertificate(c);
     // A revoked certificate is still `SUCCESS`: both have to be looked at.

@@ -2,7 +2,9 @@ import { Hono } from 'hono';
 import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
 import { beginListener, finishListener, type ListenerEnv } from '../gateway/listener.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
+import { withCircuit } from '../outbound/upstream-circuit.ts';
 import { createWorkersSend } from '../outbound/workers.ts';
+import { createWorkersUpstream } from '../outbound/workers-upstream.ts';
 import { ProblemError, problem } from '../problems.ts';
 import { createSealer } from '../secrets/seal.ts';
 import type { Sql } from '../store/database.ts';
@@ -43,13 +45,16 @@ async function createDataApp(
   bindings: WorkerBindings,
   shared: { readonly sql: Sql; readonly log: Log; readonly metrics: Metrics },
 ): Promise<Hono<ListenerEnv>> {
-  const send = createWorkersSend(createAddressPolicy(config.upstreamAllow));
+  const policy = createAddressPolicy(config.upstreamAllow);
+  const send = createWorkersSend(policy);
+  const upstream = createWorkersUpstream(policy, config.forwardTimeoutSeconds * 1_000);
   const sealer = await createSealer(config.secretsKey);
   const readReference = workerSecretReader(bindings);
   return composeGateway({
     ...shared,
     config,
     send,
+    upstream: withCircuit(upstream, Date.now),
     sealer,
     readReference,
     // A request's queries are its own here, and a process that delivers looks by itself four times a second.

@@ -43,10 +43,10 @@ export async function startRawServer(
       text += chunk.toString('latin1');
       received += chunk.toString('latin1');
       for (let end = text.indexOf('\r\n\r\n'); end >= 0; end = text.indexOf('\r\n\r\n')) {
-        const head = text.slice(0, end);
+        // Before a request line there may be the body of the request before.
+        const head = /[A-Z]+ \S+ HTTP\/1\.1\r\n[\s\S]*$/.exec(text.slice(0, end))?.[0];
         text = text.slice(end + 4);
-        // What follows is a request's body, until the next request line.
-        if (!/^[A-Z]+ \S+ HTTP\/1\.1\r\n/.test(head)) continue;
+        if (head === undefined) continue;
         requests.push(head);
         server.answer(socket, head, requests.length);
       }

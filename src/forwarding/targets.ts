@@ -1,0 +1,31 @@
+import { LRUCache } from 'lru-cache';
+import type { UpstreamTarget } from '../outbound/upstream.ts';
+import type { Instance } from '../store/instances.ts';
+
+/** Instances whose target is kept; a forgotten one gets a new pool, and the old one's connections go when idle. */
+const keptTargets = 60_000;
+
+/** The server of an instance: one object, and so one pool, as long as neither URL nor authority changes. */
+export function createTargets(): (instance: Instance) => UpstreamTarget {
+  /** By the row as it was read: rows are read anew every few seconds, calls come in between. */
+  const ofRow = new WeakMap<Instance, UpstreamTarget>();
+  const kept = new LRUCache<string, UpstreamTarget>({ max: keptTargets });
+  return (instance) => {
+    const known = ofRow.get(instance);
+    if (known) return known;
+    const { caCertificate, instanceId, tenantId, url } = instance;
+    const key = JSON.stringify([tenantId, instanceId, url, caCertificate]);
+    let target = kept.get(key);
+    if (!target) {
+      const { origin, pathname } = new URL(url);
+      target = {
+        origin,
+        basePath: pathname.replace(/\/+$/, ''),
+        caCertificate: caCertificate ?? undefined,
+      };
+      kept.set(key, target);
+    }
+    ofRow.set(instance, target);
+    return target;
+  };
+}
