@@ -20,6 +20,7 @@ import { withCircuit } from '../outbound/upstream-circuit.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
+import { createTallies } from '../telemetry/tallies.ts';
 import type { Config } from './config.ts';
 import { type ConnectionServices, createConnectionServices } from './connection-services.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
@@ -173,8 +174,9 @@ export async function startGateway(
   options: { listeners: boolean },
 ): Promise<RunningGateway> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o711 });
-  const telemetry = await startTelemetry(process.env);
-  const metrics = createMetrics();
+  const tallies = createTallies();
+  const telemetry = await startTelemetry(process.env, tallies);
+  const metrics = createMetrics(tallies);
   const store = await openStore(config);
   const sql = openDatabase(store.url, { connections: databaseConnections, applicationName: 'espalier' });
   const relaxed = openDatabase(store.url, {
