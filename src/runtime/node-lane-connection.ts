@@ -245,8 +245,6 @@ export function openLaneConnection(
     span = services.traced(from, instance);
     const { method, path } = instanceRequest(from.call, target.jamfComputerId, inventoryVersion);
     const upstreamTarget = services.targetOf(instance);
-    pending = '';
-    isBegun = false;
     exchange = services.upstream(
       {
         target: upstreamTarget,
@@ -271,6 +269,8 @@ export function openLaneConnection(
     waitingSinceMs = undefined;
     startedMs = performance.now();
     saved = read;
+    pending = '';
+    isBegun = false;
     request = taken;
     requestId = requestIdOf(taken.requestId);
     const decision = services.calls.warm(taken);
