@@ -80,6 +80,8 @@ export function openLaneConnection(
   let isBegun = false;
   let isChunked = false;
   let isFlushDue = false;
+  /** Of an answer that told its length. */
+  let bytesLeft = 0;
 
   const giveUp = (): void => {
     const read =
@@ -94,6 +96,7 @@ export function openLaneConnection(
       .off('error', onError)
       .off('close', onClosed)
       .off('drain', onDrain);
+    request = undefined;
     saved = undefined;
     later = [];
     onClose();
@@ -114,7 +117,7 @@ export function openLaneConnection(
     phase = 'next';
     waitingSinceMs = performance.now();
     if (isDraining) {
-      socket.end();
+      socket.destroySoon();
       return;
     }
     takeNext();
@@ -176,6 +179,7 @@ export function openLaneConnection(
       const hasBody = status !== 204 && status !== 304;
       isBegun = false;
       isChunked = hasBody && head.contentLength === undefined;
+      bytesLeft = head.contentLength ?? 0;
       pending = answerHead(status, callerLines(head, requestId), {
         keepAliveSeconds: keepAliveSeconds(),
         framing: hasBody ? (head.contentLength ?? 'chunked') : 'none',
@@ -188,12 +192,15 @@ export function openLaneConnection(
       if (byteLength + pending.length <= togetherBytes) {
         const text = buffer.toString('latin1');
         pending += isChunked ? `${chunkHead(byteLength)}${text}\r\n` : text;
-        if (!isFlushDue) {
+        bytesLeft -= byteLength;
+        // With the last byte the end comes, and what is pending leaves with it.
+        if (!isFlushDue && (isChunked || bytesLeft > 0)) {
           isFlushDue = true;
           process.nextTick(flushIfDue);
         }
         return true;
       }
+      bytesLeft -= byteLength;
       socket.cork();
       if (isChunked) pending += chunkHead(byteLength);
       flush();
@@ -339,7 +346,7 @@ export function openLaneConnection(
     phase: () => phase,
     drain: () => {
       isDraining = true;
-      if (phase !== 'busy') socket.end();
+      if (phase !== 'busy') socket.destroySoon();
     },
   };
 }

@@ -50,7 +50,8 @@ describe('the fast lane', () => {
   const exchange = async (port: number, bytes: string, quietMs = 250) => {
     const caller = await openCaller(port);
     caller.socket.write(bytes, 'latin1');
-    for (let [seen, at] = [-1, Date.now()]; !caller.isClosed() && Date.now() - at < quietMs; ) {
+    const patienceMs = () => (caller.text() === '' ? 5_000 : quietMs);
+    for (let [seen, at] = [-1, Date.now()]; !caller.isClosed() && Date.now() - at < patienceMs(); ) {
       if (caller.text().length !== seen) [seen, at] = [caller.text().length, Date.now()];
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
