@@ -87,8 +87,15 @@ export class ProblemError extends Error {
 /** Base of `type`; each slug has a page under docs/problems/. */
 export const problemTypeBase = 'https://espalier.dev/problems/';
 
+export interface ProblemAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
 /** The answer for a problem. `requestId` goes into `instance`, so that a caller can quote it. */
-export function problemResponse(problem: Problem, requestId: string): Response {
+export function problemAnswer(problem: Problem, requestId: string): ProblemAnswer {
   const kind: ProblemKind = problemKinds[problem.slug];
   const errors = problem.errors ?? [
     { code: problem.slug.toUpperCase().replaceAll('-', '_'), field: null, description: problem.detail },
@@ -103,14 +110,20 @@ export function problemResponse(problem: Problem, requestId: string): Response {
     httpStatus: kind.status,
     errors: errors.map(({ code, field, description, id }) => ({ code, description, id: id ?? '0', field })),
   };
-  const headers = new Headers({
+  const { retryAfterSeconds } = problem;
+  const headers = {
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
     'x-request-id': requestId,
     ...problem.headers,
-  });
-  if (problem.retryAfterSeconds !== undefined) {
-    headers.set('retry-after', String(Math.max(1, Math.ceil(problem.retryAfterSeconds))));
-  }
-  return new Response(JSON.stringify(body), { status: kind.status, headers });
+    ...(retryAfterSeconds === undefined
+      ? {}
+      : { 'retry-after': String(Math.max(1, Math.ceil(retryAfterSeconds))) }),
+  };
+  return { status: kind.status, headers, body: JSON.stringify(body) };
+}
+
+export function problemResponse(problem: Problem, requestId: string): Response {
+  const { body, headers, status } = problemAnswer(problem, requestId);
+  return new Response(body, { status, headers });
 }

@@ -43,6 +43,11 @@ export interface KeySetSnapshot {
 export interface KeySource {
   /** The keys with this id (one, or one per issuer); fetches when it must. Never throws. */
   find(query: KeyQuery): Promise<KeyLookup>;
+  /**
+   * What `find` would answer without waiting, by the same rules, the refresh behind the callers' backs included;
+   * undefined when it would have to wait or would refuse. The same array until the issuer's keys are fetched anew.
+   */
+  peek(query: Pick<KeyQuery, 'cloud' | 'tenantId' | 'kid'>): readonly VerificationKey[] | undefined;
   snapshot(): readonly KeySetSnapshot[];
   restore(sets: readonly KeySetSnapshot[]): void;
 }
@@ -176,6 +181,10 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   const mayTry = (set: KeySet, retryMs: number): boolean =>
     set.flight !== undefined || now() - set.failedAtMs >= retryMs;
 
+  const refreshBehind = (set: KeySet, cloud: Cloud): void => {
+    if (now() - set.fetchedAtMs >= refreshEveryMs && mayTry(set, warmRetryMs)) void refresh(set, cloud);
+  };
+
   const look = (set: KeySet, kid: string): KeyLookup => {
     const keys = set.keys.get(kid);
     return keys === undefined ? { ok: false, failure: 'unknown' } : { ok: true, keys };
@@ -194,13 +203,21 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     }
     const found = look(set, kid);
     if (found.ok) {
-      if (now() - set.fetchedAtMs >= refreshEveryMs && mayTry(set, warmRetryMs)) void refresh(set, cloud);
+      refreshBehind(set, cloud);
       return found;
     }
     if (now() - set.unknownKidAtMs < cooldownMs) return found;
     if (foreign && !foreignBudget()) return found;
     set.unknownKidAtMs = now();
     return (await refresh(set, cloud)) ? look(set, kid) : { ok: false, failure: 'unavailable' };
+  };
+
+  const peek: KeySource['peek'] = ({ cloud, tenantId, kid }) => {
+    const set = sets.get(`${cloud.name} ${tenantId}`);
+    if (set === undefined || now() - set.fetchedAtMs >= lastKnownGoodMs) return undefined;
+    const keys = set.keys.get(kid);
+    if (keys !== undefined) refreshBehind(set, cloud);
+    return keys;
   };
 
   const snapshot = (): readonly KeySetSnapshot[] =>
@@ -221,5 +238,5 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     }
   };
 
-  return { find, snapshot, restore };
+  return { find, peek, snapshot, restore };
 }

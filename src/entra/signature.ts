@@ -42,6 +42,8 @@ export function createWebCryptoSignatureCheck(): SignatureCheck {
   return async (algorithm, key, data, signature) => {
     try {
       const cryptoKey = await importKey(algorithm, key);
+      // RFC 8017 section 8.1.2: as long as the modulus. OpenSSL also takes one whose leading zero is left out.
+      if (signature.length * 8 < (cryptoKey.algorithm as RsaHashedKeyAlgorithm).modulusLength) return false;
       // RFC 7518 section 3.5: the salt is as long as the hash.
       const saltLength = Number(algorithm.slice(2)) / 8;
       return await crypto.subtle.verify(

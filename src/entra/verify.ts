@@ -44,6 +44,20 @@ export type VerifyResult =
   | { readonly ok: true; readonly claims: CallerClaims }
   | { readonly ok: false; readonly reason: VerifyRefusal };
 
+/** What made a token valid: all that has to be looked at again before its claims are believed another time. */
+export interface VerifiedToken {
+  readonly ok: true;
+  readonly claims: CallerClaims;
+  /** The one audience it is for. */
+  readonly audience: string;
+  /** Valid from this time on and before the other, the leeway included; milliseconds since 1970. */
+  readonly validFromMs: number;
+  readonly validUntilMs: number;
+  readonly algorithm: SignatureAlgorithm;
+  /** The key that signed it. */
+  readonly key: VerificationKey;
+}
+
 export interface VerifyInput {
   readonly token: string;
   /** The tenant of the path; for operators, the tenants whose users may sign in. */
@@ -127,16 +141,21 @@ function issuingTenant(cloud: Cloud, payload: ParsedToken['payload']): string | 
  * Some of Entra's keys are valid for one issuer only, the consumer tenant's above all (domain/microsoft.md 1.4).
  * The member holds the v2 form whatever the token's version is.
  */
-function serves(key: VerificationKey, cloud: Cloud, tid: string, algorithm: SignatureAlgorithm): boolean {
+export function keyServes(
+  key: VerificationKey,
+  cloud: Cloud,
+  tid: string,
+  algorithm: SignatureAlgorithm,
+): boolean {
   if (key.alg !== undefined && key.alg !== algorithm) return false;
   if (key.issuer === undefined) return true;
   const issuer = key.issuer.replaceAll('{tenantid}', tid);
   return issuer === issuerFor(cloud, tid) || issuer === issuerV1For(cloud, tid);
 }
 
-function audienceMatches(aud: unknown, audiences: readonly string[]): boolean {
+function singleAudience(aud: unknown): string | undefined {
   const single = Array.isArray(aud) && aud.length === 1 ? aud[0] : aud;
-  return typeof single === 'string' && single !== '' && audiences.includes(single);
+  return typeof single === 'string' && single !== '' ? single : undefined;
 }
 
 function claimsOf(payload: ParsedToken['payload'], tenantId: string, expSeconds: number): CallerClaims {
@@ -152,14 +171,20 @@ function claimsOf(payload: ParsedToken['payload'], tenantId: string, expSeconds:
   };
 }
 
+/** The times in which a token is valid here: `now` is neither before the first nor at or after the second. */
+const validFromMs = ({ nbfSeconds }: ParsedToken): number =>
+  nbfSeconds === undefined ? Number.NEGATIVE_INFINITY : (nbfSeconds - leewaySeconds) * 1000;
+const validUntilMs = ({ expSeconds }: ParsedToken): number => (expSeconds + leewaySeconds) * 1000;
+
 /** Checks that need no key: what a token that is genuine must still satisfy here and now. */
-function refusalOfGenuine(parsed: ParsedToken, input: VerifyInput): VerifyRefusal | undefined {
-  const nowSeconds = input.now / 1000;
-  if (!audienceMatches(parsed.payload.aud, input.audiences)) return 'audience';
-  if (nowSeconds >= parsed.expSeconds + leewaySeconds) return 'expired';
-  if (parsed.nbfSeconds !== undefined && nowSeconds < parsed.nbfSeconds - leewaySeconds)
-    return 'not-yet-valid';
-  return undefined;
+function refusalOfGenuine(
+  parsed: ParsedToken,
+  audience: string | undefined,
+  input: VerifyInput,
+): VerifyRefusal | undefined {
+  if (audience === undefined || !input.audiences.includes(audience)) return 'audience';
+  if (input.now >= validUntilMs(parsed)) return 'expired';
+  return input.now < validFromMs(parsed) ? 'not-yet-valid' : undefined;
 }
 
 /**
@@ -169,7 +194,9 @@ function refusalOfGenuine(parsed: ParsedToken, input: VerifyInput): VerifyRefusa
  * The tenant is compared last, against a token that is proved genuine by the keys of its own tenant in the same
  * cloud: a forged one learns nothing about the path, a genuine one of another tenant is told `tenant-mismatch`.
  */
-export async function verifyCallerToken(input: VerifyInput): Promise<VerifyResult> {
+export async function verifyForKeeping(
+  input: VerifyInput,
+): Promise<VerifiedToken | Extract<VerifyResult, { ok: false }>> {
   const { cloud, keys, signature } = input;
   const token = parseToken(input.token);
   if (!token.ok) return token;
@@ -181,12 +208,27 @@ export async function verifyCallerToken(input: VerifyInput): Promise<VerifyResul
 
   const lookup = await keys.find({ cloud, tenantId: tid, kid: parsed.kid, foreign: !own });
   if (!lookup.ok) return refuse(lookup.failure === 'unavailable' ? 'keys-unavailable' : 'unknown-key');
-  const key = lookup.keys.find((candidate) => serves(candidate, cloud, tid, parsed.algorithm));
+  const key = lookup.keys.find((candidate) => keyServes(candidate, cloud, tid, parsed.algorithm));
   if (key === undefined) return refuse('unknown-key');
   if (!(await signature(parsed.algorithm, key, parsed.data, parsed.signature))) return refuse('signature');
 
-  const refusal = refusalOfGenuine(parsed, input);
-  if (refusal !== undefined) return refuse(refusal);
+  const audience = singleAudience(parsed.payload.aud);
+  const refusal = refusalOfGenuine(parsed, audience, input);
+  if (refusal !== undefined || audience === undefined) return refuse(refusal ?? 'audience');
   if (!own) return refuse('tenant-mismatch');
-  return { ok: true, claims: claimsOf(parsed.payload, tid, parsed.expSeconds) };
+  return {
+    ok: true,
+    claims: claimsOf(parsed.payload, tid, parsed.expSeconds),
+    audience,
+    validFromMs: validFromMs(parsed),
+    validUntilMs: validUntilMs(parsed),
+    algorithm: parsed.algorithm,
+    key,
+  };
+}
+
+/** The same for whoever does not keep what was found. */
+export async function verifyCallerToken(input: VerifyInput): Promise<VerifyResult> {
+  const result = await verifyForKeeping(input);
+  return result.ok ? { ok: true, claims: result.claims } : result;
 }

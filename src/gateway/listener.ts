@@ -40,7 +40,7 @@ export interface ListenerOptions {
 }
 
 /** A caller's id goes on when it is a plain token; anything else would be a way into our logs and headers. */
-const requestIdOf = (given: string | undefined): string =>
+export const requestIdOf = (given: string | undefined): string =>
   given !== undefined && /^[A-Za-z0-9._:-]{1,128}$/.test(given) ? given : newId();
 
 const observe =

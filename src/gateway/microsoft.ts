@@ -1,148 +1,35 @@
 import type { Context, Hono } from 'hono';
-import type { Cloud } from '../entra/clouds.ts';
-import type { KeySource } from '../entra/keys.ts';
-import type { SignatureCheck } from '../entra/signature.ts';
-import { type VerifyResult, verifyCallerToken } from '../entra/verify.ts';
 import type { DeviceCall } from '../forwarding/calls.ts';
 import type { Forward, ForwardAnswer, PassThroughCall } from '../forwarding/forward.ts';
 import type { PassThroughEntry } from '../forwarding/pass-through.ts';
-import { parseGuid } from '../ids.ts';
-import { type Problem, ProblemError, problem } from '../problems.ts';
-import type { RouteLookup } from '../routing/lookup.ts';
-import type { InstanceDirectory } from '../store/instances.ts';
-import type { Tenant, TenantDirectory } from '../store/tenants.ts';
+import { type Problem, ProblemError } from '../problems.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
+import { bearerToken, type DeviceCalls, unauthenticated } from './device-call.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import { passThroughCall, passThroughPath } from './pass-through.ts';
-import type { RateLimit } from './rate.ts';
 
-/** The data listener's device calls: who calls, for which device, where it goes (contract section 6). */
+/** The data listener's device calls (contract section 6); what is decided about them is in device-call.ts. */
 export interface MicrosoftSideOptions {
-  readonly clouds: ReadonlyMap<string, Cloud>;
-  readonly audiences: (cloud: string) => readonly string[];
-  readonly keys: KeySource;
-  readonly signature: SignatureCheck;
-  readonly tenants: TenantDirectory;
-  readonly instances: InstanceDirectory;
-  readonly routes: RouteLookup;
+  readonly calls: Pick<DeviceCalls, 'decide'>;
   readonly forward: Forward;
   /** What may be passed through. */
   readonly passThrough: readonly PassThroughEntry[];
   readonly facts: RequestFacts;
-  readonly rate: RateLimit;
   readonly metrics: Metrics;
-  readonly now: () => number;
   /** Writes an answer as it comes; each runtime has its own fastest way. */
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
 }
 
-const challenge = { 'www-authenticate': 'Bearer realm="espalier"' };
 const refuse = (found: Problem): ProblemError => new ProblemError(found);
-const unauthenticated = (detail: string): ProblemError =>
-  refuse(problem('unauthenticated', detail, { headers: challenge }));
 
 function bearerOf(c: Context<ListenerEnv>, facts: RequestFacts): string {
   if (facts.headerCount(c, 'authorization') !== 1 || facts.headerCount(c, 'host') > 1) {
-    throw unauthenticated('Send exactly one Authorization header with an Entra token.');
+    throw refuse(unauthenticated('Send exactly one Authorization header with an Entra token.'));
   }
-  const match = /^Bearer ([^\s,]+)$/i.exec(c.req.header('authorization') ?? '');
-  if (!match?.[1]) throw unauthenticated('Authorization must be Bearer with an Entra token.');
-  return match[1];
-}
-
-/** Issuer of a token that nobody has verified yet: only to choose by which cloud to verify it. */
-function claimedIssuer(token: string): string | undefined {
-  try {
-    const payload = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
-    const issuer = (JSON.parse(atob(payload)) as { iss?: unknown }).iss;
-    return typeof issuer === 'string' ? issuer : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const originOf = (url: string): string | undefined => (URL.canParse(url) ? new URL(url).origin : undefined);
-
-/**
- * The clouds whose issuer the token names. Not the tenant's: a stranger's genuine token gets the same answer whether
- * the tenant of the path is here or not, and in which cloud.
- */
-function candidateClouds(token: string, clouds: MicrosoftSideOptions['clouds']): Cloud[] {
-  const origin = originOf(claimedIssuer(token) ?? '');
-  return [...clouds.values()].filter(
-    (cloud) =>
-      originOf(cloud.issuer) === origin ||
-      (cloud.issuerV1 !== undefined && originOf(cloud.issuerV1) === origin),
-  );
-}
-
-async function verify(
-  options: MicrosoftSideOptions,
-  token: string,
-  tenantId: string,
-  tenant: Tenant | undefined,
-): Promise<VerifyResult> {
-  let result: VerifyResult = { ok: false, reason: 'issuer' };
-  for (const cloud of candidateClouds(token, options.clouds)) {
-    result = await verifyCallerToken({
-      token,
-      tenantId,
-      cloud,
-      audiences: options.audiences(cloud.name),
-      now: options.now(),
-      keys: options.keys,
-      signature: options.signature,
-    });
-    // Two clouds may share an authority (US Government): the tenant's own decides.
-    if (result.ok && (tenant === undefined || tenant.cloud === cloud.name)) return result;
-  }
-  return result.ok ? { ok: false, reason: 'tenant-mismatch' } : result;
-}
-
-const words: Partial<Record<Extract<VerifyResult, { ok: false }>['reason'], string>> = {
-  expired: 'The token has expired.',
-  'not-yet-valid': 'The token is not valid yet: check the clocks.',
-  audience: "The token's audience is not Espalier's (ESPALIER_AUDIENCE).",
-};
-
-async function authorize(
-  c: Context<ListenerEnv>,
-  options: MicrosoftSideOptions,
-  role: string,
-): Promise<Tenant> {
-  const token = bearerOf(c, options.facts);
-  const tenantId = parseGuid(c.req.param('tenantId'));
-  if (tenantId === undefined) throw unauthenticated('The token does not fit the tenant of the path.');
-  const tenant = await options.tenants.tenant(tenantId);
-  const result = await verify(options, token, tenantId, tenant);
-  if (!result.ok) {
-    if (result.reason === 'tenant-mismatch') {
-      throw refuse(
-        problem('tenant-mismatch', 'The token was issued in another tenant than the one of the path.'),
-      );
-    }
-    if (result.reason === 'keys-unavailable') {
-      throw refuse(
-        problem('overloaded', "Entra's keys cannot be read now.", {
-          owner: 'microsoft',
-          retryAfterSeconds: 10,
-        }),
-      );
-    }
-    throw unauthenticated(words[result.reason] ?? 'The token is not one that Entra signed for Espalier.');
-  }
-  if (!tenant) throw refuse(problem('tenant-unknown', 'Espalier does not serve this tenant.'));
-  if (!result.claims.roles.includes(role)) {
-    throw refuse(problem('forbidden', `The token lacks the application role ${role}.`));
-  }
-  const waitSeconds = options.rate.take(tenantId);
-  if (waitSeconds !== undefined) {
-    throw refuse(
-      problem('rate-limited', 'Too many calls for this tenant.', { retryAfterSeconds: waitSeconds }),
-    );
-  }
-  return tenant;
+  const token = bearerToken(c.req.header('authorization'));
+  if (token === undefined) throw refuse(unauthenticated('Authorization must be Bearer with an Entra token.'));
+  return token;
 }
 
 async function deviceCall(
@@ -152,18 +39,19 @@ async function deviceCall(
   call: DeviceCall | ((jamfComputerId: number) => PassThroughCall),
 ): Promise<Response> {
   const started = performance.now();
-  const role = c.req.method === 'GET' || c.req.method === 'HEAD' ? 'Device.Read' : 'Device.Write';
-  const { tenantId } = await authorize(c, options, role);
-  const deviceId = parseGuid(c.req.param('deviceId'));
-  const target = deviceId && (await options.routes.route(tenantId, deviceId));
-  const instance = target && (await options.instances.instance(tenantId, target.instanceId));
-  if (!target || !instance)
-    throw refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
+  const decision = await options.calls.decide({
+    role: c.req.method === 'GET' || c.req.method === 'HEAD' ? 'Device.Read' : 'Device.Write',
+    token: bearerOf(c, options.facts),
+    tenantId: c.req.param('tenantId'),
+    deviceId: c.req.param('deviceId'),
+  });
+  if (decision.kind === 'refuse') throw refuse(decision.problem);
+  const { instance, target } = decision;
   const asked = typeof call === 'string' ? call : call(target.jamfComputerId);
   const name = typeof call === 'string' ? call : 'pass-through';
   return inSpan(
     'device.call',
-    { 'espalier.tenant': tenantId, 'espalier.instance': instance.instanceId, 'espalier.call': name },
+    { 'espalier.tenant': instance.tenantId, 'espalier.instance': instance.instanceId, 'espalier.call': name },
     c.req.header('traceparent'),
     async (span) => {
       const headers = new Headers(c.req.raw.headers);

@@ -11,6 +11,8 @@ export interface RouteTarget {
 export interface RouteLookup {
   /** Undefined: this tenant has no such device. */
   route(tenantId: string, deviceId: string): Promise<RouteTarget | undefined>;
+  /** What `route` would answer without a query, uncounted; undefined: ask `route`. */
+  peek(tenantId: string, deviceId: string): RouteTarget | undefined;
 }
 
 export interface RouteLookupOptions {
@@ -31,6 +33,7 @@ export function createRouteLookup({ sql, entries, onLookup }: RouteLookupOptions
       ? new LRUCache<string, RouteTarget>({ max: entries, ttl: routeCacheMs, ttlResolution: 0 })
       : undefined;
   return {
+    peek: (tenantId, deviceId) => cache?.get(tenantId + deviceId),
     route: async (tenantId, deviceId) => {
       const key = tenantId + deviceId;
       const known = cache?.get(key);

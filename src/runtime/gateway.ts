@@ -7,10 +7,12 @@ import { createIntake, type IntakeOptions } from '../delivery/intake.ts';
 import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
+import { createVerifiedTokens } from '../entra/verified-tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
 import { createLandingDirectory } from '../forwarding/landing-directory.ts';
 import { createTargets } from '../forwarding/targets.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
+import { createDeviceCalls } from '../gateway/device-call.ts';
 import { createGate } from '../gateway/gate.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
 import { addLandingRoutes } from '../gateway/landing.ts';
@@ -50,6 +52,8 @@ export interface GatewayParts {
   readonly readReference: (reference: string) => Promise<string>;
   /** The runtime's own; WebCrypto's unless given. */
   readonly sha256?: Sha256;
+  /** Given by a runtime whose SHA-256 answers at once: verified tokens are kept by it. */
+  readonly tokenHash?: (token: string) => string;
   /** For a runtime that has its own; Workers must not share a fetch between requests. */
   readonly keys?: KeySource;
   readonly authorizationOf?: InstanceClients['authorizationOf'];
@@ -121,6 +125,34 @@ export function composeGateway(parts: GatewayParts) {
 
   const intake = createIntake({ sql, ...parts.intake });
 
+  const keys =
+    parts.keys ??
+    createKeySource({
+      send,
+      now,
+      cooldownSeconds: config.jwksCooldownSeconds,
+      timeoutMs: microsoftTimeoutMs,
+    });
+  const routes = createRouteLookup({
+    sql,
+    entries: config.routeCacheEntries,
+    onLookup: metrics.routeLookup,
+  });
+  const deviceCalls = createDeviceCalls({
+    clouds: config.clouds,
+    audiences: config.audiences,
+    keys,
+    signature: parts.signature,
+    tenants,
+    instances,
+    routes,
+    rate: createRateLimit(config.ratePerTenant),
+    onRouteHit: () => metrics.routeLookup('hit'),
+    authorizationOf: forwarding.authorizationOf,
+    ...(parts.tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: parts.tokenHash } } : {}),
+    now,
+  });
+
   const createDataApp = (): Hono<ListenerEnv> => {
     const app = new Hono<ListenerEnv>();
     beginListener(app, { name: 'data', log, metrics });
@@ -132,32 +164,12 @@ export function composeGateway(parts: GatewayParts) {
       log,
       unpacking: createGate(unpackingAtOnce, unpackingWaiting),
     });
-    const routes = createRouteLookup({
-      sql,
-      entries: config.routeCacheEntries,
-      onLookup: metrics.routeLookup,
-    });
     addMicrosoftRoutes(app, {
-      clouds: config.clouds,
-      audiences: config.audiences,
-      keys:
-        parts.keys ??
-        createKeySource({
-          send,
-          now,
-          cooldownSeconds: config.jwksCooldownSeconds,
-          timeoutMs: microsoftTimeoutMs,
-        }),
-      signature: parts.signature,
-      tenants,
-      instances,
-      routes,
+      calls: deviceCalls,
       forward: createForward(forwarding),
       passThrough: config.passThrough,
       facts,
-      rate: createRateLimit(config.ratePerTenant),
       metrics,
-      now,
       respond,
     });
     addLandingRoutes(app, {
@@ -172,7 +184,7 @@ export function composeGateway(parts: GatewayParts) {
     return app;
   };
 
-  return { access, clients, consent, createDataApp, forwarding, instances, tenants };
+  return { access, clients, consent, createDataApp, deviceCalls, forwarding, instances, tenants };
 }
 
 export type Gateway = ReturnType<typeof composeGateway>;

@@ -71,11 +71,14 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
     return client;
   };
 
+  const authorizations = new WeakMap<JamfClient, InstanceAuthorization>();
   return {
     clientOf,
     authorizationOf: (instance) => {
       const client = clientOf(instance);
-      return {
+      const known = authorizations.get(client);
+      if (known) return known;
+      const authorization: InstanceAuthorization = {
         token: async (refused) => {
           let granted = await client.authorization();
           if (granted.ok && granted.authorization.token === refused) {
@@ -89,6 +92,8 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
         peek: () => client.cachedToken(),
         peekInventoryVersion: () => client.cachedInventoryVersion(),
       };
+      authorizations.set(client, authorization);
+      return authorization;
     },
   };
 }

@@ -19,6 +19,7 @@ import type { RequestFacts } from '../gateway/listener.ts';
 import { bodyIdleMs, bodyTotalMs, headersTimeoutMs } from '../limits.ts';
 import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
 import type { ServerCertificate } from './node-certificate.ts';
+import { type LaneServices, putLaneBefore } from './node-lane.ts';
 import type { ListenAddress } from './settings.ts';
 
 /** Node's listeners and what only Node knows of a request. */
@@ -122,6 +123,8 @@ export interface ListenOptions {
   readonly certificate?: ServerCertificate;
   /** PEM: ask for client certificates of this authority. */
   readonly clientCa?: string;
+  /** Puts the fast lane before this listener. */
+  readonly lane?: Omit<LaneServices, 'keepAliveSeconds'>;
 }
 
 function createServerFor(options: ListenOptions): Server {
@@ -177,6 +180,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
 export async function listen(options: ListenOptions): Promise<Listener> {
   const server = createServerFor(options);
   server.on('clientError', answerClientError);
+  const lane = options.lane && putLaneBefore(server, options.lane, options.certificate !== undefined);
   const { host, port } = options.address;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -189,8 +193,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     drain: async (graceMs) => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
+      lane?.drain();
       const idle = setInterval(() => server.closeIdleConnections(), 100);
-      const force = setTimeout(() => server.closeAllConnections(), graceMs);
+      const force = setTimeout(() => {
+        server.closeAllConnections();
+        lane?.closeAll();
+      }, graceMs);
       await closed;
       clearInterval(idle);
       clearTimeout(force);

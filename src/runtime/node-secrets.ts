@@ -3,11 +3,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSealer, type Sealer } from '../secrets/seal.ts';
-import type { Sha256 } from '../secrets/sha256.ts';
 import type { Config } from './config.ts';
 
 /** Answers at once: WebCrypto's goes through a thread and costs ten times as much for a short text. */
-export const nodeSha256: Sha256 = (text) => hash('sha256', text, 'base64url');
+export const nodeSha256 = (text: string): string => hash('sha256', text, 'base64url');
 
 /** The sealer of the configured keys; for the embedded database a key is made once in the data directory. */
 export async function openSealer(config: Config): Promise<Sealer> {

@@ -11,7 +11,6 @@ import { startOwnConnect } from '../connection/tenant-credentials.ts';
 import { replayReports } from '../delivery/replay.ts';
 import { createHints } from '../delivery/stage/hints.ts';
 import type { Lane } from '../delivery/stage/lanes.ts';
-import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
@@ -21,6 +20,7 @@ import { withCircuit } from '../outbound/upstream-circuit.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
+import { createTallies } from '../telemetry/tallies.ts';
 import type { Config } from './config.ts';
 import { type ConnectionServices, createConnectionServices } from './connection-services.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
@@ -29,8 +29,10 @@ import { developmentCertificate, type ServerCertificate, watchCertificate } from
 import { startDelivery } from './node-delivery.ts';
 import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
 import { type Listener, listen, nodeRequestFacts, respondOnNode } from './node-http.ts';
+import { createLaneServices } from './node-lane-services.ts';
 import { migrateDatabase, newestMigration } from './node-migrate.ts';
 import { nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
+import { createNodeSignatureCheck } from './node-signature.ts';
 import { startTelemetry } from './node-telemetry.ts';
 import { version } from './version.ts';
 
@@ -172,8 +174,9 @@ export async function startGateway(
   options: { listeners: boolean },
 ): Promise<RunningGateway> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o711 });
-  const telemetry = await startTelemetry(process.env);
-  const metrics = createMetrics();
+  const tallies = createTallies();
+  const telemetry = await startTelemetry(process.env, tallies);
+  const metrics = createMetrics(tallies);
   const store = await openStore(config);
   const sql = openDatabase(store.url, { connections: databaseConnections, applicationName: 'espalier' });
   const relaxed = openDatabase(store.url, {
@@ -195,11 +198,12 @@ export async function startGateway(
     sealer: await openSealer(config),
     log,
     metrics,
-    signature: createWebCryptoSignatureCheck(),
+    signature: createNodeSignatureCheck(),
     facts: nodeRequestFacts,
     respond: respondOnNode,
     readReference: readSecretReference,
     sha256: nodeSha256,
+    tokenHash: nodeSha256,
     intake: { onDue: (lane: Lane) => hints.due('computers', lane) },
   };
   const gateway = composeGateway(parts);
@@ -222,6 +226,13 @@ export async function startGateway(
         fetch: gateway.createDataApp().fetch,
         ...secure,
         ...clientCa,
+        lane: createLaneServices({
+          calls: gateway.deviceCalls,
+          ...gateway.forwarding,
+          log,
+          metrics,
+          traceShare: telemetry.traceShare,
+        }),
       }),
       await listen({
         address: config.adminListen,

@@ -81,6 +81,8 @@ const noteEveryMs = 15_000;
 
 export interface InstanceDirectory {
   instance(tenantId: string, instanceId: string): Promise<Instance | undefined>;
+  /** What `instance` would answer without a query; undefined: ask `instance`. */
+  peek(tenantId: string, instanceId: string): Instance | undefined;
   forget(tenantId: string, instanceId: string): void;
   /** Remembers how the last exchange with the instance's API went. */
   noteExchange(tenantId: string, instanceId: string, error: string | null): Promise<void>;
@@ -103,6 +105,7 @@ export function createInstanceDirectory(sql: Sql, now: () => number = Date.now):
       cache.set(key, { instance });
       return instance;
     },
+    peek: (tenantId, instanceId) => cache.get(keyOf(tenantId, instanceId))?.instance,
     forget: (tenantId, instanceId) => {
       cache.delete(keyOf(tenantId, instanceId));
     },

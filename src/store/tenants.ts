@@ -130,6 +130,8 @@ const freshForMs = 1_000;
 
 export interface TenantDirectory {
   tenant(tenantId: string): Promise<Tenant | undefined>;
+  /** What `tenant` would answer without a query; undefined: ask `tenant`. */
+  peek(tenantId: string): Tenant | undefined;
   /** As the database has it now. */
   fresh(tenantId: string): Promise<Tenant | undefined>;
   /** Forgets what this process remembers of a tenant it has just changed. */
@@ -152,6 +154,7 @@ export function createTenantDirectory(sql: Sql): TenantDirectory {
       const known = cache.get(tenantId);
       return known ? known.tenant : fresh(tenantId);
     },
+    peek: (tenantId) => cache.get(tenantId)?.tenant,
     fresh,
     forget: (tenantId) => {
       cache.delete(tenantId);

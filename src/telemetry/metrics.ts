@@ -1,4 +1,5 @@
 import { type Attributes, metrics } from '@opentelemetry/api';
+import { createTallies, record, type Series, type Tallies } from './tallies.ts';
 
 /**
  * The metrics of contract section 10, on OpenTelemetry's API: the Node runtime exposes them to Prometheus and,
@@ -28,16 +29,73 @@ export interface Metrics {
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-export function createMetrics(): Metrics {
+/** A series for each first and second label, looked up without making a key of them. */
+function seriesBy(
+  make: (first: string, second: string) => Series,
+): (first: string, second: string) => Series {
+  const known = new Map<string, Map<string, Series>>();
+  return (first, second) => {
+    let bySecond = known.get(first);
+    if (bySecond === undefined) {
+      bySecond = new Map();
+      known.set(first, bySecond);
+    }
+    let series = bySecond.get(second);
+    if (series === undefined) {
+      series = make(first, second);
+      bySecond.set(second, series);
+    }
+    return series;
+  };
+}
+
+/** What every request counts is tallied; the rest are instruments of OpenTelemetry. */
+function createRequestMetrics(tallies: Tallies): Pick<Metrics, 'request' | 'forward' | 'routeLookup'> {
+  const requests = tallies.counter('espalier_requests_total', 'Requests answered');
+  const durations = tallies.histogram(
+    'espalier_request_duration_seconds',
+    'Time to answer a request',
+    secondsBuckets,
+  );
+  const forwards = tallies.histogram(
+    'espalier_forward_duration_seconds',
+    'Time of a forwarded device call',
+    secondsBuckets,
+  );
+  const lookups = tallies.counter('espalier_route_lookups_total', 'Look-ups in the routing table');
+  const listeners = new Map<
+    string,
+    { readonly count: ReturnType<typeof seriesBy>; readonly time: ReturnType<typeof seriesBy> }
+  >();
+  const ofListener = (listener: string) => {
+    let found = listeners.get(listener);
+    if (found === undefined) {
+      found = {
+        count: seriesBy((route, status) => requests({ listener, route, status })),
+        time: seriesBy((route) => durations({ listener, route })),
+      };
+      listeners.set(listener, found);
+    }
+    return found;
+  };
+  const forwardSeries = seriesBy((outcome) => forwards({ outcome }));
+  const lookupSeries = seriesBy((result) => lookups({ result }));
+  return {
+    request: ({ listener, route, status }, seconds) => {
+      const { count, time } = ofListener(listener);
+      count(route, String(status)).sum += 1;
+      record(time(route, ''), secondsBuckets, seconds);
+    },
+    forward: (outcome, seconds) => record(forwardSeries(outcome, ''), secondsBuckets, seconds),
+    routeLookup: (result) => {
+      lookupSeries(result, '').sum += 1;
+    },
+  };
+}
+
+/** `tallies`: for a runtime that reads them. */
+export function createMetrics(tallies: Tallies = createTallies()): Metrics {
   const meter = metrics.getMeter('espalier');
-  const histogram = (name: string, description: string) =>
-    meter.createHistogram(name, { description, advice: { explicitBucketBoundaries: secondsBuckets } });
-  const requests = meter.createCounter('espalier_requests_total', { description: 'Requests answered' });
-  const requestDuration = histogram('espalier_request_duration_seconds', 'Time to answer a request');
-  const forwardDuration = histogram('espalier_forward_duration_seconds', 'Time of a forwarded device call');
-  const lookups = meter.createCounter('espalier_route_lookups_total', {
-    description: 'Look-ups in the routing table',
-  });
   const uploads = meter.createCounter('espalier_uploads_total', { description: 'Messages sent to Intune' });
   const tokens = meter.createCounter('espalier_token_requests_total', { description: 'Token requests' });
   const heartbeats = meter.createCounter('espalier_heartbeats_total', {
@@ -54,13 +112,7 @@ export function createMetrics(): Metrics {
     description: 'Time until a credential of our applications expires',
   });
   return {
-    request: (labels, seconds) => {
-      const attributes = { ...labels, status: String(labels.status) };
-      requests.add(1, attributes);
-      requestDuration.record(seconds, { listener: labels.listener, route: labels.route });
-    },
-    forward: (outcome, seconds) => forwardDuration.record(seconds, { outcome }),
-    routeLookup: (result) => lookups.add(1, { result }),
+    ...createRequestMetrics(tallies),
     upload: (outcome) => uploads.add(1, { outcome }),
     tokenRequest: (service, outcome) => tokens.add(1, { service, outcome }),
     heartbeat: (outcome) => heartbeats.add(1, { outcome }),

@@ -1,4 +1,4 @@
-import { context, propagation, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, propagation, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
 
 /**
  * Spans on OpenTelemetry's API; without an SDK they cost next to nothing. Work that waits in the database keeps
@@ -28,6 +28,36 @@ export async function inSpan<T>(
     }
   });
 }
+
+/** A span that is not the active one of any work: for calls that go on by callbacks. */
+export interface CallSpan {
+  /** What the next service is told, if anything is. */
+  readonly traceparent: string | undefined;
+  end(outcome: string): void;
+}
+
+export function startCallSpan(
+  name: string,
+  attributes: Readonly<Record<string, string>>,
+  traceparent: string | undefined,
+): CallSpan {
+  const parent = traceparent ? propagation.extract(ROOT_CONTEXT, { traceparent }) : ROOT_CONTEXT;
+  const span = tracer().startSpan(name, { attributes }, parent);
+  const carrier: { traceparent?: string } = {};
+  propagation.inject(trace.setSpan(parent, span), carrier);
+  return {
+    traceparent: carrier.traceparent,
+    end: (outcome) => {
+      span.setAttribute('espalier.outcome', outcome);
+      span.end();
+    },
+  };
+}
+
+/** Whether whoever sent this asked for the trace to be recorded (W3C Trace Context, section 3.2.2.5.1). */
+export const isSampled = (traceparent: string | undefined): boolean =>
+  traceparent !== undefined &&
+  /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579bdf](?:-|$)/.test(traceparent);
 
 /** The active span as a `traceparent`, or null when nothing is traced. */
 export function currentTraceparent(): string | null {

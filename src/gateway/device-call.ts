@@ -1,0 +1,270 @@
+import type { Cloud } from '../entra/clouds.ts';
+import type { KeySource } from '../entra/keys.ts';
+import type { SignatureCheck } from '../entra/signature.ts';
+import type { VerifiedTokens } from '../entra/verified-tokens.ts';
+import { type CallerClaims, type VerifyRefusal, verifyForKeeping } from '../entra/verify.ts';
+import type { DeviceCall } from '../forwarding/calls.ts';
+import type { InstanceAuthorization } from '../forwarding/forward.ts';
+import { problemOfInstance, problemOfPause } from '../forwarding/problem-of-instance.ts';
+import { parseGuid } from '../ids.ts';
+import { type Problem, problem } from '../problems.ts';
+import type { RouteLookup, RouteTarget } from '../routing/lookup.ts';
+import type { Instance, InstanceDirectory } from '../store/instances.ts';
+import type { Tenant, TenantDirectory } from '../store/tenants.ts';
+import type { RateLimit } from './rate.ts';
+
+/**
+ * Who calls, for which device, and where that goes (contract section 6): the decisions of a device call, the same for
+ * the route of the data listener and for Node's fast lane.
+ */
+
+export type DeviceRole = 'Device.Read' | 'Device.Write';
+
+export interface CallerRequest {
+  readonly role: DeviceRole;
+  /** As `bearerToken` reads it. */
+  readonly token: string;
+  /** As they stand in the path. */
+  readonly tenantId: string | undefined;
+  readonly deviceId: string | undefined;
+}
+
+export interface DeviceCallRequest extends CallerRequest {
+  readonly call: DeviceCall;
+}
+
+export interface RefusedCall {
+  readonly kind: 'refuse';
+  readonly problem: Problem;
+  /** It was routed, and the instance cannot be called. */
+  readonly routed: boolean;
+}
+
+export interface RoutedCall {
+  readonly kind: 'route';
+  readonly instance: Instance;
+  readonly target: RouteTarget;
+}
+
+/** Routed, and with all that the exchange with the instance needs. */
+export interface ReadyCall {
+  readonly kind: 'ready';
+  readonly instance: Instance;
+  readonly target: RouteTarget;
+  /** Espalier's own token of the instance. */
+  readonly instanceToken: string;
+  readonly inventoryVersion: number;
+}
+
+/** `cold`: something is not at hand; nothing was decided, counted or taken. */
+export type WarmDecision = ReadyCall | RefusedCall | { readonly kind: 'cold' };
+
+export interface DeviceCalls {
+  /** May ask the database and Entra; throws what they throw. Takes from the tenant's rate. */
+  decide(request: CallerRequest): Promise<RoutedCall | RefusedCall>;
+  /** The same by what is in memory, at once. A refusal is the one `decide` would give. */
+  warm(request: DeviceCallRequest): WarmDecision;
+  /** `decide`, and then the instance's token. */
+  prepare(request: DeviceCallRequest): Promise<ReadyCall | RefusedCall>;
+}
+
+export interface DeviceCallOptions {
+  readonly clouds: ReadonlyMap<string, Cloud>;
+  readonly audiences: (cloud: string) => readonly string[];
+  readonly keys: KeySource;
+  readonly signature: SignatureCheck;
+  readonly tenants: TenantDirectory;
+  readonly instances: InstanceDirectory;
+  readonly routes: RouteLookup;
+  readonly rate: RateLimit;
+  /** Counts a look-up that `RouteLookup.peek` answered. */
+  readonly onRouteHit: () => void;
+  readonly authorizationOf: (instance: Instance) => InstanceAuthorization;
+  /** Absent: every token is verified anew. `hash` is SHA-256 and answers at once. */
+  readonly verified?: { readonly tokens: VerifiedTokens; readonly hash: (token: string) => string };
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+const challenge = { 'www-authenticate': 'Bearer realm="espalier"' };
+export const unauthenticated = (detail: string): Problem =>
+  problem('unauthenticated', detail, { headers: challenge });
+
+/** The token of an `Authorization` header, if it is a bearer's. */
+export const bearerToken = (authorization: string | undefined): string | undefined =>
+  /^Bearer ([^\s,]+)$/i.exec(authorization ?? '')?.[1];
+
+/** Issuer of a token that nobody has verified yet: only to choose by which cloud to verify it. */
+function claimedIssuer(token: string): string | undefined {
+  try {
+    const payload = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
+    const issuer = (JSON.parse(atob(payload)) as { iss?: unknown }).iss;
+    return typeof issuer === 'string' ? issuer : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const originOf = (url: string): string | undefined => (URL.canParse(url) ? new URL(url).origin : undefined);
+
+/**
+ * The clouds whose issuer the token names. Not the tenant's: a stranger's genuine token gets the same answer whether
+ * the tenant of the path is here or not, and in which cloud.
+ */
+function candidateClouds(token: string, clouds: DeviceCallOptions['clouds']): Cloud[] {
+  const origin = originOf(claimedIssuer(token) ?? '');
+  return [...clouds.values()].filter(
+    (cloud) =>
+      originOf(cloud.issuer) === origin ||
+      (cloud.issuerV1 !== undefined && originOf(cloud.issuerV1) === origin),
+  );
+}
+
+const words: Partial<Record<VerifyRefusal, string>> = {
+  expired: 'The token has expired.',
+  'not-yet-valid': 'The token is not valid yet: check the clocks.',
+  audience: "The token's audience is not Espalier's (ESPALIER_AUDIENCE).",
+};
+
+function problemOfToken(reason: VerifyRefusal): Problem {
+  switch (reason) {
+    case 'tenant-mismatch':
+      return problem('tenant-mismatch', 'The token was issued in another tenant than the one of the path.');
+    case 'keys-unavailable':
+      return problem('overloaded', "Entra's keys cannot be read now.", {
+        owner: 'microsoft',
+        retryAfterSeconds: 10,
+      });
+    default:
+      return unauthenticated(words[reason] ?? 'The token is not one that Entra signed for Espalier.');
+  }
+}
+
+const cold = { kind: 'cold' } as const;
+const refuse = (found: Problem, routed = false): RefusedCall => ({ kind: 'refuse', problem: found, routed });
+
+const lacksRole = (claims: CallerClaims, role: DeviceRole): Problem | undefined =>
+  claims.roles.includes(role)
+    ? undefined
+    : problem('forbidden', `The token lacks the application role ${role}.`);
+
+export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
+  const {
+    audiences,
+    authorizationOf,
+    clouds,
+    instances,
+    keys,
+    now,
+    rate,
+    routes,
+    signature,
+    tenants,
+    verified,
+  } = options;
+
+  const overRate = (tenantId: string): Problem | undefined => {
+    const waitSeconds = rate.take(tenantId);
+    return waitSeconds === undefined
+      ? undefined
+      : problem('rate-limited', 'Too many calls for this tenant.', { retryAfterSeconds: waitSeconds });
+  };
+
+  const peekClaims = (tokenHash: string, tenant: Tenant): CallerClaims | undefined => {
+    const cloud = clouds.get(tenant.cloud);
+    if (cloud === undefined || verified === undefined) return undefined;
+    const { tenantId } = tenant;
+    return verified.tokens.peek({ tokenHash, tenantId, cloud, audiences: audiences(cloud.name), now: now() });
+  };
+
+  const verify = async (
+    token: string,
+    tenantId: string,
+    tenant: Tenant | undefined,
+  ): Promise<{ readonly ok: true; readonly claims: CallerClaims } | { ok: false; reason: VerifyRefusal }> => {
+    const tokenHash = verified?.hash(token);
+    const known = tokenHash !== undefined && tenant !== undefined ? peekClaims(tokenHash, tenant) : undefined;
+    if (known !== undefined) return { ok: true, claims: known };
+    let reason: VerifyRefusal = 'issuer';
+    for (const cloud of candidateClouds(token, clouds)) {
+      const result = await verifyForKeeping({
+        token,
+        tenantId,
+        cloud,
+        audiences: audiences(cloud.name),
+        now: now(),
+        keys,
+        signature,
+      });
+      // Two clouds may share an authority (US Government): the tenant's own decides.
+      if (result.ok && (tenant === undefined || tenant.cloud === cloud.name)) {
+        if (tokenHash !== undefined && tenant !== undefined) verified?.tokens.keep(tokenHash, cloud, result);
+        return result;
+      }
+      reason = result.ok ? 'tenant-mismatch' : result.reason;
+    }
+    return { ok: false, reason };
+  };
+
+  const decide: DeviceCalls['decide'] = async (request) => {
+    const tenantId = parseGuid(request.tenantId);
+    if (tenantId === undefined)
+      return refuse(unauthenticated('The token does not fit the tenant of the path.'));
+    const tenant = await tenants.tenant(tenantId);
+    const result = await verify(request.token, tenantId, tenant);
+    if (!result.ok) return refuse(problemOfToken(result.reason));
+    if (!tenant) return refuse(problem('tenant-unknown', 'Espalier does not serve this tenant.'));
+    const refusal = lacksRole(result.claims, request.role) ?? overRate(tenantId);
+    if (refusal !== undefined) return refuse(refusal);
+    const deviceId = parseGuid(request.deviceId);
+    const target = deviceId && (await routes.route(tenantId, deviceId));
+    const instance = target && (await instances.instance(tenantId, target.instanceId));
+    return target && instance
+      ? { kind: 'route', instance, target }
+      : refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
+  };
+
+  const warm: DeviceCalls['warm'] = ({ call, deviceId, role, tenantId, token }) => {
+    if (tenantId === undefined || deviceId === undefined || verified === undefined) return cold;
+    const tenant = tenants.peek(tenantId);
+    if (tenant === undefined) return cold;
+    const claims = peekClaims(verified.hash(token), tenant);
+    if (claims === undefined) return cold;
+    const refusal = lacksRole(claims, role);
+    if (refusal !== undefined) return refuse(refusal);
+    const target = routes.peek(tenantId, deviceId);
+    if (target === undefined) return cold;
+    const instance = instances.peek(tenantId, target.instanceId);
+    if (instance === undefined) return cold;
+    const authorization = authorizationOf(instance);
+    const instanceToken = authorization.peek();
+    const inventoryVersion = call === 'inventory' ? authorization.peekInventoryVersion() : 1;
+    if (instanceToken === undefined || inventoryVersion === undefined) return cold;
+    const tooMany = overRate(tenantId);
+    if (tooMany !== undefined) return refuse(tooMany);
+    options.onRouteHit();
+    const pause = problemOfPause(instance);
+    if (pause !== undefined) return refuse(pause, true);
+    return { kind: 'ready', instance, target, instanceToken, inventoryVersion };
+  };
+
+  const prepare: DeviceCalls['prepare'] = async (request) => {
+    const decision = await decide(request);
+    if (decision.kind === 'refuse') return decision;
+    const { instance, target } = decision;
+    const pause = problemOfPause(instance);
+    if (pause !== undefined) return refuse(pause, true);
+    const authorization = authorizationOf(instance);
+    const token = await authorization.token(undefined);
+    if (!token.ok) return refuse(problemOfInstance(token), true);
+    const version =
+      request.call === 'inventory'
+        ? await authorization.inventoryVersion()
+        : ({ ok: true, inventoryVersion: 1 } as const);
+    if (!version.ok) return refuse(problemOfInstance(version), true);
+    const { inventoryVersion } = version;
+    return { kind: 'ready', instance, target, instanceToken: token.token, inventoryVersion };
+  };
+
+  return { decide, warm, prepare };
+}

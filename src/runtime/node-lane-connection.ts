@@ -1,0 +1,352 @@
+import type { Socket } from 'node:net';
+import { instanceRequest } from '../forwarding/calls.ts';
+import { checkDeviceAnswer, isTokenRefused } from '../forwarding/check-answer.ts';
+import { deviceCallLines, eachCrossing, type HeaderOf } from '../forwarding/headers.ts';
+import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
+import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
+import { requestIdOf } from '../gateway/listener.ts';
+import type {
+  Upstream,
+  UpstreamExchange,
+  UpstreamHandler,
+  UpstreamHead,
+  UpstreamTarget,
+} from '../outbound/upstream.ts';
+import type { Problem } from '../problems.ts';
+import type { Instance } from '../store/instances.ts';
+import type { CallSpan } from '../telemetry/tracing.ts';
+import { answerHead, chunkHead, lastChunk, problemText } from './node-lane-answer.ts';
+import { type LaneRequest, readLaneRequest } from './node-lane-request.ts';
+
+/**
+ * One connection in the fast lane: one request at a time, from its bytes to the last byte of its answer. Whatever is
+ * not the lane's goes to Node's parser with every byte that was read, and the connection with it.
+ */
+
+export interface LaneServices {
+  readonly calls: Pick<DeviceCalls, 'warm' | 'prepare'>;
+  readonly upstream: Upstream;
+  readonly targetOf: (instance: Instance) => UpstreamTarget;
+  /** A span for the share of calls that are traced. */
+  readonly traced: (request: LaneRequest, instance: Instance) => CallSpan | undefined;
+  /** Once for each answered request. */
+  readonly onAnswer: (request: LaneRequest, status: number, requestId: string, seconds: number) => void;
+  readonly onForward: (outcome: string, seconds: number) => void;
+  readonly keepAliveSeconds: number;
+}
+
+export interface LaneConnection {
+  readonly socket: Socket;
+  /** Since when it waits for a request, or for the caller to take bytes; undefined: for neither. */
+  waitingSinceMs(): number | undefined;
+  /** `first`: no request came yet. `next`: between two. `busy`: a request is under way. */
+  phase(): 'first' | 'next' | 'busy';
+  /** Closes it, at once when idle, else after the answer. */
+  drain(): void;
+}
+
+/** Small parts of an answer are put together and leave in one write. */
+const togetherBytes = 16_384;
+
+function callerLines(head: UpstreamHead, requestId: string): string {
+  let lines = 'cache-control: no-store\r\n';
+  eachCrossing(head, (name, value) => {
+    lines += `${name}: ${value}\r\n`;
+  });
+  return `${lines}x-content-type-options: nosniff\r\nx-request-id: ${requestId}\r\n`;
+}
+
+/** `handOver` gets the bytes that were read. */
+export function openLaneConnection(
+  socket: Socket,
+  services: LaneServices,
+  handOver: (read: Buffer) => void,
+  onClose: () => void,
+): LaneConnection {
+  let phase: 'first' | 'next' | 'busy' = 'first';
+  let waitingSinceMs: number | undefined = performance.now();
+  let isDraining = false;
+  /** The bytes of the request under way, for Node if the lane gives up, and what came after them. */
+  let saved: Buffer | undefined;
+  let later: Buffer[] = [];
+  let request: LaneRequest | undefined;
+  let requestId = '';
+  let startedMs = 0;
+  let span: CallSpan | undefined;
+  let exchange: UpstreamExchange | undefined;
+  let status = 0;
+  /** What is to be written: the head until the first part of the body, and small parts. */
+  let pending = '';
+  let isBegun = false;
+  let isChunked = false;
+  let isFlushDue = false;
+  /** Of an answer that told its length. */
+  let bytesLeft = 0;
+
+  const giveUp = (): void => {
+    const read =
+      saved === undefined || later.length > 0 ? Buffer.concat(saved ? [saved, ...later] : later) : saved;
+    leave();
+    handOver(read);
+  };
+  const leave = (): void => {
+    socket
+      .off('data', onData)
+      .off('end', onEnd)
+      .off('error', onError)
+      .off('close', onClosed)
+      .off('drain', onDrain);
+    request = undefined;
+    saved = undefined;
+    later = [];
+    onClose();
+  };
+  const endSpan = (outcome: string): void => {
+    span?.end(outcome);
+    span = undefined;
+  };
+
+  /** The answer is complete. */
+  const finish = (): void => {
+    if (request !== undefined) {
+      services.onAnswer(request, status, requestId, (performance.now() - startedMs) / 1_000);
+    }
+    exchange = undefined;
+    request = undefined;
+    saved = undefined;
+    phase = 'next';
+    waitingSinceMs = performance.now();
+    if (isDraining) {
+      socket.destroySoon();
+      return;
+    }
+    takeNext();
+  };
+
+  /** What was sent before the answer; not while the caller takes no bytes, or its answers would pile up here. */
+  const takeNext = (): void => {
+    if (later.length === 0 || socket.writableNeedDrain) return;
+    const next = later.length === 1 && later[0] ? later[0] : Buffer.concat(later);
+    later = [];
+    socket.resume();
+    onData(next);
+  };
+
+  const keepAliveSeconds = (): number | undefined => (isDraining ? undefined : services.keepAliveSeconds);
+
+  const answerProblem = (found: Problem): void => {
+    const { status: code, text } = problemText(found, requestId, keepAliveSeconds());
+    status = code;
+    socket.write(text, 'latin1');
+    finish();
+  };
+
+  const failExchange = (found: Problem): void => {
+    services.onForward(found.slug, (performance.now() - startedMs) / 1_000);
+    endSpan(found.slug);
+    answerProblem(found);
+  };
+
+  const flush = (): boolean => {
+    isFlushDue = false;
+    if (pending === '') return true;
+    const text = pending;
+    pending = '';
+    isBegun = true;
+    return socket.write(text, 'latin1');
+  };
+  const flushIfDue = (): void => {
+    if (isFlushDue && !flush()) waitingSinceMs = performance.now();
+  };
+
+  const handler: UpstreamHandler = {
+    head: (head) => {
+      if (isTokenRefused(head)) {
+        // The instance did nothing: the ordinary way takes a new token, or says what is wrong.
+        exchange?.abort();
+        endSpan(String(head.status));
+        giveUp();
+        return;
+      }
+      const unusable = checkDeviceAnswer(head);
+      if (unusable !== undefined) {
+        exchange?.abort();
+        failExchange(unusable);
+        return;
+      }
+      status = head.status;
+      services.onForward(String(status), (performance.now() - startedMs) / 1_000);
+      const hasBody = status !== 204 && status !== 304;
+      isBegun = false;
+      isChunked = hasBody && head.contentLength === undefined;
+      bytesLeft = head.contentLength ?? 0;
+      pending = answerHead(status, callerLines(head, requestId), {
+        keepAliveSeconds: keepAliveSeconds(),
+        framing: hasBody ? (head.contentLength ?? 'chunked') : 'none',
+      });
+    },
+    data: (chunk) => {
+      const { byteLength } = chunk;
+      if (byteLength === 0) return true;
+      const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, byteLength);
+      if (byteLength + pending.length <= togetherBytes) {
+        const text = buffer.toString('latin1');
+        pending += isChunked ? `${chunkHead(byteLength)}${text}\r\n` : text;
+        bytesLeft -= byteLength;
+        // With the last byte the end comes, and what is pending leaves with it.
+        if (!isFlushDue && (isChunked || bytesLeft > 0)) {
+          isFlushDue = true;
+          process.nextTick(flushIfDue);
+        }
+        return true;
+      }
+      bytesLeft -= byteLength;
+      socket.cork();
+      if (isChunked) pending += chunkHead(byteLength);
+      flush();
+      let isFlowing = socket.write(buffer);
+      if (isChunked) isFlowing = socket.write('\r\n', 'latin1');
+      socket.uncork();
+      if (!isFlowing) waitingSinceMs = performance.now();
+      return isFlowing;
+    },
+    end: () => {
+      if (isChunked) pending += lastChunk;
+      flush();
+      endSpan(String(status));
+      finish();
+    },
+    fail: (failure) => {
+      exchange = undefined;
+      if (pending === '' && !isBegun) {
+        failExchange(problemOfUpstream(failure));
+        return;
+      }
+      // Half an answer is on its way: a broken connection is the only honest end.
+      endSpan(failure.kind);
+      if (request !== undefined) {
+        services.onAnswer(request, status, requestId, (performance.now() - startedMs) / 1_000);
+      }
+      request = undefined;
+      socket.destroy();
+    },
+  };
+
+  const headerOf: HeaderOf = (name) => {
+    switch (name) {
+      case 'accept':
+        return request?.accept;
+      case 'accept-language':
+        return request?.acceptLanguage;
+      case 'traceparent':
+        return span?.traceparent ?? request?.traceparent;
+      case 'tracestate':
+        return request?.tracestate;
+      default:
+        return undefined;
+    }
+  };
+
+  const forward = (ready: ReadyCall, from: LaneRequest): void => {
+    const { instance, instanceToken, inventoryVersion, target } = ready;
+    span = services.traced(from, instance);
+    const { method, path } = instanceRequest(from.call, target.jamfComputerId, inventoryVersion);
+    const upstreamTarget = services.targetOf(instance);
+    exchange = services.upstream(
+      {
+        target: upstreamTarget,
+        method,
+        path: upstreamTarget.basePath + path,
+        headerLines: deviceCallLines(headerOf, { token: instanceToken, requestId }),
+        body: undefined,
+      },
+      handler,
+    );
+  };
+
+  const settle = (decision: ReadyCall | RefusedCall): void => {
+    if (request === undefined || socket.destroyed) return;
+    if (decision.kind === 'ready') forward(decision, request);
+    else if (decision.routed) failExchange(decision.problem);
+    else answerProblem(decision.problem);
+  };
+
+  const begin = (taken: LaneRequest, read: Buffer): void => {
+    phase = 'busy';
+    waitingSinceMs = undefined;
+    startedMs = performance.now();
+    saved = read;
+    pending = '';
+    isBegun = false;
+    request = taken;
+    requestId = requestIdOf(taken.requestId);
+    const decision = services.calls.warm(taken);
+    if (decision.kind !== 'cold') {
+      settle(decision);
+      return;
+    }
+    services.calls.prepare(taken).then(settle, () => {
+      // The database is away, or it is a fault of ours: the ordinary way meets the same and knows the answer.
+      if (request !== undefined && !socket.destroyed) giveUp();
+    });
+  };
+
+  const onData = (chunk: Buffer): void => {
+    if (phase === 'busy' || socket.writableNeedDrain) {
+      // Sent before the last answer was taken: looked at after it.
+      later.push(chunk);
+      socket.pause();
+      return;
+    }
+    const taken = readLaneRequest(chunk);
+    if (taken === undefined) {
+      later = [chunk];
+      giveUp();
+    } else begin(taken, chunk);
+  };
+
+  /** The caller went away; counted as the ordinary way counts it. */
+  const abandon = (): void => {
+    if (request === undefined) return;
+    const seconds = (performance.now() - startedMs) / 1_000;
+    const isAnswered = isBegun || pending !== '';
+    if (exchange !== undefined && !isAnswered) services.onForward('instance-unreachable', seconds);
+    services.onAnswer(request, isAnswered ? status : 502, requestId, seconds);
+    exchange?.abort();
+    exchange = undefined;
+    endSpan('aborted');
+    request = undefined;
+  };
+  /** As Node's server does: who sends no more wants no answer. */
+  const onEnd = (): void => {
+    abandon();
+    socket.end();
+  };
+  const onError = (): void => {
+    socket.destroy();
+  };
+  const onClosed = (): void => {
+    abandon();
+    leave();
+  };
+  const onDrain = (): void => {
+    if (phase === 'busy') {
+      waitingSinceMs = undefined;
+      exchange?.resume();
+      return;
+    }
+    waitingSinceMs = performance.now();
+    takeNext();
+  };
+
+  socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClosed).on('drain', onDrain);
+  return {
+    socket,
+    waitingSinceMs: () => waitingSinceMs,
+    phase: () => phase,
+    drain: () => {
+      isDraining = true;
+      if (phase !== 'busy') socket.destroySoon();
+    },
+  };
+}

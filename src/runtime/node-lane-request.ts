@@ -1,0 +1,178 @@
+import type { DeviceCall } from '../forwarding/calls.ts';
+import type { DeviceRole } from '../gateway/device-call.ts';
+
+/**
+ * Reads the one shape of request that the fast lane takes, and nothing else. It is stricter than RFC 9112 and than
+ * Node's parser on purpose: every byte is either proved to be what it seems or the request is left to Node. So it
+ * cannot read a request in another way than Node does, which is what request smuggling lives on.
+ */
+
+export interface LaneRequest {
+  readonly method: 'GET' | 'POST';
+  /** What the token must allow for this method (contract section 6). */
+  readonly role: DeviceRole;
+  readonly call: DeviceCall;
+  /** Lower case, from the path. */
+  readonly tenantId: string;
+  readonly deviceId: string;
+  readonly token: string;
+  readonly host: string;
+  readonly accept: string | undefined;
+  readonly acceptLanguage: string | undefined;
+  readonly requestId: string | undefined;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+}
+
+/** Node's own bound on a head is as large (`--max-http-header-size`). */
+const headBytes = 16_384;
+const guid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+const requestLine = new RegExp(
+  `(GET|POST) /t/(${guid})/devices/(${guid})/(compliance|inventory|recalculate) HTTP/1\\.1\\r\\n`,
+  'y',
+);
+const bearer = /^Bearer ([A-Za-z0-9_.-]+)$/;
+/** Printable ASCII without a space at either end: no tab, no line break of any kind, nothing that is trimmed. */
+const plainValue = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+/** Four numbers, or names that a URL leaves as they are; what a URL would change or refuse goes to Node. */
+const plainHost =
+  /^(?:(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)|[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?:\.[a-z][a-z0-9]*(?:-[a-z0-9]+)*)*)(?::([1-9]\d{0,4}))?$/;
+const highestPort = 65_535;
+
+/** A bit for each header that may be there, each at most once; the ones without a use here change nothing. */
+const names = [
+  'host',
+  'authorization',
+  'accept',
+  'accept-language',
+  'connection',
+  'content-length',
+  'x-request-id',
+  'traceparent',
+  'tracestate',
+  'accept-encoding',
+  'user-agent',
+  'cache-control',
+  'pragma',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-real-ip',
+  'request-id',
+  'client-request-id',
+  'return-client-request-id',
+  'x-ms-client-request-id',
+  'x-ms-correlation-request-id',
+] as const;
+
+export const laneHeaderNames: readonly string[] = names;
+const bitOf = new Map<string, number>(names.map((name, index) => [name, 1 << index]));
+
+const bit = (name: (typeof names)[number]): number => bitOf.get(name) ?? 0;
+const hostBit = bit('host');
+const authorizationBit = bit('authorization');
+const acceptBit = bit('accept');
+const acceptLanguageBit = bit('accept-language');
+const connectionBit = bit('connection');
+const contentLengthBit = bit('content-length');
+const requestIdBit = bit('x-request-id');
+const traceparentBit = bit('traceparent');
+const tracestateBit = bit('tracestate');
+
+function isPlainHost(value: string): boolean {
+  const match = plainHost.exec(value);
+  return match !== null && (match[1] === undefined || Number(match[1]) <= highestPort);
+}
+
+interface ReadHeaders {
+  seen: number;
+  host: string;
+  token: string;
+  accept: string | undefined;
+  acceptLanguage: string | undefined;
+  requestId: string | undefined;
+  traceparent: string | undefined;
+  tracestate: string | undefined;
+}
+
+/** False: this header is not one of the lane's, or not in this form. */
+function takeHeader(into: ReadHeaders, name: string, value: string): boolean {
+  const own = bitOf.get(name) ?? bitOf.get(name.toLowerCase());
+  if (own === undefined || (into.seen & own) !== 0) return false;
+  into.seen |= own;
+  if (own === authorizationBit) {
+    const token = bearer.exec(value)?.[1];
+    if (token === undefined) return false;
+    into.token = token;
+    return true;
+  }
+  if (own === hostBit) {
+    into.host = value;
+    return isPlainHost(value);
+  }
+  if (own === connectionBit) return value === 'keep-alive' || value.toLowerCase() === 'keep-alive';
+  if (own === contentLengthBit) return value === '0';
+  if (!plainValue.test(value)) return false;
+  if (own === acceptBit) into.accept = value;
+  else if (own === acceptLanguageBit) into.acceptLanguage = value;
+  else if (own === requestIdBit) into.requestId = value;
+  else if (own === traceparentBit) into.traceparent = value;
+  else if (own === tracestateBit) into.tracestate = value;
+  return true;
+}
+
+/** Takes every line up to the empty one, which has to be the text's end: no body, and nothing of a next request. */
+function readHeaders(text: string, start: number): ReadHeaders | undefined {
+  const headers: ReadHeaders = {
+    seen: 0,
+    host: '',
+    token: '',
+    accept: undefined,
+    acceptLanguage: undefined,
+    requestId: undefined,
+    traceparent: undefined,
+    tracestate: undefined,
+  };
+  for (let at = start; ; ) {
+    const end = text.indexOf('\r\n', at);
+    if (end === at) return end + 2 === text.length ? headers : undefined;
+    const colon = text.indexOf(': ', at);
+    if (end < 0 || colon < 0 || colon > end) return undefined;
+    if (!takeHeader(headers, text.slice(at, colon), text.slice(colon + 2, end))) return undefined;
+    at = end + 2;
+  }
+}
+
+/** The request that these bytes are, whole and alone; undefined: Node's parser has to look at them. */
+export function readLaneRequest(bytes: Buffer): LaneRequest | undefined {
+  const { length } = bytes;
+  if (length > headBytes || length < 4 || bytes[length - 1] !== 0x0a || bytes[length - 3] !== 0x0a)
+    return undefined;
+  const text = bytes.toString('latin1');
+  requestLine.lastIndex = 0;
+  const line = requestLine.exec(text);
+  if (line === null) return undefined;
+  const [whole, method, tenantId, deviceId, call] = line;
+  if (tenantId === undefined || deviceId === undefined) return undefined;
+  const headers = readHeaders(text, whole.length);
+  if (headers === undefined || (headers.seen & hostBit) === 0 || headers.token === '') return undefined;
+  const hasLength = (headers.seen & contentLengthBit) !== 0;
+  if (method === 'POST' ? !hasLength || call !== 'recalculate' : hasLength || call === 'recalculate')
+    return undefined;
+  const { accept, acceptLanguage, host, requestId, token, traceparent, tracestate } = headers;
+  return {
+    method: method === 'POST' ? 'POST' : 'GET',
+    role: method === 'POST' ? 'Device.Write' : 'Device.Read',
+    call: call as DeviceCall,
+    tenantId,
+    deviceId,
+    token,
+    host,
+    accept,
+    acceptLanguage,
+    requestId,
+    traceparent,
+    tracestate,
+  };
+}

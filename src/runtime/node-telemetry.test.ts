@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest';
+import { createMetrics } from '../telemetry/metrics.ts';
+import { createTallies } from '../telemetry/tallies.ts';
+import { startTelemetry } from './node-telemetry.ts';
+
+describe('what is scraped', () => {
+  test('holds what requests counted, in the labels and buckets of the contract', async () => {
+    const tallies = createTallies();
+    const telemetry = await startTelemetry({}, tallies);
+    const metrics = createMetrics(tallies);
+    metrics.request({ listener: 'data', route: '/a/:id', status: 200 }, 0.0005);
+    metrics.request({ listener: 'data', route: '/a/:id', status: 200 }, 0.001);
+    metrics.request({ listener: 'data', route: '/a/:id', status: 404 }, 99);
+    metrics.request({ listener: 'admin', route: '/a/:id', status: 200 }, 0.002);
+    metrics.forward('200', 0.02);
+    metrics.routeLookup('hit');
+    metrics.routeLookup('hit');
+    metrics.routeLookup('miss');
+    metrics.upload('accepted');
+    const lines = (await telemetry.scrape()).split('\n');
+    for (const line of [
+      '# TYPE espalier_requests_total counter',
+      'espalier_requests_total{listener="data",route="/a/:id",status="200"} 2',
+      'espalier_requests_total{listener="data",route="/a/:id",status="404"} 1',
+      'espalier_requests_total{listener="admin",route="/a/:id",status="200"} 1',
+      '# TYPE espalier_request_duration_seconds histogram',
+      'espalier_request_duration_seconds_bucket{listener="data",route="/a/:id",le="0.001"} 2',
+      'espalier_request_duration_seconds_bucket{listener="data",route="/a/:id",le="10"} 2',
+      'espalier_request_duration_seconds_bucket{listener="data",route="/a/:id",le="+Inf"} 3',
+      'espalier_request_duration_seconds_count{listener="data",route="/a/:id"} 3',
+      'espalier_forward_duration_seconds_bucket{outcome="200",le="0.025"} 1',
+      'espalier_route_lookups_total{result="hit"} 2',
+      'espalier_route_lookups_total{result="miss"} 1',
+      'espalier_uploads_total{outcome="accepted"} 1',
+    ]) {
+      expect(lines).toContain(line);
+    }
+    await telemetry.shutdown();
+  });
+});

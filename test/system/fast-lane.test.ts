@@ -1,0 +1,363 @@
+import type { Socket } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../harness/eventually.ts';
+import { type LaneScene, openCaller, startLaneScene } from '../harness/lane-scene.ts';
+
+/** The fast lane gives the answers of the ordinary way, and what it does not take gets there whole (docs/fast-lane.md). */
+describe('the fast lane', () => {
+  let scene: LaneScene;
+  let device: string;
+  beforeAll(async () => {
+    scene = await startLaneScene();
+    device = await scene.device();
+  });
+  afterAll(() => scene?.close());
+  const json = (body: string, status = '200 OK', more = ''): string =>
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\n${more}content-length: ${body.length}\r\n\r\n${body}`;
+  beforeEach(() => {
+    scene.answer = (socket) => socket.write(json('{"ok":true}'));
+  });
+
+  interface Parts {
+    readonly method?: string;
+    readonly path?: string;
+    readonly call?: string;
+    readonly tenantId?: string;
+    readonly deviceId?: string;
+    readonly token?: string;
+    readonly more?: readonly string[];
+  }
+  const raw = (parts: Parts = {}): string => {
+    const {
+      call = 'compliance',
+      deviceId = device,
+      method = 'GET',
+      more = [],
+      tenantId = scene.tenantId,
+    } = parts;
+    const path = parts.path ?? `/t/${tenantId}/devices/${deviceId}/${call}`;
+    return [
+      `${method} ${path} HTTP/1.1`,
+      'Host: 127.0.0.1',
+      `Authorization: Bearer ${parts.token ?? scene.token()}`,
+      'X-Request-Id: the-request',
+      ...more,
+      '\r\n',
+    ].join('\r\n');
+  };
+
+  /** Everything that comes until nothing more does, the date left out. */
+  const exchange = async (port: number, bytes: string, quietMs = 250) => {
+    const caller = await openCaller(port);
+    caller.socket.write(bytes, 'latin1');
+    const patienceMs = () => (caller.text() === '' ? 5_000 : quietMs);
+    for (let [seen, at] = [-1, Date.now()]; !caller.isClosed() && Date.now() - at < patienceMs(); ) {
+      if (caller.text().length !== seen) [seen, at] = [caller.text().length, Date.now()];
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const closed = caller.isClosed();
+    caller.socket.destroy();
+    return {
+      closed,
+      answers: caller.answers().map((one) => {
+        if (!('headers' in one)) return one;
+        const { date, ...headers } = one.headers;
+        return { ...one, headers, dated: date !== undefined };
+      }),
+    };
+  };
+
+  const otherTenant = 'aaaaaaaa-1111-4222-8333-bbbbbbbbbbbb';
+  const html = 'HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\n<a/>';
+  const chunked =
+    'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\netag: "1"\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n2\r\n1}\r\n0\r\n\r\n';
+  type Case = [
+    name: string,
+    byLane: boolean,
+    bytes: () => string,
+    answer?: (socket: Socket, head: string) => void,
+  ];
+  it.each<Case>([
+    ['a call', true, () => raw()],
+    [
+      'inventory',
+      false,
+      () => raw({ call: 'inventory', more: ['Cookie: a=b'] }),
+      (socket) => socket.write(json('{"totalCount":0,"results":[]}')),
+    ],
+    [
+      'inventory by the lane',
+      true,
+      () => raw({ call: 'inventory' }),
+      (socket) => socket.write(json('{"totalCount":0,"results":[]}')),
+    ],
+    ['recalculate', true, () => raw({ method: 'POST', call: 'recalculate', more: ['Content-Length: 0'] })],
+    [
+      'recalculate with a body',
+      false,
+      () => `${raw({ method: 'POST', call: 'recalculate', more: ['Content-Length: 2'] })}{}`,
+    ],
+    [
+      'headers that cross',
+      true,
+      () => raw({ more: ['Accept: application/xml', 'Accept-Language: fr', 'tracestate: a=b'] }),
+    ],
+    ['no answer body', true, () => raw(), (socket) => socket.write('HTTP/1.1 204 No Content\r\n\r\n')],
+    ['an answer in chunks', true, () => raw(), (socket) => socket.write(chunked)],
+    [
+      'an error of the instance',
+      true,
+      () => raw(),
+      (socket) =>
+        socket.write(json('{"httpStatus":404}', '404 Not Found', 'Retry-After: 3\r\nSet-Cookie: a=b\r\n')),
+    ],
+    ['HTML', true, () => raw(), (socket) => socket.write(html)],
+    ['an answer that is no HTTP', true, () => raw(), (socket) => socket.write('hello\r\n\r\n')],
+    ['a refused token', false, () => raw(), (socket) => socket.write(json('{}', '401 Unauthorized'))],
+    ['a missing privilege', true, () => raw(), (socket) => socket.write(json('{}', '403 Forbidden'))],
+    ['a broken connection', true, () => raw(), (socket) => socket.destroy()],
+    [
+      'half an answer',
+      true,
+      () => raw(),
+      (socket) =>
+        socket.end('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{"a":'),
+    ],
+    ['a forged token', true, () => raw({ token: `${scene.token()}x` })],
+    ['a token of another tenant', true, () => raw({ tenantId: otherTenant })],
+    ['a token without the role', true, () => raw({ token: scene.token({ roles: [] }) })],
+    ['an expired token', true, () => raw({ token: scene.token({ exp: 1 }) })],
+    ['a device that nobody has', true, () => raw({ deviceId: otherTenant })],
+    ['no token', false, () => raw().replace(/Authorization: [^\r]*\r\n/, '')],
+    ['two tokens', false, () => raw({ more: ['Authorization: Bearer x'] })],
+    ['two hosts', false, () => raw({ more: ['Host: b'] })],
+    ['capitals in the path', false, () => raw({ deviceId: device.toUpperCase() })],
+    ['a query', false, () => raw({ path: `/t/${scene.tenantId}/devices/${device}/compliance?a=1` })],
+    ['HEAD', false, () => raw({ method: 'HEAD' })],
+    ['DELETE', false, () => raw({ method: 'DELETE' })],
+    ['another path', false, () => raw({ path: '/nothing' })],
+    ['a close', false, () => raw({ more: ['Connection: close'] })],
+    ['a space before a colon', false, () => raw({ more: ['Accept : a'] })],
+    ['a zero byte', false, () => raw({ more: ['Accept: a\0'] })],
+    ['a lone line feed', false, () => raw({ more: ['Accept: a\nX: b'] })],
+    ['a folded line', false, () => raw({ more: ['Accept: a', ' b'] })],
+    [
+      'length and chunks',
+      false,
+      () =>
+        raw({
+          method: 'POST',
+          call: 'recalculate',
+          more: ['Content-Length: 0', 'Transfer-Encoding: chunked'],
+        }),
+    ],
+    ['no HTTP', false, () => 'hello\r\n\r\n'],
+    ['a head over the limit', false, () => raw({ more: [`Accept: ${'a'.repeat(20_000)}`] })],
+    ['two requests at once', false, () => raw() + raw({ deviceId: otherTenant })],
+  ])('%s: the same answer with and without it', async (_name, byLane, bytes, answer) => {
+    // What the circuit and the caches know is the same for both, for each is asked in its turn.
+    scene.answer = answer ?? scene.answer;
+    const sent = bytes();
+    const [before, at] = [scene.taken(), scene.counted.length];
+    const withLane = await exchange(scene.lane, sent);
+    const taken = scene.taken() - before;
+    const countedByLane = scene.counted.slice(at);
+    const without = await exchange(scene.plain, sent);
+    expect(withLane).toEqual(without);
+    expect(withLane.answers.length).toBeGreaterThan(0);
+    expect(taken > 0).toBe(byLane);
+    expect(countedByLane).toEqual(scene.counted.slice(at + countedByLane.length));
+  });
+
+  it('what the instance is told is the same with and without it', async () => {
+    const heads: string[] = [];
+    scene.answer = (socket, head) => {
+      heads.push(head);
+      socket.write(json('{}'));
+    };
+    const sent = raw({
+      more: [
+        'accept-language: fr',
+        'Accept: a/b',
+        'tracestate: x=y',
+        'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00',
+      ],
+    });
+    await exchange(scene.lane, sent, 100);
+    await exchange(scene.plain, sent, 100);
+    expect(heads).toHaveLength(2);
+    expect(heads[0]?.split('\r\n').sort()).toEqual(heads[1]?.split('\r\n').sort());
+    expect(heads[0]).not.toContain(scene.token().slice(0, 40));
+  });
+
+  it('a connection stays in it for call after call, warm or not', async () => {
+    const before = scene.taken();
+    const caller = await openCaller(scene.lane);
+    for (let nth = 1; nth <= 5; nth += 1) {
+      caller.socket.write(raw({ deviceId: await scene.device() }));
+      await caller.until(nth);
+    }
+    expect(scene.taken() - before).toBe(5);
+    expect(caller.answers()).toHaveLength(5);
+    caller.socket.destroy();
+  });
+
+  it('a call sent before the last answer waits for it', async () => {
+    const waiting: Socket[] = [];
+    scene.answer = (socket) => waiting.push(socket);
+    const before = scene.taken();
+    const caller = await openCaller(scene.lane);
+    caller.socket.write(raw());
+    await eventually(() => expect(waiting).toHaveLength(1));
+    caller.socket.write(raw({ token: scene.token({ roles: [] }) }));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(caller.text()).toBe('');
+    waiting[0]?.write(json('{"first":1}'));
+    await caller.until(2);
+    expect(caller.answers()).toMatchObject([{ status: 200, body: '{"first":1}' }, { status: 403 }]);
+    expect(scene.taken() - before).toBe(2);
+    caller.socket.destroy();
+  });
+
+  it('hands a connection over in the middle, without losing or doubling a byte', async () => {
+    const before = scene.taken();
+    const caller = await openCaller(scene.lane);
+    caller.socket.write(raw());
+    await caller.until(1);
+    for (const byte of raw({ more: ['X-Other: 1'] })) {
+      caller.socket.write(byte, 'latin1');
+      if (byte === '\n') await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    await caller.until(2);
+    caller.socket.write(raw());
+    await caller.until(3);
+    expect(caller.answers()).toMatchObject([{ status: 200 }, { status: 200 }, { status: 200 }]);
+    expect(scene.taken() - before).toBe(1);
+    caller.socket.destroy();
+  });
+
+  it('takes a new instance token by the ordinary way when the instance refuses the old one', async () => {
+    const tokens: string[] = [];
+    scene.answer = (socket, head) => {
+      const token = /authorization: Bearer (\S+)/.exec(head)?.[1] ?? '';
+      tokens.push(token);
+      socket.write(token === tokens[0] ? json('{}', '401 Unauthorized') : json('{"fresh":true}'));
+    };
+    const caller = await openCaller(scene.lane);
+    caller.socket.write(raw());
+    await caller.until(1);
+    expect(caller.answers()).toMatchObject([{ status: 200, body: '{"fresh":true}' }]);
+    caller.socket.destroy();
+  });
+
+  it('ends the exchange when the caller goes away', async () => {
+    const waiting: Socket[] = [];
+    let isClosed = false;
+    scene.answer = (socket) => {
+      socket.once('close', () => {
+        isClosed = true;
+      });
+      waiting.push(socket);
+    };
+    const caller = await openCaller(scene.lane);
+    caller.socket.write(raw());
+    await eventually(() => expect(waiting).toHaveLength(1));
+    caller.socket.destroy();
+    await eventually(() => expect(isClosed).toBe(true));
+  });
+
+  it('reads no faster from the instance than the caller from it, and loses nothing of a large answer', async () => {
+    const size = 30 * 1024 * 1024;
+    const body = Buffer.alloc(size, 'abcdefghijklmnopqrstuvwxyz');
+    let upstream: Socket | undefined;
+    scene.answer = (socket) => {
+      upstream = socket;
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${size}\r\n\r\n`);
+      socket.write(body);
+    };
+    const caller = await openCaller(scene.lane);
+    caller.socket.pause();
+    caller.socket.write(raw());
+    await eventually(() => expect(upstream).toBeDefined());
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(upstream?.writableLength).toBeGreaterThan(0);
+    const chunks: Buffer[] = [];
+    caller.socket.removeAllListeners('data').on('data', (chunk: Buffer) => chunks.push(chunk));
+    caller.socket.resume();
+    const length = (): number => chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+    await eventually(() => expect(length()).toBeGreaterThan(size), 8_000);
+    const all = Buffer.concat(chunks);
+    expect(all.subarray(all.indexOf('\r\n\r\n') + 4).equals(body)).toBe(true);
+    caller.socket.destroy();
+  });
+
+  it('keeps the limits of the listener', { timeout: 30_000 }, async () => {
+    const [silent, slow, idle] = [
+      await openCaller(scene.lane),
+      await openCaller(scene.lane),
+      await openCaller(scene.lane),
+    ];
+    const started = Date.now();
+    const closedAfter: number[] = [0, 0, 0];
+    for (const [index, { socket }] of [silent, slow, idle].entries()) {
+      socket.once('close', () => {
+        closedAfter[index] = Date.now() - started;
+      });
+    }
+    slow.socket.write(raw().slice(0, 60));
+    idle.socket.write(raw());
+    await eventually(() => expect(closedAfter.every((ms) => ms > 0)).toBe(true), 20_000);
+    expect(silent.answers()).toMatchObject([{ status: 408 }]);
+    expect(slow.answers()).toMatchObject([{ status: 408 }]);
+    expect(idle.answers()).toMatchObject([{ status: 200, headers: { 'keep-alive': 'timeout=5' } }]);
+    expect(closedAfter[2]).toBeGreaterThan(4_900);
+  });
+});
+
+describe('the fast lane of a listener that ends', () => {
+  it('closes idle connections at once, and the others after their answer', async () => {
+    const scene = await startLaneScene();
+    const waiting: Socket[] = [];
+    const device = await scene.device();
+    const raw = `GET /t/${scene.tenantId}/devices/${device}/compliance HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${scene.token()}\r\n\r\n`;
+    const [silent, idle, busy] = [
+      await openCaller(scene.lane),
+      await openCaller(scene.lane),
+      await openCaller(scene.lane),
+    ];
+    idle.socket.write(raw);
+    await idle.until(1);
+    scene.answer = (socket) => waiting.push(socket);
+    busy.socket.write(raw);
+    await eventually(() => expect(waiting).toHaveLength(1));
+    let isDrained = false;
+    const drained = scene.listener.drain(10_000).then(() => {
+      isDrained = true;
+    });
+    await eventually(() => expect([silent.isClosed(), idle.isClosed()]).toEqual([true, true]));
+    expect(isDrained).toBe(false);
+    waiting[0]?.write('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}');
+    await drained;
+    await eventually(() => expect(busy.isClosed()).toBe(true));
+    expect(busy.answers()).toMatchObject([{ status: 200, body: '{}', headers: { connection: 'close' } }]);
+    await scene.close();
+  });
+
+  it('limits each tenant as the ordinary way does, in the lane', async () => {
+    const scene = await startLaneScene(2);
+    const device = await scene.device();
+    const raw = `GET /t/${scene.tenantId}/devices/${device}/compliance HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${scene.token()}\r\n\r\n`;
+    const caller = await openCaller(scene.lane);
+    for (let nth = 1; nth <= 6; nth += 1) {
+      caller.socket.write(raw);
+      await caller.until(nth);
+    }
+    const statuses = caller.answers().map((one) => ('status' in one ? one.status : 0));
+    expect(statuses.slice(0, 4)).toEqual([200, 200, 200, 200]);
+    expect(statuses.at(-1)).toBe(429);
+    expect(caller.answers().at(-1)).toMatchObject({ headers: { 'retry-after': '1' } });
+    expect(scene.taken()).toBe(6);
+    caller.socket.destroy();
+    await scene.close();
+  });
+});
