@@ -46,9 +46,9 @@ export async function preloadRoutes(
   });
 }
 
-/** Whether there are more routes than that; reads no more of them than needed. */
-export async function moreRoutesThan(sql: Sql, entries: number): Promise<boolean> {
+/** How many routes there are, up to `most`: no more are counted. */
+export async function countRoutes(sql: Sql, most: number): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
-    select count(*) as count from (select from routes limit ${entries + 1}) as counted`;
-  return (row?.count ?? 0) > entries;
+    select count(*) as count from (select from routes limit ${most}) as counted`;
+  return row?.count ?? 0;
 }

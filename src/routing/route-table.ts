@@ -28,6 +28,7 @@ export interface RouteTable {
   /** Adds an entry, or replaces one that is not newer. `instance` is the GUID in four words. */
   put(key: RouteKey, instance: Int32Array, jamfComputerId: number, version: number): void;
   remove(key: RouteKey): void;
+  holdsTenant(key: RouteKey): boolean;
   /** Forgets a tenant at once; its places become free as others need them and by `sweep`. */
   dropTenant(key: RouteKey): void;
   clear(): void;
@@ -282,6 +283,7 @@ export function createRouteTable(options: RouteTableOptions): RouteTable {
       const at = find(segment, hashed, key, tenant);
       if (at >= 0) removeAt(segment, at);
     },
+    holdsTenant: (key) => tenants.find(key, 0) >= 0,
     dropTenant: (key) => {
       const tenant = tenants.find(key, 0);
       if (tenant < 0) return;
