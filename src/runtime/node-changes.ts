@@ -48,7 +48,7 @@ export interface NodeChanges {
   readonly routes: PackedRouteLookup;
   /** Routes were written and committed by this process: the others are told soon. */
   readonly routesChanged: () => void;
-  /** Seconds for which this process has been serving from memory alone; undefined while the database answers. */
+  /** How old what is served from memory is while the database does not answer; undefined: nothing can be served. */
   readonly degradedSeconds: () => number | undefined;
   start(directories: { readonly tenants: TenantDirectory; readonly instances: InstanceDirectory }): void;
   stop(): Promise<void>;
@@ -268,7 +268,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     routesChanged: telling.soon,
     degradedSeconds: () => {
       const silentMs = feed.silentMs();
-      return feed.alive() || silentMs >= maxAgeMs ? undefined : silentMs / 1_000;
+      return cache.size > 0 && silentMs < maxAgeMs ? silentMs / 1_000 : undefined;
     },
     start: ({ instances, tenants }) => {
       feed.subscribe({

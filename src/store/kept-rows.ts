@@ -101,7 +101,8 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
     try {
       return await ask(key);
     } catch (error) {
-      if (!kept || !keeping || !isStoreUnavailable(error)) throw error;
+      // Forgotten meanwhile: it is known to be another one now.
+      if (!kept || rows.peek(key) !== kept || !keeping || !isStoreUnavailable(error)) throw error;
       if (Math.min(now() - kept.atMs, keeping.feed.silentMs()) >= keeping.maxAgeMs) throw error;
       return kept.row;
     }
