@@ -98,14 +98,24 @@ export function createRouteCache(options: RouteCacheOptions): RouteCache {
   const applyRoutes = async (changes: readonly Change[]): Promise<void> => {
     const routes = changes.filter((change) => change.kind === 'routes');
     const wanted: RouteVersion[] = [];
+    const missing = new Map<string, number>();
     for (const [tenantId, versions] of Map.groupBy(routes, (change) => change.tenantId)) {
       if (!concerns(tenantId)) continue;
       const count = versions.reduce((sum, change) => sum + change.changes, 0);
       if (count > changesAppliedPerTenant) dropTenant(tenantId);
-      else wanted.push(...versions);
+      else {
+        wanted.push(...versions);
+        missing.set(tenantId, count);
+      }
     }
-    if (wanted.length > 0)
-      for await (const page of reader.changes(wanted)) for (const change of page) applyChange(change);
+    if (wanted.length === 0) return;
+    for await (const page of reader.changes(wanted))
+      for (const change of page) {
+        applyChange(change);
+        missing.set(change.tenantId, (missing.get(change.tenantId) ?? 0) - 1);
+      }
+    // The tenant was deleted meanwhile, and its history with it.
+    for (const [tenantId, count] of missing) if (count > 0) dropTenant(tenantId);
   };
   const applyTenants = async (changes: readonly Change[]): Promise<void> => {
     const named = [
