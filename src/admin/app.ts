@@ -17,6 +17,7 @@ import { addApiKeys } from './keys/keys.ts';
 import { addReportCauses } from './reports/causes.ts';
 import { addReplay } from './reports/replay.ts';
 import { addReports } from './reports/reports.ts';
+import { addConvergence } from './routes/convergence.ts';
 import { addConnection } from './tenants/connection.ts';
 import { addLeaving } from './tenants/leaving.ts';
 import { addMigration } from './tenants/migrate.ts';
@@ -102,6 +103,7 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addInstanceKeys(app, services);
   addDevices(app, services);
   addTimeline(app, services);
+  addConvergence(app, services);
   addReports(app, services);
   addReportCauses(app, services);
   addReplay(app, services);

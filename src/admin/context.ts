@@ -101,4 +101,6 @@ export interface AdminServices {
   /** undefined: the cloud has no application. */
   readonly checkPermissions: (tenant: Tenant) => Promise<PermissionAnswer | undefined>;
   readonly testInstance: (instance: Instance) => Promise<Step[]>;
+  /** Routes were written and committed: the processes that remember them are told. */
+  readonly routesChanged: () => void;
 }

@@ -1,10 +1,14 @@
 import { Hono } from 'hono';
 import { beginListener, finishListener, type ListenerEnv, type ListenerOptions } from './listener.ts';
 
+/** `age`: seconds for which memory has been served without hearing of changes. */
+export type Readiness =
+  | { readonly ready: true; readonly degraded?: readonly string[]; readonly age?: number }
+  | { readonly ready: false; readonly reason: string };
+
 /** The ops listener: plain HTTP for probes and scrapers (contract sections 2, 3 and 10). */
 export interface OpsServices {
-  /** Undefined when ready; else why not. */
-  readonly notReady: () => Promise<string | undefined>;
+  readonly readiness: () => Promise<Readiness>;
   /** Prometheus text. */
   readonly metrics: () => Promise<string>;
 }
@@ -14,8 +18,8 @@ export function createOpsApp(services: OpsServices, options: ListenerOptions): H
   beginListener(app, options);
   app.get('/health/live', (c) => c.json({ status: 'live' }));
   app.get('/health/ready', async (c) => {
-    const reason = await services.notReady();
-    return reason === undefined ? c.json({ status: 'ready' }) : c.json({ status: 'not-ready', reason }, 503);
+    const { ready, ...more } = await services.readiness();
+    return ready ? c.json({ status: 'ready', ...more }) : c.json({ status: 'not-ready', ...more }, 503);
   });
   app.get('/metrics', async (c) =>
     c.text(await services.metrics(), 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }),

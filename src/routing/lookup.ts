@@ -1,18 +1,21 @@
 import { LRUCache } from 'lru-cache';
 import { routeCacheMs } from '../limits.ts';
 import type { Sql } from '../store/database.ts';
+import type { RouteKey, RouteTarget } from './route-table.ts';
 
-/** Where a device call goes. */
-export interface RouteTarget {
-  readonly instanceId: string;
-  readonly jamfComputerId: number;
-}
+export type { RouteTarget } from './route-table.ts';
 
+/** The routing table as device calls see it. Another tenant's device is simply not there: the tenant is in every key. */
 export interface RouteLookup {
   /** Undefined: this tenant has no such device. */
   route(tenantId: string, deviceId: string): Promise<RouteTarget | undefined>;
-  /** What `route` would answer without a query, uncounted; undefined: ask `route`. */
+  /** What `route` would answer without a query, uncounted; both ids in lower case. Undefined: ask `route`. */
   peek(tenantId: string, deviceId: string): RouteTarget | undefined;
+}
+
+/** On Node also by GUIDs that were read as words already (guid-words.ts). */
+export interface PackedRouteLookup extends RouteLookup {
+  peekKey(key: RouteKey): RouteTarget | undefined;
 }
 
 export interface RouteLookupOptions {
@@ -23,20 +26,19 @@ export interface RouteLookupOptions {
 }
 
 /**
- * The routing table as device calls see it: read through, kept for a second at most, so that a moved device is
- * never answered by its old instance for longer. The tenant is part of the key, so another tenant's device is
- * simply not there.
+ * For a runtime that does not hear of changes (Workers): read through, kept for a second at most, so that a moved device
+ * is never answered by its old instance for longer. route-cache.ts is Node's.
  */
 export function createRouteLookup({ sql, entries, onLookup }: RouteLookupOptions): RouteLookup {
   const cache =
     entries > 0
       ? new LRUCache<string, RouteTarget>({ max: entries, ttl: routeCacheMs, ttlResolution: 0 })
       : undefined;
+  const peek: RouteLookup['peek'] = (tenantId, deviceId) => cache?.get(tenantId + deviceId);
   return {
-    peek: (tenantId, deviceId) => cache?.get(tenantId + deviceId),
+    peek,
     route: async (tenantId, deviceId) => {
-      const key = tenantId + deviceId;
-      const known = cache?.get(key);
+      const known = peek(tenantId, deviceId);
       if (known) {
         onLookup('hit');
         return known;
@@ -45,7 +47,7 @@ export function createRouteLookup({ sql, entries, onLookup }: RouteLookupOptions
         select instance_id as "instanceId", jamf_computer_id as "jamfComputerId" from routes
         where tenant_id = ${tenantId} and device_id = ${deviceId}`;
       onLookup(row ? 'miss' : 'unknown');
-      if (row) cache?.set(key, row);
+      if (row) cache?.set(tenantId + deviceId, row);
       return row;
     },
   };

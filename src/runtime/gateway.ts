@@ -22,12 +22,13 @@ import { createRateLimit } from '../gateway/rate.ts';
 import { unpackingAtOnce, unpackingWaiting } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Upstream } from '../outbound/upstream.ts';
-import { createRouteLookup } from '../routing/lookup.ts';
+import { createRouteLookup, createRouteLookup, type RouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import type { Sql } from '../store/database.ts';
 import { createInstanceKeys } from '../store/instance-keys.ts';
 import { createInstanceDirectory } from '../store/instances.ts';
+import type { Keeping } from '../store/kept-rows.ts';
 import { createTenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -57,14 +58,19 @@ export interface GatewayParts {
   /** For a runtime that has its own; Workers must not share a fetch between requests. */
   readonly keys?: KeySource;
   readonly authorizationOf?: InstanceClients['authorizationOf'];
+  /** Of a runtime that hears of changes; without it everything is looked at again after a second. */
+  readonly changes?: { readonly keeping: Keeping; readonly routes: RouteLookup };
 }
 
 export function composeGateway(parts: GatewayParts) {
   const { config, facts, log, metrics, respond, send, sql } = parts;
   const now = Date.now;
   const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
-  const tenants = createTenantDirectory(sql);
-  const instances = createInstanceDirectory(sql);
+  const tenants = createTenantDirectory(sql, parts.changes?.keeping);
+  const instances = createInstanceDirectory(sql, now, parts.changes?.keeping);
+  const routes =
+    parts.changes?.routes ??
+    createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup });
   const clients = createInstanceClients({
     send,
     sealer: parts.sealer,
@@ -133,11 +139,6 @@ export function composeGateway(parts: GatewayParts) {
       cooldownSeconds: config.jwksCooldownSeconds,
       timeoutMs: microsoftTimeoutMs,
     });
-  const routes = createRouteLookup({
-    sql,
-    entries: config.routeCacheEntries,
-    onLookup: metrics.routeLookup,
-  });
   const deviceCalls = createDeviceCalls({
     clouds: config.clouds,
     audiences: config.audiences,
@@ -184,7 +185,7 @@ export function composeGateway(parts: GatewayParts) {
     return app;
   };
 
-  return { access, clients, consent, createDataApp, deviceCalls, forwarding, instances, tenants };
+  return { access, clients, consent, createDataApp, deviceCalls, forwarding, instances, routes, tenants };
 }
 
 export type Gateway = ReturnType<typeof composeGateway>;

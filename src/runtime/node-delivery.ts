@@ -129,6 +129,7 @@ export async function startDelivery(parts: {
   gateway: Gateway;
   connection: ConnectionServices;
   hints: Hints;
+  routesChanged: () => void;
 }): Promise<Delivery> {
   const { config, connection, gateway, hints, log, metrics, relaxed, send, sql } = parts;
   const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
@@ -159,6 +160,7 @@ export async function startDelivery(parts: {
       sha256: nodeSha256,
       holdRecheckSeconds: config.holdRecheckSeconds,
       onDue: (due) => noteComputers(due),
+      onRoutes: parts.routesChanged,
       onReports: (tenantId) => hints.due('reports', { tenantId, background: false }),
     }),
     {

@@ -11,7 +11,7 @@ import { startOwnConnect } from '../connection/tenant-credentials.ts';
 import { replayReports } from '../delivery/replay.ts';
 import { createHints } from '../delivery/stage/hints.ts';
 import type { Lane } from '../delivery/stage/lanes.ts';
-import { createOpsApp } from '../gateway/ops.ts';
+import { createOpsApp, type Readiness } from '../gateway/ops.ts';
 import { drainMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend, mayConnect } from '../outbound/node.ts';
@@ -26,6 +26,7 @@ import { type ConnectionServices, createConnectionServices } from './connection-
 import { composeGateway, type Gateway } from './gateway.ts';
 import { observeGauges } from './gauges.ts';
 import { developmentCertificate, type ServerCertificate, watchCertificate } from './node-certificate.ts';
+import { createNodeChanges } from './node-changes.ts';
 import { startDelivery } from './node-delivery.ts';
 import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
 import { type Listener, listen, nodeRequestFacts, respondOnNode } from './node-http.ts';
@@ -80,8 +81,15 @@ function within<T>(ms: number, work: Promise<T>): Promise<T> {
   return Promise.race([work, late]);
 }
 
-/** Undefined when the database answers and its schema is this build's. */
-async function notReady(sql: Sql, newest: number): Promise<string | undefined> {
+/**
+ * Ready when the database answers and its schema is this build's; degraded when it does not answer and device calls are
+ * answered from memory.
+ */
+async function readiness(
+  sql: Sql,
+  newest: number,
+  degradedSeconds: () => number | undefined,
+): Promise<Readiness> {
   try {
     const [row] = await within(
       readyWithinMs,
@@ -89,9 +97,14 @@ async function notReady(sql: Sql, newest: number): Promise<string | undefined> {
         { applied: number | null }[]
       >`select max(created_at)::int8 as applied from drizzle.__drizzle_migrations`,
     );
-    return (row?.applied ?? 0) >= newest ? undefined : 'the schema has pending migrations: espalier migrate';
+    return (row?.applied ?? 0) >= newest
+      ? { ready: true }
+      : { ready: false, reason: 'the schema has pending migrations: espalier migrate' };
   } catch (error) {
-    return `the database does not answer: ${(error as Error).message}`;
+    const seconds = degradedSeconds();
+    return seconds === undefined
+      ? { ready: false, reason: `the database does not answer: ${(error as Error).message}` }
+      : { ready: true, degraded: ['database'], age: Math.round(seconds) };
   }
 }
 
@@ -127,6 +140,7 @@ function createAdmin(
   parts: Parameters<typeof composeGateway>[0],
   gateway: Gateway,
   connection: ConnectionServices,
+  routesChanged: () => void,
 ) {
   const { log, metrics, sealer, sql } = parts;
   return createAdminApp(
@@ -162,6 +176,7 @@ function createAdmin(
       checkPermissions: async (tenant) =>
         checkTenantPermissions(tenant, await permissionsOf(sql, tenant, connection.permissions)),
       testInstance: (instance) => testInstance(instance, { sql, clientOf: gateway.clients.clientOf }),
+      routesChanged,
     },
     { name: 'admin', log, metrics },
   );
@@ -190,6 +205,14 @@ export async function startGateway(
     timeoutMs: config.forwardTimeoutSeconds * 1_000,
   });
   const hints = createHints(sql, log);
+  const changes = createNodeChanges({
+    url: store.url,
+    sql,
+    log,
+    config,
+    onLookup: metrics.routeLookup,
+    serves: options.listeners,
+  });
   const parts = {
     config,
     sql,
@@ -205,9 +228,11 @@ export async function startGateway(
     sha256: nodeSha256,
     tokenHash: nodeSha256,
     intake: { onDue: (lane: Lane) => hints.due('computers', lane) },
+    changes,
   };
   const gateway = composeGateway(parts);
   const connection = createConnectionServices(config, parts, gateway);
+  changes.start(gateway);
   observeGauges(metrics, sql, log, () => credentialExpiry(config));
 
   const certificate = options.listeners ? await openCertificate(config, log) : undefined;
@@ -217,7 +242,7 @@ export async function startGateway(
     const clientCa = config.clientCa === undefined ? {} : { clientCa: config.clientCa };
     const newest = await newestMigration();
     const ops = createOpsApp(
-      { notReady: () => notReady(sql, newest), metrics: telemetry.scrape },
+      { readiness: () => readiness(sql, newest, changes.degradedSeconds), metrics: telemetry.scrape },
       { name: 'ops', log, metrics },
     );
     listeners.push(
@@ -236,7 +261,7 @@ export async function startGateway(
       }),
       await listen({
         address: config.adminListen,
-        fetch: createAdmin(config, parts, gateway, connection).fetch,
+        fetch: createAdmin(config, parts, gateway, connection, changes.routesChanged).fetch,
         ...secure,
       }),
       await listen({ address: config.opsListen, fetch: ops.fetch }),
@@ -252,6 +277,7 @@ export async function startGateway(
     gateway,
     connection,
     hints,
+    routesChanged: changes.routesChanged,
   });
   const [data, admin, ops] = listeners;
   return {
@@ -264,6 +290,7 @@ export async function startGateway(
         patience,
       ]);
       certificate?.close();
+      await changes.stop();
       await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
       upstream.close();
       await outbound.close();

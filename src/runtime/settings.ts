@@ -402,6 +402,13 @@ export const settings = {
     100_000_000,
     'routes kept in memory',
   ),
+  routePreload: {
+    name: 'ESPALIER_ROUTE_PRELOAD',
+    meaning: '`auto`: all routes are read at start, in the background, where they fit into memory; `off`',
+    defaultText: 'auto',
+    example: 'auto',
+    parse: choice('auto', 'auto', 'off'),
+  } satisfies Setting<'auto' | 'off'>,
   jwksCooldownSeconds: seconds(
     'ESPALIER_JWKS_COOLDOWN_SECONDS',
     300,
@@ -491,8 +498,7 @@ export const settings = {
     86_400,
     60,
     2_592_000,
-    'how old the snapshot may be that is served without the database',
-    { reserved: true },
+    'how long device calls are answered from memory while the database is away',
   ),
 } as const;
 

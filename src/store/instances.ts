@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Queries, Sql } from './database.ts';
+import { createKeptRows, type Keeping } from './kept-rows.ts';
 
 /** Where an instance's verdict on a computer comes from (contract section 8). */
 export interface ComplianceSource {
@@ -75,40 +76,41 @@ export async function listInstances(sql: Queries, tenantId: string): Promise<Ins
 export const secretAssociation = (tenantId: string, instanceId: string): string =>
   `instances/${tenantId}/${instanceId}/api_secret`;
 
-const freshForMs = 1_000;
 /** The last contact is noted at most this often: a row written per webhook would be a hot spot. */
 const noteEveryMs = 15_000;
 
 export interface InstanceDirectory {
-  instance(tenantId: string, instanceId: string): Promise<Instance | undefined>;
-  /** What `instance` would answer without a query; undefined: ask `instance`. */
+  /** What is known without asking the database. */
   peek(tenantId: string, instanceId: string): Instance | undefined;
+  instance(tenantId: string, instanceId: string): Promise<Instance | undefined>;
   forget(tenantId: string, instanceId: string): void;
+  forgetAll(): void;
   /** Remembers how the last exchange with the instance's API went. */
   noteExchange(tenantId: string, instanceId: string, error: string | null): Promise<void>;
 }
 
-export function createInstanceDirectory(sql: Sql, now: () => number = Date.now): InstanceDirectory {
-  const cache = new LRUCache<string, { instance: Instance | undefined }>({
-    max: 60_000,
-    ttl: freshForMs,
-    ttlResolution: 0,
+/** With `keeping`, whoever gives it also tells the directory what the feed names. */
+export function createInstanceDirectory(
+  sql: Sql,
+  now: () => number = Date.now,
+  keeping?: Keeping,
+): InstanceDirectory {
+  const keyOf = (tenantId: string, instanceId: string): string => `${tenantId}/${instanceId}`;
+  const kept = createKeptRows<Instance>({
+    read: (key) => {
+      const [tenantId = '', instanceId = ''] = key.split('/');
+      return readInstance(sql, tenantId, instanceId);
+    },
+    most: 60_000,
+    now,
+    keeping,
   });
   const noted = new LRUCache<string, { at: number; error: string | null }>({ max: 60_000 });
-  const keyOf = (tenantId: string, instanceId: string): string => `${tenantId}/${instanceId}`;
   return {
-    instance: async (tenantId, instanceId) => {
-      const key = keyOf(tenantId, instanceId);
-      const known = cache.get(key);
-      if (known) return known.instance;
-      const instance = await readInstance(sql, tenantId, instanceId);
-      cache.set(key, { instance });
-      return instance;
-    },
-    peek: (tenantId, instanceId) => cache.get(keyOf(tenantId, instanceId))?.instance,
-    forget: (tenantId, instanceId) => {
-      cache.delete(keyOf(tenantId, instanceId));
-    },
+    peek: (tenantId, instanceId) => kept.peek(keyOf(tenantId, instanceId)),
+    instance: (tenantId, instanceId) => kept.get(keyOf(tenantId, instanceId)),
+    forget: (tenantId, instanceId) => kept.forget(keyOf(tenantId, instanceId)),
+    forgetAll: kept.forgetAll,
     noteExchange: async (tenantId, instanceId, error) => {
       const key = keyOf(tenantId, instanceId);
       const last = noted.get(key);

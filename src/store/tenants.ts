@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { Queries, Sql } from './database.ts';
+import { createKeptRows, type Keeping } from './kept-rows.ts';
 
 /** Where a browser of an unknown Mac is sent (contract section 8). */
 export interface Landing {
@@ -123,41 +123,34 @@ export async function readTenant(sql: Queries, tenantId: string): Promise<Tenant
   return row;
 }
 
-/** A tenant changes rarely and is looked at for every call and upload; a look may be this old. */
-const freshForMs = 1_000;
-// Every cache with an age says `ttlResolution: 0`: otherwise lru-cache keeps the time for a moment and forgets it by
-// a timer, which on Workers dies with its request; the cache's clock would stand still.
-
 export interface TenantDirectory {
-  tenant(tenantId: string): Promise<Tenant | undefined>;
-  /** What `tenant` would answer without a query; undefined: ask `tenant`. */
+  /** What is known without asking the database. */
   peek(tenantId: string): Tenant | undefined;
+  tenant(tenantId: string): Promise<Tenant | undefined>;
   /** As the database has it now. */
   fresh(tenantId: string): Promise<Tenant | undefined>;
   /** Forgets what this process remembers of a tenant it has just changed. */
   forget(tenantId: string): void;
+  forgetAll(): void;
 }
 
-export function createTenantDirectory(sql: Sql): TenantDirectory {
-  const cache = new LRUCache<string, { tenant: Tenant | undefined }>({
-    max: 20_000,
-    ttl: freshForMs,
-    ttlResolution: 0,
+/** With `keeping`, whoever gives it also tells the directory what the feed names. */
+export function createTenantDirectory(
+  sql: Sql,
+  keeping?: Keeping,
+  now: () => number = Date.now,
+): TenantDirectory {
+  const kept = createKeptRows<Tenant>({
+    read: (tenantId) => readTenant(sql, tenantId),
+    most: 20_000,
+    now,
+    keeping,
   });
-  const fresh: TenantDirectory['fresh'] = async (tenantId) => {
-    const tenant = await readTenant(sql, tenantId);
-    cache.set(tenantId, { tenant });
-    return tenant;
-  };
   return {
-    tenant: async (tenantId) => {
-      const known = cache.get(tenantId);
-      return known ? known.tenant : fresh(tenantId);
-    },
-    peek: (tenantId) => cache.get(tenantId)?.tenant,
-    fresh,
-    forget: (tenantId) => {
-      cache.delete(tenantId);
-    },
+    peek: kept.peek,
+    tenant: kept.get,
+    fresh: kept.fresh,
+    forget: kept.forget,
+    forgetAll: kept.forgetAll,
   };
 }

@@ -78,6 +78,8 @@ export interface Scene {
   start(): Promise<void>;
   /** Ends the gateway's process, if it still runs, and starts another on this database. */
   startOn(database: TestDatabase): Promise<void>;
+  /** A second `serve` on the same database, at addresses of its own. */
+  another(): Promise<GatewayProcess>;
   /** A second process on the same database that only delivers. */
   worker(): Promise<GatewayProcess>;
   close(): Promise<void>;
@@ -159,6 +161,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
       environment.DATABASE_URL = other.url;
       gateway = await startProcess(environment);
     },
+    another: () => startProcess({ ...environment, ESPALIER_DATA_LISTEN: '127.0.0.1:0' }),
     worker: () => startProcess(environment, 'worker'),
     close: async () => {
       await gateway.stop();

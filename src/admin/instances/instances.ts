@@ -388,6 +388,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
         author: c.get('operator').name,
         reason: changed.enabled ? 'the instance was enabled' : 'the instance was disabled',
       });
+      services.routesChanged();
       await services.noteInstances(instance.tenantId);
       if (changed.enabled) await wakeComputers(sql, instance.tenantId, instance.instanceId);
     }

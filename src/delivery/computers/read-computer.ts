@@ -58,6 +58,8 @@ export interface ComputerStageOptions {
   readonly onDue: (lane: DueLane) => void;
   /** Told when reports were made due. */
   readonly onReports: (tenantId: string) => void;
+  /** Routes changed. */
+  readonly onRoutes: () => void;
 }
 
 /**
@@ -90,7 +92,7 @@ async function takeInTogether(
   tenantId: string,
   options: ComputerStageOptions,
 ): Promise<(Error | undefined)[]> {
-  const { holdRecheckSeconds, onDue, onReports, sha256 = webSha256, sql } = options;
+  const { holdRecheckSeconds, onDue, onReports, onRoutes, sha256 = webSha256, sql } = options;
   const { vocabulary = defaultInventoryVocabulary } = options;
   const taken = await inTransaction(sql, async (tx: Transaction) => {
     // A disconnect that began while the instance was asked has retracted the devices: it must stay so.
@@ -99,8 +101,11 @@ async function takeInTogether(
     if (tenant?.state === 'disconnecting') return undefined;
     const held = await lockHeld(tx, reads);
     const ours = reads.filter(({ row }) => held.has(row));
-    if (ours.length === 0) return { held, lanes: [], reported: false, way: [] };
-    const { reported, verdictMissing, way } = await takeIn(tx, tenantId, ours, { vocabulary, sha256 });
+    if (ours.length === 0) return { held, lanes: [], reported: false, routed: false, way: [] };
+    const { reported, routed, verdictMissing, way } = await takeIn(tx, tenantId, ours, {
+      vocabulary,
+      sha256,
+    });
     const lanes = await settleComputers(
       tx,
       ours.map(({ found, row }) => ({
@@ -115,12 +120,13 @@ async function takeInTogether(
             : null,
       })),
     );
-    return { held, lanes, reported, way };
+    return { held, lanes, reported, routed, way };
   });
   if (!taken) return reads.map(() => new Disconnecting('the tenant is being disconnected'));
   options.timeline.add(taken.way);
   for (const lane of taken.lanes) onDue(lane);
   if (taken.reported) onReports(tenantId);
+  if (taken.routed) onRoutes();
   return reads.map(({ row }) =>
     taken.held.has(row) ? undefined : new LeaseLost('another process has the computer'),
   );

@@ -128,6 +128,8 @@ function wayOf(
 
 export interface TakenIn {
   readonly verdictMissing: ReadonlySet<DueComputer>;
+  /** Routes changed: other processes are to hear of it after the commit. */
+  readonly routed: boolean;
   /** Reports were made due. */
   readonly reported: boolean;
   /** For the devices' timelines, after the commit. */
@@ -156,6 +158,7 @@ export async function takeIn(
     sha256,
   );
   await markComputersDue(tx, tenantId, sorted.winners);
+  const routed = outcomes.some(({ changed }) => changed);
   const way = wayOf(tenantId, outcomes, sorted, news);
-  return { verdictMissing: sorted.verdictMissing, reported: news.size > 0, way };
+  return { verdictMissing: sorted.verdictMissing, reported: news.size > 0, routed, way };
 }

@@ -1,0 +1,76 @@
+import { oldestOf, type Snapshot } from '../store/change-feed.ts';
+import type { Sql } from '../store/database.ts';
+
+/** Which processes answer device calls, and which version of a tenant's routes each certainly serves. */
+
+/** A process that was not seen for so long is gone. */
+const goneAfterSeconds = 60;
+
+export interface ProcessNote {
+  readonly processId: string;
+  readonly name: string;
+  /** Where the process's last look at the changes was. */
+  readonly snapshot: Snapshot;
+  readonly cachedRoutes: number;
+}
+
+/** Writes this process's line and removes those of processes that are gone. */
+export async function noteProcess(sql: Sql, note: ProcessNote): Promise<void> {
+  await sql`
+    with gone as (
+      delete from gateway_processes where process_id = any(array(
+        select process_id from gateway_processes where seen_at < now() - make_interval(secs => ${goneAfterSeconds})
+        for update skip locked)))
+    insert into gateway_processes (process_id, name, heard_before, cached_routes)
+    values (${note.processId}, ${note.name}, ${oldestOf(note.snapshot)}::xid8, ${note.cachedRoutes})
+    on conflict (process_id) do update set
+      seen_at = now(), heard_before = excluded.heard_before, cached_routes = excluded.cached_routes`;
+}
+
+export async function removeProcess(sql: Sql, processId: string): Promise<void> {
+  await sql`delete from gateway_processes where process_id = ${processId}`;
+}
+
+export interface ServingProcess {
+  /** Host name and process id. */
+  readonly process: string;
+  readonly startedAt: Date;
+  readonly seenAt: Date;
+  /** Every answer of the process is of this version of the tenant's routes or a later one. */
+  readonly version: number;
+  readonly current: boolean;
+  /** Of all tenants. */
+  readonly cachedRoutes: number;
+}
+
+export interface Convergence {
+  /** The newest version of the tenant's routes; 0: none yet. */
+  readonly version: number;
+  readonly processes: readonly ServingProcess[];
+}
+
+/**
+ * A process serves the newest version unless versions were written by transactions that it has not certainly heard of;
+ * then the one before the oldest of those.
+ */
+export async function readConvergence(sql: Sql, tenantId: string): Promise<Convergence> {
+  const rows = await sql<
+    (Omit<ServingProcess, 'current' | 'process'> & { process: string | null; newest: number })[]
+  >`
+    with newest as (
+      select coalesce((select version from route_versions where tenant_id = ${tenantId}), 0) as version)
+    select newest.version as newest, p.name as process, p.started_at as "startedAt", p.seen_at as "seenAt",
+      p.cached_routes as "cachedRoutes",
+      coalesce((
+        select min(f.version) - 1 from change_feed f
+        where f.tenant_id = ${tenantId} and f.kind = 'routes' and f.transaction >= p.heard_before), newest.version) as version
+    from newest left join gateway_processes p on p.seen_at >= now() - make_interval(secs => ${goneAfterSeconds})
+    order by p.started_at, p.process_id`;
+  const version = rows[0]?.newest ?? 0;
+  return {
+    version,
+    processes: rows.flatMap(({ newest, process, ...rest }) =>
+      process === null ? [] : [{ process, ...rest, current: rest.version === newest }],
+    ),
+  };
+}

@@ -1,0 +1,102 @@
+import type { Sql } from '../store/database.ts';
+import type { RouteTarget } from './route-table.ts';
+
+/** What the route cache reads: the database's side, with a twin in memory for the simulation. */
+
+export interface RouteName {
+  readonly tenantId: string;
+  readonly deviceId: string;
+}
+
+export interface VersionedRoute extends RouteTarget {
+  readonly version: number;
+}
+
+export interface RouteVersion {
+  readonly tenantId: string;
+  readonly version: number;
+}
+
+/** A line of the routes' history; without a target the route has ended. */
+export interface RouteChange extends RouteName, RouteVersion {
+  readonly to: RouteTarget | undefined;
+}
+
+export interface RouteReader {
+  /** In the order of the names; undefined: no such route. All of one snapshot. */
+  read(names: readonly RouteName[]): Promise<(VersionedRoute | undefined)[]>;
+  /** What these versions changed, each device's changes in the order of versions. */
+  changes(versions: readonly RouteVersion[]): AsyncIterable<readonly RouteChange[]>;
+  /** When tenants came to be, in milliseconds, of those that are there; all of them unless some are named. */
+  births(tenantIds?: readonly string[]): Promise<ReadonlyMap<string, number>>;
+}
+
+interface RouteRow {
+  readonly position: number;
+  readonly instanceId: string;
+  readonly jamfComputerId: number;
+  readonly version: number;
+}
+
+interface ChangeRow {
+  readonly tenantId: string;
+  readonly version: number;
+  readonly deviceId: string;
+  readonly instanceId: string | null;
+  readonly jamfComputerId: number | null;
+}
+
+const changesPerPage = 5_000;
+const firstId = '00000000-0000-0000-0000-000000000000';
+
+const changeOf = ({ deviceId, instanceId, jamfComputerId, tenantId, version }: ChangeRow): RouteChange => ({
+  tenantId,
+  deviceId,
+  version,
+  to: instanceId === null || jamfComputerId === null ? undefined : { instanceId, jamfComputerId },
+});
+
+async function readMany(sql: Sql, names: readonly RouteName[]): Promise<(VersionedRoute | undefined)[]> {
+  const rows = await sql<RouteRow[]>`
+    select wanted.position::int as position, r.instance_id as "instanceId", r.jamf_computer_id as "jamfComputerId", r.version
+    from unnest(${names.map(({ tenantId }) => tenantId)}::uuid[], ${names.map(({ deviceId }) => deviceId)}::uuid[])
+      with ordinality as wanted(tenant_id, device_id, position)
+    cross join lateral (
+      select * from routes where tenant_id = wanted.tenant_id and device_id = wanted.device_id offset 0) r`;
+  const found: (VersionedRoute | undefined)[] = names.map(() => undefined);
+  for (const { instanceId, jamfComputerId, position, version } of rows)
+    found[position - 1] = { instanceId, jamfComputerId, version };
+  return found;
+}
+
+export function createRouteReader(sql: Sql): RouteReader {
+  return {
+    read: (names) => readMany(sql, names),
+    births: async (tenantIds) => {
+      const rows = await sql<{ tenantId: string; createdAt: Date }[]>`
+        select tenant_id as "tenantId", created_at as "createdAt" from tenants
+        ${tenantIds === undefined ? sql`` : sql`where tenant_id = any(${tenantIds}::uuid[])`}`;
+      return new Map(rows.map(({ createdAt, tenantId }) => [tenantId, createdAt.getTime()]));
+    },
+    changes: async function* (versions) {
+      // One tenant's versions are read together: a busy one has many of few changes.
+      for (const [tenantId, some] of Map.groupBy(versions, (version) => version.tenantId)) {
+        const numbers = some.map(({ version }) => version);
+        let after = { version: 0, deviceId: firstId };
+        for (;;) {
+          const rows: ChangeRow[] = await sql<ChangeRow[]>`
+            select tenant_id as "tenantId", version, device_id as "deviceId", to_instance_id as "instanceId",
+              to_jamf_computer_id as "jamfComputerId"
+            from route_changes
+            where tenant_id = ${tenantId} and version = any(${numbers}::int8[])
+              and (version, device_id) > (${after.version}::int8, ${after.deviceId}::uuid)
+            order by version, device_id limit ${changesPerPage}`;
+          yield rows.map(changeOf);
+          const last = rows.at(-1);
+          if (!last || rows.length < changesPerPage) break;
+          after = last;
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,303 @@
+import { hostname } from 'node:os';
+import { newId } from '../ids.ts';
+import { noteProcess, removeProcess } from '../routing/convergence.ts';
+import type { PackedRouteLookup } from '../routing/lookup.ts';
+import { countRoutes, preloadRoutes } from '../routing/preload.ts';
+import { createRouteCache, type RouteCache } from '../routing/route-cache.ts';
+import { createRouteReader } from '../routing/route-reader.ts';
+import { type ChangeFeed, createChangeFeed, type Look } from '../store/change-feed.ts';
+import { changesChannel, createChangeSource } from '../store/change-source.ts';
+import { openDatabase, type Sql } from '../store/database.ts';
+import type { InstanceDirectory } from '../store/instances.ts';
+import type { Keeping } from '../store/kept-rows.ts';
+import type { TenantDirectory } from '../store/tenants.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Config } from './config.ts';
+
+/**
+ * Hearing of changes in this process: looks at the feed in time, keeps what is remembered true by it, preloads the
+ * routes, and tells the others how far this process is.
+ */
+
+const lookEveryMs = 500;
+/** Many notifications in a row become one look. */
+const lookNotSoonerMs = 50;
+/** A look that hangs for longer is given up with its connection. */
+const lookPatienceMs = 5_000;
+const hintGatherMs = 30;
+const pruneEveryMs = 60_000;
+const noteLookMs = 1_000;
+/** Seen by others at least this often. */
+const noteEveryMs = 5_000;
+const preloadAgainMs = 10_000;
+const preloadStatementMs = 15 * 60_000;
+
+export interface ChangesParts {
+  readonly url: string;
+  readonly sql: Sql;
+  readonly log: Log;
+  readonly config: Pick<Config, 'routeCacheEntries' | 'routePreload' | 'snapshotMaxAgeSeconds'>;
+  readonly onLookup: (result: 'hit' | 'miss' | 'unknown') => void;
+  /** False for a process that answers no device calls: it neither preloads nor counts among those that do. */
+  readonly serves: boolean;
+}
+
+export interface NodeChanges {
+  readonly feed: ChangeFeed;
+  readonly keeping: Keeping;
+  readonly routes: PackedRouteLookup;
+  /** Routes were written and committed by this process: the others are told soon. */
+  readonly routesChanged: () => void;
+  /** How old what is served from memory is while the database does not answer; undefined: nothing can be served. */
+  readonly degradedSeconds: () => number | undefined;
+  start(directories: { readonly tenants: TenantDirectory; readonly instances: InstanceDirectory }): void;
+  stop(): Promise<void>;
+}
+
+/** A clock that does not jump when somebody sets the machine's. */
+const now = (): number => performance.now();
+
+/** A client of its own, so that a look waits for nobody; made anew when it hangs or after the database was away. */
+function createListening(parts: ChangesParts, wake: () => void) {
+  const open = (): Sql => openDatabase(parts.url, { connections: 1, applicationName: 'espalier-changes' });
+  let sql = open();
+  let source = createChangeSource(sql);
+  let listening = false;
+  const discard = (): void => {
+    const old = sql;
+    sql = open();
+    source = createChangeSource(sql);
+    listening = false;
+    old.end({ timeout: 0 }).catch((error: unknown) => parts.log.debug('changes.closing', { error }));
+  };
+  const inTime = async (look: Promise<Look>): Promise<Look> => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('the look took too long')), lookPatienceMs);
+    });
+    look.catch(() => undefined);
+    return Promise.race([look, late]).finally(() => clearTimeout(timer));
+  };
+  return {
+    source: {
+      look: async (since: string | undefined, most: number): Promise<Look> => {
+        try {
+          const found = await inTime(source.look(since, most));
+          if (!listening) {
+            listening = true;
+            // Only makes looks sooner; a subscription that is lost is made again with the next connection.
+            sql
+              .listen(changesChannel, wake)
+              .catch((error: unknown) => parts.log.debug('changes.not-listening', { error }));
+          }
+          return found;
+        } catch (error) {
+          discard();
+          throw error;
+        }
+      },
+      prune: (seenBy: string | undefined) => createChangeSource(parts.sql).prune(seenBy),
+    },
+    close: () => sql.end({ timeout: 1 }),
+  };
+}
+
+/** Fills the cache in the background, again whenever everything was forgotten. */
+function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFeed) {
+  const { config, log, url } = parts;
+  const wanted = parts.serves && config.routePreload === 'auto' && config.routeCacheEntries > 0;
+  let due = wanted;
+  let notBeforeMs = 0;
+  let running: Promise<void> | undefined;
+  let stopping = false;
+
+  const preload = async (): Promise<void> => {
+    const sql = openDatabase(url, {
+      connections: 1,
+      applicationName: 'espalier-preload',
+      statementTimeoutMs: preloadStatementMs,
+    });
+    const beganMs = now();
+    try {
+      const count = await countRoutes(sql, config.routeCacheEntries + 1);
+      if (count > config.routeCacheEntries) {
+        log.info('routes.not-preloaded', { reason: 'more than ESPALIER_ROUTE_CACHE_ENTRIES' });
+        return;
+      }
+      const preloading = cache.beginPreload(await createRouteReader(sql).births(), count);
+      try {
+        const routes = await preloadRoutes(sql, preloading.take, {
+          stopped: () => stopping || preloading.stopped,
+        });
+        log.info('routes.preloaded', { routes, seconds: Math.round(now() - beganMs) / 1_000 });
+      } finally {
+        preloading.end();
+      }
+    } finally {
+      sql.end({ timeout: 0 }).catch((error: unknown) => log.debug('routes.preload-closing', { error }));
+    }
+  };
+  return {
+    /** To be called after a look. */
+    turn: (): void => {
+      if (!due || running || stopping || !feed.started || now() < notBeforeMs) return;
+      due = false;
+      running = preload()
+        .catch((error: unknown) => {
+          due = true;
+          notBeforeMs = now() + preloadAgainMs;
+          if (!stopping) log.warn('routes.preload-failed', { error });
+        })
+        .finally(() => {
+          running = undefined;
+        });
+    },
+    again: (): void => {
+      due = wanted;
+    },
+    stop: async (): Promise<void> => {
+      stopping = true;
+      await running;
+    },
+  };
+}
+
+/** This process's line for `routes/convergence`. */
+function createNoting(parts: ChangesParts, cache: RouteCache, feed: ChangeFeed) {
+  const processId = newId();
+  const name = `${hostname()}/${process.pid}`;
+  let noted = { heard: -1, atMs: Number.NEGATIVE_INFINITY };
+  return {
+    turn: async (): Promise<void> => {
+      const { heard, snapshot } = feed;
+      if (!parts.serves || snapshot === undefined) return;
+      if (heard === noted.heard && now() - noted.atMs < noteEveryMs) return;
+      noted = { heard, atMs: now() };
+      await noteProcess(parts.sql, { processId, name, snapshot, cachedRoutes: cache.size });
+    },
+    stop: async (): Promise<void> => {
+      if (parts.serves && noted.heard >= 0) await removeProcess(parts.sql, processId);
+    },
+  };
+}
+
+/** Runs `work` again and again, `ms` after it ended; `hurry` makes the next turn sooner. */
+function repeat(ms: number, work: () => Promise<void>) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let running: Promise<void> | undefined;
+  let hurried = false;
+  let stopped = false;
+  const schedule = (inMs: number): void => {
+    clearTimeout(timer);
+    if (!stopped) timer = setTimeout(run, inMs);
+  };
+  const run = (): void => {
+    hurried = false;
+    running = work().finally(() => {
+      running = undefined;
+      schedule(hurried ? lookNotSoonerMs : ms);
+    });
+  };
+  schedule(0);
+  return {
+    hurry: (): void => {
+      if (hurried) return;
+      hurried = true;
+      if (!running) schedule(lookNotSoonerMs);
+    },
+    stop: async (): Promise<void> => {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}
+
+/** Tells the others that routes changed: many changes in one notification, beside their transactions (design D3). */
+function createTelling(sql: Sql, log: Log) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tell = (): void => {
+    timer = undefined;
+    sql.notify(changesChannel, '').catch((error: unknown) => log.debug('changes.not-told', { error }));
+  };
+  return {
+    soon: (): void => {
+      timer ??= setTimeout(tell, hintGatherMs);
+    },
+    stop: (): void => clearTimeout(timer),
+  };
+}
+
+export function createNodeChanges(parts: ChangesParts): NodeChanges {
+  const { config, log, sql } = parts;
+  const maxAgeMs = config.snapshotMaxAgeSeconds * 1_000;
+  let hurry: () => void = () => undefined;
+  const listening = createListening(parts, () => hurry());
+  const feed = createChangeFeed({ source: listening.source, log, now });
+  const cache = createRouteCache({
+    reader: createRouteReader(sql),
+    feed,
+    entries: parts.serves ? config.routeCacheEntries : 0,
+    maxAgeMs,
+    now,
+    onLookup: parts.onLookup,
+  });
+  const preloading = createPreloading(parts, cache, feed);
+  const noting = createNoting(parts, cache, feed);
+  const telling = createTelling(sql, log);
+  let quiet = false;
+  const look = async (): Promise<void> => {
+    try {
+      await feed.look();
+      if (quiet) log.info('changes.heard-again');
+      quiet = false;
+      preloading.turn();
+      cache.sweep();
+    } catch (error) {
+      if (!quiet) log.warn('changes.not-heard', { error });
+      quiet = true;
+    }
+  };
+  const turning = (name: string, work: () => Promise<void>) => () =>
+    work().catch((error: unknown) => log.debug(`${name}.failed`, { error }));
+  let loops: readonly { readonly stop: () => Promise<void> }[] = [];
+  return {
+    feed,
+    keeping: { feed, maxAgeMs },
+    routes: cache,
+    routesChanged: telling.soon,
+    degradedSeconds: () => {
+      const silentMs = feed.silentMs();
+      return cache.size > 0 && silentMs < maxAgeMs ? silentMs / 1_000 : undefined;
+    },
+    start: ({ instances, tenants }) => {
+      feed.subscribe({
+        apply: (changes) => {
+          for (const change of changes) {
+            if (change.kind === 'tenant') tenants.forget(change.tenantId);
+            if (change.kind === 'instance') instances.forget(change.tenantId, change.instanceId);
+          }
+        },
+        forget: () => {
+          tenants.forgetAll();
+          instances.forgetAll();
+          preloading.again();
+        },
+      });
+      feed.subscribe(cache.listener);
+      const looking = repeat(lookEveryMs, look);
+      hurry = looking.hurry;
+      loops = [
+        looking,
+        repeat(noteLookMs, turning('processes', noting.turn)),
+        repeat(pruneEveryMs, turning('changes.prune', feed.prune)),
+      ];
+    },
+    stop: async () => {
+      telling.stop();
+      await Promise.all([...loops.map((loop) => loop.stop()), preloading.stop()]);
+      await noting.stop().catch((error: unknown) => log.debug('processes.not-removed', { error }));
+      await listening.close();
+    },
+  };
+}

@@ -1,0 +1,169 @@
+import type { Log } from '../telemetry/log.ts';
+
+/**
+ * What other processes changed in the database, so that what this one remembers can be kept until then.
+ *
+ * A look reads the changes that its snapshot sees and the snapshot of the look before did not: nothing is missed and
+ * nothing comes twice, in whatever order transactions commit, and a long transaction costs nothing. It advances only
+ * when everybody has applied what it found.
+ */
+
+/** As PostgreSQL writes a `pg_snapshot`: `xmin:xmax:xip,…`. */
+export type Snapshot = string;
+
+export type Change =
+  | {
+      readonly kind: 'routes';
+      readonly tenantId: string;
+      readonly version: number;
+      /** How many routes that version changed. */
+      readonly changes: number;
+    }
+  | { readonly kind: 'tenant' | 'move'; readonly tenantId: string }
+  | { readonly kind: 'instance'; readonly tenantId: string; readonly instanceId: string };
+
+export interface Look {
+  readonly snapshot: Snapshot;
+  /** The database's clock. */
+  readonly atMs: number;
+  /** Which history the database goes on with: another one after a failover or a restored backup. */
+  readonly history: string;
+  /** Undefined: too many to be told one by one. */
+  readonly changes: readonly Change[] | undefined;
+}
+
+/** The database's side; a twin in memory serves the simulation. */
+export interface ChangeSource {
+  /** Without a snapshot only where the database is now. At most `most` changes. */
+  look(since: Snapshot | undefined, most: number): Promise<Look>;
+  /**
+   * Removes some of the changes that every snapshot since this one sees; true: there may be more. Also what is older
+   * than a day, for where no process lives long enough to know such a snapshot.
+   */
+  prune(seenBy: Snapshot | undefined): Promise<boolean>;
+}
+
+export interface ChangeListener {
+  /** In the order of commits within a tenant. A failure is the look's: it comes again. */
+  apply(changes: readonly Change[]): Promise<void> | void;
+  /** Whatever is remembered may be wrong; what was asked before this call is to be asked again. */
+  forget(): void;
+}
+
+export interface ChangeFeed {
+  subscribe(listener: ChangeListener): void;
+  /** One look at a time: who comes while one is under way gets the next. */
+  look(): Promise<void>;
+  /** What is remembered is told of changes: the feed has been heard at least once. */
+  readonly started: boolean;
+  /** Milliseconds since the last look that ended well began; infinite before the first. */
+  silentMs(): number;
+  /** Heard within the last two seconds. */
+  alive(): boolean;
+  /** How many looks brought changes. */
+  readonly heard: number;
+  /** Where the last look that ended well was. */
+  readonly snapshot: Snapshot | undefined;
+  prune(): Promise<void>;
+}
+
+/** Changes are kept this long; who was away longer has missed some and forgets everything. */
+export const keepChangesMs = 10 * 60_000;
+/** Without a look for so long the database counts as away. */
+export const feedSilentMs = 2_000;
+/** More changes than that in one look: forgetting everything is cheaper. */
+const changesPerLook = 20_000;
+/** A snapshot for pruning is remembered as often as this. */
+const rememberEveryMs = 30_000;
+
+export interface ChangeFeedOptions {
+  readonly source: ChangeSource;
+  readonly log: Log;
+  /** A clock that never goes back, in milliseconds. */
+  readonly now: () => number;
+}
+
+/** The first part of a snapshot: every transaction before it has ended. */
+export const oldestOf = (snapshot: Snapshot): string => snapshot.split(':')[0] ?? '0';
+
+export function createChangeFeed({ log, now, source }: ChangeFeedOptions): ChangeFeed {
+  const listeners: ChangeListener[] = [];
+  let last: Omit<Look, 'changes'> | undefined;
+  let heardAtMs = Number.NEGATIVE_INFINITY;
+  /** Oldest first; for pruning. */
+  let past: { readonly snapshot: Snapshot; readonly atMs: number }[] = [];
+  let heard = 0;
+  let running: Promise<void> | undefined;
+  let following: Promise<void> | undefined;
+
+  const whyForget = (found: Look): string | undefined => {
+    if (!last) return 'started';
+    if (found.history !== last.history) return 'another history of the database';
+    if (found.atMs - last.atMs >= keepChangesMs) return 'away for longer than changes are kept';
+    return found.changes === undefined ? 'too many changes' : undefined;
+  };
+  const remember = ({ atMs, history, snapshot }: Look): void => {
+    if (last && last.history !== history) past = [];
+    last = { atMs, history, snapshot };
+    if (atMs - (past.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY) >= rememberEveryMs)
+      past.push({ atMs, snapshot });
+  };
+  const lookOnce = async (): Promise<void> => {
+    const beganMs = now();
+    const found = await source.look(last?.snapshot, changesPerLook);
+    const reason = whyForget(found);
+    if (reason === undefined) {
+      const changes = found.changes ?? [];
+      if (changes.length > 0) for (const listener of listeners) await listener.apply(changes);
+    } else {
+      if (last) log.warn('changes.forgotten', { reason });
+      for (const listener of listeners) listener.forget();
+    }
+    remember(found);
+    heardAtMs = beganMs;
+    if (reason !== undefined || found.changes?.length !== 0) heard += 1;
+  };
+  const silentMs = (): number => now() - heardAtMs;
+  return {
+    subscribe: (listener) => {
+      listeners.push(listener);
+    },
+    look: () => {
+      if (!running) {
+        running = lookOnce().finally(() => {
+          running = undefined;
+        });
+        return running;
+      }
+      // The look under way may have read before what the caller knows of was written.
+      following ??= running
+        .catch(() => undefined)
+        .then(() => {
+          following = undefined;
+          running = lookOnce().finally(() => {
+            running = undefined;
+          });
+          return running;
+        });
+      return following;
+    },
+    get started() {
+      return last !== undefined;
+    },
+    silentMs,
+    alive: () => silentMs() < feedSilentMs,
+    get heard() {
+      return heard;
+    },
+    get snapshot() {
+      return last?.snapshot;
+    },
+    prune: async () => {
+      const endMs = (last?.atMs ?? 0) - keepChangesMs;
+      const old = past.filter(({ atMs }) => atMs <= endMs);
+      past = past.slice(Math.max(0, old.length - 1));
+      const seenBy = old.at(-1)?.snapshot;
+      while (await source.prune(seenBy));
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import { type Change, type ChangeSource, oldestOf } from './change-feed.ts';
+import type { Sql } from './database.ts';
+
+/** The change feed in PostgreSQL: the table `change_feed`. */
+
+/** Its notifications only make looks sooner; sent after the commit or, rarely, by triggers. */
+export const changesChannel = 'espalier_changes';
+
+interface Row {
+  readonly snapshot: string;
+  readonly atMs: number;
+  readonly history: string;
+  readonly tenantId: string | null;
+  readonly kind: string | null;
+  readonly version: number | null;
+  readonly changes: number | null;
+  readonly instanceId: string | null;
+}
+
+function changeOf({ changes, instanceId, kind, tenantId, version }: Row): Change[] {
+  if (tenantId === null) return [];
+  if (kind === 'routes' && version !== null && changes !== null)
+    return [{ kind, tenantId, version, changes }];
+  if (kind === 'instance' && instanceId !== null) return [{ kind, tenantId, instanceId }];
+  if (kind === 'tenant' || kind === 'move') return [{ kind, tenantId }];
+  // A later release's kind, during an upgrade: what this one remembers does not depend on it.
+  return [];
+}
+
+const pruneBatch = 5_000;
+
+/**
+ * The timeline and the database's own number: a standby that was promoted or a backup that was restored goes on with
+ * other changes than those heard of. A restart of the server keeps both.
+ */
+const history = `left(pg_walfile_name(pg_current_wal_lsn()), 8) || '/' ||
+  (select oid from pg_database where datname = current_database())`;
+/** Where a provider forbids to ask for the timeline: then also a restart counts. */
+const historyByStart = `pg_postmaster_start_time()::text || '/' ||
+  (select oid from pg_database where datname = current_database())`;
+
+/** Insufficient privilege, unknown function, wrong state, not supported. */
+const isRefused = (error: unknown): boolean =>
+  ['42501', '42883', '55000', '0A000'].includes((error as { code?: string } | null)?.code ?? '');
+
+export function createChangeSource(sql: Sql): ChangeSource {
+  let readHistory = history;
+  const position = () => sql`
+    select pg_current_snapshot() as snapshot, floor(extract(epoch from clock_timestamp()) * 1000)::int8 as at_ms,
+      ${sql.unsafe(readHistory)} as history`;
+  const read = async (since: string | undefined, most: number): Promise<Row[]> =>
+    since === undefined
+      ? sql<Row[]>`
+          select snapshot::text as snapshot, at_ms as "atMs", history, null as "tenantId" from (${position()}) here`
+      : sql<Row[]>`
+          select here.snapshot::text as snapshot, here.at_ms as "atMs", here.history, change.tenant_id as "tenantId",
+            change.kind, change.version, change.changes, change.instance_id as "instanceId"
+          from (${position()}) here left join lateral (
+            -- What the last snapshot did not see: what began after it, and what was under way.
+            select * from change_feed
+            where transaction >= pg_snapshot_xmax(${since}::pg_snapshot)
+              or transaction = any(array(select pg_snapshot_xip(${since}::pg_snapshot)))
+            order by change_id limit ${most + 1}) change on true
+          order by change.change_id`;
+  return {
+    look: async (since, most) => {
+      let rows: Row[];
+      try {
+        rows = await read(since, most);
+      } catch (error) {
+        if (readHistory === historyByStart || !isRefused(error)) throw error;
+        readHistory = historyByStart;
+        rows = await read(since, most);
+      }
+      const [first] = rows;
+      if (!first) throw new Error('a look at the changes gave no row');
+      const { atMs, snapshot } = first;
+      return {
+        atMs,
+        snapshot,
+        history: first.history,
+        changes: rows.length > most ? undefined : rows.flatMap(changeOf),
+      };
+    },
+    prune: async (seenBy) => {
+      const { count } = await sql`
+        delete from change_feed where ctid = any(array(
+          select ctid from change_feed
+          where transaction < ${seenBy === undefined ? '0' : oldestOf(seenBy)}::xid8 or changed_at < now() - interval '1 day'
+          limit ${pruneBatch} for update skip locked))`;
+      return count === pruneBatch;
+    },
+  };
+}
