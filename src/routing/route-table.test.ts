@@ -132,23 +132,30 @@ function take(table: ReturnType<typeof createRouteTable>, map: Map<string, Known
 }
 
 describe('the packed route table', () => {
-  it('holds what a Map holds, whatever is done to it', () => {
+  it('holds what a Map holds, whatever is done to it', { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(steps, fc.integer(), (taken, seed) => {
         const table = createRouteTable({ entries: 10_000, seed: [seed, 7] });
         const map = new Map<string, Known>();
         for (const step of taken) take(table, map, step);
         expect(table.size).toBe(map.size);
+        const wrong: string[] = [];
         for (let one = 0; one <= 3; one += 1)
           for (let other = 0; other <= 200; other += 1) {
             const known = map.get(`${one}/${other}`);
-            expect(table.versionOf(keyOf(one, other))).toBe(known?.version);
-            expect(table.get(keyOf(one, other))).toEqual(known && target(known.instance, known.computer));
+            const key = keyOf(one, other);
+            const found = table.get(key);
+            const same =
+              table.versionOf(key) === known?.version &&
+              found?.jamfComputerId === known?.computer &&
+              found?.instanceId === (known && guidOf(3, known.instance));
+            if (!same) wrong.push(`${one}/${other}`);
           }
+        expect(wrong).toEqual([]);
         while (table.sweep());
         expect(table.size).toBe(map.size);
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 
@@ -168,11 +175,11 @@ describe('the packed route table', () => {
           if (found) expect(known).toBeDefined();
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 
-  it('what is used stays while others come and go', () => {
+  it('what is used stays while others come and go', { timeout: 60_000 }, () => {
     const table = createRouteTable({ entries: 100 });
     for (let one = 0; one < 10; one += 1) table.put(keyOf(0, one), instanceOf(1), one + 1, 1);
     for (let other = 100; other < 2_000; other += 1) {
@@ -182,8 +189,8 @@ describe('the packed route table', () => {
     expect(table.size).toBe(100);
   });
 
-  it('many segments: every route is found, at no more than 64 bytes each', () => {
-    const entries = 300_000;
+  it('many segments: every route is found, at no more than 64 bytes each', { timeout: 60_000 }, () => {
+    const entries = 150_000;
     const table = createRouteTable({ entries });
     for (let one = 0; one < entries; one += 1)
       table.put(keyOf(one % 7, one), instanceOf(one % 11), one + 1, 1);

@@ -4,7 +4,7 @@ import { runSeed } from './routes/world.ts';
 /** Routes in memory under every trouble that a seed can think of (docs/route-cache.md). */
 
 const one = process.env.ESPALIER_SIMULATION_SEED;
-const count = Number(process.env.ESPALIER_SIMULATION_SEEDS ?? (one === undefined ? 25 : 1));
+const count = Number(process.env.ESPALIER_SIMULATION_SEEDS ?? (one === undefined ? 12 : 1));
 const tailLines = 80;
 
 /** Fresh seeds every time: the run prints them, and a failing one can be run again. */

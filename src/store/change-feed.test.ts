@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { createLog } from '../telemetry/log.ts';
+import { type Change, createChangeFeed, keepChangesMs, type Look } from './change-feed.ts';
+
+const log = createLog({ level: 'error', format: 'json', write: () => undefined });
+const tenant = (tenantId: string): Change => ({ kind: 'tenant', tenantId });
+
+function scene() {
+  const state = {
+    nowMs: 0,
+    number: 0,
+    history: 'one',
+    changes: [] as readonly Change[] | undefined,
+    failing: false,
+  };
+  const since: (string | undefined)[] = [];
+  const pruned: (string | undefined)[] = [];
+  const events: string[] = [];
+  const feed = createChangeFeed({
+    log,
+    now: () => state.nowMs,
+    source: {
+      look: async (snapshot): Promise<Look> => {
+        since.push(snapshot);
+        if (state.failing) throw new Error('away');
+        state.number += 1;
+        const { changes, history, nowMs, number } = state;
+        return { snapshot: `${number}:${number}:`, atMs: nowMs, history, changes };
+      },
+      prune: async (seenBy) => {
+        pruned.push(seenBy);
+        return false;
+      },
+    },
+  });
+  feed.subscribe({
+    apply: (changes) => void events.push(`apply ${changes.map(({ tenantId }) => tenantId).join(' ')}`),
+    forget: () => void events.push('forget'),
+  });
+  return { events, feed, pruned, since, state };
+}
+
+describe('the change feed', () => {
+  it('begins by forgetting, then tells what each look finds since the one before', async () => {
+    const { events, feed, since, state } = scene();
+    expect([feed.started, feed.alive(), feed.silentMs()]).toEqual([false, false, Number.POSITIVE_INFINITY]);
+    await feed.look();
+    state.changes = [tenant('a'), tenant('b')];
+    await feed.look();
+    state.changes = [];
+    await feed.look();
+    expect(events).toEqual(['forget', 'apply a b']);
+    expect(since).toEqual([undefined, '1:1:', '2:2:']);
+    expect(feed.started).toBe(true);
+  });
+
+  it('looks again from the same place when a look fails, or somebody cannot apply what it found', async () => {
+    const { feed, since, state } = scene();
+    await feed.look();
+    state.failing = true;
+    await expect(feed.look()).rejects.toThrow('away');
+    state.failing = false;
+    state.changes = [tenant('a')];
+    let broken = true;
+    feed.subscribe({
+      apply: () => {
+        if (broken) throw new Error('not now');
+      },
+      forget: () => undefined,
+    });
+    await expect(feed.look()).rejects.toThrow('not now');
+    broken = false;
+    await feed.look();
+    expect(since).toEqual([undefined, '1:1:', '1:1:', '1:1:']);
+  });
+
+  it.each([
+    ['another history', { history: 'two' }],
+    ['too many changes', { changes: undefined }],
+    ['an absence for as long as changes are kept', { nowMs: keepChangesMs }],
+  ])('forgets everything after %s', async (_, after) => {
+    const { events, feed, state } = scene();
+    await feed.look();
+    Object.assign(state, after);
+    await feed.look();
+    expect(events).toEqual(['forget', 'forget']);
+  });
+
+  it('is alive for two seconds after the beginning of the last look that ended', async () => {
+    const { feed, state } = scene();
+    await feed.look();
+    state.nowMs = 1_999;
+    expect(feed.alive()).toBe(true);
+    state.nowMs = 2_000;
+    expect(feed.alive()).toBe(false);
+    expect(feed.silentMs()).toBe(2_000);
+  });
+
+  it('who asks for a look while one is under way gets one that begins later', async () => {
+    const { feed, since } = scene();
+    await Promise.all([feed.look(), feed.look(), feed.look()]);
+    expect(since).toEqual([undefined, '1:1:']);
+  });
+
+  it('prunes only what every look of the last ten minutes has seen', async () => {
+    const { feed, pruned, state } = scene();
+    await feed.look();
+    await feed.prune();
+    for (let minute = 1; minute <= 11; minute += 1) {
+      state.nowMs = minute * 60_000;
+      await feed.look();
+    }
+    await feed.prune();
+    expect(pruned).toEqual([undefined, '2:2:']);
+  });
+});
