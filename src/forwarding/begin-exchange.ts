@@ -25,10 +25,14 @@ interface Piece {
   readonly failure: UpstreamFailure | undefined;
 }
 
+/** Of an answer that nobody reads this much is taken off the connection, which costs less than a new one. */
+const discardBytes = 65_536;
+
 /** What has come and was not read yet: one chunk, because more is only sent for when it is gone. */
 function createPieces(exchange: () => UpstreamExchange | undefined) {
   const queue: Piece[] = [];
   let isOver = false;
+  let unwanted: number | undefined;
   let waiting: ((piece: Piece) => void) | undefined;
   const give = (piece: Piece): boolean => {
     if (waiting) {
@@ -62,7 +66,17 @@ function createPieces(exchange: () => UpstreamExchange | undefined) {
     }
   }
   return {
-    data: (chunk: Uint8Array): boolean => give({ chunk, failure: undefined }),
+    data: (chunk: Uint8Array): boolean => {
+      if (unwanted === undefined) return give({ chunk, failure: undefined });
+      unwanted += chunk.byteLength;
+      if (unwanted > discardBytes) exchange()?.abort();
+      return true;
+    },
+    discard: (): void => {
+      unwanted = 0;
+      queue.length = 0;
+      if (!isOver) exchange()?.resume();
+    },
     end: (failure?: UpstreamFailure): void => {
       isOver = true;
       give({ chunk: undefined, failure });

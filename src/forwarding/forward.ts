@@ -122,8 +122,12 @@ export function createForward({ authorizationOf, targetOf, upstream }: ForwardOp
       const { head } = begun;
       if (isTokenRefused(head) && refused === undefined) {
         begun.discard();
-        if (body && !body.canReplay) return failed(cannotReplay());
         refused = token.token;
+        if (body && !body.canReplay) {
+          // Whoever sends it again meets a new token.
+          await authorization.token(refused);
+          return failed(cannotReplay());
+        }
         continue;
       }
       const wrong = typeof call === 'string' ? checkDeviceAnswer(head) : checkPassThroughAnswer(head);

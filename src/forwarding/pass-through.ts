@@ -17,8 +17,8 @@ export interface PassThroughEntry {
 
 const idPart = '{id}';
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
-/** No `%`, so that nothing has two spellings; no `;`, which servers cut off with what follows. */
-const literalPart = /^[\w.~!$&'()*+,=:@-]+$/;
+/** No `%`: nothing has two spellings. No `;`: servers cut it off with what follows. No `*`: it is no wildcard here. */
+const literalPart = /^[\w.~!$&'()+,=:@-]+$/;
 
 /** `GET /api/v1/…/{id}`; undefined when it is none. */
 export function parsePassThroughEntry(text: string): PassThroughEntry | undefined {

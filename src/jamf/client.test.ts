@@ -204,6 +204,20 @@ describe('token', () => {
     expect(await jamf.authorization()).toMatchObject({ authorization: { token: 'token-2' } });
   });
 
+  test('the cached one is told without a request, as long as it need not be renewed', async () => {
+    const jamf = client();
+    expect(jamf.cachedToken()).toBeUndefined();
+    expect(seen).toEqual([]);
+    const granted = await jamf.authorization();
+    expect(jamf.cachedToken()).toBe('token-1');
+    nowMs += 41_000;
+    expect(jamf.cachedToken()).toBeUndefined();
+    nowMs -= 41_000;
+    if (granted.ok) granted.authorization.invalidate();
+    expect(jamf.cachedToken()).toBeUndefined();
+    expect(tokenRequests()).toBe(1);
+  });
+
   test.each([
     { access_token: 'a\r\nx: y', token_type: 'Bearer', expires_in: 60 },
     { access_token: 'a', token_type: 'mac', expires_in: 60 },
@@ -323,6 +337,18 @@ describe('inventory', () => {
     seen = [];
     await jamf.computer('17');
     expect(seen).toEqual(['GET /api/v2/computers-inventory-detail/17']);
+  });
+
+  test('the version is told without a request for ten minutes after it was asked for', async () => {
+    serveInventory(2, [17]);
+    const jamf = client();
+    expect(jamf.cachedInventoryVersion()).toBeUndefined();
+    expect(await jamf.inventoryVersion()).toMatchObject({ inventoryVersion: 2 });
+    seen = [];
+    expect(jamf.cachedInventoryVersion()).toBe(2);
+    nowMs += 601_000;
+    expect(jamf.cachedInventoryVersion()).toBeUndefined();
+    expect(seen).toEqual([]);
   });
 
   test('a missing record is told from a missing path', async () => {

@@ -4,7 +4,7 @@
  * meanwhile waits to be read, and nobody was silent.
  */
 export interface SweepClock {
-  /** Milliseconds that the process has lived, as of the last step. */
+  /** Milliseconds that the process has lived, rounded up to the next step: a deadline from here is never early. */
   now(): number;
   /** Has to be called when there is something to sweep; it stops by itself when `sweep` says that nothing is left. */
   start(): void;
@@ -31,7 +31,7 @@ export function createSweepClock(stepMs: number, sweep: (nowMs: number) => boole
     });
   };
   return {
-    now: () => nowMs,
+    now: () => nowMs + stepMs,
     start: () => {
       if (timer !== undefined) return;
       lastMs = performance.now();

@@ -74,14 +74,27 @@ const framingNames = new Set(
   ['content-length', 'transfer-encoding', 'connection', 'keep-alive'].map((n) => n.length),
 );
 
-const trimmed = (text: string): string => text.replace(/^[\t ]+|[\t ]+$/g, '');
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
+
+/** The part of a text without blanks around it; by hand, because it is done for every header of every answer. */
+function trimmed(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
 
 /** Names in lower case and values in turns, cut only when somebody asks. */
 function splitFields(text: string, from: number): readonly string[] {
   const fields: string[] = [];
-  for (const line of text.slice(from).split('\r\n')) {
-    const colon = line.indexOf(':');
-    if (colon > 0) fields.push(line.slice(0, colon).toLowerCase(), trimmed(line.slice(colon + 1)));
+  let start = from;
+  while (start < text.length) {
+    const found = text.indexOf('\r\n', start);
+    const end = found < 0 ? text.length : found;
+    const colon = text.indexOf(':', start);
+    fields.push(text.slice(start, colon).toLowerCase(), trimmed(text, colon + 1, end));
+    start = end + 2;
   }
   return fields;
 }
@@ -101,7 +114,7 @@ function readFraming(text: string, from: number): Framing | string {
     const colon = text.indexOf(':', start);
     if (framingNames.has(colon - start)) {
       const name = text.slice(start, colon).toLowerCase();
-      const wrong = takeFraming(framing, name, trimmed(text.slice(colon + 1, end)));
+      const wrong = takeFraming(framing, name, trimmed(text, colon + 1, end));
       if (wrong !== undefined) return wrong;
     }
     start = end + 2;

@@ -62,6 +62,26 @@ describe('an instance that fails', () => {
     }
   });
 
+  it('counts also when nobody wants the rest of its answer', async () => {
+    const nobody = (): Promise<void> =>
+      new Promise((resolve) => {
+        const exchange = upstream(
+          { target: server.target, method: 'GET', path: '/', headerLines: '', body: undefined },
+          {
+            head: () => {
+              exchange.abort();
+              resolve();
+            },
+            data: () => true,
+            end: () => undefined,
+            fail: () => resolve(),
+          },
+        );
+      });
+    for (let call = 0; call < 10; call += 1) await nobody();
+    expect(await isOpen()).toBe(true);
+  });
+
   it('is tried with one call when the time is over, and called again when that one succeeds', async () => {
     await times(10);
     expect(await isOpen()).toBe(true);

@@ -64,22 +64,27 @@ export function withCircuit(
     handler: UpstreamHandler,
     probeSinceMs: number | undefined,
   ): UpstreamExchange => {
-    let ill = false;
+    let head: UpstreamHead | undefined;
     let over = false;
+    /** By the head: whoever wants no more of the answer has had one all the same. */
+    const judge = (): void => {
+      if (!head) return;
+      if (isIll(head)) guard.circuit.failed();
+      else guard.circuit.succeeded();
+    };
     const finish = (): void => {
       over = true;
       if (probeSinceMs !== undefined && guard.probeSinceMs === probeSinceMs) guard.probeSinceMs = undefined;
     };
     const exchange = upstream(call, {
-      head: (head) => {
-        ill = isIll(head);
-        handler.head(head);
+      head: (found) => {
+        head = found;
+        handler.head(found);
       },
       data: (chunk) => handler.data(chunk),
       end: () => {
         finish();
-        if (ill) guard.circuit.failed();
-        else guard.circuit.succeeded();
+        judge();
         handler.end();
       },
       fail: (failure) => {
@@ -93,6 +98,7 @@ export function withCircuit(
       abort: () => {
         if (over) return;
         finish();
+        judge();
         exchange.abort();
       },
     };

@@ -159,11 +159,13 @@ describe('Node built-ins', () => {
         'src/runtime/node/server.ts': text,
         'src/simulator/a.ts': text,
         'src/outbound/node.ts': text,
+        'src/outbound/node-upstream.ts': text,
         'src/jamf/a.test.ts': text,
       }),
     ).toEqual([]);
     expect(faults({ 'src/jamf/a.ts': text })).toHaveLength(3);
     expect(faults({ 'src/outbound/port.ts': text })).toHaveLength(3);
+    expect(faults({ 'src/outbound/upstream.ts': text })).toHaveLength(3);
     expect(faults({ 'src/runtime/config.ts': `import type { Stats } from 'node:fs';` })).toHaveLength(1);
   });
 });

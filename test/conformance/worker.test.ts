@@ -83,6 +83,10 @@ beforeAll(async () => {
       DATABASE_URL: database.url,
       ESPALIER_SECRETS_KEY: sealingKey.toString('base64'),
       ESPALIER_LOG_LEVEL: 'debug',
+      ESPALIER_PASS_THROUGH: JSON.stringify([
+        'GET /api/v1/computers-inventory-detail/{id}',
+        'POST /api/v1/computers/{id}/recalculate-smart-groups',
+      ]),
     },
   });
 });
@@ -212,6 +216,36 @@ describe('device calls', () => {
       insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, rule, version)
       values (${tenantId}, ${device.deviceId}, ${instanceId}, ${device.jamfComputerId}, 'only-claim', 2)`;
     expect((await compliance(token)).status).toBe(200);
+  });
+
+  test('are passed through when they are listed, with a body, and not otherwise', async () => {
+    const token = await callerToken(tenantId);
+    const pass = (path: string, more: { method?: string; body?: string } = {}) =>
+      worker.fetch(`${publicUrl}/t/${tenantId}/devices/${device.deviceId}/jamf${path}`, {
+        ...more,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      });
+    const listed = await pass('/api/v1/computers-inventory-detail/{id}?x=1');
+    expect(listed.status, `${listed.text}\n${worker.output()}`).toBe(200);
+    expect(JSON.parse(listed.text).id).toBe(String(device.jamfComputerId));
+    const small = await pass('/api/v1/computers/{id}/recalculate-smart-groups', {
+      method: 'POST',
+      body: '{}',
+    });
+    const long = await pass('/api/v1/computers/{id}/recalculate-smart-groups', {
+      method: 'POST',
+      body: 'x'.repeat(200_000),
+    });
+    expect([small.status, long.status], small.text).toEqual([200, 200]);
+    const path = '/api/v1/computers/{id}/recalculate-smart-groups';
+    expect((await pass(path, { method: 'POST', body: 'x'.repeat(1_048_577) })).status).toBe(413);
+    for (const other of [
+      `/api/v1/computers-inventory-detail/${device.jamfComputerId}`,
+      '/api/v1/computers-inventory-detail/{id}/..%2F1',
+      '/api/v1/computers-inventory',
+    ]) {
+      expect((await pass(other)).status).toBe(404);
+    }
   });
 
   test("refuse another tenant's token with 403", async () => {
