@@ -15,8 +15,9 @@ import type {
 import type { Problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
 import type { CallSpan } from '../telemetry/tracing.ts';
-import { answerHead, chunkHead, lastChunk, problemText } from './node-lane-answer.ts';
+import { answerHead, problemText } from './node-lane-answer.ts';
 import { type LaneRequest, readLaneRequest } from './node-lane-request.ts';
+import { createLaneWriter } from './node-lane-writer.ts';
 
 /**
  * One connection in the fast lane: one request at a time, from its bytes to the last byte of its answer. Whatever is
@@ -45,9 +46,6 @@ export interface LaneConnection {
   drain(): void;
 }
 
-/** Small parts of an answer are put together and leave in one write. */
-const togetherBytes = 16_384;
-
 function callerLines(head: UpstreamHead, requestId: string): string {
   let lines = 'cache-control: no-store\r\n';
   eachCrossing(head, (name, value) => {
@@ -75,13 +73,9 @@ export function openLaneConnection(
   let span: CallSpan | undefined;
   let exchange: UpstreamExchange | undefined;
   let status = 0;
-  /** What is to be written: the head until the first part of the body, and small parts. */
-  let pending = '';
-  let isBegun = false;
-  let isChunked = false;
-  let isFlushDue = false;
-  /** Of an answer that told its length. */
-  let bytesLeft = 0;
+  const writer = createLaneWriter(socket);
+
+  const secondsSinceStart = (): number => (performance.now() - startedMs) / 1_000;
 
   const giveUp = (): void => {
     const read =
@@ -108,9 +102,7 @@ export function openLaneConnection(
 
   /** The answer is complete. */
   const finish = (): void => {
-    if (request !== undefined) {
-      services.onAnswer(request, status, requestId, (performance.now() - startedMs) / 1_000);
-    }
+    if (request !== undefined) services.onAnswer(request, status, requestId, secondsSinceStart());
     exchange = undefined;
     request = undefined;
     saved = undefined;
@@ -142,21 +134,9 @@ export function openLaneConnection(
   };
 
   const failExchange = (found: Problem): void => {
-    services.onForward(found.slug, (performance.now() - startedMs) / 1_000);
+    services.onForward(found.slug, secondsSinceStart());
     endSpan(found.slug);
     answerProblem(found);
-  };
-
-  const flush = (): boolean => {
-    isFlushDue = false;
-    if (pending === '') return true;
-    const text = pending;
-    pending = '';
-    isBegun = true;
-    return socket.write(text, 'latin1');
-  };
-  const flushIfDue = (): void => {
-    if (isFlushDue && !flush()) waitingSinceMs = performance.now();
   };
 
   const handler: UpstreamHandler = {
@@ -175,58 +155,34 @@ export function openLaneConnection(
         return;
       }
       status = head.status;
-      services.onForward(String(status), (performance.now() - startedMs) / 1_000);
+      services.onForward(String(status), secondsSinceStart());
       const hasBody = status !== 204 && status !== 304;
-      isBegun = false;
-      isChunked = hasBody && head.contentLength === undefined;
-      bytesLeft = head.contentLength ?? 0;
-      pending = answerHead(status, callerLines(head, requestId), {
+      const framing = hasBody ? (head.contentLength ?? 'chunked') : 'none';
+      const text = answerHead(status, callerLines(head, requestId), {
         keepAliveSeconds: keepAliveSeconds(),
-        framing: hasBody ? (head.contentLength ?? 'chunked') : 'none',
+        framing,
       });
+      writer.begin(text, framing === 'chunked' ? undefined : (head.contentLength ?? 0));
     },
     data: (chunk) => {
-      const { byteLength } = chunk;
-      if (byteLength === 0) return true;
-      const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, byteLength);
-      if (byteLength + pending.length <= togetherBytes) {
-        const text = buffer.toString('latin1');
-        pending += isChunked ? `${chunkHead(byteLength)}${text}\r\n` : text;
-        bytesLeft -= byteLength;
-        // With the last byte the end comes, and what is pending leaves with it.
-        if (!isFlushDue && (isChunked || bytesLeft > 0)) {
-          isFlushDue = true;
-          process.nextTick(flushIfDue);
-        }
-        return true;
-      }
-      bytesLeft -= byteLength;
-      socket.cork();
-      if (isChunked) pending += chunkHead(byteLength);
-      flush();
-      let isFlowing = socket.write(buffer);
-      if (isChunked) isFlowing = socket.write('\r\n', 'latin1');
-      socket.uncork();
+      const isFlowing = writer.data(chunk);
       if (!isFlowing) waitingSinceMs = performance.now();
       return isFlowing;
     },
     end: () => {
-      if (isChunked) pending += lastChunk;
-      flush();
+      writer.end();
       endSpan(String(status));
       finish();
     },
     fail: (failure) => {
       exchange = undefined;
-      if (pending === '' && !isBegun) {
+      if (!writer.hasBegun()) {
         failExchange(problemOfUpstream(failure));
         return;
       }
       // Half an answer is on its way: a broken connection is the only honest end.
       endSpan(failure.kind);
-      if (request !== undefined) {
-        services.onAnswer(request, status, requestId, (performance.now() - startedMs) / 1_000);
-      }
+      if (request !== undefined) services.onAnswer(request, status, requestId, secondsSinceStart());
       request = undefined;
       socket.destroy();
     },
@@ -276,8 +232,7 @@ export function openLaneConnection(
     waitingSinceMs = undefined;
     startedMs = performance.now();
     saved = read;
-    pending = '';
-    isBegun = false;
+    writer.reset();
     request = taken;
     requestId = requestIdOf(taken.requestId);
     const decision = services.calls.warm(taken);
@@ -308,8 +263,8 @@ export function openLaneConnection(
   /** The caller went away; counted as the ordinary way counts it. */
   const abandon = (): void => {
     if (request === undefined) return;
-    const seconds = (performance.now() - startedMs) / 1_000;
-    const isAnswered = isBegun || pending !== '';
+    const seconds = secondsSinceStart();
+    const isAnswered = writer.hasBegun();
     if (exchange !== undefined && !isAnswered) services.onForward('instance-unreachable', seconds);
     services.onAnswer(request, isAnswered ? status : 502, requestId, seconds);
     exchange?.abort();

@@ -1,0 +1,81 @@
+import type { Socket } from 'node:net';
+import { chunkHead, lastChunk } from './node-lane-answer.ts';
+
+/** Small parts of an answer are put together and leave in one write. */
+const togetherBytes = 16_384;
+
+/** Writes one answer after the other to a connection, head and small parts together. */
+export interface LaneWriter {
+  /** Forgets the last answer. */
+  reset(): void;
+  /** `bodyBytes` undefined: in chunks. Nothing is written before a part of the body or the end comes. */
+  begin(head: string, bodyBytes: number | undefined): void;
+  /** `false`: the caller takes no more for now; the socket's `drain` says when. */
+  data(chunk: Uint8Array): boolean;
+  end(): void;
+  /** Whether a byte of this answer is written or about to be. */
+  hasBegun(): boolean;
+}
+
+export function createLaneWriter(socket: Socket): LaneWriter {
+  let pending = '';
+  let isWritten = false;
+  let isChunked = false;
+  let isFlushDue = false;
+  /** Of an answer that told its length. */
+  let bytesLeft = 0;
+
+  const flush = (): void => {
+    isFlushDue = false;
+    if (pending === '') return;
+    const text = pending;
+    pending = '';
+    isWritten = true;
+    socket.write(text, 'latin1');
+  };
+  const flushIfDue = (): void => {
+    if (isFlushDue) flush();
+  };
+  const flushSoon = (): void => {
+    if (isFlushDue) return;
+    isFlushDue = true;
+    process.nextTick(flushIfDue);
+  };
+
+  return {
+    reset: () => {
+      pending = '';
+      isWritten = false;
+    },
+    begin: (head, bodyBytes) => {
+      pending = head;
+      isChunked = bodyBytes === undefined;
+      bytesLeft = bodyBytes ?? 0;
+    },
+    data: (chunk) => {
+      const { byteLength } = chunk;
+      if (byteLength === 0) return true;
+      bytesLeft -= byteLength;
+      const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, byteLength);
+      if (byteLength + pending.length <= togetherBytes) {
+        const text = buffer.toString('latin1');
+        pending += isChunked ? `${chunkHead(byteLength)}${text}\r\n` : text;
+        // With the last byte the end comes, and what is pending leaves with it.
+        if (isChunked || bytesLeft > 0) flushSoon();
+        return !socket.writableNeedDrain;
+      }
+      socket.cork();
+      if (isChunked) pending += chunkHead(byteLength);
+      flush();
+      socket.write(buffer);
+      if (isChunked) socket.write('\r\n', 'latin1');
+      socket.uncork();
+      return !socket.writableNeedDrain;
+    },
+    end: () => {
+      if (isChunked) pending += lastChunk;
+      flush();
+    },
+    hasBegun: () => isWritten || pending !== '',
+  };
+}
