@@ -11,6 +11,8 @@ export const unpackingAtOnce = 2;
 export const unpackingWaiting = 32;
 /** Every other request body on any listener (contract section 6). */
 export const bodyBytes = 1024 * 1024;
+/** Graph's validation tokens are some hundred characters of text; they are sent back as they are. */
+export const validationTokenCharacters = 1_024;
 /** A header section must be complete by then, or a slow client holds a connection (contract section 8). */
 export const headersTimeoutMs = 10_000;
 /** A body may be silent this long at most (contract section 8). */

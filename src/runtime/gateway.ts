@@ -13,6 +13,7 @@ import { createGate } from '../gateway/gate.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
 import { beginListener, finishListener, type ListenerEnv, type RequestFacts } from '../gateway/listener.ts';
 import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
+import { addNotificationRoute } from '../gateway/notifications.ts';
 import { createRateLimit } from '../gateway/rate.ts';
 import { unpackingAtOnce, unpackingWaiting } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
@@ -145,6 +146,15 @@ export function composeGateway(parts: GatewayParts) {
       metrics,
       now,
       respond,
+    });
+    addNotificationRoute(app, {
+      sql,
+      tenants,
+      facts,
+      rate: createRateLimit(config.ratePerTenant),
+      log,
+      metrics,
+      sha256: parts.sha256,
     });
     addConsentRoute(app, consent);
     finishListener(app);

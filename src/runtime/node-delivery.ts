@@ -3,11 +3,13 @@ import { sendHeartbeats } from '../connection/heartbeat.ts';
 import { finishDisconnects, leaveEmptyTenants } from '../connection/lifecycle.ts';
 import { notProvisioned, watchPartners } from '../connection/partner-watch.ts';
 import { suspectPermissions, watchPermissions } from '../connection/permission-watch.ts';
+import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import { createPolls } from '../delivery/computers/poll.ts';
 import { computerStage } from '../delivery/computers/read-computer.ts';
 import { createReaders, type Readers } from '../delivery/computers/readers.ts';
 import { createReconciliations } from '../delivery/computers/reconcile.ts';
 import type { FeedRunner } from '../delivery/computers/turns.ts';
+import { actOnDirectoryChanges } from '../delivery/directory/act-on-changes.ts';
 import { noteWatch, recoverFromGap } from '../delivery/recovery.ts';
 import { reportStage } from '../delivery/reports/report-stage.ts';
 import { createReportStore } from '../delivery/reports/report-store.ts';
@@ -53,6 +55,7 @@ function reportsInWork(maxDevices: number): LaneLimits {
 const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
 const feedLookMs = 1_000;
+const directoryLookMs = 1_000;
 
 export interface Delivery {
   stop(): Promise<void>;
@@ -228,6 +231,18 @@ export async function startDelivery(parts: {
       await leaveEmptyTenants(connection.lifecycle);
       await sendDeprovisions(connection.lifecycle);
     }),
+    every(heartbeatLookMs, 'subscriptions', log, () => keepSubscriptions(connection.subscriptions)),
+    every(directoryLookMs, 'directory', log, () =>
+      actOnDirectoryChanges({
+        sql,
+        send,
+        log,
+        clouds: config.clouds,
+        graphToken: (tenant) => gateway.access.token(tenant, 'graph'),
+        timeoutMs: microsoftTimeoutMs,
+        retrySeconds: (attempts) => backoffSeconds(attempts, backoff),
+      }),
+    ),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);
