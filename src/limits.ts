@@ -68,5 +68,8 @@ export const backgroundPerSecond = 100;
 export const watchEveryMs = 10_000;
 export const watchFreshMs = 5_000;
 export const watchGapMs = 120_000;
+/** Devices that Entra is asked for one by one, in the background, every ten seconds; and how soon those are asked for again that it did not know. */
+export const devicesLearntTogether = 20;
+export const relearnMs = 3_600_000;
 /** Rows that one statement of a large change touches: far below the statement's timeout. */
 export const changeBatch = 1_000;
