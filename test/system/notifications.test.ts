@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setRoleInGraph } from '../../src/simulator/microsoft/principal-state.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -323,6 +325,38 @@ describe('change notifications', () => {
     expect(scene.gateway.output()).not.toContain(secret);
   });
 
+  it('whatever comes is answered without a server error', async () => {
+    const entry = fc.oneof(
+      fc.jsonValue(),
+      fc.record(
+        {
+          subscriptionId: fc.oneof(fc.constant(made('groups')!.id), fc.jsonValue()),
+          clientState: fc.oneof(fc.constant('\u0000'), fc.jsonValue()),
+          changeType: fc.oneof(fc.constantFrom('updated', 'deleted'), fc.jsonValue()),
+          lifecycleEvent: fc.oneof(fc.constant('missed'), fc.jsonValue()),
+          resourceData: fc.jsonValue(),
+        },
+        { requiredKeys: [] },
+      ),
+    );
+    const body = fc.oneof(
+      fc.array(entry, { maxLength: 5 }).map((value) => JSON.stringify({ value })),
+      fc.string({ unit: 'binary' }),
+    );
+    const token = fc.string({ unit: 'binary', minLength: 1, maxLength: 1_500 });
+    await fc.assert(
+      fc.asyncProperty(body, token, async (text, given) => {
+        expect([202, 400]).toContain((await notify(text)).status);
+        const query = `?validationToken=${encodeURIComponent(given.toWellFormed())}`;
+        const answer = await notify('', tenantId, query);
+        if (given.length > 1_024) expect(answer.status).toBe(400);
+        else expect([answer.status, answer.text]).toEqual([200, given.toWellFormed()]);
+      }),
+      { numRuns: 60 },
+    );
+    expect((await notify('x'.repeat(1024 * 1024 + 1))).status).toBe(413);
+  });
+
   it('missed notifications have the whole tenant read anew in the background', async () => {
     await settled();
     const before = await wanted();
@@ -367,7 +401,7 @@ describe('change notifications', () => {
     const principal = directory().tenant(otherId)!.servicePrincipals.get(diagnostic.clientId)!;
     const role = principal.appRoles.find(({ value }) => value === 'User.Read.All')!;
     // A token in use keeps the role; Graph does not honour it.
-    role.effectiveAt = Date.now() + 3_600_000;
+    setRoleInGraph(principal, role, Date.now() + 3_600_000);
     cloud().settings.tenant(otherId).graph.notifications.resources = ['users', 'groups'];
     for (const set of ['users', 'devices'])
       cloud().subscriptions.lifecycle(otherId, set, 'subscriptionRemoved');
@@ -388,7 +422,7 @@ describe('change notifications', () => {
       truth(otherId).map(({ deviceId }) => deviceId),
       otherId,
     );
-    role.effectiveAt = 0;
+    setRoleInGraph(principal, role, 0);
     cloud().settings.tenant(otherId).graph.notifications.resources = ['users', 'groups', 'devices'];
     await scene.api('POST', `/tenants/${otherId}/confirm`);
     await eventually(async () => {
@@ -406,14 +440,20 @@ describe('change notifications', () => {
     const server = new URL(scene.database.url);
     server.pathname = '/postgres';
     const admin = postgres(server.href, { max: 1, onnotice: () => undefined });
-    await admin.unsafe(`alter database ${name} allow_connections false`);
-    await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
+    // Whoever was first to come back would be in the way of the new name.
+    for (let moved = false; !moved; ) {
+      await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
+      moved = await admin.unsafe(`alter database ${name} rename to ${name}_away`).then(
+        () => true,
+        () => false,
+      );
+    }
     const { json, status: code } = await notify({ value: [aboutUser('users', userId)] });
     expect([code, json.type]).toEqual([503, 'https://espalier.dev/problems/store-unavailable']);
     directory().note({ tenantId, set: 'users', objectId: userId, change: 'updated' });
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(cloud().subscriptions.counts(tenantId).waiting).toBe(1);
-    await admin.unsafe(`alter database ${name} allow_connections true`);
+    await admin.unsafe(`alter database ${name}_away rename to ${name}`);
     await admin.end();
     await eventually(async () => expect(await risen(before)).toEqual(computersOf(devicesOf(userId))));
     expect(cloud().subscriptions.counts(tenantId)).toMatchObject({ waiting: 0, dropped: 0 });

@@ -19,7 +19,7 @@ export async function markTenant(sql: Sql, tenantId: string): Promise<void> {
             select instance_id, jamf_computer_id from computers
             where tenant_id = ${tenantId} and gone_at is null
               and (instance_id, jamf_computer_id) > (${from.instanceId}::uuid, ${from.jamfComputerId})
-            order by instance_id, jamf_computer_id limit ${changeBatch} for update) as some
+            order by instance_id, jamf_computer_id limit ${changeBatch} for update) as next
         ), due as (
           update computers c set wanted_revision = wanted_revision + 1, background = true, updated_at = now(),
             next_try_at = now() + ((${position} + place) / ${backgroundPerSecond}::float8) * interval '1 second'
