@@ -68,6 +68,8 @@ export const backgroundPerSecond = 100;
 export const watchEveryMs = 10_000;
 export const watchFreshMs = 5_000;
 export const watchGapMs = 120_000;
+/** More devices than these, of one look at a tenant's notifications, are read behind what is fresh. */
+export const directoryDevicesAtOnce = 200;
 /** Devices that Entra is asked for one by one, in the background, every ten seconds; and how soon those are asked for again that it did not know. */
 export const devicesLearntTogether = 20;
 export const relearnMs = 3_600_000;

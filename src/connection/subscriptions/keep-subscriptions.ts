@@ -191,9 +191,14 @@ async function create(turn: Turn, path: string, objectId: string | null): Promis
     made = await attempt();
   }
   const outcome = made.ok ? active(made.subscription) : failed(turn, made);
-  if (!(await settleRow(options.sql, prepared, outcome))) return outcome;
+  const kept = await settleRow(options.sql, prepared, outcome);
   const { tenantId } = tenant;
   if (!made.ok) return outcome;
+  if (!kept) {
+    // The tenant left while Graph was asked: nobody would know of this one.
+    await deleteSubscription({ ...call, clientRequestId: newId(), id: made.subscription.id });
+    return outcome;
+  }
   options.log.info('subscription.made', { tenantId, resource: path, expiresAt: made.subscription.expiresAt });
   // While there was none, anything may have changed; at the very first, everything is read anyway.
   if (row.subscriptionId !== null || row.state === 'removed' || row.lastNotificationAt !== null) {

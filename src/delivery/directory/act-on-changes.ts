@@ -1,7 +1,7 @@
 import type { Cloud } from '../../entra/clouds.ts';
 import { type DirectoryObject, idsTogether, readObjects } from '../../graph/directory-objects.ts';
 import { newId } from '../../ids.ts';
-import { changeBatch } from '../../limits.ts';
+import { changeBatch, directoryDevicesAtOnce } from '../../limits.ts';
 import type { Send } from '../../outbound/port.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import { anything, type DirectoryChange, noteDirectoryChanges } from '../../store/directory-changes.ts';
@@ -191,7 +191,11 @@ async function decideObjects(
 
 async function apply(tx: Transaction, tenantId: string, decision: Decision): Promise<void> {
   const { gone, markings, more, seen } = decision;
-  for (const marking of markings) await markDevices(tx, tenantId, marking);
+  // A group that thousands join at once must not put off what the instances tell meanwhile.
+  const many = markings.reduce((sum, { deviceIds }) => sum + deviceIds.length, 0) > directoryDevicesAtOnce;
+  for (const marking of markings) {
+    await markDevices(tx, tenantId, many ? { ...marking, background: true } : marking);
+  }
   if (gone.length > 0) {
     await tx`delete from directory_devices where tenant_id = ${tenantId} and object_id = any(${gone as string[]}::uuid[])`;
   }
