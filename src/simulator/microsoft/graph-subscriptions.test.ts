@@ -166,11 +166,9 @@ describe('notifications', () => {
         resourceData: expect.objectContaining({ id: userId }),
       }),
     ]);
-    expect(world.cloud.subscriptions.counts(tenantId)).toMatchObject({
-      delivered: 1,
-      waiting: 0,
-      dropped: 0,
-    });
+    await until(() =>
+      expect(world.cloud.subscriptions.counts(tenantId)).toEqual({ delivered: 1, waiting: 0, dropped: 0 }),
+    );
   });
 
   test('are dropped when nobody takes them for long', async () => {
