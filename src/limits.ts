@@ -11,6 +11,8 @@ export const unpackingAtOnce = 2;
 export const unpackingWaiting = 32;
 /** Every other request body on any listener (contract section 6). */
 export const bodyBytes = 1024 * 1024;
+/** Graph's validation tokens are some hundred characters of text; they are sent back as they are. */
+export const validationTokenCharacters = 1_024;
 /** A header section must be complete by then, or a slow client holds a connection (contract section 8). */
 export const headersTimeoutMs = 10_000;
 /** A body may be silent this long at most (contract section 8). */
@@ -66,6 +68,11 @@ export const backgroundPerSecond = 100;
 export const watchEveryMs = 10_000;
 export const watchFreshMs = 5_000;
 export const watchGapMs = 120_000;
+/** More devices than these, of one look at a tenant's notifications, are read behind what is fresh. */
+export const directoryDevicesAtOnce = 200;
+/** Devices that Entra is asked for one by one, in the background, every ten seconds; and how soon those are asked for again that it did not know. */
+export const devicesLearntTogether = 20;
+export const relearnMs = 3_600_000;
 /** Rows that one statement of a large change touches: far below the statement's timeout. */
 export const changeBatch = 1_000;
 /** A tenant's instances and landing choice serve its landing pages this long before they are looked at again. */

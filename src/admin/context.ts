@@ -76,6 +76,10 @@ export interface AdminServices {
   readonly polls: boolean;
   readonly reconciles: boolean;
   readonly publicUrl: string;
+  /** Whether the cloud has the optional diagnostic application. */
+  readonly hasDiagnostic: (cloud: string) => boolean;
+  /** Whether Graph is asked for change notifications at all. */
+  readonly notifies: boolean;
   /** Why this cloud's tenants cannot connect, when no application is configured for it. */
   readonly missingApplication: (cloud: string) => string | undefined;
   readonly connect: (

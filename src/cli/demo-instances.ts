@@ -138,7 +138,13 @@ export async function configureWebhooks(context: DemoContext, joined: JoinedInst
   }
 }
 
-/** Lets every instance trust the gateway's certificate, as the administrator of a self-signed one has to. */
+/**
+ * Lets every instance, and Microsoft's side, trust the gateway's certificate, as the administrator of a self-signed one
+ * has to; Microsoft takes public ones only.
+ */
 export async function trustGateway(context: DemoContext): Promise<void> {
+  await context.control.call('PUT', '/microsoft/browser-trust', {
+    body: { pem: context.gatewayCertificatePem },
+  });
   await context.control.call('PUT', '/jamf/webhook-trust', { body: { pem: context.gatewayCertificatePem } });
 }

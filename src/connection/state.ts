@@ -1,5 +1,6 @@
 import type { Queries } from '../store/database.ts';
 import type { ConnectionState } from '../store/tenants.ts';
+import { subscriptionsDue } from './subscriptions/subscription-rows.ts';
 
 /**
  * The life of a tenant's link to Microsoft as one state machine. This table is the only place that says what may
@@ -74,5 +75,7 @@ export async function moveTenant(
       -- What Graph said was said of the state before.
       partner_state = case when connection_state = ${after} then partner_state end
     where tenant_id = ${tenantId}`;
+  // Made, tried again or removed, as the new state wants it.
+  await subscriptionsDue(sql, tenantId);
   return { before: row.state, after };
 }

@@ -94,35 +94,55 @@ const unreadable = (httpStatus: number, detail: string): GraphFailure => ({
   detail,
 });
 
-async function getUrl(
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
+async function sendUrl(
   call: GraphCall,
+  method: Method,
   url: string,
+  body?: JsonObject,
 ): Promise<{ readonly ok: true; readonly body: JsonObject } | GraphFailure> {
   const response = await call.send({
-    method: 'GET',
+    method,
     url,
     headers: {
       accept: 'application/json',
       authorization: `Bearer ${call.accessToken}`,
       'client-request-id': call.clientRequestId,
       ...(call.priority === undefined ? {} : { 'x-ms-throttle-priority': call.priority }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     timeoutMs: call.timeoutMs ?? defaultTimeoutMs,
     addresses: 'configured',
     ...(call.signal === undefined ? {} : { signal: call.signal }),
   });
   if (!response.ok)
     return { ok: false, failure: 'unreachable', detail: `${response.failure}: ${response.detail}` };
+  const { headers, status } = response;
   try {
     const text = await response.text(answerBytes);
-    if (response.status !== 200) return failureOf(response.status, response.headers, text);
-    const body = asObject(parseJson(text));
-    return body === undefined ? unreadable(200, 'the answer is no JSON object') : { ok: true, body };
+    if (status === 204 && method !== 'GET') return { ok: true, body: {} };
+    if (status !== 200 && (status !== 201 || method !== 'POST')) return failureOf(status, headers, text);
+    const answer = asObject(parseJson(text));
+    return answer === undefined
+      ? unreadable(status, 'the answer is no JSON object')
+      : { ok: true, body: answer };
   } catch {
     // BodyTooLarge or BodyInterrupted.
-    return unreadable(response.status, 'the answer broke off or was too large');
+    return unreadable(status, 'the answer broke off or was too large');
   }
 }
+
+const getUrl = (call: GraphCall, url: string): ReturnType<typeof sendUrl> => sendUrl(call, 'GET', url);
+
+/** Writes, or asks with a body; an answer without content is an empty object. `path` begins after `/v1.0/`. */
+export const sendObject = (
+  call: GraphCall,
+  method: Exclude<Method, 'GET'>,
+  path: string,
+  body?: JsonObject,
+): ReturnType<typeof sendUrl> => sendUrl(call, method, `${call.cloud.graph}/v1.0/${path}`, body);
 
 /** Reads one object; `path` begins after `/v1.0/`. */
 export const getObject = (call: GraphCall, path: string): ReturnType<typeof getUrl> =>

@@ -2,6 +2,7 @@ import type { ConfirmOptions } from '../connection/confirm.ts';
 import type { LifecycleOptions } from '../connection/lifecycle.ts';
 import type { PartnerWatchOptions } from '../connection/partner-watch.ts';
 import type { PermissionWatchOptions } from '../connection/permission-watch.ts';
+import type { SubscriptionOptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -15,6 +16,7 @@ export interface ConnectionServices {
   readonly lifecycle: LifecycleOptions;
   readonly partners: PartnerWatchOptions;
   readonly permissions: PermissionWatchOptions;
+  readonly subscriptions: SubscriptionOptions;
 }
 
 export function createConnectionServices(
@@ -43,6 +45,14 @@ export function createConnectionServices(
     confirm: { ...shared, clientOf: gateway.clients.clientOf, now: Date.now },
     lifecycle: shared,
     partners: shared,
+    subscriptions: {
+      ...shared,
+      notifications: {
+        resources: config.notificationResources,
+        lifetimeMinutes: config.notificationMinutes,
+        groupPath: config.notificationGroupPath,
+      },
+    },
     permissions: { ...shared, expected: config.expectedPermissions },
   };
 }

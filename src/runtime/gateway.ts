@@ -18,6 +18,7 @@ import { addJamfRoutes } from '../gateway/jamf.ts';
 import { addLandingRoutes } from '../gateway/landing.ts';
 import { beginListener, finishListener, type ListenerEnv, type RequestFacts } from '../gateway/listener.ts';
 import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
+import { addNotificationRoute } from '../gateway/notifications.ts';
 import { createRateLimit } from '../gateway/rate.ts';
 import { unpackingAtOnce, unpackingWaiting } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
@@ -178,6 +179,15 @@ export function composeGateway(parts: GatewayParts) {
       deviceParams: config.landingDeviceParams,
       rate: createRateLimit(config.ratePerTenant),
       log,
+    });
+    addNotificationRoute(app, {
+      sql,
+      tenants,
+      facts,
+      rate: createRateLimit(config.ratePerTenant),
+      log,
+      metrics,
+      sha256: parts.sha256,
     });
     addConsentRoute(app, consent);
     finishListener(app);

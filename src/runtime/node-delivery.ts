@@ -3,11 +3,14 @@ import { sendHeartbeats } from '../connection/heartbeat.ts';
 import { finishDisconnects, leaveEmptyTenants } from '../connection/lifecycle.ts';
 import { notProvisioned, watchPartners } from '../connection/partner-watch.ts';
 import { suspectPermissions, watchPermissions } from '../connection/permission-watch.ts';
+import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import { createPolls } from '../delivery/computers/poll.ts';
 import { computerStage } from '../delivery/computers/read-computer.ts';
 import { createReaders, type Readers } from '../delivery/computers/readers.ts';
 import { createReconciliations } from '../delivery/computers/reconcile.ts';
 import type { FeedRunner } from '../delivery/computers/turns.ts';
+import { actOnDirectoryChanges } from '../delivery/directory/act-on-changes.ts';
+import { createDeviceLearner } from '../delivery/directory/learn-devices.ts';
 import { noteWatch, recoverFromGap } from '../delivery/recovery.ts';
 import { reportStage } from '../delivery/reports/report-stage.ts';
 import { createReportStore } from '../delivery/reports/report-store.ts';
@@ -23,6 +26,7 @@ import { newId } from '../ids.ts';
 import { leaseRenewMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
+import type { Tenant } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -53,6 +57,7 @@ function reportsInWork(maxDevices: number): LaneLimits {
 const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
 const feedLookMs = 1_000;
+const directoryLookMs = 1_000;
 
 export interface Delivery {
   stop(): Promise<void>;
@@ -209,6 +214,15 @@ export async function startDelivery(parts: {
   const lookMs = Math.min(heartbeatLookMs, config.heartbeatSeconds * 100);
   const feeds = startFeeds({ config, sql, log, gateway, backoff, readers, owner });
   const stopRenewing = every(leaseRenewMs, 'readers', log, () => readers.renew());
+  const directory = {
+    sql,
+    send,
+    log,
+    clouds: config.clouds,
+    graphToken: (tenant: Tenant) => gateway.access.token(tenant, 'graph'),
+    timeoutMs: microsoftTimeoutMs,
+    retrySeconds: (attempts: number) => backoffSeconds(attempts, backoff),
+  };
   const stops = [
     every(watchEveryMs, 'watching', log, () => noteWatch(sql)),
     every(lookMs, 'heartbeat', log, () =>
@@ -230,6 +244,9 @@ export async function startDelivery(parts: {
       await leaveEmptyTenants(connection.lifecycle);
       await sendDeprovisions(connection.lifecycle);
     }),
+    every(heartbeatLookMs, 'subscriptions', log, () => keepSubscriptions(connection.subscriptions)),
+    every(directoryLookMs, 'directory', log, () => actOnDirectoryChanges(directory)),
+    every(watchLookMs, 'devices', log, createDeviceLearner({ ...directory, now: Date.now })),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);

@@ -7,6 +7,7 @@ import { disableTenant, disconnectTenant, noteInstances } from '../connection/li
 import { dryRunMigration, migrateTenant } from '../connection/migrate.ts';
 import { checkTenantPermissions, permissionsOf } from '../connection/permission-watch.ts';
 import { resyncTenant } from '../connection/resync.ts';
+import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import { startOwnConnect } from '../connection/tenant-credentials.ts';
 import { replayReports } from '../delivery/replay.ts';
 import { createHints } from '../delivery/stage/hints.ts';
@@ -18,6 +19,7 @@ import { createNodeSend, mayConnect } from '../outbound/node.ts';
 import { createNodeUpstream } from '../outbound/node-upstream.ts';
 import { withCircuit } from '../outbound/upstream-circuit.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
+import type { Tenant } from '../store/tenants.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { createTallies } from '../telemetry/tallies.ts';
@@ -143,6 +145,14 @@ function createAdmin(
   routesChanged: () => void,
 ) {
   const { log, metrics, sealer, sql } = parts;
+  /** Graph's subscriptions go while the consent is still there; what fails ends by itself. */
+  const leaving = async <T>({ tenantId }: Tenant, leave: () => Promise<T>): Promise<T> => {
+    const result = await leave();
+    await keepSubscriptions(connection.subscriptions, tenantId).catch((error: unknown) =>
+      log.warn('subscriptions.not-removed', { tenantId, error }),
+    );
+    return result;
+  };
   return createAdminApp(
     {
       sql,
@@ -156,6 +166,8 @@ function createAdmin(
       polls: config.pollSeconds > 0,
       reconciles: config.reconcileSeconds > 0,
       publicUrl: config.publicUrl,
+      hasDiagnostic: (cloud) => config.diagnostic(cloud) !== undefined,
+      notifies: config.notificationResources.length > 0,
       missingApplication: (cloud) =>
         config.connector(cloud) === undefined
           ? `No connector application is configured for the cloud ${cloud}: set ESPALIER_ENTRA_CLIENT_ID and its credential.`
@@ -166,8 +178,9 @@ function createAdmin(
           : startConnect(gateway.consent, tenant),
       confirm: (tenant) => confirmTenant(tenant, connection.confirm),
       enable: (tenant) => confirmTenant(tenant, connection.confirm, { enabling: true }),
-      disable: (tenant) => disableTenant(connection.lifecycle, tenant),
-      disconnect: (tenant, retract) => disconnectTenant(connection.lifecycle, tenant, retract),
+      disable: (tenant) => leaving(tenant, () => disableTenant(connection.lifecycle, tenant)),
+      disconnect: (tenant, retract) =>
+        leaving(tenant, () => disconnectTenant(connection.lifecycle, tenant, retract)),
       planMigration: (tenant, to) => dryRunMigration(connection, tenant, to),
       migrate: (tenant, to, author) => migrateTenant(connection, tenant, to, author),
       resync: (tenantId) => resyncTenant(sql, tenantId),

@@ -1,3 +1,8 @@
+import {
+  groupPaths,
+  type SubscribedResource,
+  subscribable,
+} from '../connection/subscriptions/subscribable.ts';
 import { type PassThroughEntry, parsePassThroughEntry } from '../forwarding/pass-through.ts';
 
 /**
@@ -475,6 +480,36 @@ export const settings = {
     example: '{"device-compliance":{"connector":{"application":["graph:Directory.Read.All"]}}}',
     parse: optionalText,
   } satisfies Setting<string | undefined>,
+  notificationResources: {
+    name: 'ESPALIER_NOTIFICATION_RESOURCES',
+    meaning:
+      "what of a tenant's directory Graph is asked to notify of, where the diagnostic application may: `groups`, `users`, `devices`; `none`",
+    defaultText: 'groups,users,devices',
+    example: 'groups,users',
+    parse: (value) => {
+      const names = list(value);
+      if (names.length === 0) return subscribable;
+      if (names.length === 1 && names[0] === 'none') return [];
+      const unknown = names.find((name) => !subscribable.some((one) => one === name));
+      return unknown === undefined
+        ? subscribable.filter((one) => names.includes(one))
+        : fault(`'${unknown}' is none of ${subscribable.join(', ')}`);
+    },
+  } satisfies Setting<readonly SubscribedResource[]>,
+  notificationMinutes: seconds(
+    'ESPALIER_NOTIFICATION_MINUTES',
+    41_760,
+    45,
+    43_200,
+    'lifetime that is asked for a Graph subscription; it is renewed before it ends',
+  ),
+  notificationGroupPath: {
+    name: 'ESPALIER_NOTIFICATION_GROUP_PATH',
+    meaning: "what Graph is asked to watch for the tenant's group: that group, or all `groups`",
+    defaultText: 'groups/{id}',
+    example: 'groups',
+    parse: choice('groups/{id}', ...groupPaths),
+  } satisfies Setting<(typeof groupPaths)[number]>,
   landingDeviceParams: {
     name: 'ESPALIER_LANDING_DEVICE_PARAMS',
     meaning: 'query names that may hold the device id on landing pages, compared without case',

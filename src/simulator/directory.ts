@@ -7,6 +7,25 @@ export interface SimulatedUser {
   readonly userId: string;
   userPrincipalName: string;
   displayName: string;
+  /** Unsaid: true. */
+  accountEnabled?: boolean;
+}
+
+/** A group's members may be users, devices and other groups, by object id. */
+export interface SimulatedGroup {
+  readonly groupId: string;
+  displayName: string;
+  members: Set<string>;
+}
+
+/** Something that Graph may notify of. */
+export interface DirectoryEvent {
+  readonly tenantId: string;
+  readonly set: 'users' | 'groups' | 'devices';
+  readonly objectId: string;
+  readonly change: 'updated' | 'deleted';
+  /** Of a group. */
+  readonly members?: { readonly added: readonly string[]; readonly removed: readonly string[] };
 }
 
 export interface SimulatedDevice {
@@ -14,6 +33,7 @@ export interface SimulatedDevice {
   readonly objectId: string;
   readonly deviceId: string;
   displayName: string;
+  accountEnabled: boolean;
   readonly registeredUserId: string;
   operatingSystem: string;
   operatingSystemVersion: string;
@@ -49,7 +69,7 @@ export interface SimulatedTenant {
   hasIntune: boolean;
   readonly servicePrincipals: Map<string, SimulatedServicePrincipal>;
   readonly users: Map<string, SimulatedUser>;
-  readonly groups: Map<string, { groupId: string; displayName: string; members: Set<string> }>;
+  readonly groups: Map<string, SimulatedGroup>;
   /** By device id, lower case. */
   readonly devices: Map<string, SimulatedDevice>;
 }
@@ -76,6 +96,36 @@ export interface Directory {
     },
   ): SimulatedDevice;
   removeDevice(tenantId: string, deviceId: string): void;
+  /** Soft deletion, which Graph calls an update ("subscription resource type"). */
+  removeUser(tenantId: string, userId: string): void;
+  /** Makes the group or changes it, members included. */
+  putGroup(tenantId: string, group: SimulatedGroup): void;
+  removeGroup(tenantId: string, groupId: string): void;
+  /** Whoever changes an object that it was given tells it here. */
+  note(event: DirectoryEvent): void;
+  onChange(listener: (event: DirectoryEvent) => void): void;
+}
+
+function groupMethods(
+  required: (tenantId: string) => SimulatedTenant,
+  note: Directory['note'],
+): Pick<Directory, 'putGroup' | 'removeGroup'> {
+  return {
+    putGroup: (tenantId, group) => {
+      const { groups } = required(tenantId);
+      const before = groups.get(group.groupId)?.members ?? new Set<string>();
+      groups.set(group.groupId, group);
+      const members = {
+        added: [...group.members].filter((id) => !before.has(id)),
+        removed: [...before].filter((id) => !group.members.has(id)),
+      };
+      note({ tenantId, set: 'groups', objectId: group.groupId, change: 'updated', members });
+    },
+    removeGroup: (tenantId, groupId) => {
+      if (!required(tenantId).groups.delete(groupId)) return;
+      note({ tenantId, set: 'groups', objectId: groupId, change: 'deleted' });
+    },
+  };
 }
 
 export function createDirectory(now: () => number): Directory {
@@ -85,7 +135,13 @@ export function createDirectory(now: () => number): Directory {
     if (!tenant) throw new Error(`the simulated world has no tenant ${tenantId}`);
     return tenant;
   };
+  const listeners: ((event: DirectoryEvent) => void)[] = [];
+  const note: Directory['note'] = (event) => {
+    for (const listener of listeners) listener(event);
+  };
   return {
+    ...{ note, onChange: (listener) => void listeners.push(listener) },
+    ...groupMethods(required, note),
     addTenant: ({ tenantId, cloud, displayName, hasIntune = true }) => {
       const tenant: SimulatedTenant = {
         tenantId,
@@ -104,10 +160,16 @@ export function createDirectory(now: () => number): Directory {
     tenants: () => [...tenants.values()],
     addUser: (tenantId, user) => {
       required(tenantId).users.set(user.userId, user);
+      note({ tenantId, set: 'users', objectId: user.userId, change: 'updated' });
+    },
+    removeUser: (tenantId, userId) => {
+      if (!required(tenantId).users.delete(userId)) return;
+      note({ tenantId, set: 'users', objectId: userId, change: 'updated' });
     },
     registerDevice: (tenantId, device) => {
       const made: SimulatedDevice = {
         ...device,
+        accountEnabled: true,
         operatingSystem: 'MacMDM',
         isCompliant: null,
         isManaged: null,
@@ -115,10 +177,15 @@ export function createDirectory(now: () => number): Directory {
         boundToOtherPartner: false,
       };
       required(tenantId).devices.set(device.deviceId.toLowerCase(), made);
+      note({ tenantId, set: 'devices', objectId: made.objectId, change: 'updated' });
       return made;
     },
     removeDevice: (tenantId, deviceId) => {
-      required(tenantId).devices.delete(deviceId.toLowerCase());
+      const { devices } = required(tenantId);
+      const device = devices.get(deviceId.toLowerCase());
+      if (!device) return;
+      devices.delete(deviceId.toLowerCase());
+      note({ tenantId, set: 'devices', objectId: device.objectId, change: 'deleted' });
     },
   };
 }

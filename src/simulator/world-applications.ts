@@ -9,7 +9,7 @@ import type { Random } from './random.ts';
 export interface WorldApplications {
   readonly connector: { readonly clientId: string; readonly certificate: ClientCertificate };
   readonly userRegistration: { readonly clientId: string };
-  /** May read what the fixed two must not: `isCompliant` and the partner's state. */
+  /** May read what the fixed two must not: `isCompliant`, the partner's state, change notifications. */
   readonly diagnostic: { readonly clientId: string; readonly clientSecret: string };
   /** Stands for the services of the Microsoft side that call the gateway. */
   readonly caller: { readonly clientId: string; readonly clientSecret: string };
@@ -59,6 +59,8 @@ export function registerApplications(cloud: MicrosoftCloud, options: RegisterOpt
       graphRole('Device.Read.All'),
       graphRole('DeviceManagementManagedDevices.Read.All'),
       graphRole('DeviceManagementServiceConfig.Read.All'),
+      graphRole('Group.Read.All'),
+      graphRole('User.Read.All'),
     ],
   });
   registerMicrosoftCaller(cloud.applications, {

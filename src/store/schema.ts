@@ -290,6 +290,7 @@ export const claims = pgTable(
     index('claims_computer').on(t.tenantId, t.instanceId, t.jamfComputerId),
     // The same Mac under another registration (domain/jamf.md 6.3, 6.4).
     index('claims_udid').on(t.tenantId, t.udid),
+    index('claims_user').on(t.tenantId, t.userId),
     index('claims_serial_number').on(t.tenantId, t.serialNumber),
   ],
 );
@@ -545,8 +546,10 @@ export const subscriptions = pgTable(
     tenantId: uuid('tenant_id')
       .notNull()
       .references(() => tenants.tenantId, { onDelete: 'cascade' }),
-    /** As in the subscription: `users`, `groups`, `devices`. */
+    /** `users`, `groups`, `devices`. */
     resource: text('resource').notNull(),
+    /** Of `groups`: the group that the tenant's partner is assigned to, whose members are in scope. */
+    objectId: uuid('object_id'),
     subscriptionId: text('subscription_id'),
     /** SHA-256 of the clientState that its notifications carry. */
     clientStateHash: text('client_state_hash'),
@@ -559,6 +562,50 @@ export const subscriptions = pgTable(
     updatedAt: at('updated_at').notNull().defaultNow(),
   },
   (t) => [primaryKey({ columns: [t.tenantId, t.resource] }), index('subscriptions_next_try').on(t.nextTryAt)],
+);
+
+/** What Graph said has changed in a tenant's directory, until it was acted on (src/delivery/directory/). */
+export const directoryChanges = pgTable(
+  'directory_changes',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+    /** `member` of the assigned group, `user`, `device`, or `tenant`: anything may have changed. */
+    kind: text('kind').notNull(),
+    /** Entra's object id; of `tenant` the tenant's. */
+    objectId: uuid('object_id').notNull(),
+    /** `added`, `removed`, `updated`, `deleted`, `missed`: the newest. */
+    change: text('change').notNull(),
+    /** Rises with every notification: one that comes while the row is acted on is not lost. */
+    revision: bigint('revision', { mode: 'number' }).notNull().default(1),
+    notedAt: at('noted_at').notNull().defaultNow(),
+    nextTryAt: at('next_try_at').notNull().defaultNow(),
+    attempts: integer('attempts').notNull().default(0),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.kind, t.objectId] }),
+    index('directory_changes_next_try').on(t.nextTryAt),
+  ],
+);
+
+/** Notifications name a device by its object id, everything else by its device id; a deleted one cannot be asked for. */
+export const directoryDevices = pgTable(
+  'directory_devices',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+    objectId: uuid('object_id').notNull(),
+    deviceId: uuid('device_id').notNull(),
+    /** As Entra showed it last. */
+    enabled: boolean('enabled').notNull(),
+    seenAt: at('seen_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.objectId] }),
+    index('directory_devices_device').on(t.tenantId, t.deviceId),
+  ],
 );
 
 /** Stage two: a device that is due to be told to Intune. */

@@ -16,6 +16,7 @@ export interface Metrics {
   upload(outcome: string): void;
   tokenRequest(service: string, outcome: string): void;
   heartbeat(outcome: string): void;
+  notification(outcome: string, count?: number): void;
   /** Registers what fills the gauges; called at every scrape. */
   onScrape(
     fill: (observe: {
@@ -101,6 +102,9 @@ export function createMetrics(tallies: Tallies = createTallies()): Metrics {
   const heartbeats = meter.createCounter('espalier_heartbeats_total', {
     description: 'Heartbeats sent to Intune',
   });
+  const notifications = meter.createCounter('espalier_notifications_total', {
+    description: "Graph's change notifications",
+  });
   const reports = meter.createObservableGauge('espalier_reports', { description: 'Reports by state' });
   const reportAge = meter.createObservableGauge('espalier_report_age_seconds', {
     description: 'Age of the oldest work not yet done, by stage',
@@ -116,6 +120,7 @@ export function createMetrics(tallies: Tallies = createTallies()): Metrics {
     upload: (outcome) => uploads.add(1, { outcome }),
     tokenRequest: (service, outcome) => tokens.add(1, { service, outcome }),
     heartbeat: (outcome) => heartbeats.add(1, { outcome }),
+    notification: (outcome, count = 1) => notifications.add(count, { outcome }),
     onScrape: (fill) => {
       meter.addBatchObservableCallback(
         (result) =>

@@ -6,6 +6,7 @@ import { migrateDatabase, newestMigration } from '../../src/runtime/node-migrate
 import { newestMigrationAt } from '../../src/runtime/worker-health.ts';
 import { hashKey, newKey } from '../../src/secrets/keys.ts';
 import { createSealer } from '../../src/secrets/seal.ts';
+import { webSha256 } from '../../src/secrets/sha256.ts';
 import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
 import { grantApplication } from '../../src/simulator/microsoft/grants.ts';
 import { clientSecretOf, createWorld, type World } from '../../src/simulator/world.ts';
@@ -329,6 +330,34 @@ async function browse(url: string): Promise<{ status: number; text: string; loca
   const { headers, status, text } = await call(url, { ca: world.authority.certificatePem });
   return { status, text, location: headers.location?.toString() };
 }
+
+describe('change notifications', () => {
+  const notify = (body: string, query = '') =>
+    worker.fetch(`${publicUrl}/t/${tenantId}/notifications${query}`, { method: 'POST', body });
+  const noted = () =>
+    database.sql`select kind, object_id as "objectId", change from directory_changes where tenant_id = ${tenantId}`;
+
+  test('answer the handshake, and are noted when the client state is right', async () => {
+    const shaken = await notify('', '?validationToken=Validation%3a+a%2bb');
+    expect([shaken.status, shaken.text]).toEqual([200, 'Validation: a+b']);
+    expect(shaken.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+    const objectId = randomUUID();
+    await database.sql`
+      insert into subscriptions (tenant_id, resource, subscription_id, client_state_hash, state)
+      values (${tenantId}, 'users', 'one', ${await webSha256('right')}, 'active')`;
+    const about = (clientState: string) =>
+      JSON.stringify({
+        value: [
+          { subscriptionId: 'one', clientState, changeType: 'deleted', resourceData: { id: objectId } },
+        ],
+      });
+    expect((await notify(about('wrong'))).status, worker.output()).toBe(202);
+    expect(await noted()).toEqual([]);
+    expect((await notify(about('right'))).status, worker.output()).toBe(202);
+    expect(await noted()).toEqual([{ kind: 'user', objectId, change: 'deleted' }]);
+    await database.sql`delete from subscriptions where tenant_id = ${tenantId}`;
+  });
+});
 
 describe('consent', () => {
   test('is finished by the redirects of both applications, with a token taken as proof', async () => {

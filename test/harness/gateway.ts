@@ -131,6 +131,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   let gateway = await startProcess(environment);
   const trust = read(join(dir, 'data', 'tls.crt'));
   for (const instance of world.instances.values()) instance.webhooks.trust(trust);
+  for (const { settings } of world.clouds) settings.browserTrustPem = trust;
   return {
     world,
     database,

@@ -3,7 +3,6 @@ import { retractionProgress } from '../../connection/lifecycle.ts';
 import { modeWarnings } from '../../connection/migration-plan.ts';
 import { derivedPartnerState } from '../../connection/partner-watch.ts';
 import { ProblemError, problem } from '../../problems.ts';
-import type { Sql } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
@@ -18,6 +17,7 @@ import {
   step,
   tenantPath,
 } from '../schemas.ts';
+import { notificationStatus, notificationStatusSchema } from './notification-status.ts';
 
 /** The life of a tenant's link to Microsoft: connect, confirm, pause, resume, status. */
 
@@ -115,6 +115,7 @@ const statusSchema = z
       })
       .nullable(),
     lastConfirmAt: instantOrNull,
+    notifications: notificationStatusSchema,
     backlog: z.object({ computers: z.number().int(), reports: z.number().int() }),
     oldestUndeliveredAgeSeconds: z.number().nullable(),
     reports: z.record(z.string(), z.number().int()),
@@ -145,7 +146,8 @@ function shownPartnerState(tenant: Tenant): z.infer<typeof statusSchema>['partne
 
 const partnerStateFreshMs = 3_600_000;
 
-async function readStatus(sql: Sql, tenant: Tenant): Promise<z.infer<typeof statusSchema>> {
+async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.infer<typeof statusSchema>> {
+  const { sql } = services;
   const { tenantId } = tenant;
   const states = await sql<{ state: string; count: number; oldest: number | null }[]>`
     select state, count(*) as count,
@@ -178,6 +180,7 @@ async function readStatus(sql: Sql, tenant: Tenant): Promise<z.infer<typeof stat
       extra: [...tenant.permissions.extra],
     },
     lastConfirmAt: iso(tenant.lastConfirmAt),
+    notifications: await notificationStatus(services, tenant),
     backlog: {
       computers: totals?.computers ?? 0,
       reports: undelivered.reduce((sum, { count }) => sum + count, 0),
@@ -238,5 +241,5 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
     requireRole(c, 'operator');
     return c.json(await setPaused(tenant.tenantId, false), 200);
   });
-  app.openapi(status, async (c) => c.json(await readStatus(sql, await tenantOf(c, sql)), 200));
+  app.openapi(status, async (c) => c.json(await readStatus(services, await tenantOf(c, sql)), 200));
 }

@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { subscriptionsDue } from '../../connection/subscriptions/subscription-rows.ts';
 import {
   readApplication,
   type ShownApplication,
@@ -351,6 +352,8 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
       returning ${rowColumns(sql)}`;
     if (!changed)
       throw new ProblemError(problem('conflict', 'The tenant was changed at the same time; read it again.'));
+    // Whose members are in scope may have changed.
+    if (body.partnerGroup !== undefined) await subscriptionsDue(sql, tenant.tenantId);
     tenants.forget(tenant.tenantId);
     return c.json(describe(changed), 200, { etag: etag(changed.version) });
   });

@@ -8,6 +8,7 @@ import { type CompanyPortalAnswer, probeCompanyPortal } from './company-portal.t
 import type { CloudContext, MicrosoftWorld } from './context.ts';
 import { createEntraApp } from './entra.ts';
 import { createGraphApp } from './graph.ts';
+import { createGraphSubscriptions, type GraphSubscriptions } from './graph-subscriptions.ts';
 import { createIntuneApp } from './intune.ts';
 import { createIntuneState, type IntuneState, type PartnerState } from './intune-state.ts';
 import { createSigningKeys, type SigningKeys } from './keys.ts';
@@ -52,6 +53,8 @@ export interface MicrosoftCloud {
   readonly settings: CloudSettings;
   readonly keys: SigningKeys;
   readonly intune: IntuneState;
+  /** To change notifications. */
+  readonly subscriptions: GraphSubscriptions;
   /** Does what is due: processes uploads and makes finished ones visible in the directory. */
   settle(): void;
   /** As Graph names it. */
@@ -114,6 +117,7 @@ async function startHosts(
   context: CloudContext,
   intune: IntuneState,
   processor: UploadProcessor,
+  subscriptions: GraphSubscriptions,
 ): Promise<Host[]> {
   const { name, world, ports } = options;
   const certificate = await options.authority.issue(['localhost', '127.0.0.1']);
@@ -133,7 +137,7 @@ async function startHosts(
     }),
     startHost({
       service: `graph:${name}`,
-      app: createGraphApp(context, processor.settle, intune),
+      app: createGraphApp(context, processor.settle, intune, subscriptions),
       tenantOf: tokenTenant,
       certificate,
       port: ports?.graph ?? 0,
@@ -161,7 +165,8 @@ export async function startMicrosoftCloud(options: MicrosoftCloudOptions): Promi
     sweepEndedConnections(context, intune);
   };
   const processor = { accept: uploads.accept, settle };
-  const hosts = await startHosts(options, context, intune, processor);
+  const subscriptions = createGraphSubscriptions(context);
+  const hosts = await startHosts(options, context, intune, processor, subscriptions);
   const [entra = '', graph = '', intuneOrigin = ''] = hosts.map(({ origin }) => origin);
   Object.assign(context.addresses, { entra, graph, intune: intuneOrigin });
   context.world.authorities?.set(name, entra);
@@ -173,6 +178,7 @@ export async function startMicrosoftCloud(options: MicrosoftCloudOptions): Promi
     settings: context.settings,
     keys: context.keys,
     intune,
+    subscriptions,
     settle,
     partnerState: (tenantId) => connectionState(context, intune.tenant(tenantId)),
     terminate: (tenantId) =>
@@ -181,6 +187,7 @@ export async function startMicrosoftCloud(options: MicrosoftCloudOptions): Promi
     companyPortal: (tenantId, userId) => probeCompanyPortal(context, intune.tenant(tenantId), userId),
     cloudsFileEntry: () => cloudsFileEntry(context),
     close: async () => {
+      await subscriptions.close();
       await Promise.all(hosts.map((host) => host.close()));
     },
   };

@@ -16,10 +16,14 @@ const tenantChange = z.strictObject({
   displayName: z.string().min(1).optional(),
   hasIntune: z.boolean().optional(),
 });
-const deviceChange = z.strictObject({ boundToOtherPartner: z.boolean() });
+const deviceChange = z.strictObject({
+  boundToOtherPartner: z.boolean().optional(),
+  accountEnabled: z.boolean().optional(),
+});
 const userChange = z.strictObject({
   userPrincipalName: z.string().min(1).optional(),
   displayName: z.string().min(1).optional(),
+  accountEnabled: z.boolean().optional(),
 });
 const groupBody = z.strictObject({ displayName: z.string().min(1), members: z.array(z.guid()) });
 
@@ -101,34 +105,91 @@ function mountViews(app: Hono, within: WithinTenant): void {
 
 function mountDirectory(app: Hono, within: WithinTenant): void {
   app.patch('/tenants/:tenant/devices/:device', (c) =>
-    within(c, async (_cloud, tenant) => {
+    within(c, async (cloud, tenant) => {
       const input = await readControlBody(c, deviceChange);
       if (!input.ok) return input.response;
       const device = tenant.devices.get(c.req.param('device').toLowerCase());
       if (!device) return controlNotFound(c, 'device');
-      device.boundToOtherPartner = input.value.boundToOtherPartner;
+      const { accountEnabled, boundToOtherPartner } = input.value;
+      device.boundToOtherPartner = boundToOtherPartner ?? device.boundToOtherPartner;
+      device.accountEnabled = accountEnabled ?? device.accountEnabled;
+      const { tenantId } = tenant;
+      // Whose the device is Intune's secret: Entra does not change with it.
+      if (accountEnabled !== undefined)
+        cloud.context.directory.note({
+          tenantId,
+          set: 'devices',
+          objectId: device.objectId,
+          change: 'updated',
+        });
       return c.json(device);
     }),
   );
+  app.delete('/tenants/:tenant/devices/:device', (c) =>
+    within(c, (cloud, tenant) => {
+      const deviceId = c.req.param('device').toLowerCase();
+      if (!tenant.devices.has(deviceId)) return controlNotFound(c, 'device');
+      cloud.context.directory.removeDevice(tenant.tenantId, deviceId);
+      return c.body(null, 204);
+    }),
+  );
   app.patch('/tenants/:tenant/users/:user', (c) =>
-    within(c, async (_cloud, tenant) => {
+    within(c, async (cloud, tenant) => {
       const input = await readControlBody(c, userChange);
       if (!input.ok) return input.response;
       const user = tenant.users.get(c.req.param('user'));
       if (!user) return controlNotFound(c, 'user');
       user.userPrincipalName = input.value.userPrincipalName ?? user.userPrincipalName;
       user.displayName = input.value.displayName ?? user.displayName;
+      user.accountEnabled = input.value.accountEnabled ?? user.accountEnabled ?? true;
+      const { tenantId } = tenant;
+      cloud.context.directory.note({ tenantId, set: 'users', objectId: user.userId, change: 'updated' });
       return c.json(user);
     }),
   );
+  app.delete('/tenants/:tenant/users/:user', (c) =>
+    within(c, (cloud, tenant) => {
+      if (!tenant.users.has(c.req.param('user'))) return controlNotFound(c, 'user');
+      cloud.context.directory.removeUser(tenant.tenantId, c.req.param('user'));
+      return c.body(null, 204);
+    }),
+  );
   app.put('/tenants/:tenant/groups/:group', (c) =>
-    within(c, async (_cloud, tenant) => {
+    within(c, async (cloud, tenant) => {
       const input = await readControlBody(c, groupBody);
       if (!input.ok) return input.response;
       const groupId = c.req.param('group').toLowerCase();
       const { displayName, members } = input.value;
-      tenant.groups.set(groupId, { groupId, displayName, members: new Set(members) });
+      const group = { groupId, displayName, members: new Set(members) };
+      cloud.context.directory.putGroup(tenant.tenantId, group);
       return c.json({ groupId, displayName, members });
+    }),
+  );
+}
+
+const lifecycleBody = z.strictObject({
+  set: z.enum(['users', 'groups', 'devices']),
+  event: z.enum(['reauthorizationRequired', 'subscriptionRemoved', 'missed']),
+});
+
+function mountSubscriptions(app: Hono, within: WithinTenant): void {
+  app.get('/tenants/:tenant/subscriptions', (c) =>
+    within(c, (cloud, { tenantId }) =>
+      c.json({
+        subscriptions: cloud.subscriptions.of(tenantId).map((one) => ({
+          ...one,
+          expiresAt: new Date(one.expiresAt).toISOString(),
+        })),
+        notifications: cloud.subscriptions.counts(tenantId),
+      }),
+    ),
+  );
+  app.post('/tenants/:tenant/subscriptions/lifecycle', (c) =>
+    within(c, async (cloud, { tenantId }) => {
+      const input = await readControlBody(c, lifecycleBody);
+      if (!input.ok) return input.response;
+      const sent = cloud.subscriptions.lifecycle(tenantId, input.value.set, input.value.event);
+      return sent > 0 ? c.json({ sent }, 202) : controlNotFound(c, 'subscription');
     }),
   );
 }
@@ -138,6 +199,7 @@ export function mountTenantControl(app: Hono, within: WithinTenant): void {
   mountSettings(app, within);
   mountViews(app, within);
   mountDirectory(app, within);
+  mountSubscriptions(app, within);
   app.patch('/tenants/:tenant', (c) =>
     within(c, async (_cloud, tenant) => {
       const input = await readControlBody(c, tenantChange);

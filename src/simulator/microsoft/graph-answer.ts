@@ -11,10 +11,17 @@ export interface GraphRequest {
   readonly token: AcceptedToken;
   readonly query: URLSearchParams;
   readonly intune: IntuneState;
+  /** Of a request that has one; undefined where it is no JSON. */
+  readonly body?: unknown;
 }
 
 export type GraphAnswer =
-  | { readonly kind: 'entity'; readonly set: string; readonly entity: Record<string, unknown> }
+  | {
+      readonly kind: 'entity';
+      readonly set: string;
+      readonly entity: Record<string, unknown>;
+      readonly status?: 201;
+    }
   | {
       readonly kind: 'collection';
       readonly set: string;
@@ -24,7 +31,7 @@ export type GraphAnswer =
     }
   | {
       readonly kind: 'failure';
-      readonly status: 400 | 401 | 403 | 404 | 405 | 429;
+      readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 429;
       readonly code: string;
       readonly message: string;
       readonly headers?: Readonly<Record<string, string>>;
@@ -77,7 +84,7 @@ export function sendGraph(
     case 'entity':
       return c.json(
         { '@odata.context': `${context(answer.set)}/$entity`, ...select(answer.entity, query) },
-        200,
+        answer.status ?? 200,
         headers,
       );
     case 'collection': {

@@ -21,7 +21,12 @@ export function readUser(request: GraphRequest, key: string): GraphAnswer {
   return {
     kind: 'entity',
     set: 'users',
-    entity: { id: user.userId, displayName: user.displayName, userPrincipalName: user.userPrincipalName },
+    entity: {
+      id: user.userId,
+      displayName: user.displayName,
+      userPrincipalName: user.userPrincipalName,
+      accountEnabled: user.accountEnabled ?? true,
+    },
   };
 }
 
@@ -31,7 +36,7 @@ function describe(request: GraphRequest, device: SimulatedDevice): Record<string
     id: device.objectId,
     deviceId: device.deviceId,
     displayName: device.displayName,
-    accountEnabled: true,
+    accountEnabled: device.accountEnabled,
     isCompliant: visible ? device.isCompliant : null,
     isManaged: visible ? device.isManaged : null,
     mdmAppId: null,
@@ -86,3 +91,42 @@ export function listGroups(request: GraphRequest): GraphAnswer {
     pageSize: null,
   };
 }
+
+/** `directoryObjects/getByIds`: what is gone, or of a type that was not asked for, is left out. */
+export function readObjectsByIds(request: GraphRequest): GraphAnswer {
+  const { ids, types } = (request.body ?? {}) as { ids?: unknown; types?: unknown };
+  if (
+    !isTextList(ids) ||
+    ids.length === 0 ||
+    ids.length > 1_000 ||
+    (types !== undefined && !isTextList(types))
+  ) {
+    return {
+      kind: 'failure',
+      status: 400,
+      code: 'Request_BadRequest',
+      message: 'Invalid value specified for property of the request: ids must hold 1 to 1000 ids.',
+    };
+  }
+  const { devices, groups, users } = request.token.tenant;
+  const wants = (type: string): boolean => types === undefined || types.includes(type);
+  const objects = ids.flatMap((id) => {
+    const wanted = id.toLowerCase();
+    const group = groups.get(wanted);
+    if (group)
+      return wants('group') ? [typed('group', { id: group.groupId, displayName: group.displayName })] : [];
+    const user = users.get(wanted);
+    if (user) return wants('user') ? [typed('user', { id: user.userId, displayName: user.displayName })] : [];
+    const device = [...devices.values()].find(({ objectId }) => objectId === wanted);
+    return device && wants('device') ? [typed('device', describe(request, device))] : [];
+  });
+  return { kind: 'collection', set: 'directoryObjects', items: objects, pageSize: null };
+}
+
+const isTextList = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((entry) => typeof entry === 'string');
+
+const typed = (type: string, entity: Record<string, unknown>): Record<string, unknown> => ({
+  '@odata.type': `#microsoft.graph.${type}`,
+  ...entity,
+});

@@ -4,22 +4,25 @@ import { graphAppId } from './applications.ts';
 import { type AcceptedToken, checkBearer } from './bearer.ts';
 import type { CloudContext } from './context.ts';
 import { type GraphAnswer, type GraphRequest, notFound, sendGraph } from './graph-answer.ts';
-import { listDevices, listGroups, readDevice, readUser } from './graph-directory.ts';
+import { listDevices, listGroups, readDevice, readObjectsByIds, readUser } from './graph-directory.ts';
 import { createFreshTokenRefusal, createGraphQuotas, type QuotaKind } from './graph-limits.ts';
 import { listPartners, readPartner, terminatePartner } from './graph-partners.ts';
 import { listPermissionGrants, listServicePrincipals, readServicePrincipal } from './graph-principals.ts';
+import { type GraphSubscriptions, subscriptionRole } from './graph-subscriptions.ts';
 import type { IntuneState } from './intune-state.ts';
 import { roleInGraph } from './principal-state.ts';
 
+type RoutedRequest = GraphRequest & { readonly subscriptions: GraphSubscriptions };
+
 interface GraphRoute {
   /** GET if unsaid. */
-  readonly method?: 'POST';
+  readonly method?: 'POST' | 'PATCH' | 'DELETE';
   readonly quota: QuotaKind;
   /** Matched without case against the decoded path below the version. */
   readonly path: RegExp;
   /** Any one of them opens it: domain/microsoft.md 2.3 and 3. */
   readonly roles: readonly string[];
-  answer(request: GraphRequest, match: RegExpExecArray): GraphAnswer;
+  answer(request: RoutedRequest, match: RegExpExecArray): GraphAnswer | Promise<GraphAnswer>;
 }
 
 const unquote = (text: string | undefined): string | undefined => text?.replaceAll("''", "'");
@@ -61,6 +64,12 @@ const identityRoutes: readonly Omit<GraphRoute, 'quota'>[] = [
       readDevice(request, { deviceId, objectId: objectId ?? quotedObjectId }),
   },
   { path: /^devices$/i, roles: ['Directory.Read.All', 'Device.Read.All'], answer: listDevices },
+  {
+    method: 'POST',
+    path: /^directoryObjects\/(?:microsoft\.graph\.)?getByIds$/i,
+    roles: ['Directory.Read.All'],
+    answer: readObjectsByIds,
+  },
   { path: /^groups$/i, roles: ['Directory.Read.All', 'Group.Read.All'], answer: listGroups },
 ];
 
@@ -88,7 +97,29 @@ const partnerRoutes: readonly Omit<GraphRoute, 'quota' | 'roles'>[] = [
   },
 ];
 
+/** Which role a subscription takes depends on what is subscribed to. */
+const subscriptionRoles = Object.values(subscriptionRole);
+const subscriptionRoutes: readonly Omit<GraphRoute, 'quota' | 'roles'>[] = [
+  { path: /^subscriptions$/i, answer: ({ subscriptions, token }) => subscriptions.list(token) },
+  {
+    method: 'POST',
+    path: /^subscriptions$/i,
+    answer: ({ body, subscriptions, token }) => subscriptions.create(token, body),
+  },
+  {
+    method: 'PATCH',
+    path: /^subscriptions\/([^/]+)$/i,
+    answer: ({ body, subscriptions, token }, [, id]) => subscriptions.renew(token, id ?? '', body),
+  },
+  {
+    method: 'DELETE',
+    path: /^subscriptions\/([^/]+)$/i,
+    answer: ({ subscriptions, token }, [, id]) => subscriptions.remove(token, id ?? ''),
+  },
+];
+
 const routes: readonly GraphRoute[] = [
+  ...subscriptionRoutes.map((route) => ({ ...route, roles: subscriptionRoles, quota: 'identity' as const })),
   ...identityRoutes.map((route) => ({ ...route, quota: 'identity' as const })),
   ...partnerRoutes.map((route) => ({ ...route, roles: partnerRoles, quota: 'partner' as const })),
 ];
@@ -131,7 +162,12 @@ function honouredRoles(cloud: CloudContext, token: AcceptedToken): readonly stri
 /**
  * The Graph double of one cloud: domain/microsoft.md 5 and 11.7 to 11.10. `settle` runs before every answer.
  */
-export function createGraphApp(cloud: CloudContext, settle: () => void, intune: IntuneState): Hono<HostEnv> {
+export function createGraphApp(
+  cloud: CloudContext,
+  settle: () => void,
+  intune: IntuneState,
+  subscriptions: GraphSubscriptions,
+): Hono<HostEnv> {
   const refuseFresh = createFreshTokenRefusal(cloud);
   const meter = createGraphQuotas(cloud);
 
@@ -143,7 +179,7 @@ export function createGraphApp(cloud: CloudContext, settle: () => void, intune: 
     return { kind: 'failure', status: 401, code: 'InvalidAuthenticationToken', message: checked.reason };
   };
 
-  const answer = (c: Context<HostEnv>, token: AcceptedToken): GraphAnswer => {
+  const answer = async (c: Context<HostEnv>, token: AcceptedToken): Promise<GraphAnswer> => {
     const { pathname, searchParams: query } = new URL(c.req.url);
     const path = decodedPath(pathname);
     const known = routes.filter((route) => route.path.test(path ?? ''));
@@ -155,15 +191,17 @@ export function createGraphApp(cloud: CloudContext, settle: () => void, intune: 
     const roles = honouredRoles(cloud, token);
     if (!route.roles.some((role) => roles.includes(role))) return denied;
     const match = route.path.exec(path ?? '');
-    return match ? route.answer({ cloud, token, query, intune }, match) : notFound(path ?? pathname);
+    if (!match) return notFound(path ?? pathname);
+    const body: unknown = c.req.method === 'GET' ? undefined : await c.req.json().catch(() => undefined);
+    return route.answer({ cloud, token: { ...token, roles }, query, intune, body, subscriptions }, match);
   };
 
   const app = new Hono<HostEnv>();
-  app.on(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], '*', (c) => {
+  app.on(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], '*', async (c) => {
     settle();
     const { searchParams } = new URL(c.req.url);
     const checked = authenticate(c);
-    return sendGraph(c, cloud, searchParams, 'kind' in checked ? checked : answer(c, checked));
+    return sendGraph(c, cloud, searchParams, 'kind' in checked ? checked : await answer(c, checked));
   });
   return app;
 }

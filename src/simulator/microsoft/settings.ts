@@ -72,6 +72,19 @@ export const graphSchema = z.strictObject({
       partnerWrites: z.int().min(1),
     }),
   ]),
+  /** Change notifications. */
+  notifications: z.strictObject({
+    /** What may be subscribed to. Microsoft's list of supported resources does not name devices. */
+    resources: z.array(z.enum(['users', 'groups', 'devices'])),
+    /** A lifetime that is granted instead of a longer one that was asked for; null: what was asked for. */
+    grantedMs: z.int().min(1).nullable(),
+    /** Changes that come within this time share a request. */
+    gatherMs: delayMs,
+    /** Before the first repetition of what was not answered 2xx; each next one waits twice as long. */
+    retryMs: z.int().min(1).max(dayMs),
+    /** After this time it is dropped: 4 h. */
+    giveUpMs: z.int().min(1).max(dayMs),
+  }),
   /** Whether a 429 by quota says when to come back; Intune's may not. */
   retryAfter: z.enum(['send', 'omit']),
 });
@@ -186,7 +199,7 @@ export interface CloudSettings {
   entraError: EntraErrorInput | null;
   /** `refresh_in` of token answers, seconds; null: left out. */
   refreshInSeconds: number | null;
-  /** Certificates (PEM) that the simulated browser trusts besides the public ones and the world's own. */
+  /** Certificates (PEM) that the simulated browser, and Graph where it notifies, trust besides public ones and the world's. */
   browserTrustPem: string | null;
 }
 
@@ -200,7 +213,18 @@ const honestDefaults = (): TenantSettings => ({
   },
   consentByApp: new Map(),
   entra: { entraError: null, missingPrincipalCode: 700016 },
-  graph: { freshToken401: null, quotas: 'off', retryAfter: 'send' },
+  graph: {
+    freshToken401: null,
+    quotas: 'off',
+    notifications: {
+      resources: ['users', 'groups', 'devices'],
+      grantedMs: null,
+      gatherMs: 50,
+      retryMs: 500,
+      giveUpMs: 4 * 3_600_000,
+    },
+    retryAfter: 'send',
+  },
   discovery: {
     services: 'all',
     providerNameCase: 'documented',

@@ -185,8 +185,12 @@ export function createUploadProcessor(cloud: CloudContext, state: IntuneState): 
     for (const verdict of verdicts.takeDue()) {
       const device = verdict.tenant.devices.get(verdict.deviceId);
       if (!device) continue;
+      const isNews = device.isCompliant !== verdict.isCompliant || device.isManaged !== verdict.isManaged;
       device.isCompliant = verdict.isCompliant;
       device.isManaged = verdict.isManaged;
+      if (!isNews) continue;
+      const { tenantId } = verdict.tenant;
+      cloud.directory.note({ tenantId, set: 'devices', objectId: device.objectId, change: 'updated' });
     }
   };
 

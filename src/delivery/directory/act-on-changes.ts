@@ -1,0 +1,285 @@
+import type { Cloud } from '../../entra/clouds.ts';
+import { type DirectoryObject, idsTogether, readObjects } from '../../graph/directory-objects.ts';
+import { newId } from '../../ids.ts';
+import { changeBatch, directoryDevicesAtOnce } from '../../limits.ts';
+import type { Send } from '../../outbound/port.ts';
+import type { Sql, Transaction } from '../../store/database.ts';
+import { anything, type DirectoryChange, noteDirectoryChanges } from '../../store/directory-changes.ts';
+import { dueChannel } from '../../store/notifications.ts';
+import { inTransaction } from '../../store/retry.ts';
+import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { type Marking, markDevices } from './mark-devices.ts';
+import { markTenant } from './mark-tenant.ts';
+
+/**
+ * Acts on what notifications told of a tenant's directory: finds the devices concerned, asking Graph where only an
+ * object id is known, and makes them due. A row goes when it was acted on, unless a newer notification has come.
+ */
+export interface ActOptions {
+  readonly sql: Sql;
+  readonly send: Send;
+  readonly log: Log;
+  readonly clouds: ReadonlyMap<string, Cloud>;
+  /** The connector's token: it may read what an object id stands for. */
+  readonly graphToken: (tenant: Tenant) => Promise<{ ok: true; accessToken: string } | AccessFailure>;
+  readonly timeoutMs: number;
+  /** Before a change whose object Graph would not tell is tried again, seconds. */
+  readonly retrySeconds: (attempts: number) => number;
+}
+
+interface ChangeRow extends DirectoryChange {
+  readonly revision: number;
+  readonly attempts: number;
+}
+
+/** Longer than acting takes, or a second process would act too; acting twice does no harm. */
+const leaseSeconds = 120;
+const tenantsTogether = 20;
+/** After so many tries Graph's silence about an object is not waited for: anything may have changed. */
+const mostAttempts = 20;
+
+const claimTenants = (sql: Sql): Promise<Tenant[]> => sql<Tenant[]>`
+  select ${tenantColumns(sql)} from tenants where tenant_id in (
+    select distinct tenant_id from (
+      select tenant_id from directory_changes where next_try_at <= now() order by next_try_at limit ${idsTogether}) as due
+    limit ${tenantsTogether})`;
+
+const claimChanges = (sql: Sql, tenantId: string): Promise<ChangeRow[]> => sql<ChangeRow[]>`
+  update directory_changes set next_try_at = now() + ${leaseSeconds} * interval '1 second', attempts = attempts + 1
+  where tenant_id = ${tenantId} and (kind, object_id) in (
+    select kind, object_id from directory_changes where tenant_id = ${tenantId} and next_try_at <= now()
+    order by next_try_at limit ${Math.min(idsTogether, changeBatch)} for update skip locked)
+  returning kind, object_id as "objectId", change, revision, attempts`;
+
+/** Those that were told of anew meanwhile stay. */
+async function settle(tx: Transaction, tenantId: string, rows: readonly ChangeRow[]): Promise<void> {
+  await tx`
+    delete from directory_changes c
+    using unnest(${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.objectId)}::uuid[],
+                 ${rows.map((row) => row.revision)}::int8[]) as done(kind, object_id, revision)
+    where c.tenant_id = ${tenantId} and c.kind = done.kind and c.object_id = done.object_id and c.revision = done.revision`;
+}
+
+/** Devices that instances claim for these users, by user. */
+async function devicesOfUsers(
+  sql: Sql,
+  tenantId: string,
+  userIds: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  if (userIds.length === 0) return new Map();
+  const rows = await sql<{ userId: string; deviceId: string }[]>`
+    select distinct user_id as "userId", device_id as "deviceId" from claims
+    where tenant_id = ${tenantId} and user_id = any(${userIds as string[]}::uuid[])`;
+  const byUser = Map.groupBy(rows, ({ userId }) => userId);
+  return new Map([...byUser].map(([userId, found]) => [userId, found.map(({ deviceId }) => deviceId)]));
+}
+
+interface KnownDevice {
+  readonly objectId: string;
+  readonly deviceId: string;
+  readonly enabled: boolean;
+}
+
+const knownDevices = (sql: Sql, tenantId: string, objectIds: readonly string[]): Promise<KnownDevice[]> =>
+  sql<KnownDevice[]>`
+  select object_id as "objectId", device_id as "deviceId", enabled from directory_devices
+  where tenant_id = ${tenantId} and object_id = any(${objectIds as string[]}::uuid[])`;
+
+/** Of these devices those that an instance claims: an Entra tenant also holds everybody's PCs and phones. */
+async function claimedOf(sql: Sql, tenantId: string, deviceIds: readonly string[]): Promise<Set<string>> {
+  const rows = await sql<{ deviceId: string }[]>`
+    select distinct device_id as "deviceId" from claims
+    where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[])`;
+  return new Set(rows.map(({ deviceId }) => deviceId));
+}
+
+interface Decision {
+  readonly markings: readonly Marking[];
+  readonly more: readonly DirectoryChange[];
+  readonly seen: readonly KnownDevice[];
+  readonly gone: readonly string[];
+}
+
+const told: Readonly<Record<string, Pick<Marking, 'tell' | 'background' | 'note'>>> = {
+  'member added': { tell: 'all', background: false, note: 'Entra: its user joined the assigned group' },
+  'member removed': { tell: 'all', background: false, note: 'Entra: its user left the assigned group' },
+  // Anything about a user may have changed, his telephone number too.
+  'user updated': { tell: 'refused', background: true, note: undefined },
+  'user deleted': { tell: 'refused', background: false, note: 'Entra: its user was deleted' },
+};
+
+/** What follows for users and members that have devices here. */
+function ofUsers(rows: readonly ChangeRow[], devices: ReadonlyMap<string, readonly string[]>): Marking[] {
+  return Object.entries(told).flatMap(([key, rest]): Marking[] => {
+    const deviceIds = rows
+      .filter(({ change, kind }) => `${kind} ${change}` === key)
+      .flatMap(({ objectId }) => devices.get(objectId) ?? []);
+    return deviceIds.length === 0 ? [] : [{ deviceIds: [...new Set(deviceIds)], ...rest }];
+  });
+}
+
+function ofDevice(
+  row: ChangeRow,
+  before: KnownDevice | undefined,
+  now: KnownDevice | undefined,
+): Marking | undefined {
+  const deviceId = now?.deviceId ?? before?.deviceId;
+  if (deviceId === undefined) return undefined;
+  const one = { deviceIds: [deviceId], background: false } as const;
+  if (row.kind === 'member') {
+    const verb = row.change === 'added' ? 'joined' : 'left';
+    return { ...one, tell: 'all', note: `Entra: the device ${verb} the assigned group` };
+  }
+  if (now === undefined) return { ...one, tell: 'none', note: 'Entra: the device was deleted' };
+  if (now.enabled === (before?.enabled ?? true)) return undefined;
+  return now.enabled
+    ? { ...one, tell: 'all', note: 'Entra: the device was enabled' }
+    : { ...one, tell: 'none', note: 'Entra: the device was disabled' };
+}
+
+type Looked =
+  | { readonly ok: true; readonly objects: ReadonlyMap<string, DirectoryObject> }
+  | { readonly ok: false; readonly detail: string };
+
+async function lookAt(tenant: Tenant, ids: readonly string[], options: ActOptions): Promise<Looked> {
+  if (ids.length === 0) return { ok: true, objects: new Map() };
+  const cloud = options.clouds.get(tenant.cloud);
+  if (!cloud) return { ok: false, detail: `there is no cloud ${tenant.cloud}` };
+  const granted = await options.graphToken(tenant);
+  if (!granted.ok) return granted;
+  const { send, timeoutMs } = options;
+  const call = { send, cloud, accessToken: granted.accessToken, clientRequestId: newId(), timeoutMs };
+  const read = await readObjects({ ...call, priority: 'Low', ids });
+  if (!read.ok) return { ok: false, detail: `${read.failure}: ${read.detail}` };
+  return { ok: true, objects: new Map(read.objects.map((one) => [one.objectId, one])) };
+}
+
+/** What follows for objects that only Graph or our own memory of devices can name. */
+async function decideObjects(
+  tenant: Tenant,
+  rows: readonly ChangeRow[],
+  objects: ReadonlyMap<string, DirectoryObject>,
+  { log, sql }: ActOptions,
+): Promise<Decision> {
+  const { tenantId } = tenant;
+  const ids = rows.map(({ objectId }) => objectId);
+  const before = new Map((await knownDevices(sql, tenantId, ids)).map((one) => [one.objectId, one]));
+  const found = [...objects.values()].filter((one) => one.type === 'device');
+  const deviceIds = [...found, ...before.values()].map(({ deviceId }) => deviceId);
+  const claimed = await claimedOf(sql, tenantId, deviceIds);
+  const markings: Marking[] = [];
+  let nested = false;
+  for (const row of rows) {
+    const object = objects.get(row.objectId);
+    if (object?.type === 'group') nested = true;
+    const known = before.get(row.objectId);
+    const marking = ofDevice(row, known, object?.type === 'device' ? object : undefined);
+    const mine = marking?.deviceIds.filter((deviceId) => claimed.has(deviceId)) ?? [];
+    if (marking && mine.length > 0) markings.push({ ...marking, deviceIds: mine });
+    else if (row.kind === 'device' && row.change === 'deleted' && !known)
+      log.debug('directory.unknown-device', { tenantId, objectId: row.objectId });
+  }
+  const gone = rows.filter((row) => row.kind === 'device' && !objects.has(row.objectId));
+  return {
+    markings,
+    more: nested ? [anything(tenantId)] : [],
+    seen: found.filter(({ deviceId }) => claimed.has(deviceId)),
+    gone: gone.map(({ objectId }) => objectId),
+  };
+}
+
+async function apply(tx: Transaction, tenantId: string, decision: Decision): Promise<void> {
+  const { gone, markings, more, seen } = decision;
+  // A group that thousands join at once must not put off what the instances tell meanwhile.
+  const many = markings.reduce((sum, { deviceIds }) => sum + deviceIds.length, 0) > directoryDevicesAtOnce;
+  for (const marking of markings) {
+    await markDevices(tx, tenantId, many ? { ...marking, background: true } : marking);
+  }
+  if (gone.length > 0) {
+    await tx`delete from directory_devices where tenant_id = ${tenantId} and object_id = any(${gone as string[]}::uuid[])`;
+  }
+  if (seen.length > 0) {
+    const ordered = [...seen].sort((a, b) => (a.objectId < b.objectId ? -1 : 1));
+    await tx`
+      insert into directory_devices (tenant_id, object_id, device_id, enabled)
+      select ${tenantId}, * from unnest(${ordered.map((one) => one.objectId)}::uuid[],
+        ${ordered.map((one) => one.deviceId)}::uuid[], ${ordered.map((one) => String(one.enabled))}::text[]::bool[])
+      on conflict (tenant_id, object_id) do update set
+        device_id = excluded.device_id, enabled = excluded.enabled, seen_at = now()`;
+  }
+  await noteDirectoryChanges(tx, tenantId, more);
+}
+
+async function putOff(
+  tenant: Tenant,
+  rows: readonly ChangeRow[],
+  detail: string,
+  { log, retrySeconds, sql }: ActOptions,
+): Promise<void> {
+  const { tenantId } = tenant;
+  const attempts = Math.max(...rows.map((row) => row.attempts));
+  log.warn('directory.unread', { tenantId, objects: rows.length, attempts, detail });
+  await inTransaction(sql, async (tx) => {
+    if (attempts < mostAttempts) {
+      await tx`
+        update directory_changes set next_try_at = now() + ${retrySeconds(attempts)} * interval '1 second'
+        where tenant_id = ${tenantId} and (kind, object_id, revision) in (
+          select * from unnest(${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.objectId)}::uuid[],
+            ${rows.map((row) => row.revision)}::int8[]))`;
+      return;
+    }
+    await noteDirectoryChanges(tx, tenantId, [anything(tenantId)]);
+    await settle(tx, tenantId, rows);
+  });
+}
+
+async function act(tenant: Tenant, options: ActOptions): Promise<void> {
+  const { log, sql } = options;
+  const { tenantId } = tenant;
+  const rows = await claimChanges(sql, tenantId);
+  if (rows.length === 0) return;
+  // Whoever leaves, or is not there yet, is told of everything anew when it is connected.
+  if (tenant.connectionState !== 'connected') return inTransaction(sql, (tx) => settle(tx, tenantId, rows));
+  const whole = rows.filter(({ kind }) => kind === 'tenant');
+  const people = rows.filter(({ kind }) => kind === 'member' || kind === 'user');
+  const devices = await devicesOfUsers(
+    sql,
+    tenantId,
+    people.map(({ objectId }) => objectId),
+  );
+  // A user without Macs, a device, a nested group: only Graph knows which. Of a deleted device it knows nothing.
+  const asked = rows.filter(
+    ({ kind, objectId }) => kind === 'device' || (kind === 'member' && !devices.has(objectId)),
+  );
+  const lookable = asked.filter(({ change, kind }) => kind === 'member' || change !== 'deleted');
+  const looked = await lookAt(tenant, [...new Set(lookable.map(({ objectId }) => objectId))], options);
+  const settled = looked.ok ? asked : asked.filter((row) => !lookable.includes(row));
+  const decided = await decideObjects(tenant, settled, looked.ok ? looked.objects : new Map(), options);
+  const markings = [...ofUsers(people, devices), ...decided.markings];
+  if (whole.length > 0) await markTenant(sql, tenantId);
+  const open = new Set(looked.ok ? [] : lookable);
+  await inTransaction(sql, async (tx) => {
+    await apply(tx, tenantId, { ...decided, markings });
+    await settle(
+      tx,
+      tenantId,
+      rows.filter((row) => !open.has(row)),
+    );
+  });
+  if (!looked.ok) await putOff(tenant, lookable, looked.detail, options);
+  const due = new Set(markings.flatMap(({ deviceIds }) => deviceIds)).size;
+  log.info('directory.changed', { tenantId, changes: rows.length, devices: due, whole: whole.length > 0 });
+  if (due > 0 || whole.length > 0) {
+    await sql.notify(dueChannel, 'computers');
+    await sql.notify(dueChannel, 'reports');
+  }
+}
+
+/** Acts on what is due; the runtime calls it every second. One tenant's failure does not keep the others. */
+export async function actOnDirectoryChanges(options: ActOptions): Promise<void> {
+  const tenants = await claimTenants(options.sql);
+  const results = await Promise.allSettled(tenants.map((tenant) => act(tenant, options)));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}

@@ -1,0 +1,68 @@
+import { backgroundPerSecond, backgroundReportsPerSecond } from '../../limits.ts';
+import type { Transaction } from '../../store/database.ts';
+import { addTimelines } from '../timeline.ts';
+
+/** What a change in the directory makes due: the verdict stays Jamf's, and what Intune may have lost is told again. */
+
+export interface Marking {
+  readonly deviceIds: readonly string[];
+  /**
+   * Which reports are told again: `all` that were told, because Intune may take them now or not any more; `refused`,
+   * those that failed or wait, because their cause may be gone; `none`.
+   */
+  readonly tell: 'all' | 'refused' | 'none';
+  /** Behind what is fresh, and spread over time. */
+  readonly background: boolean;
+  /** For the devices' timelines; none is written for undefined. */
+  readonly note: string | undefined;
+}
+
+/** The computers that the devices are routed to; one that waits already is not asked for twice in the background. */
+const computersDue = (tx: Transaction, tenantId: string, { background, deviceIds }: Marking) => tx`
+  with due as materialized (
+    select c.instance_id, c.jamf_computer_id from computers c
+    where c.tenant_id = ${tenantId} and c.gone_at is null
+      and (not ${background}::boolean or c.wanted_revision <= c.done_revision)
+      and (c.instance_id, c.jamf_computer_id) in (
+        select r.instance_id, r.jamf_computer_id from routes r
+        where r.tenant_id = ${tenantId} and r.device_id = any(${deviceIds as string[]}::uuid[]))
+    order by c.instance_id, c.jamf_computer_id for update of c
+  ), placed as (select *, row_number() over (order by instance_id, jamf_computer_id) - 1 as position from due)
+  update computers c set wanted_revision = wanted_revision + 1, updated_at = now(), background = ${background},
+    next_try_at = case when ${background} then now() + (placed.position / ${backgroundPerSecond}::float8) * interval '1 second'
+      when wanted_revision > done_revision and attempts > 0 then coalesce(next_try_at, now()) else now() end
+  from placed where c.tenant_id = ${tenantId} and c.instance_id = placed.instance_id
+    and c.jamf_computer_id = placed.jamf_computer_id`;
+
+/** As a replay does it; a retraction is no state that an instance told, and stays. */
+const reportsDue = (tx: Transaction, tenantId: string, { background, deviceIds, tell }: Marking) => tx`
+  with locked as materialized (
+    select device_id, state from reports
+    where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[]) and content_hash <> 'retracted'
+      and state = any(${tell === 'all' ? ['completed', 'verified', 'failed', 'held'] : ['failed', 'held']}::text[])
+    order by device_id for update
+  ), placed as (select device_id, state, row_number() over (order by device_id) - 1 as position from locked)
+  update reports r set
+    revision = case when placed.state = 'held' then revision else revision + 1 end,
+    state = case when placed.state = 'held' then r.state else 'due' end,
+    reason = case when placed.state = 'held' then reason else 'directory-change' end,
+    detail = case when placed.state = 'held' then detail end,
+    verification = case when placed.state = 'held' then verification end,
+    attempts = case when placed.state = 'held' then attempts else 0 end,
+    failed_at = null, background = ${background}, due_since = coalesce(due_since, now()), updated_at = now(),
+    next_try_at = now() + case when ${background} then placed.position / ${backgroundReportsPerSecond}::float8 else 0 end
+      * interval '1 second'
+  from placed where r.tenant_id = ${tenantId} and r.device_id = placed.device_id`;
+
+/** In the order in which others lock: computers, then reports. */
+export async function markDevices(tx: Transaction, tenantId: string, marking: Marking): Promise<void> {
+  const { deviceIds, note, tell } = marking;
+  if (deviceIds.length === 0) return;
+  await computersDue(tx, tenantId, marking);
+  if (tell !== 'none') await reportsDue(tx, tenantId, marking);
+  if (note === undefined) return;
+  await addTimelines(
+    tx,
+    deviceIds.map((deviceId) => ({ tenantId, deviceId, stage: 'received', detail: note })),
+  );
+}

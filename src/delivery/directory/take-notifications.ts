@@ -1,0 +1,130 @@
+import type { Notification } from '../../graph/notifications.ts';
+import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
+import type { Queries, Sql } from '../../store/database.ts';
+import { anything, type DirectoryChange, noteDirectoryChanges } from '../../store/directory-changes.ts';
+import { inTransaction } from '../../store/retry.ts';
+
+/**
+ * What Graph's notifications tell, committed before they are answered; what follows from it is done later
+ * (act-on-changes.ts), by whichever process delivers. Only who knows a subscription's client state is believed.
+ */
+
+/** `rejected`: of no subscription of this tenant, or with a wrong client state. `ignored`: nothing follows from it. */
+export type NotificationOutcome = 'noted' | 'lifecycle' | 'ignored' | 'rejected';
+
+export interface TakeOptions {
+  readonly sql: Sql;
+  readonly sha256?: Sha256 | undefined;
+}
+
+interface SubscriptionRow {
+  readonly resource: string;
+  readonly objectId: string | null;
+  readonly subscriptionId: string | null;
+  readonly clientStateHash: string;
+}
+
+/** Takes the same time wherever the two differ; both are hashes of one length. */
+function sameHash(a: string, b: string): boolean {
+  let difference = a.length ^ b.length;
+  for (let at = 0; at < a.length; at += 1) difference |= a.charCodeAt(at) ^ b.charCodeAt(at % b.length);
+  return difference === 0;
+}
+
+const subscriptionsOf = (sql: Sql, tenantId: string): Promise<SubscriptionRow[]> => sql<SubscriptionRow[]>`
+  select resource, object_id as "objectId", subscription_id as "subscriptionId", client_state_hash as "clientStateHash"
+  from subscriptions where tenant_id = ${tenantId} and client_state_hash is not null`;
+
+/** The first notification may come before we know the subscription's id: then the client state alone tells. */
+const findRow = (
+  rows: readonly SubscriptionRow[],
+  subscriptionId: string,
+  hash: string,
+): SubscriptionRow | undefined =>
+  rows
+    .filter((row) => sameHash(row.clientStateHash, hash))
+    .find((row) => row.subscriptionId === null || row.subscriptionId === subscriptionId);
+
+type Change = Extract<Notification['what'], { kind: 'change' }>;
+
+/** What a change means here: membership of other groups than the assigned one means nothing. */
+function changesOf(tenantId: string, row: SubscriptionRow, what: Change): DirectoryChange[] {
+  const { change, members, objectId } = what;
+  if (row.resource === 'users' || row.resource === 'devices') {
+    const kind = row.resource === 'users' ? 'user' : 'device';
+    return objectId === undefined ? [] : [{ kind, objectId, change }];
+  }
+  if (row.resource !== 'groups' || (objectId !== undefined && objectId !== row.objectId)) return [];
+  // The group itself is gone, or changed in a way that says nothing of its members.
+  if (change === 'deleted' || members === undefined) return [anything(tenantId)];
+  return members.map((member) => ({ kind: 'member', ...member }));
+}
+
+/** Renewed soon, made anew, or only remembered as heard of. */
+async function noteSubscription(
+  tx: Queries,
+  tenantId: string,
+  row: SubscriptionRow,
+  lifecycles: ReadonlySet<string>,
+): Promise<void> {
+  const which = tx`tenant_id = ${tenantId} and resource = ${row.resource} and client_state_hash = ${row.clientStateHash}`;
+  if (lifecycles.has('subscriptionRemoved')) {
+    await tx`
+      update subscriptions set state = 'removed', subscription_id = null, client_state_hash = null, expires_at = null,
+        next_try_at = now(), last_notification_at = now(), last_error = 'Graph has removed the subscription.',
+        updated_at = now()
+      where ${which}`;
+    return;
+  }
+  const renew = lifecycles.has('reauthorizationRequired');
+  await tx`
+    update subscriptions set last_notification_at = now(),
+      next_try_at = case when ${renew} then now() else next_try_at end
+    where ${which}`;
+}
+
+interface Taken {
+  readonly row: SubscriptionRow;
+  readonly changes: DirectoryChange[];
+  readonly lifecycles: Set<string>;
+}
+
+/** Resolves when what follows is committed; says what became of each notification. */
+export async function takeNotifications(
+  { sql, sha256 = webSha256 }: TakeOptions,
+  tenantId: string,
+  notifications: readonly Notification[],
+): Promise<NotificationOutcome[]> {
+  const rows = await subscriptionsOf(sql, tenantId);
+  const states = [...new Set(notifications.map((one) => one.clientState))];
+  const hashes = new Map<string, string>();
+  for (const state of states) hashes.set(state, await sha256(state));
+  const taken = new Map<string, Taken>();
+  const outcomes = notifications.map((one): NotificationOutcome => {
+    const row = findRow(rows, one.subscriptionId, hashes.get(one.clientState) ?? '');
+    if (row === undefined || (one.tenantId !== undefined && one.tenantId !== tenantId)) return 'rejected';
+    const known: Taken = taken.get(row.resource) ?? { row, changes: [], lifecycles: new Set() };
+    taken.set(row.resource, known);
+    if (one.what.kind === 'other') return 'ignored';
+    if (one.what.kind === 'lifecycle') {
+      known.lifecycles.add(one.what.lifecycle);
+      if (one.what.lifecycle !== 'reauthorizationRequired') known.changes.push(anything(tenantId));
+      return 'lifecycle';
+    }
+    const changes = changesOf(tenantId, row, one.what);
+    known.changes.push(...changes);
+    return changes.length > 0 ? 'noted' : 'ignored';
+  });
+  if (taken.size > 0) {
+    const ordered = [...taken.values()].sort((a, b) => (a.row.resource < b.row.resource ? -1 : 1));
+    await inTransaction(sql, async (tx) => {
+      for (const { lifecycles, row } of ordered) await noteSubscription(tx, tenantId, row, lifecycles);
+      await noteDirectoryChanges(
+        tx,
+        tenantId,
+        ordered.flatMap(({ changes }) => changes),
+      );
+    });
+  }
+  return outcomes;
+}

@@ -1,0 +1,101 @@
+import type { Context, Hono } from 'hono';
+import { type NotificationOutcome, takeNotifications } from '../delivery/directory/take-notifications.ts';
+import { parseNotifications } from '../graph/notifications.ts';
+import { parseGuid } from '../ids.ts';
+import { bodyBytes, validationTokenCharacters } from '../limits.ts';
+import { type FieldError, ProblemError, problem } from '../problems.ts';
+import type { Sha256 } from '../secrets/sha256.ts';
+import type { Sql } from '../store/database.ts';
+import type { TenantDirectory } from '../store/tenants.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { decodeText } from './body.ts';
+import type { ListenerEnv, RequestFacts } from './listener.ts';
+import type { RateLimit } from './rate.ts';
+
+/**
+ * Graph's change notifications of a tenant (contract section 6): committed, then answered 202, whatever follows later.
+ * Graph waits 3 s and sends again for up to 4 h what was not answered 2xx (docs/notifications.md).
+ */
+export interface NotificationSideOptions {
+  readonly sql: Sql;
+  readonly tenants: TenantDirectory;
+  readonly facts: RequestFacts;
+  readonly rate: RateLimit;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly sha256?: Sha256 | undefined;
+}
+
+const invalid = (error: FieldError): ProblemError =>
+  new ProblemError(
+    problem('invalid-request', `${error.field ?? 'body'}: ${error.description}`, { errors: [error] }),
+  );
+
+/** The tenant of the path; a stranger learns no more than that it is not here. */
+async function tenantIdOf(c: Context<ListenerEnv>, options: NotificationSideOptions): Promise<string> {
+  const tenantId = parseGuid(c.req.param('tenantId'));
+  if (tenantId !== undefined) {
+    const waitSeconds = options.rate.take(tenantId);
+    if (waitSeconds !== undefined) {
+      throw new ProblemError(
+        problem('rate-limited', 'Too many notifications for this tenant.', {
+          retryAfterSeconds: waitSeconds,
+        }),
+      );
+    }
+    if (await options.tenants.tenant(tenantId)) return tenantId;
+  }
+  throw new ProblemError(problem('tenant-unknown', 'There is no such tenant here.'));
+}
+
+/** Text that a stranger chose goes back as nothing but text. */
+const handshakeHeaders = {
+  'content-type': 'text/plain; charset=utf-8',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; sandbox",
+  'cache-control': 'no-store',
+};
+
+/** Graph calls the address of a new subscription and wants the decoded token back as plain text. */
+function answerHandshake(c: Context<ListenerEnv>, tokens: readonly string[]): Response {
+  const [token = '', ...more] = tokens;
+  if (more.length > 0 || token === '' || token.length > validationTokenCharacters) {
+    const description = `is to be given once, with 1 to ${validationTokenCharacters} characters`;
+    throw invalid({ code: 'INVALID_TOKEN', field: 'validationToken', description });
+  }
+  return c.body(token, 200, handshakeHeaders);
+}
+
+async function receive(c: Context<ListenerEnv>, options: NotificationSideOptions): Promise<Response> {
+  const { facts, log, metrics } = options;
+  const tenantId = await tenantIdOf(c, options);
+  const tokens = new URL(c.req.url).searchParams.getAll('validationToken');
+  if (tokens.length > 0) {
+    const answer = answerHandshake(c, tokens);
+    metrics.notification('handshake');
+    return answer;
+  }
+  const parsed = parseNotifications(decodeText(await facts.readBody(c, bodyBytes)));
+  if (!parsed.ok) throw invalid({ code: 'INVALID', field: parsed.field, description: parsed.description });
+  const outcomes = await takeNotifications(options, tenantId, parsed.notifications);
+  const counts = Map.groupBy(outcomes, (outcome) => outcome);
+  for (const [outcome, { length }] of counts) metrics.notification(outcome, length);
+  if (parsed.unreadable > 0) metrics.notification('unreadable', parsed.unreadable);
+  const count = (outcome: NotificationOutcome): number => counts.get(outcome)?.length ?? 0;
+  const rejected = count('rejected');
+  // Never the value: it may be the right one of another subscription.
+  if (rejected > 0) log.warn('notification.rejected', { tenantId, rejected, requestId: c.get('requestId') });
+  log.debug('notification', {
+    tenantId,
+    noted: count('noted'),
+    lifecycle: count('lifecycle'),
+    ignored: count('ignored'),
+    unreadable: parsed.unreadable,
+  });
+  return c.body(null, 202);
+}
+
+export function addNotificationRoute(app: Hono<ListenerEnv>, options: NotificationSideOptions): void {
+  app.post('/t/:tenantId/notifications', (c) => receive(c, options));
+}
