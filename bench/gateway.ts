@@ -12,7 +12,8 @@ export interface Gateway {
 }
 
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
-const startTimeoutMs = 20_000;
+/** Long enough to read a million routes on a processor that others use. */
+const startTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
 /** Of its output, for the message when something fails. */
 const keptChars = 2_000;
@@ -22,8 +23,14 @@ interface Ready {
   readonly admin: string;
 }
 
-export async function startGateway(environment: Readonly<Record<string, string>>): Promise<Gateway> {
-  const child = spawn(process.execPath, [main, 'serve'], {
+/** `core`: the processor to stay on; any if unsaid. */
+export async function startGateway(
+  environment: Readonly<Record<string, string>>,
+  core?: number,
+): Promise<Gateway> {
+  const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
+  const [command = '', ...args] = [...pinned, process.execPath, main, 'serve'];
+  const child = spawn(command, args, {
     env: { PATH: process.env.PATH, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
