@@ -77,7 +77,7 @@ export const devicePath = (tenantId: string, deviceId: string): string =>
 function serverBlock({ port, token }: UpstreamInstance, index: number): string {
   return `  server {
     listen 127.0.0.1:${port} backlog=1024;
-    location ~ ^/api/v1/conditional-access/device-compliance-information/computer/([0-9]{7})$ {
+    location ~ "^/api/v1/conditional-access/device-compliance-information/computer/([0-9]{7})$" {
       if ($http_authorization != "Bearer ${token}") { return 401; }
       return 200 '${answerOf('$1', index, 7)}';
     }
