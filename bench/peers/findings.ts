@@ -10,7 +10,7 @@ const ratio = (value: number): string => value.toFixed(2);
 const percent = (value: number): string => `${(value * 100).toFixed(1)} %`;
 
 function table(courses: readonly Course[]): string[] {
-  const headings = ['', 'requests/s', 'rounds', 'µs CPU each', 'p50 ms', 'p99 ms', 'processors'];
+  const headings = ['', 'requests/s', 'rounds', 'µs CPU each', 'per core', 'p50 ms', 'p99 ms', 'processors'];
   const row = (course: Course): string[] => {
     const rates = course.rounds.map(({ requestsPerSecond }) => requestsPerSecond);
     return [
@@ -18,6 +18,7 @@ function table(courses: readonly Course[]): string[] {
       whole(medianOf(course, (round) => round.requestsPerSecond)),
       `${whole(Math.min(...rates))} to ${whole(Math.max(...rates))}`,
       tenths(medianOf(course, (round) => round.cpuMicros)),
+      whole(1e6 / medianOf(course, (round) => round.cpuMicros)),
       medianOf(course, (round) => round.p50Ms).toFixed(2),
       medianOf(course, (round) => round.p99Ms).toFixed(2),
       busy(medianOf(course, (round) => round.processors)),

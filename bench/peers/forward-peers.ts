@@ -43,7 +43,7 @@ async function measure(run: Run, starts: readonly Start[], what: string): Promis
     circumstances: {
       ...{ title, machine },
       command: loadCommand(contestants[0]!.origin, seconds, scene.load),
-      proof: `every answer was 200 with ${answerBytes} bytes; each peer refused what it has to refuse`,
+      proof: `every answer was 200 with ${answerBytes} bytes; whoever decides refused what it has to refuse`,
     },
   };
 }

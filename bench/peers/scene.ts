@@ -135,6 +135,9 @@ export async function seedRoutes(sql: postgres.Sql, tenantId: string, devices: n
      from generate_series(0, $2::int - 1) as index`,
     [tenantId, devices],
   );
+  await sql`
+    insert into route_versions (tenant_id, version) values (${tenantId}, ${devices})
+    on conflict (tenant_id) do update set version = excluded.version`;
   await sql`analyze routes`;
 }
 
