@@ -1,7 +1,13 @@
 import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
-import { type Authorship, lockDevices, type RouteOutcome, resolveRoutes } from './resolve.ts';
+import {
+  type Authorship,
+  type ComputerId,
+  lockDevices,
+  type RouteOutcome,
+  resolveRoutes,
+} from './resolve.ts';
 
 /** What one instance says of one of its computers: which Entra registrations it carries. */
 export interface ComputerClaims {
@@ -15,8 +21,6 @@ export interface ComputerClaims {
   /** `general.reportDate` of the record; older pushed records do not come this far. */
   readonly reportAt: Date | null;
 }
-
-type ComputerId = Pick<ComputerClaims, 'instanceId' | 'jamfComputerId'>;
 
 interface ClaimedDevice extends ComputerId {
   readonly deviceId: string;
@@ -111,17 +115,16 @@ export async function recordClaims(
   // Read again under the locks: another reader of one of these computers may have been first.
   const before = await previousDevices(tx, tenantId, computers);
   const kept = new Set(rows.map(claimKey));
-  await withdrawClaims(
-    tx,
-    tenantId,
-    before.filter((one) => !kept.has(claimKey(one))),
-  );
+  const withdrawn = before.filter((one) => !kept.has(claimKey(one)));
+  await withdrawClaims(tx, tenantId, withdrawn);
   await writeClaims(tx, tenantId, rows);
   const computerOf = new Map([...before, ...rows].map((one) => [one.deviceId, one]));
-  return resolveRoutes(tx, tenantId, [...computerOf.keys()], (deviceId) => {
+  const authorOf = (deviceId: string): Authorship => {
     const computer = computerOf.get(deviceId);
     return computer ? by(computer) : { author: 'espalier', reason: 'claims changed' };
-  });
+  };
+  const left = Map.groupBy(withdrawn, ({ deviceId }) => deviceId);
+  return resolveRoutes(tx, tenantId, [...computerOf.keys()], authorOf, left);
 }
 
 /** Devices decided in one transaction: its locks are held for that long. */

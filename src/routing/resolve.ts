@@ -1,13 +1,12 @@
 import { booleans, type Transaction } from '../store/database.ts';
-import { type Claim, chooseClaim } from './rules.ts';
+import { decideRoute, type KnownClaim, type Standing, sameComputer } from './rules.ts';
 
 /** Writing the routing table: claims in, routes and their history out, in one transaction of the caller's. */
 
-export interface Route {
+export type ComputerId = Pick<Standing, 'instanceId' | 'jamfComputerId'>;
+
+export interface Route extends Standing {
   readonly deviceId: string;
-  readonly instanceId: string;
-  readonly jamfComputerId: number;
-  readonly pinned: boolean;
   readonly rule: string;
   readonly version: number;
 }
@@ -29,6 +28,17 @@ export interface Authorship {
 /** Where changes of several authors go together. */
 export type AuthorshipOf = (deviceId: string) => Authorship;
 
+/** Its first argument makes it a lock of its own beside those of devices. */
+const tenantLock = (tx: Transaction, tenantId: string) => tx`hashtextextended(${`${tenantId}/routes`}, 0)`;
+
+/**
+ * Keeps everybody else from deciding any route of the tenant until the transaction ends: for changes of many devices
+ * at once, whose single locks would not fit into PostgreSQL's table of locks.
+ */
+export async function lockTenantRoutes(tx: Transaction, tenantId: string): Promise<void> {
+  await tx`select pg_advisory_xact_lock(${tenantLock(tx, tenantId)})`;
+}
+
 /**
  * Takes the locks under which claims of these devices may be written and their routes decided. Without them two
  * instances that claim one device at the same moment would each decide without seeing the other's claim. Sorted,
@@ -40,14 +50,10 @@ export async function lockDevices(
   deviceIds: readonly string[],
 ): Promise<void> {
   const sorted = [...new Set(deviceIds)].sort();
+  await tx`select pg_advisory_xact_lock_shared(${tenantLock(tx, tenantId)})`;
   await tx`
     select pg_advisory_xact_lock(hashtextextended(${tenantId} || device, 0))
     from unnest(${sorted}::text[]) with ordinality as wanted(device, position) order by position`;
-}
-
-interface KnownClaim extends Claim {
-  /** A disabled instance's claims rest. */
-  readonly enabled: boolean;
 }
 
 async function claimsOf(
@@ -58,7 +64,7 @@ async function claimsOf(
   const rows = await tx<(KnownClaim & { deviceId: string })[]>`
     select c.device_id as "deviceId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
            c.last_enrolled_at as "lastEnrolledAt", c.last_check_in_at as "lastCheckInAt",
-           c.serial_number as "serialNumber", c.udid, i.enabled
+           c.serial_number as "serialNumber", c.udid, c.stale, i.enabled
     from unnest(${deviceIds}::uuid[]) as wanted(device_id)
     cross join lateral (
       select * from claims where tenant_id = ${tenantId} and device_id = wanted.device_id offset 0) c
@@ -102,35 +108,37 @@ export async function writeRoutes(
   const ended = writes.flatMap(({ deviceId, to }) => (to ? [] : [deviceId]));
   if (set.length > 0) {
     await tx`
-      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, since, version)
-      select ${tenantId}, route.*, now(), ${version} from unnest(
+      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at, since, version)
+      select ${tenantId}, route.*, clock_timestamp(), ${version} from unnest(
         ${set.map((to) => to.deviceId)}::uuid[], ${set.map((to) => to.instanceId)}::uuid[],
         ${set.map((to) => to.jamfComputerId)}::int[], ${set.map((to) => to.serialNumber)}::text[],
-        ${set.map((to) => to.udid)}::text[], ${booleans(set.map((to) => to.pinned))}::text[]::bool[], ${set.map((to) => to.rule)}::text[])
-        as route(device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule)
+        ${set.map((to) => to.udid)}::text[], ${booleans(set.map((to) => to.pinned))}::text[]::bool[], ${set.map((to) => to.rule)}::text[],
+        ${set.map((to) => to.placedAt?.toISOString() ?? null)}::timestamptz[])
+        as route(device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at)
       on conflict (tenant_id, device_id) do update set
         instance_id = excluded.instance_id, jamf_computer_id = excluded.jamf_computer_id,
         serial_number = excluded.serial_number, udid = excluded.udid, pinned = excluded.pinned,
-        rule = excluded.rule, since = excluded.since, version = excluded.version`;
+        rule = excluded.rule, placed_at = excluded.placed_at, since = excluded.since, version = excluded.version`;
   }
   if (ended.length > 0) {
     await tx`delete from routes where tenant_id = ${tenantId} and device_id = any(${ended}::uuid[])`;
   }
   await tx`
     insert into route_changes (tenant_id, version, device_id, from_instance_id, from_jamf_computer_id,
-      to_instance_id, to_jamf_computer_id, pinned, rule, author, reason)
+      to_instance_id, to_jamf_computer_id, pinned, rule, placed_at, author, reason)
     select ${tenantId}, ${version}, change.* from unnest(
       ${writes.map(({ deviceId }) => deviceId)}::uuid[], ${writes.map(({ before }) => before?.instanceId ?? null)}::uuid[],
       ${writes.map(({ before }) => before?.jamfComputerId ?? null)}::int[],
       ${writes.map(({ to }) => to?.instanceId ?? null)}::uuid[], ${writes.map(({ to }) => to?.jamfComputerId ?? null)}::int[],
       ${booleans(writes.map(({ to }) => to?.pinned ?? false))}::text[]::bool[], ${writes.map(({ to }) => to?.rule ?? 'no-claim')}::text[],
+      ${writes.map(({ to }) => to?.placedAt?.toISOString() ?? null)}::timestamptz[],
       ${writes.map(({ deviceId }) => by(deviceId).author)}::text[], ${writes.map(({ deviceId }) => by(deviceId).reason)}::text[])
       as change(device_id, from_instance_id, from_jamf_computer_id, to_instance_id, to_jamf_computer_id, pinned, rule,
-        author, reason)`;
+        placed_at, author, reason)`;
+  await tx`
+    insert into change_feed (tenant_id, kind, version, changes)
+    values (${tenantId}, 'routes', ${version}, ${writes.length})`;
 }
-
-const sameAs = (route: Route | undefined, claim: Claim): boolean =>
-  route?.instanceId === claim.instanceId && route.jamfComputerId === claim.jamfComputerId;
 
 /** Decides the routes of these devices anew. The caller holds their locks (`lockDevices`). */
 export async function resolveRoutes(
@@ -138,21 +146,75 @@ export async function resolveRoutes(
   tenantId: string,
   deviceIds: readonly string[],
   by: Authorship | AuthorshipOf,
+  /** Computers that have just stopped claiming the device. */
+  withdrawn: ReadonlyMap<string, readonly ComputerId[]> = new Map(),
 ): Promise<RouteOutcome[]> {
   if (deviceIds.length === 0) return [];
   const claims = await claimsOf(tx, tenantId, deviceIds);
-  const current = new Map(
-    (await readRoutes(tx, tenantId, deviceIds)).map((route) => [route.deviceId, route]),
+  const current = await currentRoutes(tx, tenantId, deviceIds);
+  const decided = [...new Set(deviceIds)].map((deviceId): RouteWrite & { changed: boolean } => {
+    const before = current.get(deviceId);
+    const left =
+      before !== undefined && (withdrawn.get(deviceId) ?? []).some((one) => sameComputer(before, one));
+    const decision = decideRoute(before, claims.get(deviceId) ?? [], left);
+    if (decision.kind !== 'route')
+      return { deviceId, before, changed: decision.kind === 'end', to: undefined };
+    const { instanceId, jamfComputerId, serialNumber, udid } = decision.claim;
+    const { rule } = decision;
+    const to = { instanceId, jamfComputerId, serialNumber, udid, pinned: false, placedAt: null, rule };
+    return { deviceId, before, changed: true, to };
+  });
+  return apply(tx, tenantId, decided, typeof by === 'function' ? by : () => by);
+}
+
+/** Where an operator wants a device's route; undefined ends it. */
+export interface Placement {
+  readonly deviceId: string;
+  readonly to: RouteWrite['to'];
+}
+
+/**
+ * Puts routes where an operator wants them, as one version. What is there already is left alone. The caller holds the
+ * devices' locks or the tenant's.
+ */
+export async function placeRoutes(
+  tx: Transaction,
+  tenantId: string,
+  placements: readonly Placement[],
+  by: AuthorshipOf,
+): Promise<RouteOutcome[]> {
+  if (placements.length === 0) return [];
+  const current = await currentRoutes(
+    tx,
+    tenantId,
+    placements.map(({ deviceId }) => deviceId),
   );
-  const decided = [...new Set(deviceIds)].map((deviceId) => ({
-    deviceId,
-    before: current.get(deviceId),
-    ...decide(current.get(deviceId), claims.get(deviceId) ?? []),
-  }));
+  const writes = placements.map(({ deviceId, to }) => {
+    const before = current.get(deviceId);
+    return { deviceId, before, to, changed: !sameRoute(before, to) };
+  });
+  return apply(tx, tenantId, writes, by);
+}
+
+function sameRoute(before: Route | undefined, to: RouteWrite['to']): boolean {
+  if (!before || !to) return before === to;
+  return (
+    sameComputer(before, to) &&
+    before.pinned === to.pinned &&
+    before.rule === to.rule &&
+    before.placedAt?.getTime() === to.placedAt?.getTime()
+  );
+}
+
+async function apply(
+  tx: Transaction,
+  tenantId: string,
+  decided: readonly (RouteWrite & { readonly changed: boolean })[],
+  by: AuthorshipOf,
+): Promise<RouteOutcome[]> {
   const writes = decided.filter(({ changed }) => changed);
-  if (writes.length === 0) return decided.map(({ to: _, ...same }) => ({ ...same, route: same.before }));
-  const version = await nextVersion(tx, tenantId);
-  await writeRoutes(tx, tenantId, writes, version, typeof by === 'function' ? by : () => by);
+  const version = writes.length === 0 ? 0 : await nextVersion(tx, tenantId);
+  if (writes.length > 0) await writeRoutes(tx, tenantId, writes, version, by);
   return decided.map(({ before, changed, deviceId, to }) => ({
     deviceId,
     before,
@@ -161,20 +223,13 @@ export async function resolveRoutes(
   }));
 }
 
-/** Whether the claims change a device's route, and to which. */
-function decide(
-  before: Route | undefined,
-  known: readonly KnownClaim[],
-): { readonly changed: boolean; readonly to: RouteWrite['to'] } {
-  const choice = chooseClaim(known.filter((claim) => claim.enabled));
-  // Nobody else claims the device of a disabled instance: it stays there, and calls hear that it is paused.
-  const rests = before !== undefined && !choice && known.some((claim) => sameAs(before, claim));
-  const same = choice ? sameAs(before, choice.claim) : before === undefined;
-  if (before?.pinned || rests || same) return { changed: false, to: undefined };
-  if (!choice) return { changed: true, to: undefined };
-  const { instanceId, jamfComputerId, serialNumber, udid } = choice.claim;
-  const to = { instanceId, jamfComputerId, serialNumber, udid, pinned: false, rule: choice.rule };
-  return { changed: true, to };
+async function currentRoutes(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<Map<string, Route>> {
+  const routes = await readRoutes(tx, tenantId, deviceIds);
+  return new Map(routes.map((route) => [route.deviceId, route]));
 }
 
 export async function readRoutes(
@@ -183,6 +238,7 @@ export async function readRoutes(
   deviceIds: readonly string[],
 ): Promise<Route[]> {
   return tx<Route[]>`
-    select device_id as "deviceId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId", pinned, rule, version
+    select device_id as "deviceId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId", pinned,
+      placed_at as "placedAt", rule, version
     from routes where tenant_id = ${tenantId} and device_id = any(${deviceIds}::uuid[])`;
 }

@@ -9,7 +9,27 @@ export interface Claim {
   readonly udid: string | null;
 }
 
-export type Rule = 'pinned' | 'only-claim' | 'newest-enrolment' | 'newest-check-in' | 'lowest-id';
+/** How a claim won. */
+export type Rule = 'only-claim' | 'newest-enrolment' | 'newest-check-in' | 'lowest-id';
+/** How a route was put where it is by an operator. */
+export type PlacementRule = 'pinned' | 'placed' | 'moved' | 'rolled-back';
+
+/** A claim with what decides whether it counts now. */
+export interface KnownClaim extends Claim {
+  /** A disabled instance's claims rest. */
+  readonly enabled: boolean;
+  /** Of a registration that the Mac does not use any more. */
+  readonly stale: boolean;
+}
+
+/** Where a device's route is. */
+export interface Standing {
+  readonly instanceId: string;
+  readonly jamfComputerId: number;
+  readonly pinned: boolean;
+  /** When an operator put it there; null: a claim won it. */
+  readonly placedAt: Date | null;
+}
 
 export interface Choice {
   readonly claim: Claim;
@@ -41,6 +61,54 @@ export function chooseClaim(claims: readonly Claim[]): Choice | undefined {
   if (time(claim.lastCheckInAt) !== time(second.lastCheckInAt))
     return { claim, rule: 'newest-check-in', others };
   return { claim, rule: 'lowest-id', others };
+}
+
+export type Decision =
+  | { readonly kind: 'keep' }
+  | { readonly kind: 'end' }
+  | { readonly kind: 'route'; readonly claim: Claim; readonly rule: Rule };
+
+export const sameComputer = (
+  one: Pick<Claim, 'instanceId' | 'jamfComputerId'>,
+  other: Pick<Claim, 'instanceId' | 'jamfComputerId'>,
+): boolean => one.instanceId === other.instanceId && one.jamfComputerId === other.jamfComputerId;
+
+const counts = (claim: KnownClaim): boolean => claim.enabled && !claim.stale;
+
+/**
+ * Whether an operator's placement still holds: until the computer says that it does not carry the registration any
+ * more, its instance is disabled, or the Mac enrols somewhere after the placement. What was known when the operator
+ * decided does not undo it.
+ */
+function placementHolds(before: Standing, known: readonly KnownClaim[], withdrawn: boolean): boolean {
+  if (before.placedAt === null || withdrawn) return false;
+  const placedAt = before.placedAt.getTime();
+  const own = known.find((claim) => sameComputer(before, claim));
+  if (own && !counts(own)) return false;
+  return !known.some(
+    (claim) => counts(claim) && !sameComputer(before, claim) && time(claim.lastEnrolledAt) > placedAt,
+  );
+}
+
+/**
+ * What becomes of a route, given the claims on its device. `withdrawn`: the computer that has the route has just
+ * stopped claiming the device.
+ */
+export function decideRoute(
+  before: Standing | undefined,
+  known: readonly KnownClaim[],
+  withdrawn = false,
+): Decision {
+  if (before?.pinned) return { kind: 'keep' };
+  if (before && placementHolds(before, known, withdrawn)) return { kind: 'keep' };
+  const choice = chooseClaim(known.filter(counts));
+  if (!choice) {
+    // Nobody else claims the device of a disabled instance: it stays there, and calls hear that it is paused.
+    const rests = before && known.some((claim) => !claim.stale && sameComputer(before, claim));
+    return before === undefined || rests ? { kind: 'keep' } : { kind: 'end' };
+  }
+  if (before && sameComputer(before, choice.claim)) return { kind: 'keep' };
+  return { kind: 'route', claim: choice.claim, rule: choice.rule };
 }
 
 /** What would make the route another one, in words for `explain`. */

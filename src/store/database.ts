@@ -20,6 +20,8 @@ export interface DatabaseOptions {
    * what is no promise: leases, and the timeline.
    */
   readonly durable?: boolean;
+  /** Longer than usual for what reads a whole table. */
+  readonly statementTimeoutMs?: number;
 }
 
 /** Opens no connection yet: postgres.js connects with the first query and reconnects by itself. */
@@ -31,7 +33,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Sql {
     connection: {
       application_name: options.applicationName,
       // A database that hangs must become an error that callers can be told, not a request that never ends.
-      statement_timeout: statementTimeoutMs,
+      statement_timeout: options.statementTimeoutMs ?? statementTimeoutMs,
       lock_timeout: lockTimeoutMs,
       idle_in_transaction_session_timeout: statementTimeoutMs,
       // A plan made while a table was small would be kept until somebody analyses it.

@@ -3,12 +3,14 @@ import {
   bigint,
   boolean,
   check,
+  customType,
   foreignKey,
   index,
   integer,
   jsonb,
   pgTable,
   primaryKey,
+  real,
   text,
   timestamp,
   uniqueIndex,
@@ -21,6 +23,9 @@ import {
  */
 
 const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
+
+/** A transaction's number that does not wrap around. */
+const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
 
 export const tenants = pgTable('tenants', {
   tenantId: uuid('tenant_id').primaryKey(),
@@ -270,6 +275,10 @@ export const claims = pgTable(
     lastEnrolledAt: at('last_enrolled_at'),
     lastCheckInAt: at('last_check_in_at'),
     reportAt: at('report_at'),
+    /** What this instance says of the Mac (src/delivery/reports/report.ts): two that disagree are a conflict that hurts. */
+    verdict: text('verdict'),
+    /** The Mac has registered anew since and this registration is not used any more: the claim rests. */
+    stale: boolean('stale').notNull().default(false),
     updatedAt: at('updated_at').notNull().defaultNow(),
   },
   (t) => [
@@ -279,6 +288,54 @@ export const claims = pgTable(
       foreignColumns: [instances.tenantId, instances.instanceId],
     }).onDelete('cascade'),
     index('claims_computer').on(t.tenantId, t.instanceId, t.jamfComputerId),
+    // The same Mac under another registration (domain/jamf.md 6.3, 6.4).
+    index('claims_udid').on(t.tenantId, t.udid),
+    index('claims_serial_number').on(t.tenantId, t.serialNumber),
+  ],
+);
+
+/**
+ * What the rules knew of a device's claims, appended, so that a past answer can be given again. A check-in alone is
+ * recorded only where it can decide: where more than one claim stands.
+ */
+export const claimHistory = pgTable(
+  'claim_history',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+    deviceId: uuid('device_id').notNull(),
+    sequence: bigint('sequence', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
+    instanceId: uuid('instance_id').notNull(),
+    jamfComputerId: integer('jamf_computer_id').notNull(),
+    lastEnrolledAt: at('last_enrolled_at'),
+    lastCheckInAt: at('last_check_in_at'),
+    /** `active`, `resting` (its instance is disabled), `stale`, `withdrawn`. */
+    state: text('state').notNull(),
+    /** The wall clock under the device's lock, not the transaction's start. */
+    recordedAt: at('recorded_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [primaryKey({ columns: [t.tenantId, t.deviceId, t.sequence] })],
+);
+
+/** The same Mac under an older and a newer Entra registration. */
+export const deviceLinks = pgTable(
+  'device_links',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+    deviceId: uuid('device_id').notNull(),
+    previousDeviceId: uuid('previous_device_id').notNull(),
+    /** What the two have in common: `udid`, `serial-number`, `computer`. */
+    linkedBy: text('linked_by').notNull(),
+    linkedAt: at('linked_at').notNull().defaultNow(),
+    /** When the older registration's route ended for it. */
+    retiredAt: at('retired_at'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.deviceId, t.previousDeviceId] }),
+    index('device_links_previous').on(t.tenantId, t.previousDeviceId),
   ],
 );
 
@@ -294,7 +351,9 @@ export const routes = pgTable(
     pinned: boolean('pinned').notNull().default(false),
     /** Which rule chose: src/routing/rules.ts. */
     rule: text('rule').notNull(),
-    since: at('since').notNull().defaultNow(),
+    /** When an operator (a move, a rollback, the API) put it there: it stays until a Mac enrols after that. */
+    placedAt: at('placed_at'),
+    since: at('since').notNull().default(sql`clock_timestamp()`),
     version: bigint('version', { mode: 'number' }).notNull(),
   },
   (t) => [
@@ -322,9 +381,10 @@ export const routeChanges = pgTable(
     toJamfComputerId: integer('to_jamf_computer_id'),
     pinned: boolean('pinned').notNull(),
     rule: text('rule').notNull(),
+    placedAt: at('placed_at'),
     author: text('author').notNull(),
     reason: text('reason').notNull(),
-    changedAt: at('changed_at').notNull().defaultNow(),
+    changedAt: at('changed_at').notNull().default(sql`clock_timestamp()`),
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.version, t.deviceId] }),
@@ -339,6 +399,167 @@ export const routeVersions = pgTable('route_versions', {
     .references(() => tenants.tenantId, { onDelete: 'cascade' }),
   version: bigint('version', { mode: 'number' }).notNull().default(0),
 });
+
+/**
+ * What other processes have to hear of, one row a transaction and tenant (src/store/change-feed.ts): a version of the
+ * routes, or a tenant, instance or move that changed (by triggers). Kept for minutes; who was away longer forgets all.
+ */
+export const changeFeed = pgTable(
+  'change_feed',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    changeId: bigint('change_id', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
+    /** Readers go by transactions: numbers given out in order are not committed in order. */
+    transaction: xid8('transaction').notNull().default(sql`pg_current_xact_id()`),
+    /** `routes`, `tenant`, `instance`, `move`. */
+    kind: text('kind').notNull(),
+    /** Of `routes`. */
+    version: bigint('version', { mode: 'number' }),
+    /** Of `routes`: how many routes that version changed. */
+    changes: integer('changes'),
+    /** Of `instance`. */
+    instanceId: uuid('instance_id'),
+    changedAt: at('changed_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.changeId] }),
+    index('change_feed_transaction').on(t.transaction),
+  ],
+);
+
+/** The gateway processes on this database, and how far each has heard of changes. */
+export const gatewayProcesses = pgTable('gateway_processes', {
+  processId: uuid('process_id').primaryKey(),
+  /** Host name and process id, for people. */
+  name: text('name').notNull(),
+  startedAt: at('started_at').notNull().defaultNow(),
+  seenAt: at('seen_at').notNull().defaultNow(),
+  /** Every transaction before this one has been heard of. */
+  heardBefore: xid8('heard_before'),
+  cachedRoutes: integer('cached_routes').notNull().default(0),
+});
+
+/** Moves of devices from one instance to another (contract section 8). */
+export const moves = pgTable(
+  'moves',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+    moveId: uuid('move_id').notNull(),
+    fromInstanceId: uuid('from_instance_id').notNull(),
+    toInstanceId: uuid('to_instance_id').notNull(),
+    /** RSQL on devices; null: all of the instance. */
+    filter: text('filter'),
+    /** Also devices that the target does not claim, found there by UDID or serial number. */
+    unclaimed: boolean('unclaimed').notNull().default(false),
+    /** Percent of the devices that one step cuts over. */
+    stepPercent: integer('step_percent').notNull(),
+    shadow: boolean('shadow').notNull(),
+    /** `planned`, `shadowing`, `moving`, `done`, `rolled-back`. */
+    state: text('state').notNull().default('planned'),
+    paused: boolean('paused').notNull().default(false),
+    /** Devices whose bucket (0 to 99) is below this are cut over. */
+    percent: integer('percent').notNull().default(0),
+    /** Share of compared answers that may differ before `advance` refuses. */
+    threshold: real('threshold').notNull().default(0.01),
+    shadowStartedAt: at('shadow_started_at'),
+    /** Answers of both instances that were compared, and that differed. */
+    compared: bigint('compared', { mode: 'number' }).notNull().default(0),
+    differed: bigint('differed', { mode: 'number' }).notNull().default(0),
+    author: text('author').notNull(),
+    reason: text('reason').notNull(),
+    version: integer('version').notNull().default(1),
+    createdAt: at('created_at').notNull().defaultNow(),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.moveId] }),
+    // A device that two moves pull at would be cut over twice: one open move for each instance that is left.
+    uniqueIndex('moves_open_from')
+      .on(t.tenantId, t.fromInstanceId)
+      .where(sql`state in ('planned', 'shadowing', 'moving')`),
+  ],
+);
+
+/** Each device of a move: which computer it leaves, which it goes to, how far it is. */
+export const moveDevices = pgTable(
+  'move_devices',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    moveId: uuid('move_id').notNull(),
+    deviceId: uuid('device_id').notNull(),
+    /** 0 to 99, from the device's id alone. */
+    bucket: integer('bucket').notNull(),
+    fromJamfComputerId: integer('from_jamf_computer_id').notNull(),
+    toJamfComputerId: integer('to_jamf_computer_id'),
+    /** `planned`, `moved`, `rolled-back`, `skipped`. */
+    state: text('state').notNull().default('planned'),
+    /** Why it is skipped: `pinned`, `not-claimed`, `left`, … */
+    reason: text('reason'),
+    /** The route as it was, for the rollback. */
+    rule: text('rule'),
+    placedAt: at('placed_at'),
+    /** The version of the routes that moved it. */
+    movedVersion: bigint('moved_version', { mode: 'number' }),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.moveId, t.deviceId] }),
+    foreignKey({
+      columns: [t.tenantId, t.moveId],
+      foreignColumns: [moves.tenantId, moves.moveId],
+    }).onDelete('cascade'),
+    index('move_devices_state').on(t.tenantId, t.moveId, t.state, t.bucket),
+  ],
+);
+
+/** How the answers of the two instances of a move differed, by kind. */
+export const moveDifferences = pgTable(
+  'move_differences',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    moveId: uuid('move_id').notNull(),
+    /** `status`, `verdict`, `body`, `unreachable`, … */
+    kind: text('kind').notNull(),
+    /** The device call that was compared. */
+    call: text('call').notNull(),
+    count: bigint('count', { mode: 'number' }).notNull().default(0),
+    exampleDeviceId: uuid('example_device_id').notNull(),
+    example: text('example').notNull(),
+    lastAt: at('last_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.moveId, t.kind, t.call] }),
+    foreignKey({
+      columns: [t.tenantId, t.moveId],
+      foreignColumns: [moves.tenantId, moves.moveId],
+    }).onDelete('cascade'),
+  ],
+);
+
+/** Microsoft Graph's subscriptions of a tenant, where the diagnostic application may make them. */
+export const subscriptions = pgTable(
+  'subscriptions',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+    /** As in the subscription: `users`, `groups`, `devices`. */
+    resource: text('resource').notNull(),
+    subscriptionId: text('subscription_id'),
+    /** SHA-256 of the clientState that its notifications carry. */
+    clientStateHash: text('client_state_hash'),
+    expiresAt: at('expires_at'),
+    /** `active`, `none`, `refused`, `removed`. */
+    state: text('state').notNull().default('none'),
+    nextTryAt: at('next_try_at').notNull().defaultNow(),
+    lastNotificationAt: at('last_notification_at'),
+    lastError: text('last_error'),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.tenantId, t.resource] }), index('subscriptions_next_try').on(t.nextTryAt)],
+);
 
 /** Stage two: a device that is due to be told to Intune. */
 export const reports = pgTable(
