@@ -8,6 +8,7 @@ import { intake } from './intake.ts';
 import { neighbour } from './neighbour.ts';
 import { forwardPeers } from './peers/forward-peers.ts';
 import { ToolsMissing } from './peers/tools.ts';
+import { routes } from './routes.ts';
 import type { Finding, Run, RunOptions } from './run.ts';
 
 /** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/bench.md. */
@@ -25,6 +26,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'catch-up': { run: catchUp, limitMinutes: 90 },
   neighbour: { run: neighbour, limitMinutes: 60 },
   claims: { run: claims, limitMinutes: 30 },
+  routes: { run: routes, limitMinutes: 20 },
   'forward-peers': { run: forwardPeers, limitMinutes: 60 },
 };
 /** Short enough to be run by the way; the others are asked for by name. */

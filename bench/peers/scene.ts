@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type postgres from 'postgres';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
 import { createWorld, type World } from '../../src/simulator/world.ts';
@@ -9,7 +8,8 @@ import { freePort } from '../../test/harness/ports.ts';
 import { ownSettings } from '../admin-api.ts';
 import { callerToken } from '../caller-token.ts';
 import { type Database, startDatabase } from '../database.ts';
-import { type Device, deviceInSql, instanceCount, sampleOf, writeRoutes } from './devices.ts';
+import { type Device, instanceCount, sampleOf, writeRoutes } from './devices.ts';
+import { secretVariable, seedTenant } from './seed.ts';
 import { loadCore, startServer, stayOn } from './server.ts';
 import { fillTemplate } from './template.ts';
 import type { LoadFiles } from './wrk.ts';
@@ -61,8 +61,6 @@ export interface PeerScene {
 export const answerBytes = 300;
 /** So many of the devices are called, so that a gateway that keeps what it learned has learned them all. */
 const calledDevices = 100_000;
-const instanceId = (index: number): string => `00000000-0000-4000-8000-00000000000${index}`;
-const secretVariable = 'BENCH_INSTANCE_SECRET';
 
 /** Spaces behind JSON are JSON. `computer` is as long in every answer. */
 export const answerOf = (computer: string, instance: number, computerCharacters: number): string =>
@@ -105,40 +103,6 @@ async function startUpstream(stack: AsyncDisposableStack, dir: string): Promise<
     ...{ name: 'the upstream (nginx)', core: loadCore, command: 'nginx', args, port, startTimeoutMs: 5_000 },
   });
   return instances;
-}
-
-/** The admin API takes no instance without TLS, rightly; this bench measures without it on both sides. */
-async function seed(
-  sql: postgres.Sql,
-  tenantId: string,
-  instances: readonly UpstreamInstance[],
-  devices: number,
-): Promise<void> {
-  await sql`
-    insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)
-    values (${tenantId}, 'public', 'Bench', 'device-compliance', 'cloud-connector', '{"choice":"default"}')`;
-  for (const [index, { origin }] of instances.entries()) {
-    await sql`
-      insert into instances (tenant_id, instance_id, name, url, api_client_id, api_secret_ref, compliance)
-      values (${tenantId}, ${instanceId(index)}, ${`i${index}`}, ${origin}, 'bench', ${`env:${secretVariable}`},
-              '{"source":"jamf"}')`;
-  }
-  await seedRoutes(sql, tenantId, devices);
-}
-
-/** Routes of the tenant's devices over its instances; the instances have to be there. */
-export async function seedRoutes(sql: postgres.Sql, tenantId: string, devices: number): Promise<void> {
-  const { computerId, deviceId, instance } = deviceInSql;
-  await sql.unsafe(
-    `insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, rule, version)
-     select $1::uuid, ${deviceId}, ('${instanceId(0).slice(0, -1)}' || (${instance}))::uuid, ${computerId}, 'only-claim', index + 1
-     from generate_series(0, $2::int - 1) as index`,
-    [tenantId, devices],
-  );
-  await sql`
-    insert into route_versions (tenant_id, version) values (${tenantId}, ${devices})
-    on conflict (tenant_id) do update set version = excluded.version`;
-  await sql`analyze routes`;
 }
 
 /** The payload of a token, to make others like it. */
@@ -221,7 +185,12 @@ export async function startPeerScene(stack: AsyncDisposableStack, devices: numbe
   stack.defer(() => world.close());
   const tenantId = world.tenants[0]!.tenantId;
   await migrateDatabase(database.url);
-  await seed(database.sql, tenantId, instances, devices);
+  await seedTenant(
+    database.sql,
+    tenantId,
+    instances.map(({ origin }) => origin),
+    devices,
+  );
   const routesFile = join(dir, 'routes.map');
   writeRoutes(routesFile, tenantId, devices);
   const called = sampleOf(devices, calledDevices);
