@@ -6,6 +6,7 @@ export interface Gateway {
   readonly pid: number;
   readonly data: string;
   readonly admin: string;
+  readonly ops: string;
   /** The end of what it wrote. */
   output(): string;
   stop(): Promise<void>;
@@ -18,10 +19,7 @@ const stopTimeoutMs = 10_000;
 /** Of its output, for the message when something fails. */
 const keptChars = 2_000;
 
-interface Ready {
-  readonly data: string;
-  readonly admin: string;
-}
+type Ready = Pick<Gateway, 'data' | 'admin' | 'ops'>;
 
 /** `core`: the processor to stay on; any if unsaid. */
 export async function startGateway(
@@ -64,8 +62,8 @@ export async function startGateway(
     child.once('exit', fail);
   });
   try {
-    const { admin, data } = await ready;
-    return { pid: child.pid ?? 0, data, admin, output: () => output, stop };
+    const { admin, data, ops } = await ready;
+    return { pid: child.pid ?? 0, data, admin, ops, output: () => output, stop };
   } catch (error) {
     await stop();
     throw error;

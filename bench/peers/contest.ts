@@ -1,9 +1,10 @@
 import { median } from '../rounds.ts';
 import { wait } from '../run.ts';
 import type { Contestant } from './contestants.ts';
+import { between, type LookUps, missedShare, readLookUps } from './look-ups.ts';
 import { prove } from './prove.ts';
 import type { PeerScene } from './scene.ts';
-import { loadRound, type Round } from './wrk.ts';
+import { type LoadTarget, loadRound, type Round } from './wrk.ts';
 
 /** Rounds in turn, and what one round says beside another of the same time. */
 
@@ -11,6 +12,8 @@ export interface Course {
   readonly name: string;
   /** In order; the same index in two courses is the same minute of the machine. */
   readonly rounds: readonly Round[];
+  /** Of a gateway that tells: its look-ups in all rounds. */
+  readonly lookUps: LookUps | undefined;
 }
 
 export interface Contest {
@@ -22,25 +25,47 @@ export interface Contest {
 }
 
 const warmUpSeconds = 2;
+/** A gateway that still learns routes goes on warming up, so often at most. */
+const warmUps = 15;
+const warmBelowShare = 0.001;
 /** Until what the last one left behind (open sockets, garbage) is done with. */
 const betweenMs = 200;
 
+type Target = Contestant & LoadTarget;
+
+async function warmUp(target: Target, { scene, signal }: Contest): Promise<void> {
+  for (let time = 0; time < warmUps; time += 1) {
+    const before = target.ops === undefined ? undefined : await readLookUps(target.ops);
+    await loadRound(target, warmUpSeconds, scene.load, signal);
+    if (target.ops === undefined || before === undefined) return;
+    if (missedShare(between(before, await readLookUps(target.ops))) < warmBelowShare) return;
+  }
+}
+
 /** Everyone proves its work and warms up, then they take turns; each round begins with another one. */
-export async function contest({ contestants, rounds, scene, seconds, signal }: Contest): Promise<Course[]> {
-  const targets = [];
+export async function contest(options: Contest): Promise<Course[]> {
+  const { contestants, rounds, scene, seconds, signal } = options;
+  const targets: Target[] = [];
   for (const contestant of contestants) {
     targets.push({ ...contestant, answerWireBytes: await prove(contestant, scene) });
   }
-  for (const target of targets) await loadRound(target, warmUpSeconds, scene.load, signal);
-  const courses = targets.map(({ name }) => ({ name, rounds: [] as Round[] }));
+  for (const target of targets) await warmUp(target, options);
+  const lookUps = async () =>
+    Promise.all(targets.map(({ ops }) => (ops === undefined ? undefined : readLookUps(ops))));
+  const before = await lookUps();
+  const measured = targets.map(() => [] as Round[]);
   for (let round = 0; round < rounds; round += 1) {
     for (let turn = 0; turn < targets.length; turn += 1) {
       const at = (round + turn) % targets.length;
-      courses[at]!.rounds.push(await loadRound(targets[at]!, seconds, scene.load, signal));
+      measured[at]!.push(await loadRound(targets[at]!, seconds, scene.load, signal));
       await wait(betweenMs, signal);
     }
   }
-  return courses;
+  const after = await lookUps();
+  return targets.map(({ name }, at) => {
+    const [from, to] = [before[at], after[at]];
+    return { name, rounds: measured[at]!, lookUps: from && to && between(from, to) };
+  });
 }
 
 export const medianOf = ({ rounds }: Course, value: (round: Round) => number): number =>

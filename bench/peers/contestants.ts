@@ -17,6 +17,8 @@ export interface Contestant {
   readonly pid: number;
   /** `decides`: it verifies, looks up and chooses; `passes`: it sends every call to one computer. */
   readonly kind: 'decides' | 'passes';
+  /** Base URL of the ops listener, of `espalier serve`. */
+  readonly ops?: string;
 }
 
 export type Start = (stack: AsyncDisposableStack, scene: PeerScene) => Promise<Contestant>;
@@ -72,7 +74,8 @@ const espalier =
     );
     stack.defer(() => gateway.stop());
     const name = secure ? names.espalierTls : names.espalier;
-    return { name, origin: gateway.data, ca: certificate?.ca, pid: gateway.pid, kind: 'decides' };
+    const { data: origin, ops, pid } = gateway;
+    return { name, origin, ca: certificate?.ca, pid, kind: 'decides', ops };
   };
 
 /** A backend for each instance, with its token. */

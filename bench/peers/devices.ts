@@ -4,7 +4,9 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 /** The Macs of the tenant: made of their number, alike here and in SQL. */
 
 export const instanceCount = 4;
+/** Seven digits for every computer: all answers are equally long. */
 const firstComputerId = 1_000_000;
+export const mostDevices = 9_000_000;
 
 export interface Device {
   readonly deviceId: string;

@@ -2,6 +2,7 @@ import type { Finding } from '../run.ts';
 import { busy, columns, tenths, whole } from '../table.ts';
 import { type Course, medianOf, pairedRatio } from './contest.ts';
 import { names } from './contestants.ts';
+import { missedShare } from './look-ups.ts';
 import type { Machine } from './tools.ts';
 
 /** The contest for people, and whether what issue 5 asks for holds. */
@@ -93,6 +94,16 @@ export const machineLines = ({ memoryGigabytes, system, versions }: Machine): st
   `${system}, ${memoryGigabytes} GB; gateways on processor 0, wrk, upstream and PostgreSQL on processor 1`,
 ];
 
+/** What would make the gateway's figures those of its database. */
+const lookUpLines = (courses: readonly Course[]): string[] =>
+  courses.flatMap(({ lookUps, name }) =>
+    lookUps === undefined
+      ? []
+      : [
+          `${name}: of ${whole(lookUps.all)} look-ups in all rounds ${percent(missedShare(lookUps))} went to the database`,
+        ],
+  );
+
 const courseNamed = (courses: readonly Course[], name: string): Course => {
   const found = courses.find((course) => course.name === name);
   if (found === undefined) throw new RangeError(`${name} was not measured`);
@@ -123,6 +134,7 @@ export function tableFinding(courses: readonly Course[], circumstances: Circumst
       ...ratioTable(verify, courses),
       '',
       ...issue.map(lineText),
+      ...lookUpLines(courses),
       proof,
       ...machineLines(machine),
       `one round: ${command.join(' ')}`,
@@ -156,6 +168,7 @@ export function tlsFinding(courses: readonly Course[], circumstances: Circumstan
       ]),
       '',
       `${ours.cpu <= tlsBound ? 'holds ' : 'missed'}  CPU for a request, at most 25 % more: ${percent(ours.cpu)}`,
+      ...lookUpLines(courses),
       proof,
       ...machineLines(machine),
       `one round: ${command.join(' ')}`,

@@ -39,12 +39,14 @@ const takesConnections = (port: number): Promise<boolean> =>
     socket.once('error', () => end(false));
   });
 
-/** Puts this process, and so whatever it starts without saying more, on a processor. */
-export function stayOn(core: number): void {
-  execFileSync('taskset', ['-a', '-c', '-p', String(core), String(process.pid)], {
-    stdio: 'ignore',
-    env: toolEnvironment,
-  });
+/** Puts this process, and so whatever it starts without saying more, on a processor until the stack ends. */
+export function stayOn(stack: AsyncDisposableStack, core: number): void {
+  const self = String(process.pid);
+  const taskset = (...args: string[]): string =>
+    execFileSync('taskset', args, { encoding: 'utf8', env: toolEnvironment });
+  const before = taskset('-c', '-p', self).split(': ').at(-1)?.trim();
+  taskset('-a', '-c', '-p', String(core), self);
+  if (before !== undefined) stack.defer(() => void taskset('-a', '-c', '-p', before, self));
 }
 
 /** Starts it and waits until it listens; it is stopped by the stack. */
