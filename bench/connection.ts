@@ -1,11 +1,12 @@
-import { connect } from 'node:tls';
+import { connect as connectPlain } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 /**
- * A keep-alive HTTP/1.1 connection over TLS that does as little as a client can: the load generator must not need the
+ * A keep-alive HTTP/1.1 connection, over TLS where the origin says so, that does as little as a client can: the load generator must not need the
  * processor that it measures. One exchange at a time, answers with `content-length` or in chunks.
  */
 export interface Connection {
-  exchange(request: Outgoing): Promise<{ readonly status: number; readonly text: string }>;
+  exchange(request: Outgoing): Promise<Answer>;
   close(): void;
 }
 
@@ -17,12 +18,14 @@ export interface Outgoing {
   readonly head: string;
 }
 
-const headEnd = Buffer.from('\r\n\r\n');
-
-interface Answer {
+export interface Answer {
   readonly status: number;
   readonly text: string;
+  /** Of all of it, the header lines included. */
+  readonly wireBytes: number;
 }
+
+const headEnd = Buffer.from('\r\n\r\n');
 
 /** The answer once all of it is there. */
 function readAnswer(bytes: Buffer): Answer | undefined {
@@ -34,7 +37,7 @@ function readAnswer(bytes: Buffer): Answer | undefined {
   const length = /\r\ncontent-length: (\d+)/.exec(head)?.[1];
   if (length !== undefined) {
     const to = from + Number(length);
-    return bytes.length < to ? undefined : { status, text: bytes.toString('utf8', from, to) };
+    return bytes.length < to ? undefined : { status, text: bytes.toString('utf8', from, to), wireBytes: to };
   }
   if (!head.includes('\r\ntransfer-encoding: chunked'))
     throw new Error(`an answer without a length: ${head}`);
@@ -44,20 +47,22 @@ function readAnswer(bytes: Buffer): Answer | undefined {
     if (line < 0) return undefined;
     const size = Number.parseInt(bytes.toString('latin1', at, line), 16);
     if (bytes.length < line + 2 + size + 2) return undefined;
-    if (size === 0) return { status, text };
+    if (size === 0) return { status, text, wireBytes: line + 4 };
     text += bytes.toString('utf8', line + 2, line + 2 + size);
     at = line + 2 + size + 2;
   }
 }
 
-/** Resolves when the handshake is done. */
-export async function openConnection(origin: string, ca: string): Promise<Connection> {
-  const { hostname, port } = new URL(origin);
+/** Resolves when the connection stands, its handshake included. `ca`: PEM, for TLS. */
+export async function openConnection(origin: string, ca?: string): Promise<Connection> {
+  const { hostname, port, protocol } = new URL(origin);
   const host = hostname.replace(/^\[|\]$/g, '');
-  const socket = connect({ host, port: Number(port), ca, servername: 'localhost' });
+  const address = { host, port: Number(port) };
+  const isSecure = protocol === 'https:';
+  const socket = isSecure ? connectTls({ ...address, ca, servername: 'localhost' }) : connectPlain(address);
   socket.setNoDelay(true);
   await new Promise<void>((resolve, reject) => {
-    socket.once('secureConnect', resolve);
+    socket.once(isSecure ? 'secureConnect' : 'connect', resolve);
     socket.once('error', reject);
   });
   let got: Buffer = Buffer.alloc(0);

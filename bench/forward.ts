@@ -1,6 +1,6 @@
-import { grantApplication } from '../src/simulator/microsoft/grants.ts';
 import { call } from '../test/harness/http.ts';
 import { complianceBytes } from './answering-instance.ts';
+import { callerToken } from './caller-token.ts';
 import type { LoadPlan } from './load.ts';
 import { registeredRecord } from './messages.ts';
 import type { ProxyPlan } from './proxy.ts';
@@ -45,34 +45,6 @@ async function learnDevices(scene: Scene): Promise<string[]> {
   }
 }
 
-/**
- * The one token that the caller uses until it expires. The administrator's consent to the connector, without which
- * Entra gives none, is written into the simulated tenant: the tenant stays unconnected and has nothing to deliver.
- */
-async function callerToken({ tenantId, world }: Scene): Promise<string> {
-  const { caller, connector } = world.applications.get('public')!;
-  const cloud = world.cloud('public');
-  grantApplication(world.directory.tenant(tenantId)!, {
-    application: cloud.applications.get(connector.clientId)!,
-    effectiveAt: world.clock.now(),
-    withRoles: true,
-    newObjectId: world.random.guid,
-  });
-  const answer = await call(`${cloud.origins.entra}/${tenantId}/oauth2/v2.0/token`, {
-    method: 'POST',
-    ca: world.authority.certificatePem,
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({
-      grant_type: 'client_credentials',
-      client_id: caller.clientId,
-      client_secret: caller.clientSecret,
-      scope: `${connector.clientId}/.default`,
-    }).toString(),
-  });
-  if (answer.status !== 200) throw new Error(`Entra gave no token: ${answer.text}`);
-  return answer.json.access_token;
-}
-
 export async function forward(run: Run): Promise<Finding[]> {
   const { signal, stack } = run;
   const scene = await startScene(run);
@@ -87,7 +59,7 @@ export async function forward(run: Run): Promise<Finding[]> {
     patienceMs,
   );
 
-  const headers = { authorization: `Bearer ${await callerToken(scene)}` };
+  const headers = { authorization: `Bearer ${await callerToken(scene.world, scene.tenantId)}` };
   const paths = deviceIds.map((deviceId) => `/t/${scene.tenantId}/devices/${deviceId}/compliance`);
   const work: LoadPlan['work'] = { kind: 'reads', paths, answerBytes: complianceBytes };
   const contestant = (name: string, pid: number, origin: string, ca: string): Contestant => ({

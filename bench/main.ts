@@ -6,6 +6,9 @@ import { delivery } from './delivery.ts';
 import { forward } from './forward.ts';
 import { intake } from './intake.ts';
 import { neighbour } from './neighbour.ts';
+import { forwardPeers } from './peers/forward-peers.ts';
+import { ToolsMissing } from './peers/tools.ts';
+import { routes } from './routes.ts';
 import type { Finding, Run, RunOptions } from './run.ts';
 
 /** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/bench.md. */
@@ -23,6 +26,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'catch-up': { run: catchUp, limitMinutes: 90 },
   neighbour: { run: neighbour, limitMinutes: 60 },
   claims: { run: claims, limitMinutes: 30 },
+  routes: { run: routes, limitMinutes: 20 },
+  'forward-peers': { run: forwardPeers, limitMinutes: 60 },
 };
 /** Short enough to be run by the way; the others are asked for by name. */
 const unlessNamed = ['intake', 'forward'];
@@ -33,6 +38,8 @@ const usage = `npm run bench [-- name…] [options]
   --devices N       Macs, of all tenants together
   --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other
   --outage refuses|silent   what Intune does while it is out of order
+  --seconds N       length of a round of forward-peers
+  --latency, --tls  what forward-peers looks at instead of the table
   --minutes N       time limit of each benchmark
   --json            every round and the machine, as JSON`;
 
@@ -70,7 +77,9 @@ function readArguments(args: readonly string[]): Wanted | undefined {
       allowPositionals: true,
       options: {
         json: { type: 'boolean' },
-        ...{ rounds: text, devices: text, 'per-upload': text, outage: text, minutes: text },
+        latency: { type: 'boolean' },
+        tls: { type: 'boolean' },
+        ...{ rounds: text, devices: text, 'per-upload': text, outage: text, minutes: text, seconds: text },
       },
     });
     const number = (value: string | undefined): number | undefined => {
@@ -78,7 +87,8 @@ function readArguments(args: readonly string[]): Wanted | undefined {
       if (!/^[1-9]\d*$/.test(value)) throw new RangeError(`${value} is not a number above 0`);
       return Number(value);
     };
-    const { outage } = values;
+    const { latency, outage, tls } = values;
+    if (latency && tls) return undefined;
     if (outage !== undefined && outage !== 'refuses' && outage !== 'silent') return undefined;
     if (positionals.some((name) => !Object.hasOwn(benchmarks, name))) return undefined;
     return {
@@ -90,6 +100,8 @@ function readArguments(args: readonly string[]): Wanted | undefined {
         devices: number(values.devices),
         perUpload: values['per-upload']?.split(',').map((value) => number(value) ?? 0),
         outage,
+        seconds: number(values.seconds),
+        mode: latency ? 'latency' : tls ? 'tls' : undefined,
       },
     };
   } catch {
@@ -134,6 +146,6 @@ if (wanted === undefined) {
     await run(wanted);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
+    process.exitCode = error instanceof ToolsMissing ? 2 : 1;
   }
 }

@@ -9,6 +9,10 @@ export interface RunOptions {
   readonly perUpload?: readonly number[] | undefined;
   /** What Intune does while it is out of order. */
   readonly outage?: 'refuses' | 'silent' | undefined;
+  /** Length of a round. */
+  readonly seconds?: number | undefined;
+  /** What `forward-peers` looks at; the table of all peers if unsaid. */
+  readonly mode?: 'latency' | 'tls' | undefined;
 }
 
 export interface Run {

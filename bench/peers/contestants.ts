@@ -1,0 +1,163 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort } from '../../test/harness/ports.ts';
+import { startGateway } from '../gateway.ts';
+import type { FastifyPlan } from './fastify-plan.ts';
+import type { PeerScene } from './scene.ts';
+import { gatewayCore, startServer } from './server.ts';
+import { besides, fillTemplate } from './template.ts';
+
+/** Those that are measured against each other, each started alone on the gateways' processor. */
+
+export interface Contestant {
+  readonly name: string;
+  readonly origin: string;
+  /** PEM of the authority behind its certificate, where it has one. */
+  readonly ca: string | undefined;
+  readonly pid: number;
+  /** `decides`: it verifies, looks up and chooses; `passes`: it sends every call to one computer. */
+  readonly kind: 'decides' | 'passes';
+  /** Base URL of the ops listener, of `espalier serve`. */
+  readonly ops?: string;
+}
+
+export type Start = (stack: AsyncDisposableStack, scene: PeerScene) => Promise<Contestant>;
+
+export const names = {
+  espalier: 'espalier serve',
+  espalierTls: 'espalier serve, TLS',
+  cached: 'HAProxy, cached tokens',
+  cachedTls: 'HAProxy, cached tokens, TLS',
+  verify: 'HAProxy, jwt_verify',
+  plain: 'nginx, plain proxy',
+  fastify: '@fastify/http-proxy',
+} as const;
+
+/** A map of a million lines takes HAProxy some seconds, and a Map as many. */
+const startTimeoutMs = 60_000;
+/** Computer whose answer the plain proxy passes on. */
+export const plainComputer = { instance: 0, computerId: 1_000_000 } as const;
+
+interface Certificate {
+  readonly ca: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Both in one file. */
+  readonly pairFile: string;
+}
+
+async function certificateOf({ dir, world }: PeerScene): Promise<Certificate> {
+  const { certificatePem, keyPem } = await world.authority.issue(['localhost', '127.0.0.1']);
+  const files = { certFile: join(dir, 'front.crt'), keyFile: join(dir, 'front.key') };
+  const pairFile = join(dir, 'front.pem');
+  writeFileSync(files.certFile, certificatePem);
+  writeFileSync(files.keyFile, keyPem, { mode: 0o600 });
+  writeFileSync(pairFile, `${certificatePem}\n${keyPem}`, { mode: 0o600 });
+  return { ...files, pairFile, ca: world.authority.certificatePem };
+}
+
+const espalier =
+  (secure: boolean): Start =>
+  async (stack, scene) => {
+    const certificate = secure ? await certificateOf(scene) : undefined;
+    const dataDir = join(scene.dir, secure ? 'data-tls' : 'data-plain');
+    mkdirSync(dataDir);
+    const gateway = await startGateway(
+      {
+        ...scene.environment,
+        ESPALIER_DATA_DIR: dataDir,
+        ...(certificate === undefined
+          ? { ESPALIER_TLS: 'off' }
+          : { ESPALIER_TLS_CERT_FILE: certificate.certFile, ESPALIER_TLS_KEY_FILE: certificate.keyFile }),
+      },
+      gatewayCore,
+    );
+    stack.defer(() => gateway.stop());
+    const name = secure ? names.espalierTls : names.espalier;
+    const { data: origin, ops, pid } = gateway;
+    return { name, origin, ca: certificate?.ca, pid, kind: 'decides', ops };
+  };
+
+/** A backend for each instance, with its token. */
+const haproxyBackends = ({ instances }: PeerScene): string =>
+  instances
+    .map(
+      ({ port, token }, index) => `backend i${index}
+  http-request set-path /api/v1/conditional-access/device-compliance-information/computer/%[var(txn.route),field(2,:)]
+  http-request set-header authorization "Bearer ${token}"
+  server jamf 127.0.0.1:${port}
+`,
+    )
+    .join('\n');
+
+const haproxy =
+  (kind: 'cached' | 'verify', secure: boolean): Start =>
+  async (stack, scene) => {
+    const certificate = secure ? await certificateOf(scene) : undefined;
+    const port = await freePort();
+    const file = join(scene.dir, `haproxy-${kind}${secure ? '-tls' : ''}.cfg`);
+    const keyFile = join(scene.dir, 'entra.pem');
+    writeFileSync(keyFile, scene.trust.publicKey);
+    fillTemplate(`haproxy-${kind}.cfg`, file, {
+      ...{ port, keyFile, routes: scene.routesFile, backends: haproxyBackends(scene) },
+      keyId: scene.trust.keyId,
+      issuer: scene.trust.issuer,
+      audience: scene.trust.audience,
+      ...(kind === 'cached' ? { tls: certificate ? `ssl crt ${certificate.pairFile}` : '' } : {}),
+    });
+    const name = kind === 'verify' ? names.verify : secure ? names.cachedTls : names.cached;
+    const args = ['-db', '-f', file];
+    const { pid } = await startServer(stack, {
+      ...{ name, core: gatewayCore, command: 'haproxy', args, port, startTimeoutMs },
+    });
+    const scheme = secure ? 'https' : 'http';
+    return { name, origin: `${scheme}://127.0.0.1:${port}`, ca: certificate?.ca, pid, kind: 'decides' };
+  };
+
+const plain: Start = async (stack, { dir, instances }) => {
+  const port = await freePort();
+  const file = join(dir, 'plain.conf');
+  const { computerId, instance } = plainComputer;
+  const { port: upstreamPort, token: instanceToken } = instances[instance]!;
+  fillTemplate('nginx-plain.conf', file, { dir, port, upstreamPort, instanceToken, computerId });
+  const { pid } = await startServer(stack, {
+    ...{ name: names.plain, core: gatewayCore, command: 'nginx', args: ['-c', file], port, startTimeoutMs },
+  });
+  return { name: names.plain, origin: `http://127.0.0.1:${port}`, ca: undefined, pid, kind: 'passes' };
+};
+
+const fastify: Start = async (stack, { dir, instances, routesFile, trust }) => {
+  const port = await freePort();
+  const file = join(dir, 'fastify.json');
+  const { audience, issuer, publicKey } = trust;
+  const byName = instances.map(({ origin, token }, index) => [`i${index}`, { origin, token }]);
+  const plan: FastifyPlan = {
+    ...{ port, publicKey, issuer, audience, routes: routesFile },
+    instances: Object.fromEntries(byName),
+  };
+  writeFileSync(file, JSON.stringify(plan), { mode: 0o600 });
+  const args = [besides('fastify-peer.ts'), file];
+  const { pid } = await startServer(stack, {
+    ...{ name: names.fastify, core: gatewayCore, command: process.execPath, args, port, startTimeoutMs },
+  });
+  return { name: names.fastify, origin: `http://127.0.0.1:${port}`, ca: undefined, pid, kind: 'decides' };
+};
+
+/** The issue's table. */
+export const table: readonly Start[] = [
+  espalier(false),
+  haproxy('cached', false),
+  haproxy('verify', false),
+  plain,
+  fastify,
+];
+
+/** What TLS on the front costs. */
+export const withTls: readonly Start[] = [
+  espalier(false),
+  espalier(true),
+  haproxy('cached', false),
+  haproxy('cached', true),
+];
+
+export const espalierAlone: readonly Start[] = [espalier(false)];

@@ -1,0 +1,205 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
+import { createWorld, type World } from '../../src/simulator/world.ts';
+import { freePort } from '../../test/harness/ports.ts';
+import { ownSettings } from '../admin-api.ts';
+import { callerToken } from '../caller-token.ts';
+import { type Database, startDatabase } from '../database.ts';
+import { type Device, instanceCount, mostDevices, sampleOf, writeRoutes } from './devices.ts';
+import { secretVariable, seedTenant } from './seed.ts';
+import { loadCore, startServer, stayOn } from './server.ts';
+import { fillTemplate } from './template.ts';
+import type { LoadFiles } from './wrk.ts';
+
+/** What every peer has before it: one tenant, its Jamf Pro servers, its routes and a caller with a token of Entra's. */
+
+export interface UpstreamInstance {
+  readonly port: number;
+  readonly origin: string;
+  /** The API token that it alone accepts. */
+  readonly token: string;
+}
+
+/** What a verifier of the caller's token knows beforehand. */
+export interface Trust {
+  /** PEM. */
+  readonly publicKey: string;
+  readonly keyId: string;
+  readonly issuer: string;
+  readonly audience: string;
+}
+
+/** Tokens of the caller: one that is good, and those that each gateway has to refuse. */
+export interface CallerTokens {
+  readonly good: string;
+  readonly wrongSignature: string;
+  readonly expired: string;
+  readonly otherAudience: string;
+}
+
+export interface PeerScene {
+  readonly dir: string;
+  readonly world: World;
+  readonly database: Database;
+  readonly tenantId: string;
+  readonly instances: readonly UpstreamInstance[];
+  readonly devices: number;
+  /** The devices that are called. */
+  readonly called: readonly Device[];
+  /** Lines `tenant/devices/device instance:computer`. */
+  readonly routesFile: string;
+  readonly load: LoadFiles;
+  readonly trust: Trust;
+  readonly tokens: CallerTokens;
+  /** Of `espalier serve`, without its listeners. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export const answerBytes = 300;
+/** So many of the devices are called, so that a gateway that keeps what it learned has learned them all. */
+const calledDevices = 100_000;
+
+/** Spaces behind JSON are JSON. `computer` is as long in every answer. */
+export const answerOf = (computer: string, instance: number, computerCharacters: number): string =>
+  `[{"deviceId":"${computer}","applicable":true,"complianceState":"COMPLIANT","complianceVendor":"Microsoft Intune","instance":"i${instance}"}]`.padEnd(
+    answerBytes - computerCharacters + computer.length,
+  );
+
+export const devicePath = (tenantId: string, deviceId: string): string =>
+  `/t/${tenantId}/devices/${deviceId}/compliance`;
+
+/** One server block of the upstream's configuration. */
+function serverBlock({ port, token }: UpstreamInstance, index: number): string {
+  return `  server {
+    listen 127.0.0.1:${port} backlog=1024;
+    location ~ "^/api/v1/conditional-access/device-compliance-information/computer/([0-9]{7})$" {
+      if ($http_authorization != "Bearer ${token}") { return 401; }
+      return 200 '${answerOf('$1', index, 7)}';
+    }
+    location = /api/v1/oauth/token {
+      return 200 '{"access_token":"${token}","token_type":"Bearer","expires_in":86400}';
+    }
+    location = /v1/traces { return 200; }
+    location = /v1/metrics { return 200; }
+    location / { return 404; }
+  }
+`;
+}
+
+async function startUpstream(stack: AsyncDisposableStack, dir: string): Promise<UpstreamInstance[]> {
+  const instances: UpstreamInstance[] = [];
+  for (let index = 0; index < instanceCount; index += 1) {
+    const port = await freePort();
+    instances.push({ port, origin: `http://127.0.0.1:${port}`, token: `i${index}.${crypto.randomUUID()}` });
+  }
+  const file = join(dir, 'upstream.conf');
+  fillTemplate('nginx-upstream.conf', file, { dir, servers: instances.map(serverBlock).join('') });
+  const args = ['-c', file];
+  const port = instances[0]!.port;
+  await startServer(stack, {
+    ...{ name: 'the upstream (nginx)', core: loadCore, command: 'nginx', args, port, startTimeoutMs: 5_000 },
+  });
+  return instances;
+}
+
+/** The payload of a token, to make others like it. */
+const claimsOf = (token: string): Record<string, unknown> =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) as Record<string, unknown>;
+
+async function makeTokens(world: World, tenantId: string): Promise<CallerTokens> {
+  const good = await callerToken(world, tenantId);
+  const { keys } = world.cloud('public');
+  const claims = claimsOf(good);
+  const nowSeconds = Math.floor(Date.now() / 1_000);
+  const past = { iat: nowSeconds - 7_200, nbf: nowSeconds - 7_200, exp: nowSeconds - 3_600 };
+  const another = await keys.sign({ ...claims, uti: crypto.randomUUID() });
+  return {
+    good,
+    // Another token's: as long, and genuine elsewhere.
+    wrongSignature: `${good.slice(0, good.lastIndexOf('.'))}${another.slice(another.lastIndexOf('.'))}`,
+    expired: await keys.sign({ ...claims, ...past }),
+    otherAudience: await keys.sign({ ...claims, aud: crypto.randomUUID() }),
+  };
+}
+
+function trustOf(world: World, good: string): Trust {
+  const { iss, aud } = claimsOf(good);
+  const key = world.cloud('public').keys.current();
+  return {
+    publicKey: key.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    keyId: key.kid,
+    issuer: String(iss),
+    audience: String(aud),
+  };
+}
+
+function writeLoadFiles(dir: string, tenantId: string, token: string, called: readonly Device[]): LoadFiles {
+  const files = { paths: join(dir, 'paths.txt'), headers: join(dir, 'headers.txt') };
+  const paths = called.map(({ deviceId }) => `${devicePath(tenantId, deviceId)}\n`);
+  writeFileSync(files.paths, paths.join(''));
+  const headers = ['Host: localhost', `Authorization: Bearer ${token}`, 'Accept: application/json'];
+  writeFileSync(files.headers, `${headers.join('\r\n')}\r\n\r\n`, { mode: 0o600 });
+  return files;
+}
+
+/** All that production has: one percent of traces, sent away every few seconds. */
+const tracing = (upstream: string): Record<string, string> => ({
+  OTEL_TRACES_EXPORTER: 'otlp',
+  OTEL_METRICS_EXPORTER: 'none',
+  OTEL_LOGS_EXPORTER: 'none',
+  OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+  OTEL_TRACES_SAMPLER_ARG: '0.01',
+  OTEL_EXPORTER_OTLP_ENDPOINT: upstream,
+});
+
+function environmentIn(dir: string, world: World, databaseUrl: string, upstream: string) {
+  mkdirSync(join(dir, 'world'));
+  const pathOf = (file: string): string => join(dir, 'world', file);
+  for (const [name, { content }] of gatewayFiles(world))
+    writeFileSync(pathOf(name), content, { mode: 0o600 });
+  return {
+    ...gatewayEnvironment(world, pathOf),
+    ...ownSettings(dir, databaseUrl, 0),
+    ...tracing(upstream),
+    [secretVariable]: 'bench-secret',
+    // The upstream has no computers to read.
+    ESPALIER_POLL_SECONDS: '0',
+    ESPALIER_RECONCILE_SECONDS: '0',
+  };
+}
+
+export async function startPeerScene(stack: AsyncDisposableStack, devices: number): Promise<PeerScene> {
+  if (devices > mostDevices) throw new RangeError(`at most ${mostDevices} devices`);
+  stayOn(stack, loadCore);
+  const dir = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
+  stack.defer(() => rmSync(dir, { recursive: true, force: true }));
+  const instances = await startUpstream(stack, dir);
+  const database = await startDatabase(stack, dir);
+  const world = await createWorld({
+    clouds: ['public'],
+    tenants: [{ displayName: 'Bench', instances: [] }],
+    publicUrl: 'https://localhost:8443',
+  });
+  stack.defer(() => world.close());
+  const tenantId = world.tenants[0]!.tenantId;
+  await migrateDatabase(database.url);
+  await seedTenant(
+    database.sql,
+    tenantId,
+    instances.map(({ origin }) => origin),
+    devices,
+  );
+  const routesFile = join(dir, 'routes.map');
+  writeRoutes(routesFile, tenantId, devices);
+  const called = sampleOf(devices, calledDevices);
+  const tokens = await makeTokens(world, tenantId);
+  return {
+    ...{ dir, world, database, tenantId, instances, devices, called, routesFile, tokens },
+    load: writeLoadFiles(dir, tenantId, tokens.good, called),
+    trust: trustOf(world, tokens.good),
+    environment: environmentIn(dir, world, database.url, instances[0]!.origin),
+  };
+}
