@@ -23,6 +23,7 @@ import { createRateLimit } from '../gateway/rate.ts';
 import { unpackingAtOnce, unpackingWaiting } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Upstream } from '../outbound/upstream.ts';
+import { createRouteLookup, type RouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import type { Sql } from '../store/database.ts';

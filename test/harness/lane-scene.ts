@@ -113,6 +113,7 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
     upload: () => undefined,
     tokenRequest: () => undefined,
     heartbeat: () => undefined,
+    notification: () => undefined,
     onScrape: () => undefined,
   };
   const log = createLog({ level: 'error', format: 'json', write: () => undefined });
