@@ -64,7 +64,7 @@ describe('an answer is read', () => {
   });
 
   it('in chunks, without their extensions and trailers', () => {
-    const text = `${ok}transfer-encoding: Chunked\r\n\r\n3;a="b"\r\nabc\r\nA \r\n0123456789\r\n0\r\nx: y\r\nz: 1\r\n\r\n`;
+    const text = `${ok}transfer-encoding: Chunked\r\n\r\n3;a="b;\\"c";d\r\nabc\r\nA\r\n0123456789\r\n0\r\nx: y\r\nz: 1\r\n\r\n`;
     expect(whole(text)).toMatchObject({ body: 'abc0123456789', surplus: '', complete: true });
     expect(whole(text).headers).toEqual(['transfer-encoding=Chunked']);
   });
@@ -179,6 +179,18 @@ describe('no answer is', () => {
     ['a chunk size that ends in LF', `${ok}transfer-encoding: chunked\r\n\r\n1\nA\r\n`],
     ['a chunk that ends in LF', `${ok}transfer-encoding: chunked\r\n\r\n1\r\nA\n`],
     ['an extension with a bare LF', `${ok}transfer-encoding: chunked\r\n\r\n1;a\nb\r\nA\r\n`],
+    ['a space behind a size', `${ok}transfer-encoding: chunked\r\n\r\n1 \r\nA\r\n`],
+    ['an extension that is none', `${ok}transfer-encoding: chunked\r\n\r\n1;a b\r\nA\r\n`],
+    ['a text after a quoted one', `${ok}transfer-encoding: chunked\r\n\r\n1;a="b"c\r\nA\r\n`],
+    ['a folded trailer', `${ok}transfer-encoding: chunked\r\n\r\n0\r\na: b\r\n c\r\n\r\n`],
+    ['a trailer that frames', `${ok}transfer-encoding: chunked\r\n\r\n0\r\nContent-Length: 3\r\n\r\n`],
+    [
+      'an interim answer with a length',
+      `HTTP/1.1 100 x\r\ncontent-length: 0\r\n\r\n${ok}content-length: 0\r\n\r\n`,
+    ],
+    ['an interim answer of HTTP/1.0', `HTTP/1.0 100 x\r\n\r\n${ok}content-length: 0\r\n\r\n`],
+    ['a trailer without a colon', `${ok}transfer-encoding: chunked\r\n\r\n0\r\nabc\r\n\r\n`],
+    ['a trailer with a bare LF', `${ok}transfer-encoding: chunked\r\n\r\n0\r\na: b\n\r\n`],
     ['endless extensions', `${ok}transfer-encoding: chunked\r\n\r\n1;${'a'.repeat(20_000)}\r\nA\r\n`],
     ['endless trailers', `${ok}transfer-encoding: chunked\r\n\r\n0\r\n${'a: b\r\n'.repeat(5_000)}\r\n`],
     ['a head beyond 64 KiB', `${ok}a: ${'b'.repeat(70_000)}\r\n\r\n`],

@@ -8,13 +8,22 @@ const trailerBytes = 16_384;
 
 type State =
   | 'size'
-  | 'extension'
+  | 'extension-start'
+  | 'extension-name'
+  | 'value-start'
+  | 'extension-value'
+  | 'quoted'
+  | 'quoted-pair'
+  | 'after-quoted'
   | 'size-lf'
   | 'data'
   | 'data-cr'
   | 'data-lf'
   | 'trailer'
+  | 'trailer-name'
+  | 'trailer-value'
   | 'trailer-lf'
+  | 'last-lf'
   | 'end';
 
 export interface ChunkedReader {
@@ -28,6 +37,11 @@ export interface ChunkedReader {
 
 const cr = 0x0d;
 const lf = 0x0a;
+const semicolon = 0x3b;
+const equals = 0x3d;
+const quote = 0x22;
+const backslash = 0x5c;
+const colon = 0x3a;
 
 /** Value of a hexadecimal digit, or -1. */
 function digitOf(byte: number): number {
@@ -36,7 +50,57 @@ function digitOf(byte: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
+/** Bytes of a token (RFC 9110, 5.6.2). */
+const tokenBytes = new Set(
+  Buffer.from("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+);
+const isToken = (byte: number): boolean => tokenBytes.has(byte);
 const isText = (byte: number): boolean => byte === 0x09 || (byte >= 0x20 && byte !== 0x7f);
+
+/** A trailer that frames comes too late to be meant well (RFC 9110, 6.5.1). */
+const framingNames = new Set(['content-length', 'transfer-encoding']);
+
+/** What may follow in an extension; undefined: not this byte. */
+function inExtension(state: State, byte: number): State | undefined {
+  switch (state) {
+    case 'quoted':
+      if (byte === quote) return 'after-quoted';
+      if (byte === backslash) return 'quoted-pair';
+      return isText(byte) && byte < 0x80 ? state : undefined;
+    case 'quoted-pair':
+      return isText(byte) && byte < 0x80 ? 'quoted' : undefined;
+    case 'extension-start':
+      return isToken(byte) ? 'extension-name' : undefined;
+    case 'value-start':
+      if (byte === quote) return 'quoted';
+      return isToken(byte) ? 'extension-value' : undefined;
+    default:
+      if (byte === cr) return 'size-lf';
+      if (byte === semicolon) return 'extension-start';
+      if (state === 'after-quoted') return undefined;
+      if (byte === equals && state === 'extension-name') return 'value-start';
+      return isToken(byte) ? state : undefined;
+  }
+}
+
+/** What may follow in the trailers, whose lines are those of headers; undefined: not this byte. */
+function inTrailers(state: State, byte: number): State | undefined {
+  switch (state) {
+    case 'trailer':
+      if (byte === cr) return 'last-lf';
+      return isToken(byte) ? 'trailer-name' : undefined;
+    case 'trailer-name':
+      if (byte === colon) return 'trailer-value';
+      return isToken(byte) ? state : undefined;
+    case 'trailer-value':
+      if (byte === cr) return 'trailer-lf';
+      return isText(byte) ? state : undefined;
+    case 'trailer-lf':
+      return byte === lf ? 'trailer' : undefined;
+    default:
+      return byte === lf ? 'end' : undefined;
+  }
+}
 
 export function createChunkedReader(): ChunkedReader {
   let state: State = 'size';
@@ -44,60 +108,53 @@ export function createChunkedReader(): ChunkedReader {
   let digits = 0;
   let extensions = 0;
   let trailers = 0;
-  /** Bytes of the trailer's line so far: an empty line ends the body. */
-  let lineBytes = 0;
+  /** Of the trailer that is being read. */
+  let name = '';
 
-  const afterSize = (): void => {
-    state = size === 0 ? 'trailer' : 'data';
-    lineBytes = 0;
+  /** One byte of a size; undefined: it may not stand here. */
+  const inSize = (byte: number): State | undefined => {
+    const digit = digitOf(byte);
+    if (digit >= 0) {
+      size = size * 16 + digit;
+      digits += 1;
+      return digits <= sizeDigits ? 'size' : undefined;
+    }
+    if (digits === 0) return undefined;
+    if (byte === cr) return 'size-lf';
+    return byte === semicolon ? 'extension-start' : undefined;
   };
-  /** One byte of anything but data; false: it may not stand here. */
-  const step = (byte: number): boolean => {
+  const beginSize = (): State => {
+    size = 0;
+    digits = 0;
+    return 'size';
+  };
+  /** One byte of anything but data; undefined: it may not stand here. */
+  const after = (byte: number): State | undefined => {
     switch (state) {
-      case 'size': {
-        const digit = digitOf(byte);
-        if (digit >= 0) {
-          size = size * 16 + digit;
-          digits += 1;
-          return digits <= sizeDigits;
-        }
-        if (digits === 0) return false;
-        if (byte === cr) state = 'size-lf';
-        else if (byte === 0x3b || byte === 0x20 || byte === 0x09) state = 'extension';
-        else return false;
-        return true;
-      }
-      case 'extension':
-        extensions += 1;
-        if (byte === cr) state = 'size-lf';
-        else return isText(byte) && extensions <= extensionBytes;
-        return true;
+      case 'size':
+        return inSize(byte);
       case 'size-lf':
-        if (byte !== lf) return false;
-        afterSize();
-        return true;
+        if (byte !== lf) return undefined;
+        return size === 0 ? 'trailer' : 'data';
       case 'data-cr':
-        state = 'data-lf';
-        return byte === cr;
+        return byte === cr ? 'data-lf' : undefined;
       case 'data-lf':
-        state = 'size';
-        size = 0;
-        digits = 0;
-        return byte === lf;
-      case 'trailer':
-        trailers += 1;
-        if (byte === cr) state = 'trailer-lf';
-        else {
-          lineBytes += 1;
-          return isText(byte) && trailers <= trailerBytes;
-        }
-        return true;
-      case 'trailer-lf':
-        state = lineBytes === 0 ? 'end' : 'trailer';
-        lineBytes = 0;
-        return byte === lf;
+        return byte === lf ? beginSize() : undefined;
+      case 'extension-start':
+      case 'extension-name':
+      case 'value-start':
+      case 'extension-value':
+      case 'quoted':
+      case 'quoted-pair':
+      case 'after-quoted':
+        extensions += 1;
+        return extensions <= extensionBytes ? inExtension(state, byte) : undefined;
       default:
-        return false;
+        trailers += 1;
+        if (state === 'trailer') name = '';
+        if (byte === colon && framingNames.has(name.toLowerCase())) return undefined;
+        if (state === 'trailer' || state === 'trailer-name') name += String.fromCharCode(byte);
+        return trailers <= trailerBytes ? inTrailers(state, byte) : undefined;
     }
   };
 
@@ -106,7 +163,9 @@ export function createChunkedReader(): ChunkedReader {
       let at = offset;
       while (at < bytes.length && state !== 'end') {
         if (state !== 'data') {
-          if (!step(bytes[at] ?? -1)) return -1;
+          const next = after(bytes[at] ?? -1);
+          if (next === undefined) return -1;
+          state = next;
           at += 1;
           continue;
         }

@@ -141,6 +141,10 @@ export function readHead(text: string, toHead: boolean): HeadResult {
   if (framing.chunked && framing.length !== undefined)
     return fault('Content-Length beside Transfer-Encoding');
   if (framing.chunked && old) return fault('Transfer-Encoding in HTTP/1.0');
+  // An interim answer is a head alone, on a connection that goes on, and HTTP/1.0 has none (RFC 9110, 15.2).
+  if (status < 200 && (old || framing.closes || framing.chunked || framing.length !== undefined)) {
+    return fault('an interim answer with framing');
+  }
   const bodyEnd = bodyEndOf(status, toHead, framing);
   let fields: readonly string[] | undefined;
   const all = (): readonly string[] => {
