@@ -12,10 +12,13 @@ export function createRateLimit(perSecond: number, now: () => number = Date.now)
   return {
     take: (key) => {
       const at = now();
-      const bucket = buckets.get(key) ?? { tokens: burst, at };
+      let bucket = buckets.get(key);
+      if (bucket === undefined) {
+        bucket = { tokens: burst, at };
+        buckets.set(key, bucket);
+      }
       bucket.tokens = Math.min(burst, bucket.tokens + ((at - bucket.at) / 1_000) * perSecond);
       bucket.at = at;
-      buckets.set(key, bucket);
       if (bucket.tokens < 1) return (1 - bucket.tokens) / perSecond;
       bucket.tokens -= 1;
       return undefined;

@@ -1,0 +1,79 @@
+import { NodeSDK } from '@opentelemetry/sdk-node';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Instance } from '../store/instances.ts';
+import { createLog } from '../telemetry/log.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
+import type { LaneRequest } from './node-lane-request.ts';
+import { createLaneServices, type LaneParts } from './node-lane-services.ts';
+
+const traceId = '0af7651916cd43dd8448eb211c80319c';
+const parentId = 'b7ad6b7169203331';
+const request: LaneRequest = {
+  method: 'GET',
+  role: 'Device.Read',
+  call: 'compliance',
+  tenantId: 'aaaaaaaa-1111-4222-8333-bbbbbbbbbbbb',
+  deviceId: 'cccccccc-1111-4222-8333-dddddddddddd',
+  token: 'a.b.c',
+  host: 'a',
+  accept: undefined,
+  acceptLanguage: undefined,
+  requestId: undefined,
+  traceparent: undefined,
+  tracestate: undefined,
+};
+const instance = { instanceId: 'eeeeeeee-1111-4222-8333-ffffffffffff' } as Instance;
+const tracedWith = (traceShare: number) =>
+  createLaneServices({
+    traceShare,
+    log: createLog({ level: 'error', format: 'json', write: () => undefined }),
+    metrics: createMetrics(),
+  } as LaneParts).traced;
+
+describe('spans of the fast lane', () => {
+  const ended: unknown[] = [];
+  const sdk = new NodeSDK({
+    metricReaders: [],
+    logRecordProcessors: [],
+    spanProcessors: [
+      {
+        onStart: () => undefined,
+        onEnd: (span) => ended.push(span),
+        forceFlush: async () => undefined,
+        shutdown: async () => undefined,
+      },
+    ],
+  });
+  beforeAll(() => sdk.start());
+  afterAll(() => sdk.shutdown());
+
+  test('a sampled caller gets one that continues its trace, and the instance is told of it', () => {
+    const traced = tracedWith(1e-12);
+    const span = traced({ ...request, traceparent: `00-${traceId}-${parentId}-01` }, instance);
+    expect(span?.traceparent).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
+    expect(span?.traceparent).not.toContain(parentId);
+    span?.end('200');
+    expect(ended).toMatchObject([
+      {
+        name: 'device.call',
+        parentSpanContext: { spanId: parentId },
+        attributes: {
+          'espalier.tenant': request.tenantId,
+          'espalier.instance': instance.instanceId,
+          'espalier.call': 'compliance',
+          'espalier.outcome': '200',
+        },
+      },
+    ]);
+  });
+
+  test('others get one by their share, and none when nothing is exported', () => {
+    const unsampled = { ...request, traceparent: `00-${traceId}-${parentId}-00` };
+    expect(tracedWith(1)(request, instance)).toBeDefined();
+    expect(tracedWith(1)(unsampled, instance)).toBeDefined();
+    expect(tracedWith(1e-12)(request, instance)).toBeUndefined();
+    expect(tracedWith(1e-12)(unsampled, instance)).toBeUndefined();
+    const sampled = { ...request, traceparent: `00-${traceId}-${parentId}-01` };
+    expect(tracedWith(0)(sampled, instance)).toBeUndefined();
+  });
+});
