@@ -8,6 +8,7 @@ import { addAbout } from './about.ts';
 import { authenticate } from './access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
+import { addExplain } from './devices/explain.ts';
 import { addTimeline } from './devices/timeline.ts';
 import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
@@ -101,6 +102,7 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addInstanceRemoval(app, services);
   addInstanceKeys(app, services);
   addDevices(app, services);
+  addExplain(app, services);
   addTimeline(app, services);
   addReports(app, services);
   addReportCauses(app, services);

@@ -1,6 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { parseGuid } from '../../ids.ts';
-import { explainRoute } from '../../routing/explain.ts';
 import type { Sql } from '../../store/database.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
@@ -89,39 +88,6 @@ const read = createRoute({
   summary: 'One device',
   request: { params: devicePath },
   responses: { 200: jsonAnswer(deviceSchema, 'Device'), ...commonProblems },
-});
-const explain = createRoute({
-  method: 'get',
-  path: '/api/v1/tenants/{tenantId}/devices/{deviceId}/explain',
-  operationId: 'explainDevice',
-  tags,
-  summary: 'Which instance, by which rule, since when, who else claims it, what would change it',
-  request: { params: devicePath },
-  responses: {
-    200: jsonAnswer(
-      z
-        .object({
-          instanceId: z.string().nullable(),
-          jamfComputerId: z.string().nullable(),
-          rule: z.string(),
-          since: instantOrNull,
-          version: z.number().int().nullable(),
-          claims: z.array(
-            z.object({
-              instanceId: z.string(),
-              jamfComputerId: z.string(),
-              lastEnrolledDate: instantOrNull,
-              lastCheckIn: instantOrNull,
-              pinned: z.boolean(),
-            }),
-          ),
-          wouldChange: z.array(z.string()),
-        })
-        .openapi('Explanation'),
-      'Explanation',
-    ),
-    ...commonProblems,
-  },
 });
 interface DeviceRow {
   readonly tenantId: string;
@@ -230,16 +196,5 @@ export function addDevices(app: AdminApp, { sql }: AdminServices): void {
       : [];
     if (!row) throw unknownDevice();
     return c.json(describe(row), 200);
-  });
-
-  app.openapi(explain, async (c) => {
-    const { tenantId } = await tenantOf(c, sql);
-    const deviceId = parseGuid(c.req.param('deviceId'));
-    const explanation = deviceId && (await explainRoute(sql, tenantId, deviceId));
-    if (!explanation) throw unknownDevice();
-    return c.json(
-      { ...explanation, claims: [...explanation.claims], wouldChange: [...explanation.wouldChange] },
-      200,
-    );
   });
 }
