@@ -118,9 +118,18 @@ export async function writeRoutes(
       ${writes.map(({ deviceId }) => by(deviceId).author)}::text[], ${writes.map(({ deviceId }) => by(deviceId).reason)}::text[])
       as change(device_id, from_instance_id, from_jamf_computer_id, to_instance_id, to_jamf_computer_id, pinned, rule,
         placed_at, author, reason)`;
+  await feedRoutes(tx, tenantId, version, writes.length);
+}
+
+/** Lets other processes hear of a version of the routes; every writer of routes ends with it. */
+export async function feedRoutes(
+  tx: Transaction,
+  tenantId: string,
+  version: number,
+  changes: number,
+): Promise<void> {
   await tx`
-    insert into change_feed (tenant_id, kind, version, changes)
-    values (${tenantId}, 'routes', ${version}, ${writes.length})`;
+    insert into change_feed (tenant_id, kind, version, changes) values (${tenantId}, 'routes', ${version}, ${changes})`;
 }
 
 export interface Resolving {
