@@ -22,6 +22,7 @@ import { createTimelineWriter } from '../delivery/timeline.ts';
 import { newId } from '../ids.ts';
 import { leaseRenewMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
+import { trimRouteHistory } from '../routing/trim-history.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -53,6 +54,8 @@ function reportsInWork(maxDevices: number): LaneLimits {
 const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
 const feedLookMs = 1_000;
+/** Whose turn it is has passed a day ago: a process that lives shorter than this trims nothing. */
+const trimLookMs = 5 * 60_000;
 
 export interface Delivery {
   stop(): Promise<void>;
@@ -228,6 +231,7 @@ export async function startDelivery(parts: {
       await leaveEmptyTenants(connection.lifecycle);
       await sendDeprovisions(connection.lifecycle);
     }),
+    every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);

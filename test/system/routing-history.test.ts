@@ -22,7 +22,7 @@ import {
  * ESPALIER_TEST_HISTORIES runs more of them, ESPALIER_TEST_SEED the same ones again.
  */
 
-const runs = Number(process.env.ESPALIER_TEST_HISTORIES ?? 12);
+const runs = Number(process.env.ESPALIER_TEST_HISTORIES ?? 10);
 const seed = Number(process.env.ESPALIER_TEST_SEED ?? Date.now() % 2_147_483_647);
 
 let database: TestDatabase;
