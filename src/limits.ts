@@ -101,3 +101,18 @@ export const slowReaderMs = 30_000;
 export const passThroughQueryCharacters = 4_096;
 /** A body up to this size is held, so that it can be sent again when the instance refuses the token. */
 export const replayableBodyBytes = 65_536;
+/**
+ * An old record counts as left behind when the Mac has been speaking to its new one for so much longer: Macs check in
+ * every 15 minutes to an hour, and one that is off is off for both.
+ */
+export const registrationSilenceMs = 24 * 3_600_000;
+/** More computers than this with one UDID or serial number are clones of a virtual machine: it identifies none of them. */
+export const computersPerIdentity = 20;
+/** Registrations of one computer that are looked at when it registers anew. */
+export const earlierRegistrations = 20;
+/** A date further ahead than this must not make every later record look old. */
+export const reportAheadMs = 24 * 3_600_000;
+/** Each tenant's route history is trimmed about once a day. */
+export const historyTrimEveryMs = 20 * 3_600_000;
+/** Rows of one transaction of it. */
+export const historyTrimBatch = 5_000;

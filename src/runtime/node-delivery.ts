@@ -25,6 +25,7 @@ import { createTimelineWriter } from '../delivery/timeline.ts';
 import { newId } from '../ids.ts';
 import { leaseRenewMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
+import { trimRouteHistory } from '../routing/trim-history.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Tenant } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -58,6 +59,8 @@ const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
 const feedLookMs = 1_000;
 const directoryLookMs = 1_000;
+/** Whose turn it is has passed a day ago: a process that lives shorter than this trims nothing. */
+const trimLookMs = 5 * 60_000;
 
 export interface Delivery {
   stop(): Promise<void>;
@@ -247,6 +250,7 @@ export async function startDelivery(parts: {
     every(heartbeatLookMs, 'subscriptions', log, () => keepSubscriptions(connection.subscriptions)),
     every(directoryLookMs, 'directory', log, () => actOnDirectoryChanges(directory)),
     every(watchLookMs, 'devices', log, createDeviceLearner({ ...directory, now: Date.now })),
+    every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);
