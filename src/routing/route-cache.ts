@@ -41,6 +41,8 @@ export interface RouteCacheOptions {
   readonly now: () => number;
   readonly onLookup: (result: 'hit' | 'miss' | 'unknown') => void;
   readonly seed?: readonly [number, number];
+  /** `changesAppliedPerTenant` unless given. */
+  readonly changesPerTenant?: number;
 }
 
 /** A tenant with more changes than that in one look is dropped: its routes come again by misses. */
@@ -102,7 +104,7 @@ export function createRouteCache(options: RouteCacheOptions): RouteCache {
     for (const [tenantId, versions] of Map.groupBy(routes, (change) => change.tenantId)) {
       if (!concerns(tenantId)) continue;
       const count = versions.reduce((sum, change) => sum + change.changes, 0);
-      if (count > changesAppliedPerTenant) dropTenant(tenantId);
+      if (count > (options.changesPerTenant ?? changesAppliedPerTenant)) dropTenant(tenantId);
       else {
         wanted.push(...versions);
         missing.set(tenantId, count);

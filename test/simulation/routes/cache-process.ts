@@ -34,7 +34,7 @@ export interface CacheProcessOptions {
 }
 
 const slowestMs = 400;
-const rowsPerChunk = 5;
+const rowsPerChunk = 3;
 
 export class Away extends Error {
   /** As the driver says it. */
@@ -77,6 +77,7 @@ export function createCacheProcess(options: CacheProcessOptions): CacheProcess {
     maxAgeMs: options.maxAgeMs,
     now: scheduler.now,
     onLookup: () => undefined,
+    changesPerTenant: 6,
     seed: [random.integer(0, 0x7fffffff), random.integer(0, 0x7fffffff)],
   });
   const tenants = createKeptRows<{ readonly value: number }>({

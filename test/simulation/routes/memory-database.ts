@@ -68,10 +68,11 @@ const copyOf = (tables: Tables): Tables => ({
 const routeName = (tenantId: string, deviceId: string): string => `${tenantId}/${deviceId}`;
 const versionName = (tenantId: string, version: number): string => `${tenantId}/${version}`;
 
-const seenBy = (snapshot: string, transaction: number): boolean => {
+function seenBy(snapshot: string): (transaction: number) => boolean {
   const [, next, underWay = ''] = snapshot.split(':');
-  return transaction < Number(next) && !underWay.split(',').includes(String(transaction));
-};
+  const open = new Set(underWay.split(',').filter(Boolean).map(Number));
+  return (transaction) => transaction < Number(next) && !open.has(transaction);
+}
 
 export function createMemoryDatabase(nowMs: () => number): MemoryDatabase {
   let tables = emptyTables();
@@ -181,8 +182,8 @@ export function createMemoryDatabase(nowMs: () => number): MemoryDatabase {
       locks = new Map();
     },
     look: async (since, most): Promise<Look> => {
-      const rows =
-        since === undefined ? [] : tables.feed.filter(({ transaction }) => !seenBy(since, transaction));
+      const seen = since === undefined ? () => true : seenBy(since);
+      const rows = tables.feed.filter(({ transaction }) => !seen(transaction));
       rows.sort((a, b) => a.changeId - b.changeId);
       return {
         snapshot: snapshot(),

@@ -73,7 +73,7 @@ async function change(world: World): Promise<void> {
   await pause();
   const kind = random.next();
   if (kind < 0.8) await tx.writeRoutes(tenantId, writesOf(world));
-  else if (kind < 0.95) {
+  else if (kind < 0.92) {
     world.nextNumber += 1;
     tx.writeTenant(tenantId, world.nextNumber);
   } else {
@@ -155,7 +155,7 @@ function keepBusy(world: World): void {
   for (const process of processes) {
     nowAndThen(world, 700, () => call(world, process));
     nowAndThen(world, 1_500, process.look);
-    nowAndThen(world, 90_000, process.preload);
+    nowAndThen(world, 30_000, process.preload);
     nowAndThen(world, 5_000, () => void process.cache.sweep());
     nowAndThen(world, 60_000, () => process.feed.prune().catch(() => undefined));
     nowAndThen(world, 120_000, () => {
