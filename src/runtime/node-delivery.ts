@@ -20,8 +20,9 @@ import type { LaneLimits } from '../delivery/stage/lanes.ts';
 import { type DueLane, runStage } from '../delivery/stage/run-stage.ts';
 import { createTimelineWriter } from '../delivery/timeline.ts';
 import { newId } from '../ids.ts';
-import { leaseRenewMs, watchEveryMs } from '../limits.ts';
+import { leaseRenewMs, moveTurnMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
+import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -53,6 +54,7 @@ function reportsInWork(maxDevices: number): LaneLimits {
 const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
 const feedLookMs = 1_000;
+const moveLookMs = 1_000;
 
 export interface Delivery {
   stop(): Promise<void>;
@@ -128,9 +130,10 @@ export async function startDelivery(parts: {
   metrics: Metrics;
   gateway: Gateway;
   connection: ConnectionServices;
+  moves: MoveWork;
   hints: Hints;
 }): Promise<Delivery> {
-  const { config, connection, gateway, hints, log, metrics, relaxed, send, sql } = parts;
+  const { config, connection, gateway, hints, log, metrics, moves, relaxed, send, sql } = parts;
   const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
   const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
   const timeline = createTimelineWriter(relaxed, log);
@@ -228,6 +231,7 @@ export async function startDelivery(parts: {
       await leaveEmptyTenants(connection.lifecycle);
       await sendDeprovisions(connection.lifecycle);
     }),
+    every(moveLookMs, 'moves', log, () => continueMoves(moves, moveTurnMs)),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);

@@ -13,9 +13,10 @@ import { createHints } from '../delivery/stage/hints.ts';
 import type { Lane } from '../delivery/stage/lanes.ts';
 import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
 import { createOpsApp } from '../gateway/ops.ts';
-import { drainMs } from '../limits.ts';
+import { drainMs, moveAnswerMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend, mayConnect } from '../outbound/node.ts';
+import { type MoveWork, workFor } from '../routing/moves/work.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
@@ -23,6 +24,7 @@ import type { Config } from './config.ts';
 import { type ConnectionServices, createConnectionServices } from './connection-services.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
 import { observeGauges } from './gauges.ts';
+import { createMoveWork } from './moves.ts';
 import { developmentCertificate, type ServerCertificate, watchCertificate } from './node-certificate.ts';
 import { startDelivery } from './node-delivery.ts';
 import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
@@ -123,6 +125,7 @@ function createAdmin(
   parts: Parameters<typeof composeGateway>[0],
   gateway: Gateway,
   connection: ConnectionServices,
+  moves: MoveWork,
 ) {
   const { log, metrics, sealer, sql } = parts;
   return createAdminApp(
@@ -154,6 +157,7 @@ function createAdmin(
       migrate: (tenant, to, author) => migrateTenant(connection, tenant, to, author),
       resync: (tenantId) => resyncTenant(sql, tenantId),
       replay: (request) => replayReports({ sql, log }, request),
+      continueMove: (key) => workFor(moves, key, moveAnswerMs),
       noteInstances: (tenantId) => noteInstances(connection.lifecycle, tenantId),
       checkPermissions: async (tenant) =>
         checkTenantPermissions(tenant, await permissionsOf(sql, tenant, connection.permissions)),
@@ -197,6 +201,7 @@ export async function startGateway(
   };
   const gateway = composeGateway(parts);
   const connection = createConnectionServices(config, parts, gateway);
+  const moves = createMoveWork({ sql, relaxed, log });
   observeGauges(metrics, sql, log, () => credentialExpiry(config));
 
   const certificate = options.listeners ? await openCertificate(config, log) : undefined;
@@ -218,7 +223,7 @@ export async function startGateway(
       }),
       await listen({
         address: config.adminListen,
-        fetch: createAdmin(config, parts, gateway, connection).fetch,
+        fetch: createAdmin(config, parts, gateway, connection, moves).fetch,
         ...secure,
       }),
       await listen({ address: config.opsListen, fetch: ops.fetch }),
@@ -233,6 +238,7 @@ export async function startGateway(
     metrics,
     gateway,
     connection,
+    moves,
     hints,
   });
   const [data, admin, ops] = listeners;

@@ -43,7 +43,8 @@ async function retractions(
   }));
 }
 
-function routeEvent(tenantId: string, { before, deviceId, route }: RouteOutcome): TenantTimelineEvent {
+/** A changed route, for the device's timeline. */
+export function routeEvent(tenantId: string, { before, deviceId, route }: RouteOutcome): TenantTimelineEvent {
   const detail = route
     ? `computer ${route.jamfComputerId} by rule ${route.rule}${before ? `, before on computer ${before.jamfComputerId} of ${before.instanceId}` : ''}`
     : 'nobody claims the device any more';
