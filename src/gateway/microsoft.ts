@@ -5,6 +5,7 @@ import type { SignatureCheck } from '../entra/signature.ts';
 import { type VerifyResult, verifyCallerToken } from '../entra/verify.ts';
 import type { DeviceCall } from '../forwarding/calls.ts';
 import type { Forward, ForwardAnswer } from '../forwarding/forward.ts';
+import type { Shadow } from '../forwarding/shadow/shadow.ts';
 import { parseGuid } from '../ids.ts';
 import { type Problem, ProblemError, problem } from '../problems.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
@@ -29,6 +30,8 @@ export interface MicrosoftSideOptions {
   readonly rate: RateLimit;
   readonly metrics: Metrics;
   readonly now: () => number;
+  /** An answer on its way to the caller, who gets what this returns. */
+  readonly onAnswered?: Shadow['onAnswered'];
   /** Writes an answer as it comes; each runtime has its own fastest way. */
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
 }
@@ -152,7 +155,7 @@ async function deviceCall(
   const deviceId = parseGuid(c.req.param('deviceId'));
   const target = deviceId && (await options.routes.route(tenantId, deviceId));
   const instance = target && (await options.instances.instance(tenantId, target.instanceId));
-  if (!target || !instance)
+  if (!deviceId || !target || !instance)
     throw refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
   return inSpan(
     'device.call',
@@ -174,7 +177,9 @@ async function deviceCall(
       span.setAttribute('espalier.outcome', outcome);
       options.metrics.forward(outcome, (performance.now() - started) / 1_000);
       if (!result.ok) throw refuse(result.problem);
-      return options.respond(c, result.answer);
+      const { instanceId } = instance;
+      const answer = options.onAnswered?.({ tenantId, deviceId, instanceId, call }, result.answer);
+      return options.respond(c, answer ?? result.answer);
     },
   );
 }

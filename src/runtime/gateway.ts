@@ -8,6 +8,7 @@ import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
+import { createShadow } from '../forwarding/shadow/shadow.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createGate } from '../gateway/gate.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
@@ -109,6 +110,13 @@ export function composeGateway(parts: GatewayParts) {
 
   const intake = createIntake({ sql, ...parts.intake });
 
+  const forward = createForward({
+    send,
+    authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
+    timeoutMs: config.forwardTimeoutSeconds * 1_000,
+  });
+  const shadow = createShadow({ sql, log, instances, forward });
+
   const createDataApp = (): Hono<ListenerEnv> => {
     const app = new Hono<ListenerEnv>();
     beginListener(app, { name: 'data', log, metrics });
@@ -135,11 +143,8 @@ export function composeGateway(parts: GatewayParts) {
       tenants,
       instances,
       routes: createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup }),
-      forward: createForward({
-        send,
-        authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
-        timeoutMs: config.forwardTimeoutSeconds * 1_000,
-      }),
+      forward,
+      onAnswered: shadow.onAnswered,
       facts,
       rate: createRateLimit(config.ratePerTenant),
       metrics,
@@ -151,7 +156,7 @@ export function composeGateway(parts: GatewayParts) {
     return app;
   };
 
-  return { access, clients, consent, createDataApp, instances, tenants };
+  return { access, clients, consent, createDataApp, instances, shadow, tenants };
 }
 
 export type Gateway = ReturnType<typeof composeGateway>;

@@ -55,6 +55,8 @@ const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
 const feedLookMs = 1_000;
 const moveLookMs = 1_000;
+const shadowLookMs = 2_000;
+const shadowWriteMs = 1_000;
 
 export interface Delivery {
   stop(): Promise<void>;
@@ -232,6 +234,8 @@ export async function startDelivery(parts: {
       await sendDeprovisions(connection.lifecycle);
     }),
     every(moveLookMs, 'moves', log, () => continueMoves(moves, moveTurnMs)),
+    every(shadowLookMs, 'shadow', log, gateway.shadow.refresh),
+    every(shadowWriteMs, 'shadow', log, gateway.shadow.flush),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);
