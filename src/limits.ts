@@ -82,3 +82,14 @@ export const shadowComparisonsLeast = 20;
 export const shadowAtOnce = 4;
 /** An answer that is larger is not compared. */
 export const shadowAnswerBytes = 2 * 1024 * 1024;
+/**
+ * An old record counts as left behind when the Mac has been speaking to its new one for so much longer: Macs check in
+ * every 15 minutes to an hour, and one that is off is off for both.
+ */
+export const registrationSilenceMs = 24 * 3_600_000;
+/** More computers than this with one UDID or serial number are clones of a virtual machine: it identifies none of them. */
+export const computersPerIdentity = 20;
+/** Registrations of one computer that are looked at when it registers anew. */
+export const earlierRegistrations = 20;
+/** A date further ahead than this must not make every later record look old. */
+export const reportAheadMs = 24 * 3_600_000;

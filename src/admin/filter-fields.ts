@@ -6,7 +6,7 @@ interface Column {
 }
 
 export type FilterField =
-  | (Column & { readonly type: 'uuid' | 'timestamp' | 'boolean' })
+  | (Column & { readonly type: 'uuid' | 'timestamp' | 'boolean' | 'integer' })
   /** `*` stands for any text in `==` and `!=`, where the field allows it. */
   | (Column & { readonly type: 'text'; readonly wildcards?: true })
   | (Column & {

@@ -18,6 +18,8 @@ function anyOf(sql: Sql, column: Fragment, type: FilterField['type'], values: re
       return sql`${column} = any(${values}::uuid[])`;
     case 'timestamp':
       return sql`${column} = any(${values}::timestamptz[])`;
+    case 'integer':
+      return sql`${column} = any(${values}::int8[])`;
     default:
       return sql`${column} = any(${values}::text[])`;
   }
@@ -27,6 +29,7 @@ function equals(sql: Sql, column: Fragment, { field, values }: Comparison): Frag
   const [value = ''] = values;
   if (field.type === 'boolean') return sql`${column} = ${value === true}`;
   if (field.type === 'timestamp') return sql`${column} = ${String(value)}::timestamptz`;
+  if (field.type === 'integer') return sql`${column} = ${String(value)}::int8`;
   if (field.type === 'uuid') return sql`${column} = ${String(value)}::uuid`;
   const text = String(value);
   const present =
@@ -35,6 +38,9 @@ function equals(sql: Sql, column: Fragment, { field, values }: Comparison): Frag
     ? sql`${column} = ${text}`
     : sql`(${column} = ${text} and ${sql(present)} is not null)`;
 }
+
+const ordered = (sql: Sql, { type }: FilterField, value: string): Fragment =>
+  type === 'integer' ? sql`${value}::int8` : sql`${value}::timestamptz`;
 
 /** Where the column has no value, "not this" holds: SQL alone would say neither yes nor no. */
 const not = (sql: Sql, holds: Fragment): Fragment => sql`(${holds}) is not true`;
@@ -55,15 +61,15 @@ function compare(sql: Sql, comparison: Comparison): Fragment {
       return anyOf(sql, column, field.type, texts);
     case '=out=':
       return not(sql, anyOf(sql, column, field.type, texts));
-    // Times only (`readFilter`).
+    // Times and numbers only (`readFilter`).
     case '>':
-      return sql`${column} > ${time}::timestamptz`;
+      return sql`${column} > ${ordered(sql, field, time)}`;
     case '>=':
-      return sql`${column} >= ${time}::timestamptz`;
+      return sql`${column} >= ${ordered(sql, field, time)}`;
     case '<':
-      return sql`${column} < ${time}::timestamptz`;
+      return sql`${column} < ${ordered(sql, field, time)}`;
     case '<=':
-      return sql`${column} <= ${time}::timestamptz`;
+      return sql`${column} <= ${ordered(sql, field, time)}`;
   }
 }
 

@@ -12,7 +12,7 @@ const timestampPattern =
   /^(\d{4})-(\d\d)-(\d\d)(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d:[0-5]\d))?$/;
 
 /** ISO 8601 in UTC, to the millisecond; undefined where it is no time that both JavaScript and PostgreSQL know. */
-function readTimestamp(text: string): string | undefined {
+export function readTimestamp(text: string): string | undefined {
   const [, year, month, day] = timestampPattern.exec(text) ?? [];
   if (year === undefined) return undefined;
   const date = new Date(text);
@@ -48,6 +48,10 @@ export function readValue(text: string, field: FilterField, inList: boolean): Va
       return text === 'true' || text === 'false'
         ? { ok: true, value: text === 'true' }
         : { ok: false, must: 'must be true or false' };
+    case 'integer':
+      return /^(0|[1-9]\d{0,14})$/.test(text)
+        ? { ok: true, value: text }
+        : { ok: false, must: 'must be a whole number, not negative' };
     case 'timestamp': {
       const value = readTimestamp(text);
       return value === undefined

@@ -40,6 +40,7 @@ const listing: readonly ComparisonOperator[] = ['=in=', '=out='];
 const operatorsOf = (field: FilterField): readonly ComparisonOperator[] => {
   switch (field.type) {
     case 'timestamp':
+    case 'integer':
       return comparisonOperators;
     case 'boolean':
       return ['==', '!='];

@@ -81,7 +81,7 @@ export const paging = z
 
 /** What a filter may say, for the document; src/admin/filter.ts reads it. */
 export const filterText = (fields: FilterFields): string =>
-  `RSQL over ${Object.keys(fields).join(', ')}: == != =in=(a,b) =out=(a,b), for times also =gt= =ge= =lt= =le=, ` +
+  `RSQL over ${Object.keys(fields).join(', ')}: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, ` +
   'joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes';
 
 /** Paging with a `filter` over the fields of the resource. */

@@ -1,130 +1,141 @@
 import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
+import { appendClaimHistory, claimChanges, noteInstanceState } from './claim-history.ts';
+import {
+  type Claims,
+  type ComputerClaims,
+  claimKey,
+  claimRowsOf,
+  computerKey,
+  putClaim,
+  type StoredClaim,
+  storedClaims,
+  withdrawClaims,
+  writeClaims,
+} from './claim-rows.ts';
+import { type CarriedDevice, findRelatives, followRegistrations, relatedDevices } from './registered-anew.ts';
 import {
   type Authorship,
   type ComputerId,
   lockDevices,
   type RouteOutcome,
+  resolveKnown,
   resolveRoutes,
 } from './resolve.ts';
 
-/** What one instance says of one of its computers: which Entra registrations it carries. */
-export interface ComputerClaims {
-  readonly instanceId: string;
-  readonly jamfComputerId: number;
-  readonly registrations: readonly { readonly deviceId: string; readonly userId: string | null }[];
-  readonly serialNumber: string | null;
-  readonly udid: string | null;
-  readonly lastEnrolledAt: Date | null;
-  readonly lastCheckInAt: Date | null;
-  /** `general.reportDate` of the record; older pushed records do not come this far. */
+/** What instances claim, taken in: claims, links between registrations, and the routes that follow from them. */
+
+interface KnownDevice extends CarriedDevice {
   readonly reportAt: Date | null;
 }
 
-interface ClaimedDevice extends ComputerId {
-  readonly deviceId: string;
-}
+const linkIds = (ids: string | null): string[] => (ids === null ? [] : ids.split(','));
 
 /**
  * What these computers claimed until now, looked up one by one in their index: as a join the planner, which cannot know
  * how few claims a computer has, reads the whole table.
  */
-const previousDevices = (
+async function knownDevices(
   tx: Transaction,
   tenantId: string,
   computers: readonly ComputerId[],
-): Promise<ClaimedDevice[]> => tx<ClaimedDevice[]>`
-  select known.device_id as "deviceId", computer.instance_id as "instanceId", computer.jamf_computer_id as "jamfComputerId"
-  from unnest(${computers.map((one) => one.instanceId)}::uuid[], ${computers.map((one) => one.jamfComputerId)}::int[])
-    as computer(instance_id, jamf_computer_id)
-  cross join lateral (
-    select c.device_id from claims c where c.tenant_id = ${tenantId} and c.instance_id = computer.instance_id
-      and c.jamf_computer_id = computer.jamf_computer_id offset 0) known`;
-
-interface ClaimRow extends ClaimedDevice {
-  readonly userId: string | null;
-  readonly computer: ComputerClaims;
+): Promise<KnownDevice[]> {
+  const rows = await tx<
+    (Omit<KnownDevice, 'newer' | 'older'> & { newer: string | null; older: string | null })[]
+  >`
+    select known.device_id as "deviceId", computer.instance_id as "instanceId",
+      computer.jamf_computer_id as "jamfComputerId", known.report_at as "reportAt",
+      (select string_agg(l.device_id::text, ',') from device_links l
+       where l.tenant_id = ${tenantId} and l.previous_device_id = known.device_id) as newer,
+      (select string_agg(l.previous_device_id::text, ',') from device_links l
+       where l.tenant_id = ${tenantId} and l.device_id = known.device_id) as older
+    from unnest(${computers.map((one) => one.instanceId)}::uuid[], ${computers.map((one) => one.jamfComputerId)}::int[])
+      as computer(instance_id, jamf_computer_id)
+    cross join lateral (
+      select c.device_id, c.report_at from claims c where c.tenant_id = ${tenantId} and c.instance_id = computer.instance_id
+        and c.jamf_computer_id = computer.jamf_computer_id offset 0) known`;
+  return rows.map((row) => ({ ...row, newer: linkIds(row.newer), older: linkIds(row.older) }));
 }
 
-const claimKey = ({ deviceId, instanceId, jamfComputerId }: ClaimedDevice): string =>
-  `${deviceId}/${instanceId}/${jamfComputerId}`;
-
-/** Dates as PostgreSQL takes them. */
-const times = (
-  rows: readonly ClaimRow[],
-  read: (computer: ComputerClaims) => Date | null,
-): (string | null)[] => rows.map(({ computer }) => read(computer)?.toISOString() ?? null);
-
-/** The conflict's condition leaves alone what is the same already: most reads find nothing new. */
-async function writeClaims(tx: Transaction, tenantId: string, rows: readonly ClaimRow[]): Promise<void> {
-  if (rows.length === 0) return;
-  await tx`
-    insert into claims (tenant_id, device_id, instance_id, jamf_computer_id, user_id, serial_number, udid,
-      last_enrolled_at, last_check_in_at, report_at)
-    select ${tenantId}, * from unnest(
-      ${rows.map((row) => row.deviceId)}::uuid[], ${rows.map((row) => row.instanceId)}::uuid[],
-      ${rows.map((row) => row.jamfComputerId)}::int[], ${rows.map((row) => row.userId)}::uuid[],
-      ${rows.map(({ computer }) => computer.serialNumber)}::text[], ${rows.map(({ computer }) => computer.udid)}::text[],
-      ${times(rows, (computer) => computer.lastEnrolledAt)}::timestamptz[],
-      ${times(rows, (computer) => computer.lastCheckInAt)}::timestamptz[],
-      ${times(rows, (computer) => computer.reportAt)}::timestamptz[])
-    on conflict (tenant_id, device_id, instance_id, jamf_computer_id) do update set
-      user_id = excluded.user_id, serial_number = excluded.serial_number, udid = excluded.udid,
-      last_enrolled_at = excluded.last_enrolled_at, last_check_in_at = excluded.last_check_in_at,
-      report_at = excluded.report_at, updated_at = now()
-    where (claims.user_id, claims.serial_number, claims.udid, claims.last_enrolled_at, claims.last_check_in_at, claims.report_at)
-      is distinct from (excluded.user_id, excluded.serial_number, excluded.udid, excluded.last_enrolled_at,
-        excluded.last_check_in_at, excluded.report_at)`;
+/** A record that came late or is replayed: something newer is known of the computer already. */
+function withoutLate(
+  computers: readonly ComputerClaims[],
+  known: readonly Pick<KnownDevice, 'instanceId' | 'jamfComputerId' | 'reportAt'>[],
+): readonly ComputerClaims[] {
+  const newest = new Map<string, number>();
+  for (const one of known) {
+    if (one.reportAt === null) continue;
+    const key = computerKey(one);
+    newest.set(key, Math.max(newest.get(key) ?? 0, one.reportAt.getTime()));
+  }
+  return computers.filter(
+    (computer) =>
+      computer.reportAt === null || computer.reportAt.getTime() >= (newest.get(computerKey(computer)) ?? 0),
+  );
 }
 
-async function withdrawClaims(
+/** Writes what these computers claim now; `claims` becomes what is known afterwards. Says which claims went. */
+async function replaceClaims(
   tx: Transaction,
   tenantId: string,
-  gone: readonly ClaimedDevice[],
-): Promise<void> {
-  if (gone.length === 0) return;
-  await tx`
-    delete from claims c
-    using unnest(${gone.map((one) => one.deviceId)}::uuid[], ${gone.map((one) => one.instanceId)}::uuid[],
-                 ${gone.map((one) => one.jamfComputerId)}::int[]) as gone(device_id, instance_id, jamf_computer_id)
-    where c.tenant_id = ${tenantId} and c.device_id = gone.device_id and c.instance_id = gone.instance_id
-      and c.jamf_computer_id = gone.jamf_computer_id`;
+  computers: readonly ComputerClaims[],
+  claims: Map<string, readonly StoredClaim[]>,
+): Promise<StoredClaim[]> {
+  const ours = new Set(computers.map(computerKey));
+  const rows = claimRowsOf(computers);
+  const kept = new Set(rows.map(claimKey));
+  const isGone = (claim: StoredClaim): boolean => ours.has(computerKey(claim)) && !kept.has(claimKey(claim));
+  const withdrawn = [...claims.values()].flat().filter(isGone);
+  await withdrawClaims(tx, tenantId, withdrawn);
+  for (const { deviceId } of withdrawn) {
+    claims.set(
+      deviceId,
+      (claims.get(deviceId) ?? []).filter((claim) => !isGone(claim)),
+    );
+  }
+  for (const claim of await writeClaims(tx, tenantId, rows, claims)) putClaim(claims, claim);
+  return withdrawn;
 }
 
 /**
  * Replaces what these computers claimed by what they claim now, each at most once, and decides the routes of every
- * device that either list names. An empty list of registrations withdraws all (the computer is gone or was
- * unregistered).
+ * device that either list names, and of older registrations of these Macs that this retires or revives. An empty list
+ * of registrations withdraws all (the computer is gone or was unregistered). A record older than what is known of its
+ * computer is left out as a whole. The caller holds the computers' rows: nobody else takes the same ones in meanwhile.
  */
 export async function recordClaims(
   tx: Transaction,
   tenantId: string,
-  computers: readonly ComputerClaims[],
+  all: readonly ComputerClaims[],
   by: (computer: ComputerId) => Authorship,
 ): Promise<RouteOutcome[]> {
-  const rows = computers.flatMap((computer) =>
-    computer.registrations.map(({ deviceId, userId }): ClaimRow => {
-      const { instanceId, jamfComputerId } = computer;
-      return { deviceId, userId, instanceId, jamfComputerId, computer };
-    }),
-  );
-  const listed = rows.map(({ deviceId }) => deviceId);
-  const known = await previousDevices(tx, tenantId, computers);
-  await lockDevices(tx, tenantId, [...listed, ...known.map(({ deviceId }) => deviceId)]);
-  // Read again under the locks: another reader of one of these computers may have been first.
-  const before = await previousDevices(tx, tenantId, computers);
-  const kept = new Set(rows.map(claimKey));
-  const withdrawn = before.filter((one) => !kept.has(claimKey(one)));
-  await withdrawClaims(tx, tenantId, withdrawn);
-  await writeClaims(tx, tenantId, rows);
-  const computerOf = new Map([...before, ...rows].map((one) => [one.deviceId, one]));
+  const known = await knownDevices(tx, tenantId, all);
+  const computers = withoutLate(all, known);
+  if (computers.length === 0) return [];
+  const inBatch = new Set(computers.map(computerKey));
+  const carried = known.filter((one) => inBatch.has(computerKey(one)));
+  const computerOf = new Map([...carried, ...claimRowsOf(computers)].map((one) => [one.deviceId, one]));
+  const relatives = await findRelatives(tx, tenantId, computers, carried);
+  const concerned = [...new Set([...computerOf.keys(), ...relatedDevices(relatives)])];
+  await lockDevices(tx, tenantId, concerned);
+  const before: Claims = await storedClaims(tx, tenantId, concerned);
+  const claims = new Map(before);
+  const withdrawn = await replaceClaims(tx, tenantId, computers, claims);
+  const anew = await followRegistrations(tx, tenantId, computers, relatives, claims, before);
+  const changes = concerned.flatMap((id) => claimChanges(id, before.get(id) ?? [], claims.get(id) ?? []));
+  await appendClaimHistory(tx, tenantId, changes);
   const authorOf = (deviceId: string): Authorship => {
     const computer = computerOf.get(deviceId);
-    return computer ? by(computer) : { author: 'espalier', reason: 'claims changed' };
+    return computer ? by(computer) : { author: 'espalier', reason: 'the Mac registered anew' };
   };
-  const left = Map.groupBy(withdrawn, ({ deviceId }) => deviceId);
-  return resolveRoutes(tx, tenantId, [...computerOf.keys()], authorOf, left);
+  const outcomes = await resolveKnown(tx, tenantId, [...new Set([...computerOf.keys(), ...anew.turned])], {
+    claims,
+    by: authorOf,
+    withdrawn: Map.groupBy(withdrawn, ({ deviceId }) => deviceId),
+  });
+  await anew.settle(outcomes);
+  return outcomes;
 }
 
 /** Devices decided in one transaction: its locks are held for that long. */
@@ -147,6 +158,7 @@ export async function rerouteInstance(
     const deviceIds = claimed.slice(from, from + rerouteBatch).map((row) => row.deviceId);
     await inTransaction(sql, async (tx) => {
       await lockDevices(tx, tenantId, deviceIds);
+      await noteInstanceState(tx, tenantId, instanceId, deviceIds);
       const outcomes = await resolveRoutes(tx, tenantId, deviceIds, by);
       await markComputersDue(
         tx,

@@ -1,65 +1,94 @@
-import type { Sql } from '../store/database.ts';
-import { type Claim, chooseClaim, wouldChange } from './rules.ts';
+import {
+  type Choice,
+  type Claim,
+  type ComputerId,
+  chooseClaim,
+  counts,
+  endRule,
+  type KnownClaim,
+  placementHolds,
+  type Standing,
+  sameComputer,
+} from './rules.ts';
 
-/** The answer of `explain` (contract section 11). */
-export interface Explanation {
-  readonly instanceId: string | null;
-  readonly jamfComputerId: string | null;
+/** Why a device is where it is, by the rules that put it there. Pure: the same for now and for any time before. */
+
+/** Where the route was, or that it had ended, with the line of the history that made it so. */
+export interface LastChange {
+  readonly version: number;
+  readonly since: Date;
+  /** How it was put there, or why it ended. */
   readonly rule: string;
-  readonly since: string | null;
-  readonly version: number | null;
-  readonly claims: readonly {
-    readonly instanceId: string;
-    readonly jamfComputerId: string;
-    readonly lastEnrolledDate: string | null;
-    readonly lastCheckIn: string | null;
-    readonly pinned: boolean;
-  }[];
+}
+
+export interface RouteFacts {
+  readonly standing: Standing | undefined;
+  readonly last: LastChange | undefined;
+  readonly claims: readonly KnownClaim[];
+}
+
+export interface Explained {
+  readonly rule: string;
+  /** Those that count, best first, then those that rest. */
+  readonly claims: readonly KnownClaim[];
+  /** Two computers or more pull at the device. */
+  readonly conflict: boolean;
   readonly wouldChange: readonly string[];
 }
 
-/** Which instance a device belongs to, by which rule, who else claims it. Undefined: no such device here. */
-export async function explainRoute(
-  sql: Sql,
-  tenantId: string,
-  deviceId: string,
-): Promise<Explanation | undefined> {
-  const [route] = await sql<
-    {
-      instanceId: string;
-      jamfComputerId: number;
-      rule: string;
-      since: Date;
-      version: number;
-      pinned: boolean;
-    }[]
-  >`select instance_id as "instanceId", jamf_computer_id as "jamfComputerId", rule, since, version, pinned
-    from routes where tenant_id = ${tenantId} and device_id = ${deviceId}`;
-  const claims = await sql<(Claim & { enabled: boolean })[]>`
-    select c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId", c.last_enrolled_at as "lastEnrolledAt",
-           c.last_check_in_at as "lastCheckInAt", c.serial_number as "serialNumber", c.udid, i.enabled
-    from claims c join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
-    where c.tenant_id = ${tenantId} and c.device_id = ${deviceId}`;
-  if (!route && claims.length === 0) return undefined;
-  const choice = chooseClaim(claims.filter((claim) => claim.enabled));
-  const ordered = choice ? [choice.claim, ...choice.others] : [];
-  const rule = route?.pinned ? 'pinned' : (choice?.rule ?? route?.rule ?? 'no-claim');
+const byId = (a: ComputerId, b: ComputerId): number =>
+  (a.instanceId < b.instanceId ? -1 : a.instanceId > b.instanceId ? 1 : 0) ||
+  a.jamfComputerId - b.jamfComputerId;
+
+const vanishing = 'the computer or its registration vanishing from the instance';
+
+function changesOfChoice({ claim, others }: Choice): string[] {
+  const changes = [
+    `a claim of another instance with a lastEnrolledDate after ${claim.lastEnrolledAt?.toISOString() ?? 'any date'}`,
+    'pinning the device to an instance',
+    vanishing,
+  ];
+  const [next] = others;
+  return next ? [...changes, `without this claim, instance ${next.instanceId} gets the device`] : changes;
+}
+
+function changesOf(facts: RouteFacts, choice: Choice | undefined): string[] {
+  const { claims, standing } = facts;
+  if (standing?.pinned) return ['removing the pin lets the claims of the instances decide again'];
+  if (standing && placementHolds(standing, claims)) {
+    return [
+      `an enrolment of the Mac at another instance after ${standing.placedAt.toISOString()}, when it was placed here`,
+      'pinning the device to an instance',
+      vanishing,
+      'disabling the instance',
+    ];
+  }
+  if (choice) return changesOfChoice(choice);
+  if (standing) return ['enabling the instance', 'a claim of another instance'];
+  if (claims.some(({ stale }) => stale)) {
+    return ['the Mac checking in again with the record that still names this registration'];
+  }
+  return ['an instance that reports this Entra device on one of its computers'];
+}
+
+/** The rule that holds the route where it is, for what the rules know. */
+function ruleOf({ claims, last, standing }: RouteFacts, choice: Choice | undefined): string {
+  if (!standing) return last?.rule ?? endRule(claims);
+  if (standing.pinned) return 'pinned';
+  const put = last?.rule ?? 'placed';
+  if (placementHolds(standing, claims)) return put;
+  return choice && sameComputer(standing, choice.claim) ? choice.rule : put;
+}
+
+export function explainDecision(facts: RouteFacts): Explained {
+  const having = facts.claims.filter(counts);
+  const choice = chooseClaim(having);
+  const ordered: readonly Claim[] = choice ? [choice.claim, ...choice.others] : [];
+  const resting = facts.claims.filter((claim) => !counts(claim)).sort(byId);
   return {
-    instanceId: route?.instanceId ?? null,
-    jamfComputerId: route ? String(route.jamfComputerId) : null,
-    rule,
-    since: route?.since.toISOString() ?? null,
-    version: route?.version ?? null,
-    claims: ordered.map((claim) => ({
-      instanceId: claim.instanceId,
-      jamfComputerId: String(claim.jamfComputerId),
-      lastEnrolledDate: claim.lastEnrolledAt?.toISOString() ?? null,
-      lastCheckIn: claim.lastCheckInAt?.toISOString() ?? null,
-      pinned:
-        route?.pinned === true &&
-        route.instanceId === claim.instanceId &&
-        route.jamfComputerId === claim.jamfComputerId,
-    })),
-    wouldChange: wouldChange(route?.pinned ?? false, choice),
+    rule: ruleOf(facts, choice),
+    claims: [...ordered.flatMap((claim) => having.filter((one) => sameComputer(one, claim))), ...resting],
+    conflict: having.length > 1,
+    wouldChange: changesOf(facts, choice),
   };
 }

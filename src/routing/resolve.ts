@@ -1,9 +1,10 @@
 import { booleans, type Transaction } from '../store/database.ts';
-import { decideRoute, type KnownClaim, type Standing, sameComputer } from './rules.ts';
+import { type Claims, storedClaims } from './claim-rows.ts';
+import { type ComputerId, decideRoute, type Standing, sameComputer } from './rules.ts';
 
 /** Writing the routing table: claims in, routes and their history out, in one transaction of the caller's. */
 
-export type ComputerId = Pick<Standing, 'instanceId' | 'jamfComputerId'>;
+export type { ComputerId } from './rules.ts';
 
 export interface Route extends Standing {
   readonly deviceId: string;
@@ -17,6 +18,8 @@ export interface RouteOutcome {
   readonly route: Route | undefined;
   readonly before: Route | undefined;
   readonly changed: boolean;
+  /** Why the route ended, where it just did. */
+  readonly ended: string | undefined;
 }
 
 /** Who changed a route, for the history. */
@@ -56,28 +59,6 @@ export async function lockDevices(
     from unnest(${sorted}::text[]) with ordinality as wanted(device, position) order by position`;
 }
 
-async function claimsOf(
-  tx: Transaction,
-  tenantId: string,
-  deviceIds: readonly string[],
-): Promise<Map<string, KnownClaim[]>> {
-  const rows = await tx<(KnownClaim & { deviceId: string })[]>`
-    select c.device_id as "deviceId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
-           c.last_enrolled_at as "lastEnrolledAt", c.last_check_in_at as "lastCheckInAt",
-           c.serial_number as "serialNumber", c.udid, c.stale, i.enabled
-    from unnest(${deviceIds}::uuid[]) as wanted(device_id)
-    cross join lateral (
-      select * from claims where tenant_id = ${tenantId} and device_id = wanted.device_id offset 0) c
-    join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id`;
-  const byDevice = new Map<string, KnownClaim[]>();
-  for (const row of rows) {
-    const known = byDevice.get(row.deviceId);
-    if (known) known.push(row);
-    else byDevice.set(row.deviceId, [row]);
-  }
-  return byDevice;
-}
-
 /** The next version of the tenant's table; the row's lock makes versions of one tenant strictly ordered. */
 export async function nextVersion(tx: Transaction, tenantId: string): Promise<number> {
   const [row] = await tx<{ version: number }[]>`
@@ -94,6 +75,8 @@ export interface RouteWrite {
   readonly to:
     | (Omit<Route, 'version' | 'deviceId'> & { serialNumber: string | null; udid: string | null })
     | undefined;
+  /** Why it ended, where it did; `no-claim` if unsaid. */
+  readonly ended?: string;
 }
 
 /** Writes changes of routes and their lines in the history, as one version of the tenant's table. */
@@ -106,10 +89,11 @@ export async function writeRoutes(
 ): Promise<void> {
   const set = writes.flatMap(({ deviceId, to }) => (to ? [{ deviceId, ...to }] : []));
   const ended = writes.flatMap(({ deviceId, to }) => (to ? [] : [deviceId]));
-  if (set.length > 0) {
-    await tx`
+  // One time for the route and its line in the history: an answer about the past is the answer that was given.
+  await tx`
+    with moment as materialized (select clock_timestamp() as at), placed as (
       insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at, since, version)
-      select ${tenantId}, route.*, clock_timestamp(), ${version} from unnest(
+      select ${tenantId}, route.*, moment.at, ${version} from moment, unnest(
         ${set.map((to) => to.deviceId)}::uuid[], ${set.map((to) => to.instanceId)}::uuid[],
         ${set.map((to) => to.jamfComputerId)}::int[], ${set.map((to) => to.serialNumber)}::text[],
         ${set.map((to) => to.udid)}::text[], ${booleans(set.map((to) => to.pinned))}::text[]::bool[], ${set.map((to) => to.rule)}::text[],
@@ -118,59 +102,92 @@ export async function writeRoutes(
       on conflict (tenant_id, device_id) do update set
         instance_id = excluded.instance_id, jamf_computer_id = excluded.jamf_computer_id,
         serial_number = excluded.serial_number, udid = excluded.udid, pinned = excluded.pinned,
-        rule = excluded.rule, placed_at = excluded.placed_at, since = excluded.since, version = excluded.version`;
-  }
-  if (ended.length > 0) {
-    await tx`delete from routes where tenant_id = ${tenantId} and device_id = any(${ended}::uuid[])`;
-  }
-  await tx`
+        rule = excluded.rule, placed_at = excluded.placed_at, since = excluded.since, version = excluded.version
+    ), gone as (
+      delete from routes where tenant_id = ${tenantId} and device_id = any(${ended}::uuid[])
+    )
     insert into route_changes (tenant_id, version, device_id, from_instance_id, from_jamf_computer_id,
-      to_instance_id, to_jamf_computer_id, pinned, rule, placed_at, author, reason)
-    select ${tenantId}, ${version}, change.* from unnest(
+      to_instance_id, to_jamf_computer_id, pinned, rule, placed_at, author, reason, changed_at)
+    select ${tenantId}, ${version}, change.*, moment.at from moment, unnest(
       ${writes.map(({ deviceId }) => deviceId)}::uuid[], ${writes.map(({ before }) => before?.instanceId ?? null)}::uuid[],
       ${writes.map(({ before }) => before?.jamfComputerId ?? null)}::int[],
       ${writes.map(({ to }) => to?.instanceId ?? null)}::uuid[], ${writes.map(({ to }) => to?.jamfComputerId ?? null)}::int[],
-      ${booleans(writes.map(({ to }) => to?.pinned ?? false))}::text[]::bool[], ${writes.map(({ to }) => to?.rule ?? 'no-claim')}::text[],
+      ${booleans(writes.map(({ to }) => to?.pinned ?? false))}::text[]::bool[],
+      ${writes.map(({ ended: why, to }) => to?.rule ?? why ?? 'no-claim')}::text[],
       ${writes.map(({ to }) => to?.placedAt?.toISOString() ?? null)}::timestamptz[],
       ${writes.map(({ deviceId }) => by(deviceId).author)}::text[], ${writes.map(({ deviceId }) => by(deviceId).reason)}::text[])
       as change(device_id, from_instance_id, from_jamf_computer_id, to_instance_id, to_jamf_computer_id, pinned, rule,
         placed_at, author, reason)`;
+  await feedRoutes(tx, tenantId, version, writes.length);
+}
+
+/** Lets other processes hear of a version of the routes; every writer of routes ends with it. */
+export async function feedRoutes(
+  tx: Transaction,
+  tenantId: string,
+  version: number,
+  changes: number,
+): Promise<void> {
   await tx`
-    insert into change_feed (tenant_id, kind, version, changes)
-    values (${tenantId}, 'routes', ${version}, ${writes.length})`;
+    insert into change_feed (tenant_id, kind, version, changes) values (${tenantId}, 'routes', ${version}, ${changes})`;
+}
+
+export interface Resolving {
+  /** All claims on the devices, as the transaction has them now. */
+  readonly claims: Claims;
+  readonly by: AuthorshipOf;
+  /** Computers that have just stopped claiming the device. */
+  readonly withdrawn: ReadonlyMap<string, readonly ComputerId[]>;
 }
 
 /** Decides the routes of these devices anew. The caller holds their locks (`lockDevices`). */
-export async function resolveRoutes(
+export async function resolveKnown(
   tx: Transaction,
   tenantId: string,
   deviceIds: readonly string[],
-  by: Authorship | AuthorshipOf,
-  /** Computers that have just stopped claiming the device. */
-  withdrawn: ReadonlyMap<string, readonly ComputerId[]> = new Map(),
+  { by, claims, withdrawn }: Resolving,
 ): Promise<RouteOutcome[]> {
   if (deviceIds.length === 0) return [];
-  const claims = await claimsOf(tx, tenantId, deviceIds);
   const current = await currentRoutes(tx, tenantId, deviceIds);
   const decided = [...new Set(deviceIds)].map((deviceId): RouteWrite & { changed: boolean } => {
     const before = current.get(deviceId);
     const left =
       before !== undefined && (withdrawn.get(deviceId) ?? []).some((one) => sameComputer(before, one));
     const decision = decideRoute(before, claims.get(deviceId) ?? [], left);
-    if (decision.kind !== 'route')
-      return { deviceId, before, changed: decision.kind === 'end', to: undefined };
+    if (decision.kind === 'keep') return { deviceId, before, changed: false, to: undefined };
+    if (decision.kind === 'end') {
+      return { deviceId, before, changed: true, to: undefined, ended: decision.rule };
+    }
     const { instanceId, jamfComputerId, serialNumber, udid } = decision.claim;
     const { rule } = decision;
     const to = { instanceId, jamfComputerId, serialNumber, udid, pinned: false, placedAt: null, rule };
     return { deviceId, before, changed: true, to };
   });
-  return apply(tx, tenantId, decided, typeof by === 'function' ? by : () => by);
+  return apply(tx, tenantId, decided, by);
+}
+
+/** The same where the claims are not read yet. */
+export async function resolveRoutes(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+  by: Authorship | AuthorshipOf,
+  withdrawn: ReadonlyMap<string, readonly ComputerId[]> = new Map(),
+): Promise<RouteOutcome[]> {
+  if (deviceIds.length === 0) return [];
+  const claims = await storedClaims(tx, tenantId, deviceIds);
+  return resolveKnown(tx, tenantId, deviceIds, {
+    claims,
+    by: typeof by === 'function' ? by : () => by,
+    withdrawn,
+  });
 }
 
 /** Where an operator wants a device's route; undefined ends it. */
 export interface Placement {
   readonly deviceId: string;
   readonly to: RouteWrite['to'];
+  readonly ended?: string;
 }
 
 /**
@@ -189,9 +206,9 @@ export async function placeRoutes(
     tenantId,
     placements.map(({ deviceId }) => deviceId),
   );
-  const writes = placements.map(({ deviceId, to }) => {
-    const before = current.get(deviceId);
-    return { deviceId, before, to, changed: !sameRoute(before, to) };
+  const writes = placements.map((placement) => {
+    const before = current.get(placement.deviceId);
+    return { ...placement, before, changed: !sameRoute(before, placement.to) };
   });
   return apply(tx, tenantId, writes, by);
 }
@@ -215,10 +232,11 @@ async function apply(
   const writes = decided.filter(({ changed }) => changed);
   const version = writes.length === 0 ? 0 : await nextVersion(tx, tenantId);
   if (writes.length > 0) await writeRoutes(tx, tenantId, writes, version, by);
-  return decided.map(({ before, changed, deviceId, to }) => ({
+  return decided.map(({ before, changed, deviceId, ended, to }) => ({
     deviceId,
     before,
     changed,
+    ended,
     route: changed ? to && { ...to, deviceId, version } : before,
   }));
 }

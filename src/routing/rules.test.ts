@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Claim, chooseClaim, wouldChange } from './rules.ts';
+import { type Claim, chooseClaim, decideRoute, type KnownClaim, type Standing } from './rules.ts';
 
 const claim = (
   instanceId: string,
@@ -18,7 +18,6 @@ const claim = (
 describe('route rules', () => {
   it('nobody claims: no route', () => {
     expect(chooseClaim([])).toBeUndefined();
-    expect(wouldChange(false, undefined)).toHaveLength(1);
   });
 
   it('the only claim wins', () => {
@@ -51,5 +50,62 @@ describe('route rules', () => {
 
   it('an unknown date is older than any', () => {
     expect(chooseClaim([claim('a', null), claim('b', '2001-01-01')])?.claim.instanceId).toBe('b');
+  });
+});
+
+const known = (one: Claim, more: Partial<KnownClaim> = {}): KnownClaim => ({
+  ...one,
+  enabled: true,
+  stale: false,
+  ...more,
+});
+const at = (instanceId: string, more: Partial<Standing> = {}): Standing => ({
+  instanceId,
+  jamfComputerId: 1,
+  pinned: false,
+  placedAt: null,
+  ...more,
+});
+const older = claim('a', '2026-01-01');
+const newer = claim('b', '2026-02-01');
+
+describe('what becomes of a route', () => {
+  it('the same claims again change nothing; a newer enrolment moves it, an older one does not', () => {
+    expect(decideRoute(at('a'), [known(older)])).toEqual({ kind: 'keep' });
+    expect(decideRoute(at('a'), [known(older), known(newer)])).toMatchObject({
+      kind: 'route',
+      claim: newer,
+      rule: 'newest-enrolment',
+    });
+    expect(decideRoute(at('b'), [known(older), known(newer)])).toEqual({ kind: 'keep' });
+  });
+
+  it('a pin stays whatever is claimed or withdrawn', () => {
+    expect(decideRoute(at('a', { pinned: true }), [known(newer)], true)).toEqual({ kind: 'keep' });
+  });
+
+  it('a placement holds against what was known, until the Mac enrols elsewhere after it', () => {
+    const placed = at('a', { placedAt: new Date('2026-03-01') });
+    expect(decideRoute(placed, [known(older), known(newer)])).toEqual({ kind: 'keep' });
+    expect(decideRoute(placed, [known(newer)])).toEqual({ kind: 'keep' });
+    const later = claim('b', '2026-03-02');
+    expect(decideRoute(placed, [known(older), known(later)])).toMatchObject({ kind: 'route', claim: later });
+  });
+
+  it('a placement ends when its computer withdraws, rests or is retired', () => {
+    const placed = at('a', { placedAt: new Date('2026-03-01') });
+    expect(decideRoute(placed, [known(newer)], true)).toMatchObject({ kind: 'route', claim: newer });
+    for (const more of [{ enabled: false }, { stale: true }]) {
+      expect(decideRoute(placed, [known(older, more), known(newer)])).toMatchObject({
+        kind: 'route',
+        claim: newer,
+      });
+    }
+  });
+
+  it('a disabled instance keeps a device that nobody else claims; a retired registration keeps none', () => {
+    expect(decideRoute(at('a'), [known(older, { enabled: false })])).toEqual({ kind: 'keep' });
+    expect(decideRoute(at('a'), [known(older, { stale: true })])).toEqual({ kind: 'end', rule: 'retired' });
+    expect(decideRoute(at('a'), [])).toEqual({ kind: 'end', rule: 'no-claim' });
   });
 });

@@ -14,6 +14,9 @@ export type Rule = 'only-claim' | 'newest-enrolment' | 'newest-check-in' | 'lowe
 /** How a route was put where it is by an operator. */
 export type PlacementRule = 'pinned' | 'placed' | 'moved' | 'rolled-back';
 
+/** How a route ended. */
+export type EndRule = 'no-claim' | 'retired';
+
 /** A claim with what decides whether it counts now. */
 export interface KnownClaim extends Claim {
   /** A disabled instance's claims rest. */
@@ -30,6 +33,8 @@ export interface Standing {
   /** When an operator put it there; null: a claim won it. */
   readonly placedAt: Date | null;
 }
+
+export type ComputerId = Pick<Standing, 'instanceId' | 'jamfComputerId'>;
 
 export interface Choice {
   readonly claim: Claim;
@@ -65,22 +70,26 @@ export function chooseClaim(claims: readonly Claim[]): Choice | undefined {
 
 export type Decision =
   | { readonly kind: 'keep' }
-  | { readonly kind: 'end' }
+  | { readonly kind: 'end'; readonly rule: EndRule }
   | { readonly kind: 'route'; readonly claim: Claim; readonly rule: Rule };
 
-export const sameComputer = (
-  one: Pick<Claim, 'instanceId' | 'jamfComputerId'>,
-  other: Pick<Claim, 'instanceId' | 'jamfComputerId'>,
-): boolean => one.instanceId === other.instanceId && one.jamfComputerId === other.jamfComputerId;
+export const sameComputer = (one: ComputerId, other: ComputerId): boolean =>
+  one.instanceId === other.instanceId && one.jamfComputerId === other.jamfComputerId;
 
-const counts = (claim: KnownClaim): boolean => claim.enabled && !claim.stale;
+/** Whether a claim has a say: a disabled instance's claims rest, a retired registration's too. */
+export const counts = ({ enabled, stale }: Pick<KnownClaim, 'enabled' | 'stale'>): boolean =>
+  enabled && !stale;
 
 /**
  * Whether an operator's placement still holds: until the computer says that it does not carry the registration any
  * more, its instance is disabled, or the Mac enrols somewhere after the placement. What was known when the operator
  * decided does not undo it.
  */
-function placementHolds(before: Standing, known: readonly KnownClaim[], withdrawn: boolean): boolean {
+export function placementHolds(
+  before: Standing,
+  known: readonly KnownClaim[],
+  withdrawn = false,
+): before is Standing & { readonly placedAt: Date } {
   if (before.placedAt === null || withdrawn) return false;
   const placedAt = before.placedAt.getTime();
   const own = known.find((claim) => sameComputer(before, claim));
@@ -105,21 +114,13 @@ export function decideRoute(
   if (!choice) {
     // Nobody else claims the device of a disabled instance: it stays there, and calls hear that it is paused.
     const rests = before && known.some((claim) => !claim.stale && sameComputer(before, claim));
-    return before === undefined || rests ? { kind: 'keep' } : { kind: 'end' };
+    if (before === undefined || rests) return { kind: 'keep' };
+    return { kind: 'end', rule: endRule(known) };
   }
   if (before && sameComputer(before, choice.claim)) return { kind: 'keep' };
   return { kind: 'route', claim: choice.claim, rule: choice.rule };
 }
 
-/** What would make the route another one, in words for `explain`. */
-export function wouldChange(pinned: boolean, choice: Choice | undefined): string[] {
-  if (pinned) return ['removing the pin lets the claims of the instances decide again'];
-  if (!choice) return ['an instance that reports this Entra device on one of its computers'];
-  const changes = [
-    `a claim of another instance with a lastEnrolledDate after ${choice.claim.lastEnrolledAt?.toISOString() ?? 'any date'}`,
-    'pinning the device to an instance',
-    'the computer or its registration vanishing from the instance',
-  ];
-  const [next] = choice.others;
-  return next ? [...changes, `without this claim, instance ${next.instanceId} gets the device`] : changes;
-}
+/** Why a device has no route: its Mac registered anew and only old records still name it, or nobody claims it. */
+export const endRule = (known: readonly Pick<KnownClaim, 'stale'>[]): EndRule =>
+  known.some(({ stale }) => stale) ? 'retired' : 'no-claim';

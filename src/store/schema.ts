@@ -315,7 +315,11 @@ export const claimHistory = pgTable(
     /** The wall clock under the device's lock, not the transaction's start. */
     recordedAt: at('recorded_at').notNull().default(sql`clock_timestamp()`),
   },
-  (t) => [primaryKey({ columns: [t.tenantId, t.deviceId, t.sequence] })],
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.deviceId, t.sequence] }),
+    // Which registrations a computer carried before: a wiped Mac reports none for a while.
+    index('claim_history_computer').on(t.tenantId, t.instanceId, t.jamfComputerId),
+  ],
 );
 
 /** The same Mac under an older and a newer Entra registration. */
@@ -398,6 +402,9 @@ export const routeVersions = pgTable('route_versions', {
     .primaryKey()
     .references(() => tenants.tenantId, { onDelete: 'cascade' }),
   version: bigint('version', { mode: 'number' }).notNull().default(0),
+  /** The table as it was before this version, or before that time, cannot be told any more: its history was trimmed. */
+  trimmedVersion: bigint('trimmed_version', { mode: 'number' }).notNull().default(0),
+  trimmedBefore: at('trimmed_before'),
 });
 
 /**

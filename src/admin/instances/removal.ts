@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { markLastInstance, retractDevices } from '../../connection/lifecycle.ts';
 import { ProblemError, problem } from '../../problems.ts';
+import { removeClaims } from '../../routing/claim-history.ts';
 import { markComputersDue } from '../../routing/claims.ts';
 import { lockDevices, resolveRoutes } from '../../routing/resolve.ts';
 import type { Sql } from '../../store/database.ts';
@@ -57,7 +58,7 @@ async function contested(sql: Sql, { instanceId, tenantId }: Instance): Promise<
   const [row] = await sql<{ count: number }[]>`
     select count(distinct r.device_id) as count from routes r
     join claims c on c.tenant_id = r.tenant_id and c.device_id = r.device_id and c.instance_id <> ${instanceId}
-    join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id and i.enabled
+    join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id and i.enabled and not c.stale
     where r.tenant_id = ${tenantId} and r.instance_id = ${instanceId}`;
   return row?.count ?? 0;
 }
@@ -75,10 +76,10 @@ async function releaseDevices(
     const some = deviceIds.slice(from, from + batch);
     const done = await inTransaction(sql, async (tx) => {
       await lockDevices(tx, tenantId, some);
-      await tx`update routes set pinned = false
+      // Neither a pin nor a placement outlives its instance.
+      await tx`update routes set pinned = false, placed_at = null
         where tenant_id = ${tenantId} and instance_id = ${instanceId} and device_id = any(${some}::uuid[])`;
-      await tx`delete from claims
-        where tenant_id = ${tenantId} and instance_id = ${instanceId} and device_id = any(${some}::uuid[])`;
+      await removeClaims(tx, tenantId, some, instanceId);
       const outcomes = await resolveRoutes(tx, tenantId, some, {
         author: options.author,
         reason: 'the instance was removed',

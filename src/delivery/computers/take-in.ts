@@ -1,4 +1,5 @@
 import type { JamfComputer } from '../../jamf/inventory.ts';
+import type { ComputerClaims } from '../../routing/claim-rows.ts';
 import { markComputersDue, recordClaims } from '../../routing/claims.ts';
 import type { Route, RouteOutcome } from '../../routing/resolve.ts';
 import type { Sha256 } from '../../secrets/sha256.ts';
@@ -7,7 +8,7 @@ import type { Instance } from '../../store/instances.ts';
 import { currentTraceparent } from '../../telemetry/tracing.ts';
 import type { InventoryVocabulary } from '../reports/attributes.ts';
 import type { ReportContent } from '../reports/report.ts';
-import { contentFor } from '../reports/report-content.ts';
+import { contentFor, verdictOf } from '../reports/report-content.ts';
 import { type NewReport, setReports } from '../reports/set-reports.ts';
 import type { TenantTimelineEvent } from '../timeline.ts';
 import type { DueComputer } from './computer-store.ts';
@@ -43,15 +44,20 @@ async function retractions(
   }));
 }
 
-/** A changed route, for the device's timeline. */
-export function routeEvent(tenantId: string, { before, deviceId, route }: RouteOutcome): TenantTimelineEvent {
+/** A changed route, for the device\'s timeline. */
+export function routeEvent(
+  tenantId: string,
+  { before, deviceId, ended, route }: RouteOutcome,
+): TenantTimelineEvent {
   const detail = route
     ? `computer ${route.jamfComputerId} by rule ${route.rule}${before ? `, before on computer ${before.jamfComputerId} of ${before.instanceId}` : ''}`
-    : 'nobody claims the device any more';
+    : ended === 'retired'
+      ? 'the Mac has registered anew, and nothing newer speaks for this registration'
+      : 'nobody claims the device any more';
   return { tenantId, deviceId, stage: 'routed', instanceId: route?.instanceId ?? null, detail };
 }
 
-const claimsOf = ({ found, row }: ReadComputer) => {
+const claimsOf = ({ found, instance, row }: ReadComputer): ComputerClaims => {
   const computer: JamfComputer | undefined = found?.computer;
   return {
     instanceId: row.instanceId,
@@ -59,6 +65,7 @@ const claimsOf = ({ found, row }: ReadComputer) => {
     registrations: (computer?.registrations ?? []).map(({ deviceId, userId }) => ({
       deviceId,
       userId: userId ?? null,
+      verdict: found ? verdictOf(found, instance.compliance, deviceId) : null,
     })),
     serialNumber: computer?.serialNumber ?? null,
     udid: computer?.udid ?? null,

@@ -64,10 +64,17 @@ export function newRow(tenantId: string, report: NewReport, nowMs: number): Memo
 
 const undelivered: ReadonlySet<string> = new Set(['due', 'held', 'sent']);
 
-/** What was to be read again and is told already is as it was: nothing has to be told. */
+/**
+ * What was to be read again and is told already is as it was: nothing has to be told. Nor where only the instance is
+ * another one.
+ */
 export const cleared = (row: MemoryReport, report: NewReport): MemoryReport =>
-  row.readAgain && row.contentHash === comparable(report) && !undelivered.has(row.state)
-    ? { ...row, readAgain: false }
+  row.contentHash === comparable(report)
+    ? {
+        ...row,
+        instanceId: report.instanceId,
+        readAgain: row.readAgain && undelivered.has(row.state),
+      }
     : row;
 
 /** Undefined: it is no news. */
@@ -77,7 +84,6 @@ export function replaced(row: MemoryReport, report: NewReport, nowMs: number): M
   const toldAtMs = row.checkInToldAtMs ?? row.lastCheckInAtMs ?? Number.NEGATIVE_INFINITY;
   const news =
     row.contentHash !== contentHash ||
-    row.instanceId !== report.instanceId ||
     row.readAgain ||
     (lastCheckInAtMs !== null && lastCheckInAtMs > toldAtMs + checkInToldEveryMs);
   if (!news) return undefined;

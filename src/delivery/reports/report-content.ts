@@ -15,7 +15,8 @@ type Found = Extract<Fetched, { ok: true }>;
 
 const inventoryStates = { ACTIVATED: 0, DEACTIVATED: 1, UNRESPONSIVE: 2, UNKNOWN: 0 } as const;
 
-function verdictOf(
+/** What the instance, or its groups, say of a device; Intune's own matter in the other mode. */
+export function verdictOf(
   { compliance, computer, mode }: Found,
   source: ComplianceSource,
   deviceId: string,

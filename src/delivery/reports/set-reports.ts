@@ -20,7 +20,7 @@ export interface NewReport {
 
 /**
  * Sets the newest states of devices of one tenant, each at most once; answers the devices for which that is news. The
- * same state again changes nothing; a new one replaces an undelivered older one and is due, keeping the back-off of
+ * same state again changes nothing, save that the instance which says so is noted; a new one replaces an undelivered older one and is due, keeping the back-off of
  * a target that is failing, and behind a message whose outcome is not known yet.
  */
 export async function setReports(
@@ -32,12 +32,15 @@ export async function setReports(
   if (reports.length === 0) return new Set();
   const ordered = [...reports].sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
   const hashes = await Promise.all(ordered.map(({ content }) => contentHash(content, sha256)));
-  // What was to be read again and is told already is as it was: nothing has to be told.
+  // What was to be read again and is told already is as it was: nothing has to be told. Nor where only the instance is
+  // another one: Intune knows of none.
   await tx`
-    update reports r set read_again = false
-    from unnest(${ordered.map((report) => report.deviceId)}::uuid[], ${hashes}::text[]) as read(device_id, hash)
-    where r.tenant_id = ${tenantId} and r.device_id = read.device_id and r.read_again and r.content_hash = read.hash
-      and r.state not in ('due', 'held', 'sent')`;
+    update reports r set instance_id = read.instance_id,
+      read_again = r.read_again and r.state in ('due', 'held', 'sent')
+    from unnest(${ordered.map((report) => report.deviceId)}::uuid[], ${ordered.map((report) => report.instanceId)}::uuid[],
+                ${hashes}::text[]) as read(device_id, instance_id, hash)
+    where r.tenant_id = ${tenantId} and r.device_id = read.device_id and r.content_hash = read.hash
+      and (r.instance_id <> read.instance_id or (r.read_again and r.state not in ('due', 'held', 'sent')))`;
   const rows = await tx<{ deviceId: string }[]>`
     insert into reports (tenant_id, device_id, instance_id, content, content_hash, last_check_in_at, traceparent)
     select ${tenantId}, * from unnest(
@@ -54,8 +57,7 @@ export async function setReports(
       attempts = case when reports.message_open or reports.state = 'due' then reports.attempts else 0 end,
       due_since = coalesce(reports.due_since, now()), failed_at = null, background = false, read_again = false,
       updated_at = now()
-    where reports.content_hash <> excluded.content_hash or reports.instance_id <> excluded.instance_id
-      or reports.read_again
+    where reports.content_hash <> excluded.content_hash or reports.read_again
       or excluded.last_check_in_at > coalesce(reports.check_in_told_at, reports.last_check_in_at, '-infinity') + ${checkInToldEveryMs} * interval '1 millisecond'
     returning device_id as "deviceId"`;
   return new Set(rows.map(({ deviceId }) => deviceId));

@@ -1,0 +1,161 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { retractDevices } from '../../connection/lifecycle.ts';
+import { parseGuid } from '../../ids.ts';
+import { ProblemError, problem } from '../../problems.ts';
+import { placeDevice, removeDevice } from '../../routing/place-device.ts';
+import type { Sql } from '../../store/database.ts';
+import { requireRole, tenantOf } from '../access.ts';
+import type { AdminApp, AdminServices } from '../context.ts';
+import {
+  checkIfMatch,
+  commonProblems,
+  created,
+  devicePath,
+  etag,
+  guid,
+  invalidField,
+  jsonAnswer,
+  problemAnswer,
+} from '../schemas.ts';
+import { deviceSchema, readDevice } from './device.ts';
+import { unknownDevice } from './unknown-device.ts';
+
+/** Writing `/tenants/{tenantId}/devices/{deviceId}`: an operator's word on where a device belongs. */
+
+const jamfComputerId = z
+  .union([z.string().regex(/^\d{1,10}$/, 'must be the number of a computer'), z.number()])
+  .transform(Number)
+  .pipe(z.number().int().min(1).max(2_147_483_647))
+  .openapi({ type: 'string', example: '42' });
+
+/** PostgreSQL has no text with NUL. */
+const text = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .refine((value) => !value.includes('\0'), 'holds a NUL character');
+
+const place = createRoute({
+  method: 'put',
+  path: '/api/v1/tenants/{tenantId}/devices/{deviceId}',
+  operationId: 'placeDevice',
+  tags: ['Devices'],
+  summary:
+    'Put a device on a computer. pinned=true holds whatever instances claim; otherwise it holds until the Mac enrols elsewhere later',
+  request: {
+    params: devicePath,
+    body: {
+      required: true,
+      content: {
+        'application/json': {
+          schema: z
+            .object({
+              instanceId: guid,
+              jamfComputerId,
+              serialNumber: text.optional(),
+              udid: text.optional(),
+              pinned: z.boolean().default(false),
+              /** For the history. */
+              reason: text.max(500).optional(),
+            })
+            .strict()
+            .openapi('DevicePlace'),
+        },
+      },
+    },
+  },
+  responses: {
+    200: jsonAnswer(deviceSchema, 'The device where it is now'),
+    201: jsonAnswer(created, 'The device was not known before'),
+    ...commonProblems,
+    412: problemAnswer('precondition-failed'),
+    415: problemAnswer('unsupported-media-type'),
+  },
+});
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/api/v1/tenants/{tenantId}/devices/{deviceId}',
+  operationId: 'deleteDevice',
+  tags: ['Devices'],
+  summary:
+    'End a route and tell Intune that the device is not managed; it comes back when an instance claims it again',
+  request: { params: devicePath },
+  responses: {
+    204: { description: 'Ended' },
+    ...commonProblems,
+    412: problemAnswer('precondition-failed'),
+  },
+});
+
+/** Another tenant's instance is as unknown as one that does not exist. */
+async function requireInstance(sql: Sql, tenantId: string, instanceId: string): Promise<void> {
+  const [row] = await sql`
+    select 1 from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+  if (row) return;
+  const description = 'the tenant has no such instance';
+  throw new ProblemError(
+    problem('instance-unknown', `instanceId: ${description}`, {
+      errors: [{ code: 'UNKNOWN_INSTANCE', field: 'instanceId', description }],
+    }),
+  );
+}
+
+/** Any version is none of a device that is not there. */
+function checkMatch(header: string | undefined, version: number | undefined): void {
+  if (version !== undefined) checkIfMatch(header, version);
+  else if (header !== undefined) {
+    throw new ProblemError(
+      problem('precondition-failed', 'If-Match names a version of a device without a route.'),
+    );
+  }
+}
+
+export function addPlacing(app: AdminApp, { sql }: AdminServices): void {
+  app.openapi(place, async (c) => {
+    const { tenantId } = await tenantOf(c, sql);
+    const { name } = requireRole(c, 'operator');
+    const deviceId = parseGuid(c.req.param('deviceId'));
+    if (deviceId === undefined) throw invalidField('deviceId', 'must be a GUID');
+    const { reason, ...wanted } = c.req.valid('json');
+    await requireInstance(sql, tenantId, wanted.instanceId);
+    const said = wanted.pinned ? 'pinned' : 'placed';
+    const { before, route } = await placeDevice(
+      sql,
+      tenantId,
+      deviceId,
+      wanted,
+      { author: name, reason: reason ?? `${said} by ${name}` },
+      (known) => checkMatch(c.req.header('if-match'), known?.version),
+    );
+    const headers = { etag: etag(route.version) };
+    if (!before) {
+      const href = `/api/v1/tenants/${tenantId}/devices/${deviceId}`;
+      return c.json({ id: deviceId, href }, 201, { ...headers, location: href });
+    }
+    const device = await readDevice(sql, tenantId, deviceId);
+    if (!device) throw unknownDevice();
+    return c.json(device, 200, headers);
+  });
+
+  app.openapi(remove, async (c) => {
+    const { tenantId } = await tenantOf(c, sql);
+    const { name } = requireRole(c, 'operator');
+    const deviceId = parseGuid(c.req.param('deviceId'));
+    const removed =
+      deviceId !== undefined &&
+      (await removeDevice(
+        sql,
+        tenantId,
+        deviceId,
+        { author: name, reason: `deleted by ${name}` },
+        {
+          expect: (known) => checkMatch(c.req.header('if-match'), known?.version),
+          retract: retractDevices,
+        },
+      ));
+    if (!removed) throw unknownDevice();
+    return c.body(null, 204);
+  });
+}

@@ -1,0 +1,146 @@
+import type { Sql, Transaction } from '../store/database.ts';
+import { dueChannel } from '../store/notifications.ts';
+import { inTransaction } from '../store/retry.ts';
+import { removeClaims } from './claim-history.ts';
+import { type StoredClaim, storedClaims } from './claim-rows.ts';
+import {
+  type Authorship,
+  type ComputerId,
+  lockDevices,
+  placeRoutes,
+  type Route,
+  type RouteWrite,
+  readRoutes,
+} from './resolve.ts';
+import { chooseClaim, counts, placementHolds, sameComputer } from './rules.ts';
+
+/** An operator's word on one device: put it on a computer, pin it there, or take it away. */
+
+export interface WantedPlace extends ComputerId {
+  readonly serialNumber?: string | undefined;
+  readonly udid?: string | undefined;
+  readonly pinned: boolean;
+}
+
+/** Throws to refuse, for what it is told of the route as it is under the lock. */
+export type Expectation = (before: Route | undefined) => void;
+
+/** What was known when an operator decided does not undo it, nor an enrolment ahead of our clock. */
+export const placedNow = (claims: readonly StoredClaim[]): Date =>
+  new Date(Math.max(Date.now(), ...claims.map(({ lastEnrolledAt }) => lastEnrolledAt?.getTime() ?? 0)));
+
+type Target = NonNullable<RouteWrite['to']>;
+
+/**
+ * Where the route goes. A pin that is taken off lets the claims decide again; where there are none the device stays,
+ * placed. The same place again changes nothing.
+ */
+function targetOf(
+  before: Route | undefined,
+  wanted: WantedPlace,
+  claims: readonly StoredClaim[],
+): Target | undefined {
+  const own = claims.find((claim) => sameComputer(claim, wanted));
+  const there = {
+    instanceId: wanted.instanceId,
+    jamfComputerId: wanted.jamfComputerId,
+    serialNumber: wanted.serialNumber ?? own?.serialNumber ?? null,
+    udid: wanted.udid ?? own?.udid ?? null,
+  };
+  if (wanted.pinned) return { ...there, pinned: true, rule: 'pinned', placedAt: null };
+  const stays = before !== undefined && sameComputer(before, wanted);
+  if (stays && before.pinned) {
+    const choice = chooseClaim(claims.filter(counts));
+    if (choice) {
+      const { instanceId, jamfComputerId, serialNumber, udid } = choice.claim;
+      return {
+        instanceId,
+        jamfComputerId,
+        serialNumber,
+        udid,
+        pinned: false,
+        rule: choice.rule,
+        placedAt: null,
+      };
+    }
+  }
+  if (stays && !before.pinned && placementHolds(before, claims)) {
+    return { ...there, pinned: false, rule: before.rule, placedAt: before.placedAt };
+  }
+  return { ...there, pinned: false, rule: 'placed', placedAt: placedNow(claims) };
+}
+
+/** The computer is due to be read, also where it was not known yet: its state is the device's now. */
+async function wantComputer(
+  tx: Transaction,
+  tenantId: string,
+  { instanceId, jamfComputerId }: ComputerId,
+): Promise<void> {
+  await tx`
+    insert into computers (tenant_id, instance_id, jamf_computer_id, next_try_at)
+    values (${tenantId}, ${instanceId}, ${jamfComputerId}, now())
+    on conflict (tenant_id, instance_id, jamf_computer_id) do update set
+      wanted_revision = computers.wanted_revision + 1, background = false, updated_at = now(), next_try_at = now()`;
+  await tx`select pg_notify(${dueChannel}, 'computers')`;
+}
+
+export interface PlacedDevice {
+  readonly before: Route | undefined;
+  readonly route: Route;
+}
+
+/** Puts a device on a computer of the tenant's; the caller has checked that the instance is. */
+export function placeDevice(
+  sql: Sql,
+  tenantId: string,
+  deviceId: string,
+  wanted: WantedPlace,
+  by: Authorship,
+  expect: Expectation,
+): Promise<PlacedDevice> {
+  return inTransaction(sql, async (tx) => {
+    await lockDevices(tx, tenantId, [deviceId]);
+    const [before] = await readRoutes(tx, tenantId, [deviceId]);
+    expect(before);
+    const claims = (await storedClaims(tx, tenantId, [deviceId])).get(deviceId) ?? [];
+    const to = targetOf(before, wanted, claims);
+    const [outcome] = await placeRoutes(tx, tenantId, [{ deviceId, to }], () => by);
+    const route = outcome?.route;
+    if (!route) throw new Error('a placed route is not there');
+    if (outcome.changed) await wantComputer(tx, tenantId, route);
+    else {
+      await tx`
+        update routes set serial_number = coalesce(${wanted.serialNumber ?? null}, serial_number),
+          udid = coalesce(${wanted.udid ?? null}, udid)
+        where tenant_id = ${tenantId} and device_id = ${deviceId}`;
+    }
+    return { before, route };
+  });
+}
+
+/**
+ * Ends a route and takes the claims with it, or they would bring it back at once; it comes back when an instance
+ * claims the device again. False: there is none.
+ */
+export function removeDevice(
+  sql: Sql,
+  tenantId: string,
+  deviceId: string,
+  by: Authorship,
+  options: {
+    readonly expect: Expectation;
+    readonly retract: (tx: Transaction, tenantId: string, deviceIds: readonly string[]) => Promise<number>;
+  },
+): Promise<boolean> {
+  return inTransaction(sql, async (tx) => {
+    await lockDevices(tx, tenantId, [deviceId]);
+    const [before] = await readRoutes(tx, tenantId, [deviceId]);
+    if (!before) return false;
+    options.expect(before);
+    await removeClaims(tx, tenantId, [deviceId]);
+    await placeRoutes(tx, tenantId, [{ deviceId, to: undefined, ended: 'deleted' }], () => by);
+    await options.retract(tx, tenantId, [deviceId]);
+    await tx`select pg_notify(${dueChannel}, 'reports')`;
+    return true;
+  });
+}

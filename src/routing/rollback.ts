@@ -1,0 +1,235 @@
+import { backgroundPerSecond } from '../limits.ts';
+import type { Sql, Transaction } from '../store/database.ts';
+import { dueChannel } from '../store/notifications.ts';
+import { inTransaction } from '../store/retry.ts';
+import { type Authorship, type ComputerId, feedRoutes, lockTenantRoutes, nextVersion } from './resolve.ts';
+
+/** The whole table of a tenant as it was at a version, as one new version in one transaction. */
+
+export interface RollbackRequest {
+  readonly tenantId: string;
+  readonly toVersion: number;
+  readonly by: Authorship;
+  /** Only says what would be done. */
+  readonly dryRun: boolean;
+  /** Makes Intune hear that these devices are not managed any more; says of how many it has to. */
+  readonly retract: (tx: Transaction, tenantId: string, deviceIds: readonly string[]) => Promise<number>;
+}
+
+export interface RolledBackDevice {
+  readonly deviceId: string;
+  /** Undefined: it has no route. */
+  readonly from: ComputerId | undefined;
+  readonly to: ComputerId | undefined;
+  readonly pinned: boolean;
+}
+
+/** `instance-removed`, `instance-disabled`, `registration-retired`. */
+export type SkipReason = string;
+
+export interface RollbackResult {
+  /** The version that was made; undefined where nothing changes, and in a dry run. */
+  readonly version: number | undefined;
+  readonly placed: number;
+  readonly ended: number;
+  /** Placed on computers that do not claim the device now. */
+  readonly unclaimed: number;
+  readonly retracted: number;
+  /** The first ones. */
+  readonly devices: readonly RolledBackDevice[];
+  readonly skipped: number;
+  /** The first ones. */
+  readonly skippedDevices: readonly { readonly deviceId: string; readonly reason: SkipReason }[];
+}
+
+/** Devices of an answer; the rest is counted. */
+const shown = 100;
+const retractedTogether = 10_000;
+
+/**
+ * What differs between the table now and at the version. Filled once: its rows are read five times, and must not change
+ * between.
+ */
+async function makePlan(
+  tx: Transaction,
+  { tenantId, toVersion }: Pick<RollbackRequest, 'tenantId' | 'toVersion'>,
+): Promise<void> {
+  await tx`
+    create temporary table rollback_plan (device_id uuid, from_instance_id uuid, from_jamf_computer_id int,
+      to_instance_id uuid, to_jamf_computer_id int, pinned boolean, serial_number text, udid text, claimed boolean,
+      enrolled_at timestamptz, skipped text) on commit drop`;
+  await tx`
+    insert into rollback_plan
+    select touched.device_id, r.instance_id, r.jamf_computer_id, was.to_instance_id, was.to_jamf_computer_id,
+      coalesce(was.pinned, false), coalesce(c.serial_number, r.serial_number), coalesce(c.udid, r.udid),
+      c.device_id is not null,
+      (select max(k.last_enrolled_at) from claims k where k.tenant_id = ${tenantId} and k.device_id = touched.device_id),
+      case when was.to_instance_id is null then null
+           when i.instance_id is null then 'instance-removed'
+           when not i.enabled then 'instance-disabled'
+           when c.stale and not was.pinned then 'registration-retired' end
+    from (select distinct device_id from route_changes where tenant_id = ${tenantId} and version > ${toVersion}) touched
+    left join lateral (
+      select h.to_instance_id, h.to_jamf_computer_id, h.pinned from route_changes h
+      where h.tenant_id = ${tenantId} and h.device_id = touched.device_id and h.version <= ${toVersion}
+      order by h.version desc limit 1) was on true
+    left join routes r on r.tenant_id = ${tenantId} and r.device_id = touched.device_id
+    left join instances i on i.tenant_id = ${tenantId} and i.instance_id = was.to_instance_id
+    left join claims c on c.tenant_id = ${tenantId} and c.device_id = touched.device_id
+      and c.instance_id = was.to_instance_id and c.jamf_computer_id = was.to_jamf_computer_id
+    where (r.instance_id, r.jamf_computer_id, coalesce(r.pinned, false))
+      is distinct from (was.to_instance_id, was.to_jamf_computer_id, coalesce(was.pinned, false))`;
+  await tx`analyze rollback_plan`;
+}
+
+interface Counts {
+  readonly placed: number;
+  readonly ended: number;
+  readonly unclaimed: number;
+  readonly skipped: number;
+}
+
+async function readPlan(tx: Transaction): Promise<Omit<RollbackResult, 'version' | 'retracted'>> {
+  const [counts] = await tx<Counts[]>`
+    select count(*) filter (where skipped is null and to_instance_id is not null) as placed,
+      count(*) filter (where skipped is null and to_instance_id is null) as ended,
+      count(*) filter (where skipped is null and to_instance_id is not null and not claimed) as unclaimed,
+      count(*) filter (where skipped is not null) as skipped
+    from rollback_plan`;
+  const rows = await tx<
+    {
+      deviceId: string;
+      fromInstanceId: string | null;
+      fromJamfComputerId: number | null;
+      toInstanceId: string | null;
+      toJamfComputerId: number | null;
+      pinned: boolean;
+    }[]
+  >`
+    select device_id as "deviceId", from_instance_id as "fromInstanceId", from_jamf_computer_id as "fromJamfComputerId",
+      to_instance_id as "toInstanceId", to_jamf_computer_id as "toJamfComputerId", pinned
+    from rollback_plan where skipped is null order by device_id limit ${shown}`;
+  const skippedDevices = await tx<{ deviceId: string; reason: SkipReason }[]>`
+    select device_id as "deviceId", skipped as reason from rollback_plan where skipped is not null
+    order by device_id limit ${shown}`;
+  const computer = (instanceId: string | null, jamfComputerId: number | null): ComputerId | undefined =>
+    instanceId === null || jamfComputerId === null ? undefined : { instanceId, jamfComputerId };
+  return {
+    ...(counts ?? { placed: 0, ended: 0, unclaimed: 0, skipped: 0 }),
+    devices: rows.map((row) => ({
+      deviceId: row.deviceId,
+      from: computer(row.fromInstanceId, row.fromJamfComputerId),
+      to: computer(row.toInstanceId, row.toJamfComputerId),
+      pinned: row.pinned,
+    })),
+    skippedDevices,
+  };
+}
+
+/**
+ * The routes and their lines in the history. Placed as an operator's: what was known of enrolments, also of those in
+ * the future by our clock, does not undo it.
+ */
+async function writePlan(tx: Transaction, tenantId: string, version: number, by: Authorship): Promise<void> {
+  await tx`
+    with moment as materialized (select clock_timestamp() as at), todo as materialized (
+      select p.*, moment.at, case when p.pinned or p.to_instance_id is null then null
+                                  else greatest(moment.at, p.enrolled_at) end as placed_at
+      from rollback_plan p, moment where p.skipped is null
+    ), placed as (
+      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at, since, version)
+      select ${tenantId}, device_id, to_instance_id, to_jamf_computer_id, serial_number, udid, pinned, 'rolled-back', placed_at,
+        at, ${version}
+      from todo where to_instance_id is not null
+      on conflict (tenant_id, device_id) do update set
+        instance_id = excluded.instance_id, jamf_computer_id = excluded.jamf_computer_id,
+        serial_number = excluded.serial_number, udid = excluded.udid, pinned = excluded.pinned,
+        rule = excluded.rule, placed_at = excluded.placed_at, since = excluded.since, version = excluded.version
+    ), ended as (
+      delete from routes r using todo where todo.to_instance_id is null and r.tenant_id = ${tenantId}
+        and r.device_id = todo.device_id
+    )
+    insert into route_changes (tenant_id, version, device_id, from_instance_id, from_jamf_computer_id, to_instance_id,
+      to_jamf_computer_id, pinned, rule, placed_at, author, reason, changed_at)
+    select ${tenantId}, ${version}, device_id, from_instance_id, from_jamf_computer_id, to_instance_id,
+      to_jamf_computer_id, pinned, 'rolled-back', placed_at, ${by.author}, ${by.reason}, at
+    from todo`;
+  // A route that ended would come back with the next look at its claims: they go with it, until an instance claims anew.
+  await tx`
+    with gone as (
+      delete from claims c using rollback_plan p
+      where p.skipped is null and p.to_instance_id is null and c.tenant_id = ${tenantId} and c.device_id = p.device_id
+      returning c.device_id, c.instance_id, c.jamf_computer_id, c.last_enrolled_at, c.last_check_in_at
+    )
+    insert into claim_history (tenant_id, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, state)
+    select ${tenantId}, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, 'withdrawn' from gone`;
+}
+
+/**
+ * The computers that have devices now are due to be read, one after the other, behind what is fresh. A row that
+ * somebody holds is being read already: what it finds waits for our lock and is decided by the new table. Waiting for
+ * it would be a deadlock.
+ */
+async function wantWinners(tx: Transaction, tenantId: string): Promise<void> {
+  await tx`
+    with won as materialized (
+      select instance_id, jamf_computer_id, now() + ((row_number() over (order by instance_id, jamf_computer_id) - 1)
+        / ${backgroundPerSecond}::float8) * interval '1 second' as due_at
+      from (select distinct to_instance_id as instance_id, to_jamf_computer_id as jamf_computer_id from rollback_plan
+            where skipped is null and to_instance_id is not null) one
+    ), free as materialized (
+      select won.* from won join computers c on c.tenant_id = ${tenantId} and c.instance_id = won.instance_id
+        and c.jamf_computer_id = won.jamf_computer_id
+      for update of c skip locked
+    ), known as (
+      update computers c set wanted_revision = c.wanted_revision + 1, updated_at = now(),
+        background = case when c.wanted_revision > c.done_revision then c.background else true end,
+        next_try_at = case when c.wanted_revision > c.done_revision then c.next_try_at else free.due_at end
+      from free where c.tenant_id = ${tenantId} and c.instance_id = free.instance_id
+        and c.jamf_computer_id = free.jamf_computer_id
+    )
+    insert into computers (tenant_id, instance_id, jamf_computer_id, background, next_try_at)
+    select ${tenantId}, instance_id, jamf_computer_id, true, due_at from won
+    where not exists (select 1 from computers c where c.tenant_id = ${tenantId} and c.instance_id = won.instance_id
+      and c.jamf_computer_id = won.jamf_computer_id)
+    on conflict do nothing`;
+}
+
+async function retractEnded(
+  tx: Transaction,
+  { retract, tenantId }: Pick<RollbackRequest, 'retract' | 'tenantId'>,
+): Promise<number> {
+  const ended = await tx<{ deviceId: string }[]>`
+    select device_id as "deviceId" from rollback_plan
+    where skipped is null and to_instance_id is null and from_instance_id is not null order by device_id`;
+  let retracted = 0;
+  for (let from = 0; from < ended.length; from += retractedTogether) {
+    const some = ended.slice(from, from + retractedTogether).map(({ deviceId }) => deviceId);
+    retracted += await retract(tx, tenantId, some);
+  }
+  return retracted;
+}
+
+/**
+ * Puts every route where it was at a version, pins included; a device that had none then loses its route and its
+ * claims, and Intune is told. Left alone, and counted: where the instance is gone or disabled, or the registration was
+ * retired since. The caller has checked that the version can be told.
+ */
+export function rollBackRoutes(sql: Sql, request: RollbackRequest): Promise<RollbackResult> {
+  const { by, dryRun, tenantId } = request;
+  return inTransaction(sql, async (tx) => {
+    // A million routes take longer than a statement may otherwise.
+    await tx`set local statement_timeout = '15min'`;
+    if (!dryRun) await lockTenantRoutes(tx, tenantId);
+    await makePlan(tx, request);
+    const plan = await readPlan(tx);
+    if (dryRun || plan.placed + plan.ended === 0) return { ...plan, version: undefined, retracted: 0 };
+    const version = await nextVersion(tx, tenantId);
+    await writePlan(tx, tenantId, version, by);
+    await wantWinners(tx, tenantId);
+    const retracted = await retractEnded(tx, request);
+    await feedRoutes(tx, tenantId, version, plan.placed + plan.ended);
+    await tx`select pg_notify(${dueChannel}, 'computers'), pg_notify(${dueChannel}, 'reports')`;
+    return { ...plan, version, retracted };
+  });
+}
