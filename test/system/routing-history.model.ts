@@ -1,0 +1,220 @@
+import fc from 'fast-check';
+
+/**
+ * The routing table as the contract words it (section 8), small and slow: what the real one is compared with after
+ * every step. Instances and devices are small numbers, times are ticks.
+ */
+
+export const instanceCount = 3;
+export const computersPerInstance = 2;
+export const deviceCount = 4;
+
+export interface ModelComputer {
+  readonly instance: number;
+  readonly id: number;
+}
+
+interface ModelClaim {
+  readonly enrolled: number | null;
+  readonly checkIn: number | null;
+  readonly reported: number;
+}
+
+interface ModelRoute extends ModelComputer {
+  readonly pinned: boolean;
+  /** Enrolments up to this one were known when an operator put it there; null: claims did. */
+  readonly placedAt: number | null;
+}
+
+/** One thing that happens. Moves can be added here, in `happen` and in the test's `doReally`. */
+export type Step =
+  | {
+      readonly kind: 'claim';
+      readonly computer: ModelComputer;
+      readonly devices: readonly number[];
+      readonly enrolled: number | null;
+      readonly checkIn: number | null;
+      readonly reported: number;
+    }
+  | { readonly kind: 'gone'; readonly computer: ModelComputer }
+  | { readonly kind: 'enable'; readonly instance: number; readonly enabled: boolean }
+  | {
+      readonly kind: 'place';
+      readonly device: number;
+      readonly computer: ModelComputer;
+      readonly pinned: boolean;
+    }
+  | { readonly kind: 'delete'; readonly device: number }
+  /** `back`: share of all versions that are undone, 0 to 1. */
+  | { readonly kind: 'roll-back'; readonly back: number };
+
+const key = ({ id, instance }: ModelComputer): string => `${instance}/${id}`;
+const same = (one: ModelComputer, other: ModelComputer): boolean => key(one) === key(other);
+
+const computer = fc.record({
+  instance: fc.nat({ max: instanceCount - 1 }),
+  id: fc.integer({ min: 1, max: computersPerInstance }),
+});
+const device = fc.nat({ max: deviceCount - 1 });
+const tick = fc.integer({ min: 1, max: 12 });
+
+export const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('claim' as const),
+      computer,
+      devices: fc.uniqueArray(device, { maxLength: 3 }),
+      enrolled: fc.option(tick, { freq: 8 }),
+      checkIn: fc.option(tick, { freq: 8 }),
+      reported: tick,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('gone' as const), computer }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('enable' as const),
+      instance: fc.nat({ max: instanceCount - 1 }),
+      enabled: fc.boolean(),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('place' as const), device, computer, pinned: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('delete' as const), device }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('roll-back' as const),
+      back: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  },
+);
+
+export interface RoutingModel {
+  /** `newest`: the version of the real table before the step. Says to which version a rollback goes. */
+  happen(step: Step, newest: number): void;
+  /** The table is at this version now. */
+  note(version: number): void;
+  route(device: number): ModelRoute | undefined;
+  claims(device: number): readonly (ModelComputer & { enrolled: number | null; active: boolean })[];
+}
+
+export const rollbackVersion = (back: number, newest: number): number => Math.round(newest * (1 - back));
+
+export function createRoutingModel(): RoutingModel {
+  const enabled = Array.from({ length: instanceCount }, () => true);
+  const claims = Array.from({ length: deviceCount }, () => new Map<string, ModelClaim & ModelComputer>());
+  const routes = new Map<number, ModelRoute>();
+  /** The whole table by version. */
+  const versions = new Map<number, ReadonlyMap<number, ModelRoute>>([[0, new Map()]]);
+
+  const claimsOn = (one: number) => [...(claims[one]?.values() ?? [])];
+  const standsAt = (one: number, at: ModelComputer) => claims[one]?.get(key(at));
+  const isOn = ({ instance }: ModelComputer): boolean => enabled[instance] === true;
+  const low = Number.NEGATIVE_INFINITY;
+  const knownEnrolment = (one: number): number =>
+    Math.max(0, ...claimsOn(one).map(({ enrolled }) => enrolled ?? 0));
+
+  const isHeld = (one: number, route: ModelRoute): boolean => {
+    const { placedAt } = route;
+    if (placedAt === null || (standsAt(one, route) && !isOn(route))) return false;
+    return claimsOn(one).every(
+      (claim) => !isOn(claim) || same(claim, route) || (claim.enrolled ?? low) <= placedAt,
+    );
+  };
+
+  const decide = (one: number, left: boolean): void => {
+    const route = routes.get(one);
+    if (route?.pinned || (route && !left && isHeld(one, route))) return;
+    let best: (ModelClaim & ModelComputer) | undefined;
+    for (const claim of claimsOn(one)) {
+      if (!isOn(claim)) continue;
+      const order = (of: ModelClaim & ModelComputer): number[] => [
+        of.enrolled ?? low,
+        of.checkIn ?? low,
+        -of.instance,
+        -of.id,
+      ];
+      const [mine, its] = [order(claim), best && order(best)];
+      const at = mine.findIndex((value, index) => value !== its?.[index]);
+      if (its === undefined || (mine[at] ?? 0) > (its[at] ?? 0)) best = claim;
+    }
+    if (best && !(route && same(route, best))) {
+      routes.set(one, { instance: best.instance, id: best.id, pinned: false, placedAt: null });
+    } else if (!best && route && !standsAt(one, route)) routes.delete(one);
+  };
+
+  const replaceClaims = (from: ModelComputer, devices: readonly number[], claim: ModelClaim | undefined) => {
+    const standing = claims.flatMap((_, one) => (standsAt(one, from) ? [one] : []));
+    const newest = Math.max(...standing.map((one) => standsAt(one, from)?.reported ?? 0));
+    if (claim && claim.reported < newest) return;
+    for (const one of standing) claims[one]?.delete(key(from));
+    if (claim) for (const one of devices) claims[one]?.set(key(from), { ...claim, ...from });
+    for (const one of new Set([...standing, ...devices])) {
+      const route = routes.get(one);
+      decide(one, route !== undefined && same(route, from) && !standsAt(one, from));
+    }
+  };
+
+  const place = (one: number, at: ModelComputer, pinned: boolean): void => {
+    const route = routes.get(one);
+    if (pinned) {
+      routes.set(one, { ...at, pinned: true, placedAt: null });
+      return;
+    }
+    if (route && same(route, at)) {
+      if (route.pinned && claimsOn(one).some(isOn)) {
+        // The pin goes and the claims have their say: as if nothing stood yet.
+        routes.delete(one);
+        decide(one, false);
+        return;
+      }
+      if (!route.pinned && isHeld(one, route)) return;
+    }
+    routes.set(one, { ...at, pinned: false, placedAt: knownEnrolment(one) });
+  };
+
+  const rollBack = (version: number): void => {
+    const then = versions.get(version) ?? new Map<number, ModelRoute>();
+    for (let one = 0; one < deviceCount; one += 1) {
+      const [now, was] = [routes.get(one), then.get(one)];
+      if (now && was ? same(now, was) && now.pinned === was.pinned : now === was) continue;
+      if (!was) {
+        routes.delete(one);
+        claims[one]?.clear();
+      } else if (isOn(was)) {
+        routes.set(one, { ...was, placedAt: was.pinned ? null : knownEnrolment(one) });
+      }
+    }
+  };
+
+  return {
+    happen: (step, newest) => {
+      if (step.kind === 'claim') {
+        const { checkIn, enrolled, reported } = step;
+        replaceClaims(step.computer, step.devices, { checkIn, enrolled, reported });
+      } else if (step.kind === 'gone') replaceClaims(step.computer, [], undefined);
+      else if (step.kind === 'enable') {
+        enabled[step.instance] = step.enabled;
+        claims.forEach((known, one) => {
+          if ([...known.values()].some(({ instance }) => instance === step.instance)) decide(one, false);
+        });
+      } else if (step.kind === 'place') place(step.device, step.computer, step.pinned);
+      else if (step.kind === 'delete') {
+        if (routes.delete(step.device)) claims[step.device]?.clear();
+      } else rollBack(rollbackVersion(step.back, newest));
+    },
+    note: (version) => versions.set(version, new Map(routes)),
+    route: (one) => routes.get(one),
+    claims: (one) =>
+      claimsOn(one).map(({ enrolled, id, instance }) => ({
+        instance,
+        id,
+        enrolled,
+        active: isOn({ instance, id }),
+      })),
+  };
+}
