@@ -32,7 +32,7 @@ async function environmentOf(dir: string, world: World, databaseUrl: string) {
     ESPALIER_BOOTSTRAP_KEY: bootstrapKey,
     ESPALIER_POLL_SECONDS: '0',
     ESPALIER_RECONCILE_SECONDS: '0',
-    ESPALIER_UPLOAD_MAX_DEVICES: '100',
+    ESPALIER_UPLOAD_MAX_DEVICES: '50',
     ESPALIER_UPLOAD_STATUS_SECONDS: '1',
     ...manyCalls,
   };

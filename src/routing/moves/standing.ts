@@ -1,4 +1,3 @@
-import type { Transaction } from '../../store/database.ts';
 import type { Placement, Route } from '../resolve.ts';
 import type { Claim } from '../rules.ts';
 import type { SkipReason } from './move.ts';
@@ -18,15 +17,6 @@ export type Turn =
   | { readonly kind: 'skip'; readonly reason: SkipReason };
 
 const skip = (reason: SkipReason): Turn => ({ kind: 'skip', reason });
-
-/**
- * The time of a placement: now, and not before any enrolment that is known, or a server whose clock is ahead would
- * undo at once what the operator decided.
- */
-export function placementTime(now: Date, claims: readonly Claim[]): Date {
-  const enrolments = claims.map(({ lastEnrolledAt }) => lastEnrolledAt?.getTime() ?? 0);
-  return new Date(Math.max(now.getTime(), ...enrolments));
-}
 
 /** By which a Mac is known again. */
 export type MacNames = Pick<Claim, 'serialNumber' | 'udid'>;
@@ -80,19 +70,4 @@ export function turnBack(
   const jamfComputerId = device.fromJamfComputerId;
   const to = { instanceId: fromInstanceId, jamfComputerId, serialNumber, udid, pinned: false };
   return { kind: 'place', to: { ...to, rule: 'rolled-back', placedAt } };
-}
-
-/** The claims that count on these devices; the caller holds their locks. */
-export async function countingClaims(
-  tx: Transaction,
-  tenantId: string,
-  deviceIds: readonly string[],
-): Promise<ReadonlyMap<string, readonly Claim[]>> {
-  const rows = await tx<(Claim & { deviceId: string })[]>`
-    select c.device_id as "deviceId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
-      c.last_enrolled_at as "lastEnrolledAt", c.last_check_in_at as "lastCheckInAt",
-      c.serial_number as "serialNumber", c.udid
-    from claims c join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
-    where c.tenant_id = ${tenantId} and c.device_id = any(${deviceIds}::uuid[]) and i.enabled and not c.stale`;
-  return Map.groupBy(rows, ({ deviceId }) => deviceId);
 }

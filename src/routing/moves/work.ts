@@ -2,19 +2,13 @@ import { moveBatch } from '../../limits.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { storedClaims } from '../claim-rows.ts';
 import { markComputersDue } from '../claims.ts';
+import { placedNow } from '../place-device.ts';
 import { lockDevices, placeRoutes, type RouteOutcome, readRoutes } from '../resolve.ts';
-import { type Claim, chooseClaim } from '../rules.ts';
+import { chooseClaim, counts, sameComputer } from '../rules.ts';
 import { isEnabled, lockMove, type Move, type MoveKey } from './move.ts';
-import {
-  countingClaims,
-  type MacNames,
-  type MoveDevice,
-  placementTime,
-  type Turn,
-  turnBack,
-  turnOver,
-} from './standing.ts';
+import { type MacNames, type MoveDevice, type Turn, turnBack, turnOver } from './standing.ts';
 
 /**
  * The work on a move, batch by batch. What is wanted is stored first (state and percent of the move), then devices
@@ -77,19 +71,22 @@ async function decide(
   const ids = devices.map(({ deviceId }) => deviceId);
   await lockDevices(tx, tenantId, ids);
   const routes = new Map((await readRoutes(tx, tenantId, ids)).map((route) => [route.deviceId, route]));
-  const claims = await countingClaims(tx, tenantId, ids);
+  const claims = await storedClaims(tx, tenantId, ids);
   const known = direction === 'over' ? await knownComputers(tx, move, devices) : undefined;
-  const [clock] = await tx<{ now: Date }[]>`select clock_timestamp() as now`;
-  const now = clock?.now ?? new Date();
   const turn = (device: MoveDevice): Turn => {
-    const own: readonly Claim[] = claims.get(device.deviceId) ?? [];
+    const all = claims.get(device.deviceId) ?? [];
     const route = routes.get(device.deviceId);
-    const placedAt = placementTime(now, own);
+    const placedAt = placedNow(all);
+    const own = all.filter(counts);
     if (direction === 'back') {
-      const former = own.find(
-        (claim) => claim.instanceId === fromInstanceId && claim.jamfComputerId === device.fromJamfComputerId,
+      const place = { instanceId: fromInstanceId, jamfComputerId: device.fromJamfComputerId };
+      return turnBack(
+        device,
+        route,
+        move,
+        own.find((claim) => sameComputer(claim, place)),
+        placedAt,
       );
-      return turnBack(device, route, move, former, placedAt);
     }
     const target = chooseClaim(own.filter((claim) => claim.instanceId === toInstanceId))?.claim;
     const found = device.toJamfComputerId === null ? undefined : known?.get(device.toJamfComputerId);
@@ -105,23 +102,35 @@ async function noteTurns(
   turns: ReadonlyMap<string, Turn>,
   outcomes: readonly RouteOutcome[],
 ): Promise<void> {
-  const placed = new Map(outcomes.map(({ deviceId, route }) => [deviceId, route]));
+  const placed = new Map(outcomes.map((outcome) => [outcome.deviceId, outcome]));
   const done = direction === 'over' ? 'moved' : 'rolled-back';
-  const rows = [...turns].map(([deviceId, turn]) => ({
-    deviceId,
-    state: turn.kind === 'place' ? done : 'skipped',
-    reason: turn.kind === 'place' ? null : turn.reason,
-    // Where it went is where a rollback looks for it; where it came from stays as it was.
-    computer: turn.kind === 'place' && direction === 'over' ? turn.to.jamfComputerId : null,
-    version: placed.get(deviceId)?.version ?? null,
-  }));
+  const rows = [...turns].map(([deviceId, turn]) => {
+    const outcome = placed.get(deviceId);
+    // Where it went is where a rollback looks for it, and where it was then is where that takes it to.
+    const over = direction === 'over' ? outcome : undefined;
+    return {
+      deviceId,
+      state: turn.kind === 'place' ? done : 'skipped',
+      reason: turn.kind === 'place' ? null : turn.reason,
+      to: over?.route?.jamfComputerId ?? null,
+      from: over?.before?.jamfComputerId ?? null,
+      rule: over?.before?.rule ?? null,
+      placedAt: over?.before?.placedAt?.toISOString() ?? null,
+      version: outcome?.route?.version ?? null,
+    };
+  });
   await tx`
     update move_devices m set state = turned.state, reason = turned.reason,
-      to_jamf_computer_id = coalesce(turned.computer, m.to_jamf_computer_id),
+      to_jamf_computer_id = coalesce(turned.to_id, m.to_jamf_computer_id),
+      from_jamf_computer_id = coalesce(turned.from_id, m.from_jamf_computer_id),
+      rule = case when turned.from_id is null then m.rule else turned.rule end,
+      placed_at = case when turned.from_id is null then m.placed_at else turned.placed_at end,
       moved_version = coalesce(turned.version, m.moved_version), updated_at = now()
     from unnest(${rows.map((row) => row.deviceId)}::uuid[], ${rows.map((row) => row.state)}::text[],
-                ${rows.map((row) => row.reason)}::text[], ${rows.map((row) => row.computer)}::int[],
-                ${rows.map((row) => row.version)}::bigint[]) as turned(device_id, state, reason, computer, version)
+                ${rows.map((row) => row.reason)}::text[], ${rows.map((row) => row.to)}::int[],
+                ${rows.map((row) => row.from)}::int[], ${rows.map((row) => row.rule)}::text[],
+                ${rows.map((row) => row.placedAt)}::timestamptz[], ${rows.map((row) => row.version)}::bigint[])
+      as turned(device_id, state, reason, to_id, from_id, rule, placed_at, version)
     where m.tenant_id = ${tenantId} and m.move_id = ${moveId} and m.device_id = turned.device_id`;
 }
 
