@@ -62,6 +62,19 @@ async function knownComputers(
   return new Map(rows.map((row) => [row.jamfComputerId, row]));
 }
 
+/**
+ * Takes the rows of the computers that the devices go to before the devices' locks, in the order in which reading takes
+ * them: a Mac that reports just now would else be waited for while it waits.
+ */
+async function lockComputers(tx: Transaction, move: Move, { devices, direction }: Batch): Promise<void> {
+  const { fromInstanceId, tenantId, toInstanceId } = move;
+  const over = direction === 'over';
+  const ids = devices.flatMap((device) => (over ? device.toJamfComputerId : device.fromJamfComputerId) ?? []);
+  await tx`
+    select 1 from computers where tenant_id = ${tenantId} and instance_id = ${over ? toInstanceId : fromInstanceId}
+      and jamf_computer_id = any(${ids}::int[]) order by jamf_computer_id for update`;
+}
+
 async function decide(
   tx: Transaction,
   move: Move,
@@ -152,6 +165,7 @@ async function readComputersSoon(
 
 async function workIn(tx: Transaction, move: Move, batch: Batch): Promise<readonly RouteOutcome[]> {
   const { author, moveId, reason, tenantId } = move;
+  await lockComputers(tx, move, batch);
   const turns = await decide(tx, move, batch);
   const placements = [...turns].flatMap(([deviceId, turn]) =>
     turn.kind === 'place' ? [{ deviceId, to: turn.to }] : [],
