@@ -4,7 +4,7 @@ import { startScene } from './scene.ts';
 
 /** `npm run test:moves`: docs/moves.md. Exit 0 passed, 1 not, 2 usage. */
 
-const settleMs = 240_000;
+const settleMs = 600_000;
 
 function tableOf(findings: MoveFindings): string {
   const rows = Object.entries(findings).flatMap(([name, value]) =>
@@ -17,6 +17,13 @@ function tableOf(findings: MoveFindings): string {
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${String(value).padStart(8)}`).join('\n');
 }
+
+/** Rejects with the first signal, so that everything that was started is stopped. */
+const interruption = (): Promise<never> =>
+  new Promise((_, reject) => {
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.once(name, () => reject(new Error(`stopped by ${name}`)));
+  });
 
 async function run(options: MoveOptions): Promise<boolean> {
   await using stack = new AsyncDisposableStack();
@@ -32,8 +39,9 @@ async function run(options: MoveOptions): Promise<boolean> {
       percent: options.percent,
       stepMs: options.step * 1_000,
       settleMs,
+      allTheWay: options.all === 1,
     };
-    const findings = await runMoves(scene, plan, print);
+    const findings = await Promise.race([runMoves(scene, plan, print), interruption()]);
     console.log(`${tableOf(findings)}\n${JSON.stringify(findings)}`);
     for (const complaint of findings.complaints) console.log(complaint);
     const passed = findings.complaints.length === 0;

@@ -41,7 +41,10 @@ export interface MovePlan {
   readonly percent: number;
   /** Between two steps. */
   readonly stepMs: number;
+  /** Until Intune holds the newest state of every Mac. */
   readonly settleMs: number;
+  /** Afterwards everything is moved for good. */
+  readonly allTheWay: boolean;
 }
 
 export interface MoveFindings extends Omit<AnswersCheck, 'misanswered' | 'failed'> {
@@ -69,7 +72,8 @@ export interface MoveFindings extends Omit<AnswersCheck, 'misanswered' | 'failed
 /** A route that is kept a second, the query that read it, and a commit that is on its way to the disk. */
 export const behindMostMs = 1_000 + 250;
 const quietMs = 3_000;
-const introductionMs = 180_000;
+const introductionMs = 600_000;
+const progressEveryMs = 10_000;
 
 interface MoveAnswer {
   readonly state: string;
@@ -132,12 +136,15 @@ async function moveThereAndBack(scene: MoveScene, plan: MovePlan, print: (line: 
   let half = await read(first);
   while (half.percent < 50) {
     half = await advance(first);
-    print(`${half.percent} %: ${half.devices.moved} devices moved`);
+    print(
+      `${half.percent} %: ${half.devices.moved} devices moved, ${half.shadowing.compared} answers compared`,
+    );
     await wait(plan.stepMs);
   }
   const back = await rollBack(first);
   print(`rolled back: ${back.devices.rolledBack} devices`);
   await wait(plan.stepMs);
+  if (!plan.allTheWay) return { half, back, all: back };
   const second = await planned({ percent: 25, shadow: false, reason: 'all the way' });
   let all = await read(second);
   while (all.state !== 'done') {
@@ -167,10 +174,21 @@ const show = (lines: readonly string[]): string[] =>
   lines.length <= 10 ? [...lines] : [...lines.slice(0, 10), `… and ${lines.length - 10} more`];
 
 /** What Intune was told, when it is quiet. */
-async function told({ tenantId, world }: MoveScene, life: Life, settleMs: number) {
+async function told(
+  { tenantId, world }: MoveScene,
+  life: Life,
+  settleMs: number,
+  print: (line: string) => void,
+) {
   await life.stop();
   const end = Date.now() + settleMs;
-  while (findBehind(world).length > 0 && Date.now() < end) await wait(500);
+  let nextPrint = 0;
+  for (let left = 1; left > 0 && Date.now() < end; await wait(500)) {
+    left = findBehind(world).length;
+    if (Date.now() < nextPrint) continue;
+    nextPrint = Date.now() + progressEveryMs;
+    print(`${left} Macs whose newest state Intune does not hold yet`);
+  }
   await wait(quietMs);
   const behind = findBehind(world);
   const { cloud } = world.tenants.find((tenant) => tenant.tenantId === tenantId)!;
@@ -205,7 +223,7 @@ export async function runMoves(
       select count(*)::int as due from computers where wanted_revision > done_revision`;
     return row?.due === 0 && findBehind(world).length === 0;
   });
-  print(`${twins.length} Macs are known to both instances and told to Intune`);
+  print(`${twins.length} Macs are known to both instances and told to Intune; the calls begin`);
   await watchCommits(sql);
   const idOf = (name: string) =>
     name === from.name ? from.instance.id : name === to.name ? to.instance.id : undefined;
@@ -217,7 +235,8 @@ export async function runMoves(
   life.start(plan.changesPerSecond);
   const { all, back, half } = await moveThereAndBack(scene, plan, print);
   const { calls, ...pace } = await finishedCalls(traffic);
-  const { behind, complaints, counts } = await told(scene, life, plan.settleMs);
+  print(`the calls end: ${calls.length}`);
+  const { behind, complaints, counts } = await told(scene, life, plan.settleMs, print);
   const versions = await readVersions(sql, tenantId);
   const { failed, misanswered, ...answers } = checkAnswers(calls, versions, behindMostMs);
   const nameOf = (id: string | undefined): string =>

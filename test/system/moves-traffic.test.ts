@@ -31,7 +31,14 @@ describe('moves under traffic', () => {
     const { sql } = database;
     const findings = await runMoves(
       { world, api, sql, origins: [gateway.data], trust, token, tenantId, from, to, twins },
-      { callsPerSecond: 50, changesPerSecond: 10, percent: 25, stepMs: 1_000, settleMs: 30_000 },
+      {
+        callsPerSecond: 50,
+        changesPerSecond: 10,
+        percent: 25,
+        stepMs: 1_000,
+        settleMs: 30_000,
+        allTheWay: true,
+      },
       () => undefined,
     );
     expect(findings.complaints).toEqual([]);
