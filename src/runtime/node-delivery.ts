@@ -235,7 +235,7 @@ export async function startDelivery(parts: {
     }),
     every(moveLookMs, 'moves', log, () => continueMoves(moves, moveTurnMs)),
     every(shadowLookMs, 'shadow', log, gateway.shadow.refresh),
-    every(shadowWriteMs, 'shadow', log, gateway.shadow.flush),
+    every(shadowWriteMs, 'shadow-findings', log, gateway.shadow.flush),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);
