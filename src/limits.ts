@@ -93,3 +93,7 @@ export const computersPerIdentity = 20;
 export const earlierRegistrations = 20;
 /** A date further ahead than this must not make every later record look old. */
 export const reportAheadMs = 24 * 3_600_000;
+/** Each tenant's route history is trimmed about once a day. */
+export const historyTrimEveryMs = 20 * 3_600_000;
+/** Rows of one transaction of it. */
+export const historyTrimBatch = 5_000;

@@ -17,7 +17,8 @@ type Found = OtherRegistration & { readonly kind: 'computer' | 'udid' | 'serial-
 /**
  * Looks for earlier registrations of these computers: on record for the computer itself, also where it has long been
  * without one, and claimed by other records with its UDID or serial number. What too many computers share identifies
- * none of them.
+ * none of them. An order that no index has makes the planner price all matches: for the first few of them alone it may
+ * read the whole table while it has no statistics.
  */
 export async function findElsewhere(
   tx: Transaction,
@@ -42,12 +43,13 @@ export async function findElsewhere(
     union all
     select 'udid', c.device_id, c.instance_id, c.jamf_computer_id, c.serial_number, c.udid, c.last_enrolled_at
     from (select distinct udid from computer where udid is not null) one cross join lateral (
-      select * from claims where tenant_id = ${tenantId} and udid = one.udid limit ${computersPerIdentity + 1}) c
+      select * from claims where tenant_id = ${tenantId} and udid = one.udid
+      order by device_id::text limit ${computersPerIdentity + 1}) c
     union all
     select 'serial-number', c.device_id, c.instance_id, c.jamf_computer_id, c.serial_number, c.udid, c.last_enrolled_at
     from (select distinct serial_number from computer where serial_number is not null) one cross join lateral (
       select * from claims where tenant_id = ${tenantId} and serial_number = one.serial_number
-      limit ${computersPerIdentity + 1}) c`;
+      order by device_id::text limit ${computersPerIdentity + 1}) c`;
   const shared = Map.groupBy(
     found.filter(({ kind }) => kind !== 'computer'),
     ({ kind, serialNumber, udid }) => `${kind} ${kind === 'udid' ? udid : serialNumber}`,

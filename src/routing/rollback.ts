@@ -220,6 +220,8 @@ export function rollBackRoutes(sql: Sql, request: RollbackRequest): Promise<Roll
   return inTransaction(sql, async (tx) => {
     // A million routes take longer than a statement may otherwise.
     await tx`set local statement_timeout = '15min'`;
+    // Foreign keys are checked row by row, by statements that need not be planned anew for each (store/database.ts).
+    await tx`set local plan_cache_mode = 'auto'`;
     if (!dryRun) await lockTenantRoutes(tx, tenantId);
     await makePlan(tx, request);
     const plan = await readPlan(tx);

@@ -23,6 +23,7 @@ import { newId } from '../ids.ts';
 import { leaseRenewMs, moveTurnMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
+import { trimRouteHistory } from '../routing/trim-history.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -57,6 +58,8 @@ const feedLookMs = 1_000;
 const moveLookMs = 1_000;
 const shadowLookMs = 2_000;
 const shadowWriteMs = 1_000;
+/** Whose turn it is has passed a day ago: a process that lives shorter than this trims nothing. */
+const trimLookMs = 5 * 60_000;
 
 export interface Delivery {
   stop(): Promise<void>;
@@ -236,6 +239,7 @@ export async function startDelivery(parts: {
     every(moveLookMs, 'moves', log, () => continueMoves(moves, moveTurnMs)),
     every(shadowLookMs, 'shadow', log, gateway.shadow.refresh),
     every(shadowWriteMs, 'shadow-findings', log, gateway.shadow.flush),
+    every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);

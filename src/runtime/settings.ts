@@ -393,6 +393,13 @@ export const settings = {
     300,
     'wait for a Microsoft service',
   ),
+  routeHistoryDays: seconds(
+    'ESPALIER_ROUTE_HISTORY_DAYS',
+    400,
+    0,
+    36_500,
+    'how long the history of routes is kept, for explain, diff and rollback; 0: for ever',
+  ),
   routeCacheEntries: seconds(
     'ESPALIER_ROUTE_CACHE_ENTRIES',
     1_000_000,

@@ -71,6 +71,50 @@ test('a new registration replaces the device id, the old Entra device stays', ()
   expect(world.fleet.findByDevice(after?.deviceId.toUpperCase() ?? '')).toBe(mac);
 });
 
+test('a Mac enrols again into its record, or as a new one where that was deleted', () => {
+  const mac = one();
+  const computers = () => world.instances.get('berlin')?.computers;
+  const first = { ...computers()?.get(1) };
+  world.fleet.reEnrol(mac);
+  const again = computers()?.get(1);
+  expect(again?.lastEnrolledDate).toBeGreaterThan(first.lastEnrolledDate ?? Number.POSITIVE_INFINITY);
+  expect(again?.managementId).not.toBe(first.managementId);
+  expect(again?.initialEntryDate).toBe(first.initialEntryDate);
+  world.fleet.deleteComputer(mac);
+  world.fleet.reEnrol(mac);
+  expect(computers()?.list()).toMatchObject([{ id: 2 }]);
+  expect(world.fleet.truth()).toMatchObject([{ jamfComputerId: 2 }]);
+});
+
+test('a wipe loses the registrations and nothing is reported until the Mac enrols; users register again', () => {
+  const mac = one();
+  const [before] = world.fleet.truth();
+  world.fleet.wipe(mac);
+  world.fleet.updateInventory(mac);
+  expect(world.instances.get('berlin')?.computers.get(1)?.facts.accounts[0]?.entraDeviceId).toBe(
+    before?.deviceId,
+  );
+  world.fleet.reEnrol(mac);
+  expect(world.fleet.truth()).toEqual([]);
+  expect(devices()?.has(before?.deviceId ?? '')).toBe(true);
+  world.fleet.reRegister(mac);
+  const [after] = world.fleet.truth();
+  expect(after).toMatchObject({ jamfComputerId: 1, userId: before?.userId });
+  expect(after?.deviceId).not.toBe(before?.deviceId);
+});
+
+test('one of two users registers anew; a move can lose all registrations', () => {
+  const mac = one({ twoUsersShare: 1 });
+  const ids = () => mac.facts.accounts.map((account) => account.entraDeviceId);
+  const [first, second] = ids();
+  world.fleet.reRegister(mac, { usernames: mac.facts.accounts.slice(1).map(({ username }) => username) });
+  expect(ids()[0]).toBe(first);
+  expect(ids()[1]).not.toBe(second);
+  world.fleet.moveTo(mac, 'paris', { registration: 'lost' });
+  expect(ids()).toEqual([null, null]);
+  expect(mac.instanceName).toBe('paris');
+});
+
 test('unregistered, deleted and un-managed', () => {
   const [first, second, third] = add(3, { compliantShare: 1 }) as [Mac, Mac, Mac];
   world.fleet.unregister(first);

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { Directory } from './directory.ts';
+import { createFleetEnrolment, type FleetEnrolment } from './fleet-enrolment.ts';
 import { createFleetLife, type FleetLife } from './fleet-life.ts';
 import type { JamfInstance } from './jamf/instance.ts';
 import {
@@ -45,7 +46,7 @@ export interface AddMacs {
   readonly passwordPolicyShare?: number;
 }
 
-export interface Fleet extends FleetLife {
+export interface Fleet extends FleetLife, FleetEnrolment {
   /** Throws for a tenant or instance that the world does not have. */
   addMacs(options: AddMacs): Mac[];
   macs(): readonly Mac[];
@@ -59,16 +60,8 @@ export interface Fleet extends FleetLife {
   setCompliant(mac: Mac, compliant: boolean): void;
   /** Ends every registration of the Mac: the Entra devices go, the accounts read DEACTIVATED. */
   unregister(mac: Mac): void;
-  /** New device ids for the same users; the old Entra devices stay behind, stale, unless asked to go. */
-  reRegister(mac: Mac, options?: { readonly removeOld?: boolean }): void;
   /** Sets the Conditional Access Inventory State of the Mac's registrations (domain/jamf.md 4.6). */
   setRegistrationState(mac: Mac, state: RegistrationState): void;
-  /** No event tells of it, and the Mac reports no more. */
-  deleteComputer(mac: Mac): void;
-  /** No event tells of it, and the Mac reports no more. */
-  unmanage(mac: Mac): void;
-  /** Enrols in that instance with a new id there; the old record stays and ages. Throws for an unknown name. */
-  moveTo(mac: Mac, instance: string): void;
   truth(): DeviceTruth[];
 }
 
@@ -204,6 +197,7 @@ function makeMac(
     computerId: computer.id,
     facts,
     reporting: true,
+    erasedUsers: new Map(),
   };
 }
 
@@ -243,6 +237,14 @@ export function createFleet(options: FleetOptions): Fleet {
     });
 
   return {
+    ...createFleetEnrolment({
+      directory: options.directory,
+      instances,
+      instanceNamed,
+      register: entra.register,
+      keep,
+      updateInventory,
+    }),
     ...createFleetLife({ random, macs: () => macs, instanceNamed, checkIn, updateInventory, setCompliant }),
     addMacs: (wanted) => {
       const instance = instanceNamed(wanted.instance);
@@ -263,36 +265,6 @@ export function createFleet(options: FleetOptions): Fleet {
     unregister: (mac) => {
       entra.remove(mac);
       setRegistrationState(mac, 'DEACTIVATED');
-    },
-    reRegister: (mac, { removeOld = false } = {}) => {
-      if (removeOld) entra.remove(mac);
-      updateInventory(mac, {
-        accounts: mac.facts.accounts.map((account) =>
-          account.entraUserId === null
-            ? account
-            : {
-                ...account,
-                entraDeviceId: entra.register(mac.tenantId, account.entraUserId, mac.facts),
-                registrationState: 'ACTIVATED',
-              },
-        ),
-      });
-    },
-    deleteComputer: (mac) => {
-      instanceNamed(mac.instanceName).macs.remove(mac.computerId);
-      mac.reporting = false;
-    },
-    unmanage: (mac) => {
-      instanceNamed(mac.instanceName).macs.unmanage(mac.computerId);
-      mac.reporting = false;
-    },
-    moveTo: (mac, name) => {
-      const before = instances.get(mac.instanceName)?.computers.get(mac.computerId);
-      const computer = instanceNamed(name).macs.enrol(mac.facts, before?.lastCheckIn);
-      mac.instanceName = name;
-      mac.computerId = computer.id;
-      mac.reporting = true;
-      keep(mac);
     },
     truth: () =>
       macs.flatMap((mac) => {

@@ -5,9 +5,10 @@ import fc from 'fast-check';
  * every step. Instances and devices are small numbers, times are ticks.
  */
 
-export const instanceCount = 3;
+/** Few of each, so that they meet. */
+export const instanceCount = 2;
 export const computersPerInstance = 2;
-export const deviceCount = 4;
+export const deviceCount = 2;
 
 export interface ModelComputer {
   readonly instance: number;
@@ -79,18 +80,20 @@ const computer = fc.record({
 });
 const instance = fc.nat({ max: instanceCount - 1 });
 const device = fc.nat({ max: deviceCount - 1 });
-const tick = fc.integer({ min: 1, max: 12 });
+/** Few, so that ties are frequent. */
+const tick = fc.integer({ min: 1, max: 3 });
 
-export const anyStep: fc.Arbitrary<Step> = fc.oneof(
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
-    weight: 8,
+    weight: 10,
     arbitrary: fc.record({
       kind: fc.constant('claim' as const),
       computer,
-      devices: fc.uniqueArray(device, { maxLength: 3 }),
+      devices: fc.uniqueArray(device, { maxLength: deviceCount }),
       enrolled: fc.option(tick, { freq: 8 }),
       checkIn: fc.option(tick, { freq: 8 }),
-      reported: tick,
+      // How late: the record's date is made of it below.
+      reported: fc.constantFrom(0, 0, 0, 0, 1, 6),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('gone' as const), computer }) },
@@ -131,6 +134,15 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
 );
+
+/** Records come in the order of their dates, save those that are late. */
+export const anyHistory: fc.Arbitrary<Step[]> = fc
+  .array(anyStep, { minLength: 20, maxLength: 40 })
+  .map((steps) =>
+    steps.map((step, index) =>
+      step.kind === 'claim' ? { ...step, reported: index + 10 - step.reported } : step,
+    ),
+  );
 
 export interface RoutingModel {
   /** `newest`: the version of the real table before the step. Says to which version a rollback goes. */

@@ -96,6 +96,8 @@ export async function writePlan(
   scope: MoveScope,
 ): Promise<void> {
   await allowTime(tx);
+  // Else the foreign key's check is planned anew for every row.
+  await tx`set local plan_cache_mode = 'auto'`;
   await tx`
     insert into move_devices (tenant_id, move_id, device_id, bucket, from_jamf_computer_id, to_jamf_computer_id,
       state, reason, rule, placed_at)

@@ -38,8 +38,16 @@ const stateBody = z.strictObject({
   ...target,
   state: z.enum(['ACTIVATED', 'DEACTIVATED', 'UNRESPONSIVE', 'UNKNOWN']),
 });
-const reRegisterBody = z.strictObject({ ...target, removeOld: z.boolean().optional() });
-const moveBody = z.strictObject({ ...target, to: z.string().min(1) });
+const reRegisterBody = z.strictObject({
+  ...target,
+  removeOld: z.boolean().optional(),
+  usernames: z.array(z.string().min(1)).min(1).optional(),
+});
+const moveBody = z.strictObject({
+  ...target,
+  to: z.string().min(1),
+  registration: z.enum(['kept', 'lost']).optional(),
+});
 const addBody = z.strictObject({
   tenantId: z.string().min(1),
   instance: z.string().min(1),
@@ -120,14 +128,20 @@ export function fleetControl(options: {
   operation('set-compliant', compliantBody, (mac, { compliant }) => fleet.setCompliant(mac, compliant));
   operation('set-registration-state', stateBody, (mac, { state }) => fleet.setRegistrationState(mac, state));
   operation('unregister', targetBody, fleet.unregister);
-  operation('re-register', reRegisterBody, (mac, { removeOld }) => fleet.reRegister(mac, { removeOld }));
+  operation('re-register', reRegisterBody, (mac, { removeOld, usernames }) =>
+    fleet.reRegister(mac, { removeOld, ...(usernames ? { usernames } : {}) }),
+  );
+  operation('re-enrol', targetBody, fleet.reEnrol);
+  operation('wipe', targetBody, fleet.wipe);
   operation('delete-computer', targetBody, fleet.deleteComputer);
   operation('unmanage', targetBody, fleet.unmanage);
   const movable = moveBody.refine(({ to }) => options.hasInstance(to), {
     path: ['to'],
     message: 'no such instance',
   });
-  operation('move-to', movable, (mac, { to }) => fleet.moveTo(mac, to));
+  operation('move-to', movable, (mac, { registration, to }) =>
+    fleet.moveTo(mac, to, registration ? { registration } : {}),
+  );
 
   app.post('/start', async (c) => {
     const read = await readBody(c, startBody);

@@ -78,6 +78,8 @@ export interface Computers {
   list(): Computer[];
   size(): number;
   delete(id: number): boolean;
+  /** A new enrolment into the same record: a new management id, the record's id and first entry stay. */
+  reEnrol(computer: Computer, facts: MacFacts, after?: number): void;
   /** Takes the facts of an inventory update; `reportDate` always grows. */
   report(computer: Computer, facts: MacFacts): void;
   checkIn(computer: Computer): void;
@@ -110,6 +112,15 @@ export function createComputers(options: { clock: Clock; random: Random }): Comp
     list: () => [...computers.values()],
     size: () => computers.size,
     delete: (id) => computers.delete(id),
+    reEnrol: (computer, facts, after = 0) => {
+      const now = Math.max(clock.now(), computer.reportDate + 1, after + 1);
+      computer.facts = facts;
+      computer.managementId = random.guid();
+      computer.managed = true;
+      computer.lastEnrolledDate = now;
+      computer.lastCheckIn = now;
+      computer.reportDate = now;
+    },
     report: (computer, facts) => {
       computer.facts = facts;
       computer.reportDate = Math.max(clock.now(), computer.reportDate + 1);

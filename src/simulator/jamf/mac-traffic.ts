@@ -8,6 +8,8 @@ import type { Webhooks } from './webhooks.ts';
 export interface MacTraffic {
   /** A new record, newer than `after`: ComputerAdded, then the first inventory. */
   enrol(facts: MacFacts, after?: number): Computer;
+  /** The Mac enrols into its record again, newer than `after`: no ComputerAdded, only the inventory. */
+  reEnrol(computerId: number, facts: MacFacts, after?: number): Computer | undefined;
   /** An inventory update; groups are evaluated with it. */
   report(computerId: number, facts: MacFacts): Computer | undefined;
   checkIn(computerId: number): Computer | undefined;
@@ -55,6 +57,10 @@ export function createMacTraffic(options: MacTrafficOptions): MacTraffic {
       inventoryCompleted(computer);
       return computer;
     },
+    reEnrol: withComputer((computer, facts: MacFacts, after?: number) => {
+      computers.reEnrol(computer, facts, after);
+      inventoryCompleted(computer);
+    }),
     report: withComputer((computer, facts: MacFacts) => {
       computers.report(computer, facts);
       inventoryCompleted(computer);

@@ -58,6 +58,8 @@ export interface Mac {
   facts: MacFacts;
   /** false once its record was deleted or it was un-managed: it reports nowhere. */
   reporting: boolean;
+  /** Entra user ids by account name, of registrations that went with the Mac's keys. */
+  erasedUsers: ReadonlyMap<string, string>;
 }
 
 export interface Person {

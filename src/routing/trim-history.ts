@@ -1,0 +1,133 @@
+import { historyTrimBatch, historyTrimEveryMs } from '../limits.ts';
+import type { Sql } from '../store/database.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/**
+ * Trims what is older than the retention from the history of routes and claims. What the table was at the cutoff stays,
+ * so that every later answer can be given again; of a device whose route ended before nothing stays.
+ */
+
+interface Turn {
+  readonly tenantId: string;
+  readonly cutoff: Date;
+  readonly trimmedVersion: number;
+}
+
+/**
+ * Takes the next tenant whose turn it is, once a day whichever process comes first. First it is noted what cannot be
+ * told any more, then that is deleted: nobody is answered from half of a history. Who dies between leaves the rest
+ * to the next day.
+ */
+async function takeTurn(sql: Sql, keepDays: number): Promise<Turn | undefined> {
+  const [turn] = await sql<Turn[]>`
+    with cut as materialized (
+      select date_trunc('milliseconds', now() - ${keepDays} * interval '1 day') as cutoff
+    ), turn as materialized (
+      select v.tenant_id from route_versions v, cut
+      where v.trimmed_before is null or v.trimmed_before < cut.cutoff - ${historyTrimEveryMs} * interval '1 millisecond'
+      order by v.trimmed_before nulls first limit 1 for update of v skip locked
+    )
+    update route_versions v set trimmed_before = cut.cutoff, trimmed_version = greatest(v.trimmed_version, coalesce((
+      select c.version from route_changes c
+      where c.tenant_id = v.tenant_id and c.changed_at < cut.cutoff order by c.version desc limit 1), 0))
+    from turn, cut where v.tenant_id = turn.tenant_id
+    returning v.tenant_id as "tenantId", cut.cutoff, v.trimmed_version as "trimmedVersion"`;
+  return turn;
+}
+
+interface Page<Cursor> {
+  readonly looked: number;
+  readonly deleted: number;
+  readonly last: Cursor | null;
+}
+
+interface ChangeCursor {
+  readonly version: number;
+  readonly deviceId: string;
+}
+
+/** From old to new: what ended a route goes after what it ended. */
+async function trimChanges(
+  sql: Sql,
+  { tenantId, trimmedVersion }: Turn,
+  after: ChangeCursor | undefined,
+): Promise<Page<ChangeCursor>> {
+  const [page] = await sql<Page<ChangeCursor>[]>`
+    with page as materialized (
+      select version, device_id, to_instance_id from route_changes
+      where tenant_id = ${tenantId} and version <= ${trimmedVersion}
+        and ${after === undefined ? sql`true` : sql`(version, device_id) > (${after.version}, ${after.deviceId}::uuid)`}
+      order by version, device_id limit ${historyTrimBatch}
+    ), gone as (
+      delete from route_changes c using page
+      where c.tenant_id = ${tenantId} and c.version = page.version and c.device_id = page.device_id
+        and (page.to_instance_id is null or exists (
+          select 1 from route_changes later where later.tenant_id = ${tenantId} and later.device_id = page.device_id
+            and later.version > page.version and later.version <= ${trimmedVersion}))
+      returning 1
+    )
+    select (select count(*) from page) as looked, (select count(*) from gone) as deleted,
+      (select jsonb_build_object('version', version, 'deviceId', device_id) from page
+       order by version desc, device_id desc limit 1) as last`;
+  return page ?? { looked: 0, deleted: 0, last: null };
+}
+
+interface ClaimCursor {
+  readonly deviceId: string;
+  readonly sequence: number;
+}
+
+async function trimClaims(
+  sql: Sql,
+  { cutoff, tenantId }: Turn,
+  after: ClaimCursor | undefined,
+): Promise<Page<ClaimCursor>> {
+  const [page] = await sql<Page<ClaimCursor>[]>`
+    with page as materialized (
+      select device_id, sequence, instance_id, jamf_computer_id, state, recorded_at from claim_history
+      where tenant_id = ${tenantId}
+        and ${after === undefined ? sql`true` : sql`(device_id, sequence) > (${after.deviceId}::uuid, ${after.sequence}::int8)`}
+      order by device_id, sequence limit ${historyTrimBatch}
+    ), gone as (
+      delete from claim_history h using page
+      where h.tenant_id = ${tenantId} and h.device_id = page.device_id and h.sequence = page.sequence
+        and page.recorded_at < ${cutoff}
+        and (page.state = 'withdrawn' or exists (
+          select 1 from claim_history later where later.tenant_id = ${tenantId} and later.device_id = page.device_id
+            and later.sequence > page.sequence and later.instance_id = page.instance_id
+            and later.jamf_computer_id = page.jamf_computer_id and later.recorded_at < ${cutoff}))
+      returning 1
+    )
+    select (select count(*) from page) as looked, (select count(*) from gone) as deleted,
+      (select jsonb_build_object('deviceId', device_id, 'sequence', sequence) from page
+       order by device_id desc, sequence desc limit 1) as last`;
+  return page ?? { looked: 0, deleted: 0, last: null };
+}
+
+/** Page after page, each a transaction of its own; how many rows went. */
+async function throughout<Cursor>(
+  trim: (after: Cursor | undefined) => Promise<Page<Cursor>>,
+): Promise<number> {
+  let deleted = 0;
+  let after: Cursor | undefined;
+  for (;;) {
+    const page = await trim(after);
+    deleted += page.deleted;
+    if (page.looked < historyTrimBatch || page.last === null) return deleted;
+    after = page.last;
+  }
+}
+
+/** Trims every tenant whose turn it is. `keepDays` 0 keeps everything. */
+export async function trimRouteHistory(sql: Sql, keepDays: number, log: Log): Promise<void> {
+  if (keepDays === 0) return;
+  for (;;) {
+    const turn = await takeTurn(sql, keepDays);
+    if (!turn) return;
+    const changes = await throughout<ChangeCursor>((after) => trimChanges(sql, turn, after));
+    const claims = await throughout<ClaimCursor>((after) => trimClaims(sql, turn, after));
+    const { cutoff, tenantId } = turn;
+    if (changes + claims > 0)
+      log.info('routes.history-trimmed', { tenantId, before: cutoff, changes, claims });
+  }
+}
