@@ -101,6 +101,20 @@ export const slowReaderMs = 30_000;
 export const passThroughQueryCharacters = 4_096;
 /** A body up to this size is held, so that it can be sent again when the instance refuses the token. */
 export const replayableBodyBytes = 65_536;
+/** The one statement that plans a move may be about a million devices. */
+export const movePlanTimeoutMs = 300_000;
+/** Devices of a move that change hands in one transaction: intake of these devices waits for it. */
+export const moveBatch = 500;
+/** What an answer to `advance` or `rollback` waits for; the rest goes on behind it. */
+export const moveAnswerMs = 5_000;
+/** A turn of the work on open moves, so that a process that is asked to stop does. */
+export const moveTurnMs = 3_000;
+/** Without so many compared answers (or one of each device, where they are fewer) a move does not leave shadowing unforced. */
+export const shadowComparisonsLeast = 20;
+/** Calls of a move that are asked of both instances at the same time: Jamf asks for five at most (domain/jamf.md 1.5). */
+export const shadowAtOnce = 4;
+/** An answer that is larger is not compared. */
+export const shadowAnswerBytes = 2 * 1024 * 1024;
 /**
  * An old record counts as left behind when the Mac has been speaking to its new one for so much longer: Macs check in
  * every 15 minutes to an hour, and one that is off is off for both.

@@ -4,6 +4,7 @@ import type { MigrationPlan, MigrationTarget } from '../connection/migration-pla
 import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv } from '../gateway/listener.ts';
+import type { MoveKey } from '../routing/moves/move.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sql } from '../store/database.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
@@ -100,6 +101,8 @@ export interface AdminServices {
   readonly resync: (tenantId: string) => Promise<number>;
   /** Makes the reports that a filter matches due again. */
   readonly replay: (request: ReplayRequest) => Promise<ReplayResult>;
+  /** Takes a move as far as it is to go, for some seconds; what is left follows by itself. */
+  readonly continueMove: (key: MoveKey) => Promise<void>;
   /** Instances were added, removed, enabled or disabled: the last one's end deprovisions the tenant. */
   readonly noteInstances: (tenantId: string) => Promise<void>;
   /** undefined: the cloud has no application. */

@@ -42,6 +42,7 @@ export interface RefusedCall {
 
 export interface RoutedCall {
   readonly kind: 'route';
+  readonly deviceId: string;
   readonly instance: Instance;
   readonly target: RouteTarget;
 }
@@ -56,8 +57,13 @@ export interface ReadyCall {
   readonly inventoryVersion: number;
 }
 
-/** `cold`: something is not at hand; nothing was decided, counted or taken. */
-export type WarmDecision = ReadyCall | RefusedCall | { readonly kind: 'cold' };
+/** The ordinary way does more with this call than to forward it. */
+export interface OrdinaryCall {
+  readonly kind: 'ordinary';
+}
+
+/** `cold`: something is not at hand. With it and with `ordinary` nothing was decided, counted or taken. */
+export type WarmDecision = ReadyCall | RefusedCall | OrdinaryCall | { readonly kind: 'cold' };
 
 export interface DeviceCalls {
   /** May ask the database and Entra; throws what they throw. Takes from the tenant's rate. */
@@ -65,7 +71,7 @@ export interface DeviceCalls {
   /** The same by what is in memory, at once. A refusal is the one `decide` would give. */
   warm(request: DeviceCallRequest): WarmDecision;
   /** `decide`, and then the instance's token. */
-  prepare(request: DeviceCallRequest): Promise<ReadyCall | RefusedCall>;
+  prepare(request: DeviceCallRequest): Promise<ReadyCall | RefusedCall | OrdinaryCall>;
 }
 
 export interface DeviceCallOptions {
@@ -80,6 +86,8 @@ export interface DeviceCallOptions {
   /** Counts a look-up that `RouteLookup.peek` answered. */
   readonly onRouteHit: () => void;
   readonly authorizationOf: (instance: Instance) => InstanceAuthorization;
+  /** Whether what the instance answers is compared with another's answer (src/forwarding/shadow/shadow.ts). */
+  readonly isCompared?: (tenantId: string, instanceId: string) => boolean;
   /** Absent: every token is verified anew. `hash` is SHA-256 and answers at once. */
   readonly verified?: { readonly tokens: VerifiedTokens; readonly hash: (token: string) => string };
   /** Milliseconds since 1970. */
@@ -141,6 +149,7 @@ function problemOfToken(reason: VerifyRefusal): Problem {
 }
 
 const cold = { kind: 'cold' } as const;
+const ordinary = { kind: 'ordinary' } as const;
 const refuse = (found: Problem, routed = false): RefusedCall => ({ kind: 'refuse', problem: found, routed });
 
 const lacksRole = (claims: CallerClaims, role: DeviceRole): Problem | undefined =>
@@ -219,8 +228,8 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     const deviceId = parseGuid(request.deviceId);
     const target = deviceId && (await routes.route(tenantId, deviceId));
     const instance = target && (await instances.instance(tenantId, target.instanceId));
-    return target && instance
-      ? { kind: 'route', instance, target }
+    return deviceId && target && instance
+      ? { kind: 'route', deviceId, instance, target }
       : refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
   };
 
@@ -236,6 +245,7 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     if (target === undefined) return cold;
     const instance = instances.peek(tenantId, target.instanceId);
     if (instance === undefined) return cold;
+    if (options.isCompared?.(tenantId, target.instanceId)) return ordinary;
     const authorization = authorizationOf(instance);
     const instanceToken = authorization.peek();
     const inventoryVersion = call === 'inventory' ? authorization.peekInventoryVersion() : 1;
@@ -252,6 +262,7 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     const decision = await decide(request);
     if (decision.kind === 'refuse') return decision;
     const { instance, target } = decision;
+    if (options.isCompared?.(instance.tenantId, instance.instanceId)) return ordinary;
     const pause = problemOfPause(instance);
     if (pause !== undefined) return refuse(pause, true);
     const authorization = authorizationOf(instance);

@@ -2,6 +2,7 @@ import type { Context, Hono } from 'hono';
 import type { DeviceCall } from '../forwarding/calls.ts';
 import type { Forward, ForwardAnswer, PassThroughCall } from '../forwarding/forward.ts';
 import type { PassThroughEntry } from '../forwarding/pass-through.ts';
+import type { Shadow } from '../forwarding/shadow/shadow.ts';
 import { type Problem, ProblemError } from '../problems.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
@@ -17,6 +18,8 @@ export interface MicrosoftSideOptions {
   readonly passThrough: readonly PassThroughEntry[];
   readonly facts: RequestFacts;
   readonly metrics: Metrics;
+  /** An answer on its way to the caller, who gets what this returns. */
+  readonly onAnswered?: Shadow['onAnswered'];
   /** Writes an answer as it comes; each runtime has its own fastest way. */
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
 }
@@ -46,7 +49,7 @@ async function deviceCall(
     deviceId: c.req.param('deviceId'),
   });
   if (decision.kind === 'refuse') throw refuse(decision.problem);
-  const { instance, target } = decision;
+  const { deviceId, instance, target } = decision;
   const asked = typeof call === 'string' ? call : call(target.jamfComputerId);
   const name = typeof call === 'string' ? call : 'pass-through';
   return inSpan(
@@ -69,7 +72,9 @@ async function deviceCall(
       span.setAttribute('espalier.outcome', outcome);
       options.metrics.forward(outcome, (performance.now() - started) / 1_000);
       if (!result.ok) throw refuse(result.problem);
-      return options.respond(c, result.answer);
+      const { instanceId, tenantId } = instance;
+      const answered = { tenantId, deviceId, instanceId, call: name };
+      return options.respond(c, options.onAnswered?.(answered, result.answer) ?? result.answer);
     },
   );
 }

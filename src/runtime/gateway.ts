@@ -10,6 +10,7 @@ import { createTokenBroker } from '../entra/tokens.ts';
 import { createVerifiedTokens } from '../entra/verified-tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
 import { createLandingDirectory } from '../forwarding/landing-directory.ts';
+import { createShadow } from '../forwarding/shadow/shadow.ts';
 import { createTargets } from '../forwarding/targets.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createDeviceCalls } from '../gateway/device-call.ts';
@@ -130,6 +131,9 @@ export function composeGateway(parts: GatewayParts) {
     authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
   };
 
+  const forward = createForward(forwarding);
+  const shadow = createShadow({ sql, log, instances, forward });
+
   const intake = createIntake({ sql, ...parts.intake });
 
   const keys =
@@ -151,6 +155,7 @@ export function composeGateway(parts: GatewayParts) {
     rate: createRateLimit(config.ratePerTenant),
     onRouteHit: () => metrics.routeLookup('hit'),
     authorizationOf: forwarding.authorizationOf,
+    isCompared: (tenantId, instanceId) => shadow.shadowed(tenantId, instanceId) !== undefined,
     ...(parts.tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: parts.tokenHash } } : {}),
     now,
   });
@@ -168,7 +173,8 @@ export function composeGateway(parts: GatewayParts) {
     });
     addMicrosoftRoutes(app, {
       calls: deviceCalls,
-      forward: createForward(forwarding),
+      forward,
+      onAnswered: shadow.onAnswered,
       passThrough: config.passThrough,
       facts,
       metrics,
@@ -195,7 +201,18 @@ export function composeGateway(parts: GatewayParts) {
     return app;
   };
 
-  return { access, clients, consent, createDataApp, deviceCalls, forwarding, instances, routes, tenants };
+  return {
+    access,
+    clients,
+    consent,
+    createDataApp,
+    deviceCalls,
+    forwarding,
+    instances,
+    routes,
+    shadow,
+    tenants,
+  };
 }
 
 export type Gateway = ReturnType<typeof composeGateway>;

@@ -23,8 +23,9 @@ import type { LaneLimits } from '../delivery/stage/lanes.ts';
 import { type DueLane, runStage } from '../delivery/stage/run-stage.ts';
 import { createTimelineWriter } from '../delivery/timeline.ts';
 import { newId } from '../ids.ts';
-import { leaseRenewMs, watchEveryMs } from '../limits.ts';
+import { leaseRenewMs, moveTurnMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
+import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
 import { trimRouteHistory } from '../routing/trim-history.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Tenant } from '../store/tenants.ts';
@@ -59,6 +60,9 @@ const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
 const feedLookMs = 1_000;
 const directoryLookMs = 1_000;
+const moveLookMs = 1_000;
+const shadowLookMs = 2_000;
+const shadowWriteMs = 1_000;
 /** Whose turn it is has passed a day ago: a process that lives shorter than this trims nothing. */
 const trimLookMs = 5 * 60_000;
 
@@ -136,10 +140,11 @@ export async function startDelivery(parts: {
   metrics: Metrics;
   gateway: Gateway;
   connection: ConnectionServices;
+  moves: MoveWork;
   hints: Hints;
   routesChanged: () => void;
 }): Promise<Delivery> {
-  const { config, connection, gateway, hints, log, metrics, relaxed, send, sql } = parts;
+  const { config, connection, gateway, hints, log, metrics, moves, relaxed, send, sql } = parts;
   const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
   const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
   const timeline = createTimelineWriter(relaxed, log);
@@ -250,6 +255,9 @@ export async function startDelivery(parts: {
     every(heartbeatLookMs, 'subscriptions', log, () => keepSubscriptions(connection.subscriptions)),
     every(directoryLookMs, 'directory', log, () => actOnDirectoryChanges(directory)),
     every(watchLookMs, 'devices', log, createDeviceLearner({ ...directory, now: Date.now })),
+    every(moveLookMs, 'moves', log, () => continueMoves(moves, moveTurnMs)),
+    every(shadowLookMs, 'shadow', log, gateway.shadow.refresh),
+    every(shadowWriteMs, 'shadow-findings', log, gateway.shadow.flush),
     every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);

@@ -3,7 +3,7 @@ import { instanceRequest } from '../forwarding/calls.ts';
 import { checkDeviceAnswer, isTokenRefused } from '../forwarding/check-answer.ts';
 import { deviceCallLines, eachCrossing, type HeaderOf } from '../forwarding/headers.ts';
 import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
-import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
+import type { DeviceCalls, OrdinaryCall, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
 import { requestIdOf } from '../gateway/listener.ts';
 import type {
   Upstream,
@@ -220,9 +220,10 @@ export function openLaneConnection(
     );
   };
 
-  const settle = (decision: ReadyCall | RefusedCall): void => {
+  const settle = (decision: ReadyCall | RefusedCall | OrdinaryCall): void => {
     if (request === undefined || socket.destroyed) return;
-    if (decision.kind === 'ready') forward(decision, request);
+    if (decision.kind === 'ordinary') giveUp();
+    else if (decision.kind === 'ready') forward(decision, request);
     else if (decision.routed) failExchange(decision.problem);
     else answerProblem(decision.problem);
   };

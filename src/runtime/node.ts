@@ -13,11 +13,12 @@ import { replayReports } from '../delivery/replay.ts';
 import { createHints } from '../delivery/stage/hints.ts';
 import type { Lane } from '../delivery/stage/lanes.ts';
 import { createOpsApp, type Readiness } from '../gateway/ops.ts';
-import { drainMs } from '../limits.ts';
+import { drainMs, moveAnswerMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend, mayConnect } from '../outbound/node.ts';
 import { createNodeUpstream } from '../outbound/node-upstream.ts';
 import { withCircuit } from '../outbound/upstream-circuit.ts';
+import { type MoveWork, workFor } from '../routing/moves/work.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import type { Tenant } from '../store/tenants.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
@@ -27,6 +28,7 @@ import type { Config } from './config.ts';
 import { type ConnectionServices, createConnectionServices } from './connection-services.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
 import { observeGauges } from './gauges.ts';
+import { createMoveWork } from './moves.ts';
 import { developmentCertificate, type ServerCertificate, watchCertificate } from './node-certificate.ts';
 import { createNodeChanges } from './node-changes.ts';
 import { startDelivery } from './node-delivery.ts';
@@ -142,6 +144,7 @@ function createAdmin(
   parts: Parameters<typeof composeGateway>[0],
   gateway: Gateway,
   connection: ConnectionServices,
+  moves: MoveWork,
   routesChanged: () => void,
 ) {
   const { log, metrics, sealer, sql } = parts;
@@ -185,6 +188,7 @@ function createAdmin(
       migrate: (tenant, to, author) => migrateTenant(connection, tenant, to, author),
       resync: (tenantId) => resyncTenant(sql, tenantId),
       replay: (request) => replayReports({ sql, log }, request),
+      continueMove: (key) => workFor(moves, key, moveAnswerMs),
       noteInstances: (tenantId) => noteInstances(connection.lifecycle, tenantId),
       checkPermissions: async (tenant) =>
         checkTenantPermissions(tenant, await permissionsOf(sql, tenant, connection.permissions)),
@@ -246,6 +250,7 @@ export async function startGateway(
   const gateway = composeGateway(parts);
   const connection = createConnectionServices(config, parts, gateway);
   changes.start(gateway);
+  const moves = createMoveWork({ sql, relaxed, log });
   observeGauges(metrics, sql, log, () => credentialExpiry(config));
 
   const certificate = options.listeners ? await openCertificate(config, log) : undefined;
@@ -274,7 +279,7 @@ export async function startGateway(
       }),
       await listen({
         address: config.adminListen,
-        fetch: createAdmin(config, parts, gateway, connection, changes.routesChanged).fetch,
+        fetch: createAdmin(config, parts, gateway, connection, moves, changes.routesChanged).fetch,
         ...secure,
       }),
       await listen({ address: config.opsListen, fetch: ops.fetch }),
@@ -289,6 +294,7 @@ export async function startGateway(
     metrics,
     gateway,
     connection,
+    moves,
     hints,
     routesChanged: changes.routesChanged,
   });

@@ -251,7 +251,7 @@ export const sendWebhook = (
   });
 
 /** A token of the simulated Entra for the Microsoft side's callers. */
-export async function callerToken(scene: Scene, tenantId: string): Promise<string> {
+export async function callerToken(scene: Pick<Scene, 'world'>, tenantId: string): Promise<string> {
   const { cloud } = scene.world.tenants.find((tenant) => tenant.tenantId === tenantId)!;
   const { caller, connector } = scene.world.applications.get(cloud)!;
   const answer = await call(`${scene.world.cloud(cloud).origins.entra}/${tenantId}/oauth2/v2.0/token`, {

@@ -22,12 +22,28 @@ interface ModelClaim {
 }
 
 interface ModelRoute extends ModelComputer {
+  /** A move or a rollback put it there. */
+  readonly ofMove?: boolean;
   readonly pinned: boolean;
   /** Enrolments up to this one were known when an operator put it there; null: claims did. */
   readonly placedAt: number | null;
 }
 
-/** One thing that happens. Moves can be added here, in `happen` and in the test's `doReally`. */
+interface ModelMoveDevice {
+  state: 'planned' | 'moved' | 'rolled-back' | 'skipped';
+  from: ModelComputer & { readonly placed: boolean };
+  to: ModelComputer | undefined;
+}
+
+interface ModelMove {
+  readonly from: number;
+  readonly to: number;
+  state: 'planned' | 'moving' | 'done' | 'rolled-back';
+  percent: number;
+  readonly devices: Map<number, ModelMoveDevice>;
+}
+
+/** One thing that happens. */
 export type Step =
   | {
       readonly kind: 'claim';
@@ -47,7 +63,13 @@ export type Step =
     }
   | { readonly kind: 'delete'; readonly device: number }
   /** `back`: share of all versions that are undone, 0 to 1. */
-  | { readonly kind: 'roll-back'; readonly back: number };
+  | { readonly kind: 'roll-back'; readonly back: number }
+  | { readonly kind: 'plan-move'; readonly from: number; readonly to: number }
+  /** `move`: the last, the one before it, … */
+  | { readonly kind: 'advance-move'; readonly move: number; readonly percent: number }
+  | { readonly kind: 'undo-move'; readonly move: number };
+
+export type MoveStep = Extract<Step, { kind: 'plan-move' | 'advance-move' | 'undo-move' }>;
 
 const key = ({ id, instance }: ModelComputer): string => `${instance}/${id}`;
 const same = (one: ModelComputer, other: ModelComputer): boolean => key(one) === key(other);
@@ -56,6 +78,7 @@ const computer = fc.record({
   instance: fc.nat({ max: instanceCount - 1 }),
   id: fc.integer({ min: 1, max: computersPerInstance }),
 });
+const instance = fc.nat({ max: instanceCount - 1 });
 const device = fc.nat({ max: deviceCount - 1 });
 /** Few, so that ties are frequent. */
 const tick = fc.integer({ min: 1, max: 3 });
@@ -88,6 +111,22 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('delete' as const), device }) },
   {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('plan-move' as const), from: instance, to: instance }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('advance-move' as const),
+      move: fc.nat({ max: 1 }),
+      percent: fc.constantFrom(10, 30, 50, 80, 100),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('undo-move' as const), move: fc.nat({ max: 2 }) }),
+  },
+  {
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant('roll-back' as const),
@@ -116,7 +155,8 @@ export interface RoutingModel {
 
 export const rollbackVersion = (back: number, newest: number): number => Math.round(newest * (1 - back));
 
-export function createRoutingModel(): RoutingModel {
+/** `buckets`: of the devices, 0 to 99. */
+export function createRoutingModel(buckets: readonly number[]): RoutingModel {
   const enabled = Array.from({ length: instanceCount }, () => true);
   const claims = Array.from({ length: deviceCount }, () => new Map<string, ModelClaim & ModelComputer>());
   const routes = new Map<number, ModelRoute>();
@@ -138,11 +178,9 @@ export function createRoutingModel(): RoutingModel {
     );
   };
 
-  const decide = (one: number, left: boolean): void => {
-    const route = routes.get(one);
-    if (route?.pinned || (route && !left && isHeld(one, route))) return;
+  const bestOf = (candidates: readonly (ModelClaim & ModelComputer)[]) => {
     let best: (ModelClaim & ModelComputer) | undefined;
-    for (const claim of claimsOn(one)) {
+    for (const claim of candidates) {
       if (!isOn(claim)) continue;
       const order = (of: ModelClaim & ModelComputer): number[] => [
         of.enrolled ?? low,
@@ -154,6 +192,13 @@ export function createRoutingModel(): RoutingModel {
       const at = mine.findIndex((value, index) => value !== its?.[index]);
       if (its === undefined || (mine[at] ?? 0) > (its[at] ?? 0)) best = claim;
     }
+    return best;
+  };
+
+  const decide = (one: number, left: boolean): void => {
+    const route = routes.get(one);
+    if (route?.pinned || (route && !left && isHeld(one, route))) return;
+    const best = bestOf(claimsOn(one));
     if (best && !(route && same(route, best))) {
       routes.set(one, { instance: best.instance, id: best.id, pinned: false, placedAt: null });
     } else if (!best && route && !standsAt(one, route)) routes.delete(one);
@@ -198,9 +243,77 @@ export function createRoutingModel(): RoutingModel {
         routes.delete(one);
         claims[one]?.clear();
       } else if (isOn(was)) {
-        routes.set(one, { ...was, placedAt: was.pinned ? null : knownEnrolment(one) });
+        routes.set(one, { ...was, placedAt: was.pinned ? null : knownEnrolment(one), ofMove: true });
       }
     }
+  };
+
+  const claimAt = (one: number, at: number) => bestOf(claimsOn(one).filter((claim) => claim.instance === at));
+
+  const planDevices = ({ devices, from, to }: ModelMove): void => {
+    for (const [one, { placedAt, ...route }] of routes) {
+      if (route.instance !== from) continue;
+      const known = devices.get(one);
+      if (known && known.state !== 'skipped') continue;
+      const target = route.pinned ? undefined : claimAt(one, to);
+      const state = target ? 'planned' : 'skipped';
+      devices.set(one, { state, from: { ...route, placed: placedAt !== null }, to: target });
+    }
+  };
+
+  const cutOver = (move: ModelMove): void => {
+    if (move.state !== 'moving' || !enabled[move.to]) return;
+    for (const [one, device] of move.devices) {
+      if (device.state !== 'planned' || (buckets[one] ?? 0) >= move.percent) continue;
+      const route = routes.get(one);
+      const target = route?.instance === move.from && !route.pinned ? claimAt(one, move.to) : undefined;
+      device.state = target ? 'moved' : 'skipped';
+      if (!target || !route) continue;
+      device.from = { ...route, placed: route.placedAt !== null };
+      device.to = target;
+      const { id, instance: at } = target;
+      routes.set(one, { instance: at, id, pinned: false, placedAt: knownEnrolment(one), ofMove: true });
+    }
+    const isLeft = [...move.devices.values()].some(({ state }) => state === 'planned');
+    if (move.percent === 100 && !isLeft) move.state = 'done';
+  };
+
+  const undo = (move: ModelMove): void => {
+    const moved = [...move.devices].filter(([, { state }]) => state === 'moved');
+    if (moved.length > 0 && !enabled[move.from]) return;
+    move.state = 'rolled-back';
+    for (const [one, device] of moved) {
+      const route = routes.get(one);
+      const { id, instance: at, placed } = device.from;
+      const isThere = route && device.to && same(route, device.to) && route.ofMove && !route.pinned;
+      const mayReturn = isThere && (placed || standsAt(one, device.from) !== undefined);
+      device.state = mayReturn ? 'rolled-back' : 'skipped';
+      if (mayReturn)
+        routes.set(one, { instance: at, id, pinned: false, placedAt: knownEnrolment(one), ofMove: true });
+    }
+  };
+
+  const moves: ModelMove[] = [];
+  const moveStep = (step: MoveStep): void => {
+    if (step.kind === 'plan-move') {
+      const { from, to } = step;
+      const isOpen = moves.some((one) => one.from === from && ['planned', 'moving'].includes(one.state));
+      if (from === to || !enabled[to] || isOpen) return;
+      const move: ModelMove = { from, to, state: 'planned', percent: 0, devices: new Map() };
+      planDevices(move);
+      moves.push(move);
+      return;
+    }
+    const move = moves.at(-1 - step.move);
+    if (!move || move.state === 'rolled-back') return;
+    if (step.kind === 'undo-move') {
+      undo(move);
+      return;
+    }
+    if (move.state === 'done' || !enabled[move.to]) return;
+    planDevices(move);
+    if (step.percent > move.percent) Object.assign(move, { state: 'moving', percent: step.percent });
+    cutOver(move);
   };
 
   return {
@@ -217,7 +330,8 @@ export function createRoutingModel(): RoutingModel {
       } else if (step.kind === 'place') place(step.device, step.computer, step.pinned);
       else if (step.kind === 'delete') {
         if (routes.delete(step.device)) claims[step.device]?.clear();
-      } else rollBack(rollbackVersion(step.back, newest));
+      } else if (step.kind === 'roll-back') rollBack(rollbackVersion(step.back, newest));
+      else moveStep(step);
     },
     note: (version) => versions.set(version, new Map(routes)),
     route: (one) => routes.get(one),

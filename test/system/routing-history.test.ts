@@ -3,6 +3,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newId } from '../../src/ids.ts';
 import { recordClaims, rerouteInstance } from '../../src/routing/claims.ts';
 import { type Explanation, explainRoute } from '../../src/routing/explain-route.ts';
+import { bucketOf } from '../../src/routing/moves/bucket.ts';
+import { isEnabled, type MoveKey } from '../../src/routing/moves/move.ts';
+import { advanceMove, planMove, rollBackMove } from '../../src/routing/moves/operate.ts';
+import { workFor } from '../../src/routing/moves/work.ts';
 import { placeDevice, removeDevice } from '../../src/routing/place-device.ts';
 import { rollBackRoutes } from '../../src/routing/rollback.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
@@ -12,6 +16,7 @@ import {
   createRoutingModel,
   deviceCount,
   instanceCount,
+  type MoveStep,
   rollbackVersion,
   type Step,
 } from './routing-history.model.ts';
@@ -41,6 +46,8 @@ interface Subject {
   /** In the order of their ids, as ties go to the lowest. */
   readonly instances: readonly string[];
   readonly devices: readonly string[];
+  /** Oldest first. */
+  readonly moves: MoveKey[];
   /** Ticks as times: enrolments and check-ins ahead of every clock, so that an operator's "now" is a matter of ticks. */
   readonly time: (tick: number | null) => Date | null;
   readonly reportTime: (tick: number) => Date;
@@ -61,6 +68,7 @@ async function createSubject(): Promise<Subject> {
     tenantId,
     instances,
     devices: Array.from({ length: deviceCount }, () => newId()),
+    moves: [],
     time: (tick) => (tick === null ? null : new Date(start + tick * dayMs)),
     reportTime: (tick) => new Date(start - 100 * dayMs + tick * 1_000),
   };
@@ -95,6 +103,34 @@ async function claim(subject: Subject, step: StepOf<'claim'> | StepOf<'gone'>): 
   );
 }
 
+/** As the admin API does it; what it refuses is refused. */
+async function move({ instances, moves, tenantId }: Subject, step: MoveStep): Promise<void> {
+  const { sql } = database;
+  const work = { sql, onRouted: () => undefined };
+  const scopeOf = (ends: { fromInstanceId: string; toInstanceId: string }) => ({
+    tenantId,
+    fromInstanceId: ends.fromInstanceId,
+    toInstanceId: ends.toInstanceId,
+    unclaimed: false,
+    matching: () => sql`true`,
+  });
+  if (step.kind === 'plan-move') {
+    const [fromInstanceId, toInstanceId] = [instances[step.from]!, instances[step.to]!];
+    if (step.from === step.to || !(await isEnabled(sql, tenantId, toInstanceId))) return;
+    const rest = { filter: null, stepPercent: 10, shadow: false, threshold: 0, ...by };
+    const key = await planMove(sql, { ...rest, scope: scopeOf({ fromInstanceId, toInstanceId }) });
+    if (key) moves.push(key);
+    return;
+  }
+  const key = moves.at(-1 - step.move);
+  if (!key) return;
+  const expects = () => true;
+  await (step.kind === 'undo-move'
+    ? rollBackMove(sql, key, by, expects)
+    : advanceMove(sql, key, { ...by, percent: step.percent, force: false }, { expects, scopeOf }));
+  await workFor(work, key, 10_000);
+}
+
 async function doReally(subject: Subject, step: Step, newest: number): Promise<void> {
   const { sql } = database;
   const { tenantId } = subject;
@@ -120,6 +156,10 @@ async function doReally(subject: Subject, step: Step, newest: number): Promise<v
         retract,
       });
       return;
+    case 'plan-move':
+    case 'advance-move':
+    case 'undo-move':
+      return move(subject, step);
     case 'roll-back':
       await rollBackRoutes(sql, {
         tenantId,
@@ -155,7 +195,7 @@ async function live(steps: readonly Step[]): Promise<void> {
   const { sql } = database;
   const subject = await createSubject();
   const { devices, instances, tenantId, time } = subject;
-  const model = createRoutingModel();
+  const model = createRoutingModel(await Promise.all(devices.map(bucketOf)));
   const given: { at: Date; deviceId: string; answer: unknown }[] = [];
   for (const step of steps) {
     const newest = await versionOf(subject);

@@ -26,7 +26,7 @@ import { unknownDevice } from './unknown-device.ts';
 const tags = ['Devices'];
 
 /** Of the routes, each tenant's in an index; `state` is that of the report. */
-const filterFields: FilterFields = {
+export const filterFields: FilterFields = {
   deviceId: { type: 'uuid', column: 'r.device_id' },
   instanceId: { type: 'uuid', column: 'r.instance_id' },
   serialNumber: { type: 'text', column: 'r.serial_number', wildcards: true },

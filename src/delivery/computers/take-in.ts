@@ -44,7 +44,11 @@ async function retractions(
   }));
 }
 
-function routeEvent(tenantId: string, { before, deviceId, ended, route }: RouteOutcome): TenantTimelineEvent {
+/** A changed route, for the device\'s timeline. */
+export function routeEvent(
+  tenantId: string,
+  { before, deviceId, ended, route }: RouteOutcome,
+): TenantTimelineEvent {
   const detail = route
     ? `computer ${route.jamfComputerId} by rule ${route.rule}${before ? `, before on computer ${before.jamfComputerId} of ${before.instanceId}` : ''}`
     : ended === 'retired'

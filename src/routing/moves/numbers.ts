@@ -1,0 +1,48 @@
+import type { Sql } from '../../store/database.ts';
+import type { MoveDeviceState, SkipReason } from './move.ts';
+
+/** How far moves are, in numbers. */
+
+export interface MoveNumbers {
+  readonly devices: Readonly<Record<MoveDeviceState, number>>;
+  readonly skipped: readonly { readonly reason: SkipReason; readonly count: number }[];
+  /** Devices that the move wants elsewhere than they are now: the work that is under way. */
+  readonly pending: number;
+}
+
+interface Row {
+  readonly moveId: string;
+  readonly state: MoveDeviceState;
+  readonly reason: SkipReason | null;
+  readonly count: number;
+  readonly pending: number;
+}
+
+const noDevices: MoveNumbers['devices'] = { planned: 0, moved: 0, 'rolled-back': 0, skipped: 0 };
+
+/** Of these moves of a tenant, by id. */
+export async function numbersOf(
+  sql: Sql,
+  tenantId: string,
+  moveIds: readonly string[],
+): Promise<(moveId: string) => MoveNumbers> {
+  const rows = await sql<Row[]>`
+    select d.move_id as "moveId", d.state, d.reason, count(*) as count,
+      count(*) filter (where (m.state = 'moving' and not m.paused and d.state = 'planned' and d.bucket < m.percent)
+                          or (m.state = 'rolled-back' and d.state = 'moved')) as pending
+    from moves m join move_devices d on d.tenant_id = m.tenant_id and d.move_id = m.move_id
+    where m.tenant_id = ${tenantId} and m.move_id = any(${moveIds}::uuid[])
+    group by d.move_id, d.state, d.reason order by d.reason`;
+  const byMove = Map.groupBy(rows, ({ moveId }) => moveId);
+  return (moveId) => {
+    const devices = { ...noDevices };
+    const skipped: { reason: SkipReason; count: number }[] = [];
+    let pending = 0;
+    for (const row of byMove.get(moveId) ?? []) {
+      devices[row.state] += row.count;
+      pending += row.pending;
+      if (row.reason !== null) skipped.push({ reason: row.reason, count: row.count });
+    }
+    return { devices, skipped, pending };
+  };
+}

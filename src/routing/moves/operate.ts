@@ -1,0 +1,138 @@
+import { newId } from '../../ids.ts';
+import { isUniqueViolation, type Sql, type Transaction } from '../../store/database.ts';
+import { inTransaction } from '../../store/retry.ts';
+import { type Advance, type AdvanceRequest, nextStep } from './advance.ts';
+import { isEnabled, lockMove, type Move, type MoveKey, openStates } from './move.ts';
+import { type MoveScope, writePlan } from './plan.ts';
+
+/** What operators do to moves. Each is one transaction that stores what is wanted; `work.ts` makes it so. */
+
+export interface NewMove
+  extends Pick<Move, 'filter' | 'stepPercent' | 'shadow' | 'threshold' | 'author' | 'reason'> {
+  readonly scope: MoveScope;
+}
+
+/** The open move that already leaves an instance. */
+export async function openMoveFrom(
+  sql: Sql,
+  tenantId: string,
+  fromInstanceId: string,
+): Promise<string | undefined> {
+  const [row] = await sql<{ moveId: string }[]>`
+    select move_id as "moveId" from moves where tenant_id = ${tenantId} and from_instance_id = ${fromInstanceId}
+      and state = any(${[...openStates]})`;
+  return row?.moveId;
+}
+
+/** Plans a move and stores it. Undefined: another open move leaves the same instance. */
+export async function planMove(sql: Sql, given: NewMove): Promise<MoveKey | undefined> {
+  const { fromInstanceId, tenantId, toInstanceId, unclaimed } = given.scope;
+  const key = { tenantId, moveId: newId() };
+  try {
+    await inTransaction(sql, async (tx) => {
+      await tx`
+        insert into moves (tenant_id, move_id, from_instance_id, to_instance_id, filter, unclaimed, step_percent, shadow,
+          threshold, author, reason)
+        values (${tenantId}, ${key.moveId}, ${fromInstanceId}, ${toInstanceId}, ${given.filter}, ${unclaimed},
+          ${given.stepPercent}, ${given.shadow}, ${given.threshold}, ${given.author}, ${given.reason})`;
+      await writePlan(tx, key, given.scope);
+    });
+  } catch (error) {
+    if (isUniqueViolation(error)) return undefined;
+    throw error;
+  }
+  return key;
+}
+
+/** Who does it and why, for the history of the routes that follow. */
+export interface Operation {
+  readonly author: string;
+  /** The move's own reason goes on, unless another is given. */
+  readonly reason: string | undefined;
+}
+
+export type Refusal =
+  | Extract<Advance, { ok: false }>
+  | { readonly ok: false; readonly refusal: 'gone' | 'version' };
+
+export type Operated = { readonly ok: true; readonly move: Move } | Refusal;
+
+/** `expects`: refuses a move that is not as the caller has seen it. */
+type Expects = (move: Move) => boolean;
+
+async function operate(
+  sql: Sql,
+  key: MoveKey,
+  expects: Expects,
+  work: (tx: Transaction, move: Move) => Promise<Operated>,
+): Promise<Operated> {
+  return inTransaction(sql, async (tx) => {
+    const move = await lockMove(tx, key, true);
+    if (!move) return { ok: false, refusal: 'gone' };
+    return expects(move) ? work(tx, move) : { ok: false, refusal: 'version' };
+  });
+}
+
+async function write(
+  tx: Transaction,
+  move: Move,
+  to: Pick<Move, 'state' | 'percent' | 'paused'>,
+  { author, reason }: Operation,
+): Promise<Operated> {
+  const begins = to.state === 'shadowing' && move.state !== 'shadowing';
+  await tx`
+    update moves set state = ${to.state}, percent = ${to.percent}, paused = ${to.paused}, author = ${author},
+      reason = ${reason ?? move.reason}, version = version + 1, updated_at = now()
+      ${begins ? tx`, shadow_started_at = now(), compared = 0, differed = 0` : tx``}
+    where tenant_id = ${move.tenantId} and move_id = ${move.moveId}`;
+  const changed = await lockMove(tx, move, true);
+  return changed ? { ok: true, move: changed } : { ok: false, refusal: 'gone' };
+}
+
+const stateRefusal = (detail: string): Operated => ({ ok: false, refusal: 'state', detail });
+
+/** `scopeOf`: the move's devices as they are to be planned now. */
+export function advanceMove(
+  sql: Sql,
+  key: MoveKey,
+  request: AdvanceRequest & Operation,
+  options: { readonly expects: Expects; readonly scopeOf: (move: Move) => MoveScope },
+): Promise<Operated> {
+  return operate(sql, key, options.expects, async (tx, move) => {
+    const { toInstanceId, tenantId } = move;
+    const open = move.state !== 'done' && move.state !== 'rolled-back';
+    if (open && !(await isEnabled(tx, tenantId, toInstanceId)))
+      return stateRefusal('The instance that the devices go to is disabled.');
+    if (open) await writePlan(tx, move, options.scopeOf(move));
+    const [row] = await tx<{ planned: number }[]>`
+      select count(*) as planned from move_devices
+      where tenant_id = ${tenantId} and move_id = ${move.moveId} and state = 'planned'`;
+    const next = nextStep(move, row?.planned ?? 0, request);
+    return next.ok ? write(tx, move, { ...next, paused: false }, request) : next;
+  });
+}
+
+export function pauseMove(sql: Sql, key: MoveKey, operation: Operation, expects: Expects): Promise<Operated> {
+  return operate(sql, key, expects, async (tx, move) => {
+    if (move.state === 'done' || move.state === 'rolled-back')
+      return stateRefusal(`The move is ${move.state}: there is nothing to pause.`);
+    return move.paused ? { ok: true, move } : write(tx, move, { ...move, paused: true }, operation);
+  });
+}
+
+/** Every device that is still where the move put it is to go back; a move that has not begun is given up. */
+export function rollBackMove(
+  sql: Sql,
+  key: MoveKey,
+  operation: Operation,
+  expects: Expects,
+): Promise<Operated> {
+  return operate(sql, key, expects, async (tx, move) => {
+    if (move.state === 'rolled-back') return { ok: true, move };
+    const [moved] = await tx`
+      select 1 from move_devices where tenant_id = ${move.tenantId} and move_id = ${move.moveId} and state = 'moved' limit 1`;
+    if (moved && !(await isEnabled(tx, move.tenantId, move.fromInstanceId)))
+      return stateRefusal('The instance that the devices came from is disabled or removed.');
+    return write(tx, move, { state: 'rolled-back', percent: 0, paused: false }, operation);
+  });
+}

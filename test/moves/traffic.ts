@@ -1,0 +1,93 @@
+import { Agent, request } from 'undici';
+import type { Call } from './answers.ts';
+import { readAnswer } from './twins.ts';
+
+/** Device calls at a rate, each at its time whether the ones before are answered or not. */
+
+export interface Traffic {
+  readonly calls: readonly Call[];
+  /** Sends no more and waits for the answers that are on their way. */
+  stop(): Promise<{
+    /** Calls that were sent in a second, on average. */
+    readonly perSecond: number;
+    /** Calls whose time came while too many were open: the machine does not give the rate. */
+    readonly unsent: number;
+  }>;
+}
+
+export interface TrafficOptions {
+  /** Data listeners, in turn. */
+  readonly origins: readonly string[];
+  readonly ca: string;
+  readonly token: string;
+  readonly tenantId: string;
+  readonly deviceIds: readonly string[];
+  readonly perSecond: number;
+  /** An instance's id by the name it gives itself. */
+  readonly idOf: (instance: string) => string | undefined;
+}
+
+const tickMs = 5;
+const answerTimeoutMs = 30_000;
+/** Beyond this nobody is slow any more but the machine: calls that wait long to be sent would prove little. */
+const openMost = 500;
+
+export function startTraffic(options: TrafficOptions): Traffic {
+  const { ca, deviceIds, idOf, origins, perSecond, tenantId, token } = options;
+  const agent = new Agent({ connections: openMost, connect: { ca } });
+  const headers = { authorization: `Bearer ${token}` };
+  const calls: Call[] = [];
+  const open = new Set<Promise<void>>();
+  const startedAt = performance.now();
+  let turns = 0;
+  let unsent = 0;
+
+  const ask = async (origin: string, deviceId: string): Promise<Pick<Call, 'instanceId' | 'problem'>> => {
+    try {
+      const answer = await request(`${origin}/t/${tenantId}/devices/${deviceId}/compliance`, {
+        dispatcher: agent,
+        headers,
+        headersTimeout: answerTimeoutMs,
+        bodyTimeout: answerTimeoutMs,
+      });
+      const text = await answer.body.text();
+      if (answer.statusCode !== 200)
+        return { instanceId: undefined, problem: `${answer.statusCode} ${text.slice(0, 300)}` };
+      const { deviceIds: about, instance } = readAnswer(JSON.parse(text));
+      const instanceId = idOf(instance);
+      return about.includes(deviceId) && instanceId !== undefined
+        ? { instanceId }
+        : { instanceId: undefined, problem: `an answer of ${instance} about ${about.join(', ')}` };
+    } catch (error) {
+      return { instanceId: undefined, problem: String(error) };
+    }
+  };
+  const send = async (number: number): Promise<void> => {
+    // Every device has its turn, in another order each time round.
+    const deviceId = deviceIds[(number * 7_919) % deviceIds.length]!;
+    const callStartedAt = Date.now();
+    const result = await ask(origins[number % origins.length]!, deviceId);
+    calls.push({ deviceId, startedAt: callStartedAt, endedAt: Date.now(), ...result });
+  };
+  const timer = setInterval(() => {
+    const due = Math.floor(((performance.now() - startedAt) / 1_000) * perSecond);
+    for (; turns < due; turns += 1) {
+      if (open.size >= openMost) {
+        unsent += 1;
+        continue;
+      }
+      const sending = send(turns).finally(() => open.delete(sending));
+      open.add(sending);
+    }
+  }, tickMs);
+  return {
+    calls,
+    stop: async () => {
+      clearInterval(timer);
+      const seconds = (performance.now() - startedAt) / 1_000;
+      await Promise.all(open);
+      await agent.destroy();
+      return { perSecond: (turns - unsent) / seconds, unsent };
+    },
+  };
+}
