@@ -166,7 +166,8 @@ describe('the fast lane', () => {
     expect(withLane).toEqual(without);
     expect(withLane.answers.length).toBeGreaterThan(0);
     expect(taken > 0).toBe(byLane);
-    expect(countedByLane).toEqual(scene.counted.slice(at + countedByLane.length));
+    // Node serves two requests of one connection at the same time.
+    expect(countedByLane.sort()).toEqual(scene.counted.slice(at + countedByLane.length).sort());
   });
 
   it('what the instance is told is the same with and without it', async () => {
