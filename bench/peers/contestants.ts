@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../test/harness/ports.ts';
 import { startGateway } from '../gateway.ts';
@@ -27,6 +27,7 @@ export const names = {
   espalier: 'espalier serve',
   espalierTls: 'espalier serve, TLS',
   cached: 'HAProxy, cached tokens',
+  cachedBare: 'HAProxy, cached tokens, bare',
   cachedTls: 'HAProxy, cached tokens, TLS',
   verify: 'HAProxy, jwt_verify',
   plain: 'nginx, plain proxy',
@@ -91,21 +92,23 @@ const haproxyBackends = ({ instances }: PeerScene): string =>
     .join('\n');
 
 const haproxy =
-  (kind: 'cached' | 'verify', secure: boolean): Start =>
+  (kind: 'cached' | 'verify', { bare = false, secure = false } = {}): Start =>
   async (stack, scene) => {
     const certificate = secure ? await certificateOf(scene) : undefined;
     const port = await freePort();
-    const file = join(scene.dir, `haproxy-${kind}${secure ? '-tls' : ''}.cfg`);
+    const file = join(scene.dir, `haproxy-${kind}${secure ? '-tls' : ''}${bare ? '-bare' : ''}.cfg`);
     const keyFile = join(scene.dir, 'entra.pem');
     writeFileSync(keyFile, scene.trust.publicKey);
     fillTemplate(`haproxy-${kind}.cfg`, file, {
       ...{ port, keyFile, routes: scene.routesFile, backends: haproxyBackends(scene) },
+      duties: bare ? '' : readFileSync(besides('haproxy-duties.cfg'), 'utf8').trimEnd(),
       keyId: scene.trust.keyId,
       issuer: scene.trust.issuer,
       audience: scene.trust.audience,
       ...(kind === 'cached' ? { tls: certificate ? `ssl crt ${certificate.pairFile}` : '' } : {}),
     });
-    const name = kind === 'verify' ? names.verify : secure ? names.cachedTls : names.cached;
+    const cached = secure ? names.cachedTls : bare ? names.cachedBare : names.cached;
+    const name = kind === 'verify' ? names.verify : cached;
     const args = ['-db', '-f', file];
     const { pid } = await startServer(stack, {
       ...{ name, core: gatewayCore, command: 'haproxy', args, port, startTimeoutMs },
@@ -146,8 +149,9 @@ const fastify: Start = async (stack, { dir, instances, routesFile, trust }) => {
 /** The issue's table. */
 export const table: readonly Start[] = [
   espalier(false),
-  haproxy('cached', false),
-  haproxy('verify', false),
+  haproxy('cached'),
+  haproxy('cached', { bare: true }),
+  haproxy('verify'),
   plain,
   fastify,
 ];
@@ -156,8 +160,8 @@ export const table: readonly Start[] = [
 export const withTls: readonly Start[] = [
   espalier(false),
   espalier(true),
-  haproxy('cached', false),
-  haproxy('cached', true),
+  haproxy('cached'),
+  haproxy('cached', { secure: true }),
 ];
 
 export const espalierAlone: readonly Start[] = [espalier(false)];

@@ -212,8 +212,24 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     return (await refresh(set, cloud)) ? look(set, kid) : { ok: false, failure: 'unavailable' };
   };
 
+  /** Putting a name together and hashing it for each call costs more than looking it up. */
+  const names = new WeakMap<Cloud, Map<string, string>>();
+  const nameOf = (cloud: Cloud, tenantId: string): string => {
+    let ofCloud = names.get(cloud);
+    if (ofCloud === undefined || ofCloud.size > sets.max) {
+      ofCloud = new Map();
+      names.set(cloud, ofCloud);
+    }
+    let name = ofCloud.get(tenantId);
+    if (name === undefined) {
+      name = `${cloud.name} ${tenantId}`;
+      ofCloud.set(tenantId, name);
+    }
+    return name;
+  };
+
   const peek: KeySource['peek'] = ({ cloud, tenantId, kid }) => {
-    const set = sets.get(`${cloud.name} ${tenantId}`);
+    const set = sets.get(nameOf(cloud, tenantId));
     if (set === undefined || now() - set.fetchedAtMs >= lastKnownGoodMs) return undefined;
     const keys = set.keys.get(kid);
     if (keys !== undefined) refreshBehind(set, cloud);

@@ -162,7 +162,7 @@ describe('verified tokens', () => {
     expect(await verify(long, tenants[0], ['gateway'])).toMatchObject({ ok: false, reason: 'signature' });
   });
 
-  test('the least used entries go first when it is full', () => {
+  test('the oldest entries go first when it is full', () => {
     const published = [{ kid: 'k', kty: 'RSA', n: 'n', e: 'e' }] as const;
     const kept = createVerifiedTokens({ peek: () => published }, 2);
     const claims = {
@@ -189,7 +189,7 @@ describe('verified tokens', () => {
     kept.keep('2', cloud, verified);
     expect(look('1')).toBe(claims);
     kept.keep('3', cloud, verified);
-    expect([look('1'), look('2'), look('3')]).toEqual([claims, undefined, claims]);
+    expect([look('1'), look('2'), look('3')]).toEqual([undefined, claims, claims]);
   });
 
   test('with and without the cache every answer is the same, whatever happens to times, keys and audiences', {

@@ -54,7 +54,8 @@ export function createVerifiedTokens(
   const cache = new LRUCache<string, Entry>({ max: entries });
   return {
     peek: ({ audiences, cloud, now, tenantId, tokenHash }) => {
-      const entry = cache.get(tokenHash);
+      // Not counted as use, which costs more than the look: a token is used for an hour at most.
+      const entry = cache.peek(tokenHash);
       if (entry === undefined) return undefined;
       const { verified } = entry;
       if (now >= verified.validUntilMs) {

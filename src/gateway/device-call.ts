@@ -233,10 +233,12 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
       : refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
   };
 
-  const warm: DeviceCalls['warm'] = ({ call, deviceId, role, tenantId, token }) => {
-    if (tenantId === undefined || deviceId === undefined || verified === undefined) return cold;
-    const tenant = tenants.peek(tenantId);
+  const warm: DeviceCalls['warm'] = ({ call, deviceId, role, tenantId: asked, token }) => {
+    if (asked === undefined || deviceId === undefined || verified === undefined) return cold;
+    const tenant = tenants.peek(asked);
     if (tenant === undefined) return cold;
+    // The row's own text: its hash is known to the engine, that of the request's would be made at every look-up.
+    const { tenantId } = tenant;
     const claims = peekClaims(verified.hash(token), tenant);
     if (claims === undefined) return cold;
     const refusal = lacksRole(claims, role);

@@ -7,6 +7,8 @@ export interface AnswerSink {
   head(head: AnswerHead): void;
   /** `false`: no more for now. */
   data(chunk: Buffer): boolean;
+  /** The whole body, one character a byte, where it came in one piece with the head; `false`: give it by `data`. */
+  text?(body: string): boolean;
 }
 
 export interface AnswerReader {
@@ -32,6 +34,8 @@ const headBytes = 65_536;
 /** Interim answers (1xx) before the final one. */
 const interimAnswers = 16;
 
+/** Answers up to this size are looked at as one string. */
+const wholeBytes = 16_384;
 const headEnd = Buffer.from('\r\n\r\n');
 const versionStart = Buffer.from('HTTP/1.');
 const lf = 0x0a;
@@ -106,7 +110,25 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
     sink.head(head);
     return after;
   };
+  /**
+   * The usual answer comes in one small piece: one string is made of it, and the body is a part of that. -2: it is none
+   * such.
+   */
+  const readWhole = (bytes: Buffer): number => {
+    const text = bytes.toString('latin1');
+    const end = text.indexOf('\r\n\r\n');
+    if (end < 0) return -2;
+    const after = takeHead(text.slice(0, end), end + 4);
+    if (after < 0 || phase !== 'body' || bodyEnd.by !== 'length' || left > bytes.length - after) return after;
+    if (sink.text?.(text.slice(after, after + left)) !== true) return after;
+    if (!isStopped()) phase = 'complete';
+    return after + left;
+  };
   const readHeadFrom = (bytes: Buffer, offset: number): number => {
+    if (held.length() === 0 && offset === 0 && bytes.length <= wholeBytes) {
+      const stopped = readWhole(bytes);
+      if (stopped !== -2) return stopped;
+    }
     if (held.length() === 0) {
       const end = bytes.indexOf(headEnd, offset);
       if (end >= 0 && end - offset <= headBytes)

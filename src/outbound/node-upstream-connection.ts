@@ -108,6 +108,11 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
       isPaused = !current.handler.data(chunk);
       return !isPaused;
     },
+    text: (body) => {
+      if (current?.handler.text === undefined) return false;
+      current.handler.text(body);
+      return true;
+    },
   });
 
   const close = (): void => {

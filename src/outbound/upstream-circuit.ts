@@ -42,6 +42,70 @@ function isFailure({ kind }: UpstreamFailure): boolean {
 const isIll = (head: UpstreamHead): boolean =>
   head.status >= 500 && !/\bjson\b/i.test(head.header('content-type') ?? '');
 
+/**
+ * A call under way, to both sides: a class, so that it is one object, where closures would be nine for every call.
+ * It judges by the head: whoever wants no more of the answer has had one all the same.
+ */
+class Watched implements UpstreamHandler, UpstreamExchange {
+  readonly #guard: Guard;
+  readonly #handler: UpstreamHandler;
+  readonly #probeSinceMs: number | undefined;
+  /** Where the handler has it. */
+  readonly text: UpstreamHandler['text'];
+  exchange: UpstreamExchange | undefined;
+  #head: UpstreamHead | undefined;
+  #over = false;
+
+  constructor(guard: Guard, handler: UpstreamHandler, probeSinceMs: number | undefined) {
+    this.#guard = guard;
+    this.#handler = handler;
+    this.#probeSinceMs = probeSinceMs;
+    this.text = handler.text;
+  }
+  head(found: UpstreamHead): void {
+    this.#head = found;
+    this.#handler.head(found);
+  }
+  data(chunk: Uint8Array): boolean {
+    return this.#handler.data(chunk);
+  }
+  end(): void {
+    this.#finish();
+    this.#judge();
+    this.#handler.end();
+  }
+  fail(failure: UpstreamFailure): void {
+    this.#finish();
+    if (isFailure(failure)) this.#guard.circuit.failed();
+    this.#handler.fail(failure);
+  }
+  resume(): void {
+    this.exchange?.resume();
+  }
+  abort(): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#judge();
+    this.exchange?.abort();
+  }
+  #judge(): void {
+    if (!this.#head) return;
+    if (isIll(this.#head)) this.#guard.circuit.failed();
+    else this.#guard.circuit.succeeded();
+  }
+  #finish(): void {
+    this.#over = true;
+    const guard = this.#guard;
+    if (this.#probeSinceMs !== undefined && guard.probeSinceMs === this.#probeSinceMs)
+      guard.probeSinceMs = undefined;
+  }
+}
+
+function begin(upstream: Upstream, call: UpstreamCall, watched: Watched): UpstreamExchange {
+  watched.exchange = upstream(call, watched);
+  return watched;
+}
+
 /** `now` in milliseconds. */
 export function withCircuit(
   upstream: Upstream,
@@ -58,63 +122,17 @@ export function withCircuit(
     return guard;
   };
 
-  const watched = (
-    guard: Guard,
-    call: UpstreamCall,
-    handler: UpstreamHandler,
-    probeSinceMs: number | undefined,
-  ): UpstreamExchange => {
-    let head: UpstreamHead | undefined;
-    let over = false;
-    /** By the head: whoever wants no more of the answer has had one all the same. */
-    const judge = (): void => {
-      if (!head) return;
-      if (isIll(head)) guard.circuit.failed();
-      else guard.circuit.succeeded();
-    };
-    const finish = (): void => {
-      over = true;
-      if (probeSinceMs !== undefined && guard.probeSinceMs === probeSinceMs) guard.probeSinceMs = undefined;
-    };
-    const exchange = upstream(call, {
-      head: (found) => {
-        head = found;
-        handler.head(found);
-      },
-      data: (chunk) => handler.data(chunk),
-      end: () => {
-        finish();
-        judge();
-        handler.end();
-      },
-      fail: (failure) => {
-        finish();
-        if (isFailure(failure)) guard.circuit.failed();
-        handler.fail(failure);
-      },
-    });
-    return {
-      resume: exchange.resume,
-      abort: () => {
-        if (over) return;
-        finish();
-        judge();
-        exchange.abort();
-      },
-    };
-  };
-
   return (call, handler) => {
     const guard = guardOf(call.target);
     const openUntilMs = guard.circuit.openUntilMs();
-    if (openUntilMs === undefined) return watched(guard, call, handler, undefined);
+    if (openUntilMs === undefined) return begin(upstream, call, new Watched(guard, handler, undefined));
     const nowMs = now();
     const waitMs = openUntilMs - nowMs;
     // A probe that is never heard of again (its request was dropped by the platform) must not close the way for good.
     const isProbed = guard.probeSinceMs !== undefined && nowMs - guard.probeSinceMs < circuitOpenMs.maxMs;
     if (waitMs <= 0 && !isProbed) {
       guard.probeSinceMs = nowMs;
-      return watched(guard, call, handler, nowMs);
+      return begin(upstream, call, new Watched(guard, handler, nowMs));
     }
     let over = false;
     queueMicrotask(() => {

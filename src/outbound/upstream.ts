@@ -47,6 +47,11 @@ export interface UpstreamHandler {
   head(head: UpstreamHead): void;
   /** `false`: no more until `resume()`. The chunk may be kept. */
   data(chunk: Uint8Array): boolean;
+  /**
+   * Where it is there: the whole body, one character a byte, instead of any `data`, when it came in one piece with the
+   * head. `end` follows at once.
+   */
+  readonly text?: ((body: string) => void) | undefined;
   end(): void;
   /** Exactly once instead of `end`; after `head` the answer is half of one. Not after `abort()`. */
   fail(failure: UpstreamFailure): void;

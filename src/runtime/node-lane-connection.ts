@@ -16,7 +16,7 @@ import type { Problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
 import type { CallSpan } from '../telemetry/tracing.ts';
 import { answerHead, problemText } from './node-lane-answer.ts';
-import { type LaneRequest, readLaneRequest } from './node-lane-request.ts';
+import { hasPlainToken, type LaneRequest, readUnprovedRequest } from './node-lane-request.ts';
 import { createLaneWriter } from './node-lane-writer.ts';
 
 /**
@@ -169,6 +169,7 @@ export function openLaneConnection(
       if (!isFlowing) waitingSinceMs = performance.now();
       return isFlowing;
     },
+    text: (body) => writer.text(body),
     end: () => {
       writer.end();
       endSpan(String(status));
@@ -241,6 +242,10 @@ export function openLaneConnection(
       settle(decision);
       return;
     }
+    if (!hasPlainToken(taken)) {
+      giveUp();
+      return;
+    }
     services.calls.prepare(taken).then(settle, () => {
       // The database is away, or it is a fault of ours: the ordinary way meets the same and knows the answer.
       if (request !== undefined && !socket.destroyed) giveUp();
@@ -254,7 +259,7 @@ export function openLaneConnection(
       socket.pause();
       return;
     }
-    const taken = readLaneRequest(chunk);
+    const taken = readUnprovedRequest(chunk);
     if (taken === undefined) {
       later = [chunk];
       giveUp();

@@ -26,12 +26,53 @@ export interface LaneRequest {
 
 /** Node's own bound on a head is as large (`--max-http-header-size`). */
 const headBytes = 16_384;
-const guid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
-const requestLine = new RegExp(
-  `(GET|POST) /t/(${guid})/devices/(${guid})/(compliance|inventory|recalculate) HTTP/1\\.1\\r\\n`,
-  'y',
-);
-const bearer = /^Bearer ([A-Za-z0-9_.-]+)$/;
+const guidCharacters = 36;
+const scheme = 'Bearer ';
+const plainToken = /^[A-Za-z0-9_.-]+$/;
+
+/** The end of each request line that the lane takes. */
+const lineEnds: readonly (readonly [DeviceCall, string])[] = [
+  ['compliance', '/compliance HTTP/1.1\r\n'],
+  ['inventory', '/inventory HTTP/1.1\r\n'],
+  ['recalculate', '/recalculate HTTP/1.1\r\n'],
+];
+
+/** Lower-case hexadecimal digits in groups of 8, 4, 4, 4 and 12. By hand: it is done twice for every call. */
+function isGuidAt(text: string, from: number): boolean {
+  for (let position = 0; position < guidCharacters; position += 1) {
+    const code = text.charCodeAt(from + position);
+    const isHyphen = position === 8 || position === 13 || position === 18 || position === 23;
+    const isDigit = (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66);
+    if (isHyphen ? code !== 0x2d : !isDigit) return false;
+  }
+  return true;
+}
+
+interface RequestLine {
+  readonly method: 'GET' | 'POST';
+  readonly tenantId: string;
+  readonly deviceId: string;
+  readonly call: DeviceCall;
+  /** Where the headers begin. */
+  readonly end: number;
+}
+
+/** `GET /t/{guid}/devices/{guid}/{call} HTTP/1.1`, letter for letter. */
+function readRequestLine(text: string): RequestLine | undefined {
+  const method = text.startsWith('GET /t/') ? 'GET' : text.startsWith('POST /t/') ? 'POST' : undefined;
+  if (method === undefined) return undefined;
+  const tenantAt = method.length + 4;
+  const deviceAt = tenantAt + guidCharacters + '/devices/'.length;
+  if (!text.startsWith('/devices/', tenantAt + guidCharacters)) return undefined;
+  if (!isGuidAt(text, tenantAt) || !isGuidAt(text, deviceAt)) return undefined;
+  const endAt = deviceAt + guidCharacters;
+  for (const [call, end] of lineEnds) {
+    if (!text.startsWith(end, endAt)) continue;
+    const tenantId = text.slice(tenantAt, tenantAt + guidCharacters);
+    return { method, tenantId, deviceId: text.slice(deviceAt, endAt), call, end: endAt + end.length };
+  }
+  return undefined;
+}
 /** Printable ASCII without a space at either end: no tab, no line break of any kind, nothing that is trimmed. */
 const plainValue = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 /** Four numbers, or names that a URL leaves as they are; what a URL would change or refuse goes to Node. */
@@ -102,10 +143,8 @@ function takeHeader(into: ReadHeaders, name: string, value: string): boolean {
   if (own === undefined || (into.seen & own) !== 0) return false;
   into.seen |= own;
   if (own === authorizationBit) {
-    const token = bearer.exec(value)?.[1];
-    if (token === undefined) return false;
-    into.token = token;
-    return true;
+    into.token = value.slice(scheme.length);
+    return value.startsWith(scheme);
   }
   if (own === hostBit) {
     into.host = value;
@@ -144,27 +183,37 @@ function readHeaders(text: string, start: number): ReadHeaders | undefined {
   }
 }
 
+/**
+ * Whether the token is made of letters, digits and the three signs that a token has. To be asked before anything is done
+ * with a token that is not known: of one that is the same to the letter as a verified one it is known.
+ */
+export const hasPlainToken = ({ token }: LaneRequest): boolean => plainToken.test(token);
+
 /** The request that these bytes are, whole and alone; undefined: Node's parser has to look at them. */
 export function readLaneRequest(bytes: Buffer): LaneRequest | undefined {
+  const request = readUnprovedRequest(bytes);
+  return request !== undefined && hasPlainToken(request) ? request : undefined;
+}
+
+/** The same, but of the token only that it is not empty: `hasPlainToken`. */
+export function readUnprovedRequest(bytes: Buffer): LaneRequest | undefined {
   const { length } = bytes;
   if (length > headBytes || length < 4 || bytes[length - 1] !== 0x0a || bytes[length - 3] !== 0x0a)
     return undefined;
   const text = bytes.toString('latin1');
-  requestLine.lastIndex = 0;
-  const line = requestLine.exec(text);
-  if (line === null) return undefined;
-  const [whole, method, tenantId, deviceId, call] = line;
-  if (tenantId === undefined || deviceId === undefined) return undefined;
-  const headers = readHeaders(text, whole.length);
+  const line = readRequestLine(text);
+  if (line === undefined) return undefined;
+  const { call, deviceId, method, tenantId } = line;
+  const headers = readHeaders(text, line.end);
   if (headers === undefined || (headers.seen & hostBit) === 0 || headers.token === '') return undefined;
   const hasLength = (headers.seen & contentLengthBit) !== 0;
   if (method === 'POST' ? !hasLength || call !== 'recalculate' : hasLength || call === 'recalculate')
     return undefined;
   const { accept, acceptLanguage, host, requestId, token, traceparent, tracestate } = headers;
   return {
-    method: method === 'POST' ? 'POST' : 'GET',
+    method,
     role: method === 'POST' ? 'Device.Write' : 'Device.Read',
-    call: call as DeviceCall,
+    call,
     tenantId,
     deviceId,
     token,

@@ -12,6 +12,8 @@ export interface LaneWriter {
   begin(head: string, bodyBytes: number | undefined): void;
   /** `false`: the caller takes no more for now; the socket's `drain` says when. */
   data(chunk: Uint8Array): boolean;
+  /** All of the body; one character a byte. */
+  text(body: string): void;
   end(): void;
   /** Whether a byte of this answer is written or about to be. */
   hasBegun(): boolean;
@@ -71,6 +73,10 @@ export function createLaneWriter(socket: Socket): LaneWriter {
       if (isChunked) socket.write('\r\n', 'latin1');
       socket.uncork();
       return !socket.writableNeedDrain;
+    },
+    text: (body) => {
+      bytesLeft -= body.length;
+      pending += isChunked ? `${chunkHead(body.length)}${body}\r\n` : body;
     },
     end: () => {
       if (isChunked) pending += lastChunk;

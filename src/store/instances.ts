@@ -78,6 +78,7 @@ export const secretAssociation = (tenantId: string, instanceId: string): string 
 
 /** The last contact is noted at most this often: a row written per webhook would be a hot spot. */
 const noteEveryMs = 15_000;
+const keptInstances = 60_000;
 
 export interface InstanceDirectory {
   /** What is known without asking the database. */
@@ -95,13 +96,22 @@ export function createInstanceDirectory(
   now: () => number = Date.now,
   keeping?: Keeping,
 ): InstanceDirectory {
-  const keyOf = (tenantId: string, instanceId: string): string => `${tenantId}/${instanceId}`;
+  /** By the instance: putting a key together and hashing it for each call costs more than looking it up. */
+  const keys = new Map<string, { readonly tenantId: string; readonly key: string }>();
+  const keyOf = (tenantId: string, instanceId: string): string => {
+    const known = keys.get(instanceId);
+    if (known?.tenantId === tenantId) return known.key;
+    const key = `${tenantId}/${instanceId}`;
+    if (keys.size >= keptInstances) keys.clear();
+    keys.set(instanceId, { tenantId, key });
+    return key;
+  };
   const kept = createKeptRows<Instance>({
     read: (key) => {
       const [tenantId = '', instanceId = ''] = key.split('/');
       return readInstance(sql, tenantId, instanceId);
     },
-    most: 60_000,
+    most: keptInstances,
     now,
     keeping,
   });

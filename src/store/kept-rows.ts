@@ -108,8 +108,9 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
     }
   };
   return {
+    // Not counted as use: whoever peeks at every call reads anew every minute, and that is.
     peek: (key) => {
-      const kept = rows.get(key);
+      const kept = rows.peek(key);
       return kept && servable(kept) ? kept.row : undefined;
     },
     get: async (key) => {
