@@ -5,9 +5,15 @@ import type { Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /** The work on moves, with the devices' timelines told of it. `relaxed`: their commits need not be durable. */
-export const createMoveWork = (parts: { sql: Sql; relaxed: Sql; log: Log }): MoveWork => ({
+export const createMoveWork = (parts: {
+  sql: Sql;
+  relaxed: Sql;
+  log: Log;
+  routesChanged: () => void;
+}): MoveWork => ({
   sql: parts.sql,
   onRouted: (tenantId, outcomes) => {
+    parts.routesChanged();
     const events = outcomes.flatMap((outcome) => (outcome.changed ? [routeEvent(tenantId, outcome)] : []));
     addTimelines(parts.relaxed, events).catch((error: unknown) =>
       parts.log.warn('timeline.not-written', { error }),

@@ -50,7 +50,12 @@ export interface NodeChanges {
   readonly routesChanged: () => void;
   /** How old what is served from memory is while the database does not answer; undefined: nothing can be served. */
   readonly degradedSeconds: () => number | undefined;
-  start(directories: { readonly tenants: TenantDirectory; readonly instances: InstanceDirectory }): void;
+  start(listeners: {
+    readonly tenants: TenantDirectory;
+    readonly instances: InstanceDirectory;
+    /** A move began, ended or was changed. */
+    readonly onMove: () => void;
+  }): void;
   stop(): Promise<void>;
 }
 
@@ -270,11 +275,12 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
       const silentMs = feed.silentMs();
       return cache.size > 0 && silentMs < maxAgeMs ? silentMs / 1_000 : undefined;
     },
-    start: ({ instances, tenants }) => {
+    start: ({ instances, onMove, tenants }) => {
       feed.subscribe({
         apply: (changes) => {
           for (const change of changes) {
             if (change.kind === 'tenant') tenants.forget(change.tenantId);
+            if (change.kind === 'move') onMove();
             if (change.kind === 'instance') instances.forget(change.tenantId, change.instanceId);
           }
         },

@@ -249,8 +249,13 @@ export async function startGateway(
   };
   const gateway = composeGateway(parts);
   const connection = createConnectionServices(config, parts, gateway);
-  changes.start(gateway);
-  const moves = createMoveWork({ sql, relaxed, log });
+  changes.start({
+    ...gateway,
+    onMove: () => {
+      gateway.shadow.refresh().catch((error: unknown) => log.debug('shadow.not-refreshed', { error }));
+    },
+  });
+  const moves = createMoveWork({ sql, relaxed, log, routesChanged: changes.routesChanged });
   observeGauges(metrics, sql, log, () => credentialExpiry(config));
 
   const certificate = options.listeners ? await openCertificate(config, log) : undefined;

@@ -112,7 +112,7 @@ function checkMatch(header: string | undefined, version: number | undefined): vo
   }
 }
 
-export function addPlacing(app: AdminApp, { sql }: AdminServices): void {
+export function addPlacing(app: AdminApp, { routesChanged, sql }: AdminServices): void {
   app.openapi(place, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const { name } = requireRole(c, 'operator');
@@ -129,6 +129,7 @@ export function addPlacing(app: AdminApp, { sql }: AdminServices): void {
       { author: name, reason: reason ?? `${said} by ${name}` },
       (known) => checkMatch(c.req.header('if-match'), known?.version),
     );
+    routesChanged();
     const headers = { etag: etag(route.version) };
     if (!before) {
       const href = `/api/v1/tenants/${tenantId}/devices/${deviceId}`;
@@ -156,6 +157,7 @@ export function addPlacing(app: AdminApp, { sql }: AdminServices): void {
         },
       ));
     if (!removed) throw unknownDevice();
+    routesChanged();
     return c.body(null, 204);
   });
 }

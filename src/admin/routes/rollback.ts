@@ -69,7 +69,7 @@ const rollback = createRoute({
   },
 });
 
-export function addRouteRollback(app: AdminApp, { sql }: AdminServices): void {
+export function addRouteRollback(app: AdminApp, { routesChanged, sql }: AdminServices): void {
   app.openapi(rollback, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const { name } = requireRole(c, 'operator');
@@ -83,6 +83,7 @@ export function addRouteRollback(app: AdminApp, { sql }: AdminServices): void {
       by: { author: name, reason: `rolled back to version ${toVersion}: ${reason}` },
       retract: retractDevices,
     });
+    if (!dryRun) routesChanged();
     return c.json(
       {
         dryRun,
