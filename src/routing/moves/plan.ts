@@ -72,18 +72,28 @@ function candidates(queries: Queries, scope: MoveScope): Fragment {
     where r.tenant_id = ${tenantId} and r.instance_id = ${fromInstanceId} and ${matching(sql)}`;
 }
 
-/** A plan of a million devices takes longer than any other statement may. */
-async function allowTime(tx: Transaction): Promise<void> {
+/**
+ * A plan of a million devices takes longer than any other statement may. And it is all joins of large sets: before
+ * tables that were just filled are analysed, the planner takes them for small and compares each row with each, so a
+ * thousand devices would take seconds, and ten thousand minutes.
+ */
+async function asWhole<T>(tx: Transaction, work: () => Promise<T>): Promise<T> {
   await tx`select set_config('statement_timeout', ${String(movePlanTimeoutMs)}, true)`;
+  await tx`set local enable_nestloop = off`;
+  const result = await work();
+  await tx`set local enable_nestloop = on`;
+  return result;
 }
 
 /** What a plan would say, without storing it. */
 export async function countPlan(sql: Sql, scope: MoveScope): Promise<PlanCount[]> {
-  return inTransaction(sql, async (tx) => {
-    await allowTime(tx);
-    return tx<PlanCount[]>`
-      select reason, count(*) as count from (${candidates(tx, scope)}) found group by reason order by reason`;
-  });
+  return inTransaction(sql, (tx) =>
+    asWhole(
+      tx,
+      () => tx<PlanCount[]>`
+        select reason, count(*) as count from (${candidates(tx, scope)}) found group by reason order by reason`,
+    ),
+  );
 }
 
 /**
@@ -95,10 +105,11 @@ export async function writePlan(
   { moveId, tenantId }: MoveKey,
   scope: MoveScope,
 ): Promise<void> {
-  await allowTime(tx);
   // Else the foreign key's check is planned anew for every row.
   await tx`set local plan_cache_mode = 'auto'`;
-  await tx`
+  await asWhole(
+    tx,
+    () => tx`
     insert into move_devices (tenant_id, move_id, device_id, bucket, from_jamf_computer_id, to_jamf_computer_id,
       state, reason, rule, placed_at)
     select ${tenantId}, ${moveId}, found.device_id, found.bucket, found.from_jamf_computer_id,
@@ -110,5 +121,6 @@ export async function writePlan(
     on conflict (tenant_id, move_id, device_id) do update set
       from_jamf_computer_id = excluded.from_jamf_computer_id, to_jamf_computer_id = excluded.to_jamf_computer_id,
       state = excluded.state, reason = excluded.reason, rule = excluded.rule, placed_at = excluded.placed_at,
-      updated_at = now()`;
+      updated_at = now()`,
+  );
 }
