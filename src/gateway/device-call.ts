@@ -57,13 +57,8 @@ export interface ReadyCall {
   readonly inventoryVersion: number;
 }
 
-/** The ordinary way does more with this call than to forward it. */
-export interface OrdinaryCall {
-  readonly kind: 'ordinary';
-}
-
-/** `cold`: something is not at hand. With it and with `ordinary` nothing was decided, counted or taken. */
-export type WarmDecision = ReadyCall | RefusedCall | OrdinaryCall | { readonly kind: 'cold' };
+/** `cold`: something is not at hand; nothing was decided, counted or taken. */
+export type WarmDecision = ReadyCall | RefusedCall | { readonly kind: 'cold' };
 
 export interface DeviceCalls {
   /** May ask the database and Entra; throws what they throw. Takes from the tenant's rate. */
@@ -71,7 +66,7 @@ export interface DeviceCalls {
   /** The same by what is in memory, at once. A refusal is the one `decide` would give. */
   warm(request: DeviceCallRequest): WarmDecision;
   /** `decide`, and then the instance's token. */
-  prepare(request: DeviceCallRequest): Promise<ReadyCall | RefusedCall | OrdinaryCall>;
+  prepare(request: DeviceCallRequest): Promise<ReadyCall | RefusedCall>;
 }
 
 export interface DeviceCallOptions {
@@ -86,8 +81,6 @@ export interface DeviceCallOptions {
   /** Counts a look-up that `RouteLookup.peek` answered. */
   readonly onRouteHit: () => void;
   readonly authorizationOf: (instance: Instance) => InstanceAuthorization;
-  /** Whether what the instance answers is compared with another's answer (src/forwarding/shadow/shadow.ts). */
-  readonly isCompared?: (tenantId: string, instanceId: string) => boolean;
   /** Absent: every token is verified anew. `hash` is SHA-256 and answers at once. */
   readonly verified?: { readonly tokens: VerifiedTokens; readonly hash: (token: string) => string };
   /** Milliseconds since 1970. */
@@ -149,7 +142,6 @@ function problemOfToken(reason: VerifyRefusal): Problem {
 }
 
 const cold = { kind: 'cold' } as const;
-const ordinary = { kind: 'ordinary' } as const;
 const refuse = (found: Problem, routed = false): RefusedCall => ({ kind: 'refuse', problem: found, routed });
 
 const lacksRole = (claims: CallerClaims, role: DeviceRole): Problem | undefined =>
@@ -247,7 +239,6 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     if (target === undefined) return cold;
     const instance = instances.peek(tenantId, target.instanceId);
     if (instance === undefined) return cold;
-    if (options.isCompared?.(tenantId, target.instanceId)) return ordinary;
     const authorization = authorizationOf(instance);
     const instanceToken = authorization.peek();
     const inventoryVersion = call === 'inventory' ? authorization.peekInventoryVersion() : 1;
@@ -264,7 +255,6 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     const decision = await decide(request);
     if (decision.kind === 'refuse') return decision;
     const { instance, target } = decision;
-    if (options.isCompared?.(instance.tenantId, instance.instanceId)) return ordinary;
     const pause = problemOfPause(instance);
     if (pause !== undefined) return refuse(pause, true);
     const authorization = authorizationOf(instance);

@@ -155,7 +155,6 @@ export function composeGateway(parts: GatewayParts) {
     rate: createRateLimit(config.ratePerTenant),
     onRouteHit: () => metrics.routeLookup('hit'),
     authorizationOf: forwarding.authorizationOf,
-    isCompared: (tenantId, instanceId) => shadow.shadowed(tenantId, instanceId) !== undefined,
     ...(parts.tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: parts.tokenHash } } : {}),
     now,
   });

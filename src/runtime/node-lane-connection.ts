@@ -3,7 +3,8 @@ import { instanceRequest } from '../forwarding/calls.ts';
 import { checkDeviceAnswer, isTokenRefused } from '../forwarding/check-answer.ts';
 import { deviceCallLines, eachCrossing, type HeaderOf } from '../forwarding/headers.ts';
 import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
-import type { DeviceCalls, OrdinaryCall, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
+import type { ShadowEar } from '../forwarding/shadow/shadow.ts';
+import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
 import { requestIdOf } from '../gateway/listener.ts';
 import type {
   Upstream,
@@ -32,6 +33,8 @@ export interface LaneServices {
   readonly traced: (request: LaneRequest, instance: Instance) => CallSpan | undefined;
   /** Once for each answered request. */
   readonly onAnswer: (request: LaneRequest, status: number, requestId: string, seconds: number) => void;
+  /** Hears the answer, where a move compares it with another instance's. */
+  readonly listen: (request: LaneRequest, instance: Instance) => ShadowEar | undefined;
   readonly onForward: (outcome: string, seconds: number) => void;
   readonly keepAliveSeconds: number;
 }
@@ -72,6 +75,7 @@ export function openLaneConnection(
   let startedMs = 0;
   let span: CallSpan | undefined;
   let exchange: UpstreamExchange | undefined;
+  let ear: ShadowEar | undefined;
   let status = 0;
   const writer = createLaneWriter(socket);
 
@@ -95,9 +99,12 @@ export function openLaneConnection(
     later = [];
     onClose();
   };
+  /** The exchange is over, or will be no answer. */
   const endSpan = (outcome: string): void => {
     span?.end(outcome);
     span = undefined;
+    ear?.drop();
+    ear = undefined;
   };
 
   /** The answer is complete. */
@@ -165,13 +172,19 @@ export function openLaneConnection(
       writer.begin(text, framing === 'chunked' ? undefined : (head.contentLength ?? 0));
     },
     data: (chunk) => {
+      ear?.chunk(chunk);
       const isFlowing = writer.data(chunk);
       if (!isFlowing) waitingSinceMs = performance.now();
       return isFlowing;
     },
-    text: (body) => writer.text(body),
+    text: (body) => {
+      ear?.text(body);
+      writer.text(body);
+    },
     end: () => {
       writer.end();
+      ear?.end(status);
+      ear = undefined;
       endSpan(String(status));
       finish();
     },
@@ -207,6 +220,7 @@ export function openLaneConnection(
   const forward = (ready: ReadyCall, from: LaneRequest): void => {
     const { instance, instanceToken, inventoryVersion, target } = ready;
     span = services.traced(from, instance);
+    ear = services.listen(from, instance);
     const { method, path } = instanceRequest(from.call, target.jamfComputerId, inventoryVersion);
     const upstreamTarget = services.targetOf(instance);
     exchange = services.upstream(
@@ -221,10 +235,9 @@ export function openLaneConnection(
     );
   };
 
-  const settle = (decision: ReadyCall | RefusedCall | OrdinaryCall): void => {
+  const settle = (decision: ReadyCall | RefusedCall): void => {
     if (request === undefined || socket.destroyed) return;
-    if (decision.kind === 'ordinary') giveUp();
-    else if (decision.kind === 'ready') forward(decision, request);
+    if (decision.kind === 'ready') forward(decision, request);
     else if (decision.routed) failExchange(decision.problem);
     else answerProblem(decision.problem);
   };

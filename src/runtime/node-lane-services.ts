@@ -1,3 +1,4 @@
+import type { Shadow } from '../forwarding/shadow/shadow.ts';
 import type { DeviceCalls } from '../gateway/device-call.ts';
 import type { Upstream, UpstreamTarget } from '../outbound/upstream.ts';
 import type { Instance } from '../store/instances.ts';
@@ -14,6 +15,7 @@ export interface LaneParts {
   readonly targetOf: (instance: Instance) => UpstreamTarget;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly shadow: Pick<Shadow, 'listen'>;
   /** Share of the calls that are traced where the caller did not ask for it, 0 to 1. */
   readonly traceShare: number;
 }
@@ -26,7 +28,7 @@ const routes = {
 } as const;
 
 export function createLaneServices(parts: LaneParts): Omit<LaneServices, 'keepAliveSeconds'> {
-  const { calls, log, metrics, targetOf, traceShare, upstream } = parts;
+  const { calls, log, metrics, shadow, targetOf, traceShare, upstream } = parts;
   return {
     calls,
     upstream,
@@ -40,6 +42,8 @@ export function createLaneServices(parts: LaneParts): Omit<LaneServices, 'keepAl
       };
       return startCallSpan('device.call', attributes, traceparent);
     },
+    listen: ({ call, deviceId }, { instanceId, tenantId }) =>
+      shadow.listen({ call, deviceId, instanceId, tenantId }),
     onForward: metrics.forward,
     onAnswer: ({ call, method }, status, requestId, seconds) => {
       const route = routes[call];

@@ -279,6 +279,7 @@ export async function startGateway(
           ...gateway.forwarding,
           log,
           metrics,
+          shadow: gateway.shadow,
           traceShare: telemetry.traceShare,
         }),
       }),

@@ -157,7 +157,11 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
   finishListener(app);
 
   let taken = 0;
-  const services = createLaneServices({ calls, ...forwarding, log, metrics, traceShare: 0 });
+  const services = createLaneServices({
+    ...forwarding,
+    ...{ calls, log, metrics, traceShare: 0 },
+    shadow: { listen: () => undefined },
+  });
   const address = { host: '127.0.0.1', port: 0 };
   const withLane = await listen({
     address,

@@ -28,9 +28,23 @@ export interface AnsweredCall {
   readonly call: string;
 }
 
+/** Hears an answer as it goes to the caller. */
+export interface ShadowEar {
+  chunk(part: Uint8Array): void;
+  /** A whole body, one character a byte. */
+  text(body: string): void;
+  /** It was whole. */
+  end(status: number): void;
+  /** It was not, or will not be. */
+  drop(): void;
+}
+
 export interface Shadow {
-  /** Whether calls that this instance answers are compared now. Cheap: from memory, for every call. */
-  shadowed(tenantId: string, instanceId: string): ShadowPlan | undefined;
+  /**
+   * What the answer is to be told to on its way, where this call is one that is compared. Cheap: from memory, for every
+   * call. Whoever takes it ends or drops it.
+   */
+  listen(asked: AnsweredCall): ShadowEar | undefined;
   /** The same answer, for the caller; where the call is compared it is listened to on its way. */
   onAnswered(asked: AnsweredCall, answer: ForwardAnswer): ForwardAnswer;
   /** Reads which moves are compared; without it none is. */
@@ -109,50 +123,58 @@ export function createShadow({ forward, instances, log, sql }: ShadowOptions): S
     findings.add({ tenantId, moveId, call, deviceId, difference });
   };
 
-  /** Passes the body on and compares it when it has ended; nothing is kept of one that nobody will compare. */
-  async function* listenTo(
-    { body, status }: ForwardAnswer,
-    plan: ShadowPlan,
-    call: ComparedCall,
-    deviceId: string,
-  ): AsyncGenerator<Uint8Array> {
+  const shadowed = (tenantId: string, instanceId: string): ShadowPlan | undefined =>
+    plans.size === 0 ? undefined : plans.get(`${tenantId}/${instanceId}`);
+  const listen: Shadow['listen'] = ({ call, deviceId, instanceId, tenantId }) => {
+    const plan = shadowed(tenantId, instanceId);
+    if (!plan || !isCompared(call)) return undefined;
     const taken = inWork.get(plan.moveId) ?? 0;
-    if (taken >= shadowAtOnce) {
-      yield* body;
-      return;
-    }
+    if (taken >= shadowAtOnce) return undefined;
     inWork.set(plan.moveId, taken + 1);
     const release = (): void => {
       inWork.set(plan.moveId, (inWork.get(plan.moveId) ?? 1) - 1);
     };
     const chunks: Uint8Array[] = [];
     let bytes = 0;
-    let whole = false;
-    try {
-      for await (const chunk of body) {
-        bytes += chunk.byteLength;
-        if (bytes <= shadowAnswerBytes) chunks.push(chunk);
-        yield chunk;
-      }
-      whole = bytes <= shadowAnswerBytes;
-    } finally {
-      if (whole) {
+    const chunk = (part: Uint8Array): void => {
+      bytes += part.byteLength;
+      if (bytes <= shadowAnswerBytes) chunks.push(part);
+    };
+    return {
+      chunk,
+      text: (body) => chunk(Uint8Array.from(body, (character) => character.charCodeAt(0))),
+      drop: release,
+      end: (status) => {
+        if (bytes > shadowAnswerBytes) {
+          release();
+          return;
+        }
         void compare(plan, call, deviceId, { status, text: joined(chunks) })
           .catch((error: unknown) => log.warn('shadow.not-compared', { error, moveId: plan.moveId }))
           .finally(release);
-      } else release();
+      },
+    };
+  };
+  /** Passes the body on; nothing is kept of one that nobody will compare. */
+  async function* passOn({ body, status }: ForwardAnswer, ear: ShadowEar): AsyncGenerator<Uint8Array> {
+    let isWhole = false;
+    try {
+      for await (const chunk of body) {
+        ear.chunk(chunk);
+        yield chunk;
+      }
+      isWhole = true;
+    } finally {
+      if (isWhole) ear.end(status);
+      else ear.drop();
     }
   }
 
-  const shadowed: Shadow['shadowed'] = (tenantId, instanceId) =>
-    plans.size === 0 ? undefined : plans.get(`${tenantId}/${instanceId}`);
-
   return {
-    shadowed,
-    onAnswered: ({ call, deviceId, instanceId, tenantId }, answer) => {
-      const plan = shadowed(tenantId, instanceId);
-      if (!plan || !isCompared(call)) return answer;
-      return { ...answer, body: listenTo(answer, plan, call, deviceId) };
+    listen,
+    onAnswered: (asked, answer) => {
+      const ear = listen(asked);
+      return ear ? { ...answer, body: passOn(answer, ear) } : answer;
     },
     refresh: async () => {
       const rows = await sql<ShadowPlan[]>`
