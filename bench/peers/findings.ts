@@ -5,7 +5,7 @@ import { names } from './contestants.ts';
 import { missedShare } from './look-ups.ts';
 import type { Machine } from './tools.ts';
 
-/** The contest for people, and whether what issue 5 asks for holds. */
+/** The contest for people, and whether the bounds of docs/performance.md hold. */
 
 const ratio = (value: number): string => value.toFixed(2);
 const percent = (value: number): string => `${(value * 100).toFixed(1)} %`;
