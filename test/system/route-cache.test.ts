@@ -150,8 +150,10 @@ describe('routes in memory', () => {
     await scene.restart('stop');
     await eventually(() => expect(scene.gateway.output()).toContain('"event":"routes.preloaded"'));
     await eventually(async () => {
-      const { processes } = await convergence();
-      for (const process of processes) expect(process.cachedRoutes).toBeGreaterThanOrEqual(1);
+      // The other one may hold none: what it knew of a tenant whose beginning it has not seen goes when the tenant changes.
+      const processes: { startedAt: string; cachedRoutes: number }[] = (await convergence()).processes;
+      const newest = processes.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1)).at(-1);
+      expect(newest?.cachedRoutes).toBeGreaterThanOrEqual(1);
     });
   });
 });
