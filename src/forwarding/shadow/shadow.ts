@@ -155,8 +155,16 @@ export function createShadow({ forward, instances, log, sql }: ShadowOptions): S
       },
     };
   };
-  /** Passes the body on; nothing is kept of one that nobody will compare. */
-  async function* passOn({ body, status }: ForwardAnswer, ear: ShadowEar): AsyncGenerator<Uint8Array> {
+  /**
+   * Passes the body on; nothing is kept of one that nobody will compare. Listens from the first part on: a generator that is
+   * never begun never ends either, and would hold a place for ever.
+   */
+  async function* passOn({ body, status }: ForwardAnswer, asked: AnsweredCall): AsyncGenerator<Uint8Array> {
+    const ear = listen(asked);
+    if (!ear) {
+      yield* body;
+      return;
+    }
     let isWhole = false;
     try {
       for await (const chunk of body) {
@@ -172,10 +180,10 @@ export function createShadow({ forward, instances, log, sql }: ShadowOptions): S
 
   return {
     listen,
-    onAnswered: (asked, answer) => {
-      const ear = listen(asked);
-      return ear ? { ...answer, body: passOn(answer, ear) } : answer;
-    },
+    onAnswered: (asked, answer) =>
+      shadowed(asked.tenantId, asked.instanceId) && isCompared(asked.call)
+        ? { ...answer, body: passOn(answer, asked) }
+        : answer,
     refresh: async () => {
       const rows = await sql<ShadowPlan[]>`
         select tenant_id as "tenantId", move_id as "moveId", from_instance_id as "fromInstanceId",
