@@ -33,7 +33,9 @@ async function bootstrapOperator(
   if (bootstrapKey === undefined || !(await sameText(bootstrapKey, key))) return undefined;
   const [admin] = await sql`
     select 1 from api_keys where role = 'admin' and tenant_ids is null limit 1`;
-  return admin ? undefined : { name: 'bootstrap', keyId: undefined, role: 'admin', tenantIds: undefined };
+  return admin
+    ? undefined
+    : { kind: 'bootstrap', name: 'bootstrap', id: undefined, role: 'admin', tenantIds: undefined };
 }
 
 /** Every request must carry a live key; the operator it belongs to is in the context afterwards. */
@@ -53,7 +55,13 @@ export function authenticate(sql: Sql, bootstrapKey: string | undefined): Middle
       where key_hash = ${hash} and revoked_at is null and (expires_at is null or expires_at > now())`;
     if (!row) return undefined;
     const { keyId, name, role, tenantIds } = row;
-    const operator = { name: `key ${name}`, keyId, role, tenantIds: tenantIds ?? undefined };
+    const operator: Operator = {
+      kind: 'key',
+      name: `key ${name}`,
+      id: keyId,
+      role,
+      tenantIds: tenantIds ?? undefined,
+    };
     cache.set(hash, operator);
     if (Date.now() - (noted.get(keyId) ?? 0) > noteUseEveryMs) {
       noted.set(keyId, Date.now());

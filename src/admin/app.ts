@@ -134,6 +134,10 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   const app = createApi();
   beginListener(app, options);
   app.get(`${basePath}/openapi.json`, (c) => c.json(app.getOpenAPI31Document(openApiInfo)));
+  app.use(`${basePath}/*`, async (c, next) => {
+    c.set('source', services.facts.remoteAddress(c));
+    await next();
+  });
   app.use(`${basePath}/*`, authenticate(services.sql, services.bootstrapKey));
   app.use(`${basePath}/*`, jsonBodies);
   app.use(`${basePath}/*`, async (c, next) => {

@@ -3,18 +3,19 @@ import type { MigrationResult } from '../connection/migrate.ts';
 import type { MigrationPlan, MigrationTarget } from '../connection/migration-plan.ts';
 import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
 import type { Cloud } from '../entra/clouds.ts';
-import type { ListenerEnv } from '../gateway/listener.ts';
+import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
 import type { MoveKey } from '../routing/moves/move.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sql } from '../store/database.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
 
-/** Who is asking: a key of the database, or the bootstrap key. */
+/** Who is asking: a key of the database, the bootstrap key, or a person who signed in with Entra. */
 export interface Operator {
+  readonly kind: 'bootstrap' | 'key' | 'user';
   readonly name: string;
-  /** undefined: the bootstrap key, which is no row. */
-  readonly keyId: string | undefined;
+  /** The key's id, or the person's object id in Entra; undefined: the bootstrap key, which is no row. */
+  readonly id: string | undefined;
   readonly role: Role;
   /** undefined: every tenant. */
   readonly tenantIds: readonly string[] | undefined;
@@ -23,7 +24,13 @@ export interface Operator {
 export type Role = 'viewer' | 'operator' | 'admin';
 
 export interface AdminEnv extends ListenerEnv {
-  Variables: ListenerEnv['Variables'] & { operator: Operator };
+  Variables: ListenerEnv['Variables'] & {
+    operator: Operator;
+    /** Address that the request came from, where the runtime knows it. */
+    source: string | undefined;
+    /** The second operator, when this is a request that waited for one. */
+    approvedBy: string | undefined;
+  };
 }
 
 export type AdminApp = OpenAPIHono<AdminEnv>;
@@ -67,6 +74,7 @@ export interface AdminServices {
   readonly sql: Sql;
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly version: string;
+  readonly facts: Pick<RequestFacts, 'remoteAddress'>;
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;
   readonly sealer: Sealer;

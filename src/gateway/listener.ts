@@ -31,6 +31,8 @@ export interface RequestFacts {
   body(c: Context): IncomingBody | undefined;
   /** SHA-256 of the verified client certificate, lower-case hex; undefined without one. */
   clientCertificateSha256(c: Context): string | undefined;
+  /** Address of whoever is connected; a load balancer before us shows as itself. */
+  remoteAddress(c: Context): string | undefined;
 }
 
 export interface ListenerOptions {

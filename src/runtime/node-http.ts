@@ -90,6 +90,7 @@ export const nodeRequestFacts: RequestFacts = {
     if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
     return socket.getPeerCertificate().fingerprint256?.replaceAll(':', '').toLowerCase();
   },
+  remoteAddress: (c) => bindingsOf(c).incoming.socket.remoteAddress,
 };
 
 /** Streams a forwarded answer straight to the socket: web streams cost most of a call on Node (design D8). */

@@ -161,6 +161,7 @@ function createAdmin(
       sql,
       clouds: config.clouds,
       version,
+      facts: parts.facts,
       tenants: gateway.tenants,
       instances: gateway.instances,
       sealer,

@@ -40,6 +40,7 @@ export const workerRequestFacts: RequestFacts = {
     const length = headers.get('content-length');
     return { length: length === null ? undefined : Number(length), chunks: chunksOf(body) };
   },
+  remoteAddress: (c) => c.req.header('cf-connecting-ip'),
   clientCertificateSha256: (c) => {
     const presented = clientCertificate(c);
     // A revoked certificate is still `SUCCESS`: both have to be looked at.

@@ -3,8 +3,11 @@ import type { Context } from 'hono';
 import { newId, parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { hashKey, newKey } from '../../secrets/keys.ts';
+import { inTransaction } from '../../store/retry.ts';
 import { requireRole } from '../access.ts';
+
 import type { AdminApp, AdminEnv, AdminServices, Operator, Role } from '../context.ts';
+import { recordChange } from '../recording.ts';
 import { commonProblems, guid, instant, instantOrNull, iso, jsonAnswer, listOf } from '../schemas.ts';
 
 /** `/keys`: operators' keys. A tenant-bound admin manages the keys that are bound within its tenants. */
@@ -127,10 +130,20 @@ export function addApiKeys(app: AdminApp, { sql }: AdminServices): void {
     }
     const key = newKey();
     const id = newId();
-    await sql`
-      insert into api_keys (key_id, name, role, tenant_ids, key_hash, prefix, expires_at)
-      values (${id}, ${given.name}, ${given.role}, ${given.tenants ?? null}::uuid[], ${await hashKey(key)}, ${key.slice(0, 10)},
-        ${given.expiresAt === undefined ? null : new Date(given.expiresAt)})`;
+    const { expiresAt, name, role, tenants = null } = given;
+    const keyHash = await hashKey(key);
+    await inTransaction(sql, async (tx) => {
+      await tx`
+        insert into api_keys (key_id, name, role, tenant_ids, key_hash, prefix, expires_at)
+        values (${id}, ${name}, ${role}, ${tenants}::uuid[], ${keyHash}, ${key.slice(0, 10)},
+          ${expiresAt === undefined ? null : new Date(expiresAt)})`;
+      await recordChange(c, tx, {
+        tenantId: undefined,
+        action: 'key.create',
+        object: { kind: 'key', id, name },
+        after: { name, role, tenants, expiresAt: expiresAt ?? null },
+      });
+    });
     const href = `/api/v1/keys/${id}`;
     return c.json({ id, href, key }, 201, { location: href });
   });
@@ -144,7 +157,16 @@ export function addApiKeys(app: AdminApp, { sql }: AdminServices): void {
     const keyId = parseGuid(c.req.param('keyId'));
     const row = (await visible(c)).find((key) => key.keyId === keyId);
     if (!row) throw unknownKey();
-    await sql`update api_keys set revoked_at = now() where key_id = ${row.keyId}`;
+    await inTransaction(sql, async (tx) => {
+      await tx`update api_keys set revoked_at = now() where key_id = ${row.keyId}`;
+      const { name, role, tenantIds: tenants } = row;
+      await recordChange(c, tx, {
+        tenantId: undefined,
+        action: 'key.delete',
+        object: { kind: 'key', id: row.keyId, name },
+        before: { name, role, tenants, expiresAt: iso(row.expiresAt) },
+      });
+    });
     return c.body(null, 204);
   });
 }

@@ -62,7 +62,7 @@ const replay = createRoute({
 
 export function addReplay(app: AdminApp, services: AdminServices): void {
   app.openapi(replay, async (c) => {
-    const { keyId, name, tenantIds } = requireRole(c, 'operator');
+    const { id: keyId, name, tenantIds } = requireRole(c, 'operator');
     const { filter } = c.req.valid('json');
     if (filter.trim() === '') {
       throw invalidField('filter', 'must name the reports; without one every report would be told again');

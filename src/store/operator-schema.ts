@@ -1,0 +1,177 @@
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
+
+/**
+ * What Espalier keeps of its operators and what they do; meaning and retention are in docs/data.md. A row that belongs
+ * to no tenant has the nil id as its tenant, so that every key begins with one all the same. None of them refers to
+ * `tenants`: what was done to a tenant is still told when the tenant is gone.
+ */
+
+const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
+
+/** Who did what, each entry chained to the one before it in its tenant by hash (src/store/history.ts). */
+export const history = pgTable(
+  'history',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    sequence: bigint('sequence', { mode: 'number' }).notNull(),
+    recordedAt: at('recorded_at').notNull(),
+    /** `key`, `bootstrap`, `user`, `gateway`. */
+    authorKind: text('author_kind').notNull(),
+    /** The key's id, or the user's object id in Entra. */
+    authorId: text('author_id'),
+    author: text('author').notNull(),
+    /** `tenant.create`, `connection.disconnect`, …: what was done to what. */
+    action: text('action').notNull(),
+    objectKind: text('object_kind').notNull(),
+    objectId: text('object_id').notNull(),
+    objectName: text('object_name'),
+    /** JSON as it was hashed: jsonb would put it in another order. Never a secret. */
+    before: text('before'),
+    after: text('after'),
+    reason: text('reason'),
+    requestId: text('request_id'),
+    /** The address that the request came from. */
+    source: text('source'),
+    /** The second operator, where one was needed. */
+    approvedBy: text('approved_by'),
+    previousHash: text('previous_hash').notNull(),
+    hash: text('hash').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.sequence] }),
+    index('history_recorded').on(t.tenantId, t.recordedAt),
+    index('history_object').on(t.tenantId, t.objectKind, t.objectId),
+  ],
+);
+
+/** The end of each chain; its lock orders the entries. */
+export const historyHeads = pgTable('history_heads', {
+  tenantId: uuid('tenant_id').primaryKey(),
+  sequence: bigint('sequence', { mode: 'number' }).notNull().default(0),
+  hash: text('hash').notNull().default(''),
+  /** The last entry that retention removed: the chain begins after it. */
+  trimmedSequence: bigint('trimmed_sequence', { mode: 'number' }).notNull().default(0),
+  trimmedHash: text('trimmed_hash').notNull().default(''),
+});
+
+/** Answers to writes that carried an Idempotency-Key, for a day (contract section 8). */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    /** Whose key it is, such as `key:<id>`: two operators may choose the same one. */
+    operator: text('operator').notNull(),
+    idempotencyKey: text('idempotency_key').notNull(),
+    /** SHA-256 of method, target and body. */
+    requestHash: text('request_hash').notNull(),
+    /** Null while the first request is being answered. */
+    status: integer('status'),
+    headers: jsonb('headers'),
+    /** Sealed: it may show a key that was just made. */
+    bodySealed: text('body_sealed'),
+    /** A request whose process died is taken up again after that. */
+    busyUntil: at('busy_until').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+    expiresAt: at('expires_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.operator, t.idempotencyKey] }),
+    index('idempotency_keys_expiry').on(t.expiresAt),
+  ],
+);
+
+/** Requests that wait for a second operator (`ESPALIER_APPROVALS`), and what became of them. */
+export const approvals = pgTable(
+  'approvals',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    approvalId: uuid('approval_id').notNull(),
+    /** `waiting`, `approved` (being carried out), `done`, `failed`, `rejected`, `expired`. */
+    state: text('state').notNull().default('waiting'),
+    /** As in `history`. */
+    action: text('action').notNull(),
+    summary: text('summary').notNull(),
+    devices: integer('devices').notNull(),
+    /** The request as it is made again: it is checked anew then. */
+    method: text('method').notNull(),
+    target: text('target').notNull(),
+    ifMatch: text('if_match'),
+    bodySealed: text('body_sealed'),
+    requestedKind: text('requested_kind').notNull(),
+    requestedId: text('requested_id'),
+    requestedBy: text('requested_by').notNull(),
+    requestedRole: text('requested_role').notNull(),
+    requestedTenantIds: uuid('requested_tenant_ids').array(),
+    requestId: text('request_id'),
+    source: text('source'),
+    decidedKind: text('decided_kind'),
+    decidedId: text('decided_id'),
+    decidedBy: text('decided_by'),
+    decidedAt: at('decided_at'),
+    decisionReason: text('decision_reason'),
+    /** Of the request that was carried out. */
+    status: integer('status'),
+    answer: text('answer'),
+    createdAt: at('created_at').notNull().defaultNow(),
+    expiresAt: at('expires_at').notNull(),
+    version: integer('version').notNull().default(1),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.approvalId] }),
+    index('approvals_waiting').on(t.tenantId, t.createdAt).where(sql`state = 'waiting'`),
+  ],
+);
+
+/** Sign-ins on their way to Entra and back; single use, some minutes. */
+export const signIns = pgTable(
+  'sign_ins',
+  {
+    /** SHA-256 of the `state` parameter. */
+    stateHash: text('state_hash').primaryKey(),
+    /** SHA-256 of the cookie of the browser that began it. */
+    browserHash: text('browser_hash').notNull(),
+    cloud: text('cloud').notNull(),
+    nonce: text('nonce').notNull(),
+    /** PKCE's code verifier, sealed. */
+    verifierSealed: text('verifier_sealed').notNull(),
+    returnTo: text('return_to').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+    expiresAt: at('expires_at').notNull(),
+  },
+  (t) => [index('sign_ins_expiry').on(t.expiresAt)],
+);
+
+/** Operators who are signed in with a browser. */
+export const sessions = pgTable(
+  'sessions',
+  {
+    /** SHA-256 of the cookie. */
+    sessionHash: text('session_hash').primaryKey(),
+    sessionId: uuid('session_id').notNull(),
+    entraTenantId: uuid('entra_tenant_id').notNull(),
+    objectId: uuid('object_id').notNull(),
+    name: text('name').notNull(),
+    role: text('role').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+    lastSeenAt: at('last_seen_at').notNull().defaultNow(),
+    /** However busy it is, it ends then; idle ones end before (src/limits.ts). */
+    expiresAt: at('expires_at').notNull(),
+    endedAt: at('ended_at'),
+  },
+  (t) => [
+    uniqueIndex('sessions_id').on(t.sessionId),
+    index('sessions_person').on(t.entraTenantId, t.objectId),
+    index('sessions_expiry').on(t.expiresAt),
+  ],
+);
