@@ -22,9 +22,19 @@ export class CommandFailure extends Error {
   }
 }
 
+export type Method = 'DELETE' | 'GET' | 'PATCH' | 'POST' | 'PUT';
+
 export interface AdminApi {
-  /** JSON of a success; throws `CommandFailure` with the exit code that the refusal calls for (contract section 9). */
-  call(method: 'GET' | 'POST', path: string): Promise<unknown>;
+  /**
+   * JSON of a success, undefined where it has no body; throws `CommandFailure` with the exit code that the refusal calls
+   * for (contract section 9). `path` begins after `/api/v1`; `body` is sent as JSON.
+   */
+  call(
+    method: Method,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<unknown>;
 }
 
 const answerWithinMs = 60_000;
@@ -42,9 +52,16 @@ interface Answer {
   readonly text: string;
 }
 
-const exchange = (url: URL, method: string, key: string, ca: string | undefined): Promise<Answer> =>
+interface Asked {
+  readonly method: Method;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+  /** PEM to trust besides the public authorities. */
+  readonly ca: string | undefined;
+}
+
+const exchange = (url: URL, { body, ca, headers, method }: Asked): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${key}`, accept: 'application/json' };
     const options = { method, headers, timeout: answerWithinMs, ...(ca === undefined ? {} : { ca }) };
     const outgoing = request(url, options, (incoming) => {
       const chunks: Buffer[] = [];
@@ -56,7 +73,7 @@ const exchange = (url: URL, method: string, key: string, ca: string | undefined)
     });
     outgoing.on('timeout', () => outgoing.destroy(new Error('no answer within a minute')));
     outgoing.on('error', reject);
-    outgoing.end();
+    outgoing.end(body);
   });
 
 function parse(text: string): unknown {
@@ -94,16 +111,23 @@ export function openAdminApi(environment: Readonly<Record<string, string | undef
   }
   const ca = readAuthority(environment.ESPALIER_CA_FILE);
   return {
-    call: async (method, path) => {
+    call: async (method, path, body, more = {}) => {
       const url = new URL(`${base.replace(/\/+$/, '')}/api/v1${path}`);
-      const { status, text } = await exchange(url, method, key, ca).catch((error: Error) => {
+      const headers = {
+        authorization: `Bearer ${key}`,
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...more,
+      };
+      const asked = { method, headers, body: body === undefined ? undefined : JSON.stringify(body), ca };
+      const { status, text } = await exchange(url, asked).catch((error: Error) => {
         throw new CommandFailure(exitCodes.error, `${url.origin} does not answer: ${error.message}`);
       });
-      const body = parse(text);
-      if (status >= 200 && status < 300 && body !== undefined) return body;
+      const answer = parse(text);
+      if (status >= 200 && status < 300 && (answer !== undefined || text === '')) return answer;
       throw new CommandFailure(
         exitCodeOf(status),
-        `HTTP ${status}: ${detailOf(body) ?? 'no Espalier answer'}`,
+        `HTTP ${status}: ${detailOf(answer) ?? 'no Espalier answer'}`,
       );
     },
   };
