@@ -8,6 +8,8 @@ import type { Json } from './openapi.ts';
 
 export interface Example {
   readonly body?: Json;
+  /** Of a body that is not JSON. */
+  readonly text?: string;
   readonly query?: Readonly<Record<string, string>>;
 }
 
