@@ -20,6 +20,7 @@ import { addApiKeys } from './keys/keys.ts';
 import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
+import { refuseNul } from './nul.ts';
 import { addReportCauses } from './reports/causes.ts';
 import { addReplay } from './reports/replay.ts';
 import { addReports } from './reports/reports.ts';
@@ -128,6 +129,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   });
   app.use(`${basePath}/*`, authenticate(services.sql, services.bootstrapKey));
   app.use(`${basePath}/*`, jsonBodies);
+  app.use(`${basePath}/*`, refuseNul);
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');
