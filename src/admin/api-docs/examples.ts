@@ -22,6 +22,17 @@ export const exampleIds = {
 
 const { instanceId, otherInstanceId, tenantId } = exampleIds;
 
+/** Its address and client are the parts of the examples that no other gateway could use. */
+export const exampleInstance = {
+  name: 'berlin',
+  url: 'https://berlin.jamfcloud.com',
+  apiClient: {
+    clientId: '0d9f2c1e-8a7b-4c3d-9e5f-6a1b2c3d4e5f',
+    clientSecret: 'the secret of the API client',
+  },
+  compliance: { source: 'jamf' },
+};
+
 const examplesInOrder = {
   createTenant: {
     body: {
@@ -32,17 +43,7 @@ const examplesInOrder = {
     },
   },
   changeTenant: { body: { displayName: 'Contoso Europe' } },
-  createInstance: {
-    body: {
-      name: 'berlin',
-      url: 'https://berlin.jamfcloud.com',
-      apiClient: {
-        clientId: '0d9f2c1e-8a7b-4c3d-9e5f-6a1b2c3d4e5f',
-        clientSecret: 'the secret of the API client',
-      },
-      compliance: { source: 'jamf' },
-    },
-  },
+  createInstance: { body: exampleInstance },
   changeInstance: { body: { enabled: true } },
   createInstanceKey: { body: { name: 'webhooks', expiresAt: '2099-12-31T00:00:00Z' } },
   placeDevice: {
@@ -54,14 +55,13 @@ const examplesInOrder = {
       reason: 'reported by two instances',
     },
   },
-  explainDevice: { query: { at: '2026-11-01T08:00:00Z' } },
   listDevices: { query: { filter: 'serialNumber==C02*;pinned==true', sort: 'serialNumber:asc' } },
   diffRoutes: { query: { from: '0', to: '1' } },
   rollBackRoutes: { query: { 'dry-run': 'true' }, body: { toVersion: 0, reason: 'placed by mistake' } },
   planMove: {
     body: { from: instanceId, to: otherInstanceId, percent: 10, shadow: true, reason: 'data centre closes' },
   },
-  advanceMove: { body: { percent: 50, reason: 'no difference seen' } },
+  advanceMove: { body: { percent: 50, force: true, reason: 'compared by hand' } },
   pauseMove: { body: { reason: 'maintenance of the new instance' } },
   rollbackMove: { body: { reason: 'the new instance is slow' } },
   listReports: { query: { filter: 'state==failed;updatedAt=gt=2026-11-01T00:00:00Z' } },
