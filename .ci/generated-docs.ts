@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createAdminApp, openApiInfo } from '../src/admin/app.ts';
+import { openApiDocument as documentOf } from '../src/admin/api-docs/document.ts';
+import { createAdminApp } from '../src/admin/app.ts';
 import type { AdminServices } from '../src/admin/context.ts';
 import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../src/problems.ts';
 import { type Setting, settings } from '../src/runtime/settings.ts';
@@ -99,7 +100,7 @@ function openApiDocument(): string {
     write: (line) => process.stderr.write(`${line}\n`),
   });
   const app = createAdminApp(absentServices, { name: 'admin', log, metrics: createMetrics() });
-  return `${JSON.stringify(app.getOpenAPI31Document(openApiInfo), null, 2)}\n`;
+  return `${JSON.stringify(documentOf(app), null, 2)}\n`;
 }
 
 const generated: Readonly<Record<string, () => string>> = {

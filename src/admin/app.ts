@@ -6,6 +6,7 @@ import { bodyBytes } from '../limits.ts';
 import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
 import { addAbout } from './about.ts';
 import { authenticate } from './access.ts';
+import { addApiDocs } from './api-docs/api-docs.ts';
 import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
 import { addExplain } from './devices/explain.ts';
@@ -19,6 +20,7 @@ import { addApiKeys } from './keys/keys.ts';
 import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
+import { refuseNul } from './nul.ts';
 import { addReportCauses } from './reports/causes.ts';
 import { addReplay } from './reports/replay.ts';
 import { addReports } from './reports/reports.ts';
@@ -54,19 +56,6 @@ const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
     });
   }
   await next();
-};
-
-export const openApiInfo = {
-  openapi: '3.1.0',
-  info: {
-    title: 'Espalier admin API',
-    version: '1',
-    description:
-      'Tenants, instances, devices and routes of an Espalier gateway. Errors are RFC 9457 problems.',
-    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-  },
-  servers: [{ url: '/' }],
-  security: [{ key: [] }],
 };
 
 type Issue = z.core.$ZodIssue;
@@ -133,13 +122,14 @@ function addOperations(app: AdminApp, services: AdminServices): void {
 export function createAdminApp(services: AdminServices, options: ListenerOptions): AdminApp {
   const app = createApi();
   beginListener(app, options);
-  app.get(`${basePath}/openapi.json`, (c) => c.json(app.getOpenAPI31Document(openApiInfo)));
+  addApiDocs(app);
   app.use(`${basePath}/*`, async (c, next) => {
     c.set('source', services.facts.remoteAddress(c));
     await next();
   });
   app.use(`${basePath}/*`, authenticate(services.sql, services.bootstrapKey));
   app.use(`${basePath}/*`, jsonBodies);
+  app.use(`${basePath}/*`, refuseNul);
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');

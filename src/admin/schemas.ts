@@ -110,8 +110,9 @@ export function parseSort(
   columns: Readonly<Record<string, string>>,
   fallback: string,
 ): SortKey[] {
-  const parts = (sort ?? fallback).split(',').filter((part) => part.trim() !== '');
-  return parts.map((part) => {
+  const partsOf = (text: string): string[] => text.split(',').filter((part) => part.trim() !== '');
+  const given = partsOf(sort ?? '');
+  return (given.length > 0 ? given : partsOf(fallback)).map((part) => {
     const [field = '', direction = 'asc'] = part.trim().split(':');
     const column = Object.hasOwn(columns, field) ? columns[field] : undefined;
     if (column === undefined || !['asc', 'desc'].includes(direction)) {

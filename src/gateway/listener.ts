@@ -70,7 +70,14 @@ export function beginListener<E extends ListenerEnv>(app: Hono<E>, options: List
   app.use('*', observe<E>(options));
   app.onError((error, c) => {
     const requestId = c.get('requestId') ?? newId();
-    if (error instanceof HTTPException && error.status === 400) {
+    // The framework's own refusals, of a body before its schema is looked at.
+    if (error instanceof HTTPException && error.status === 415) {
+      return problemResponse(
+        problem('unsupported-media-type', 'This operation takes no body of that type.'),
+        requestId,
+      );
+    }
+    if (error instanceof HTTPException && error.status < 500) {
       return problemResponse(
         problem('invalid-request', error.message || 'The request cannot be read.'),
         requestId,

@@ -39,6 +39,20 @@ describe('admin API', () => {
     }
   });
 
+  it('shows the document as a page that runs nothing and loads nothing', async () => {
+    const page = await call(`${scene.gateway.admin}/api/docs`, { ca: scene.trust });
+    expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=UTF-8']);
+    expect(page.headers['content-security-policy']).toMatch(
+      /^default-src 'none'; style-src 'sha256-[^ ;]+';/,
+    );
+    expect(page.text).not.toMatch(/<script|<link|<img|style="|on\w+="/);
+    const { json } = await call(`${scene.gateway.admin}/api/v1/openapi.json`, { ca: scene.trust });
+    for (const operations of Object.values<Record<string, { operationId: string }>>(json.paths)) {
+      for (const { operationId } of Object.values(operations))
+        expect(page.text).toContain(`id="${operationId}"`);
+    }
+  });
+
   it('names every faulty field of a new tenant', async () => {
     const answer = await scene.api('POST', '/tenants', { tenantId: 'x', displayName: '', colour: 'red' });
     expect(answer.status).toBe(400);

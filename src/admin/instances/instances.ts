@@ -11,11 +11,15 @@ import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { requireFilter } from '../filter.ts';
+import type { FilterFields } from '../filter-fields.ts';
+import { conditionSql } from '../filter-sql.ts';
 import {
   checkIfMatch,
   commonProblems,
   created,
   etag,
+  filteredPaging,
   instancePath,
   instant,
   instantOrNull,
@@ -24,7 +28,6 @@ import {
   jsonAnswer,
   listOf,
   orderBy,
-  paging,
   parseSort,
   problemAnswer,
   step,
@@ -150,13 +153,24 @@ const body = <T extends z.ZodType>(schema: T) => ({
   content: { 'application/json': { schema } },
 });
 
+const filterFields: FilterFields = {
+  instanceId: { type: 'uuid', column: 'instance_id' },
+  name: { type: 'text', column: 'name', wildcards: true },
+  url: { type: 'text', column: 'url', wildcards: true },
+  enabled: { type: 'boolean', column: 'enabled' },
+  paused: { type: 'boolean', column: 'paused' },
+  jamfVersion: { type: 'text', column: 'jamf_version', wildcards: true },
+  lastSeenAt: { type: 'timestamp', column: 'last_seen_at' },
+  lastErrorAt: { type: 'timestamp', column: 'last_error_at' },
+};
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/instances',
   operationId: 'listInstances',
   tags,
   summary: 'The Jamf Pro instances of a tenant',
-  request: { params: tenantPath, query: paging },
+  request: { params: tenantPath, query: filteredPaging(filterFields) },
   responses: { 200: jsonAnswer(listOf(instanceSchema, 'Instances'), 'Instances'), ...commonProblems },
 });
 const create = createRoute({
@@ -345,12 +359,13 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
 
   app.openapi(list, async (c) => {
     const tenant = await tenantOf(c, sql);
-    const { page, 'page-size': pageSize, sort } = c.req.valid('query');
+    const { filter: text, page, 'page-size': pageSize, sort } = c.req.valid('query');
+    const filter = text === undefined ? undefined : requireFilter(text, filterFields);
+    const wanted = sql`tenant_id = ${tenant.tenantId} and ${conditionSql(sql, filter)}`;
     const order = orderBy(parseSort(sort, sortColumns, 'name:asc'));
-    const [total] = await sql<{ count: number }[]>`
-      select count(*) from instances where tenant_id = ${tenant.tenantId}`;
+    const [total] = await sql<{ count: number }[]>`select count(*) from instances where ${wanted}`;
     const rows = await sql<Instance[]>`
-      select ${instanceColumns(sql)} from instances where tenant_id = ${tenant.tenantId}
+      select ${instanceColumns(sql)} from instances where ${wanted}
       order by ${sql.unsafe(order)}, instance_id limit ${pageSize} offset ${page * pageSize}`;
     const ids = rows.map((row) => row.instanceId);
     const reading = await readingsOf(services, tenant.tenantId, ids);

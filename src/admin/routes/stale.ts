@@ -1,15 +1,18 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { requireFilter } from '../filter.ts';
+import type { FilterFields } from '../filter-fields.ts';
+import { conditionSql } from '../filter-sql.ts';
 import {
   commonProblems,
+  filteredPaging,
   instant,
   instantOrNull,
   iso,
   jsonAnswer,
   listOf,
   orderBy,
-  paging,
   parseSort,
   tenantPath,
 } from '../schemas.ts';
@@ -32,13 +35,21 @@ const staleSchema = z
   })
   .openapi('StaleRegistration');
 
+const filterFields: FilterFields = {
+  deviceId: { type: 'uuid', column: 'l.device_id' },
+  previousDeviceId: { type: 'uuid', column: 'l.previous_device_id' },
+  linkedBy: { type: 'enum', column: 'l.linked_by', values: ['computer', 'udid', 'serial-number'] },
+  linkedAt: { type: 'timestamp', column: 'l.linked_at' },
+  retiredAt: { type: 'timestamp', column: 'l.retired_at' },
+};
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/routes/stale',
   operationId: 'listStaleRegistrations',
   tags: ['Routes'],
   summary: 'Old registrations of Macs that registered anew, and whether they still have a route',
-  request: { params: tenantPath, query: paging },
+  request: { params: tenantPath, query: filteredPaging(filterFields) },
   responses: {
     200: jsonAnswer(listOf(staleSchema, 'StaleRegistrations'), 'Old registrations'),
     ...commonProblems,
@@ -79,17 +90,19 @@ const sortColumns = {
 export function addStaleRegistrations(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(list, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
-    const { page, 'page-size': pageSize, sort } = c.req.valid('query');
+    const { filter: text, page, 'page-size': pageSize, sort } = c.req.valid('query');
+    const filter = text === undefined ? undefined : requireFilter(text, filterFields);
+    const wanted = sql`l.tenant_id = ${tenantId} and ${conditionSql(sql, filter)}`;
     const order = orderBy(parseSort(sort, sortColumns, 'linkedAt:desc'));
     const [total] = await sql<{ count: number }[]>`
-      select count(*) as count from device_links where tenant_id = ${tenantId}`;
+      select count(*) as count from device_links l where ${wanted}`;
     const rows = await sql<StaleRow[]>`
       select l.device_id as "deviceId", l.previous_device_id as "previousDeviceId", l.linked_by as "linkedBy",
         l.linked_at as "linkedAt", l.retired_at as "retiredAt", r.instance_id as "instanceId",
         r.jamf_computer_id as "jamfComputerId", r.pinned
       from device_links l
       left join routes r on r.tenant_id = l.tenant_id and r.device_id = l.previous_device_id
-      where l.tenant_id = ${tenantId}
+      where ${wanted}
       order by ${sql.unsafe(order)}, l.device_id, l.previous_device_id limit ${pageSize} offset ${page * pageSize}`;
     const results = rows.map((row) => ({
       deviceId: row.deviceId,

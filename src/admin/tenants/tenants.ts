@@ -9,15 +9,19 @@ import { ProblemError, problem } from '../../problems.ts';
 import { isUniqueViolation, type Queries, type Sql } from '../../store/database.ts';
 import { readInstance } from '../../store/instances.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { readTenant, type Tenant, tenantColumns } from '../../store/tenants.ts';
+import { type ConnectionState, readTenant, type Tenant, tenantColumns } from '../../store/tenants.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { requireFilter } from '../filter.ts';
+import type { FilterFields } from '../filter-fields.ts';
+import { conditionSql } from '../filter-sql.ts';
 import {
   checkIfMatch,
   commonProblems,
   created,
   etag,
+  filteredPaging,
   guid,
   instant,
   instantOrNull,
@@ -26,7 +30,6 @@ import {
   jsonAnswer,
   listOf,
   orderBy,
-  paging,
   parseSort,
   problemAnswer,
   tenantPath,
@@ -147,13 +150,35 @@ const describe = (tenant: TenantRow): z.infer<typeof tenantSchema> => ({
 
 const tags = ['Tenants'];
 
+const connectionStates = [
+  'new',
+  'consenting',
+  'consented',
+  'connected',
+  'disabled',
+  'disconnecting',
+  'disconnected',
+  'terminated',
+] as const satisfies readonly ConnectionState[];
+
+const filterFields: FilterFields = {
+  tenantId: { type: 'uuid', column: 'tenant_id' },
+  displayName: { type: 'text', column: 'display_name', wildcards: true },
+  cloud: { type: 'text', column: 'cloud' },
+  mode: { type: 'enum', column: 'mode', values: ['device-compliance', 'conditional-access'] },
+  connectionType: { type: 'enum', column: 'connection_type', values: ['cloud-connector', 'manual'] },
+  connectionState: { type: 'enum', column: 'connection_state', values: connectionStates },
+  paused: { type: 'boolean', column: 'paused' },
+  createdAt: { type: 'timestamp', column: 'created_at' },
+};
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants',
   operationId: 'listTenants',
   tags,
   summary: 'The tenants this key may see',
-  request: { query: paging },
+  request: { query: filteredPaging(filterFields) },
   responses: { 200: jsonAnswer(listOf(tenantSchema, 'Tenants'), 'Tenants'), ...commonProblems },
 });
 
@@ -290,14 +315,16 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
   const { clouds, sealer, sql, tenants } = services;
 
   app.openapi(list, async (c) => {
-    const { page, 'page-size': pageSize, sort } = c.req.valid('query');
+    const { filter: text, page, 'page-size': pageSize, sort } = c.req.valid('query');
     const { tenantIds } = requireRole(c, 'viewer');
     const visible =
       tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds as string[]}::uuid[])`;
+    const filter = text === undefined ? undefined : requireFilter(text, filterFields);
+    const wanted = sql`${visible} and ${conditionSql(sql, filter)}`;
     const order = orderBy(parseSort(sort, sortColumns, 'displayName:asc,tenantId:asc'));
-    const [total] = await sql<{ count: number }[]>`select count(*) from tenants where ${visible}`;
+    const [total] = await sql<{ count: number }[]>`select count(*) from tenants where ${wanted}`;
     const rows = await sql<TenantRow[]>`
-      select ${rowColumns(sql)} from tenants where ${visible}
+      select ${rowColumns(sql)} from tenants where ${wanted}
       order by ${sql.unsafe(order)}, tenant_id limit ${pageSize} offset ${page * pageSize}`;
     return c.json({ totalCount: total?.count ?? 0, results: rows.map(describe) }, 200);
   });

@@ -1,0 +1,67 @@
+import type { AdminApp } from '../context.ts';
+import { examples } from './examples.ts';
+import type { Document, Operation } from './openapi.ts';
+import { requiredRole } from './roles.ts';
+
+/** The OpenAPI document: what the routes' schemas say, with roles and examples added. */
+
+/** In the order in which the documentation shows them. */
+export const tags: readonly { readonly name: string; readonly description: string }[] = [
+  { name: 'About', description: 'This gateway, and who is asking.' },
+  { name: 'Tenants', description: 'Microsoft Entra tenants.' },
+  { name: 'Connection', description: "The life of a tenant's connection to Intune." },
+  { name: 'Instances', description: 'The Jamf Pro servers of a tenant.' },
+  { name: 'Instance keys', description: 'The keys with which an instance sends webhooks and inventory.' },
+  { name: 'Devices', description: 'Registrations of Macs in Entra, with their routes and reports.' },
+  { name: 'Routes', description: 'The history of the routing table, and what is odd in it.' },
+  { name: 'Moves', description: 'Devices that go from one instance to another.' },
+  { name: 'Reports', description: 'What Intune is told of devices, over all tenants.' },
+  { name: 'History', description: 'Who did what, each entry chained to the one before by hash.' },
+  { name: 'Approvals', description: 'Requests that wait for a second operator.' },
+  { name: 'Keys', description: "Operators' API keys." },
+];
+
+const info = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Espalier admin API',
+    version: '1',
+    description:
+      'Tenants, instances, devices and routes of an Espalier gateway. Errors are RFC 9457 problems. Lists take page, ' +
+      'page-size, sort and filter (RSQL) and answer totalCount and results. Writes take If-Match; times are ISO 8601 in UTC. ' +
+      'What another tenant has is not found.',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  servers: [{ url: '/' }],
+  security: [{ key: [] }],
+};
+
+function withExample(operation: Operation): Operation {
+  const body = examples[operation.operationId]?.body;
+  const { requestBody } = operation;
+  if (body === undefined || requestBody === undefined) return operation;
+  const content = Object.fromEntries(
+    Object.entries(requestBody.content).map(([type, media]) => [
+      type,
+      type === 'application/json' ? { ...media, example: body } : media,
+    ]),
+  );
+  return { ...operation, requestBody: { ...requestBody, content } };
+}
+
+export function openApiDocument(app: AdminApp): Document {
+  // Through JSON: the generator's own types leave everything open.
+  const made = JSON.parse(JSON.stringify(app.getOpenAPI31Document({ ...info, tags: [...tags] }))) as Document;
+  const paths = Object.fromEntries(
+    Object.entries(made.paths).map(([path, operations]) => [
+      path,
+      Object.fromEntries(
+        Object.entries(operations).map(([method, operation]) => [
+          method,
+          { ...withExample(operation), 'x-espalier-role': requiredRole(method, path) },
+        ]),
+      ),
+    ]),
+  );
+  return { ...made, paths };
+}

@@ -1,0 +1,27 @@
+import type { Role } from '../context.ts';
+
+/**
+ * The role that an operation takes, for the document (contract section 8): a viewer reads; an operator also writes
+ * devices, routes, moves and reports and runs tests, reconcile, resync, pause and resume; an admin does everything.
+ * The handlers check it themselves; test/system/api-isolation.test.ts holds both together.
+ */
+
+const tenant = '/api/v1/tenants/{tenantId}';
+
+const operatorWrites: readonly RegExp[] = [
+  /\/(devices|routes|moves|reports|approvals)(\/|$)/,
+  /\/(test|reconcile|resync)$/,
+  /^\/api\/v1\/tenants\/\{tenantId\}(\/instances\/\{instanceId\})?\/(pause|resume)$/,
+];
+
+/** Also for reading: what shows who may do what. */
+const adminReads: readonly RegExp[] = [/^\/api\/v1\/keys(\/|$)/];
+
+/** `path` as the document has it. */
+export function requiredRole(method: string, path: string): Role {
+  if (method === 'get') return adminReads.some((pattern) => pattern.test(path)) ? 'admin' : 'viewer';
+  return operatorWrites.some((pattern) => pattern.test(path)) ? 'operator' : 'admin';
+}
+
+/** Whether an operation is about one tenant, so that another's is not found. */
+export const isTenants = (path: string): boolean => path.startsWith(tenant);

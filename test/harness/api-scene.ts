@@ -1,0 +1,113 @@
+import { connectTenant, type Scene, startScene } from './gateway.ts';
+
+/** Two tenants that have everything, and keys of every role: one tenant is the other's stranger. */
+
+export interface TenantScene {
+  readonly tenantId: string;
+  readonly instanceId: string;
+  readonly otherInstanceId: string;
+  readonly keyId: string;
+  readonly deviceId: string;
+  readonly moveId: string;
+}
+
+export type RoleKeys = Readonly<Record<'admin' | 'operator' | 'viewer', string>>;
+
+export interface ApiScene {
+  readonly scene: Scene;
+  readonly own: TenantScene;
+  readonly foreign: TenantScene;
+  /** Bound to `own`. */
+  readonly bound: RoleKeys;
+  readonly unbound: RoleKeys;
+  /** Ids of the unbound keys. */
+  readonly unboundIds: RoleKeys;
+}
+
+async function fillTenant(scene: Scene, tenantId: string): Promise<TenantScene> {
+  const added = [...(await connectTenant(scene, tenantId)).values()];
+  const [instance, other] = added;
+  if (!instance || !other) throw new Error('the tenant has no two instances');
+  const path = `/tenants/${tenantId}`;
+  const deviceId = crypto.randomUUID();
+  const placed = await scene.api('PUT', `${path}/devices/${deviceId}`, {
+    instanceId: instance.id,
+    jamfComputerId: '9001',
+    serialNumber: `C02${tenantId.slice(0, 6).toUpperCase()}`,
+    pinned: true,
+  });
+  const move = await scene.api('POST', `${path}/moves`, {
+    from: instance.id,
+    to: other.id,
+    unclaimed: true,
+    shadow: false,
+  });
+  const keys = await scene.api('GET', `${path}/instances/${instance.id}/keys`);
+  if (placed.status !== 201 || move.status !== 201) throw new Error(`${placed.text}\n${move.text}`);
+  return {
+    tenantId,
+    instanceId: instance.id,
+    otherInstanceId: other.id,
+    keyId: keys.json.results[0].id,
+    deviceId,
+    moveId: move.json.id,
+  };
+}
+
+export async function startApiScene(environment: Record<string, string> = {}): Promise<ApiScene> {
+  const macs = 2;
+  const scene = await startScene({
+    environment: { ESPALIER_LOG_LEVEL: 'error', ...environment },
+    world: {
+      clouds: ['public'],
+      tenants: [
+        {
+          instances: [
+            { name: 'berlin', macs },
+            { name: 'munich', macs },
+          ],
+        },
+        {
+          instances: [
+            { name: 'oslo', macs },
+            { name: 'bergen', macs },
+          ],
+        },
+      ],
+    },
+  });
+  const [ownId = '', foreignId = ''] = scene.world.tenants.map(({ tenantId }) => tenantId);
+  const own = await fillTenant(scene, ownId);
+  const foreign = await fillTenant(scene, foreignId);
+  const keys = async (tenants?: string[]) => {
+    const made: Record<string, { id: string; key: string }> = {};
+    for (const role of ['viewer', 'operator', 'admin']) {
+      const { json } = await scene.api(
+        'POST',
+        '/keys',
+        { name: role, role, ...(tenants && { tenants }) },
+        adminKey,
+      );
+      made[role] = json;
+      if (role === 'admin' && tenants === undefined) adminKey = json.key;
+    }
+    return made as Record<keyof RoleKeys, { id: string; key: string }>;
+  };
+  // The bootstrap key ends with the first admin key.
+  let adminKey: string | undefined;
+  const ofAll = await keys();
+  const ofOwn = await keys([ownId]);
+  const part = (made: typeof ofAll, name: 'id' | 'key'): RoleKeys => ({
+    viewer: made.viewer[name],
+    operator: made.operator[name],
+    admin: made.admin[name],
+  });
+  return {
+    scene,
+    own,
+    foreign,
+    bound: part(ofOwn, 'key'),
+    unbound: part(ofAll, 'key'),
+    unboundIds: part(ofAll, 'id'),
+  };
+}

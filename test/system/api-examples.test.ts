@@ -1,0 +1,222 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { exampleIds, exampleInstance, examples } from '../../src/admin/api-docs/examples.ts';
+import type { Document } from '../../src/admin/api-docs/openapi.ts';
+import { clientSecretOf } from '../../src/simulator/world.ts';
+import {
+  type DocumentedOperation,
+  fillPath,
+  operationsOf,
+  readDocument,
+  substitute,
+} from '../harness/api-document.ts';
+import { addInstance, browse, type Scene, startScene } from '../harness/gateway.ts';
+import { type Answer, call } from '../harness/http.ts';
+
+/**
+ * The examples of the OpenAPI document as one story on a real gateway: every operation is called as its example says,
+ * by a key of just the role that it takes, and answers what its schema says.
+ */
+
+let scene: Scene;
+let document: Document;
+let validate: (operation: DocumentedOperation, answer: Answer) => string[];
+
+beforeAll(async () => {
+  scene = await startScene({
+    world: {
+      clouds: ['public'],
+      tenants: [
+        {
+          instances: [
+            { name: 'berlin', macs: 2 },
+            { name: 'munich', macs: 1 },
+          ],
+        },
+      ],
+    },
+  });
+  document = await readDocument(scene.gateway.admin, scene.trust);
+  validate = createValidator(document);
+}, 120_000);
+afterAll(() => scene?.close());
+
+function createValidator(whole: Document) {
+  const ajv = new Ajv2020({ strict: false, allErrors: true });
+  formats.default(ajv);
+  ajv.addSchema(whole, 'document');
+  const pointer = (...parts: string[]): string =>
+    parts.map((part) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/');
+  return ({ method, operation, path }: DocumentedOperation, answer: Answer): string[] => {
+    const status = String(answer.status);
+    const documented = operation.responses[status];
+    if (documented === undefined) return [`${status} is not documented: ${answer.text}`];
+    const [type] = String(answer.headers['content-type'] ?? '').split(';');
+    if (documented.content === undefined) return answer.text === '' ? [] : ['has a body'];
+    if (type === undefined || !(type in documented.content)) return [`${type} is not documented`];
+    if (documented.content[type]?.schema === undefined || !type.endsWith('json')) return [];
+    const place = pointer(
+      'paths',
+      path,
+      method.toLowerCase(),
+      'responses',
+      status,
+      'content',
+      type,
+      'schema',
+    );
+    const check = ajv.compile({ $ref: `document#/${place}` });
+    check(answer.json);
+    return (check.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+  };
+}
+
+/** What the examples' texts stand for here; filled as the story goes. */
+const real: Record<string, string> = {};
+const ids: Record<string, string> = { deviceId: exampleIds.deviceId };
+
+type After = (answer: Answer) => Promise<void> | void;
+
+const learn =
+  (name: string): After =>
+  ({ json }) => {
+    ids[name] = json.id;
+  };
+
+/** Every operation once, in an order in which each finds what it needs; what follows from an answer beside it. */
+const story: readonly (readonly [operationId: string, status: number, after?: After])[] = [
+  ['getVersion', 200],
+  ['listClouds', 200],
+  ['createTenant', 201],
+  ['listTenants', 200],
+  ['getTenant', 200],
+  ['changeTenant', 200],
+  [
+    'connectTenant',
+    200,
+    async ({ json }) => {
+      await browse(scene, json.consentUrls[0].url);
+    },
+  ],
+  [
+    'createInstance',
+    201,
+    async ({ json }) => {
+      const other = await addInstance({ ...scene, api: asAdmin }, ids.tenantId ?? '', 'munich');
+      Object.assign(ids, { instanceId: json.id, otherInstanceId: other.id });
+      Object.assign(real, { [exampleIds.instanceId]: json.id, [exampleIds.otherInstanceId]: other.id });
+    },
+  ],
+  ['listInstances', 200],
+  ['getInstance', 200],
+  ['changeInstance', 200],
+  ['createInstanceKey', 201, learn('keyId')],
+  ['listInstanceKeys', 200],
+  ['getInstanceKey', 200],
+  ['testInstance', 200],
+  ['confirmTenant', 200],
+  ['getTenantStatus', 200],
+  ['getTenantPermissions', 200],
+  ['pauseInstance', 200],
+  ['resumeInstance', 200],
+  ['pauseTenant', 200],
+  ['resumeTenant', 200],
+  ['reconcileInstance', 202],
+  ['placeDevice', 201],
+  ['listDevices', 200],
+  ['getDevice', 200],
+  ['explainDevice', 200],
+  ['getDeviceTimeline', 200],
+  ['listRouteChanges', 200],
+  ['diffRoutes', 200],
+  ['listRouteConflicts', 200],
+  ['listStaleRegistrations', 200],
+  ['getRouteConvergence', 200],
+  ['rollBackRoutes', 200],
+  ['planMove', 201, learn('moveId')],
+  ['listMoves', 200],
+  ['getMove', 200],
+  ['listMoveDevices', 200],
+  ['advanceMove', 200],
+  ['pauseMove', 200],
+  ['rollbackMove', 200],
+  ['listReports', 200],
+  ['listReportCauses', 200],
+  ['replayReports', 202],
+  ['resyncTenant', 200],
+  ['rebuildRoutes', 202],
+  ['createApiKey', 201, learn('apiKeyId')],
+  ['listApiKeys', 200],
+  ['getApiKey', 200],
+  ['deleteApiKey', 204],
+  ['migrateTenant', 200],
+  ['disableTenant', 200],
+  ['enableTenant', 200],
+  ['disconnectTenant', 200],
+  ['deleteDevice', 204],
+  ['deleteInstanceKey', 204],
+  ['deleteInstance', 200],
+  ['deleteTenant', 200],
+];
+
+let keys: Readonly<Record<string, string>>;
+const asAdmin: Scene['api'] = (method, path, body) => scene.api(method, path, body, keys.admin);
+
+async function makeKeys(): Promise<Readonly<Record<string, string>>> {
+  const made: Record<string, string> = {};
+  for (const role of ['viewer', 'operator', 'admin'])
+    made[role] = (await scene.api('POST', '/keys', { name: role, role })).json.key;
+  return made;
+}
+
+const askedKeys = new Set(['getApiKey', 'deleteApiKey']);
+/** What an operator adds when the object still has devices. */
+const forced: Readonly<Record<string, string>> = {
+  deleteInstance: '?force=true',
+  deleteTenant: '?force=true',
+};
+
+function ask({ method, operation, path }: DocumentedOperation): Promise<Answer> {
+  const example = examples[operation.operationId];
+  const body = example?.body === undefined ? undefined : JSON.stringify(substitute(example.body, real));
+  const query = new URLSearchParams(example?.query).toString();
+  const filled = fillPath(path, askedKeys.has(operation.operationId) ? { keyId: ids.apiKeyId ?? '' } : ids);
+  const search = query === '' ? (forced[operation.operationId] ?? '') : `?${query}`;
+  return call(`${scene.gateway.admin}${filled}${search}`, {
+    method,
+    ca: scene.trust,
+    headers: {
+      authorization: `Bearer ${keys[operation['x-espalier-role'] ?? '']}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body }),
+  });
+}
+
+it('every operation does what its example says, with just the role that it takes', async () => {
+  keys = await makeKeys();
+  const [tenant] = scene.world.tenants;
+  const berlin = scene.world.instance('berlin');
+  const { apiClient, url } = exampleInstance;
+  Object.assign(ids, { tenantId: tenant?.tenantId });
+  Object.assign(real, {
+    [exampleIds.tenantId]: tenant?.tenantId,
+    [url]: berlin.url,
+    [apiClient.clientId]: berlin.clientId,
+    [apiClient.clientSecret]: clientSecretOf(berlin),
+  });
+  const operations = operationsOf(document);
+  // An operation that is added is to be given its place.
+  expect(story.map(([id]) => id).sort()).toEqual(
+    operations.map(({ operation }) => operation.operationId).sort(),
+  );
+  for (const [operationId, status, after] of story) {
+    const one = operations.find(({ operation }) => operation.operationId === operationId);
+    if (!one) throw new Error(`${operationId} is not there`);
+    const answer = await ask(one);
+    expect({ operationId, status: answer.status, text: answer.text }).toMatchObject({ operationId, status });
+    expect({ operationId, faults: validate(one, answer) }).toEqual({ operationId, faults: [] });
+    await after?.(answer);
+  }
+}, 180_000);
