@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createAdminApp, openApiInfo } from '../src/admin/app.ts';
+import { createAdminApp, openApiDocument } from '../src/admin/app.ts';
 import type { AdminServices } from '../src/admin/context.ts';
 import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../src/problems.ts';
 import { type Setting, settings } from '../src/runtime/settings.ts';
@@ -92,19 +92,19 @@ const absentServices = new Proxy({} as AdminServices, {
   },
 });
 
-function openApiDocument(): string {
+function openApiText(): string {
   const log = createLog({
     level: 'error',
     format: 'json',
     write: (line) => process.stderr.write(`${line}\n`),
   });
   const app = createAdminApp(absentServices, { name: 'admin', log, metrics: createMetrics() });
-  return `${JSON.stringify(app.getOpenAPI31Document(openApiInfo), null, 2)}\n`;
+  return `${JSON.stringify(openApiDocument(app), null, 2)}\n`;
 }
 
 const generated: Readonly<Record<string, () => string>> = {
   'docs/settings.md': settingsPage,
-  'docs/openapi.json': openApiDocument,
+  'docs/openapi.json': openApiText,
   [`${problemsFolder}/README.md`]: problemsPage,
 };
 

@@ -11,6 +11,9 @@ import { addDevices } from './devices/devices.ts';
 import { addExplain } from './devices/explain.ts';
 import { addPlacing } from './devices/placing.ts';
 import { addTimeline } from './devices/timeline.ts';
+import { withCommonParameters } from './document.ts';
+import { entityTags } from './entity-tags.ts';
+import { idempotency } from './idempotency.ts';
 import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
 import { addReconciliation } from './instances/reconcile.ts';
@@ -130,10 +133,13 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addApiKeys(app, services);
 }
 
+/** OpenAPI 3.1, made of the schemas that validate. */
+export const openApiDocument = (app: AdminApp) => withCommonParameters(app.getOpenAPI31Document(openApiInfo));
+
 export function createAdminApp(services: AdminServices, options: ListenerOptions): AdminApp {
   const app = createApi();
   beginListener(app, options);
-  app.get(`${basePath}/openapi.json`, (c) => c.json(app.getOpenAPI31Document(openApiInfo)));
+  app.get(`${basePath}/openapi.json`, (c) => c.json(openApiDocument(app)));
   app.use(`${basePath}/*`, async (c, next) => {
     c.set('source', services.facts.remoteAddress(c));
     await next();
@@ -144,6 +150,8 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
     await next();
     c.header('cache-control', 'no-store');
   });
+  app.use(`${basePath}/*`, entityTags);
+  app.use(`${basePath}/*`, idempotency({ ...services, log: options.log }));
   addOperations(app, services);
   finishListener(app);
   return app;
