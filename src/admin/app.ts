@@ -4,8 +4,12 @@ import { readBody } from '../gateway/body.ts';
 import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
 import { bodyBytes } from '../limits.ts';
 import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
+import type { Log } from '../telemetry/log.ts';
 import { addAbout } from './about.ts';
 import { authenticate } from './access.ts';
+import { addApprovals } from './approvals/approvals.ts';
+import { unlessApproved } from './approvals/approved-request.ts';
+import { addApprovalDecisions } from './approvals/decide.ts';
 import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
 import { addExplain } from './devices/explain.ts';
@@ -99,7 +103,7 @@ function createApi(): AdminApp {
 }
 
 /** All operations on an app; without services only to make the document. */
-function addOperations(app: AdminApp, services: AdminServices): void {
+function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', {
     type: 'http',
     scheme: 'bearer',
@@ -131,6 +135,9 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addReportCauses(app, services);
   addReplay(app, services);
   addApiKeys(app, services);
+  addApprovals(app, services);
+  const { bootstrapKey, sealer, sql } = services;
+  addApprovalDecisions(app, { bootstrapKey, sealer, sql, log });
 }
 
 /** OpenAPI 3.1, made of the schemas that validate. */
@@ -140,11 +147,14 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   const app = createApi();
   beginListener(app, options);
   app.get(`${basePath}/openapi.json`, (c) => c.json(openApiDocument(app)));
-  app.use(`${basePath}/*`, async (c, next) => {
-    c.set('source', services.facts.remoteAddress(c));
-    await next();
-  });
-  app.use(`${basePath}/*`, authenticate(services.sql, services.bootstrapKey));
+  const authentication = authenticate(services.sql, services.bootstrapKey);
+  app.use(
+    `${basePath}/*`,
+    unlessApproved((c, next) => {
+      c.set('source', services.facts.remoteAddress(c));
+      return authentication(c, next);
+    }),
+  );
   app.use(`${basePath}/*`, jsonBodies);
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
@@ -152,7 +162,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   });
   app.use(`${basePath}/*`, entityTags);
   app.use(`${basePath}/*`, idempotency({ ...services, log: options.log }));
-  addOperations(app, services);
+  addOperations(app, services, options.log);
   finishListener(app);
   return app;
 }

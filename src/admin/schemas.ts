@@ -86,6 +86,9 @@ export const dryRunFlag = z
   .openapi({ description: 'true: only say what would be done, and do nothing' });
 export const dryRunQuery = z.object({ 'dry-run': dryRunFlag }).strict();
 
+/** Of objects that are made and deleted but never changed, such as keys. */
+export const onlyVersion = 1;
+
 /** Of an operation on an object that has a version. */
 export const versionProblem = { 412: problemAnswer('precondition-failed') } as const;
 

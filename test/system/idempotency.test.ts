@@ -167,7 +167,7 @@ describe('idempotency keys', () => {
     const answers = await Promise.all(
       Array.from({ length: 8 }, () => send('POST', '/keys', 'storm', { ...bound, name })),
     );
-    expect(new Set(answers.map(({ status }) => status)).isSubsetOf(new Set([201, 409]))).toBe(true);
+    for (const { status } of answers) expect([201, 409]).toContain(status);
     expect(await keysNamed(name)).toBe(1);
   });
 

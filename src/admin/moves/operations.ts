@@ -2,11 +2,27 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Move, MoveKey } from '../../routing/moves/move.ts';
-import { advanceMove, type Operated, pauseMove, rollBackMove } from '../../routing/moves/operate.ts';
+import {
+  advanceMove,
+  type Operated,
+  pauseMove,
+  type Run,
+  rollBackMove,
+} from '../../routing/moves/operate.ts';
+import { type Previewed, previewMove } from '../../routing/moves/preview.ts';
 import { requireRole, tenantOf } from '../access.ts';
+import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
-import { checkIfMatch, commonProblems, etag, invalidField, jsonAnswer, problemAnswer } from '../schemas.ts';
-import { answerMove, movePath, moveWithDifferences, unknownMove } from './move-answer.ts';
+import {
+  checkIfMatch,
+  commonProblems,
+  dryRunQuery,
+  etag,
+  invalidField,
+  jsonAnswer,
+  problemAnswer,
+} from '../schemas.ts';
+import { answerMove, describeMove, movePath, moveWithDifferences, unknownMove } from './move-answer.ts';
 import { moveOf } from './moves.ts';
 import { scopeOf } from './scope.ts';
 
@@ -38,6 +54,8 @@ const advanceBody = z
   .strict()
   .openapi('AdvanceMove');
 
+const operated = moveWithDifferences.extend({ dryRun: z.boolean() }).openapi('OperatedMove');
+
 const operation = <Body extends z.ZodType>(verb: string, summary: string, body: Body) =>
   createRoute({
     method: 'post',
@@ -45,12 +63,17 @@ const operation = <Body extends z.ZodType>(verb: string, summary: string, body: 
     operationId: `${verb}Move`,
     tags: ['Moves'],
     summary,
-    request: { params: movePath, body: { content: { 'application/json': { schema: body } } } },
+    request: {
+      params: movePath,
+      query: dryRunQuery,
+      body: { content: { 'application/json': { schema: body } } },
+    },
     responses: {
       200: jsonAnswer(
-        moveWithDifferences,
-        'Done, or under way: `pending` devices are still to follow, by themselves',
+        operated,
+        'Done, or under way: `pending` devices are still to follow, by themselves. A dry run: the move as it would be, with the devices that would follow',
       ),
+      ...waitsForApproval,
       ...commonProblems,
       409: problemAnswer('conflict'),
       412: problemAnswer('precondition-failed'),
@@ -85,7 +108,12 @@ function moveOrProblem(operated: Operated): Move {
   }
 }
 
-export function addMoveOperations(app: AdminApp, { continueMove, sql }: AdminServices): void {
+type Operate = (run?: Run) => Promise<Operated>;
+
+export function addMoveOperations(app: AdminApp, services: AdminServices): void {
+  const { approvals, continueMove, sql } = services;
+  const secondPerson = createSecondPerson(services);
+
   /** The operator and the move that the request names and has seen. */
   const begin = async (c: Context<AdminEnv>) => {
     const { tenantId } = await tenantOf(c, sql);
@@ -95,18 +123,43 @@ export function addMoveOperations(app: AdminApp, { continueMove, sql }: AdminSer
     const key: MoveKey = { tenantId, moveId: move.moveId };
     return { author, key, expects: ({ version }: Move) => version === move.version };
   };
-  const end = async (key: MoveKey, operated: Operated) => {
-    moveOrProblem(operated);
+  const end = async (key: MoveKey, done: Operated) => {
+    moveOrProblem(done);
     await continueMove(key);
     const { body, move } = await answerMove(sql, key);
-    return [body, { etag: etag(move.version) }] as const;
+    return [{ ...body, dryRun: false }, { etag: etag(move.version) }] as const;
+  };
+  /** The move as it would be. Throws `ProblemError` as the operation would. */
+  const preview = async (key: MoveKey, operate: Operate) => {
+    const previewed = await previewMove(key, operate);
+    const move = moveOrProblem(previewed);
+    const { differences } = (await answerMove(sql, key)).body;
+    const { numbers } = previewed as Extract<Previewed, { ok: true }>;
+    return { ...describeMove(move, numbers), differences, dryRun: true };
+  };
+  /** The answer of one that has to wait. */
+  const second = async (
+    c: Context<AdminEnv>,
+    { key, verb }: { key: MoveKey; verb: 'advance' | 'rollback' },
+    operate: Operate,
+  ) => {
+    if (!approvals) return undefined;
+    const { from, pending: devices, percent, to } = await preview(key, operate);
+    const what = verb === 'advance' ? `to ${percent} percent` : 'back';
+    const summary = `Take the move ${key.moveId} from the instance ${from} to ${to} ${what}`;
+    return secondPerson(c, { tenantId: key.tenantId, action: `move.${verb}`, devices, summary });
   };
 
   app.openapi(advance, async (c) => {
     const { author, expects, key } = await begin(c);
     const { force = false, percent, reason } = c.req.valid('json');
-    const operated = await advanceMove(sql, key, { force, percent, author, reason }, { expects, scopeOf });
-    const [body, headers] = await end(key, operated);
+    const request = { force, percent, author, reason };
+    const operate: Operate = (run) =>
+      advanceMove(sql, key, request, { expects, scopeOf, ...(run ? { run } : {}) });
+    if (c.req.valid('query')['dry-run'] === 'true') return c.json(await preview(key, operate), 200);
+    const waiting = await second(c, { key, verb: 'advance' }, operate);
+    if (waiting) return c.json(waiting, 202, { location: waiting.href });
+    const [body, headers] = await end(key, await operate());
     return c.json(body, 200, headers);
   });
   app.openapi(pause, async (c) => {
@@ -118,7 +171,12 @@ export function addMoveOperations(app: AdminApp, { continueMove, sql }: AdminSer
   app.openapi(rollback, async (c) => {
     const { author, expects, key } = await begin(c);
     const { reason } = c.req.valid('json');
-    const [body, headers] = await end(key, await rollBackMove(sql, key, { author, reason }, expects));
+    const operate: Operate = (run) =>
+      rollBackMove(sql, key, { author, reason }, { expects, ...(run ? { run } : {}) });
+    if (c.req.valid('query')['dry-run'] === 'true') return c.json(await preview(key, operate), 200);
+    const waiting = await second(c, { key, verb: 'rollback' }, operate);
+    if (waiting) return c.json(waiting, 202, { location: waiting.href });
+    const [body, headers] = await end(key, await operate());
     return c.json(body, 200, headers);
   });
 }
