@@ -56,7 +56,12 @@ const advanceBody = z
 
 const operated = moveWithDifferences.extend({ dryRun: z.boolean() }).openapi('OperatedMove');
 
-const operation = <Body extends z.ZodType>(verb: string, summary: string, body: Body) =>
+const operation = <Body extends z.ZodType, More extends object>(
+  verb: string,
+  summary: string,
+  body: Body,
+  more: More,
+) =>
   createRoute({
     method: 'post',
     path: `/api/v1/tenants/{tenantId}/moves/{moveId}/${verb}`,
@@ -73,7 +78,7 @@ const operation = <Body extends z.ZodType>(verb: string, summary: string, body: 
         operated,
         'Done, or under way: `pending` devices are still to follow, by themselves. A dry run: the move as it would be, with the devices that would follow',
       ),
-      ...waitsForApproval,
+      ...more,
       ...commonProblems,
       409: problemAnswer('conflict'),
       412: problemAnswer('precondition-failed'),
@@ -84,12 +89,14 @@ const advance = operation(
   'advance',
   'The next step: shadow, cut over so many percent, or go on after a pause',
   advanceBody,
+  waitsForApproval,
 );
-const pause = operation('pause', 'Leave everything where it is; advance goes on', onlyReason);
+const pause = operation('pause', 'Leave everything where it is; advance goes on', onlyReason, {});
 const rollback = operation(
   'rollback',
   'Take back every device that is still where the move put it',
   onlyReason,
+  waitsForApproval,
 );
 
 /** The move, or why not as a problem. Throws `ProblemError`. */
@@ -165,7 +172,10 @@ export function addMoveOperations(app: AdminApp, services: AdminServices): void 
   app.openapi(pause, async (c) => {
     const { author, expects, key } = await begin(c);
     const { reason } = c.req.valid('json');
-    const [body, headers] = await end(key, await pauseMove(sql, key, { author, reason }, expects));
+    const operate: Operate = (run) =>
+      pauseMove(sql, key, { author, reason }, { expects, ...(run ? { run } : {}) });
+    if (c.req.valid('query')['dry-run'] === 'true') return c.json(await preview(key, operate), 200);
+    const [body, headers] = await end(key, await operate());
     return c.json(body, 200, headers);
   });
   app.openapi(rollback, async (c) => {

@@ -120,8 +120,13 @@ export function advanceMove(
   });
 }
 
-export function pauseMove(sql: Sql, key: MoveKey, operation: Operation, expects: Expects): Promise<Operated> {
-  return operate(sql, key, { expects }, async (tx, move) => {
+export function pauseMove(
+  sql: Sql,
+  key: MoveKey,
+  operation: Operation,
+  operating: Operating,
+): Promise<Operated> {
+  return operate(sql, key, operating, async (tx, move) => {
     if (move.state === 'done' || move.state === 'rolled-back')
       return stateRefusal(`The move is ${move.state}: there is nothing to pause.`);
     return move.paused ? { ok: true, move } : write(tx, move, { ...move, paused: true }, operation);
