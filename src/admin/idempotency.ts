@@ -35,7 +35,8 @@ const ownerOf = ({ id, kind }: Operator): string => (id === undefined ? kind : `
 async function requestHash(c: Context<AdminEnv>): Promise<string> {
   const { pathname, search } = new URL(c.req.url);
   const head = new TextEncoder().encode(`${c.req.method} ${pathname}${search}\n`);
-  const body = c.req.raw.body === null ? new Uint8Array() : new Uint8Array(await c.req.arrayBuffer());
+  // Nobody reads what a DELETE carries, so nothing bounds it either.
+  const body = c.req.method === 'DELETE' ? new Uint8Array() : new Uint8Array(await c.req.arrayBuffer());
   const whole = new Uint8Array(head.byteLength + body.byteLength);
   whole.set(head);
   whole.set(body, head.byteLength);

@@ -213,6 +213,25 @@ describe('idempotency keys', () => {
     expect(await keysNamed(name)).toBe(1);
   });
 
+  it('an answer that cannot be kept is given all the same; the request is free again after its lease', async () => {
+    const { sql } = scene.database;
+    await sql`create function refuse() returns trigger language plpgsql as
+      $$ begin if new.status is not null then raise exception 'the disk is full'; end if; return new; end $$`;
+    await sql`create trigger refuse before update on idempotency_keys for each row execute function refuse()`;
+    const name = crypto.randomUUID();
+    const body = { ...bound, name };
+    const first = await send('POST', '/keys', 'unkept', body);
+    await sql`drop trigger refuse on idempotency_keys`;
+    expect(first.status, first.text).toBe(201);
+    expect(scene.gateway.output()).toContain('idempotency.answer-not-kept');
+    expect(scene.gateway.output()).not.toContain(first.json.key);
+    await eventually(async () => {
+      expect((await send('POST', '/keys', 'unkept', body)).status).toBe(201);
+    }, 30_000);
+    // As docs/admin-api.md says: the list shows the second one.
+    expect(await keysNamed(name)).toBe(2);
+  });
+
   it('forgets after a day; the key is free then', async () => {
     const { sql } = scene.database;
     await send('POST', '/keys', 'old', bound);
