@@ -6,10 +6,11 @@ import {
   advanceMove,
   type Operated,
   pauseMove,
+  type Refusal,
   type Run,
   rollBackMove,
 } from '../../routing/moves/operate.ts';
-import { type Previewed, previewMove } from '../../routing/moves/preview.ts';
+import { previewMove } from '../../routing/moves/preview.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
@@ -99,9 +100,9 @@ const rollback = operation(
   waitsForApproval,
 );
 
-/** The move, or why not as a problem. Throws `ProblemError`. */
-function moveOrProblem(operated: Operated): Move {
-  if (operated.ok) return operated.move;
+/** What came of it, or why not as a problem. Throws `ProblemError`. */
+function orProblem<T extends { readonly ok: true }>(operated: T | Refusal): T {
+  if (operated.ok) return operated;
   switch (operated.refusal) {
     case 'gone':
       throw unknownMove();
@@ -131,17 +132,15 @@ export function addMoveOperations(app: AdminApp, services: AdminServices): void 
     return { author, key, expects: ({ version }: Move) => version === move.version };
   };
   const end = async (key: MoveKey, done: Operated) => {
-    moveOrProblem(done);
+    orProblem(done);
     await continueMove(key);
     const { body, move } = await answerMove(sql, key);
     return [{ ...body, dryRun: false }, { etag: etag(move.version) }] as const;
   };
   /** The move as it would be. Throws `ProblemError` as the operation would. */
   const preview = async (key: MoveKey, operate: Operate) => {
-    const previewed = await previewMove(key, operate);
-    const move = moveOrProblem(previewed);
+    const { move, numbers } = orProblem(await previewMove(key, operate));
     const { differences } = (await answerMove(sql, key)).body;
-    const { numbers } = previewed as Extract<Previewed, { ok: true }>;
     return { ...describeMove(move, numbers), differences, dryRun: true };
   };
   /** The answer of one that has to wait. */
