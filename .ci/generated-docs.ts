@@ -93,7 +93,7 @@ const absentServices = new Proxy({} as AdminServices, {
   },
 });
 
-function openApiDocument(): string {
+function openApiText(): string {
   const log = createLog({
     level: 'error',
     format: 'json',
@@ -105,7 +105,7 @@ function openApiDocument(): string {
 
 const generated: Readonly<Record<string, () => string>> = {
   'docs/settings.md': settingsPage,
-  'docs/openapi.json': openApiDocument,
+  'docs/openapi.json': openApiText,
   [`${problemsFolder}/README.md`]: problemsPage,
 };
 

@@ -130,3 +130,15 @@ export const reportAheadMs = 24 * 3_600_000;
 export const historyTrimEveryMs = 20 * 3_600_000;
 /** Rows of one transaction of it. */
 export const historyTrimBatch = 5_000;
+/** Answers to writes with an Idempotency-Key are kept so long (contract section 8). */
+export const idempotencyKeptMs = 24 * 3_600_000;
+/** As long as any scheme of keys in use; it is part of a database key. */
+export const idempotencyKeyCharacters = 255;
+/** A disconnect, a move or a delete of more devices waits for a second operator, if asked to (contract section 3). */
+export const approvalDevices = 100;
+/** What nobody has looked at for a day is asked for again, with what is true then. */
+export const approvalLifeMs = 24 * 3_600_000;
+/** A request that touches more devices than was approved, by more than this share of them, is not what was approved. */
+export const approvalGrowthShare = 0.1;
+/** Decided approvals are listed so long; the history has them after that. */
+export const approvalKeptMs = 90 * 24 * 3_600_000;

@@ -25,17 +25,22 @@ async function sameText(a: string, b: string): Promise<boolean> {
   return (await hashKey(a)) === (await hashKey(b));
 }
 
+/** Until the first key is made that may do as much. */
+export async function bootstrapWorks(sql: Sql): Promise<boolean> {
+  const [admin] = await sql`
+    select 1 from api_keys where role = 'admin' and tenant_ids is null limit 1`;
+  return admin === undefined;
+}
+
 async function bootstrapOperator(
   sql: Sql,
   bootstrapKey: string | undefined,
   key: string,
 ): Promise<Operator | undefined> {
   if (bootstrapKey === undefined || !(await sameText(bootstrapKey, key))) return undefined;
-  const [admin] = await sql`
-    select 1 from api_keys where role = 'admin' and tenant_ids is null limit 1`;
-  return admin
-    ? undefined
-    : { kind: 'bootstrap', name: 'bootstrap', id: undefined, role: 'admin', tenantIds: undefined };
+  return (await bootstrapWorks(sql))
+    ? { kind: 'bootstrap', name: 'bootstrap', id: undefined, role: 'admin', tenantIds: undefined }
+    : undefined;
 }
 
 /** Every request must carry a live key; the operator it belongs to is in the context afterwards. */
@@ -100,6 +105,9 @@ export function requireUnbound(c: Context<AdminEnv>): void {
 export const maySee = (operator: Operator, tenantId: string): boolean =>
   operator.tenantIds === undefined || operator.tenantIds.includes(tenantId);
 
+export const unknownTenant = (): ProblemError =>
+  new ProblemError(problem('tenant-unknown', 'There is no such tenant.'));
+
 /** The tenant of the path; another operator's tenant is as unknown as one that does not exist. */
 export async function tenantOf(c: Context<AdminEnv>, sql: Sql): Promise<Tenant> {
   const tenantId = parseGuid(c.req.param('tenantId'));
@@ -107,6 +115,6 @@ export async function tenantOf(c: Context<AdminEnv>, sql: Sql): Promise<Tenant> 
     tenantId !== undefined && maySee(c.get('operator'), tenantId)
       ? await readTenant(sql, tenantId)
       : undefined;
-  if (!tenant) throw new ProblemError(problem('tenant-unknown', 'There is no such tenant.'));
+  if (!tenant) throw unknownTenant();
   return tenant;
 }

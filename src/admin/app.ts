@@ -4,14 +4,20 @@ import { readBody } from '../gateway/body.ts';
 import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
 import { bodyBytes } from '../limits.ts';
 import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
+import type { Log } from '../telemetry/log.ts';
 import { addAbout } from './about.ts';
 import { authenticate } from './access.ts';
 import { addApiDocs } from './api-docs/api-docs.ts';
+import { addApprovals } from './approvals/approvals.ts';
+import { unlessApproved } from './approvals/approved-request.ts';
+import { addApprovalDecisions } from './approvals/decide.ts';
 import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
 import { addExplain } from './devices/explain.ts';
 import { addPlacing } from './devices/placing.ts';
 import { addTimeline } from './devices/timeline.ts';
+import { entityTags } from './entity-tags.ts';
+import { idempotency } from './idempotency.ts';
 import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
 import { addReconciliation } from './instances/reconcile.ts';
@@ -85,7 +91,7 @@ function createApi(): AdminApp {
 }
 
 /** All operations on an app; without services only to make the document. */
-function addOperations(app: AdminApp, services: AdminServices): void {
+function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', {
     type: 'http',
     scheme: 'bearer',
@@ -117,24 +123,32 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addReportCauses(app, services);
   addReplay(app, services);
   addApiKeys(app, services);
+  addApprovals(app, services);
+  const { bootstrapKey, sealer, sql } = services;
+  addApprovalDecisions(app, { bootstrapKey, sealer, sql, log });
 }
 
 export function createAdminApp(services: AdminServices, options: ListenerOptions): AdminApp {
   const app = createApi();
   beginListener(app, options);
   addApiDocs(app);
-  app.use(`${basePath}/*`, async (c, next) => {
-    c.set('source', services.facts.remoteAddress(c));
-    await next();
-  });
-  app.use(`${basePath}/*`, authenticate(services.sql, services.bootstrapKey));
+  const authentication = authenticate(services.sql, services.bootstrapKey);
+  app.use(
+    `${basePath}/*`,
+    unlessApproved((c, next) => {
+      c.set('source', services.facts.remoteAddress(c));
+      return authentication(c, next);
+    }),
+  );
   app.use(`${basePath}/*`, jsonBodies);
   app.use(`${basePath}/*`, refuseNul);
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');
   });
-  addOperations(app, services);
+  app.use(`${basePath}/*`, entityTags);
+  app.use(`${basePath}/*`, idempotency({ ...services, log: options.log }));
+  addOperations(app, services, options.log);
   finishListener(app);
   return app;
 }

@@ -23,7 +23,26 @@ export interface Operator {
 
 export type Role = 'viewer' | 'operator' | 'admin';
 
+/** A request that waited for a second operator, as it is made again inside this process. */
+export interface ApprovedRequest {
+  /** Who asked, as that key or person may act now. */
+  readonly operator: Operator;
+  readonly approvedBy: string;
+  /** Address that it was asked from. */
+  readonly source: string | undefined;
+  /** As it was approved. */
+  readonly devices: number;
+}
+
+/**
+ * Of the bindings that the runtime gives with a request. A symbol: no header, path or body can name it,
+ * so a request that carries it was made by `carryOut` and by nobody else.
+ */
+export const approvedRequest: unique symbol = Symbol('a request that a second operator approved');
+
 export interface AdminEnv extends ListenerEnv {
+  /** What the runtime gives, or what `carryOut` does (approvals/carry-out.ts). */
+  Bindings: ListenerEnv['Bindings'] & { [approvedRequest]?: ApprovedRequest };
   Variables: ListenerEnv['Variables'] & {
     operator: Operator;
     /** Address that the request came from, where the runtime knows it. */
@@ -81,6 +100,8 @@ export interface AdminServices {
   /** Whether the address rule allows a host as it resolves now; one that does not resolve may come up later. */
   readonly mayConnect: (hostname: string) => Promise<boolean>;
   readonly bootstrapKey: string | undefined;
+  /** Whether what touches many devices waits for a second operator. */
+  readonly approvals: boolean;
   /** Whether instances are polled, and whether they are reconciled without being asked for it. */
   readonly polls: boolean;
   readonly reconciles: boolean;

@@ -79,6 +79,19 @@ export const paging = z
   // A filter that is silently ignored would show everything as if it matched.
   .strict();
 
+/** Only says what would be done. */
+export const dryRunFlag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .openapi({ description: 'true: only say what would be done, and do nothing' });
+export const dryRunQuery = z.object({ 'dry-run': dryRunFlag }).strict();
+
+/** Of objects that are made and deleted but never changed, such as keys. */
+export const onlyVersion = 1;
+
+/** Of an operation on an object that has a version. */
+export const versionProblem = { 412: problemAnswer('precondition-failed') } as const;
+
 /** What a filter may say, for the document; src/admin/filter.ts reads it. */
 export const filterText = (fields: FilterFields): string =>
   `RSQL over ${Object.keys(fields).join(', ')}: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, ` +
@@ -131,11 +144,14 @@ export function parseSort(
 export const orderBy = (keys: readonly SortKey[]): string =>
   keys.map(({ column, descending }) => `${column} ${descending ? 'desc' : 'asc'} nulls last`).join(', ');
 
-/** `"3"` or `W/"3"` or `*`; undefined header is accepted (contract section 6, precondition-failed). */
+/**
+ * `"3"`, `"3-…"` (src/admin/entity-tags.ts), either with `W/`, or `*`; undefined header is accepted (contract section 6,
+ * precondition-failed).
+ */
 export function checkIfMatch(header: string | undefined, version: number): void {
   if (header === undefined || header.trim() === '*') return;
-  const tags = header.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  if (!tags.includes(`"${version}"`)) {
+  const versions = header.split(',').map((tag) => /^(?:W\/)?"(\d+)(?:-[\w-]+)?"$/.exec(tag.trim())?.[1]);
+  if (!versions.includes(String(version))) {
     throw new ProblemError(
       problem('precondition-failed', `If-Match does not name the present version "${version}".`),
     );

@@ -1,5 +1,5 @@
 import { backgroundReportsPerSecond } from '../limits.ts';
-import type { Sql, Transaction } from '../store/database.ts';
+import type { Fragment, Queries, Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 
@@ -12,13 +12,23 @@ import { inTransaction } from '../store/retry.ts';
 export const resyncTenant = (sql: Sql, tenantId: string, before?: Date): Promise<number> =>
   inTransaction(sql, (tx) => makeDue(tx, tenantId, before));
 
+/** What was told and is not under way; with `before`, what was last accepted before. */
+const again = (sql: Queries, tenantId: string, before: Date | undefined): Fragment => sql`
+  tenant_id = ${tenantId} and state in ('completed', 'verified', 'failed') and content_hash <> 'retracted'
+  and (${before ?? null}::timestamptz is null or accepted_at is null or accepted_at < ${before ?? null}::timestamptz)`;
+
+/** How many reports `resyncTenant` would make due. */
+export async function countResync(sql: Sql, tenantId: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*) as count from reports where ${again(sql, tenantId, undefined)}`;
+  return row?.count ?? 0;
+}
+
 async function makeDue(tx: Transaction, tenantId: string, before?: Date): Promise<number> {
   const rows = await tx`
       with locked as materialized (
         select device_id from reports
-        where tenant_id = ${tenantId} and state in ('completed', 'verified', 'failed') and content_hash <> 'retracted'
-          and (${before ?? null}::timestamptz is null or accepted_at is null or accepted_at < ${before ?? null}::timestamptz)
-        order by device_id for update
+        where ${again(tx, tenantId, before)} order by device_id for update
       ), again as (select device_id, row_number() over (order by device_id) as position from locked)
       update reports r set revision = revision + 1, state = 'due', reason = 'resync', attempts = 0, verification = null,
         updated_at = now(), background = true, due_since = now(), failed_at = null,

@@ -27,7 +27,9 @@ import { leaseRenewMs, moveTurnMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
 import { trimRouteHistory } from '../routing/trim-history.ts';
+import { settleApprovals } from '../store/approvals.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
+import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import type { Tenant } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -258,6 +260,8 @@ export async function startDelivery(parts: {
     every(moveLookMs, 'moves', log, () => continueMoves(moves, moveTurnMs)),
     every(shadowLookMs, 'shadow', log, gateway.shadow.refresh),
     every(shadowWriteMs, 'shadow-findings', log, gateway.shadow.flush),
+    every(watchLookMs, 'approvals', log, () => settleApprovals(sql)),
+    every(watchLookMs, 'idempotency-keys', log, () => forgetIdempotencyKeys(sql)),
     every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);

@@ -167,6 +167,7 @@ function createAdmin(
       sealer,
       mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
       bootstrapKey: config.bootstrapKey,
+      approvals: config.approvals === 'on',
       polls: config.pollSeconds > 0,
       reconciles: config.reconcileSeconds > 0,
       publicUrl: config.publicUrl,

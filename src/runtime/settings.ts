@@ -295,10 +295,9 @@ export const settings = {
   ),
   approvals: {
     name: 'ESPALIER_APPROVALS',
-    meaning: '`on`: large disconnects, moves and deletes wait for a second operator',
+    meaning: '`on`: disconnects, moves and deletes of more than 100 devices wait for a second operator',
     defaultText: 'off',
     example: 'off',
-    reserved: true,
     parse: choice('off', 'on', 'off'),
   } satisfies Setting<'on' | 'off'>,
   operatorTenants: {

@@ -23,3 +23,23 @@ export async function withRetries<T>(work: () => PromiseLike<T>): Promise<T> {
     }
   }
 }
+
+class Undone<T> extends Error {
+  readonly result: T;
+  constructor(result: T) {
+    super('a dry run was undone');
+    this.result = result;
+  }
+}
+
+/** What a transaction's work would come to: it is carried out and rolled back. */
+export async function withoutTrace<T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  try {
+    return await inTransaction<T>(sql, async (tx) => {
+      throw new Undone(await work(tx));
+    });
+  } catch (error) {
+    if (error instanceof Undone) return error.result as T;
+    throw error;
+  }
+}

@@ -1,4 +1,9 @@
-import type { Document, Operation } from '../../src/admin/api-docs/openapi.ts';
+import {
+  type Document,
+  type Operation,
+  type Parameter,
+  parametersOf,
+} from '../../src/admin/api-docs/openapi.ts';
 import { call } from './http.ts';
 
 /** The admin API's own document, read from a running gateway, and requests made of it. */
@@ -8,6 +13,7 @@ export interface DocumentedOperation {
   /** With its parameters in braces. */
   readonly path: string;
   readonly operation: Operation;
+  readonly parameters: readonly Parameter[];
   /** `GET /api/v1/tenants/{tenantId}`. */
   readonly name: string;
 }
@@ -24,6 +30,7 @@ export const operationsOf = (document: Document): DocumentedOperation[] =>
       method: method.toUpperCase(),
       path,
       operation,
+      parameters: parametersOf(document, operation),
       name: `${method.toUpperCase()} ${path}`,
     })),
   );

@@ -175,7 +175,7 @@ describe("another tenant's", () => {
       ({ method, path }) => method === 'GET' && pathParameters(path).every((name) => name === 'tenantId'),
     );
     for (const one of lists) {
-      const filters = one.operation.parameters?.some(({ name }) => name === 'filter')
+      const filters = one.parameters.some(({ name }) => name === 'filter')
         ? [undefined, `tenantId==${api.foreign.tenantId}`, `tenantId!=${api.own.tenantId}`]
         : [undefined];
       for (const filter of filters) {

@@ -9,7 +9,7 @@ let lists: readonly DocumentedOperation[];
 beforeAll(async () => {
   api = await startApiScene();
   lists = operationsOf(await readDocument(api.scene.gateway.admin, api.scene.trust)).filter(
-    ({ operation }) => operation.parameters?.some(({ name }) => name === 'page-size') ?? false,
+    ({ parameters }) => parameters.some(({ name }) => name === 'page-size'),
   );
 }, 120_000);
 afterAll(() => api?.scene.close());
@@ -20,11 +20,11 @@ const pathOf = ({ operation, path }: DocumentedOperation, query: string): string
   return `${fillPath(path, { ...api.own })}?${needed}${query}`;
 };
 const having = (name: string) =>
-  lists.filter(({ operation }) => operation.parameters?.some((parameter) => parameter.name === name));
+  lists.filter(({ parameters }) => parameters.some((parameter) => parameter.name === name));
 
 /** `'a, b'` out of the description of a filter. */
-const filterNames = ({ operation }: DocumentedOperation): string[] => {
-  const { description = '' } = operation.parameters?.find(({ name }) => name === 'filter')?.schema ?? {};
+const filterNames = ({ parameters }: DocumentedOperation): string[] => {
+  const { description = '' } = parameters.find(({ name }) => name === 'filter')?.schema ?? {};
   return (/^RSQL over ([\w, ]+):/.exec(description)?.[1] ?? '').split(', ');
 };
 

@@ -72,10 +72,10 @@ function anyBody(media: Readonly<Record<string, Media>>): fc.Arbitrary<Malformed
   );
 }
 
-function anyRequest({ method, operation, path }: DocumentedOperation): fc.Arbitrary<Malformed> {
+function anyRequest({ method, operation, parameters, path }: DocumentedOperation): fc.Arbitrary<Malformed> {
   const names = pathParameters(path);
   const { schemas } = document.components;
-  const known = (operation.parameters ?? []).filter((parameter) => parameter.in === 'query');
+  const known = parameters.filter((parameter) => parameter.in === 'query');
   const query = fc.record(
     Object.fromEntries(
       known.map(({ name, schema }) => [

@@ -84,7 +84,7 @@ describe('routes over the admin API', () => {
       serialNumber: 'C02',
       pinned: false,
     });
-    expect(read.headers.etag).toBe(`"${read.json.routeVersion}"`);
+    expect(read.headers.etag).toMatch(new RegExp(`^"${read.json.routeVersion}-`));
     const [computer] = await scene.database.sql`
       select 1 from computers where instance_id = ${berlin.id} and jamf_computer_id = 4711`;
     expect(computer).toBeDefined();

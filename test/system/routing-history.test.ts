@@ -126,7 +126,7 @@ async function move({ instances, moves, tenantId }: Subject, step: MoveStep): Pr
   if (!key) return;
   const expects = () => true;
   await (step.kind === 'undo-move'
-    ? rollBackMove(sql, key, by, expects)
+    ? rollBackMove(sql, key, by, { expects })
     : advanceMove(sql, key, { ...by, percent: step.percent, force: false }, { expects, scopeOf }));
   await workFor(work, key, 10_000);
 }

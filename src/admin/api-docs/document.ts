@@ -1,4 +1,5 @@
 import type { AdminApp } from '../context.ts';
+import { withCommonParameters } from './common-parameters.ts';
 import { examples } from './examples.ts';
 import type { Document, Operation } from './openapi.ts';
 import { requiredRole } from './roles.ts';
@@ -51,7 +52,8 @@ function withExample(operation: Operation): Operation {
 
 export function openApiDocument(app: AdminApp): Document {
   // Through JSON: the generator's own types leave everything open.
-  const made = JSON.parse(JSON.stringify(app.getOpenAPI31Document({ ...info, tags: [...tags] }))) as Document;
+  const whole = withCommonParameters(app.getOpenAPI31Document({ ...info, tags: [...tags] }));
+  const made = JSON.parse(JSON.stringify(whole)) as Document;
   const paths = Object.fromEntries(
     Object.entries(made.paths).map(([path, operations]) => [
       path,

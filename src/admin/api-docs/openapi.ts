@@ -34,6 +34,11 @@ export interface Media {
   readonly example?: Json;
 }
 
+/** `$ref` stands alone; `parametersOf` follows it. */
+export interface Reference {
+  readonly $ref: string;
+}
+
 export interface Parameter {
   readonly name: string;
   readonly in: 'cookie' | 'header' | 'path' | 'query';
@@ -48,7 +53,7 @@ export interface Operation {
   readonly description?: string;
   readonly tags: readonly string[];
   readonly security?: readonly Readonly<Record<string, readonly string[]>>[];
-  readonly parameters?: readonly Parameter[];
+  readonly parameters?: readonly (Parameter | Reference)[];
   readonly requestBody?: {
     readonly required?: boolean;
     readonly content: Readonly<Record<string, Media>>;
@@ -64,5 +69,16 @@ export interface Document {
   readonly info: { readonly title: string; readonly version: string; readonly description: string };
   readonly tags: readonly { readonly name: string; readonly description: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Schema>>;
+    readonly parameters?: Readonly<Record<string, Parameter>>;
+  };
+}
+
+export function parametersOf({ components }: Document, { parameters = [] }: Operation): Parameter[] {
+  return parameters.flatMap((given) => {
+    if (!('$ref' in given)) return [given];
+    const found = components.parameters?.[given.$ref.replace('#/components/parameters/', '')];
+    return found === undefined ? [] : [found];
+  });
 }

@@ -1,6 +1,13 @@
 import { html, raw } from 'hono/html';
 import { examples } from './examples.ts';
-import type { Document, Media, Operation, Parameter, Schema } from './openapi.ts';
+import {
+  type Document,
+  type Media,
+  type Operation,
+  type Parameter,
+  parametersOf,
+  type Schema,
+} from './openapi.ts';
 import { type FieldRow, schemaRows } from './schema-rows.ts';
 import { style } from './style.ts';
 
@@ -73,7 +80,7 @@ function responses(document: Document, operation: Operation): Html[] {
 function operationPart(document: Document, placed: Placed): Html {
   const { method, operation, path } = placed;
   const { schemas } = document.components;
-  const parameters = operation.parameters ?? [];
+  const parameters = parametersOf(document, operation);
   const bodies = Object.entries(operation.requestBody?.content ?? {});
   return html`<details>
   <summary><span class="method">${method.toUpperCase()}</span> <code>${path}</code><span class="what">${operation.summary}</span></summary>

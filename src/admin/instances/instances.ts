@@ -3,10 +3,11 @@ import { addReading, pollSoon } from '../../delivery/computers/ask.ts';
 import { newId, parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { rerouteInstance } from '../../routing/claims.ts';
+import { previewReroute } from '../../routing/preview-reroute.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
 import { type Instance, instanceColumns, readInstance, secretAssociation } from '../../store/instances.ts';
 import { dueChannel } from '../../store/notifications.ts';
-import { inTransaction } from '../../store/retry.ts';
+import { inTransaction, withoutTrace } from '../../store/retry.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
@@ -18,6 +19,7 @@ import {
   checkIfMatch,
   commonProblems,
   created,
+  dryRunQuery,
   etag,
   filteredPaging,
   instancePath,
@@ -32,6 +34,7 @@ import {
   problemAnswer,
   step,
   tenantPath,
+  versionProblem,
 } from '../schemas.ts';
 import { checkReference, clientWithSecret } from '../secret-reference.ts';
 import { checkOnlyInstance } from './only-instance.ts';
@@ -119,6 +122,16 @@ const instanceSchema = z
   })
   .openapi('Instance');
 
+/** `routes` of a dry run that enables or disables: of so many claimed devices these routes would change or end. */
+const changedSchema = instanceSchema
+  .extend({
+    dryRun: z.boolean(),
+    routes: z
+      .object({ devices: z.number().int(), changed: z.number().int(), ended: z.number().int() })
+      .optional(),
+  })
+  .openapi('ChangedInstance');
+
 const describe = (
   instance: Instance,
   reading: z.infer<typeof readingSchema>,
@@ -197,9 +210,9 @@ const change = createRoute({
   operationId: 'changeInstance',
   tags,
   summary: "Change an instance; another URL's origin needs the secret again",
-  request: { params: instancePath, body: body(changedInstance) },
+  request: { params: instancePath, body: body(changedInstance), query: dryRunQuery },
   responses: {
-    200: jsonAnswer(instanceSchema, 'Instance'),
+    200: jsonAnswer(changedSchema, 'The instance as it is now, or would be'),
     ...commonProblems,
     ...conflict,
     412: problemAnswer('precondition-failed'),
@@ -218,9 +231,18 @@ const test = createRoute({
       'Every step',
     ),
     ...commonProblems,
+    ...versionProblem,
   },
 });
-const pausedSchema = z.object({ instanceId: z.string(), paused: z.boolean() }).openapi('InstancePaused');
+/** `computers`: that waited for the instance and are read at once when it is resumed. */
+const pausedSchema = z
+  .object({
+    instanceId: z.string(),
+    paused: z.boolean(),
+    dryRun: z.boolean(),
+    computers: z.number().int().optional(),
+  })
+  .openapi('InstancePaused');
 const pauseRoute = (verb: 'pause' | 'resume') =>
   createRoute({
     method: 'post',
@@ -229,8 +251,8 @@ const pauseRoute = (verb: 'pause' | 'resume') =>
     tags,
     summary:
       verb === 'pause' ? 'Leave the instance alone: calls for it answer 503' : 'Use the instance again',
-    request: { params: instancePath },
-    responses: { 200: jsonAnswer(pausedSchema, verb), ...commonProblems },
+    request: { params: instancePath, query: dryRunQuery },
+    responses: { 200: jsonAnswer(pausedSchema, verb), ...commonProblems, ...versionProblem },
   });
 
 const sortColumns = { name: 'name', url: 'url', createdAt: 'created_at' };
@@ -245,10 +267,13 @@ async function normalUrl(text: string, services: AdminServices): Promise<string>
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
 }
 
+const unknownInstance = (): ProblemError =>
+  new ProblemError(problem('instance-unknown', 'The tenant has no such instance.'));
+
 export async function instanceOf(sql: Sql, tenant: Tenant, id: string | undefined): Promise<Instance> {
   const instanceId = parseGuid(id);
   const instance = instanceId && (await readInstance(sql, tenant.tenantId, instanceId));
-  if (!instance) throw new ProblemError(problem('instance-unknown', 'The tenant has no such instance.'));
+  if (!instance) throw unknownInstance();
   return instance;
 }
 
@@ -307,6 +332,7 @@ async function updateInstance(
   services: AdminServices,
   before: Instance,
   given: z.infer<typeof changedInstance>,
+  run: typeof inTransaction,
 ): Promise<Instance> {
   const { sql } = services;
   const { instanceId, tenantId } = before;
@@ -327,7 +353,7 @@ async function updateInstance(
       : given.clientCertificateSha256;
   let changed: Instance | undefined;
   try {
-    [changed] = await inTransaction(sql, async (tx) => {
+    [changed] = await run(sql, async (tx) => {
       if (given.enabled === true) await checkOnlyInstance(tx, tenantId, instanceId);
       return tx<Instance[]>`
       update instances set name = ${given.name ?? before.name}, url = ${url},
@@ -344,6 +370,13 @@ async function updateInstance(
   if (!changed)
     throw new ProblemError(problem('conflict', 'The instance was changed at the same time; read it again.'));
   return changed;
+}
+
+async function countWaiting(sql: Sql, tenantId: string, instanceId: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*) as count from computers
+    where tenant_id = ${tenantId} and instance_id = ${instanceId} and wanted_revision > done_revision`;
+  return row?.count ?? 0;
 }
 
 /** What waited for the instance is due at once, and so is what its webhooks did not tell meanwhile. */
@@ -396,7 +429,15 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), instance.version);
     checkReference(c, 'apiClient', c.req.valid('json').apiClient);
-    const changed = await updateInstance(services, instance, c.req.valid('json'));
+    const dryRun = c.req.valid('query')['dry-run'] === 'true';
+    const run = dryRun ? withoutTrace : inTransaction;
+    const changed = await updateInstance(services, instance, c.req.valid('json'), run);
+    const reading = await readingsOf(services, instance.tenantId, [instance.instanceId]);
+    if (dryRun) {
+      const body = { ...describe(changed, reading(instance.instanceId), publicUrl), dryRun };
+      if (changed.enabled === instance.enabled) return c.json(body, 200);
+      return c.json({ ...body, routes: await previewReroute(sql, instance, changed.enabled) }, 200);
+    }
     instances.forget(instance.tenantId, instance.instanceId);
     if (c.req.valid('json').enabled !== undefined) {
       await rerouteInstance(sql, instance.tenantId, instance.instanceId, {
@@ -407,33 +448,35 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
       await services.noteInstances(instance.tenantId);
       if (changed.enabled) await wakeComputers(sql, instance.tenantId, instance.instanceId);
     }
-    const reading = await readingsOf(services, instance.tenantId, [instance.instanceId]);
-    return c.json(describe(changed, reading(instance.instanceId), publicUrl), 200, {
-      etag: etag(changed.version),
-    });
+    const body = { ...describe(changed, reading(instance.instanceId), publicUrl), dryRun };
+    return c.json(body, 200, { etag: etag(changed.version) });
   });
 
   app.openapi(test, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     requireRole(c, 'operator');
+    checkIfMatch(c.req.header('if-match'), instance.version);
     const steps = await services.testInstance(instance);
     return c.json({ ok: steps.every((one) => one.ok), steps }, 200);
   });
 
   for (const verb of ['pause', 'resume'] as const) {
     app.openapi(pauseRoute(verb), async (c) => {
-      const { instanceId, tenantId } = await instanceOf(
-        sql,
-        await tenantOf(c, sql),
-        c.req.param('instanceId'),
-      );
+      const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+      const { instanceId, tenantId } = instance;
       requireRole(c, 'operator');
+      checkIfMatch(c.req.header('if-match'), instance.version);
+      const dryRun = c.req.valid('query')['dry-run'] === 'true';
       const paused = verb === 'pause';
-      await sql`update instances set paused = ${paused}, version = version + 1, updated_at = now()
-        where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+      const computers = paused ? {} : { computers: await countWaiting(sql, tenantId, instanceId) };
+      if (dryRun) return c.json({ instanceId, paused: instance.paused, dryRun, ...computers }, 200);
+      const [changed] = await sql<{ version: number }[]>`
+        update instances set paused = ${paused}, version = version + 1, updated_at = now()
+        where tenant_id = ${tenantId} and instance_id = ${instanceId} returning version`;
       instances.forget(tenantId, instanceId);
+      if (!changed) throw unknownInstance();
       if (!paused) await wakeComputers(sql, tenantId, instanceId);
-      return c.json({ instanceId, paused }, 200);
+      return c.json({ instanceId, paused, dryRun, ...computers }, 200, { etag: etag(changed.version) });
     });
   }
 }

@@ -8,14 +8,18 @@ import type { Instance } from '../../store/instances.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import {
+  checkIfMatch,
   commonProblems,
+  etag,
   instancePath,
   instant,
   instantOrNull,
   iso,
   jsonAnswer,
   listOf,
+  onlyVersion,
   problemAnswer,
+  versionProblem,
 } from '../schemas.ts';
 import { instanceOf } from './instances.ts';
 
@@ -85,7 +89,7 @@ const remove = createRoute({
   tags,
   summary: 'Revoke a key',
   request: { params: keyPath },
-  responses: { 204: { description: 'Revoked' }, ...commonProblems },
+  responses: { 204: { description: 'Revoked' }, ...commonProblems, ...versionProblem },
 });
 
 interface KeyRow {
@@ -158,19 +162,20 @@ export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
     const given = newKeySchema.parse(c.req.valid('json') ?? {});
     const { id, key } = await insertKey(sql, instance, given);
     const href = `/api/v1/tenants/${instance.tenantId}/instances/${instance.instanceId}/keys/${id}`;
-    return c.json({ id, href, key }, 201, { location: href });
+    return c.json({ id, href, key }, 201, { location: href, etag: etag(onlyVersion) });
   });
   app.openapi(read, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     const keyId = parseGuid(c.req.param('keyId'));
     const row = (await readKeys(sql, instance)).find((key) => key.keyId === keyId);
     if (!row) throw unknownKey();
-    return c.json(describe(row), 200);
+    return c.json(describe(row), 200, { etag: etag(onlyVersion) });
   });
   app.openapi(remove, async (c) => {
     const { instanceId, tenantId } = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     requireRole(c, 'admin');
     const keyId = parseGuid(c.req.param('keyId'));
+    checkIfMatch(c.req.header('if-match'), onlyVersion);
     const rows = keyId
       ? await sql`delete from instance_keys
           where tenant_id = ${tenantId} and instance_id = ${instanceId} and key_id = ${keyId} returning 1`

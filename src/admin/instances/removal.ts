@@ -8,6 +8,7 @@ import type { Sql } from '../../store/database.ts';
 import type { Instance } from '../../store/instances.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { requireRole, tenantOf } from '../access.ts';
+import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { checkIfMatch, commonProblems, instancePath, jsonAnswer, problemAnswer } from '../schemas.ts';
 import { instanceOf } from './instances.ts';
@@ -38,6 +39,7 @@ const remove = createRoute({
   },
   responses: {
     200: jsonAnswer(removal, 'What was removed, or would be'),
+    ...waitsForApproval,
     ...commonProblems,
     409: problemAnswer('conflict'),
     412: problemAnswer('precondition-failed'),
@@ -98,6 +100,7 @@ async function releaseDevices(
 
 export function addInstanceRemoval(app: AdminApp, services: AdminServices): void {
   const { instances, sql } = services;
+  const secondPerson = createSecondPerson(services);
   app.openapi(remove, async (c) => {
     const tenant = await tenantOf(c, sql);
     const instance = await instanceOf(sql, tenant, c.req.param('instanceId'));
@@ -120,6 +123,13 @@ export function addInstanceRemoval(app: AdminApp, services: AdminServices): void
         ),
       );
     }
+    const wish = {
+      tenantId,
+      devices: deviceIds.length,
+      summary: `Delete the instance ${instance.name}${retract ? ', telling Intune of what no other instance claims' : ''}`,
+    };
+    const waiting = await secondPerson(c, { ...wish, action: 'instance.delete' });
+    if (waiting) return c.json(waiting, 202, { location: waiting.href });
     // Disabled first: nothing that is on its way from the instance may claim a device again.
     await sql`update instances set enabled = false, updated_at = now() where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
     instances.forget(tenantId, instanceId);

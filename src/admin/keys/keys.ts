@@ -8,7 +8,19 @@ import { requireRole } from '../access.ts';
 
 import type { AdminApp, AdminEnv, AdminServices, Operator, Role } from '../context.ts';
 import { recordChange } from '../recording.ts';
-import { commonProblems, guid, instant, instantOrNull, iso, jsonAnswer, listOf } from '../schemas.ts';
+import {
+  checkIfMatch,
+  commonProblems,
+  etag,
+  guid,
+  instant,
+  instantOrNull,
+  iso,
+  jsonAnswer,
+  listOf,
+  onlyVersion,
+  versionProblem,
+} from '../schemas.ts';
 
 /** `/keys`: operators' keys. A tenant-bound admin manages the keys that are bound within its tenants. */
 
@@ -77,7 +89,7 @@ const remove = createRoute({
   tags,
   summary: 'Revoke a key',
   request: { params: keyPath },
-  responses: { 204: { description: 'Revoked' }, ...commonProblems },
+  responses: { 204: { description: 'Revoked' }, ...commonProblems, ...versionProblem },
 });
 
 interface KeyRow {
@@ -145,18 +157,19 @@ export function addApiKeys(app: AdminApp, { sql }: AdminServices): void {
       });
     });
     const href = `/api/v1/keys/${id}`;
-    return c.json({ id, href, key }, 201, { location: href });
+    return c.json({ id, href, key }, 201, { location: href, etag: etag(onlyVersion) });
   });
   app.openapi(read, async (c) => {
     const keyId = parseGuid(c.req.param('keyId'));
     const row = (await visible(c)).find((key) => key.keyId === keyId);
     if (!row) throw unknownKey();
-    return c.json(describe(row), 200);
+    return c.json(describe(row), 200, { etag: etag(onlyVersion) });
   });
   app.openapi(remove, async (c) => {
     const keyId = parseGuid(c.req.param('keyId'));
     const row = (await visible(c)).find((key) => key.keyId === keyId);
     if (!row) throw unknownKey();
+    checkIfMatch(c.req.header('if-match'), onlyVersion);
     await inTransaction(sql, async (tx) => {
       await tx`update api_keys set revoked_at = now() where key_id = ${row.keyId}`;
       const { name, role, tenantIds: tenants } = row;

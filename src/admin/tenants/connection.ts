@@ -2,13 +2,18 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { retractionProgress } from '../../connection/lifecycle.ts';
 import { modeWarnings } from '../../connection/migration-plan.ts';
 import { derivedPartnerState } from '../../connection/partner-watch.ts';
+import { nextState } from '../../connection/state.ts';
 import { ProblemError, problem } from '../../problems.ts';
+import type { Sql } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import type { Tenant } from '../../store/tenants.ts';
-import { requireRole, tenantOf } from '../access.ts';
+import { requireRole, tenantOf, unknownTenant } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import {
+  checkIfMatch,
   commonProblems,
+  dryRunQuery,
+  etag,
   instant,
   instantOrNull,
   iso,
@@ -16,6 +21,7 @@ import {
   problemAnswer,
   step,
   tenantPath,
+  versionProblem,
 } from '../schemas.ts';
 import { notificationStatus, notificationStatusSchema } from './notification-status.ts';
 
@@ -45,7 +51,16 @@ const connect = createRoute({
     ),
     ...commonProblems,
     409: problemAnswer('conflict'),
+    ...versionProblem,
   },
+});
+
+/** `reports`: held ones that are tried again when the tenant is confirmed; only a dry run tells. */
+export const confirmation = z.object({
+  ok: z.boolean(),
+  steps: z.array(step),
+  dryRun: z.boolean(),
+  reports: z.number().int().optional(),
 });
 
 const confirm = createRoute({
@@ -54,14 +69,18 @@ const confirm = createRoute({
   operationId: 'confirmTenant',
   tags,
   summary: 'Provision the tenant and test every step; safe to repeat, 200 also when a step fails',
-  ...params,
+  request: { params: tenantPath, query: dryRunQuery },
   responses: {
-    200: jsonAnswer(z.object({ ok: z.boolean(), steps: z.array(step) }).openapi('Confirm'), 'Every step'),
+    200: jsonAnswer(confirmation.openapi('Confirm'), 'Every step; of a dry run none, Microsoft is not asked'),
     ...commonProblems,
+    ...versionProblem,
   },
 });
 
 const paused = z.object({ tenantId: z.string(), paused: z.boolean() }).openapi('TenantPaused');
+const resumed = z
+  .object({ tenantId: z.string(), paused: z.boolean(), dryRun: z.boolean(), reports: z.number().int() })
+  .openapi('TenantResumed');
 
 const pause = createRoute({
   method: 'post',
@@ -70,7 +89,7 @@ const pause = createRoute({
   tags,
   summary: 'Hold delivery without telling Intune',
   ...params,
-  responses: { 200: jsonAnswer(paused, 'Paused'), ...commonProblems },
+  responses: { 200: jsonAnswer(paused, 'Paused'), ...commonProblems, ...versionProblem },
 });
 
 const resume = createRoute({
@@ -79,8 +98,12 @@ const resume = createRoute({
   operationId: 'resumeTenant',
   tags,
   summary: 'Go on delivering',
-  ...params,
-  responses: { 200: jsonAnswer(paused, 'Resumed'), ...commonProblems },
+  request: { params: tenantPath, query: dryRunQuery },
+  responses: {
+    200: jsonAnswer(resumed, 'Resumed; held reports that are tried again at once'),
+    ...commonProblems,
+    ...versionProblem,
+  },
 });
 
 const statusSchema = z
@@ -193,25 +216,40 @@ async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.in
   };
 }
 
+async function countHeld(sql: Sql, tenantId: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*) as count from reports where tenant_id = ${tenantId} and state = 'held'`;
+  return row?.count ?? 0;
+}
+
+/** Whether the state allows it and what would be tried again; the steps themselves are taken at Microsoft. */
+export async function dryConfirmation(
+  sql: Sql,
+  { connectionState, tenantId }: Tenant,
+  what: 'confirm' | 'enable',
+): Promise<z.infer<typeof confirmation>> {
+  const fits =
+    nextState(connectionState, 'provisioned') !== undefined &&
+    (what === 'enable' || connectionState !== 'disabled');
+  return { ok: fits, steps: [], dryRun: true, reports: await countHeld(sql, tenantId) };
+}
+
 export function addConnection(app: AdminApp, services: AdminServices): void {
   const { missingApplication, sql, tenants } = services;
 
-  const setPaused = async (
-    tenantId: string,
-    value: boolean,
-  ): Promise<{ tenantId: string; paused: boolean }> => {
-    await sql`update tenants set paused = ${value}, version = version + 1, updated_at = now() where tenant_id = ${tenantId}`;
+  const setPaused = async (tenantId: string, value: boolean): Promise<{ etag: string }> => {
+    const [row] = await sql<{ version: number }[]>`
+      update tenants set paused = ${value}, version = version + 1, updated_at = now()
+      where tenant_id = ${tenantId} returning version`;
     tenants.forget(tenantId);
-    if (!value) {
-      await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
-      await sql.notify(dueChannel, 'reports');
-    }
-    return { tenantId, paused: value };
+    if (!row) throw unknownTenant();
+    return { etag: etag(row.version) };
   };
 
   app.openapi(connect, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
+    checkIfMatch(c.req.header('if-match'), tenant.version);
     // A manual tenant brings its own application.
     const missing = tenant.connectionType === 'manual' ? undefined : missingApplication(tenant.cloud);
     if (missing !== undefined)
@@ -227,19 +265,34 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
   app.openapi(confirm, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
+    checkIfMatch(c.req.header('if-match'), tenant.version);
+    if (c.req.valid('query')['dry-run'] === 'true')
+      return c.json(await dryConfirmation(sql, tenant, 'confirm'), 200);
     const result = await services.confirm(tenant);
     tenants.forget(tenant.tenantId);
-    return c.json(result, 200);
+    return c.json({ ...result, dryRun: false }, 200);
   });
   app.openapi(pause, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'operator');
-    return c.json(await setPaused(tenant.tenantId, true), 200);
+    checkIfMatch(c.req.header('if-match'), tenant.version);
+    const { tenantId } = tenant;
+    return c.json({ tenantId, paused: true }, 200, await setPaused(tenantId, true));
   });
   app.openapi(resume, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'operator');
-    return c.json(await setPaused(tenant.tenantId, false), 200);
+    checkIfMatch(c.req.header('if-match'), tenant.version);
+    const { tenantId } = tenant;
+    if (c.req.valid('query')['dry-run'] === 'true') {
+      const reports = await countHeld(sql, tenantId);
+      return c.json({ tenantId, paused: tenant.paused, dryRun: true, reports }, 200);
+    }
+    const headers = await setPaused(tenantId, false);
+    const { count: reports } = await sql`
+      update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
+    await sql.notify(dueChannel, 'reports');
+    return c.json({ tenantId, paused: false, dryRun: false, reports }, 200, headers);
   });
   app.openapi(status, async (c) => c.json(await readStatus(services, await tenantOf(c, sql)), 200));
 }

@@ -1,13 +1,29 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { countResync } from '../../connection/resync.ts';
+import { type ConnectionEvent, nextState } from '../../connection/state.ts';
 import { ProblemError, problem } from '../../problems.ts';
+import type { Sql } from '../../store/database.ts';
+import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
+import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices, Departure } from '../context.ts';
-import { commonProblems, instant, jsonAnswer, problemAnswer, step, tenantPath } from '../schemas.ts';
+import {
+  checkIfMatch,
+  commonProblems,
+  dryRunQuery,
+  instant,
+  jsonAnswer,
+  problemAnswer,
+  tenantPath,
+  versionProblem,
+} from '../schemas.ts';
+import { confirmation, dryConfirmation } from './connection.ts';
 
 /** Leaving and coming back, and what the applications may: enable, disable, disconnect, resync, permissions. */
 
 const tags = ['Connection'];
 const params = { request: { params: tenantPath } };
+const dryParams = { request: { params: tenantPath, query: dryRunQuery } };
 const conflict = { 409: problemAnswer('conflict') };
 
 const enable = createRoute({
@@ -16,10 +32,11 @@ const enable = createRoute({
   operationId: 'enableTenant',
   tags,
   summary: 'Provision the tenant at Intune again and test every step',
-  ...params,
+  ...dryParams,
   responses: {
-    200: jsonAnswer(z.object({ ok: z.boolean(), steps: z.array(step) }).openapi('Enable'), 'Every step'),
+    200: jsonAnswer(confirmation.openapi('Enable'), 'Every step; of a dry run none, Microsoft is not asked'),
     ...commonProblems,
+    ...versionProblem,
   },
 });
 
@@ -33,8 +50,16 @@ const disable = createRoute({
   operationId: 'disableTenant',
   tags,
   summary: 'Deprovision at Intune and keep all configuration, routes and reports',
-  ...params,
-  responses: { 200: jsonAnswer(departure, 'Disabled'), ...commonProblems, ...conflict },
+  ...dryParams,
+  responses: {
+    200: jsonAnswer(
+      departure.extend({ dryRun: z.boolean(), devices: z.number().int() }).openapi('Disabled'),
+      'Disabled, or would be',
+    ),
+    ...commonProblems,
+    ...conflict,
+    ...versionProblem,
+  },
 });
 
 const disconnect = createRoute({
@@ -55,7 +80,7 @@ const disconnect = createRoute({
         },
       },
     },
-    query: z.object({ 'dry-run': z.enum(['true', 'false']).default('false') }).strict(),
+    query: dryRunQuery,
   },
   responses: {
     200: jsonAnswer(
@@ -64,8 +89,10 @@ const disconnect = createRoute({
         .openapi('Disconnected'),
       'Ended, or on its way while devices are retracted: see status',
     ),
+    ...waitsForApproval,
     ...commonProblems,
     ...conflict,
+    ...versionProblem,
   },
 });
 
@@ -75,13 +102,14 @@ const resync = createRoute({
   operationId: 'resyncTenant',
   tags,
   summary: 'Tell Intune every state again, without delaying what is new',
-  ...params,
+  ...dryParams,
   responses: {
     200: jsonAnswer(
-      z.object({ tenantId: z.string(), reports: z.number().int() }).openapi('Resync'),
-      'Reports that are due again',
+      z.object({ tenantId: z.string(), dryRun: z.boolean(), reports: z.number().int() }).openapi('Resync'),
+      'Reports that are due again, or would be',
     ),
     ...commonProblems,
+    ...versionProblem,
   },
 });
 
@@ -126,42 +154,71 @@ function requireMoved<T extends Departure>(result: T): Extract<T, { ok: true }> 
   return result as Extract<T, { ok: true }>;
 }
 
+async function countReports(sql: Sql, tenantId: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*) as count from reports where tenant_id = ${tenantId}`;
+  return row?.count ?? 0;
+}
+
+function wouldMove({ connectionState: state }: Tenant, event: ConnectionEvent): Departure {
+  const after = nextState(state, event);
+  return after === undefined ? { ok: false, state } : { ok: true, before: state, after };
+}
+
 export function addLeaving(app: AdminApp, services: AdminServices): void {
   const { resync: resyncTenant, sql, tenants } = services;
+  const secondPerson = createSecondPerson(services);
 
   app.openapi(enable, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
+    checkIfMatch(c.req.header('if-match'), tenant.version);
+    if (c.req.valid('query')['dry-run'] === 'true')
+      return c.json(await dryConfirmation(sql, tenant, 'enable'), 200);
     const result = await services.enable(tenant);
     tenants.forget(tenant.tenantId);
-    return c.json(result, 200);
+    return c.json({ ...result, dryRun: false }, 200);
   });
   app.openapi(disable, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
+    checkIfMatch(c.req.header('if-match'), tenant.version);
+    const { tenantId } = tenant;
+    const devices = await countReports(sql, tenantId);
+    if (c.req.valid('query')['dry-run'] === 'true') {
+      const { after, before } = requireMoved(wouldMove(tenant, 'disabled'));
+      return c.json({ tenantId, before, connectionState: after, dryRun: true, devices }, 200);
+    }
     const { after, before } = requireMoved(await services.disable(tenant));
-    return c.json({ tenantId: tenant.tenantId, before, connectionState: after }, 200);
+    return c.json({ tenantId, before, connectionState: after, dryRun: false, devices }, 200);
   });
   app.openapi(disconnect, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
+    checkIfMatch(c.req.header('if-match'), tenant.version);
     const { tenantId } = tenant;
     const retract = c.req.valid('json')?.retract ?? false;
-    const [known] = await sql<
-      { devices: number }[]
-    >`select count(*) as devices from reports where tenant_id = ${tenantId}`;
-    const devices = known?.devices ?? 0;
+    const devices = await countReports(sql, tenantId);
+    // Refused here where it does not fit, so that a dry run says so and nobody approves it.
+    requireMoved(wouldMove(tenant, 'disconnect-started'));
     if (c.req.valid('query')['dry-run'] === 'true') {
       const would = { tenantId, before: tenant.connectionState, connectionState: tenant.connectionState };
       return c.json({ ...would, dryRun: true, devices, retracting: retract ? devices : 0 }, 200);
     }
+    const told = retract ? ', telling Intune of every device that it is not managed' : '';
+    const summary = `Disconnect the tenant ${tenant.displayName}${told}`;
+    const waiting = await secondPerson(c, { tenantId, action: 'connection.disconnect', devices, summary });
+    if (waiting) return c.json(waiting, 202, { location: waiting.href });
     const { after, before, retracting = 0 } = requireMoved(await services.disconnect(tenant, retract));
     return c.json({ tenantId, before, connectionState: after, dryRun: false, devices, retracting }, 200);
   });
   app.openapi(resync, async (c) => {
-    const { tenantId } = await tenantOf(c, sql);
+    const { tenantId, version } = await tenantOf(c, sql);
     requireRole(c, 'operator');
-    return c.json({ tenantId, reports: await resyncTenant(tenantId) }, 200);
+    checkIfMatch(c.req.header('if-match'), version);
+    const dryRun = c.req.valid('query')['dry-run'] === 'true';
+    const reports = dryRun ? await countResync(sql, tenantId) : await resyncTenant(tenantId);
+    return c.json({ tenantId, dryRun, reports }, 200);
   });
   app.openapi(permissions, async (c) => {
     const tenant = await tenantOf(c, sql);

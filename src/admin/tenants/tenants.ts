@@ -12,6 +12,7 @@ import { inTransaction } from '../../store/retry.ts';
 import { type ConnectionState, readTenant, type Tenant, tenantColumns } from '../../store/tenants.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
+import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { requireFilter } from '../filter.ts';
 import type { FilterFields } from '../filter-fields.ts';
@@ -238,6 +239,7 @@ const remove = createRoute({
   },
   responses: {
     200: jsonAnswer(removal, 'What was removed, or would be'),
+    ...waitsForApproval,
     ...commonProblems,
     409: problemAnswer('conflict'),
     412: problemAnswer('precondition-failed'),
@@ -313,6 +315,7 @@ async function leaveIntune(services: AdminServices, tenant: Tenant): Promise<voi
 
 export function addTenants(app: AdminApp, services: AdminServices): void {
   const { clouds, sealer, sql, tenants } = services;
+  const secondPerson = createSecondPerson(services);
 
   app.openapi(list, async (c) => {
     const { filter: text, page, 'page-size': pageSize, sort } = c.req.valid('query');
@@ -394,7 +397,13 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     const preview = await deleteTenant(sql, tenantId, { force: true, dryRun: true });
     if (query['dry-run'] === 'true') return c.json(preview, 200);
     const force = query.force === 'true';
-    if (preview.devices === 0 || force) await leaveIntune(services, tenant);
+    if (preview.devices === 0 || force) {
+      const { devices } = preview;
+      const summary = `Delete the tenant ${tenant.displayName} with all it has here`;
+      const waiting = await secondPerson(c, { tenantId, action: 'tenant.delete', devices, summary });
+      if (waiting) return c.json(waiting, 202, { location: waiting.href });
+      await leaveIntune(services, tenant);
+    }
     const result = await deleteTenant(sql, tenantId, { force, dryRun: false });
     tenants.forget(tenant.tenantId);
     return c.json(result, 200);

@@ -1,4 +1,4 @@
-import type { Sql } from '../../store/database.ts';
+import type { Queries, Sql } from '../../store/database.ts';
 import type { MoveDeviceState, SkipReason } from './move.ts';
 
 /** How far moves are, in numbers. */
@@ -22,11 +22,11 @@ const noDevices: MoveNumbers['devices'] = { planned: 0, moved: 0, 'rolled-back':
 
 /** Of these moves of a tenant, by id. */
 export async function numbersOf(
-  sql: Sql,
+  queries: Queries,
   tenantId: string,
   moveIds: readonly string[],
 ): Promise<(moveId: string) => MoveNumbers> {
-  const rows = await sql<Row[]>`
+  const rows = await (queries as Sql)<Row[]>`
     select d.move_id as "moveId", d.state, d.reason, count(*) as count,
       count(*) filter (where (m.state = 'moving' and not m.paused and d.state = 'planned' and d.bucket < m.percent)
                           or (m.state = 'rolled-back' and d.state = 'moved')) as pending

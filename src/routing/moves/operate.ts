@@ -60,13 +60,21 @@ export type Operated = { readonly ok: true; readonly move: Move } | Refusal;
 /** `expects`: refuses a move that is not as the caller has seen it. */
 type Expects = (move: Move) => boolean;
 
+/** How the transaction is run: for good, or without a trace (preview.ts). */
+export type Run = <T>(sql: Sql, work: (tx: Transaction) => Promise<T>) => Promise<T>;
+
+interface Operating {
+  readonly expects: Expects;
+  readonly run?: Run;
+}
+
 async function operate(
   sql: Sql,
   key: MoveKey,
-  expects: Expects,
+  { expects, run = inTransaction }: Operating,
   work: (tx: Transaction, move: Move) => Promise<Operated>,
 ): Promise<Operated> {
-  return inTransaction(sql, async (tx) => {
+  return run(sql, async (tx) => {
     const move = await lockMove(tx, key, true);
     if (!move) return { ok: false, refusal: 'gone' };
     return expects(move) ? work(tx, move) : { ok: false, refusal: 'version' };
@@ -96,9 +104,9 @@ export function advanceMove(
   sql: Sql,
   key: MoveKey,
   request: AdvanceRequest & Operation,
-  options: { readonly expects: Expects; readonly scopeOf: (move: Move) => MoveScope },
+  options: Operating & { readonly scopeOf: (move: Move) => MoveScope },
 ): Promise<Operated> {
-  return operate(sql, key, options.expects, async (tx, move) => {
+  return operate(sql, key, options, async (tx, move) => {
     const { toInstanceId, tenantId } = move;
     const open = move.state !== 'done' && move.state !== 'rolled-back';
     if (open && !(await isEnabled(tx, tenantId, toInstanceId)))
@@ -112,8 +120,13 @@ export function advanceMove(
   });
 }
 
-export function pauseMove(sql: Sql, key: MoveKey, operation: Operation, expects: Expects): Promise<Operated> {
-  return operate(sql, key, expects, async (tx, move) => {
+export function pauseMove(
+  sql: Sql,
+  key: MoveKey,
+  operation: Operation,
+  operating: Operating,
+): Promise<Operated> {
+  return operate(sql, key, operating, async (tx, move) => {
     if (move.state === 'done' || move.state === 'rolled-back')
       return stateRefusal(`The move is ${move.state}: there is nothing to pause.`);
     return move.paused ? { ok: true, move } : write(tx, move, { ...move, paused: true }, operation);
@@ -125,9 +138,9 @@ export function rollBackMove(
   sql: Sql,
   key: MoveKey,
   operation: Operation,
-  expects: Expects,
+  operating: Operating,
 ): Promise<Operated> {
-  return operate(sql, key, expects, async (tx, move) => {
+  return operate(sql, key, operating, async (tx, move) => {
     if (move.state === 'rolled-back') return { ok: true, move };
     const [moved] = await tx`
       select 1 from move_devices where tenant_id = ${move.tenantId} and move_id = ${move.moveId} and state = 'moved' limit 1`;

@@ -1,0 +1,36 @@
+import { changeBatch } from '../limits.ts';
+import type { Sql } from '../store/database.ts';
+import { withoutTrace } from '../store/retry.ts';
+import { lockDevices, resolveRoutes } from './resolve.ts';
+
+export interface RerouteCounts {
+  /** Devices that the instance claims. */
+  readonly devices: number;
+  /** Whose route would be another one, and whose would end. */
+  readonly changed: number;
+  readonly ended: number;
+}
+
+/** What enabling or disabling an instance would do to the routes of its devices: decided as it would be, and undone. */
+export async function previewReroute(
+  sql: Sql,
+  { instanceId, tenantId }: { readonly instanceId: string; readonly tenantId: string },
+  enabled: boolean,
+): Promise<RerouteCounts> {
+  const claimed = await sql<{ deviceId: string }[]>`
+    select distinct device_id as "deviceId" from claims
+    where tenant_id = ${tenantId} and instance_id = ${instanceId} order by 1`;
+  let changed = 0;
+  let ended = 0;
+  for (let from = 0; from < claimed.length; from += changeBatch) {
+    const deviceIds = claimed.slice(from, from + changeBatch).map((row) => row.deviceId);
+    const outcomes = await withoutTrace(sql, async (tx) => {
+      await lockDevices(tx, tenantId, deviceIds);
+      await tx`update instances set enabled = ${enabled} where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+      return resolveRoutes(tx, tenantId, deviceIds, { author: 'espalier', reason: 'a dry run' });
+    });
+    changed += outcomes.filter((outcome) => outcome.changed && outcome.route).length;
+    ended += outcomes.filter((outcome) => outcome.changed && !outcome.route).length;
+  }
+  return { devices: claimed.length, changed, ended };
+}

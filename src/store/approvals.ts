@@ -1,0 +1,228 @@
+import { approvalKeptMs, approvalLifeMs, changeBatch, leaseMs } from '../limits.ts';
+import type { Fragment, Queries, Sql, Transaction } from './database.ts';
+import { recordHistory } from './history.ts';
+import { inTransaction } from './retry.ts';
+
+/** Requests that wait for a second operator (contract section 3, `ESPALIER_APPROVALS`), and what became of them. */
+
+export const approvalStates = ['waiting', 'approved', 'done', 'failed', 'rejected', 'expired'] as const;
+export type ApprovalState = (typeof approvalStates)[number];
+
+export interface Approval {
+  readonly tenantId: string;
+  readonly approvalId: string;
+  readonly state: ApprovalState;
+  readonly action: string;
+  readonly summary: string;
+  readonly devices: number;
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly ifMatch: string | null;
+  readonly bodySealed: string | null;
+  readonly requestedKind: 'bootstrap' | 'key' | 'user';
+  readonly requestedId: string | null;
+  readonly requestedBy: string;
+  readonly requestedRole: 'viewer' | 'operator' | 'admin';
+  readonly requestedTenantIds: string[] | null;
+  readonly requestId: string | null;
+  readonly source: string | null;
+  readonly decidedKind: string | null;
+  readonly decidedId: string | null;
+  readonly decidedBy: string | null;
+  readonly decidedAt: Date | null;
+  readonly decisionReason: string | null;
+  /** Of the answer to the request that was carried out; null: it was not made, or its end is not known. */
+  readonly status: number | null;
+  /** The answer's body; without a status, why there is none. */
+  readonly answer: string | null;
+  readonly createdAt: Date;
+  readonly version: number;
+}
+
+const columns = [
+  'tenant_id as "tenantId"',
+  'approval_id as "approvalId"',
+  'state',
+  'action',
+  'summary',
+  'devices',
+  'method',
+  'target',
+  'if_match as "ifMatch"',
+  'body_sealed as "bodySealed"',
+  'requested_kind as "requestedKind"',
+  'requested_id as "requestedId"',
+  'requested_by as "requestedBy"',
+  'requested_role as "requestedRole"',
+  'requested_tenant_ids as "requestedTenantIds"',
+  'request_id as "requestId"',
+  'source',
+  'decided_kind as "decidedKind"',
+  'decided_id as "decidedId"',
+  'decided_by as "decidedBy"',
+  'decided_at as "decidedAt"',
+  'decision_reason as "decisionReason"',
+  'status',
+  'answer',
+  'created_at as "createdAt"',
+  'version',
+].join(', ');
+
+export const approvalColumns = (queries: Queries) => queries.unsafe(columns);
+
+export const interrupted =
+  'The gateway stopped while it carried the request out. It may have been done, or done in part: look at the object, and ask again if need be.';
+
+/**
+ * The rows as they are now, as `a`: `expires_at` ends the waiting of one that waits, and the lease of one that is being
+ * carried out, whether or not somebody has noted it already.
+ */
+export const approvalsNow = (queries: Queries): Fragment => (queries as Sql)`
+  (select tenant_id, approval_id, action, summary, devices, method, target, if_match, body_sealed, requested_kind,
+     requested_id, requested_by, requested_role, requested_tenant_ids, request_id, source, decided_kind, decided_id,
+     decided_by, decided_at, decision_reason, status, created_at, version,
+     case when state = 'approved' and expires_at <= now() then ${interrupted} else answer end as answer,
+     case when expires_at > now() then state when state = 'waiting' then 'expired' when state = 'approved' then 'failed'
+          else state end as state
+   from approvals) a`;
+
+interface ApprovalKey {
+  readonly tenantId: string;
+  readonly approvalId: string;
+}
+
+/** Undefined as well for a tenant that is none of these; `tenantIds` undefined: every tenant. */
+export async function readApproval(
+  sql: Queries,
+  approvalId: string,
+  tenantIds: readonly string[] | undefined,
+): Promise<Approval | undefined> {
+  const scope = tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds}::uuid[])`;
+  const [row] = await sql<Approval[]>`
+    select ${approvalColumns(sql)} from ${approvalsNow(sql)} where ${scope} and approval_id = ${approvalId}`;
+  return row;
+}
+
+/** The row, and with it the right to decide, until the transaction ends. */
+export async function lockApproval(
+  tx: Transaction,
+  { approvalId, tenantId }: ApprovalKey,
+): Promise<Approval | undefined> {
+  await tx`
+    select 1 from approvals where tenant_id = ${tenantId} and approval_id = ${approvalId} for update`;
+  return readApproval(tx, approvalId, [tenantId]);
+}
+
+/** Two requests for the same must not both make an approval: one after the other, until the transaction ends. */
+export async function lockApprovals(tx: Transaction, tenantId: string): Promise<void> {
+  await tx`select pg_advisory_xact_lock(hashtextextended(${`approvals/${tenantId}`}, 0))`;
+}
+
+/** What waits to do the same to the same object, whatever its query and body ask for beside. */
+export async function readWaiting(
+  tx: Transaction,
+  { action, target, tenantId }: Pick<Approval, 'tenantId' | 'action' | 'target'>,
+): Promise<Approval | undefined> {
+  const [path = ''] = target.split('?');
+  const [row] = await tx<Approval[]>`
+    select ${approvalColumns(tx)} from ${approvalsNow(tx)}
+    where tenant_id = ${tenantId} and state = 'waiting' and action = ${action} and split_part(target, '?', 1) = ${path}
+    order by created_at limit 1`;
+  return row;
+}
+
+export type NewApproval = Omit<
+  Approval,
+  | 'state'
+  | 'decidedKind'
+  | 'decidedId'
+  | 'decidedBy'
+  | 'decidedAt'
+  | 'decisionReason'
+  | 'status'
+  | 'answer'
+  | 'createdAt'
+  | 'version'
+>;
+
+export async function insertApproval(tx: Transaction, given: NewApproval): Promise<Date> {
+  const [row] = await tx<{ createdAt: Date }[]>`
+    insert into approvals (tenant_id, approval_id, action, summary, devices, method, target, if_match, body_sealed,
+      requested_kind, requested_id, requested_by, requested_role, requested_tenant_ids, request_id, source, expires_at)
+    values (${given.tenantId}, ${given.approvalId}, ${given.action}, ${given.summary}, ${given.devices}, ${given.method},
+      ${given.target}, ${given.ifMatch}, ${given.bodySealed}, ${given.requestedKind}, ${given.requestedId},
+      ${given.requestedBy}, ${given.requestedRole}, ${given.requestedTenantIds}::uuid[], ${given.requestId},
+      ${given.source}, now() + ${approvalLifeMs} * interval '1 millisecond')
+    returning created_at as "createdAt"`;
+  if (!row) throw new Error('an approval was not written');
+  return row.createdAt;
+}
+
+export interface Decision {
+  readonly state: 'approved' | 'rejected';
+  readonly kind: string;
+  readonly id: string | undefined;
+  readonly name: string;
+  readonly reason: string | undefined;
+}
+
+/** In the transaction that holds the row (`lockApproval`). With `approved` begins the lease of whoever carries it out. */
+export async function writeDecision(
+  tx: Transaction,
+  { approvalId, tenantId }: ApprovalKey,
+  { id, kind, name, reason, state }: Decision,
+): Promise<void> {
+  await tx`
+    update approvals set state = ${state}, decided_kind = ${kind}, decided_id = ${id ?? null}, decided_by = ${name},
+      decided_at = now(), decision_reason = ${reason ?? null}, version = version + 1,
+      expires_at = case when ${state} = 'approved' then now() + ${leaseMs} * interval '1 millisecond' else expires_at end
+    where tenant_id = ${tenantId} and approval_id = ${approvalId}`;
+}
+
+/** While it is carried out, more often than `leaseMs`. */
+export async function renewApproval(sql: Sql, { approvalId, tenantId }: ApprovalKey): Promise<void> {
+  await sql`
+    update approvals set expires_at = now() + ${leaseMs} * interval '1 millisecond'
+    where tenant_id = ${tenantId} and approval_id = ${approvalId} and state = 'approved'`;
+}
+
+/** Also over `failed` without a status: a lease that could not be renewed, and the end is known after all. */
+export async function writeOutcome(
+  tx: Transaction,
+  { approvalId, tenantId }: ApprovalKey,
+  { answer, state, status }: { state: 'done' | 'failed'; status: number | null; answer: string | null },
+): Promise<void> {
+  await tx`
+    update approvals set state = ${state}, status = ${status}, answer = ${answer}, version = version + 1
+    where tenant_id = ${tenantId} and approval_id = ${approvalId} and state in ('approved', 'failed') and status is null`;
+}
+
+/** Notes those whose time is over, and removes what was decided long ago; the runtime calls it now and then. */
+export async function settleApprovals(sql: Sql): Promise<void> {
+  await inTransaction(sql, async (tx) => {
+    const over = await tx<Pick<Approval, 'tenantId' | 'approvalId' | 'summary' | 'state'>[]>`
+      update approvals a set state = case when a.state = 'waiting' then 'expired' else 'failed' end,
+        answer = case when a.state = 'approved' then ${interrupted} else a.answer end, version = version + 1
+      from (select tenant_id, approval_id from approvals
+            where state in ('waiting', 'approved') and expires_at <= now()
+            order by tenant_id, approval_id limit ${changeBatch} for update skip locked) late
+      where a.tenant_id = late.tenant_id and a.approval_id = late.approval_id
+      returning a.tenant_id as "tenantId", a.approval_id as "approvalId", a.summary, a.state`;
+    // In one order for all processes: each entry locks the end of its tenant's chain.
+    for (const { approvalId, state, summary, tenantId } of over.toSorted((a, b) =>
+      a.tenantId < b.tenantId ? -1 : 1,
+    )) {
+      await recordHistory(tx, {
+        tenantId,
+        author: { kind: 'gateway', id: undefined, name: 'espalier' },
+        action: state === 'expired' ? 'approval.expire' : 'approval.interrupted',
+        object: { kind: 'approval', id: approvalId, name: summary },
+        after: { state },
+      });
+    }
+  });
+  await sql`
+    delete from approvals where state in ('done', 'failed', 'rejected', 'expired')
+      and created_at < now() - ${approvalKeptMs} * interval '1 millisecond'`;
+}
