@@ -130,3 +130,7 @@ export const reportAheadMs = 24 * 3_600_000;
 export const historyTrimEveryMs = 20 * 3_600_000;
 /** Rows of one transaction of it. */
 export const historyTrimBatch = 5_000;
+/** Of an operator's reason for a write. */
+export const reasonCharacters = 500;
+/** Entries of the history that are read together, and deleted together. */
+export const historyPage = 1_000;

@@ -19,6 +19,8 @@ import { addApiKeys } from './keys/keys.ts';
 import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
+import { takeReason } from './reason.ts';
+import { noticeUnrecorded } from './recording.ts';
 import { addReportCauses } from './reports/causes.ts';
 import { addReplay } from './reports/replay.ts';
 import { addReports } from './reports/reports.ts';
@@ -144,6 +146,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
     await next();
     c.header('cache-control', 'no-store');
   });
+  app.use(`${basePath}/*`, takeReason, noticeUnrecorded(options.log));
   addOperations(app, services);
   finishListener(app);
   return app;

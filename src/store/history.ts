@@ -1,5 +1,6 @@
 import { webSha256 } from '../secrets/sha256.ts';
-import type { Transaction } from './database.ts';
+import type { Sql, Transaction } from './database.ts';
+import { inTransaction } from './retry.ts';
 
 /**
  * Who did what to what (contract section 8), written in the transaction of the change itself: neither is there
@@ -31,6 +32,26 @@ export interface HistoryEntry {
   /** The second operator, where one was needed. */
   readonly approvedBy?: string | undefined;
 }
+
+/** On whose behalf something is changed, and by which request. */
+export interface HistoryOrigin
+  extends Pick<HistoryEntry, 'approvedBy' | 'author' | 'reason' | 'requestId' | 'source'> {
+  /** Told when entries of it are written, before their transaction ends. */
+  readonly onRecorded?: () => void;
+}
+
+/** What Espalier does by itself: because of what Microsoft says, or when its time has come. */
+export const gatewayOrigin: HistoryOrigin = {
+  author: { kind: 'gateway', id: undefined, name: 'espalier' },
+};
+
+export type Change = Pick<HistoryEntry, 'action' | 'after' | 'before' | 'object' | 'reason' | 'tenantId'>;
+
+/** Says what a transaction has changed; it is written at its end. */
+export type Note = (change: Change) => void;
+
+/** For a step of a change that is noted as a whole. */
+export const unnoted: Note = () => undefined;
 
 /** The tenant of what belongs to none. */
 export const noTenant = '00000000-0000-0000-0000-000000000000';
@@ -81,9 +102,13 @@ export const historyHash = (previousHash: string, row: HistoryRow): Promise<stri
 
 const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
 
+/** As the database gives it back: a text with NUL or half a surrogate pair would not have the hash that was made of it. */
+const text = (value: string | undefined): string | null =>
+  value?.toWellFormed().replaceAll('\0', '\uFFFD') ?? null;
+
 /**
- * Appends an entry; the lock on the chain's head is held until the transaction ends, so call it last. PostgreSQL text
- * holds no NUL, which JSON writes as an escape.
+ * Appends an entry; the lock on the chain's head is held until the transaction ends, so call it last: who waited for
+ * another row while holding it could be waited for in a circle.
  */
 export async function recordHistory(tx: Transaction, entry: HistoryEntry): Promise<void> {
   const tenantId = entry.tenantId ?? noTenant;
@@ -97,18 +122,18 @@ export async function recordHistory(tx: Transaction, entry: HistoryEntry): Promi
     // Milliseconds, as JavaScript has them: what was hashed must be what is read.
     recordedAt: new Date(head.now.getTime()),
     authorKind: entry.author.kind,
-    authorId: entry.author.id ?? null,
-    author: entry.author.name,
+    authorId: text(entry.author.id),
+    author: text(entry.author.name) ?? '',
     action: entry.action,
     objectKind: entry.object.kind,
-    objectId: entry.object.id,
-    objectName: entry.object.name ?? null,
+    objectId: text(entry.object.id) ?? '',
+    objectName: text(entry.object.name),
     before: json(entry.before),
     after: json(entry.after),
-    reason: entry.reason ?? null,
-    requestId: entry.requestId ?? null,
-    source: entry.source ?? null,
-    approvedBy: entry.approvedBy ?? null,
+    reason: text(entry.reason),
+    requestId: text(entry.requestId),
+    source: text(entry.source),
+    approvedBy: text(entry.approvedBy),
   };
   const hash = await historyHash(head.hash, row);
   await tx`
@@ -120,3 +145,27 @@ export async function recordHistory(tx: Transaction, entry: HistoryEntry): Promi
   await tx`
     update history_heads set sequence = ${row.sequence}, hash = ${hash} where tenant_id = ${tenantId}`;
 }
+
+/** Writes what was noted, the chains in a fixed order. */
+async function append(tx: Transaction, origin: HistoryOrigin, changes: readonly Change[]): Promise<void> {
+  const { onRecorded, reason, ...by } = origin;
+  const chainOf = ({ tenantId = noTenant }: Change): string => tenantId;
+  for (const change of changes.toSorted((a, b) =>
+    chainOf(a) < chainOf(b) ? -1 : Number(chainOf(a) > chainOf(b)),
+  ))
+    await recordHistory(tx, { ...change, ...by, reason: change.reason ?? reason });
+  if (changes.length > 0) onRecorded?.();
+}
+
+/** A transaction (`inTransaction`) with its history: what `work` notes is written at the end, or neither is. */
+export const recorded = <T>(
+  sql: Sql,
+  origin: HistoryOrigin,
+  work: (tx: Transaction, note: Note) => Promise<T>,
+): Promise<T> =>
+  inTransaction(sql, async (tx) => {
+    const changes: Change[] = [];
+    const result = await work(tx, (change) => changes.push(change));
+    await append(tx, origin, changes);
+    return result;
+  });

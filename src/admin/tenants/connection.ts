@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import { retractionProgress } from '../../connection/lifecycle.ts';
 import { modeWarnings } from '../../connection/migration-plan.ts';
 import { derivedPartnerState } from '../../connection/partner-watch.ts';
@@ -6,7 +7,8 @@ import { ProblemError, problem } from '../../problems.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
-import type { AdminApp, AdminServices } from '../context.ts';
+import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
+import { changing, originOf } from '../recording.ts';
 import {
   commonProblems,
   instant,
@@ -197,15 +199,28 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
   const { missingApplication, sql, tenants } = services;
 
   const setPaused = async (
-    tenantId: string,
+    c: Context<AdminEnv>,
+    { displayName, tenantId }: Tenant,
     value: boolean,
   ): Promise<{ tenantId: string; paused: boolean }> => {
-    await sql`update tenants set paused = ${value}, version = version + 1, updated_at = now() where tenant_id = ${tenantId}`;
+    await changing(c, sql, async (tx, note) => {
+      const [row] = await tx<{ before: boolean }[]>`
+        update tenants t set paused = ${value}, version = version + 1, updated_at = now()
+        from (select tenant_id, paused from tenants where tenant_id = ${tenantId} for update) old
+        where t.tenant_id = old.tenant_id returning old.paused as before`;
+      if (!value) {
+        await tx`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
+        await tx`select pg_notify(${dueChannel}, 'reports')`;
+      }
+      note({
+        tenantId,
+        action: value ? 'connection.pause' : 'connection.resume',
+        object: { kind: 'connection', id: tenantId, name: displayName },
+        before: { paused: row?.before ?? null },
+        after: { paused: value },
+      });
+    });
     tenants.forget(tenantId);
-    if (!value) {
-      await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
-      await sql.notify(dueChannel, 'reports');
-    }
     return { tenantId, paused: value };
   };
 
@@ -216,7 +231,7 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
     const missing = tenant.connectionType === 'manual' ? undefined : missingApplication(tenant.cloud);
     if (missing !== undefined)
       throw new ProblemError(problem('conflict', missing, { owner: 'configuration' }));
-    const { consentUrls, expiresAt } = await services.connect(tenant);
+    const { consentUrls, expiresAt } = await services.connect(tenant, originOf(c));
     tenants.forget(tenant.tenantId);
     const urls = consentUrls.map(({ app: name, url }) => ({
       app: name as 'connector' | 'user-registration',
@@ -227,19 +242,19 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
   app.openapi(confirm, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
-    const result = await services.confirm(tenant);
+    const result = await services.confirm(tenant, originOf(c));
     tenants.forget(tenant.tenantId);
     return c.json(result, 200);
   });
   app.openapi(pause, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'operator');
-    return c.json(await setPaused(tenant.tenantId, true), 200);
+    return c.json(await setPaused(c, tenant, true), 200);
   });
   app.openapi(resume, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'operator');
-    return c.json(await setPaused(tenant.tenantId, false), 200);
+    return c.json(await setPaused(c, tenant, false), 200);
   });
   app.openapi(status, async (c) => c.json(await readStatus(services, await tenantOf(c, sql)), 200));
 }

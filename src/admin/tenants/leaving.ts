@@ -2,6 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { ProblemError, problem } from '../../problems.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices, Departure } from '../context.ts';
+import { originOf } from '../recording.ts';
 import { commonProblems, instant, jsonAnswer, problemAnswer, step, tenantPath } from '../schemas.ts';
 
 /** Leaving and coming back, and what the applications may: enable, disable, disconnect, resync, permissions. */
@@ -132,14 +133,14 @@ export function addLeaving(app: AdminApp, services: AdminServices): void {
   app.openapi(enable, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
-    const result = await services.enable(tenant);
+    const result = await services.enable(tenant, originOf(c));
     tenants.forget(tenant.tenantId);
     return c.json(result, 200);
   });
   app.openapi(disable, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
-    const { after, before } = requireMoved(await services.disable(tenant));
+    const { after, before } = requireMoved(await services.disable(tenant, originOf(c)));
     return c.json({ tenantId: tenant.tenantId, before, connectionState: after }, 200);
   });
   app.openapi(disconnect, async (c) => {
@@ -155,13 +156,17 @@ export function addLeaving(app: AdminApp, services: AdminServices): void {
       const would = { tenantId, before: tenant.connectionState, connectionState: tenant.connectionState };
       return c.json({ ...would, dryRun: true, devices, retracting: retract ? devices : 0 }, 200);
     }
-    const { after, before, retracting = 0 } = requireMoved(await services.disconnect(tenant, retract));
+    const {
+      after,
+      before,
+      retracting = 0,
+    } = requireMoved(await services.disconnect(tenant, retract, originOf(c)));
     return c.json({ tenantId, before, connectionState: after, dryRun: false, devices, retracting }, 200);
   });
   app.openapi(resync, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     requireRole(c, 'operator');
-    return c.json({ tenantId, reports: await resyncTenant(tenantId) }, 200);
+    return c.json({ tenantId, reports: await resyncTenant(tenantId, originOf(c)) }, 200);
   });
   app.openapi(permissions, async (c) => {
     const tenant = await tenantOf(c, sql);
