@@ -15,6 +15,7 @@ import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
 import { addReconciliation } from './instances/reconcile.ts';
 import { addInstanceRemoval } from './instances/removal.ts';
+import { addInstanceVerbs } from './instances/verbs.ts';
 import { addApiKeys } from './keys/keys.ts';
 import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
@@ -110,6 +111,7 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addLeaving(app, services);
   addMigration(app, services);
   addInstances(app, services);
+  addInstanceVerbs(app, services);
   addReconciliation(app, services);
   addInstanceRemoval(app, services);
   addInstanceKeys(app, services);

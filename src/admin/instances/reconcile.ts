@@ -2,7 +2,9 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { askReconciliation, rebuildRoutes } from '../../delivery/computers/ask.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { changing, recordChange } from '../recording.ts';
 import { commonProblems, instancePath, instant, jsonAnswer, tenantPath } from '../schemas.ts';
+import { instanceObject } from './instance-schema.ts';
 import { instanceOf } from './instances.ts';
 
 /** Asking for all of an instance, or of every instance of a tenant. */
@@ -46,15 +48,28 @@ const rebuild = createRoute({
 export function addReconciliation(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(reconcile, async (c) => {
     const tenant = await tenantOf(c, sql);
-    const { instanceId, tenantId } = await instanceOf(sql, tenant, c.req.param('instanceId'));
+    const instance = await instanceOf(sql, tenant, c.req.param('instanceId'));
     requireRole(c, 'operator');
-    const requestedAt = await askReconciliation(sql, { tenantId, instanceId });
+    const { instanceId, tenantId } = instance;
+    const requestedAt = await changing(c, sql, async (tx, note) => {
+      const askedAt = await askReconciliation(tx, { tenantId, instanceId });
+      const after = { requestedAt: askedAt };
+      note({ tenantId, action: 'instance.reconcile', object: instanceObject(instance), after });
+      return askedAt;
+    });
     return c.json({ tenantId, instanceId, requestedAt: requestedAt.toISOString() }, 202);
   });
   app.openapi(rebuild, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     requireRole(c, 'operator');
-    const { instances, requestedAt } = await rebuildRoutes(sql, tenantId);
+    const { instances, requestedAt } = await rebuildRoutes(sql, tenantId, (tx, count) =>
+      recordChange(c, tx, {
+        tenantId,
+        action: 'routes.rebuild',
+        object: { kind: 'routes', id: tenantId },
+        after: { instances: count },
+      }),
+    );
     return c.json({ tenantId, instances, requestedAt: requestedAt.toISOString() }, 202);
   });
 }

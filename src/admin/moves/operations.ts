@@ -7,6 +7,7 @@ import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import { checkIfMatch, commonProblems, etag, invalidField, jsonAnswer, problemAnswer } from '../schemas.ts';
 import { answerMove, movePath, moveWithDifferences, unknownMove } from './move-answer.ts';
+import { moveNote } from './move-note.ts';
 import { moveOf } from './moves.ts';
 import { scopeOf } from './scope.ts';
 
@@ -93,7 +94,8 @@ export function addMoveOperations(app: AdminApp, { continueMove, sql }: AdminSer
     const { name: author } = requireRole(c, 'operator');
     checkIfMatch(c.req.header('if-match'), move.version);
     const key: MoveKey = { tenantId, moveId: move.moveId };
-    return { author, key, expects: ({ version }: Move) => version === move.version };
+    const expects = ({ version }: Move) => version === move.version;
+    return { author, key, expects, note: (verb: string) => moveNote(c, `move.${verb}`) };
   };
   const end = async (key: MoveKey, operated: Operated) => {
     moveOrProblem(operated);
@@ -103,22 +105,25 @@ export function addMoveOperations(app: AdminApp, { continueMove, sql }: AdminSer
   };
 
   app.openapi(advance, async (c) => {
-    const { author, expects, key } = await begin(c);
-    const { force = false, percent, reason } = c.req.valid('json');
-    const operated = await advanceMove(sql, key, { force, percent, author, reason }, { expects, scopeOf });
+    const { author, expects, key, note } = await begin(c);
+    const { force = false, percent, reason = c.get('reason') } = c.req.valid('json');
+    const options = { expects, note: note('advance'), scopeOf };
+    const operated = await advanceMove(sql, key, { force, percent, author, reason }, options);
     const [body, headers] = await end(key, operated);
     return c.json(body, 200, headers);
   });
   app.openapi(pause, async (c) => {
-    const { author, expects, key } = await begin(c);
-    const { reason } = c.req.valid('json');
-    const [body, headers] = await end(key, await pauseMove(sql, key, { author, reason }, expects));
+    const { author, expects, key, note } = await begin(c);
+    const { reason = c.get('reason') } = c.req.valid('json');
+    const operated = await pauseMove(sql, key, { author, reason }, expects, note('pause'));
+    const [body, headers] = await end(key, operated);
     return c.json(body, 200, headers);
   });
   app.openapi(rollback, async (c) => {
-    const { author, expects, key } = await begin(c);
-    const { reason } = c.req.valid('json');
-    const [body, headers] = await end(key, await rollBackMove(sql, key, { author, reason }, expects));
+    const { author, expects, key, note } = await begin(c);
+    const { reason = c.get('reason') } = c.req.valid('json');
+    const operated = await rollBackMove(sql, key, { author, reason }, expects, note('rollback'));
+    const [body, headers] = await end(key, operated);
     return c.json(body, 200, headers);
   });
 }

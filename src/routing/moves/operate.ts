@@ -24,8 +24,11 @@ export async function openMoveFrom(
   return row?.moveId;
 }
 
+/** The last that the transaction does: `before` is undefined for a move that is new. */
+export type MoveNote = (tx: Transaction, move: Move, before: Move | undefined) => Promise<void>;
+
 /** Plans a move and stores it. Undefined: another open move leaves the same instance. */
-export async function planMove(sql: Sql, given: NewMove): Promise<MoveKey | undefined> {
+export async function planMove(sql: Sql, given: NewMove, note?: MoveNote): Promise<MoveKey | undefined> {
   const { fromInstanceId, tenantId, toInstanceId, unclaimed } = given.scope;
   const key = { tenantId, moveId: newId() };
   try {
@@ -36,6 +39,8 @@ export async function planMove(sql: Sql, given: NewMove): Promise<MoveKey | unde
         values (${tenantId}, ${key.moveId}, ${fromInstanceId}, ${toInstanceId}, ${given.filter}, ${unclaimed},
           ${given.stepPercent}, ${given.shadow}, ${given.threshold}, ${given.author}, ${given.reason})`;
       await writePlan(tx, key, given.scope);
+      const planned = note && (await lockMove(tx, key, true));
+      if (planned) await note(tx, planned, undefined);
     });
   } catch (error) {
     if (isUniqueViolation(error)) return undefined;
@@ -63,13 +68,16 @@ type Expects = (move: Move) => boolean;
 async function operate(
   sql: Sql,
   key: MoveKey,
-  expects: Expects,
+  { expects, note }: { readonly expects: Expects; readonly note?: MoveNote | undefined },
   work: (tx: Transaction, move: Move) => Promise<Operated>,
 ): Promise<Operated> {
   return inTransaction(sql, async (tx) => {
     const move = await lockMove(tx, key, true);
     if (!move) return { ok: false, refusal: 'gone' };
-    return expects(move) ? work(tx, move) : { ok: false, refusal: 'version' };
+    if (!expects(move)) return { ok: false, refusal: 'version' };
+    const operated = await work(tx, move);
+    if (operated.ok) await note?.(tx, operated.move, move);
+    return operated;
   });
 }
 
@@ -96,9 +104,13 @@ export function advanceMove(
   sql: Sql,
   key: MoveKey,
   request: AdvanceRequest & Operation,
-  options: { readonly expects: Expects; readonly scopeOf: (move: Move) => MoveScope },
+  options: {
+    readonly expects: Expects;
+    readonly note?: MoveNote;
+    readonly scopeOf: (move: Move) => MoveScope;
+  },
 ): Promise<Operated> {
-  return operate(sql, key, options.expects, async (tx, move) => {
+  return operate(sql, key, options, async (tx, move) => {
     const { toInstanceId, tenantId } = move;
     const open = move.state !== 'done' && move.state !== 'rolled-back';
     if (open && !(await isEnabled(tx, tenantId, toInstanceId)))
@@ -112,8 +124,14 @@ export function advanceMove(
   });
 }
 
-export function pauseMove(sql: Sql, key: MoveKey, operation: Operation, expects: Expects): Promise<Operated> {
-  return operate(sql, key, expects, async (tx, move) => {
+export function pauseMove(
+  sql: Sql,
+  key: MoveKey,
+  operation: Operation,
+  expects: Expects,
+  note?: MoveNote,
+): Promise<Operated> {
+  return operate(sql, key, { expects, note }, async (tx, move) => {
     if (move.state === 'done' || move.state === 'rolled-back')
       return stateRefusal(`The move is ${move.state}: there is nothing to pause.`);
     return move.paused ? { ok: true, move } : write(tx, move, { ...move, paused: true }, operation);
@@ -126,8 +144,9 @@ export function rollBackMove(
   key: MoveKey,
   operation: Operation,
   expects: Expects,
+  note?: MoveNote,
 ): Promise<Operated> {
-  return operate(sql, key, expects, async (tx, move) => {
+  return operate(sql, key, { expects, note }, async (tx, move) => {
     if (move.state === 'rolled-back') return { ok: true, move };
     const [moved] = await tx`
       select 1 from move_devices where tenant_id = ${move.tenantId} and move_id = ${move.moveId} and state = 'moved' limit 1`;
