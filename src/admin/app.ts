@@ -11,6 +11,8 @@ import { addDevices } from './devices/devices.ts';
 import { addExplain } from './devices/explain.ts';
 import { addPlacing } from './devices/placing.ts';
 import { addTimeline } from './devices/timeline.ts';
+import { addHistory } from './history/history.ts';
+import { addHistoryVerify } from './history/verify.ts';
 import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
 import { addReconciliation } from './instances/reconcile.ts';
@@ -132,6 +134,8 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addReportCauses(app, services);
   addReplay(app, services);
   addApiKeys(app, services);
+  addHistory(app, services);
+  addHistoryVerify(app, services);
 }
 
 export function createAdminApp(services: AdminServices, options: ListenerOptions): AdminApp {

@@ -29,6 +29,7 @@ import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
 import { trimRouteHistory } from '../routing/trim-history.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Tenant } from '../store/tenants.ts';
+import { trimHistory } from '../store/trim-history.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -259,6 +260,7 @@ export async function startDelivery(parts: {
     every(shadowLookMs, 'shadow', log, gateway.shadow.refresh),
     every(shadowWriteMs, 'shadow-findings', log, gateway.shadow.flush),
     every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
+    every(trimLookMs, 'history.trim', log, () => trimHistory(sql, config.historyDays, log)),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);

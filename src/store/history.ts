@@ -1,5 +1,5 @@
 import { webSha256 } from '../secrets/sha256.ts';
-import type { Sql, Transaction } from './database.ts';
+import type { Fragment, Queries, Sql, Transaction } from './database.ts';
 import { inTransaction } from './retry.ts';
 
 /**
@@ -75,6 +75,18 @@ export interface HistoryRow {
   readonly source: string | null;
   readonly approvedBy: string | null;
 }
+
+/** As it is in the table. */
+export interface ChainedRow extends HistoryRow {
+  readonly previousHash: string;
+  readonly hash: string;
+}
+
+export const historyColumns = (queries: Queries): Fragment =>
+  (queries as Sql)`tenant_id as "tenantId", sequence, recorded_at as "recordedAt", author_kind as "authorKind",
+    author_id as "authorId", author, action, object_kind as "objectKind", object_id as "objectId",
+    object_name as "objectName", before, after, reason, request_id as "requestId", source, approved_by as "approvedBy",
+    previous_hash as "previousHash", hash`;
 
 /** SHA-256, in base64url, over the hash of the entry before and every column of this one in this order. */
 export const historyHash = (previousHash: string, row: HistoryRow): Promise<string> =>
