@@ -166,9 +166,12 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     worker: () => startProcess(environment, 'worker'),
     close: async () => {
       await gateway.stop();
+      const untold = gateway.output().match(/^.*"event":"history\.missing".*$/m);
       await world.close();
       await database.drop();
       rmSync(dir, { recursive: true, force: true });
+      // src/admin/recording.ts: whatever a test asked for, a write that succeeded has its entry.
+      if (untold) throw new Error(`a write left no trace in the history: ${untold[0]}`);
     },
   };
 }
