@@ -67,7 +67,8 @@ export const openApiInfo = {
     title: 'Espalier admin API',
     version: '1',
     description:
-      'Tenants, instances, devices and routes of an Espalier gateway. Errors are RFC 9457 problems.',
+      'Tenants, instances, devices and routes of an Espalier gateway. Errors are RFC 9457 problems. Every write takes the ' +
+      'header X-Espalier-Reason, one line of at most 500 characters, and keeps it in the history.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   servers: [{ url: '/' }],

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ChainedRow, historyColumns, historyHash } from '../../src/store/history.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -442,7 +444,7 @@ describe('history', () => {
       ['objectKind=in=(key,move)', (entry) => ['key', 'move'].includes(entry.objectKind)],
       [`objectId==${device.objectId}`, (entry) => entry.objectId === device.objectId],
       [`requestId==${device.requestId}`, (entry) => entry.requestId === device.requestId],
-      [`recordedAt=gt=${device.recordedAt}`, (entry) => entry.recordedAt > device.recordedAt],
+      [`recordedAt=gt=${times[5]}`, (entry) => entry.recordedAt > times[5]],
     ];
     for (const [filter, holds] of filters) {
       const found = await history({ filter, 'page-size': '2000' });
@@ -565,7 +567,9 @@ describe('history', () => {
         after: { hold: null },
       }),
     );
-    expect(await of(`tenantId==${tenantId};action==connection.hold`)).toHaveLength(1);
+    // However many reports and heartbeats met it.
+    const held = (await of(`tenantId==${tenantId};action==connection.hold`)).map(({ after }) => after?.hold);
+    expect(held.filter((hold) => (hold as { cause: string }).cause === 'consent-required')).toHaveLength(1);
 
     for (const { id } of instances.values()) {
       const answer = await scene.api('DELETE', `${at}/instances/${id}?force=true`);
@@ -733,5 +737,49 @@ describe('history', () => {
     expect((await verify()).ok).toBe(false);
     await sql`update history set reason = null where ${at(2)}`;
     expect((await verify()).ok).toBe(true);
+  });
+
+  it('does not show a chain that was made anew as a whole, but an end that was held elsewhere does', async () => {
+    const { sql } = scene.database;
+    const end = async () =>
+      (await history({ filter: `tenantId==${otherId}`, sort: 'sequence:desc', 'page-size': '1' }))[0]!;
+    const held = await end();
+    const chain = await sql<ChainedRow[]>`
+      select ${historyColumns(sql)} from history where tenant_id = ${otherId} order by sequence`;
+    let hash = '';
+    for (const row of chain) {
+      const forged = { ...row, author: 'somebody else' };
+      const next = await historyHash(hash, forged);
+      await sql`
+        update history set author = ${forged.author}, previous_hash = ${hash}, hash = ${next}
+        where tenant_id = ${otherId} and sequence = ${row.sequence}`;
+      hash = next;
+    }
+    await sql`update history_heads set hash = ${hash} where tenant_id = ${otherId}`;
+    expect((await verify()).ok).toBe(true);
+    expect((await end()).id).toBe(held.id);
+    expect((await end()).hash).not.toBe(held.hash);
+  });
+
+  it('is what docs/history.md says: every action that is listed was seen here, and no other', async () => {
+    const page = readFileSync(new URL('../../docs/history.md', import.meta.url), 'utf8');
+    const listed = page
+      .slice(page.indexOf('| Action | By | When |'), page.indexOf('### Written beside the change'))
+      .split('\n')
+      .filter((line) => line.startsWith('| `'))
+      .map((line) => line.split('|').map((cell) => cell.trim()))
+      .flatMap(([, actions = '', by = '']) =>
+        [...actions.matchAll(/`([^`]+)`/g)].map(([, action]) => ({ action: action!, by: by.split(', ') })),
+      );
+    const seen = await scene.database.sql<{ action: string; by: string }[]>`
+      select distinct action, case author_kind when 'gateway' then 'gateway' else 'operator' end as by from history`;
+    const unlisted = seen.filter(
+      (one) => !listed.some(({ action, by }) => action === one.action && by.includes(one.by)),
+    );
+    expect(unlisted).toEqual([]);
+    expect(listed.filter(({ action }) => !seen.some((one) => one.action === action))).toEqual([]);
+    const refused = await scene.api('GET', '/history?filter=nothing==1');
+    const fields = /fields: ([\w, ]+)\./.exec(refused.json.errors[0].description)?.[1]?.split(', ');
+    expect(page).toContain(`${fields!.map((field) => `\`${field}\``).join(', ')};`);
   });
 });
