@@ -1,6 +1,7 @@
 import type { MiddlewareHandler } from 'hono';
 import { reasonCharacters } from '../limits.ts';
 import type { AdminEnv } from './context.ts';
+import { reading } from './recording.ts';
 import { invalidField } from './schemas.ts';
 
 /** `X-Espalier-Reason`: why an operator writes, for the history. */
@@ -33,6 +34,6 @@ export function readReason(header: string | undefined): string | undefined {
 
 /** Of every write; where its body has a `reason` too, that one is recorded. */
 export const takeReason: MiddlewareHandler<AdminEnv> = async (c, next) => {
-  c.set('reason', readReason(c.req.header(reasonHeader)));
+  if (!reading.includes(c.req.method)) c.set('reason', readReason(c.req.header(reasonHeader)));
   await next();
 };

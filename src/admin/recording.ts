@@ -38,7 +38,8 @@ export const changing = <T>(
 /** This request changes nothing, so there is nothing to record. */
 export const nothingChanged = (c: Context<AdminEnv>): void => c.set('recorded', true);
 
-const reading = ['GET', 'HEAD', 'OPTIONS'];
+/** Methods that write nothing. */
+export const reading = ['GET', 'HEAD', 'OPTIONS'];
 
 /** A write that succeeds and leaves no trace is a fault of ours; tests fail on this line. */
 export function noticeUnrecorded(log: Log): MiddlewareHandler<AdminEnv> {

@@ -118,16 +118,31 @@ const json = (value: unknown): string | null => (value === undefined ? null : JS
 const text = (value: string | undefined): string | null =>
   value?.toWellFormed().replaceAll('\0', '\uFFFD') ?? null;
 
+interface Head {
+  readonly sequence: number;
+  readonly hash: string;
+  readonly now: Date;
+}
+
+/** The end of the chain, which is begun where there is none yet. */
+async function lockHead(tx: Transaction, tenantId: string): Promise<Head> {
+  const lock = () => tx<Head[]>`
+    select sequence, hash, clock_timestamp() as now from history_heads where tenant_id = ${tenantId} for update`;
+  const [known] = await lock();
+  if (known) return known;
+  await tx`insert into history_heads (tenant_id) values (${tenantId}) on conflict do nothing`;
+  const [begun] = await lock();
+  if (!begun) throw new Error('the head of a history chain is missing');
+  return begun;
+}
+
 /**
  * Appends an entry; the lock on the chain's head is held until the transaction ends, so call it last: who waited for
  * another row while holding it could be waited for in a circle.
  */
 export async function recordHistory(tx: Transaction, entry: HistoryEntry): Promise<void> {
   const tenantId = entry.tenantId ?? noTenant;
-  await tx`insert into history_heads (tenant_id) values (${tenantId}) on conflict do nothing`;
-  const [head] = await tx<{ sequence: number; hash: string; now: Date }[]>`
-    select sequence, hash, clock_timestamp() as now from history_heads where tenant_id = ${tenantId} for update`;
-  if (!head) throw new Error('the head of a history chain is missing');
+  const head = await lockHead(tx, tenantId);
   const row: HistoryRow = {
     tenantId,
     sequence: head.sequence + 1,
@@ -149,13 +164,14 @@ export async function recordHistory(tx: Transaction, entry: HistoryEntry): Promi
   };
   const hash = await historyHash(head.hash, row);
   await tx`
+    with head as (
+      update history_heads set sequence = ${row.sequence}, hash = ${hash} where tenant_id = ${tenantId}
+    )
     insert into history (tenant_id, sequence, recorded_at, author_kind, author_id, author, action, object_kind, object_id,
       object_name, before, after, reason, request_id, source, approved_by, previous_hash, hash)
     values (${tenantId}, ${row.sequence}, ${row.recordedAt}, ${row.authorKind}, ${row.authorId}, ${row.author}, ${row.action},
       ${row.objectKind}, ${row.objectId}, ${row.objectName}, ${row.before}, ${row.after}, ${row.reason}, ${row.requestId},
       ${row.source}, ${row.approvedBy}, ${head.hash}, ${hash})`;
-  await tx`
-    update history_heads set sequence = ${row.sequence}, hash = ${hash} where tenant_id = ${tenantId}`;
 }
 
 /** Writes what was noted, the chains in a fixed order. */
