@@ -142,3 +142,7 @@ export const approvalLifeMs = 24 * 3_600_000;
 export const approvalGrowthShare = 0.1;
 /** Decided approvals are listed so long; the history has them after that. */
 export const approvalKeptMs = 90 * 24 * 3_600_000;
+/** Of an operator's reason for a write. */
+export const reasonCharacters = 500;
+/** Entries of the history that are read together, and deleted together. */
+export const historyPage = 1_000;

@@ -17,16 +17,21 @@ import { addExplain } from './devices/explain.ts';
 import { addPlacing } from './devices/placing.ts';
 import { addTimeline } from './devices/timeline.ts';
 import { entityTags } from './entity-tags.ts';
+import { addHistory } from './history/history.ts';
+import { addHistoryVerify } from './history/verify.ts';
 import { idempotency } from './idempotency.ts';
 import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
 import { addReconciliation } from './instances/reconcile.ts';
 import { addInstanceRemoval } from './instances/removal.ts';
+import { addInstanceVerbs } from './instances/verbs.ts';
 import { addApiKeys } from './keys/keys.ts';
 import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
 import { refuseNul } from './nul.ts';
+import { takeReason } from './reason.ts';
+import { noticeUnrecorded } from './recording.ts';
 import { addReportCauses } from './reports/causes.ts';
 import { addReplay } from './reports/replay.ts';
 import { addReports } from './reports/reports.ts';
@@ -103,6 +108,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addLeaving(app, services);
   addMigration(app, services);
   addInstances(app, services);
+  addInstanceVerbs(app, services);
   addReconciliation(app, services);
   addInstanceRemoval(app, services);
   addInstanceKeys(app, services);
@@ -126,6 +132,8 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addApprovals(app, services);
   const { bootstrapKey, sealer, sql } = services;
   addApprovalDecisions(app, { bootstrapKey, sealer, sql, log });
+  addHistory(app, services);
+  addHistoryVerify(app, services);
 }
 
 export function createAdminApp(services: AdminServices, options: ListenerOptions): AdminApp {
@@ -148,6 +156,8 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   });
   app.use(`${basePath}/*`, entityTags);
   app.use(`${basePath}/*`, idempotency({ ...services, log: options.log }));
+  // Innermost: an answer that is given again was recorded the first time.
+  app.use(`${basePath}/*`, takeReason, noticeUnrecorded(options.log));
   addOperations(app, services, options.log);
   finishListener(app);
   return app;

@@ -7,6 +7,7 @@ import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
 import type { MoveKey } from '../routing/moves/move.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sql } from '../store/database.ts';
+import type { HistoryOrigin } from '../store/history.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
 
@@ -49,6 +50,10 @@ export interface AdminEnv extends ListenerEnv {
     source: string | undefined;
     /** The second operator, when this is a request that waited for one. */
     approvedBy: string | undefined;
+    /** Why, as the header says (reason.ts). */
+    reason: string | undefined;
+    /** What this request did is in the history, or it did nothing. */
+    recorded: boolean | undefined;
   };
 }
 
@@ -114,20 +119,22 @@ export interface AdminServices {
   readonly missingApplication: (cloud: string) => string | undefined;
   readonly connect: (
     tenant: Tenant,
+    by: HistoryOrigin,
   ) => Promise<{ consentUrls: { app: string; url: string }[]; expiresAt: Date }>;
-  readonly confirm: (tenant: Tenant) => Promise<{ ok: boolean; steps: Step[] }>;
-  readonly enable: (tenant: Tenant) => Promise<{ ok: boolean; steps: Step[] }>;
-  readonly disable: (tenant: Tenant) => Promise<Departure>;
+  readonly confirm: (tenant: Tenant, by: HistoryOrigin) => Promise<{ ok: boolean; steps: Step[] }>;
+  readonly enable: (tenant: Tenant, by: HistoryOrigin) => Promise<{ ok: boolean; steps: Step[] }>;
+  readonly disable: (tenant: Tenant, by: HistoryOrigin) => Promise<Departure>;
   readonly disconnect: (
     tenant: Tenant,
     retract: boolean,
+    by: HistoryOrigin,
   ) => Promise<Departure & { readonly retracting?: number }>;
   /** What a change of mode or connection type takes; changes nothing. */
   readonly planMigration: (tenant: Tenant, to: MigrationTarget) => Promise<MigrationPlan>;
   /** Takes the steps of it that Espalier itself can take. */
-  readonly migrate: (tenant: Tenant, to: MigrationTarget, author: string) => Promise<MigrationResult>;
+  readonly migrate: (tenant: Tenant, to: MigrationTarget, by: HistoryOrigin) => Promise<MigrationResult>;
   /** Makes the tenant's reports due again; returns how many. */
-  readonly resync: (tenantId: string) => Promise<number>;
+  readonly resync: (tenantId: string, by: HistoryOrigin) => Promise<number>;
   /** Makes the reports that a filter matches due again. */
   readonly replay: (request: ReplayRequest) => Promise<ReplayResult>;
   /** Takes a move as far as it is to go, for some seconds; what is left follows by itself. */

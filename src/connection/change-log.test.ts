@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type ConnectionChange, changeLogEntry } from './change-log.ts';
+import { changeLogEntry, type LoggedChange } from './change-log.ts';
 
 const at = new Date('2026-09-23T19:56:45.940Z');
 const author = { name: 'ada@example.test', id: -1 };
@@ -9,7 +9,7 @@ const head = (action: string, who = 'ada@example.test (ID: -1)') =>
   `[${who}] [${action}] [Conditional Access] [2026-09-23T19:56:45.940+0000]`;
 
 test('the change of the connection type', () => {
-  const change: ConnectionChange = {
+  const change: LoggedChange = {
     at,
     author,
     subject,

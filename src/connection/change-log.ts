@@ -1,25 +1,30 @@
 /**
- * Changes of a connection in the line format of Jamf Pro's JAMFChangeManagement.log (domain/jamf.md 4.8; mission M18),
- * so that the tools that read that file read these too. Pure.
+ * Changes in the line format of Jamf Pro's JAMFChangeManagement.log (domain/jamf.md 4.8; mission M18), so that the tools
+ * that read that file read these too. Pure.
  */
 import { oneLine } from '../telemetry/one-line.ts';
 
 /** Field names as administrators see them, such as `Connection Type`, to values. Secrets do not belong here. */
 export type ChangeFields = Readonly<Record<string, string | number | boolean | null>>;
 
-export type ConnectionChange = {
+export type LoggedChange = {
   readonly at: Date;
   /** Jamf Pro's habit for `id`: -1 for a person who signed in elsewhere, 0 for an API client. */
   readonly author: { readonly name: string; readonly id: number };
-  /** Written first whatever changed: which connection it is. */
+  /** Of a connection unless said. */
+  readonly objectType?: string;
+  /** Written first whatever changed: which object it is. */
   readonly subject: ChangeFields;
 } & (
   | { readonly action: 'CREATE'; readonly after: ChangeFields }
   | { readonly action: 'UPDATE'; readonly before: ChangeFields; readonly after: ChangeFields }
+  /** Something was done that has a result and no before. */
+  | { readonly action: 'READ' | 'UPDATE'; readonly before?: undefined; readonly after: ChangeFields }
   | { readonly action: 'DELETE'; readonly before: ChangeFields }
 );
 
-const objectType = 'Conditional Access';
+/** In Jamf Pro's words (domain/jamf.md 4.8). */
+export const connectionObjectType = 'Conditional Access';
 /** Columns of the head line, as the captured lines have them. */
 const threadColumns = 11;
 const loggerColumns = 25;
@@ -47,14 +52,16 @@ const withoutSubject = (
     .filter(([name]) => !Object.hasOwn(subject, name))
     .map(([name, value]) => [name, valueText(value)]);
 
-function changedFields(change: ConnectionChange): readonly (readonly [string, string])[] {
+function changedFields(change: LoggedChange): readonly (readonly [string, string])[] {
   switch (change.action) {
     case 'CREATE':
+    case 'READ':
       return withoutSubject(change.after, change.subject);
     case 'DELETE':
       return withoutSubject(change.before, change.subject);
     case 'UPDATE': {
       const { after, before, subject } = change;
+      if (before === undefined) return withoutSubject(after, subject);
       return withoutSubject({ ...before, ...after }, subject)
         .map(([name]) => [name, valueText(before[name]), valueText(after[name])] as const)
         .filter(([, old, now]) => old !== now)
@@ -77,13 +84,13 @@ function fieldLine(name: string, value: string, position: number, columns: numbe
  * One entry: a head line, then a line for each field of the subject and each that changed (of an update, `before ->
  * after`). Times are UTC. No line break at the end.
  */
-export function changeLogEntry(change: ConnectionChange): string {
+export function changeLogEntry(change: LoggedChange): string {
   const instant = change.at.toISOString().slice(0, -1);
   const thread = 'espalier'.padEnd(threadColumns);
   const author = `${bracketed(change.author.name)} (ID: ${change.author.id})`;
   const head =
     `[CHANGEMANAGEMENT] ${instant.replace('.', ',')} [INFO ] [${thread}] [${'file'.padEnd(loggerColumns)}] - ` +
-    `[${author}] [${change.action}] [${objectType}] [${instant}+0000]`;
+    `[${author}] [${change.action}] [${bracketed(change.objectType ?? connectionObjectType)}] [${instant}+0000]`;
   const subject = Object.entries(change.subject).map(([name, value]) => [name, valueText(value)] as const);
   const fields = [...subject, ...changedFields(change)].map(
     ([name, value]) => [inOneLine(name).trim(), value] as const,

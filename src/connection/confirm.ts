@@ -9,15 +9,14 @@ import { assignPolicy, createPolicy, listPolicies } from '../intune/policies.ts'
 import type { JamfClient } from '../jamf/client.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
+import type { HistoryOrigin } from '../store/history.ts';
 import { type Instance, listInstances } from '../store/instances.ts';
-import { dueChannel } from '../store/notifications.ts';
-import { inTransaction } from '../store/retry.ts';
 import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectionAccess } from './access.ts';
 import { landingPages } from './deprovision.ts';
+import { noteConfirmed, noteTried } from './note-confirm.ts';
 import { resyncTenant } from './resync.ts';
-import { moveTenant } from './state.ts';
 
 /** `confirm`: every step of a tenant's set-up on its own and safe to repeat, each with cause, remedy and owner. */
 
@@ -326,42 +325,6 @@ async function instanceStep(instance: Instance, options: ConfirmOptions): Promis
   return failure ? { ...failure, name } : good(name);
 }
 
-/** The tenant is connected: whatever waited for that is due at once (contract section 11). */
-async function noteConfirmed(
-  { heartbeatSeconds, sql }: ConfirmOptions,
-  tenant: Tenant,
-  alive: boolean,
-): Promise<boolean> {
-  const { tenantId } = tenant;
-  return inTransaction(sql, async (tx) => {
-    const moved = await moveTenant(tx, tenantId, 'provisioned');
-    if (!moved) {
-      // It was disabled or disconnected meanwhile: what was just provisioned must not stay so.
-      await tx`update tenants set deprovision_wanted = true, deprovision_try_at = null where tenant_id = ${tenantId}`;
-      return false;
-    }
-    await tx`
-      update tenants set hold = null, connected_at = coalesce(connected_at, now()), last_confirm_at = now(),
-        last_heartbeat_at = case when ${alive} then now() else last_heartbeat_at end,
-        next_heartbeat_at = case when ${alive} then now() + ${heartbeatSeconds} * interval '1 second' end,
-        deprovision_wanted = false, last_instance_gone = false,
-        terminated_at = null, devices_marked_at = null, devices_removed_at = null, updated_at = now()
-      where tenant_id = ${tenantId}`;
-    await tx`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'
-      and content_hash <> 'retracted'`;
-    if (moved.before !== 'connected') {
-      // What was retracted when the connection ended is read anew, spread over a minute.
-      await tx`
-        update computers c set wanted_revision = wanted_revision + 1, next_try_at = now() + random() * interval '60 seconds'
-        from routes r join reports p on p.tenant_id = r.tenant_id and p.device_id = r.device_id
-        where r.tenant_id = ${tenantId} and p.content_hash = 'retracted' and c.tenant_id = ${tenantId}
-          and c.instance_id = r.instance_id and c.jamf_computer_id = r.jamf_computer_id`;
-    }
-    await tx`select pg_notify(${dueChannel}, 'reports')`;
-    return moved.before !== 'connected';
-  });
-}
-
 /** States from which only another step leads back; the remedy names it. */
 const closedStates: Partial<Record<Tenant['connectionState'], string>> = {
   disabled: 'POST /tenants/{tenantId}/enable',
@@ -372,8 +335,10 @@ const closedStates: Partial<Record<Tenant['connectionState'], string>> = {
 export async function confirmTenant(
   tenant: Tenant,
   options: ConfirmOptions,
+  by: HistoryOrigin,
   { enabling = false }: { enabling?: boolean } = {},
 ): Promise<{ ok: boolean; steps: ConfirmStep[] }> {
+  const action = enabling ? 'connection.enable' : 'connection.confirm';
   const closed =
     enabling && tenant.connectionState === 'disabled' ? undefined : closedStates[tenant.connectionState];
   if (closed !== undefined) {
@@ -384,6 +349,7 @@ export async function confirmTenant(
       closed,
       'configuration',
     );
+    await noteTried(options.sql, tenant, by, { action, failed: [step.name] });
     return { ok: false, steps: [step] };
   }
   // A deprovisioning that was not sent yet must not overtake what is provisioned now.
@@ -397,12 +363,13 @@ export async function confirmTenant(
     (instance) => instance.enabled,
   );
   const instanceSteps = await Promise.all(instances.map((instance) => instanceStep(instance, options)));
+  const steps = [...tokens.steps, ...intune.steps, ...instanceSteps];
+  const failed = steps.filter((step) => !step.ok).map((step) => step.name);
   if (intune.provisioned) {
-    const cameBack = await noteConfirmed(options, tenant, intune.alive);
+    const cameBack = await noteConfirmed(options, tenant, intune.alive, by, { action, failed });
     // Intune may have marked or removed the Macs meanwhile: everything is told again, spread over time.
     if (cameBack) await resyncTenant(options.sql, tenant.tenantId);
     options.tenants.forget(tenant.tenantId);
-  }
-  const steps = [...tokens.steps, ...intune.steps, ...instanceSteps];
-  return { ok: steps.every((step) => step.ok), steps };
+  } else await noteTried(options.sql, tenant, by, { action, failed });
+  return { ok: failed.length === 0, steps };
 }

@@ -4,7 +4,8 @@ import { parseGuid } from '../ids.ts';
 import { consentStateMs } from '../limits.ts';
 import { hashKey } from '../secrets/keys.ts';
 import type { Sql } from '../store/database.ts';
-import { inTransaction } from '../store/retry.ts';
+import { gatewayOrigin, type HistoryOrigin, recorded } from '../store/history.ts';
+import { clearHold } from '../store/holds.ts';
 import { readTenant, type Tenant, type TenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ConnectionAccess } from './access.ts';
@@ -66,14 +67,14 @@ async function consentUrl(
 }
 
 /** Begins the connection anew; states given out before are void. */
-export async function startConnect(options: ConsentOptions, tenant: Tenant) {
+export async function startConnect(options: ConsentOptions, tenant: Tenant, by: HistoryOrigin) {
   const expiresAt = new Date(Date.now() + consentStateMs);
   await options.sql`delete from consents where tenant_id = ${tenant.tenantId}`;
   const consentUrls: { app: ConsentApplication; url: string }[] = [];
   for (const app of applicationsOf(options, tenant.cloud)) {
     consentUrls.push({ app, url: await consentUrl(options, tenant, app, expiresAt) });
   }
-  await inTransaction(options.sql, (tx) => moveTenant(tx, tenant.tenantId, 'connect-started'));
+  await recorded(options.sql, by, (tx, note) => moveTenant(tx, tenant.tenantId, 'connect-started', note));
   options.tenants.forget(tenant.tenantId);
   return { consentUrls, expiresAt };
 }
@@ -163,21 +164,27 @@ async function settleConsent(
   tenant: Tenant,
   application: ConsentApplication,
 ): Promise<ConsentApplication[]> {
-  const { sql } = options;
-  return sql.begin(async (tx) => {
+  const { displayName, tenantId } = tenant;
+  // Who consented is Entra's to know: the browser's word is not proof of a name.
+  const missing = await recorded(options.sql, gatewayOrigin, async (tx, note) => {
     await tx`
       update consents set outcome = 'granted'
-      where tenant_id = ${tenant.tenantId} and application = ${application} and used_at is not null`;
+      where tenant_id = ${tenantId} and application = ${application} and used_at is not null`;
     const given = await tx<{ application: ConsentApplication }[]>`
-      select distinct application from consents where tenant_id = ${tenant.tenantId} and outcome = 'granted'`;
-    const missing = applicationsOf(options, tenant.cloud).filter(
+      select distinct application from consents where tenant_id = ${tenantId} and outcome = 'granted'`;
+    const left = applicationsOf(options, tenant.cloud).filter(
       (name) => !given.some((row) => row.application === name),
     );
-    if (missing.length === 0) {
-      await moveTenant(tx, tenant.tenantId, 'consent-completed');
-      await tx`update tenants set hold = null where tenant_id = ${tenant.tenantId}`;
+    const moved =
+      left.length === 0 &&
+      (await moveTenant(tx, tenantId, 'consent-completed', note, { after: { application } }));
+    if (!moved) {
+      const object = { kind: 'connection', id: tenantId, name: displayName };
+      note({ tenantId, action: 'connection.consent', object, after: { application } });
     }
-    options.tenants.forget(tenant.tenantId);
-    return missing;
+    if (left.length === 0) await clearHold(tx, tenantId, note);
+    return left;
   });
+  options.tenants.forget(tenantId);
+  return missing;
 }

@@ -4,6 +4,7 @@ import { saysNotProvisioned } from '../intune/call.ts';
 import { putPartnerTenant } from '../intune/partner-tenants.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
+import { gatewayOrigin, recorded } from '../store/history.ts';
 import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type ConnectionAccess, noteSetback } from './access.ts';
@@ -60,9 +61,16 @@ async function deprovision(tenant: Tenant, options: DeprovisionOptions): Promise
     log.warn('deprovision.failed', { tenantId, ...result });
     return;
   }
-  await sql`
-    update tenants set deprovision_wanted = false, deprovisioned_at = now(), updated_at = now()
-    where tenant_id = ${tenantId} and deprovision_wanted`;
+  await recorded(sql, gatewayOrigin, async (tx, note) => {
+    const [row] = await tx<{ deprovisionedAt: Date; name: string }[]>`
+      update tenants set deprovision_wanted = false, deprovisioned_at = now(), updated_at = now()
+      where tenant_id = ${tenantId} and deprovision_wanted
+      returning deprovisioned_at as "deprovisionedAt", display_name as name`;
+    if (!row) return;
+    const { deprovisionedAt, name } = row;
+    const object = { kind: 'connection', id: tenantId, name };
+    note({ tenantId, action: 'connection.deprovision', object, after: { deprovisionedAt } });
+  });
   tenants.forget(tenantId);
   log.info('deprovision.done', { tenantId });
 }

@@ -1,9 +1,10 @@
 import type { Queries, Transaction } from '../store/database.ts';
+import { gatewayOrigin, type HistoryOrigin, type Note, recorded, unnoted } from '../store/history.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { ConnectionState, Tenant } from '../store/tenants.ts';
 import { type DeprovisionOptions, sendDeprovisions } from './deprovision.ts';
-import { type ConnectionEvent, moveTenant, provisionedStates } from './state.ts';
+import { type ConnectionEvent, type Moving, moveTenant, provisionedStates } from './state.ts';
 
 /** Leaving and coming back: disable, disconnect, the last instance's end, termination by Intune. */
 
@@ -71,9 +72,10 @@ async function leave(
   tx: Transaction,
   tenantId: string,
   event: ConnectionEvent,
-): Promise<{ before: ConnectionState; after: ConnectionState } | undefined> {
+  note: Note,
+): Promise<Moving | undefined> {
   if (event === 'last-instance-gone' && !(await lockedAndEmpty(tx, tenantId))) return undefined;
-  const moved = await moveTenant(tx, tenantId, event);
+  const moved = await moveTenant(tx, tenantId, event, note);
   if (moved && provisionedStates.includes(moved.before) && !provisionedStates.includes(moved.after)) {
     await tx`update tenants set deprovision_wanted = true, deprovision_try_at = null where tenant_id = ${tenantId}`;
   }
@@ -84,10 +86,11 @@ async function move(
   options: LifecycleOptions,
   tenant: Tenant,
   event: ConnectionEvent,
+  by: HistoryOrigin,
 ): Promise<Moved | Misfit> {
   const { log, sql, tenants } = options;
   const { tenantId } = tenant;
-  const moved = await inTransaction(sql, (tx) => leave(tx, tenantId, event));
+  const moved = await recorded(sql, by, (tx, note) => leave(tx, tenantId, event, note));
   tenants.forget(tenantId);
   if (!moved) return { ok: false, state: tenant.connectionState };
   log.info('connection.moved', { tenantId, connectionEvent: event, ...moved });
@@ -96,8 +99,11 @@ async function move(
 }
 
 /** Deprovisions at Intune and keeps all configuration, routes and reports (contract section 8). */
-export const disableTenant = (options: LifecycleOptions, tenant: Tenant): Promise<Moved | Misfit> =>
-  move(options, tenant, 'disabled');
+export const disableTenant = (
+  options: LifecycleOptions,
+  tenant: Tenant,
+  by: HistoryOrigin,
+): Promise<Moved | Misfit> => move(options, tenant, 'disabled', by);
 
 /** Makes every report of the tenant say that the device is not managed and not compliant. */
 async function retractAll(tx: Transaction, tenantId: string): Promise<number> {
@@ -109,6 +115,29 @@ async function retractAll(tx: Transaction, tenantId: string): Promise<number> {
   return rows.length;
 }
 
+/** As far as it goes at once; noted as a whole by the caller. */
+async function beginDisconnect(
+  tx: Transaction,
+  tenantId: string,
+  retract: boolean,
+): Promise<(Moving & { readonly retracting: number }) | undefined> {
+  const started = await moveTenant(tx, tenantId, 'disconnect-started', unnoted);
+  if (!started) return undefined;
+  const { before } = started;
+  // Where Intune does not hold us for provisioned there is nobody to tell.
+  if (!provisionedStates.includes(before)) {
+    await moveTenant(tx, tenantId, 'disconnected', unnoted);
+    return { before, after: 'disconnected', retracting: 0 };
+  }
+  if (retract) {
+    await retractAll(tx, tenantId);
+    const { left } = await retractionProgress(tx, tenantId);
+    if (left > 0) return { before, after: 'disconnecting', retracting: left };
+  }
+  await leave(tx, tenantId, 'disconnected', unnoted);
+  return { before, after: 'disconnected', retracting: 0 };
+}
+
 /**
  * Ends the connection; with `retract` Intune is told about every device first, and `finishDisconnects` goes on when
  * that is done. The consent itself is the administrator's to withdraw, in Entra.
@@ -117,24 +146,21 @@ export async function disconnectTenant(
   options: LifecycleOptions,
   tenant: Tenant,
   retract: boolean,
+  by: HistoryOrigin,
 ): Promise<(Moved & { retracting: number }) | Misfit> {
   const { log, sql, tenants } = options;
-  const { tenantId } = tenant;
-  const result = await inTransaction(sql, async (tx) => {
-    const started = await moveTenant(tx, tenantId, 'disconnect-started');
-    if (!started) return undefined;
-    // Where Intune does not hold us for provisioned there is nobody to tell.
-    if (!provisionedStates.includes(started.before)) {
-      await moveTenant(tx, tenantId, 'disconnected');
-      return { before: started.before, after: 'disconnected' as const, retracting: 0 };
-    }
-    if (retract) {
-      await retractAll(tx, tenantId);
-      const { left } = await retractionProgress(tx, tenantId);
-      if (left > 0) return { before: started.before, after: 'disconnecting' as const, retracting: left };
-    }
-    await leave(tx, tenantId, 'disconnected');
-    return { before: started.before, after: 'disconnected' as const, retracting: 0 };
+  const { displayName, tenantId } = tenant;
+  const result = await recorded(sql, by, async (tx, note) => {
+    const begun = await beginDisconnect(tx, tenantId, retract);
+    if (!begun) return undefined;
+    note({
+      tenantId,
+      action: 'connection.disconnect',
+      object: { kind: 'connection', id: tenantId, name: displayName },
+      before: { connectionState: begun.before },
+      after: { connectionState: begun.after, retract, retracting: begun.retracting },
+    });
+    return begun;
   });
   tenants.forget(tenantId);
   if (!result) return { ok: false, state: tenant.connectionState };
@@ -164,7 +190,7 @@ export async function finishDisconnects(options: LifecycleOptions): Promise<void
       select 1 from reports r where r.tenant_id = t.tenant_id and ${untold(sql)})`;
   for (const { tenantId } of ready) {
     const tenant = await options.tenants.fresh(tenantId);
-    if (tenant) await move(options, tenant, 'disconnected');
+    if (tenant) await move(options, tenant, 'disconnected', gatewayOrigin);
   }
 }
 
@@ -196,7 +222,7 @@ export async function leaveEmptyTenants(options: LifecycleOptions, tenantId?: st
       select 1 from reports r where r.tenant_id = t.tenant_id and ${untold(sql)})`;
   for (const { tenantId: emptyId } of empty) {
     const tenant = await options.tenants.fresh(emptyId);
-    if (tenant) await move(options, tenant, 'last-instance-gone');
+    if (tenant) await move(options, tenant, 'last-instance-gone', gatewayOrigin);
   }
 }
 
@@ -212,16 +238,19 @@ export async function noteTermination(
   tenantId: string,
   dates: { markedAt?: Date | undefined; removedAt?: Date | undefined } = {},
 ): Promise<void> {
-  const moved = await inTransaction(sql, async (tx) => {
+  const moved = await recorded(sql, gatewayOrigin, async (tx, note) => {
     // What was asked before the last confirm says nothing about the connection that it made.
     const recent = await tx`
       select 1 from tenants where tenant_id = ${tenantId} and last_confirm_at > now() - ${confirmGraceMs} * interval '1 millisecond'
       for update`;
-    const result = recent.length > 0 ? undefined : await moveTenant(tx, tenantId, 'terminated-by-intune');
+    if (recent.length > 0) return undefined;
+    const removedAt = dates.removedAt ?? new Date(Date.now() + removalDays * 86_400_000);
+    const devicesMarkedAt = dates.markedAt ?? null;
+    const after = { devicesMarkedAt, devicesRemovedAt: removedAt };
+    const result = await moveTenant(tx, tenantId, 'terminated-by-intune', note, { after });
     if (!result) return undefined;
     await tx`
-      update tenants set terminated_at = now(), devices_marked_at = ${dates.markedAt ?? null},
-        devices_removed_at = coalesce(${dates.removedAt ?? null}::timestamptz, now() + ${removalDays} * interval '1 day')
+      update tenants set terminated_at = now(), devices_marked_at = ${devicesMarkedAt}, devices_removed_at = ${removedAt}
       where tenant_id = ${tenantId}`;
     return result;
   });

@@ -1,6 +1,8 @@
 import { readPartnerState } from '../graph/partner-state.ts';
 import { newId } from '../ids.ts';
 import type { Sql, Transaction } from '../store/database.ts';
+import { type HistoryOrigin, recorded } from '../store/history.ts';
+import { clearHold } from '../store/holds.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { Tenant } from '../store/tenants.ts';
@@ -25,7 +27,7 @@ export interface MigrateOptions {
 }
 
 export type MigrationResult =
-  | { readonly ok: true; readonly plan: MigrationPlan }
+  | { readonly ok: true; readonly plan: MigrationPlan; readonly changed: boolean }
   /** Nothing but a deprovisioning was done; `detail` says what is in the way. */
   | { readonly ok: false; readonly detail: string; readonly owner: 'caller' | 'microsoft' };
 
@@ -127,9 +129,14 @@ async function manualMisfit(tx: Transaction, tenantId: string): Promise<string |
 }
 
 /** Compares and sets: undefined when it was done, else what is in the way. */
-async function change(sql: Sql, tenant: Tenant, to: MigrationTarget): Promise<string | undefined> {
-  const { tenantId, version } = tenant;
-  return inTransaction(sql, async (tx) => {
+async function change(
+  sql: Sql,
+  tenant: Tenant,
+  to: MigrationTarget,
+  by: HistoryOrigin,
+): Promise<string | undefined> {
+  const { connectionType, displayName, mode, tenantId, version } = tenant;
+  return recorded(sql, by, async (tx, note) => {
     const [row] = await tx<{ version: number }[]>`
       select version from tenants where tenant_id = ${tenantId} for update`;
     if (row?.version !== version) return 'The tenant was changed at the same time; read it and try again.';
@@ -144,9 +151,17 @@ async function change(sql: Sql, tenant: Tenant, to: MigrationTarget): Promise<st
     if (typeChanges) {
       // What was consented to was the other application; and nobody can send its deprovisioning any more.
       await tx`delete from consents where tenant_id = ${tenantId}`;
-      await tx`update tenants set hold = null, deprovision_wanted = false where tenant_id = ${tenantId}`;
+      await tx`update tenants set deprovision_wanted = false where tenant_id = ${tenantId}`;
+      await clearHold(tx, tenantId, note);
     }
-    if (tenant.mode !== to.mode) await readAllAgain(tx, tenantId);
+    if (mode !== to.mode) await readAllAgain(tx, tenantId);
+    note({
+      tenantId,
+      action: 'connection.migrate',
+      object: { kind: 'connection', id: tenantId, name: displayName },
+      before: { connectionType, mode },
+      after: { connectionType: to.connectionType, mode: to.mode },
+    });
     return undefined;
   });
 }
@@ -158,11 +173,12 @@ async function change(sql: Sql, tenant: Tenant, to: MigrationTarget): Promise<st
 async function endConnection(
   options: LifecycleOptions,
   tenant: Tenant,
+  by: HistoryOrigin,
 ): Promise<MigrationResult | undefined> {
   const { access, tenants } = options;
   const { tenantId } = tenant;
   if (tenant.connectionState === 'connected') {
-    const left = await disableTenant(options, tenant);
+    const left = await disableTenant(options, tenant, by);
     if (!left.ok) return { ok: false, detail: `The connection is ${left.state}.`, owner: 'caller' };
   } else if (tenant.deprovisionWanted) await sendDeprovisions(options, tenantId);
   if (!(await tenants.fresh(tenantId))?.deprovisionWanted) return undefined;
@@ -177,7 +193,7 @@ export async function migrateTenant(
   options: MigrateOptions,
   tenant: Tenant,
   to: MigrationTarget,
-  author: string,
+  by: HistoryOrigin,
 ): Promise<MigrationResult> {
   const { lifecycle } = options;
   const { access, log, sql, tenants } = lifecycle;
@@ -197,12 +213,13 @@ export async function migrateTenant(
         ? await inTransaction(sql, (tx) => manualMisfit(tx, tenantId))
         : undefined;
     if (misfit !== undefined) return { ok: false, detail: misfit, owner: 'caller' };
-    const stopped = await endConnection(lifecycle, tenant);
+    const stopped = await endConnection(lifecycle, tenant, by);
     if (stopped) return stopped;
   }
   const before = (await tenants.fresh(tenantId)) ?? tenant;
-  if (typeChanges || before.mode !== to.mode) {
-    const refused = await change(sql, before, to);
+  const changed = typeChanges || before.mode !== to.mode;
+  if (changed) {
+    const refused = await change(sql, before, to, by);
     tenants.forget(tenantId);
     if (refused !== undefined) return { ok: false, detail: refused, owner: 'caller' };
     access.invalidate(before, 'token');
@@ -210,7 +227,7 @@ export async function migrateTenant(
     log.info('tenant.migrated', { tenantId, from: { mode, connectionType }, to: { ...to } });
     const entry = {
       at: new Date(),
-      author: { name: author, id: 0 },
+      author: { name: by.author.name, id: by.author.kind === 'user' ? -1 : 0 },
       subject: { tenant: tenantId },
       action: 'UPDATE' as const,
       before: { connectionType, mode },
@@ -220,5 +237,5 @@ export async function migrateTenant(
     log.info('change-management', { entry: changeLogEntry(entry) });
   }
   const after = (await tenants.fresh(tenantId)) ?? before;
-  return { ok: true, plan: planMigration(tenant, to, await factsOf(after, options), false) };
+  return { ok: true, changed, plan: planMigration(tenant, to, await factsOf(after, options), false) };
 }

@@ -1,4 +1,5 @@
 import type { Queries } from '../store/database.ts';
+import type { Note } from '../store/history.ts';
 import type { ConnectionState } from '../store/tenants.ts';
 import { subscriptionsDue } from './subscriptions/subscription-rows.ts';
 
@@ -56,17 +57,43 @@ export const nextState = (state: ConnectionState, event: ConnectionEvent): Conne
 /** States in which Intune holds us for provisioned: leaving them for another takes a deprovisioning. */
 export const provisionedStates: readonly ConnectionState[] = ['connected', 'disconnecting'];
 
+/** What an event is called in the history. */
+const actions: Readonly<Record<ConnectionEvent, string>> = {
+  'connect-started': 'connection.connect',
+  'consent-completed': 'connection.consent',
+  provisioned: 'connection.confirm',
+  disabled: 'connection.disable',
+  'last-instance-gone': 'connection.last-instance-gone',
+  'disconnect-started': 'connection.disconnect',
+  disconnected: 'connection.disconnected',
+  'terminated-by-intune': 'connection.terminated',
+};
+
+export interface Moving {
+  readonly before: ConnectionState;
+  readonly after: ConnectionState;
+}
+
+/** More of what the history shall say than the states. */
+export interface Told {
+  readonly action?: string;
+  readonly after?: Readonly<Record<string, unknown>>;
+}
+
 /**
  * Moves a tenant by an event, compared and set in the database: of two processes that see the same event one moves
- * it. Returns the state before and after, or undefined when the event did not fit.
+ * it. Returns the state before and after, or undefined when the event did not fit. No other place sets the state, so
+ * every move is noted.
  */
 export async function moveTenant(
   sql: Queries,
   tenantId: string,
   event: ConnectionEvent,
-): Promise<{ before: ConnectionState; after: ConnectionState } | undefined> {
-  const [row] = await sql<{ state: ConnectionState }[]>`
-    select connection_state as state from tenants where tenant_id = ${tenantId} for update`;
+  note: Note,
+  told: Told = {},
+): Promise<Moving | undefined> {
+  const [row] = await sql<{ state: ConnectionState; name: string }[]>`
+    select connection_state as state, display_name as name from tenants where tenant_id = ${tenantId} for update`;
   const after = row && nextState(row.state, event);
   if (!row || after === undefined) return undefined;
   await sql`
@@ -77,5 +104,12 @@ export async function moveTenant(
     where tenant_id = ${tenantId}`;
   // Made, tried again or removed, as the new state wants it.
   await subscriptionsDue(sql, tenantId);
+  note({
+    tenantId,
+    action: told.action ?? actions[event],
+    object: { kind: 'connection', id: tenantId, name: row.name },
+    before: { connectionState: row.state },
+    after: { connectionState: after, ...told.after },
+  });
   return { before: row.state, after };
 }

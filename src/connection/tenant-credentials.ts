@@ -4,7 +4,7 @@ import { createTokenBroker, type TokenBroker, type TokenBrokerOptions } from '..
 import { consentStateMs } from '../limits.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Queries, Sql } from '../store/database.ts';
-import { inTransaction } from '../store/retry.ts';
+import { type HistoryOrigin, recorded } from '../store/history.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
 import type { ConnectionAccess } from './access.ts';
 import { moveTenant } from './state.ts';
@@ -150,8 +150,9 @@ export async function startOwnConnect(
   sql: Sql,
   tenants: Pick<TenantDirectory, 'forget'>,
   tenantId: string,
+  by: HistoryOrigin,
 ): Promise<{ consentUrls: []; expiresAt: Date }> {
-  await inTransaction(sql, (tx) => moveTenant(tx, tenantId, 'connect-started'));
+  await recorded(sql, by, (tx, note) => moveTenant(tx, tenantId, 'connect-started', note));
   tenants.forget(tenantId);
   return { consentUrls: [], expiresAt: new Date(Date.now() + consentStateMs) };
 }

@@ -1,5 +1,5 @@
 import { backgroundReportsPerSecond, replayBatch } from '../limits.ts';
-import type { Fragment, Queries, Sql } from '../store/database.ts';
+import type { Fragment, Queries, Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -16,6 +16,8 @@ export interface ReplayRequest {
   /** For the log. */
   readonly filter: string;
   readonly author: { readonly name: string; readonly keyId: string | undefined };
+  /** The last that the transaction of a tenant's first reports does: how many are going to follow. */
+  readonly note?: (tx: Transaction, tenantId: string, reports: number) => Promise<void>;
 }
 
 export interface ReplayedReport {
@@ -98,6 +100,7 @@ const replayBatchOf = (
   after: string | undefined,
   offset: number,
   { matching }: ReplayRequest,
+  note: (tx: Transaction) => Promise<void>,
 ): Promise<Batch> =>
   inTransaction(sql, async (tx) => {
     const [batch] = await tx<Batch[]>`
@@ -122,21 +125,24 @@ const replayBatchOf = (
         (array_agg(device_id order by device_id desc))[1] as last
       from locked`;
     await tx`select pg_notify(${dueChannel}, 'reports')`;
+    if (after === undefined) await note(tx);
     return batch ?? { taken: 0, placed: 0, last: null };
   });
 
-/** `note` is told after every batch, for each is committed by itself. */
+/** `onBatch` is told after every batch, for each is committed by itself. */
 async function replayTenant(
   sql: Sql,
-  tenantId: string,
+  { replayable: reports, tenantId }: TenantCount,
   request: ReplayRequest,
-  note: (taken: number) => void,
+  onBatch: (taken: number) => void,
 ): Promise<void> {
   let after: string | undefined;
   let offset = 0;
   for (;;) {
-    const { last, placed, taken } = await replayBatchOf(sql, tenantId, after, offset, request);
-    note(taken);
+    const { last, placed, taken } = await replayBatchOf(sql, tenantId, after, offset, request, async (tx) =>
+      request.note?.(tx, tenantId, reports),
+    );
+    onBatch(taken);
     if (taken < replayBatch || last === null) return;
     after = last;
     offset += placed;
@@ -165,9 +171,9 @@ export async function replayReports(
   }
   let replayed = 0;
   try {
-    for (const { tenantId, replayable: some } of tenants) {
-      if (some === 0) continue;
-      await replayTenant(sql, tenantId, request, (taken) => {
+    for (const tenant of tenants) {
+      if (tenant.replayable === 0) continue;
+      await replayTenant(sql, tenant, request, (taken) => {
         replayed += taken;
       });
     }

@@ -89,6 +89,9 @@ export interface PlacedDevice {
   readonly route: Route;
 }
 
+/** The last that the transaction does: what it has done is noted with it. */
+export type Noting<T> = (tx: Transaction, done: T) => Promise<void>;
+
 /** Puts a device on a computer of the tenant's; the caller has checked that the instance is. */
 export function placeDevice(
   sql: Sql,
@@ -97,6 +100,7 @@ export function placeDevice(
   wanted: WantedPlace,
   by: Authorship,
   expect: Expectation,
+  note?: Noting<PlacedDevice>,
 ): Promise<PlacedDevice> {
   return inTransaction(sql, async (tx) => {
     await lockDevices(tx, tenantId, [deviceId]);
@@ -114,6 +118,7 @@ export function placeDevice(
           udid = coalesce(${wanted.udid ?? null}, udid)
         where tenant_id = ${tenantId} and device_id = ${deviceId}`;
     }
+    await note?.(tx, { before, route });
     return { before, route };
   });
 }
@@ -130,6 +135,7 @@ export function removeDevice(
   options: {
     readonly expect: Expectation;
     readonly retract: (tx: Transaction, tenantId: string, deviceIds: readonly string[]) => Promise<number>;
+    readonly note?: Noting<Route>;
   },
 ): Promise<boolean> {
   return inTransaction(sql, async (tx) => {
@@ -141,6 +147,7 @@ export function removeDevice(
     await placeRoutes(tx, tenantId, [{ deviceId, to: undefined, ended: 'deleted' }], () => by);
     await options.retract(tx, tenantId, [deviceId]);
     await tx`select pg_notify(${dueChannel}, 'reports')`;
+    await options.note?.(tx, before);
     return true;
   });
 }

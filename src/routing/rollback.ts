@@ -14,6 +14,8 @@ export interface RollbackRequest {
   readonly dryRun: boolean;
   /** Makes Intune hear that these devices are not managed any more; says of how many it has to. */
   readonly retract: (tx: Transaction, tenantId: string, deviceIds: readonly string[]) => Promise<number>;
+  /** The last that the transaction does; not in a dry run. */
+  readonly note?: (tx: Transaction, done: RollbackResult) => Promise<void>;
 }
 
 export interface RolledBackDevice {
@@ -216,7 +218,7 @@ async function retractEnded(
  * retired since. The caller has checked that the version can be told.
  */
 export function rollBackRoutes(sql: Sql, request: RollbackRequest): Promise<RollbackResult> {
-  const { by, dryRun, tenantId } = request;
+  const { by, dryRun, note, tenantId } = request;
   return inTransaction(sql, async (tx) => {
     // A million routes take longer than a statement may otherwise.
     await tx`set local statement_timeout = '15min'`;
@@ -225,13 +227,19 @@ export function rollBackRoutes(sql: Sql, request: RollbackRequest): Promise<Roll
     if (!dryRun) await lockTenantRoutes(tx, tenantId);
     await makePlan(tx, request);
     const plan = await readPlan(tx);
-    if (dryRun || plan.placed + plan.ended === 0) return { ...plan, version: undefined, retracted: 0 };
+    if (dryRun || plan.placed + plan.ended === 0) {
+      const unchanged = { ...plan, version: undefined, retracted: 0 };
+      if (!dryRun) await note?.(tx, unchanged);
+      return unchanged;
+    }
     const version = await nextVersion(tx, tenantId);
     await writePlan(tx, tenantId, version, by);
     await wantWinners(tx, tenantId);
     const retracted = await retractEnded(tx, request);
     await feedRoutes(tx, tenantId, version, plan.placed + plan.ended);
     await tx`select pg_notify(${dueChannel}, 'computers'), pg_notify(${dueChannel}, 'reports')`;
-    return { ...plan, version, retracted };
+    const done = { ...plan, version, retracted };
+    await note?.(tx, done);
+    return done;
   });
 }

@@ -31,6 +31,7 @@ import { settleApprovals } from '../store/approvals.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import type { Tenant } from '../store/tenants.ts';
+import { trimHistory } from '../store/trim-history.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -263,6 +264,7 @@ export async function startDelivery(parts: {
     every(watchLookMs, 'approvals', log, () => settleApprovals(sql)),
     every(watchLookMs, 'idempotency-keys', log, () => forgetIdempotencyKeys(sql)),
     every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
+    every(trimLookMs, 'history.trim', log, () => trimHistory(sql, config.historyDays, log)),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);

@@ -6,7 +6,7 @@ import { startConnect } from '../connection/consent.ts';
 import { disableTenant, disconnectTenant, noteInstances } from '../connection/lifecycle.ts';
 import { dryRunMigration, migrateTenant } from '../connection/migrate.ts';
 import { checkTenantPermissions, permissionsOf } from '../connection/permission-watch.ts';
-import { resyncTenant } from '../connection/resync.ts';
+import { askResync } from '../connection/resync.ts';
 import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import { startOwnConnect } from '../connection/tenant-credentials.ts';
 import { replayReports } from '../delivery/replay.ts';
@@ -177,18 +177,18 @@ function createAdmin(
         config.connector(cloud) === undefined
           ? `No connector application is configured for the cloud ${cloud}: set ESPALIER_ENTRA_CLIENT_ID and its credential.`
           : undefined,
-      connect: (tenant) =>
+      connect: (tenant, by) =>
         tenant.connectionType === 'manual'
-          ? startOwnConnect(sql, gateway.tenants, tenant.tenantId)
-          : startConnect(gateway.consent, tenant),
-      confirm: (tenant) => confirmTenant(tenant, connection.confirm),
-      enable: (tenant) => confirmTenant(tenant, connection.confirm, { enabling: true }),
-      disable: (tenant) => leaving(tenant, () => disableTenant(connection.lifecycle, tenant)),
-      disconnect: (tenant, retract) =>
-        leaving(tenant, () => disconnectTenant(connection.lifecycle, tenant, retract)),
+          ? startOwnConnect(sql, gateway.tenants, tenant.tenantId, by)
+          : startConnect(gateway.consent, tenant, by),
+      confirm: (tenant, by) => confirmTenant(tenant, connection.confirm, by),
+      enable: (tenant, by) => confirmTenant(tenant, connection.confirm, by, { enabling: true }),
+      disable: (tenant, by) => leaving(tenant, () => disableTenant(connection.lifecycle, tenant, by)),
+      disconnect: (tenant, retract, by) =>
+        leaving(tenant, () => disconnectTenant(connection.lifecycle, tenant, retract, by)),
       planMigration: (tenant, to) => dryRunMigration(connection, tenant, to),
-      migrate: (tenant, to, author) => migrateTenant(connection, tenant, to, author),
-      resync: (tenantId) => resyncTenant(sql, tenantId),
+      migrate: (tenant, to, by) => migrateTenant(connection, tenant, to, by),
+      resync: (tenantId, by) => askResync(sql, tenantId, by),
       replay: (request) => replayReports({ sql, log }, request),
       continueMove: (key) => workFor(moves, key, moveAnswerMs),
       noteInstances: (tenantId) => noteInstances(connection.lifecycle, tenantId),

@@ -406,6 +406,13 @@ export const settings = {
     36_500,
     'how long the history of routes is kept, for explain, diff and rollback; 0: for ever',
   ),
+  historyDays: seconds(
+    'ESPALIER_HISTORY_DAYS',
+    730,
+    0,
+    36_500,
+    'how long the history of what operators and the gateway do is kept; 0: for ever',
+  ),
   routeCacheEntries: seconds(
     'ESPALIER_ROUTE_CACHE_ENTRIES',
     1_000_000,

@@ -1,5 +1,6 @@
 import { webSha256 } from '../secrets/sha256.ts';
-import type { Transaction } from './database.ts';
+import type { Fragment, Queries, Sql, Transaction } from './database.ts';
+import { inTransaction } from './retry.ts';
 
 /**
  * Who did what to what (contract section 8), written in the transaction of the change itself: neither is there
@@ -32,6 +33,26 @@ export interface HistoryEntry {
   readonly approvedBy?: string | undefined;
 }
 
+/** On whose behalf something is changed, and by which request. */
+export interface HistoryOrigin
+  extends Pick<HistoryEntry, 'approvedBy' | 'author' | 'reason' | 'requestId' | 'source'> {
+  /** Told when entries of it are written, before their transaction ends. */
+  readonly onRecorded?: () => void;
+}
+
+/** What Espalier does by itself: because of what Microsoft says, or when its time has come. */
+export const gatewayOrigin: HistoryOrigin = {
+  author: { kind: 'gateway', id: undefined, name: 'espalier' },
+};
+
+export type Change = Pick<HistoryEntry, 'action' | 'after' | 'before' | 'object' | 'reason' | 'tenantId'>;
+
+/** Says what a transaction has changed; it is written at its end. */
+export type Note = (change: Change) => void;
+
+/** For a step of a change that is noted as a whole. */
+export const unnoted: Note = () => undefined;
+
 /** The tenant of what belongs to none. */
 export const noTenant = '00000000-0000-0000-0000-000000000000';
 
@@ -54,6 +75,18 @@ export interface HistoryRow {
   readonly source: string | null;
   readonly approvedBy: string | null;
 }
+
+/** As it is in the table. */
+export interface ChainedRow extends HistoryRow {
+  readonly previousHash: string;
+  readonly hash: string;
+}
+
+export const historyColumns = (queries: Queries): Fragment =>
+  (queries as Sql)`tenant_id as "tenantId", sequence, recorded_at as "recordedAt", author_kind as "authorKind",
+    author_id as "authorId", author, action, object_kind as "objectKind", object_id as "objectId",
+    object_name as "objectName", before, after, reason, request_id as "requestId", source, approved_by as "approvedBy",
+    previous_hash as "previousHash", hash`;
 
 /** SHA-256, in base64url, over the hash of the entry before and every column of this one in this order. */
 export const historyHash = (previousHash: string, row: HistoryRow): Promise<string> =>
@@ -81,42 +114,86 @@ export const historyHash = (previousHash: string, row: HistoryRow): Promise<stri
 
 const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
 
+/** As the database gives it back: a text with NUL or half a surrogate pair would not have the hash that was made of it. */
+const text = (value: string | undefined): string | null =>
+  value?.toWellFormed().replaceAll('\0', '\uFFFD') ?? null;
+
+interface Head {
+  readonly sequence: number;
+  readonly hash: string;
+  readonly now: Date;
+}
+
+/** The end of the chain, which is begun where there is none yet. */
+async function lockHead(tx: Transaction, tenantId: string): Promise<Head> {
+  const lock = () => tx<Head[]>`
+    select sequence, hash, clock_timestamp() as now from history_heads where tenant_id = ${tenantId} for update`;
+  const [known] = await lock();
+  if (known) return known;
+  await tx`insert into history_heads (tenant_id) values (${tenantId}) on conflict do nothing`;
+  const [begun] = await lock();
+  if (!begun) throw new Error('the head of a history chain is missing');
+  return begun;
+}
+
 /**
- * Appends an entry; the lock on the chain's head is held until the transaction ends, so call it last. PostgreSQL text
- * holds no NUL, which JSON writes as an escape.
+ * Appends an entry; the lock on the chain's head is held until the transaction ends, so call it last: who waited for
+ * another row while holding it could be waited for in a circle.
  */
 export async function recordHistory(tx: Transaction, entry: HistoryEntry): Promise<void> {
   const tenantId = entry.tenantId ?? noTenant;
-  await tx`insert into history_heads (tenant_id) values (${tenantId}) on conflict do nothing`;
-  const [head] = await tx<{ sequence: number; hash: string; now: Date }[]>`
-    select sequence, hash, clock_timestamp() as now from history_heads where tenant_id = ${tenantId} for update`;
-  if (!head) throw new Error('the head of a history chain is missing');
+  const head = await lockHead(tx, tenantId);
   const row: HistoryRow = {
     tenantId,
     sequence: head.sequence + 1,
     // Milliseconds, as JavaScript has them: what was hashed must be what is read.
     recordedAt: new Date(head.now.getTime()),
     authorKind: entry.author.kind,
-    authorId: entry.author.id ?? null,
-    author: entry.author.name,
+    authorId: text(entry.author.id),
+    author: text(entry.author.name) ?? '',
     action: entry.action,
     objectKind: entry.object.kind,
-    objectId: entry.object.id,
-    objectName: entry.object.name ?? null,
+    objectId: text(entry.object.id) ?? '',
+    objectName: text(entry.object.name),
     before: json(entry.before),
     after: json(entry.after),
-    reason: entry.reason ?? null,
-    requestId: entry.requestId ?? null,
-    source: entry.source ?? null,
-    approvedBy: entry.approvedBy ?? null,
+    reason: text(entry.reason),
+    requestId: text(entry.requestId),
+    source: text(entry.source),
+    approvedBy: text(entry.approvedBy),
   };
   const hash = await historyHash(head.hash, row);
   await tx`
+    with head as (
+      update history_heads set sequence = ${row.sequence}, hash = ${hash} where tenant_id = ${tenantId}
+    )
     insert into history (tenant_id, sequence, recorded_at, author_kind, author_id, author, action, object_kind, object_id,
       object_name, before, after, reason, request_id, source, approved_by, previous_hash, hash)
     values (${tenantId}, ${row.sequence}, ${row.recordedAt}, ${row.authorKind}, ${row.authorId}, ${row.author}, ${row.action},
       ${row.objectKind}, ${row.objectId}, ${row.objectName}, ${row.before}, ${row.after}, ${row.reason}, ${row.requestId},
       ${row.source}, ${row.approvedBy}, ${head.hash}, ${hash})`;
-  await tx`
-    update history_heads set sequence = ${row.sequence}, hash = ${hash} where tenant_id = ${tenantId}`;
 }
+
+/** Writes what was noted, the chains in a fixed order. */
+async function append(tx: Transaction, origin: HistoryOrigin, changes: readonly Change[]): Promise<void> {
+  const { onRecorded, reason, ...by } = origin;
+  const chainOf = ({ tenantId = noTenant }: Change): string => tenantId;
+  for (const change of changes.toSorted((a, b) =>
+    chainOf(a) < chainOf(b) ? -1 : Number(chainOf(a) > chainOf(b)),
+  ))
+    await recordHistory(tx, { ...change, ...by, reason: change.reason ?? reason });
+  if (changes.length > 0) onRecorded?.();
+}
+
+/** A transaction (`inTransaction`) with its history: what `work` notes is written at the end, or neither is. */
+export const recorded = <T>(
+  sql: Sql,
+  origin: HistoryOrigin,
+  work: (tx: Transaction, note: Note) => Promise<T>,
+): Promise<T> =>
+  inTransaction(sql, async (tx) => {
+    const changes: Change[] = [];
+    const result = await work(tx, (change) => changes.push(change));
+    await append(tx, origin, changes);
+    return result;
+  });

@@ -1,8 +1,12 @@
-import type { Sql } from './database.ts';
+import type { Sql, Transaction } from './database.ts';
+import { gatewayOrigin, type Note, recorded } from './history.ts';
 import { dueChannel } from './notifications.ts';
 import type { Hold, Tenant, TenantDirectory } from './tenants.ts';
 
-/** Why a tenant's delivery waits, kept where its status shows it; the same cause again changes nothing. */
+/**
+ * Why a tenant's delivery waits, kept where its status shows it, and in the history; the same cause again changes
+ * nothing, whichever process sees it.
+ */
 export async function holdTenant(
   sql: Sql,
   tenants: TenantDirectory,
@@ -10,16 +14,48 @@ export async function holdTenant(
   hold: Omit<Hold, 'since'>,
 ): Promise<void> {
   if (tenant.hold?.cause === hold.cause) return;
+  const { tenantId } = tenant;
   const noted: Hold = { ...hold, since: new Date().toISOString() };
-  await sql`update tenants set hold = ${sql.json({ ...noted })}, updated_at = now() where tenant_id = ${tenant.tenantId}`;
-  tenants.forget(tenant.tenantId);
+  await recorded(sql, gatewayOrigin, async (tx, note) => {
+    const [row] = await tx<{ before: Hold | null; name: string }[]>`
+      update tenants t set hold = ${tx.json({ ...noted })}, updated_at = now()
+      from (select tenant_id, hold from tenants where tenant_id = ${tenantId} for update) old
+      where t.tenant_id = old.tenant_id and old.hold->>'cause' is distinct from ${hold.cause}
+      returning old.hold as before, t.display_name as name`;
+    if (!row) return;
+    note({
+      tenantId,
+      action: 'connection.hold',
+      object: { kind: 'connection', id: tenantId, name: row.name },
+      before: { hold: row.before },
+      after: { hold: noted },
+    });
+  });
+  tenants.forget(tenantId);
+}
+
+/** Takes the hold off in the caller's transaction, if there is one. */
+export async function clearHold(tx: Transaction, tenantId: string, note: Note): Promise<void> {
+  const [row] = await tx<{ before: Hold; name: string }[]>`
+    update tenants t set hold = null, updated_at = now()
+    from (select tenant_id, hold from tenants where tenant_id = ${tenantId} for update) old
+    where t.tenant_id = old.tenant_id and old.hold is not null
+    returning old.hold as before, t.display_name as name`;
+  if (!row) return;
+  note({
+    tenantId,
+    action: 'connection.release',
+    object: { kind: 'connection', id: tenantId, name: row.name },
+    before: { hold: row.before },
+    after: { hold: null },
+  });
 }
 
 /** Intune takes the tenant's data again: whatever held it is over, and what waited is due at once. */
 export async function releaseTenant(sql: Sql, tenants: TenantDirectory, tenant: Tenant): Promise<void> {
   if (tenant.hold === null) return;
   const { tenantId } = tenant;
-  await sql`update tenants set hold = null, updated_at = now() where tenant_id = ${tenantId}`;
+  await recorded(sql, gatewayOrigin, (tx, note) => clearHold(tx, tenantId, note));
   tenants.forget(tenantId);
   await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
   await sql.notify(dueChannel, 'reports');

@@ -52,6 +52,7 @@ export const history = pgTable(
   (t) => [
     primaryKey({ columns: [t.tenantId, t.sequence] }),
     index('history_recorded').on(t.tenantId, t.recordedAt),
+    index('history_time').on(t.recordedAt, t.tenantId, t.sequence),
     index('history_object').on(t.tenantId, t.objectKind, t.objectId),
   ],
 );

@@ -132,6 +132,10 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const trust = read(join(dir, 'data', 'tls.crt'));
   for (const instance of world.instances.values()) instance.webhooks.trust(trust);
   for (const { settings } of world.clouds) settings.browserTrustPem = trust;
+  let untold: string | undefined;
+  const notice = (): void => {
+    untold ??= gateway.output().match(/^.*"event":"history\.missing".*$/m)?.[0];
+  };
   return {
     world,
     database,
@@ -152,6 +156,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     data: (path, more = {}) => call(`${publicUrl}${path}`, { ca: trust, ...more }),
     restart: async (how) => {
       await (how === 'kill' ? gateway.kill() : gateway.stop());
+      notice();
       gateway = await startProcess(environment);
     },
     start: async () => {
@@ -166,9 +171,12 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     worker: () => startProcess(environment, 'worker'),
     close: async () => {
       await gateway.stop();
+      notice();
       await world.close();
       await database.drop();
       rmSync(dir, { recursive: true, force: true });
+      // src/admin/recording.ts: whatever a test asked for, a write that succeeded has its entry.
+      if (untold) throw new Error(`a write left no trace in the history: ${untold}`);
     },
   };
 }

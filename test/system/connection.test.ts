@@ -204,7 +204,8 @@ describe('connection', () => {
       'disconnecting',
     );
     await drive(tenantId, 'disconnected', async () => undefined, 'disconnected');
-    expect(intune(tenantId).deprovisionedCount).toBe(1);
+    // Sent once the state is committed.
+    await eventually(() => expect(intune(tenantId).deprovisionedCount).toBe(1));
     for (const device of devicesOf(tenantId)) {
       expect(applied(tenantId, device.deviceId).at(-1)).toMatchObject({
         deviceManagementState: 'notManaged',

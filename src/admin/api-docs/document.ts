@@ -29,7 +29,8 @@ const info = {
     version: '1',
     description:
       'Tenants, instances, devices and routes of an Espalier gateway. Errors are RFC 9457 problems. Lists take page, ' +
-      'page-size, sort and filter (RSQL) and answer totalCount and results. Writes take If-Match; times are ISO 8601 in UTC. ' +
+      'page-size, sort and filter (RSQL) and answer totalCount and results. Times are ISO 8601 in UTC. Every write takes the ' +
+      'header X-Espalier-Reason, one line of at most 500 characters, and keeps it in the history. ' +
       'What another tenant has is not found.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },

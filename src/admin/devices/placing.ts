@@ -3,9 +3,11 @@ import { retractDevices } from '../../connection/lifecycle.ts';
 import { parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { placeDevice, removeDevice } from '../../routing/place-device.ts';
+import type { Route } from '../../routing/resolve.ts';
 import type { Sql } from '../../store/database.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { differing, recordChange } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -112,13 +114,20 @@ function checkMatch(header: string | undefined, version: number | undefined): vo
   }
 }
 
+const routeShown = (route: Route) => ({
+  instanceId: route.instanceId,
+  jamfComputerId: String(route.jamfComputerId),
+  pinned: route.pinned,
+  rule: route.rule,
+});
+
 export function addPlacing(app: AdminApp, { routesChanged, sql }: AdminServices): void {
   app.openapi(place, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const { name } = requireRole(c, 'operator');
     const deviceId = parseGuid(c.req.param('deviceId'));
     if (deviceId === undefined) throw invalidField('deviceId', 'must be a GUID');
-    const { reason, ...wanted } = c.req.valid('json');
+    const { reason = c.get('reason'), ...wanted } = c.req.valid('json');
     await requireInstance(sql, tenantId, wanted.instanceId);
     const said = wanted.pinned ? 'pinned' : 'placed';
     const { before, route } = await placeDevice(
@@ -128,6 +137,16 @@ export function addPlacing(app: AdminApp, { routesChanged, sql }: AdminServices)
       wanted,
       { author: name, reason: reason ?? `${said} by ${name}` },
       (known) => checkMatch(c.req.header('if-match'), known?.version),
+      (tx, done) =>
+        recordChange(c, tx, {
+          tenantId,
+          action: 'device.place',
+          object: { kind: 'device', id: deviceId },
+          ...(done.before
+            ? differing(routeShown(done.before), routeShown(done.route))
+            : { after: routeShown(done.route) }),
+          reason,
+        }),
     );
     routesChanged();
     const headers = { etag: etag(route.version) };
@@ -150,10 +169,17 @@ export function addPlacing(app: AdminApp, { routesChanged, sql }: AdminServices)
         sql,
         tenantId,
         deviceId,
-        { author: name, reason: `deleted by ${name}` },
+        { author: name, reason: c.get('reason') ?? `deleted by ${name}` },
         {
           expect: (known) => checkMatch(c.req.header('if-match'), known?.version),
           retract: retractDevices,
+          note: (tx, before) =>
+            recordChange(c, tx, {
+              tenantId,
+              action: 'device.delete',
+              object: { kind: 'device', id: deviceId },
+              before: routeShown(before),
+            }),
         },
       ));
     if (!removed) throw unknownDevice();

@@ -4,9 +4,11 @@ import { liveKeysPerInstance } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { hashKey, newKey } from '../../secrets/keys.ts';
 import type { Sql } from '../../store/database.ts';
+import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import type { Instance } from '../../store/instances.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { changing, originOf } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -120,12 +122,13 @@ async function insertKey(
   sql: Sql,
   instance: Instance,
   given: z.infer<typeof newKeySchema>,
+  by: HistoryOrigin,
 ): Promise<{ id: string; key: string }> {
   const { instanceId, tenantId } = instance;
   const key = newKey();
   const keyHash = await hashKey(key);
   const id = newId();
-  await sql.begin(async (tx) => {
+  await recorded(sql, by, async (tx, note) => {
     // The row's lock keeps two requests from both making the second key.
     await tx`select 1 from instances where tenant_id = ${tenantId} and instance_id = ${instanceId} for update`;
     const [live] = await tx<{ count: number }[]>`
@@ -143,6 +146,13 @@ async function insertKey(
       insert into instance_keys (tenant_id, instance_id, key_id, name, key_hash, prefix, expires_at)
       values (${tenantId}, ${instanceId}, ${id}, ${given.name}, ${keyHash}, ${key.slice(0, 10)},
         ${given.expiresAt === undefined ? null : new Date(given.expiresAt)})`;
+    const { expiresAt = null, name } = given;
+    note({
+      tenantId,
+      action: 'instance-key.create',
+      object: { kind: 'instance-key', id, name },
+      after: { instanceId, instanceName: instance.name, name, expiresAt },
+    });
   });
   return { id, key };
 }
@@ -160,7 +170,7 @@ export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     requireRole(c, 'admin');
     const given = newKeySchema.parse(c.req.valid('json') ?? {});
-    const { id, key } = await insertKey(sql, instance, given);
+    const { id, key } = await insertKey(sql, instance, given, originOf(c));
     const href = `/api/v1/tenants/${instance.tenantId}/instances/${instance.instanceId}/keys/${id}`;
     return c.json({ id, href, key }, 201, { location: href, etag: etag(onlyVersion) });
   });
@@ -172,15 +182,25 @@ export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
     return c.json(describe(row), 200, { etag: etag(onlyVersion) });
   });
   app.openapi(remove, async (c) => {
-    const { instanceId, tenantId } = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
+    const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     requireRole(c, 'admin');
+    const { instanceId, tenantId } = instance;
     const keyId = parseGuid(c.req.param('keyId'));
     checkIfMatch(c.req.header('if-match'), onlyVersion);
-    const rows = keyId
-      ? await sql`delete from instance_keys
-          where tenant_id = ${tenantId} and instance_id = ${instanceId} and key_id = ${keyId} returning 1`
-      : [];
-    if (rows.length === 0) throw unknownKey();
+    if (keyId === undefined) throw unknownKey();
+    await changing(c, sql, async (tx, note) => {
+      const [row] = await tx<{ name: string; expiresAt: Date | null }[]>`
+        delete from instance_keys
+        where tenant_id = ${tenantId} and instance_id = ${instanceId} and key_id = ${keyId}
+        returning name, expires_at as "expiresAt"`;
+      if (!row) throw unknownKey();
+      note({
+        tenantId,
+        action: 'instance-key.delete',
+        object: { kind: 'instance-key', id: keyId, name: row.name },
+        before: { instanceId, instanceName: instance.name, ...row },
+      });
+    });
     return c.body(null, 204);
   });
 }

@@ -4,6 +4,7 @@ import type { Sql } from '../../store/database.ts';
 import { listInstances } from '../../store/instances.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { changing, recordChange } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -14,6 +15,7 @@ import {
   tenantPath,
   versionProblem,
 } from '../schemas.ts';
+import { instanceObject } from './instance-schema.ts';
 import { instanceOf } from './instances.ts';
 
 /** Asking for all of an instance, or of every instance of a tenant. */
@@ -87,14 +89,20 @@ const knownComputers = (sql: Sql, tenantId: string, instanceIds: readonly string
 export function addReconciliation(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(reconcile, async (c) => {
     const tenant = await tenantOf(c, sql);
-    const { instanceId, tenantId, version } = await instanceOf(sql, tenant, c.req.param('instanceId'));
+    const instance = await instanceOf(sql, tenant, c.req.param('instanceId'));
     requireRole(c, 'operator');
-    checkIfMatch(c.req.header('if-match'), version);
+    const { instanceId, tenantId } = instance;
+    checkIfMatch(c.req.header('if-match'), instance.version);
     if (c.req.valid('query')['dry-run'] === 'true') {
       const [known] = await knownComputers(sql, tenantId, [instanceId]);
       return c.json({ tenantId, instanceId, dryRun: true as const, computers: known?.computers ?? 0 }, 200);
     }
-    const requestedAt = await askReconciliation(sql, { tenantId, instanceId });
+    const requestedAt = await changing(c, sql, async (tx, note) => {
+      const askedAt = await askReconciliation(tx, { tenantId, instanceId });
+      const after = { requestedAt: askedAt };
+      note({ tenantId, action: 'instance.reconcile', object: instanceObject(instance), after });
+      return askedAt;
+    });
     return c.json({ tenantId, instanceId, requestedAt: requestedAt.toISOString() }, 202);
   });
   app.openapi(rebuild, async (c) => {
@@ -108,7 +116,14 @@ export function addReconciliation(app: AdminApp, { sql }: AdminServices): void {
       const computers = known?.computers ?? 0;
       return c.json({ tenantId, instances: ids.length, dryRun: true as const, computers }, 200);
     }
-    const { instances, requestedAt } = await rebuildRoutes(sql, tenantId);
+    const { instances, requestedAt } = await rebuildRoutes(sql, tenantId, (tx, count) =>
+      recordChange(c, tx, {
+        tenantId,
+        action: 'routes.rebuild',
+        object: { kind: 'routes', id: tenantId },
+        after: { instances: count },
+      }),
+    );
     return c.json({ tenantId, instances, requestedAt: requestedAt.toISOString() }, 202);
   });
 }

@@ -10,7 +10,9 @@ import { inTransaction } from '../../store/retry.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { changing } from '../recording.ts';
 import { checkIfMatch, commonProblems, instancePath, jsonAnswer, problemAnswer } from '../schemas.ts';
+import { instanceObject, instanceSettings } from './instance-schema.ts';
 import { instanceOf } from './instances.ts';
 
 /** Removing an instance: its devices go to whoever else claims them, or are retracted, or their routes end. */
@@ -131,12 +133,31 @@ export function addInstanceRemoval(app: AdminApp, services: AdminServices): void
     const waiting = await secondPerson(c, { ...wish, action: 'instance.delete' });
     if (waiting) return c.json(waiting, 202, { location: waiting.href });
     // Disabled first: nothing that is on its way from the instance may claim a device again.
-    await sql`update instances set enabled = false, updated_at = now() where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+    await changing(c, sql, async (tx, note) => {
+      const rows = await tx`
+        update instances set enabled = false, updated_at = now()
+        where tenant_id = ${tenantId} and instance_id = ${instanceId} and enabled returning 1`;
+      if (rows.length === 0) return;
+      note({
+        tenantId,
+        action: 'instance.change',
+        object: instanceObject(instance),
+        before: { enabled: true },
+        after: { enabled: false, removal: 'begun' },
+      });
+    });
     instances.forget(tenantId, instanceId);
     const released = await releaseDevices(sql, instance, deviceIds, { retract, author: name });
-    await inTransaction(sql, async (tx) => {
+    await changing(c, sql, async (tx, note) => {
       await tx`delete from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
       await markLastInstance(tx, tenantId);
+      note({
+        tenantId,
+        action: 'instance.delete',
+        object: instanceObject(instance),
+        before: { ...instanceSettings(instance), devices: deviceIds.length },
+        after: released,
+      });
     });
     instances.forget(tenantId, instanceId);
     await services.noteInstances(tenantId);

@@ -24,6 +24,7 @@ import {
   problemAnswer,
 } from '../schemas.ts';
 import { answerMove, describeMove, movePath, moveWithDifferences, unknownMove } from './move-answer.ts';
+import { moveNote } from './move-note.ts';
 import { moveOf } from './moves.ts';
 import { scopeOf } from './scope.ts';
 
@@ -129,7 +130,8 @@ export function addMoveOperations(app: AdminApp, services: AdminServices): void 
     const { name: author } = requireRole(c, 'operator');
     checkIfMatch(c.req.header('if-match'), move.version);
     const key: MoveKey = { tenantId, moveId: move.moveId };
-    return { author, key, expects: ({ version }: Move) => version === move.version };
+    const expects = ({ version }: Move) => version === move.version;
+    return { author, key, expects, note: (verb: string) => moveNote(c, `move.${verb}`) };
   };
   const end = async (key: MoveKey, done: Operated) => {
     orProblem(done);
@@ -157,11 +159,11 @@ export function addMoveOperations(app: AdminApp, services: AdminServices): void 
   };
 
   app.openapi(advance, async (c) => {
-    const { author, expects, key } = await begin(c);
-    const { force = false, percent, reason } = c.req.valid('json');
+    const { author, expects, key, note } = await begin(c);
+    const { force = false, percent, reason = c.get('reason') } = c.req.valid('json');
     const request = { force, percent, author, reason };
     const operate: Operate = (run) =>
-      advanceMove(sql, key, request, { expects, scopeOf, ...(run ? { run } : {}) });
+      advanceMove(sql, key, request, { expects, scopeOf, ...(run ? { run } : { note: note('advance') }) });
     if (c.req.valid('query')['dry-run'] === 'true') return c.json(await preview(key, operate), 200);
     const waiting = await second(c, { key, verb: 'advance' }, operate);
     if (waiting) return c.json(waiting, 202, { location: waiting.href });
@@ -169,19 +171,24 @@ export function addMoveOperations(app: AdminApp, services: AdminServices): void 
     return c.json(body, 200, headers);
   });
   app.openapi(pause, async (c) => {
-    const { author, expects, key } = await begin(c);
-    const { reason } = c.req.valid('json');
+    const { author, expects, key, note } = await begin(c);
+    const { reason = c.get('reason') } = c.req.valid('json');
     const operate: Operate = (run) =>
-      pauseMove(sql, key, { author, reason }, { expects, ...(run ? { run } : {}) });
+      pauseMove(sql, key, { author, reason }, { expects, ...(run ? { run } : { note: note('pause') }) });
     if (c.req.valid('query')['dry-run'] === 'true') return c.json(await preview(key, operate), 200);
     const [body, headers] = await end(key, await operate());
     return c.json(body, 200, headers);
   });
   app.openapi(rollback, async (c) => {
-    const { author, expects, key } = await begin(c);
-    const { reason } = c.req.valid('json');
+    const { author, expects, key, note } = await begin(c);
+    const { reason = c.get('reason') } = c.req.valid('json');
     const operate: Operate = (run) =>
-      rollBackMove(sql, key, { author, reason }, { expects, ...(run ? { run } : {}) });
+      rollBackMove(
+        sql,
+        key,
+        { author, reason },
+        { expects, ...(run ? { run } : { note: note('rollback') }) },
+      );
     if (c.req.valid('query')['dry-run'] === 'true') return c.json(await preview(key, operate), 200);
     const waiting = await second(c, { key, verb: 'rollback' }, operate);
     if (waiting) return c.json(waiting, 202, { location: waiting.href });

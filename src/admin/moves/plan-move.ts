@@ -19,6 +19,7 @@ import {
   tenantPath,
 } from '../schemas.ts';
 import { planSchema } from './move-answer.ts';
+import { moveNote } from './move-note.ts';
 import { scopeOf } from './scope.ts';
 
 /** `POST /tenants/{tenantId}/moves`: which devices go from one instance to another, and which do not. */
@@ -45,7 +46,7 @@ const newMove = z
     threshold: z.number().min(0).max(1).default(0.01).openapi({
       description: 'Share of the compared answers that may differ before `advance` refuses.',
     }),
-    reason: z.string().min(1).max(500).default('moved by an operator'),
+    reason: z.string().min(1).max(500).optional(),
   })
   .strict()
   .openapi('NewMove');
@@ -120,12 +121,14 @@ export function addMovePlan(app: AdminApp, { sql }: AdminServices): void {
     const { name: author } = requireRole(c, 'operator');
     const given = c.req.valid('json');
     await checkMove(sql, tenantId, given);
-    const { from: fromInstanceId, reason, shadow, threshold, to: toInstanceId, unclaimed } = given;
+    const { from: fromInstanceId, shadow, threshold, to: toInstanceId, unclaimed } = given;
     const filter = given.filter ?? null;
+    const reason = given.reason ?? c.get('reason') ?? 'moved by an operator';
     const scope = scopeOf({ tenantId, fromInstanceId, toInstanceId, unclaimed, filter });
     if (c.req.valid('query')['dry-run'] === 'true') return c.json(await dryRun(sql, scope), 200);
     const stepPercent = given.percent;
-    const key = await planMove(sql, { filter, stepPercent, shadow, threshold, author, reason, scope });
+    const planned = { filter, stepPercent, shadow, threshold, author, reason, scope };
+    const key = await planMove(sql, planned, moveNote(c, 'move.create'));
     if (!key) throw conflict('from', 'from: another move leaves this instance since just now.');
     const href = `/api/v1/tenants/${tenantId}/moves/${key.moveId}`;
     return c.json({ id: key.moveId, href }, 201, { location: href, etag: etag(1) });

@@ -3,6 +3,7 @@ import { requireRole } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { requireFilter } from '../filter.ts';
 import { conditionSql } from '../filter-sql.ts';
+import { nothingChanged, recordChange } from '../recording.ts';
 import { commonProblems, filterText, invalidField, jsonAnswer, problemAnswer } from '../schemas.ts';
 import { reportFields } from './fields.ts';
 
@@ -74,7 +75,15 @@ export function addReplay(app: AdminApp, services: AdminServices): void {
       dryRun: c.req.valid('query')['dry-run'] === 'true',
       filter,
       author: { name, keyId },
+      note: (tx, tenantId, reports) =>
+        recordChange(c, tx, {
+          tenantId,
+          action: 'reports.replay',
+          object: { kind: 'reports', id: tenantId },
+          after: { filter, reports },
+        }),
     });
+    if (counts.replayed === 0) nothingChanged(c);
     return c.json({ ...counts, sample: sample.map((report) => ({ ...report })) }, 202);
   });
 }

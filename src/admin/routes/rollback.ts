@@ -4,6 +4,7 @@ import { trimmedHistory } from '../../routing/history.ts';
 import { rollBackRoutes } from '../../routing/rollback.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { recordChange } from '../recording.ts';
 import { commonProblems, jsonAnswer, problemAnswer, tenantPath } from '../schemas.ts';
 import { computerOrNull, computerSchema } from './computer.ts';
 import { requireVersion } from './versions.ts';
@@ -82,6 +83,14 @@ export function addRouteRollback(app: AdminApp, { routesChanged, sql }: AdminSer
       dryRun,
       by: { author: name, reason: `rolled back to version ${toVersion}: ${reason}` },
       retract: retractDevices,
+      note: (tx, { ended, placed, retracted, skipped, version }) =>
+        recordChange(c, tx, {
+          tenantId,
+          action: 'routes.rollback',
+          object: { kind: 'routes', id: tenantId },
+          after: { toVersion, version: version ?? null, placed, ended, retracted, skipped },
+          reason,
+        }),
     });
     if (!dryRun) routesChanged();
     return c.json(

@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import { retractionProgress } from '../../connection/lifecycle.ts';
 import { modeWarnings } from '../../connection/migration-plan.ts';
 import { derivedPartnerState } from '../../connection/partner-watch.ts';
@@ -8,7 +9,8 @@ import type { Sql } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf, unknownTenant } from '../access.ts';
-import type { AdminApp, AdminServices } from '../context.ts';
+import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
+import { changing, originOf } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -237,13 +239,35 @@ export async function dryConfirmation(
 export function addConnection(app: AdminApp, services: AdminServices): void {
   const { missingApplication, sql, tenants } = services;
 
-  const setPaused = async (tenantId: string, value: boolean): Promise<{ etag: string }> => {
-    const [row] = await sql<{ version: number }[]>`
-      update tenants set paused = ${value}, version = version + 1, updated_at = now()
-      where tenant_id = ${tenantId} returning version`;
+  /** `reports`: what was held and is due at once. */
+  const setPaused = async (
+    c: Context<AdminEnv>,
+    { displayName, tenantId }: Tenant,
+    value: boolean,
+  ): Promise<{ etag: string; reports: number }> => {
+    const done = await changing(c, sql, async (tx, note) => {
+      const [row] = await tx<{ before: boolean; version: number }[]>`
+        update tenants t set paused = ${value}, version = version + 1, updated_at = now()
+        from (select tenant_id, paused from tenants where tenant_id = ${tenantId} for update) old
+        where t.tenant_id = old.tenant_id returning old.paused as before, t.version`;
+      if (!row) throw unknownTenant();
+      let reports = 0;
+      if (!value) {
+        ({ count: reports } = await tx`
+          update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`);
+        await tx`select pg_notify(${dueChannel}, 'reports')`;
+      }
+      note({
+        tenantId,
+        action: value ? 'connection.pause' : 'connection.resume',
+        object: { kind: 'connection', id: tenantId, name: displayName },
+        before: { paused: row.before },
+        after: { paused: value },
+      });
+      return { etag: etag(row.version), reports };
+    });
     tenants.forget(tenantId);
-    if (!row) throw unknownTenant();
-    return { etag: etag(row.version) };
+    return done;
   };
 
   app.openapi(connect, async (c) => {
@@ -254,7 +278,7 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
     const missing = tenant.connectionType === 'manual' ? undefined : missingApplication(tenant.cloud);
     if (missing !== undefined)
       throw new ProblemError(problem('conflict', missing, { owner: 'configuration' }));
-    const { consentUrls, expiresAt } = await services.connect(tenant);
+    const { consentUrls, expiresAt } = await services.connect(tenant, originOf(c));
     tenants.forget(tenant.tenantId);
     const urls = consentUrls.map(({ app: name, url }) => ({
       app: name as 'connector' | 'user-registration',
@@ -268,7 +292,7 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
     checkIfMatch(c.req.header('if-match'), tenant.version);
     if (c.req.valid('query')['dry-run'] === 'true')
       return c.json(await dryConfirmation(sql, tenant, 'confirm'), 200);
-    const result = await services.confirm(tenant);
+    const result = await services.confirm(tenant, originOf(c));
     tenants.forget(tenant.tenantId);
     return c.json({ ...result, dryRun: false }, 200);
   });
@@ -276,8 +300,8 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'operator');
     checkIfMatch(c.req.header('if-match'), tenant.version);
-    const { tenantId } = tenant;
-    return c.json({ tenantId, paused: true }, 200, await setPaused(tenantId, true));
+    const { etag: tag } = await setPaused(c, tenant, true);
+    return c.json({ tenantId: tenant.tenantId, paused: true }, 200, { etag: tag });
   });
   app.openapi(resume, async (c) => {
     const tenant = await tenantOf(c, sql);
@@ -285,14 +309,11 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const { tenantId } = tenant;
     if (c.req.valid('query')['dry-run'] === 'true') {
-      const reports = await countHeld(sql, tenantId);
-      return c.json({ tenantId, paused: tenant.paused, dryRun: true, reports }, 200);
+      const held = await countHeld(sql, tenantId);
+      return c.json({ tenantId, paused: tenant.paused, dryRun: true, reports: held }, 200);
     }
-    const headers = await setPaused(tenantId, false);
-    const { count: reports } = await sql`
-      update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
-    await sql.notify(dueChannel, 'reports');
-    return c.json({ tenantId, paused: false, dryRun: false, reports }, 200, headers);
+    const { etag: tag, reports } = await setPaused(c, tenant, false);
+    return c.json({ tenantId, paused: false, dryRun: false, reports }, 200, { etag: tag });
   });
   app.openapi(status, async (c) => c.json(await readStatus(services, await tenantOf(c, sql)), 200));
 }

@@ -7,6 +7,7 @@ import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices, Departure } from '../context.ts';
+import { originOf } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -175,7 +176,7 @@ export function addLeaving(app: AdminApp, services: AdminServices): void {
     checkIfMatch(c.req.header('if-match'), tenant.version);
     if (c.req.valid('query')['dry-run'] === 'true')
       return c.json(await dryConfirmation(sql, tenant, 'enable'), 200);
-    const result = await services.enable(tenant);
+    const result = await services.enable(tenant, originOf(c));
     tenants.forget(tenant.tenantId);
     return c.json({ ...result, dryRun: false }, 200);
   });
@@ -189,7 +190,7 @@ export function addLeaving(app: AdminApp, services: AdminServices): void {
       const { after, before } = requireMoved(wouldMove(tenant, 'disabled'));
       return c.json({ tenantId, before, connectionState: after, dryRun: true, devices }, 200);
     }
-    const { after, before } = requireMoved(await services.disable(tenant));
+    const { after, before } = requireMoved(await services.disable(tenant, originOf(c)));
     return c.json({ tenantId, before, connectionState: after, dryRun: false, devices }, 200);
   });
   app.openapi(disconnect, async (c) => {
@@ -209,7 +210,11 @@ export function addLeaving(app: AdminApp, services: AdminServices): void {
     const summary = `Disconnect the tenant ${tenant.displayName}${told}`;
     const waiting = await secondPerson(c, { tenantId, action: 'connection.disconnect', devices, summary });
     if (waiting) return c.json(waiting, 202, { location: waiting.href });
-    const { after, before, retracting = 0 } = requireMoved(await services.disconnect(tenant, retract));
+    const {
+      after,
+      before,
+      retracting = 0,
+    } = requireMoved(await services.disconnect(tenant, retract, originOf(c)));
     return c.json({ tenantId, before, connectionState: after, dryRun: false, devices, retracting }, 200);
   });
   app.openapi(resync, async (c) => {
@@ -217,7 +222,7 @@ export function addLeaving(app: AdminApp, services: AdminServices): void {
     requireRole(c, 'operator');
     checkIfMatch(c.req.header('if-match'), version);
     const dryRun = c.req.valid('query')['dry-run'] === 'true';
-    const reports = dryRun ? await countResync(sql, tenantId) : await resyncTenant(tenantId);
+    const reports = dryRun ? await countResync(sql, tenantId) : await resyncTenant(tenantId, originOf(c));
     return c.json({ tenantId, dryRun, reports }, 200);
   });
   app.openapi(permissions, async (c) => {

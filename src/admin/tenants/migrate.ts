@@ -3,6 +3,7 @@ import type { MigrationPlan } from '../../connection/migration-plan.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { nothingChanged, originOf } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -111,7 +112,7 @@ export function addMigration(app: AdminApp, services: AdminServices): void {
   const { sql } = services;
   app.openapi(migrate, async (c) => {
     const tenant = await tenantOf(c, sql);
-    const { name: author } = requireRole(c, 'admin');
+    requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const given = c.req.valid('json');
     if (given.mode === undefined && given.connectionType === undefined)
@@ -120,10 +121,13 @@ export function addMigration(app: AdminApp, services: AdminServices): void {
       mode: given.mode ?? tenant.mode,
       connectionType: given.connectionType ?? tenant.connectionType,
     };
-    if (c.req.valid('query')['dry-run'] === 'true')
+    if (c.req.valid('query')['dry-run'] === 'true') {
+      nothingChanged(c);
       return c.json(describe(await services.planMigration(tenant, to)), 200);
-    const result = await services.migrate(tenant, to, author);
+    }
+    const result = await services.migrate(tenant, to, originOf(c));
     if (!result.ok) throw new ProblemError(problem('conflict', result.detail, { owner: result.owner }));
+    if (!result.changed) nothingChanged(c);
     return c.json(describe(result.plan), 200);
   });
 }

@@ -1,15 +1,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { subscriptionsDue } from '../../connection/subscriptions/subscription-rows.ts';
-import {
-  readApplication,
-  type ShownApplication,
-  storedApplication,
-} from '../../connection/tenant-credentials.ts';
+import { readApplication, storedApplication } from '../../connection/tenant-credentials.ts';
 import { ProblemError, problem } from '../../problems.ts';
-import { isUniqueViolation, type Queries, type Sql } from '../../store/database.ts';
+import { isUniqueViolation, type Sql } from '../../store/database.ts';
+import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { readInstance } from '../../store/instances.ts';
-import { inTransaction } from '../../store/retry.ts';
-import { type ConnectionState, readTenant, type Tenant, tenantColumns } from '../../store/tenants.ts';
+import { type ConnectionState, readTenant, type Tenant } from '../../store/tenants.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
@@ -17,17 +13,14 @@ import type { AdminApp, AdminServices } from '../context.ts';
 import { requireFilter } from '../filter.ts';
 import type { FilterFields } from '../filter-fields.ts';
 import { conditionSql } from '../filter-sql.ts';
+import { changing, differing, originOf } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
   created,
   etag,
   filteredPaging,
-  guid,
-  instant,
-  instantOrNull,
   invalidField,
-  iso,
   jsonAnswer,
   listOf,
   orderBy,
@@ -35,119 +28,19 @@ import {
   problemAnswer,
   tenantPath,
 } from '../schemas.ts';
-import { checkReference, clientWithSecret } from '../secret-reference.ts';
+import { checkReference } from '../secret-reference.ts';
+import {
+  changedTenant,
+  describeTenant,
+  type landing,
+  newTenant,
+  rowColumns,
+  type TenantRow,
+  tenantSchema,
+  tenantSettings,
+} from './tenant-schema.ts';
 
 /** `/tenants` and `/tenants/{tenantId}`. */
-
-const displayName = z.string().trim().min(1).max(200);
-
-const landing = z
-  .object({
-    choice: z.enum(['default', 'denied', 'custom']),
-    customUrl: z
-      .url({ protocol: /^https$/ })
-      .max(2_000)
-      .optional(),
-    defaultInstanceId: guid.optional(),
-  })
-  .strict()
-  .refine((value) => (value.choice === 'custom') === (value.customUrl !== undefined), {
-    message: 'is needed for the choice custom and for no other',
-    path: ['customUrl'],
-  })
-  .openapi('Landing');
-
-const partnerGroup = z
-  .union([z.object({ id: guid }).strict(), z.object({ displayName: z.string().min(1).max(256) }).strict()])
-  .openapi('PartnerGroup');
-
-const application = clientWithSecret.safeExtend({ clientId: guid }).openapi('TenantApplication');
-
-const newTenant = z
-  .object({
-    tenantId: guid,
-    cloud: z.string().min(1).max(100).default('public'),
-    displayName,
-    mode: z.enum(['device-compliance', 'conditional-access']).default('device-compliance'),
-    connectionType: z.enum(['cloud-connector', 'manual']).default('cloud-connector'),
-    landing: landing.default({ choice: 'default' }),
-    partnerGroup: partnerGroup.optional(),
-    application: application.optional(),
-  })
-  .strict()
-  .refine((value) => (value.connectionType === 'manual') === (value.application !== undefined), {
-    message: 'is needed for the connection type manual and for no other',
-    path: ['application'],
-  })
-  .openapi('NewTenant');
-
-/** A change of these is a migration with steps in Intune and Jamf Pro, not a change of a field. */
-const byMigration = z
-  .unknown()
-  .refine((value) => value === undefined, 'changes by POST /tenants/{tenantId}/migrate')
-  .optional()
-  .openapi({ not: {}, description: 'Refused: changes by POST /tenants/{tenantId}/migrate' });
-
-const changedTenant = z
-  .object({
-    mode: byMigration,
-    connectionType: byMigration,
-    /** Used while the connection type is manual; may be given before a migration to it. */
-    application: application.optional(),
-    displayName: displayName.optional(),
-    landing: landing.optional(),
-    partnerGroup: partnerGroup.nullable().optional(),
-  })
-  .strict()
-  .openapi('TenantChange');
-
-const tenantSchema = z
-  .object({
-    id: z.string(),
-    tenantId: z.string(),
-    cloud: z.string(),
-    displayName: z.string(),
-    mode: z.string(),
-    connectionType: z.string(),
-    landing,
-    partnerGroup: partnerGroup.nullable(),
-    /** The tenant's own application; its secret is never shown. */
-    application: z.object({ clientId: z.string(), secretRef: z.string().nullable() }).nullable(),
-    connectionState: z.string(),
-    paused: z.boolean(),
-    versionLock: z.number().int(),
-    createdAt: instant,
-    updatedAt: instant,
-    connectedAt: instantOrNull,
-  })
-  .openapi('Tenant');
-
-interface TenantRow extends Tenant {
-  readonly application: ShownApplication | null;
-}
-
-/** A tenant with its own application; the sealed secret stays in the database. */
-const rowColumns = (sql: Queries) => sql`${tenantColumns(sql)},
-  case when application is not null then jsonb_build_object(
-    'clientId', application->'clientId', 'secretRef', application->'ref') end as application`;
-
-const describe = (tenant: TenantRow): z.infer<typeof tenantSchema> => ({
-  id: tenant.tenantId,
-  tenantId: tenant.tenantId,
-  cloud: tenant.cloud,
-  displayName: tenant.displayName,
-  mode: tenant.mode,
-  connectionType: tenant.connectionType,
-  landing: tenant.landing,
-  partnerGroup: tenant.partnerGroup as z.infer<typeof partnerGroup> | null,
-  application: tenant.application,
-  connectionState: tenant.connectionState,
-  paused: tenant.paused,
-  versionLock: tenant.version,
-  createdAt: tenant.createdAt.toISOString(),
-  updatedAt: tenant.updatedAt.toISOString(),
-  connectedAt: iso(tenant.connectedAt),
-});
 
 const tags = ['Tenants'];
 
@@ -272,8 +165,13 @@ async function checkLanding(
   if (!instance) throw noInstance();
 }
 
-async function deleteTenant(sql: Sql, tenantId: string, flags: { force: boolean; dryRun: boolean }) {
-  return inTransaction(sql, async (tx) => {
+async function deleteTenant(
+  sql: Sql,
+  tenantId: string,
+  flags: { force: boolean; dryRun: boolean },
+  by: HistoryOrigin,
+) {
+  return recorded(sql, by, async (tx, note) => {
     await tx`select 1 from tenants where tenant_id = ${tenantId} for update`;
     const [counts] = await tx<{ devices: number; instances: number }[]>`
       select (select count(*) from routes where tenant_id = ${tenantId}) as devices,
@@ -289,7 +187,14 @@ async function deleteTenant(sql: Sql, tenantId: string, flags: { force: boolean;
     await tx`delete from routes where tenant_id = ${tenantId}`;
     // No foreign key: checking one for each of a report's many events would cost more than writing them.
     await tx`delete from timeline where tenant_id = ${tenantId}`;
-    await tx`delete from tenants where tenant_id = ${tenantId}`;
+    const [gone] = await tx<TenantRow[]>`
+      delete from tenants where tenant_id = ${tenantId} returning ${rowColumns(tx)}`;
+    note({
+      tenantId,
+      action: 'tenant.delete',
+      object: { kind: 'tenant', id: tenantId, name: gone?.displayName },
+      before: { ...(gone ? tenantSettings(gone) : {}), ...found },
+    });
     return { dryRun: false, ...found };
   });
 }
@@ -298,10 +203,10 @@ async function deleteTenant(sql: Sql, tenantId: string, flags: { force: boolean;
  * Intune is told before the tenant's row goes: nobody would remember to do it afterwards. Throws `conflict` while
  * it could not be told.
  */
-async function leaveIntune(services: AdminServices, tenant: Tenant): Promise<void> {
+async function leaveIntune(services: AdminServices, tenant: Tenant, by: HistoryOrigin): Promise<void> {
   // One that has left before and could not tell Intune, its consent being gone, may be removed all the same.
   if (tenant.connectionState !== 'connected' && tenant.connectionState !== 'disconnecting') return;
-  if (tenant.connectionState === 'connected') await services.disable(tenant);
+  if (tenant.connectionState === 'connected') await services.disable(tenant, by);
   const now = await readTenant(services.sql, tenant.tenantId);
   if (now?.deprovisionWanted || now?.connectionState === 'disconnecting') {
     throw new ProblemError(
@@ -329,7 +234,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     const rows = await sql<TenantRow[]>`
       select ${rowColumns(sql)} from tenants where ${wanted}
       order by ${sql.unsafe(order)}, tenant_id limit ${pageSize} offset ${page * pageSize}`;
-    return c.json({ totalCount: total?.count ?? 0, results: rows.map(describe) }, 200);
+    return c.json({ totalCount: total?.count ?? 0, results: rows.map(describeTenant) }, 200);
   });
 
   app.openapi(create, async (c) => {
@@ -343,11 +248,21 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     checkReference(c, 'application', body.application);
     const own = body.application && (await storedApplication(sealer, body.tenantId, body.application));
     try {
-      await sql`
-        insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing, partner_group, application)
-        values (${body.tenantId}, ${body.cloud}, ${body.displayName}, ${body.mode}, ${body.connectionType},
-          ${sql.json(body.landing)}, ${body.partnerGroup ? sql.json(body.partnerGroup) : null},
-          ${own ? sql.json({ ...own }) : null})`;
+      await changing(c, sql, async (tx, note) => {
+        const [made] = await tx<TenantRow[]>`
+          insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing, partner_group, application)
+          values (${body.tenantId}, ${body.cloud}, ${body.displayName}, ${body.mode}, ${body.connectionType},
+            ${tx.json(body.landing)}, ${body.partnerGroup ? tx.json(body.partnerGroup) : null},
+            ${own ? tx.json({ ...own }) : null})
+          returning ${rowColumns(tx)}`;
+        if (!made) throw new Error('a tenant that was written is not there');
+        note({
+          tenantId: body.tenantId,
+          action: 'tenant.create',
+          object: { kind: 'tenant', id: body.tenantId, name: body.displayName },
+          after: { ...tenantSettings(made), ...(own ? { applicationSecret: 'set' } : {}) },
+        });
+      });
     } catch (error) {
       if (isUniqueViolation(error))
         throw new ProblemError(problem('conflict', 'The tenant is here already.'));
@@ -361,7 +276,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
   app.openapi(read, async (c) => {
     const tenant = await tenantOf(c, sql);
     const own = (await readApplication(sql, tenant.tenantId)) ?? null;
-    return c.json(describe({ ...tenant, application: own }), 200, { etag: etag(tenant.version) });
+    return c.json(describeTenant({ ...tenant, application: own }), 200, { etag: etag(tenant.version) });
   });
 
   app.openapi(change, async (c) => {
@@ -373,19 +288,33 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     await checkLanding(services, tenant.tenantId, body.landing);
     const partner = body.partnerGroup === undefined ? tenant.partnerGroup : body.partnerGroup;
     const own = body.application && (await storedApplication(sealer, tenant.tenantId, body.application));
-    const [changed] = await sql<TenantRow[]>`
-      update tenants set display_name = ${body.displayName ?? tenant.displayName},
-        landing = ${sql.json({ ...(body.landing ?? tenant.landing) })},
-        partner_group = ${partner ? sql.json({ ...partner }) : null},
-        application = coalesce(${own ? sql.json({ ...own }) : null}::jsonb, application), version = version + 1, updated_at = now()
-      where tenant_id = ${tenant.tenantId} and version = ${tenant.version}
-      returning ${rowColumns(sql)}`;
-    if (!changed)
-      throw new ProblemError(problem('conflict', 'The tenant was changed at the same time; read it again.'));
-    // Whose members are in scope may have changed.
-    if (body.partnerGroup !== undefined) await subscriptionsDue(sql, tenant.tenantId);
+    const changed = await changing(c, sql, async (tx, note) => {
+      const before = (await readApplication(tx, tenant.tenantId)) ?? null;
+      const [row] = await tx<TenantRow[]>`
+        update tenants set display_name = ${body.displayName ?? tenant.displayName},
+          landing = ${tx.json({ ...(body.landing ?? tenant.landing) })},
+          partner_group = ${partner ? tx.json({ ...partner }) : null},
+          application = coalesce(${own ? tx.json({ ...own }) : null}::jsonb, application), version = version + 1, updated_at = now()
+        where tenant_id = ${tenant.tenantId} and version = ${tenant.version}
+        returning ${rowColumns(tx)}`;
+      if (!row)
+        throw new ProblemError(
+          problem('conflict', 'The tenant was changed at the same time; read it again.'),
+        );
+      // Whose members are in scope may have changed.
+      if (body.partnerGroup !== undefined) await subscriptionsDue(tx, tenant.tenantId);
+      const change = differing(tenantSettings({ ...tenant, application: before }), tenantSettings(row));
+      note({
+        tenantId: tenant.tenantId,
+        action: 'tenant.change',
+        object: { kind: 'tenant', id: tenant.tenantId, name: row.displayName },
+        before: change.before,
+        after: { ...change.after, ...(own ? { applicationSecret: before ? 'changed' : 'set' } : {}) },
+      });
+      return row;
+    });
     tenants.forget(tenant.tenantId);
-    return c.json(describe(changed), 200, { etag: etag(changed.version) });
+    return c.json(describeTenant(changed), 200, { etag: etag(changed.version) });
   });
 
   app.openapi(remove, async (c) => {
@@ -394,7 +323,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const query = c.req.valid('query');
     const { tenantId } = tenant;
-    const preview = await deleteTenant(sql, tenantId, { force: true, dryRun: true });
+    const preview = await deleteTenant(sql, tenantId, { force: true, dryRun: true }, originOf(c));
     if (query['dry-run'] === 'true') return c.json(preview, 200);
     const force = query.force === 'true';
     if (preview.devices === 0 || force) {
@@ -402,9 +331,9 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
       const summary = `Delete the tenant ${tenant.displayName} with all it has here`;
       const waiting = await secondPerson(c, { tenantId, action: 'tenant.delete', devices, summary });
       if (waiting) return c.json(waiting, 202, { location: waiting.href });
-      await leaveIntune(services, tenant);
+      await leaveIntune(services, tenant, originOf(c));
     }
-    const result = await deleteTenant(sql, tenantId, { force, dryRun: false });
+    const result = await deleteTenant(sql, tenantId, { force, dryRun: false }, originOf(c));
     tenants.forget(tenant.tenantId);
     return c.json(result, 200);
   });

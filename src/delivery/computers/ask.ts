@@ -1,5 +1,5 @@
 import { changeBatch } from '../../limits.ts';
-import type { Queries, Sql } from '../../store/database.ts';
+import type { Queries, Sql, Transaction } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { InstanceRef } from './readers.ts';
@@ -22,7 +22,7 @@ export const pollSoon = (sql: Queries, { instanceId, tenantId }: InstanceRef) =>
   where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
 
 /** A full reconciliation from the first computer on, also where one is under way; says when it was asked for. */
-export async function askReconciliation(sql: Sql, { instanceId, tenantId }: InstanceRef): Promise<Date> {
+export async function askReconciliation(sql: Queries, { instanceId, tenantId }: InstanceRef): Promise<Date> {
   const [row] = await sql<{ askedAt: Date }[]>`
     insert into instance_reading (tenant_id, instance_id) values (${tenantId}, ${instanceId})
     on conflict (tenant_id, instance_id) do update set next_reconcile_at = now(), next_poll_at = now(),
@@ -59,20 +59,25 @@ async function readAllAgain(sql: Sql, { instanceId, tenantId }: InstanceRef): Pr
 
 /**
  * Lists every enabled instance of the tenant and reads all of their computers anew. An instance was reconciled for it
- * when it says so with a time not before `requestedAt`.
+ * when it says so with a time not before `requestedAt`. `note` is the last that the transaction does which asks them.
  */
 export async function rebuildRoutes(
   sql: Sql,
   tenantId: string,
+  note: (tx: Transaction, instances: number) => Promise<void>,
 ): Promise<{ readonly instances: number; readonly requestedAt: Date }> {
   const instances = await sql<{ instanceId: string }[]>`
     select instance_id as "instanceId" from instances where tenant_id = ${tenantId} and enabled order by instance_id`;
-  let requestedAt: Date | undefined;
   // All are asked for first: a run that was under way before must not pass for the one that was wanted.
-  for (const { instanceId } of instances) {
-    const askedAt = await askReconciliation(sql, { tenantId, instanceId });
-    requestedAt ??= askedAt;
-  }
+  const requestedAt = await inTransaction(sql, async (tx) => {
+    let first: Date | undefined;
+    for (const { instanceId } of instances) {
+      const askedAt = await askReconciliation(tx, { tenantId, instanceId });
+      first ??= askedAt;
+    }
+    await note(tx, instances.length);
+    return first;
+  });
   for (const { instanceId } of instances) await readAllAgain(sql, { tenantId, instanceId });
   await sql.notify(dueChannel, 'computers');
   return { instances: instances.length, requestedAt: requestedAt ?? new Date() };

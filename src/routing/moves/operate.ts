@@ -24,8 +24,11 @@ export async function openMoveFrom(
   return row?.moveId;
 }
 
+/** The last that the transaction does: `before` is undefined for a move that is new. */
+export type MoveNote = (tx: Transaction, move: Move, before: Move | undefined) => Promise<void>;
+
 /** Plans a move and stores it. Undefined: another open move leaves the same instance. */
-export async function planMove(sql: Sql, given: NewMove): Promise<MoveKey | undefined> {
+export async function planMove(sql: Sql, given: NewMove, note?: MoveNote): Promise<MoveKey | undefined> {
   const { fromInstanceId, tenantId, toInstanceId, unclaimed } = given.scope;
   const key = { tenantId, moveId: newId() };
   try {
@@ -36,6 +39,8 @@ export async function planMove(sql: Sql, given: NewMove): Promise<MoveKey | unde
         values (${tenantId}, ${key.moveId}, ${fromInstanceId}, ${toInstanceId}, ${given.filter}, ${unclaimed},
           ${given.stepPercent}, ${given.shadow}, ${given.threshold}, ${given.author}, ${given.reason})`;
       await writePlan(tx, key, given.scope);
+      const planned = note && (await lockMove(tx, key, true));
+      if (planned) await note(tx, planned, undefined);
     });
   } catch (error) {
     if (isUniqueViolation(error)) return undefined;
@@ -65,19 +70,23 @@ export type Run = <T>(sql: Sql, work: (tx: Transaction) => Promise<T>) => Promis
 
 interface Operating {
   readonly expects: Expects;
+  readonly note?: MoveNote;
   readonly run?: Run;
 }
 
 async function operate(
   sql: Sql,
   key: MoveKey,
-  { expects, run = inTransaction }: Operating,
+  { expects, note, run = inTransaction }: Operating,
   work: (tx: Transaction, move: Move) => Promise<Operated>,
 ): Promise<Operated> {
   return run(sql, async (tx) => {
     const move = await lockMove(tx, key, true);
     if (!move) return { ok: false, refusal: 'gone' };
-    return expects(move) ? work(tx, move) : { ok: false, refusal: 'version' };
+    if (!expects(move)) return { ok: false, refusal: 'version' };
+    const operated = await work(tx, move);
+    if (operated.ok) await note?.(tx, operated.move, move);
+    return operated;
   });
 }
 

@@ -1,0 +1,1 @@
+CREATE INDEX "history_time" ON "history" USING btree ("recorded_at","tenant_id","sequence");

@@ -1,0 +1,74 @@
+import type { Sql, Transaction } from '../store/database.ts';
+import { type HistoryOrigin, recorded } from '../store/history.ts';
+import { clearHold } from '../store/holds.ts';
+import { dueChannel } from '../store/notifications.ts';
+import type { Tenant } from '../store/tenants.ts';
+import { moveTenant } from './state.ts';
+
+/** What a `confirm` or `enable` leaves behind: the state of the connection, and its line in the history. */
+
+/** What the history says of it; the steps themselves are in the answer only. */
+export interface Tried {
+  readonly action: 'connection.confirm' | 'connection.enable';
+  /** Names of the steps that failed. */
+  readonly failed: readonly string[];
+}
+
+const resultOf = ({ failed }: Tried) => ({ ok: failed.length === 0, failed });
+
+/** Intune did not take the tenant: nothing changes but the history. */
+export const noteTried = (sql: Sql, tenant: Tenant, by: HistoryOrigin, tried: Tried): Promise<void> =>
+  recorded(sql, by, async (_tx, note) => {
+    const { displayName, tenantId } = tenant;
+    note({
+      tenantId,
+      action: tried.action,
+      object: { kind: 'connection', id: tenantId, name: displayName },
+      after: resultOf(tried),
+    });
+  });
+
+/** What was retracted when the connection ended is read anew, spread over a minute. */
+const readRetracted = (tx: Transaction, tenantId: string) => tx`
+  update computers c set wanted_revision = wanted_revision + 1, next_try_at = now() + random() * interval '60 seconds'
+  from routes r join reports p on p.tenant_id = r.tenant_id and p.device_id = r.device_id
+  where r.tenant_id = ${tenantId} and p.content_hash = 'retracted' and c.tenant_id = ${tenantId}
+    and c.instance_id = r.instance_id and c.jamf_computer_id = r.jamf_computer_id`;
+
+/**
+ * The tenant is connected: whatever waited for that is due at once (contract section 11). Says whether it was not
+ * before.
+ */
+export async function noteConfirmed(
+  { heartbeatSeconds, sql }: { readonly heartbeatSeconds: number; readonly sql: Sql },
+  tenant: Tenant,
+  alive: boolean,
+  by: HistoryOrigin,
+  tried: Tried,
+): Promise<boolean> {
+  const { displayName, tenantId } = tenant;
+  const { action } = tried;
+  return recorded(sql, by, async (tx, note) => {
+    const moved = await moveTenant(tx, tenantId, 'provisioned', note, { action, after: resultOf(tried) });
+    if (!moved) {
+      // It was disabled or disconnected meanwhile: what was just provisioned must not stay so.
+      await tx`update tenants set deprovision_wanted = true, deprovision_try_at = null where tenant_id = ${tenantId}`;
+      const after = { ...resultOf(tried), deprovision: 'the connection was ended meanwhile' };
+      note({ tenantId, action, object: { kind: 'connection', id: tenantId, name: displayName }, after });
+      return false;
+    }
+    await clearHold(tx, tenantId, note);
+    await tx`
+      update tenants set connected_at = coalesce(connected_at, now()), last_confirm_at = now(),
+        last_heartbeat_at = case when ${alive} then now() else last_heartbeat_at end,
+        next_heartbeat_at = case when ${alive} then now() + ${heartbeatSeconds} * interval '1 second' end,
+        deprovision_wanted = false, last_instance_gone = false,
+        terminated_at = null, devices_marked_at = null, devices_removed_at = null, updated_at = now()
+      where tenant_id = ${tenantId}`;
+    await tx`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'
+      and content_hash <> 'retracted'`;
+    if (moved.before !== 'connected') await readRetracted(tx, tenantId);
+    await tx`select pg_notify(${dueChannel}, 'reports')`;
+    return moved.before !== 'connected';
+  });
+}

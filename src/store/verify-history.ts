@@ -1,0 +1,104 @@
+import { historyPage } from '../limits.ts';
+import type { Sql, Transaction } from './database.ts';
+import { type ChainedRow, historyColumns, historyHash } from './history.ts';
+
+/** Whether the history is what was written: every chain from what retention left of it to its head. */
+
+/** What is wrong with an entry: it was changed, is not there, or was not written by Espalier. */
+export type HistoryFault = 'changed' | 'missing' | 'unexpected';
+
+export interface BrokenAt {
+  readonly tenantId: string;
+  readonly sequence: number;
+  readonly fault: HistoryFault;
+}
+
+export interface Verified {
+  /** Entries that were looked at and are right. */
+  readonly entries: number;
+  /** The first that is not. */
+  readonly brokenAt: BrokenAt | undefined;
+}
+
+interface Head {
+  readonly sequence: number;
+  readonly hash: string;
+  readonly trimmedSequence: number;
+  readonly trimmedHash: string;
+}
+
+/** Also chains whose head is gone, found by stepping through the key from tenant to tenant. */
+async function chains(sql: Sql, tenantIds: readonly string[] | undefined): Promise<string[]> {
+  const rows = await sql<{ tenantId: string }[]>`
+    with recursive steps(tenant_id) as (
+      (select tenant_id from history order by tenant_id limit 1)
+      union all
+      select (select h.tenant_id from history h where h.tenant_id > steps.tenant_id order by h.tenant_id limit 1)
+      from steps where steps.tenant_id is not null
+    ), known as (
+      select tenant_id from steps where tenant_id is not null union select tenant_id from history_heads
+    )
+    select tenant_id as "tenantId" from known
+    where ${tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds as string[]}::uuid[])`}
+    order by tenant_id`;
+  return rows.map(({ tenantId }) => tenantId);
+}
+
+/** `hash`: what the row's columns give behind the hash that it names. */
+function faultOf(
+  row: ChainedRow,
+  hash: string | undefined,
+  expected: { readonly sequence: number; readonly previousHash: string; readonly last: number },
+): Omit<BrokenAt, 'tenantId'> | undefined {
+  const { sequence } = row;
+  if (sequence < expected.sequence || sequence > expected.last) return { sequence, fault: 'unexpected' };
+  if (sequence > expected.sequence) return { sequence: expected.sequence, fault: 'missing' };
+  const right = row.previousHash === expected.previousHash && row.hash === hash;
+  return right ? undefined : { sequence, fault: 'changed' };
+}
+
+/** One chain, in a transaction that sees it as it is at one moment, some entries in memory at a time. */
+async function verifyChain(tx: Transaction, tenantId: string): Promise<Verified> {
+  const [head] = await tx<Head[]>`
+    select sequence, hash, trimmed_sequence as "trimmedSequence", trimmed_hash as "trimmedHash"
+    from history_heads where tenant_id = ${tenantId}`;
+  const last = head?.sequence ?? 0;
+  let sequence = head?.trimmedSequence ?? 0;
+  let hash = head?.trimmedHash ?? '';
+  let entries = 0;
+  let after = Number.MIN_SAFE_INTEGER;
+  const broken = (found: Omit<BrokenAt, 'tenantId'>): Verified => ({
+    entries,
+    brokenAt: { tenantId, ...found },
+  });
+  for (;;) {
+    const rows = await tx<ChainedRow[]>`
+      select ${historyColumns(tx)} from history where tenant_id = ${tenantId} and sequence > ${after}
+      order by sequence limit ${historyPage}`;
+    const hashes = await Promise.all(rows.map((row) => historyHash(row.previousHash, row)));
+    for (const [at, row] of rows.entries()) {
+      const found = faultOf(row, hashes[at], { sequence: sequence + 1, previousHash: hash, last });
+      if (found) return broken(found);
+      ({ hash, sequence } = row);
+      entries += 1;
+    }
+    if (rows.length < historyPage) break;
+    after = sequence;
+  }
+  if (sequence !== last) return broken({ sequence: Math.min(sequence, last) + 1, fault: 'missing' });
+  if (hash !== (head?.hash ?? '')) return broken({ sequence, fault: 'changed' });
+  return { entries, brokenAt: undefined };
+}
+
+/** Every chain, or those of some tenants; it ends at the first entry that is wrong. */
+export async function verifyHistory(sql: Sql, tenantIds: readonly string[] | undefined): Promise<Verified> {
+  let entries = 0;
+  for (const tenantId of await chains(sql, tenantIds)) {
+    const verified = await sql.begin('isolation level repeatable read read only', (tx) =>
+      verifyChain(tx, tenantId),
+    );
+    entries += verified.entries;
+    if (verified.brokenAt) return { entries, brokenAt: verified.brokenAt };
+  }
+  return { entries, brokenAt: undefined };
+}

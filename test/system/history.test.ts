@@ -1,0 +1,785 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ChainedRow, historyColumns, historyHash } from '../../src/store/history.ts';
+import { eventually } from '../harness/eventually.ts';
+import {
+  type AddedInstance,
+  addInstance,
+  bootstrapKey,
+  connectTenant,
+  type Scene,
+  sendWebhook,
+  startScene,
+} from '../harness/gateway.ts';
+import { type Answer, call } from '../harness/http.ts';
+
+/** What operators and the gateway did: contract section 8, `/history` and `/history/verify`; docs/history.md. */
+describe('history', () => {
+  let scene: Scene;
+  let tenantId: string;
+  let otherId: string;
+  let instances: Map<string, AddedInstance>;
+  const secret = 'the-secret-that-nobody-may-see';
+  const walked = new Set<string>();
+  let operations: { method: string; id: string; pattern: RegExp }[];
+
+  interface Entry {
+    readonly id: string;
+    readonly tenantId: string | null;
+    readonly sequence: number;
+    readonly authorKind: string;
+    readonly authorId: string | null;
+    readonly author: string;
+    readonly action: string;
+    readonly objectKind: string;
+    readonly objectId: string;
+    readonly before: Record<string, unknown> | null;
+    readonly after: Record<string, unknown> | null;
+    readonly reason: string | null;
+    readonly requestId: string | null;
+    readonly source: string | null;
+    readonly hash: string;
+    readonly previousHash: string;
+  }
+
+  const send = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
+    call(`${scene.gateway.admin}/api/v1${path}`, {
+      method,
+      ca: scene.trust,
+      headers: {
+        authorization: `Bearer ${bootstrapKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  const history = async (query: Record<string, string> = {}, key?: string): Promise<Entry[]> => {
+    const answer = await scene.api('GET', `/history?${new URLSearchParams(query)}`, undefined, key);
+    expect(answer.status, answer.text).toBe(200);
+    return answer.json.results;
+  };
+  const of = (filter: string, key?: string) => history({ filter }, key);
+  const verify = async (key?: string) =>
+    (await scene.api('GET', '/history/verify', undefined, key)).json as {
+      ok: boolean;
+      entries: number;
+      brokenAt?: { tenantId: string | null; sequence: number; fault: string };
+    };
+  const rows = async (): Promise<number> => {
+    const [row] = await scene.database.sql`select count(*)::int as count from history`;
+    return row!.count;
+  };
+  /** A write that succeeds, with the entries that it left. */
+  const write = async (
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<Answer & { entries: Entry[] }> => {
+    const requestId = crypto.randomUUID();
+    const answer = await send(method, path, body, { 'x-request-id': requestId });
+    expect(answer.status, `${method} ${path}: ${answer.text}`).toBeLessThan(300);
+    const operation = operations.find(
+      (one) => one.method === method && one.pattern.test(path.split('?')[0]!),
+    );
+    walked.add(operation?.id ?? `${method} ${path}`);
+    return { ...answer, entries: await of(`requestId==${requestId}`) };
+  };
+  /** The one entry that a write left. */
+  const wrote = async (method: string, path: string, body?: unknown): Promise<Entry> => {
+    const { entries } = await write(method, path, body);
+    expect(entries.map(({ action }) => action)).toHaveLength(1);
+    return entries[0]!;
+  };
+  const newKey = async (
+    name: string,
+    role: string,
+    tenants?: string[],
+  ): Promise<{ id: string; key: string }> =>
+    (await scene.api('POST', '/keys', { name, role, ...(tenants ? { tenants } : {}) })).json;
+  const instanceBody = (name: string) => ({
+    name,
+    url: scene.world.instance('one').url,
+    apiClient: { clientId: crypto.randomUUID(), clientSecret: secret },
+  });
+
+  beforeAll(async () => {
+    scene = await startScene({
+      world: {
+        clouds: ['public'],
+        tenants: [
+          {
+            displayName: 'Contoso',
+            instances: [
+              { name: 'one', macs: 3 },
+              { name: 'two', macs: 1 },
+            ],
+          },
+          { displayName: 'Fabrikam', instances: [{ name: 'other', macs: 1 }] },
+          { displayName: 'Manual', instances: [] },
+        ],
+      },
+      environment: { ESPALIER_HEARTBEAT_SECONDS: '2' },
+    });
+    [tenantId, otherId] = scene.world.tenants.map((one) => one.tenantId) as [string, string];
+    instances = await connectTenant(scene, tenantId);
+    await connectTenant(scene, otherId);
+    const document = (await call(`${scene.gateway.admin}/api/v1/openapi.json`, { ca: scene.trust })).json;
+    operations = Object.entries(
+      document.paths as Record<string, Record<string, { operationId: string }>>,
+    ).flatMap(([path, methods]) =>
+      Object.entries(methods)
+        .filter(([method]) => !['get', 'head', 'parameters'].includes(method))
+        .map(([method, { operationId }]) => ({
+          method: method.toUpperCase(),
+          id: operationId,
+          pattern: new RegExp(`^${path.replace('/api/v1', '').replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+        })),
+    );
+  });
+  afterAll(() => scene?.close());
+
+  it('tells how a tenant was connected, by whom each step was taken', async () => {
+    const entries = (await of(`tenantId==${tenantId};objectKind=in=(tenant,connection)`)).reverse();
+    expect(entries.map(({ action, authorKind }) => `${authorKind} ${action}`)).toEqual([
+      'bootstrap tenant.create',
+      'bootstrap connection.connect',
+      'gateway connection.consent',
+      'gateway connection.consent',
+      'bootstrap connection.confirm',
+    ]);
+    expect(entries.map(({ after }) => after?.connectionState)).toEqual([
+      undefined,
+      'consenting',
+      undefined,
+      'consented',
+      'connected',
+    ]);
+    expect(entries[0]).toMatchObject({
+      author: 'bootstrap',
+      before: null,
+      after: { displayName: 'Contoso', cloud: 'public', mode: 'device-compliance' },
+      reason: null,
+      source: '127.0.0.1',
+      requestId: expect.any(String),
+    });
+    expect(entries[4]).toMatchObject({
+      before: { connectionState: 'consented' },
+      after: { connectionState: 'connected', ok: true, failed: [] },
+    });
+    expect(entries.map(({ sequence }) => sequence)).toEqual(
+      [...entries.map(({ sequence }) => sequence)].sort((a, b) => a - b),
+    );
+  });
+
+  it('records every write of the API once, with what changed', async () => {
+    const third = scene.world.tenants[2]!.tenantId;
+    const at = `/tenants/${third}`;
+    expect(
+      await wrote('POST', '/tenants', {
+        tenantId: third,
+        cloud: 'public',
+        displayName: 'Third',
+        mode: 'conditional-access',
+        connectionType: 'manual',
+        application: { clientId: crypto.randomUUID(), clientSecret: secret },
+      }),
+    ).toMatchObject({
+      action: 'tenant.create',
+      objectId: third,
+      after: { application: { secretRef: null }, applicationSecret: 'set' },
+    });
+    expect(await wrote('PATCH', at, { displayName: 'Renamed' })).toMatchObject({
+      action: 'tenant.change',
+      before: { displayName: 'Third' },
+      after: { displayName: 'Renamed' },
+    });
+    const own = { clientId: crypto.randomUUID(), clientSecret: secret };
+    expect((await wrote('PATCH', at, { application: own })).after).toEqual({
+      application: { clientId: own.clientId, secretRef: null },
+      applicationSecret: 'changed',
+    });
+    expect(await wrote('POST', `${at}/pause`)).toMatchObject({
+      action: 'connection.pause',
+      before: { paused: false },
+      after: { paused: true },
+    });
+    expect(await wrote('POST', `${at}/resume`)).toMatchObject({ after: { paused: false } });
+    expect(await wrote('POST', `${at}/connect`)).toMatchObject({
+      action: 'connection.connect',
+      before: { connectionState: 'new' },
+      after: { connectionState: 'consenting' },
+    });
+    expect(await wrote('POST', `${at}/confirm`)).toMatchObject({
+      action: 'connection.confirm',
+      before: null,
+      after: { ok: false, failed: expect.arrayContaining(['token']) },
+    });
+    expect(await wrote('POST', `${at}/migrate?dry-run=false`, { mode: 'device-compliance' })).toMatchObject({
+      action: 'connection.migrate',
+      before: { mode: 'conditional-access', connectionType: 'manual' },
+      after: { mode: 'device-compliance', connectionType: 'manual' },
+    });
+
+    const made = await write('POST', `${at}/instances`, instanceBody('first'));
+    expect(made.entries).toMatchObject([
+      { action: 'instance.create', objectId: made.json.id, after: { name: 'first', apiSecret: 'set' } },
+    ]);
+    const instance = `${at}/instances/${made.json.id}`;
+    expect(
+      await wrote('PATCH', instance, { name: 'renamed', apiClient: { clientId: 'x', clientSecret: secret } }),
+    ).toMatchObject({
+      action: 'instance.change',
+      before: { name: 'first' },
+      after: { name: 'renamed', apiClient: { clientId: 'x' }, apiSecret: 'changed' },
+    });
+    expect(await wrote('POST', `${instance}/test`)).toMatchObject({
+      action: 'instance.test',
+      after: { ok: false, failed: expect.arrayContaining(['token']) },
+    });
+    expect((await wrote('POST', `${instance}/pause`)).action).toBe('instance.pause');
+    expect((await wrote('POST', `${instance}/resume`)).action).toBe('instance.resume');
+    expect((await wrote('POST', `${instance}/reconcile`)).action).toBe('instance.reconcile');
+    const key = await write('POST', `${instance}/keys`, { name: 'hooks' });
+    expect(key.entries).toMatchObject([{ action: 'instance-key.create', after: { name: 'hooks' } }]);
+    expect(await wrote('DELETE', `${instance}/keys/${key.json.id}`)).toMatchObject({
+      action: 'instance-key.delete',
+      before: { name: 'hooks', instanceId: made.json.id },
+    });
+
+    const deviceId = crypto.randomUUID();
+    const device = `${at}/devices/${deviceId}`;
+    const place = { instanceId: made.json.id, jamfComputerId: '7' };
+    expect(
+      await wrote('PUT', device, { ...place, pinned: true, reason: 'the Mac of the board' }),
+    ).toMatchObject({
+      action: 'device.place',
+      objectId: deviceId,
+      before: null,
+      after: { instanceId: made.json.id, jamfComputerId: '7', pinned: true, rule: 'pinned' },
+      reason: 'the Mac of the board',
+    });
+    expect(await wrote('PUT', device, { ...place, jamfComputerId: '8', pinned: true })).toMatchObject({
+      before: { jamfComputerId: '7' },
+      after: { jamfComputerId: '8' },
+    });
+    const rolledBack = await wrote('POST', `${at}/routes/rollback`, { toVersion: 1, reason: 'a mistake' });
+    expect(rolledBack).toMatchObject({
+      action: 'routes.rollback',
+      after: { toVersion: 1, placed: 1, ended: 0 },
+      reason: 'a mistake',
+    });
+    expect(await wrote('POST', `${at}/routes/rebuild`)).toMatchObject({
+      action: 'routes.rebuild',
+      after: { instances: 1 },
+    });
+    expect(await wrote('DELETE', device)).toMatchObject({
+      action: 'device.delete',
+      before: { jamfComputerId: '7', pinned: true },
+      after: null,
+    });
+    const removed = await write('DELETE', instance);
+    expect(removed.entries.map(({ action }) => action)).toEqual(['instance.delete', 'instance.change']);
+    expect(removed.entries[0]).toMatchObject({ before: { name: 'renamed', devices: 0 } });
+    expect(removed.entries[1]).toMatchObject({ before: { enabled: true }, after: { enabled: false } });
+    expect(await wrote('DELETE', at)).toMatchObject({
+      action: 'tenant.delete',
+      before: { displayName: 'Renamed', devices: 0, instances: 0 },
+      after: null,
+    });
+    expect(JSON.stringify(await of(`tenantId==${third}`))).not.toContain(secret);
+  });
+
+  it('records moves, reports and keys, and what is done to a connection that works', async () => {
+    const at = `/tenants/${tenantId}`;
+    const [one, two] = ['one', 'two'].map((name) => instances.get(name)!.id);
+    const truth = scene.world.fleet.truth().filter(({ instance }) => instance === 'one');
+    for (const { jamfComputerId } of truth) await sendWebhook(scene, instances.get('one')!, jamfComputerId);
+    await eventually(async () => {
+      const { json } = await scene.api('GET', `/reports?filter=tenantId==${tenantId};state==verified`);
+      expect(json.totalCount).toBe(truth.length);
+    });
+    const planned = await write('POST', `${at}/moves`, {
+      from: one,
+      to: two,
+      shadow: false,
+      unclaimed: true,
+      reason: 'the site closes',
+    });
+    expect(planned.entries).toMatchObject([
+      { action: 'move.create', after: { from: one, to: two, state: 'planned' }, reason: 'the site closes' },
+    ]);
+    const move = `${at}/moves/${planned.json.id}`;
+    expect(await wrote('POST', `${move}/pause`, {})).toMatchObject({
+      action: 'move.pause',
+      before: { paused: false },
+      after: { paused: true },
+    });
+    expect(await wrote('POST', `${move}/advance`, { percent: 100, force: true })).toMatchObject({
+      action: 'move.advance',
+      before: { state: 'planned', percent: 0 },
+    });
+    expect(await wrote('POST', `${move}/rollback`, { reason: 'not yet' })).toMatchObject({
+      action: 'move.rollback',
+      after: { state: 'rolled-back' },
+      reason: 'not yet',
+    });
+    const filter = `tenantId==${tenantId};state==verified`;
+    expect(await wrote('POST', '/reports/replay', { filter })).toMatchObject({
+      action: 'reports.replay',
+      tenantId,
+      after: { filter, reports: truth.length },
+    });
+    expect(await wrote('POST', `${at}/resync`)).toMatchObject({ action: 'connection.resync' });
+    expect(await wrote('POST', `${at}/disable`)).toMatchObject({
+      action: 'connection.disable',
+      before: { connectionState: 'connected' },
+      after: { connectionState: 'disabled' },
+    });
+    expect(await wrote('POST', `${at}/enable`)).toMatchObject({
+      action: 'connection.enable',
+      before: { connectionState: 'disabled' },
+      after: { connectionState: 'connected', ok: true },
+    });
+    const key = await write('POST', '/keys', { name: 'short', role: 'viewer' });
+    expect(key.entries).toMatchObject([
+      { action: 'key.create', tenantId: null, after: { role: 'viewer', tenants: null } },
+    ]);
+    expect(await wrote('DELETE', `/keys/${key.json.id}`)).toMatchObject({ action: 'key.delete' });
+    const left = await wrote('POST', `/tenants/${otherId}/disconnect`, { retract: false });
+    expect(left).toMatchObject({
+      action: 'connection.disconnect',
+      before: { connectionState: 'connected' },
+      after: { connectionState: 'disconnected', retract: false, retracting: 0 },
+    });
+    for (const text of [key.json.key, ...[...instances.values()].map((added) => added.key)]) {
+      const [found] = await scene.database.sql`
+        select count(*)::int as count from history where concat(before, after) like ${`%${text}%`}`;
+      expect(found!.count).toBe(0);
+    }
+  });
+
+  it('has walked every write of the OpenAPI document, and none left no trace', () => {
+    expect(operations.map(({ id }) => id).filter((id) => !walked.has(id))).toEqual([]);
+    expect(scene.gateway.output()).not.toContain('history.missing');
+  });
+
+  it('records nothing of dry runs, refusals and reads', async () => {
+    const before = await rows();
+    const at = `/tenants/${tenantId}`;
+    const [one, two] = ['one', 'two'].map((name) => instances.get(name)!.id);
+    const asked: [string, string, unknown?][] = [
+      ['POST', `${at}/moves?dry-run=true`, { from: two, to: one }],
+      ['POST', `${at}/migrate`, { mode: 'conditional-access' }],
+      ['POST', `${at}/disconnect?dry-run=true`, {}],
+      ['POST', `${at}/routes/rollback?dry-run=true`, { toVersion: 0, reason: 'x' }],
+      ['POST', '/reports/replay?dry-run=true', { filter: `tenantId==${tenantId}` }],
+      ['DELETE', `${at}/instances/${one}?dry-run=true`],
+      ['DELETE', `${at}?dry-run=true`],
+      ['GET', `${at}/permissions`],
+      ['GET', `${at}/status`],
+    ];
+    for (const [method, path, body] of asked) {
+      const answer = await send(method, path, body);
+      expect(answer.status, `${method} ${path}: ${answer.text}`).toBeLessThan(300);
+    }
+    expect((await send('DELETE', `${at}/instances/${one}`)).status).toBe(409);
+    expect((await send('PATCH', at, { displayName: '' })).status).toBe(400);
+    expect((await send('POST', '/tenants', { tenantId, displayName: 'again' })).status).toBe(409);
+    expect((await send('PATCH', at, { displayName: 'x' }, { 'if-match': '"0"' })).status).toBe(412);
+    const replayed = await send('POST', '/reports/replay', { filter: `deviceId==${crypto.randomUUID()}` });
+    expect(replayed.json.replayed).toBe(0);
+    expect(await rows()).toBe(before);
+  });
+
+  it('takes the reason of a write from a header, and refuses one that is no line', async () => {
+    const at = `/tenants/${otherId}`;
+    const said = async (reason: string) =>
+      send(
+        'PATCH',
+        at,
+        { displayName: 'Fabrikam' },
+        { 'x-espalier-reason': reason, 'x-request-id': 'reason-1' },
+      );
+    // Node.js writes head and body of a request together, in UTF-8.
+    for (const reason of ['CHG-4711, asked for by the customer', 'größer']) {
+      const answer = await said(reason);
+      expect(answer.status, answer.text).toBe(200);
+    }
+    const entries = await of('requestId==reason-1');
+    expect(entries.map(({ reason }) => reason)).toEqual(['größer', 'CHG-4711, asked for by the customer']);
+    for (const wrong of ['x'.repeat(501), 'a\tb']) {
+      const answer = await said(wrong);
+      expect(answer.status).toBe(400);
+      expect(answer.json.errors[0].field).toBe('X-Espalier-Reason');
+    }
+    const placed = await send(
+      'PUT',
+      `${at}/devices/${crypto.randomUUID()}`,
+      {
+        instanceId: (await scene.api('GET', `${at}/instances`)).json.results[0].id,
+        jamfComputerId: '99',
+        reason: 'of the body',
+      },
+      { 'x-espalier-reason': 'of the header', 'x-request-id': 'reason-2' },
+    );
+    expect(placed.status).toBe(201);
+    expect(await of('requestId==reason-2')).toMatchObject([{ reason: 'of the body' }]);
+  });
+
+  it('pages, sorts and filters; an unknown field or a filter that cannot be read is refused', async () => {
+    const all = await scene.api('GET', '/history?page-size=2000');
+    const times = all.json.results.map((entry: { recordedAt: string }) => entry.recordedAt);
+    expect(times).toEqual([...times].sort().reverse());
+    const second = await scene.api('GET', '/history?page=1&page-size=3');
+    expect(second.json.totalCount).toBe(all.json.totalCount);
+    expect(second.json.results).toEqual(all.json.results.slice(3, 6));
+    const oldest = await history({ sort: 'recordedAt:asc', 'page-size': '1' });
+    expect(oldest[0]?.id).toBe(all.json.results.at(-1).id);
+    const device = all.json.results.find((entry: Entry) => entry.action === 'device.place');
+    const filters: [string, (entry: Entry & { recordedAt: string }) => boolean][] = [
+      [`tenantId==${otherId}`, (entry) => entry.tenantId === otherId],
+      ['authorKind==gateway', (entry) => entry.authorKind === 'gateway'],
+      ['author==boot*', (entry) => entry.author === 'bootstrap'],
+      ['action==connection.*', (entry) => entry.action.startsWith('connection.')],
+      ['objectKind=in=(key,move)', (entry) => ['key', 'move'].includes(entry.objectKind)],
+      [`objectId==${device.objectId}`, (entry) => entry.objectId === device.objectId],
+      [`requestId==${device.requestId}`, (entry) => entry.requestId === device.requestId],
+      [`recordedAt=gt=${times[5]}`, (entry) => entry.recordedAt > times[5]],
+    ];
+    for (const [filter, holds] of filters) {
+      const found = await history({ filter, 'page-size': '2000' });
+      expect(found.length, filter).toBeGreaterThan(0);
+      expect(found, filter).toEqual(all.json.results.filter(holds));
+    }
+    expect((await scene.api('GET', '/history?filter=after==x')).status).toBe(400);
+    expect((await scene.api('GET', '/history?sort=hash:asc')).status).toBe(400);
+    expect((await scene.api('GET', '/history?tenant=x')).status).toBe(400);
+  });
+
+  it('shows a bound operator the chains of its tenants only, also of one that is deleted', async () => {
+    const deleted = scene.world.tenants[2]!.tenantId;
+    const bound = await newKey('bound', 'viewer', [otherId, deleted]);
+    const seen = await history({ 'page-size': '2000' }, bound.key);
+    expect(new Set(seen.map((entry) => entry.tenantId))).toEqual(new Set([otherId, deleted]));
+    expect(seen.some(({ action }) => action === 'tenant.delete')).toBe(true);
+    expect(await of(`tenantId==${tenantId}`, bound.key)).toEqual([]);
+    const text = await call(`${scene.gateway.admin}/api/v1/history`, {
+      ca: scene.trust,
+      headers: { authorization: `Bearer ${bound.key}`, accept: 'text/plain' },
+    });
+    expect(text.text).not.toContain(tenantId);
+    expect(text.text).toContain(deleted);
+    expect((await verify(bound.key)).entries).toBe(seen.length);
+    const author = await newKey('author', 'operator');
+    expect((await scene.api('POST', `/tenants/${otherId}/pause`, undefined, author.key)).status).toBe(200);
+    expect(await of(`authorId==${author.id}`)).toMatchObject([
+      { authorKind: 'key', author: 'key author', action: 'connection.pause' },
+    ]);
+    expect((await scene.api('POST', `/tenants/${otherId}/resume`, undefined, author.key)).status).toBe(200);
+  });
+
+  it('gives lines of JAMFChangeManagement.log as text, oldest first, over the whole filter', async () => {
+    const text = (query: string, accept: string) =>
+      call(`${scene.gateway.admin}/api/v1/history?${query}`, {
+        ca: scene.trust,
+        headers: { authorization: `Bearer ${bootstrapKey}`, accept },
+      });
+    const filter = encodeURIComponent(`tenantId==${tenantId};objectKind==connection;authorKind==bootstrap`);
+    const answer = await text(`filter=${filter}`, 'text/plain');
+    expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
+    const heads = answer.text.split('\n').filter((line) => line.startsWith('[CHANGEMANAGEMENT]'));
+    const head =
+      /^\[CHANGEMANAGEMENT\] [\d-]{10}T[\d:]{8},\d{3} \[INFO \] \[espalier {3}\] \[file {21}\] - \[bootstrap \(ID: 0\)\] \[UPDATE\] \[Conditional Access\] \[[\d-]{10}T[\d:.]{12}\+0000\]$/;
+    expect(heads.length).toBeGreaterThan(3);
+    for (const line of heads) expect(line).toMatch(head);
+    expect([...heads].sort()).toEqual(heads);
+    expect(answer.text).toContain('consented -> connected');
+    expect(answer.text.match(/\tEvent.*/g)?.[0]).toContain('connection.connect');
+    const all = await text('', 'text/plain;q=0.9, application/json;q=0.1');
+    expect(all.text.split('\n').filter((line) => line.startsWith('[CHANGEM'))).toHaveLength(await rows());
+    expect(all.text).toMatch(/\[key author \(ID: 0\)\] \[UPDATE\]/);
+    expect(all.text).toMatch(/\[READ\] \[Jamf Pro Instance\]/);
+    expect(all.text).not.toContain(secret);
+    for (const accept of ['application/json', '*/*', 'application/xml', 'text/plain;q=0, */*'])
+      expect((await text('page-size=1', accept)).json.results, accept).toHaveLength(1);
+    expect((await text('page-size=1', 'text/plain')).json.errors[0].field).toBe('page-size');
+    expect((await text('filter=x', 'text/plain')).status).toBe(400);
+  });
+
+  it('streams more entries than one page, each once', async () => {
+    const { sql } = scene.database;
+    const copied = crypto.randomUUID();
+    await sql`
+      insert into history (tenant_id, sequence, recorded_at, author_kind, author, action, object_kind, object_id, previous_hash, hash)
+      select ${copied}, n, date_trunc('milliseconds', now()) + (n / 7) * interval '1 millisecond', 'gateway', 'espalier', 'connection.hold', 'connection',
+        n::text, '', '' from generate_series(1, 2500) n`;
+    const answer = await send('GET', `/history?filter=tenantId==${copied}`, undefined, {
+      accept: 'text/plain',
+    });
+    const ids = [...answer.text.matchAll(/\tID +(\d+)/g)].map(([, id]) => Number(id));
+    expect(ids).toEqual(Array.from({ length: 2_500 }, (_, at) => at + 1));
+    await sql`delete from history where tenant_id = ${copied}`;
+  });
+
+  it('records what Intune, Entra and the end of the last instance do to a connection', async () => {
+    const at = `/tenants/${tenantId}`;
+    const newest = async (action: string) => (await of(`tenantId==${tenantId};action==${action}`))[0];
+    const cloud = scene.world.cloud('public');
+
+    cloud.settings.tenant(tenantId).intune.resyncTimestamp = new Date(Date.now() + 1_000).toISOString();
+    await eventually(async () =>
+      expect(await newest('connection.resync')).toMatchObject({
+        authorKind: 'gateway',
+        after: { resyncTimestamp: expect.any(String), reports: expect.any(Number) },
+      }),
+    );
+
+    cloud.terminate(tenantId);
+    await eventually(async () =>
+      expect(await newest('connection.terminated')).toMatchObject({
+        authorKind: 'gateway',
+        author: 'espalier',
+        requestId: null,
+        before: { connectionState: 'connected' },
+        after: { connectionState: 'terminated', devicesRemovedAt: expect.any(String) },
+      }),
+    );
+    expect((await scene.api('POST', `${at}/confirm`)).json.ok).toBe(true);
+
+    const connector = scene.world.applications.get('public')!.connector.clientId;
+    const principals = scene.world.directory.tenant(tenantId)!.servicePrincipals;
+    const principal = principals.get(connector)!;
+    principals.delete(connector);
+    // The gateway's token outlives the consent, as at Microsoft; a restart ends it at once.
+    await scene.restart('stop');
+    await eventually(async () =>
+      expect(await newest('connection.hold')).toMatchObject({
+        authorKind: 'gateway',
+        before: { hold: null },
+        after: { hold: { cause: 'consent-required' } },
+      }),
+    );
+    principals.set(connector, principal);
+    await eventually(async () =>
+      expect(await newest('connection.release')).toMatchObject({
+        authorKind: 'gateway',
+        before: { hold: { cause: 'consent-required' } },
+        after: { hold: null },
+      }),
+    );
+    // However many reports and heartbeats met it.
+    const held = (await of(`tenantId==${tenantId};action==connection.hold`)).map(({ after }) => after?.hold);
+    expect(held.filter((hold) => (hold as { cause: string }).cause === 'consent-required')).toHaveLength(1);
+
+    for (const { id } of instances.values()) {
+      const answer = await scene.api('DELETE', `${at}/instances/${id}?force=true`);
+      expect(answer.status, answer.text).toBe(200);
+    }
+    await eventually(async () => {
+      expect(await newest('connection.last-instance-gone')).toMatchObject({
+        authorKind: 'gateway',
+        before: { connectionState: 'connected' },
+        after: { connectionState: 'consented' },
+      });
+      expect(await newest('connection.deprovision')).toMatchObject({ authorKind: 'gateway' });
+    });
+  });
+
+  it('records the retraction that a disconnect waits for, and its end', async () => {
+    const at = `/tenants/${tenantId}`;
+    const actions = async () => (await of(`tenantId==${tenantId}`)).map(({ action }) => action);
+    const { id, key } = await addInstance(scene, tenantId, 'one', { name: 'one again' });
+    expect((await scene.api('POST', `${at}/confirm`)).json.ok).toBe(true);
+    for (const { instance, jamfComputerId } of scene.world.fleet.truth())
+      if (instance === 'one') await sendWebhook(scene, { id, key }, jamfComputerId);
+    await eventually(async () => {
+      const { json } = await scene.api('GET', `/reports?filter=tenantId==${tenantId};state==verified`);
+      expect(json.totalCount).toBe(3);
+    });
+    const answer = await scene.api('POST', `${at}/disconnect`, { retract: true });
+    expect(answer.json.connectionState).toBe('disconnecting');
+    await eventually(async () => expect(await actions()).toContain('connection.disconnected'));
+    expect(
+      await of(`tenantId==${tenantId};action=in=(connection.disconnect,connection.disconnected)`),
+    ).toMatchObject([
+      { authorKind: 'gateway', before: { connectionState: 'disconnecting' } },
+      { authorKind: 'bootstrap', after: { connectionState: 'disconnecting', retract: true, retracting: 3 } },
+    ]);
+  });
+
+  it('writes a change and its entry together or not at all', async () => {
+    const { sql } = scene.database;
+    const before = await rows();
+    await sql`alter table history add constraint refused check (reason is distinct from 'refuse this') not valid`;
+    const answer = await send(
+      'PATCH',
+      `/tenants/${otherId}`,
+      { displayName: 'Half' },
+      { 'x-espalier-reason': 'refuse this' },
+    );
+    expect(answer.status).toBe(500);
+    expect((await scene.api('GET', `/tenants/${otherId}`)).json.displayName).toBe('Fabrikam');
+    expect(await rows()).toBe(before);
+    await sql`alter table history drop constraint refused`;
+  });
+
+  it('keeps one chain whole when many write at the same time', async () => {
+    const before = (await verify()).entries;
+    const statuses = await Promise.all(
+      Array.from({ length: 20 }, async (_, at) => {
+        const path = `/tenants/${otherId}/${at % 2 === 0 ? 'pause' : 'resume'}`;
+        return (await scene.api('POST', path)).status;
+      }),
+    );
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    expect(await verify()).toEqual({ ok: true, entries: before + 20 });
+  });
+
+  it('verifies names that no database can hold as they were given', async () => {
+    const path = `/tenants/${otherId}`;
+    const answer = await call(`${scene.gateway.admin}/api/v1${path}`, {
+      method: 'PATCH',
+      ca: scene.trust,
+      headers: { authorization: `Bearer ${bootstrapKey}`, 'content-type': 'application/json' },
+      body: '{"displayName":"half \\ud800 pair"}',
+    });
+    expect(answer.status, answer.text).toBe(200);
+    expect((await verify()).ok).toBe(true);
+  });
+
+  it('says of a chain that it is whole, and where it is not', async () => {
+    const { sql } = scene.database;
+    const whole = await verify();
+    expect(whole).toEqual({ ok: true, entries: await rows() });
+    const last = (
+      await history({ filter: `tenantId==${otherId}`, sort: 'sequence:desc', 'page-size': '1' })
+    )[0]!.sequence;
+    const brokenAt = async (change: () => Promise<unknown>): Promise<unknown> => {
+      await sql`drop table if exists kept_history, kept_heads`;
+      await sql`create table kept_history as table history`;
+      await sql`create table kept_heads as table history_heads`;
+      await change();
+      const { brokenAt: found, ok } = await verify();
+      expect(ok).toBe(found === undefined);
+      await sql`truncate history, history_heads`;
+      await sql`insert into history table kept_history`;
+      await sql`insert into history_heads table kept_heads`;
+      expect(await verify()).toEqual(whole);
+      return found && `${found.tenantId === otherId ? '' : found.tenantId}${found.fault} ${found.sequence}`;
+    };
+    const columns = [
+      `recorded_at = recorded_at + interval '1 second'`,
+      `author_kind = 'user'`,
+      `author_id = 'x'`,
+      `author = 'x'`,
+      `action = 'x'`,
+      `object_kind = 'x'`,
+      `object_id = 'x'`,
+      `object_name = 'x'`,
+      `before = '{}'`,
+      `after = '{}'`,
+      `reason = 'x'`,
+      `request_id = 'x'`,
+      `source = 'x'`,
+      `approved_by = 'x'`,
+      `previous_hash = 'x'`,
+      `hash = 'x'`,
+    ];
+    for (const column of columns)
+      expect(
+        await brokenAt(() =>
+          sql.unsafe(`update history set ${column} where tenant_id = '${otherId}' and sequence = 2`),
+        ),
+        column,
+      ).toBe('changed 2');
+    const at = (sequence: number) => sql`tenant_id = ${otherId} and sequence = ${sequence}`;
+    expect(await brokenAt(() => sql`delete from history where ${at(2)}`)).toBe('missing 2');
+    expect(await brokenAt(() => sql`delete from history where ${at(1)}`)).toBe('missing 1');
+    expect(await brokenAt(() => sql`delete from history where ${at(last)}`)).toBe(`missing ${last}`);
+    expect(await brokenAt(() => sql`delete from history where tenant_id = ${otherId}`)).toBe('missing 1');
+    expect(await brokenAt(() => sql`delete from history_heads where tenant_id = ${otherId}`)).toBe(
+      'unexpected 1',
+    );
+    const put = (sequence: number) => sql`
+      insert into history select tenant_id, ${sequence}, recorded_at, author_kind, author_id, author, action, object_kind,
+        object_id, object_name, before, after, reason, request_id, source, approved_by, previous_hash, hash
+      from history where ${at(2)}`;
+    expect(await brokenAt(() => put(last + 1))).toBe(`unexpected ${last + 1}`);
+    expect(await brokenAt(() => put(0))).toBe('unexpected 0');
+    expect(
+      await brokenAt(async () => {
+        await sql`update history set sequence = -1 where ${at(2)}`;
+        await sql`update history set sequence = 2 where ${at(3)}`;
+        await sql`update history set sequence = 3 where ${at(-1)}`;
+      }),
+    ).toBe('changed 2');
+    // The head as it was two entries ago, with the entries since and with them gone in part.
+    const back = () => sql`
+      update history_heads set sequence = ${last - 2}, hash = (select hash from history where ${at(last - 2)})
+      where tenant_id = ${otherId}`;
+    expect(await brokenAt(back)).toBe(`unexpected ${last - 1}`);
+    expect(await brokenAt(() => sql`update history_heads set hash = 'x' where tenant_id = ${otherId}`)).toBe(
+      `changed ${last}`,
+    );
+    // A retention that is only pretended: the entries are there still, or their hash is another.
+    const trimmed = (hash: string) => sql`
+      update history_heads set trimmed_sequence = 1, trimmed_hash = ${hash} where tenant_id = ${otherId}`;
+    expect(await brokenAt(() => trimmed('x'))).toBe('unexpected 1');
+    expect(
+      await brokenAt(async () => {
+        await trimmed('x');
+        await sql`delete from history where ${at(1)}`;
+      }),
+    ).toBe('changed 2');
+    const bound = await newKey('verifier', 'viewer', [tenantId]);
+    await sql`update history set reason = 'x' where ${at(2)}`;
+    expect((await verify(bound.key)).ok).toBe(true);
+    expect((await verify()).ok).toBe(false);
+    await sql`update history set reason = null where ${at(2)}`;
+    expect((await verify()).ok).toBe(true);
+  });
+
+  it('does not show a chain that was made anew as a whole, but an end that was held elsewhere does', async () => {
+    const { sql } = scene.database;
+    const end = async () =>
+      (await history({ filter: `tenantId==${otherId}`, sort: 'sequence:desc', 'page-size': '1' }))[0]!;
+    const held = await end();
+    const chain = await sql<ChainedRow[]>`
+      select ${historyColumns(sql)} from history where tenant_id = ${otherId} order by sequence`;
+    let hash = '';
+    for (const row of chain) {
+      const forged = { ...row, author: 'somebody else' };
+      const next = await historyHash(hash, forged);
+      await sql`
+        update history set author = ${forged.author}, previous_hash = ${hash}, hash = ${next}
+        where tenant_id = ${otherId} and sequence = ${row.sequence}`;
+      hash = next;
+    }
+    await sql`update history_heads set hash = ${hash} where tenant_id = ${otherId}`;
+    expect((await verify()).ok).toBe(true);
+    expect((await end()).id).toBe(held.id);
+    expect((await end()).hash).not.toBe(held.hash);
+  });
+
+  it('is what docs/history.md says: every action that is listed was seen here, and no other', async () => {
+    const page = readFileSync(new URL('../../docs/history.md', import.meta.url), 'utf8');
+    const listed = page
+      .slice(page.indexOf('| Action | By | When |'), page.indexOf('### Written beside the change'))
+      .split('\n')
+      .filter((line) => line.startsWith('| `'))
+      .map((line) => line.split('|').map((cell) => cell.trim()))
+      .flatMap(([, actions = '', by = '']) =>
+        [...actions.matchAll(/`([^`]+)`/g)].map(([, action]) => ({ action: action!, by: by.split(', ') })),
+      );
+    const seen = await scene.database.sql<{ action: string; by: string }[]>`
+      select distinct action, case author_kind when 'gateway' then 'gateway' else 'operator' end as by from history`;
+    const unlisted = seen.filter(
+      (one) => !listed.some(({ action, by }) => action === one.action && by.includes(one.by)),
+    );
+    expect(unlisted).toEqual([]);
+    expect(listed.filter(({ action }) => !seen.some((one) => one.action === action))).toEqual([]);
+    const refused = await scene.api('GET', '/history?filter=nothing==1');
+    const fields = /fields: ([\w, ]+)\./.exec(refused.json.errors[0].description)?.[1]?.split(', ');
+    expect(page).toContain(`${fields!.map((field) => `\`${field}\``).join(', ')};`);
+  });
+});
