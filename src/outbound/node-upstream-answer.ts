@@ -84,6 +84,9 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
   let bodyEnd: BodyEnd = { by: 'none' };
   let left = 0;
   let chunked = createChunkedReader();
+  let finalHead: AnswerHead | undefined;
+  /** The last head that came in one piece, with its empty line: the next is often the same to the letter. */
+  let known: { readonly text: string; readonly head: AnswerHead } | undefined;
 
   const refuse = (why: string): -1 => {
     fault = why;
@@ -102,12 +105,31 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
       // A switch of protocols was not asked for.
       return head.status === 101 || interim > interimAnswers ? refuse(`${interim} interim answers`) : after;
     }
+    finalHead = head;
+    beginBody(head);
+    return after;
+  };
+  const beginBody = (head: AnswerHead): void => {
     bodyEnd = head.bodyEnd;
     phase = 'body';
     if (bodyEnd.by === 'length') left = bodyEnd.bytes;
     else if (bodyEnd.by === 'chunks') chunked = createChunkedReader();
     if (bodyEnd.by === 'none' || (bodyEnd.by === 'length' && left === 0)) phase = 'complete';
     sink.head(head);
+  };
+  /** Where the head ends, -1 and -2 as `readWhole`; one that is the last one's to the letter is not read again. */
+  const takeWholeHead = (bytes: Buffer, text: string): number => {
+    if (known !== undefined && !toHead && text.startsWith(known.text)) {
+      beginBody(known.head);
+      return known.text.length;
+    }
+    const end = text.indexOf('\r\n\r\n');
+    if (end < 0) return -2;
+    // Cut from the bytes: what is a part of `text` would keep the body, too.
+    const head = bytes.toString('latin1', 0, end + 4);
+    finalHead = undefined;
+    const after = takeHead(head.slice(0, end), end + 4);
+    known = finalHead === undefined || toHead ? undefined : { text: head, head: finalHead };
     return after;
   };
   /**
@@ -116,9 +138,7 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
    */
   const readWhole = (bytes: Buffer): number => {
     const text = bytes.toString('latin1');
-    const end = text.indexOf('\r\n\r\n');
-    if (end < 0) return -2;
-    const after = takeHead(text.slice(0, end), end + 4);
+    const after = takeWholeHead(bytes, text);
     if (after < 0 || phase !== 'body' || bodyEnd.by !== 'length' || left > bytes.length - after) return after;
     if (sink.text?.(text.slice(after, after + left)) !== true) return after;
     if (!isStopped()) phase = 'complete';
