@@ -64,48 +64,18 @@ export interface OwnHeaders {
 const own = ({ requestId, token }: OwnHeaders): string =>
   `authorization: Bearer ${token}\r\nx-request-id: ${requestId}\r\nuser-agent: Espalier\r\n`;
 
-/** Lines for `UpstreamCall` of a device call. */
-export const deviceCallLines = (headerOf: HeaderOf, known: OwnHeaders): string =>
-  callersLines(headerOf) + own(known);
+/** Lines for `UpstreamCall` of a device call. Answers are asked for as they are: nobody here unpacks them. */
+export const deviceCallLines = (headerOf: HeaderOf, { requestId, token }: OwnHeaders): string =>
+  `${linesBeforeRequestId(headerOf, token)}${requestId}${linesAfterRequestId}`;
 
-/** What the caller has a part in of these. Answers are asked for as they are: nobody here unpacks them. */
-function callersLines(headerOf: HeaderOf): string {
+/** The part of the lines that is the same for each call of a caller that sends the same: up to the request's id. */
+export function linesBeforeRequestId(headerOf: HeaderOf, token: string): string {
   const accept = headerOf('accept') ? '' : 'accept: application/json\r\n';
-  return `${accept}${linesOf(forDeviceCalls, headerOf)}accept-encoding: identity\r\n`;
+  const callers = `${accept}${linesOf(forDeviceCalls, headerOf)}accept-encoding: identity\r\n`;
+  return `${callers}authorization: Bearer ${token}\r\nx-request-id: `;
 }
-
-/** The headers of a device call that may cross; of a caller without a `Connection` header that names any. */
-export interface CallerHeaders {
-  readonly accept: string | undefined;
-  readonly acceptLanguage: string | undefined;
-  readonly traceparent: string | undefined;
-  readonly tracestate: string | undefined;
-}
-
-/** `deviceCallLines` for a caller that sends the same again and again: the last lines are kept. */
-export function createDeviceCallLines(): (caller: CallerHeaders, known: OwnHeaders) => string {
-  let last: CallerHeaders = {
-    accept: undefined,
-    acceptLanguage: undefined,
-    traceparent: undefined,
-    tracestate: undefined,
-  };
-  let lines = callersLines(() => undefined);
-  return (caller, known) => {
-    const { accept, acceptLanguage, traceparent, tracestate } = caller;
-    const isSame =
-      accept === last.accept &&
-      acceptLanguage === last.acceptLanguage &&
-      traceparent === last.traceparent &&
-      tracestate === last.tracestate;
-    if (!isSame) {
-      last = { accept, acceptLanguage, traceparent, tracestate };
-      const given = new Map(Object.entries({ ...last, 'accept-language': acceptLanguage }));
-      lines = callersLines((name) => given.get(name));
-    }
-    return lines + own(known);
-  };
-}
+/** What follows the request's id. */
+export const linesAfterRequestId = '\r\nuser-agent: Espalier\r\n';
 
 /** Lines for `UpstreamCall` of a passed-through call. */
 export function passThroughLines(headerOf: HeaderOf, known: OwnHeaders): string {

@@ -1,3 +1,4 @@
+import { createKeepingPace } from './keeping-pace.ts';
 import { createChunkedReader } from './node-upstream-chunked.ts';
 import { type AnswerHead, type BodyEnd, readHead } from './node-upstream-head.ts';
 
@@ -84,6 +85,7 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
   let bodyEnd: BodyEnd = { by: 'none' };
   let left = 0;
   let chunked = createChunkedReader();
+  const pace = createKeepingPace();
   let finalHead: AnswerHead | undefined;
   /** The last head that came in one piece, with its empty line: the next is often the same to the letter. */
   let known: { readonly text: string; readonly head: AnswerHead } | undefined;
@@ -117,32 +119,37 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
     if (bodyEnd.by === 'none' || (bodyEnd.by === 'length' && left === 0)) phase = 'complete';
     sink.head(head);
   };
-  /** Where the head ends, -1 and -2 as `readWhole`; one that is the last one's to the letter is not read again. */
-  const takeWholeHead = (bytes: Buffer, text: string): number => {
-    if (known !== undefined && !toHead && text.startsWith(known.text)) {
-      beginBody(known.head);
-      return known.text.length;
-    }
-    const end = text.indexOf('\r\n\r\n');
-    if (end < 0) return -2;
-    // Cut from the bytes: what is a part of `text` would keep the body, too.
-    const head = bytes.toString('latin1', 0, end + 4);
-    finalHead = undefined;
-    const after = takeHead(head.slice(0, end), end + 4);
-    known = finalHead === undefined || toHead ? undefined : { text: head, head: finalHead };
-    return after;
-  };
   /**
    * The usual answer comes in one small piece: one string is made of it, and the body is a part of that. -2: it is none
    * such.
    */
   const readWhole = (bytes: Buffer): number => {
+    if (known !== undefined && !toHead) {
+      const { length } = known.text;
+      if (bytes.length >= length && bytes.toString('latin1', 0, length) === known.text) {
+        pace.served();
+        beginBody(known.head);
+        return readWholeBody(bytes, length);
+      }
+    }
     const text = bytes.toString('latin1');
-    const after = takeWholeHead(bytes, text);
+    const end = text.indexOf('\r\n\r\n');
+    if (end < 0) return -2;
+    const isKept = !toHead && pace.keepNext(known !== undefined);
+    // What is kept is no part of `text`, for that would keep the body, too.
+    const head = isKept ? bytes.toString('latin1', 0, end + headEnd.length) : text;
+    finalHead = undefined;
+    const after = takeHead(head.slice(0, end), end + headEnd.length);
+    known = isKept && finalHead !== undefined ? { text: head, head: finalHead } : undefined;
+    return readWholeBody(bytes, after);
+  };
+  const readWholeBody = (bytes: Buffer, after: number): number => {
     if (after < 0 || phase !== 'body' || bodyEnd.by !== 'length' || left > bytes.length - after) return after;
-    if (sink.text?.(text.slice(after, after + left)) !== true) return after;
+    if (sink.text === undefined) return after;
+    const end = after + left;
+    if (!sink.text(bytes.toString('latin1', after, end))) return after;
     if (!isStopped()) phase = 'complete';
-    return after + left;
+    return end;
   };
   const readHeadFrom = (bytes: Buffer, offset: number): number => {
     if (held.length() === 0 && offset === 0 && bytes.length <= wholeBytes) {

@@ -1,5 +1,9 @@
 import { STATUS_CODES } from 'node:http';
+import { checkDeviceAnswer } from '../forwarding/check-answer.ts';
+import { crossingLines } from '../forwarding/headers.ts';
+import type { UpstreamHead } from '../outbound/upstream.ts';
 import { type Problem, problemAnswer } from '../problems.ts';
+import { inOnePiece } from './node-lane-lines.ts';
 
 /** Answers as text in latin1, with the headers that Node's own server puts into them. */
 
@@ -47,6 +51,45 @@ function framingLine(framing: AnswerEnd['framing']): string {
 
 export const answerHead = (status: number, lines: string, { framing, keepAliveSeconds }: AnswerEnd): string =>
   statusLine(status) + lines + framingLine(framing) + headEnd(keepAliveSeconds);
+
+/**
+ * What the head of an instance's answer comes to. It depends on nothing but that head, so it is noted there: where the
+ * upstream finds the same head again, nothing is looked at anew.
+ */
+class LaneAnswer {
+  /** Why it may not be passed on. */
+  readonly problem: Problem | undefined;
+  readonly framing: AnswerEnd['framing'];
+  #beforeId: string;
+  #afterId: string;
+  #uses = 0;
+
+  constructor(head: UpstreamHead) {
+    const { contentLength, status } = head;
+    this.problem = checkDeviceAnswer(head);
+    this.framing = status === 204 || status === 304 ? 'none' : (contentLength ?? 'chunked');
+    const crossing = this.problem === undefined ? crossingLines(head) : '';
+    this.#beforeId = `${statusLine(status)}cache-control: no-store\r\n${crossing}x-content-type-options: nosniff\r\nx-request-id: `;
+    this.#afterId = `\r\n${framingLine(this.framing)}`;
+  }
+  head(requestId: string, keepAliveSeconds: number | undefined): string {
+    if (this.#uses === 1) {
+      // It comes again.
+      this.#beforeId = inOnePiece(this.#beforeId);
+      this.#afterId = inOnePiece(this.#afterId);
+    }
+    this.#uses += 1;
+    return this.#beforeId + requestId + this.#afterId + headEnd(keepAliveSeconds);
+  }
+}
+
+export function laneAnswerOf(head: UpstreamHead): LaneAnswer {
+  const { note } = head;
+  if (note instanceof LaneAnswer) return note;
+  const made = new LaneAnswer(head);
+  head.note = made;
+  return made;
+}
 
 export function problemText(
   found: Problem,

@@ -2,8 +2,6 @@ import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { instanceRequest } from '../forwarding/calls.ts';
 import { isTokenRefused } from '../forwarding/check-answer.ts';
-import { deviceAnswerOf } from '../forwarding/device-answer.ts';
-import { createDeviceCallLines } from '../forwarding/headers.ts';
 import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
 import type { ShadowEar } from '../forwarding/shadow/shadow.ts';
 import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
@@ -12,7 +10,8 @@ import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from
 import type { Problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
 import type { CallSpan } from '../telemetry/tracing.ts';
-import { answerHead, problemText } from './node-lane-answer.ts';
+import { laneAnswerOf, problemText } from './node-lane-answer.ts';
+import { createInstanceLines } from './node-lane-lines.ts';
 import { createLaneReader } from './node-lane-reader.ts';
 import { hasPlainToken, type LaneRequest } from './node-lane-request.ts';
 import { createLaneWriter } from './node-lane-writer.ts';
@@ -67,7 +66,7 @@ export function openLaneConnection(
   let ear: ShadowEar | undefined;
   let status = 0;
   const read = createLaneReader();
-  const linesOf = createDeviceCallLines();
+  const linesOf = createInstanceLines();
   const writer = createLaneWriter(socket);
 
   const secondsSinceStart = (): number => (performance.now() - startedMs) / 1_000;
@@ -147,21 +146,17 @@ export function openLaneConnection(
         giveUp();
         return;
       }
-      const { lines, problem } = deviceAnswerOf(head);
-      if (problem !== undefined) {
+      const answer = laneAnswerOf(head);
+      if (answer.problem !== undefined) {
         exchange?.abort();
-        failExchange(problem);
+        failExchange(answer.problem);
         return;
       }
       status = head.status;
       services.onForward(String(status), secondsSinceStart());
-      const hasBody = status !== 204 && status !== 304;
-      const framing = hasBody ? (head.contentLength ?? 'chunked') : 'none';
-      const end = { keepAliveSeconds: keepAliveSeconds(), framing } as const;
-      writer.begin(
-        answerHead(status, `${lines}x-request-id: ${requestId}\r\n`, end),
-        framing === 'chunked' ? undefined : (head.contentLength ?? 0),
-      );
+      const { framing } = answer;
+      const bytes = framing === 'chunked' ? undefined : framing === 'none' ? 0 : framing;
+      writer.begin(answer.head(requestId, keepAliveSeconds()), bytes);
     },
     data: (chunk) => {
       ear?.chunk(chunk);
@@ -205,13 +200,7 @@ export function openLaneConnection(
         target: upstreamTarget,
         method,
         path: upstreamTarget.basePath + path,
-        headerLines: linesOf(
-          span?.traceparent === undefined ? from : { ...from, traceparent: span.traceparent },
-          {
-            token: instanceToken,
-            requestId,
-          },
-        ),
+        headerLines: linesOf(from, instanceToken, requestId, span),
         body: undefined,
       },
       handler,

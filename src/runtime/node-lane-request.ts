@@ -22,11 +22,20 @@ export interface LaneRequest {
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
+  /** Of a request whose headers but the token are to the letter those of an earlier one of its connection. */
+  readonly repeats?: RepeatedParts | undefined;
+}
+
+export interface RepeatedParts {
+  /** The same object as long as the headers are the same. */
+  readonly headers: object;
+  /** The two ids in words, until the next request of the connection is read. */
+  readonly key: Int32Array;
 }
 
 /** Node's own bound on a head is as large (`--max-http-header-size`). */
 const headBytes = 16_384;
-const guidCharacters = 36;
+export const guidCharacters = 36;
 const scheme = 'Bearer ';
 const plainToken = /^[A-Za-z0-9_.-]+$/;
 
@@ -51,30 +60,27 @@ function isGuidAt(text: string, from: number): boolean {
 export interface RequestLine {
   readonly method: 'GET' | 'POST';
   readonly tenantId: string;
+  readonly deviceAt: number;
   readonly deviceId: string;
   readonly call: DeviceCall;
   /** Where the headers begin. */
   readonly end: number;
 }
 
-/**
- * `GET /t/{guid}/devices/{guid}/{call} HTTP/1.1`, letter for letter. `known`: a tenant's id of an earlier request; where
- * it is this one's too, the line has that very string, whose hash the engine knows already.
- */
-export function readRequestLine(text: string, known?: string): RequestLine | undefined {
+/** `GET /t/{guid}/devices/{guid}/{call} HTTP/1.1`, letter for letter. */
+export function readRequestLine(text: string): RequestLine | undefined {
   const method = text.startsWith('GET /t/') ? 'GET' : text.startsWith('POST /t/') ? 'POST' : undefined;
   if (method === undefined) return undefined;
   const tenantAt = method.length + 4;
   const deviceAt = tenantAt + guidCharacters + '/devices/'.length;
   if (!text.startsWith('/devices/', tenantAt + guidCharacters)) return undefined;
-  const isKnown = known !== undefined && text.startsWith(known, tenantAt);
-  if (!isKnown && !isGuidAt(text, tenantAt)) return undefined;
-  if (!isGuidAt(text, deviceAt)) return undefined;
+  if (!isGuidAt(text, tenantAt) || !isGuidAt(text, deviceAt)) return undefined;
   const endAt = deviceAt + guidCharacters;
   for (const [call, end] of lineEnds) {
     if (!text.startsWith(end, endAt)) continue;
-    const tenantId = isKnown ? known : text.slice(tenantAt, tenantAt + guidCharacters);
-    return { method, tenantId, deviceId: text.slice(deviceAt, endAt), call, end: endAt + end.length };
+    const tenantId = text.slice(tenantAt, tenantAt + guidCharacters);
+    const deviceId = text.slice(deviceAt, endAt);
+    return { method, tenantId, deviceAt, deviceId, call, end: endAt + end.length };
   }
   return undefined;
 }
@@ -210,7 +216,7 @@ export function readUnprovedRequest(bytes: Buffer): LaneRequest | undefined {
   const text = bytes.toString('latin1');
   const line = readRequestLine(text);
   const headers = line && readHeaders(text, line.end);
-  return line && headers && joinRequest(line, headers, headers.token);
+  return line && headers && joinRequest(line, line.deviceId, headers, headers.token, undefined);
 }
 
 /** Not too large, and with an empty line at its end. */
@@ -221,9 +227,11 @@ export const mayBeRequest = (bytes: Buffer): boolean => {
 
 /** Undefined: the two do not make a request of the lane. */
 export function joinRequest(
-  { call, deviceId, method, tenantId }: RequestLine,
+  { call, method, tenantId }: RequestLine,
+  deviceId: string,
   headers: ReadHeaders,
   token: string,
+  repeats: RepeatedParts | undefined,
 ): LaneRequest | undefined {
   if ((headers.seen & hostBit) === 0 || token === '') return undefined;
   const hasLength = (headers.seen & contentLengthBit) !== 0;
@@ -243,5 +251,6 @@ export function joinRequest(
     requestId,
     traceparent,
     tracestate,
+    repeats,
   };
 }
