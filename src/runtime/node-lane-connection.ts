@@ -6,6 +6,7 @@ import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
 import type { ShadowEar } from '../forwarding/shadow/shadow.ts';
 import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
 import { requestIdOf } from '../gateway/listener.ts';
+import { readDirectly } from '../outbound/node-direct-reads.ts';
 import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from '../outbound/upstream.ts';
 import type { Problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
@@ -78,6 +79,7 @@ export function openLaneConnection(
     handOver(bytes);
   };
   const leave = (): void => {
+    readOrdinarily();
     socket
       .off('data', onData)
       .off('end', onEnd)
@@ -285,6 +287,7 @@ export function openLaneConnection(
     takeNext();
   };
 
+  const readOrdinarily = readDirectly(socket, onData);
   socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClosed).on('drain', onDrain);
   return {
     socket,
