@@ -55,6 +55,7 @@ test('what comes while it is paused waits, comes in its order, and then it flows
   await eventually(() => expect(socket.readableLength).toBe(1));
   expect(taken).toBe('a');
   socket.resume();
+  await eventually(() => expect(taken).toBe('ab'));
   await send('c');
   expect(taken).toBe('abc');
   const before = events;
