@@ -59,7 +59,8 @@ export const answerHead = (status: number, lines: string, { framing, keepAliveSe
 class LaneAnswer {
   /** Why it may not be passed on. */
   readonly problem: Problem | undefined;
-  readonly framing: AnswerEnd['framing'];
+  /** Undefined: in chunks. */
+  readonly bodyBytes: number | undefined;
   #beforeId: string;
   #afterId: string;
   #uses = 0;
@@ -67,10 +68,11 @@ class LaneAnswer {
   constructor(head: UpstreamHead) {
     const { contentLength, status } = head;
     this.problem = checkDeviceAnswer(head);
-    this.framing = status === 204 || status === 304 ? 'none' : (contentLength ?? 'chunked');
+    const framing = status === 204 || status === 304 ? 'none' : (contentLength ?? 'chunked');
+    this.bodyBytes = framing === 'chunked' ? undefined : framing === 'none' ? 0 : framing;
     const crossing = this.problem === undefined ? crossingLines(head) : '';
     this.#beforeId = `${statusLine(status)}cache-control: no-store\r\n${crossing}x-content-type-options: nosniff\r\nx-request-id: `;
-    this.#afterId = `\r\n${framingLine(this.framing)}`;
+    this.#afterId = `\r\n${framingLine(framing)}`;
   }
   head(requestId: string, keepAliveSeconds: number | undefined): string {
     if (this.#uses === 1) {

@@ -156,9 +156,7 @@ export function openLaneConnection(
       }
       status = head.status;
       services.onForward(String(status), secondsSinceStart());
-      const { framing } = answer;
-      const bytes = framing === 'chunked' ? undefined : framing === 'none' ? 0 : framing;
-      writer.begin(answer.head(requestId, keepAliveSeconds()), bytes);
+      writer.begin(answer.head(requestId, keepAliveSeconds()), answer.bodyBytes);
     },
     data: (chunk) => {
       ear?.chunk(chunk);
