@@ -65,10 +65,17 @@ const own = ({ requestId, token }: OwnHeaders): string =>
   `authorization: Bearer ${token}\r\nx-request-id: ${requestId}\r\nuser-agent: Espalier\r\n`;
 
 /** Lines for `UpstreamCall` of a device call. Answers are asked for as they are: nobody here unpacks them. */
-export function deviceCallLines(headerOf: HeaderOf, known: OwnHeaders): string {
+export const deviceCallLines = (headerOf: HeaderOf, { requestId, token }: OwnHeaders): string =>
+  `${linesBeforeRequestId(headerOf, token)}${requestId}${linesAfterRequestId}`;
+
+/** The part of the lines that is the same for each call of a caller that sends the same: up to the request's id. */
+export function linesBeforeRequestId(headerOf: HeaderOf, token: string): string {
   const accept = headerOf('accept') ? '' : 'accept: application/json\r\n';
-  return `${accept}${linesOf(forDeviceCalls, headerOf)}accept-encoding: identity\r\n${own(known)}`;
+  const callers = `${accept}${linesOf(forDeviceCalls, headerOf)}accept-encoding: identity\r\n`;
+  return `${callers}authorization: Bearer ${token}\r\nx-request-id: `;
 }
+/** What follows the request's id. */
+export const linesAfterRequestId = '\r\nuser-agent: Espalier\r\n';
 
 /** Lines for `UpstreamCall` of a passed-through call. */
 export function passThroughLines(headerOf: HeaderOf, known: OwnHeaders): string {
@@ -83,6 +90,15 @@ export function eachCrossing(head: UpstreamHead, visit: (name: string, value: st
   head.eachHeader((name, value) => {
     if (towardsCaller.has(name) && !named?.has(name)) visit(name, value);
   });
+}
+
+/** The same as text, `name: value\r\n` each. */
+export function crossingLines(head: UpstreamHead): string {
+  let lines = '';
+  eachCrossing(head, (name, value) => {
+    lines += `${name}: ${value}\r\n`;
+  });
+  return lines;
 }
 
 /** The headers of the answer to the caller. `content-length` is there when the instance told it. */

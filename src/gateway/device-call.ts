@@ -31,6 +31,8 @@ export interface CallerRequest {
 
 export interface DeviceCallRequest extends CallerRequest {
   readonly call: DeviceCall;
+  /** The two ids in words, where whoever asks has them so already. */
+  readonly repeats?: { readonly key: Int32Array } | undefined;
 }
 
 export interface RefusedCall {
@@ -225,7 +227,7 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
       : refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
   };
 
-  const warm: DeviceCalls['warm'] = ({ call, deviceId, role, tenantId: asked, token }) => {
+  const warm: DeviceCalls['warm'] = ({ call, deviceId, repeats, role, tenantId: asked, token }) => {
     if (asked === undefined || deviceId === undefined || verified === undefined) return cold;
     const tenant = tenants.peek(asked);
     if (tenant === undefined) return cold;
@@ -235,7 +237,10 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     if (claims === undefined) return cold;
     const refusal = lacksRole(claims, role);
     if (refusal !== undefined) return refuse(refusal);
-    const target = routes.peek(tenantId, deviceId);
+    const target =
+      repeats !== undefined && routes.peekKey !== undefined
+        ? routes.peekKey(repeats.key)
+        : routes.peek(tenantId, deviceId);
     if (target === undefined) return cold;
     const instance = instances.peek(tenantId, target.instanceId);
     if (instance === undefined) return cold;

@@ -1,3 +1,4 @@
+import { createKeepingPace } from './keeping-pace.ts';
 import { createChunkedReader } from './node-upstream-chunked.ts';
 import { type AnswerHead, type BodyEnd, readHead } from './node-upstream-head.ts';
 
@@ -84,6 +85,10 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
   let bodyEnd: BodyEnd = { by: 'none' };
   let left = 0;
   let chunked = createChunkedReader();
+  const pace = createKeepingPace();
+  let finalHead: AnswerHead | undefined;
+  /** The last head that came in one piece, with its empty line: the next is often the same to the letter. */
+  let known: { readonly text: string; readonly head: AnswerHead } | undefined;
 
   const refuse = (why: string): -1 => {
     fault = why;
@@ -102,27 +107,49 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
       // A switch of protocols was not asked for.
       return head.status === 101 || interim > interimAnswers ? refuse(`${interim} interim answers`) : after;
     }
+    finalHead = head;
+    beginBody(head);
+    return after;
+  };
+  const beginBody = (head: AnswerHead): void => {
     bodyEnd = head.bodyEnd;
     phase = 'body';
     if (bodyEnd.by === 'length') left = bodyEnd.bytes;
     else if (bodyEnd.by === 'chunks') chunked = createChunkedReader();
     if (bodyEnd.by === 'none' || (bodyEnd.by === 'length' && left === 0)) phase = 'complete';
     sink.head(head);
-    return after;
   };
   /**
    * The usual answer comes in one small piece: one string is made of it, and the body is a part of that. -2: it is none
    * such.
    */
   const readWhole = (bytes: Buffer): number => {
+    if (known !== undefined && !toHead) {
+      const { length } = known.text;
+      if (bytes.length >= length && bytes.toString('latin1', 0, length) === known.text) {
+        pace.served();
+        beginBody(known.head);
+        return readWholeBody(bytes, length);
+      }
+    }
     const text = bytes.toString('latin1');
     const end = text.indexOf('\r\n\r\n');
     if (end < 0) return -2;
-    const after = takeHead(text.slice(0, end), end + 4);
+    const isKept = !toHead && pace.keepNext(known !== undefined);
+    // What is kept is no part of `text`, for that would keep the body, too.
+    const head = isKept ? bytes.toString('latin1', 0, end + headEnd.length) : text;
+    finalHead = undefined;
+    const after = takeHead(head.slice(0, end), end + headEnd.length);
+    known = isKept && finalHead !== undefined ? { text: head, head: finalHead } : undefined;
+    return readWholeBody(bytes, after);
+  };
+  const readWholeBody = (bytes: Buffer, after: number): number => {
     if (after < 0 || phase !== 'body' || bodyEnd.by !== 'length' || left > bytes.length - after) return after;
-    if (sink.text?.(text.slice(after, after + left)) !== true) return after;
+    if (sink.text === undefined) return after;
+    const end = after + left;
+    if (!sink.text(bytes.toString('latin1', after, end))) return after;
     if (!isStopped()) phase = 'complete';
-    return after + left;
+    return end;
   };
   const readHeadFrom = (bytes: Buffer, offset: number): number => {
     if (held.length() === 0 && offset === 0 && bytes.length <= wholeBytes) {

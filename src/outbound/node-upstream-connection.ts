@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { readDirectly } from './node-direct-reads.ts';
 import { createAnswerReader } from './node-upstream-answer.ts';
 import { explainConnect } from './node-upstream-dial.ts';
 import type { AnswerHead } from './node-upstream-head.ts';
@@ -252,6 +253,7 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
     else options.onFree(connection);
   });
   socket.on('data', take);
+  readDirectly(socket, take);
   socket.on('end', ended);
   socket.on('error', (error) => {
     if (isGone) return;

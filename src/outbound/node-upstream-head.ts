@@ -128,6 +128,53 @@ function bodyEndOf(status: number, toHead: boolean, { chunked, length }: Framing
   return length === undefined ? { by: 'close' } : { by: 'length', bytes: Number(length) };
 }
 
+/** A class, so that a head is one object and not one with five closures. */
+class ReadAnswerHead implements AnswerHead {
+  readonly status: number;
+  readonly bodyEnd: BodyEnd;
+  readonly contentLength: number | undefined;
+  readonly closes: boolean;
+  readonly keepAliveSeconds: number | undefined;
+  note: unknown = undefined;
+  readonly #text: string;
+  readonly #from: number;
+  #fields: readonly string[] | undefined;
+
+  constructor(
+    status: number,
+    bodyEnd: BodyEnd,
+    framing: Framing,
+    isOld: boolean,
+    text: string,
+    from: number,
+  ) {
+    this.status = status;
+    this.bodyEnd = bodyEnd;
+    this.contentLength = bodyEnd.by === 'length' ? bodyEnd.bytes : undefined;
+    this.closes = framing.closes || (isOld && !framing.keepsAlive) || bodyEnd.by === 'close';
+    this.keepAliveSeconds = framing.keepAliveSeconds;
+    this.#text = text;
+    this.#from = from;
+  }
+  #all(): readonly string[] {
+    this.#fields ??= splitFields(this.#text, this.#from);
+    return this.#fields;
+  }
+  header(name: string): string | undefined {
+    const found = this.#all();
+    let value: string | undefined;
+    for (let index = 0; index < found.length; index += 2) {
+      if (found[index] !== name) continue;
+      value = value === undefined ? found[index + 1] : `${value}, ${found[index + 1]}`;
+    }
+    return value;
+  }
+  eachHeader(visit: (name: string, value: string) => void): void {
+    const found = this.#all();
+    for (let index = 0; index < found.length; index += 2) visit(found[index] ?? '', found[index + 1] ?? '');
+  }
+}
+
 /** `text`: all of the head in latin1, without the empty line. `toHead`: it answers a HEAD request. */
 export function readHead(text: string, toHead: boolean): HeadResult {
   if (!wellFormed.test(text)) return fault('a malformed status line or header');
@@ -146,33 +193,5 @@ export function readHead(text: string, toHead: boolean): HeadResult {
     return fault('an interim answer with framing');
   }
   const bodyEnd = bodyEndOf(status, toHead, framing);
-  let fields: readonly string[] | undefined;
-  const all = (): readonly string[] => {
-    fields ??= splitFields(text, from);
-    return fields;
-  };
-  return {
-    ok: true,
-    head: {
-      status,
-      bodyEnd,
-      contentLength: bodyEnd.by === 'length' ? bodyEnd.bytes : undefined,
-      closes: framing.closes || (old && !framing.keepsAlive) || bodyEnd.by === 'close',
-      keepAliveSeconds: framing.keepAliveSeconds,
-      header: (name) => {
-        const found = all();
-        let value: string | undefined;
-        for (let index = 0; index < found.length; index += 2) {
-          if (found[index] !== name) continue;
-          value = value === undefined ? found[index + 1] : `${value}, ${found[index + 1]}`;
-        }
-        return value;
-      },
-      eachHeader: (visit) => {
-        const found = all();
-        for (let index = 0; index < found.length; index += 2)
-          visit(found[index] ?? '', found[index + 1] ?? '');
-      },
-    },
-  };
+  return { ok: true, head: new ReadAnswerHead(status, bodyEnd, framing, old, text, from) };
 }

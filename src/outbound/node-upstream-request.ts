@@ -3,15 +3,15 @@ import type { UpstreamBody, UpstreamCall, UpstreamTarget } from './upstream.ts';
 
 /** Writes a request: head and what fits of the body in one write. */
 
-/** Host header of a target; it is asked for at every call. */
-const hosts = new WeakMap<UpstreamTarget, string>();
-function hostOf(target: UpstreamTarget): string {
-  let host = hosts.get(target);
-  if (host === undefined) {
-    host = new URL(target.origin).host;
-    hosts.set(target, host);
+/** From the path to the first header of a call, by target: it is asked for at every call. */
+const hostLines = new WeakMap<UpstreamTarget, string>();
+function hostLineOf(target: UpstreamTarget): string {
+  let line = hostLines.get(target);
+  if (line === undefined) {
+    line = ` HTTP/1.1\r\nhost: ${new URL(target.origin).host}\r\n`;
+    hostLines.set(target, line);
   }
-  return host;
+  return line;
 }
 
 const bodyless = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
@@ -23,7 +23,7 @@ function framing({ body, method }: UpstreamCall): string {
 
 /** In latin1. */
 export const requestHead = (call: UpstreamCall): string =>
-  `${call.method} ${call.path} HTTP/1.1\r\nhost: ${hostOf(call.target)}\r\n${call.headerLines}${framing(call)}\r\n`;
+  `${call.method} ${call.path}${hostLineOf(call.target)}${call.headerLines}${framing(call)}\r\n`;
 
 export interface BodyEvents {
   waitsForCaller(): void;

@@ -126,8 +126,8 @@ describe('a slow reader', () => {
               size += chunk.length;
               taken += 1;
               // Longer than the idle timeout for the first piece: the reader's slowness is not the instance's.
-              if (taken === 1) setTimeout(exchange.resume, 400);
-              else setImmediate(exchange.resume);
+              if (taken === 1) setTimeout(() => exchange.resume(), 400);
+              else setImmediate(() => exchange.resume());
               return false;
             },
             end: () => resolve(undefined),

@@ -8,10 +8,16 @@ import {
 } from '../limits.ts';
 import type { AddressPolicy } from './addresses.ts';
 import { createSweepClock } from './node-upstream-clock.ts';
-import type { Exchange } from './node-upstream-connection.ts';
+import type { Connection, Exchange } from './node-upstream-connection.ts';
 import { createDial } from './node-upstream-dial.ts';
 import { createPool, type Pool } from './node-upstream-pool.ts';
-import type { Upstream, UpstreamTarget } from './upstream.ts';
+import type {
+  Upstream,
+  UpstreamCall,
+  UpstreamExchange,
+  UpstreamHandler,
+  UpstreamTarget,
+} from './upstream.ts';
 
 /**
  * Node's own HTTP/1.1 client for forwarded calls: a pool for each instance, an answer read without streams, timeouts
@@ -42,6 +48,29 @@ export interface NodeUpstream {
 }
 
 const defaultSweepMs = 250;
+
+/** Both sides of a call under way: a class, so that it is one object and not four for every call. */
+class PooledExchange implements Exchange, UpstreamExchange {
+  readonly call: UpstreamCall;
+  readonly handler: UpstreamHandler;
+  attempts = 0;
+  connection: Connection | undefined = undefined;
+  over = false;
+  waitsUntilMs = 0;
+  readonly #pool: Pool;
+
+  constructor(pool: Pool, call: UpstreamCall, handler: UpstreamHandler) {
+    this.call = call;
+    this.handler = handler;
+    this.#pool = pool;
+  }
+  resume(): void {
+    this.connection?.resume();
+  }
+  abort(): void {
+    if (!this.over) this.#pool.abort(this);
+  }
+}
 
 export function createNodeUpstream(options: NodeUpstreamOptions): NodeUpstream {
   const { timeoutMs } = options;
@@ -99,21 +128,9 @@ export function createNodeUpstream(options: NodeUpstreamOptions): NodeUpstream {
       const pool = poolOf(call.target);
       live.add(pool);
       clock.start();
-      const exchange: Exchange = {
-        call,
-        handler,
-        attempts: 0,
-        connection: undefined,
-        over: false,
-        waitsUntilMs: 0,
-      };
+      const exchange = new PooledExchange(pool, call, handler);
       pool.carry(exchange);
-      return {
-        resume: () => exchange.connection?.resume(),
-        abort: () => {
-          if (!exchange.over) pool.abort(exchange);
-        },
-      };
+      return exchange;
     },
     connections: total,
     close: () => {

@@ -39,6 +39,11 @@ export interface UpstreamHead {
   readonly contentLength: number | undefined;
   /** In the order of the answer, names in lower case, repeated ones repeatedly. */
   eachHeader(visit: (name: string, value: string) => void): void;
+  /**
+   * Empty at first, for what a reader made of this head: an upstream may give one object for heads that are the same to
+   * the letter.
+   */
+  note?: unknown;
 }
 
 /** Never called before the call that began the exchange has returned. */

@@ -39,8 +39,11 @@ export function readGuid(text: string, words: Int32Array, at: number): boolean {
   return true;
 }
 
-/** As `readGuid`, of 36 bytes of a request that was not made a string yet. */
-export function readGuidBytes(bytes: Uint8Array, from: number, words: Int32Array, at: number): boolean {
+/** The same of lower-case digits only. */
+const lowerDigitValues = digitValues.map((value, code) => (code >= 0x41 && code <= 0x46 ? -1 : value));
+
+/** As `readGuid`, of 36 bytes of a request that was not made a string yet, and in lower case only. */
+export function readLowerGuidBytes(bytes: Uint8Array, from: number, words: Int32Array, at: number): boolean {
   if (from + guidCharacters > bytes.length) return false;
   let digits = 0;
   let word = 0;
@@ -50,7 +53,7 @@ export function readGuidBytes(bytes: Uint8Array, from: number, words: Int32Array
       if (code !== hyphen) return false;
       continue;
     }
-    const value = digitValues[code] ?? -1;
+    const value = lowerDigitValues[code] ?? -1;
     if (value < 0) return false;
     word = (word << 4) | value;
     digits += 1;

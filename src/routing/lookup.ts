@@ -11,9 +11,11 @@ export interface RouteLookup {
   route(tenantId: string, deviceId: string): Promise<RouteTarget | undefined>;
   /** What `route` would answer without a query, uncounted; both ids in lower case. Undefined: ask `route`. */
   peek(tenantId: string, deviceId: string): RouteTarget | undefined;
+  /** `peek` by GUIDs that were read as words already (guid-words.ts), where that is cheaper. */
+  peekKey?(key: RouteKey): RouteTarget | undefined;
 }
 
-/** On Node also by GUIDs that were read as words already (guid-words.ts). */
+/** As Node has it. */
 export interface PackedRouteLookup extends RouteLookup {
   peekKey(key: RouteKey): RouteTarget | undefined;
 }

@@ -1,21 +1,41 @@
 import { STATUS_CODES } from 'node:http';
+import { checkDeviceAnswer } from '../forwarding/check-answer.ts';
+import { crossingLines } from '../forwarding/headers.ts';
+import type { UpstreamHead } from '../outbound/upstream.ts';
 import { type Problem, problemAnswer } from '../problems.ts';
+import { inOnePiece } from './node-lane-lines.ts';
 
 /** Answers as text in latin1, with the headers that Node's own server puts into them. */
 
-let dateSecond = 0;
-let dateLine = '';
-/** As Node does: once a second. */
-function date(): string {
+const closing = 'Connection: close\r\n';
+const connectionLines = (keepAliveSeconds: number | undefined): string =>
+  keepAliveSeconds === undefined
+    ? closing
+    : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n`;
+
+let endSecond = 0;
+let endKeepAlive: number | undefined;
+let endText = '';
+/** Date, connection and the empty line: made once a second, as Node does with its date. */
+function headEnd(keepAliveSeconds: number | undefined): string {
   const second = Math.floor(Date.now() / 1_000);
-  if (second !== dateSecond) {
-    dateSecond = second;
-    dateLine = `Date: ${new Date(second * 1_000).toUTCString()}\r\n`;
+  if (second !== endSecond || keepAliveSeconds !== endKeepAlive) {
+    endSecond = second;
+    endKeepAlive = keepAliveSeconds;
+    endText = `Date: ${new Date(second * 1_000).toUTCString()}\r\n${connectionLines(keepAliveSeconds)}\r\n`;
   }
-  return dateLine;
+  return endText;
 }
 
-const closing = 'Connection: close\r\n';
+const statusLines = new Map<number, string>();
+function statusLine(status: number): string {
+  let line = statusLines.get(status);
+  if (line === undefined) {
+    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
+    statusLines.set(status, line);
+  }
+  return line;
+}
 
 export interface AnswerEnd {
   /** Seconds that the connection is kept; undefined: it is closed after this answer. */
@@ -24,18 +44,53 @@ export interface AnswerEnd {
   readonly framing: number | 'chunked' | 'none';
 }
 
-export function answerHead(status: number, lines: string, { framing, keepAliveSeconds }: AnswerEnd): string {
-  const connection =
-    keepAliveSeconds === undefined
-      ? closing
-      : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n`;
-  const length =
-    framing === 'none'
-      ? ''
-      : framing === 'chunked'
-        ? 'Transfer-Encoding: chunked\r\n'
-        : `content-length: ${framing}\r\n`;
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n${lines}${length}${date()}${connection}\r\n`;
+function framingLine(framing: AnswerEnd['framing']): string {
+  if (framing === 'none') return '';
+  return framing === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : `content-length: ${framing}\r\n`;
+}
+
+export const answerHead = (status: number, lines: string, { framing, keepAliveSeconds }: AnswerEnd): string =>
+  statusLine(status) + lines + framingLine(framing) + headEnd(keepAliveSeconds);
+
+/**
+ * What the head of an instance's answer comes to. It depends on nothing but that head, so it is noted there: where the
+ * upstream finds the same head again, nothing is looked at anew.
+ */
+class LaneAnswer {
+  /** Why it may not be passed on. */
+  readonly problem: Problem | undefined;
+  /** Undefined: in chunks. */
+  readonly bodyBytes: number | undefined;
+  #beforeId: string;
+  #afterId: string;
+  #uses = 0;
+
+  constructor(head: UpstreamHead) {
+    const { contentLength, status } = head;
+    this.problem = checkDeviceAnswer(head);
+    const framing = status === 204 || status === 304 ? 'none' : (contentLength ?? 'chunked');
+    this.bodyBytes = framing === 'chunked' ? undefined : framing === 'none' ? 0 : framing;
+    const crossing = this.problem === undefined ? crossingLines(head) : '';
+    this.#beforeId = `${statusLine(status)}cache-control: no-store\r\n${crossing}x-content-type-options: nosniff\r\nx-request-id: `;
+    this.#afterId = `\r\n${framingLine(framing)}`;
+  }
+  head(requestId: string, keepAliveSeconds: number | undefined): string {
+    if (this.#uses === 1) {
+      // It comes again.
+      this.#beforeId = inOnePiece(this.#beforeId);
+      this.#afterId = inOnePiece(this.#afterId);
+    }
+    this.#uses += 1;
+    return this.#beforeId + requestId + this.#afterId + headEnd(keepAliveSeconds);
+  }
+}
+
+export function laneAnswerOf(head: UpstreamHead): LaneAnswer {
+  const { note } = head;
+  if (note instanceof LaneAnswer) return note;
+  const made = new LaneAnswer(head);
+  head.note = made;
+  return made;
 }
 
 export function problemText(

@@ -1,23 +1,20 @@
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { instanceRequest } from '../forwarding/calls.ts';
-import { checkDeviceAnswer, isTokenRefused } from '../forwarding/check-answer.ts';
-import { deviceCallLines, eachCrossing, type HeaderOf } from '../forwarding/headers.ts';
+import { isTokenRefused } from '../forwarding/check-answer.ts';
 import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
 import type { ShadowEar } from '../forwarding/shadow/shadow.ts';
 import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
 import { requestIdOf } from '../gateway/listener.ts';
-import type {
-  Upstream,
-  UpstreamExchange,
-  UpstreamHandler,
-  UpstreamHead,
-  UpstreamTarget,
-} from '../outbound/upstream.ts';
+import { readDirectly } from '../outbound/node-direct-reads.ts';
+import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from '../outbound/upstream.ts';
 import type { Problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
 import type { CallSpan } from '../telemetry/tracing.ts';
-import { answerHead, problemText } from './node-lane-answer.ts';
-import { hasPlainToken, type LaneRequest, readUnprovedRequest } from './node-lane-request.ts';
+import { laneAnswerOf, problemText } from './node-lane-answer.ts';
+import { createInstanceLines } from './node-lane-lines.ts';
+import { createLaneReader } from './node-lane-reader.ts';
+import { hasPlainToken, type LaneRequest } from './node-lane-request.ts';
 import { createLaneWriter } from './node-lane-writer.ts';
 
 /**
@@ -49,14 +46,6 @@ export interface LaneConnection {
   drain(): void;
 }
 
-function callerLines(head: UpstreamHead, requestId: string): string {
-  let lines = 'cache-control: no-store\r\n';
-  eachCrossing(head, (name, value) => {
-    lines += `${name}: ${value}\r\n`;
-  });
-  return `${lines}x-content-type-options: nosniff\r\nx-request-id: ${requestId}\r\n`;
-}
-
 /** `handOver` gets the bytes that were read. */
 export function openLaneConnection(
   socket: Socket,
@@ -77,17 +66,20 @@ export function openLaneConnection(
   let exchange: UpstreamExchange | undefined;
   let ear: ShadowEar | undefined;
   let status = 0;
+  const read = createLaneReader();
+  const linesOf = createInstanceLines();
   const writer = createLaneWriter(socket);
 
   const secondsSinceStart = (): number => (performance.now() - startedMs) / 1_000;
 
   const giveUp = (): void => {
-    const read =
+    const bytes =
       saved === undefined || later.length > 0 ? Buffer.concat(saved ? [saved, ...later] : later) : saved;
     leave();
-    handOver(read);
+    handOver(bytes);
   };
   const leave = (): void => {
+    readOrdinarily();
     socket
       .off('data', onData)
       .off('end', onEnd)
@@ -109,12 +101,13 @@ export function openLaneConnection(
 
   /** The answer is complete. */
   const finish = (): void => {
-    if (request !== undefined) services.onAnswer(request, status, requestId, secondsSinceStart());
+    const nowMs = performance.now();
+    if (request !== undefined) services.onAnswer(request, status, requestId, (nowMs - startedMs) / 1_000);
     exchange = undefined;
     request = undefined;
     saved = undefined;
     phase = 'next';
-    waitingSinceMs = performance.now();
+    waitingSinceMs = nowMs;
     if (isDraining) {
       socket.destroySoon();
       return;
@@ -155,21 +148,15 @@ export function openLaneConnection(
         giveUp();
         return;
       }
-      const unusable = checkDeviceAnswer(head);
-      if (unusable !== undefined) {
+      const answer = laneAnswerOf(head);
+      if (answer.problem !== undefined) {
         exchange?.abort();
-        failExchange(unusable);
+        failExchange(answer.problem);
         return;
       }
       status = head.status;
       services.onForward(String(status), secondsSinceStart());
-      const hasBody = status !== 204 && status !== 304;
-      const framing = hasBody ? (head.contentLength ?? 'chunked') : 'none';
-      const text = answerHead(status, callerLines(head, requestId), {
-        keepAliveSeconds: keepAliveSeconds(),
-        framing,
-      });
-      writer.begin(text, framing === 'chunked' ? undefined : (head.contentLength ?? 0));
+      writer.begin(answer.head(requestId, keepAliveSeconds()), answer.bodyBytes);
     },
     data: (chunk) => {
       ear?.chunk(chunk);
@@ -202,21 +189,6 @@ export function openLaneConnection(
     },
   };
 
-  const headerOf: HeaderOf = (name) => {
-    switch (name) {
-      case 'accept':
-        return request?.accept;
-      case 'accept-language':
-        return request?.acceptLanguage;
-      case 'traceparent':
-        return span?.traceparent ?? request?.traceparent;
-      case 'tracestate':
-        return request?.tracestate;
-      default:
-        return undefined;
-    }
-  };
-
   const forward = (ready: ReadyCall, from: LaneRequest): void => {
     const { instance, instanceToken, inventoryVersion, target } = ready;
     span = services.traced(from, instance);
@@ -228,7 +200,7 @@ export function openLaneConnection(
         target: upstreamTarget,
         method,
         path: upstreamTarget.basePath + path,
-        headerLines: deviceCallLines(headerOf, { token: instanceToken, requestId }),
+        headerLines: linesOf(from, instanceToken, requestId, span),
         body: undefined,
       },
       handler,
@@ -242,11 +214,11 @@ export function openLaneConnection(
     else answerProblem(decision.problem);
   };
 
-  const begin = (taken: LaneRequest, read: Buffer): void => {
+  const begin = (taken: LaneRequest, bytes: Buffer): void => {
     phase = 'busy';
     waitingSinceMs = undefined;
     startedMs = performance.now();
-    saved = read;
+    saved = bytes;
     writer.reset();
     request = taken;
     requestId = requestIdOf(taken.requestId);
@@ -272,7 +244,7 @@ export function openLaneConnection(
       socket.pause();
       return;
     }
-    const taken = readUnprovedRequest(chunk);
+    const taken = read(chunk);
     if (taken === undefined) {
       later = [chunk];
       giveUp();
@@ -313,6 +285,7 @@ export function openLaneConnection(
     takeNext();
   };
 
+  const readOrdinarily = readDirectly(socket, onData);
   socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClosed).on('drain', onDrain);
   return {
     socket,

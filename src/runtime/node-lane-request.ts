@@ -22,11 +22,20 @@ export interface LaneRequest {
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
+  /** Of a request whose headers but the token are to the letter those of an earlier one of its connection. */
+  readonly repeats?: RepeatedParts | undefined;
+}
+
+export interface RepeatedParts {
+  /** The same object as long as the headers are the same. */
+  readonly headers: object;
+  /** The two ids in words, until the next request of the connection is read. */
+  readonly key: Int32Array;
 }
 
 /** Node's own bound on a head is as large (`--max-http-header-size`). */
 const headBytes = 16_384;
-const guidCharacters = 36;
+export const guidCharacters = 36;
 const scheme = 'Bearer ';
 const plainToken = /^[A-Za-z0-9_.-]+$/;
 
@@ -48,9 +57,10 @@ function isGuidAt(text: string, from: number): boolean {
   return true;
 }
 
-interface RequestLine {
+export interface RequestLine {
   readonly method: 'GET' | 'POST';
   readonly tenantId: string;
+  readonly deviceAt: number;
   readonly deviceId: string;
   readonly call: DeviceCall;
   /** Where the headers begin. */
@@ -58,7 +68,7 @@ interface RequestLine {
 }
 
 /** `GET /t/{guid}/devices/{guid}/{call} HTTP/1.1`, letter for letter. */
-function readRequestLine(text: string): RequestLine | undefined {
+export function readRequestLine(text: string): RequestLine | undefined {
   const method = text.startsWith('GET /t/') ? 'GET' : text.startsWith('POST /t/') ? 'POST' : undefined;
   if (method === undefined) return undefined;
   const tenantAt = method.length + 4;
@@ -69,7 +79,8 @@ function readRequestLine(text: string): RequestLine | undefined {
   for (const [call, end] of lineEnds) {
     if (!text.startsWith(end, endAt)) continue;
     const tenantId = text.slice(tenantAt, tenantAt + guidCharacters);
-    return { method, tenantId, deviceId: text.slice(deviceAt, endAt), call, end: endAt + end.length };
+    const deviceId = text.slice(deviceAt, endAt);
+    return { method, tenantId, deviceAt, deviceId, call, end: endAt + end.length };
   }
   return undefined;
 }
@@ -126,10 +137,12 @@ function isPlainHost(value: string): boolean {
   return match !== null && (match[1] === undefined || Number(match[1]) <= highestPort);
 }
 
-interface ReadHeaders {
+export interface ReadHeaders {
   seen: number;
   host: string;
   token: string;
+  /** Where the token begins in the text. */
+  tokenAt: number;
   accept: string | undefined;
   acceptLanguage: string | undefined;
   requestId: string | undefined;
@@ -137,13 +150,14 @@ interface ReadHeaders {
   tracestate: string | undefined;
 }
 
-/** False: this header is not one of the lane's, or not in this form. */
-function takeHeader(into: ReadHeaders, name: string, value: string): boolean {
+/** False: this header is not one of the lane's, or not in this form. `at`: where the value begins in the text. */
+function takeHeader(into: ReadHeaders, name: string, value: string, at: number): boolean {
   const own = bitOf.get(name) ?? bitOf.get(name.toLowerCase());
   if (own === undefined || (into.seen & own) !== 0) return false;
   into.seen |= own;
   if (own === authorizationBit) {
     into.token = value.slice(scheme.length);
+    into.tokenAt = at + scheme.length;
     return value.startsWith(scheme);
   }
   if (own === hostBit) {
@@ -162,11 +176,12 @@ function takeHeader(into: ReadHeaders, name: string, value: string): boolean {
 }
 
 /** Takes every line up to the empty one, which has to be the text's end: no body, and nothing of a next request. */
-function readHeaders(text: string, start: number): ReadHeaders | undefined {
+export function readHeaders(text: string, start: number): ReadHeaders | undefined {
   const headers: ReadHeaders = {
     seen: 0,
     host: '',
     token: '',
+    tokenAt: 0,
     accept: undefined,
     acceptLanguage: undefined,
     requestId: undefined,
@@ -178,7 +193,7 @@ function readHeaders(text: string, start: number): ReadHeaders | undefined {
     if (end === at) return end + 2 === text.length ? headers : undefined;
     const colon = text.indexOf(': ', at);
     if (end < 0 || colon < 0 || colon > end) return undefined;
-    if (!takeHeader(headers, text.slice(at, colon), text.slice(colon + 2, end))) return undefined;
+    if (!takeHeader(headers, text.slice(at, colon), text.slice(colon + 2, end), colon + 2)) return undefined;
     at = end + 2;
   }
 }
@@ -197,19 +212,32 @@ export function readLaneRequest(bytes: Buffer): LaneRequest | undefined {
 
 /** The same, but of the token only that it is not empty: `hasPlainToken`. */
 export function readUnprovedRequest(bytes: Buffer): LaneRequest | undefined {
-  const { length } = bytes;
-  if (length > headBytes || length < 4 || bytes[length - 1] !== 0x0a || bytes[length - 3] !== 0x0a)
-    return undefined;
+  if (!mayBeRequest(bytes)) return undefined;
   const text = bytes.toString('latin1');
   const line = readRequestLine(text);
-  if (line === undefined) return undefined;
-  const { call, deviceId, method, tenantId } = line;
-  const headers = readHeaders(text, line.end);
-  if (headers === undefined || (headers.seen & hostBit) === 0 || headers.token === '') return undefined;
+  const headers = line && readHeaders(text, line.end);
+  return line && headers && joinRequest(line, line.deviceId, headers, headers.token, undefined);
+}
+
+/** Not too large, and with an empty line at its end. */
+export const mayBeRequest = (bytes: Buffer): boolean => {
+  const { length } = bytes;
+  return length <= headBytes && length >= 4 && bytes[length - 1] === 0x0a && bytes[length - 3] === 0x0a;
+};
+
+/** Undefined: the two do not make a request of the lane. */
+export function joinRequest(
+  { call, method, tenantId }: RequestLine,
+  deviceId: string,
+  headers: ReadHeaders,
+  token: string,
+  repeats: RepeatedParts | undefined,
+): LaneRequest | undefined {
+  if ((headers.seen & hostBit) === 0 || token === '') return undefined;
   const hasLength = (headers.seen & contentLengthBit) !== 0;
   if (method === 'POST' ? !hasLength || call !== 'recalculate' : hasLength || call === 'recalculate')
     return undefined;
-  const { accept, acceptLanguage, host, requestId, token, traceparent, tracestate } = headers;
+  const { accept, acceptLanguage, host, requestId, traceparent, tracestate } = headers;
   return {
     method,
     role: method === 'POST' ? 'Device.Write' : 'Device.Read',
@@ -223,5 +251,6 @@ export function readUnprovedRequest(bytes: Buffer): LaneRequest | undefined {
     requestId,
     traceparent,
     tracestate,
+    repeats,
   };
 }

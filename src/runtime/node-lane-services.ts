@@ -29,6 +29,11 @@ const routes = {
 
 export function createLaneServices(parts: LaneParts): Omit<LaneServices, 'keepAliveSeconds'> {
   const { calls, log, metrics, shadow, targetOf, traceShare, upstream } = parts;
+  const answered = {
+    compliance: metrics.requestsOf('data', routes.compliance),
+    inventory: metrics.requestsOf('data', routes.inventory),
+    recalculate: metrics.requestsOf('data', routes.recalculate),
+  };
   return {
     calls,
     upstream,
@@ -46,16 +51,10 @@ export function createLaneServices(parts: LaneParts): Omit<LaneServices, 'keepAl
       shadow.listen({ call, deviceId, instanceId, tenantId }),
     onForward: metrics.forward,
     onAnswer: ({ call, method }, status, requestId, seconds) => {
-      const route = routes[call];
-      metrics.request({ listener: 'data', route, status }, seconds);
-      log.debug('request', {
-        listener: 'data',
-        method,
-        route,
-        status,
-        ms: Math.round(seconds * 1_000),
-        requestId,
-      });
+      answered[call](status, seconds);
+      if (log.debugs === false) return;
+      const ms = Math.round(seconds * 1_000);
+      log.debug('request', { listener: 'data', method, route: routes[call], status, ms, requestId });
     },
   };
 }

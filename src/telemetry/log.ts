@@ -6,6 +6,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Log {
+  /** False: lines of `debug` are not written, so their fields need not be made. */
+  readonly debugs?: boolean;
   debug(event: string, fields?: LogFields): void;
   info(event: string, fields?: LogFields): void;
   warn(event: string, fields?: LogFields): void;
@@ -54,6 +56,7 @@ export function createLog({ level, format, write, now = () => new Date() }: LogO
     write(`${now().toISOString().slice(11, 23)} ${at.padEnd(5)} ${event}${rest === '' ? '' : `  ${rest}`}`);
   };
   return {
+    debugs: order.debug >= order[level],
     debug: (event, fields = {}) => line('debug', event, fields),
     info: (event, fields = {}) => line('info', event, fields),
     warn: (event, fields = {}) => line('warn', event, fields),

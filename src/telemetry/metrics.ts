@@ -11,6 +11,8 @@ export type Observe = (value: number, labels?: Attributes) => void;
 
 export interface Metrics {
   request(labels: { listener: string; route: string; status: number }, seconds: number): void;
+  /** `request` for one listener and route, whose series are looked up once. */
+  requestsOf(listener: string, route: string): (status: number, seconds: number) => void;
   forward(outcome: string, seconds: number): void;
   routeLookup(result: 'hit' | 'miss' | 'unknown'): void;
   upload(outcome: string): void;
@@ -51,7 +53,9 @@ function seriesBy(
 }
 
 /** What every request counts is tallied; the rest are instruments of OpenTelemetry. */
-function createRequestMetrics(tallies: Tallies): Pick<Metrics, 'request' | 'forward' | 'routeLookup'> {
+function createRequestMetrics(
+  tallies: Tallies,
+): Pick<Metrics, 'request' | 'requestsOf' | 'forward' | 'routeLookup'> {
   const requests = tallies.counter('espalier_requests_total', 'Requests answered');
   const durations = tallies.histogram(
     'espalier_request_duration_seconds',
@@ -86,6 +90,21 @@ function createRequestMetrics(tallies: Tallies): Pick<Metrics, 'request' | 'forw
       const { count, time } = ofListener(listener);
       count(route, String(status)).sum += 1;
       record(time(route, ''), secondsBuckets, seconds);
+    },
+    requestsOf: (listener, route) => {
+      const { count, time } = ofListener(listener);
+      const byStatus = new Map<number, Series>();
+      let times: Series | undefined;
+      return (status, seconds) => {
+        let series = byStatus.get(status);
+        if (series === undefined) {
+          series = count(route, String(status));
+          byStatus.set(status, series);
+        }
+        times ??= time(route, '');
+        series.sum += 1;
+        record(times, secondsBuckets, seconds);
+      };
     },
     forward: (outcome, seconds) => record(forwardSeries(outcome, ''), secondsBuckets, seconds),
     routeLookup: (result) => {

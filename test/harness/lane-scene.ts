@@ -108,6 +108,7 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
   const counted: string[] = [];
   const metrics: Metrics = {
     request: ({ listener, route, status }) => counted.push(`request ${listener} ${route} ${status}`),
+    requestsOf: (listener, route) => (status) => counted.push(`request ${listener} ${route} ${status}`),
     forward: (outcome) => counted.push(`forward ${outcome}`),
     routeLookup: () => undefined,
     upload: () => undefined,

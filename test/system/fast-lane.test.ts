@@ -237,6 +237,48 @@ describe('the fast lane', () => {
     caller.socket.destroy();
   });
 
+  it('decides anew for every call of a connection whose requests are all alike', async () => {
+    const own = await scene.device();
+    const caller = await openCaller(scene.lane);
+    let answered = 0;
+    let body = '';
+    const call = async (token: string, deviceId = own): Promise<number> => {
+      caller.socket.write(raw({ deviceId, token }), 'latin1');
+      answered += 1;
+      await caller.until(answered);
+      const last = caller.answers().at(-1);
+      if (!last || !('status' in last)) throw new Error(caller.text());
+      body = last.body;
+      return last.status;
+    };
+    const before = scene.taken();
+    const good = scene.token();
+    // The leeway is a minute: valid for some seconds more.
+    const ending = scene.token({ exp: Math.floor(Date.now() / 1_000) - 50 });
+    for (let number = 1; number < 5; number += 1) {
+      scene.answer = (socket) => socket.write(json(`{"n":${number}}`));
+      expect([await call(good), body]).toEqual([200, `{"n":${number}}`]);
+    }
+    expect(await call(ending)).toBe(200);
+    expect(await call(scene.token({ roles: [] }))).toBe(403);
+    expect(await call(scene.token({ exp: 1 }))).toBe(401);
+    expect(await call(`${good.slice(0, -4)}AAAA`)).toBe(401);
+    expect(await call(good, otherTenant)).toBe(404);
+    expect(await call(good)).toBe(200);
+
+    const paused = (is: boolean) => scene.sql`update instances set paused = ${is}`;
+    await paused(true);
+    await eventually(async () => expect(await call(good)).toBe(503));
+    await paused(false);
+    await eventually(async () => expect(await call(good)).toBe(200));
+    await scene.sql`delete from routes where device_id = ${own}`;
+    await eventually(async () => expect(await call(good)).toBe(404));
+    await eventually(async () => expect(await call(ending, device)).toBe(401));
+    expect(await call(good, device)).toBe(200);
+    expect(scene.taken() - before).toBe(answered);
+    caller.socket.destroy();
+  });
+
   it('takes a new instance token by the ordinary way when the instance refuses the old one', async () => {
     const tokens: string[] = [];
     scene.answer = (socket, head) => {
