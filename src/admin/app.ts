@@ -19,6 +19,7 @@ import { addApiKeys } from './keys/keys.ts';
 import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
+import { createAttempts } from './operators/attempts.ts';
 import { addReportCauses } from './reports/causes.ts';
 import { addReplay } from './reports/replay.ts';
 import { addReports } from './reports/reports.ts';
@@ -28,6 +29,8 @@ import { addConvergence } from './routes/convergence.ts';
 import { addRouteDiff } from './routes/diff.ts';
 import { addRouteRollback } from './routes/rollback.ts';
 import { addStaleRegistrations } from './routes/stale.ts';
+import { addSession } from './session/session.ts';
+import { addSignIn } from './sign-in/sign-in.ts';
 import { addConnection } from './tenants/connection.ts';
 import { addLeaving } from './tenants/leaving.ts';
 import { addMigration } from './tenants/migrate.ts';
@@ -66,7 +69,7 @@ export const openApiInfo = {
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   servers: [{ url: '/' }],
-  security: [{ key: [] }],
+  security: [{ key: [] }, { entra: [] }, { session: [] }] as Record<string, string[]>[],
 };
 
 type Issue = z.core.$ZodIssue;
@@ -102,7 +105,20 @@ function addOperations(app: AdminApp, services: AdminServices): void {
     scheme: 'bearer',
     description: 'An admin API key, esp_….',
   });
+  app.openAPIRegistry.registerComponent('securitySchemes', 'entra', {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: "An access token of Entra for the operators' application, with one of its app roles.",
+  });
+  app.openAPIRegistry.registerComponent('securitySchemes', 'session', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-espalier',
+    description: 'The session of a browser that signed in; a write also needs the header x-espalier-csrf.',
+  });
   addAbout(app, services);
+  addSession(app);
   addTenants(app, services);
   addConnection(app, services);
   addLeaving(app, services);
@@ -138,12 +154,14 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
     c.set('source', services.facts.remoteAddress(c));
     await next();
   });
-  app.use(`${basePath}/*`, authenticate(services.sql, services.bootstrapKey));
+  const attempts = createAttempts();
+  app.use(`${basePath}/*`, authenticate(services, attempts));
   app.use(`${basePath}/*`, jsonBodies);
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');
   });
+  addSignIn(app, services, { attempts, log: options.log });
   addOperations(app, services);
   finishListener(app);
   return app;

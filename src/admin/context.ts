@@ -9,6 +9,7 @@ import type { Sealer } from '../secrets/seal.ts';
 import type { Sql } from '../store/database.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
+import type { EntraOperators } from './operators/entra-settings.ts';
 
 /** Who is asking: a key of the database, the bootstrap key, or a person who signed in with Entra. */
 export interface Operator {
@@ -21,11 +22,22 @@ export interface Operator {
   readonly tenantIds: readonly string[] | undefined;
 }
 
+/** A browser's session that the request's cookie belongs to. */
+export interface OperatorSession {
+  readonly sessionId: string;
+  /** However busy it is, it ends then. */
+  readonly expiresAt: Date;
+  /** What a writing request has to show beside the cookie. */
+  readonly csrfToken: string;
+}
+
 export type Role = 'viewer' | 'operator' | 'admin';
 
 export interface AdminEnv extends ListenerEnv {
   Variables: ListenerEnv['Variables'] & {
     operator: Operator;
+    /** undefined: a key or a token was shown. */
+    session: OperatorSession | undefined;
     /** Address that the request came from, where the runtime knows it. */
     source: string | undefined;
     /** The second operator, when this is a request that waited for one. */
@@ -81,6 +93,8 @@ export interface AdminServices {
   /** Whether the address rule allows a host as it resolves now; one that does not resolve may come up later. */
   readonly mayConnect: (hostname: string) => Promise<boolean>;
   readonly bootstrapKey: string | undefined;
+  /** undefined: nobody signs in with Entra, only keys open the API. */
+  readonly operators: EntraOperators | undefined;
   /** Whether instances are polled, and whether they are reconciled without being asked for it. */
   readonly polls: boolean;
   readonly reconciles: boolean;

@@ -1,3 +1,4 @@
+import { tidySignIns } from '../admin/operators/sessions.ts';
 import { sendDeprovisions } from '../connection/deprovision.ts';
 import { sendHeartbeats } from '../connection/heartbeat.ts';
 import { finishDisconnects, leaveEmptyTenants } from '../connection/lifecycle.ts';
@@ -58,6 +59,7 @@ function reportsInWork(maxDevices: number): LaneLimits {
 
 const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
+const signInLookMs = 60_000;
 const feedLookMs = 1_000;
 const directoryLookMs = 1_000;
 const moveLookMs = 1_000;
@@ -258,6 +260,7 @@ export async function startDelivery(parts: {
     every(moveLookMs, 'moves', log, () => continueMoves(moves, moveTurnMs)),
     every(shadowLookMs, 'shadow', log, gateway.shadow.refresh),
     every(shadowWriteMs, 'shadow-findings', log, gateway.shadow.flush),
+    every(signInLookMs, 'sign-ins', log, () => tidySignIns(sql, config.operatorTenants)),
     every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
