@@ -110,7 +110,9 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-scene-'));
   const dataPort = await freePort();
   const publicUrl = `https://localhost:${dataPort}`;
-  const world = await createWorld({ ...options.world, publicUrl });
+  const adminPort = await freePort();
+  const adminUrl = `https://localhost:${adminPort}`;
+  const world = await createWorld({ ...options.world, publicUrl, adminUrl });
   const database = await createTestDatabase();
   mkdirSync(join(dir, 'world'));
   const pathOf = (file: string): string => join(dir, 'world', file);
@@ -123,7 +125,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     ESPALIER_SECRETS_KEY: Buffer.alloc(32, 7).toString('base64'),
     ESPALIER_BOOTSTRAP_KEY: bootstrapKey,
     ESPALIER_DATA_LISTEN: `127.0.0.1:${dataPort}`,
-    ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
+    ESPALIER_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
     ESPALIER_OPS_LISTEN: '127.0.0.1:0',
     ...quick,
     ...options.environment,
@@ -162,7 +164,12 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
       environment.DATABASE_URL = other.url;
       gateway = await startProcess(environment);
     },
-    another: () => startProcess({ ...environment, ESPALIER_DATA_LISTEN: '127.0.0.1:0' }),
+    another: () =>
+      startProcess({
+        ...environment,
+        ESPALIER_DATA_LISTEN: '127.0.0.1:0',
+        ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
+      }),
     worker: () => startProcess(environment, 'worker'),
     close: async () => {
       await gateway.stop();
