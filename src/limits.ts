@@ -142,8 +142,8 @@ export const sessionsKeptMs = 24 * 3_600_000;
 /** A page of this gateway to return to after sign-in. */
 export const returnToCharacters = 1_000;
 /** Per source address, which may be that of a load balancer with every operator behind it. */
-export const signInStartsPerSecond = 0.5;
-export const signInStartsBurst = 30;
+export const signInStartsPerSecond = 1;
+export const signInStartsBurst = 120;
 export const failedCredentialsPerSecond = 2;
 export const failedCredentialsBurst = 300;
 /** A credential that was right in this time is looked up also while its address is refused. */

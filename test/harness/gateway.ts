@@ -78,8 +78,8 @@ export interface Scene {
   start(): Promise<void>;
   /** Ends the gateway's process, if it still runs, and starts another on this database. */
   startOn(database: TestDatabase): Promise<void>;
-  /** A second `serve` on the same database, at addresses of its own. */
-  another(): Promise<GatewayProcess>;
+  /** A second `serve` on the same database, at addresses of its own; with other settings where they are given. */
+  another(settings?: Record<string, string>): Promise<GatewayProcess>;
   /** A second process on the same database that only delivers. */
   worker(): Promise<GatewayProcess>;
   close(): Promise<void>;
@@ -164,11 +164,12 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
       environment.DATABASE_URL = other.url;
       gateway = await startProcess(environment);
     },
-    another: () =>
+    another: (settings = {}) =>
       startProcess({
         ...environment,
         ESPALIER_DATA_LISTEN: '127.0.0.1:0',
         ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
+        ...settings,
       }),
     worker: () => startProcess(environment, 'worker'),
     close: async () => {

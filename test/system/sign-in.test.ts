@@ -86,9 +86,13 @@ describe('signing in', () => {
   test('sets cookies that only this host can set and no script can read', async () => {
     const browser = await signedIn();
     const line = browser.set.find((one) => one.startsWith('__Host-espalier='));
-    expect(line?.split('; ').slice(1).map((part) => part.toLowerCase()).sort()).toEqual(
-      ['httponly', 'path=/', 'samesite=lax', 'secure'].sort(),
-    );
+    expect(
+      line
+        ?.split('; ')
+        .slice(1)
+        .map((part) => part.toLowerCase())
+        .sort(),
+    ).toEqual(['httponly', 'path=/', 'samesite=lax', 'secure'].sort());
     const before = browser.set.find((one) => one.startsWith('__Host-espalier-sign-in='));
     expect(before).toMatch(/Max-Age=600/);
     for (const attribute of ['HttpOnly', 'Secure', 'SameSite=Lax', 'Path=/'])
@@ -148,9 +152,7 @@ describe('what a stranger may not do with it', () => {
       '/a\nb',
       `/${'x'.repeat(2_000)}`,
     ]) {
-      const answer = await browserOf().open(
-        `${admin}/sign-in/start?${new URLSearchParams({ returnTo })}`,
-      );
+      const answer = await browserOf().open(`${admin}/sign-in/start?${new URLSearchParams({ returnTo })}`);
       expect(answer.status, JSON.stringify(returnTo)).toBe(400);
       expect(answer.text).toContain('returnTo');
       expect(answer.headers.location).toBeUndefined();
@@ -296,12 +298,12 @@ describe('refusals', () => {
   });
 
   test.each([
-    [53003, 403, 'A policy of your organisation blocks this'],
-    [90094, 403, 'has no consent'],
-    [90033, 503, 'Microsoft does not answer'],
-    [99999, 502, 'Microsoft did not let you in'],
-  ])('AADSTS%s comes with cause and remedy', async (code, status, title) => {
-    microsoftSettings().entraError = { code, at: 'sign-in', times: 1, error: 'server_error' };
+    [53003, 403, 'A policy of your organisation blocks this', 'access_denied'],
+    [90094, 403, 'has no consent', 'consent_required'],
+    [90033, 503, 'Microsoft does not answer', 'temporarily_unavailable'],
+    [99999, 502, 'Microsoft did not let you in', 'something_new'],
+  ])('AADSTS%s comes with cause and remedy', async (code, status, title, error) => {
+    microsoftSettings().entraError = { code, at: 'sign-in', times: 1, error };
     const answer = await refusedAs('ada');
     expect(answer.text).toContain(`AADSTS${code}`);
     expect(answer.text).toContain(title);
@@ -319,14 +321,15 @@ describe('refusals', () => {
     expect(answer.headers['content-language']).toBe('fr');
   });
 
-  test('without a database the person gets a page', async () => {
-    await scene.database.sql`alter table sign_ins rename to sign_ins_away`;
-    try {
-      const answer = await browserOf().open(`${admin}/sign-in/start`);
-      expect(answer.status).toBe(500);
-    } finally {
-      await scene.database.sql`alter table sign_ins_away rename to sign_ins`;
-    }
+  test('while the database does not answer the person gets a page, and when to come again', async () => {
+    const lock = scene.database.sql.begin(async (tx) => {
+      await tx`lock table sign_ins in access exclusive mode`;
+      return browserOf().open(`${admin}/sign-in/start`);
+    });
+    const answer = await lock;
+    expect(answer.status).toBe(503);
+    expect(answer.text).toContain('The database of the gateway does not answer');
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
   });
 });
 
@@ -413,7 +416,7 @@ describe('a session', () => {
         JSON.stringify({ name: 'made with a session', role: 'viewer' }),
       );
     const own = { 'sec-fetch-site': 'same-origin', origin: admin };
-    for (const headers of [
+    const refusedHeaders: Record<string, string>[] = [
       own,
       { ...own, 'x-espalier-csrf': 'x' },
       { 'x-espalier-csrf': csrf },
@@ -423,7 +426,8 @@ describe('a session', () => {
       { 'x-espalier-csrf': csrf, origin: 'https://evil.example' },
       { 'x-espalier-csrf': csrf, origin: 'null' },
       { 'x-espalier-csrf': csrf, ...own, origin: 'https://evil.example' },
-    ]) {
+    ];
+    for (const headers of refusedHeaders) {
       const answer = await write(headers);
       expect(answer.status, JSON.stringify(headers)).toBe(403);
       expect(answer.json.type).toMatch(/forbidden$/);
@@ -456,7 +460,11 @@ describe('a session', () => {
 });
 
 test('too many sign-ins from one address wait', async () => {
-  const answers = await Promise.all(Array.from({ length: 60 }, () => browserOf().open(`${admin}/sign-in/start`)));
+  const answers: Answer[] = [];
+  for (let round = 0; round < 20 && answers.at(-1)?.status !== 429; round += 1) {
+    const some = Array.from({ length: 10 }, () => browserOf().open(`${admin}/sign-in/start`));
+    answers.push(...(await Promise.all(some)));
+  }
   const late = answers.find(({ status }) => status === 429);
   expect(Number(late?.headers['retry-after'])).toBeGreaterThan(0);
   expect(answers.every(({ status }) => [303, 429].includes(status))).toBe(true);
