@@ -403,6 +403,10 @@ describe('a session', () => {
     ];
     for (const answer of await Promise.all(forged)) expect(answer.status).toBe(403);
     expect((await session(browser)).status).toBe(200);
+    // A browser sends no Lax cookie with a form of another site; the answer must not take ours away.
+    const without = await browserOf().submit(`${admin}/sign-out`, {}, { 'sec-fetch-site': 'cross-site' });
+    expect(without.status).toBe(403);
+    expect(without.headers['set-cookie']).toBeUndefined();
   });
 
   test('writes only with the header and from our own pages', async () => {
@@ -457,6 +461,22 @@ describe('a session', () => {
     expect((await session(browser)).json.role).toBe('operator');
     assignmentsOf(principal).byUser.set(vera, ['Espalier.Viewer']);
   });
+});
+
+test('where TLS ends at a load balancer, cookies and the redirect address are those of the public side', async () => {
+  const behind = await scene.another({
+    ESPALIER_TLS: 'off',
+    ESPALIER_ADMIN_URL: 'https://admin.example.com',
+  });
+  try {
+    expect(behind.admin).toMatch(/^http:/);
+    const answer = await fetch(`${behind.admin}/sign-in/start`, { redirect: 'manual' });
+    expect(answer.headers.get('set-cookie')).toContain('Secure');
+    const location = new URL(answer.headers.get('location') ?? '');
+    expect(location.searchParams.get('redirect_uri')).toBe('https://admin.example.com/sign-in/callback');
+  } finally {
+    await behind.stop();
+  }
 });
 
 test('too many sign-ins from one address wait', async () => {

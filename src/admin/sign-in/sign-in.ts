@@ -17,7 +17,7 @@ import {
   setSignInCookie,
   signInCookie,
 } from '../operators/cookies.ts';
-import { csrfFault } from '../operators/csrf.ts';
+import { csrfFault, isSameOrigin } from '../operators/csrf.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
 import { beginSession, endSession, findSession, type SessionPerson } from '../operators/sessions.ts';
 import { beginSignIn, callbackPath } from './begin.ts';
@@ -163,6 +163,8 @@ const signOut =
   ({ log, services }: Parts): Handler =>
   async (c, entra, texts) => {
     const { sql } = services;
+    // Another site's request comes without our Lax cookie: it must not take that away either.
+    if (!isSameOrigin(c.req.raw.headers, entra.adminUrl())) return refused(c, 403, { text: texts.forged });
     const cookie = sessionCookie(c);
     const session = await liveSession(c, services, entra);
     if (cookie !== undefined && session !== undefined) {
