@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { tidySignIns } from '../../src/admin/operators/sessions.ts';
 import { type Browser, createBrowser, signIn } from '../harness/browser.ts';
 import { type Scene, startScene } from '../harness/gateway.ts';
 import type { Answer } from '../harness/http.ts';
@@ -461,6 +462,30 @@ describe('a session', () => {
     expect((await session(browser)).json.role).toBe('operator');
     assignmentsOf(principal).byUser.set(vera, ['Espalier.Viewer']);
   });
+});
+
+test('what has run out is cleared away: sign-ins at once, sessions a day after their end', async () => {
+  const { sql } = scene.database;
+  const { tenantId } = scene.world.operators;
+  await sql`delete from sign_ins`;
+  await sql`delete from sessions`;
+  const [late, live, ended, foreign] = [browserOf(), browserOf(), browserOf(), browserOf()];
+  await begin(late);
+  await sql`update sign_ins set expires_at = now() - interval '1 second'`;
+  await begin(live);
+  for (const browser of [ended, foreign, live]) await signIn(browser, admin, account('ada'));
+  const ids = (await sql`select session_id as id from sessions order by created_at`).map(({ id }) => id);
+  await sql`update sessions set ended_at = now() - interval '25 hours' where session_id = ${ids[0]}`;
+  await sql`update sessions set entra_tenant_id = ${ids[1]} where session_id = ${ids[1]}`;
+  await tidySignIns(sql, [tenantId]);
+  expect(await sql`select 1 from sign_ins`).toHaveLength(1);
+  const left =
+    await sql`select session_id as id, ended_at is not null as ended from sessions order by created_at`;
+  expect(left.map(({ id, ended: over }) => [id, over])).toEqual([
+    [ids[1], true],
+    [ids[2], false],
+  ]);
+  expect((await session(live)).status).toBe(200);
 });
 
 test('where TLS ends at a load balancer, cookies and the redirect address are those of the public side', async () => {

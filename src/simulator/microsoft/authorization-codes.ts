@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { SimulatedTenant, SimulatedUser } from '../directory.ts';
 import type { CloudContext } from './context.ts';
-import { type EntraResult, refuse, succeed } from './entra-error.ts';
+import { type EntraResult, refuse, refuseByCatalogue, succeed } from './entra-error.ts';
 
 /** Microsoft's documentation: an authorization code expires after about ten minutes. */
 const codeLifeMs = 10 * 60_000;
@@ -61,45 +61,25 @@ export function createAuthorizationCodes(cloud: CloudContext): AuthorizationCode
         return refuse('invalid_grant', 9002313, 'Invalid request. Request is malformed or invalid.');
       const { authorization } = found;
       if (authorization.appId !== appId) {
-        return refuse('invalid_grant', 70000, 'Provided grant is invalid or malformed.');
+        return refuseByCatalogue(70000, {});
       }
       if (found.spent) {
-        return refuse(
-          'invalid_grant',
-          54005,
-          'OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token.',
-        );
+        return refuseByCatalogue(54005, {});
       }
       // A code that was shown by its application is used up, whatever comes of it (RFC 6749 4.1.2).
       found.spent = true;
       if (found.expiresAt <= clock.now()) {
-        return refuse(
-          'invalid_grant',
-          70008,
-          'The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource.',
-        );
+        return refuseByCatalogue(70008, {});
       }
       const shared = askedTenant === 'organizations' || askedTenant === 'common';
       if (!shared && askedTenant !== authorization.tenant.tenantId) {
-        return refuse(
-          'invalid_grant',
-          700005,
-          'Provided Authorization Code is intended to use against other tenant, thus rejected.',
-        );
+        return refuseByCatalogue(700005, {});
       }
       if (authorization.redirectUri !== redirectUri) {
-        return refuse(
-          'invalid_grant',
-          500112,
-          `The reply address '${redirectUri}' does not match the reply address '${authorization.redirectUri}' provided when requesting Authorization code.`,
-        );
+        return refuseByCatalogue(500112, {});
       }
       if (challengeOf(codeVerifier) !== authorization.codeChallenge) {
-        return refuse(
-          'invalid_grant',
-          501481,
-          'The Code_Verifier does not match the code_challenge supplied in the authorization request.',
-        );
+        return refuseByCatalogue(501481, {});
       }
       return succeed(authorization);
     },

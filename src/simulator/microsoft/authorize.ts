@@ -11,7 +11,6 @@ import {
   describeFailure,
   type EntraFailure,
   type EntraResult,
-  refuse,
   refuseByCatalogue,
   succeed,
 } from './entra-error.ts';
@@ -48,7 +47,7 @@ function findPerson(cloud: CloudContext, request: AuthorizeRequest, name: string
 function admit(person: Person, application: RegisteredApplication): EntraResult<Person> {
   const { tenant, user } = person;
   if (user.accountEnabled === false) {
-    return refuse('invalid_grant', 50057, 'The user account is disabled.');
+    return refuseByCatalogue(50057, {});
   }
   const principal = tenant.servicePrincipals.get(application.appId);
   const facts = {
