@@ -60,27 +60,15 @@ export function createAuthorizationCodes(cloud: CloudContext): AuthorizationCode
       if (!found)
         return refuse('invalid_grant', 9002313, 'Invalid request. Request is malformed or invalid.');
       const { authorization } = found;
-      if (authorization.appId !== appId) {
-        return refuseByCatalogue(70000, {});
-      }
-      if (found.spent) {
-        return refuseByCatalogue(54005, {});
-      }
+      if (authorization.appId !== appId) return refuseByCatalogue(70000, {});
+      if (found.spent) return refuseByCatalogue(54005, {});
       // A code that was shown by its application is used up, whatever comes of it (RFC 6749 4.1.2).
       found.spent = true;
-      if (found.expiresAt <= clock.now()) {
-        return refuseByCatalogue(70008, {});
-      }
+      if (found.expiresAt <= clock.now()) return refuseByCatalogue(70008, {});
       const shared = askedTenant === 'organizations' || askedTenant === 'common';
-      if (!shared && askedTenant !== authorization.tenant.tenantId) {
-        return refuseByCatalogue(700005, {});
-      }
-      if (authorization.redirectUri !== redirectUri) {
-        return refuseByCatalogue(500112, {});
-      }
-      if (challengeOf(codeVerifier) !== authorization.codeChallenge) {
-        return refuseByCatalogue(501481, {});
-      }
+      if (!shared && askedTenant !== authorization.tenant.tenantId) return refuseByCatalogue(700005, {});
+      if (authorization.redirectUri !== redirectUri) return refuseByCatalogue(500112, {});
+      if (challengeOf(codeVerifier) !== authorization.codeChallenge) return refuseByCatalogue(501481, {});
       return succeed(authorization);
     },
   };
