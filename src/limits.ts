@@ -146,3 +146,23 @@ export const approvalKeptMs = 90 * 24 * 3_600_000;
 export const reasonCharacters = 500;
 /** Entries of the history that are read together, and deleted together. */
 export const historyPage = 1_000;
+/** A sign-in goes to Entra and back in that time, with a second factor; after that it is begun anew. */
+export const signInMs = 10 * 60_000;
+/** Sessions of operators (OWASP, Session Management): without a request, and in all. */
+export const sessionIdleMs = 30 * 60_000;
+export const sessionLifeMs = 8 * 3_600_000;
+/** Each request of a session is activity; it is written no more often than this. */
+export const sessionSeenEveryMs = 60_000;
+/** Ended sessions are kept so long: an incident is looked into the day after. */
+export const sessionsKeptMs = 24 * 3_600_000;
+/** A page of this gateway to return to after sign-in. */
+export const returnToCharacters = 1_000;
+/** Per source address, which may be that of a load balancer with every operator behind it. */
+export const signInStartsPerSecond = 1;
+export const signInStartsBurst = 120;
+export const failedCredentialsPerSecond = 2;
+export const failedCredentialsBurst = 300;
+/** A credential that was right in this time is looked up also while its address is refused. */
+export const knownCredentialMs = 10 * 60_000;
+/** A form of our own pages: some hundred characters. */
+export const formBodyBytes = 16 * 1024;

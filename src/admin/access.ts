@@ -1,85 +1,89 @@
 import type { Context, MiddlewareHandler } from 'hono';
-import { LRUCache } from 'lru-cache';
 import { parseGuid } from '../ids.ts';
 import { ProblemError, problem } from '../problems.ts';
 import { hashKey, presentedKey } from '../secrets/keys.ts';
 import type { Sql } from '../store/database.ts';
 import { readTenant, type Tenant } from '../store/tenants.ts';
-import type { AdminEnv, Operator, Role } from './context.ts';
+import type { AdminEnv, AdminServices, Operator, Role } from './context.ts';
+import type { Attempts } from './operators/attempts.ts';
+import { sessionCookie } from './operators/cookies.ts';
+import { csrfFault, csrfHeader, isSafeMethod } from './operators/csrf.ts';
+import { looksLikeToken, operatorOfToken } from './operators/entra-operators.ts';
+import { createKeyOperators } from './operators/key-operators.ts';
+import { findSession, type Session } from './operators/sessions.ts';
 
 /** Who may do what on the admin listener (contract section 8). */
 
 const rank: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
-const freshForMs = 1_000;
-const noteUseEveryMs = 60_000;
 
-const unauthenticated = (): ProblemError =>
+const unauthenticated = (detail: string): ProblemError =>
   new ProblemError(
-    problem('unauthenticated', 'Give an admin API key as Authorization: Bearer esp_….', {
-      headers: { 'www-authenticate': 'Bearer realm="espalier"' },
-    }),
+    problem('unauthenticated', detail, { headers: { 'www-authenticate': 'Bearer realm="espalier"' } }),
   );
 
-/** Compares without telling by time where two texts differ. */
-async function sameText(a: string, b: string): Promise<boolean> {
-  return (await hashKey(a)) === (await hashKey(b));
+const showsCredential = ({ headers }: Request): boolean =>
+  headers.has('authorization') || headers.has('x-api-key');
+
+/** The live session of the request's cookie; a write has to come from our own pages, too. */
+async function sessionOf(
+  c: Context<AdminEnv>,
+  { operators, sql }: Pick<AdminServices, 'operators' | 'sql'>,
+): Promise<Session> {
+  const cookie = sessionCookie(c);
+  if (cookie === undefined || operators === undefined) {
+    throw unauthenticated('Give an admin API key as Authorization: Bearer esp_…, or sign in at /sign-in.');
+  }
+  const session = await findSession(sql, operators.tenantIds, cookie);
+  if (session === undefined) throw unauthenticated('The session has ended: sign in again at /sign-in.');
+  if (!isSafeMethod(c.req.method)) {
+    const fault = await csrfFault(c.req.raw.headers, operators.adminUrl(), session, c.req.header(csrfHeader));
+    if (fault !== undefined) throw new ProblemError(problem('forbidden', fault));
+  }
+  return session;
 }
 
-/** Until the first key is made that may do as much. */
-export async function bootstrapWorks(sql: Sql): Promise<boolean> {
-  const [admin] = await sql`
-    select 1 from api_keys where role = 'admin' and tenant_ids is null limit 1`;
-  return admin === undefined;
-}
-
-async function bootstrapOperator(
-  sql: Sql,
-  bootstrapKey: string | undefined,
-  key: string,
-): Promise<Operator | undefined> {
-  if (bootstrapKey === undefined || !(await sameText(bootstrapKey, key))) return undefined;
-  return (await bootstrapWorks(sql))
-    ? { kind: 'bootstrap', name: 'bootstrap', id: undefined, role: 'admin', tenantIds: undefined }
-    : undefined;
-}
-
-/** Every request must carry a live key; the operator it belongs to is in the context afterwards. */
-export function authenticate(sql: Sql, bootstrapKey: string | undefined): MiddlewareHandler<AdminEnv> {
-  const cache = new LRUCache<string, Operator>({
-    max: 10_000,
-    ttl: freshForMs,
-    ttlResolution: 0,
-  });
-  const noted = new LRUCache<string, number>({ max: 10_000 });
-  const lookUp = async (key: string): Promise<Operator | undefined> => {
-    const hash = await hashKey(key);
-    const known = cache.get(hash);
-    if (known) return known;
-    const [row] = await sql<{ keyId: string; name: string; role: Role; tenantIds: string[] | null }[]>`
-      select key_id as "keyId", name, role, tenant_ids as "tenantIds" from api_keys
-      where key_hash = ${hash} and revoked_at is null and (expires_at is null or expires_at > now())`;
-    if (!row) return undefined;
-    const { keyId, name, role, tenantIds } = row;
-    const operator: Operator = {
-      kind: 'key',
-      name: `key ${name}`,
-      id: keyId,
-      role,
-      tenantIds: tenantIds ?? undefined,
-    };
-    cache.set(hash, operator);
-    if (Date.now() - (noted.get(keyId) ?? 0) > noteUseEveryMs) {
-      noted.set(keyId, Date.now());
-      await sql`update api_keys set last_used_at = now() where key_id = ${keyId}`;
+/**
+ * Every request must carry a live key, a token of Entra or the cookie of a session; the operator it belongs to is in the
+ * context afterwards. A key or token that is shown decides alone, whatever cookie comes with it.
+ */
+export function authenticate(
+  services: Pick<AdminServices, 'bootstrapKey' | 'operators' | 'sql'>,
+  attempts: Attempts,
+): MiddlewareHandler<AdminEnv> {
+  const keys = createKeyOperators(services.sql, services.bootstrapKey);
+  const credentialOperator = async (c: Context<AdminEnv>): Promise<Operator> => {
+    const credential = presentedKey(c.req.raw.headers);
+    if (credential === undefined || credential === '')
+      throw unauthenticated('The Authorization header holds no bearer key or token.');
+    const { operators } = services;
+    const source = c.get('source');
+    const hash = await hashKey(credential);
+    attempts.checkCredential(source, hash);
+    if (operators !== undefined && looksLikeToken(credential)) {
+      const found = await operatorOfToken(operators, credential);
+      if (found.ok) {
+        attempts.noteRight(hash);
+        return found.operator;
+      }
+      if (found.problem.slug === 'unauthenticated') attempts.noteWrong(source);
+      throw new ProblemError(found.problem);
     }
+    const operator = await keys.find(credential);
+    if (operator === undefined) {
+      attempts.noteWrong(source);
+      throw unauthenticated('The key is not known, has expired or was revoked.');
+    }
+    attempts.noteRight(hash);
     return operator;
   };
   return async (c, next) => {
-    const key = presentedKey(c.req.raw.headers);
-    if (key === undefined || key === '') throw unauthenticated();
-    const operator = (await lookUp(key)) ?? (await bootstrapOperator(sql, bootstrapKey, key));
-    if (!operator) throw unauthenticated();
-    c.set('operator', operator);
+    if (showsCredential(c.req.raw)) {
+      c.set('operator', await credentialOperator(c));
+    } else {
+      const session = await sessionOf(c, services);
+      c.set('operator', session.operator);
+      c.set('session', session);
+    }
     await next();
   };
 }
@@ -88,17 +92,15 @@ export function authenticate(sql: Sql, bootstrapKey: string | undefined): Middle
 export function requireRole(c: Context<AdminEnv>, role: Role): Operator {
   const operator = c.get('operator');
   if (rank[operator.role] < rank[role]) {
-    throw new ProblemError(
-      problem('forbidden', `This needs the role ${role}; the key has ${operator.role}.`),
-    );
+    throw new ProblemError(problem('forbidden', `This needs the role ${role}; yours is ${operator.role}.`));
   }
   return operator;
 }
 
-/** Throws `forbidden` for a key that is bound to tenants: what it asks is about all of them. */
+/** Throws `forbidden` for an operator who is bound to tenants: what is asked is about all of them. */
 export function requireUnbound(c: Context<AdminEnv>): void {
   if (c.get('operator').tenantIds !== undefined) {
-    throw new ProblemError(problem('forbidden', 'This needs a key that is not bound to tenants.'));
+    throw new ProblemError(problem('forbidden', 'This needs an operator who is not bound to tenants.'));
   }
 }
 

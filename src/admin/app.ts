@@ -30,6 +30,7 @@ import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
 import { refuseNul } from './nul.ts';
+import { createAttempts } from './operators/attempts.ts';
 import { takeReason } from './reason.ts';
 import { noticeUnrecorded } from './recording.ts';
 import { addReportCauses } from './reports/causes.ts';
@@ -41,6 +42,8 @@ import { addConvergence } from './routes/convergence.ts';
 import { addRouteDiff } from './routes/diff.ts';
 import { addRouteRollback } from './routes/rollback.ts';
 import { addStaleRegistrations } from './routes/stale.ts';
+import { addSession } from './session/session.ts';
+import { addSignIn } from './sign-in/sign-in.ts';
 import { addConnection } from './tenants/connection.ts';
 import { addLeaving } from './tenants/leaving.ts';
 import { addMigration } from './tenants/migrate.ts';
@@ -102,7 +105,20 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
     scheme: 'bearer',
     description: 'An admin API key, esp_….',
   });
+  app.openAPIRegistry.registerComponent('securitySchemes', 'entra', {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: "An access token of Entra for the operators' application, with one of its app roles.",
+  });
+  app.openAPIRegistry.registerComponent('securitySchemes', 'session', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-espalier',
+    description: 'The session of a browser that signed in; a write also needs the header x-espalier-csrf.',
+  });
   addAbout(app, services);
+  addSession(app);
   addTenants(app, services);
   addConnection(app, services);
   addLeaving(app, services);
@@ -140,7 +156,8 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   const app = createApi();
   beginListener(app, options);
   addApiDocs(app);
-  const authentication = authenticate(services.sql, services.bootstrapKey);
+  const attempts = createAttempts();
+  const authentication = authenticate(services, attempts);
   app.use(
     `${basePath}/*`,
     unlessApproved((c, next) => {
@@ -158,6 +175,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   app.use(`${basePath}/*`, idempotency({ ...services, log: options.log }));
   // Innermost: an answer that is given again was recorded the first time.
   app.use(`${basePath}/*`, takeReason, noticeUnrecorded(options.log));
+  addSignIn(app, services, { attempts, log: options.log });
   addOperations(app, services, options.log);
   finishListener(app);
   return app;

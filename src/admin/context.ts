@@ -10,6 +10,7 @@ import type { Sql } from '../store/database.ts';
 import type { HistoryOrigin } from '../store/history.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
+import type { EntraOperators } from './operators/entra-settings.ts';
 
 /** Who is asking: a key of the database, the bootstrap key, or a person who signed in with Entra. */
 export interface Operator {
@@ -20,6 +21,15 @@ export interface Operator {
   readonly role: Role;
   /** undefined: every tenant. */
   readonly tenantIds: readonly string[] | undefined;
+}
+
+/** A browser's session that the request's cookie belongs to. */
+export interface OperatorSession {
+  readonly sessionId: string;
+  /** However busy it is, it ends then. */
+  readonly expiresAt: Date;
+  /** What a writing request has to show beside the cookie. */
+  readonly csrfToken: string;
 }
 
 export type Role = 'viewer' | 'operator' | 'admin';
@@ -46,6 +56,8 @@ export interface AdminEnv extends ListenerEnv {
   Bindings: ListenerEnv['Bindings'] & { [approvedRequest]?: ApprovedRequest };
   Variables: ListenerEnv['Variables'] & {
     operator: Operator;
+    /** undefined: a key or a token was shown. */
+    session: OperatorSession | undefined;
     /** Address that the request came from, where the runtime knows it. */
     source: string | undefined;
     /** The second operator, when this is a request that waited for one. */
@@ -107,6 +119,8 @@ export interface AdminServices {
   readonly bootstrapKey: string | undefined;
   /** Whether what touches many devices waits for a second operator. */
   readonly approvals: boolean;
+  /** undefined: nobody signs in with Entra, only keys open the API. */
+  readonly operators: EntraOperators | undefined;
   /** Whether instances are polled, and whether they are reconciled without being asked for it. */
   readonly polls: boolean;
   readonly reconciles: boolean;

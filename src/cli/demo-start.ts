@@ -43,9 +43,9 @@ function startChild(
   return child;
 }
 
-function startSimulator(run: DemoRun, simulatorDir: string, publicUrl: string): DemoChild {
+function startSimulator(run: DemoRun, simulatorDir: string, publicUrl: string, adminUrl: string): DemoChild {
   const seed = run.seed === undefined ? [] : ['--seed', String(run.seed)];
-  const where = ['--data-dir', simulatorDir, '--public-url', publicUrl];
+  const where = ['--data-dir', simulatorDir, '--public-url', publicUrl, '--admin-url', adminUrl];
   return startChild(run, 'simulator', ['simulate', '--json', '--quiet-fleet', ...where, ...seed]);
 }
 
@@ -103,7 +103,8 @@ export async function startDemo(run: DemoRun): Promise<DemoStart> {
   const ports = await findDemoPorts(!run.once);
   const dirs = { simulatorDir: join(run.dir, 'simulator'), gatewayDir: join(run.dir, 'gateway') };
   const publicUrl = `https://localhost:${ports.data}`;
-  const simulator = startSimulator(run, dirs.simulatorDir, publicUrl);
+  const adminUrl = `https://localhost:${ports.admin}`;
+  const simulator = startSimulator(run, dirs.simulatorDir, publicUrl, adminUrl);
   const world = await Promise.race([simulator.ready, run.stopped]);
   const gateway = await startGateway(run, dirs, ports);
   const died = Promise.race([simulator.died, gateway.died]);

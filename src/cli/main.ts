@@ -67,6 +67,7 @@ program
   .option('--macs <n>', 'Macs in the fleet', wholeNumber)
   .option('--port-base <n>', 'first of its ports; free ones if unsaid', wholeNumber)
   .option('--public-url <url>', 'base URL of the gateway that it works with')
+  .option('--admin-url <url>', "base URL of its admin listener, where operators' sign-in returns")
   .option('--json', 'only the ready line')
   .option('--quiet-fleet', 'the Macs do nothing by themselves')
   .action(async (options: SimulateArguments) => {

@@ -18,6 +18,8 @@ export interface SimulateArguments {
   readonly portBase?: number | undefined;
   /** Of the gateway, for the applications' redirect addresses. */
   readonly publicUrl?: string | undefined;
+  /** Of its admin listener, for the operators' sign-in. */
+  readonly adminUrl?: string | undefined;
   /** Only the ready line, no text for people. */
   readonly json?: boolean | undefined;
   /** The Macs do nothing by themselves. */
@@ -102,6 +104,7 @@ function describe(dir: string, world: World, control: string): string {
         return `    ${name.padEnd(10)} ${url}  ${computers.size()} Macs  client ${clientId}  secret in ${join(at, gatewayFileNames.instanceSecret(name))}`;
       }),
     ]),
+    `  operators ${world.operators.tenantId}  in ${world.operators.cloud}: ${world.operators.people.map(({ userPrincipalName }) => userPrincipalName).join(', ')}`,
     `  control ${control}/control`,
     '',
     'A gateway for it, in another terminal:',
@@ -122,12 +125,12 @@ interface Running {
 }
 
 async function start(args: SimulateArguments, dir: string): Promise<Running> {
-  const { macs, portBase = 0, publicUrl, seed } = args;
+  const { adminUrl, macs, portBase = 0, publicUrl, seed } = args;
   const tenants = demoTenants(macs);
   const clouds = [...new Set(tenants.flatMap(({ cloud }) => (cloud === undefined ? [] : [cloud])))];
   const world = await createWorld({
     ...(await readSaved(dir, clouds)),
-    ...{ seed, clouds, tenants, publicUrl },
+    ...{ seed, clouds, tenants, publicUrl, adminUrl },
     portBase: portBase === 0 ? 0 : portBase + 1,
   });
   try {

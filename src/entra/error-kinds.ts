@@ -173,12 +173,26 @@ const userNotInTenant = kind(
   'caller',
   'The account does not belong to this tenant: sign in with another one.',
 );
+const userDisabled = kind(
+  'user',
+  'user-disabled',
+  'show-user',
+  'caller',
+  'The account is disabled: sign in with another one.',
+);
+const codeSpent = kind(
+  'user',
+  'code-spent',
+  'show-user',
+  'caller',
+  'The authorization code was used before, is too old, or belongs to another sign-in: sign in again.',
+);
 const redirectMismatch = kind(
   'registration',
   'redirect-uri-mismatch',
   'alarm-operator',
   'configuration',
-  'Register the redirect address ESPALIER_PUBLIC_URL + /microsoft/consent with the application.',
+  'Register the redirect address with the application: ESPALIER_PUBLIC_URL + /microsoft/consent, for operators ESPALIER_ADMIN_URL + /sign-in/callback.',
 );
 const singleTenantApplication = kind(
   'registration',
@@ -242,7 +256,9 @@ const table: readonly (readonly [readonly number[], TokenErrorKind])[] = [
   [[53003, 530032, 50131], policyBlocked],
   [[53000, 530003], deviceNotCompliant],
   [[50034, 50020, 51004], userNotInTenant],
-  [[50011, 900971], redirectMismatch],
+  [[50057], userDisabled],
+  [[54005, 70008, 70000, 700005, 501481, 50148], codeSpent],
+  [[50011, 500112, 900971], redirectMismatch],
   [[50194], singleTenantApplication],
   [[100007], regionNotAllowed],
   [[50196], clientLoop],

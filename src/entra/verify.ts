@@ -24,6 +24,14 @@ export interface CallerClaims {
   readonly uniqueId: string | undefined;
   /** The signed-in user's name in a delegated token. */
   readonly userName: string | undefined;
+  /** `name`, as people read it. */
+  readonly displayName?: string | undefined;
+  /** `scp`: delegated permissions; only a token that stands for a user has it (domain/microsoft.md 1.3). */
+  readonly scope?: string | undefined;
+  /** `idtyp`: `app` or `user`, where the application asked for the claim. */
+  readonly identityType?: string | undefined;
+  /** Of an ID token: what the request for it carried. */
+  readonly nonce?: string | undefined;
   readonly expiresAtMs: number;
 }
 
@@ -167,6 +175,10 @@ function claimsOf(payload: ParsedToken['payload'], tenantId: string, expSeconds:
     objectId: asString(payload.oid),
     uniqueId: asString(payload.uti),
     userName: asString(payload.preferred_username ?? payload.upn ?? payload.unique_name),
+    displayName: asString(payload.name),
+    scope: asString(payload.scp),
+    identityType: asString(payload.idtyp),
+    nonce: asString(payload.nonce),
     expiresAtMs: expSeconds * 1000,
   };
 }

@@ -1,27 +1,39 @@
 import { LRUCache } from 'lru-cache';
 
-/** A token bucket per key in this process: `perSecond` on average, twice that at once (contract section 3). */
+/** A token bucket per key in this process: `perSecond` on average, `burst` at once, twice that if unsaid (contract section 3). */
 export interface RateLimit {
   /** Undefined: go on. Else the seconds until the next request may come. */
   take(key: string): number | undefined;
+  /** The same without taking. */
+  look(key: string): number | undefined;
 }
 
-export function createRateLimit(perSecond: number, now: () => number = Date.now): RateLimit {
-  const burst = perSecond * 2;
+export function createRateLimit(
+  perSecond: number,
+  now: () => number = Date.now,
+  burst: number = perSecond * 2,
+): RateLimit {
   const buckets = new LRUCache<string, { tokens: number; at: number }>({ max: 100_000 });
+  const filled = (key: string): { tokens: number; at: number } => {
+    const at = now();
+    let bucket = buckets.get(key);
+    if (bucket === undefined) {
+      bucket = { tokens: burst, at };
+      buckets.set(key, bucket);
+    }
+    bucket.tokens = Math.min(burst, bucket.tokens + ((at - bucket.at) / 1_000) * perSecond);
+    bucket.at = at;
+    return bucket;
+  };
+  const wait = ({ tokens }: { readonly tokens: number }): number | undefined =>
+    tokens < 1 ? (1 - tokens) / perSecond : undefined;
   return {
     take: (key) => {
-      const at = now();
-      let bucket = buckets.get(key);
-      if (bucket === undefined) {
-        bucket = { tokens: burst, at };
-        buckets.set(key, bucket);
-      }
-      bucket.tokens = Math.min(burst, bucket.tokens + ((at - bucket.at) / 1_000) * perSecond);
-      bucket.at = at;
-      if (bucket.tokens < 1) return (1 - bucket.tokens) / perSecond;
-      bucket.tokens -= 1;
-      return undefined;
+      const bucket = filled(key);
+      const seconds = wait(bucket);
+      if (seconds === undefined) bucket.tokens -= 1;
+      return seconds;
     },
+    look: (key) => wait(filled(key)),
   };
 }

@@ -120,6 +120,47 @@ describe('configuration', () => {
     expect(faults.map((fault) => fault.problem).join()).toContain('lab');
   });
 
+  it("lets operators sign in to the connector's application, or to one of their own", async () => {
+    const connector = { ESPALIER_ENTRA_CLIENT_ID: id, ESPALIER_ENTRA_CLIENT_SECRET: 'connector' };
+    const tenants = { ESPALIER_OPERATOR_TENANTS: id.toUpperCase() };
+    const shared = await load({ ...connector, ...tenants });
+    expect(shared.ok && shared.config.operators('public')?.clientId).toBe(id);
+    expect(shared.ok && shared.config.operatorTenants).toEqual([id]);
+    expect(shared.ok && shared.config.operatorAudiences('public')).toEqual([id, `api://${id}`]);
+    const own = id.replace('1', '9');
+    const apart = await load({
+      ...connector,
+      ...tenants,
+      ESPALIER_OPERATOR_CLOUD: 'usgov',
+      ESPALIER_OPERATOR_CLIENT_ID_USGOV: own,
+      ESPALIER_OPERATOR_CLIENT_SECRET_USGOV: 'operators',
+      ESPALIER_OPERATOR_CLIENT_SECRET_USGOV_NEXT: 'next',
+      ESPALIER_OPERATOR_AUDIENCE: 'api://espalier',
+      ESPALIER_ADMIN_URL: 'https://Admin.example.com:443/',
+    });
+    expect(apart.ok && apart.config.operators('usgov')).toMatchObject({ clientId: own });
+    expect(apart.ok && apart.config.operators('usgov')?.credentials).toHaveLength(2);
+    expect(apart.ok && apart.config.operators('public')?.clientId).toBe(id);
+    expect(apart.ok && apart.config.operatorAudiences('usgov')).toEqual(['api://espalier']);
+    expect(apart.ok && apart.config.adminUrl).toBe('https://admin.example.com');
+  });
+
+  it('says what is missing for operators to sign in', async () => {
+    const variables = async (environment: Record<string, string>) =>
+      (await faultsOf(environment)).map((fault) => fault.variable);
+    const tenants = { ESPALIER_OPERATOR_TENANTS: id };
+    expect(await variables(tenants)).toEqual(['ESPALIER_OPERATOR_CLIENT_ID']);
+    expect(await variables({ ...tenants, ESPALIER_OPERATOR_CLIENT_ID: id })).toEqual([
+      'ESPALIER_OPERATOR_CERT_FILE',
+    ]);
+    expect(await variables({ ESPALIER_OPERATOR_CLOUD: 'mars' })).toEqual(['ESPALIER_OPERATOR_CLOUD']);
+    expect(await variables({ ESPALIER_OPERATOR_TENANTS: 'contoso.com' })).toEqual([
+      'ESPALIER_OPERATOR_TENANTS',
+    ]);
+    for (const address of ['http://admin', 'https://admin/path', 'https://admin?x', 'admin'])
+      expect(await variables({ ESPALIER_ADMIN_URL: address })).toEqual(['ESPALIER_ADMIN_URL']);
+  });
+
   it('prints the effective configuration with secrets masked', () => {
     const lines = describeConfig({
       environment: {

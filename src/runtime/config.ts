@@ -32,6 +32,9 @@ export interface Config
     | 'expectedPermissions'
     | 'intuneVocabulary'
     | 'landingPaths'
+    | 'operatorAudience'
+    | 'operatorClientId'
+    | 'operatorClientSecret'
   > {
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly upstreamAllow: readonly AllowEntry[];
@@ -44,6 +47,10 @@ export interface Config
   readonly connector: (cloud: string) => RegisteredApplication | undefined;
   readonly diagnostic: (cloud: string) => RegisteredApplication | undefined;
   readonly userAppClientId: (cloud: string) => string | undefined;
+  /** The application that operators sign in to: the connector's unless it has one of its own. */
+  readonly operators: (cloud: string) => RegisteredApplication | undefined;
+  /** `aud` values that operators' tokens may carry on the admin API. */
+  readonly operatorAudiences: (cloud: string) => readonly string[];
   /** `aud` values that calls for a tenant of this cloud may carry. */
   readonly audiences: (cloud: string) => readonly string[];
 }
@@ -124,6 +131,13 @@ const diagnosticSettings: CredentialSettings = {
   certFile: settings.diagnosticCertFile,
   keyFile: settings.diagnosticKeyFile,
   secret: settings.diagnosticClientSecret,
+};
+
+const operatorSettings: CredentialSettings = {
+  clientId: settings.operatorClientId,
+  certFile: settings.operatorCertFile,
+  keyFile: settings.operatorKeyFile,
+  secret: settings.operatorClientSecret,
 };
 
 async function readCredential(
@@ -226,6 +240,33 @@ function readClouds(reader: Reader): ReadonlyMap<string, Cloud> {
   return fallback;
 }
 
+/** Operators sign in at one cloud; without an application there, nobody could. */
+async function readOperators(
+  reader: Reader,
+  plain: Pick<Settings, 'operatorAudience' | 'operatorCloud' | 'operatorTenants'>,
+  clouds: readonly string[],
+  connector: Config['connector'],
+): Promise<Pick<Config, 'operatorAudiences' | 'operators'>> {
+  const own = await readApplications(reader, operatorSettings, clouds);
+  const operators = (cloud: string): RegisteredApplication | undefined => own(cloud) ?? connector(cloud);
+  if (!clouds.includes(plain.operatorCloud)) {
+    const { example, name } = settings.operatorCloud;
+    reader.fault(name, `'${plain.operatorCloud}' is none of ${clouds.join(', ')}`, example);
+  } else if (plain.operatorTenants.length > 0 && operators(plain.operatorCloud) === undefined) {
+    const { example, name } = settings.operatorClientId;
+    const problem = `is missing although ESPALIER_OPERATOR_TENANTS is set, and so is ESPALIER_ENTRA_CLIENT_ID for the cloud ${plain.operatorCloud}`;
+    reader.fault(name, problem, example);
+  }
+  return {
+    operators,
+    operatorAudiences: (cloud) => {
+      if (plain.operatorAudience.length > 0) return plain.operatorAudience;
+      const clientId = operators(cloud)?.clientId;
+      return clientId === undefined ? [] : [clientId, `api://${clientId}`];
+    },
+  };
+}
+
 /** Reads and checks everything; all faults come back together. */
 export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
   const reader = new Reader(source);
@@ -239,6 +280,7 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
   const names = [...clouds.keys()];
   const connector = await readApplications(reader, connectorSettings, names);
   const diagnostic = await readApplications(reader, diagnosticSettings, names);
+  const operators = await readOperators(reader, plain, names, connector);
   const sharedUserApp = reader.read(settings.userAppClientId);
   const userApps = new Map(
     names.map((name) => [name, reader.read(settings.userAppClientId, cloudSuffix(name))]),
@@ -297,6 +339,7 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
       clientCa,
       connector,
       diagnostic,
+      ...operators,
       upstreamAllow: upstreamAllow.filter((entry) => entry !== undefined),
       partnerApiVersions: versions.versions,
       expectedPermissions: expected.expected,

@@ -208,6 +208,7 @@ export function composeGateway(parts: GatewayParts) {
     deviceCalls,
     forwarding,
     instances,
+    keys,
     routes,
     shadow,
     tenants,

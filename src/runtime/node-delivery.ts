@@ -1,3 +1,4 @@
+import { tidySignIns } from '../admin/operators/sessions.ts';
 import { sendDeprovisions } from '../connection/deprovision.ts';
 import { sendHeartbeats } from '../connection/heartbeat.ts';
 import { finishDisconnects, leaveEmptyTenants } from '../connection/lifecycle.ts';
@@ -61,6 +62,7 @@ function reportsInWork(maxDevices: number): LaneLimits {
 
 const heartbeatLookMs = 2_000;
 const watchLookMs = 10_000;
+const signInLookMs = 60_000;
 const feedLookMs = 1_000;
 const directoryLookMs = 1_000;
 const moveLookMs = 1_000;
@@ -263,6 +265,7 @@ export async function startDelivery(parts: {
     every(shadowWriteMs, 'shadow-findings', log, gateway.shadow.flush),
     every(watchLookMs, 'approvals', log, () => settleApprovals(sql)),
     every(watchLookMs, 'idempotency-keys', log, () => forgetIdempotencyKeys(sql)),
+    every(signInLookMs, 'sign-ins', log, () => tidySignIns(sql, config.operatorTenants)),
     every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
     every(trimLookMs, 'history.trim', log, () => trimHistory(sql, config.historyDays, log)),
     every(watchLookMs, 'watch', log, async () => {

@@ -39,6 +39,7 @@ import { migrateDatabase, newestMigration } from './node-migrate.ts';
 import { nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
 import { startTelemetry } from './node-telemetry.ts';
+import { adminUrlOf, entraOperators } from './operators.ts';
 import { version } from './version.ts';
 
 /** Espalier on Node.js: the listeners, delivery, and an orderly end. */
@@ -146,6 +147,7 @@ function createAdmin(
   connection: ConnectionServices,
   moves: MoveWork,
   routesChanged: () => void,
+  adminUrl: () => string,
 ) {
   const { log, metrics, sealer, sql } = parts;
   /** Graph's subscriptions go while the consent is still there; what fails ends by itself. */
@@ -168,6 +170,7 @@ function createAdmin(
       mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
       bootstrapKey: config.bootstrapKey,
       approvals: config.approvals === 'on',
+      operators: entraOperators(parts, gateway, adminUrl),
       polls: config.pollSeconds > 0,
       reconciles: config.reconcileSeconds > 0,
       publicUrl: config.publicUrl,
@@ -266,6 +269,8 @@ export async function startGateway(
     const secure = certificate === undefined ? {} : { certificate };
     const clientCa = config.clientCa === undefined ? {} : { clientCa: config.clientCa };
     const newest = await newestMigration();
+    // Asked for by requests to that listener: it has its port then.
+    const adminUrl = (): string => adminUrlOf(config, listeners[1]?.origin ?? '');
     const ops = createOpsApp(
       { readiness: () => readiness(sql, newest, changes.degradedSeconds), metrics: telemetry.scrape },
       { name: 'ops', log, metrics },
@@ -287,7 +292,7 @@ export async function startGateway(
       }),
       await listen({
         address: config.adminListen,
-        fetch: createAdmin(config, parts, gateway, connection, moves, changes.routesChanged).fetch,
+        fetch: createAdmin(config, parts, gateway, connection, moves, changes.routesChanged, adminUrl).fetch,
         ...secure,
       }),
       await listen({ address: config.opsListen, fetch: ops.fetch }),

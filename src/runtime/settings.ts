@@ -174,6 +174,18 @@ export const settings = {
     example: '127.0.0.1:9443',
     parse: listen('127.0.0.1:9443'),
   } satisfies Setting<ListenAddress>,
+  adminUrl: {
+    name: 'ESPALIER_ADMIN_URL',
+    meaning: "origin of the admin listener as operators' browsers see it; sign-in returns there",
+    defaultText: 'https://localhost and the port of ESPALIER_ADMIN_LISTEN',
+    example: 'https://espalier-admin.example.com',
+    parse: (value) =>
+      value === undefined || value === ''
+        ? undefined
+        : new URL(httpsUrl('')(value)).pathname === '/'
+          ? new URL(value).origin
+          : fault(`'${value}' has a path: the admin listener answers at the root of its origin`),
+  } satisfies Setting<string | undefined>,
   opsListen: {
     name: 'ESPALIER_OPS_LISTEN',
     meaning: 'plain HTTP for probes and scrapers',
@@ -303,10 +315,48 @@ export const settings = {
   operatorTenants: {
     name: 'ESPALIER_OPERATOR_TENANTS',
     meaning: 'Entra tenants whose users may sign in as operators',
-    defaultText: 'unset',
+    defaultText: 'unset: nobody, only keys',
     example: '72f9…-…',
-    reserved: true,
     parse: (value) => list(value).map((entry) => guid(entry) ?? fault('has an empty entry')),
+  } satisfies Setting<readonly string[]>,
+  operatorCloud: {
+    name: 'ESPALIER_OPERATOR_CLOUD',
+    meaning: 'cloud in which these tenants are (docs/sign-in.md)',
+    defaultText: 'public',
+    example: 'usgov',
+    parse: (value) => optionalText(value) ?? 'public',
+  } satisfies Setting<string>,
+  operatorClientId: {
+    ...text('ESPALIER_OPERATOR_CLIENT_ID', 'the application that operators sign in to', '0a17…-…', {
+      perCloud: true,
+      defaultText: "the connector's, with its credential",
+    }),
+    parse: guid,
+  },
+  operatorCertFile: text(
+    'ESPALIER_OPERATOR_CERT_FILE',
+    'its certificate, PEM (preferred); `…_NEXT` for rotation',
+    '/etc/espalier/operators.crt',
+    { perCloud: true },
+  ),
+  operatorKeyFile: text(
+    'ESPALIER_OPERATOR_KEY_FILE',
+    "the certificate's key, PEM",
+    '/etc/espalier/operators.key',
+    { perCloud: true },
+  ),
+  operatorClientSecret: text(
+    'ESPALIER_OPERATOR_CLIENT_SECRET',
+    'its secret, where there is no certificate; `…_NEXT` for rotation',
+    '…',
+    { perCloud: true, secret: true },
+  ),
+  operatorAudience: {
+    name: 'ESPALIER_OPERATOR_AUDIENCE',
+    meaning: "`aud` that operators' tokens on the admin API must carry; comma list",
+    defaultText: "the operators' application: its client id, and api:// before it",
+    example: 'api://espalier-operators',
+    parse: list,
   } satisfies Setting<readonly string[]>,
   upstreamAllow: {
     name: 'ESPALIER_UPSTREAM_ALLOW',

@@ -135,6 +135,12 @@ function describeWorld(world: World, pathOf: (file: string) => string): Record<s
         },
       ]),
     ),
+    operators: {
+      tenantId: world.operators.tenantId,
+      cloud: world.operators.cloud,
+      clientId: world.operators.clientId,
+      people: world.operators.people,
+    },
     tenants: world.tenants.map((tenant) => ({
       ...tenant,
       instances: tenant.instances.map((name) => {

@@ -62,5 +62,12 @@ export function gatewayEnvironment(world: World, pathOf: (file: string) => strin
     variables[`ESPALIER_DIAGNOSTIC_CLIENT_ID${suffix}`] = diagnostic.clientId;
     variables[`ESPALIER_DIAGNOSTIC_CLIENT_SECRET${suffix}`] = diagnostic.clientSecret;
   }
+  const { operators } = world;
+  const suffix = suffixOf(operators.cloud);
+  variables.ESPALIER_ADMIN_URL = world.adminUrl;
+  variables.ESPALIER_OPERATOR_TENANTS = operators.tenantId;
+  variables.ESPALIER_OPERATOR_CLOUD = operators.cloud;
+  variables[`ESPALIER_OPERATOR_CLIENT_ID${suffix}`] = operators.clientId;
+  variables[`ESPALIER_OPERATOR_CLIENT_SECRET${suffix}`] = operators.clientSecret;
   return variables;
 }

@@ -9,6 +9,7 @@ import { createJournal, type Journal } from './journal.ts';
 import { type CloudsFileEntry, type MicrosoftCloud, startMicrosoftCloud } from './microsoft/cloud.ts';
 import { createRandom, type Random } from './random.ts';
 import { grantHelpers, registerApplications, type WorldApplications } from './world-applications.ts';
+import { addOperators, type WorldOperators } from './world-operators.ts';
 
 /** A Jamf Pro server to start, with its share of the fleet. */
 export interface WorldInstanceOptions
@@ -39,6 +40,8 @@ export interface WorldOptions {
   readonly tenants?: readonly WorldTenantOptions[];
   /** Base URL of the gateway, for the applications' redirect addresses; `https://localhost:8443` if unsaid. */
   readonly publicUrl?: string;
+  /** Base URL of its admin listener, for the operators' application; `https://localhost:9443` if unsaid. */
+  readonly adminUrl?: string;
   /** A saved authority, so that trust outlives a restart. */
   readonly authority?: { readonly certificatePem: string; readonly keyPem: string };
   /** Saved certificates of the connector application, by cloud; made new where missing. */
@@ -62,12 +65,15 @@ export interface WorldTenant {
 export interface World {
   readonly seed: number;
   readonly publicUrl: string;
+  readonly adminUrl: string;
   readonly clouds: readonly MicrosoftCloud[];
   readonly tenants: readonly WorldTenant[];
   /** By name. */
   readonly instances: ReadonlyMap<string, JamfInstance>;
   /** By cloud. */
   readonly applications: ReadonlyMap<string, WorldApplications>;
+  /** In the first cloud. */
+  readonly operators: WorldOperators;
   readonly fleet: Fleet;
   readonly directory: Directory;
   readonly journal: Journal;
@@ -124,7 +130,8 @@ export function clientSecretOf(instance: JamfInstance): string {
   return client.clientSecret;
 }
 
-interface Base extends Pick<World, 'seed' | 'publicUrl' | 'directory' | 'journal' | 'faults' | 'clock'> {
+interface Base
+  extends Pick<World, 'seed' | 'publicUrl' | 'adminUrl' | 'directory' | 'journal' | 'faults' | 'clock'> {
   readonly options: WorldOptions;
   readonly authority: Authority;
   /** Of the fleet and of everything that is made at the start. */
@@ -137,6 +144,7 @@ interface Base extends Pick<World, 'seed' | 'publicUrl' | 'directory' | 'journal
 
 async function createBase(options: WorldOptions): Promise<Base> {
   const { seed = 1, publicUrl = 'https://localhost:8443', portBase = 0 } = options;
+  const { adminUrl = 'https://localhost:9443' } = options;
   const clock = createClock();
   const serviceRandom = createRandom(seed ^ 0x5eed_5eed);
   let ports = 0;
@@ -144,6 +152,7 @@ async function createBase(options: WorldOptions): Promise<Base> {
     options,
     seed,
     publicUrl: publicUrl.replace(/\/+$/, ''),
+    adminUrl: adminUrl.replace(/\/+$/, ''),
     clock,
     directory: createDirectory(clock.now),
     journal: createJournal(),
@@ -258,6 +267,9 @@ async function populate(base: Base): Promise<World> {
   const clouds = await startClouds(base, options.clouds ?? ['public', 'usgov']);
   const applications = await registerAll(base, clouds);
   const tenants = addTenants(base, clouds, applications, wanted);
+  const [home] = clouds;
+  if (!home) throw new RangeError('the simulated world has no cloud');
+  const operators = addOperators(home, directory, base);
   const instances = await startInstances(base, wanted);
   const fleet = createFleet({ random, clock, directory, instances });
   base.closers.push(async () => fleet.stop());
@@ -274,9 +286,9 @@ async function populate(base: Base): Promise<World> {
       });
     }
   }
-  const { authority, closers, faults, journal, publicUrl, seed } = base;
+  const { adminUrl, authority, closers, faults, journal, publicUrl, seed } = base;
   return {
-    ...{ seed, publicUrl, clouds, tenants, instances, applications, fleet },
+    ...{ seed, publicUrl, adminUrl, clouds, tenants, instances, applications, operators, fleet },
     ...{ directory, journal, faults, clock, random, authority },
     cloud: (name) =>
       found(

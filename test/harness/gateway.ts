@@ -78,8 +78,8 @@ export interface Scene {
   start(): Promise<void>;
   /** Ends the gateway's process, if it still runs, and starts another on this database. */
   startOn(database: TestDatabase): Promise<void>;
-  /** A second `serve` on the same database, at addresses of its own. */
-  another(): Promise<GatewayProcess>;
+  /** A second `serve` on the same database, at addresses of its own; with other settings where they are given. */
+  another(settings?: Record<string, string>): Promise<GatewayProcess>;
   /** A second process on the same database that only delivers. */
   worker(): Promise<GatewayProcess>;
   close(): Promise<void>;
@@ -110,7 +110,9 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-scene-'));
   const dataPort = await freePort();
   const publicUrl = `https://localhost:${dataPort}`;
-  const world = await createWorld({ ...options.world, publicUrl });
+  const adminPort = await freePort();
+  const adminUrl = `https://localhost:${adminPort}`;
+  const world = await createWorld({ ...options.world, publicUrl, adminUrl });
   const database = await createTestDatabase();
   mkdirSync(join(dir, 'world'));
   const pathOf = (file: string): string => join(dir, 'world', file);
@@ -123,7 +125,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     ESPALIER_SECRETS_KEY: Buffer.alloc(32, 7).toString('base64'),
     ESPALIER_BOOTSTRAP_KEY: bootstrapKey,
     ESPALIER_DATA_LISTEN: `127.0.0.1:${dataPort}`,
-    ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
+    ESPALIER_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
     ESPALIER_OPS_LISTEN: '127.0.0.1:0',
     ...quick,
     ...options.environment,
@@ -167,7 +169,13 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
       environment.DATABASE_URL = other.url;
       gateway = await startProcess(environment);
     },
-    another: () => startProcess({ ...environment, ESPALIER_DATA_LISTEN: '127.0.0.1:0' }),
+    another: (settings = {}) =>
+      startProcess({
+        ...environment,
+        ESPALIER_DATA_LISTEN: '127.0.0.1:0',
+        ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
+        ...settings,
+      }),
     worker: () => startProcess(environment, 'worker'),
     close: async () => {
       await gateway.stop();

@@ -35,7 +35,7 @@ const info = {
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   servers: [{ url: '/' }],
-  security: [{ key: [] }],
+  security: [{ key: [] }, { entra: [] }, { session: [] }] as Record<string, string[]>[],
 };
 
 function withExample(operation: Operation): Operation {

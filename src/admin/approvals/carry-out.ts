@@ -2,8 +2,8 @@ import { leaseRenewMs } from '../../limits.ts';
 import { SealBroken, type Sealer } from '../../secrets/seal.ts';
 import { type Approval, renewApproval } from '../../store/approvals.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { bootstrapWorks } from '../access.ts';
 import { type AdminApp, type AdminServices, approvedRequest, type Operator, type Role } from '../context.ts';
+import { bootstrapWorks } from '../operators/key-operators.ts';
 import { bodyAssociation } from './second-person.ts';
 
 /** Making a request again that a second operator has approved, as who asked for it. */

@@ -3,15 +3,19 @@ import type { Context } from 'hono';
 import { newId, parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { hashKey, newKey } from '../../secrets/keys.ts';
+import type { Fragment, Queries } from '../../store/database.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { requireRole } from '../access.ts';
-
 import type { AdminApp, AdminEnv, AdminServices, Operator, Role } from '../context.ts';
+import { requireFilter } from '../filter.ts';
+import type { FilterFields } from '../filter-fields.ts';
+import { conditionSql } from '../filter-sql.ts';
 import { recordChange } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
   etag,
+  filteredPaging,
   guid,
   instant,
   instantOrNull,
@@ -19,6 +23,8 @@ import {
   jsonAnswer,
   listOf,
   onlyVersion,
+  orderBy,
+  parseSort,
   versionProblem,
 } from '../schemas.ts';
 
@@ -33,19 +39,46 @@ const keySchema = z
     prefix: z.string(),
     createdAt: instant,
     expiresAt: instantOrNull,
+    /** It opens nothing any more; it is shown until it is deleted, to explain why. */
+    expired: z.boolean(),
+    /** Written at most once a minute. */
     lastUsedAt: instantOrNull,
   })
   .openapi('ApiKey');
 
 const newKeySchema = z
   .object({
-    name: z.string().trim().min(1).max(100),
+    name: z
+      .string()
+      .trim()
+      .min(1)
+      .max(100)
+      // Names stand in history and logs, and PostgreSQL takes no NUL.
+      .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]*$/u, 'must not hold control characters'),
     role: z.enum(['viewer', 'operator', 'admin']),
     tenants: z.array(guid).min(1).max(1_000).optional(),
-    expiresAt: z.iso.datetime({ offset: true }).optional(),
+    expiresAt: z.iso
+      .datetime({ offset: true })
+      .refine((text) => Date.parse(text) > Date.now(), 'must be in the future')
+      .optional(),
   })
   .strict()
   .openapi('NewApiKey');
+
+const keyFields: FilterFields = {
+  name: { type: 'text', column: 'name', wildcards: true },
+  role: { type: 'enum', column: 'role', values: ['viewer', 'operator', 'admin'] },
+  createdAt: { type: 'timestamp', column: 'created_at' },
+  expiresAt: { type: 'timestamp', column: 'expires_at' },
+  lastUsedAt: { type: 'timestamp', column: 'last_used_at' },
+};
+const sortColumns = {
+  name: 'name',
+  role: 'role',
+  createdAt: 'created_at',
+  expiresAt: 'expires_at',
+  lastUsedAt: 'last_used_at',
+};
 
 const tags = ['Keys'];
 const keyPath = z.object({ keyId: z.string().openapi({ format: 'uuid' }) });
@@ -56,6 +89,7 @@ const list = createRoute({
   operationId: 'listApiKeys',
   tags,
   summary: 'Admin API keys, without the keys themselves',
+  request: { query: filteredPaging(keyFields) },
   responses: { 200: jsonAnswer(listOf(keySchema, 'ApiKeys'), 'Keys'), ...commonProblems },
 });
 const create = createRoute({
@@ -100,6 +134,7 @@ interface KeyRow {
   readonly prefix: string;
   readonly createdAt: Date;
   readonly expiresAt: Date | null;
+  readonly expired: boolean;
   readonly lastUsedAt: Date | null;
 }
 
@@ -111,6 +146,7 @@ const describe = (row: KeyRow): z.infer<typeof keySchema> => ({
   prefix: row.prefix,
   createdAt: row.createdAt.toISOString(),
   expiresAt: iso(row.expiresAt),
+  expired: row.expired,
   lastUsedAt: iso(row.lastUsedAt),
 });
 
@@ -119,20 +155,40 @@ const within = (operator: Operator, tenantIds: readonly string[] | null | undefi
   operator.tenantIds === undefined ||
   (tenantIds?.every((tenantId) => operator.tenantIds?.includes(tenantId)) ?? false);
 
+/** The same in SQL; a revoked key is gone for everybody. */
+const visibleTo = (sql: Queries, { tenantIds }: Operator): Fragment =>
+  tenantIds === undefined
+    ? sql`revoked_at is null`
+    : sql`revoked_at is null and tenant_ids <@ ${[...tenantIds]}::uuid[]`;
+
+const columns = (sql: Queries): Fragment => sql`
+  key_id as "keyId", name, role, tenant_ids as "tenantIds", prefix, created_at as "createdAt",
+  expires_at as "expiresAt", coalesce(expires_at <= now(), false) as expired, last_used_at as "lastUsedAt"`;
+
+const unknownKey = (): ProblemError => new ProblemError(problem('not-found', 'There is no such key.'));
+
 export function addApiKeys(app: AdminApp, { sql }: AdminServices): void {
-  const visible = async (c: Context<AdminEnv>): Promise<KeyRow[]> => {
+  const requireKey = async (c: Context<AdminEnv>): Promise<KeyRow> => {
     const operator = requireRole(c, 'admin');
-    const rows = await sql<KeyRow[]>`
-      select key_id as "keyId", name, role, tenant_ids as "tenantIds", prefix, created_at as "createdAt",
-        expires_at as "expiresAt", last_used_at as "lastUsedAt"
-      from api_keys where revoked_at is null and (expires_at is null or expires_at > now()) order by created_at, key_id`;
-    return rows.filter((row) => within(operator, row.tenantIds));
+    const keyId = parseGuid(c.req.param('keyId'));
+    if (keyId === undefined) throw unknownKey();
+    const [row] = await sql<KeyRow[]>`
+      select ${columns(sql)} from api_keys where key_id = ${keyId} and ${visibleTo(sql, operator)}`;
+    if (!row) throw unknownKey();
+    return row;
   };
-  const unknownKey = (): ProblemError => new ProblemError(problem('not-found', 'There is no such key.'));
 
   app.openapi(list, async (c) => {
-    const rows = await visible(c);
-    return c.json({ totalCount: rows.length, results: rows.map(describe) }, 200);
+    const operator = requireRole(c, 'admin');
+    const { filter: text, page, 'page-size': size, sort } = c.req.valid('query');
+    const filter = text === undefined ? undefined : requireFilter(text, keyFields);
+    const order = orderBy(parseSort(sort, sortColumns, 'createdAt:asc'));
+    const found = sql`${visibleTo(sql, operator)} and ${conditionSql(sql, filter)}`;
+    const [total] = await sql<{ count: number }[]>`select count(*) as count from api_keys where ${found}`;
+    const rows = await sql<KeyRow[]>`
+      select ${columns(sql)} from api_keys where ${found}
+      order by ${sql.unsafe(order)}, key_id limit ${size} offset ${page * size}`;
+    return c.json({ totalCount: total?.count ?? 0, results: rows.map(describe) }, 200);
   });
   app.openapi(create, async (c) => {
     const operator = requireRole(c, 'admin');
@@ -142,7 +198,8 @@ export function addApiKeys(app: AdminApp, { sql }: AdminServices): void {
     }
     const key = newKey();
     const id = newId();
-    const { expiresAt, name, role, tenants = null } = given;
+    const { expiresAt, name, role } = given;
+    const tenants = given.tenants === undefined ? null : [...new Set(given.tenants)];
     const keyHash = await hashKey(key);
     await inTransaction(sql, async (tx) => {
       await tx`
@@ -159,19 +216,15 @@ export function addApiKeys(app: AdminApp, { sql }: AdminServices): void {
     const href = `/api/v1/keys/${id}`;
     return c.json({ id, href, key }, 201, { location: href, etag: etag(onlyVersion) });
   });
-  app.openapi(read, async (c) => {
-    const keyId = parseGuid(c.req.param('keyId'));
-    const row = (await visible(c)).find((key) => key.keyId === keyId);
-    if (!row) throw unknownKey();
-    return c.json(describe(row), 200, { etag: etag(onlyVersion) });
-  });
+  app.openapi(read, async (c) => c.json(describe(await requireKey(c)), 200, { etag: etag(onlyVersion) }));
   app.openapi(remove, async (c) => {
-    const keyId = parseGuid(c.req.param('keyId'));
-    const row = (await visible(c)).find((key) => key.keyId === keyId);
-    if (!row) throw unknownKey();
+    const row = await requireKey(c);
     checkIfMatch(c.req.header('if-match'), onlyVersion);
     await inTransaction(sql, async (tx) => {
-      await tx`update api_keys set revoked_at = now() where key_id = ${row.keyId}`;
+      const { count } = await tx`
+        update api_keys set revoked_at = now() where key_id = ${row.keyId} and revoked_at is null`;
+      // Somebody else was quicker: it happened once, and is in the history once.
+      if (count === 0) throw unknownKey();
       const { name, role, tenantIds: tenants } = row;
       await recordChange(c, tx, {
         tenantId: undefined,

@@ -11,6 +11,7 @@ const cloudSchema = z.strictObject({
   /** Answered to every tenant of the cloud: domain/microsoft.md 1.8, scope G. */
   entraError: entraErrorSchema.nullable().optional(),
   refreshInSeconds: z.int().min(1).max(86_400).nullable().optional(),
+  notAssigned: z.enum(['redirect', 'page']).optional(),
 });
 
 const rolloverSchema = z.strictObject({ mode: z.enum(['planned', 'unannounced', 'emergency']) });
@@ -49,6 +50,7 @@ const describeCloud = (cloud: MicrosoftCloud): Record<string, unknown> => ({
   assertionReplay: cloud.settings.assertionReplay,
   entraError: cloud.settings.entraError,
   refreshInSeconds: cloud.settings.refreshInSeconds,
+  notAssigned: cloud.settings.notAssigned,
   currentKeyId: cloud.keys.current().kid,
   keyIds: cloud.keys.published().map((key) => key.kid),
 });

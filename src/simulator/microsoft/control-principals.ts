@@ -7,6 +7,7 @@ import type { WithinTenant } from './control-tenants.ts';
 import { viewPrincipal } from './control-views.ts';
 import { grantApplication } from './grants.ts';
 import { disableByMicrosoft, setRoleInGraph } from './principal-state.ts';
+import { assignmentsOf } from './user-assignments.ts';
 
 const grantBody = z.strictObject({
   delayMs: z.number().int().min(0).default(0),
@@ -21,7 +22,11 @@ const principalChange = z.strictObject({
   consentType: z.enum(['AllPrincipals', 'Principal']).optional(),
   /** Set when Microsoft itself has disabled the application: domain/microsoft.md 1.6. */
   disabledByMicrosoftStatus: z.string().min(1).nullable().optional(),
+  /** Only assigned people may sign in (AADSTS50105). */
+  assignmentRequired: z.boolean().optional(),
 });
+/** App roles by value; none: the default access. */
+const assignmentBody = z.strictObject({ roles: z.array(z.string().min(1)) });
 const grantsBody = z.strictObject({
   grants: z.array(
     z.strictObject({
@@ -89,6 +94,32 @@ function mountRoles(app: Hono, within: WithinTenant): void {
       if (!principal || at < 0) return controlNotFound(c, 'role');
       principal.appRoles.splice(at, 1);
       return c.json(viewPrincipal(principal));
+    }),
+  );
+}
+
+/** "Users and groups" of an enterprise application. */
+function mountAssignments(app: Hono, within: WithinTenant): void {
+  app.put(`${path}/:appId/assignments/:user`, (c) =>
+    within(c, async (cloud, tenant) => {
+      const input = await readControlBody(c, assignmentBody);
+      if (!input.ok) return input.response;
+      const principal = find(c, tenant);
+      const user = tenant.users.get(c.req.param('user'));
+      if (!principal || !user) return controlNotFound(c, principal ? 'user' : 'service principal');
+      const offered = cloud.applications.get(principal.appId)?.appRoles.map(({ value }) => value) ?? [];
+      const { roles } = input.value;
+      if (roles.some((role) => !offered.includes(role))) return controlNotFound(c, 'role');
+      assignmentsOf(principal).byUser.set(user.userId, roles);
+      return c.json(viewPrincipal(principal));
+    }),
+  );
+  app.delete(`${path}/:appId/assignments/:user`, (c) =>
+    within(c, (_cloud, tenant) => {
+      const principal = find(c, tenant);
+      if (!principal || !assignmentsOf(principal).byUser.delete(c.req.param('user')))
+        return controlNotFound(c, 'assignment');
+      return c.body(null, 204);
     }),
   );
 }
@@ -162,6 +193,8 @@ export function mountPrincipalControl(app: Hono, within: WithinTenant): void {
       }
       const { disabledByMicrosoftStatus: status } = input.value;
       if (status !== undefined) disableByMicrosoft(principal, status);
+      const assignments = assignmentsOf(principal);
+      assignments.required = input.value.assignmentRequired ?? assignments.required;
       return c.json(viewPrincipal(principal));
     }),
   );
@@ -175,5 +208,6 @@ export function mountPrincipalControl(app: Hono, within: WithinTenant): void {
     }),
   );
   mountRoles(app, within);
+  mountAssignments(app, within);
   mountDrift(app, within);
 }

@@ -2,12 +2,15 @@ import type { SimulatedServicePrincipal, SimulatedTenant } from '../directory.ts
 import type { MicrosoftCloud } from './cloud.ts';
 import { connectionState, removalTimes } from './partner-lifecycle.ts';
 import { disabledByMicrosoft } from './principal-state.ts';
+import { assignmentsOf } from './user-assignments.ts';
 
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
 export const viewPrincipal = (principal: SimulatedServicePrincipal): Record<string, unknown> => ({
   ...principal,
   disabledByMicrosoftStatus: disabledByMicrosoft(principal),
+  assignmentRequired: assignmentsOf(principal).required,
+  assignments: Object.fromEntries(assignmentsOf(principal).byUser),
   appRoles: principal.appRoles.map((role) => ({ ...role, effectiveAt: isoOrNull(role.effectiveAt) })),
 });
 

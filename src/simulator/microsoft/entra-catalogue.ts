@@ -262,6 +262,54 @@ const requests: readonly [number, EntraErrorEntry][] = [
   [9002313, entry('invalid_request', 'Invalid request. Request is malformed or invalid.')],
 ];
 
+/** A person's sign-in and the code that it ends with. */
+const signIns: readonly [number, EntraErrorEntry][] = [
+  [50057, entry('invalid_grant', 'The user account is disabled.')],
+  [
+    54005,
+    entry(
+      'invalid_grant',
+      'OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token.',
+    ),
+  ],
+  [
+    70008,
+    entry(
+      'invalid_grant',
+      'The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource.',
+    ),
+  ],
+  [70000, entry('invalid_grant', 'Provided grant is invalid or malformed.')],
+  [
+    700005,
+    entry(
+      'invalid_grant',
+      'Provided Authorization Code is intended to use against other tenant, thus rejected.',
+    ),
+  ],
+  [
+    501481,
+    entry(
+      'invalid_grant',
+      'The Code_Verifier does not match the code_challenge supplied in the authorization request.',
+    ),
+  ],
+  [
+    50148,
+    entry(
+      'invalid_grant',
+      'The code_verifier does not match the code_challenge supplied in the authorization request for PKCE.',
+    ),
+  ],
+  [
+    500112,
+    entry(
+      'invalid_grant',
+      'The reply address does not match the reply address provided when requesting Authorization code.',
+    ),
+  ],
+];
+
 const passing: readonly [number, EntraErrorEntry][] = [
   [
     50196,
@@ -287,7 +335,7 @@ const passing: readonly [number, EntraErrorEntry][] = [
 ];
 
 const catalogue: ReadonlyMap<number, EntraErrorEntry> = new Map(
-  [notInTenant, resources, clouds, credentials, policies, requests, passing].flat(),
+  [notInTenant, resources, clouds, credentials, policies, requests, signIns, passing].flat(),
 );
 
 /** Every AADSTS code of domain/microsoft.md 1.8, with what Entra says beside it. */

@@ -7,7 +7,7 @@ import type { EntraErrorInput } from './settings.ts';
 
 /** What is being asked for when a script may step in. */
 export interface ScriptedRequest {
-  readonly at: 'token' | 'consent';
+  readonly at: 'token' | 'consent' | 'sign-in';
   /** Lower case. */
   readonly appId: string;
   /** undefined: the path names none that is known. */

@@ -61,7 +61,15 @@ export function resolveScope(
       'Provided value for the input parameter scope is not valid because it contains more than one resource.',
     );
   }
-  const name = only.slice(0, -suffix.length);
+  return identifyResource(cloud, tenant, only.slice(0, -suffix.length));
+}
+
+/** The resource that a scope names, when the tenant has it. */
+export function identifyResource(
+  cloud: CloudContext,
+  tenant: SimulatedTenant,
+  name: string,
+): EntraResult<TokenResource> {
   const resource = identify(cloud, name);
   const present =
     resource !== undefined &&

@@ -21,7 +21,7 @@ export const entraErrorSchema = z
     /** Only for this application; unsaid means every one. */
     appId: guid.optional(),
     /** `consent`: on the redirect from the consent page, or on the page itself where Entra does not redirect. */
-    at: z.enum(['token', 'consent']).default('token'),
+    at: z.enum(['token', 'consent', 'sign-in']).default('token'),
     /** The cloud that codes like 90038 name; unsaid: the tenant's own, or one that is not this one. */
     cloud: z.string().min(1).optional(),
     /** OAuth `error`, HTTP status and text over those of the catalogue; needed for a code that it lacks. */
@@ -199,6 +199,8 @@ export interface CloudSettings {
   entraError: EntraErrorInput | null;
   /** `refresh_in` of token answers, seconds; null: left out. */
   refreshInSeconds: number | null;
+  /** How a person is told who may sign in only when assigned (AADSTS50105): both are seen. */
+  notAssigned: 'redirect' | 'page';
   /** Certificates (PEM) that the simulated browser, and Graph where it notifies, trust besides public ones and the world's. */
   browserTrustPem: string | null;
 }
@@ -277,6 +279,7 @@ export function createCloudSettings(): CloudSettings {
     assertionReplay: 'refuse',
     entraError: null,
     refreshInSeconds: null,
+    notAssigned: 'redirect',
     browserTrustPem: null,
   };
 }

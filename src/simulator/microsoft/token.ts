@@ -3,6 +3,7 @@ import type { Context, Hono } from 'hono';
 import type { SimulatedServicePrincipal, SimulatedTenant } from '../directory.ts';
 import type { HostEnv } from '../host.ts';
 import type { RegisteredApplication } from './applications.ts';
+import type { AuthorizationCodes } from './authorization-codes.ts';
 import {
   type ClientAuthentication,
   createClientAuthenticator,
@@ -20,6 +21,7 @@ import {
 import { takeScriptedError } from './entra-script.ts';
 import { disabledByMicrosoft } from './principal-state.ts';
 import { resolveScope, type TokenResource } from './scope.ts';
+import { issueUserTokens, type UserTokens } from './user-tokens.ts';
 
 /** domain/microsoft.md 1.2: random between 60 and 90 minutes. */
 const shortestLifetimeSeconds = 3600;
@@ -117,17 +119,20 @@ function findClient(cloud: CloudContext, tenant: SimulatedTenant, clientId: stri
   });
 }
 
-/** `POST /{tenant}/oauth2/v2.0/token`, client credentials only: domain/microsoft.md 1.2 and 11.2 to 11.4. */
-export function mountToken(app: Hono<HostEnv>, cloud: CloudContext): void {
+/**
+ * `POST /{tenant}/oauth2/v2.0/token`: client credentials (domain/microsoft.md 1.2 and 11.2 to 11.4) and authorization
+ * codes.
+ */
+export function mountToken(app: Hono<HostEnv>, cloud: CloudContext, codes: AuthorizationCodes): void {
   const authenticate = createClientAuthenticator(cloud);
 
-  const answer = async (c: Context<HostEnv>, asked: string): Promise<EntraResult<IssuedToken>> => {
+  const answer = async (
+    c: Context<HostEnv>,
+    asked: string,
+    form: URLSearchParams,
+  ): Promise<EntraResult<IssuedToken>> => {
     const shared = refuseSharedPath(asked);
     if (shared) return shared;
-    if (!/^application\/x-www-form-urlencoded\b/i.test(c.req.header('content-type') ?? '')) {
-      return refuse('invalid_request', 9002313, 'Invalid request. Request is malformed or invalid.');
-    }
-    const form = new URLSearchParams(await c.req.text());
     const parameters = requireParameters(form);
     if (!parameters.ok) return parameters;
     const { scope } = parameters.value;
@@ -162,8 +167,68 @@ export function mountToken(app: Hono<HostEnv>, cloud: CloudContext): void {
     );
   };
 
+  const redeem = async (
+    c: Context<HostEnv>,
+    asked: string,
+    form: URLSearchParams,
+  ): Promise<EntraResult<UserTokens>> => {
+    const credential = readCredential(c.req.header('authorization'), form);
+    if (!credential.ok) return credential;
+    const { clientId } = credential.value;
+    c.set('note', { clientId, grant: 'authorization_code' });
+    const scripted = takeScriptedError(cloud, {
+      at: 'token',
+      appId: clientId,
+      tenant: undefined,
+      tenantId: asked,
+      resource: clientId,
+    });
+    if (scripted) return { ok: false, failure: scripted };
+    const application = cloud.applications.get(clientId);
+    if (!application) return refuseByCatalogue(700016, { appId: clientId, tenantName: asked });
+    const authentication = authenticate(credential.value, application, asked);
+    if (!authentication.ok) return authentication;
+    for (const name of ['code', 'redirect_uri', 'code_verifier']) {
+      if (!form.get(name)) {
+        return refuse(
+          'invalid_request',
+          900144,
+          `The request body must contain the following parameter: '${name}'.`,
+        );
+      }
+    }
+    const authorization = codes.redeem({
+      code: form.get('code') ?? '',
+      appId: application.appId,
+      redirectUri: form.get('redirect_uri') ?? '',
+      codeVerifier: form.get('code_verifier') ?? '',
+      askedTenant: asked.toLowerCase(),
+    });
+    return authorization.ok
+      ? issueUserTokens(cloud, authorization.value, authentication.value)
+      : authorization;
+  };
+
   app.post('/:tenant/oauth2/v2.0/token', async (c) => {
-    const issued = await answer(c, c.req.param('tenant'));
+    const asked = c.req.param('tenant');
+    const noStore = { 'cache-control': 'no-store, no-cache', pragma: 'no-cache' };
+    if (!/^application\/x-www-form-urlencoded\b/i.test(c.req.header('content-type') ?? '')) {
+      const message = 'Invalid request. Request is malformed or invalid.';
+      return entraError(c, cloud, { error: 'invalid_request', code: 9002313, message });
+    }
+    const form = new URLSearchParams(await c.req.text());
+    if (form.get('grant_type') === 'authorization_code') {
+      const redeemed = await redeem(c, asked, form);
+      if (!redeemed.ok) return entraError(c, cloud, redeemed.failure);
+      const { accessToken, idToken, lifetimeSeconds, scope } = redeemed.value;
+      const life = { expires_in: lifetimeSeconds - 1, ext_expires_in: lifetimeSeconds - 1 };
+      return c.json(
+        { token_type: 'Bearer', scope, ...life, access_token: accessToken, id_token: idToken },
+        200,
+        noStore,
+      );
+    }
+    const issued = await answer(c, asked, form);
     if (!issued.ok) return entraError(c, cloud, issued.failure);
     const { token, lifetimeSeconds } = issued.value;
     return c.json(
@@ -175,7 +240,7 @@ export function mountToken(app: Hono<HostEnv>, cloud: CloudContext): void {
         access_token: token,
       },
       200,
-      { 'cache-control': 'no-store, no-cache', pragma: 'no-cache' },
+      noStore,
     );
   });
 }

@@ -1,0 +1,130 @@
+import { html, raw } from 'hono/html';
+import type { TokenFailure } from '../../entra/errors.ts';
+import { style, styleSha256 } from '../../gateway/landing-pages.ts';
+import type { PageText } from '../../gateway/landing-texts.ts';
+import type { Language } from '../../gateway/language.ts';
+import type { Operator, OperatorSession } from '../context.ts';
+import { signInTexts } from './texts.ts';
+import type { SignInTexts } from './wording.ts';
+
+/** The pages of sign-in: whole without a script, an image or anything from elsewhere. */
+
+/** What the landing pages have no need of. Its digest is in the policy: pages.test.ts prints a changed one. */
+export const formStyle = `
+form { margin: 1.5rem 0 0; }
+button { padding: 0.6rem 1.1rem; font: inherit; color: var(--accent); background: transparent; border: 1px solid var(--accent); border-radius: 0.5rem; cursor: pointer; }
+button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
+`;
+export const formStyleSha256 = 'sha256-BdH/bjMPhgge7k9HA4W4i/lVQ8pFBqN3uWNbu+KL23c=';
+
+/** `same-origin` keeps the address from everybody else and leaves `Origin` in our own form's request. */
+export const pageHeaders = (language: Language): Record<string, string> => ({
+  'content-security-policy': `default-src 'none'; style-src '${styleSha256}' '${formStyleSha256}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`,
+  'content-language': language,
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'cache-control': 'no-store',
+  vary: 'accept-language, cookie',
+});
+
+type Html = ReturnType<typeof html>;
+
+const layout = (language: Language, title: string, content: readonly Html[]): Html => html`<!doctype html>
+<html lang="${language}">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <meta name="robots" content="noindex" />
+    <title>${title}</title>
+    <style>${raw(style)}</style>
+    <style>${raw(formStyle)}</style>
+  </head>
+  <body>
+    <main>
+      <h1>${title}</h1>
+      ${content}
+    </main>
+  </body>
+</html>`;
+
+const paragraphs = (lines: readonly string[]): Html => html`${lines.map((line) => html`<p>${line}</p>`)}`;
+
+const startAddress = (returnTo: string | undefined, choose: boolean): string => {
+  const query = new URLSearchParams({
+    ...(returnTo === undefined ? {} : { returnTo }),
+    ...(choose ? { choose: 'true' } : {}),
+  }).toString();
+  return query === '' ? '/sign-in/start' : `/sign-in/start?${query}`;
+};
+
+/** Nobody is signed in: one button. After signing out it asks for the account, or it would sign in again by itself. */
+export function signInPage(
+  language: Language,
+  { returnTo, signedOut }: { readonly returnTo: string | undefined; readonly signedOut: boolean },
+): Html {
+  const texts = signInTexts(language);
+  return layout(language, texts.signIn.title, [
+    ...(signedOut ? [html`<p role="status">${texts.signedOut}</p>`] : []),
+    paragraphs(texts.signIn.paragraphs),
+    html`<p class="actions"><a class="main" href="${startAddress(returnTo, signedOut)}">${texts.signInButton}</a></p>`,
+  ]);
+}
+
+export function signedInPage(
+  language: Language,
+  {
+    operator,
+    returnTo,
+    session,
+  }: {
+    readonly operator: Operator;
+    readonly session: OperatorSession;
+    readonly returnTo: string | undefined;
+  },
+): Html {
+  const texts = signInTexts(language);
+  const onward =
+    returnTo === undefined ? '' : html`<a class="main" href="${returnTo}">${texts.continueLink}</a>`;
+  return layout(language, texts.signedIn(operator.name), [
+    paragraphs([texts.roles[operator.role], texts.lasts(texts.moment(session.expiresAt))]),
+    html`<p class="actions">${onward}<a href="/api/docs">${texts.apiLink}</a></p>
+      <form method="post" action="/sign-out">
+        <input type="hidden" name="csrf" value="${session.csrfToken}" />
+        <button type="submit">${texts.signOutButton}</button>
+      </form>`,
+  ]);
+}
+
+export interface RefusalPage {
+  readonly text: PageText;
+  /** What Entra said, when it was Entra. */
+  readonly failure?: TokenFailure;
+  readonly requestId: string;
+  /** Absent where another try cannot help. */
+  readonly again?: 'same' | 'choose';
+}
+
+const facts = (texts: SignInTexts, { failure, requestId }: RefusalPage): Html => {
+  const rows = [
+    [texts.microsoftSaid, failure?.description ?? failure?.error],
+    [texts.code, failure?.code === undefined ? undefined : `AADSTS${failure.code}`],
+    [texts.traceId, failure?.traceId],
+    [texts.requestId, requestId],
+  ] as const;
+  return html`<dl>${rows.map(([name, value]) => (value === undefined ? '' : html`<dt>${name}</dt><dd>${value}</dd>`))}</dl>`;
+};
+
+/** Why it did not work, what to do, and what to quote. */
+export function refusalPage(language: Language, page: RefusalPage): Html {
+  const texts = signInTexts(language);
+  const { again, text } = page;
+  const steps = html`<h2>${texts.stepsTitle}</h2><ul>${text.steps.map((step) => html`<li>${step}</li>`)}</ul>`;
+  const link =
+    again === undefined
+      ? html``
+      : html`<p class="actions"><a class="main" href="${startAddress(undefined, again === 'choose')}">${again === 'choose' ? texts.otherAccount : texts.again}</a></p>`;
+  return layout(language, text.title, [paragraphs(text.paragraphs), steps, link, facts(texts, page)]);
+}

@@ -1,0 +1,215 @@
+import type { Context } from 'hono';
+import { randomToken } from '../../entra/authorization-code.ts';
+import { readBody } from '../../gateway/body.ts';
+import { chooseLanguage } from '../../gateway/language.ts';
+import { formBodyBytes } from '../../limits.ts';
+import { isStoreUnavailable } from '../../store/database.ts';
+import { recordHistory } from '../../store/history.ts';
+import { inTransaction } from '../../store/retry.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
+import type { Attempts } from '../operators/attempts.ts';
+import {
+  dropSessionCookie,
+  dropSignInCookie,
+  sessionCookie,
+  setSessionCookie,
+  setSignInCookie,
+  signInCookie,
+} from '../operators/cookies.ts';
+import { csrfFault, isSameOrigin } from '../operators/csrf.ts';
+import type { EntraOperators } from '../operators/entra-settings.ts';
+import { beginSession, endSession, findSession, type SessionPerson } from '../operators/sessions.ts';
+import { beginSignIn, callbackPath } from './begin.ts';
+import { finishSignIn } from './finish.ts';
+import { pageHeaders, type RefusalPage, refusalPage, signedInPage, signInPage } from './pages.ts';
+import { pageOfRefusal } from './refusals.ts';
+import { homePath, parseReturnTo } from './return-to.ts';
+import { signInTexts } from './texts.ts';
+import type { SignInTexts } from './wording.ts';
+
+/** `/sign-in`, `/sign-in/start`, `/sign-in/callback`, `/sign-out`: operators' browsers, to Entra and back. */
+
+interface Parts {
+  readonly services: AdminServices;
+  readonly attempts: Attempts;
+  readonly log: Log;
+}
+
+type Handler = (c: Context<AdminEnv>, entra: EntraOperators, texts: SignInTexts) => Promise<Response>;
+
+const languageOf = (c: Context): ReturnType<typeof chooseLanguage> =>
+  chooseLanguage(c.req.header('accept-language'));
+
+type RefusalStatus = 400 | 403 | 404 | 429 | 502 | 503;
+
+function refused(
+  c: Context<AdminEnv>,
+  status: RefusalStatus,
+  page: Omit<RefusalPage, 'requestId'>,
+  retryAfterSeconds?: number,
+): Response | Promise<Response> {
+  const language = languageOf(c);
+  const headers = pageHeaders(language);
+  if (retryAfterSeconds !== undefined)
+    headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
+  return c.html(refusalPage(language, { ...page, requestId: c.get('requestId') }), status, headers);
+}
+
+function redirect(c: Context<AdminEnv>, location: string): Response {
+  return c.body(null, 303, { ...pageHeaders(languageOf(c)), location });
+}
+
+/** Undefined: there is none, or it has ended. */
+const liveSession = async (c: Context<AdminEnv>, { sql }: AdminServices, entra: EntraOperators) => {
+  const cookie = sessionCookie(c);
+  return cookie === undefined ? undefined : await findSession(sql, entra.tenantIds, cookie);
+};
+
+const showSignIn =
+  ({ services }: Parts): Handler =>
+  async (c, entra, texts) => {
+    const query = new URL(c.req.url).searchParams;
+    const asked = query.get('returnTo');
+    const returnTo = asked === null ? undefined : parseReturnTo(asked);
+    if (asked !== null && returnTo === undefined)
+      return refused(c, 400, { text: texts.badReturn, again: 'same' });
+    const language = languageOf(c);
+    const session = await liveSession(c, services, entra);
+    if (session !== undefined) {
+      const page = signedInPage(language, { operator: session.operator, session, returnTo });
+      return c.html(page, 200, pageHeaders(language));
+    }
+    if (query.has('start')) {
+      const next = returnTo === undefined ? '' : `?${new URLSearchParams({ returnTo })}`;
+      return redirect(c, `/sign-in/start${next}`);
+    }
+    return c.html(
+      signInPage(language, { returnTo, signedOut: query.has('signed-out') }),
+      200,
+      pageHeaders(language),
+    );
+  };
+
+const startSignIn =
+  ({ attempts, services }: Parts): Handler =>
+  async (c, entra, texts) => {
+    const waitSeconds = attempts.startSignIn(services.facts.remoteAddress(c));
+    if (waitSeconds !== undefined) return refused(c, 429, { text: texts.busy, again: 'same' }, waitSeconds);
+    const query = new URL(c.req.url).searchParams;
+    const returnTo = parseReturnTo(query.get('returnTo') ?? homePath);
+    if (returnTo === undefined) return refused(c, 400, { text: texts.badReturn, again: 'same' });
+    // Kept when there is one: two windows of a browser may be on their way at the same time.
+    const browser = signInCookie(c) ?? randomToken();
+    const location = await beginSignIn({
+      entra,
+      sql: services.sql,
+      sealer: services.sealer,
+      browser,
+      returnTo,
+      chooseAccount: query.has('choose'),
+    });
+    setSignInCookie(c, browser);
+    return redirect(c, location);
+  };
+
+/** Begins the session and ends the one that the browser had; both are in the history. */
+function enter(c: Context<AdminEnv>, { services }: Parts, person: SessionPerson): Promise<string> {
+  const before = sessionCookie(c);
+  return inTransaction(services.sql, async (tx) => {
+    if (before !== undefined) await endSession(tx, before);
+    const { cookie, sessionId } = await beginSession(tx, person);
+    await recordHistory(tx, {
+      tenantId: undefined,
+      author: { kind: 'user', id: person.objectId, name: person.name },
+      action: 'session.create',
+      object: { kind: 'session', id: sessionId, name: person.name },
+      after: { entraTenantId: person.entraTenantId, role: person.role },
+      requestId: c.get('requestId'),
+      source: services.facts.remoteAddress(c),
+    });
+    return cookie;
+  });
+}
+
+const finish =
+  (parts: Parts): Handler =>
+  async (c, entra, texts) => {
+    const { attempts, log, services } = parts;
+    const source = services.facts.remoteAddress(c);
+    const requestId = c.get('requestId');
+    const outcome = await finishSignIn({
+      entra,
+      sql: services.sql,
+      sealer: services.sealer,
+      browser: signInCookie(c),
+      query: new URL(c.req.url).searchParams,
+    });
+    if (!outcome.ok) {
+      if (outcome.reason === 'not-matched') attempts.noteWrong(source);
+      const { page, said, status } = pageOfRefusal(outcome, texts);
+      log.warn('sign-in.refused', { ...said, requestId, source });
+      return refused(c, status, page);
+    }
+    const { person, returnTo } = outcome;
+    setSessionCookie(c, await enter(c, parts, person));
+    dropSignInCookie(c);
+    const { entraTenantId, name, objectId, role } = person;
+    log.info('sign-in.done', { entraTenantId, objectId, name, role, requestId, source });
+    return redirect(c, returnTo);
+  };
+
+const signOut =
+  ({ log, services }: Parts): Handler =>
+  async (c, entra, texts) => {
+    const { sql } = services;
+    // Another site's request comes without our Lax cookie: it must not take that away either.
+    if (!isSameOrigin(c.req.raw.headers, entra.adminUrl())) return refused(c, 403, { text: texts.forged });
+    const cookie = sessionCookie(c);
+    const session = await liveSession(c, services, entra);
+    if (cookie !== undefined && session !== undefined) {
+      const form = new URLSearchParams(new TextDecoder().decode(await readBody(c.req.raw, formBodyBytes)));
+      const given = form.get('csrf') ?? undefined;
+      const fault = await csrfFault(c.req.raw.headers, entra.adminUrl(), session, given);
+      if (fault !== undefined) return refused(c, 403, { text: texts.forged });
+      const { operator, sessionId } = session;
+      await inTransaction(sql, async (tx) => {
+        if ((await endSession(tx, cookie)) === undefined) return;
+        await recordHistory(tx, {
+          tenantId: undefined,
+          author: { kind: operator.kind, id: operator.id, name: operator.name },
+          action: 'session.end',
+          object: { kind: 'session', id: sessionId, name: operator.name },
+          requestId: c.get('requestId'),
+          source: services.facts.remoteAddress(c),
+        });
+      });
+      log.info('sign-out', { objectId: operator.id, requestId: c.get('requestId') });
+    }
+    dropSessionCookie(c);
+    return redirect(c, '/sign-in?signed-out');
+  };
+
+/** After which a browser may try again when the database is away. */
+const storeRetrySeconds = 30;
+
+export function addSignIn(app: AdminApp, services: AdminServices, more: Omit<Parts, 'services'>): void {
+  const parts: Parts = { ...more, services };
+  const page = (handler: Handler) => async (c: Context<AdminEnv>) => {
+    const texts = signInTexts(languageOf(c));
+    const { operators } = services;
+    if (operators === undefined) return refused(c, 404, { text: texts.notSetUp });
+    try {
+      return await handler(c, operators, texts);
+    } catch (error) {
+      if (!isStoreUnavailable(error)) throw error;
+      more.log.warn('store.unavailable', { requestId: c.get('requestId'), error });
+      // A person reads this: a page, not problem+json.
+      return refused(c, 503, { text: texts.unavailable, again: 'same' }, storeRetrySeconds);
+    }
+  };
+  app.get('/sign-in', page(showSignIn(parts)));
+  app.get('/sign-in/start', page(startSignIn(parts)));
+  app.get(callbackPath, page(finish(parts)));
+  app.post('/sign-out', page(signOut(parts)));
+}
