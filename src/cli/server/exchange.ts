@@ -1,0 +1,58 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+
+/** One HTTPS request; fails with the error of the connection only. */
+
+export type Method = 'DELETE' | 'GET' | 'PATCH' | 'POST' | 'PUT';
+
+export interface Asked {
+  readonly method: Method;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | Readable | undefined;
+  /** PEM to trust besides the public authorities. */
+  readonly ca?: string | undefined;
+  /** Without a byte in either direction. */
+  readonly idleMs: number;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** Resolves with the head of the answer; its body is the reader's. */
+export const open = (url: URL, { body, ca, headers, idleMs, method }: Asked): Promise<IncomingMessage> =>
+  new Promise((resolve, reject) => {
+    const options = { method, headers, timeout: idleMs, ...(ca === undefined ? {} : { ca }) };
+    let answered = false;
+    const outgoing = request(url, options, (incoming) => {
+      answered = true;
+      resolve(incoming);
+    });
+    outgoing.on('timeout', () =>
+      outgoing.destroy(new Error(`no answer within ${Math.round(idleMs / 1000)} s`)),
+    );
+    outgoing.on('error', reject);
+    if (body === undefined || typeof body === 'string') {
+      outgoing.end(body);
+      return;
+    }
+    // A server that answers before it has read the whole body may close on the rest of it: then the answer counts.
+    pipeline(body, outgoing).catch((error: Error) => {
+      if (!answered) reject(error);
+    });
+  });
+
+export async function textOf(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+export async function exchange(url: URL, asked: Asked): Promise<Answer> {
+  const incoming = await open(url, asked);
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, text: await textOf(incoming) };
+}
