@@ -21,7 +21,7 @@ export function addCompletion(program: Command): void {
       'completion bash > ~/.local/share/bash-completion/completions/espalier',
       'for bash with bash-completion',
     ],
-    ['completion zsh > "${fpath[1]}/_espalier"', 'for zsh; then start a new shell'],
+    ['completion zsh > "$fpath[1]/_espalier"', 'for zsh; then start a new shell'],
     ['completion fish > ~/.config/fish/completions/espalier.fish', 'for fish'],
   ]);
 }

@@ -110,7 +110,7 @@ export interface ActDeclaration extends Declared {
   /** More of the body than the options make. */
   readonly body?: (call: VerbCall) => Promise<Record<string, unknown>>;
   /** What follows a success, such as waiting. */
-  readonly then?: (call: VerbCall, answer: unknown) => Promise<void>;
+  readonly afterwards?: (call: VerbCall, answer: unknown) => Promise<void>;
   /** An answer that is a success of HTTP but not of what was asked: exit code 1. */
   readonly failed?: (answer: Row) => boolean;
 }
@@ -157,7 +157,7 @@ export function act(declaration: ActDeclaration): Verb {
     human,
     operation,
     query: moreQuery,
-    then,
+    afterwards,
     ...declared
   } = declaration;
   const options = optionsOf(declaration);
@@ -181,7 +181,7 @@ export function act(declaration: ActDeclaration): Verb {
     if (onlyLook || waiting) return 0;
     const said = done?.(call, answer);
     if (said !== undefined) output.say(said);
-    await then?.(call, answer);
+    await afterwards?.(call, answer);
     return isRow(answer) && failed?.(answer) === true ? 1 : 0;
   };
   return { ...declared, options, operations: [operation, ...calls], run };

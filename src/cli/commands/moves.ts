@@ -151,7 +151,7 @@ const verbs: readonly Verb[] = [
       waitOption,
     ],
     calls: ['GET /tenants/{tenantId}/moves/{moveId}'],
-    then: async (call) => {
+    afterwards: async (call) => {
       if (call.given.flag('wait')) await waitForMove(call);
     },
     examples: [
@@ -175,7 +175,7 @@ const verbs: readonly Verb[] = [
     options: [tenantOption, reasonOption, waitOption],
     calls: ['GET /tenants/{tenantId}/moves/{moveId}'],
     ask: ({ parameters }) => `Take back the move ${parameters.moveId}?`,
-    then: async (call) => {
+    afterwards: async (call) => {
       if (call.given.flag('wait')) await waitForMove(call);
     },
     examples: [[`moves rollback ${someMove} ${ofTenant} --reason 'printers missing' --wait`, 'asks first']],

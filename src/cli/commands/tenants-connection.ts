@@ -150,7 +150,7 @@ export const connectionVerbs = (tenantArgument: ArgumentSpec, someTenant: string
     arguments: [tenantArgument],
     options: [{ flags: '--wait', text: 'wait until nothing is left to tell' }],
     calls: ['GET /tenants/{tenantId}/status'],
-    then: async (call) => {
+    afterwards: async (call) => {
       if (call.given.flag('wait')) await waitForReports(call);
     },
     examples: [[`tenants resync ${someTenant} --wait`, 'with a progress bar on a terminal']],

@@ -5,7 +5,7 @@ import type { Choice, Node } from './tree.ts';
 const single = (text: string): string =>
   `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', ' ')}'`;
 
-function valueOf(values: Choice['values']): string {
+function givenValue(values: Choice['values']): string {
   if (values === undefined) return '';
   if (values === 'profiles') return " -x -a '(espalier profiles names 2>/dev/null)'";
   if (values === 'files') return ' -r -F';
@@ -22,10 +22,12 @@ function linesOf({ argument, commands, options, path }: Node): string[] {
       ? []
       : argument === 'files'
         ? [`${here} -F`]
-        : [`${here}${valueOf(argument).replace(' -x', ' -f')}`];
+        : [`${here}${givenValue(argument).replace(' -x', ' -f')}`];
   return [
     ...commands.map(({ text, word }) => `${here} -f -a ${word} -d ${single(text)}`),
-    ...options.map((option) => `${here}${flagOf(option)}${valueOf(option.values)} -d ${single(option.text)}`),
+    ...options.map(
+      (option) => `${here}${flagOf(option)}${givenValue(option.values)} -d ${single(option.text)}`,
+    ),
     ...first,
   ];
 }

@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The real `espalier` in a process of its own, without a terminal, as a script runs it. */
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  // The tests say what they expect of it.
+  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape come here
+  json(): any;
+}
+
+export interface CommandLine {
+  /** A home of its own, so that the profiles of whoever runs the tests are not used. */
+  readonly home: string;
+  run(args: readonly string[], options?: RunOptions): Promise<Ran>;
+}
+
+export interface RunOptions {
+  readonly environment?: Record<string, string>;
+  readonly input?: string;
+}
+
+export function createCommandLine(server: Record<string, string>): CommandLine {
+  const home = mkdtempSync(join(tmpdir(), 'espalier-cli-'));
+  return {
+    home,
+    run: (args, { environment = {}, input } = {}) =>
+      new Promise((resolve) => {
+        const child = spawn(process.execPath, [main, ...args], {
+          cwd: home,
+          env: { PATH: process.env.PATH, HOME: home, ...server, ...environment },
+          stdio: 'pipe',
+        });
+        let [stdout, stderr] = ['', ''];
+        child.stdout.on('data', (chunk) => {
+          stdout += chunk;
+        });
+        child.stderr.on('data', (chunk) => {
+          stderr += chunk;
+        });
+        child.stdin.on('error', () => undefined);
+        child.stdin.end(input);
+        child.on('close', (code) => resolve({ code, stdout, stderr, json: () => JSON.parse(stdout) }));
+      }),
+  };
+}
+
+export function writeFileIn(home: string, name: string, text: string): string {
+  const path = join(home, name);
+  writeFileSync(path, text);
+  return path;
+}
