@@ -6,6 +6,7 @@ import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../
 import { type Setting, settings } from '../src/runtime/settings.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
+import { cliReference } from './cli-reference.ts';
 
 /**
  * The documents that are made of the code: `node .ci/generated-docs.ts` writes them, with `--check` it compares and
@@ -105,6 +106,7 @@ function openApiDocument(): string {
 const generated: Readonly<Record<string, () => string>> = {
   'docs/settings.md': settingsPage,
   'docs/openapi.json': openApiDocument,
+  'docs/cli.md': cliReference,
   [`${problemsFolder}/README.md`]: problemsPage,
 };
 

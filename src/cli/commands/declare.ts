@@ -89,13 +89,20 @@ function optionOf({ choices, flags, kind, required, text, variable }: OptionSpec
   return option;
 }
 
-const examplesText = (examples: Verb['examples']): string => {
-  const lines = examples.map(([command, meaning]) => `  espalier ${command}\n      ${meaning}`);
+const examplesText = (shown: Verb['examples']): string => {
+  const lines = shown.map(([command, meaning]) => `  espalier ${command}\n      ${meaning}`);
   return `\nExample${lines.length > 1 ? 's' : ''}:\n${lines.join('\n')}`;
 };
 
-export const addExamples = (command: Command, examples: Verb['examples']): Command =>
-  command.addHelpText('after', examplesText(examples));
+const examples = new WeakMap<Command, Verb['examples']>();
+
+/** For the reference made of the tree. */
+export const examplesOf = (command: Command): Verb['examples'] => examples.get(command) ?? [];
+
+export function addExamples(command: Command, shown: Verb['examples']): Command {
+  examples.set(command, shown);
+  return command.addHelpText('after', examplesText(shown));
+}
 
 /** The session of a command: the server and the output that its options and the environment name. */
 async function sessionOf(command: Command): Promise<Pick<VerbCall, 'api' | 'output'>> {
