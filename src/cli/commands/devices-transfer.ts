@@ -31,7 +31,7 @@ export const transferVerbs = (ofTenant: string): readonly Verb[] => [
         `devices import routes.csv ${ofTenant} --mode atomic --dry-run`,
         'checks every row and changes nothing',
       ],
-      [`zcat routes.ndjson.gz | espalier devices import - ${ofTenant}`, 'from standard input'],
+      [`devices import - ${ofTenant} < routes.ndjson`, 'from standard input'],
     ],
     run: async (call) => (await import('./import-devices.ts')).importDevices(call),
   },
