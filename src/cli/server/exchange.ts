@@ -23,10 +23,24 @@ export interface Answer {
   readonly text: string;
 }
 
+/** Node gives the body of a DELETE no length of its own accord, and without one it is read as the next request. */
+const sized = (headers: Asked['headers'], body: Asked['body']): Record<string, string> =>
+  typeof body === 'string'
+    ? { ...headers, 'content-length': String(Buffer.byteLength(body)) }
+    : { ...headers };
+
 /** Resolves with the head of the answer; its body is the reader's. */
 export const open = (url: URL, { body, ca, headers, idleMs, method }: Asked): Promise<IncomingMessage> =>
   new Promise((resolve, reject) => {
-    const options = { method, headers, timeout: idleMs, ...(ca === undefined ? {} : { ca }) };
+    // A kept connection may end just as a request is sent on it: what is sent only once gets one of its own.
+    const once = method === 'PATCH' || (body !== undefined && typeof body !== 'string');
+    const options = {
+      method,
+      headers: sized(headers, body),
+      timeout: idleMs,
+      ...(ca === undefined ? {} : { ca }),
+      ...(once ? { agent: false } : {}),
+    };
     let answered = false;
     const outgoing = request(url, options, (incoming) => {
       answered = true;
