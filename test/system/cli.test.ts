@@ -4,7 +4,13 @@ import { parse as parseCsv } from 'csv-parse/sync';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { clientSecretOf } from '../../src/simulator/world.ts';
-import { type CommandLine, createCommandLine, writeFileIn } from '../harness/command.ts';
+import {
+  type CommandLine,
+  createCommandLine,
+  hasTerminals,
+  type TerminalOptions,
+  writeFileIn,
+} from '../harness/command.ts';
 import { eventually } from '../harness/eventually.ts';
 import { bootstrapKey, browse, type Scene, startScene } from '../harness/gateway.ts';
 import { freePort } from '../harness/ports.ts';
@@ -173,8 +179,10 @@ describe('the command line', () => {
     ]);
     expect(results.length).toBeGreaterThan(1);
     await eventually(async () => {
-      expect((await good(['devices', 'timeline', ...device])).totalCount).toBeGreaterThan(2);
+      const { json } = await scene.api('GET', `/tenants/${tenantId}/devices/${deviceId}/timeline`);
+      expect(json.totalCount).toBeGreaterThan(2);
     });
+    expect((await espalier(['devices', 'timeline', ...device])).stdout).toMatch(/^at +stage +detail/);
   });
 
   it('resyncs and waits until nothing is left', async () => {
@@ -195,7 +203,7 @@ describe('the command line', () => {
       '--dry-run',
     ]);
     expect(look).toMatchObject({ code: 0, stdout: expect.stringContaining('2 devices') });
-    expect((await good(['instances', 'list', '-t', tenantId])).totalCount).toBe(2);
+    expect((await scene.api('GET', `/tenants/${tenantId}/instances`)).json.totalCount).toBe(2);
     const disabled = await espalier(['tenants', 'disable', tenantId]);
     expect(disabled.code).toBe(2);
     const { deviceId } = scene.world.fleet.truth().find(({ instance }) => instance === 'paris')!;
@@ -285,6 +293,59 @@ describe('the command line', () => {
     expect((await espalier(['profiles', 'test', 'prod'], none)).stderr).toContain('answers: Espalier');
     expect((await espalier(['profiles', 'remove', 'prod', '--yes'], none)).code).toBe(0);
     expect((await espalier(['tenants', 'list', '-p', 'prod'], none)).stderr).toContain('there are lab');
+  });
+
+  describe.skipIf(!hasTerminals)('on a terminal', () => {
+    const terminal = (
+      args: readonly string[],
+      options: Omit<TerminalOptions, 'columns'> & { readonly columns?: number } = {},
+    ) => {
+      const { columns = 80, environment } = options;
+      return cli.onTerminal(args, {
+        ...options,
+        columns,
+        environment: { ESPALIER_CA_FILE: caFile, ...environment },
+      });
+    };
+
+    it('fits its width', async () => {
+      const { code, stdout } = await terminal(['devices', 'list', '-t', tenantId]);
+      expect(code).toBe(0);
+      for (const line of stdout.split('\r\n').filter((one) => !one.startsWith('(no room')))
+        expect(line.length).toBeLessThanOrEqual(80);
+      expect(stdout).toContain('(no room for ');
+      expect(stdout).not.toContain('\u001b');
+    });
+
+    it('shows what would be done and asks before it takes something away', async () => {
+      const args = ['instances', 'delete', instanceIds[1]!, '-t', tenantId, '--force'];
+      const refused = await terminal(args, { answers: [['[y/N]', 'n']] });
+      expect(refused).toMatchObject({ code: 1, stdout: expect.stringContaining('nothing was changed') });
+      expect(refused.stdout).toMatch(/\d devices: [\s\S]+Remove the instance/u);
+      expect((await scene.api('GET', `/tenants/${tenantId}/instances/${instanceIds[1]}`)).status).toBe(200);
+      expect(await terminal(['tenants', 'disable', tenantId], { answers: [['[y/N]', 'yes']] })).toMatchObject(
+        {
+          code: 0,
+          stdout: expect.stringContaining('connection: connected -> '),
+        },
+      );
+      expect((await scene.api('POST', `/tenants/${tenantId}/enable`)).status).toBe(200);
+    });
+
+    it('draws a bar for what takes long', async () => {
+      const { code, stdout } = await terminal(['routes', 'rebuild', '-t', tenantId], { columns: 160 });
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/[█░]{10}/u);
+    });
+
+    it('asks for a key without showing it', async () => {
+      const added = await terminal(
+        ['profiles', 'add', 'typed', '--server', scene.gateway.admin, '--api-key', '-', '--ca-file', caFile],
+        { answers: [['API key of ', bootstrapKey]] },
+      );
+      expect(added).toMatchObject({ code: 0, stdout: expect.stringContaining('answers: Espalier') });
+      expect(added.stdout).not.toContain(bootstrapKey);
+    });
   });
 
   it('sends a key only to the address it was given with', async () => {

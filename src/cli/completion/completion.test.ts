@@ -81,9 +81,25 @@ describe.skipIf(!has('bash'))('completion in bash', () => {
 });
 
 describe.skipIf(!has('zsh'))('completion in zsh', () => {
-  it('is a script that zsh reads', () => {
-    const { status, stderr } = spawnSync('zsh', ['-n', script('zsh')], { encoding: 'utf8' });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  it('offers commands, options, choices and profiles', () => {
+    const path = script('zsh');
+    // The functions of zsh's completion system that it calls, saying what they were given.
+    const system = 'compdef() {}; _describe() { print -l -- "${(P@)2}" }; compadd() { print -l -- "${@:2}" }';
+    const completed = (...words: readonly string[]): string => {
+      const line = `words=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}`;
+      const command = `${system}; source ${path}; ${line}; _espalier`;
+      const { status, stderr, stdout } = spawnSync('zsh', ['-f', '-c', command], {
+        env: environment,
+        encoding: 'utf8',
+      });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      return stdout;
+    };
+    expect(completed('espalier', 'tenants', '')).toMatch(/^disconnect:end the connection/m);
+    expect(completed('espalier', '-o', 'json', 'instances', 'keys', '')).toMatch(/^create:/m);
+    expect(completed('espalier', 'tenants', 'disconnect', '--')).toMatch(/^--retract:/m);
+    expect(completed('espalier', 'keys', 'create', '--role', '')).toBe('viewer\noperator\nadmin\n');
+    expect(completed('espalier', 'profiles', 'use', '')).toBe('prod\nlab\n');
   });
 });
 

@@ -5,13 +5,14 @@ import { readReference } from './reference.ts';
 
 /** Asks on a terminal without showing what is typed; otherwise reads the first line of standard input. */
 export async function askSecret(what: string): Promise<string> {
-  if (process.stdin.isTTY) process.stderr.write(`${what}: `);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const asking = createInterface({
     input: process.stdin,
     output: silent,
     terminal: process.stdin.isTTY === true,
   });
+  // Only now does the terminal no longer show what is typed.
+  if (process.stdin.isTTY) process.stderr.write(`${what}: `);
   try {
     const ended = new Promise<string>((resolve) => asking.once('close', () => resolve('')));
     const line = await Promise.race([asking.question(''), ended]);
