@@ -99,10 +99,12 @@ export interface ActDeclaration extends Declared {
   readonly human?: (answer: Row) => readonly string[];
   /** Said on standard error when it is done. */
   readonly done?: (call: VerbCall, answer: unknown) => string | undefined;
-  /** It takes something away: the question that has to be answered first. */
-  readonly ask?: (call: VerbCall) => string;
+  /** It takes something away: the question that has to be answered first; undefined as it was called this time. */
+  readonly ask?: (call: VerbCall) => string | undefined;
   /** The API shows with `dry-run=true` what would happen. */
   readonly dryRun?: boolean;
+  /** `dry-run=true` gives the plan for the question, without being an option. */
+  readonly planned?: boolean;
   /** More of the query than the options make. */
   readonly query?: (call: VerbCall) => Readonly<Record<string, string>>;
   /** What it calls besides its operation. */
@@ -125,15 +127,15 @@ function optionsOf({ ask, dryRun, options = [] }: ActDeclaration): readonly Opti
 }
 
 async function askFirst(
-  declaration: ActDeclaration,
+  { ask, dryRun, human, planned }: ActDeclaration,
   call: VerbCall,
   send: (dryRun: boolean) => Promise<unknown>,
 ): Promise<void> {
-  const { ask, dryRun, human } = declaration;
-  if (ask === undefined || call.given.flag('yes')) return;
-  const plan = dryRun === true ? await send(true) : undefined;
+  const question = ask?.(call);
+  if (question === undefined || call.given.flag('yes')) return;
+  const plan = dryRun === true || planned === true ? await send(true) : undefined;
   const lines = isRow(plan) ? (human ?? recordLines)(plan) : [];
-  await confirm(call.output, ask(call), lines);
+  await confirm(call.output, question, lines);
 }
 
 /** The secret of an application belongs beside its id that came by another option. */
@@ -164,7 +166,7 @@ export function act(declaration: ActDeclaration): Verb {
   const run = async (call: VerbCall): Promise<number> => {
     const { api, given, output, parameters } = call;
     const onlyLook = dryRun === true && given.flag('dryRun');
-    if (ask !== undefined && !onlyLook) checkConfirmable(given.flag('yes'));
+    if (ask?.(call) !== undefined && !onlyLook) checkConfirmable(given.flag('yes'));
     const fromOptions = bodyOf(options, given);
     const added = await more?.(call);
     const body = fromOptions === undefined && added === undefined ? undefined : merged(fromOptions, added);

@@ -128,8 +128,11 @@ export const connectionVerbs = (tenantArgument: ArgumentSpec, someTenant: string
         choices: ['cloud-connector', 'manual'],
         body: 'connectionType',
       },
-      { flags: '--take-steps', text: 'take the open steps that are Espalier’s' },
+      { flags: '--take-steps', text: 'take the open steps that Espalier can take' },
     ],
+    planned: true,
+    ask: ({ given, parameters }) =>
+      given.flag('takeSteps') ? `Take these steps for ${parameters.tenantId}?` : undefined,
     query: ({ given }) => ({ 'dry-run': String(!given.flag('takeSteps')) }),
     human: migrationLines,
     examples: [
@@ -139,7 +142,7 @@ export const connectionVerbs = (tenantArgument: ArgumentSpec, someTenant: string
       ],
       [
         `tenants migrate ${someTenant} --connection-type cloud-connector --take-steps`,
-        'does what can be done now',
+        'shows them, asks, and does what can be done now',
       ],
     ],
   }),
