@@ -20,11 +20,14 @@ const reasonOption: OptionSpec = { flags: '--reason <text>', text: 'why, for the
 const approve = act({
   name: 'approve',
   summary: 'let a change that waits be carried out',
-  details: 'By another operator than the one who asked for it. On a terminal it shows the change and asks.',
+  details:
+    'By another operator than the one who asked for it. On a terminal it shows the change and asks. Exit code 1 if the change was then refused.',
   operation: 'POST /approvals/{approvalId}/approve',
   arguments: [approvalArgument],
   options: [reasonOption, yesOption],
   calls: [one],
+  // 200 says that it was decided; what came of the request is in the answer.
+  failed: ({ state }) => state === 'failed',
   examples: [[`approvals approve ${someApproval}`, 'shows what it is, then asks']],
 });
 
@@ -33,17 +36,21 @@ const verbs: readonly Verb[] = [
     name: 'list',
     summary: 'changes that wait for another operator, and what became of earlier ones',
     operation: 'GET /approvals',
-    filter: 'state, action and the like',
+    filter: 'tenantId, state, action, createdAt',
     sort: true,
     columns: [
-      { field: 'approvalId', whole: true, importance: 1 },
+      { field: 'id', whole: true, importance: 1 },
       { field: 'state', importance: 2 },
       { field: 'summary', importance: 3 },
       { field: 'devices', importance: 4 },
-      { field: 'requestedBy', importance: 5 },
+      { field: 'requestedBy.name', title: 'requested by', importance: 5 },
       { field: 'expiresAt', importance: 6 },
       { field: 'action', importance: 7 },
     ],
+    fields:
+      'id tenantId state action summary devices request.method request.target request.ifMatch requestedBy.kind requestedBy.id requestedBy.name requestedBy.role createdAt expiresAt decidedBy.kind decidedBy.id decidedBy.name decidedAt reason outcome.status outcome.answer outcome.detail versionLock'.split(
+        ' ',
+      ),
     examples: [[`approvals list --filter 'state==waiting'`, 'what waits now']],
   }),
   show({

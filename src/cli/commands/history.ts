@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { usageFailure } from '../failure.ts';
 import { addGroup, type Verb } from './declare.ts';
 import { list, show } from './kinds.ts';
 import { pathOf } from './operation.ts';
@@ -12,13 +13,13 @@ const entries = list({
   options: [
     {
       flags: '--log',
-      text: 'the lines of JAMFChangeManagement.log instead, as Jamf Pro writes them (text/plain; -o does not matter)',
+      text: 'the lines of JAMFChangeManagement.log instead, as Jamf Pro writes them oldest first; of the options only --filter goes with it',
     },
   ],
-  filter: 'tenantId, at, author, action and the like',
+  filter: 'tenantId, recordedAt, authorKind, authorId, author, action, objectKind, objectId, requestId',
   sort: true,
   columns: [
-    { field: 'at', importance: 1 },
+    { field: 'recordedAt', title: 'at', importance: 1 },
     { field: 'author', importance: 2 },
     { field: 'action', importance: 3 },
     { field: 'objectName', title: 'object', importance: 4 },
@@ -27,6 +28,10 @@ const entries = list({
     { field: 'tenantId', whole: true, importance: 7 },
     { field: 'requestId', importance: 8 },
   ],
+  fields:
+    'id tenantId sequence recordedAt authorKind authorId author action objectKind objectId objectName before after reason requestId source approvedBy previousHash hash'.split(
+      ' ',
+    ),
   examples: [
     ['history list --limit 20', 'the last twenty'],
     ['history list --log >> JAMFChangeManagement.log', 'for a log collector that reads those of Jamf Pro'],
@@ -38,12 +43,14 @@ const verbs: readonly Verb[] = [
     ...entries,
     run: async (call) => {
       if (!call.given.flag('log')) return entries.run(call);
-      const query = Object.fromEntries(
-        ['filter', 'sort', 'page', 'pageSize'].map((name) => {
-          const value = call.given.value(name);
-          return [name === 'pageSize' ? 'page-size' : name, value === undefined ? undefined : String(value)];
-        }),
+      const other = ['sort', 'page', 'pageSize', 'limit'].find(
+        (name) => call.given.value(name) !== undefined,
       );
+      if (other !== undefined)
+        throw usageFailure(
+          '--log gives all lines that --filter matches, in their order: it takes no paging and no --sort',
+        );
+      const query = { filter: call.given.text('filter') };
       const lines = await call.api.download(pathOf('GET /history', {}, query), 'text/plain');
       for await (const chunk of lines) await call.output.write(String(chunk));
       return 0;

@@ -65,12 +65,18 @@ async function sniff(body: Readable): Promise<{ format: TransferFormat; body: Re
 const rejectedOf = (answer: Row): readonly Row[] =>
   Array.isArray(answer.rejected) ? answer.rejected.filter(isRow) : [];
 
+/** Of very many refused rows only the first are listed. */
+const rejectedCountOf = (answer: Row): number => {
+  const count = answer.rejectedCount;
+  return typeof count === 'number' ? count : rejectedOf(answer).length;
+};
+
 async function writeRejected(call: VerbCall, answer: Row): Promise<void> {
   const { output } = call;
   const rejected = rejectedOf(answer);
   if (output.format === 'json' || output.format === 'yaml') return writeAnswer(output, answer);
   if (rejected.length === 0) return;
-  const page = { totalCount: rejected.length, results: rejected };
+  const page = { totalCount: rejectedCountOf(answer), results: rejected };
   const columns = ['line', 'code', 'description'].map((field) => ({ field }));
   async function* pages() {
     yield page;
@@ -107,7 +113,7 @@ export async function importDevices(call: VerbCall): Promise<number> {
     bar.stop();
     if (!isRow(answer))
       throw new CommandFailure(exitCodes.error, 'the answer is not one of this version of Espalier');
-    const rejected = rejectedOf(answer).length;
+    const rejected = rejectedCountOf(answer);
     await writeRejected(call, answer);
     const accepted = String(fieldOf(answer, 'accepted'));
     output.say(`${accepted} rows accepted, ${rejected} rejected${dryRun ? '; nothing was changed' : ''}`);
