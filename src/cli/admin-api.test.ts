@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { developmentCertificate } from '../runtime/node-certificate.ts';
 import { type AdminServer, connectTo } from './admin-api.ts';
@@ -195,6 +196,22 @@ describe('the client of the admin API', () => {
       headers: { 'content-type': 'application/x-ndjson' },
       body: '\n  {"deviceId":"a"}\n',
     });
+  });
+
+  it('sends a packed file as it is, and asks for its format where the name does not say it', async () => {
+    behave = (response) => json(response, 200, { accepted: 1, rejected: [] });
+    const packed = join(folder, 'routes.ndjson.gz');
+    writeFileSync(packed, gzipSync('{"deviceId":"a"}\n'));
+    expect(await importDevices(transfer(written('table').output, { file: packed, reason: 'move' }))).toBe(0);
+    expect(seen[0]).toMatchObject({
+      url: '/api/v1/tenants/t%201/devices/import?reason=move',
+      headers: { 'content-type': 'application/x-ndjson', 'content-encoding': 'gzip' },
+    });
+    const unnamed = join(folder, 'routes.gz');
+    writeFileSync(unnamed, gzipSync('x'));
+    await expect(importDevices(transfer(written('table').output, { file: unnamed }))).rejects.toThrow(
+      '--format',
+    );
   });
 
   it('shows the refusal of an import that is answered before all of it was sent', async () => {

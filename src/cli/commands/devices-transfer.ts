@@ -9,7 +9,7 @@ export const transferVerbs = (ofTenant: string): readonly Verb[] => [
   {
     name: 'import',
     summary: 'put devices on computers, many at once, from a file or standard input',
-    details: `CSV with the head ${columns}, or NDJSON with the same names. Bad rows are listed by line with the reason; exit code 1 if there are any.`,
+    details: `CSV with the head ${columns}, or NDJSON with the same names; a file that ends in .gz is sent as it is. Bad rows are listed by line with the reason; exit code 1 if there are any.`,
     arguments: [{ name: 'file', text: 'a file, or - for standard input' }],
     options: [
       tenantOption,
@@ -23,6 +23,7 @@ export const transferVerbs = (ofTenant: string): readonly Verb[] => [
         text: 'partial keeps the good rows (if unsaid), atomic refuses the whole for one bad row',
         choices: ['partial', 'atomic'],
       },
+      { flags: '--reason <text>', text: 'why, for the history' },
       dryRunOption,
     ],
     operations: ['POST /tenants/{tenantId}/devices/import'],

@@ -31,9 +31,12 @@ async function openSource(file: string): Promise<Source> {
   }
 }
 
+const isPacked = (file: string): boolean => /\.gz$/i.test(file);
+
 const byName = (file: string): TransferFormat | undefined => {
-  if (/\.csv$/i.test(file)) return 'csv';
-  return /\.(ndjson|jsonl|json)$/i.test(file) ? 'ndjson' : undefined;
+  const name = file.replace(/\.gz$/i, '');
+  if (/\.csv$/i.test(name)) return 'csv';
+  return /\.(ndjson|jsonl|json)$/i.test(name) ? 'ndjson' : undefined;
 };
 
 /** The first character that is no space tells, and stays in the stream. */
@@ -91,6 +94,8 @@ export async function importDevices(call: VerbCall): Promise<number> {
   const source = await openSource(file);
   const said = given.text('format') ?? byName(file);
   const known: TransferFormat | undefined = said === 'csv' || said === 'ndjson' ? said : undefined;
+  if (known === undefined && isPacked(file))
+    throw usageFailure(`${file}: say --format csv or ndjson, its name does not`);
   const { body, format } =
     known === undefined ? await sniff(source.body) : { body: source.body, format: known };
   const bar = await startProgress('import', 'bytes', source.bytes);
@@ -107,9 +112,11 @@ export async function importDevices(call: VerbCall): Promise<number> {
     const dryRun = given.flag('dryRun');
     const path = pathOf(operation, parameters, {
       mode: given.text('mode'),
+      reason: given.text('reason'),
       'dry-run': dryRun ? 'true' : undefined,
     });
-    const answer = await api.upload(path, mediaTypes[format], body.pipe(counted));
+    const packed = isPacked(file) ? { 'content-encoding': 'gzip' } : undefined;
+    const answer = await api.upload(path, mediaTypes[format], body.pipe(counted), packed);
     bar.stop();
     if (!isRow(answer))
       throw new CommandFailure(exitCodes.error, 'the answer is not one of this version of Espalier');
