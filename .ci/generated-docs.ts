@@ -7,6 +7,7 @@ import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../
 import { type Setting, settings } from '../src/runtime/settings.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
+import { cliReference } from './cli-reference.ts';
 
 /**
  * The documents that are made of the code: `node .ci/generated-docs.ts` writes them, with `--check` it compares and
@@ -106,6 +107,7 @@ function openApiText(): string {
 const generated: Readonly<Record<string, () => string>> = {
   'docs/settings.md': settingsPage,
   'docs/openapi.json': openApiText,
+  'docs/cli.md': cliReference,
   [`${problemsFolder}/README.md`]: problemsPage,
 };
 

@@ -1,33 +1,22 @@
-import { readFileSync } from 'node:fs';
-import { request } from 'node:https';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { CommandFailure, exitCodes } from './failure.ts';
+import { connectionFailure, isReset } from './server/broken-connection.ts';
+import { type Asked, exchange, type Method, open, textOf } from './server/exchange.ts';
+import { refusalOf } from './server/refusal.ts';
+import { type Connection, type Environment, resolveConnection } from './server/settings.ts';
 
-/** Commands that work on a server: over its admin API, as `ESPALIER_URL` and `ESPALIER_API_KEY` say (contract section 11). */
+/** Commands that work on a server: over its admin API, at the address and with the key that `settings.ts` finds. */
 
-export const exitCodes = {
-  error: 1,
-  usage: 2,
-  authentication: 3,
-  notFound: 4,
-  permission: 5,
-  rateLimited: 6,
-} as const;
-
-/** Ends the command with this exit code; the message is for whoever typed it. */
-export class CommandFailure extends Error {
-  override readonly name = 'CommandFailure';
-  readonly exitCode: number;
-  constructor(exitCode: number, message: string) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
-export type Method = 'DELETE' | 'GET' | 'PATCH' | 'POST' | 'PUT';
+export { CommandFailure, exitCodes } from './failure.ts';
+export type { Method } from './server/exchange.ts';
 
 export interface AdminApi {
   /**
    * JSON of a success, undefined where it has no body; throws `CommandFailure` with the exit code that the refusal calls
-   * for (contract section 9). `path` begins after `/api/v1`; `body` is sent as JSON.
+   * for (contract section 9). `path` begins after `/api/v1`; `body` is sent as JSON. A POST carries an Idempotency-Key;
+   * a request that may be repeated is sent once more when the connection breaks.
    */
   call(
     method: Method,
@@ -37,44 +26,23 @@ export interface AdminApi {
   ): Promise<unknown>;
 }
 
-const answerWithinMs = 60_000;
-
-const exitCodeOf = (status: number): number => {
-  if (status === 401) return exitCodes.authentication;
-  if (status === 403) return exitCodes.permission;
-  if (status === 404) return exitCodes.notFound;
-  if (status === 429) return exitCodes.rateLimited;
-  return exitCodes.error;
-};
-
-interface Answer {
-  readonly status: number;
-  readonly text: string;
+export interface AdminServer extends AdminApi {
+  /** Base URL, without the path of the API. */
+  readonly url: string;
+  /** The body of a success as it comes. */
+  download(path: string, accept: string): Promise<IncomingMessage>;
+  /** Sends a body as it comes and reads the JSON of the success. */
+  upload(
+    path: string,
+    contentType: string,
+    body: Readable,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<unknown>;
 }
 
-interface Asked {
-  readonly method: Method;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | undefined;
-  /** PEM to trust besides the public authorities. */
-  readonly ca: string | undefined;
-}
-
-const exchange = (url: URL, { body, ca, headers, method }: Asked): Promise<Answer> =>
-  new Promise((resolve, reject) => {
-    const options = { method, headers, timeout: answerWithinMs, ...(ca === undefined ? {} : { ca }) };
-    const outgoing = request(url, options, (incoming) => {
-      const chunks: Buffer[] = [];
-      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-      incoming.on('error', reject);
-      incoming.on('end', () =>
-        resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
-      );
-    });
-    outgoing.on('timeout', () => outgoing.destroy(new Error('no answer within a minute')));
-    outgoing.on('error', reject);
-    outgoing.end(body);
-  });
+const callIdleMs = 60_000;
+/** An import is committed before it is answered, an export begins with a query over all routes. */
+const streamIdleMs = 600_000;
 
 function parse(text: string): unknown {
   try {
@@ -84,51 +52,81 @@ function parse(text: string): unknown {
   }
 }
 
-const detailOf = (body: unknown): string | undefined =>
-  typeof body === 'object' && body !== null && 'detail' in body && typeof body.detail === 'string'
-    ? body.detail
-    : undefined;
+interface Exchanged {
+  readonly status: number;
+  readonly text: string;
+  readonly retryAfter: string | undefined;
+  readonly repeated: boolean;
+}
 
-function readAuthority(path: string | undefined): string | undefined {
-  if (path === undefined || path === '') return undefined;
+async function exchangeTwice(url: URL, asked: Asked): Promise<Exchanged> {
+  const attempt = async (repeated: boolean): Promise<Exchanged> => {
+    const { headers, status, text } = await exchange(url, asked);
+    return { status, text, retryAfter: headers['retry-after'], repeated };
+  };
+  const mayRepeat =
+    ['DELETE', 'GET', 'PUT'].includes(asked.method) || asked.headers['idempotency-key'] !== undefined;
   try {
-    return readFileSync(path, 'utf8');
+    return await attempt(false);
   } catch (error) {
-    throw new CommandFailure(exitCodes.usage, `ESPALIER_CA_FILE cannot be read: ${(error as Error).message}`);
+    if (!mayRepeat || !isReset(error)) throw connectionFailure(url.origin, error);
+    return attempt(true).catch((again: unknown) => {
+      throw connectionFailure(url.origin, again);
+    });
   }
 }
 
-/** Throws `CommandFailure` for settings that are missing or wrong. */
-export function openAdminApi(environment: Readonly<Record<string, string | undefined>>): AdminApi {
-  const base = environment.ESPALIER_URL ?? '';
-  const key = environment.ESPALIER_API_KEY ?? '';
-  if (!URL.canParse(base) || new URL(base).protocol !== 'https:') {
-    const problem = 'must be the base URL of the admin API; for example ESPALIER_URL=https://localhost:9443';
-    throw new CommandFailure(exitCodes.usage, `ESPALIER_URL ${problem}`);
-  }
-  if (key === '') {
-    throw new CommandFailure(exitCodes.usage, 'ESPALIER_API_KEY must be an admin API key, esp_…');
-  }
-  const ca = readAuthority(environment.ESPALIER_CA_FILE);
+function answerOf({ repeated, retryAfter, status, text }: Exchanged): unknown {
+  const answer = parse(text);
+  const success = status >= 200 && status < 300;
+  if (success && (answer !== undefined || text === '')) return answer;
+  throw refusalOf(status, success ? undefined : answer, { repeated, retryAfter });
+}
+
+export function connectTo({ apiKey, ca, url }: Connection): AdminServer {
+  const urlOf = (path: string): URL => new URL(`${url.replace(/\/+$/, '')}/api/v1${path}`);
+  const authorization = `Bearer ${apiKey}`;
+  const stream = async (path: string, asked: Omit<Asked, 'ca' | 'idleMs'>): Promise<IncomingMessage> => {
+    const target = urlOf(path);
+    const headers = { authorization, ...asked.headers };
+    return open(target, { ...asked, headers, ca, idleMs: streamIdleMs }).catch((error: unknown) => {
+      throw error instanceof CommandFailure ? error : connectionFailure(target.origin, error);
+    });
+  };
+  const whole = async (incoming: IncomingMessage): Promise<Exchanged> => ({
+    status: incoming.statusCode ?? 0,
+    text: await textOf(incoming),
+    retryAfter: incoming.headers['retry-after'],
+    repeated: false,
+  });
   return {
+    url,
     call: async (method, path, body, more = {}) => {
-      const url = new URL(`${base.replace(/\/+$/, '')}/api/v1${path}`);
       const headers = {
-        authorization: `Bearer ${key}`,
+        authorization,
         accept: 'application/json',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(method === 'POST' ? { 'idempotency-key': randomUUID() } : {}),
         ...more,
       };
-      const asked = { method, headers, body: body === undefined ? undefined : JSON.stringify(body), ca };
-      const { status, text } = await exchange(url, asked).catch((error: Error) => {
-        throw new CommandFailure(exitCodes.error, `${url.origin} does not answer: ${error.message}`);
-      });
-      const answer = parse(text);
-      if (status >= 200 && status < 300 && (answer !== undefined || text === '')) return answer;
-      throw new CommandFailure(
-        exitCodeOf(status),
-        `HTTP ${status}: ${detailOf(answer) ?? 'no Espalier answer'}`,
+      const text = body === undefined ? undefined : JSON.stringify(body);
+      return answerOf(
+        await exchangeTwice(urlOf(path), { method, headers, body: text, ca, idleMs: callIdleMs }),
       );
+    },
+    download: async (path, accept) => {
+      const incoming = await stream(path, { method: 'GET', headers: { accept } });
+      if (incoming.statusCode === 200) return incoming;
+      answerOf(await whole(incoming));
+      throw new CommandFailure(exitCodes.error, `HTTP ${incoming.statusCode}: no Espalier answer`);
+    },
+    upload: async (path, contentType, body, more = {}) => {
+      const headers = { accept: 'application/json', 'content-type': contentType, ...more };
+      return answerOf(await whole(await stream(path, { method: 'POST', headers, body })));
     },
   };
 }
+
+/** Throws `CommandFailure` for settings that are missing or wrong. */
+export const openAdminApi = (environment: Environment): AdminServer =>
+  connectTo(resolveConnection(environment));

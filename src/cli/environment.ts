@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
-import { type Config, type ConfigSource, loadConfig } from '../runtime/config.ts';
+import type { Config, ConfigSource } from '../runtime/config.ts';
 
 /** The process's environment over the values of `.env` in the working directory. */
 export function configSource(): ConfigSource {
@@ -17,6 +17,8 @@ export function configSource(): ConfigSource {
 /** The configuration, or its faults on standard error, a line each, and exit status 2. */
 export async function configOrExit(): Promise<Config> {
   const source = configSource();
+  // Commands on a server want only the environment: what checks the gateway's configuration is loaded when it is needed.
+  const { loadConfig } = await import('../runtime/config.ts');
   const result = await loadConfig(source);
   if (result.ok) {
     // What only libraries read, OpenTelemetry's and the secret references, has to be in the process's environment.

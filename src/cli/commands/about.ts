@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import { addVerb } from './declare.ts';
+import { list, show } from './kinds.ts';
+
+/** What the server is, and which Microsoft clouds it knows. */
+
+export function addAbout(program: Command): void {
+  addVerb(
+    program,
+    list({
+      name: 'clouds',
+      summary: 'the Microsoft clouds that the server knows',
+      operation: 'GET /clouds',
+      unpaged: true,
+      columns: [
+        { field: 'name', importance: 1 },
+        { field: 'configured', importance: 2 },
+        { field: 'authority', importance: 3 },
+        { field: 'graph', importance: 4 },
+        { field: 'portal', importance: 5 },
+      ],
+      fields: 'name authority graph portal intuneHosts configured'.split(' '),
+      examples: [['clouds', 'whether each has an application configured']],
+    }),
+  );
+  addVerb(
+    program,
+    show({
+      name: 'server-version',
+      summary: 'the version of the server; that of this command is --version',
+      operation: 'GET /version',
+      examples: [['server-version -o json', 'as the API gives it']],
+    }),
+  );
+}

@@ -1,0 +1,17 @@
+import { isRow } from '../output/fields.ts';
+import type { Output } from '../output/output.ts';
+
+/** With `ESPALIER_APPROVALS=on` a large change is answered 202 and waits for another operator (contract section 3). */
+
+export function sayIfWaiting(output: Output, answer: unknown): boolean {
+  if (!isRow(answer) || typeof answer.approvalId !== 'string' || answer.state !== 'waiting') return false;
+  const { approvalId, devices, expiresAt } = answer;
+  output.say(
+    [
+      `Nothing is changed yet: this touches ${String(devices)} devices and waits until ${String(expiresAt)} for another operator.`,
+      `  another operator's key: espalier approvals approve ${approvalId}`,
+      `  to see where it stands: espalier approvals show ${approvalId}`,
+    ].join('\n'),
+  );
+  return true;
+}

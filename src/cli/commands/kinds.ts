@@ -1,0 +1,190 @@
+import { isRow, type Row } from '../output/fields.ts';
+import { type ListShape, writeList } from '../output/list.ts';
+import { writeAnswer } from '../output/output.ts';
+import { recordLines } from '../output/record.ts';
+import { sayIfWaiting } from './approval.ts';
+import { checkConfirmable, confirm, yesOption } from './confirmation.ts';
+import { bodyOf, type OptionSpec, queryOf, type Verb, type VerbCall } from './declare.ts';
+import { methodOf, type Operation, pathOf } from './operation.ts';
+import { pagesOf } from './pages.ts';
+
+/** The three kinds of command that most are: lists, one object, and doing something. */
+
+export const tenantOption: OptionSpec = {
+  flags: '-t, --tenant <tenantId>',
+  text: 'the Entra tenant',
+  required: true,
+  variable: 'ESPALIER_TENANT',
+};
+
+type Declared = Pick<Verb, 'name' | 'summary' | 'details' | 'arguments' | 'options' | 'examples'>;
+
+interface ListDeclaration extends Declared, ListShape {
+  readonly operation: Operation;
+  /** Fields that `--filter` knows; no filter if unsaid. */
+  readonly filter?: string;
+  readonly sort?: boolean;
+  /** The API gives the whole list in one answer. */
+  readonly unpaged?: boolean;
+}
+
+const pagingOptions: readonly OptionSpec[] = [
+  { flags: '--page <number>', text: 'only this page, from 0; all pages if unsaid', kind: 'whole' },
+  { flags: '--page-size <rows>', text: 'rows asked for at once, at most 2000', kind: 'whole' },
+  { flags: '--limit <rows>', text: 'at most so many rows in all', kind: 'whole' },
+];
+
+const sortOption: OptionSpec = {
+  flags: '--sort <fields>',
+  text: 'for example updatedAt:desc,deviceId:asc',
+  query: 'sort',
+};
+
+const filterOption = (fields: string): OptionSpec => ({
+  flags: '--filter <rsql>',
+  text: `RSQL over ${fields}: == != =in=(a,b) =out=(a,b) =gt= =ge= =lt= =le=, joined by ; (and) or , (or)`,
+  query: 'filter',
+});
+
+export function list({
+  columns,
+  fields,
+  filter,
+  operation,
+  sort,
+  unpaged,
+  ...declared
+}: ListDeclaration): Verb {
+  const options: readonly OptionSpec[] = [
+    ...(declared.options ?? []),
+    ...(filter === undefined ? [] : [filterOption(filter)]),
+    ...(sort === true ? [sortOption] : []),
+    ...(unpaged === true ? [] : pagingOptions),
+  ];
+  return {
+    ...declared,
+    options,
+    operations: [operation],
+    run: async ({ api, given, output, parameters }) => {
+      const query = queryOf(options, given);
+      const pathFor = (paging: Readonly<Record<string, string>>): string =>
+        pathOf(operation, parameters, unpaged === true ? query : { ...query, ...paging });
+      const wanted =
+        unpaged === true
+          ? { page: 0, pageSize: undefined, limit: undefined }
+          : { page: given.number('page'), pageSize: given.number('pageSize'), limit: given.number('limit') };
+      await writeList(output, pagesOf(api, pathFor, wanted), { columns, fields });
+      return 0;
+    },
+  };
+}
+
+interface ShowDeclaration extends Declared {
+  readonly operation: Operation;
+  readonly human?: (answer: Row) => readonly string[];
+}
+
+export const show = ({ human, operation, ...declared }: ShowDeclaration): Verb => ({
+  ...declared,
+  operations: [operation],
+  run: async ({ api, given, output, parameters }) => {
+    const path = pathOf(operation, parameters, queryOf(declared.options ?? [], given));
+    await writeAnswer(output, await api.call('GET', path), human);
+    return 0;
+  },
+});
+
+export interface ActDeclaration extends Declared {
+  readonly operation: Operation;
+  readonly human?: (answer: Row) => readonly string[];
+  /** Said on standard error when it is done. */
+  readonly done?: (call: VerbCall, answer: unknown) => string | undefined;
+  /** It takes something away: the question that has to be answered first; undefined as it was called this time. */
+  readonly ask?: (call: VerbCall) => string | undefined;
+  /** The API shows with `dry-run=true` what would happen. */
+  readonly dryRun?: boolean;
+  /** `dry-run=true` gives the plan for the question, without being an option. */
+  readonly planned?: boolean;
+  /** More of the query than the options make. */
+  readonly query?: (call: VerbCall) => Readonly<Record<string, string>>;
+  /** What it calls besides its operation. */
+  readonly calls?: readonly Operation[];
+  /** More of the body than the options make. */
+  readonly body?: (call: VerbCall) => Promise<Record<string, unknown>>;
+  /** What follows a success, such as waiting. */
+  readonly afterwards?: (call: VerbCall, answer: unknown) => Promise<void>;
+  /** An answer that is a success of HTTP but not of what was asked: exit code 1. */
+  readonly failed?: (answer: Row) => boolean;
+}
+
+export const dryRunOption: OptionSpec = {
+  flags: '--dry-run',
+  text: 'change nothing, show what would be done',
+};
+
+function optionsOf({ ask, dryRun, options = [] }: ActDeclaration): readonly OptionSpec[] {
+  return [...options, ...(dryRun === true ? [dryRunOption] : []), ...(ask === undefined ? [] : [yesOption])];
+}
+
+async function askFirst(
+  { ask, dryRun, human, planned }: ActDeclaration,
+  call: VerbCall,
+  send: (dryRun: boolean) => Promise<unknown>,
+): Promise<void> {
+  const question = ask?.(call);
+  if (question === undefined || call.given.flag('yes')) return;
+  const plan = dryRun === true || planned === true ? await send(true) : undefined;
+  const lines = isRow(plan) ? (human ?? recordLines)(plan) : [];
+  await confirm(call.output, question, lines);
+}
+
+/** The secret of an application belongs beside its id that came by another option. */
+function merged(body: Row = {}, added: Row = {}): Row {
+  const all: Record<string, unknown> = { ...body };
+  for (const [name, value] of Object.entries(added)) {
+    const before = all[name];
+    all[name] = isRow(before) && isRow(value) ? { ...before, ...value } : value;
+  }
+  return all;
+}
+
+export function act(declaration: ActDeclaration): Verb {
+  const {
+    ask,
+    body: more,
+    calls = [],
+    done,
+    dryRun,
+    failed,
+    human,
+    operation,
+    query: moreQuery,
+    afterwards,
+    ...declared
+  } = declaration;
+  const options = optionsOf(declaration);
+  const run = async (call: VerbCall): Promise<number> => {
+    const { api, given, output, parameters } = call;
+    const onlyLook = dryRun === true && given.flag('dryRun');
+    if (ask?.(call) !== undefined && !onlyLook) checkConfirmable(given.flag('yes'));
+    const fromOptions = bodyOf(options, given);
+    const added = await more?.(call);
+    const body = fromOptions === undefined && added === undefined ? undefined : merged(fromOptions, added);
+    const query = { ...queryOf(options, given), ...moreQuery?.(call) };
+    const send = (look: boolean): Promise<unknown> => {
+      const path = pathOf(operation, parameters, look ? { ...query, 'dry-run': 'true' } : query);
+      return api.call(methodOf(operation), path, body);
+    };
+    if (!onlyLook) await askFirst(declaration, call, send);
+    const answer = await send(onlyLook);
+    const waiting = !onlyLook && sayIfWaiting(output, answer);
+    await writeAnswer(output, answer, waiting ? undefined : human);
+    if (onlyLook) output.say('nothing was changed: this is what would be done');
+    if (onlyLook || waiting) return 0;
+    const said = done?.(call, answer);
+    if (said !== undefined) output.say(said);
+    await afterwards?.(call, answer);
+    return isRow(answer) && failed?.(answer) === true ? 1 : 0;
+  };
+  return { ...declared, options, operations: [operation, ...calls], run };
+}

@@ -1,0 +1,37 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { fieldOf, isRow } from '../output/fields.ts';
+import { startProgress } from '../output/progress.ts';
+import type { VerbCall } from './declare.ts';
+import { type Operation, pathOf } from './operation.ts';
+
+/** Waits until nothing of a tenant's backlog of reports is left, or something holds it. */
+
+const status: Operation = 'GET /tenants/{tenantId}/status';
+const lookEveryMs = 1_000;
+
+export async function waitForReports({ api, output, parameters }: VerbCall): Promise<void> {
+  const look = async () => {
+    const answer = await api.call('GET', pathOf(status, parameters));
+    const row = isRow(answer) ? answer : {};
+    const hold = fieldOf(row, 'hold.detail');
+    return {
+      left: Number(fieldOf(row, 'backlog.reports') ?? 0),
+      held: typeof hold === 'string' ? hold : row.paused === true ? 'the tenant is paused' : undefined,
+    };
+  };
+  let seen = await look();
+  const total = seen.left;
+  const bar = await startProgress('reports', 'sent', total);
+  try {
+    while (seen.left > 0 && seen.held === undefined) {
+      bar.update(total - Math.min(seen.left, total));
+      await pause(lookEveryMs);
+      seen = await look();
+    }
+    bar.update(total - Math.min(seen.left, total));
+  } finally {
+    bar.stop();
+  }
+  if (seen.held !== undefined) output.say(`${seen.left} reports wait: ${seen.held}`);
+  else output.say('nothing is left to tell');
+}

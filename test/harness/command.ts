@@ -1,0 +1,101 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The real `espalier` in a process of its own, without a terminal, as a script runs it. */
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  // The tests say what they expect of it.
+  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape come here
+  json(): any;
+}
+
+export interface CommandLine {
+  /** A home of its own, so that the profiles of whoever runs the tests are not used. */
+  readonly home: string;
+  run(args: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** On a terminal of so many columns; each answer is typed when its prompt is there. Everything comes as `stdout`. */
+  onTerminal(args: readonly string[], options: TerminalOptions): Promise<Ran>;
+}
+
+export interface TerminalOptions {
+  readonly columns: number;
+  readonly environment?: Record<string, string>;
+  readonly answers?: readonly (readonly [prompt: string, answer: string])[];
+}
+
+/** `script` of util-linux gives a command a terminal; that of other systems takes other options. */
+export const hasTerminals =
+  spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true;
+
+export interface RunOptions {
+  readonly environment?: Record<string, string>;
+  readonly input?: string;
+}
+
+export function createCommandLine(server: Record<string, string>): CommandLine {
+  const home = mkdtempSync(join(tmpdir(), 'espalier-cli-'));
+  // Of a hundred processes only the first has to read the TypeScript.
+  const compiled = { NODE_COMPILE_CACHE: join(home, 'compiled') };
+  return {
+    home,
+    run: (args, { environment = {}, input } = {}) =>
+      new Promise((resolve) => {
+        const child = spawn(process.execPath, [main, ...args], {
+          cwd: home,
+          env: { PATH: process.env.PATH, HOME: home, ...compiled, ...server, ...environment },
+          stdio: 'pipe',
+        });
+        let [stdout, stderr] = ['', ''];
+        child.stdout.on('data', (chunk) => {
+          stdout += chunk;
+        });
+        child.stderr.on('data', (chunk) => {
+          stderr += chunk;
+        });
+        child.stdin.on('error', () => undefined);
+        child.stdin.end(input);
+        child.on('close', (code) => resolve({ code, stdout, stderr, json: () => JSON.parse(stdout) }));
+      }),
+    onTerminal: (args, { answers = [], columns, environment = {} }) =>
+      new Promise((resolve) => {
+        const quoted = [process.execPath, main, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+        const command = `stty cols ${columns} rows 40; ${quoted.join(' ')}`;
+        const child = spawn('script', ['-qec', command, '/dev/null'], {
+          cwd: home,
+          env: {
+            PATH: process.env.PATH,
+            HOME: home,
+            TERM: 'xterm',
+            SHELL: '/bin/sh',
+            ...server,
+            ...environment,
+          },
+          stdio: 'pipe',
+        });
+        const waiting = [...answers];
+        let stdout = '';
+        child.stdout.on('data', (chunk) => {
+          stdout += chunk;
+          const [next] = waiting;
+          if (next === undefined || !stdout.includes(next[0])) return;
+          waiting.shift();
+          child.stdin.write(`${next[1]}\r`);
+        });
+        child.on('close', (code) => resolve({ code, stdout, stderr: '', json: () => JSON.parse(stdout) }));
+      }),
+  };
+}
+
+export function writeFileIn(home: string, name: string, text: string): string {
+  const path = join(home, name);
+  writeFileSync(path, text);
+  return path;
+}
