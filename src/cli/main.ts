@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { describeConfig } from '../runtime/config.ts';
 import { version } from '../runtime/version.ts';
+import { addApply, addExport } from './declared/commands.ts';
 import type { DemoArguments } from './demo.ts';
 import { configOrExit, configSource } from './environment.ts';
 import type { RebuildArguments } from './routes-rebuild.ts';
@@ -96,6 +97,9 @@ program
     const { runRoutesRebuild } = await import('./routes-rebuild.ts');
     process.exitCode = await runRoutesRebuild(options);
   });
+
+addApply(program);
+addExport(program);
 
 try {
   await program.parseAsync();

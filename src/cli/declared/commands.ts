@@ -1,0 +1,79 @@
+import { type Command, Option } from 'commander';
+import type { ApplyArguments } from './apply.ts';
+import type { ExportArguments } from './export.ts';
+
+/** The commands of declarative set-up; what they do is loaded when one of them runs. */
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
+
+export function addApply(program: Command): void {
+  program
+    .command('apply')
+    .description('make tenants, instances and keys as files say')
+    .requiredOption(
+      '-f, --file <path>',
+      'a file, a directory of them, or - for standard input; repeatable',
+      collect,
+    )
+    .option('--dry-run', 'only print the plan; exit code 10 when something would change')
+    .option('--prune', 'delete instances and tenants that the files do not name')
+    .option('--force', 'with --prune: delete also what has devices')
+    .option('--update-secrets', 'send every clientSecret again; what was sent before cannot be compared')
+    .option(
+      '--keys-dir <dir>',
+      'where new keys are written, each into a file of its own that only you can read',
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'how the plan and its results are printed')
+        .choices(['table', 'json'])
+        .default('table'),
+    )
+    .addHelpText(
+      'after',
+      `
+The file, in short (docs/declarative.md has every field and the order of operations):
+
+  apiVersion: espalier.dev/v1
+  tenants:
+    - tenantId: 3f2504e0-4f89-41d3-9a0c-0305e82c3301
+      displayName: Contoso
+      instances:
+        - name: berlin
+          url: https://berlin.jamfcloud.com
+          apiClient:
+            clientId: 8f1c…
+            clientSecret: file:berlin.secret   # read here and sent; or secretRef: env:NAME, read by the gateway
+
+A field that the file does not have stays as it is; null ends partnerGroup, caCertificate and clientCertificateSha256.
+Nothing is done when a part of the plan is refused. Without --prune nothing is ever deleted.
+
+Exit codes: 0 everything is as declared, 1 a step failed or the plan is refused, 2 a file or option is wrong,
+3 key not accepted, 4 not found, 5 role too low, 6 too many requests,
+10 something would change (--dry-run) or waits for a second operator`,
+    )
+    .action(async (options: ApplyArguments) => {
+      const { runApply } = await import('./apply.ts');
+      process.exitCode = await runApply(options);
+    });
+}
+
+export function addExport(program: Command): void {
+  program
+    .command('export')
+    .description('print what there is as a file that apply takes')
+    .option('--tenant <id>', 'only this tenant; repeatable; all that the key may see if unsaid', collect)
+    .option('--ids', 'with the ids of instances, for a file in which their names are to be changed')
+    .addOption(
+      new Option('-o, --output <format>', 'the form of the file').choices(['yaml', 'json']).default('yaml'),
+    )
+    .addHelpText(
+      'after',
+      `
+Secrets are never printed: references as they are, sealed ones left out, with a remark in YAML. Keys are not exported.
+The order is always the same, so that two exports can be compared; "espalier apply" finds nothing to do for an export.`,
+    )
+    .action(async (options: ExportArguments) => {
+      const { runExport } = await import('./export.ts');
+      process.exitCode = await runExport(options);
+    });
+}
