@@ -122,7 +122,7 @@ async function carryOut(job: Job): Promise<{ tenants: TenantResult[]; keys: KeyR
 
 function showPlan({ args, plan }: Job): void {
   if (args.output === 'table') for (const line of planLines(plan)) writeLine(line);
-  for (const line of plan.refusals.flatMap(refusalLines)) writeFault(line);
+  for (const refusal of plan.refusals) writeFault(refusalLines(refusal).join('\n'));
   if (plan.refusals.length > 0)
     writeFault(`nothing was done: ${plan.refusals.length} of what the files ask for cannot be done this way`);
 }

@@ -30,6 +30,7 @@ function wantedLanding(
   if (tenant.landing !== undefined) return tenant.landing;
   if (present === undefined) return { choice: 'default' };
   const { choice, customUrl, defaultInstanceId } = present.landing;
+  if (defaultInstanceId === undefined) return { choice, customUrl };
   const stays = !removed.some(({ id }) => id === defaultInstanceId);
   const match = matches.find((one) => one.present?.id === defaultInstanceId);
   const defaultInstance = match?.name ?? kept.find(({ id }) => id === defaultInstanceId)?.name;

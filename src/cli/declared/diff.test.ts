@@ -362,6 +362,29 @@ describe('the comparison, for any two states', () => {
     );
   });
 
+  it('leaves everything that the file does not say as it is', () => {
+    const fieldsOf = ['displayName', 'partnerGroup', 'paused', 'landing'] as const;
+    fc.assert(
+      fc.property(anyWorld, anyWorld, fc.subarray([...fieldsOf]), (from, to, unsaid) => {
+        const declared = declareFor(to, from);
+        const partly = {
+          ...declared,
+          tenants: declared.tenants.map((tenant) => ({
+            ...tenant,
+            ...Object.fromEntries(unsaid.map((field) => [field, undefined])),
+          })),
+        };
+        const plan = diff(partly, present(...from), options);
+        if (plan.refusals.length > 0) return;
+        const after = carryOut(from, plan, new Set());
+        for (const tenant of from) {
+          const same = after.find(({ tenantId }) => tenantId === tenant.tenantId);
+          for (const field of unsaid) expect(same?.[field]).toEqual(tenant[field]);
+        }
+      }),
+    );
+  });
+
   it('deletes nothing without prune', () => {
     fc.assert(
       fc.property(anyWorld, anyWorld, (from, to) => {
