@@ -66,6 +66,12 @@ program
   .option('--data-dir <dir>', 'where its certificates and settings are written', '.espalier-simulator')
   .option('--seed <n>', 'the same seed makes the same world', wholeNumber)
   .option('--macs <n>', 'Macs in the fleet', wholeNumber)
+  .option(
+    '--tenants <n>',
+    'tenants in it, in two clouds by turns; two with four instances if unsaid',
+    wholeNumber,
+  )
+  .option('--instances <n>', 'Jamf Pro instances in it, shared out evenly', wholeNumber)
   .option('--port-base <n>', 'first of its ports; free ones if unsaid', wholeNumber)
   .option('--public-url <url>', 'base URL of the gateway that it works with')
   .option('--json', 'only the ready line')
