@@ -10,8 +10,8 @@ import { diff } from '../../src/cli/declared/diff.ts';
 import { parseFiles } from '../../src/cli/declared/parse.ts';
 import { readPresent } from '../../src/cli/declared/read-present.ts';
 import { clientSecretOf } from '../../src/simulator/world.ts';
-import { type CommandResult, runCommand } from '../harness/command.ts';
 import { bootstrapKey, type Scene, startScene } from '../harness/gateway.ts';
+import { type CommandResult, runCommand } from '../harness/run-espalier.ts';
 
 const a = '3f2504e0-4f89-41d3-9a0c-0305e82c330a';
 const b = '3f2504e0-4f89-41d3-9a0c-0305e82c330b';
@@ -99,9 +99,7 @@ tenants:
     expect(before.stdout).toContain(`+ tenant Contoso (${a})\n    displayName: Contoso\n`);
     expect(before.stdout).toContain('        apiClient.clientSecret: (sent from file:berlin.secret)\n');
     expect(before.stdout).toMatch(/caCertificate: PEM, sha256 [0-9a-f]{12}\n/);
-    expect(before.stdout).toContain(
-      'Plan: 2 tenants to create, 0 to change, 0 to delete; 3 instances to create, 0 to change, 0 to delete.',
-    );
+    expect(before.stdout).toContain('Plan: 2 tenants to create, 3 instances to create.');
     expect((await get('/tenants')).totalCount).toBe(0);
     const machine = await apply(everything(), '--dry-run', '-o', 'json');
     expect(machine.code).toBe(10);
@@ -261,7 +259,7 @@ tenants:
 `;
     const first = await apply(text('mars', 'https://10.0.0.1'));
     expect(first.code).toBe(1);
-    const [, done = ''] = first.stdout.split('to delete.\n\n');
+    const [, done = ''] = first.stdout.split('to create.\n\n');
     expect(done.replaceAll(/FAILED: HTTP 400: .*/g, 'FAILED')).toBe(
       `A: created: FAILED
 A: instance one created: not done, since a step before it failed
@@ -315,7 +313,7 @@ C: instance five created
     );
     expect(refused.stdout).toContain(`- tenant Fabrikam (${b}) (0 devices)\n`);
     expect(refused.stderr).toContain(
-      `instance paris of tenant ${a}: it would be deleted and has 1 devices\n    give --force`,
+      `instance paris of tenant ${a}: it would be deleted and has 1 device\n    give --force`,
     );
     expect((await instancesOf(a)).length).toBe(2);
     const forced = await apply(text, '--prune', '--force');
@@ -432,7 +430,7 @@ C: instance five created
       'espalier apply: the files declare keys: give --keys-dir DIR, where new ones are written\n',
     ]);
     expect((await apply(text, '--dry-run')).stdout).toContain(
-      '+ key ops/night, operator of 1 tenants\n+ key admin, admin of all tenants\n',
+      '+ key ops/night, operator of 1 tenant\n+ key admin, admin of all tenants\n',
     );
     // The bootstrap key opens nothing any more once the admin key is there, so that one has to be the last step.
     const made = await apply(text, '--keys-dir', 'keys');

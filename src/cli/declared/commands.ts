@@ -4,6 +4,19 @@ import type { ExportArguments } from './export.ts';
 
 /** The commands of declarative set-up; what they do is loaded when one of them runs. */
 
+/** The format given to the command itself, else to the command line as a whole, if one of those it has. */
+function outputOf<Format extends string>(
+  command: Command,
+  formats: readonly Format[],
+  fallback: Format,
+): Format {
+  const own = command.getOptionValueSource('output') === 'cli';
+  const { output } = own
+    ? command.opts<{ output?: string }>()
+    : (command.parent?.opts<{ output?: string }>() ?? {});
+  return formats.find((format) => format === output) ?? fallback;
+}
+
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
 export function addApply(program: Command): void {
@@ -51,9 +64,12 @@ Exit codes: 0 everything is as declared, 1 a step failed or the plan is refused,
 3 key not accepted, 4 not found, 5 role too low, 6 too many requests,
 10 something would change (--dry-run) or waits for a second operator`,
     )
-    .action(async (options: ApplyArguments) => {
+    .action(async (options: Omit<ApplyArguments, 'output'>, command: Command) => {
       const { runApply } = await import('./apply.ts');
-      process.exitCode = await runApply(options);
+      process.exitCode = await runApply({
+        ...options,
+        output: outputOf(command, ['table', 'json'], 'table'),
+      });
     });
 }
 
@@ -72,8 +88,8 @@ export function addExport(program: Command): void {
 Secrets are never printed: references as they are, sealed ones left out, with a remark in YAML. Keys are not exported.
 The order is always the same, so that two exports can be compared; "espalier apply" finds nothing to do for an export.`,
     )
-    .action(async (options: ExportArguments) => {
+    .action(async (options: Omit<ExportArguments, 'output'>, command: Command) => {
       const { runExport } = await import('./export.ts');
-      process.exitCode = await runExport(options);
+      process.exitCode = await runExport({ ...options, output: outputOf(command, ['yaml', 'json'], 'yaml') });
     });
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { AdminApi } from '../admin-api.ts';
+import { countText } from './count-text.ts';
 import { inParallel } from './in-parallel.ts';
 import type { InstancePlan, Plan, Refusal, Removal, TenantPlan } from './plan.ts';
 import { requestsAtOnce, tenantPath } from './read-present.ts';
@@ -28,7 +29,7 @@ function refuse(subject: string, removal: Removal | undefined, force: boolean): 
     {
       place: undefined,
       subject,
-      problem: `it would be deleted and has ${removal.devices} devices`,
+      problem: `it would be deleted and has ${countText(removal.devices, 'device')}`,
       remedy: 'give --force beside --prune to delete it all the same, or keep it in the file',
     },
   ];

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { countText } from './count-text.ts';
 import { describePlace } from './fault.ts';
 import {
   type Action,
@@ -48,7 +49,7 @@ const fieldLine = (change: FieldChange, indent: string): string =>
 const removalText = (removal: Removal | undefined): string => {
   if (removal === undefined) return '';
   const { devices, moved = 0 } = removal;
-  const count = devices === 1 ? '1 device' : `${devices} devices`;
+  const count = countText(devices, 'device');
   return moved > 0 ? ` (${count}, ${moved} of them go to another instance)` : ` (${count})`;
 };
 
@@ -79,7 +80,9 @@ function tenantLines({
 const keyLines = ({ keys }: Plan): string[] =>
   keys.flatMap(({ action, key, note }) => {
     if (action === 'create')
-      return [`+ key ${printable(key.name)}, ${key.role} of ${key.tenants?.length ?? 'all'} tenants`];
+      return [
+        `+ key ${printable(key.name)}, ${key.role} of ${key.tenants ? countText(key.tenants.length, 'tenant') : 'all tenants'}`,
+      ];
     return note === undefined ? [] : [`  key ${printable(key.name)} ${note}`];
   });
 
@@ -88,14 +91,23 @@ export function refusalLines({ place, problem, remedy, subject }: Refusal): stri
   return [`${where}${printable(subject)}: ${printable(problem)}`, `    ${printable(remedy)}`];
 }
 
-const countText = (counts: PlanCounts['tenants'], what: string): string =>
-  `${counts.create} ${what} to create, ${counts.change} to change, ${counts.delete} to delete`;
+const actions = ['create', 'change', 'delete'] as const;
+
+/** Only what there is to do. */
+const countParts = (counts: PlanCounts['tenants'], noun: string): string[] =>
+  actions.flatMap((action) =>
+    counts[action] > 0 ? [`${countText(counts[action], noun)} to ${action}`] : [],
+  );
 
 function summary(plan: Plan): string {
   if (!changesAnything(plan)) return 'Nothing to do: everything is as declared.';
-  const counts = countPlan(plan);
-  const keys = counts.keys > 0 ? `; ${counts.keys} keys to make` : '';
-  return `Plan: ${countText(counts.tenants, 'tenants')}; ${countText(counts.instances, 'instances')}${keys}.`;
+  const { instances, keys, tenants } = countPlan(plan);
+  const parts = [
+    ...countParts(tenants, 'tenant'),
+    ...countParts(instances, 'instance'),
+    ...(keys > 0 ? [`${countText(keys, 'key')} to make`] : []),
+  ];
+  return `Plan: ${parts.join(', ')}.`;
 }
 
 /** Lines for people. A plan with a refusal ends with what is refused. */

@@ -1,4 +1,5 @@
 import type { StepResult } from './carry-out.ts';
+import { countText } from './count-text.ts';
 import type { KeyResult } from './make-keys.ts';
 import type { Operation, OperationKind, TenantPlan } from './plan.ts';
 import { printable } from './show-plan.ts';
@@ -29,13 +30,16 @@ const verbs: Readonly<Record<OperationKind, string>> = {
 const subject = (operation: Operation): string =>
   'name' in operation ? `instance ${printable(operation.name)} ` : '';
 
+/** One line a step; all of it is in the JSON. */
+const firstLine = (text: string): string => printable(text.split('\n', 1)[0] ?? '');
+
 function stepLine(displayName: string, { detail = '', operation, state }: StepResult): string {
   const what = `${printable(displayName)}: ${subject(operation)}${verbs[operation.kind]}`;
   switch (state) {
     case 'done':
       return what;
     case 'failed':
-      return `${what}: FAILED: ${printable(detail)}`;
+      return `${what}: FAILED: ${firstLine(detail)}`;
     case 'not-done':
       return `${what}: not done, since a step before it failed`;
     case 'waiting':
@@ -49,7 +53,7 @@ export const resultLines = ({ steps, tenant }: TenantResult): string[] =>
 export const keyLine = ({ detail, name, state }: KeyResult): string =>
   state === 'done'
     ? `key ${printable(name)} made, written to ${printable(detail)}`
-    : `key ${printable(name)}: FAILED: ${printable(detail)}`;
+    : `key ${printable(name)}: FAILED: ${firstLine(detail)}`;
 
 export interface Totals {
   readonly done: number;
@@ -74,7 +78,7 @@ export function totalsOf(tenants: readonly TenantResult[], keys: readonly KeyRes
 
 export function totalsLine({ done, failed, notDone, waiting }: Totals): string {
   const parts = [
-    `${done} steps done`,
+    `${countText(done, 'step')} done`,
     ...(waiting > 0 ? [`${waiting} waiting for approval`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(notDone > 0 ? [`${notDone} not done`] : []),
