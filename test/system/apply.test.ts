@@ -18,7 +18,7 @@ const b = '3f2504e0-4f89-41d3-9a0c-0305e82c330b';
 const c = '3f2504e0-4f89-41d3-9a0c-0305e82c330c';
 const head = 'apiVersion: espalier.dev/v1\n';
 
-describe('apply and export', () => {
+describe('apply and export', { timeout: 240_000 }, () => {
   let scene: Scene;
   let dir: string;
   let environment: Record<string, string>;
