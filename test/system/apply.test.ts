@@ -418,7 +418,7 @@ C: instance five created
     expect(wrong.code).toBe(2);
     expect(wrong.stderr.split('\n').length).toBe(4);
     expect(wrong.stderr).toContain('nothing-here.yaml: cannot be read: ENOENT');
-    expect(wrong.stderr).toContain('bad.yaml:2:28: tenants[0].x is not known here');
+    expect(wrong.stderr).toContain('bad.yaml:2:26: tenants[0].x is not known here');
     expect((await espalier(['apply'])).code).toBe(2);
   });
 
