@@ -73,8 +73,10 @@ function addSetUp(program: Command): void {
       .action(async () => {
         const { configOrExit, configSource } = await import('./environment.ts');
         const { describeConfig } = await import('../runtime/config.ts');
-        await configOrExit();
-        process.stdout.write(`${describeConfig(configSource()).join('\n')}\n`);
+        const { describeSecretsKeys } = await import('./secrets-keys.ts');
+        const config = await configOrExit();
+        const lines = [...describeConfig(configSource()), ...(await describeSecretsKeys(config))];
+        process.stdout.write(`${lines.join('\n')}\n`);
       }),
     [['config', 'of the environment and .env as they are now']],
   );
@@ -92,7 +94,14 @@ function addTrying(program: Command): void {
     .option('--seed <n>', 'the same seed makes the same world', wholeNumber)
     .option('--macs <n>', 'Macs in the fleet', wholeNumber)
     .option('--port-base <n>', 'first of its ports; free ones if unsaid', wholeNumber)
+    .option(
+      '--tenants <n>',
+      'tenants in it, in two clouds by turns; two with four instances if unsaid',
+      wholeNumber,
+    )
+    .option('--instances <n>', 'Jamf Pro instances in it, shared out evenly', wholeNumber)
     .option('--public-url <url>', 'base URL of the gateway that it works with')
+    .option('--admin-url <url>', "base URL of its admin listener, where operators' sign-in returns")
     .option('--json', 'only the ready line')
     .option('--quiet-fleet', 'the Macs do nothing by themselves')
     .action(async (options: SimulateArguments) => {

@@ -12,6 +12,7 @@ import { addProfiles } from './commands/profiles.ts';
 import { addReports } from './commands/reports.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addTenants } from './commands/tenants.ts';
+import { addApply, addExport } from './declared/commands.ts';
 import { addLocalCommands } from './local-commands.ts';
 import { formats } from './output/output.ts';
 import type { ConnectionOptions } from './server/settings.ts';
@@ -68,12 +69,13 @@ function createRoot(): Command {
     .hook('preAction', (root, command) => applyConnectionOptions(root, command));
 }
 
-/** Others add theirs in main.ts. */
 export function createProgram(): Command {
   const program = createRoot();
   program.commandsGroup('Run:');
   addLocalCommands(program);
   program.commandsGroup('Work on a server:');
+  addApply(program);
+  addExport(program);
   addTenants(program);
   addInstances(program);
   addDevices(program);

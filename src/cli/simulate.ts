@@ -5,7 +5,14 @@ import type { ClientCertificate } from '../simulator/client-certificate.ts';
 import { startControl } from '../simulator/control.ts';
 import { gatewayEnvironment, gatewayFileNames, gatewayFiles } from '../simulator/gateway-settings.ts';
 import type { Host } from '../simulator/host.ts';
-import { createWorld, demoTenants, type World, type WorldOptions } from '../simulator/world.ts';
+import { manyTenants } from '../simulator/many-tenants.ts';
+import {
+  createWorld,
+  demoTenants,
+  type World,
+  type WorldOptions,
+  type WorldTenantOptions,
+} from '../simulator/world.ts';
 
 /** `espalier simulate`: the outside world on its own, for a gateway that somebody else starts. */
 export interface SimulateArguments {
@@ -14,6 +21,9 @@ export interface SimulateArguments {
   readonly seed?: number | undefined;
   /** Of the whole fleet. */
   readonly macs?: number | undefined;
+  /** Shared out evenly; the demo's two tenants with four instances if neither is said. */
+  readonly tenants?: number | undefined;
+  readonly instances?: number | undefined;
   /** The control API's port; the services count up from the next one. Free ones if unsaid. */
   readonly portBase?: number | undefined;
   /** Of the gateway, for the applications' redirect addresses. */
@@ -124,9 +134,17 @@ interface Running {
   readonly control: Host;
 }
 
+const macsOfMany = 200;
+
+function tenantsOf({ instances, macs, tenants }: SimulateArguments): WorldTenantOptions[] {
+  if (tenants === undefined && instances === undefined) return demoTenants(macs);
+  const count = tenants ?? 1;
+  return manyTenants(count, instances ?? count, macs ?? macsOfMany);
+}
+
 async function start(args: SimulateArguments, dir: string): Promise<Running> {
-  const { adminUrl, macs, portBase = 0, publicUrl, seed } = args;
-  const tenants = demoTenants(macs);
+  const { adminUrl, portBase = 0, publicUrl, seed } = args;
+  const tenants = tenantsOf(args);
   const clouds = [...new Set(tenants.flatMap(({ cloud }) => (cloud === undefined ? [] : [cloud])))];
   const world = await createWorld({
     ...(await readSaved(dir, clouds)),

@@ -26,7 +26,8 @@ export function gatewayFiles(world: World): Map<string, GatewayFile> {
   const open = (content: string): GatewayFile => ({ content, secret: false });
   const secret = (content: string): GatewayFile => ({ content, secret: true });
   const files = new Map<string, GatewayFile>([
-    [names.authority, open(world.authority.certificatePem)],
+    // Ends with a line break: a bundle of certificates is made by putting files one after the other.
+    [names.authority, open(`${world.authority.certificatePem.trimEnd()}\n`)],
     [names.clouds, open(`${JSON.stringify(world.cloudsFile(), null, 2)}\n`)],
   ]);
   for (const [cloud, { caller, connector }] of world.applications) {

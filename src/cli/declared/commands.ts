@@ -1,0 +1,116 @@
+import type { Command } from 'commander';
+import { addExamples, declareOperations } from '../commands/declare.ts';
+import { usageFailure } from '../failure.ts';
+import type { ApplyArguments } from './apply.ts';
+import type { ExportArguments } from './export.ts';
+
+/** The commands of declarative set-up; what they do is loaded when one of them runs. */
+
+/** The format asked for, or the command's own when none was. Throws `CommandFailure` for one that it has not. */
+function outputOf<Format extends string>(
+  command: Command,
+  formats: readonly Format[],
+  fallback: Format,
+): Format {
+  if (command.parent?.getOptionValueSource('output') !== 'cli') return fallback;
+  const { output } = command.optsWithGlobals<{ output?: string }>();
+  const found = formats.find((format) => format === output);
+  if (found === undefined) throw usageFailure(`-o ${output}: this command writes ${formats.join(' or ')}`);
+  return found;
+}
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
+
+export function addApply(program: Command): void {
+  const command = program
+    .command('apply')
+    .description('make tenants, instances and keys as files say')
+    .requiredOption(
+      '-f, --file <path>',
+      'a file, a directory of them, or - for standard input; repeatable',
+      collect,
+    )
+    .option('--dry-run', 'only print the plan; exit code 10 when something would change')
+    .option('--prune', 'delete instances and tenants that the files do not name')
+    .option('--force', 'with --prune: delete also what has devices')
+    .option('--update-secrets', 'send every clientSecret again; what was sent before cannot be compared')
+    .option(
+      '--keys-dir <dir>',
+      'where new keys are written, each into a file of its own that only you can read',
+    )
+    .addHelpText(
+      'after',
+      `
+The file, in short (docs/declarative.md has every field and the order of operations):
+
+  apiVersion: espalier.dev/v1
+  tenants:
+    - tenantId: 3f2504e0-4f89-41d3-9a0c-0305e82c3301
+      displayName: Contoso
+      instances:
+        - name: berlin
+          url: https://berlin.jamfcloud.com
+          apiClient:
+            clientId: 8f1c…
+            clientSecret: file:berlin.secret   # read here and sent; or secretRef: env:NAME, read by the gateway
+
+A field that the file does not have stays as it is; null ends partnerGroup, caCertificate and clientCertificateSha256.
+Nothing is done when a part of the plan is refused. Without --prune nothing is ever deleted.
+
+Exit codes: 0 everything is as declared, 1 a step failed or the plan is refused, 2 a file or option is wrong,
+3 key not accepted, 4 not found, 5 role too low, 6 too many requests,
+10 something would change (--dry-run) or waits for a second operator`,
+    )
+    .action(async (options: Omit<ApplyArguments, 'output'>, command: Command) => {
+      const { runApply } = await import('./apply.ts');
+      process.exitCode = await runApply({
+        ...options,
+        output: outputOf(command, ['table', 'json'], 'table'),
+      });
+    });
+  addExamples(command, [
+    ['apply -f espalier.yaml --dry-run', 'what would be done; exit code 10 when something would'],
+    ['apply -f customers/ --keys-dir keys', 'a directory of files; new keys go into files of their own'],
+    ['apply -f customers/ --prune', 'and what they do not name is deleted'],
+  ]);
+  declareOperations(command, [
+    'GET /tenants',
+    'POST /tenants',
+    'GET /tenants/{tenantId}',
+    'PATCH /tenants/{tenantId}',
+    'DELETE /tenants/{tenantId}',
+    'GET /tenants/{tenantId}/instances',
+    'POST /tenants/{tenantId}/instances',
+    'PATCH /tenants/{tenantId}/instances/{instanceId}',
+    'DELETE /tenants/{tenantId}/instances/{instanceId}',
+    'GET /keys',
+    'POST /keys',
+  ]);
+}
+
+export function addExport(program: Command): void {
+  const command = program
+    .command('export')
+    .description('print what there is as a file that apply takes')
+    .option('--tenant <id>', 'only this tenant; repeatable; all that the key may see if unsaid', collect)
+    .option('--ids', 'with the ids of instances, for a file in which their names are to be changed')
+    .addHelpText(
+      'after',
+      `
+Secrets are never printed: references as they are, sealed ones left out, with a remark in YAML. Keys are not exported.
+The order is always the same, so that two exports can be compared; "espalier apply" finds nothing to do for an export.`,
+    )
+    .action(async (options: Omit<ExportArguments, 'output'>, command: Command) => {
+      const { runExport } = await import('./export.ts');
+      process.exitCode = await runExport({ ...options, output: outputOf(command, ['yaml', 'json'], 'yaml') });
+    });
+  addExamples(command, [
+    ['export > espalier.yaml', 'a file that apply finds nothing to do for'],
+    ['export --tenant 3f2504e0-4f89-41d3-9a0c-0305e82c3301 -o json', 'one tenant, as JSON'],
+  ]);
+  declareOperations(command, [
+    'GET /tenants',
+    'GET /tenants/{tenantId}',
+    'GET /tenants/{tenantId}/instances',
+  ]);
+}

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import type { AdminApi } from '../admin-api.ts';
+import { countText } from './count-text.ts';
+import { inParallel } from './in-parallel.ts';
+import type { InstancePlan, Plan, Refusal, Removal, TenantPlan } from './plan.ts';
+import { requestsAtOnce, tenantPath } from './read-present.ts';
+
+/** Asks the gateway what goes with each instance and tenant that is to be deleted; nothing is deleted by asking. */
+
+const answer = z.object({ devices: z.number(), moved: z.number().optional() });
+
+async function ask(api: AdminApi, path: string): Promise<Removal> {
+  const { devices, moved } = answer.parse(await api.call('DELETE', `${path}?dry-run=true`));
+  return { devices, moved };
+}
+
+async function countInstances(api: AdminApi, { instances, tenantId }: TenantPlan): Promise<InstancePlan[]> {
+  return inParallel(instances, 1, async (instance) => {
+    if (instance.action !== 'delete' || instance.id === undefined) return instance;
+    const path = `${tenantPath(tenantId)}/instances/${encodeURIComponent(instance.id)}`;
+    return { ...instance, removal: await ask(api, path) };
+  });
+}
+
+/** With `force` devices are no reason not to delete. */
+function refuse(subject: string, removal: Removal | undefined, force: boolean): Refusal[] {
+  if (removal === undefined || removal.devices === 0 || force) return [];
+  return [
+    {
+      place: undefined,
+      subject,
+      problem: `it would be deleted and has ${countText(removal.devices, 'device')}`,
+      remedy: 'give --force beside --prune to delete it all the same, or keep it in the file',
+    },
+  ];
+}
+
+/** The plan with what its deletions take along, and refused where that is devices. */
+export async function countRemovals(
+  api: AdminApi,
+  plan: Plan,
+  { force }: { readonly force: boolean },
+): Promise<Plan> {
+  const tenants = await inParallel(plan.tenants, requestsAtOnce, async (tenant): Promise<TenantPlan> => {
+    if (tenant.action === 'delete')
+      return { ...tenant, removal: await ask(api, tenantPath(tenant.tenantId)) };
+    return { ...tenant, instances: await countInstances(api, tenant) };
+  });
+  const refusals = tenants.flatMap(({ instances, removal, tenantId }) => [
+    ...refuse(`tenant ${tenantId}`, removal, force),
+    ...instances.flatMap((one) => refuse(`instance ${one.name} of tenant ${tenantId}`, one.removal, force)),
+  ]);
+  return { ...plan, tenants, refusals: [...plan.refusals, ...refusals] };
+}

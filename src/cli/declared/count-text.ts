@@ -1,0 +1,2 @@
+/** `1 tenant`, `3 tenants`. */
+export const countText = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;

@@ -1,0 +1,114 @@
+import { Document, isMap, isScalar, isSeq, type YAMLMap } from 'yaml';
+import { CommandFailure, exitCodes, openAdminApi } from '../admin-api.ts';
+import { configSource } from '../environment.ts';
+import { exitCodeOf } from './apply.ts';
+import { apiVersion } from './format.ts';
+import { inParallel } from './in-parallel.ts';
+import type { PresentClient, PresentInstance, PresentTenant } from './model.ts';
+import { readAllTenants, readTenant, requestsAtOnce } from './read-present.ts';
+import { printable } from './show-plan.ts';
+
+/** `espalier export`: what there is, as a file that `apply` takes and finds nothing to do for. */
+
+export interface ExportArguments {
+  readonly tenant?: readonly string[];
+  /** Ids of instances too, for a file in which names are to be changed. */
+  readonly ids?: boolean;
+  readonly output: 'json' | 'yaml';
+}
+
+/** A secret that the gateway keeps is left out: what a file does not say stays as it is. */
+const exportClient = ({ clientId, secretRef }: PresentClient) => ({
+  clientId,
+  ...(secretRef === null ? {} : { secretRef }),
+});
+
+const exportInstance = (instance: PresentInstance, ids: boolean) => ({
+  name: instance.name,
+  ...(ids ? { id: instance.id } : {}),
+  url: instance.url,
+  apiClient: exportClient(instance.apiClient),
+  compliance: instance.compliance,
+  caCertificate: instance.caCertificate,
+  clientCertificateSha256: instance.clientCertificateSha256,
+  enabled: instance.enabled,
+  paused: instance.paused,
+});
+
+/** By code units: the same on every machine, whatever its language. */
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+function exportTenant(tenant: PresentTenant, ids: boolean) {
+  const { choice, customUrl, defaultInstanceId } = tenant.landing;
+  const defaultInstance = tenant.instances.find(({ id }) => id === defaultInstanceId)?.name;
+  const instances = [...tenant.instances].sort((a, b) => compare(a.name, b.name));
+  return {
+    tenantId: tenant.tenantId,
+    displayName: tenant.displayName,
+    cloud: tenant.cloud,
+    mode: tenant.mode,
+    connectionType: tenant.connectionType,
+    ...(tenant.application === null ? {} : { application: exportClient(tenant.application) }),
+    paused: tenant.paused,
+    partnerGroup: tenant.partnerGroup,
+    landing: {
+      choice,
+      ...(customUrl === undefined ? {} : { customUrl }),
+      ...(defaultInstance === undefined ? {} : { defaultInstance }),
+    },
+    instances: instances.map((instance) => exportInstance(instance, ids)),
+  };
+}
+
+export const exportObject = (tenants: readonly PresentTenant[], { ids }: { readonly ids: boolean }) => ({
+  apiVersion,
+  tenants: [...tenants]
+    .sort((a, b) => compare(a.displayName, b.displayName) || compare(a.tenantId, b.tenantId))
+    .map((tenant) => exportTenant(tenant, ids)),
+});
+
+const mapsOf = (node: unknown): YAMLMap[] => (isSeq(node) ? node.items.filter((item) => isMap(item)) : []);
+
+/** Says at a client whose secret is not in the file why it is not. */
+function remarkSecret(map: YAMLMap, field: string): void {
+  const client = map.get(field, true);
+  if (!isMap(client) || client.has('secretRef')) return;
+  const clientId = client.get('clientId', true);
+  if (isScalar(clientId)) clientId.comment = ' its secret is kept by the gateway';
+}
+
+export function exportYaml(declaration: ReturnType<typeof exportObject>): string {
+  const document = new Document(declaration, { aliasDuplicateObjects: false });
+  document.commentBefore =
+    ' Written by "espalier export"; "espalier apply" takes it. Secrets that the gateway keeps are not in it:\n' +
+    ' on a gateway that does not have them, give clientSecret or secretRef where the remarks stand.';
+  for (const tenant of mapsOf(document.get('tenants', true))) {
+    tenant.commentBefore = ` ${printable(String(tenant.get('displayName')))}`;
+    remarkSecret(tenant, 'application');
+    for (const instance of mapsOf(tenant.get('instances', true))) remarkSecret(instance, 'apiClient');
+  }
+  return document.toString({ lineWidth: 0 });
+}
+
+/** The exit code (contract section 9). */
+export async function runExport({ ids = false, output, tenant = [] }: ExportArguments): Promise<number> {
+  try {
+    const api = openAdminApi(configSource().environment);
+    const tenants =
+      tenant.length === 0
+        ? await readAllTenants(api)
+        : await inParallel([...new Set(tenant)], requestsAtOnce, async (tenantId) => {
+            const found = await readTenant(api, tenantId);
+            if (found === undefined)
+              throw new CommandFailure(exitCodes.notFound, `there is no tenant ${printable(tenantId)}`);
+            return found;
+          });
+    const declaration = exportObject(tenants, { ids });
+    process.stdout.write(
+      output === 'json' ? `${JSON.stringify(declaration, null, 2)}\n` : exportYaml(declaration),
+    );
+    return 0;
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}

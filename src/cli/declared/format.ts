@@ -1,0 +1,191 @@
+import { z } from 'zod';
+import { parseGuid } from '../../ids.ts';
+
+/**
+ * One document of a file as it may be written: docs/declarative.md. What the admin API would refuse for its form is refused
+ * here, with its place; what only the gateway can know (does the cloud exist, may the address be used) it says itself.
+ */
+
+export const apiVersion = 'espalier.dev/v1';
+
+const guid = z
+  .string()
+  .refine((text) => parseGuid(text) !== undefined, 'must be a GUID, as 3f2504e0-4f89-41d3-9a0c-0305e82c3301')
+  .transform((text) => text.toLowerCase());
+
+const text = (longest: number) => z.string().trim().min(1).max(longest);
+
+const address = z
+  .string()
+  .max(2_000)
+  .refine((value) => URL.canParse(value) && new URL(value).protocol === 'https:', 'must be an https URL');
+
+/** As the gateway keeps it: without a slash at the end, the host in lower case. */
+const instanceUrl = address
+  .refine((value) => {
+    if (!URL.canParse(value)) return true;
+    const { hash, password, search, username } = new URL(value);
+    return username === '' && password === '' && search === '' && hash === '';
+  }, 'must be an https URL without user, query or fragment')
+  .transform((value) => {
+    if (!URL.canParse(value)) return value;
+    const { origin, pathname } = new URL(value);
+    return `${origin}${pathname}`.replace(/\/+$/, '');
+  });
+
+const environmentName = '[A-Za-z_][A-Za-z0-9_]*';
+
+const secretFields = {
+  // The value is not repeated in the message: somebody may have written the secret itself.
+  clientSecret: z
+    .string()
+    .regex(
+      new RegExp(`^(env:${environmentName}|file:.+)$`),
+      'must be env:NAME or file:PATH, read where this command runs; the secret itself does not belong into the file',
+    )
+    .optional(),
+  secretRef: z
+    .string()
+    .regex(
+      new RegExp(`^(env:${environmentName}|file:/.+)$`),
+      'must be env:NAME or file:/PATH (absolute), which the gateway reads on its own machine',
+    )
+    .optional(),
+};
+
+const oneSecret = {
+  check: (value: { clientSecret?: string | undefined; secretRef?: string | undefined }) =>
+    value.clientSecret === undefined || value.secretRef === undefined,
+  say: {
+    message: 'must not stand beside clientSecret: the gateway takes one of them',
+    path: ['secretRef'],
+  },
+};
+
+const application = z
+  .strictObject({ clientId: guid, ...secretFields })
+  .refine(oneSecret.check, oneSecret.say);
+const apiClient = z
+  .strictObject({ clientId: z.string().min(1).max(200), ...secretFields })
+  .refine(oneSecret.check, oneSecret.say);
+
+const compliance = z
+  .strictObject({
+    source: z.enum(['jamf', 'smart-group']),
+    applicableGroup: z.string().min(1).max(200).optional(),
+    complianceGroup: z.string().min(1).max(200).optional(),
+  })
+  .refine((value) => value.source === 'jamf' || value.complianceGroup !== undefined, {
+    message: 'is needed for the source smart-group',
+    path: ['complianceGroup'],
+  });
+
+const fingerprint = z
+  .string()
+  .transform((value) => value.replaceAll(':', '').toLowerCase())
+  .refine((value) => /^[0-9a-f]{64}$/.test(value), 'must be a SHA-256 fingerprint, 64 hexadecimal digits');
+
+const certificate = z
+  .string()
+  .max(50_000)
+  .refine(
+    (value) => /^file:.+$/.test(value) || value.includes('-----BEGIN CERTIFICATE-----'),
+    'must be a certificate in PEM, or file:PATH of one',
+  );
+
+const instance = z
+  .strictObject({
+    id: guid.optional(),
+    name: text(100).optional(),
+    url: instanceUrl.optional(),
+    apiClient: apiClient.optional(),
+    compliance: compliance.optional(),
+    caCertificate: certificate.nullable().optional(),
+    clientCertificateSha256: fingerprint.nullable().optional(),
+    enabled: z.boolean().optional(),
+    paused: z.boolean().optional(),
+  })
+  .refine((value) => value.id !== undefined || value.name !== undefined, {
+    message: 'is needed, or id: an instance is found by one of them',
+    path: ['name'],
+  });
+
+const landing = z
+  .strictObject({
+    choice: z.enum(['default', 'denied', 'custom']),
+    customUrl: address.optional(),
+    defaultInstance: text(100).optional(),
+  })
+  .refine((value) => (value.choice === 'custom') === (value.customUrl !== undefined), {
+    message: 'is needed for the choice custom and for no other',
+    path: ['customUrl'],
+  });
+
+const partnerGroup = z
+  .strictObject({ id: guid.optional(), displayName: z.string().min(1).max(256).optional() })
+  .refine(
+    (value) => (value.id === undefined) !== (value.displayName === undefined),
+    'must have either id or displayName',
+  );
+
+const tenant = z.strictObject({
+  tenantId: guid,
+  cloud: text(100).optional(),
+  displayName: text(200).optional(),
+  mode: z.enum(['device-compliance', 'conditional-access']).optional(),
+  connectionType: z.enum(['cloud-connector', 'manual']).optional(),
+  landing: landing.optional(),
+  partnerGroup: partnerGroup.nullable().optional(),
+  application: application.optional(),
+  paused: z.boolean().optional(),
+  instances: z.array(instance).optional(),
+});
+
+const key = z.strictObject({
+  name: text(100),
+  role: z.enum(['viewer', 'operator', 'admin']),
+  tenants: z.array(guid).min(1).max(1_000).optional(),
+  expiresAt: z.iso
+    .datetime({ offset: true, error: 'must be a time with its zone, as 2027-01-31T00:00:00Z' })
+    .optional(),
+});
+
+export const declaration = z.strictObject({
+  apiVersion: z.literal(apiVersion),
+  tenants: z.array(tenant).optional(),
+  keys: z.array(key).optional(),
+});
+
+export type Declaration = z.output<typeof declaration>;
+
+const kindOf = (input: unknown): string => {
+  if (input === null) return 'nothing (null)';
+  if (Array.isArray(input)) return 'a list';
+  return typeof input === 'object' ? 'a group of fields' : `a ${typeof input}`;
+};
+
+const wanted: Readonly<Record<string, string>> = {
+  string: 'text',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a group of fields',
+};
+
+/** What is right, in words; undefined leaves the schema's own message. */
+export function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'invalid_type') {
+    if (issue.input === undefined) return 'is missing';
+    const expected = wanted[issue.expected] ?? issue.expected;
+    const quote = issue.expected === 'string' && typeof issue.input !== 'object' ? '; put it in quotes' : '';
+    return `must be ${expected}, not ${kindOf(issue.input)}${quote}`;
+  }
+  if (issue.code === 'invalid_value') {
+    return issue.input === undefined
+      ? `is missing; must be ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.join(', ')}`
+      : `must be ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.join(', ')}`;
+  }
+  if (issue.code === 'too_small')
+    return issue.origin === 'array' ? 'must not be an empty list' : 'must not be empty';
+  if (issue.code === 'too_big') return `must not be longer than ${String(issue.maximum)}`;
+  return undefined;
+}

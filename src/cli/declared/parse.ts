@@ -1,0 +1,230 @@
+import { dirname, resolve } from 'node:path';
+import { type Document, LineCounter, parseAllDocuments } from 'yaml';
+import type { Fault } from './fault.ts';
+import { type Declaration, declaration, describeIssue } from './format.ts';
+import { locate, type Path, pathText } from './locate.ts';
+import type {
+  Declared,
+  DeclaredClient,
+  DeclaredInstance,
+  DeclaredKey,
+  DeclaredTenant,
+  PartnerGroup,
+  Place,
+} from './model.ts';
+
+/** A file as it was read. */
+export interface SourceFile {
+  /** As it was given; `-` is standard input. */
+  readonly name: string;
+  readonly text: string;
+  /** Where relative references begin. */
+  readonly dir: string;
+}
+
+export const sourceOf = (name: string, text: string): SourceFile => ({
+  name,
+  text,
+  dir: name === '-' ? process.cwd() : dirname(resolve(name)),
+});
+
+/** Uses of anchors, multiplied where anchors use anchors: enough for defaults of 10,000 tenants, no bomb. */
+const mostAliases = 100_000;
+
+export interface Parsed extends Declared {
+  readonly faults: readonly Fault[];
+}
+
+interface Context {
+  readonly source: SourceFile;
+  readonly document: Document;
+  readonly lines: LineCounter;
+  readonly readFile: (path: string) => string;
+  readonly faults: Fault[];
+}
+
+const placeOf = ({ document, lines, source }: Context, path: Path): Place =>
+  locate(document, lines, source.name, path);
+
+function report(context: Context, path: Path, problem: string): void {
+  const { faults, source } = context;
+  faults.push({ place: placeOf(context, path), file: source.name, path: pathText(path), problem });
+}
+
+type DeclaredIn = NonNullable<Declaration['tenants']>[number];
+type InstanceIn = NonNullable<DeclaredIn['instances']>[number];
+
+function clientOf(
+  given: { clientId: string; clientSecret?: string | undefined; secretRef?: string | undefined } | undefined,
+  dir: string,
+): DeclaredClient | undefined {
+  if (given === undefined) return undefined;
+  const { clientId, clientSecret, secretRef } = given;
+  if (secretRef !== undefined) return { clientId, secret: { kind: 'gateway', reference: secretRef } };
+  if (clientSecret === undefined) return { clientId };
+  return { clientId, secret: { kind: 'sent', reference: clientSecret, dir } };
+}
+
+/** The certificate itself where the file names another one. */
+function certificateOf(
+  context: Context,
+  path: Path,
+  given: string | null | undefined,
+): string | null | undefined {
+  if (given === undefined || given === null || !given.startsWith('file:')) return given;
+  const file = resolve(context.source.dir, given.slice('file:'.length));
+  try {
+    const text = context.readFile(file);
+    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+    report(context, path, `must be a certificate in PEM; ${file} holds none`);
+  } catch (error) {
+    report(context, path, `cannot be read: ${(error as Error).message}`);
+  }
+  return undefined;
+}
+
+function instanceOf(context: Context, path: Path, given: InstanceIn): DeclaredInstance {
+  const { apiClient, caCertificate, ...rest } = given;
+  return {
+    ...rest,
+    apiClient: clientOf(apiClient, context.source.dir),
+    caCertificate: certificateOf(context, [...path, 'caCertificate'], caCertificate),
+    place: placeOf(context, path),
+  };
+}
+
+function groupOf(given: DeclaredIn['partnerGroup']): PartnerGroup | null | undefined {
+  if (given === undefined || given === null) return given;
+  const { displayName, id } = given;
+  return id === undefined ? { displayName: displayName ?? '' } : { id };
+}
+
+function tenantOf(context: Context, path: Path, given: DeclaredIn): DeclaredTenant {
+  const { application, instances, partnerGroup, ...rest } = given;
+  return {
+    ...rest,
+    application: clientOf(application, context.source.dir),
+    partnerGroup: groupOf(partnerGroup),
+    instances: instances?.map((one, index) => instanceOf(context, [...path, 'instances', index], one)),
+    place: placeOf(context, path),
+  };
+}
+
+const nothing = { tenants: [] as DeclaredTenant[], keys: [] as DeclaredKey[] };
+
+/** Fields of one's own at the top, for anchors: they begin with `x-` and mean nothing. */
+const withoutExtensions = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).filter(([name]) => !name.startsWith('x-')))
+    : value;
+
+function plainValue(context: Context): { readonly value: unknown } | undefined {
+  const { document, faults, lines, source } = context;
+  for (const { linePos, message, pos } of [...document.errors, ...document.warnings]) {
+    const at = linePos?.[0] ?? lines.linePos(pos[0]);
+    // The message ends with the lines themselves, which may hold what should not be printed.
+    const [problem = ''] = message.split(/ at line \d+/);
+    faults.push({
+      place: { file: source.name, line: at.line, column: at.col },
+      file: source.name,
+      path: '',
+      problem,
+    });
+  }
+  if (document.errors.length + document.warnings.length > 0) return undefined;
+  try {
+    return { value: document.toJS({ maxAliasCount: mostAliases }) as unknown };
+  } catch (error) {
+    report(context, [], (error as Error).message);
+    return undefined;
+  }
+}
+
+function parseDocument(context: Context): Declared {
+  const plain = plainValue(context);
+  if (plain === undefined) return nothing;
+  const result = declaration.safeParse(withoutExtensions(plain.value), { error: describeIssue });
+  if (!result.success) {
+    for (const issue of result.error.issues) {
+      if (issue.code !== 'unrecognized_keys') report(context, issue.path, issue.message);
+      else for (const key of issue.keys) report(context, [...issue.path, key], 'is not known here');
+    }
+    return nothing;
+  }
+  const { keys = [], tenants = [] } = result.data;
+  return {
+    tenants: tenants.map((one, index) => tenantOf(context, ['tenants', index], one)),
+    keys: keys.map((one, index) => ({ ...one, place: placeOf(context, ['keys', index]) })),
+  };
+}
+
+/** Every one after the first with the same identity. */
+function duplicates<T extends { readonly place: Place }>(
+  all: readonly T[],
+  identity: (one: T) => string | undefined,
+  what: string,
+): Fault[] {
+  const first = new Map<string, Place>();
+  return all.flatMap((one) => {
+    const id = identity(one);
+    if (id === undefined) return [];
+    const before = first.get(id);
+    if (before === undefined) {
+      first.set(id, one.place);
+      return [];
+    }
+    const where = `${before.file}:${before.line}`;
+    return [
+      {
+        place: one.place,
+        file: one.place.file,
+        path: '',
+        problem: `${what} ${id} is declared already, at ${where}`,
+      },
+    ];
+  });
+}
+
+const allDuplicates = ({ keys, tenants }: Declared): Fault[] => [
+  ...duplicates(tenants, ({ tenantId }) => tenantId, 'the tenant'),
+  ...tenants.flatMap(({ instances = [] }) => [
+    ...duplicates(instances, ({ name }) => name, 'the instance'),
+    ...duplicates(instances, ({ id }) => id, 'the instance'),
+  ]),
+  ...duplicates(keys, ({ name }) => name, 'the key'),
+];
+
+const byPlace = (a: Fault, b: Fault): number =>
+  (a.place?.line ?? 0) - (b.place?.line ?? 0) || (a.place?.column ?? 0) - (b.place?.column ?? 0);
+
+function parseFile(source: SourceFile, readFile: (path: string) => string): Parsed {
+  const lines = new LineCounter();
+  const faults: Fault[] = [];
+  const documents = parseAllDocuments(source.text, { lineCounter: lines, merge: true, prettyErrors: true });
+  // An empty file has no documents at all, or one with nothing in it.
+  const full = Array.isArray(documents)
+    ? documents.filter(({ contents, errors }) => contents !== null || errors.length > 0)
+    : [];
+  if (full.length === 0) {
+    faults.push({ place: undefined, file: source.name, path: '', problem: 'is empty' });
+  }
+  const parsed = full.map((document) => parseDocument({ source, document, lines, readFile, faults }));
+  return {
+    tenants: parsed.flatMap(({ tenants }) => tenants),
+    keys: parsed.flatMap(({ keys }) => keys),
+    faults: faults.sort(byPlace),
+  };
+}
+
+/**
+ * All files as one declaration, with every fault of every file. `readFile` reads the certificates that they name and
+ * throws for one that cannot be read.
+ */
+export function parseFiles(sources: readonly SourceFile[], readFile: (path: string) => string): Parsed {
+  const parsed = sources.map((source) => parseFile(source, readFile));
+  const declared = {
+    tenants: parsed.flatMap(({ tenants }) => tenants),
+    keys: parsed.flatMap(({ keys }) => keys),
+  };
+  return { ...declared, faults: [...parsed.flatMap(({ faults }) => faults), ...allDuplicates(declared)] };
+}

@@ -1,0 +1,167 @@
+import type {
+  Compliance,
+  ConnectionType,
+  DeclaredKey,
+  DeclaredSecret,
+  Mode,
+  PartnerGroup,
+  Place,
+} from './model.ts';
+
+/** What there is to do, as the pure comparison (diff.ts) finds it and everything else shows or carries it out. */
+
+/** A client with the secret that goes with it: the API takes no client without. */
+export interface ClientToSend {
+  readonly clientId: string;
+  readonly secret: DeclaredSecret;
+}
+
+export interface TenantFields {
+  readonly displayName?: string | undefined;
+  readonly partnerGroup?: PartnerGroup | null | undefined;
+  readonly application?: ClientToSend | undefined;
+}
+
+export interface NewTenant extends TenantFields {
+  readonly displayName: string;
+  readonly cloud?: string | undefined;
+  readonly mode?: Mode | undefined;
+  readonly connectionType?: ConnectionType | undefined;
+  /** Without its default instance, which is not there yet. */
+  readonly landing?:
+    | { readonly choice: 'default' | 'denied' | 'custom'; readonly customUrl?: string | undefined }
+    | undefined;
+}
+
+export interface InstanceFields {
+  readonly name?: string | undefined;
+  readonly url?: string | undefined;
+  readonly apiClient?: ClientToSend | undefined;
+  readonly compliance?: Compliance | undefined;
+  readonly caCertificate?: string | null | undefined;
+  readonly clientCertificateSha256?: string | null | undefined;
+}
+
+export interface NewInstance extends InstanceFields {
+  readonly name: string;
+  readonly url: string;
+  readonly apiClient: ClientToSend;
+}
+
+/** An instance by its id, or by its name where this plan makes it. */
+export type InstanceKey = { readonly id: string } | { readonly made: string };
+
+/** One request, in the tenant of the plan that holds it. `name` is what people call the instance. */
+export type Operation =
+  | { readonly kind: 'create-tenant'; readonly tenant: NewTenant }
+  | { readonly kind: 'change-tenant'; readonly fields: TenantFields }
+  | {
+      readonly kind: 'set-landing';
+      readonly landing: {
+        readonly choice: 'default' | 'denied' | 'custom';
+        readonly customUrl?: string | undefined;
+      };
+      readonly defaultInstance: InstanceKey | undefined;
+    }
+  | { readonly kind: 'pause-tenant' | 'resume-tenant' | 'delete-tenant' }
+  | { readonly kind: 'create-instance'; readonly name: string; readonly instance: NewInstance }
+  | {
+      readonly kind: 'change-instance';
+      readonly name: string;
+      readonly key: InstanceKey;
+      readonly fields: InstanceFields;
+    }
+  | {
+      readonly kind:
+        | 'enable-instance'
+        | 'disable-instance'
+        | 'pause-instance'
+        | 'resume-instance'
+        | 'delete-instance';
+      readonly name: string;
+      readonly key: InstanceKey;
+    };
+
+export type OperationKind = Operation['kind'];
+
+/** `before` is undefined for what is made. Values as the file would say them; secrets only as words about them. */
+export interface FieldChange {
+  readonly field: string;
+  readonly before?: unknown;
+  readonly after: unknown;
+}
+
+/** What goes with something that is deleted, as the gateway counts it. */
+export interface Removal {
+  readonly devices: number;
+  /** Of them those that another instance claims and gets; undefined for a tenant. */
+  readonly moved?: number | undefined;
+}
+
+export type Action = 'create' | 'change' | 'delete' | 'none';
+
+export interface InstancePlan {
+  readonly action: Action;
+  readonly name: string;
+  readonly id: string | undefined;
+  readonly fields: readonly FieldChange[];
+  readonly removal?: Removal | undefined;
+}
+
+export interface TenantPlan {
+  readonly action: Action;
+  readonly tenantId: string;
+  readonly displayName: string;
+  readonly fields: readonly FieldChange[];
+  readonly instances: readonly InstancePlan[];
+  /** In the order in which they have to be done. */
+  readonly operations: readonly Operation[];
+  /** What the operator should know of it before. */
+  readonly warnings: readonly string[];
+  readonly removal?: Removal | undefined;
+}
+
+export interface KeyPlan {
+  readonly action: 'create' | 'none';
+  readonly key: DeclaredKey;
+  /** Why nothing is done for a key that is not there. */
+  readonly note?: string | undefined;
+}
+
+/** Something that the files ask for and that cannot be done this way. */
+export interface Refusal {
+  readonly place: Place | undefined;
+  /** Whose it is, in words. */
+  readonly subject: string;
+  readonly problem: string;
+  readonly remedy: string;
+}
+
+/** With a refusal nothing of the plan is carried out. */
+export interface Plan {
+  readonly tenants: readonly TenantPlan[];
+  readonly keys: readonly KeyPlan[];
+  readonly refusals: readonly Refusal[];
+}
+
+export interface PlanCounts {
+  readonly tenants: Readonly<Record<Exclude<Action, 'none'>, number>>;
+  readonly instances: Readonly<Record<Exclude<Action, 'none'>, number>>;
+  readonly keys: number;
+}
+
+const tally = (actions: readonly Action[]): PlanCounts['tenants'] => ({
+  create: actions.filter((action) => action === 'create').length,
+  change: actions.filter((action) => action === 'change').length,
+  delete: actions.filter((action) => action === 'delete').length,
+});
+
+export const countPlan = ({ keys, tenants }: Plan): PlanCounts => ({
+  tenants: tally(tenants.map(({ action }) => action)),
+  instances: tally(tenants.flatMap(({ instances }) => instances.map(({ action }) => action))),
+  keys: keys.filter(({ action }) => action === 'create').length,
+});
+
+/** Whether carrying it out would change anything. */
+export const changesAnything = ({ keys, tenants }: Plan): boolean =>
+  tenants.some(({ operations }) => operations.length > 0) || keys.some(({ action }) => action === 'create');
