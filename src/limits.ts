@@ -130,3 +130,10 @@ export const reportAheadMs = 24 * 3_600_000;
 export const historyTrimEveryMs = 20 * 3_600_000;
 /** Rows of one transaction of it. */
 export const historyTrimBatch = 5_000;
+/** Secrets that one process seals anew in one statement, and between two such statements: instances are asked for new tokens then. */
+export const resealBatch = 100;
+export const resealPauseMs = 1_000;
+/** Between two looks for secrets that an older key sealed. */
+export const resealLookMs = 60_000;
+/** Secrets that do not open, of which a process writes a line. */
+export const resealUnopenedLogged = 1_000;
