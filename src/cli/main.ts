@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { describeConfig } from '../runtime/config.ts';
 import { version } from '../runtime/version.ts';
 import type { DemoArguments } from './demo.ts';
+import { addDoctor } from './doctor/command.ts';
 import { configOrExit, configSource } from './environment.ts';
 import type { RebuildArguments } from './routes-rebuild.ts';
 import type { SimulateArguments } from './simulate.ts';
@@ -51,6 +52,8 @@ program
     await configOrExit();
     process.stdout.write(`${describeConfig(configSource()).join('\n')}\n`);
   });
+
+addDoctor(program);
 
 const wholeNumber = (text: string): number => {
   const value = Number(text);

@@ -19,6 +19,8 @@ export interface ProbeTarget {
   readonly port: number;
   /** Undefined: every address may be reached. */
   readonly policy?: AddressPolicy;
+  /** Looks at addresses that the policy refuses, too: the policy only marks them. */
+  readonly anyAddress?: boolean;
   /** PEM of one more certificate authority to trust (an instance's `caCertificate`). */
   readonly caCertificate?: string;
   /** For each of the three steps. */
@@ -110,6 +112,7 @@ async function probePort(
   const tries = addresses.map(async (address): Promise<NonNullable<Probe['port']>> => {
     const startedAt = performance.now();
     const socket = connect({ host: address, port });
+    socket.on('error', () => undefined);
     try {
       await within(timeoutMs, ready(socket, 'connect'), () => socket.destroy());
       return { ok: true, address, milliseconds: Math.round(performance.now() - startedAt) };
@@ -213,7 +216,7 @@ export async function probe(target: ProbeTarget, withTls = true): Promise<Probe>
   const name = await probeName(target);
   if (!name.ok) return { name };
   const reachable = name.addresses
-    .filter(({ permitted }) => permitted)
+    .filter(({ permitted }) => permitted || target.anyAddress === true)
     .map(({ address }) => address.replace(/^\[|\]$/g, ''));
   if (reachable.length === 0) return { name };
   const port = await probePort(target, reachable);

@@ -37,7 +37,7 @@ export function judgeCredential(subject: string, facts: CredentialFacts, nowMs: 
   if (facts.validToMs <= nowMs)
     return say.fail(`${facts.file} ended on ${dateOf(facts.validToMs)}`, rotate, 'configuration');
   if (facts.keyIsOpen === true)
-    return say.fail(
+    return say.warn(
       `others may read ${facts.keyFile}`,
       `chmod 600 ${facts.keyFile}; a key that others could read is to be replaced.`,
       'configuration',
@@ -115,7 +115,7 @@ export function judgeListener(facts: ListenerFacts | 'off' | 'absent', nowMs: nu
     );
   }
   if (facts.keyIsOpen === true)
-    return say.fail(`others may read ${facts.keyFile}`, `chmod 600 ${facts.keyFile}`, 'configuration');
+    return say.warn(`others may read ${facts.keyFile}`, `chmod 600 ${facts.keyFile}`, 'configuration');
   if (facts.development) {
     return say.warn(
       'made by the gateway itself: nobody else trusts it',

@@ -128,15 +128,17 @@ export function judgePrivileges(subject: string, result: JamfResult<ApiPrivilege
   return say.ok(`all ${privileges.length} of them`);
 }
 
+/** `version`: of the inventory's paths, once they were found. */
 export const judgeInventory = (
   subject: string,
-  result: JamfResult<{ readonly totalCount: number; readonly inventoryVersion: number }>,
+  result: JamfResult<{ readonly page: { readonly totalCount: number } }>,
+  version: number | undefined,
 ): Line =>
   result.ok
-    ? about('instance.inventory', subject).ok(`v${result.inventoryVersion}, ${result.totalCount} computers`)
+    ? about('instance.inventory', subject).ok(`v${version ?? 'unknown'}, ${result.page.totalCount} computers`)
     : failed('inventory', subject, result);
 
-/** `computers`: how many the instance has; without one the answer is `not-found`, which proves the privilege all the same. */
+/** Without any computer the answer is `not-found`, which proves the privilege all the same. */
 export function judgeCompliance(
   subject: string,
   result: JamfResult<{ readonly records: readonly object[] }>,
