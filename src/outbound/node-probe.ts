@@ -151,14 +151,18 @@ function chainOf(first: DetailedPeerCertificate): readonly ProbedCertificate[] {
   return chain;
 }
 
+/** Fingerprints of the authorities that Node brings itself; read when they are first asked for. */
+let bundledAuthorities: ReadonlySet<string> | undefined;
+
 /** Whether the chain ends in an authority that Node brings itself. */
 function endsInPublicAuthority(first: DetailedPeerCertificate): boolean {
-  const bundled = getCACertificates('bundled').map((pem) => new X509Certificate(pem));
-  const known = new Set(bundled.map((certificate) => certificate.fingerprint256));
+  bundledAuthorities ??= new Set(
+    getCACertificates('bundled').map((pem) => new X509Certificate(pem).fingerprint256),
+  );
   const seen = new Set<string>();
   let certificate: DetailedPeerCertificate | undefined = first;
   while (certificate?.fingerprint256 !== undefined && !seen.has(certificate.fingerprint256)) {
-    if (known.has(certificate.fingerprint256)) return true;
+    if (bundledAuthorities.has(certificate.fingerprint256)) return true;
     seen.add(certificate.fingerprint256);
     certificate = certificate.issuerCertificate;
   }

@@ -28,7 +28,7 @@ import {
 import { freePort } from '../harness/ports.ts';
 
 /** `doctor --bundle`: everything an engineer asks for, nothing that opens anything, nobody's Mac by name. */
-describe('the support bundle', () => {
+describe('the support bundle', { timeout: 180_000 }, () => {
   let scene: Scene;
   let dir: string;
   let tenantId: string;
@@ -194,7 +194,7 @@ describe('the support bundle', () => {
     mkdirSync(unpacked);
     execFileSync('tar', ['-xzf', '../bundle.tar.gz'], { cwd: unpacked });
     folder = join(unpacked, readdirSync(unpacked)[0]!);
-  });
+  }, 300_000);
   afterAll(async () => {
     rmSync(dir, { recursive: true, force: true });
     await scene?.close();

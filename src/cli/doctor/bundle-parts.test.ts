@@ -58,10 +58,19 @@ describe('hiding', () => {
   it('hides ids, addresses and what is quoted, the same each time, and keeps what support needs', () => {
     const tenant = '6fa30000-0000-4000-8000-000000000001';
     const device = '0a1b2c3d-0000-4000-8000-00000000000f';
-    const hide = createHide(new Set([tenant]));
+    const hide = createHide(new Set([tenant]), (text) => text);
     const text = hide.text(`${tenant}: ${device.toUpperCase()} of ann.lee@example.com has 'C02XK0AAJGH5'`);
     expect(text).toBe(`${tenant}: ${hide.name(device)} of ${hide.name('ann.lee@example.com')} has '\u2026'`);
-    expect(createHide(new Set()).name(device)).not.toBe(hide.name(device));
+    expect(createHide(new Set(), (text) => text).name(device)).not.toBe(hide.name(device));
+  });
+});
+
+describe('hiding and scrubbing', () => {
+  it('leaves no half of a secret that has an id in it', () => {
+    const secret = `first/0a1b2c3d-0000-4000-8000-00000000000f/'last'`;
+    expect(createHide(new Set(), createScrubber([secret])).text(`it's ${secret}, isn't it`)).toBe(
+      "it's [removed], isn't it",
+    );
   });
 });
 

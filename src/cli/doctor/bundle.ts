@@ -57,6 +57,12 @@ const leftOut = [
   'logs: they go to standard output and are not kept; add those of the time in question from where they are collected',
 ];
 
+/** A certificate's names are in quotes and are nobody's; what a tenant's or an instance's line quotes may be somebody's. */
+const hiddenLine = (line: Line, hide: Hide): Line => {
+  const found = /^(tenant|instance)\./.test(line.check) ? hide.text(line.found) : hide.ids(line.found);
+  return { ...line, found };
+};
+
 type Part = { readonly text: string } | { readonly missing: string };
 
 const json = (value: unknown): Part => ({ text: `${JSON.stringify(value, null, 2)}\n` });
@@ -68,7 +74,7 @@ async function partOf(
 ): Promise<Part> {
   switch (name) {
     case 'doctor.json':
-      return json(lines);
+      return json(lines.map((line) => hiddenLine(line, hide)));
     case 'configuration.txt':
       return { text: configurationText(source) };
     case 'versions.json':
@@ -157,7 +163,7 @@ export async function writeBundle(options: BundleOptions): Promise<string> {
   const stamp = at.toISOString().replace(/\.\d+/, '').replaceAll(/[-:]/g, '');
   const folder = `espalier-support-${stamp}`;
   const path = resolve(file === true ? `${folder}.tar.gz` : file);
-  const hide = createHide(knownIds(context));
+  const hide = createHide(knownIds(context), scrub);
   const files: { name: string; content: Buffer }[] = [];
   const listed: object[] = [];
   for (const [name, holds] of Object.entries(bundleFiles) as [BundleFile, string][]) {

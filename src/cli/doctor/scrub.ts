@@ -38,27 +38,29 @@ export function createScrubber(secrets: Iterable<string>): Scrub {
 
 const guid = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi;
 const mailAddress = /[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+/g;
-/** Texts quote what they complain of: a serial number, a name. */
-const quoted = /(['"\u2018\u201c])[^'"\u2019\u201d\n]{1,200}(['"\u2019\u201d])/g;
+/** Texts quote what they complain of: a serial number, a name. An apostrophe within a word opens nothing. */
+const quoted = /(?<!\w)(['"\u2018\u201c])[^'"\u2019\u201d\n]{1,200}(['"\u2019\u201d])(?!\w)/g;
 
 export interface Hide {
   /** The same in one bundle, another one in the next: a key that is thrown away. */
   name(text: string): string;
-  /** Ids that are not `known`, addresses and quoted words. */
+  /** Ids that are not `known`, and addresses. */
+  ids(text: string): string;
+  /** Those, and quoted words. */
   text(text: string): string;
 }
 
-/** `known`: ids of tenants, instances and applications, which support needs. */
-export function createHide(known: ReadonlySet<string>): Hide {
+/**
+ * `known`: ids of tenants, instances and applications, which support needs. Secrets go first: what is left of one whose
+ * middle was hidden would not be found any more.
+ */
+export function createHide(known: ReadonlySet<string>, scrub: Scrub): Hide {
   const key = randomBytes(32);
   const name = (text: string): string =>
     `hidden-${createHmac('sha256', key).update(text.toLowerCase()).digest('hex').slice(0, 12)}`;
-  return {
-    name,
-    text: (text) =>
-      text
-        .replaceAll(quoted, '$1\u2026$2')
-        .replaceAll(mailAddress, (address) => name(address))
-        .replaceAll(guid, (id) => (known.has(id.toLowerCase()) ? id : name(id))),
-  };
+  const ids = (text: string): string =>
+    scrub(text)
+      .replaceAll(mailAddress, (address) => name(address))
+      .replaceAll(guid, (id) => (known.has(id.toLowerCase()) ? id : name(id)));
+  return { name, ids, text: (text) => ids(scrub(text).replaceAll(quoted, '$1\u2026$2')) };
 }
