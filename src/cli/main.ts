@@ -49,8 +49,10 @@ program
   .command('config')
   .description('print the effective configuration, secrets masked')
   .action(async () => {
-    await configOrExit();
-    process.stdout.write(`${describeConfig(configSource()).join('\n')}\n`);
+    const config = await configOrExit();
+    const { describeSecretsKeys } = await import('./secrets-keys.ts');
+    const lines = [...describeConfig(configSource()), ...(await describeSecretsKeys(config))];
+    process.stdout.write(`${lines.join('\n')}\n`);
   });
 
 addDoctor(program);

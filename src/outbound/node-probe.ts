@@ -204,6 +204,8 @@ async function probeTls(target: ProbeTarget, address: string): Promise<NonNullab
       ...(isAddressLiteral(host) ? {} : { servername: host }),
       ...(caCertificate === undefined ? {} : { ca: [...getCACertificates('default'), caCertificate] }),
     });
+    // What breaks after the look is nobody's concern.
+    socket.on('error', () => undefined);
     let facts: ProbedTls | undefined;
     const secure = ready(socket, 'secureConnect').then(() => {
       facts = factsOf(socket, host);

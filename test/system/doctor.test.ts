@@ -1,5 +1,8 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Line } from '../../src/cli/doctor/line.ts';
 import { createAuthority } from '../../src/simulator/authority.ts';
@@ -433,6 +436,22 @@ describe('doctor', { timeout: 180_000 }, () => {
     for (const { origins } of scene.world.clouds)
       expect(of(outcome, 'host.tls', new URL(origins.entra).host)[0]!.status).toBe('ok');
     expect(of(outcome, 'tenant.token')).toEqual([]);
+  });
+
+  it('knows its own public address from any other that answers', async () => {
+    const bundle = join(mkdtempSync(join(tmpdir(), 'espalier-doctor-')), 'ca.crt');
+    writeFileSync(bundle, `${scene.trust}\n${scene.world.authority.certificatePem}`);
+    const trusting = { NODE_EXTRA_CA_CERTS: bundle };
+    const own = await run(onlyBerlin, trusting);
+    expect(of(own, 'public-url')[0]).toMatchObject({
+      status: 'ok',
+      found: expect.stringContaining('Espalier'),
+    });
+    const other = await run(onlyBerlin, {
+      ...trusting,
+      ESPALIER_PUBLIC_URL: scene.world.instance('paris').url,
+    });
+    expectOnly(other, 'public-url', 'localhost', /something else/, /ESPALIER_PUBLIC_URL/, 'configuration');
   });
 
   it('refuses what is not there, or no option, with the exit code for it', async () => {

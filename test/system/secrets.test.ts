@@ -7,6 +7,7 @@ import { createSealer } from '../../src/secrets/seal.ts';
 import { clientSecretOf } from '../../src/simulator/world.ts';
 import { readInstance } from '../../src/store/instances.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { runCommand } from '../harness/command.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -103,6 +104,11 @@ describe('secrets', () => {
         const text = await metrics();
         expect([sealed(text, 'current'), sealed(text, 'old'), sealed(text, 'unknown')]).toEqual([4, 0, 0]);
       });
+      const shown = await runCommand(scene.environment, ['config']);
+      const [current, old] = [await idOf(2), await idOf(1)];
+      expect(shown.stdout).toContain(`seals with key ${current}: sealed 4 of the kept secrets`);
+      expect(shown.stdout).toContain(`opens with key ${old}: not needed any more`);
+      for (const value of setting(2, 1).split(',')) expect(shown.stdout).not.toContain(value);
       const lines = `${scene.gateway.output()}${second.output()}`.split('\n');
       const counts = lines
         .filter((line) => line.includes('"secrets.resealed"'))
