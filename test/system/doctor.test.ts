@@ -266,7 +266,7 @@ describe('doctor', { timeout: 180_000 }, () => {
     it('is an address that swallows everything', async () => {
       await moveBerlin('https://192.0.2.1');
       const allow = { ESPALIER_UPSTREAM_ALLOW: `${scene.environment.ESPALIER_UPSTREAM_ALLOW},192.0.2.0/24` };
-      const outcome = await run([...onlyBerlin, '--timeout', '1'], allow);
+      const outcome = await run(onlyBerlin, allow);
       expectOnly(outcome, 'host.port', '192.0.2.1:443', /no connection/, /./, 'instance');
     });
 
@@ -286,7 +286,7 @@ describe('doctor', { timeout: 180_000 }, () => {
 
     it('is a host that hangs, while the rest is told', async () => {
       await moveBerlin(`https://localhost:${(silent.address() as AddressInfo).port}`);
-      const outcome = await run(['--timeout', '2']);
+      const outcome = await run();
       expectOnly(outcome, 'host.tls', 'localhost', /no TLS in time/, /TLS/, 'instance');
       expect(of(outcome, 'instance.token', 'paris')[0]!.status).toBe('ok');
       expect(of(outcome, 'instance.token', 'boston')[0]!.status).toBe('ok');
@@ -472,7 +472,7 @@ describe('doctor', { timeout: 180_000 }, () => {
     const late = of(await run(onlyBerlin), 'host.clock', address())[0]!;
     expect(late).toMatchObject({
       status: 'warn',
-      found: expect.stringMatching(/this machine is (59|60|61) s behind/),
+      found: expect.stringMatching(/this machine is (5[5-9]|6[0-5]) s behind/),
     });
     scene.world.clock.advance(300_000);
     const far = await run(onlyBerlin);
