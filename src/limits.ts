@@ -166,3 +166,10 @@ export const failedCredentialsBurst = 300;
 export const knownCredentialMs = 10 * 60_000;
 /** A form of our own pages: some hundred characters. */
 export const formBodyBytes = 16 * 1024;
+/** Secrets that one process seals anew in one statement, and between two such statements: instances are asked for new tokens then. */
+export const resealBatch = 100;
+export const resealPauseMs = 1_000;
+/** Between two looks for secrets that an older key sealed. */
+export const resealLookMs = 60_000;
+/** Secrets that do not open, of which a process writes a line. */
+export const resealUnopenedLogged = 1_000;

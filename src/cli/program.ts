@@ -13,6 +13,7 @@ import { addReports } from './commands/reports.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addTenants } from './commands/tenants.ts';
 import { addApply, addExport } from './declared/commands.ts';
+import { addDoctor } from './doctor/command.ts';
 import { addLocalCommands } from './local-commands.ts';
 import { formats } from './output/output.ts';
 import type { ConnectionOptions } from './server/settings.ts';
@@ -73,6 +74,7 @@ export function createProgram(): Command {
   const program = createRoot();
   program.commandsGroup('Run:');
   addLocalCommands(program);
+  addDoctor(program);
   program.commandsGroup('Work on a server:');
   addApply(program);
   addExport(program);

@@ -85,7 +85,8 @@ const remedies: Readonly<Record<JamfFailureKind, string>> = {
   error: 'Jamf Pro answered with an error; look into its server log.',
 };
 
-function remedyFor(name: ConnectionTestStep['name'], failure: JamfFailureKind): string {
+/** What an operator can do about a call that failed. */
+export function remedyFor(name: ConnectionTestStep['name'], failure: JamfFailureKind): string {
   const privilege = privileges[name];
   if (failure === 'forbidden' && privilege !== undefined) {
     return `Give the role of the API client the privilege "${privilege}"; it counts for tokens made afterwards.`;

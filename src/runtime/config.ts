@@ -66,7 +66,7 @@ export interface ConfigSource {
 }
 
 /** `usgov-dod` is `USGOV_DOD` in a variable's name (contract section 3). */
-const cloudSuffix = (cloud: string): string => `_${cloud.toUpperCase().replaceAll('-', '_')}`;
+export const cloudSuffix = (cloud: string): string => `_${cloud.toUpperCase().replaceAll('-', '_')}`;
 
 class Reader {
   readonly faults: ConfigFault[] = [];

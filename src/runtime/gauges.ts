@@ -1,3 +1,5 @@
+import { countSealed, type SealedCounts, sumSealed } from '../connection/reseal.ts';
+import type { Sealer } from '../secrets/seal.ts';
 import type { Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -9,18 +11,20 @@ interface Counted {
     readonly ageSeconds: number | null;
   }[];
   readonly computersAgeSeconds: number | null;
+  readonly sealed: SealedCounts;
 }
 
 const undelivered: ReadonlySet<string> = new Set(['due', 'held', 'sent', 'accepted']);
 
-async function countWork(sql: Sql): Promise<Counted> {
+async function countWork(sql: Sql, sealer: Sealer): Promise<Counted> {
   const states = await sql<{ state: string; count: number; ageSeconds: number | null }[]>`
     select state, count(*) as count, extract(epoch from now() - min(due_since))::float8 as "ageSeconds"
     from reports group by state`;
   const [computers] = await sql<{ ageSeconds: number | null }[]>`
     select extract(epoch from now() - min(coalesce(received_at, updated_at)))::float8 as "ageSeconds"
     from computers where next_try_at is not null`;
-  return { states, computersAgeSeconds: computers?.ageSeconds ?? null };
+  const sealed = sumSealed(await countSealed(sql), sealer.keyIds);
+  return { states, computersAgeSeconds: computers?.ageSeconds ?? null, sealed };
 }
 
 /** The counts read every report: scrapers that come often share them. */
@@ -41,13 +45,15 @@ function remembered(read: () => Promise<Counted>): () => Promise<Counted> {
 }
 
 /** Fills the gauges of contract section 10 from the database when somebody scrapes. */
-export function observeGauges(
-  metrics: Metrics,
-  sql: Sql,
-  log: Log,
-  credentialExpiry: () => ReadonlyMap<string, number>,
-): void {
-  const counted = remembered(() => countWork(sql));
+export function observeGauges(options: {
+  readonly metrics: Metrics;
+  readonly sql: Sql;
+  readonly log: Log;
+  readonly sealer: Sealer;
+  readonly credentialExpiry: () => ReadonlyMap<string, number>;
+}): void {
+  const { credentialExpiry, log, metrics, sealer, sql } = options;
+  const counted = remembered(() => countWork(sql, sealer));
   metrics.onScrape(async (observe) => {
     try {
       for (const [application, seconds] of credentialExpiry())
@@ -56,7 +62,8 @@ export function observeGauges(
       log.warn('metrics.credentials-unreadable', { error });
     }
     try {
-      const { computersAgeSeconds, states } = await counted();
+      const { computersAgeSeconds, sealed, states } = await counted();
+      for (const [key, count] of Object.entries(sealed)) observe.sealedSecrets(count, { key });
       for (const { count, state } of states) observe.reports(count, { state });
       const waiting = states.filter(({ state }) => undelivered.has(state));
       const ages = waiting.map(({ ageSeconds }) => ageSeconds ?? 0);

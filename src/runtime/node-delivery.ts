@@ -4,6 +4,7 @@ import { sendHeartbeats } from '../connection/heartbeat.ts';
 import { finishDisconnects, leaveEmptyTenants } from '../connection/lifecycle.ts';
 import { notProvisioned, watchPartners } from '../connection/partner-watch.ts';
 import { suspectPermissions, watchPermissions } from '../connection/permission-watch.ts';
+import { createReseal } from '../connection/reseal.ts';
 import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import { createPolls } from '../delivery/computers/poll.ts';
 import { computerStage } from '../delivery/computers/read-computer.ts';
@@ -24,10 +25,11 @@ import type { LaneLimits } from '../delivery/stage/lanes.ts';
 import { type DueLane, runStage } from '../delivery/stage/run-stage.ts';
 import { createTimelineWriter } from '../delivery/timeline.ts';
 import { newId } from '../ids.ts';
-import { leaseRenewMs, moveTurnMs, watchEveryMs } from '../limits.ts';
+import { leaseRenewMs, moveTurnMs, resealLookMs, resealPauseMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
 import { trimRouteHistory } from '../routing/trim-history.ts';
+import type { Sealer } from '../secrets/seal.ts';
 import { settleApprovals } from '../store/approvals.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
@@ -107,6 +109,18 @@ async function whenStoreAnswers(log: Log, work: () => Promise<void>): Promise<vo
   }
 }
 
+/** Seals anew what an older key sealed: soon after the start, batch after batch, then now and then. */
+function resealing(sql: Sql, sealer: Sealer, log: Log): () => Promise<void> {
+  const reseal = createReseal({ sql, sealer, log });
+  let nextAtMs = 0;
+  return async () => {
+    if (performance.now() < nextAtMs) return;
+    // Set first: a database that is away is not asked every second.
+    nextAtMs = performance.now() + resealLookMs;
+    if (await reseal()) nextAtMs = 0;
+  };
+}
+
 /** Polls and reconciliations of the instances whose turn it is. */
 function startFeeds(options: {
   config: Config;
@@ -141,6 +155,7 @@ export async function startDelivery(parts: {
   /** For leases and timelines: its commits need not be durable. */
   relaxed: Sql;
   send: Send;
+  sealer: Sealer;
   log: Log;
   metrics: Metrics;
   gateway: Gateway;
@@ -268,6 +283,7 @@ export async function startDelivery(parts: {
     every(signInLookMs, 'sign-ins', log, () => tidySignIns(sql, config.operatorTenants)),
     every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
     every(trimLookMs, 'history.trim', log, () => trimHistory(sql, config.historyDays, log)),
+    every(resealPauseMs, 'secrets.reseal', log, resealing(sql, parts.sealer, log)),
     every(watchLookMs, 'watch', log, async () => {
       await watchPartners(connection.partners);
       await watchPermissions(connection.permissions);

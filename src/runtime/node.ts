@@ -261,7 +261,13 @@ export async function startGateway(
     },
   });
   const moves = createMoveWork({ sql, relaxed, log, routesChanged: changes.routesChanged });
-  observeGauges(metrics, sql, log, () => credentialExpiry(config));
+  observeGauges({
+    metrics,
+    sql,
+    log,
+    sealer: parts.sealer,
+    credentialExpiry: () => credentialExpiry(config),
+  });
 
   const certificate = options.listeners ? await openCertificate(config, log) : undefined;
   const listeners: Listener[] = [];
@@ -303,6 +309,7 @@ export async function startGateway(
     sql,
     relaxed,
     send: outbound.send,
+    sealer: parts.sealer,
     log,
     metrics,
     gateway,

@@ -6,6 +6,8 @@
 import { base64url } from 'jose';
 
 export interface Sealer {
+  /** Ids of the keys, in the order of the setting: the first seals, all open. An id is a hash and no secret. */
+  readonly keyIds: readonly string[];
   /** `v1.<key id>.<nonce>.<ciphertext>`, base64url parts. */
   seal(plain: string, associated: string): Promise<string>;
   /** Throws `SealBroken` when no key opens it or it belongs to another row. */
@@ -19,6 +21,12 @@ export class SealBroken extends Error {
 
 const encode = (bytes: Uint8Array): string => base64url.encode(bytes);
 const decode = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(base64url.decode(text));
+
+/** The id of the key that sealed this text; undefined when it is no sealed value. */
+export function sealingKeyId(sealed: string): string | undefined {
+  const [version, id] = sealed.split('.');
+  return version === 'v1' && id !== undefined && id !== '' ? id : undefined;
+}
 
 async function keyId(raw: Uint8Array<ArrayBuffer>): Promise<string> {
   return encode(new Uint8Array(await crypto.subtle.digest('SHA-256', raw)).subarray(0, 6));
@@ -36,6 +44,7 @@ export async function createSealer(keys: readonly Uint8Array<ArrayBuffer>[]): Pr
   }
   const text = new TextEncoder();
   return {
+    keyIds: [...opened.keys()],
     seal: async (plain, associated) => {
       if (!first) throw new SealBroken('no sealing key is configured');
       const iv = crypto.getRandomValues(new Uint8Array(12));

@@ -5,8 +5,11 @@ import * as x509 from '@peculiar/x509';
 export interface Authority {
   readonly certificatePem: string;
   readonly keyPem: string;
-  /** A server certificate for these names and addresses, with its key. */
-  issue(names: readonly string[]): Promise<{ certificatePem: string; keyPem: string }>;
+  /** A server certificate for these names and addresses, with its key; from yesterday for 397 days if unsaid. */
+  issue(
+    names: readonly string[],
+    validity?: { readonly notBefore: Date; readonly notAfter: Date },
+  ): Promise<{ certificatePem: string; keyPem: string }>;
 }
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
@@ -56,15 +59,15 @@ export async function createAuthority(saved?: {
   return {
     certificatePem: certificate.toString('pem'),
     keyPem: await pkcs8Pem(keys.privateKey),
-    issue: async (names) => {
+    issue: async (names, validity) => {
       const pair = await globalThis.crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
       const isAddress = (name: string): boolean => /^[\d.]+$|:/.test(name);
       const leaf = await x509.X509CertificateGenerator.create({
         serialNumber: serial(),
         subject: `CN=${names[0] ?? 'localhost'}`,
         issuer: certificate.subject,
-        notBefore: new Date(Date.now() - dayMs),
-        notAfter: new Date(Date.now() + 397 * dayMs),
+        notBefore: validity?.notBefore ?? new Date(Date.now() - dayMs),
+        notAfter: validity?.notAfter ?? new Date(Date.now() + 397 * dayMs),
         publicKey: pair.publicKey,
         signingKey: keys.privateKey,
         signingAlgorithm: algorithm,

@@ -86,6 +86,10 @@ describe('control API', () => {
     const before = world.clock.now();
     expect(await call('POST', '/clock', { advanceMs: 3_600_000 })).toMatchObject({ status: 200 });
     expect(world.clock.now()).toBeGreaterThanOrEqual(before + 3_600_000);
+    // Services say what their own clock says.
+    const { body, headers } = await request(`${host.origin}/control/clock`, { dispatcher: agent });
+    await body.dump();
+    expect(Date.parse(String(headers.date))).toBeGreaterThanOrEqual(before + 3_599_000);
     expect(await call('POST', '/clock', { advanceMs: -1 })).toMatchObject({
       status: 400,
       body: { errors: [{ field: 'advanceMs' }] },

@@ -67,6 +67,8 @@ export interface SimulatedTenant {
   displayName: string;
   /** false: the Intune service principal is absent (not licensed). */
   hasIntune: boolean;
+  /** What Conditional Access needs: a subscription to Entra ID P1 or P2. */
+  entraPremium: 'none' | 'P1' | 'P2';
   readonly servicePrincipals: Map<string, SimulatedServicePrincipal>;
   readonly users: Map<string, SimulatedUser>;
   readonly groups: Map<string, SimulatedGroup>;
@@ -148,6 +150,7 @@ export function createDirectory(now: () => number): Directory {
         cloud,
         displayName,
         hasIntune,
+        entraPremium: 'P1',
         servicePrincipals: new Map(),
         users: new Map(),
         groups: new Map(),

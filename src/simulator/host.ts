@@ -33,6 +33,8 @@ export interface Host {
   readonly origin: string;
   readonly port: number;
   readonly load: Load;
+  /** Shows this certificate to whoever connects from now on. */
+  present(certificate: { readonly certificatePem: string; readonly keyPem: string }): void;
   /** Breaks all connections and stops. */
   close(): Promise<void>;
 }
@@ -115,6 +117,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
     }
     await next();
     if (fault?.reset === 'after') return reset();
+    // A server says what its own clock says.
+    c.res.headers.set('date', new Date(world.clock.now()).toUTCString());
     journal(c.res.status);
     return undefined;
   });
@@ -138,6 +142,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
     origin: `https://localhost:${port}`,
     port,
     load,
+    present: ({ certificatePem, keyPem }) =>
+      server.setSecureContext({ cert: certificatePem, key: keyPem, minVersion: 'TLSv1.2' }),
     close: async () => {
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());

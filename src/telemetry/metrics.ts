@@ -26,6 +26,7 @@ export interface Metrics {
       reportAgeSeconds: Observe;
       instanceUp: Observe;
       credentialExpirySeconds: Observe;
+      sealedSecrets: Observe;
     }) => Promise<void>,
   ): void;
 }
@@ -134,6 +135,10 @@ export function createMetrics(tallies: Tallies = createTallies()): Metrics {
   const credentialExpiry = meter.createObservableGauge('espalier_credential_expiry_seconds', {
     description: 'Time until a credential of our applications expires',
   });
+  const sealedSecrets = meter.createObservableGauge('espalier_sealed_secrets', {
+    description:
+      'Kept secrets by the key that sealed them: the first, an older one, or one that is not configured',
+  });
   return {
     ...createRequestMetrics(tallies),
     upload: (outcome) => uploads.add(1, { outcome }),
@@ -148,8 +153,9 @@ export function createMetrics(tallies: Tallies = createTallies()): Metrics {
             reportAgeSeconds: (value, labels) => result.observe(reportAge, value, labels),
             instanceUp: (value, labels) => result.observe(instanceUp, value, labels),
             credentialExpirySeconds: (value, labels) => result.observe(credentialExpiry, value, labels),
+            sealedSecrets: (value, labels) => result.observe(sealedSecrets, value, labels),
           }),
-        [reports, reportAge, instanceUp, credentialExpiry],
+        [reports, reportAge, instanceUp, credentialExpiry, sealedSecrets],
       );
     },
   };

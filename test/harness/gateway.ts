@@ -74,8 +74,10 @@ export interface Scene {
   data(path: string, options?: Call): Promise<Answer>;
   /** Kills or ends the gateway's process and starts another on the same database and ports. */
   restart(how: 'kill' | 'stop'): Promise<void>;
-  /** Only ends it, `start` brings it back. */
-  start(): Promise<void>;
+  /** Brings an ended one back, from now on with these variables over the others. */
+  start(more?: Record<string, string>): Promise<void>;
+  /** The environment that the gateway is started with. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Ends the gateway's process, if it still runs, and starts another on this database. */
   startOn(database: TestDatabase): Promise<void>;
   /** A second `serve` on the same database, at addresses of its own; with other settings where they are given. */
@@ -161,7 +163,9 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
       notice();
       gateway = await startProcess(environment);
     },
-    start: async () => {
+    environment,
+    start: async (more = {}) => {
+      Object.assign(environment, more);
       gateway = await startProcess(environment);
     },
     startOn: async (other) => {

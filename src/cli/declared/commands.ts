@@ -1,23 +1,10 @@
 import type { Command } from 'commander';
 import { addExamples, declareOperations } from '../commands/declare.ts';
-import { usageFailure } from '../failure.ts';
+import { outputOf } from '../commands/output-of.ts';
 import type { ApplyArguments } from './apply.ts';
 import type { ExportArguments } from './export.ts';
 
 /** The commands of declarative set-up; what they do is loaded when one of them runs. */
-
-/** The format asked for, or the command's own when none was. Throws `CommandFailure` for one that it has not. */
-function outputOf<Format extends string>(
-  command: Command,
-  formats: readonly Format[],
-  fallback: Format,
-): Format {
-  if (command.parent?.getOptionValueSource('output') !== 'cli') return fallback;
-  const { output } = command.optsWithGlobals<{ output?: string }>();
-  const found = formats.find((format) => format === output);
-  if (found === undefined) throw usageFailure(`-o ${output}: this command writes ${formats.join(' or ')}`);
-  return found;
-}
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 

@@ -62,6 +62,8 @@ export interface JamfInstance {
   version(): string;
   /** An upgrade or a downgrade: paths of other versions come or go. */
   setVersion(version: string): void;
+  /** Shows this certificate to whoever connects from now on. */
+  present(certificate: { readonly certificatePem: string; readonly keyPem: string }): void;
   /** Fires JSSShutdown and JSSStartup; nothing is lost. */
   restart(): void;
   /** Fires JSSShutdown, then stops; deliveries get a moment, the rest is dropped. */
@@ -163,6 +165,7 @@ export async function startJamfInstance(options: JamfInstanceOptions): Promise<J
     setVersion: (next) => {
       version = next;
     },
+    present: started.present,
     restart: () => {
       webhooks.fire('JSSShutdown', serverEvent(name, url()));
       webhooks.fire('JSSStartup', serverEvent(name, url()));

@@ -15,6 +15,7 @@ const consentChange = consentSchema.partial().extend({ appId: z.guid().optional(
 const tenantChange = z.strictObject({
   displayName: z.string().min(1).optional(),
   hasIntune: z.boolean().optional(),
+  entraPremium: z.enum(['none', 'P1', 'P2']).optional(),
 });
 const deviceChange = z.strictObject({
   boundToOtherPartner: z.boolean().optional(),
@@ -206,6 +207,7 @@ export function mountTenantControl(app: Hono, within: WithinTenant): void {
       if (!input.ok) return input.response;
       tenant.displayName = input.value.displayName ?? tenant.displayName;
       tenant.hasIntune = input.value.hasIntune ?? tenant.hasIntune;
+      tenant.entraPremium = input.value.entraPremium ?? tenant.entraPremium;
       const { tenantId, cloud, displayName, hasIntune } = tenant;
       return c.json({ tenantId, cloud, displayName, hasIntune });
     }),

@@ -135,6 +135,25 @@ describe('discovery', () => {
   });
 });
 
+describe('subscriptions', () => {
+  const names = async (): Promise<string[]> => {
+    const { value = [] } = (await get('subscribedSkus?$select=skuPartNumber,capabilityStatus')).body;
+    return value.map(({ capabilityStatus, skuPartNumber }) => `${skuPartNumber} ${capabilityStatus}`);
+  };
+
+  test('are those of the tenant; one that ended is listed as suspended', async () => {
+    expect(await names()).toEqual(['ENTERPRISEPREMIUM Enabled', 'INTUNE_A Enabled', 'AAD_PREMIUM Enabled']);
+    await world.control('PATCH', `/tenants/${tenantId}`, { hasIntune: false, entraPremium: 'P2' });
+    expect(await names()).toEqual([
+      'ENTERPRISEPREMIUM Enabled',
+      'INTUNE_A Suspended',
+      'AAD_PREMIUM_P2 Enabled',
+    ]);
+    await world.control('PATCH', `/tenants/${tenantId}`, { hasIntune: true, entraPremium: 'P1' });
+    expect((await get("subscribedSkus?$filter=skuPartNumber eq 'INTUNE_A'")).status).toBe(400);
+  });
+});
+
 describe('directory', () => {
   test('compliance reads null without DeviceManagementManagedDevices.Read.All', async () => {
     const device = world.tenant.devices.get(deviceId);

@@ -5,6 +5,7 @@ import { type AcceptedToken, checkBearer } from './bearer.ts';
 import type { CloudContext } from './context.ts';
 import { type GraphAnswer, type GraphRequest, notFound, sendGraph } from './graph-answer.ts';
 import { listDevices, listGroups, readDevice, readObjectsByIds, readUser } from './graph-directory.ts';
+import { licenceRoles, listSubscriptions } from './graph-licences.ts';
 import { createFreshTokenRefusal, createGraphQuotas, type QuotaKind } from './graph-limits.ts';
 import { listPartners, readPartner, terminatePartner } from './graph-partners.ts';
 import { listPermissionGrants, listServicePrincipals, readServicePrincipal } from './graph-principals.ts';
@@ -70,6 +71,7 @@ const identityRoutes: readonly Omit<GraphRoute, 'quota'>[] = [
     roles: ['Directory.Read.All'],
     answer: readObjectsByIds,
   },
+  { path: /^subscribedSkus$/i, roles: licenceRoles, answer: listSubscriptions },
   { path: /^groups$/i, roles: ['Directory.Read.All', 'Group.Read.All'], answer: listGroups },
 ];
 

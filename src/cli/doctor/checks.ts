@@ -1,0 +1,32 @@
+/** Every check of `espalier doctor`, in the order of its lines; docs/doctor.md says what each means and what to do. */
+export const checks = {
+  node: 'the version of Node.js',
+  'data-dir': 'the data directory can be written by the gateway and read by nobody else',
+  database: 'the database answers and is PostgreSQL 15 or newer',
+  migrations: "the database's schema is this build's",
+  gateway: 'a gateway process is running and looks at the database',
+  secrets: 'kept secrets open, and which keys of ESPALIER_SECRETS_KEY are still needed',
+  credential: 'certificates and secrets of our applications: how long they last, and who may read their keys',
+  'credential.next': 'a second credential is there before the first one ends',
+  listener: 'the certificate of the data and admin listeners',
+  'host.name': 'a name resolves to addresses that Espalier may connect to',
+  'host.port': 'a port opens',
+  'host.tls': 'the certificate: its chain, its names, how long it lasts; TLS 1.2 or newer',
+  'host.clock': "this machine's clock against the answer's Date",
+  'public-url': 'ESPALIER_PUBLIC_URL leads to this gateway',
+  'cloud.application': 'an application is configured for each cloud in use',
+  'tenant.connection': 'the state of the tenant in Espalier',
+  'tenant.token': 'Entra gives the connector tokens for the tenant',
+  'tenant.permissions': 'the applications hold exactly the permissions they must',
+  'tenant.discovery': "the tenant's Intune partner services are found",
+  'tenant.licences': 'Intune and Entra ID P1 or P2 are among the subscriptions of the tenant',
+  'instance.secret': "the secret of the instance's API client can be read",
+  'instance.token': 'the instance gives its API client a token',
+  'instance.version': 'the version of Jamf Pro',
+  'instance.privileges': 'the API client has the privileges that are needed, by name',
+  'instance.inventory': 'the inventory can be read',
+  'instance.compliance': 'the compliance of a computer can be read',
+  'macs.host': 'hosts that Macs need themselves, as this machine sees them (with --macs)',
+} as const;
+
+export type CheckName = keyof typeof checks;

@@ -1,0 +1,169 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { countSealed, findUnopened, sumSealed } from '../../connection/reseal.ts';
+import { cloudSuffix } from '../../runtime/config.ts';
+import type { DoctorContext } from './context.ts';
+import {
+  type CredentialFacts,
+  judgeCredential,
+  judgeListener,
+  judgeNext,
+  type ListenerFacts,
+} from './judge-credential.ts';
+import {
+  type DataDirFacts,
+  judgeDatabase,
+  judgeDataDir,
+  judgeGateway,
+  judgeMigrations,
+  judgeNode,
+  judgeSecrets,
+} from './judge-machine.ts';
+import type { Line } from './line.ts';
+
+/** Looks at this machine: its runtime, files, database and keys. */
+
+const hasModes = process.platform !== 'win32';
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? (error as Error).name;
+
+async function modeOf(path: string): Promise<number | undefined> {
+  return hasModes ? (await stat(path)).mode : undefined;
+}
+
+/** Undefined where the system has no such bits. A group may be meant to read: a container's, for one. */
+async function isOpen(path: string): Promise<boolean | undefined> {
+  const mode = await modeOf(path);
+  return mode === undefined ? undefined : (mode & 0o007) !== 0;
+}
+
+/** Files that the gateway makes in its data directory and that nobody else may read. */
+const privateFiles = ['secrets-key', 'postgres-password', 'tls.key'];
+
+async function dataDirFacts(path: string): Promise<DataDirFacts> {
+  try {
+    const mode = await modeOf(path);
+    const writable = await access(path, constants.W_OK).then(
+      () => true,
+      () => false,
+    );
+    const openFiles: string[] = [];
+    for (const name of privateFiles) {
+      const file = join(path, name);
+      if (await isOpen(file).catch(() => false)) openFiles.push(file);
+    }
+    return { path, exists: true, writable, mode, openFiles };
+  } catch {
+    return { path, exists: false, writable: false, mode: undefined, openFiles: [] };
+  }
+}
+
+async function certificateFacts(file: string, keyFile: string): Promise<CredentialFacts> {
+  try {
+    const certificate = new X509Certificate(await readFile(file));
+    return {
+      kind: 'certificate',
+      file,
+      subject: certificate.subject,
+      validToMs: Date.parse(certificate.validTo),
+      keyFile,
+      keyIsOpen: await isOpen(keyFile),
+    };
+  } catch (error) {
+    return { kind: 'unreadable', file, code: codeOf(error) };
+  }
+}
+
+async function credentialLines({ config, environment, now }: DoctorContext): Promise<Line[]> {
+  const value = (name: string): string | undefined => environment[name]?.trim() || undefined;
+  const factsOf = async (prefix: string, suffix: string): Promise<CredentialFacts | undefined> => {
+    const file = value(`${prefix}_CERT_FILE${suffix}`);
+    if (file !== undefined) return certificateFacts(file, value(`${prefix}_KEY_FILE${suffix}`) ?? '');
+    const variable = `${prefix}_CLIENT_SECRET${suffix}`;
+    return value(variable) === undefined ? undefined : { kind: 'secret', variable };
+  };
+  const lines: Line[] = [];
+  const applications = { connector: 'ESPALIER_ENTRA', diagnostic: 'ESPALIER_DIAGNOSTIC' };
+  for (const [application, prefix] of Object.entries(applications)) {
+    for (const cloud of ['', ...[...config.clouds.keys()].sort()]) {
+      const suffix = cloud === '' ? '' : cloudSuffix(cloud);
+      const first = await factsOf(prefix, suffix);
+      const next = await factsOf(prefix, `${suffix}_NEXT`);
+      const subject = cloud === '' ? application : `${application} ${cloud}`;
+      if (first === undefined) continue;
+      lines.push(judgeCredential(subject, first, now()));
+      if (next) lines.push(judgeCredential(`${subject}, next`, next, now()));
+      lines.push(judgeNext(subject, first, next, now()));
+    }
+  }
+  return lines;
+}
+
+async function listenerFacts({ config }: DoctorContext): Promise<ListenerFacts | 'off' | 'absent'> {
+  if (config.tls === 'off') return 'off';
+  const development = config.tlsCertFile === undefined;
+  const file = config.tlsCertFile ?? join(config.dataDir, 'tls.crt');
+  const keyFile = config.tlsKeyFile ?? join(config.dataDir, 'tls.key');
+  try {
+    const certificate = new X509Certificate(await readFile(file));
+    const host = new URL(config.publicUrl).hostname.replace(/^\[|\]$/g, '');
+    return {
+      file,
+      keyFile,
+      development,
+      validToMs: Date.parse(certificate.validTo),
+      keyIsOpen: await isOpen(keyFile),
+      fitsPublicUrl: (certificate.checkHost(host) ?? certificate.checkIP(host)) !== undefined,
+      keyFits: certificate.checkPrivateKey(createPrivateKey(await readFile(keyFile))),
+    };
+  } catch {
+    return 'absent';
+  }
+}
+
+async function databaseLines({ config, inspection }: DoctorContext): Promise<Line[]> {
+  const { database, sealer, sql, where } = inspection;
+  if (database.state !== 'there') return [judgeDatabase({ ...database, where })];
+  const lines = [
+    judgeDatabase({ state: 'there', where, version: database.version }),
+    judgeMigrations(database.applied, database.newest, config.migrate),
+  ];
+  // Another build's tables may be other ones.
+  if (database.applied !== database.newest) return lines;
+  const [watch] = await sql<{ seconds: number }[]>`
+    select extract(epoch from now() - watched_at)::float8 as seconds from watch`;
+  const processes = await sql<{ name: string }[]>`
+    select name from gateway_processes where seen_at > now() - interval '1 minute' order by name`;
+  lines.push(
+    judgeGateway(
+      watch?.seconds,
+      processes.map(({ name }) => name),
+    ),
+  );
+  const byKey = await countSealed(sql);
+  const unopened = await findUnopened(sql, sealer);
+  return [
+    ...lines,
+    ...judgeSecrets({
+      byKey,
+      counts: sumSealed(byKey, sealer.keyIds),
+      keyIds: sealer.keyIds,
+      unopened: unopened.map(({ instanceId, tenantId }) =>
+        instanceId === null
+          ? `tenant ${tenantId}'s application`
+          : `instance ${instanceId} of tenant ${tenantId}`,
+      ),
+    }),
+  ];
+}
+
+export async function machineLines(context: DoctorContext): Promise<Line[]> {
+  return [
+    judgeNode(process.version),
+    judgeDataDir(await dataDirFacts(context.config.dataDir)),
+    ...(await databaseLines(context)),
+    ...(await credentialLines(context)),
+    judgeListener(await listenerFacts(context), context.now()),
+  ];
+}

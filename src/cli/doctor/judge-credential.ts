@@ -1,0 +1,141 @@
+import { dayMs, soonDays } from './judge-network.ts';
+import { about, type Line } from './line.ts';
+
+/** Certificates and secrets of our applications, and of our listeners. */
+
+export interface CertificateFacts {
+  readonly file: string;
+  readonly subject: string;
+  readonly validToMs: number;
+  /** Whether the key's file can be read by others than its owner; undefined where the system cannot say. */
+  readonly keyIsOpen: boolean | undefined;
+  readonly keyFile: string;
+}
+
+export type CredentialFacts =
+  | ({ readonly kind: 'certificate' } & CertificateFacts)
+  | { readonly kind: 'secret'; readonly variable: string }
+  | { readonly kind: 'unreadable'; readonly file: string; readonly code: string };
+
+const dateOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
+
+export function judgeCredential(subject: string, facts: CredentialFacts, nowMs: number): Line {
+  const say = about('credential', subject);
+  if (facts.kind === 'unreadable') {
+    const found = `${facts.file} cannot be read (${facts.code})`;
+    return say.fail(found, 'Give the user of the gateway the right to read it.', 'configuration');
+  }
+  if (facts.kind === 'secret') {
+    return say.warn(
+      `${facts.variable} is a secret: nobody but Entra knows when it ends`,
+      'Use a certificate; until then note the date under App registrations, Certificates & secrets.',
+      'configuration',
+    );
+  }
+  const days = Math.floor((facts.validToMs - nowMs) / dayMs);
+  const rotate = `Add a new certificate to the application in Entra, name it in the variable with _NEXT, and swap them.`;
+  if (facts.validToMs <= nowMs)
+    return say.fail(`${facts.file} ended on ${dateOf(facts.validToMs)}`, rotate, 'configuration');
+  if (facts.keyIsOpen === true)
+    return say.warn(
+      `others may read ${facts.keyFile}`,
+      `chmod 600 ${facts.keyFile}; a key that others could read is to be replaced.`,
+      'configuration',
+    );
+  if (days < soonDays)
+    return say.warn(
+      `${facts.file} ends on ${dateOf(facts.validToMs)}, in ${days} days`,
+      rotate,
+      'configuration',
+    );
+  return say.ok(`${facts.file}, ${days} days left`);
+}
+
+/** `first`, `next`: the current pair and the one with `_NEXT`. */
+export function judgeNext(
+  subject: string,
+  first: CredentialFacts,
+  next: CredentialFacts | undefined,
+  nowMs: number,
+): Line {
+  const say = about('credential.next', subject);
+  const ends = first.kind === 'certificate' ? first.validToMs : undefined;
+  if (next === undefined) {
+    if (ends !== undefined && ends - nowMs < soonDays * dayMs) {
+      return say.warn(
+        'there is no second credential, and the first ends soon',
+        'Set the variables with _NEXT before it does.',
+        'configuration',
+      );
+    }
+    return say.ok('none, and none is needed yet');
+  }
+  if (next.kind === 'certificate' && ends !== undefined && next.validToMs <= ends) {
+    return say.warn(
+      `the second ends on ${dateOf(next.validToMs)}, not after the first`,
+      'Give _NEXT the newer certificate, or take it away.',
+      'configuration',
+    );
+  }
+  return say.ok(next.kind === 'certificate' ? `there, until ${dateOf(next.validToMs)}` : 'there');
+}
+
+export interface ListenerFacts
+  extends Pick<CertificateFacts, 'file' | 'validToMs' | 'keyIsOpen' | 'keyFile'> {
+  /** Made by the gateway itself: nobody else trusts it. */
+  readonly development: boolean;
+  /** The host of ESPALIER_PUBLIC_URL is among its names. */
+  readonly fitsPublicUrl: boolean;
+  readonly keyFits: boolean;
+}
+
+/** `behindBalancer`: TLS is off, somebody in front ends it. */
+export function judgeListener(facts: ListenerFacts | 'off' | 'absent', nowMs: number): Line {
+  const say = about('listener', 'data and admin listeners');
+  if (facts === 'off') return say.ok('ESPALIER_TLS is off: a load balancer in front ends TLS');
+  if (facts === 'absent') {
+    return say.warn(
+      'no certificate is there yet',
+      'Set ESPALIER_TLS_CERT_FILE and ESPALIER_TLS_KEY_FILE; else the first start makes one that nobody trusts.',
+      'configuration',
+    );
+  }
+  const days = Math.floor((facts.validToMs - nowMs) / dayMs);
+  if (!facts.keyFits)
+    return say.fail(
+      `${facts.keyFile} is not the key of ${facts.file}`,
+      'Put the pair in place that belongs together.',
+      'configuration',
+    );
+  if (facts.validToMs <= nowMs) {
+    return say.fail(
+      `${facts.file} ended on ${dateOf(facts.validToMs)}`,
+      'Renew it; the gateway takes the new files without a restart.',
+      'configuration',
+    );
+  }
+  if (facts.keyIsOpen === true)
+    return say.warn(`others may read ${facts.keyFile}`, `chmod 600 ${facts.keyFile}`, 'configuration');
+  if (facts.development) {
+    return say.warn(
+      'made by the gateway itself: nobody else trusts it',
+      'Set ESPALIER_TLS_CERT_FILE and ESPALIER_TLS_KEY_FILE to a pair of a public authority.',
+      'configuration',
+    );
+  }
+  if (!facts.fitsPublicUrl) {
+    return say.warn(
+      `${facts.file} is not for the name in ESPALIER_PUBLIC_URL`,
+      'Right only where a load balancer in front has another certificate; else have one issued for it.',
+      'configuration',
+    );
+  }
+  if (days < soonDays) {
+    return say.warn(
+      `${facts.file} ends in ${days} days`,
+      'Renew it; the gateway takes the new files without a restart.',
+      'configuration',
+    );
+  }
+  return say.ok(`${facts.file}, ${days} days left`);
+}

@@ -1,0 +1,166 @@
+import type { SealedCounts } from '../../connection/reseal.ts';
+import { about, type Line } from './line.ts';
+
+/** What the gateway's own machine, database and keys look like. */
+
+const oldestNode = 24;
+const oldestPostgres = 15;
+
+export function judgeNode(version: string): Line {
+  const say = about('node', 'this machine');
+  return Number.parseInt(version.replace(/^v/, ''), 10) >= oldestNode
+    ? say.ok(version)
+    : say.fail(version, `Run Espalier on Node.js ${oldestNode} or newer.`, 'espalier');
+}
+
+export interface DataDirFacts {
+  readonly path: string;
+  readonly exists: boolean;
+  readonly writable: boolean;
+  /** Permission bits; undefined where the system has none. */
+  readonly mode: number | undefined;
+  /** Files in it that hold keys and that others may read. */
+  readonly openFiles: readonly string[];
+}
+
+export function judgeDataDir(facts: DataDirFacts): Line {
+  const say = about('data-dir', facts.path);
+  if (!facts.exists)
+    return say.warn(
+      'is not there yet',
+      'Nothing is to be done: the gateway makes it when it starts.',
+      'espalier',
+    );
+  if (!facts.writable)
+    return say.fail('cannot be written', 'Give it to the user that the gateway runs as.', 'espalier');
+  if (facts.openFiles.length > 0) {
+    const list = facts.openFiles.join(', ');
+    return say.fail(
+      `others may read ${list}`,
+      `chmod 600 ${list}, and make new keys if others are on this machine.`,
+      'espalier',
+    );
+  }
+  if (facts.mode !== undefined && (facts.mode & 0o022) !== 0)
+    return say.fail(
+      `others may write (mode ${(facts.mode & 0o777).toString(8)})`,
+      `chmod 711 ${facts.path}`,
+      'espalier',
+    );
+  return say.ok(`writable${facts.mode === undefined ? '' : `, mode ${(facts.mode & 0o777).toString(8)}`}`);
+}
+
+export type DatabaseFacts =
+  | { readonly state: 'away'; readonly where: string; readonly code: string }
+  | { readonly state: 'absent'; readonly where: string }
+  /** `version`: `server_version_num`, 150004 for 15.4. */
+  | { readonly state: 'there'; readonly where: string; readonly version: number };
+
+export function judgeDatabase(facts: DatabaseFacts): Line {
+  const say = about('database', facts.where);
+  if (facts.state === 'absent')
+    return say.warn(
+      'there is no database yet',
+      'Nothing is to be done: the first start of the gateway makes it.',
+      'espalier',
+    );
+  if (facts.state === 'away') {
+    return say.fail(
+      `the database is away (${facts.code}): tenants and instances are not known, the rest is checked`,
+      'Start it, or mend DATABASE_URL. A running gateway goes on with device calls from memory meanwhile.',
+      'configuration',
+    );
+  }
+  const major = Math.floor(facts.version / 10_000);
+  const version = `PostgreSQL ${major}.${facts.version % 10_000}`;
+  return major >= oldestPostgres
+    ? say.ok(version)
+    : say.fail(version, `Upgrade the server to PostgreSQL ${oldestPostgres} or newer.`, 'configuration');
+}
+
+/** Times of migrations; 0: none was ever applied. */
+export function judgeMigrations(applied: number, newest: number, mode: 'auto' | 'off'): Line {
+  const say = about('migrations', 'database');
+  if (applied === newest) return say.ok('the schema is current');
+  if (applied > newest)
+    return say.warn(
+      'the schema is newer than this build',
+      'Run the newer build here too: this one may not know its tables.',
+      'espalier',
+    );
+  const found = applied === 0 ? 'the database is empty' : 'migrations are pending';
+  return mode === 'auto'
+    ? say.warn(found, 'The next start of a gateway applies them; or run: espalier migrate', 'espalier')
+    : say.fail(found, 'ESPALIER_MIGRATE is off: run espalier migrate.', 'espalier');
+}
+
+/** `seconds` since a gateway last looked; undefined: never. */
+export function judgeGateway(seconds: number | undefined, processes: readonly string[]): Line {
+  const say = about('gateway', 'database');
+  if (seconds === undefined)
+    return say.warn('no gateway has used this database yet', 'Start one: espalier serve', 'espalier');
+  if (seconds > 120) {
+    const found = `no gateway has delivered for ${Math.round(seconds / 60)} minutes`;
+    return say.fail(
+      found,
+      'Start it (espalier serve), and look at the end of its log for why it stopped.',
+      'espalier',
+    );
+  }
+  return say.ok(processes.length === 0 ? 'delivering' : `delivering; answering: ${processes.join(', ')}`);
+}
+
+export interface SealedFacts {
+  readonly counts: SealedCounts;
+  /** Keys of ESPALIER_SECRETS_KEY, by their ids. */
+  readonly keyIds: readonly string[];
+  /** How many secrets each of them sealed. */
+  readonly byKey: ReadonlyMap<string, number>;
+  /** Rows whose secret opens with no key, as texts. */
+  readonly unopened: readonly string[];
+}
+
+const shownRows = 10;
+
+export function judgeSecrets({ byKey, counts, keyIds, unopened }: SealedFacts): Line[] {
+  const say = about('secrets', 'ESPALIER_SECRETS_KEY');
+  const lines: Line[] = [];
+  if (unopened.length > 0) {
+    const rest = unopened.length > shownRows ? ` and ${unopened.length - shownRows} more` : '';
+    lines.push(
+      say.fail(
+        `no key opens the secret of ${unopened.slice(0, shownRows).join(', ')}${rest}`,
+        'Put the key that sealed it back into ESPALIER_SECRETS_KEY, or give the secret again (PATCH the instance or tenant).',
+        'configuration',
+      ),
+    );
+  }
+  if (keyIds.length === 0) {
+    lines.push(
+      say.warn('there is no key', 'Set ESPALIER_SECRETS_KEY: openssl rand -base64 32', 'configuration'),
+    );
+    return lines;
+  }
+  const older = keyIds.slice(1);
+  const needed = older.filter((id) => (byKey.get(id) ?? 0) > 0);
+  if (needed.length > 0) {
+    lines.push(
+      say.warn(
+        `${counts.old} secrets are still sealed by an older key (${needed.join(', ')})`,
+        'Leave the older keys in the list: a running gateway seals them anew in the background, a hundred a second.',
+        'espalier',
+      ),
+    );
+  } else if (older.length > 0) {
+    const which = older.length === 1 ? 'the second key is' : `the ${older.length} keys after the first are`;
+    lines.push(
+      say.warn(
+        `${which} not needed any more for what is kept`,
+        'Take the older keys out of ESPALIER_SECRETS_KEY when 24 hours have passed since the new one came first: answers and approvals that live so long are not sealed anew.',
+        'configuration',
+      ),
+    );
+  } else if (unopened.length === 0)
+    lines.push(say.ok(`${counts.current} kept secrets, all sealed by the key ${keyIds[0]}`));
+  return lines;
+}

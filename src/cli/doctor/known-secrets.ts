@@ -1,0 +1,97 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { applicationAssociation, type StoredApplication } from '../../connection/tenant-credentials.ts';
+import { type Setting, settings } from '../../runtime/settings.ts';
+import { secretAssociation } from '../../store/instances.ts';
+import type { DoctorContext } from './context.ts';
+
+/** Every secret that this gateway can read, to be taken out of whatever leaves the machine. */
+
+/** Names of variables whose values are secrets although no setting of ours: the command line's key, OpenTelemetry's headers. */
+const secretName = /SECRET|PASSWORD|PASSWD|TOKEN|API_KEY|HEADERS|CREDENTIAL/i;
+
+function* ofEnvironment(environment: DoctorContext['environment']): Generator<string> {
+  const secretSettings = (Object.values(settings) as Setting<unknown>[]).filter(
+    ({ secret }) => secret === true,
+  );
+  for (const [name, value = ''] of Object.entries(environment)) {
+    const ours = secretSettings.some(
+      (setting) => name === setting.name || name.startsWith(`${setting.name}_`),
+    );
+    if (!ours && !secretName.test(name)) continue;
+    // A path is no secret, and whoever reads the bundle needs to know which file it is.
+    if (/_FILE(_|$)/.test(name)) continue;
+    yield value;
+    // Lists of keys, and lists of headers as OpenTelemetry has them.
+    for (const part of value.split(',')) {
+      yield part.trim();
+      yield part.slice(part.indexOf('=') + 1).trim();
+    }
+    if (URL.canParse(value)) {
+      const { password, searchParams } = new URL(value);
+      yield password;
+      yield decodeURIComponent(password);
+      yield searchParams.get('password') ?? '';
+    }
+  }
+}
+
+/** The whole, and each line of a PEM: a part is as good as the rest to recognise. */
+const linesOf = (text: string): readonly string[] => [
+  text,
+  text.trim(),
+  ...text.split('\n').filter((line) => line.length >= 40 && !line.startsWith('-----')),
+];
+
+async function ofFiles({ config, environment }: DoctorContext): Promise<string[]> {
+  const named = Object.entries(environment).flatMap(([name, path]) =>
+    /_KEY_FILE(_|$)/.test(name) && path ? [path] : [],
+  );
+  const own = ['secrets-key', 'postgres-password', 'tls.key'].map((name) => join(config.dataDir, name));
+  const texts: string[] = [];
+  for (const path of [...named, ...own]) {
+    // What cannot be read cannot have come into any text either.
+    const text = await readFile(path, 'utf8').catch(() => undefined);
+    if (text !== undefined) texts.push(...linesOf(text));
+  }
+  return texts;
+}
+
+async function ofDatabase({ inspection }: DoctorContext): Promise<string[]> {
+  const { database, readReference, sealer, sql } = inspection;
+  if (database.state !== 'there' || database.applied !== database.newest) return [];
+  const instances = await sql<
+    { tenantId: string; instanceId: string; sealed: string | null; reference: string | null }[]
+  >`select tenant_id as "tenantId", instance_id as "instanceId", api_secret_sealed as sealed, api_secret_ref as reference
+    from instances`;
+  const tenants = await sql<{ tenantId: string; application: StoredApplication }[]>`
+    select tenant_id as "tenantId", application from tenants where application is not null`;
+  const rows = [
+    ...instances.map((row) => ({ ...row, associated: secretAssociation(row.tenantId, row.instanceId) })),
+    ...tenants.map(({ application, tenantId }) => ({
+      sealed: application.sealed ?? null,
+      reference: application.ref ?? null,
+      associated: applicationAssociation(tenantId),
+    })),
+  ];
+  const texts: string[] = [];
+  for (const { associated, reference, sealed } of rows) {
+    if (sealed !== null) texts.push(sealed);
+    try {
+      if (sealed !== null) texts.push(await sealer.open(sealed, associated));
+      else if (reference !== null) texts.push(await readReference(reference));
+    } catch {
+      // A secret that nobody here can read is in no text that is made here.
+    }
+  }
+  return texts;
+}
+
+export async function knownSecrets(context: DoctorContext): Promise<ReadonlySet<string>> {
+  const all = [
+    ...ofEnvironment(context.environment),
+    ...(await ofFiles(context)),
+    ...(await ofDatabase(context)),
+  ];
+  return new Set(all.filter((secret) => secret.trim() !== ''));
+}

@@ -1,0 +1,178 @@
+import { resealBatch, resealUnopenedLogged } from '../limits.ts';
+import { type Sealer, sealingKeyId } from '../secrets/seal.ts';
+import type { Queries, Sql } from '../store/database.ts';
+import { secretAssociation } from '../store/instances.ts';
+import type { Log } from '../telemetry/log.ts';
+import { applicationAssociation } from './tenant-credentials.ts';
+
+/**
+ * After ESPALIER_SECRETS_KEY got a new first key: what an older one sealed is sealed anew, batch after batch, by any number
+ * of processes at once. A row is written only while it still holds the text that was opened, so that a secret which an
+ * operator changes meanwhile stays; its `version` stays too, because nothing changed that anybody could see. What lives
+ * a day at most (kept answers, approvals, sign-ins) is left to end by itself: docs/secrets.md.
+ */
+
+interface SealedRow {
+  readonly tenantId: string;
+  /** Null: the tenant's own application. */
+  readonly instanceId: string | null;
+  readonly sealed: string;
+}
+
+interface Place {
+  readonly tenantId: string;
+  readonly instanceId: string;
+}
+
+/** Sorts before every id. */
+const nil = '00000000-0000-0000-0000-000000000000';
+const first: Place = { tenantId: nil, instanceId: nil };
+
+/** Rows that the first key did not seal, in the order of their ids; a tenant's own application comes as the nil instance. */
+async function sealedOtherwise(sql: Queries, sealer: Sealer, after: Place): Promise<SealedRow[]> {
+  const prefix = `v1.${sealer.keyIds[0] ?? ''}.`;
+  return sql<SealedRow[]>`
+    select "tenantId", nullif("instanceId", ${nil}::uuid) as "instanceId", sealed from (
+      select tenant_id as "tenantId", instance_id as "instanceId", api_secret_sealed as sealed from instances
+      union all
+      select tenant_id, ${nil}::uuid, application->>'sealed' from tenants
+    ) all_sealed
+    where sealed is not null and not starts_with(sealed, ${prefix})
+      and ("tenantId", "instanceId") > (${after.tenantId}::uuid, ${after.instanceId}::uuid)
+    order by "tenantId", "instanceId" limit ${resealBatch}`;
+}
+
+const associationOf = ({ instanceId, tenantId }: Omit<SealedRow, 'sealed'>): string =>
+  instanceId === null ? applicationAssociation(tenantId) : secretAssociation(tenantId, instanceId);
+
+interface Resealed extends SealedRow {
+  readonly anew: string;
+}
+
+/** One statement for each table, so that the feed's notifications of a batch are one. How many rows were written. */
+async function write(sql: Sql, rows: readonly Resealed[]): Promise<number> {
+  const ofInstances = rows.filter((row) => row.instanceId !== null);
+  const ofTenants = rows.filter((row) => row.instanceId === null);
+  let written = 0;
+  if (ofInstances.length > 0) {
+    const { count } = await sql`
+      update instances i set api_secret_sealed = r.anew
+      from unnest(${ofInstances.map((row) => row.tenantId)}::uuid[], ${ofInstances.map((row) => row.instanceId)}::uuid[],
+        ${ofInstances.map((row) => row.sealed)}::text[], ${ofInstances.map((row) => row.anew)}::text[])
+        as r (tenant_id, instance_id, sealed, anew)
+      where i.tenant_id = r.tenant_id and i.instance_id = r.instance_id and i.api_secret_sealed = r.sealed`;
+    written += count;
+  }
+  if (ofTenants.length > 0) {
+    const { count } = await sql`
+      update tenants t set application = jsonb_set(t.application, '{sealed}', to_jsonb(r.anew))
+      from unnest(${ofTenants.map((row) => row.tenantId)}::uuid[], ${ofTenants.map((row) => row.sealed)}::text[],
+        ${ofTenants.map((row) => row.anew)}::text[]) as r (tenant_id, sealed, anew)
+      where t.tenant_id = r.tenant_id and t.application->>'sealed' = r.sealed`;
+    written += count;
+  }
+  return written;
+}
+
+export interface ResealOptions {
+  readonly sql: Sql;
+  readonly sealer: Sealer;
+  readonly log: Log;
+}
+
+/**
+ * Makes what a process calls again and again: each call is one batch at most. True while there may be more, so that
+ * the caller comes again soon.
+ */
+export function createReseal({ log, sealer, sql }: ResealOptions): () => Promise<boolean> {
+  let after = first;
+  let resealed = 0;
+  /** What does not open is said once for each text, not at each look. */
+  const told = new Set<string>();
+
+  const tell = ({ instanceId, sealed, tenantId }: SealedRow): void => {
+    if (told.has(sealed) || told.size >= resealUnopenedLogged) return;
+    told.add(sealed);
+    log.error('secrets.not-opened', {
+      tenantId,
+      ...(instanceId === null ? { of: 'application' } : { instanceId }),
+      sealedBy: sealingKeyId(sealed) ?? 'nothing known',
+      remedy: 'Put the key that sealed it back into ESPALIER_SECRETS_KEY, or give the secret again.',
+    });
+  };
+  const anew = async (row: SealedRow): Promise<Resealed | undefined> => {
+    const associated = associationOf(row);
+    try {
+      return { ...row, anew: await sealer.seal(await sealer.open(row.sealed, associated), associated) };
+    } catch {
+      tell(row);
+      return undefined;
+    }
+  };
+  return async () => {
+    if (sealer.keyIds.length === 0) return false;
+    const rows = await sealedOtherwise(sql, sealer, after);
+    const opened = (await Promise.all(rows.map(anew))).filter((row) => row !== undefined);
+    resealed += await write(sql, opened);
+    const last = rows.at(-1);
+    if (last !== undefined && rows.length === resealBatch) {
+      after = { tenantId: last.tenantId, instanceId: last.instanceId ?? nil };
+      return true;
+    }
+    after = first;
+    if (resealed > 0) log.info('secrets.resealed', { resealed, notOpened: rows.length - opened.length });
+    resealed = 0;
+    return false;
+  };
+}
+
+/** How many kept secrets each key has sealed; what is no sealed value counts for the key ''. */
+export async function countSealed(sql: Queries): Promise<ReadonlyMap<string, number>> {
+  const rows = await sql<{ key: string; count: number }[]>`
+    select case when starts_with(sealed, 'v1.') then split_part(sealed, '.', 2) else '' end as key, count(*) as count
+    from (
+      select api_secret_sealed as sealed from instances union all select application->>'sealed' from tenants
+    ) all_sealed
+    where sealed is not null group by 1`;
+  return new Map(rows.map(({ count, key }) => [key, count]));
+}
+
+export interface SealedCounts {
+  /** Sealed by the first key. */
+  readonly current: number;
+  /** Sealed by another configured key: it has to stay. */
+  readonly old: number;
+  /** Sealed by no configured key. */
+  readonly unknown: number;
+}
+
+export function sumSealed(byKey: ReadonlyMap<string, number>, keyIds: readonly string[]): SealedCounts {
+  const sum = { current: 0, old: 0, unknown: 0 };
+  for (const [key, count] of byKey) {
+    const at = keyIds.indexOf(key);
+    sum[at === 0 ? 'current' : at > 0 ? 'old' : 'unknown'] += count;
+  }
+  return sum;
+}
+
+/** The kept secrets that no configured key opens, or that were sealed for another row. For `doctor`: it opens them all. */
+export async function findUnopened(
+  sql: Queries,
+  sealer: Sealer,
+): Promise<readonly { readonly tenantId: string; readonly instanceId: string | null }[]> {
+  const rows = await sql<SealedRow[]>`
+    select tenant_id as "tenantId", instance_id as "instanceId", api_secret_sealed as sealed from instances
+    where api_secret_sealed is not null
+    union all
+    select tenant_id, null, application->>'sealed' from tenants where application->>'sealed' is not null
+    order by 1, 2`;
+  const unopened: { tenantId: string; instanceId: string | null }[] = [];
+  for (const row of rows) {
+    try {
+      await sealer.open(row.sealed, associationOf(row));
+    } catch {
+      unopened.push({ tenantId: row.tenantId, instanceId: row.instanceId });
+    }
+  }
+  return unopened;
+}

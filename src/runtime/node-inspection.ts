@@ -1,0 +1,156 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAddressPolicy } from '../outbound/addresses.ts';
+import { createNodeSend } from '../outbound/node.ts';
+import { createNodeUpstream } from '../outbound/node-upstream.ts';
+import type { Send } from '../outbound/port.ts';
+import { createSealer, type Sealer } from '../secrets/seal.ts';
+import { openDatabase, type Sql } from '../store/database.ts';
+import { createLog } from '../telemetry/log.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
+import type { Config } from './config.ts';
+import { composeGateway, type Gateway } from './gateway.ts';
+import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
+import { nodeRequestFacts, respondOnNode } from './node-http.ts';
+import { newestMigration } from './node-migrate.ts';
+import { nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
+import { createNodeSignatureCheck } from './node-signature.ts';
+
+/**
+ * The gateway's own parts for looking at it from beside: the same way to tokens, Graph and instances, without listeners and
+ * without the background. Nothing is written.
+ */
+
+export interface Inspection {
+  readonly gateway: Gateway;
+  readonly sql: Sql;
+  readonly send: Send;
+  readonly sealer: Sealer;
+  readonly readReference: (reference: string) => Promise<string>;
+  /** Without user and password. */
+  readonly where: string;
+  readonly database:
+    | { readonly state: 'away'; readonly code: string }
+    | { readonly state: 'absent' }
+    | {
+        readonly state: 'there';
+        readonly version: number;
+        readonly applied: number;
+        readonly newest: number;
+      };
+  close(): Promise<void>;
+}
+
+const connections = 4;
+
+/** The key that the gateway made for itself, if it did; unlike the gateway this makes none. */
+async function existingSealer(config: Config): Promise<Sealer> {
+  const made = existsSync(join(config.dataDir, 'secrets-key'));
+  return config.secretsKey.length > 0 || made ? openSealer(config) : createSealer([]);
+}
+
+interface Store {
+  readonly where: string;
+  /** Undefined: there is none yet, or it does not start. */
+  readonly url: string | undefined;
+  readonly code?: string;
+  close(): Promise<void>;
+}
+
+/** Joins the embedded database that a gateway runs, or starts it for the while; one that is not there is not made. */
+async function openExisting(config: Config): Promise<Store> {
+  if (config.databaseUrl !== undefined) {
+    const { host, pathname } = new URL(config.databaseUrl);
+    return { where: `${host}${pathname}`, url: config.databaseUrl, close: async () => undefined };
+  }
+  const where = join(config.dataDir, 'postgres');
+  const nothing = { where, url: undefined, close: async () => undefined };
+  if (!existsSync(join(config.dataDir, 'postgres', 'data', 'PG_VERSION'))) return nothing;
+  try {
+    const embedded = await startEmbeddedPostgres(config.dataDir);
+    return { where, url: embedded.url, close: embedded.stop };
+  } catch (error) {
+    return { ...nothing, code: (error as Error).name };
+  }
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(Object.assign(new Error('no answer in time'), { code: 'timeout' })), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+async function lookAt(sql: Sql): Promise<{ version: number; applied: number }> {
+  const [server] = await sql<{ version: number; migrated: boolean }[]>`
+    select current_setting('server_version_num')::int as version,
+      to_regclass('drizzle.__drizzle_migrations') is not null as migrated`;
+  if (!server?.migrated) return { version: server?.version ?? 0, applied: 0 };
+  const [row] = await sql<{ applied: number | null }[]>`
+    select max(created_at)::int8 as applied from drizzle.__drizzle_migrations`;
+  return { version: server.version, applied: row?.applied ?? 0 };
+}
+
+async function stateOf(store: Store, sql: Sql, timeoutMs: number): Promise<Inspection['database']> {
+  if (store.url === undefined)
+    return store.code === undefined ? { state: 'absent' } : { state: 'away', code: store.code };
+  try {
+    const found = await within(timeoutMs, lookAt(sql));
+    return { state: 'there', ...found, newest: await newestMigration() };
+  } catch (error) {
+    const { code, name } = error as { code?: string; name: string };
+    return { state: 'away', code: code ?? name };
+  }
+}
+
+/** `timeoutMs`: for each request to anybody. Never throws for a database that is away. */
+export async function openInspection(whole: Config, timeoutMs: number): Promise<Inspection> {
+  const config = {
+    ...whole,
+    microsoftTimeoutSeconds: timeoutMs / 1_000,
+    forwardTimeoutSeconds: timeoutMs / 1_000,
+  };
+  const policy = createAddressPolicy(config.upstreamAllow);
+  const store = await openExisting(config);
+  // An address at which nothing listens, where there is no database: whoever asks all the same hears so at once.
+  const sql = openDatabase(store.url ?? 'postgres://127.0.0.1:1/absent', {
+    connections,
+    applicationName: 'espalier-doctor',
+    statementTimeoutMs: timeoutMs,
+  });
+  const outbound = createNodeSend(policy);
+  const upstream = createNodeUpstream({ policy, timeoutMs });
+  const sealer = await existingSealer(config);
+  const gateway = composeGateway({
+    config,
+    sql,
+    send: outbound.send,
+    upstream: upstream.upstream,
+    sealer,
+    // What is found is told in lines; the log of the parts would tell it a second time.
+    log: createLog({ level: 'error', format: 'json', write: () => undefined }),
+    metrics: createMetrics(),
+    signature: createNodeSignatureCheck(),
+    facts: nodeRequestFacts,
+    respond: respondOnNode,
+    intake: { onDue: () => undefined },
+    readReference: readSecretReference,
+    sha256: nodeSha256,
+  });
+  return {
+    gateway,
+    sql,
+    send: outbound.send,
+    sealer,
+    readReference: readSecretReference,
+    where: store.where,
+    database: await stateOf(store, sql, timeoutMs),
+    close: async () => {
+      await sql.end({ timeout: 1 });
+      upstream.close();
+      await outbound.close();
+      await store.close();
+    },
+  };
+}
