@@ -66,6 +66,8 @@ const examplesInOrder = {
   rollbackMove: { body: { reason: 'the new instance is slow' } },
   listReports: { query: { filter: 'state==failed;updatedAt=gt=2026-11-01T00:00:00Z' } },
   replayReports: { body: { filter: 'state==failed;reason==user-not-assigned' } },
+  approveApproval: { body: { reason: 'agreed with the customer' } },
+  rejectApproval: { body: { reason: 'not before the maintenance window' } },
   createApiKey: {
     body: { name: 'helpdesk', role: 'viewer', tenants: [tenantId], expiresAt: '2099-12-31T00:00:00Z' },
   },

@@ -32,4 +32,13 @@ export function addAbout(program: Command): void {
       examples: [['server-version -o json', 'as the API gives it']],
     }),
   );
+  addVerb(
+    program,
+    show({
+      name: 'whoami',
+      summary: 'who the server takes you for, with which role and which tenants',
+      operation: 'GET /session',
+      examples: [['whoami', 'whether a key works, and what it may do']],
+    }),
+  );
 }
