@@ -51,10 +51,14 @@ function withExample(operation: Operation): Operation {
   return { ...operation, requestBody: { ...requestBody, content } };
 }
 
+/** A pattern with flags comes as `/…/u`; JSON Schema has the expression alone, and reads it as Unicode anyway. */
+const plainPattern = (name: string, value: unknown): unknown =>
+  name === 'pattern' && typeof value === 'string' ? value.replace(/^\/(.*)\/u$/s, '$1') : value;
+
 export function openApiDocument(app: AdminApp): Document {
   // Through JSON: the generator's own types leave everything open.
   const whole = withCommonParameters(app.getOpenAPI31Document({ ...info, tags: [...tags] }));
-  const made = JSON.parse(JSON.stringify(whole)) as Document;
+  const made = JSON.parse(JSON.stringify(whole), plainPattern) as Document;
   const paths = Object.fromEntries(
     Object.entries(made.paths).map(([path, operations]) => [
       path,
