@@ -51,9 +51,9 @@ function withExample(operation: Operation): Operation {
   return { ...operation, requestBody: { ...requestBody, content } };
 }
 
-/** A pattern with flags comes as `/…/u`; JSON Schema has the expression alone, and reads it as Unicode anyway. */
+/** A pattern with flags comes with them, as `…/u`; JSON Schema has the expression alone, and reads it as Unicode anyway. */
 const plainPattern = (name: string, value: unknown): unknown =>
-  name === 'pattern' && typeof value === 'string' ? value.replace(/^\/(.*)\/u$/s, '$1') : value;
+  name === 'pattern' && typeof value === 'string' ? value.replace(/\/u$/, '') : value;
 
 export function openApiDocument(app: AdminApp): Document {
   // Through JSON: the generator's own types leave everything open.
