@@ -1,5 +1,6 @@
 import { OpenAPIHono, type z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
+import { except } from 'hono/combine';
 import { readBody } from '../gateway/body.ts';
 import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
 import { bodyBytes } from '../limits.ts';
@@ -9,6 +10,8 @@ import { authenticate } from './access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
 import { addExplain } from './devices/explain.ts';
+import { addRouteExport } from './devices/export.ts';
+import { addRouteImport, importPath } from './devices/import.ts';
 import { addPlacing } from './devices/placing.ts';
 import { addTimeline } from './devices/timeline.ts';
 import { addInstances } from './instances/instances.ts';
@@ -111,6 +114,9 @@ function addOperations(app: AdminApp, services: AdminServices): void {
   addReconciliation(app, services);
   addInstanceRemoval(app, services);
   addInstanceKeys(app, services);
+  // Before the devices: to Hono, `import` could be one of them.
+  addRouteImport(app, services);
+  addRouteExport(app, services);
   addDevices(app, services);
   addPlacing(app, services);
   addExplain(app, services);
@@ -139,7 +145,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
     await next();
   });
   app.use(`${basePath}/*`, authenticate(services.sql, services.bootstrapKey));
-  app.use(`${basePath}/*`, jsonBodies);
+  app.use(`${basePath}/*`, except(importPath, jsonBodies));
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');
