@@ -91,7 +91,7 @@ export interface AdminServices {
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly version: string;
   readonly facts: Pick<RequestFacts, 'allowTime' | 'body' | 'breakOff' | 'remoteAddress'>;
-  /** Streams an answer, and stops where nobody takes it any more. */
+  /** Streams an answer; resolves when all of it was taken, or nobody takes it any more. */
   readonly respond: (c: Context, answer: StreamedAnswer) => Response | Promise<Response>;
   /** A client with one connection, for what keeps it for minutes; whoever opens it ends it. */
   readonly openBulk: () => Sql;

@@ -66,26 +66,21 @@ interface ExportedText {
   readonly patienceMs: number;
 }
 
-/** The file, page by page; its connection is closed when it is read, left, or no longer taken. */
+/** The file, page by page. */
 async function* exportedText({ bulk, first, format, onStalled, patienceMs, rest }: ExportedText) {
   const encoder = new TextEncoder();
   const stall = (): void => {
     onStalled();
     void bulk.end({ timeout: 0 });
   };
-  try {
-    if (exportHeader[format] !== '') yield encoder.encode(exportHeader[format]);
-    for (let page = first; !page.done; page = await rest.next()) {
-      const patience = setTimeout(stall, patienceMs);
-      try {
-        yield encoder.encode(exportLines(page.value, format));
-      } finally {
-        clearTimeout(patience);
-      }
+  if (exportHeader[format] !== '') yield encoder.encode(exportHeader[format]);
+  for (let page = first; !page.done; page = await rest.next()) {
+    const patience = setTimeout(stall, patienceMs);
+    try {
+      yield encoder.encode(exportLines(page.value, format));
+    } finally {
+      clearTimeout(patience);
     }
-  } finally {
-    // The snapshot goes with the connection.
-    await bulk.end({ timeout: 0 });
   }
 }
 
@@ -117,6 +112,7 @@ export function addRouteExport(app: AdminApp, { facts, log, openBulk, respond, s
       const body = exportedText({ bulk, first, format, onStalled, patienceMs: slowReaderMs, rest });
       return await respond(c, { status: 200, headers, body });
     } finally {
+      // All of it was taken, or nobody takes it any more; the snapshot goes with the connection.
       await bulk.end({ timeout: 0 });
       leave();
     }

@@ -40,6 +40,10 @@ export function createCsvReader(): CsvReader {
       const whole = begun ? `${begun.text}\n${text}` : text;
       const start = begun?.line ?? line;
       if (whole.length > importLineCharacters) throw lineTooLong(start);
+      if (begun && !text.includes('"')) {
+        begun = { text: whole, line: start };
+        return undefined;
+      }
       const fields = fieldsOf(whole.endsWith('\r') ? whole.slice(0, -1) : whole);
       begun = fields === 'open' ? { text: whole, line: start } : undefined;
       return fields === 'open' ? undefined : { line: start, fields };
