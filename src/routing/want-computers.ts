@@ -6,6 +6,9 @@ import type { Fragment, Transaction } from '../store/database.ts';
  * `won` selects distinct `instance_id, jamf_computer_id`; `behind`: as many others come first. A row that somebody
  * holds is being read already: what it finds waits for the tenant's lock, which the caller holds, and is decided by
  * the new table. Waiting for it would be a deadlock.
+ *
+ * Each is looked up by its key: as joins the planner, which knows of a new tenant that it has no rows, would put all
+ * of them beside all of them.
  */
 export async function wantComputers(
   tx: Transaction,
@@ -19,21 +22,21 @@ export async function wantComputers(
         / ${backgroundPerSecond}::float8) * interval '1 second' as due_at
       from (${won}) one
     ), free as materialized (
-      select won.* from won join computers c on c.tenant_id = ${tenantId} and c.instance_id = won.instance_id
-        and c.jamf_computer_id = won.jamf_computer_id
-      for update of c skip locked
-    ), known as (
-      update computers c set wanted_revision = c.wanted_revision + 1, updated_at = now(),
+      select won.* from won
+      left join lateral (
+        select true as there from computers c where c.tenant_id = ${tenantId} and c.instance_id = won.instance_id
+          and c.jamf_computer_id = won.jamf_computer_id offset 0) known on true
+      left join lateral (
+        select true as ours from computers c where known.there and c.tenant_id = ${tenantId}
+          and c.instance_id = won.instance_id and c.jamf_computer_id = won.jamf_computer_id for update skip locked) held on true
+      where known.there is null or held.ours
+    ), due as (
+      insert into computers as c (tenant_id, instance_id, jamf_computer_id, background, next_try_at)
+      select ${tenantId}, instance_id, jamf_computer_id, true, due_at from free
+      on conflict (tenant_id, instance_id, jamf_computer_id) do update set
+        wanted_revision = c.wanted_revision + 1, updated_at = now(),
         background = case when c.wanted_revision > c.done_revision then c.background else true end,
-        next_try_at = case when c.wanted_revision > c.done_revision then c.next_try_at else free.due_at end
-      from free where c.tenant_id = ${tenantId} and c.instance_id = free.instance_id
-        and c.jamf_computer_id = free.jamf_computer_id
-    ), anew as (
-      insert into computers (tenant_id, instance_id, jamf_computer_id, background, next_try_at)
-      select ${tenantId}, instance_id, jamf_computer_id, true, due_at from won
-      where not exists (select 1 from computers c where c.tenant_id = ${tenantId} and c.instance_id = won.instance_id
-        and c.jamf_computer_id = won.jamf_computer_id)
-      on conflict do nothing
+        next_try_at = case when c.wanted_revision > c.done_revision then c.next_try_at else excluded.next_try_at end
     )
     select count(*)::int as count from won`;
   return wanted?.count ?? 0;

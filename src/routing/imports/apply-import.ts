@@ -4,7 +4,7 @@ import { isStoreUnavailable, type Sql, type Transaction } from '../../store/data
 import { dueChannel } from '../../store/notifications.ts';
 import { type Authorship, feedRoutes, lockTenantRoutes, nextVersion } from '../resolve.ts';
 import { wantComputers } from '../want-computers.ts';
-import { createPlan, planPage, writeNotes, writePlanned } from './apply-page.ts';
+import { createPlan, planPage, planWinners, writeNotes, writePlanned } from './apply-page.ts';
 import { nextPage, type StagedPage } from './staged-rows.ts';
 
 /**
@@ -62,9 +62,11 @@ async function turn<T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise
 
 async function settings(tx: Transaction): Promise<void> {
   await tx`select set_config('lock_timeout', ${String(importLockMs)}, true)`;
-  // Foreign keys are checked row by row, by statements that need not be planned anew for each (store/database.ts).
-  await tx`set local plan_cache_mode = 'auto'`;
-  // A plan that is kept was made while the table was small: it must not read a million routes for each row later.
+  // Planned for this tenant, a statement would expect the rows that it had when the table was last analysed: none of a
+  // new one, and then any index is as good as the key's, for each row anew. Planned for any tenant, the key is the best.
+  // Also, foreign keys are checked row by row, by statements that need not be planned for each (store/database.ts).
+  await tx`set local plan_cache_mode = 'force_generic_plan'`;
+  // Such a plan is kept: made while the table was small, it must not read a million routes later.
   await tx`set local enable_seqscan = off`;
   await tx`set local jit = off`;
 }
@@ -97,15 +99,13 @@ async function applyPage(
   if (changes === 0) return { ...before, noted };
   const next = version ?? (await nextVersion(tx, tenantId));
   await writePlanned(tx, tenantId, counts, next, by);
-  const won = tx`
-    select distinct r.instance_id, r.jamf_computer_id
-    from import_plan p join routes r on r.tenant_id = ${tenantId} and r.device_id = p.device_id where p.todo <> 'note'`;
   return {
     noted,
     changed: before.changed + changes,
     versionBefore: before.versionBefore ?? next - 1,
     version: next,
-    computers: before.computers + (await wantComputers(tx, tenantId, won, before.computers)),
+    computers:
+      before.computers + (await wantComputers(tx, tenantId, planWinners(tx, tenantId), before.computers)),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Transaction } from '../../store/database.ts';
+import type { Fragment, Transaction } from '../../store/database.ts';
 import { storedClaims } from '../claim-rows.ts';
 import { targetOf } from '../place-device.ts';
 import { type Authorship, type RouteWrite, readRoutes, writeRoutes } from '../resolve.ts';
@@ -100,6 +100,14 @@ async function writeUnpinned(
   });
   await writeRoutes(tx, tenantId, writes, version, () => by);
 }
+
+/** The computers that the written plan gave devices to, for `wantComputers`. */
+export const planWinners = (tx: Transaction, tenantId: string): Fragment => tx`
+  select instance_id, jamf_computer_id from import_plan where todo = 'place'
+  union
+  select r.instance_id, r.jamf_computer_id from import_plan p cross join lateral (
+    select instance_id, jamf_computer_id from routes where tenant_id = ${tenantId} and device_id = p.device_id offset 0) r
+  where p.todo = 'unpin'`;
 
 /** Writes what only notes serial numbers and UDIDs: no other process has to hear of it. */
 export async function writeNotes(tx: Transaction, tenantId: string): Promise<void> {
