@@ -1,12 +1,16 @@
 import { request } from 'node:https';
 import { gzipSync } from 'node:zlib';
+import { stringify } from 'csv-stringify/sync';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
   addInstance,
   bootstrapKey,
   consent,
   type Scene,
+  sendWebhook,
   startScene,
 } from '../harness/gateway.ts';
 import { type Answer, call } from '../harness/http.ts';
@@ -28,6 +32,7 @@ describe('import and export of routes', () => {
   let otherId: string;
   let berlin: AddedInstance;
   let paris: AddedInstance;
+  let rome: AddedInstance;
   let oslo: AddedInstance;
   const keys = new Map<string, string>();
 
@@ -39,6 +44,7 @@ describe('import and export of routes', () => {
             instances: [
               { name: 'berlin', macs: 0 },
               { name: 'paris', macs: 0 },
+              { name: 'rome', macs: 4 },
             ],
           },
           { instances: [{ name: 'oslo', macs: 0 }] },
@@ -49,6 +55,7 @@ describe('import and export of routes', () => {
     for (const id of [tenantId, otherId]) await consent(scene, id);
     berlin = await addInstance(scene, tenantId, 'berlin');
     paris = await addInstance(scene, tenantId, 'paris');
+    rome = await addInstance(scene, tenantId, 'rome');
     oslo = await addInstance(scene, otherId, 'oslo');
     for (const role of ['viewer', 'operator', 'admin']) {
       const made = await scene.api('POST', '/keys', { name: role, role, tenants: [tenantId] });
@@ -396,5 +403,161 @@ describe('import and export of routes', () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(await newestVersion()).toBe(version);
     expect((await csv([])).status).toBe(200);
+  });
+
+  it('kill -9 before an atomic import is committed leaves nothing of it', async () => {
+    const version = await newestVersion();
+    const [one, two] = [id(), id()];
+    const hold = Promise.withResolvers<void>();
+    // The end of the history's chain is the last lock that an import takes: until then all is written.
+    const holder = scene.database.sql.begin(async (tx) => {
+      await tx`select 1 from history_heads where tenant_id = ${tenantId} for update`;
+      await hold.promise;
+    });
+    const sent = csv([`${one},${berlin.id},191,,,`, `${two},${berlin.id},192,,,`], { query: '?mode=atomic' });
+    const broken = expect(sent).rejects.toThrow();
+    await eventually(async () => {
+      const waiting = await scene.database.sql`
+        select 1 from pg_stat_activity where application_name = 'espalier-bulk' and wait_event_type = 'Lock'
+          and datname = current_database()`;
+      expect(waiting).toHaveLength(1);
+    });
+    await scene.gateway.kill();
+    await broken;
+    hold.resolve();
+    await holder;
+    await scene.start();
+    expect(await newestVersion()).toBe(version);
+    for (const deviceId of [one, two])
+      expect((await scene.api('GET', `/tenants/${tenantId}/devices/${deviceId}`)).status).toBe(404);
+    expect((await csv([`${one},${berlin.id},191,,,`], { query: '?mode=atomic' })).json.changed).toBe(1);
+  });
+
+  it('two imports of the same devices, placements and claims at once: every route is its last change', async () => {
+    const devices = Array.from({ length: 7_000 }, id);
+    const rowsOf = (instance: AddedInstance): string[] =>
+      devices.map((deviceId, n) => `${deviceId},${instance.id},${n + 1},,,${n % 2 === 0}`);
+    const macs = scene.world.fleet.truth().filter((mac) => mac.instance === 'rome');
+    const imports = [csv(rowsOf(berlin)), csv(rowsOf(paris), { query: '?mode=atomic' })];
+    const calls = devices.slice(0, 20).map((deviceId, n) =>
+      scene.api('PUT', `/tenants/${tenantId}/devices/${deviceId}`, {
+        instanceId: rome.id,
+        jamfComputerId: String(9_000 + n),
+      }),
+    );
+    const claims = macs.map((mac) => sendWebhook(scene, rome, mac.jamfComputerId));
+    for (const { json, status } of await Promise.all(imports)) {
+      expect(status).toBe(200);
+      expect(json).toMatchObject({ accepted: 7_000, rejectedCount: 0 });
+    }
+    for (const { status } of await Promise.all(calls)) expect([200, 201]).toContain(status);
+    for (const { status } of await Promise.all(claims)) expect(status).toBe(202);
+    await eventually(async () => {
+      for (const mac of macs) expect(await device(mac.deviceId)).toMatchObject({ instanceId: rome.id });
+    });
+    const [wrong] = await scene.database.sql`
+      select count(*)::int as n from routes r cross join lateral (
+        select * from route_changes c where c.tenant_id = r.tenant_id and c.device_id = r.device_id
+        order by c.version desc limit 1) last
+      where r.tenant_id = ${tenantId} and (r.instance_id, r.jamf_computer_id, r.pinned, r.version)
+        is distinct from (last.to_instance_id, last.to_jamf_computer_id, last.pinned, last.version)`;
+    expect(wrong!.n).toBe(0);
+  });
+
+  it('another process follows an import', async () => {
+    const second = await scene.another();
+    try {
+      const [one] = [id()];
+      const { json } = await csv([`${one},${berlin.id},201,,,`]);
+      await eventually(async () => {
+        const { processes, version } = (await scene.api('GET', `/tenants/${tenantId}/routes/convergence`))
+          .json;
+        expect(version).toBe(json.version);
+        expect(processes).toHaveLength(2);
+        for (const process of processes) expect(process.version).toBeGreaterThanOrEqual(json.version);
+      });
+    } finally {
+      await second.stop();
+    }
+  });
+
+  it('what is exported of an import is what was imported, whatever the texts are', async () => {
+    const text = fc
+      .string({ unit: 'grapheme', maxLength: 40 })
+      .map((one) => one.trim())
+      .filter((one) => one !== '' && !one.includes('\0') && !one.includes('\ufffd') && one.length <= 100);
+    const row = fc.record({
+      deviceId: fc.uuid(),
+      instanceId: fc.constant(oslo.id),
+      jamfComputerId: fc.integer({ min: 1, max: 2_147_483_647 }).map(String),
+      serialNumber: fc.option(text),
+      udid: fc.option(fc.oneof(text, fc.constantFrom('=1+1', '@x', '"', 'a,b', 'a\nb', 'a\r\nb', "'-"))),
+      pinned: fc.boolean(),
+    });
+    const key = (await scene.api('POST', '/keys', { name: 'other', role: 'operator', tenants: [otherId] }))
+      .json.key;
+    const out = (accept: string): Promise<Answer> =>
+      call(at('/devices/export', otherId), {
+        ca: scene.trust,
+        headers: { authorization: `Bearer ${key}`, accept },
+      });
+    const told = { key, tenant: otherId };
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(row, { selector: ({ deviceId }) => deviceId, maxLength: 30 }),
+        fc.boolean(),
+        async (rows, quoted) => {
+          await scene.database.sql`delete from routes where tenant_id = ${otherId}`;
+          const file = stringify(rows, {
+            header: true,
+            quoted,
+            columns: header.split(','),
+            cast: { boolean: String },
+          });
+          const sent = rows.length > 0 ? file : header;
+          const first = await send('text/csv', sent, told);
+          expect(first.json).toMatchObject({ accepted: rows.length, changed: rows.length });
+          const json = await out('application/x-ndjson');
+          const lines = json.text === '' ? [] : json.text.trimEnd().split('\n');
+          const sorted = [...rows].sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
+          expect(lines.map((line) => JSON.parse(line))).toEqual(sorted);
+          const asCsv = await out('text/csv');
+          for (const [type, body] of [
+            ['text/csv', asCsv.text],
+            ['application/x-ndjson', json.text],
+          ] as const) {
+            expect((await send(type, body, told)).json).toMatchObject({ changed: 0, noted: 0 });
+            await scene.database.sql`delete from routes where tenant_id = ${otherId}`;
+            expect((await send(type, body, told)).json.changed).toBe(rows.length);
+          }
+          expect((await out('application/x-ndjson')).text).toBe(json.text);
+        },
+      ),
+      {
+        numRuns: 15,
+        ...(process.env.ESPALIER_TEST_SEED ? { seed: Number(process.env.ESPALIER_TEST_SEED) } : {}),
+      },
+    );
+  });
+
+  it('an export that nobody takes any more gives its snapshot back', async () => {
+    await scene.database.sql`
+      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, rule, version)
+      select ${otherId}, gen_random_uuid(), ${oslo.id}, n, 'placed', 1 from generate_series(1, 150000) n`;
+    const key = (await scene.api('POST', '/keys', { name: 'reader', role: 'viewer', tenants: [otherId] }))
+      .json.key;
+    const outgoing = request(
+      at('/devices/export', otherId),
+      { ca: scene.trust, agent: false, headers: { authorization: `Bearer ${key}` } },
+      (incoming) => incoming.pause(),
+    );
+    outgoing.on('error', () => undefined);
+    outgoing.end();
+    const holders = () => scene.database.sql`
+      select 1 from pg_stat_activity where application_name = 'espalier-bulk' and datname = current_database()`;
+    await eventually(async () => expect(await holders()).toHaveLength(1));
+    await eventually(async () => expect(await holders()).toHaveLength(0), 50_000);
+    expect(scene.gateway.output()).toContain('export.stalled');
+    outgoing.destroy();
   });
 });
