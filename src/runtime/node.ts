@@ -299,6 +299,7 @@ export async function startGateway(
               connections: 1,
               applicationName: 'espalier-bulk',
               statementTimeoutMs: bulkTimeoutMs,
+              lasting: true,
             }),
         }).fetch,
         ...secure,

@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import { createGate } from '../../gateway/gate.ts';
 import { importsAtOnce, importsWaiting, progressEveryMs } from '../../limits.ts';
 import { type Problem, ProblemError, problem, problemAnswer as problemText } from '../../problems.ts';
-import { isStoreUnavailable } from '../../store/database.ts';
+import { isStoreUnavailable, isUnknownTable } from '../../store/database.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
@@ -137,6 +137,10 @@ async function importFile(
       chunks,
     );
     return describeImport(taken, options);
+  } catch (error) {
+    if (!isUnknownTable(error)) throw error;
+    const broken = 'The connection to the database broke while the file was read; send it again.';
+    throw new ProblemError(problem('store-unavailable', broken, { retryAfterSeconds: 5 }));
   } finally {
     await bulk.end({ timeout: 1 });
   }
