@@ -98,15 +98,17 @@ const importRoute = createRoute({
   },
 });
 
-const describeImport = (
-  { rejected, version, versionBefore, ...counts }: Imported,
-  { dryRun, mode }: ImportOptions,
-): z.infer<typeof importSchema> => ({
+const describeImport = (taken: Imported, { dryRun, mode }: ImportOptions): z.infer<typeof importSchema> => ({
   ...{ dryRun, mode },
-  ...counts,
-  versionBefore: versionBefore ?? null,
-  version: version ?? null,
-  rejected: rejected.map((one) => ({ line: one.line, code: one.code, description: sentence(one) })),
+  rows: taken.rows,
+  accepted: taken.accepted,
+  changed: taken.changed,
+  noted: taken.noted,
+  versionBefore: taken.versionBefore ?? null,
+  version: taken.version ?? null,
+  sha256: taken.sha256,
+  rejectedCount: taken.rejectedCount,
+  rejected: taken.rejected.map((one) => ({ line: one.line, code: one.code, description: sentence(one) })),
 });
 
 /** The whole way of one file; everything that belongs to it ends with it. */
