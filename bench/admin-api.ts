@@ -3,7 +3,7 @@ import { type Answer, call } from '../test/harness/http.ts';
 
 /** The gateway's own settings in a benchmark, and the way to its admin API. */
 
-const bootstrapKey = 'esp_bootstrap-key-of-the-bench';
+export const bootstrapKey = 'esp_bootstrap-key-of-the-bench';
 
 /** On the admin API; throws for an answer that is no success. */
 export type AdminApi = (method: string, path: string, body?: unknown) => Promise<Answer['json']>;

@@ -4,6 +4,7 @@ import { catchUp } from './catch-up.ts';
 import { claims } from './claims.ts';
 import { delivery } from './delivery.ts';
 import { forward } from './forward.ts';
+import { importExport } from './import-export.ts';
 import { intake } from './intake.ts';
 import { neighbour } from './neighbour.ts';
 import { forwardPeers } from './peers/forward-peers.ts';
@@ -27,6 +28,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   neighbour: { run: neighbour, limitMinutes: 60 },
   claims: { run: claims, limitMinutes: 30 },
   routes: { run: routes, limitMinutes: 20 },
+  import: { run: importExport, limitMinutes: 20 },
   'forward-peers': { run: forwardPeers, limitMinutes: 60 },
 };
 /** Short enough to be run by the way; the others are asked for by name. */

@@ -21,6 +21,8 @@ export type LoadGenerator = Worker<LoadPlan, { readonly measured: Pace; readonly
 export interface Scene {
   readonly databaseUrl: string;
   readonly sql: postgres.Sql;
+  /** PostgreSQL's first process. */
+  readonly postgres: number;
   readonly world: World;
   readonly instance: AnsweringInstance;
   readonly gateway: Gateway;
@@ -51,7 +53,7 @@ async function environmentIn(dir: string, world: World, databaseUrl: string, dat
 export async function startScene({ stack }: Run): Promise<Scene> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));
-  const { sql, url: databaseUrl } = await startDatabase(stack, dir);
+  const { pid: postgres, sql, url: databaseUrl } = await startDatabase(stack, dir);
   const dataPort = await freePort();
   const world = await createWorld({
     clouds: ['public'],
@@ -80,7 +82,7 @@ export async function startScene({ stack }: Run): Promise<Scene> {
     return { id, key };
   };
   return {
-    ...{ databaseUrl, sql, world, instance, gateway, trust, certificate, load, tenantId },
+    ...{ databaseUrl, sql, postgres, world, instance, gateway, trust, certificate, load, tenantId },
     ...{ api, addInstance },
   };
 }

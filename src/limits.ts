@@ -173,3 +173,26 @@ export const resealPauseMs = 1_000;
 export const resealLookMs = 60_000;
 /** Secrets that do not open, of which a process writes a line. */
 export const resealUnopenedLogged = 1_000;
+/** A file of routes to import: five times the million of contract section 8; packed and unpacked. */
+export const importBodyBytes = 1024 * 1024 * 1024;
+export const importRows = 5_000_000;
+/** One line of it, or one row of CSV over several lines: serial number and UDID are 100 characters each at most. */
+export const importLineCharacters = 8_192;
+/** A file may take this long to arrive: 150 MB over 1 Mbit/s take 20 minutes. Silence is bounded as elsewhere. */
+export const importTotalMs = 30 * 60_000;
+/** Refused rows that an answer tells of, and faults that a problem names; the rest is counted. */
+export const importRejectionsListed = 10_000;
+export const importFaultsListed = 1_000;
+/** Rows that are staged by one statement, and routes that one transaction of a partial import changes. */
+export const importStaged = 2_000;
+export const importPage = 5_000;
+/** An import waits this long for another one, or a rollback, of its tenant. */
+export const importLockMs = 120_000;
+/** Of one process: each has a connection to the database of its own. */
+export const importsAtOnce = 2;
+export const importsWaiting = 8;
+export const exportsAtOnce = 4;
+/** Rows of an export that are read and sent together. */
+export const exportPage = 5_000;
+/** Between two lines of progress. */
+export const progressEveryMs = 1_000;

@@ -1,5 +1,6 @@
 import { OpenAPIHono, type z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
+import { except } from 'hono/combine';
 import { readBody } from '../gateway/body.ts';
 import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
 import { bodyBytes } from '../limits.ts';
@@ -14,6 +15,8 @@ import { addApprovalDecisions } from './approvals/decide.ts';
 import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
 import { addExplain } from './devices/explain.ts';
+import { addRouteExport } from './devices/export.ts';
+import { addRouteImport, importPath } from './devices/import.ts';
 import { addPlacing } from './devices/placing.ts';
 import { addTimeline } from './devices/timeline.ts';
 import { entityTags } from './entity-tags.ts';
@@ -29,7 +32,7 @@ import { addApiKeys } from './keys/keys.ts';
 import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
-import { refuseNul } from './nul.ts';
+import { refuseNulInBody, refuseNulInQuery } from './nul.ts';
 import { createAttempts } from './operators/attempts.ts';
 import { takeReason } from './reason.ts';
 import { noticeUnrecorded } from './recording.ts';
@@ -128,6 +131,9 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addReconciliation(app, services);
   addInstanceRemoval(app, services);
   addInstanceKeys(app, services);
+  // Before the devices: to Hono, `import` could be one of them.
+  addRouteImport(app, services);
+  addRouteExport(app, services);
   addDevices(app, services);
   addPlacing(app, services);
   addExplain(app, services);
@@ -165,8 +171,8 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
       return authentication(c, next);
     }),
   );
-  app.use(`${basePath}/*`, jsonBodies);
-  app.use(`${basePath}/*`, refuseNul);
+  app.use(`${basePath}/*`, refuseNulInQuery);
+  app.use(`${basePath}/*`, except(importPath, jsonBodies, refuseNulInBody));
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');

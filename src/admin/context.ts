@@ -1,4 +1,5 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import type { MigrationResult } from '../connection/migrate.ts';
 import type { MigrationPlan, MigrationTarget } from '../connection/migration-plan.ts';
 import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
@@ -10,6 +11,7 @@ import type { Sql } from '../store/database.ts';
 import type { HistoryOrigin } from '../store/history.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
+import type { Log } from '../telemetry/log.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';
 
 /** Who is asking: a key of the database, the bootstrap key, or a person who signed in with Entra. */
@@ -105,12 +107,31 @@ export interface PermissionAnswer {
   }[];
 }
 
+export interface StreamedAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** SHA-256 of what comes in pieces. */
+export interface StreamDigest {
+  update(bytes: Uint8Array): void;
+  /** Lower case; call it once. */
+  hex(): string;
+}
+
 /** What the admin plane asks of the rest; composed by the runtime. */
 export interface AdminServices {
   readonly sql: Sql;
+  readonly log: Log;
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly version: string;
-  readonly facts: Pick<RequestFacts, 'remoteAddress'>;
+  readonly facts: Pick<RequestFacts, 'allowTime' | 'body' | 'breakOff' | 'remoteAddress'>;
+  /** Streams an answer; resolves when all of it was taken, or nobody takes it any more. */
+  readonly respond: (c: Context, answer: StreamedAnswer) => Response | Promise<Response>;
+  /** A client with one connection, for what keeps it for minutes; whoever opens it ends it. */
+  readonly openBulk: () => Sql;
+  readonly digest: () => StreamDigest;
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;
   readonly sealer: Sealer;

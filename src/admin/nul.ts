@@ -31,12 +31,16 @@ function parsed(text: string): unknown {
   }
 }
 
-/** After the body was read within its limits: it is looked at only when the signs are there. */
-export const refuseNul: MiddlewareHandler<AdminEnv> = async (c, next) => {
+export const refuseNulInQuery: MiddlewareHandler<AdminEnv> = async (c, next) => {
   for (const [name, value] of new URL(c.req.url).searchParams) {
     if (name.includes(nul) || value.includes(nul))
       throw invalidField(name.replaceAll(nul, ''), 'must not contain the character NUL');
   }
+  await next();
+};
+
+/** After the body was read within its limits: it is looked at only when the signs are there. */
+export const refuseNulInBody: MiddlewareHandler<AdminEnv> = async (c, next) => {
   if (/json/i.test(c.req.header('content-type') ?? '') && c.req.raw.body) {
     const text = await c.req.raw.clone().text();
     const place = mayHoldNul(text) ? placeOfNul(parsed(text)) : undefined;

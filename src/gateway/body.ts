@@ -57,9 +57,10 @@ async function readStream(stream: ReadableStream<Uint8Array>, limitBytes: number
 export async function* boundedChunks(
   chunks: AsyncIterable<Uint8Array>,
   limitBytes: number,
+  totalMs = bodyTotalMs,
 ): AsyncGenerator<Uint8Array> {
   const source = chunks[Symbol.asyncIterator]();
-  const deadline = Date.now() + bodyTotalMs;
+  const deadline = Date.now() + totalMs;
   let size = 0;
   try {
     for (;;) {

@@ -29,6 +29,10 @@ export interface RequestFacts {
   target(c: Context): string;
   /** The body as it comes, neither read nor bounded; leaving it early breaks nothing. Undefined: there is none. */
   body(c: Context): IncomingBody | undefined;
+  /** Lets the request's body take longer than `bodyTotalMs`; whoever asks for it bounds it (`boundedChunks`). */
+  allowTime(c: Context): void;
+  /** Breaks the caller's connection, when nobody takes the answer any more. */
+  breakOff(c: Context): void;
   /** SHA-256 of the verified client certificate, lower-case hex; undefined without one. */
   clientCertificateSha256(c: Context): string | undefined;
   /** Address of whoever is connected; a load balancer before us shows as itself. */

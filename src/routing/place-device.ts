@@ -35,7 +35,7 @@ type Target = NonNullable<RouteWrite['to']>;
  * Where the route goes. A pin that is taken off lets the claims decide again; where there are none the device stays,
  * placed. The same place again changes nothing.
  */
-function targetOf(
+export function targetOf(
   before: Route | undefined,
   wanted: WantedPlace,
   claims: readonly StoredClaim[],

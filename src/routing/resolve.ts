@@ -79,7 +79,19 @@ export interface RouteWrite {
   readonly ended?: string;
 }
 
-/** Writes changes of routes and their lines in the history, as one version of the tenant's table. */
+/** Writes changes of routes and their lines in the history, as one version of the tenant's table, and feeds it. */
+async function writeVersion(
+  tx: Transaction,
+  tenantId: string,
+  writes: readonly RouteWrite[],
+  version: number,
+  by: AuthorshipOf,
+): Promise<void> {
+  await writeRoutes(tx, tenantId, writes, version, by);
+  await feedRoutes(tx, tenantId, version, writes.length);
+}
+
+/** Writes changes of routes and their lines in the history; the caller feeds their version (`feedRoutes`). */
 export async function writeRoutes(
   tx: Transaction,
   tenantId: string,
@@ -118,7 +130,6 @@ export async function writeRoutes(
       ${writes.map(({ deviceId }) => by(deviceId).author)}::text[], ${writes.map(({ deviceId }) => by(deviceId).reason)}::text[])
       as change(device_id, from_instance_id, from_jamf_computer_id, to_instance_id, to_jamf_computer_id, pinned, rule,
         placed_at, author, reason)`;
-  await feedRoutes(tx, tenantId, version, writes.length);
 }
 
 /** Lets other processes hear of a version of the routes; every writer of routes ends with it. */
@@ -231,7 +242,7 @@ async function apply(
 ): Promise<RouteOutcome[]> {
   const writes = decided.filter(({ changed }) => changed);
   const version = writes.length === 0 ? 0 : await nextVersion(tx, tenantId);
-  if (writes.length > 0) await writeRoutes(tx, tenantId, writes, version, by);
+  if (writes.length > 0) await writeVersion(tx, tenantId, writes, version, by);
   return decided.map(({ before, changed, deviceId, ended, to }) => ({
     deviceId,
     before,

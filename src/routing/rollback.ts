@@ -1,8 +1,8 @@
-import { backgroundPerSecond } from '../limits.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 import { type Authorship, type ComputerId, feedRoutes, lockTenantRoutes, nextVersion } from './resolve.ts';
+import { wantComputers } from './want-computers.ts';
 
 /** The whole table of a tenant as it was at a version, as one new version in one transaction. */
 
@@ -167,36 +167,6 @@ async function writePlan(tx: Transaction, tenantId: string, version: number, by:
     select ${tenantId}, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, 'withdrawn' from gone`;
 }
 
-/**
- * The computers that have devices now are due to be read, one after the other, behind what is fresh. A row that
- * somebody holds is being read already: what it finds waits for our lock and is decided by the new table. Waiting for
- * it would be a deadlock.
- */
-async function wantWinners(tx: Transaction, tenantId: string): Promise<void> {
-  await tx`
-    with won as materialized (
-      select instance_id, jamf_computer_id, now() + ((row_number() over (order by instance_id, jamf_computer_id) - 1)
-        / ${backgroundPerSecond}::float8) * interval '1 second' as due_at
-      from (select distinct to_instance_id as instance_id, to_jamf_computer_id as jamf_computer_id from rollback_plan
-            where skipped is null and to_instance_id is not null) one
-    ), free as materialized (
-      select won.* from won join computers c on c.tenant_id = ${tenantId} and c.instance_id = won.instance_id
-        and c.jamf_computer_id = won.jamf_computer_id
-      for update of c skip locked
-    ), known as (
-      update computers c set wanted_revision = c.wanted_revision + 1, updated_at = now(),
-        background = case when c.wanted_revision > c.done_revision then c.background else true end,
-        next_try_at = case when c.wanted_revision > c.done_revision then c.next_try_at else free.due_at end
-      from free where c.tenant_id = ${tenantId} and c.instance_id = free.instance_id
-        and c.jamf_computer_id = free.jamf_computer_id
-    )
-    insert into computers (tenant_id, instance_id, jamf_computer_id, background, next_try_at)
-    select ${tenantId}, instance_id, jamf_computer_id, true, due_at from won
-    where not exists (select 1 from computers c where c.tenant_id = ${tenantId} and c.instance_id = won.instance_id
-      and c.jamf_computer_id = won.jamf_computer_id)
-    on conflict do nothing`;
-}
-
 async function retractEnded(
   tx: Transaction,
   { retract, tenantId }: Pick<RollbackRequest, 'retract' | 'tenantId'>,
@@ -234,7 +204,12 @@ export function rollBackRoutes(sql: Sql, request: RollbackRequest): Promise<Roll
     }
     const version = await nextVersion(tx, tenantId);
     await writePlan(tx, tenantId, version, by);
-    await wantWinners(tx, tenantId);
+    await wantComputers(
+      tx,
+      tenantId,
+      tx`select distinct to_instance_id as instance_id, to_jamf_computer_id as jamf_computer_id from rollback_plan
+         where skipped is null and to_instance_id is not null`,
+    );
     const retracted = await retractEnded(tx, request);
     await feedRoutes(tx, tenantId, version, plan.placed + plan.ended);
     await tx`select pg_notify(${dueChannel}, 'computers'), pg_notify(${dueChannel}, 'reports')`;

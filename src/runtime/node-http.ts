@@ -64,6 +64,9 @@ function readIncoming(incoming: IncomingMessage, limitBytes: number): Promise<Ui
   });
 }
 
+/** Connections with a request whose body may take longer than Node's `requestTimeout` allows. */
+const unhurried = new WeakSet<Duplex>();
+
 export const nodeRequestFacts: RequestFacts = {
   headerCount: (c, name) => {
     const { rawHeaders } = bindingsOf(c).incoming;
@@ -84,6 +87,15 @@ export const nodeRequestFacts: RequestFacts = {
       // Destroyed, it would take the socket with it, and the answer.
       chunks: { [Symbol.asyncIterator]: () => incoming.iterator({ destroyOnReturn: false }) },
     };
+  },
+  allowTime: (c) => {
+    const { incoming, outgoing } = bindingsOf(c);
+    const { socket } = incoming;
+    unhurried.add(socket);
+    outgoing.once('close', () => unhurried.delete(socket));
+  },
+  breakOff: (c) => {
+    bindingsOf(c).outgoing.destroy();
   },
   clientCertificateSha256: (c) => {
     const { socket } = bindingsOf(c).incoming;
@@ -157,6 +169,8 @@ const clientErrors: Readonly<Record<string, number>> = {
 
 /** What Node's parser refuses before there is a request gets a problem too. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // Node looks at a request once: what was allowed more time is bounded by who reads it.
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && unhurried.has(socket)) return;
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;

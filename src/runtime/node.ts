@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createAdminApp } from '../admin/app.ts';
+import type { AdminServices } from '../admin/context.ts';
 import { confirmTenant, testInstance } from '../connection/confirm.ts';
 import { startConnect } from '../connection/consent.ts';
 import { disableTenant, disconnectTenant, noteInstances } from '../connection/lifecycle.ts';
@@ -36,7 +37,7 @@ import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
 import { type Listener, listen, nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { createLaneServices } from './node-lane-services.ts';
 import { migrateDatabase, newestMigration } from './node-migrate.ts';
-import { nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
+import { nodeDigest, nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
 import { startTelemetry } from './node-telemetry.ts';
 import { adminUrlOf, entraOperators } from './operators.ts';
@@ -54,6 +55,8 @@ export interface RunningGateway {
 const databaseConnections = 20;
 /** For what delivery writes without waiting for the disk. */
 const relaxedConnections = 4;
+/** A page of an import is a second's work; a machine that is busy may take long for it. */
+const bulkTimeoutMs = 5 * 60_000;
 
 export function createNodeLog(config: Pick<Config, 'logFormat' | 'logLevel'>): Log {
   const format = config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');
@@ -146,8 +149,10 @@ function createAdmin(
   gateway: Gateway,
   connection: ConnectionServices,
   moves: MoveWork,
-  routesChanged: () => void,
-  adminUrl: () => string,
+  {
+    adminUrl,
+    ...more
+  }: Pick<AdminServices, 'openBulk' | 'routesChanged'> & { readonly adminUrl: () => string },
 ) {
   const { log, metrics, sealer, sql } = parts;
   /** Graph's subscriptions go while the consent is still there; what fails ends by itself. */
@@ -160,10 +165,14 @@ function createAdmin(
   };
   return createAdminApp(
     {
+      ...more,
       sql,
+      log,
       clouds: config.clouds,
       version,
       facts: parts.facts,
+      respond: parts.respond,
+      digest: nodeDigest,
       tenants: gateway.tenants,
       instances: gateway.instances,
       sealer,
@@ -198,7 +207,6 @@ function createAdmin(
       checkPermissions: async (tenant) =>
         checkTenantPermissions(tenant, await permissionsOf(sql, tenant, connection.permissions)),
       testInstance: (instance) => testInstance(instance, { sql, clientOf: gateway.clients.clientOf }),
-      routesChanged,
     },
     { name: 'admin', log, metrics },
   );
@@ -298,7 +306,17 @@ export async function startGateway(
       }),
       await listen({
         address: config.adminListen,
-        fetch: createAdmin(config, parts, gateway, connection, moves, changes.routesChanged, adminUrl).fetch,
+        fetch: createAdmin(config, parts, gateway, connection, moves, {
+          adminUrl,
+          routesChanged: changes.routesChanged,
+          openBulk: () =>
+            openDatabase(store.url, {
+              connections: 1,
+              applicationName: 'espalier-bulk',
+              statementTimeoutMs: bulkTimeoutMs,
+              lasting: true,
+            }),
+        }).fetch,
         ...secure,
       }),
       await listen({ address: config.opsListen, fetch: ops.fetch }),

@@ -40,6 +40,9 @@ export const workerRequestFacts: RequestFacts = {
     const length = headers.get('content-length');
     return { length: length === null ? undefined : Number(length), chunks: chunksOf(body) };
   },
+  // Cloudflare bounds requests itself, and ends what nobody takes.
+  allowTime: () => undefined,
+  breakOff: () => undefined,
   remoteAddress: (c) => c.req.header('cf-connecting-ip'),
   clientCertificateSha256: (c) => {
     const presented = clientCertificate(c);

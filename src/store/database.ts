@@ -22,13 +22,15 @@ export interface DatabaseOptions {
   readonly durable?: boolean;
   /** Longer than usual for what reads a whole table. */
   readonly statementTimeoutMs?: number;
+  /** Connections stay until they are ended, also idle ones: they hold temporary tables. */
+  readonly lasting?: boolean;
 }
 
 /** Opens no connection yet: postgres.js connects with the first query and reconnects by itself. */
 export function openDatabase(url: string, options: DatabaseOptions): Sql {
   return postgres(url, {
     max: options.connections,
-    idle_timeout: 60,
+    ...(options.lasting ? { idle_timeout: 0, max_lifetime: null } : { idle_timeout: 60 }),
     connect_timeout: 10,
     connection: {
       application_name: options.applicationName,
@@ -76,6 +78,10 @@ export function isStoreUnavailable(error: unknown): boolean {
     ].includes(code)
   );
 }
+
+/** SQLSTATE 42P01: of a temporary table it says that its connection is gone and another one was made. */
+export const isUnknownTable = (error: unknown): boolean =>
+  (error as { code?: string } | null)?.code === '42P01';
 
 /** SQLSTATE 23505. */
 export const isUniqueViolation = (error: unknown): boolean =>

@@ -1,0 +1,120 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { accepts } from 'hono/accepts';
+import { createGate, type Gate } from '../../gateway/gate.ts';
+import { exportsAtOnce, slowReaderMs } from '../../limits.ts';
+import type { Sql } from '../../store/database.ts';
+import { tenantOf } from '../access.ts';
+import type { AdminApp, AdminServices } from '../context.ts';
+import { requireFilter } from '../filter.ts';
+import { commonProblems, filterText, problemAnswer, tenantPath } from '../schemas.ts';
+import { filterFields } from './devices.ts';
+import { type ExportRow, exportHeader, exportLines } from './transfer/export-text.ts';
+import { readRoutePages } from './transfer/read-routes.ts';
+import type { Format } from './transfer/read-rows.ts';
+
+/** `/tenants/{tenantId}/devices/export`: the routes as a file that an import takes (docs/import-export.md). */
+
+const exportRoute = createRoute({
+  method: 'get',
+  path: '/api/v1/tenants/{tenantId}/devices/export',
+  operationId: 'exportDevices',
+  tags: ['Devices'],
+  summary: 'The routes of a tenant as CSV or NDJSON, in the order of their devices, out of one snapshot',
+  request: {
+    params: tenantPath,
+    query: z
+      .object({
+        filter: z
+          .string()
+          .optional()
+          .openapi({ description: filterText(filterFields) }),
+      })
+      .strict(),
+  },
+  responses: {
+    200: {
+      description: 'A line for each device; NDJSON unless Accept names text/csv',
+      content: {
+        'application/x-ndjson': { schema: z.string() },
+        'text/csv': { schema: z.string() },
+      },
+    },
+    ...commonProblems,
+    503: problemAnswer('overloaded, or store-unavailable'),
+  },
+});
+
+const mediaTypes: Readonly<Record<Format, string>> = {
+  csv: 'text/csv; charset=utf-8',
+  ndjson: 'application/x-ndjson',
+};
+
+/** A place inside, until it is given back. */
+const enter = (gate: Gate): Promise<() => void> =>
+  new Promise((resolve, reject) => {
+    gate(() => new Promise<void>((leave) => resolve(leave))).catch(reject);
+  });
+
+interface ExportedText {
+  readonly bulk: Sql;
+  /** Read before the answer began: a database that is away must be told as such. */
+  readonly first: IteratorResult<readonly ExportRow[]>;
+  readonly rest: AsyncGenerator<readonly ExportRow[]>;
+  readonly format: Format;
+  /** Nobody has taken anything for `patienceMs`: a snapshot that is held for ever keeps dead rows everywhere. */
+  readonly onStalled: () => void;
+  readonly patienceMs: number;
+}
+
+/** The file, page by page. */
+async function* exportedText({ bulk, first, format, onStalled, patienceMs, rest }: ExportedText) {
+  const encoder = new TextEncoder();
+  const stall = (): void => {
+    onStalled();
+    void bulk.end({ timeout: 0 });
+  };
+  if (exportHeader[format] !== '') yield encoder.encode(exportHeader[format]);
+  for (let page = first; !page.done; page = await rest.next()) {
+    const patience = setTimeout(stall, patienceMs);
+    try {
+      yield encoder.encode(exportLines(page.value, format));
+    } finally {
+      clearTimeout(patience);
+    }
+  }
+}
+
+export function addRouteExport(app: AdminApp, { facts, log, openBulk, respond, sql }: AdminServices): void {
+  const gate = createGate(exportsAtOnce, 0);
+  app.openapi(exportRoute, async (c) => {
+    const { tenantId } = await tenantOf(c, sql);
+    const { filter: text } = c.req.valid('query');
+    const filter = text === undefined ? undefined : requireFilter(text, filterFields);
+    const supports = ['application/x-ndjson', 'text/csv'];
+    const accepted = accepts(c, { header: 'Accept', supports, default: 'application/x-ndjson' });
+    const format: Format = accepted === 'text/csv' ? 'csv' : 'ndjson';
+    const requestId = c.get('requestId');
+    const headers = new Headers({
+      'content-type': mediaTypes[format],
+      'content-disposition': `attachment; filename="routes-${tenantId}.${format}"`,
+      'cache-control': 'no-store',
+      'x-request-id': requestId,
+    });
+    const leave = await enter(gate);
+    const bulk = openBulk();
+    try {
+      const rest = readRoutePages(bulk, tenantId, filter);
+      const first = await rest.next();
+      const onStalled = (): void => {
+        log.info('export.stalled', { tenantId, requestId });
+        facts.breakOff(c);
+      };
+      const body = exportedText({ bulk, first, format, onStalled, patienceMs: slowReaderMs, rest });
+      return await respond(c, { status: 200, headers, body });
+    } finally {
+      // All of it was taken, or nobody takes it any more; the snapshot goes with the connection.
+      await bulk.end({ timeout: 0 });
+      leave();
+    }
+  });
+}

@@ -1,0 +1,199 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { createGate } from '../../gateway/gate.ts';
+import { importsAtOnce, importsWaiting, progressEveryMs } from '../../limits.ts';
+import { type Problem, ProblemError, problem, problemAnswer as problemText } from '../../problems.ts';
+import { isStoreUnavailable, isUnknownTable } from '../../store/database.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { requireRole, tenantOf } from '../access.ts';
+import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
+import { recordChange } from '../recording.ts';
+import { commonProblems, problemAnswer, tenantPath } from '../schemas.ts';
+import { formatOf, importBytes, isPacked } from './transfer/body.ts';
+import { progressLines } from './transfer/progress.ts';
+import {
+  type Imported,
+  type ImportOptions,
+  type Progress,
+  sentence,
+  takeImport,
+} from './transfer/take-import.ts';
+
+/** `/tenants/{tenantId}/devices/import`: many devices put on computers by one file (docs/import-export.md). */
+
+/** Its body is no JSON, and may be large: it is read here, not before (app.ts). */
+export const importPath = '/api/v1/tenants/:tenantId/devices/import';
+
+const importSchema = z
+  .object({
+    dryRun: z.boolean(),
+    mode: z.enum(['partial', 'atomic']),
+    rows: z.number().int(),
+    accepted: z.number().int(),
+    /** Routes that are others now; the rest of the accepted rows says what was there. */
+    changed: z.number().int(),
+    /** Routes of which only the serial number or UDID is another one. */
+    noted: z.number().int(),
+    /** The version of the routes to roll back to, and the one now; null where no route changed. */
+    versionBefore: z.number().int().nullable(),
+    version: z.number().int().nullable(),
+    /** SHA-256 of the file, unpacked. */
+    sha256: z.string(),
+    rejectedCount: z.number().int(),
+    /** The first 10,000, by line. */
+    rejected: z.array(z.object({ line: z.number().int(), code: z.string(), description: z.string() })),
+  })
+  .openapi('RouteImport');
+
+/** By name of the media type, so that the handler may also answer with a stream. */
+const answers: Readonly<Record<string, { readonly schema: z.ZodType }>> = {
+  'application/json': { schema: importSchema },
+  'application/x-ndjson': {
+    schema: z.string().openapi({
+      description: 'For Accept: application/x-ndjson: lines of progress, then one with `result` or `problem`',
+    }),
+  },
+};
+
+const csvExample =
+  'deviceId,instanceId,jamfComputerId,serialNumber,udid,pinned\n' +
+  '3f2504e0-4f89-41d3-9a0c-0305e82c3301,7d9a2c50-93c1-4f0e-8a55-0a4f5b2f9d11,42,C02XK1ABCDEF,,false\n';
+
+const importRoute = createRoute({
+  method: 'post',
+  path: '/api/v1/tenants/{tenantId}/devices/import',
+  operationId: 'importDevices',
+  tags: ['Devices'],
+  summary: 'Put the devices of a CSV or NDJSON file on their computers, as PUT of each; gzip is taken',
+  request: {
+    params: tenantPath,
+    query: z
+      .object({
+        mode: z.enum(['partial', 'atomic']).default('partial').openapi({
+          description: 'partial keeps the good rows; atomic refuses all of them where one is bad',
+        }),
+        'dry-run': z.enum(['true', 'false']).default('false'),
+        reason: z.string().trim().min(1).max(500).optional().openapi({ description: 'For the history' }),
+      })
+      .strict(),
+    body: {
+      required: true,
+      content: {
+        'text/csv': { schema: z.string().openapi({ example: csvExample }) },
+        'application/x-ndjson': {
+          schema: z
+            .string()
+            .openapi({ description: 'One JSON object a line, with the names of the CSV columns' }),
+        },
+      },
+    },
+  },
+  responses: {
+    200: { description: 'What was taken', content: answers },
+    ...commonProblems,
+    409: problemAnswer('conflict'),
+    413: problemAnswer('payload-too-large'),
+    415: problemAnswer('unsupported-media-type'),
+    503: problemAnswer('overloaded, or store-unavailable'),
+  },
+});
+
+const describeImport = (taken: Imported, { dryRun, mode }: ImportOptions): z.infer<typeof importSchema> => ({
+  ...{ dryRun, mode },
+  rows: taken.rows,
+  accepted: taken.accepted,
+  changed: taken.changed,
+  noted: taken.noted,
+  versionBefore: taken.versionBefore ?? null,
+  version: taken.version ?? null,
+  sha256: taken.sha256,
+  rejectedCount: taken.rejectedCount,
+  rejected: taken.rejected.map((one) => ({ line: one.line, code: one.code, description: sentence(one) })),
+});
+
+/** The whole way of one file; everything that belongs to it ends with it. */
+async function importFile(
+  c: Context<AdminEnv>,
+  { digest, openBulk, routesChanged }: AdminServices,
+  options: ImportOptions,
+  chunks: AsyncIterable<Uint8Array>,
+  onProgress: (progress: Progress) => void = () => undefined,
+): Promise<z.infer<typeof importSchema>> {
+  const bulk = openBulk();
+  const { by, format, mode, tenantId } = options;
+  try {
+    const taken = await takeImport(
+      {
+        ...{ bulk, digest: digest(), onProgress },
+        onCommit: routesChanged,
+        record: (tx, { accepted, rejectedCount, sha256, versionBefore }) =>
+          recordChange(c, tx, {
+            tenantId,
+            action: 'routes.import',
+            object: { kind: 'routes', id: tenantId },
+            after: { ...{ mode, format, sha256, accepted }, rejected: rejectedCount, versionBefore },
+            reason: by.reason,
+          }),
+      },
+      options,
+      chunks,
+    );
+    return describeImport(taken, options);
+  } catch (error) {
+    if (!isUnknownTable(error)) throw error;
+    const broken = 'The connection to the database broke while the file was read; send it again.';
+    throw new ProblemError(problem('store-unavailable', broken, { retryAfterSeconds: 5 }));
+  } finally {
+    await bulk.end({ timeout: 1 });
+  }
+}
+
+/** What a stream that has begun with 200 says of a failure: the problem as it would have been answered. */
+function problemOf(error: unknown, requestId: string, log: Log): unknown {
+  const answer = (found: Problem): unknown => JSON.parse(problemText(found, requestId).body);
+  if (error instanceof ProblemError) return answer(error.problem);
+  if (isStoreUnavailable(error)) {
+    log.warn('store.unavailable', { requestId, error });
+    return answer(problem('store-unavailable', 'The database does not answer; try again.'));
+  }
+  log.error('request.failed', { requestId, error: error instanceof Error ? error.stack : String(error) });
+  return answer(problem('internal-error', 'An error inside Espalier; its log has this request id.'));
+}
+
+export function addRouteImport(app: AdminApp, services: AdminServices): void {
+  const { facts, log, respond, sql } = services;
+  const gate = createGate(importsAtOnce, importsWaiting);
+  app.openapi(importRoute, async (c) => {
+    const { tenantId } = await tenantOf(c, sql);
+    const { name } = requireRole(c, 'operator');
+    const { 'dry-run': dryRun, mode, reason } = c.req.valid('query');
+    const options: ImportOptions = {
+      ...{ tenantId, mode },
+      format: formatOf(c.req.header('content-type')),
+      dryRun: dryRun === 'true',
+      by: { author: name, reason: reason ?? c.get('reason') ?? `imported by ${name}` },
+    };
+    const packed = isPacked(c.req.header('content-encoding'));
+    const body = facts.body(c) ?? { length: 0, chunks: (async function* () {})() };
+    const chunks = importBytes(body, packed);
+    facts.allowTime(c);
+    const run = (onProgress?: (progress: Progress) => void) =>
+      gate(() => importFile(c, services, options, chunks, onProgress));
+    if (!/\bapplication\/x-ndjson\b/i.test(c.req.header('accept') ?? '')) return c.json(await run(), 200);
+    const requestId = c.get('requestId');
+    const lines = progressLines(
+      (note) =>
+        run(note).then(
+          (result) => ({ result }),
+          (error: unknown) => ({ problem: problemOf(error, requestId, log) }),
+        ),
+      progressEveryMs,
+    );
+    const headers = new Headers({
+      'content-type': 'application/x-ndjson',
+      'cache-control': 'no-store',
+      'x-request-id': requestId,
+    });
+    return respond(c, { status: 200, headers, body: lines });
+  });
+}

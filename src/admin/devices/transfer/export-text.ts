@@ -1,0 +1,35 @@
+import { stringify } from 'csv-stringify/sync';
+import type { Format } from './read-rows.ts';
+import { columns } from './rows.ts';
+
+/** Routes as the text that an import takes. */
+
+export interface ExportRow {
+  readonly deviceId: string;
+  readonly instanceId: string;
+  readonly jamfComputerId: number;
+  readonly serialNumber: string | null;
+  readonly udid: string | null;
+  readonly pinned: boolean;
+}
+
+/** What needs no quotes whoever reads it; everything else is the library's business. */
+const plain = (text: string): boolean => /^[\w.:-]*$/.test(text);
+
+function csvLine({ deviceId, instanceId, jamfComputerId, pinned, serialNumber, udid }: ExportRow): string {
+  const serial = serialNumber ?? '';
+  const unit = udid ?? '';
+  if (plain(serial) && plain(unit))
+    return `${deviceId},${instanceId},${jamfComputerId},${serial},${unit},${pinned}\n`;
+  return stringify([[deviceId, instanceId, jamfComputerId, serial, unit, String(pinned)]]);
+}
+
+const jsonLine = ({ jamfComputerId, ...row }: ExportRow): string => {
+  const { deviceId, instanceId, pinned, serialNumber, udid } = row;
+  return `${JSON.stringify({ deviceId, instanceId, jamfComputerId: String(jamfComputerId), serialNumber, udid, pinned })}\n`;
+};
+
+export const exportHeader: Readonly<Record<Format, string>> = { csv: `${columns.join(',')}\n`, ndjson: '' };
+
+export const exportLines = (rows: readonly ExportRow[], format: Format): string =>
+  rows.map(format === 'csv' ? csvLine : jsonLine).join('');

@@ -1,0 +1,38 @@
+import { importLineCharacters } from '../../../limits.ts';
+import { invalidField } from '../../schemas.ts';
+
+/** A stream of bytes as lines of text. */
+
+export interface Lines {
+  /** Number of the first of them, from 1. */
+  readonly first: number;
+  /** Without their `\n`; a `\r` before it is still there. */
+  readonly lines: readonly string[];
+}
+
+export const lineTooLong = (line: number): Error =>
+  invalidField(
+    `line ${line}`,
+    `is longer than ${importLineCharacters} characters; a quote that is never closed?`,
+    'LINE_TOO_LONG',
+  );
+
+/**
+ * Lines as they come, many at a time. A byte order mark is dropped; what is no UTF-8 becomes U+FFFD. Throws
+ * `ProblemError` for a line beyond the limit, which could be all of the file.
+ */
+export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Lines> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  let first = 1;
+  for await (const chunk of chunks) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    const long = [...lines, rest].findIndex((line) => line.length > importLineCharacters);
+    if (long >= 0) throw lineTooLong(first + long);
+    if (lines.length > 0) yield { first, lines };
+    first += lines.length;
+  }
+  rest += decoder.decode();
+  if (rest !== '') yield { first, lines: [rest] };
+}

@@ -1,0 +1,221 @@
+import { importLockMs, importPage } from '../../limits.ts';
+import { ProblemError, problem } from '../../problems.ts';
+import { isStoreUnavailable, type Sql, type Transaction } from '../../store/database.ts';
+import { dueChannel } from '../../store/notifications.ts';
+import { type Authorship, feedRoutes, lockTenantRoutes, nextVersion } from '../resolve.ts';
+import { wantComputers } from '../want-computers.ts';
+import { createPlan, planPage, planWinners, writeNotes, writePlanned } from './apply-page.ts';
+import { nextPage, type StagedPage } from './staged-rows.ts';
+
+/**
+ * Staged rows become routes. `partial`: page by page, each a transaction and a version of its own, so that intake waits
+ * for a page at most and not for all of them. `atomic`: all pages in one transaction, as one version.
+ */
+
+export type ImportMode = 'partial' | 'atomic';
+
+export interface Applied {
+  /** Routes that are others now. */
+  readonly changed: number;
+  /** Routes of which only the serial number or UDID is another one. */
+  readonly noted: number;
+  /** The table just before the first change, and with the last one; undefined where nothing changed. */
+  readonly versionBefore: number | undefined;
+  readonly version: number | undefined;
+}
+
+export interface ImportRequest {
+  readonly tenantId: string;
+  readonly mode: ImportMode;
+  readonly by: Authorship;
+  /** The instances that rows name. */
+  readonly instanceIds: readonly string[];
+  /** Writes what is to be remembered of the import, with its first change (`partial`) or its last (`atomic`). */
+  readonly record: (tx: Transaction, so: Applied) => Promise<void>;
+  /** Routes are committed. */
+  readonly onCommit: () => void;
+  /** Rows that were looked at so far. */
+  readonly onRows: (rows: number) => void;
+}
+
+interface State extends Applied {
+  /** Computers that are to be read for it. */
+  readonly computers: number;
+}
+
+const untouched: State = { changed: 0, noted: 0, versionBefore: undefined, version: undefined, computers: 0 };
+
+/** A deadlock, another order, or a lock that another import of the tenant held: the rows are still staged. */
+const mayPass = (error: unknown): boolean =>
+  ['40P01', '40001', '55P03'].includes((error as { code?: string } | null)?.code ?? '');
+const tries = 4;
+
+async function turn<T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return (await sql.begin(work)) as T;
+    } catch (error) {
+      if (attempt >= tries || !mayPass(error)) throw error;
+    }
+  }
+}
+
+async function settings(tx: Transaction): Promise<void> {
+  await tx`select set_config('lock_timeout', ${String(importLockMs)}, true)`;
+  // Planned for this tenant, a statement would expect the rows that it had when the table was last analysed: none of a
+  // new one, and then any index is as good as the key's, for each row anew. Planned for any tenant, the key is the best.
+  // Also, foreign keys are checked row by row, by statements that need not be planned for each (store/database.ts).
+  await tx`set local plan_cache_mode = 'force_generic_plan'`;
+  // Such a plan is kept: made while the table was small, it must not read a million routes later.
+  await tx`set local enable_seqscan = off`;
+  await tx`set local jit = off`;
+}
+
+/** The tenant's lock, and the instances as they were when the rows were checked. */
+async function begin(tx: Transaction, { instanceIds, tenantId }: ImportRequest): Promise<void> {
+  await settings(tx);
+  await lockTenantRoutes(tx, tenantId);
+  const found = await tx`
+    select instance_id from instances where tenant_id = ${tenantId} and instance_id = any(${[...instanceIds]}::uuid[])
+    order by instance_id for key share`;
+  if (found.length < instanceIds.length) {
+    throw new ProblemError(
+      problem('conflict', 'An instance that the file names was removed meanwhile; send the file again.'),
+    );
+  }
+}
+
+async function applyPage(
+  tx: Transaction,
+  { by, tenantId }: ImportRequest,
+  page: StagedPage,
+  before: State,
+  version: number | undefined,
+): Promise<State> {
+  const counts = await planPage(tx, tenantId, page);
+  if (counts.note > 0) await writeNotes(tx, tenantId);
+  const noted = before.noted + counts.note;
+  const changes = counts.place + counts.unpin;
+  if (changes === 0) return { ...before, noted };
+  const next = version ?? (await nextVersion(tx, tenantId));
+  await writePlanned(tx, tenantId, counts, next, by);
+  return {
+    noted,
+    changed: before.changed + changes,
+    versionBefore: before.versionBefore ?? next - 1,
+    version: next,
+    computers:
+      before.computers + (await wantComputers(tx, tenantId, planWinners(tx, tenantId), before.computers)),
+  };
+}
+
+/** Lets the other processes hear of what the transaction changed. */
+async function end(tx: Transaction, tenantId: string, before: State, after: State): Promise<void> {
+  const changes = after.changed - before.changed;
+  if (after.version === undefined || changes === 0) return;
+  await feedRoutes(tx, tenantId, after.version, changes);
+  await tx`select pg_notify(${dueChannel}, 'computers')`;
+}
+
+/** Calls `work` with page after page. */
+async function throughout(
+  onRows: (rows: number) => void,
+  next: (after: string | undefined) => Promise<StagedPage>,
+  work: (page: StagedPage) => Promise<void>,
+): Promise<void> {
+  let after: string | undefined;
+  for (let rows = importPage; ; rows += importPage) {
+    const page = await next(after);
+    await work(page);
+    if (page.upTo === undefined) return;
+    onRows(rows);
+    after = page.upTo;
+  }
+}
+
+/** A client that hears this may send the file again: what is there changes nothing. */
+const interrupted = ({ changed }: Applied, rows: number): ProblemError =>
+  new ProblemError(
+    problem(
+      'store-unavailable',
+      `The database went away after ${rows} rows, of which ${changed} changed a route. Send the file again: what is there already changes nothing.`,
+      { retryAfterSeconds: 5 },
+    ),
+  );
+
+async function applyPartially(sql: Sql, request: ImportRequest): Promise<Applied> {
+  const { onCommit, onRows, record, tenantId } = request;
+  let state = untouched;
+  let rows = 0;
+  const count = (done: number): void => {
+    rows = done;
+    onRows(done);
+  };
+  const apply = async (page: StagedPage): Promise<void> => {
+    const after = await turn(sql, async (tx) => {
+      await begin(tx, request);
+      const now = await applyPage(tx, request, page, state, undefined);
+      await end(tx, tenantId, state, now);
+      if (state.changed + state.noted === 0 && now.changed + now.noted > 0) await record(tx, now);
+      return now;
+    });
+    if (after.changed > state.changed) onCommit();
+    state = after;
+  };
+  try {
+    await throughout(count, (after) => nextPage(sql, after, importPage), apply);
+  } catch (error) {
+    throw rows > 0 && isStoreUnavailable(error) ? interrupted(state, rows) : error;
+  }
+  return state;
+}
+
+async function applyWhole(sql: Sql, request: ImportRequest): Promise<Applied> {
+  const { onCommit, onRows, record, tenantId } = request;
+  const done = await turn(sql, async (tx) => {
+    await begin(tx, request);
+    let state = untouched;
+    await throughout(
+      onRows,
+      (after) => nextPage(tx, after, importPage),
+      async (page) => {
+        state = await applyPage(tx, request, page, state, state.version);
+      },
+    );
+    await end(tx, tenantId, untouched, state);
+    if (state.changed + state.noted > 0) await record(tx, state);
+    return state;
+  });
+  if (done.changed > 0) onCommit();
+  return done;
+}
+
+/** `sql` is the client on whose connection the rows were staged. */
+export async function applyImport(sql: Sql, request: ImportRequest): Promise<Applied> {
+  await sql.begin(createPlan);
+  return request.mode === 'atomic' ? applyWhole(sql, request) : applyPartially(sql, request);
+}
+
+/** What an import would change now. */
+export async function planImport(
+  sql: Sql,
+  tenantId: string,
+  onRows: (rows: number) => void,
+): Promise<Pick<Applied, 'changed' | 'noted'>> {
+  return sql.begin(async (tx) => {
+    await settings(tx);
+    await createPlan(tx);
+    let changed = 0;
+    let noted = 0;
+    await throughout(
+      onRows,
+      (after) => nextPage(tx, after, importPage),
+      async (page) => {
+        const counts = await planPage(tx, tenantId, page);
+        changed += counts.place + counts.unpin;
+        noted += counts.note;
+      },
+    );
+    return { changed, noted };
+  });
+}

@@ -1,0 +1,148 @@
+import type { Fragment, Transaction } from '../../store/database.ts';
+import { storedClaims } from '../claim-rows.ts';
+import { targetOf } from '../place-device.ts';
+import { type Authorship, type RouteWrite, readRoutes, writeRoutes } from '../resolve.ts';
+import type { StagedPage } from './staged-rows.ts';
+
+/**
+ * Puts the devices of a page of staged rows where the rows want them, as PUT of each would (place-device.ts), in
+ * statements for all of them. The one difference: a row that says what is there leaves the route as it is, also where
+ * a claim won it.
+ */
+
+/**
+ * What there is to do with a row; nothing where it says what is there. `note`: only serial number or UDID are others.
+ * `unpin`: the pin goes and the place stays, so the claims may decide.
+ */
+export async function createPlan(tx: Transaction): Promise<void> {
+  await tx`
+    create temporary table if not exists import_plan (device_id uuid not null, instance_id uuid not null,
+      jamf_computer_id int not null, pinned boolean not null, serial_number text, udid text, from_instance_id uuid,
+      from_jamf_computer_id int, enrolled_at timestamptz, todo text not null)`;
+}
+
+export interface PlanCounts {
+  readonly place: number;
+  readonly note: number;
+  readonly unpin: number;
+}
+
+/** Fills the plan anew. The caller holds the tenant's lock, or only wants to know. */
+export async function planPage(
+  tx: Transaction,
+  tenantId: string,
+  { after, upTo }: StagedPage,
+): Promise<PlanCounts> {
+  await tx`truncate import_plan`;
+  const [counts] = await tx<PlanCounts[]>`
+    with planned as (
+      insert into import_plan
+      select i.device_id, i.instance_id, i.jamf_computer_id, i.pinned,
+        case when step.todo = 'note' then i.serial_number else coalesce(i.serial_number, own.serial_number) end,
+        case when step.todo = 'note' then i.udid else coalesce(i.udid, own.udid) end,
+        r.instance_id, r.jamf_computer_id,
+        (select max(c.last_enrolled_at) from claims c where c.tenant_id = ${tenantId} and c.device_id = i.device_id),
+        step.todo
+      from (select * from import_rows where ${after === undefined ? tx`true` : tx`device_id > ${after}`}
+              and ${upTo === undefined ? tx`true` : tx`device_id <= ${upTo}`}) i
+      left join lateral (
+        select * from routes where tenant_id = ${tenantId} and device_id = i.device_id offset 0) r on true
+      left join lateral (
+        select serial_number, udid from claims where tenant_id = ${tenantId} and device_id = i.device_id
+          and instance_id = i.instance_id and jamf_computer_id = i.jamf_computer_id offset 0) own on true
+      cross join lateral (
+        select case
+          when (r.instance_id, r.jamf_computer_id) is distinct from (i.instance_id, i.jamf_computer_id) then 'place'
+          when r.pinned = i.pinned then 'note'
+          when i.pinned then 'place'
+          else 'unpin' end as todo) step
+      where step.todo <> 'note' or coalesce(i.serial_number, r.serial_number) is distinct from r.serial_number
+        or coalesce(i.udid, r.udid) is distinct from r.udid
+      returning todo
+    )
+    select (count(*) filter (where todo = 'place'))::int as place, (count(*) filter (where todo = 'note'))::int as note,
+      (count(*) filter (where todo = 'unpin'))::int as unpin
+    from planned`;
+  return counts ?? { place: 0, note: 0, unpin: 0 };
+}
+
+/** Pins that go where the device is: with claims the rules decide, as they do for one device. */
+async function writeUnpinned(
+  tx: Transaction,
+  tenantId: string,
+  version: number,
+  by: Authorship,
+): Promise<void> {
+  const rows = await tx<
+    {
+      deviceId: string;
+      instanceId: string;
+      jamfComputerId: number;
+      serialNumber: string | null;
+      udid: string | null;
+    }[]
+  >`
+    select device_id as "deviceId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId",
+      serial_number as "serialNumber", udid
+    from import_plan where todo = 'unpin'`;
+  const deviceIds = rows.map(({ deviceId }) => deviceId);
+  const before = new Map((await readRoutes(tx, tenantId, deviceIds)).map((route) => [route.deviceId, route]));
+  const claims = await storedClaims(tx, tenantId, deviceIds);
+  const writes = rows.map(({ deviceId, serialNumber, udid, ...computer }): RouteWrite => {
+    const wanted = {
+      ...computer,
+      serialNumber: serialNumber ?? undefined,
+      udid: udid ?? undefined,
+      pinned: false,
+    };
+    const route = before.get(deviceId);
+    return { deviceId, before: route, to: targetOf(route, wanted, claims.get(deviceId) ?? []) };
+  });
+  await writeRoutes(tx, tenantId, writes, version, () => by);
+}
+
+/** The computers that the written plan gave devices to, for `wantComputers`. */
+export const planWinners = (tx: Transaction, tenantId: string): Fragment => tx`
+  select instance_id, jamf_computer_id from import_plan where todo = 'place'
+  union
+  select r.instance_id, r.jamf_computer_id from import_plan p cross join lateral (
+    select instance_id, jamf_computer_id from routes where tenant_id = ${tenantId} and device_id = p.device_id offset 0) r
+  where p.todo = 'unpin'`;
+
+/** Writes what only notes serial numbers and UDIDs: no other process has to hear of it. */
+export async function writeNotes(tx: Transaction, tenantId: string): Promise<void> {
+  await tx`
+    update routes r set serial_number = coalesce(p.serial_number, r.serial_number), udid = coalesce(p.udid, r.udid)
+    from import_plan p where p.todo = 'note' and r.tenant_id = ${tenantId} and r.device_id = p.device_id`;
+}
+
+/** Writes the plan's routes and their lines in the history as part of a version. The caller holds the tenant's lock. */
+export async function writePlanned(
+  tx: Transaction,
+  tenantId: string,
+  { unpin }: PlanCounts,
+  version: number,
+  by: Authorship,
+): Promise<void> {
+  await tx`
+    with moment as materialized (select clock_timestamp() as at), planned as materialized (
+      select p.*, moment.at, case when p.pinned then 'pinned' else 'placed' end as rule,
+        case when p.pinned then null else greatest(moment.at, p.enrolled_at) end as placed_at
+      from import_plan p, moment where p.todo = 'place'
+    ), placed as (
+      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at, since, version)
+      select ${tenantId}, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at, at,
+        ${version}
+      from planned
+      on conflict (tenant_id, device_id) do update set
+        instance_id = excluded.instance_id, jamf_computer_id = excluded.jamf_computer_id,
+        serial_number = excluded.serial_number, udid = excluded.udid, pinned = excluded.pinned,
+        rule = excluded.rule, placed_at = excluded.placed_at, since = excluded.since, version = excluded.version
+    )
+    insert into route_changes (tenant_id, version, device_id, from_instance_id, from_jamf_computer_id, to_instance_id,
+      to_jamf_computer_id, pinned, rule, placed_at, author, reason, changed_at)
+    select ${tenantId}, ${version}, device_id, from_instance_id, from_jamf_computer_id, instance_id, jamf_computer_id,
+      pinned, rule, placed_at, ${by.author}, ${by.reason}, at
+    from planned`;
+  if (unpin > 0) await writeUnpinned(tx, tenantId, version, by);
+}
