@@ -21,6 +21,9 @@ describe('history', () => {
   let instances: Map<string, AddedInstance>;
   const secret = 'the-secret-that-nobody-may-see';
   const walked = new Set<string>();
+  /** As many as wait for a second operator, on an instance of the other tenant. */
+  const manyDevices = 101;
+  let manyAt: string;
   let operations: { method: string; id: string; pattern: RegExp }[];
 
   interface Entry {
@@ -38,6 +41,7 @@ describe('history', () => {
     readonly reason: string | null;
     readonly requestId: string | null;
     readonly source: string | null;
+    readonly approvedBy: string | null;
     readonly hash: string;
     readonly previousHash: string;
   }
@@ -118,7 +122,7 @@ describe('history', () => {
           { displayName: 'Manual', instances: [] },
         ],
       },
-      environment: { ESPALIER_HEARTBEAT_SECONDS: '2' },
+      environment: { ESPALIER_HEARTBEAT_SECONDS: '2', ESPALIER_APPROVALS: 'on' },
     });
     [tenantId, otherId] = scene.world.tenants.map((one) => one.tenantId) as [string, string];
     instances = await connectTenant(scene, tenantId);
@@ -356,6 +360,60 @@ describe('history', () => {
         select count(*)::int as count from history where concat(before, after) like ${`%${text}%`}`;
       expect(found!.count).toBe(0);
     }
+  });
+
+  it('an import, by one entry that says how the file was taken', async () => {
+    const at = `/tenants/${otherId}`;
+    const { json } = await scene.api('POST', `${at}/instances`, instanceBody('many'));
+    manyAt = json.id;
+    const lines = Array.from({ length: manyDevices }, (_, number) =>
+      JSON.stringify({ deviceId: crypto.randomUUID(), instanceId: manyAt, jamfComputerId: 9_000 + number }),
+    );
+    const imported = await call(`${scene.gateway.admin}/api/v1${at}/devices/import?mode=atomic`, {
+      method: 'POST',
+      ca: scene.trust,
+      headers: {
+        authorization: `Bearer ${bootstrapKey}`,
+        'content-type': 'application/x-ndjson',
+        'x-request-id': 'an-import',
+        'x-espalier-reason': 'CHG-12',
+      },
+      body: `${lines.join('\n')}\n`,
+    });
+    expect(imported.json, imported.text).toMatchObject({ accepted: manyDevices });
+    walked.add('importDevices');
+    expect(await of('requestId==an-import')).toMatchObject([
+      {
+        action: 'routes.import',
+        after: { mode: 'atomic', accepted: manyDevices, rejected: 0 },
+        reason: 'CHG-12',
+      },
+    ]);
+  });
+
+  it('what waits for a second operator, who decided, and both of them for what is carried out', async () => {
+    const second = await newKey('second', 'admin', [otherId]);
+    const remove = `/tenants/${otherId}/instances/${manyAt}?force=true`;
+    const decide = async (id: string, verb: string) => {
+      const answer = await scene.api('POST', `/approvals/${id}/${verb}`, { reason: 'agreed' }, second.key);
+      expect(answer.status, answer.text).toBe(200);
+      walked.add(`${verb}Approval`);
+    };
+    const first = await write('DELETE', remove);
+    expect([first.status, first.entries.map(({ action }) => action)]).toEqual([202, ['approval.request']]);
+    await decide(first.json.approvalId, 'reject');
+    const again = await write('DELETE', remove);
+    await decide(again.json.approvalId, 'approve');
+    const found = await of(`tenantId==${otherId};action==approval.*`);
+    expect(found.map(({ action, author }) => [action, author])).toEqual([
+      ['approval.carry-out', 'key second'],
+      ['approval.approve', 'key second'],
+      ['approval.request', 'bootstrap'],
+      ['approval.reject', 'key second'],
+      ['approval.request', 'bootstrap'],
+    ]);
+    const [carriedOut] = await of(`tenantId==${otherId};action==instance.delete`);
+    expect(carriedOut).toMatchObject({ author: 'bootstrap', approvedBy: 'key second' });
   });
 
   it('has walked every write of the OpenAPI document, and none left no trace', () => {

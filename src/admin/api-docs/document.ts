@@ -39,14 +39,14 @@ const info = {
 };
 
 function withExample(operation: Operation): Operation {
-  const body = examples[operation.operationId]?.body;
+  const { body, text } = examples[operation.operationId] ?? {};
   const { requestBody } = operation;
-  if (body === undefined || requestBody === undefined) return operation;
+  if (requestBody === undefined) return operation;
   const content = Object.fromEntries(
-    Object.entries(requestBody.content).map(([type, media]) => [
-      type,
-      type === 'application/json' ? { ...media, example: body } : media,
-    ]),
+    Object.entries(requestBody.content).map(([type, media]) => {
+      const example = { 'application/json': body, 'text/csv': text }[type];
+      return [type, example === undefined ? media : { ...media, example }];
+    }),
   );
   return { ...operation, requestBody: { ...requestBody, content } };
 }

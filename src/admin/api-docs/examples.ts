@@ -57,6 +57,14 @@ const examplesInOrder = {
   },
   listDevices: { query: { filter: 'serialNumber==C02*;pinned==true', sort: 'serialNumber:asc' } },
   diffRoutes: { query: { from: '0', to: '1' } },
+  importDevices: {
+    query: { mode: 'atomic' },
+    text: `deviceId,instanceId,jamfComputerId,serialNumber,udid,pinned
+9c0d1e2f-3a4b-4c5d-8e6f-708192a3b4c5,${instanceId},43,C02EXAMPLE02,,false
+`,
+  },
+  exportDevices: { query: { filter: 'pinned==false' } },
+  listHistory: { query: { filter: 'action==connection.*;recordedAt=ge=2026-11-01' } },
   rollBackRoutes: { query: { 'dry-run': 'true' }, body: { toVersion: 0, reason: 'placed by mistake' } },
   planMove: {
     body: { from: instanceId, to: otherInstanceId, percent: 10, shadow: true, reason: 'data centre closes' },

@@ -2,7 +2,7 @@ import { html, raw } from 'hono/html';
 import { examples } from './examples.ts';
 import {
   type Document,
-  type Media,
+  type Json,
   type Operation,
   type Parameter,
   parametersOf,
@@ -50,18 +50,22 @@ const mediaTable = (schemas: Document['components']['schemas'], type: string, sc
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
+/** `--data-binary`: `-d` would take the line ends out. */
+const bodyOption = (example: Json): string =>
+  typeof example === 'string' ? `--data-binary ${quoted(example)}` : `-d ${quoted(JSON.stringify(example))}`;
+
 /** A call that can be pasted into a shell once its variables are set. */
 export function curlCall({ method, operation, path }: Placed): string {
   const example = examples[operation.operationId];
   const query = new URLSearchParams({ ...example?.query }).toString();
   const target = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => `$${name}`);
-  const body = operation.requestBody?.content['application/json'] as Media | undefined;
+  const [type, body] = Object.entries(operation.requestBody?.content ?? {}).find(
+    ([, media]) => media.example !== undefined,
+  ) ?? ['', undefined];
   const lines = [
     `curl -X ${method.toUpperCase()} "$ESPALIER_URL${target}${query === '' ? '' : `?${query}`}"`,
     '-H "Authorization: Bearer $ESPALIER_API_KEY"',
-    ...(body?.example === undefined
-      ? []
-      : ["-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body.example))}`]),
+    ...(body?.example === undefined ? [] : [`-H 'Content-Type: ${type}'`, bodyOption(body.example)]),
   ];
   return lines.join(' \\\n  ');
 }
