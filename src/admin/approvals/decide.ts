@@ -68,6 +68,7 @@ export function addApprovalDecisions(app: AdminApp, services: CarryServices): vo
 
   /** Compare and set under the row's lock: of two that decide at once one does. */
   const decide = async (c: Context<AdminEnv>, state: 'approved' | 'rejected', reason: string | undefined) => {
+    requireRole(c, 'operator');
     const seen = await approvalOf(c, sql);
     const operator = requireRole(c, roleOf(seen.action));
     if (state === 'approved' && samePerson(operator, seen)) {
