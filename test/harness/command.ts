@@ -3,6 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ownEnvironment } from './own-environment.ts';
 
 /** The real `espalier` in a process of its own, without a terminal, as a script runs it. */
 
@@ -42,15 +43,13 @@ export interface RunOptions {
 
 export function createCommandLine(server: Record<string, string>): CommandLine {
   const home = mkdtempSync(join(tmpdir(), 'espalier-cli-'));
-  // Of a hundred processes only the first has to read the TypeScript.
-  const compiled = { NODE_COMPILE_CACHE: join(home, 'compiled') };
   return {
     home,
     run: (args, { environment = {}, input } = {}) =>
       new Promise((resolve) => {
         const child = spawn(process.execPath, [main, ...args], {
           cwd: home,
-          env: { PATH: process.env.PATH, HOME: home, ...compiled, ...server, ...environment },
+          env: { ...ownEnvironment(), HOME: home, ...server, ...environment },
           stdio: 'pipe',
         });
         let [stdout, stderr] = ['', ''];
@@ -71,7 +70,7 @@ export function createCommandLine(server: Record<string, string>): CommandLine {
         const child = spawn('script', ['-qec', command, '/dev/null'], {
           cwd: home,
           env: {
-            PATH: process.env.PATH,
+            ...ownEnvironment(),
             HOME: home,
             TERM: 'xterm',
             SHELL: '/bin/sh',

@@ -7,6 +7,7 @@ import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-se
 import { clientSecretOf, createWorld, type World, type WorldOptions } from '../../src/simulator/world.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { type Answer, type Call, call, read } from './http.ts';
+import { ownEnvironment } from './own-environment.ts';
 import { freePort } from './ports.ts';
 
 /** The real `espalier serve` in its own process, configured by its environment only, between simulators. */
@@ -32,7 +33,7 @@ export async function startProcess(
   command = 'serve',
 ): Promise<GatewayProcess> {
   const child = spawn(process.execPath, [main, command], {
-    env: { PATH: process.env.PATH, ...environment },
+    env: { ...ownEnvironment(), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

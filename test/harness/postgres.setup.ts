@@ -11,9 +11,11 @@ declare module 'vitest' {
   }
 }
 
-/** One PostgreSQL for the whole run: the embedded one, in a directory of its own. */
+/** One PostgreSQL for the whole run, the embedded one, and one place for compiled code, in a directory of their own. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-test-'));
+  // Inherited by the workers, and handed on by ownEnvironment.
+  process.env.NODE_COMPILE_CACHE = join(dir, 'compiled');
   const server = await startEmbeddedPostgres(dir);
   project.provide('databaseServer', server.url);
   return async () => {

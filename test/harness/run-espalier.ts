@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { ownEnvironment } from './own-environment.ts';
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -21,7 +22,7 @@ export function runCommand(args: readonly string[], options: CommandOptions = {}
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [main, ...args], {
       cwd,
-      env: { PATH: process.env.PATH, ...environment },
+      env: { ...ownEnvironment(), ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     let stdout = '';

@@ -22,6 +22,7 @@ import {
   startScene,
 } from '../harness/gateway.ts';
 import { call } from '../harness/http.ts';
+import { ownEnvironment } from '../harness/own-environment.ts';
 
 /** Running it: start, health, database trouble, certificates, traces, the command line. */
 
@@ -30,7 +31,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const espalier = (args: string[], environment: Record<string, string> = {}) =>
   run(process.execPath, [join(root, 'src/cli/main.ts'), ...args], {
     cwd: mkdtempSync(join(tmpdir(), 'espalier-cli-')),
-    env: { PATH: process.env.PATH, ...environment },
+    env: { ...ownEnvironment(), ...environment },
   }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error: { code: number; stdout: string; stderr: string }) => error,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call } from '../harness/http.ts';
+import { ownEnvironment } from '../harness/own-environment.ts';
 import { openShell, printedPattern, type TypingShell, typedBlocks } from '../harness/typed-page.ts';
 
 /** docs/operators.md, typed into a shell in a clean checkout, block by block. */
@@ -77,7 +78,7 @@ describe('docs/operators.md', () => {
     for (const dir of [checkout, home]) mkdirSync(dir);
     for (const part of parts) cpSync(join(root, part), join(checkout, part), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(checkout, 'node_modules'));
-    shell = openShell(checkout, { PATH: process.env.PATH ?? '', HOME: home }, 120_000);
+    shell = openShell(checkout, { ...ownEnvironment(), HOME: home }, 120_000);
   });
   afterAll(async () => {
     await shell?.end();

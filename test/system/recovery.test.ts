@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { copyTestDatabase, createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { bootstrapKey, connectTenant, type Scene, sendWebhook, startScene } from '../harness/gateway.ts';
+import { ownEnvironment } from '../harness/own-environment.ts';
 
 /** The rehearsal of docs/recovery.md: an old database restored, and one that is lost. */
 
@@ -128,7 +129,7 @@ describe('recovery', () => {
       ESPALIER_CA_FILE: caFile,
     };
     return run(process.execPath, [main, 'routes', 'rebuild', ...args], {
-      env: { PATH: process.env.PATH, ...server, ...environment },
+      env: { ...ownEnvironment(), ...server, ...environment },
     }).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
       (error: { code: number; stdout: string; stderr: string }) => error,

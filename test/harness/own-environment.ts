@@ -1,0 +1,10 @@
+/**
+ * What a process of ours is given besides its own settings: nothing of whoever runs the tests, but the code that others
+ * of this run have compiled already. Reading TypeScript is most of the work of a short process.
+ */
+export const ownEnvironment = (): Record<string, string> => ({
+  PATH: process.env.PATH ?? '',
+  ...(process.env.NODE_COMPILE_CACHE === undefined
+    ? {}
+    : { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
+});
