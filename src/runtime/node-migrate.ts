@@ -1,7 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { drizzle } from 'drizzle-orm/postgres-js';
-import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
 
 /** Any fixed number: the lock that lets one process migrate while the others wait. */
@@ -17,6 +15,25 @@ export async function newestMigration(): Promise<number> {
   return Math.max(0, ...journal.entries.map((entry) => entry.when));
 }
 
+/** The `when` of the newest migration that was applied; 0: none. */
+async function appliedMigration(client: postgres.Sql): Promise<number> {
+  const [found] = await client<{ there: string | null }[]>`
+    select to_regclass('drizzle.__drizzle_migrations')::text as there`;
+  if (typeof found?.there !== 'string') return 0;
+  const [row] = await client<{ applied: string | null }[]>`
+    select max(created_at)::text as applied from drizzle.__drizzle_migrations`;
+  return Number(row?.applied ?? 0);
+}
+
+/** Loaded when it is needed: it costs a start most of a second. */
+async function applyPending(client: postgres.Sql): Promise<void> {
+  const [{ drizzle }, { migrate }] = await Promise.all([
+    import('drizzle-orm/postgres-js'),
+    import('drizzle-orm/postgres-js/migrator'),
+  ]);
+  await migrate(drizzle(client), { migrationsFolder: folder });
+}
+
 /**
  * Applies what is pending, one process at a time. A client of its own: drizzle changes the JSON serialisers of
  * the client it is given (design section 6).
@@ -25,7 +42,7 @@ export async function migrateDatabase(url: string): Promise<void> {
   const client = postgres(url, { max: 1, onnotice: () => undefined, connect_timeout: 10 });
   try {
     await client`select pg_advisory_lock(${migrationLock}::bigint)`;
-    await migrate(drizzle(client), { migrationsFolder: folder });
+    if ((await appliedMigration(client)) < (await newestMigration())) await applyPending(client);
     await client`select pg_advisory_unlock(${migrationLock}::bigint)`;
   } finally {
     await client.end({ timeout: 5 });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { inject } from 'vitest';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
+import { templateDatabase } from './template.ts';
 
 export interface TestDatabase {
   readonly url: string;
@@ -9,8 +10,11 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** An empty database on the run's server. */
-export const createTestDatabase = (): Promise<TestDatabase> => createFrom(undefined);
+/** With this build's schema and nothing in it (postgres.setup.ts): a server finds it current when it starts. */
+export const createTestDatabase = (): Promise<TestDatabase> => createFrom(templateDatabase);
+
+/** Without a schema, as an operator's first start finds it. */
+export const createEmptyDatabase = (): Promise<TestDatabase> => createFrom(undefined);
 
 /**
  * What a dump and its restoring give: a database with what the other holds now. The embedded server has no `pg_dump`,
@@ -25,7 +29,8 @@ async function createFrom(template: string | undefined): Promise<TestDatabase> {
   const admin = postgres(server, { max: 1, onnotice: () => undefined });
   if (template === undefined) await admin.unsafe(`create database ${name}`);
   else {
-    await admin`select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = ${template}`;
+    if (template !== templateDatabase)
+      await admin`select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = ${template}`;
     await admin.unsafe(`create database ${name} template ${template}`);
   }
   await admin.end();

@@ -1,8 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/runtime/node-embedded-postgres.ts';
+import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { templateDatabase } from './template.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -17,6 +20,12 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   // Inherited by the workers, and handed on by ownEnvironment.
   process.env.NODE_COMPILE_CACHE = join(dir, 'compiled');
   const server = await startEmbeddedPostgres(dir);
+  const admin = postgres(server.url, { max: 1, onnotice: () => undefined });
+  await admin.unsafe(`create database ${templateDatabase}`);
+  await admin.end();
+  const template = new URL(server.url);
+  template.pathname = `/${templateDatabase}`;
+  await migrateDatabase(template.href);
   project.provide('databaseServer', server.url);
   return async () => {
     await server.stop();

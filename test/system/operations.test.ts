@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { version } from '../../src/runtime/version.ts';
 import { createAuthority } from '../../src/simulator/authority.ts';
-import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+import { createEmptyDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   bootstrapKey,
@@ -183,7 +183,7 @@ describe('without its database', () => {
   let gateway: GatewayProcess;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
+    database = await createEmptyDatabase();
     gateway = await startProcess({
       DATABASE_URL: database.url,
       ESPALIER_SECRETS_KEY: Buffer.alloc(32, 1).toString('base64'),
