@@ -1,103 +1,119 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../../test/harness/eventually.ts';
+import { createAuthority } from '../simulator/authority.ts';
 import { readDirectly } from './node-direct-reads.ts';
 
-let server: Server;
-let peer: Socket;
-let socket: Socket;
-let taken = '';
-let events = 0;
-let stop: () => void;
+let pair: { readonly cert: string; readonly key: string };
+beforeAll(async () => {
+  const issued = await (await createAuthority()).issue(['127.0.0.1']);
+  pair = { cert: issued.certificatePem, key: issued.keyPem };
+});
 
-beforeEach(async () => {
-  taken = '';
-  events = 0;
-  const accepted = Promise.withResolvers<Socket>();
-  server = createServer({ allowHalfOpen: true }, (made) => accepted.resolve(made));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
-  const address = server.address();
-  peer = connect({ port: typeof address === 'object' && address ? address.port : 0, host: '127.0.0.1' });
-  socket = await accepted.promise;
-  const take = (chunk: Buffer): void => {
-    taken += chunk.toString('latin1');
+describe.each([
+  ['plain', false],
+  ['TLS', true],
+])('a %s socket', (_, overTls) => {
+  let server: Server;
+  let peer: Socket;
+  let socket: Socket;
+  let taken = '';
+  let events = 0;
+  let stop: () => void;
+
+  beforeEach(async () => {
+    taken = '';
+    events = 0;
+    const accepted = Promise.withResolvers<Socket>();
+    server = overTls
+      ? createTlsServer({ allowHalfOpen: true, ...pair }, (made) => accepted.resolve(made))
+      : createServer({ allowHalfOpen: true }, (made) => accepted.resolve(made));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+    const address = server.address();
+    const where = { port: typeof address === 'object' && address ? address.port : 0, host: '127.0.0.1' };
+    peer = overTls ? tlsConnect({ ...where, rejectUnauthorized: false }) : connect(where);
+    socket = await accepted.promise;
+    const take = (chunk: Buffer): void => {
+      taken += chunk.toString('latin1');
+    };
+    // As an event that is emitted by the stream itself, which is what is passed by.
+    socket.on('data', (chunk: Buffer) => {
+      events += 1;
+      take(chunk);
+    });
+    stop = readDirectly(socket, take);
+  });
+  afterEach(async () => {
+    peer.destroy();
+    socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  /** Sends it, and waits until it has come whole. */
+  const send = async (text: string): Promise<void> => {
+    const before = taken.length;
+    peer.write(text);
+    await eventually(() => expect(taken.length).toBe(before + text.length));
   };
-  // As an event that is emitted by the stream itself, which is what is passed by.
-  socket.on('data', (chunk: Buffer) => {
-    events += 1;
-    take(chunk);
+
+  test('what flows is taken without an event', async () => {
+    await send('one');
+    await send('two');
+    expect([taken, events]).toEqual(['onetwo', 0]);
   });
-  stop = readDirectly(socket, take);
-});
-afterEach(async () => {
-  peer.destroy();
-  socket.destroy();
-  await new Promise((resolve) => server.close(resolve));
-});
 
-/** Sends it, and waits until it has come whole. */
-const send = async (text: string): Promise<void> => {
-  const before = taken.length;
-  peer.write(text);
-  await eventually(() => expect(taken.length).toBe(before + text.length));
-};
-
-test('what flows is taken without an event', async () => {
-  await send('one');
-  await send('two');
-  expect([taken, events]).toEqual(['onetwo', 0]);
-});
-
-test('what comes while it is paused waits, comes in its order, and then it flows as before', async () => {
-  await send('a');
-  socket.pause();
-  peer.write('b');
-  await eventually(() => expect(socket.readableLength).toBe(1));
-  expect(taken).toBe('a');
-  socket.resume();
-  await eventually(() => expect(taken).toBe('ab'));
-  await send('c');
-  expect(taken).toBe('abc');
-  const before = events;
-  await send('d');
-  await send('e');
-  expect([taken, events]).toEqual(['abcde', before]);
-});
-
-test('more than fits while it is paused is not read, and nothing of it is lost', async () => {
-  socket.pause();
-  const much = 'x'.repeat(20_000_000);
-  let written = false;
-  peer.write(much, () => {
-    written = true;
+  test('what comes while it is paused waits, comes in its order, and then it flows as before', async () => {
+    await send('a');
+    socket.pause();
+    peer.write('b');
+    await eventually(() => expect(socket.readableLength).toBe(1));
+    expect(taken).toBe('a');
+    socket.resume();
+    await eventually(() => expect(taken).toBe('ab'));
+    await send('c');
+    expect(taken).toBe('abc');
+    const before = events;
+    await send('d');
+    await send('e');
+    expect([taken, events]).toEqual(['abcde', before]);
   });
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  expect(written).toBe(false);
-  expect(socket.readableLength).toBeLessThan(1_000_000);
-  socket.resume();
-  await eventually(() => expect(taken.length).toBe(much.length));
-  await send('after');
-  expect(taken.endsWith('xafter')).toBe(true);
-});
 
-test('the end comes as ever, behind what was sent before it', async () => {
-  const ended = new Promise<string>((resolve) => socket.once('end', () => resolve(taken)));
-  peer.end('last');
-  expect(await ended).toBe('last');
-});
+  test('more than fits while it is paused is not read, and nothing of it is lost', async () => {
+    socket.pause();
+    const much = 'x'.repeat(20_000_000);
+    let written = false;
+    peer.write(much, () => {
+      written = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(written).toBe(false);
+    expect(socket.readableLength).toBeLessThan(1_000_000);
+    socket.resume();
+    await eventually(() => expect(taken.length).toBe(much.length));
+    await send('after');
+    expect(taken.endsWith('xafter')).toBe(true);
+  });
 
-test('a socket that is handed on reads the ordinary way, what is put back first', async () => {
-  await send('lane');
-  socket.removeAllListeners('data');
-  stop();
-  const rest: string[] = [];
-  socket.pause();
-  socket.unshift(Buffer.from('back'));
-  socket.on('data', (chunk: Buffer) => rest.push(chunk.toString('latin1')));
-  socket.resume();
-  peer.write('next');
-  await eventually(() => expect(rest.join('')).toBe('backnext'));
-  peer.end('end');
-  await eventually(() => expect(rest.join('')).toBe('backnextend'));
-  expect(taken).toBe('lane');
+  test('the end comes as ever, behind what was sent before it', async () => {
+    const ended = new Promise<string>((resolve) => socket.once('end', () => resolve(taken)));
+    peer.end('last');
+    expect(await ended).toBe('last');
+  });
+
+  test('a socket that is handed on reads the ordinary way, what is put back first', async () => {
+    await send('lane');
+    socket.removeAllListeners('data');
+    stop();
+    const rest: string[] = [];
+    socket.pause();
+    socket.unshift(Buffer.from('back'));
+    socket.on('data', (chunk: Buffer) => rest.push(chunk.toString('latin1')));
+    socket.resume();
+    peer.write('next');
+    await eventually(() => expect(rest.join('')).toBe('backnext'));
+    peer.end('end');
+    await eventually(() => expect(rest.join('')).toBe('backnextend'));
+    expect(taken).toBe('lane');
+  });
 });

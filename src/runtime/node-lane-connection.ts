@@ -108,11 +108,8 @@ export function openLaneConnection(
     saved = undefined;
     phase = 'next';
     waitingSinceMs = nowMs;
-    if (isDraining) {
-      socket.destroySoon();
-      return;
-    }
-    takeNext();
+    if (isDraining) socket.destroySoon();
+    else takeNext();
   };
 
   /** What was sent before the answer; not while the caller takes no bytes, or its answers would pile up here. */
@@ -244,6 +241,8 @@ export function openLaneConnection(
       socket.pause();
       return;
     }
+    // The last answer has been given: one more would break off what of it has not left yet (RFC 9112, 9.6).
+    if (!socket.writable) return;
     const taken = read(chunk);
     if (taken === undefined) {
       later = [chunk];

@@ -14,6 +14,7 @@ import { createRateLimit } from '../../src/gateway/rate.ts';
 import { createAddressPolicy } from '../../src/outbound/addresses.ts';
 import { createNodeSend } from '../../src/outbound/node.ts';
 import { createNodeUpstream } from '../../src/outbound/node-upstream.ts';
+import { formatGuid } from '../../src/routing/guid-words.ts';
 import { createRouteLookup } from '../../src/routing/lookup.ts';
 import { createInstanceClients } from '../../src/runtime/instance-clients.ts';
 import { type Listener, listen, nodeRequestFacts, respondOnNode } from '../../src/runtime/node-http.ts';
@@ -129,6 +130,7 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
     timeoutMs: 2_000,
   });
   const keys = createKeySource({ send, now: Date.now });
+  const routes = createRouteLookup({ sql, entries: 1_000, onLookup: () => undefined });
   const calls = createDeviceCalls({
     clouds: new Map([['public', issuer.cloud]]),
     audiences: () => ['gateway'],
@@ -136,7 +138,11 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
     signature: createNodeSignatureCheck(),
     tenants: createTenantDirectory(sql),
     instances: createInstanceDirectory(sql),
-    routes: createRouteLookup({ sql, entries: 1_000, onLookup: () => undefined }),
+    routes: {
+      ...routes,
+      // As the route cache has it: what the lane reads of the bytes decides.
+      peekKey: (key) => routes.peek(formatGuid(key, 0), formatGuid(key, 4)),
+    },
     rate: createRateLimit(ratePerTenant),
     onRouteHit: () => undefined,
     authorizationOf: clients.authorizationOf,
