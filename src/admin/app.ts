@@ -1,5 +1,5 @@
 import { OpenAPIHono, type z } from '@hono/zod-openapi';
-import type { MiddlewareHandler } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 import { except } from 'hono/combine';
 import { readBody } from '../gateway/body.ts';
 import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
@@ -16,7 +16,7 @@ import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addDevices } from './devices/devices.ts';
 import { addExplain } from './devices/explain.ts';
 import { addRouteExport } from './devices/export.ts';
-import { addRouteImport, importPath } from './devices/import.ts';
+import { addRouteImport } from './devices/import.ts';
 import { addPlacing } from './devices/placing.ts';
 import { addTimeline } from './devices/timeline.ts';
 import { entityTags } from './entity-tags.ts';
@@ -51,6 +51,7 @@ import { addConnection } from './tenants/connection.ts';
 import { addLeaving } from './tenants/leaving.ts';
 import { addMigration } from './tenants/migrate.ts';
 import { addTenants } from './tenants/tenants.ts';
+import { streamsItsBody } from './writes.ts';
 
 /** The admin plane: `/api/v1` with the OpenAPI document made of the schemas that validate (contract section 8). */
 
@@ -74,6 +75,9 @@ const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
   }
   await next();
 };
+
+/** An import reads its own body. Of the same path's other methods the body is bounded as everywhere. */
+const takesStream = (c: Context): boolean => streamsItsBody(c.req.method, c.req.path);
 
 type Issue = z.core.$ZodIssue;
 
@@ -172,7 +176,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
     }),
   );
   app.use(`${basePath}/*`, refuseNulInQuery);
-  app.use(`${basePath}/*`, except(importPath, jsonBodies, refuseNulInBody));
+  app.use(`${basePath}/*`, except(takesStream, jsonBodies, refuseNulInBody));
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');

@@ -32,9 +32,15 @@ const keptHeaders = ['content-type', 'etag', 'location', 'allow', 'retry-after']
 /** Two operators may choose the same key. */
 const ownerOf = ({ id, kind }: Operator): string => (id === undefined ? kind : `${kind}:${id}`);
 
+/**
+ * With what the operator may do: an answer shows what that allowed, such as a key that was just made, and is not for the
+ * same person with less. Nor is the request made again then, so this is another request and not another operator.
+ */
 async function requestHash(c: Context<AdminEnv>): Promise<string> {
   const { pathname, search } = new URL(c.req.url);
-  const head = new TextEncoder().encode(`${c.req.method} ${pathname}${search}\n`);
+  const { role, tenantIds } = c.get('operator');
+  const rights = `${role} ${tenantIds === undefined ? '*' : tenantIds.toSorted().join(',')}`;
+  const head = new TextEncoder().encode(`${rights}\n${c.req.method} ${pathname}${search}\n`);
   // Nobody reads what a DELETE carries, so nothing bounds it either.
   const body = c.req.method === 'DELETE' ? new Uint8Array() : new Uint8Array(await c.req.arrayBuffer());
   const whole = new Uint8Array(head.byteLength + body.byteLength);
@@ -147,7 +153,7 @@ export function idempotency(options: IdempotencyOptions): MiddlewareHandler<Admi
         throw new ProblemError(
           problem(
             'idempotency-mismatch',
-            'This Idempotency-Key came with another method, path, query or body before; use a new key for a new request.',
+            'This Idempotency-Key came with another method, path, query or body before, or with another role or tenants of yours; use a new key for a new request.',
             {
               errors: [{ code: 'IDEMPOTENCY_MISMATCH', field, description: 'was used for another request' }],
             },

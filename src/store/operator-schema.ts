@@ -74,7 +74,7 @@ export const idempotencyKeys = pgTable(
     /** Whose key it is, such as `key:<id>`: two operators may choose the same one. */
     operator: text('operator').notNull(),
     idempotencyKey: text('idempotency_key').notNull(),
-    /** SHA-256 of method, target and body. */
+    /** SHA-256 of the operator's rights, method, target and body. */
     requestHash: text('request_hash').notNull(),
     /** Null while the first request is being answered. */
     status: integer('status'),

@@ -421,6 +421,25 @@ describe('approvals', () => {
       expect((await scene.api('GET', at(`/instances/${berlin}`))).status).toBe(200);
     });
 
+    it('a tenant whose routes ended because its instances were disabled waits all the same', async () => {
+      await clear();
+      await seed(101);
+      await scene.database.sql`delete from routes where tenant_id = ${tenantId}`;
+      const answer = await scene.api('DELETE', at(''), undefined, ann.key);
+      const id = asked(answer);
+      expect(answer.json.devices).toBe(101);
+      expect((await reject(id)).json.state).toBe('rejected');
+      await clear();
+      await seed(60);
+      await scene.database.sql`delete from reports where tenant_id = ${tenantId}`;
+      await scene.database.sql`
+        insert into claims (tenant_id, device_id, instance_id, jamf_computer_id)
+        select ${tenantId}, gen_random_uuid(), ${berlin}, 7000 + place from generate_series(1, 41) place`;
+      expect(
+        (await read(asked(await scene.api('DELETE', at('?force=true'), undefined, ann.key)))).devices,
+      ).toBe(101);
+    });
+
     it('a tenant with its devices waits; the approval outlives it', async () => {
       await clear();
       await seed(101);

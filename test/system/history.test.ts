@@ -328,10 +328,12 @@ describe('history', () => {
       reason: 'not yet',
     });
     const filter = `tenantId==${tenantId};state==verified`;
-    expect(await wrote('POST', '/reports/replay', { filter })).toMatchObject({
+    // Whoever may see this tenant alone must not learn of the other by it.
+    const both = `${filter};tenantId=in=(${otherId.toUpperCase()},"${tenantId}")`;
+    expect(await wrote('POST', '/reports/replay', { filter: both })).toMatchObject({
       action: 'reports.replay',
       tenantId,
-      after: { filter, reports: truth.length },
+      after: { filter: `${filter};tenantId=in=(another-tenant,"${tenantId}")`, reports: truth.length },
     });
     expect(await wrote('POST', `${at}/resync`)).toMatchObject({ action: 'connection.resync' });
     expect(await wrote('POST', `${at}/disable`)).toMatchObject({

@@ -155,6 +155,30 @@ describe('an access token of a user', () => {
     });
   });
 
+  test('that lost its role is not given the answer that the role had, nor is the request made again', async () => {
+    const make = async (role: string, name: string) =>
+      call(`${admin}/api/v1/keys`, {
+        method: 'POST',
+        ca: scene.trust,
+        headers: {
+          authorization: `Bearer ${await signed({ roles: [role] })}`,
+          'content-type': 'application/json',
+          'idempotency-key': 'demoted',
+        },
+        body: JSON.stringify({ name, role: 'admin' }),
+      });
+    const first = await make('Espalier.Admin', 'once');
+    expect(first.status, first.text).toBe(201);
+    const demoted = await make('Espalier.Viewer', 'once');
+    expect(demoted.text).not.toContain(first.json.key);
+    expect([demoted.status, demoted.json.type]).toEqual([
+      422,
+      'https://espalier.dev/problems/idempotency-mismatch',
+    ]);
+    const again = await make('Espalier.Admin', 'once');
+    expect([again.status, again.json.key]).toEqual([201, first.json.key]);
+  });
+
   test('may be of version 1, for an application that asks for it', async () => {
     cloud().applications.update(application().appId, { accessTokenAcceptedVersion: 1 });
     try {

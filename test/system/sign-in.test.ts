@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tidySignIns } from '../../src/admin/operators/sessions.ts';
 import { type Browser, createBrowser, signIn } from '../harness/browser.ts';
@@ -239,6 +240,10 @@ describe('what a stranger may not do with it', () => {
     expect(second).not.toBe(first);
     browser.cookies.set('__Host-espalier', first);
     expect((await session(browser)).status).toBe(401);
+    const ended = await scene.database.sql`
+      select 1 from history h join sessions s on s.session_id::text = h.object_id
+      where h.action = 'session.end' and s.session_hash = ${createHash('sha256').update(first).digest('base64url')}`;
+    expect(ended).toHaveLength(1);
   });
 
   test('no page may be framed, kept or scripted', async () => {

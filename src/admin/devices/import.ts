@@ -21,9 +21,6 @@ import {
 
 /** `/tenants/{tenantId}/devices/import`: many devices put on computers by one file (docs/import-export.md). */
 
-/** Its body is no JSON, and may be large: it is read here, not before (app.ts). */
-export const importPath = '/api/v1/tenants/:tenantId/devices/import';
-
 const importSchema = z
   .object({
     dryRun: z.boolean(),

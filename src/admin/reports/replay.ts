@@ -6,6 +6,7 @@ import { conditionSql } from '../filter-sql.ts';
 import { nothingChanged, recordChange } from '../recording.ts';
 import { commonProblems, filterText, invalidField, jsonAnswer, problemAnswer } from '../schemas.ts';
 import { reportFields } from './fields.ts';
+import { filterOfTenant } from './filter-of-tenant.ts';
 
 /** `/reports/replay`: telling Intune again what an operator picks. */
 
@@ -80,7 +81,7 @@ export function addReplay(app: AdminApp, services: AdminServices): void {
           tenantId,
           action: 'reports.replay',
           object: { kind: 'reports', id: tenantId },
-          after: { filter, reports },
+          after: { filter: filterOfTenant(filter, condition, tenantId), reports },
         }),
     });
     if (counts.replayed === 0) nothingChanged(c);

@@ -117,16 +117,23 @@ const startSignIn =
 function enter(c: Context<AdminEnv>, { services }: Parts, person: SessionPerson): Promise<string> {
   const before = sessionCookie(c);
   return inTransaction(services.sql, async (tx) => {
-    if (before !== undefined) await endSession(tx, before);
+    const left = before === undefined ? undefined : await endSession(tx, before);
     const { cookie, sessionId } = await beginSession(tx, person);
-    await recordHistory(tx, {
+    const by = {
       tenantId: undefined,
       author: { kind: 'user', id: person.objectId, name: person.name },
+      requestId: c.get('requestId'),
+      source: services.facts.remoteAddress(c),
+    } as const;
+    if (left !== undefined) {
+      const object = { kind: 'session', id: left.sessionId, name: left.name };
+      await recordHistory(tx, { ...by, action: 'session.end', object });
+    }
+    await recordHistory(tx, {
+      ...by,
       action: 'session.create',
       object: { kind: 'session', id: sessionId, name: person.name },
       after: { entraTenantId: person.entraTenantId, role: person.role },
-      requestId: c.get('requestId'),
-      source: services.facts.remoteAddress(c),
     });
     return cookie;
   });

@@ -165,6 +165,19 @@ async function checkLanding(
   if (!instance) throw noInstance();
 }
 
+/**
+ * Every device that anything here is known of: disabling the instances first ends routes, and must not make a deletion a
+ * small one.
+ */
+async function countKnown(sql: Sql, tenantId: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*) as count from (
+      select device_id from routes where tenant_id = ${tenantId}
+      union select device_id from claims where tenant_id = ${tenantId}
+      union select device_id from reports where tenant_id = ${tenantId}) known`;
+  return row?.count ?? 0;
+}
+
 async function deleteTenant(
   sql: Sql,
   tenantId: string,
@@ -327,7 +340,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     if (query['dry-run'] === 'true') return c.json(preview, 200);
     const force = query.force === 'true';
     if (preview.devices === 0 || force) {
-      const { devices } = preview;
+      const devices = await countKnown(sql, tenantId);
       const summary = `Delete the tenant ${tenant.displayName} with all it has here`;
       const waiting = await secondPerson(c, { tenantId, action: 'tenant.delete', devices, summary });
       if (waiting) return c.json(waiting, 202, { location: waiting.href });

@@ -33,6 +33,31 @@ function fieldsOf(text: string): readonly string[] | 'open' | undefined {
   }
 }
 
+/**
+ * Whether a field whose quote is open where the line begins, or a later one of the line, is open still where it ends. What
+ * comes before the line is not looked at again: a record of many lines would take the square of its length.
+ */
+function staysOpen(text: string): boolean {
+  let at = 0;
+  for (;;) {
+    const quote = text.indexOf('"', at);
+    if (quote < 0) return true;
+    if (text[quote + 1] === '"') {
+      at = quote + 2;
+      continue;
+    }
+    // Closed. The next field that begins with a quote opens one; anything else is for the parser to judge.
+    let next = quote + 1;
+    while (text[next] === ',' && text[next + 1] !== '"') {
+      const comma = text.indexOf(',', next + 1);
+      if (comma < 0 || text.slice(next, comma).includes('"')) return false;
+      next = comma;
+    }
+    if (text[next] !== ',') return false;
+    at = next + 2;
+  }
+}
+
 export function createCsvReader(): CsvReader {
   let begun: { readonly text: string; readonly line: number } | undefined;
   return {
@@ -40,7 +65,7 @@ export function createCsvReader(): CsvReader {
       const whole = begun ? `${begun.text}\n${text}` : text;
       const start = begun?.line ?? line;
       if (whole.length > importLineCharacters) throw lineTooLong(start);
-      if (begun && !text.includes('"')) {
+      if (begun && staysOpen(text)) {
         begun = { text: whole, line: start };
         return undefined;
       }
