@@ -186,6 +186,14 @@ export const importFaultsListed = 1_000;
 /** Rows that are staged by one statement, and routes that one transaction of a partial import changes. */
 export const importStaged = 2_000;
 export const importPage = 5_000;
+/** Of PostgreSQL, while it sorts the rows of a file; beyond it sorts on disk. */
+export const importSortMemory = '64MB';
+/** Imported devices whose computers become due together: ten seconds' worth; and tenants in one turn. */
+export const importedReadBatch = 10 * backgroundPerSecond;
+export const importedReadTenants = 100;
+export const importedReadLookMs = 1_000;
+/** It waits this long for whoever changes routes of the tenant. */
+export const importedReadLockMs = 2_000;
 /** An import waits this long for another one, or a rollback, of its tenant. */
 export const importLockMs = 120_000;
 /** Of one process: each has a connection to the database of its own. */

@@ -25,8 +25,16 @@ import type { LaneLimits } from '../delivery/stage/lanes.ts';
 import { type DueLane, runStage } from '../delivery/stage/run-stage.ts';
 import { createTimelineWriter } from '../delivery/timeline.ts';
 import { newId } from '../ids.ts';
-import { leaseRenewMs, moveTurnMs, resealLookMs, resealPauseMs, watchEveryMs } from '../limits.ts';
+import {
+  importedReadLookMs,
+  leaseRenewMs,
+  moveTurnMs,
+  resealLookMs,
+  resealPauseMs,
+  watchEveryMs,
+} from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
+import { readImported } from '../routing/imports/read-imported.ts';
 import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
 import { trimRouteHistory } from '../routing/trim-history.ts';
 import type { Sealer } from '../secrets/seal.ts';
@@ -281,6 +289,7 @@ export async function startDelivery(parts: {
     every(watchLookMs, 'approvals', log, () => settleApprovals(sql)),
     every(watchLookMs, 'idempotency-keys', log, () => forgetIdempotencyKeys(sql)),
     every(signInLookMs, 'sign-ins', log, () => tidySignIns(sql, config.operatorTenants)),
+    every(importedReadLookMs, 'routes.read', log, () => readImported(sql)),
     every(trimLookMs, 'routes.trim', log, () => trimRouteHistory(sql, config.routeHistoryDays, log)),
     every(trimLookMs, 'history.trim', log, () => trimHistory(sql, config.historyDays, log)),
     every(resealPauseMs, 'secrets.reseal', log, resealing(sql, parts.sealer, log)),

@@ -344,6 +344,10 @@ export const deviceLinks = pgTable(
   ],
 );
 
+/**
+ * A route's instance is checked by triggers, once a statement (migrations/0011): a foreign key is checked row by row,
+ * which costs more than writing the row.
+ */
 export const routes = pgTable(
   'routes',
   {
@@ -363,21 +367,18 @@ export const routes = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.deviceId] }),
-    foreignKey({
-      columns: [t.tenantId, t.instanceId],
-      foreignColumns: [instances.tenantId, instances.instanceId],
-    }),
     index('routes_instance').on(t.tenantId, t.instanceId),
   ],
 );
 
-/** Every change of a route, appended. */
+/**
+ * Every change of a route, appended. No foreign key: whoever writes a line writes the tenant's row of `route_versions` in
+ * the same transaction. A trigger takes them away with their tenant (migrations/0011).
+ */
 export const routeChanges = pgTable(
   'route_changes',
   {
-    tenantId: uuid('tenant_id')
-      .notNull()
-      .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+    tenantId: uuid('tenant_id').notNull(),
     version: bigint('version', { mode: 'number' }).notNull(),
     deviceId: uuid('device_id').notNull(),
     fromInstanceId: uuid('from_instance_id'),
@@ -406,6 +407,22 @@ export const routeVersions = pgTable('route_versions', {
   /** The table as it was before this version, or before that time, cannot be told any more: its history was trimmed. */
   trimmedVersion: bigint('trimmed_version', { mode: 'number' }).notNull().default(0),
   trimmedBefore: at('trimmed_before'),
+});
+
+/**
+ * Changes of routes by an import whose computers are not due yet: they become so little by little, at the pace at which
+ * they are read (src/routing/imports/read-imported.ts).
+ */
+export const routeReads = pgTable('route_reads', {
+  tenantId: uuid('tenant_id')
+    .primaryKey()
+    .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+  /** The last change that was looked at, in the order of `route_changes`. */
+  version: bigint('version', { mode: 'number' }).notNull(),
+  deviceId: uuid('device_id').notNull(),
+  /** The last version to look at. */
+  upToVersion: bigint('up_to_version', { mode: 'number' }).notNull(),
+  nextAt: at('next_at').notNull().defaultNow(),
 });
 
 /**

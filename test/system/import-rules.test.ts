@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { recordClaims } from '../../src/routing/claims.ts';
 import { applyImport, type ImportMode } from '../../src/routing/imports/apply-import.ts';
-import { createStage, removeDuplicates, stageRows } from '../../src/routing/imports/staged-rows.ts';
+import { createStage, sortRows, stageRows } from '../../src/routing/imports/staged-rows.ts';
 import { placeDevice } from '../../src/routing/place-device.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
@@ -128,7 +128,7 @@ describe('an import and the same rows by PUT', () => {
             ],
       );
       await stageRows(bulk, rows);
-      await removeDuplicates(bulk, 10);
+      await sortRows(bulk, 10);
       return await applyImport(bulk, {
         ...{ tenantId, mode, by, instanceIds: instances },
         record: async () => undefined,

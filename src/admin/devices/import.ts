@@ -7,7 +7,7 @@ import { isStoreUnavailable, isUnknownTable } from '../../store/database.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
-import { recordChange } from '../recording.ts';
+import { nothingChanged, recordChange } from '../recording.ts';
 import { commonProblems, problemAnswer, tenantPath } from '../schemas.ts';
 import { formatOf, importBytes, isPacked } from './transfer/body.ts';
 import { progressLines } from './transfer/progress.ts';
@@ -135,6 +135,7 @@ async function importFile(
       options,
       chunks,
     );
+    if (taken.changed + taken.noted === 0) nothingChanged(c);
     return describeImport(taken, options);
   } catch (error) {
     if (!isUnknownTable(error)) throw error;
@@ -177,6 +178,8 @@ export function addRouteImport(app: AdminApp, services: AdminServices): void {
     const run = (onProgress?: (progress: Progress) => void) =>
       gate(() => importFile(c, services, options, chunks, onProgress));
     if (!/\bapplication\/x-ndjson\b/i.test(c.req.header('accept') ?? '')) return c.json(await run(), 200);
+    // The answer begins before anything is changed; what changes is recorded with it.
+    nothingChanged(c);
     const requestId = c.get('requestId');
     const lines = progressLines(
       (note) =>

@@ -1,11 +1,10 @@
 import { importLockMs, importPage } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
-import { isStoreUnavailable, type Sql, type Transaction } from '../../store/database.ts';
-import { dueChannel } from '../../store/notifications.ts';
+import { isStoreUnavailable, type Queries, type Sql, type Transaction } from '../../store/database.ts';
 import { type Authorship, feedRoutes, lockTenantRoutes, nextVersion } from '../resolve.ts';
-import { wantComputers } from '../want-computers.ts';
-import { createPlan, planPage, planWinners, writeNotes, writePlanned } from './apply-page.ts';
-import { nextPage, type StagedPage } from './staged-rows.ts';
+import { createPlan, planPage, writeNotes, writePlanned } from './apply-page.ts';
+import { noteImported } from './read-imported.ts';
+import { lastPlace, type StagedPage } from './staged-rows.ts';
 
 /**
  * Staged rows become routes. `partial`: page by page, each a transaction and a version of its own, so that intake waits
@@ -38,12 +37,7 @@ export interface ImportRequest {
   readonly onRows: (rows: number) => void;
 }
 
-interface State extends Applied {
-  /** Computers that are to be read for it. */
-  readonly computers: number;
-}
-
-const untouched: State = { changed: 0, noted: 0, versionBefore: undefined, version: undefined, computers: 0 };
+const untouched: Applied = { changed: 0, noted: 0, versionBefore: undefined, version: undefined };
 
 /** A deadlock, another order, or a lock that another import of the tenant held: the rows are still staged. */
 const mayPass = (error: unknown): boolean =>
@@ -89,9 +83,9 @@ async function applyPage(
   tx: Transaction,
   { by, tenantId }: ImportRequest,
   page: StagedPage,
-  before: State,
+  before: Applied,
   version: number | undefined,
-): Promise<State> {
+): Promise<Applied> {
   const counts = await planPage(tx, tenantId, page);
   if (counts.note > 0) await writeNotes(tx, tenantId);
   const noted = before.noted + counts.note;
@@ -104,32 +98,27 @@ async function applyPage(
     changed: before.changed + changes,
     versionBefore: before.versionBefore ?? next - 1,
     version: next,
-    computers:
-      before.computers + (await wantComputers(tx, tenantId, planWinners(tx, tenantId), before.computers)),
   };
 }
 
-/** Lets the other processes hear of what the transaction changed. */
-async function end(tx: Transaction, tenantId: string, before: State, after: State): Promise<void> {
+/** Lets the other processes hear of what the transaction changed, and has the computers read. */
+async function end(tx: Transaction, tenantId: string, before: Applied, after: Applied): Promise<void> {
   const changes = after.changed - before.changed;
   if (after.version === undefined || changes === 0) return;
   await feedRoutes(tx, tenantId, after.version, changes);
-  await tx`select pg_notify(${dueChannel}, 'computers')`;
+  await noteImported(tx, tenantId, after.version);
 }
 
 /** Calls `work` with page after page. */
 async function throughout(
+  sql: Queries,
   onRows: (rows: number) => void,
-  next: (after: string | undefined) => Promise<StagedPage>,
   work: (page: StagedPage) => Promise<void>,
 ): Promise<void> {
-  let after: string | undefined;
-  for (let rows = importPage; ; rows += importPage) {
-    const page = await next(after);
-    await work(page);
-    if (page.upTo === undefined) return;
-    onRows(rows);
-    after = page.upTo;
+  const last = await lastPlace(sql);
+  for (let after = 0; after < last; after += importPage) {
+    await work({ after, upTo: after + importPage });
+    onRows(Math.min(after + importPage, last));
   }
 }
 
@@ -163,7 +152,7 @@ async function applyPartially(sql: Sql, request: ImportRequest): Promise<Applied
     state = after;
   };
   try {
-    await throughout(count, (after) => nextPage(sql, after, importPage), apply);
+    await throughout(sql, count, apply);
   } catch (error) {
     throw rows > 0 && isStoreUnavailable(error) ? interrupted(state, rows) : error;
   }
@@ -175,13 +164,9 @@ async function applyWhole(sql: Sql, request: ImportRequest): Promise<Applied> {
   const done = await turn(sql, async (tx) => {
     await begin(tx, request);
     let state = untouched;
-    await throughout(
-      onRows,
-      (after) => nextPage(tx, after, importPage),
-      async (page) => {
-        state = await applyPage(tx, request, page, state, state.version);
-      },
-    );
+    await throughout(tx, onRows, async (page) => {
+      state = await applyPage(tx, request, page, state, state.version);
+    });
     await end(tx, tenantId, untouched, state);
     if (state.changed + state.noted > 0) await record(tx, state);
     return state;
@@ -207,15 +192,11 @@ export async function planImport(
     await createPlan(tx);
     let changed = 0;
     let noted = 0;
-    await throughout(
-      onRows,
-      (after) => nextPage(tx, after, importPage),
-      async (page) => {
-        const counts = await planPage(tx, tenantId, page);
-        changed += counts.place + counts.unpin;
-        noted += counts.note;
-      },
-    );
+    await throughout(tx, onRows, async (page) => {
+      const counts = await planPage(tx, tenantId, page);
+      changed += counts.place + counts.unpin;
+      noted += counts.note;
+    });
     return { changed, noted };
   });
 }

@@ -27,6 +27,22 @@ export interface PlanCounts {
   readonly unpin: number;
 }
 
+/** What the claims say: when the Mac enrolled last, and serial number and UDID as its computer's instance has them. */
+const claimed = (tx: Transaction, tenantId: string): Fragment => tx`
+  select max(last_enrolled_at) as enrolled_at,
+    max(serial_number) filter (where instance_id = i.instance_id and jamf_computer_id = i.jamf_computer_id) as serial_number,
+    max(udid) filter (where instance_id = i.instance_id and jamf_computer_id = i.jamf_computer_id) as udid
+  from claims where tenant_id = ${tenantId} and device_id = i.device_id`;
+
+/** A tenant that begins has none, and looking for them costs as much as looking for the routes. */
+const noClaims = (tx: Transaction): Fragment =>
+  tx`select null::timestamptz as enrolled_at, null::text as serial_number, null::text as udid`;
+
+async function hasClaims(tx: Transaction, tenantId: string): Promise<boolean> {
+  const found = await tx`select 1 from claims where tenant_id = ${tenantId} limit 1`;
+  return found.length > 0;
+}
+
 /** Fills the plan anew. The caller holds the tenant's lock, or only wants to know. */
 export async function planPage(
   tx: Transaction,
@@ -34,35 +50,29 @@ export async function planPage(
   { after, upTo }: StagedPage,
 ): Promise<PlanCounts> {
   await tx`truncate import_plan`;
+  const claims = (await hasClaims(tx, tenantId)) ? claimed(tx, tenantId) : noClaims(tx);
+  await tx`
+    insert into import_plan
+    select i.device_id, i.instance_id, i.jamf_computer_id, i.pinned,
+      case when step.todo = 'note' then i.serial_number else coalesce(i.serial_number, own.serial_number) end,
+      case when step.todo = 'note' then i.udid else coalesce(i.udid, own.udid) end,
+      r.instance_id, r.jamf_computer_id, own.enrolled_at, step.todo
+    from (select * from import_sorted where place > ${after} and place <= ${upTo} order by place) i
+    left join lateral (
+      select * from routes where tenant_id = ${tenantId} and device_id = i.device_id offset 0) r on true
+    cross join lateral (
+      select case
+        when (r.instance_id, r.jamf_computer_id) is distinct from (i.instance_id, i.jamf_computer_id) then 'place'
+        when r.pinned = i.pinned then 'note'
+        when i.pinned then 'place'
+        else 'unpin' end as todo) step
+    cross join lateral (${claims} offset 0) own
+    where step.todo <> 'note' or coalesce(i.serial_number, r.serial_number) is distinct from r.serial_number
+      or coalesce(i.udid, r.udid) is distinct from r.udid`;
   const [counts] = await tx<PlanCounts[]>`
-    with planned as (
-      insert into import_plan
-      select i.device_id, i.instance_id, i.jamf_computer_id, i.pinned,
-        case when step.todo = 'note' then i.serial_number else coalesce(i.serial_number, own.serial_number) end,
-        case when step.todo = 'note' then i.udid else coalesce(i.udid, own.udid) end,
-        r.instance_id, r.jamf_computer_id,
-        (select max(c.last_enrolled_at) from claims c where c.tenant_id = ${tenantId} and c.device_id = i.device_id),
-        step.todo
-      from (select * from import_rows where ${after === undefined ? tx`true` : tx`device_id > ${after}`}
-              and ${upTo === undefined ? tx`true` : tx`device_id <= ${upTo}`}) i
-      left join lateral (
-        select * from routes where tenant_id = ${tenantId} and device_id = i.device_id offset 0) r on true
-      left join lateral (
-        select serial_number, udid from claims where tenant_id = ${tenantId} and device_id = i.device_id
-          and instance_id = i.instance_id and jamf_computer_id = i.jamf_computer_id offset 0) own on true
-      cross join lateral (
-        select case
-          when (r.instance_id, r.jamf_computer_id) is distinct from (i.instance_id, i.jamf_computer_id) then 'place'
-          when r.pinned = i.pinned then 'note'
-          when i.pinned then 'place'
-          else 'unpin' end as todo) step
-      where step.todo <> 'note' or coalesce(i.serial_number, r.serial_number) is distinct from r.serial_number
-        or coalesce(i.udid, r.udid) is distinct from r.udid
-      returning todo
-    )
     select (count(*) filter (where todo = 'place'))::int as place, (count(*) filter (where todo = 'note'))::int as note,
       (count(*) filter (where todo = 'unpin'))::int as unpin
-    from planned`;
+    from import_plan`;
   return counts ?? { place: 0, note: 0, unpin: 0 };
 }
 
@@ -100,14 +110,6 @@ async function writeUnpinned(
   });
   await writeRoutes(tx, tenantId, writes, version, () => by);
 }
-
-/** The computers that the written plan gave devices to, for `wantComputers`. */
-export const planWinners = (tx: Transaction, tenantId: string): Fragment => tx`
-  select instance_id, jamf_computer_id from import_plan where todo = 'place'
-  union
-  select r.instance_id, r.jamf_computer_id from import_plan p cross join lateral (
-    select instance_id, jamf_computer_id from routes where tenant_id = ${tenantId} and device_id = p.device_id offset 0) r
-  where p.todo = 'unpin'`;
 
 /** Writes what only notes serial numbers and UDIDs: no other process has to hear of it. */
 export async function writeNotes(tx: Transaction, tenantId: string): Promise<void> {

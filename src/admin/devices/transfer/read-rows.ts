@@ -2,7 +2,7 @@ import type { ImportRow } from '../../../routing/imports/import-row.ts';
 import { invalidField } from '../../schemas.ts';
 import { createCsvReader } from './csv-records.ts';
 import { readLines } from './lines.ts';
-import { type Column, checkRow, columns, type Rejection, rejection, requiredColumns } from './rows.ts';
+import { type Column, checkRow, columns, type Rejection, rejection, requiredColumns, type Values } from './rows.ts';
 
 /** A file of routes, CSV or NDJSON, as checked rows. */
 
@@ -34,17 +34,41 @@ function checkHeader(names: readonly string[]): Column[] {
 }
 
 /** Spreadsheets write TRUE. */
-function csvValue(column: Column, text: string): unknown {
-  if (column !== 'pinned') return text;
+function csvBoolean(text: string): unknown {
+  if (text === 'true') return true;
+  if (text === 'false') return false;
   const lower = text.trim().toLowerCase();
   return lower === 'true' ? true : lower === 'false' ? false : lower;
 }
 
 const noUtf8 = (line: number): Rejection => rejection(line, 'INVALID_ENCODING', 'is not UTF-8');
 
+/** Where in a record each column stands; -1: nowhere. */
+type Places = Readonly<Record<Column, number>>;
+
+const placesOf = (header: readonly Column[]): Places => ({
+  deviceId: header.indexOf('deviceId'),
+  instanceId: header.indexOf('instanceId'),
+  jamfComputerId: header.indexOf('jamfComputerId'),
+  serialNumber: header.indexOf('serialNumber'),
+  udid: header.indexOf('udid'),
+  pinned: header.indexOf('pinned'),
+});
+
+/** Written out, so that every row's object has the same shape: a million of them are made. */
+const valuesOf = (fields: readonly string[], at: Places): Values => ({
+  deviceId: fields[at.deviceId],
+  instanceId: fields[at.instanceId],
+  jamfComputerId: fields[at.jamfComputerId],
+  serialNumber: fields[at.serialNumber],
+  udid: fields[at.udid],
+  pinned: csvBoolean(fields[at.pinned] ?? ''),
+});
+
 function csvLines(instances: ReadonlySet<string>) {
   const reader = createCsvReader();
   let header: readonly Column[] | undefined;
+  let at = placesOf([]);
   const read: ReadLine = (text, number) => {
     const record = reader.take(text, number);
     if (!record) return undefined;
@@ -53,6 +77,7 @@ function csvLines(instances: ReadonlySet<string>) {
     if (!header) {
       if (!fields) throw invalidField('header', 'has quotes that do not fit', 'INVALID_QUOTES');
       header = checkHeader(fields);
+      at = placesOf(header);
       return undefined;
     }
     if (!fields) return rejection(line, 'INVALID_QUOTES', 'has quotes that do not fit (RFC 4180)');
@@ -61,9 +86,7 @@ function csvLines(instances: ReadonlySet<string>) {
       return rejection(line, 'WRONG_FIELDS', counts);
     }
     if (fields.some((field) => field.includes('\ufffd'))) return noUtf8(line);
-    const values: Partial<Record<Column, unknown>> = {};
-    for (const [at, column] of header.entries()) values[column] = csvValue(column, fields[at] ?? '');
-    return checkRow(line, values, instances);
+    return checkRow(line, valuesOf(fields, at), instances);
   };
   const finish = (): void => {
     const open = reader.open();

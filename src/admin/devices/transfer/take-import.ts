@@ -7,7 +7,7 @@ import {
   planImport,
 } from '../../../routing/imports/apply-import.ts';
 import type { ImportRow } from '../../../routing/imports/import-row.ts';
-import { createStage, removeDuplicates, stageRows } from '../../../routing/imports/staged-rows.ts';
+import { createStage, sortRows, stageRows } from '../../../routing/imports/staged-rows.ts';
 import type { Authorship } from '../../../routing/resolve.ts';
 import type { Sql, Transaction } from '../../../store/database.ts';
 import type { StreamDigest } from '../../context.ts';
@@ -131,7 +131,7 @@ async function stage(
     });
   }
   await staging.finish();
-  const duplicates = await removeDuplicates(bulk, importRejectionsListed);
+  const duplicates = await sortRows(bulk, importRejectionsListed);
   const twice = duplicates.first.map(({ firstLine, line }) =>
     rejection(line, 'DUPLICATE_DEVICE', `stands in line ${firstLine} already`, 'deviceId'),
   );

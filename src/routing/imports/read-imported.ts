@@ -1,0 +1,96 @@
+import {
+  backgroundPerSecond,
+  importedReadBatch,
+  importedReadLockMs,
+  importedReadTenants,
+} from '../../limits.ts';
+import type { Sql, Transaction } from '../../store/database.ts';
+import { dueChannel } from '../../store/notifications.ts';
+import { lockTenantRoutes } from '../resolve.ts';
+import { wantComputers } from '../want-computers.ts';
+
+/**
+ * The computers of imported devices become due little by little. They are read at a bounded pace anyway, and writing a
+ * million due rows takes longer than writing the routes. What is left to do is a row of the database's, so whichever
+ * process comes next goes on.
+ */
+
+/** No device comes after it. */
+const lastDevice = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
+/** The computers of this version's devices are to be read; committed with it. The caller holds the tenant's lock. */
+export async function noteImported(tx: Transaction, tenantId: string, version: number): Promise<void> {
+  await tx`
+    insert into route_reads as r (tenant_id, version, device_id, up_to_version)
+    values (${tenantId}, ${version - 1}, ${lastDevice}, ${version})
+    on conflict (tenant_id) do update set up_to_version = greatest(r.up_to_version, excluded.up_to_version)`;
+}
+
+interface Turn {
+  readonly version: number;
+  readonly deviceId: string;
+  readonly upToVersion: number;
+}
+
+interface Page {
+  readonly looked: number;
+  readonly version: number | null;
+  readonly deviceId: string | null;
+}
+
+/**
+ * The next batch, under the tenant's lock as every user of `wantComputers`. A device that went elsewhere since counts with the computer that has it now.
+ */
+async function wantNext(tx: Transaction, tenantId: string): Promise<void> {
+  await tx`select set_config('lock_timeout', ${String(importedReadLockMs)}, true)`;
+  await lockTenantRoutes(tx, tenantId);
+  // Planned for a tenant whose table was never analysed, all changes would be sorted for each batch.
+  await tx`set local enable_bitmapscan = off`;
+  const [turn] = await tx<Turn[]>`
+    select version, device_id as "deviceId", up_to_version as "upToVersion" from route_reads
+    where tenant_id = ${tenantId} and next_at <= now() for update`;
+  if (!turn) return;
+  const changes = tx`
+    select version, device_id from route_changes
+    where tenant_id = ${tenantId} and (version, device_id) > (${turn.version}, ${turn.deviceId}::uuid)
+      and version <= ${turn.upToVersion}
+    order by version, device_id limit ${importedReadBatch}`;
+  const [page] = await tx<Page[]>`
+    with page as materialized (${changes})
+    select count(*)::int as looked, max(version) as version,
+      (select device_id from page order by version desc, device_id desc limit 1) as "deviceId"
+    from page`;
+  const wanted = await wantComputers(
+    tx,
+    tenantId,
+    tx`select distinct r.instance_id, r.jamf_computer_id from (${changes}) c cross join lateral (
+      select instance_id, jamf_computer_id from routes where tenant_id = ${tenantId} and device_id = c.device_id offset 0) r`,
+  );
+  if (!page || page.looked < importedReadBatch) {
+    await tx`delete from route_reads where tenant_id = ${tenantId}`;
+  } else {
+    await tx`
+      update route_reads set version = ${page.version}, device_id = ${page.deviceId},
+        next_at = now() + ${wanted / backgroundPerSecond}::float8 * interval '1 second'
+      where tenant_id = ${tenantId}`;
+  }
+  if (wanted > 0) await tx`select pg_notify(${dueChannel}, 'computers')`;
+}
+
+/** Somebody changes many routes of the tenant just now, or a deadlock: its turn comes again. */
+const comesAgain = (error: unknown): boolean =>
+  ['55P03', '40P01'].includes((error as { code?: string } | null)?.code ?? '');
+
+/** Makes the next computers due, of every tenant whose turn it is. */
+export async function readImported(sql: Sql): Promise<void> {
+  const due = await sql<{ tenantId: string }[]>`
+    select tenant_id as "tenantId" from route_reads where next_at <= now()
+    order by next_at limit ${importedReadTenants}`;
+  for (const { tenantId } of due) {
+    try {
+      await sql.begin((tx) => wantNext(tx, tenantId));
+    } catch (error) {
+      if (!comesAgain(error)) throw error;
+    }
+  }
+}
