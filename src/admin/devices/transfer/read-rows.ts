@@ -2,7 +2,15 @@ import type { ImportRow } from '../../../routing/imports/import-row.ts';
 import { invalidField } from '../../schemas.ts';
 import { createCsvReader } from './csv-records.ts';
 import { readLines } from './lines.ts';
-import { type Column, checkRow, columns, type Rejection, rejection, requiredColumns, type Values } from './rows.ts';
+import {
+  type Column,
+  checkRow,
+  columns,
+  type Rejection,
+  rejection,
+  requiredColumns,
+  type Values,
+} from './rows.ts';
 
 /** A file of routes, CSV or NDJSON, as checked rows. */
 
