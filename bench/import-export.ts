@@ -160,7 +160,7 @@ async function bareCopy(sql: postgres.Sql, file: string): Promise<void> {
 }
 
 async function empty(sql: postgres.Sql): Promise<void> {
-  await sql`truncate routes, route_changes, route_versions, computers, change_feed`;
+  await sql`truncate routes, route_changes, route_versions, computers, change_feed, route_reads`;
   await sql`checkpoint`;
 }
 

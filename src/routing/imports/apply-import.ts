@@ -5,6 +5,7 @@ import { type Authorship, feedRoutes, lockTenantRoutes, nextVersion } from '../r
 import { createPlan, planPage, writeNotes, writePlanned } from './apply-page.ts';
 import { noteImported } from './read-imported.ts';
 import { lastPlace, type StagedPage } from './staged-rows.ts';
+import { planSteadily } from './steady-plans.ts';
 
 /**
  * Staged rows become routes. `partial`: page by page, each a transaction and a version of its own, so that intake waits
@@ -56,13 +57,7 @@ async function turn<T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise
 
 async function settings(tx: Transaction): Promise<void> {
   await tx`select set_config('lock_timeout', ${String(importLockMs)}, true)`;
-  // Planned for this tenant, a statement would expect the rows that it had when the table was last analysed: none of a
-  // new one, and then any index is as good as the key's, for each row anew. Planned for any tenant, the key is the best.
-  // Also, foreign keys are checked row by row, by statements that need not be planned for each (store/database.ts).
-  await tx`set local plan_cache_mode = 'force_generic_plan'`;
-  // Such a plan is kept: made while the table was small, it must not read a million routes later.
-  await tx`set local enable_seqscan = off`;
-  await tx`set local jit = off`;
+  await planSteadily(tx);
 }
 
 /** The tenant's lock, and the instances as they were when the rows were checked. */

@@ -3,6 +3,7 @@ import { storedClaims } from '../claim-rows.ts';
 import { targetOf } from '../place-device.ts';
 import { type Authorship, type RouteWrite, readRoutes, writeRoutes } from '../resolve.ts';
 import type { StagedPage } from './staged-rows.ts';
+import { nextRoute } from './steady-plans.ts';
 
 /**
  * Puts the devices of a page of staged rows where the rows want them, as PUT of each would (place-device.ts), in
@@ -32,7 +33,9 @@ const claimed = (tx: Transaction, tenantId: string): Fragment => tx`
   select max(last_enrolled_at) as enrolled_at,
     max(serial_number) filter (where instance_id = i.instance_id and jamf_computer_id = i.jamf_computer_id) as serial_number,
     max(udid) filter (where instance_id = i.instance_id and jamf_computer_id = i.jamf_computer_id) as udid
-  from claims where tenant_id = ${tenantId} and device_id = i.device_id`;
+  from (
+    select * from claims where tenant_id = ${tenantId} and device_id >= i.device_id and device_id <= i.device_id
+    order by device_id offset 0) c`;
 
 /** A tenant that begins has none, and looking for them costs as much as looking for the routes. */
 const noClaims = (tx: Transaction): Fragment =>
@@ -59,7 +62,7 @@ export async function planPage(
       r.instance_id, r.jamf_computer_id, own.enrolled_at, step.todo
     from (select * from import_sorted where place > ${after} and place <= ${upTo} order by place) i
     left join lateral (
-      select * from routes where tenant_id = ${tenantId} and device_id = i.device_id offset 0) r on true
+      select * from (${nextRoute(tx, tenantId, tx`i.device_id`)}) next where device_id = i.device_id) r on true
     cross join lateral (
       select case
         when (r.instance_id, r.jamf_computer_id) is distinct from (i.instance_id, i.jamf_computer_id) then 'place'

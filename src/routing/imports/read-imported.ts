@@ -8,6 +8,7 @@ import type { Sql, Transaction } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { lockTenantRoutes } from '../resolve.ts';
 import { wantComputers } from '../want-computers.ts';
+import { nextRoute, planSteadily } from './steady-plans.ts';
 
 /**
  * The computers of imported devices become due little by little. They are read at a bounded pace anyway, and writing a
@@ -44,8 +45,7 @@ interface Page {
 async function wantNext(tx: Transaction, tenantId: string): Promise<void> {
   await tx`select set_config('lock_timeout', ${String(importedReadLockMs)}, true)`;
   await lockTenantRoutes(tx, tenantId);
-  // Planned for a tenant whose table was never analysed, all changes would be sorted for each batch.
-  await tx`set local enable_bitmapscan = off`;
+  await planSteadily(tx);
   const [turn] = await tx<Turn[]>`
     select version, device_id as "deviceId", up_to_version as "upToVersion" from route_reads
     where tenant_id = ${tenantId} and next_at <= now() for update`;
@@ -64,7 +64,7 @@ async function wantNext(tx: Transaction, tenantId: string): Promise<void> {
     tx,
     tenantId,
     tx`select distinct r.instance_id, r.jamf_computer_id from (${changes}) c cross join lateral (
-      select instance_id, jamf_computer_id from routes where tenant_id = ${tenantId} and device_id = c.device_id offset 0) r`,
+      select * from (${nextRoute(tx, tenantId, tx`c.device_id`)}) next where device_id = c.device_id) r`,
   );
   if (!page || page.looked < importedReadBatch) {
     await tx`delete from route_reads where tenant_id = ${tenantId}`;
