@@ -50,7 +50,11 @@ async function environmentIn(dir: string, world: World, databaseUrl: string, dat
   };
 }
 
-export async function startScene({ stack }: Run): Promise<Scene> {
+/** `more`: settings of the gateway's process beside its own. */
+export async function startScene(
+  { stack }: Run,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Scene> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));
   const { pid: postgres, sql, url: databaseUrl } = await startDatabase(stack, dir);
@@ -67,7 +71,10 @@ export async function startScene({ stack }: Run): Promise<Scene> {
   const load: LoadGenerator = startWorker('./load.ts');
   stack.defer(() => load.stop());
 
-  const gateway = await startGateway(await environmentIn(dir, world, databaseUrl, dataPort));
+  const gateway = await startGateway({
+    ...(await environmentIn(dir, world, databaseUrl, dataPort)),
+    ...more,
+  });
   stack.defer(() => gateway.stop());
   const trust = read(join(dir, 'data', 'tls.crt'));
   const api = adminApi(gateway.admin, trust);
