@@ -27,7 +27,7 @@ export async function startGateway(
   core?: number,
 ): Promise<Gateway> {
   const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
-  const [command = '', ...args] = [...pinned, process.execPath, '--max-semi-space-size=16', main, 'serve'];
+  const [command = '', ...args] = [...pinned, process.execPath, main, 'serve'];
   const child = spawn(command, args, {
     env: { PATH: process.env.PATH, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
