@@ -111,13 +111,12 @@ const describeImport = (taken: Imported, { dryRun, mode }: ImportOptions): z.inf
 /** The whole way of one file; everything that belongs to it ends with it. */
 async function importFile(
   c: Context<AdminEnv>,
-  { digest, keepHeapSmall, openBulk, routesChanged }: AdminServices,
+  { digest, openBulk, routesChanged }: AdminServices,
   options: ImportOptions,
   chunks: AsyncIterable<Uint8Array>,
   onProgress: (progress: Progress) => void = () => undefined,
 ): Promise<z.infer<typeof importSchema>> {
   const bulk = openBulk();
-  const heapMayGrow = keepHeapSmall();
   const { by, format, mode, tenantId } = options;
   try {
     const taken = await takeImport(
@@ -143,7 +142,6 @@ async function importFile(
     const broken = 'The connection to the database broke while the file was read; send it again.';
     throw new ProblemError(problem('store-unavailable', broken, { retryAfterSeconds: 5 }));
   } finally {
-    heapMayGrow();
     await bulk.end({ timeout: 1 });
   }
 }
