@@ -111,12 +111,13 @@ const describeImport = (taken: Imported, { dryRun, mode }: ImportOptions): z.inf
 /** The whole way of one file; everything that belongs to it ends with it. */
 async function importFile(
   c: Context<AdminEnv>,
-  { digest, openBulk, routesChanged }: AdminServices,
+  { digest, keepHeapSmall, openBulk, routesChanged }: AdminServices,
   options: ImportOptions,
   chunks: AsyncIterable<Uint8Array>,
   onProgress: (progress: Progress) => void = () => undefined,
 ): Promise<z.infer<typeof importSchema>> {
   const bulk = openBulk();
+  const heapMayGrow = keepHeapSmall();
   const { by, format, mode, tenantId } = options;
   try {
     const taken = await takeImport(
@@ -142,6 +143,7 @@ async function importFile(
     const broken = 'The connection to the database broke while the file was read; send it again.';
     throw new ProblemError(problem('store-unavailable', broken, { retryAfterSeconds: 5 }));
   } finally {
+    heapMayGrow();
     await bulk.end({ timeout: 1 });
   }
 }
