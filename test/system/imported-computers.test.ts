@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { importedReadBatch } from '../../src/limits.ts';
+import { importedReadBatch, importPage } from '../../src/limits.ts';
 import { applyImport } from '../../src/routing/imports/apply-import.ts';
 import { readImported } from '../../src/routing/imports/read-imported.ts';
 import { createStage, sortRows, stageRows } from '../../src/routing/imports/staged-rows.ts';
@@ -37,7 +37,11 @@ describe('the computers of imported devices', () => {
     }
   });
 
-  async function bring(deviceIds: readonly string[], mode: 'partial' | 'atomic'): Promise<void> {
+  async function bring(
+    deviceIds: readonly string[],
+    mode: 'partial' | 'atomic',
+    onRows: () => void = () => undefined,
+  ): Promise<void> {
     const bulk = openDatabase(database.url, { connections: 1, applicationName: 'bulk', lasting: true });
     try {
       await createStage(bulk);
@@ -53,7 +57,7 @@ describe('the computers of imported devices', () => {
       const nothing = async (): Promise<void> => undefined;
       await applyImport(bulk, {
         ...{ tenantId, mode, by, instanceIds: [instanceId], record: nothing },
-        ...{ onCommit: () => undefined, onRows: () => undefined },
+        ...{ onCommit: () => undefined, onRows },
       });
     } finally {
       await bulk.end({ timeout: 1 });
@@ -91,6 +95,22 @@ describe('the computers of imported devices', () => {
       expect(revision!.most).toBe(1);
     },
   );
+
+  it('an analysis in the middle of an import that is not committed does not make it look at every route', async () => {
+    const reads = async (): Promise<number> =>
+      (
+        await sql`select idx_tup_read as n from pg_stat_user_indexes where indexrelname = 'routes_instance'`
+      )[0]!.n;
+    await sql`truncate routes`;
+    const before = Number(await reads());
+    const analyses: Promise<unknown>[] = [];
+    await bring(ids(4 * importPage), 'atomic', () => {
+      analyses.push(sql`analyze routes`.execute());
+    });
+    await Promise.all(analyses);
+    // The statistics come a moment after the commit; the connection has ended, so they have come.
+    expect(Number(await reads()) - before).toBeLessThan(importPage);
+  });
 
   it('a second import while the first one waits leaves none of either out', async () => {
     await bring(ids(devices), 'partial');
