@@ -180,7 +180,7 @@ const rowOf = (one: Measure): string[] => [
  * As a small container would have it: V8 takes its bound from the machine's memory, and on a large one it collects late and has
  * twice as much resident as it uses.
  */
-const heapBound = '--max-old-space-size=160';
+const heapBound = '--max-old-space-size=256 --max-semi-space-size=16';
 
 export async function importExport(run: Run): Promise<Finding[]> {
   const devices = run.options.devices ?? defaultDevices;

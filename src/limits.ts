@@ -185,7 +185,7 @@ export const importRejectionsListed = 10_000;
 export const importFaultsListed = 1_000;
 /** Rows that are staged by one statement, and routes that one transaction of a partial import changes. */
 export const importStaged = 2_000;
-export const importPage = 5_000;
+export const importPage = 10_000;
 /** Of PostgreSQL, while it sorts the rows of a file; beyond it sorts on disk. */
 export const importSortMemory = '64MB';
 /** Imported devices whose computers become due together: ten seconds' worth; and tenants in one turn. */

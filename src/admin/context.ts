@@ -131,8 +131,6 @@ export interface AdminServices {
   readonly respond: (c: Context, answer: StreamedAnswer) => Response | Promise<Response>;
   /** A client with one connection, for what keeps it for minutes; whoever opens it ends it. */
   readonly openBulk: () => Sql;
-  /** For the time of what makes millions of short-lived objects, until what it returns is called. */
-  readonly keepHeapSmall: () => () => void;
   readonly digest: () => StreamDigest;
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;

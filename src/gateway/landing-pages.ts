@@ -1,7 +1,8 @@
-import { html, raw } from 'hono/html';
+import { html } from 'hono/html';
 import type { LandingTarget, MacState } from '../forwarding/landing.ts';
 import { type LandingTexts, landingTexts, type PageText } from './landing-texts.ts';
 import type { Language } from './language.ts';
+import { type Html, pageLayout } from './page-layout.ts';
 
 /** The landing pages' HTML: whole without a script, an image or anything from elsewhere. */
 
@@ -43,24 +44,8 @@ export const pageHeaders = (language: Language): Record<string, string> => ({
   vary: 'accept-language',
 });
 
-type Html = ReturnType<typeof html>;
-
-const layout = (language: Language, title: string, content: readonly Html[]): Html => html`<!doctype html>
-<html lang="${language}">
-  <head>
-    <meta charset="utf-8" />
-    <meta name="viewport" content="width=device-width, initial-scale=1" />
-    <meta name="robots" content="noindex" />
-    <title>${title}</title>
-    <style>${raw(style)}</style>
-  </head>
-  <body>
-    <main>
-      <h1>${title}</h1>
-      ${content}
-    </main>
-  </body>
-</html>`;
+const layout = (language: Language, title: string, content: readonly Html[]): Html =>
+  pageLayout(language, title, [style], content);
 
 const paragraphs = ({ paragraphs: lines }: PageText): Html[] => lines.map((line) => html`<p>${line}</p>`);
 

@@ -34,7 +34,6 @@ import { developmentCertificate, type ServerCertificate, watchCertificate } from
 import { createNodeChanges } from './node-changes.ts';
 import { startDelivery } from './node-delivery.ts';
 import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
-import { keepHeapSmall } from './node-heap.ts';
 import { type Listener, listen, nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { createLaneServices } from './node-lane-services.ts';
 import { migrateDatabase, newestMigration } from './node-migrate.ts';
@@ -153,7 +152,7 @@ function createAdmin(
   {
     adminUrl,
     ...more
-  }: Pick<AdminServices, 'keepHeapSmall' | 'openBulk' | 'routesChanged'> & {
+  }: Pick<AdminServices, 'openBulk' | 'routesChanged'> & {
     readonly adminUrl: () => string;
   },
 ) {
@@ -312,7 +311,6 @@ export async function startGateway(
         fetch: createAdmin(config, parts, gateway, connection, moves, {
           adminUrl,
           routesChanged: changes.routesChanged,
-          keepHeapSmall,
           openBulk: () =>
             openDatabase(store.url, {
               connections: 1,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ownEnvironment } from './own-environment.ts';
+import { runCommand } from './run-espalier.ts';
 
 /** The real `espalier` in a process of its own, without a terminal, as a script runs it. */
 
@@ -45,24 +46,15 @@ export function createCommandLine(server: Record<string, string>): CommandLine {
   const home = mkdtempSync(join(tmpdir(), 'espalier-cli-'));
   return {
     home,
-    run: (args, { environment = {}, input } = {}) =>
-      new Promise((resolve) => {
-        const child = spawn(process.execPath, [main, ...args], {
-          cwd: home,
-          env: { ...ownEnvironment(), HOME: home, ...server, ...environment },
-          stdio: 'pipe',
-        });
-        let [stdout, stderr] = ['', ''];
-        child.stdout.on('data', (chunk) => {
-          stdout += chunk;
-        });
-        child.stderr.on('data', (chunk) => {
-          stderr += chunk;
-        });
-        child.stdin.on('error', () => undefined);
-        child.stdin.end(input);
-        child.on('close', (code) => resolve({ code, stdout, stderr, json: () => JSON.parse(stdout) }));
-      }),
+    run: async (args, { environment = {}, input } = {}) => {
+      const own = { HOME: home, ...server, ...environment };
+      const ran = await runCommand(args, {
+        cwd: home,
+        environment: own,
+        ...(input === undefined ? {} : { stdin: input }),
+      });
+      return { ...ran, json: () => JSON.parse(ran.stdout) };
+    },
     onTerminal: (args, { answers = [], columns, environment = {} }) =>
       new Promise((resolve) => {
         const quoted = [process.execPath, main, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);

@@ -85,7 +85,7 @@ async function* exportedText({ bulk, first, format, onStalled, patienceMs, rest 
 }
 
 export function addRouteExport(app: AdminApp, services: AdminServices): void {
-  const { facts, keepHeapSmall, log, openBulk, respond, sql } = services;
+  const { facts, log, openBulk, respond, sql } = services;
   const gate = createGate(exportsAtOnce, 0);
   app.openapi(exportRoute, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
@@ -103,7 +103,6 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
     });
     const leave = await enter(gate);
     const bulk = openBulk();
-    const heapMayGrow = keepHeapSmall();
     try {
       const rest = readRoutePages(bulk, tenantId, filter);
       const first = await rest.next();
@@ -115,7 +114,6 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
       return await respond(c, { status: 200, headers, body });
     } finally {
       // All of it was taken, or nobody takes it any more; the snapshot goes with the connection.
-      heapMayGrow();
       await bulk.end({ timeout: 0 });
       leave();
     }

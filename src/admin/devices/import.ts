@@ -52,10 +52,6 @@ const answers: Readonly<Record<string, { readonly schema: z.ZodType }>> = {
   },
 };
 
-const csvExample =
-  'deviceId,instanceId,jamfComputerId,serialNumber,udid,pinned\n' +
-  '3f2504e0-4f89-41d3-9a0c-0305e82c3301,7d9a2c50-93c1-4f0e-8a55-0a4f5b2f9d11,42,C02XK1ABCDEF,,false\n';
-
 const importRoute = createRoute({
   method: 'post',
   path: '/api/v1/tenants/{tenantId}/devices/import',
@@ -76,7 +72,7 @@ const importRoute = createRoute({
     body: {
       required: true,
       content: {
-        'text/csv': { schema: z.string().openapi({ example: csvExample }) },
+        'text/csv': { schema: z.string() },
         'application/x-ndjson': {
           schema: z
             .string()
@@ -111,13 +107,12 @@ const describeImport = (taken: Imported, { dryRun, mode }: ImportOptions): z.inf
 /** The whole way of one file; everything that belongs to it ends with it. */
 async function importFile(
   c: Context<AdminEnv>,
-  { digest, keepHeapSmall, openBulk, routesChanged }: AdminServices,
+  { digest, openBulk, routesChanged }: AdminServices,
   options: ImportOptions,
   chunks: AsyncIterable<Uint8Array>,
   onProgress: (progress: Progress) => void = () => undefined,
 ): Promise<z.infer<typeof importSchema>> {
   const bulk = openBulk();
-  const heapMayGrow = keepHeapSmall();
   const { by, format, mode, tenantId } = options;
   try {
     const taken = await takeImport(
@@ -143,7 +138,6 @@ async function importFile(
     const broken = 'The connection to the database broke while the file was read; send it again.';
     throw new ProblemError(problem('store-unavailable', broken, { retryAfterSeconds: 5 }));
   } finally {
-    heapMayGrow();
     await bulk.end({ timeout: 1 });
   }
 }

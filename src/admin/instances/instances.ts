@@ -294,9 +294,12 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
       ? (queries, work) => withoutTrace(queries, (tx) => work(tx, unnoted))
       : (queries, work) => recorded(queries, by, work);
     const changed = await updateInstance(services, instance, c.req.valid('json'), run);
-    const reading = await readingsOf(services, instance.tenantId, [instance.instanceId]);
+    const shown = async () => {
+      const reading = await readingsOf(services, instance.tenantId, [instance.instanceId]);
+      return { ...describeInstance(changed, reading(instance.instanceId), publicUrl), dryRun };
+    };
     if (dryRun) {
-      const body = { ...describeInstance(changed, reading(instance.instanceId), publicUrl), dryRun };
+      const body = await shown();
       if (changed.enabled === instance.enabled) return c.json(body, 200);
       return c.json({ ...body, routes: await previewReroute(sql, instance, changed.enabled) }, 200);
     }
@@ -310,7 +313,6 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
       await services.noteInstances(instance.tenantId);
       if (changed.enabled) await wakeComputers(sql, instance.tenantId, instance.instanceId);
     }
-    const body = { ...describeInstance(changed, reading(instance.instanceId), publicUrl), dryRun };
-    return c.json(body, 200, { etag: etag(changed.version) });
+    return c.json(await shown(), 200, { etag: etag(changed.version) });
   });
 }

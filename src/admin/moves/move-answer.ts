@@ -55,6 +55,21 @@ export const moveSchema = z
   })
   .openapi('Move');
 
+/** What was wanted of a move, and how far it is. */
+export const moveSettings = (move: Move) => ({
+  from: move.fromInstanceId,
+  to: move.toInstanceId,
+  filter: move.filter,
+  unclaimed: move.unclaimed,
+  shadow: move.shadow,
+  // Stored with seven digits.
+  threshold: Number(move.threshold.toPrecision(6)),
+  stepPercent: move.stepPercent,
+  state: move.state,
+  paused: move.paused,
+  percent: move.percent,
+});
+
 export const describeMove = (move: Move, numbers: MoveNumbers): z.infer<typeof moveSchema> => {
   const { moved, planned, 'rolled-back': rolledBack, skipped } = numbers.devices;
   const total = moved + planned + rolledBack + skipped;
@@ -62,17 +77,7 @@ export const describeMove = (move: Move, numbers: MoveNumbers): z.infer<typeof m
     id: move.moveId,
     moveId: move.moveId,
     tenantId: move.tenantId,
-    from: move.fromInstanceId,
-    to: move.toInstanceId,
-    filter: move.filter,
-    unclaimed: move.unclaimed,
-    shadow: move.shadow,
-    // Stored with seven digits.
-    threshold: Number(move.threshold.toPrecision(6)),
-    stepPercent: move.stepPercent,
-    state: move.state,
-    paused: move.paused,
-    percent: move.percent,
+    ...moveSettings(move),
     devices: { total, planned, moved, rolledBack, skipped },
     skipped: numbers.skipped.map((one) => ({ ...one })),
     pending: numbers.pending,

@@ -1,8 +1,9 @@
-import { html, raw } from 'hono/html';
+import { html } from 'hono/html';
 import type { TokenFailure } from '../../entra/errors.ts';
 import { style, styleSha256 } from '../../gateway/landing-pages.ts';
 import type { PageText } from '../../gateway/landing-texts.ts';
 import type { Language } from '../../gateway/language.ts';
+import { type Html, pageLayout } from '../../gateway/page-layout.ts';
 import type { Operator, OperatorSession } from '../context.ts';
 import { signInTexts } from './texts.ts';
 import type { SignInTexts } from './wording.ts';
@@ -30,25 +31,8 @@ export const pageHeaders = (language: Language): Record<string, string> => ({
   vary: 'accept-language, cookie',
 });
 
-type Html = ReturnType<typeof html>;
-
-const layout = (language: Language, title: string, content: readonly Html[]): Html => html`<!doctype html>
-<html lang="${language}">
-  <head>
-    <meta charset="utf-8" />
-    <meta name="viewport" content="width=device-width, initial-scale=1" />
-    <meta name="robots" content="noindex" />
-    <title>${title}</title>
-    <style>${raw(style)}</style>
-    <style>${raw(formStyle)}</style>
-  </head>
-  <body>
-    <main>
-      <h1>${title}</h1>
-      ${content}
-    </main>
-  </body>
-</html>`;
+const layout = (language: Language, title: string, content: readonly Html[]): Html =>
+  pageLayout(language, title, [style, formStyle], content);
 
 const paragraphs = (lines: readonly string[]): Html => html`${lines.map((line) => html`<p>${line}</p>`)}`;
 
