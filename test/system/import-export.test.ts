@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { stringify } from 'csv-stringify/sync';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { importPage } from '../../src/limits.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -280,19 +281,24 @@ describe('import and export of routes', () => {
       },
     ]);
     expect(await newestVersion()).toBe(version);
-    const many = Array.from({ length: 6_000 }, (_, n) => `${id()},${paris.id},${n + 1},,,`);
+    const rowCount = importPage + 1_000;
+    const many = Array.from({ length: rowCount }, (_, n) => `${id()},${paris.id},${n + 1},,,`);
     const taken = await csv(many, { query: '?mode=atomic' });
-    expect(taken.json).toMatchObject({ accepted: 6_000, changed: 6_000, version: version + 1 });
+    expect(taken.json).toMatchObject({ accepted: rowCount, changed: rowCount, version: version + 1 });
     const pages = await csv(
       many.map((row) => row.replace(paris.id, berlin.id)),
       { query: '?mode=partial' },
     );
-    expect(pages.json).toMatchObject({ changed: 6_000, versionBefore: version + 1, version: version + 3 });
+    expect(pages.json).toMatchObject({
+      changed: rowCount,
+      versionBefore: version + 1,
+      version: version + 3,
+    });
     const back = await scene.api('POST', `/tenants/${tenantId}/routes/rollback`, {
       toVersion: pages.json.versionBefore,
       reason: 'the wrong instance',
     });
-    expect(back.json).toMatchObject({ placed: 6_000, ended: 0 });
+    expect(back.json).toMatchObject({ placed: rowCount, ended: 0 });
   });
 
   it('dry-run=true says what would change and changes nothing', async () => {
