@@ -7,7 +7,8 @@ import type { AddedInstance, Connecting } from '../harness/gateway.ts';
 import { type AnswersCheck, checkAnswers } from './answers.ts';
 import { readVersions, watchCommits } from './history.ts';
 import { createLife, type Life } from './life.ts';
-import { startTraffic, type Traffic } from './traffic.ts';
+import type { Traffic } from './traffic.ts';
+import { startTrafficThread } from './traffic-thread.ts';
 import type { Twin } from './twins.ts';
 
 /**
@@ -165,11 +166,11 @@ const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
 
 async function finishedCalls(traffic: Traffic) {
-  const { perSecond, unsent } = await traffic.stop();
-  const took = traffic.calls.map(({ endedAt, startedAt }) => endedAt - startedAt).sort((a, b) => a - b);
+  const { calls, perSecond, unsent } = await traffic.stop();
+  const took = calls.map(({ endedAt, startedAt }) => endedAt - startedAt).sort((a, b) => a - b);
   const callsPerSecond = Math.round(perSecond);
   return {
-    calls: traffic.calls,
+    calls,
     callsPerSecond,
     unsent,
     p50Ms: percentile(took, 0.5),
@@ -232,11 +233,10 @@ export async function runMoves(
   });
   print(`${twins.length} Macs are known to both instances and told to Intune; the calls begin`);
   await watchCommits(sql);
-  const idOf = (name: string) =>
-    name === from.name ? from.instance.id : name === to.name ? to.instance.id : undefined;
   const deviceIds = twins.map(({ deviceId }) => deviceId);
-  const traffic = startTraffic({
-    ...{ origins, ca, token, tenantId, deviceIds, idOf },
+  const instanceIds = new Map([from, to].map(({ instance, name }) => [name, instance.id]));
+  const traffic = startTrafficThread({
+    ...{ origins, ca, token, tenantId, deviceIds, instanceIds },
     perSecond: plan.callsPerSecond,
   });
   life.start(plan.changesPerSecond);

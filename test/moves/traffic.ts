@@ -5,14 +5,16 @@ import { readAnswer } from './twins.ts';
 /** Device calls at a rate, each at its time whether the ones before are answered or not. */
 
 export interface Traffic {
-  readonly calls: readonly Call[];
   /** Sends no more and waits for the answers that are on their way. */
-  stop(): Promise<{
-    /** Calls that were sent in a second, on average. */
-    readonly perSecond: number;
-    /** Calls whose time came while too many were open: the machine does not give the rate. */
-    readonly unsent: number;
-  }>;
+  stop(): Promise<TrafficRecord>;
+}
+
+export interface TrafficRecord {
+  readonly calls: readonly Call[];
+  /** Calls that were sent in a second, on average. */
+  readonly perSecond: number;
+  /** Calls whose time came while too many were open: the machine does not give the rate. */
+  readonly unsent: number;
 }
 
 export interface TrafficOptions {
@@ -23,8 +25,8 @@ export interface TrafficOptions {
   readonly tenantId: string;
   readonly deviceIds: readonly string[];
   readonly perSecond: number;
-  /** An instance's id by the name it gives itself. */
-  readonly idOf: (instance: string) => string | undefined;
+  /** Instances' ids by the names that they give themselves. */
+  readonly instanceIds: ReadonlyMap<string, string>;
 }
 
 const tickMs = 5;
@@ -35,7 +37,7 @@ const answerTimeoutMs = 30_000;
 const openMost = 500;
 
 export function startTraffic(options: TrafficOptions): Traffic {
-  const { ca, deviceIds, idOf, origins, perSecond, tenantId, token } = options;
+  const { ca, deviceIds, instanceIds, origins, perSecond, tenantId, token } = options;
   const agent = new Agent({ connections: openMost, connect: { ca } });
   const headers = { authorization: `Bearer ${token}` };
   const calls: Call[] = [];
@@ -57,7 +59,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
       if (answer.statusCode !== 200)
         return { instanceId: undefined, problem: `${answer.statusCode} ${text.slice(0, 300)}` };
       const { deviceIds: about, instance } = readAnswer(JSON.parse(text));
-      const instanceId = idOf(instance);
+      const instanceId = instanceIds.get(instance);
       return about.includes(deviceId) && instanceId !== undefined
         ? { instanceId }
         : { instanceId: undefined, problem: `an answer of ${instance} about ${about.join(', ')}` };
@@ -86,13 +88,12 @@ export function startTraffic(options: TrafficOptions): Traffic {
     }
   }, tickMs);
   return {
-    calls,
     stop: async () => {
       clearInterval(timer);
       const seconds = (performance.now() - startedAt) / 1_000;
       await Promise.all(open);
       await agent.destroy();
-      return { perSecond: (turns - unsent) / seconds, unsent };
+      return { calls, perSecond: (turns - unsent) / seconds, unsent };
     },
   };
 }
