@@ -15,6 +15,8 @@ export const bodyBytes = 1024 * 1024;
 export const validationTokenCharacters = 1_024;
 /** A header section must be complete by then, or a slow client holds a connection (contract section 8). */
 export const headersTimeoutMs = 10_000;
+/** An unused connection of a caller is kept a little longer than balancers keep theirs (60 s): who closes last loses no request. */
+export const callerIdleMs = 65_000;
 /** A body may be silent this long at most (contract section 8). */
 export const bodyIdleMs = 10_000;
 /** A body must be complete by then (contract section 8). */

@@ -16,7 +16,7 @@ import type { Context } from 'hono';
 import type { ForwardAnswer } from '../forwarding/forward.ts';
 import { tooLarge, tooSlow } from '../gateway/body.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
-import { bodyIdleMs, bodyTotalMs, headersTimeoutMs } from '../limits.ts';
+import { bodyIdleMs, bodyTotalMs, callerIdleMs, headersTimeoutMs } from '../limits.ts';
 import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
 import type { ServerCertificate } from './node-certificate.ts';
 import { type LaneServices, putLaneBefore } from './node-lane.ts';
@@ -147,6 +147,7 @@ function createServerFor(options: ListenOptions): Server {
   const limits = {
     headersTimeout: headersTimeoutMs,
     requestTimeout: bodyTotalMs,
+    keepAliveTimeout: callerIdleMs,
     connectionsCheckingInterval: 1_000,
   };
   if (!options.certificate) return createHttpServer(limits, handle);

@@ -52,7 +52,7 @@ export interface MoveFindings extends Omit<AnswersCheck, 'misanswered' | 'failed
   readonly devices: number;
   readonly calls: number;
   readonly callsPerSecond: number;
-  /** Calls that were due while 500 were open: then the machine did not give the rate that was asked for. */
+  /** Calls that were due while too many were open: then the machine did not give the rate that was asked for. */
   readonly unsent: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -235,7 +235,7 @@ export async function runMoves(
   await watchCommits(sql);
   const deviceIds = twins.map(({ deviceId }) => deviceId);
   const instanceIds = new Map([from, to].map(({ instance, name }) => [name, instance.id]));
-  const traffic = startTrafficThread({
+  const traffic = await startTrafficThread({
     ...{ origins, ca, token, tenantId, deviceIds, instanceIds },
     perSecond: plan.callsPerSecond,
   });

@@ -1,5 +1,9 @@
+import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import { startTraffic, type TrafficOptions } from './traffic.ts';
 
-const traffic = startTraffic(workerData as TrafficOptions);
-parentPort?.once('message', async () => parentPort?.postMessage(await traffic.stop()));
+const port = parentPort!;
+const traffic = await startTraffic(workerData as TrafficOptions);
+port.postMessage('started');
+await once(port, 'message');
+port.postMessage(await traffic.stop());

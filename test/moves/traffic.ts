@@ -33,17 +33,19 @@ const tickMs = 5;
 /** One of so many devices is asked for all the time. */
 const hotShare = 40;
 const answerTimeoutMs = 30_000;
+/** They stand before the clock starts and are kept, as a connector keeps its own. */
+const connections = 200;
+const keptMs = 60_000;
 /** Beyond this nobody is slow any more but the machine: calls that wait long to be sent would prove little. */
-const openMost = 500;
+const openMost = 2_000;
 
-export function startTraffic(options: TrafficOptions): Traffic {
+export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
   const { ca, deviceIds, instanceIds, origins, perSecond, tenantId, token } = options;
-  const agent = new Agent({ connections: openMost, connect: { ca } });
+  const agent = new Agent({ connections, keepAliveTimeout: keptMs, connect: { ca } });
   const headers = { authorization: `Bearer ${token}` };
   const calls: Call[] = [];
   const hot = Math.max(1, Math.floor(deviceIds.length / hotShare));
   const open = new Set<Promise<void>>();
-  const startedAt = performance.now();
   let turns = 0;
   let unsent = 0;
 
@@ -76,6 +78,9 @@ export function startTraffic(options: TrafficOptions): Traffic {
     const result = await ask(origins[number % origins.length]!, deviceId);
     calls.push({ deviceId, startedAt: callStartedAt, endedAt: Date.now(), ...result });
   };
+  const warming = origins.length * connections;
+  await Promise.all(Array.from({ length: warming }, (_, number) => send(number)));
+  const startedAt = performance.now();
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - startedAt) / 1_000) * perSecond);
     for (; turns < due; turns += 1) {
