@@ -31,6 +31,8 @@ export interface CallerRequest {
 
 export interface DeviceCallRequest extends CallerRequest {
   readonly call: DeviceCall;
+  /** The token's digest, noted here once it is made, for whoever asks with the same token again. */
+  tokenHash?: string | undefined;
   /** The two ids in words, where whoever asks has them so already. */
   readonly repeats?: { readonly key: Int32Array } | undefined;
 }
@@ -227,13 +229,16 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
       : refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
   };
 
-  const warm: DeviceCalls['warm'] = ({ call, deviceId, repeats, role, tenantId: asked, token }) => {
+  const warm: DeviceCalls['warm'] = (request) => {
+    const { call, deviceId, repeats, role, tenantId: asked } = request;
     if (asked === undefined || deviceId === undefined || verified === undefined) return cold;
     const tenant = tenants.peek(asked);
     if (tenant === undefined) return cold;
     // The row's own text: its hash is known to the engine, that of the request's would be made at every look-up.
     const { tenantId } = tenant;
-    const claims = peekClaims(verified.hash(token), tenant);
+    const tokenHash = request.tokenHash ?? verified.hash(request.token);
+    request.tokenHash = tokenHash;
+    const claims = peekClaims(tokenHash, tenant);
     if (claims === undefined) return cold;
     const refusal = lacksRole(claims, role);
     if (refusal !== undefined) return refuse(refusal);

@@ -3,7 +3,7 @@ import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../../test/harness/eventually.ts';
 import { createAuthority } from '../simulator/authority.ts';
-import { readDirectly } from './node-direct-reads.ts';
+import { type DirectReads, readDirectly } from './node-direct-reads.ts';
 
 let pair: { readonly cert: string; readonly key: string };
 beforeAll(async () => {
@@ -20,7 +20,8 @@ describe.each([
   let socket: Socket;
   let taken = '';
   let events = 0;
-  let stop: () => void;
+  let reads: DirectReads;
+  let taker: (chunk: Buffer) => void;
 
   beforeEach(async () => {
     taken = '';
@@ -34,15 +35,16 @@ describe.each([
     const where = { port: typeof address === 'object' && address ? address.port : 0, host: '127.0.0.1' };
     peer = overTls ? tlsConnect({ ...where, rejectUnauthorized: false }) : connect(where);
     socket = await accepted.promise;
-    const take = (chunk: Buffer): void => {
+    taker = (chunk) => {
       taken += chunk.toString('latin1');
     };
+    const take = (chunk: Buffer): void => taker(chunk);
     // As an event that is emitted by the stream itself, which is what is passed by.
     socket.on('data', (chunk: Buffer) => {
       events += 1;
       take(chunk);
     });
-    stop = readDirectly(socket, take);
+    reads = readDirectly(socket, 16_384, take);
   });
   afterEach(async () => {
     peer.destroy();
@@ -67,7 +69,7 @@ describe.each([
     await send('a');
     socket.pause();
     peer.write('b');
-    await eventually(() => expect(socket.readableLength).toBe(1));
+    await new Promise((resolve) => setTimeout(resolve, 50));
     expect(taken).toBe('a');
     socket.resume();
     await eventually(() => expect(taken).toBe('ab'));
@@ -95,6 +97,38 @@ describe.each([
     expect(taken.endsWith('xafter')).toBe(true);
   });
 
+  test('what is read in one turn after the taker paused it waits, too', async () => {
+    let after: string | undefined;
+    taker = (chunk) => {
+      taken += chunk.toString('latin1');
+      if (after === undefined) {
+        socket.pause();
+        after = taken;
+      }
+    };
+    const much = Array.from({ length: 200_000 }, (_, number) => `${number} `).join('');
+    peer.write(much);
+    await eventually(() => expect(after).toBeDefined());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(taken).toBe(after);
+    socket.resume();
+    await eventually(() => expect(taken.length).toBe(much.length));
+    expect(taken === much).toBe(true);
+  });
+
+  test('what was taken is in a buffer that the next read fills, and is wiped on request', async () => {
+    const chunks: Buffer[] = [];
+    taker = (chunk) => {
+      taken += chunk.toString('latin1');
+      chunks.push(chunk);
+    };
+    await send('first');
+    await send('other');
+    expect(chunks.map((chunk) => chunk.toString('latin1'))).toEqual(['other', 'other']);
+    reads.wipe();
+    expect(chunks[0]?.every((byte) => byte === 0)).toBe(true);
+  });
+
   test('the end comes as ever, behind what was sent before it', async () => {
     const ended = new Promise<string>((resolve) => socket.once('end', () => resolve(taken)));
     peer.end('last');
@@ -104,7 +138,7 @@ describe.each([
   test('a socket that is handed on reads the ordinary way, what is put back first', async () => {
     await send('lane');
     socket.removeAllListeners('data');
-    stop();
+    reads.stop();
     const rest: string[] = [];
     socket.pause();
     socket.unshift(Buffer.from('back'));

@@ -6,7 +6,7 @@ import { type AnswerHead, type BodyEnd, readHead } from './node-upstream-head.ts
 
 export interface AnswerSink {
   head(head: AnswerHead): void;
-  /** `false`: no more for now. */
+  /** `false`: no more for now. The chunk is a part of the bytes that were given to `read`. */
   data(chunk: Buffer): boolean;
   /** The whole body, one character a byte, where it came in one piece with the head; `false`: give it by `data`. */
   text?(body: string): boolean;
@@ -16,7 +16,7 @@ export interface AnswerReader {
   /** What comes from here on answers a new request; `toHead`: a HEAD request. */
   begin(toHead: boolean): void;
   /**
-   * Reads on; where it stopped: behind the bytes, at the end of the answer, or where the sink wanted no more. -1: this is
+   * Reads on, and keeps nothing of the bytes; where it stopped: behind the bytes, at the end of the answer, or where the sink wanted no more. -1: this is
    * no valid answer, and `fault` says why.
    */
   read(bytes: Buffer): number;
@@ -88,7 +88,7 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
   const pace = createKeepingPace();
   let finalHead: AnswerHead | undefined;
   /** The last head that came in one piece, with its empty line: the next is often the same to the letter. */
-  let known: { readonly text: string; readonly head: AnswerHead } | undefined;
+  let known: { readonly bytes: Buffer; readonly head: AnswerHead } | undefined;
 
   const refuse = (why: string): -1 => {
     fault = why;
@@ -125,8 +125,8 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
    */
   const readWhole = (bytes: Buffer): number => {
     if (known !== undefined && !toHead) {
-      const { length } = known.text;
-      if (bytes.length >= length && bytes.toString('latin1', 0, length) === known.text) {
+      const { length } = known.bytes;
+      if (bytes.length >= length && bytes.compare(known.bytes, 0, length, 0, length) === 0) {
         pace.served();
         beginBody(known.head);
         return readWholeBody(bytes, length);
@@ -137,10 +137,13 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
     if (end < 0) return -2;
     const isKept = !toHead && pace.keepNext(known !== undefined);
     // What is kept is no part of `text`, for that would keep the body, too.
-    const head = isKept ? bytes.toString('latin1', 0, end + headEnd.length) : text;
+    const head = isKept ? bytes.toString('latin1', 0, end) : text.slice(0, end);
     finalHead = undefined;
-    const after = takeHead(head.slice(0, end), end + headEnd.length);
-    known = isKept && finalHead !== undefined ? { text: head, head: finalHead } : undefined;
+    const after = takeHead(head, end + headEnd.length);
+    known =
+      isKept && finalHead !== undefined
+        ? { bytes: Buffer.from(bytes.subarray(0, after)), head: finalHead }
+        : undefined;
     return readWholeBody(bytes, after);
   };
   const readWholeBody = (bytes: Buffer, after: number): number => {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { readDirectly } from './node-direct-reads.ts';
+import { hasUnsent, writeDirectly } from './node-direct-writes.ts';
 import { createAnswerReader } from './node-upstream-answer.ts';
 import { explainConnect } from './node-upstream-dial.ts';
 import type { AnswerHead } from './node-upstream-head.ts';
@@ -58,6 +59,9 @@ export interface Connection {
   sweep(nowMs: number): void;
 }
 
+/** Most answers come in one read. */
+const readBytes = 16_384;
+
 type Deadline =
   | 'connect-timeout'
   | 'first-byte-timeout'
@@ -77,6 +81,7 @@ const explainDeadline: Readonly<Record<Exclude<Deadline, 'keep-alive'>, Omit<Ups
 /** Begins to connect and carries `first` as soon as it can. */
 export function openConnection(options: ConnectionOptions, first: Exchange): Connection {
   const { now, socket, timeouts } = options;
+  const isPlain = !('encrypted' in socket);
   let current: Exchange | undefined = first;
   let isReady = false;
   let isGone = false;
@@ -106,7 +111,8 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
       watch('idle-timeout', timeouts.idleMs);
       // An exchange that was aborted a moment ago takes nothing.
       if (current === undefined) return false;
-      isPaused = !current.handler.data(chunk);
+      // The next read is going to be where this one is.
+      isPaused = !current.handler.data(Buffer.from(chunk));
       return !isPaused;
     },
     text: (body) => {
@@ -143,7 +149,7 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
     const exchange = current;
     if (!exchange || !head) return;
     const reusable =
-      isSent && socket.writableLength === 0 && !surplus && !hasEnded && !head.closes && keepAliveMs(head) > 0;
+      isSent && !hasUnsent(socket) && !surplus && !hasEnded && !head.closes && keepAliveMs(head) > 0;
     current = undefined;
     exchange.over = true;
     exchange.connection = undefined;
@@ -175,7 +181,7 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
     else if (isPaused) {
       socket.pause();
       watch('slow-reader', timeouts.slowReaderMs);
-      if (stopped < bytes.length) held = bytes.subarray(stopped);
+      if (stopped < bytes.length) held = Buffer.from(bytes.subarray(stopped));
     }
   };
   const ended = (): void => {
@@ -199,7 +205,7 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
     reader.begin(call.method === 'HEAD');
     const text = requestHead(call);
     if (!call.body) {
-      socket.write(text, 'latin1');
+      writeDirectly(socket, text, isPlain);
       isSent = true;
       watch('first-byte-timeout', timeouts.firstByteMs);
       return;
@@ -249,11 +255,11 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
   socket.once(options.readyEvent, () => {
     if (isGone) return;
     isReady = true;
+    readDirectly(socket, readBytes, take);
     if (current) carry(current);
     else options.onFree(connection);
   });
   socket.on('data', take);
-  readDirectly(socket, take);
   socket.on('end', ended);
   socket.on('error', (error) => {
     if (isGone) return;

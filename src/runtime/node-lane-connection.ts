@@ -7,6 +7,7 @@ import type { ShadowEar } from '../forwarding/shadow/shadow.ts';
 import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
 import { requestIdOf } from '../gateway/listener.ts';
 import { readDirectly } from '../outbound/node-direct-reads.ts';
+import { hasUnsent, writeDirectly } from '../outbound/node-direct-writes.ts';
 import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from '../outbound/upstream.ts';
 import type { Problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
@@ -42,9 +43,16 @@ export interface LaneConnection {
   waitingSinceMs(): number | undefined;
   /** `first`: no request came yet. `next`: between two. `busy`: a request is under way. */
   phase(): 'first' | 'next' | 'busy';
+  /** Whether the caller has not taken all of what it was sent. */
+  hasUnsent(): boolean;
+  /** Keeps nothing of what was read, unless a request is under way. */
+  forget(): void;
   /** Closes it, at once when idle, else after the answer. */
   drain(): void;
 }
+
+/** Requests are mostly the token; a larger one is read in parts, and so by Node. */
+const readBytes = 8_192;
 
 /** `handOver` gets the bytes that were read. */
 export function openLaneConnection(
@@ -56,8 +64,8 @@ export function openLaneConnection(
   let phase: 'first' | 'next' | 'busy' = 'first';
   let waitingSinceMs: number | undefined = performance.now();
   let isDraining = false;
-  /** The bytes of the request under way, for Node if the lane gives up, and what came after them. */
-  let saved: Buffer | undefined;
+  let isForgotten = true;
+  /** What came after the request under way. */
   let later: Buffer[] = [];
   let request: LaneRequest | undefined;
   let requestId = '';
@@ -66,20 +74,21 @@ export function openLaneConnection(
   let exchange: UpstreamExchange | undefined;
   let ear: ShadowEar | undefined;
   let status = 0;
-  const read = createLaneReader();
+  const reader = createLaneReader();
   const linesOf = createInstanceLines();
+  const isPlain = !('encrypted' in socket);
   const writer = createLaneWriter(socket);
 
   const secondsSinceStart = (): number => (performance.now() - startedMs) / 1_000;
 
   const giveUp = (): void => {
-    const bytes =
-      saved === undefined || later.length > 0 ? Buffer.concat(saved ? [saved, ...later] : later) : saved;
+    const bytes = Buffer.concat(request === undefined ? later : [reader.last(), ...later]);
     leave();
     handOver(bytes);
   };
   const leave = (): void => {
-    readOrdinarily();
+    reads.stop();
+    reader.forget();
     socket
       .off('data', onData)
       .off('end', onEnd)
@@ -87,7 +96,6 @@ export function openLaneConnection(
       .off('close', onClosed)
       .off('drain', onDrain);
     request = undefined;
-    saved = undefined;
     later = [];
     onClose();
   };
@@ -105,7 +113,6 @@ export function openLaneConnection(
     if (request !== undefined) services.onAnswer(request, status, requestId, (nowMs - startedMs) / 1_000);
     exchange = undefined;
     request = undefined;
-    saved = undefined;
     phase = 'next';
     waitingSinceMs = nowMs;
     if (isDraining) socket.destroySoon();
@@ -126,7 +133,7 @@ export function openLaneConnection(
   const answerProblem = (found: Problem): void => {
     const { status: code, text } = problemText(found, requestId, keepAliveSeconds());
     status = code;
-    socket.write(text, 'latin1');
+    writeDirectly(socket, text, isPlain);
     finish();
   };
 
@@ -211,11 +218,11 @@ export function openLaneConnection(
     else answerProblem(decision.problem);
   };
 
-  const begin = (taken: LaneRequest, bytes: Buffer): void => {
+  const begin = (taken: LaneRequest): void => {
     phase = 'busy';
+    isForgotten = false;
     waitingSinceMs = undefined;
     startedMs = performance.now();
-    saved = bytes;
     writer.reset();
     request = taken;
     requestId = requestIdOf(taken.requestId);
@@ -237,17 +244,17 @@ export function openLaneConnection(
   const onData = (chunk: Buffer): void => {
     if (phase === 'busy' || socket.writableNeedDrain) {
       // Sent before the last answer was taken: looked at after it.
-      later.push(chunk);
+      later.push(Buffer.from(chunk));
       socket.pause();
       return;
     }
     // The last answer has been given: one more would break off what of it has not left yet (RFC 9112, 9.6).
     if (!socket.writable) return;
-    const taken = read(chunk);
+    const taken = reader.read(chunk);
     if (taken === undefined) {
-      later = [chunk];
+      later = [Buffer.from(chunk)];
       giveUp();
-    } else begin(taken, chunk);
+    } else begin(taken);
   };
 
   /** The caller went away; counted as the ordinary way counts it. */
@@ -284,12 +291,19 @@ export function openLaneConnection(
     takeNext();
   };
 
-  const readOrdinarily = readDirectly(socket, onData);
+  const reads = readDirectly(socket, readBytes, onData);
   socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClosed).on('drain', onDrain);
   return {
     socket,
     waitingSinceMs: () => waitingSinceMs,
     phase: () => phase,
+    hasUnsent: () => hasUnsent(socket),
+    forget: () => {
+      if (phase === 'busy' || isForgotten) return;
+      isForgotten = true;
+      reader.forget();
+      reads.wipe();
+    },
     drain: () => {
       isDraining = true;
       if (phase !== 'busy') socket.destroySoon();

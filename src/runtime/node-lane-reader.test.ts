@@ -37,7 +37,7 @@ const bytesOf = (text: string): Buffer => Buffer.from(text, 'latin1');
 /** Fails unless the reader says what a reader says that never saw another request; whether it was read by what was kept. */
 function expectAsAlone(reader: LaneReader, bytes: Buffer): boolean {
   const alone = readUnprovedRequest(bytes);
-  const read = reader(bytes);
+  const read = reader.read(bytes);
   const shown = JSON.stringify(bytes.toString('latin1'));
   const without = (request: LaneRequest | undefined) => request && { ...request, repeats: undefined };
   expect({ shown, read: without(read) }).toEqual({ shown, read: without(alone) });
@@ -49,22 +49,60 @@ function expectAsAlone(reader: LaneReader, bytes: Buffer): boolean {
 }
 const readerAfter = (...texts: readonly string[]): LaneReader => {
   const reader = createLaneReader();
-  for (const text of texts) reader(bytesOf(text));
+  for (const text of texts) reader.read(bytesOf(text));
   return reader;
 };
 
 describe('of a connection whose caller repeats itself', () => {
-  test('another device and another token are read by what was kept, and it is the same for both', () => {
+  test('another device is read by what was kept, and it is the same for all that follow', () => {
     const reader = readerAfter(textOf({}));
-    const first = reader(bytesOf(textOf({ device: guidOf('1') })));
-    const second = reader(bytesOf(textOf({ device: guidOf('2'), token: 'quite.another.token' })));
-    expect(first?.repeats).toBeDefined();
-    expect(second?.repeats?.headers).toBe(first?.repeats?.headers);
-    expect(second?.token).toBe('quite.another.token');
+    const first = reader.read(bytesOf(textOf({ device: guidOf('1') })))?.repeats;
+    const second = reader.read(bytesOf(textOf({ device: guidOf('2') })))?.repeats;
+    expect(first?.headers).toBeDefined();
+    expect(second?.headers).toBe(first?.headers);
     expect(expectAsAlone(reader, bytesOf(textOf({ device: guidOf('3') })))).toBe(true);
   });
 
+  test('a digest that was noted is known for the same token and for no other', () => {
+    const reader = createLaneReader();
+    const hashOf = (token: string, device = 'd'): string | undefined =>
+      reader.read(bytesOf(textOf({ token, device: guidOf(device) })))?.tokenHash;
+    const note = (hash: string): void => {
+      const request = reader.read(bytesOf(textOf({ token: 'one.token.x' })));
+      if (request) request.tokenHash = hash;
+    };
+    note('digest');
+    expect(hashOf('one.token.x', '1')).toBe('digest');
+    expect(hashOf('one.token.y', '1')).toBeUndefined();
+    expect(hashOf('one.token.x', '1')).toBeUndefined();
+    note('digest');
+    const otherwise = textOf({ token: 'one.token.x', more: ['X-Request-Id: 7'] });
+    expect(reader.read(bytesOf(otherwise))?.tokenHash).toBe('digest');
+    note('digest');
+    expect(hashOf('one.token.xx', '2')).toBeUndefined();
+    note('digest');
+    reader.forget();
+    expect(hashOf('one.token.x')).toBeUndefined();
+  });
+
+  test('the bytes of the last request are those that were read, and are gone when they are forgotten', () => {
+    const reader = createLaneReader();
+    const bytes = bytesOf(textOf({}));
+    for (const device of ['1', '2', '3']) {
+      bytesOf(textOf({ device: guidOf(device) })).copy(bytes);
+      reader.read(bytes);
+      bytes.fill(0);
+      expect(reader.last().toString('latin1')).toBe(textOf({ device: guidOf(device) }));
+    }
+    reader.forget();
+    expect(reader.last()).toHaveLength(0);
+    expect(expectAsAlone(reader, bytesOf(textOf({})))).toBe(false);
+    expect(expectAsAlone(reader, bytesOf(textOf({})))).toBe(true);
+  });
+
   test.each<[string, Parameters<typeof textOf>[0]]>([
+    ['token', { token: 'a.b-c._e' }],
+    ['longer token', { token: 'a.b-c._de' }],
     ['tenant', { tenant: guidOf('b') }],
     ['call', { call: 'inventory' }],
     ['method', { call: 'recalculate' }],

@@ -16,14 +16,16 @@ export interface LaneRequest {
   readonly tenantId: string;
   readonly deviceId: string;
   readonly token: string;
+  /** Of the token, once somebody has made it: it is noted here for the requests that repeat this one. */
+  tokenHash: string | undefined;
   readonly host: string;
   readonly accept: string | undefined;
   readonly acceptLanguage: string | undefined;
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
-  /** Of a request whose headers but the token are to the letter those of an earlier one of its connection. */
-  readonly repeats?: RepeatedParts | undefined;
+  /** Of a request that differs from the one before on its connection in the device and in nothing else. */
+  readonly repeats: RepeatedParts | undefined;
 }
 
 export interface RepeatedParts {
@@ -216,7 +218,7 @@ export function readUnprovedRequest(bytes: Buffer): LaneRequest | undefined {
   const text = bytes.toString('latin1');
   const line = readRequestLine(text);
   const headers = line && readHeaders(text, line.end);
-  return line && headers && joinRequest(line, line.deviceId, headers, headers.token, undefined);
+  return line && headers && joinRequest(line, headers);
 }
 
 /** Not too large, and with an empty line at its end. */
@@ -227,12 +229,10 @@ export const mayBeRequest = (bytes: Buffer): boolean => {
 
 /** Undefined: the two do not make a request of the lane. */
 export function joinRequest(
-  { call, method, tenantId }: RequestLine,
-  deviceId: string,
+  { call, deviceId, method, tenantId }: RequestLine,
   headers: ReadHeaders,
-  token: string,
-  repeats: RepeatedParts | undefined,
 ): LaneRequest | undefined {
+  const { token } = headers;
   if ((headers.seen & hostBit) === 0 || token === '') return undefined;
   const hasLength = (headers.seen & contentLengthBit) !== 0;
   if (method === 'POST' ? !hasLength || call !== 'recalculate' : hasLength || call === 'recalculate')
@@ -245,12 +245,13 @@ export function joinRequest(
     tenantId,
     deviceId,
     token,
+    tokenHash: undefined,
     host,
     accept,
     acceptLanguage,
     requestId,
     traceparent,
     tracestate,
-    repeats,
+    repeats: undefined,
   };
 }

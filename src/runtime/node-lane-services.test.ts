@@ -21,6 +21,8 @@ const request: LaneRequest = {
   requestId: undefined,
   traceparent: undefined,
   tracestate: undefined,
+  tokenHash: undefined,
+  repeats: undefined,
 };
 const instance = { instanceId: 'eeeeeeee-1111-4222-8333-ffffffffffff' } as Instance;
 const tracedWith = (traceShare: number) =>

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { writeDirectly } from '../outbound/node-direct-writes.ts';
 import { chunkHead, lastChunk } from './node-lane-answer.ts';
 
 /** Small parts of an answer are put together and leave in one write. */
@@ -27,13 +28,17 @@ export function createLaneWriter(socket: Socket): LaneWriter {
   /** Of an answer that told its length. */
   let bytesLeft = 0;
 
-  const flush = (): void => {
-    isFlushDue = false;
-    if (pending === '') return;
+  const isPlain = !('encrypted' in socket);
+  const take = (): string => {
     const text = pending;
+    isFlushDue = false;
     pending = '';
     isWritten = true;
-    socket.write(text, 'latin1');
+    return text;
+  };
+  const flush = (): void => {
+    isFlushDue = false;
+    if (pending !== '') writeDirectly(socket, take(), isPlain);
   };
   const flushIfDue = (): void => {
     if (isFlushDue) flush();
@@ -68,7 +73,7 @@ export function createLaneWriter(socket: Socket): LaneWriter {
       }
       socket.cork();
       if (isChunked) pending += chunkHead(byteLength);
-      flush();
+      if (pending !== '') socket.write(take(), 'latin1');
       socket.write(buffer);
       if (isChunked) socket.write('\r\n', 'latin1');
       socket.uncork();

@@ -15,6 +15,8 @@ export type { LaneServices } from './node-lane-connection.ts';
 const sweepMs = 1_000;
 /** Node waits this much longer than it says, so that a caller does not send into a closing connection. */
 const keepAliveSlackMs = 1_000;
+/** A connection that rests so long keeps nothing of its last request. */
+const forgetAfterMs = 2_000;
 
 export interface Lane {
   /** Closes what is idle, and the rest after its answer. */
@@ -59,8 +61,9 @@ export function putLaneBefore(
         if (waitedMs < headersTimeoutMs) continue;
         const late = Object.assign(new Error('no request in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
         if (!server.emit('clientError', late, socket)) socket.destroy();
-      } else if (phase === 'next' && socket.writableLength === 0) {
+      } else if (phase === 'next' && !connection.hasUnsent()) {
         if (waitedMs >= keepAliveMs + keepAliveSlackMs) socket.destroy();
+        else if (waitedMs >= forgetAfterMs) connection.forget();
       } else if (waitedMs >= bodyTotalMs) socket.destroy();
     }
   }, sweepMs);
