@@ -138,6 +138,8 @@ export interface ListenOptions {
   readonly clientCa?: string;
   /** Puts the fast lane before this listener. */
   readonly lane?: Omit<LaneServices, 'keepAliveSeconds'>;
+  /** For tests; that of limits.ts if unsaid. */
+  readonly callerIdleMs?: number;
 }
 
 function createServerFor(options: ListenOptions): Server {
@@ -147,7 +149,7 @@ function createServerFor(options: ListenOptions): Server {
   const limits = {
     headersTimeout: headersTimeoutMs,
     requestTimeout: bodyTotalMs,
-    keepAliveTimeout: callerIdleMs,
+    keepAliveTimeout: options.callerIdleMs ?? callerIdleMs,
     connectionsCheckingInterval: 1_000,
   };
   if (!options.certificate) return createHttpServer(limits, handle);

@@ -170,8 +170,11 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
     shadow: { listen: () => undefined },
   });
   const address = { host: '127.0.0.1', port: 0 };
+  // As long as a test may wait for.
+  const callerIdleMs = 5_000;
   const withLane = await listen({
     address,
+    callerIdleMs,
     fetch: app.fetch as never,
     lane: {
       ...services,
@@ -181,7 +184,7 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
       },
     },
   });
-  const without = await listen({ address, fetch: app.fetch as never });
+  const without = await listen({ address, callerIdleMs, fetch: app.fetch as never });
   let computers = 0;
   return {
     lane: Number(new URL(withLane.origin).port),

@@ -131,6 +131,13 @@ describe('the command line', () => {
       stdout: expect.stringContaining('0 computers wait, 8 devices routed'),
     });
     const list = ['devices', 'list', '-t', tenantId, '--page-size', '3', '--sort', 'deviceId:asc'];
+    // From then on nothing changes any more, and one listing is as the next.
+    await eventually(async () => {
+      const { results } = await good(list);
+      expect(results.map(({ report }: { report: { state: string } }) => report?.state)).toEqual(
+        Array(8).fill('verified'),
+      );
+    }, 30_000);
     const { results, totalCount } = await good(list);
     const truth = scene.world.fleet
       .truth()

@@ -238,6 +238,8 @@ describe('polling and reconciling', () => {
     const fleet = scene.world.fleet;
     const { deviceId } = freshDevice();
     expect((await scene.api('POST', `${path()}/pause`)).status).toBe(200);
+    // What was being read as the pause came is still taken in.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
     fleet.setCompliant(fleet.findByDevice(deviceId)!, false);
     await new Promise((resolve) => setTimeout(resolve, 2_500));
     expect(applied(deviceId).at(-1)).not.toMatchObject({ complianceStatus: 'notCompliant' });
