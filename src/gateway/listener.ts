@@ -1,6 +1,6 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
-import { newId } from '../ids.ts';
+import { newId, newTraceableId } from '../ids.ts';
 import { ProblemError, problem, problemResponse } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -47,7 +47,7 @@ export interface ListenerOptions {
 
 /** A caller's id goes on when it is a plain token; anything else would be a way into our logs and headers. */
 export const requestIdOf = (given: string | undefined): string =>
-  given !== undefined && /^[A-Za-z0-9._:-]{1,128}$/.test(given) ? given : newId();
+  given !== undefined && /^[A-Za-z0-9._:-]{1,128}$/.test(given) ? given : newTraceableId();
 
 const observe =
   <E extends ListenerEnv>({ name, log, metrics }: ListenerOptions): MiddlewareHandler<E> =>

@@ -45,6 +45,12 @@ async function otlpReaders(
 /** Device calls are many and alike: a span for each would cost more than the call. */
 const tracedCallShare = 0.01;
 
+/**
+ * Spans leave in small lots, unless the environment says otherwise: with the SDK's own 512 every call waits some
+ * milliseconds, every five seconds, while they are put into one message.
+ */
+const spanLots = { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '64', OTEL_BSP_SCHEDULE_DELAY: '1000' } as const;
+
 /** Must run before anything makes an instrument: the API binds to the provider that is there then. */
 export async function startTelemetry(
   environment: Readonly<Record<string, string | undefined>>,
@@ -60,6 +66,8 @@ export async function startTelemetry(
     metrics.setGlobalMeterProvider(provider);
     return { scrape, traceShare: 0, shutdown: () => provider.shutdown() };
   }
+  // The SDK reads them from nowhere else.
+  for (const [name, value] of Object.entries(spanLots)) process.env[name] ??= value;
   const { NodeSDK } = await import('@opentelemetry/sdk-node');
   const sdk = new NodeSDK({
     serviceName: environment.OTEL_SERVICE_NAME ?? 'espalier',
