@@ -16,23 +16,3 @@ export function parseJamfComputerId(text: string | undefined): string | undefine
 }
 
 export const newId = (): string => crypto.randomUUID();
-
-const hexBytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-/** All but the last four digits of the ids of one batch. */
-let batch = '';
-let given = 0;
-const batchSize = 65_536;
-
-/**
- * An id for what is looked up in logs: unique like `newId`, but no secret, for whoever sees one can tell the next. Counting
- * on from a random one costs a tenth of making each anew, which counts where there is one for every call.
- */
-export function newTraceableId(): string {
-  if (given % batchSize === 0) {
-    batch = newId().slice(0, -4);
-    given = 0;
-  }
-  const number = given;
-  given += 1;
-  return batch + hexBytes[number >> 8] + hexBytes[number & 255];
-}

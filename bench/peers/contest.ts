@@ -26,7 +26,7 @@ export interface Contest {
 
 const warmUpSeconds = 2;
 /** Node.js compiles what it finds hot; and a gateway may still have to learn routes. */
-const warmUpRequests = 30_000;
+const warmUpRequests = 150_000;
 const warmBelowShare = 0.001;
 /** Of a gateway that gets there late or never. */
 const warmUps = 15;

@@ -229,7 +229,8 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   };
 
   const peek: KeySource['peek'] = ({ cloud, tenantId, kid }) => {
-    const set = sets.get(nameOf(cloud, tenantId));
+    // Not counted as use, which costs more than the look: a new token, once an hour at least, counts.
+    const set = sets.peek(nameOf(cloud, tenantId));
     if (set === undefined || now() - set.fetchedAtMs >= lastKnownGoodMs) return undefined;
     const keys = set.keys.get(kid);
     if (keys !== undefined) refreshBehind(set, cloud);

@@ -1,10 +1,11 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
-import { newId, newTraceableId } from '../ids.ts';
+import { newId } from '../ids.ts';
 import { ProblemError, problem, problemResponse } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { requestIdOf } from './request-id.ts';
 
 /** What every listener has in common: request ids, problems, metrics, methods that a path does not take. */
 
@@ -44,10 +45,6 @@ export interface ListenerOptions {
   readonly log: Log;
   readonly metrics: Metrics;
 }
-
-/** A caller's id goes on when it is a plain token; anything else would be a way into our logs and headers. */
-export const requestIdOf = (given: string | undefined): string =>
-  given !== undefined && /^[A-Za-z0-9._:-]{1,128}$/.test(given) ? given : newTraceableId();
 
 const observe =
   <E extends ListenerEnv>({ name, log, metrics }: ListenerOptions): MiddlewareHandler<E> =>

@@ -5,7 +5,7 @@ import { isTokenRefused } from '../forwarding/check-answer.ts';
 import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
 import type { ShadowEar } from '../forwarding/shadow/shadow.ts';
 import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
-import { requestIdOf } from '../gateway/listener.ts';
+import { requestIdOf } from '../gateway/request-id.ts';
 import { readDirectly } from '../outbound/node-direct-reads.ts';
 import { hasUnsent, writeDirectly } from '../outbound/node-direct-writes.ts';
 import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from '../outbound/upstream.ts';
