@@ -103,6 +103,32 @@ test('a connection that the peer has reset fails as ever', async () => {
   expect(() => writeDirectly(socket, 'x', true)).not.toThrow();
 });
 
+test('a request is not used for another write while Node still holds it, whatever is queued', () => {
+  interface Request {
+    getAsyncId(): number;
+  }
+  const { _handle: handle } = socket as unknown as { readonly _handle: object };
+  const used: Request[] = [];
+  const inFlight = new Set<Request>();
+  // As the system does when it takes the rest between Node's second and third try: nothing is queued, and the end is not told.
+  Object.defineProperty(handle, 'writeLatin1String', {
+    value: (request: Request): number => {
+      used.push(request);
+      if (used.length % 2 === 1) {
+        inFlight.add(request);
+        Object.defineProperty(request, 'getAsyncId', { value: () => 7 });
+      }
+      return 0;
+    },
+  });
+  for (let number = 0; number < 10; number += 1) {
+    const before = new Set(inFlight);
+    writeDirectly(socket, 'x', true);
+    expect(before.has(used.at(-1)!)).toBe(false);
+  }
+  expect(used).toHaveLength(10);
+});
+
 test('over TLS, too long, or behind what waits: through the stream', () => {
   const ordinary = vi.spyOn(socket, 'write');
   writeDirectly(socket, 'a', false);

@@ -11,6 +11,8 @@ interface WriteRequest {
   handle: unknown;
   oncomplete: (this: WriteRequest, status: number) => void;
   socket: Socket | undefined;
+  /** Of `AsyncWrap`: -1 as long as no write of Node's is attached to it. */
+  getAsyncId?(): number;
 }
 
 interface Handle {
@@ -30,6 +32,7 @@ let WriteRequestOfNode: (new () => WriteRequest) | undefined;
 let spare: WriteRequest | undefined;
 
 function learnFrom(handle: Handle): void {
+  if (Object.hasOwn(handle, 'writeLatin1String')) return;
   const ordinary = handle.writeLatin1String;
   if (typeof ordinary !== 'function' || typeof handle.writeQueueSize !== 'number') return;
   Object.defineProperty(handle, 'writeLatin1String', {
@@ -78,8 +81,9 @@ export function writeDirectly(socket: Socket, text: string, isPlain: boolean): v
   request.socket = socket;
   const status = handle.writeLatin1String(request, text);
   if (status !== 0) fail(socket, status);
-  // Complete, nothing holds it any more.
-  else if (handle.writeQueueSize === 0) {
+  // Complete at once. That nothing is queued would not say so: what was written a moment later may not have been told yet,
+  // and a request that is used for two writes ends the process.
+  else if (request.getAsyncId?.() === -1) {
     request.handle = undefined;
     request.socket = undefined;
     spare = request;

@@ -148,8 +148,8 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
   const finish = (surplus: boolean): void => {
     const exchange = current;
     if (!exchange || !head) return;
-    const reusable =
-      isSent && !hasUnsent(socket) && !surplus && !hasEnded && !head.closes && keepAliveMs(head) > 0;
+    const isQuiet = !surplus && socket.readableLength === 0 && !hasEnded;
+    const reusable = isSent && !hasUnsent(socket) && isQuiet && !head.closes && keepAliveMs(head) > 0;
     current = undefined;
     exchange.over = true;
     exchange.connection = undefined;

@@ -53,6 +53,8 @@ export interface LaneConnection {
 
 /** Requests are mostly the token; a larger one is read in parts, and so by Node. */
 const readBytes = 8_192;
+/** Of what a caller sends before it has its answer. */
+const laterMost = 16_384;
 
 /** `handOver` gets the bytes that were read. */
 export function openLaneConnection(
@@ -65,8 +67,9 @@ export function openLaneConnection(
   let waitingSinceMs: number | undefined = performance.now();
   let isDraining = false;
   let isForgotten = true;
-  /** What came after the request under way. */
+  /** What came after the request under way, piece by piece. */
   let later: Buffer[] = [];
+  let laterBytes = 0;
   let request: LaneRequest | undefined;
   let requestId = '';
   let startedMs = 0;
@@ -88,6 +91,7 @@ export function openLaneConnection(
   };
   const leave = (): void => {
     reads.stop();
+    reads.wipe();
     reader.forget();
     socket
       .off('data', onData)
@@ -97,6 +101,7 @@ export function openLaneConnection(
       .off('drain', onDrain);
     request = undefined;
     later = [];
+    laterBytes = 0;
     onClose();
   };
   /** The exchange is over, or will be no answer. */
@@ -121,10 +126,11 @@ export function openLaneConnection(
 
   /** What was sent before the answer; not while the caller takes no bytes, or its answers would pile up here. */
   const takeNext = (): void => {
-    if (later.length === 0 || socket.writableNeedDrain) return;
-    const next = later.length === 1 && later[0] ? later[0] : Buffer.concat(later);
-    later = [];
-    socket.resume();
+    if (socket.writableNeedDrain) return;
+    const next = later.shift();
+    if (next === undefined) return;
+    laterBytes -= next.length;
+    if (laterBytes < laterMost) socket.resume();
     onData(next);
   };
 
@@ -245,14 +251,16 @@ export function openLaneConnection(
     if (phase === 'busy' || socket.writableNeedDrain) {
       // Sent before the last answer was taken: looked at after it.
       later.push(Buffer.from(chunk));
-      socket.pause();
+      laterBytes += chunk.length;
+      // For a while it is read on: only who reads hears that the caller goes away.
+      if (laterBytes >= laterMost) socket.pause();
       return;
     }
     // The last answer has been given: one more would break off what of it has not left yet (RFC 9112, 9.6).
     if (!socket.writable) return;
     const taken = reader.read(chunk);
     if (taken === undefined) {
-      later = [Buffer.from(chunk)];
+      later.unshift(Buffer.from(chunk));
       giveUp();
     } else begin(taken);
   };

@@ -36,7 +36,10 @@ export function createLaneReader(): LaneReader {
   let repeats: LaneRequest['repeats'];
 
   const keep = (bytes: Buffer): void => {
-    if (kept.length < bytes.length) kept = Buffer.allocUnsafeSlow(bytes.length);
+    if (kept.length < bytes.length) {
+      kept.fill(0);
+      kept = Buffer.allocUnsafeSlow(bytes.length);
+    }
     keptLength = bytes.copy(kept);
   };
   const readAgain = (bytes: Buffer): LaneRequest | undefined => {
@@ -55,7 +58,7 @@ export function createLaneReader(): LaneReader {
     return request;
   };
   const forget = (): void => {
-    kept.fill(0, 0, keptLength);
+    kept.fill(0);
     keptLength = 0;
     request = undefined;
     repeats = undefined;

@@ -310,6 +310,53 @@ describe('the fast lane', () => {
   });
 
   it.each([
+    ['closes', (socket: Socket) => socket.end()],
+    ['resets', (socket: Socket) => socket.resetAndDestroy()],
+  ])('ends it also when a caller with another request on the way %s its connection', async (_, leave) => {
+    const begun: Socket[] = [];
+    let closed = 0;
+    scene.answer = (socket) => {
+      socket.once('close', () => {
+        closed += 1;
+      });
+      begun.push(socket);
+    };
+    const caller = await openCaller(scene.lane);
+    caller.socket.write(raw());
+    await eventually(() => expect(begun).toHaveLength(1));
+    caller.socket.write(raw());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    leave(caller.socket);
+    await eventually(() => expect(closed).toBe(1));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(begun).toHaveLength(1);
+    caller.socket.destroy();
+  });
+
+  it('answers what a caller sends ahead, in its order and in the lane, and hands on what is none of its own', async () => {
+    const waiting: Socket[] = [];
+    scene.answer = (socket) => waiting.push(socket);
+    const caller = await openCaller(scene.lane);
+    const before = scene.taken();
+    caller.socket.write(raw());
+    for (let number = 0; number < 4; number += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      caller.socket.write(number === 3 ? 'GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n' : raw());
+    }
+    for (let number = 0; number < 4; number += 1) {
+      await eventually(() => expect(waiting).toHaveLength(number + 1));
+      waiting.at(-1)?.write(json(`{"n":${number}}`));
+    }
+    await caller.until(5);
+    expect(caller.answers()).toMatchObject([
+      ...[0, 1, 2, 3].map((n) => ({ status: 200, body: `{"n":${n}}` })),
+      { status: 404 },
+    ]);
+    expect(scene.taken() - before).toBe(4);
+    caller.socket.destroy();
+  });
+
+  it.each([
     ['of one length', false],
     ['in small chunks', true],
   ])(
