@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { eventually } from '../../test/harness/eventually.ts';
-import { hasUnsent, writeDirectly } from './node-direct-writes.ts';
+import { createDirectWriter, type DirectWriter } from './node-direct-writes.ts';
 
 let server: Server;
 let peer: Socket;
 let socket: Socket;
+let writer: DirectWriter;
 let received: Buffer[] = [];
 
 beforeEach(async () => {
@@ -18,8 +20,9 @@ beforeEach(async () => {
   peer = connect({ port: typeof address === 'object' && address ? address.port : 0, host: '127.0.0.1' });
   peer.on('data', (chunk) => received.push(chunk));
   socket = await accepted.promise;
+  writer = createDirectWriter(socket);
   // From the first write on the way is known.
-  writeDirectly(socket, 'first', true);
+  writer.write('first');
   await eventually(() => expect(text()).toBe('first'));
   received = [];
 });
@@ -29,34 +32,47 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
+/** Counts what it takes, 4 KiB at a time. */
+const slowReader = `
+  const { connect } = require('node:net');
+  const { parentPort, workerData } = require('node:worker_threads');
+  let count = 0;
+  const socket = connect({
+    port: workerData,
+    host: '127.0.0.1',
+    onread: { buffer: Buffer.alloc(4096), callback: (length) => { count += length; return true; } },
+  });
+  socket.on('end', () => parentPort.postMessage(count));
+`;
+
 const text = (): string => Buffer.concat(received).toString('latin1');
 const pieceOf = (bytes: number): string => randomBytes(bytes).toString('latin1');
 
 test('every byte of latin1 arrives, and nothing of it went through the stream', async () => {
   const ordinary = vi.spyOn(socket, 'write');
   const all = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join('');
-  writeDirectly(socket, all, true);
-  writeDirectly(socket, `${all}é`, true);
+  writer.write(all);
+  writer.write(`${all}é`);
   await eventually(() => expect(text()).toBe(`${all}${all}é`));
   expect(ordinary).not.toHaveBeenCalled();
-  expect(hasUnsent(socket)).toBe(false);
+  expect(writer.hasUnsent()).toBe(false);
 });
 
 test('what the peer does not take waits, in its order, and counts as unsent', async () => {
   peer.pause();
   let sent = '';
-  while (!hasUnsent(socket) || socket.writableLength < 100_000) {
+  while (!writer.hasUnsent() || socket.writableLength < 100_000) {
     const piece = pieceOf(1 + (sent.length % 16_000));
     sent += piece;
-    writeDirectly(socket, piece, true);
+    writer.write(piece);
     if (sent.length > 50_000_000) throw new Error('the system takes everything');
   }
   expect(socket.writableNeedDrain).toBe(true);
   const drained = new Promise((resolve) => socket.once('drain', resolve));
   peer.resume();
   await drained;
-  await eventually(() => expect(hasUnsent(socket)).toBe(false));
-  writeDirectly(socket, 'last', true);
+  await eventually(() => expect(writer.hasUnsent()).toBe(false));
+  writer.write('last');
   await eventually(() => expect(Buffer.concat(received).length).toBe(sent.length + 4));
   expect(text() === `${sent}last`).toBe(true);
 });
@@ -64,10 +80,10 @@ test('what the peer does not take waits, in its order, and counts as unsent', as
 test('the end of the stream comes behind what waits', async () => {
   peer.pause();
   let sent = '';
-  while (!hasUnsent(socket)) {
+  while (!writer.hasUnsent()) {
     const piece = pieceOf(10_000);
     sent += piece;
-    writeDirectly(socket, piece, true);
+    writer.write(piece);
   }
   expect(socket.writableLength).toBe(0);
   const ended = new Promise((resolve) => peer.once('end', resolve));
@@ -83,7 +99,7 @@ test('mixed with ordinary writes nothing changes places', async () => {
     const piece = pieceOf(number % 300);
     sent += piece;
     if (number % 3 === 0) socket.write(piece, 'latin1');
-    else writeDirectly(socket, piece, true);
+    else writer.write(piece);
     if (number % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   await eventually(() => expect(Buffer.concat(received).length).toBe(sent.length));
@@ -94,48 +110,81 @@ test('a connection that the peer has reset fails as ever', async () => {
   const failed = new Promise<NodeJS.ErrnoException>((resolve) => socket.once('error', resolve));
   peer.resetAndDestroy();
   const timer = setInterval(() => {
-    if (!socket.destroyed) writeDirectly(socket, 'x', true);
+    if (!socket.destroyed) writer.write('x');
   }, 1);
   const error = await failed;
   clearInterval(timer);
   expect(['ECONNRESET', 'EPIPE']).toContain(error.code);
   await eventually(() => expect(socket.destroyed).toBe(true));
-  expect(() => writeDirectly(socket, 'x', true)).not.toThrow();
+  expect(() => writer.write('x')).not.toThrow();
 });
 
-test('a request is not used for another write while Node still holds it, whatever is queued', () => {
+test('no second write is begun while Node is at the first, whatever is queued', () => {
   interface Request {
     getAsyncId(): number;
   }
   const { _handle: handle } = socket as unknown as { readonly _handle: object };
-  const used: Request[] = [];
-  const inFlight = new Set<Request>();
+  const ordinary = vi.spyOn(socket, 'write').mockReturnValue(true);
+  let begun: Request | undefined;
+  let asyncId = 7;
   // As the system does when it takes the rest between Node's second and third try: nothing is queued, and the end is not told.
   Object.defineProperty(handle, 'writeLatin1String', {
     value: (request: Request): number => {
-      used.push(request);
-      if (used.length % 2 === 1) {
-        inFlight.add(request);
-        Object.defineProperty(request, 'getAsyncId', { value: () => 7 });
-      }
+      begun = request;
+      Object.defineProperty(request, 'getAsyncId', { configurable: true, value: () => asyncId });
       return 0;
     },
   });
-  for (let number = 0; number < 10; number += 1) {
-    const before = new Set(inFlight);
-    writeDirectly(socket, 'x', true);
-    expect(before.has(used.at(-1)!)).toBe(false);
-  }
-  expect(used).toHaveLength(10);
+  writer.write('a');
+  expect(begun).toBeDefined();
+  begun = undefined;
+  expect(writer.hasUnsent()).toBe(true);
+  writer.write('b');
+  expect([begun, ordinary.mock.calls]).toEqual([undefined, [['b', 'latin1']]]);
+  asyncId = -1;
+  expect(writer.hasUnsent()).toBe(false);
+  writer.write('c');
+  expect(begun).toBeDefined();
+  expect(ordinary).toHaveBeenCalledTimes(1);
 });
 
-test('over TLS, too long, or behind what waits: through the stream', () => {
+test('many writers and readers that take little at a time: the process lives, and nothing is lost', {
+  timeout: 30_000,
+}, async () => {
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  const readers: { reader: Worker; direct: DirectWriter; written: Socket; sent: number }[] = [];
+  while (readers.length < 3) {
+    const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
+    // A thread of its own takes bytes while a write is tried here.
+    const reader = new Worker(slowReader, { eval: true, workerData: port });
+    const written = await accepted;
+    readers.push({ reader, direct: createDirectWriter(written), written, sent: 0 });
+  }
+  const piece = 'y'.repeat(16_000);
+  const end = Date.now() + 1_500;
+  while (Date.now() < end) {
+    for (const one of readers)
+      for (let time = 0; time < 100 && !one.written.writableNeedDrain; time += 1) {
+        one.direct.write(piece);
+        one.sent += piece.length;
+      }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const { reader, sent, written } of readers) {
+    const counted = new Promise((resolve) => reader.once('message', resolve));
+    written.end();
+    expect(await counted).toBe(sent);
+    await reader.terminate();
+  }
+});
+
+test('too long, or behind what waits: through the stream', () => {
   const ordinary = vi.spyOn(socket, 'write');
-  writeDirectly(socket, 'a', false);
-  writeDirectly(socket, 'b'.repeat(16_385), true);
+  writer.write('b'.repeat(16_385));
   socket.cork();
   socket.write('c');
-  writeDirectly(socket, 'd', true);
+  writer.write('d');
   socket.uncork();
-  expect(ordinary).toHaveBeenCalledTimes(4);
+  expect(ordinary).toHaveBeenCalledTimes(3);
 });

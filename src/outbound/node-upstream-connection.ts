@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { readDirectly } from './node-direct-reads.ts';
-import { hasUnsent, writeDirectly } from './node-direct-writes.ts';
+import { createDirectWriter } from './node-direct-writes.ts';
 import { createAnswerReader } from './node-upstream-answer.ts';
 import { explainConnect } from './node-upstream-dial.ts';
 import type { AnswerHead } from './node-upstream-head.ts';
@@ -81,7 +81,7 @@ const explainDeadline: Readonly<Record<Exclude<Deadline, 'keep-alive'>, Omit<Ups
 /** Begins to connect and carries `first` as soon as it can. */
 export function openConnection(options: ConnectionOptions, first: Exchange): Connection {
   const { now, socket, timeouts } = options;
-  const isPlain = !('encrypted' in socket);
+  const writer = createDirectWriter(socket);
   let current: Exchange | undefined = first;
   let isReady = false;
   let isGone = false;
@@ -149,7 +149,7 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
     const exchange = current;
     if (!exchange || !head) return;
     const isQuiet = !surplus && socket.readableLength === 0 && !hasEnded;
-    const reusable = isSent && !hasUnsent(socket) && isQuiet && !head.closes && keepAliveMs(head) > 0;
+    const reusable = isSent && !writer.hasUnsent() && isQuiet && !head.closes && keepAliveMs(head) > 0;
     current = undefined;
     exchange.over = true;
     exchange.connection = undefined;
@@ -205,7 +205,7 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
     reader.begin(call.method === 'HEAD');
     const text = requestHead(call);
     if (!call.body) {
-      writeDirectly(socket, text, isPlain);
+      writer.write(text);
       isSent = true;
       watch('first-byte-timeout', timeouts.firstByteMs);
       return;

@@ -7,7 +7,6 @@ import type { ShadowEar } from '../forwarding/shadow/shadow.ts';
 import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
 import { requestIdOf } from '../gateway/request-id.ts';
 import { readDirectly } from '../outbound/node-direct-reads.ts';
-import { hasUnsent, writeDirectly } from '../outbound/node-direct-writes.ts';
 import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from '../outbound/upstream.ts';
 import type { Problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
@@ -79,7 +78,6 @@ export function openLaneConnection(
   let status = 0;
   const reader = createLaneReader();
   const linesOf = createInstanceLines();
-  const isPlain = !('encrypted' in socket);
   const writer = createLaneWriter(socket);
 
   const secondsSinceStart = (): number => (performance.now() - startedMs) / 1_000;
@@ -139,7 +137,7 @@ export function openLaneConnection(
   const answerProblem = (found: Problem): void => {
     const { status: code, text } = problemText(found, requestId, keepAliveSeconds());
     status = code;
-    writeDirectly(socket, text, isPlain);
+    writer.whole(text);
     finish();
   };
 
@@ -305,7 +303,7 @@ export function openLaneConnection(
     socket,
     waitingSinceMs: () => waitingSinceMs,
     phase: () => phase,
-    hasUnsent: () => hasUnsent(socket),
+    hasUnsent: () => writer.hasUnsent(),
     forget: () => {
       if (phase === 'busy' || isForgotten) return;
       isForgotten = true;

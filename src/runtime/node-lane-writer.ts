@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { writeDirectly } from '../outbound/node-direct-writes.ts';
+import { createDirectWriter } from '../outbound/node-direct-writes.ts';
 import { chunkHead, lastChunk } from './node-lane-answer.ts';
 
 /** Small parts of an answer are put together and leave in one write. */
@@ -16,8 +16,12 @@ export interface LaneWriter {
   /** All of the body; one character a byte. */
   text(body: string): void;
   end(): void;
+  /** A whole answer, head and all. */
+  whole(answer: string): void;
   /** Whether a byte of this answer is written or about to be. */
   hasBegun(): boolean;
+  /** Whether the caller has not taken all of what was written. */
+  hasUnsent(): boolean;
 }
 
 export function createLaneWriter(socket: Socket): LaneWriter {
@@ -28,7 +32,7 @@ export function createLaneWriter(socket: Socket): LaneWriter {
   /** Of an answer that told its length. */
   let bytesLeft = 0;
 
-  const isPlain = !('encrypted' in socket);
+  const direct = createDirectWriter(socket);
   const take = (): string => {
     const text = pending;
     isFlushDue = false;
@@ -38,7 +42,7 @@ export function createLaneWriter(socket: Socket): LaneWriter {
   };
   const flush = (): void => {
     isFlushDue = false;
-    if (pending !== '') writeDirectly(socket, take(), isPlain);
+    if (pending !== '') direct.write(take());
   };
   const flushIfDue = (): void => {
     if (isFlushDue) flush();
@@ -87,6 +91,8 @@ export function createLaneWriter(socket: Socket): LaneWriter {
       if (isChunked) pending += lastChunk;
       flush();
     },
+    whole: (answer) => direct.write(answer),
     hasBegun: () => isWritten || pending !== '',
+    hasUnsent: () => direct.hasUnsent(),
   };
 }
