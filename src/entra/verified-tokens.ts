@@ -8,7 +8,7 @@ import { type CallerClaims, keyServes, type VerifiedToken } from './verify.ts';
 const defaultEntries = 100_000;
 
 export interface VerifiedQuery {
-  /** SHA-256 of the token: the token itself is not kept, so that no memory dump holds one that can be used. */
+  /** SHA-256 of the token: the cache holds no token that can be used. */
   readonly tokenHash: string;
   /** The tenant of the path. */
   readonly tenantId: string;

@@ -103,6 +103,6 @@ const ordinaryWriter = (socket: Socket): DirectWriter => ({
   hasUnsent: () => socket.writableLength > 0,
 });
 
-/** For a socket whose handle stays: one that was accepted, or is connected. */
+/** To be written to once the socket is connected: from then on its handle stays. */
 export const createDirectWriter = (socket: Socket): DirectWriter =>
   'encrypted' in socket ? ordinaryWriter(socket) : new PlainWriter(socket);

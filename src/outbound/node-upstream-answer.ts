@@ -16,8 +16,8 @@ export interface AnswerReader {
   /** What comes from here on answers a new request; `toHead`: a HEAD request. */
   begin(toHead: boolean): void;
   /**
-   * Reads on, and keeps nothing of the bytes; where it stopped: behind the bytes, at the end of the answer, or where the sink wanted no more. -1: this is
-   * no valid answer, and `fault` says why.
+   * Reads on, and keeps nothing of the bytes; where it stopped: behind them, at the end of the answer, or where the sink
+   * wanted no more. -1: this is no valid answer, and `fault` says why.
    */
   read(bytes: Buffer): number;
   /** The server has closed its side; whether the answer is whole by that. */

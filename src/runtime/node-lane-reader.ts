@@ -1,13 +1,6 @@
 import { readGuid, readLowerGuidBytes } from '../routing/guid-words.ts';
 import { routeKey } from '../routing/route-table.ts';
-import {
-  guidCharacters,
-  joinRequest,
-  type LaneRequest,
-  mayBeRequest,
-  readHeaders,
-  readRequestLine,
-} from './node-lane-request.ts';
+import { deviceStart, guidCharacters, type LaneRequest, readUnprovedRequest } from './node-lane-request.ts';
 
 /**
  * Reads the requests of one connection, each as `readUnprovedRequest` reads it alone. A caller sends the same with each
@@ -69,17 +62,11 @@ export function createLaneReader(): LaneReader {
       const again = readAgain(bytes);
       if (again !== undefined) return again;
       const before = request;
-      request = undefined;
       repeats = undefined;
-      if (!mayBeRequest(bytes)) return undefined;
-      const text = bytes.toString('latin1');
-      const line = readRequestLine(text);
-      const headers = line && readHeaders(text, line.end);
-      if (line === undefined || headers === undefined) return undefined;
-      request = joinRequest(line, headers);
+      request = readUnprovedRequest(bytes);
       if (request === undefined) return undefined;
       if (request.token === before?.token) request.tokenHash = before.tokenHash;
-      deviceAt = line.deviceAt;
+      deviceAt = deviceStart(request.method);
       keep(bytes);
       return request;
     },

@@ -59,22 +59,26 @@ function isGuidAt(text: string, from: number): boolean {
   return true;
 }
 
-export interface RequestLine {
+interface RequestLine {
   readonly method: 'GET' | 'POST';
   readonly tenantId: string;
-  readonly deviceAt: number;
   readonly deviceId: string;
   readonly call: DeviceCall;
   /** Where the headers begin. */
   readonly end: number;
 }
 
+const tenantStart = (method: LaneRequest['method']): number => method.length + ' /t/'.length;
+/** Where the device begins in the bytes of a request. */
+export const deviceStart = (method: LaneRequest['method']): number =>
+  tenantStart(method) + guidCharacters + '/devices/'.length;
+
 /** `GET /t/{guid}/devices/{guid}/{call} HTTP/1.1`, letter for letter. */
-export function readRequestLine(text: string): RequestLine | undefined {
+function readRequestLine(text: string): RequestLine | undefined {
   const method = text.startsWith('GET /t/') ? 'GET' : text.startsWith('POST /t/') ? 'POST' : undefined;
   if (method === undefined) return undefined;
-  const tenantAt = method.length + 4;
-  const deviceAt = tenantAt + guidCharacters + '/devices/'.length;
+  const tenantAt = tenantStart(method);
+  const deviceAt = deviceStart(method);
   if (!text.startsWith('/devices/', tenantAt + guidCharacters)) return undefined;
   if (!isGuidAt(text, tenantAt) || !isGuidAt(text, deviceAt)) return undefined;
   const endAt = deviceAt + guidCharacters;
@@ -82,10 +86,11 @@ export function readRequestLine(text: string): RequestLine | undefined {
     if (!text.startsWith(end, endAt)) continue;
     const tenantId = text.slice(tenantAt, tenantAt + guidCharacters);
     const deviceId = text.slice(deviceAt, endAt);
-    return { method, tenantId, deviceAt, deviceId, call, end: endAt + end.length };
+    return { method, tenantId, deviceId, call, end: endAt + end.length };
   }
   return undefined;
 }
+
 /** Printable ASCII without a space at either end: no tab, no line break of any kind, nothing that is trimmed. */
 const plainValue = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 /** Four numbers, or names that a URL leaves as they are; what a URL would change or refuse goes to Node. */
@@ -139,12 +144,10 @@ function isPlainHost(value: string): boolean {
   return match !== null && (match[1] === undefined || Number(match[1]) <= highestPort);
 }
 
-export interface ReadHeaders {
+interface ReadHeaders {
   seen: number;
   host: string;
   token: string;
-  /** Where the token begins in the text. */
-  tokenAt: number;
   accept: string | undefined;
   acceptLanguage: string | undefined;
   requestId: string | undefined;
@@ -152,14 +155,13 @@ export interface ReadHeaders {
   tracestate: string | undefined;
 }
 
-/** False: this header is not one of the lane's, or not in this form. `at`: where the value begins in the text. */
-function takeHeader(into: ReadHeaders, name: string, value: string, at: number): boolean {
+/** False: this header is not one of the lane's, or not in this form. */
+function takeHeader(into: ReadHeaders, name: string, value: string): boolean {
   const own = bitOf.get(name) ?? bitOf.get(name.toLowerCase());
   if (own === undefined || (into.seen & own) !== 0) return false;
   into.seen |= own;
   if (own === authorizationBit) {
     into.token = value.slice(scheme.length);
-    into.tokenAt = at + scheme.length;
     return value.startsWith(scheme);
   }
   if (own === hostBit) {
@@ -178,12 +180,11 @@ function takeHeader(into: ReadHeaders, name: string, value: string, at: number):
 }
 
 /** Takes every line up to the empty one, which has to be the text's end: no body, and nothing of a next request. */
-export function readHeaders(text: string, start: number): ReadHeaders | undefined {
+function readHeaders(text: string, start: number): ReadHeaders | undefined {
   const headers: ReadHeaders = {
     seen: 0,
     host: '',
     token: '',
-    tokenAt: 0,
     accept: undefined,
     acceptLanguage: undefined,
     requestId: undefined,
@@ -195,7 +196,7 @@ export function readHeaders(text: string, start: number): ReadHeaders | undefine
     if (end === at) return end + 2 === text.length ? headers : undefined;
     const colon = text.indexOf(': ', at);
     if (end < 0 || colon < 0 || colon > end) return undefined;
-    if (!takeHeader(headers, text.slice(at, colon), text.slice(colon + 2, end), colon + 2)) return undefined;
+    if (!takeHeader(headers, text.slice(at, colon), text.slice(colon + 2, end))) return undefined;
     at = end + 2;
   }
 }
@@ -222,13 +223,13 @@ export function readUnprovedRequest(bytes: Buffer): LaneRequest | undefined {
 }
 
 /** Not too large, and with an empty line at its end. */
-export const mayBeRequest = (bytes: Buffer): boolean => {
+const mayBeRequest = (bytes: Buffer): boolean => {
   const { length } = bytes;
   return length <= headBytes && length >= 4 && bytes[length - 1] === 0x0a && bytes[length - 3] === 0x0a;
 };
 
 /** Undefined: the two do not make a request of the lane. */
-export function joinRequest(
+function joinRequest(
   { call, deviceId, method, tenantId }: RequestLine,
   headers: ReadHeaders,
 ): LaneRequest | undefined {

@@ -19,6 +19,6 @@ export async function planSteadily(tx: Transaction): Promise<void> {
   await tx`set local jit = off`;
 }
 
-/** The tenant's route of this device or of the next one that has any; the caller looks which. */
+/** The tenant's route of this device, or else of the next one that has any: the caller has to compare the device. */
 export const nextRoute = (tx: Transaction, tenantId: string, deviceId: Fragment): Fragment => tx`
   select * from routes where tenant_id = ${tenantId} and device_id >= ${deviceId} order by device_id limit 1`;
