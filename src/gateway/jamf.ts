@@ -2,15 +2,18 @@ import type { Context, Hono } from 'hono';
 import { recordText } from '../delivery/computers/pushed-record.ts';
 import type { Intake, PushedRecord } from '../delivery/intake.ts';
 import { parseGuid } from '../ids.ts';
+import { parseLenientJson, readBodyText } from '../jamf/body-text.ts';
 import { parseComputer } from '../jamf/inventory.ts';
+import type { Unusable } from '../jamf/named-computers.ts';
 import { parseWebhook } from '../jamf/webhook.ts';
 import { bodyBytes, inventoryBodyBytes, inventoryUnpackedBytes, recordsPerPush } from '../limits.ts';
 import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
 import type { InstanceKeys, KeyOwner } from '../store/instance-keys.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
-import { decodeText, gunzip } from './body.ts';
+import { gunzip } from './body.ts';
 import type { Gate } from './gate.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import type { RateLimit } from './rate.ts';
@@ -22,6 +25,7 @@ export interface JamfSideOptions {
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, 'inputIgnored'>;
   /** Bounds how many packed bodies are held unpacked at the same time. */
   readonly unpacking: Gate;
 }
@@ -63,12 +67,41 @@ const invalid = (errors: readonly FieldError[]): ProblemError =>
     ),
   );
 
+/** Fields of ignored elements in a log line. */
+const fieldsLogged = 5;
+
+/** The first elements that could not be used, and how many more there are. */
+const toldIgnored = ({ count, listed }: Unusable) =>
+  count > listed.length
+    ? [
+        ...listed,
+        { code: 'MORE', field: '', description: `${count - listed.length} more could not be used.` },
+      ]
+    : listed;
+
+/** What of an event is lost is counted and logged, in one line whose length the sender does not decide. */
+function noteIgnored(
+  owner: KeyOwner,
+  event: string,
+  { count, listed }: Unusable,
+  { log, metrics }: Pick<JamfSideOptions, 'log' | 'metrics'>,
+): void {
+  if (count === 0) return;
+  metrics.inputIgnored('webhook-element', count);
+  const fields = listed.slice(0, fieldsLogged).map(({ field }) => field.slice(0, 255));
+  log.warn('jamf.webhook-ignored', { ...owner, jamfEvent: event, count, fields });
+}
+
 async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
   const owner = await authenticate(c, options);
-  const body = decodeText(await options.facts.readBody(c, bodyBytes));
-  const parsed = parseWebhook(body, c.req.header('content-type'));
-  if (!parsed.ok) throw invalid(parsed.errors);
-  const { computers, event } = parsed.webhook;
+  const contentType = c.req.header('content-type');
+  const body = readBodyText(await options.facts.readBody(c, bodyBytes), contentType);
+  const parsed = parseWebhook(body, contentType);
+  if (!parsed.ok) {
+    noteIgnored(owner, 'none', { count: parsed.count, listed: parsed.errors }, options);
+    throw invalid(parsed.errors);
+  }
+  const { computers, event, ignored } = parsed.webhook;
   const ids = computers.map((computer) => Number(computer.jamfComputerId));
   const status = ids.length > 0 ? 'accepted' : 'ignored';
   if (ids.length > 0) {
@@ -79,8 +112,9 @@ async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promi
       () => options.intake.markDue({ ...owner, traceparent: currentTraceparent() }, ids),
     );
   }
+  noteIgnored(owner, event, ignored, options);
   options.log.debug('jamf.webhook', { ...owner, jamfEvent: event, computers: ids.length, status });
-  return c.json({ status }, 202);
+  return c.json({ status, ...(ignored.count === 0 ? {} : { ignored: toldIgnored(ignored) }) }, 202);
 }
 
 interface Rejected {
@@ -116,7 +150,7 @@ function splitRecords(text: string, contentType: string): (string | { value: unk
     );
   }
   try {
-    const value = JSON.parse(text) as unknown;
+    const value = parseLenientJson(text);
     const entries: unknown[] = Array.isArray(value) ? value : [value];
     if (entries.length > recordsPerPush) throw tooManyRecords();
     return entries.map((entry) => ({ value: entry }));
@@ -131,7 +165,7 @@ function splitRecords(text: string, contentType: string): (string | { value: unk
 function readRecord(entry: string | { value: unknown }): PushedRecord | Omit<Rejected, 'index'> {
   let value: unknown;
   try {
-    value = typeof entry === 'string' ? (JSON.parse(entry) as unknown) : entry.value;
+    value = typeof entry === 'string' ? parseLenientJson(entry) : entry.value;
   } catch (error) {
     return { code: 'INVALID_JSON', description: `not JSON: ${(error as Error).message}` };
   }
@@ -169,7 +203,8 @@ async function takePush(
   owner: KeyOwner,
   bytes: Uint8Array,
 ): Promise<Response> {
-  const entries = splitRecords(decodeText(bytes), c.req.header('content-type') ?? '');
+  const contentType = c.req.header('content-type') ?? '';
+  const entries = splitRecords(readBodyText(bytes, contentType), contentType);
   if (entries.length === 0) {
     throw invalid([{ code: 'EMPTY', field: null, description: 'the body holds no record' }]);
   }

@@ -1,4 +1,5 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
+import { parseLenientJson } from './body-text.ts';
 import { isRecord } from './wire-values.ts';
 
 /** Deepest element nesting read; Jamf's own payloads have 4 levels. */
@@ -42,7 +43,7 @@ function declaredFormat(contentType: string | undefined): string {
 
 function readJson(text: string): WebhookDocument {
   try {
-    const document: unknown = JSON.parse(text);
+    const document = parseLenientJson(text);
     return isRecord(document)
       ? { ok: true, format: 'json', document }
       : refused('The body is not a JSON object.');
@@ -74,8 +75,9 @@ function readXml(text: string): WebhookDocument {
   if (depth === undefined) return refused('The body is not well-formed XML.');
   if (depth > xmlMaxDepth) return refused(`The XML is nested deeper than ${xmlMaxDepth} elements.`);
   try {
-    if (XMLValidator.validate(text) !== true) return refused('The body is not well-formed XML.');
-    const parsed: unknown = parser.parse(text);
+    const wellFormed = [text, mended(text)].find((one) => XMLValidator.validate(one, validation) === true);
+    if (wellFormed === undefined) return refused('The body is not well-formed XML.');
+    const parsed: unknown = parser.parse(wellFormed);
     const root = isRecord(parsed) ? parsed.JSSEvent : undefined;
     return isRecord(root)
       ? { ok: true, format: 'xml', document: root }
@@ -83,6 +85,24 @@ function readXml(text: string): WebhookDocument {
   } catch {
     return refused('The body is not well-formed XML.');
   }
+}
+
+/** A group's display fields have names such as `Computer Name`, which become an element with a bare attribute. */
+const validation = { allowBooleanAttributes: true };
+
+/**
+ * A bare ampersand taken for itself, control characters for spaces, and an end tag cut at its first space as its start
+ * tag is: a name must not cost the ids beside it.
+ */
+function mended(text: string): string {
+  return (
+    text
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+      .replace(/[\u0000-\u001f]/g, ' ')
+      .replace(/&(?!#x?[0-9a-f]{1,7};|[a-z]\w{0,31};)/gi, '&amp;')
+      .replace(/<\/([^\s<>]{1,255})\s[^<>]{0,255}>/g, '</$1>')
+      .trim()
+  );
 }
 
 /**

@@ -5,7 +5,7 @@
  * `computer`: a computer object, nested or flat. `membership`: lists of added and removed ids.
  * `rest-operation`: the object of an API call. `nothing`: no computer that the gateway keeps.
  */
-type ComputerSource = 'computer' | 'membership' | 'rest-operation' | 'nothing';
+export type ComputerSource = 'computer' | 'membership' | 'rest-operation' | 'nothing';
 
 const sources = {
   ComputerAdded: 'computer',
@@ -36,12 +36,13 @@ const sources = {
 export type JamfEventName = keyof typeof sources;
 
 const names = Object.keys(sources) as readonly JamfEventName[];
-// Older servers write `ComputerCheckin`, newer ones `ComputerCheckIn`: names are compared without case.
-const byLowerCase = new Map(names.map((name) => [name.toLowerCase(), name]));
+// Older servers write `ComputerCheckin`, newer ones `ComputerCheckIn`: names are compared by their letters, without case.
+const lettersOf = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, '');
+const byLetters = new Map(names.map((name) => [lettersOf(name), name]));
 
 /** The event's canonical name, or `undefined` when this version knows no such event. */
 export function canonicalEventName(name: string): JamfEventName | undefined {
-  return byLowerCase.get(name.toLowerCase());
+  return byLetters.get(lettersOf(name));
 }
 
 /** Where this event names computers. */

@@ -70,7 +70,7 @@ describe('computer events', () => {
 
   test('ids are integers or their text, jssID or jssid', () => {
     expect(accepted(json('ComputerAdded', { jssid: '0012' })).computers).toEqual([{ jamfComputerId: '12' }]);
-    for (const jssID of [0, -1, 1.5, 2_147_483_648, '1e3', 'x', true, [17], {}]) {
+    for (const jssID of [0, -1, 1.5, 2_147_483_648, '1e3', 'x', true, {}]) {
       expect(fieldsOf(json('ComputerAdded', { jssID }))).toEqual(['INVALID event.jssID']);
     }
     expect(fieldsOf(json('ComputerAdded', {}))).toEqual(['REQUIRED event.jssID']);
@@ -110,11 +110,8 @@ describe('other events', () => {
     expect(accepted(json('SmartGroupComputerMembershipChange', { ...event, computer: false })).effect).toBe(
       'none',
     );
-    expect(
-      fieldsOf(json('SmartGroupComputerMembershipChange', { ...event, groupAddedDevicesIds: [1, 0] })),
-    ).toEqual(['INVALID event.groupAddedDevicesIds[1]']);
     expect(fieldsOf(json('SmartGroupComputerMembershipChange', { computer: true }))).toHaveLength(2);
-    const bad = { ...event, groupAddedDevicesIds: Array.from({ length: 1000 }, () => 'x') };
+    const bad = { computer: true, groupAddedDevicesIds: Array.from({ length: 1000 }, () => 'x') };
     expect(fieldsOf(json('SmartGroupComputerMembershipChange', bad))).toHaveLength(20);
   });
 
@@ -152,8 +149,148 @@ describe('other events', () => {
       effect: 'none',
       computers: [],
     });
-    expect(fieldsOf(json('', computer))).toEqual(['REQUIRED webhook.webhookEvent']);
+    expect(fieldsOf(json('', {}))).toEqual(['REQUIRED webhook.webhookEvent']);
     expect(fieldsOf('{"event":{}}')).toEqual(['REQUIRED webhook']);
+  });
+});
+
+const idsOf = (body: string): readonly string[] =>
+  accepted(body).computers.map(({ jamfComputerId }) => jamfComputerId);
+const group = (members: object): string =>
+  json('SmartGroupComputerMembershipChange', { name: 'Compliant', smartGroup: true, jssid: 95, ...members });
+
+describe('whatever of an event can be used is used', () => {
+  const shown = { 'Computer Name': 'mac-1', 'Serial Number': 'C02TEST00001', Building: { id: 9 } };
+
+  test.each<[string, object, readonly string[]]>([
+    ['ids as one text', { groupAddedDevicesIds: '1, 2' }, ['1', '2']],
+    ['ids as Java writes a list', { groupAddedDevicesIds: '[1, 2]' }, ['1', '2']],
+    ['ids by semicolon', { groupRemovedDevicesIds: '1;2' }, ['1', '2']],
+    ['texts of several ids', { groupAddedDevicesIds: ['1 2', '3,4'] }, ['1', '2', '3', '4']],
+    ['a single id', { groupAddedDevicesIds: 7 }, ['7']],
+    ['a single id as text', { groupAddedDevicesIds: ' 7 ' }, ['7']],
+    ['one object', { groupAddedDevicesIds: { id: 7, name: '8' } }, ['7']],
+    ['objects', { groupAddedDevicesIds: [{ id: 7 }, { jssID: '8' }] }, ['7', '8']],
+    ['only display fields', { groupAddedDevices: [{ id: 1, ...shown }, { id: '2' }] }, ['1', '2']],
+    ['one computer with display fields', { groupRemovedDevices: { jssid: 3, ...shown } }, ['3']],
+    ['other spellings', { groupAddedDevices: [{ 'JSS Computer ID': '4', ...shown }] }, ['4']],
+    ['an id inside', { groupAddedDevices: [{ computer: { general: { id: 5 } } }, { device: 6 }] }, ['5']],
+    [
+      'the list and its display fields',
+      { groupAddedDevicesIds: [1, 2], groupAddedDevices: [shown, shown] },
+      ['1', '2'],
+    ],
+    [
+      'display fields that know more',
+      { groupAddedDevicesIds: [1], groupAddedDevices: [{ id: 1 }, { id: 2 }] },
+      ['1', '2'],
+    ],
+    ['a flag of another type', { computer: 1, groupAddedDevicesIds: [1] }, ['1']],
+    ['a flag that is none', { computer: 'perhaps', groupAddedDevicesIds: [1] }, ['1']],
+    ['a lower-case list of lists', { groupAddedDevicesIds: [[1], [[2]]] }, ['1', '2']],
+  ])('%s', (_name, members, ids) => {
+    expect(idsOf(group(members))).toEqual(ids);
+  });
+
+  test('unusable elements among good ones are told, the good ones used', () => {
+    const ids = [1, 0, 'x', null, true, {}, '2147483648', 2, '3 y'];
+    const { computers, ignored } = accepted(group({ groupAddedDevicesIds: ids }));
+    expect(computers.map(({ jamfComputerId }) => jamfComputerId)).toEqual(['1', '2', '3']);
+    expect(ignored.count).toBe(7);
+    expect(ignored.listed.map(({ code, field }) => `${code} ${field}`)).toEqual([
+      'INVALID event.groupAddedDevicesIds[1]',
+      'INVALID event.groupAddedDevicesIds[2]',
+      'REQUIRED event.groupAddedDevicesIds[3]',
+      'INVALID event.groupAddedDevicesIds[4]',
+      'INVALID event.groupAddedDevicesIds[5]',
+      'INVALID event.groupAddedDevicesIds[6]',
+      'INVALID event.groupAddedDevicesIds[8]',
+    ]);
+  });
+
+  test('a thousand unusable elements are counted, twenty told', () => {
+    const ids = [1, ...Array.from({ length: 1000 }, () => 'x')];
+    const { ignored } = accepted(group({ groupAddedDevicesIds: ids }));
+    expect([ignored.count, ignored.listed.length]).toEqual([1000, 20]);
+  });
+
+  test('display fields are no ids, whatever they hold', () => {
+    const devices = [{ 'Computer Name': '17', Building: { id: 3 }, username: '4' }];
+    expect(fieldsOf(group({ groupAddedDevices: devices }))).toEqual([
+      'REQUIRED event.groupAddedDevices[0].jssID',
+    ]);
+    expect(accepted(group({ groupAddedDevices: devices, groupRemovedDevicesIds: [1] })).ignored.count).toBe(
+      1,
+    );
+  });
+
+  test('an event whose header is missing or odd is known by its form', () => {
+    const event = { computer: true, groupAddedDevicesIds: [1] };
+    for (const webhook of [
+      undefined,
+      null,
+      'x',
+      [],
+      {},
+      { webhookEvent: 5 },
+      { webhookEvent: null, id: {} },
+    ]) {
+      const { computers, ignored } = accepted(JSON.stringify({ webhook, event }));
+      expect(computers).toEqual([{ jamfComputerId: '1' }]);
+      expect(ignored.count).toBe(1);
+    }
+    expect(idsOf(JSON.stringify({ event: { computer: { jssID: 2 } } }))).toEqual(['2']);
+    expect(idsOf(JSON.stringify({ event: { jssID: 3, osVersion: '15' } }))).toEqual(['3']);
+    expect(fieldsOf(JSON.stringify({ event: { jssID: 3, wifiMacAddress: 'aa' } }))).toEqual([
+      'REQUIRED webhook',
+    ]);
+  });
+
+  test('a computer object is found where it is, odd neighbours or not', () => {
+    expect(idsOf(json('ComputerAdded', { jssID: [17] }))).toEqual(['17']);
+    expect(idsOf(json('ComputerAdded', [{ jssID: 17 }, { jssID: 18 }]))).toEqual(['17', '18']);
+    expect(idsOf(json('ComputerCheckIn', { computer: [{ jssID: 17 }] }))).toEqual(['17']);
+    expect(idsOf(json('ComputerCheckIn', { computer: 17 }))).toEqual(['17']);
+    expect(idsOf(json('ComputerCheckIn', { computer: 'x', jssID: 17 }))).toEqual(['17']);
+    expect(idsOf(json('ComputerCheckIn', { computer: { id: 17, jssID: 'x' } }))).toEqual(['17']);
+    expect(idsOf(json('ComputerAdded', { jssID: 17, udid: {}, serialNumber: 5, deviceName: [] }))).toEqual([
+      '17',
+    ]);
+    expect(idsOf(json(' Computer-Added\u0000 ', { jssID: 17 }))).toEqual(['17']);
+    expect(idsOf(json('ComputerAdded', { jssID: '1\u00007'.replace('\u0000', '') }))).toEqual(['17']);
+  });
+
+  test('a name with a control character, NUL or a stray backslash costs nothing', () => {
+    for (const name of ['a\nb', 'a\u0000b', '\u0001', 'C:\\Users\\q', '\\u12', 'tab\tbed']) {
+      const body = `{"webhook":{"webhookEvent":"ComputerAdded","name":"${name}"},"event":{"deviceName":"${name}","jssID":17,"serialNumber":"a\\"b"}}`;
+      expect(accepted(body).computers).toEqual([{ jamfComputerId: '17', serialNumber: 'a"b' }]);
+    }
+    expect(idsOf(`${json('ComputerAdded', { jssID: 17 })}\u0000\n`)).toEqual(['17']);
+  });
+
+  test('XML with a bare ampersand, control characters or names with spaces costs nothing', () => {
+    const ids = '<groupAddedDevicesIds><id>1</id><id>2</id></groupAddedDevicesIds>';
+    const odd = '<name>R&D \u0001\u0000 &c; AT&T</name>';
+    const spaced = '<groupAddedDevices><device><Computer Name>x</Computer Name></device></groupAddedDevices>';
+    for (const part of [odd, spaced, odd + spaced]) {
+      expect(
+        idsOf(xml('SmartGroupComputerMembershipChange', `<computer>true</computer>${part}${ids}`)),
+      ).toEqual(['1', '2']);
+    }
+    const text = '<computer>true</computer><groupAddedDevicesIds>1, 2</groupAddedDevicesIds>';
+    expect(idsOf(xml('SmartGroupComputerMembershipChange', text))).toEqual(['1', '2']);
+    const devices =
+      '<groupAddedDevices><device><id>1</id><name>5</name></device><device><id>2</id></device></groupAddedDevices>';
+    expect(idsOf(xml('SmartGroupComputerMembershipChange', `<computer>true</computer>${devices}`))).toEqual([
+      '1',
+      '2',
+    ]);
+    const mixed =
+      '<computer>true</computer><groupAddedDevicesIds><id>1</id><id>x</id></groupAddedDevicesIds>';
+    expect(accepted(xml('SmartGroupComputerMembershipChange', mixed))).toMatchObject({
+      computers: [{ jamfComputerId: '1' }],
+      ignored: { count: 1, listed: [{ field: 'event.groupAddedDevicesIds.id[1]' }] },
+    });
   });
 });
 

@@ -1,5 +1,12 @@
+import {
+  createNamedComputers,
+  type NamedComputers,
+  type Unusable,
+  type WebhookComputer,
+  wrongMember,
+} from './named-computers.ts';
 import { readWebhookDocument } from './webhook-document.ts';
-import { canonicalEventName, computerSource, type JamfEventName } from './webhook-events.ts';
+import { type ComputerSource, canonicalEventName, computerSource } from './webhook-events.ts';
 import {
   type FieldError,
   isAbsent,
@@ -12,18 +19,10 @@ import {
 
 /** Longest event or webhook name kept; both are free text of the sender and reach logs. */
 const nameMaxChars = 255;
-/** Errors told of one webhook: a list of bad ids must not become a longer answer. */
-const errorsMax = 20;
-
-export interface WebhookComputer {
-  readonly jamfComputerId: string;
-  readonly udid?: string;
-  readonly serialNumber?: string;
-}
 
 /** A webhook in Espalier's words. */
 export interface JamfWebhook {
-  /** The canonical name of domain/jamf.md 3.2, or the sender's own word when `known` is false. */
+  /** The canonical name of domain/jamf.md 3.2, or the sender's own word when `known` is false; empty without one. */
   readonly event: string;
   readonly known: boolean;
   readonly webhookId: string | undefined;
@@ -33,143 +32,152 @@ export interface JamfWebhook {
   readonly computers: readonly WebhookComputer[];
   /** `computer`: exactly one has to be read again; `computers`: one or more; `none`: nothing changes here. */
   readonly effect: 'computer' | 'computers' | 'none';
+  /** What of the event could not be used, beside what was. */
+  readonly ignored: Unusable;
 }
 
 export type WebhookResult =
   | { readonly ok: true; readonly webhook: JamfWebhook }
-  | { readonly ok: false; readonly errors: readonly FieldError[] };
+  | { readonly ok: false; readonly errors: readonly FieldError[]; readonly count: number };
 
-type Computers =
-  | {
-      readonly ok: true;
-      readonly effect: JamfWebhook['effect'];
-      readonly computers: readonly WebhookComputer[];
-    }
-  | { readonly ok: false; readonly errors: readonly FieldError[] };
-
-const nothing: Computers = { ok: true, effect: 'none', computers: [] };
+/** Whether the event is about computers at all; what it names is in `NamedComputers`. */
+type Relevance = 'relevant' | 'irrelevant';
 
 /**
- * Reads one webhook of a Jamf Pro server of any age, JSON or XML (domain/jamf.md 3.3 and 3.4). Never throws; members
- * that only inform (`eventTimestamp`, `webhook.id`) are left out when they are wrong, so that no event is lost for
- * them.
+ * Reads one webhook of a Jamf Pro server of any age, JSON or XML (domain/jamf.md 3.3 and 3.4). Never throws. Jamf Pro
+ * sends an event once: whatever of it names a computer is used, what cannot be used is told in `ignored`, and only an
+ * event of which nothing can be used is refused. Members that only inform (`eventTimestamp`, `webhook.id`) are left out
+ * when they are wrong.
  */
 export function parseWebhook(body: string, contentType: string | undefined): WebhookResult {
   const read = readWebhookDocument(body, contentType);
-  if (!read.ok)
-    return { ok: false, errors: [{ code: 'MALFORMED', field: '', description: read.description }] };
-  const envelope = read.document.webhook;
-  if (!isRecord(envelope)) return { ok: false, errors: [missing('webhook', envelope, 'an object')] };
-  const name = readText(envelope.webhookEvent)?.slice(0, nameMaxChars);
-  if (name === undefined) {
-    return {
-      ok: false,
-      errors: [missing('webhook.webhookEvent', envelope.webhookEvent, 'the name of an event')],
-    };
+  if (!read.ok) {
+    return { ok: false, count: 1, errors: [{ code: 'MALFORMED', field: '', description: read.description }] };
   }
-  const event = canonicalEventName(name);
-  const found = event === undefined ? nothing : computersOf(event, read.document.event);
-  if (!found.ok) return found;
+  const { event: payload, webhook: header } = read.document;
+  const envelope = isRecord(header) ? header : {};
+  const name = readText(envelope.webhookEvent)?.slice(0, nameMaxChars);
+  const event = name === undefined ? undefined : canonicalEventName(name);
+  const named = createNamedComputers();
+  const source = sourceOf(name, event, payload);
+  if (name === undefined) {
+    named.unusable(
+      isRecord(header)
+        ? wrongMember('webhook.webhookEvent', envelope.webhookEvent, 'the name of an event')
+        : wrongMember('webhook', header, 'an object'),
+    );
+  }
+  const relevance = source === undefined ? 'relevant' : takeComputers(source, payload, named);
+  const ignored = named.rest();
+  if (relevance === 'relevant' && named.count() === 0 && ignored.count > 0) {
+    return { ok: false, errors: ignored.listed, count: ignored.count };
+  }
+  const computers = relevance === 'relevant' ? named.computers() : [];
   const webhook: JamfWebhook = {
-    event: event ?? name,
+    event: event ?? name ?? '',
     known: event !== undefined,
     webhookId: readComputerId(envelope.id),
     webhookName: readText(envelope.name)?.slice(0, nameMaxChars),
     eventAt: readEpochMs(envelope.eventTimestamp),
-    computers: found.computers,
-    effect: found.effect,
+    computers,
+    effect: computers.length === 0 ? 'none' : source === 'membership' ? 'computers' : 'computer',
+    ignored,
   };
   return { ok: true, webhook };
 }
 
-function missing(field: string, value: unknown, expected: string): FieldError {
-  return isAbsent(value)
-    ? { code: 'REQUIRED', field, description: `${field} is missing.` }
-    : { code: 'INVALID', field, description: `${field} must be ${expected}.` };
+/** Where the event names computers; by its form when its name is missing, for a header is not what counts. */
+function sourceOf(
+  name: string | undefined,
+  event: ReturnType<typeof canonicalEventName>,
+  payload: unknown,
+): ComputerSource | undefined {
+  if (event !== undefined) return computerSource(event);
+  if (name !== undefined) return 'nothing';
+  if (!isRecord(payload)) return undefined;
+  if (membershipLists.some(({ ids, devices }) => ids in payload || devices in payload)) return 'membership';
+  if (!isAbsent(payload.objectTypeName)) return 'rest-operation';
+  const isMobile = ['wifiMacAddress', 'modelDisplay', 'imei'].some((member) => member in payload);
+  return isRecord(payload.computer) || (!isMobile && !isAbsent(payload.jssID)) ? 'computer' : undefined;
 }
 
-const anId = 'a positive integer up to 2147483647';
-
-function computersOf(name: JamfEventName, event: unknown): Computers {
-  const source = computerSource(name);
-  if (source === 'nothing') return nothing;
-  if (!isRecord(event)) return { ok: false, errors: [missing('event', event, 'an object')] };
-  if (source === 'membership') return computersOfMembership(event);
-  if (source === 'rest-operation') return computersOfRestOperation(event);
-  return computerOfObject(event);
+function takeComputers(source: ComputerSource, payload: unknown, named: NamedComputers): Relevance {
+  if (source === 'nothing') return 'irrelevant';
+  if (source === 'computer' && Array.isArray(payload)) {
+    named.take(payload, 'event', 'computer');
+    return 'relevant';
+  }
+  if (!isRecord(payload)) {
+    named.unusable(wrongMember('event', payload, 'an object'));
+    return 'relevant';
+  }
+  if (source === 'membership') return takeMembership(payload, named);
+  if (source === 'rest-operation') return takeRestOperation(payload, named);
+  takeComputerObject(payload, named);
+  requireComputer(named, 'event.jssID');
+  return 'relevant';
 }
 
 /** The computer object, nested in `computer` by current servers and flat in `event` by old ones. */
-function computerOfObject(event: Readonly<Record<string, unknown>>): Computers {
-  const nested = event.computer;
-  if (!isAbsent(nested) && !isRecord(nested)) {
-    return { ok: false, errors: [missing('event.computer', nested, 'an object')] };
+function takeComputerObject(event: Readonly<Record<string, unknown>>, named: NamedComputers): void {
+  const { computer } = event;
+  if (isAbsent(computer)) named.take(event, 'event', 'computer');
+  else if (typeof computer === 'object') named.take(computer, 'event.computer', 'computer');
+  else if (readComputerId(computer) === undefined) {
+    named.unusable(wrongMember('event.computer', computer, 'an object'));
+  } else named.take(computer, 'event.computer', 'ids');
+  const isFlatToo = !isAbsent(computer) && !(isAbsent(event.jssID) && isAbsent(event.jssid));
+  if (named.count() === 0 && isFlatToo) {
+    named.take({ ...event, computer: undefined }, 'event', 'computer');
   }
-  const path = isRecord(nested) ? 'event.computer' : 'event';
-  const computer = isRecord(nested) ? nested : event;
-  // `jssID` in computer objects, `jssid` in group events: which one a server writes is a matter of its age.
-  const id = isAbsent(computer.jssID) ? computer.jssid : computer.jssID;
-  const jamfComputerId = readComputerId(id);
-  if (jamfComputerId === undefined) return { ok: false, errors: [missing(`${path}.jssID`, id, anId)] };
-  const udid = readText(computer.udid);
-  const serialNumber = readText(computer.serialNumber);
-  const found: WebhookComputer = {
-    jamfComputerId,
-    ...(udid === undefined ? {} : { udid }),
-    ...(serialNumber === undefined ? {} : { serialNumber }),
-  };
-  return { ok: true, effect: 'computer', computers: [found] };
 }
 
-function computersOfMembership(event: Readonly<Record<string, unknown>>): Computers {
+/** An event about one computer that names none, nor holds anything that could be told of, lacks its id. */
+function requireComputer(named: NamedComputers, field: string): void {
+  if (named.count() === 0 && named.rest().count === 0) named.unusable(wrongMember(field, undefined, 'an id'));
+}
+
+/** Ids of the computers that came and went, and the same computers with display fields where those are switched on. */
+const membershipLists = [
+  { ids: 'groupAddedDevicesIds', devices: 'groupAddedDevices' },
+  { ids: 'groupRemovedDevicesIds', devices: 'groupRemovedDevices' },
+] as const;
+
+function takeMembership(event: Readonly<Record<string, unknown>>, named: NamedComputers): Relevance {
   if (!isAbsent(event.computer)) {
     const isComputerGroup = readBoolean(event.computer);
+    if (isComputerGroup === false) return 'irrelevant';
     if (isComputerGroup === undefined) {
-      return { ok: false, errors: [missing('event.computer', event.computer, 'a boolean')] };
-    }
-    if (!isComputerGroup) return nothing;
-  }
-  const fields = ['groupAddedDevicesIds', 'groupRemovedDevicesIds'] as const;
-  // XML leaves an empty list out, so one of the two may be absent; both absent means that this is no group event.
-  if (fields.every((field) => event[field] === undefined || event[field] === null)) {
-    return { ok: false, errors: fields.map((field) => missing(`event.${field}`, undefined, '')) };
-  }
-  const ids = new Set<string>();
-  const errors: FieldError[] = [];
-  for (const field of fields) {
-    for (const [position, value] of listOf(event[field]).entries()) {
-      const id = readComputerId(value);
-      if (id === undefined) errors.push(missing(`event.${field}[${position}]`, value, anId));
-      else ids.add(id);
+      named.unusable(wrongMember('event.computer', event.computer, 'a boolean'));
     }
   }
-  if (errors.length > 0) return { ok: false, errors: errors.slice(0, errorsMax) };
-  if (ids.size === 0) return nothing;
-  return { ok: true, effect: 'computers', computers: [...ids].map((jamfComputerId) => ({ jamfComputerId })) };
+  // XML leaves an empty list out, so some may be absent; all of them absent means that this is no group event.
+  const isEmpty = (name: string): boolean => event[name] === undefined || event[name] === null;
+  if (membershipLists.every(({ ids, devices }) => isEmpty(ids) && isEmpty(devices))) {
+    for (const { ids } of membershipLists) named.unusable(wrongMember(`event.${ids}`, undefined, ''));
+  }
+  for (const { ids, devices } of membershipLists) {
+    const before = named.count();
+    named.take(event[ids], `event.${ids}`, 'ids');
+    const shown = event[devices];
+    // Display fields need not hold the id: where the list of ids is as long, they name nobody else.
+    if (Array.isArray(shown) && shown.length <= named.count() - before) continue;
+    named.take(shown, `event.${devices}`, 'devices');
+  }
+  return 'relevant';
 }
 
-/**
- * The items of a list: a JSON array, or what a list becomes in XML: one text, repeated elements, or an element around
- * items of any name.
- */
-function listOf(value: unknown): readonly unknown[] {
-  if (isAbsent(value)) return [];
-  if (Array.isArray(value)) return value.flatMap((item: unknown) => (isRecord(item) ? listOf(item) : [item]));
-  if (isRecord(value)) return Object.values(value).flatMap((item) => (Array.isArray(item) ? item : [item]));
-  return [value];
-}
-
-function computersOfRestOperation(event: Readonly<Record<string, unknown>>): Computers {
+function takeRestOperation(event: Readonly<Record<string, unknown>>, named: NamedComputers): Relevance {
   const type = readText(event.objectTypeName);
   if (type === undefined) {
-    return { ok: false, errors: [missing('event.objectTypeName', event.objectTypeName, 'text')] };
+    named.unusable(wrongMember('event.objectTypeName', event.objectTypeName, 'text'));
+    return 'relevant';
   }
-  if (type.toLowerCase() !== 'computer' || readBoolean(event.operationSuccessful) === false) return nothing;
+  if (!/^computers?$/i.test(type) || readBoolean(event.operationSuccessful) === false) return 'irrelevant';
   // A read changes nothing, and the gateway's own reads must not make it read again for ever.
-  if (['GET', 'READ'].includes(readText(event.restAPIOperationType)?.toUpperCase() ?? '')) return nothing;
-  const jamfComputerId = readComputerId(event.objectID);
-  if (jamfComputerId === undefined) {
-    return { ok: false, errors: [missing('event.objectID', event.objectID, anId)] };
-  }
-  return { ok: true, effect: 'computer', computers: [{ jamfComputerId }] };
+  if (['GET', 'READ'].includes(readText(event.restAPIOperationType)?.toUpperCase() ?? ''))
+    return 'irrelevant';
+  named.take(event.objectID, 'event.objectID', 'ids');
+  requireComputer(named, 'event.objectID');
+  return 'relevant';
 }

@@ -168,6 +168,7 @@ export function composeGateway(parts: GatewayParts) {
       facts,
       rate: createRateLimit(config.ratePerInstance),
       log,
+      metrics,
       unpacking: createGate(unpackingAtOnce, unpackingWaiting),
     });
     addMicrosoftRoutes(app, {

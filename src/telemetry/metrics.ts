@@ -6,6 +6,9 @@ import { createTallies, record, type Series, type Tallies } from './tallies.ts';
  * when OTEL_* is set, through OTLP. No label holds a device id.
  */
 
+/** An element of a webhook, a member of a computer's record, or a whole record of a push. */
+export type IgnoredInput = 'webhook-element' | 'record-member' | 'record';
+
 /** Gauges are looked at when somebody scrapes; each observation is a value with labels. */
 export type Observe = (value: number, labels?: Attributes) => void;
 
@@ -19,6 +22,8 @@ export interface Metrics {
   tokenRequest(service: string, outcome: string): void;
   heartbeat(outcome: string): void;
   notification(outcome: string, count?: number): void;
+  /** What an instance sent or answered and could not be used, beside what was. */
+  inputIgnored(kind: IgnoredInput, count: number): void;
   /** Registers what fills the gauges; called at every scrape. */
   onScrape(
     fill: (observe: {
@@ -125,6 +130,9 @@ export function createMetrics(tallies: Tallies = createTallies()): Metrics {
   const notifications = meter.createCounter('espalier_notifications_total', {
     description: "Graph's change notifications",
   });
+  const ignored = meter.createCounter('espalier_input_ignored_total', {
+    description: 'What instances sent that could not be used, beside what was',
+  });
   const reports = meter.createObservableGauge('espalier_reports', { description: 'Reports by state' });
   const reportAge = meter.createObservableGauge('espalier_report_age_seconds', {
     description: 'Age of the oldest work not yet done, by stage',
@@ -145,6 +153,7 @@ export function createMetrics(tallies: Tallies = createTallies()): Metrics {
     tokenRequest: (service, outcome) => tokens.add(1, { service, outcome }),
     heartbeat: (outcome) => heartbeats.add(1, { outcome }),
     notification: (outcome, count = 1) => notifications.add(count, { outcome }),
+    inputIgnored: (kind, count) => ignored.add(count, { kind }),
     onScrape: (fill) => {
       meter.addBatchObservableCallback(
         (result) =>

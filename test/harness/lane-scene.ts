@@ -116,6 +116,7 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
     tokenRequest: () => undefined,
     heartbeat: () => undefined,
     notification: () => undefined,
+    inputIgnored: () => undefined,
     onScrape: () => undefined,
   };
   const log = createLog({ level: 'error', format: 'json', write: () => undefined });

@@ -14,6 +14,7 @@ import {
   startScene,
   webhookBody,
 } from '../harness/gateway.ts';
+import { call } from '../harness/http.ts';
 
 /** What Jamf Pro instances send: credentials, shapes, limits (contract section 5). */
 describe('intake', () => {
@@ -181,6 +182,62 @@ describe('intake', () => {
       expect([answer.status, answer.json]).toEqual([202, { status: 'accepted' }]);
     });
 
+    it('uses what it can of a group event, and names, counts and logs the rest', async () => {
+      const event = {
+        computer: true,
+        groupAddedDevicesIds: '1, 2, x',
+        groupRemovedDevices: [{ id: 3 }, 'y'],
+      };
+      const answer = await webhook(key(), envelope('SmartGroupComputerMembershipChange', event));
+      const description = (field: string) => `${field} must be a positive integer up to 2147483647.`;
+      const fields = ['event.groupAddedDevicesIds', 'event.groupRemovedDevices[1]'];
+      expect([answer.status, answer.json]).toEqual([
+        202,
+        {
+          status: 'accepted',
+          ignored: fields.map((field) => ({ code: 'INVALID', field, description: description(field) })),
+        },
+      ]);
+      const rows = await scene.database.sql<{ id: number }[]>`
+        select jamf_computer_id as id from computers where instance_id = ${berlin.id} and jamf_computer_id <= 3`;
+      expect(rows.map(({ id }) => id).sort()).toEqual([1, 2, 3]);
+      await eventually(() => {
+        const line = scene.gateway
+          .output()
+          .split('\n')
+          .find((one) => one.includes('jamf.webhook-ignored'));
+        expect(JSON.parse(line!)).toMatchObject({ level: 'warn', instanceId: berlin.id, count: 2, fields });
+      });
+      const metrics = await (await fetch(`${scene.gateway.ops}/metrics`)).text();
+      expect(metrics).toMatch(/espalier_input_ignored_total\{kind="webhook-element"[^}]*\} 2/);
+    });
+
+    it('bounds what it tells of a thousand unusable elements', async () => {
+      const event = {
+        computer: true,
+        groupAddedDevicesIds: [1, ...Array.from({ length: 1_000 }, () => 'z'.repeat(500))],
+      };
+      const answer = await webhook(key(), envelope('SmartGroupComputerMembershipChange', event));
+      expect(answer.json.ignored).toHaveLength(21);
+      expect(answer.json.ignored.at(-1)).toMatchObject({
+        code: 'MORE',
+        description: '980 more could not be used.',
+      });
+      expect(answer.text.length).toBeLessThan(4_000);
+    });
+
+    it('takes a body in Latin-1, in UTF-16 or with a raw control character', async () => {
+      const text = envelope('ComputerAdded', { ...flat, deviceName: 'Büro' });
+      for (const body of [
+        Buffer.from(text, 'latin1'),
+        Buffer.from(`\uFEFF${text}`, 'utf16le'),
+        text.replace('Büro', 'Bü\u0001\u0000ro'),
+      ]) {
+        const answer = await post(`/jamf/${berlin.id}/webhooks`, { ...json, ...key() }, body);
+        expect([answer.status, answer.json]).toEqual([202, { status: 'accepted' }]);
+      }
+    });
+
     it('names the field that is wrong, and refuses entities, other encodings and giants', async () => {
       const bad = await webhook(key(), envelope('ComputerAdded', { ...flat, jssID: -4 }));
       expect(bad.status).toBe(400);
@@ -222,7 +279,6 @@ describe('intake', () => {
     const token = async (name: string): Promise<string> => {
       const instance = scene.world.instance(name);
       const client = instance.tokens.clients.get(instance.clientId)!;
-      const { call } = await import('../harness/http.ts');
       const answer = await call(`${instance.url}/api/oauth/token`, {
         method: 'POST',
         ca: scene.world.authority.certificatePem,
@@ -232,7 +288,6 @@ describe('intake', () => {
       return answer.json.access_token;
     };
     const record = async (name: string, id: number, version: number) => {
-      const { call } = await import('../harness/http.ts');
       const answer = await call(
         `${scene.world.instance(name).url}/api/v${version}/computers-inventory-detail/${id}`,
         {

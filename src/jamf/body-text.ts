@@ -1,0 +1,75 @@
+/**
+ * The text of a body that an instance sent, in whatever encoding it came. Jamf Pro never repeats a webhook, so a body
+ * is not refused for one name in another encoding: ids and event names are ASCII in all of them.
+ */
+
+const byteOrderMarks: readonly (readonly [encoding: string, mark: readonly number[]])[] = [
+  ['utf-8', [0xef, 0xbb, 0xbf]],
+  ['utf-16le', [0xff, 0xfe]],
+  ['utf-16be', [0xfe, 0xff]],
+];
+
+/** Bytes in which an XML declaration must stand. */
+const declarationBytes = 200;
+
+/** By its mark, or by the zero byte that UTF-16 puts beside the first character of JSON and XML. */
+function evidentEncoding(bytes: Uint8Array): string | undefined {
+  const marked = byteOrderMarks.find(([, mark]) => mark.every((byte, at) => bytes[at] === byte));
+  if (marked) return marked[0];
+  if (bytes.length < 2 || bytes.length % 2 !== 0) return undefined;
+  if (bytes[0] !== 0 && bytes[1] === 0) return 'utf-16le';
+  return bytes[0] === 0 && bytes[1] !== 0 ? 'utf-16be' : undefined;
+}
+
+/** What the sender declares: in the content type, or in the XML declaration. */
+function declaredEncoding(bytes: Uint8Array, contentType: string | undefined): string | undefined {
+  const inHeader = /;\s*charset\s*=\s*"?([\w.:-]{1,40})/i.exec(contentType ?? '')?.[1];
+  if (inHeader !== undefined) return inHeader;
+  const start = new TextDecoder('latin1').decode(bytes.subarray(0, declarationBytes));
+  return /^\s*<\?xml[^>]*\sencoding\s*=\s*["']([\w.:-]{1,40})/i.exec(start)?.[1];
+}
+
+function decoderOf(encoding: string): TextDecoder | undefined {
+  try {
+    return new TextDecoder(encoding);
+  } catch {
+    // A name that no decoder has: the caller falls back.
+    return undefined;
+  }
+}
+
+/**
+ * Decodes by the byte order mark; else as UTF-8 where the bytes are that, since senders declare other encodings wrongly;
+ * else as declared; else as Windows-1252, in which every byte is a character. Never throws.
+ */
+export function readBodyText(bytes: Uint8Array, contentType: string | undefined): string {
+  const evident = evidentEncoding(bytes);
+  if (evident !== undefined) return new TextDecoder(evident).decode(bytes);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    const declared = declaredEncoding(bytes, contentType);
+    const isUtf8 = declared === undefined || /^utf-?8$/i.test(declared);
+    const decoder = (isUtf8 ? undefined : decoderOf(declared)) ?? new TextDecoder('windows-1252');
+    return decoder.decode(bytes);
+  }
+}
+
+/**
+ * The JSON value of a text, with raw control characters taken for spaces and a backslash before what is no escape taken
+ * for itself: such a name must not cost the ids beside it. Throws SyntaxError for what is no JSON even so.
+ */
+export function parseLenientJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Control characters between values are white space to JSON once they are spaces, so one replacement serves both.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+    const spaced = text.replace(/[\u0000-\u001f]/g, ' ');
+    return JSON.parse(
+      spaced.replace(/\\(u[0-9a-fA-F]{4}|["\\/bfnrt])|\\/g, (whole, sequence) =>
+        sequence === undefined ? '\\\\' : whole,
+      ),
+    );
+  }
+}

@@ -1,0 +1,175 @@
+import { type FieldError, isAbsent, isRecord, readComputerId, readText } from './wire-values.ts';
+
+/**
+ * Collects the computers that a webhook names. Jamf Pro sends each event once, so every id that can be read is used and
+ * the rest is told: a list may come as array, as one text, as a single id, or as objects that hold an id somewhere.
+ */
+
+export interface WebhookComputer {
+  readonly jamfComputerId: string;
+  readonly udid?: string;
+  readonly serialNumber?: string;
+}
+
+/** Elements of one webhook that could not be used. */
+export interface Unusable {
+  readonly count: number;
+  /** The first of them: a list of bad ids must not become a longer answer. */
+  readonly listed: readonly FieldError[];
+}
+
+/** Unusable elements that are told one by one. */
+const listedMax = 20;
+/** Nesting of lists and wrappers in which an id is looked for; Jamf's own have three. */
+const depthMax = 8;
+const anId = 'a positive integer up to 2147483647';
+
+/** Members that hold a computer's id, by their letters in lower case; the first one that can be read counts. */
+const idMembers = [
+  'jssid',
+  'jsscomputerid',
+  'jamfid',
+  'jamfproid',
+  'jamfcomputerid',
+  'jamfprocomputerid',
+  'id',
+  'computerid',
+  'deviceid',
+  'ids',
+  'computerids',
+  'deviceids',
+] as const;
+/** Members around a computer's object. */
+const wrappers = new Set(['computer', 'computers', 'device', 'devices', 'general', 'mac', 'item', 'items']);
+
+const lettersOf = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, '');
+
+export function wrongMember(field: string, value: unknown, expected: string): FieldError {
+  return isAbsent(value)
+    ? { code: 'REQUIRED', field, description: `${field} is missing.` }
+    : { code: 'INVALID', field, description: `${field} must be ${expected}.` };
+}
+
+/**
+ * What is looked through. `computer`: one computer's object, whose serial number and UDID are kept too. `ids`: a list of
+ * ids, whatever surrounds them. `devices`: objects with display fields, where only a member for ids holds one.
+ */
+type Kind = 'computer' | 'ids' | 'devices';
+
+interface Place {
+  readonly path: string;
+  readonly kind: Kind;
+  readonly depth: number;
+}
+
+export interface NamedComputers {
+  /** Adds every computer that the value names; its path is told of what names none. */
+  readonly take: (value: unknown, path: string, kind: Kind) => void;
+  readonly unusable: (error: FieldError) => void;
+  /** Each computer once, in the order of the event. */
+  readonly computers: () => readonly WebhookComputer[];
+  readonly count: () => number;
+  readonly rest: () => Unusable;
+}
+
+export function createNamedComputers(): NamedComputers {
+  const found = new Map<string, WebhookComputer>();
+  const listed: FieldError[] = [];
+  let unusableCount = 0;
+
+  const unusable = (error: FieldError): void => {
+    unusableCount += 1;
+    if (listed.length < listedMax) listed.push(error);
+  };
+
+  const wrong = (path: string, value: unknown): void => {
+    unusableCount += 1;
+    if (listed.length < listedMax) listed.push(wrongMember(path, value, anId));
+  };
+
+  const takeId = (id: string, holder: Readonly<Record<string, unknown>> | undefined): void => {
+    const udid = holder && readText(holder.udid);
+    const serialNumber = holder && readText(holder.serialNumber);
+    found.set(id, {
+      jamfComputerId: id,
+      ...(udid === undefined ? {} : { udid }),
+      ...(serialNumber === undefined ? {} : { serialNumber }),
+    });
+  };
+
+  /** One id, or several in one text, as lists are written in XML and by `toString`. */
+  const takeScalar = (value: unknown, path: string, holder?: Readonly<Record<string, unknown>>): void => {
+    const id = readComputerId(value);
+    if (id !== undefined) takeId(id, holder);
+    else if (typeof value !== 'string' || isAbsent(value)) wrong(path, value);
+    else {
+      for (const [token] of value.matchAll(/[^\s,;|[\](){}"']+/g)) {
+        const one = readComputerId(token);
+        if (one === undefined) wrong(path, token);
+        else takeId(one, undefined);
+      }
+    }
+  };
+
+  const takeWithin = (object: Readonly<Record<string, unknown>>, { depth, kind, path }: Place): void => {
+    const inner = Object.entries(object).filter(
+      ([member, value]) => kind === 'ids' || isWrapper(member, value, object),
+    );
+    for (const [member, value] of inner) walk(value, { path: `${path}.${member}`, kind, depth: depth + 1 });
+    // An empty list of XML is an empty object.
+    if (inner.length > 0 || (kind === 'ids' && depth === 0)) return;
+    if (kind === 'ids') wrong(path, object);
+    else wrong(`${path}.jssID`, undefined);
+  };
+
+  const takeObject = (object: Readonly<Record<string, unknown>>, place: Place): void => {
+    const names = idNamesOf(object);
+    const name = names.find((one) => holdsId(object[one])) ?? names[0];
+    if (name === undefined) {
+      takeWithin(object, place);
+      return;
+    }
+    const { depth, kind } = place;
+    const path = `${place.path}.${name}`;
+    const value = object[name];
+    if (typeof value === 'object' && value !== null) walk(value, { path, kind: 'ids', depth: depth + 1 });
+    else takeScalar(value, path, kind === 'computer' ? object : undefined);
+  };
+
+  const walk = (value: unknown, place: Place): void => {
+    const { depth, kind, path } = place;
+    if (depth > depthMax) wrong(path, value);
+    else if (Array.isArray(value)) {
+      for (const [at, item] of value.entries())
+        walk(item, { path: `${path}[${at}]`, kind, depth: depth + 1 });
+    } else if (isRecord(value)) takeObject(value, place);
+    else takeScalar(value, path);
+  };
+
+  return {
+    take: (value, path, kind) => {
+      if (!isAbsent(value)) walk(value, { path, kind, depth: 0 });
+    },
+    unusable,
+    computers: () => [...found.values()],
+    count: () => found.size,
+    rest: () => ({ count: unusableCount, listed }),
+  };
+}
+
+/** The object's members for ids, those that Jamf Pro writes first. */
+function idNamesOf(object: Readonly<Record<string, unknown>>): readonly string[] {
+  if (Object.hasOwn(object, 'jssID') && holdsId(object.jssID)) return ['jssID'];
+  if (Object.hasOwn(object, 'id') && holdsId(object.id) && !Object.hasOwn(object, 'jssid')) return ['id'];
+  const names = Object.keys(object);
+  return idMembers.flatMap((wanted) => names.filter((name) => lettersOf(name) === wanted));
+}
+
+const holdsId = (value: unknown): boolean =>
+  (typeof value === 'object' && value !== null) ||
+  (typeof value === 'string' ? /\d/.test(value) : readComputerId(value) !== undefined);
+
+const isWrapper = (member: string, value: unknown, object: Readonly<Record<string, unknown>>): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (wrappers.has(lettersOf(member)) || Object.keys(object).length === 1);
