@@ -7,6 +7,8 @@ import { freePort } from '../harness/ports.ts';
 /** A PostgreSQL of the storm's own, always at the same address, that can be stopped under everybody's feet. */
 export interface StormDatabase {
   readonly url: string;
+  /** Accepts connections, or did a moment ago. */
+  isUp(): boolean;
   /** `immediate` is a crash that has to be recovered from, `fast` a restart; both break every connection. */
   stop(mode: 'fast' | 'immediate'): Promise<void>;
   start(): Promise<void>;
@@ -30,16 +32,17 @@ export async function startStormDatabase(dir: string): Promise<StormDatabase> {
   const { url } = server;
   return {
     url,
+    isUp: () => server !== undefined,
     stop: async (mode) => {
       if (!server) return;
       const pid = Number((await readFile(postmaster, 'utf8')).split('\n')[0]);
+      server = undefined;
       process.kill(pid, signals[mode]);
       const end = Date.now() + stopTimeoutMs;
       while (isAlive(pid)) {
         if (Date.now() > end) throw new Error(`PostgreSQL does not stop by ${signals[mode]}`);
         await wait(20);
       }
-      server = undefined;
     },
     start: async () => {
       server ??= await startEmbeddedPostgres(dir, { port });

@@ -20,6 +20,8 @@ export interface EndingOptions {
   readonly settleSeconds: number;
   readonly signal: AbortSignal;
   readonly progress: (behind: number) => void;
+  /** Something was not told in time: the storm is not passed, whatever comes now. */
+  readonly isLost: () => boolean;
 }
 
 const lookEveryMs = 500;
@@ -52,7 +54,7 @@ async function replayFailed({ life, scene }: EndingOptions): Promise<number> {
 
 /** Waits until Intune holds the newest state of every device, or the time is over. */
 export async function awaitTruth(options: EndingOptions): Promise<Ending> {
-  const { life, progress, scene, senders, settleSeconds, signal } = options;
+  const { isLost, life, progress, scene, senders, settleSeconds, signal } = options;
   const startedAt = Date.now();
   const deadline = startedAt + settleSeconds * 1000;
   let replayed = 0;
@@ -62,7 +64,7 @@ export async function awaitTruth(options: EndingOptions): Promise<Ending> {
   for (;;) {
     const onTheWay = senders.pending() > 0 || !life.isQuiet();
     if (behind.length === 0 && !onTheWay) break;
-    if (Date.now() > deadline) break;
+    if (Date.now() > deadline || isLost()) break;
     signal.throwIfAborted();
     if (Date.now() >= nextReplay && !onTheWay) {
       replayed += await replayFailed(options);

@@ -1,3 +1,4 @@
+import { registeredDeviceIds } from '../../src/simulator/jamf/inventory.ts';
 import { renderComputer, sectionNames } from '../../src/simulator/jamf/inventory-versions.ts';
 import { complianceFacts, type Mac } from '../../src/simulator/jamf/mac.ts';
 import { computerEvent, envelope } from '../../src/simulator/jamf/webhook-events.ts';
@@ -5,6 +6,7 @@ import { createRandom } from '../../src/simulator/random.ts';
 import type { World } from '../../src/simulator/world.ts';
 import type { AddedInstance } from '../harness/gateway.ts';
 import type { Change } from './changes.ts';
+import type { ToldState } from './promptness.ts';
 import type { Senders } from './senders.ts';
 import { nextVersion } from './versions.ts';
 
@@ -28,6 +30,8 @@ export interface LifeOptions {
   readonly instances: ReadonlyMap<string, AddedInstance>;
   readonly senders: Senders;
   readonly nextChange: () => Change;
+  /** These states were answered 202. */
+  readonly accepted: (states: readonly ToldState[]) => void;
 }
 
 const isCompliant = ({ facts }: Mac): boolean =>
@@ -42,16 +46,35 @@ const keptPushes = 200;
 
 type Together = 'array' | 'ndjson';
 
+/** A record as its instance pushes it, and the states that it tells. */
+interface Said {
+  readonly record: string;
+  readonly states: readonly ToldState[];
+}
+
+/** The state of a Mac as it is now, once for each of its registrations. */
+const statesOf = ({ facts, instanceName, tenantId }: Mac): ToldState[] =>
+  registeredDeviceIds(facts).map((deviceId) => ({
+    tenantId,
+    instance: instanceName,
+    deviceId,
+    osVersion: facts.osVersion,
+  }));
+
 interface Push {
   readonly instance: AddedInstance;
   readonly body: string;
   readonly type: 'application/json' | 'application/x-ndjson';
+  readonly states: readonly ToldState[];
 }
 
-const together = (instance: AddedInstance, way: Together, records: readonly string[]): Push =>
-  way === 'array'
-    ? { instance, body: `[${records.join(',')}]`, type: 'application/json' }
-    : { instance, body: records.join('\n'), type: 'application/x-ndjson' };
+function together(instance: AddedInstance, way: Together, said: readonly Said[]): Push {
+  const records = said.map(({ record }) => record);
+  const states = said.flatMap((one) => one.states);
+  return way === 'array'
+    ? { instance, body: `[${records.join(',')}]`, type: 'application/json', states }
+    : { instance, body: records.join('\n'), type: 'application/x-ndjson', states };
+}
 
 /** What an instance says of its Macs, as its webhooks and its inventory have it. */
 function speaker(world: World) {
@@ -69,21 +92,22 @@ function speaker(world: World) {
       const event = 'ComputerInventoryCompleted';
       return envelope(head, event, computerEvent(computer, variants), { atMs: Date.now(), variants });
     },
-    record: (mac: Mac): string => {
+    record: (mac: Mac): Said => {
       const { computer, jamf } = placeOf(mac);
       const context = { version: jamf.version(), groups: jamf.groups.list() };
       const version = mac.instanceName === 'paris' ? 3 : 4;
       const wanted = new Set(sectionNames(version));
-      return JSON.stringify(renderComputer(computer, { version, wanted, context }));
+      const record = JSON.stringify(renderComputer(computer, { version, wanted, context }));
+      return { record, states: statesOf(mac) };
     },
   };
 }
 
 /** Gathers records of one instance until there are enough for a push, or the first has waited long enough. */
 function gatherer(deliver: (push: Push) => void) {
-  const waiting = new Map<string, { records: string[]; flush: () => void; timer: NodeJS.Timeout }>();
+  const waiting = new Map<string, { records: Said[]; flush: () => void; timer: NodeJS.Timeout }>();
   return {
-    add: (instance: AddedInstance, way: Together, record: string): void => {
+    add: (instance: AddedInstance, way: Together, record: Said): void => {
       const key = `${instance.id} ${way}`;
       const known = waiting.get(key);
       if (known) {
@@ -106,7 +130,7 @@ function gatherer(deliver: (push: Push) => void) {
   };
 }
 
-export function createLife({ instances, nextChange, senders, world }: LifeOptions): Life {
+export function createLife({ accepted, instances, nextChange, senders, world }: LifeOptions): Life {
   // Apart from the plan's: which defect a Mac has is no part of it.
   const random = createRandom(world.seed ^ 0x11fe);
   const counts = { changes: 0, lost: 0, doubled: 0, late: 0, replayed: 0 };
@@ -123,7 +147,12 @@ export function createLife({ instances, nextChange, senders, world }: LifeOption
   };
   const push = (made: Push): void => {
     past[counts.changes % keptPushes] = made;
-    senders.push(made.instance, made.body, made.type);
+    senders.push(made.instance, made.body, made.type, () => accepted(made.states));
+  };
+  /** Sends it as often as it is called; it says what is so now. */
+  const teller = (mac: Mac): (() => void) => {
+    const [instance, body, states] = [instanceOf(mac), say.webhook(mac), statesOf(mac)];
+    return () => senders.webhook(instance, body, () => accepted(states));
   };
   const gather = gatherer(push);
 
@@ -132,29 +161,28 @@ export function createLife({ instances, nextChange, senders, world }: LifeOption
       counts.lost += 1;
       return;
     }
-    const instance = instanceOf(mac);
     // A late one says what was, as one that was held up on its way.
-    const body = say.webhook(mac);
+    const send = teller(mac);
     if (doubled) {
       counts.doubled += 1;
-      senders.webhook(instance, body);
+      send();
     }
     if (lateMs === 0) {
-      senders.webhook(instance, body);
+      send();
       return;
     }
     counts.late += 1;
     waiting += 1;
     setTimeout(() => {
       waiting -= 1;
-      senders.webhook(instance, body);
+      send();
     }, lateMs);
   };
   const replayOld = (): void => {
     const old = past[random.integer(0, keptPushes - 1)];
     if (!old) return;
     counts.replayed += 1;
-    senders.push(old.instance, old.body, old.type);
+    senders.push(old.instance, old.body, old.type, () => accepted(old.states));
   };
   const apply = (change: Change): void => {
     const mac = macs[change.mac];
@@ -165,8 +193,10 @@ export function createLife({ instances, nextChange, senders, world }: LifeOption
     if (change.replaysOld) replayOld();
     const instance = instanceOf(mac);
     if (change.way === 'webhook') tellByWebhook(mac, change);
-    else if (change.way === 'single') push({ instance, body: say.record(mac), type: 'application/json' });
-    else gather.add(instance, change.way, say.record(mac));
+    else if (change.way === 'single') {
+      const { record, states } = say.record(mac);
+      push({ instance, body: record, type: 'application/json', states });
+    } else gather.add(instance, change.way, say.record(mac));
   };
 
   return {
@@ -176,8 +206,8 @@ export function createLife({ instances, nextChange, senders, world }: LifeOption
         const own = macs.filter((mac) => mac.instanceName === name);
         for (let from = 0; from < own.length; from += introducedTogether) {
           const some = own.slice(from, from + introducedTogether);
-          const { body, type } = together(instance, 'ndjson', some.map(say.record));
-          senders.push(instance, body, type);
+          const { body, states, type } = together(instance, 'ndjson', some.map(say.record));
+          senders.push(instance, body, type, () => accepted(states));
         }
       }
     },
@@ -195,7 +225,7 @@ export function createLife({ instances, nextChange, senders, world }: LifeOption
     },
     touch: (mac) => {
       world.fleet.updateInventory(mac, { osVersion: nextVersion(mac.facts.osVersion) });
-      senders.webhook(instanceOf(mac), say.webhook(mac));
+      teller(mac)();
     },
     isQuiet: () => waiting === 0,
   };

@@ -10,7 +10,10 @@ export interface StormOptions {
   readonly macs: number;
   /** Changes of Macs in a second. */
   readonly rate: number;
-  /** Share of webhooks that never leave, 0 to 1. At 0 those that meet no gateway are sent again too. */
+  /**
+   * Share of webhooks that never leave, 0 to 1. At 0 those that meet no gateway are sent again too, nothing is polled,
+   * and each has to be told in time.
+   */
   readonly lost: number;
   /** Devices in a message; undefined: by the seed. */
   readonly batch: number | undefined;
@@ -26,7 +29,8 @@ export const usage = `npm run test:faults -- [--seed N] [--seeds K] [--seconds S
   --seconds S   how long it storms (180)
   --macs N      Macs over all instances (5000)
   --rate R      changes of Macs in a second (50)
-  --lost SHARE  share of webhooks that are lost on their way (0.05); 0: none at all, not even while no gateway runs
+  --lost SHARE  share of webhooks that are lost on their way (0.05); 0: none at all, not even while no gateway runs;
+                then polls and reconciliations are off, and what was answered 202 has to be told in time
   --batch N     devices in a message (by the seed: 1 or 20)
   --settle S    how long Intune may take to hold the newest state of every device at the end (240)`;
 

@@ -11,6 +11,8 @@ import type { StormOptions } from './options.ts';
 export interface Plan {
   readonly seed: number;
   readonly batch: number;
+  /** False where no webhook is lost: then nothing but webhooks and pushes tells of a change. */
+  readonly polls: boolean;
   readonly tenants: readonly WorldTenantOptions[];
   readonly crashes: readonly Crash[];
   readonly weather: readonly Spell[];
@@ -217,7 +219,7 @@ function planTenants(macs: number): WorldTenantOptions[] {
   ];
 }
 
-export function makePlan(options: Pick<StormOptions, 'seed' | 'seconds' | 'macs' | 'batch'>): Plan {
+export function makePlan(options: Pick<StormOptions, 'seed' | 'seconds' | 'macs' | 'batch' | 'lost'>): Plan {
   const { seed, seconds } = options;
   const random = createRandom(seed);
   const lengthMs = seconds * 1000;
@@ -226,6 +228,7 @@ export function makePlan(options: Pick<StormOptions, 'seed' | 'seconds' | 'macs'
     seed,
     // Neighbouring seeds differ in it: ten in a row have both.
     batch: options.batch ?? (seed % 2 === 0 ? 20 : 1),
+    polls: options.lost > 0,
     tenants,
     crashes: planCrashes(random, lengthMs),
     weather: planWeather(random, lengthMs, tenants),

@@ -32,9 +32,9 @@ export interface Scene {
 }
 
 /** Everything that waits waits less, so that minutes show what happens in hours; the rates are not the subject. */
-const quick = (batch: number) => ({
-  ESPALIER_POLL_SECONDS: '10',
-  ESPALIER_RECONCILE_SECONDS: '60',
+const quick = ({ batch, polls }: Pick<Plan, 'batch' | 'polls'>) => ({
+  ESPALIER_POLL_SECONDS: polls ? '10' : '0',
+  ESPALIER_RECONCILE_SECONDS: polls ? '60' : '0',
   ESPALIER_UPLOAD_MAX_DEVICES: String(batch),
   ESPALIER_UPLOAD_STATUS_SECONDS: '1',
   ESPALIER_RETRY_BASE_SECONDS: '0.2',
@@ -56,7 +56,7 @@ const smartGroups = {
   },
 };
 
-async function environmentOf(dir: string, world: World, database: StormDatabase, batch: number) {
+async function environmentOf(dir: string, world: World, database: StormDatabase, plan: Plan) {
   mkdirSync(join(dir, 'world'));
   const pathOf = (file: string): string => join(dir, 'world', file);
   for (const [name, { content }] of gatewayFiles(world))
@@ -72,7 +72,7 @@ async function environmentOf(dir: string, world: World, database: StormDatabase,
     ESPALIER_TLS_KEY_FILE: pathOf('gateway.key'),
     ESPALIER_SECRETS_KEY: Buffer.alloc(32, 7).toString('base64'),
     ESPALIER_BOOTSTRAP_KEY: bootstrapKey,
-    ...quick(batch),
+    ...quick(plan),
   };
 }
 
@@ -111,7 +111,7 @@ export async function startScene(plan: Plan, stack: AsyncDisposableStack): Promi
     Object.assign(world.cloud('public').settings.tenant(tenantId).intune, { processingJitterMs: 700 });
   }
 
-  const environment = await environmentOf(dir, world, database, plan.batch);
+  const environment = await environmentOf(dir, world, database, plan);
   const gateways = [
     await createGateway('gateway-1', environment, dir, firstPort),
     await createGateway('gateway-2', environment, dir, secondPort),

@@ -19,9 +19,15 @@ export interface Sent {
 
 export interface Senders {
   readonly counts: Sent;
-  webhook(instance: AddedInstance, body: string): void;
+  /** `accepted` is told of a 202. */
+  webhook(instance: AddedInstance, body: string, accepted: () => void): void;
   /** Sent until it is answered 202. */
-  push(instance: AddedInstance, body: string, type: 'application/json' | 'application/x-ndjson'): void;
+  push(
+    instance: AddedInstance,
+    body: string,
+    type: 'application/json' | 'application/x-ndjson',
+    accepted: () => void,
+  ): void;
   /** How many are on their way. */
   pending(): number;
   /** Gives up what is on its way. */
@@ -113,17 +119,19 @@ export function createSenders(options: SendersOptions): Senders {
 
   return {
     counts,
-    webhook: ({ id, key }, body) => {
+    webhook: ({ id, key }, body, accepted) => {
       counts.webhooks += 1;
       const post = { path: `/jamf/${id}/webhooks`, key, type: 'application/json', body };
       const missed = (): void => {
         counts.webhooksMissed += 1;
       };
       void send(post, resendWebhooks ? Number.POSITIVE_INFINITY : 1, missed).then((text) => {
-        if (text !== undefined) counts.webhooksAccepted += 1;
+        if (text === undefined) return;
+        counts.webhooksAccepted += 1;
+        accepted();
       });
     },
-    push: ({ id, key }, body, type) => {
+    push: ({ id, key }, body, type, accepted) => {
       counts.pushes += 1;
       const packed = body.length >= packedFromBytes;
       const post: Post = {
@@ -136,6 +144,7 @@ export function createSenders(options: SendersOptions): Senders {
       void send(post, Number.POSITIVE_INFINITY, missed).then((text) => {
         if (text === undefined) return;
         counts.pushesAccepted += 1;
+        accepted();
         const { rejected } = JSON.parse(text) as { rejected?: unknown[] };
         if (rejected?.length !== 0) complain(`a push was rejected in part: ${text.slice(0, 300)}`);
       });

@@ -23,6 +23,7 @@ const columns = [
   'duplicatesAfterContradiction',
   'duplicatesUnexplained',
   'violations',
+  'toldTooLate',
   'behind',
   'settleSeconds',
   'passed',

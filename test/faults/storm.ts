@@ -9,6 +9,7 @@ import { createLedgerCheck, type LedgerCheck, type LedgerCounts } from './ledger
 import { createLife, type Life } from './life.ts';
 import type { StormOptions } from './options.ts';
 import { makePlan } from './plan.ts';
+import { createPromptness, type Promptness } from './promptness.ts';
 import { type Scene, startScene } from './scene.ts';
 import { createSenders, type Senders, type Sent } from './senders.ts';
 import { createWeather, type StormWeather } from './weather.ts';
@@ -33,6 +34,10 @@ export interface StormResult extends LedgerCounts, Readonly<Sent> {
   readonly failedStarts: number;
   readonly reportsReplayed: number;
   readonly violations: number;
+  /** States that were answered 202 and not told in time (promptness.ts); null where webhooks are lost. */
+  readonly toldTooLate: number | null;
+  /** Fair seconds from the 202 to Intune of the slowest state. */
+  readonly slowestToldSeconds: number;
   /** Devices of which Intune does not hold the newest state. */
   readonly behind: number;
   readonly settleSeconds: number;
@@ -46,6 +51,9 @@ interface Storm {
   readonly weather: StormWeather;
   readonly crashes: Crashes;
   readonly check: LedgerCheck;
+  readonly promptness: Promptness;
+  /** Whether it is part of the verdict. */
+  readonly allInTime: boolean;
   /** What else must not happen. */
   readonly complaints: string[];
 }
@@ -53,6 +61,12 @@ interface Storm {
 const progressEveryMs = 10_000;
 const shownViolations = 20;
 const introductionTimeoutMs = 60_000;
+/**
+ * Fair seconds from a 202 until Intune has it, at most: a lease of a killed gateway (12 s), a message of which others
+ * hold a part (24 s), and back-off (5 s) beside it.
+ */
+const toldWithinSeconds = 45;
+const promptnessEveryMs = 250;
 /** At most, until the gateways have taken in what was introduced: else the storm only sees a queue grow. */
 const calmMs = 60_000;
 
@@ -80,6 +94,22 @@ function printer({ check, crashes, life, scene, weather }: Storm, print: (line: 
   };
 }
 
+function watchPromptness(scene: Scene, weather: StormWeather, stack: AsyncDisposableStack): Promptness {
+  const { database, gateways, world } = scene;
+  const cloudOf = new Map(world.tenants.map(({ cloud, tenantId }) => [tenantId, cloud]));
+  const promptness = createPromptness({
+    withinSeconds: toldWithinSeconds,
+    ledgerOf: (tenantId) => world.cloud(cloudOf.get(tenantId)!).intune.tenant(tenantId).ledger,
+    isFair: (tenantId, instance) =>
+      database.isUp() && gateways.some((gateway) => gateway.isUp()) && weather.isClear(tenantId, instance),
+    isPoisoned: weather.wasPoisoned,
+    now: () => performance.now(),
+  });
+  const timer = setInterval(promptness.look, promptnessEveryMs);
+  stack.defer(() => clearInterval(timer));
+  return promptness;
+}
+
 async function prepare(options: StormOptions, stack: AsyncDisposableStack): Promise<Storm> {
   const plan = makePlan(options);
   const scene = await startScene(plan, stack);
@@ -93,10 +123,11 @@ async function prepare(options: StormOptions, stack: AsyncDisposableStack): Prom
   });
   stack.defer(() => senders.close());
   const nextChange = planChanges(options.seed, world.fleet.macs().length, options.lost);
-  const life = createLife({ world, instances, senders, nextChange });
-  stack.defer(() => life.stop());
   const weather = createWeather(scene, plan);
   stack.defer(() => weather.lift());
+  const promptness = watchPromptness(scene, weather, stack);
+  const life = createLife({ world, instances, senders, nextChange, accepted: promptness.accepted });
+  stack.defer(() => life.stop());
   const crashes = createCrashes(scene, plan);
   const tenants = world.tenants.map(({ cloud, tenantId }) => world.cloud(cloud).intune.tenant(tenantId));
   const check = createLedgerCheck({
@@ -104,7 +135,8 @@ async function prepare(options: StormOptions, stack: AsyncDisposableStack): Prom
     crashes: () => [...crashes.times, ...gateways.flatMap(({ deaths }) => deaths)],
     hasFailed: (messageId) => tenants.some(({ messages }) => messages.get(messageId)?.status === 'Failed'),
   });
-  return { scene, life, senders, weather, crashes, check, complaints };
+  const allInTime = !plan.polls;
+  return { scene, life, senders, weather, crashes, check, promptness, allInTime, complaints };
 }
 
 async function introduce(storm: Storm, signal: AbortSignal): Promise<void> {
@@ -152,19 +184,23 @@ async function rage(storm: Storm, options: StormOptions, progress: () => void, s
 }
 
 /** Everything that must not be, one line each. */
-function complaintsOf({ check, complaints, scene }: Storm): string[] {
+function complaintsOf({ allInTime, check, complaints, promptness, scene }: Storm): string[] {
   return [
     ...check.violations.map(({ deviceId, kind, text }) => `${kind} ${deviceId}: ${text}`),
     ...findAppliedBackwards(scene.world).map((text) => `applied backwards ${text}`),
     ...scene.gateways.flatMap(({ deaths, name }) =>
       deaths.map((at) => `death ${name} ended by itself at ${new Date(at).toISOString()}: its log says why`),
     ),
+    ...(allInTime ? promptness.overdue() : []).map(
+      ({ acceptedAt, deviceId, instance, osVersion }) =>
+        `late ${deviceId} of ${instance}: ${osVersion} was answered 202 at ${new Date(acceptedAt).toISOString()} and not told within ${toldWithinSeconds} fair seconds`,
+    ),
     ...complaints,
   ];
 }
 
 function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormResult {
-  const { check, crashes, life, scene, senders, weather } = storm;
+  const { allInTime, check, crashes, life, promptness, scene, senders, weather } = storm;
   const violations = complaintsOf(storm).length;
   const { changes, doubled, late, lost, replayed } = life.counts;
   return {
@@ -182,6 +218,8 @@ function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormRes
     ...check.counts(),
     reportsReplayed: ending.replayed,
     violations,
+    toldTooLate: allInTime ? promptness.overdue().length : null,
+    slowestToldSeconds: promptness.slowestSeconds(),
     behind: ending.behind.length,
     settleSeconds: ending.seconds,
     passed: violations === 0 && ending.settled,
@@ -213,7 +251,9 @@ export async function runStorm(
     print('the storm is over: no more faults, every device cured');
     const { life, scene, senders } = storm;
     const { settleSeconds } = options;
-    const ending = await awaitTruth({ scene, life, senders, settleSeconds, signal, progress });
+    const isLost = (): boolean => storm.allInTime && storm.promptness.overdue().length > 0;
+    const ending = await awaitTruth({ scene, life, senders, settleSeconds, signal, progress, isLost });
+    storm.promptness.look();
     storm.check.look();
     const result = resultOf(storm, options, ending);
     if (!result.passed) await explain(storm, ending, print);

@@ -9,12 +9,17 @@ export interface StormWeather {
   lift(): void;
   /** Devices that are poisonous now. */
   poisoned(): number;
+  /** Intune may have refused it for good. */
+  wasPoisoned(deviceId: string): boolean;
+  /** No fault is between devices of this instance and their tenant's Intune. */
+  isClear(tenantId: string, instance: string): boolean;
 }
 
 export function createWeather({ world }: Pick<Scene, 'world'>, plan: Plan): StormWeather {
   const counts = { spells: 0, poisonings: 0 };
   const timers = new Set<NodeJS.Timeout>();
   const poisoned = new Set<Poisoning>();
+  const everPoisoned = new Set<string>();
   const truth = Map.groupBy(world.fleet.truth(), (device) => device.tenantId);
 
   const at = (ms: number, act: () => void): void => {
@@ -57,6 +62,7 @@ export function createWeather({ world }: Pick<Scene, 'world'>, plan: Plan): Stor
         at(poisoning.atMs, () => {
           counts.poisonings += 1;
           poisoned.add(poisoning);
+          for (const deviceId of devicesOf(poisoning)) everPoisoned.add(deviceId);
           applyPoison();
         });
         at(poisoning.curedAtMs, () => {
@@ -73,5 +79,14 @@ export function createWeather({ world }: Pick<Scene, 'world'>, plan: Plan): Stor
       applyPoison();
     },
     poisoned: () => [...poisoned].reduce((sum, { places }) => sum + places.length, 0),
+    wasPoisoned: (deviceId) => everPoisoned.has(deviceId),
+    isClear: (tenant, instance) =>
+      !world.faults
+        .list()
+        .some((fault) =>
+          fault.service.startsWith('jamf:')
+            ? fault.service === `jamf:${instance}`
+            : fault.tenant === undefined || fault.tenant === tenant,
+        ),
   };
 }
