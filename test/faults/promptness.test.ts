@@ -79,10 +79,14 @@ describe('a state that was answered 202 is told in time', () => {
     expect(versionsOverdue()).toEqual(['15.2']);
   });
 
-  it('leaves poisoned devices to the end of the storm', () => {
+  it('begins anew with a device that was poisoned', () => {
     promptness.accepted([state]);
     poisoned = true;
     pass(20);
+    poisoned = false;
+    pass(9);
     expect(versionsOverdue()).toEqual([]);
+    pass(2);
+    expect(versionsOverdue()).toEqual(['15.2']);
   });
 });

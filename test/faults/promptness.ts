@@ -7,7 +7,7 @@ import { versionOf } from './versions.ts';
  *
  * A second is fair for a device while everything works that its telling needs: the database, a gateway, the device's
  * instance, and the Entra, Graph and Intune of its tenant. Fair seconds of several calm spells count together.
- * Devices that were ever poisoned are left out, for a person has to replay what Intune refused.
+ * For a device that was poisoned the time begins when the storm is over, for a person has to replay what Intune refused.
  */
 export interface Promptness {
   /** The instance was answered 202 for these states. */
@@ -38,6 +38,7 @@ export interface PromptnessOptions {
   readonly ledgerOf: (tenantId: string) => UploadLedger;
   /** Whether now everything works that devices of this instance need. */
   readonly isFair: (tenantId: string, instance: string) => boolean;
+  /** Intune refuses the device, or a person has not replayed yet what it refused. */
   readonly isPoisoned: (deviceId: string) => boolean;
   /** Milliseconds of a clock that never steps. */
   readonly now: () => number;
@@ -77,9 +78,9 @@ export function createPromptness(options: PromptnessOptions): Promptness {
   /** Those of one device that still have to be told. */
   const stillWaiting = (tellings: readonly Telling[]): Telling[] => {
     const [first] = tellings as readonly [Telling];
-    if (isPoisoned(first.deviceId)) return [];
     const told = newestTold(first);
     const { fairMs } = pathOf(first);
+    if (isPoisoned(first.deviceId)) return tellings.map((telling) => ({ ...telling, fairMsBefore: fairMs }));
     return tellings.filter((telling) => {
       const waitedMs = fairMs - telling.fairMsBefore;
       slowestMs = Math.max(slowestMs, waitedMs);

@@ -9,7 +9,7 @@ export interface StormWeather {
   lift(): void;
   /** Devices that are poisonous now. */
   poisoned(): number;
-  /** Intune may have refused it for good. */
+  /** Intune may have refused it for good, which only a replay ends: until the sky is clear. */
   wasPoisoned(deviceId: string): boolean;
   /** No fault is between devices of this instance and their tenant's Intune. */
   isClear(tenantId: string, instance: string): boolean;
@@ -76,6 +76,7 @@ export function createWeather({ world }: Pick<Scene, 'world'>, plan: Plan): Stor
       timers.clear();
       world.faults.clear();
       poisoned.clear();
+      everPoisoned.clear();
       applyPoison();
     },
     poisoned: () => [...poisoned].reduce((sum, { places }) => sum + places.length, 0),
