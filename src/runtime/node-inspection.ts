@@ -6,6 +6,7 @@ import { createNodeUpstream } from '../outbound/node-upstream.ts';
 import type { Send } from '../outbound/port.ts';
 import { createSealer, type Sealer } from '../secrets/seal.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
+import { describeDatabaseUrl } from '../store/database-url.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -60,8 +61,11 @@ interface Store {
 /** Joins the embedded database that a gateway runs, or starts it for the while; one that is not there is not made. */
 async function openExisting(config: Config): Promise<Store> {
   if (config.databaseUrl !== undefined) {
-    const { host, pathname } = new URL(config.databaseUrl);
-    return { where: `${host}${pathname}`, url: config.databaseUrl, close: async () => undefined };
+    return {
+      where: describeDatabaseUrl(config.databaseUrl),
+      url: config.databaseUrl,
+      close: async () => undefined,
+    };
   }
   const where = join(config.dataDir, 'postgres');
   const nothing = { where, url: undefined, close: async () => undefined };

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import postgres from 'postgres';
+import { openDatabase, type Sql } from '../store/database.ts';
 
 /** Any fixed number: the lock that lets one process migrate while the others wait. */
 const migrationLock = 7_276_154_011;
@@ -16,7 +16,7 @@ export async function newestMigration(): Promise<number> {
 }
 
 /** The `when` of the newest migration that was applied; 0: none. */
-async function appliedMigration(client: postgres.Sql): Promise<number> {
+async function appliedMigration(client: Sql): Promise<number> {
   const [found] = await client<{ there: string | null }[]>`
     select to_regclass('drizzle.__drizzle_migrations')::text as there`;
   if (typeof found?.there !== 'string') return 0;
@@ -26,7 +26,7 @@ async function appliedMigration(client: postgres.Sql): Promise<number> {
 }
 
 /** Loaded when it is needed: it costs a start most of a second. */
-async function applyPending(client: postgres.Sql): Promise<void> {
+async function applyPending(client: Sql): Promise<void> {
   const [{ drizzle }, { migrate }] = await Promise.all([
     import('drizzle-orm/postgres-js'),
     import('drizzle-orm/postgres-js/migrator'),
@@ -39,7 +39,12 @@ async function applyPending(client: postgres.Sql): Promise<void> {
  * the client it is given (design section 6).
  */
 export async function migrateDatabase(url: string): Promise<void> {
-  const client = postgres(url, { max: 1, onnotice: () => undefined, connect_timeout: 10 });
+  const client = openDatabase(url, {
+    connections: 1,
+    applicationName: 'espalier-migrate',
+    statementTimeoutMs: 0,
+    patient: true,
+  });
   try {
     await client`select pg_advisory_lock(${migrationLock}::bigint)`;
     if ((await appliedMigration(client)) < (await newestMigration())) await applyPending(client);

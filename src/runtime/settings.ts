@@ -4,6 +4,7 @@ import {
   subscribable,
 } from '../connection/subscriptions/subscribable.ts';
 import { type PassThroughEntry, parsePassThroughEntry } from '../forwarding/pass-through.ts';
+import { databaseUrlProblem } from '../store/database-url.ts';
 
 /**
  * Every environment variable that Espalier reads (contract section 3), declared once: the parser, the faults and
@@ -140,10 +141,11 @@ export const settings = {
     {
       secret: true,
       defaultText: 'unset: embedded',
-      parse: (value) =>
-        value === undefined || value === '' || /^postgres(ql)?:\/\//.test(value)
-          ? optionalText(value)
-          : fault('is not a postgres:// URL'),
+      parse: (value) => {
+        if (value === undefined || value === '') return undefined;
+        const problem = databaseUrlProblem(value);
+        return problem === undefined ? value : fault(problem);
+      },
     },
   ),
   dataDir: {

@@ -1,4 +1,6 @@
 import postgres from 'postgres';
+import { readDatabaseUrl } from './database-url.ts';
+import { sessionSettings } from './session-settings.ts';
 
 /** The one client of the database; every query of Espalier is a tagged template on it. */
 export type Sql = postgres.Sql<{ int8: number }>;
@@ -24,23 +26,60 @@ export interface DatabaseOptions {
   readonly statementTimeoutMs?: number;
   /** Connections stay until they are ended, also idle ones: they hold temporary tables. */
   readonly lasting?: boolean;
+  /** Waits for locks however long it takes: a migration behind another one. */
+  readonly patient?: boolean;
+  /**
+   * Through a pooler that gives each transaction another connection: nothing is prepared or set for longer. Each
+   * transaction sets for itself what every connection must have.
+   */
+  readonly pooled?: boolean;
 }
 
-/** Opens no connection yet: postgres.js connects with the first query and reconnects by itself. */
+const noTimeoutMs = 0;
+const defaultConnectTimeoutSeconds = 10;
+const defaultKeepAliveSeconds = 60;
+
+/**
+ * Opens no connection yet: postgres.js connects with the first query and reconnects by itself. Throws
+ * `DatabaseUrlFault`.
+ */
 export function openDatabase(url: string, options: DatabaseOptions): Sql {
-  return postgres(url, {
+  const target = readDatabaseUrl(url, options.pooled ? { defaultSslMode: 'disable' } : {});
+  const {
+    connectTimeoutSeconds,
+    keepAliveSeconds,
+    applicationName,
+    serverOptions,
+    user,
+    database,
+    password,
+  } = target;
+  const setup = sessionSettings({
+    // A database that hangs must become an error that callers can be told, not a request that never ends.
+    statementTimeoutMs: options.statementTimeoutMs ?? statementTimeoutMs,
+    lockTimeoutMs: options.patient ? noTimeoutMs : lockTimeoutMs,
+    idleTransactionMs: options.patient ? noTimeoutMs : statementTimeoutMs,
+    durable: options.durable !== false,
+  });
+  const settings = {
+    host: target.host,
+    port: target.port,
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    ...(database === undefined ? {} : { database }),
+    ssl: target.ssl,
+    sslnegotiation: target.sslnegotiation,
+    ...(target.target_session_attrs === undefined
+      ? {}
+      : { target_session_attrs: target.target_session_attrs }),
     max: options.connections,
     ...(options.lasting ? { idle_timeout: 0, max_lifetime: null } : { idle_timeout: 60 }),
-    connect_timeout: 10,
+    connect_timeout: connectTimeoutSeconds ?? defaultConnectTimeoutSeconds,
+    keep_alive: keepAliveSeconds ?? defaultKeepAliveSeconds,
+    ...(options.pooled ? { prepare: false } : { setup }),
     connection: {
-      application_name: options.applicationName,
-      // A database that hangs must become an error that callers can be told, not a request that never ends.
-      statement_timeout: options.statementTimeoutMs ?? statementTimeoutMs,
-      lock_timeout: lockTimeoutMs,
-      idle_in_transaction_session_timeout: statementTimeoutMs,
-      // A plan made while a table was small would be kept until somebody analyses it.
-      plan_cache_mode: 'force_custom_plan',
-      ...(options.durable === false ? { synchronous_commit: 'off' } : {}),
+      application_name: options.applicationName.replace(/^espalier/, applicationName ?? 'espalier'),
+      ...(serverOptions === undefined ? {} : { options: serverOptions }),
     },
     // Revisions and versions stay far below 2^53.
     types: {
@@ -52,7 +91,9 @@ export function openDatabase(url: string, options: DatabaseOptions): Sql {
       },
     },
     onnotice: () => undefined,
-  });
+  };
+  // `setup` and the objects of `ssl` are what our mends add to the driver; its types do not know them.
+  return postgres(settings as unknown as postgres.Options<{ int8: postgres.PostgresType<number> }>);
 }
 
 /** Error classes of a database that is away or refuses work now; the query may be tried again later. */
