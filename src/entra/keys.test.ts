@@ -41,8 +41,7 @@ const fail = (): void => {
     response.writeHead(503).end();
   };
 };
-const find = (kid: string, of = tenantId, foreign = false) =>
-  source.find({ cloud, tenantId: of, kid, foreign });
+const find = (kid: string, of = tenantId) => source.find({ cloud, tenantId: of, kid });
 const fetches = (): number => authority.seen.length;
 /** A background refresh has ended when the server has answered and the microtasks have run. */
 const settled = async (count: number): Promise<void> => {
@@ -121,15 +120,6 @@ describe('rollover', () => {
 });
 
 describe('bounds', () => {
-  test('issuers that only tokens name cannot be fetched without end', async () => {
-    const invented = (index: number) => `aaaaaaaa-1111-4222-8333-${String(index).padStart(12, '0')}`;
-    for (let index = 0; index < 40; index += 1) await find('first', invented(index), true);
-    expect(fetches()).toBe(30);
-    expect(await find('first')).toMatchObject({ ok: true });
-    nowMs += 60_000;
-    expect(await find('first', invented(100), true)).toMatchObject({ ok: true });
-  });
-
   test('the least used issuer is forgotten', async () => {
     source = createKeySource({ send: authority.send, now: () => nowMs, issuers: 1 });
     await find('first');

@@ -16,16 +16,11 @@ const keysPerSet = 1000;
 const keySetBytes = 4 * 1024 * 1024;
 const defaultIssuers = 10_000;
 const defaultTimeoutMs = 10_000;
-/** Fetches a minute for tenants named by tokens only, not by the path: anybody can invent those. */
-const foreignFetchesPerMinute = 30;
-const minuteMs = 60_000;
-
 export interface KeyQuery {
   readonly cloud: Cloud;
+  /** A tenant that is stored, or whose users are operators: never one that only a token names. */
   readonly tenantId: string;
   readonly kid: string;
-  /** The tenant is only what an unverified token says, so a fetch for it counts against a small budget. */
-  readonly foreign?: boolean;
 }
 
 export type KeyLookup =
@@ -47,7 +42,7 @@ export interface KeySource {
    * What `find` would answer without waiting, by the same rules, the refresh behind the callers' backs included;
    * undefined when it would have to wait or would refuse. The same array until the issuer's keys are fetched anew.
    */
-  peek(query: Pick<KeyQuery, 'cloud' | 'tenantId' | 'kid'>): readonly VerificationKey[] | undefined;
+  peek(query: KeyQuery): readonly VerificationKey[] | undefined;
   snapshot(): readonly KeySetSnapshot[];
   restore(sets: readonly KeySetSnapshot[]): void;
 }
@@ -126,19 +121,6 @@ async function fetchKeys(
   return keys === undefined || keys.size === 0 ? undefined : keys;
 }
 
-function createFetchBudget(now: () => number): () => boolean {
-  let windowStartMs = never;
-  let spent = 0;
-  return () => {
-    if (now() - windowStartMs >= minuteMs) {
-      windowStartMs = now();
-      spent = 0;
-    }
-    spent += 1;
-    return spent <= foreignFetchesPerMinute;
-  };
-}
-
 /**
  * The signing keys of every issuer, by the rules of domain/microsoft.md 1.4: one fetch at a time per issuer,
  * refreshed hourly behind the callers' backs, once for an unknown key id but at most every cooldown, the last
@@ -149,7 +131,6 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   const cooldownMs = (options.cooldownSeconds ?? 300) * 1000;
   const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
   const sets = new LRUCache<string, KeySet>({ max: options.issuers ?? defaultIssuers });
-  const foreignBudget = createFetchBudget(now);
 
   const emptySet = (cloud: string, tenantId: string): KeySet => ({
     cloud,
@@ -190,10 +171,9 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     return keys === undefined ? { ok: false, failure: 'unknown' } : { ok: true, keys };
   };
 
-  const find = async ({ cloud, tenantId, kid, foreign = false }: KeyQuery): Promise<KeyLookup> => {
+  const find = async ({ cloud, tenantId, kid }: KeyQuery): Promise<KeyLookup> => {
     const name = `${cloud.name} ${tenantId}`;
     const known = sets.get(name);
-    if (known === undefined && foreign && !foreignBudget()) return { ok: false, failure: 'unknown' };
     const set = known ?? emptySet(cloud.name, tenantId);
     if (known === undefined) sets.set(name, set);
 
@@ -207,7 +187,6 @@ export function createKeySource(options: KeySourceOptions): KeySource {
       return found;
     }
     if (now() - set.unknownKidAtMs < cooldownMs) return found;
-    if (foreign && !foreignBudget()) return found;
     set.unknownKidAtMs = now();
     return (await refresh(set, cloud)) ? look(set, kid) : { ok: false, failure: 'unavailable' };
   };

@@ -201,22 +201,34 @@ describe('refused', () => {
 describe('the tenant', () => {
   const foreign = { tid: otherTenantId, iss: `https://login.example.test/${otherTenantId}/v2.0` };
 
-  test('a genuine token of another tenant is told so, by that tenant’s keys', async () => {
+  const stored = { storedTenantId: otherTenantId };
+
+  test('a genuine token of another stored tenant is told so, by that tenant’s keys', async () => {
     const asked: unknown[] = [];
     const keys: VerifyInput['keys'] = {
-      find: async ({ tenantId: of, foreign: isForeign }) => {
-        asked.push({ of, isForeign });
+      find: async ({ tenantId: of }) => {
+        asked.push(of);
         return { ok: true, keys: [publicKey()] };
       },
     };
-    expect(await reason(token(foreign), { keys })).toBe('tenant-mismatch');
-    expect(asked).toEqual([{ of: otherTenantId, isForeign: true }]);
+    expect(await reason(token(foreign), { keys, ...stored })).toBe('tenant-mismatch');
+    expect(asked).toEqual([otherTenantId]);
+  });
+
+  test('the keys of a tenant that only the token names are never asked for', async () => {
+    const keys: VerifyInput['keys'] = {
+      find: () => {
+        throw new Error('asked');
+      },
+    };
+    expect(await reason(token(foreign), { keys })).toBe('unknown-tenant');
+    expect(await reason(token(foreign), { keys, storedTenantId: tenantId })).toBe('unknown-tenant');
   });
 
   test('a forged one learns nothing', async () => {
-    expect(await reason(token(foreign, {}, stranger.privateKey))).toBe('signature');
-    expect(await reason(token({ ...foreign, aud: 'other' }))).toBe('audience');
-    expect(await reason(token({ ...foreign, exp: seconds - 61 }))).toBe('expired');
+    expect(await reason(token(foreign, {}, stranger.privateKey), stored)).toBe('signature');
+    expect(await reason(token({ ...foreign, aud: 'other' }), stored)).toBe('audience');
+    expect(await reason(token({ ...foreign, exp: seconds - 61 }), stored)).toBe('expired');
   });
 });
 

@@ -46,6 +46,7 @@ export type VerifyRefusal =
   | 'expired'
   | 'not-yet-valid'
   | 'tenant-mismatch'
+  | 'unknown-tenant'
   | 'keys-unavailable';
 
 export type VerifyResult =
@@ -70,6 +71,11 @@ export interface VerifyInput {
   readonly token: string;
   /** The tenant of the path; for operators, the tenants whose users may sign in. */
   readonly tenantId: string | readonly string[];
+  /**
+   * The stored tenant that the token names, where it is another one: only its token is worth proving genuine. A token
+   * of any tenant beside these is refused before its keys are asked for, because anybody can invent a tenant.
+   */
+  readonly storedTenantId?: string | undefined;
   readonly cloud: Cloud;
   /** Accepted values of `aud` (ESPALIER_AUDIENCE). */
   readonly audiences: readonly string[];
@@ -199,12 +205,18 @@ function refusalOfGenuine(
   return input.now < validFromMs(parsed) ? 'not-yet-valid' : undefined;
 }
 
+/** The tenant that a well-formed token names (`tid`), in lower case; nobody has verified it yet. */
+export function claimedTenantId(token: string): string | undefined {
+  const result = parseToken(token);
+  return result.ok ? parseGuid(asString(result.parsed.payload.tid)) : undefined;
+}
+
 /**
  * Verifies a token that a caller presents, by the token rules of contract section 6. Pure but for the two ports;
  * never throws for anything in the token.
  *
  * The tenant is compared last, against a token that is proved genuine by the keys of its own tenant in the same
- * cloud: a forged one learns nothing about the path, a genuine one of another tenant is told `tenant-mismatch`.
+ * cloud: a forged one learns nothing about the path, a genuine one of another stored tenant is told `tenant-mismatch`.
  */
 export async function verifyForKeeping(
   input: VerifyInput,
@@ -217,8 +229,9 @@ export async function verifyForKeeping(
   if (tid === undefined) return refuse('issuer');
   const accepted = typeof input.tenantId === 'string' ? [input.tenantId] : input.tenantId;
   const own = accepted.some((tenantId) => tenantId.toLowerCase() === tid);
+  if (!own && input.storedTenantId !== tid) return refuse('unknown-tenant');
 
-  const lookup = await keys.find({ cloud, tenantId: tid, kid: parsed.kid, foreign: !own });
+  const lookup = await keys.find({ cloud, tenantId: tid, kid: parsed.kid });
   if (!lookup.ok) return refuse(lookup.failure === 'unavailable' ? 'keys-unavailable' : 'unknown-key');
   const key = lookup.keys.find((candidate) => keyServes(candidate, cloud, tid, parsed.algorithm));
   if (key === undefined) return refuse('unknown-key');

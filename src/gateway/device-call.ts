@@ -2,7 +2,7 @@ import type { Cloud } from '../entra/clouds.ts';
 import type { KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import type { VerifiedTokens } from '../entra/verified-tokens.ts';
-import { type CallerClaims, type VerifyRefusal, verifyForKeeping } from '../entra/verify.ts';
+import { type CallerClaims, claimedTenantId, type VerifyRefusal, verifyForKeeping } from '../entra/verify.ts';
 import type { DeviceCall } from '../forwarding/calls.ts';
 import type { InstanceAuthorization } from '../forwarding/forward.ts';
 import { problemOfInstance, problemOfPause } from '../forwarding/problem-of-instance.ts';
@@ -99,32 +99,6 @@ export const unauthenticated = (detail: string): Problem =>
 export const bearerToken = (authorization: string | undefined): string | undefined =>
   /^Bearer ([^\s,]+)$/i.exec(authorization ?? '')?.[1];
 
-/** Issuer of a token that nobody has verified yet: only to choose by which cloud to verify it. */
-function claimedIssuer(token: string): string | undefined {
-  try {
-    const payload = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
-    const issuer = (JSON.parse(atob(payload)) as { iss?: unknown }).iss;
-    return typeof issuer === 'string' ? issuer : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const originOf = (url: string): string | undefined => (URL.canParse(url) ? new URL(url).origin : undefined);
-
-/**
- * The clouds whose issuer the token names. Not the tenant's: a stranger's genuine token gets the same answer whether
- * the tenant of the path is here or not, and in which cloud.
- */
-function candidateClouds(token: string, clouds: DeviceCallOptions['clouds']): Cloud[] {
-  const origin = originOf(claimedIssuer(token) ?? '');
-  return [...clouds.values()].filter(
-    (cloud) =>
-      originOf(cloud.issuer) === origin ||
-      (cloud.issuerV1 !== undefined && originOf(cloud.issuerV1) === origin),
-  );
-}
-
 const words: Partial<Record<VerifyRefusal, string>> = {
   expired: 'The token has expired.',
   'not-yet-valid': 'The token is not valid yet: check the clocks.',
@@ -182,43 +156,42 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     return verified.tokens.peek({ tokenHash, tenantId, cloud, audiences: audiences(cloud.name), now: now() });
   };
 
+  /**
+   * By the cloud of the tenant that the token names, if that is stored: a stranger's token costs no request to Microsoft,
+   * and is refused like a forged one of a tenant that is served here.
+   */
   const verify = async (
     token: string,
     tenantId: string,
-    tenant: Tenant | undefined,
   ): Promise<{ readonly ok: true; readonly claims: CallerClaims } | { ok: false; reason: VerifyRefusal }> => {
     const tokenHash = verified?.hash(token);
-    const known = tokenHash !== undefined && tenant !== undefined ? peekClaims(tokenHash, tenant) : undefined;
+    const served = tenants.peek(tenantId);
+    const known = tokenHash !== undefined && served !== undefined ? peekClaims(tokenHash, served) : undefined;
     if (known !== undefined) return { ok: true, claims: known };
-    let reason: VerifyRefusal = 'issuer';
-    for (const cloud of candidateClouds(token, clouds)) {
-      const result = await verifyForKeeping({
-        token,
-        tenantId,
-        cloud,
-        audiences: audiences(cloud.name),
-        now: now(),
-        keys,
-        signature,
-      });
-      // Two clouds may share an authority (US Government): the tenant's own decides.
-      if (result.ok && (tenant === undefined || tenant.cloud === cloud.name)) {
-        if (tokenHash !== undefined && tenant !== undefined) verified?.tokens.keep(tokenHash, cloud, result);
-        return result;
-      }
-      reason = result.ok ? 'tenant-mismatch' : result.reason;
-    }
-    return { ok: false, reason };
+    const claimed = claimedTenantId(token);
+    const issuer = claimed === undefined ? undefined : await tenants.tenant(claimed);
+    const cloud = issuer && clouds.get(issuer.cloud);
+    if (issuer === undefined || cloud === undefined) return { ok: false, reason: 'unknown-tenant' };
+    const result = await verifyForKeeping({
+      token,
+      tenantId,
+      storedTenantId: issuer.tenantId,
+      cloud,
+      audiences: audiences(cloud.name),
+      now: now(),
+      keys,
+      signature,
+    });
+    if (result.ok && tokenHash !== undefined) verified?.tokens.keep(tokenHash, cloud, result);
+    return result;
   };
 
   const decide: DeviceCalls['decide'] = async (request) => {
     const tenantId = parseGuid(request.tenantId);
     if (tenantId === undefined)
       return refuse(unauthenticated('The token does not fit the tenant of the path.'));
-    const tenant = await tenants.tenant(tenantId);
-    const result = await verify(request.token, tenantId, tenant);
+    const result = await verify(request.token, tenantId);
     if (!result.ok) return refuse(problemOfToken(result.reason));
-    if (!tenant) return refuse(problem('tenant-unknown', 'Espalier does not serve this tenant.'));
     const refusal = lacksRole(result.claims, request.role) ?? overRate(tenantId);
     if (refusal !== undefined) return refuse(refusal);
     const deviceId = parseGuid(request.deviceId);

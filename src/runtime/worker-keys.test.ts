@@ -40,8 +40,7 @@ const fail = (): void => {
     response.writeHead(503).end();
   };
 };
-const find = (kid: string, of = tenantId, foreign = false) =>
-  source.find({ cloud, tenantId: of, kid, foreign });
+const find = (kid: string, of = tenantId) => source.find({ cloud, tenantId: of, kid });
 const fetches = (): number => authority.seen.length;
 
 describe('the keys that an isolate keeps', () => {
@@ -84,14 +83,6 @@ describe('the keys that an isolate keeps', () => {
     expect(await find('first')).toEqual({ ok: false, failure: 'unavailable' });
     expect(await find('first')).toEqual({ ok: false, failure: 'unavailable' });
     expect(fetches()).toBe(4);
-  });
-
-  test('are not fetched without end for tenants that only tokens name', async () => {
-    for (let call = 0; call < 50; call += 1) {
-      await find('first', `aaaaaaaa-1111-4222-8333-${String(call).padStart(12, '0')}`, true);
-    }
-    expect(fetches()).toBe(30);
-    expect(await find('first')).toMatchObject({ ok: true });
   });
 
   test('go into a snapshot and back', async () => {

@@ -22,8 +22,6 @@ const lastKnownGoodMs = 24 * 3_600_000;
 /** Between two failing attempts: nothing usable is held, or the last good set still serves. */
 const coldRetryMs = 2_000;
 const warmRetryMs = 60_000;
-/** Fetches a minute and isolate for tenants named by tokens only: anybody can invent those. */
-const foreignFetchesPerMinute = 30;
 const defaultCooldownSeconds = 300;
 const defaultIssuers = 10_000;
 
@@ -38,55 +36,36 @@ const unknown: KeyLookup = { ok: false, failure: 'unknown' };
 const unavailable: KeyLookup = { ok: false, failure: 'unavailable' };
 const nameOf = (cloud: string, tenantId: string): string => `${cloud} ${tenantId}`;
 
-function createBudget(now: () => number): () => boolean {
-  let windowStartMs = never;
-  let spent = 0;
-  return () => {
-    if (now() - windowStartMs >= 60_000) {
-      windowStartMs = now();
-      spent = 0;
-    }
-    spent += 1;
-    return spent <= foreignFetchesPerMinute;
-  };
-}
-
 /** One per isolate. The keys it gives are the same objects until their set is fetched anew. */
 export function createWorkerKeySource(options: KeySourceOptions): KeySource {
   const { now } = options;
   const cooldownMs = (options.cooldownSeconds ?? defaultCooldownSeconds) * 1_000;
   const issuers = new LRUCache<string, Issuer>({ max: options.issuers ?? defaultIssuers });
-  const foreignBudget = createBudget(now);
   const ageMs = (issuer: Issuer): number => now() - (issuer.set?.fetchedAtMs ?? never);
   const isUsable = (issuer: Issuer): boolean => ageMs(issuer) < lastKnownGoodMs;
 
   /** The answer when this look-up must not or need not fetch; undefined when it may. */
-  const withoutFetching = (
-    issuer: Issuer,
-    kept: readonly VerificationKey[],
-    foreign: boolean,
-  ): KeyLookup | undefined => {
+  const withoutFetching = (issuer: Issuer, kept: readonly VerificationKey[]): KeyLookup | undefined => {
     const isKept = kept.length > 0;
     const usable = isUsable(issuer);
     const found: KeyLookup = isKept ? { ok: true, keys: kept } : usable ? unknown : unavailable;
     if (isKept && ageMs(issuer) < refreshEveryMs) return found;
     if (now() - issuer.failedAtMs < (usable ? warmRetryMs : coldRetryMs)) return found;
-    if (!isKept && usable && now() - issuer.unknownKidAtMs < cooldownMs) return unknown;
-    return !isKept && foreign && !foreignBudget() ? unknown : undefined;
+    return !isKept && usable && now() - issuer.unknownKidAtMs < cooldownMs ? unknown : undefined;
   };
 
   const find = async (query: KeyQuery): Promise<KeyLookup> => {
-    const { cloud, foreign = false, kid, tenantId } = query;
+    const { cloud, kid, tenantId } = query;
     const name = nameOf(cloud.name, tenantId);
     const issuer = issuers.get(name) ?? { set: undefined, failedAtMs: never, unknownKidAtMs: never };
     const usable = isUsable(issuer);
     const kept = usable ? (issuer.set?.keys.filter((key) => key.kid === kid) ?? []) : [];
-    const answer = withoutFetching(issuer, kept, foreign);
+    const answer = withoutFetching(issuer, kept);
     if (answer !== undefined) return answer;
     if (usable && kept.length === 0) issuer.unknownKidAtMs = now();
     issuers.set(name, issuer);
     const source = createKeySource({ ...options, issuers: 1 });
-    const fetched = await source.find({ ...query, foreign: false });
+    const fetched = await source.find(query);
     const [set] = source.snapshot();
     if (set === undefined) {
       issuer.failedAtMs = now();

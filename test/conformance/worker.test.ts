@@ -249,10 +249,24 @@ describe('device calls', () => {
     }
   });
 
-  test("refuse another tenant's token with 403", async () => {
-    const answer = await compliance(await callerToken(strangerId));
-    expect(answer.status, answer.text).toBe(403);
-    expect(JSON.parse(answer.text).type).toMatch(/tenant-mismatch$/);
+  test("refuse another tenant's token, with 403 where that tenant is served here too", async () => {
+    const token = await callerToken(strangerId);
+    const asked = () => world.journal.list({ service: 'entra', path: `${strangerId}/discovery` }).length;
+    const unknown = await compliance(token);
+    expect([unknown.status, asked()], unknown.text).toEqual([401, 0]);
+    const { sql } = database;
+    await sql`
+      insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)
+      values (${strangerId}, 'public', 'Stranger', 'device-compliance', 'cloud-connector', ${sql.json({ choice: 'default' })})`;
+    try {
+      await eventually(async () => {
+        const answer = await compliance(token);
+        expect(answer.status, answer.text).toBe(403);
+        expect(JSON.parse(answer.text).type).toMatch(/tenant-mismatch$/);
+      });
+    } finally {
+      await sql`delete from tenants where tenant_id = ${strangerId}`;
+    }
   });
 
   test('refuse no token and two Authorization headers with 401 problem+json', async () => {

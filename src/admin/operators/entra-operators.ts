@@ -26,6 +26,8 @@ const words: Partial<Record<VerifyRefusal, string>> = {
 
 function problemOf(reason: VerifyRefusal): Problem {
   switch (reason) {
+    // Not proved by that tenant's keys: whoever reads this learns only whom ESPALIER_OPERATOR_TENANTS leaves out.
+    case 'unknown-tenant':
     case 'tenant-mismatch':
       return problem(
         'tenant-mismatch',

@@ -26,7 +26,7 @@ export type SignInRefusal =
   /** The ID token is not what was asked for. */
   | {
       readonly reason: 'token';
-      readonly fault: Exclude<VerifyRefusal, 'tenant-mismatch'> | 'nonce' | 'subject';
+      readonly fault: Exclude<VerifyRefusal, 'tenant-mismatch' | 'unknown-tenant'> | 'nonce' | 'subject';
     }
   | { readonly reason: 'other-tenant' }
   | { readonly reason: 'no-role'; readonly name: string };
@@ -140,7 +140,9 @@ export async function finishSignIn(finish: FinishSignIn): Promise<SignInOutcome>
   if (!verified.ok) {
     const { reason } = verified;
     return refuse(
-      reason === 'tenant-mismatch' ? { reason: 'other-tenant' } : { reason: 'token', fault: reason },
+      reason === 'unknown-tenant' || reason === 'tenant-mismatch'
+        ? { reason: 'other-tenant' }
+        : { reason: 'token', fault: reason },
     );
   }
   const found = personOf(verified.claims, row.nonce);

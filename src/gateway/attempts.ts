@@ -1,0 +1,45 @@
+import ipaddr from 'ipaddr.js';
+import {
+  failedCredentialsBurst,
+  failedCredentialsPerSecond,
+  signInStartsBurst,
+  signInStartsPerSecond,
+} from '../limits.ts';
+import { type Problem, problem } from '../problems.ts';
+import { createRateLimit } from './rate.ts';
+
+/**
+ * Bounds on strangers, by source address. A credential is always looked at first, and only wrong ones count: behind a
+ * balancer or a hosting provider many customers have one address, and what one of them sends must not keep the others
+ * out. Keys and tokens cannot be guessed, and what each try costs is bounded by `store/credentials.ts`.
+ */
+export interface Attempts {
+  /** Counts a wrong credential; the answer in place of 401 when this address has shown too many. */
+  wrong(source: string | undefined): Problem | undefined;
+  /** Seconds to wait before the next sign-in may be begun from there; undefined: go on. */
+  startSignIn(source: string | undefined): number | undefined;
+}
+
+/** One address of IPv4; of IPv6 the network of 64 bits, which is the least that one subscriber has. */
+export function sourceKey(source: string | undefined): string {
+  const bare = source?.replace(/%.*$/, '') ?? '';
+  if (!ipaddr.isValid(bare)) return 'unknown';
+  const address = ipaddr.process(bare);
+  return address.kind() === 'ipv4' ? address.toString() : address.toByteArray().slice(0, 8).join('.');
+}
+
+export function createAttempts(now?: () => number): Attempts {
+  const wrong = createRateLimit(failedCredentialsPerSecond, now, failedCredentialsBurst);
+  const starts = createRateLimit(signInStartsPerSecond, now, signInStartsBurst);
+  return {
+    wrong: (source) => {
+      const waitSeconds = wrong.take(sourceKey(source));
+      return waitSeconds === undefined
+        ? undefined
+        : problem('rate-limited', 'Too many wrong credentials came from this address.', {
+            retryAfterSeconds: waitSeconds,
+          });
+    },
+    startSignIn: (source) => starts.take(sourceKey(source)),
+  };
+}

@@ -1,0 +1,76 @@
+import { LRUCache } from 'lru-cache';
+import { createGroupCommit } from './group-commit.ts';
+
+/**
+ * Look-ups of credentials by their hash. A live one is remembered for a second, so that a flood of webhooks is no flood of
+ * queries. Unknown ones are remembered apart from them, and what is asked at the same time shares one query: strangers who
+ * try keys can neither push out what is live nor occupy more than one connection, and a correct key is never refused for
+ * what others send.
+ */
+export interface CredentialLookup<Found> {
+  find(hash: string): Promise<Found | undefined>;
+  /** A credential was made or revoked in this process: the next look asks the database. */
+  forgetAll(): void;
+}
+
+export interface CredentialLookupOptions<Found> {
+  /** The live ones among these hashes. */
+  readonly read: (hashes: readonly string[]) => Promise<ReadonlyMap<string, Found>>;
+  /** Milliseconds since 1970 at which it ends; undefined: never. */
+  readonly endsAtMs?: (found: Found) => number | undefined;
+  /** False where requests must not share a query (Workers). */
+  readonly together?: boolean;
+  /** Never goes back; milliseconds. */
+  readonly now?: () => number;
+}
+
+/** A credential revoked by another process serves this long here (contract, section 3 of docs/secrets.md). */
+const freshForMs = 1_000;
+const maxLive = 50_000;
+const maxUnknown = 10_000;
+const hashesPerQuery = 64;
+
+export function createCredentialLookup<Found extends object>(
+  options: CredentialLookupOptions<Found>,
+): CredentialLookup<Found> {
+  const { endsAtMs = () => undefined, now = () => performance.now(), read, together = true } = options;
+  const live = new LRUCache<string, { readonly found: Found; readonly atMs: number }>({ max: maxLive });
+  const unknown = new LRUCache<string, number>({ max: maxUnknown });
+  /** Of what is known: an answer that was asked for before the last change is not kept. */
+  let generation = 0;
+
+  const shared = createGroupCommit<string, Found | undefined>({
+    flush: async (hashes) => {
+      const found = await read(hashes);
+      return hashes.map((hash) => found.get(hash));
+    },
+    maxItems: hashesPerQuery,
+    flushes: 1,
+  });
+  const ask = async (hash: string): Promise<Found | undefined> =>
+    together ? shared(hash) : (await read([hash])).get(hash);
+  const isOver = (found: Found): boolean => Date.now() >= (endsAtMs(found) ?? Number.POSITIVE_INFINITY);
+
+  return {
+    find: async (hash) => {
+      const kept = live.get(hash);
+      if (kept !== undefined && now() - kept.atMs < freshForMs)
+        return isOver(kept.found) ? undefined : kept.found;
+      if (now() - (unknown.get(hash) ?? Number.NEGATIVE_INFINITY) < freshForMs) return undefined;
+      const asked = generation;
+      const atMs = now();
+      const found = await ask(hash);
+      if (asked !== generation) return found;
+      if (found === undefined) {
+        live.delete(hash);
+        unknown.set(hash, atMs);
+      } else live.set(hash, { found, atMs });
+      return found;
+    },
+    forgetAll: () => {
+      generation += 1;
+      live.clear();
+      unknown.clear();
+    },
+  };
+}
