@@ -164,8 +164,6 @@ export const signInStartsPerSecond = 1;
 export const signInStartsBurst = 120;
 export const failedCredentialsPerSecond = 2;
 export const failedCredentialsBurst = 300;
-/** A credential that was right in this time is looked up also while its address is refused. */
-export const knownCredentialMs = 10 * 60_000;
 /** A form of our own pages: some hundred characters. */
 export const formBodyBytes = 16 * 1024;
 /** Secrets that one process seals anew in one statement, and between two such statements: instances are asked for new tokens then. */

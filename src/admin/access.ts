@@ -1,15 +1,15 @@
 import type { Context, MiddlewareHandler } from 'hono';
+import type { Attempts } from '../gateway/attempts.ts';
 import { parseGuid } from '../ids.ts';
 import { ProblemError, problem } from '../problems.ts';
-import { hashKey, presentedKey } from '../secrets/keys.ts';
+import { presentedKey } from '../secrets/keys.ts';
 import type { Sql } from '../store/database.ts';
 import { readTenant, type Tenant } from '../store/tenants.ts';
 import type { AdminEnv, AdminServices, Operator, Role } from './context.ts';
-import type { Attempts } from './operators/attempts.ts';
 import { sessionCookie } from './operators/cookies.ts';
 import { csrfFault, csrfHeader, isSafeMethod } from './operators/csrf.ts';
 import { looksLikeToken, operatorOfToken } from './operators/entra-operators.ts';
-import { createKeyOperators } from './operators/key-operators.ts';
+import type { KeyOperators } from './operators/key-operators.ts';
 import { findSession, type Session } from './operators/sessions.ts';
 
 /** Who may do what on the admin listener (contract section 8). */
@@ -47,34 +47,28 @@ async function sessionOf(
  * context afterwards. A key or token that is shown decides alone, whatever cookie comes with it.
  */
 export function authenticate(
-  services: Pick<AdminServices, 'bootstrapKey' | 'operators' | 'sql'>,
+  services: Pick<AdminServices, 'operators' | 'sql'>,
+  keys: KeyOperators,
   attempts: Attempts,
 ): MiddlewareHandler<AdminEnv> {
-  const keys = createKeyOperators(services.sql, services.bootstrapKey);
   const credentialOperator = async (c: Context<AdminEnv>): Promise<Operator> => {
     const credential = presentedKey(c.req.raw.headers);
     if (credential === undefined || credential === '')
       throw unauthenticated('The Authorization header holds no bearer key or token.');
     const { operators } = services;
     const source = c.get('source');
-    const hash = await hashKey(credential);
-    attempts.checkCredential(source, hash);
     if (operators !== undefined && looksLikeToken(credential)) {
       const found = await operatorOfToken(operators, credential);
-      if (found.ok) {
-        attempts.noteRight(hash);
-        return found.operator;
-      }
-      if (found.problem.slug === 'unauthenticated') attempts.noteWrong(source);
-      throw new ProblemError(found.problem);
+      if (found.ok) return found.operator;
+      const limited = found.problem.slug === 'unauthenticated' ? attempts.wrong(source) : undefined;
+      throw new ProblemError(limited ?? found.problem);
     }
     const operator = await keys.find(credential);
-    if (operator === undefined) {
-      attempts.noteWrong(source);
-      throw unauthenticated('The key is not known, has expired or was revoked.');
-    }
-    attempts.noteRight(hash);
-    return operator;
+    if (operator !== undefined) return operator;
+    const limited = attempts.wrong(source);
+    throw limited
+      ? new ProblemError(limited)
+      : unauthenticated('The key is not known, has expired or was revoked.');
   };
   return async (c, next) => {
     if (showsCredential(c.req.raw)) {

@@ -1,6 +1,7 @@
 import { OpenAPIHono, type z } from '@hono/zod-openapi';
 import type { Context, MiddlewareHandler } from 'hono';
 import { except } from 'hono/combine';
+import { createAttempts } from '../gateway/attempts.ts';
 import { readBody } from '../gateway/body.ts';
 import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
 import { bodyBytes } from '../limits.ts';
@@ -33,7 +34,8 @@ import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
 import { refuseNulInBody, refuseNulInQuery } from './nul.ts';
-import { createAttempts } from './operators/attempts.ts';
+import { isSafeMethod } from './operators/csrf.ts';
+import { createKeyOperators } from './operators/key-operators.ts';
 import { takeReason } from './reason.ts';
 import { noticeUnrecorded } from './recording.ts';
 import { addReportCauses } from './reports/causes.ts';
@@ -167,7 +169,8 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   beginListener(app, options);
   addApiDocs(app);
   const attempts = createAttempts();
-  const authentication = authenticate(services, attempts);
+  const keys = createKeyOperators(services.sql, services.bootstrapKey);
+  const authentication = authenticate(services, keys, attempts);
   app.use(
     `${basePath}/*`,
     unlessApproved((c, next) => {
@@ -180,6 +183,13 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');
+  });
+  // Any write may have ended a credential, also by deleting what it belongs to: it opens nothing here from this answer on.
+  app.use(`${basePath}/*`, async (c, next) => {
+    await next();
+    if (isSafeMethod(c.req.method)) return;
+    keys.forgetAll();
+    services.instanceKeys.forgetAll();
   });
   app.use(`${basePath}/*`, entityTags);
   app.use(`${basePath}/*`, idempotency({ ...services, log: options.log }));

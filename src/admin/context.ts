@@ -9,6 +9,7 @@ import type { MoveKey } from '../routing/moves/move.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sql } from '../store/database.ts';
 import type { HistoryOrigin } from '../store/history.ts';
+import type { InstanceKeys } from '../store/instance-keys.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -134,6 +135,7 @@ export interface AdminServices {
   readonly digest: () => StreamDigest;
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;
+  readonly instanceKeys: Pick<InstanceKeys, 'forgetAll'>;
   readonly sealer: Sealer;
   /** Whether the address rule allows a host as it resolves now; one that does not resolve may come up later. */
   readonly mayConnect: (hostname: string) => Promise<boolean>;

@@ -13,6 +13,7 @@ import type { InstanceKeys, KeyOwner } from '../store/instance-keys.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
+import type { Attempts } from './attempts.ts';
 import { gunzip } from './body.ts';
 import type { Gate } from './gate.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
@@ -22,6 +23,7 @@ import type { RateLimit } from './rate.ts';
 export interface JamfSideOptions {
   readonly intake: Intake;
   readonly keys: InstanceKeys;
+  readonly attempts: Attempts;
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
   readonly log: Log;
@@ -39,14 +41,15 @@ const unauthenticated: Problem = problem(
 
 async function authenticate(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<KeyOwner> {
   const instanceId = parseGuid(c.req.param('instanceId'));
-  if (instanceId === undefined) throw new ProblemError(unauthenticated);
   const key = presentedKey(c.req.raw.headers);
   const certificate = options.facts.clientCertificateSha256(c);
   let owner = key === undefined ? undefined : await options.keys.ownerOfKey(key);
-  if (key === undefined && certificate !== undefined) {
+  if (key === undefined && certificate !== undefined && instanceId !== undefined) {
     owner = await options.keys.ownerOfCertificate(instanceId, certificate);
   }
-  if (owner?.instanceId !== instanceId) throw new ProblemError(unauthenticated);
+  if (owner === undefined || owner.instanceId !== instanceId) {
+    throw new ProblemError(options.attempts.wrong(options.facts.remoteAddress(c)) ?? unauthenticated);
+  }
   const waitSeconds = options.rate.take(instanceId);
   if (waitSeconds !== undefined) {
     throw new ProblemError(

@@ -12,6 +12,7 @@ import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
 import { createLandingDirectory } from '../forwarding/landing-directory.ts';
 import { createShadow } from '../forwarding/shadow/shadow.ts';
 import { createTargets } from '../forwarding/targets.ts';
+import { createAttempts } from '../gateway/attempts.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createDeviceCalls } from '../gateway/device-call.ts';
 import { createGate } from '../gateway/gate.ts';
@@ -135,6 +136,10 @@ export function composeGateway(parts: GatewayParts) {
   const shadow = createShadow({ sql, log, instances, forward });
 
   const intake = createIntake({ sql, ...parts.intake });
+  const instanceKeys = createInstanceKeys(sql, {
+    hash: parts.sha256,
+    together: parts.intake.together ?? true,
+  });
 
   const keys =
     parts.keys ??
@@ -164,7 +169,8 @@ export function composeGateway(parts: GatewayParts) {
     beginListener(app, { name: 'data', log, metrics });
     addJamfRoutes(app, {
       intake,
-      keys: createInstanceKeys(sql, parts.sha256),
+      keys: instanceKeys,
+      attempts: createAttempts(),
       facts,
       rate: createRateLimit(config.ratePerInstance),
       log,
@@ -208,6 +214,7 @@ export function composeGateway(parts: GatewayParts) {
     createDataApp,
     deviceCalls,
     forwarding,
+    instanceKeys,
     instances,
     keys,
     routes,

@@ -177,6 +177,7 @@ function createAdmin(
       digest: nodeDigest,
       tenants: gateway.tenants,
       instances: gateway.instances,
+      instanceKeys: gateway.instanceKeys,
       sealer,
       mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
       bootstrapKey: config.bootstrapKey,

@@ -24,7 +24,7 @@ export interface CredentialLookupOptions<Found> {
   readonly now?: () => number;
 }
 
-/** A credential revoked by another process serves this long here (contract, section 3 of docs/secrets.md). */
+/** A credential that another process revoked goes on opening this one for so long at most. */
 const freshForMs = 1_000;
 const maxLive = 50_000;
 const maxUnknown = 10_000;

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
-import { hashKey } from '../secrets/keys.ts';
+import { hashKey, looksLikeKey } from '../secrets/keys.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
+import { createCredentialLookup } from './credentials.ts';
 import type { Sql } from './database.ts';
 
 /** Whom a key of the data listener belongs to. */
@@ -14,52 +15,76 @@ export interface InstanceKeys {
   ownerOfKey(key: string): Promise<KeyOwner | undefined>;
   /** The instance this client certificate is bound to. */
   ownerOfCertificate(instanceId: string, sha256: string): Promise<KeyOwner | undefined>;
+  /** Keys or certificates were changed in this process. */
+  forgetAll(): void;
 }
 
-/** A revoked key may go on this long in this process; a flood of webhooks must not become a flood of look-ups. */
-const freshForMs = 1_000;
+export interface InstanceKeysOptions {
+  readonly hash?: Sha256;
+  /** False where requests must not share a query (Workers). */
+  readonly together?: boolean;
+}
+
 /** When a key was last used is noted this often. */
 const noteUseEveryMs = 60_000;
 
-export function createInstanceKeys(
-  sql: Sql,
-  hash: Sha256 = hashKey,
-  now: () => number = Date.now,
-): InstanceKeys {
-  const cache = new LRUCache<string, { owner: KeyOwner | undefined; keyId?: string }>({
-    max: 50_000,
-    ttl: freshForMs,
-    ttlResolution: 0,
+interface LiveKey {
+  readonly owner: KeyOwner;
+  readonly keyId: string;
+  readonly expiresAt: Date | null;
+}
+
+export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}): InstanceKeys {
+  const { hash = hashKey, together = true } = options;
+  const keys = createCredentialLookup<LiveKey>({
+    together,
+    endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
+    read: async (hashes) => {
+      const rows = await sql<(KeyOwner & { keyHash: string; keyId: string; expiresAt: Date | null })[]>`
+        select key_hash as "keyHash", tenant_id as "tenantId", instance_id as "instanceId", key_id as "keyId",
+          expires_at as "expiresAt"
+        from instance_keys where key_hash = any(${hashes}) and (expires_at is null or expires_at > now())`;
+      return new Map(
+        rows.map(({ expiresAt, instanceId, keyHash, keyId, tenantId }) => [
+          keyHash,
+          { owner: { tenantId, instanceId }, keyId, expiresAt },
+        ]),
+      );
+    },
+  });
+  /** By instance and certificate, as the caller names both. */
+  const certificates = createCredentialLookup<KeyOwner>({
+    together,
+    read: async (bindings) => {
+      const parts = bindings.map((binding) => binding.split('/'));
+      const rows = await sql<(KeyOwner & { sha256: string })[]>`
+        select tenant_id as "tenantId", instance_id as "instanceId", client_certificate_sha256 as sha256
+        from instances where (instance_id, client_certificate_sha256) in (
+          select * from unnest(${parts.map(([instanceId = '']) => instanceId)}::uuid[],
+                               ${parts.map(([, sha256 = '']) => sha256)}::text[]))`;
+      return new Map(
+        rows.map(({ instanceId, sha256, tenantId }) => [`${instanceId}/${sha256}`, { tenantId, instanceId }]),
+      );
+    },
   });
   const noted = new LRUCache<string, number>({ max: 50_000 });
-  const noteUse = async (owner: KeyOwner, keyId: string): Promise<void> => {
-    if (now() - (noted.get(keyId) ?? 0) < noteUseEveryMs) return;
-    noted.set(keyId, now());
+  const noteUse = async ({ keyId, owner }: LiveKey): Promise<void> => {
+    if (performance.now() - (noted.get(keyId) ?? Number.NEGATIVE_INFINITY) < noteUseEveryMs) return;
+    noted.set(keyId, performance.now());
     await sql`update instance_keys set last_used_at = now()
       where tenant_id = ${owner.tenantId} and instance_id = ${owner.instanceId} and key_id = ${keyId}`;
   };
   return {
     ownerOfKey: async (key) => {
-      const keyHash = await hash(key);
-      const known = cache.get(keyHash);
-      if (known) return known.owner;
-      const [row] = await sql<(KeyOwner & { keyId: string })[]>`
-        select k.tenant_id as "tenantId", k.instance_id as "instanceId", k.key_id as "keyId" from instance_keys k
-        where k.key_hash = ${keyHash} and (k.expires_at is null or k.expires_at > now())`;
-      const owner = row && { tenantId: row.tenantId, instanceId: row.instanceId };
-      cache.set(keyHash, { owner });
-      if (row && owner) await noteUse(owner, row.keyId);
-      return owner;
+      if (!looksLikeKey(key)) return undefined;
+      const found = await keys.find(await hash(key));
+      if (found !== undefined) await noteUse(found);
+      return found?.owner;
     },
-    ownerOfCertificate: async (instanceId, sha256) => {
-      const cacheKey = `${instanceId}/${sha256}`;
-      const known = cache.get(cacheKey);
-      if (known) return known.owner;
-      const [owner] = await sql<KeyOwner[]>`
-        select tenant_id as "tenantId", instance_id as "instanceId" from instances
-        where instance_id = ${instanceId} and client_certificate_sha256 = ${sha256}`;
-      cache.set(cacheKey, { owner });
-      return owner;
+    ownerOfCertificate: (instanceId, sha256) => certificates.find(`${instanceId}/${sha256}`),
+    forgetAll: () => {
+      keys.forgetAll();
+      certificates.forgetAll();
     },
   };
 }

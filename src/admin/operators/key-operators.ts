@@ -1,16 +1,16 @@
 import { LRUCache } from 'lru-cache';
-import { hashKey } from '../../secrets/keys.ts';
+import { hashKey, looksLikeKey } from '../../secrets/keys.ts';
+import { createCredentialLookup } from '../../store/credentials.ts';
 import type { Sql } from '../../store/database.ts';
 import type { Operator, Role } from '../context.ts';
 
 /** Operators who show a key: one of the database, or the bootstrap key while there is no admin key. */
 
-/** A key that was looked up serves this long, so that its revocation counts within a second everywhere. */
-const freshForMs = 1_000;
 const noteUseEveryMs = 60_000;
 const remembered = 10_000;
 
 interface KeyRow {
+  readonly keyHash: string;
   readonly keyId: string;
   readonly name: string;
   readonly role: Role;
@@ -18,14 +18,11 @@ interface KeyRow {
   readonly expiresAt: Date | null;
 }
 
-interface Known {
-  readonly operator: Operator;
-  readonly expiresAtMs: number;
-}
-
 export interface KeyOperators {
   /** undefined: no live key. */
   find(key: string): Promise<Operator | undefined>;
+  /** Keys were made or revoked in this process. */
+  forgetAll(): void;
 }
 
 /** Compares without telling by time where two texts differ. */
@@ -52,34 +49,31 @@ async function bootstrapOperator(
 }
 
 export function createKeyOperators(sql: Sql, bootstrapKey: string | undefined): KeyOperators {
-  const cache = new LRUCache<string, Known>({ max: remembered, ttl: freshForMs, ttlResolution: 0 });
   const noted = new LRUCache<string, number>({ max: remembered });
   const noteUse = async (keyId: string): Promise<void> => {
-    if (Date.now() - (noted.get(keyId) ?? 0) <= noteUseEveryMs) return;
-    noted.set(keyId, Date.now());
+    if (performance.now() - (noted.get(keyId) ?? Number.NEGATIVE_INFINITY) <= noteUseEveryMs) return;
+    noted.set(keyId, performance.now());
     await sql`update api_keys set last_used_at = now() where key_id = ${keyId}`;
   };
-  const lookUp = async (hash: string): Promise<Operator | undefined> => {
-    const known = cache.get(hash);
-    if (known !== undefined && known.expiresAtMs > Date.now()) return known.operator;
-    const [row] = await sql<KeyRow[]>`
-      select key_id as "keyId", name, role, tenant_ids as "tenantIds", expires_at as "expiresAt" from api_keys
-      where key_hash = ${hash} and revoked_at is null and (expires_at is null or expires_at > now())`;
-    if (!row) return undefined;
-    const { expiresAt, keyId, name, role, tenantIds } = row;
-    const operator: Operator = {
-      kind: 'key',
-      name: `key ${name}`,
-      id: keyId,
-      role,
-      tenantIds: tenantIds ?? undefined,
-    };
-    cache.set(hash, { operator, expiresAtMs: expiresAt?.getTime() ?? Number.POSITIVE_INFINITY });
+  const keys = createCredentialLookup<KeyRow>({
+    endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
+    read: async (hashes) => {
+      const rows = await sql<KeyRow[]>`
+        select key_hash as "keyHash", key_id as "keyId", name, role, tenant_ids as "tenantIds", expires_at as "expiresAt"
+        from api_keys
+        where key_hash = any(${hashes}) and revoked_at is null and (expires_at is null or expires_at > now())`;
+      return new Map(rows.map((row) => [row.keyHash, row]));
+    },
+  });
+  const operatorOfKey = async (key: string): Promise<Operator | undefined> => {
+    const row = looksLikeKey(key) ? await keys.find(await hashKey(key)) : undefined;
+    if (row === undefined) return undefined;
+    const { keyId, name, role, tenantIds } = row;
     await noteUse(keyId);
-    return operator;
+    return { kind: 'key', name: `key ${name}`, id: keyId, role, tenantIds: tenantIds ?? undefined };
   };
   return {
-    find: async (key) =>
-      (await lookUp(await hashKey(key))) ?? (await bootstrapOperator(sql, bootstrapKey, key)),
+    find: async (key) => (await operatorOfKey(key)) ?? (await bootstrapOperator(sql, bootstrapKey, key)),
+    forgetAll: keys.forgetAll,
   };
 }

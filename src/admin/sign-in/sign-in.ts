@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import { randomToken } from '../../entra/authorization-code.ts';
+import type { Attempts } from '../../gateway/attempts.ts';
 import { readBody } from '../../gateway/body.ts';
 import { chooseLanguage } from '../../gateway/language.ts';
 import { formBodyBytes } from '../../limits.ts';
@@ -8,7 +9,6 @@ import { recordHistory } from '../../store/history.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
-import type { Attempts } from '../operators/attempts.ts';
 import {
   dropSessionCookie,
   dropSignInCookie,
@@ -153,7 +153,7 @@ const finish =
       query: new URL(c.req.url).searchParams,
     });
     if (!outcome.ok) {
-      if (outcome.reason === 'not-matched') attempts.noteWrong(source);
+      if (outcome.reason === 'not-matched') attempts.wrong(source);
       const { page, said, status } = pageOfRefusal(outcome, texts);
       log.warn('sign-in.refused', { ...said, requestId, source });
       return refused(c, status, page);
