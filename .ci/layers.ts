@@ -40,6 +40,7 @@ const floors: Readonly<Record<string, number>> = {
   secrets: 0,
   outbound: 0,
   telemetry: 0,
+  untrusted: 0,
   'problems.ts': 0,
   'limits.ts': 0,
   'ids.ts': 0,

@@ -1,14 +1,28 @@
 /** Every limit that is not a setting: the unit in the name, the reason beside it. */
 
 /** Contract section 6, `payload-too-large`. */
+export const webhookBodyBytes = 10 * 1024 * 1024;
 export const inventoryBodyBytes = 10 * 1024 * 1024;
 /** An inventory push may be gzip; what it may grow to (contract section 6). */
 export const inventoryUnpackedBytes = 100 * 1024 * 1024;
 /** Records of one push: each is parsed, checked and answered for. */
 export const recordsPerPush = 10_000;
-/** Packed pushes that are held unpacked at the same time; one may be 100 MiB of text. */
-export const unpackingAtOnce = 2;
-export const unpackingWaiting = 32;
+/**
+ * One pushed record: as it comes, and what of it is kept (`keptMembers`). A Mac with thousands of applications is a few
+ * MB, of which some ten KB are kept; what is parsed in one go must not hold the event loop.
+ */
+export const recordLimits = {
+  bytes: 8 * 1024 * 1024,
+  keptBytes: 1024 * 1024,
+  keptNodes: 50_000,
+  membersOfObject: 10_000,
+  depth: 64,
+};
+/** Records of a push that are committed together, and their text: what a push holds in memory beside the record it is at. */
+export const recordsTogether = 128;
+export const recordBytesTogether = 512 * 1024;
+/** A body up to this size is read and parsed at once: it takes a fraction of a millisecond. */
+export const smallBodyBytes = 16 * 1024;
 /** Every other request body on any listener (contract section 6). */
 export const bodyBytes = 1024 * 1024;
 /** Graph's validation tokens are some hundred characters of text; they are sent back as they are. */

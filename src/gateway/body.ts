@@ -1,5 +1,6 @@
 import { bodyIdleMs, bodyTotalMs } from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
+import type { IncomingBody } from './listener.ts';
 
 /** Reading a request's body within limits: size, silence between two chunks, time in all. */
 
@@ -84,18 +85,64 @@ export async function readBody(request: Request, limitBytes: number): Promise<Ui
   return request.body ? readStream(request.body, limitBytes) : new Uint8Array();
 }
 
-/** Unpacks gzip up to a limit; a small body may claim to become a huge one. */
-export async function gunzip(bytes: Uint8Array, limitBytes: number): Promise<Uint8Array> {
-  const packed = new Blob([new Uint8Array(bytes)]).stream();
+const wentAway = (): ProblemError =>
+  new ProblemError(problem('invalid-request', 'The caller went away in the middle of the body.'));
+
+/** A body as it comes, within limits. A connection that breaks is the caller's fault, not the database's. */
+export async function* receivedChunks(
+  body: IncomingBody,
+  limitBytes: number,
+  totalMs = bodyTotalMs,
+): AsyncGenerator<Uint8Array> {
+  if ((body.length ?? 0) > limitBytes) throw tooLarge(limitBytes);
   try {
-    return await readStream(packed.pipeThrough(new DecompressionStream('gzip')), limitBytes);
+    yield* boundedChunks(body.chunks, limitBytes, totalMs);
   } catch (error) {
-    if (error instanceof ProblemError) throw error;
-    throw new ProblemError(
-      problem('invalid-request', 'The body is not gzip although Content-Encoding says so.', {
-        errors: [{ code: 'INVALID_GZIP', field: null, description: 'the body cannot be unpacked' }],
-      }),
-    );
+    throw error instanceof ProblemError ? error : wentAway();
+  }
+}
+
+const noGzip = (): ProblemError => {
+  const description = 'is not gzip, or cut off, although Content-Encoding says gzip';
+  return new ProblemError(
+    problem('invalid-request', `body: ${description}`, {
+      errors: [{ code: 'INVALID_GZIP', field: 'body', description }],
+    }),
+  );
+};
+
+/** Unpacks gzip while it comes, up to a limit: a small body may claim to become a huge one. */
+export async function* unpackedChunks(
+  chunks: AsyncIterable<Uint8Array>,
+  limitBytes: number,
+): AsyncGenerator<Uint8Array> {
+  // What breaks the source breaks the stream behind it with an error of its own.
+  let broken: unknown;
+  const source = chunks[Symbol.asyncIterator]();
+  const packed = new ReadableStream<BufferSource>({
+    pull: async (controller) => {
+      try {
+        const { done, value } = await source.next();
+        if (done) controller.close();
+        else controller.enqueue(new Uint8Array(value));
+      } catch (error) {
+        broken = error;
+        controller.error(error);
+      }
+    },
+    cancel: async () => {
+      await source.return?.(undefined);
+    },
+  });
+  let size = 0;
+  try {
+    for await (const chunk of packed.pipeThrough(new DecompressionStream('gzip'))) {
+      size += chunk.byteLength;
+      if (size > limitBytes) throw tooLarge(limitBytes);
+      yield chunk;
+    }
+  } catch (error) {
+    throw broken ?? (error instanceof ProblemError ? error : noGzip());
   }
 }
 

@@ -1,22 +1,21 @@
 import type { Context, Hono } from 'hono';
-import { recordText } from '../delivery/computers/pushed-record.ts';
-import type { Intake, PushedRecord } from '../delivery/intake.ts';
+import type { Intake } from '../delivery/intake.ts';
 import { parseGuid } from '../ids.ts';
-import { parseLenientJson, readBodyText } from '../jamf/body-text.ts';
-import { parseComputer } from '../jamf/inventory.ts';
+import { readBodyText } from '../jamf/body-text.ts';
 import type { Unusable } from '../jamf/named-computers.ts';
 import { parseWebhook } from '../jamf/webhook.ts';
-import { bodyBytes, inventoryBodyBytes, inventoryUnpackedBytes, recordsPerPush } from '../limits.ts';
+import { bodyBytes, inventoryBodyBytes, inventoryUnpackedBytes, smallBodyBytes } from '../limits.ts';
 import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
 import type { InstanceKeys, KeyOwner } from '../store/instance-keys.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
+import type { Turns } from '../untrusted/turns.ts';
 import type { Attempts } from './attempts.ts';
-import { gunzip } from './body.ts';
-import type { Gate } from './gate.ts';
+import { receivedChunks, unpackedChunks } from './body.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
+import { recordReaderOf, takeRecords } from './pushes.ts';
 import type { RateLimit } from './rate.ts';
 
 /** The data listener's Jamf side (contract section 5). */
@@ -28,8 +27,8 @@ export interface JamfSideOptions {
   readonly rate: RateLimit;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'inputIgnored'>;
-  /** Bounds how many packed bodies are held unpacked at the same time. */
-  readonly unpacking: Gate;
+  /** Large bodies are read in turns. */
+  readonly turns: Turns;
 }
 
 /** The same answer for a wrong key, no key and an unknown instance (contract section 11). */
@@ -120,71 +119,16 @@ async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promi
   return c.json({ status, ...(ignored.count === 0 ? {} : { ignored: toldIgnored(ignored) }) }, 202);
 }
 
-interface Rejected {
-  readonly index: number;
-  readonly code: string;
-  readonly description: string;
-}
-
-const tooManyRecords = (): ProblemError =>
-  new ProblemError(problem('payload-too-large', `A push may hold ${recordsPerPush} records at most.`));
-
-/** Lines that hold something, one by one: a body of ten million empty ones must not become an array of them. */
-function splitLines(text: string): string[] {
-  const lines: string[] = [];
-  for (let from = 0; from < text.length; ) {
-    const newline = text.indexOf('\n', from);
-    const to = newline < 0 ? text.length : newline;
-    const line = text.slice(from, to).trim();
-    if (line !== '' && lines.push(line) > recordsPerPush) throw tooManyRecords();
-    from = to + 1;
-  }
-  return lines;
-}
-
-/** The records of a push: one object, an array, or one JSON object a line. */
-function splitRecords(text: string, contentType: string): (string | { value: unknown })[] {
-  if (/^application\/(x-)?nd-?json|^application\/(json-?seq|x-jsonlines|jsonl)/i.test(contentType)) {
-    return splitLines(text);
-  }
-  if (contentType !== '' && !/^application\/([\w.+-]+\+)?json|^text\/json/i.test(contentType)) {
-    throw new ProblemError(
-      problem('unsupported-media-type', 'Send application/json or application/x-ndjson.'),
-    );
-  }
-  try {
-    const value = parseLenientJson(text);
-    const entries: unknown[] = Array.isArray(value) ? value : [value];
-    if (entries.length > recordsPerPush) throw tooManyRecords();
-    return entries.map((entry) => ({ value: entry }));
-  } catch (error) {
-    if (error instanceof ProblemError) throw error;
-    throw invalid([
-      { code: 'INVALID_JSON', field: null, description: `the body is not JSON: ${(error as Error).message}` },
-    ]);
-  }
-}
-
-function readRecord(entry: string | { value: unknown }): PushedRecord | Omit<Rejected, 'index'> {
-  let value: unknown;
-  try {
-    value = typeof entry === 'string' ? parseLenientJson(entry) : entry.value;
-  } catch (error) {
-    return { code: 'INVALID_JSON', description: `not JSON: ${(error as Error).message}` };
-  }
-  const parsed = parseComputer(value);
-  if (!parsed.ok) {
-    const [first] = parsed.errors;
-    return {
-      code: first?.code ?? 'INVALID_RECORD',
-      description: parsed.errors.map((error) => `${error.field}: ${error.description}`).join('; '),
-    };
-  }
-  return {
-    jamfComputerId: Number(parsed.computer.jamfComputerId),
-    text: recordText(value as Record<string, unknown>),
-    reportAt: parsed.computer.reportedAt ?? null,
-  };
+/** A body as it comes; a small one at once, for streams cost more than it does. */
+async function* chunksOf(
+  c: Context<ListenerEnv>,
+  { facts }: JamfSideOptions,
+  limitBytes: number,
+): AsyncGenerator<Uint8Array> {
+  const body = facts.body(c);
+  if (!body) return;
+  if ((body.length ?? Number.POSITIVE_INFINITY) <= smallBodyBytes) yield await facts.readBody(c, limitBytes);
+  else yield* receivedChunks(body, limitBytes);
 }
 
 async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
@@ -193,42 +137,22 @@ async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Pro
   if (encoding !== 'gzip' && encoding !== 'identity') {
     throw new ProblemError(problem('unsupported-media-type', 'Content-Encoding may be gzip or absent.'));
   }
-  const bytes = await options.facts.readBody(c, inventoryBodyBytes);
-  if (encoding === 'identity') return takePush(c, options, owner, bytes);
-  return options.unpacking(async () =>
-    takePush(c, options, owner, await gunzip(bytes, inventoryUnpackedBytes)),
-  );
-}
-
-async function takePush(
-  c: Context<ListenerEnv>,
-  options: JamfSideOptions,
-  owner: KeyOwner,
-  bytes: Uint8Array,
-): Promise<Response> {
   const contentType = c.req.header('content-type') ?? '';
-  const entries = splitRecords(readBodyText(bytes, contentType), contentType);
-  if (entries.length === 0) {
-    throw invalid([{ code: 'EMPTY', field: null, description: 'the body holds no record' }]);
-  }
-  const records: PushedRecord[] = [];
-  const rejected: Rejected[] = [];
-  for (const [index, entry] of entries.entries()) {
-    const read = readRecord(entry);
-    if ('text' in read) records.push(read);
-    else rejected.push({ index, ...read });
-  }
-  await inSpan(
+  const reader = recordReaderOf(contentType);
+  const received = chunksOf(c, options, inventoryBodyBytes);
+  const chunks = encoding === 'gzip' ? unpackedChunks(received, inventoryUnpackedBytes) : received;
+  const taken = await inSpan(
     'jamf.inventory',
-    {
-      'espalier.tenant': owner.tenantId,
-      'espalier.instance': owner.instanceId,
-      'espalier.records': records.length,
-    },
+    { 'espalier.tenant': owner.tenantId, 'espalier.instance': owner.instanceId },
     c.req.header('traceparent'),
-    () => options.intake.storeRecords({ ...owner, traceparent: currentTraceparent() }, records),
+    () => {
+      const origin = { ...owner, traceparent: currentTraceparent() };
+      const work = options.turns.work(owner.instanceId);
+      const body = { chunks, contentType };
+      return takeRecords(body, reader, work, (records) => options.intake.storeRecords(origin, records));
+    },
   );
-  return c.json({ accepted: records.length, rejected }, 202);
+  return c.json(taken, 202);
 }
 
 export function addJamfRoutes(app: Hono<ListenerEnv>, options: JamfSideOptions): void {

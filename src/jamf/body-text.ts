@@ -56,6 +56,29 @@ export function readBodyText(bytes: Uint8Array, contentType: string | undefined)
 }
 
 /**
+ * A body that comes in pieces, as UTF-8 without its mark where it is UTF-16 or marked; else as it is, for structure is
+ * ASCII in every other encoding, and each text is decoded on its own (`readBodyText`).
+ */
+export async function* inUtf8(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let decoder: TextDecoder | undefined;
+  let isFirst = true;
+  const encoder = new TextEncoder();
+  for await (const chunk of chunks) {
+    if (isFirst && chunk.length > 0) {
+      isFirst = false;
+      const even = chunk.subarray(0, chunk.length - (chunk.length % 2));
+      const encoding = evidentEncoding(even);
+      if (encoding !== undefined && encoding !== 'utf-8') decoder = new TextDecoder(encoding);
+      else if (encoding === 'utf-8') {
+        yield chunk.subarray(3);
+        continue;
+      }
+    }
+    yield decoder ? encoder.encode(decoder.decode(chunk, { stream: true })) : chunk;
+  }
+}
+
+/**
  * The JSON value of a text, with raw control characters taken for spaces and a backslash before what is no escape taken
  * for itself: such a name must not cost the ids beside it. Throws SyntaxError for what is no JSON even so.
  */

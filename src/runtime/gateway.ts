@@ -15,14 +15,12 @@ import { createTargets } from '../forwarding/targets.ts';
 import { createAttempts } from '../gateway/attempts.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createDeviceCalls } from '../gateway/device-call.ts';
-import { createGate } from '../gateway/gate.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
 import { addLandingRoutes } from '../gateway/landing.ts';
 import { beginListener, finishListener, type ListenerEnv, type RequestFacts } from '../gateway/listener.ts';
 import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { addNotificationRoute } from '../gateway/notifications.ts';
 import { createRateLimit } from '../gateway/rate.ts';
-import { unpackingAtOnce, unpackingWaiting } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Upstream } from '../outbound/upstream.ts';
 import { createRouteLookup, type RouteLookup } from '../routing/lookup.ts';
@@ -35,6 +33,7 @@ import type { Keeping } from '../store/kept-rows.ts';
 import { createTenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { createTurns } from '../untrusted/turns.ts';
 import type { Config } from './config.ts';
 import { createInstanceClients, type InstanceClients } from './instance-clients.ts';
 
@@ -164,6 +163,8 @@ export function composeGateway(parts: GatewayParts) {
     now,
   });
 
+  const turns = createTurns();
+
   const createDataApp = (): Hono<ListenerEnv> => {
     const app = new Hono<ListenerEnv>();
     beginListener(app, { name: 'data', log, metrics });
@@ -175,7 +176,7 @@ export function composeGateway(parts: GatewayParts) {
       rate: createRateLimit(config.ratePerInstance),
       log,
       metrics,
-      unpacking: createGate(unpackingAtOnce, unpackingWaiting),
+      turns,
     });
     addMicrosoftRoutes(app, {
       calls: deviceCalls,

@@ -9,7 +9,13 @@ export const inventorySections = [
   'userAndLocation',
 ] as const;
 
-const keptMembers = ['id', 'udid', ...inventorySections, 'localUserAccounts', 'groupMemberships'] as const;
+export const keptMembers = [
+  'id',
+  'udid',
+  ...inventorySections,
+  'localUserAccounts',
+  'groupMemberships',
+] as const;
 
 /**
  * The members of a record that are read, as JSON text: applications, fonts, receipts and the like are most of what

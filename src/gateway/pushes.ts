@@ -1,0 +1,197 @@
+import { keptMembers, recordText } from '../delivery/computers/pushed-record.ts';
+import type { PushedRecord } from '../delivery/intake.ts';
+import { inUtf8, parseLenientJson, readBodyText } from '../jamf/body-text.ts';
+import { parseComputer } from '../jamf/inventory.ts';
+import { recordBytesTogether, recordLimits, recordsPerPush, recordsTogether } from '../limits.ts';
+import { type FieldError, ProblemError, problem } from '../problems.ts';
+import {
+  type Broken,
+  createArrayReader,
+  createLineReader,
+  type ReadRecord,
+  type RecordReader,
+} from '../untrusted/json-records.ts';
+import type { ValueFault } from '../untrusted/json-value.ts';
+import type { Work } from '../untrusted/turns.ts';
+
+/**
+ * An inventory push is read record by record while it arrives and committed in lots. What was committed stays accepted
+ * whatever follows; the answer names what was refused by its place among the records.
+ */
+
+export interface Rejected {
+  readonly index: number;
+  readonly code: string;
+  readonly description: string;
+}
+
+export interface TakenPush {
+  readonly accepted: number;
+  readonly rejected: readonly Rejected[];
+}
+
+const invalid = (code: string, description: string): ProblemError =>
+  new ProblemError(
+    problem('invalid-request', `body: ${description}`, { errors: [{ code, field: null, description }] }),
+  );
+
+/** What is scanned between two looks at the clock: a fraction of a millisecond. */
+const pieceBytes = 65_536;
+
+const keptSet: ReadonlySet<string> = new Set(keptMembers);
+
+/** By the content type: one object, an array, or one object a line. Throws `ProblemError` for another type. */
+export function recordReaderOf(contentType: string): RecordReader {
+  if (/^application\/(x-)?nd-?json|^application\/(json-?seq|x-jsonlines|jsonl)/i.test(contentType)) {
+    return createLineReader(recordLimits, keptSet);
+  }
+  if (contentType !== '' && !/^application\/([\w.+-]+\+)?json|^text\/json/i.test(contentType)) {
+    throw new ProblemError(
+      problem('unsupported-media-type', 'Send application/json or application/x-ndjson.'),
+    );
+  }
+  return createArrayReader(recordLimits, keptSet);
+}
+
+const faults: Readonly<Record<ValueFault, string>> = {
+  INVALID_JSON: 'is not JSON',
+  TOO_DEEP: `is nested deeper than ${recordLimits.depth} arrays and objects`,
+  TOO_LARGE: `may be ${recordLimits.bytes} bytes at most, of which ${recordLimits.keptBytes} in members that are read`,
+  TOO_MANY_MEMBERS: `may hold ${recordLimits.keptNodes} elements and members at most in what is read, ${recordLimits.membersOfObject} in one object`,
+};
+
+const brokenRecords: Readonly<Record<Exclude<Broken, 'hopeless'>, string>> = {
+  'not-json': 'is not JSON; it and what follows it were not read',
+  'cut-off': 'the body ends in the middle of the records',
+  'after-the-end': 'stands behind the end of the records and was not read',
+};
+
+type Read = PushedRecord | Omit<Rejected, 'index'>;
+
+function readRecord({ fault, text }: ReadRecord, contentType: string): Read {
+  if (text === undefined)
+    return { code: fault ?? 'INVALID_JSON', description: faults[fault ?? 'INVALID_JSON'] };
+  let value: unknown;
+  try {
+    value = parseLenientJson(readBodyText(text, contentType));
+  } catch (error) {
+    return { code: 'INVALID_JSON', description: `not JSON: ${(error as Error).message}` };
+  }
+  const parsed = parseComputer(value);
+  if (!parsed.ok) {
+    const [first] = parsed.errors;
+    return {
+      code: first?.code ?? 'INVALID_RECORD',
+      description: parsed.errors.map((error) => `${error.field}: ${error.description}`).join('; '),
+    };
+  }
+  return {
+    jamfComputerId: Number(parsed.computer.jamfComputerId),
+    text: recordText(value as Record<string, unknown>),
+    reportAt: parsed.computer.reportedAt ?? null,
+  };
+}
+
+/** The problem of a body of which some records were taken already says how many. */
+function afterSome(error: ProblemError, accepted: number): ProblemError {
+  if (accepted === 0) return error;
+  const { detail, errors, headers, retryAfterSeconds, slug } = error.problem;
+  const taken = `The ${accepted} records before were accepted.`;
+  return new ProblemError(problem(slug, `${detail} ${taken}`, { errors, headers, retryAfterSeconds }));
+}
+
+const tooManyRecords = (): ProblemError =>
+  new ProblemError(problem('payload-too-large', `A push may hold ${recordsPerPush} records at most.`));
+
+const hopeless = (): ProblemError =>
+  new ProblemError(
+    problem('payload-too-large', `A record may be nested ${recordLimits.depth} arrays and objects deep.`),
+  );
+
+export interface PushBody {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  readonly contentType: string;
+}
+
+/** Reads the whole body and stores its records; throws `ProblemError` where nothing of it could be taken. */
+export async function takeRecords(
+  { chunks, contentType }: PushBody,
+  reader: RecordReader,
+  work: Work,
+  store: (records: readonly PushedRecord[]) => Promise<void>,
+): Promise<TakenPush> {
+  let accepted = 0;
+  const rejected: Rejected[] = [];
+  let lot: PushedRecord[] = [];
+  let lotCharacters = 0;
+
+  const commit = async (): Promise<void> => {
+    if (lot.length === 0) return;
+    await store(lot);
+    accepted += lot.length;
+    lot = [];
+    lotCharacters = 0;
+  };
+  const takeAll = async (records: Iterable<ReadRecord>): Promise<void> => {
+    for (const record of records) {
+      if (record.index >= recordsPerPush) throw tooManyRecords();
+      const read = readRecord(record, contentType);
+      if ('text' in read) {
+        lot.push(read);
+        lotCharacters += read.text.length;
+      } else rejected.push({ index: record.index, ...read });
+      if (lot.length >= recordsTogether || lotCharacters >= recordBytesTogether) {
+        await commit();
+        await work.turn();
+      } else if (work.isOver()) await work.turn();
+    }
+  };
+
+  try {
+    for await (const chunk of inUtf8(chunks)) {
+      for (let from = 0; from < chunk.length && reader.broken() === undefined; from += pieceBytes) {
+        await work.turn();
+        await takeAll(reader.read(chunk.subarray(from, from + pieceBytes)));
+      }
+      if (reader.broken() !== undefined) break;
+    }
+    await takeAll(reader.end());
+    if (reader.broken() === 'hopeless') throw hopeless();
+  } catch (error) {
+    // What the database refused is not sent to it again; anything else is the body's fault.
+    if (!(error instanceof ProblemError)) throw error;
+    await commit();
+    if (!isTail(error) || accepted === 0) throw afterSome(error, accepted);
+    rejected.push({
+      index: reader.count(),
+      code: 'INVALID_GZIP',
+      description: 'the body cannot be unpacked from here on',
+    });
+    return { accepted, rejected };
+  }
+  await commit();
+  return ended(reader, accepted, rejected);
+}
+
+const isTail = (error: ProblemError): boolean =>
+  error.problem.errors?.some(({ code }) => code === 'INVALID_GZIP') === true;
+
+function ended(reader: RecordReader, accepted: number, rejected: Rejected[]): TakenPush {
+  const broken = reader.broken();
+  if (broken !== undefined && broken !== 'hopeless') {
+    const description = brokenRecords[broken];
+    if (accepted === 0 && rejected.length === 0) throw invalid('INVALID_JSON', description);
+    rejected.push({ index: reader.count() - 1, code: 'INVALID_JSON', description });
+    if (accepted === 0) throw refusedAll(rejected);
+  }
+  if (reader.count() === 0) throw invalid('EMPTY', 'the body holds no record');
+  return { accepted, rejected };
+}
+
+/** A body that breaks off and of which nothing was taken is refused as a whole. */
+function refusedAll(rejected: readonly Rejected[]): ProblemError {
+  const errors: FieldError[] = rejected
+    .slice(-20)
+    .map(({ code, description, index }) => ({ code, field: String(index), description }));
+  return new ProblemError(problem('invalid-request', 'Nothing of the body could be taken.', { errors }));
+}

@@ -1,0 +1,156 @@
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../harness/eventually.ts';
+import {
+  type AddedInstance,
+  connectTenant,
+  type Scene,
+  startScene,
+  webhookBody,
+} from '../harness/gateway.ts';
+
+/**
+ * Bodies that one caller makes to harm the others (contract section 7, neighbours): the process survives them, answers
+ * them rightly, and goes on answering everybody else.
+ */
+describe('hostile bodies', () => {
+  let scene: Scene;
+  let tenantId: string;
+  let berlin: AddedInstance;
+  let paris: AddedInstance;
+
+  beforeAll(async () => {
+    scene = await startScene({
+      world: {
+        clouds: ['public'],
+        tenants: [
+          {
+            instances: [
+              { name: 'berlin', macs: 6 },
+              { name: 'paris', macs: 2 },
+            ],
+          },
+        ],
+      },
+    });
+    [tenantId] = scene.world.tenants.map((tenant) => tenant.tenantId) as [string];
+    const instances = await connectTenant(scene, tenantId);
+    [berlin, paris] = [instances.get('berlin')!, instances.get('paris')!];
+  });
+  afterAll(() => scene?.close());
+
+  const post = (path: string, headers: Record<string, string>, body: string | Uint8Array) =>
+    scene.data(`/jamf/${berlin.id}/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-api-key': berlin.key, ...headers },
+      body,
+    });
+  const push = (body: string | Uint8Array, headers: Record<string, string> = {}) =>
+    post('inventory', headers, body);
+  const packed = (body: string | Uint8Array, type = 'application/json') =>
+    push(gzipSync(body), { 'content-encoding': 'gzip', 'content-type': type });
+  const ndjson = 'application/x-ndjson';
+  const codes = (answer: { json: { rejected: { index: number; code: string }[] } }) =>
+    answer.json.rejected.map(({ code, index }) => `${index} ${code}`);
+  const neighbour = async () => {
+    const answer = await scene.data(`/jamf/${paris.id}/webhooks`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-api-key': paris.key },
+      body: webhookBody('ComputerCheckIn', 1),
+    });
+    expect(answer.status).toBe(202);
+  };
+  const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;
+
+  it('a record nested 9,000 deep is rejected, the good one beside it is taken', async () => {
+    for (const bad of [
+      `{"id":1,"general":${nested(9_000)}}`,
+      `{"id":1,"x":${nested(9_000)}}`,
+      nested(9_000),
+    ]) {
+      const array = await push(`[${bad},{"id":1}]`);
+      expect([array.status, array.json.accepted, codes(array)]).toEqual([202, 1, ['0 TOO_DEEP']]);
+      const lines = await push(`{"id":1}\n${bad}\n{"id":2}\n`, { 'content-type': ndjson });
+      expect([lines.status, lines.json.accepted, codes(lines)]).toEqual([202, 2, ['1 TOO_DEEP']]);
+      const alone = await push(bad);
+      expect(alone.status).toBeLessThan(500);
+    }
+  });
+
+  it('what unpacks to a hundred million brackets ends nothing but its own request', async () => {
+    const half = 49_000_000;
+    const bomb = Buffer.concat([Buffer.alloc(half, '['), Buffer.alloc(half, ']')]);
+    const answers = [
+      await packed(bomb),
+      await packed(bomb, ndjson),
+      await push('['.repeat(10_000_000)),
+      await push('{"a":'.repeat(2_000_000)),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([413, 413, 413, 413]);
+    await neighbour();
+  }, 60_000);
+
+  it('wide, long and endless records are rejected or read, each by itself', async () => {
+    const wide = `{"id":1,"general":{${Array.from({ length: 60_000 }, (_, at) => `"k${at}":{}`).join(',')}}}`;
+    const long = `{"id":1,"general":{"name":"${'x'.repeat(2_000_000)}"}}`;
+    const endless = `{"id":1,"x":"${'x'.repeat(9_000_000)}"}`;
+    const number = `{"id":1,"general":{"n":${'9'.repeat(2_000_000)}}}`;
+    const answer = await packed([wide, long, endless, number, '{"id":1}'].join('\n'), ndjson);
+    expect([answer.status, answer.json.accepted]).toEqual([202, 1]);
+    expect(codes(answer)).toEqual(['0 TOO_MANY_MEMBERS', '1 TOO_LARGE', '2 TOO_LARGE', '3 TOO_LARGE']);
+    // What nobody reads may be as wide as it likes.
+    const applications = Array.from({ length: 40_000 }, (_, at) => `{"name":"a${at}","version":"1"}`);
+    expect((await push(`{"id":1,"applications":[${applications.join(',')}]}`)).json.accepted).toBe(1);
+    const empty = await packed(Buffer.alloc(90_000_000, '\n'), ndjson);
+    expect(empty.status).toBe(400);
+    expect((await packed(`[${'{},'.repeat(3_000_000)}{}]`)).status).toBe(413);
+    await neighbour();
+  }, 60_000);
+
+  it('a push that breaks off keeps what was read and names what was not', async () => {
+    const good = Array.from({ length: 500 }, () => '{"id":1}').join(',');
+    for (const [tail, index] of [
+      [',{"id":', 500],
+      [',?', 500],
+      [']x', 500],
+      [',', 500],
+    ] as const) {
+      const answer = await push(`[${good}${tail}`);
+      expect([answer.status, answer.json.accepted, codes(answer)]).toEqual([
+        202,
+        500,
+        [`${index} INVALID_JSON`],
+      ]);
+    }
+    const cut = gzipSync(`[${good}]`.padEnd(200_000));
+    const answer = await push(cut.subarray(0, -4), { 'content-encoding': 'gzip' });
+    expect([answer.status, answer.json.accepted, codes(answer)]).toEqual([202, 500, ['500 INVALID_GZIP']]);
+    const many = await push(`[${'{"id":1},'.repeat(10_000)}{"id":1}]`);
+    expect([many.status, many.json.detail]).toEqual([413, expect.stringContaining('10000 records before')]);
+    expect((await push('[')).status).toBe(400);
+    expect((await push('[{"id":')).status).toBe(400);
+    expect((await push('\uFEFF[{"id":1}]')).json.accepted).toBe(1);
+  });
+
+  it('others are answered while large bodies are read', async () => {
+    const half = 49_000_000;
+    const line = `{"id":1,"x":"${'x'.repeat(900)}"}\n`;
+    const bodies = [
+      Buffer.concat([Buffer.alloc(half, ' '), Buffer.alloc(half, ']')]),
+      Buffer.from(line.repeat(9_000)),
+      Buffer.from(`{"id":1,"x":[${'{"a":[1,2,"b"]},'.repeat(400_000)}1]}`),
+    ];
+    let open = bodies.length;
+    const hostile = bodies.map((body) => packed(body, ndjson).finally(() => (open -= 1)));
+    let answered = 0;
+    while (open > 0) {
+      await neighbour();
+      answered += 1;
+    }
+    expect((await Promise.all(hostile)).map(({ status }) => status)).toEqual([202, 202, 202]);
+    expect(answered).toBeGreaterThan(5);
+    await eventually(async () =>
+      expect((await scene.api('GET', `/tenants/${tenantId}/status`)).status).toBe(200),
+    );
+  }, 60_000);
+});
