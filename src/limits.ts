@@ -140,8 +140,8 @@ export const registrationSilenceMs = 24 * 3_600_000;
 export const computersPerIdentity = 20;
 /** Registrations of one computer that are looked at when it registers anew. */
 export const earlierRegistrations = 20;
-/** A date further ahead than this must not make every later record look old. */
-export const reportAheadMs = 24 * 3_600_000;
+/** A date further ahead of the clock than this is no date: it would make every later record look old. */
+export const clockAheadMs = 5 * 60_000;
 /** Each tenant's route history is trimmed about once a day. */
 export const historyTrimEveryMs = 20 * 3_600_000;
 /** Rows of one transaction of it. */

@@ -2,6 +2,13 @@ import type { Sql } from '../store/database.ts';
 import { createGroupCommit, nothings } from '../store/group-commit.ts';
 import { withRetries } from '../store/retry.ts';
 import { type ComputerLane, computerLane } from './computers/computer-store.ts';
+import {
+  type MarkedRow,
+  newerPushed,
+  type PushedRow,
+  upsertDue,
+  upsertRecords,
+} from './computers/revisions.ts';
 
 /** What comes in from Jamf Pro, committed before it is answered (contract section 5). */
 
@@ -23,7 +30,8 @@ export interface Intake {
   markDue(origin: Origin, computerIds: readonly number[]): Promise<void>;
   /**
    * Keeps pushed records, the newest of each computer by `general.reportDate`; resolves when committed. A record
-   * older than what is there is accepted without effect (contract section 11).
+   * older than what is there is accepted without effect (contract section 11), and one that cannot be compared with it
+   * makes the computer due to be read (`computers/revisions.ts`).
    */
   storeRecords(origin: Origin, records: readonly PushedRecord[]): Promise<void>;
 }
@@ -36,90 +44,41 @@ export interface IntakeOptions {
   readonly together?: boolean;
 }
 
-interface Marked extends Origin {
-  readonly jamfComputerId: number;
-  /** How many messages this is: each raises the wanted revision by one. */
-  count: number;
-}
-
-interface Pushed extends Marked {
-  readonly text: string;
-  readonly reportAt: Date | null;
-}
-
-const keyOf = ({ instanceId, jamfComputerId, tenantId }: Marked): string =>
+const keyOf = ({ instanceId, jamfComputerId, tenantId }: MarkedRow): string =>
   `${tenantId}/${instanceId}/${String(jamfComputerId).padStart(10, '0')}`;
 
 /** In the order of their keys: two batches with the same computers cannot wait for each other. */
-const ordered = <T extends Marked>(rows: ReadonlyMap<string, T>): T[] =>
+const ordered = <T extends MarkedRow>(rows: ReadonlyMap<string, T>): T[] =>
   [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
 
-/** One of several about the same computer: the newest by report date, all of them counted. */
-function newestPushed(rows: readonly Pushed[]): Pushed[] {
-  const newest = new Map<string, Pushed>();
-  for (const row of rows) {
-    const known = newest.get(keyOf(row));
-    if (!known) newest.set(keyOf(row), { ...row });
-    else if ((row.reportAt?.getTime() ?? Infinity) >= (known.reportAt?.getTime() ?? Infinity)) {
-      newest.set(keyOf(row), { ...row, count: known.count + 1 });
-    }
-  }
-  return ordered(newest);
-}
-
-function counted(rows: readonly Marked[]): Marked[] {
-  const all = new Map<string, Marked>();
+/** Each computer once: what came of it later is put together with what is there. */
+function together<T extends MarkedRow>(rows: readonly T[], merge: (known: T, later: T) => T): T[] {
+  const all = new Map<string, T>();
   for (const row of rows) {
     const known = all.get(keyOf(row));
-    if (known) known.count += 1;
-    else all.set(keyOf(row), { ...row });
+    all.set(keyOf(row), known ? merge(known, row) : row);
   }
   return ordered(all);
 }
 
-const upsertDue = (sql: Sql, rows: readonly Marked[]) => sql`
-  insert into computers (tenant_id, instance_id, jamf_computer_id, wanted_revision, traceparent, received_at)
-  select due.tenant_id, due.instance_id, due.id, due.count, due.traceparent, now()
-  from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.instanceId)}::uuid[],
-              ${rows.map((row) => row.jamfComputerId)}::int[], ${rows.map((row) => row.count)}::int[],
-              ${rows.map((row) => row.traceparent)}::text[]) as due(tenant_id, instance_id, id, count, traceparent)
-  on conflict (tenant_id, instance_id, jamf_computer_id) do update set
-    wanted_revision = computers.wanted_revision + excluded.wanted_revision, traceparent = excluded.traceparent,
-    updated_at = now(), received_at = coalesce(computers.received_at, now()), background = false,
-    next_try_at = case when computers.wanted_revision > computers.done_revision and computers.attempts > 0
-                       then coalesce(computers.next_try_at, now()) else now() end`;
+const counted = (rows: readonly MarkedRow[]): MarkedRow[] =>
+  together(rows, (known, later) => ({ ...known, count: known.count + later.count }));
 
-const upsertRecords = (sql: Sql, rows: readonly Pushed[]) => sql`
-  insert into computers (tenant_id, instance_id, jamf_computer_id, wanted_revision, pushed_record, pushed_report_at,
-    pushed_revision, traceparent, received_at)
-  select pushed.tenant_id, pushed.instance_id, id, count, record, report_at, count, traceparent, now()
-  from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.instanceId)}::uuid[],
-              ${rows.map((row) => row.jamfComputerId)}::int[], ${rows.map((row) => row.count)}::int[],
-              ${rows.map((row) => row.text)}::text[],
-              ${rows.map((row) => row.reportAt?.toISOString() ?? null)}::timestamptz[],
-              ${rows.map((row) => row.traceparent)}::text[])
-    as pushed(tenant_id, instance_id, id, count, record, report_at, traceparent)
-  on conflict (tenant_id, instance_id, jamf_computer_id) do update set
-    pushed_record = excluded.pushed_record, pushed_report_at = excluded.pushed_report_at,
-    wanted_revision = computers.wanted_revision + excluded.wanted_revision,
-    pushed_revision = computers.wanted_revision + excluded.wanted_revision,
-    traceparent = excluded.traceparent, updated_at = now(), next_try_at = now(), background = false,
-    received_at = coalesce(computers.received_at, now())
-  where coalesce(excluded.pushed_report_at, 'infinity') >=
-        greatest(computers.report_at, computers.pushed_report_at, '-infinity')`;
+const newestPushed = (rows: readonly PushedRow[], nowMs: number): PushedRow[] =>
+  together(rows, (known, later) => newerPushed(known, later, nowMs));
 
 /** Rows of one statement, and statements of a kind at the same time: more gain nothing (docs/bench.md). */
 const rowsTogether = 128;
 const writesAtOnce = 3;
 
 /** Messages of all instances that come together share a statement; each is answered when that is committed. */
-export function createIntake({ onDue, sql, together = true }: IntakeOptions): Intake {
-  const lanesOf = (rows: readonly Marked[], needsInstance: boolean): void => {
+export function createIntake({ onDue, sql, together: shared = true }: IntakeOptions): Intake {
+  const lanesOf = (rows: readonly MarkedRow[], needsInstance: boolean): void => {
     const lanes = new Map(rows.map((row) => [`${row.tenantId}/${row.instanceId}`, row]));
     for (const row of lanes.values()) onDue(computerLane({ ...row, background: false, needsInstance }));
   };
-  const gathered = <Row extends Marked>(write: (rows: readonly Row[]) => Promise<void>) => {
-    if (!together) return (rows: readonly Row[]) => write(rows);
+  const gathered = <Row extends MarkedRow>(write: (rows: readonly Row[]) => Promise<void>) => {
+    if (!shared) return (rows: readonly Row[]) => write(rows);
     return createGroupCommit({
       flush: async (groups: readonly (readonly Row[])[]) => {
         await write(groups.flat());
@@ -131,13 +90,13 @@ export function createIntake({ onDue, sql, together = true }: IntakeOptions): In
       weight: (rows) => rows.length,
     });
   };
-  const mark = gathered<Marked>(async (marked) => {
+  const mark = gathered<MarkedRow>(async (marked) => {
     const rows = counted(marked);
     await withRetries(() => upsertDue(sql, rows));
     lanesOf(rows, true);
   });
-  const push = gathered<Pushed>(async (pushed) => {
-    const rows = newestPushed(pushed);
+  const push = gathered<PushedRow>(async (pushed) => {
+    const rows = newestPushed(pushed, Date.now());
     await withRetries(() => upsertRecords(sql, rows));
     lanesOf(rows, false);
   });
@@ -150,7 +109,7 @@ export function createIntake({ onDue, sql, together = true }: IntakeOptions): In
     },
     storeRecords: async (origin, records) => {
       if (records.length === 0) return;
-      await push(records.map((record) => ({ ...origin, ...record, count: 1 })));
+      await push(records.map((record) => ({ ...origin, ...record, count: 1, readToo: false })));
     },
   };
 }

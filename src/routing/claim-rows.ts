@@ -1,5 +1,5 @@
-import { reportAheadMs } from '../limits.ts';
 import { booleans, type Queries, type Transaction } from '../store/database.ts';
+import { trustedAt } from '../store/trusted-dates.ts';
 import { type ComputerId, type KnownClaim, sameComputer } from './rules.ts';
 
 /** Claims as the database keeps them. */
@@ -104,13 +104,14 @@ export async function writeClaims(
     return before === undefined || written(before) !== written(row);
   });
   if (news.length === 0) return [];
+  const older = tx`${trustedAt(tx, tx`excluded.report_at`)} < ${trustedAt(tx, tx`c.report_at`)}`;
   const stored = await tx<
     { deviceId: string; instanceId: string; jamfComputerId: number; stale: boolean; enabled: boolean }[]
   >`
     insert into claims as c (tenant_id, device_id, instance_id, jamf_computer_id, user_id, serial_number, udid, verdict,
       last_enrolled_at, last_check_in_at, report_at)
     select ${tenantId}, device_id, instance_id, jamf_computer_id, user_id, serial_number, udid, verdict, last_enrolled_at,
-      last_check_in_at, least(report_at, now() + ${reportAheadMs} * interval '1 millisecond')
+      last_check_in_at, report_at
     from unnest(
       ${news.map((row) => row.deviceId)}::uuid[], ${news.map((row) => row.instanceId)}::uuid[],
       ${news.map((row) => row.jamfComputerId)}::int[], ${news.map((row) => row.userId)}::uuid[],
@@ -124,7 +125,7 @@ export async function writeClaims(
       user_id = excluded.user_id, serial_number = excluded.serial_number, udid = excluded.udid, verdict = excluded.verdict,
       last_enrolled_at = excluded.last_enrolled_at, last_check_in_at = excluded.last_check_in_at,
       report_at = excluded.report_at, updated_at = now()
-    where c.report_at is null or excluded.report_at is null or excluded.report_at >= c.report_at
+    where ${older} is not true
     returning device_id as "deviceId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId", stale,
       (select i.enabled from instances i where i.tenant_id = c.tenant_id and i.instance_id = c.instance_id) as enabled`;
   const rowOf = new Map(news.map((row) => [claimKey(row), row]));

@@ -1,6 +1,7 @@
 import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
+import { trustedDate } from '../store/trusted-dates.ts';
 import { appendClaimHistory, claimChanges, noteInstanceState } from './claim-history.ts';
 import {
   type Claims,
@@ -63,16 +64,18 @@ function withoutLate(
   computers: readonly ComputerClaims[],
   known: readonly Pick<KnownDevice, 'instanceId' | 'jamfComputerId' | 'reportAt'>[],
 ): readonly ComputerClaims[] {
-  const newest = new Map<string, number>();
+  const nowMs = Date.now();
+  const newest = new Map<string, Date>();
   for (const one of known) {
-    if (one.reportAt === null) continue;
-    const key = computerKey(one);
-    newest.set(key, Math.max(newest.get(key) ?? 0, one.reportAt.getTime()));
+    const at = trustedDate(one.reportAt, nowMs);
+    const before = newest.get(computerKey(one));
+    if (at !== null && (before === undefined || at > before)) newest.set(computerKey(one), at);
   }
-  return computers.filter(
-    (computer) =>
-      computer.reportAt === null || computer.reportAt.getTime() >= (newest.get(computerKey(computer)) ?? 0),
-  );
+  return computers.filter((computer) => {
+    const at = trustedDate(computer.reportAt, nowMs);
+    const before = newest.get(computerKey(computer));
+    return at === null || before === undefined || at >= before;
+  });
 }
 
 /** Writes what these computers claim now; `claims` becomes what is known afterwards. Says which claims went. */

@@ -213,14 +213,15 @@ export const computers = pgTable(
     tenantId: uuid('tenant_id').notNull(),
     instanceId: uuid('instance_id').notNull(),
     jamfComputerId: integer('jamf_computer_id').notNull(),
+    /** What the four revisions mean: `delivery/computers/revisions.ts`. */
     wantedRevision: bigint('wanted_revision', { mode: 'number' }).notNull().default(1),
     doneRevision: bigint('done_revision', { mode: 'number' }).notNull().default(0),
     /** The newest pushed record that was not yet taken in, as it came. Text: it is only passed on (design D9). */
     pushedRecord: text('pushed_record'),
     pushedReportAt: at('pushed_report_at'),
-    /** The revision that it made due: a later one asks for the instance's own word. */
     pushedRevision: bigint('pushed_revision', { mode: 'number' }),
-    /** False while a pushed record is the newest that is known: reading it does not wait for the instance. */
+    readRevision: bigint('read_revision', { mode: 'number' }),
+    /** False while a pushed record waits to be taken in first: that does not wait for the instance. */
     needsInstance: boolean('needs_instance')
       .notNull()
       .generatedAlwaysAs(sql`pushed_revision is distinct from wanted_revision`),
@@ -228,8 +229,10 @@ export const computers = pgTable(
     notFoundSince: at('not_found_since'),
     /** When that was taken for its deletion; null again when the instance knows it. */
     goneAt: at('gone_at'),
-    /** `general.reportDate` of the record that was last taken in: an older one has no effect. */
+    /** `general.reportDate` of the record that was last taken in, as it came; null: it had none. */
     reportAt: at('report_at'),
+    /** When that record was read, where it was read and had no date; else null. */
+    readAt: at('read_at'),
     udid: text('udid'),
     serialNumber: text('serial_number'),
     /** When the computer is looked at; null: it is not due. */

@@ -77,10 +77,9 @@ describe('claims', () => {
     expect((await routeOf(device))?.instanceId).toBe(a);
   });
 
-  it('a date far in the future makes no later record look old for longer than a day', async () => {
+  it('a date ahead of the clock makes no later record look old', async () => {
     await take(computer(a, [device], { reportAt: new Date('2099-01-01') }));
-    const tomorrow = new Date(Date.now() + 25 * 3_600_000);
-    const [outcome] = await take(computer(a, [], { reportAt: tomorrow }));
+    const [outcome] = await take(computer(a, [], { reportAt: new Date() }));
     expect(outcome).toMatchObject({ changed: true, route: undefined });
   });
 

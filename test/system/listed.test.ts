@@ -74,13 +74,21 @@ describe('listed computers', () => {
     expect(await due()).toEqual(['1', '3', '4', '5', '7']);
   });
 
-  it('a date far in the future is news once a day', async () => {
-    await known(1, { report_at: at(-60) });
-    await known(2, { report_at: at(20 * 60) });
-    await known(3, { report_at: null });
+  it('a date ahead of the clock is news when it is another one, and hides nothing that comes after it', async () => {
     const future = at(60 * 24 * 365);
-    await changed(...[1, 2, 3].map((id) => listed(id, { reportedAt: future })));
-    expect(await due()).toEqual(['1', '3']);
+    await known(1, { report_at: at(-60) });
+    await known(2, { report_at: future });
+    await known(3, { report_at: null });
+    await known(4, { report_at: future });
+    await known(5, { report_at: future });
+    await known(6, { report_at: at(-60), pushed_report_at: future });
+    await changed(
+      ...[1, 2, 3].map((id) => listed(id, { reportedAt: future })),
+      listed(4, { reportedAt: at(60 * 24 * 366) }),
+      listed(5, { reportedAt: at(-1) }),
+      listed(6, { reportedAt: at(-1) }),
+    );
+    expect(await due()).toEqual(['1', '3', '4', '5', '6']);
   });
 
   it('keeps the back-off of one that fails and the place of one that waits', async () => {

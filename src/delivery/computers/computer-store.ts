@@ -1,6 +1,7 @@
 import { leaseMs } from '../../limits.ts';
-import { booleans, type Sql, type Transaction } from '../../store/database.ts';
+import { booleans, type Queries, type Sql, type Transaction } from '../../store/database.ts';
 import { createGroupCommit, nothings } from '../../store/group-commit.ts';
+import { trustedAt } from '../../store/trusted-dates.ts';
 import type { Lane } from '../stage/lanes.ts';
 import type { DueLane, Held } from '../stage/run-stage.ts';
 
@@ -15,7 +16,9 @@ export interface DueComputer {
   readonly pushedReportAt: Date | null;
   /** The revision that the pushed record made due; a later one asks for the instance's own word. */
   readonly pushedRevision: number | null;
+  /** Of the newest state that is known; with `readAt` it is what a record is ordered by (`revisions.ts`). */
   readonly reportAt: Date | null;
+  readonly readAt: Date | null;
   /** Since when the instance says that it does not know the computer. */
   readonly notFoundSince: Date | null;
   /** When the oldest webhook or push came that was not acted on yet. */
@@ -47,6 +50,11 @@ export const computerLane = (row: {
   background: row.background,
   kind: row.needsInstance ? 'read' : 'pushed',
 });
+
+/** Milliseconds until the row (alias `c`) is looked at again; null: never. `greatest` alone would make that 0. */
+const dueInMs = (sql: Queries) => sql`
+  case when c.next_try_at is not null
+       then (greatest(0, extract(epoch from c.next_try_at - now())) * 1000)::float8 end`;
 
 /** The lanes with waiting rows, by stepping from one to the next in the index (docs/data.md). */
 export async function surveyComputers(sql: Sql): Promise<DueLane[]> {
@@ -98,7 +106,7 @@ export const claimComputers = (
   where c.tenant_id = due.tenant_id and c.instance_id = due.instance_id and c.jamf_computer_id = due.jamf_computer_id
   returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
     c.wanted_revision as "wantedRevision", c.pushed_record as "pushedRecord", c.pushed_report_at as "pushedReportAt",
-    c.pushed_revision as "pushedRevision", c.report_at as "reportAt", c.not_found_since as "notFoundSince",
+    c.pushed_revision as "pushedRevision", c.report_at as "reportAt", c.read_at as "readAt", c.not_found_since as "notFoundSince",
     c.received_at as "receivedAt", c.background, c.needs_instance as "needsInstance", c.attempts, c.traceparent`;
 
 /** Rows are locked in the order of their keys, and one that another writer has is left to the next turn. */
@@ -162,9 +170,10 @@ async function postponeComputers(
       select * from unnest(
         ${all.map(({ row }) => row.tenantId)}::uuid[], ${all.map(({ row }) => row.instanceId)}::uuid[],
         ${all.map(({ row }) => row.jamfComputerId)}::int[], ${all.map(({ owner }) => owner)}::uuid[],
+        ${all.map(({ row }) => row.wantedRevision)}::int8[],
         ${all.map(({ wait }) => wait.error?.slice(0, 2_000) ?? null)}::text[],
         ${booleans(all.map(({ wait }) => wait.notFound ?? false))}::text[]::bool[], ${all.map(({ wait }) => wait.seconds)}::float8[])
-        as waits(tenant_id, instance_id, jamf_computer_id, owner, error, not_found, seconds)
+        as waits(tenant_id, instance_id, jamf_computer_id, owner, revision, error, not_found, seconds)
     ), held as materialized (
       select waits.* from waits join computers c on c.tenant_id = waits.tenant_id and c.instance_id = waits.instance_id
         and c.jamf_computer_id = waits.jamf_computer_id and c.lease_owner = waits.owner
@@ -173,12 +182,14 @@ async function postponeComputers(
     update computers c set lease_until = null, lease_owner = null, last_error = held.error,
       attempts = c.attempts + (held.error is not null)::int, updated_at = now(),
       not_found_since = case when held.not_found then coalesce(c.not_found_since, now()) end,
-      next_try_at = now() + held.seconds * interval '1 second'
+      -- A record that was pushed while the instance did not answer does not wait for it.
+      next_try_at = case when not c.needs_instance and c.wanted_revision > held.revision then now()
+                         else now() + held.seconds * interval '1 second' end
     from held where c.tenant_id = held.tenant_id and c.instance_id = held.instance_id
       and c.jamf_computer_id = held.jamf_computer_id
     returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.background,
       c.needs_instance as "needsInstance",
-      (greatest(0, extract(epoch from c.next_try_at - now())) * 1000)::float8 as "dueInMs"`;
+      ${dueInMs(sql)} as "dueInMs"`;
   for (const row of rows) {
     if (row.dueInMs !== null) onDue({ lane: computerLane(row), dueInMs: row.dueInMs });
   }
@@ -222,13 +233,18 @@ export async function lockHeld(
 
 export interface SettledComputer {
   readonly row: DueComputer;
-  readonly reportAt: Date | null;
+  /** Whose word it was: the instance's own satisfies every wish, a pushed record those of pushes (`revisions.ts`). */
+  readonly by: 'read' | 'push';
+  /** The date of the state that is known from now on, null where it has none; undefined: the known state stays. */
+  readonly reportAt: Date | null | undefined;
   readonly udid: string | null;
   readonly serialNumber: string | null;
   /** The instance has deleted it. */
   readonly gone: boolean;
   /** Look again then although this revision is done: the verdict was not there yet. */
   readonly againInSeconds: number | null;
+  /** When a read that is still wished for is due; 0: now. */
+  readonly readInSeconds: number;
 }
 
 /** Settles rows that the transaction has locked (`lockHeld`); the lanes in which some are due again. */
@@ -236,6 +252,7 @@ export async function settleComputers(
   tx: Transaction,
   settled: readonly SettledComputer[],
 ): Promise<DueLane[]> {
+  const readLeft = tx`(not found.by_read and coalesce(c.read_revision > c.done_revision, false))`;
   const rows = await tx<
     {
       tenantId: string;
@@ -249,29 +266,36 @@ export async function settleComputers(
       select * from unnest(
         ${settled.map(({ row }) => row.tenantId)}::uuid[], ${settled.map(({ row }) => row.instanceId)}::uuid[],
         ${settled.map(({ row }) => row.jamfComputerId)}::int[], ${settled.map(({ row }) => row.wantedRevision)}::int8[],
+        ${booleans(settled.map(({ by }) => by === 'read'))}::text[]::bool[],
+        ${booleans(settled.map(({ reportAt }) => reportAt !== undefined))}::text[]::bool[],
         ${settled.map(({ reportAt }) => reportAt?.toISOString() ?? null)}::timestamptz[],
         ${settled.map(({ udid }) => udid)}::text[], ${settled.map(({ serialNumber }) => serialNumber)}::text[],
-        ${booleans(settled.map(({ gone }) => gone))}::text[]::bool[], ${settled.map(({ againInSeconds }) => againInSeconds)}::float8[])
-        as found(tenant_id, instance_id, jamf_computer_id, revision, report_at, udid, serial_number, gone, again)
+        ${booleans(settled.map(({ gone }) => gone))}::text[]::bool[], ${settled.map(({ againInSeconds }) => againInSeconds)}::float8[],
+        ${settled.map(({ readInSeconds }) => readInSeconds)}::float8[])
+        as found(tenant_id, instance_id, jamf_computer_id, revision, by_read, known, report_at, udid, serial_number, gone,
+          again, read_in)
     )
     update computers c set lease_until = null, lease_owner = null, last_error = null, not_found_since = null,
-      updated_at = now(), attempts = case when found.again is null then 0 else c.attempts + 1 end,
-      done_revision = case when found.again is null then found.revision else found.revision - 1 end,
+      updated_at = now(), attempts = case when found.again is not null then c.attempts + 1 when ${readLeft} then c.attempts else 0 end,
+      done_revision = case when found.again is not null then found.revision - 1
+                           when ${readLeft} then c.done_revision else found.revision end,
       next_try_at = case when c.wanted_revision > found.revision then now()
-                         else now() + found.again * interval '1 second' end,
-      -- A date in the future must not make every later record look old.
-      report_at = least(greatest(c.report_at, found.report_at), now() + interval '1 day'),
+                         when found.again is not null then now() + found.again * interval '1 second'
+                         when ${readLeft} then now() + found.read_in * interval '1 second' end,
+      report_at = case when found.known then found.report_at else c.report_at end,
+      read_at = case when not found.known then c.read_at
+                     when found.by_read and ${trustedAt(tx, tx`found.report_at`)} is null then now() end,
       udid = coalesce(found.udid, c.udid), serial_number = coalesce(found.serial_number, c.serial_number),
       gone_at = case when found.gone then now() end,
       pushed_record = case when c.wanted_revision > found.revision then c.pushed_record end,
       pushed_report_at = case when c.wanted_revision > found.revision then c.pushed_report_at end,
       pushed_revision = case when c.wanted_revision > found.revision then c.pushed_revision end,
-      received_at = case when c.wanted_revision > found.revision then c.received_at end
+      received_at = case when c.wanted_revision > found.revision or ${readLeft} then c.received_at end
     from found where c.tenant_id = found.tenant_id and c.instance_id = found.instance_id
       and c.jamf_computer_id = found.jamf_computer_id
     returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.background,
       c.needs_instance as "needsInstance",
-      (greatest(0, extract(epoch from c.next_try_at - now())) * 1000)::float8 as "dueInMs"`;
+      ${dueInMs(tx)} as "dueInMs"`;
   return rows.flatMap((row) =>
     row.dueInMs === null ? [] : [{ lane: computerLane(row), dueInMs: row.dueInMs }],
   );

@@ -7,6 +7,7 @@ import type { Instance } from '../../store/instances.ts';
 import type { Mode } from '../../store/tenants.ts';
 import type { DueComputer } from './computer-store.ts';
 import { inventorySections } from './pushed-record.ts';
+import { isLate, standsAfter } from './revisions.ts';
 
 /** What is known of a due computer: its instance's own word, or the record that was pushed. */
 export type Fetched =
@@ -17,8 +18,11 @@ export type Fetched =
       readonly computer: JamfComputer;
       /** The record as it came. */
       readonly record: unknown;
+      readonly by: 'read' | 'push';
       /** A pushed record served although the instance was to be asked and did not answer: it still has to be. */
       readonly stale: boolean;
+      /** Older than the state that is known: it has no effect. */
+      readonly late: boolean;
       /** Undefined where the verdict is not Jamf's own. */
       readonly compliance: readonly ComplianceRecord[] | undefined;
     }
@@ -62,26 +66,26 @@ const invalid = (error: string): Fetched => ({
   instanceFails: false,
 });
 
-type Read = Pick<Extract<Fetched, { ok: true }>, 'computer' | 'record' | 'stale'>;
+type Read = Pick<Extract<Fetched, { ok: true }>, 'computer' | 'record' | 'by' | 'stale' | 'late'>;
 
 const hasInventory = (record: unknown): boolean =>
   isRecord(record) && inventorySections.every((section) => isRecord(record[section]));
 
-/** The pushed record, where it says all that is needed. */
+/** The pushed record, where it says all that is needed and is not older than what is known. */
 function pushedComputer(row: DueComputer, instance: Instance, mode: Mode): Read | undefined {
-  if (row.pushedRecord === null) return undefined;
+  if (row.pushedRecord === null || !standsAfter(row.pushedReportAt, row, Date.now())) return undefined;
   const record = JSON.parse(row.pushedRecord) as unknown;
   const parsed = parseComputer(record);
   if (!parsed.ok || !parsed.computer.registrationsReported) return undefined;
   const { computer } = parsed;
   const needsGroups = mode === 'device-compliance' && instance.compliance.source === 'smart-group';
   const enough = mode === 'conditional-access' ? hasInventory(record) : !needsGroups || computer.groups;
-  return enough ? { computer, record, stale: false } : undefined;
+  return enough ? { computer, record, by: 'push', stale: false, late: false } : undefined;
 }
 
 /**
- * A pushed record serves while nothing newer made the computer due. After a webhook the instance is asked, and the
- * record serves only when the instance cannot be reached: an instance may be one that only pushes.
+ * A pushed record that waits to be taken in first serves by itself (`revisions.ts`). Otherwise the instance is asked,
+ * and the record serves only when the instance cannot be reached: an instance may be one that only pushes.
  */
 async function findComputer(
   row: DueComputer,
@@ -89,10 +93,7 @@ async function findComputer(
   client: JamfClient,
   mode: Mode,
 ): Promise<Read | Fetched> {
-  const candidate = pushedComputer(row, instance, mode);
-  const pushedAt = candidate?.computer.reportedAt;
-  const stale = pushedAt !== undefined && row.reportAt !== null && pushedAt < row.reportAt;
-  const pushed = stale ? undefined : candidate;
+  const pushed = pushedComputer(row, instance, mode);
   if (pushed && row.pushedRevision === row.wantedRevision) return pushed;
   const read = await client.computer(String(row.jamfComputerId));
   if (!read.ok) {
@@ -100,9 +101,9 @@ async function findComputer(
     return pushed ? { ...pushed, stale: true } : failed(read);
   }
   // Without its accounts a record says nothing about registrations, and must not end routes.
-  return read.computer.registrationsReported
-    ? { computer: read.computer, record: read.record, stale: false }
-    : invalid('the record came without its local user accounts');
+  if (!read.computer.registrationsReported) return invalid('the record came without its local user accounts');
+  const late = isLate(read.computer.reportedAt, row, Date.now());
+  return { computer: read.computer, record: read.record, by: 'read', stale: false, late };
 }
 
 /**

@@ -2,6 +2,7 @@ import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { backgroundPerSecond } from '../../limits.ts';
 import type { Transaction } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
+import { trustedAt } from '../../store/trusted-dates.ts';
 import type { InstanceRef } from './readers.ts';
 
 /** What an instance's list of computers makes due: the list itself is never taken in, each computer is read. */
@@ -52,13 +53,16 @@ const listedRows = (tx: Transaction, listed: readonly ListedComputer[]) => tx`
 
 /**
  * Whether the list (alias `l`) has news of a computer (alias `c`): unknown here, unreadable, back, or with a later
- * report than the one that was taken in or pushed. A date far in the future is taken in as tomorrow: it is no news
- * again until then.
+ * report than the one that was taken in or pushed. A date ahead of the clock says nothing about what is later
+ * (`store/trusted-dates.ts`): it is news when it is another than the known one.
  */
 const isNews = (tx: Transaction) => tx`(
   c.jamf_computer_id is null or l.unreadable or c.gone_at is not null
-  or coalesce(l.report_at > greatest(c.report_at, c.pushed_report_at, '-infinity'), false)
-     and not coalesce(l.report_at > now() + interval '1 day' and c.report_at > now(), false))`;
+  or case when ${trustedAt(tx, tx`l.report_at`)} is not null
+          then l.report_at > greatest(${trustedAt(tx, tx`c.report_at`)}, ${trustedAt(tx, tx`c.pushed_report_at`)}, '-infinity')
+          when l.report_at is not null
+          then l.report_at is distinct from c.report_at and l.report_at is distinct from c.pushed_report_at
+          else false end)`;
 
 /**
  * When a row that becomes due is looked at: the back-off of one that fails is kept, and one that waits already does

@@ -92,7 +92,7 @@ async function takeInTogether(
   tenantId: string,
   options: ComputerStageOptions,
 ): Promise<(Error | undefined)[]> {
-  const { holdRecheckSeconds, onDue, onReports, onRoutes, sha256 = webSha256, sql } = options;
+  const { backoff, holdRecheckSeconds, onDue, onReports, onRoutes, sha256 = webSha256, sql } = options;
   const { vocabulary = defaultInventoryVocabulary } = options;
   const taken = await inTransaction(sql, async (tx: Transaction) => {
     // A disconnect that began while the instance was asked has retracted the devices: it must stay so.
@@ -102,7 +102,8 @@ async function takeInTogether(
     const held = await lockHeld(tx, reads);
     const ours = reads.filter(({ row }) => held.has(row));
     if (ours.length === 0) return { held, lanes: [], reported: false, routed: false, way: [] };
-    const { reported, routed, verdictMissing, way } = await takeIn(tx, tenantId, ours, {
+    const news = ours.filter(({ found }) => !found?.late);
+    const { reported, routed, verdictMissing, way } = await takeIn(tx, tenantId, news, {
       vocabulary,
       sha256,
     });
@@ -110,7 +111,8 @@ async function takeInTogether(
       tx,
       ours.map(({ found, row }) => ({
         row,
-        reportAt: found?.computer.reportedAt ?? null,
+        by: found?.by ?? 'read',
+        reportAt: found && !found.late ? (found.computer.reportedAt ?? null) : undefined,
         udid: found?.computer.udid ?? null,
         serialNumber: found?.computer.serialNumber ?? null,
         gone: found === undefined,
@@ -118,6 +120,7 @@ async function takeInTogether(
           found?.stale || verdictMissing.has(row)
             ? Math.min(holdRecheckSeconds * 2 ** Math.min(row.attempts, 10), verdictRetryMaxSeconds)
             : null,
+        readInSeconds: row.attempts === 0 ? 0 : backoffSeconds(row.attempts, backoff),
       })),
     );
     return { held, lanes, reported, routed, way };

@@ -42,7 +42,16 @@ function found(raw: unknown, mode: 'conditional-access' | 'device-compliance') {
   const parsed = parseComputer(raw);
   if (!parsed.ok) throw new Error('the record is no record');
   const compliance = mode === 'device-compliance' ? [] : undefined;
-  return { ok: true as const, mode, computer: parsed.computer, record: raw, stale: false, compliance };
+  return {
+    ok: true as const,
+    mode,
+    computer: parsed.computer,
+    record: raw,
+    by: 'read' as const,
+    stale: false,
+    late: false,
+    compliance,
+  };
 }
 
 function contentOf(
@@ -181,6 +190,7 @@ describe('reading a computer in mode conditional-access', () => {
     pushedReportAt: null,
     pushedRevision: 1,
     reportAt: null,
+    readAt: null,
     notFoundSince: null,
     receivedAt: null,
     background: false,
