@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
-import { readDirectly } from './node-direct-reads.ts';
-import { createDirectWriter } from './node-direct-writes.ts';
+import type { SocketAccess } from './node-sockets.ts';
 import { createAnswerReader } from './node-upstream-answer.ts';
 import { explainConnect } from './node-upstream-dial.ts';
 import type { AnswerHead } from './node-upstream-head.ts';
@@ -42,6 +41,7 @@ export interface ConnectionOptions {
   readonly socket: Socket;
   readonly readyEvent: string;
   readonly timeouts: ConnectionTimeouts;
+  readonly sockets: SocketAccess;
   readonly now: () => number;
   /** It can carry another exchange. */
   readonly onFree: (connection: Connection) => void;
@@ -81,7 +81,7 @@ const explainDeadline: Readonly<Record<Exclude<Deadline, 'keep-alive'>, Omit<Ups
 /** Begins to connect and carries `first` as soon as it can. */
 export function openConnection(options: ConnectionOptions, first: Exchange): Connection {
   const { now, socket, timeouts } = options;
-  const writer = createDirectWriter(socket);
+  const writer = options.sockets.writer(socket);
   let current: Exchange | undefined = first;
   let isReady = false;
   let isGone = false;
@@ -255,7 +255,7 @@ export function openConnection(options: ConnectionOptions, first: Exchange): Con
   socket.once(options.readyEvent, () => {
     if (isGone) return;
     isReady = true;
-    readDirectly(socket, readBytes, take);
+    options.sockets.read(socket, readBytes, take);
     if (current) carry(current);
     else options.onFree(connection);
   });

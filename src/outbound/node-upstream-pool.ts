@@ -1,3 +1,4 @@
+import type { SocketAccess } from './node-sockets.ts';
 import {
   type Broken,
   type Connection,
@@ -14,6 +15,7 @@ export interface PoolOptions {
   readonly target: UpstreamTarget;
   readonly dial: Dial;
   readonly timeouts: ConnectionTimeouts;
+  readonly sockets: SocketAccess;
   readonly now: () => number;
   readonly connections: number;
   readonly waiting: number;
@@ -79,6 +81,7 @@ export function createPool(options: PoolOptions): Pool {
       {
         ...dialled,
         timeouts,
+        sockets: options.sockets,
         now: options.now,
         onFree: free,
         onGone: gone,

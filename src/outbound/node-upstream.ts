@@ -7,6 +7,7 @@ import {
   upstreamWaiting,
 } from '../limits.ts';
 import type { AddressPolicy } from './addresses.ts';
+import { publicStreams, type SocketAccess } from './node-sockets.ts';
 import { createSweepClock } from './node-upstream-clock.ts';
 import type { Connection, Exchange } from './node-upstream-connection.ts';
 import { createDial } from './node-upstream-dial.ts';
@@ -28,6 +29,8 @@ export interface NodeUpstreamOptions {
   readonly policy: AddressPolicy;
   /** Until the answer's head, and again between two parts of its body, and for each part of a request's. */
   readonly timeoutMs: number;
+  /** Public streams if unsaid. */
+  readonly sockets?: SocketAccess;
   /** The rest is for tests; the defaults are those of limits.ts. */
   readonly connectMs?: number;
   readonly keepAliveMs?: number;
@@ -113,6 +116,7 @@ export function createNodeUpstream(options: NodeUpstreamOptions): NodeUpstream {
         target,
         dial,
         timeouts,
+        sockets: options.sockets ?? publicStreams,
         now: clock.now,
         connections: options.connections ?? upstreamConnections,
         waiting: options.waiting ?? upstreamWaiting,

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answerOf, ask, type RawServer, startRawServer } from '../../test/harness/raw-server.ts';
+import { testedSockets } from '../../test/harness/sockets.ts';
 import { createNodeUpstream, type NodeUpstream } from './node-upstream.ts';
 import type { Upstream, UpstreamExchange, UpstreamTarget } from './upstream.ts';
 import { withCircuit } from './upstream-circuit.ts';
@@ -15,7 +16,12 @@ describe('an instance that fails', () => {
 
   beforeEach(async () => {
     server = await startRawServer((socket) => socket.write(html));
-    client = createNodeUpstream({ policy: { permits: () => true }, timeoutMs: 2_000, sweepMs: 10 });
+    client = createNodeUpstream({
+      policy: { permits: () => true },
+      timeoutMs: 2_000,
+      sweepMs: 10,
+      sockets: testedSockets,
+    });
     upstream = withCircuit(
       client.upstream,
       () => nowMs,

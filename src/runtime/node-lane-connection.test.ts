@@ -1,6 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../../test/harness/eventually.ts';
+import { testedSockets } from '../../test/harness/sockets.ts';
 import type { UpstreamHandler } from '../outbound/upstream.ts';
 import { type LaneConnection, type LaneServices, openLaneConnection } from './node-lane-connection.ts';
 
@@ -25,6 +26,7 @@ const services: LaneServices = {
   onForward: () => undefined,
   onAnswer: () => undefined,
   keepAliveSeconds: 5,
+  sockets: testedSockets,
   // An instance whose answer is there at once.
   upstream: (_call: unknown, handler: UpstreamHandler) => {
     setImmediate(() => {

@@ -6,7 +6,7 @@ import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
 import type { ShadowEar } from '../forwarding/shadow/shadow.ts';
 import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
 import { requestIdOf } from '../gateway/request-id.ts';
-import { readDirectly } from '../outbound/node-direct-reads.ts';
+import type { SocketAccess } from '../outbound/node-sockets.ts';
 import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from '../outbound/upstream.ts';
 import type { Problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
@@ -34,6 +34,7 @@ export interface LaneServices {
   readonly listen: (request: LaneRequest, instance: Instance) => ShadowEar | undefined;
   readonly onForward: (outcome: string, seconds: number) => void;
   readonly keepAliveSeconds: number;
+  readonly sockets: SocketAccess;
 }
 
 export interface LaneConnection {
@@ -78,7 +79,7 @@ export function openLaneConnection(
   let status = 0;
   const reader = createLaneReader();
   const linesOf = createInstanceLines();
-  const writer = createLaneWriter(socket);
+  const writer = createLaneWriter(socket, services.sockets);
 
   const secondsSinceStart = (): number => (performance.now() - startedMs) / 1_000;
 
@@ -297,7 +298,7 @@ export function openLaneConnection(
     takeNext();
   };
 
-  const reads = readDirectly(socket, readBytes, onData);
+  const reads = services.sockets.read(socket, readBytes, onData);
   socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClosed).on('drain', onDrain);
   return {
     socket,

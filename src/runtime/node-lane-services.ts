@@ -1,5 +1,6 @@
 import type { Shadow } from '../forwarding/shadow/shadow.ts';
 import type { DeviceCalls } from '../gateway/device-call.ts';
+import type { SocketAccess } from '../outbound/node-sockets.ts';
 import type { Upstream, UpstreamTarget } from '../outbound/upstream.ts';
 import type { Instance } from '../store/instances.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -16,6 +17,7 @@ export interface LaneParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly shadow: Pick<Shadow, 'listen'>;
+  readonly sockets: SocketAccess;
   /** Share of the calls that are traced where the caller did not ask for it, 0 to 1. */
   readonly traceShare: number;
 }
@@ -28,7 +30,7 @@ const routes = {
 } as const;
 
 export function createLaneServices(parts: LaneParts): Omit<LaneServices, 'keepAliveSeconds'> {
-  const { calls, log, metrics, shadow, targetOf, traceShare, upstream } = parts;
+  const { calls, log, metrics, shadow, sockets, targetOf, traceShare, upstream } = parts;
   const answered = {
     compliance: metrics.requestsOf('data', routes.compliance),
     inventory: metrics.requestsOf('data', routes.inventory),
@@ -37,6 +39,7 @@ export function createLaneServices(parts: LaneParts): Omit<LaneServices, 'keepAl
   return {
     calls,
     upstream,
+    sockets,
     targetOf,
     traced: ({ call, tenantId, traceparent }, { instanceId }) => {
       if (traceShare === 0 || !(isSampled(traceparent) || Math.random() < traceShare)) return undefined;

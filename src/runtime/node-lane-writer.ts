@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { createDirectWriter } from '../outbound/node-direct-writes.ts';
+import type { SocketAccess } from '../outbound/node-sockets.ts';
 import { chunkHead, lastChunk } from './node-lane-answer.ts';
 
 /** Small parts of an answer are put together and leave in one write. */
@@ -24,7 +24,7 @@ export interface LaneWriter {
   hasUnsent(): boolean;
 }
 
-export function createLaneWriter(socket: Socket): LaneWriter {
+export function createLaneWriter(socket: Socket, access: SocketAccess): LaneWriter {
   let pending = '';
   let isWritten = false;
   let isChunked = false;
@@ -32,7 +32,7 @@ export function createLaneWriter(socket: Socket): LaneWriter {
   /** Of an answer that told its length. */
   let bytesLeft = 0;
 
-  const direct = createDirectWriter(socket);
+  const direct = access.writer(socket);
   const take = (): string => {
     const text = pending;
     isFlushDue = false;

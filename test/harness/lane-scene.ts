@@ -29,6 +29,7 @@ import { createLog } from '../../src/telemetry/log.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { createTestDatabase } from './database.ts';
 import { type RawServer, startRawServer } from './raw-server.ts';
+import { testedSockets } from './sockets.ts';
 
 /**
  * The data listener's device calls twice in one process, once with the fast lane before it and once without, on the
@@ -117,12 +118,13 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
     heartbeat: () => undefined,
     notification: () => undefined,
     inputIgnored: () => undefined,
+    laneWay: () => undefined,
     onScrape: () => undefined,
   };
   const log = createLog({ level: 'error', format: 'json', write: () => undefined });
   const policy = createAddressPolicy([{ kind: 'host', host: '127.0.0.1' }]);
   const { close: closeSend, send } = createNodeSend(policy);
-  const outbound = createNodeUpstream({ policy, timeoutMs: 2_000 });
+  const outbound = createNodeUpstream({ policy, timeoutMs: 2_000, sockets: testedSockets });
   const clients = createInstanceClients({
     send,
     sealer: await createSealer([new Uint8Array(32)]),
@@ -167,7 +169,7 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
   let taken = 0;
   const services = createLaneServices({
     ...forwarding,
-    ...{ calls, log, metrics, traceShare: 0 },
+    ...{ calls, log, metrics, traceShare: 0, sockets: testedSockets },
     shadow: { listen: () => undefined },
   });
   const address = { host: '127.0.0.1', port: 0 };

@@ -5,6 +5,7 @@ import {
   type NodeUpstreamOptions,
 } from '../../src/outbound/node-upstream.ts';
 import { type RawServer, startRawServer } from './raw-server.ts';
+import { testedSockets } from './sockets.ts';
 
 /** Node's client and raw servers for it, ended after each test. */
 
@@ -17,7 +18,13 @@ afterEach(async () => {
 
 /** A client that sweeps often, so that tests need not wait for long. */
 export function client(options: Partial<NodeUpstreamOptions> = {}): NodeUpstream {
-  const made = createNodeUpstream({ policy: anyAddress, timeoutMs: 2_000, sweepMs: 10, ...options });
+  const made = createNodeUpstream({
+    policy: anyAddress,
+    timeoutMs: 2_000,
+    sweepMs: 10,
+    sockets: testedSockets,
+    ...options,
+  });
   ends.push(made.close);
   return made;
 }

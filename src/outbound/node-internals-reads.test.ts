@@ -2,8 +2,10 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../../test/harness/eventually.ts';
+import { areInternalsKnown } from '../../test/harness/sockets.ts';
 import { createAuthority } from '../simulator/authority.ts';
-import { type DirectReads, readDirectly } from './node-direct-reads.ts';
+import { internalsOfNode } from './node-internals.ts';
+import type { SocketReads } from './node-sockets.ts';
 
 let pair: { readonly cert: string; readonly key: string };
 beforeAll(async () => {
@@ -11,7 +13,7 @@ beforeAll(async () => {
   pair = { cert: issued.certificatePem, key: issued.keyPem };
 });
 
-describe.each([
+describe.runIf(areInternalsKnown).each([
   ['plain', false],
   ['TLS', true],
 ])('a %s socket', (_, overTls) => {
@@ -20,7 +22,7 @@ describe.each([
   let socket: Socket;
   let taken = '';
   let events = 0;
-  let reads: DirectReads;
+  let reads: SocketReads;
   let taker: (chunk: Buffer) => void;
 
   beforeEach(async () => {
@@ -44,7 +46,7 @@ describe.each([
       events += 1;
       take(chunk);
     });
-    reads = readDirectly(socket, 16_384, take);
+    reads = internalsOfNode.read(socket, 16_384, take);
   });
   afterEach(async () => {
     peer.destroy();

@@ -1,0 +1,41 @@
+import type { Socket } from 'node:net';
+
+/**
+ * The two ways in which small messages go to and come from a socket: through Node's public streams, or past them
+ * (node-internals.ts), which is faster and does the same. What is promised here holds for both.
+ */
+export interface SocketAccess {
+  /** To be written to once the socket is connected: from then on its handle stays. */
+  writer(socket: Socket): SocketWriter;
+  /**
+   * `take` may be given what is read past the event `data`, so a listener of `data` that does the same has to be there,
+   * too. It has the bytes until it returns: whatever it keeps of them it copies. `bytes` is how much one read brings at
+   * most. The socket is connected.
+   */
+  read(socket: Socket, bytes: number, take: (chunk: Buffer) => void): SocketReads;
+}
+
+export interface SocketWriter {
+  /** In latin1. */
+  write(text: string): void;
+  /** Whether something of what was written has not left yet. */
+  hasUnsent(): boolean;
+}
+
+export interface SocketReads {
+  /** From now on everything that is read comes by the event `data`. */
+  stop(): void;
+  /** Nothing of what was read stays in memory that outlives the read. */
+  wipe(): void;
+}
+
+/** What every read is where the stream's own event brings it. */
+export const readsOfStream: SocketReads = { stop: () => undefined, wipe: () => undefined };
+
+export const writerOfStream = (socket: Socket): SocketWriter => ({
+  write: (text) => void socket.write(text, 'latin1'),
+  hasUnsent: () => socket.writableLength > 0,
+});
+
+/** Works on every version of Node.js. */
+export const publicStreams: SocketAccess = { writer: writerOfStream, read: () => readsOfStream };
