@@ -23,7 +23,7 @@ import { type MoveWork, workFor } from '../routing/moves/work.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import type { Tenant } from '../store/tenants.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
-import { createMetrics } from '../telemetry/metrics.ts';
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createTallies } from '../telemetry/tallies.ts';
 import type { Config } from './config.ts';
 import { type ConnectionServices, createConnectionServices } from './connection-services.ts';
@@ -39,6 +39,7 @@ import { createLaneServices } from './node-lane-services.ts';
 import { migrateDatabase, newestMigration } from './node-migrate.ts';
 import { nodeDigest, nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
+import { chooseSocketAccess, type SocketChoice } from './node-socket-access.ts';
 import { startTelemetry } from './node-telemetry.ts';
 import { adminUrlOf, entraOperators } from './operators.ts';
 import { version } from './version.ts';
@@ -215,6 +216,12 @@ function createAdmin(
   );
 }
 
+function tellOfLane({ detail, reason, way }: SocketChoice, log: Log, metrics: Metrics): void {
+  const isLess = reason === 'trial-failed' || reason === 'untested-version';
+  log[isLess ? 'warn' : 'info']('lane.way', { way, reason, detail });
+  metrics.laneWay(way, reason);
+}
+
 /** Starts the gateway; with `listeners: false` it only delivers (`espalier worker`). */
 export async function startGateway(
   config: Config,
@@ -225,6 +232,8 @@ export async function startGateway(
   const tallies = createTallies();
   const telemetry = await startTelemetry(process.env, tallies);
   const metrics = createMetrics(tallies);
+  // Beside the database, which takes longer.
+  const choosing = options.listeners ? chooseSocketAccess(config.fastLane) : undefined;
   const store = await openStore(config);
   const sql = openDatabase(store.url, { connections: databaseConnections, applicationName: 'espalier' });
   const relaxed = openDatabase(store.url, {
@@ -233,9 +242,12 @@ export async function startGateway(
     durable: false,
   });
   const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
+  const lane = await choosing;
+  if (lane) tellOfLane(lane, log, metrics);
   const upstream = createNodeUpstream({
     policy: createAddressPolicy(config.upstreamAllow),
     timeoutMs: config.forwardTimeoutSeconds * 1_000,
+    ...(lane === undefined ? {} : { sockets: lane.sockets }),
   });
   const hints = createHints(sql, log);
   const changes = createNodeChanges({
@@ -298,14 +310,19 @@ export async function startGateway(
         fetch: gateway.createDataApp().fetch,
         ...secure,
         ...clientCa,
-        lane: createLaneServices({
-          calls: gateway.deviceCalls,
-          ...gateway.forwarding,
-          log,
-          metrics,
-          shadow: gateway.shadow,
-          traceShare: telemetry.traceShare,
-        }),
+        ...(lane === undefined || lane.way === 'off'
+          ? {}
+          : {
+              lane: createLaneServices({
+                calls: gateway.deviceCalls,
+                ...gateway.forwarding,
+                log,
+                metrics,
+                shadow: gateway.shadow,
+                sockets: lane.sockets,
+                traceShare: telemetry.traceShare,
+              }),
+            }),
       }),
       await listen({
         address: config.adminListen,

@@ -202,6 +202,14 @@ export const settings = {
     example: 'on',
     parse: choice('on', 'on', 'off'),
   } satisfies Setting<'on' | 'off'>,
+  fastLane: {
+    name: 'ESPALIER_FAST_LANE',
+    meaning:
+      "`on`: device calls are answered before Node's HTTP server, past its streams where that is known to be safe; `public`: never past its streams; `off`: every request takes the ordinary way (docs/fast-lane.md)",
+    defaultText: 'on',
+    example: 'on',
+    parse: choice('on', 'on', 'public', 'off'),
+  } satisfies Setting<'on' | 'public' | 'off'>,
   tlsCertFile: text(
     'ESPALIER_TLS_CERT_FILE',
     'certificate chain of the data and admin listeners, PEM; reloaded when it changes',

@@ -24,6 +24,8 @@ export interface Metrics {
   notification(outcome: string, count?: number): void;
   /** What an instance sent or answered and could not be used, beside what was. */
   inputIgnored(kind: IgnoredInput, count: number): void;
+  /** Which way device calls take in this process, and why; told once. */
+  laneWay(way: string, reason: string): void;
   /** Registers what fills the gauges; called at every scrape. */
   onScrape(
     fill: (observe: {
@@ -147,8 +149,13 @@ export function createMetrics(tallies: Tallies = createTallies()): Metrics {
     description:
       'Kept secrets by the key that sealed them: the first, an older one, or one that is not configured',
   });
+  const laneWay = meter.createObservableGauge('espalier_fast_lane', {
+    description:
+      '1 for the way that device calls take: past the streams of Node, through them, or no fast lane',
+  });
   return {
     ...createRequestMetrics(tallies),
+    laneWay: (way, reason) => laneWay.addCallback((result) => result.observe(1, { way, reason })),
     upload: (outcome) => uploads.add(1, { outcome }),
     tokenRequest: (service, outcome) => tokens.add(1, { service, outcome }),
     heartbeat: (outcome) => heartbeats.add(1, { outcome }),

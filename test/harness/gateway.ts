@@ -9,6 +9,7 @@ import { createTestDatabase, type TestDatabase } from './database.ts';
 import { type Answer, type Call, call, read } from './http.ts';
 import { ownEnvironment } from './own-environment.ts';
 import { freePort } from './ports.ts';
+import { testedLane } from './sockets.ts';
 
 /** The real `espalier serve` in its own process, configured by its environment only, between simulators. */
 
@@ -107,6 +108,7 @@ const quick = {
   ESPALIER_POLL_SECONDS: '0',
   ESPALIER_RECONCILE_SECONDS: '0',
   ESPALIER_LOG_LEVEL: 'debug',
+  ESPALIER_FAST_LANE: testedLane,
 };
 
 export async function startScene(options: SceneOptions = {}): Promise<Scene> {

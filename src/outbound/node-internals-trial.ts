@@ -1,0 +1,236 @@
+import { once } from 'node:events';
+import { createServer as createHttpServer, get } from 'node:http';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls';
+import { internalsOfNode } from './node-internals.ts';
+
+/**
+ * Run in a process of its own before node-internals.ts is used: what goes wrong there ends a process, natively at times,
+ * and this one is nobody's. It ends with 0 when every trial was as with public streams.
+ */
+
+interface Pair {
+  readonly server: Server;
+  readonly ours: Socket;
+  readonly peer: Socket;
+}
+
+/** A key that both sides know needs no certificate, which would have to be made first. */
+const key = { psk: Buffer.alloc(32, 7), identity: 'trial' };
+const cipher = { ciphers: 'PSK-AES128-GCM-SHA256', maxVersion: 'TLSv1.2' } as const;
+
+async function openPair(overTls: boolean): Promise<Pair> {
+  const server = overTls
+    ? createTlsServer({ ...cipher, allowHalfOpen: true, pskCallback: () => key.psk })
+    : createServer({ allowHalfOpen: true });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const where = { port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true };
+  const peer = overTls
+    ? tlsConnect({ ...where, ...cipher, pskCallback: () => key, checkServerIdentity: () => undefined })
+    : connect(where);
+  const [ours] = (await once(server, overTls ? 'secureConnection' : 'connection')) as [Socket];
+  ours.on('error', () => undefined);
+  peer.on('error', () => undefined);
+  return { server, ours, peer };
+}
+
+const closePair = ({ ours, peer, server }: Pair): void => {
+  ours.destroy();
+  peer.destroy();
+  server.close();
+};
+
+function check(holds: boolean, what: string): asserts holds {
+  if (!holds) throw new Error(what);
+}
+
+/** All that comes until it ends. */
+async function textOf(socket: Socket): Promise<string> {
+  let text = '';
+  for await (const chunk of socket) text += (chunk as Buffer).toString('latin1');
+  return text;
+}
+
+/** `once` would take the error before it for a failure. */
+const closeOf = (socket: Socket): Promise<unknown> => new Promise((resolve) => socket.once('close', resolve));
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** From the first write on the way is known, so the first goes the ordinary way. */
+async function writeInOneTurn({ ours, peer }: Pair): Promise<void> {
+  const came = textOf(peer);
+  const writer = internalsOfNode.writer(ours);
+  writer.write('a');
+  await turn();
+  const ordinary = ours.write;
+  ours.write = () => {
+    throw new Error('a write did not go past the stream');
+  };
+  writer.write('b');
+  ours.write = ordinary;
+  writer.write('c');
+  ours.write('d', 'latin1');
+  writer.write('e\xff');
+  await turn();
+  writer.write('f');
+  ours.end();
+  check((await came) === 'abcde\xfff', 'writes of one turn did not come in their order');
+}
+
+/** Until the system takes no more and Node has a write of its own under way; then mixed with ordinary ones. */
+async function fill({ ours }: Pair): Promise<string> {
+  const writer = internalsOfNode.writer(ours);
+  const piece = 'x'.repeat(16_000);
+  let sent = '';
+  for (let count = 0; count < 4_000 && !writer.hasUnsent(); count += 1) {
+    writer.write(piece);
+    sent += piece;
+    await turn();
+  }
+  check(writer.hasUnsent(), 'the system takes everything');
+  for (const more of ['1', '2', '3']) {
+    writer.write(more);
+    ours.write(more, 'latin1');
+    sent += more + more;
+  }
+  return sent;
+}
+
+async function readerThatTakesNothing(pair: Pair): Promise<void> {
+  const sent = await fill(pair);
+  pair.ours.end('end');
+  check((await textOf(pair.peer)) === `${sent}end`, 'what waited for a slow reader is not what was sent');
+}
+
+async function resetWhileFull(pair: Pair): Promise<void> {
+  await fill(pair);
+  const closed = closeOf(pair.ours);
+  pair.peer.resetAndDestroy();
+  await closed;
+  internalsOfNode.writer(pair.ours).write('late');
+}
+
+async function resetBetweenWrites({ ours, peer }: Pair): Promise<void> {
+  const writer = internalsOfNode.writer(ours);
+  writer.write('a');
+  await turn();
+  writer.write('b');
+  peer.resetAndDestroy();
+  const end = performance.now() + 500;
+  while (!ours.destroyed && performance.now() < end) {
+    writer.write('c');
+    await turn();
+  }
+  check(ours.destroyed, 'a connection that was reset goes on');
+  writer.write('d');
+}
+
+async function destroyedWhileFull(pair: Pair): Promise<void> {
+  await fill(pair);
+  const closed = closeOf(pair.ours);
+  pair.ours.destroy();
+  await closed;
+}
+
+/** The peer sends no more and is still answered. */
+async function halfClosed({ ours, peer }: Pair): Promise<void> {
+  let read = '';
+  const take = (chunk: Buffer): void => {
+    read += chunk.toString('latin1');
+  };
+  let events = 0;
+  ours.on('data', (chunk: Buffer) => {
+    events += 1;
+    take(chunk);
+  });
+  internalsOfNode.read(ours, 64, take);
+  const ended = once(ours, 'end');
+  const came = textOf(peer);
+  const long = 'long '.repeat(100);
+  peer.write('one ');
+  const end = performance.now() + 500;
+  while (read === '' && performance.now() < end) await turn();
+  check(read === 'one ' && events === 0, 'a read did not go past the stream');
+  ours.pause();
+  peer.write('two ');
+  await turn();
+  ours.resume();
+  peer.end(long);
+  await ended;
+  check(read === `one two ${long}`, 'what was read is not what was sent');
+  const writer = internalsOfNode.writer(ours);
+  writer.write('answer ');
+  writer.write('after the end');
+  ours.end();
+  check((await came) === 'answer after the end', 'a peer that ended got no answer');
+}
+
+/** Who reads it then keeps what it gets, and no later read may be where that is. */
+async function readLater({ ours, peer }: Pair): Promise<void> {
+  const take = (): void => {
+    throw new Error('a socket that was handed on is still read here');
+  };
+  internalsOfNode.read(ours, 64, take).stop();
+  const chunks: Buffer[] = [];
+  ours.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const ended = once(ours, 'end');
+  const long = Array.from({ length: 200 }, (_, number) => `${number} `).join('');
+  peer.end(long);
+  await ended;
+  check(Buffer.concat(chunks).toString('latin1') === long, 'what was read later is not what was sent');
+}
+
+/** To Node's own parser, with what was read put back. */
+async function handedOver(): Promise<void> {
+  const server = createHttpServer((request, response) => response.end(request.url));
+  const ordinary = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    const take = (chunk: Buffer): void => {
+      socket.off('data', take);
+      reads.stop();
+      reads.wipe();
+      const back = Buffer.from(request);
+      check(chunk.length > 0, 'an empty read');
+      socket.pause();
+      socket.unshift(back);
+      for (const listener of ordinary) listener.call(server, socket);
+      socket.resume();
+    };
+    const request = 'GET /back HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n';
+    const reads = internalsOfNode.read(socket, 8_192, take);
+    socket.on('data', take);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const [response] = await once(get({ port, host: '127.0.0.1', path: '/first', agent: false }), 'response');
+  check((await textOf(response)) === '/back', 'a connection that was handed over answered wrongly');
+  server.close();
+}
+
+const trials = [
+  writeInOneTurn,
+  readerThatTakesNothing,
+  resetWhileFull,
+  resetBetweenWrites,
+  destroyedWhileFull,
+];
+
+async function tryAll(): Promise<void> {
+  for (const trial of [...trials, halfClosed, readLater]) {
+    const pair = await openPair(false);
+    await trial(pair);
+    closePair(pair);
+  }
+  for (const trial of [halfClosed, readLater]) {
+    const pair = await openPair(true);
+    await trial(pair);
+    closePair(pair);
+  }
+  await handedOver();
+}
+
+await tryAll();
+process.exit(0);
