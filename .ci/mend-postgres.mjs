@@ -38,6 +38,13 @@ const mends = [
     mended: '        return fetchArrayTypes().catch(() => { needsTypes = true })\n',
   },
   {
+    file: 'connection.js',
+    why: 'a server that closed each new connection was connected to again and again without a pause or an answer',
+    found: '    if (initial)\n      return reconnect()\n',
+    mended:
+      "    if (initial && (terminated || host.length > 1)) {\n      closedTime = performance.now()\n      delay = 100\n      return reconnect()\n    }\n    initial && errored(Errors.connection('CONNECTION_CLOSED', options))\n",
+  },
+  {
     file: 'index.js',
     why: 'the rest of a transaction whose connection closed ran on the connection that came after it',
     found: '      , connection\n      , prepare = null\n',

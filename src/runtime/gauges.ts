@@ -44,6 +44,26 @@ function remembered(read: () => Promise<Counted>): () => Promise<Counted> {
   };
 }
 
+/** A scrape must answer within 2 s without the database too (contract section 7), and also while it is only slow. */
+const waitMs = 1_500;
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the database did not answer within ${waitMs} ms`)), waitMs);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+interface InstanceState {
+  readonly tenant: string;
+  readonly instance: string;
+  readonly up: boolean;
+}
+
+const readInstances = (sql: Sql) => sql<InstanceState[]>`
+  select tenant_id as tenant, instance_id as instance, last_error is null as up from instances where enabled`;
+
 /** Fills the gauges of contract section 10 from the database when somebody scrapes. */
 export function observeGauges(options: {
   readonly metrics: Metrics;
@@ -62,18 +82,18 @@ export function observeGauges(options: {
       log.warn('metrics.credentials-unreadable', { error });
     }
     try {
-      const { computersAgeSeconds, sealed, states } = await counted();
+      const [{ computersAgeSeconds, sealed, states }, instances] = await inTime(
+        Promise.all([counted(), readInstances(sql)]),
+      );
       for (const [key, count] of Object.entries(sealed)) observe.sealedSecrets(count, { key });
       for (const { count, state } of states) observe.reports(count, { state });
       const waiting = states.filter(({ state }) => undelivered.has(state));
       const ages = waiting.map(({ ageSeconds }) => ageSeconds ?? 0);
       observe.reportAgeSeconds(computersAgeSeconds ?? 0, { stage: 'computers' });
       observe.reportAgeSeconds(Math.max(0, ...ages), { stage: 'reports' });
-      const instances = await sql<{ tenant: string; instance: string; up: boolean }[]>`
-        select tenant_id as tenant, instance_id as instance, last_error is null as up from instances where enabled`;
       for (const { instance, tenant, up } of instances) observe.instanceUp(up ? 1 : 0, { tenant, instance });
     } catch (error) {
-      // A scrape must answer without the database too: then these gauges are absent.
+      // Then these gauges are absent.
       log.warn('metrics.store-unavailable', { error });
     }
   });

@@ -5,6 +5,7 @@ import type { PackedRouteLookup } from '../routing/lookup.ts';
 import { countRoutes, preloadRoutes } from '../routing/preload.ts';
 import { createRouteCache, type RouteCache } from '../routing/route-cache.ts';
 import { createRouteReader } from '../routing/route-reader.ts';
+import type { Breaker } from '../store/breaker.ts';
 import { type ChangeFeed, createChangeFeed, type Look } from '../store/change-feed.ts';
 import { changesChannel, createChangeSource } from '../store/change-source.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
@@ -35,6 +36,7 @@ const preloadStatementMs = 15 * 60_000;
 export interface ChangesParts {
   readonly url: string;
   readonly sql: Sql;
+  readonly breaker: Breaker;
   readonly log: Log;
   readonly config: Pick<Config, 'routeCacheEntries' | 'routePreload' | 'snapshotMaxAgeSeconds'>;
   readonly onLookup: (result: 'hit' | 'miss' | 'unknown') => void;
@@ -64,7 +66,9 @@ const now = (): number => performance.now();
 
 /** A client of its own, so that a look waits for nobody; made anew when it hangs or after the database was away. */
 function createListening(parts: ChangesParts, wake: () => void) {
-  const open = (): Sql => openDatabase(parts.url, { connections: 1, applicationName: 'espalier-changes' });
+  const { breaker } = parts;
+  const open = (): Sql =>
+    openDatabase(parts.url, { connections: 1, applicationName: 'espalier-changes', breaker });
   let sql = open();
   let source = createChangeSource(sql);
   let listening = false;
@@ -109,7 +113,7 @@ function createListening(parts: ChangesParts, wake: () => void) {
 
 /** Fills the cache in the background, again whenever everything was forgotten. */
 function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFeed) {
-  const { config, log, url } = parts;
+  const { breaker, config, log, url } = parts;
   const wanted = parts.serves && config.routePreload === 'auto' && config.routeCacheEntries > 0;
   let due = wanted;
   let notBeforeMs = 0;
@@ -121,6 +125,7 @@ function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFe
       connections: 1,
       applicationName: 'espalier-preload',
       statementTimeoutMs: preloadStatementMs,
+      breaker,
     });
     const beganMs = now();
     try {

@@ -20,7 +20,8 @@ import { createNodeSend, mayConnect } from '../outbound/node.ts';
 import { createNodeUpstream } from '../outbound/node-upstream.ts';
 import { withCircuit } from '../outbound/upstream-circuit.ts';
 import { type MoveWork, workFor } from '../routing/moves/work.ts';
-import { openDatabase, type Sql } from '../store/database.ts';
+import { openBreaker, openDatabase, type Sql } from '../store/database.ts';
+import { createEpisodeLog } from '../store/episodes.ts';
 import type { Tenant } from '../store/tenants.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
@@ -81,7 +82,7 @@ export async function openStore(config: Config): Promise<{ url: string; close: (
 }
 
 /** A probe gives up sooner than whoever asks it. */
-const readyWithinMs = 3_000;
+const readyWithinMs = 1_800;
 
 function within<T>(ms: number, work: Promise<T>): Promise<T> {
   const late = new Promise<never>((_, reject) => {
@@ -225,7 +226,7 @@ function tellOfLane({ detail, reason, way }: SocketChoice, log: Log, metrics: Me
 /** Starts the gateway; with `listeners: false` it only delivers (`espalier worker`). */
 export async function startGateway(
   config: Config,
-  log: Log,
+  processLog: Log,
   options: { listeners: boolean },
 ): Promise<RunningGateway> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o711 });
@@ -235,11 +236,18 @@ export async function startGateway(
   // Beside the database, which takes longer.
   const choosing = options.listeners ? chooseSocketAccess(config.fastLane) : undefined;
   const store = await openStore(config);
-  const sql = openDatabase(store.url, { connections: databaseConnections, applicationName: 'espalier' });
+  const breaker = openBreaker(store.url);
+  const log = createEpisodeLog(processLog, breaker);
+  const sql = openDatabase(store.url, {
+    connections: databaseConnections,
+    applicationName: 'espalier',
+    breaker,
+  });
   const relaxed = openDatabase(store.url, {
     connections: relaxedConnections,
     applicationName: 'espalier-relaxed',
     durable: false,
+    breaker,
   });
   const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
   const lane = await choosing;
@@ -253,6 +261,7 @@ export async function startGateway(
   const changes = createNodeChanges({
     url: store.url,
     sql,
+    breaker,
     log,
     config,
     onLookup: metrics.routeLookup,
@@ -335,6 +344,7 @@ export async function startGateway(
               applicationName: 'espalier-bulk',
               statementTimeoutMs: bulkTimeoutMs,
               lasting: true,
+              breaker,
             }),
         }).fetch,
         ...secure,
@@ -369,6 +379,8 @@ export async function startGateway(
       certificate?.close();
       await changes.stop();
       await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
+      breaker.close();
+      log.close();
       upstream.close();
       await outbound.close();
       await telemetry.shutdown();

@@ -1,6 +1,9 @@
 import postgres from 'postgres';
+import { type Breaker, createBreaker } from './breaker.ts';
 import { readDatabaseUrl } from './database-url.ts';
+import { guardClient } from './guarded-client.ts';
 import { sessionSettings } from './session-settings.ts';
+import { storeFailure } from './store-failure.ts';
 
 /** The one client of the database; every query of Espalier is a tagged template on it. */
 export type Sql = postgres.Sql<{ int8: number }>;
@@ -33,17 +36,64 @@ export interface DatabaseOptions {
    * transaction sets for itself what every connection must have.
    */
   readonly pooled?: boolean;
+  /** Shared by all clients of a process that lives on while the database is away. */
+  readonly breaker?: Breaker;
+  readonly connectTimeoutSeconds?: number;
 }
 
 const noTimeoutMs = 0;
-const defaultConnectTimeoutSeconds = 10;
 const defaultKeepAliveSeconds = 60;
+/** A server that takes longer to let anybody in does not serve. */
+const defaultConnectTimeoutSeconds = 5;
+/** Below what a request may take in all (contract section 7), where nothing but this bounds it. */
+export const connectWithinRequestSeconds = 1.5;
+
+const now = (): number => performance.now();
 
 /**
  * Opens no connection yet: postgres.js connects with the first query and reconnects by itself. Throws
  * `DatabaseUrlFault`.
  */
 export function openDatabase(url: string, options: DatabaseOptions): Sql {
+  const { breaker } = options;
+  return breaker === undefined
+    ? connect(url, options)
+    : guardClient(() => connect(url, options), breaker, now);
+}
+
+/**
+ * The breaker before a database, with a connection of its own for the prober: it needs no free one, and notices a
+ * server that hangs.
+ */
+export function openBreaker(url: string): Breaker {
+  let client: Sql | undefined;
+  const discard = (old: Sql): void => {
+    if (client === old) client = undefined;
+    // It failed already, or hangs.
+    old.end({ timeout: 0 }).catch(() => undefined);
+  };
+  const probe = async (signal: AbortSignal): Promise<void> => {
+    client ??= connect(url, {
+      connections: 1,
+      applicationName: 'espalier-probe',
+      connectTimeoutSeconds: connectWithinRequestSeconds,
+    });
+    const asking = client;
+    signal.addEventListener('abort', () => discard(asking), { once: true });
+    try {
+      await asking.unsafe('select 1');
+    } catch (error) {
+      discard(asking);
+      throw error;
+    }
+  };
+  const close = (): void => {
+    if (client) discard(client);
+  };
+  return createBreaker({ probe, close, now });
+}
+
+function connect(url: string, options: DatabaseOptions): Sql {
   const target = readDatabaseUrl(url, options.pooled ? { defaultSslMode: 'disable' } : {});
   const {
     connectTimeoutSeconds,
@@ -74,7 +124,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Sql {
       : { target_session_attrs: target.target_session_attrs }),
     max: options.connections,
     ...(options.lasting ? { idle_timeout: 0, max_lifetime: null } : { idle_timeout: 60 }),
-    connect_timeout: connectTimeoutSeconds ?? defaultConnectTimeoutSeconds,
+    connect_timeout: options.connectTimeoutSeconds ?? connectTimeoutSeconds ?? defaultConnectTimeoutSeconds,
     keep_alive: keepAliveSeconds ?? defaultKeepAliveSeconds,
     ...(options.pooled ? { prepare: false } : { setup }),
     connection: {
@@ -96,29 +146,8 @@ export function openDatabase(url: string, options: DatabaseOptions): Sql {
   return postgres(settings as unknown as postgres.Options<{ int8: postgres.PostgresType<number> }>);
 }
 
-/** Error classes of a database that is away or refuses work now; the query may be tried again later. */
-export function isStoreUnavailable(error: unknown): boolean {
-  const code = (error as { code?: string } | null)?.code ?? '';
-  return (
-    code.startsWith('08') ||
-    code.startsWith('57P') ||
-    code.startsWith('53') ||
-    code.startsWith('28') ||
-    ['3D000', '40P01', '40001', '55P03', '57014', '25006'].includes(code) ||
-    [
-      'CONNECTION_CLOSED',
-      'CONNECTION_DESTROYED',
-      'CONNECTION_ENDED',
-      'CONNECT_TIMEOUT',
-      'ECONNREFUSED',
-      'ECONNRESET',
-      'ENOTFOUND',
-      'EHOSTUNREACH',
-      'ETIMEDOUT',
-      'EPIPE',
-    ].includes(code)
-  );
-}
+/** The database is away or refuses work now; the same query may be tried again later. */
+export const isStoreUnavailable = (error: unknown): boolean => storeFailure(error) !== undefined;
 
 /** SQLSTATE 42P01: of a temporary table it says that its connection is gone and another one was made. */
 export const isUnknownTable = (error: unknown): boolean =>

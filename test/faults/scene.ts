@@ -12,7 +12,7 @@ import {
 } from '../harness/gateway.ts';
 import { call } from '../harness/http.ts';
 import { freePort } from '../harness/ports.ts';
-import { type StormDatabase, startStormDatabase } from './database.ts';
+import { type OwnPostgres, startOwnPostgres } from '../harness/own-postgres.ts';
 import { createGateway, type StormGateway } from './gateways.ts';
 import type { Plan } from './plan.ts';
 import { firstVersion } from './versions.ts';
@@ -21,7 +21,7 @@ import { firstVersion } from './versions.ts';
 export interface Scene {
   readonly dir: string;
   readonly world: World;
-  readonly database: StormDatabase;
+  readonly database: OwnPostgres;
   readonly gateways: readonly StormGateway[];
   /** By the instance's name. */
   readonly instances: ReadonlyMap<string, AddedInstance>;
@@ -56,7 +56,7 @@ const smartGroups = {
   },
 };
 
-async function environmentOf(dir: string, world: World, database: StormDatabase, plan: Plan) {
+async function environmentOf(dir: string, world: World, database: OwnPostgres, plan: Plan) {
   mkdirSync(join(dir, 'world'));
   const pathOf = (file: string): string => join(dir, 'world', file);
   for (const [name, { content }] of gatewayFiles(world))
@@ -97,7 +97,7 @@ export async function startScene(plan: Plan, stack: AsyncDisposableStack): Promi
   stack.defer(() => {
     if (!kept) rmSync(dir, { recursive: true, force: true });
   });
-  const database = await startStormDatabase(dir);
+  const database = await startOwnPostgres(dir);
   stack.defer(() => database.stop('immediate'));
   const [firstPort, secondPort] = [await freePort(), await freePort()];
   const publicUrl = `https://localhost:${firstPort}`;

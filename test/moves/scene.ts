@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import postgres from 'postgres';
 import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
 import { createWorld, type World } from '../../src/simulator/world.ts';
-import { startStormDatabase } from '../faults/database.ts';
+import { startOwnPostgres } from '../harness/own-postgres.ts';
 import { createGateway, type StormGateway } from '../faults/gateways.ts';
 import { addInstance, bootstrapKey, type Connecting, callerToken, consent } from '../harness/gateway.ts';
 import { call } from '../harness/http.ts';
@@ -57,7 +57,7 @@ export async function startScene(
   stack.defer(() => {
     if (!kept) rmSync(dir, { recursive: true, force: true });
   });
-  const database = await startStormDatabase(dir);
+  const database = await startOwnPostgres(dir);
   stack.defer(() => database.stop('fast'));
   const ports: number[] = [];
   while (ports.length < options.gateways) ports.push(await freePort());

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
-import { type StormDatabase, startStormDatabase } from '../faults/database.ts';
+import { type OwnPostgres, startOwnPostgres } from '../harness/own-postgres.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -20,7 +20,7 @@ import { call } from '../harness/http.ts';
 describe('routes in memory', () => {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-cache-'));
   let scene: Scene;
-  let database: StormDatabase;
+  let database: OwnPostgres;
   let sql: Sql;
   let other: GatewayProcess;
   let tenantId: string;
@@ -30,7 +30,7 @@ describe('routes in memory', () => {
   let device: { deviceId: string; jamfComputerId: number };
 
   beforeAll(async () => {
-    database = await startStormDatabase(dir);
+    database = await startOwnPostgres(dir);
     sql = openDatabase(database.url, { connections: 1, applicationName: 'test' });
     scene = await startScene({
       world: {

@@ -1,0 +1,225 @@
+import type postgres from 'postgres';
+import type { Asked, Breaker } from './breaker.ts';
+import { isReadOnly, type StoreUnavailableError } from './store-failure.ts';
+
+/**
+ * A client of the database behind the breaker, with the same type: what it is asked while the database is away is
+ * refused at once, what is in flight when it goes away is refused then, and a query waits a bounded time for a free
+ * connection. The pool behind it is made anew with every outage: its connections may hang, and the driver would make
+ * callers wait for its own back-off.
+ *
+ * A connection carries one operation at a time. Queries of others are not sent after one that waits for a lock.
+ */
+
+type Sql = postgres.Sql<{ int8: number }>;
+
+/** What of the driver's queries is used beside their types: they go to `handler` when somebody awaits them. */
+interface DriverQuery {
+  /** It is a COPY: it resolves once with the stream, and again when the stream has ended. */
+  readonly streaming?: boolean;
+  handler: (query: DriverQuery) => void;
+  resolve: (result: unknown) => void;
+  reject: (error: unknown) => void;
+}
+
+interface Pool {
+  readonly sql: Sql;
+  readonly send: DriverQuery['handler'];
+  free: number;
+  waiting: { readonly asked: Asked; readonly go: () => void }[];
+}
+
+interface Listening {
+  readonly channel: string;
+  readonly onNotification: (payload: string) => void;
+  readonly onListening: (() => void) | undefined;
+  unlisten: () => Promise<void>;
+}
+
+/** A server that is read-only for good must not cost new connections all the time. */
+const renewEveryMs = 1_000;
+/** What still runs on connections to a server that became read-only. */
+const retireSeconds = 5;
+
+const isQuery = (value: unknown): value is DriverQuery =>
+  typeof (value as Partial<DriverQuery> | null)?.handler === 'function';
+
+function openPool(connect: () => Sql): Pool {
+  const sql = connect();
+  const query: unknown = sql.unsafe('');
+  if (!isQuery(query)) throw new Error('the driver of the database is not the one that is known here');
+  return { sql, send: query.handler, free: sql.options.max, waiting: [] };
+}
+
+/** Puts operations on a pool, one a connection, in their order. */
+function admit(pool: Pool, asked: Asked, go: () => void): void {
+  if (pool.free > 0) {
+    pool.free -= 1;
+    go();
+    return;
+  }
+  asked.waiting = true;
+  pool.waiting.push({ asked, go });
+}
+
+function release(pool: Pool): void {
+  // Only then has the driver taken its connection back.
+  queueMicrotask(() => {
+    for (let next = pool.waiting.shift(); next !== undefined; next = pool.waiting.shift()) {
+      if (next.asked.over) continue;
+      next.asked.waiting = false;
+      next.go();
+      return;
+    }
+    pool.free += 1;
+  });
+}
+
+/** Gives a pool up, and all that is under way on it within `seconds`. */
+function retire(pool: Pool, seconds: number): void {
+  // Everybody who asked has been told; what ending it says is of no interest.
+  pool.sql.end({ timeout: seconds }).catch(() => undefined);
+}
+
+export function guardClient(connect: () => Sql, breaker: Breaker, now: () => number): Sql {
+  let pool = openPool(connect);
+  let renewedAtMs = Number.NEGATIVE_INFINITY;
+  const listens = new Set<Listening>();
+
+  const relisten = (): void => {
+    for (const one of listens) {
+      pool.sql.listen(one.channel, one.onNotification, one.onListening).then(
+        ({ unlisten }) => {
+          one.unlisten = unlisten;
+        },
+        // The driver goes on trying by itself, as it does after every lost connection.
+        () => undefined,
+      );
+    }
+  };
+  const renew = (seconds: number): void => {
+    const old = pool;
+    pool = openPool(connect);
+    retire(old, seconds);
+  };
+  const stopObserving = breaker.observe({ away: () => renew(0), back: relisten });
+
+  const failed = (asked: Asked, error: unknown): void => {
+    breaker.failed(asked, error);
+    if (!isReadOnly(error) || now() - renewedAtMs < renewEveryMs) return;
+    // Another server may be the primary now, behind the same name.
+    renewedAtMs = now();
+    renew(retireSeconds);
+    relisten();
+  };
+
+  const send = (query: DriverQuery): void => {
+    if (breaker.isAway) {
+      query.reject(breaker.refuse());
+      return;
+    }
+    const { reject, resolve } = query;
+    const own = pool;
+    const asked = breaker.enter(reject);
+    let holds = true;
+    const letGo = (): void => {
+      if (holds) release(own);
+      holds = false;
+    };
+    query.resolve = (result) => {
+      if (!query.streaming || asked.over) letGo();
+      breaker.answered(asked);
+      resolve(result);
+    };
+    query.reject = (error) => {
+      letGo();
+      failed(asked, error);
+      reject(error);
+    };
+    admit(own, asked, () => own.send(query));
+  };
+  const guard = <T>(made: T): T => {
+    if (isQuery(made)) made.handler = send;
+    return made;
+  };
+
+  /** Work that has a connection for itself, from when it begins until it ends. */
+  const hold = <T>(work: (sql: Sql, letGo: () => void) => Promise<T>): Promise<T> => {
+    if (breaker.isAway) return Promise.reject(breaker.refuse());
+    const own = pool;
+    return new Promise<T>((resolve, reject) => {
+      const asked = breaker.enter((error: StoreUnavailableError) => reject(error));
+      const go = (): void => {
+        let holds = true;
+        const letGo = (): void => {
+          if (holds) release(own);
+          holds = false;
+        };
+        work(own.sql, letGo).then(
+          (result) => {
+            breaker.answered(asked);
+            resolve(result);
+          },
+          (error: unknown) => {
+            letGo();
+            failed(asked, error);
+            reject(error);
+          },
+        );
+      };
+      admit(own, asked, go);
+    });
+  };
+  const begin = (...given: unknown[]): Promise<unknown> =>
+    hold(async (sql, letGo) => {
+      const result = await (sql.begin as (...inner: unknown[]) => Promise<unknown>)(...given);
+      letGo();
+      return result;
+    });
+  const reserve: Sql['reserve'] = () =>
+    hold(async (sql, letGo) => {
+      const session = await sql.reserve();
+      const giveBack = session.release;
+      session.release = () => {
+        giveBack();
+        letGo();
+      };
+      return session;
+    });
+
+  const listen = async (
+    channel: string,
+    onNotification: (payload: string) => void,
+    onListening?: () => void,
+  ): Promise<{ state: postgres.State; unlisten: () => Promise<void> }> => {
+    if (breaker.isAway) throw breaker.refuse();
+    const { state, unlisten } = await pool.sql.listen(channel, onNotification, onListening);
+    const one: Listening = { channel, onNotification, onListening, unlisten };
+    listens.add(one);
+    return {
+      state,
+      unlisten: async () => {
+        listens.delete(one);
+        await one.unlisten();
+      },
+    };
+  };
+  const over = {
+    unsafe: (...given: Parameters<Sql['unsafe']>) => guard(pool.sql.unsafe(...given)),
+    file: (...given: Parameters<Sql['file']>) => guard(pool.sql.file(...given)),
+    notify: (channel: string, payload: string) =>
+      guard(pool.sql`select pg_notify(${channel}, ${payload})`) as unknown as ReturnType<Sql['notify']>,
+    begin,
+    reserve,
+    listen,
+    end: (options?: { timeout?: number }) => {
+      stopObserving();
+      return pool.sql.end(options);
+    },
+  };
+  const standIn = (() => undefined) as unknown as Sql;
+  return new Proxy(standIn, {
+    apply: (_standIn, self, given) => guard(Reflect.apply(pool.sql, self, given)),
+    get: (_standIn, name) => Reflect.get(Object.hasOwn(over, name) ? over : pool.sql, name),
+  });
+}
