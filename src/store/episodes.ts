@@ -34,7 +34,7 @@ export function createEpisodeLog(
   const tellEnd = ({ failures, lastMs, sinceMs, untold, wasAway }: Episode): void => {
     untold?.();
     if (failures === 1 && !wasAway) return;
-    log.info('store.available', {
+    log.info(breaker.isAway ? 'store.not-back' : 'store.available', {
       seconds: Math.round((lastMs - sinceMs) / 100) / 10,
       failures,
       ...(wasAway ? { refused: breaker.refusals } : {}),
