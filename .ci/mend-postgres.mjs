@@ -39,10 +39,10 @@ const mends = [
   },
   {
     file: 'connection.js',
-    why: 'a server that closed each new connection was connected to again and again without a pause or an answer',
+    why: 'a server that closed each new connection was connected to again and again, and its queries never heard of it',
     found: '    if (initial)\n      return reconnect()\n',
     mended:
-      "    if (initial && (terminated || host.length > 1)) {\n      closedTime = performance.now()\n      delay = 100\n      return reconnect()\n    }\n    initial && errored(Errors.connection('CONNECTION_CLOSED', options))\n",
+      "    if (initial && (initial.closed = (initial.closed || 0) + 1) <= 2 * host.length)\n      return reconnect()\n    initial && errored(Errors.connection('CONNECTION_CLOSED', options))\n",
   },
   {
     file: 'index.js',

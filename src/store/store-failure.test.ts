@@ -25,6 +25,7 @@ describe('the database is unreachable when the error is', () => {
     'ETIMEOUT',
     'CONNECTION_CLOSED',
     'CONNECT_TIMEOUT',
+    'TLS_NOT_OFFERED',
   ])('the network’s %s', (code) => {
     expect(storeFailure(coded(code))).toBe('unreachable');
   });

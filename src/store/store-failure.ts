@@ -69,6 +69,7 @@ const driverCodes: Readonly<Record<string, StoreFailure>> = {
   CONNECTION_CLOSED: 'unreachable',
   CONNECT_TIMEOUT: 'unreachable',
   SASL_SIGNATURE_MISMATCH: 'unreachable',
+  TLS_NOT_OFFERED: 'unreachable',
   // This process ended the connection itself.
   CONNECTION_DESTROYED: 'refused',
   CONNECTION_ENDED: 'refused',
