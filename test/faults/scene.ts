@@ -11,8 +11,8 @@ import {
   consent,
 } from '../harness/gateway.ts';
 import { call } from '../harness/http.ts';
-import { freePort } from '../harness/ports.ts';
 import { type OwnPostgres, startOwnPostgres } from '../harness/own-postgres.ts';
+import { freePort } from '../harness/ports.ts';
 import { createGateway, type StormGateway } from './gateways.ts';
 import type { Plan } from './plan.ts';
 import { firstVersion } from './versions.ts';

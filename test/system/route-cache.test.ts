@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
-import { type OwnPostgres, startOwnPostgres } from '../harness/own-postgres.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -15,6 +14,7 @@ import {
   startScene,
 } from '../harness/gateway.ts';
 import { call } from '../harness/http.ts';
+import { type OwnPostgres, startOwnPostgres } from '../harness/own-postgres.ts';
 
 /** Two gateways remember routes of one database: both follow it, and go on answering without it. */
 describe('routes in memory', () => {
