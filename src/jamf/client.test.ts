@@ -404,7 +404,12 @@ describe('inventory', () => {
     let asked = new URLSearchParams();
     routes['GET /api/v3/computers-inventory'] = (request, response) => {
       asked = new URL(request.url ?? '', baseUrl).searchParams;
-      const results = [{ id: '1' }, { id: '2', general: { reportDate: 'x' } }, {}];
+      const results = [
+        { id: '1' },
+        { id: '2', general: { reportDate: 'x' } },
+        { id: '3', localUserAccounts: 'x' },
+        {},
+      ];
       json(response, 200, { totalCount: 203, results });
     };
     const jamf = client();
@@ -414,8 +419,11 @@ describe('inventory', () => {
       page: {
         totalCount: 203,
         last: false,
-        items: [{ computer: { jamfComputerId: '1' } }],
-        rejected: [{ jamfComputerId: '2' }, { jamfComputerId: undefined }],
+        items: [
+          { computer: { jamfComputerId: '1' } },
+          { computer: { jamfComputerId: '2' }, warnings: [{ field: 'general.reportDate' }] },
+        ],
+        rejected: [{ jamfComputerId: '3' }, { jamfComputerId: undefined }],
       },
     });
     expect(asked.get('filter')).toBe('general.reportDate>"2026-11-20T08:00:00.000Z"');
@@ -429,7 +437,7 @@ describe('inventory', () => {
 
   test('computers follow an id, lowest first; a server that ignores filter or order is noticed', async () => {
     let asked = new URLSearchParams();
-    let results: unknown[] = [{ id: '18' }, { id: '19', general: 1 }, { id: '101' }];
+    let results: unknown[] = [{ id: '18' }, { id: '19', localUserAccounts: 1 }, { id: '101' }];
     let totalCount = 203;
     routes['GET /api/v3/computers-inventory'] = (request, response) => {
       asked = new URL(request.url ?? '', baseUrl).searchParams;
@@ -473,7 +481,7 @@ describe('compliance, privileges and the test', () => {
       ok: true,
       records: [{ state: 'COMPLIANT' }],
     });
-    expect(await jamf.complianceInformation('18')).toEqual({ ok: true, records: [] });
+    expect(await jamf.complianceInformation('18')).toEqual({ ok: true, records: [], warnings: [] });
     expect(await jamf.complianceInformation('19')).toMatchObject({ failure: 'not-found' });
     expect(await jamf.complianceInformation('20')).toMatchObject({ failure: 'invalid-answer' });
   });

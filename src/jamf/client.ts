@@ -20,7 +20,7 @@ import {
 import { type ApiPrivileges, readPrivileges } from './privileges.ts';
 import { createRequestQueue, type RequestQueue } from './request-queue.ts';
 import { createTokenSource, type TokenSource } from './token.ts';
-import { type FieldError, isRecord, readComputerId, readText, readTimestamp } from './wire-values.ts';
+import { type FieldError, isRecord, readComputerId, readScalarText, readTimestamp } from './wire-values.ts';
 
 /** One answer of the API: a page of 100 records with their groups, or a whole record with its applications. */
 const answerMaxBytes = 33_554_432;
@@ -60,6 +60,11 @@ export interface ComputerAnswer {
   readonly inventoryVersion: InventoryVersion;
 }
 
+export interface ComplianceAnswer {
+  readonly records: readonly ComplianceRecord[];
+  readonly warnings: readonly FieldError[];
+}
+
 /** One instance's API; every call tells its failure as a value (`JamfFailure`) and throws nothing. */
 export interface JamfClient {
   /** Such as `11.30.1-t1784555528405`. */
@@ -67,9 +72,7 @@ export interface JamfClient {
   /** One whole record; `not-found` only when the instance itself says that the computer does not exist. */
   computer(jamfComputerId: string): Promise<JamfResult<ComputerAnswer>>;
   /** Compliance per vendor; an unknown computer is `not-found` or an empty list, as the instance likes. */
-  complianceInformation(
-    jamfComputerId: string,
-  ): Promise<JamfResult<{ readonly records: readonly ComplianceRecord[] }>>;
+  complianceInformation(jamfComputerId: string): Promise<JamfResult<ComplianceAnswer>>;
   /**
    * One page (from 0) of the computers whose inventory is later than this ISO 8601 instant, oldest first; all of
    * them when it is `undefined`.
@@ -188,7 +191,7 @@ const notAnId: JamfFailure = {
 async function readVersion(get: Get): Promise<JamfResult<{ readonly version: string }>> {
   const answer = await get('/api/v1/jamf-pro-version');
   if (!answer.ok) return answer;
-  const version = isRecord(answer.body) ? readText(answer.body.version) : undefined;
+  const version = isRecord(answer.body) ? readScalarText(answer.body.version) : undefined;
   return version === undefined ? invalidAnswer('The answer has no version.') : { ok: true, version };
 }
 
@@ -208,10 +211,7 @@ async function readComputer(
   return { ok: true, computer, warnings, record: answer.body, inventoryVersion: answer.version };
 }
 
-async function readCompliance(
-  get: Get,
-  jamfComputerId: string,
-): Promise<JamfResult<{ readonly records: readonly ComplianceRecord[] }>> {
+async function readCompliance(get: Get, jamfComputerId: string): Promise<JamfResult<ComplianceAnswer>> {
   const id = readComputerId(jamfComputerId);
   if (id === undefined) return notAnId;
   const answer = await get(`/api/v1/conditional-access/device-compliance-information/computer/${id}`);
@@ -221,7 +221,7 @@ async function readCompliance(
   if (parsed.records.some((record) => record.jamfComputerId !== undefined && record.jamfComputerId !== id)) {
     return invalidAnswer("The answer is another computer's compliance.");
   }
-  return { ok: true, records: parsed.records };
+  return { ok: true, records: parsed.records, warnings: parsed.warnings };
 }
 
 async function readChangedSince(

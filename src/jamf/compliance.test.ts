@@ -34,7 +34,7 @@ describe('the answer of an instance', () => {
   });
 
   test('without vendors it is an empty list', () => {
-    expect(parseComplianceInformation([])).toEqual({ ok: true, records: [] });
+    expect(parseComplianceInformation([])).toEqual({ ok: true, records: [], warnings: [] });
   });
 
   test('a state that is absent or not known counts as not computed', () => {
@@ -44,12 +44,43 @@ describe('the answer of an instance', () => {
     }
   });
 
-  test('wrong types are named', () => {
-    expect(parseComplianceInformation({})).toMatchObject({ ok: false, errors: [{ field: '' }] });
-    expect(parseComplianceInformation([null, { applicable: 'x' }, { complianceState: 5 }])).toMatchObject({
-      ok: false,
-      errors: [{ field: '[0]' }, { field: '[1].applicable' }, { field: '[2].complianceState' }],
+  test('wrong types are named and count as not yet computed', () => {
+    expect(parseComplianceInformation({})).toMatchObject({ ok: false, errors: [{ code: 'MALFORMED' }] });
+    const odd = [
+      null,
+      { applicable: 'x', complianceState: 'COMPLIANT' },
+      { complianceState: 5, applicable: true },
+    ];
+    const read = parseComplianceInformation(odd);
+    expect(read).toMatchObject({
+      ok: true,
+      warnings: [
+        { field: 'compliance[0]' },
+        { field: 'compliance[1].applicable' },
+        { field: 'compliance[2].complianceState' },
+      ],
     });
+    for (const item of odd) {
+      const one = parseComplianceInformation([item]);
+      expect(one.ok && verdictFor(one.records).verdict).toBe('unknown');
+    }
+  });
+
+  test('an unreadable record makes no other vendor the only one', () => {
+    const other = { applicable: true, complianceState: 'COMPLIANT', complianceVendor: 'Other' };
+    const read = parseComplianceInformation([other, 5]);
+    expect(read.ok && verdictFor(read.records).verdict).toBe('no-vendor');
+  });
+
+  test('a single record may stand without a list, and a single device id', () => {
+    const information = { deviceIds: 'A3F1D2C4-0B5E-4F6A-8C7D-9E0F1A2B3C4D' };
+    const record = {
+      applicable: 'true',
+      complianceState: 'COMPLIANT',
+      complianceVendorDeviceInformation: information,
+    };
+    const read = parseComplianceInformation(record);
+    expect(read.ok && read.records[0]?.deviceIds).toEqual(['a3f1d2c4-0b5e-4f6a-8c7d-9e0f1a2b3c4d']);
   });
 
   test('never throws', () => {

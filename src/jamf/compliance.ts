@@ -1,4 +1,5 @@
 import {
+  createWarnings,
   type FieldError,
   isAbsent,
   isRecord,
@@ -6,6 +7,7 @@ import {
   readComputerId,
   readGuid,
   readText,
+  type Warn,
 } from './wire-values.ts';
 
 /** Jamf's judgement of one computer for one compliance vendor (domain/jamf.md 2.1). */
@@ -20,7 +22,11 @@ export interface ComplianceRecord {
 }
 
 export type ComplianceResult =
-  | { readonly ok: true; readonly records: readonly ComplianceRecord[] }
+  | {
+      readonly ok: true;
+      readonly records: readonly ComplianceRecord[];
+      readonly warnings: readonly FieldError[];
+    }
   | { readonly ok: false; readonly errors: readonly FieldError[] };
 
 /**
@@ -35,34 +41,42 @@ export interface Verdict {
 /**
  * Reads the answer of `device-compliance-information/computer/{id}`: a list with one record per vendor, `[]` without
  * vendors. `complianceVendorDeviceInformation` is an object in Jamf's schema, a list in its examples and absent in
- * older versions: all are read. Never throws.
+ * older versions: all are read. A member in another form than expected is named in `warnings` and counts as not yet
+ * computed, so that no verdict is made of it. Never throws.
  */
 export function parseComplianceInformation(body: unknown): ComplianceResult {
-  if (!Array.isArray(body)) {
+  const list = isRecord(body) && 'complianceState' in body ? [body] : body;
+  if (!Array.isArray(list)) {
     return {
       ok: false,
       errors: [{ code: 'MALFORMED', field: '', description: 'The answer must be a list.' }],
     };
   }
-  const errors: FieldError[] = [];
-  const records: ComplianceRecord[] = [];
-  for (const [position, item] of (body as readonly unknown[]).entries()) {
-    const record = readVendorRecord(item, `[${position}]`, errors);
-    if (record) records.push(record);
-  }
-  return errors.length > 0 ? { ok: false, errors } : { ok: true, records };
+  const { list: warnings, warn } = createWarnings();
+  const records = (list as readonly unknown[]).map((item, position) =>
+    readVendorRecord(item, `compliance[${position}]`, warn),
+  );
+  return { ok: true, records, warnings };
 }
 
-function readVendorRecord(item: unknown, path: string, errors: FieldError[]): ComplianceRecord | undefined {
-  const wrong = (field: string, expected: string): undefined => {
-    errors.push({ code: 'INVALID', field, description: `${field} must be ${expected}.` });
-    return undefined;
-  };
-  if (!isRecord(item)) return wrong(path, 'an object');
+/** A record that cannot be read keeps its place: another vendor's must not count as the only one for it. */
+const unreadable: ComplianceRecord = {
+  jamfComputerId: undefined,
+  applicable: undefined,
+  state: 'UNKNOWN',
+  vendor: undefined,
+  deviceIds: [],
+};
+
+function readVendorRecord(item: unknown, path: string, warn: Warn): ComplianceRecord {
+  if (!isRecord(item)) {
+    warn(path, 'be an object');
+    return unreadable;
+  }
   const { applicable, complianceState: state } = item;
-  if (!isAbsent(state) && typeof state !== 'string') return wrong(`${path}.complianceState`, 'text');
+  if (!isAbsent(state) && typeof state !== 'string') warn(`${path}.complianceState`, 'be text');
   const isApplicable = readBoolean(applicable);
-  if (!isAbsent(applicable) && isApplicable === undefined) return wrong(`${path}.applicable`, 'a boolean');
+  if (!isAbsent(applicable) && isApplicable === undefined) warn(`${path}.applicable`, 'be a boolean');
   return {
     jamfComputerId: readComputerId(item.deviceId),
     applicable: isApplicable,
@@ -81,7 +95,7 @@ function readState(value: unknown): ComplianceRecord['state'] {
 function readDeviceIds(information: unknown): readonly string[] {
   const parts: readonly unknown[] = Array.isArray(information) ? information : [information];
   const ids = parts.flatMap((part) =>
-    isRecord(part) && Array.isArray(part.deviceIds) ? part.deviceIds : [],
+    isRecord(part) ? (Array.isArray(part.deviceIds) ? part.deviceIds : [part.deviceIds]) : [],
   );
   return [...new Set(ids.map(readGuid).filter((id) => id !== undefined))];
 }

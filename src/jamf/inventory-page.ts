@@ -1,6 +1,6 @@
 import { type ComputerResult, type JamfComputer, parseComputer } from './inventory.ts';
 import type { InventoryVersion } from './inventory-version.ts';
-import { type FieldError, isRecord, readComputerId } from './wire-values.ts';
+import { type FieldError, isRecord, readComputerId, readCount } from './wire-values.ts';
 
 /** Records per page: Jamf's own default (domain/jamf.md 8). */
 export const inventoryPageSize = 100;
@@ -82,9 +82,9 @@ export function inventoryPagePath(
 
 /** Reads the envelope `{totalCount, results}`; a record that cannot be read never fails its page. */
 export function readInventoryPage(body: unknown, page: number): InventoryPage | undefined {
-  if (!isRecord(body) || !Array.isArray(body.results) || typeof body.totalCount !== 'number')
-    return undefined;
+  if (!isRecord(body) || !Array.isArray(body.results)) return undefined;
   const results: readonly unknown[] = body.results;
+  const totalCount = readCount(body.totalCount);
   const items: InventoryItem[] = [];
   const rejected: RejectedRecord[] = [];
   const ids: number[] = [];
@@ -95,6 +95,10 @@ export function readInventoryPage(body: unknown, page: number): InventoryPage | 
     if (parsed.ok) items.push({ computer: parsed.computer, warnings: parsed.warnings });
     else rejected.push({ jamfComputerId: id, errors: parsed.errors });
   }
-  const last = results.length === 0 || (page + 1) * inventoryPageSize >= body.totalCount;
-  return { totalCount: body.totalCount, items, rejected, ids, last };
+  // Without a usable count a page that is not full is the last one.
+  const seen = (page + 1) * inventoryPageSize;
+  const last =
+    results.length === 0 ||
+    (totalCount === undefined ? results.length < inventoryPageSize : seen >= totalCount);
+  return { totalCount: totalCount ?? results.length, items, rejected, ids, last };
 }

@@ -67,6 +67,8 @@ describe('a record', () => {
         model: 'MacBook Pro',
         registrations: [{ deviceId: deviceId.toLowerCase(), userId, username: 'ada', state: 'ACTIVATED' }],
         registrationsReported: true,
+        registrationsComplete: true,
+        groupsComplete: true,
         groups: [{ groupId: '3', name: 'Compliant', smart: true }],
       },
     });
@@ -97,21 +99,72 @@ describe('a record', () => {
     }
   });
 
-  test('of the wrong types names each field', () => {
+  test('is refused for its id or its accounts alone, and each field is named', () => {
     expect(fieldsOf(null)).toEqual(['MALFORMED ']);
     expect(fieldsOf({})).toEqual(['REQUIRED id']);
     expect(fieldsOf(record({ id: '2147483648' }))).toEqual(['INVALID id']);
-    expect(fieldsOf(record({ general: { reportDate: 'yesterday', name: 5, remoteManagement: [] } }))).toEqual(
-      ['INVALID general.name', 'INVALID general.reportDate', 'INVALID general.remoteManagement'],
-    );
-    expect(fieldsOf(record({ hardware: 'x', localUserAccounts: {}, groupMemberships: 'x' }))).toEqual([
-      'INVALID localUserAccounts',
-      'INVALID groupMemberships',
-      'INVALID hardware',
-    ]);
-    for (const reportDate of ['2026-11-20', '2026-11-20T08:00:00', '2026-13-20T08:00:00Z', 1_793_000_000]) {
-      expect(fieldsOf(record({ general: { reportDate } }))).toEqual(['INVALID general.reportDate']);
+    for (const localUserAccounts of ['x', 5, true, {}]) {
+      expect(fieldsOf(record({ localUserAccounts }))).toEqual(['INVALID localUserAccounts']);
     }
+  });
+
+  test('with members of the wrong types keeps the rest and warns of each', () => {
+    const general = { reportDate: 'yesterday', name: {}, remoteManagement: [] };
+    const { computer, warnings } = parsed(record({ general, hardware: 'x', groupMemberships: 'x' }));
+    expect(computer).toMatchObject({ jamfComputerId: '17', osVersion: '26.1', groups: undefined });
+    expect(computer.registrations).toHaveLength(1);
+    expect([computer.name, computer.reportedAt, computer.managed, computer.model]).toEqual(
+      Array(4).fill(undefined),
+    );
+    expect(warnings.map(({ field }) => field).sort()).toEqual([
+      'general.name',
+      'general.remoteManagement',
+      'general.reportDate',
+      'groupMemberships',
+      'hardware',
+    ]);
+  });
+
+  test.each([
+    ['2026-11-20T08:00:00', '2026-11-20T08:00:00Z'],
+    ['2026-11-20T08:00:00.123456789', '2026-11-20T08:00:00.123Z'],
+    ['2026-11-20 08:00:00', '2026-11-20T08:00:00Z'],
+    ['2026-11-20T08:00Z', '2026-11-20T08:00:00Z'],
+    ['2026-11-20t08:00:00z', '2026-11-20T08:00:00Z'],
+    ['2026-11-20 08:00:00 UTC', '2026-11-20T08:00:00Z'],
+    ['2026-11-20T10:00:00+02', '2026-11-20T08:00:00Z'],
+    ['2026-11-20T10:00:00+0200', '2026-11-20T08:00:00Z'],
+    ['2026-11-20', '2026-11-20T00:00:00Z'],
+    [1_793_000_000, '2026-10-26T07:33:20Z'],
+    [1_793_000_000_123, '2026-10-26T07:33:20.123Z'],
+    ['1793000000123', '2026-10-26T07:33:20.123Z'],
+  ])('takes the date %s, in UTC unless it says otherwise', (reportDate, at) => {
+    const { computer, warnings } = parsed(record({ general: { reportDate } }));
+    expect([computer.reportedAt, warnings]).toEqual([new Date(at), []]);
+  });
+
+  test.each([
+    '2026-13-20T08:00:00Z',
+    '2026-11-20T25:00:00Z',
+    -5,
+    true,
+    [],
+    {},
+    '12/31/2026',
+    '9'.repeat(400),
+  ])('does without the date %j', (reportDate) => {
+    const { computer, warnings } = parsed(record({ general: { reportDate } }));
+    expect(computer.reportedAt).toBeUndefined();
+    expect(warnings.map(({ field }) => field)).toEqual(['general.reportDate']);
+  });
+
+  test('reads scalars of another JSON type as what they say', () => {
+    const general = { name: 17, remoteManagement: { managed: 'false' } };
+    const { computer, warnings } = parsed(
+      record({ id: 17, general, operatingSystem: { version: 15 }, hardware: { serialNumber: 4711 } }),
+    );
+    expect(computer).toMatchObject({ name: '17', osVersion: '15', serialNumber: '4711', managed: false });
+    expect(warnings).toEqual([]);
   });
 
   test('text that the database would refuse is made fit', () => {
@@ -163,7 +216,62 @@ describe('registrations', () => {
     const groups = [null, { groupId: 4, groupName: null }, { groupId: 'x' }];
     const { computer, warnings } = parsed(record({ groupMemberships: groups }));
     expect(computer.groups).toEqual([{ groupId: '4', name: undefined, smart: undefined }]);
+    expect(computer.groupsComplete).toBe(false);
     expect(warnings).toHaveLength(2);
+  });
+
+  test('a group without an id is known by its name', () => {
+    const { computer } = parsed(
+      record({ groupMemberships: [{ groupName: 'Compliant', smartGroup: 'true' }] }),
+    );
+    expect(computer.groups).toEqual([{ groupId: '', name: 'Compliant', smart: true }]);
+    expect(computer.groupsComplete).toBe(true);
+  });
+
+  test('an unreadable account costs no other, and is told to be missing', () => {
+    for (const odd of [
+      'x',
+      5,
+      [],
+      account({ computerAzureActiveDirectoryId: 12 }),
+      account({ computerAzureActiveDirectoryId: {} }),
+    ]) {
+      const { registrations, registrationsComplete } = parsed(
+        record({ localUserAccounts: [odd, account()] }),
+      ).computer;
+      expect([registrations.length, registrationsComplete]).toEqual([1, false]);
+    }
+  });
+
+  test('device ids are read with braces or without hyphens, and a single account without a list', () => {
+    for (const id of [
+      `{${deviceId}}`,
+      deviceId.replaceAll('-', ''),
+      `urn:uuid:${deviceId}`,
+      ` ${deviceId} `,
+    ]) {
+      const { registrations } = parsed(
+        record({ localUserAccounts: account({ computerAzureActiveDirectoryId: id }) }),
+      ).computer;
+      expect(registrations.map((one) => one.deviceId)).toEqual([deviceId.toLowerCase()]);
+    }
+  });
+
+  test('of more than a hundred registrations the activated ones come first', () => {
+    const idOf = (n: number) => `a3f1d2c4-0b5e-4f6a-8c7d-${String(n).padStart(12, '0')}`;
+    const accounts = Array.from({ length: 150 }, (_, n) =>
+      account({
+        computerAzureActiveDirectoryId: idOf(n),
+        azureActiveDirectoryId: n < 100 ? 'UNKNOWN' : 'ACTIVATED',
+      }),
+    );
+    const { computer, warnings } = parsed(record({ localUserAccounts: accounts }));
+    expect([computer.registrations.length, computer.registrationsComplete, warnings.length]).toEqual([
+      100,
+      false,
+      1,
+    ]);
+    expect(computer.registrations.slice(0, 50).every(({ state }) => state === 'ACTIVATED')).toBe(true);
   });
 });
 

@@ -1,15 +1,19 @@
 import { type Registration, readRegistrations } from './registrations.ts';
 import {
+  createWarnings,
   type FieldError,
   isAbsent,
   isRecord,
+  readBoolean,
   readComputerId,
-  readText,
+  readScalarText,
   readTimestamp,
+  type Warn,
 } from './wire-values.ts';
 
 /** A Jamf computer group that the computer is in. */
 export interface ComputerGroup {
+  /** Empty where only the name could be read. */
   readonly groupId: string;
   readonly name: string | undefined;
   readonly smart: boolean | undefined;
@@ -33,8 +37,12 @@ export interface JamfComputer {
   readonly registrations: readonly Registration[];
   /** False when the record came without its accounts section: no registrations then means "not told". */
   readonly registrationsReported: boolean;
+  /** False when an account could not be read: a registration that is not among them has not ended for that. */
+  readonly registrationsComplete: boolean;
   /** `undefined` when the record came without its group section. */
   readonly groups: readonly ComputerGroup[] | undefined;
+  /** False when a group could not be read: that one is not among them says nothing then. */
+  readonly groupsComplete: boolean;
 }
 
 export type ComputerResult =
@@ -45,8 +53,9 @@ type Section = Readonly<Record<string, unknown>>;
 
 /**
  * Reads one record as `computers-inventory-detail` gives it in v1 to v4 (domain/jamf.md 2.3); sections and members may
- * be absent or `null`. A member of the wrong type is an error, save in a single account or group: that one is left
- * out and named in `warnings`. Never throws.
+ * be absent or `null`. Only the id and the form of `localUserAccounts` are required (contract section 11): any other
+ * member in another form than expected reads as absent and is named in `warnings`, so that no Mac is lost for it. Never
+ * throws.
  */
 export function parseComputer(record: unknown): ComputerResult {
   if (!isRecord(record)) {
@@ -55,14 +64,19 @@ export function parseComputer(record: unknown): ComputerResult {
       errors: [{ code: 'MALFORMED', field: '', description: 'A record must be an object.' }],
     };
   }
-  const errors: FieldError[] = [];
-  const warnings: FieldError[] = [];
-  const read = memberReader(record, errors);
+  const { list: warnings, warn } = createWarnings();
+  const read = memberReader(record, warn);
   const jamfComputerId = readComputerId(record.id);
-  if (jamfComputerId === undefined) errors.push(idError(record.id));
-  const accounts = read.list('localUserAccounts');
-  const groups = read.list('groupMemberships');
-  const computer = {
+  const accounts = accountsOf(record.localUserAccounts);
+  const errors = [
+    ...(jamfComputerId === undefined ? [idError(record.id)] : []),
+    ...(accounts === 'unreadable' ? [accountsError] : []),
+  ];
+  if (jamfComputerId === undefined || accounts === 'unreadable') return { ok: false, errors };
+  const registrations = readRegistrations(accounts ?? [], warn);
+  const groups = readGroups(read.list('groupMemberships'), warn);
+  const computer: JamfComputer = {
+    jamfComputerId,
     udid: read.text('udid'),
     serialNumber: read.text('hardware.serialNumber'),
     name: read.text('general.name'),
@@ -77,12 +91,13 @@ export function parseComputer(record: unknown): ComputerResult {
     osName: read.text('operatingSystem.name'),
     osVersion: read.text('operatingSystem.version'),
     model: read.text('hardware.model'),
-    registrations: readRegistrations(accounts ?? [], warnings),
+    registrations: registrations.list,
     registrationsReported: accounts !== undefined,
-    groups: groups && readGroups(groups, warnings),
+    registrationsComplete: registrations.complete,
+    groups: groups?.list,
+    groupsComplete: groups?.complete ?? false,
   };
-  if (jamfComputerId === undefined || errors.length > 0) return { ok: false, errors };
-  return { ok: true, computer: { jamfComputerId, ...computer }, warnings };
+  return { ok: true, computer, warnings };
 }
 
 function idError(id: unknown): FieldError {
@@ -91,59 +106,76 @@ function idError(id: unknown): FieldError {
     : { code: 'INVALID', field: 'id', description: 'id must be a positive integer up to 2147483647.' };
 }
 
-/** Readers of members by path; what is absent reads `undefined`, what is wrong is added to `errors` by its path. */
-function memberReader(record: Section, errors: FieldError[]) {
-  const wrong = (field: string, expected: string): undefined => {
-    if (!errors.some((error) => error.field === field)) {
-      errors.push({ code: 'INVALID', field, description: `${field} must be ${expected}.` });
-    }
-    return undefined;
-  };
+const accountsError: FieldError = {
+  code: 'INVALID',
+  field: 'localUserAccounts',
+  description: 'localUserAccounts must be a list.',
+};
+
+/** The accounts, or a single one that stands without a list; undefined where the section was not asked for. */
+function accountsOf(value: unknown): readonly unknown[] | undefined | 'unreadable' {
+  if (isAbsent(value)) return undefined;
+  if (Array.isArray(value)) return value;
+  return isRecord(value) && 'computerAzureActiveDirectoryId' in value ? [value] : 'unreadable';
+}
+
+/** Readers of members by path; what is absent reads `undefined`, and so does what is wrong, with a warning. */
+function memberReader(record: Section, warn: Warn) {
   const member = (path: string): unknown => {
     const names = path.split('.');
     let value: unknown = record;
     for (const [depth, name] of names.entries()) {
-      if (value === undefined || value === null) return undefined;
-      if (!isRecord(value)) return wrong(names.slice(0, depth).join('.'), 'an object');
+      if (isAbsent(value)) return undefined;
+      if (!isRecord(value)) return warn(names.slice(0, depth).join('.'), 'be an object');
       value = value[name];
     }
     return value;
   };
+  const reader =
+    <Value>(read: (value: unknown) => Value | undefined, expected: string) =>
+    (path: string): Value | undefined => {
+      const value = member(path);
+      if (isAbsent(value)) return undefined;
+      const known = read(value);
+      if (known === undefined) warn(path, expected);
+      return known;
+    };
   return {
-    text: (path: string): string | undefined => {
-      const value = member(path);
-      if (isAbsent(value)) return undefined;
-      return typeof value === 'string' ? readText(value) : wrong(path, 'text');
-    },
-    timestamp: (path: string): Date | undefined => {
-      const value = member(path);
-      if (isAbsent(value)) return undefined;
-      return readTimestamp(value) ?? wrong(path, 'an ISO 8601 date and time with a time zone');
-    },
-    boolean: (path: string): boolean | undefined => {
-      const value = member(path);
-      if (isAbsent(value)) return undefined;
-      return typeof value === 'boolean' ? value : wrong(path, 'a boolean');
-    },
-    list: (path: string): readonly unknown[] | undefined => {
-      const value = member(path);
-      if (value === undefined || value === null) return undefined;
-      return Array.isArray(value) ? value : wrong(path, 'a list');
-    },
+    text: reader(readScalarText, 'be text'),
+    timestamp: reader(readTimestamp, 'be an ISO 8601 date and time'),
+    boolean: reader(readBoolean, 'be a boolean'),
+    list: reader<readonly unknown[]>((value) => (Array.isArray(value) ? value : undefined), 'be a list'),
   };
 }
 
-function readGroups(groups: readonly unknown[], warnings: FieldError[]): readonly ComputerGroup[] {
-  const read: ComputerGroup[] = [];
+/** A group without an id is known by its name. One that could not be read as a whole makes the list incomplete. */
+function readGroups(
+  groups: readonly unknown[] | undefined,
+  warn: Warn,
+): { readonly list: readonly ComputerGroup[]; readonly complete: boolean } | undefined {
+  if (groups === undefined) return undefined;
+  const list: ComputerGroup[] = [];
+  let complete = true;
   for (const [position, group] of groups.entries()) {
-    const groupId = isRecord(group) ? readComputerId(group.groupId) : undefined;
-    if (!isRecord(group) || groupId === undefined) {
-      const field = `groupMemberships[${position}].groupId`;
-      warnings.push({ code: 'INVALID', field, description: `${field} must be a positive integer.` });
+    const wrong = (member: string, expected: string): void => {
+      complete = false;
+      warn(`groupMemberships[${position}]${member}`, expected);
+    };
+    if (!isRecord(group)) {
+      wrong('', 'be an object');
       continue;
     }
-    const smart = typeof group.smartGroup === 'boolean' ? group.smartGroup : undefined;
-    read.push({ groupId, name: readText(group.groupName), smart });
+    const groupId = readComputerId(group.groupId);
+    const name = readScalarText(group.groupName);
+    const smart = readBoolean(group.smartGroup);
+    if (groupId === undefined && (name === undefined || !isAbsent(group.groupId))) {
+      wrong('.groupId', 'be a positive integer');
+    }
+    if (name === undefined && !isAbsent(group.groupName)) wrong('.groupName', 'be text');
+    if (smart === undefined && !isAbsent(group.smartGroup)) {
+      warn(`groupMemberships[${position}].smartGroup`, 'be a boolean');
+    }
+    if (groupId !== undefined || name !== undefined) list.push({ groupId: groupId ?? '', name, smart });
   }
-  return read;
+  return { list, complete };
 }

@@ -1,4 +1,4 @@
-import { type FieldError, isAbsent, isRecord, readGuid, readText } from './wire-values.ts';
+import { isAbsent, isRecord, readGuid, readScalarText, readText, type Warn } from './wire-values.ts';
 
 const states = ['ACTIVATED', 'DEACTIVATED', 'UNRESPONSIVE', 'UNKNOWN'] as const;
 
@@ -16,50 +16,65 @@ export interface Registration {
 }
 
 /**
+ * Registrations taken of one Mac: each takes a lock for the length of a transaction. A Mac of a classroom has some dozens.
+ */
+const registrationsMax = 100;
+
+export interface Registrations {
+  readonly list: readonly Registration[];
+  /** False when an account could not be read: what is not in the list may be registered all the same. */
+  readonly complete: boolean;
+}
+
+/**
  * The Entra registrations among `localUserAccounts`. The members' names mislead (domain/jamf.md 2.3):
  * `computerAzureActiveDirectoryId` is the device id, `userAzureActiveDirectoryId` the user's object id and
  * `azureActiveDirectoryId` the state. Accounts that share a device id count once, as the first activated one.
- * Malformed members are added to `warnings`; an account without a usable device id is left out.
+ * Malformed members are told to `warn`; an account without a usable device id is left out.
  */
-export function readRegistrations(
-  accounts: readonly unknown[],
-  warnings: FieldError[],
-): readonly Registration[] {
+export function readRegistrations(accounts: readonly unknown[], warn: Warn): Registrations {
   const byDevice = new Map<string, Registration>();
+  let complete = true;
   for (const [position, account] of accounts.entries()) {
-    const registration = readRegistration(account, `localUserAccounts[${position}]`, warnings);
-    if (!registration) continue;
+    const registration = readRegistration(account, `localUserAccounts[${position}]`, warn);
+    if (registration === 'unreadable') complete = false;
+    if (registration === 'none' || registration === 'unreadable') continue;
     const earlier = byDevice.get(registration.deviceId);
     if (!earlier || (earlier.state !== 'ACTIVATED' && registration.state === 'ACTIVATED')) {
       byDevice.set(registration.deviceId, registration);
     }
   }
-  return [...byDevice.values()];
+  const all = [...byDevice.values()];
+  if (all.length <= registrationsMax) return { list: all, complete };
+  warn('localUserAccounts', `hold ${registrationsMax} Entra registrations at most, and holds ${all.length}`);
+  const isActivated = ({ state }: Registration): boolean => state === 'ACTIVATED';
+  const first = [...all.filter(isActivated), ...all.filter((one) => !isActivated(one))];
+  return { list: first.slice(0, registrationsMax), complete: false };
 }
 
-function readRegistration(account: unknown, path: string, warnings: FieldError[]): Registration | undefined {
-  const warn = (field: string, expected: string): undefined => {
-    warnings.push({ code: 'INVALID', field, description: `${field} must be ${expected}.` });
-    return undefined;
-  };
-  if (!isRecord(account)) return warn(path, 'an object');
+function readRegistration(account: unknown, path: string, warn: Warn): Registration | 'none' | 'unreadable' {
+  if (!isRecord(account)) {
+    warn(path, 'be an object');
+    return 'unreadable';
+  }
   const device = account.computerAzureActiveDirectoryId;
   // An account that never registered has all three members null.
-  if (isAbsent(device)) return undefined;
+  if (isAbsent(device)) return 'none';
   const deviceId = readGuid(device);
-  if (deviceId === undefined) return warn(`${path}.computerAzureActiveDirectoryId`, 'a GUID');
+  if (deviceId === undefined) {
+    warn(`${path}.computerAzureActiveDirectoryId`, 'be a GUID');
+    return 'unreadable';
+  }
   const user = account.userAzureActiveDirectoryId;
-  const state = account.azureActiveDirectoryId;
-  return {
-    deviceId,
-    userId: isAbsent(user)
-      ? undefined
-      : (readGuid(user) ?? warn(`${path}.userAzureActiveDirectoryId`, 'a GUID')),
-    username: readText(account.username),
-    state: isAbsent(state)
-      ? undefined
-      : (readState(state) ?? warn(`${path}.azureActiveDirectoryId`, `one of ${states.join(', ')}`)),
-  };
+  const userId = readGuid(user);
+  if (userId === undefined && !isAbsent(user)) warn(`${path}.userAzureActiveDirectoryId`, 'be a GUID');
+  const state = readState(account.azureActiveDirectoryId);
+  if (state === undefined && !isAbsent(account.azureActiveDirectoryId)) {
+    warn(`${path}.azureActiveDirectoryId`, `be one of ${states.join(', ')}`);
+  }
+  const username = readScalarText(account.username);
+  if (username === undefined && !isAbsent(account.username)) warn(`${path}.username`, 'be text');
+  return { deviceId, userId, username, state };
 }
 
 function readState(value: unknown): RegistrationState | undefined {

@@ -10,8 +10,11 @@ const textMaxChars = 1024;
 
 const guidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const nilGuid = '00000000-0000-0000-0000-000000000000';
+/** Date, time with or without seconds, fraction and zone; servers and proxies in the field write all of these. */
 const timestampPattern =
-  /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2}|[+-]\d{4})$/;
+  /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d{1,12}))?)?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$/i;
+/** Below this a number counts seconds since the epoch: as milliseconds it would be before 1973. */
+const secondsBelow = 100_000_000_000;
 
 /** One fault of an input, in the form of Jamf's error envelope (domain/jamf.md 8). */
 export interface FieldError {
@@ -19,6 +22,22 @@ export interface FieldError {
   /** Path of the member, such as `event.jssID`; empty for the document itself. */
   readonly field: string;
   readonly description: string;
+}
+
+/** Told of a member in another form than expected: its path, and what it must `be` or `hold`. */
+export type Warn = (field: string, expected: string) => void;
+
+/** Warnings of one record; more of them say nothing new. */
+const warningsMax = 20;
+
+/** Collects warnings, each field once, and no more than a few of one record. */
+export function createWarnings(): { readonly warn: Warn; readonly list: readonly FieldError[] } {
+  const list: FieldError[] = [];
+  const warn: Warn = (field, expected) => {
+    if (list.length >= warningsMax || list.some((one) => one.field === field)) return;
+    list.push({ code: 'INVALID', field, description: `${field} must ${expected}.` });
+  };
+  return { warn, list };
 }
 
 /** A JSON object: neither `null` nor an array. */
@@ -41,6 +60,11 @@ export function readText(value: unknown): string | undefined {
   return text === '' ? undefined : text;
 }
 
+/** Text, or a number as its text: some servers write a version as number. A boolean names nothing. */
+export function readScalarText(value: unknown): string | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? String(value) : readText(value);
+}
+
 /** A Jamf id (JSON integer or decimal text, 1 to 2^31-1) in its canonical text; `undefined` when it is neither. */
 export function readComputerId(value: unknown): string | undefined {
   const id = typeof value === 'string' && /^[0-9]{1,10}$/.test(value.trim()) ? Number(value.trim()) : value;
@@ -48,22 +72,45 @@ export function readComputerId(value: unknown): string | undefined {
   return String(id);
 }
 
-/** A GUID in lower case; the nil GUID names nothing and counts as malformed. */
+/** A number from 0 on, as JSON number or decimal text; Jamf writes -1 for what it does not know. */
+export function readCount(value: unknown): number | undefined {
+  const number = typeof value === 'string' && /^\d{1,15}$/.test(value.trim()) ? Number(value) : value;
+  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : undefined;
+}
+
+/**
+ * A GUID in lower case, with or without braces, hyphens and `urn:uuid:`; the nil GUID names nothing and counts as
+ * malformed.
+ */
 export function readGuid(value: unknown): string | undefined {
-  if (typeof value !== 'string') return undefined;
-  const guid = value.trim().toLowerCase();
+  if (typeof value !== 'string' || value.length > textMaxChars) return undefined;
+  const bare = value
+    .trim()
+    .toLowerCase()
+    .replace(/^urn:uuid:/, '')
+    .replace(/^\{(.*)\}$/, '$1');
+  const guid = bare.replace(
+    /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/,
+    '$1-$2-$3-$4-$5',
+  );
   return guidPattern.test(guid) && guid !== nilGuid ? guid : undefined;
 }
 
-/** An ISO 8601 instant with a zone, milliseconds optional (domain/jamf.md 2.3). */
+/**
+ * An ISO 8601 instant (domain/jamf.md 2.3); without a zone it is UTC, without a time its midnight. Also the seconds or
+ * milliseconds since the epoch.
+ */
 export function readTimestamp(value: unknown): Date | undefined {
-  if (typeof value !== 'string') return undefined;
+  const number = typeof value === 'string' && /^\d{9,16}$/.test(value.trim()) ? Number(value) : value;
+  if (typeof number === 'number') return readEpochMs(number < secondsBelow ? number * 1000 : number);
+  if (typeof value !== 'string' || value.length > textMaxChars) return undefined;
   const match = timestampPattern.exec(value.trim());
   if (!match) return undefined;
-  const [, local = '', fraction = '', zone = ''] = match;
+  const [, date = '', minutes = '00:00', seconds = '00', fraction = '', zone = 'Z'] = match;
   const millis = fraction.padEnd(3, '0').slice(0, 3);
-  const offset = zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone;
-  const at = new Date(`${local}.${millis}${offset}`);
+  const hours = /^([+-]\d{2}):?(\d{2})?$/.exec(zone);
+  const offset = hours ? `${hours[1]}:${hours[2] ?? '00'}` : 'Z';
+  const at = new Date(`${date}T${minutes}:${seconds}.${millis}${offset}`);
   return isPlausible(at) ? at : undefined;
 }
 
@@ -79,11 +126,12 @@ export function readEpochMs(value: unknown): Date | undefined {
   return isPlausible(at) ? at : undefined;
 }
 
-/** A boolean, or its text as XML carries it. */
+/** A boolean, or its text as XML carries it, or the number that other servers write. */
 export function readBoolean(value: unknown): boolean | undefined {
   if (typeof value === 'boolean') return value;
+  if (value === 1 || value === 0) return value === 1;
   if (typeof value !== 'string') return undefined;
-  const text = value.trim().toLowerCase();
-  if (text === 'true') return true;
-  return text === 'false' ? false : undefined;
+  const text = value.slice(0, 10).trim().toLowerCase();
+  if (['true', '1', 'yes'].includes(text)) return true;
+  return ['false', '0', 'no'].includes(text) ? false : undefined;
 }

@@ -14,6 +14,8 @@ export interface ComputerClaims {
     /** What the instance says of the Mac (src/delivery/reports/report.ts); absent where it says nothing. */
     readonly verdict?: string | null;
   }[];
+  /** Not all of the record's accounts could be read: what it claimed before and does not name now has not ended. */
+  readonly incomplete?: boolean;
   readonly serialNumber: string | null;
   readonly udid: string | null;
   readonly lastEnrolledAt: Date | null;
@@ -41,7 +43,7 @@ export const claimKey = (claim: ComputerId & { readonly deviceId: string }): str
   `${claim.deviceId}/${computerKey(claim)}`;
 
 export const claimRowsOf = (computers: readonly ComputerClaims[]): ClaimRow[] =>
-  computers.flatMap(({ registrations, ...computer }) =>
+  computers.flatMap(({ incomplete: _incomplete, registrations, ...computer }) =>
     registrations.map(
       ({ deviceId, userId, verdict = null }): ClaimRow => ({
         ...computer,

@@ -85,7 +85,7 @@ async function replaceClaims(
   computers: readonly ComputerClaims[],
   claims: Map<string, readonly StoredClaim[]>,
 ): Promise<StoredClaim[]> {
-  const ours = new Set(computers.map(computerKey));
+  const ours = new Set(computers.filter((computer) => !computer.incomplete).map(computerKey));
   const rows = claimRowsOf(computers);
   const kept = new Set(rows.map(claimKey));
   const isGone = (claim: StoredClaim): boolean => ours.has(computerKey(claim)) && !kept.has(claimKey(claim));

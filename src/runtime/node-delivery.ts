@@ -191,6 +191,7 @@ export async function startDelivery(parts: {
       relaxed,
       timeline,
       log,
+      metrics,
       tenants: gateway.tenants,
       instances: gateway.instances,
       clientOf: gateway.clients.clientOf,

@@ -376,8 +376,8 @@ describe('intake', () => {
           .status,
       ).toBe(413);
       expect((await push('1\n'.repeat(10_001), { 'content-type': 'application/x-ndjson' })).status).toBe(413);
-      const dated = { id: '1', general: { reportDate: '0000-01-01T00:00:00Z' } };
-      expect((await push(JSON.stringify(dated))).json.rejected).toHaveLength(1);
+      const named = { id: '0', general: { name: 'without an id' } };
+      expect((await push(JSON.stringify(named))).json.rejected).toHaveLength(1);
       expect((await push('not gzip', { ...json, 'content-encoding': 'gzip' })).status).toBe(400);
     });
   });

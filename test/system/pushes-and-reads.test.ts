@@ -104,6 +104,7 @@ describe('pushes and reads', () => {
       sql,
       timeline: { add: () => undefined, trim: () => undefined, idle: async () => undefined },
       log: createLog({ level: 'error', format: 'json', write: () => undefined }),
+      metrics: { inputIgnored: () => undefined },
       tenants: createTenantDirectory(sql),
       instances: createInstanceDirectory(sql),
       clientOf: () => client,

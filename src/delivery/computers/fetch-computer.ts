@@ -2,9 +2,10 @@ import type { JamfClient } from '../../jamf/client.ts';
 import type { ComplianceRecord } from '../../jamf/compliance.ts';
 import type { JamfFailure, JamfFailureKind } from '../../jamf/failure.ts';
 import { type JamfComputer, parseComputer } from '../../jamf/inventory.ts';
-import { isRecord } from '../../jamf/wire-values.ts';
+import { type FieldError, isAbsent, isRecord } from '../../jamf/wire-values.ts';
 import type { Instance } from '../../store/instances.ts';
 import type { Mode } from '../../store/tenants.ts';
+import { inventoryWarnings } from '../reports/attributes.ts';
 import type { DueComputer } from './computer-store.ts';
 import { inventorySections } from './pushed-record.ts';
 import { isLate, standsAfter } from './revisions.ts';
@@ -23,6 +24,8 @@ export type Fetched =
       readonly stale: boolean;
       /** Older than the state that is known: it has no effect. */
       readonly late: boolean;
+      /** Members in another form than expected: each reads as absent. */
+      readonly warnings: readonly FieldError[];
       /** Undefined where the verdict is not Jamf's own. */
       readonly compliance: readonly ComplianceRecord[] | undefined;
     }
@@ -36,9 +39,6 @@ export type Fetched =
       readonly instanceFails: boolean;
     };
 
-/** More Entra registrations on one Mac than this is no Mac: each takes a lock for the length of a transaction. */
-const registrationsPerComputer = 100;
-
 /** What is said of the whole instance; a record that cannot be read is one computer's matter. */
 const instanceFailures: ReadonlySet<JamfFailureKind> = new Set([
   'unreachable',
@@ -50,26 +50,33 @@ const instanceFailures: ReadonlySet<JamfFailureKind> = new Set([
   'refused-address',
 ]);
 
-const failed = ({ detail, failure, retryAfterSeconds, status }: JamfFailure): Fetched => ({
-  ok: false,
-  gone: false,
-  error: `${failure}: ${detail}`,
-  ...(retryAfterSeconds === undefined ? {} : { waitSeconds: retryAfterSeconds }),
+const failed = (id: number, { detail, failure, retryAfterSeconds, status }: JamfFailure): Fetched => {
   // A page of something in front of the instance, whatever it is called.
-  instanceFails: instanceFailures.has(failure) || (failure === 'invalid-answer' && status !== 200),
-});
+  const instanceFails = instanceFailures.has(failure) || (failure === 'invalid-answer' && status !== 200);
+  return {
+    ok: false,
+    gone: false,
+    error: `${failure}: ${instanceFails ? '' : `computer ${id}: `}${detail}`,
+    ...(retryAfterSeconds === undefined ? {} : { waitSeconds: retryAfterSeconds }),
+    instanceFails,
+  };
+};
 
-const invalid = (error: string): Fetched => ({
+const invalid = (id: number, error: string): Fetched => ({
   ok: false,
   gone: false,
-  error: `invalid-answer: ${error}`,
+  error: `invalid-answer: computer ${id}: ${error}`,
   instanceFails: false,
 });
 
-type Read = Pick<Extract<Fetched, { ok: true }>, 'computer' | 'record' | 'by' | 'stale' | 'late'>;
+type Read = Pick<
+  Extract<Fetched, { ok: true }>,
+  'computer' | 'record' | 'by' | 'stale' | 'late' | 'warnings'
+>;
 
+/** A section that was not asked for is null; one in another form than expected was, and reads as empty. */
 const hasInventory = (record: unknown): boolean =>
-  isRecord(record) && inventorySections.every((section) => isRecord(record[section]));
+  isRecord(record) && inventorySections.every((section) => !isAbsent(record[section]));
 
 /** The pushed record, where it says all that is needed and is not older than what is known. */
 function pushedComputer(row: DueComputer, instance: Instance, mode: Mode): Read | undefined {
@@ -77,10 +84,10 @@ function pushedComputer(row: DueComputer, instance: Instance, mode: Mode): Read 
   const record = JSON.parse(row.pushedRecord) as unknown;
   const parsed = parseComputer(record);
   if (!parsed.ok || !parsed.computer.registrationsReported) return undefined;
-  const { computer } = parsed;
+  const { computer, warnings } = parsed;
   const needsGroups = mode === 'device-compliance' && instance.compliance.source === 'smart-group';
   const enough = mode === 'conditional-access' ? hasInventory(record) : !needsGroups || computer.groups;
-  return enough ? { computer, record, by: 'push', stale: false, late: false } : undefined;
+  return enough ? { computer, record, warnings, by: 'push', stale: false, late: false } : undefined;
 }
 
 /**
@@ -98,12 +105,15 @@ async function findComputer(
   const read = await client.computer(String(row.jamfComputerId));
   if (!read.ok) {
     if (read.failure === 'not-found') return { ok: false, gone: true };
-    return pushed ? { ...pushed, stale: true } : failed(read);
+    return pushed ? { ...pushed, stale: true } : failed(row.jamfComputerId, read);
   }
   // Without its accounts a record says nothing about registrations, and must not end routes.
-  if (!read.computer.registrationsReported) return invalid('the record came without its local user accounts');
-  const late = isLate(read.computer.reportedAt, row, Date.now());
-  return { computer: read.computer, record: read.record, by: 'read', stale: false, late };
+  const { computer, record, warnings } = read;
+  if (!computer.registrationsReported) {
+    return invalid(row.jamfComputerId, 'the record came without its local user accounts');
+  }
+  const late = isLate(computer.reportedAt, row, Date.now());
+  return { computer, record, warnings, by: 'read', stale: false, late };
 }
 
 /**
@@ -119,13 +129,16 @@ export async function fetchComputer(
   const found = await findComputer(row, instance, client, mode);
   if ('ok' in found) return found;
   const { computer } = found;
-  if (computer.registrations.length > registrationsPerComputer) {
-    return invalid(`the record has ${computer.registrations.length} Entra registrations`);
-  }
-  const withoutVerdict = { ok: true as const, mode, ...found, compliance: undefined };
+  const ofInventory = mode === 'conditional-access' ? inventoryWarnings(found.record) : [];
+  const warnings = [...found.warnings, ...ofInventory];
+  const withoutVerdict = { ok: true as const, mode, ...found, warnings, compliance: undefined };
   const verdictIsJamfs = mode === 'device-compliance' && instance.compliance.source !== 'smart-group';
   if (!verdictIsJamfs || computer.registrations.length === 0) return withoutVerdict;
   const read = await client.complianceInformation(String(row.jamfComputerId));
-  if (read.ok) return { ...withoutVerdict, compliance: read.records };
-  return read.failure === 'not-found' ? { ...withoutVerdict, compliance: [] } : failed(read);
+  if (read.ok) {
+    return { ...withoutVerdict, compliance: read.records, warnings: [...warnings, ...read.warnings] };
+  }
+  return read.failure === 'not-found'
+    ? { ...withoutVerdict, compliance: [] }
+    : failed(row.jamfComputerId, read);
 }

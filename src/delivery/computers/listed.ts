@@ -20,10 +20,11 @@ export interface ListedComputer {
 
 /** Those of a page that have an id; without one a computer cannot be read either. */
 export function listedComputers(page: InventoryPage): readonly ListedComputer[] {
-  const readable = page.items.map(({ computer }) => ({
+  const readable = page.items.map(({ computer, warnings }) => ({
     jamfComputerId: Number(computer.jamfComputerId),
     reportedAt: computer.reportedAt ?? null,
-    unreadable: false,
+    // A date in a form that is not known may be a new one.
+    unreadable: warnings.some(({ field }) => field === 'general.reportDate'),
     deviceIds: computer.registrationsReported
       ? computer.registrations.map((registration) => registration.deviceId)
       : undefined,

@@ -58,7 +58,8 @@ async function readPage(client: JamfClient, { page, sinceMs }: Place) {
   const answer = await client.computersChangedSince(new Date(sinceMs).toISOString(), page);
   if (!answer.ok) return answer;
   const newestMs = newestOf(answer.page);
-  if (answer.page.items.length > 0 && newestMs < sinceMs - filterToleranceMs) {
+  // A page without a readable date says nothing of the filter.
+  if (Number.isFinite(newestMs) && newestMs < sinceMs - filterToleranceMs) {
     const detail = 'The list is not filtered by report date as it was asked for.';
     return { ok: false as const, failure: 'invalid-answer' as const, detail };
   }

@@ -7,6 +7,7 @@ import type { Instance, InstanceDirectory } from '../../store/instances.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { Tenant, TenantDirectory } from '../../store/tenants.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
 import { defaultInventoryVocabulary, type InventoryVocabulary } from '../reports/attributes.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
@@ -26,6 +27,7 @@ import {
   surveyComputers,
 } from './computer-store.ts';
 import { fetchComputer } from './fetch-computer.ts';
+import { createOddMembers } from './odd-members.ts';
 import { type ReadComputer, takeIn } from './take-in.ts';
 
 /** Stage one: a computer that is due is read from its instance; its registrations become routes, its state reports. */
@@ -42,6 +44,7 @@ export interface ComputerStageOptions {
   readonly relaxed?: Sql;
   readonly timeline: TimelineWriter;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, 'inputIgnored'>;
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;
   readonly clientOf: (instance: Instance) => JamfClient;
@@ -138,6 +141,7 @@ async function takeInTogether(
 export function computerStage(options: ComputerStageOptions): Stage<DueComputer> {
   const { backoff, circuits, clientOf, holdRecheckSeconds, instances, log, mayRead, sql, tenants } = options;
   const relaxed = options.relaxed ?? sql;
+  const noteOddMembers = createOddMembers(log, options.metrics);
   const postpone = createPostpone(relaxed, options.onDue);
   const takers = new LRUCache<string, GroupCommit<ReadComputer, Error | undefined>>({
     max: tenantsRemembered,
@@ -203,7 +207,10 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
       if (fetched.ok || fetched.gone || !fetched.instanceFails) circuits.succeeded(key);
       else circuits.failed(key);
     }
-    if (fetched.ok) return finish({ row, owner, instance, found: fetched });
+    if (fetched.ok) {
+      noteOddMembers(row, fetched.warnings);
+      return finish({ row, owner, instance, found: fetched });
+    }
     if (fetched.gone) {
       const since = row.notFoundSince?.getTime() ?? Date.now();
       if (Date.now() - since >= goneAfterMs) return finish({ row, owner, instance, found: undefined });

@@ -13,6 +13,7 @@ import { type NewReport, setReports } from '../reports/set-reports.ts';
 import type { TenantTimelineEvent } from '../timeline.ts';
 import type { DueComputer } from './computer-store.ts';
 import type { Fetched } from './fetch-computer.ts';
+import { oddMembersText } from './odd-members.ts';
 
 /** Writes what was read of some computers of one tenant: claims, routes, reports and the way they went. */
 
@@ -67,6 +68,7 @@ const claimsOf = ({ found, instance, row }: ReadComputer): ComputerClaims => {
       userId: userId ?? null,
       verdict: found ? verdictOf(found, instance.compliance, deviceId) : null,
     })),
+    incomplete: computer?.registrationsComplete === false,
     serialNumber: computer?.serialNumber ?? null,
     udid: computer?.udid ?? null,
     lastEnrolledAt: computer?.lastEnrolledAt ?? null,
@@ -112,6 +114,9 @@ function sortOut(
   return { reports, retracted, winners, verdictMissing };
 }
 
+const leftOut = (found: Found | undefined): string =>
+  found === undefined || found.warnings.length === 0 ? '' : `, without: ${oddMembersText(found.warnings)}`;
+
 /** The way of what is new, in the order in which it went. */
 function wayOf(
   tenantId: string,
@@ -122,13 +127,13 @@ function wayOf(
   const moved = new Map(
     outcomes.flatMap((outcome) => (outcome.changed ? [[outcome.deviceId, outcome]] : [])),
   );
-  const events = reports.flatMap(({ read: { row }, report: { deviceId } }): TenantTimelineEvent[] => {
+  const events = reports.flatMap(({ read: { found, row }, report: { deviceId } }): TenantTimelineEvent[] => {
     if (!news.has(deviceId) && !moved.has(deviceId)) return [];
     const { instanceId, jamfComputerId, receivedAt } = row;
     const base = { tenantId, deviceId, instanceId };
     return [
       ...(receivedAt === null ? [] : [{ ...base, stage: 'received' as const, at: receivedAt }]),
-      { ...base, stage: 'fetched', detail: `computer ${jamfComputerId}` },
+      { ...base, stage: 'fetched', detail: `computer ${jamfComputerId}${leftOut(found)}` },
     ];
   });
   return [...events, ...[...moved.values()].map((outcome) => routeEvent(tenantId, outcome))];

@@ -1,5 +1,16 @@
 import type { Registration, RegistrationState } from '../../jamf/registrations.ts';
-import { isRecord, readBoolean, readComputerId, readGuid, readText } from '../../jamf/wire-values.ts';
+import {
+  createWarnings,
+  type FieldError,
+  isAbsent,
+  isRecord,
+  readBoolean,
+  readComputerId,
+  readCount,
+  readGuid,
+  readScalarText,
+  readText,
+} from '../../jamf/wire-values.ts';
 
 /**
  * What mode `conditional-access` tells Intune of a Mac, by the wire names of domain/microsoft.md 6 and from the
@@ -96,14 +107,8 @@ function memberOf(record: unknown, path: string): unknown {
   return value;
 }
 
-/** A number from 0 on, as JSON number or decimal text: Jamf writes -1 for what it does not know. */
-function countOf(value: unknown): number | undefined {
-  const number = typeof value === 'string' && /^\d{1,15}$/.test(value.trim()) ? Number(value) : value;
-  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : undefined;
-}
-
 const numberText = (value: unknown, unit = ''): string | undefined => {
-  const number = countOf(value);
+  const number = readCount(value);
   return number === undefined ? undefined : `${number}${unit}`;
 };
 
@@ -116,24 +121,103 @@ function wordOf<Word>(
 }
 
 function domainOf(value: unknown, words: Words): string | undefined {
-  const text = readText(value);
+  const text = readScalarText(value);
   const named = Object.keys(words).some((name) => name.toLowerCase() === text?.toLowerCase());
   return named ? wordOf(words, text) : text;
 }
 
 /** The assigned user's e-mail address, or a user name that is a principal name (domain/jamf.md 6.1). */
 function principalOf(record: unknown): string | undefined {
-  const username = readText(memberOf(record, 'userAndLocation.username'));
+  const username = readScalarText(memberOf(record, 'userAndLocation.username'));
   return (
     readText(memberOf(record, 'userAndLocation.email')) ?? (username?.includes('@') ? username : undefined)
   );
+}
+
+/** The members that only mode `conditional-access` reads, beside those of `parseComputer`, and their forms. */
+export const inventoryMembers: Readonly<Record<'text' | 'count' | 'flag', readonly string[]>> = {
+  text: [
+    'general.platform',
+    'userAndLocation.email',
+    'userAndLocation.username',
+    'operatingSystem.activeDirectoryStatus',
+    'operatingSystem.fileVault2Status',
+    'security.gatekeeperStatus',
+    'security.sipStatus',
+    ...[
+      'make',
+      'modelIdentifier',
+      'processorArchitecture',
+      'processorType',
+      'macAddress',
+      'altMacAddress',
+      'nicSpeed',
+      'bootRom',
+      'smcVersion',
+    ].map((name) => `hardware.${name}`),
+  ],
+  count: [
+    'processorSpeedMhz',
+    'processorCount',
+    'coreCount',
+    'busSpeedMhz',
+    'cacheSizeKilobytes',
+    'totalRamMegabytes',
+    'openRamSlots',
+    'batteryCapacityPercent',
+  ].map((name) => `hardware.${name}`),
+  flag: ['security.autoLoginDisabled'],
+};
+
+/** The same of each account that has a registration. */
+export const accountMembers: Readonly<Record<'count' | 'flag', readonly string[]>> = {
+  count: ['passwordMaxAge', 'passwordMinComplexCharacters', 'passwordMinLength', 'passwordHistoryDepth'],
+  flag: ['passwordRequireAlphanumeric'],
+};
+
+const isText = (value: unknown): boolean => readScalarText(value) !== undefined;
+/** Jamf writes -1 for what it does not know, which is no odd form. */
+const isCount = (value: unknown): boolean => value === -1 || readCount(value) !== undefined;
+const isFlag = (value: unknown): boolean => readBoolean(value) !== undefined;
+
+/** Names members of the inventory in another form than expected; `inventoryAttributes` leaves them out. */
+export function inventoryWarnings(record: unknown): readonly FieldError[] {
+  const { list, warn } = createWarnings();
+  const check = (
+    holder: unknown,
+    {
+      at,
+      is,
+      paths,
+      what,
+    }: { paths: readonly string[]; is: (value: unknown) => boolean; what: string; at: string },
+  ): void => {
+    for (const path of paths) {
+      const value = memberOf(holder, path);
+      if (!isAbsent(value) && !is(value)) warn(`${at}${path}`, what);
+    }
+  };
+  for (const section of new Set(inventoryMembers.text.map((path) => path.split('.')[0] ?? ''))) {
+    const value = memberOf(record, section);
+    if (!isAbsent(value) && !isRecord(value)) warn(section, 'be an object');
+  }
+  check(record, { paths: inventoryMembers.text, is: isText, what: 'be text', at: '' });
+  check(record, { paths: inventoryMembers.count, is: isCount, what: 'be a number', at: '' });
+  check(record, { paths: inventoryMembers.flag, is: isFlag, what: 'be a boolean', at: '' });
+  const accounts = memberOf(record, 'localUserAccounts');
+  for (const [position, account] of (Array.isArray(accounts) ? accounts : []).entries()) {
+    const at = `localUserAccounts[${position}].`;
+    check(account, { paths: accountMembers.count, is: isCount, what: 'be a number', at });
+    check(account, { paths: accountMembers.flag, is: isFlag, what: 'be a boolean', at });
+  }
+  return list;
 }
 
 function hardwareAttributes(
   hardware: unknown,
   units: InventoryVocabulary['units'],
 ): Readonly<Record<string, Attribute>> {
-  const text = (name: string) => readText(memberOf(hardware, name));
+  const text = (name: string) => readScalarText(memberOf(hardware, name));
   const member = (name: string) => memberOf(hardware, name);
   return {
     SerialNumber: text('serialNumber'),
@@ -143,12 +227,12 @@ function hardwareAttributes(
     CPUArchitecture: text('processorArchitecture'),
     CPUType: text('processorType'),
     CPUSpeed: numberText(member('processorSpeedMhz'), units.processorSpeed),
-    CPUCount: countOf(member('processorCount')),
-    CPUCoreCount: countOf(member('coreCount')),
+    CPUCount: readCount(member('processorCount')),
+    CPUCoreCount: readCount(member('coreCount')),
     BusSpeed: numberText(member('busSpeedMhz'), units.busSpeed),
     CacheSize: numberText(member('cacheSizeKilobytes'), units.cacheSize),
     RAM: numberText(member('totalRamMegabytes'), units.ram),
-    RAMOpenSlots: countOf(member('openRamSlots')),
+    RAMOpenSlots: readCount(member('openRamSlots')),
     BatteryCapacity: numberText(member('batteryCapacityPercent'), units.battery),
     MACAddress: text('macAddress'),
     MACAddress2: text('altMacAddress'),
@@ -168,7 +252,7 @@ export function inventoryAttributes(
   registration: Pick<Registration, 'state'>,
   vocabulary: InventoryVocabulary = defaultInventoryVocabulary,
 ): Readonly<Record<string, string | number>> {
-  const text = (path: string) => readText(memberOf(record, path));
+  const text = (path: string) => readScalarText(memberOf(record, path));
   const jamfId = readComputerId(memberOf(record, 'id'));
   const { state } = registration;
   const attributes: Readonly<Record<string, Attribute>> = {
@@ -193,8 +277,9 @@ export function inventoryAttributes(
  * activated one, as for `readRegistrations`.
  */
 export function accountOf(record: unknown, deviceId: string): unknown {
-  const accounts = memberOf(record, 'localUserAccounts');
-  if (!Array.isArray(accounts)) return undefined;
+  const section = memberOf(record, 'localUserAccounts');
+  // A single account may stand without a list, as `parseComputer` takes it.
+  const accounts: readonly unknown[] = Array.isArray(section) ? section : [section];
   const own = accounts.filter(
     (account) => readGuid(memberOf(account, 'computerAzureActiveDirectoryId')) === deviceId.toLowerCase(),
   );

@@ -50,6 +50,7 @@ function found(raw: unknown, mode: 'conditional-access' | 'device-compliance') {
     by: 'read' as const,
     stale: false,
     late: false,
+    warnings: [],
     compliance,
   };
 }

@@ -23,7 +23,7 @@ export function verdictOf(
 ): Verdict {
   if (mode === 'conditional-access') return 'by-intune';
   return compliance === undefined
-    ? verdictFromGroups(source, computer.groups)
+    ? verdictFromGroups(source, computer.groups, computer.groupsComplete)
     : verdictFor(compliance, deviceId).verdict;
 }
 

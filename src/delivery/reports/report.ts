@@ -91,16 +91,21 @@ interface GroupMembership {
   readonly name: string | undefined;
 }
 
-/** The verdict where the instance's source is a smart group rather than Jamf's own computation. */
+/**
+ * The verdict where the instance's source is a smart group rather than Jamf's own computation. In a list that could not
+ * be read as a whole only membership says something.
+ */
 export function verdictFromGroups(
   source: ComplianceSource,
   groups: readonly GroupMembership[] | undefined,
+  complete = true,
 ): Verdict {
   if (groups === undefined) return 'unknown';
   const member = (wanted: string): boolean =>
     groups.some(({ groupId, name }) => groupId === wanted || name === wanted);
-  if (source.applicableGroup !== undefined && !member(source.applicableGroup)) return 'not-applicable';
-  return source.complianceGroup !== undefined && member(source.complianceGroup)
-    ? 'compliant'
-    : 'not-compliant';
+  if (source.applicableGroup !== undefined && !member(source.applicableGroup)) {
+    return complete ? 'not-applicable' : 'unknown';
+  }
+  if (source.complianceGroup !== undefined && member(source.complianceGroup)) return 'compliant';
+  return complete ? 'not-compliant' : 'unknown';
 }

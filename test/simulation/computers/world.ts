@@ -80,6 +80,7 @@ export async function runSeed(database: TestDatabase, seed: number): Promise<Out
     sql,
     timeline: { add: () => {}, trim: () => {}, idle: async () => {} },
     log: silent,
+    metrics: { inputIgnored: () => {} },
     tenants: createTenantDirectory(sql),
     instances: createInstanceDirectory(sql),
     clientOf: () => client,

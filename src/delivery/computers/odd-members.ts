@@ -1,0 +1,40 @@
+import { LRUCache } from 'lru-cache';
+import type { FieldError } from '../../jamf/wire-values.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+
+/** Tells of members of a computer's record in another form than expected: they read as absent, and nothing is lost. */
+
+interface Computer {
+  readonly tenantId: string;
+  readonly instanceId: string;
+  readonly jamfComputerId: number;
+}
+
+export type NoteOddMembers = (computer: Computer, warnings: readonly FieldError[]) => void;
+
+/** Computers whose odd members have been logged: a Mac is read with every check-in, and says the same each time. */
+const computersRemembered = 10_000;
+/** Of one computer; the log line is as long as the record's sender likes otherwise. */
+const membersTold = 5;
+
+/** In one line, for people: which members, and what they must be. */
+export function oddMembersText(warnings: readonly FieldError[]): string {
+  const told = warnings.slice(0, membersTold).map(({ description }) => description);
+  const more = warnings.length - told.length;
+  return [...told, ...(more > 0 ? [`${more} more.`] : [])].join(' ');
+}
+
+/** Counts every one, and logs each computer's once as long as they stay the same. */
+export function createOddMembers(log: Log, metrics: Pick<Metrics, 'inputIgnored'>): NoteOddMembers {
+  const logged = new LRUCache<string, string>({ max: computersRemembered });
+  return ({ instanceId, jamfComputerId, tenantId }, warnings) => {
+    if (warnings.length === 0) return;
+    metrics.inputIgnored('record-member', warnings.length);
+    const key = `${tenantId}/${instanceId}/${jamfComputerId}`;
+    const members = oddMembersText(warnings);
+    if (logged.get(key) === members) return;
+    logged.set(key, members);
+    log.warn('computer.odd-members', { tenantId, instanceId, jamfComputerId, members });
+  };
+}
