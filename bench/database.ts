@@ -18,7 +18,7 @@ export async function startDatabase(stack: AsyncDisposableStack, dir: string): P
   stack.defer(() => server.stop());
   const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
   stack.defer(async () => {
-    // The server stays up for whoever still uses it, and a process that was killed may seem to for a while.
+    // A process that was killed may still have a statement running.
     await sql`select pg_terminate_backend(pid, 2000) from pg_stat_activity
       where backend_type = 'client backend' and pid <> pg_backend_pid()`;
     await sql.end({ timeout: 2 });

@@ -55,9 +55,8 @@ function addSetUp(program: Command): void {
       .action(async () => {
         const { configOrExit } = await import('./environment.ts');
         const config = await configOrExit();
-        const { openStore } = await import('../runtime/node.ts');
-        const store = await openStore({ ...config, migrate: 'auto' });
-        await store.close();
+        const { migrateStore } = await import('../runtime/node-store.ts');
+        await migrateStore(config);
         process.stdout.write('the schema is up to date\n');
       }),
     [['migrate', 'before a new version is rolled out']],

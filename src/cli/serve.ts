@@ -1,24 +1,50 @@
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
-import { createNodeLog, startGateway } from '../runtime/node.ts';
+import { createNodeLog, type RunningGateway, startGateway } from '../runtime/node.ts';
+import { StartFault } from '../runtime/start-fault.ts';
 import { configOrExit } from './environment.ts';
+import { exitCodes } from './failure.ts';
 
-/** `espalier serve` and `espalier worker`: until SIGTERM, SIGINT or a closed terminal, then drained, exit 0. */
+/**
+ * `espalier serve` and `espalier worker`: until SIGTERM, SIGINT or a closed terminal, then drained, exit 0; also when the
+ * signal comes before it is ready. A start that fails undoes what it began, says why in one line, and exits 1.
+ */
+
+const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+/** What a start that is broken off may take to undo itself. */
+const undoWithinMs = 10_000;
+
 export async function serve(options: { listeners: boolean }): Promise<void> {
+  const stopping = new AbortController();
+  let stop = (signal: string): void => {
+    stopping.abort(new Error(`stopped by ${signal}`));
+    setTimeout(() => process.exit(0), undoWithinMs).unref();
+  };
+  for (const signal of signals) process.on(signal, () => stop(signal));
+
   const config = await configOrExit();
   // With one processor the helpers of a collection only keep it from the thread that waits for them.
   if (availableParallelism() === 1) setFlagsFromString('--no-parallel-scavenge');
   const log = createNodeLog(config);
-  const gateway = await startGateway(config, log, options);
-  let stopping = false;
-  const stop = async (signal: string): Promise<void> => {
-    if (stopping) return;
-    stopping = true;
+  let gateway: RunningGateway;
+  try {
+    gateway = await startGateway(config, log, { ...options, signal: stopping.signal });
+  } catch (error) {
+    if (stopping.signal.aborted) process.exit(0);
+    // What undoing met comes with what it was undone for.
+    const cause = error instanceof SuppressedError ? error.suppressed : error;
+    const line = cause instanceof StartFault ? cause.message : `espalier: ${(cause as Error).message}`;
+    process.stderr.write(`${line}\n`);
+    // Whatever still holds the process is of no use without the rest.
+    process.exit(exitCodes.error);
+  }
+  let ended: Promise<void> | undefined;
+  stop = (signal) => {
+    if (ended) return;
     log.info('stopping', { signal });
-    await gateway.stop();
-    process.exit(0);
+    ended = gateway.stop().then(() => process.exit(0));
   };
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void stop(signal));
+  if (stopping.signal.aborted) return stop('SIGTERM');
   // Scripts wait for this line, so it is JSON whatever the log's format.
   process.stdout.write(
     `${JSON.stringify({ time: new Date().toISOString(), level: 'info', event: 'ready', ...(gateway.urls ?? {}) })}\n`,

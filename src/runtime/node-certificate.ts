@@ -1,10 +1,12 @@
 import 'reflect-metadata';
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, unwatchFile, watchFile, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SecureContextOptions } from 'node:tls';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import * as x509 from '@peculiar/x509';
 import type { Log } from '../telemetry/log.ts';
+import { settings } from './settings.ts';
+import { describeFileError, StartFault } from './start-fault.ts';
 
 /** The certificate of the data and admin listeners: the operator's, or one made for development in the data dir. */
 
@@ -50,14 +52,22 @@ async function makeDevelopmentPair(names: readonly string[]): Promise<{ cert: st
   return { cert: certificate.toString('pem'), key };
 }
 
-function stillGood(path: string, names: readonly string[]): boolean {
-  if (!existsSync(path)) return false;
-  const certificate = new X509Certificate(readFileSync(path));
-  const left = Date.parse(certificate.validTo) - Date.now();
-  const fits = names.every((name) =>
-    isAddress(name) ? certificate.checkIP(name) : certificate.checkHost(name),
-  );
-  return left > renewBeforeDays * dayMs && fits;
+/** Whether the pair can still be used; what a start that was cut off left half written cannot. */
+function stillGood(certFile: string, keyFile: string, names: readonly string[]): boolean {
+  if (!existsSync(certFile) || !existsSync(keyFile)) return false;
+  try {
+    const certificate = new X509Certificate(readFileSync(certFile));
+    if (!certificate.checkPrivateKey(createPrivateKey(readFileSync(keyFile)))) return false;
+    const left = Date.parse(certificate.validTo) - Date.now();
+    const fits = names.every((name) =>
+      isAddress(name) ? certificate.checkIP(name) : certificate.checkHost(name),
+    );
+    return left > renewBeforeDays * dayMs && fits;
+  } catch (error) {
+    // A file that cannot be read is told; one that holds something else is made anew.
+    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw error;
+    return false;
+  }
 }
 
 /** The files of the development pair, made when there is none, it ends soon, or the public name is another. */
@@ -69,12 +79,48 @@ export async function developmentCertificate(
   const keyFile = join(dataDir, 'tls.key');
   const host = new URL(publicUrl).hostname.replace(/^\[|\]$/g, '');
   const names = [...new Set(['localhost', '127.0.0.1', '::1', host])];
-  if (!stillGood(certFile, names) || !existsSync(keyFile)) {
+  if (!stillGood(certFile, keyFile, names)) {
     const made = await makeDevelopmentPair(names);
     writeFileSync(keyFile, made.key, { mode: 0o600 });
     writeFileSync(certFile, made.cert);
   }
   return { certFile, keyFile };
+}
+
+function readPart<T>(variable: string, file: string, read: (content: Buffer) => T): T {
+  let content: Buffer;
+  try {
+    content = readFileSync(file);
+  } catch (error) {
+    throw new StartFault(variable, `${file}: ${describeFileError(error)}`, { cause: error });
+  }
+  try {
+    return read(content);
+  } catch (error) {
+    throw new StartFault(variable, `${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Throws when the two files are no certificate with its key, or none that can be served. */
+export function checkCertificate(certFile: string, keyFile: string): void {
+  const certName = settings.tlsCertFile.name;
+  const keyName = settings.tlsKeyFile.name;
+  const certificate = readPart(certName, certFile, (content) => new X509Certificate(content));
+  const key = readPart(keyName, keyFile, (content) => createPrivateKey(content));
+  if (!certificate.checkPrivateKey(key))
+    throw new StartFault(keyName, `${keyFile} is not the key of the certificate in ${certFile}`);
+  readPart(certName, certFile, (cert) => createSecureContext({ cert, key: readFileSync(keyFile) }));
+}
+
+/** Throws when it holds no certificate. */
+export function checkClientCa(pem: string): void {
+  try {
+    new X509Certificate(pem);
+    createSecureContext({ ca: pem });
+  } catch (error) {
+    const problem = `holds no certificate in PEM: ${(error as Error).message}`;
+    throw new StartFault(settings.clientCaFile.name, problem, { cause: error });
+  }
 }
 
 export function watchCertificate(certFile: string, keyFile: string, log: Log): ServerCertificate {

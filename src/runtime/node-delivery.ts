@@ -49,6 +49,7 @@ import type { Config } from './config.ts';
 import type { ConnectionServices } from './connection-services.ts';
 import type { Gateway } from './gateway.ts';
 import { nodeSha256 } from './node-secrets.ts';
+import { abandonedBy } from './node-store.ts';
 
 /** Delivery's work in this process: both stages and the heartbeats. */
 
@@ -105,10 +106,11 @@ function every(ms: number, name: string, log: Log, work: () => Promise<void>): (
 const storeLookMs = 1_000;
 
 /** A database that goes away just now must not end a process that answers its callers already. */
-async function whenStoreAnswers(log: Log, work: () => Promise<void>): Promise<void> {
+async function whenStoreAnswers(log: Log, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
   for (;;) {
+    signal.throwIfAborted();
     try {
-      return await work();
+      return await abandonedBy(signal, work());
     } catch (error) {
       if (!isStoreUnavailable(error)) throw error;
       log.warn('delivery.waits-for-the-database', { error });
@@ -171,6 +173,8 @@ export async function startDelivery(parts: {
   moves: MoveWork;
   hints: Hints;
   routesChanged: () => void;
+  /** Breaks the start off. */
+  signal: AbortSignal;
 }): Promise<Delivery> {
   const { config, connection, gateway, hints, log, metrics, moves, relaxed, send, sql } = parts;
   const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
@@ -182,7 +186,7 @@ export async function startDelivery(parts: {
   const maxDevices = config.uploadMaxDevices;
   let noteComputers: (due: DueLane) => void = () => undefined;
   let noteReports: (due: DueLane) => void = () => undefined;
-  await whenStoreAnswers(log, () => recoverFromGap(sql, log));
+  await whenStoreAnswers(log, parts.signal, () => recoverFromGap(sql, log));
   const owner = newId();
   const readers = createReaders(sql, owner, () => performance.now());
   const computers = runStage(
@@ -246,7 +250,7 @@ export async function startDelivery(parts: {
   noteReports = ({ dueInMs, lane }) => reports.note(lane, dueInMs);
   hints.listen('computers', computers.wake);
   hints.listen('reports', reports.wake);
-  await whenStoreAnswers(log, hints.start);
+  await whenStoreAnswers(log, parts.signal, hints.start);
   // A tenth of a short period, so that tests and demos with one are exact too.
   const lookMs = Math.min(heartbeatLookMs, config.heartbeatSeconds * 100);
   const feeds = startFeeds({ config, sql, log, gateway, backoff, readers, owner });

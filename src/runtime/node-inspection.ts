@@ -71,7 +71,7 @@ async function openExisting(config: Config): Promise<Store> {
   const nothing = { where, url: undefined, close: async () => undefined };
   if (!existsSync(join(config.dataDir, 'postgres', 'data', 'PG_VERSION'))) return nothing;
   try {
-    const embedded = await startEmbeddedPostgres(config.dataDir);
+    const embedded = await startEmbeddedPostgres(config.dataDir, { join: true });
     return { where, url: embedded.url, close: embedded.stop };
   } catch (error) {
     return { ...nothing, code: (error as Error).name };

@@ -34,22 +34,36 @@ async function applyPending(client: Sql): Promise<void> {
   await migrate(drizzle(client), { migrationsFolder: folder });
 }
 
+/** Whether every migration of this build was applied; a newer schema is current too. */
+export async function migrationState(url: string): Promise<{ isCurrent: boolean }> {
+  const client = openDatabase(url, { connections: 1, applicationName: 'espalier-migrate' });
+  try {
+    return { isCurrent: (await appliedMigration(client)) >= (await newestMigration()) };
+  } finally {
+    await client.end({ timeout: 0 });
+  }
+}
+
 /**
  * Applies what is pending, one process at a time. A client of its own: drizzle changes the JSON serialisers of
- * the client it is given (design section 6).
+ * the client it is given (design section 6). The signal breaks it off: the server rolls back what was begun.
  */
-export async function migrateDatabase(url: string): Promise<void> {
+export async function migrateDatabase(url: string, signal?: AbortSignal): Promise<void> {
   const client = openDatabase(url, {
     connections: 1,
     applicationName: 'espalier-migrate',
     statementTimeoutMs: 0,
     patient: true,
   });
+  const breakOff = (): void => void client.end({ timeout: 0 });
+  signal?.addEventListener('abort', breakOff, { once: true });
   try {
+    signal?.throwIfAborted();
     await client`select pg_advisory_lock(${migrationLock}::bigint)`;
     if ((await appliedMigration(client)) < (await newestMigration())) await applyPending(client);
     await client`select pg_advisory_unlock(${migrationLock}::bigint)`;
   } finally {
-    await client.end({ timeout: 5 });
+    signal?.removeEventListener('abort', breakOff);
+    await client.end({ timeout: signal?.aborted ? 0 : 5 });
   }
 }

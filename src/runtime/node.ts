@@ -13,14 +13,15 @@ import { startOwnConnect } from '../connection/tenant-credentials.ts';
 import { replayReports } from '../delivery/replay.ts';
 import { createHints } from '../delivery/stage/hints.ts';
 import type { Lane } from '../delivery/stage/lanes.ts';
-import { createOpsApp, type Readiness } from '../gateway/ops.ts';
+import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs, moveAnswerMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend, mayConnect } from '../outbound/node.ts';
 import { createNodeUpstream } from '../outbound/node-upstream.ts';
 import { withCircuit } from '../outbound/upstream-circuit.ts';
 import { type MoveWork, workFor } from '../routing/moves/work.ts';
-import { openBreaker, openDatabase, type Sql } from '../store/database.ts';
+import type { Sealer } from '../secrets/seal.ts';
+import { openBreaker, openDatabase } from '../store/database.ts';
 import { createEpisodeLog } from '../store/episodes.ts';
 import type { Tenant } from '../store/tenants.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
@@ -31,18 +32,28 @@ import { type ConnectionServices, createConnectionServices } from './connection-
 import { composeGateway, type Gateway } from './gateway.ts';
 import { observeGauges } from './gauges.ts';
 import { createMoveWork } from './moves.ts';
-import { developmentCertificate, type ServerCertificate, watchCertificate } from './node-certificate.ts';
+import {
+  checkCertificate,
+  checkClientCa,
+  developmentCertificate,
+  type ServerCertificate,
+  watchCertificate,
+} from './node-certificate.ts';
 import { createNodeChanges } from './node-changes.ts';
-import { startDelivery } from './node-delivery.ts';
-import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
-import { type Listener, listen, nodeRequestFacts, respondOnNode } from './node-http.ts';
+import { type Delivery, startDelivery } from './node-delivery.ts';
+import { nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { createLaneServices } from './node-lane-services.ts';
-import { migrateDatabase, newestMigration } from './node-migrate.ts';
+import { type GatewayListeners, openListeners } from './node-listeners.ts';
+import { newestMigration } from './node-migrate.ts';
+import { createReadiness, databaseReadiness, type ReadinessState } from './node-readiness.ts';
 import { nodeDigest, nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
 import { chooseSocketAccess, type SocketChoice } from './node-socket-access.ts';
-import { startTelemetry } from './node-telemetry.ts';
+import { openStore, prepareDatabase } from './node-store.ts';
+import { type NodeTelemetry, startTelemetry } from './node-telemetry.ts';
 import { adminUrlOf, entraOperators } from './operators.ts';
+import { settings } from './settings.ts';
+import { describeFileError, StartFault } from './start-fault.ts';
 import { version } from './version.ts';
 
 /** Espalier on Node.js: the listeners, delivery, and an orderly end. */
@@ -65,59 +76,6 @@ export function createNodeLog(config: Pick<Config, 'logFormat' | 'logLevel'>): L
   return createLog({ level: config.logLevel, format, write: (line) => process.stdout.write(`${line}\n`) });
 }
 
-/** Opens the configured or the embedded database and brings its schema up to date. */
-export async function openStore(config: Config): Promise<{ url: string; close: () => Promise<void> }> {
-  if (config.databaseUrl !== undefined) {
-    if (config.migrate === 'auto') await migrateDatabase(config.databaseUrl);
-    return { url: config.databaseUrl, close: async () => undefined };
-  }
-  const embedded = await startEmbeddedPostgres(config.dataDir);
-  try {
-    if (config.migrate === 'auto') await migrateDatabase(embedded.url);
-  } catch (error) {
-    await embedded.stop();
-    throw error;
-  }
-  return { url: embedded.url, close: embedded.stop };
-}
-
-/** A probe gives up sooner than whoever asks it. */
-const readyWithinMs = 1_800;
-
-function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const late = new Promise<never>((_, reject) => {
-    setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms).unref();
-  });
-  return Promise.race([work, late]);
-}
-
-/**
- * Ready when the database answers and its schema is this build's; degraded when it does not answer and device calls are
- * answered from memory.
- */
-async function readiness(
-  sql: Sql,
-  newest: number,
-  degradedSeconds: () => number | undefined,
-): Promise<Readiness> {
-  try {
-    const [row] = await within(
-      readyWithinMs,
-      sql<
-        { applied: number | null }[]
-      >`select max(created_at)::int8 as applied from drizzle.__drizzle_migrations`,
-    );
-    return (row?.applied ?? 0) >= newest
-      ? { ready: true }
-      : { ready: false, reason: 'the schema has pending migrations: espalier migrate' };
-  } catch (error) {
-    const seconds = degradedSeconds();
-    return seconds === undefined
-      ? { ready: false, reason: `the database does not answer: ${(error as Error).message}` }
-      : { ready: true, degraded: ['database'], age: Math.round(seconds) };
-  }
-}
-
 /** Seconds until the certificates of our applications expire, by name and cloud. */
 function credentialExpiry(config: Config): ReadonlyMap<string, number> {
   const expiry = new Map<string, number>();
@@ -137,13 +95,23 @@ function credentialExpiry(config: Config): ReadonlyMap<string, number> {
 }
 
 async function openCertificate(config: Config, log: Log): Promise<ServerCertificate | undefined> {
+  if (config.clientCa !== undefined) checkClientCa(config.clientCa);
   if (config.tls === 'off') return undefined;
   const { tlsCertFile, tlsKeyFile } = config;
-  if (tlsCertFile !== undefined && tlsKeyFile !== undefined)
+  if (tlsCertFile !== undefined && tlsKeyFile !== undefined) {
+    checkCertificate(tlsCertFile, tlsKeyFile);
     return watchCertificate(tlsCertFile, tlsKeyFile, log);
-  const made = await developmentCertificate(config.dataDir, config.publicUrl);
-  return watchCertificate(made.certFile, made.keyFile, log);
+  }
+  try {
+    const made = await developmentCertificate(config.dataDir, config.publicUrl);
+    return watchCertificate(made.certFile, made.keyFile, log);
+  } catch (error) {
+    throw dataDirFault(config, error);
+  }
 }
+
+const dataDirFault = ({ dataDir }: Pick<Config, 'dataDir'>, error: unknown): StartFault =>
+  new StartFault(settings.dataDir.name, `${dataDir}: ${describeFileError(error)}`, { cause: error });
 
 function createAdmin(
   config: Config,
@@ -223,21 +191,79 @@ function tellOfLane({ detail, reason, way }: SocketChoice, log: Log, metrics: Me
   metrics.laneWay(way, reason);
 }
 
-/** Starts the gateway; with `listeners: false` it only delivers (`espalier worker`). */
-export async function startGateway(
+export interface StartOptions {
+  /** False: it only delivers (`espalier worker`). */
+  readonly listeners: boolean;
+  /** Breaks the start off: what was started is undone, and the start rejects with its reason. */
+  readonly signal: AbortSignal;
+}
+
+/** What is there before the database is. */
+interface Shell {
+  readonly config: Config;
+  readonly log: Log;
+  readonly telemetry: NodeTelemetry;
+  readonly metrics: Metrics;
+  readonly readiness: ReadinessState;
+  readonly listeners: GatewayListeners | undefined;
+}
+
+/** Everything that can be wrong on this machine is found here, before the database is waited for. */
+async function openShell(
   config: Config,
-  processLog: Log,
-  options: { listeners: boolean },
-): Promise<RunningGateway> {
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o711 });
+  log: Log,
+  options: StartOptions,
+  stack: AsyncDisposableStack,
+): Promise<Shell> {
+  try {
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o711 });
+  } catch (error) {
+    throw dataDirFault(config, error);
+  }
   const tallies = createTallies();
   const telemetry = await startTelemetry(process.env, tallies);
+  stack.defer(() => telemetry.shutdown());
   const metrics = createMetrics(tallies);
+  const readiness = createReadiness();
+  if (!options.listeners) return { config, log, telemetry, metrics, readiness, listeners: undefined };
+  const certificate = await openCertificate(config, log);
+  stack.defer(() => certificate?.close());
+  const listeners = await openListeners(config, certificate, stack);
+  const ops = createOpsApp(
+    { readiness: readiness.read, metrics: telemetry.scrape },
+    { name: 'ops', log, metrics },
+  );
+  listeners.ops.serve(ops.fetch);
+  return { config, log, telemetry, metrics, readiness, listeners };
+}
+
+/** The database that this process works with, ready to be used. */
+async function openReadyStore(
+  { config, log, readiness }: Shell,
+  sealer: Sealer,
+  options: StartOptions,
+  stack: AsyncDisposableStack,
+) {
+  const { signal } = options;
+  const store = await openStore(config);
+  stack.defer(() => store.close());
+  signal.throwIfAborted();
+  await prepareDatabase(store.url, config, { log, sealer, signal, onWaiting: readiness.notReady });
+  readiness.notReady('starting');
+  return store;
+}
+
+/** Makes the parts, begins to hear, to answer and to deliver. */
+async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableStack): Promise<Delivery> {
+  const { config, listeners, metrics, readiness, telemetry } = shell;
   // Beside the database, which takes longer.
   const choosing = options.listeners ? chooseSocketAccess(config.fastLane) : undefined;
-  const store = await openStore(config);
+  const sealer = await openSealer(config);
+  const store = await openReadyStore(shell, sealer, options, stack);
   const breaker = openBreaker(store.url);
-  const log = createEpisodeLog(processLog, breaker);
+  stack.defer(() => breaker.close());
+  const log = createEpisodeLog(shell.log, breaker);
+  stack.defer(() => log.close());
   const sql = openDatabase(store.url, {
     connections: databaseConnections,
     applicationName: 'espalier',
@@ -250,12 +276,17 @@ export async function startGateway(
     breaker,
   });
   const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
+  stack.defer(() => outbound.close());
   const lane = await choosing;
   if (lane) tellOfLane(lane, log, metrics);
   const upstream = createNodeUpstream({
     policy: createAddressPolicy(config.upstreamAllow),
     timeoutMs: config.forwardTimeoutSeconds * 1_000,
     ...(lane === undefined ? {} : { sockets: lane.sockets }),
+  });
+  stack.defer(() => upstream.close());
+  stack.defer(async () => {
+    await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
   });
   const hints = createHints(sql, log);
   const changes = createNodeChanges({
@@ -267,12 +298,13 @@ export async function startGateway(
     onLookup: metrics.routeLookup,
     serves: options.listeners,
   });
+  stack.defer(() => changes.stop());
   const parts = {
     config,
     sql,
     send: outbound.send,
     upstream: withCircuit(upstream.upstream, () => performance.now()),
-    sealer: await openSealer(config),
+    sealer,
     log,
     metrics,
     signature: createNodeSignatureCheck(),
@@ -300,58 +332,36 @@ export async function startGateway(
     sealer: parts.sealer,
     credentialExpiry: () => credentialExpiry(config),
   });
-
-  const certificate = options.listeners ? await openCertificate(config, log) : undefined;
-  const listeners: Listener[] = [];
-  if (options.listeners) {
-    const secure = certificate === undefined ? {} : { certificate };
-    const clientCa = config.clientCa === undefined ? {} : { clientCa: config.clientCa };
-    const newest = await newestMigration();
-    // Asked for by requests to that listener: it has its port then.
-    const adminUrl = (): string => adminUrlOf(config, listeners[1]?.origin ?? '');
-    const ops = createOpsApp(
-      { readiness: () => readiness(sql, newest, changes.degradedSeconds), metrics: telemetry.scrape },
-      { name: 'ops', log, metrics },
-    );
-    listeners.push(
-      await listen({
-        address: config.dataListen,
-        fetch: gateway.createDataApp().fetch,
-        ...secure,
-        ...clientCa,
-        ...(lane === undefined || lane.way === 'off'
-          ? {}
-          : {
-              lane: createLaneServices({
-                calls: gateway.deviceCalls,
-                ...gateway.forwarding,
-                log,
-                metrics,
-                shadow: gateway.shadow,
-                sockets: lane.sockets,
-                traceShare: telemetry.traceShare,
-              }),
-            }),
-      }),
-      await listen({
-        address: config.adminListen,
-        fetch: createAdmin(config, parts, gateway, connection, moves, {
-          adminUrl,
-          routesChanged: changes.routesChanged,
-          openBulk: () =>
-            openDatabase(store.url, {
-              connections: 1,
-              applicationName: 'espalier-bulk',
-              statementTimeoutMs: bulkTimeoutMs,
-              lasting: true,
-              breaker,
-            }),
-        }).fetch,
-        ...secure,
-      }),
-      await listen({ address: config.opsListen, fetch: ops.fetch }),
-    );
+  if (listeners) {
+    const { admin, data } = listeners;
+    const laneServices =
+      lane === undefined || lane.way === 'off'
+        ? undefined
+        : createLaneServices({
+            calls: gateway.deviceCalls,
+            ...gateway.forwarding,
+            log,
+            metrics,
+            shadow: gateway.shadow,
+            sockets: lane.sockets,
+            traceShare: telemetry.traceShare,
+          });
+    data.serve(gateway.createDataApp().fetch, laneServices);
+    const { fetch } = createAdmin(config, parts, gateway, connection, moves, {
+      adminUrl: () => adminUrlOf(config, admin.origin),
+      routesChanged: changes.routesChanged,
+      openBulk: () =>
+        openDatabase(store.url, {
+          connections: 1,
+          applicationName: 'espalier-bulk',
+          statementTimeoutMs: bulkTimeoutMs,
+          lasting: true,
+          breaker,
+        }),
+    });
+    admin.serve(fetch);
   }
+  const newest = await newestMigration();
   const delivery = await startDelivery({
     config,
     sql,
@@ -365,26 +375,38 @@ export async function startGateway(
     moves,
     hints,
     routesChanged: changes.routesChanged,
+    signal: options.signal,
   });
-  const [data, admin, ops] = listeners;
+  readiness.started(() => databaseReadiness(sql, newest, changes.degradedSeconds));
+  return delivery;
+}
+
+/**
+ * Starts the gateway. When anything fails, what was started is undone; a `StartFault` names the variable that a person has
+ * to look at.
+ */
+export async function startGateway(config: Config, log: Log, options: StartOptions): Promise<RunningGateway> {
+  await using stack = new AsyncDisposableStack();
+  const shell = await openShell(config, log, options, stack);
+  const delivery = await run(shell, options, stack);
+  const { listeners, readiness } = shell;
+  const started = stack.move();
+  const open = listeners && [listeners.data, listeners.admin, listeners.ops];
   return {
-    urls: data && admin && ops ? { data: data.origin, admin: admin.origin, ops: ops.origin } : undefined,
+    urls: listeners && {
+      data: listeners.data.origin,
+      admin: listeners.admin.origin,
+      ops: listeners.ops.origin,
+    },
     stop: async () => {
+      readiness.notReady('stopping');
       // Rows in work that do not end in time are taken up again by whoever runs next.
       const patience = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref());
       await Promise.race([
-        Promise.all([...listeners.map((listener) => listener.drain(drainMs)), delivery.stop()]),
+        Promise.all([...(open ?? []).map((listener) => listener.drain(drainMs)), delivery.stop()]),
         patience,
       ]);
-      certificate?.close();
-      await changes.stop();
-      await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
-      breaker.close();
-      log.close();
-      upstream.close();
-      await outbound.close();
-      await telemetry.shutdown();
-      await store.close();
+      await started.disposeAsync();
     },
   };
 }

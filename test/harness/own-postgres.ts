@@ -55,7 +55,8 @@ export async function startOwnPostgres(dir: string): Promise<OwnPostgres> {
     isUp: () => server !== undefined,
     stop: async (mode) => {
       await thaw();
-      if (!server) return;
+      const stopped = server;
+      if (!stopped) return;
       const pid = await pidOf();
       server = undefined;
       process.kill(pid, signals[mode]);
@@ -64,6 +65,8 @@ export async function startOwnPostgres(dir: string): Promise<OwnPostgres> {
         if (Date.now() > end) throw new Error(`PostgreSQL does not stop by ${signals[mode]}`);
         await wait(20);
       }
+      // Its directory is free again for the next start.
+      await stopped.stop();
     },
     start: async () => {
       server ??= await startEmbeddedPostgres(dir, { port });

@@ -1,0 +1,94 @@
+import type { HttpBindings } from '@hono/node-server';
+import { newId } from '../ids.ts';
+import { problem, problemResponse } from '../problems.ts';
+import type { Config } from './config.ts';
+import type { ServerCertificate } from './node-certificate.ts';
+import { type Listener, type ListenOptions, listen } from './node-http.ts';
+import type { LaneServices } from './node-lane.ts';
+import { type ListenAddress, type Setting, settings } from './settings.ts';
+import { StartFault } from './start-fault.ts';
+
+/** The three listeners (contract section 2), bound before there is anything to serve: a taken port is told at once. */
+
+type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
+
+export interface GatewayListener extends Listener {
+  /** From now on requests are answered by this; until then they are told to come again. */
+  serve(fetch: Fetch, lane?: Omit<LaneServices, 'keepAliveSeconds'>): void;
+}
+
+export interface GatewayListeners {
+  readonly data: GatewayListener;
+  readonly admin: GatewayListener;
+  readonly ops: GatewayListener;
+}
+
+/** Callers come again as soon as a start can be over. */
+const startingRetrySeconds = 5;
+
+const notYet: Fetch = () =>
+  problemResponse(
+    problem('store-unavailable', 'Espalier is starting and does not serve yet; try again.', {
+      retryAfterSeconds: startingRetrySeconds,
+    }),
+    newId(),
+  );
+
+const listenProblems: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is taken by another process',
+  EACCES: 'is not this process’s to take: it lacks the right',
+  EADDRNOTAVAIL: 'is no address of this machine',
+  ENOTFOUND: 'names a host that is not known',
+  EAI_AGAIN: 'names a host that cannot be looked up now',
+};
+
+function listenFault(
+  { name }: Setting<ListenAddress>,
+  { host, port }: ListenAddress,
+  error: unknown,
+): StartFault {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const words = code === undefined ? undefined : listenProblems[code];
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const problem = words === undefined ? `cannot be listened on: ${message}` : `${words} (${code})`;
+  return new StartFault(name, `${address} ${problem}`, { cause: error });
+}
+
+async function openListener(
+  setting: Setting<ListenAddress>,
+  options: Omit<ListenOptions, 'fetch' | 'lane'>,
+): Promise<GatewayListener> {
+  let fetch = notYet;
+  try {
+    const listener = await listen({ ...options, fetch: (request, bindings) => fetch(request, bindings) });
+    return {
+      ...listener,
+      serve: (served, lane) => {
+        fetch = served;
+        if (lane) listener.addLane(lane);
+      },
+    };
+  } catch (error) {
+    throw listenFault(setting, options.address, error);
+  }
+}
+
+/** What is open when one cannot be opened is on the stack already. */
+export async function openListeners(
+  config: Pick<Config, 'adminListen' | 'clientCa' | 'dataListen' | 'opsListen'>,
+  certificate: ServerCertificate | undefined,
+  stack: AsyncDisposableStack,
+): Promise<GatewayListeners> {
+  const open = async (...of: Parameters<typeof openListener>): Promise<GatewayListener> => {
+    const listener = await openListener(...of);
+    stack.defer(() => listener.drain(0));
+    return listener;
+  };
+  const secure = certificate === undefined ? {} : { certificate };
+  const clientCa = config.clientCa === undefined ? {} : { clientCa: config.clientCa };
+  return {
+    ops: await open(settings.opsListen, { address: config.opsListen }),
+    data: await open(settings.dataListen, { address: config.dataListen, ...secure, ...clientCa }),
+    admin: await open(settings.adminListen, { address: config.adminListen, ...secure }),
+  };
+}

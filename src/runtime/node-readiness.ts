@@ -1,0 +1,63 @@
+import type { Readiness } from '../gateway/ops.ts';
+import type { Sql } from '../store/database.ts';
+
+/** What `/health/ready` says: not before everything has started, nor once the process is ending. */
+
+/** A probe gives up sooner than whoever asks it. */
+const readyWithinMs = 1_800;
+
+function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const late = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms).unref();
+  });
+  return Promise.race([work, late]);
+}
+
+/**
+ * Ready when the database answers and its schema is this build's; degraded when it does not answer and device calls are
+ * answered from memory.
+ */
+export async function databaseReadiness(
+  sql: Sql,
+  newest: number,
+  degradedSeconds: () => number | undefined,
+): Promise<Readiness> {
+  try {
+    const [row] = await within(
+      readyWithinMs,
+      sql<
+        { applied: number | null }[]
+      >`select max(created_at)::int8 as applied from drizzle.__drizzle_migrations`,
+    );
+    return (row?.applied ?? 0) >= newest
+      ? { ready: true }
+      : { ready: false, reason: 'the schema has pending migrations: espalier migrate' };
+  } catch (error) {
+    const seconds = degradedSeconds();
+    return seconds === undefined
+      ? { ready: false, reason: `the database does not answer: ${(error as Error).message}` }
+      : { ready: true, degraded: ['database'], age: Math.round(seconds) };
+  }
+}
+
+export interface ReadinessState {
+  readonly read: () => Promise<Readiness>;
+  /** Not ready, for this reason. */
+  notReady(reason: string): void;
+  /** Started: from now on this says. */
+  started(look: () => Promise<Readiness>): void;
+}
+
+export function createReadiness(): ReadinessState {
+  const notReady = (reason: string) => async (): Promise<Readiness> => ({ ready: false, reason });
+  let look = notReady('starting');
+  return {
+    read: () => look(),
+    notReady: (reason) => {
+      look = notReady(reason);
+    },
+    started: (next) => {
+      look = next;
+    },
+  };
+}
