@@ -309,6 +309,11 @@ describe('without its database', () => {
   afterEach(() => door.close());
   afterAll(() => database.drop());
 
+  const withTls = (sslmode: string, more: Record<string, string> = {}): string => {
+    const url = new URL(environment.DATABASE_URL!);
+    for (const [name, value] of Object.entries({ sslmode, ...more })) url.searchParams.set(name, value);
+    return url.href;
+  };
   const statusOf = (path: string): Promise<number> =>
     fetch(`http://127.0.0.1:${ops}${path}`).then((answer) => answer.status);
   const waiting = (started: Started, cause: RegExp) =>
@@ -319,7 +324,10 @@ describe('without its database', () => {
         .filter((line) => line.includes('start.waits-for-the-database'));
       expect(lines.length).toBeGreaterThan(0);
       const said = JSON.parse(lines[0]!);
-      expect(said).toMatchObject({ variable: 'DATABASE_URL', host: expect.stringContaining(`127.0.0.1:${door.port}/`) });
+      expect(said).toMatchObject({
+        variable: 'DATABASE_URL',
+        host: expect.stringContaining(`127.0.0.1:${door.port}/`),
+      });
       expect(said.cause).toMatch(cause);
     }, 20_000);
 
@@ -345,15 +353,20 @@ describe('without its database', () => {
   });
 
   const passing: readonly [string, Parameters<DatabaseDoor['meetBy']>[0], string, RegExp][] = [
-    ['a server that is starting', refusing('57P03', 'the database system is starting up'), '', /57P03/],
-    ['a server that is full', refusing('53300', 'sorry, too many clients already'), '', /53300/],
-    ['a connection that is cut', cutting, '', /./],
-    ['a TLS handshake that is cut', cuttingTls, '?sslmode=require', /./],
+    [
+      'a server that is starting',
+      refusing('57P03', 'the database system is starting up'),
+      'disable',
+      /57P03/,
+    ],
+    ['a server that is full', refusing('53300', 'sorry, too many clients already'), 'disable', /53300/],
+    ['a connection that is cut', cutting, 'disable', /./],
+    ['a TLS handshake that is cut', cuttingTls, 'require', /./],
   ];
-  for (const [what, meet, query, cause] of passing) {
+  for (const [what, meet, mode, cause] of passing) {
     it(`waits for ${what}, and ends at SIGTERM meanwhile`, async () => {
       await door.meetBy(meet);
-      const started = launch({ ...environment, DATABASE_URL: `${environment.DATABASE_URL}${query}` });
+      const started = launch({ ...environment, DATABASE_URL: withTls(mode) });
       await waiting(started, cause);
       const since = performance.now();
       started.process.kill('SIGTERM');
@@ -381,7 +394,7 @@ describe('without its database', () => {
         await door.meetBy(meet);
         const { code, lines } = await failedStart(environment, command);
         expect(code).toBe(1);
-        expect(lines).toEqual([expect.stringMatching(/DATABASE_URL 127\.0\.0\.1:\d+/\w+: /)]);
+        expect(lines).toEqual([expect.stringMatching(/DATABASE_URL 127\.0\.0\.1:\d+\/\w+: /)]);
         expect(lines[0]).toMatch(cause);
         expect(lines[0]).not.toContain('postgres://');
       });
@@ -393,7 +406,7 @@ describe('without its database', () => {
     await door.meetBy(showing(await authority.issue(['localhost'])));
     const { code, lines } = await failedStart({
       ...environment,
-      DATABASE_URL: `${environment.DATABASE_URL}?sslmode=verify-full`,
+      DATABASE_URL: withTls('verify-full', { sslrootcert: 'system' }),
     });
     expect({ code, lines }).toEqual({
       code: 1,
