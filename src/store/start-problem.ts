@@ -46,6 +46,8 @@ const lasting: Readonly<Record<string, string>> = {
   '28P01': 'the password is refused',
   '28000': 'the role is refused',
   '3D000': 'there is no such database',
+  TLS_NOT_OFFERED: 'the server takes no TLS',
+  SASL_SIGNATURE_MISMATCH: 'the server does not know the password itself',
 };
 
 export function startProblem(error: unknown): StartProblem {
@@ -59,5 +61,5 @@ export function startProblem(error: unknown): StartProblem {
     return { passes: false, cause: `the server's certificate cannot be verified: ${told}` };
   const reason = passing[code];
   if (reason !== undefined) return { passes: true, cause: `${reason}: ${told}` };
-  return { passes: isStoreUnavailable(innermost(error)), cause: told };
+  return { passes: isStoreUnavailable(error), cause: told };
 }
