@@ -18,6 +18,29 @@ export const recordLimits = {
   membersOfObject: 10_000,
   depth: 64,
 };
+/**
+ * A webhook: a group event names 100,000 computers, or half as many with the fields that Jamf Pro can show of each. The
+ * rest bounds what one member, and in XML one text, may hold; a list of ids can be one text.
+ */
+export const webhookLimits = {
+  nodes: 600_000,
+  unit: {
+    bytes: 10 * 1024 * 1024,
+    keptBytes: 1024 * 1024,
+    keptNodes: 50_000,
+    membersOfObject: 10_000,
+    depth: 64,
+  },
+  xml: {
+    depth: 16,
+    elements: 600_000,
+    names: 10_000,
+    textBytes: 1024 * 1024,
+    keptBytes: 10 * 1024 * 1024,
+  },
+};
+/** Twice what is promised (contract section 5): each becomes a row. */
+export const computersPerWebhook = 200_000;
 /** Records of a push that are committed together, and their text: what a push holds in memory beside the record it is at. */
 export const recordsTogether = 128;
 export const recordBytesTogether = 512 * 1024;

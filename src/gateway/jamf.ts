@@ -3,8 +3,8 @@ import type { Intake } from '../delivery/intake.ts';
 import { parseGuid } from '../ids.ts';
 import { readBodyText } from '../jamf/body-text.ts';
 import type { Unusable } from '../jamf/named-computers.ts';
-import { parseWebhook } from '../jamf/webhook.ts';
-import { bodyBytes, inventoryBodyBytes, inventoryUnpackedBytes, smallBodyBytes } from '../limits.ts';
+import { parseWebhook, readWebhook, type WebhookResult } from '../jamf/webhook.ts';
+import { inventoryBodyBytes, inventoryUnpackedBytes, smallBodyBytes, webhookBodyBytes } from '../limits.ts';
 import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
 import type { InstanceKeys, KeyOwner } from '../store/instance-keys.ts';
@@ -14,7 +14,7 @@ import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
 import type { Turns } from '../untrusted/turns.ts';
 import type { Attempts } from './attempts.ts';
 import { receivedChunks, unpackedChunks } from './body.ts';
-import type { ListenerEnv, RequestFacts } from './listener.ts';
+import type { IncomingBody, ListenerEnv, RequestFacts } from './listener.ts';
 import { recordReaderOf, takeRecords } from './pushes.ts';
 import type { RateLimit } from './rate.ts';
 
@@ -69,6 +69,11 @@ const invalid = (errors: readonly FieldError[]): ProblemError =>
     ),
   );
 
+const tooMuch = (errors: readonly FieldError[]): ProblemError =>
+  new ProblemError(
+    problem('payload-too-large', errors.map(({ description }) => description).join(' '), { errors }),
+  );
+
 /** Fields of ignored elements in a log line. */
 const fieldsLogged = 5;
 
@@ -94,14 +99,28 @@ function noteIgnored(
   log.warn('jamf.webhook-ignored', { ...owner, jamfEvent: event, count, fields });
 }
 
+/** Nearly all are small, and are read at once. */
+async function receiveWebhook(
+  c: Context<ListenerEnv>,
+  options: JamfSideOptions,
+  owner: KeyOwner,
+): Promise<WebhookResult> {
+  const contentType = c.req.header('content-type');
+  const body = options.facts.body(c);
+  if (body && !isSmall(body)) {
+    const work = options.turns.work(owner.instanceId);
+    return readWebhook(receivedChunks(body, webhookBodyBytes), contentType, work);
+  }
+  const bytes = await options.facts.readBody(c, smallBodyBytes);
+  return parseWebhook(readBodyText(bytes, contentType), contentType);
+}
+
 async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
   const owner = await authenticate(c, options);
-  const contentType = c.req.header('content-type');
-  const body = readBodyText(await options.facts.readBody(c, bodyBytes), contentType);
-  const parsed = parseWebhook(body, contentType);
+  const parsed = await receiveWebhook(c, options, owner);
   if (!parsed.ok) {
     noteIgnored(owner, 'none', { count: parsed.count, listed: parsed.errors }, options);
-    throw invalid(parsed.errors);
+    throw parsed.isTooLarge ? tooMuch(parsed.errors) : invalid(parsed.errors);
   }
   const { computers, event, ignored } = parsed.webhook;
   const ids = computers.map((computer) => Number(computer.jamfComputerId));
@@ -119,6 +138,8 @@ async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promi
   return c.json({ status, ...(ignored.count === 0 ? {} : { ignored: toldIgnored(ignored) }) }, 202);
 }
 
+const isSmall = ({ length }: IncomingBody): boolean => length !== undefined && length <= smallBodyBytes;
+
 /** A body as it comes; a small one at once, for streams cost more than it does. */
 async function* chunksOf(
   c: Context<ListenerEnv>,
@@ -127,7 +148,7 @@ async function* chunksOf(
 ): AsyncGenerator<Uint8Array> {
   const body = facts.body(c);
   if (!body) return;
-  if ((body.length ?? Number.POSITIVE_INFINITY) <= smallBodyBytes) yield await facts.readBody(c, limitBytes);
+  if (isSmall(body)) yield await facts.readBody(c, limitBytes);
   else yield* receivedChunks(body, limitBytes);
 }
 

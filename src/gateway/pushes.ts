@@ -145,6 +145,8 @@ export async function takeRecords(
         await work.turn();
       } else if (work.isOver()) await work.turn();
     }
+    // A piece without a record took its time too.
+    work.isOver();
   };
 
   try {

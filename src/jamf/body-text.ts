@@ -60,22 +60,37 @@ export function readBodyText(bytes: Uint8Array, contentType: string | undefined)
  * ASCII in every other encoding, and each text is decoded on its own (`readBodyText`).
  */
 export async function* inUtf8(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let decoder: TextDecoder | undefined;
-  let isFirst = true;
   const encoder = new TextEncoder();
+  let decoder: TextDecoder | undefined;
+  let start: Uint8Array | undefined = new Uint8Array();
+  const begin = (bytes: Uint8Array): Uint8Array => {
+    start = undefined;
+    const encoding = evidentEncoding(bytes.subarray(0, signBytes));
+    if (encoding === 'utf-8') return bytes.subarray(3);
+    if (encoding !== undefined) decoder = new TextDecoder(encoding);
+    return bytes;
+  };
+  const shown = (bytes: Uint8Array): Uint8Array =>
+    decoder ? encoder.encode(decoder.decode(bytes, { stream: true })) : bytes;
   for await (const chunk of chunks) {
-    if (isFirst && chunk.length > 0) {
-      isFirst = false;
-      const even = chunk.subarray(0, chunk.length - (chunk.length % 2));
-      const encoding = evidentEncoding(even);
-      if (encoding !== undefined && encoding !== 'utf-8') decoder = new TextDecoder(encoding);
-      else if (encoding === 'utf-8') {
-        yield chunk.subarray(3);
-        continue;
-      }
+    if (start === undefined) yield shown(chunk);
+    else {
+      const bytes: Uint8Array = start.length === 0 ? chunk : joined(start, chunk);
+      if (bytes.length < signBytes) start = bytes;
+      else yield shown(begin(bytes));
     }
-    yield decoder ? encoder.encode(decoder.decode(chunk, { stream: true })) : chunk;
   }
+  if (start !== undefined) yield shown(begin(start));
+}
+
+/** Bytes that tell the encoding. */
+const signBytes = 4;
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
 }
 
 /**

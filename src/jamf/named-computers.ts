@@ -62,9 +62,16 @@ interface Place {
   readonly depth: number;
 }
 
+/** Work that can be left at each step: an event may name a hundred thousand computers. */
+export type Steps = Generator<void, void, void>;
+/** Elements between two steps. */
+const stepElements = 256;
+/** Members of one object among which an id is looked for; display fields are some dozens. */
+const membersLookedAt = 200;
+
 export interface NamedComputers {
   /** Adds every computer that the value names; its path is told of what names none. */
-  readonly take: (value: unknown, path: string, kind: Kind) => void;
+  readonly take: (value: unknown, path: string, kind: Kind) => Steps;
   readonly unusable: (error: FieldError) => void;
   /** Each computer once, in the order of the event. */
   readonly computers: () => readonly WebhookComputer[];
@@ -98,57 +105,74 @@ export function createNamedComputers(): NamedComputers {
   };
 
   /** One id, or several in one text, as lists are written in XML and by `toString`. */
-  const takeScalar = (value: unknown, path: string, holder?: Readonly<Record<string, unknown>>): void => {
+  function* takeScalar(value: unknown, path: string, holder?: Readonly<Record<string, unknown>>): Steps {
     const id = readComputerId(value);
     if (id !== undefined) takeId(id, holder);
     else if (typeof value !== 'string' || isAbsent(value)) wrong(path, value);
     else {
+      let tokens = 0;
       for (const [token] of value.matchAll(/[^\s,;|[\](){}"']+/g)) {
         const one = readComputerId(token);
         if (one === undefined) wrong(path, token);
         else takeId(one, undefined);
+        tokens += 1;
+        if (tokens % stepElements === 0) yield;
       }
     }
-  };
+  }
 
-  const takeWithin = (object: Readonly<Record<string, unknown>>, { depth, kind, path }: Place): void => {
-    const inner = Object.entries(object).filter(
-      ([member, value]) => kind === 'ids' || isWrapper(member, value, object),
-    );
-    for (const [member, value] of inner) walk(value, { path: `${path}.${member}`, kind, depth: depth + 1 });
+  function* takeWithin(object: Readonly<Record<string, unknown>>, { depth, kind, path }: Place): Steps {
+    let inner = 0;
+    for (const [member, value] of Object.entries(object)) {
+      if (kind !== 'ids' && !isWrapper(member, value, object)) continue;
+      inner += 1;
+      if (inner % stepElements === 0) yield;
+      yield* walk(value, { path: `${path}.${member}`, kind, depth: depth + 1 });
+    }
     // An empty list of XML is an empty object.
-    if (inner.length > 0 || (kind === 'ids' && depth === 0)) return;
+    if (inner > 0 || (kind === 'ids' && depth === 0)) return;
     if (kind === 'ids') wrong(path, object);
     else wrong(`${path}.jssID`, undefined);
-  };
+  }
 
-  const takeObject = (object: Readonly<Record<string, unknown>>, place: Place): void => {
+  function* takeObject(object: Readonly<Record<string, unknown>>, place: Place): Steps {
     const names = idNamesOf(object);
     const name = names.find((one) => holdsId(object[one])) ?? names[0];
     if (name === undefined) {
-      takeWithin(object, place);
+      yield* takeWithin(object, place);
       return;
     }
     const { depth, kind } = place;
     const path = `${place.path}.${name}`;
     const value = object[name];
-    if (typeof value === 'object' && value !== null) walk(value, { path, kind: 'ids', depth: depth + 1 });
-    else takeScalar(value, path, kind === 'computer' ? object : undefined);
-  };
+    if (typeof value === 'object' && value !== null)
+      yield* walk(value, { path, kind: 'ids', depth: depth + 1 });
+    else yield* takeScalar(value, path, kind === 'computer' ? object : undefined);
+  }
 
-  const walk = (value: unknown, place: Place): void => {
-    const { depth, kind, path } = place;
-    if (depth > depthMax) wrong(path, value);
-    else if (Array.isArray(value)) {
-      for (const [at, item] of value.entries())
-        walk(item, { path: `${path}[${at}]`, kind, depth: depth + 1 });
-    } else if (isRecord(value)) takeObject(value, place);
-    else takeScalar(value, path);
-  };
+  function* takeList(list: readonly unknown[], { depth, kind, path }: Place): Steps {
+    for (const [at, item] of list.entries()) {
+      if (at % stepElements === stepElements - 1) yield;
+      // By far the most elements are plain ids.
+      const id = readComputerId(item);
+      if (id !== undefined) takeId(id, undefined);
+      else {
+        yield;
+        yield* walk(item, { path: `${path}[${at}]`, kind, depth: depth + 1 });
+      }
+    }
+  }
+
+  function* walk(value: unknown, place: Place): Steps {
+    if (place.depth > depthMax) wrong(place.path, value);
+    else if (Array.isArray(value)) yield* takeList(value, place);
+    else if (isRecord(value)) yield* takeObject(value, place);
+    else yield* takeScalar(value, place.path);
+  }
 
   return {
-    take: (value, path, kind) => {
-      if (!isAbsent(value)) walk(value, { path, kind, depth: 0 });
+    *take(value, path, kind) {
+      if (!isAbsent(value)) yield* walk(value, { path, kind, depth: 0 });
     },
     unusable,
     computers: () => [...found.values()],
@@ -161,7 +185,7 @@ export function createNamedComputers(): NamedComputers {
 function idNamesOf(object: Readonly<Record<string, unknown>>): readonly string[] {
   if (Object.hasOwn(object, 'jssID') && holdsId(object.jssID)) return ['jssID'];
   if (Object.hasOwn(object, 'id') && holdsId(object.id) && !Object.hasOwn(object, 'jssid')) return ['id'];
-  const names = Object.keys(object);
+  const names = Object.keys(object).slice(0, membersLookedAt);
   return idMembers.flatMap((wanted) => names.filter((name) => lettersOf(name) === wanted));
 }
 
@@ -170,6 +194,10 @@ const holdsId = (value: unknown): boolean =>
   (typeof value === 'string' ? /\d/.test(value) : readComputerId(value) !== undefined);
 
 const isWrapper = (member: string, value: unknown, object: Readonly<Record<string, unknown>>): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  (wrappers.has(lettersOf(member)) || Object.keys(object).length === 1);
+  typeof value === 'object' && value !== null && (wrappers.has(lettersOf(member)) || isOnlyMember(object));
+
+function isOnlyMember(object: Readonly<Record<string, unknown>>): boolean {
+  let members = 0;
+  for (const _ in object) if (++members > 1) return false;
+  return true;
+}

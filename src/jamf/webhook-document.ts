@@ -1,13 +1,9 @@
-import { XMLParser, XMLValidator } from 'fast-xml-parser';
-import { parseLenientJson } from './body-text.ts';
+import { webhookLimits } from '../limits.ts';
+import { createDocumentReader } from '../untrusted/json-document.ts';
+import type { ValueFault } from '../untrusted/json-value.ts';
+import { createXmlReader, type XmlFault } from '../untrusted/xml-document.ts';
+import { parseLenientJson, readBodyText } from './body-text.ts';
 import { isRecord } from './wire-values.ts';
-
-/** Deepest element nesting read; Jamf's own payloads have 4 levels. */
-const xmlMaxDepth = 16;
-/** Longest body read, in UTF-16 units; the listener's own limit of 1 MiB comes first (contract 6). */
-const bodyMaxChars = 1_048_576;
-
-const byteOrderMark = '\uFEFF';
 
 export type WebhookDocument =
   | {
@@ -15,19 +11,21 @@ export type WebhookDocument =
       readonly format: 'json' | 'xml';
       readonly document: Readonly<Record<string, unknown>>;
     }
-  | { readonly ok: false; readonly description: string };
+  | {
+      readonly ok: false;
+      readonly description: string;
+      /** It is nested too deep or holds too much, whatever it says. */
+      readonly isTooLarge?: true;
+    };
 
-/**
- * Reads a webhook's body into the object that holds `webhook` and `event` (domain/jamf.md 3.3). JSON or XML by the
- * first character, since receivers in the field see wrong content types; by `contentType` when that tells nothing.
- */
-export function readWebhookDocument(body: string, contentType: string | undefined): WebhookDocument {
-  if (body.length > bodyMaxChars) return refused('The body is too long.');
-  const text = (body.startsWith(byteOrderMark) ? body.slice(1) : body).trim();
-  if (text === '') return refused('The body is empty.');
-  if (text.startsWith('{')) return readJson(text);
-  if (text.startsWith('<')) return readXml(text);
-  return refused(`The body is not ${declaredFormat(contentType)}.`);
+/** Takes a webhook's body, UTF-8 or another encoding in which ASCII is ASCII, piece by piece and in small steps. */
+export interface WebhookDocumentReader {
+  push(piece: Uint8Array): Generator<void>;
+  end(): Generator<void>;
+  /** Nothing that follows would change the outcome. */
+  isSettled(): boolean;
+  /** The object that holds `webhook` and `event` (domain/jamf.md 3.3). */
+  document(): WebhookDocument;
 }
 
 function refused(description: string): WebhookDocument {
@@ -41,90 +39,121 @@ function declaredFormat(contentType: string | undefined): string {
   return 'a JSON object or XML';
 }
 
-function readJson(text: string): WebhookDocument {
+const faults: Readonly<Record<ValueFault | XmlFault, WebhookDocument>> = {
+  INVALID_JSON: refused('The body is not well-formed JSON.'),
+  NOT_WELL_FORMED: refused('The body is not well-formed XML.'),
+  DOCUMENT_TYPE: refused('The XML holds a document type, which is not accepted.'),
+  TOO_DEEP: { ok: false, isTooLarge: true, description: 'The body is nested too deep.' },
+  TOO_LARGE: { ok: false, isTooLarge: true, description: 'A text or member of the body is too long.' },
+  TOO_MANY_MEMBERS: {
+    ok: false,
+    isTooLarge: true,
+    description: `The body may hold ${webhookLimits.nodes} elements and members at most.`,
+  },
+};
+
+/** A JSON text that is there as a whole and small. */
+export function jsonDocument(text: string): WebhookDocument {
   try {
     const document = parseLenientJson(text);
     return isRecord(document)
       ? { ok: true, format: 'json', document }
       : refused('The body is not a JSON object.');
   } catch {
-    return refused('The body is not well-formed JSON.');
+    return faults.INVALID_JSON;
   }
 }
 
-const parser = new XMLParser({
-  // Entities are never expanded: no definition can be there to expand (see `readXml`), and the predefined five
-  // are decoded by `decodeReferences` in one pass.
-  processEntities: false,
-  ignoreAttributes: true,
-  removeNSPrefix: true,
-  // Values stay text: an id or a name such as `0012` or `1e5` must not turn into another number.
-  parseTagValue: false,
-  ignoreDeclaration: true,
-  ignorePiTags: true,
-  maxNestedTags: xmlMaxDepth,
-  tagValueProcessor: (_tag, value) => decodeReferences(value),
-});
-
-function readXml(text: string): WebhookDocument {
-  // A document type can define entities that expand without end or read files; Jamf never sends one. Anything
-  // after `<!` but a comment or CDATA is refused before a parser sees it.
-  if (/<!(?!--|\[CDATA\[)/.test(text))
-    return refused('The XML holds a document type, which is not accepted.');
-  const depth = elementDepth(text);
-  if (depth === undefined) return refused('The body is not well-formed XML.');
-  if (depth > xmlMaxDepth) return refused(`The XML is nested deeper than ${xmlMaxDepth} elements.`);
-  try {
-    const wellFormed = [text, mended(text)].find((one) => XMLValidator.validate(one, validation) === true);
-    if (wellFormed === undefined) return refused('The body is not well-formed XML.');
-    const parsed: unknown = parser.parse(wellFormed);
-    const root = isRecord(parsed) ? parsed.JSSEvent : undefined;
-    return isRecord(root)
-      ? { ok: true, format: 'xml', document: root }
-      : refused('The root of the XML is not JSSEvent.');
-  } catch {
-    return refused('The body is not well-formed XML.');
-  }
-}
-
-/** A group's display fields have names such as `Computer Name`, which become an element with a bare attribute. */
-const validation = { allowBooleanAttributes: true };
-
-/**
- * A bare ampersand taken for itself, control characters for spaces, and an end tag cut at its first space as its start
- * tag is: a name must not cost the ids beside it.
- */
-function mended(text: string): string {
-  return (
-    text
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-      .replace(/[\u0000-\u001f]/g, ' ')
-      .replace(/&(?!#x?[0-9a-f]{1,7};|[a-z]\w{0,31};)/gi, '&amp;')
-      .replace(/<\/([^\s<>]{1,255})\s[^<>]{0,255}>/g, '</$1>')
-      .trim()
+function jsonReader(contentType: string | undefined): WebhookDocumentReader {
+  const reader = createDocumentReader(webhookLimits, (text) =>
+    parseLenientJson(asciiText(text) ?? readBodyText(text, contentType)),
   );
+  return {
+    push: reader.push,
+    end: reader.end,
+    isSettled: () => reader.fault() !== undefined,
+    document: () => {
+      const fault = reader.fault();
+      if (fault !== undefined) return faults[fault];
+      const document = reader.value();
+      return isRecord(document)
+        ? { ok: true, format: 'json', document }
+        : refused('The body is not a JSON object.');
+    },
+  };
+}
+
+/** Bytes that are read in one step: some tenths of a millisecond. */
+const xmlStepBytes = 4_096;
+
+function xmlReader(contentType: string | undefined): WebhookDocumentReader {
+  const reader = createXmlReader(webhookLimits.xml, (bytes, isCdata) => {
+    const text = asciiText(bytes) ?? readBodyText(bytes, contentType);
+    // Entities are never expanded, for none can be defined: the predefined five are decoded in one pass.
+    return isCdata ? text : decodeReferences(text);
+  });
+  return {
+    *push(piece) {
+      for (let at = 0; at < piece.length && reader.fault() === undefined; at += xmlStepBytes) {
+        reader.push(piece.subarray(at, at + xmlStepBytes));
+        yield;
+      }
+    },
+    *end() {
+      reader.end();
+      yield;
+    },
+    isSettled: () => reader.fault() !== undefined,
+    document: () => {
+      const fault = reader.fault();
+      if (fault !== undefined) return faults[fault];
+      const root = reader.root();
+      return root?.name === 'JSSEvent' && isRecord(root.value)
+        ? { ok: true, format: 'xml', document: root.value }
+        : refused('The root of the XML is not JSSEvent.');
+    },
+  };
 }
 
 /**
- * The deepest nesting of elements, or `undefined` when a tag, comment or CDATA section never ends. Counted before
- * parsing, in one pass: the validator has no limit of its own, and what never ends makes it search again and again.
+ * JSON or XML by the first character, since receivers in the field see wrong content types; by `contentType` when that
+ * tells nothing.
  */
-function elementDepth(text: string): number | undefined {
-  let depth = 0;
-  let deepest = 0;
-  for (let at = text.indexOf('<'); at !== -1; at = text.indexOf('<', at)) {
-    const isComment = text.startsWith('<!--', at);
-    const isCdata = text.startsWith('<![CDATA[', at);
-    const terminator = isComment ? '-->' : isCdata ? ']]>' : '>';
-    const end = text.indexOf(terminator, at + (isComment ? 4 : 1));
-    if (end === -1) return undefined;
-    if (!isComment && !isCdata && text[at + 1] !== '?' && text[end - 1] !== '/') {
-      depth += text[at + 1] === '/' ? -1 : 1;
-      deepest = Math.max(deepest, depth);
-    }
-    at = end + terminator.length;
-  }
-  return deepest;
+export function createWebhookDocumentReader(contentType: string | undefined): WebhookDocumentReader {
+  let reader: WebhookDocumentReader | undefined;
+  let isForeign = false;
+  const begin = (first: number): void => {
+    if (first === 0x7b) reader = jsonReader(contentType);
+    else if (first === 0x3c) reader = xmlReader(contentType);
+    else isForeign = true;
+  };
+  return {
+    *push(piece) {
+      let from = 0;
+      if (!reader) {
+        while (from < piece.length && (piece[from] as number) <= 0x20) from += 1;
+        if (from < piece.length && !isForeign) begin(piece[from] as number);
+      }
+      if (reader) yield* reader.push(piece.subarray(from));
+    },
+    *end() {
+      if (reader) yield* reader.end();
+    },
+    isSettled: () => isForeign || (reader?.isSettled() ?? false),
+    document: () => {
+      if (reader) return reader.document();
+      return refused(isForeign ? `The body is not ${declaredFormat(contentType)}.` : 'The body is empty.');
+    },
+  };
+}
+
+/** Most texts are short and ASCII, and a decoder costs more than they do. */
+const asciiCharacters = 128;
+
+function asciiText(bytes: Uint8Array): string | undefined {
+  if (bytes.length > asciiCharacters) return undefined;
+  for (let at = 0; at < bytes.length; at += 1) if ((bytes[at] as number) > 0x7f) return undefined;
+  return String.fromCharCode(...bytes);
 }
 
 const predefined: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };

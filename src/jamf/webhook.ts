@@ -1,11 +1,15 @@
+import { computersPerWebhook } from '../limits.ts';
+import type { Work } from '../untrusted/turns.ts';
+import { inUtf8 } from './body-text.ts';
 import {
   createNamedComputers,
   type NamedComputers,
+  type Steps,
   type Unusable,
   type WebhookComputer,
   wrongMember,
 } from './named-computers.ts';
-import { readWebhookDocument } from './webhook-document.ts';
+import { createWebhookDocumentReader, jsonDocument, type WebhookDocument } from './webhook-document.ts';
 import { type ComputerSource, canonicalEventName, computerSource } from './webhook-events.ts';
 import {
   type FieldError,
@@ -38,21 +42,77 @@ export interface JamfWebhook {
 
 export type WebhookResult =
   | { readonly ok: true; readonly webhook: JamfWebhook }
-  | { readonly ok: false; readonly errors: readonly FieldError[]; readonly count: number };
+  | {
+      readonly ok: false;
+      readonly errors: readonly FieldError[];
+      readonly count: number;
+      /** It holds more than is read, or is nested too deep. */
+      readonly isTooLarge?: true | undefined;
+    };
 
 /** Whether the event is about computers at all; what it names is in `NamedComputers`. */
 type Relevance = 'relevant' | 'irrelevant';
 
 /**
- * Reads one webhook of a Jamf Pro server of any age, JSON or XML (domain/jamf.md 3.3 and 3.4). Never throws. Jamf Pro
- * sends an event once: whatever of it names a computer is used, what cannot be used is told in `ignored`, and only an
- * event of which nothing can be used is refused. Members that only inform (`eventTimestamp`, `webhook.id`) are left out
- * when they are wrong.
+ * Reads one webhook of a Jamf Pro server of any age, JSON or XML (domain/jamf.md 3.3 and 3.4), while it arrives and in
+ * turns with others. Jamf Pro sends an event once: whatever of it names a computer is used, what cannot be used is told
+ * in `ignored`, and only an event of which nothing can be used is refused. Members that only inform (`eventTimestamp`,
+ * `webhook.id`) are left out when they are wrong. Throws only what the body's source throws.
  */
+export async function readWebhook(
+  chunks: AsyncIterable<Uint8Array>,
+  contentType: string | undefined,
+  work: Work,
+): Promise<WebhookResult> {
+  const reader = createWebhookDocumentReader(contentType);
+  for await (const chunk of inUtf8(chunks)) {
+    for (let from = 0; from < chunk.length && !reader.isSettled(); from += pieceBytes) {
+      await work.turn();
+      await inTurns(reader.push(chunk.subarray(from, from + pieceBytes)), work);
+    }
+    if (reader.isSettled()) break;
+  }
+  await inTurns(reader.end(), work);
+  return inTurns(webhookOf(reader.document()), work);
+}
+
+/** What is looked through between two looks at the clock: some tenths of a millisecond. */
+const pieceBytes = 16_384;
+
+/** The same for a small body that is there as a whole, at once. */
 export function parseWebhook(body: string, contentType: string | undefined): WebhookResult {
-  const read = readWebhookDocument(body, contentType);
+  const text = (body.startsWith('\uFEFF') ? body.slice(1) : body).trim();
+  const document = text.startsWith('{') ? jsonDocument(text) : textDocument(text, contentType);
+  return atOnce(webhookOf(document));
+}
+
+function textDocument(text: string, contentType: string | undefined): WebhookDocument {
+  const reader = createWebhookDocumentReader(contentType);
+  atOnce(reader.push(new TextEncoder().encode(text)));
+  atOnce(reader.end());
+  return reader.document();
+}
+
+async function inTurns<T>(steps: Generator<void, T>, work: Work): Promise<T> {
+  for (;;) {
+    const step = steps.next();
+    const isOver = work.isOver();
+    if (step.done) return step.value;
+    if (isOver) await work.turn();
+  }
+}
+
+function atOnce<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+function* webhookOf(read: WebhookDocument): Generator<void, WebhookResult> {
   if (!read.ok) {
-    return { ok: false, count: 1, errors: [{ code: 'MALFORMED', field: '', description: read.description }] };
+    const { description, isTooLarge } = read;
+    return { ok: false, count: 1, errors: [{ code: 'MALFORMED', field: '', description }], isTooLarge };
   }
   const { event: payload, webhook: header } = read.document;
   const envelope = isRecord(header) ? header : {};
@@ -67,8 +127,17 @@ export function parseWebhook(body: string, contentType: string | undefined): Web
         : wrongMember('webhook', header, 'an object'),
     );
   }
-  const relevance = source === undefined ? 'relevant' : takeComputers(source, payload, named);
+  const relevance = source === undefined ? 'relevant' : yield* takeComputers(source, payload, named);
   const ignored = named.rest();
+  if (named.count() > computersPerWebhook) {
+    const description = `An event may name ${computersPerWebhook} computers at most.`;
+    return {
+      ok: false,
+      count: 1,
+      errors: [{ code: 'INVALID', field: 'event', description }],
+      isTooLarge: true,
+    };
+  }
   if (relevance === 'relevant' && named.count() === 0 && ignored.count > 0) {
     return { ok: false, errors: ignored.listed, count: ignored.count };
   }
@@ -101,34 +170,38 @@ function sourceOf(
   return isRecord(payload.computer) || (!isMobile && !isAbsent(payload.jssID)) ? 'computer' : undefined;
 }
 
-function takeComputers(source: ComputerSource, payload: unknown, named: NamedComputers): Relevance {
+function* takeComputers(
+  source: ComputerSource,
+  payload: unknown,
+  named: NamedComputers,
+): Generator<void, Relevance> {
   if (source === 'nothing') return 'irrelevant';
   if (source === 'computer' && Array.isArray(payload)) {
-    named.take(payload, 'event', 'computer');
+    yield* named.take(payload, 'event', 'computer');
     return 'relevant';
   }
   if (!isRecord(payload)) {
     named.unusable(wrongMember('event', payload, 'an object'));
     return 'relevant';
   }
-  if (source === 'membership') return takeMembership(payload, named);
-  if (source === 'rest-operation') return takeRestOperation(payload, named);
-  takeComputerObject(payload, named);
+  if (source === 'membership') return yield* takeMembership(payload, named);
+  if (source === 'rest-operation') return yield* takeRestOperation(payload, named);
+  yield* takeComputerObject(payload, named);
   requireComputer(named, 'event.jssID');
   return 'relevant';
 }
 
 /** The computer object, nested in `computer` by current servers and flat in `event` by old ones. */
-function takeComputerObject(event: Readonly<Record<string, unknown>>, named: NamedComputers): void {
+function* takeComputerObject(event: Readonly<Record<string, unknown>>, named: NamedComputers): Steps {
   const { computer } = event;
-  if (isAbsent(computer)) named.take(event, 'event', 'computer');
-  else if (typeof computer === 'object') named.take(computer, 'event.computer', 'computer');
+  if (isAbsent(computer)) yield* named.take(event, 'event', 'computer');
+  else if (typeof computer === 'object') yield* named.take(computer, 'event.computer', 'computer');
   else if (readComputerId(computer) === undefined) {
     named.unusable(wrongMember('event.computer', computer, 'an object'));
-  } else named.take(computer, 'event.computer', 'ids');
+  } else yield* named.take(computer, 'event.computer', 'ids');
   const isFlatToo = !isAbsent(computer) && !(isAbsent(event.jssID) && isAbsent(event.jssid));
   if (named.count() === 0 && isFlatToo) {
-    named.take({ ...event, computer: undefined }, 'event', 'computer');
+    yield* named.take({ ...event, computer: undefined }, 'event', 'computer');
   }
 }
 
@@ -143,7 +216,10 @@ const membershipLists = [
   { ids: 'groupRemovedDevicesIds', devices: 'groupRemovedDevices' },
 ] as const;
 
-function takeMembership(event: Readonly<Record<string, unknown>>, named: NamedComputers): Relevance {
+function* takeMembership(
+  event: Readonly<Record<string, unknown>>,
+  named: NamedComputers,
+): Generator<void, Relevance> {
   if (!isAbsent(event.computer)) {
     const isComputerGroup = readBoolean(event.computer);
     if (isComputerGroup === false) return 'irrelevant';
@@ -158,16 +234,19 @@ function takeMembership(event: Readonly<Record<string, unknown>>, named: NamedCo
   }
   for (const { ids, devices } of membershipLists) {
     const before = named.count();
-    named.take(event[ids], `event.${ids}`, 'ids');
+    yield* named.take(event[ids], `event.${ids}`, 'ids');
     const shown = event[devices];
     // Display fields need not hold the id: where the list of ids is as long, they name nobody else.
     if (Array.isArray(shown) && shown.length <= named.count() - before) continue;
-    named.take(shown, `event.${devices}`, 'devices');
+    yield* named.take(shown, `event.${devices}`, 'devices');
   }
   return 'relevant';
 }
 
-function takeRestOperation(event: Readonly<Record<string, unknown>>, named: NamedComputers): Relevance {
+function* takeRestOperation(
+  event: Readonly<Record<string, unknown>>,
+  named: NamedComputers,
+): Generator<void, Relevance> {
   const type = readText(event.objectTypeName);
   if (type === undefined) {
     named.unusable(wrongMember('event.objectTypeName', event.objectTypeName, 'text'));
@@ -177,7 +256,7 @@ function takeRestOperation(event: Readonly<Record<string, unknown>>, named: Name
   // A read changes nothing, and the gateway's own reads must not make it read again for ever.
   if (['GET', 'READ'].includes(readText(event.restAPIOperationType)?.toUpperCase() ?? ''))
     return 'irrelevant';
-  named.take(event.objectID, 'event.objectID', 'ids');
+  yield* named.take(event.objectID, 'event.objectID', 'ids');
   requireComputer(named, 'event.objectID');
   return 'relevant';
 }

@@ -45,8 +45,8 @@ const closeArray = 0x5d;
 const openObject = 0x7b;
 const closeObject = 0x7d;
 
-export const isSpace = (byte: number): boolean =>
-  byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+/** Control characters count as white space: a sender that writes them means nothing by them. */
+export const isSpace = (byte: number): boolean => byte <= 0x20;
 
 /** Members are found by names shorter than this; a longer one is of no interest. */
 const nameBytes = 64;
@@ -79,27 +79,40 @@ const nameOf = (bytes: Uint8Array): string => {
 export function createKept(limitBytes: number) {
   let buffer = new Uint8Array(Math.min(4_096, limitBytes));
   let size = 0;
+  const grow = (piece: Uint8Array, from: number, to: number): boolean => {
+    const wanted = size + to - from;
+    if (wanted > limitBytes) return false;
+    if (wanted > buffer.length) {
+      const larger = new Uint8Array(Math.min(limitBytes, Math.max(wanted, buffer.length * 2)));
+      larger.set(buffer.subarray(0, size));
+      buffer = larger;
+    }
+    if (to - from < 16) for (let at = from; at < to; at += 1) buffer[size + at - from] = piece[at] as number;
+    else buffer.set(piece.subarray(from, to), size);
+    size = wanted;
+    return true;
+  };
   return {
     clear: () => {
       size = 0;
       if (buffer.length > 65_536) buffer = new Uint8Array(4_096);
     },
     size: () => size,
-    /** False: it is full. */
-    add: (piece: Uint8Array, from: number, to: number): boolean => {
-      const wanted = size + to - from;
-      if (wanted > limitBytes) return false;
-      if (wanted > buffer.length) {
-        const larger = new Uint8Array(Math.min(limitBytes, Math.max(wanted, buffer.length * 2)));
-        larger.set(buffer.subarray(0, size));
-        buffer = larger;
+    addByte: (byte: number): boolean => {
+      if (size >= limitBytes) return false;
+      if (size < buffer.length) {
+        buffer[size] = byte;
+        size += 1;
+        return true;
       }
-      if (to - from < 16)
-        for (let at = from; at < to; at += 1) buffer[size + at - from] = piece[at] as number;
-      else buffer.set(piece.subarray(from, to), size);
-      size = wanted;
-      return true;
+      return grow(Uint8Array.of(byte), 0, 1);
     },
+    /** Takes back the last bytes. */
+    drop: (bytes: number) => {
+      size -= bytes;
+    },
+    /** False: it is full. */
+    add: grow,
     bytes: () => buffer.subarray(0, size),
   };
 }

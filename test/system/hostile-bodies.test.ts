@@ -132,6 +132,39 @@ describe('hostile bodies', () => {
     expect((await push('\uFEFF[{"id":1}]')).json.accepted).toBe(1);
   });
 
+  const group = (event: object) =>
+    JSON.stringify({
+      webhook: { id: 1, name: 'n', webhookEvent: 'SmartGroupComputerMembershipChange' },
+      event: { name: 'g', smartGroup: true, jssid: 9, computer: true, ...event },
+    });
+
+  it('a webhook of ten megabytes is taken, one that is deeper or wider than any event is not', async () => {
+    const shown = Array.from({ length: 40_000 }, (_, at) => ({
+      id: (at % 6) + 1,
+      'Computer Name': `mac-${at}`,
+      'Serial Number': `C02XXXXX${at}`,
+      Username: `user.${at}@contoso.test`,
+      'Last Inventory Update': '2026-11-28 10:00:00',
+    }));
+    const large = await post(
+      'webhooks',
+      {},
+      group({ groupAddedDevices: shown, groupAddedDevicesIds: [1, 2] }),
+    );
+    expect([large.status, large.json]).toEqual([202, { status: 'accepted' }]);
+    const bodies = [
+      group({ groupAddedDevices: 0 }).replace(':0}', `:${'['.repeat(9_000_000)}`),
+      group({ groupAddedDevicesIds: Array.from({ length: 700_000 }, () => 1) }),
+      `<JSSEvent>${'<a/>'.repeat(700_000)}</JSSEvent>`,
+      `<JSSEvent>${'<a>'.repeat(1_000_000)}</JSSEvent>`,
+      `{"x":"${'x'.repeat(11_000_000)}"}`,
+    ];
+    for (const body of bodies) expect((await post('webhooks', {}, body)).status).toBe(413);
+    const comments = `<JSSEvent>${'<!---->'.repeat(1_200_000)}</JSSEvent>`;
+    expect((await post('webhooks', { 'content-type': 'text/xml' }, comments)).status).toBe(400);
+    await neighbour();
+  }, 60_000);
+
   it('others are answered while large bodies are read', async () => {
     const half = 49_000_000;
     const line = `{"id":1,"x":"${'x'.repeat(900)}"}\n`;

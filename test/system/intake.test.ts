@@ -248,7 +248,7 @@ describe('intake', () => {
       expect(
         (await post(`/jamf/${berlin.id}/webhooks`, { ...key(), 'content-type': 'text/xml' }, bomb)).status,
       ).toBe(400);
-      const giant = await webhook(key(), `{"x":"${'x'.repeat(1_100_000)}"}`);
+      const giant = await webhook(key(), `{"x":"${'x'.repeat(11_000_000)}"}`);
       expect(giant.status).toBe(413);
       expect((await scene.data(`/jamf/${berlin.id}/webhooks`, { headers: key() })).status).toBe(405);
     });
