@@ -241,3 +241,17 @@ export const exportsAtOnce = 4;
 export const exportPage = 5_000;
 /** Between two lines of progress. */
 export const progressEveryMs = 1_000;
+
+/**
+ * A statement that tenants share waits for a lock this long: more than a neighbour's commit takes, and little enough not
+ * to be noticed by those who come along.
+ */
+export const lockWaitMs = 100;
+/** A tenant whose rows are locked is tried again after this long at most. */
+export const lockedPauseMs = 500;
+/** Its writes fail when they have waited this long: whoever sent a webhook does not wait longer. */
+export const lockedWaitMostMs = 10_000;
+/** Its writes that wait; more fail at once. */
+export const lockedWritesMost = 10_000;
+/** Locked tenants that are tried at the same time, by each kind of write: a try holds a connection. */
+export const lockedWritesAtOnce = 2;

@@ -77,27 +77,30 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
     const lanes = new Map(rows.map((row) => [`${row.tenantId}/${row.instanceId}`, row]));
     for (const row of lanes.values()) onDue(computerLane({ ...row, background: false, needsInstance }));
   };
-  const gathered = <Row extends MarkedRow>(write: (rows: readonly Row[]) => Promise<void>) => {
+  const gathered = <Row extends MarkedRow>(
+    write: (rows: readonly Row[], lockWaitMs?: number) => Promise<void>,
+  ) => {
     if (!shared) return (rows: readonly Row[]) => write(rows);
     return createGroupCommit({
-      flush: async (groups: readonly (readonly Row[])[]) => {
-        await write(groups.flat());
+      flush: async (groups: readonly (readonly Row[])[], lockWaitMs) => {
+        await write(groups.flat(), lockWaitMs);
         return nothings(groups);
       },
       maxItems: rowsTogether,
       flushes: writesAtOnce,
       gatherMs: 1,
       weight: (rows) => rows.length,
+      tenantOf: ([row]) => row?.tenantId ?? '',
     });
   };
-  const mark = gathered<MarkedRow>(async (marked) => {
+  const mark = gathered<MarkedRow>(async (marked, lockWaitMs) => {
     const rows = counted(marked);
-    await withRetries(() => upsertDue(sql, rows));
+    await withRetries(() => upsertDue(sql, rows, lockWaitMs));
     lanesOf(rows, true);
   });
-  const push = gathered<PushedRow>(async (pushed) => {
+  const push = gathered<PushedRow>(async (pushed, lockWaitMs) => {
     const rows = newestPushed(pushed, Date.now());
-    await withRetries(() => upsertRecords(sql, rows));
+    await withRetries(() => upsertRecords(sql, rows, lockWaitMs));
     lanesOf(rows, false);
   });
   return {

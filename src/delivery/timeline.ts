@@ -1,6 +1,7 @@
 import { timelineEventsPerDevice } from '../limits.ts';
 import type { Queries } from '../store/database.ts';
 import { createGroupCommit, nothings } from '../store/group-commit.ts';
+import { waitsAtMost } from '../store/locked-tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /** The way of a device's state, as the operator follows it (contract section 8). */
@@ -34,7 +35,11 @@ export interface TenantTimelineEvent extends TimelineEvent {
  * Events of any tenants in one statement, in their order. A tenant that was deleted meanwhile has no timeline any more:
  * its events are left out, or they would take the others' with them.
  */
-export async function addTimelines(sql: Queries, events: readonly TenantTimelineEvent[]): Promise<void> {
+export async function addTimelines(
+  sql: Queries,
+  events: readonly TenantTimelineEvent[],
+  lockWaitMs?: number,
+): Promise<void> {
   if (events.length === 0) return;
   const now = new Date();
   const column = <Value>(of: (event: TenantTimelineEvent) => Value): Value[] => events.map(of);
@@ -48,6 +53,7 @@ export async function addTimelines(sql: Queries, events: readonly TenantTimeline
                 ${column((event) => event.messageId ?? null)}::uuid[],
                 ${column((event) => event.detail?.slice(0, 2_000) ?? null)}::text[])
       with ordinality as events(tenant_id, device_id, stage, at, instance_id, message_id, detail, position)
+      ${waitsAtMost(sql, lockWaitMs)}
     where exists (select 1 from tenants where tenants.tenant_id = events.tenant_id)
     order by position`;
 }
@@ -56,6 +62,7 @@ export async function addTimelines(sql: Queries, events: readonly TenantTimeline
 export async function trimTimelines(
   sql: Queries,
   devices: readonly { readonly tenantId: string; readonly deviceId: string }[],
+  lockWaitMs?: number,
 ): Promise<void> {
   if (devices.length === 0) return;
   await sql`
@@ -66,6 +73,7 @@ export async function trimTimelines(
         order by sequence desc offset ${timelineEventsPerDevice} limit 1) as dropped
       from unnest(${devices.map(({ tenantId }) => tenantId)}::uuid[], ${devices.map(({ deviceId }) => deviceId)}::uuid[])
         as asked(tenant_id, device_id)
+      ${waitsAtMost(sql, lockWaitMs)}
     ) as trimmed
     where t.tenant_id = trimmed.tenant_id and t.device_id = trimmed.device_id and t.sequence <= trimmed.dropped`;
 }
@@ -88,14 +96,16 @@ const eventsTogether = 1_000;
 /** What is lost with a process or a database that dies are the last lines of a history, never a state. */
 export function createTimelineWriter(sql: Queries, log: Log): TimelineWriter {
   const write = createGroupCommit({
-    flush: async (entries: readonly Entry[]) => {
+    flush: async (entries: readonly Entry[], lockWaitMs) => {
       await addTimelines(
         sql,
         entries.flatMap((entry) => ('events' in entry ? entry.events : [])),
+        lockWaitMs,
       );
       await trimTimelines(
         sql,
         entries.flatMap((entry) => ('devices' in entry ? entry.devices : [])),
+        lockWaitMs,
       );
       return nothings(entries);
     },
@@ -103,6 +113,7 @@ export function createTimelineWriter(sql: Queries, log: Log): TimelineWriter {
     flushes: 1,
     gatherMs: 25,
     weight: (entry) => ('events' in entry ? entry.events.length : entry.devices.length),
+    tenantOf: (entry) => ('events' in entry ? entry.events : entry.devices)[0]?.tenantId ?? '',
   });
   const pending = new Set<Promise<unknown>>();
   const put = (entry: Entry): void => {
@@ -115,10 +126,12 @@ export function createTimelineWriter(sql: Queries, log: Log): TimelineWriter {
     add: (events) => {
       // Now is when it happened, not when it is written.
       const at = new Date();
-      if (events.length > 0) put({ events: events.map((event) => ({ at, ...event })) });
+      for (const some of Map.groupBy(events, ({ tenantId }) => tenantId).values()) {
+        put({ events: some.map((event) => ({ at, ...event })) });
+      }
     },
     trim: (devices) => {
-      if (devices.length > 0) put({ devices });
+      for (const some of Map.groupBy(devices, ({ tenantId }) => tenantId).values()) put({ devices: some });
     },
     idle: async () => {
       await Promise.all(pending);

@@ -116,3 +116,44 @@ describe('a write that fails', () => {
     expect(await outcomes([commit(1), commit(2)])).toEqual(['22P02', '22P02']);
   });
 });
+
+describe('writes of a tenant whose rows are locked', () => {
+  const tenantOf = (item: string): string => item.charAt(0);
+  const commitWith = (isLocked: () => boolean, groups: string[][] = []) =>
+    createGroupCommit<string, string>({
+      flush: async (items, lockWaitMs) => {
+        groups.push([...items]);
+        expect(lockWaitMs).toBeGreaterThan(0);
+        if (isLocked() && items.some((item) => tenantOf(item) === 'a')) throw failure('55P03');
+        if (items.some((item) => item.endsWith('!'))) throw failure('22P02');
+        return items.map((item) => item.toUpperCase());
+      },
+      maxItems: 10,
+      flushes: 1,
+      tenantOf,
+    });
+
+  it('wait apart, also behind one that is at fault, and go in their order when the rows are free', async () => {
+    let isLocked = true;
+    const groups: string[][] = [];
+    const commit = commitWith(() => isLocked, groups);
+    const own = ['a1', 'a2'].map(commit);
+    expect(await Promise.all(['b1', 'c1'].map(commit))).toEqual(['B1', 'C1']);
+    own.push(commit('a3'));
+    await expect(commit('b!')).rejects.toMatchObject({ code: '22P02' });
+    expect(await commit('b2')).toBe('B2');
+    isLocked = false;
+    expect(await Promise.all(own)).toEqual(['A1', 'A2', 'A3']);
+    expect(groups.at(-1)).toEqual(['a1', 'a2', 'a3']);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await Promise.all(['a4', 'b3'].map(commit))).toEqual(['A4', 'B3']);
+    expect(groups.at(-1)).toEqual(['a4', 'b3']);
+  });
+
+  it('a tenant on its own is tried again too', async () => {
+    const groups: string[][] = [];
+    const commit = commitWith(() => groups.length < 3, groups);
+    expect(await commit('a1')).toBe('A1');
+    expect(groups).toEqual([['a1'], ['a1'], ['a1']]);
+  });
+});

@@ -115,6 +115,7 @@ export function createInstanceDirectory(
     now,
     keeping,
   });
+  const noting = new Set<string>();
   const noted = new LRUCache<string, { at: number; error: string | null }>({ max: 60_000 });
   return {
     peek: (tenantId, instanceId) => kept.peek(keyOf(tenantId, instanceId)),
@@ -125,12 +126,19 @@ export function createInstanceDirectory(
       const key = keyOf(tenantId, instanceId);
       const last = noted.get(key);
       if (last && now() - last.at < noteEveryMs && (last.error === null) === (error === null)) return;
+      // Where the row is locked, one of them waits: each holds a connection.
+      if (noting.has(key)) return;
+      noting.add(key);
       noted.set(key, { at: now(), error });
-      await (error === null
-        ? sql`update instances set last_seen_at = now(), last_error = null
-              where tenant_id = ${tenantId} and instance_id = ${instanceId}`
-        : sql`update instances set last_error_at = now(), last_error = ${error}
-              where tenant_id = ${tenantId} and instance_id = ${instanceId}`);
+      try {
+        await (error === null
+          ? sql`update instances set last_seen_at = now(), last_error = null
+                where tenant_id = ${tenantId} and instance_id = ${instanceId}`
+          : sql`update instances set last_error_at = now(), last_error = ${error}
+                where tenant_id = ${tenantId} and instance_id = ${instanceId}`);
+      } finally {
+        noting.delete(key);
+      }
     },
   };
 }

@@ -1,6 +1,7 @@
 import { leaseMs } from '../../limits.ts';
 import { booleans, type Queries, type Sql, type Transaction } from '../../store/database.ts';
 import { createGroupCommit, nothings } from '../../store/group-commit.ts';
+import { waitsAtMost } from '../../store/locked-tenants.ts';
 import { trustedAt } from '../../store/trusted-dates.ts';
 import type { Lane } from '../stage/lanes.ts';
 import type { DueLane, Held } from '../stage/run-stage.ts';
@@ -155,6 +156,7 @@ async function postponeComputers(
   sql: Sql,
   postponed: readonly Postponed[],
   onDue: (lane: DueLane) => void,
+  lockWaitMs?: number,
 ): Promise<undefined[]> {
   const all = [...postponed].sort((a, b) => byKey(a.row, b.row));
   const rows = await sql<
@@ -167,13 +169,14 @@ async function postponeComputers(
     }[]
   >`
     with waits as (
-      select * from unnest(
+      select waits.* from unnest(
         ${all.map(({ row }) => row.tenantId)}::uuid[], ${all.map(({ row }) => row.instanceId)}::uuid[],
         ${all.map(({ row }) => row.jamfComputerId)}::int[], ${all.map(({ owner }) => owner)}::uuid[],
         ${all.map(({ row }) => row.wantedRevision)}::int8[],
         ${all.map(({ wait }) => wait.error?.slice(0, 2_000) ?? null)}::text[],
         ${booleans(all.map(({ wait }) => wait.notFound ?? false))}::text[]::bool[], ${all.map(({ wait }) => wait.seconds)}::float8[])
         as waits(tenant_id, instance_id, jamf_computer_id, owner, revision, error, not_found, seconds)
+        ${waitsAtMost(sql, lockWaitMs)}
     ), held as materialized (
       select waits.* from waits join computers c on c.tenant_id = waits.tenant_id and c.instance_id = waits.instance_id
         and c.jamf_computer_id = waits.jamf_computer_id and c.lease_owner = waits.owner
@@ -203,7 +206,8 @@ const rowsPerWrite = 256;
 
 export function createPostpone(sql: Sql, onDue: (lane: DueLane) => void): Postpone {
   const write = createGroupCommit<Postponed, undefined>({
-    flush: (postponed) => postponeComputers(sql, postponed, onDue),
+    flush: (postponed, lockWaitMs) => postponeComputers(sql, postponed, onDue, lockWaitMs),
+    tenantOf: ({ row }) => row.tenantId,
     maxItems: rowsPerWrite,
     flushes: 1,
     gatherMs: 8,

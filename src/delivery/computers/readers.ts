@@ -68,24 +68,34 @@ const takeLeases = (sql: Sql, owner: string, instances: readonly InstanceRef[]):
     union all select tenant_id, instance_id from made`;
 };
 
-/** Rows are locked in the order of their keys, so that two processes never wait for each other. */
+/**
+ * Says which are still this process's own. A row that somebody has locked is not prolonged this time: its lease runs on,
+ * and waiting for it would let all the others run out.
+ */
 const prolongLeases = (
   sql: Sql,
   owner: string,
   instances: readonly InstanceRef[],
-): Promise<InstanceRef[]> => {
+): Promise<(InstanceRef & { readonly prolonged: boolean })[]> => {
   const { tenantIds, instanceIds } = columnsOf(instances);
-  return sql<InstanceRef[]>`
-    with mine as materialized (
+  return sql<(InstanceRef & { prolonged: boolean })[]>`
+    with own as materialized (
       select r.tenant_id, r.instance_id from instance_reading r
       join unnest(${tenantIds}::uuid[], ${instanceIds}::uuid[]) as held(tenant_id, instance_id)
         on held.tenant_id = r.tenant_id and held.instance_id = r.instance_id
       where r.reader_owner = ${owner}
-      order by r.tenant_id, r.instance_id for update of r
+    ), free as materialized (
+      select r.tenant_id, r.instance_id from instance_reading r
+      join own on own.tenant_id = r.tenant_id and own.instance_id = r.instance_id
+      where r.reader_owner = ${owner}
+      order by r.tenant_id, r.instance_id for update of r skip locked
+    ), prolonged as (
+      update instance_reading r set reader_until = now() + ${leaseMs} * interval '1 millisecond'
+      from free where r.tenant_id = free.tenant_id and r.instance_id = free.instance_id
+      returning r.tenant_id, r.instance_id
     )
-    update instance_reading r set reader_until = now() + ${leaseMs} * interval '1 millisecond'
-    from mine where r.tenant_id = mine.tenant_id and r.instance_id = mine.instance_id
-    returning r.tenant_id as "tenantId", r.instance_id as "instanceId"`;
+    select own.tenant_id as "tenantId", own.instance_id as "instanceId", prolonged.tenant_id is not null as prolonged
+    from own left join prolonged using (tenant_id, instance_id)`;
 };
 
 /**
@@ -115,11 +125,11 @@ export function createReaders(sql: Sql, owner: string, now: () => number): Reade
       const held = [...leases.values()].map(({ instance }) => instance);
       if (held.length === 0) return;
       const askedAtMs = now();
-      const prolonged = await prolongLeases(sql, owner, held);
-      const kept = new Set(prolonged.map(readerKey));
+      const own = await prolongLeases(sql, owner, held);
+      const kept = new Set(own.map(readerKey));
       // One that was given back meanwhile must not come back by this answer.
       keep(
-        prolonged.filter((instance) => leases.has(readerKey(instance))),
+        own.filter((instance) => instance.prolonged && leases.has(readerKey(instance))),
         askedAtMs,
       );
       for (const instance of held) if (!kept.has(readerKey(instance))) leases.delete(readerKey(instance));

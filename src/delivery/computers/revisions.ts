@@ -1,4 +1,5 @@
 import { booleans, type Fragment, type Queries, type Sql } from '../../store/database.ts';
+import { waitsAtMost } from '../../store/locked-tenants.ts';
 import { trustedAt, trustedDate } from '../../store/trusted-dates.ts';
 
 /**
@@ -74,12 +75,13 @@ const wanted = (sql: Queries) => sql`computers.wanted_revision + excluded.wanted
 const pushWaits = (sql: Queries) => sql`not computers.needs_instance`;
 
 /** Marks computers as due to be read; a pushed record that waits is taken in before. */
-export const upsertDue = (sql: Sql, rows: readonly MarkedRow[]) => sql`
+export const upsertDue = (sql: Sql, rows: readonly MarkedRow[], lockWaitMs?: number) => sql`
   insert into computers (tenant_id, instance_id, jamf_computer_id, wanted_revision, traceparent, received_at)
   select due.tenant_id, due.instance_id, due.id, due.count, due.traceparent, now()
   from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.instanceId)}::uuid[],
               ${rows.map((row) => row.jamfComputerId)}::int[], ${rows.map((row) => row.count)}::int[],
               ${rows.map((row) => row.traceparent)}::text[]) as due(tenant_id, instance_id, id, count, traceparent)
+    ${waitsAtMost(sql, lockWaitMs)}
   on conflict (tenant_id, instance_id, jamf_computer_id) do update set
     wanted_revision = ${wanted(sql)}, traceparent = excluded.traceparent,
     read_revision = case when ${pushWaits(sql)} then ${wanted(sql)} else computers.read_revision end,
@@ -119,7 +121,7 @@ const fate = (sql: Queries): Fragment => {
 };
 
 /** Keeps pushed records, each computer at most once. */
-export const upsertRecords = (sql: Sql, rows: readonly PushedRow[]) => {
+export const upsertRecords = (sql: Sql, rows: readonly PushedRow[], lockWaitMs?: number) => {
   const take = sql`${fate(sql)} = 'take'`;
   const keep = sql`${fate(sql)} in ('take', 'ask')`;
   return sql`
@@ -134,6 +136,7 @@ export const upsertRecords = (sql: Sql, rows: readonly PushedRow[]) => {
                 ${booleans(rows.map((row) => row.readToo))}::text[]::bool[],
                 ${rows.map((row) => row.traceparent)}::text[])
       as pushed(tenant_id, instance_id, id, count, record, report_at, read_too, traceparent)
+      ${waitsAtMost(sql, lockWaitMs)}
     on conflict (tenant_id, instance_id, jamf_computer_id) do update set
       wanted_revision = ${wanted(sql)},
       pushed_record = case when ${keep} then excluded.pushed_record else computers.pushed_record end,

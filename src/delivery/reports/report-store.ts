@@ -1,6 +1,8 @@
 import { booleans, type Sql } from '../../store/database.ts';
 import { createGroupCommit, nothings } from '../../store/group-commit.ts';
+import { waitsAtMost } from '../../store/locked-tenants.ts';
 import type { DueLane } from '../stage/run-stage.ts';
+import { createTurnstile } from '../stage/turnstile.ts';
 import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
 import {
   claimReports,
@@ -43,6 +45,7 @@ interface StoredPart {
 async function storeMessages(
   { sql, timeline }: ReportStoreOptions,
   messages: readonly { readonly owner: string; readonly message: NewMessage }[],
+  lockWaitMs?: number,
 ): Promise<ReadonlySet<string>[]> {
   const parts: StoredPart[] = messages.flatMap(({ message: { at, messageId, parts }, owner }) =>
     parts.map((part) => ({ owner, messageId, at, part })),
@@ -50,13 +53,14 @@ async function storeMessages(
   parts.sort((a, b) => byKey(a.part.row, b.part.row));
   const rows = await sql<{ messageId: string; deviceId: string }[]>`
     with part as (
-      select * from unnest(
+      select part.* from unnest(
         ${parts.map(({ part }) => part.row.tenantId)}::uuid[], ${parts.map(({ part }) => part.row.deviceId)}::uuid[],
         ${parts.map(({ owner }) => owner)}::uuid[], ${parts.map(({ part }) => part.row.revision)}::int8[],
         ${parts.map(({ messageId }) => messageId)}::uuid[], ${parts.map(({ part }) => part.entities)}::text[],
         ${parts.map(({ at }) => at.toISOString())}::timestamptz[],
         ${parts.map(({ part }) => part.lastUpdateAt.toISOString())}::timestamptz[])
         as part(tenant_id, device_id, owner, revision, message_id, entities, message_at, last_update_at)
+        ${waitsAtMost(sql, lockWaitMs)}
     ), held as materialized (
       select part.* from part join reports r on r.tenant_id = part.tenant_id and r.device_id = part.device_id
         and r.lease_owner = part.owner and r.revision = part.revision
@@ -93,6 +97,7 @@ const times = (value: Date | undefined): string | null => value?.toISOString() ?
 async function settleReports(
   { onDue, relaxed, sql: durable, timeline }: ReportStoreOptions,
   groups: readonly (readonly Settled[])[],
+  lockWaitMs?: number,
 ): Promise<undefined[]> {
   const sql = relaxed ?? durable;
   const all = groups.flat().sort((a, b) => byKey(a.row, b.row));
@@ -101,7 +106,7 @@ async function settleReports(
     { tenantId: string; deviceId: string; background: boolean; dueInMs: number | null }[]
   >`
     with found as (
-      select * from unnest(
+      select found.* from unnest(
         ${found(({ row }) => row.tenantId)}::uuid[], ${found(({ row }) => row.deviceId)}::uuid[],
         ${found(({ owner }) => owner)}::uuid[], ${found(({ found, row }) => found.revision ?? row.revision)}::int8[],
         ${found(({ found }) => found.state ?? null)}::text[], ${found(({ found }) => found.reason ?? null)}::text[],
@@ -116,6 +121,7 @@ async function settleReports(
         ${booleans(found(({ found }) => found.alone ?? null))}::text[]::bool[])
         as found(tenant_id, device_id, owner, revision, state, reason, detail, wait_seconds, attempts,
           confirmed_revision, accepted_at, completed_at, verified_at, verification, message_open, alone)
+        ${waitsAtMost(sql, lockWaitMs)}
     ), held as materialized (
       select found.*, r.revision = found.revision as newest from found
       join reports r on r.tenant_id = found.tenant_id and r.device_id = found.device_id and r.lease_owner = found.owner
@@ -140,7 +146,8 @@ async function settleReports(
                          then now() + held.wait_seconds * interval '1 second' else now() end
     from held where r.tenant_id = held.tenant_id and r.device_id = held.device_id
     returning r.tenant_id as "tenantId", r.device_id as "deviceId", r.background,
-      (greatest(0, extract(epoch from r.next_try_at - now())) * 1000)::float8 as "dueInMs"`;
+      case when r.next_try_at is not null
+           then (greatest(0, extract(epoch from r.next_try_at - now())) * 1000)::float8 end as "dueInMs"`;
   const kept = new Set(rows.map(({ deviceId, tenantId }) => `${tenantId}/${deviceId}`));
   const events: TenantTimelineEvent[] = [];
   const trims: Key[] = [];
@@ -177,24 +184,32 @@ const gatherMs = 8;
 /** Rows of one statement, and statements of a kind at the same time: beyond that PostgreSQL gains nothing. */
 const rowsPerWrite = 256;
 const writesAtOnce = 2;
+const statementsOfTenant = 2;
 
 export function createReportStore(options: ReportStoreOptions): ReportStore {
   const { onDue, relaxed = options.sql, sql, timeline } = options;
   const store = createGroupCommit({
-    flush: (messages: readonly { readonly owner: string; readonly message: NewMessage }[]) =>
-      storeMessages(options, messages),
+    flush: (messages: readonly { readonly owner: string; readonly message: NewMessage }[], lockWaitMs) =>
+      storeMessages(options, messages, lockWaitMs),
     maxItems: rowsPerWrite,
     flushes: writesAtOnce,
     gatherMs,
     weight: ({ message }) => message.parts.length,
+    tenantOf: ({ message }) => message.parts[0]?.row.tenantId ?? '',
   });
   const settle = createGroupCommit({
-    flush: (groups: readonly (readonly Settled[])[]) => settleReports(options, groups),
+    flush: (groups: readonly (readonly Settled[])[], lockWaitMs) =>
+      settleReports(options, groups, lockWaitMs),
     maxItems: rowsPerWrite,
     flushes: writesAtOnce,
     gatherMs,
     weight: (group) => group.length,
+    tenantOf: ([settled]) => settled?.row.tenantId ?? '',
   });
+  // Statements of one tenant: where its rows are locked, they must not hold all connections.
+  const turns = createTurnstile(statementsOfTenant);
+  const inTurn = <T>(rows: readonly Key[], statement: () => PromiseLike<T>): Promise<T> =>
+    turns(rows[0]?.tenantId ?? '', async () => statement());
   return {
     survey: () => surveyReports(relaxed),
     claim: (owner, shares) =>
@@ -206,12 +221,15 @@ export function createReportStore(options: ReportStoreOptions): ReportStore {
     renew: (held) => renewReports(relaxed, held),
     storeMessage: (owner, message) => store({ owner, message }),
     stillHeld: async (owner, rows) => {
-      const held = await sql`
+      const held = await inTurn(
+        rows,
+        () => sql`
         update reports r set sent_at = now(), updated_at = now()
         from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.deviceId)}::uuid[])
           as mine(tenant_id, device_id)
         where r.tenant_id = mine.tenant_id and r.device_id = mine.device_id and r.lease_owner = ${owner}
-        returning 1`;
+        returning 1`,
+      );
       if (held.length < rows.length) return false;
       const again = rows.map((row) => ({
         ...sent(row, row.messageId),
@@ -222,11 +240,13 @@ export function createReportStore(options: ReportStoreOptions): ReportStore {
     },
     settle: (settled) => settle(settled),
     release: async (rows, owner) => {
-      await releaseReports(relaxed, rows, owner);
+      await inTurn(rows, () => releaseReports(relaxed, rows, owner));
     },
     regroup: async (one, owner, waitSeconds) => {
       const lanes = new Set(
-        (await regroupReports(relaxed, one, owner, waitSeconds)).map((row) => row.background),
+        (await inTurn([one], () => regroupReports(relaxed, one, owner, waitSeconds))).map(
+          (row) => row.background,
+        ),
       );
       for (const background of lanes) {
         onDue({ lane: { tenantId: one.tenantId, background }, dueInMs: waitSeconds * 1_000 });

@@ -1,6 +1,7 @@
 import type { Sql } from '../../store/database.ts';
 import { holdTenant, releaseTenant } from '../../store/holds.ts';
 import type { Tenant, TenantDirectory } from '../../store/tenants.ts';
+import { createTurnstile } from '../stage/turnstile.ts';
 import type { ReportTenants } from './report-options.ts';
 
 export interface ReportTenantsOptions {
@@ -27,19 +28,24 @@ function shared(read: (tenantId: string) => Promise<Tenant | undefined>) {
 /** The tenants as the report stage sees them, over the directory that this process shares. */
 export function createReportTenants(options: ReportTenantsOptions): ReportTenants {
   const { sql, tenants } = options;
+  // Many reports of a tenant find the same: where its row is locked, they must not hold all connections.
+  const turns = createTurnstile(1);
   return {
     tenant: shared((tenantId) => tenants.tenant(tenantId)),
     fresh: shared((tenantId) => tenants.fresh(tenantId)),
     hold: async (tenant, hold) => {
       if (hold.cause === 'not-provisioned') await options.notProvisioned(tenant.tenantId);
       if (hold.cause === 'permission-missing') await options.permissionRefused(tenant.tenantId);
-      await holdTenant(sql, tenants, tenant, hold);
+      await turns(tenant.tenantId, () => holdTenant(sql, tenants, tenant, hold));
     },
-    release: (tenant) => releaseTenant(sql, tenants, tenant),
+    release: (tenant) => turns(tenant.tenantId, () => releaseTenant(sql, tenants, tenant)),
     silence: async ({ tenantId }, until) => {
-      await sql`
+      await turns(
+        tenantId,
+        async () => sql`
         update tenants set intune_quiet_until = ${until}
-        where tenant_id = ${tenantId} and coalesce(intune_quiet_until, '-infinity') < ${until}::timestamptz - interval '1 second'`;
+        where tenant_id = ${tenantId} and coalesce(intune_quiet_until, '-infinity') < ${until}::timestamptz - interval '1 second'`,
+      );
       tenants.forget(tenantId);
     },
   };
