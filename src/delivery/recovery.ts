@@ -6,8 +6,8 @@ import type { Log } from '../telemetry/log.ts';
 /**
  * A database that nobody watched for a while, a restored dump or one of a gateway that stood still, holds states
  * that were read long ago and not told yet. What the instances sent meanwhile is lost. So before delivery begins the
- * instances are asked anew, and what was to be told waits for their answer: a restored old database never sends an
- * old state as new.
+ * instances are asked anew, and what was to be told, or waited to be taken in, waits for their answer: a restored old
+ * database never sends an old state as new.
  */
 
 /** Any fixed number: one process at a time looks for a gap. */
@@ -26,7 +26,10 @@ export interface Gap {
   /** null: nobody knows for how long. */
   readonly seconds: number | null;
   readonly reports: number;
+  /** Due to be read for it, those of pushed records among them. */
   readonly computers: number;
+  /** Pushed records that waited to be taken in. */
+  readonly pushes: number;
   readonly instances: number;
 }
 
@@ -83,6 +86,50 @@ async function markBatch(tx: Transaction, after: { tenantId: string; deviceId: s
   return { reports: undelivered.length, computers: computers.length, last };
 }
 
+interface ComputerPlace {
+  readonly tenantId: string;
+  readonly instanceId: string;
+  readonly jamfComputerId: number;
+}
+
+/**
+ * Pushed records that waited are as old as the dump, and Intune may be told more already: their computers are read
+ * instead. An instance that never answered may be one that only pushes: it is asked first, and the record serves where it
+ * does not answer, for it was accepted and nobody else can tell it.
+ */
+async function dropPushes(tx: Transaction, after: ComputerPlace): Promise<readonly ComputerPlace[]> {
+  return tx<ComputerPlace[]>`
+    with batch as materialized (
+      select c.tenant_id, c.instance_id, c.jamf_computer_id, i.last_seen_at is not null as answers from computers c
+      join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
+      where c.next_try_at is not null and c.pushed_record is not null
+        and (c.tenant_id, c.instance_id, c.jamf_computer_id)
+          > (${after.tenantId}::uuid, ${after.instanceId}::uuid, ${after.jamfComputerId}::int)
+      order by c.tenant_id, c.instance_id, c.jamf_computer_id limit ${changeBatch} for update of c
+    ), dropped as (
+      update computers c set wanted_revision = c.wanted_revision + 1, pushed_revision = null,
+        pushed_record = case when batch.answers then null else c.pushed_record end,
+        pushed_report_at = case when batch.answers then null else c.pushed_report_at end,
+        background = false, updated_at = now(), next_try_at = case when c.attempts > 0 then c.next_try_at else now() end
+      from batch where c.tenant_id = batch.tenant_id and c.instance_id = batch.instance_id
+        and c.jamf_computer_id = batch.jamf_computer_id
+    )
+    select tenant_id as "tenantId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId" from batch
+    order by tenant_id, instance_id, jamf_computer_id`;
+}
+
+async function readInsteadOfPushes(sql: Sql): Promise<number> {
+  let pushes = 0;
+  let last: ComputerPlace | undefined = { tenantId: nilId, instanceId: nilId, jamfComputerId: 0 };
+  while (last) {
+    const from: ComputerPlace = last;
+    const batch: readonly ComputerPlace[] = await inTransaction(sql, (tx) => dropPushes(tx, from));
+    pushes += batch.length;
+    last = batch.at(-1);
+  }
+  return pushes;
+}
+
 /** Batch by batch, so that a million rows neither lock long nor meet the statement's timeout; safe to repeat. */
 async function askAnew(sql: Sql): Promise<Omit<Gap, 'seconds'>> {
   const total = { reports: 0, computers: 0 };
@@ -94,6 +141,7 @@ async function askAnew(sql: Sql): Promise<Omit<Gap, 'seconds'>> {
     total.computers += batch.computers;
     after = batch.last;
   }
+  const pushes = await readInsteadOfPushes(sql);
   // A 404 has to last while somebody asks: one of before the gap and one of now are not two over 90 s.
   await sql`update computers set not_found_since = null where not_found_since is not null`;
   const instances = await sql`
@@ -102,7 +150,7 @@ async function askAnew(sql: Sql): Promise<Omit<Gap, 'seconds'>> {
     on conflict (tenant_id, instance_id) do update set next_poll_at = now(), next_reconcile_at = now(),
       reconcile_started_at = null, reconcile_after_id = null
     returning 1`;
-  return { ...total, instances: instances.length };
+  return { ...total, computers: total.computers + pushes, pushes, instances: instances.length };
 }
 
 async function recover(sql: Sql, log: Log): Promise<void> {

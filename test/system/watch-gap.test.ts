@@ -123,6 +123,35 @@ describe('a gap in watching', () => {
     ]);
   });
 
+  it('lets no push be told that waited before the gap: its computer is read, and an instance that never answered is asked first', async () => {
+    const { sql } = database;
+    const answering = await addInstance();
+    const silent = await addInstance({ seen: false });
+    const paused = await addInstance();
+    await sql`update instances set paused = true where instance_id = ${paused.instanceId}`;
+    for (const { instanceId, tenantId } of [answering, silent, paused]) {
+      await sql`
+        insert into computers (tenant_id, instance_id, jamf_computer_id, wanted_revision, pushed_record, pushed_report_at,
+          pushed_revision, attempts, next_try_at)
+        select ${tenantId}, ${instanceId}, id, 1, '{}', now() - interval '1 hour', 1, 0, now() - interval '1 hour'
+        from generate_series(1, 600) as id`;
+    }
+    await silence(60);
+    await recover();
+    expect(gaps()).toMatchObject([{ reports: 0, computers: 1_800, pushes: 1_800, instances: 3 }]);
+    const rows = await sql`
+      select instance_id as "instanceId", count(*)::int, bool_and(needs_instance) as asked,
+        bool_and(wanted_revision > done_revision and next_try_at <= now()) as due,
+        count(pushed_record)::int as kept, count(pushed_report_at)::int as dated
+      from computers group by 1`;
+    const all = { count: 600, asked: true, due: true };
+    expect(Object.fromEntries(rows.map(({ instanceId, ...row }) => [instanceId, row]))).toEqual({
+      [answering.instanceId]: { ...all, kept: 0, dated: 0 },
+      [silent.instanceId]: { ...all, kept: 600, dated: 600 },
+      [paused.instanceId]: { ...all, kept: 0, dated: 0 },
+    });
+  });
+
   it('works through more than one batch, once for all that start together', async () => {
     const instances = [await addInstance(), await addInstance()];
     for (const instance of instances) await addDevices(instance, { count: 1_700 });
