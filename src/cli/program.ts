@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { version } from '../runtime/version.ts';
+import { version } from '../version.ts';
 import { addAbout } from './commands/about.ts';
 import { addApprovals } from './commands/approvals.ts';
 import { addCompletion } from './commands/completion.ts';

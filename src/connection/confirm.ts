@@ -5,7 +5,13 @@ import type { PartnerApiVersions } from '../intune/api-versions.ts';
 import type { IntuneCall, IntuneSetback } from '../intune/call.ts';
 import { putHeartbeat } from '../intune/heartbeat.ts';
 import { putPartnerTenant } from '../intune/partner-tenants.ts';
-import { assignPolicy, createPolicy, listPolicies } from '../intune/policies.ts';
+import {
+  assignPolicy,
+  createPolicy,
+  findOwnPolicy,
+  listPolicies,
+  type PartnerPolicy,
+} from '../intune/policies.ts';
 import type { JamfClient } from '../jamf/client.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
@@ -260,7 +266,36 @@ async function assignmentStep(
   return assigned.outcome === 'assigned' ? good(name, group.displayName) : failedCall(name, assigned);
 }
 
-const policyName = 'Espalier macOS compliance';
+const ownPolicy = { displayName: 'Espalier macOS compliance', platform: 'macOS' } as const;
+
+const partnerNotAdded = (detail: string): ConfirmStep =>
+  bad(
+    'policy',
+    'partner-not-added',
+    detail,
+    "The customer's Intune administrator adds it in the Intune admin center: Tenant administration, Connectors and tokens, Partner compliance management, Add compliance partner, the partner of this connector, platform macOS. Then confirm again.",
+    'configuration',
+  );
+
+/** One partner decides for a platform (domain/microsoft.md 5.2): another's policy is named, never assigned. */
+function policyNotOurs(policies: readonly PartnerPolicy[]): ConfirmStep {
+  const names = policies.slice(0, 5).map(({ displayName, platform }) => `${displayName} (${platform})`);
+  return names.length === 0
+    ? bad(
+        'policy',
+        'policy-missing',
+        'Intune says that the policy exists but lists none.',
+        'Confirm again.',
+        'microsoft',
+      )
+    : bad(
+        'policy',
+        'policy-not-ours',
+        `Intune says that a policy exists, and lists none named ${ownPolicy.displayName}: ${names.join(', ')}.`,
+        "Another partner's policy decides for macOS: the customer's Intune administrator removes that partner for macOS under Partner compliance management, then confirm again.",
+        'configuration',
+      );
+}
 
 /** The partner compliance policy, made or found (409 means it is there), and its assignment to the named group. */
 async function policySteps(
@@ -272,30 +307,19 @@ async function policySteps(
   const made = await createPolicy({
     ...versioned,
     clientRequestId: newId(),
-    displayName: policyName,
+    ...ownPolicy,
     description: 'Compliance of Macs as Jamf Pro computes it',
-    platform: 'macOS',
   });
-  if (made.outcome !== 'created' && made.outcome !== 'exists') {
-    return [failedCall('policy', made), notTried('assignment', 'policy')];
-  }
+  const failed = (step: ConfirmStep): ConfirmStep[] => [step, notTried('assignment', 'policy')];
+  if (made.outcome === 'partner-not-added') return failed(partnerNotAdded(made.detail));
+  if (made.outcome !== 'created' && made.outcome !== 'exists') return failed(failedCall('policy', made));
   let policyId = made.outcome === 'created' ? made.policy.id : undefined;
   if (policyId === undefined) {
     const listed = await listPolicies({ ...versioned, clientRequestId: newId() });
-    if (listed.outcome !== 'listed') return [failedCall('policy', listed), notTried('assignment', 'policy')];
-    policyId = (listed.policies.find((one) => one.displayName === policyName) ?? listed.policies[0])?.id;
-  }
-  if (policyId === undefined) {
-    return [
-      bad(
-        'policy',
-        'policy-missing',
-        'Intune says that the policy exists but lists none.',
-        'Confirm again.',
-        'microsoft',
-      ),
-      notTried('assignment', 'policy'),
-    ];
+    if (listed.outcome === 'partner-not-added') return failed(partnerNotAdded(listed.detail));
+    if (listed.outcome !== 'listed') return failed(failedCall('policy', listed));
+    policyId = findOwnPolicy(listed.policies, ownPolicy)?.id;
+    if (policyId === undefined) return failed(policyNotOurs(listed.policies));
   }
   return [good('policy', made.outcome), await assignmentStep(tenant, policyId, call, options)];
 }

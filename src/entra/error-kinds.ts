@@ -68,6 +68,13 @@ const resourceMissing = kind(
   'configuration',
   'Intune is not set up or not licensed in this tenant, or the application asks for an API that is not there: check the Intune licence.',
 );
+const graphMissing = kind(
+  'tenant',
+  'graph-not-available',
+  'retry-daily',
+  'configuration',
+  "Entra does not know Microsoft Graph as a resource in this tenant: check graph in the clouds file, and that the tenant's administrator has not removed or disabled Microsoft Graph under Enterprise applications.",
+);
 const tenantNotFound = kind(
   'tenant',
   'tenant-not-found',
@@ -116,6 +123,13 @@ const invalidAssertion = kind(
   'other-credential',
   'configuration',
   'The certificate assertion is invalid or outside its time range: check the clock of this machine first, then replace the certificate.',
+);
+const clockWrong = kind(
+  'registration',
+  'clock-wrong',
+  'alarm-operator',
+  'configuration',
+  'The clock of this machine is wrong, so Entra takes the certificate assertion for expired or not yet valid: set the clock by NTP. The credential itself is not at fault.',
 );
 const assertionBug = kind(
   'registration',
@@ -249,6 +263,7 @@ const table: readonly (readonly [readonly number[], TokenErrorKind])[] = [
   [[7000222], expiredSecret],
   [[700027], unknownCertificate],
   [[50012, 50013, 500133, 50027], invalidAssertion],
+  [[700024], clockWrong],
   [[700030, 50048], assertionBug],
   [[700025, 7000218, 900144], credentialMissing],
   [[7000112, 70001], applicationDisabled],
@@ -288,5 +303,8 @@ export const oauthErrorKinds: ReadonlyMap<string, TokenErrorKind> = new Map([
   ['server_error', unavailable],
 ]);
 
+export const clockWrongKind = clockWrong;
+export const graphMissingKind = graphMissing;
+export const resourceMissingKind = resourceMissing;
 export const throttledKind = throttled;
 export const unavailableKind = unavailable;

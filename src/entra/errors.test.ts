@@ -27,6 +27,7 @@ describe('by AADSTS code (domain/microsoft.md 1.8)', () => {
     [7000222, 'registration', 'credential-expired'],
     [700027, 'registration', 'certificate-unknown'],
     [500133, 'registration', 'assertion-invalid'],
+    [700024, 'registration', 'clock-wrong'],
     [7000112, 'tenant', 'application-disabled'],
     [53003, 'tenant', 'blocked-by-policy'],
     [530003, 'user', 'device-not-compliant'],
@@ -45,6 +46,43 @@ describe('by AADSTS code (domain/microsoft.md 1.8)', () => {
       traceId: 'trace',
       correlationId: 'correlation',
     });
+  });
+
+  test.each([
+    [700024, 'AADSTS700024: Client assertion is not within its valid time range.'],
+    [500133, 'AADSTS500133: Assertion is not within its valid time range.'],
+    [50013, 'AADSTS50013: Assertion failed signature validation. [Reason - The token is not yet valid.]'],
+  ])('%i about times names the clock of this machine, not the credential', (code, description) => {
+    const failure = classifyTokenError(401, body(code, 'invalid_client', description));
+    expect(failure).toMatchObject({ cause: 'clock-wrong', action: 'alarm-operator', owner: 'configuration' });
+    expect(failure.remedy).toContain('clock of this machine');
+  });
+
+  test('a missing resource is named, and Graph is not taken for Intune', () => {
+    const missing = (resource: string) =>
+      body(
+        500011,
+        'invalid_resource',
+        `AADSTS500011: The resource principal named ${resource} was not found in the tenant named X.`,
+      );
+    for (const graph of [
+      'https://graph.microsoft.com',
+      'https://dod-graph.microsoft.us',
+      '00000003-0000-0000-c000-000000000000',
+    ]) {
+      const failure = classifyTokenError(400, missing(graph));
+      expect(failure.cause).toBe('graph-not-available');
+      expect(failure.remedy).toContain(graph);
+    }
+    const intune = classifyTokenError(400, missing('https://api.manage.microsoft.com/'));
+    expect(intune.cause).toBe('intune-not-provisioned');
+    expect(intune.remedy).toContain('https://api.manage.microsoft.com/');
+    const asked = { scope: 'https://graph.example.test/.default', isGraph: true };
+    const unnamed = classifyTokenError(400, body(500011), asked);
+    expect([unnamed.cause, unnamed.remedy.includes('https://graph.example.test')]).toEqual([
+      'graph-not-available',
+      true,
+    ]);
   });
 
   test('every code has a remedy and a slug', () => {

@@ -1,6 +1,9 @@
 import { firstLine } from '../telemetry/one-line.ts';
 import {
+  clockWrongKind,
+  graphMissingKind,
   oauthErrorKinds,
+  resourceMissingKind,
   type TokenErrorKind,
   throttledKind,
   tokenErrorKinds,
@@ -98,14 +101,53 @@ function kindOf(httpStatus: number, body: ErrorBody | undefined): TokenErrorKind
   return (body?.error === undefined ? undefined : oauthErrorKinds.get(body.error)) ?? unexpected;
 }
 
+/** Microsoft Graph's own application id, which Entra's texts may give instead of its address. */
+const graphApplicationId = '00000003-0000-0000-c000-000000000000';
+
+/** The resource that Entra names as missing, else the one that was asked for. */
+function missingResource(description: string, scope: string | undefined): string | undefined {
+  const named = /resource principal named ['"]?([^\s'"]{1,200})/i.exec(description)?.[1];
+  return named ?? scope?.replace(/\/\.default$/, '');
+}
+
+/** What the number alone does not say: which resource is missing, and that the assertion's times are the fault. */
+function refined(
+  kind: TokenErrorKind,
+  description: string,
+  asked: AskedResource | undefined,
+): TokenErrorKind {
+  if (kind.cause === 'assertion-invalid' && /time range|not yet valid|expired/i.test(description)) {
+    return clockWrongKind;
+  }
+  if (kind !== resourceMissingKind) return kind;
+  const resource = missingResource(description, asked?.scope);
+  if (resource === undefined) return kind;
+  const isGraph =
+    asked?.isGraph === true ||
+    resource.startsWith(graphApplicationId) ||
+    /^https:\/\/[\w-]*graph\./i.test(resource);
+  const { remedy, ...rest } = isGraph ? graphMissingKind : kind;
+  return { ...rest, remedy: `${remedy} The resource is ${resource}.` };
+}
+
+/** The resource for which a token was asked. */
+export interface AskedResource {
+  readonly scope: string;
+  readonly isGraph: boolean;
+}
+
 /**
  * Says what a refusal of the token endpoint means: by AADSTS code, else by HTTP status and OAuth `error`
  * (domain/microsoft.md 1.7 to 1.9). Takes any body, JSON or not.
  */
-export function classifyTokenError(httpStatus: number, bodyText: string): TokenFailure {
+export function classifyTokenError(
+  httpStatus: number,
+  bodyText: string,
+  asked?: AskedResource,
+): TokenFailure {
   const body = parseErrorBody(bodyText);
-  const meaning = kindOf(httpStatus, body);
   const { description = '', ...rest } = body ?? {};
+  const meaning = refined(kindOf(httpStatus, body), description, asked);
   const wrongCloud = body?.code !== undefined && wrongCloudCodes.has(body.code);
   const suggestedCloud = wrongCloud ? cloudNamedIn(description) : undefined;
   return {

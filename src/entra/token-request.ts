@@ -6,7 +6,7 @@ import {
 import type { OutboundResult, Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
 import { decodeBase64url } from './base64url.ts';
-import { type Cloud, issuerFor, jwksUrlFor, tokenEndpointFor } from './clouds.ts';
+import { type Cloud, graphScopeFor, issuerFor, jwksUrlFor, tokenEndpointFor } from './clouds.ts';
 import { type Credential, signAssertion } from './credentials.ts';
 import { unavailableKind } from './error-kinds.ts';
 import { classifyTokenError, type TokenFailure } from './errors.ts';
@@ -161,7 +161,7 @@ function lifetimes(
   };
 }
 
-function failureOf(seen: Seen, correlationId: string): TokenFailure {
+function failureOf(seen: Seen, { cloud, correlationId, scope }: TokenRequest): TokenFailure {
   if (seen.transport === 'refused-address') {
     return {
       ...unanswered('authority-refused', 'The address of the authority is not allowed.', correlationId),
@@ -189,7 +189,10 @@ function failureOf(seen: Seen, correlationId: string): TokenFailure {
       owner: 'configuration',
     };
   }
-  const failure = classifyTokenError(seen.status, seen.text ?? '');
+  const failure = classifyTokenError(seen.status, seen.text ?? '', {
+    scope,
+    isGraph: scope === graphScopeFor(cloud),
+  });
   return {
     ...failure,
     correlationId: failure.correlationId ?? correlationId,
@@ -208,12 +211,12 @@ export async function requestToken(request: TokenRequest): Promise<TokenRequestR
     });
     const life = lifetimes(seen.text);
     if (result === null || result.accessToken === '' || seen.status !== 200 || life === undefined) {
-      return { ok: false, failure: failureOf(seen, request.correlationId) };
+      return { ok: false, failure: failureOf(seen, request) };
     }
     const { accessToken } = result;
     return { ok: true, token: { accessToken, ...life, roles: rolesOf(accessToken) } };
   } catch {
     // Whatever MSAL threw was said better on the wire; its texts may hold parts of the request.
-    return { ok: false, failure: failureOf(seen, request.correlationId) };
+    return { ok: false, failure: failureOf(seen, request) };
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readHead } from '../outbound/node-upstream-head.ts';
+import { version } from '../version.ts';
 import { answerHeaders, deviceCallLines, passThroughLines } from './headers.ts';
 
 const known = { token: 'instance-token', requestId: 'request-1' };
@@ -11,7 +12,11 @@ const linesOf = (make: typeof deviceCallLines, headers: Record<string, string>):
   return text.trimEnd().split('\r\n');
 };
 
-const own = ['authorization: Bearer instance-token', 'x-request-id: request-1', 'user-agent: Espalier'];
+const own = [
+  'authorization: Bearer instance-token',
+  'x-request-id: request-1',
+  `user-agent: Espalier/${version}`,
+];
 
 describe('towards the instance', () => {
   it('goes what a device call needs, with the token of the instance', () => {

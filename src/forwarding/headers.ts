@@ -1,4 +1,5 @@
 import type { UpstreamHead } from '../outbound/upstream.ts';
+import { userAgent } from '../version.ts';
 
 /**
  * Which headers cross. Both directions are allow lists: a header that nobody thought of stays on its side. The
@@ -62,7 +63,7 @@ export interface OwnHeaders {
 }
 
 const own = ({ requestId, token }: OwnHeaders): string =>
-  `authorization: Bearer ${token}\r\nx-request-id: ${requestId}\r\nuser-agent: Espalier\r\n`;
+  `authorization: Bearer ${token}\r\nx-request-id: ${requestId}\r\nuser-agent: ${userAgent}\r\n`;
 
 /** Lines for `UpstreamCall` of a device call. Answers are asked for as they are: nobody here unpacks them. */
 export const deviceCallLines = (headerOf: HeaderOf, { requestId, token }: OwnHeaders): string =>
@@ -75,7 +76,7 @@ export function linesBeforeRequestId(headerOf: HeaderOf, token: string): string 
   return `${callers}authorization: Bearer ${token}\r\nx-request-id: `;
 }
 /** What follows the request's id. */
-export const linesAfterRequestId = '\r\nuser-agent: Espalier\r\n';
+export const linesAfterRequestId = `\r\nuser-agent: ${userAgent}\r\n`;
 
 /** Lines for `UpstreamCall` of a passed-through call. */
 export function passThroughLines(headerOf: HeaderOf, known: OwnHeaders): string {

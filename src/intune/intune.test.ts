@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Loopback, sendJson, startLoopback } from '../../test/harness/loopback.ts';
+import { version } from '../version.ts';
 import type { IntuneCall } from './call.ts';
 import { putHeartbeat } from './heartbeat.ts';
 import { putPartnerTenant } from './partner-tenants.ts';
@@ -46,6 +47,7 @@ describe('upload', () => {
           'content-type': 'application/json',
           prefer: 'return-content',
           'client-request-id': '11111111-2222-4333-8444-555555555555',
+          'user-agent': `Espalier/${version}`,
         },
         body: '{"TenantId":"t","UploadTime":"now","Content":"[]"}',
       },

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Loopback, sendJson, startLoopback } from '../../test/harness/loopback.ts';
 import type { IntuneCall } from './call.ts';
-import { assignPolicy, createPolicy, listPolicies } from './policies.ts';
+import { assignPolicy, createPolicy, findOwnPolicy, listPolicies } from './policies.ts';
 
 let intune: Loopback;
 beforeAll(async () => {
@@ -68,6 +68,31 @@ describe('create', () => {
   ])('unclear: %s', async (_name, body) => {
     answer(201, body);
     expect(await create()).toMatchObject({ outcome: 'unclear' });
+  });
+
+  test('204 means that the partner is not added in the tenant', async () => {
+    answer(204);
+    expect(await create()).toMatchObject({ outcome: 'partner-not-added' });
+    expect(await listPolicies(call())).toMatchObject({ outcome: 'partner-not-added' });
+  });
+
+  test('of several policies in the answer the one of our name counts, and no other', async () => {
+    const other = { ...wire, Id: groupId, DisplayName: 'Other partner' };
+    answer(201, { value: [other, wire] });
+    expect(await create()).toEqual({ outcome: 'created', policy });
+    answer(201, { value: [other] });
+    expect(await create()).toMatchObject({ outcome: 'unclear' });
+    answer(201, { Id: policyId });
+    expect(await create()).toMatchObject({ outcome: 'created', policy: { id: policyId } });
+    const policies = [
+      { ...policy, id: groupId, displayName: 'Other partner' },
+      { ...policy, platform: 'iOS' },
+      policy,
+    ];
+    expect(findOwnPolicy(policies, { displayName: 'Espalier', platform: 'macOS' })).toBe(policies[2]);
+    expect(
+      findOwnPolicy(policies.slice(0, 2), { displayName: 'Espalier', platform: 'macOS' }),
+    ).toBeUndefined();
   });
 
   test('409 means that it exists, as a status and inside HTTP 200', async () => {

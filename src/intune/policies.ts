@@ -28,10 +28,17 @@ export interface CreatePolicy extends IntuneCall {
   readonly platform: 'macOS' | 'iOS' | 'Android';
 }
 
+/** Intune answers nothing at all, with status 204, while the partner is not added in the tenant. */
+export interface PartnerNotAdded {
+  readonly outcome: 'partner-not-added';
+  readonly detail: string;
+}
+
 /** `exists`: an earlier run made one; find it with `listPolicies`. */
 export type CreatePolicyResult =
   | { readonly outcome: 'created'; readonly policy: PartnerPolicy }
   | { readonly outcome: 'exists'; readonly detail: string }
+  | PartnerNotAdded
   | IntuneSetback;
 
 export type ListPoliciesResult =
@@ -41,6 +48,7 @@ export type ListPoliciesResult =
       /** False when Intune says that there are more: no source shows a second page. */
       readonly complete: boolean;
     }
+  | PartnerNotAdded
   | IntuneSetback;
 
 /** `assignments` is what Intune wrote, of unknown shape; undefined when it said nothing readable. */
@@ -63,6 +71,9 @@ function policyOf(item: JsonObject | undefined): PartnerPolicy | undefined {
   };
 }
 
+const readPolicies = (items: readonly unknown[]): PartnerPolicy[] =>
+  items.map((item) => policyOf(asObject(item))).filter((policy) => policy !== undefined);
+
 const asExisting = (setback: IntuneSetback): CreatePolicyResult =>
   setback.outcome === 'refused' && setback.httpStatus === 409
     ? { outcome: 'exists', detail: setback.detail }
@@ -70,6 +81,24 @@ const asExisting = (setback: IntuneSetback): CreatePolicyResult =>
 
 const answeredOrRefused = (answer: IntuneAnswer | IntuneSetback): IntuneAnswer | IntuneSetback =>
   answer.outcome === 'answered' ? (bodyRefusal(answer.body) ?? answer) : answer;
+
+const notAdded: PartnerNotAdded = {
+  outcome: 'partner-not-added',
+  detail: 'Intune answered 204, nothing: the partner is not added in this tenant.',
+};
+
+const isNothing = ({ body, httpStatus }: IntuneAnswer): boolean => httpStatus === 204 && body === undefined;
+
+/** The policy of a platform that bears our name: another one is another partner's, and is left alone. */
+export const findOwnPolicy = (
+  policies: readonly PartnerPolicy[],
+  own: Pick<CreatePolicy, 'displayName' | 'platform'>,
+): PartnerPolicy | undefined =>
+  policies.find(
+    ({ displayName, platform }) =>
+      displayName === own.displayName &&
+      (platform ?? own.platform).toLowerCase() === own.platform.toLowerCase(),
+  );
 
 /**
  * Makes the partner compliance policy of a platform (domain/microsoft.md 4.5). The sources disagree whether the
@@ -85,8 +114,13 @@ export async function createPolicy(call: CreatePolicy): Promise<CreatePolicyResu
     }),
   );
   if (answer.outcome !== 'answered') return asExisting(answer);
+  if (isNothing(answer)) return notAdded;
   const list = answer.body?.value;
-  const policy = policyOf(Array.isArray(list) ? asObject(list[0]) : answer.body);
+  const items: readonly unknown[] = Array.isArray(list) ? list : [answer.body];
+  const [only, ...others] = readPolicies(items);
+  // What was just made may come back without its name; one of several must bear it.
+  const isUnnamed = others.length === 0 && only?.displayName === undefined;
+  const policy = isUnnamed ? only : findOwnPolicy(readPolicies(items), call);
   return policy === undefined
     ? { outcome: 'unclear', detail: `the answer with status ${answer.httpStatus} names no policy` }
     : { outcome: 'created', policy };
@@ -96,9 +130,10 @@ export async function createPolicy(call: CreatePolicy): Promise<CreatePolicyResu
 export async function listPolicies(call: IntuneCall): Promise<ListPoliciesResult> {
   const answer = answeredOrRefused(await callIntune(call, 'GET', entity));
   if (answer.outcome !== 'answered') return answer;
+  if (isNothing(answer)) return notAdded;
   const list = answer.body?.value;
   if (!Array.isArray(list)) return { outcome: 'unclear', detail: 'the answer is no list of policies' };
-  const policies = list.map((item) => policyOf(asObject(item))).filter((policy) => policy !== undefined);
+  const policies = readPolicies(list);
   const next = answer.body?.['odata.nextLink'] ?? answer.body?.['@odata.nextLink'];
   return { outcome: 'listed', policies, complete: next === undefined || next === null };
 }

@@ -36,7 +36,6 @@ export function createExchange(options: ExchangeOptions): Exchange {
         url: `${base}${request.path}`,
         headers: {
           accept: 'application/json',
-          'user-agent': 'Espalier',
           'x-request-id': options.randomRequestId(),
           ...request.headers,
         },

@@ -2,6 +2,7 @@ import { lookup as resolveAll } from 'node:dns/promises';
 import { getCACertificates } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import { Agent } from 'undici';
+import { userAgent } from '../version.ts';
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
 import { AddressRefused, checkedLookup } from './node-addresses.ts';
 import {
@@ -127,7 +128,7 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
         origin: url.origin,
         path: url.pathname + url.search,
         method: request.method as 'GET',
-        headers: request.headers,
+        headers: { 'user-agent': userAgent, ...request.headers },
         body: request.body,
         signal: request.signal,
         headersTimeout: request.timeoutMs,

@@ -1,3 +1,4 @@
+import { userAgent } from '../version.ts';
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
 import {
   BodyInterrupted,
@@ -89,7 +90,7 @@ export function createWorkersSend(policy: AddressPolicy): Send {
     try {
       const response = await fetch(request.url, {
         method: request.method,
-        headers: request.headers,
+        headers: { 'user-agent': userAgent, ...request.headers },
         body: request.body as BodyInit | undefined,
         redirect: 'manual',
         signal: request.signal ? AbortSignal.any([request.signal, silence.signal]) : silence.signal,

@@ -27,6 +27,7 @@ import type { Tenant } from '../store/tenants.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createTallies } from '../telemetry/tallies.ts';
+import { version } from '../version.ts';
 import type { Config } from './config.ts';
 import { type ConnectionServices, createConnectionServices } from './connection-services.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
@@ -54,7 +55,6 @@ import { type NodeTelemetry, startTelemetry } from './node-telemetry.ts';
 import { adminUrlOf, entraOperators } from './operators.ts';
 import { settings } from './settings.ts';
 import { describeFileError, StartFault } from './start-fault.ts';
-import { version } from './version.ts';
 
 /** Espalier on Node.js: the listeners, delivery, and an orderly end. */
 

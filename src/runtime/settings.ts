@@ -571,10 +571,10 @@ export const settings = {
   } satisfies Setting<readonly SubscribedResource[]>,
   notificationMinutes: seconds(
     'ESPALIER_NOTIFICATION_MINUTES',
-    41_760,
+    41_700,
     45,
     43_200,
-    'lifetime that is asked for a Graph subscription; it is renewed before it ends',
+    "lifetime that is asked for a Graph subscription, an hour below Graph's limit for clocks that differ; it is renewed before it ends",
   ),
   notificationGroupPath: {
     name: 'ESPALIER_NOTIFICATION_GROUP_PATH',

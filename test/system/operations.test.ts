@@ -8,8 +8,8 @@ import { connect as tlsConnect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { version } from '../../src/runtime/version.ts';
 import { createAuthority } from '../../src/simulator/authority.ts';
+import { version } from '../../src/version.ts';
 import { createEmptyDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import {

@@ -1,10 +1,10 @@
 import { cpus, release, totalmem } from 'node:os';
 import { readConvergence } from '../../routing/convergence.ts';
 import { type ConfigSource, describeConfig } from '../../runtime/config.ts';
-import { version } from '../../runtime/version.ts';
 import { sealingKeyId } from '../../secrets/seal.ts';
 import { noTenant } from '../../store/history.ts';
 import type { Instance } from '../../store/instances.ts';
+import { version } from '../../version.ts';
 import type { DoctorContext } from './context.ts';
 import type { Hide } from './scrub.ts';
 

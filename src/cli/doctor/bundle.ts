@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { ConfigSource } from '../../runtime/config.ts';
-import { version } from '../../runtime/version.ts';
+import { version } from '../../version.ts';
 import { CommandFailure, exitCodes } from '../admin-api.ts';
 import {
   configurationText,

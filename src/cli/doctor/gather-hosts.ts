@@ -1,6 +1,7 @@
 import { createAddressPolicy } from '../../outbound/addresses.ts';
 import { probe } from '../../outbound/node-probe.ts';
 import type { AddressRule } from '../../outbound/port.ts';
+import { userAgent } from '../../version.ts';
 import type { DoctorContext } from './context.ts';
 import { type HostKind, judgeClock, judgeProbe } from './judge-network.ts';
 import { about, anyFailed, type Line } from './line.ts';
@@ -32,7 +33,7 @@ async function clockLine({ inspection, now, timeoutMs }: DoctorContext, host: Ho
   const answer = await inspection.send({
     method: 'GET',
     url: host.url,
-    headers: { 'user-agent': 'Espalier' },
+    headers: { 'user-agent': userAgent },
     timeoutMs,
     addresses: host.rule,
     ...(host.caCertificate === undefined ? {} : { caCertificate: host.caCertificate }),
@@ -79,7 +80,7 @@ export async function publicUrlLine(context: DoctorContext, hostLooked: readonly
   const answer = await inspection.send({
     method: 'GET',
     url: `${config.publicUrl}/`,
-    headers: { accept: 'application/json', 'user-agent': 'Espalier' },
+    headers: { accept: 'application/json', 'user-agent': userAgent },
     timeoutMs,
     addresses: 'configured',
     signal: AbortSignal.timeout(timeoutMs * 2),

@@ -7,11 +7,15 @@ import type { ReportContent } from './report.ts';
 
 export type DeviceIdentity = Pick<DeviceReport, 'tenantId' | 'deviceId' | 'lastUpdateTime'>;
 
+/** Left out where it is not known: Intune takes an empty text for a value. */
+const known = <Name extends string>(name: Name, text: string): Partial<Record<Name, string>> =>
+  text === '' ? {} : ({ [name]: text } as Record<Name, string>);
+
 /** The minimal entity of a state without attributes: a retraction of what was read in the other mode. */
 const withoutAttributes = ({ deviceName, inventoryState, osVersion }: ReportContent) => ({
-  DeviceName: deviceName,
+  ...known('DeviceName', deviceName),
   Os: 'macOS',
-  OsVersion: osVersion,
+  ...known('OsVersion', osVersion),
   // Text beside the other attributes, a number beside a verdict (domain/microsoft.md 4.4, 6.2).
   State: String(inventoryState),
 });
@@ -48,9 +52,9 @@ export function deviceReport(
   if (mode === 'conditional-access') return { ...common, ...judgedByIntune(content, vocabulary) };
   return {
     ...common,
-    deviceName: content.deviceName,
+    ...known('deviceName', content.deviceName),
     os: 'macOS',
-    osVersion: content.osVersion,
+    ...known('osVersion', content.osVersion),
     inventoryState: content.inventoryState,
     compliant,
   };

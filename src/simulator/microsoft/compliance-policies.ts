@@ -79,6 +79,8 @@ export async function handlePolicies(request: IntuneRequest): Promise<Response> 
   const refusal = connectionRefusal(tenant, settings, token.appId);
   if (refusal !== undefined) return odataError(c, 403, 'Forbidden', refusal);
   const metadata = `${serviceUri}/$metadata#PartnerCompliancePolicies`;
+  // Seen with a real tenant: nothing is said, and nothing is made, until an administrator has added the partner.
+  if (!settings.partnerAdded) return c.body(null, 204);
   if (key === undefined) {
     if (action !== undefined) return odataError(c, 404, 'NotFound', 'No such resource.');
     if (c.req.method === 'POST') return create(request);

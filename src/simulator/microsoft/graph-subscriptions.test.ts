@@ -75,7 +75,7 @@ const wanted = (change: object = {}) => ({
   notificationUrl: url,
   lifecycleNotificationUrl: url,
   resource: 'users',
-  expirationDateTime: inMinutes(41_760),
+  expirationDateTime: inMinutes(41_700),
   clientState: 'state',
   ...change,
 });
@@ -105,6 +105,7 @@ describe('a subscription', () => {
     ['plain http for lifecycle events', { lifecycleNotificationUrl: 'http://localhost/n' }],
     ['no address', { notificationUrl: undefined }],
     ['a client state of 129 characters', { clientState: 'a'.repeat(129) }],
+    ['a minute more than 41,760', { expirationDateTime: inMinutes(41_761) }],
     ['30 days', { expirationDateTime: inMinutes(43_200) }],
     ['a time that is over', { expirationDateTime: inMinutes(-1) }],
     ['no time', { expirationDateTime: 'soon' }],

@@ -47,8 +47,7 @@ export function readExpiration(cloud: CloudContext, value: unknown): Subscriptio
   if (Number.isNaN(at)) return refuse('expirationDateTime is not a valid date and time.');
   const left = at - cloud.callerNow();
   if (left <= 0) return refuse('Subscription expiration must be in the future.');
-  // A minute for clocks that differ.
-  if (left > longestMs + minuteMs) {
+  if (left > longestMs) {
     return refuse('Subscription expiration can only be 41760 minutes in the future.');
   }
   return { ok: true, value: cloud.callerNow() + Math.max(left, shortestMs) };
