@@ -41,6 +41,14 @@ export const webhookLimits = {
 };
 /** Twice what is promised (contract section 5): each becomes a row. */
 export const computersPerWebhook = 200_000;
+/** A webhook that names more computers than this does not read those one by one that nobody knows here. */
+export const namedInBulk = 500;
+/** Rows of one statement of such an event: some ten milliseconds, between which other instances write. */
+export const namedTogether = 1_000;
+/** A named id that the instance's list does not hold is forgotten after this time, as a computer that is not found is. */
+export const namedSettledMs = 90_000;
+/** Instances in which one process looks up such ids at the same time. */
+export const learnsAtOnce = 4;
 /** Records of a push that are committed together, and their text: what a push holds in memory beside the record it is at. */
 export const recordsTogether = 128;
 export const recordBytesTogether = 512 * 1024;

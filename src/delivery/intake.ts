@@ -1,7 +1,9 @@
+import { namedInBulk } from '../limits.ts';
 import type { Sql } from '../store/database.ts';
 import { createGroupCommit, nothings } from '../store/group-commit.ts';
 import { withRetries } from '../store/retry.ts';
 import { type ComputerLane, computerLane } from './computers/computer-store.ts';
+import { markNamed } from './computers/named-in-bulk.ts';
 import {
   type MarkedRow,
   newerPushed,
@@ -26,7 +28,7 @@ export interface Origin {
 }
 
 export interface Intake {
-  /** Marks computers as due to be read; resolves when it is committed. */
+  /** Marks computers as due to be read; resolves when it is committed. Very many go another way: `named-in-bulk.ts`. */
   markDue(origin: Origin, computerIds: readonly number[]): Promise<void>;
   /**
    * Keeps pushed records, the newest of each computer by `general.reportDate`; resolves when committed. A record
@@ -73,9 +75,9 @@ const writesAtOnce = 3;
 
 /** Messages of all instances that come together share a statement; each is answered when that is committed. */
 export function createIntake({ onDue, sql, together: shared = true }: IntakeOptions): Intake {
-  const lanesOf = (rows: readonly MarkedRow[], needsInstance: boolean): void => {
+  const lanesOf = (rows: readonly MarkedRow[], needsInstance: boolean, background = false): void => {
     const lanes = new Map(rows.map((row) => [`${row.tenantId}/${row.instanceId}`, row]));
-    for (const row of lanes.values()) onDue(computerLane({ ...row, background: false, needsInstance }));
+    for (const row of lanes.values()) onDue(computerLane({ ...row, background, needsInstance }));
   };
   const gathered = <Row extends MarkedRow>(
     write: (rows: readonly Row[], lockWaitMs?: number) => Promise<void>,
@@ -106,6 +108,11 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
   return {
     markDue: async (origin, computerIds) => {
       if (computerIds.length === 0) return;
+      if (computerIds.length > namedInBulk) {
+        await markNamed(sql, origin, computerIds);
+        lanesOf([{ ...origin, jamfComputerId: 0, count: 1 }], true, true);
+        return;
+      }
       await mark(
         [...new Set(computerIds)].map((jamfComputerId) => ({ ...origin, jamfComputerId, count: 1 })),
       );

@@ -6,6 +6,7 @@ import { notProvisioned, watchPartners } from '../connection/partner-watch.ts';
 import { suspectPermissions, watchPermissions } from '../connection/permission-watch.ts';
 import { createReseal } from '../connection/reseal.ts';
 import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
+import { createLearning } from '../delivery/computers/learn-named.ts';
 import { createPolls } from '../delivery/computers/poll.ts';
 import { computerStage } from '../delivery/computers/read-computer.ts';
 import { createReaders, type Readers } from '../delivery/computers/readers.ts';
@@ -131,7 +132,7 @@ function resealing(sql: Sql, sealer: Sealer, log: Log): () => Promise<void> {
   };
 }
 
-/** Polls and reconciliations of the instances whose turn it is. */
+/** Polls, reconciliations and look-ups in lists of the instances whose turn it is. */
 function startFeeds(options: {
   config: Config;
   sql: Sql;
@@ -147,6 +148,7 @@ function startFeeds(options: {
   const runners: readonly FeedRunner[] = [
     createPolls({ ...feed, pollSeconds }),
     createReconciliations({ ...feed, reconcileSeconds }),
+    createLearning(feed),
   ];
   const stopLooking = every(feedLookMs, 'feeds', log, async () => {
     for (const runner of runners) await runner.look();

@@ -188,6 +188,8 @@ export const instanceReading = pgTable(
     reconcileAfterId: integer('reconcile_after_id'),
     reconciledAt: at('reconciled_at'),
     reconcileError: text('reconcile_error'),
+    /** When the instance's list is looked through for ids that a large event named; null: none wait. */
+    nextLearnAt: at('next_learn_at'),
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.instanceId] }),
@@ -197,6 +199,26 @@ export const instanceReading = pgTable(
     }).onDelete('cascade'),
     index('instance_reading_poll').on(t.nextPollAt),
     index('instance_reading_reconcile').on(t.nextReconcileAt),
+    index('instance_reading_learn').on(t.nextLearnAt).where(sql`next_learn_at is not null`),
+  ],
+);
+
+/** An id that an event with very many named and that was not known: the instance's list says whether there is one. */
+export const namedComputers = pgTable(
+  'named_computers',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    instanceId: uuid('instance_id').notNull(),
+    jamfComputerId: integer('jamf_computer_id').notNull(),
+    namedAt: at('named_at').notNull().defaultNow(),
+    traceparent: text('traceparent'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.instanceId, t.jamfComputerId] }),
+    foreignKey({
+      columns: [t.tenantId, t.instanceId],
+      foreignColumns: [instances.tenantId, instances.instanceId],
+    }).onDelete('cascade'),
   ],
 );
 

@@ -65,14 +65,17 @@ export interface PushedRow extends MarkedRow {
 }
 
 /** The back-off of a computer that fails is kept. */
-const soon = (sql: Queries) => sql`
+export const soon = (sql: Queries) => sql`
   case when computers.wanted_revision > computers.done_revision and computers.attempts > 0
        then coalesce(computers.next_try_at, now()) else now() end`;
 
 const wanted = (sql: Queries) => sql`computers.wanted_revision + excluded.wanted_revision`;
 
+/** One wish more. */
+export const wantedOnceMore = (sql: Queries) => sql`computers.wanted_revision + 1`;
+
 /** A pushed record waits to be taken in first. */
-const pushWaits = (sql: Queries) => sql`not computers.needs_instance`;
+export const pushWaits = (sql: Queries) => sql`not computers.needs_instance`;
 
 /** Marks computers as due to be read; a pushed record that waits is taken in before. */
 export const upsertDue = (sql: Sql, rows: readonly MarkedRow[], lockWaitMs?: number) => sql`

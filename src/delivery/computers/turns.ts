@@ -26,7 +26,7 @@ export interface FeedOptions {
 export type TurnEnd = 'done' | 'broken-off' | JamfFailure;
 
 export interface Feed<Row extends InstanceRef> {
-  readonly name: 'poll' | 'reconcile';
+  readonly name: 'poll' | 'reconcile' | 'learn';
   readonly atOnce: number;
   /** Instances whose turn it is and that no other process reads from, the longest waiting first. */
   readonly due: (limit: number) => Promise<readonly Row[]>;

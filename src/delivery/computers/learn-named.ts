@@ -1,0 +1,76 @@
+import type { InventoryPage } from '../../jamf/inventory-page.ts';
+import { learnsAtOnce, namedSettledMs } from '../../limits.ts';
+import { dueChannel } from '../../store/notifications.ts';
+import { inTransaction } from '../../store/retry.ts';
+import { nextNamed, settleNamed } from './named-in-bulk.ts';
+import type { InstanceRef } from './readers.ts';
+import { type Feed, type FeedOptions, type FeedRunner, readable, runFeed } from './turns.ts';
+
+/**
+ * Ids that a large event named and that are not known here are looked up in the instance's list, page by page. Those
+ * that it holds become due. A list never retracts: an id that it does not hold and that was never read is only
+ * forgotten, and not before it has been missing for as long as a node of a cluster may lag behind (domain/jamf.md 1.4).
+ */
+
+const highestId = 2_147_483_647;
+
+function learnFeed(options: FeedOptions): Feed<InstanceRef> {
+  const { clientOf, instances, log, owner, sql } = options;
+
+  const takePage = (row: InstanceRef, page: InventoryPage, afterId: number, askedAtMs: number) => {
+    const upToId = page.last ? highestId : Math.max(...page.ids);
+    const namedBefore = new Date(askedAtMs - namedSettledMs);
+    return inTransaction(sql, async (tx) => {
+      const due = await settleNamed(tx, row, page.ids, { afterId, upToId, namedBefore });
+      if (due > 0) await tx`select pg_notify(${dueChannel}, 'computers')`;
+      return { due, upToId };
+    });
+  };
+
+  /** Names that came meanwhile, or are too young to be forgotten, are looked for once more. */
+  const done = ({ instanceId, tenantId }: InstanceRef, begunAt: Date) => sql`
+    update instance_reading r set next_learn_at = case
+      when r.next_learn_at > ${begunAt} then r.next_learn_at
+      when exists (select 1 from named_computers n where n.tenant_id = r.tenant_id and n.instance_id = r.instance_id)
+      then now() + ${namedSettledMs} * interval '1 millisecond' end
+    where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+
+  const turn: Feed<InstanceRef>['turn'] = async (row, instance, mayGoOn) => {
+    const [begun] = await sql<{ at: Date }[]>`select now() as at`;
+    const client = clientOf(instance);
+    let due = 0;
+    for (let from = await nextNamed(sql, row, 0); from !== undefined; ) {
+      if (!(await mayGoOn())) return 'broken-off';
+      // By the database's clock, as the names are.
+      const [asked] = await sql<{ at: Date }[]>`select now() as at`;
+      const answer = await client.computersAfter(from - 1);
+      if (!answer.ok) return answer;
+      const taken = await takePage(row, answer.page, from - 1, asked?.at.getTime() ?? 0);
+      due += taken.due;
+      from = taken.upToId === highestId ? undefined : await nextNamed(sql, row, taken.upToId);
+    }
+    const { instanceId, tenantId } = row;
+    await instances.noteExchange(tenantId, instanceId, null);
+    await done(row, begun?.at ?? new Date());
+    log.info('learn.done', { tenantId, instanceId, due });
+    return 'done';
+  };
+
+  return {
+    name: 'learn',
+    atOnce: learnsAtOnce,
+    due: (limit) => sql<InstanceRef[]>`
+      select r.tenant_id as "tenantId", r.instance_id as "instanceId"
+      from instance_reading r where r.next_learn_at <= now() and ${readable(sql, owner)}
+      order by r.next_learn_at limit ${limit}`,
+    turn,
+    putOff: async ({ instanceId, tenantId }, _error, seconds) => {
+      await sql`
+        update instance_reading set next_learn_at = now() + ${seconds} * interval '1 second'
+        where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+    },
+  };
+}
+
+/** Looks up what large events named. */
+export const createLearning = (options: FeedOptions): FeedRunner => runFeed(learnFeed(options), options);
