@@ -124,10 +124,6 @@ export const relearnMs = 3_600_000;
 export const changeBatch = 1_000;
 /** A tenant's instances and landing choice serve its landing pages this long before they are looked at again. */
 export const landingFreshMs = 1_000;
-/** And this long while the database is away: a page that is a day old still sends most people to the right place. */
-export const landingKeptMs = 24 * 3_600_000;
-/** Between two looks of a process for a tenant's landing pages while the database is away. */
-export const landingRetryMs = 5_000;
 /** Each device that a landing page's address names is looked up; Microsoft documents no name of the parameter. */
 export const landingDevices = 4;
 /** Names of unknown parameters that a process logs in all: anybody can invent them. */

@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache';
-import { landingFreshMs, landingKeptMs, landingRetryMs } from '../limits.ts';
+import { landingFreshMs } from '../limits.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
-import type { Landing } from '../store/tenants.ts';
+import type { InstanceDirectory } from '../store/instances.ts';
+import type { Landing, TenantDirectory } from '../store/tenants.ts';
 import type { KnownMac, LandingInstance, MacState } from './landing.ts';
 
 /** What the landing pages have to know of a tenant and of a Mac. */
@@ -12,18 +13,32 @@ export interface LandingTenant {
   readonly instances: readonly LandingInstance[];
 }
 
+/** All that decides where a visitor goes. */
+export interface LandingFacts extends LandingTenant {
+  readonly mac: KnownMac | undefined;
+}
+
 export interface LandingDirectory {
   /** Whether this process has met the tenant: one that somebody invents never is. */
   hasMet(tenantId: string): boolean;
-  /** Undefined: no such tenant. While the database is away the last look serves, for a day at most. */
-  tenant(tenantId: string): Promise<LandingTenant | undefined>;
-  /** The first of these devices that has a route in this tenant. */
-  mac(tenantId: string, deviceIds: readonly string[]): Promise<KnownMac | undefined>;
+  /**
+   * Of the tenant, and of the first of these devices that has a route in it; undefined: no such tenant. While the
+   * database is away, what this process knows of them: from the last look at the pages, and from its device calls.
+   */
+  facts(tenantId: string, deviceIds: readonly string[]): Promise<LandingFacts | undefined>;
 }
 
 export interface LandingDirectoryOptions {
   readonly sql: Sql;
   readonly routes: RouteLookup;
+  /** What device calls go by. */
+  readonly known: {
+    readonly tenants: Pick<TenantDirectory, 'peek' | 'tenant'>;
+    readonly instances: Pick<InstanceDirectory, 'instance'>;
+  };
+  /** ESPALIER_SNAPSHOT_MAX_AGE_SECONDS: older knowledge is not served. */
+  readonly maxAgeMs: number;
+  /** Never goes back; milliseconds. */
   readonly now?: () => number;
 }
 
@@ -96,13 +111,12 @@ interface Look {
   readonly tenant: LandingTenant;
 }
 
-export function createLandingDirectory(options: LandingDirectoryOptions): LandingDirectory {
-  const { routes, sql } = options;
-  const now = options.now ?? Date.now;
+/** A tenant's landing choice and instances, by looks that serve for a second, or until the database is back. */
+function createLandingTenants({ maxAgeMs, now = () => performance.now(), sql }: LandingDirectoryOptions) {
   const cache = new LRUCache<string, Look>({ max: tenantsKept });
   return {
-    hasMet: (tenantId) => cache.has(tenantId),
-    tenant: async (tenantId) => {
+    has: (tenantId: string): boolean => cache.has(tenantId),
+    look: async (tenantId: string): Promise<LandingTenant | undefined> => {
       const last = cache.get(tenantId);
       const at = now();
       if (last && at < last.againAt) return last.tenant;
@@ -113,20 +127,70 @@ export function createLandingDirectory(options: LandingDirectoryOptions): Landin
         else cache.delete(tenantId);
         return tenant;
       } catch (error) {
-        if (!isStoreUnavailable(error) || !last || at - last.at >= landingKeptMs) throw error;
-        // To notice that the database is away takes seconds: not everybody has to wait for it.
-        cache.set(tenantId, { ...last, againAt: now() + landingRetryMs });
+        if (!isStoreUnavailable(error) || !last || at - last.at >= maxAgeMs) throw error;
+        // Where no breaker knows it, noticing that the database is away takes long: not everybody has to wait for it.
+        cache.set(tenantId, { ...last, againAt: now() + landingFreshMs });
         return last.tenant;
       }
     },
-    mac: async (tenantId, deviceIds) => {
-      for (const deviceId of deviceIds) {
-        const target = await routes.route(tenantId, deviceId);
-        if (!target) continue;
-        const { instanceId } = target;
-        return { instanceId, state: await readState(sql, tenantId, deviceId, instanceId) };
+  };
+}
+
+export function createLandingDirectory(options: LandingDirectoryOptions): LandingDirectory {
+  const { known, routes, sql } = options;
+  const tenants = createLandingTenants(options);
+
+  const stateOf = async (
+    tenantId: string,
+    deviceId: string,
+    instanceId: string,
+  ): Promise<KnownMac['state']> => {
+    try {
+      return await readState(sql, tenantId, deviceId, instanceId);
+    } catch (error) {
+      if (!isStoreUnavailable(error)) throw error;
+      return 'unavailable';
+    }
+  };
+  const macOf = async (tenantId: string, deviceIds: readonly string[]): Promise<KnownMac | undefined> => {
+    for (const deviceId of deviceIds) {
+      const target = await routes.route(tenantId, deviceId);
+      if (!target) continue;
+      const { instanceId } = target;
+      return { instanceId, state: await stateOf(tenantId, deviceId, instanceId) };
+    }
+    return undefined;
+  };
+  /** Undefined: what device calls go by is not enough, for it is not the list of all instances. */
+  const knownTenant = async (
+    tenantId: string,
+    mac: KnownMac | undefined,
+  ): Promise<LandingTenant | undefined> => {
+    const tenant = await known.tenants.tenant(tenantId);
+    if (!tenant) return undefined;
+    const { landing } = tenant;
+    const open: LandingInstance[] = [];
+    for (const instanceId of [mac?.instanceId, landing.defaultInstanceId]) {
+      if (instanceId === undefined) continue;
+      const instance = await known.instances.instance(tenantId, instanceId);
+      if (instance?.enabled) open.push(instance);
+    }
+    const isEnough = open.length > 0 || (landing.choice !== 'default' && mac === undefined);
+    return isEnough ? { landing, instances: open } : undefined;
+  };
+  return {
+    hasMet: (tenantId) => tenants.has(tenantId) || known.tenants.peek(tenantId) !== undefined,
+    facts: async (tenantId, deviceIds) => {
+      try {
+        const tenant = await tenants.look(tenantId);
+        return tenant && { ...tenant, mac: await macOf(tenantId, deviceIds) };
+      } catch (error) {
+        if (!isStoreUnavailable(error)) throw error;
+        const mac = await macOf(tenantId, deviceIds);
+        const tenant = await knownTenant(tenantId, mac);
+        if (tenant === undefined) throw error;
+        return { ...tenant, mac };
       }
-      return undefined;
     },
   };
 }

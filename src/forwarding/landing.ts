@@ -28,9 +28,11 @@ export interface MacState {
 export interface KnownMac {
   /** The instance of its route. */
   readonly instanceId: string;
-  /** Undefined: this instance has not said anything of it yet. */
-  readonly state: MacState | undefined;
+  /** Undefined: this instance has not said anything of it yet. `unavailable`: the database is away. */
+  readonly state: ShownState;
 }
+
+export type ShownState = MacState | 'unavailable' | undefined;
 
 export interface LandingQuestion {
   readonly kind: LandingKind;
@@ -49,7 +51,7 @@ export interface LandingTarget {
 export type LandingAnswer =
   | { readonly answer: 'redirect'; readonly url: string }
   | { readonly answer: 'chooser'; readonly targets: readonly LandingTarget[] }
-  | { readonly answer: 'state'; readonly target: LandingTarget; readonly state: MacState | undefined }
+  | { readonly answer: 'state'; readonly target: LandingTarget; readonly state: ShownState }
   | { readonly answer: 'denied' }
   /** The tenant has no instance that could serve anybody. */
   | { readonly answer: 'closed' };
@@ -60,7 +62,8 @@ const redirect = (url: string): LandingAnswer => ({ answer: 'redirect', url });
 
 /** A Mac that its instance manages no more has to be enrolled again before it can be registered. */
 function forKnown(instance: LandingInstance, { kind, mac, paths }: LandingQuestion): LandingAnswer {
-  if (mac?.state?.managed === false) return redirect(pageOf(instance, paths.enrolment));
+  const state = mac?.state === 'unavailable' ? undefined : mac?.state;
+  if (state?.managed === false) return redirect(pageOf(instance, paths.enrolment));
   const url = pageOf(instance, paths.registration);
   if (kind === 'enroll') return redirect(url);
   return { answer: 'state', target: { name: instance.name, url }, state: mac?.state };

@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import type { LandingTarget, MacState } from '../forwarding/landing.ts';
+import type { LandingTarget, MacState, ShownState } from '../forwarding/landing.ts';
 import { type LandingTexts, landingTexts, type PageText } from './landing-texts.ts';
 import type { Language } from './language.ts';
 import { type Html, pageLayout } from './page-layout.ts';
@@ -80,7 +80,7 @@ export function chooserPage(language: Language, targets: readonly LandingTarget[
 
 export interface StatePage {
   readonly target: LandingTarget;
-  readonly state: MacState | undefined;
+  readonly state: ShownState;
   readonly selfService: string | undefined;
 }
 
@@ -89,14 +89,18 @@ const hasVerdict = ({ assessment }: MacState): boolean =>
   assessment !== 'undecided' && assessment !== 'not-assessed';
 
 /** A known Mac, to whoever names its id: nothing of the person, its name or its serial number. */
-export function statePage(language: Language, { selfService, state, target }: StatePage): Html {
+export function statePage(language: Language, { selfService, state: shown, target }: StatePage): Html {
   const texts = landingTexts[language];
-  const text = texts.assessments[state?.assessment ?? 'undecided'];
+  const state = shown === 'unavailable' ? undefined : shown;
+  const text =
+    shown === 'unavailable' ? texts.stateUnavailable : texts.assessments[state?.assessment ?? 'undecided'];
   const first = texts.registrations[state?.registration ?? 'active'];
   const delivery = state && hasVerdict(state) ? texts.deliveries[state.delivery] : undefined;
   const told = state?.toldAt
     ? html`<time datetime="${state.toldAt.toISOString()}">${texts.moment(state.toldAt)}</time>`
-    : texts.neverTold;
+    : shown === 'unavailable'
+      ? texts.toldUnavailable
+      : texts.neverTold;
   return layout(language, text.title, [
     ...paragraphs(text),
     steps(texts, first === undefined ? text.steps : [first, ...text.steps], true),

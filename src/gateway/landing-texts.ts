@@ -17,12 +17,15 @@ export interface LandingTexts {
   readonly unavailable: PageText;
   readonly busy: PageText;
   readonly assessments: Readonly<Record<MacState['assessment'], PageText>>;
+  /** The Mac is known, and what was read of it cannot be had now. */
+  readonly stateUnavailable: PageText;
   /** Goes before the steps of the assessment. */
   readonly registrations: Readonly<Record<MacState['registration'], string | undefined>>;
   readonly stepsTitle: string;
   readonly managedBy: string;
   readonly told: string;
   readonly neverTold: string;
+  readonly toldUnavailable: string;
   readonly deliveries: Readonly<Record<MacState['delivery'], string | undefined>>;
   readonly openSelfService: string;
   /** A link to the instance's own page. */
@@ -85,6 +88,13 @@ const english: LandingTexts = {
     title: 'Please try again in a moment',
     paragraphs: ['Too many people of your organisation opened this page at the same time.'],
     steps: ['Wait some seconds, then reload this page.'],
+  },
+  stateUnavailable: {
+    title: 'The state of this Mac cannot be shown now',
+    paragraphs: [
+      'This Mac is known and managed. What Jamf Pro says about it cannot be looked up at the moment.',
+    ],
+    steps: ['Open this page again in a few minutes.', helpStep],
   },
   assessments: {
     'not-compliant': {
@@ -149,6 +159,7 @@ const english: LandingTexts = {
   managedBy: 'Managed by',
   told: 'Microsoft was told last',
   neverTold: 'not yet',
+  toldUnavailable: 'cannot be shown now',
   deliveries: {
     told: undefined,
     'on-its-way': 'The newest state is on its way to Microsoft.',
@@ -215,6 +226,13 @@ const french: LandingTexts = {
     paragraphs: ['Trop de personnes de votre organisation ont ouvert cette page en même temps.'],
     steps: ['Attendez quelques secondes, puis rechargez cette page.'],
   },
+  stateUnavailable: {
+    title: 'L’état de ce Mac ne peut pas être affiché maintenant',
+    paragraphs: [
+      'Ce Mac est connu et géré. Ce que Jamf Pro en dit ne peut pas être consulté pour le moment.',
+    ],
+    steps: ['Rouvrez cette page dans quelques minutes.', assistance],
+  },
   assessments: {
     'not-compliant': {
       title: 'Ce Mac ne remplit pas les exigences',
@@ -280,6 +298,7 @@ const french: LandingTexts = {
   managedBy: 'Géré par',
   told: 'Transmis à Microsoft',
   neverTold: 'pas encore',
+  toldUnavailable: 'ne peut pas être affiché maintenant',
   deliveries: {
     told: undefined,
     'on-its-way': 'Le dernier état est en route vers Microsoft.',

@@ -4,7 +4,9 @@ import { createLandingDirectory } from '../forwarding/landing-directory.ts';
 import { defaultLandingPaths } from '../forwarding/landing-paths.ts';
 import { newId } from '../ids.ts';
 import { createRouteLookup } from '../routing/lookup.ts';
-import { openDatabase } from '../store/database.ts';
+import { openBreaker, openDatabase } from '../store/database.ts';
+import { createInstanceDirectory } from '../store/instances.ts';
+import { createTenantDirectory } from '../store/tenants.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { addLandingRoutes } from './landing.ts';
@@ -13,10 +15,9 @@ import { createRateLimit } from './rate.ts';
 
 let now = 0;
 /** Nothing listens at port 1. */
-const sql = openDatabase('postgres://espalier@127.0.0.1:1/espalier', {
-  connections: 1,
-  applicationName: 'test',
-});
+const url = 'postgres://espalier@127.0.0.1:1/espalier';
+const breaker = openBreaker(url);
+const sql = openDatabase(url, { connections: 1, applicationName: 'test', breaker });
 const lines: string[] = [];
 const log = createLog({ level: 'info', format: 'json', write: (line) => lines.push(line) });
 const app = new Hono<ListenerEnv>();
@@ -25,6 +26,8 @@ addLandingRoutes(app, {
   directory: createLandingDirectory({
     sql,
     routes: createRouteLookup({ sql, entries: 0, onLookup: () => undefined }),
+    known: { tenants: createTenantDirectory(sql), instances: createInstanceDirectory(sql) },
+    maxAgeMs: 0,
   }),
   paths: defaultLandingPaths,
   deviceParams: ['deviceId'],
@@ -32,7 +35,10 @@ addLandingRoutes(app, {
   log,
 });
 finishListener(app);
-afterAll(() => sql.end({ timeout: 0 }));
+afterAll(async () => {
+  breaker.close();
+  await sql.end({ timeout: 0 });
+});
 
 const visit = async (tenantId: string, language = 'en') =>
   app.request(`/t/${tenantId}/enroll`, { headers: { 'accept-language': language } });

@@ -82,12 +82,11 @@ async function land(c: Context<ListenerEnv>, parts: Parts, kind: LandingKind): P
   // All that may be invented shares one bound: each such id costs a look into the database.
   const waitSeconds = rate.take(directory.hasMet(tenantId) ? tenantId : 'not met');
   if (waitSeconds !== undefined) return plain(c, 'busy', waitSeconds);
-  const tenant = await directory.tenant(tenantId);
-  if (!tenant) return plain(c, 'unknown');
   const query = new URL(c.req.url).searchParams;
+  const facts = await directory.facts(tenantId, readDevices(query));
+  if (!facts) return plain(c, 'unknown');
   noteNames(kind, query);
-  const mac = await directory.mac(tenantId, readDevices(query));
-  const decided = decideLanding({ kind, ...tenant, mac, paths });
+  const decided = decideLanding({ kind, ...facts, paths });
   const language = chooseLanguage(c.req.header('accept-language'));
   const headers = pageHeaders(language);
   switch (decided.answer) {

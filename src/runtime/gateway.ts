@@ -188,7 +188,12 @@ export function composeGateway(parts: GatewayParts) {
       respond,
     });
     addLandingRoutes(app, {
-      directory: createLandingDirectory({ sql, routes }),
+      directory: createLandingDirectory({
+        sql,
+        routes,
+        known: { tenants, instances },
+        maxAgeMs: config.snapshotMaxAgeSeconds * 1_000,
+      }),
       paths: config.landingPaths,
       deviceParams: config.landingDeviceParams,
       rate: createRateLimit(config.ratePerTenant),

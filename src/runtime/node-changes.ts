@@ -273,7 +273,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
   let loops: readonly { readonly stop: () => Promise<void> }[] = [];
   return {
     feed,
-    keeping: { feed, maxAgeMs },
+    keeping: { feed, maxAgeMs, isAway: () => parts.breaker.isAway },
     routes: cache,
     routesChanged: telling.soon,
     degradedSeconds: () => {

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { openDatabase, type Sql } from '../store/database.ts';
+import { connectWithinRequestSeconds, openDatabase, type Sql } from '../store/database.ts';
 
 /**
  * The database as a Worker must use it: a socket belongs to the request that opened it, while what is composed
@@ -17,7 +17,11 @@ const connectionsPerRequest = 2;
 const closeWithinSeconds = 5;
 
 const openClient = (url: string): Sql =>
-  openDatabase(url, { connections: connectionsPerRequest, applicationName: 'espalier-worker' });
+  openDatabase(url, {
+    connections: connectionsPerRequest,
+    applicationName: 'espalier-worker',
+    connectTimeoutSeconds: connectWithinRequestSeconds,
+  });
 
 /** `url` only shapes the stand-in, which never connects. */
 export function createRequestDatabase(url: string): RequestDatabase {

@@ -6,11 +6,20 @@ interface Row {
 }
 
 function scene(withFeed = true) {
-  const state = { nowMs: 0, silentMs: 0, started: true, away: false, reads: 0 };
+  const state = {
+    nowMs: 0,
+    silentMs: 0,
+    started: true,
+    away: false,
+    known: false,
+    failures: [] as string[],
+    reads: 0,
+  };
   const rows = new Map<string, Row>([['a', { value: 1 }]]);
   let gate: Promise<void> = Promise.resolve();
   const keeping: Keeping = {
     maxAgeMs: 100_000,
+    isAway: () => state.known && state.away,
     feed: {
       get started() {
         return state.started;
@@ -22,7 +31,8 @@ function scene(withFeed = true) {
   const kept = createKeptRows<Row>({
     read: async (key) => {
       state.reads += 1;
-      if (state.away) throw Object.assign(new Error('away'), { code: 'CONNECTION_CLOSED' });
+      const code = state.failures.shift() ?? (state.away ? 'CONNECTION_CLOSED' : undefined);
+      if (code !== undefined) throw Object.assign(new Error('away'), { code });
       const row = rows.get(key);
       await gate;
       return row;
@@ -87,7 +97,7 @@ describe('rows that are kept', () => {
     await expect(kept.get('a')).rejects.toThrow('away');
   });
 
-  it('a known row serves on when its renewal fails, but not when it was named meanwhile', async () => {
+  it('a known row serves on when its renewal fails, also when it was named meanwhile', async () => {
     const { kept, pass, state } = scene();
     await kept.get('a');
     pass(60_000);
@@ -95,7 +105,73 @@ describe('rows that are kept', () => {
     expect(await kept.get('a')).toEqual({ value: 1 });
     const answer = kept.get('a');
     kept.forget('a');
-    await expect(answer).rejects.toThrow('away');
+    expect(await answer).toEqual({ value: 1 });
+  });
+
+  it('a row that was named just before the database went away serves as it was last read', async () => {
+    const { kept, pass, rows, state } = scene();
+    await kept.get('a');
+    rows.set('a', { value: 2 });
+    state.away = true;
+    kept.forget('a');
+    // Whether it is away is not known yet: nobody is answered with what changed before the database was asked.
+    expect(kept.peek('a')).toBeUndefined();
+    expect(await kept.get('a')).toEqual({ value: 1 });
+    state.known = true;
+    expect(kept.peek('a')).toEqual({ value: 1 });
+    expect(await kept.get('a')).toEqual({ value: 1 });
+    pass(99_999, true);
+    expect(await kept.get('a')).toEqual({ value: 1 });
+    pass(1, true);
+    expect(kept.peek('a')).toBeUndefined();
+    await expect(kept.get('a')).rejects.toThrow('away');
+    Object.assign(state, { away: false, known: false, silentMs: 0 });
+    expect(kept.peek('a')).toBeUndefined();
+    expect(await kept.get('a')).toEqual({ value: 2 });
+    expect(kept.peek('a')).toEqual({ value: 2 });
+  });
+
+  it('when everything was forgotten because changes were missed, what was last read serves an outage', async () => {
+    const { kept, state } = scene();
+    await kept.get('a');
+    state.away = true;
+    kept.forgetAll();
+    expect(await kept.get('a')).toEqual({ value: 1 });
+    state.known = true;
+    expect(kept.peek('a')).toEqual({ value: 1 });
+    await expect(kept.fresh('a')).rejects.toThrow('away');
+  });
+
+  it('a change counts at once while the database answers: the row is read before anybody asks, and after it', async () => {
+    const { kept, rows, state } = scene();
+    await kept.get('a');
+    rows.set('a', { value: 2 });
+    kept.forget('a');
+    expect(kept.peek('a')).toBeUndefined();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(kept.peek('a')).toEqual({ value: 2 });
+    expect(state.reads).toBe(2);
+    rows.delete('a');
+    kept.forget('a');
+    expect(await kept.get('a')).toBeUndefined();
+    state.away = state.known = true;
+    expect(await kept.get('a')).toBeUndefined();
+  });
+
+  it('a change counts also when the database refuses the read, or one connection was lost', async () => {
+    const { kept, pass, rows, state } = scene();
+    await kept.get('a');
+    rows.set('a', { value: 2 });
+    state.failures = ['55P03', '55P03'];
+    kept.forget('a');
+    await expect(kept.get('a')).rejects.toThrow('away');
+    await expect(kept.get('a')).rejects.toThrow('away');
+    state.failures = ['CONNECTION_CLOSED'];
+    expect(await kept.get('a')).toEqual({ value: 2 });
+    // Nothing says that it changed: then a refused renewal does no harm.
+    pass(60_000);
+    state.failures = ['55P03'];
+    expect(await kept.get('a')).toEqual({ value: 2 });
   });
 
   it('a row that is named while it is read is read again', async () => {

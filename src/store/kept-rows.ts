@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { ChangeFeed } from './change-feed.ts';
-import { isStoreUnavailable } from './database.ts';
+import { storeFailure } from './store-failure.ts';
 
 /**
  * Rows that are looked at for every call and upload and change rarely. With a change feed they are kept until it names
- * them, and served on while the database is away; without one for a second.
+ * them; without one for a second. A row that was named is read anew at once. While the database is away it serves on
+ * as it was last read, for a heartbeat that touched a tenant's row must not make its devices dark.
  */
 export interface KeptRows<T> {
   /** What is known without asking. */
@@ -12,7 +13,7 @@ export interface KeptRows<T> {
   get(key: string): Promise<T | undefined>;
   /** As the database has it now. */
   fresh(key: string): Promise<T | undefined>;
-  /** Also a read under way is asked again. */
+  /** It changed: not served any more, save while the database is away. Also a read under way is asked again. */
   forget(key: string): void;
   forgetAll(): void;
 }
@@ -22,6 +23,8 @@ export interface Keeping {
   readonly feed: Pick<ChangeFeed, 'started' | 'silentMs' | 'alive'>;
   /** Older knowledge is not served, however long the database is away. */
   readonly maxAgeMs: number;
+  /** Nobody can read now what changed. */
+  readonly isAway: () => boolean;
 }
 
 export interface KeptRowsOptions<T> {
@@ -38,9 +41,14 @@ const keptForMs = 60_000;
 /** Strangers may ask for what is not there: that must not push out what is. */
 const mostAbsent = 10_000;
 
+/** Reads of rows that were named, which nobody waits for. */
+const renewalsAtOnce = 2;
+
 interface Kept<T> {
   readonly row: T;
   readonly atMs: number;
+  /** It changed since then, or may have. */
+  changedAtMs: number | undefined;
 }
 
 interface Reading<T> {
@@ -58,7 +66,7 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
   const keep = (key: string, row: T | undefined, atMs: number): void => {
     if (row) {
       absent.delete(key);
-      rows.set(key, { row, atMs });
+      rows.set(key, { row, atMs, changedAtMs: undefined });
     } else {
       rows.delete(key);
       absent.set(key, atMs);
@@ -91,20 +99,53 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
     return row;
   };
 
-  const servable = (kept: Kept<T>): boolean => {
-    const age = now() - kept.atMs;
-    if (!keeping?.feed.started) return age < freshForMs;
-    return keeping.feed.alive() ? age < keptForMs : Math.min(age, keeping.feed.silentMs()) < keeping.maxAgeMs;
+  /** Reads what was named, so that its new state is known should the database go away later. */
+  const named = new Set<string>();
+  let renewals = 0;
+  const renew = (): void => {
+    for (const key of named) {
+      if (renewals >= renewalsAtOnce) return;
+      named.delete(key);
+      renewals += 1;
+      shared(key)
+        // Nobody asked: whoever does is told.
+        .catch(() => undefined)
+        .finally(() => {
+          renewals -= 1;
+          renew();
+        });
+    }
   };
-  /** The database is asked, but what is known serves when it does not answer. */
-  const refresh = async (key: string, kept: Kept<T> | undefined): Promise<T | undefined> => {
+  const change = (kept: Kept<T>, atMs: number): void => {
+    kept.changedAtMs ??= Math.max(kept.atMs, atMs);
+  };
+
+  /** For so long nothing says that the row is still the same. */
+  const ageMs = ({ atMs, changedAtMs }: Kept<T>): number =>
+    changedAtMs === undefined
+      ? Math.min(now() - atMs, keeping?.feed.silentMs() ?? Number.POSITIVE_INFINITY)
+      : now() - changedAtMs;
+  const servable = (kept: Kept<T>): boolean => {
+    if (!keeping?.feed.started) return kept.changedAtMs === undefined && now() - kept.atMs < freshForMs;
+    if (keeping.isAway()) return ageMs(kept) < keeping.maxAgeMs;
+    if (kept.changedAtMs !== undefined) return false;
+    return keeping.feed.alive() ? now() - kept.atMs < keptForMs : ageMs(kept) < keeping.maxAgeMs;
+  };
+  /**
+   * The database is asked, but what is known serves when it does not answer. What is known to have changed serves only
+   * where nobody can be asked: a single lost connection says nothing, so it is asked twice.
+   */
+  const refresh = async (key: string, tries = 2): Promise<T | undefined> => {
     try {
       return await ask(key);
     } catch (error) {
-      // Forgotten meanwhile: it is known to be another one now.
-      if (!kept || rows.peek(key) !== kept || !keeping || !isStoreUnavailable(error)) throw error;
-      if (Math.min(now() - kept.atMs, keeping.feed.silentMs()) >= keeping.maxAgeMs) throw error;
-      return kept.row;
+      const kept = rows.peek(key);
+      if (!kept || !keeping || ageMs(kept) >= keeping.maxAgeMs) throw error;
+      const failure = storeFailure(error);
+      if (failure === undefined) throw error;
+      if (kept.changedAtMs === undefined || keeping.isAway()) return kept.row;
+      if (failure !== 'unreachable') throw error;
+      return tries > 1 ? refresh(key, tries - 1) : kept.row;
     }
   };
   return {
@@ -118,7 +159,7 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
       if (kept && servable(kept)) return kept.row;
       const absentAtMs = absent.get(key);
       if (!kept && absentAtMs !== undefined && now() - absentAtMs < freshForMs) return undefined;
-      return refresh(key, kept);
+      return refresh(key);
     },
     fresh: async (key) => {
       const underWay = readings.get(key);
@@ -126,13 +167,20 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
       return ask(key);
     },
     forget: (key) => {
-      rows.delete(key);
       absent.delete(key);
       const underWay = readings.get(key);
       if (underWay) underWay.again = true;
+      const kept = rows.peek(key);
+      if (!kept) return;
+      change(kept, now());
+      if (!keeping?.feed.started) return;
+      named.add(key);
+      renew();
     },
     forgetAll: () => {
-      rows.clear();
+      // What was told until the feed was last heard is in the rows.
+      const heardAtMs = now() - (keeping?.feed.silentMs() ?? 0);
+      for (const kept of rows.values()) change(kept, heardAtMs);
       absent.clear();
       for (const underWay of readings.values()) underWay.again = true;
     },

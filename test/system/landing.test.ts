@@ -9,6 +9,8 @@ import { createRateLimit } from '../../src/gateway/rate.ts';
 import { createRouteLookup } from '../../src/routing/lookup.ts';
 import type { VisitResult } from '../../src/simulator/microsoft/browser.ts';
 import { openDatabase } from '../../src/store/database.ts';
+import { createInstanceDirectory } from '../../src/store/instances.ts';
+import { createTenantDirectory } from '../../src/store/tenants.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -359,7 +361,12 @@ describe('landing pages', () => {
     const sql = openDatabase(scene.database.url, { connections: 1, applicationName: 'landing-test' });
     const clock = { now: Date.now() };
     const routes = createRouteLookup({ sql, entries: 0, onLookup: () => undefined });
-    const directory = createLandingDirectory({ sql, routes, now: () => clock.now });
+    const known = { tenants: createTenantDirectory(sql), instances: createInstanceDirectory(sql) };
+    const directory = createLandingDirectory({
+      ...{ sql, routes, known },
+      maxAgeMs: 24 * 3_600_000,
+      now: () => clock.now,
+    });
     const log = createLog({ level: 'error', format: 'json', write: () => undefined });
     const app = new Hono<ListenerEnv>();
     beginListener(app, { name: 'data', log, metrics: createMetrics() });
@@ -386,14 +393,14 @@ describe('landing pages', () => {
 
   it('are served from the last look while the database is away, for a day', async () => {
     const { clock, directory, sql, statusOf } = inProcess();
-    const known = await directory.tenant(tenantId);
+    const known = await directory.facts(tenantId, []);
     expect(known?.instances.map(({ name }) => name)).toEqual(['berlin', 'paris']);
     await sql.end();
     clock.now += 3_600_000;
-    expect(await directory.tenant(tenantId)).toEqual(known);
+    expect(await directory.facts(tenantId, [])).toEqual(known);
     expect(await statusOf(tenantId)).toBe(200);
     expect(await statusOf(otherTenantId)).toBe(503);
-    await expect(directory.mac(tenantId, [crypto.randomUUID()])).rejects.toThrow();
+    await expect(directory.facts(tenantId, [crypto.randomUUID()])).rejects.toThrow();
     clock.now += 24 * 3_600_000;
     expect(await statusOf(tenantId)).toBe(503);
   });

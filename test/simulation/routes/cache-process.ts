@@ -18,6 +18,8 @@ export interface CacheProcess {
   /** The newest state of the truth that every answer must know of. */
   floor(): number;
   setAway(away: boolean): void;
+  /** When the database could not be asked last. */
+  lastAwayMs(): number;
   look(): Promise<void>;
   preload(): Promise<void>;
 }
@@ -44,6 +46,7 @@ export class Away extends Error {
 export function createCacheProcess(options: CacheProcessOptions): CacheProcess {
   const { database, random, scheduler, truth } = options;
   let away = false;
+  let lastAwayMs = Number.NEGATIVE_INFINITY;
   let floor = 0;
   const hop = async (): Promise<void> => {
     await scheduler.sleep(random.integer(0, slowestMs));
@@ -84,7 +87,7 @@ export function createCacheProcess(options: CacheProcessOptions): CacheProcess {
     read: (tenantId) => ask(() => database.tenant(tenantId)),
     most: 100,
     now: scheduler.now,
-    keeping: { feed, maxAgeMs: options.maxAgeMs },
+    keeping: { feed, maxAgeMs: options.maxAgeMs, isAway: () => away },
   });
   feed.subscribe({
     apply: (changes) => {
@@ -103,7 +106,9 @@ export function createCacheProcess(options: CacheProcessOptions): CacheProcess {
     floor: () => floor,
     setAway: (value) => {
       away = value;
+      lastAwayMs = scheduler.now();
     },
+    lastAwayMs: () => (away ? scheduler.now() : lastAwayMs),
     look: async () => {
       const began = truth.now;
       try {

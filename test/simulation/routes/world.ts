@@ -95,10 +95,13 @@ function check(
   key: string,
   value: string | undefined,
   how: string,
+  beganMs = world.scheduler.now(),
 ): void {
   world.answers += 1;
   world.trace.line(`${process.name} ${how} ${key.slice(0, 4)}/${key.slice(37, 41)} ${value}`);
-  if (world.truth.was(key, value, process.floor())) return;
+  // What was last read serves an outage, although a change of it was heard of.
+  const floor = process.lastAwayMs() >= beganMs ? 0 : process.floor();
+  if (world.truth.was(key, value, floor)) return;
   world.breach(
     `${process.name} ${how} ${key}: ${value}, known since ${process.floor()}: ${world.truth.history(key)}`,
   );
@@ -116,9 +119,11 @@ async function call(world: World, process: CacheProcess): Promise<void> {
   const tenant = process.tenants.peek(tenantId);
   if (tenant) check(world, process, tenantId, String(tenant.value), 'tenant');
   try {
-    check(world, process, key, routeText(await process.cache.route(tenantId, deviceId)), 'route');
+    const beganMs = world.scheduler.now();
+    check(world, process, key, routeText(await process.cache.route(tenantId, deviceId)), 'route', beganMs);
+    const againMs = world.scheduler.now();
     const row = await process.tenants.get(tenantId);
-    check(world, process, tenantId, row && String(row.value), 'get');
+    check(world, process, tenantId, row && String(row.value), 'get', againMs);
   } catch (error) {
     if (!(error instanceof Away)) throw error;
   }
