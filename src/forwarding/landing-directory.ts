@@ -185,7 +185,7 @@ export function createLandingDirectory(options: LandingDirectoryOptions): Landin
         const tenant = await tenants.look(tenantId);
         return tenant && { ...tenant, mac: await macOf(tenantId, deviceIds) };
       } catch (error) {
-        if (!isStoreUnavailable(error)) throw error;
+        if (!isStoreUnavailable(error) || known.tenants.peek(tenantId) === undefined) throw error;
         const mac = await macOf(tenantId, deviceIds);
         const tenant = await knownTenant(tenantId, mac);
         if (tenant === undefined) throw error;
