@@ -35,18 +35,14 @@ const invalid = (error: FieldError): ProblemError =>
 /** The tenant of the path; a stranger learns no more than that it is not here. */
 async function tenantIdOf(c: Context<ListenerEnv>, options: NotificationSideOptions): Promise<string> {
   const tenantId = parseGuid(c.req.param('tenantId'));
-  if (tenantId !== undefined) {
-    const waitSeconds = options.rate.take(tenantId);
-    if (waitSeconds !== undefined) {
-      throw new ProblemError(
-        problem('rate-limited', 'Too many notifications for this tenant.', {
-          retryAfterSeconds: waitSeconds,
-        }),
-      );
-    }
-    if (await options.tenants.tenant(tenantId)) return tenantId;
-  }
-  throw new ProblemError(problem('tenant-unknown', 'There is no such tenant here.'));
+  // Only then its rate: invented tenants must not fill the places of those that are here.
+  if (tenantId === undefined || !(await options.tenants.tenant(tenantId)))
+    throw new ProblemError(problem('tenant-unknown', 'There is no such tenant here.'));
+  const waitSeconds = options.rate.take(tenantId);
+  if (waitSeconds === undefined) return tenantId;
+  throw new ProblemError(
+    problem('rate-limited', 'Too many notifications for this tenant.', { retryAfterSeconds: waitSeconds }),
+  );
 }
 
 /** Text that a stranger chose goes back as nothing but text. */

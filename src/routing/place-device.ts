@@ -84,6 +84,22 @@ async function wantComputer(
   await tx`select pg_notify(${dueChannel}, 'computers')`;
 }
 
+interface Description {
+  readonly serialNumber: string | null;
+  readonly udid: string | null;
+}
+
+async function readDescription(
+  tx: Transaction,
+  tenantId: string,
+  deviceId: string,
+): Promise<Description | undefined> {
+  const [row] = await tx<Description[]>`
+    select serial_number as "serialNumber", udid from routes
+    where tenant_id = ${tenantId} and device_id = ${deviceId}`;
+  return row;
+}
+
 export interface PlacedDevice {
   readonly before: Route | undefined;
   readonly route: Route;
@@ -107,17 +123,17 @@ export function placeDevice(
     const [before] = await readRoutes(tx, tenantId, [deviceId]);
     expect(before);
     const claims = (await storedClaims(tx, tenantId, [deviceId])).get(deviceId) ?? [];
-    const to = targetOf(before, wanted, claims);
-    const [outcome] = await placeRoutes(tx, tenantId, [{ deviceId, to }], () => by);
+    const described = before && (await readDescription(tx, tenantId, deviceId));
+    const { serialNumber = described?.serialNumber, udid = described?.udid } = wanted;
+    const redescribed = described?.serialNumber !== serialNumber || described?.udid !== udid;
+    const place = targetOf(before, wanted, claims);
+    const stays = before !== undefined && place !== undefined && sameComputer(before, place);
+    const to = stays ? { ...place, serialNumber: serialNumber ?? null, udid: udid ?? null } : place;
+    const placement = { deviceId, to, redescribed: stays && redescribed };
+    const [outcome] = await placeRoutes(tx, tenantId, [placement], () => by);
     const route = outcome?.route;
     if (!route) throw new Error('a placed route is not there');
     if (outcome.changed) await wantComputer(tx, tenantId, route);
-    else {
-      await tx`
-        update routes set serial_number = coalesce(${wanted.serialNumber ?? null}, serial_number),
-          udid = coalesce(${wanted.udid ?? null}, udid)
-        where tenant_id = ${tenantId} and device_id = ${deviceId}`;
-    }
     await note?.(tx, { before, route });
     return { before, route };
   });

@@ -199,6 +199,8 @@ export interface Placement {
   readonly deviceId: string;
   readonly to: RouteWrite['to'];
   readonly ended?: string;
+  /** What the route says of the Mac is new although its place is not: that is a version too, or `If-Match` misses it. */
+  readonly redescribed?: boolean;
 }
 
 /**
@@ -219,7 +221,8 @@ export async function placeRoutes(
   );
   const writes = placements.map((placement) => {
     const before = current.get(placement.deviceId);
-    return { ...placement, before, changed: !sameRoute(before, placement.to) };
+    const changed = placement.redescribed === true || !sameRoute(before, placement.to);
+    return { ...placement, before, changed };
   });
   return apply(tx, tenantId, writes, by);
 }

@@ -110,6 +110,27 @@ describe('routes over the admin API', () => {
     expect(again.json.routeVersion).toBe(first.json.routeVersion);
   });
 
+  it('an ETag that was shown before somebody changed what the route says of the Mac is an old one', async () => {
+    const deviceId = crypto.randomUUID();
+    const body = { instanceId: berlin.id, jamfComputerId: '4712' };
+    await put(deviceId, { ...body, serialNumber: 'C02', udid: 'U1' });
+    const shown = await get(`/devices/${deviceId}`);
+    const tag = { 'if-match': String(shown.headers.etag) };
+    const theirs = await put(deviceId, { ...body, serialNumber: 'C03' }, tag);
+    expect(theirs.json).toMatchObject({ serialNumber: 'C03', udid: 'U1', rule: 'placed' });
+    expect(theirs.json.routeVersion).toBeGreaterThan(shown.json.routeVersion);
+    for (const mine of [{ ...body, serialNumber: 'C04' }, { ...body, udid: 'U2' }, body])
+      expect(slugOf(await put(deviceId, mine, tag))).toBe('precondition-failed');
+    const late = await call(`${scene.gateway.admin}/api/v1${at(`/devices/${deviceId}`)}`, {
+      method: 'DELETE',
+      ca: scene.trust,
+      headers: { authorization: `Bearer ${operatorKey}`, ...tag },
+    });
+    expect(slugOf(late)).toBe('precondition-failed');
+    expect((await get(`/devices/${deviceId}`)).json).toMatchObject({ serialNumber: 'C03', udid: 'U1' });
+    await scene.api('DELETE', at(`/devices/${deviceId}`), undefined, operatorKey);
+  });
+
   it('a pin holds against every claim; without it the claims decide again', async () => {
     const [one] = macsOf('berlin');
     const pinned = await put(one!.deviceId, { instanceId: paris.id, jamfComputerId: '1', pinned: true });
