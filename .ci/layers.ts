@@ -43,6 +43,7 @@ const floors: Readonly<Record<string, number>> = {
   untrusted: 0,
   'problems.ts': 0,
   'limits.ts': 0,
+  'deadline.ts': 0,
   'ids.ts': 0,
   'version.ts': 0,
 };

@@ -69,6 +69,10 @@ export const bodyTotalMs = 60_000;
 /** SIGTERM: requests in flight get this long (contract section 3). */
 export const drainMs = 30_000;
 /** An admin who consents goes through sign-in, two-factor and a role elevation; after that the state is void. */
+/** All calls of one test of an instance together. */
+export const instanceTestMs = 30_000;
+/** A verb of the admin API that waits for Microsoft or an instance: longer than its calls take when all is well. */
+export const adminVerbMs = 120_000;
 export const consentStateMs = 60 * 60_000;
 /** A process that died holds its rows this long; a living one renews its leases well before. */
 export const leaseMs = 12_000;

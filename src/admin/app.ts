@@ -1,10 +1,11 @@
 import { OpenAPIHono, type z } from '@hono/zod-openapi';
 import type { Context, MiddlewareHandler } from 'hono';
 import { except } from 'hono/combine';
+import { within } from '../deadline.ts';
 import { createAttempts } from '../gateway/attempts.ts';
 import { readBody } from '../gateway/body.ts';
 import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
-import { bodyBytes } from '../limits.ts';
+import { adminVerbMs, bodyBytes } from '../limits.ts';
 import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
 import { addAbout } from './about.ts';
@@ -77,6 +78,25 @@ const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
   }
   await next();
 };
+
+/**
+ * A write that waits for others ends in time, whatever they do. What it began goes on: a step that was sent to Microsoft
+ * cannot be taken back.
+ */
+const inTime: MiddlewareHandler<AdminEnv> = (c, next) =>
+  isSafeMethod(c.req.method)
+    ? next()
+    : within(next(), adminVerbMs, () => {
+        throw new ProblemError(
+          problem(
+            'overloaded',
+            `This took longer than ${adminVerbMs / 1_000} s and goes on; read what became of it.`,
+            {
+              retryAfterSeconds: 30,
+            },
+          ),
+        );
+      });
 
 /** An import reads its own body. Of the same path's other methods the body is bounded as everywhere. */
 const takesStream = (c: Context): boolean => streamsItsBody(c.req.method, c.req.path);
@@ -179,7 +199,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
     }),
   );
   app.use(`${basePath}/*`, refuseNulInQuery);
-  app.use(`${basePath}/*`, except(takesStream, jsonBodies, refuseNulInBody));
+  app.use(`${basePath}/*`, except(takesStream, jsonBodies, refuseNulInBody, inTime));
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');

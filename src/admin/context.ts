@@ -137,6 +137,8 @@ export interface AdminServices {
   readonly instances: InstanceDirectory;
   readonly instanceKeys: Pick<InstanceKeys, 'forgetAll'>;
   readonly sealer: Sealer;
+  /** Reads `env:NAME` or `file:/path`; throws `SecretUnreadable`. */
+  readonly readReference: (reference: string) => Promise<string>;
   /** Whether the address rule allows a host as it resolves now; one that does not resolve may come up later. */
   readonly mayConnect: (hostname: string) => Promise<boolean>;
   readonly bootstrapKey: string | undefined;

@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { ProblemError, problem } from '../problems.ts';
-import type { AdminEnv } from './context.ts';
-import { invalidField } from './schemas.ts';
+import { referencePattern, SecretUnreadable } from '../secrets/reference.ts';
+import type { AdminEnv, AdminServices } from './context.ts';
+import { created, invalidField } from './schemas.ts';
 
 /** A client id with its secret, given or by reference; for instances' API clients and tenants' own applications. */
 
@@ -10,10 +11,7 @@ export const clientWithSecret = z
   .object({
     clientId: z.string().min(1).max(200),
     clientSecret: z.string().min(1).max(1_000).optional(),
-    secretRef: z
-      .string()
-      .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:\/.+)$/, 'must be env:NAME or file:/path')
-      .optional(),
+    secretRef: z.string().max(1_000).regex(referencePattern, 'must be env:NAME or file:/path').optional(),
   })
   .strict()
   .refine((value) => (value.clientSecret === undefined) !== (value.secretRef === undefined), {
@@ -21,19 +19,30 @@ export const clientWithSecret = z
     path: ['clientSecret'],
   });
 
-/** The gateway's own variables hold its own secrets, which must not be sent elsewhere. */
-const ownVariable = /^env:(DATABASE_URL|ESPALIER_(?!INSTANCE_)|OTEL_|PG|NODE_)/i;
+/** What an answer says of a reference that is allowed and gives no secret yet. */
+export const referenceWarnings = z
+  .array(z.object({ field: z.string(), description: z.string() }))
+  .optional()
+  .openapi({ description: 'what was accepted although it does not work yet' });
+
+export const createdWithReference = created
+  .extend({ warnings: referenceWarnings })
+  .openapi('CreatedWithReference');
+
+export type ReferenceWarnings = z.infer<typeof referenceWarnings>;
 
 /**
  * A reference reads from this machine and sends what it finds elsewhere: only who runs the gateway for everybody may
- * write one, and never to the gateway's own variables. `field` names the client in the request.
+ * write one, never to the gateway's own variables, and to files only below ESPALIER_SECRETS_DIR. `field` names the client
+ * in the request. Answers the warning for one that cannot be read now: it may be mounted later.
  */
-export function checkReference(
+export async function checkReference(
   c: Context<AdminEnv>,
+  readReference: AdminServices['readReference'],
   field: string,
   client: z.infer<typeof clientWithSecret> | undefined,
-): void {
-  if (client?.secretRef === undefined) return;
+): Promise<{ warnings?: ReferenceWarnings }> {
+  if (client?.secretRef === undefined) return {};
   if (c.get('operator').tenantIds !== undefined) {
     throw new ProblemError(
       problem(
@@ -42,10 +51,12 @@ export function checkReference(
       ),
     );
   }
-  if (ownVariable.test(client.secretRef)) {
-    throw invalidField(
-      `${field}.secretRef`,
-      "names one of the gateway's own variables; use one that begins with ESPALIER_INSTANCE_",
-    );
+  try {
+    await readReference(client.secretRef);
+    return {};
+  } catch (error) {
+    if (!(error instanceof SecretUnreadable)) throw error;
+    if (error.refused) throw invalidField(`${field}.secretRef`, error.message);
+    return { warnings: [{ field: `${field}.secretRef`, description: error.message }] };
   }
 }

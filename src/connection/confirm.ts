@@ -329,17 +329,13 @@ export async function testInstance(
   instance: Instance,
   options: Pick<ConfirmOptions, 'sql' | 'clientOf'>,
 ): Promise<ConfirmStep[]> {
-  const client = options.clientOf(instance);
-  const steps = await client.test();
-  const version = await client.version();
-  if (version.ok) {
-    await options.sql`update instances set jamf_version = ${version.version}, last_seen_at = now(), last_error = null
+  const { steps, version } = await options.clientOf(instance).test();
+  if (version !== undefined) {
+    await options.sql`update instances set jamf_version = ${version}, last_seen_at = now(), last_error = null
       where tenant_id = ${instance.tenantId} and instance_id = ${instance.instanceId}`;
   }
-  return steps.map(({ name, ok, detail, remedy }) =>
-    ok
-      ? good(name, detail)
-      : bad(name, `instance-${name}`, detail, remedy ?? 'Look at the instance.', 'instance'),
+  return steps.map(({ name, ok, detail, owner = 'instance', remedy = 'Look at the instance.' }) =>
+    ok ? good(name, detail) : bad(name, `instance-${name}`, detail, remedy, owner),
   );
 }
 

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { parseGuid } from '../ids.ts';
 import type { Send } from '../outbound/port.ts';
+import { SecretUnreadable } from '../secrets/reference.ts';
 import { type Cloud, graphScopeFor } from './clouds.ts';
 import type { Credential } from './credentials.ts';
 import { throttledKind } from './error-kinds.ts';
@@ -119,6 +120,7 @@ const noCredential: TokenFailure = {
   remedy: 'Set ESPALIER_ENTRA_CLIENT_ID and a certificate or secret for this cloud.',
 };
 
+/** A file that is gone or a secret that does not open; other messages may hold what must not be shown. */
 const unreadableCredential: TokenFailure = {
   scope: 'registration',
   cause: 'credential-unreadable',
@@ -165,12 +167,12 @@ function createCredentialRotation(options: TokenBrokerOptions) {
     max: 1000,
   });
 
-  const readCredentials = async (need: Need): Promise<readonly Credential[] | undefined> => {
+  const readCredentials = async (need: Need): Promise<readonly Credential[] | TokenFailure> => {
     try {
       return await options.credentials(need.cloud, need.application, need.tenantId);
-    } catch {
-      // A file that is gone or a secret that does not open; the message may hold what must not be logged.
-      return undefined;
+    } catch (error) {
+      if (!(error instanceof SecretUnreadable)) return unreadableCredential;
+      return { ...unreadableCredential, remedy: `${unreadableCredential.remedy} (${error.message})` };
     }
   };
 
@@ -194,7 +196,7 @@ function createCredentialRotation(options: TokenBrokerOptions) {
 
   return async (need: Need, fresh: boolean): Promise<Awaited<ReturnType<typeof requestToken>>> => {
     const credentials = await readCredentials(need);
-    if (credentials === undefined) return { ok: false, failure: unreadableCredential };
+    if ('cause' in credentials) return { ok: false, failure: credentials };
     const name = `${need.cloud.name} ${need.application} ${credentials.map(({ clientId }) => clientId).join(' ')}`;
     const earlier = refused.get(name);
     if (!fresh && earlier !== undefined && now() < earlier.untilMs)

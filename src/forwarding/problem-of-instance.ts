@@ -58,6 +58,12 @@ export function problemOfInstance(failure: JamfFailure): Problem {
         "The instance refuses Espalier's API client; its operator has to renew it.",
         { owner: 'configuration' },
       );
+    case 'no-secret':
+      return problem(
+        'instance-error',
+        "The secret of Espalier's API client for this instance cannot be read; its operator has to mend it.",
+        { owner: 'configuration' },
+      );
     case 'not-found':
     case 'overloaded':
     case 'invalid-answer':

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BodyInterrupted, BodyTooLarge, type OutboundResult, type Send } from '../outbound/port.ts';
 import { createJamfClient, type JamfClientOptions } from './client.ts';
+import { testConnection } from './connection-test.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
@@ -241,7 +242,7 @@ describe('token', () => {
     });
     expect(JSON.stringify([wrong, refused])).not.toMatch(/s3cret|wrong-secret/);
     const sealed = client({ clientSecret: () => Promise.reject(new Error('no key')) });
-    expect(await sealed.version()).toMatchObject({ ok: false, failure: 'error' });
+    expect(await sealed.version()).toMatchObject({ ok: false, failure: 'no-secret' });
   });
 });
 
@@ -503,7 +504,7 @@ describe('compliance, privileges and the test', () => {
   test('the test goes through every step', async () => {
     serveInventory(4, [17]);
     routes[`${compliancePath}/17`] = (_request, response) => json(response, 200, []);
-    expect(await client().test()).toEqual([
+    expect((await client().test()).steps).toEqual([
       { name: 'token', ok: true, detail: 'A token was issued.' },
       { name: 'version', ok: true, detail: 'Jamf Pro 11.30.1-t178' },
       { name: 'inventory', ok: true, detail: 'Inventory v4, 1 computers' },
@@ -511,7 +512,7 @@ describe('compliance, privileges and the test', () => {
     ]);
     routes[`${compliancePath}/17`] = (_request, response) =>
       json(response, 403, { httpStatus: 403, errors: [] });
-    const steps = await client().test();
+    const { steps } = await client().test();
     expect(steps.at(-1)).toMatchObject({
       name: 'compliance',
       ok: false,
@@ -519,8 +520,19 @@ describe('compliance, privileges and the test', () => {
     });
   });
 
+  test('the test ends in its own time when the instance never does, and says so', async () => {
+    const never = () => new Promise<never>(() => undefined);
+    const token = async () => ({ ok: true as const });
+    const { steps } = await testConnection(
+      { token, version: never, inventory: never, compliance: never },
+      50,
+    );
+    expect(steps.map(({ ok }) => ok)).toEqual([true, false, false, false]);
+    for (const { detail } of steps.slice(1)) expect(detail).toContain('timeout: no answer within the 0.05 s');
+  });
+
   test('without a token nothing else is tried', async () => {
-    const steps = await client({ clientSecret: async () => 'wrong' }).test();
+    const { steps } = await client({ clientSecret: async () => 'wrong' }).test();
     expect(steps.map(({ name, ok }) => [name, ok])).toEqual([
       ['token', false],
       ['version', false],

@@ -1,6 +1,6 @@
 import type { Send } from '../outbound/port.ts';
 import { type ComplianceRecord, parseComplianceInformation } from './compliance.ts';
-import { type ConnectionTestStep, testConnection } from './connection-test.ts';
+import { type ConnectionTest, testConnection } from './connection-test.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import { type JamfFailure, type JamfResult, readAnswer } from './failure.ts';
 import { type JamfComputer, parseComputer } from './inventory.ts';
@@ -94,7 +94,7 @@ export interface JamfClient {
   cachedInventoryVersion(): number | undefined;
   privileges(): Promise<JamfResult<ApiPrivileges>>;
   /** What an operator's test of the instance shows, step by step. */
-  test(): Promise<readonly ConnectionTestStep[]>;
+  test(): Promise<ConnectionTest>;
 }
 
 type Get = (path: string) => Promise<JamfResult<{ readonly body: unknown }>>;

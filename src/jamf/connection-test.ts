@@ -1,3 +1,5 @@
+import { within } from '../deadline.ts';
+import { instanceTestMs } from '../limits.ts';
 import type { JamfFailure, JamfFailureKind, JamfResult } from './failure.ts';
 
 export interface ConnectionTestStep {
@@ -6,6 +8,8 @@ export interface ConnectionTestStep {
   readonly detail: string;
   /** What an operator can do about it; absent when the step is ok. */
   readonly remedy?: string;
+  /** Who has to act; absent when the step is ok. */
+  readonly owner?: 'configuration' | 'instance';
 }
 
 export interface ConnectionTestCalls {
@@ -18,9 +22,33 @@ export interface ConnectionTestCalls {
   readonly compliance: (jamfComputerId: string) => Promise<JamfResult<object>>;
 }
 
+export interface ConnectionTest {
+  readonly steps: readonly ConnectionTestStep[];
+  /** What the instance says that it is. */
+  readonly version?: string;
+}
+
+/** Every call of one test shares `testMs`: an instance whose answers drip must not hold whoever asked for the test. */
+function createTimeLimit(testMs: number): <T>(call: () => Promise<JamfResult<T>>) => Promise<JamfResult<T>> {
+  const startMs = performance.now();
+  const over = (): JamfFailure => ({
+    ok: false,
+    failure: 'timeout',
+    detail: `no answer within the ${testMs / 1_000} s that a test may take in all`,
+  });
+  return (call) => {
+    const leftMs = testMs - (performance.now() - startMs);
+    return leftMs > 0 ? within(call(), leftMs, over) : Promise.resolve(over());
+  };
+}
+
 /** Tries in turn what the gateway needs of an instance; after a failed token the rest is not tried. */
-export async function testConnection(calls: ConnectionTestCalls): Promise<readonly ConnectionTestStep[]> {
-  const token = await calls.token();
+export async function testConnection(
+  calls: ConnectionTestCalls,
+  testMs = instanceTestMs,
+): Promise<ConnectionTest> {
+  const inTime = createTimeLimit(testMs);
+  const token = await inTime(calls.token);
   if (!token.ok) {
     const rest = (['version', 'inventory', 'compliance'] as const).map((name) => ({
       name,
@@ -28,15 +56,15 @@ export async function testConnection(calls: ConnectionTestCalls): Promise<readon
       detail: 'Not tried: there is no token.',
       remedy: 'Repair the token step first.',
     }));
-    return [failed('token', token), ...rest];
+    return { steps: [failed('token', token), ...rest] };
   }
-  const version = await calls.version();
-  const inventory = await calls.inventory();
+  const version = await inTime(calls.version);
+  const inventory = await inTime(calls.inventory);
   // The privilege is checked before the computer is looked up, so that any id serves on an instance without computers.
   const firstId = inventory.ok ? inventory.firstId : undefined;
-  const compliance = await calls.compliance(firstId ?? '1');
+  const compliance = await inTime(() => calls.compliance(firstId ?? '1'));
   const isPermitted = compliance.ok || compliance.failure === 'not-found';
-  return [
+  const steps: ConnectionTestStep[] = [
     { name: 'token', ok: true, detail: 'A token was issued.' },
     version.ok
       ? { name: 'version', ok: true, detail: `Jamf Pro ${version.version}` }
@@ -52,7 +80,11 @@ export async function testConnection(calls: ConnectionTestCalls): Promise<readon
       ? { name: 'compliance', ok: true, detail: 'Compliance information can be read.' }
       : failed('compliance', compliance),
   ];
+  return version.ok ? { steps, version: version.version } : { steps };
 }
+
+/** Failures that no server of the customer's can end. */
+const ofConfiguration: ReadonlySet<JamfFailureKind> = new Set(['no-secret', 'refused-address']);
 
 function failed(name: ConnectionTestStep['name'], failure: JamfFailure): ConnectionTestStep {
   return {
@@ -60,6 +92,7 @@ function failed(name: ConnectionTestStep['name'], failure: JamfFailure): Connect
     ok: false,
     detail: `${failure.failure}: ${failure.detail}`,
     remedy: remedyFor(name, failure.failure),
+    owner: ofConfiguration.has(failure.failure) ? 'configuration' : 'instance',
   };
 }
 
@@ -82,6 +115,8 @@ const remedies: Readonly<Record<JamfFailureKind, string>> = {
   overloaded: 'The instance is shedding load; try again later.',
   'invalid-answer':
     'Something other than Jamf Pro answered: check the URL, maintenance of the instance, and firewalls or content networks in front of it.',
+  'no-secret':
+    "Give the API client's secret anew, or mend what its reference names: a variable of the gateway's process or a file below ESPALIER_SECRETS_DIR.",
   error: 'Jamf Pro answered with an error; look into its server log.',
 };
 

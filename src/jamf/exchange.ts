@@ -1,8 +1,11 @@
-import { BodyInterrupted, BodyTooLarge, type OutboundFailure, type Send } from '../outbound/port.ts';
+import {
+  BodyInterrupted,
+  BodyTooLarge,
+  type OutboundFailure,
+  type Send,
+  wholeAnswerFactor,
+} from '../outbound/port.ts';
 import type { JamfAnswer, JamfFailure } from './failure.ts';
-
-/** Whole exchanges end after this many times `timeoutMs`: a body that drips must not hold a slot for ever. */
-const exchangeTimeoutFactor = 4;
 
 export interface ExchangeRequest {
   readonly method: 'GET' | 'POST';
@@ -29,7 +32,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
   const base = options.baseUrl.replace(/\/+$/, '');
   return async (request) => {
     const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), options.timeoutMs * exchangeTimeoutFactor);
+    const timer = setTimeout(() => deadline.abort(), options.timeoutMs * wholeAnswerFactor);
     try {
       const answer = await options.send({
         method: request.method,

@@ -8,6 +8,7 @@ export type JamfFailureKind =
   | 'refused-address'
   | 'overloaded'
   | 'invalid-answer'
+  | 'no-secret'
   | 'error';
 
 export interface JamfFailure {

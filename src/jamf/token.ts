@@ -1,3 +1,4 @@
+import { SecretUnreadable } from '../secrets/reference.ts';
 import type { Exchange } from './exchange.ts';
 import { type JamfAnswer, type JamfFailure, type JamfResult, parseJson, readAnswer } from './failure.ts';
 import { isRecord } from './wire-values.ts';
@@ -80,10 +81,9 @@ async function requestToken(
   options: TokenSourceOptions,
   knownPath: TokenPath | undefined,
 ): Promise<JamfResult<{ readonly token: JamfToken; readonly path: TokenPath }>> {
-  const body = await credentialsForm(options);
-  if (body === undefined) {
-    return { ok: false, failure: 'error', detail: "the API client's secret could not be read" };
-  }
+  const form = await credentialsForm(options);
+  if (!form.ok) return form;
+  const { body } = form;
   const headers = { 'content-type': 'application/x-www-form-urlencoded' };
   const order = knownPath === tokenPaths[1] ? tokenPaths.toReversed() : tokenPaths;
   let refusal: JamfFailure | undefined;
@@ -105,19 +105,21 @@ async function requestToken(
 }
 
 /**
- * The grant's form, or `undefined` when the secret cannot be had: one instance's unreadable secret is that instance's
- * failure and must not end the work for others.
+ * The grant's form. A secret that cannot be had is this instance's failure, which whoever configured it has to end, and
+ * must not end the work for others. A reference's fault is told; what else went wrong may hold what must not be shown.
  */
-async function credentialsForm(options: TokenSourceOptions): Promise<string | undefined> {
+async function credentialsForm(options: TokenSourceOptions): Promise<JamfResult<{ readonly body: string }>> {
   try {
     const secret = await options.clientSecret();
-    return new URLSearchParams({
+    const body = new URLSearchParams({
       grant_type: 'client_credentials',
       client_id: options.clientId,
       client_secret: secret,
-    }).toString();
-  } catch {
-    return undefined;
+    });
+    return { ok: true, body: body.toString() };
+  } catch (error) {
+    const why = error instanceof SecretUnreadable ? `: ${error.message}` : '';
+    return { ok: false, failure: 'no-secret', detail: `the API client's secret could not be read${why}` };
   }
 }
 

@@ -1,4 +1,5 @@
 import { lookup as resolveAll } from 'node:dns/promises';
+import type { Readable } from 'node:stream';
 import { getCACertificates } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import { Agent } from 'undici';
@@ -12,6 +13,7 @@ import {
   type OutboundRequest,
   type OutboundResult,
   type Send,
+  wholeAnswerFactor,
 } from './port.ts';
 
 /** The Node half of the outgoing port: undici, with the address rule applied where the connection is made. */
@@ -61,13 +63,19 @@ async function* interruptible(body: AsyncIterable<Uint8Array>): AsyncGenerator<U
   }
 }
 
-async function readText(body: AsyncIterable<Uint8Array>, limitBytes: number): Promise<string> {
+/** The time between two chunks is bounded by undici; a body that drips is bounded here. */
+async function readText(body: Readable, limitBytes: number, wholeMs: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of interruptible(body)) {
-    size += chunk.byteLength;
-    if (size > limitBytes) throw new BodyTooLarge(`the answer is larger than ${limitBytes} bytes`);
-    chunks.push(chunk);
+  const timer = setTimeout(() => body.destroy(new Error('the answer took too long')), wholeMs);
+  try {
+    for await (const chunk of interruptible(body)) {
+      size += chunk.byteLength;
+      if (size > limitBytes) throw new BodyTooLarge(`the answer is larger than ${limitBytes} bytes`);
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(timer);
   }
   return new TextDecoder().decode(Buffer.concat(chunks));
 }
@@ -144,7 +152,7 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
         status: answer.statusCode,
         headers,
         body: interruptible(answer.body),
-        text: (limitBytes) => readText(answer.body, limitBytes),
+        text: (limitBytes) => readText(answer.body, limitBytes, request.timeoutMs * wholeAnswerFactor),
         discard: async () => {
           await answer.body.dump().catch(() => undefined);
         },

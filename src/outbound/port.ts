@@ -32,7 +32,7 @@ export interface OutboundResponse {
   readonly headers: Headers;
   /** The body, to be read at most once, by `text` or by this stream. */
   readonly body: AsyncIterable<Uint8Array>;
-  /** Reads the whole body; throws `BodyTooLarge` beyond the limit. */
+  /** Reads the whole body, within `wholeAnswerFactor` times the request's `timeoutMs`; throws `BodyTooLarge` beyond the limit. */
   text(limitBytes: number): Promise<string>;
   /** Gives the connection back without reading the rest. */
   discard(): Promise<void>;
@@ -52,6 +52,9 @@ export interface OutboundFailure {
 export type OutboundResult = OutboundResponse | OutboundFailure;
 
 export type Send = (request: OutboundRequest) => Promise<OutboundResult>;
+
+/** A whole answer may take this many times the silence that is allowed within it: one that drips must end too. */
+export const wholeAnswerFactor = 4;
 
 /** The server sent more than the caller was ready to hold. */
 export class BodyTooLarge extends Error {

@@ -6,6 +6,7 @@ import {
   type OutboundFailure,
   type OutboundResult,
   type Send,
+  wholeAnswerFactor,
 } from './port.ts';
 
 /**
@@ -61,12 +62,19 @@ async function* chunksOf(response: Response, silence: SilenceLimit): AsyncGenera
   }
 }
 
-async function readText(response: Response, silence: SilenceLimit, limitBytes: number): Promise<string> {
+async function readText(
+  response: Response,
+  silence: SilenceLimit,
+  limitBytes: number,
+  wholeMs: number,
+): Promise<string> {
   const decoder = new TextDecoder();
   let text = '';
   let size = 0;
+  const endMs = performance.now() + wholeMs;
   for await (const chunk of chunksOf(response, silence)) {
     size += chunk.byteLength;
+    if (performance.now() > endMs) throw new BodyInterrupted('the answer took too long');
     if (size > limitBytes) throw new BodyTooLarge(`the answer is larger than ${limitBytes} bytes`);
     text += decoder.decode(chunk, { stream: true });
   }
@@ -101,7 +109,7 @@ export function createWorkersSend(policy: AddressPolicy): Send {
         status: response.status,
         headers: response.headers,
         body: chunksOf(response, silence),
-        text: (limitBytes) => readText(response, silence, limitBytes),
+        text: (limitBytes) => readText(response, silence, limitBytes, request.timeoutMs * wholeAnswerFactor),
         discard: async () => {
           silence.end();
           await response.body?.cancel();

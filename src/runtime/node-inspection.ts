@@ -14,7 +14,8 @@ import { composeGateway, type Gateway } from './gateway.ts';
 import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
 import { nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { newestMigration } from './node-migrate.ts';
-import { nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
+import { createReferenceReader } from './node-secret-references.ts';
+import { nodeSha256, openSealer } from './node-secrets.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
 
 /**
@@ -126,6 +127,7 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
   const outbound = createNodeSend(policy);
   const upstream = createNodeUpstream({ policy, timeoutMs });
   const sealer = await existingSealer(config);
+  const readReference = createReferenceReader(config.secretsDir);
   const gateway = composeGateway({
     config,
     sql,
@@ -139,7 +141,7 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
     facts: nodeRequestFacts,
     respond: respondOnNode,
     intake: { onDue: () => undefined },
-    readReference: readSecretReference,
+    readReference,
     sha256: nodeSha256,
   });
   return {
@@ -147,7 +149,7 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
     sql,
     send: outbound.send,
     sealer,
-    readReference: readSecretReference,
+    readReference,
     where: store.where,
     database: await stateOf(store, sql, timeoutMs),
     close: async () => {

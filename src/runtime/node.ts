@@ -47,7 +47,8 @@ import { createLaneServices } from './node-lane-services.ts';
 import { type GatewayListeners, openListeners } from './node-listeners.ts';
 import { newestMigration } from './node-migrate.ts';
 import { createReadiness, databaseReadiness, type ReadinessState } from './node-readiness.ts';
-import { nodeDigest, nodeSha256, openSealer, readSecretReference } from './node-secrets.ts';
+import { createReferenceReader } from './node-secret-references.ts';
+import { nodeDigest, nodeSha256, openSealer } from './node-secrets.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
 import { chooseSocketAccess, type SocketChoice } from './node-socket-access.ts';
 import { openStore, prepareDatabase } from './node-store.ts';
@@ -149,6 +150,7 @@ function createAdmin(
       instances: gateway.instances,
       instanceKeys: gateway.instanceKeys,
       sealer,
+      readReference: parts.readReference,
       mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
       bootstrapKey: config.bootstrapKey,
       approvals: config.approvals === 'on',
@@ -310,7 +312,7 @@ async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableSt
     signature: createNodeSignatureCheck(),
     facts: nodeRequestFacts,
     respond: respondOnNode,
-    readReference: readSecretReference,
+    readReference: createReferenceReader(config.secretsDir),
     sha256: nodeSha256,
     tokenHash: nodeSha256,
     intake: { onDue: (lane: Lane) => hints.due('computers', lane) },

@@ -303,6 +303,11 @@ export const settings = {
           : fault(`has an entry of ${bytes.byteLength} bytes, 32 are needed`);
       }),
   } satisfies Setting<readonly Uint8Array<ArrayBuffer>[]>,
+  secretsDir: text(
+    'ESPALIER_SECRETS_DIR',
+    'the only directory that `secretRef: file:…` may read from; unset: no file',
+    '/run/secrets',
+  ),
   bootstrapKey: text(
     'ESPALIER_BOOTSTRAP_KEY',
     'admin API key that works until the first admin key is made',

@@ -26,6 +26,7 @@ describe('apply and export', { timeout: 240_000 }, () => {
   beforeAll(async () => {
     scene = await startScene({
       world: { clouds: ['public'], tenants: [{ instances: [{ name: 'berlin', macs: 1 }] }] },
+      environment: { ESPALIER_SECRETS_DIR: '/run/secrets' },
     });
     dir = mkdtempSync(join(tmpdir(), 'espalier-apply-'));
     writeFileSync(join(dir, 'gateway.crt'), scene.trust);

@@ -105,7 +105,11 @@ describe('the support bundle', { timeout: 180_000 }, () => {
           },
         ],
       },
-      environment: { ESPALIER_BOOTSTRAP_KEY: marked.bootstrap, ESPALIER_OPS_LISTEN: `127.0.0.1:${opsPort}` },
+      environment: {
+        ESPALIER_BOOTSTRAP_KEY: marked.bootstrap,
+        ESPALIER_OPS_LISTEN: `127.0.0.1:${opsPort}`,
+        ESPALIER_SECRETS_DIR: dir,
+      },
     });
     [tenantId] = scene.world.tenants.map((tenant) => tenant.tenantId) as [string];
     const api = scene.api;

@@ -20,6 +20,7 @@ import { runCommand } from '../harness/run-espalier.ts';
 
 /** Kept secrets while ESPALIER_SECRETS_KEY changes (docs/secrets.md). */
 describe('secrets', () => {
+  const secretsDir = mkdtempSync(join(tmpdir(), 'espalier-secrets-'));
   let scene: Scene;
   let shared: string;
   let manual: string;
@@ -68,7 +69,7 @@ describe('secrets', () => {
           { displayName: 'Manual', instances: [{ name: 'own', macs: 1 }] },
         ],
       },
-      environment: { ESPALIER_SECRETS_KEY: setting(1) },
+      environment: { ESPALIER_SECRETS_KEY: setting(1), ESPALIER_SECRETS_DIR: secretsDir },
     });
     [shared, manual] = scene.world.tenants.map((one) => one.tenantId) as [string, string];
     instances = await connectTenant(scene, shared);
@@ -85,7 +86,10 @@ describe('secrets', () => {
     await scene.api('POST', `/tenants/${manual}/connect`);
     await everythingWorks();
   });
-  afterAll(() => scene?.close());
+  afterAll(async () => {
+    await scene?.close();
+    rmSync(secretsDir, { recursive: true });
+  });
 
   it('are all sealed anew after a new first key came, by two gateways at once, and nothing else changes', async () => {
     const before = await kept();
@@ -191,25 +195,33 @@ describe('secrets', () => {
     const bad = await refer('env:ESPALIER_SECRETS_KEY');
     expect(bad).toMatchObject({ status: 400, json: { errors: [{ field: 'apiClient.secretRef' }] } });
     expect((await refer('vault:x')).json.errors[0].field).toBe('apiClient.secretRef');
-    const dir = mkdtempSync(join(tmpdir(), 'espalier-secret-'));
-    const file = join(dir, 'secret');
-    const tokenStep = async () =>
-      (await scene.api('POST', `/tenants/${shared}/instances/${id}/test`)).json.steps[0];
-    try {
-      expect((await refer(`file:${file}`)).status).toBe(200);
-      expect(await tokenStep()).toMatchObject({
-        ok: false,
-        detail: expect.stringContaining('could not be read'),
-      });
-      writeFileSync(file, '\n');
-      expect(await tokenStep()).toMatchObject({
-        ok: false,
-        detail: expect.stringContaining('could not be read'),
-      });
-      writeFileSync(file, `${clientSecretOf(scene.world.instance('one'))}\n`);
-      expect(await tokenStep()).toMatchObject({ ok: true });
-    } finally {
-      rmSync(dir, { recursive: true });
+    const path = `/tenants/${shared}/instances/${id}`;
+    for (const outside of [
+      '/proc/self/environ',
+      '/etc/hostname',
+      `${secretsDir}/../x`,
+      `${secretsDir}-other/x`,
+    ]) {
+      const refused = await refer(`file:${outside}`);
+      expect(refused).toMatchObject({ status: 400, json: { errors: [{ field: 'apiClient.secretRef' }] } });
     }
+    const file = join(secretsDir, 'secret');
+    const tokenStep = async () => (await scene.api('POST', `${path}/test`)).json.steps[0];
+    // Allowed, and told at once that it gives nothing yet.
+    const early = await refer(`file:${file}`);
+    expect(early.status, early.text).toBe(200);
+    expect(early.json.warnings).toEqual([
+      { field: 'apiClient.secretRef', description: expect.stringContaining(`file:${file}`) },
+    ]);
+    expect(await tokenStep()).toMatchObject({
+      ok: false,
+      owner: 'configuration',
+      detail: expect.stringContaining(`file:${file}`),
+    });
+    writeFileSync(file, '\n');
+    expect(await tokenStep()).toMatchObject({ ok: false, detail: expect.stringContaining('is empty') });
+    writeFileSync(file, `${clientSecretOf(scene.world.instance('one'))}\n`);
+    expect(await tokenStep()).toMatchObject({ ok: true });
+    expect((await refer(`file:${file}`)).json.warnings).toBeUndefined();
   });
 });

@@ -19,7 +19,6 @@ import { differing, originOf } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
-  created,
   dryRunQuery,
   etag,
   filteredPaging,
@@ -32,7 +31,7 @@ import {
   problemAnswer,
   tenantPath,
 } from '../schemas.ts';
-import { checkReference } from '../secret-reference.ts';
+import { checkReference, createdWithReference, referenceWarnings } from '../secret-reference.ts';
 import {
   type apiClient,
   changedInstance,
@@ -83,7 +82,7 @@ const create = createRoute({
   tags,
   summary: 'Add a Jamf Pro instance; its secret is sealed and never shown again',
   request: { params: tenantPath, body: body(newInstance) },
-  responses: { 201: jsonAnswer(created, 'Created'), ...commonProblems, ...conflict },
+  responses: { 201: jsonAnswer(createdWithReference, 'Created'), ...commonProblems, ...conflict },
 });
 const read = createRoute({
   method: 'get',
@@ -102,7 +101,10 @@ const change = createRoute({
   summary: "Change an instance; another URL's origin needs the secret again",
   request: { params: instancePath, body: body(changedInstance), query: dryRunQuery },
   responses: {
-    200: jsonAnswer(changedSchema, 'The instance as it is now, or would be'),
+    200: jsonAnswer(
+      changedSchema.extend({ warnings: referenceWarnings }).openapi('ChangedInstance'),
+      'The instance as it is now, or would be',
+    ),
     ...commonProblems,
     ...conflict,
     412: problemAnswer('precondition-failed'),
@@ -247,7 +249,7 @@ async function updateInstance(
 }
 
 export function addInstances(app: AdminApp, services: AdminServices): void {
-  const { instances, publicUrl, sql } = services;
+  const { instances, publicUrl, readReference, sql } = services;
 
   app.openapi(list, async (c) => {
     const tenant = await tenantOf(c, sql);
@@ -268,11 +270,11 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
   app.openapi(create, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
-    checkReference(c, 'apiClient', c.req.valid('json').apiClient);
+    const told = await checkReference(c, readReference, 'apiClient', c.req.valid('json').apiClient);
     const id = await insertInstance(services, tenant.tenantId, c.req.valid('json'), originOf(c));
     await services.noteInstances(tenant.tenantId);
     const href = `/api/v1/tenants/${tenant.tenantId}/instances/${id}`;
-    return c.json({ id, href }, 201, { location: href, etag: etag(1) });
+    return c.json({ id, href, ...told }, 201, { location: href, etag: etag(1) });
   });
 
   app.openapi(read, async (c) => {
@@ -287,7 +289,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), instance.version);
-    checkReference(c, 'apiClient', c.req.valid('json').apiClient);
+    const told = await checkReference(c, readReference, 'apiClient', c.req.valid('json').apiClient);
     const dryRun = c.req.valid('query')['dry-run'] === 'true';
     const by = originOf(c);
     const run: Run = dryRun
@@ -296,7 +298,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     const changed = await updateInstance(services, instance, c.req.valid('json'), run);
     const shown = async () => {
       const reading = await readingsOf(services, instance.tenantId, [instance.instanceId]);
-      return { ...describeInstance(changed, reading(instance.instanceId), publicUrl), dryRun };
+      return { ...describeInstance(changed, reading(instance.instanceId), publicUrl), dryRun, ...told };
     };
     if (dryRun) {
       const body = await shown();

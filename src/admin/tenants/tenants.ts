@@ -17,7 +17,6 @@ import { changing, differing, originOf } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
-  created,
   etag,
   filteredPaging,
   invalidField,
@@ -28,7 +27,7 @@ import {
   problemAnswer,
   tenantPath,
 } from '../schemas.ts';
-import { checkReference } from '../secret-reference.ts';
+import { checkReference, createdWithReference, referenceWarnings } from '../secret-reference.ts';
 import {
   changedTenant,
   describeTenant,
@@ -83,7 +82,11 @@ const create = createRoute({
   tags,
   summary: 'Add a tenant',
   request: { body: { required: true, content: { 'application/json': { schema: newTenant } } } },
-  responses: { 201: jsonAnswer(created, 'Created'), ...commonProblems, 409: problemAnswer('conflict') },
+  responses: {
+    201: jsonAnswer(createdWithReference, 'Created'),
+    ...commonProblems,
+    409: problemAnswer('conflict'),
+  },
 });
 
 const read = createRoute({
@@ -107,7 +110,7 @@ const change = createRoute({
     body: { required: true, content: { 'application/json': { schema: changedTenant } } },
   },
   responses: {
-    200: jsonAnswer(tenantSchema, 'Tenant'),
+    200: jsonAnswer(tenantSchema.extend({ warnings: referenceWarnings }).openapi('ChangedTenant'), 'Tenant'),
     ...commonProblems,
     412: problemAnswer('precondition-failed'),
   },
@@ -232,7 +235,7 @@ async function leaveIntune(services: AdminServices, tenant: Tenant, by: HistoryO
 }
 
 export function addTenants(app: AdminApp, services: AdminServices): void {
-  const { clouds, sealer, sql, tenants } = services;
+  const { clouds, readReference, sealer, sql, tenants } = services;
   const secondPerson = createSecondPerson(services);
 
   app.openapi(list, async (c) => {
@@ -258,7 +261,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     // A tenant that is not here yet has no instance; one that is here is a conflict, whatever instances it has.
     if (body.landing.defaultInstanceId !== undefined) throw noInstance();
     await checkLanding(services, body.tenantId, body.landing);
-    checkReference(c, 'application', body.application);
+    const told = await checkReference(c, readReference, 'application', body.application);
     const own = body.application && (await storedApplication(sealer, body.tenantId, body.application));
     try {
       await changing(c, sql, async (tx, note) => {
@@ -283,7 +286,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     }
     tenants.forget(body.tenantId);
     const href = `/api/v1/tenants/${body.tenantId}`;
-    return c.json({ id: body.tenantId, href }, 201, { location: href, etag: etag(1) });
+    return c.json({ id: body.tenantId, href, ...told }, 201, { location: href, etag: etag(1) });
   });
 
   app.openapi(read, async (c) => {
@@ -297,7 +300,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const body = c.req.valid('json');
-    checkReference(c, 'application', body.application);
+    const told = await checkReference(c, readReference, 'application', body.application);
     await checkLanding(services, tenant.tenantId, body.landing);
     const partner = body.partnerGroup === undefined ? tenant.partnerGroup : body.partnerGroup;
     const own = body.application && (await storedApplication(sealer, tenant.tenantId, body.application));
@@ -327,7 +330,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
       return row;
     });
     tenants.forget(tenant.tenantId);
-    return c.json(describeTenant(changed), 200, { etag: etag(changed.version) });
+    return c.json({ ...describeTenant(changed), ...told }, 200, { etag: etag(changed.version) });
   });
 
   app.openapi(remove, async (c) => {

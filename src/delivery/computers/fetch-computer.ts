@@ -44,6 +44,7 @@ const instanceFailures: ReadonlySet<JamfFailureKind> = new Set([
   'unreachable',
   'timeout',
   'overloaded',
+  'no-secret',
   'error',
   'unauthenticated',
   'forbidden',

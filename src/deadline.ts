@@ -1,0 +1,15 @@
+/**
+ * Resolves as `work` does, or after `ms` milliseconds as `late` says, which may throw. The work itself goes on: whoever
+ * begins it bounds what it may hold.
+ */
+export async function within<T>(work: Promise<T>, ms: number, late: () => T): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    return await Promise.race([work, over.then(late)]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
