@@ -36,11 +36,13 @@ export interface AccessOptions {
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly hasDiagnostic: (cloud: string) => boolean;
   readonly timeoutMs: number;
+  /** How soon a lasting failure is looked at again. */
+  readonly holdRecheckSeconds: number;
   readonly log: Log;
   readonly now: () => number;
 }
 
-/** A failing discovery is not repeated faster than this per tenant. */
+/** A failing discovery is not repeated faster than this per tenant, unless what is held is looked at more often. */
 const rediscoverEveryMs = 30_000;
 
 const hold = (cause: string, detail: string, remedy: string, owner: string): AccessFailure => ({
@@ -130,7 +132,8 @@ interface Discovered {
 
 /** Discovery per tenant, kept for a day, single-flight, and not repeated in a hurry while it fails. */
 function createDiscovery(options: AccessOptions, token: ConnectionAccess['token']) {
-  const { clouds, log, now, send, timeoutMs } = options;
+  const { clouds, holdRecheckSeconds, log, now, send, timeoutMs } = options;
+  const failureKeptMs = Math.min(rediscoverEveryMs, holdRecheckSeconds * 1_000);
   const known = new LRUCache<string, Discovered>({ max: 20_000 });
   const forgottenAt = new LRUCache<string, number>({ max: 20_000 });
   const pending = new Map<string, Promise<Discovered>>();
@@ -168,7 +171,7 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
       const last = known.get(tenantId);
       const age = now() - (last?.at ?? 0);
       if (!fresh && last?.services && age < discoveryCacheMs) return { ok: true, services: last.services };
-      if (!fresh && last?.failure && age < rediscoverEveryMs) return last.failure;
+      if (!fresh && last?.failure && age < failureKeptMs) return last.failure;
       let running = pending.get(tenantId);
       if (!running) {
         running = discover(tenant, cloud).finally(() => pending.delete(tenantId));
@@ -192,15 +195,22 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
   };
 }
 
-/** How long a cloud is left alone after Entra refused our own registration there. */
-const registrationFaultMs = 60_000;
+/**
+ * How long a cloud is left alone after Entra refused our own registration there: until what is held is looked at again.
+ * Where that is soon, a fault that lasts is looked at less and less often, up to so many times that, but at least once a
+ * minute.
+ */
+const longestFaultPeriods = 4;
+const longestFaultMs = 60_000;
 
 /**
  * A fault of our registration is every tenant's of that cloud (domain/microsoft.md 1.8, scope G): one alarm, and
  * no hammering with a credential that is refused.
  */
-function createRegistrationFaults({ log, now }: AccessOptions) {
-  const faults = new Map<string, { failure: AccessFailure; until: number }>();
+function createRegistrationFaults({ holdRecheckSeconds, log, now }: AccessOptions) {
+  const recheckMs = holdRecheckSeconds * 1_000;
+  const longestMs = Math.max(recheckMs, Math.min(recheckMs * longestFaultPeriods, longestFaultMs));
+  const faults = new Map<string, { failure: AccessFailure; until: number; waitMs: number }>();
   return {
     of: (registration: string, fresh: boolean): AccessFailure | undefined => {
       const fault = faults.get(registration);
@@ -208,7 +218,8 @@ function createRegistrationFaults({ log, now }: AccessOptions) {
     },
     note: (registration: string, failure: AccessFailure): void => {
       const known = faults.get(registration);
-      faults.set(registration, { failure, until: now() + registrationFaultMs });
+      const waitMs = known ? Math.min(known.waitMs * 2, longestMs) : recheckMs;
+      faults.set(registration, { failure, until: now() + waitMs, waitMs });
       if (known?.failure.cause === failure.cause) return;
       const { cause, detail, owner, remedy } = failure;
       log.error('registration.fault', { registration, cause, detail, remedy, owner });

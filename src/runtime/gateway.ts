@@ -106,6 +106,7 @@ export function composeGateway(parts: GatewayParts) {
     clouds: config.clouds,
     hasDiagnostic: (cloud: string) => config.diagnostic(cloud) !== undefined,
     timeoutMs: microsoftTimeoutMs,
+    holdRecheckSeconds: config.holdRecheckSeconds,
     log,
     now,
   };

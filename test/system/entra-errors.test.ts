@@ -124,7 +124,8 @@ describe("Entra's errors", () => {
     const asked = scene.world.journal.list({ service: 'entra', path: '/oauth2/v2.0/token' }).length - before;
     expect(asked).toBeLessThanOrEqual(3);
     cloud().settings.entraError = null;
-    // An operator's confirm asks at once.
+    // Looked at again as ESPALIER_HOLD_RECHECK_SECONDS says, which is a second here, with nobody's help.
+    await eventually(() => expect(scene.gateway.output()).toContain('"registration.fault-over"'), 10_000);
     expect((await scene.api('POST', `/tenants/${tenantId}/confirm`)).json.ok).toBe(true);
     await eventually(async () => expect((await status(tenantId)).reports.verified).toBe(3));
     await eventually(async () => expect((await status(sisterId)).reports.verified).toBe(3));
