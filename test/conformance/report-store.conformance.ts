@@ -169,6 +169,23 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
       expect(idsOf(await claim(q))).toEqual([b]);
     });
 
+    it('keeps tenants apart in every verb, also where their devices have the same ids', async () => {
+      const other = await subject.newTenant();
+      await subject.set(tenantId, [a, b], { osVersion: '1' });
+      await subject.set(other, [a, b], { osVersion: '2' });
+      const before = await subject.rows(other);
+      const rows = await claim(p);
+      expect(rows.map((one) => one.tenantId)).toEqual([tenantId, tenantId]);
+      expect(rows.map((one) => JSON.parse(one.content).osVersion)).toEqual(['1', '1']);
+      await storeAs(p, rows);
+      await subject.store.renew(rows.map((one) => ({ row: one, owner: p })));
+      expect(await subject.store.stillHeld(p, rows)).toBe(true);
+      await settle(p, rows.slice(0, 1), { state: 'completed', waitSeconds: null });
+      await subject.store.release(rows.slice(1), p);
+      await subject.set(tenantId, [a, b], { osVersion: '3' });
+      expect(await subject.rows(other)).toEqual(before);
+    });
+
     it('gives rows back at once', async () => {
       await subject.set(tenantId, [a], {});
       await subject.store.release(await claim(p), p);

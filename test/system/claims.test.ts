@@ -77,6 +77,32 @@ describe('claims', () => {
     expect((await routeOf(device))?.instanceId).toBe(a);
   });
 
+  it('what one tenant claims of a device decides nothing for a device of the same id in another', async () => {
+    const other = newId();
+    await database.sql`insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)
+      values (${other}, 'public', 'o', 'device-compliance', 'cloud-connector', '{}')`;
+    const theirs = newId();
+    await database.sql`insert into instances (tenant_id, instance_id, name, url, api_client_id, compliance)
+      values (${other}, ${theirs}, 'theirs', 'https://jamf.example', 'c', '{"source":"jamf"}')`;
+    await take(computer(a, [device]));
+    const before = await routeOf(device);
+    const by = () => ({ author: 'other', reason: 'test' });
+    const inOther = (...computers: ComputerClaims[]) =>
+      database.sql.begin((tx) => recordClaims(tx, other, computers, by));
+    const newer = { lastEnrolledAt: day(20), reportAt: day(20) };
+    expect(await inOther(computer(theirs, [device], newer))).toMatchObject([
+      { before: undefined, route: { instanceId: theirs, rule: 'only-claim' } },
+    ]);
+    expect(await routeOf(device)).toEqual(before);
+    expect(await inOther(computer(theirs, [], { reportAt: day(30) }))).toMatchObject([
+      { before: { instanceId: theirs }, route: undefined },
+    ]);
+    expect(await routeOf(device)).toEqual(before);
+    expect(await take(computer(a, [device], { reportAt: day(11) }))).toMatchObject([
+      { changed: false, route: { instanceId: a, rule: 'only-claim' } },
+    ]);
+  });
+
   it('a date ahead of the clock makes no later record look old', async () => {
     await take(computer(a, [device], { reportAt: new Date('2099-01-01') }));
     const [outcome] = await take(computer(a, [], { reportAt: new Date() }));

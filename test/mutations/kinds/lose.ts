@@ -1,0 +1,82 @@
+import { ofKind, simulation, storm, test } from '../mutation.ts';
+
+/** Something that was accepted is forgotten. */
+export const lose = ofKind('lose', [
+  {
+    name: 'webhooks of every fifth computer are answered 202 and thrown away',
+    file: 'src/delivery/intake.ts',
+    found: '[...new Set(computerIds)].map(',
+    replacement: '[...new Set(computerIds)].filter((id) => id % 5 !== 0).map(',
+    noticedBy: storm(777),
+  },
+  {
+    name: 'a webhook that comes while its computer is read is forgotten',
+    file: 'src/delivery/computers/computer-store.ts',
+    found: 'next_try_at = case when c.wanted_revision > found.revision then now()',
+    replacement: 'next_try_at = case when c.wanted_revision > found.revision then null',
+    noticedBy: test('test/system/computer-store.test.ts'),
+  },
+  {
+    name: 'a computer that is postponed is never looked at again',
+    file: 'src/delivery/computers/computer-store.ts',
+    found: "next_try_at = now() + held.seconds * interval '1 second'",
+    replacement: 'next_try_at = null',
+    noticedBy: test('test/system/computer-store.test.ts'),
+  },
+  {
+    name: 'a newer state does not make a report due',
+    file: 'src/delivery/reports/set-reports.ts',
+    found: "revision = reports.revision + 1, state = 'due'",
+    replacement: 'revision = reports.revision + 1, state = reports.state',
+    noticedBy: test('test/conformance/report-store.test.ts', 'reports in PostgreSQL'),
+  },
+  {
+    name: 'what was found of an older revision counts for the newer one',
+    file: 'src/delivery/reports/report-store.ts',
+    found: 'state = case when held.newest then coalesce(held.state, r.state) else r.state end',
+    replacement: 'state = coalesce(held.state, r.state)',
+    noticedBy: test('test/conformance/report-store.test.ts', 'reports in PostgreSQL'),
+  },
+  {
+    name: 'a message that Intune lost counts as told',
+    file: 'src/delivery/reports/upload-status.ts',
+    found: "state: 'due',\n        reason: 'message-unknown',",
+    replacement: "state: 'completed',\n        reason: 'message-unknown',",
+    noticedBy: simulation(1, 40),
+  },
+  {
+    name: 'what was noted of a lane while it was claimed is forgotten',
+    file: 'src/delivery/stage/lanes.ts',
+    found: ' && state.notes === state.notesAtPick',
+    replacement: '',
+    noticedBy: test('src/delivery/stage/lanes.test.ts'),
+  },
+  {
+    name: 'changes that could not be applied are not told again',
+    file: 'src/store/change-feed.ts',
+    found: 'const reason = whyForget(found);',
+    replacement: 'const reason = whyForget(found);\n    remember(found);',
+    noticedBy: test('src/store/change-feed.test.ts'),
+  },
+  {
+    name: 'a row that is named while it is read is kept as it was',
+    file: 'src/store/kept-rows.ts',
+    found: 'if (reading.again) continue;',
+    replacement: '',
+    noticedBy: test('src/store/kept-rows.test.ts'),
+  },
+  {
+    name: 'a write that fails with its group is not tried alone',
+    file: 'src/store/group-commit.ts',
+    found: 'for (const waiting of group) await alone(waiting);',
+    replacement: 'for (const { reject } of group) reject(error);',
+    noticedBy: test('src/store/group-commit.test.ts'),
+  },
+  {
+    name: 'a computer that a poll lists alone is not read',
+    file: 'src/delivery/computers/listed.ts',
+    found: '  if (listed.length === 0) return 0;',
+    replacement: '  if (listed.length < 2) return 0;',
+    noticedBy: test('test/system/listed.test.ts'),
+  },
+]);

@@ -1,0 +1,62 @@
+import { ofKind, test } from '../mutation.ts';
+
+/** A key or a token goes where it must not go, or counts where it must not count. */
+export const secret = ofKind('secret', [
+  {
+    name: "a caller's cookie goes on to the instance",
+    file: 'src/forwarding/headers.ts',
+    found: "const forDeviceCalls = ['accept',",
+    replacement: "const forDeviceCalls = ['cookie', 'accept',",
+    noticedBy: test('src/forwarding/headers.test.ts'),
+  },
+  {
+    name: "an instance's cookie goes on to the caller",
+    file: 'src/forwarding/headers.ts',
+    found: "  'retry-after',\n]);",
+    replacement: "  'retry-after',\n  'set-cookie',\n]);",
+    noticedBy: test('src/forwarding/headers.test.ts'),
+  },
+  {
+    name: 'a token whose signature is wrong is believed',
+    file: 'src/entra/verify.ts',
+    found:
+      "if (!(await signature(parsed.algorithm, key, parsed.data, parsed.signature))) return refuse('signature');",
+    replacement: '',
+    noticedBy: test('src/entra/verify.test.ts'),
+  },
+  {
+    name: 'a token that has expired is believed',
+    file: 'src/entra/verify.ts',
+    found: "if (input.now >= validUntilMs(parsed)) return 'expired';",
+    replacement: '',
+    noticedBy: test('src/entra/verify.test.ts'),
+  },
+  {
+    name: "a token for another service's audience is believed",
+    file: 'src/entra/verify.ts',
+    found: 'if (audience === undefined || !input.audiences.includes(audience))',
+    replacement: 'if (audience === undefined)',
+    noticedBy: test('src/entra/verify.test.ts'),
+  },
+  {
+    name: 'a bearer token goes to a host that only ends like an allowed one',
+    file: 'src/graph/allowed-hosts.ts',
+    found: 'const suffix = wanted.slice(1);',
+    replacement: 'const suffix = wanted.slice(2);',
+    noticedBy: test('src/graph/allowed-hosts.test.ts'),
+  },
+  {
+    name: 'keys stand in the log',
+    file: 'src/telemetry/log.ts',
+    found: "value.replace(secretText, '********')",
+    replacement: 'value',
+    noticedBy: test('src/telemetry/log.test.ts'),
+  },
+  {
+    name: 'a key that has expired opens its instance',
+    file: 'src/store/instance-keys.ts',
+    found: 'and (k.expires_at is null or k.expires_at > now())',
+    replacement: '',
+    noticedBy: test('test/system/intake.test.ts'),
+  },
+]);

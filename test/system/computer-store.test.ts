@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  claimComputers,
+  computerLane,
+  createPostpone,
+  type DueComputer,
+  lockHeld,
+  renewComputers,
+  settleComputers,
+} from '../../src/delivery/computers/computer-store.ts';
+import { createIntake } from '../../src/delivery/intake.ts';
+import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+
+/** Computers that are due to be read: who has them, and what becomes of them, on a real database. */
+describe('due computers', () => {
+  let database: TestDatabase;
+  let [tenantId, instanceId] = ['', ''];
+  const owner = () => crypto.randomUUID();
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    await migrateDatabase(database.url);
+  });
+  afterAll(() => database?.drop());
+  beforeEach(async () => {
+    ({ tenantId, instanceId } = await addTenant());
+  });
+
+  interface Origin {
+    readonly tenantId: string;
+    readonly instanceId: string;
+  }
+  const addTenant = async (): Promise<Origin> => {
+    const { sql } = database;
+    const [id, instance] = [crypto.randomUUID(), crypto.randomUUID()];
+    await sql`insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)
+      values (${id}, 'public', 'x', 'device-compliance', 'cloud-connector', '{}')`;
+    await sql`insert into instances (tenant_id, instance_id, name, url, api_client_id, compliance)
+      values (${id}, ${instance}, 'x', 'https://jamf.example', 'x', '{}')`;
+    return { tenantId: id, instanceId: instance };
+  };
+  /** What a webhook about these computers does. */
+  const webhook = (ids: readonly number[], origin: Origin = { tenantId, instanceId }): Promise<void> =>
+    createIntake({ sql: database.sql, onDue: () => undefined }).markDue(
+      { ...origin, traceparent: null },
+      ids,
+    );
+  const claim = (
+    as: string,
+    limit = 100,
+    origin: Origin = { tenantId, instanceId },
+  ): Promise<DueComputer[]> => {
+    const lane = computerLane({ ...origin, background: false, needsInstance: true });
+    return claimComputers(database.sql, as, [{ lane, limit }]);
+  };
+  const idsOf = (rows: Iterable<DueComputer>): number[] =>
+    [...rows].map(({ jamfComputerId }) => jamfComputerId).sort((a, b) => a - b);
+  /** What was read is taken in, of those rows that `as` still has. */
+  const settle = (as: string, rows: readonly DueComputer[]): Promise<ReadonlySet<DueComputer>> =>
+    database.sql.begin(async (tx) => {
+      const held = await lockHeld(
+        tx,
+        rows.map((row) => ({ row, owner: as })),
+      );
+      const nothing = { reportAt: null, udid: null, serialNumber: null, gone: false, againInSeconds: null };
+      await settleComputers(
+        tx,
+        [...held].map((row) => ({ row, ...nothing })),
+      );
+      return held;
+    });
+  const postpone = (as: string, rows: readonly DueComputer[]): Promise<unknown> => {
+    const write = createPostpone(database.sql, () => undefined);
+    return Promise.all(rows.map((row) => write(row, as, { seconds: 60, error: 'not now' })));
+  };
+  const endLeases = () => database.sql`
+    update computers set lease_until = now() - interval '1 second' where tenant_id = ${tenantId}`;
+  const stored = async (tenant = tenantId) => {
+    const rows = await database.sql`
+      select jamf_computer_id as id, wanted_revision > done_revision as due, lease_owner as owner,
+        last_error as error, lease_until > now() as leased, next_try_at <= now() as now
+      from computers where tenant_id = ${tenant} order by 1`;
+    return rows.map((row) => ({ ...row }));
+  };
+
+  it('have one owner while its lease stands', async () => {
+    await webhook([1, 2, 3]);
+    expect(idsOf(await claim(owner()))).toEqual([1, 2, 3]);
+    expect(await claim(owner())).toEqual([]);
+    await endLeases();
+    expect(idsOf(await claim(owner(), 2))).toHaveLength(2);
+  });
+
+  it('that are settled together are all done, each once', async () => {
+    await webhook([1, 2, 3]);
+    const p = owner();
+    expect(idsOf(await settle(p, await claim(p)))).toEqual([1, 2, 3]);
+    const done = { due: false, owner: null, error: null, leased: null, now: null };
+    expect(await stored()).toEqual([1, 2, 3].map((id) => ({ id, ...done })));
+    expect(await claim(owner())).toEqual([]);
+  });
+
+  it('are due again when a webhook came while they were read', async () => {
+    await webhook([1, 2]);
+    const p = owner();
+    const rows = await claim(p);
+    await webhook([2]);
+    await settle(p, rows);
+    expect(await stored()).toMatchObject([
+      { id: 1, due: false, now: null },
+      { id: 2, due: true, now: true },
+    ]);
+    expect(idsOf(await claim(owner()))).toEqual([2]);
+  });
+
+  it('that were lost to another process are settled, postponed and renewed by that one alone', async () => {
+    await webhook([1, 2]);
+    const [p, q] = [owner(), owner()];
+    const lost = await claim(p);
+    await endLeases();
+    const taken = await claim(q);
+    expect(idsOf(await settle(p, lost))).toEqual([]);
+    await postpone(p, lost);
+    await database.sql`update computers set lease_until = now() + interval '1 second' where tenant_id = ${tenantId}`;
+    await renewComputers(
+      database.sql,
+      lost.map((row) => ({ row, owner: p })),
+    );
+    const [longest] = await database.sql`
+      select max(lease_until) - now() < interval '2 seconds' as short from computers where tenant_id = ${tenantId}`;
+    expect(longest).toEqual({ short: true });
+    const held = { due: true, owner: q, error: null, leased: true };
+    expect(await stored()).toMatchObject([
+      { id: 1, ...held },
+      { id: 2, ...held },
+    ]);
+    expect(idsOf(await settle(q, taken))).toEqual([1, 2]);
+  });
+
+  it('that are postponed together all wait with their cause, and are still due', async () => {
+    await webhook([1, 2, 3]);
+    const p = owner();
+    await postpone(p, await claim(p));
+    const waiting = { due: true, owner: null, error: 'not now', leased: null, now: false };
+    expect(await stored()).toEqual([1, 2, 3].map((id) => ({ id, ...waiting })));
+  });
+
+  it('of one tenant are no other tenant’s, although both count from 1', async () => {
+    const other = await addTenant();
+    await webhook([1, 2]);
+    await webhook([1, 2], other);
+    const p = owner();
+    const rows = await claim(p);
+    expect(rows.map((row) => row.tenantId)).toEqual([tenantId, tenantId]);
+    await settle(p, rows);
+    expect(await stored()).toMatchObject([{ due: false }, { due: false }]);
+    expect(await stored(other.tenantId)).toMatchObject([
+      { id: 1, due: true, owner: null, now: true },
+      { id: 2, due: true, owner: null, now: true },
+    ]);
+    const q = owner();
+    await postpone(q, await claim(q, 100, other));
+    expect(await stored()).toMatchObject([{ error: null }, { error: null }]);
+  });
+});
