@@ -1,6 +1,6 @@
 import postgres from 'postgres';
 import type { Behind } from './comparison.ts';
-import type { Scene } from './scene.ts';
+import type { Scene, SceneDatabase } from './scene.ts';
 
 const shownDevices = 5;
 const shownEvents = 15;
@@ -13,7 +13,7 @@ const line = (row: Readonly<Record<string, unknown>>): string =>
   JSON.stringify(Object.fromEntries(Object.entries(row).map(([name, value]) => [name, short(value)])));
 
 /** Everything that is known of some of the devices that were not told, one line a row. */
-export async function diagnose(scene: Scene, behind: readonly Behind[]): Promise<string[]> {
+export async function diagnose(scene: Scene<SceneDatabase>, behind: readonly Behind[]): Promise<string[]> {
   const { database, instances, world } = scene;
   const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
   const lines: string[] = [];

@@ -16,6 +16,8 @@ export interface Promptness {
   look(): void;
   /** States that were not told in time, also those that were told later. */
   overdue(): readonly Overdue[];
+  /** States that Intune was not told of yet. */
+  waiting(): readonly ToldState[];
   /** Fair seconds that the slowest of all states took or has waited so far. */
   slowestSeconds(): number;
 }
@@ -111,6 +113,7 @@ export function createPromptness(options: PromptnessOptions): Promptness {
       }
     },
     overdue: () => [...overdue.values()],
+    waiting: () => [...waiting.values()].flat(),
     slowestSeconds: () => slowestMs / 1_000,
   };
 }

@@ -11,17 +11,20 @@ import {
   consent,
 } from '../harness/gateway.ts';
 import { call } from '../harness/http.ts';
-import { type OwnPostgres, startOwnPostgres } from '../harness/own-postgres.ts';
+import type { OwnPostgres } from '../harness/own-postgres.ts';
 import { freePort } from '../harness/ports.ts';
 import { createGateway, type StormGateway } from './gateways.ts';
 import type { Plan } from './plan.ts';
 import { firstVersion } from './versions.ts';
 
+/** What a scene needs to know of its database. */
+export type SceneDatabase = Pick<OwnPostgres, 'url' | 'isUp'>;
+
 /** The simulated world, a database and two gateways on it, with all tenants connected. */
-export interface Scene {
+export interface Scene<Database extends SceneDatabase = OwnPostgres> {
   readonly dir: string;
   readonly world: World;
-  readonly database: OwnPostgres;
+  readonly database: Database;
   readonly gateways: readonly StormGateway[];
   /** By the instance's name. */
   readonly instances: ReadonlyMap<string, AddedInstance>;
@@ -56,7 +59,7 @@ const smartGroups = {
   },
 };
 
-async function environmentOf(dir: string, world: World, database: OwnPostgres, plan: Plan) {
+async function environmentOf(dir: string, world: World, database: SceneDatabase, plan: Plan) {
   mkdirSync(join(dir, 'world'));
   const pathOf = (file: string): string => join(dir, 'world', file);
   for (const [name, { content }] of gatewayFiles(world))
@@ -91,14 +94,17 @@ async function connectAll(scene: Connecting): Promise<Map<string, AddedInstance>
 }
 
 /** Puts all that it starts on `stack`; whoever owns that stops it, also when this fails half-way. */
-export async function startScene(plan: Plan, stack: AsyncDisposableStack): Promise<Scene> {
+export async function startScene<Database extends SceneDatabase>(
+  plan: Plan,
+  stack: AsyncDisposableStack,
+  startDatabase: (dir: string) => Promise<Database>,
+): Promise<Scene<Database>> {
   const dir = mkdtempSync(join(tmpdir(), `espalier-storm-${plan.seed}-`));
   let kept = false;
   stack.defer(() => {
     if (!kept) rmSync(dir, { recursive: true, force: true });
   });
-  const database = await startOwnPostgres(dir);
-  stack.defer(() => database.stop('immediate'));
+  const database = await startDatabase(dir);
   const [firstPort, secondPort] = [await freePort(), await freePort()];
   const publicUrl = `https://localhost:${firstPort}`;
   const { seed, tenants } = plan;

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import postgres from 'postgres';
+import { startOwnPostgres } from '../harness/own-postgres.ts';
 import { planChanges } from './changes.ts';
 import { findAppliedBackwards, findBehind } from './comparison.ts';
 import { type Crashes, createCrashes } from './crashes.ts';
@@ -112,7 +113,11 @@ function watchPromptness(scene: Scene, weather: StormWeather, stack: AsyncDispos
 
 async function prepare(options: StormOptions, stack: AsyncDisposableStack): Promise<Storm> {
   const plan = makePlan(options);
-  const scene = await startScene(plan, stack);
+  const scene = await startScene(plan, stack, async (dir) => {
+    const database = await startOwnPostgres(dir);
+    stack.defer(() => database.stop('immediate'));
+    return database;
+  });
   const { gateways, instances, world } = scene;
   const complaints: string[] = [];
   const senders = createSenders({
