@@ -36,8 +36,9 @@ export type Watcher =
       readonly named?: string;
     }
   | {
-      /** The simulation of delivery with so many seeds from this one on. */
+      /** A simulation (docs/testing.md) with so many seeds from this one on. */
       readonly run: 'simulation';
+      readonly of: 'computers' | 'delivery';
       readonly seed: number;
       readonly seeds: number;
     }
@@ -52,7 +53,12 @@ export const test = (file: string, named?: string): Watcher => ({
   file,
   ...(named === undefined ? {} : { named }),
 });
-export const simulation = (seed: number, seeds = 1): Watcher => ({ run: 'simulation', seed, seeds });
+export const simulation = (of: 'computers' | 'delivery', seed: number, seeds: number): Watcher => ({
+  run: 'simulation',
+  of,
+  seed,
+  seeds,
+});
 /** The smallest storm in which nothing is lost on its way and nothing is polled. */
 export const storm = (seed: number): Watcher => ({
   run: 'storm',
@@ -65,7 +71,7 @@ export function commandOf(watcher: Watcher): string {
     case 'test':
       return `${watcher.file}${watcher.named === undefined ? '' : ` -t '${watcher.named}'`}`;
     case 'simulation':
-      return `simulation, ${watcher.seeds === 1 ? `seed ${watcher.seed}` : `seeds ${watcher.seed} to ${watcher.seed + watcher.seeds - 1}`}`;
+      return `simulation of ${watcher.of}, seeds ${watcher.seed} to ${watcher.seed + watcher.seeds - 1}`;
     case 'storm':
       return `storm, ${watcher.args.join(' ')}`;
   }

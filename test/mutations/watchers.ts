@@ -26,7 +26,7 @@ function commandFor(watcher: Watcher): { args: readonly string[]; env: Record<st
     }
     case 'simulation':
       return {
-        args: [...vitest, 'test/simulation/delivery.test.ts'],
+        args: [...vitest, `test/simulation/${watcher.of}.test.ts`],
         env: {
           ESPALIER_SIMULATION_SEED: `${watcher.seed}`,
           ESPALIER_SIMULATION_SEEDS: `${watcher.seeds}`,

@@ -63,10 +63,11 @@ describe('due computers', () => {
         tx,
         rows.map((row) => ({ row, owner: as })),
       );
-      const nothing = { reportAt: null, udid: null, serialNumber: null, gone: false, againInSeconds: null };
+      const nothing = { reportAt: undefined, udid: null, serialNumber: null, gone: false };
+      const done = { by: 'read' as const, againInSeconds: null, readInSeconds: 0 };
       await settleComputers(
         tx,
-        [...held].map((row) => ({ row, ...nothing })),
+        [...held].map((row) => ({ row, ...nothing, ...done })),
       );
       return held;
     });

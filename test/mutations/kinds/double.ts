@@ -7,14 +7,14 @@ export const double = ofKind('double', [
     file: 'src/delivery/reports/message.ts',
     found: 'messageId: first.messageId ?? options.newId(),',
     replacement: 'messageId: options.newId(),',
-    noticedBy: simulation(1, 20),
+    noticedBy: simulation('delivery', 1, 20),
   },
   {
     name: 'a message is put together again in another order',
     file: 'src/delivery/reports/message.ts',
     found: 'const ordered = [...rows].sort(byDevice);',
     replacement: 'const ordered = [...rows].sort((a, b) => byDevice(b, a));',
-    noticedBy: simulation(1, 40),
+    noticedBy: simulation('delivery', 1, 40),
   },
   {
     name: 'a computer that somebody reads is claimed by another process',

@@ -1,5 +1,7 @@
 import { ofKind, simulation, storm, test } from '../mutation.ts';
 
+const computers = simulation('computers', 1, 12);
+
 /** Something that was accepted is forgotten. */
 export const lose = ofKind('lose', [
   {
@@ -17,10 +19,25 @@ export const lose = ofKind('lose', [
     noticedBy: test('test/system/computer-store.test.ts'),
   },
   {
+    name: 'a push stands in for the read that a webhook asked for',
+    file: 'src/delivery/computers/revisions.ts',
+    found: 'when computers.wanted_revision > computers.done_revision and computers.needs_instance then',
+    replacement: 'when false then',
+    noticedBy: computers,
+  },
+  {
+    name: 'a webhook after a push that waits asks for no read',
+    file: 'src/delivery/computers/revisions.ts',
+    found:
+      'read_revision = case when ${pushWaits(sql)} then ${wanted(sql)} else computers.read_revision end,',
+    replacement: 'read_revision = computers.read_revision,',
+    noticedBy: computers,
+  },
+  {
     name: 'a computer that is postponed is never looked at again',
     file: 'src/delivery/computers/computer-store.ts',
-    found: "next_try_at = now() + held.seconds * interval '1 second'",
-    replacement: 'next_try_at = null',
+    found: "else now() + held.seconds * interval '1 second' end",
+    replacement: 'end',
     noticedBy: test('test/system/computer-store.test.ts'),
   },
   {
@@ -42,7 +59,7 @@ export const lose = ofKind('lose', [
     file: 'src/delivery/reports/upload-status.ts',
     found: "state: 'due',\n        reason: 'message-unknown',",
     replacement: "state: 'completed',\n        reason: 'message-unknown',",
-    noticedBy: simulation(1, 40),
+    noticedBy: simulation('delivery', 1, 40),
   },
   {
     name: 'what was noted of a lane while it was claimed is forgotten',

@@ -42,7 +42,7 @@ export const skip = ofKind('skip', [
     file: 'src/delivery/reports/message.ts',
     found: 'const entities = kept.map((part) => part.entities);',
     replacement: 'const entities = kept.map((part) => part.entities).slice(0, Math.max(1, kept.length - 1));',
-    noticedBy: simulation(1, 40),
+    noticedBy: simulation('delivery', 1, 40),
   },
   {
     name: 'what does not fit into three messages is not told',

@@ -31,7 +31,7 @@ export const unleased = ofKind('unleased', [
     file: 'src/delivery/reports/upload.ts',
     found: 'if (!(await store.stillHeld(owner, rows))) return store.release(rows, owner);',
     replacement: '',
-    noticedBy: simulation(1, 100),
+    noticedBy: simulation('delivery', 1, 100),
   },
   {
     name: 'leases of reports are renewed by whoever lost them',
