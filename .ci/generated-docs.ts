@@ -45,8 +45,15 @@ Made from \`src/runtime/settings.ts\` by \`npm run docs\`; change it there.
 
 Espalier reads these environment variables at start, also from a file \`.env\` in the working directory. A wrong or
 missing value stops the start with one line per fault that names the variable, what is wrong with the value, and a good
-one. \`espalier config\` prints what is in force, secrets masked.
+one. \`espalier config\` prints what is in force, secrets masked. A variable that begins with \`ESPALIER_\` and is read by
+nobody is warned about with the nearest name; \`ESPALIER_INSTANCE_…\` is for secret references.
 
+* \`.env\` is UTF-8, with or without a byte order mark, with the line ends of any system: \`NAME=value\`, \`export NAME=value\`,
+  values in \`"\`, \`'\` or \`\\\`\`, comments behind \`#\`. \`$\` stands for itself, of a name that stands twice the last value
+  counts, and what the environment says goes before the file. UTF-16 is refused.
+* \`OTEL_…\`: the variables of OpenTelemetry's specification. A value that its SDK could not use stops the start and is named;
+  \`OTEL_METRIC_EXPORT_TIMEOUT\` is never longer than \`OTEL_METRIC_EXPORT_INTERVAL\`. Nothing is exported unless an exporter
+  or an endpoint is set.
 * *per cloud*: the cloud's name in capitals may follow, \`-\` as \`_\`, for an application registered in one Microsoft
   cloud: \`ESPALIER_ENTRA_CLIENT_ID_USGOV\`. Credentials take \`_NEXT\` after that for the second one during a rotation:
   \`ESPALIER_ENTRA_CERT_FILE_USGOV_NEXT\`.

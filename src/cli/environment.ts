@@ -1,32 +1,52 @@
 import { readFileSync } from 'node:fs';
-import { parseEnv } from 'node:util';
 import type { Config, ConfigSource } from '../runtime/config.ts';
+import { DotEnvFault, parseDotEnv } from './dot-env.ts';
+import { usageFailure } from './failure.ts';
+
+const fileName = '.env';
+
+function readDotEnv(): Record<string, string> {
+  try {
+    return parseDotEnv(readFileSync(fileName));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    // A directory of this name is Python's, and nothing of ours.
+    if (code === 'ENOENT' || code === 'EISDIR') return {};
+    throw usageFailure(
+      error instanceof DotEnvFault ? `${fileName} ${message}` : `${fileName} cannot be read: ${message}`,
+    );
+  }
+}
 
 /** The process's environment over the values of `.env` in the working directory. */
 export function configSource(): ConfigSource {
-  let fromFile: Record<string, string | undefined> = {};
-  try {
-    fromFile = parseEnv(readFileSync('.env', 'utf8'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  const environment = { ...fromFile, ...process.env };
+  const environment = { ...readDotEnv(), ...process.env };
   return { environment, readFile: (path) => readFileSync(path, 'utf8') };
 }
 
-/** The configuration, or its faults on standard error, a line each, and exit status 2. */
+/** The configuration, or its faults on standard error, a line each, and exit status 2. What nobody reads is warned about. */
 export async function configOrExit(): Promise<Config> {
   const source = configSource();
   // Commands on a server want only the environment: what checks the gateway's configuration is loaded when it is needed.
-  const { loadConfig } = await import('../runtime/config.ts');
+  const [{ loadConfig }, { checkOtelVariables }, { describeUnknownVariables }] = await Promise.all([
+    import('../runtime/config.ts'),
+    import('../runtime/otel-variables.ts'),
+    import('../runtime/unknown-variables.ts'),
+  ]);
   const result = await loadConfig(source);
-  if (result.ok) {
+  // With a fault of the clouds file nobody knows its clouds; those are warned about until it is mended.
+  const clouds = result.ok ? result.config.clouds.keys() : result.clouds;
+  for (const line of describeUnknownVariables(Object.keys(source.environment), clouds))
+    process.stderr.write(`warning: ${line}\n`);
+  const faults = [...(result.ok ? [] : result.faults), ...checkOtelVariables(source)];
+  if (result.ok && faults.length === 0) {
     // What only libraries read, OpenTelemetry's and the secret references, has to be in the process's environment.
     Object.assign(process.env, source.environment);
     return result.config;
   }
-  for (const { variable, problem, example } of result.faults) {
-    process.stderr.write(`${variable} ${problem}; for example ${variable}=${example}\n`);
+  for (const { variable, problem, example } of faults) {
+    const hint = example === '' ? '' : `; for example ${variable}=${example}`;
+    process.stderr.write(`${variable} ${problem}${hint}\n`);
   }
   process.exit(2);
 }

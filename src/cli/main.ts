@@ -1,25 +1,21 @@
 #!/usr/bin/env node
-import { CommanderError } from 'commander';
-import { CommandFailure, exitCodes } from './failure.ts';
-import { createProgram } from './program.ts';
 
-/** The command line. Exit codes: contract section 9. */
+/**
+ * The entry of the command line. It imports nothing by itself, so that a Node.js that is too old for the rest still reads
+ * it and can say so in one line.
+ */
 
-// A reader that has seen enough, such as `head`, is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
-});
+/** As `engines` in package.json says; a test holds them together. */
+const oldestNode = 24;
 
-const program = createProgram();
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : exitCodes.usage;
-  } else {
-    process.stderr.write(`espalier: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = error instanceof CommandFailure ? error.exitCode : exitCodes.error;
-  }
+const { node } = process.versions;
+if (Number.parseInt(node, 10) < oldestNode) {
+  process.stderr.write(
+    `espalier: Node.js ${oldestNode} or newer is needed, and this is ${node}: https://nodejs.org/en/download\n`,
+  );
+  process.exit(1);
 }
+const { runProgram } = await import('./run.ts');
+await runProgram();
+
+export {};

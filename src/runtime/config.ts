@@ -57,7 +57,12 @@ export interface Config
 
 export type ConfigResult =
   | { readonly ok: true; readonly config: Config }
-  | { readonly ok: false; readonly faults: readonly ConfigFault[] };
+  | {
+      readonly ok: false;
+      readonly faults: readonly ConfigFault[];
+      /** Names, as far as they are known. */
+      readonly clouds: readonly string[];
+    };
 
 export interface ConfigSource {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -329,7 +334,7 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
   const clientCa = reader.file(settings.clientCaFile);
 
   if (reader.faults.length > 0 || !versions.ok || !expected.ok || !vocabulary.ok || !landing.ok)
-    return { ok: false, faults: unique(reader.faults) };
+    return { ok: false, faults: unique(reader.faults), clouds: names };
   const ownAudiences = plain.audience;
   return {
     ok: true,

@@ -1,8 +1,14 @@
 import { metrics } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { type IMetricReader, MeterProvider, type MetricProducer } from '@opentelemetry/sdk-metrics';
+import {
+  type IMetricReader,
+  MeterProvider,
+  type MetricProducer,
+  type PushMetricExporter,
+} from '@opentelemetry/sdk-metrics';
 import type { Tallies } from '../telemetry/tallies.ts';
 import { createTallyProducer } from './node-tally-producer.ts';
+import { asksForExport, metricTimes, otelValue } from './otel-variables.ts';
 
 /**
  * OpenTelemetry on Node: metrics are always kept for /metrics; the SDK with its exporters starts when a variable
@@ -19,26 +25,45 @@ export interface NodeTelemetry {
   shutdown(): Promise<void>;
 }
 
-const asksForExport = (environment: Readonly<Record<string, string | undefined>>): boolean =>
-  environment.OTEL_SDK_DISABLED !== 'true' &&
-  Object.entries(environment).some(
-    ([name, value]) => /^OTEL_(EXPORTER_|TRACES_EXPORTER|METRICS_EXPORTER|CONFIG_FILE)/.test(name) && !!value,
-  );
+type Environment = Readonly<Record<string, string | undefined>>;
 
-async function otlpReaders(
-  environment: Readonly<Record<string, string | undefined>>,
+/** The exporter that speaks what the collector at the same address is spoken to in for traces. */
+async function createOtlpExporter(environment: Environment): Promise<PushMetricExporter> {
+  const protocol =
+    otelValue(environment, 'OTEL_EXPORTER_OTLP_METRICS_PROTOCOL') ??
+    otelValue(environment, 'OTEL_EXPORTER_OTLP_PROTOCOL');
+  if (protocol === 'grpc') {
+    const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-grpc');
+    return new OTLPMetricExporter();
+  }
+  if (protocol === 'http/json') {
+    const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-http');
+    return new OTLPMetricExporter();
+  }
+  const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-proto');
+  return new OTLPMetricExporter();
+}
+
+/** What is pushed; `/metrics` is there beside it whatever the variable says. */
+async function pushReaders(
+  environment: Environment,
   metricProducers: MetricProducer[],
 ): Promise<IMetricReader[]> {
-  if (environment.OTEL_METRICS_EXPORTER === 'none') return [];
-  const { PeriodicExportingMetricReader } = await import('@opentelemetry/sdk-metrics');
-  const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-proto');
-  return [
+  const exporters = (otelValue(environment, 'OTEL_METRICS_EXPORTER') ?? 'otlp').split(',');
+  const names = new Set(exporters.map((name) => name.trim()));
+  if (names.has('none')) return [];
+  const { ConsoleMetricExporter, PeriodicExportingMetricReader } = await import('@opentelemetry/sdk-metrics');
+  const { intervalMs, timeoutMs } = metricTimes(environment);
+  const readerOf = (exporter: PushMetricExporter): IMetricReader =>
     new PeriodicExportingMetricReader({
-      exporter: new OTLPMetricExporter(),
+      exporter,
       metricProducers,
-      exportIntervalMillis: Number(environment.OTEL_METRIC_EXPORT_INTERVAL ?? 60_000),
-      exportTimeoutMillis: Number(environment.OTEL_METRIC_EXPORT_TIMEOUT ?? 30_000),
-    }),
+      exportIntervalMillis: intervalMs,
+      exportTimeoutMillis: timeoutMs,
+    });
+  return [
+    ...(names.has('otlp') ? [readerOf(await createOtlpExporter(environment))] : []),
+    ...(names.has('console') ? [readerOf(new ConsoleMetricExporter())] : []),
   ];
 }
 
@@ -52,10 +77,7 @@ const tracedCallShare = 0.01;
 const spanLots = { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '64', OTEL_BSP_SCHEDULE_DELAY: '1000' } as const;
 
 /** Must run before anything makes an instrument: the API binds to the provider that is there then. */
-export async function startTelemetry(
-  environment: Readonly<Record<string, string | undefined>>,
-  tallies: Tallies,
-): Promise<NodeTelemetry> {
+export async function startTelemetry(environment: Environment, tallies: Tallies): Promise<NodeTelemetry> {
   const metricProducers = [createTallyProducer(tallies)];
   const prometheus = new PrometheusExporter({ preventServerStart: true, metricProducers });
   const serializer = new PrometheusSerializer('', false, undefined, true, true);
@@ -70,10 +92,10 @@ export async function startTelemetry(
   for (const [name, value] of Object.entries(spanLots)) process.env[name] ??= value;
   const { NodeSDK } = await import('@opentelemetry/sdk-node');
   const sdk = new NodeSDK({
-    serviceName: environment.OTEL_SERVICE_NAME ?? 'espalier',
-    metricReaders: [prometheus, ...(await otlpReaders(environment, metricProducers))],
+    serviceName: otelValue(environment, 'OTEL_SERVICE_NAME') ?? 'espalier',
+    metricReaders: [prometheus, ...(await pushReaders(environment, metricProducers))],
   });
   sdk.start();
-  const traceShare = environment.OTEL_TRACES_SAMPLER ? 1 : tracedCallShare;
+  const traceShare = otelValue(environment, 'OTEL_TRACES_SAMPLER') ? 1 : tracedCallShare;
   return { scrape, traceShare, shutdown: () => sdk.shutdown() };
 }

@@ -46,7 +46,11 @@ export async function loadWorkerConfig(bindings: WorkerBindings): Promise<Config
     problem: 'is missing: on Workers bind a Hyperdrive configuration as HYPERDRIVE, or set it as a secret',
     example: settings.databaseUrl.example,
   };
-  return { ok: false, faults: [missing, ...(result.ok ? [] : result.faults)] };
+  return {
+    ok: false,
+    faults: [missing, ...(result.ok ? [] : result.faults)],
+    clouds: result.ok ? [...result.config.clouds.keys()] : result.clouds,
+  };
 }
 
 /** Reads `env:NAME` of an instance's secret. Throws for a missing one and for `file:`, which Workers do not have. */

@@ -140,4 +140,9 @@ describe('docs/operators.md', () => {
       if (printed !== undefined) expect(output.trimEnd()).toMatch(printedPattern(ports.mapped(printed)));
     }, 130_000);
   }
+
+  it('leaves nothing running', async () => {
+    const used = [...gatewayPorts, ...simulatorPorts].map((port) => Number(ports.mapped(String(port))));
+    expect(await allFree(used)).toBe(true);
+  });
 });
