@@ -66,6 +66,13 @@ export const callerIdleMs = 65_000;
 export const bodyIdleMs = 10_000;
 /** A body must be complete by then (contract section 8). */
 export const bodyTotalMs = 60_000;
+/** An answer that does not need the rest of its request's body lets it pass for so long, and no longer. */
+export const answerAfterBodyMs = 1_000;
+export const answerAfterBodyBytes = 64 * 1024 * 1024;
+/** A connection that is closed for what came on it is read so long: a reset would take the last answer away (RFC 9112, 9.6). */
+export const lingerMs = 2_000;
+/** Requests of one connection that wait for the answers before them; more are not read. */
+export const requestsAhead = 16;
 /** SIGTERM: requests in flight get this long (contract section 3). */
 export const drainMs = 30_000;
 /** An admin who consents goes through sign-in, two-factor and a role elevation; after that the state is void. */

@@ -3,7 +3,6 @@ import {
   type IncomingMessage,
   type Server,
   type ServerResponse,
-  STATUS_CODES,
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -17,8 +16,9 @@ import type { ForwardAnswer } from '../forwarding/forward.ts';
 import { tooLarge, tooSlow } from '../gateway/body.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
 import { bodyIdleMs, bodyTotalMs, callerIdleMs, headersTimeoutMs } from '../limits.ts';
-import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
+import { ProblemError, problem } from '../problems.ts';
 import type { ServerCertificate } from './node-certificate.ts';
+import { brokenBody, hasBody, passBody, serveInTurn, watchBody } from './node-in-turn.ts';
 import { type Lane, type LaneServices, putLaneBefore } from './node-lane.ts';
 import type { ListenAddress } from './settings.ts';
 
@@ -38,6 +38,8 @@ const wentAway = (): ProblemError =>
 function readIncoming(incoming: IncomingMessage, limitBytes: number): Promise<Uint8Array> {
   if (Number(incoming.headers['content-length'] ?? 0) > limitBytes)
     return Promise.reject(tooLarge(limitBytes));
+  const broken = brokenBody(incoming);
+  if (broken) return Promise.reject(broken);
   if (incoming.destroyed) return Promise.reject(wentAway());
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -45,7 +47,7 @@ function readIncoming(incoming: IncomingMessage, limitBytes: number): Promise<Ui
     const idle = setTimeout(() => end(() => reject(tooSlow())), bodyIdleMs);
     const end = (settle: () => void): void => {
       clearTimeout(idle);
-      incoming.off('data', take).off('end', finish).off('error', fail).off('close', broken);
+      incoming.off('data', take).off('end', finish).off('error', fail).off('close', left);
       settle();
     };
     const take = (chunk: Buffer): void => {
@@ -59,9 +61,30 @@ function readIncoming(incoming: IncomingMessage, limitBytes: number): Promise<Ui
     const finish = (): void =>
       end(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     const fail = (error: Error): void => end(() => reject(error));
-    const broken = (): void => end(() => reject(wentAway()));
-    incoming.on('data', take).on('end', finish).on('error', fail).on('close', broken);
+    const left = (): void => end(() => reject(wentAway()));
+    incoming.on('data', take).on('end', finish).on('error', fail).on('close', left);
+    watchBody(incoming, fail);
   });
+}
+
+/** The body as it comes. Leaving it early breaks nothing: a stream that is destroyed would take the socket with it, and the answer. */
+async function* chunksOf(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
+  const broken = brokenBody(incoming);
+  if (broken) throw broken;
+  const breaks = Promise.withResolvers<never>();
+  breaks.promise.catch(() => undefined);
+  watchBody(incoming, breaks.reject);
+  const chunks = incoming.iterator({ destroyOnReturn: false });
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([chunks.next(), breaks.promise]);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // It may wait for bytes that never come.
+    chunks.return?.().catch(() => undefined);
+  }
 }
 
 /** Connections with a request whose body may take longer than Node's `requestTimeout` allows. */
@@ -84,8 +107,7 @@ export const nodeRequestFacts: RequestFacts = {
     if (encoding === undefined && (length === undefined || Number(length) === 0)) return undefined;
     return {
       length: length === undefined ? undefined : Number(length),
-      // Destroyed, it would take the socket with it, and the answer.
-      chunks: { [Symbol.asyncIterator]: () => incoming.iterator({ destroyOnReturn: false }) },
+      chunks: { [Symbol.asyncIterator]: () => chunksOf(incoming) },
     };
   },
   allowTime: (c) => {
@@ -108,6 +130,7 @@ export const nodeRequestFacts: RequestFacts = {
 /** Streams a forwarded answer straight to the socket: web streams cost most of a call on Node (design D8). */
 export async function respondOnNode(c: Context, answer: ForwardAnswer): Promise<Response> {
   const outgoing = bindingsOf(c).outgoing as ServerResponse;
+  await passBody(bindingsOf(c).incoming as IncomingMessage, outgoing);
   const headers: Record<string, string | string[]> = {};
   answer.headers.forEach((value, name) => {
     headers[name] = value;
@@ -145,16 +168,24 @@ export interface ListenOptions {
 }
 
 function createServerFor(options: ListenOptions): Server {
-  const handle = getRequestListener((request, bindings) => options.fetch(request, bindings as HttpBindings), {
-    overrideGlobalObjects: false,
-  }) as (request: IncomingMessage, response: ServerResponse) => void;
+  const handle = getRequestListener(
+    (request, bindings) =>
+      afterBody(options.fetch(request, bindings as HttpBindings), bindings as HttpBindings),
+    { overrideGlobalObjects: false },
+  ) as (request: IncomingMessage, response: ServerResponse) => void;
   const limits = {
     headersTimeout: headersTimeoutMs,
     requestTimeout: bodyTotalMs,
     keepAliveTimeout: options.callerIdleMs ?? callerIdleMs,
     connectionsCheckingInterval: 1_000,
+    // It is answered in its turn.
+    requireHostHeader: false,
   };
-  if (!options.certificate) return createHttpServer(limits, handle);
+  const serve = (server: Server): Server => {
+    serveInTurn(server, handle, (socket) => unhurried.has(socket));
+    return server;
+  };
+  if (!options.certificate) return serve(createHttpServer(limits));
   const secure = {
     ...limits,
     minVersion: 'TLSv1.2' as const,
@@ -162,44 +193,28 @@ function createServerFor(options: ListenOptions): Server {
       ? {}
       : { ca: options.clientCa, requestCert: true, rejectUnauthorized: false }),
   };
-  const server = createHttpsServer({ ...secure, ...options.certificate.current() }, handle);
+  const server = createHttpsServer({ ...secure, ...options.certificate.current() });
   options.certificate.onChange((pair) => server.setSecureContext({ ...secure, ...pair }));
-  return server;
+  return serve(server);
 }
 
-const clientErrors: Readonly<Record<string, number>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: 408,
-  HPE_HEADER_OVERFLOW: 431,
-};
-
-/** What Node's parser refuses before there is a request gets a problem too. */
-function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // Node looks at a request once: what was allowed more time is bounded by who reads it.
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && unhurried.has(socket)) return;
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const status = clientErrors[error.code ?? ''] ?? 400;
-  const detail = status === 408 ? 'The request did not arrive in time.' : 'The request is not valid HTTP.';
-  const body = JSON.stringify({
-    type: `${problemTypeBase}invalid-request`,
-    title: problemKinds['invalid-request'].title,
-    status,
-    detail,
-    owner: 'caller',
-    httpStatus: status,
-    errors: [{ code: 'INVALID_HTTP', description: detail, id: '0', field: null }],
-  });
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+/** An answer that is not begun yet waits for the rest of its request's body, for a moment. */
+function afterBody(
+  answer: Response | Promise<Response>,
+  { incoming, outgoing }: HttpBindings,
+): Response | Promise<Response> {
+  if (!hasBody(incoming as IncomingMessage)) return answer;
+  const passed = async (): Promise<Response> => {
+    const made = await answer;
+    const response = outgoing as ServerResponse;
+    if (!response.headersSent) await passBody(incoming as IncomingMessage, response);
+    return made;
+  };
+  return passed();
 }
 
 export async function listen(options: ListenOptions): Promise<Listener> {
   const server = createServerFor(options);
-  server.on('clientError', answerClientError);
   let lane: Lane | undefined;
   const addLane: Listener['addLane'] = (services) => {
     lane = putLaneBefore(server, services, options.certificate !== undefined);

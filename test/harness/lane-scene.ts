@@ -13,11 +13,18 @@ import { addMicrosoftRoutes } from '../../src/gateway/microsoft.ts';
 import { createRateLimit } from '../../src/gateway/rate.ts';
 import { createAddressPolicy } from '../../src/outbound/addresses.ts';
 import { createNodeSend } from '../../src/outbound/node.ts';
+import type { SocketAccess } from '../../src/outbound/node-sockets.ts';
 import { createNodeUpstream } from '../../src/outbound/node-upstream.ts';
 import { formatGuid } from '../../src/routing/guid-words.ts';
 import { createRouteLookup } from '../../src/routing/lookup.ts';
 import { createInstanceClients } from '../../src/runtime/instance-clients.ts';
-import { type Listener, listen, nodeRequestFacts, respondOnNode } from '../../src/runtime/node-http.ts';
+import {
+  type Listener,
+  type ListenOptions,
+  listen,
+  nodeRequestFacts,
+  respondOnNode,
+} from '../../src/runtime/node-http.ts';
 import { createLaneServices } from '../../src/runtime/node-lane-services.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { nodeSha256 } from '../../src/runtime/node-secrets.ts';
@@ -48,6 +55,8 @@ export interface LaneScene {
   /** A new device of the instance. */
   device(): Promise<string>;
   token(claims?: object): string;
+  /** One more listener for the same routes; without `sockets` it has no lane. It is closed with the scene. */
+  listen(options: MoreListener): Promise<Listener>;
   /** Requests that the lane answered itself. */
   taken(): number;
   /** What both ways counted, in their order. */
@@ -55,6 +64,11 @@ export interface LaneScene {
   /** What the instance does with everything but token requests. */
   answer: (socket: Socket, head: string) => void;
   close(): Promise<void>;
+}
+
+export interface MoreListener extends Pick<ListenOptions, 'certificate'> {
+  readonly sockets?: SocketAccess;
+  readonly callerIdleMs?: number;
 }
 
 const answerJson = (body: string): string =>
@@ -90,7 +104,14 @@ async function startIssuer() {
   return { cloud, token, close: () => server.close() };
 }
 
-export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene> {
+export interface LaneSceneOptions {
+  readonly ratePerTenant?: number;
+  /** Routes of the test's own beside the device calls. */
+  readonly addRoutes?: (app: Hono<ListenerEnv>) => void;
+}
+
+export async function startLaneScene(options: LaneSceneOptions = {}): Promise<LaneScene> {
+  const { addRoutes, ratePerTenant = 100_000 } = options;
   const database = await createTestDatabase();
   await migrateDatabase(database.url);
   const { sql } = database;
@@ -164,6 +185,7 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
     metrics,
     respond: respondOnNode,
   });
+  addRoutes?.(app);
   finishListener(app);
 
   let taken = 0;
@@ -189,7 +211,20 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
   });
   const without = await listen({ address, callerIdleMs, fetch: app.fetch as never });
   let computers = 0;
+  const more: Listener[] = [];
   return {
+    listen: async ({ sockets, ...given }) => {
+      const lane = sockets && { ...services, sockets };
+      const made = await listen({
+        address,
+        callerIdleMs,
+        ...given,
+        fetch: app.fetch as never,
+        ...(lane ? { lane } : {}),
+      });
+      more.push(made);
+      return made;
+    },
     lane: Number(new URL(withLane.origin).port),
     plain: Number(new URL(without.origin).port),
     listener: withLane,
@@ -213,7 +248,7 @@ export async function startLaneScene(ratePerTenant = 100_000): Promise<LaneScene
       answer = next;
     },
     close: async () => {
-      await Promise.all([withLane.drain(100), without.drain(100)]);
+      await Promise.all([withLane, without, ...more].map((one) => one.drain(100)));
       outbound.close();
       await closeSend();
       await instance.close();

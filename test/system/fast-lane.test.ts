@@ -450,7 +450,7 @@ describe('the fast lane of a listener that ends', () => {
   });
 
   it('limits each tenant as the ordinary way does, in the lane', async () => {
-    const scene = await startLaneScene(2);
+    const scene = await startLaneScene({ ratePerTenant: 2 });
     const device = await scene.device();
     const raw = `GET /t/${scene.tenantId}/devices/${device}/compliance HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${scene.token()}\r\n\r\n`;
     const caller = await openCaller(scene.lane);

@@ -1,0 +1,225 @@
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { tooSlow } from '../gateway/body.ts';
+import { answerAfterBodyBytes, answerAfterBodyMs, lingerMs, requestsAhead } from '../limits.ts';
+import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
+
+/**
+ * The requests of one connection one after the other (RFC 9112, 9.3 and 9.6). Node's server hands over every request that
+ * its parser finds, however many come in one write, and tells of a bad one at once. Here a request is begun when the
+ * answer before it is complete; so answers come in the order of their requests, `100 Continue` overtakes none, what is bad
+ * is answered after what was good before it, and nothing is begun behind an answer that closes the connection.
+ */
+
+type Handle = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
+
+interface Turn {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly begin: Handle;
+}
+
+/** Why nothing that a connection sends can be read any more. */
+interface Fault {
+  readonly status: number;
+  readonly detail: string;
+}
+
+/** Of requests whose body is not valid HTTP, or came too late: Node tells their readers nothing of it. */
+const brokenBodies = new WeakMap<IncomingMessage, ProblemError>();
+const bodyWatchers = new WeakMap<IncomingMessage, (error: ProblemError) => void>();
+
+/** Why this body will never be complete; undefined: it may. */
+export const brokenBody = (incoming: IncomingMessage): ProblemError | undefined => brokenBodies.get(incoming);
+
+/** For who reads the body, of whom there is one. */
+export function watchBody(incoming: IncomingMessage, onBroken: (error: ProblemError) => void): void {
+  bodyWatchers.set(incoming, onBroken);
+}
+
+const problemOf = ({ detail, status }: Fault): ProblemError =>
+  status === 408 ? tooSlow() : new ProblemError(problem('invalid-request', detail));
+
+/** A problem from before there is a request that could have an id. */
+function problemBody({ detail, status }: Fault): string {
+  return JSON.stringify({
+    type: `${problemTypeBase}invalid-request`,
+    title: problemKinds['invalid-request'].title,
+    status,
+    detail,
+    owner: 'caller',
+    httpStatus: status,
+    errors: [{ code: 'INVALID_HTTP', description: detail, id: '0', field: null }],
+  });
+}
+
+/** Tells of the fault and closes; what is still being sent is read for a moment, or a reset would take the answer with it. */
+function closeWith(socket: Duplex, fault: Fault | undefined): void {
+  if (!socket.writable) {
+    if (!socket.writableEnded) socket.destroy();
+    return;
+  }
+  const body = fault && problemBody(fault);
+  socket.end(
+    fault === undefined || body === undefined
+      ? undefined
+      : `HTTP/1.1 ${fault.status} ${STATUS_CODES[fault.status]}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
+          `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  const late = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(late));
+}
+
+class Line {
+  readonly #socket: Duplex;
+  #current: Turn | undefined;
+  #waiting: Turn[] = [];
+  #fault: Fault | undefined;
+  #isFaultTold = false;
+  #isPaused = false;
+
+  constructor(socket: Duplex) {
+    this.#socket = socket;
+  }
+  add(turn: Turn): void {
+    this.#waiting.push(turn);
+    if (this.#current === undefined) this.#next();
+    else if (this.#waiting.length >= requestsAhead && !this.#isPaused) {
+      this.#isPaused = true;
+      this.#socket.pause();
+    }
+  }
+  fail(fault: Fault): void {
+    if (this.#fault !== undefined) return;
+    this.#fault = fault;
+    const last = this.#waiting.at(-1) ?? this.#current;
+    if (last !== undefined && !last.incoming.complete) {
+      // It is the one that is bad.
+      if (last === this.#current) this.#failBody(last, fault);
+      else this.#waiting.pop();
+    }
+    if (this.#current === undefined) this.#next();
+  }
+  /** Its own answer tells of the fault, unless that is on its way already. */
+  #failBody({ incoming }: Turn, fault: Fault): void {
+    this.#isFaultTold = true;
+    const error = problemOf(fault);
+    brokenBodies.set(incoming, error);
+    bodyWatchers.get(incoming)?.(error);
+  }
+  #next(): void {
+    this.#current = undefined;
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded) {
+      this.#waiting = [];
+      return;
+    }
+    const turn = this.#waiting.shift();
+    if (this.#isPaused && this.#waiting.length < requestsAhead / 2) {
+      this.#isPaused = false;
+      socket.resume();
+    }
+    if (turn === undefined) {
+      if (this.#fault !== undefined) closeWith(socket, this.#isFaultTold ? undefined : this.#fault);
+      return;
+    }
+    this.#current = turn;
+    turn.outgoing.once('close', () => this.#next());
+    turn.begin(turn.incoming, turn.outgoing);
+  }
+}
+
+const faults: Readonly<Record<string, Fault>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, detail: 'The request did not arrive in time.' },
+  HPE_HEADER_OVERFLOW: { status: 431, detail: 'The header section is too large.' },
+};
+const notHttp: Fault = { status: 400, detail: 'The request is not valid HTTP.' };
+
+/** Without a body that is still to come, the connection goes on. */
+function refuse({ incoming, outgoing }: Omit<Turn, 'begin'>, fault: Fault): void {
+  const body = problemBody(fault);
+  outgoing.writeHead(fault.status, {
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+    ...(hasBody(incoming) ? { connection: 'close' } : {}),
+  });
+  outgoing.end(incoming.method === 'HEAD' ? undefined : body);
+}
+
+export const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
+/** `isUnhurried`: the request under way on this connection may take longer than Node's `requestTimeout`. */
+export function serveInTurn(server: Server, handle: Handle, isUnhurried: (socket: Duplex) => boolean): void {
+  const lines = new WeakMap<Duplex, Line>();
+  const lineOf = (socket: Duplex): Line => {
+    let line = lines.get(socket);
+    if (line === undefined) {
+      line = new Line(socket);
+      lines.set(socket, line);
+    }
+    return line;
+  };
+  const arriving =
+    (begin: Handle): Handle =>
+    (incoming, outgoing) =>
+      lineOf(incoming.socket).add({ incoming, outgoing, begin });
+  // RFC 9112, 3.2. Node's own check would answer outside of the order.
+  const serve: Handle = (incoming, outgoing) => {
+    if (incoming.httpVersion === '1.1' && incoming.headers.host === undefined)
+      refuse({ incoming, outgoing }, { status: 400, detail: 'The request has no Host header.' });
+    else handle(incoming, outgoing);
+  };
+  server.on('request', arriving(serve));
+  server.on(
+    'checkContinue',
+    arriving((incoming, outgoing) => {
+      outgoing.writeContinue();
+      serve(incoming, outgoing);
+    }),
+  );
+  server.on(
+    'checkExpectation',
+    arriving((incoming, outgoing) =>
+      refuse({ incoming, outgoing }, { status: 417, detail: 'Only 100-continue can be expected.' }),
+    ),
+  );
+  server.on('connect', (_request, socket: Duplex) => {
+    // Node's parser has left the connection to whoever listens here.
+    socket.on('error', () => socket.destroy());
+    socket.resume();
+    lineOf(socket).fail({ status: 400, detail: 'CONNECT is not offered.' });
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && isUnhurried(socket)) return;
+    if (error.code === 'ECONNRESET' || socket.destroyed) socket.destroy();
+    else lineOf(socket).fail(faults[error.code ?? ''] ?? notHttp);
+  });
+  // Nothing can be said to who has not finished the handshake. Before the server's own listener, which asks `clientError`.
+  server.prependListener('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy());
+}
+
+/**
+ * Before an answer is begun: waits a moment for what is left of the request's body, and reads past it. Where that does not
+ * end, the answer says that it closes the connection, for then it does.
+ */
+export function passBody(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> | undefined {
+  if (incoming.complete || incoming.destroyed || !hasBody(incoming)) return undefined;
+  return new Promise((resolve) => {
+    let bytes = 0;
+    const end = (): void => {
+      clearTimeout(late);
+      incoming.off('data', count).off('end', end).off('close', end).off('error', end);
+      if (!incoming.complete && !outgoing.headersSent) outgoing.setHeader('connection', 'close');
+      resolve();
+    };
+    const count = (chunk: Uint8Array): void => {
+      bytes += chunk.byteLength;
+      if (bytes > answerAfterBodyBytes) end();
+    };
+    const late = setTimeout(end, brokenBody(incoming) ? 0 : answerAfterBodyMs);
+    watchBody(incoming, end);
+    incoming.on('data', count).on('end', end).on('close', end).on('error', end);
+    incoming.resume();
+  });
+}
