@@ -62,7 +62,7 @@ const sideways: readonly { readonly from: string; readonly to: string; readonly 
 
 /** Files that import by a name made at run time, which no check can follow. */
 const computedImports: Readonly<Record<string, string>> = {
-  'src/runtime/node-embedded-binaries.ts': 'the package with the binaries is named after the platform',
+  'src/runtime/node-postgres-binaries.ts': 'the package with the binaries is named after the platform',
 };
 
 /** The only files outside the simulator and the tests that start the simulated world. */

@@ -36,7 +36,7 @@ ALTER TABLE "reports" ADD COLUMN "due_since" timestamp with time zone DEFAULT no
 ALTER TABLE "reports" ADD COLUMN "failed_at" timestamp with time zone;--> statement-breakpoint
 ALTER TABLE "reports" ADD COLUMN "background" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE "tenants" ADD COLUMN "intune_quiet_until" timestamp with time zone;--> statement-breakpoint
-ALTER TABLE "instance_reading" ADD CONSTRAINT "instance_reading_tenant_id_instance_id_instances_tenant_id_instance_id_fk" FOREIGN KEY ("tenant_id","instance_id") REFERENCES "public"."instances"("tenant_id","instance_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "instance_reading" ADD CONSTRAINT "instance_reading_tenant_id_instance_id_instances_tenant_id_instance_id_fk" FOREIGN KEY ("tenant_id","instance_id") REFERENCES "instances"("tenant_id","instance_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 INSERT INTO "instance_reading" ("tenant_id", "instance_id") SELECT "tenant_id", "instance_id" FROM "instances";--> statement-breakpoint
 INSERT INTO "watch" DEFAULT VALUES;--> statement-breakpoint
 UPDATE "computers" SET "next_try_at" = NULL WHERE "wanted_revision" <= "done_revision";--> statement-breakpoint

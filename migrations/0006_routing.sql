@@ -114,12 +114,12 @@ ALTER TABLE "claims" ADD COLUMN "verdict" text;--> statement-breakpoint
 ALTER TABLE "claims" ADD COLUMN "stale" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE "route_changes" ADD COLUMN "placed_at" timestamp with time zone;--> statement-breakpoint
 ALTER TABLE "routes" ADD COLUMN "placed_at" timestamp with time zone;--> statement-breakpoint
-ALTER TABLE "claim_history" ADD CONSTRAINT "claim_history_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "device_links" ADD CONSTRAINT "device_links_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "move_devices" ADD CONSTRAINT "move_devices_tenant_id_move_id_moves_tenant_id_move_id_fk" FOREIGN KEY ("tenant_id","move_id") REFERENCES "public"."moves"("tenant_id","move_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "move_differences" ADD CONSTRAINT "move_differences_tenant_id_move_id_moves_tenant_id_move_id_fk" FOREIGN KEY ("tenant_id","move_id") REFERENCES "public"."moves"("tenant_id","move_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "moves" ADD CONSTRAINT "moves_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "subscriptions" ADD CONSTRAINT "subscriptions_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "claim_history" ADD CONSTRAINT "claim_history_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "device_links" ADD CONSTRAINT "device_links_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "move_devices" ADD CONSTRAINT "move_devices_tenant_id_move_id_moves_tenant_id_move_id_fk" FOREIGN KEY ("tenant_id","move_id") REFERENCES "moves"("tenant_id","move_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "move_differences" ADD CONSTRAINT "move_differences_tenant_id_move_id_moves_tenant_id_move_id_fk" FOREIGN KEY ("tenant_id","move_id") REFERENCES "moves"("tenant_id","move_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "moves" ADD CONSTRAINT "moves_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "subscriptions" ADD CONSTRAINT "subscriptions_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "change_feed_transaction" ON "change_feed" USING btree ("transaction");--> statement-breakpoint
 CREATE INDEX "device_links_previous" ON "device_links" USING btree ("tenant_id","previous_device_id");--> statement-breakpoint
 CREATE INDEX "move_devices_state" ON "move_devices" USING btree ("tenant_id","move_id","state","bucket");--> statement-breakpoint

@@ -20,8 +20,8 @@ CREATE TABLE "directory_devices" (
 );
 --> statement-breakpoint
 ALTER TABLE "subscriptions" ADD COLUMN "object_id" uuid;--> statement-breakpoint
-ALTER TABLE "directory_changes" ADD CONSTRAINT "directory_changes_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "directory_devices" ADD CONSTRAINT "directory_devices_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "directory_changes" ADD CONSTRAINT "directory_changes_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "directory_devices" ADD CONSTRAINT "directory_devices_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "directory_changes_next_try" ON "directory_changes" USING btree ("next_try_at");--> statement-breakpoint
 CREATE INDEX "directory_devices_device" ON "directory_devices" USING btree ("tenant_id","device_id");--> statement-breakpoint
 CREATE INDEX "claims_user" ON "claims" USING btree ("tenant_id","user_id");

@@ -10,7 +10,7 @@ ALTER TABLE "route_changes" DROP CONSTRAINT "route_changes_tenant_id_tenants_ten
 --> statement-breakpoint
 ALTER TABLE "routes" DROP CONSTRAINT "routes_tenant_id_instance_id_instances_tenant_id_instance_id_fk";
 --> statement-breakpoint
-ALTER TABLE "route_reads" ADD CONSTRAINT "route_reads_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "route_reads" ADD CONSTRAINT "route_reads_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 -- What the foreign key from routes to instances promised, checked once for each instance that a statement names.
 CREATE FUNCTION "espalier_routes_have_instances"() RETURNS trigger LANGUAGE plpgsql SET plan_cache_mode = auto AS $$
 DECLARE

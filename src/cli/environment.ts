@@ -24,8 +24,17 @@ export function configSource(): ConfigSource {
   return { environment, readFile: (path) => readFileSync(path, 'utf8') };
 }
 
-/** The configuration, or its faults on standard error, a line each, and exit status 2. What nobody reads is warned about. */
+/**
+ * The configuration, or its faults on standard error, a line each, and exit status 2; 1 for an unmended driver. What nobody
+ * reads is warned about.
+ */
 export async function configOrExit(): Promise<Config> {
+  const { driverFault } = await import('../runtime/node-driver.ts');
+  const unmended = driverFault();
+  if (unmended !== undefined) {
+    process.stderr.write(`espalier: ${unmended}\n`);
+    process.exit(1);
+  }
   const source = configSource();
   // Commands on a server want only the environment: what checks the gateway's configuration is loaded when it is needed.
   const [{ loadConfig }, { checkOtelVariables }, { describeUnknownVariables }] = await Promise.all([

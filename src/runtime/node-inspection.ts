@@ -7,6 +7,7 @@ import type { Send } from '../outbound/port.ts';
 import { createSealer, type Sealer } from '../secrets/seal.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { describeDatabaseUrl } from '../store/database-url.ts';
+import { appliedMigration } from '../store/migration-journal.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -88,13 +89,9 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 }
 
 async function lookAt(sql: Sql): Promise<{ version: number; applied: number }> {
-  const [server] = await sql<{ version: number; migrated: boolean }[]>`
-    select current_setting('server_version_num')::int as version,
-      to_regclass('drizzle.__drizzle_migrations') is not null as migrated`;
-  if (!server?.migrated) return { version: server?.version ?? 0, applied: 0 };
-  const [row] = await sql<{ applied: number | null }[]>`
-    select max(created_at)::int8 as applied from drizzle.__drizzle_migrations`;
-  return { version: server.version, applied: row?.applied ?? 0 };
+  const [server] = await sql<{ version: number }[]>`
+    select current_setting('server_version_num')::int as version`;
+  return { version: server?.version ?? 0, applied: await appliedMigration(sql) };
 }
 
 async function stateOf(store: Store, sql: Sql, timeoutMs: number): Promise<Inspection['database']> {

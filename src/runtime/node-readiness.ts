@@ -1,5 +1,6 @@
 import type { Readiness } from '../gateway/ops.ts';
 import type { Sql } from '../store/database.ts';
+import { appliedMigration } from '../store/migration-journal.ts';
 
 /** What `/health/ready` says: not before everything has started, nor once the process is ending. */
 
@@ -23,13 +24,8 @@ export async function databaseReadiness(
   degradedSeconds: () => number | undefined,
 ): Promise<Readiness> {
   try {
-    const [row] = await within(
-      readyWithinMs,
-      sql<
-        { applied: number | null }[]
-      >`select max(created_at)::int8 as applied from drizzle.__drizzle_migrations`,
-    );
-    return (row?.applied ?? 0) >= newest
+    const applied = await within(readyWithinMs, appliedMigration(sql));
+    return applied >= newest
       ? { ready: true }
       : { ready: false, reason: 'the schema has pending migrations: espalier migrate' };
   } catch (error) {

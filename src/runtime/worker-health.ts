@@ -6,6 +6,7 @@ import {
   type ListenerOptions,
 } from '../gateway/listener.ts';
 import type { Sql } from '../store/database.ts';
+import { appliedMigration } from '../store/migration-journal.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /** Health on Workers: the address is public, so an answer says whether, and only the log says why. */
@@ -16,9 +17,7 @@ export const newestMigrationAt = 1795916087428;
 /** Whether the database answers and its schema is this build's or newer. */
 async function isReady(sql: Sql, log: Log): Promise<boolean> {
   try {
-    const [row] = await sql<{ applied: number | null }[]>`
-      select max(created_at)::int8 as applied from drizzle.__drizzle_migrations`;
-    if ((row?.applied ?? 0) >= newestMigrationAt) return true;
+    if ((await appliedMigration(sql)) >= newestMigrationAt) return true;
     log.warn('health.not-ready', { reason: 'the schema has pending migrations: espalier migrate' });
   } catch (error) {
     log.warn('health.not-ready', { reason: 'the database does not answer', error });
