@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -198,4 +199,14 @@ for (const source of ['src', 'cjs/src']) {
       text.replace(found, () => mended),
     );
   }
+}
+
+// The start compares the mended files with what it was written for; an image that is being built has no sources yet.
+const check = new URL('../src/runtime/node-driver.ts', import.meta.url);
+for (const file of existsSync(check) ? ['connection.js', 'index.js'] : []) {
+  const digest = createHash('sha256')
+    .update(readFileSync(new URL(`src/${file}`, folder)))
+    .digest('hex');
+  if (!readFileSync(check, 'utf8').includes(digest))
+    fail(`src/runtime/node-driver.ts has to know the mended ${file}: ${digest}`);
 }
