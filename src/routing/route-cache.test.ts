@@ -13,6 +13,7 @@ const route = (number: number, version = number): VersionedRoute => ({
   instanceId: id(3, number),
   jamfComputerId: number,
   version,
+  bornAtMs: 1,
 });
 const target = (number: number) => ({ instanceId: id(3, number), jamfComputerId: number });
 
@@ -22,11 +23,12 @@ function scene(entries = 1_000) {
   const history: RouteChange[] = [];
   const asked: (readonly RouteName[])[] = [];
   const results: string[] = [];
-  const state = { nowMs: 0, silentMs: 0, started: true };
+  const state = { nowMs: 0, silentMs: 0, started: true, away: false };
   let gate: Promise<void> = Promise.resolve();
   const reader: RouteReader = {
     read: async (names) => {
       asked.push(names);
+      if (state.away) throw new Error('away');
       const answer = names.map(({ deviceId, tenantId }) => routes.get(`${tenantId}/${deviceId}`));
       await gate;
       return answer;
@@ -52,6 +54,7 @@ function scene(entries = 1_000) {
     },
     entries,
     maxAgeMs: 60_000,
+    isAway: () => state.away,
     now: () => state.nowMs,
     onLookup: (result) => results.push(result),
   });
@@ -226,5 +229,54 @@ describe('routes in memory', () => {
     await expect(cache.route(tenant, device(1))).rejects.toThrow('away');
     routes.get = get;
     expect(await cache.route(tenant, device(1))).toMatchObject(target(1));
+  });
+
+  it("a tenant's first change after its routes were asked for, a heartbeat's say, forgets none of them", async () => {
+    const { cache, put, state } = scene();
+    put(1, route(1));
+    await cache.route(tenant, device(1));
+    await cache.listener.apply([{ kind: 'tenant', tenantId: tenant }]);
+    state.away = true;
+    expect(cache.peek(tenant, device(1))).toEqual(target(1));
+  });
+
+  it('the routes of a tenant that was deleted and made again are those of the new one', async () => {
+    const { cache, put } = scene();
+    put(1, route(1, 9));
+    put(2, route(2, 9));
+    await cache.route(tenant, device(1));
+    put(2, { ...route(3, 1), bornAtMs: 2 });
+    expect(await cache.route(tenant, device(2))).toMatchObject(target(3));
+    expect(cache.peek(tenant, device(1))).toBeUndefined();
+  });
+
+  it('what everybody forgot serves an outage that comes before it was read anew, and nothing else', async () => {
+    const { cache, change, put, routes, state } = scene();
+    for (const number of [1, 2, 3, 4]) put(number, route(number));
+    for (const number of [1, 2, 3, 4]) await cache.route(tenant, device(number));
+    cache.listener.forget();
+    expect(cache.peek(tenant, device(1))).toBeUndefined();
+    expect(cache.servesOutage).toBe(true);
+    // Heard of, or looked for, after everything was forgotten.
+    await cache.listener.apply([
+      { kind: 'tenant', tenantId: tenant },
+      change(2, route(7), 7),
+      change(3, undefined, 8),
+    ]);
+    routes.delete(`${tenant}/${device(4)}`);
+    expect(await cache.route(tenant, device(4))).toBeUndefined();
+    expect(cache.peek(tenant, device(1))).toBeUndefined();
+    state.away = true;
+    expect(cache.peek(tenant, device(1))).toEqual(target(1));
+    expect(await cache.route(tenant, device(1))).toEqual(target(1));
+    expect(cache.peek(tenant, device(2))).toEqual(target(7));
+    for (const number of [3, 4]) expect(cache.peek(tenant, device(number))).toBeUndefined();
+    // Before anybody knows that the database is away.
+    cache.listener.forget();
+    expect(await cache.route(tenant, device(1))).toEqual(target(1));
+    state.nowMs += 60_000;
+    expect(cache.peek(tenant, device(1))).toBeUndefined();
+    cache.sweep();
+    expect(cache.servesOutage).toBe(false);
   });
 });

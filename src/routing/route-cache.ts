@@ -1,13 +1,14 @@
 import type { Change, ChangeFeed, ChangeListener } from '../store/change-feed.ts';
 import { readGuid } from './guid-words.ts';
-import type { PackedRouteLookup } from './lookup.ts';
+import type { PackedRouteLookup, RouteTarget } from './lookup.ts';
 import { createRouteMisses } from './route-misses.ts';
 import type { RouteChange, RouteName, RouteReader, RouteVersion, VersionedRoute } from './route-reader.ts';
-import { createRouteTable, isOlderVersion, type RouteKey, routeKey } from './route-table.ts';
+import { createRouteTable, isOlderVersion, type RouteKey, type RouteTable, routeKey } from './route-table.ts';
 
 /**
  * The routing table in memory, kept until the change feed names a route (docs/route-cache.md). The law: when a look at
- * the feed that began after a commit has ended, nothing older than that commit is answered.
+ * the feed that began after a commit has ended, nothing older than that commit is answered, save while the database is
+ * away: then what everybody forgot before it was read anew serves on.
  *
  * The feed changes only what is here, and only to what is newer. New entries come from misses and from a preload, and
  * only when no change of the route was heard of since they were asked for.
@@ -20,6 +21,8 @@ export interface RouteCache extends PackedRouteLookup {
   /** Frees places of dropped tenants, some at a time; false when there are none. */
   sweep(): boolean;
   readonly size: number;
+  /** There is something to serve while the database is away. */
+  readonly servesOutage: boolean;
   readonly bytes: number;
 }
 
@@ -37,6 +40,8 @@ export interface RouteCacheOptions {
   readonly entries: number;
   /** After so long without the feed nothing is served from memory. */
   readonly maxAgeMs: number;
+  /** Nobody can read now what changed. */
+  readonly isAway: () => boolean;
   /** Never goes back; milliseconds. */
   readonly now: () => number;
   readonly onLookup: (result: 'hit' | 'miss' | 'unknown') => void;
@@ -59,13 +64,19 @@ interface Touched {
 const wordsName = (key: RouteKey, from: number, to: number): string => key.subarray(from, to).join();
 
 export function createRouteCache(options: RouteCacheOptions): RouteCache {
-  const { feed, now, onLookup, reader } = options;
-  const table = createRouteTable({
-    entries: options.entries,
-    ...(options.seed === undefined ? {} : { seed: options.seed }),
-  });
+  const { feed, isAway, now, onLookup, reader } = options;
+  const createTable = (): RouteTable =>
+    createRouteTable({
+      entries: options.entries,
+      ...(options.seed === undefined ? {} : { seed: options.seed }),
+    });
+  let table = createTable();
+  /** What was known when everything was forgotten, and until when it was true; until it was read anew. */
+  let before:
+    | { readonly table: RouteTable; readonly births: ReadonlyMap<string, number>; readonly trueAtMs: number }
+    | undefined;
   /** When each tenant came to be: one that was deleted and made again begins its versions anew. */
-  const births = new Map<string, number>();
+  let births = new Map<string, number>();
   const preloads = new Set<Touched>();
   const key = routeKey();
   const instance = new Int32Array(4);
@@ -74,6 +85,12 @@ export function createRouteCache(options: RouteCacheOptions): RouteCache {
 
   const insert = ({ deviceId, tenantId }: RouteName, route: VersionedRoute): void => {
     if (!feed.started || !parse(tenantId, deviceId) || !readGuid(route.instanceId, instance, 0)) return;
+    const born = births.get(tenantId);
+    if (born !== route.bornAtMs) {
+      if (born !== undefined) table.dropTenant(key);
+      // Else the tenant's next change, a heartbeat's say, would look like another tenant.
+      births.set(tenantId, route.bornAtMs);
+    }
     table.put(key, instance, route.jamfComputerId, route.version);
   };
   const misses = createRouteMisses({ reader, now, found: insert });
@@ -88,14 +105,18 @@ export function createRouteCache(options: RouteCacheOptions): RouteCache {
     misses.routeChanged(tenantId, deviceId);
     if (!parse(tenantId, deviceId)) return;
     for (const touched of preloads) touched.routes.add(wordsName(key, 0, 8));
-    const known = table.versionOf(key);
-    if (known === undefined || isOlderVersion(version, known)) return;
-    if (!to) table.remove(key);
-    else if (readGuid(to.instanceId, instance, 0)) table.put(key, instance, to.jamfComputerId, version);
+    for (const one of before ? [table, before.table] : [table]) {
+      const known = one.versionOf(key);
+      if (known === undefined || isOlderVersion(version, known)) continue;
+      if (!to) one.remove(key);
+      else if (readGuid(to.instanceId, instance, 0)) one.put(key, instance, to.jamfComputerId, version);
+    }
   };
   /** Nothing of the tenant is here or under way: its changes need not be read. */
   const concerns = (tenantId: string): boolean =>
-    preloads.size > 0 || misses.concerns(tenantId) || (readGuid(tenantId, key, 0) && table.holdsTenant(key));
+    preloads.size > 0 ||
+    misses.concerns(tenantId) ||
+    (readGuid(tenantId, key, 0) && (table.holdsTenant(key) || before?.table.holdsTenant(key) === true));
 
   const applyRoutes = async (changes: readonly Change[]): Promise<void> => {
     const routes = changes.filter((change) => change.kind === 'routes');
@@ -129,13 +150,31 @@ export function createRouteCache(options: RouteCacheOptions): RouteCache {
     for (const tenantId of concerned) {
       const born = found.get(tenantId);
       if (born === undefined || born !== births.get(tenantId)) dropTenant(tenantId);
+      if (
+        before &&
+        (born === undefined || born !== before.births.get(tenantId)) &&
+        readGuid(tenantId, key, 0)
+      )
+        before.table.dropTenant(key);
       if (born === undefined) births.delete(tenantId);
       else births.set(tenantId, born);
     }
   };
-  const peekKey = (asked: RouteKey): ReturnType<typeof table.get> =>
-    feed.silentMs() >= options.maxAgeMs ? undefined : table.get(asked);
+  const peekKey = (asked: RouteKey): RouteTarget | undefined => {
+    if (feed.silentMs() >= options.maxAgeMs) return undefined;
+    const known = table.get(asked);
+    if (known || !before || !isAway() || now() - before.trueAtMs >= options.maxAgeMs) return known;
+    return before.table.get(asked);
+  };
   const peek = (tenantId: string, deviceId: string) => (parse(tenantId, deviceId) ? peekKey(key) : undefined);
+  /** The fuller one stays where everything is forgotten again before it was read anew. */
+  const keepForOutage = (): void => {
+    if (table.size > 0 && table.size >= (before?.table.size ?? 0)) {
+      before = { table, births, trueAtMs: now() - feed.silentMs() };
+      table = createTable();
+    } else table.clear();
+    births = new Map();
+  };
   return {
     peek,
     peekKey,
@@ -149,7 +188,16 @@ export function createRouteCache(options: RouteCacheOptions): RouteCache {
         onLookup('unknown');
         return undefined;
       }
-      const found = await misses.ask(tenantId, deviceId);
+      let found: RouteTarget | undefined;
+      try {
+        found = await misses.ask(tenantId, deviceId);
+      } catch (error) {
+        const last = peek(tenantId, deviceId);
+        if (!last) throw error;
+        onLookup('hit');
+        return last;
+      }
+      if (!found && before && parse(tenantId, deviceId)) before.table.remove(key);
       onLookup(found ? 'miss' : 'unknown');
       return found;
     },
@@ -160,8 +208,7 @@ export function createRouteCache(options: RouteCacheOptions): RouteCache {
         await applyRoutes(changes);
       },
       forget: () => {
-        table.clear();
-        births.clear();
+        keepForOutage();
         misses.allChanged();
         for (const touched of preloads) touched.stopped = true;
       },
@@ -184,15 +231,24 @@ export function createRouteCache(options: RouteCacheOptions): RouteCache {
         get stopped() {
           return touched.stopped;
         },
-        end: () => preloads.delete(touched),
+        end: () => {
+          preloads.delete(touched);
+        },
       };
     },
-    sweep: table.sweep,
+    sweep: () => {
+      if (before && (table.size >= before.table.size || now() - before.trueAtMs >= options.maxAgeMs))
+        before = undefined;
+      return table.sweep();
+    },
+    get servesOutage() {
+      return table.size > 0 || before !== undefined;
+    },
     get size() {
       return table.size;
     },
     get bytes() {
-      return table.bytes;
+      return table.bytes + (before?.table.bytes ?? 0);
     },
   };
 }

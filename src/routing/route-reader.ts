@@ -10,6 +10,8 @@ export interface RouteName {
 
 export interface VersionedRoute extends RouteTarget {
   readonly version: number;
+  /** When its tenant came to be, in milliseconds: one that was deleted and made again begins its versions anew. */
+  readonly bornAtMs: number;
 }
 
 export interface RouteVersion {
@@ -36,6 +38,7 @@ interface RouteRow {
   readonly instanceId: string;
   readonly jamfComputerId: number;
   readonly version: number;
+  readonly createdAt: Date;
 }
 
 interface ChangeRow {
@@ -58,14 +61,16 @@ const changeOf = ({ deviceId, instanceId, jamfComputerId, tenantId, version }: C
 
 async function readMany(sql: Sql, names: readonly RouteName[]): Promise<(VersionedRoute | undefined)[]> {
   const rows = await sql<RouteRow[]>`
-    select wanted.position::int as position, r.instance_id as "instanceId", r.jamf_computer_id as "jamfComputerId", r.version
+    select wanted.position::int as position, r.instance_id as "instanceId", r.jamf_computer_id as "jamfComputerId", r.version,
+      t.created_at as "createdAt"
     from unnest(${names.map(({ tenantId }) => tenantId)}::uuid[], ${names.map(({ deviceId }) => deviceId)}::uuid[])
       with ordinality as wanted(tenant_id, device_id, position)
     cross join lateral (
-      select * from routes where tenant_id = wanted.tenant_id and device_id = wanted.device_id offset 0) r`;
+      select * from routes where tenant_id = wanted.tenant_id and device_id = wanted.device_id offset 0) r
+    join tenants t on t.tenant_id = wanted.tenant_id`;
   const found: (VersionedRoute | undefined)[] = names.map(() => undefined);
-  for (const { instanceId, jamfComputerId, position, version } of rows)
-    found[position - 1] = { instanceId, jamfComputerId, version };
+  for (const { createdAt, instanceId, jamfComputerId, position, version } of rows)
+    found[position - 1] = { instanceId, jamfComputerId, version, bornAtMs: createdAt.getTime() };
   return found;
 }
 

@@ -249,6 +249,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     feed,
     entries: parts.serves ? config.routeCacheEntries : 0,
     maxAgeMs,
+    isAway: () => parts.breaker.isAway,
     now,
     onLookup: parts.onLookup,
   });
@@ -278,7 +279,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     routesChanged: telling.soon,
     degradedSeconds: () => {
       const silentMs = feed.silentMs();
-      return cache.size > 0 && silentMs < maxAgeMs ? silentMs / 1_000 : undefined;
+      return cache.servesOutage && silentMs < maxAgeMs ? silentMs / 1_000 : undefined;
     },
     start: ({ instances, onMove, tenants }) => {
       feed.subscribe({

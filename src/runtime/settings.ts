@@ -611,7 +611,7 @@ export const settings = {
     86_400,
     60,
     2_592_000,
-    'how long device calls are answered from memory while the database is away',
+    'how old what device calls and landing pages are answered from may be while the database is away',
   ),
 } as const;
 

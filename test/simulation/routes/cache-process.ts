@@ -78,6 +78,7 @@ export function createCacheProcess(options: CacheProcessOptions): CacheProcess {
     feed,
     entries: options.entries,
     maxAgeMs: options.maxAgeMs,
+    isAway: () => away,
     now: scheduler.now,
     onLookup: () => undefined,
     changesPerTenant: 6,

@@ -14,11 +14,11 @@ import type { Change, ChangeSource, Look } from '../../../src/store/change-feed.
  */
 export interface MemoryDatabase extends ChangeSource, RouteReader {
   begin(): MemoryTransaction;
-  readonly routes: ReadonlyMap<string, VersionedRoute>;
+  readonly routes: ReadonlyMap<string, Omit<VersionedRoute, 'bornAtMs'>>;
   /** What a tenant's row says; undefined: there is none. */
   tenant(tenantId: string): { readonly value: number } | undefined;
   /** All routes at this moment. */
-  copyRoutes(): readonly (RouteName & VersionedRoute)[];
+  copyRoutes(): readonly (RouteName & Omit<VersionedRoute, 'bornAtMs'>)[];
   /** A backup that `restore` brings back as another history. */
   backUp(): void;
   restore(): void;
@@ -42,7 +42,7 @@ interface FeedRow {
 }
 
 interface Tables {
-  readonly routes: Map<string, VersionedRoute>;
+  readonly routes: Map<string, Omit<VersionedRoute, 'bornAtMs'>>;
   readonly versions: Map<string, number>;
   readonly history: Map<string, RouteChange[]>;
   readonly tenants: Map<string, { readonly value: number; readonly born: number }>;
@@ -198,7 +198,10 @@ export function createMemoryDatabase(nowMs: () => number): MemoryDatabase {
       return false;
     },
     read: async (names) =>
-      names.map(({ deviceId, tenantId }) => tables.routes.get(routeName(tenantId, deviceId))),
+      names.map(({ deviceId, tenantId }) => {
+        const route = tables.routes.get(routeName(tenantId, deviceId));
+        return route && { ...route, bornAtMs: tables.tenants.get(tenantId)?.born ?? 0 };
+      }),
     births: async (tenantIds) =>
       new Map(
         [...tables.tenants]
