@@ -19,8 +19,11 @@ export interface ConnectionAccess {
   graph(
     tenant: Tenant,
   ): Promise<{ ok: true; accessToken: string; canSeeCompliance: boolean } | AccessFailure>;
-  /** The service refused the token, or its address no longer answers: the next call takes fresh ones. */
-  invalidate(tenant: Tenant, what: 'token' | 'address'): void;
+  /**
+   * The service refused the token, or its address does not answer, or says that it is not the one (`moved`): the next
+   * call takes fresh ones.
+   */
+  invalidate(tenant: Tenant, what: 'token' | 'address' | 'moved'): void;
   token(
     tenant: Pick<Tenant, 'tenantId' | 'cloud'>,
     resource: TokenResource,
@@ -44,6 +47,11 @@ export interface AccessOptions {
 
 /** A failing discovery is not repeated faster than this per tenant, unless what is held is looked at more often. */
 const rediscoverEveryMs = 30_000;
+/**
+ * An address that does not answer is looked up again, once: where discovery gives the same one, Intune is in trouble and
+ * has not moved. While it goes on not answering, another look this often finds a move during the trouble.
+ */
+const silentRediscoverEveryMs = 600_000;
 
 const hold = (cause: string, detail: string, remedy: string, owner: string): AccessFailure => ({
   ok: false,
@@ -128,6 +136,31 @@ interface Discovered {
   /** No token: nothing was discovered, and nothing is to be remembered. */
   readonly fromToken?: boolean;
   readonly at: number;
+  /** The address was found wanting: it is looked up again, and serves until that succeeds. */
+  readonly doubted?: boolean;
+}
+
+const sameServices = (a: IntuneServices | undefined, b: IntuneServices | undefined): boolean =>
+  a?.device === b?.device && a?.tenant === b?.tenant;
+
+/** When a tenant's address may be doubted again. A found move ends the episode: the new address has a fresh start. */
+function createDoubts(now: () => number) {
+  const lookedAt = new LRUCache<string, number>({ max: 20_000 });
+  return {
+    mayLook: (tenantId: string, why: 'address' | 'moved'): boolean => {
+      const ageMs = now() - (lookedAt.get(tenantId) ?? Number.NEGATIVE_INFINITY);
+      if (ageMs < (why === 'moved' ? rediscoverEveryMs : silentRediscoverEveryMs)) return false;
+      lookedAt.set(tenantId, now());
+      return true;
+    },
+    moved: (tenantId: string): void => {
+      lookedAt.delete(tenantId);
+    },
+    /** Nothing was found out: not in a hurry again, but before the episode is over. */
+    inVain: (tenantId: string): void => {
+      lookedAt.set(tenantId, now() - silentRediscoverEveryMs + rediscoverEveryMs);
+    },
+  };
 }
 
 /** Discovery per tenant, kept for a day, single-flight, and not repeated in a hurry while it fails. */
@@ -135,23 +168,43 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
   const { clouds, holdRecheckSeconds, log, now, send, timeoutMs } = options;
   const failureKeptMs = Math.min(rediscoverEveryMs, holdRecheckSeconds * 1_000);
   const known = new LRUCache<string, Discovered>({ max: 20_000 });
-  const forgottenAt = new LRUCache<string, number>({ max: 20_000 });
+  const doubts = createDoubts(now);
   const pending = new Map<string, Promise<Discovered>>();
 
   const discover = async (tenant: Tenant, cloud: Cloud): Promise<Discovered> => {
     const graph = await token(tenant, 'graph');
     if (!graph.ok) return { failure: graph, fromToken: true, at: now() };
-    const call = { send, cloud, accessToken: graph.accessToken, clientRequestId: newId(), timeoutMs };
-    let found = await discoverIntune(call);
-    if (!found.ok && found.failure === 'unauthenticated') {
-      // A fresh token is refused now and then (domain/microsoft.md 3): once more with another.
-      const fresh = await token(tenant, 'graph', { fresh: true });
-      if (fresh.ok)
-        found = await discoverIntune({ ...call, accessToken: fresh.accessToken, clientRequestId: newId() });
-    }
+    const { accessToken } = graph;
+    const found = await discoverIntune({ send, cloud, accessToken, clientRequestId: newId(), timeoutMs });
     if (found.ok) return { services: found.services, at: now() };
     log.warn('discovery.failed', { tenantId: tenant.tenantId, ...found });
     return { failure: accessFailureOfDiscovery(found), at: now() };
+  };
+
+  const discoverOnce = (tenant: Tenant, cloud: Cloud): Promise<Discovered> => {
+    let running = pending.get(tenant.tenantId);
+    if (!running) {
+      running = discover(tenant, cloud).finally(() => pending.delete(tenant.tenantId));
+      pending.set(tenant.tenantId, running);
+    }
+    return running;
+  };
+
+  /** Remembers what was found; what is known already serves on while looking again fails for the moment. */
+  const keep = (tenantId: string, last: Discovered | undefined, result: Discovered): Discovered => {
+    if (result.services) {
+      if (last?.doubted && !sameServices(last.services, result.services)) {
+        doubts.moved(tenantId);
+        log.info('discovery.moved', { tenantId, device: result.services.device });
+      }
+      known.set(tenantId, result);
+    } else if (last?.services && result.failure?.kind === 'retry') {
+      known.set(tenantId, { ...last, doubted: false });
+      doubts.inVain(tenantId);
+      return last;
+      // A passing failure is asked again with the caller's own back-off; only a lasting one is remembered.
+    } else if (result.failure?.kind === 'hold' && !result.fromToken) known.set(tenantId, result);
+    return result;
   };
 
   return {
@@ -170,27 +223,22 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
         );
       const last = known.get(tenantId);
       const age = now() - (last?.at ?? 0);
-      if (!fresh && last?.services && age < discoveryCacheMs) return { ok: true, services: last.services };
-      if (!fresh && last?.failure && age < failureKeptMs) return last.failure;
-      let running = pending.get(tenantId);
-      if (!running) {
-        running = discover(tenant, cloud).finally(() => pending.delete(tenantId));
-        pending.set(tenantId, running);
+      if (!fresh && last?.services && !last.doubted && age < discoveryCacheMs) {
+        return { ok: true, services: last.services };
       }
-      const result = await running;
-      // A passing failure is asked again with the caller's own back-off; only a lasting one is remembered.
-      if (result.services || (result.failure?.kind === 'hold' && !result.fromToken))
-        known.set(tenantId, result);
+      if (!fresh && last?.failure && age < failureKeptMs) return last.failure;
+      const found = await discoverOnce(tenant, cloud);
+      const kept = keep(tenantId, last, found);
+      const result = fresh ? found : kept;
       if (result.services) return { ok: true, services: result.services };
       return (
         result.failure ?? hold('discovery-empty', 'Discovery found nothing.', 'Look at the log.', 'espalier')
       );
     },
     /** The address stopped answering: looked up again once per episode, however many calls fail meanwhile. */
-    forget: (tenantId: string): void => {
-      if (now() - (forgottenAt.get(tenantId) ?? 0) < rediscoverEveryMs) return;
-      forgottenAt.set(tenantId, now());
-      known.delete(tenantId);
+    doubt: (tenantId: string, why: 'address' | 'moved'): void => {
+      const last = known.get(tenantId);
+      if (last?.services && doubts.mayLook(tenantId, why)) known.set(tenantId, { ...last, doubted: true });
     },
   };
 }
@@ -289,8 +337,8 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
     },
     invalidate: (tenant, what) => {
       const cloud = clouds.get(tenant.cloud);
-      if (what === 'token' && cloud) broker.forget(cloud, tenant.tenantId);
-      else discovery.forget(tenant.tenantId);
+      if (what === 'token' && cloud) broker.forget(cloud, tenant.tenantId, 'keep-young');
+      else if (what !== 'token') discovery.doubt(tenant.tenantId, what);
     },
   };
 }
@@ -299,10 +347,10 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
 export function noteSetback(
   access: ConnectionAccess,
   tenant: Tenant,
-  setback: { readonly outcome: string },
+  setback: { readonly outcome: string; readonly transport?: string },
 ): void {
-  if (setback.outcome === 'unauthenticated' || setback.outcome === 'forbidden')
-    access.invalidate(tenant, 'token');
-  if (setback.outcome === 'not-found' || setback.outcome === 'unavailable')
-    access.invalidate(tenant, 'address');
+  const { outcome, transport } = setback;
+  if (outcome === 'unauthenticated' || outcome === 'forbidden') access.invalidate(tenant, 'token');
+  else if (outcome === 'not-found') access.invalidate(tenant, 'moved');
+  else if (outcome === 'unavailable' || transport !== undefined) access.invalidate(tenant, 'address');
 }

@@ -117,8 +117,9 @@ export function createOwnBroker(options: OwnBrokerOptions): TokenBroker {
         failure: { ...result.failure, scope: 'tenant', owner: 'configuration', remedy },
       };
     },
-    forget: (_cloud, tenantId) => {
-      brokers.delete(tenantId);
+    forget: (cloud, tenantId, keepYoung) => {
+      if (keepYoung === undefined) brokers.delete(tenantId);
+      else brokers.get(tenantId)?.broker.forget(cloud, tenantId, keepYoung);
     },
   };
 }

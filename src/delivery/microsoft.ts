@@ -15,6 +15,9 @@ export interface MicrosoftPort {
   graph(
     tenant: Tenant,
   ): Promise<{ ok: true; accessToken: string; canSeeCompliance: boolean } | AccessFailure>;
-  /** The service refused the token, or its address no longer answers: the next call takes fresh ones. */
-  invalidate(tenant: Tenant, what: 'token' | 'address'): void;
+  /**
+   * The service refused the token, or its address does not answer, or says that it is not the one (`moved`): the next
+   * call takes fresh ones.
+   */
+  invalidate(tenant: Tenant, what: 'token' | 'address' | 'moved'): void;
 }

@@ -243,6 +243,13 @@ const unavailable = kind(
   'microsoft',
   'Entra is in trouble for the moment; nothing is to be done.',
 );
+const refusedToken = kind(
+  'transient',
+  'token-refused',
+  'back-off',
+  'microsoft',
+  "The service refuses the tokens that Entra issues for it: they are tried again, less and less often. If it stays, compare the application's permissions.",
+);
 const malformedRequest = kind(
   'registration',
   'request-malformed',
@@ -306,5 +313,6 @@ export const oauthErrorKinds: ReadonlyMap<string, TokenErrorKind> = new Map([
 export const clockWrongKind = clockWrong;
 export const graphMissingKind = graphMissing;
 export const resourceMissingKind = resourceMissing;
+export const refusedTokenKind = refusedToken;
 export const throttledKind = throttled;
 export const unavailableKind = unavailable;

@@ -4,8 +4,9 @@ import type { Send } from '../outbound/port.ts';
 import { SecretUnreadable } from '../secrets/reference.ts';
 import { type Cloud, graphScopeFor } from './clouds.ts';
 import type { Credential } from './credentials.ts';
-import { throttledKind } from './error-kinds.ts';
+import { refusedTokenKind, throttledKind } from './error-kinds.ts';
 import type { TokenFailure } from './errors.ts';
+import type { IssuedTokens } from './issued-tokens.ts';
 import { type AcquiredToken, requestToken } from './token-request.ts';
 
 /** domain/microsoft.md 1.2: renewed 5 minutes before the end. */
@@ -50,8 +51,11 @@ export type TokenResult =
 export interface TokenBroker {
   /** Never throws. A failure holds no secret. */
   token(query: TokenQuery): Promise<TokenResult>;
-  /** Forgets a tenant's tokens, after a disconnect or when a service refuses them. */
-  forget(cloud: Cloud, tenantId: string): void;
+  /**
+   * Forgets a tenant's tokens, after a disconnect or when a service refuses them; with `keepYoung` not those that were
+   * issued a moment ago, which may be refused now and taken then.
+   */
+  forget(cloud: Cloud, tenantId: string, keepYoung?: 'keep-young'): void;
 }
 
 export interface TokenBrokerOptions {
@@ -66,6 +70,8 @@ export interface TokenBrokerOptions {
   ) => readonly Credential[] | Promise<readonly Credential[]>;
   readonly timeoutMs?: number;
   readonly tokens?: number;
+  /** Told of every token; says how long one that services refuse is to be left alone. */
+  readonly issued?: IssuedTokens;
   /** After every request on the wire, for metrics. */
   readonly onRequest?: (event: { cloud: string; resource: string; outcome: string }) => void;
 }
@@ -259,7 +265,18 @@ export function createTokenBroker(options: TokenBrokerOptions): TokenBroker {
     }
     const token = cachedToken(result.token, requestedAtMs);
     if ((cache.peek(need.key)?.requestedAtMs ?? 0) <= requestedAtMs) cache.set(need.key, token);
+    const { accessToken } = token;
+    options.issued?.issued(accessToken, { key: need.key, renew: () => replace(need, accessToken) });
     return resultOf(token);
+  };
+
+  /** The cached token where it is another one already, else a new one. */
+  const replace = async (need: Need, refused: string): Promise<string | undefined> => {
+    const cached = cache.peek(need.key);
+    if (cached !== undefined && cached.accessToken !== refused) return cached.accessToken;
+    cache.delete(need.key);
+    const result = await acquireOnce(need, false);
+    return result.ok ? result.accessToken : undefined;
   };
 
   const acquireOnce = (need: Need, fresh: boolean): Promise<TokenResult> => {
@@ -283,6 +300,8 @@ export function createTokenBroker(options: TokenBrokerOptions): TokenBroker {
     if (tenantId === undefined) return refusal(noTenant);
     const need = needOf(query, tenantId);
     if (query.fresh === true) return acquireOnce(need, true);
+    const restMs = options.issued?.restMs(need.key) ?? 0;
+    if (restMs > 0) return refusal({ ...refusedTokenKind, retryAfterSeconds: Math.ceil(restMs / 1000) });
     const cached = cache.get(need.key);
     if (cached === undefined || now() >= cached.expiresAtMs) return acquireOnce(need, false);
     if (now() >= cached.expiresAtMs - cached.tooShortMs) return renew(need, cached);
@@ -290,11 +309,12 @@ export function createTokenBroker(options: TokenBrokerOptions): TokenBroker {
     return resultOf(cached);
   };
 
-  const forget = (cloud: Cloud, tenantId: string): void => {
+  const forget: TokenBroker['forget'] = (cloud, tenantId, keepYoung) => {
     const wanted = parseGuid(tenantId);
-    for (const key of cache.keys()) {
+    for (const [key, { accessToken }] of cache.entries()) {
       const [cloudName, , tenant] = key.split(' ');
-      if (cloudName === cloud.name && tenant === wanted) cache.delete(key);
+      if (cloudName !== cloud.name || tenant !== wanted) continue;
+      if (keepYoung === undefined || options.issued?.isYoung(accessToken) !== true) cache.delete(key);
     }
   };
 

@@ -1,4 +1,4 @@
-import type { OutboundFailure, Send } from '../outbound/port.ts';
+import { BodyInterrupted, type OutboundFailure, type Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
 
 /** Answers of the partner API are small; lists of policies too. */
@@ -31,7 +31,12 @@ export type IntuneSetback =
       readonly detail: string;
       readonly httpStatus: number;
     }
-  | { readonly outcome: 'unclear'; readonly detail: string }
+  | {
+      readonly outcome: 'unclear';
+      readonly detail: string;
+      /** The connection failed after the request began: an old address may answer like that. */
+      readonly transport?: OutboundFailure['failure'];
+    }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds?: number; readonly detail: string }
   | { readonly outcome: 'unauthenticated'; readonly detail: string }
   | { readonly outcome: 'forbidden'; readonly detail: string }
@@ -113,7 +118,12 @@ function transportSetback({ failure, detail }: OutboundFailure): IntuneSetback {
     case 'timeout':
     case 'reset':
     case 'aborted':
-      return { outcome: 'unclear', detail: `${failure}: ${detail}` };
+      // The caller's own end says nothing of the address.
+      return {
+        outcome: 'unclear',
+        detail: `${failure}: ${detail}`,
+        ...(failure === 'aborted' ? {} : { transport: failure }),
+      };
     case 'refused-address':
     case 'unreachable':
       return { outcome: 'unavailable', detail: `${failure}: ${detail}`, transport: failure };
@@ -155,9 +165,13 @@ export async function callIntune(
     return json === undefined
       ? { outcome: 'unclear', detail: `the answer with status ${status} is no JSON object` }
       : { outcome: 'answered', httpStatus: status, body: json };
-  } catch {
+  } catch (error) {
     // BodyTooLarge or BodyInterrupted: the status alone does not say what was decided.
-    return { outcome: 'unclear', detail: `the answer with status ${status} broke off or was too large` };
+    return {
+      outcome: 'unclear',
+      detail: `the answer with status ${status} broke off or was too large`,
+      ...(error instanceof BodyInterrupted ? { transport: 'reset' as const } : {}),
+    };
   }
 }
 

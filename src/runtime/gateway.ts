@@ -4,6 +4,7 @@ import { createAccess } from '../connection/access.ts';
 import type { ConsentOptions } from '../connection/consent.ts';
 import { accessByType, createOwnBroker, tenantCredentials } from '../connection/tenant-credentials.ts';
 import { createIntake, type IntakeOptions } from '../delivery/intake.ts';
+import type { IssuedTokens } from '../entra/issued-tokens.ts';
 import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
@@ -42,7 +43,10 @@ import { createInstanceClients, type InstanceClients } from './instance-clients.
 export interface GatewayParts {
   readonly config: Config;
   readonly sql: Sql;
+  /** With the second try of `issued`, where that is given. */
   readonly send: Send;
+  /** Told of the tokens for Microsoft's services. */
+  readonly issued?: IssuedTokens;
   /** The way of forwarded calls, with its circuits. */
   readonly upstream: Upstream;
   readonly sealer: Sealer;
@@ -84,6 +88,7 @@ export function composeGateway(parts: GatewayParts) {
     send,
     now,
     timeoutMs: microsoftTimeoutMs,
+    ...(parts.issued === undefined ? {} : { issued: parts.issued }),
     onRequest: ({ outcome, resource }: { resource: string; outcome: string }) =>
       metrics.tokenRequest(resource, outcome),
   };

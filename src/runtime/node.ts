@@ -13,6 +13,7 @@ import { startOwnConnect } from '../connection/tenant-credentials.ts';
 import { replayReports } from '../delivery/replay.ts';
 import { createHints } from '../delivery/stage/hints.ts';
 import type { Lane } from '../delivery/stage/lanes.ts';
+import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs, moveAnswerMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
@@ -279,6 +280,8 @@ async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableSt
   });
   const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow));
   stack.defer(() => outbound.close());
+  const issued = createIssuedTokens();
+  const send = issued.withSecondTry(outbound.send);
   const lane = await choosing;
   if (lane) tellOfLane(lane, log, metrics);
   const upstream = createNodeUpstream({
@@ -304,7 +307,8 @@ async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableSt
   const parts = {
     config,
     sql,
-    send: outbound.send,
+    send,
+    issued,
     upstream: withCircuit(upstream.upstream, () => performance.now()),
     sealer,
     log,
@@ -368,7 +372,7 @@ async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableSt
     config,
     sql,
     relaxed,
-    send: outbound.send,
+    send,
     sealer: parts.sealer,
     log,
     metrics,

@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
 import { beginListener, finishListener, type ListenerEnv } from '../gateway/listener.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
@@ -46,7 +47,8 @@ async function createDataApp(
   shared: { readonly sql: Sql; readonly log: Log; readonly metrics: Metrics },
 ): Promise<Hono<ListenerEnv>> {
   const policy = createAddressPolicy(config.upstreamAllow);
-  const send = createWorkersSend(policy);
+  const issued = createIssuedTokens();
+  const send = issued.withSecondTry(createWorkersSend(policy));
   const upstream = createWorkersUpstream(policy, config.forwardTimeoutSeconds * 1_000);
   const sealer = await createSealer(config.secretsKey);
   const readReference = workerSecretReader(bindings);
@@ -54,6 +56,7 @@ async function createDataApp(
     ...shared,
     config,
     send,
+    issued,
     upstream: withCircuit(upstream, Date.now),
     sealer,
     readReference,

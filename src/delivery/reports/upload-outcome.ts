@@ -197,7 +197,7 @@ export async function settlementOfUpload(
       return settlementOfAccess(rows, { ok: false, kind: 'hold', ...missing }, options);
     }
     case 'not-found':
-      options.microsoft.invalidate(tenant, 'address');
+      options.microsoft.invalidate(tenant, 'moved');
       return again('intune-address', result.detail);
     case 'unavailable':
       if (result.retryAfterSeconds !== undefined) await silence(result.retryAfterSeconds);
@@ -207,6 +207,7 @@ export async function settlementOfUpload(
       }
       return again('intune-unavailable', result.detail, result.retryAfterSeconds);
     case 'unclear':
+      if (result.transport !== undefined) options.microsoft.invalidate(tenant, 'address');
       if (rows.length > 1 && attempts > triesTogether.unclear) {
         return apartUnlessTaken('outcome-unclear', result.detail);
       }

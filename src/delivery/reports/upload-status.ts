@@ -92,8 +92,10 @@ function settlementOfStatus(
       return later('status-unavailable', result.detail, Math.max(waitSeconds, result.retryAfterSeconds ?? 0));
     case 'throttled':
       return later('status-throttled', result.detail, Math.max(waitSeconds, result.retryAfterSeconds ?? 0));
-    case 'refused':
     case 'unclear':
+      if (result.transport !== undefined) microsoft.invalidate(tenant, 'address');
+      return later('status-unclear', result.detail);
+    case 'refused':
       return later(`status-${result.outcome}`, result.detail);
   }
 }

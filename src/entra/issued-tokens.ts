@@ -1,0 +1,156 @@
+import { LRUCache } from 'lru-cache';
+import type { OutboundResponse, OutboundResult, Send } from '../outbound/port.ts';
+
+/**
+ * What becomes of a token after a service has refused it with 401. Services refuse one or two in a hundred tokens that
+ * Entra has just issued, and take them a second later (domain/microsoft.md 9 and 10, pain 20): such a token is tried once
+ * more. Whoever calls Graph or Intune does so through `withSecondTry`, and sees a 401 only when that was in vain.
+ */
+
+/** A younger token is tried again as it is; an older one is replaced. */
+const youngTokenMs = 60_000;
+const secondTryAfterMs = 1_000;
+/** After a second refusal no token of the kind is given out for so long, three times longer with each, up to the most. */
+const firstRestMs = 5_000;
+const longestRestMs = 300_000;
+/** One call finds out whether the service takes the token again; the others wait for it. */
+const probeMs = 10_000;
+
+export interface IssuedTokens {
+  /** Remembers whose token this is; `renew` gives another one, or nothing where there is none to be had. */
+  issued(
+    accessToken: string,
+    of: { readonly key: string; readonly renew: () => Promise<string | undefined> },
+  ): void;
+  /** Milliseconds for which no token of this kind is to be used; 0: now. The first to ask after them may try. */
+  restMs(key: string): number;
+  /** Whether the token is too young to be given up for a refusal. */
+  isYoung(accessToken: string): boolean;
+  /** Sends again what is refused with 401, once. */
+  withSecondTry(send: Send): Send;
+}
+
+export interface IssuedTokensOptions {
+  /** Milliseconds of a monotonic clock. */
+  readonly now?: () => number;
+  readonly wait?: (ms: number) => Promise<void>;
+  readonly tokens?: number;
+}
+
+interface Issued {
+  readonly key: string;
+  readonly atMs: number;
+  readonly renew: () => Promise<string | undefined>;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Rests of a tenant's resource whose tokens are refused again and again. */
+function createRests(now: () => number, entries: number) {
+  const rests = new LRUCache<string, { readonly refusals: number; readonly untilMs: number }>({
+    max: entries,
+  });
+  return {
+    refused: (key: string): void => {
+      const known = rests.get(key);
+      const refusals = (known?.refusals ?? 0) + 1;
+      rests.set(key, {
+        refusals,
+        untilMs: now() + Math.min(firstRestMs * 3 ** (refusals - 1), longestRestMs),
+      });
+    },
+    taken: (key: string): void => {
+      if (rests.size > 0) rests.delete(key);
+    },
+    leftMs: (key: string): number => {
+      const rest = rests.get(key);
+      if (!rest) return 0;
+      const left = rest.untilMs - now();
+      if (left <= 0) rests.set(key, { ...rest, untilMs: now() + probeMs });
+      return Math.max(0, left);
+    },
+  };
+}
+
+const bearerOf = (headers: Readonly<Record<string, string>> | undefined): string | undefined =>
+  /^Bearer (.+)$/.exec(headers?.authorization ?? '')?.[1];
+
+const isRefusal = (result: OutboundResult): result is OutboundResponse => result.ok && result.status === 401;
+
+export function createIssuedTokens(options: IssuedTokensOptions = {}): IssuedTokens {
+  const { now = () => performance.now(), tokens = 25_000, wait = pause } = options;
+  const known = new LRUCache<string, Issued>({ max: tokens });
+  const rests = createRests(now, tokens);
+  /** By the refused token: the one to go on with, or nothing, found out by the first of those that were refused. */
+  const trials = new Map<string, Promise<string | undefined>>();
+  const isYoung = (token: string): boolean => {
+    const issued = known.peek(token);
+    return issued !== undefined && now() - issued.atMs < youngTokenMs;
+  };
+
+  const nextToken = async (refused: string, { renew }: Issued): Promise<string | undefined> => {
+    if (!isYoung(refused)) return renew();
+    await wait(secondTryAfterMs);
+    return refused;
+  };
+
+  /** The first who is refused tries again and says with what; without a token worth a try nobody else does. */
+  const lead = async (
+    refused: string,
+    issued: Issued,
+    attempt: (token: string) => Promise<OutboundResult>,
+    tell: (token: string | undefined) => void,
+  ): Promise<OutboundResult | undefined> => {
+    const token = await nextToken(refused, issued);
+    if (token === undefined) return undefined;
+    const result = await attempt(token);
+    if (isRefusal(result)) rests.refused(issued.key);
+    else tell(token);
+    return result;
+  };
+
+  const secondTry = async (
+    refused: string,
+    issued: Issued,
+    attempt: (token: string) => Promise<OutboundResult>,
+  ): Promise<OutboundResult | undefined> => {
+    const running = trials.get(refused);
+    if (running) {
+      const token = await running;
+      return token === undefined ? undefined : attempt(token);
+    }
+    const { promise, resolve: tell } = Promise.withResolvers<string | undefined>();
+    trials.set(refused, promise);
+    try {
+      return await lead(refused, issued, attempt, tell);
+    } finally {
+      trials.delete(refused);
+      tell(undefined);
+    }
+  };
+
+  return {
+    issued: (accessToken, of) => {
+      if (!known.has(accessToken)) known.set(accessToken, { ...of, atMs: now() });
+    },
+    restMs: rests.leftMs,
+    isYoung,
+    withSecondTry: (send) => async (request) => {
+      const first = await send(request);
+      const token = bearerOf(request.headers);
+      const issued = token === undefined ? undefined : known.get(token);
+      if (token === undefined || issued === undefined) return first;
+      if (!isRefusal(first)) {
+        if (first.ok) rests.taken(issued.key);
+        return first;
+      }
+      const attempt = (other: string): Promise<OutboundResult> =>
+        send({ ...request, headers: { ...request.headers, authorization: `Bearer ${other}` } });
+      const second = await secondTry(token, issued, attempt);
+      if (second === undefined) return first;
+      await first.discard();
+      if (!isRefusal(second) && second.ok) rests.taken(issued.key);
+      return second;
+    },
+  };
+}
