@@ -4,6 +4,7 @@ import { catchUp } from './catch-up.ts';
 import { claims } from './claims.ts';
 import { delivery } from './delivery.ts';
 import { forward } from './forward.ts';
+import { hostileBodiesBench } from './hostile-bodies.ts';
 import { importExport } from './import-export.ts';
 import { intake } from './intake.ts';
 import { neighbour } from './neighbour.ts';
@@ -29,6 +30,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   claims: { run: claims, limitMinutes: 30 },
   routes: { run: routes, limitMinutes: 20 },
   import: { run: importExport, limitMinutes: 20 },
+  'hostile-bodies': { run: hostileBodiesBench, limitMinutes: 20 },
   'forward-peers': { run: forwardPeers, limitMinutes: 60 },
 };
 /** Short enough to be run by the way; the others are asked for by name. */
@@ -40,7 +42,7 @@ const usage = `npm run bench [-- name…] [options]
   --devices N       Macs, of all tenants together
   --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other
   --outage refuses|silent   what Intune does while it is out of order
-  --seconds N       length of a round of forward-peers
+  --seconds N       length of a round of forward-peers, and for each of hostile-bodies
   --latency, --tls  what forward-peers looks at instead of the table
   --minutes N       time limit of each benchmark
   --json            every round and the machine, as JSON`;

@@ -39,6 +39,17 @@ export const webhookLimits = {
     keptBytes: 10 * 1024 * 1024,
   },
 };
+/** One answer of an instance: a record with thousands of applications, or a page of 100 with a thousand groups each. */
+export const instanceAnswerLimits = {
+  nodes: 1_000_000,
+  unit: {
+    bytes: 32 * 1024 * 1024,
+    keptBytes: 2 * 1024 * 1024,
+    keptNodes: 100_000,
+    membersOfObject: 10_000,
+    depth: 64,
+  },
+};
 /** Twice what is promised (contract section 5): each becomes a row. */
 export const computersPerWebhook = 200_000;
 /** A webhook that names more computers than this does not read those one by one that nobody knows here. */
@@ -56,6 +67,10 @@ export const recordBytesTogether = 512 * 1024;
 export const smallBodyBytes = 16 * 1024;
 /** Every other request body on any listener (contract section 6). */
 export const bodyBytes = 1024 * 1024;
+/** Graph sends some dozens in one request. Anybody can send here, and each state that is named is hashed. */
+export const notificationsPerBody = 5_000;
+/** Of the JSON of an admin request; a list in it has some hundred elements. */
+export const adminBodyStructure = { depth: 64, nodes: 20_000 };
 /** Graph's validation tokens are some hundred characters of text; they are sent back as they are. */
 export const validationTokenCharacters = 1_024;
 /** A header section must be complete by then, or a slow client holds a connection (contract section 8). */

@@ -5,9 +5,10 @@ import { within } from '../deadline.ts';
 import { createAttempts } from '../gateway/attempts.ts';
 import { readBody } from '../gateway/body.ts';
 import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
-import { adminVerbMs, bodyBytes } from '../limits.ts';
+import { adminBodyStructure, adminVerbMs, bodyBytes } from '../limits.ts';
 import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
+import { structureFault } from '../untrusted/bounded-json.ts';
 import { addAbout } from './about.ts';
 import { authenticate } from './access.ts';
 import { addApiDocs } from './api-docs/api-docs.ts';
@@ -60,6 +61,17 @@ import { streamsItsBody } from './writes.ts';
 
 const basePath = '/api/v1';
 
+/** Looked at before anything makes objects of the body: what comes after walks through them recursively. */
+function refuseHugeStructure(text: string): void {
+  const fault = structureFault(text, adminBodyStructure);
+  if (fault === undefined) return;
+  const { depth, nodes } = adminBodyStructure;
+  const description = `a body may be nested ${depth} deep and hold ${nodes} elements and members`;
+  throw new ProblemError(
+    problem('payload-too-large', description, { errors: [{ code: fault, field: null, description }] }),
+  );
+}
+
 /** Reads the body within its limits before validation does; other media types than JSON are refused. */
 const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
   if (c.req.raw.body && !['GET', 'HEAD', 'DELETE'].includes(c.req.method)) {
@@ -70,6 +82,7 @@ const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
     ) {
       throw new ProblemError(problem('unsupported-media-type', 'Send application/json.'));
     }
+    refuseHugeStructure(new TextDecoder().decode(bytes));
     c.req.raw = new Request(c.req.raw.url, {
       method: c.req.method,
       headers: c.req.raw.headers,
@@ -101,6 +114,9 @@ const inTime: MiddlewareHandler<AdminEnv> = (c, next) =>
 /** An import reads its own body. Of the same path's other methods the body is bounded as everywhere. */
 const takesStream = (c: Context): boolean => streamsItsBody(c.req.method, c.req.path);
 
+/** Of a body with a fault in each of its members. */
+const fieldErrorsTold = 100;
+
 type Issue = z.core.$ZodIssue;
 
 /** Each fault with the field it is about; an unknown member is named itself. */
@@ -120,7 +136,7 @@ function createApi(): AdminApp {
   return new OpenAPIHono<AdminEnv>({
     defaultHook: (result, c) => {
       if (result.success) return undefined;
-      const errors = result.error.issues.flatMap(fieldErrors);
+      const errors = result.error.issues.flatMap(fieldErrors).slice(0, fieldErrorsTold);
       const detail = errors.map((error) => `${error.field ?? 'request'}: ${error.description}`).join('; ');
       return problemResponse(problem('invalid-request', detail, { errors }), c.get('requestId'));
     },

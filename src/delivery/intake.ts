@@ -3,7 +3,7 @@ import type { Sql } from '../store/database.ts';
 import { createGroupCommit, nothings } from '../store/group-commit.ts';
 import { withRetries } from '../store/retry.ts';
 import { type ComputerLane, computerLane } from './computers/computer-store.ts';
-import { markNamed } from './computers/named-in-bulk.ts';
+import { markNamed, type NamedWrite } from './computers/named-in-bulk.ts';
 import {
   type MarkedRow,
   newerPushed,
@@ -73,6 +73,25 @@ const newestPushed = (rows: readonly PushedRow[], nowMs: number): PushedRow[] =>
 const rowsTogether = 128;
 const writesAtOnce = 3;
 
+interface Named {
+  readonly tenantId: string;
+  readonly run: NamedWrite;
+}
+
+/** Slices of large events are large enough for a statement of their own. */
+function createNamedWrites(shared: boolean): (write: Named) => Promise<unknown> {
+  if (!shared) return ({ run }) => withRetries(() => run());
+  return createGroupCommit<Named, undefined>({
+    flush: async (writes, lockWaitMs) => {
+      for (const { run } of writes) await withRetries(() => run(lockWaitMs));
+      return nothings(writes);
+    },
+    maxItems: 1,
+    flushes: writesAtOnce,
+    tenantOf: ({ tenantId }) => tenantId,
+  });
+}
+
 /** Messages of all instances that come together share a statement; each is answered when that is committed. */
 export function createIntake({ onDue, sql, together: shared = true }: IntakeOptions): Intake {
   const lanesOf = (rows: readonly MarkedRow[], needsInstance: boolean, background = false): void => {
@@ -105,11 +124,12 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
     await withRetries(() => upsertRecords(sql, rows, lockWaitMs));
     lanesOf(rows, false);
   });
+  const named = createNamedWrites(shared);
   return {
     markDue: async (origin, computerIds) => {
       if (computerIds.length === 0) return;
       if (computerIds.length > namedInBulk) {
-        await markNamed(sql, origin, computerIds);
+        await markNamed(sql, origin, computerIds, (run) => named({ tenantId: origin.tenantId, run }));
         lanesOf([{ ...origin, jamfComputerId: 0, count: 1 }], true, true);
         return;
       }

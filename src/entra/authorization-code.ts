@@ -1,6 +1,7 @@
 import { BodyInterrupted, BodyTooLarge, type OutboundResult, type Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
 import { oneLine } from '../telemetry/one-line.ts';
+import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 import { encodeBase64url } from './base64url.ts';
 import { type Cloud, tokenEndpointFor } from './clouds.ts';
 import { type Credential, signAssertion } from './credentials.ts';
@@ -142,7 +143,7 @@ const unreachable = (failure: string, correlationId: string): TokenFailure => ({
 
 function idTokenIn(text: string): string | undefined {
   try {
-    const body: unknown = JSON.parse(text);
+    const body: unknown = parseBoundedJson(text);
     const token = typeof body === 'object' && body !== null && 'id_token' in body ? body.id_token : undefined;
     return typeof token === 'string' && token !== '' ? token : undefined;
   } catch {

@@ -1,4 +1,5 @@
 import { firstLine } from '../telemetry/one-line.ts';
+import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 import {
   clockWrongKind,
   graphMissingKind,
@@ -59,7 +60,7 @@ interface ErrorBody {
 
 function parseErrorBody(text: string): ErrorBody | undefined {
   try {
-    const json: unknown = JSON.parse(text);
+    const json: unknown = parseBoundedJson(text);
     if (typeof json !== 'object' || json === null) return undefined;
     const body: Readonly<Record<string, unknown>> = { ...json };
     const string = (name: string): string | undefined =>

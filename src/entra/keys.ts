@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Send } from '../outbound/port.ts';
+import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 import { type Cloud, jwksUrlFor } from './clouds.ts';
 import { parseVerificationKey, type VerificationKey } from './rsa-key.ts';
 
@@ -85,7 +86,7 @@ function index(parsed: readonly VerificationKey[]): ReadonlyMap<string, readonly
 /** The usable keys of a key set document; undefined when it is no key set at all. */
 export function parseKeySet(text: string): ReadonlyMap<string, readonly VerificationKey[]> | undefined {
   try {
-    const document: unknown = JSON.parse(text);
+    const document: unknown = parseBoundedJson(text);
     if (typeof document !== 'object' || document === null || !('keys' in document)) return undefined;
     if (!Array.isArray(document.keys)) return undefined;
     const parsed = document.keys

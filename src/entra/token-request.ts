@@ -5,6 +5,7 @@ import {
 } from '@azure/msal-node';
 import type { OutboundResult, Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
+import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 import { decodeBase64url } from './base64url.ts';
 import { type Cloud, graphScopeFor, issuerFor, jwksUrlFor, tokenEndpointFor } from './clouds.ts';
 import { type Credential, signAssertion } from './credentials.ts';
@@ -80,7 +81,7 @@ function networkClient(request: TokenRequest, seen: Seen): INetworkModule {
       addresses: 'configured',
     });
     await readAnswer(result, seen, request.nowMs);
-    const body: unknown = JSON.parse(seen.text ?? '');
+    const body: unknown = parseBoundedJson(seen.text ?? '');
     if (typeof body !== 'object' || body === null) throw new Error('the answer is no JSON object');
     return { status: seen.status ?? 0, headers: {}, body };
   };
@@ -151,7 +152,7 @@ const positiveSeconds = (value: unknown): number | undefined => {
 function lifetimes(
   text: string | undefined,
 ): Pick<AcquiredToken, 'lifeSeconds' | 'refreshInSeconds'> | undefined {
-  const body: unknown = JSON.parse(text ?? 'null');
+  const body: unknown = parseBoundedJson(text ?? 'null');
   if (typeof body !== 'object' || body === null) return undefined;
   const lifeSeconds = 'expires_in' in body ? positiveSeconds(body.expires_in) : undefined;
   if (lifeSeconds === undefined) return undefined;

@@ -1,5 +1,6 @@
 import type { Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
+import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 
 /** One page of Graph is far below this. */
 const answerBytes = 4 * 1024 * 1024;
@@ -54,7 +55,7 @@ export const asString = (value: unknown): string | undefined =>
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseBoundedJson(text);
   } catch {
     // A proxy's page: no JSON at all.
     return undefined;

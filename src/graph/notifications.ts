@@ -1,4 +1,6 @@
 import { parseGuid } from '../ids.ts';
+import { notificationsPerBody } from '../limits.ts';
+import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 import { asObject, asString, type JsonObject } from './call.ts';
 
 /**
@@ -89,13 +91,20 @@ function notificationOf(value: unknown): Notification | undefined {
 export function parseNotifications(text: string): ParsedNotifications {
   let body: unknown;
   try {
-    body = JSON.parse(text) as unknown;
+    body = parseBoundedJson(text);
   } catch (error) {
     return { ok: false, field: null, description: `the body is not JSON: ${(error as Error).message}` };
   }
   const value = asObject(body)?.value;
   if (!Array.isArray(value))
     return { ok: false, field: 'value', description: 'is not a list of notifications' };
+  if (value.length > notificationsPerBody) {
+    return {
+      ok: false,
+      field: 'value',
+      description: `may hold ${notificationsPerBody} notifications at most`,
+    };
+  }
   const notifications = value.map(notificationOf).filter((one) => one !== undefined);
   return { ok: true, notifications, unreadable: value.length - notifications.length };
 }

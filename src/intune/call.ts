@@ -1,5 +1,6 @@
 import { BodyInterrupted, type OutboundFailure, type Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
+import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 
 /** Answers of the partner API are small; lists of policies too. */
 const answerBytes = 1024 * 1024;
@@ -72,7 +73,7 @@ export function detailText(value: unknown): string {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseBoundedJson(text);
   } catch {
     // A proxy's page.
     return undefined;

@@ -1,4 +1,5 @@
 import { parseGuid } from '../ids.ts';
+import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 import { bodyRefusal } from './body-status.ts';
 import {
   asObject,
@@ -143,7 +144,7 @@ function assignmentsOf(body: JsonObject | undefined): unknown {
   const value = body?.value;
   if (typeof value !== 'string') return value;
   try {
-    return JSON.parse(value);
+    return parseBoundedJson(value);
   } catch {
     // Success all the same: only the echo cannot be read.
     return undefined;

@@ -1,4 +1,7 @@
+import { instanceAnswerLimits } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
+import { parseInTurns } from '../untrusted/json-in-turns.ts';
+import { turnsApart, type Work } from '../untrusted/turns.ts';
 import { type ComplianceRecord, parseComplianceInformation } from './compliance.ts';
 import { type ConnectionTest, testConnection } from './connection-test.ts';
 import { createExchange, type Exchange } from './exchange.ts';
@@ -41,6 +44,8 @@ export interface JamfClientOptions {
   readonly now: () => number;
   readonly timeoutMs: number;
   readonly randomRequestId?: () => string;
+  /** Turns in which large answers are read; turns of its own unless given. */
+  readonly work?: Work;
 }
 
 /** A token for the forwarding path, which makes its own requests. */
@@ -97,6 +102,14 @@ export interface JamfClient {
   test(): Promise<ConnectionTest>;
 }
 
+interface GetParts {
+  readonly exchange: Exchange;
+  readonly tokens: TokenSource;
+  readonly queue: RequestQueue;
+  readonly now: () => number;
+  readonly work: Work;
+}
+
 type Get = (path: string) => Promise<JamfResult<{ readonly body: unknown }>>;
 
 /** The client of one instance; it keeps a token and the inventory version, nothing else. */
@@ -115,7 +128,8 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
     now: options.now,
   });
   const queue = createRequestQueue(options.concurrency ?? defaultConcurrency);
-  const get = authorizedGet(exchange, tokens, queue, options.now);
+  const work = options.work ?? turnsApart.work('');
+  const get = authorizedGet({ exchange, tokens, queue, now: options.now, work });
   const readInventory = createInventoryReader(get);
   const version = () => readVersion(get);
   const complianceInformation = (id: string) => readCompliance(get, id);
@@ -145,11 +159,21 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
   };
 }
 
+/** A page of a hundred records, or one with thousands of applications, is a few MB; undefined: no JSON that is read. */
+async function parseAnswer(text: string, work: Work): Promise<unknown> {
+  try {
+    return await parseInTurns(text, instanceAnswerLimits, work);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
 /**
  * GET with the client's token, renewed once when the instance refuses it: tokens die early when a client changes. The
  * token is fetched inside the queue's slot by whoever needs it first, so that it never waits behind its own waiters.
  */
-function authorizedGet(exchange: Exchange, tokens: TokenSource, queue: RequestQueue, now: () => number): Get {
+function authorizedGet({ exchange, now, queue, tokens, work }: GetParts): Get {
   const attempt = async (path: string, mayRenew: boolean): ReturnType<Get> => {
     const granted = await tokens.get();
     if (!granted.ok) return granted;
@@ -157,9 +181,10 @@ function authorizedGet(exchange: Exchange, tokens: TokenSource, queue: RequestQu
     const headers = { authorization: `Bearer ${value}` };
     const answer = await exchange({ method: 'GET', path, headers, answerMaxBytes });
     if (!answer.ok) return answer;
-    if (answer.status !== 401) return readAnswer(answer, now());
+    const body = await parseAnswer(answer.text, work);
+    if (answer.status !== 401) return readAnswer(answer, now(), body);
     tokens.invalidate(value);
-    return mayRenew ? attempt(path, false) : readAnswer(answer, now());
+    return mayRenew ? attempt(path, false) : readAnswer(answer, now(), body);
   };
   return (path) => queue(() => attempt(path, true));
 }

@@ -1,3 +1,5 @@
+import { parseBoundedJson } from '../untrusted/bounded-json.ts';
+
 /** Why a call to an instance gave nothing. */
 export type JamfFailureKind =
   | 'not-found'
@@ -36,13 +38,16 @@ export interface JamfAnswer {
 const retryAfterMaxSeconds = 86_400;
 
 /**
- * Reads an answer's JSON, or says why it has none. A JSON or empty body speaks for Jamf, and its status counts; HTML,
+ * Reads an answer by its JSON (undefined: it is none), or says why it has none. A JSON or empty body speaks for Jamf, and its status counts; HTML,
  * plain text and broken JSON come from something in front of it (a firewall's 403, a maintenance page with 503, a
  * router's `404 page not found`: domain/jamf.md 5.3 and 9) and are `invalid-answer` whatever the status says.
  */
-export function readAnswer(answer: JamfAnswer, nowMs: number): JamfResult<{ readonly body: unknown }> {
+export function readAnswer(
+  answer: JamfAnswer,
+  nowMs: number,
+  body: unknown,
+): JamfResult<{ readonly body: unknown }> {
   const { status, headers, text } = answer;
-  const body = parseJson(text);
   const retryAfterSeconds = readRetryAfter(headers.get('retry-after'), nowMs);
   if (body === undefined && text.trim() !== '') {
     return {
@@ -64,7 +69,7 @@ export function readAnswer(answer: JamfAnswer, nowMs: number): JamfResult<{ read
 /** The JSON value of this text, or `undefined` when it is none. */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseBoundedJson(text);
   } catch {
     return undefined;
   }

@@ -139,7 +139,7 @@ function noTokenEndpoint(status: number): JamfFailure {
 }
 
 function readToken(answer: JamfAnswer, askedAtMs: number): JamfResult<{ readonly token: JamfToken }> {
-  const read = readAnswer(answer, askedAtMs);
+  const read = readAnswer(answer, askedAtMs, parseJson(answer.text));
   // RFC 6749 5.2 answers 400 to a wrong client; some servers answer 401. A malformed request would be our own bug.
   if (!read.ok) {
     const isRefusal = read.status === 400 && read.failure === 'error';

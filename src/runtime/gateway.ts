@@ -34,7 +34,7 @@ import type { Keeping } from '../store/kept-rows.ts';
 import { createTenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { createTurns } from '../untrusted/turns.ts';
+import { createTurns, turnsApart } from '../untrusted/turns.ts';
 import type { Config } from './config.ts';
 import { createInstanceClients, type InstanceClients } from './instance-clients.ts';
 
@@ -77,8 +77,10 @@ export function composeGateway(parts: GatewayParts) {
   const routes =
     parts.changes?.routes ??
     createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup });
+  const turns = (parts.intake.together ?? true) ? createTurns() : turnsApart;
   const clients = createInstanceClients({
     send,
+    turns,
     sealer: parts.sealer,
     readReference: parts.readReference,
     concurrency: config.jamfConcurrency,
@@ -168,8 +170,6 @@ export function composeGateway(parts: GatewayParts) {
     ...(parts.tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: parts.tokenHash } } : {}),
     now,
   });
-
-  const turns = createTurns();
 
   const createDataApp = (): Hono<ListenerEnv> => {
     const app = new Hono<ListenerEnv>();

@@ -4,6 +4,7 @@ import { createJamfClient, type JamfClient } from '../jamf/client.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { type Instance, secretAssociation } from '../store/instances.ts';
+import { type Turns, turnsApart } from '../untrusted/turns.ts';
 
 /** One Jamf client per instance and configuration: its token and its bound on requests are shared by all who ask. */
 export interface InstanceClients {
@@ -18,10 +19,12 @@ export interface InstanceClientsOptions {
   readonly readReference: (reference: string) => Promise<string>;
   readonly concurrency: number;
   readonly timeoutMs: number;
+  /** Large answers are read in turns. */
+  readonly turns?: Turns;
 }
 
 export function createInstanceClients(options: InstanceClientsOptions): InstanceClients {
-  const { concurrency, readReference, sealer, send, timeoutMs } = options;
+  const { concurrency, readReference, sealer, send, timeoutMs, turns = turnsApart } = options;
   const clients = new LRUCache<string, JamfClient>({ max: 30_000 });
 
   const secretOf = async (instance: Instance): Promise<string> => {
@@ -65,6 +68,7 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
         concurrency,
         now: Date.now,
         timeoutMs,
+        work: turns.work(instanceId),
       });
       clients.set(key, client);
     }

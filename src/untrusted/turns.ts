@@ -73,3 +73,6 @@ export function createTurns(now: () => number = () => performance.now()): Turns 
   });
   return { work };
 }
+
+/** For a runtime in which requests must not wait for each other (Workers): each work has turns of its own. */
+export const turnsApart: Turns = { work: (key) => createTurns().work(key) };

@@ -3,11 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
+  bootstrapKey,
   connectTenant,
   type Scene,
   startScene,
   webhookBody,
 } from '../harness/gateway.ts';
+import { call } from '../harness/http.ts';
 
 /**
  * Bodies that one caller makes to harm the others (contract section 7, neighbours): the process survives them, answers
@@ -164,6 +166,31 @@ describe('hostile bodies', () => {
     expect((await post('webhooks', { 'content-type': 'text/xml' }, comments)).status).toBe(400);
     await neighbour();
   }, 60_000);
+
+  it('operators and Graph are refused the same without an error inside', async () => {
+    const deep = `{"name":${'['.repeat(200_000)}"\\u0000"${']'.repeat(200_000)}}`;
+    const wide = `{${Array.from({ length: 60_000 }, (_, at) => `"k${at}":1`).join(',')}}`;
+    const some = `{${Array.from({ length: 15_000 }, (_, at) => `"k${at}":1`).join(',')}}`;
+    const admin = async (body: string) =>
+      (
+        await call(`${scene.gateway.admin}/api/v1/tenants`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${bootstrapKey}` },
+          body,
+          ca: scene.trust,
+        })
+      ).status;
+    expect(await Promise.all([deep, wide, some, '['.repeat(1_000_000)].map(admin))).toEqual([
+      413, 413, 400, 413,
+    ]);
+    const graph = async (body: string) => {
+      const headers = { 'content-type': 'application/json' };
+      return (await scene.data(`/t/${tenantId}/notifications`, { method: 'POST', headers, body })).status;
+    };
+    const many = JSON.stringify({ value: Array.from({ length: 30_000 }, (_, at) => ({ clientState: at })) });
+    expect(await Promise.all([deep, '['.repeat(1_000_000), many].map(graph))).toEqual([400, 400, 400]);
+    await neighbour();
+  });
 
   it('others are answered while large bodies are read', async () => {
     const half = 49_000_000;

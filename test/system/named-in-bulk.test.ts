@@ -34,7 +34,8 @@ describe('computers named in bulk, in the database', () => {
       select jamf_computer_id as id from named_computers where instance_id = ${instanceId} order by 1`;
     return rows.map(({ id }) => Number(id));
   };
-  const mark = (ids: readonly number[]) => markNamed(database.sql, { ...ref, traceparent: null }, ids);
+  const mark = (ids: readonly number[]) =>
+    markNamed(database.sql, { ...ref, traceparent: null }, ids, (run) => run(1_000));
   const settle = (listed: number[], afterId: number, upToId: number, namedBefore = new Date(0)) =>
     database.sql.begin((tx) => settleNamed(tx, ref, listed, { afterId, upToId, namedBefore }));
 

@@ -1,6 +1,6 @@
 import { namedTogether } from '../../limits.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
-import { withRetries } from '../../store/retry.ts';
+import { waitsAtMost } from '../../store/locked-tenants.ts';
 import type { InstanceRef } from './readers.ts';
 import { pushWaits, soon, wantedOnceMore } from './revisions.ts';
 
@@ -16,8 +16,15 @@ interface Named extends InstanceRef {
 }
 
 /** Rows are locked in the order of their keys, so that two events about the same computers cannot wait for each other. */
-const markSlice = (sql: Sql, { instanceId, tenantId, traceparent }: Named, ids: readonly number[]) => sql`
-  with named as materialized (select unnest(${ids}::int[]) as id),
+const markSlice = (
+  sql: Sql,
+  { instanceId, tenantId, traceparent }: Named,
+  ids: readonly number[],
+  lockWaitMs: number | undefined,
+) => sql`
+  with named as materialized (
+    select named.id from unnest(${ids}::int[]) as named(id) ${waitsAtMost(sql, lockWaitMs)}
+  ),
   known as materialized (
     select c.jamf_computer_id as id from computers c join named on named.id = c.jamf_computer_id
     where c.tenant_id = ${tenantId} and c.instance_id = ${instanceId} and c.gone_at is null
@@ -37,9 +44,14 @@ const markSlice = (sql: Sql, { instanceId, tenantId, traceparent }: Named, ids: 
   on conflict (tenant_id, instance_id, jamf_computer_id) do update set named_at = now(), traceparent = excluded.traceparent`;
 
 /** The list is asked for before anything is put down: a process that ends in between leaves nothing that nobody looks at. */
-const askList = (sql: Sql, { instanceId, tenantId }: InstanceRef) => sql`
-  insert into instance_reading (tenant_id, instance_id, next_learn_at) values (${tenantId}, ${instanceId}, now())
+const askList = (sql: Sql, { instanceId, tenantId }: InstanceRef, lockWaitMs: number | undefined) => sql`
+  insert into instance_reading (tenant_id, instance_id, next_learn_at)
+  select asked.tenant_id, asked.instance_id, now()
+  from (values (${tenantId}::uuid, ${instanceId}::uuid)) as asked(tenant_id, instance_id) ${waitsAtMost(sql, lockWaitMs)}
   on conflict (tenant_id, instance_id) do update set next_learn_at = now()`;
+
+/** One statement, which waits for each lock so long at most. */
+export type NamedWrite = (lockWaitMs?: number) => Promise<unknown>;
 
 /**
  * Commits slice by slice, one at a time: the rows of other instances go between. `write` runs each of them, as the
@@ -49,13 +61,13 @@ export async function markNamed(
   sql: Sql,
   named: Named,
   computerIds: readonly number[],
-  write: (slice: () => Promise<unknown>) => Promise<unknown> = withRetries,
+  write: (statement: NamedWrite) => Promise<unknown>,
 ): Promise<void> {
   const ids = Int32Array.from(computerIds).sort();
-  await write(() => askList(sql, named));
+  await write((lockWaitMs) => askList(sql, named, lockWaitMs));
   for (let from = 0; from < ids.length; from += namedTogether) {
     const slice = [...new Set(ids.subarray(from, from + namedTogether))];
-    await write(() => markSlice(sql, named, slice));
+    await write((lockWaitMs) => markSlice(sql, named, slice, lockWaitMs));
   }
 }
 

@@ -1,6 +1,7 @@
 import { parseComplianceInformation, verdictFor } from '../../jamf/compliance.ts';
 import { parseComputer } from '../../jamf/inventory.ts';
 import type { ProblemSlug } from '../../problems.ts';
+import { parseBoundedJson } from '../../untrusted/bounded-json.ts';
 
 /**
  * Whether two instances answer one device call alike, as far as it matters to who asks: computer ids, dates and names
@@ -32,7 +33,7 @@ export type Comparison = 'alike' | 'undecided' | Difference;
 
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseBoundedJson(text);
   } catch {
     return undefined;
   }
