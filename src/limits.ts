@@ -285,3 +285,12 @@ export const lockedWaitMostMs = 10_000;
 export const lockedWritesMost = 10_000;
 /** Locked tenants that are tried at the same time, by each kind of write: a try holds a connection. */
 export const lockedWritesAtOnce = 2;
+
+/** Instances that are remembered to have sent something while the database was away. */
+export const missedInstancesMost = 50_000;
+/** Computers that are remembered of one of them; more, and the whole instance is reconciled. */
+export const missedComputersOfInstance = 2_000;
+/** Computers that are remembered of all of them. */
+export const missedComputersMost = 100_000;
+/** While the database is away, it is tried this often whether it is back. */
+export const missedRetryMs = 500;

@@ -130,6 +130,20 @@ async function readInsteadOfPushes(sql: Sql): Promise<number> {
   return pushes;
 }
 
+/**
+ * Every instance is polled and reconciled now. Also for a process that waited for the database at its start: it knew no
+ * key, so what was sent to it meanwhile was answered 503 and cannot be told apart.
+ */
+export async function askEveryInstance(sql: Sql): Promise<number> {
+  const instances = await sql`
+    insert into instance_reading (tenant_id, instance_id)
+    select i.tenant_id, i.instance_id from instances i order by 1, 2
+    on conflict (tenant_id, instance_id) do update set next_poll_at = now(), next_reconcile_at = now(),
+      reconcile_started_at = null, reconcile_after_id = null
+    returning 1`;
+  return instances.length;
+}
+
 /** Batch by batch, so that a million rows neither lock long nor meet the statement's timeout; safe to repeat. */
 async function askAnew(sql: Sql): Promise<Omit<Gap, 'seconds'>> {
   const total = { reports: 0, computers: 0 };
@@ -144,13 +158,8 @@ async function askAnew(sql: Sql): Promise<Omit<Gap, 'seconds'>> {
   const pushes = await readInsteadOfPushes(sql);
   // A 404 has to last while somebody asks: one of before the gap and one of now are not two over 90 s.
   await sql`update computers set not_found_since = null where not_found_since is not null`;
-  const instances = await sql`
-    insert into instance_reading (tenant_id, instance_id)
-    select i.tenant_id, i.instance_id from instances i order by 1, 2
-    on conflict (tenant_id, instance_id) do update set next_poll_at = now(), next_reconcile_at = now(),
-      reconcile_started_at = null, reconcile_after_id = null
-    returning 1`;
-  return { ...total, computers: total.computers + pushes, pushes, instances: instances.length };
+  const instances = await askEveryInstance(sql);
+  return { ...total, computers: total.computers + pushes, pushes, instances };
 }
 
 async function recover(sql: Sql, log: Log): Promise<void> {

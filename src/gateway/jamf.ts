@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono';
 import type { Intake } from '../delivery/intake.ts';
+import type { MissedEvents } from '../delivery/missed-events.ts';
 import { parseGuid } from '../ids.ts';
 import { readBodyText } from '../jamf/body-text.ts';
 import type { Unusable } from '../jamf/named-computers.ts';
@@ -7,6 +8,7 @@ import { parseWebhook, readWebhook, type WebhookResult } from '../jamf/webhook.t
 import { inventoryBodyBytes, inventoryUnpackedBytes, smallBodyBytes, webhookBodyBytes } from '../limits.ts';
 import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
+import { isStoreUnavailable } from '../store/database.ts';
 import type { InstanceKeys, KeyOwner } from '../store/instance-keys.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -21,6 +23,8 @@ import type { RateLimit } from './rate.ts';
 /** The data listener's Jamf side (contract section 5). */
 export interface JamfSideOptions {
   readonly intake: Intake;
+  /** Absent where nothing outlives a request (Workers). */
+  readonly missed?: Pick<MissedEvents, 'note'>;
   readonly keys: InstanceKeys;
   readonly attempts: Attempts;
   readonly facts: RequestFacts;
@@ -56,6 +60,59 @@ async function authenticate(c: Context<ListenerEnv>, options: JamfSideOptions): 
     );
   }
   return owner;
+}
+
+/** The computers that an unread webhook names; undefined where that cannot be told quickly. */
+async function namedComputers(
+  c: Context<ListenerEnv>,
+  options: JamfSideOptions,
+): Promise<readonly number[] | undefined> {
+  const body = options.facts.body(c);
+  if (!body) return [];
+  if (!isSmall(body)) return undefined;
+  const parsed = await receiveWebhook(c, options, undefined);
+  return parsed.ok ? parsed.webhook.computers.map(({ jamfComputerId }) => Number(jamfComputerId)) : [];
+}
+
+/**
+ * While the database is away nobody can be let in, but who was let in before is known: the instance is marked, for Jamf
+ * Pro does not send a webhook again. A push is found by a poll, as its record has a later report.
+ */
+async function enter(
+  c: Context<ListenerEnv>,
+  options: JamfSideOptions,
+  named: () => Promise<readonly number[] | undefined>,
+): Promise<KeyOwner> {
+  try {
+    return await authenticate(c, options);
+  } catch (error) {
+    const instanceId = parseGuid(c.req.param('instanceId'));
+    if (!options.missed || instanceId === undefined || !isStoreUnavailable(error)) throw error;
+    const key = presentedKey(c.req.raw.headers);
+    const certificate = options.facts.clientCertificateSha256(c);
+    const owner = await options.keys.rememberedOwner(instanceId, { key, certificate });
+    if (owner !== undefined && options.rate.take(instanceId) === undefined) {
+      // At once, for the body may not come.
+      options.missed.note(owner, []);
+      options.missed.note(owner, await named().catch(() => undefined));
+    }
+    throw error;
+  }
+}
+
+/** What could not be committed because the database went away. */
+async function committed(
+  options: JamfSideOptions,
+  owner: KeyOwner,
+  computerIds: readonly number[],
+  commit: () => Promise<void>,
+): Promise<void> {
+  try {
+    await commit();
+  } catch (error) {
+    if (isStoreUnavailable(error)) options.missed?.note(owner, computerIds);
+    throw error;
+  }
 }
 
 const invalid = (errors: readonly FieldError[]): ProblemError =>
@@ -103,11 +160,11 @@ function noteIgnored(
 async function receiveWebhook(
   c: Context<ListenerEnv>,
   options: JamfSideOptions,
-  owner: KeyOwner,
+  owner: KeyOwner | undefined,
 ): Promise<WebhookResult> {
   const contentType = c.req.header('content-type');
   const body = options.facts.body(c);
-  if (body && !isSmall(body)) {
+  if (owner && body && !isSmall(body)) {
     const work = options.turns.work(owner.instanceId);
     return readWebhook(receivedChunks(body, webhookBodyBytes), contentType, work);
   }
@@ -116,7 +173,7 @@ async function receiveWebhook(
 }
 
 async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
-  const owner = await authenticate(c, options);
+  const owner = await enter(c, options, () => namedComputers(c, options));
   const parsed = await receiveWebhook(c, options, owner);
   if (!parsed.ok) {
     noteIgnored(owner, 'none', { count: parsed.count, listed: parsed.errors }, options);
@@ -130,7 +187,10 @@ async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promi
       'jamf.webhook',
       { 'espalier.tenant': owner.tenantId, 'espalier.instance': owner.instanceId, 'jamf.event': event },
       c.req.header('traceparent'),
-      () => options.intake.markDue({ ...owner, traceparent: currentTraceparent() }, ids),
+      () =>
+        committed(options, owner, ids, () =>
+          options.intake.markDue({ ...owner, traceparent: currentTraceparent() }, ids),
+        ),
     );
   }
   noteIgnored(owner, event, ignored, options);
@@ -153,7 +213,7 @@ async function* chunksOf(
 }
 
 async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
-  const owner = await authenticate(c, options);
+  const owner = await enter(c, options, async () => []);
   const encoding = c.req.header('content-encoding')?.toLowerCase() ?? 'identity';
   if (encoding !== 'gzip' && encoding !== 'identity') {
     throw new ProblemError(problem('unsupported-media-type', 'Content-Encoding may be gzip or absent.'));
@@ -170,7 +230,9 @@ async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Pro
       const origin = { ...owner, traceparent: currentTraceparent() };
       const work = options.turns.work(owner.instanceId);
       const body = { chunks, contentType };
-      return takeRecords(body, reader, work, (records) => options.intake.storeRecords(origin, records));
+      return takeRecords(body, reader, work, (records) =>
+        committed(options, owner, [], () => options.intake.storeRecords(origin, records)),
+      );
     },
   );
   return c.json(taken, 202);

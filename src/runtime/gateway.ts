@@ -4,6 +4,7 @@ import { createAccess } from '../connection/access.ts';
 import type { ConsentOptions } from '../connection/consent.ts';
 import { accessByType, createOwnBroker, tenantCredentials } from '../connection/tenant-credentials.ts';
 import { createIntake, type IntakeOptions } from '../delivery/intake.ts';
+import { createMissedEvents, type MarkKeeper } from '../delivery/missed-events.ts';
 import type { IssuedTokens } from '../entra/issued-tokens.ts';
 import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
@@ -56,6 +57,8 @@ export interface GatewayParts {
   readonly facts: RequestFacts;
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
   readonly intake: Omit<IntakeOptions, 'sql'>;
+  /** Of a runtime whose processes live on while the database is away, and have a place to keep marks in. */
+  readonly markKeeper?: MarkKeeper;
   readonly readReference: (reference: string) => Promise<string>;
   /** The runtime's own; WebCrypto's unless given. */
   readonly sha256?: Sha256;
@@ -143,6 +146,7 @@ export function composeGateway(parts: GatewayParts) {
   const shadow = createShadow({ sql, log, instances, forward });
 
   const intake = createIntake({ sql, ...parts.intake });
+  const missed = parts.markKeeper && createMissedEvents({ sql, intake, keeper: parts.markKeeper, log });
   const instanceKeys = createInstanceKeys(sql, {
     hash: parts.sha256,
     together: parts.intake.together ?? true,
@@ -176,6 +180,7 @@ export function composeGateway(parts: GatewayParts) {
     beginListener(app, { name: 'data', log, metrics });
     addJamfRoutes(app, {
       intake,
+      ...(missed ? { missed } : {}),
       keys: instanceKeys,
       attempts: createAttempts(),
       facts,
@@ -229,6 +234,7 @@ export function composeGateway(parts: GatewayParts) {
     instanceKeys,
     instances,
     keys,
+    missed,
     routes,
     shadow,
     tenants,

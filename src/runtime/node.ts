@@ -10,6 +10,7 @@ import { checkTenantPermissions, permissionsOf } from '../connection/permission-
 import { askResync } from '../connection/resync.ts';
 import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import { startOwnConnect } from '../connection/tenant-credentials.ts';
+import { askEveryInstance } from '../delivery/recovery.ts';
 import { replayReports } from '../delivery/replay.ts';
 import { createHints } from '../delivery/stage/hints.ts';
 import type { Lane } from '../delivery/stage/lanes.ts';
@@ -47,6 +48,7 @@ import { nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { createLaneServices } from './node-lane-services.ts';
 import { type GatewayListeners, openListeners } from './node-listeners.ts';
 import { newestMigration } from './node-migrate.ts';
+import { createMarkKeeper } from './node-missed-events.ts';
 import { createReadiness, databaseReadiness, type ReadinessState } from './node-readiness.ts';
 import { createReferenceReader } from './node-secret-references.ts';
 import { nodeDigest, nodeSha256, openSealer } from './node-secrets.ts';
@@ -251,9 +253,14 @@ async function openReadyStore(
   const store = await openStore(config);
   stack.defer(() => store.close());
   signal.throwIfAborted();
-  await prepareDatabase(store.url, config, { log, sealer, signal, onWaiting: readiness.notReady });
+  let waited = false;
+  const onWaiting = (reason: string): void => {
+    waited = true;
+    readiness.notReady(reason);
+  };
+  await prepareDatabase(store.url, config, { log, sealer, signal, onWaiting });
   readiness.notReady('starting');
-  return store;
+  return { url: store.url, waited };
 }
 
 /** Makes the parts, begins to hear, to answer and to deliver. */
@@ -320,6 +327,7 @@ async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableSt
     sha256: nodeSha256,
     tokenHash: nodeSha256,
     intake: { onDue: (lane: Lane) => hints.due('computers', lane) },
+    markKeeper: createMarkKeeper(config.dataDir),
     changes,
   };
   const gateway = composeGateway(parts);
@@ -367,6 +375,9 @@ async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableSt
     });
     admin.serve(fetch);
   }
+  stack.defer(() => gateway.missed?.stop());
+  await gateway.missed?.start();
+  if (store.waited && listeners) log.info('start.asks-instances', { instances: await askEveryInstance(sql) });
   const newest = await newestMigration();
   const delivery = await startDelivery({
     config,

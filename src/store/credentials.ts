@@ -9,6 +9,8 @@ import { createGroupCommit } from './group-commit.ts';
  */
 export interface CredentialLookup<Found> {
   find(hash: string): Promise<Found | undefined>;
+  /** What was found last, however long ago, without asking: nothing may be opened by it. */
+  remembered(hash: string): Found | undefined;
   /** A credential was made or revoked in this process: the next look asks the database. */
   forgetAll(): void;
 }
@@ -66,6 +68,10 @@ export function createCredentialLookup<Found extends object>(
         unknown.set(hash, atMs);
       } else live.set(hash, { found, atMs });
       return found;
+    },
+    remembered: (hash) => {
+      const found = live.peek(hash)?.found;
+      return found === undefined || isOver(found) ? undefined : found;
     },
     forgetAll: () => {
       generation += 1;

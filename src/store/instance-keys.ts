@@ -15,6 +15,11 @@ export interface InstanceKeys {
   ownerOfKey(key: string): Promise<KeyOwner | undefined>;
   /** The instance this client certificate is bound to. */
   ownerOfCertificate(instanceId: string, sha256: string): Promise<KeyOwner | undefined>;
+  /** Whom these credentials belonged to when the database was last asked: who may be marked, not let in. */
+  rememberedOwner(
+    instanceId: string,
+    given: { readonly key?: string | undefined; readonly certificate?: string | undefined },
+  ): Promise<KeyOwner | undefined>;
   /** Keys or certificates were changed in this process. */
   forgetAll(): void;
 }
@@ -82,6 +87,14 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}):
       return found?.owner;
     },
     ownerOfCertificate: (instanceId, sha256) => certificates.find(`${instanceId}/${sha256}`),
+    rememberedOwner: async (instanceId, { certificate, key }) => {
+      if (key === undefined)
+        return certificate === undefined
+          ? undefined
+          : certificates.remembered(`${instanceId}/${certificate}`);
+      const owner = looksLikeKey(key) ? keys.remembered(await hash(key))?.owner : undefined;
+      return owner?.instanceId === instanceId ? owner : undefined;
+    },
     forgetAll: () => {
       keys.forgetAll();
       certificates.forgetAll();

@@ -21,6 +21,16 @@ export const pollSoon = (sql: Queries, { instanceId, tenantId }: InstanceRef) =>
     next_reconcile_at = case when reconcile_started_at is null then next_reconcile_at else now() end
   where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
 
+/**
+ * Something that the instance told was missed since so long ago: it is polled now, and asked for all that was reported
+ * since then. A first poll that has not been yet lists nothing anyway: the first reconciliation lists everything.
+ */
+export const pollSince = (sql: Queries, { instanceId, tenantId }: InstanceRef, agoMs: number) => sql`
+  update instance_reading set next_poll_at = now(),
+    poll_cursor = case when poll_cursor is not null
+                       then least(poll_cursor, now() - ${agoMs}::float8 * interval '1 millisecond') end
+  where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+
 /** A full reconciliation from the first computer on, also where one is under way; says when it was asked for. */
 export async function askReconciliation(sql: Queries, { instanceId, tenantId }: InstanceRef): Promise<Date> {
   const [row] = await sql<{ askedAt: Date }[]>`

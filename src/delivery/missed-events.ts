@@ -1,0 +1,169 @@
+import {
+  missedComputersMost,
+  missedComputersOfInstance,
+  missedInstancesMost,
+  missedRetryMs,
+} from '../limits.ts';
+import { isStoreUnavailable, type Sql } from '../store/database.ts';
+import type { Log } from '../telemetry/log.ts';
+import { askReconciliation, pollSince } from './computers/ask.ts';
+import type { InstanceRef } from './computers/readers.ts';
+import type { Intake } from './intake.ts';
+
+/**
+ * What instances sent while the database was away. It was answered 503, and Jamf Pro never repeats a webhook. So the
+ * instance is marked in memory, with the computers that its events named, and as soon as the database is back they are
+ * due and the instance is polled from then on. Where more came than is remembered, and where nobody knows what the
+ * event was, the instance is reconciled: a poll sees only what has a later report, and a change of a group has none.
+ *
+ * Only instances that this process knows by their key can be marked, so that strangers neither fill the memory nor cause
+ * reads. The marks are kept beside the database too: whoever starts after a process that ended meanwhile reconciles
+ * its instances.
+ */
+export interface MissedEvents {
+  /** `computerIds` undefined: the event was not read. */
+  note(instance: InstanceRef, computerIds: readonly number[] | undefined): void;
+  /** Takes over what processes left that ended before they could act on it. */
+  start(): Promise<void>;
+  /** What is not acted on yet stays kept. */
+  stop(): Promise<void>;
+}
+
+/** Where marks outlive the process. */
+export interface MarkKeeper {
+  /** Replaces what this process keeps; an empty list removes it. */
+  keep(instances: readonly InstanceRef[]): Promise<void>;
+  /** Takes what others left. It is removed with `release`, which comes when this process keeps it itself. */
+  takeOver(): Promise<{ readonly instances: readonly InstanceRef[]; release(): Promise<void> }>;
+}
+
+export interface MissedEventsOptions {
+  readonly sql: Sql;
+  readonly intake: Pick<Intake, 'markDue'>;
+  readonly keeper: MarkKeeper;
+  readonly log: Log;
+}
+
+interface Mark extends InstanceRef {
+  /** By a monotonic clock: when the first event was missed. */
+  readonly sinceMs: number;
+  readonly computerIds: Set<number>;
+  /** More was missed than `computerIds`. */
+  whole: boolean;
+}
+
+const keyOf = ({ instanceId, tenantId }: InstanceRef): string => `${tenantId}/${instanceId}`;
+
+export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOptions): MissedEvents {
+  const marks = new Map<string, Mark>();
+  let remembered = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stopped = false;
+  /** Writes follow each other, the last with what is marked then. */
+  let keeping = Promise.resolve();
+
+  const keep = (): Promise<void> => {
+    keeping = keeping
+      .then(() =>
+        keeper.keep([...marks.values()].map(({ instanceId, tenantId }) => ({ tenantId, instanceId }))),
+      )
+      .catch((error: unknown) => log.warn('missed-events.not-kept', { error }));
+    return keeping;
+  };
+  const markOf = ({ instanceId, tenantId }: InstanceRef): Mark | undefined => {
+    const key = keyOf({ tenantId, instanceId });
+    const known = marks.get(key);
+    if (known || marks.size >= missedInstancesMost) return known;
+    const mark = {
+      tenantId,
+      instanceId,
+      sinceMs: performance.now(),
+      computerIds: new Set<number>(),
+      whole: false,
+    };
+    marks.set(key, mark);
+    void keep();
+    return mark;
+  };
+  const forgetComputers = ({ computerIds }: Mark): void => {
+    remembered -= computerIds.size;
+    computerIds.clear();
+  };
+  const remember = (mark: Mark, computerIds: readonly number[] | undefined): void => {
+    const most = Math.min(
+      missedComputersOfInstance,
+      missedComputersMost - remembered + mark.computerIds.size,
+    );
+    mark.whole ||= computerIds === undefined || mark.computerIds.size + computerIds.length > most;
+    if (mark.whole) {
+      forgetComputers(mark);
+      return;
+    }
+    const before = mark.computerIds.size;
+    for (const id of computerIds ?? []) mark.computerIds.add(id);
+    remembered += mark.computerIds.size - before;
+  };
+
+  /** Acts on one mark; what is missed meanwhile makes a new one. Each step may be done twice. */
+  const act = async (mark: Mark): Promise<boolean> => {
+    const { computerIds, instanceId, sinceMs, tenantId, whole } = mark;
+    const count = computerIds.size;
+    try {
+      await intake.markDue({ tenantId, instanceId, traceparent: null }, [...computerIds]);
+      await pollSince(sql, mark, performance.now() - sinceMs);
+      if (whole) await askReconciliation(sql, mark);
+    } catch (error) {
+      if (isStoreUnavailable(error)) return false;
+      // The instance is gone, or no such thing can be written: another try would end like this one.
+      log.warn('missed-events.given-up', { tenantId, instanceId, error });
+    }
+    if (computerIds.size !== count || mark.whole !== whole) return false;
+    forgetComputers(mark);
+    marks.delete(keyOf(mark));
+    log.info('missed-events.made-up', { tenantId, instanceId, computers: count, reconciled: whole });
+    return true;
+  };
+  const actOnAll = async (): Promise<void> => {
+    const before = marks.size;
+    for (const mark of [...marks.values()]) if (!stopped && !(await act(mark))) break;
+    if (marks.size < before) await keep();
+  };
+  const schedule = (): void => {
+    if (stopped || timer !== undefined || marks.size === 0) return;
+    timer = setTimeout(() => {
+      actOnAll()
+        .catch((error: unknown) => log.warn('missed-events.failed', { error }))
+        .finally(() => {
+          timer = undefined;
+          schedule();
+        });
+    }, missedRetryMs);
+  };
+
+  return {
+    note: (instance, computerIds) => {
+      const mark = markOf(instance);
+      if (mark) remember(mark, computerIds);
+      schedule();
+    },
+    start: async () => {
+      try {
+        const left = await keeper.takeOver();
+        for (const instance of left.instances) {
+          const mark = markOf(instance);
+          if (mark) remember(mark, undefined);
+        }
+        await keep();
+        await left.release();
+      } catch (error) {
+        log.warn('missed-events.not-taken-over', { error });
+      }
+      schedule();
+    },
+    stop: async () => {
+      stopped = true;
+      clearTimeout(timer);
+      await keeping;
+    },
+  };
+}
