@@ -65,7 +65,7 @@ export const databaseUrlParameters: ReadonlyMap<string, UrlParameter> = new Map(
       ),
       problemOf: oneOf('disable', 'prefer', 'require'),
     },
-    connect_timeout: honoured('seconds; 10 if unsaid or 0', 'PGCONNECT_TIMEOUT', wholeNumber),
+    connect_timeout: honoured('seconds; 5 if unsaid or 0', 'PGCONNECT_TIMEOUT', wholeNumber),
     client_encoding: ignored('always UTF8'),
     options: honoured('`-c search_path=…` and the like; what Espalier itself sets wins', 'PGOPTIONS'),
     application_name: honoured('in place of `espalier` in the names of its connections', 'PGAPPNAME'),

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseClouds } from '../../src/entra/clouds.ts';
 import { adminConsentUrl } from '../../src/entra/consent.ts';
@@ -14,6 +15,7 @@ import { secretAssociation } from '../../src/store/instances.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { call } from '../harness/http.ts';
+import { freePort } from '../harness/ports.ts';
 import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
 
 const publicUrl = 'https://gateway.example.test';
@@ -429,6 +431,57 @@ describe('the database behind Hyperdrive', () => {
       expect([answer.status, answer.text], pooled.output()).toEqual([200, '{"status":"ready"}']);
     } finally {
       await pooled.close();
+    }
+  });
+});
+
+describe('a database that is away', () => {
+  const silent = createServer(() => undefined);
+  const resetting = createServer((socket) => socket.resetAndDestroy());
+  const portOf = async (server: Server): Promise<number> => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return (server.address() as AddressInfo).port;
+  };
+  afterAll(() => {
+    for (const server of [silent, resetting]) server.close();
+  });
+
+  test.each([
+    ['nobody listens', freePort],
+    ['nobody answers', () => portOf(silent)],
+    ['connections are reset', () => portOf(resetting)],
+  ])('is store-unavailable within 2 s where %s', async (_name, port) => {
+    const url = new URL(database.url);
+    url.port = String(await port());
+    const away = await startWorker({
+      bundle,
+      trust: world.authority.certificatePem,
+      bindings: {
+        DATABASE_URL: url.href,
+        ESPALIER_PUBLIC_URL: publicUrl,
+        ESPALIER_SECRETS_KEY: sealingKey.toString('base64'),
+        ESPALIER_ENTRA_CLIENT_ID: randomUUID(),
+        ESPALIER_ENTRA_CLIENT_SECRET: 'secret',
+      },
+    });
+    try {
+      // An isolate's first request also compiles it.
+      await away.fetch(`${publicUrl}/health/live`);
+      const began = performance.now();
+      const answer = await away.fetch(`${publicUrl}/jamf/${instanceId}/webhooks`, {
+        method: 'POST',
+        headers: { 'x-api-key': instanceKey },
+        body: '{}',
+      });
+      expect(performance.now() - began).toBeLessThan(2_000);
+      expect([answer.status, JSON.parse(answer.text).type], away.output()).toEqual([
+        503,
+        'https://espalier.dev/problems/store-unavailable',
+      ]);
+      expect((await away.fetch(`${publicUrl}/t/${tenantId}/enroll`)).status).toBe(503);
+      expect((await away.fetch(`${publicUrl}/health/ready`)).status).toBe(503);
+    } finally {
+      await away.close();
     }
   });
 });
