@@ -136,6 +136,16 @@ describe('verified tokens', () => {
     expect(hits()).toBe(1);
   });
 
+  test('a token that was verified for its own tenant is refused for another one whose keys are known', async () => {
+    const at = world();
+    const { verify } = verifier(at, true);
+    const [own, others] = [tokenOf(shape), tokenOf({ ...shape, tenant: 1 })];
+    expect(await verify(own, tenants[0], ['gateway'])).toMatchObject({ ok: true });
+    expect(await verify(others, tenants[1], ['gateway'])).toMatchObject({ ok: true });
+    expect(await verify(own, tenants[1], ['gateway'])).toMatchObject({ ok: false });
+    expect(await verify(others, tenants[0], ['gateway'])).toMatchObject({ ok: false });
+  });
+
   test('a removed key ends its tokens with the hourly refresh, which cache hits begin', async () => {
     const at = world();
     const { verify } = verifier(at, true);

@@ -26,6 +26,21 @@ describe('a failure says what happened', () => {
     });
   });
 
+  it('no connection, for which it is tried twice and no third time', async () => {
+    const instance = await server(() => undefined);
+    await instance.close();
+    let dialled = 0;
+    const policy = {
+      permits: () => {
+        dialled += 1;
+        return true;
+      },
+    };
+    const { failure } = await ask(client({ policy }).upstream, instance.target);
+    expect(failure).toMatchObject({ kind: 'connect', sent: false });
+    expect(dialled).toBe(2);
+  });
+
   it('no name', async () => {
     const target = { origin: 'http://no-such-host.invalid', basePath: '', caCertificate: undefined };
     expect((await ask(client().upstream, target)).failure).toMatchObject({ kind: 'connect', sent: false });

@@ -140,6 +140,8 @@ describe('routes in memory', () => {
     await cache.route(tenant, device(1));
     await cache.listener.apply([change(1, route(4), 4)]);
     expect(cache.peek(tenant, device(1))).toEqual(target(5));
+    await cache.listener.apply([change(1, undefined, 4)]);
+    expect(cache.peek(tenant, device(1))).toEqual(target(5));
     await cache.listener.apply([change(1, route(6), 6)]);
     expect(cache.peek(tenant, device(1))).toEqual(target(6));
     await cache.listener.apply([change(1, undefined, 7)]);

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,9 +31,11 @@ export function createCopy(stack: DisposableStack): Copy {
     dir,
     put: (mutation) => {
       const path = join(dir, mutation.file);
-      writeFileSync(path, mutated(mutation, root));
+      // Of the copy, for somebody may go on working in the checkout.
+      const before = readFileSync(path);
+      writeFileSync(path, mutated(mutation, dir));
       restore = () => {
-        cpSync(join(root, mutation.file), path);
+        writeFileSync(path, before);
         restore = () => undefined;
       };
     },

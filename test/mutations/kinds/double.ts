@@ -59,10 +59,17 @@ export const double = ofKind('double', [
     noticedBy: test('src/outbound/node-upstream-connection.test.ts'),
   },
   {
-    name: 'a call is tried on a third connection',
+    name: 'a call for which there is no connection is tried without end',
     file: 'src/outbound/node-upstream-pool.ts',
     found: 'exchange.attempts === 1 &&',
     replacement: 'exchange.attempts < 99 &&',
+    noticedBy: test('src/outbound/node-upstream-failures.test.ts'),
+  },
+  {
+    name: 'a call that a new connection broke is sent again',
+    file: 'src/outbound/node-upstream-pool.ts',
+    found: "(failure.kind === 'reset' && stale)",
+    replacement: "failure.kind === 'reset'",
     noticedBy: test('src/outbound/node-upstream-connection.test.ts'),
   },
   {

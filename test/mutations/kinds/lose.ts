@@ -62,10 +62,10 @@ export const lose = ofKind('lose', [
     noticedBy: simulation('delivery', 1, 40),
   },
   {
-    name: 'what was noted of a lane while it was claimed is forgotten',
+    name: 'of two times at which a lane is due the earlier one is forgotten',
     file: 'src/delivery/stage/lanes.ts',
-    found: ' && state.notes === state.notesAtPick',
-    replacement: '',
+    found: 'state.laterMs = Math.min(state.laterMs ?? Number.POSITIVE_INFINITY, dueAtMs);',
+    replacement: 'state.laterMs = dueAtMs;',
     noticedBy: test('src/delivery/stage/lanes.test.ts'),
   },
   {
@@ -85,8 +85,8 @@ export const lose = ofKind('lose', [
   {
     name: 'a write that fails with its group is not tried alone',
     file: 'src/store/group-commit.ts',
-    found: 'for (const waiting of group) await alone(waiting);',
-    replacement: 'for (const { reject } of group) reject(error);',
+    found: 'if (group.length > 1 && !isStoreUnavailable(error)) return oneByOne(group);',
+    replacement: '',
     noticedBy: test('src/store/group-commit.test.ts'),
   },
   {
