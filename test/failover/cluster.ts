@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -129,9 +129,6 @@ function createPrograms(binaries: string, dir: string, password: string) {
   };
 }
 
-const pidOf = ({ data }: Server): number =>
-  Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]);
-
 const urlOf = (password: string, port: number, name = database): string =>
   `postgres://${user}:${password}@${host}:${port}/${name}`;
 
@@ -157,7 +154,40 @@ async function untilSynchronous(url: string): Promise<void> {
   });
 }
 
-/** Starts both; all that it starts is stopped by `stop`, also what was killed. */
+type Programs = ReturnType<typeof createPrograms>;
+
+const configure = ({ data, port }: Server, more = ''): void =>
+  // The last line counts: in a copy of the primary's file the replica's own settings come later.
+  writeFileSync(join(data, 'postgresql.auto.conf'), `${settingsOf(port)}${more}`, { flag: 'a' });
+
+/** Both run afterwards, and the primary waits for the replica with every commit. */
+async function startBoth(
+  primary: Server,
+  replica: Server,
+  programs: Programs,
+  password: string,
+): Promise<void> {
+  await programs.initialise(primary);
+  configure(primary);
+  await programs.start(primary);
+  await ask(urlOf(password, primary.port, 'postgres'), (sql) => sql.unsafe(`create database ${database}`));
+  await programs.copy(primary, replica);
+  configure(replica);
+  await programs.start(replica);
+  configure(primary, synchronous);
+  const url = urlOf(password, primary.port);
+  await ask(url, (sql) => sql`select pg_reload_conf()`);
+  await untilSynchronous(url);
+}
+
+async function killAll({ data }: Server): Promise<void> {
+  const pid = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]);
+  const pids = [pid, ...childrenOf(pid)];
+  for (const one of pids) if (isAlive(one)) process.kill(one, 'SIGKILL');
+  while (pids.some(isAlive)) await wait(20);
+}
+
+/** All that it starts is stopped by `stop`, also what was killed. */
 export async function startCluster(binaries: string): Promise<Cluster> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-failover-'));
   const password = randomBytes(12).toString('hex');
@@ -165,34 +195,16 @@ export async function startCluster(binaries: string): Promise<Cluster> {
   const primary: Server = { port: await freePort(), data: join(dir, 'primary') };
   const replica: Server = { port: await freePort(), data: join(dir, 'replica') };
   const address = await openAddress();
-  const started = new Set<Server>();
-  const start = async (server: Server): Promise<void> => {
-    started.add(server);
-    await programs.start(server);
-  };
-  const configure = ({ data, port }: Server, more = ''): void =>
-    writeFileSync(join(data, 'postgresql.auto.conf'), `${settingsOf(port)}${more}`, { flag: 'a' });
   let up = false;
-
   const stop = async (): Promise<void> => {
     up = false;
     await address.close();
-    for (const server of started) await programs.stop(server).catch(() => undefined);
+    // One that never ran, or was killed, has nothing to stop.
+    for (const server of [primary, replica]) await programs.stop(server).catch(() => undefined);
     rmSync(dir, { recursive: true, force: true });
   };
   try {
-    mkdirSync(dir, { recursive: true });
-    await programs.initialise(primary);
-    configure(primary);
-    await start(primary);
-    await ask(urlOf(password, primary.port, 'postgres'), (sql) => sql.unsafe(`create database ${database}`));
-    await programs.copy(primary, replica);
-    // The later line counts: what the copy says of the primary's port is overruled.
-    configure(replica);
-    await start(replica);
-    configure(primary, synchronous);
-    await ask(urlOf(password, primary.port), (sql) => sql`select pg_reload_conf()`);
-    await untilSynchronous(urlOf(password, primary.port));
+    await startBoth(primary, replica, programs, password);
   } catch (error) {
     await stop();
     throw error;
@@ -204,10 +216,7 @@ export async function startCluster(binaries: string): Promise<Cluster> {
     isUp: () => up,
     killPrimary: async () => {
       up = false;
-      const pid = pidOf(primary);
-      const pids = [pid, ...childrenOf(pid)];
-      for (const one of pids) if (isAlive(one)) process.kill(one, 'SIGKILL');
-      while (pids.some(isAlive)) await wait(20);
+      await killAll(primary);
       address.moveTo(undefined);
     },
     promote: async () => {

@@ -74,6 +74,13 @@ describe('listed computers', () => {
     expect(await due()).toEqual(['1', '3', '4', '5', '7']);
   });
 
+  it('a page of one computer counts as any other, and an empty one is none', async () => {
+    await known(1);
+    expect(await changed(listed(1, { reportedAt: at(-59) }))).toBe(1);
+    expect(await changed()).toBe(0);
+    expect(await due()).toEqual(['1']);
+  });
+
   it('a date ahead of the clock is news when it is another one, and hides nothing that comes after it', async () => {
     const future = at(60 * 24 * 365);
     await known(1, { report_at: at(-60) });

@@ -35,14 +35,14 @@ export const reorder = ofKind('reorder', [
     file: 'src/delivery/computers/revisions.ts',
     found: 'return date !== null && reportAt !== null && date < reportAt;',
     replacement: 'return date !== null && reportAt !== null && date.getTime() < 0;',
-    noticedBy: test('test/system/pushes-and-reads.test.ts'),
+    noticedBy: test('src/delivery/computers/revisions.test.ts'),
   },
   {
     name: 'of several records in one push the oldest is kept',
     file: 'src/delivery/computers/revisions.ts',
     found: 'before !== null && (after === null || before > after)',
     replacement: 'before !== null && (after === null || before < after)',
-    noticedBy: test('test/system/pushes-and-reads.test.ts'),
+    noticedBy: test('src/delivery/computers/revisions.test.ts'),
   },
   {
     name: 'the oldest enrolment wins a device',
