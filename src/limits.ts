@@ -292,5 +292,7 @@ export const missedInstancesMost = 50_000;
 export const missedComputersOfInstance = 2_000;
 /** Computers that are remembered of all of them. */
 export const missedComputersMost = 100_000;
+/** Instances that are made up for at the same time. */
+export const missedAtOnce = 4;
 /** While the database is away, it is tried this often whether it is back. */
 export const missedRetryMs = 500;

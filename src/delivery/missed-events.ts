@@ -1,4 +1,5 @@
 import {
+  missedAtOnce,
   missedComputersMost,
   missedComputersOfInstance,
   missedInstancesMost,
@@ -104,8 +105,8 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
     remembered += mark.computerIds.size - before;
   };
 
-  /** Acts on one mark; what is missed meanwhile makes a new one. Each step may be done twice. */
-  const act = async (mark: Mark): Promise<boolean> => {
+  /** Acts on one mark, which stays when more is missed meanwhile. Each step may be done twice. */
+  const act = async (mark: Mark): Promise<void> => {
     const { computerIds, instanceId, sinceMs, tenantId, whole } = mark;
     const count = computerIds.size;
     try {
@@ -113,19 +114,23 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
       await pollSince(sql, mark, performance.now() - sinceMs);
       if (whole) await askReconciliation(sql, mark);
     } catch (error) {
-      if (isStoreUnavailable(error)) return false;
+      if (isStoreUnavailable(error)) return;
       // The instance is gone, or no such thing can be written: another try would end like this one.
       log.warn('missed-events.given-up', { tenantId, instanceId, error });
     }
-    if (computerIds.size !== count || mark.whole !== whole) return false;
+    if (computerIds.size !== count || mark.whole !== whole) return;
     forgetComputers(mark);
     marks.delete(keyOf(mark));
     log.info('missed-events.made-up', { tenantId, instanceId, computers: count, reconciled: whole });
-    return true;
   };
   const actOnAll = async (): Promise<void> => {
     const before = marks.size;
-    for (const mark of [...marks.values()]) if (!stopped && !(await act(mark))) break;
+    const left = [...marks.values()];
+    // Some at a time: one whose rows are locked must not make the others wait.
+    const lane = async (): Promise<void> => {
+      for (let mark = left.pop(); mark && !stopped; mark = left.pop()) await act(mark);
+    };
+    await Promise.all(Array.from({ length: missedAtOnce }, lane));
     if (marks.size < before) await keep();
   };
   const schedule = (): void => {
