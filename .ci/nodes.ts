@@ -21,6 +21,7 @@ const tests = [
   'test/system/lane-ways.test.ts',
   'test/system/forwarding.test.ts',
   'test/system/intake.test.ts',
+  'test/system/connections.test.ts',
   'test/system/pipelining.test.ts',
 ];
 

@@ -88,6 +88,13 @@ export const answerAfterBodyBytes = 64 * 1024 * 1024;
 export const lingerMs = 2_000;
 /** Requests of one connection that wait for the answers before them; more are not read. */
 export const requestsAhead = 16;
+/** Connections of a listener, in all and from one address, unless settings say otherwise: hosted instances share addresses. */
+export const connectionsInAll = 10_000;
+export const connectionsPerAddress = 4_000;
+/** Between two looks at what connections do. */
+export const connectionSweepMs = 1_000;
+/** A caller that takes nothing of what waits for it holds memory in vain. */
+export const stalledCallerMs = 60_000;
 /** SIGTERM: requests in flight get this long (contract section 3). */
 export const drainMs = 30_000;
 /** An admin who consents goes through sign-in, two-factor and a role elevation; after that the state is void. */

@@ -15,9 +15,17 @@ import type { Context } from 'hono';
 import type { ForwardAnswer } from '../forwarding/forward.ts';
 import { tooLarge, tooSlow } from '../gateway/body.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
-import { bodyIdleMs, bodyTotalMs, callerIdleMs, headersTimeoutMs } from '../limits.ts';
+import {
+  bodyIdleMs,
+  bodyTotalMs,
+  callerIdleMs,
+  connectionsInAll,
+  connectionsPerAddress,
+  headersTimeoutMs,
+} from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
 import type { ServerCertificate } from './node-certificate.ts';
+import { boundConnections, type ConnectionBounds, type Connections } from './node-connections.ts';
 import { brokenBody, hasBody, passBody, serveInTurn, watchBody } from './node-in-turn.ts';
 import { type Lane, type LaneServices, putLaneBefore } from './node-lane.ts';
 import type { ListenAddress } from './settings.ts';
@@ -151,7 +159,7 @@ export interface Listener {
   /** Takes no new connection and waits for the requests in flight, `graceMs` at most. */
   drain(graceMs: number): Promise<void>;
   /** Puts the fast lane before it; connections that are there already stay where they are. */
-  addLane(lane: Omit<LaneServices, 'keepAliveSeconds'>): void;
+  addLane(lane: Omit<LaneServices, 'keepAliveSeconds' | 'activityOf'>): void;
 }
 
 export interface ListenOptions {
@@ -162,12 +170,14 @@ export interface ListenOptions {
   /** PEM: ask for client certificates of this authority. */
   readonly clientCa?: string;
   /** Puts the fast lane before this listener. */
-  readonly lane?: Omit<LaneServices, 'keepAliveSeconds'>;
+  readonly lane?: Omit<LaneServices, 'keepAliveSeconds' | 'activityOf'>;
+  /** Those of limits.ts if unsaid. */
+  readonly connections?: ConnectionBounds;
   /** For tests; that of limits.ts if unsaid. */
   readonly callerIdleMs?: number;
 }
 
-function createServerFor(options: ListenOptions): Server {
+function createServerFor(options: ListenOptions): { server: Server; connections: Connections } {
   const handle = getRequestListener(
     (request, bindings) =>
       afterBody(options.fetch(request, bindings as HttpBindings), bindings as HttpBindings),
@@ -181,14 +191,22 @@ function createServerFor(options: ListenOptions): Server {
     // It is answered in its turn.
     requireHostHeader: false,
   };
-  const serve = (server: Server): Server => {
-    serveInTurn(server, handle, (socket) => unhurried.has(socket));
-    return server;
+  const serve = (server: Server) => {
+    const bounds = options.connections ?? { inAll: connectionsInAll, perAddress: connectionsPerAddress };
+    const connections = boundConnections(server, bounds, {
+      isTls: options.certificate !== undefined,
+      // Node and the lane close what is idle sooner; neither knows of a caller that drips bytes of no request.
+      idleMs: limits.keepAliveTimeout + 2 * headersTimeoutMs,
+    });
+    const { activityOf } = connections;
+    serveInTurn(server, { handle, activityOf, isUnhurried: (socket) => unhurried.has(socket) });
+    return { server, connections };
   };
   if (!options.certificate) return serve(createHttpServer(limits));
   const secure = {
     ...limits,
     minVersion: 'TLSv1.2' as const,
+    handshakeTimeout: headersTimeoutMs,
     ...(options.clientCa === undefined
       ? {}
       : { ca: options.clientCa, requestCert: true, rejectUnauthorized: false }),
@@ -214,10 +232,16 @@ function afterBody(
 }
 
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const server = createServerFor(options);
+  const { connections, server } = createServerFor(options);
   let lane: Lane | undefined;
   const addLane: Listener['addLane'] = (services) => {
-    lane = putLaneBefore(server, services, options.certificate !== undefined);
+    connections.behind(() => {
+      lane = putLaneBefore(
+        server,
+        { ...services, activityOf: connections.activityOf },
+        options.certificate !== undefined,
+      );
+    });
   };
   if (options.lane) addLane(options.lane);
   const { host, port } = options.address;
@@ -234,6 +258,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       lane?.drain();
+      connections.closeUnused();
       const idle = setInterval(() => server.closeIdleConnections(), 100);
       const force = setTimeout(() => {
         server.closeAllConnections();

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { tooSlow } from '../gateway/body.ts';
 import { answerAfterBodyBytes, answerAfterBodyMs, lingerMs, requestsAhead } from '../limits.ts';
 import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
+import type { Activity } from './node-connections.ts';
 
 /**
  * The requests of one connection one after the other (RFC 9112, 9.3 and 9.6). Node's server hands over every request that
@@ -72,14 +73,16 @@ function closeWith(socket: Duplex, fault: Fault | undefined): void {
 
 class Line {
   readonly #socket: Duplex;
+  readonly #activity: Activity;
   #current: Turn | undefined;
   #waiting: Turn[] = [];
   #fault: Fault | undefined;
   #isFaultTold = false;
   #isPaused = false;
 
-  constructor(socket: Duplex) {
+  constructor(socket: Duplex, activity: Activity) {
     this.#socket = socket;
+    this.#activity = activity;
   }
   add(turn: Turn): void {
     this.#waiting.push(turn);
@@ -124,7 +127,11 @@ class Line {
       return;
     }
     this.#current = turn;
-    turn.outgoing.once('close', () => this.#next());
+    this.#activity.begins();
+    turn.outgoing.once('close', () => {
+      this.#activity.ends();
+      this.#next();
+    });
     turn.begin(turn.incoming, turn.outgoing);
   }
 }
@@ -149,13 +156,19 @@ function refuse({ incoming, outgoing }: Omit<Turn, 'begin'>, fault: Fault): void
 export const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
-/** `isUnhurried`: the request under way on this connection may take longer than Node's `requestTimeout`. */
-export function serveInTurn(server: Server, handle: Handle, isUnhurried: (socket: Duplex) => boolean): void {
+export interface TurnOptions {
+  readonly handle: Handle;
+  /** Whether the request under way on this connection may take longer than Node's `requestTimeout`. */
+  readonly isUnhurried: (socket: Duplex) => boolean;
+  readonly activityOf: (socket: Duplex) => Activity;
+}
+
+export function serveInTurn(server: Server, { activityOf, handle, isUnhurried }: TurnOptions): void {
   const lines = new WeakMap<Duplex, Line>();
   const lineOf = (socket: Duplex): Line => {
     let line = lines.get(socket);
     if (line === undefined) {
-      line = new Line(socket);
+      line = new Line(socket, activityOf(socket));
       lines.set(socket, line);
     }
     return line;

@@ -27,6 +27,7 @@ const services: LaneServices = {
   onAnswer: () => undefined,
   keepAliveSeconds: 5,
   sockets: testedSockets,
+  activityOf: () => ({ begins: () => undefined, ends: () => undefined }),
   // An instance whose answer is there at once.
   upstream: (_call: unknown, handler: UpstreamHandler) => {
     setImmediate(() => {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import type { Duplex } from 'node:stream';
 import { instanceRequest } from '../forwarding/calls.ts';
 import { isTokenRefused } from '../forwarding/check-answer.ts';
 import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
@@ -11,6 +12,7 @@ import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from
 import type { Problem } from '../problems.ts';
 import type { Instance } from '../store/instances.ts';
 import type { CallSpan } from '../telemetry/tracing.ts';
+import type { Activity } from './node-connections.ts';
 import { laneAnswerOf, problemText } from './node-lane-answer.ts';
 import { createInstanceLines } from './node-lane-lines.ts';
 import { createLaneReader } from './node-lane-reader.ts';
@@ -35,6 +37,8 @@ export interface LaneServices {
   readonly onForward: (outcome: string, seconds: number) => void;
   readonly keepAliveSeconds: number;
   readonly sockets: SocketAccess;
+  /** Is told when a request begins and ends. */
+  readonly activityOf: (socket: Duplex) => Activity;
 }
 
 export interface LaneConnection {
@@ -77,6 +81,7 @@ export function openLaneConnection(
   let exchange: UpstreamExchange | undefined;
   let ear: ShadowEar | undefined;
   let status = 0;
+  const activity = services.activityOf(socket);
   const reader = createLaneReader();
   const linesOf = createInstanceLines();
   const writer = createLaneWriter(socket, services.sockets);
@@ -98,7 +103,7 @@ export function openLaneConnection(
       .off('error', onError)
       .off('close', onClosed)
       .off('drain', onDrain);
-    request = undefined;
+    endRequest();
     later = [];
     laterBytes = 0;
     onClose();
@@ -111,12 +116,17 @@ export function openLaneConnection(
     ear = undefined;
   };
 
+  const endRequest = (): void => {
+    if (request !== undefined) activity.ends();
+    request = undefined;
+  };
+
   /** The answer is complete. */
   const finish = (): void => {
     const nowMs = performance.now();
     if (request !== undefined) services.onAnswer(request, status, requestId, (nowMs - startedMs) / 1_000);
     exchange = undefined;
-    request = undefined;
+    endRequest();
     phase = 'next';
     waitingSinceMs = nowMs;
     if (isDraining) socket.destroySoon();
@@ -193,7 +203,7 @@ export function openLaneConnection(
       // Half an answer is on its way: a broken connection is the only honest end.
       endSpan(failure.kind);
       if (request !== undefined) services.onAnswer(request, status, requestId, secondsSinceStart());
-      request = undefined;
+      endRequest();
       socket.destroy();
     },
   };
@@ -230,6 +240,7 @@ export function openLaneConnection(
     startedMs = performance.now();
     writer.reset();
     request = taken;
+    activity.begins();
     requestId = requestIdOf(taken.requestId);
     const decision = services.calls.warm(taken);
     if (decision.kind !== 'cold') {
@@ -274,7 +285,7 @@ export function openLaneConnection(
     exchange?.abort();
     exchange = undefined;
     endSpan('aborted');
-    request = undefined;
+    endRequest();
   };
   /** As Node's server does: who sends no more wants no answer. */
   const onEnd = (): void => {

@@ -29,7 +29,7 @@ const routes = {
   recalculate: '/t/:tenantId/devices/:deviceId/recalculate',
 } as const;
 
-export function createLaneServices(parts: LaneParts): Omit<LaneServices, 'keepAliveSeconds'> {
+export function createLaneServices(parts: LaneParts): Omit<LaneServices, 'keepAliveSeconds' | 'activityOf'> {
   const { calls, log, metrics, shadow, sockets, targetOf, traceShare, upstream } = parts;
   const answered = {
     compliance: metrics.requestsOf('data', routes.compliance),

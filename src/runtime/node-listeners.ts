@@ -1,8 +1,10 @@
 import type { HttpBindings } from '@hono/node-server';
 import { newId } from '../ids.ts';
 import { problem, problemResponse } from '../problems.ts';
+import type { Log } from '../telemetry/log.ts';
 import type { Config } from './config.ts';
 import type { ServerCertificate } from './node-certificate.ts';
+import type { ConnectionBounds } from './node-connections.ts';
 import { type Listener, type ListenOptions, listen } from './node-http.ts';
 import type { LaneServices } from './node-lane.ts';
 import { type ListenAddress, type Setting, settings } from './settings.ts';
@@ -14,7 +16,7 @@ type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Re
 
 export interface GatewayListener extends Listener {
   /** From now on requests are answered by this; until then they are told to come again. */
-  serve(fetch: Fetch, lane?: Omit<LaneServices, 'keepAliveSeconds'>): void;
+  serve(fetch: Fetch, lane?: Omit<LaneServices, 'keepAliveSeconds' | 'activityOf'>): void;
 }
 
 export interface GatewayListeners {
@@ -75,8 +77,12 @@ async function openListener(
 
 /** What is open when one cannot be opened is on the stack already. */
 export async function openListeners(
-  config: Pick<Config, 'adminListen' | 'clientCa' | 'dataListen' | 'opsListen'>,
+  config: Pick<
+    Config,
+    'adminListen' | 'clientCa' | 'connections' | 'connectionsPerAddress' | 'dataListen' | 'opsListen'
+  >,
   certificate: ServerCertificate | undefined,
+  log: Log,
   stack: AsyncDisposableStack,
 ): Promise<GatewayListeners> {
   const open = async (...of: Parameters<typeof openListener>): Promise<GatewayListener> => {
@@ -85,10 +91,22 @@ export async function openListeners(
     return listener;
   };
   const secure = certificate === undefined ? {} : { certificate };
+  const bounds = (listener: string): { readonly connections: ConnectionBounds } => ({
+    connections: {
+      inAll: config.connections,
+      perAddress: config.connectionsPerAddress,
+      onFull: (what) => log.warn('connections.full', { listener, ...what }),
+    },
+  });
   const clientCa = config.clientCa === undefined ? {} : { clientCa: config.clientCa };
   return {
-    ops: await open(settings.opsListen, { address: config.opsListen }),
-    data: await open(settings.dataListen, { address: config.dataListen, ...secure, ...clientCa }),
-    admin: await open(settings.adminListen, { address: config.adminListen, ...secure }),
+    ops: await open(settings.opsListen, { address: config.opsListen, ...bounds('ops') }),
+    data: await open(settings.dataListen, {
+      address: config.dataListen,
+      ...secure,
+      ...clientCa,
+      ...bounds('data'),
+    }),
+    admin: await open(settings.adminListen, { address: config.adminListen, ...secure, ...bounds('admin') }),
   };
 }

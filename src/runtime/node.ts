@@ -233,7 +233,7 @@ async function openShell(
   if (!options.listeners) return { config, log, telemetry, metrics, readiness, listeners: undefined };
   const certificate = await openCertificate(config, log);
   stack.defer(() => certificate?.close());
-  const listeners = await openListeners(config, certificate, stack);
+  const listeners = await openListeners(config, certificate, log, stack);
   const ops = createOpsApp(
     { readiness: readiness.read, metrics: telemetry.scrape },
     { name: 'ops', log, metrics },

@@ -202,6 +202,20 @@ export const settings = {
     example: 'on',
     parse: choice('on', 'on', 'off'),
   } satisfies Setting<'on' | 'off'>,
+  connections: seconds(
+    'ESPALIER_CONNECTIONS',
+    10_000,
+    1,
+    1_000_000,
+    'connections to one listener at a time; to make room those that never brought a request go first, then the one that is idle for longest, of the address that has most; never one with a request under way',
+  ),
+  connectionsPerAddress: seconds(
+    'ESPALIER_CONNECTIONS_PER_ADDRESS',
+    4_000,
+    1,
+    1_000_000,
+    'the same from one address (IPv6: from one /64); hosted instances share addresses',
+  ),
   fastLane: {
     name: 'ESPALIER_FAST_LANE',
     meaning:

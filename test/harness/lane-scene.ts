@@ -66,7 +66,7 @@ export interface LaneScene {
   close(): Promise<void>;
 }
 
-export interface MoreListener extends Pick<ListenOptions, 'certificate'> {
+export interface MoreListener extends Pick<ListenOptions, 'certificate' | 'connections'> {
   readonly sockets?: SocketAccess;
   readonly callerIdleMs?: number;
 }
