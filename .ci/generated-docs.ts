@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { openApiDocument as documentOf } from '../src/admin/api-docs/document.ts';
 import { createAdminApp } from '../src/admin/app.ts';
 import type { AdminServices } from '../src/admin/context.ts';
+import { exportsAtOnce, importsAtOnce } from '../src/limits.ts';
 import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../src/problems.ts';
 import { type Setting, settings } from '../src/runtime/settings.ts';
 import { databaseUrlParameters } from '../src/store/database-url-parameters.ts';
@@ -83,6 +84,41 @@ ${table(
     note,
   ]),
 )}
+
+## Connections
+
+\`ESPALIER_DATABASE_CONNECTIONS\` is what one process may open at the same time. It is shared out like this:
+
+${table(
+  ['For', 'Connections'],
+  [
+    ['watching the database: whether it is there, what changed, what is due', '4'],
+    ['filling the cache of routes after a start', '1'],
+    ['imports and exports, one each', String(importsAtOnce + exportsAtOnce)],
+    ['what delivery writes without waiting for the disk', 'a fifth of the rest'],
+    ['everything else', 'what is left'],
+  ],
+)}
+
+A start has one or two of its own before. \`espalier doctor\` compares with what the server, the role and the database allow.
+
+## Settings of the server, the role and the database
+
+Each connection sets what Espalier assumes, whatever the server, the database or the role says: how values are written and
+read, time-outs, isolation, and that a commit waits for the disk. \`search_path\` and \`default_transaction_read_only\` stay as
+they are: the tables are in the first schema of \`search_path\` that has them, or in its first one if none has, and what was
+frozen is not written to. \`espalier migrate\` needs \`CREATE\` in that schema, not on the database, and names a grant that is
+missing. Imports need \`TEMPORARY\` on the database, which every role has unless it was revoked.
+
+## Poolers
+
+A pooler between Espalier and PostgreSQL has to leave each connection its session: pgbouncer with \`pool_mode = session\`, its
+default, and a \`default_pool_size\` of at least \`ESPALIER_DATABASE_CONNECTIONS\` for each process; nothing else needs to be
+set there. With \`pool_mode = transaction\` or \`statement\`, \`serve\`, \`worker\` and \`migrate\` end at once and say so, and so
+does \`espalier doctor\`: sessions are needed for LISTEN, for prepared statements and for imports and exports. On Workers
+Espalier needs no session, so a pooler of transactions (Hyperdrive) is fine there; what a transaction assumes is set within
+it. A single statement outside of one takes the role's settings but for \`DateStyle\`, \`TimeZone\` and
+\`standard_conforming_strings\`: leave \`extra_float_digits\`, \`bytea_output\` and \`IntervalStyle\` at their defaults there.
 
 ## Other variables
 

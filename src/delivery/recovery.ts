@@ -13,6 +13,8 @@ import type { Log } from '../telemetry/log.ts';
 /** Any fixed number: one process at a time looks for a gap. */
 const recoveryLock = 7_276_154_012;
 const lockLookMs = 250;
+/** Well below what the database lets a transaction be silent (store/database.ts). */
+const lockAliveMs = 5_000;
 
 /** To be called every `watchEveryMs` while this process delivers; several processes write one row now and then. */
 export async function noteWatch(sql: Sql): Promise<void> {
@@ -178,21 +180,29 @@ async function recover(sql: Sql, log: Log): Promise<void> {
  * that start together neither miss a gap nor do the work twice.
  */
 export async function recoverFromGap(sql: Sql, log: Log): Promise<void> {
-  const session = await sql.reserve();
-  try {
-    // Asked for again and again, for waiting in the database would run into its lock timeout.
-    for (;;) {
-      const [lock] = await session<{ taken: boolean }[]>`
-        select pg_try_advisory_lock(${recoveryLock}::bigint) as taken`;
-      if (lock?.taken) break;
-      await new Promise((resolve) => setTimeout(resolve, lockLookMs));
-    }
+  // Asked for again and again, for waiting in the database would run into its lock timeout.
+  while (!(await underLock(sql, log, () => recover(sql, log))))
+    await new Promise((resolve) => setTimeout(resolve, lockLookMs));
+}
+
+/**
+ * Runs `work`, which has connections of its own, while a transaction holds the lock: a session's lock would be lost, or left
+ * behind, by a pooler. False: another process has it. Where the transaction ends meanwhile, the work was safe to repeat.
+ */
+async function underLock(sql: Sql, log: Log, work: () => Promise<void>): Promise<boolean> {
+  return sql.begin(async (tx) => {
+    const [lock] = await tx<{ taken: boolean }[]>`
+      select pg_try_advisory_xact_lock(${recoveryLock}::bigint) as taken`;
+    if (!lock?.taken) return false;
+    // The database ends a transaction that is silent for long.
+    const alive = setInterval(() => {
+      tx`select 1`.catch((error: unknown) => log.debug('recovery.lock-lost', { error }));
+    }, lockAliveMs);
     try {
-      await recover(sql, log);
+      await work();
     } finally {
-      await session`select pg_advisory_unlock(${recoveryLock}::bigint)`;
+      clearInterval(alive);
     }
-  } finally {
-    session.release();
-  }
+    return true;
+  });
 }

@@ -8,6 +8,7 @@ import { createSealer, type Sealer } from '../secrets/seal.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { describeDatabaseUrl } from '../store/database-url.ts';
 import { appliedMigration } from '../store/migration-journal.ts';
+import { sharesSessions } from '../store/pooler.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -40,6 +41,11 @@ export interface Inspection {
         readonly version: number;
         readonly applied: number;
         readonly newest: number;
+        /** A pooler gives each transaction another session. */
+        readonly sharesSessions: boolean;
+        /** Connections that this role may have to this database, and how many it has now without this process's. */
+        readonly allowed: number;
+        readonly used: number;
       };
   close(): Promise<void>;
 }
@@ -88,18 +94,40 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
-async function lookAt(sql: Sql): Promise<{ version: number; applied: number }> {
-  const [server] = await sql<{ version: number }[]>`
-    select current_setting('server_version_num')::int as version`;
-  return { version: server?.version ?? 0, applied: await appliedMigration(sql) };
+interface Looked {
+  readonly version: number;
+  readonly applied: number;
+  readonly allowed: number;
+  readonly used: number;
 }
 
-async function stateOf(store: Store, sql: Sql, timeoutMs: number): Promise<Inspection['database']> {
+/** -1 as a limit says that there is none; ordinary roles do not get the reserved ones. */
+async function lookAt(sql: Sql): Promise<Looked> {
+  const [server] = await sql<Omit<Looked, 'applied'>[]>`
+    select current_setting('server_version_num')::int as version,
+      least(
+        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+          - coalesce(current_setting('reserved_connections', true)::int, 0),
+        nullif((select rolconnlimit from pg_catalog.pg_roles where rolname = session_user), -1),
+        nullif((select datconnlimit from pg_catalog.pg_database where datname = current_database()), -1)) as allowed,
+      (select count(*)::int from pg_catalog.pg_stat_activity
+        where backend_type = 'client backend' and application_name not like '%-doctor'
+          and application_name not like '%-pooler') as used`;
+  const { allowed, used, version } = server ?? { version: 0, allowed: 0, used: 0 };
+  return { version, allowed, used, applied: await appliedMigration(sql) };
+}
+
+async function stateOf(
+  store: Store,
+  sql: Sql,
+  shares: boolean,
+  timeoutMs: number,
+): Promise<Inspection['database']> {
   if (store.url === undefined)
     return store.code === undefined ? { state: 'absent' } : { state: 'away', code: store.code };
   try {
     const found = await within(timeoutMs, lookAt(sql));
-    return { state: 'there', ...found, newest: await newestMigration() };
+    return { state: 'there', ...found, newest: await newestMigration(), sharesSessions: shares };
   } catch (error) {
     const { code, name } = error as { code?: string; name: string };
     return { state: 'away', code: code ?? name };
@@ -115,11 +143,15 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
   };
   const policy = createAddressPolicy(config.upstreamAllow);
   const store = await openExisting(config);
+  // Away: it is said below, where the database is asked for its state.
+  const shares =
+    store.url !== undefined && (await within(timeoutMs, sharesSessions(store.url)).catch(() => false));
   // An address at which nothing listens, where there is no database: whoever asks all the same hears so at once.
   const sql = openDatabase(store.url ?? 'postgres://127.0.0.1:1/absent', {
     connections,
     applicationName: 'espalier-doctor',
     statementTimeoutMs: timeoutMs,
+    pooled: shares,
   });
   const outbound = createNodeSend(policy);
   const upstream = createNodeUpstream({ policy, timeoutMs });
@@ -148,7 +180,7 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
     sealer,
     readReference,
     where: store.where,
-    database: await stateOf(store, sql, timeoutMs),
+    database: await stateOf(store, sql, shares, timeoutMs),
     close: async () => {
       await sql.end({ timeout: 1 });
       upstream.close();

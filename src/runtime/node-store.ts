@@ -3,6 +3,7 @@ import { countSealed, sumSealed } from '../connection/reseal.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { openDatabase } from '../store/database.ts';
 import { describeDatabaseUrl } from '../store/database-url.ts';
+import { poolerProblem, sharesSessions } from '../store/pooler.ts';
 import { startProblem } from '../store/start-problem.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Config } from './config.ts';
@@ -54,6 +55,12 @@ async function tryDatabase(url: string): Promise<void> {
   }
 }
 
+/** Throws `StartFault` for a pooler that this process cannot work through. */
+async function refuseSharedSessions(url: string): Promise<void> {
+  const late = wait(attemptMs, false, { ref: false });
+  if (await Promise.race([sharesSessions(url), late])) throw databaseFault(url, poolerProblem, undefined);
+}
+
 /** The work is given up, not awaited, when the signal comes. */
 export function abandonedBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   signal.throwIfAborted();
@@ -100,6 +107,7 @@ export async function prepareDatabase(
   for (;;) {
     try {
       await abandonedBy(signal, tryDatabase(url));
+      await abandonedBy(signal, refuseSharedSessions(url));
       if (config.migrate === 'auto') await abandonedBy(signal, migrateDatabase(url, signal));
       const { isCurrent } = await abandonedBy(signal, migrationState(url));
       if (isCurrent) return await abandonedBy(signal, checkDeployment(url, sealer));
@@ -138,8 +146,10 @@ export async function migrateStore(config: Pick<Config, 'databaseUrl' | 'dataDir
   const store = await openStore(config, { join: true });
   try {
     await tryDatabase(store.url);
+    await refuseSharedSessions(store.url);
     await migrateDatabase(store.url);
   } catch (error) {
+    if (error instanceof StartFault) throw error;
     throw databaseFault(store.url, startProblem(error).cause, error);
   } finally {
     await store.close();

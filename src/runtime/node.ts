@@ -23,6 +23,7 @@ import { createNodeUpstream } from '../outbound/node-upstream.ts';
 import { withCircuit } from '../outbound/upstream-circuit.ts';
 import { type MoveWork, workFor } from '../routing/moves/work.ts';
 import type { Sealer } from '../secrets/seal.ts';
+import { connectionBudget } from '../store/connection-budget.ts';
 import { openBreaker, openDatabase } from '../store/database.ts';
 import { createEpisodeLog } from '../store/episodes.ts';
 import type { Tenant } from '../store/tenants.ts';
@@ -69,9 +70,6 @@ export interface RunningGateway {
   stop(): Promise<void>;
 }
 
-const databaseConnections = 20;
-/** For what delivery writes without waiting for the disk. */
-const relaxedConnections = 4;
 /** A page of an import is a second's work; a machine that is busy may take long for it. */
 const bulkTimeoutMs = 5 * 60_000;
 
@@ -274,13 +272,14 @@ async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableSt
   stack.defer(() => breaker.close());
   const log = createEpisodeLog(shell.log, breaker);
   stack.defer(() => log.close());
+  const budget = connectionBudget(config.databaseConnections);
   const sql = openDatabase(store.url, {
-    connections: databaseConnections,
+    connections: budget.durable,
     applicationName: 'espalier',
     breaker,
   });
   const relaxed = openDatabase(store.url, {
-    connections: relaxedConnections,
+    connections: budget.relaxed,
     applicationName: 'espalier-relaxed',
     durable: false,
     breaker,

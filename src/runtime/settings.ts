@@ -4,6 +4,7 @@ import {
   subscribable,
 } from '../connection/subscriptions/subscribable.ts';
 import { type PassThroughEntry, parsePassThroughEntry } from '../forwarding/pass-through.ts';
+import { defaultDatabaseConnections, minDatabaseConnections } from '../store/connection-budget.ts';
 import { databaseUrlProblem } from '../store/database-url.ts';
 
 /**
@@ -34,6 +35,8 @@ export class SettingFault extends Error {
 const fault = (message: string): never => {
   throw new SettingFault(message);
 };
+
+const maxDatabaseConnections = 1_000;
 
 const optionalText = (text: string | undefined): string | undefined => (text === '' ? undefined : text);
 
@@ -148,6 +151,21 @@ export const settings = {
       },
     },
   ),
+  databaseConnections: {
+    name: 'ESPALIER_DATABASE_CONNECTIONS',
+    meaning: `connections of one process to the database, at most; ${minDatabaseConnections} at least`,
+    defaultText: String(defaultDatabaseConnections),
+    example: String(defaultDatabaseConnections),
+    parse: (value) => {
+      if (value === undefined || value === '') return defaultDatabaseConnections;
+      const count = Number(value);
+      return Number.isInteger(count) && count >= minDatabaseConnections && count <= maxDatabaseConnections
+        ? count
+        : fault(
+            `'${value}' is not a whole number from ${minDatabaseConnections} to ${maxDatabaseConnections}`,
+          );
+    },
+  } satisfies Setting<number>,
   dataDir: {
     name: 'ESPALIER_DATA_DIR',
     meaning: 'embedded database, development certificate, made keys',

@@ -21,6 +21,7 @@ const openClient = (url: string): Sql =>
     connections: connectionsPerRequest,
     applicationName: 'espalier-worker',
     connectTimeoutSeconds: connectWithinRequestSeconds,
+    pooled: true,
   });
 
 /** `url` only shapes the stand-in, which never connects. */

@@ -104,13 +104,13 @@ function connect(url: string, options: DatabaseOptions): Sql {
     database,
     password,
   } = target;
-  const setup = sessionSettings({
+  const needs = {
     // A database that hangs must become an error that callers can be told, not a request that never ends.
     statementTimeoutMs: options.statementTimeoutMs ?? statementTimeoutMs,
     lockTimeoutMs: options.patient ? noTimeoutMs : lockTimeoutMs,
     idleTransactionMs: options.patient ? noTimeoutMs : statementTimeoutMs,
     durable: options.durable !== false,
-  });
+  };
   const settings = {
     host: target.host,
     port: target.port,
@@ -126,10 +126,14 @@ function connect(url: string, options: DatabaseOptions): Sql {
     ...(options.lasting ? { idle_timeout: 0, max_lifetime: null } : { idle_timeout: 60 }),
     connect_timeout: options.connectTimeoutSeconds ?? connectTimeoutSeconds ?? defaultConnectTimeoutSeconds,
     keep_alive: keepAliveSeconds ?? defaultKeepAliveSeconds,
-    ...(options.pooled ? { prepare: false } : { setup }),
+    ...(options.pooled ? { prepare: false } : { setup: sessionSettings(needs) }),
     connection: {
       application_name: options.applicationName.replace(/^espalier/, applicationName ?? 'espalier'),
       ...(serverOptions === undefined ? {} : { options: serverOptions }),
+      // pgbouncer keeps these for each of its clients.
+      ...(options.pooled
+        ? { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' }
+        : {}),
     },
     // Revisions and versions stay far below 2^53.
     types: {
@@ -143,7 +147,30 @@ function connect(url: string, options: DatabaseOptions): Sql {
     onnotice: () => undefined,
   };
   // `setup` and the objects of `ssl` are what our mends add to the driver; its types do not know them.
-  return postgres(settings as unknown as postgres.Options<{ int8: postgres.PostgresType<number> }>);
+  const sql = postgres(settings as unknown as postgres.Options<{ int8: postgres.PostgresType<number> }>);
+  return options.pooled ? settingEachTransaction(sql, sessionSettings(needs, true)) : sql;
+}
+
+type Begin = (options: string, work: (tx: Transaction) => unknown) => Promise<unknown>;
+
+/** The same client, whose transactions begin with `settings`; they are sent with the first statement and not awaited. */
+function settingEachTransaction(sql: Sql, settings: string): Sql {
+  const begin = (...given: readonly unknown[]): Promise<unknown> => {
+    const work = given.at(-1) as (tx: Transaction) => unknown;
+    const mode = given.length > 1 ? String(given[0]) : 'isolation level read committed';
+    return (sql.begin as unknown as Begin)(mode, async (tx) => {
+      const settled = tx.unsafe(settings).execute();
+      const done = async (): Promise<unknown> => {
+        const answer = await work(tx);
+        return Array.isArray(answer) ? Promise.all(answer) : answer;
+      };
+      const [, answer] = await Promise.all([settled, done()]);
+      return answer;
+    });
+  };
+  return new Proxy(sql, {
+    get: (client, name) => (name === 'begin' ? begin : Reflect.get(client, name)),
+  });
 }
 
 /** The database is away or refuses work now; the same query may be tried again later. */

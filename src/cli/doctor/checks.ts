@@ -3,6 +3,8 @@ export const checks = {
   node: 'the version of Node.js',
   'data-dir': 'the data directory can be written by the gateway and read by nobody else',
   database: 'the database answers and is PostgreSQL 15 or newer',
+  pooler: 'a pooler before the database leaves each connection its session',
+  'database.connections': 'the server has connections for another process',
   migrations: "the database's schema is this build's",
   gateway: 'a gateway process is running and looks at the database',
   secrets: 'kept secrets open, and which keys of ESPALIER_SECRETS_KEY are still needed',

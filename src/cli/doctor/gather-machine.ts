@@ -14,11 +14,13 @@ import {
 } from './judge-credential.ts';
 import {
   type DataDirFacts,
+  judgeConnections,
   judgeDatabase,
   judgeDataDir,
   judgeGateway,
   judgeMigrations,
   judgeNode,
+  judgePooler,
   judgeSecrets,
 } from './judge-machine.ts';
 import type { Line } from './line.ts';
@@ -127,6 +129,8 @@ async function databaseLines({ config, inspection }: DoctorContext): Promise<Lin
   if (database.state !== 'there') return [judgeDatabase({ ...database, where })];
   const lines = [
     judgeDatabase({ state: 'there', where, version: database.version }),
+    judgePooler(database.sharesSessions),
+    judgeConnections({ ...database, budget: config.databaseConnections }),
     judgeMigrations(database.applied, database.newest, config.migrate),
   ];
   // Another build's tables may be other ones.

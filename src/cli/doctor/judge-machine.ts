@@ -78,6 +78,38 @@ export function judgeDatabase(facts: DatabaseFacts): Line {
     : say.fail(version, `Upgrade the server to PostgreSQL ${oldestPostgres} or newer.`, 'configuration');
 }
 
+/** What stands between: a pooler has to leave each connection its own session. */
+export function judgePooler(sharesSessions: boolean): Line {
+  const say = about('pooler', 'DATABASE_URL');
+  return sharesSessions
+    ? say.fail(
+        'a pooler gives each transaction another session',
+        'Set pool_mode = session in pgbouncer for this database, or name PostgreSQL itself in DATABASE_URL.',
+        'configuration',
+      )
+    : say.ok('connections have sessions of their own');
+}
+
+export interface ConnectionFacts {
+  /** What the server, the role and the database allow. */
+  readonly allowed: number;
+  readonly used: number;
+  /** ESPALIER_DATABASE_CONNECTIONS. */
+  readonly budget: number;
+}
+
+/** Whether another process would find its connections. */
+export function judgeConnections({ allowed, budget, used }: ConnectionFacts): Line {
+  const say = about('database.connections', 'database');
+  const found = `${used} of ${allowed} connections in use, up to ${budget} for each process`;
+  if (budget <= allowed - used) return say.ok(found);
+  const remedy =
+    'Raise max_connections (and the limits of role and database), lower ESPALIER_DATABASE_CONNECTIONS, or run fewer processes.';
+  return budget > allowed
+    ? say.fail(found, remedy, 'configuration')
+    : say.warn(`${found}: another process would not find its own`, remedy, 'configuration');
+}
+
 /** Times of migrations; 0: none was ever applied. */
 export function judgeMigrations(applied: number, newest: number, mode: 'auto' | 'off'): Line {
   const say = about('migrations', 'database');

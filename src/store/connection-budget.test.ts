@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest';
+import { exportsAtOnce, importsAtOnce } from '../limits.ts';
+import { connectionBudget, defaultDatabaseConnections, minDatabaseConnections } from './connection-budget.ts';
+
+describe('the budget of connections', () => {
+  it.each([minDatabaseConnections, defaultDatabaseConnections, 100])(
+    'of %i is shared out to the last one, with something for everybody',
+    (connections) => {
+      const { durable, relaxed } = connectionBudget(connections);
+      const watchingAndPreload = 5;
+      expect(durable + relaxed + watchingAndPreload + importsAtOnce + exportsAtOnce).toBe(connections);
+      expect(durable).toBeGreaterThan(relaxed);
+      expect(relaxed).toBeGreaterThan(0);
+    },
+  );
+
+  it("lets four processes into PostgreSQL's default of 100 connections, three of them reserved", () => {
+    expect(4 * defaultDatabaseConnections).toBeLessThanOrEqual(97);
+  });
+});

@@ -1,0 +1,29 @@
+import { exportsAtOnce, importsAtOnce } from '../limits.ts';
+
+/**
+ * How ESPALIER_DATABASE_CONNECTIONS, what one process may open at the same time, is shared out among its clients of the
+ * database. docs/settings.md has the same table.
+ */
+export interface ConnectionBudget {
+  /** Intake, calls, the admin API, delivery: whatever waits for the disk. */
+  readonly durable: number;
+  /** What delivery writes without waiting for the disk. */
+  readonly relaxed: number;
+}
+
+/** One that watches whether the database is there, two that look for changes and hear of them, one that hears of work. */
+const watching = 4;
+/** One that fills the cache of routes after a start; imports and exports have one each. */
+const atTimes = 1 + importsAtOnce + exportsAtOnce;
+/** Of what is left, one part of so many is the relaxed client's. */
+const relaxedShare = 5;
+
+export const minDatabaseConnections = watching + atTimes + 5;
+/** Four processes fit into the 97 connections that PostgreSQL's own default leaves to ordinary roles. */
+export const defaultDatabaseConnections = 24;
+
+export function connectionBudget(connections: number): ConnectionBudget {
+  const left = connections - watching - atTimes;
+  const relaxed = Math.max(1, Math.round(left / relaxedShare));
+  return { durable: left - relaxed, relaxed };
+}
