@@ -1,6 +1,6 @@
 import { countSealed, type SealedCounts, sumSealed } from '../connection/reseal.ts';
 import type { Sealer } from '../secrets/seal.ts';
-import type { Sql } from '../store/database.ts';
+import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
@@ -30,29 +30,65 @@ async function countWork(sql: Sql, sealer: Sealer): Promise<Counted> {
 /** The counts read every report: scrapers that come often share them. */
 const countsFreshForMs = 10_000;
 
-function remembered(read: () => Promise<Counted>): () => Promise<Counted> {
+interface Gauges extends Counted {
+  readonly instances: readonly InstanceState[];
+}
+
+/** `last`: where reading takes longer than a scrape may wait. */
+interface Remembered {
+  read(): Promise<Gauges>;
+  readonly last: Gauges | undefined;
+}
+
+function remembered(
+  readCounts: () => Promise<Counted>,
+  readInstances: () => Promise<readonly InstanceState[]>,
+  freshForMs: number,
+) {
   let known: { readonly counted: Promise<Counted>; readonly atMs: number } | undefined;
-  return () => {
-    if (!known || Date.now() - known.atMs > countsFreshForMs) {
-      const counted = read();
-      known = { counted, atMs: Date.now() };
-      counted.catch(() => {
+  let last: Gauges | undefined;
+  const counted = (): Promise<Counted> => {
+    if (!known || performance.now() - known.atMs > freshForMs) {
+      const reading = readCounts();
+      known = { counted: reading, atMs: performance.now() };
+      reading.catch(() => {
         known = undefined;
       });
     }
     return known.counted;
   };
+  return {
+    read: async () => {
+      const [counts, instances] = await Promise.all([counted(), readInstances()]);
+      last = { ...counts, instances };
+      return last;
+    },
+    get last() {
+      return last;
+    },
+  } satisfies Remembered;
 }
 
 /** A scrape must answer within 2 s without the database too (contract section 7), and also while it is only slow. */
 const waitMs = 1_500;
 
-async function inTime<T>(work: Promise<T>): Promise<T> {
+/** As it is now, or as it was read last where that takes too long. */
+async function inTime(gauges: Remembered): Promise<Gauges> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`the database did not answer within ${waitMs} ms`)), waitMs);
   });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+  const reading = gauges.read();
+  // It goes on, for the next scrape.
+  reading.catch(() => undefined);
+  try {
+    return await Promise.race([reading, late]);
+  } catch (error) {
+    if (gauges.last === undefined || isStoreUnavailable(error)) throw error;
+    return gauges.last;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 interface InstanceState {
@@ -61,7 +97,7 @@ interface InstanceState {
   readonly up: boolean;
 }
 
-const readInstances = (sql: Sql) => sql<InstanceState[]>`
+const readInstanceStates = (sql: Sql) => sql<InstanceState[]>`
   select tenant_id as tenant, instance_id as instance, last_error is null as up from instances where enabled`;
 
 /** Fills the gauges of contract section 10 from the database when somebody scrapes. */
@@ -71,9 +107,14 @@ export function observeGauges(options: {
   readonly log: Log;
   readonly sealer: Sealer;
   readonly credentialExpiry: () => ReadonlyMap<string, number>;
+  readonly freshForMs?: number;
 }): void {
-  const { credentialExpiry, log, metrics, sealer, sql } = options;
-  const counted = remembered(() => countWork(sql, sealer));
+  const { credentialExpiry, freshForMs = countsFreshForMs, log, metrics, sealer, sql } = options;
+  const gauges = remembered(
+    () => countWork(sql, sealer),
+    async () => readInstanceStates(sql),
+    freshForMs,
+  );
   metrics.onScrape(async (observe) => {
     try {
       for (const [application, seconds] of credentialExpiry())
@@ -82,9 +123,7 @@ export function observeGauges(options: {
       log.warn('metrics.credentials-unreadable', { error });
     }
     try {
-      const [{ computersAgeSeconds, sealed, states }, instances] = await inTime(
-        Promise.all([counted(), readInstances(sql)]),
-      );
+      const { computersAgeSeconds, instances, sealed, states } = await inTime(gauges);
       for (const [key, count] of Object.entries(sealed)) observe.sealedSecrets(count, { key });
       for (const { count, state } of states) observe.reports(count, { state });
       const waiting = states.filter(({ state }) => undelivered.has(state));
