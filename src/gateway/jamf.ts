@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono';
-import type { Intake } from '../delivery/intake.ts';
+import type { Intake, PushedRecord } from '../delivery/intake.ts';
 import type { MissedEvents } from '../delivery/missed-events.ts';
 import { parseGuid } from '../ids.ts';
 import { readBodyText } from '../jamf/body-text.ts';
@@ -17,7 +17,7 @@ import type { Turns } from '../untrusted/turns.ts';
 import type { Attempts } from './attempts.ts';
 import { receivedChunks, unpackedChunks } from './body.ts';
 import type { IncomingBody, ListenerEnv, RequestFacts } from './listener.ts';
-import { recordReaderOf, takeRecords } from './pushes.ts';
+import { recordReaderOf, type TakenPush, takeRecords, takeSmallPush } from './pushes.ts';
 import type { RateLimit } from './rate.ts';
 
 /** The data listener's Jamf side (contract section 5). */
@@ -200,16 +200,33 @@ async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promi
 
 const isSmall = ({ length }: IncomingBody): boolean => length !== undefined && length <= smallBodyBytes;
 
-/** A body as it comes; a small one at once, for streams cost more than it does. */
-async function* chunksOf(
+async function* given(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** Nearly all pushes are small, and are read at once; the others record by record while they arrive. */
+async function receivePush(
   c: Context<ListenerEnv>,
-  { facts }: JamfSideOptions,
-  limitBytes: number,
-): AsyncGenerator<Uint8Array> {
+  options: JamfSideOptions,
+  owner: KeyOwner,
+  isPacked: boolean,
+): Promise<TakenPush> {
+  const { facts, intake, turns } = options;
+  const contentType = c.req.header('content-type') ?? '';
+  const reader = recordReaderOf(contentType);
+  const origin = { ...owner, traceparent: currentTraceparent() };
+  const store = (records: readonly PushedRecord[]) =>
+    committed(options, owner, [], () => intake.storeRecords(origin, records));
   const body = facts.body(c);
-  if (!body) return;
-  if (isSmall(body)) yield await facts.readBody(c, limitBytes);
-  else yield* receivedChunks(body, limitBytes);
+  let received = body ? receivedChunks(body, inventoryBodyBytes) : given(new Uint8Array());
+  if (body && isSmall(body) && !isPacked) {
+    const bytes = await facts.readBody(c, smallBodyBytes);
+    const taken = await takeSmallPush(bytes, contentType, store);
+    if (taken) return taken;
+    received = given(bytes);
+  }
+  const chunks = isPacked ? unpackedChunks(received, inventoryUnpackedBytes) : received;
+  return takeRecords({ chunks, contentType }, reader, turns.work(owner.instanceId), store);
 }
 
 async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
@@ -218,22 +235,11 @@ async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Pro
   if (encoding !== 'gzip' && encoding !== 'identity') {
     throw new ProblemError(problem('unsupported-media-type', 'Content-Encoding may be gzip or absent.'));
   }
-  const contentType = c.req.header('content-type') ?? '';
-  const reader = recordReaderOf(contentType);
-  const received = chunksOf(c, options, inventoryBodyBytes);
-  const chunks = encoding === 'gzip' ? unpackedChunks(received, inventoryUnpackedBytes) : received;
   const taken = await inSpan(
     'jamf.inventory',
     { 'espalier.tenant': owner.tenantId, 'espalier.instance': owner.instanceId },
     c.req.header('traceparent'),
-    () => {
-      const origin = { ...owner, traceparent: currentTraceparent() };
-      const work = options.turns.work(owner.instanceId);
-      const body = { chunks, contentType };
-      return takeRecords(body, reader, work, (records) =>
-        committed(options, owner, [], () => options.intake.storeRecords(origin, records)),
-      );
-    },
+    () => receivePush(c, options, owner, encoding === 'gzip'),
   );
   return c.json(taken, 202);
 }

@@ -4,6 +4,7 @@ import { inUtf8, parseLenientJson, readBodyText } from '../jamf/body-text.ts';
 import { parseComputer } from '../jamf/inventory.ts';
 import { recordBytesTogether, recordLimits, recordsPerPush, recordsTogether } from '../limits.ts';
 import { type FieldError, ProblemError, problem } from '../problems.ts';
+import { structureFault } from '../untrusted/bounded-json.ts';
 import {
   type Broken,
   createArrayReader,
@@ -40,11 +41,12 @@ const pieceBytes = 65_536;
 
 const keptSet: ReadonlySet<string> = new Set(keptMembers);
 
+const isLines = (contentType: string): boolean =>
+  /^application\/(x-)?nd-?json|^application\/(json-?seq|x-jsonlines|jsonl)/i.test(contentType);
+
 /** By the content type: one object, an array, or one object a line. Throws `ProblemError` for another type. */
 export function recordReaderOf(contentType: string): RecordReader {
-  if (/^application\/(x-)?nd-?json|^application\/(json-?seq|x-jsonlines|jsonl)/i.test(contentType)) {
-    return createLineReader(recordLimits, keptSet);
-  }
+  if (isLines(contentType)) return createLineReader(recordLimits, keptSet);
   if (contentType !== '' && !/^application\/([\w.+-]+\+)?json|^text\/json/i.test(contentType)) {
     throw new ProblemError(
       problem('unsupported-media-type', 'Send application/json or application/x-ndjson.'),
@@ -77,6 +79,10 @@ function readRecord({ fault, text }: ReadRecord, contentType: string): Read {
   } catch (error) {
     return { code: 'INVALID_JSON', description: `not JSON: ${(error as Error).message}` };
   }
+  return readValue(value);
+}
+
+function readValue(value: unknown): Read {
   const parsed = parseComputer(value);
   if (!parsed.ok) {
     const [first] = parsed.errors;
@@ -90,6 +96,36 @@ function readRecord({ fault, text }: ReadRecord, contentType: string): Read {
     text: recordText(value as Record<string, unknown>),
     reportAt: parsed.computer.reportedAt ?? null,
   };
+}
+
+/**
+ * The records of a small body of JSON that is there as a whole: nearly every push is one, and the reader costs more than
+ * it does. undefined: it is to be read record by record, for something is wrong with it.
+ */
+function smallRecords(bytes: Uint8Array, contentType: string): Read[] | undefined {
+  const text = readBodyText(bytes, contentType);
+  if (structureFault(text, { depth: recordLimits.depth, nodes: recordLimits.keptNodes }) !== undefined)
+    return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value.map(readValue) : [readValue(value)];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes a small body at once; answers undefined where it is to be read record by record (`takeRecords`). */
+export async function takeSmallPush(
+  bytes: Uint8Array,
+  contentType: string,
+  store: (records: readonly PushedRecord[]) => Promise<void>,
+): Promise<TakenPush | undefined> {
+  const read = isLines(contentType) ? undefined : smallRecords(bytes, contentType);
+  if (read === undefined || read.length === 0) return undefined;
+  const records = read.filter((one) => 'text' in one);
+  await store(records);
+  const rejected = read.flatMap((one, index) => ('text' in one ? [] : [{ index, ...one }]));
+  return { accepted: records.length, rejected };
 }
 
 /** The problem of a body of which some records were taken already says how many. */

@@ -190,46 +190,48 @@ export function createValueScanner(limits: ValueLimits, members?: ReadonlySet<st
     return 'token';
   };
 
-  /** Inside of arrays and objects, outside of strings; returns where it stopped. */
+  /** Behind the string that goes on here, or the end of the piece while `mode` stays `string`. */
+  const endOfString = (piece: Uint8Array, from: number): number => {
+    const end = piece.length;
+    let at = from;
+    mode = 'string';
+    if (escaped && at < end) {
+      escaped = false;
+      at += 1;
+    }
+    while (at < end) {
+      const byte = piece[at] as number;
+      at += 1;
+      if (byte === quote) {
+        mode = depth > base ? 'inside' : ended();
+        return at;
+      }
+      if (byte === backslash) {
+        if (at >= end) escaped = true;
+        at += 1;
+      }
+    }
+    return end;
+  };
+
+  /** Inside of arrays and objects; returns where it stopped. */
   const inside = (piece: Uint8Array, from: number): number => {
     const end = piece.length;
     let at = from;
-    for (; at < end; at += 1) {
+    while (at < end) {
       const byte = piece[at] as number;
+      at += 1;
       if (byte === quote) {
-        mode = 'string';
-        escaped = false;
-        return at + 1;
-      }
-      if (byte === comma) between();
+        at = endOfString(piece, at);
+        if (mode === 'string') return at;
+      } else if (byte === comma) between();
       else if (byte === openObject || byte === openArray) open(byte);
       else if (byte === closeObject || byte === closeArray) {
         close(byte);
         if (depth === base) {
           mode = ended();
-          return at + 1;
+          return at;
         }
-      }
-    }
-    return at;
-  };
-
-  const string = (piece: Uint8Array, from: number): number => {
-    const end = piece.length;
-    let at = from;
-    if (escaped && at < end) {
-      escaped = false;
-      at += 1;
-    }
-    for (; at < end; at += 1) {
-      const byte = piece[at] as number;
-      if (byte === quote) {
-        mode = depth > base ? 'inside' : ended();
-        return at + 1;
-      }
-      if (byte === backslash) {
-        at += 1;
-        if (at >= end) escaped = true;
       }
     }
     return end;
@@ -328,7 +330,7 @@ export function createValueScanner(limits: ValueLimits, members?: ReadonlySet<st
     if (mode === 'name' || mode === 'colon' || mode === 'member' || mode === 'next')
       return outside(piece, at);
     const to =
-      mode === 'string' ? string(piece, at) : mode === 'token' ? token(piece, at) : inside(piece, at);
+      mode === 'string' ? endOfString(piece, at) : mode === 'token' ? token(piece, at) : inside(piece, at);
     keep(piece, at, to);
     return to;
   };
