@@ -45,6 +45,7 @@ const floors: Readonly<Record<string, number>> = {
   'limits.ts': 0,
   'deadline.ts': 0,
   'ids.ts': 0,
+  'spreadsheet-cells.ts': 0,
   'version.ts': 0,
 };
 

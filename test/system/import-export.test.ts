@@ -1,9 +1,11 @@
 import { request } from 'node:https';
 import { gzipSync } from 'node:zlib';
+import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importPage } from '../../src/limits.ts';
+import { escapeFormula } from '../../src/spreadsheet-cells.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -241,6 +243,47 @@ describe('import and export of routes', () => {
     expect(await device(two)).toMatchObject({ jamfComputerId: '142', udid: 'é€😀' });
   });
 
+  it('a row of cleared cells is no row', async () => {
+    const body = `${header}\r\n${id()},${berlin.id},145,,,\r\n,,,,,\r\n , ,,,,\r\n`;
+    const answer = await send('text/csv', body, { query: '?mode=atomic' });
+    expect(answer.json).toMatchObject({ accepted: 1, rejectedCount: 0 });
+  });
+
+  it('cells that a spreadsheet would run leave as text and come back as they were', async () => {
+    const serials = [
+      '=HYPERLINK("https://x.example","y")',
+      '+1',
+      '-1',
+      '@SUM(A1)',
+      "'=1",
+      "''@",
+      "O'Brien",
+      '\u{FF1D}1',
+    ];
+    const ids = serials.map(() => id());
+    const rows = serials.map((serialNumber, at) =>
+      JSON.stringify({
+        deviceId: ids[at],
+        instanceId: berlin.id,
+        jamfComputerId: String(7_000 + at),
+        serialNumber,
+        udid: '=1',
+      }),
+    );
+    expect((await send('application/x-ndjson', rows.join('\n'))).json).toMatchObject({
+      accepted: serials.length,
+    });
+    const { text } = await take('text/csv');
+    for (const cells of parse(text) as string[][])
+      for (const cell of cells) expect(cell).not.toMatch(/^[=+\-@\uFF1D]/);
+    expect((await send('text/csv', text, { query: '?mode=atomic' })).json).toMatchObject({
+      changed: 0,
+      noted: 0,
+    });
+    for (const [at, deviceId] of ids.entries())
+      expect(await device(deviceId)).toMatchObject({ serialNumber: serials[at], udid: '=1' });
+  });
+
   it('what is no UTF-8 is told by line', async () => {
     const bytes = Buffer.concat([
       Buffer.from(`${header}\n${id()},${berlin.id},1,`),
@@ -256,7 +299,12 @@ describe('import and export of routes', () => {
     ['a missing column', 'deviceId,instanceId\n', 'MISSING_COLUMN'],
     ['an unknown column', `${header},color\n`, 'UNKNOWN_COLUMN'],
     ['a column twice', `${header},udid\n`, 'REPEATED_COLUMN'],
-    ['semicolons', `${header.replaceAll(',', ';')}\n`, 'UNKNOWN_COLUMN'],
+    ['semicolons', `${header.replaceAll(',', ';')}\n`, 'WRONG_SEPARATOR'],
+    ['semicolons in another order', 'instanceId;deviceId;jamfComputerId\n', 'WRONG_SEPARATOR'],
+    ['tabs', `${header.replaceAll(',', '\t')}\n`, 'WRONG_SEPARATOR'],
+    ['UTF-16 as Excel writes it', Buffer.from(`\ufeff${header}\n`, 'utf16le'), 'INVALID_ENCODING'],
+    ['UTF-16 without a mark', Buffer.from(`${header}\n`, 'utf16le'), 'INVALID_ENCODING'],
+    ['UTF-16, the other end first', Buffer.from(`\ufeff${header}\n`, 'utf16le').swap16(), 'INVALID_ENCODING'],
     ['a quote that is never closed', `${header}\na,b,c,"d\n`, 'INVALID_QUOTES'],
     ['a line without an end', `${header}\n${'x'.repeat(9_000)}`, 'LINE_TOO_LONG'],
     ['a quote over many lines', `${header}\n"${'x,\n'.repeat(4_000)}`, 'LINE_TOO_LONG'],
@@ -541,7 +589,7 @@ describe('import and export of routes', () => {
             header: true,
             quoted,
             columns: header.split(','),
-            cast: { boolean: String },
+            cast: { boolean: String, string: escapeFormula },
           });
           const sent = rows.length > 0 ? file : header;
           const first = await send('text/csv', sent, told);

@@ -1,3 +1,4 @@
+import { escapeFormula } from '../../spreadsheet-cells.ts';
 /** Nested answers as flat fields, `report.state`, for tables and CSV. */
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -36,8 +37,9 @@ export function cellText(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** For CSV: what is no scalar as JSON, nothing as an empty field. */
+/** For CSV: what is no scalar as JSON, nothing as an empty field; a spreadsheet must not run what a Mac is called. */
 export const csvText = (value: unknown): string => {
   if (value === undefined || value === null) return '';
+  if (typeof value === 'string') return escapeFormula(value);
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 };

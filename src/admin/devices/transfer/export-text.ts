@@ -1,4 +1,5 @@
 import { stringify } from 'csv-stringify/sync';
+import { escapeFormula } from '../../../spreadsheet-cells.ts';
 import type { Format } from './read-rows.ts';
 import { columns } from './rows.ts';
 
@@ -14,14 +15,15 @@ export interface ExportRow {
 }
 
 /** What needs no quotes whoever reads it; everything else is the library's business. */
-const plain = (text: string): boolean => /^[\w.:-]*$/.test(text);
+const plain = (text: string): boolean => /^(\w[\w.:-]*)?$/.test(text);
 
 function csvLine({ deviceId, instanceId, jamfComputerId, pinned, serialNumber, udid }: ExportRow): string {
   const serial = serialNumber ?? '';
   const unit = udid ?? '';
   if (plain(serial) && plain(unit))
     return `${deviceId},${instanceId},${jamfComputerId},${serial},${unit},${pinned}\n`;
-  return stringify([[deviceId, instanceId, jamfComputerId, serial, unit, String(pinned)]]);
+  const cells = [deviceId, instanceId, String(jamfComputerId), serial, unit, String(pinned)];
+  return stringify([cells.map(escapeFormula)]);
 }
 
 const jsonLine = ({ jamfComputerId, ...row }: ExportRow): string => {

@@ -17,6 +17,10 @@ export const lineTooLong = (line: number): Error =>
     'LINE_TOO_LONG',
   );
 
+/** By its byte order mark, or by the zero that stands in each unit of ASCII: what Excel calls Unicode text. */
+const isUtf16 = ([a, b]: Uint8Array): boolean =>
+  (a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff) || (a !== undefined && (a === 0 || b === 0));
+
 /**
  * Lines as they come, many at a time. A byte order mark is dropped; what is no UTF-8 becomes U+FFFD. Throws
  * `ProblemError` for a line beyond the limit, which could be all of the file.
@@ -25,7 +29,16 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
   const decoder = new TextDecoder();
   let rest = '';
   let first = 1;
+  let begins = true;
   for await (const chunk of chunks) {
+    if (begins && isUtf16(chunk)) {
+      throw invalidField(
+        'body',
+        'is UTF-16: save the file as UTF-8 ("CSV UTF-8" in Excel)',
+        'INVALID_ENCODING',
+      );
+    }
+    begins &&= chunk.byteLength === 0;
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
     rest = lines.pop() ?? '';
     const long = [...lines, rest].findIndex((line) => line.length > importLineCharacters);

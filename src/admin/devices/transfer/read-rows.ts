@@ -1,4 +1,5 @@
 import type { ImportRow } from '../../../routing/imports/import-row.ts';
+import { unescapeFormula } from '../../../spreadsheet-cells.ts';
 import { invalidField } from '../../schemas.ts';
 import { createCsvReader } from './csv-records.ts';
 import { readLines } from './lines.ts';
@@ -28,6 +29,12 @@ function checkHeader(names: readonly string[]): Column[] {
   const found = names.map((name) => {
     const trimmed = name.trim();
     if (isColumn(trimmed)) return trimmed;
+    if (/^"?deviceId"?[;\t|]/.test(trimmed) || /[;\t|]"?(deviceId|instanceId)"?([;\t|]|$)/.test(trimmed))
+      throw invalidField(
+        'header',
+        'has columns that are separated otherwise: commas separate them',
+        'WRONG_SEPARATOR',
+      );
     throw invalidField(
       trimmed || 'header',
       `is no column; the first line names some of ${known}`,
@@ -68,8 +75,8 @@ const valuesOf = (fields: readonly string[], at: Places): Values => ({
   deviceId: fields[at.deviceId],
   instanceId: fields[at.instanceId],
   jamfComputerId: fields[at.jamfComputerId],
-  serialNumber: fields[at.serialNumber],
-  udid: fields[at.udid],
+  serialNumber: unescapeFormula(fields[at.serialNumber] ?? ''),
+  udid: unescapeFormula(fields[at.udid] ?? ''),
   pinned: csvBoolean(fields[at.pinned] ?? ''),
 });
 
@@ -81,7 +88,8 @@ function csvLines(instances: ReadonlySet<string>) {
     const record = reader.take(text, number);
     if (!record) return undefined;
     const { fields, line } = record;
-    if (fields?.length === 1 && fields[0]?.trim() === '') return undefined;
+    // A blank line, or a row of cells that were cleared.
+    if (fields?.every((field) => field.trim() === '')) return undefined;
     if (!header) {
       if (!fields) throw invalidField('header', 'has quotes that do not fit', 'INVALID_QUOTES');
       header = checkHeader(fields);
