@@ -1,16 +1,22 @@
 import { OpenAPIHono, type z } from '@hono/zod-openapi';
 import type { Context, MiddlewareHandler } from 'hono';
 import { except } from 'hono/combine';
+import { matchedRoutes } from 'hono/route';
 import { within } from '../deadline.ts';
 import { createAttempts } from '../gateway/attempts.ts';
-import { readBody } from '../gateway/body.ts';
-import { beginListener, finishListener, type ListenerOptions } from '../gateway/listener.ts';
+import { decodeText, readBody } from '../gateway/body.ts';
+import {
+  beginListener,
+  finishListener,
+  type ListenerOptions,
+  refuseOtherMethods,
+} from '../gateway/listener.ts';
 import { adminBodyStructure, adminVerbMs, bodyBytes } from '../limits.ts';
 import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
 import { structureFault } from '../untrusted/bounded-json.ts';
 import { addAbout } from './about.ts';
-import { authenticate } from './access.ts';
+import { authenticate, requireRole } from './access.ts';
 import { addApiDocs } from './api-docs/api-docs.ts';
 import { addApprovals } from './approvals/approvals.ts';
 import { unlessApproved } from './approvals/approved-request.ts';
@@ -35,7 +41,6 @@ import { addApiKeys } from './keys/keys.ts';
 import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
-import { refuseNulInBody, refuseNulInQuery } from './nul.ts';
 import { isSafeMethod } from './operators/csrf.ts';
 import { createKeyOperators } from './operators/key-operators.ts';
 import { takeReason } from './reason.ts';
@@ -43,6 +48,7 @@ import { noticeUnrecorded } from './recording.ts';
 import { addReportCauses } from './reports/causes.ts';
 import { addReplay } from './reports/replay.ts';
 import { addReports } from './reports/reports.ts';
+import { requiredRole } from './roles.ts';
 import { addRouteChanges } from './routes/changes.ts';
 import { addRouteConflicts } from './routes/conflicts.ts';
 import { addConvergence } from './routes/convergence.ts';
@@ -55,6 +61,7 @@ import { addConnection } from './tenants/connection.ts';
 import { addLeaving } from './tenants/leaving.ts';
 import { addMigration } from './tenants/migrate.ts';
 import { addTenants } from './tenants/tenants.ts';
+import { refuseBadTextInBody, refuseBadTextInQuery } from './texts.ts';
 import { streamsItsBody } from './writes.ts';
 
 /** The admin plane: `/api/v1` with the OpenAPI document made of the schemas that validate (contract section 8). */
@@ -82,12 +89,26 @@ const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
     ) {
       throw new ProblemError(problem('unsupported-media-type', 'Send application/json.'));
     }
-    refuseHugeStructure(new TextDecoder().decode(bytes));
+    // What is no UTF-8 is refused: it would be stored with other characters than were sent.
+    refuseHugeStructure(decodeText(bytes));
     c.req.raw = new Request(c.req.raw.url, {
       method: c.req.method,
       headers: c.req.raw.headers,
       body: new Uint8Array(bytes),
     });
+  }
+  await next();
+};
+
+/**
+ * The role comes before the body is judged: who may not do it at all is told that, and not what to write better. The
+ * handlers ask for the role too, for they need the operator.
+ */
+const roleFirst: MiddlewareHandler<AdminEnv> = async (c, next) => {
+  const route = matchedRoutes(c).find(({ method, path }) => method === c.req.method && !path.includes('*'));
+  if (route !== undefined) {
+    const template = route.path.replaceAll(/:(\w+)/g, '{$1}');
+    requireRole(c, requiredRole(route.method.toLowerCase(), template));
   }
   await next();
 };
@@ -176,6 +197,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   // Before the devices: to Hono, `import` could be one of them.
   addRouteImport(app, services);
   addRouteExport(app, services);
+  refuseOtherMethods(app);
   addDevices(app, services);
   addPlacing(app, services);
   addExplain(app, services);
@@ -214,8 +236,8 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
       return authentication(c, next);
     }),
   );
-  app.use(`${basePath}/*`, refuseNulInQuery);
-  app.use(`${basePath}/*`, except(takesStream, jsonBodies, refuseNulInBody, inTime));
+  app.use(`${basePath}/*`, roleFirst, refuseBadTextInQuery);
+  app.use(`${basePath}/*`, except(takesStream, jsonBodies, refuseBadTextInBody, inTime));
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');

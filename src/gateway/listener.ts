@@ -107,8 +107,15 @@ export function beginListener<E extends ListenerEnv>(app: Hono<E>, options: List
   );
 }
 
-/** Every path answers the methods it does not take with 405 and what it takes. */
 export function finishListener<E extends ListenerEnv>(app: Hono<E>): void {
+  refuseOtherMethods(app);
+}
+
+/**
+ * Every path that there is so far answers the methods it does not take with 405 and what it takes. To be called before
+ * routes whose parameters could stand for a fixed path of an earlier one, and at the end.
+ */
+export function refuseOtherMethods<E extends ListenerEnv>(app: Hono<E>): void {
   const methods = new Map<string, Set<string>>();
   for (const { method, path } of app.routes) {
     if (method === 'ALL' || path.includes('*')) continue;

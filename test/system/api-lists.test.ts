@@ -29,6 +29,19 @@ const filterNames = ({ parameters }: DocumentedOperation): string[] => {
 };
 
 describe('every list', () => {
+  it('takes page, page-size, sort and filter', async () => {
+    const all = operationsOf(await readDocument(api.scene.gateway.admin, api.scene.trust)).filter(
+      // The clouds are a handful of the configuration's.
+      ({ operation: { operationId } }) => /^list/.test(operationId) && operationId !== 'listClouds',
+    );
+    expect(all.length).toBeGreaterThan(5);
+    for (const { name, parameters } of all)
+      expect({ name, takes: parameters.map((one) => one.name) }).toMatchObject({
+        name,
+        takes: expect.arrayContaining(['page', 'page-size', 'sort', 'filter']),
+      });
+  });
+
   it('answers totalCount and results, at most as many as asked', async () => {
     expect(lists.length).toBeGreaterThan(10);
     for (const one of lists) {

@@ -1,8 +1,8 @@
 import type { AdminApp } from '../context.ts';
+import { requiredRole } from '../roles.ts';
 import { withCommonParameters } from './common-parameters.ts';
 import { examples } from './examples.ts';
 import type { Document, Operation } from './openapi.ts';
-import { requiredRole } from './roles.ts';
 
 /** The OpenAPI document: what the routes' schemas say, with roles and examples added. */
 

@@ -8,11 +8,15 @@ import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import type { Instance } from '../../store/instances.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { requireFilter } from '../filter.ts';
+import type { FilterFields } from '../filter-fields.ts';
+import { conditionSql } from '../filter-sql.ts';
 import { changing, originOf } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
   etag,
+  filteredPaging,
   instancePath,
   instant,
   instantOrNull,
@@ -20,6 +24,8 @@ import {
   jsonAnswer,
   listOf,
   onlyVersion,
+  orderBy,
+  parseSort,
   problemAnswer,
   versionProblem,
 } from '../schemas.ts';
@@ -46,6 +52,19 @@ const newKeySchema = z
   .strict()
   .openapi('NewInstanceKey');
 
+const keyFields: FilterFields = {
+  name: { type: 'text', column: 'name', wildcards: true },
+  createdAt: { type: 'timestamp', column: 'created_at' },
+  expiresAt: { type: 'timestamp', column: 'expires_at' },
+  lastUsedAt: { type: 'timestamp', column: 'last_used_at' },
+};
+const sortColumns = {
+  name: 'name',
+  createdAt: 'created_at',
+  expiresAt: 'expires_at',
+  lastUsedAt: 'last_used_at',
+};
+
 const tags = ['Instance keys'];
 const base = '/api/v1/tenants/{tenantId}/instances/{instanceId}/keys';
 const keyPath = instancePath.extend({ keyId: z.string().openapi({ format: 'uuid' }) });
@@ -56,7 +75,7 @@ const list = createRoute({
   operationId: 'listInstanceKeys',
   tags,
   summary: 'The live keys of an instance, without the keys themselves',
-  request: { params: instancePath },
+  request: { params: instancePath, query: filteredPaging(keyFields) },
   responses: { 200: jsonAnswer(listOf(keySchema, 'InstanceKeys'), 'Keys'), ...commonProblems },
 });
 const create = createRoute({
@@ -112,11 +131,12 @@ const describe = (row: KeyRow): z.infer<typeof keySchema> => ({
   lastUsedAt: iso(row.lastUsedAt),
 });
 
-const readKeys = (sql: Sql, { tenantId, instanceId }: Instance): Promise<KeyRow[]> => sql<KeyRow[]>`
-  select key_id as "keyId", name, prefix, created_at as "createdAt", expires_at as "expiresAt", last_used_at as "lastUsedAt"
-  from instance_keys
-  where tenant_id = ${tenantId} and instance_id = ${instanceId} and (expires_at is null or expires_at > now())
-  order by created_at`;
+const keyColumns = (sql: Sql) => sql`
+  key_id as "keyId", name, prefix, created_at as "createdAt", expires_at as "expiresAt", last_used_at as "lastUsedAt"`;
+
+/** Of the keys that open something: an expired one is not shown. */
+const liveKeys = (sql: Sql, { instanceId, tenantId }: Instance) => sql`
+  tenant_id = ${tenantId} and instance_id = ${instanceId} and (expires_at is null or expires_at > now())`;
 
 async function insertKey(
   sql: Sql,
@@ -163,8 +183,17 @@ export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
 
   app.openapi(list, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
-    const rows = await readKeys(sql, instance);
-    return c.json({ totalCount: rows.length, results: rows.map(describe) }, 200);
+    const { filter: text, page, 'page-size': pageSize, sort } = c.req.valid('query');
+    const filter = text === undefined ? undefined : requireFilter(text, keyFields);
+    const wanted = sql`${liveKeys(sql, instance)} and ${conditionSql(sql, filter)}`;
+    const order = orderBy(parseSort(sort, sortColumns, 'createdAt:asc'));
+    const [total] = await sql<
+      { count: number }[]
+    >`select count(*) as count from instance_keys where ${wanted}`;
+    const rows = await sql<KeyRow[]>`
+      select ${keyColumns(sql)} from instance_keys where ${wanted}
+      order by ${sql.unsafe(order)}, key_id limit ${pageSize} offset ${page * pageSize}`;
+    return c.json({ totalCount: total?.count ?? 0, results: rows.map(describe) }, 200);
   });
   app.openapi(create, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
@@ -177,7 +206,11 @@ export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(read, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     const keyId = parseGuid(c.req.param('keyId'));
-    const row = (await readKeys(sql, instance)).find((key) => key.keyId === keyId);
+    const [row] =
+      keyId === undefined
+        ? []
+        : await sql<KeyRow[]>`
+            select ${keyColumns(sql)} from instance_keys where ${liveKeys(sql, instance)} and key_id = ${keyId}`;
     if (!row) throw unknownKey();
     return c.json(describe(row), 200, { etag: etag(onlyVersion) });
   });
