@@ -7,6 +7,7 @@ import { forward } from './forward.ts';
 import { hostileBodiesBench } from './hostile-bodies.ts';
 import { importExport } from './import-export.ts';
 import { intake } from './intake.ts';
+import { lockedTenant } from './locked-tenant.ts';
 import { neighbour } from './neighbour.ts';
 import { forwardPeers } from './peers/forward-peers.ts';
 import { ToolsMissing } from './peers/tools.ts';
@@ -27,6 +28,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   delivery: { run: delivery, limitMinutes: 30 },
   'catch-up': { run: catchUp, limitMinutes: 90 },
   neighbour: { run: neighbour, limitMinutes: 60 },
+  'locked-tenant': { run: lockedTenant, limitMinutes: 10 },
   claims: { run: claims, limitMinutes: 30 },
   routes: { run: routes, limitMinutes: 20 },
   import: { run: importExport, limitMinutes: 20 },
