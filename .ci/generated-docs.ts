@@ -50,7 +50,7 @@ one. \`espalier config\` prints what is in force, secrets masked. A variable tha
 nobody is warned about with the nearest name; \`ESPALIER_INSTANCE_…\` is for secret references.
 
 * \`.env\` is UTF-8, with or without a byte order mark, with the line ends of any system: \`NAME=value\`, \`export NAME=value\`,
-  values in \`"\`, \`'\` or \`\\\`\`, comments behind \`#\`. \`$\` stands for itself, of a name that stands twice the last value
+  values in single, double or back quotes, comments behind \`#\`. \`$\` stands for itself, of a name that stands twice the last value
   counts, and what the environment says goes before the file. UTF-16 is refused.
 * \`OTEL_…\`: the variables of OpenTelemetry's specification. A value that its SDK could not use stops the start and is named;
   \`OTEL_METRIC_EXPORT_TIMEOUT\` is never longer than \`OTEL_METRIC_EXPORT_INTERVAL\`. Nothing is exported unless an exporter

@@ -97,6 +97,8 @@ export const connectionSweepMs = 1_000;
 export const stalledCallerMs = 60_000;
 /** SIGTERM: requests in flight get this long (contract section 3). */
 export const drainMs = 30_000;
+/** No service of Microsoft's asks for a longer silence; a wrong header or clock must not hold a tenant for a day. */
+export const longestSilenceMs = 3_600_000;
 /** An admin who consents goes through sign-in, two-factor and a role elevation; after that the state is void. */
 /** All calls of one test of an instance together. */
 export const instanceTestMs = 30_000;

@@ -16,7 +16,7 @@ export interface DemoRun {
   /** The data directory, absolute. */
   readonly dir: string;
   readonly output: DemoOutput;
-  /** Milliseconds since the epoch. */
+  /** By `monotonicMs`. */
   readonly startedAtMs: number;
   /** Rejects when the user stops the demo. */
   readonly stopped: Promise<never>;

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { monotonicMs } from '../clock.ts';
 import { callBack, type WrongAnswer } from './demo-callback.ts';
 import { confirmTenant, consentToTenant } from './demo-connect.ts';
 import { DemoFailure } from './demo-failure.ts';
@@ -31,7 +32,7 @@ const namedFailures = 5;
 /** Does not hold up the end of the process: the children do that, as long as they live. */
 const wait = (ms: number): Promise<void> => setTimeout(ms, undefined, { ref: false });
 
-const secondsSince = (startedAtMs: number): number => Math.round((Date.now() - startedAtMs) / 100) / 10;
+const secondsSince = (startedAtMs: number): number => Math.round((monotonicMs() - startedAtMs) / 100) / 10;
 
 class DemoStopped extends Error {
   override readonly name = 'DemoStopped';
@@ -65,7 +66,7 @@ async function watch(
   const deadline = run.startedAtMs + (run.once ? onceWithinMs : interactiveWithinMs);
   for (;;) {
     const progress = await readProgress(context, truth, joined);
-    const isLast = progress.verified === progress.devices || Date.now() > deadline;
+    const isLast = progress.verified === progress.devices || monotonicMs() > deadline;
     if (isLast) {
       run.output.lastStatus(`  ${progressLine(progress)}`);
       return progress;
@@ -177,7 +178,7 @@ function stopSignal(): Promise<never> {
  * had shown that), 1 otherwise.
  */
 export async function runDemo(args: DemoArguments = {}): Promise<number> {
-  const startedAtMs = Date.now();
+  const startedAtMs = monotonicMs();
   const stopped = stopSignal();
   // It is awaited in races only.
   stopped.catch(() => undefined);

@@ -258,16 +258,19 @@ const longestFaultMs = 60_000;
 function createRegistrationFaults({ holdRecheckSeconds, log, now }: AccessOptions) {
   const recheckMs = holdRecheckSeconds * 1_000;
   const longestMs = Math.max(recheckMs, Math.min(recheckMs * longestFaultPeriods, longestFaultMs));
-  const faults = new Map<string, { failure: AccessFailure; until: number; waitMs: number }>();
+  const faults = new Map<string, { failure: AccessFailure; sinceMs: number; waitMs: number }>();
   return {
     of: (registration: string, fresh: boolean): AccessFailure | undefined => {
       const fault = faults.get(registration);
-      return fault && !fresh && now() < fault.until ? fault.failure : undefined;
+      if (!fault || fresh) return undefined;
+      const heldMs = now() - fault.sinceMs;
+      // Whatever the clock does, nobody is held for longer than was meant.
+      return heldMs >= 0 && heldMs < fault.waitMs ? fault.failure : undefined;
     },
     note: (registration: string, failure: AccessFailure): void => {
       const known = faults.get(registration);
       const waitMs = known ? Math.min(known.waitMs * 2, longestMs) : recheckMs;
-      faults.set(registration, { failure, until: now() + waitMs, waitMs });
+      faults.set(registration, { failure, sinceMs: now(), waitMs });
       if (known?.failure.cause === failure.cause) return;
       const { cause, detail, owner, remedy } = failure;
       log.error('registration.fault', { registration, cause, detail, remedy, owner });

@@ -1,3 +1,4 @@
+import { monotonicMs } from '../clock.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import { findGroup } from '../graph/groups.ts';
 import { newId } from '../ids.ts';
@@ -120,9 +121,9 @@ async function takeTokens(tenant: Tenant, access: ConnectionAccess): Promise<Tok
  */
 async function tokenSteps(tenant: Tenant, { access, sql }: ConfirmOptions) {
   const lately = await consentedLately(sql, tenant.tenantId);
-  const end = Date.now() + (lately ? propagationPatienceMs : 0);
+  const end = monotonicMs() + (lately ? propagationPatienceMs : 0);
   let tokens = await takeTokens(tenant, access);
-  while (tokens.ok && tokens.missing.length > 0 && Date.now() < end) {
+  while (tokens.ok && tokens.missing.length > 0 && monotonicMs() < end) {
     await new Promise((resolve) => setTimeout(resolve, propagationLookMs));
     tokens = await takeTokens(tenant, access);
   }

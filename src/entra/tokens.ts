@@ -41,7 +41,7 @@ export type TokenResult =
   | {
       readonly ok: true;
       readonly accessToken: string;
-      /** Milliseconds since 1970. */
+      /** By the broker's clock, in milliseconds. */
       readonly expiresAt: number;
       /** As the token says; empty when it cannot be read. For diagnosis only. */
       readonly roles: readonly string[];
@@ -60,7 +60,7 @@ export interface TokenBroker {
 
 export interface TokenBrokerOptions {
   readonly send: Send;
-  /** Milliseconds since 1970. */
+  /** Milliseconds that only grow: a token's life is counted from its receipt (clock.ts). */
   readonly now: () => number;
   /** The application's credentials in a cloud, current first; the tenant matters for `manual` tenants' own ones. */
   readonly credentials: (
@@ -185,7 +185,8 @@ function createCredentialRotation(options: TokenBrokerOptions) {
   const attempt = async (need: Need, credential: Credential) => {
     const correlationId = crypto.randomUUID();
     const { cloud, tenantId, scope, resource } = need;
-    const nowMs = now();
+    // The assertion's times are dates.
+    const nowMs = Date.now();
     const result = await requestToken({
       send,
       cloud,

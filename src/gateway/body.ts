@@ -1,3 +1,4 @@
+import { monotonicMs } from '../clock.ts';
 import { bodyIdleMs, bodyTotalMs } from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
 import type { IncomingBody } from './listener.ts';
@@ -25,13 +26,13 @@ function within<T>(work: Promise<T>, ms: number): Promise<T> {
 async function readStream(stream: ReadableStream<Uint8Array>, limitBytes: number): Promise<Uint8Array> {
   const reader = stream.getReader();
   const chunks: Uint8Array[] = [];
-  const deadline = Date.now() + bodyTotalMs;
+  const deadline = monotonicMs() + bodyTotalMs;
   let size = 0;
   try {
     for (;;) {
       const { done, value } = await within(
         reader.read(),
-        Math.min(bodyIdleMs, Math.max(1, deadline - Date.now())),
+        Math.min(bodyIdleMs, Math.max(1, deadline - monotonicMs())),
       );
       if (done) break;
       size += value.byteLength;
@@ -61,11 +62,11 @@ export async function* boundedChunks(
   totalMs = bodyTotalMs,
 ): AsyncGenerator<Uint8Array> {
   const source = chunks[Symbol.asyncIterator]();
-  const deadline = Date.now() + totalMs;
+  const deadline = monotonicMs() + totalMs;
   let size = 0;
   try {
     for (;;) {
-      const patience = Math.min(bodyIdleMs, Math.max(1, deadline - Date.now()));
+      const patience = Math.min(bodyIdleMs, Math.max(1, deadline - monotonicMs()));
       const { done, value } = await within(source.next(), patience);
       if (done) return;
       size += value.byteLength;

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { monotonicMs } from '../clock.ts';
 
 /** A token bucket per key in this process: `perSecond` on average, `burst` at once, twice that if unsaid (contract section 3). */
 export interface RateLimit {
@@ -10,7 +11,7 @@ export interface RateLimit {
 
 export function createRateLimit(
   perSecond: number,
-  now: () => number = Date.now,
+  now: () => number = monotonicMs,
   burst: number = perSecond * 2,
 ): RateLimit {
   const buckets = new LRUCache<string, { tokens: number; at: number }>({ max: 100_000 });
@@ -21,7 +22,9 @@ export function createRateLimit(
       bucket = { tokens: burst, at };
       buckets.set(key, bucket);
     }
-    bucket.tokens = Math.min(burst, bucket.tokens + ((at - bucket.at) / 1_000) * perSecond);
+    // A clock that goes back all the same takes nothing away.
+    const seconds = Math.max(0, at - bucket.at) / 1_000;
+    bucket.tokens = Math.min(burst, bucket.tokens + seconds * perSecond);
     bucket.at = at;
     return bucket;
   };

@@ -121,6 +121,7 @@ function client(options: Partial<JamfClientOptions> = {}) {
     clientId: '4f2a0c6e-7b1d-4a55-9f0e-0c1d2e3f4a5b',
     clientSecret: async () => 's3cret&=',
     now: () => nowMs,
+    date: () => nowMs,
     timeoutMs: 2000,
     ...options,
   });

@@ -40,8 +40,10 @@ export interface JamfClientOptions {
   readonly caCertificate?: string;
   /** Requests at a time, token requests included; 5 unless told (domain/jamf.md 1.5). */
   readonly concurrency?: number;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds that only grow: a token's life is counted from when it was asked for (clock.ts). */
   readonly now: () => number;
+  /** Milliseconds since the epoch, for a `Retry-After` that is a date; `Date.now` unless told. */
+  readonly date?: () => number;
   readonly timeoutMs: number;
   readonly randomRequestId?: () => string;
   /** Turns in which large answers are read; turns of its own unless given. */
@@ -106,7 +108,8 @@ interface GetParts {
   readonly exchange: Exchange;
   readonly tokens: TokenSource;
   readonly queue: RequestQueue;
-  readonly now: () => number;
+  /** Milliseconds since the epoch. */
+  readonly date: () => number;
   readonly work: Work;
 }
 
@@ -129,7 +132,7 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
   });
   const queue = createRequestQueue(options.concurrency ?? defaultConcurrency);
   const work = options.work ?? turnsApart.work('');
-  const get = authorizedGet({ exchange, tokens, queue, now: options.now, work });
+  const get = authorizedGet({ exchange, tokens, queue, date: options.date ?? Date.now, work });
   const readInventory = createInventoryReader(get);
   const version = () => readVersion(get);
   const complianceInformation = (id: string) => readCompliance(get, id);
@@ -173,7 +176,7 @@ async function parseAnswer(text: string, work: Work): Promise<unknown> {
  * GET with the client's token, renewed once when the instance refuses it: tokens die early when a client changes. The
  * token is fetched inside the queue's slot by whoever needs it first, so that it never waits behind its own waiters.
  */
-function authorizedGet({ exchange, now, queue, tokens, work }: GetParts): Get {
+function authorizedGet({ date, exchange, queue, tokens, work }: GetParts): Get {
   const attempt = async (path: string, mayRenew: boolean): ReturnType<Get> => {
     const granted = await tokens.get();
     if (!granted.ok) return granted;
@@ -182,9 +185,9 @@ function authorizedGet({ exchange, now, queue, tokens, work }: GetParts): Get {
     const answer = await exchange({ method: 'GET', path, headers, answerMaxBytes });
     if (!answer.ok) return answer;
     const body = await parseAnswer(answer.text, work);
-    if (answer.status !== 401) return readAnswer(answer, now(), body);
+    if (answer.status !== 401) return readAnswer(answer, date(), body);
     tokens.invalidate(value);
-    return mayRenew ? attempt(path, false) : readAnswer(answer, now(), body);
+    return mayRenew ? attempt(path, false) : readAnswer(answer, date(), body);
   };
   return (path) => queue(() => attempt(path, true));
 }

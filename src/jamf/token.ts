@@ -38,7 +38,7 @@ export interface TokenSourceOptions {
   readonly exchange: Exchange;
   readonly clientId: string;
   readonly clientSecret: () => Promise<string>;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds that only grow (clock.ts). */
   readonly now: () => number;
 }
 

@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import { Hono } from 'hono';
+import { monotonicMs } from '../clock.ts';
 import { createAccess } from '../connection/access.ts';
 import type { ConsentOptions } from '../connection/consent.ts';
 import { accessByType, createOwnBroker, tenantCredentials } from '../connection/tenant-credentials.ts';
@@ -73,7 +74,7 @@ export interface GatewayParts {
 
 export function composeGateway(parts: GatewayParts) {
   const { config, facts, log, metrics, respond, send, sql } = parts;
-  const now = Date.now;
+  const now = monotonicMs;
   const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
   const tenants = createTenantDirectory(sql, parts.changes?.keeping);
   const instances = createInstanceDirectory(sql, now, parts.changes?.keeping);
@@ -172,7 +173,8 @@ export function composeGateway(parts: GatewayParts) {
     onRouteHit: () => metrics.routeLookup('hit'),
     authorizationOf: forwarding.authorizationOf,
     ...(parts.tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: parts.tokenHash } } : {}),
-    now,
+    // A token's times are dates.
+    now: Date.now,
   });
 
   const createDataApp = (): Hono<ListenerEnv> => {

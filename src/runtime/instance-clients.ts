@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { monotonicMs } from '../clock.ts';
 import type { InstanceAuthorization } from '../forwarding/forward.ts';
 import { createJamfClient, type JamfClient } from '../jamf/client.ts';
 import type { Send } from '../outbound/port.ts';
@@ -66,7 +67,7 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
         clientSecret: () => secretOf(instance),
         ...(caCertificate === null ? {} : { caCertificate }),
         concurrency,
-        now: Date.now,
+        now: monotonicMs,
         timeoutMs,
         work: turns.work(instanceId),
       });

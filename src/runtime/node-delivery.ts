@@ -1,4 +1,5 @@
 import { tidySignIns } from '../admin/operators/sessions.ts';
+import { monotonicMs } from '../clock.ts';
 import { sendDeprovisions } from '../connection/deprovision.ts';
 import { sendHeartbeats } from '../connection/heartbeat.ts';
 import { finishDisconnects, leaveEmptyTenants } from '../connection/lifecycle.ts';
@@ -201,7 +202,7 @@ export async function startDelivery(parts: {
       tenants: gateway.tenants,
       instances: gateway.instances,
       clientOf: gateway.clients.clientOf,
-      circuits: createCircuits({ backoff, now: Date.now }),
+      circuits: createCircuits({ backoff, now: monotonicMs }),
       mayRead: readers.hold,
       backoff,
       vocabulary: config.intuneVocabulary,
@@ -233,7 +234,7 @@ export async function startDelivery(parts: {
       }),
       clouds: config.clouds,
       microsoft: gateway.access,
-      circuits: createCircuits({ backoff, now: Date.now }),
+      circuits: createCircuits({ backoff, now: monotonicMs }),
       apiVersions: config.partnerApiVersions,
       vocabulary: config.intuneVocabulary,
       ...(config.intuneContent === 'auto' ? {} : { contentForm: config.intuneContent }),
@@ -245,6 +246,7 @@ export async function startDelivery(parts: {
       permissionRefused,
       wait: (attempts) => backoffSeconds(attempts, backoff),
       now: Date.now,
+      elapsedMs: monotonicMs,
       newId,
     }),
     { ...bounds, ...reportsInWork(maxDevices) },
@@ -289,7 +291,7 @@ export async function startDelivery(parts: {
     }),
     every(heartbeatLookMs, 'subscriptions', log, () => keepSubscriptions(connection.subscriptions)),
     every(directoryLookMs, 'directory', log, () => actOnDirectoryChanges(directory)),
-    every(watchLookMs, 'devices', log, createDeviceLearner({ ...directory, now: Date.now })),
+    every(watchLookMs, 'devices', log, createDeviceLearner({ ...directory, now: monotonicMs })),
     every(moveLookMs, 'moves', log, () => continueMoves(moves, moveTurnMs)),
     every(shadowLookMs, 'shadow', log, gateway.shadow.refresh),
     every(shadowWriteMs, 'shadow-findings', log, gateway.shadow.flush),

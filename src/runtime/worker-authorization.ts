@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { monotonicMs } from '../clock.ts';
 import type { InstanceAuthorization } from '../forwarding/forward.ts';
 import type { JamfAuthorization } from '../jamf/client.ts';
 import type { Instance } from '../store/instances.ts';
@@ -29,7 +30,7 @@ const keyOf = ({ apiClientId, apiSecretRef, apiSecretSealed, instanceId, tenantI
 
 export function createWorkerAuthorization(
   options: InstanceClientsOptions,
-  now: () => number = Date.now,
+  now: () => number = monotonicMs,
 ): (instance: Instance) => InstanceAuthorization {
   const kept = new LRUCache<string, Kept>({ max: keptInstances });
   return (instance) => {

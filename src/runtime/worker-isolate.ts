@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { monotonicMs } from '../clock.ts';
 import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
 import { beginListener, finishListener, type ListenerEnv } from '../gateway/listener.ts';
@@ -57,7 +58,7 @@ async function createDataApp(
     config,
     send,
     issued,
-    upstream: withCircuit(upstream, Date.now),
+    upstream: withCircuit(upstream, monotonicMs),
     sealer,
     readReference,
     // A request's queries are its own here, and a process that delivers looks by itself four times a second.
@@ -67,7 +68,7 @@ async function createDataApp(
     respond: respondOnWorkers,
     keys: createWorkerKeySource({
       send,
-      now: Date.now,
+      now: monotonicMs,
       cooldownSeconds: config.jwksCooldownSeconds,
       timeoutMs: config.microsoftTimeoutSeconds * 1_000,
     }),

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { monotonicMs } from '../clock.ts';
 import type { Queries, Sql } from './database.ts';
 import { createKeptRows, type Keeping } from './kept-rows.ts';
 
@@ -93,7 +94,7 @@ export interface InstanceDirectory {
 /** With `keeping`, whoever gives it also tells the directory what the feed names. */
 export function createInstanceDirectory(
   sql: Sql,
-  now: () => number = Date.now,
+  now: () => number = monotonicMs,
   keeping?: Keeping,
 ): InstanceDirectory {
   /** By the instance: putting a key together and hashing it for each call costs more than looking it up. */

@@ -1,3 +1,4 @@
+import { monotonicMs } from '../clock.ts';
 import type { Queries, Sql } from './database.ts';
 import { createKeptRows, type Keeping } from './kept-rows.ts';
 
@@ -138,7 +139,7 @@ export interface TenantDirectory {
 export function createTenantDirectory(
   sql: Sql,
   keeping?: Keeping,
-  now: () => number = Date.now,
+  now: () => number = monotonicMs,
 ): TenantDirectory {
   const kept = createKeptRows<Tenant>({
     read: (tenantId) => readTenant(sql, tenantId),

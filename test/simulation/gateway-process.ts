@@ -252,7 +252,7 @@ export function startProcess(world: ProcessWorld, name: string): GatewayProcess 
     tenants: createTenants(world, query),
     clouds,
     microsoft: createMicrosoft(world, wall),
-    circuits: createCircuits({ backoff: plan.backoff, now, random: random.next }),
+    circuits: createCircuits({ backoff: plan.backoff, now: () => scheduler.now(), random: random.next }),
     apiVersions: defaultApiVersions,
     timeoutMs: plan.timeoutMs,
     maxDevices: plan.maxDevices,
@@ -262,6 +262,7 @@ export function startProcess(world: ProcessWorld, name: string): GatewayProcess 
     permissionRefused: async () => undefined,
     wait: (attempts) => backoffSeconds(attempts, plan.backoff, random.next),
     now,
+    elapsedMs: () => scheduler.now(),
     newId: random.guid,
   });
   const inWork = new Set<readonly DueReport[]>();

@@ -164,8 +164,9 @@ const status = createRoute({
 /** What Graph said lately, else what we know ourselves. */
 function shownPartnerState(tenant: Tenant): z.infer<typeof statusSchema>['partnerState'] {
   const { partnerState } = tenant;
-  if (partnerState && Date.now() - Date.parse(partnerState.at) < partnerStateFreshMs)
-    return { ...partnerState };
+  // Below 0 the clock was set meanwhile, and nobody knows how old it is.
+  const ageMs = partnerState ? Date.now() - Date.parse(partnerState.at) : -1;
+  if (partnerState && ageMs >= 0 && ageMs < partnerStateFreshMs) return { ...partnerState };
   return { state: derivedPartnerState(tenant), source: 'derived', at: null };
 }
 

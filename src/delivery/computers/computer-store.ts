@@ -21,7 +21,8 @@ export interface DueComputer {
   readonly reportAt: Date | null;
   readonly readAt: Date | null;
   /** Since when the instance says that it does not know the computer. */
-  readonly notFoundSince: Date | null;
+  /** Since the instance first did not know it, by the database's clock when the row was leased; null: it knows it. */
+  readonly notFoundForMs: number | null;
   /** When the oldest webhook or push came that was not acted on yet. */
   readonly receivedAt: Date | null;
   readonly background: boolean;
@@ -107,7 +108,7 @@ export const claimComputers = (
   where c.tenant_id = due.tenant_id and c.instance_id = due.instance_id and c.jamf_computer_id = due.jamf_computer_id
   returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
     c.wanted_revision as "wantedRevision", c.pushed_record as "pushedRecord", c.pushed_report_at as "pushedReportAt",
-    c.pushed_revision as "pushedRevision", c.report_at as "reportAt", c.read_at as "readAt", c.not_found_since as "notFoundSince",
+    c.pushed_revision as "pushedRevision", c.report_at as "reportAt", c.read_at as "readAt", (extract(epoch from now() - c.not_found_since) * 1000)::float8 as "notFoundForMs",
     c.received_at as "receivedAt", c.background, c.needs_instance as "needsInstance", c.attempts, c.traceparent`;
 
 /** Rows are locked in the order of their keys, and one that another writer has is left to the next turn. */

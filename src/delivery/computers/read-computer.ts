@@ -212,13 +212,13 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
       return finish({ row, owner, instance, found: fetched });
     }
     if (fetched.gone) {
-      const since = row.notFoundSince?.getTime() ?? Date.now();
-      if (Date.now() - since >= goneAfterMs) return finish({ row, owner, instance, found: undefined });
+      if (row.notFoundForMs !== null && row.notFoundForMs >= goneAfterMs)
+        return finish({ row, owner, instance, found: undefined });
       const error = 'not-found: the instance does not know the computer (yet, or any more)';
       return postpone(row, owner, { seconds: notFoundRetrySeconds, error, notFound: true });
     }
     const { error, waitSeconds } = fetched;
-    if (waitSeconds !== undefined) circuits.silence(key, Date.now() + waitSeconds * 1_000);
+    if (waitSeconds !== undefined) circuits.silence(key, waitSeconds * 1_000);
     const { jamfComputerId } = row;
     log.warn('computer.read-failed', {
       tenantId,

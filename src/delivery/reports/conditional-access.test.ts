@@ -192,7 +192,7 @@ describe('reading a computer in mode conditional-access', () => {
     pushedRevision: 1,
     reportAt: null,
     readAt: null,
-    notFoundSince: null,
+    notFoundForMs: null,
     receivedAt: null,
     background: false,
     needsInstance: false,

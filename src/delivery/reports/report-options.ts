@@ -49,7 +49,9 @@ export interface ReportStageOptions {
   readonly permissionRefused: (tenantId: string) => Promise<void>;
   /** Seconds to wait after the n-th failed try. */
   readonly wait: (attempts: number) => number;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch: for dates. */
   readonly now: () => number;
+  /** Milliseconds that only grow: for durations (clock.ts). */
+  readonly elapsedMs: () => number;
   readonly newId: () => string;
 }

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { leaseMs } from '../../limits.ts';
+import { leaseMs, longestSilenceMs } from '../../limits.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
 import type { Stage } from '../stage/run-stage.ts';
@@ -26,21 +26,21 @@ const partialPatienceMs = 2 * leaseMs;
 const callsOfTenant = 48;
 
 export function reportStage(options: ReportStageOptions): Stage<DueReport> {
-  const { circuits, clouds, log, now, store, tenants } = options;
+  const { circuits, clouds, elapsedMs, log, now, store, tenants } = options;
   /** While a tenant is held, one message tries now and then whether the cause is gone; the others wait for it. */
   const probedAt = new LRUCache<string, number>({ max: 50_000 });
   const mayProbe = (tenantId: string): boolean => {
-    if (now() - (probedAt.get(tenantId) ?? 0) < options.holdRecheckSeconds * 1_000) return false;
-    probedAt.set(tenantId, now());
+    if (elapsedMs() - (probedAt.get(tenantId) ?? 0) < options.holdRecheckSeconds * 1_000) return false;
+    probedAt.set(tenantId, elapsedMs());
     return true;
   };
   /** Since when messages are seen in part only. */
   const partialSince = new LRUCache<string, number>({ max: 50_000 });
   const partial = {
     mayWait: (messageId: string): boolean => {
-      const since = partialSince.get(messageId) ?? now();
+      const since = partialSince.get(messageId) ?? elapsedMs();
       partialSince.set(messageId, since);
-      return now() - since < partialPatienceMs;
+      return elapsedMs() - since < partialPatienceMs;
     },
     whole: (messageId: string): void => {
       partialSince.delete(messageId);
@@ -77,9 +77,10 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     }
     // What another process was told, and what this one was told since these rows were claimed.
     const quietMs = (tenant.intuneQuietUntil?.getTime() ?? 0) - now();
-    if (quietMs > 0) circuits.silence(tenantId, now() + quietMs);
-    const closedUntilMs = circuits.closedUntilMs(tenantId);
-    if (closedUntilMs !== undefined) return settle(settlementOfClosed(closedUntilMs - now()));
+    // A date further away was written by a clock that was set since: no service asks for so long.
+    if (quietMs > 0 && quietMs <= longestSilenceMs) circuits.silence(tenantId, quietMs);
+    const closedForMs = circuits.closedForMs(tenantId);
+    if (closedForMs !== undefined) return settle(settlementOfClosed(closedForMs));
     const follows = !isOpen(first) && (first.state === 'accepted' || first.state === 'completed');
     const { hold } = tenant;
     // What was accepted is followed also then: it tells Intune nothing, and may be all that is left to do.

@@ -123,9 +123,9 @@ export async function keepSilent(
   seconds: number,
   { circuits, now, tenants }: ReportStageOptions,
 ): Promise<void> {
-  const until = now() + seconds * 1_000;
-  circuits.silence(tenant.tenantId, until);
-  await tenants.silence(tenant, new Date(until));
+  const ms = seconds * 1_000;
+  circuits.silence(tenant.tenantId, ms);
+  await tenants.silence(tenant, new Date(now() + ms));
 }
 
 /** Settlements of an upload's reports: all of one message alike, and due again at the same time. */

@@ -24,11 +24,11 @@ async function sendMessage(
   access: { readonly accessToken: string; readonly deviceService: string },
   options: ReportStageOptions,
 ): Promise<void> {
-  const { apiVersions, circuits, log, metrics, newId, now, send, timeoutMs } = options;
+  const { apiVersions, circuits, log, metrics, newId, send, timeoutMs } = options;
   // Between the look at the tenant and this moment lie calls that may take long.
-  const closedUntilMs = circuits.closedUntilMs(tenant.tenantId);
-  if (closedUntilMs !== undefined) {
-    return settleEach(message.rows, owner, options, settlementOfClosed(closedUntilMs - now()));
+  const closedForMs = circuits.closedForMs(tenant.tenantId);
+  if (closedForMs !== undefined) {
+    return settleEach(message.rows, owner, options, settlementOfClosed(closedForMs));
   }
   const call = () => ({
     send,

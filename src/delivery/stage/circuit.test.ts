@@ -58,11 +58,11 @@ describe('a circuit', () => {
   it('lets one through when its time is over, and closes when that one succeeds', () => {
     const circuit = start();
     circuit.fail(10);
-    const untilMs = circuit.closedUntilMs(key) ?? 0;
+    const untilMs = circuit.now() + (circuit.closedForMs(key) ?? 0);
     expect(untilMs).toBeGreaterThan(circuit.now());
     circuit.pass(untilMs - circuit.now());
     expect(circuit.mayTake(key)).toBe(1);
-    expect(circuit.closedUntilMs(key)).toBeUndefined();
+    expect(circuit.closedForMs(key)).toBeUndefined();
     circuit.succeed(1);
     expect(circuit.mayTake(key)).toBe(unbounded);
     circuit.fail(8);
@@ -74,7 +74,7 @@ describe('a circuit', () => {
     circuit.fail(10);
     const openMs: number[] = [];
     for (let probe = 0; probe < 8; probe += 1) {
-      const untilMs = circuit.closedUntilMs(key) ?? 0;
+      const untilMs = circuit.now() + (circuit.closedForMs(key) ?? 0);
       openMs.push(Math.round((untilMs - circuit.now()) / 1_000));
       circuit.pass(untilMs - circuit.now());
       circuit.fail(1);
@@ -85,15 +85,15 @@ describe('a circuit', () => {
   it('learns nothing of failures that were on their way when it opened', () => {
     const circuit = start();
     circuit.fail(10);
-    const untilMs = circuit.closedUntilMs(key);
+    const untilMs = circuit.closedForMs(key);
     circuit.fail(50);
-    expect(circuit.closedUntilMs(key)).toBe(untilMs);
+    expect(circuit.closedForMs(key)).toBe(untilMs);
   });
 
   it('keeps the longest silence that was asked for', () => {
     const circuit = start();
-    circuit.silence(key, circuit.now() + 30_000);
-    circuit.silence(key, circuit.now() + 10_000);
+    circuit.silence(key, 30_000);
+    circuit.silence(key, 10_000);
     circuit.succeed(1);
     expect(circuit.mayTake(key)).toBe(0);
     circuit.pass(29_999);
@@ -111,7 +111,7 @@ describe('a circuit', () => {
         for (const one of events) {
           if (one === 'pass') circuit.pass(3_000);
           else circuit[one](key);
-          const forMs = (circuit.closedUntilMs(key) ?? circuit.now()) - circuit.now();
+          const forMs = circuit.closedForMs(key) ?? 0;
           expect(forMs).toBeLessThanOrEqual(60_000);
           expect(forMs > 0).toBe(circuit.mayTake(key) === 0);
         }

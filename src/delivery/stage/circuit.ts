@@ -9,14 +9,14 @@ import type { Backoff } from './backoff.ts';
 export interface Circuits {
   /** Rows that may be in work for this key now; 0 while it is open or asked for silence. */
   mayTake(key: string): number;
-  /** When that will be more than 0; undefined: it is now. */
-  closedUntilMs(key: string): number | undefined;
+  /** Milliseconds until that will be more than 0; undefined: it is now. */
+  closedForMs(key: string): number | undefined;
   /** The service answered, whatever it answered. */
   succeeded(key: string): void;
   /** It did not answer, answered 5xx or asked to be left alone. */
   failed(key: string): void;
-  /** It asked for silence (`Retry-After`). */
-  silence(key: string, untilMs: number): void;
+  /** It asked for silence (`Retry-After`), for so long from now. */
+  silence(key: string, forMs: number): void;
   /** Whether a second try is within the budget; takes it from there. */
   mayRetry(key: string): boolean;
 }
@@ -67,7 +67,7 @@ export function createCircuits(options: CircuitOptions): Circuits {
     return made;
   };
   const refill = (budget: Keyed): void => {
-    const seconds = (now() - budget.retriesAtMs) / 1_000;
+    const seconds = Math.max(0, now() - budget.retriesAtMs) / 1_000;
     budget.retries = Math.min(retriesSaved, budget.retries + seconds * retriesPerSecond);
     budget.retriesAtMs = now();
   };
@@ -82,11 +82,12 @@ export function createCircuits(options: CircuitOptions): Circuits {
       // Half open: a lane that has something in work is given none.
       return openUntilMs > now() ? 0 : 1;
     },
-    closedUntilMs: (key) => {
+    closedForMs: (key) => {
       const found = keyed.get(key);
       if (!found) return undefined;
       const until = Math.max(found.silentUntilMs, found.circuit.openUntilMs() ?? 0);
-      return until > now() ? until : undefined;
+      const forMs = until - now();
+      return forMs > 0 ? forMs : undefined;
     },
     succeeded: (key) => {
       const found = of(key);
@@ -94,9 +95,9 @@ export function createCircuits(options: CircuitOptions): Circuits {
       found.retries = Math.min(retriesSaved, found.retries + retriesPerSuccess);
     },
     failed: (key) => of(key).circuit.failed(),
-    silence: (key, untilMs) => {
+    silence: (key, forMs) => {
       const found = of(key);
-      found.silentUntilMs = Math.max(found.silentUntilMs, untilMs);
+      found.silentUntilMs = Math.max(found.silentUntilMs, now() + forMs);
     },
     mayRetry: (key) => {
       const found = of(key);
