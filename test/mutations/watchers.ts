@@ -79,6 +79,7 @@ export async function runWatcher(watcher: Watcher, dir: string, signal: AbortSig
   const keep = (chunk: Buffer): void => {
     output = (output + chunk.toString('utf8')).slice(-keptOutput);
   };
+  child.once('error', (error) => keep(Buffer.from(String(error))));
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
   const hung = await ended(child, signal);

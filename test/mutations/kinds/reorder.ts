@@ -61,8 +61,8 @@ export const reorder = ofKind('reorder', [
   {
     name: 'an older change of a route replaces a newer one in memory',
     file: 'src/routing/route-cache.ts',
-    found: 'if (known === undefined || isOlderVersion(version, known)) return;',
-    replacement: 'if (known === undefined) return;',
+    found: 'if (known === undefined || isOlderVersion(version, known)) continue;',
+    replacement: 'if (known === undefined) continue;',
     noticedBy: test('src/routing/route-cache.test.ts'),
   },
   {
