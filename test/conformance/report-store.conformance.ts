@@ -186,6 +186,20 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
       expect(await subject.rows(other)).toEqual(before);
     });
 
+    it('takes what one tenant says of a device as nothing that another one said', async () => {
+      const other = await subject.newTenant();
+      for (const tenant of [tenantId, other]) {
+        await subject.set(tenant, [a], {});
+        const lane = { tenantId: tenant, background: false };
+        const rows = await subject.store.claim(p, [{ lane, limit: 1 }]);
+        await settle(p, rows, { state: 'completed', waitSeconds: null });
+        await subject.change(tenant, a, { readAgain: true });
+      }
+      await subject.set(tenantId, [a], {});
+      expect(await row(a)).toMatchObject({ state: 'completed', readAgain: false });
+      expect(await subject.rows(other)).toMatchObject([{ state: 'completed', readAgain: true }]);
+    });
+
     it('gives rows back at once', async () => {
       await subject.set(tenantId, [a], {});
       await subject.store.release(await claim(p), p);
@@ -225,7 +239,7 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
       await subject.store.regroup(first!, p, 0);
       expect(subject.due).toContainEqual({ lane: { tenantId, background: false }, dueInMs: 0 });
       expect(await row(first!.deviceId)).toMatchObject({ leaseOwner: null });
-      expect(await row(second!.deviceId)).toMatchObject({ leaseOwner: q });
+      expect(await row(second!.deviceId)).toMatchObject({ leaseOwner: q, leased: true });
       await subject.store.regroup(second!, q, 0);
       expect(idsOf(await claim(p, 1))).toEqual([a, b]);
     });

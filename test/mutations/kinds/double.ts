@@ -77,7 +77,7 @@ export const double = ofKind('double', [
     file: 'src/store/idempotency-keys.ts',
     found: 'or k.status is null and k.busy_until <= now() and k.request_hash',
     replacement: 'or k.status is null and k.request_hash',
-    noticedBy: test('test/system/idempotency.test.ts'),
+    noticedBy: test('test/system/idempotency.test.ts', 'of many at once one is carried out'),
   },
   {
     name: 'one ResyncTimestamp is acted on with every heartbeat',

@@ -1,6 +1,6 @@
 import { ofKind, simulation, storm, test } from '../mutation.ts';
 
-const computers = simulation('computers', 1, 12);
+const pushesAndReads = test('test/system/pushes-and-reads.test.ts');
 
 /** Something that was accepted is forgotten. */
 export const lose = ofKind('lose', [
@@ -23,7 +23,7 @@ export const lose = ofKind('lose', [
     file: 'src/delivery/computers/revisions.ts',
     found: 'when computers.wanted_revision > computers.done_revision and computers.needs_instance then',
     replacement: 'when false then',
-    noticedBy: computers,
+    noticedBy: pushesAndReads,
   },
   {
     name: 'a webhook after a push that waits asks for no read',
@@ -31,7 +31,7 @@ export const lose = ofKind('lose', [
     found:
       'read_revision = case when ${pushWaits(sql)} then ${wanted(sql)} else computers.read_revision end,',
     replacement: 'read_revision = computers.read_revision,',
-    noticedBy: computers,
+    noticedBy: pushesAndReads,
   },
   {
     name: 'a computer that is postponed is never looked at again',

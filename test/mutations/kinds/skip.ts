@@ -14,7 +14,7 @@ export const skip = ofKind('skip', [
     file: 'src/delivery/computers/take-in.ts',
     found: 'reads.map(claimsOf)',
     replacement: 'reads.slice(0, Math.max(1, reads.length - 1)).map(claimsOf)',
-    noticedBy: test('test/system/intake.test.ts'),
+    noticedBy: test('test/system/intake.test.ts', 'takes records of every version'),
   },
   {
     name: 'of the computers that are settled together one is left out',

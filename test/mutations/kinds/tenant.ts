@@ -14,7 +14,7 @@ export const tenant = ofKind('tenant', [
     file: 'src/admin/access.ts',
     found: 'operator.tenantIds === undefined || operator.tenantIds.includes(tenantId)',
     replacement: 'operator.tenantIds === undefined || tenantId !== undefined',
-    noticedBy: test('test/system/api-isolation.test.ts'),
+    noticedBy: test('test/system/api-isolation.test.ts', 'tenant is not found'),
   },
   {
     name: 'a genuine token of another tenant opens this one',

@@ -1,4 +1,4 @@
-import { ofKind, simulation, test } from '../mutation.ts';
+import { ofKind, test } from '../mutation.ts';
 
 const reports = test('test/conformance/report-store.test.ts', 'reports in PostgreSQL');
 const computers = test('test/system/computer-store.test.ts');
@@ -31,7 +31,7 @@ export const unleased = ofKind('unleased', [
     file: 'src/delivery/reports/upload.ts',
     found: 'if (!(await store.stillHeld(owner, rows))) return store.release(rows, owner);',
     replacement: '',
-    noticedBy: simulation('delivery', 1, 100),
+    noticedBy: test('src/delivery/reports/upload.test.ts'),
   },
   {
     name: 'leases of reports are renewed by whoever lost them',

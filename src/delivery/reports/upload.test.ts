@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import { leaseMs } from '../../limits.ts';
+import type { Send } from '../../outbound/port.ts';
+import type { Tenant } from '../../store/tenants.ts';
+import { createMemoryReports } from './memory-report-store.ts';
+import type { ReportContent } from './report.ts';
+import type { DueReport } from './report-row.ts';
+import { type SendOptions, sendReports } from './upload.ts';
+
+/** An open message goes again only from whoever holds the leases of all its reports. */
+describe('an open message', () => {
+  const tenantId = 't';
+  const tenant = {
+    ...{ tenantId, cloud: 'public', mode: 'device-compliance' },
+    ...{ connectionState: 'connected', paused: false, hold: null },
+  } as unknown as Tenant;
+  const lane = { tenantId, background: false };
+  const content: ReportContent = {
+    ...{ userId: 'u', deviceName: 'd', osVersion: '1', lastCheckInAt: null, reportedAt: null },
+    ...{ managed: true, inventoryState: 0, verdict: 'compliant' },
+  };
+
+  function scene() {
+    let nowMs = Date.UTC(2026, 0, 5);
+    const now = (): number => nowMs;
+    const reports = createMemoryReports(now);
+    const store = reports.store(() => undefined);
+    const sent: string[] = [];
+    const send: Send = async ({ url }) => {
+      sent.push(url);
+      return { ok: false, failure: 'unreachable', detail: 'reset' };
+    };
+    const options = {
+      ...{ store, send, now, timeoutMs: 1_000, wait: () => 0, newId: () => crypto.randomUUID() },
+      log: { warn: () => undefined },
+      metrics: { upload: () => undefined },
+      circuits: { closedUntilMs: () => undefined, failed: () => undefined },
+      microsoft: {
+        intune: async () => ({ ok: true, accessToken: 'a', deviceService: 'https://intune.example' }),
+        invalidate: () => undefined,
+      },
+      apiVersions: { DataUploadMessages: '1' },
+      partial: { mayWait: () => true, whole: () => undefined },
+    } as unknown as SendOptions;
+    reports.setReports(tenantId, [{ deviceId: 'd', instanceId: 'i', content, traceparent: null }]);
+    const claim = (owner: string): Promise<readonly DueReport[]> => store.claim(owner, [{ lane, limit: 1 }]);
+    const work = (rows: readonly DueReport[], owner: string) => sendReports(rows, owner, tenant, options);
+    const pass = (ms: number): void => {
+      nowMs += ms;
+    };
+    return { claim, pass, rows: reports.rows, sent, work };
+  }
+
+  it('goes again with its id while its lease stands', async () => {
+    const { claim, rows, sent, work } = scene();
+    await work(await claim('p'), 'p');
+    const [open] = rows();
+    expect(open).toMatchObject({ messageOpen: true, leaseOwner: null });
+    await work(await claim('q'), 'q');
+    expect(sent).toHaveLength(2);
+    expect(sent.every((url) => url.includes(`${open?.messageId}`))).toBe(true);
+  });
+
+  it('does not go again from a process whose lease another one has', async () => {
+    const { claim, pass, rows, sent, work } = scene();
+    await work(await claim('p'), 'p');
+    const lost = await claim('p');
+    pass(leaseMs + 1);
+    await claim('q');
+    await work(lost, 'p');
+    expect(sent).toHaveLength(1);
+    expect(rows()).toMatchObject([{ leaseOwner: 'q', messageOpen: true }]);
+  });
+});
