@@ -11,6 +11,7 @@ import {
   registeredDeviceIds,
 } from './jamf/inventory.ts';
 import { complianceFacts, type Mac, makeAccount, makeMacFacts, makePerson, type Person } from './jamf/mac.ts';
+import { macsPerUninventoried } from './jamf/oddities.ts';
 import type { Random } from './random.ts';
 
 /** What is so about one registered device; the reference that reports are compared with. */
@@ -248,12 +249,18 @@ export function createFleet(options: FleetOptions): Fleet {
     ...createFleetLife({ random, macs: () => macs, instanceNamed, checkIn, updateInventory, setCompliant }),
     addMacs: (wanted) => {
       const instance = instanceNamed(wanted.instance);
-      return Array.from({ length: wanted.count }, () => {
+      const made = Array.from({ length: wanted.count }, () => {
         const mac = makeMac(wanted, macs.length + 1, { random, entra, instance });
         macs.push(mac);
         keep(mac);
         return mac;
       });
+      // Beside them, as in any instance: Macs that nobody has inventoried, and some that cannot be read.
+      for (let number = macsPerUninventoried; number <= wanted.count; number += macsPerUninventoried) {
+        instance.computers.createWithoutInventory('uninventoried');
+        instance.computers.createWithoutInventory('hidden');
+      }
+      return made;
     },
     macs: () => macs,
     findByDevice: (deviceId) => entra.owners.get(deviceId.toLowerCase()),

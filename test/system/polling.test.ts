@@ -35,6 +35,11 @@ describe('polling and reconciling', () => {
       },
     });
     [tenantId] = scene.world.tenants.map((tenant) => tenant.tenantId) as [string];
+    // The cases count requests: those for computers that stay 404 would be among them.
+    const { computers } = scene.world.instance('berlin');
+    for (const { id, oddity } of computers.list()) {
+      if (oddity === 'hidden' || oddity === 'uninventoried') computers.delete(id);
+    }
     berlin = (await connectTenant(scene, tenantId)).get('berlin')!;
   }, 120_000);
   afterAll(() => scene?.close());

@@ -58,6 +58,7 @@ const webhookVariants = z.strictObject({
   lateMs: z.int().min(0).optional(),
   outOfOrderShare: share.optional(),
 });
+const inventoryVariants = z.strictObject({ oddShare: share.optional() });
 const trustBody = z.strictObject({
   pem: z
     .string()
@@ -82,6 +83,7 @@ const details = (instance: JamfInstance) => ({
     tokens: instance.tokens.variants,
     compliance: instance.compliance.variants,
     webhooks: instance.webhooks.variants,
+    inventory: instance.computers.variants,
   },
 });
 
@@ -163,6 +165,10 @@ export function jamfControl(options: { instances: ReadonlyMap<string, JamfInstan
       of: (instance: JamfInstance): object => instance.compliance.variants,
     },
     webhooks: { schema: webhookVariants, of: (instance: JamfInstance): object => instance.webhooks.variants },
+    inventory: {
+      schema: inventoryVariants,
+      of: (instance: JamfInstance): object => instance.computers.variants,
+    },
   };
   for (const [part, { schema, of }] of Object.entries(variants)) {
     app.patch(

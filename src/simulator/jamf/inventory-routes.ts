@@ -136,7 +136,7 @@ function oneComputer(c: Context<JamfEnv>, options: InventoryRoutesOptions, whole
   if (!wanted.ok) return wanted.answer;
   const id = c.req.param('id') ?? '';
   const computer = /^\d+$/.test(id) ? options.computers.get(Number(id)) : undefined;
-  if (!computer) return invalidId(id);
+  if (!computer || computer.oddity === 'hidden') return invalidId(id);
   return answerJson(200, renderComputer(computer, { version, wanted: wanted.value, context }));
 }
 

@@ -1,6 +1,7 @@
 import { instant } from './answers.ts';
 import type { ComputerGroup } from './groups.ts';
 import type { Computer, LocalAccount } from './inventory.ts';
+import { shownReportDate } from './oddities.ts';
 
 type Wire = Readonly<Record<string, unknown>>;
 
@@ -15,7 +16,9 @@ const dayMs = 86_400_000;
 // -1 is the server's "unknown" for sizes, as captured for Apple silicon Macs (domain/jamf.md 2.3).
 const unknownSize = -1;
 
-function general({ facts, ...computer }: Computer, { version }: RenderContext): Wire {
+function general(shown: Computer, { version }: RenderContext): Wire {
+  const { facts, ...computer } = shown;
+  const reportDate = shownReportDate(shown);
   return {
     name: facts.name,
     lastIpAddress: facts.ipAddress,
@@ -33,7 +36,7 @@ function general({ facts, ...computer }: Computer, { version }: RenderContext): 
       capableUsers: [facts.username],
       userManagementInfo: [{ capableUser: facts.username, managementId: computer.managementId }],
     },
-    reportDate: instant(computer.reportDate),
+    reportDate: reportDate === null ? null : instant(reportDate),
     lastCheckIn: instant(computer.lastCheckIn),
     lastContact: instant(computer.lastCheckIn),
     lastCloudBackupDate: null,

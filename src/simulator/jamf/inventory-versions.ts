@@ -1,5 +1,6 @@
 import type { Computer } from './inventory.ts';
 import { type RenderContext, sections } from './inventory-sections.ts';
+import { oddRecord, shownReportDate } from './oddities.ts';
 import type { FieldKind, FieldValue } from './rsql.ts';
 
 export type InventoryVersion = 1 | 2 | 3 | 4;
@@ -62,7 +63,7 @@ export function renderComputer(
       ? older(section.member, section.render(computer, options.context), options.version)
       : null;
   }
-  return record;
+  return oddRecord(record, computer);
 }
 
 interface Field {
@@ -103,7 +104,7 @@ const fields: Readonly<Record<string, Field>> = {
   'general.lastContactTime': date((c) => c.lastCheckIn, [1, 2, 3]),
   'general.lastEnrolledDate': date((c) => c.lastEnrolledDate),
   'general.lastCloudBackupDate': empty('instant', true),
-  'general.reportDate': date((c) => c.reportDate),
+  'general.reportDate': date(shownReportDate),
   'general.lastReportedIp': text((c) => c.facts.reportedIpAddress),
   'general.lastReportedIpV4': text((c) => c.facts.reportedIpAddress),
   'general.lastReportedIpV6': empty('text'),

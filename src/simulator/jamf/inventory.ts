@@ -1,5 +1,12 @@
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
+import {
+  defaultOddShare,
+  factsWithoutInventory,
+  type Oddity,
+  type OddityVariants,
+  oddityOf,
+} from './oddities.ts';
 
 /** The Conditional Access Inventory State of one account (domain/jamf.md 4.6). */
 export type RegistrationState = 'ACTIVATED' | 'DEACTIVATED' | 'UNRESPONSIVE' | 'UNKNOWN';
@@ -68,11 +75,15 @@ export interface Computer {
   readonly initialEntryDate: number;
   /** Until then the compliance state reads UNKNOWN: the server is still calculating. */
   calculatingUntil: number;
+  readonly oddity: Oddity | undefined;
 }
 
 export interface Computers {
   /** `after` (milliseconds) is an earlier enrolment of the Mac elsewhere, which this one must be newer than. */
   create(facts: MacFacts, after?: number): Computer;
+  /** A Mac that has enrolled and not yet told anything; `hidden`: listed, and 404 when asked for. */
+  createWithoutInventory(oddity: 'uninventoried' | 'hidden'): Computer;
+  readonly variants: OddityVariants;
   get(id: number): Computer | undefined;
   /** By id, lowest first. */
   list(): Computer[];
@@ -90,23 +101,31 @@ export function createComputers(options: { clock: Clock; random: Random }): Comp
   const { clock, random } = options;
   const computers = new Map<number, Computer>();
   let lastId = 0;
+  const variants: OddityVariants = { oddShare: defaultOddShare };
+  const create = (facts: MacFacts, managementId: string, after = 0, oddity?: Oddity): Computer => {
+    lastId += 1;
+    const now = Math.max(clock.now(), after + 1);
+    const computer: Computer = {
+      id: lastId,
+      facts,
+      managementId,
+      managed: true,
+      reportDate: now,
+      lastCheckIn: now,
+      lastEnrolledDate: now,
+      initialEntryDate: now,
+      calculatingUntil: 0,
+      oddity: oddity ?? oddityOf(lastId, variants),
+    };
+    computers.set(computer.id, computer);
+    return computer;
+  };
   return {
-    create: (facts, after = 0) => {
-      lastId += 1;
-      const now = Math.max(clock.now(), after + 1);
-      const computer: Computer = {
-        id: lastId,
-        facts,
-        managementId: random.guid(),
-        managed: true,
-        reportDate: now,
-        lastCheckIn: now,
-        lastEnrolledDate: now,
-        initialEntryDate: now,
-        calculatingUntil: 0,
-      };
-      computers.set(computer.id, computer);
-      return computer;
+    variants,
+    create: (facts, after) => create(facts, random.guid(), after),
+    createWithoutInventory: (oddity) => {
+      const facts = factsWithoutInventory(lastId + 1);
+      return create(facts, facts.udid, 0, oddity);
     },
     get: (id) => computers.get(id),
     list: () => [...computers.values()],

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
+import { oddGroupBody } from './oddities.ts';
 import { createDeliveryClient, type DeliveryClient, type DeliveryOutcome } from './webhook-delivery.ts';
 import { envelope, type FiredEvent, type PayloadVariants } from './webhook-events.ts';
 import type { Webhook, WebhookSettings } from './webhook-settings.ts';
@@ -195,6 +196,7 @@ export function createWebhooks(options: {
     lateMs: 5000,
     outOfOrderShare: 0,
   };
+  let groupEvents = 0;
   const configured = registry();
   const client = createDeliveryClient(options.trustPem);
   const waiting = pending();
@@ -205,10 +207,13 @@ export function createWebhooks(options: {
     ...configured,
     variants,
     fire: (event, body, smartGroupId) => {
+      if (smartGroupId !== undefined) groupEvents += 1;
       for (const webhook of configured.list()) {
         if (!webhook.enabled || webhook.event !== event) continue;
         if (smartGroupId !== undefined && webhook.smartGroupId !== smartGroupId) continue;
-        const text = envelope(webhook, event, body, { atMs: clock.now(), variants });
+        const isXml = webhook.contentType !== 'application/json';
+        const sent = smartGroupId === undefined ? body : oddGroupBody(body, groupEvents, isXml);
+        const text = envelope(webhook, event, sent, { atMs: clock.now(), variants });
         sender.send(webhook.id, () => deliver(webhook, event, text));
       }
     },
