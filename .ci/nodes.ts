@@ -59,6 +59,8 @@ function run(node: string, version: string, sockets: 'internals' | 'public'): Ro
     [
       join(root, 'node_modules', 'vitest', 'vitest.mjs'),
       'run',
+      // They wait more than they work.
+      '--maxWorkers=4',
       ...['--reporter=dot', '--reporter=json', `--outputFile.json=${report}`],
       ...tests,
     ],

@@ -240,23 +240,28 @@ describe.each([
     await quick.ask();
   });
 
-  it('that never finish a later head or a body are closed as told', { timeout: 30_000 }, async () => {
-    const listener = await open();
-    const [head, body] = [await ready(listener), await ready(listener)];
-    for (const one of [head, body]) await one.ask();
-    head.socket.write('GET /half HTTP/1.1\r\nHo');
-    body.socket.write('POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf');
-    const from = performance.now();
-    while (!(head.isClosed() && body.isClosed()) && performance.now() - from < 20_000) await pause(50);
-    expect([head.isClosed(), body.isClosed()]).toEqual([true, true]);
-    expect(performance.now() - from).toBeGreaterThan(9_000);
-    const close = { connection: 'close' };
-    expect(parseAnswers(head.text())).toMatchObject([{ status: 200 }, { status: 408, headers: close }]);
-    expect(parseAnswers(body.text())).toMatchObject([
-      { status: 200 },
-      { status: 400, headers: close, body: expect.stringContaining('BODY_TIMEOUT') },
-    ]);
-  });
+  // Its time is that of Node's server, which tests cannot shorten: once with the lane and once without.
+  it.runIf(hasLane === isTls)(
+    'that never finish a later head or a body are closed as told',
+    { timeout: 30_000 },
+    async () => {
+      const listener = await open();
+      const [head, body] = [await ready(listener), await ready(listener)];
+      for (const one of [head, body]) await one.ask();
+      head.socket.write('GET /half HTTP/1.1\r\nHo');
+      body.socket.write('POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf');
+      const from = performance.now();
+      while (!(head.isClosed() && body.isClosed()) && performance.now() - from < 20_000) await pause(50);
+      expect([head.isClosed(), body.isClosed()]).toEqual([true, true]);
+      expect(performance.now() - from).toBeGreaterThan(9_000);
+      const close = { connection: 'close' };
+      expect(parseAnswers(head.text())).toMatchObject([{ status: 200 }, { status: 408, headers: close }]);
+      expect(parseAnswers(body.text())).toMatchObject([
+        { status: 200 },
+        { status: 400, headers: close, body: expect.stringContaining('BODY_TIMEOUT') },
+      ]);
+    },
+  );
 
   it('without a request do not hold the end of the listener', { timeout: 20_000 }, async () => {
     const listener = await open();

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type GatewayProcess, type Scene, startScene } from '../harness/gateway.ts';
 import { testedLane } from '../harness/sockets.ts';
@@ -42,4 +44,22 @@ describe('the way of device calls', () => {
       }
     },
   );
+
+  it('silent connections to any listener do not hold the end of the gateway', async () => {
+    const gateway = await scene.another();
+    const silent: Socket[] = [];
+    for (const url of [gateway.data, gateway.admin, gateway.ops])
+      for (const bytes of ['', '\x16\x03\x01\x02'] as const) {
+        const socket = connect(Number(new URL(url).port), '127.0.0.1');
+        silent.push(socket);
+        socket.on('error', () => undefined);
+        await once(socket, 'connect');
+        if (bytes !== '') socket.write(bytes, 'latin1');
+      }
+    const from = performance.now();
+    expect(await gateway.stop()).toBe(0);
+    // Half of what requests under way are given.
+    expect(performance.now() - from).toBeLessThan(15_000);
+    for (const socket of silent) socket.destroy();
+  });
 });

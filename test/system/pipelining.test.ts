@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { boundedChunks } from '../../src/gateway/body.ts';
 import { publicStreams } from '../../src/outbound/node-sockets.ts';
 import { nodeRequestFacts } from '../../src/runtime/node-http.ts';
 import { createAuthority } from '../../src/simulator/authority.ts';
@@ -45,6 +46,13 @@ describe('pipelined requests', () => {
           acted.push(id);
           await new Promise((resolve) => setTimeout(resolve, delayOf(id)));
           return c.json({ bytes: body.byteLength });
+        });
+        app.post('/stream', async (c) => {
+          let bytes = 0;
+          const chunks = nodeRequestFacts.body(c)?.chunks;
+          if (chunks) for await (const chunk of boundedChunks(chunks, bodyLimit)) bytes += chunk.byteLength;
+          acted.push(c.req.header('x-request-id') ?? '');
+          return c.json({ bytes });
         });
         app.post('/unread', (c) => c.json({}));
       },
@@ -128,6 +136,23 @@ describe('pipelined requests', () => {
       status: 413,
     },
     { kind: 'unread body', text: post('Content-Length: 5\r\n', 'hello', '/unread'), status: 200 },
+    {
+      kind: 'streamed',
+      text: post('Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n', '/stream'),
+      status: 200,
+      acts: true,
+    },
+    {
+      kind: 'streamed, too large',
+      text: post('Content-Length: 30000\r\n', 'x'.repeat(30_000), '/stream'),
+      status: 413,
+    },
+    {
+      kind: 'a bad chunk of a stream',
+      text: post('Transfer-Encoding: chunked\r\n', '2\r\nhi\r\nzz\r\n', '/stream'),
+      status: 400,
+      closes: true,
+    },
     { kind: 'no such path', text: post('Content-Length: 5\r\n', 'hello', '/nothing'), status: 404 },
     { kind: 'no host', text: (id) => call()(id).replace('Host: a\r\n', ''), status: 400 },
     { kind: 'close', text: call('Connection: close\r\n'), status: 200, acts: true, closes: true },
@@ -318,8 +343,18 @@ describe('pipelined requests', () => {
       });
 
       it('split at every byte', { timeout: 60_000 }, async () => {
-        await holds(ports[name] as never, [4, 0, 6, 9, 21], [0], (text) => [...text]);
-        await holds(ports[name] as never, [0, 5, 7, 14, 0], [0], (text) => [...text]);
+        const kinds = elements().map(({ kind }) => kind);
+        for (const named of [
+          ['body', 'call', 'expecting', 'too large', 'a bad chunk'],
+          ['call', 'chunks', 'streamed', 'close', 'call'],
+          ['expecting without a body', 'no host', 'call', 'no HTTP', 'call'],
+        ])
+          await holds(
+            ports[name] as never,
+            named.map((one) => kinds.indexOf(one)),
+            [0],
+            (text) => [...text],
+          );
       });
     },
   );
