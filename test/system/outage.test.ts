@@ -200,4 +200,12 @@ describe('while the database is away', () => {
     await expectOutage(6_000, database.freeze, database.thaw);
     await expectAccepted();
   }, 90_000);
+
+  it('the process still ends in good order', async () => {
+    await database.stop('immediate');
+    await wait(1_000);
+    const began = performance.now();
+    expect(await scene.gateway.stop()).toBe(0);
+    expect(performance.now() - began).toBeLessThan(20_000);
+  }, 60_000);
 });
