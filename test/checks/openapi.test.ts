@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { describe, expect, it } from 'vitest';
+import { descriptions } from '../../src/admin/api-docs/descriptions.ts';
 import { tags } from '../../src/admin/api-docs/document.ts';
 import { examples } from '../../src/admin/api-docs/examples.ts';
 import type { Document } from '../../src/admin/api-docs/openapi.ts';
@@ -44,7 +45,22 @@ describe('docs/openapi.json', () => {
       });
       expect(['viewer', 'operator', 'admin']).toContain(operation['x-espalier-role']);
       expect({ name, summary: operation.summary.length > 5 }).toEqual({ name, summary: true });
+      const { description = '' } = operation;
+      expect({ name, described: description.length > 40 && description !== operation.summary }).toEqual({
+        name,
+        described: true,
+      });
     }
+  });
+
+  it('says whom to ask, and has no pattern that JSON Schema reads otherwise than JavaScript', () => {
+    expect(document.info).toMatchObject({ contact: { name: 'Espalier' } });
+    expect(source).not.toMatch(/"pattern": "[^"]*\\\\p\{/);
+  });
+
+  it('describes no operation that is not there', () => {
+    const ids = new Set(operations.map(({ operation }) => operation.operationId));
+    expect(Object.keys(descriptions).filter((id) => !ids.has(id))).toEqual([]);
   });
 
   it('has an example for every operation that takes a JSON body, and none for one that is not there', () => {

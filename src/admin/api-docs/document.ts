@@ -1,6 +1,7 @@
 import type { AdminApp } from '../context.ts';
 import { requiredRole } from '../roles.ts';
 import { withCommonParameters } from './common-parameters.ts';
+import { descriptions } from './descriptions.ts';
 import { examples } from './examples.ts';
 import type { Document, Operation } from './openapi.ts';
 
@@ -32,6 +33,7 @@ const info = {
       'page-size, sort and filter (RSQL) and answer totalCount and results. Times are ISO 8601 in UTC. Every write takes the ' +
       'header X-Espalier-Reason, one line of at most 500 characters, and keeps it in the history. ' +
       'What another tenant has is not found.',
+    contact: { name: 'Espalier', url: 'https://espalier.dev' },
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   servers: [{ url: '/' }],
@@ -65,7 +67,11 @@ export function openApiDocument(app: AdminApp): Document {
       Object.fromEntries(
         Object.entries(operations).map(([method, operation]) => [
           method,
-          { ...withExample(operation), 'x-espalier-role': requiredRole(method, path) },
+          {
+            ...withExample(operation),
+            description: descriptions[operation.operationId],
+            'x-espalier-role': requiredRole(method, path),
+          },
         ]),
       ),
     ]),

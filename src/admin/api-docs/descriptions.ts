@@ -1,0 +1,123 @@
+/**
+ * What each operation's summary does not say: what it waits for, what it leaves alone, and what its answer means. A test
+ * fails for an operation without one.
+ */
+export const descriptions: Readonly<Record<string, string>> = {
+  getVersion:
+    'The version of the process that answers. During an upgrade two processes may answer differently.',
+  listClouds:
+    'The built-in clouds and those of ESPALIER_CLOUDS_FILE, with the hosts that a discovered Intune address may have. A tenant belongs to one of them for good.',
+  getSession:
+    'The name, role and tenants of the key, token or session that was shown. A browser also reads here the token that its writes have to send as x-espalier-csrf.',
+  listTenants: 'A key that is bound to tenants sees those alone, and totalCount counts only what it may see.',
+  createTenant:
+    'Nothing is sent to Microsoft: connect and confirm do that. The answer may hold warnings about a secret reference that gives no secret yet.',
+  getTenant:
+    'The settings of the tenant and the state of its connection. GET …/status says what waits and why.',
+  changeTenant:
+    'Members that are left out stay as they are. Mode and connection type change by migrate only, because Intune and Jamf Pro take part in that.',
+  deleteTenant:
+    'A connected tenant is deprovisioned at Intune first; while Intune cannot be told, the answer is 409. Instances, keys, routes and reports go with it, its history stays.',
+  connectTenant:
+    'An administrator of the tenant opens the addresses one after the other within an hour. Older addresses are void. Nothing changes at Microsoft before the consent.',
+  confirmTenant:
+    'Takes tokens, checks permissions, finds the Intune address, provisions, makes the compliance policy and tests each enabled instance. Each step says whether it worked, its cause, its remedy and who has to act.',
+  pauseTenant:
+    'Reports are held and go on being brought up to date; device calls are still answered. Intune marks Macs that it hears nothing of for long.',
+  resumeTenant: 'What was held is due at once. dry-run=true says how many reports that would be.',
+  getTenantStatus:
+    'The state of the connection and of the partner in Intune, the last heartbeat, the backlog with the causes of what is held, the age of the oldest report that Intune does not have, and the dates on which Intune removes Macs.',
+  enableTenant:
+    'For a tenant that was disabled: the steps of confirm, after which every state is told again over time. Macs do not register again.',
+  disableTenant:
+    'What unticking the box in Jamf Pro does: Intune is told that the partner is gone. The tenant can be enabled again at any time.',
+  disconnectTenant:
+    'With retract=true every device is first told to be not managed and not compliant, which takes a while; the connection ends after that. To come back, connect again.',
+  resyncTenant:
+    'Every state that was told becomes due again, 100 a second, behind what is new. The answer says how many reports that is.',
+  getTenantPermissions:
+    'Asks Graph for what both applications were granted. missing breaks the connection, extra is unsupported by Microsoft; both have a remedy in docs/connection.md.',
+  migrateTenant:
+    'A dry run unless dry-run=false: the steps of the change in their order, who takes each, the window of 24 hours and the dates. Devices, routes and history are kept.',
+  listInstances:
+    'Each with its last contact, its last error and how far polling and reconciliation are. Secrets are never shown.',
+  createInstance:
+    "The URL's address is checked against the rules for outgoing connections. Test it afterwards, and make a key for its webhooks. A tenant of type manual has one instance only.",
+  getInstance: 'Settings, last contact and error, and the addresses to which its webhooks and pushes go.',
+  changeInstance:
+    "enabled=false lets the instance's claims rest: its devices go to other instances that claim them. dry-run=true says how many routes that would change.",
+  deleteInstance:
+    'Devices that another instance claims move to it. Of the others the routes end; with retract=true Intune is told before that they are not managed.',
+  testInstance:
+    'Each step on its own: a token, the version, one page of inventory, compliance information. All calls together take 30 s at most. Nothing in Jamf Pro is changed.',
+  pauseInstance:
+    'It is neither read nor called until it is resumed; its webhooks and pushes are still taken in and wait.',
+  resumeInstance:
+    'What waited is read at once, and the instance is polled for what it did not tell meanwhile.',
+  reconcileInstance:
+    'Begins in the background and is answered at once; reading.reconciledAt of the instance says when it has ended. A computer that is not listed is asked for itself before it counts as gone.',
+  rebuildRoutes:
+    'After a database was lost: begins in the background for every enabled instance. The command espalier routes rebuild shows how far it is.',
+  listInstanceKeys: 'Name, first characters, expiry and last use. A key that has expired is not listed.',
+  createInstanceKey:
+    'For the webhooks and pushes of this instance alone. An instance has two live keys at most, so that one can replace the other without a gap.',
+  getInstanceKey: 'Name, first characters, expiry and last use; lastUsedAt is written once a minute at most.',
+  deleteInstanceKey:
+    'From this answer on it opens nothing in this process, and a second later in no process at all. Webhooks with it are lost: make and use the next key first.',
+  importDevices:
+    'Up to 1,000,000 rows, streamed. mode=partial takes every good row and lists the bad ones with their lines; mode=atomic takes all or none. Rows that change nothing are counted as accepted. Idempotency-Key is refused here with 400, because the body is never held.',
+  exportDevices:
+    'The same columns that an import takes, so an export can be imported again without a change. Cells that a spreadsheet would run as a formula begin with an apostrophe, which an import takes away.',
+  listDevices: 'Every device that has a route, with what Intune was last told about it.',
+  getDevice: 'Its ETag begins with routeVersion; PUT and DELETE compare that.',
+  placeDevice:
+    'The computer is read at once, and its state is told as the device’s. The same place again changes nothing; another serial number or UDID is a new version too.',
+  deleteDevice: 'Claims of instances on the device go too, or they would bring it back at once.',
+  explainDevice:
+    'Every claim on the device with its dates, in the order in which the rules compare them. With at=<time> the answer is the one that was given then.',
+  getDeviceTimeline:
+    'Received, fetched, routed, sent, accepted, completed and verified, each with its time and the ids with which Jamf or Microsoft know it.',
+  getRouteConvergence: 'After a change of routes: whether every process that serves already answers by it.',
+  planMove:
+    'Chooses the devices of one instance that the other claims; with unclaimed=true also the others. Nothing moves before advance.',
+  listMoves: 'Those that have ended too; the filter can leave them out.',
+  getMove:
+    'Counts by state, with the causes of what is skipped. Differences are of answers that were compared in the shadow.',
+  listMoveDevices: 'Each with its state, where it was, and why it was skipped if it was.',
+  advanceMove:
+    'Works for some seconds and answers; what is left follows by itself. Which devices go at a percentage is decided by a hash of their ids, so a higher one only adds.',
+  pauseMove: 'Devices that have moved stay where they are, and nothing more follows.',
+  rollbackMove:
+    'Devices that went elsewhere since are left alone. Reports that were accepted meanwhile are neither lost nor doubled.',
+  listRouteChanges:
+    'One line for each device and version, with where it was and where it went. Claims, operators, imports, moves and rollbacks all stand in it.',
+  diffRoutes:
+    'Both versions have to be within what the history keeps; the newest version is the first line of routes/changes.',
+  rollBackRoutes:
+    'Devices that had no route then lose theirs. dry-run=true lists every route that would change. The reason is kept with each change.',
+  listRouteConflicts: 'The claim that loses is kept; explain says what would make it win.',
+  listStaleRegistrations:
+    'A Mac that registers with Entra again leaves its old registration behind there. Deleting it in Entra is the tenant administrator’s business.',
+  listReports:
+    'One report for each device: the newest state that Intune should hold, and how far it is. A key that is bound to tenants sees their reports alone.',
+  listReportCauses:
+    'Failed and held reports grouped by cause, each with who has to act, the remedy and since when.',
+  replayReports:
+    'They are sent again at 100 a second for each tenant. Held reports are looked at at once; reports that are on their way are left alone. dry-run=true says how many there are, with a sample.',
+  listApiKeys:
+    'A tenant-bound admin sees the keys that are bound within its tenants. A revoked key is not listed; an expired one is until it is deleted.',
+  createApiKey:
+    'Bound to tenants, or to none: then it is for all of them. A bound admin can make keys within its tenants only.',
+  getApiKey: 'Role, tenants, expiry and last use; lastUsedAt is written once a minute at most.',
+  deleteApiKey:
+    'From this answer on it opens nothing in this process, and a second later in no process at all. When the last admin key goes, the bootstrap key does not come back.',
+  listApprovals: 'What waits is kept for a day, what was decided for 90 days.',
+  getApproval: 'The request as it was made, who asked, who decided, and the answer that it got.',
+  approveApproval:
+    'Everything is checked anew, with the rights that the asking key or person has now. Who asked cannot approve.',
+  rejectApproval: 'The request is not carried out, and cannot be approved any more.',
+  listHistory:
+    'Every change by people and by the gateway itself, with the state before and after; secrets are named as set or changed, never shown.',
+  verifyHistory:
+    'Recomputes the hash of every entry. brokenAt names the first one that is not as it was written. A tenant-bound key checks the chains of its tenants.',
+};
