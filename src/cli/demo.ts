@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { monotonicMs } from '../clock.ts';
+import { DirectoryInUse, lockDirectory } from '../runtime/node-directory-lock.ts';
 import { callBack, type WrongAnswer } from './demo-callback.ts';
 import { confirmTenant, consentToTenant } from './demo-connect.ts';
 import { DemoFailure } from './demo-failure.ts';
@@ -41,6 +42,8 @@ class DemoStopped extends Error {
 async function connect(context: DemoContext): Promise<JoinedInstance[]> {
   const { say, world } = context;
   const joined: JoinedInstance[] = [];
+  // First: as soon as a tenant is connected, Graph looks whether it may send notifications there.
+  await trustGateway(context);
   say('Connecting the tenants, as their administrators would:');
   for (const tenant of world.tenants) {
     await consentToTenant(context, tenant);
@@ -50,7 +53,6 @@ async function connect(context: DemoContext): Promise<JoinedInstance[]> {
     }
     await confirmTenant(context, tenant);
   }
-  await trustGateway(context);
   for (const one of joined) await configureWebhooks(context, one);
   say(`  webhooks configured on ${joined.length} instances`);
   return joined;
@@ -144,9 +146,20 @@ async function keepAlive(run: DemoRun, context: DemoContext, { joined }: Shown):
   }
 }
 
+/** A second demo on the same directory would write over what the first one runs on. */
+function lockForRun({ cleanUps, dir }: DemoRun): void {
+  try {
+    const unlock = lockDirectory(dir);
+    cleanUps.push(async () => unlock());
+  } catch (error) {
+    throw error instanceof DirectoryInUse ? new DemoFailure(error.message) : error;
+  }
+}
+
 async function runSteps(run: DemoRun, onSummary: (summary: DemoSummary) => void): Promise<void> {
   const { output } = run;
   await mkdir(run.dir, { recursive: true });
+  lockForRun(run);
   output.say('Starting a simulated Microsoft cloud and Jamf fleet, and the gateway between them:');
   const { context, died, places } = await startDemo(run);
   output.say(`  gateway: data ${places.data}, admin ${places.admin}, ops ${places.ops}`);

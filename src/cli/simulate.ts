@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
+import { lockDirectory } from '../runtime/node-directory-lock.ts';
 import type { ClientCertificate } from '../simulator/client-certificate.ts';
 import { startControl } from '../simulator/control.ts';
 import { gatewayEnvironment, gatewayFileNames, gatewayFiles } from '../simulator/gateway-settings.ts';
@@ -176,6 +177,7 @@ export async function runSimulate(args: SimulateArguments = {}): Promise<number>
   const stopped = stopSignal();
   const dir = resolve(args.dataDir ?? '.espalier-simulator');
   await mkdir(dir, { recursive: true });
+  const unlock = lockDirectory(dir);
   const { control, world } = await start(args, dir);
   if (!args.quietFleet) world.fleet.start();
   if (!args.json) process.stdout.write(describe(dir, world, control.origin));
@@ -192,5 +194,6 @@ export async function runSimulate(args: SimulateArguments = {}): Promise<number>
   await stopped;
   await control.close();
   await world.close();
+  unlock();
   return 0;
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { lockDirectory } from '../../src/runtime/node-directory-lock.ts';
 import { createAuthority } from '../../src/simulator/authority.ts';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import {
@@ -468,5 +469,19 @@ describe('without its database', () => {
     expect(await started.exited).toBe(0);
     locked.release();
     await other.drop();
+  });
+});
+
+describe('a second demo', () => {
+  it('on the same directory is refused by the first one’s process id', async () => {
+    const dir = ownDir();
+    const unlock = lockDirectory(dir);
+    const { code, stderr } = await runCommand(['demo', '--once', '--data-dir', dir]);
+    const second = await runCommand(['simulate', '--json', '--data-dir', dir]);
+    unlock();
+    for (const ended of [{ code, stderr }, second]) {
+      expect(ended.code).toBe(1);
+      expect(ended.stderr).toContain(`pid ${process.pid}`);
+    }
   });
 });
