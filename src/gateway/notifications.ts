@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono';
 import { type NotificationOutcome, takeNotifications } from '../delivery/directory/take-notifications.ts';
+import type { Turnstile } from '../delivery/stage/turnstile.ts';
 import { parseNotifications } from '../graph/notifications.ts';
 import { parseGuid } from '../ids.ts';
 import { bodyBytes, validationTokenCharacters } from '../limits.ts';
@@ -25,6 +26,7 @@ export interface NotificationSideOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly sha256?: Sha256 | undefined;
+  readonly turns?: Turnstile | undefined;
 }
 
 const invalid = (error: FieldError): ProblemError =>

@@ -6,6 +6,7 @@ import type { ConsentOptions } from '../connection/consent.ts';
 import { accessByType, createOwnBroker, tenantCredentials } from '../connection/tenant-credentials.ts';
 import { createIntake, type IntakeOptions } from '../delivery/intake.ts';
 import { createMissedEvents, type MarkKeeper } from '../delivery/missed-events.ts';
+import { createTurnstile } from '../delivery/stage/turnstile.ts';
 import type { IssuedTokens } from '../entra/issued-tokens.ts';
 import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
@@ -41,6 +42,9 @@ import type { Config } from './config.ts';
 import { createInstanceClients, type InstanceClients } from './instance-clients.ts';
 
 /** What both runtimes are made of; the rest is each runtime's own. */
+
+/** Committed at the same time. */
+const notificationsOfTenant = 2;
 
 export interface GatewayParts {
   readonly config: Config;
@@ -220,6 +224,7 @@ export function composeGateway(parts: GatewayParts) {
       log,
       metrics,
       sha256: parts.sha256,
+      ...(parts.intake.together === false ? {} : { turns: createTurnstile(notificationsOfTenant) }),
     });
     addConsentRoute(app, consent);
     finishListener(app);

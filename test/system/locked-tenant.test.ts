@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createPostpone, type DueComputer } from '../../src/delivery/computers/computer-store.ts';
 import { createReaders, readerKey } from '../../src/delivery/computers/readers.ts';
+import { takeNotifications } from '../../src/delivery/directory/take-notifications.ts';
 import { createIntake, type Intake } from '../../src/delivery/intake.ts';
 import type { DueReport } from '../../src/delivery/reports/report-row.ts';
 import { createReportStore } from '../../src/delivery/reports/report-store.ts';
 import { setReports } from '../../src/delivery/reports/set-reports.ts';
+import { createTurnstile } from '../../src/delivery/stage/turnstile.ts';
 import { createTimelineWriter, type TimelineWriter } from '../../src/delivery/timeline.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { webSha256 } from '../../src/secrets/sha256.ts';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
@@ -31,6 +34,8 @@ describe('a tenant whose rows are locked', () => {
     await database.sql`insert into instances (tenant_id, instance_id, name, url, api_client_id, compliance)
       values (${tenantId}, ${instanceId}, 'x', 'https://jamf.example', 'x', '{}')`;
     await database.sql`insert into instance_reading (tenant_id, instance_id) values (${tenantId}, ${instanceId})`;
+    await database.sql`insert into subscriptions (tenant_id, resource, client_state_hash)
+      values (${tenantId}, 'users', ${await webSha256('state')})`;
     const deviceId = crypto.randomUUID();
     deviceOf.set(tenantId, deviceId);
     const content = {
@@ -62,7 +67,14 @@ describe('a tenant whose rows are locked', () => {
     });
     const operator = database.sql.begin(async (tx) => {
       const { tenantId } = ours;
-      for (const table of ['tenants', 'instances', 'instance_reading', 'computers', 'reports']) {
+      for (const table of [
+        'tenants',
+        'instances',
+        'instance_reading',
+        'computers',
+        'reports',
+        'subscriptions',
+      ]) {
         await tx`select 1 from ${tx(table)} where tenant_id = ${tenantId} for update`;
       }
       holds();
@@ -130,6 +142,26 @@ describe('a tenant whose rows are locked', () => {
     });
     expect(apart).toBe(true);
     await Promise.all(own);
+  });
+
+  it('delays no change notification of another tenant', async () => {
+    const turns = createTurnstile(2);
+    const notify = ({ tenantId }: typeof ours) =>
+      takeNotifications({ sql, turns }, tenantId, [
+        {
+          subscriptionId: 'x',
+          clientState: 'state',
+          tenantId,
+          what: { kind: 'change', change: 'updated', objectId: crypto.randomUUID(), members: undefined },
+        },
+      ]);
+    let own: Promise<unknown>[] = [];
+    const apart = await whileLocked(async () => {
+      own = computers.map(() => notify(ours));
+      return othersPass(own, async () => expect(await notify(others)).toEqual(['noted']));
+    });
+    expect(apart).toBe(true);
+    expect(await Promise.all(own)).toEqual(computers.map(() => ['noted']));
   });
 
   it('delays no finding, message, put-off, timeline or lease of another tenant', async () => {

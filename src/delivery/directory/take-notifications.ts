@@ -3,6 +3,7 @@ import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import type { Queries, Sql } from '../../store/database.ts';
 import { anything, type DirectoryChange, noteDirectoryChanges } from '../../store/directory-changes.ts';
 import { inTransaction } from '../../store/retry.ts';
+import type { Turnstile } from '../stage/turnstile.ts';
 
 /**
  * What Graph's notifications tell, committed before they are answered; what follows from it is done later
@@ -15,6 +16,8 @@ export type NotificationOutcome = 'noted' | 'lifecycle' | 'ignored' | 'rejected'
 export interface TakeOptions {
   readonly sql: Sql;
   readonly sha256?: Sha256 | undefined;
+  /** Bounds what one tenant has under way, where requests may wait for each other (not on Workers). */
+  readonly turns?: Turnstile | undefined;
 }
 
 interface SubscriptionRow {
@@ -91,7 +94,7 @@ interface Taken {
 
 /** Resolves when what follows is committed; says what became of each notification. */
 export async function takeNotifications(
-  { sql, sha256 = webSha256 }: TakeOptions,
+  { sql, sha256 = webSha256, turns = (_, take) => take() }: TakeOptions,
   tenantId: string,
   notifications: readonly Notification[],
 ): Promise<NotificationOutcome[]> {
@@ -117,14 +120,17 @@ export async function takeNotifications(
   });
   if (taken.size > 0) {
     const ordered = [...taken.values()].sort((a, b) => (a.row.resource < b.row.resource ? -1 : 1));
-    await inTransaction(sql, async (tx) => {
-      for (const { lifecycles, row } of ordered) await noteSubscription(tx, tenantId, row, lifecycles);
-      await noteDirectoryChanges(
-        tx,
-        tenantId,
-        ordered.flatMap(({ changes }) => changes),
-      );
-    });
+    // Where the tenant's rows are locked, its notifications must not hold all connections.
+    await turns(tenantId, () =>
+      inTransaction(sql, async (tx) => {
+        for (const { lifecycles, row } of ordered) await noteSubscription(tx, tenantId, row, lifecycles);
+        await noteDirectoryChanges(
+          tx,
+          tenantId,
+          ordered.flatMap(({ changes }) => changes),
+        );
+      }),
+    );
   }
   return outcomes;
 }
