@@ -69,6 +69,8 @@ export async function markNamed(
     const slice = [...new Set(ids.subarray(from, from + namedTogether))];
     await write((lockWaitMs) => markSlice(sql, named, slice, lockWaitMs));
   }
+  // A list that was looked through meanwhile did not know of the later slices.
+  await write((lockWaitMs) => askList(sql, named, lockWaitMs));
 }
 
 export interface NamedId {
