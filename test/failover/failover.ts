@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import postgres from 'postgres';
 import { planChanges } from '../faults/changes.ts';
-import { findAppliedBackwards, findBehind } from '../faults/comparison.ts';
+import { type Behind, findAppliedBackwards, findBehind } from '../faults/comparison.ts';
 import { diagnose } from '../faults/diagnosis.ts';
 import { createLedgerCheck, type LedgerCheck } from '../faults/ledger-check.ts';
 import { createLife, type Life } from '../faults/life.ts';
@@ -18,7 +18,7 @@ export interface FailoverResult {
   readonly devices: number;
   readonly changes: number;
   readonly webhooksAccepted: number;
-  /** Answered 503 or not at all. Jamf Pro sends none again, so what they told of is not asked for here. */
+  /** Answered 503 or not at all. Jamf Pro sends none again: what they told of has to be made up for. */
   readonly webhooksMissed: number;
   readonly pushesAccepted: number;
   readonly messages: number;
@@ -28,8 +28,8 @@ export interface FailoverResult {
   readonly untold: number;
   /** Rows of computers and of reports that still wait for something in the end. */
   readonly due: number;
-  /** Devices of which Intune does not have the newest state because their webhook was missed. */
-  readonly behindByMissed: number;
+  /** Devices of which Intune does not have the newest state in the end, also where their webhook was missed. */
+  readonly behind: number;
   readonly slowestToldSeconds: number;
   readonly settleSeconds: number;
   readonly complaints: readonly string[];
@@ -121,7 +121,8 @@ async function settle(failover: Failover, timeoutMs: number, signal: AbortSignal
     promptness.look();
     if (promptness.overdue().length > 0) break;
     const quiet = senders.pending() === 0 && life.isQuiet() && promptness.waiting().length === 0;
-    if (quiet && (await countDue(scene.database)) === 0) break;
+    const told = quiet && findBehind(scene.world).length === 0;
+    if (told && (await countDue(scene.database)) === 0) break;
     await wait(lookEveryMs, undefined, { signal });
   }
   return (performance.now() - startedAt) / 1_000;
@@ -133,8 +134,13 @@ async function introduce(failover: Failover, signal: AbortSignal): Promise<void>
   if (findBehind(failover.scene.world).length > 0) throw new Error('the Macs cannot be introduced');
 }
 
-function complaintsOf({ check, complaints, promptness, scene }: Failover, due: number): string[] {
+function complaintsOf(
+  { check, complaints, promptness, scene }: Failover,
+  due: number,
+  behind: readonly Behind[],
+): string[] {
   return [
+    ...behind.map(({ told, truth, wanted }) => `behind ${truth.deviceId}: ${told} instead of ${wanted}`),
     ...check.violations.map(({ deviceId, kind, text }) => `${kind} ${deviceId}: ${text}`),
     ...findAppliedBackwards(scene.world).map((text) => `applied backwards ${text}`),
     ...scene.gateways.flatMap(({ deaths, name }) => (deaths.length > 0 ? [`${name} ended by itself`] : [])),
@@ -155,8 +161,8 @@ async function resultOf(failover: Failover, seed: number, settleSeconds: number)
   check.look();
   promptness.look();
   const due = await countDue(scene.database);
-  const complaints = complaintsOf(failover, due);
-  const untold = new Set(promptness.waiting().map(({ deviceId }) => deviceId));
+  const behind = findBehind(scene.world);
+  const complaints = complaintsOf(failover, due, behind);
   const { duplicatesAfterCrash, messages, resends } = check.counts();
   const { pushesAccepted, webhooksAccepted, webhooksMissed } = senders.counts;
   return {
@@ -166,7 +172,7 @@ async function resultOf(failover: Failover, seed: number, settleSeconds: number)
     ...{ webhooksAccepted, webhooksMissed, pushesAccepted, messages, resends, duplicatesAfterCrash },
     untold: promptness.waiting().length,
     due,
-    behindByMissed: findBehind(scene.world).filter(({ truth }) => !untold.has(truth.deviceId)).length,
+    behind: behind.length,
     slowestToldSeconds: promptness.slowestSeconds(),
     settleSeconds,
     complaints,
@@ -203,9 +209,7 @@ export async function runFailover(
   const result = await resultOf(failover, options.seed, settleSeconds);
   if (!result.passed) {
     scene.keep();
-    const untold = new Set(failover.promptness.waiting().map(({ deviceId }) => deviceId));
-    const behind = findBehind(scene.world).filter(({ truth }) => untold.has(truth.deviceId));
-    for (const text of await diagnose(scene, behind)) print(text);
+    for (const text of await diagnose(scene, findBehind(scene.world))) print(text);
     print(`the gateways' logs are kept in ${scene.dir}`);
   }
   return result;
