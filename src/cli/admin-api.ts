@@ -83,7 +83,16 @@ function answerOf({ repeated, retryAfter, status, text }: Exchanged): unknown {
   throw refusalOf(status, success ? undefined : answer, { repeated, retryAfter });
 }
 
-export function connectTo({ apiKey, ca, url }: Connection): AdminServer {
+export interface SessionOptions {
+  /** Why this is done: kept in the history with every write. */
+  readonly reason?: string | undefined;
+}
+
+/** A header's characters are bytes: what is no ASCII goes as the bytes of its UTF-8. */
+const reasonHeader = (reason: string | undefined): Record<string, string> =>
+  reason === undefined ? {} : { 'x-espalier-reason': Buffer.from(reason, 'utf8').toString('latin1') };
+
+export function connectTo({ apiKey, ca, url }: Connection, { reason }: SessionOptions = {}): AdminServer {
   const urlOf = (path: string): URL => new URL(`${url.replace(/\/+$/, '')}/api/v1${path}`);
   const authorization = `Bearer ${apiKey}`;
   const stream = async (path: string, asked: Omit<Asked, 'ca' | 'idleMs'>): Promise<IncomingMessage> => {
@@ -107,6 +116,7 @@ export function connectTo({ apiKey, ca, url }: Connection): AdminServer {
         accept: 'application/json',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(method === 'POST' ? { 'idempotency-key': randomUUID() } : {}),
+        ...(method === 'GET' ? {} : reasonHeader(reason)),
         ...more,
       };
       const text = body === undefined ? undefined : JSON.stringify(body);
@@ -128,5 +138,5 @@ export function connectTo({ apiKey, ca, url }: Connection): AdminServer {
 }
 
 /** Throws `CommandFailure` for settings that are missing or wrong. */
-export const openAdminApi = (environment: Environment): AdminServer =>
-  connectTo(resolveConnection(environment));
+export const openAdminApi = (environment: Environment, options?: SessionOptions): AdminServer =>
+  connectTo(resolveConnection(environment), options);

@@ -66,6 +66,21 @@ describe('commands and operations', () => {
     }
   });
 
+  it('takes --reason for every write', () => {
+    const writing = all.filter((command) =>
+      operationsOf(command).some((operation) => !operation.startsWith('GET ')),
+    );
+    expect(writing.length).toBeGreaterThan(20);
+    for (const command of writing)
+      expect({
+        command: nameOf(command),
+        reason: command.options.some((one) => one.long === '--reason'),
+      }).toEqual({
+        command: nameOf(command),
+        reason: true,
+      });
+  });
+
   it('describes every command, argument and option, with an example', () => {
     for (const command of all.filter((one) => one.commands.length === 0)) {
       expect(command.description(), nameOf(command)).not.toBe('');

@@ -231,6 +231,44 @@ describe('the command line', () => {
     expect((await espalier(rollback)).code).toBe(2);
   });
 
+  it('says which devices a new move skips and why, and that one without any does nothing', async () => {
+    const [from, to] = instanceIds as [string, string];
+    const deviceId = crypto.randomUUID();
+    const { jamfComputerId } = scene.world.fleet.truth().find(({ instance }) => instance === 'berlin')!;
+    await scene.api('PUT', `/tenants/${tenantId}/devices/${deviceId}`, {
+      instanceId: from,
+      jamfComputerId: String(jamfComputerId),
+      pinned: true,
+    });
+    const filter = ['--filter', `deviceId==${deviceId}`];
+    const made = await espalier(['moves', 'create', '-t', tenantId, '--from', from, '--to', to, ...filter]);
+    expect(made).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('1 devices are skipped (pinned)'),
+    });
+    expect(made.stderr).toContain('takes no device');
+    await scene.api('DELETE', `/tenants/${tenantId}/devices/${deviceId}`);
+  });
+
+  it('keeps the reason of every write in the history, whatever it writes', async () => {
+    const reason = 'Wartung, Straße gesperrt 果';
+    expect((await espalier(['tenants', 'pause', tenantId, '--reason', reason])).code).toBe(0);
+    expect((await espalier(['tenants', 'resume', tenantId, '--reason', reason])).code).toBe(0);
+    const change = ['tenants', 'change', tenantId, '--landing', 'denied', '--reason', reason];
+    expect(await espalier(change)).toMatchObject({ code: 0, stderr: '' });
+    const { results } = await good(['history', 'list', '--filter', `tenantId==${tenantId}`, '--limit', '3']);
+    expect(results.map((entry: { reason: string }) => entry.reason)).toEqual([reason, reason, reason]);
+    expect((await espalier(['tenants', 'list', '--reason', reason])).code).toBe(2);
+  });
+
+  it('asks before it sends everything again, and not for one tenant', async () => {
+    const everything = ['reports', 'replay', '--filter', 'state==verified'];
+    expect(await espalier(everything)).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
+    expect((await espalier([...everything, '--dry-run'])).code).toBe(0);
+    const one = ['reports', 'replay', '--filter', `state==failed;tenantId==${tenantId}`];
+    expect((await espalier(one)).code).toBe(0);
+  });
+
   it('ends with the exit code of contract section 9 and says who must act', async () => {
     const unknown = await espalier(['tenants', 'show', crypto.randomUUID()]);
     expect(unknown.code).toBe(4);
@@ -243,7 +281,7 @@ describe('the command line', () => {
     expect((await espalier(['tenants', 'list'], { ESPALIER_API_KEY: 'esp_wrong' })).code).toBe(3);
     const viewer = await good(['keys', 'create', '--name', 'viewer', '--role', 'viewer']);
     const refused = await espalier(['tenants', 'pause', tenantId], { ESPALIER_API_KEY: viewer.key });
-    expect(refused.code).toBe(5);
+    expect(refused).toMatchObject({ code: 5, stderr: expect.stringContaining('espalier whoami') });
     expect((await espalier(['keys', 'delete', viewer.id, '--yes'])).code).toBe(0);
     expect((await espalier(['keys', 'show', viewer.id])).code).toBe(4);
     const typo = await espalier(['tenants', 'lst']);

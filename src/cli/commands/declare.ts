@@ -2,7 +2,7 @@ import { Argument, type Command, InvalidArgumentError, Option } from 'commander'
 import type { AdminServer } from '../admin-api.ts';
 import { formats, type Output } from '../output/output.ts';
 import { attributeOf, type Given, givenOf } from './given.ts';
-import type { Operation, Parameters } from './operation.ts';
+import { methodOf, type Operation, type Parameters } from './operation.ts';
 
 /** What every command on a server is declared with, and how that becomes a command of commander's. */
 
@@ -104,6 +104,16 @@ export function addExamples(command: Command, shown: Verb['examples']): Command 
   return command.addHelpText('after', examplesText(shown));
 }
 
+/** Of every command that writes, unless it has one of its own that goes into the body. */
+export const reasonForHistory: OptionSpec = { flags: '--reason <text>', text: 'why, for the history' };
+
+/** The options of a command, with those that every command of its kind has. */
+function allOptions({ operations: called, options = [] }: Verb): readonly OptionSpec[] {
+  const writes = called.some((operation) => methodOf(operation) !== 'GET');
+  const explains = options.some(({ flags }) => attributeOf(flags) === 'reason');
+  return writes && !explains ? [...options, reasonForHistory] : options;
+}
+
 /** The session of a command: the server and the output that its options and the environment name. */
 async function sessionOf(command: Command): Promise<Pick<VerbCall, 'api' | 'output'>> {
   const [{ openAdminApi }, { standardOutput }, { configSource }] = await Promise.all([
@@ -113,16 +123,17 @@ async function sessionOf(command: Command): Promise<Pick<VerbCall, 'api' | 'outp
   ]);
   const wanted: unknown = command.optsWithGlobals().output;
   const format = formats.find((one) => one === wanted) ?? 'table';
-  return { api: openAdminApi(configSource().environment), output: standardOutput(format) };
+  const { reason } = command.opts<{ reason?: string }>();
+  return { api: openAdminApi(configSource().environment, { reason }), output: standardOutput(format) };
 }
 
 export function addVerb(parent: Command, verb: Verb): Command {
   const command = parent.command(verb.name).summary(verb.summary);
   command.description(verb.details === undefined ? verb.summary : `${verb.summary}\n\n${verb.details}`);
-  const { arguments: named = [], options = [] } = verb;
+  const { arguments: named = [] } = verb;
   for (const { name, optional, text } of named)
     command.addArgument(new Argument(optional === true ? `[${name}]` : `<${name}>`, text));
-  for (const option of options) command.addOption(optionOf(option));
+  for (const option of allOptions(verb)) command.addOption(optionOf(option));
   addExamples(command, verb.examples);
   declareOperations(command, verb.operations);
   command.action(async () => {

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
-import { type ArgumentSpec, addGroup, type OptionSpec, type Verb } from './declare.ts';
+import { isRow } from '../output/fields.ts';
+import { type ArgumentSpec, addGroup, type OptionSpec, type Verb, type VerbCall } from './declare.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
+import { pathOf } from './operation.ts';
 import { waitForMove } from './wait-for-move.ts';
 
 /** `espalier moves`: devices from one instance to another, in steps that can be taken back. */
@@ -48,6 +50,33 @@ const reasonOption: OptionSpec = {
 const waitOption: OptionSpec = { flags: '--wait', text: 'wait until the routes of this step are written' };
 
 const move: OptionSpec[] = [tenantOption];
+
+/** What the reason of a skipped device asks for. */
+const remedies: Readonly<Record<string, string>> = {
+  'not-claimed': 'the target does not claim them: with --unclaimed those that it has a computer for go too',
+  'not-found-at-target': 'no computer of the target has their UDID or serial number',
+  ambiguous: 'several computers of the target have their UDID or serial number',
+  pinned: 'a pin stays: "devices put" without --pinned frees it',
+};
+
+/** A move that takes nothing must not look like one that was begun. */
+async function sayWhatMoves(call: VerbCall, answer: unknown): Promise<void> {
+  const { api, output, parameters } = call;
+  if (!isRow(answer) || typeof answer.id !== 'string') return;
+  const path = pathOf('GET /tenants/{tenantId}/moves/{moveId}', { ...parameters, moveId: answer.id });
+  const made = await api.call('GET', path);
+  if (!isRow(made) || !isRow(made.devices) || !Array.isArray(made.skipped)) return;
+  const planned = Number(made.devices.planned);
+  for (const { count, reason } of made.skipped.filter(isRow))
+    output.say(
+      `${count} devices are skipped (${reason}): ${remedies[String(reason)] ?? 'see "moves devices"'}`,
+    );
+  output.say(
+    planned > 0
+      ? `next: espalier moves advance ${answer.id} -t ${parameters.tenantId} (${planned} devices)`
+      : 'this move takes no device: nothing will happen when it is advanced',
+  );
+}
 
 const verbs: readonly Verb[] = [
   list({
@@ -121,10 +150,8 @@ const verbs: readonly Verb[] = [
     operation: 'POST /tenants/{tenantId}/moves',
     options: [...planOptions, reasonOption],
     dryRun: true,
-    done: (_, answer) =>
-      typeof answer === 'object' && answer !== null && 'id' in answer
-        ? `next: espalier moves advance ${String(answer.id)}`
-        : undefined,
+    calls: ['GET /tenants/{tenantId}/moves/{moveId}'],
+    afterwards: sayWhatMoves,
     examples: [
       [`moves create ${ofTenant} ${fromTo} --percent 25 --reason 'Paris closes'`, 'a quarter at a time'],
     ],

@@ -59,12 +59,18 @@ const verbs: readonly Verb[] = [
       { flags: '--filter <rsql>', text: `which: RSQL over ${filterFields}`, required: true, body: 'filter' },
     ],
     dryRun: true,
+    // A filter that names no tenant and no device may take up everything that there is.
+    ask: ({ given }) =>
+      /\b(tenantId|deviceId)==/.test(given.text('filter') ?? '') ? undefined : 'Send all of these again?',
     examples: [
       [
         `reports replay --filter 'state==failed;reason==user-not-assigned' --dry-run`,
         'how many that would be',
       ],
-      [`reports replay --filter 'state==failed;reason==user-not-assigned'`, 'once the cause is gone'],
+      [
+        `reports replay --filter 'state==failed;reason==user-not-assigned' --yes`,
+        'once the cause is gone, for all tenants, without a question',
+      ],
     ],
   }),
 ];

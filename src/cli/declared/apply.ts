@@ -27,6 +27,8 @@ import {
 /** `espalier apply`: makes a gateway as files say (docs/declarative.md). */
 
 export interface ApplyArguments {
+  /** Why, for the history. */
+  readonly reason?: string;
   readonly file: readonly string[];
   readonly dryRun?: boolean;
   readonly prune?: boolean;
@@ -167,7 +169,9 @@ export async function runApply(args: ApplyArguments): Promise<number> {
   for (const fault of all) process.stderr.write(`${describeFault(fault)}\n`);
   if (all.length > 0) return exitCodes.usage;
   try {
-    return await applyJob(await prepare(openAdminApi(configSource().environment), args, declared));
+    return await applyJob(
+      await prepare(openAdminApi(configSource().environment, { reason: args.reason }), args, declared),
+    );
   } catch (error) {
     return exitCodeOf(error);
   }

@@ -25,6 +25,7 @@ export function addApply(program: Command): void {
       '--keys-dir <dir>',
       'where new keys are written, each into a file of its own that only you can read',
     )
+    .option('--reason <text>', 'why, for the history')
     .addHelpText(
       'after',
       `

@@ -27,14 +27,19 @@ const exitCodeOf = (status: number): number => {
 };
 
 /** What to do about it, where the answer itself rarely says so. */
-function hintOf(status: number, { repeated, retryAfter }: Attempt): string | undefined {
+function hintOf(
+  status: number,
+  slug: string | undefined,
+  { repeated, retryAfter }: Attempt,
+): string | undefined {
   if (repeated && status === 404)
     return 'the connection broke and the request was sent twice: the first time may have removed it';
   if (repeated && status === 409)
     return 'the connection broke and the request was sent twice: the first time may have done it, so look before you repeat it';
-  if (status === 401) return 'check ESPALIER_API_KEY or the profile: "espalier profiles test" tries it';
-  if (status === 403)
-    return 'the role or the tenants of the key do not allow this; "espalier keys list" shows them';
+  if (status === 401)
+    return 'the key that was sent opens nothing here: "espalier profiles test" says which one that is and tries it; an admin makes a new one with "espalier keys create"';
+  if (status === 403 && slug === 'forbidden')
+    return '"espalier whoami" shows the role and the tenants of the key in use; take a key that may do it, or ask an admin for one ("espalier keys create")';
   if (status === 409)
     return 'something there stands against it, or another write came first; look at it, then repeat';
   if (status === 412) return 'it was changed since it was read; read it again, then repeat';
@@ -72,7 +77,7 @@ export function refusalOf(status: number, body: unknown, attempt: Attempt): Comm
   const slug = slugOf(problem.type);
   const owner = textOf(problem.owner);
   const requestId = textOf(problem.instance);
-  const hint = hintOf(status, attempt);
+  const hint = hintOf(status, slug, attempt);
   const lines = [
     `HTTP ${status}: ${detail}${slug === undefined ? '' : ` (${slug})`}`,
     ...fieldLines(problem.errors, detail),
