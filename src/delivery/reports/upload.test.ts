@@ -34,7 +34,7 @@ describe('an open message', () => {
       ...{ store, send, now, timeoutMs: 1_000, wait: () => 0, newId: () => crypto.randomUUID() },
       log: { warn: () => undefined },
       metrics: { upload: () => undefined },
-      circuits: { closedUntilMs: () => undefined, failed: () => undefined },
+      circuits: { closedForMs: () => undefined, failed: () => undefined },
       microsoft: {
         intune: async () => ({ ok: true, accessToken: 'a', deviceService: 'https://intune.example' }),
         invalidate: () => undefined,
