@@ -49,7 +49,9 @@ function explain(error: unknown): OutboundFailure {
     return failure('timeout', 'no answer in time');
   }
   if (code === 'UND_ERR_CONNECT_TIMEOUT') return failure('unreachable', 'no connection in time');
-  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE' || code?.startsWith('HPE_')) {
+  // It has a code for some of the ways to be no HTTP only; the server had the request before each of them.
+  if (name === 'HTTPParserError') return failure('reset', 'the connection broke: the answer is no HTTP');
+  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE') {
     return failure('reset', `the connection broke (${code})`);
   }
   return failure('unreachable', `${code ?? name ?? 'error'}: ${message ?? 'no detail'}`);

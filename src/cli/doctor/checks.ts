@@ -14,6 +14,7 @@ export const checks = {
   'host.name': 'a name resolves to addresses that Espalier may connect to',
   'host.port': 'a port opens',
   'host.tls': 'the certificate: its chain, its names, how long it lasts; TLS 1.2 or newer',
+  'host.answer': 'a request without credentials is answered by the service itself',
   'host.clock': "this machine's clock against the answer's Date",
   'public-url': 'ESPALIER_PUBLIC_URL leads to this gateway',
   'cloud.application': 'an application is configured for each cloud in use',

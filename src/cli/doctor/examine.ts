@@ -4,7 +4,7 @@ import { type Inspection, openInspection } from '../../runtime/node-inspection.t
 import { type Instance, instanceColumns } from '../../store/instances.ts';
 import { type Tenant, tenantColumns } from '../../store/tenants.ts';
 import { type DoctorContext, instanceSubject, tenantSubject } from './context.ts';
-import { type HostToLookAt, hostLines, hostSubject, macLine, publicUrlLine } from './gather-hosts.ts';
+import { type HostToLookAt, hostSubject, lookAtHost, macLine, publicUrlLine } from './gather-hosts.ts';
 import { instanceLines } from './gather-instance.ts';
 import { machineLines } from './gather-machine.ts';
 import { blockedBy, lookAtTenant, type TenantLook } from './gather-tenant.ts';
@@ -129,13 +129,14 @@ function hostsOf({ config }: DoctorContext, cloud: string): readonly HostToLookA
   const known = config.clouds.get(cloud);
   if (!known) return [];
   const { authority, graph, jwks } = known;
-  const urls = [
-    `${authority}/common/v2.0/.well-known/openid-configuration`,
-    `${graph}/v1.0/`,
-    jwks.replace('{tenantid}', 'common'),
-  ];
-  const byHost = new Map(urls.toReversed().map((url) => [hostSubject(url), url]));
-  return [...byHost.values()].toReversed().map((url) => ({ url, kind: 'microsoft', rule: 'configured' }));
+  const entra = `Microsoft Entra ID, cloud ${cloud}`;
+  const hosts: readonly HostToLookAt[] = [
+    [`${authority}/common/v2.0/.well-known/openid-configuration`, entra] as const,
+    [`${graph}/v1.0/`, `Microsoft Graph, cloud ${cloud}`] as const,
+    [jwks.replace('{tenantid}', 'common'), entra] as const,
+  ].map(([url, service]) => ({ url, service, kind: 'microsoft', rule: 'configured' }));
+  const byHost = new Map(hosts.toReversed().map((host) => [hostSubject(host.url), host]));
+  return [...byHost.values()].toReversed();
 }
 
 const isLocal = (host: string): boolean => /^(localhost|127\.[\d.]+|\[::1\])$/i.test(host);
@@ -164,7 +165,9 @@ async function hostsLines(
   hosts: readonly HostToLookAt[],
 ): Promise<ReadonlyMap<string, readonly Line[]>> {
   const work = hosts.map((host) =>
-    bounded(context, { check: 'host.name', subject: hostSubject(host.url) }, () => hostLines(context, host)),
+    bounded(context, { check: 'host.name', subject: hostSubject(host.url) }, async () => [
+      ...(await lookAtHost(context, host)).lines,
+    ]),
   );
   const results = await inOrder(atOnce, work);
   return new Map(hosts.map((host, at) => [hostSubject(host.url), results[at] ?? []]));
@@ -192,12 +195,32 @@ async function tenantsLooked(
   return inOrder(atOnce, work);
 }
 
+const namedTenants = 3;
+
+/** One look at each host of Intune, named after the tenants whose it is. */
+function intuneHosts({ tenants }: DoctorContext, looks: readonly TenantLook[]): readonly HostToLookAt[] {
+  const found = new Map<string, { readonly url: string; readonly of: Set<string> }>();
+  for (const [at, { services }] of looks.entries())
+    for (const url of services) {
+      const host = found.get(hostSubject(url)) ?? { url, of: new Set() };
+      host.of.add(tenants[at]?.displayName ?? '');
+      found.set(hostSubject(url), host);
+    }
+  return [...found.values()]
+    .toSorted((a, b) => a.url.localeCompare(b.url))
+    .map(({ of, url }) => {
+      const more = of.size > namedTenants ? ` and ${of.size - namedTenants} more` : '';
+      const service = `Intune of ${[...of].slice(0, namedTenants).join(', ')}${more}`;
+      return { url, service, kind: 'microsoft', rule: 'checked' };
+    });
+}
+
 async function publicLines(context: DoctorContext): Promise<Line[]> {
   const url = context.config.publicUrl;
   const kind = isLocal(new URL(url).hostname) ? 'public-local' : 'public';
   return bounded(context, { check: 'public-url', subject: url }, async () => {
-    const host = await hostLines(context, { url: `${url}/`, kind, rule: 'configured' });
-    return [...host, await publicUrlLine(context, host)];
+    const { lines } = await lookAtHost(context, { url: `${url}/`, kind, rule: 'configured' });
+    return [...lines, await publicUrlLine(context, lines)];
   })();
 }
 
@@ -210,11 +233,7 @@ async function look(context: DoctorContext, { macs, selection }: ExamineOptions)
   );
   const ofHosts = await hostsLines(context, [...hosts.values()]);
   const tenants = await tenantsLooked(context, ofHosts);
-  const services = new Set(tenants.flatMap((one) => one.services.map((url) => `${new URL(url).origin}/`)));
-  const intune = await hostsLines(
-    context,
-    [...services].sort().map((url) => ({ url, kind: 'microsoft', rule: 'checked' })),
-  );
+  const intune = await hostsLines(context, intuneHosts(context, tenants));
   const modes = new Map(context.tenants.map(({ mode, tenantId }) => [tenantId, mode]));
   const instances = await inOrder(
     atOnce,

@@ -1,9 +1,9 @@
 import { createAddressPolicy } from '../../outbound/addresses.ts';
 import { probe } from '../../outbound/node-probe.ts';
-import type { AddressRule } from '../../outbound/port.ts';
+import { type AddressRule, BodyTooLarge, type OutboundResponse } from '../../outbound/port.ts';
 import { userAgent } from '../../version.ts';
 import type { DoctorContext } from './context.ts';
-import { type HostKind, judgeClock, judgeProbe } from './judge-network.ts';
+import { type HostAnswer, type HostKind, judgeAnswer, judgeClock, judgeProbe } from './judge-network.ts';
 import { about, anyFailed, type Line } from './line.ts';
 import type { macHosts } from './macs.ts';
 
@@ -13,6 +13,8 @@ export interface HostToLookAt {
   /** Where a request without credentials gets some answer with a Date. */
   readonly url: string;
   readonly kind: HostKind;
+  /** Whose host it is, for people: `Microsoft Graph`, `instance berlin`. */
+  readonly service?: string;
   readonly rule: AddressRule;
   readonly caCertificate?: string;
 }
@@ -24,51 +26,102 @@ export const hostSubject = (url: string): string => {
   return `${parsed.hostname}:${portOf(parsed)}`;
 };
 
+/** The host with its service, so that a line says what is down and not only where. */
+const serviceSubject = ({ service, url }: HostToLookAt): string =>
+  service === undefined ? hostSubject(url) : `${hostSubject(url)} (${service})`;
+
 /** HTTP's Date has whole seconds, cut off: half of one is what it is off on average. */
 const halfSecondMs = 500;
 
-async function clockLine({ inspection, now, timeoutMs }: DoctorContext, host: HostToLookAt): Promise<Line> {
-  const subject = hostSubject(host.url);
+const answerMaxBytes = 1_048_576;
+
+/** The documents of Entra and Graph are JSON; of an instance the calls below show who answers. */
+async function readAnswer(response: OutboundResponse, kind: HostKind): Promise<HostAnswer> {
+  const { status } = response;
+  if (kind !== 'microsoft' || status < 200 || status > 299 || status === 204) {
+    await response.discard();
+    return { kind: 'http', status };
+  }
+  try {
+    const text = await response.text(answerMaxBytes);
+    return { kind: 'http', status, isJson: isObject(text) };
+  } catch (error) {
+    return error instanceof BodyTooLarge
+      ? { kind: 'http', status, isJson: false }
+      : { kind: 'http', status, brokenOff: true };
+  }
+}
+
+function isObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null;
+  } catch {
+    return false;
+  }
+}
+
+interface Asked {
+  readonly answer: HostAnswer;
+  /** Theirs less ours; undefined without a Date. */
+  readonly skewMs?: number;
+}
+
+async function ask({ inspection, now, timeoutMs }: DoctorContext, host: HostToLookAt): Promise<Asked> {
   const askedAt = now();
-  const answer = await inspection.send({
+  const response = await inspection.send({
     method: 'GET',
     url: host.url,
-    headers: { 'user-agent': userAgent },
+    headers: { accept: 'application/json', 'user-agent': userAgent },
     timeoutMs,
     addresses: host.rule,
     ...(host.caCertificate === undefined ? {} : { caCertificate: host.caCertificate }),
     signal: AbortSignal.timeout(timeoutMs * 2),
   });
-  if (!answer.ok) {
-    const found = `no answer to a request: ${answer.failure}`;
-    return about('host.clock', subject).warn(
-      found,
-      'Look at the server, and at proxies on the way.',
-      'configuration',
-    );
-  }
+  if (!response.ok) return { answer: { kind: 'none', failure: response.failure, detail: response.detail } };
   const middle = (askedAt + now()) / 2;
-  await answer.discard();
-  const date = Date.parse(answer.headers.get('date') ?? '');
-  return judgeClock(subject, Number.isNaN(date) ? undefined : date + halfSecondMs - middle);
+  const date = Date.parse(response.headers.get('date') ?? '');
+  const answer = await readAnswer(response, host.kind);
+  return Number.isNaN(date) ? { answer } : { answer, skewMs: date + halfSecondMs - middle };
 }
 
-/** The clock is asked for only where a request may go: the rest of the lines says why not. */
-export async function hostLines(context: DoctorContext, host: HostToLookAt): Promise<Line[]> {
+const isPublic = ({ kind }: HostToLookAt): boolean => kind === 'public' || kind === 'public-local';
+
+/** The clock is judged by an answer alone: where none came, the service is what is wrong. */
+function askedLines(subject: string, host: HostToLookAt, { answer, skewMs }: Asked): Line[] {
+  // What answers at our own address has a check of its own.
+  const answered = isPublic(host) ? [] : [judgeAnswer(subject, host.kind, answer)];
+  const hasClock = answer.kind === 'http' && (skewMs !== undefined || !anyFailed(answered));
+  return hasClock ? [...answered, judgeClock(subject, skewMs)] : answered;
+}
+
+export interface HostLook {
+  readonly lines: readonly Line[];
+  /** Some HTTP answer came, be it an error: who has credentials may learn more. */
+  readonly answered: boolean;
+}
+
+/** A request is made only where it may go: the rest of the lines says why not. */
+export async function lookAtHost(context: DoctorContext, host: HostToLookAt): Promise<HostLook> {
   const { config, now, timeoutMs } = context;
   const url = new URL(host.url);
-  const isPublic = host.kind === 'public' || host.kind === 'public-local';
   const looked = await probe({
     host: url.hostname,
     port: portOf(url),
     timeoutMs,
-    ...(isPublic ? { policy: createAddressPolicy([]), anyAddress: true } : {}),
+    ...(isPublic(host) ? { policy: createAddressPolicy([]), anyAddress: true } : {}),
     ...(host.rule === 'checked' ? { policy: createAddressPolicy(config.upstreamAllow) } : {}),
     ...(host.caCertificate === undefined ? {} : { caCertificate: host.caCertificate }),
   });
-  const lines = judgeProbe(hostSubject(host.url), host.kind, looked, now());
+  const subject = serviceSubject(host);
+  const lines = judgeProbe(subject, host.kind, looked, now());
   const trusted = looked.tls?.ok === true && looked.tls.refusal === undefined && looked.tls.fitsHost;
-  return trusted && !anyFailed(lines) ? [...lines, await clockLine(context, host)] : lines;
+  if (!trusted || anyFailed(lines)) return { lines, answered: false };
+  const asked = await ask(context, host);
+  return {
+    lines: [...lines, ...askedLines(subject, host, asked)],
+    answered: asked.answer.kind === 'http',
+  };
 }
 
 /** A page that only Espalier answers so: a problem with its types. */

@@ -1,7 +1,7 @@
 import { type Instance, secretAssociation } from '../../store/instances.ts';
 import type { Mode } from '../../store/tenants.ts';
 import { type DoctorContext, instanceSubject } from './context.ts';
-import { hostLines, hostSubject } from './gather-hosts.ts';
+import { hostSubject, lookAtHost } from './gather-hosts.ts';
 import {
   type InstanceUse,
   judgeCompliance,
@@ -60,14 +60,16 @@ export async function instanceLines(context: DoctorContext, instance: Instance, 
     instance.apiSecretRef ?? undefined,
     await secretFault(context, instance),
   );
-  const host = await hostLines(context, {
+  const host = await lookAtHost(context, {
     url: `${url.replace(/\/+$/, '')}/api/v1/health-check`,
     kind: 'instance',
+    service: `instance ${instance.name}`,
     rule: 'checked',
     ...(caCertificate === null ? {} : { caCertificate }),
   });
-  const lines = [secret, ...host];
-  if (anyFailed(host))
+  const lines = [secret, ...host.lines];
+  // An error that the server answers is explained by its API better than by its health page.
+  if (!host.answered || anyFailed(host.lines.filter(({ check }) => check !== 'host.answer')))
     return [...lines, notTried('instance.token', subject, `${hostSubject(url)} cannot be used`, 'instance')];
   if (secret.status === 'fail')
     return [...lines, notTried('instance.token', subject, 'the secret cannot be read', 'configuration')];

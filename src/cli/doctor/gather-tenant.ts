@@ -1,7 +1,9 @@
 import { checkPermissions } from '../../connection/permissions.ts';
 import { readApplication } from '../../connection/tenant-credentials.ts';
+import type { IntuneServices } from '../../graph/discovery.ts';
 import { readLicences } from '../../graph/licences.ts';
 import { newId } from '../../ids.ts';
+import type { PartnerApiVersions } from '../../intune/api-versions.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { type DoctorContext, tenantSubject } from './context.ts';
 import {
@@ -17,7 +19,7 @@ import { anyFailed, type Line, notTried } from './line.ts';
 
 export interface TenantLook {
   readonly lines: readonly Line[];
-  /** Service addresses that were discovered. */
+  /** Addresses of the tenant's Intune services at which a request without a token is refused, and nothing else happens. */
   readonly services: readonly string[];
 }
 
@@ -35,6 +37,15 @@ async function applicationsOf(
     ...(connector === undefined ? [] : [{ app: 'connector' as const, clientId: connector }]),
     ...(userApp === undefined ? [] : [{ app: 'user-registration' as const, clientId: userApp }]),
   ];
+}
+
+function readAddresses(
+  { partnerApiVersions: versions }: DoctorContext['config'],
+  services: IntuneServices,
+): readonly string[] {
+  const at = (service: string, resource: keyof PartnerApiVersions): string =>
+    `${service}/${resource}?api-version=${encodeURIComponent(versions[resource])}`;
+  return [at(services.tenant, 'PartnerCompliancePolicies'), at(services.device, 'DataUploadMessages')];
 }
 
 /** Before a consent there is nothing to be seen. */
@@ -84,7 +95,7 @@ export async function lookAtTenant(
     priority: 'Low',
   });
   lines.push(judgeLicences(subject, licences));
-  return { lines, services: found.ok ? [found.services.tenant, found.services.device] : [] };
+  return { lines, services: found.ok ? readAddresses(config, found.services) : [] };
 }
 
 /** The hosts of a cloud that failed, as the reason not to try its tenants. */

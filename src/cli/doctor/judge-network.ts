@@ -1,4 +1,5 @@
 import type { Probe, ProbedTls } from '../../outbound/node-probe.ts';
+import type { OutboundFailure } from '../../outbound/port.ts';
 import type { Owner } from '../../problems.ts';
 import { about, type Line } from './line.ts';
 
@@ -89,7 +90,17 @@ const unknownAuthority = new Set([
   'CERT_UNTRUSTED',
 ]);
 
-const oldProtocol = /UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|WRONG_VERSION_NUMBER|NO_PROTOCOLS_AVAILABLE/;
+const oldProtocol = /UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|NO_PROTOCOLS_AVAILABLE/;
+/** What comes first is no TLS record: OpenSSL reads it as one of a version or length that there is not. */
+const notTls = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|BAD_RECORD_TYPE|EPROTO/;
+
+function brokenTls(code: string): string {
+  if (code === 'timeout') return 'the port opens, but no TLS in time';
+  if (code === 'ECONNRESET')
+    return 'the port opens, but every connection is reset before TLS stands (ECONNRESET)';
+  if (notTls.test(code)) return `what answers speaks no TLS (${code})`;
+  return `TLS is not agreed on (${code})`;
+}
 
 function trustRemedy(kind: HostKind, tls: ProbedTls): string {
   const issuer = tls.chain.at(-1)?.issuer ?? 'its issuer';
@@ -120,8 +131,11 @@ function judgeTls(subject: string, kind: HostKind, tls: NonNullable<Probe['tls']
         'Have the server offer TLS 1.2 or 1.3 on this port.',
         owner,
       );
-    const found = tls.code === 'timeout' ? 'no TLS in time' : `TLS is not agreed on (${tls.code})`;
-    return say.fail(found, 'Check that this port speaks TLS, and what stands between that breaks it.', owner);
+    return say.fail(
+      brokenTls(tls.code),
+      'Check that the server runs and speaks TLS on this port, and what stands between that breaks it.',
+      owner,
+    );
   }
   const [own] = tls.chain;
   const ends = Math.min(...tls.chain.map(({ validToMs }) => validToMs));
@@ -167,6 +181,53 @@ export function judgeProbe(subject: string, kind: HostKind, probe: Probe, nowMs:
     ...(port === undefined ? [] : [judgePort(subject, kind, port)]),
     ...(tls === undefined ? [] : [judgeTls(subject, kind, tls, nowMs)]),
   ];
+}
+
+/** What came back to one request without credentials. */
+export type HostAnswer =
+  | { readonly kind: 'none'; readonly failure: OutboundFailure['failure']; readonly detail: string }
+  /** `isJson`: undefined where the body was not looked at; it broke off with `brokenOff`. */
+  | {
+      readonly kind: 'http';
+      readonly status: number;
+      readonly isJson?: boolean;
+      readonly brokenOff?: boolean;
+    };
+
+const answerOwners: Readonly<Record<HostKind, Owner>> = { ...owners, microsoft: 'microsoft' };
+
+const answerRemedies: Readonly<Record<HostKind, string>> = {
+  microsoft:
+    'Nothing is told to this service while that lasts; what is due waits. Look for an outage in the Microsoft 365 admin center under Health, Service health, and at proxies and firewalls on the way that open TLS.',
+  instance:
+    'Nothing is read of this instance while that lasts; what is due waits. Look at the server and its log, and at proxies and firewalls in front of it.',
+  public: 'Look at the gateway, and at what stands in front of it.',
+  'public-local': 'Look at the gateway, and at what stands in front of it.',
+};
+
+function missingAnswer(failure: OutboundFailure['failure'], detail: string): string {
+  switch (failure) {
+    case 'reset':
+      return `TLS stands, but there is no HTTP answer: ${detail}`;
+    case 'timeout':
+    case 'aborted':
+      return 'TLS stands, but no answer to a request in time';
+    case 'unreachable':
+    case 'refused-address':
+      return `no answer to a request: ${detail}`;
+  }
+}
+
+/** The service is down where it answers nothing, an error of its own, or what is not its own answer. */
+export function judgeAnswer(subject: string, kind: HostKind, answer: HostAnswer): Line {
+  const say = about('host.answer', subject);
+  const fail = (found: string): Line => say.fail(found, answerRemedies[kind], answerOwners[kind]);
+  if (answer.kind === 'none') return fail(missingAnswer(answer.failure, answer.detail));
+  const { brokenOff, isJson, status } = answer;
+  if (status >= 500) return fail(`the service is down: HTTP ${status}`);
+  if (brokenOff === true) return fail(`an answer with HTTP ${status} that breaks off`);
+  if (isJson === false) return fail(`something else answers: HTTP ${status} without JSON`);
+  return say.ok(`HTTP ${status}`);
 }
 
 /** `skewMs`: theirs less ours; `undefined` when the answer had no Date. */
