@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { usageFailure } from '../failure.ts';
 import type { Row } from '../output/fields.ts';
 import { stepLines } from '../output/record.ts';
+import { readText } from '../text-file.ts';
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb, type VerbCall } from './declare.ts';
 import { instanceKeyVerbs } from './instance-keys.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
@@ -48,7 +48,7 @@ function certificateOf(call: VerbCall): string | undefined {
   const path = call.given.text('caCertificate');
   if (path === undefined) return undefined;
   try {
-    return readFileSync(path, 'utf8');
+    return readText(path);
   } catch (error) {
     throw usageFailure(`--ca-certificate cannot be read: ${(error as Error).message}`);
   }

@@ -2,6 +2,7 @@ import { isRow, type Row } from '../output/fields.ts';
 import { type ListShape, writeList } from '../output/list.ts';
 import { writeAnswer } from '../output/output.ts';
 import { recordLines } from '../output/record.ts';
+import { sayWarnings } from '../output/warnings.ts';
 import { sayIfWaiting } from './approval.ts';
 import { checkConfirmable, confirm, yesOption } from './confirmation.ts';
 import { bodyOf, type OptionSpec, queryOf, type Verb, type VerbCall } from './declare.ts';
@@ -179,6 +180,7 @@ export function act(declaration: ActDeclaration): Verb {
     const answer = await send(onlyLook);
     const waiting = !onlyLook && sayIfWaiting(output, answer);
     await writeAnswer(output, answer, waiting ? undefined : human);
+    sayWarnings(output, answer);
     if (onlyLook) output.say('nothing was changed: this is what would be done');
     if (onlyLook || waiting) return 0;
     const said = done?.(call, answer);

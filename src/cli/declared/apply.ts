@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { ZodError } from 'zod';
 import { type AdminApi, CommandFailure, exitCodes, openAdminApi } from '../admin-api.ts';
 import { configSource } from '../environment.ts';
+import { readText } from '../text-file.ts';
 import { carryOutTenant } from './carry-out.ts';
 import { countRemovals } from './count-removals.ts';
 import { diff } from './diff.ts';
@@ -80,7 +80,7 @@ async function prepare(api: AdminApi, args: ApplyArguments, declared: Declared):
   const { environment } = configSource();
   const { refusals, secretOf } = readSecrets(counted, {
     environment,
-    readFile: (path) => readFileSync(path, 'utf8'),
+    readFile: readText,
   });
   return { api, args, present, secretOf, plan: { ...counted, refusals: [...counted.refusals, ...refusals] } };
 }
@@ -163,7 +163,7 @@ export function exitCodeOf(error: unknown): number {
 /** The exit code: contract section 9, and `exitCodeDifferent`. */
 export async function runApply(args: ApplyArguments): Promise<number> {
   const { faults: unreadable, sources } = readFiles(args.file);
-  const { faults, ...declared } = parseFiles(sources, (path) => readFileSync(path, 'utf8'));
+  const { faults, ...declared } = parseFiles(sources, readText);
   const all = [...unreadable, ...faults];
   if (all.length === 0) all.push(...refuseArguments(args, declared));
   for (const fault of all) process.stderr.write(`${describeFault(fault)}\n`);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ZodError, z } from 'zod';
 import { type AdminApi, CommandFailure } from '../admin-api.ts';
+import { type Warning, warningsOf } from '../output/warnings.ts';
 import type { PresentInstance, PresentTenant } from './model.ts';
 import type { ClientToSend, InstanceKey, Operation, TenantPlan } from './plan.ts';
 import { readInstanceAnswer, readTenantAnswer, tenantPath } from './read-present.ts';
@@ -13,6 +14,8 @@ export interface StepResult {
   readonly operation: Operation;
   readonly state: 'done' | 'failed' | 'not-done' | 'waiting';
   readonly detail?: string | undefined;
+  /** What the gateway accepted although it does not work yet. */
+  readonly warnings?: readonly Warning[] | undefined;
 }
 
 export interface CarryOutOptions {
@@ -34,6 +37,8 @@ interface Run {
   readonly instances: Map<string, PresentInstance>;
   /** Ids of what this run made, by name. */
   readonly made: Map<string, string>;
+  /** Those of the answers to the step that is being done. */
+  warnings: Warning[];
 }
 
 const changedMeanwhile = 'it was changed since the plan was made; run apply again for a new plan';
@@ -50,18 +55,19 @@ const waiting = z.object({
 class Waiting extends Error {}
 
 async function send(
-  { api }: Run,
+  run: Run,
   method: 'DELETE' | 'PATCH' | 'POST',
   path: string,
   body?: unknown,
   version?: number,
 ): Promise<unknown> {
-  const answer = await api.call(method, path, body, {
+  const answer = await run.api.call(method, path, body, {
     'idempotency-key': randomUUID(),
     ...(version === undefined ? {} : { 'if-match': `"${version}"` }),
   });
   const held = waiting.safeParse(answer);
   if (held.success) throw new Waiting(`approval ${held.data.approvalId}`);
+  run.warnings.push(...warningsOf(answer));
   return answer;
 }
 
@@ -211,6 +217,7 @@ export async function carryOutTenant(
     tenant: present === undefined ? undefined : { ...present, instances: [] },
     instances: new Map(present?.instances.map((instance) => [instance.id, instance])),
     made: new Map(),
+    warnings: [],
   };
   const results: StepResult[] = [];
   for (const operation of operations) {
@@ -218,9 +225,11 @@ export async function carryOutTenant(
       results.push({ operation, state: 'not-done' });
       continue;
     }
+    run.warnings = [];
     try {
       await perform(run, operation);
-      results.push({ operation, state: 'done' });
+      const { warnings } = run;
+      results.push({ operation, state: 'done', ...(warnings.length > 0 ? { warnings } : {}) });
     } catch (error) {
       results.push(
         error instanceof Waiting

@@ -9,8 +9,9 @@ import type {
   NewInstance,
   Operation,
   Refusal,
+  SecretUse,
 } from './plan.ts';
-import { sameValue } from './same-value.ts';
+import { sameNames, sameValue } from './same-value.ts';
 
 /** Compares a tenant's instances. */
 
@@ -28,6 +29,7 @@ export interface InstanceOperations {
 export interface InstancesDiff {
   readonly plans: readonly InstancePlan[];
   readonly operations: InstanceOperations;
+  readonly secrets: readonly SecretUse[];
   readonly refusals: readonly Refusal[];
   readonly matches: readonly Match[];
   /** That are there, that the files do not name, and that stay. */
@@ -45,13 +47,19 @@ const originOf = (url: string): string => new URL(url).origin;
 
 const plainFields = ['url', 'compliance', 'caCertificate', 'clientCertificateSha256'] as const;
 
+const isSame = (field: (typeof plainFields)[number], a: unknown, b: unknown): boolean =>
+  field === 'compliance' ? sameNames(a, b) : sameValue(a, b);
+
+const subjectOf = ({ tenantId }: DeclaredTenant, name: string): string =>
+  `instance ${name} of tenant ${tenantId}`;
+
 /** `present` undefined: the instance is to be made. */
 function compareInstance(
   tenant: DeclaredTenant,
   { declared, name, present }: Match,
   updateSecrets: boolean,
 ): Compared {
-  const subject = `instance ${name} of tenant ${tenant.tenantId}`;
+  const subject = subjectOf(tenant, name);
   const moved =
     present !== undefined && declared.url !== undefined && originOf(declared.url) !== originOf(present.url);
   const client = diffClient('apiClient', declared.apiClient, present?.apiClient ?? null, {
@@ -60,7 +68,7 @@ function compareInstance(
   });
   const plain = plainFields.flatMap((field): FieldChange[] => {
     const after = declared[field];
-    if (after === undefined || sameValue(after, present?.[field] ?? null)) return [];
+    if (after === undefined || isSame(field, after, present?.[field] ?? null)) return [];
     return [{ field, ...(present === undefined ? {} : { before: present[field] }), after }];
   });
   const renamed = present !== undefined && present.name !== name;
@@ -164,11 +172,15 @@ export function diffInstances(
   const lists: Lists = {
     ...{ pauses: [], changes: [], creations: [], enables: [], disables: [], resumes: [], deletions: [] },
   };
+  const secrets: SecretUse[] = [];
   const plans = new Map<Match, InstancePlan>();
   for (const match of ordered ?? matches) {
     const { declared, name, present: there } = match;
     const compared = compareInstance(tenant, match, updateSecrets);
     refusals.push(...compared.refusals);
+    const secret = compared.send.apiClient?.secret;
+    if (secret !== undefined)
+      secrets.push({ place: declared.place, subject: subjectOf(tenant, name), secret });
     if (there === undefined) addCreation(lists, match, compared.send);
     else addChange(lists, there, match, compared.send);
     const fields = [
@@ -186,6 +198,7 @@ export function diffInstances(
       ...removed.map(({ id, name }): InstancePlan => ({ action: 'delete', name, id, fields: [] })),
     ],
     operations: lists,
+    secrets,
     refusals,
     matches,
     kept: others.filter((instance) => !removed.includes(instance)),

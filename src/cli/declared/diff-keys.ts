@@ -1,4 +1,5 @@
 import type { DeclaredKey, PresentKey } from './model.ts';
+import { findNamed } from './names.ts';
 import type { KeyPlan, Refusal } from './plan.ts';
 
 /** Compares operators' keys. A key is made once and never changed or removed here: somebody holds it. */
@@ -22,7 +23,7 @@ export function diffKeys(
   const plans = declared.map((key): KeyPlan => {
     if (key.expiresAt !== undefined && Date.parse(key.expiresAt) <= nowMs)
       return { action: 'none', key, note: `not made: it would have expired at ${key.expiresAt}` };
-    const namesakes = present.filter(({ name }) => name === key.name);
+    const namesakes = findNamed(present, key.name);
     if (namesakes.length === 0) return { action: 'create', key };
     if (!namesakes.some((one) => fits(key, one))) {
       refusals.push({

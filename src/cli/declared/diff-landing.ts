@@ -1,5 +1,6 @@
 import type { InstancesDiff } from './diff-instances.ts';
 import type { DeclaredLanding, DeclaredTenant, PresentTenant } from './model.ts';
+import { findNamed } from './names.ts';
 import type { FieldChange, InstanceKey, Operation, Refusal } from './plan.ts';
 
 /** Compares where a tenant's browsers land. The default instance is named, not given by id: ids are the gateway's. */
@@ -15,9 +16,9 @@ export interface LandingDiff {
 
 /** The instance of this name, as it will be called. */
 function findInstance(name: string, { kept, matches }: InstancesDiff): InstanceKey | undefined {
-  const match = matches.find((one) => one.name === name);
-  if (match) return match.present === undefined ? { made: name } : { id: match.present.id };
-  const other = kept.find((instance) => instance.name === name);
+  const [match] = findNamed(matches, name);
+  if (match) return match.present === undefined ? { made: match.name } : { id: match.present.id };
+  const [other] = findNamed(kept, name);
   return other && { id: other.id };
 }
 

@@ -11,6 +11,8 @@ import type {
   PresentTenant,
 } from './model.ts';
 import { type ClientToSend, changesAnything, type InstanceKey, type Operation, type Plan } from './plan.ts';
+import { readSecrets } from './read-secrets.ts';
+import { planLines, planObject } from './show-plan.ts';
 
 const place = { file: 'espalier.yaml', line: 1, column: 1 };
 const options = { prune: false, updateSecrets: false, nowMs: 0 };
@@ -492,6 +494,127 @@ describe('the order of operations', () => {
   });
 });
 
+describe('names that look the same', () => {
+  const nfd = 'Zürich'.normalize('NFD');
+  const declared = (name: string, more: Partial<DeclaredTenant> = {}): Declared => ({
+    tenants: [{ tenantId: guid(1), place, instances: [{ name, place }], ...more }],
+    keys: [],
+  });
+  const from = (...names: string[]): Present =>
+    present(tenantOf(1, { instances: names.map((name, at) => instanceOf(at, name, { url: 'https://x' })) }));
+
+  it.each([
+    ['Zürich', nfd],
+    [nfd, 'Zürich'],
+    ['berlin', 'Berlin'],
+    ['Haus Nord', 'Haus\u00a0Nord'],
+    ['berlin', 'berlin '],
+    ['berlin', 'ber\u00adlin'],
+  ])('are the same instance: %j in the file, %j there', (name, there) => {
+    const plan = diff(declared(name), from(there), { ...options, prune: true });
+    expect([plan.refusals, kinds(plan), changesAnything(plan)]).toEqual([[], [], false]);
+    const landing = { choice: 'default', defaultInstance: name } as const;
+    const landed = diff(declared(name, { landing }), from(there), options);
+    expect([landed.refusals, landed.tenants[0]?.operations]).toEqual([
+      [],
+      [{ kind: 'set-landing', landing: { choice: 'default' }, defaultInstance: { id: guid(100) } }],
+    ]);
+  });
+
+  it('find the one that is written the same before one that only looks so, and no one where several do', () => {
+    const both = diff(declared('berlin'), from('Berlin', 'berlin'), options);
+    expect([both.refusals, both.tenants[0]?.instances[0]?.id]).toEqual([[], guid(101)]);
+    expect(problems(diff(declared('BERLIN'), from('Berlin', 'berlin'), options))).toEqual([
+      'the tenant has several instances whose names look like BERLIN',
+    ]);
+  });
+
+  it('cannot be given to two: with its id an instance gets another case, not the name of its neighbour', () => {
+    const rename = (name: string): Plan =>
+      diff(
+        {
+          tenants: [{ tenantId: guid(1), place, instances: [{ id: guid(100), name, place }] }],
+          keys: [],
+        },
+        from('berlin', 'Zürich'),
+        options,
+      );
+    expect(kinds(rename('Berlin'))).toEqual(['change-instance Berlin']);
+    expect(problems(rename(nfd.toUpperCase()))).toEqual([
+      `the name ${nfd.toUpperCase().normalize('NFC')} is that of the instance ${guid(101)}`,
+    ]);
+  });
+
+  it('are no change of a display name, a group or a key either', () => {
+    const there = tenantOf(1, { displayName: nfd, partnerGroup: { displayName: `${nfd} ` } });
+    const tenants = [
+      { tenantId: guid(1), place, displayName: 'Zürich', partnerGroup: { displayName: 'Zürich' } },
+    ];
+    const key = { id: guid(7), name: nfd, role: 'viewer' as const, tenants: null, expiresAt: null };
+    const keys = [{ name: 'zürich', role: 'viewer' as const, place }];
+    const plan = diff({ tenants, keys }, { tenants: [there], keys: [key] }, options);
+    expect([plan.refusals, changesAnything(plan)]).toEqual([[], false]);
+  });
+});
+
+describe('a plan that is shown', () => {
+  it.each([
+    ['an instance that lacks what it needs', { instances: [{ name: 'paris', place }] }],
+    [
+      'another client without its secret',
+      { instances: [{ name: 'berlin', apiClient: { clientId: 'other' }, place }] },
+    ],
+    ['another mode', { mode: 'conditional-access' as const }],
+    ['an id that is not there', { instances: [{ id: guid(5), place }] }],
+    [
+      'a default instance that is not there',
+      { landing: { choice: 'default' as const, defaultInstance: 'oslo' } },
+    ],
+  ])('never says that everything is as declared beside what it shows or refuses: %s', (_what, more) => {
+    const from = present(tenantOf(1, { instances: [instanceOf(1, 'berlin')] }));
+    const plan = diff({ tenants: [{ tenantId: guid(1), place, ...more }], keys: [] }, from, options);
+    expect(plan.refusals.length).toBe(1);
+    const lines = planLines(plan).join('\n');
+    expect(lines).not.toContain('Nothing to do');
+    expect(lines).toContain('nothing is done, for 1 part of it is refused.');
+    expect(planObject(plan).changes).toBe(true);
+  });
+
+  it('shows changes when there are steps, and steps when it shows changes', () => {
+    const states = fc.record({
+      enabled: fc.boolean(),
+      paused: fc.boolean(),
+      name: fc.constantFrom('a', 'b', 'A'),
+    });
+    fc.assert(
+      fc.property(fc.option(states), states, fc.boolean(), (there, wanted, prune) => {
+        const from =
+          there === null
+            ? present()
+            : present(tenantOf(1, { instances: [instanceOf(1, there.name, there)] }));
+        const to = declareTenant(tenantOf(1, { instances: [instanceOf(1, wanted.name, wanted)] }), false);
+        const plan = diff({ tenants: [to], keys: [] }, from, { ...options, prune });
+        expect(plan.refusals).toEqual([]);
+        const isShown = planLines(plan).length > 1;
+        expect([isShown, changesAnything(plan)]).toEqual([kinds(plan).length > 0, kinds(plan).length > 0]);
+      }),
+    );
+  });
+
+  it('says of a key that is not made that everything else is as declared', () => {
+    const key = { name: 'ops', role: 'viewer' as const, expiresAt: '2020-01-01T00:00:00Z', place };
+    const plan = diff({ tenants: [], keys: [key] }, present(), {
+      ...options,
+      nowMs: Date.parse('2026-01-01'),
+    });
+    expect(planLines(plan)).toEqual([
+      '  key ops not made: it would have expired at 2020-01-01T00:00:00Z',
+      '',
+      'Nothing to do: everything else is as declared.',
+    ]);
+  });
+});
+
 describe('what is refused, with its remedy', () => {
   it('a change of cloud, mode or connection type', () => {
     const from = tenantOf(1);
@@ -574,6 +697,34 @@ describe('secrets', () => {
     ]);
     expect(change(null, byGateway('env:B'))).toEqual([
       { field: 'apiClient.secretRef', before: '(kept by the gateway)', after: 'env:B' },
+    ]);
+  });
+
+  it('that cannot be read are told together with what else is wrong, with their place', () => {
+    const instances = [
+      { name: 'paris', apiClient: sent('a', 'env:NOT_SET'), place: { ...place, line: 7 } },
+      {
+        name: 'oslo',
+        url: 'https://o.example',
+        apiClient: sent('b', 'file:latin1'),
+        place: { ...place, line: 9 },
+      },
+    ];
+    const plan = diff(
+      { tenants: [{ tenantId: guid(1), place, instances }], keys: [] },
+      present(tenantOf(1)),
+      options,
+    );
+    expect(problems(plan)).toEqual(['a new instance needs url']);
+    const { refusals } = readSecrets(plan, {
+      environment: {},
+      readFile: () => {
+        throw new Error('is not UTF-8');
+      },
+    });
+    expect(refusals.map(({ place: at, problem }) => [at?.line, problem])).toEqual([
+      [7, 'its secret env:NOT_SET cannot be read: the variable is not set where this command runs'],
+      [9, 'its secret file:latin1 cannot be read: is not UTF-8'],
     ]);
   });
 

@@ -3,8 +3,9 @@ import { diffInstances, type InstancesDiff } from './diff-instances.ts';
 import { diffKeys } from './diff-keys.ts';
 import { diffLanding, type LandingDiff } from './diff-landing.ts';
 import type { ConnectionType, Declared, DeclaredTenant, Present, PresentTenant } from './model.ts';
-import type { FieldChange, Operation, Plan, Refusal, TenantFields, TenantPlan } from './plan.ts';
-import { sameValue } from './same-value.ts';
+import { identityOf } from './names.ts';
+import type { FieldChange, Operation, Plan, Refusal, SecretUse, TenantFields, TenantPlan } from './plan.ts';
+import { sameNames } from './same-value.ts';
 
 /**
  * What it takes to make a gateway as the files say: no clock, no input or output, nothing but the comparison. The order of
@@ -25,7 +26,7 @@ const subjectOf = ({ tenantId }: DeclaredTenant): string => `tenant ${tenantId}`
 function refuseFixed(declared: DeclaredTenant, present: PresentTenant): Refusal[] {
   const { place, tenantId } = declared;
   const refuse = (field: 'cloud' | 'connectionType' | 'mode', remedy: string): Refusal[] =>
-    declared[field] === undefined || declared[field] === present[field]
+    declared[field] === undefined || identityOf(declared[field]) === identityOf(present[field])
       ? []
       : [
           {
@@ -115,7 +116,7 @@ function compareFields(
   });
   const plain = (['displayName', 'partnerGroup'] as const).flatMap((field): FieldChange[] => {
     const after = declared[field];
-    if (after === undefined || sameValue(after, present?.[field] ?? null)) return [];
+    if (after === undefined || sameNames(after, present?.[field] ?? null)) return [];
     return [{ field, ...(present === undefined ? {} : { before: present[field] }), after }];
   });
   return {
@@ -216,10 +217,11 @@ function diffTenant(
   declared: DeclaredTenant,
   present: PresentTenant | undefined,
   options: DiffOptions,
-): { plan: TenantPlan; refusals: Refusal[] } {
+): { plan: TenantPlan; secrets: SecretUse[]; refusals: Refusal[] } {
   const instances = diffInstances(declared, present, options);
   const landing = diffLanding(declared, present, instances);
   const fields = compareFields(declared, present, options.updateSecrets);
+  const secret = fields.send.application?.secret;
   const type = present?.connectionType ?? declared.connectionType ?? 'cloud-connector';
   const isPausedNow = present?.paused ?? false;
   const pausing: FieldChange[] =
@@ -248,6 +250,10 @@ function diffTenant(
       operations: orderOperations(declared, present, type, { fields, instances, landing }),
       warnings: warnings(present, type, instances),
     },
+    secrets: [
+      ...(secret === undefined ? [] : [{ place: declared.place, subject: subjectOf(declared), secret }]),
+      ...instances.secrets,
+    ],
     refusals: [
       ...(present === undefined ? [] : refuseFixed(declared, present)),
       ...refuseIncomplete(declared, present),
@@ -279,6 +285,7 @@ export function diff(declared: Declared, present: Present, options: DiffOptions)
   return {
     tenants: [...compared.map(({ plan }) => plan), ...removed.map(removeTenant)],
     keys: keys.plans,
+    secrets: compared.flatMap(({ secrets }) => secrets),
     refusals: [...compared.flatMap(({ refusals }) => refusals), ...keys.refusals],
   };
 }

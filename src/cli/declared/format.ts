@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseGuid } from '../../ids.ts';
+import { cleanName } from './names.ts';
 
 /**
  * One document of a file as it may be written: docs/declarative.md. What the admin API would refuse for its form is refused
@@ -13,7 +14,19 @@ const guid = z
   .refine((text) => parseGuid(text) !== undefined, 'must be a GUID, as 3f2504e0-4f89-41d3-9a0c-0305e82c3301')
   .transform((text) => text.toLowerCase());
 
-const text = (longest: number) => z.string().trim().min(1).max(longest);
+const text = (longest: number) => z.string().overwrite(cleanName).min(1).max(longest);
+
+/**
+ * For a rule about several fields of a group: it is looked at whatever else is wrong in the group, so that all faults come
+ * at once, but not where one of these fields is wrong itself.
+ */
+const ruleOf = (...fields: readonly string[]) => ({
+  when: ({ issues, value }: z.core.ParsePayload): boolean =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !issues.some(({ path = [] }) => fields.includes(String(path[0]))),
+});
 
 const address = z
   .string()
@@ -59,6 +72,7 @@ const oneSecret = {
   say: {
     message: 'must not stand beside clientSecret: the gateway takes one of them',
     path: ['secretRef'],
+    ...ruleOf('clientSecret', 'secretRef'),
   },
 };
 
@@ -66,18 +80,19 @@ const application = z
   .strictObject({ clientId: guid, ...secretFields })
   .refine(oneSecret.check, oneSecret.say);
 const apiClient = z
-  .strictObject({ clientId: z.string().min(1).max(200), ...secretFields })
+  .strictObject({ clientId: text(200), ...secretFields })
   .refine(oneSecret.check, oneSecret.say);
 
 const compliance = z
   .strictObject({
     source: z.enum(['jamf', 'smart-group']),
-    applicableGroup: z.string().min(1).max(200).optional(),
-    complianceGroup: z.string().min(1).max(200).optional(),
+    applicableGroup: text(200).optional(),
+    complianceGroup: text(200).optional(),
   })
   .refine((value) => value.source === 'jamf' || value.complianceGroup !== undefined, {
     message: 'is needed for the source smart-group',
     path: ['complianceGroup'],
+    ...ruleOf('source', 'complianceGroup'),
   });
 
 const fingerprint = z
@@ -108,6 +123,7 @@ const instance = z
   .refine((value) => value.id !== undefined || value.name !== undefined, {
     message: 'is needed, or id: an instance is found by one of them',
     path: ['name'],
+    ...ruleOf('id', 'name'),
   });
 
 const landing = z
@@ -119,14 +135,15 @@ const landing = z
   .refine((value) => (value.choice === 'custom') === (value.customUrl !== undefined), {
     message: 'is needed for the choice custom and for no other',
     path: ['customUrl'],
+    ...ruleOf('choice', 'customUrl'),
   });
 
 const partnerGroup = z
-  .strictObject({ id: guid.optional(), displayName: z.string().min(1).max(256).optional() })
-  .refine(
-    (value) => (value.id === undefined) !== (value.displayName === undefined),
-    'must have either id or displayName',
-  );
+  .strictObject({ id: guid.optional(), displayName: text(256).optional() })
+  .refine((value) => (value.id === undefined) !== (value.displayName === undefined), {
+    message: 'must have either id or displayName',
+    ...ruleOf('id', 'displayName'),
+  });
 
 const tenant = z.strictObject({
   tenantId: guid,
@@ -154,6 +171,25 @@ export const declaration = z.strictObject({
   apiVersion: z.literal(apiVersion),
   tenants: z.array(tenant).optional(),
   keys: z.array(key).optional(),
+});
+
+/** Of a document that is wrong elsewhere: the certificates that it names. */
+export const namedCertificates = z.object({
+  tenants: z
+    .array(
+      z
+        .object({
+          instances: z
+            .array(
+              z
+                .object({ caCertificate: z.string().startsWith('file:').optional().catch(undefined) })
+                .catch({ caCertificate: undefined }),
+            )
+            .catch([]),
+        })
+        .catch({ instances: [] }),
+    )
+    .catch([]),
 });
 
 export type Declaration = z.output<typeof declaration>;

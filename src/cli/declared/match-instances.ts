@@ -1,4 +1,5 @@
 import type { DeclaredInstance, DeclaredTenant, PresentInstance, PresentTenant } from './model.ts';
+import { cleanName, findNamed, identityOf, spellingOf } from './names.ts';
 import type { Refusal } from './plan.ts';
 
 /** Which declared instance is which that is there: by id where one is given, else by name. */
@@ -21,23 +22,36 @@ export interface Matches {
 const subjectOf = (tenant: DeclaredTenant, { id, name }: DeclaredInstance): string =>
   `instance ${name ?? id ?? ''} of tenant ${tenant.tenantId}`;
 
+/** Another way of writing what is there already is no other name. */
+const wantedName = (name: string | undefined, { name: there }: PresentInstance): string =>
+  name === undefined || spellingOf(name) === spellingOf(there) ? there : cleanName(name);
+
+const refuseAmbiguous = (tenant: DeclaredTenant, instance: DeclaredInstance, name: string): Refusal => ({
+  place: instance.place,
+  subject: subjectOf(tenant, instance),
+  problem: `the tenant has several instances whose names look like ${name}`,
+  remedy: 'give the id of the one that is meant ("espalier export --ids" has them)',
+});
+
 export function matchInstances(tenant: DeclaredTenant, present: PresentTenant | undefined): Matches {
   const there = present?.instances ?? [];
   const declared = tenant.instances ?? [];
   const byId = new Map(there.map((instance) => [instance.id, instance]));
   const claimed = new Set(declared.flatMap(({ id }) => (id === undefined ? [] : [id])));
   // A name counts only for what no id has claimed: its bearer may be about to get another one.
-  const byName = new Map(
-    there.filter(({ id }) => !claimed.has(id)).map((instance) => [instance.name, instance]),
-  );
+  const unclaimed = there.filter(({ id }) => !claimed.has(id));
   const refusals: Refusal[] = [];
   const matches = declared.flatMap((instance): Match[] => {
     const { id, name, place } = instance;
     if (id === undefined) {
-      return name === undefined ? [] : [{ declared: instance, present: byName.get(name), name }];
+      if (name === undefined) return [];
+      const [bearer, twin] = findNamed(unclaimed, name);
+      if (twin !== undefined) refusals.push(refuseAmbiguous(tenant, instance, name));
+      // A name only finds: to write it otherwise, the file gives the id.
+      return [{ declared: instance, present: bearer, name: bearer?.name ?? name }];
     }
     const found = byId.get(id);
-    if (found) return [{ declared: instance, present: found, name: name ?? found.name }];
+    if (found) return [{ declared: instance, present: found, name: wantedName(name, found) }];
     refusals.push({
       place,
       subject: subjectOf(tenant, instance),
@@ -58,9 +72,11 @@ function refuseTakenNames(
   matches: readonly Match[],
   others: readonly PresentInstance[],
 ): Refusal[] {
-  return matches.flatMap(({ declared, name }, index) => {
-    const twin = matches.findIndex((match) => match.name === name);
-    const other = others.find((instance) => instance.name === name);
+  return matches.flatMap(({ declared, name, present }, index) => {
+    const isSame = (one: { readonly name: string }): boolean => identityOf(one.name) === identityOf(name);
+    const twin = matches.findIndex(isSame);
+    // Those that look alike and are there both already are left alone.
+    const other = present?.name === name ? undefined : others.find(isSame);
     if (twin >= index && other === undefined) return [];
     return [
       {

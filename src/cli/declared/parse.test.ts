@@ -67,6 +67,50 @@ keys:
     expect(parse(text)).toMatchObject({ faults: [], tenants: [{ tenantId: id }] });
   });
 
+  it('says the same with a byte order mark and with the line ends of Windows and of old Macs', () => {
+    const text = `${head}tenants:\n  - tenantId: ${id}\n    displayName: |\n      Café\n      AG\n`;
+    const meant = parse(text).tenants;
+    expect(meant[0]?.displayName).toBe('Café\nAG');
+    for (const other of [
+      `\ufeff${text}`,
+      text.replaceAll('\n', '\r\n'),
+      text.replaceAll('\n', '\r'),
+      `\ufeff${text.replaceAll('\n', '\r\n')}`,
+      `${head}---\n\ufeff${text}`.replace(head, ''),
+    ]) {
+      const { faults: none, tenants } = parse(other);
+      expect(none).toEqual([]);
+      expect(tenants.map(({ place: _, ...rest }) => rest)).toEqual(
+        meant.map(({ place: _, ...rest }) => rest),
+      );
+    }
+  });
+
+  it('keeps names as every editor means them: composed letters, no blanks around', () => {
+    const [tenant] = parse(`${head}tenants:
+  - tenantId: ${id}
+    displayName: "${'Café'.normalize('NFD')}\\u00a0"
+    partnerGroup: { displayName: "${'Größe'.normalize('NFD')} " }
+    landing: { choice: default, defaultInstance: "${'Zürich'.normalize('NFD')} " }
+    instances:
+      - name: "${'Zürich'.normalize('NFD')}\\t"
+        apiClient: { clientId: " abc " }
+        compliance: { source: smart-group, applicableGroup: "${'é'.normalize('NFD')} ", complianceGroup: " g" }
+`).tenants;
+    expect(tenant).toMatchObject({
+      displayName: 'Café',
+      partnerGroup: { displayName: 'Größe' },
+      landing: { defaultInstance: 'Zürich' },
+      instances: [
+        {
+          name: 'Zürich',
+          apiClient: { clientId: 'abc' },
+          compliance: { applicableGroup: 'é', complianceGroup: 'g' },
+        },
+      ],
+    });
+  });
+
   it('may be in several files and documents', () => {
     const both = parse(
       `${head}tenants: [{ tenantId: ${id} }]\n---\n${head}keys: [{name: a, role: viewer}]`,
@@ -170,6 +214,84 @@ keys:
     expect(faults(twice, `${head}tenants: [{ tenantId: ${id.toUpperCase()} }]\n`)).toEqual([
       `2.yaml:2:11: the tenant ${id} is declared already, at 1.yaml:3`,
       '1.yaml:4:30: the instance a is declared already, at 1.yaml:4',
+    ]);
+  });
+
+  it.each([
+    ['composed and not', 'Zürich', 'Zürich'.normalize('NFD'), ''],
+    ['with blanks around', 'Zürich', '"Zürich "', ''],
+    ['in another case', 'Zürich', 'ZÜRICH', ' as Zürich: names that differ'],
+    ['with another blank within', 'Zürich Nord', '"Zürich\\u00a0Nord"', ' as Zürich Nord: names that differ'],
+    ['with a character without width', 'Zürich', '"Zü\\u200brich"', ' as Zürich: names that differ'],
+    ['in a case that takes two letters', 'Straße', 'STRASSE', ' as Straße: names that differ'],
+  ])('are names that look the same: %s', (_how, one, another, said) => {
+    const [fault, ...more] = faults(
+      `${head}tenants:\n  - tenantId: ${id}\n    instances:\n      - name: ${one}\n      - name: ${another}\n`,
+    );
+    expect(fault).toMatch(/^1\.yaml:6:9: the instance \S.* is declared already, at 1\.yaml:5/);
+    expect([fault?.includes(said), more]).toEqual([true, []]);
+    const keys = `${head}keys:\n  - { name: ${one}, role: viewer }\n  - { name: ${another}, role: admin }\n`;
+    expect(faults(keys)[0]).toContain('is declared already, at 1.yaml:3');
+    // Tenants have names of their own.
+    expect(
+      faults(
+        `${head}tenants:\n  - { tenantId: ${id}, instances: [{ name: ${one} }] }\n  - { tenantId: ${other}, instances: [{ name: ${another} }] }\n`,
+      ),
+    ).toEqual([]);
+  });
+
+  it('hide none of each other: what is wrong elsewhere keeps no fault for the next run', () => {
+    const found = faults(`${head}colour: red
+tenants:
+  - tenantId: ${id}
+    displayNam: Contoso
+    landing: { choice: custom, color: red }
+    partnerGroup: { name: x }
+    instances:
+      - name: berlin
+        caCertificate: file:gone.pem
+        apiClient: { clientId: a, clientSecret: env:A, secretRef: env:B, more: 1 }
+      - name: " Berlin"
+        compliance: { source: smart-group, applicableGroup: 1 }
+      - enabled: yes
+  - tenantId: ${id}
+`);
+    for (const words of [
+      '1.yaml:2:1: colour is not known here',
+      'tenants[0].displayNam is not known here',
+      'tenants[0].landing.color is not known here',
+      'tenants[0].landing.customUrl is needed for the choice custom',
+      'tenants[0].partnerGroup.name is not known here',
+      'tenants[0].partnerGroup must have either id or displayName',
+      'tenants[0].instances[0].caCertificate cannot be read',
+      'tenants[0].instances[0].apiClient.more is not known here',
+      'tenants[0].instances[0].apiClient.secretRef must not stand beside clientSecret',
+      'tenants[0].instances[1].compliance.applicableGroup must be text',
+      'tenants[0].instances[1].compliance.complianceGroup is needed',
+      'tenants[0].instances[2].enabled must be true or false',
+      'tenants[0].instances[2].name is needed, or id',
+      `1.yaml:15:5: the tenant ${id} is declared already, at 1.yaml:4`,
+      '1.yaml:12:9: the instance Berlin is declared already, at 1.yaml:9',
+    ])
+      expect(found.join('\n')).toContain(words);
+    expect(found.length).toBe(15);
+  });
+
+  it('are not doubled: a rule about two fields is silent where one of them is wrong itself', () => {
+    expect(
+      faults(
+        `${head}tenants: [{ tenantId: ${id}, landing: { choice: custom, customUrl: 1 }, partnerGroup: { id: 1 } }]\n`,
+      ).map((fault) => fault.split(': ').slice(1).join(': ')),
+    ).toEqual([
+      'tenants[0].landing.customUrl must be text, not a number; put it in quotes',
+      'tenants[0].partnerGroup.id must be text, not a number; put it in quotes',
+    ]);
+  });
+
+  it('are told beside a key that is there twice', () => {
+    expect(faults(`${head}colour: red\nkeys: []\nkeys: []\n`)).toEqual([
+      '1.yaml:2:1: colour is not known here',
+      '1.yaml:4:1: Map keys must be unique',
     ]);
   });
 

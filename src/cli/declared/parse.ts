@@ -1,7 +1,8 @@
 import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, parseAllDocuments } from 'yaml';
+import { type Bearer, bearersOf, findDuplicates } from './duplicates.ts';
 import type { Fault } from './fault.ts';
-import { type Declaration, declaration, describeIssue } from './format.ts';
+import { type Declaration, declaration, describeIssue, namedCertificates } from './format.ts';
 import { locate, type Path, pathText } from './locate.ts';
 import type {
   Declared,
@@ -41,6 +42,7 @@ interface Context {
   readonly lines: LineCounter;
   readonly readFile: (path: string) => string;
   readonly faults: Fault[];
+  readonly bearers: Bearer[];
 }
 
 const placeOf = ({ document, lines, source }: Context, path: Path): Place =>
@@ -74,7 +76,8 @@ function certificateOf(
   if (given === undefined || given === null || !given.startsWith('file:')) return given;
   const file = resolve(context.source.dir, given.slice('file:'.length));
   try {
-    const text = context.readFile(file);
+    // Of Windows and of Macs the same: line ends are no change of a certificate.
+    const text = context.readFile(file).replaceAll('\r\n', '\n');
     if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
     report(context, path, `must be a certificate in PEM; ${file} holds none`);
   } catch (error) {
@@ -131,7 +134,9 @@ function plainValue(context: Context): { readonly value: unknown } | undefined {
       problem,
     });
   }
-  if (document.errors.length + document.warnings.length > 0) return undefined;
+  // Of a key that is there twice the last one counts, and all else stands where it seems to stand.
+  const isBroken = document.errors.some(({ code }) => code !== 'DUPLICATE_KEY');
+  if (isBroken || document.warnings.length > 0) return undefined;
   try {
     return { value: document.toJS({ maxAliasCount: mostAliases }) as unknown };
   } catch (error) {
@@ -140,15 +145,25 @@ function plainValue(context: Context): { readonly value: unknown } | undefined {
   }
 }
 
+/** Certificates of a document that is wrong elsewhere: what is wrong with them belongs to the same run. */
+function checkCertificates(context: Context, value: unknown): void {
+  const { data } = namedCertificates.safeParse(value);
+  for (const [tenant, { instances }] of data?.tenants.entries() ?? [])
+    for (const [instance, { caCertificate }] of instances.entries())
+      certificateOf(context, ['tenants', tenant, 'instances', instance, 'caCertificate'], caCertificate);
+}
+
 function parseDocument(context: Context): Declared {
   const plain = plainValue(context);
   if (plain === undefined) return nothing;
+  context.bearers.push(...bearersOf(plain.value, (path) => placeOf(context, path)));
   const result = declaration.safeParse(withoutExtensions(plain.value), { error: describeIssue });
   if (!result.success) {
     for (const issue of result.error.issues) {
       if (issue.code !== 'unrecognized_keys') report(context, issue.path, issue.message);
       else for (const key of issue.keys) report(context, [...issue.path, key], 'is not known here');
     }
+    checkCertificates(context, plain.value);
     return nothing;
   }
   const { keys = [], tenants = [] } = result.data;
@@ -158,49 +173,25 @@ function parseDocument(context: Context): Declared {
   };
 }
 
-/** Every one after the first with the same identity. */
-function duplicates<T extends { readonly place: Place }>(
-  all: readonly T[],
-  identity: (one: T) => string | undefined,
-  what: string,
-): Fault[] {
-  const first = new Map<string, Place>();
-  return all.flatMap((one) => {
-    const id = identity(one);
-    if (id === undefined) return [];
-    const before = first.get(id);
-    if (before === undefined) {
-      first.set(id, one.place);
-      return [];
-    }
-    const where = `${before.file}:${before.line}`;
-    return [
-      {
-        place: one.place,
-        file: one.place.file,
-        path: '',
-        problem: `${what} ${id} is declared already, at ${where}`,
-      },
-    ];
-  });
-}
-
-const allDuplicates = ({ keys, tenants }: Declared): Fault[] => [
-  ...duplicates(tenants, ({ tenantId }) => tenantId, 'the tenant'),
-  ...tenants.flatMap(({ instances = [] }) => [
-    ...duplicates(instances, ({ name }) => name, 'the instance'),
-    ...duplicates(instances, ({ id }) => id, 'the instance'),
-  ]),
-  ...duplicates(keys, ({ name }) => name, 'the key'),
-];
-
 const byPlace = (a: Fault, b: Fault): number =>
   (a.place?.line ?? 0) - (b.place?.line ?? 0) || (a.place?.column ?? 0) - (b.place?.column ?? 0);
 
-function parseFile(source: SourceFile, readFile: (path: string) => string): Parsed {
+interface ParsedFile extends Parsed {
+  readonly bearers: readonly Bearer[];
+}
+
+/** YAML's line ends and byte order marks; the marks also where files were put one behind the other. */
+const plainText = (text: string): string => text.replaceAll(/\r\n?/g, '\n').replaceAll(/^\ufeff/gm, '');
+
+function parseFile(source: SourceFile, readFile: (path: string) => string): ParsedFile {
   const lines = new LineCounter();
   const faults: Fault[] = [];
-  const documents = parseAllDocuments(source.text, { lineCounter: lines, merge: true, prettyErrors: true });
+  const bearers: Bearer[] = [];
+  const documents = parseAllDocuments(plainText(source.text), {
+    lineCounter: lines,
+    merge: true,
+    prettyErrors: true,
+  });
   // An empty file has no documents at all, or one with nothing in it.
   const full = Array.isArray(documents)
     ? documents.filter(({ contents, errors }) => contents !== null || errors.length > 0)
@@ -208,11 +199,14 @@ function parseFile(source: SourceFile, readFile: (path: string) => string): Pars
   if (full.length === 0) {
     faults.push({ place: undefined, file: source.name, path: '', problem: 'is empty' });
   }
-  const parsed = full.map((document) => parseDocument({ source, document, lines, readFile, faults }));
+  const parsed = full.map((document) =>
+    parseDocument({ source, document, lines, readFile, faults, bearers }),
+  );
   return {
     tenants: parsed.flatMap(({ tenants }) => tenants),
     keys: parsed.flatMap(({ keys }) => keys),
     faults: faults.sort(byPlace),
+    bearers,
   };
 }
 
@@ -222,9 +216,12 @@ function parseFile(source: SourceFile, readFile: (path: string) => string): Pars
  */
 export function parseFiles(sources: readonly SourceFile[], readFile: (path: string) => string): Parsed {
   const parsed = sources.map((source) => parseFile(source, readFile));
-  const declared = {
+  return {
     tenants: parsed.flatMap(({ tenants }) => tenants),
     keys: parsed.flatMap(({ keys }) => keys),
+    faults: [
+      ...parsed.flatMap(({ faults }) => faults),
+      ...findDuplicates(parsed.flatMap(({ bearers }) => bearers)),
+    ],
   };
-  return { ...declared, faults: [...parsed.flatMap(({ faults }) => faults), ...allDuplicates(declared)] };
 }

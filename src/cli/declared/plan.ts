@@ -137,10 +137,19 @@ export interface Refusal {
   readonly remedy: string;
 }
 
+/** A secret that goes along with a request, also one of a part that is refused: what cannot be read is told with it. */
+export interface SecretUse {
+  readonly place: Place;
+  /** Whose it is, in words. */
+  readonly subject: string;
+  readonly secret: DeclaredSecret;
+}
+
 /** With a refusal nothing of the plan is carried out. */
 export interface Plan {
   readonly tenants: readonly TenantPlan[];
   readonly keys: readonly KeyPlan[];
+  readonly secrets: readonly SecretUse[];
   readonly refusals: readonly Refusal[];
 }
 
@@ -162,6 +171,9 @@ export const countPlan = ({ keys, tenants }: Plan): PlanCounts => ({
   keys: keys.filter(({ action }) => action === 'create').length,
 });
 
-/** Whether carrying it out would change anything. */
+/** Whether carrying it out would change anything. With refusals it says what the files ask for, for nothing is carried out. */
 export const changesAnything = ({ keys, tenants }: Plan): boolean =>
-  tenants.some(({ operations }) => operations.length > 0) || keys.some(({ action }) => action === 'create');
+  tenants.some(
+    ({ action, instances, operations }) =>
+      operations.length > 0 || action !== 'none' || instances.some((one) => one.action !== 'none'),
+  ) || keys.some(({ action }) => action === 'create');

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { decodeText, EncodingFault } from '../text-file.ts';
 import type { Fault } from './fault.ts';
 import { type SourceFile, sourceOf } from './parse.ts';
 
@@ -21,9 +22,9 @@ function expand(name: string): string[] {
 
 function readOne(name: string): string {
   // 0 is standard input.
-  const text = readFileSync(name === '-' ? 0 : name, 'utf8');
-  if (text.length > mostBytes) throw new Error(`is larger than ${mostBytes} bytes`);
-  return text;
+  const bytes = readFileSync(name === '-' ? 0 : name);
+  if (bytes.length > mostBytes) throw new Error(`is larger than ${mostBytes} bytes`);
+  return decodeText(bytes);
 }
 
 export function readFiles(names: readonly string[]): { sources: SourceFile[]; faults: Fault[] } {
@@ -33,8 +34,9 @@ export function readFiles(names: readonly string[]): { sources: SourceFile[]; fa
     try {
       return read();
     } catch (error) {
+      const at = error instanceof EncodingFault ? error.at : undefined;
       faults.push({
-        place: undefined,
+        place: at && { file, ...at },
         file,
         path: '',
         problem: `cannot be read: ${(error as Error).message}`,

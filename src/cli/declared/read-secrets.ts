@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { DeclaredSecret } from './model.ts';
-import type { ClientToSend, Operation, Plan, Refusal } from './plan.ts';
+import type { Plan, Refusal } from './plan.ts';
 
 /** Reads the secrets that a plan sends, all of them before anything is sent. */
 
@@ -12,21 +12,6 @@ export interface SecretSources {
 
 /** Throws for a secret that was not read before. */
 export type SecretOf = (secret: Extract<DeclaredSecret, { kind: 'sent' }>) => string;
-
-const clientOf = (operation: Operation): ClientToSend | undefined => {
-  switch (operation.kind) {
-    case 'create-tenant':
-      return operation.tenant.application;
-    case 'change-tenant':
-      return operation.fields.application;
-    case 'create-instance':
-      return operation.instance.apiClient;
-    case 'change-instance':
-      return operation.fields.apiClient;
-    default:
-      return undefined;
-  }
-};
 
 /** What a file holds ends with a line break more often than a secret does. */
 function readOne(reference: string, dir: string, { environment, readFile }: SecretSources): string {
@@ -45,26 +30,22 @@ const keyOf = ({ dir, reference }: { readonly dir: string; readonly reference: s
   reference.startsWith('file:') ? `file:${resolve(dir, reference.slice('file:'.length))}` : reference;
 
 export function readSecrets(
-  { tenants }: Plan,
+  { secrets }: Plan,
   sources: SecretSources,
 ): { readonly secretOf: SecretOf; readonly refusals: readonly Refusal[] } {
   const values = new Map<string, string>();
   const refusals: Refusal[] = [];
-  for (const { operations, tenantId } of tenants) {
-    for (const operation of operations) {
-      const secret = clientOf(operation)?.secret;
-      if (secret?.kind !== 'sent' || values.has(keyOf(secret))) continue;
-      try {
-        values.set(keyOf(secret), readOne(secret.reference, secret.dir, sources));
-      } catch (error) {
-        refusals.push({
-          place: undefined,
-          subject:
-            'name' in operation ? `instance ${operation.name} of tenant ${tenantId}` : `tenant ${tenantId}`,
-          problem: `its secret ${secret.reference} cannot be read: ${(error as Error).message}`,
-          remedy: 'set it where this command runs, or use secretRef for one that the gateway reads',
-        });
-      }
+  for (const { place, secret, subject } of secrets) {
+    if (secret.kind !== 'sent' || values.has(keyOf(secret))) continue;
+    try {
+      values.set(keyOf(secret), readOne(secret.reference, secret.dir, sources));
+    } catch (error) {
+      refusals.push({
+        place,
+        subject,
+        problem: `its secret ${secret.reference} cannot be read: ${(error as Error).message}`,
+        remedy: 'set it where this command runs, or use secretRef for one that the gateway reads',
+      });
     }
   }
   return {

@@ -99,15 +99,23 @@ const countParts = (counts: PlanCounts['tenants'], noun: string): string[] =>
     counts[action] > 0 ? [`${countText(counts[action], noun)} to ${action}`] : [],
   );
 
+const refusedText = ({ refusals }: Plan): string =>
+  `nothing is done, for ${refusals.length === 1 ? '1 part of it is' : `${refusals.length} parts of it are`} refused`;
+
 function summary(plan: Plan): string {
-  if (!changesAnything(plan)) return 'Nothing to do: everything is as declared.';
+  const isRefused = plan.refusals.length > 0;
+  if (!changesAnything(plan)) {
+    if (isRefused) return `Plan: ${refusedText(plan)}.`;
+    const not = plan.keys.some(({ note }) => note !== undefined);
+    return `Nothing to do: everything ${not ? 'else ' : ''}is as declared.`;
+  }
   const { instances, keys, tenants } = countPlan(plan);
   const parts = [
     ...countParts(tenants, 'tenant'),
     ...countParts(instances, 'instance'),
     ...(keys > 0 ? [`${countText(keys, 'key')} to make`] : []),
   ];
-  return `Plan: ${parts.join(', ')}.`;
+  return `Plan: ${parts.join(', ')}${isRefused ? `; ${refusedText(plan)}` : ''}.`;
 }
 
 /** Lines for people. A plan with a refusal ends with what is refused. */
@@ -118,7 +126,7 @@ export function planLines(plan: Plan): string[] {
 
 /** The same for machines, without secrets, as they are in no plan. */
 export const planObject = (plan: Plan) => ({
-  changes: changesAnything(plan),
+  changes: changesAnything(plan) || plan.refusals.length > 0,
   counts: countPlan(plan),
   tenants: plan.tenants.map(
     ({ action, displayName, fields, instances, operations, removal, tenantId, warnings }) => ({

@@ -47,8 +47,17 @@ function stepLine(displayName: string, { detail = '', operation, state }: StepRe
   }
 }
 
-export const resultLines = ({ steps, tenant }: TenantResult): string[] =>
-  steps.map((step) => stepLine(tenant.displayName, step));
+/** Behind the steps, so that those can be read one below the other. */
+const warningLines = (displayName: string, { operation, warnings = [] }: StepResult): string[] =>
+  warnings.map(
+    ({ description, field }) =>
+      `! ${printable(displayName)}: ${subject(operation).trimEnd()}${'name' in operation ? ': ' : ''}${field}: ${printable(description)}`,
+  );
+
+export const resultLines = ({ steps, tenant }: TenantResult): string[] => [
+  ...steps.map((step) => stepLine(tenant.displayName, step)),
+  ...steps.flatMap((step) => warningLines(tenant.displayName, step)),
+];
 
 export const keyLine = ({ detail, name, state }: KeyResult): string =>
   state === 'done'
@@ -90,12 +99,13 @@ export function totalsLine({ done, failed, notDone, waiting }: Totals): string {
 export const resultsObject = (tenants: readonly TenantResult[], keys: readonly KeyResult[]) => ({
   totals: totalsOf(tenants, keys),
   results: tenants.flatMap(({ steps, tenant }) =>
-    steps.map(({ detail, operation, state }) => ({
+    steps.map(({ detail, operation, state, warnings }) => ({
       tenantId: tenant.tenantId,
       operation: operation.kind,
       ...('name' in operation ? { instance: operation.name } : {}),
       state,
       detail,
+      warnings,
     })),
   ),
   keyResults: keys,

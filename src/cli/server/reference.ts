@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { usageFailure } from '../failure.ts';
+import { EncodingFault, readText } from '../text-file.ts';
 
 /**
  * Secrets by reference, as jamf-cli takes them: `env:NAME` or `file:PATH`. A secret itself is refused wherever it would
@@ -43,8 +43,9 @@ export function readReference(reference: string, what: string, context: Referenc
   if (kind === 'file' && rest !== '') {
     const path = expandPath(rest, context.folder);
     try {
-      return notEmpty(readFileSync(path, 'utf8').replace(/\r?\n$/, ''), what, path);
+      return notEmpty(readText(path).replace(/\r?\n$/, ''), what, path);
     } catch (error) {
+      if (error instanceof EncodingFault) throw usageFailure(`${what}: ${path} ${error.message}`);
       if (!(error instanceof Error) || !('code' in error)) throw error;
       throw usageFailure(`${what}: ${path} cannot be read (${String(error.code)})`);
     }

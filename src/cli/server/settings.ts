@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { usageFailure } from '../failure.ts';
+import { readText } from '../text-file.ts';
 import { isServerUrl, type Profile, profileFilePath, readProfileFile } from './profile-file.ts';
 import { expandPath, isReference, readReference } from './reference.ts';
 
@@ -58,7 +58,7 @@ const given = (value: string | undefined): string | undefined => (value === '' ?
 
 function readAuthority(path: string, what: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readText(path);
   } catch (error) {
     throw usageFailure(`${what} cannot be read: ${(error as Error).message}`);
   }

@@ -1,0 +1,24 @@
+import { isRow } from './fields.ts';
+import type { Output } from './output.ts';
+
+/** What the admin API accepted although it does not work yet: a reference to a secret that is not there, for instance. */
+
+export interface Warning {
+  /** As the request names it. */
+  readonly field: string;
+  readonly description: string;
+}
+
+export function warningsOf(answer: unknown): Warning[] {
+  if (!isRow(answer) || !Array.isArray(answer.warnings)) return [];
+  return answer.warnings
+    .filter(isRow)
+    .flatMap(({ description, field }) =>
+      typeof description === 'string' && typeof field === 'string' ? [{ field, description }] : [],
+    );
+}
+
+export function sayWarnings(output: Output, answer: unknown): void {
+  for (const { description, field } of warningsOf(answer))
+    output.say(`warning: ${field}: ${description}; it is accepted and does not work yet`);
+}
