@@ -26,7 +26,7 @@ describe('apply and export', { timeout: 240_000 }, () => {
   beforeAll(async () => {
     scene = await startScene({
       world: { clouds: ['public'], tenants: [{ instances: [{ name: 'berlin', macs: 1 }] }] },
-      environment: { ESPALIER_SECRETS_DIR: '/run/secrets' },
+      environment: { ESPALIER_SECRETS_DIR: '/run/secrets', ESPALIER_INSTANCE_X: 'x' },
     });
     dir = mkdtempSync(join(tmpdir(), 'espalier-apply-'));
     writeFileSync(join(dir, 'gateway.crt'), scene.trust);
@@ -406,6 +406,110 @@ C: instance five created
     } finally {
       await new Promise((closed) => server.close(closed));
     }
+  });
+
+  it.each([
+    [
+      'UTF-8 with a byte order mark and CRLF',
+      (text: string) => Buffer.from(`\ufeff${text.replaceAll('\n', '\r\n')}`),
+    ],
+    ['UTF-16 with a byte order mark', (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le')],
+    ['UTF-8 with decomposed letters', (text: string) => Buffer.from(text.normalize('NFD'))],
+  ])('reads a file as its editor meant it, and knows it again: %s', async (_name, encode) => {
+    const text = `${head}tenants:\n  - tenantId: ${a}\n    displayName: Café Zürich\n    instances: [${simple('x').replace('name: x', 'name: zürich')}]\n`;
+    writeFileSync(join(dir, 'editor.yaml'), encode(text));
+    const applied = await espalier(['apply', '-f', 'editor.yaml']);
+    expect([applied.code, applied.stderr]).toEqual([0, '']);
+    expect((await get(`/tenants/${a}`)).displayName).toBe('Café Zürich');
+    expect((await instancesOf(a)).map(({ name }: { name: string }) => name)).toEqual(['zürich']);
+    for (const same of [text, text.normalize('NFD'), text.replace('name: zürich', 'name: "ZÜRICH "')]) {
+      const again = await espalier(['apply', '-f', '-', '--prune'], { stdin: same });
+      expect([again.code, again.stdout]).toEqual([0, 'Nothing to do: everything is as declared.\n']);
+    }
+  });
+
+  it('refuses a file, a secret and a certificate in another encoding by its name, before anything is sent', async () => {
+    const latin1 = Buffer.from(`${head}tenants:\n  - tenantId: ${a}\n    displayName: Café\n`, 'latin1');
+    writeFileSync(join(dir, 'windows.yaml'), latin1);
+    const refused = await espalier(['apply', '-f', 'windows.yaml']);
+    expect([refused.code, refused.stdout]).toEqual([2, '']);
+    expect(refused.stderr).toBe(
+      'windows.yaml:4:21: cannot be read: is not UTF-8: the byte 0xE9 is one of another encoding, as Windows-1252 (Latin-1); save the file as UTF-8\n',
+    );
+    writeFileSync(join(dir, 'windows.secret'), Buffer.from('geheim\u00e9', 'latin1'));
+    const secret = await apply(
+      `tenants: [{ tenantId: ${a}, displayName: A, instances: [${berlin().replace('berlin.secret', 'windows.secret')}] }]`,
+    );
+    expect(secret.code).toBe(1);
+    expect(secret.stderr).toContain('file:windows.secret cannot be read: is not UTF-8: the byte 0xE9');
+    expect(secret.stderr).not.toContain('geheim');
+    expect(secret.stdout).not.toContain('Nothing to do');
+    expect((await get(`/tenants/${a}`)).status).toBe(404);
+  });
+
+  it('tells of a reference that gives no secret yet, with the object that has it, and of one that is refused', async () => {
+    const text = (reference: string) => `
+tenants:
+  - tenantId: ${a}
+    displayName: Contoso
+    instances: [${simple('paris').replace('env:ESPALIER_INSTANCE_X', reference)}]
+  - tenantId: ${b}
+    displayName: Fabrikam
+    connectionType: manual
+    application: { clientId: ${c}, secretRef: file:/run/secrets/fabrikam }
+`;
+    const applied = await apply(text('env:ESPALIER_INSTANCE_GONE'));
+    expect([applied.code, applied.stderr]).toEqual([0, '']);
+    expect(applied.stdout).toContain(
+      '! Contoso: instance paris: apiClient.secretRef: the variable of env:ESPALIER_INSTANCE_GONE is not set\n',
+    );
+    expect(applied.stdout).toContain(
+      '\n! Fabrikam: application.secretRef: the file of file:/run/secrets/fabrikam ',
+    );
+    const changed = await apply(text('env:ESPALIER_INSTANCE_AWAY'), '-o', 'json');
+    expect(JSON.parse(changed.stdout).results).toMatchObject([
+      {
+        instance: 'paris',
+        state: 'done',
+        warnings: [
+          { field: 'apiClient.secretRef', description: expect.stringContaining('_AWAY is not set') },
+        ],
+      },
+    ]);
+    const refused = await apply(text('env:DATABASE_URL'));
+    expect(refused.code).toBe(1);
+    expect(refused.stdout).toContain('instance paris changed: FAILED: HTTP 400: apiClient.secretRef: ');
+    expect(refused.stdout).toContain('env:DATABASE_URL');
+  });
+
+  it('the commands that create and change tell of such a reference as well', async () => {
+    const gone = (what: string) => ['--secret-ref', `env:ESPALIER_INSTANCE_${what}`];
+    const said = (field: string, what: string) =>
+      `warning: ${field}.secretRef: the variable of env:ESPALIER_INSTANCE_${what} is not set; it is accepted and does not work yet\n`;
+    const tenant = await espalier([
+      'tenants',
+      'create',
+      '--tenant-id',
+      b,
+      '--display-name',
+      'B',
+      '--connection-type',
+      'manual',
+      '--application-id',
+      c,
+      ...gone('P'),
+    ]);
+    expect([tenant.code, tenant.stderr.includes(said('application', 'P'))]).toEqual([0, true]);
+    const changedTenant = await espalier(['tenants', 'change', b, '--application-id', c, ...gone('Q')]);
+    expect([changedTenant.code, changedTenant.stderr]).toEqual([0, said('application', 'Q')]);
+    const fields = ['-t', b, '--name', 'oslo', '--url', 'https://localhost:9/oslo', '--client-id', 'oslo'];
+    const created = await espalier(['instances', 'create', ...fields, ...gone('R'), '-o', 'json']);
+    expect([created.code, created.stderr.includes(said('apiClient', 'R'))]).toEqual([0, true]);
+    const { id } = JSON.parse(created.stdout);
+    const changed = await espalier(['instances', 'change', id, '-t', b, '--client-id', 'oslo', ...gone('S')]);
+    expect([changed.code, changed.stderr]).toEqual([0, said('apiClient', 'S')]);
+    const works = await espalier(['instances', 'change', id, '-t', b, '--client-id', 'oslo', ...gone('X')]);
+    expect([works.code, works.stderr]).toEqual([0, '']);
   });
 
   it('a file with faults is exit code 2, with all of them and nothing asked of the gateway', async () => {
