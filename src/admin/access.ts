@@ -82,10 +82,12 @@ export function authenticate(
   };
 }
 
+export const hasRole = (operator: Operator, role: Role): boolean => rank[operator.role] >= rank[role];
+
 /** Throws `forbidden` when the operator's role is too low. */
 export function requireRole(c: Context<AdminEnv>, role: Role): Operator {
   const operator = c.get('operator');
-  if (rank[operator.role] < rank[role]) {
+  if (!hasRole(operator, role)) {
     throw new ProblemError(problem('forbidden', `This needs the role ${role}; yours is ${operator.role}.`));
   }
   return operator;
@@ -105,8 +107,16 @@ export const unknownTenant = (): ProblemError =>
   new ProblemError(problem('tenant-unknown', 'There is no such tenant.'));
 
 /** The tenant of the path; another operator's tenant is as unknown as one that does not exist. */
-export async function tenantOf(c: Context<AdminEnv>, sql: Sql): Promise<Tenant> {
-  const tenantId = parseGuid(c.req.param('tenantId'));
+export const tenantOf = (c: Context<AdminEnv>, sql: Sql): Promise<Tenant> =>
+  requireTenant(c, sql, c.req.param('tenantId'));
+
+/** The same for a text of the path that says which one. */
+export async function requireTenant(
+  c: Context<AdminEnv>,
+  sql: Sql,
+  text: string | undefined,
+): Promise<Tenant> {
+  const tenantId = parseGuid(text);
   const tenant =
     tenantId !== undefined && maySee(c.get('operator'), tenantId)
       ? await readTenant(sql, tenantId)

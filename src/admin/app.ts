@@ -16,7 +16,7 @@ import { type FieldError, ProblemError, problem, problemResponse } from '../prob
 import type { Log } from '../telemetry/log.ts';
 import { structureFault } from '../untrusted/bounded-json.ts';
 import { addAbout } from './about.ts';
-import { authenticate, requireRole } from './access.ts';
+import { authenticate, hasRole, requireRole, requireTenant } from './access.ts';
 import { addApiDocs } from './api-docs/api-docs.ts';
 import { addApprovals } from './approvals/approvals.ts';
 import { unlessApproved } from './approvals/approved-request.ts';
@@ -101,17 +101,27 @@ const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
 };
 
 /**
- * The role comes before the body is judged: who may not do it at all is told that, and not what to write better. The
- * handlers ask for the role too, for they need the operator.
+ * The role comes before the body is judged: who may not do it at all is told that, and not what to write better. A tenant
+ * that the operator does not see is not found before either. The handlers ask for the role too, for they need the operator.
  */
-const roleFirst: MiddlewareHandler<AdminEnv> = async (c, next) => {
-  const route = matchedRoutes(c).find(({ method, path }) => method === c.req.method && !path.includes('*'));
-  if (route !== undefined) {
-    const template = route.path.replaceAll(/:(\w+)/g, '{$1}');
-    requireRole(c, requiredRole(route.method.toLowerCase(), template));
-  }
-  await next();
-};
+const roleFirst =
+  ({ sql }: Pick<AdminServices, 'sql'>): MiddlewareHandler<AdminEnv> =>
+  async (c, next) => {
+    // A path that takes other methods ends in its own refusal, which is registered for all of them.
+    const route = matchedRoutes(c).find(({ path }) => !path.includes('*'));
+    if (route !== undefined && route.method !== 'ALL') {
+      const template = route.path.replaceAll(/:(\w+)/g, '{$1}');
+      const role = requiredRole(route.method.toLowerCase(), template);
+      if (!hasRole(c.get('operator'), role)) {
+        const tenantId = tenantInPath.exec(c.req.path)?.[1];
+        if (tenantId !== undefined) await requireTenant(c, sql, tenantId);
+        requireRole(c, role);
+      }
+    }
+    await next();
+  };
+
+const tenantInPath = /^\/api\/v1\/tenants\/([^/]+)/;
 
 /**
  * A write that waits for others ends in time, whatever they do. What it began goes on: a step that was sent to Microsoft
@@ -236,7 +246,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
       return authentication(c, next);
     }),
   );
-  app.use(`${basePath}/*`, roleFirst, refuseBadTextInQuery);
+  app.use(`${basePath}/*`, roleFirst(services), refuseBadTextInQuery);
   app.use(`${basePath}/*`, except(takesStream, jsonBodies, refuseBadTextInBody, inTime));
   app.use(`${basePath}/*`, async (c, next) => {
     await next();

@@ -171,10 +171,7 @@ describe('an access token of a user', () => {
     expect(first.status, first.text).toBe(201);
     const demoted = await make('Espalier.Viewer', 'once');
     expect(demoted.text).not.toContain(first.json.key);
-    expect([demoted.status, demoted.json.type]).toEqual([
-      422,
-      'https://espalier.dev/problems/idempotency-mismatch',
-    ]);
+    expect([demoted.status, demoted.json.type]).toEqual([403, 'https://espalier.dev/problems/forbidden']);
     const again = await make('Espalier.Admin', 'once');
     expect([again.status, again.json.key]).toEqual([201, first.json.key]);
   });

@@ -65,7 +65,7 @@ export const descriptions: Readonly<Record<string, string>> = {
   deleteInstanceKey:
     'From this answer on it opens nothing in this process, and a second later in no process at all. Webhooks with it are lost: make and use the next key first.',
   importDevices:
-    'Up to 1,000,000 rows, streamed. mode=partial takes every good row and lists the bad ones with their lines; mode=atomic takes all or none. Rows that change nothing are counted as accepted. Idempotency-Key is refused here with 400, because the body is never held.',
+    'Up to 1,000,000 rows, streamed. mode=partial takes every good row and lists the bad ones with their lines; mode=atomic takes all or none. Rows that change nothing are counted as accepted.',
   exportDevices:
     'The same columns that an import takes, so an export can be imported again without a change. Cells that a spreadsheet would run as a formula begin with an apostrophe, which an import takes away.',
   listDevices: 'Every device that has a route, with what Intune was last told about it.',

@@ -69,7 +69,9 @@ export function openApiDocument(app: AdminApp): Document {
           method,
           {
             ...withExample(operation),
-            description: descriptions[operation.operationId],
+            description: [descriptions[operation.operationId], operation.description]
+              .filter(Boolean)
+              .join('\n\n'),
             'x-espalier-role': requiredRole(method, path),
           },
         ]),
