@@ -83,6 +83,10 @@ class Line {
   constructor(socket: Duplex, activity: Activity) {
     this.#socket = socket;
     this.#activity = activity;
+    // Node reads on after every answer: it passes over what is left of the request's body.
+    socket.on('resume', () => {
+      if (this.#isPaused) socket.pause();
+    });
   }
   add(turn: Turn): void {
     this.#waiting.push(turn);
