@@ -82,9 +82,31 @@ function splitAuthority(authority: string): { hosts: string; ports: string } | u
   return { hosts: pairs.map(({ host }) => host).join(','), ports: pairs.map(({ port }) => port).join(',') };
 }
 
+/**
+ * A password with an unencoded @, / or ? reads as a part of the host, of the database's name or of the query. libpq would
+ * look for that host, and say its name; here it is refused, because nothing of it may be shown.
+ */
+function checkMisplacedAt(
+  userInfo: string | undefined,
+  authority: string,
+  path: string,
+  query: string,
+): void {
+  const isNoParameter = (pair: string): boolean =>
+    !pair.includes('=') || !databaseUrlParameters.has(pair.slice(0, pair.indexOf('=')));
+  const isPassword =
+    `${authority}${path}`.includes('@') ||
+    (userInfo === undefined && query.includes('@') && query.split('&').some(isNoParameter));
+  if (isPassword)
+    refuse(
+      'has an @ that does not end its password: in a user name, password or database name write %40 for @, %2F for / and %3F for ?',
+    );
+}
+
 function splitUrl(url: string): Pieces {
   const [, userInfo, authority = '', path, query] =
     shape.exec(url) ?? refuse('is not a postgres:// or postgresql:// URL');
+  checkMisplacedAt(userInfo, authority, path ?? '', query ?? '');
   const values = new Map<string, string>();
   const put = (name: string, what: string, value: string | undefined): void => {
     if (value !== undefined && value !== '') values.set(name, checkEncoding(what, value));
