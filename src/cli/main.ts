@@ -5,13 +5,13 @@
  * it and can say so in one line.
  */
 
-/** As `engines` in package.json says; a test holds them together. */
+/** The oldest that `engines` in package.json names; a test holds them together. A newer major than is tested may run. */
 const oldestNode = 24;
 
 const { node } = process.versions;
 if (Number.parseInt(node, 10) < oldestNode) {
   process.stderr.write(
-    `espalier: Node.js ${oldestNode} or newer is needed, and this is ${node}: https://nodejs.org/en/download\n`,
+    `espalier: Node.js ${oldestNode} or 26 is needed, and this is ${node}: https://nodejs.org/en/download\n`,
   );
   process.exit(1);
 }

@@ -4,6 +4,7 @@ import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { internalsKnownOf } from '../../src/outbound/node-internals.ts';
 import { createTestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { ownEnvironment } from '../harness/own-environment.ts';
@@ -87,7 +88,10 @@ describe('Node.js', () => {
 
   it('is asked for as package.json does', () => {
     const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    expect(engines.node).toMatch(new RegExp(`>=${/oldestNode = (\d+)/.exec(main)?.[1]}\\b`));
+    expect(engines.node).toBe(internalsKnownOf.map((major) => `^${major}.0.0`).join(' || '));
+    expect(/oldestNode = (\d+)/.exec(main)?.[1]).toBe(String(Math.min(...internalsKnownOf)));
+    const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+    expect(lock.packages[''].engines).toEqual(engines);
   });
 
   it.skipIf(oldNode === undefined)('that is too old is told so in one line', () => {
@@ -97,7 +101,7 @@ describe('Node.js', () => {
     const { status, stderr } = spawnSync(oldNode!, [join(dir, 'main.mjs'), 'serve'], { encoding: 'utf8' });
     expect({ status, lines: stderr.trim().split('\n') }).toEqual({
       status: 1,
-      lines: [expect.stringMatching(/^espalier: Node\.js 24 or newer is needed, and this is \d+/)],
+      lines: [expect.stringMatching(/^espalier: Node\.js 24 or 26 is needed, and this is \d+/)],
     });
   });
 });

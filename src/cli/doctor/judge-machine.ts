@@ -3,14 +3,18 @@ import { about, type Line } from './line.ts';
 
 /** What the gateway's own machine, database and keys look like. */
 
-const oldestNode = 24;
+/** The majors that `engines` in package.json names, because they are tested. */
+const testedNodes: readonly number[] = [24, 26];
 const oldestPostgres = 15;
 
 export function judgeNode(version: string): Line {
   const say = about('node', 'this machine');
-  return Number.parseInt(version.replace(/^v/, ''), 10) >= oldestNode
-    ? say.ok(version)
-    : say.fail(version, `Run Espalier on Node.js ${oldestNode} or newer.`, 'espalier');
+  const major = Number.parseInt(version.replace(/^v/, ''), 10);
+  const tested = testedNodes.join(' or ');
+  if (testedNodes.includes(major)) return say.ok(version);
+  return major < Math.min(...testedNodes)
+    ? say.fail(version, `Run Espalier on Node.js ${tested}.`, 'espalier')
+    : say.warn(version, `Run Espalier on Node.js ${tested}: others are not tested.`, 'espalier');
 }
 
 export interface DataDirFacts {

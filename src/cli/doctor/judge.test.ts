@@ -184,6 +184,9 @@ describe('credentials', () => {
 describe('this machine', () => {
   it.each([
     [judgeNode('v24.0.0'), 'ok'],
+    [judgeNode('v26.1.0'), 'ok'],
+    [judgeNode('v25.9.0'), 'warn espalier'],
+    [judgeNode('v28.0.0'), 'warn espalier'],
     [judgeNode('v22.9.0'), 'fail espalier'],
     [judgeDatabase({ state: 'there', where: 'db', version: 150004 }), 'ok'],
     [judgeDatabase({ state: 'there', where: 'db', version: 140011 }), 'fail configuration'],
