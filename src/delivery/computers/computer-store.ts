@@ -20,7 +20,6 @@ export interface DueComputer {
   /** Of the newest state that is known; with `readAt` it is what a record is ordered by (`revisions.ts`). */
   readonly reportAt: Date | null;
   readonly readAt: Date | null;
-  /** Since when the instance says that it does not know the computer. */
   /** Since the instance first did not know it, by the database's clock when the row was leased; null: it knows it. */
   readonly notFoundForMs: number | null;
   /** When the oldest webhook or push came that was not acted on yet. */
@@ -282,8 +281,9 @@ export async function settleComputers(
     )
     update computers c set lease_until = null, lease_owner = null, last_error = null, not_found_since = null,
       updated_at = now(), attempts = case when found.again is not null then c.attempts + 1 when ${readLeft} then c.attempts else 0 end,
-      done_revision = case when found.again is not null then found.revision - 1
-                           when ${readLeft} then c.done_revision else found.revision end,
+      -- Raised past the wish for a read, it would let the next push stand in for that.
+      done_revision = case when ${readLeft} then c.done_revision
+                           when found.again is not null then found.revision - 1 else found.revision end,
       next_try_at = case when c.wanted_revision > found.revision then now()
                          when found.again is not null then now() + found.again * interval '1 second'
                          when ${readLeft} then now() + found.read_in * interval '1 second' end,
