@@ -23,6 +23,9 @@ describe('pushes and reads', () => {
   /** What the instance answers; undefined: 404, null: nothing. */
   let answer: { osVersion: string; reportDate: string | null } | undefined | null;
   let reads: number;
+  let state: 'COMPLIANT' | 'UNKNOWN';
+  /** Comes while the instance is asked for a verdict. */
+  let meanwhile: () => Promise<void>;
 
   const backoff = { baseSeconds: 1, maxSeconds: 1 };
   const minutes = (count: number) => new Date(Date.now() + count * 60_000).toISOString();
@@ -40,6 +43,11 @@ describe('pushes and reads', () => {
       if (answer === undefined) return { ok: false, failure: 'not-found', detail: '404' };
       const raw = record(answer.osVersion, answer.reportDate);
       return { ...parseComputer(raw), record: raw, inventoryVersion: 'v4' };
+    },
+    complianceInformation: async () => {
+      await meanwhile();
+      const judged = { jamfComputerId: '1', applicable: true, vendor: undefined, deviceIds: [deviceId] };
+      return { ok: true, records: [{ ...judged, state }], warnings: [] };
     },
   } as unknown as JamfClient;
 
@@ -94,6 +102,7 @@ describe('pushes and reads', () => {
     ref = { tenantId: crypto.randomUUID(), instanceId: crypto.randomUUID() };
     deviceId = crypto.randomUUID();
     [reads, answer, dueAgain] = [0, null, []];
+    [state, meanwhile] = ['COMPLIANT', async () => undefined];
     await sql`insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing, connection_state)
       values (${ref.tenantId}, 'public', 'x', 'device-compliance', 'cloud-connector', '{}', 'connected')`;
     await sql`insert into instances (tenant_id, instance_id, name, url, api_client_id, compliance)
@@ -134,7 +143,7 @@ describe('pushes and reads', () => {
     answer = { osVersion: '15.3', reportDate: minutes(-1) };
     await push('15.2', minutes(0));
     await webhook();
-    expect(await workOff()).toEqual(['pushed', 'read']);
+    expect([await work(), await work()]).toEqual([['pushed'], ['read']]);
     answer = { osVersion: '15.4', reportDate: minutes(1) };
     await webhook();
     await push('15.3', minutes(-1));
@@ -169,6 +178,36 @@ describe('pushes and reads', () => {
     answer = { osVersion: '15.3', reportDate: minutes(-1) };
     await workOff();
     expect(await told()).toBe('15.3');
+  });
+
+  it('a push without a verdict leaves the read wished for, also where another push follows it', async () => {
+    await database.sql`update instances set compliance = '{"source":"jamf"}'`;
+    await push('15.1', minutes(-60));
+    await workOff();
+    answer = { osVersion: '15.3', reportDate: minutes(-1) };
+    await webhook();
+    await push('15.1', minutes(-50));
+    [state, meanwhile] = ['UNKNOWN', () => push('15.2', minutes(-30))];
+    expect(await work()).toEqual(['pushed']);
+    [state, meanwhile] = ['COMPLIANT', async () => undefined];
+    expect(await workOff()).toEqual(['pushed', 'read']);
+    expect(await told()).toBe('15.3');
+  });
+
+  it('a read that is older than the known state is asked for again, a few times', async () => {
+    await push('15.2', minutes(-30));
+    await workOff();
+    answer = { osVersion: '15.1', reportDate: minutes(-60) };
+    await webhook();
+    expect(await work()).toEqual(['read']);
+    expect([await told(), (await row()).due]).toEqual(['15.2', true]);
+    answer = { osVersion: '15.3', reportDate: minutes(-1) };
+    expect(await workOff()).toEqual(['read']);
+    expect(await told()).toBe('15.3');
+    answer = { osVersion: '15.1', reportDate: minutes(-60) };
+    await webhook();
+    expect(await workOff()).toEqual(Array.from({ length: 5 }, () => 'read'));
+    expect([await told(), (await row()).due]).toEqual(['15.3', false]);
   });
 
   it('a Mac without a report date keeps none, and later records of it count', async () => {

@@ -71,6 +71,11 @@ export interface ComputerStageOptions {
  */
 const goneAfterMs = 90_000;
 const notFoundRetrySeconds = 15;
+/**
+ * A read that is older than the known state came from such a node as well, so that nothing was learned by it. It is
+ * asked for again so many times at most, for an instance that was restored from a backup goes on being older.
+ */
+const lateReadsAgain = 4;
 /** A verdict that does not come, or an instance that answers nothing while a push served, is asked for less and less often, at least once an hour. */
 const verdictRetryMaxSeconds = 3_600;
 /** Computers taken in together: one transaction's locks are held for that long. */
@@ -120,7 +125,7 @@ async function takeInTogether(
         serialNumber: found?.computer.serialNumber ?? null,
         gone: found === undefined,
         againInSeconds:
-          found?.stale || verdictMissing.has(row)
+          found?.stale || verdictMissing.has(row) || (found?.late && row.attempts < lateReadsAgain)
             ? Math.min(holdRecheckSeconds * 2 ** Math.min(row.attempts, 10), verdictRetryMaxSeconds)
             : null,
         readInSeconds: row.attempts === 0 ? 0 : backoffSeconds(row.attempts, backoff),

@@ -22,7 +22,7 @@ import { trustedAt, trustedDate } from '../../store/trusted-dates.ts';
  * known, `read_at` the time at which a state was read that had no trusted date (`store/trusted-dates.ts`).
  *
  * - A read is ordered by its date; without one by the time of reading, which is now. A read that is older than the
- *   known state (a node of a cluster that lags behind) has no effect.
+ *   known state (a node of a cluster that lags behind) has no effect, and is asked for again a few times.
  * - A pushed record that is older than the known state has no effect. Where nothing says which is the newer one,
  *   because either has no trusted date, the instance is asked.
  */
