@@ -49,6 +49,8 @@ interface Mark extends InstanceRef {
   /** By a monotonic clock: when the first event was missed. */
   readonly sinceMs: number;
   readonly computerIds: Set<number>;
+  /** How many events; the same computers may be named once more. */
+  events: number;
   /** More was missed than `computerIds`. */
   whole: boolean;
 }
@@ -60,14 +62,18 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
   let remembered = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
-  /** Writes follow each other, the last with what is marked then. */
+  /** Writes follow each other, the last with what is marked then. One that has not begun serves everybody. */
   let keeping = Promise.resolve();
+  let keepsNext = false;
 
   const keep = (): Promise<void> => {
+    if (keepsNext) return keeping;
+    keepsNext = true;
     keeping = keeping
-      .then(() =>
-        keeper.keep([...marks.values()].map(({ instanceId, tenantId }) => ({ tenantId, instanceId }))),
-      )
+      .then(() => {
+        keepsNext = false;
+        return keeper.keep([...marks.values()].map(({ instanceId, tenantId }) => ({ tenantId, instanceId })));
+      })
       .catch((error: unknown) => log.warn('missed-events.not-kept', { error }));
     return keeping;
   };
@@ -80,6 +86,7 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
       instanceId,
       sinceMs: performance.now(),
       computerIds: new Set<number>(),
+      events: 0,
       whole: false,
     };
     marks.set(key, mark);
@@ -91,6 +98,7 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
     computerIds.clear();
   };
   const remember = (mark: Mark, computerIds: readonly number[] | undefined): void => {
+    mark.events += 1;
     const most = Math.min(
       missedComputersOfInstance,
       missedComputersMost - remembered + mark.computerIds.size,
@@ -107,7 +115,7 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
 
   /** Acts on one mark, which stays when more is missed meanwhile. Each step may be done twice. */
   const act = async (mark: Mark): Promise<void> => {
-    const { computerIds, instanceId, sinceMs, tenantId, whole } = mark;
+    const { computerIds, events, instanceId, sinceMs, tenantId, whole } = mark;
     const count = computerIds.size;
     try {
       await intake.markDue({ tenantId, instanceId, traceparent: null }, [...computerIds]);
@@ -118,7 +126,7 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
       // The instance is gone, or no such thing can be written: another try would end like this one.
       log.warn('missed-events.given-up', { tenantId, instanceId, error });
     }
-    if (computerIds.size !== count || mark.whole !== whole) return;
+    if (mark.events !== events) return;
     forgetComputers(mark);
     marks.delete(keyOf(mark));
     log.info('missed-events.made-up', { tenantId, instanceId, computers: count, reconciled: whole });

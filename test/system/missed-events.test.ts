@@ -99,6 +99,42 @@ describe('missed events', () => {
     await next.stop();
   });
 
+  it('that come while what was missed before is made up for are made up for too', async () => {
+    const instance = await addInstance();
+    const { sql } = database;
+    const intake = createIntake({ sql, onDue: () => undefined });
+    let marked = 0;
+    const markDue: typeof intake.markDue = async (origin, ids) => {
+      await intake.markDue(origin, ids);
+      marked += 1;
+      // The database was away once more, for a moment: the same computer again.
+      if (marked === 1) missed.note(instance, [1]);
+    };
+    const missed = createMissedEvents({ sql, intake: { markDue }, keeper: createMarkKeeper(dataDir), log });
+    missed.note(instance, [1]);
+    await isMadeUp();
+    expect(marked).toBe(2);
+    await missed.stop();
+  });
+
+  it('of many instances at once are kept by few writes, the last of them whole', async () => {
+    const writes: number[] = [];
+    const keeper = {
+      ...createMarkKeeper(dataDir),
+      keep: async (instances: readonly unknown[]) => {
+        writes.push(instances.length);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      },
+    };
+    const intake = createIntake({ sql: database.sql, onDue: () => undefined });
+    const missed = createMissedEvents({ sql: database.sql, intake, keeper, log });
+    for (let count = 0; count < 500; count += 1)
+      missed.note({ tenantId: crypto.randomUUID(), instanceId: crypto.randomUUID() }, [1]);
+    await missed.stop();
+    expect(writes.length).toBeLessThan(5);
+    expect(writes.at(-1)).toBe(500);
+  });
+
   it('of an instance that is gone are given up', async () => {
     const missed = start();
     missed.note({ tenantId: crypto.randomUUID(), instanceId: crypto.randomUUID() }, [1]);
