@@ -2,7 +2,6 @@ import { OpenAPIHono, type z } from '@hono/zod-openapi';
 import type { Context, MiddlewareHandler } from 'hono';
 import { except } from 'hono/combine';
 import { matchedRoutes } from 'hono/route';
-import { within } from '../deadline.ts';
 import { createAttempts } from '../gateway/attempts.ts';
 import { decodeText, readBody } from '../gateway/body.ts';
 import {
@@ -11,7 +10,7 @@ import {
   type ListenerOptions,
   refuseOtherMethods,
 } from '../gateway/listener.ts';
-import { adminBodyStructure, adminVerbMs, bodyBytes } from '../limits.ts';
+import { adminBodyStructure, bodyBytes } from '../limits.ts';
 import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
 import { structureFault } from '../untrusted/bounded-json.ts';
@@ -32,6 +31,7 @@ import { entityTags } from './entity-tags.ts';
 import { addHistory } from './history/history.ts';
 import { addHistoryVerify } from './history/verify.ts';
 import { idempotency } from './idempotency.ts';
+import { inTime } from './in-time.ts';
 import { addInstances } from './instances/instances.ts';
 import { addInstanceKeys } from './instances/keys.ts';
 import { addReconciliation } from './instances/reconcile.ts';
@@ -62,7 +62,7 @@ import { addLeaving } from './tenants/leaving.ts';
 import { addMigration } from './tenants/migrate.ts';
 import { addTenants } from './tenants/tenants.ts';
 import { refuseBadTextInBody, refuseBadTextInQuery } from './texts.ts';
-import { streamsItsBody } from './writes.ts';
+import { hasReadBody, streamsItsBody } from './writes.ts';
 
 /** The admin plane: `/api/v1` with the OpenAPI document made of the schemas that validate (contract section 8). */
 
@@ -81,7 +81,7 @@ function refuseHugeStructure(text: string): void {
 
 /** Reads the body within its limits before validation does; other media types than JSON are refused. */
 const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
-  if (c.req.raw.body && !['GET', 'HEAD', 'DELETE'].includes(c.req.method)) {
+  if (c.req.raw.body && hasReadBody(c.req.method)) {
     const bytes = await readBody(c.req.raw, bodyBytes);
     if (
       bytes.byteLength > 0 &&
@@ -122,25 +122,6 @@ const roleFirst =
   };
 
 const tenantInPath = /^\/api\/v1\/tenants\/([^/]+)/;
-
-/**
- * A write that waits for others ends in time, whatever they do. What it began goes on: a step that was sent to Microsoft
- * cannot be taken back.
- */
-const inTime: MiddlewareHandler<AdminEnv> = (c, next) =>
-  isSafeMethod(c.req.method)
-    ? next()
-    : within(next(), adminVerbMs, () => {
-        throw new ProblemError(
-          problem(
-            'overloaded',
-            `This took longer than ${adminVerbMs / 1_000} s and goes on; read what became of it.`,
-            {
-              retryAfterSeconds: 30,
-            },
-          ),
-        );
-      });
 
 /** An import reads its own body. Of the same path's other methods the body is bounded as everywhere. */
 const takesStream = (c: Context): boolean => streamsItsBody(c.req.method, c.req.path);
@@ -247,7 +228,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
     }),
   );
   app.use(`${basePath}/*`, roleFirst(services), refuseBadTextInQuery);
-  app.use(`${basePath}/*`, except(takesStream, jsonBodies, refuseBadTextInBody, inTime));
+  app.use(`${basePath}/*`, except(takesStream, jsonBodies, refuseBadTextInBody, inTime()));
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');

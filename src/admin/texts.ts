@@ -1,6 +1,7 @@
 import type { MiddlewareHandler } from 'hono';
 import type { AdminEnv } from './context.ts';
 import { invalidField } from './schemas.ts';
+import { hasReadBody } from './writes.ts';
 
 /**
  * What no text of a request may hold; said in one place for every field that there is or will be. PostgreSQL's texts hold
@@ -71,7 +72,8 @@ export const refuseBadTextInQuery: MiddlewareHandler<AdminEnv> = async (c, next)
 
 /** After the body was read within its limits and is known to be UTF-8. */
 export const refuseBadTextInBody: MiddlewareHandler<AdminEnv> = async (c, next) => {
-  if (/json/i.test(c.req.header('content-type') ?? '') && c.req.raw.body) {
+  const isJson = /json/i.test(c.req.header('content-type') ?? '');
+  if (isJson && c.req.raw.body && hasReadBody(c.req.method)) {
     const fault = findFault(parsed(await c.req.raw.clone().text()));
     if (fault !== undefined) throw invalidField(fault.path.join('.') || 'body', fault.description);
   }
