@@ -1,6 +1,6 @@
 import { keptMembers, recordText } from '../delivery/computers/pushed-record.ts';
 import type { PushedRecord } from '../delivery/intake.ts';
-import { inUtf8, parseLenientJson, readBodyText } from '../jamf/body-text.ts';
+import { inUtf8, parseLenientJson, readBodyText, readPieceText } from '../jamf/body-text.ts';
 import { parseComputer } from '../jamf/inventory.ts';
 import { recordBytesTogether, recordLimits, recordsPerPush, recordsTogether } from '../limits.ts';
 import { type FieldError, ProblemError, problem } from '../problems.ts';
@@ -75,7 +75,7 @@ function readRecord({ fault, text }: ReadRecord, contentType: string): Read {
     return { code: fault ?? 'INVALID_JSON', description: faults[fault ?? 'INVALID_JSON'] };
   let value: unknown;
   try {
-    value = parseLenientJson(readBodyText(text, contentType));
+    value = parseLenientJson(readPieceText(text, contentType));
   } catch (error) {
     return { code: 'INVALID_JSON', description: `not JSON: ${(error as Error).message}` };
   }

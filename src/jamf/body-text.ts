@@ -44,7 +44,11 @@ function decoderOf(encoding: string): TextDecoder | undefined {
  */
 export function readBodyText(bytes: Uint8Array, contentType: string | undefined): string {
   const evident = evidentEncoding(bytes);
-  if (evident !== undefined) return new TextDecoder(evident).decode(bytes);
+  return evident === undefined ? readPieceText(bytes, contentType) : new TextDecoder(evident).decode(bytes);
+}
+
+/** The same of a text from within a body, which has no mark: what it begins with is part of it. */
+export function readPieceText(bytes: Uint8Array, contentType: string | undefined): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
@@ -57,7 +61,7 @@ export function readBodyText(bytes: Uint8Array, contentType: string | undefined)
 
 /**
  * A body that comes in pieces, as UTF-8 without its mark where it is UTF-16 or marked; else as it is, for structure is
- * ASCII in every other encoding, and each text is decoded on its own (`readBodyText`).
+ * ASCII in every other encoding, and each text is decoded on its own (`readPieceText`).
  */
 export async function* inUtf8(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();

@@ -20,6 +20,8 @@ export interface Unusable {
 
 /** Unusable elements that are told one by one. */
 const listedMax = 20;
+/** Characters of a member's name in the path that is told: the sender must not decide how long an answer is. */
+const nameTold = 64;
 /** Nesting of lists and wrappers in which an id is looked for; Jamf's own have three. */
 const depthMax = 8;
 const anId = 'a positive integer up to 2147483647';
@@ -43,6 +45,8 @@ const idMembers = [
 const wrappers = new Set(['computer', 'computers', 'device', 'devices', 'general', 'mac', 'item', 'items']);
 
 const lettersOf = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, '');
+
+const within = (path: string, member: string): string => `${path}.${member.slice(0, nameTold)}`;
 
 export function wrongMember(field: string, value: unknown, expected: string): FieldError {
   return isAbsent(value)
@@ -127,7 +131,7 @@ export function createNamedComputers(): NamedComputers {
       if (kind !== 'ids' && !isWrapper(member, value, object)) continue;
       inner += 1;
       if (inner % stepElements === 0) yield;
-      yield* walk(value, { path: `${path}.${member}`, kind, depth: depth + 1 });
+      yield* walk(value, { path: within(path, member), kind, depth: depth + 1 });
     }
     // An empty list of XML is an empty object.
     if (inner > 0 || (kind === 'ids' && depth === 0)) return;
@@ -143,7 +147,7 @@ export function createNamedComputers(): NamedComputers {
       return;
     }
     const { depth, kind } = place;
-    const path = `${place.path}.${name}`;
+    const path = within(place.path, name);
     const value = object[name];
     if (typeof value === 'object' && value !== null)
       yield* walk(value, { path, kind: 'ids', depth: depth + 1 });

@@ -2,7 +2,7 @@ import { webhookLimits } from '../limits.ts';
 import { createDocumentReader } from '../untrusted/json-document.ts';
 import type { ValueFault } from '../untrusted/json-value.ts';
 import { createXmlReader, type XmlFault } from '../untrusted/xml-document.ts';
-import { parseLenientJson, readBodyText } from './body-text.ts';
+import { parseLenientJson, readPieceText } from './body-text.ts';
 import { isRecord } from './wire-values.ts';
 
 export type WebhookDocument =
@@ -66,7 +66,7 @@ export function jsonDocument(text: string): WebhookDocument {
 
 function jsonReader(contentType: string | undefined): WebhookDocumentReader {
   const reader = createDocumentReader(webhookLimits, (text) =>
-    parseLenientJson(asciiText(text) ?? readBodyText(text, contentType)),
+    parseLenientJson(asciiText(text) ?? readPieceText(text, contentType)),
   );
   return {
     push: reader.push,
@@ -88,7 +88,7 @@ const xmlStepBytes = 4_096;
 
 function xmlReader(contentType: string | undefined): WebhookDocumentReader {
   const reader = createXmlReader(webhookLimits.xml, (bytes, isCdata) => {
-    const text = asciiText(bytes) ?? readBodyText(bytes, contentType);
+    const text = asciiText(bytes) ?? readPieceText(bytes, contentType);
     // Entities are never expanded, for none can be defined: the predefined five are decoded in one pass.
     return isCdata ? text : decodeReferences(text);
   });

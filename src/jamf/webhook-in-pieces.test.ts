@@ -56,6 +56,15 @@ describe('a webhook in pieces', () => {
     );
   });
 
+  it('loses nothing for a name that begins with a NUL or what looks like a mark', async () => {
+    for (const name of ['\u0000Müller', '\u0000Müllerx', `\u0000${'x'.repeat(201)}`, '\uFEFFMüller']) {
+      const body = membership({ name: 'x', groupAddedDevicesIds: [1] }).replace('"x"', `"${name}"`);
+      expect(idsOf(await inPieces(body))).toEqual([1]);
+      const xml = `<JSSEvent><webhook><webhookEvent>ComputerAdded</webhookEvent></webhook><event><n>${name}</n><jssID>1</jssID></event></JSSEvent>`;
+      expect(idsOf(await inPieces(xml))).toEqual([1]);
+    }
+  });
+
   it('reads XML cut anywhere', async () => {
     const xml = `\uFEFF<?xml version="1.0" encoding="UTF-8"?><!-- a - b -- c --><j:JSSEvent xmlns:j='x>"y'>
 <webhook><id>2</id><name>R&amp;D <![CDATA[<&amp;>]]]]></name><webhookEvent>SmartGroupComputerMembershipChange</webhookEvent></webhook>

@@ -214,6 +214,29 @@ describe('whatever of an event can be used is used', () => {
     expect([ignored.count, ignored.listed.length]).toEqual([1000, 20]);
   });
 
+  test('a place is told in few characters, however long the names in it are', () => {
+    const ids = { ['k'.repeat(5_000)]: ['x', { ['l'.repeat(5_000)]: 'y' }] };
+    const { ignored } = accepted(group({ groupAddedDevicesIds: ids, groupRemovedDevicesIds: [1] }));
+    expect(ignored.count).toBe(2);
+    expect(JSON.stringify(ignored).length).toBeLessThan(2_000);
+  });
+
+  test('display fields of computers whose ids are listed are no loss', () => {
+    const devices = [{ Building: 'a' }, { Building: 'b' }];
+    const both = { groupAddedDevicesIds: [1, 2], groupAddedDevices: devices };
+    for (const event of [
+      both,
+      { ...both, groupRemovedDevicesIds: [2, '1'], groupRemovedDevices: devices },
+      { groupAddedDevicesIds: { int: ['1', '2'] }, groupAddedDevices: { device: devices } },
+      { groupAddedDevicesIds: { int: '1' }, groupAddedDevices: { device: devices[0] } },
+    ]) {
+      expect(accepted(group(event)).ignored.count).toBe(0);
+    }
+    // Objects beyond the list name others.
+    const more = [{ id: 1 }, { id: 2 }, { id: 3 }];
+    expect(idsOf(group({ ...both, groupAddedDevices: { device: more } }))).toEqual(['1', '2', '3']);
+  });
+
   test('display fields are no ids, whatever they hold', () => {
     const devices = [{ 'Computer Name': '17', Building: { id: 3 }, username: '4' }];
     expect(fieldsOf(group({ groupAddedDevices: devices }))).toEqual([
@@ -266,6 +289,13 @@ describe('whatever of an event can be used is used', () => {
       expect(accepted(body).computers).toEqual([{ jamfComputerId: '17', serialNumber: 'a"b' }]);
     }
     expect(idsOf(`${json('ComputerAdded', { jssID: 17 })}\u0000\n`)).toEqual(['17']);
+  });
+
+  test('XML whose display field has a slash in its name costs nothing', () => {
+    for (const field of ['<A/B>x</A/B>', '<A/B/>', '<A/B c="d">x</A/B>', '<A />']) {
+      const body = `<JSSEvent><webhook><webhookEvent>ComputerAdded</webhookEvent></webhook><event>${field}<jssID>17</jssID></event></JSSEvent>`;
+      expect([field, accepted(body, 'text/xml').computers]).toEqual([field, [{ jamfComputerId: '17' }]]);
+    }
   });
 
   test('XML with a bare ampersand, control characters or names with spaces costs nothing', () => {

@@ -234,13 +234,23 @@ function* takeMembership(
   }
   for (const { ids, devices } of membershipLists) {
     const before = named.count();
+    const unusable = named.rest().count;
     yield* named.take(event[ids], `event.${ids}`, 'ids');
     const shown = event[devices];
     // Display fields need not hold the id: where the list of ids is as long, they name nobody else.
-    if (Array.isArray(shown) && shown.length <= named.count() - before) continue;
+    const listed = named.rest().count === unusable ? lengthOf(event[ids]) : 0;
+    if (lengthOf(shown) <= Math.max(listed, named.count() - before)) continue;
     yield* named.take(shown, `event.${devices}`, 'devices');
   }
   return 'relevant';
+}
+
+/** Elements of a list; in XML it stands in an element of its own. */
+function lengthOf(list: unknown): number {
+  if (Array.isArray(list)) return list.length;
+  if (!isRecord(list)) return isAbsent(list) ? 0 : 1;
+  const [only, ...others] = Object.values(list);
+  return others.length === 0 && typeof only === 'object' ? lengthOf(only) : 1;
 }
 
 function* takeRestOperation(

@@ -163,13 +163,17 @@ export function createXmlReader(
       begin();
       if (isEmpty) end();
       mode = 'text';
-    } else if (byte === slash) last = slash;
-    else if (isSpace(byte)) {
+    } else if (isSpace(byte)) {
       begin();
       last = 0;
       mode = 'attributes';
-    } else if (byte === less || last === slash) fail('NOT_WELL_FORMED');
-    else keepByte(name, byte);
+    } else if (byte === less) fail('NOT_WELL_FORMED');
+    else {
+      // Only before the end of the tag does a slash end the element: display fields have names such as `Make/Model`.
+      if (last === slash) keepByte(name, slash);
+      last = byte === slash ? slash : 0;
+      if (byte !== slash) keepByte(name, byte);
+    }
   };
   /** A quote counts after an equals sign only: display fields become names such as `Joe's Mac`. */
   const inAttributes = (byte: number): void => {
