@@ -88,7 +88,9 @@ function readValue(value: unknown): Read {
     const [first] = parsed.errors;
     return {
       code: first?.code ?? 'INVALID_RECORD',
-      description: parsed.errors.map((error) => `${error.field}: ${error.description}`).join('; '),
+      description: parsed.errors
+        .map(({ description, field }) => (field === '' ? description : `${field}: ${description}`))
+        .join('; '),
     };
   }
   return {
@@ -201,7 +203,8 @@ export async function takeRecords(
     await commit();
     if (!isTail(error) || accepted === 0) throw afterSome(error, accepted);
     rejected.push({
-      index: reader.count(),
+      // The one that is broken off, or that would have come next.
+      index: accepted + rejected.length,
       code: 'INVALID_GZIP',
       description: 'the body cannot be unpacked from here on',
     });

@@ -113,6 +113,7 @@ describe('records of a body', () => {
     const bodies = [
       [`{"id":1,"general":${deep}}`, 'TOO_DEEP'],
       [`{"id":1,"applications":${deep}}`, 'TOO_DEEP'],
+      [`{"id":1,"applications":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'TOO_DEEP'],
       [`{"id":1,"general":"${'x'.repeat(20_000)}"}`, 'TOO_LARGE'],
       [`{"id":1,"applications":"${'x'.repeat(200_000)}"}`, 'TOO_LARGE'],
       [`{"id":1,"general":[${'1,'.repeat(2_000)}1]}`, 'TOO_MANY_MEMBERS'],
@@ -134,7 +135,8 @@ describe('records of a body', () => {
     expect(array('[{"id":1},?]')).toMatchObject({ read: [{ id: 1 }], broken: 'not-json', count: 2 });
     expect(array('[{"id":1}] x')).toMatchObject({ read: [{ id: 1 }], broken: 'after-the-end', count: 2 });
     expect(array('[{"id":1},]')).toMatchObject({ read: [{ id: 1 }], broken: 'not-json' });
-    expect(array('['.repeat(100_000), [5_000]).broken).toBe('hopeless');
+    expect(array('['.repeat(100_000), [5_000]).broken).toBe('cut-off');
+    expect(array('['.repeat(1_100_000), [65_536]).broken).toBe('hopeless');
     expect(array('')).toEqual({ read: [], broken: undefined, count: 0 });
     expect(lines('{"id":1}\n{"id":\n[1\n{"id":4} x\n"a\n{"id":6}').read).toEqual([
       { id: 1 },

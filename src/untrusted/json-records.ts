@@ -34,8 +34,11 @@ export interface RecordReader {
 /** `hopeless`: nested so deep that its end is not looked for. */
 export type Broken = 'hopeless' | 'not-json' | 'cut-off' | 'after-the-end';
 
-/** A record nested deeper than this is an attack: the rest of its body is not worth unpacking. */
-const hopelessDepth = 16_384;
+/**
+ * A record nested deeper than this is an attack: the rest of its body is not worth unpacking. Up to here looking for its
+ * end takes some milliseconds and no memory, and saves the records beside it.
+ */
+const hopelessDepth = 1_000_000;
 
 const comma = 0x2c;
 const openArray = 0x5b;

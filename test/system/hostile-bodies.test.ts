@@ -69,6 +69,7 @@ describe('hostile bodies', () => {
       `{"id":1,"general":${nested(9_000)}}`,
       `{"id":1,"x":${nested(9_000)}}`,
       nested(9_000),
+      `{"id":1,"x":${nested(100_000)}}`,
     ]) {
       const array = await push(`[${bad},{"id":1}]`);
       expect([array.status, array.json.accepted, codes(array)]).toEqual([202, 1, ['0 TOO_DEEP']]);
@@ -127,6 +128,10 @@ describe('hostile bodies', () => {
     const cut = gzipSync(`[${good}]`.padEnd(200_000));
     const answer = await push(cut.subarray(0, -4), { 'content-encoding': 'gzip' });
     expect([answer.status, answer.json.accepted, codes(answer)]).toEqual([202, 500, ['500 INVALID_GZIP']]);
+    // Cut in the middle of the third record.
+    const stored = gzipSync('[{"id":1},{"id":1},{"id":1,"x":"cut off here"}]', { level: 0 });
+    const middle = await push(stored.subarray(0, -20), { 'content-encoding': 'gzip' });
+    expect([middle.status, middle.json.accepted, codes(middle)]).toEqual([202, 2, ['2 INVALID_GZIP']]);
     const many = await push(`[${'{"id":1},'.repeat(10_000)}{"id":1}]`);
     expect([many.status, many.json.detail]).toEqual([413, expect.stringContaining('10000 records before')]);
     expect((await push('[')).status).toBe(400);
