@@ -317,7 +317,8 @@ describe('connection', () => {
     await sendWebhook(scene, instance, device!.jamfComputerId);
     await reaches(tenantId, device!.deviceId, 'verified');
     const told = applied(tenantId, device!.deviceId).length;
-    settings(tenantId).intune.resyncTimestamp = new Date(Date.now() + 1_000).toISOString();
+    // Later than all that is accepted here: acting on it twice would tell the state twice.
+    settings(tenantId).intune.resyncTimestamp = new Date(Date.now() + 600_000).toISOString();
     settings(tenantId).intune.messageErrors = [{ MessageId: 'x', Error: 'y' }];
     await eventually(() => expect(applied(tenantId, device!.deviceId)).toHaveLength(told + 1));
     await new Promise((resolve) => setTimeout(resolve, 5_000));
