@@ -58,6 +58,16 @@ describe('docs/openapi.json', () => {
     expect(source).not.toMatch(/"pattern": "[^"]*\\\\p\{/);
   });
 
+  it('has no schema that is made of itself', () => {
+    const { schemas } = document.components as { schemas: Record<string, unknown> };
+    for (const [name, schema] of Object.entries(schemas)) {
+      const { allOf = [] } = schema as { allOf?: { $ref?: string }[] };
+      expect({ name, of: allOf.map(({ $ref }) => $ref) }).not.toMatchObject({
+        of: expect.arrayContaining([`#/components/schemas/${name}`]),
+      });
+    }
+  });
+
   it('describes no operation that is not there', () => {
     const ids = new Set(operations.map(({ operation }) => operation.operationId));
     expect(Object.keys(descriptions).filter((id) => !ids.has(id))).toEqual([]);

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import type { Instance } from '../../store/instances.ts';
 import { instant, instantOrNull, iso } from '../schemas.ts';
-import { clientWithSecret } from '../secret-reference.ts';
+import { clientWithSecret, referenceWarnings } from '../secret-reference.ts';
 import { readingSchema } from './reading.ts';
 
 /** An instance as the admin API takes and shows it. */
@@ -89,6 +89,7 @@ export const instanceSchema = z
 /** `routes` of a dry run that enables or disables: of so many claimed devices these routes would change or end. */
 export const changedSchema = instanceSchema
   .extend({
+    warnings: referenceWarnings,
     dryRun: z.boolean(),
     routes: z
       .object({ devices: z.number().int(), changed: z.number().int(), ended: z.number().int() })

@@ -31,7 +31,7 @@ import {
   problemAnswer,
   tenantPath,
 } from '../schemas.ts';
-import { checkReference, createdWithReference, referenceWarnings } from '../secret-reference.ts';
+import { checkReference, createdWithReference } from '../secret-reference.ts';
 import {
   type apiClient,
   changedInstance,
@@ -101,10 +101,7 @@ const change = createRoute({
   summary: "Change an instance; another URL's origin needs the secret again",
   request: { params: instancePath, body: body(changedInstance), query: dryRunQuery },
   responses: {
-    200: jsonAnswer(
-      changedSchema.extend({ warnings: referenceWarnings }).openapi('ChangedInstance'),
-      'The instance as it is now, or would be',
-    ),
+    200: jsonAnswer(changedSchema, 'The instance as it is now, or would be'),
     ...commonProblems,
     ...conflict,
     412: problemAnswer('precondition-failed'),
