@@ -109,7 +109,7 @@ describe('the client of the admin API', () => {
 
   it.each([
     [401, 'unauthenticated', 3, 'profiles test'],
-    [403, 'forbidden', 5, 'role or the tenants'],
+    [403, 'forbidden', 5, 'espalier whoami'],
     [404, 'not-found', 4, 'who must act: you'],
     [409, 'conflict', 1, 'stands against it'],
     [412, 'precondition-failed', 1, 'changed since it was read'],
@@ -125,6 +125,24 @@ describe('the client of the admin API', () => {
     expect(failure.exitCode).toBe(exitCode);
     expect(failure.message).toContain(`HTTP ${status}: the detail (${slug})`);
     expect(failure.message).toContain(text);
+  });
+
+  it('speaks of no other key to who has to leave the approval to somebody else', async () => {
+    behave = (response) => {
+      response.writeHead(403, { 'content-type': 'application/problem+json' });
+      const errors = [{ code: 'OWN_REQUEST', field: null, description: 'another operator has to approve' }];
+      response.end(
+        JSON.stringify({
+          ...JSON.parse(problem(403, 'forbidden', 'another operator has to approve')),
+          errors,
+        }),
+      );
+    };
+    const failure = (await api.call('POST', '/x').catch((error: unknown) => error)) as CommandFailure;
+    expect(failure.exitCode).toBe(5);
+    expect(failure.message).toBe(
+      'HTTP 403: another operator has to approve (forbidden)\n  who must act: you: the request has to be another one\n  request id: req-1',
+    );
   });
 
   it('says that the first sending may have done it when the second is refused', async () => {

@@ -12,6 +12,14 @@ test.each([
   expect(remedyOf(cause)).toBeTruthy();
 });
 
+test.each(['user-not-assigned', 'device-not-in-entra', 'not-in-entra', 'refused'])(
+  'the remedy of %s, which fails a report, says how it is told again',
+  (cause) => {
+    expect(remedyOf(cause)).toContain('POST /reports/replay');
+    expect(remedyOf(cause)).toContain('espalier reports replay');
+  },
+);
+
 test.each(['throttled', 'constructor', 'unknown'])('%s has none of its own', (cause) => {
   expect(remedyOf(cause)).toBeUndefined();
 });

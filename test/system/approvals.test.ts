@@ -145,6 +145,23 @@ describe('approvals', () => {
       expect((await scene.api('DELETE', at(''), undefined, ann.key)).status).toBe(409);
     });
 
+    it('tells who asked that another operator has to approve, who may, and how to take it back', async () => {
+      const id = asked(await disconnect());
+      const own = await approve(id, ann.key);
+      expect([own.status, own.json.errors[0].code]).toEqual([403, 'OWN_REQUEST']);
+      for (const words of [
+        'This is your own request, which another operator has to approve',
+        `anybody else with the role admin who may see the tenant ${tenantId}`,
+        `espalier approvals approve ${id}`,
+        `POST /approvals/${id}/reject`,
+        `espalier approvals reject ${id}`,
+      ])
+        expect(own.json.detail).toContain(words);
+      const low = await approve(id, operator.key);
+      expect([low.status, low.json.errors[0].code]).toEqual([403, 'FORBIDDEN']);
+      expect((await scene.api('POST', `/approvals/${id}/reject`, {}, ann.key)).status).toBe(200);
+    });
+
     it('403 for who asked, for a lower role; 404 for another tenant, as for an unknown one', async () => {
       const id = asked(await disconnect());
       for (const { key } of [ann, operator, viewer]) {

@@ -250,6 +250,41 @@ describe('the command line', () => {
     await scene.api('DELETE', `/tenants/${tenantId}/devices/${deviceId}`);
   });
 
+  it('says where a report failed how its cause is found and how it is told again', async () => {
+    const [instance] = instanceIds as [string];
+    const deviceId = crypto.randomUUID();
+    const { sql } = scene.database;
+    await scene.api('PUT', `/tenants/${tenantId}/devices/${deviceId}`, {
+      instanceId: instance,
+      jamfComputerId: '987654',
+      pinned: true,
+    });
+    await sql`
+      insert into reports (tenant_id, device_id, content, content_hash, instance_id, state, reason, detail, failed_at,
+        next_try_at)
+      values (${tenantId}, ${deviceId}, '{}', 'seeded', ${instance}, 'failed', 'user-not-assigned', 'seeded', now(), null)`;
+    const filterOf = (stderr: string): string => /reports replay --filter '([^']+)'/.exec(stderr)?.[1] ?? '';
+    const device = await espalier(['devices', 'show', deviceId, '-t', tenantId]);
+    expect(device.code).toBe(0);
+    expect(filterOf(device.stderr)).toBe(`state==failed;tenantId==${tenantId};deviceId==${deviceId}`);
+    expect(device.stderr).toContain('espalier reports causes');
+    const status = await espalier(['tenants', 'status', tenantId]);
+    expect(status.stderr).toContain('1 report failed');
+    for (const filter of [filterOf(device.stderr), filterOf(status.stderr)]) {
+      const causes = await good(['reports', 'causes', '--filter', filter]);
+      expect(causes.results).toMatchObject([
+        { count: 1, reason: 'user-not-assigned', remedy: expect.stringContaining('espalier reports replay') },
+      ]);
+      expect(await good(['reports', 'replay', '--filter', filter, '--dry-run'])).toMatchObject({
+        matched: 1,
+      });
+    }
+    await sql`delete from reports where device_id = ${deviceId}`;
+    await scene.api('DELETE', `/tenants/${tenantId}/devices/${deviceId}`);
+    await sql`delete from reports where device_id = ${deviceId}`;
+    expect((await espalier(['tenants', 'status', tenantId])).stderr).toBe('');
+  });
+
   it('keeps the reason of every write in the history, whatever it writes', async () => {
     const reason = 'Wartung, Straße gesperrt 果';
     expect((await espalier(['tenants', 'pause', tenantId, '--reason', reason])).code).toBe(0);

@@ -63,6 +63,18 @@ const reject = operation(
 const samePerson = ({ id, kind }: Operator, { requestedId, requestedKind }: Approval): boolean =>
   kind === requestedKind && (id ?? null) === requestedId;
 
+function ownRequest({ action, approvalId, tenantId }: Approval): ProblemError {
+  const role = roleOf(action);
+  const who = role === 'admin' ? 'with the role admin' : `with the role ${role} or a higher one`;
+  const detail =
+    `This is your own request, which another operator has to approve: anybody else ${who} who may see the tenant ${tenantId}, ` +
+    `with a key or a sign-in of their own ("espalier approvals approve ${approvalId}"). ` +
+    `To take it back, reject it: POST /approvals/${approvalId}/reject ("espalier approvals reject ${approvalId}").`;
+  return new ProblemError(
+    problem('forbidden', detail, { errors: [{ code: 'OWN_REQUEST', field: null, description: detail }] }),
+  );
+}
+
 export function addApprovalDecisions(app: AdminApp, services: CarryServices): void {
   const { sql } = services;
 
@@ -72,9 +84,7 @@ export function addApprovalDecisions(app: AdminApp, services: CarryServices): vo
     const seen = await approvalOf(c, sql);
     const operator = requireRole(c, roleOf(seen.action));
     if (state === 'approved' && samePerson(operator, seen)) {
-      throw new ProblemError(
-        problem('forbidden', 'This has to be approved by another operator than the one who asked for it.'),
-      );
+      throw ownRequest(seen);
     }
     await inTransaction(sql, async (tx) => {
       const row = await lockApproval(tx, seen);

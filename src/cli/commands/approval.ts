@@ -11,6 +11,7 @@ export function sayIfWaiting(output: Output, answer: unknown): boolean {
       `Nothing is changed yet: this touches ${String(devices)} devices and waits until ${String(expiresAt)} for another operator.`,
       `  another operator's key: espalier approvals approve ${approvalId}`,
       `  to see where it stands: espalier approvals show ${approvalId}`,
+      `  to take it back: espalier approvals reject ${approvalId}`,
     ].join('\n'),
   );
   return true;

@@ -74,7 +74,7 @@ const verbs: readonly Verb[] = [
   },
   act({
     name: 'reject',
-    summary: 'refuse a change that waits',
+    summary: 'refuse a change that waits, or take one back that you asked for',
     operation: 'POST /approvals/{approvalId}/reject',
     arguments: [approvalArgument],
     options: [reasonOption],

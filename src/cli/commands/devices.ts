@@ -3,6 +3,7 @@ import { fieldOf, isRow } from '../output/fields.ts';
 import { writeAnswer } from '../output/output.ts';
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb } from './declare.ts';
 import { transferVerbs } from './devices-transfer.ts';
+import { failedReportAdvice } from './failed-reports.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
 import { type Operation, pathOf } from './operation.ts';
 
@@ -88,6 +89,7 @@ const verbs: readonly Verb[] = [
     operation: one,
     arguments: [deviceArgument],
     options: [tenantOption],
+    advice: failedReportAdvice,
     examples: [[`devices show ${someDevice} ${ofTenant}`, 'field by field']],
   }),
   act({

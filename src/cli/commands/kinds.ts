@@ -83,14 +83,19 @@ export function list({
 interface ShowDeclaration extends Declared {
   readonly operation: Operation;
   readonly human?: (answer: Row) => readonly string[];
+  /** Said on standard error of what the answer shows: what helps. */
+  readonly advice?: (answer: Row) => string | undefined;
 }
 
-export const show = ({ human, operation, ...declared }: ShowDeclaration): Verb => ({
+export const show = ({ advice, human, operation, ...declared }: ShowDeclaration): Verb => ({
   ...declared,
   operations: [operation],
   run: async ({ api, given, output, parameters }) => {
     const path = pathOf(operation, parameters, queryOf(declared.options ?? [], given));
-    await writeAnswer(output, await api.call('GET', path), human);
+    const answer = await api.call('GET', path);
+    await writeAnswer(output, answer, human);
+    const said = isRow(answer) ? advice?.(answer) : undefined;
+    if (said !== undefined) output.say(said);
     return 0;
   },
 });

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Row } from '../output/fields.ts';
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb, type VerbCall } from './declare.ts';
+import { failedReportsAdvice } from './failed-reports.ts';
 import { act, list, show } from './kinds.ts';
 import { secretOf, secretOption, secretRefOption } from './secret-options.ts';
 import { connectionVerbs } from './tenants-connection.ts';
@@ -170,6 +171,7 @@ const verbs: readonly Verb[] = [
     summary: 'where the connection stands and what waits',
     operation: 'GET /tenants/{tenantId}/status',
     arguments: [tenantArgument],
+    advice: failedReportsAdvice,
     examples: [[`tenants status ${someTenant}`, 'state, heartbeat, backlog, dates, and what holds it']],
   }),
   show({

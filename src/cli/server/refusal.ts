@@ -67,6 +67,10 @@ function fieldLines(errors: unknown, detail: string): string[] {
   });
 }
 
+/** No other key helps who asked for the change, and the detail says what does. */
+const isOwnRequest = (errors: unknown): boolean =>
+  Array.isArray(errors) && errors.some((error) => isRecord(error) && error.code === 'OWN_REQUEST');
+
 export function refusalOf(status: number, body: unknown, attempt: Attempt): CommandFailure {
   const problem = isRecord(body) ? body : {};
   const detail = textOf(problem.detail);
@@ -77,7 +81,7 @@ export function refusalOf(status: number, body: unknown, attempt: Attempt): Comm
   const slug = slugOf(problem.type);
   const owner = textOf(problem.owner);
   const requestId = textOf(problem.instance);
-  const hint = hintOf(status, slug, attempt);
+  const hint = isOwnRequest(problem.errors) ? undefined : hintOf(status, slug, attempt);
   const lines = [
     `HTTP ${status}: ${detail}${slug === undefined ? '' : ` (${slug})`}`,
     ...fieldLines(problem.errors, detail),

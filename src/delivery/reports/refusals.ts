@@ -15,6 +15,9 @@ interface RefusalRule {
   readonly remedy: string;
 }
 
+/** A report that failed is told again with the Mac's next change, or when somebody asks for it. */
+const tellAgain = 'tell it again: POST /reports/replay ("espalier reports replay")';
+
 const rules: readonly RefusalRule[] = [
   {
     matches: saysNotProvisioned,
@@ -29,28 +32,27 @@ const rules: readonly RefusalRule[] = [
     matches: (detail) => /assigned group|not (in|a member of).*group/i.test(detail),
     disposition: 'failed',
     cause: 'user-not-assigned',
-    remedy:
-      'add the user to the group that is assigned to the partner in Intune, then have the Mac update its inventory',
+    remedy: `add the user to the group that is assigned to the partner in Intune, then have the Mac update its inventory or ${tellAgain}`,
   },
   {
     matches: (detail) => /device/i.test(detail),
     code: 404,
     disposition: 'failed',
     cause: 'device-not-in-entra',
-    remedy: 'the registration is gone from Entra: the user registers the Mac again',
+    remedy: `the registration is gone from Entra: the user registers the Mac again; if it is there after all, ${tellAgain}`,
   },
   {
     code: 404,
     disposition: 'failed',
     cause: 'not-in-entra',
-    remedy: 'the device or its user is gone from Entra: the user registers the Mac again',
+    remedy: `the device or its user is gone from Entra: the user registers the Mac again; if they are there after all, ${tellAgain}`,
   },
 ];
 
 const fallback: RefusalRule = {
   disposition: 'failed',
   cause: 'refused',
-  remedy: 'read the detail; when its cause is gone, have the Mac update its inventory',
+  remedy: `read the detail; when its cause is gone, have the Mac update its inventory or ${tellAgain}`,
 };
 
 export function classifyRefusal(code: string, detail: string): RefusalRule {
