@@ -2,10 +2,15 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { pollSince } from '../../src/delivery/computers/ask.ts';
+import { createPolls } from '../../src/delivery/computers/poll.ts';
+import { createReaders } from '../../src/delivery/computers/readers.ts';
 import { createIntake } from '../../src/delivery/intake.ts';
 import { createMissedEvents } from '../../src/delivery/missed-events.ts';
+import type { JamfClient } from '../../src/jamf/client.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { createMarkKeeper } from '../../src/runtime/node-missed-events.ts';
+import { createInstanceDirectory } from '../../src/store/instances.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -133,6 +138,33 @@ describe('missed events', () => {
     await missed.stop();
     expect(writes.length).toBeLessThan(5);
     expect(writes.at(-1)).toBe(500);
+  });
+
+  it('that are made up for while a poll is under way lead to another poll', async () => {
+    const instance = await addInstance();
+    const { sql } = database;
+    await sql`update instance_reading set next_poll_at = now() where instance_id = ${instance.instanceId}`;
+    const owner = crypto.randomUUID();
+    let asked = 0;
+    const client = {
+      computersChangedSince: async () => {
+        asked += 1;
+        if (asked === 1) await pollSince(sql, instance, 60_000);
+        return { ok: true, page: { items: [], rejected: [], ids: [], last: true } };
+      },
+    } as unknown as JamfClient;
+    const polls = createPolls({
+      ...{ sql, log, owner, pollSeconds: 900, clientOf: () => client },
+      instances: createInstanceDirectory(sql),
+      readers: createReaders(sql, owner, () => performance.now()),
+      backoff: { baseSeconds: 1, maxSeconds: 1 },
+    });
+    await eventually(async () => {
+      await polls.look();
+      expect(await reading(instance)).toMatchObject({ polled: false });
+    }, 5_000);
+    await polls.stop();
+    expect(asked).toBeGreaterThan(1);
   });
 
   it('of an instance that is gone are given up', async () => {

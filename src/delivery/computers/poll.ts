@@ -27,6 +27,8 @@ export interface PollOptions extends FeedOptions {
 interface DuePoll extends InstanceRef {
   /** Newest report that a poll has seen; null: none yet. */
   readonly cursor: Date | null;
+  /** By the database's clock. */
+  readonly begunAt: Date;
 }
 
 /** Newest `general.reportDate` of a page, in milliseconds. */
@@ -84,7 +86,10 @@ function pollFeed(options: PollOptions): Feed<DuePoll> {
 
   const done = async (row: DuePoll): Promise<TurnEnd> => {
     await sql`
-      update instance_reading set poll_error = null, next_poll_at = now() + ${jittered(pollSeconds)} * interval '1 second',
+      update instance_reading set poll_error = null,
+        -- Who asked for a poll while this one was under way may know of what it has not seen.
+        next_poll_at = case when next_poll_at > ${row.begunAt} then next_poll_at
+                            else now() + ${jittered(pollSeconds)} * interval '1 second' end,
         -- The first turn asks for nothing: the instance's first reconciliation lists everything.
         polled_at = case when poll_cursor is null then polled_at else now() end, poll_cursor = coalesce(poll_cursor, now())
       where tenant_id = ${row.tenantId} and instance_id = ${row.instanceId}`;
@@ -116,7 +121,7 @@ function pollFeed(options: PollOptions): Feed<DuePoll> {
       pollSeconds === 0
         ? []
         : sql<DuePoll[]>`
-            select r.tenant_id as "tenantId", r.instance_id as "instanceId", r.poll_cursor as cursor
+            select r.tenant_id as "tenantId", r.instance_id as "instanceId", r.poll_cursor as cursor, now() as "begunAt"
             from instance_reading r where r.next_poll_at <= now() and ${readable(sql, owner)}
             order by r.next_poll_at limit ${limit}`,
     turn,
