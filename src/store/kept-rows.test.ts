@@ -25,7 +25,6 @@ function scene(withFeed = true) {
         return state.started;
       },
       silentMs: () => state.silentMs,
-      alive: () => state.silentMs < 2_000,
     },
   };
   const kept = createKeptRows<Row>({
@@ -87,7 +86,7 @@ describe('rows that are kept', () => {
   it('while the database is away what is known serves, for as long as allowed', async () => {
     const { kept, pass, state } = scene();
     await kept.get('a');
-    state.away = true;
+    state.away = state.known = true;
     pass(99_999, true);
     expect(kept.peek('a')).toEqual({ value: 1 });
     expect(await kept.get('a')).toEqual({ value: 1 });
@@ -95,6 +94,20 @@ describe('rows that are kept', () => {
     pass(1, true);
     expect(kept.peek('a')).toBeUndefined();
     await expect(kept.get('a')).rejects.toThrow('away');
+  });
+
+  it('for a minute at most also where the feed says nothing and the database answers', async () => {
+    const { kept, pass, rows, state } = scene();
+    await kept.get('a');
+    rows.set('a', { value: 2 });
+    pass(59_999, true);
+    expect(kept.peek('a')).toEqual({ value: 1 });
+    pass(1, true);
+    expect(kept.peek('a')).toBeUndefined();
+    expect(await kept.get('a')).toEqual({ value: 2 });
+    pass(60_000, true);
+    state.failures = ['57014'];
+    expect(await kept.get('a')).toEqual({ value: 2 });
   });
 
   it('a known row serves on when its renewal fails, also when it was named meanwhile', async () => {

@@ -20,7 +20,7 @@ export interface KeptRows<T> {
 
 /** Where rows are kept on for longer than a second. */
 export interface Keeping {
-  readonly feed: Pick<ChangeFeed, 'started' | 'silentMs' | 'alive'>;
+  readonly feed: Pick<ChangeFeed, 'started' | 'silentMs'>;
   /** Older knowledge is not served, however long the database is away. */
   readonly maxAgeMs: number;
   /** Nobody can read now what changed. */
@@ -36,7 +36,7 @@ export interface KeptRowsOptions<T> {
 }
 
 const freshForMs = 1_000;
-/** Should the feed ever have missed something. */
+/** Should the feed ever have missed something, or not be heard although the database answers. */
 const keptForMs = 60_000;
 /** Strangers may ask for what is not there: that must not push out what is. */
 const mostAbsent = 10_000;
@@ -128,8 +128,7 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
   const servable = (kept: Kept<T>): boolean => {
     if (!keeping?.feed.started) return kept.changedAtMs === undefined && now() - kept.atMs < freshForMs;
     if (keeping.isAway()) return ageMs(kept) < keeping.maxAgeMs;
-    if (kept.changedAtMs !== undefined) return false;
-    return keeping.feed.alive() ? now() - kept.atMs < keptForMs : ageMs(kept) < keeping.maxAgeMs;
+    return kept.changedAtMs === undefined && now() - kept.atMs < keptForMs;
   };
   /**
    * The database is asked, but what is known serves when it does not answer. What is known to have changed serves only
