@@ -52,7 +52,7 @@ interface Batch {
 const nilId = '00000000-0000-0000-0000-000000000000';
 
 /**
- * The next reports of routes to instances that have ever answered: an instance that only pushes cannot be asked. The
+ * Marks the next reports of routes to instances that have ever answered: an instance that only pushes cannot be asked. The
  * undelivered ones are read at once, the others with the reconciliation that follows, and none is told before, not by
  * a replay either. What became of an open message no longer matters. A retraction is no state that an instance told, and while a tenant's devices are retracted none is read.
  */

@@ -93,7 +93,7 @@ type Entry =
 
 const eventsTogether = 1_000;
 
-/** What is lost with a process or a database that dies are the last lines of a history, never a state. */
+/** A process or a database that dies takes the last lines of a history with it, never a state. */
 export function createTimelineWriter(sql: Queries, log: Log): TimelineWriter {
   const write = createGroupCommit({
     flush: async (entries: readonly Entry[], lockWaitMs) => {

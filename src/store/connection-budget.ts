@@ -15,7 +15,7 @@ export interface ConnectionBudget {
 const watching = 4;
 /** One that fills the cache of routes after a start; imports and exports have one each. */
 const atTimes = 1 + importsAtOnce + exportsAtOnce;
-/** Of what is left, one part of so many is the relaxed client's. */
+/** One part in so many of what is left is the relaxed client's. */
 const relaxedShare = 5;
 
 export const minDatabaseConnections = watching + atTimes + 5;

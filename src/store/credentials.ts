@@ -38,7 +38,7 @@ export function createCredentialLookup<Found extends object>(
   const { endsAtMs = () => undefined, now = () => performance.now(), read, together = true } = options;
   const live = new LRUCache<string, { readonly found: Found; readonly atMs: number }>({ max: maxLive });
   const unknown = new LRUCache<string, number>({ max: maxUnknown });
-  /** Of what is known: an answer that was asked for before the last change is not kept. */
+  /** Rises with every change: an answer that was asked for before the last one is not kept. */
   let generation = 0;
 
   const shared = createGroupCommit<string, Found | undefined>({

@@ -21,7 +21,7 @@ export interface GroupCommitOptions<Item, Result> {
   readonly gatherMs?: number;
   /** What an item counts against `maxItems`; 1 unless told. */
   readonly weight?: (item: Item) => number;
-  /** Whose rows an item writes; to be told wherever tenants share a group. */
+  /** The tenant whose rows an item writes; to be told wherever tenants share a group. */
   readonly tenantOf?: (item: Item) => string;
 }
 

@@ -4,7 +4,7 @@ import type { Sha256 } from '../secrets/sha256.ts';
 import { createCredentialLookup } from './credentials.ts';
 import type { Sql } from './database.ts';
 
-/** Whom a key of the data listener belongs to. */
+/** The owner of a key of the data listener. */
 export interface KeyOwner {
   readonly tenantId: string;
   readonly instanceId: string;
@@ -15,7 +15,7 @@ export interface InstanceKeys {
   ownerOfKey(key: string): Promise<KeyOwner | undefined>;
   /** The instance this client certificate is bound to. */
   ownerOfCertificate(instanceId: string, sha256: string): Promise<KeyOwner | undefined>;
-  /** Whom these credentials belonged to when the database was last asked: who may be marked, not let in. */
+  /** The owner of these credentials when the database was last asked, who may be marked and is not let in by it. */
   rememberedOwner(
     instanceId: string,
     given: { readonly key?: string | undefined; readonly certificate?: string | undefined },

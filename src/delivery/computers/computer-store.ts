@@ -237,7 +237,7 @@ export async function lockHeld(
 
 export interface SettledComputer {
   readonly row: DueComputer;
-  /** Whose word it was: the instance's own satisfies every wish, a pushed record those of pushes (`revisions.ts`). */
+  /** The instance's own word satisfies every wish, a pushed record those of pushes (`revisions.ts`). */
   readonly by: 'read' | 'push';
   /** The date of the state that is known from now on, null where it has none; undefined: the known state stays. */
   readonly reportAt: Date | null | undefined;

@@ -5,8 +5,8 @@ import type { InstanceRef } from './readers.ts';
 import { pushWaits, soon, wantedOnceMore } from './revisions.ts';
 
 /**
- * What an event makes due that names very many computers. Those that are known wait in the background, for a group of a
- * hundred thousand must not stand before its instance's fresh news. Ids that are not known here are not read one by one,
+ * An event that names very many computers makes them due in its own way. Those that are known wait in the background, for
+ * a group of a hundred thousand must not stand before its instance's fresh news. Ids that are not known here are not read one by one,
  * for an instance need not have them at all: they are put down (`named_computers`), and one list of the instance says
  * which of them there are (`learn-named.ts`).
  */

@@ -19,7 +19,7 @@ import { pollUpload, verifyUpload } from './upload-status.ts';
 const reachesIntune = (row: DueReport, tenant: Tenant): boolean =>
   isOpen(row) || (!row.readAgain && tellable(contentOf(row), row.sentRevision !== null, tenant.mode).tell);
 
-/** Who has the other part of a message may have died: its leases have to run out first. */
+/** The process that has the other part of a message may have died: its leases have to run out first. */
 const partialPatienceMs = 2 * leaseMs;
 
 /** Calls of one tenant under way at the same time: what a service that hangs can hold of connections and memory. */
