@@ -4,6 +4,7 @@ import { retractionProgress } from '../../connection/lifecycle.ts';
 import { modeWarnings } from '../../connection/migration-plan.ts';
 import { derivedPartnerState } from '../../connection/partner-watch.ts';
 import { nextState } from '../../connection/state.ts';
+import { readBacklogCauses } from '../../delivery/computers/backlog.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
@@ -142,6 +143,20 @@ const statusSchema = z
     lastConfirmAt: instantOrNull,
     notifications: notificationStatusSchema,
     backlog: z.object({ computers: z.number().int(), reports: z.number().int() }),
+    /** Why computers of the backlog wait, by instance: the largest groups first. */
+    backlogCauses: z.array(
+      z.object({
+        instanceId: z.string(),
+        instance: z.string(),
+        cause: z.string(),
+        detail: z.string(),
+        owner: z.string(),
+        computers: z.number().int(),
+        since: instantOrNull,
+        lastAnswerAt: instantOrNull,
+        nextTryAt: instantOrNull,
+      }),
+    ),
     oldestUndeliveredAgeSeconds: z.number().nullable(),
     reports: z.record(z.string(), z.number().int()),
     heldReasons: z.record(z.string(), z.number().int()),
@@ -185,6 +200,7 @@ async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.in
   const [totals] = await sql<{ computers: number; devices: number }[]>`
     select (select count(*) from computers where tenant_id = ${tenantId} and wanted_revision > done_revision) as computers,
            (select count(*) from routes where tenant_id = ${tenantId}) as devices`;
+  const causes = (totals?.computers ?? 0) > 0 ? await readBacklogCauses(sql, tenantId) : [];
   const undelivered = states.filter(({ state }) => ['due', 'held', 'sent', 'accepted'].includes(state));
   const ages = undelivered.flatMap(({ oldest }) => (oldest === null ? [] : [oldest]));
   return {
@@ -211,6 +227,12 @@ async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.in
       computers: totals?.computers ?? 0,
       reports: undelivered.reduce((sum, { count }) => sum + count, 0),
     },
+    backlogCauses: causes.map(({ lastAnswerAt, nextTryAt, since, ...rest }) => ({
+      ...rest,
+      since: iso(since),
+      lastAnswerAt: iso(lastAnswerAt),
+      nextTryAt: iso(nextTryAt),
+    })),
     oldestUndeliveredAgeSeconds: ages.length > 0 ? Math.max(...ages) : null,
     reports: Object.fromEntries(states.map(({ state, count }) => [state, count])),
     heldReasons: Object.fromEntries(reasons.map(({ reason, count }) => [reason, count])),

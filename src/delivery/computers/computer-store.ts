@@ -127,7 +127,7 @@ export const renewComputers = (sql: Sql, held: readonly Held<DueComputer>[]) => 
 
 export interface Postponement {
   readonly seconds: number;
-  /** null: nobody's failure, the try does not count. */
+  /** null: nothing was tried, so nothing was found out and it does not count. */
   readonly error: string | null;
   /** The instance said that it does not know the computer. */
   readonly notFound?: boolean;
@@ -182,9 +182,12 @@ async function postponeComputers(
         and c.jamf_computer_id = waits.jamf_computer_id and c.lease_owner = waits.owner
       order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c
     )
-    update computers c set lease_until = null, lease_owner = null, last_error = held.error,
+    update computers c set lease_until = null, lease_owner = null,
+      -- Where nothing was tried, what the last try found still holds.
+      last_error = coalesce(held.error, c.last_error),
       attempts = c.attempts + (held.error is not null)::int, updated_at = now(),
-      not_found_since = case when held.not_found then coalesce(c.not_found_since, now()) end,
+      not_found_since = case when held.not_found then coalesce(c.not_found_since, now())
+                             when held.error is null then c.not_found_since end,
       -- A record that was pushed while the instance did not answer does not wait for it.
       next_try_at = case when not c.needs_instance and c.wanted_revision > held.revision then now()
                          else now() + held.seconds * interval '1 second' end
