@@ -5,6 +5,7 @@ import {
   type Send,
   wholeAnswerFactor,
 } from '../outbound/port.ts';
+import { inExchangeSpan } from '../telemetry/tracing.ts';
 import type { JamfAnswer, JamfFailure } from './failure.ts';
 
 export interface ExchangeRequest {
@@ -30,7 +31,7 @@ export interface ExchangeOptions {
 /** Exchanges with one instance, through the connector that checks its address. */
 export function createExchange(options: ExchangeOptions): Exchange {
   const base = options.baseUrl.replace(/\/+$/, '');
-  return async (request) => {
+  const exchange: Exchange = async (request) => {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), options.timeoutMs * wholeAnswerFactor);
     try {
@@ -59,6 +60,13 @@ export function createExchange(options: ExchangeOptions): Exchange {
       clearTimeout(timer);
     }
   };
+  return (request) =>
+    inExchangeSpan(
+      'jamf.exchange',
+      { method: request.method, url: `${base}${request.path}` },
+      () => exchange(request),
+      (answer) => ({ status: answer.status, ...(answer.ok ? {} : { failure: answer.failure }) }),
+    );
 }
 
 function failureOfSend({ failure, detail }: OutboundFailure): JamfFailure {

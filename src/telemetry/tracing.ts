@@ -1,4 +1,12 @@
-import { context, propagation, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
+import {
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api';
 
 /**
  * Spans on OpenTelemetry's API; without an SDK they cost next to nothing. Work that waits in the database keeps
@@ -27,6 +35,48 @@ export async function inSpan<T>(
       span.end();
     }
   });
+}
+
+/** What became of an exchange, by the names of OpenTelemetry's semantic conventions for HTTP. */
+export interface ExchangeEnd {
+  readonly status?: number;
+  /** Absent: it was answered. */
+  readonly failure?: string;
+}
+
+/** One exchange with another service in a span of its own, below whatever work asks for it. */
+export async function inExchangeSpan<T>(
+  name: string,
+  request: { readonly method: string; readonly url: string },
+  exchange: () => Promise<T>,
+  endOf: (result: T) => ExchangeEnd,
+): Promise<T> {
+  const { hostname, pathname, port } = new URL(request.url);
+  const attributes = {
+    'http.request.method': request.method,
+    'server.address': hostname,
+    ...(port === '' ? {} : { 'server.port': Number(port) }),
+    // The query may hold what is asked for; the path says enough.
+    'url.path': pathname,
+  };
+  const span = tracer().startSpan(name, { attributes, kind: SpanKind.CLIENT });
+  try {
+    const result = await context.with(trace.setSpan(context.active(), span), exchange);
+    const { failure, status } = endOf(result);
+    if (status !== undefined) span.setAttribute('http.response.status_code', status);
+    const error = failure ?? (status !== undefined && status >= 400 ? String(status) : undefined);
+    if (error !== undefined) {
+      span.setAttribute('error.type', error);
+      span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    return result;
+  } catch (error) {
+    span.recordException(error instanceof Error ? error : String(error));
+    span.setStatus({ code: SpanStatusCode.ERROR });
+    throw error;
+  } finally {
+    span.end();
+  }
 }
 
 /** A span that is not the active one of any work: for calls that go on by callbacks. */

@@ -5,7 +5,7 @@ import type { Sql, Transaction } from '../../store/database.ts';
 import { createGroupCommit, type GroupCommit } from '../../store/group-commit.ts';
 import type { Instance, InstanceDirectory } from '../../store/instances.ts';
 import { inTransaction } from '../../store/retry.ts';
-import type { Tenant, TenantDirectory } from '../../store/tenants.ts';
+import type { Mode, Tenant, TenantDirectory } from '../../store/tenants.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
@@ -190,22 +190,11 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
     return (await Promise.all(looks)).flat();
   };
 
-  const work = async (row: DueComputer, owner: string): Promise<void> => {
+  const read = async (row: DueComputer, owner: string, instance: Instance, mode: Mode): Promise<void> => {
     const { instanceId, tenantId } = row;
-    const instance = await instances.instance(tenantId, instanceId);
-    // A change of the mode makes every computer due: none of them may be read by a remembered mode.
-    const tenant = await freshTenant(tenantId);
-    if (!instance || !tenant) return postpone(row, owner, { seconds: holdRecheckSeconds, error: null });
-    // While devices are retracted nothing may call one managed again.
-    if (!instance.enabled || instance.paused || tenant.connectionState === 'disconnecting') {
-      return postpone(row, owner, { seconds: holdRecheckSeconds, error: null });
-    }
     const key = instanceKey(row);
-    if (row.attempts > 0 && row.needsInstance && !circuits.mayRetry(key)) {
-      return postpone(row, owner, { seconds: backoffSeconds(1, backoff), error: null });
-    }
-    const fetched = await fetchComputer(row, instance, clientOf(instance), tenant.mode);
-    const verdictIsJamfs = tenant.mode === 'device-compliance' && instance.compliance.source === 'jamf';
+    const fetched = await fetchComputer(row, instance, clientOf(instance), mode);
+    const verdictIsJamfs = mode === 'device-compliance' && instance.compliance.source === 'jamf';
     // A push tells nothing of whether the instance answers.
     if (row.needsInstance || verdictIsJamfs) {
       await instances.noteExchange(tenantId, instanceId, fetched.ok || fetched.gone ? null : fetched.error);
@@ -236,6 +225,27 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
     return postpone(row, owner, { seconds, error });
   };
 
+  const work = async (row: DueComputer, owner: string): Promise<void> => {
+    const { instanceId, tenantId } = row;
+    const instance = await instances.instance(tenantId, instanceId);
+    // A change of the mode makes every computer due: none of them may be read by a remembered mode.
+    const tenant = await freshTenant(tenantId);
+    if (!instance || !tenant) return postpone(row, owner, { seconds: holdRecheckSeconds, error: null });
+    // While devices are retracted nothing may call one managed again.
+    if (!instance.enabled || instance.paused || tenant.connectionState === 'disconnecting') {
+      return postpone(row, owner, { seconds: holdRecheckSeconds, error: null });
+    }
+    const key = instanceKey(row);
+    if (row.attempts > 0 && row.needsInstance && !circuits.mayRetry(key)) {
+      return postpone(row, owner, { seconds: backoffSeconds(1, backoff), error: null });
+    }
+    const attributes = { 'espalier.tenant': tenantId, 'espalier.instance': instanceId };
+    // What is put off above is no read, and has no span.
+    return inSpan('computer.read', attributes, row.traceparent, () =>
+      read(row, owner, instance, tenant.mode),
+    );
+  };
+
   return {
     name: 'computers',
     survey: () => surveyComputers(relaxed),
@@ -262,14 +272,6 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
             error: String(error),
           }));
     },
-    work: ([row], owner) =>
-      row === undefined
-        ? Promise.resolve()
-        : inSpan(
-            'computer.read',
-            { 'espalier.tenant': row.tenantId, 'espalier.instance': row.instanceId },
-            row.traceparent,
-            () => work(row, owner),
-          ),
+    work: ([row], owner) => (row === undefined ? Promise.resolve() : work(row, owner)),
   };
 }
