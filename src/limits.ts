@@ -60,6 +60,8 @@ export const namedTogether = 1_000;
 export const namedSettledMs = 90_000;
 /** Instances in which one process looks up such ids at the same time. */
 export const learnsAtOnce = 4;
+/** One of them gives way to others after this time: an instance decides how long its list is, and how slowly it comes. */
+export const learnTurnMs = 120_000;
 /** Records of a push that are committed together, and their text: what a push holds in memory beside the record it is at. */
 export const recordsTogether = 128;
 export const recordBytesTogether = 512 * 1024;

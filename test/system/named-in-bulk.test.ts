@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createLearning } from '../../src/delivery/computers/learn-named.ts';
 import { markNamed, nextNamed, settleNamed } from '../../src/delivery/computers/named-in-bulk.ts';
+import { createReaders } from '../../src/delivery/computers/readers.ts';
+import type { JamfClient } from '../../src/jamf/client.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { createInstanceDirectory } from '../../src/store/instances.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
@@ -84,6 +89,58 @@ describe('computers named in bulk, in the database', () => {
     expect(await nextNamed(database.sql, ref, 0)).toBe(1_001);
     expect(await due()).toEqual(['5b', '7b']);
     expect(await nextNamed(database.sql, other, 0)).toBe(5);
+  });
+
+  it('a list of very many pages gives way to those that wait, and goes on where it was', async () => {
+    const { sql } = database;
+    await mark(Array.from({ length: 200 }, (_, at) => at + 1));
+    await sql`insert into instance_reading (tenant_id, instance_id, next_learn_at)
+      values (${tenantId}, ${other.instanceId}, now()) on conflict (tenant_id, instance_id) do update set next_learn_at = now()`;
+    // It waits, and nobody takes its turn.
+    await sql`update instances set enabled = false where instance_id = ${other.instanceId}`;
+    // One computer a page, a new one each time.
+    const client = {
+      computersAfter: async (afterId: number) => {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        return {
+          ok: true,
+          page: { totalCount: 1e9, items: [], rejected: [], ids: [afterId + 1], last: false },
+        };
+      },
+    } as unknown as JamfClient;
+    const owner = crypto.randomUUID();
+    const learning = createLearning(
+      {
+        ...{
+          sql,
+          owner,
+          clientOf: () => client,
+          log: createLog({ level: 'error', format: 'json', write: () => undefined }),
+        },
+        ...{
+          instances: createInstanceDirectory(sql),
+          readers: createReaders(sql, owner, () => performance.now()),
+        },
+        backoff: { baseSeconds: 1, maxSeconds: 1 },
+      },
+      50,
+    );
+    const first = async () => {
+      const [row] = await sql`select instance_id as id from instance_reading where next_learn_at <= now()
+        order by next_learn_at limit 1`;
+      return row?.id as string | undefined;
+    };
+    expect(await first()).toBe(instanceId);
+    await learning.look();
+    await eventually(async () => expect(await first()).toBe(other.instanceId));
+    const left = (await named()).length;
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThan(200);
+    await eventually(async () => {
+      await learning.look();
+      expect(await named()).toEqual([]);
+    }, 30_000);
+    await learning.stop();
   });
 });
 

@@ -1,5 +1,6 @@
+import { monotonicMs } from '../../clock.ts';
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
-import { learnsAtOnce, namedSettledMs } from '../../limits.ts';
+import { learnsAtOnce, learnTurnMs, namedSettledMs } from '../../limits.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { nextNamed, settleNamed } from './named-in-bulk.ts';
@@ -14,7 +15,7 @@ import { type Feed, type FeedOptions, type FeedRunner, readable, runFeed } from 
 
 const highestId = 2_147_483_647;
 
-function learnFeed(options: FeedOptions): Feed<InstanceRef> {
+function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
   const { clientOf, instances, log, owner, sql } = options;
 
   const takePage = (row: InstanceRef, page: InventoryPage, afterId: number, askedAtMs: number) => {
@@ -35,12 +36,22 @@ function learnFeed(options: FeedOptions): Feed<InstanceRef> {
       then now() + ${namedSettledMs} * interval '1 millisecond' end
     where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
 
+  /** The others that wait come first then; names that are settled already are not looked for again. */
+  const giveWay = ({ instanceId, tenantId }: InstanceRef) => sql`
+    update instance_reading set next_learn_at = now()
+    where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+
   const turn: Feed<InstanceRef>['turn'] = async (row, instance, mayGoOn) => {
     const [begun] = await sql<{ at: Date }[]>`select now() as at`;
+    const endMs = monotonicMs() + turnMs;
     const client = clientOf(instance);
     let due = 0;
     for (let from = await nextNamed(sql, row, 0); from !== undefined; ) {
       if (!(await mayGoOn())) return 'broken-off';
+      if (monotonicMs() > endMs) {
+        await giveWay(row);
+        return 'broken-off';
+      }
       // By the database's clock, as the names are.
       const [asked] = await sql<{ at: Date }[]>`select now() as at`;
       const answer = await client.computersAfter(from - 1);
@@ -73,4 +84,5 @@ function learnFeed(options: FeedOptions): Feed<InstanceRef> {
 }
 
 /** Looks up what large events named. */
-export const createLearning = (options: FeedOptions): FeedRunner => runFeed(learnFeed(options), options);
+export const createLearning = (options: FeedOptions, turnMs = learnTurnMs): FeedRunner =>
+  runFeed(learnFeed(options, turnMs), options);
