@@ -451,6 +451,23 @@ describe('without its database', () => {
     await empty.drop();
   });
 
+  it('SIGTERM ends it in order while the database is away', async () => {
+    const door = await openDoor();
+    const database = await createTestDatabase();
+    await door.leadTo(database.url);
+    const url = new URL(database.url);
+    url.port = String(door.port);
+    const started = launch({ ...environmentIn(ownDir()), DATABASE_URL: url.href });
+    await ready(started);
+    await door.close();
+    await eventually(() => expect(started.output()).toContain('"event":"store.unavailable"'));
+    const fromMs = performance.now();
+    started.process.kill('SIGTERM');
+    expect(await started.exited, started.output()).toBe(0);
+    expect(performance.now() - fromMs).toBeLessThan(15_000);
+    await database.drop();
+  }, 90_000);
+
   it('SIGTERM ends it while another process migrates', async () => {
     const other = await createEmptyDatabase();
     await door.leadTo(other.url);
