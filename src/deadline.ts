@@ -1,6 +1,6 @@
 /**
- * Resolves as `work` does, or after `ms` milliseconds as `late` says, which may throw. The work itself goes on: whoever
- * begins it bounds what it may hold.
+ * Settles as `work` does, or after `ms` milliseconds as `late` says, which may throw. The work itself goes on, so its
+ * caller bounds what it may hold; when it rejects after the deadline, nobody is told.
  */
 export async function within<T>(work: Promise<T>, ms: number, late: () => T): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -126,7 +126,7 @@ const tenantInPath = /^\/api\/v1\/tenants\/([^/]+)/;
 /** An import reads its own body. Of the same path's other methods the body is bounded as everywhere. */
 const takesStream = (c: Context): boolean => streamsItsBody(c.req.method, c.req.path);
 
-/** Of a body with a fault in each of its members. */
+/** Upper bound on the field errors in one answer: a body may have a fault in each of its members. */
 const fieldErrorsTold = 100;
 
 type Issue = z.core.$ZodIssue;

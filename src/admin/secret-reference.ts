@@ -19,7 +19,7 @@ export const clientWithSecret = z
     path: ['clientSecret'],
   });
 
-/** What an answer says of a reference that is allowed and gives no secret yet. */
+/** Warnings in an answer: a reference is allowed and gives no secret yet. */
 export const referenceWarnings = z
   .array(z.object({ field: z.string(), description: z.string() }))
   .optional()

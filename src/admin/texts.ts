@@ -27,7 +27,7 @@ function faultOf(text: string, member: string | undefined): string | undefined {
 }
 
 interface TextFault {
-  /** Of the text, or of the object whose member has such a name; empty: the value itself. */
+  /** Path of the text, or of the object whose member has such a name; empty: the value itself. */
   readonly path: readonly string[];
   readonly description: string;
 }
@@ -55,7 +55,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Of the query, NUL and broken encoding alone: what else it holds is compared and never stored. */
+/** A query is checked for NUL and broken encoding alone: the rest of it is compared and never stored. */
 export const refuseBadTextInQuery: MiddlewareHandler<AdminEnv> = async (c, next) => {
   const { search, searchParams } = new URL(c.req.url);
   try {

@@ -4,7 +4,7 @@ const writes: readonly string[] = ['POST', 'PUT', 'PATCH', 'DELETE'];
 
 export const isWrite = (method: string): boolean => writes.includes(method.toUpperCase());
 
-/** What others carry is read by nobody, and so not bounded either. */
+/** Nobody reads the body of any other method, so nothing bounds it. */
 export const hasReadBody = (method: string): boolean => isWrite(method) && method.toUpperCase() !== 'DELETE';
 
 /** A body of up to a million rows is taken as it comes and never held: it cannot be compared with another one. */

@@ -25,7 +25,7 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-/** What follows the closing quote on its line; a value over several lines closes later and is left to the parser. */
+/** Captures the text behind the closing quote on its line. A value over several lines is left to the parser. */
 const afterQuote = /^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=[ \t]*(["'`])((?:(?!\2).)*)\2(.*)$/;
 
 function checkQuotes(text: string): void {

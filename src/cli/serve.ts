@@ -11,7 +11,7 @@ import { exitCodes } from './failure.ts';
  */
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
-/** What a start that is broken off may take to undo itself. */
+/** A start that is broken off is given so long to undo itself. */
 const undoWithinMs = 10_000;
 
 export async function serve(options: { listeners: boolean }): Promise<void> {
@@ -31,7 +31,7 @@ export async function serve(options: { listeners: boolean }): Promise<void> {
     gateway = await startGateway(config, log, { ...options, signal: stopping.signal });
   } catch (error) {
     if (stopping.signal.aborted) process.exit(0);
-    // What undoing met comes with what it was undone for.
+    // An error met while undoing wraps the one that the start failed with, which is the one to tell.
     const cause = error instanceof SuppressedError ? error.suppressed : error;
     const line = cause instanceof StartFault ? cause.message : `espalier: ${(cause as Error).message}`;
     process.stderr.write(`${line}\n`);

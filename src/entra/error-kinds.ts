@@ -24,7 +24,7 @@ export type FailureAction =
 
 export interface TokenErrorKind {
   readonly scope: FailureScope;
-  /** A slug, stable. */
+  /** Identifier of the cause; part of the API, never renamed. */
   readonly cause: string;
   readonly action: FailureAction;
   /** For the person who has to act. */

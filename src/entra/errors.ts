@@ -111,7 +111,7 @@ function missingResource(description: string, scope: string | undefined): string
   return named ?? scope?.replace(/\/\.default$/, '');
 }
 
-/** What the number alone does not say: which resource is missing, and that the assertion's times are the fault. */
+/** Refines the kind by the description: which resource is missing, or that the assertion's times are the fault. */
 function refined(
   kind: TokenErrorKind,
   description: string,

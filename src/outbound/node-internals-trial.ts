@@ -166,7 +166,7 @@ async function halfClosed({ ours, peer }: Pair): Promise<void> {
   check((await came) === 'answer after the end', 'a peer that ended got no answer');
 }
 
-/** Who reads it then keeps what it gets, and no later read may be where that is. */
+/** The stream's own reader keeps the buffers it is given, so no later read may write into them. */
 async function readLater({ ours, peer }: Pair): Promise<void> {
   const take = (): void => {
     throw new Error('a socket that was handed on is still read here');

@@ -24,15 +24,15 @@ export const internalsOfNode: SocketAccess = {
   read: readPastStream,
 };
 
-/** Of Node 24: its handles ask for an object that stands for the write. */
+/** Node 24: its handles ask for an object that stands for the write. */
 interface WriteRequest {
   handle: unknown;
   oncomplete: (status: number) => void;
-  /** Of `AsyncWrap`: -1 as long as no write of Node's is attached to it. */
+  /** From `AsyncWrap`: -1 as long as no write of Node's is attached to it. */
   getAsyncId(): number;
 }
 
-/** Of Node 26: its handles make one where a write was not done at once. */
+/** Node 26: its handles make that object themselves where a write was not done at once. */
 interface DispatchedWrite {
   oncomplete: (status: number) => void;
   /** Not null: it was done before `oncomplete` could be there. */
@@ -68,7 +68,7 @@ function learnFrom(handle: Handle): void {
   });
 }
 
-/** What Node tries to write at once and without memory of its own (`StreamBase::WriteString`). */
+/** Node tries to write up to so many bytes at once, without memory of its own (`StreamBase::WriteString`). */
 const atOnceBytes = 16_384;
 
 /**
@@ -137,7 +137,7 @@ class HandleWriter implements SocketWriter {
   }
 }
 
-/** What the option `onread` of `net.connect` leaves in a socket, by the names of its symbols; in Node since 12. */
+/** Symbols under which the option `onread` of `net.connect` keeps its state in a socket; in Node since 12. */
 interface ReadingInto {
   readonly buffer: symbol;
   readonly callback: symbol;

@@ -29,7 +29,7 @@ export interface SocketReads {
   wipe(): void;
 }
 
-/** What every read is where the stream's own event brings it. */
+/** For sockets whose reads all come by the stream's own event: there is nothing to stop or to wipe. */
 export const readsOfStream: SocketReads = { stop: () => undefined, wipe: () => undefined };
 
 export const writerOfStream = (socket: Socket): SocketWriter => ({

@@ -62,7 +62,7 @@ export interface GatewayParts {
   readonly facts: RequestFacts;
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
   readonly intake: Omit<IntakeOptions, 'sql'>;
-  /** Of a runtime whose processes live on while the database is away, and have a place to keep marks in. */
+  /** Given by a runtime whose processes live on while the database is away and have a place to keep marks in. */
   readonly markKeeper?: MarkKeeper;
   readonly readReference: (reference: string) => Promise<string>;
   /** The runtime's own; WebCrypto's unless given. */
@@ -72,7 +72,7 @@ export interface GatewayParts {
   /** For a runtime that has its own; Workers must not share a fetch between requests. */
   readonly keys?: KeySource;
   readonly authorizationOf?: InstanceClients['authorizationOf'];
-  /** Of a runtime that hears of changes; without it everything is looked at again after a second. */
+  /** Given by a runtime that hears of changes; without it everything is looked at again after a second. */
   readonly changes?: { readonly keeping: Keeping; readonly routes: RouteLookup };
 }
 

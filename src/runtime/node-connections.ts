@@ -6,8 +6,8 @@ import { connectionSweepMs, headersTimeoutMs, stalledCallerMs } from '../limits.
 
 /**
  * The connections of one listener: how many there may be, in all and from one address, and how long one may be without a
- * request, from its first byte on, the TLS handshake included. To make room go first those that never brought a request,
- * then idle ones of the address that has most; never one with a request under way.
+ * request, from its first byte on, the TLS handshake included. To make room, one that never brought a request is closed,
+ * else an idle one of the address that has most; never one with a request under way.
  */
 
 export interface ConnectionBounds {
@@ -26,7 +26,7 @@ export interface ConnectionBounds {
   }) => void;
 }
 
-/** What a connection is told of its requests. */
+/** The server tells a connection here when a request on it begins and ends. */
 export interface Activity {
   begins(): void;
   ends(): void;
@@ -122,7 +122,7 @@ class Entry implements Activity {
 
 const first = <T>(set: ReadonlySet<T>): T | undefined => set.values().next().value;
 
-/** Of the groups that have such a connection, the largest one's that has waited longest. */
+/** The connection of this kind that has waited longest, in the largest group that has one. */
 function ofLargest(groups: Iterable<Group>, kind: 'unused' | 'idle'): Entry | undefined {
   let largest: Group | undefined;
   for (const group of groups)

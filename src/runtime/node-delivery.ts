@@ -57,9 +57,9 @@ import { abandonedBy } from './node-store.ts';
 
 /** Rows in memory: a pushed record is some KB, rarely some hundred. */
 const computersInWork = 1_024;
-/** Of one instance that has to be asked, five at a time, and may answer slowly. */
+/** Computers in work of one instance that has to be asked, five at a time, and may answer slowly. */
 const computersInReading = 96;
-/** Of one instance whose pushes say all. */
+/** Computers in work of one instance whose pushes say all. */
 const computersPushed = 512;
 /** Reports of one tenant in work: enough to keep 64 connections (outbound/node.ts) busy while others are written. */
 const reportsOfTenantLeast = 256;
@@ -81,7 +81,7 @@ const directoryLookMs = 1_000;
 const moveLookMs = 1_000;
 const shadowLookMs = 2_000;
 const shadowWriteMs = 1_000;
-/** Whose turn it is has passed a day ago: a process that lives shorter than this trims nothing. */
+/** Retention is counted in days, so a process that lives shorter than this need not trim anything. */
 const trimLookMs = 5 * 60_000;
 
 export interface Delivery {

@@ -6,7 +6,7 @@ import { eventually } from '../../test/harness/eventually.ts';
 import { serveInTurn } from './node-in-turn.ts';
 
 const request = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
-/** What Node reads from a socket at once. */
+/** Node reads up to so many bytes from a socket at once. */
 const readBytes = 64 * 1024;
 
 it('reads no further than the requests that may wait, also after an answer', async () => {

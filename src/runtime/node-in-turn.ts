@@ -26,14 +26,14 @@ interface Fault {
   readonly detail: string;
 }
 
-/** Of requests whose body is not valid HTTP, or came too late: Node tells their readers nothing of it. */
+/** Faults of bodies that are not valid HTTP or came too late: Node tells their readers nothing of it. */
 const brokenBodies = new WeakMap<IncomingMessage, ProblemError>();
 const bodyWatchers = new WeakMap<IncomingMessage, (error: ProblemError) => void>();
 
 /** Why this body will never be complete; undefined: it may. */
 export const brokenBody = (incoming: IncomingMessage): ProblemError | undefined => brokenBodies.get(incoming);
 
-/** For who reads the body, of whom there is one. */
+/** Tells the body's one reader of its fault. */
 export function watchBody(incoming: IncomingMessage, onBroken: (error: ProblemError) => void): void {
   bodyWatchers.set(incoming, onBroken);
 }
@@ -212,7 +212,8 @@ export function serveInTurn(server: Server, { activityOf, handle, isUnhurried }:
     if (error.code === 'ECONNRESET' || socket.destroyed) socket.destroy();
     else lineOf(socket).fail(faults[error.code ?? ''] ?? notHttp);
   });
-  // Nothing can be said to who has not finished the handshake. Before the server's own listener, which asks `clientError`.
+  // A peer that has not finished the handshake cannot be told anything. This runs before the server's own listener, which
+  // emits `clientError`.
   server.prependListener('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy());
 }
 

@@ -57,7 +57,7 @@ export interface LaneConnection {
 
 /** Requests are mostly the token; a larger one is read in parts, and so by Node. */
 const readBytes = 8_192;
-/** Of what a caller sends before it has its answer. */
+/** Upper bound on bytes a caller may pipeline before its current answer is complete. */
 const laterMost = 16_384;
 
 /** `handOver` gets the bytes that were read. */

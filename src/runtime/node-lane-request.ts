@@ -24,7 +24,7 @@ export interface LaneRequest {
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
-  /** Of a request that differs from the one before on its connection in the device and in nothing else. */
+  /** Set on a request that differs from the one before on its connection in the device and in nothing else. */
   readonly repeats: RepeatedParts | undefined;
 }
 

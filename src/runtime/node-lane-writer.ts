@@ -29,7 +29,7 @@ export function createLaneWriter(socket: Socket, access: SocketAccess): LaneWrit
   let isWritten = false;
   let isChunked = false;
   let isFlushDue = false;
-  /** Of an answer that told its length. */
+  /** Bytes still to come of an answer that told its length. */
   let bytesLeft = 0;
 
   const direct = access.writer(socket);

@@ -75,7 +75,7 @@ async function openListener(
   }
 }
 
-/** What is open when one cannot be opened is on the stack already. */
+/** Opens all three. When one cannot be opened, the stack closes those that are open. */
 export async function openListeners(
   config: Pick<
     Config,

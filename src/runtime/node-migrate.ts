@@ -39,7 +39,7 @@ export async function newestMigration(): Promise<number> {
   return Math.max(0, ...(await readJournal()).map((entry) => entry.when));
 }
 
-/** What is under way, for the message of a failure. */
+/** The step under way, for the message of a failure. */
 interface Progress {
   doing: string;
 }

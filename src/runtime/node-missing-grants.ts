@@ -2,7 +2,7 @@ import type { Sql } from '../store/database.ts';
 import { findDeployment } from '../store/migration-journal.ts';
 
 /**
- * What a role lacks for a migration, as statements for the owner of the database. The server's message says it in the
+ * Grants that a role lacks for a migration, as statements for the owner of the database. The server's message says it in the
  * server's language and for the first thing only; its catalogue says all.
  */
 export async function missingGrants(sql: Sql): Promise<string[]> {

@@ -2,7 +2,7 @@ import type { Readiness } from '../gateway/ops.ts';
 import type { Sql } from '../store/database.ts';
 import { appliedMigration } from '../store/migration-journal.ts';
 
-/** What `/health/ready` says: not before everything has started, nor once the process is ending. */
+/** The answer of `/health/ready`: not ready before everything has started, nor once the process is ending. */
 
 /** A probe gives up sooner than whoever asks it. */
 const readyWithinMs = 1_800;

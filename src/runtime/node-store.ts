@@ -75,7 +75,7 @@ export function abandonedBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T
 
 interface Waiting {
   readonly log: Log;
-  /** Of this deployment. */
+  /** Holds this deployment's keys: data that none of them opens belong to another. */
   readonly sealer: Sealer;
   readonly signal: AbortSignal;
   /** Told to whoever asks for readiness. */

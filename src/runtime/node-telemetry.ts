@@ -44,7 +44,7 @@ async function createOtlpExporter(environment: Environment): Promise<PushMetricE
   return new OTLPMetricExporter();
 }
 
-/** What is pushed; `/metrics` is there beside it whatever the variable says. */
+/** The readers that push metrics; `/metrics` is there beside them whatever the variable says. */
 async function pushReaders(
   environment: Environment,
   metricProducers: MetricProducer[],

@@ -201,7 +201,7 @@ export interface StartOptions {
   readonly signal: AbortSignal;
 }
 
-/** What is there before the database is. */
+/** The parts of a gateway that start before its database is there. */
 interface Shell {
   readonly config: Config;
   readonly log: Log;

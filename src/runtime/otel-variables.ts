@@ -7,7 +7,7 @@ import type { ConfigFault, ConfigSource } from './config.ts';
  */
 
 type Environment = ConfigSource['environment'];
-/** What is wrong with the value; undefined: nothing. Throws what reading a file throws. */
+/** Says what is wrong with the value; undefined: nothing. Throws what reading a file throws. */
 type Check = (value: string, readFile: ConfigSource['readFile']) => string | undefined;
 
 interface Variable {

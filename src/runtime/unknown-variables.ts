@@ -5,7 +5,7 @@ import { type Setting, settings } from './settings.ts';
 
 /** Variables that look like ours and are read by nobody: misspelt, or of another version. */
 
-/** Of the command line: profiles, servers and completion (docs/command-line.md). */
+/** Read by the command line: profiles, servers and completion (docs/command-line.md). */
 const commandLineNames = [
   'ESPALIER_API_KEY',
   'ESPALIER_CA_FILE',
@@ -15,7 +15,7 @@ const commandLineNames = [
 ];
 /** Whatever a secret reference names. */
 const instancePrefix = 'ESPALIER_INSTANCE_';
-/** Of an application's credential: there is a second one during a rotation. */
+/** An application's credential has a second one, `…_NEXT`, during a rotation. */
 const rotates = /_(CERT_FILE|KEY_FILE|CLIENT_SECRET)$/;
 
 function ownNames(clouds: Iterable<string>): Set<string> {

@@ -104,7 +104,7 @@ export function addExamples(command: Command, shown: Verb['examples']): Command 
   return command.addHelpText('after', examplesText(shown));
 }
 
-/** Of every command that writes, unless it has one of its own that goes into the body. */
+/** Every command that writes takes this option, unless it has one of its own that goes into the body. */
 export const reasonForHistory: OptionSpec = { flags: '--reason <text>', text: 'why, for the history' };
 
 /** The options of a command, with those that every command of its kind has. */

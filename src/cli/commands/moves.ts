@@ -51,7 +51,7 @@ const waitOption: OptionSpec = { flags: '--wait', text: 'wait until the routes o
 
 const move: OptionSpec[] = [tenantOption];
 
-/** What the reason of a skipped device asks for. */
+/** The next step for each reason why a device is skipped. */
 const remedies: Readonly<Record<string, string>> = {
   'not-claimed': 'the target does not claim them: with --unclaimed those that it has a computer for go too',
   'not-found-at-target': 'no computer of the target has their UDID or serial number',

@@ -82,7 +82,7 @@ export function judgeDatabase(facts: DatabaseFacts): Line {
     : say.fail(version, `Upgrade the server to PostgreSQL ${oldestPostgres} or newer.`, 'configuration');
 }
 
-/** What stands between: a pooler has to leave each connection its own session. */
+/** A pooler before the database has to leave each connection its own session. */
 export function judgePooler(sharesSessions: boolean): Line {
   const say = about('pooler', 'DATABASE_URL');
   return sharesSessions
@@ -95,7 +95,7 @@ export function judgePooler(sharesSessions: boolean): Line {
 }
 
 export interface ConnectionFacts {
-  /** What the server, the role and the database allow. */
+  /** Connections that the server, the role and the database allow; the least of the three. */
   readonly allowed: number;
   readonly used: number;
   /** ESPALIER_DATABASE_CONNECTIONS. */
