@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { usageFailure } from '../failure.ts';
+import { EncodingFault, readText } from '../text-file.ts';
 import { isReference } from './reference.ts';
 
 /** Profiles of servers, `~/.config/espalier/config.yaml` (contract section 11), in the manner of jamf-cli's. */
@@ -36,8 +37,9 @@ type Fault = (path: Path, problem: string) => Error;
 
 function textOf(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readText(path);
   } catch (error) {
+    if (error instanceof EncodingFault) throw usageFailure(`${path} ${error.message}`);
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR') return '';
     throw usageFailure(`${path} cannot be read (${code})`);

@@ -28,6 +28,14 @@ profiles:
 `;
 
 describe('the server of a command', () => {
+  it('is read from a file of profiles in UTF-16 as well, and from none in another encoding', () => {
+    const { environment, file } = home();
+    writeFileSync(file, Buffer.from(`\ufeff${two.replaceAll('\n', '\r\n')}`, 'utf16le'));
+    expect(resolveConnection(environment)).toMatchObject({ url: 'https://prod.example:9443' });
+    writeFileSync(file, Buffer.from(`# B\u00fcro\n${two}`, 'latin1'));
+    expect(() => resolveConnection(environment)).toThrow(`${file} is not UTF-8: the byte 0xFC`);
+  });
+
   it('is that of the default profile, of the named one, of the variables, of the options, each over the one before', () => {
     const { environment, file } = home(two);
     writeFileSync(join(dirname(file), 'lab.key'), 'esp_of-file\n');
@@ -135,11 +143,17 @@ describe('a reference to a secret', () => {
   const context = { environment: { A: 'secret-a', EMPTY: '' }, folder };
   writeFileSync(join(folder, 'b'), 'secret-b\r\n');
   writeFileSync(join(folder, 'blank'), '\n');
+  writeFileSync(join(folder, 'utf16'), Buffer.from('\ufeffsecret-b\r\n', 'utf16le'));
+  writeFileSync(join(folder, 'marked'), '\ufeffsecret-b\n');
+  writeFileSync(join(folder, 'latin1'), Buffer.from('secret-in-clear\u00e9', 'latin1'));
 
   it('is read from a variable or a file, without the end of its line', () => {
     expect(readReference('env:A', '--x', context)).toBe('secret-a');
     expect(readReference('file:b', '--x', context)).toBe('secret-b');
     expect(readReference(`file:${folder}/b`, '--x', context)).toBe('secret-b');
+    // As Windows' editors and PowerShell write files.
+    expect(readReference('file:utf16', '--x', context)).toBe('secret-b');
+    expect(readReference('file:marked', '--x', context)).toBe('secret-b');
   });
 
   it.each([
@@ -150,6 +164,7 @@ describe('a reference to a secret', () => {
     ['env:EMPTY', '--x: the environment variable EMPTY is empty'],
     ['file:absent', 'absent cannot be read (ENOENT)'],
     ['file:blank', 'blank is empty'],
+    ['file:latin1', 'latin1 is not UTF-8: the byte 0xE9'],
     ['file:', '--x: must be env:NAME or file:PATH'],
   ])('%j is refused with what is wrong, without the text itself', (reference, expected) => {
     let message = '';
