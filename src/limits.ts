@@ -71,7 +71,7 @@ export const smallBodyBytes = 16 * 1024;
 export const bodyBytes = 1024 * 1024;
 /** Graph sends some dozens in one request. Anybody can send here, and each state that is named is hashed. */
 export const notificationsPerBody = 5_000;
-/** Of the JSON of an admin request; a list in it has some hundred elements. */
+/** Bounds the JSON of an admin request; a list in it has some hundred elements. */
 export const adminBodyStructure = { depth: 64, nodes: 20_000 };
 /** Graph's validation tokens are some hundred characters of text; they are sent back as they are. */
 export const validationTokenCharacters = 1_024;
@@ -222,7 +222,7 @@ export const approvalLifeMs = 24 * 3_600_000;
 export const approvalGrowthShare = 0.1;
 /** Decided approvals are listed so long; the history has them after that. */
 export const approvalKeptMs = 90 * 24 * 3_600_000;
-/** Of an operator's reason for a write. */
+/** The longest reason that an operator may give for a write. */
 export const reasonCharacters = 500;
 /** Entries of the history that are read together, and deleted together. */
 export const historyPage = 1_000;
@@ -264,7 +264,7 @@ export const importFaultsListed = 1_000;
 /** Rows that are staged by one statement, and routes that one transaction of a partial import changes. */
 export const importStaged = 2_000;
 export const importPage = 10_000;
-/** Of PostgreSQL, while it sorts the rows of a file; beyond it sorts on disk. */
+/** PostgreSQL sorts the rows of a file within this memory, and more of them on disk. */
 export const importSortMemory = '64MB';
 /** Imported devices whose computers become due together: ten seconds' worth; and tenants in one turn. */
 export const importedReadBatch = 10 * backgroundPerSecond;
@@ -274,7 +274,7 @@ export const importedReadLookMs = 1_000;
 export const importedReadLockMs = 2_000;
 /** An import waits this long for another one, or a rollback, of its tenant. */
 export const importLockMs = 120_000;
-/** Of one process: each has a connection to the database of its own. */
+/** Imports of one process: each has a connection to the database of its own. */
 export const importsAtOnce = 2;
 export const importsWaiting = 8;
 export const exportsAtOnce = 4;

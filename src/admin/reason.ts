@@ -32,7 +32,7 @@ export function readReason(header: string | undefined): string | undefined {
   return reason;
 }
 
-/** Of every write; where its body has a `reason` too, that one is recorded. */
+/** Takes the reason of every write; where its body has a `reason` too, that one is recorded. */
 export const takeReason: MiddlewareHandler<AdminEnv> = async (c, next) => {
   if (!reading.includes(c.req.method)) c.set('reason', readReason(c.req.header(reasonHeader)));
   await next();

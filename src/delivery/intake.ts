@@ -16,7 +16,7 @@ import {
 
 export interface PushedRecord {
   readonly jamfComputerId: number;
-  /** What of the record is kept (`recordText`). */
+  /** The part of the record that is kept (`recordText`). */
   readonly text: string;
   readonly reportAt: Date | null;
 }

@@ -85,7 +85,7 @@ async function readSample(
 interface Batch {
   /** Rows that were taken; fewer than asked for: it was the last batch. */
   readonly taken: number;
-  /** Of them those that were given a place in time. */
+  /** Those among them that were given a place in time. */
   readonly placed: number;
   readonly last: string | null;
 }

@@ -12,7 +12,7 @@ const unreachable = (): Problem => problem('instance-unreachable', 'The connecti
 /** Seconds after which to try again where a failure does not say. */
 const tryAgainSeconds = 5;
 
-/** Of a forwarded call, as long as no part of the answer has been passed on. */
+/** The problem of a forwarded call, as long as no part of the answer has been passed on. */
 export function problemOfUpstream(failure: UpstreamFailure): Problem {
   switch (failure.kind) {
     case 'refused-address':
@@ -42,7 +42,7 @@ export function problemOfUpstream(failure: UpstreamFailure): Problem {
   }
 }
 
-/** Of what a call needs before: the instance's token, and the version of its inventory. */
+/** The problem of what a call needs before: the instance's token, and the version of its inventory. */
 export function problemOfInstance(failure: JamfFailure): Problem {
   switch (failure.failure) {
     case 'refused-address':
@@ -72,7 +72,7 @@ export function problemOfInstance(failure: JamfFailure): Problem {
   }
 }
 
-/** Of an instance that is not to be called; undefined: it may be. */
+/** The problem of an instance that is not to be called; undefined: it may be. */
 export function problemOfPause(instance: {
   readonly name: string;
   readonly paused: boolean;

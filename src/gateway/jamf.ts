@@ -143,7 +143,7 @@ const toldIgnored = ({ count, listed }: Unusable) =>
       ]
     : listed;
 
-/** What of an event is lost is counted and logged, in one line whose length the sender does not decide. */
+/** Counts and logs the lost parts of an event, in one line whose length the sender does not decide. */
 function noteIgnored(
   owner: KeyOwner,
   event: string,

@@ -36,7 +36,7 @@ const invalid = (code: string, description: string): ProblemError =>
     problem('invalid-request', `body: ${description}`, { errors: [{ code, field: null, description }] }),
   );
 
-/** What is scanned between two looks at the clock: a fraction of a millisecond. */
+/** So much is scanned between two looks at the clock: it takes a fraction of a millisecond. */
 const pieceBytes = 65_536;
 
 const keptSet: ReadonlySet<string> = new Set(keptMembers);

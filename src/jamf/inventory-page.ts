@@ -29,7 +29,7 @@ export interface InventoryPage {
   readonly totalCount: number;
   readonly items: readonly InventoryItem[];
   readonly rejected: readonly RejectedRecord[];
-  /** Of all records that have a readable one, in the order of the answer. */
+  /** The ids of all records that have a readable one, in the order of the answer. */
   readonly ids: readonly number[];
   /** True when no page follows. */
   readonly last: boolean;

@@ -55,7 +55,7 @@ export function wrongMember(field: string, value: unknown, expected: string): Fi
 }
 
 /**
- * What is looked through. `computer`: one computer's object, whose serial number and UDID are kept too. `ids`: a list of
+ * The kinds of values that are looked through. `computer`: one computer's object, whose serial number and UDID are kept too. `ids`: a list of
  * ids, whatever surrounds them. `devices`: objects with display fields, where only a member for ids holds one.
  */
 type Kind = 'computer' | 'ids' | 'devices';

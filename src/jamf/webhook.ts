@@ -36,7 +36,7 @@ export interface JamfWebhook {
   readonly computers: readonly WebhookComputer[];
   /** `computer`: exactly one has to be read again; `computers`: one or more; `none`: nothing changes here. */
   readonly effect: 'computer' | 'computers' | 'none';
-  /** What of the event could not be used, beside what was. */
+  /** The elements of the event that could not be used. */
   readonly ignored: Unusable;
 }
 
@@ -76,7 +76,7 @@ export async function readWebhook(
   return inTurns(webhookOf(reader.document()), work);
 }
 
-/** What is looked through between two looks at the clock: some tenths of a millisecond. */
+/** So much is looked through between two looks at the clock: it takes some tenths of a millisecond. */
 const pieceBytes = 16_384;
 
 /** The same for a small body that is there as a whole, at once. */

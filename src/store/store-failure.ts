@@ -39,7 +39,7 @@ const refusedStates: ReadonlySet<string> = new Set([
   '25P04',
 ]);
 
-/** Of the operating system, for a socket. `EAI_…` and TLS have forms of their own below. */
+/** Codes of the operating system for a socket. `EAI_…` and TLS have forms of their own below. */
 const networkCodes: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -64,7 +64,7 @@ const networkCodes: ReadonlySet<string> = new Set([
   'EBADRESP',
 ]);
 
-/** Of the driver (postgres.js). */
+/** Codes of the driver (postgres.js). */
 const driverCodes: Readonly<Record<string, StoreFailure>> = {
   CONNECTION_CLOSED: 'unreachable',
   CONNECT_TIMEOUT: 'unreachable',
@@ -80,7 +80,7 @@ const driverCodes: Readonly<Record<string, StoreFailure>> = {
 /** A certificate that is not accepted: OpenSSL's X509_V_ERR_… as Node.js names them. */
 const certificateCode =
   /^(?:CERT_\w+|CRL_\w+|UNABLE_TO_\w+|ERROR_IN_CERT_\w+|ERROR_IN_CRL_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)$/;
-/** Of Node.js: the handshake, and a socket that closed before or during it. */
+/** Codes of Node.js for the handshake, and for a socket that closed before or during it. */
 const socketCode = /^ERR_(?:TLS|SSL|SOCKET)_\w+$/;
 /** The system calls that only a connection to somebody makes; a Unix socket that is not there is ENOENT of `connect`. */
 const connectCall = /^(?:connect|getaddrinfo|query[A-Z]\w*)$/;

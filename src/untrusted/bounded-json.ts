@@ -29,7 +29,7 @@ function endOfString(text: string, from: number): number {
   return text.length;
 }
 
-/** What is too much of a text, valid JSON or not; undefined: nothing. */
+/** Tells whether a text, valid JSON or not, is nested too deep or holds too much; undefined: neither. */
 export function structureFault(
   text: string,
   { depth: maxDepth, nodes: maxNodes } = structureLimits,

@@ -7,7 +7,7 @@ import { createValueScanner, isSpace, type ValueFault, type ValueLimits } from '
  */
 
 export interface DocumentLimits {
-  /** Of each unit. */
+  /** Each unit stays within these. */
   readonly unit: ValueLimits;
   /** Array elements and object members in all. */
   readonly nodes: number;

@@ -7,7 +7,7 @@
 export interface ValueLimits {
   /** Nesting of arrays and objects. */
   readonly depth: number;
-  /** Of the value as it came. */
+  /** The length of the value as it came. */
   readonly bytes: number;
   readonly keptBytes: number;
   /** Array elements and object members that are kept. */

@@ -10,9 +10,9 @@ import { createKept, isSpace } from './json-value.ts';
 export interface XmlLimits {
   readonly depth: number;
   readonly elements: number;
-  /** Of different names in one element. */
+  /** Different names of children in one element. */
   readonly names: number;
-  /** Of one text, and of all that are kept. */
+  /** The length of one text, and of all texts that are kept. */
   readonly textBytes: number;
   readonly keptBytes: number;
 }

@@ -26,7 +26,7 @@ const waitingSchema = z
 
 export type Waiting = z.infer<typeof waitingSchema>;
 
-/** Of every operation that may wait. */
+/** Each operation that may wait has this answer beside its own. */
 export const waitsForApproval = {
   202: jsonAnswer(
     waitingSchema,

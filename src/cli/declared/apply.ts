@@ -57,7 +57,7 @@ interface Job {
   readonly secretOf: SecretOf;
 }
 
-/** What is asked for and makes no sense whatever the gateway has. */
+/** Refuses requests that make no sense whatever the gateway has. */
 function refuseArguments({ dryRun, force, keysDir, prune }: ApplyArguments, declared: Declared): Fault[] {
   const fault = (problem: string): Fault[] => [
     { place: undefined, file: 'espalier apply', path: '', problem },

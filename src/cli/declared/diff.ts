@@ -8,7 +8,7 @@ import type { FieldChange, Operation, Plan, Refusal, SecretUse, TenantFields, Te
 import { sameNames } from './same-value.ts';
 
 /**
- * What it takes to make a gateway as the files say: no clock, no input or output, nothing but the comparison. The order of
+ * Tells what it takes to make a gateway as the files say: no clock, no input or output, nothing but the comparison. The order of
  * operations is that of docs/declarative.md.
  */
 

@@ -17,7 +17,7 @@ export interface DueComputer {
   readonly pushedReportAt: Date | null;
   /** The revision that the pushed record made due; a later one asks for the instance's own word. */
   readonly pushedRevision: number | null;
-  /** Of the newest state that is known; with `readAt` it is what a record is ordered by (`revisions.ts`). */
+  /** The report date of the newest known state; with `readAt` it is what a record is ordered by (`revisions.ts`). */
   readonly reportAt: Date | null;
   readonly readAt: Date | null;
   /** Since the instance first did not know it, by the database's clock when the row was leased; null: it knows it. */

@@ -10,7 +10,7 @@ import type { DueComputer } from './computer-store.ts';
 import { inventorySections } from './pushed-record.ts';
 import { isLate, standsAfter } from './revisions.ts';
 
-/** What is known of a due computer: its instance's own word, or the record that was pushed. */
+/** A due computer's state: its instance's own word, or the record that was pushed. */
 export type Fetched =
   | {
       readonly ok: true;
@@ -39,7 +39,7 @@ export type Fetched =
       readonly instanceFails: boolean;
     };
 
-/** What is said of the whole instance; a record that cannot be read is one computer's matter. */
+/** Failures that concern the whole instance; a record that cannot be read is one computer's matter. */
 const instanceFailures: ReadonlySet<JamfFailureKind> = new Set([
   'unreachable',
   'timeout',

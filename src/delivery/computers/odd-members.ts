@@ -15,7 +15,7 @@ export type NoteOddMembers = (computer: Computer, warnings: readonly FieldError[
 
 /** Computers whose odd members have been logged: a Mac is read with every check-in, and says the same each time. */
 const computersRemembered = 10_000;
-/** Of one computer; the log line is as long as the record's sender likes otherwise. */
+/** So many members of one computer are named; otherwise the record's sender would decide how long the log line is. */
 const membersTold = 5;
 
 /** In one line, for people: which members, and what they must be. */

@@ -1,4 +1,4 @@
-/** What is kept of a pushed record until it is taken in. */
+/** The part of a pushed record that is kept until it is taken in. */
 
 /** What `inventoryAttributes` and `complianceAttributes` read, beside the accounts. */
 export const inventorySections = [

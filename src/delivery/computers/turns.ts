@@ -17,7 +17,7 @@ export interface FeedOptions {
   readonly instances: InstanceDirectory;
   readonly clientOf: (instance: Instance) => JamfClient;
   readonly readers: Readers;
-  /** Of `readers`: an instance that another process reads from is passed over. */
+  /** The owner of `readers`: an instance that another process reads from is passed over. */
   readonly owner: string;
   readonly backoff: Backoff;
 }
@@ -109,7 +109,7 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
   };
 }
 
-/** Of the rows of `instance_reading` (alias `r`) those that may be read from now, by this process. */
+/** The condition on `instance_reading` (alias `r`) under which this process may read from an instance now. */
 export const readable = (sql: Sql, owner: string) => sql`
   (r.reader_owner is null or r.reader_owner = ${owner} or r.reader_until < now())
   and exists (

@@ -19,7 +19,7 @@ export interface MemoryReport extends DueReport {
   readonly leaseOwner: string | null;
 }
 
-/** What of a content is worth a new revision, as contentHash of set-reports.ts. */
+/** The part of a content that is worth a new revision, as contentHash of set-reports.ts has it. */
 const comparable = ({ content: { lastCheckInAt: _, ...rest } }: NewReport): string => JSON.stringify(rest);
 
 const millis = (time: string | null): number | null => (time === null ? null : Date.parse(time));

@@ -1,6 +1,6 @@
 import type { DueReport } from './report-row.ts';
 
-/** What of the claimed reports goes together: the devices of one message. Pure. */
+/** Groups the claimed reports that go together: the devices of one message. Pure. */
 
 /** Above what an upload may weigh (domain/microsoft.md 4.4: 1 MB as ceiling), counted before its entities are made. */
 const messageBytes = 400_000;

@@ -165,7 +165,7 @@ export async function settlementOfUpload(
       event: { stage: 'accepted', messageId },
     });
   };
-  /** Whoever takes a message apart says it all again under new ids: only when Intune knows nothing of it. */
+  /** Taking a message apart says it all again under new ids: this is done only when Intune knows nothing of it. */
   const apartUnlessTaken = async (reason: string, detail: string): Promise<Settle> => {
     const status = await statusOf();
     if (['completed', 'pending', 'failed'].includes(status.outcome)) return accepted();

@@ -60,7 +60,7 @@ function settlementOfStatus(
       if (rule.disposition !== 'failed') {
         return () => ({ state: 'due', reason: rule.cause, detail, waitSeconds, attempts, event });
       }
-      // Of the message, not of those that are still at it: one of the others may be what failed it.
+      // The devices of the whole message count, not those that still wait: another of them may be what failed it.
       return ({ messageDevices }) =>
         (messageDevices ?? 1) > 1
           ? { state: 'due', alone: true, reason: 'isolated', detail, waitSeconds: 0, attempts: 0, event }

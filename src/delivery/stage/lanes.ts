@@ -9,7 +9,7 @@ export interface Lane {
   readonly instanceId?: string;
   /** Where a stage has more than one lane for the same. */
   readonly kind?: string;
-  /** Of a resync, a replay or a reconciliation: served when nothing fresh is due. */
+  /** True for the work of a resync, a replay or a reconciliation: it is served when nothing fresh is due. */
   readonly background: boolean;
 }
 

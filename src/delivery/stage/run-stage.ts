@@ -20,7 +20,7 @@ export interface Stage<Row> {
   readonly mayTake: (lane: Lane) => number;
   /** Prolongs the leases of these rows, where their owner still has them. */
   readonly renew: (held: readonly Held<Row>[]) => Promise<unknown>;
-  /** What of a claim is worked on together. */
+  /** Splits a claim into parts that are worked on together. */
   readonly units: (rows: readonly Row[]) => readonly (readonly Row[])[];
   /** Does the rows' work and settles each of them. */
   readonly work: (rows: readonly Row[], owner: string) => Promise<void>;
