@@ -15,6 +15,10 @@ export const tooSlow = (): ProblemError =>
     }),
   );
 
+/** The socket's own error would be taken for the database's. */
+export const wentAway = (): ProblemError =>
+  new ProblemError(problem('invalid-request', 'The caller went away in the middle of the body.'));
+
 function within<T>(work: Promise<T>, ms: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -41,7 +45,7 @@ async function readStream(stream: ReadableStream<Uint8Array>, limitBytes: number
     }
   } catch (error) {
     await reader.cancel().catch(() => undefined);
-    throw error;
+    throw error instanceof ProblemError ? error : wentAway();
   }
   const whole = new Uint8Array(size);
   let offset = 0;
@@ -85,9 +89,6 @@ export async function readBody(request: Request, limitBytes: number): Promise<Ui
   if (declared > limitBytes) throw tooLarge(limitBytes);
   return request.body ? readStream(request.body, limitBytes) : new Uint8Array();
 }
-
-const wentAway = (): ProblemError =>
-  new ProblemError(problem('invalid-request', 'The caller went away in the middle of the body.'));
 
 /** A body as it comes, within limits. A connection that breaks is the caller's fault, not the database's. */
 export async function* receivedChunks(

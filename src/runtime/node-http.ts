@@ -13,7 +13,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
 import type { ForwardAnswer } from '../forwarding/forward.ts';
-import { tooLarge, tooSlow } from '../gateway/body.ts';
+import { tooLarge, tooSlow, wentAway } from '../gateway/body.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
 import {
   bodyIdleMs,
@@ -23,7 +23,7 @@ import {
   connectionsPerAddress,
   headersTimeoutMs,
 } from '../limits.ts';
-import { ProblemError, problem } from '../problems.ts';
+import { ProblemError } from '../problems.ts';
 import type { ServerCertificate } from './node-certificate.ts';
 import { boundConnections, type ConnectionBounds, type Connections } from './node-connections.ts';
 import { brokenBody, hasBody, passBody, serveInTurn, watchBody } from './node-in-turn.ts';
@@ -35,9 +35,6 @@ import type { ListenAddress } from './settings.ts';
 const alreadySent = RESPONSE_ALREADY_SENT.headers;
 
 const bindingsOf = (c: Context): HttpBindings => c.env as HttpBindings;
-
-const wentAway = (): ProblemError =>
-  new ProblemError(problem('invalid-request', 'The caller went away in the middle of the body.'));
 
 /**
  * The body straight from the socket: a web stream costs as much as the rest of a small request. Node's own
@@ -68,7 +65,8 @@ function readIncoming(incoming: IncomingMessage, limitBytes: number): Promise<Ui
     };
     const finish = (): void =>
       end(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-    const fail = (error: Error): void => end(() => reject(error));
+    const fail = (error: Error): void =>
+      end(() => reject(error instanceof ProblemError ? error : wentAway()));
     const left = (): void => end(() => reject(wentAway()));
     incoming.on('data', take).on('end', finish).on('error', fail).on('close', left);
     watchBody(incoming, fail);
