@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
+import { databaseUrlParameters } from '../store/database-url-parameters.ts';
 import { DirectoryInUse, lockDirectory } from './node-directory-lock.ts';
 import { createRunner, type Runner } from './node-embedded-binaries.ts';
 import { EmbeddedPostgresUnavailable, exists } from './node-postgres-binaries.ts';
@@ -271,6 +272,12 @@ async function joinServer(places: Places, inUse: DirectoryInUse): Promise<Embedd
   return { url: await urlOf(places, port), stop: async () => undefined };
 }
 
+/** The variables of libpq say where another database is. Led there, this one's password would go to a foreign host. */
+function forgetForeignDatabase(): void {
+  for (const { variable } of databaseUrlParameters.values())
+    if (variable !== undefined) delete process.env[variable];
+}
+
 /**
  * Starts the database in `<dataDir>/postgres`. Throws `DirectoryInUse` when another process holds the directory and
  * joining it was not asked for, else `EmbeddedPostgresUnavailable`, or what the file system said.
@@ -279,6 +286,7 @@ export async function startEmbeddedPostgres(
   dataDir: string,
   options: EmbeddedPostgresOptions = {},
 ): Promise<EmbeddedPostgres> {
+  forgetForeignDatabase();
   const places = placesIn(dataDir);
   await mkdir(places.dir, { recursive: true, mode: 0o711 });
   let unlock: () => void;

@@ -451,6 +451,19 @@ describe('without its database', () => {
     await empty.drop();
   });
 
+  it('the embedded one is reached whatever the variables of libpq say', async () => {
+    const started = launch({
+      ...environmentIn(ownDir()),
+      PGHOSTADDR: '192.0.2.1',
+      PGREQUIREAUTH: 'scram-sha-256',
+      PGSSLROOTCERT: '/nowhere/ca.pem',
+    });
+    await Promise.race([ready(started), started.exited]);
+    expect(started.output()).toContain('"event":"ready"');
+    started.process.kill('SIGTERM');
+    expect(await started.exited).toBe(0);
+  }, 90_000);
+
   it('SIGTERM ends it in order while the database is away', async () => {
     const door = await openDoor();
     const database = await createTestDatabase();
