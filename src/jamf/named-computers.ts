@@ -1,3 +1,4 @@
+import { computersPerWebhook } from '../limits.ts';
 import { type FieldError, isAbsent, isRecord, readComputerId, readText } from './wire-values.ts';
 
 /**
@@ -99,6 +100,8 @@ export function createNamedComputers(): NamedComputers {
   };
 
   const takeId = (id: string, holder: Readonly<Record<string, unknown>> | undefined): void => {
+    // One more shows that there are too many; ten megabytes of ids would take some hundred to hold.
+    if (found.size > computersPerWebhook) return;
     const udid = holder && readText(holder.udid);
     const serialNumber = holder && readText(holder.serialNumber);
     found.set(id, {
