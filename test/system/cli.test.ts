@@ -282,6 +282,8 @@ describe('the command line', () => {
     await sql`delete from reports where device_id = ${deviceId}`;
     await scene.api('DELETE', `/tenants/${tenantId}/devices/${deviceId}`);
     await sql`delete from reports where device_id = ${deviceId}`;
+    // Jamf Pro has no such computer: left behind, it would wait to be read and hold what waits for the backlog.
+    await sql`delete from computers where tenant_id = ${tenantId} and jamf_computer_id = 987654`;
     expect((await espalier(['tenants', 'status', tenantId])).stderr).toBe('');
   });
 
