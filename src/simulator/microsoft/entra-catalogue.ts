@@ -175,6 +175,7 @@ const credentials: readonly [number, EntraErrorEntry][] = [
       'The certificate with identifier used to sign the client assertion is not registered on application. [Reason - The key was not found.]',
     ),
   ],
+  [700024, entry('invalid_client', 'Client assertion is not within its valid time range.')],
   [50012, entry('invalid_client', 'Authentication failed.')],
   [50013, entry('invalid_client', 'Assertion is invalid because of various reasons.')],
   [500133, entry('invalid_client', 'Assertion is not within its valid time range.')],
