@@ -100,8 +100,9 @@ const newestKnown = (sql: Queries) => sql`
  * What becomes of a record (`excluded`) that meets a row:
  *
  * - `take`: it is newer than what is known, and waits to be taken in.
- * - `ask`: nothing says which of the two is newer. The instance is asked, and the record serves where it does not answer.
- * - `read`: the instance's own word is known already, and only that can follow it.
+ * - `ask`: nothing says which of the two is newer, and nothing was taken in yet. The instance is asked, and the record serves
+ *   where it does not answer.
+ * - `read`: a state is known that may be newer, and only the instance's own word can follow it.
  * - `void`: it is older.
  */
 const fate = (sql: Queries): Fragment => {
@@ -120,7 +121,9 @@ const fate = (sql: Queries): Fragment => {
          then 'take'
          when ${date} is null and excluded.pushed_report_at < greatest(computers.report_at, computers.pushed_report_at)
          then 'read'
-         else 'ask' end`;
+         -- What was told already may be newer: then only the instance's word can follow it.
+         when computers.done_revision = 0 then 'ask'
+         else 'read' end`;
 };
 
 /** Keeps pushed records, each computer at most once. */

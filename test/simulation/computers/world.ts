@@ -145,7 +145,8 @@ export async function runSeed(database: TestDatabase, seed: number): Promise<Out
   };
   /** Time passes: what waits for a later time is due, and some of it is claimed. */
   const take = async (limit: number): Promise<number> => {
-    await sql`update computers set next_try_at = now() - interval '1 second'
+    // Each a time of its own: among equal ones the database would choose which are claimed, and not the seed.
+    await sql`update computers set next_try_at = now() - interval '1 second' - jamf_computer_id * interval '1 ms'
       where tenant_id = ${tenantId} and next_try_at is not null and lease_until is null`;
     const lanes = (['pushed', 'read'] as const).flatMap((kind) =>
       [false, true].map((background) => ({ lane: { tenantId, instanceId, kind, background }, limit })),
