@@ -53,7 +53,7 @@ describe.skipIf(!has('bash'))('completion in bash', () => {
   });
 
   it('offers options of the command and the global ones', () => {
-    expect(completed('espalier tenants disconnect --re')).toEqual(['--retract']);
+    expect(completed('espalier tenants disconnect --ret')).toEqual(['--retract']);
     expect(completed('espalier tenants list --pr')).toEqual(['--profile']);
   });
 
