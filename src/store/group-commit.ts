@@ -1,4 +1,4 @@
-import { lockWaitMs } from '../limits.ts';
+import { lockWaitMs, sharedLockWaitMs } from '../limits.ts';
 import { isStoreUnavailable } from './database.ts';
 import { createLockedTenants, isLockTimeout, type Waiting } from './locked-tenants.ts';
 
@@ -11,7 +11,7 @@ import { createLockedTenants, isLockTimeout, type Waiting } from './locked-tenan
 export interface GroupCommitOptions<Item, Result> {
   /**
    * Writes all of them in one transaction and answers in their order. With `tenantOf` it waits for each lock
-   * `lockWaitMs` at most (`waitsAtMost`).
+   * `sharedLockWaitMs` at most (`waitsAtMost`).
    */
   readonly flush: (items: readonly Item[], lockWaitMs: number | undefined) => Promise<readonly Result[]>;
   readonly maxItems: number;
@@ -31,13 +31,16 @@ export type GroupCommit<Item, Result> = (item: Item) => Promise<Result>;
 export const nothings = (items: readonly unknown[]): undefined[] => items.map(() => undefined);
 
 /** Writes a group and tells each what became of it; answers those for which a lock was not had: they were not written. */
-function createWriter<Item, Result>({ flush, tenantOf }: GroupCommitOptions<Item, Result>) {
+function createWriter<Item, Result>(
+  { flush, tenantOf }: GroupCommitOptions<Item, Result>,
+  patienceMs: number,
+) {
   type Writes = readonly Waiting<Item, Result>[];
   const isLocked = (error: unknown): boolean => tenantOf !== undefined && isLockTimeout(error);
   const write = async (group: Writes): Promise<Writes> => {
     try {
       const items = group.map(({ item }) => item);
-      const results = await flush(items, tenantOf && lockWaitMs);
+      const results = await flush(items, tenantOf && patienceMs);
       for (const [index, { resolve }] of group.entries()) resolve(results[index] as Result);
       return [];
     } catch (error) {
@@ -67,7 +70,8 @@ export function createGroupCommit<Item, Result>(
   /** Items of the last group: more than one is traffic. */
   let lastItems = 0;
 
-  const writeGroup = createWriter(options);
+  const writeGroup = createWriter(options, sharedLockWaitMs);
+  const writeApart = createWriter(options, lockWaitMs);
   const groupEnd = (waiting: readonly Waiting<Item, Result>[]): number => {
     let sum = 0;
     let end = 0;
@@ -78,7 +82,7 @@ export function createGroupCommit<Item, Result>(
     }
     return end;
   };
-  const locked = createLockedTenants<Item, Result>({ write: writeGroup, take: groupEnd });
+  const locked = createLockedTenants<Item, Result>({ write: writeApart, take: groupEnd });
 
   const takeGroup = (): Waiting<Item, Result>[] => {
     const end = groupEnd(queue);
