@@ -124,12 +124,14 @@ export function placeDevice(
     expect(before);
     const claims = (await storedClaims(tx, tenantId, [deviceId])).get(deviceId) ?? [];
     const described = before && (await readDescription(tx, tenantId, deviceId));
-    const { serialNumber = described?.serialNumber, udid = described?.udid } = wanted;
-    const redescribed = described?.serialNumber !== serialNumber || described?.udid !== udid;
-    const place = targetOf(before, wanted, claims);
-    const stays = before !== undefined && place !== undefined && sameComputer(before, place);
-    const to = stays ? { ...place, serialNumber: serialNumber ?? null, udid: udid ?? null } : place;
-    const placement = { deviceId, to, redescribed: stays && redescribed };
+    const serialNumber = wanted.serialNumber ?? described?.serialNumber ?? null;
+    const udid = wanted.udid ?? described?.udid ?? null;
+    const isNew = described?.serialNumber !== serialNumber || described?.udid !== udid;
+    const placement = {
+      deviceId,
+      to: targetOf(before, wanted, claims),
+      description: isNew ? { serialNumber, udid } : undefined,
+    };
     const [outcome] = await placeRoutes(tx, tenantId, [placement], () => by);
     const route = outcome?.route;
     if (!route) throw new Error('a placed route is not there');

@@ -199,8 +199,8 @@ export interface Placement {
   readonly deviceId: string;
   readonly to: RouteWrite['to'];
   readonly ended?: string;
-  /** What the route says of the Mac is new although its place is not: that is a version too, or `If-Match` misses it. */
-  readonly redescribed?: boolean;
+  /** What the route is to say of the Mac where its place stays: that is a version too, or `If-Match` would miss it. */
+  readonly description?: { readonly serialNumber: string | null; readonly udid: string | null } | undefined;
 }
 
 /**
@@ -221,8 +221,11 @@ export async function placeRoutes(
   );
   const writes = placements.map((placement) => {
     const before = current.get(placement.deviceId);
-    const changed = placement.redescribed === true || !sameRoute(before, placement.to);
-    return { ...placement, before, changed };
+    const stays = sameRoute(before, placement.to);
+    const { description, to } = placement;
+    if (!stays || to === undefined || description === undefined)
+      return { ...placement, before, changed: !stays };
+    return { ...placement, before, changed: true, to: { ...to, ...description } };
   });
   return apply(tx, tenantId, writes, by);
 }
