@@ -121,6 +121,7 @@ describe("Entra's errors", () => {
     cloud().settings.entraError = { code: 7000222, appId: connector() };
     await scene.restart('stop');
     const before = scene.world.journal.list({ service: 'entra', path: '/oauth2/v2.0/token' }).length;
+    const beganMs = performance.now();
     for (const device of devices('one'))
       await sendWebhook(scene, instance, device.jamfComputerId, 'ComputerInventoryCompleted');
     for (const device of devices('two'))
@@ -139,7 +140,8 @@ describe("Entra's errors", () => {
       .filter((line) => line.includes('"registration.fault"'));
     expect(alarms).toHaveLength(1);
     const asked = scene.world.journal.list({ service: 'entra', path: '/oauth2/v2.0/token' }).length - before;
-    expect(asked).toBeLessThanOrEqual(3);
+    // After 1, 3 and 7 s, and every four seconds then, however many reports wait; a busy machine is slower to get here.
+    expect(asked).toBeLessThanOrEqual(3 + Math.floor((performance.now() - beganMs) / 4_000));
     cloud().settings.entraError = null;
     // Looked at again as ESPALIER_HOLD_RECHECK_SECONDS says, which is a second here, with nobody's help.
     await eventually(() => expect(scene.gateway.output()).toContain('"registration.fault-over"'), 10_000);
