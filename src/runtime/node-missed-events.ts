@@ -50,7 +50,8 @@ export function createMarkKeeper(dataDir: string): MarkKeeper {
     },
     takeOver: async () => {
       const names = await readdir(folder).catch(() => []);
-      const others = names.filter((name) => /\.(json|taken)$/.test(name) && !name.startsWith(id));
+      // One that was just being written when its process ended counts too, if it is whole.
+      const others = names.filter((name) => /\.(json|new|taken)$/.test(name) && !name.startsWith(id));
       const instances = (await Promise.all(others.map(takeOne))).flat();
       return {
         instances,

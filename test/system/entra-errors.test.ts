@@ -140,8 +140,8 @@ describe("Entra's errors", () => {
       .filter((line) => line.includes('"registration.fault"'));
     expect(alarms).toHaveLength(1);
     const asked = scene.world.journal.list({ service: 'entra', path: '/oauth2/v2.0/token' }).length - before;
-    // After 1, 3 and 7 s, and every four seconds then, however many reports wait; a busy machine is slower to get here.
-    expect(asked).toBeLessThanOrEqual(3 + Math.floor((performance.now() - beganMs) / 4_000));
+    // A look at the registration after 1 s, 3, 7 and so on, and one of each tenant's own: not one for each report and try.
+    expect(asked).toBeLessThanOrEqual(5 + Math.floor((performance.now() - beganMs) / 2_000));
     cloud().settings.entraError = null;
     // Looked at again as ESPALIER_HOLD_RECHECK_SECONDS says, which is a second here, with nobody's help.
     await eventually(() => expect(scene.gateway.output()).toContain('"registration.fault-over"'), 10_000);
