@@ -71,7 +71,7 @@ const computedImports: Readonly<Record<string, string>> = {
 /** The only files outside the simulator and the tests that start the simulated world. */
 const mayImportSimulator = /^src\/(cli\/(simulate|demo[^/]*)\.ts|runtime\/node[^/]*(\.ts|\/.*))$/;
 const mayImportBuiltIns =
-  /^src\/(cli\/|simulator\/|runtime\/(node|worker)[^/]*(\.ts$|\/)|outbound\/node[^/]*\.ts$)/;
+  /^src\/(cli\/|simulator\/|runtime\/((node|worker)[^/]*(\.ts$|\/)|lane\/)|outbound\/node[^/]*\.ts$)/;
 const isTest = (path: string): boolean => /\.test\.ts$/.test(path);
 
 export const workerEntry = 'src/runtime/worker.ts';
@@ -150,7 +150,7 @@ function checkBuiltIns(edge: Edge): Fault[] {
   return [
     fault(
       edge,
-      'Node built-ins belong in cli, runtime/node*, runtime/worker*, simulator and outbound/node*.ts',
+      'Node built-ins belong in cli, runtime/node*, runtime/worker*, runtime/lane, simulator and outbound/node*.ts',
     ),
   ];
 }

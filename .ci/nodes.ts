@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { internalsKnownOf } from '../src/outbound/node-internals.ts';
+import { internalsKnownOf } from '../src/runtime/lane/node-internals.ts';
 
 /**
  * `npm run test:nodes`: the tests of what comes close to Node itself (the fast lane, forwarding, listeners, intake), on
@@ -15,7 +15,7 @@ const newest = '26.10.0';
 
 const tests = [
   'src/outbound/',
-  'src/runtime/node-lane',
+  'src/runtime/lane/',
   'test/conformance/upstream.test.ts',
   'test/system/fast-lane.test.ts',
   'test/system/lane-ways.test.ts',
@@ -78,7 +78,7 @@ function run(node: string, version: string, sockets: 'internals' | 'public'): Ro
 
 for (const version of [process.versions.node, newest])
   if (!internalsKnownOf.includes(Number.parseInt(version, 10)))
-    throw new Error(`src/outbound/node-internals.ts does not know Node ${version}`);
+    throw new Error(`src/runtime/lane/node-internals.ts does not know Node ${version}`);
 
 mkdirSync(join(root, 'node_modules', '.nodes'), { recursive: true });
 /** `--but-default` leaves out what `npm test` runs. */

@@ -40,7 +40,7 @@ const dates: Readonly<Record<string, string>> = {
   'src/runtime/gateway.ts': "a token's times are dates",
   'src/runtime/node-certificate.ts': 'certificates are valid between dates',
   'src/runtime/node-delivery.ts': 'dates reports',
-  'src/runtime/node-lane-answer.ts': "an answer's Date header",
+  'src/runtime/lane/answer.ts': "an answer's Date header",
   'src/runtime/node-tally-producer.ts': 'metrics are sent with dates',
   'src/runtime/node.ts': 'certificates are valid until a date',
   'src/store/credentials.ts': 'a credential expires at a date',

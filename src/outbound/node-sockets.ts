@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 
 /**
  * The two ways in which small messages go to and come from a socket: through Node's public streams, or past them
- * (node-internals.ts), which is faster and does the same. What is promised here holds for both.
+ * (src/runtime/lane/node-internals.ts), which is faster and does the same. What is promised here holds for both.
  */
 export interface SocketAccess {
   /** To be written to once the socket is connected: from then on its handle stays. */

@@ -24,10 +24,10 @@ import {
   headersTimeoutMs,
 } from '../limits.ts';
 import { ProblemError } from '../problems.ts';
+import { type Lane, type LaneServices, putLaneBefore } from './lane/listener.ts';
 import type { ServerCertificate } from './node-certificate.ts';
 import { boundConnections, type ConnectionBounds, type Connections } from './node-connections.ts';
 import { brokenBody, hasBody, passBody, serveInTurn, watchBody } from './node-in-turn.ts';
-import { type Lane, type LaneServices, putLaneBefore } from './node-lane.ts';
 import type { ListenAddress } from './settings.ts';
 
 /** Node's listeners and what only Node knows of a request. */

@@ -3,10 +3,10 @@ import { newId } from '../ids.ts';
 import { problem, problemResponse } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Config } from './config.ts';
+import type { LaneServices } from './lane/listener.ts';
 import type { ServerCertificate } from './node-certificate.ts';
 import type { ConnectionBounds } from './node-connections.ts';
 import { type Listener, type ListenOptions, listen } from './node-http.ts';
-import type { LaneServices } from './node-lane.ts';
 import { type ListenAddress, type Setting, settings } from './settings.ts';
 import { StartFault } from './start-fault.ts';
 

@@ -35,6 +35,8 @@ import type { Config } from './config.ts';
 import { type ConnectionServices, createConnectionServices } from './connection-services.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
 import { observeGauges } from './gauges.ts';
+import { createLaneServices } from './lane/services.ts';
+import { chooseSocketAccess, type SocketChoice } from './lane/socket-choice.ts';
 import { createMoveWork } from './moves.ts';
 import {
   checkCertificate,
@@ -46,7 +48,6 @@ import {
 import { createNodeChanges } from './node-changes.ts';
 import { type Delivery, startDelivery } from './node-delivery.ts';
 import { nodeRequestFacts, respondOnNode } from './node-http.ts';
-import { createLaneServices } from './node-lane-services.ts';
 import { type GatewayListeners, openListeners } from './node-listeners.ts';
 import { newestMigration } from './node-migrate.ts';
 import { createMarkKeeper } from './node-missed-events.ts';
@@ -54,7 +55,6 @@ import { createReadiness, databaseReadiness, type ReadinessState } from './node-
 import { createReferenceReader } from './node-secret-references.ts';
 import { nodeDigest, nodeSha256, openSealer } from './node-secrets.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
-import { chooseSocketAccess, type SocketChoice } from './node-socket-access.ts';
 import { openStore, prepareDatabase } from './node-store.ts';
 import { type NodeTelemetry, startTelemetry } from './node-telemetry.ts';
 import { adminUrlOf, entraOperators } from './operators.ts';

@@ -18,6 +18,7 @@ import { createNodeUpstream } from '../../src/outbound/node-upstream.ts';
 import { formatGuid } from '../../src/routing/guid-words.ts';
 import { createRouteLookup } from '../../src/routing/lookup.ts';
 import { createInstanceClients } from '../../src/runtime/instance-clients.ts';
+import { createLaneServices } from '../../src/runtime/lane/services.ts';
 import {
   type Listener,
   type ListenOptions,
@@ -25,7 +26,6 @@ import {
   nodeRequestFacts,
   respondOnNode,
 } from '../../src/runtime/node-http.ts';
-import { createLaneServices } from '../../src/runtime/node-lane-services.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { nodeSha256 } from '../../src/runtime/node-secrets.ts';
 import { createNodeSignatureCheck } from '../../src/runtime/node-signature.ts';

@@ -1,5 +1,5 @@
-import { internalsKnownOf, internalsOfNode } from '../../src/outbound/node-internals.ts';
 import { publicStreams, type SocketAccess } from '../../src/outbound/node-sockets.ts';
+import { internalsKnownOf, internalsOfNode } from '../../src/runtime/lane/node-internals.ts';
 
 /** `npm run test:nodes` runs the tests of lane and forwarding each way; elsewhere they go the way of production. */
 

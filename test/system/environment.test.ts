@@ -4,7 +4,7 @@ import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { internalsKnownOf } from '../../src/outbound/node-internals.ts';
+import { internalsKnownOf } from '../../src/runtime/lane/node-internals.ts';
 import { createTestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { ownEnvironment } from '../harness/own-environment.ts';

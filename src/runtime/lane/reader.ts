@@ -1,6 +1,6 @@
-import { readGuid, readLowerGuidBytes } from '../routing/guid-words.ts';
-import { routeKey } from '../routing/route-table.ts';
-import { deviceStart, guidCharacters, type LaneRequest, readUnprovedRequest } from './node-lane-request.ts';
+import { readGuid, readLowerGuidBytes } from '../../routing/guid-words.ts';
+import { routeKey } from '../../routing/route-table.ts';
+import { deviceStart, guidCharacters, type LaneRequest, readUnprovedRequest } from './request.ts';
 
 /**
  * Reads the requests of one connection, each as `readUnprovedRequest` reads it alone. A caller sends the same with each

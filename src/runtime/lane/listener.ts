@@ -1,15 +1,15 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { bodyTotalMs, headersTimeoutMs } from '../limits.ts';
-import { type LaneConnection, type LaneServices, openLaneConnection } from './node-lane-connection.ts';
+import { bodyTotalMs, headersTimeoutMs } from '../../limits.ts';
+import { type LaneConnection, type LaneServices, openLaneConnection } from './connection.ts';
 
 /**
  * The fast lane of the data listener (docs/fast-lane.md): connections come here before Node's parser sees them, and
- * stay as long as they bring nothing but device calls of the one shape that node-lane-request.ts proves.
+ * stay as long as they bring nothing but device calls of the one shape that request.ts proves.
  */
 
-export type { LaneServices } from './node-lane-connection.ts';
+export type { LaneServices } from './connection.ts';
 
 /** Between two looks for connections that wait too long; Node's server looks as often. */
 const sweepMs = 1_000;

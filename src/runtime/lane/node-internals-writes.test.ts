@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { eventually } from '../../test/harness/eventually.ts';
-import { areInternalsKnown } from '../../test/harness/sockets.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
+import { areInternalsKnown } from '../../../test/harness/sockets.ts';
+import type { SocketWriter } from '../../outbound/node-sockets.ts';
 import { internalsOfNode } from './node-internals.ts';
-import type { SocketWriter } from './node-sockets.ts';
 
 describe.runIf(areInternalsKnown)('writing past the stream', () => {
   let server: Server;

@@ -1,23 +1,23 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
-import { instanceRequest } from '../forwarding/calls.ts';
-import { isTokenRefused } from '../forwarding/check-answer.ts';
-import { problemOfUpstream } from '../forwarding/problem-of-instance.ts';
-import type { ShadowEar } from '../forwarding/shadow/shadow.ts';
-import type { DeviceCalls, ReadyCall, RefusedCall } from '../gateway/device-call.ts';
-import { requestIdOf } from '../gateway/request-id.ts';
-import type { SocketAccess } from '../outbound/node-sockets.ts';
-import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from '../outbound/upstream.ts';
-import type { Problem } from '../problems.ts';
-import type { Instance } from '../store/instances.ts';
-import type { CallSpan } from '../telemetry/tracing.ts';
-import type { Activity } from './node-connections.ts';
-import { laneAnswerOf, problemText } from './node-lane-answer.ts';
-import { createInstanceLines } from './node-lane-lines.ts';
-import { createLaneReader } from './node-lane-reader.ts';
-import { hasPlainToken, type LaneRequest } from './node-lane-request.ts';
-import { createLaneWriter } from './node-lane-writer.ts';
+import { instanceRequest } from '../../forwarding/calls.ts';
+import { isTokenRefused } from '../../forwarding/check-answer.ts';
+import { problemOfUpstream } from '../../forwarding/problem-of-instance.ts';
+import type { ShadowEar } from '../../forwarding/shadow/shadow.ts';
+import type { DeviceCalls, ReadyCall, RefusedCall } from '../../gateway/device-call.ts';
+import { requestIdOf } from '../../gateway/request-id.ts';
+import type { SocketAccess } from '../../outbound/node-sockets.ts';
+import type { Upstream, UpstreamExchange, UpstreamHandler, UpstreamTarget } from '../../outbound/upstream.ts';
+import type { Problem } from '../../problems.ts';
+import type { Instance } from '../../store/instances.ts';
+import type { CallSpan } from '../../telemetry/tracing.ts';
+import type { Activity } from '../node-connections.ts';
+import { laneAnswerOf, problemText } from './answer.ts';
+import { createInstanceLines } from './lines.ts';
+import { createLaneReader } from './reader.ts';
+import { hasPlainToken, type LaneRequest } from './request.ts';
+import { createLaneWriter } from './writer.ts';
 
 /**
  * One connection in the fast lane: one request at a time, from its bytes to the last byte of its answer. Whatever is

@@ -2,10 +2,10 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { areInternalsKnown } from '../../test/harness/sockets.ts';
-import { chooseSocketAccess, tryInternals } from '../runtime/node-socket-access.ts';
+import { areInternalsKnown } from '../../../test/harness/sockets.ts';
+import { publicStreams } from '../../outbound/node-sockets.ts';
 import { internalsKnownOf, internalsOfNode } from './node-internals.ts';
-import { publicStreams } from './node-sockets.ts';
+import { chooseSocketAccess, tryInternals } from './socket-choice.ts';
 
 const major = Number.parseInt(process.versions.node, 10);
 
@@ -55,18 +55,20 @@ describe.runIf(areInternalsKnown)(`the trial on Node ${major}`, () => {
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'espalier-trial-'));
     mkdirSync(join(dir, 'outbound'));
+    mkdirSync(join(dir, 'runtime', 'lane'), { recursive: true });
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   /** The product's files with one change to what touches Node. */
   const tryWith = (from: string, to: string): Promise<string | undefined> => {
-    for (const name of ['node-sockets.ts', 'node-internals-trial.ts'])
-      copyFileSync(join(import.meta.dirname, name), join(dir, 'outbound', name));
+    const outbound = join(import.meta.dirname, '..', '..', 'outbound');
+    copyFileSync(join(outbound, 'node-sockets.ts'), join(dir, 'outbound', 'node-sockets.ts'));
+    copyFileSync(join(import.meta.dirname, 'self-test.ts'), join(dir, 'runtime', 'lane', 'self-test.ts'));
     const text = readFileSync(join(import.meta.dirname, 'node-internals.ts'), 'utf8');
     expect(text).toContain(from);
-    writeFileSync(join(dir, 'outbound', 'node-internals.ts'), text.replaceAll(from, to));
+    writeFileSync(join(dir, 'runtime', 'lane', 'node-internals.ts'), text.replaceAll(from, to));
     writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
-    return tryInternals(join(dir, 'outbound', 'node-internals-trial.ts'));
+    return tryInternals(join(dir, 'runtime', 'lane', 'self-test.ts'));
   };
 
   test('passes as it is', async () => {

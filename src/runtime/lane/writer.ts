@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import type { SocketAccess } from '../outbound/node-sockets.ts';
-import { chunkHead, lastChunk } from './node-lane-answer.ts';
+import type { SocketAccess } from '../../outbound/node-sockets.ts';
+import { chunkHead, lastChunk } from './answer.ts';
 
 /** Small parts of an answer are put together and leave in one write. */
 const togetherBytes = 16_384;

@@ -1,12 +1,12 @@
-import type { Shadow } from '../forwarding/shadow/shadow.ts';
-import type { DeviceCalls } from '../gateway/device-call.ts';
-import type { SocketAccess } from '../outbound/node-sockets.ts';
-import type { Upstream, UpstreamTarget } from '../outbound/upstream.ts';
-import type { Instance } from '../store/instances.ts';
-import type { Log } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
-import { isSampled, startCallSpan } from '../telemetry/tracing.ts';
-import type { LaneServices } from './node-lane.ts';
+import type { Shadow } from '../../forwarding/shadow/shadow.ts';
+import type { DeviceCalls } from '../../gateway/device-call.ts';
+import type { SocketAccess } from '../../outbound/node-sockets.ts';
+import type { Upstream, UpstreamTarget } from '../../outbound/upstream.ts';
+import type { Instance } from '../../store/instances.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { isSampled, startCallSpan } from '../../telemetry/tracing.ts';
+import type { LaneServices } from './listener.ts';
 
 /** What the fast lane shares with the ordinary way, and how it reports what it did. */
 

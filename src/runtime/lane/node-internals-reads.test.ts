@@ -1,11 +1,11 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { eventually } from '../../test/harness/eventually.ts';
-import { areInternalsKnown } from '../../test/harness/sockets.ts';
-import { createAuthority } from '../simulator/authority.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
+import { areInternalsKnown } from '../../../test/harness/sockets.ts';
+import type { SocketReads } from '../../outbound/node-sockets.ts';
+import { createAuthority } from '../../simulator/authority.ts';
 import { internalsOfNode } from './node-internals.ts';
-import type { SocketReads } from './node-sockets.ts';
 
 let pair: { readonly cert: string; readonly key: string };
 beforeAll(async () => {

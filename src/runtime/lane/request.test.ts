@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type LaneRequest, laneHeaderNames, readLaneRequest } from './node-lane-request.ts';
+import { type LaneRequest, laneHeaderNames, readLaneRequest } from './request.ts';
 
 const tenantId = 'aaaaaaaa-1111-4222-8333-bbbbbbbbbbbb';
 const deviceId = 'cccccccc-1111-4222-8333-dddddddddddd';

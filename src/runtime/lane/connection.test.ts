@@ -1,9 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { eventually } from '../../test/harness/eventually.ts';
-import { testedSockets } from '../../test/harness/sockets.ts';
-import type { UpstreamHandler } from '../outbound/upstream.ts';
-import { type LaneConnection, type LaneServices, openLaneConnection } from './node-lane-connection.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
+import { testedSockets } from '../../../test/harness/sockets.ts';
+import type { UpstreamHandler } from '../../outbound/upstream.ts';
+import { type LaneConnection, type LaneServices, openLaneConnection } from './connection.ts';
 
 /** One connection of the lane by itself; what it does in a listener is in test/system/fast-lane.test.ts. */
 

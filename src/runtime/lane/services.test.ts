@@ -1,10 +1,10 @@
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Instance } from '../store/instances.ts';
-import { createLog } from '../telemetry/log.ts';
-import { createMetrics } from '../telemetry/metrics.ts';
-import type { LaneRequest } from './node-lane-request.ts';
-import { createLaneServices, type LaneParts } from './node-lane-services.ts';
+import type { Instance } from '../../store/instances.ts';
+import { createLog } from '../../telemetry/log.ts';
+import { createMetrics } from '../../telemetry/metrics.ts';
+import type { LaneRequest } from './request.ts';
+import { createLaneServices, type LaneParts } from './services.ts';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const parentId = 'b7ad6b7169203331';

@@ -6,13 +6,13 @@ import {
   type SocketReads,
   type SocketWriter,
   writerOfStream,
-} from './node-sockets.ts';
+} from '../../outbound/node-sockets.ts';
 
 /**
  * Small messages past Node's streams. Everything in the product that touches what Node does not document (a socket's
  * handle, symbols found by their names) is in this file, and nothing here runs unless this process was told so:
- * src/runtime/node-socket-access.ts asks for it only on majors of Node that are tested and after a child process has
- * tried it (node-internals-trial.ts), for a mistake here ends the process.
+ * socket-choice.ts asks for it only on majors of Node that are tested and after a child process has
+ * tried it (self-test.ts), for a mistake here ends the process.
  */
 
 /** Majors of Node whose internals these are; `npm run test:nodes` runs the tests on each of them. */

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { internalsKnownOf, internalsOfNode } from '../outbound/node-internals.ts';
-import { publicStreams, type SocketAccess } from '../outbound/node-sockets.ts';
-import type { Settings } from './settings.ts';
+import { publicStreams, type SocketAccess } from '../../outbound/node-sockets.ts';
+import type { Settings } from '../settings.ts';
+import { internalsKnownOf, internalsOfNode } from './node-internals.ts';
 
 /** Whether device calls are served past Node's streams in this process, and why (docs/fast-lane.md). */
 
@@ -18,12 +18,7 @@ export interface SocketChoice {
 const trialMs = 5_000;
 
 const trialFile = fileURLToPath(
-  new URL(
-    import.meta.url.endsWith('.ts')
-      ? '../outbound/node-internals-trial.ts'
-      : '../outbound/node-internals-trial.js',
-    import.meta.url,
-  ),
+  new URL(import.meta.url.endsWith('.ts') ? './self-test.ts' : './self-test.js', import.meta.url),
 );
 
 /** Undefined: it passed. Never rejects. */

@@ -1,5 +1,5 @@
-import type { DeviceCall } from '../forwarding/calls.ts';
-import type { DeviceRole } from '../gateway/device-call.ts';
+import type { DeviceCall } from '../../forwarding/calls.ts';
+import type { DeviceRole } from '../../gateway/device-call.ts';
 
 /**
  * Reads the one shape of request that the fast lane takes, and nothing else. It is stricter than RFC 9112 and than
