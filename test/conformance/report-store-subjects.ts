@@ -1,11 +1,11 @@
-import type { MemoryReport } from '../../src/delivery/reports/memory-report-row.ts';
-import { createMemoryReports } from '../../src/delivery/reports/memory-report-store.ts';
 import { createReportStore } from '../../src/delivery/reports/report-store.ts';
 import { setReports } from '../../src/delivery/reports/set-reports.ts';
 import type { DueLane } from '../../src/delivery/stage/run-stage.ts';
 import type { TimelineWriter } from '../../src/delivery/timeline.ts';
 import { newId } from '../../src/ids.ts';
 import type { Sql } from '../../src/store/database.ts';
+import type { MemoryReport } from '../harness/memory-report-row.ts';
+import { createMemoryReports } from '../harness/memory-report-store.ts';
 import {
   contentWith,
   instanceId,

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { MemoryReport } from '../../src/delivery/reports/memory-report-row.ts';
 import type { ReportContent } from '../../src/delivery/reports/report.ts';
 import type { DueReport, ReportStore, Settlement } from '../../src/delivery/reports/report-row.ts';
 import type { DueLane } from '../../src/delivery/stage/run-stage.ts';
+import type { MemoryReport } from '../harness/memory-report-row.ts';
 
 /** How every `ReportStore` behaves, with the setting of reports that belongs to it. */
 

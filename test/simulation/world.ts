@@ -1,6 +1,6 @@
-import { createMemoryReports } from '../../src/delivery/reports/memory-report-store.ts';
 import type { ReportContent } from '../../src/delivery/reports/report.ts';
 import { createRandom, type Random } from '../../src/simulator/random.ts';
+import { createMemoryReports } from '../harness/memory-report-store.ts';
 import { type GatewayProcess, type ProcessWorld, startProcess } from './gateway-process.ts';
 import { createIntune, moods } from './intune.ts';
 import { createLaws } from './laws.ts';

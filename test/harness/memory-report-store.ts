@@ -1,9 +1,9 @@
-import { leaseMs } from '../../limits.ts';
-import type { LaneShare } from '../stage/lanes.ts';
-import type { DueLane, Held } from '../stage/run-stage.ts';
+import type { DueReport, NewMessage, ReportStore, Settled } from '../../src/delivery/reports/report-row.ts';
+import type { NewReport } from '../../src/delivery/reports/set-reports.ts';
+import type { LaneShare } from '../../src/delivery/stage/lanes.ts';
+import type { DueLane, Held } from '../../src/delivery/stage/run-stage.ts';
+import { leaseMs } from '../../src/limits.ts';
 import { cleared, type MemoryReport, newRow, replaced, settled } from './memory-report-row.ts';
-import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
-import type { NewReport } from './set-reports.ts';
 
 /**
  * The twin of report-store.ts and set-reports.ts in memory, for simulations: the same rows, the same leases, time as an

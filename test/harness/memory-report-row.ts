@@ -1,6 +1,6 @@
-import { checkInToldEveryMs } from '../../limits.ts';
-import type { DueReport, Settled } from './report-row.ts';
-import type { NewReport } from './set-reports.ts';
+import type { DueReport, Settled } from '../../src/delivery/reports/report-row.ts';
+import type { NewReport } from '../../src/delivery/reports/set-reports.ts';
+import { checkInToldEveryMs } from '../../src/limits.ts';
 
 /** What the statements of report-store.ts and set-reports.ts make of one row, for the twin in memory. Pure. */
 
