@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createJamfFixture, type JamfFixture } from './jamf/jamf.fixture.ts';
+import { createJamfFixture, type JamfFixture } from '../../test/harness/simulated-jamf.ts';
 import type { Mac } from './jamf/mac.ts';
 
 let world: JamfFixture;

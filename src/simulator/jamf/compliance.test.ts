@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createJamfFixture, type JamfFixture } from '../../../test/harness/simulated-jamf.ts';
 import type { JamfInstance } from './instance.ts';
-import { createJamfFixture, type JamfFixture } from './jamf.fixture.ts';
 import type { Mac } from './mac.ts';
 
 let world: JamfFixture;

@@ -1,8 +1,8 @@
 import { Hono } from 'hono';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createJamfFixture, type JamfFixture } from '../../../test/harness/simulated-jamf.ts';
 import { jamfControl } from './control.ts';
 import { fleetControl } from './fleet-control.ts';
-import { createJamfFixture, type JamfFixture } from './jamf.fixture.ts';
 
 let world: JamfFixture;
 const app = new Hono();

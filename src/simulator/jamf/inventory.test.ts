@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createJamfFixture, type JamfFixture } from '../../../test/harness/simulated-jamf.ts';
 import type { JamfInstance } from './instance.ts';
-import { createJamfFixture, type JamfFixture } from './jamf.fixture.ts';
 
 let world: JamfFixture;
 let berlin: JamfInstance;

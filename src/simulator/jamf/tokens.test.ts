@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createJamfFixture, formType, type JamfFixture } from '../../../test/harness/simulated-jamf.ts';
 import type { JamfInstance } from './instance.ts';
-import { createJamfFixture, formType, type JamfFixture } from './jamf.fixture.ts';
 
 let world: JamfFixture;
 let berlin: JamfInstance;

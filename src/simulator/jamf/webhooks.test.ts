@@ -1,7 +1,7 @@
 import { XMLParser } from 'fast-xml-parser';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createJamfFixture, type JamfFixture } from '../../../test/harness/simulated-jamf.ts';
 import type { JamfInstance } from './instance.ts';
-import { createJamfFixture, type JamfFixture } from './jamf.fixture.ts';
 import type { Mac } from './mac.ts';
 
 let world: JamfFixture;

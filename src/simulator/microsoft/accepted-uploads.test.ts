@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestCalls, inventory, type TestCalls, verdict } from './test-calls.ts';
-import { startTestWorld, type TestWorld, tenantId } from './test-world.ts';
+import {
+  createTestCalls,
+  inventory,
+  type TestCalls,
+  verdict,
+} from '../../../test/harness/microsoft-calls.ts';
+import { startTestWorld, type TestWorld, tenantId } from '../../../test/harness/simulated-microsoft.ts';
 
 let world: TestWorld;
 let calls: TestCalls;

@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTestWorld, type TestWorld, tenantId } from '../../../test/harness/simulated-microsoft.ts';
 import { createAuthority } from '../authority.ts';
-import { startTestWorld, type TestWorld, tenantId } from './test-world.ts';
 
 let world: TestWorld;
 let gateway: Server;

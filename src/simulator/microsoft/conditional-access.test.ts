@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestCalls, entity, inventory, type TestCalls } from './test-calls.ts';
-import { deviceId, startTestWorld, type TestWorld, tenantId, userId } from './test-world.ts';
+import { createTestCalls, entity, inventory, type TestCalls } from '../../../test/harness/microsoft-calls.ts';
+import {
+  deviceId,
+  startTestWorld,
+  type TestWorld,
+  tenantId,
+  userId,
+} from '../../../test/harness/simulated-microsoft.ts';
 
 let world: TestWorld;
 let calls: TestCalls;

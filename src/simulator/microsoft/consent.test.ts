@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectorId, redirectUri, startTestWorld, type TestWorld, tenantId } from './test-world.ts';
+import {
+  connectorId,
+  redirectUri,
+  startTestWorld,
+  type TestWorld,
+  tenantId,
+} from '../../../test/harness/simulated-microsoft.ts';
 
 let world: TestWorld;
 beforeAll(async () => {

@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { entraCodes } from './entra-catalogue.ts';
 import {
   connectorId,
   diagnosticId,
@@ -7,7 +6,8 @@ import {
   startTestWorld,
   type TestWorld,
   tenantId,
-} from './test-world.ts';
+} from '../../../test/harness/simulated-microsoft.ts';
+import { entraCodes } from './entra-catalogue.ts';
 
 let world: TestWorld;
 beforeAll(async () => {

@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTestCalls, type TestCalls } from '../../../test/harness/microsoft-calls.ts';
+import {
+  connectorId,
+  diagnosticId,
+  startTestWorld,
+  type TestWorld,
+  tenantId,
+} from '../../../test/harness/simulated-microsoft.ts';
 import { graphAppId, graphRole } from './applications.ts';
-import { createTestCalls, type TestCalls } from './test-calls.ts';
-import { connectorId, diagnosticId, startTestWorld, type TestWorld, tenantId } from './test-world.ts';
 
 let world: TestWorld;
 let calls: TestCalls;

@@ -1,9 +1,15 @@
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  diagnosticId,
+  startTestWorld,
+  type TestWorld,
+  tenantId,
+  userId,
+} from '../../../test/harness/simulated-microsoft.ts';
 import { createAuthority } from '../authority.ts';
 import { graphRole } from './applications.ts';
-import { diagnosticId, startTestWorld, type TestWorld, tenantId, userId } from './test-world.ts';
 
 let world: TestWorld;
 let subscriber: Server;

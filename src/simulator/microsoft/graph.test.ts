@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { intuneAnchorAppId } from './applications.ts';
 import {
   connectorId,
   deviceId,
@@ -7,7 +6,8 @@ import {
   startTestWorld,
   type TestWorld,
   tenantId,
-} from './test-world.ts';
+} from '../../../test/harness/simulated-microsoft.ts';
+import { intuneAnchorAppId } from './applications.ts';
 
 let world: TestWorld;
 let token: string;

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { deviceId, startTestWorld, type TestWorld, tenantId, userId } from './test-world.ts';
+import {
+  deviceId,
+  startTestWorld,
+  type TestWorld,
+  tenantId,
+  userId,
+} from '../../../test/harness/simulated-microsoft.ts';
 
 let world: TestWorld;
 let token: string;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startTestWorld, type TestWorld, tenantId } from './test-world.ts';
+import { startTestWorld, type TestWorld, tenantId } from '../../../test/harness/simulated-microsoft.ts';
 
 let world: TestWorld;
 beforeAll(async () => {

@@ -1,5 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createTestCalls, inventory, type TestCalls, verdict } from './test-calls.ts';
+import {
+  createTestCalls,
+  inventory,
+  type TestCalls,
+  verdict,
+} from '../../../test/harness/microsoft-calls.ts';
 import {
   connectorId,
   deviceId,
@@ -7,7 +12,7 @@ import {
   startTestWorld,
   type TestWorld,
   tenantId,
-} from './test-world.ts';
+} from '../../../test/harness/simulated-microsoft.ts';
 
 let world: TestWorld;
 let calls: TestCalls;

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connectorId, redirectUri, startTestWorld, type TestWorld, tenantId, userId } from './test-world.ts';
+import {
+  connectorId,
+  redirectUri,
+  startTestWorld,
+  type TestWorld,
+  tenantId,
+  userId,
+} from '../../../test/harness/simulated-microsoft.ts';
 
 /** The sign-in of the simulated Entra: as strict as the real one, and no more obliging. */
 

@@ -1,7 +1,13 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  connectorId,
+  signAssertion,
+  startTestWorld,
+  type TestWorld,
+  tenantId,
+} from '../../../test/harness/simulated-microsoft.ts';
 import { intuneApiAppId, registerMicrosoftCaller } from './applications.ts';
-import { connectorId, signAssertion, startTestWorld, type TestWorld, tenantId } from './test-world.ts';
 
 let world: TestWorld;
 beforeAll(async () => {

@@ -1,7 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestCalls, entity, inventory, type TestCalls, verdict } from './test-calls.ts';
-import { deviceId, startTestWorld, type TestWorld, tenantId, userId } from './test-world.ts';
+import {
+  createTestCalls,
+  entity,
+  inventory,
+  type TestCalls,
+  verdict,
+} from '../../../test/harness/microsoft-calls.ts';
+import {
+  deviceId,
+  startTestWorld,
+  type TestWorld,
+  tenantId,
+  userId,
+} from '../../../test/harness/simulated-microsoft.ts';
 
 const other = '33333333-3333-4333-8333-3333333333ab';
 

@@ -2,14 +2,18 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Agent, request } from 'undici';
-import { createAuthority } from '../authority.ts';
-import { type Clock, createClock } from '../clock.ts';
-import { createDirectory, type Directory } from '../directory.ts';
-import { createFaults } from '../faults.ts';
-import { createFleet, type Fleet } from '../fleet.ts';
-import { createJournal, type Journal } from '../journal.ts';
-import { createRandom } from '../random.ts';
-import { type JamfInstance, type JamfInstanceOptions, startJamfInstance } from './instance.ts';
+import { createAuthority } from '../../src/simulator/authority.ts';
+import { type Clock, createClock } from '../../src/simulator/clock.ts';
+import { createDirectory, type Directory } from '../../src/simulator/directory.ts';
+import { createFaults } from '../../src/simulator/faults.ts';
+import { createFleet, type Fleet } from '../../src/simulator/fleet.ts';
+import {
+  type JamfInstance,
+  type JamfInstanceOptions,
+  startJamfInstance,
+} from '../../src/simulator/jamf/instance.ts';
+import { createJournal, type Journal } from '../../src/simulator/journal.ts';
+import { createRandom } from '../../src/simulator/random.ts';
 
 export interface Answer {
   readonly status: number;

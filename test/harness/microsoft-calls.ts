@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { deviceId, type TestWorld, tenantId, userId } from './test-world.ts';
+import { deviceId, type TestWorld, tenantId, userId } from './simulated-microsoft.ts';
 
 export interface CallAnswer {
   readonly status: number;
