@@ -143,11 +143,16 @@ interface Discovered {
 const sameServices = (a: IntuneServices | undefined, b: IntuneServices | undefined): boolean =>
   a?.device === b?.device && a?.tenant === b?.tenant;
 
-/** When a tenant's address may be doubted again. A found move ends the episode: the new address has a fresh start. */
+/**
+ * When a tenant's address may be doubted again. A found move ends the episode: the new address has a fresh start, and calls
+ * that were under way to the old one, which fail for a while yet, say nothing of it.
+ */
 function createDoubts(now: () => number) {
   const lookedAt = new LRUCache<string, number>({ max: 20_000 });
+  const movedAt = new LRUCache<string, number>({ max: 20_000 });
   return {
     mayLook: (tenantId: string, why: 'address' | 'moved'): boolean => {
+      if (now() - (movedAt.get(tenantId) ?? Number.NEGATIVE_INFINITY) < rediscoverEveryMs) return false;
       const ageMs = now() - (lookedAt.get(tenantId) ?? Number.NEGATIVE_INFINITY);
       if (ageMs < (why === 'moved' ? rediscoverEveryMs : silentRediscoverEveryMs)) return false;
       lookedAt.set(tenantId, now());
@@ -155,6 +160,7 @@ function createDoubts(now: () => number) {
     },
     moved: (tenantId: string): void => {
       lookedAt.delete(tenantId);
+      movedAt.set(tenantId, now());
     },
     /** Nothing was found out: not in a hurry again, but before the episode is over. */
     inVain: (tenantId: string): void => {
