@@ -264,19 +264,27 @@ const longestFaultMs = 60_000;
 function createRegistrationFaults({ holdRecheckSeconds, log, now }: AccessOptions) {
   const recheckMs = holdRecheckSeconds * 1_000;
   const longestMs = Math.max(recheckMs, Math.min(recheckMs * longestFaultPeriods, longestFaultMs));
-  const faults = new Map<string, { failure: AccessFailure; sinceMs: number; waitMs: number }>();
+  const faults = new Map<
+    string,
+    { readonly failure: AccessFailure; sinceMs: number; waitMs: number; looking: boolean }
+  >();
   return {
     of: (registration: string, fresh: boolean): AccessFailure | undefined => {
       const fault = faults.get(registration);
       if (!fault || fresh) return undefined;
       const heldMs = now() - fault.sinceMs;
       // Whatever the clock does, nobody is held for longer than was meant.
-      return heldMs >= 0 && heldMs < fault.waitMs ? fault.failure : undefined;
+      if (heldMs >= 0 && heldMs < fault.waitMs) return fault.failure;
+      // This caller looks for all of them: every tenant of the cloud waits for the same registration.
+      fault.sinceMs = now();
+      fault.looking = true;
+      return undefined;
     },
     note: (registration: string, failure: AccessFailure): void => {
       const known = faults.get(registration);
-      const waitMs = known ? Math.min(known.waitMs * 2, longestMs) : recheckMs;
-      faults.set(registration, { failure, sinceMs: now(), waitMs });
+      // Callers who asked before the fault was known are refused one after the other: those are no further looks.
+      const waitMs = known?.looking ? Math.min(known.waitMs * 2, longestMs) : (known?.waitMs ?? recheckMs);
+      faults.set(registration, { failure, sinceMs: now(), waitMs, looking: false });
       if (known?.failure.cause === failure.cause) return;
       const { cause, detail, owner, remedy } = failure;
       log.error('registration.fault', { registration, cause, detail, remedy, owner });
