@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openApiDocument as documentOf } from '../src/admin/api-docs/document.ts';
+import type { Document } from '../src/admin/api-docs/openapi.ts';
 import { createAdminApp } from '../src/admin/app.ts';
 import type { AdminServices } from '../src/admin/context.ts';
 import { exportsAtOnce, importsAtOnce } from '../src/limits.ts';
@@ -9,7 +10,7 @@ import { type Setting, settings } from '../src/runtime/settings.ts';
 import { databaseUrlParameters } from '../src/store/database-url-parameters.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
-import { cliReference } from './cli-reference.ts';
+import { commandModel } from './command-model.ts';
 
 /**
  * The documents that are made of the code: `node .ci/generated-docs.ts` writes them, with `--check` it compares and
@@ -162,20 +163,22 @@ const absentServices = new Proxy({} as AdminServices, {
   },
 });
 
-function openApiText(): string {
+function openApi(): Document {
   const log = createLog({
     level: 'error',
     format: 'json',
     write: (line) => process.stderr.write(`${line}\n`),
   });
   const app = createAdminApp(absentServices, { name: 'admin', log, metrics: createMetrics() });
-  return `${JSON.stringify(documentOf(app), null, 2)}\n`;
+  return documentOf(app);
 }
 
-const generated: Readonly<Record<string, () => string>> = {
+/** In this order: the commands are made of the model that is written before them. */
+const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/settings.md': settingsPage,
-  'docs/openapi.json': openApiText,
-  'docs/cli.md': cliReference,
+  'docs/openapi.json': () => `${JSON.stringify(openApi(), null, 2)}\n`,
+  'src/cli/api-model.ts': () => commandModel(openApi()),
+  'docs/cli.md': async () => (await import('./cli-reference.ts')).cliReference(),
   [`${problemsFolder}/README.md`]: problemsPage,
 };
 
@@ -233,10 +236,10 @@ const present = (path: string): string | undefined => {
   }
 };
 
-function main(check: boolean): string[] {
+async function main(check: boolean): Promise<string[]> {
   const faults = checkProblemPages();
   for (const [path, make] of Object.entries(generated)) {
-    const text = make();
+    const text = await make();
     if (present(path) === text) continue;
     if (check) faults.push(`${path} is stale: npm run docs`);
     else writeFileSync(join(root, path), text);
@@ -244,6 +247,6 @@ function main(check: boolean): string[] {
   return faults;
 }
 
-const faults = main(process.argv.includes('--check'));
+const faults = await main(process.argv.includes('--check'));
 for (const found of faults) console.error(found);
 process.exitCode = faults.length > 0 ? 1 : 0;

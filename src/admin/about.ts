@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { AdminApp, AdminServices } from './context.ts';
-import { commonProblems, jsonAnswer } from './schemas.ts';
+import { commonProblems, jsonAnswer, type ListColumn, listOf } from './schemas.ts';
 
 const version = createRoute({
   method: 'get',
@@ -26,6 +26,14 @@ const cloud = z
   })
   .openapi('Cloud');
 
+const cloudsTable: readonly ListColumn[] = [
+  { field: 'name', importance: 1 },
+  { field: 'configured', importance: 2 },
+  { field: 'authority', importance: 3 },
+  { field: 'graph', importance: 4 },
+  { field: 'portal', importance: 5 },
+];
+
 const clouds = createRoute({
   method: 'get',
   path: '/api/v1/clouds',
@@ -33,10 +41,7 @@ const clouds = createRoute({
   tags: ['About'],
   summary: 'The Microsoft clouds this gateway knows',
   responses: {
-    200: jsonAnswer(
-      z.object({ totalCount: z.number().int(), results: z.array(cloud) }).openapi('Clouds'),
-      'Clouds',
-    ),
+    200: jsonAnswer(listOf(cloud, 'Clouds', cloudsTable), 'Clouds'),
     ...commonProblems,
   },
 });

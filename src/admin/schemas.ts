@@ -106,8 +106,20 @@ export const filteredPaging = (fields: FilterFields) =>
       .openapi({ description: filterText(fields) }),
   });
 
-export const listOf = <T extends z.ZodType>(item: T, name: string) =>
-  z.object({ totalCount: z.number().int(), results: z.array(item) }).openapi(name);
+/** A column of the table that the command line shows of a list; the document carries it as `x-columns`. */
+export interface ListColumn {
+  /** A path into the row, `report.state`. */
+  readonly field: string;
+  /** The heading; default: the field. */
+  readonly title?: string;
+  /** An id that people copy is shown whole or not at all. */
+  readonly whole?: boolean;
+  /** 1 is the last column that a narrow terminal leaves out. */
+  readonly importance: number;
+}
+
+export const listOf = <T extends z.ZodType>(item: T, name: string, columns: readonly ListColumn[]) =>
+  z.object({ totalCount: z.number().int(), results: z.array(item) }).openapi(name, { 'x-columns': columns });
 
 export interface SortKey {
   readonly column: string;

@@ -1,3 +1,5 @@
+import type { ListColumn } from '../schemas.ts';
+
 /** An OpenAPI document as far as it is read here. */
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
@@ -27,6 +29,8 @@ export interface Schema {
   readonly oneOf?: readonly Schema[];
   readonly anyOf?: readonly Schema[];
   readonly allOf?: readonly Schema[];
+  /** The table that the command line shows of a list. */
+  readonly 'x-columns'?: readonly ListColumn[];
 }
 
 export interface Media {

@@ -4,7 +4,16 @@ import type { AdminApp, AdminServices } from '../context.ts';
 import { requireFilter } from '../filter.ts';
 import type { FilterFields } from '../filter-fields.ts';
 import { conditionSql } from '../filter-sql.ts';
-import { commonProblems, etag, filteredPaging, jsonAnswer, listOf, orderBy, parseSort } from '../schemas.ts';
+import {
+  commonProblems,
+  etag,
+  filteredPaging,
+  jsonAnswer,
+  type ListColumn,
+  listOf,
+  orderBy,
+  parseSort,
+} from '../schemas.ts';
 import { approvalOf, approvalPath, approvalSchema, describeApproval } from './approval.ts';
 
 /** `/approvals`: what waits for a second operator, and what became of it. */
@@ -26,6 +35,16 @@ const sortColumns = {
   devices: 'a.devices',
 };
 
+const approvalsTable: readonly ListColumn[] = [
+  { field: 'id', whole: true, importance: 1 },
+  { field: 'state', importance: 2 },
+  { field: 'summary', importance: 3 },
+  { field: 'devices', importance: 4 },
+  { field: 'requestedBy.name', title: 'requested by', importance: 5 },
+  { field: 'expiresAt', importance: 6 },
+  { field: 'action', importance: 7 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/approvals',
@@ -33,7 +52,10 @@ const list = createRoute({
   tags,
   summary: 'Requests that wait for a second operator or did, newest first',
   request: { query: filteredPaging(filterFields) },
-  responses: { 200: jsonAnswer(listOf(approvalSchema, 'Approvals'), 'Approvals'), ...commonProblems },
+  responses: {
+    200: jsonAnswer(listOf(approvalSchema, 'Approvals', approvalsTable), 'Approvals'),
+    ...commonProblems,
+  },
 });
 
 const read = createRoute({

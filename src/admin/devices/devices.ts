@@ -13,6 +13,7 @@ import {
   etag,
   filteredPaging,
   jsonAnswer,
+  type ListColumn,
   listOf,
   orderBy,
   parseSort,
@@ -34,6 +35,18 @@ export const filterFields: FilterFields = {
   state: { type: 'enum', column: 'p.state', values: reportStates },
 };
 
+const devicesTable: readonly ListColumn[] = [
+  { field: 'deviceId', whole: true, importance: 1 },
+  { field: 'serialNumber', title: 'serial', importance: 2 },
+  { field: 'report.state', title: 'state', importance: 3 },
+  { field: 'report.reason', title: 'reason', importance: 4 },
+  { field: 'jamfComputerId', title: 'computer', importance: 6 },
+  { field: 'instanceId', whole: true, importance: 5 },
+  { field: 'pinned', importance: 7 },
+  { field: 'rule', importance: 9 },
+  { field: 'since', importance: 8 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/devices',
@@ -41,7 +54,7 @@ const list = createRoute({
   tags,
   summary: 'The devices of a tenant, each with its route and its report',
   request: { params: tenantPath, query: filteredPaging(filterFields) },
-  responses: { 200: jsonAnswer(listOf(deviceSchema, 'Devices'), 'Devices'), ...commonProblems },
+  responses: { 200: jsonAnswer(listOf(deviceSchema, 'Devices', devicesTable), 'Devices'), ...commonProblems },
 });
 const read = createRoute({
   method: 'get',

@@ -2,7 +2,15 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { parseGuid } from '../../ids.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { commonProblems, devicePath, instant, jsonAnswer, listOf, paging } from '../schemas.ts';
+import {
+  commonProblems,
+  devicePath,
+  instant,
+  jsonAnswer,
+  type ListColumn,
+  listOf,
+  paging,
+} from '../schemas.ts';
 import { unknownDevice } from './unknown-device.ts';
 
 /** `/tenants/{tenantId}/devices/{deviceId}/timeline`: what happened to a device's state on its way. */
@@ -16,6 +24,14 @@ const timelineEntry = z
     detail: z.string().optional(),
   })
   .openapi('TimelineEntry');
+const timelineTable: readonly ListColumn[] = [
+  { field: 'at', importance: 1 },
+  { field: 'stage', importance: 2 },
+  { field: 'detail', importance: 3 },
+  { field: 'messageId', importance: 5 },
+  { field: 'instanceId', whole: true, importance: 4 },
+];
+
 const timeline = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/devices/{deviceId}/timeline',
@@ -23,7 +39,10 @@ const timeline = createRoute({
   tags: ['Devices'],
   summary: "The way of the device's state, newest first",
   request: { params: devicePath, query: paging.omit({ sort: true }) },
-  responses: { 200: jsonAnswer(listOf(timelineEntry, 'Timeline'), 'Timeline'), ...commonProblems },
+  responses: {
+    200: jsonAnswer(listOf(timelineEntry, 'Timeline', timelineTable), 'Timeline'),
+    ...commonProblems,
+  },
 });
 
 export function addTimeline(app: AdminApp, { sql }: AdminServices): void {

@@ -12,6 +12,7 @@ import {
   filteredPaging,
   instant,
   invalidField,
+  type ListColumn,
   listOf,
   orderBy,
   parseSort,
@@ -64,6 +65,17 @@ const entrySchema = z
 
 const path = '/api/v1/history';
 
+const historyTable: readonly ListColumn[] = [
+  { field: 'recordedAt', title: 'at', importance: 1 },
+  { field: 'author', importance: 2 },
+  { field: 'action', importance: 3 },
+  { field: 'objectName', title: 'object', importance: 4 },
+  { field: 'objectId', importance: 6 },
+  { field: 'reason', importance: 5 },
+  { field: 'tenantId', whole: true, importance: 7 },
+  { field: 'requestId', importance: 8 },
+];
+
 const list = createRoute({
   method: 'get',
   path,
@@ -76,7 +88,7 @@ const list = createRoute({
     200: {
       description: 'Entries',
       content: {
-        'application/json': { schema: listOf(entrySchema, 'History') },
+        'application/json': { schema: listOf(entrySchema, 'History', historyTable) },
         'text/plain': { schema: z.string() },
       },
     },

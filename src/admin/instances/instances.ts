@@ -25,6 +25,7 @@ import {
   instancePath,
   invalidField,
   jsonAnswer,
+  type ListColumn,
   listOf,
   orderBy,
   parseSort,
@@ -66,6 +67,17 @@ const filterFields: FilterFields = {
   lastErrorAt: { type: 'timestamp', column: 'last_error_at' },
 };
 
+const instancesTable: readonly ListColumn[] = [
+  { field: 'id', whole: true, importance: 1 },
+  { field: 'name', importance: 2 },
+  { field: 'url', importance: 5 },
+  { field: 'enabled', importance: 4 },
+  { field: 'paused', importance: 3 },
+  { field: 'jamfVersion', title: 'version', importance: 7 },
+  { field: 'lastSeenAt', importance: 6 },
+  { field: 'lastError', importance: 8 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/instances',
@@ -73,7 +85,10 @@ const list = createRoute({
   tags,
   summary: 'The Jamf Pro instances of a tenant',
   request: { params: tenantPath, query: filteredPaging(filterFields) },
-  responses: { 200: jsonAnswer(listOf(instanceSchema, 'Instances'), 'Instances'), ...commonProblems },
+  responses: {
+    200: jsonAnswer(listOf(instanceSchema, 'Instances', instancesTable), 'Instances'),
+    ...commonProblems,
+  },
 });
 const create = createRoute({
   method: 'post',

@@ -22,6 +22,7 @@ import {
   instantOrNull,
   iso,
   jsonAnswer,
+  type ListColumn,
   listOf,
   onlyVersion,
   orderBy,
@@ -69,6 +70,15 @@ const tags = ['Instance keys'];
 const base = '/api/v1/tenants/{tenantId}/instances/{instanceId}/keys';
 const keyPath = instancePath.extend({ keyId: z.string().openapi({ format: 'uuid' }) });
 
+const instanceKeysTable: readonly ListColumn[] = [
+  { field: 'id', whole: true, importance: 1 },
+  { field: 'name', importance: 2 },
+  { field: 'prefix', importance: 3 },
+  { field: 'createdAt', importance: 6 },
+  { field: 'expiresAt', importance: 4 },
+  { field: 'lastUsedAt', importance: 5 },
+];
+
 const list = createRoute({
   method: 'get',
   path: base,
@@ -76,7 +86,10 @@ const list = createRoute({
   tags,
   summary: 'The live keys of an instance, without the keys themselves',
   request: { params: instancePath, query: filteredPaging(keyFields) },
-  responses: { 200: jsonAnswer(listOf(keySchema, 'InstanceKeys'), 'Keys'), ...commonProblems },
+  responses: {
+    200: jsonAnswer(listOf(keySchema, 'InstanceKeys', instanceKeysTable), 'Keys'),
+    ...commonProblems,
+  },
 });
 const create = createRoute({
   method: 'post',

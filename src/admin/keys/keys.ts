@@ -21,6 +21,7 @@ import {
   instantOrNull,
   iso,
   jsonAnswer,
+  type ListColumn,
   listOf,
   onlyVersion,
   orderBy,
@@ -77,6 +78,16 @@ const sortColumns = {
 const tags = ['Keys'];
 const keyPath = z.object({ keyId: z.string().openapi({ format: 'uuid' }) });
 
+const apiKeysTable: readonly ListColumn[] = [
+  { field: 'id', whole: true, importance: 1 },
+  { field: 'name', importance: 2 },
+  { field: 'role', importance: 3 },
+  { field: 'tenants', importance: 7 },
+  { field: 'prefix', importance: 4 },
+  { field: 'expiresAt', importance: 5 },
+  { field: 'lastUsedAt', importance: 6 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/keys',
@@ -84,7 +95,7 @@ const list = createRoute({
   tags,
   summary: 'Admin API keys, without the keys themselves',
   request: { query: filteredPaging(keyFields) },
-  responses: { 200: jsonAnswer(listOf(keySchema, 'ApiKeys'), 'Keys'), ...commonProblems },
+  responses: { 200: jsonAnswer(listOf(keySchema, 'ApiKeys', apiKeysTable), 'Keys'), ...commonProblems },
 });
 const create = createRoute({
   method: 'post',

@@ -21,6 +21,7 @@ import {
   filteredPaging,
   instant,
   jsonAnswer,
+  type ListColumn,
   listOf,
   orderBy,
   parseSort,
@@ -55,6 +56,19 @@ const deviceFilter: FilterFields = {
   reason: { type: 'enum', column: 'd.reason', values: skipReasons },
 };
 
+const movesTable: readonly ListColumn[] = [
+  { field: 'moveId', whole: true, importance: 1 },
+  { field: 'state', importance: 2 },
+  { field: 'paused', importance: 5 },
+  { field: 'percent', importance: 3 },
+  { field: 'devices.moved', title: 'moved', importance: 4 },
+  { field: 'devices.total', title: 'of', importance: 4 },
+  { field: 'from', whole: true, importance: 7 },
+  { field: 'to', whole: true, importance: 8 },
+  { field: 'reason', importance: 9 },
+  { field: 'updatedAt', importance: 6 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/moves',
@@ -62,7 +76,7 @@ const list = createRoute({
   tags,
   summary: 'The moves of a tenant, newest first',
   request: { params: tenantPath, query: filteredPaging(moveFilter) },
-  responses: { 200: jsonAnswer(listOf(moveSchema, 'Moves'), 'Moves'), ...commonProblems },
+  responses: { 200: jsonAnswer(listOf(moveSchema, 'Moves', movesTable), 'Moves'), ...commonProblems },
 });
 
 const read = createRoute({
@@ -88,6 +102,16 @@ const deviceSchema = z
   })
   .openapi('MoveDevice');
 
+const moveDevicesTable: readonly ListColumn[] = [
+  { field: 'deviceId', whole: true, importance: 1 },
+  { field: 'state', importance: 2 },
+  { field: 'reason', importance: 3 },
+  { field: 'fromJamfComputerId', title: 'computer', importance: 4 },
+  { field: 'toJamfComputerId', title: 'new computer', importance: 5 },
+  { field: 'movedVersion', title: 'version', importance: 7 },
+  { field: 'updatedAt', importance: 6 },
+];
+
 const devices = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/moves/{moveId}/devices',
@@ -95,7 +119,10 @@ const devices = createRoute({
   tags,
   summary: 'The devices of a move',
   request: { params: movePath, query: filteredPaging(deviceFilter) },
-  responses: { 200: jsonAnswer(listOf(deviceSchema, 'MoveDevices'), 'Devices'), ...commonProblems },
+  responses: {
+    200: jsonAnswer(listOf(deviceSchema, 'MoveDevices', moveDevicesTable), 'Devices'),
+    ...commonProblems,
+  },
 });
 
 const moveOrder = { createdAt: 'moves.created_at', updatedAt: 'moves.updated_at', state: 'moves.state' };

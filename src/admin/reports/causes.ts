@@ -10,6 +10,7 @@ import {
   instantOrNull,
   iso,
   jsonAnswer,
+  type ListColumn,
   listOf,
   orderBy,
   parseSort,
@@ -33,6 +34,15 @@ const causeSchema = z
   })
   .openapi('ReportCause');
 
+const reportCausesTable: readonly ListColumn[] = [
+  { field: 'count', importance: 1 },
+  { field: 'state', importance: 4 },
+  { field: 'reason', importance: 2 },
+  { field: 'remedy', importance: 3 },
+  { field: 'tenantId', whole: true, importance: 5 },
+  { field: 'oldest', importance: 6 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/reports/causes',
@@ -40,7 +50,10 @@ const list = createRoute({
   tags: ['Reports'],
   summary: 'Failed and held reports by cause, with what ends it',
   request: { query: filteredPaging(reportFields) },
-  responses: { 200: jsonAnswer(listOf(causeSchema, 'ReportCauses'), 'Causes'), ...commonProblems },
+  responses: {
+    200: jsonAnswer(listOf(causeSchema, 'ReportCauses', reportCausesTable), 'Causes'),
+    ...commonProblems,
+  },
 });
 
 interface CauseRow {

@@ -10,6 +10,7 @@ import {
   instantOrNull,
   iso,
   jsonAnswer,
+  type ListColumn,
   listOf,
   orderBy,
   parseSort,
@@ -44,6 +45,16 @@ const reportSchema = z
   })
   .openapi('Report');
 
+const reportsTable: readonly ListColumn[] = [
+  { field: 'tenantId', whole: true, importance: 2 },
+  { field: 'deviceId', whole: true, importance: 1 },
+  { field: 'state', importance: 3 },
+  { field: 'reason', importance: 4 },
+  { field: 'detail', importance: 5 },
+  { field: 'attempts', importance: 7 },
+  { field: 'updatedAt', importance: 6 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/reports',
@@ -51,7 +62,7 @@ const list = createRoute({
   tags: ['Reports'],
   summary: 'Reports of all tenants, dead letters with the filter state==failed',
   request: { query: filteredPaging(reportFields) },
-  responses: { 200: jsonAnswer(listOf(reportSchema, 'Reports'), 'Reports'), ...commonProblems },
+  responses: { 200: jsonAnswer(listOf(reportSchema, 'Reports', reportsTable), 'Reports'), ...commonProblems },
 });
 
 interface ReportRow {

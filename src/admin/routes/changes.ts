@@ -10,6 +10,7 @@ import {
   filteredPaging,
   instant,
   jsonAnswer,
+  type ListColumn,
   listOf,
   orderBy,
   parseSort,
@@ -46,6 +47,17 @@ const filterFields: FilterFields = {
   changedAt: { type: 'timestamp', column: 'c.changed_at' },
 };
 
+const routeChangesTable: readonly ListColumn[] = [
+  { field: 'version', importance: 1 },
+  { field: 'changedAt', title: 'at', importance: 4 },
+  { field: 'deviceId', whole: true, importance: 2 },
+  { field: 'from.instanceId', title: 'from', importance: 5 },
+  { field: 'to.instanceId', title: 'to', importance: 3 },
+  { field: 'to.jamfComputerId', title: 'computer', importance: 8 },
+  { field: 'author', importance: 6 },
+  { field: 'reason', importance: 7 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/routes/changes',
@@ -54,7 +66,7 @@ const list = createRoute({
   summary: 'Every change of a route with author, reason and version, newest first',
   request: { params: tenantPath, query: filteredPaging(filterFields) },
   responses: {
-    200: jsonAnswer(listOf(changeSchema, 'RouteChanges'), 'Changes'),
+    200: jsonAnswer(listOf(changeSchema, 'RouteChanges', routeChangesTable), 'Changes'),
     ...commonProblems,
   },
 });

@@ -14,6 +14,7 @@ import {
   instantOrNull,
   iso,
   jsonAnswer,
+  type ListColumn,
   listOf,
   orderBy,
   parseSort,
@@ -51,6 +52,14 @@ const filterFields: FilterFields = {
   pain: { type: 'enum', column: 'x.pain', values: pains },
 };
 
+const routeConflictsTable: readonly ListColumn[] = [
+  { field: 'deviceId', whole: true, importance: 1 },
+  { field: 'pain', importance: 2 },
+  { field: 'winner.instanceId', title: 'winner', whole: true, importance: 3 },
+  { field: 'rule', importance: 4 },
+  { field: 'claims', importance: 5 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/routes/conflicts',
@@ -60,7 +69,7 @@ const list = createRoute({
     'Devices that two or more computers of enabled instances claim, with what each says and who has them',
   request: { params: tenantPath, query: filteredPaging(filterFields) },
   responses: {
-    200: jsonAnswer(listOf(conflictSchema, 'RouteConflicts'), 'Conflicts'),
+    200: jsonAnswer(listOf(conflictSchema, 'RouteConflicts', routeConflictsTable), 'Conflicts'),
     ...commonProblems,
   },
 });

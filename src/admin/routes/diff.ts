@@ -3,7 +3,7 @@ import { trimmedHistory } from '../../routing/history.ts';
 import type { Fragment, Sql } from '../../store/database.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { commonProblems, jsonAnswer, listOf, paging, tenantPath } from '../schemas.ts';
+import { commonProblems, jsonAnswer, type ListColumn, listOf, paging, tenantPath } from '../schemas.ts';
 import { computerSchema } from './computer.ts';
 import { requireVersion } from './versions.ts';
 
@@ -33,6 +33,15 @@ const versionNumber = z
   .transform(Number)
   .openapi({ type: 'integer', example: 12 });
 
+const routeDifferencesTable: readonly ListColumn[] = [
+  { field: 'deviceId', whole: true, importance: 1 },
+  { field: 'from.instanceId', title: 'from', importance: 3 },
+  { field: 'from.jamfComputerId', title: 'computer', importance: 5 },
+  { field: 'to.instanceId', title: 'to', importance: 2 },
+  { field: 'to.jamfComputerId', title: 'computer', importance: 4 },
+  { field: 'to.rule', title: 'rule', importance: 6 },
+];
+
 const diff = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/routes/diff',
@@ -44,7 +53,7 @@ const diff = createRoute({
     query: paging.omit({ sort: true }).extend({ from: versionNumber, to: versionNumber }).strict(),
   },
   responses: {
-    200: jsonAnswer(listOf(differenceSchema, 'RouteDifferences'), 'Differences'),
+    200: jsonAnswer(listOf(differenceSchema, 'RouteDifferences', routeDifferencesTable), 'Differences'),
     ...commonProblems,
   },
 });

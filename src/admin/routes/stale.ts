@@ -11,6 +11,7 @@ import {
   instantOrNull,
   iso,
   jsonAnswer,
+  type ListColumn,
   listOf,
   orderBy,
   parseSort,
@@ -43,6 +44,14 @@ const filterFields: FilterFields = {
   retiredAt: { type: 'timestamp', column: 'l.retired_at' },
 };
 
+const staleRegistrationsTable: readonly ListColumn[] = [
+  { field: 'previousDeviceId', whole: true, importance: 1 },
+  { field: 'deviceId', whole: true, importance: 2 },
+  { field: 'linkedAt', importance: 5 },
+  { field: 'retiredAt', importance: 4 },
+  { field: 'advice', importance: 3 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/routes/stale',
@@ -51,7 +60,7 @@ const list = createRoute({
   summary: 'Old registrations of Macs that registered anew, and whether they still have a route',
   request: { params: tenantPath, query: filteredPaging(filterFields) },
   responses: {
-    200: jsonAnswer(listOf(staleSchema, 'StaleRegistrations'), 'Old registrations'),
+    200: jsonAnswer(listOf(staleSchema, 'StaleRegistrations', staleRegistrationsTable), 'Old registrations'),
     ...commonProblems,
   },
 });

@@ -21,6 +21,7 @@ import {
   filteredPaging,
   invalidField,
   jsonAnswer,
+  type ListColumn,
   listOf,
   orderBy,
   parseSort,
@@ -65,6 +66,17 @@ const filterFields: FilterFields = {
   createdAt: { type: 'timestamp', column: 'created_at' },
 };
 
+const tenantsTable: readonly ListColumn[] = [
+  { field: 'tenantId', whole: true, importance: 1 },
+  { field: 'displayName', importance: 2 },
+  { field: 'connectionState', title: 'connection', importance: 3 },
+  { field: 'paused', importance: 5 },
+  { field: 'cloud', importance: 4 },
+  { field: 'mode', importance: 6 },
+  { field: 'connectionType', importance: 7 },
+  { field: 'connectedAt', importance: 8 },
+];
+
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants',
@@ -72,7 +84,7 @@ const list = createRoute({
   tags,
   summary: 'The tenants this key may see',
   request: { query: filteredPaging(filterFields) },
-  responses: { 200: jsonAnswer(listOf(tenantSchema, 'Tenants'), 'Tenants'), ...commonProblems },
+  responses: { 200: jsonAnswer(listOf(tenantSchema, 'Tenants', tenantsTable), 'Tenants'), ...commonProblems },
 });
 
 const create = createRoute({

@@ -11,15 +11,6 @@ export function addAbout(program: Command): void {
       name: 'clouds',
       summary: 'the Microsoft clouds that the server knows',
       operation: 'GET /clouds',
-      unpaged: true,
-      columns: [
-        { field: 'name', importance: 1 },
-        { field: 'configured', importance: 2 },
-        { field: 'authority', importance: 3 },
-        { field: 'graph', importance: 4 },
-        { field: 'portal', importance: 5 },
-      ],
-      fields: 'name authority graph portal intuneHosts configured'.split(' '),
       examples: [['clouds', 'whether each has an application configured']],
     }),
   );

@@ -36,21 +36,6 @@ const verbs: readonly Verb[] = [
     name: 'list',
     summary: 'changes that wait for another operator, and what became of earlier ones',
     operation: 'GET /approvals',
-    filter: 'tenantId, state, action, createdAt',
-    sort: true,
-    columns: [
-      { field: 'id', whole: true, importance: 1 },
-      { field: 'state', importance: 2 },
-      { field: 'summary', importance: 3 },
-      { field: 'devices', importance: 4 },
-      { field: 'requestedBy.name', title: 'requested by', importance: 5 },
-      { field: 'expiresAt', importance: 6 },
-      { field: 'action', importance: 7 },
-    ],
-    fields:
-      'id tenantId state action summary devices request.method request.target request.ifMatch requestedBy.kind requestedBy.id requestedBy.name requestedBy.role createdAt expiresAt decidedBy.kind decidedBy.id decidedBy.name decidedAt reason outcome.status outcome.answer outcome.detail versionLock'.split(
-        ' ',
-      ),
     examples: [[`approvals list --filter 'state==waiting'`, 'what waits now']],
   }),
   show({

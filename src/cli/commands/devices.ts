@@ -61,23 +61,6 @@ const verbs: readonly Verb[] = [
     summary: 'the devices of a tenant, each with its route and its report',
     operation: 'GET /tenants/{tenantId}/devices',
     options: [tenantOption],
-    filter: 'deviceId, instanceId, serialNumber, pinned, state',
-    sort: true,
-    columns: [
-      { field: 'deviceId', whole: true, importance: 1 },
-      { field: 'serialNumber', title: 'serial', importance: 2 },
-      { field: 'report.state', title: 'state', importance: 3 },
-      { field: 'report.reason', title: 'reason', importance: 4 },
-      { field: 'jamfComputerId', title: 'computer', importance: 6 },
-      { field: 'instanceId', whole: true, importance: 5 },
-      { field: 'pinned', importance: 7 },
-      { field: 'rule', importance: 9 },
-      { field: 'since', importance: 8 },
-    ],
-    fields:
-      'id deviceId tenantId instanceId jamfComputerId serialNumber udid pinned rule since routeVersion report.state report.reason report.detail report.revision report.confirmedRevision report.messageId report.verification report.verdict report.reportedAt report.sentAt report.acceptedAt report.completedAt report.verifiedAt report.updatedAt'.split(
-        ' ',
-      ),
     examples: [
       [`devices list ${ofTenant} --filter 'state==failed'`, 'only those that need somebody'],
       [`devices list ${ofTenant} --sort deviceId:asc --limit 20`, 'the first twenty'],
@@ -158,14 +141,6 @@ const verbs: readonly Verb[] = [
     operation: 'GET /tenants/{tenantId}/devices/{deviceId}/timeline',
     arguments: [deviceArgument],
     options: [tenantOption],
-    columns: [
-      { field: 'at', importance: 1 },
-      { field: 'stage', importance: 2 },
-      { field: 'detail', importance: 3 },
-      { field: 'messageId', importance: 5 },
-      { field: 'instanceId', whole: true, importance: 4 },
-    ],
-    fields: ['stage', 'at', 'instanceId', 'messageId', 'detail'],
     examples: [[`devices timeline ${someDevice} ${ofTenant} --limit 20`, 'the last twenty events']],
   }),
   ...transferVerbs(ofTenant),

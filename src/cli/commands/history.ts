@@ -16,22 +16,6 @@ const entries = list({
       text: 'the lines of JAMFChangeManagement.log instead, as Jamf Pro writes them oldest first; of the options only --filter goes with it',
     },
   ],
-  filter: 'tenantId, recordedAt, authorKind, authorId, author, action, objectKind, objectId, requestId',
-  sort: true,
-  columns: [
-    { field: 'recordedAt', title: 'at', importance: 1 },
-    { field: 'author', importance: 2 },
-    { field: 'action', importance: 3 },
-    { field: 'objectName', title: 'object', importance: 4 },
-    { field: 'objectId', importance: 6 },
-    { field: 'reason', importance: 5 },
-    { field: 'tenantId', whole: true, importance: 7 },
-    { field: 'requestId', importance: 8 },
-  ],
-  fields:
-    'id tenantId sequence recordedAt authorKind authorId author action objectKind objectId objectName before after reason requestId source approvedBy previousHash hash'.split(
-      ' ',
-    ),
   examples: [
     ['history list --limit 20', 'the last twenty'],
     ['history list --log >> JAMFChangeManagement.log', 'for a log collector that reads those of Jamf Pro'],

@@ -13,15 +13,6 @@ export const expiryOption: OptionSpec = {
 
 export const shownOnce = (): string => 'the key is shown this once: keep it now';
 
-export const keyColumns = [
-  { field: 'id', whole: true, importance: 1 },
-  { field: 'name', importance: 2 },
-  { field: 'prefix', importance: 3 },
-  { field: 'createdAt', importance: 6 },
-  { field: 'expiresAt', importance: 4 },
-  { field: 'lastUsedAt', importance: 5 },
-];
-
 export const instanceKeyVerbs = (
   instanceArgument: ArgumentSpec,
   someInstance: string,
@@ -33,9 +24,6 @@ export const instanceKeyVerbs = (
     operation: 'GET /tenants/{tenantId}/instances/{instanceId}/keys',
     arguments: [instanceArgument],
     options: [tenantOption],
-    unpaged: true,
-    columns: keyColumns,
-    fields: ['id', 'name', 'prefix', 'createdAt', 'expiresAt', 'lastUsedAt'],
     examples: [[`instances keys list ${someInstance} ${ofTenant}`, 'when each was last used']],
   }),
   show({

@@ -23,7 +23,6 @@ const settingOptions = (required: boolean): readonly OptionSpec[] => [
   {
     flags: '--compliance <source>',
     text: 'who says whether a Mac is compliant: jamf, or smart-group with both groups below',
-    choices: ['jamf', 'smart-group'],
     body: 'compliance.source',
   },
   {
@@ -75,21 +74,6 @@ const verbs: readonly Verb[] = [
     summary: 'the Jamf Pro instances of a tenant',
     operation: 'GET /tenants/{tenantId}/instances',
     options: [tenantOption],
-    sort: true,
-    columns: [
-      { field: 'id', whole: true, importance: 1 },
-      { field: 'name', importance: 2 },
-      { field: 'url', importance: 5 },
-      { field: 'enabled', importance: 4 },
-      { field: 'paused', importance: 3 },
-      { field: 'jamfVersion', title: 'version', importance: 7 },
-      { field: 'lastSeenAt', importance: 6 },
-      { field: 'lastError', importance: 8 },
-    ],
-    fields:
-      'id tenantId name url apiClient.clientId apiClient.secretRef compliance.source compliance.applicableGroup compliance.complianceGroup caCertificate clientCertificateSha256 enabled paused jamfVersion lastSeenAt lastError lastErrorAt reading.polledAt reading.pollError reading.nextPollAt reading.reconciledAt reading.reconcileError reading.reconcilingSince reading.nextReconcileAt webhookUrl inventoryUrl versionLock createdAt updatedAt'.split(
-        ' ',
-      ),
     examples: [[`instances list ${ofTenant}`, 'with version, last contact and last error']],
   }),
   show({

@@ -10,17 +10,6 @@ const verbs: readonly Verb[] = [
     name: 'list',
     summary: 'keys of the admin API, without the keys themselves',
     operation: 'GET /keys',
-    unpaged: true,
-    columns: [
-      { field: 'id', whole: true, importance: 1 },
-      { field: 'name', importance: 2 },
-      { field: 'role', importance: 3 },
-      { field: 'tenants', importance: 7 },
-      { field: 'prefix', importance: 4 },
-      { field: 'expiresAt', importance: 5 },
-      { field: 'lastUsedAt', importance: 6 },
-    ],
-    fields: 'id name role tenants prefix createdAt expiresAt lastUsedAt'.split(' '),
     examples: [['keys list', 'with role, tenants and last use']],
   }),
   show({
@@ -39,7 +28,6 @@ const verbs: readonly Verb[] = [
       {
         flags: '--role <role>',
         text: 'viewer reads; operator also works on devices, routes, moves and reports; admin does everything',
-        choices: ['viewer', 'operator', 'admin'],
         required: true,
         body: 'role',
       },

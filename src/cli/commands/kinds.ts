@@ -1,5 +1,6 @@
+import { choices, lists } from '../api-model.ts';
 import { isRow, type Row } from '../output/fields.ts';
-import { type ListShape, writeList } from '../output/list.ts';
+import { type ListModel, writeList } from '../output/list.ts';
 import { writeAnswer } from '../output/output.ts';
 import { recordLines } from '../output/record.ts';
 import { sayWarnings } from '../output/warnings.ts';
@@ -20,13 +21,8 @@ export const tenantOption: OptionSpec = {
 
 type Declared = Pick<Verb, 'name' | 'summary' | 'details' | 'arguments' | 'options' | 'examples'>;
 
-interface ListDeclaration extends Declared, ListShape {
+interface ListDeclaration extends Declared {
   readonly operation: Operation;
-  /** Fields that `--filter` knows; no filter if unsaid. */
-  readonly filter?: string;
-  readonly sort?: boolean;
-  /** The API gives the whole list in one answer. */
-  readonly unpaged?: boolean;
 }
 
 const pagingOptions: readonly OptionSpec[] = [
@@ -41,26 +37,22 @@ const sortOption: OptionSpec = {
   query: 'sort',
 };
 
-const filterOption = (fields: string): OptionSpec => ({
-  flags: '--filter <rsql>',
-  text: `RSQL over ${fields}: == != =in=(a,b) =out=(a,b) =gt= =ge= =lt= =le=, joined by ; (and) or , (or)`,
-  query: 'filter',
-});
+const filterOption = (text: string): OptionSpec => ({ flags: '--filter <rsql>', text, query: 'filter' });
 
-export function list({
-  columns,
-  fields,
-  filter,
-  operation,
-  sort,
-  unpaged,
-  ...declared
-}: ListDeclaration): Verb {
+function listModelOf(operation: Operation): ListModel {
+  const model = lists[operation];
+  if (model === undefined) throw new Error(`the API's document has no list ${operation}`);
+  return model;
+}
+
+/** Its options and columns are those that the API's document gives the operation. */
+export function list({ operation, ...declared }: ListDeclaration): Verb {
+  const { filter, paged, sort, ...shape } = listModelOf(operation);
   const options: readonly OptionSpec[] = [
     ...(declared.options ?? []),
     ...(filter === undefined ? [] : [filterOption(filter)]),
-    ...(sort === true ? [sortOption] : []),
-    ...(unpaged === true ? [] : pagingOptions),
+    ...(sort ? [sortOption] : []),
+    ...(paged ? pagingOptions : []),
   ];
   return {
     ...declared,
@@ -69,12 +61,11 @@ export function list({
     run: async ({ api, given, output, parameters }) => {
       const query = queryOf(options, given);
       const pathFor = (paging: Readonly<Record<string, string>>): string =>
-        pathOf(operation, parameters, unpaged === true ? query : { ...query, ...paging });
-      const wanted =
-        unpaged === true
-          ? { page: 0, pageSize: undefined, limit: undefined }
-          : { page: given.number('page'), pageSize: given.number('pageSize'), limit: given.number('limit') };
-      await writeList(output, pagesOf(api, pathFor, wanted), { columns, fields });
+        pathOf(operation, parameters, paged ? { ...query, ...paging } : query);
+      const wanted = paged
+        ? { page: given.number('page'), pageSize: given.number('pageSize'), limit: given.number('limit') }
+        : { page: 0, pageSize: undefined, limit: undefined };
+      await writeList(output, pagesOf(api, pathFor, wanted), shape);
       return 0;
     },
   };
@@ -128,8 +119,12 @@ export const dryRunOption: OptionSpec = {
   text: 'change nothing, show what would be done',
 };
 
-function optionsOf({ ask, dryRun, options = [] }: ActDeclaration): readonly OptionSpec[] {
-  return [...options, ...(dryRun === true ? [dryRunOption] : []), ...(ask === undefined ? [] : [yesOption])];
+function optionsOf({ ask, dryRun, operation, options = [] }: ActDeclaration): readonly OptionSpec[] {
+  const limited = options.map((option): OptionSpec => {
+    const values = choices[operation]?.[option.body ?? ''];
+    return values === undefined ? option : { ...option, choices: values };
+  });
+  return [...limited, ...(dryRun === true ? [dryRunOption] : []), ...(ask === undefined ? [] : [yesOption])];
 }
 
 async function askFirst(

@@ -84,24 +84,6 @@ const verbs: readonly Verb[] = [
     summary: 'the moves of a tenant, newest first',
     operation: 'GET /tenants/{tenantId}/moves',
     options: move,
-    filter: 'moveId, from, to, state, paused',
-    sort: true,
-    columns: [
-      { field: 'moveId', whole: true, importance: 1 },
-      { field: 'state', importance: 2 },
-      { field: 'paused', importance: 5 },
-      { field: 'percent', importance: 3 },
-      { field: 'devices.moved', title: 'moved', importance: 4 },
-      { field: 'devices.total', title: 'of', importance: 4 },
-      { field: 'from', whole: true, importance: 7 },
-      { field: 'to', whole: true, importance: 8 },
-      { field: 'reason', importance: 9 },
-      { field: 'updatedAt', importance: 6 },
-    ],
-    fields:
-      'id moveId tenantId from to filter unclaimed shadow threshold stepPercent state paused percent devices.total devices.planned devices.moved devices.rolledBack devices.skipped skipped pending shadowing.startedAt shadowing.compared shadowing.differed shadowing.share shadowing.needed author reason createdAt updatedAt'.split(
-        ' ',
-      ),
     examples: [[`moves list ${ofTenant}`, 'with how far each is']],
   }),
   show({
@@ -118,20 +100,6 @@ const verbs: readonly Verb[] = [
     operation: 'GET /tenants/{tenantId}/moves/{moveId}/devices',
     arguments: [moveArgument],
     options: move,
-    filter: 'deviceId, state, reason',
-    sort: true,
-    columns: [
-      { field: 'deviceId', whole: true, importance: 1 },
-      { field: 'state', importance: 2 },
-      { field: 'reason', importance: 3 },
-      { field: 'fromJamfComputerId', title: 'computer', importance: 4 },
-      { field: 'toJamfComputerId', title: 'new computer', importance: 5 },
-      { field: 'movedVersion', title: 'version', importance: 7 },
-      { field: 'updatedAt', importance: 6 },
-    ],
-    fields: 'deviceId state reason bucket fromJamfComputerId toJamfComputerId movedVersion updatedAt'.split(
-      ' ',
-    ),
     examples: [
       [`moves devices ${someMove} ${ofTenant} --filter 'state==skipped'`, 'those that stay, and why'],
     ],

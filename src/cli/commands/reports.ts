@@ -4,28 +4,11 @@ import { act, list } from './kinds.ts';
 
 /** `espalier reports`: what Intune should hold, and what keeps it from getting there. */
 
-const filterFields = 'tenantId, instanceId, deviceId, state, reason, updatedAt, failedAt';
-
 const verbs: readonly Verb[] = [
   list({
     name: 'list',
     summary: 'reports of all tenants',
     operation: 'GET /reports',
-    filter: filterFields,
-    sort: true,
-    columns: [
-      { field: 'tenantId', whole: true, importance: 2 },
-      { field: 'deviceId', whole: true, importance: 1 },
-      { field: 'state', importance: 3 },
-      { field: 'reason', importance: 4 },
-      { field: 'detail', importance: 5 },
-      { field: 'attempts', importance: 7 },
-      { field: 'updatedAt', importance: 6 },
-    ],
-    fields:
-      'tenantId deviceId instanceId state reason detail revision confirmedRevision messageId attempts dueSince failedAt sentAt acceptedAt completedAt verifiedAt verification nextTryAt background updatedAt'.split(
-        ' ',
-      ),
     examples: [
       [`reports list --filter 'state==failed'`, 'those that need somebody'],
       [
@@ -38,17 +21,6 @@ const verbs: readonly Verb[] = [
     name: 'causes',
     summary: 'failed and held reports by cause, with what ends it',
     operation: 'GET /reports/causes',
-    filter: filterFields,
-    sort: true,
-    columns: [
-      { field: 'count', importance: 1 },
-      { field: 'state', importance: 4 },
-      { field: 'reason', importance: 2 },
-      { field: 'remedy', importance: 3 },
-      { field: 'tenantId', whole: true, importance: 5 },
-      { field: 'oldest', importance: 6 },
-    ],
-    fields: 'tenantId state reason count oldest newest exampleDetail remedy'.split(' '),
     examples: [['reports causes', 'where to begin']],
   }),
   act({
@@ -56,7 +28,12 @@ const verbs: readonly Verb[] = [
     summary: 'make failed, held, completed or verified reports due again, behind what is new',
     operation: 'POST /reports/replay',
     options: [
-      { flags: '--filter <rsql>', text: `which: RSQL over ${filterFields}`, required: true, body: 'filter' },
+      {
+        flags: '--filter <rsql>',
+        text: 'which, as "reports list --filter" takes it',
+        required: true,
+        body: 'filter',
+      },
     ],
     dryRun: true,
     // A filter that names no tenant and no device may take up everything that there is.

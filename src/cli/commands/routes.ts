@@ -20,22 +20,6 @@ const verbs: readonly Verb[] = [
     summary: 'every change of a route with author, reason and version, newest first',
     operation: 'GET /tenants/{tenantId}/routes/changes',
     options: [tenantOption],
-    filter: 'deviceId, version, author, rule, pinned, fromInstanceId, toInstanceId, changedAt',
-    sort: true,
-    columns: [
-      { field: 'version', importance: 1 },
-      { field: 'changedAt', title: 'at', importance: 4 },
-      { field: 'deviceId', whole: true, importance: 2 },
-      { field: 'from.instanceId', title: 'from', importance: 5 },
-      { field: 'to.instanceId', title: 'to', importance: 3 },
-      { field: 'to.jamfComputerId', title: 'computer', importance: 8 },
-      { field: 'author', importance: 6 },
-      { field: 'reason', importance: 7 },
-    ],
-    fields:
-      'version deviceId changedAt author reason rule pinned from.instanceId from.jamfComputerId to.instanceId to.jamfComputerId'.split(
-        ' ',
-      ),
     examples: [[`routes changes ${ofTenant} --limit 50`, 'the last fifty']],
   }),
   list({
@@ -53,18 +37,6 @@ const verbs: readonly Verb[] = [
       },
       { flags: '--to <version>', text: 'the later version', kind: 'whole', required: true, query: 'to' },
     ],
-    columns: [
-      { field: 'deviceId', whole: true, importance: 1 },
-      { field: 'from.instanceId', title: 'from', importance: 3 },
-      { field: 'from.jamfComputerId', title: 'computer', importance: 5 },
-      { field: 'to.instanceId', title: 'to', importance: 2 },
-      { field: 'to.jamfComputerId', title: 'computer', importance: 4 },
-      { field: 'to.rule', title: 'rule', importance: 6 },
-    ],
-    fields:
-      'deviceId from.instanceId from.jamfComputerId from.pinned from.rule from.version to.instanceId to.jamfComputerId to.pinned to.rule to.version'.split(
-        ' ',
-      ),
     examples: [[`routes diff ${ofTenant} --from 120 --to 180`, 'what changed between']],
   }),
   list({
@@ -73,16 +45,6 @@ const verbs: readonly Verb[] = [
       'devices that several computers of enabled instances claim, with what each says and who has them',
     operation: 'GET /tenants/{tenantId}/routes/conflicts',
     options: [tenantOption],
-    filter: 'deviceId, pain',
-    sort: true,
-    columns: [
-      { field: 'deviceId', whole: true, importance: 1 },
-      { field: 'pain', importance: 2 },
-      { field: 'winner.instanceId', title: 'winner', whole: true, importance: 3 },
-      { field: 'rule', importance: 4 },
-      { field: 'claims', importance: 5 },
-    ],
-    fields: ['deviceId', 'pain', 'winner.instanceId', 'winner.jamfComputerId', 'rule', 'claims'],
     examples: [[`routes conflicts ${ofTenant} -o yaml`, 'with all claims']],
   }),
   list({
@@ -90,18 +52,6 @@ const verbs: readonly Verb[] = [
     summary: 'old registrations of Macs that registered anew, and whether they still have a route',
     operation: 'GET /tenants/{tenantId}/routes/stale',
     options: [tenantOption],
-    sort: true,
-    columns: [
-      { field: 'previousDeviceId', whole: true, importance: 1 },
-      { field: 'deviceId', whole: true, importance: 2 },
-      { field: 'linkedAt', importance: 5 },
-      { field: 'retiredAt', importance: 4 },
-      { field: 'advice', importance: 3 },
-    ],
-    fields:
-      'deviceId previousDeviceId linkedBy linkedAt retiredAt previousRoute.instanceId previousRoute.jamfComputerId advice'.split(
-        ' ',
-      ),
     examples: [[`routes stale ${ofTenant}`, 'with what to do about each']],
   }),
   show({

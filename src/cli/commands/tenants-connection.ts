@@ -119,13 +119,11 @@ export const connectionVerbs = (tenantArgument: ArgumentSpec, someTenant: string
       {
         flags: '--mode <mode>',
         text: 'the mode to come',
-        choices: ['device-compliance', 'conditional-access'],
         body: 'mode',
       },
       {
         flags: '--connection-type <type>',
         text: 'the connection type to come',
-        choices: ['cloud-connector', 'manual'],
         body: 'connectionType',
       },
       { flags: '--take-steps', text: 'take the open steps that Espalier can take' },

@@ -15,7 +15,6 @@ const landingOptions: readonly OptionSpec[] = [
   {
     flags: '--landing <choice>',
     text: 'what users see who come to register: default, denied, or custom with --landing-url',
-    choices: ['default', 'denied', 'custom'],
     body: 'landing.choice',
   },
   { flags: '--landing-url <url>', text: 'the page of --landing custom', body: 'landing.customUrl' },
@@ -63,21 +62,6 @@ const verbs: readonly Verb[] = [
     name: 'list',
     summary: 'the tenants that the key may see',
     operation: 'GET /tenants',
-    sort: true,
-    columns: [
-      { field: 'tenantId', whole: true, importance: 1 },
-      { field: 'displayName', importance: 2 },
-      { field: 'connectionState', title: 'connection', importance: 3 },
-      { field: 'paused', importance: 5 },
-      { field: 'cloud', importance: 4 },
-      { field: 'mode', importance: 6 },
-      { field: 'connectionType', importance: 7 },
-      { field: 'connectedAt', importance: 8 },
-    ],
-    fields:
-      'id tenantId cloud displayName mode connectionType landing.choice landing.customUrl landing.defaultInstanceId partnerGroup application.clientId application.secretRef connectionState paused versionLock createdAt updatedAt connectedAt'.split(
-        ' ',
-      ),
     examples: [
       ['tenants list', 'a table of all of them'],
       ['tenants list --sort displayName:asc -o csv', 'the same as CSV, by name'],
@@ -111,13 +95,11 @@ const verbs: readonly Verb[] = [
       {
         flags: '--mode <mode>',
         text: 'device-compliance (Jamf judges, if unsaid) or conditional-access (Intune judges)',
-        choices: ['device-compliance', 'conditional-access'],
         body: 'mode',
       },
       {
         flags: '--connection-type <type>',
         text: 'cloud-connector (if unsaid) or manual, which allows one instance',
-        choices: ['cloud-connector', 'manual'],
         body: 'connectionType',
       },
       ...landingOptions,

@@ -16,6 +16,15 @@ export interface ListShape {
   readonly fields?: readonly string[] | undefined;
 }
 
+/** A list as the admin API's document describes it. */
+export interface ListModel extends ListShape {
+  /** What `filter` takes, in words; undefined where the list takes none. */
+  readonly filter?: string;
+  readonly sort: boolean;
+  /** false: the API gives the whole list in one answer. */
+  readonly paged: boolean;
+}
+
 /** Writes one part of a list; `first` is where a head belongs. */
 type Part = (page: Page, first: boolean) => string;
 
