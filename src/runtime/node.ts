@@ -36,7 +36,7 @@ import { type ConnectionServices, createConnectionServices } from './connection-
 import { composeGateway, type Gateway } from './gateway.ts';
 import { observeGauges } from './gauges.ts';
 import { createLaneServices } from './lane/services.ts';
-import { chooseSocketAccess, type SocketChoice } from './lane/socket-choice.ts';
+import { chooseSocketAccess, runSelfTest, type SocketChoice, verdictIn } from './lane/socket-choice.ts';
 import { createMoveWork } from './moves.ts';
 import {
   checkCertificate,
@@ -265,7 +265,13 @@ async function openReadyStore(
 async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableStack): Promise<Delivery> {
   const { config, listeners, metrics, readiness, telemetry } = shell;
   // Beside the database, which takes longer.
-  const choosing = options.listeners ? chooseSocketAccess(config.fastLane) : undefined;
+  const choosing = options.listeners
+    ? chooseSocketAccess(config.fastLane, {
+        version: process.versions.node,
+        kept: verdictIn(config.dataDir),
+        run: runSelfTest,
+      })
+    : undefined;
   const sealer = await openSealer(config);
   const store = await openReadyStore(shell, sealer, options, stack);
   const breaker = openBreaker(store.url);

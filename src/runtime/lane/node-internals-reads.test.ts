@@ -5,7 +5,7 @@ import { eventually } from '../../../test/harness/eventually.ts';
 import { areInternalsKnown } from '../../../test/harness/sockets.ts';
 import type { SocketReads } from '../../outbound/node-sockets.ts';
 import { createAuthority } from '../../simulator/authority.ts';
-import { internalsOfNode } from './node-internals.ts';
+import { openInternals } from './node-internals.ts';
 
 let pair: { readonly cert: string; readonly key: string };
 beforeAll(async () => {
@@ -46,7 +46,7 @@ describe.runIf(areInternalsKnown).each([
       events += 1;
       take(chunk);
     });
-    reads = internalsOfNode.read(socket, 16_384, take);
+    reads = openInternals().read(socket, 16_384, take);
   });
   afterEach(async () => {
     peer.destroy();

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { areInternalsKnown } from '../../../test/harness/sockets.ts';
 import type { SocketWriter } from '../../outbound/node-sockets.ts';
-import { internalsOfNode } from './node-internals.ts';
+import { openInternals } from './node-internals.ts';
 
 describe.runIf(areInternalsKnown)('writing past the stream', () => {
   let server: Server;
@@ -23,7 +23,7 @@ describe.runIf(areInternalsKnown)('writing past the stream', () => {
     peer = connect({ port: typeof address === 'object' && address ? address.port : 0, host: '127.0.0.1' });
     peer.on('data', (chunk) => received.push(chunk));
     socket = await accepted.promise;
-    writer = internalsOfNode.writer(socket);
+    writer = openInternals().writer(socket);
     // From the first write on the way is known.
     writer.write('first');
     await eventually(() => expect(text()).toBe('first'));
@@ -174,7 +174,7 @@ describe.runIf(areInternalsKnown)('writing past the stream', () => {
       // A thread of its own takes bytes while a write is tried here.
       const reader = new Worker(slowReader, { eval: true, workerData: port });
       const written = await accepted;
-      readers.push({ reader, direct: internalsOfNode.writer(written), written, sent: 0 });
+      readers.push({ reader, direct: openInternals().writer(written), written, sent: 0 });
     }
     const piece = 'y'.repeat(16_000);
     const end = Date.now() + 1_500;

@@ -10,21 +10,39 @@ import {
 
 /**
  * Small messages past Node's streams. Everything in the product that touches what Node does not document (a socket's
- * handle, symbols found by their names) is in this file, and nothing here runs unless this process was told so:
- * socket-choice.ts asks for it only on majors of Node that are tested and after a child process has
- * tried it (self-test.ts), for a mistake here ends the process.
+ * handle, symbols found by their names) is in this file; `.ci/node-internals.ts` refuses it elsewhere. Nothing here runs
+ * unless this process was told so: socket-choice.ts asks for it only on majors of Node that are tested and after a child
+ * process has tried it (self-test.ts), for a mistake here ends the process.
  */
 
+/**
+ * How the handles of a major take a write. `given`: the caller gives an object that stands for it. `returned`: the handle
+ * makes that object itself, where the write was not done at once.
+ */
+const writeForms: ReadonlyMap<number, 'given' | 'returned'> = new Map([
+  [24, 'given'],
+  [26, 'returned'],
+]);
+
 /** Majors of Node whose internals these are; `npm run test:nodes` runs the tests on each of them. */
-export const internalsKnownOf: readonly number[] = [24, 26];
+export const internalsKnownOf: readonly number[] = [...writeForms.keys()];
 
-export const internalsOfNode: SocketAccess = {
-  // TLS encrypts in its stream.
-  writer: (socket) => ('encrypted' in socket ? writerOfStream(socket) : new HandleWriter(socket)),
-  read: readPastStream,
-};
+/** Throws where this Node does not have what is needed; nothing has been touched then. */
+export function openInternals(version: string = process.versions.node): SocketAccess {
+  const form = writeForms.get(Number.parseInt(version, 10));
+  if (form === undefined) throw new Error(`the internals of Node ${version} are not known`);
+  const symbols = findSymbols();
+  const Request = form === 'given' ? writeRequestClass() : undefined;
+  const past = (socket: Socket): SocketWriter =>
+    Request === undefined ? new DispatchingWriter(socket) : new RequestWriter(socket, Request);
+  return {
+    // TLS encrypts in its stream.
+    writer: (socket) => ('encrypted' in socket ? writerOfStream(socket) : past(socket)),
+    read: (socket, bytes, take) => readPastStream(symbols, socket, bytes, take),
+  };
+}
 
-/** Node 24: its handles ask for an object that stands for the write. */
+/** Node 24: stands for a write that the system did not take at once. */
 interface WriteRequest {
   handle: unknown;
   oncomplete: (status: number) => void;
@@ -32,7 +50,7 @@ interface WriteRequest {
   getAsyncId(): number;
 }
 
-/** Node 26: its handles make that object themselves where a write was not done at once. */
+/** Node 26: the same, made by the handle. */
 interface DispatchedWrite {
   oncomplete: (status: number) => void;
   /** Not null: it was done before `oncomplete` could be there. */
@@ -47,25 +65,14 @@ interface Handle {
 const handleOf = (socket: Socket): Handle | null | undefined =>
   (socket as unknown as { readonly _handle: Handle | null | undefined })._handle;
 
-/** How this Node's handles take a write. */
-type WriteForm = { readonly given: new () => WriteRequest } | 'returned';
-
-/** None of it has a public name: it is seen at the first ordinary write, and a wrong guess would end the process. */
-let writeForm: WriteForm | undefined;
-
-function learnFrom(handle: Handle): void {
-  const ordinary = handle.writeLatin1String;
-  if (typeof ordinary !== 'function' || Object.hasOwn(handle, 'writeLatin1String')) return;
-  Object.defineProperty(handle, 'writeLatin1String', {
-    configurable: true,
-    value: (request: WriteRequest | null, text: string): number | DispatchedWrite => {
-      if (request === null) writeForm ??= 'returned';
-      else if (typeof request.getAsyncId === 'function')
-        writeForm ??= { given: request.constructor as new () => WriteRequest };
-      Reflect.deleteProperty(handle, 'writeLatin1String');
-      return ordinary.call(handle, request, text);
-    },
-  });
+/** Throws where the process may not have it (`--permission`). */
+function writeRequestClass(): new () => WriteRequest {
+  const { binding } = process as unknown as {
+    readonly binding: (name: string) => { readonly WriteWrap?: new () => WriteRequest };
+  };
+  const { WriteWrap } = binding('stream_wrap');
+  if (WriteWrap === undefined) throw new Error('this Node has no WriteWrap');
+  return WriteWrap;
 }
 
 /** Node tries to write up to so many bytes at once, without memory of its own (`StreamBase::WriteString`). */
@@ -75,11 +82,8 @@ const atOnceBytes = 16_384;
  * Writes at once while nothing waits to be written; else it goes the ordinary way. What the system does not take at once
  * waits in Node's own queue, and from then on the socket's, until it is gone.
  */
-class HandleWriter implements SocketWriter {
+abstract class HandleWriter implements SocketWriter {
   readonly #socket: Socket;
-  /** One for all writes of this socket: with a second write while Node is at the first the process would end. */
-  #request: WriteRequest | undefined;
-  #dispatched: DispatchedWrite | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -88,52 +92,65 @@ class HandleWriter implements SocketWriter {
     const socket = this.#socket;
     const handle = handleOf(socket);
     const isReady = handle && !socket.connecting && socket.writable && socket.writableLength === 0;
-    if (!isReady || text.length > atOnceBytes || this.#isWriting()) {
-      socket.write(text, 'latin1');
-    } else if (writeForm === 'returned') {
-      this.#writeReturned(handle, text);
-    } else if (writeForm === undefined) {
-      learnFrom(handle);
-      socket.write(text, 'latin1');
-    } else {
-      this.#request ??= this.#newRequest(writeForm.given, handle);
-      this.#ended(handle.writeLatin1String(this.#request, text) as number);
-    }
+    if (!isReady || text.length > atOnceBytes || this.isWriting()) socket.write(text, 'latin1');
+    else this.begin(handle, text);
   }
   hasUnsent(): boolean {
-    return this.#socket.writableLength > 0 || this.#isWriting();
+    return this.#socket.writableLength > 0 || this.isWriting();
   }
-  /** An empty queue would not say so: what was written a moment later may not have been told yet. */
-  #isWriting(): boolean {
-    return (
-      this.#dispatched !== undefined || (this.#request !== undefined && this.#request.getAsyncId() !== -1)
-    );
-  }
-  #newRequest(made: new () => WriteRequest, handle: Handle): WriteRequest {
-    const request = new made();
-    request.handle = handle;
-    request.oncomplete = (status) => this.#ended(status);
-    return request;
-  }
-  #writeReturned(handle: Handle, text: string): void {
-    const result = handle.writeLatin1String(null, text);
-    if (typeof result === 'number') {
-      this.#ended(result);
-      return;
-    }
-    result.oncomplete = (status) => {
-      this.#dispatched = undefined;
-      this.#ended(status);
-    };
-    if (result.writeStatus === null) this.#dispatched = result;
-    else this.#ended(result.writeStatus);
-  }
-  #ended(status: number): void {
+  /**
+   * Whether Node is still at a write that was begun here: with a second one the process would end. An empty queue would
+   * not say so, for the end of what was written a moment later may not have been told yet.
+   */
+  protected abstract isWriting(): boolean;
+  protected abstract begin(handle: Handle, text: string): void;
+
+  protected ended(status: number): void {
     if (status >= 0 || this.#socket.destroyed) return;
     const code = getSystemErrorName(status);
     this.#socket.destroy(
       Object.assign(new Error(`write ${code}`), { code, errno: status, syscall: 'write' }),
     );
+  }
+}
+
+/** Node 24. One object stands for all writes of the socket. */
+class RequestWriter extends HandleWriter {
+  readonly #request: WriteRequest;
+
+  constructor(socket: Socket, Request: new () => WriteRequest) {
+    super(socket);
+    this.#request = new Request();
+    this.#request.oncomplete = (status) => this.ended(status);
+  }
+  protected isWriting(): boolean {
+    return this.#request.getAsyncId() !== -1;
+  }
+  protected begin(handle: Handle, text: string): void {
+    this.#request.handle = handle;
+    this.ended(handle.writeLatin1String(this.#request, text) as number);
+  }
+}
+
+/** Node 26. */
+class DispatchingWriter extends HandleWriter {
+  #dispatched: DispatchedWrite | undefined;
+
+  protected isWriting(): boolean {
+    return this.#dispatched !== undefined;
+  }
+  protected begin(handle: Handle, text: string): void {
+    const result = handle.writeLatin1String(null, text);
+    if (typeof result === 'number') {
+      this.ended(result);
+      return;
+    }
+    result.oncomplete = (status) => {
+      this.#dispatched = undefined;
+      this.ended(status);
+    };
+    if (result.writeStatus === null) this.#dispatched = result;
+    else this.ended(result.writeStatus);
   }
 }
 
@@ -144,23 +161,18 @@ interface ReadingInto {
   readonly nextBuffer: symbol;
 }
 
-function findSymbols(): ReadingInto | undefined {
+function findSymbols(): ReadingInto {
   const made = new Socket({ onread: { buffer: new Uint8Array(1), callback: () => true } });
-  const named = (name: string): symbol | undefined =>
-    Object.getOwnPropertySymbols(made).find(({ description }) => description === name);
-  const [buffer, callback, nextBuffer] = [named('kBuffer'), named('kBufferCb'), named('kBufferGen')];
-  made.destroy();
-  return buffer && callback && nextBuffer ? { buffer, callback, nextBuffer } : undefined;
-}
-
-let symbols: ReadingInto | undefined;
-let isLookedFor = false;
-function readingInto(): ReadingInto | undefined {
-  if (!isLookedFor) {
-    isLookedFor = true;
-    symbols = findSymbols();
+  const named = (name: string): symbol => {
+    const found = Object.getOwnPropertySymbols(made).find(({ description }) => description === name);
+    if (found === undefined) throw new Error(`sockets of this Node have no symbol ${name}`);
+    return found;
+  };
+  try {
+    return { buffer: named('kBuffer'), callback: named('kBufferCb'), nextBuffer: named('kBufferGen') };
+  } finally {
+    made.destroy();
   }
-  return symbols;
 }
 
 /**
@@ -172,10 +184,14 @@ function readingInto(): ReadingInto | undefined {
  *
  * It is what the option `onread` of `net.connect` does, for sockets that a server accepted, which have no such option.
  */
-function readPastStream(socket: Socket, bytes: number, take: (chunk: Buffer) => void): SocketReads {
-  const into = readingInto();
+function readPastStream(
+  into: ReadingInto,
+  socket: Socket,
+  bytes: number,
+  take: (chunk: Buffer) => void,
+): SocketReads {
   const handle = handleOf(socket);
-  if (into === undefined || typeof handle?.useUserBuffer !== 'function') return readsOfStream;
+  if (typeof handle?.useUserBuffer !== 'function') return readsOfStream;
   let isDirect = true;
   const buffer = Buffer.allocUnsafeSlow(bytes);
   /** The part of it that was read last: the messages of one connection are often of one length. */

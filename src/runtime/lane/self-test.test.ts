@@ -1,39 +1,64 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { areInternalsKnown } from '../../../test/harness/sockets.ts';
 import { publicStreams } from '../../outbound/node-sockets.ts';
-import { internalsKnownOf, internalsOfNode } from './node-internals.ts';
-import { chooseSocketAccess, tryInternals } from './socket-choice.ts';
+import { internalsKnownOf } from './node-internals.ts';
+import {
+  chooseSocketAccess,
+  type KeptVerdict,
+  runSelfTest,
+  type SelfTest,
+  verdictIn,
+} from './socket-choice.ts';
 
 const major = Number.parseInt(process.versions.node, 10);
+const own = process.versions.node;
 
 describe('the way that device calls take', () => {
+  const nothingKept: KeptVerdict = { hasPassed: () => false, pass: () => undefined };
   const passes = async () => undefined;
   const never = (): never => {
-    throw new Error('nothing may be tried here');
+    throw new Error('nothing may be tested here');
   };
+  const choose = (
+    setting: 'on' | 'public' | 'off',
+    version: string,
+    run: SelfTest['run'],
+    kept = nothingKept,
+  ) => chooseSocketAccess(setting, { version, run, kept });
 
-  test('is past the streams only on a version that is tested, and after the trial passed', async () => {
-    const known = `${internalsKnownOf[0]}.1.0`;
-    expect(await chooseSocketAccess('on', known, passes)).toMatchObject({
-      way: 'internals',
-      reason: 'trial-passed',
-      sockets: internalsOfNode,
-    });
-    expect(await chooseSocketAccess('on', known, async () => 'it ended with SIGABRT')).toMatchObject({
+  test.runIf(areInternalsKnown)(
+    'is past the streams on a version that is known, after the self-test passed',
+    async () => {
+      expect(await choose('on', own, passes)).toMatchObject({ way: 'internals', reason: 'trial-passed' });
+    },
+  );
+
+  test('is through the public streams where the self-test failed', async () => {
+    const version = `${internalsKnownOf[0]}.1.0`;
+    expect(await choose('on', version, async () => 'it ended with SIGABRT')).toEqual({
       way: 'public',
       reason: 'trial-failed',
-      detail: `the trial on Node ${known} failed: it ended with SIGABRT`,
+      detail: `the self-test failed on Node ${version}: it ended with SIGABRT`,
       sockets: publicStreams,
     });
   });
 
   test.each(['22.12.0', '25.1.0', '27.0.0', '240.0.0'])(
-    'is through the public streams on Node %s, untried',
+    'is through the public streams on Node %s, untested',
     async (version) => {
-      expect(await chooseSocketAccess('on', version, never)).toMatchObject({
+      expect(await choose('on', version, never)).toMatchObject({
         way: 'public',
         reason: 'untested-version',
         sockets: publicStreams,
@@ -41,16 +66,64 @@ describe('the way that device calls take', () => {
     },
   );
 
-  test.each(['public', 'off'] as const)('is what ESPALIER_FAST_LANE=%s says, untried', async (setting) => {
-    expect(await chooseSocketAccess(setting, `${internalsKnownOf[0]}.1.0`, never)).toMatchObject({
+  test.each(['public', 'off'] as const)('is what ESPALIER_FAST_LANE=%s says, untested', async (setting) => {
+    expect(await choose(setting, `${internalsKnownOf[0]}.1.0`, never)).toMatchObject({
       way: setting,
       reason: 'setting',
       sockets: publicStreams,
     });
   });
+
+  describe.runIf(areInternalsKnown)('with a verdict that is kept', () => {
+    let dir: string;
+    beforeEach(() => {
+      dir = mkdtempSync(join(tmpdir(), 'espalier-verdict-'));
+    });
+    afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+    test('a second start on the same Node tests nothing', async () => {
+      await choose('on', own, passes, verdictIn(dir));
+      expect(await choose('on', own, never, verdictIn(dir))).toMatchObject({ way: 'internals' });
+    });
+
+    test('another Node is tested anew, and so are other files', async () => {
+      await choose('on', own, passes, verdictIn(dir));
+      const [name = ''] = readdirSync(dir);
+      expect(verdictIn(dir).hasPassed(`${major}.0.0`)).toBe(false);
+      const text = readFileSync(join(dir, name), 'utf8');
+      writeFileSync(
+        join(dir, name),
+        text.replace(/.$/, (last) => (last === '0' ? '1' : '0')),
+      );
+      expect(verdictIn(dir).hasPassed(own)).toBe(false);
+    });
+
+    test('a failure is not kept: the next start tests again', async () => {
+      await choose('on', own, async () => 'it was slow', verdictIn(dir));
+      expect(readdirSync(dir)).toEqual([]);
+      expect(await choose('on', own, passes, verdictIn(dir))).toMatchObject({ way: 'internals' });
+    });
+
+    test('a directory that cannot be written costs a self-test, and nothing else', async () => {
+      const nowhere = verdictIn(join(dir, 'absent'));
+      expect(await choose('on', own, passes, nowhere)).toMatchObject({ way: 'internals' });
+      expect(nowhere.hasPassed(own)).toBe(false);
+    });
+  });
 });
 
-describe.runIf(areInternalsKnown)(`the trial on Node ${major}`, () => {
+test.runIf(major === 24)('a process that may not have the internals goes through the public streams', () => {
+  const script = `
+    import { chooseSocketAccess } from ${JSON.stringify(join(import.meta.dirname, 'socket-choice.ts'))};
+    const kept = { hasPassed: () => true, pass: () => undefined };
+    const { way, reason } = await chooseSocketAccess('on', { version: process.versions.node, kept, run: undefined });
+    console.log(way, reason);`;
+  const args = ['--permission', '--allow-fs-read=*', '--input-type=module', '--eval', script];
+  const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  expect(stdout).toBe('public trial-failed\n');
+});
+
+describe.runIf(areInternalsKnown)(`the self-test on Node ${major}`, () => {
   let dir: string;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'espalier-trial-'));
@@ -68,16 +141,17 @@ describe.runIf(areInternalsKnown)(`the trial on Node ${major}`, () => {
     expect(text).toContain(from);
     writeFileSync(join(dir, 'runtime', 'lane', 'node-internals.ts'), text.replaceAll(from, to));
     writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
-    return tryInternals(join(dir, 'runtime', 'lane', 'self-test.ts'));
+    return runSelfTest(join(dir, 'runtime', 'lane', 'self-test.ts'));
   };
 
   test('passes as it is', async () => {
-    expect(await tryInternals()).toBeUndefined();
+    expect(await runSelfTest()).toBeUndefined();
   });
 
   test.each([
-    ['a write says nothing of its end', 'writeForm ??= ', 'if (Math.random() > 2) writeForm ??= '],
-    ['the form of a write is guessed wrongly', 'request === null', 'request !== null'],
+    ['writes go the ordinary way', 'else this.begin(handle, text);', 'else socket.write(text, "latin1");'],
+    ['a second write is begun during the first', 'text.length > atOnceBytes || this.isWriting()', 'false'],
+    ['the form of a write is mistaken', "form === 'given'", "form !== 'given'"],
     [
       'a failed write goes unnoticed',
       'if (status >= 0 || this.#socket.destroyed) return;',

@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { publicStreams, type SocketAccess } from '../../outbound/node-sockets.ts';
 import type { Settings } from '../settings.ts';
-import { internalsKnownOf, internalsOfNode } from './node-internals.ts';
+import { internalsKnownOf, openInternals } from './node-internals.ts';
 
 /** Whether device calls are served past Node's streams in this process, and why (docs/fast-lane.md). */
 
@@ -14,15 +17,14 @@ export interface SocketChoice {
   readonly sockets: SocketAccess;
 }
 
-/** The trial takes a third of a second; one that hangs is a failed one. */
-const trialMs = 5_000;
+/** The self-test takes a third of a second; one that hangs has failed. */
+const selfTestMs = 5_000;
 
-const trialFile = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? './self-test.ts' : './self-test.js', import.meta.url),
-);
+const besides = (name: string): string =>
+  fileURLToPath(new URL(`./${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
 
 /** Undefined: it passed. Never rejects. */
-export function tryInternals(file: string = trialFile): Promise<string | undefined> {
+export function runSelfTest(file: string = besides('self-test')): Promise<string | undefined> {
   return new Promise((resolve) => {
     // Nothing of our environment: NODE_OPTIONS could hold it up, and it needs no secret.
     const env: Record<string, string> = {};
@@ -30,7 +32,7 @@ export function tryInternals(file: string = trialFile): Promise<string | undefin
     const child = spawn(process.execPath, [file], {
       env,
       stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: trialMs,
+      timeout: selfTestMs,
       killSignal: 'SIGKILL',
     });
     let said = '';
@@ -47,6 +49,43 @@ export function tryInternals(file: string = trialFile): Promise<string | undefin
   });
 }
 
+/** Where a passed self-test is kept between starts. One that failed is run again: the machine may only have been busy. */
+export interface KeptVerdict {
+  hasPassed(version: string): boolean;
+  pass(version: string): void;
+}
+
+/** What a verdict is about: this Node on this machine, and the very files that were tested. */
+function subjectOf(version: string): string {
+  const digest = createHash('sha256');
+  for (const name of ['node-internals', 'self-test']) digest.update(readFileSync(besides(name)));
+  return `Node ${version} ${process.platform} ${process.arch} ${digest.digest('hex')}`;
+}
+
+/** In a file of the data directory, which holds the keys and so belongs to nobody else. */
+export function verdictIn(dataDir: string): KeptVerdict {
+  const file = join(dataDir, 'fast-lane-self-test');
+  return {
+    hasPassed: (version) => {
+      try {
+        return readFileSync(file, 'utf8') === subjectOf(version);
+      } catch {
+        // Not there or not to be read: the self-test says what is true now.
+        return false;
+      }
+    },
+    pass: (version) => {
+      const made = `${file}.${process.pid}`;
+      try {
+        writeFileSync(made, subjectOf(version), { mode: 0o600 });
+        renameSync(made, file);
+      } catch {
+        // A directory that may not be written costs a self-test at each start, and nothing else.
+      }
+    },
+  };
+}
+
 const inPublic = (reason: SocketChoice['reason'], detail: string): SocketChoice => ({
   way: 'public',
   reason,
@@ -54,10 +93,39 @@ const inPublic = (reason: SocketChoice['reason'], detail: string): SocketChoice 
   sockets: publicStreams,
 });
 
+const onInternals = (detail: string): SocketChoice => ({
+  way: 'internals',
+  reason: 'trial-passed',
+  detail,
+  sockets: openInternals(),
+});
+
+export interface SelfTest {
+  readonly version: string;
+  readonly kept: KeptVerdict;
+  /** Undefined: it passed. */
+  readonly run: () => Promise<string | undefined>;
+}
+
+async function afterSelfTest({ kept, run, version }: SelfTest): Promise<SocketChoice> {
+  try {
+    if (kept.hasPassed(version))
+      return onInternals(`the self-test passed on Node ${version} at an earlier start`);
+    const fault = await run();
+    if (fault !== undefined)
+      return inPublic('trial-failed', `the self-test failed on Node ${version}: ${fault}`);
+    const choice = onInternals(`the self-test passed on Node ${version}`);
+    kept.pass(version);
+    return choice;
+  } catch (error) {
+    // This process has less than its child had, as with --permission.
+    return inPublic('trial-failed', `Node ${version} keeps its internals: ${(error as Error).message}`);
+  }
+}
+
 export async function chooseSocketAccess(
   setting: Settings['fastLane'],
-  version: string = process.versions.node,
-  trial: () => Promise<string | undefined> = tryInternals,
+  selfTest: SelfTest,
 ): Promise<SocketChoice> {
   if (setting === 'off')
     return {
@@ -65,15 +133,8 @@ export async function chooseSocketAccess(
       way: 'off',
     };
   if (setting === 'public') return inPublic('setting', 'ESPALIER_FAST_LANE is public');
-  if (!internalsKnownOf.includes(Number.parseInt(version, 10)))
-    return inPublic('untested-version', `Node ${version} is not among ${internalsKnownOf.join(', ')}`);
-  const fault = await trial();
-  return fault === undefined
-    ? {
-        way: 'internals',
-        reason: 'trial-passed',
-        detail: `the trial on Node ${version} passed`,
-        sockets: internalsOfNode,
-      }
-    : inPublic('trial-failed', `the trial on Node ${version} failed: ${fault}`);
+  const { version } = selfTest;
+  return internalsKnownOf.includes(Number.parseInt(version, 10))
+    ? afterSelfTest(selfTest)
+    : inPublic('untested-version', `Node ${version} is not among ${internalsKnownOf.join(', ')}`);
 }
