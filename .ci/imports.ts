@@ -11,7 +11,7 @@ export interface Import {
   readonly typeOnly: boolean;
 }
 
-interface Token {
+export interface Token {
   readonly kind: 'word' | 'text' | 'template' | 'mark';
   readonly value: string;
   readonly line: number;
@@ -79,7 +79,8 @@ function plainToken(
   return { kind: 'mark', value: source[at] ?? '', line, length: 1 };
 }
 
-function tokenize(source: string): Token[] {
+/** Comments and blanks are left out. */
+export function tokenize(source: string): Token[] {
   const tokens: Token[] = [];
   /** Open braces inside each `${…}` that is being read. */
   const templates: number[] = [];

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { findImports, type Import } from './imports.ts';
+import { checkNodeInternals, describeReach } from './node-internals.ts';
 
 /**
  * What may import what: `node .ci/layers.ts` prints one line a fault and exits 1 when there is one. The rules are
@@ -288,7 +289,11 @@ export function readPackages(): Packages {
 }
 
 if (import.meta.main) {
-  const faults = checkLayers(readTree(), readPackages());
-  for (const found of faults) console.error(describeFault(found));
+  const tree = readTree();
+  const faults = [
+    ...checkLayers(tree, readPackages()).map(describeFault),
+    ...checkNodeInternals(tree).map(describeReach),
+  ];
+  for (const found of faults) console.error(found);
   process.exitCode = faults.length > 0 ? 1 : 0;
 }
