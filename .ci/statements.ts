@@ -1,9 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getTableName, isTable } from 'drizzle-orm';
 import * as operatorSchema from '../src/store/operator-schema.ts';
 import * as schema from '../src/store/schema.ts';
 import { readTree } from './layers.ts';
+import { openSchema, prepareAll, readStatements, type StatementFault } from './prepare.ts';
+import { readAtRunTime, runTimeSql } from './run-time-sql.ts';
 import { findSecondWriters, findWrites, isProduct, type Tables, type Write } from './writers.ts';
 
 /**
@@ -48,8 +50,29 @@ function checkWriters(shrink: boolean): string[] {
   ];
 }
 
+const migrations = join(import.meta.dirname, '../migrations');
+
+/** PostgreSQL with all migrations of the project applied. */
+export const openMigrated = () =>
+  openSchema(
+    readdirSync(migrations)
+      .filter((name) => name.endsWith('.sql'))
+      .sort()
+      .map((name) => readFileSync(join(migrations, name), 'utf8')),
+  );
+
+async function checkStatements(): Promise<string[]> {
+  const files = new Map([...readTree()].filter(([file]) => isProduct(file)));
+  const { faults, statements } = readStatements(files, { known: runTimeSql });
+  const database = await openMigrated();
+  const refused = await prepareAll(database, statements);
+  await database.close();
+  const counts = ({ file }: StatementFault): boolean => readAtRunTime[file] === undefined;
+  return [...faults, ...refused].filter(counts).map(({ file, line, reason }) => `${file}:${line} ${reason}`);
+}
+
 if (import.meta.main) {
-  const faults = checkWriters(process.argv.includes('--shrink'));
+  const faults = [...checkWriters(process.argv.includes('--shrink')), ...(await checkStatements())];
   for (const found of faults) console.error(found);
   process.exitCode = faults.length > 0 ? 1 : 0;
 }
