@@ -176,16 +176,8 @@ export function guardClient(connect: () => Sql, breaker: Breaker, now: () => num
       letGo();
       return result;
     });
-  const reserve: Sql['reserve'] = () =>
-    hold(async (sql, letGo) => {
-      const session = await sql.reserve();
-      const giveBack = session.release;
-      session.release = () => {
-        giveBack();
-        letGo();
-      };
-      return session;
-    });
+  /** The driver gives a reserved connection that closed to somebody else (docs/upstream/postgres.md): a transaction does not. */
+  const reserve = (): Promise<never> => Promise.reject(new Error('begin a transaction instead'));
 
   const listen = async (
     channel: string,

@@ -61,9 +61,6 @@ const everyWay = ({ sql }: Client): PromiseLike<unknown>[] => [
     await tx`select 1`;
     return tx`select 2`;
   }),
-  sql.reserve().then(async (session) => {
-    await session`select 1`.finally(session.release);
-  }),
   sql`copy (select 1) to stdout`.readable(),
   ...Array.from({ length: 20 }, () => sql`select 1`),
 ];
@@ -81,9 +78,6 @@ async function expectReturn(client: Client): Promise<void> {
     expect(performance.now() - began).toBeLessThan(boundMs);
     await wait(20);
   }
-  const session = await client.sql.reserve();
-  expect(await session`select 1 as one`).toMatchObject([{ one: 1 }]);
-  session.release();
   expect(await client.sql.begin((tx) => tx`select 2 as two`)).toMatchObject([{ two: 2 }]);
   expect((await Promise.all(Array.from({ length: 20 }, () => client.sql`select 1`))).length).toBe(20);
 }
@@ -138,7 +132,6 @@ describe('a server of its own', () => {
   it('that stands still is noticed although every connection is open', async () => {
     const client = openClient(server.url);
     await Promise.all(everyWay(client));
-    const session = await client.sql.reserve();
     const idle = client.sql.begin(async (tx) => {
       await tx`select 1`;
       await wait(600);
@@ -148,8 +141,6 @@ describe('a server of its own', () => {
     await server.freeze();
     await expectRefusals(client);
     expect(client.breaker.isAway).toBe(true);
-    expect(isStoreUnavailable((await outcome(session`select 1`)).error)).toBe(true);
-    session.release();
     expect(isStoreUnavailable((await idleOutcome).error)).toBe(true);
     await wait(1_500);
     const { ms } = await outcome(client.sql`select 1`);
@@ -211,7 +202,6 @@ describe('a server of its own', () => {
     const waiting = await Promise.all([
       outcome(client.sql`select 1`),
       outcome(client.sql.begin((tx) => tx`insert into held values (77)`)),
-      outcome(client.sql.reserve()),
     ]);
     for (const { error, ms } of waiting) {
       expect((error as { code: string }).code).toBe('STORE_BUSY');
