@@ -5,6 +5,7 @@ FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY .ci .ci
+COPY patches patches
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
@@ -13,7 +14,7 @@ RUN node .ci/build.ts
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-COPY .ci/mend-postgres.mjs .ci/
+COPY patches patches
 RUN npm ci --omit=dev
 
 FROM node:24-bookworm-slim

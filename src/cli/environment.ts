@@ -25,14 +25,14 @@ export function configSource(): ConfigSource {
 }
 
 /**
- * The configuration, or its faults on standard error, a line each, and exit status 2; 1 for an unmended driver. What nobody
+ * The configuration, or its faults on standard error, a line each, and exit status 2; 1 for an unpatched driver. What nobody
  * reads is warned about.
  */
 export async function configOrExit(): Promise<Config> {
   const { driverFault } = await import('../runtime/node-driver.ts');
-  const unmended = driverFault();
-  if (unmended !== undefined) {
-    process.stderr.write(`espalier: ${unmended}\n`);
+  const unpatched = driverFault();
+  if (unpatched !== undefined) {
+    process.stderr.write(`espalier: ${unpatched}\n`);
     process.exit(1);
   }
   const source = configSource();

@@ -205,7 +205,7 @@ function placesOf(given: Readonly<Record<string, string | undefined>>): Place[] 
   });
 }
 
-/** Options of TLS. `prefer` and `allow` are read by our mends of the driver (.ci/mend-postgres.mjs). */
+/** Options of TLS. `prefer` and `allow` are read by our patch of the driver (docs/upstream/postgres.md). */
 function tlsOf(
   given: Readonly<Record<string, string | undefined>>,
   parsed: ReturnType<typeof parse>,

@@ -146,7 +146,7 @@ function connect(url: string, options: DatabaseOptions): Sql {
     },
     onnotice: () => undefined,
   };
-  // `setup` and the objects of `ssl` are what our mends add to the driver; its types do not know them.
+  // `setup` and the objects of `ssl` are what our patch adds to the driver; its types do not know them.
   const sql = postgres(settings as unknown as postgres.Options<{ int8: postgres.PostgresType<number> }>);
   return options.pooled ? settingEachTransaction(sql, sessionSettings(needs, true)) : sql;
 }

@@ -7,6 +7,8 @@ export interface DatabaseDoor {
   readonly port: number;
   /** Connections are refused from now on, and the open ones are cut. */
   close(): Promise<void>;
+  /** The same, by a reset instead of an end. */
+  reset(): Promise<void>;
   /** Every connection is led to the database at this URL. */
   leadTo(url: string): Promise<void>;
   /** Every connection is met by this. */
@@ -23,6 +25,10 @@ export async function openDoor(): Promise<DatabaseDoor> {
     for (const socket of sockets) socket.destroy();
     if (old) await new Promise((closed) => old.close(closed));
   };
+  const reset = (): Promise<void> => {
+    for (const socket of sockets) socket.resetAndDestroy();
+    return close();
+  };
   const meetBy = async (meet: (socket: Socket) => void): Promise<void> => {
     await close();
     server = createServer((socket) => {
@@ -35,6 +41,7 @@ export async function openDoor(): Promise<DatabaseDoor> {
   return {
     port,
     close,
+    reset,
     meetBy,
     leadTo: (url) => {
       const { hostname, port: target } = new URL(url);

@@ -1,10 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
+import { driverFault } from '../../src/runtime/node-driver.ts';
 import { startEmbeddedPostgres } from '../../src/runtime/node-embedded-postgres.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { templateDatabase } from './template.ts';
@@ -18,8 +17,8 @@ declare module 'vitest' {
 
 /** One PostgreSQL for the whole run, the embedded one, and one place for compiled code, in a directory of their own. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  // A checkout whose npm ci is older than the newest mend of the driver.
-  execFileSync(process.execPath, [fileURLToPath(new URL('../../.ci/mend-postgres.mjs', import.meta.url))]);
+  const unpatched = driverFault();
+  if (unpatched !== undefined) throw new Error(unpatched);
   const dir = mkdtempSync(join(tmpdir(), 'espalier-test-'));
   // Inherited by the workers, and handed on by ownEnvironment.
   process.env.NODE_COMPILE_CACHE = join(dir, 'compiled');

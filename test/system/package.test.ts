@@ -93,7 +93,7 @@ async function serveOnce(
 const well = { health: 200, code: 0 };
 
 describe('the packed package', () => {
-  it('holds its driver mended, and no other copy of it', async () => {
+  it('holds its driver patched, and no other copy of it', async () => {
     const { stdout } = await run('tar', ['tzf', tarball]);
     const files = stdout.split('\n');
     expect(files).toContain('package/node_modules/postgres/src/connection.js');
@@ -126,7 +126,7 @@ describe('the packed package', () => {
     expect(await serveOnce(join(prefix, 'bin', 'espalier'), ['serve'], prefix)).toEqual(well);
   }, 180_000);
 
-  it('refuses to start with a driver that is not mended, in one line', async () => {
+  it('refuses to start with a driver that is not patched, in one line', async () => {
     const project = join(dir, 'local');
     const driver = join(
       project,
@@ -137,15 +137,15 @@ describe('the packed package', () => {
       'src',
       'connection.js',
     );
-    const mended = readFileSync(driver, 'utf8');
-    writeFileSync(driver, mended.replace('return void retries++', 'return'));
+    const patched = readFileSync(driver, 'utf8');
+    writeFileSync(driver, patched.replace('return void retries++', 'return'));
     const failed = await run(join(project, 'node_modules', '.bin', 'espalier'), ['serve'], {
       cwd: project,
       env: environment,
     }).catch((error: { code: number; stderr: string }) => error);
-    writeFileSync(driver, mended);
+    writeFileSync(driver, patched);
     expect(failed).toMatchObject({ code: 1 });
-    expect(failed.stderr).toMatch(/^espalier: the database driver in \S+ lacks Espalier's mends/);
+    expect(failed.stderr).toMatch(/^espalier: the database driver in \S+ lacks Espalier's patch/);
     expect(failed.stderr.trim().split('\n')).toHaveLength(1);
   });
 });
