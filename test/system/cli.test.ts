@@ -192,6 +192,47 @@ describe('the command line', () => {
     expect((await espalier(['devices', 'timeline', ...device])).stdout).toMatch(/^at +stage +detail/);
   });
 
+  it('takes a tenant and an instance by name wherever it takes an id', async () => {
+    const name = 'obstbau, "äpfel" 果樹';
+    const [berlin, paris] = instanceIds as [string, string];
+    expect(await good(['tenants', 'show', name])).toMatchObject({ tenantId });
+    expect(await good(['instances', 'show', 'Berlin', '-t', name])).toMatchObject({ id: berlin, tenantId });
+    expect((await good(['devices', 'list'], { ESPALIER_TENANT: name })).totalCount).toBeGreaterThan(0);
+    const fromTo = ['--from', 'berlin', '--to', 'paris'];
+    const moved = await good(['moves', 'create', '-t', name, ...fromTo, '--no-shadow', '--dry-run']);
+    expect(moved).toMatchObject({ dryRun: true });
+    await good(['tenants', 'change', name, '--landing', 'default', '--landing-instance', 'PARIS']);
+    expect((await good(['tenants', 'show', tenantId])).landing.defaultInstanceId).toBe(paris);
+    const exported = await espalier(['export', '--tenant', name]);
+    expect(exported).toMatchObject({ code: 0, stdout: expect.stringContaining(tenantId) });
+  });
+
+  it('says which name was meant where none is like it, and the ids where several are', async () => {
+    const none = await espalier(['instances', 'test', 'berlim', '-t', tenantId]);
+    expect(none).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining(
+        `there is no instance "berlim"; did you mean "berlin" (${instanceIds[0]})?`,
+      ),
+    });
+    expect(await espalier(['tenants', 'show', 'nothing of the kind'])).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('there is no tenant "nothing of the kind"'),
+    });
+    const twins = ['5b1c0e6a-0d6e-4a57-9d3e-0f7f0a8f1c11', '5b1c0e6a-0d6e-4a57-9d3e-0f7f0a8f1c12'];
+    const cloud = scene.world.tenants[0]!.cloud;
+    for (const id of twins)
+      await good(['tenants', 'create', '--tenant-id', id, '--display-name', 'Twin', '--cloud', cloud]);
+    const several = await espalier(['tenants', 'status', 'twin']);
+    expect(several.code).toBe(2);
+    for (const id of twins) expect(several.stderr).toContain(`"Twin" (${id})`);
+    const [first, second] = twins as [string, string];
+    await good(['tenants', 'delete', first, '--yes']);
+    const key = await good(['keys', 'create', '--name', 'bound', '--role', 'viewer', '--tenants', 'twin']);
+    expect((await good(['keys', 'show', key.id])).tenants).toEqual([second]);
+    await good(['tenants', 'delete', 'twin', '--yes']);
+  });
+
   it('resyncs and waits until nothing is left', async () => {
     const resync = await espalier(['tenants', 'resync', tenantId, '--wait']);
     expect(resync).toMatchObject({ code: 0, stderr: expect.stringContaining('nothing is left to tell') });

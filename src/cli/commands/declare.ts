@@ -2,6 +2,7 @@ import { Argument, type Command, InvalidArgumentError, Option } from 'commander'
 import type { AdminServer } from '../admin-api.ts';
 import { formats, type Output } from '../output/output.ts';
 import { attributeOf, type Given, givenOf } from './given.ts';
+import type { NamedKind } from './named.ts';
 import { methodOf, type Operation, type Parameters } from './operation.ts';
 
 /** What every command on a server is declared with, and how that becomes a command of commander's. */
@@ -15,6 +16,8 @@ export interface OptionSpec {
   readonly required?: boolean;
   /** Environment variable that says it when the option does not. */
   readonly variable?: string;
+  /** It takes an id or a name of these, which becomes the id. */
+  readonly names?: NamedKind;
   /** Name of the query parameter that it becomes. */
   readonly query?: string;
   /** Path of the field of the body that it becomes: `landing.choice`. */
@@ -26,6 +29,8 @@ export interface ArgumentSpec {
   readonly name: string;
   readonly text: string;
   readonly optional?: boolean;
+  /** It takes an id or a name of these, which becomes the id. */
+  readonly names?: NamedKind;
 }
 
 export interface VerbCall {
@@ -138,14 +143,20 @@ export function addVerb(parent: Command, verb: Verb): Command {
   declareOperations(command, verb.operations);
   command.action(async () => {
     const typed = command.processedArgs.map((value: unknown, index) => [named[index]?.name ?? '', value]);
-    const values: Record<string, unknown> = { ...command.opts(), ...Object.fromEntries(typed) };
+    const [session, { withIds }] = await Promise.all([sessionOf(command), import('./named.ts')]);
+    const values = await withIds(
+      session.api,
+      { ...command.opts(), ...Object.fromEntries(typed) },
+      verb.options ?? [],
+      named,
+    );
     const texts = Object.entries(values).flatMap(([name, value]) =>
       typeof value === 'string' ? [[name, value]] : [],
     );
     const parameters: Record<string, string> = Object.fromEntries(texts);
     // `--tenant` is the tenant of every path that has one.
     if (parameters.tenant !== undefined) parameters.tenantId ??= parameters.tenant;
-    const code = await verb.run({ ...(await sessionOf(command)), given: givenOf(values), parameters });
+    const code = await verb.run({ ...session, given: givenOf(values), parameters });
     if (code !== undefined && code !== 0) process.exitCode = code;
   });
   return command;

@@ -84,7 +84,13 @@ const verbs: readonly Verb[] = [
     arguments: [deviceArgument],
     options: [
       tenantOption,
-      { flags: '--instance <instanceId>', text: 'the instance', required: true, body: 'instanceId' },
+      {
+        flags: '--instance <instance>',
+        text: 'the instance, by id or name',
+        names: 'instance',
+        required: true,
+        body: 'instanceId',
+      },
       {
         flags: '--computer <id>',
         text: "the computer's id in that instance",

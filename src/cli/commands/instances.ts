@@ -10,7 +10,11 @@ import { secretOf, secretOption, secretRefOption } from './secret-options.ts';
 
 /** `espalier instances`: the Jamf Pro servers of a tenant, and their keys. */
 
-export const instanceArgument: ArgumentSpec = { name: 'instanceId', text: 'the id of the instance here' };
+export const instanceArgument: ArgumentSpec = {
+  name: 'instanceId',
+  text: 'the instance, by its id here or its name',
+  names: 'instance',
+};
 const someInstance = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';
 const ofTenant = '-t 5b1c0e6a-0d6e-4a57-9d3e-0f7f0a8f1c11';
 

@@ -32,8 +32,9 @@ const verbs: readonly Verb[] = [
         body: 'role',
       },
       {
-        flags: '--tenants <tenantIds>',
-        text: 'bound to these tenants, separated by commas; for all of them if unsaid',
+        flags: '--tenants <tenants>',
+        names: 'tenant',
+        text: 'bound to these tenants, by id or by a name without a comma, separated by commas; for all of them if unsaid',
         kind: 'list',
         body: 'tenants',
       },

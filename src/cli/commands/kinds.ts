@@ -13,8 +13,9 @@ import { pagesOf } from './pages.ts';
 /** The three kinds of command that most are: lists, one object, and doing something. */
 
 export const tenantOption: OptionSpec = {
-  flags: '-t, --tenant <tenantId>',
-  text: 'the Entra tenant',
+  flags: '-t, --tenant <tenant>',
+  text: 'the Entra tenant, by id or name',
+  names: 'tenant',
   required: true,
   variable: 'ESPALIER_TENANT',
 };

@@ -14,8 +14,20 @@ const fromTo = '--from 3f2504e0-4f89-41d3-9a0c-0305e82c3301 --to 7d9c1b52-2f0e-4
 
 const planOptions: readonly OptionSpec[] = [
   tenantOption,
-  { flags: '--from <instanceId>', text: 'the instance that has the devices', required: true, body: 'from' },
-  { flags: '--to <instanceId>', text: 'the instance that shall have them', required: true, body: 'to' },
+  {
+    flags: '--from <instance>',
+    text: 'the instance that has the devices, by id or name',
+    names: 'instance',
+    required: true,
+    body: 'from',
+  },
+  {
+    flags: '--to <instance>',
+    text: 'the instance that shall have them, by id or name',
+    names: 'instance',
+    required: true,
+    body: 'to',
+  },
   {
     flags: '--filter <rsql>',
     text: 'which of the devices at --from; all if unsaid. RSQL over deviceId, instanceId, serialNumber, pinned, state',

@@ -97,7 +97,11 @@ const verbs: readonly Verb[] = [
     details:
       'Every computer of every instance is listed and read. After "apply" has put tenants and instances back.',
     options: [
-      { flags: '-t, --tenant <tenantId>', text: 'only this tenant; all that the key may see if unsaid' },
+      {
+        flags: '-t, --tenant <tenant>',
+        names: 'tenant',
+        text: 'only this tenant, by id or name; all that the key may see if unsaid',
+      },
       { flags: '--no-wait', text: 'do not wait until every computer was read' },
     ],
     operations: [

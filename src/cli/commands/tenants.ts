@@ -8,7 +8,11 @@ import { connectionVerbs } from './tenants-connection.ts';
 
 /** `espalier tenants`: what is kept of each; `tenants-connection.ts` has what is done with the connection. */
 
-export const tenantArgument: ArgumentSpec = { name: 'tenantId', text: "the Entra tenant's GUID" };
+export const tenantArgument: ArgumentSpec = {
+  name: 'tenantId',
+  text: 'the Entra tenant, by its GUID or its name',
+  names: 'tenant',
+};
 const someTenant = '5b1c0e6a-0d6e-4a57-9d3e-0f7f0a8f1c11';
 
 const landingOptions: readonly OptionSpec[] = [
@@ -19,8 +23,9 @@ const landingOptions: readonly OptionSpec[] = [
   },
   { flags: '--landing-url <url>', text: 'the page of --landing custom', body: 'landing.customUrl' },
   {
-    flags: '--landing-instance <instanceId>',
-    text: 'the instance of --landing default for Macs that no instance knows',
+    flags: '--landing-instance <instance>',
+    text: 'the instance, by id or name, of --landing default for Macs that no instance knows',
+    names: 'instance',
     body: 'landing.defaultInstanceId',
   },
 ];

@@ -80,7 +80,11 @@ export function addExport(program: Command): void {
   const command = program
     .command('export')
     .description('print what there is as a file that apply takes')
-    .option('--tenant <id>', 'only this tenant; repeatable; all that the key may see if unsaid', collect)
+    .option(
+      '--tenant <tenant>',
+      'only this tenant, by id or name; repeatable; all that the key may see if unsaid',
+      collect,
+    )
     .option('--ids', 'with the ids of instances, for a file in which their names are to be changed')
     .addHelpText(
       'after',

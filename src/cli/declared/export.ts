@@ -1,5 +1,6 @@
 import { Document, isMap, isScalar, isSeq, type YAMLMap } from 'yaml';
 import { CommandFailure, exitCodes, openAdminApi } from '../admin-api.ts';
+import { idOf } from '../commands/named.ts';
 import { configSource } from '../environment.ts';
 import { exitCodeOf } from './apply.ts';
 import { apiVersion } from './format.ts';
@@ -97,7 +98,8 @@ export async function runExport({ ids = false, output, tenant = [] }: ExportArgu
     const tenants =
       tenant.length === 0
         ? await readAllTenants(api)
-        : await inParallel([...new Set(tenant)], requestsAtOnce, async (tenantId) => {
+        : await inParallel([...new Set(tenant)], requestsAtOnce, async (typed) => {
+            const tenantId = await idOf(api, 'tenant', typed);
             const found = await readTenant(api, tenantId);
             if (found === undefined)
               throw new CommandFailure(exitCodes.notFound, `there is no tenant ${printable(tenantId)}`);

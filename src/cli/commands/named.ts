@@ -1,0 +1,89 @@
+import { parseGuid } from '../../ids.ts';
+import { nearestName } from '../../runtime/nearest-name.ts';
+import type { AdminApi } from '../admin-api.ts';
+import { findNamed } from '../declared/names.ts';
+import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
+import { attributeOf } from './given.ts';
+import { type Operation, pathOf } from './operation.ts';
+import { pagesOf } from './pages.ts';
+
+/** Tenants and instances by their names: whoever types one means the id that the admin API has for it. */
+
+export type NamedKind = 'instance' | 'tenant';
+
+interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+const lists: Readonly<Record<NamedKind, { readonly operation: Operation; readonly name: string }>> = {
+  tenant: { operation: 'GET /tenants', name: 'displayName' },
+  instance: { operation: 'GET /tenants/{tenantId}/instances', name: 'name' },
+};
+
+async function readNamed(api: AdminApi, kind: NamedKind, tenantId: string): Promise<Named[]> {
+  const { name, operation } = lists[kind];
+  const pathFor = (paging: Readonly<Record<string, string>>): string =>
+    pathOf(operation, { tenantId }, paging);
+  const all = { page: undefined, pageSize: undefined, limit: undefined };
+  const found: Named[] = [];
+  for await (const { results } of pagesOf(api, pathFor, all))
+    found.push(...results.map((row) => ({ id: String(row.id), name: String(row[name]) })));
+  return found;
+}
+
+const quoted = ({ id, name }: Named): string => `${JSON.stringify(name)} (${id})`;
+
+/**
+ * The id for an id or a name; names that differ in case alone are the same unless one is spelt as it was typed.
+ * Throws `CommandFailure` for a name that nothing or more than one has.
+ */
+export async function idOf(api: AdminApi, kind: NamedKind, typed: string, tenantId = ''): Promise<string> {
+  if (parseGuid(typed) !== undefined) return typed;
+  const all = await readNamed(api, kind, tenantId);
+  const [found, ...others] = findNamed(all, typed);
+  if (found !== undefined && others.length === 0) return found.id;
+  if (found !== undefined)
+    throw usageFailure(
+      `several ${kind}s are called ${JSON.stringify(typed)}, give the id: ${[found, ...others].map(quoted).join(', ')}`,
+    );
+  const nearest = nearestName(
+    typed,
+    all.map(({ name }) => name),
+  );
+  const meant = all.find(({ name }) => name === nearest);
+  throw new CommandFailure(
+    exitCodes.notFound,
+    `there is no ${kind} ${JSON.stringify(typed)}${meant === undefined ? '' : `; did you mean ${quoted(meant)}?`}`,
+  );
+}
+
+interface MayBeNamed {
+  readonly names?: NamedKind;
+}
+
+/** The values with ids in the place of names, tenants first: a name of an instance is looked for in its tenant. */
+export async function withIds(
+  api: AdminApi,
+  given: Readonly<Record<string, unknown>>,
+  options: readonly (MayBeNamed & { readonly flags: string })[],
+  typed: readonly (MayBeNamed & { readonly name: string })[],
+): Promise<Record<string, unknown>> {
+  const named = [
+    ...options.map(({ flags, names }) => ({ attribute: attributeOf(flags), names })),
+    ...typed.map(({ name, names }) => ({ attribute: name, names })),
+  ];
+  const values: Record<string, unknown> = { ...given };
+  for (const kind of ['tenant', 'instance'] as const) {
+    const tenantId = String(values.tenantId ?? values.tenant ?? '');
+    for (const { attribute } of named.filter(({ names }) => names === kind)) {
+      const value = values[attribute];
+      if (typeof value === 'string') values[attribute] = await idOf(api, kind, value, tenantId);
+      if (!Array.isArray(value)) continue;
+      const ids: string[] = [];
+      for (const one of value) ids.push(await idOf(api, kind, String(one), tenantId));
+      values[attribute] = ids;
+    }
+  }
+  return values;
+}
