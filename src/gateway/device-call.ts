@@ -31,8 +31,8 @@ export interface CallerRequest {
 
 export interface DeviceCallRequest extends CallerRequest {
   readonly call: DeviceCall;
-  /** The token's digest, noted here once it is made, for whoever asks with the same token again. */
-  tokenHash?: string | undefined;
+  /** The token's digest (`hashToken`), where the caller has it already. */
+  readonly tokenHash?: string | undefined;
   /** The two ids in words, where whoever asks has them so already. */
   readonly repeats?: { readonly key: Int32Array } | undefined;
 }
@@ -71,6 +71,8 @@ export interface DeviceCalls {
   warm(request: DeviceCallRequest): WarmDecision;
   /** `decide`, and then the instance's token. */
   prepare(request: DeviceCallRequest): Promise<ReadyCall | RefusedCall>;
+  /** Under which a verified token is kept; undefined: none is. */
+  readonly hashToken: ((token: string) => string) | undefined;
 }
 
 export interface DeviceCallOptions {
@@ -210,7 +212,6 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     // The row's own text: its hash is known to the engine, that of the request's would be made at every look-up.
     const { tenantId } = tenant;
     const tokenHash = request.tokenHash ?? verified.hash(request.token);
-    request.tokenHash = tokenHash;
     const claims = peekClaims(tokenHash, tenant);
     if (claims === undefined) return cold;
     const refusal = lacksRole(claims, role);
@@ -252,5 +253,5 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     return { kind: 'ready', instance, target, instanceToken: token.token, inventoryVersion };
   };
 
-  return { decide, warm, prepare };
+  return { decide, warm, prepare, hashToken: verified?.hash };
 }

@@ -128,6 +128,7 @@ export function createAnswerReader(sink: AnswerSink): AnswerReader {
       const { length } = known.bytes;
       if (bytes.length >= length && bytes.compare(known.bytes, 0, length, 0, length) === 0) {
         pace.served();
+        known.head.isRepeated = true;
         beginBody(known.head);
         return readWholeBody(bytes, length);
       }

@@ -15,6 +15,7 @@ export type BodyEnd =
 
 export interface AnswerHead extends UpstreamHead {
   readonly bodyEnd: BodyEnd;
+  isRepeated: boolean;
   /** The server closes the connection after this answer. */
   readonly closes: boolean;
   /** Seconds that the server keeps an idle connection, where it says so (`Keep-Alive: timeout=`). */
@@ -135,7 +136,7 @@ class ReadAnswerHead implements AnswerHead {
   readonly contentLength: number | undefined;
   readonly closes: boolean;
   readonly keepAliveSeconds: number | undefined;
-  note: unknown = undefined;
+  isRepeated = false;
   readonly #text: string;
   readonly #from: number;
   #fields: readonly string[] | undefined;

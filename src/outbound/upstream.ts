@@ -39,11 +39,8 @@ export interface UpstreamHead {
   readonly contentLength: number | undefined;
   /** In the order of the answer, names in lower case, repeated ones repeatedly. */
   eachHeader(visit: (name: string, value: string) => void): void;
-  /**
-   * Empty at first, for what a reader made of this head: an upstream may give one object for heads that are the same to
-   * the letter.
-   */
-  note?: unknown;
+  /** One object is given for heads that are the same to the letter, and this one was given before. */
+  readonly isRepeated?: boolean;
 }
 
 /** Never called before the call that began the exchange has returned. */

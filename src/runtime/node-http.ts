@@ -24,7 +24,8 @@ import {
   headersTimeoutMs,
 } from '../limits.ts';
 import { ProblemError } from '../problems.ts';
-import { type Lane, type LaneServices, putLaneBefore } from './lane/listener.ts';
+import { type Lane, putLaneBefore } from './lane/listener.ts';
+import type { LaneServices } from './lane/services.ts';
 import type { ServerCertificate } from './node-certificate.ts';
 import { boundConnections, type ConnectionBounds, type Connections } from './node-connections.ts';
 import { brokenBody, hasBody, passBody, serveInTurn, watchBody } from './node-in-turn.ts';
@@ -157,7 +158,7 @@ export interface Listener {
   /** Takes no new connection and waits for the requests in flight, `graceMs` at most. */
   drain(graceMs: number): Promise<void>;
   /** Puts the fast lane before it; connections that are there already stay where they are. */
-  addLane(lane: Omit<LaneServices, 'keepAliveSeconds' | 'activityOf'>): void;
+  addLane(lane: LaneServices): void;
 }
 
 export interface ListenOptions {
@@ -168,7 +169,7 @@ export interface ListenOptions {
   /** PEM: ask for client certificates of this authority. */
   readonly clientCa?: string;
   /** Puts the fast lane before this listener. */
-  readonly lane?: Omit<LaneServices, 'keepAliveSeconds' | 'activityOf'>;
+  readonly lane?: LaneServices;
   /** Those of limits.ts if unsaid. */
   readonly connections?: ConnectionBounds;
   /** For tests; that of limits.ts if unsaid. */

@@ -3,7 +3,7 @@ import { newId } from '../ids.ts';
 import { problem, problemResponse } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Config } from './config.ts';
-import type { LaneServices } from './lane/listener.ts';
+import type { LaneServices } from './lane/services.ts';
 import type { ServerCertificate } from './node-certificate.ts';
 import type { ConnectionBounds } from './node-connections.ts';
 import { type Listener, type ListenOptions, listen } from './node-http.ts';
@@ -16,7 +16,7 @@ type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Re
 
 export interface GatewayListener extends Listener {
   /** From now on requests are answered by this; until then they are told to come again. */
-  serve(fetch: Fetch, lane?: Omit<LaneServices, 'keepAliveSeconds' | 'activityOf'>): void;
+  serve(fetch: Fetch, lane?: LaneServices): void;
 }
 
 export interface GatewayListeners {

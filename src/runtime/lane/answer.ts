@@ -52,45 +52,41 @@ function framingLine(framing: AnswerEnd['framing']): string {
 export const answerHead = (status: number, lines: string, { framing, keepAliveSeconds }: AnswerEnd): string =>
   statusLine(status) + lines + framingLine(framing) + headEnd(keepAliveSeconds);
 
-/**
- * What the head of an instance's answer comes to. It depends on nothing but that head, so it is noted there: where the
- * upstream finds the same head again, nothing is looked at anew.
- */
+/** What the head of an instance's answer comes to. It depends on nothing but that head. */
 class LaneAnswer {
   /** Why it may not be passed on. */
   readonly problem: Problem | undefined;
   /** Undefined: in chunks. */
   readonly bodyBytes: number | undefined;
-  #beforeId: string;
-  #afterId: string;
-  #uses = 0;
+  readonly #beforeId: string;
+  readonly #afterId: string;
 
-  constructor(head: UpstreamHead) {
+  constructor(head: UpstreamHead, isKept: boolean) {
     const { contentLength, status } = head;
     this.problem = checkDeviceAnswer(head);
     const framing = status === 204 || status === 304 ? 'none' : (contentLength ?? 'chunked');
     this.bodyBytes = framing === 'chunked' ? undefined : framing === 'none' ? 0 : framing;
     const crossing = this.problem === undefined ? crossingLines(head) : '';
-    this.#beforeId = `${statusLine(status)}cache-control: no-store\r\n${crossing}x-content-type-options: nosniff\r\nx-request-id: `;
+    const beforeId = `${statusLine(status)}cache-control: no-store\r\n${crossing}x-content-type-options: nosniff\r\nx-request-id: `;
+    this.#beforeId = isKept ? inOnePiece(beforeId) : beforeId;
     this.#afterId = `\r\n${framingLine(framing)}`;
   }
   head(requestId: string, keepAliveSeconds: number | undefined): string {
-    if (this.#uses === 1) {
-      // It comes again.
-      this.#beforeId = inOnePiece(this.#beforeId);
-      this.#afterId = inOnePiece(this.#afterId);
-    }
-    this.#uses += 1;
     return this.#beforeId + requestId + this.#afterId + headEnd(keepAliveSeconds);
   }
 }
 
+/** Of heads that come again, for as long as their connections keep them. */
+const answers = new WeakMap<UpstreamHead, LaneAnswer>();
+
 export function laneAnswerOf(head: UpstreamHead): LaneAnswer {
-  const { note } = head;
-  if (note instanceof LaneAnswer) return note;
-  const made = new LaneAnswer(head);
-  head.note = made;
-  return made;
+  if (head.isRepeated !== true) return new LaneAnswer(head, false);
+  let answer = answers.get(head);
+  if (answer === undefined) {
+    answer = new LaneAnswer(head, true);
+    answers.set(head, answer);
+  }
+  return answer;
 }
 
 export function problemText(

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { testedSockets } from '../../../test/harness/sockets.ts';
 import type { UpstreamHandler } from '../../outbound/upstream.ts';
-import { type LaneConnection, type LaneServices, openLaneConnection } from './connection.ts';
+import { LaneConnection } from './connection.ts';
+import type { ConnectionServices } from './services.ts';
 
 /** One connection of the lane by itself; what it does in a listener is in test/system/fast-lane.test.ts. */
 
@@ -13,8 +14,9 @@ const request = `GET /t/${guid}/devices/${guid}/compliance HTTP/1.1\r\nHost: a\r
 let asked = 0;
 /** More than the kernel takes for a caller that reads nothing. */
 const large = Buffer.alloc(20_000_000, 'x');
-const services: LaneServices = {
+const services: ConnectionServices = {
   calls: {
+    hashToken: undefined,
     warm: () => {
       asked += 1;
       return { kind: 'ready', instance: {}, target: { jamfComputerId: 1 }, instanceToken: 't' };
@@ -52,12 +54,7 @@ beforeEach(async () => {
   const opened = Promise.withResolvers<LaneConnection>();
   const server = createServer({ allowHalfOpen: true }, (socket) =>
     opened.resolve(
-      openLaneConnection(
-        socket,
-        services,
-        () => socket.destroy(),
-        () => undefined,
-      ),
+      new LaneConnection(socket, services, { handOver: () => socket.destroy(), left: () => undefined }),
     ),
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));

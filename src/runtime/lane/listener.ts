@@ -2,14 +2,13 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { bodyTotalMs, headersTimeoutMs } from '../../limits.ts';
-import { type LaneConnection, type LaneServices, openLaneConnection } from './connection.ts';
+import { LaneConnection } from './connection.ts';
+import type { ConnectionServices } from './services.ts';
 
 /**
  * The fast lane of the data listener (docs/fast-lane.md): connections come here before Node's parser sees them, and
  * stay as long as they bring nothing but device calls of the one shape that request.ts proves.
  */
-
-export type { LaneServices } from './connection.ts';
 
 /** Between two looks for connections that wait too long; Node's server looks as often. */
 const sweepMs = 1_000;
@@ -31,14 +30,14 @@ const connectionEvent = (server: Server, isTls: boolean): 'connection' | 'secure
 /** Puts the lane before `server`, which keeps its port, its limits and its count of connections. */
 export function putLaneBefore(
   server: Server,
-  services: Omit<LaneServices, 'keepAliveSeconds'>,
+  services: Omit<ConnectionServices, 'keepAliveSeconds'>,
   isTls: boolean,
 ): Lane {
   const event = connectionEvent(server, isTls);
   const ordinary = server.listeners(event) as ((this: Server, socket: Duplex) => void)[];
   const connections = new Set<LaneConnection>();
   const keepAliveMs = server.keepAliveTimeout;
-  const complete: LaneServices = { ...services, keepAliveSeconds: Math.floor(keepAliveMs / 1_000) };
+  const complete: ConnectionServices = { ...services, keepAliveSeconds: Math.floor(keepAliveMs / 1_000) };
   let isDraining = false;
 
   const handOver = (socket: Socket, read: Buffer): void => {
@@ -55,13 +54,13 @@ export function putLaneBefore(
       const sinceMs = connection.waitingSinceMs();
       if (sinceMs === undefined) continue;
       const { socket } = connection;
-      const phase = connection.phase();
+      const state = connection.state();
       const waitedMs = nowMs - sinceMs;
-      if (phase === 'first') {
+      if (state === 'first') {
         if (waitedMs < headersTimeoutMs) continue;
         const late = Object.assign(new Error('no request in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
         if (!server.emit('clientError', late, socket)) socket.destroy();
-      } else if (phase === 'next' && !connection.hasUnsent()) {
+      } else if (state === 'next' && !connection.hasUnsent()) {
         if (waitedMs >= keepAliveMs + keepAliveSlackMs) socket.destroy();
         else if (waitedMs >= forgetAfterMs) connection.forget();
       } else if (waitedMs >= bodyTotalMs) socket.destroy();
@@ -72,12 +71,10 @@ export function putLaneBefore(
 
   server.removeAllListeners(event);
   server.on(event, (socket: Socket) => {
-    const connection = openLaneConnection(
-      socket,
-      complete,
-      (read) => handOver(socket, read),
-      () => connections.delete(connection),
-    );
+    const connection = new LaneConnection(socket, complete, {
+      handOver: (read) => handOver(socket, read),
+      left: () => connections.delete(connection),
+    });
     connections.add(connection);
     if (isDraining) connection.drain();
   });

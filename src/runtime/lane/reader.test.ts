@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readGuid } from '../../routing/guid-words.ts';
 import { routeKey } from '../../routing/route-table.ts';
-import { createLaneReader, type LaneReader } from './reader.ts';
-import { type LaneRequest, readUnprovedRequest } from './request.ts';
+import { createLaneReader, type LaneReader, type LaneRequest } from './reader.ts';
+import { readUnprovedRequest } from './request.ts';
 
 /** What was kept of one request never changes how the next is read: that is compared with Node in request.test.ts. */
 
@@ -39,7 +39,8 @@ function expectAsAlone(reader: LaneReader, bytes: Buffer): boolean {
   const alone = readUnprovedRequest(bytes);
   const read = reader.read(bytes);
   const shown = JSON.stringify(bytes.toString('latin1'));
-  const without = (request: LaneRequest | undefined) => request && { ...request, repeats: undefined };
+  const without = (request: Partial<LaneRequest> | undefined) =>
+    request && { ...request, repeats: undefined };
   expect({ shown, read: without(read) }).toEqual({ shown, read: without(alone) });
   if (read?.repeats === undefined) return false;
   const key = routeKey();
@@ -48,7 +49,7 @@ function expectAsAlone(reader: LaneReader, bytes: Buffer): boolean {
   return true;
 }
 const readerAfter = (...texts: readonly string[]): LaneReader => {
-  const reader = createLaneReader();
+  const reader = createLaneReader(undefined);
   for (const text of texts) reader.read(bytesOf(text));
   return reader;
 };
@@ -63,30 +64,27 @@ describe('of a connection whose caller repeats itself', () => {
     expect(expectAsAlone(reader, bytesOf(textOf({ device: guidOf('3') })))).toBe(true);
   });
 
-  test('a digest that was noted is known for the same token and for no other', () => {
-    const reader = createLaneReader();
-    const hashOf = (token: string, device = 'd'): string | undefined =>
-      reader.read(bytesOf(textOf({ token, device: guidOf(device) })))?.tokenHash;
-    const note = (hash: string): void => {
-      const request = reader.read(bytesOf(textOf({ token: 'one.token.x' })));
-      if (request) request.tokenHash = hash;
-    };
-    note('digest');
-    expect(hashOf('one.token.x', '1')).toBe('digest');
-    expect(hashOf('one.token.y', '1')).toBeUndefined();
-    expect(hashOf('one.token.x', '1')).toBeUndefined();
-    note('digest');
-    const otherwise = textOf({ token: 'one.token.x', more: ['X-Request-Id: 7'] });
-    expect(reader.read(bytesOf(otherwise))?.tokenHash).toBe('digest');
-    note('digest');
-    expect(hashOf('one.token.xx', '2')).toBeUndefined();
-    note('digest');
+  test('a digest is made once for the same token, and of it', () => {
+    const hashed: string[] = [];
+    const reader = createLaneReader((token) => {
+      hashed.push(token);
+      return `digest of ${token}`;
+    });
+    const hashOf = (token: string, device: string, more: string[] = []): string | undefined =>
+      reader.read(bytesOf(textOf({ token, device: guidOf(device), more })))?.tokenHash;
+    for (const device of ['1', '2', '3']) expect(hashOf('one.token.x', device)).toBe('digest of one.token.x');
+    expect(hashOf('one.token.x', '3', ['X-Request-Id: 7'])).toBe('digest of one.token.x');
+    expect(hashed).toEqual(['one.token.x']);
+    expect(hashOf('one.token.y', '3')).toBe('digest of one.token.y');
+    expect(hashOf('one.token.x', '3')).toBe('digest of one.token.x');
+    expect(hashed).toEqual(['one.token.x', 'one.token.y', 'one.token.x']);
     reader.forget();
-    expect(hashOf('one.token.x')).toBeUndefined();
+    expect(hashOf('one.token.x', '3')).toBe('digest of one.token.x');
+    expect(hashed).toHaveLength(4);
   });
 
   test('the bytes of the last request are those that were read, and are gone when they are forgotten', () => {
-    const reader = createLaneReader();
+    const reader = createLaneReader(undefined);
     const bytes = bytesOf(textOf({}));
     for (const device of ['1', '2', '3']) {
       bytesOf(textOf({ device: guidOf(device) })).copy(bytes);
@@ -96,6 +94,7 @@ describe('of a connection whose caller repeats itself', () => {
     }
     reader.forget();
     expect(reader.last()).toHaveLength(0);
+    expect(reader.forget()).toBe(false);
     expect(expectAsAlone(reader, bytesOf(textOf({})))).toBe(false);
     expect(expectAsAlone(reader, bytesOf(textOf({})))).toBe(true);
   });
@@ -128,7 +127,7 @@ describe('of a connection whose caller repeats itself', () => {
   });
 
   test('a header that differs every time is read as ever', () => {
-    const reader = createLaneReader();
+    const reader = createLaneReader(undefined);
     for (let number = 0; number < 300; number += 1) {
       expectAsAlone(reader, bytesOf(textOf({ more: [`client-request-id: ${number}`] })));
     }
@@ -194,7 +193,7 @@ describe('of a connection whose caller repeats itself', () => {
     let served = 0;
     fc.assert(
       fc.property(fc.array(edited, { minLength: 2, maxLength: 12 }), (texts) => {
-        const reader = createLaneReader();
+        const reader = createLaneReader(undefined);
         for (const text of texts) if (expectAsAlone(reader, bytesOf(text))) served += 1;
       }),
       { numRuns: Number(process.env.ESPALIER_FUZZ_RUNS ?? 2_000) },

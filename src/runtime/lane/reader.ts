@@ -1,6 +1,6 @@
 import { readGuid, readLowerGuidBytes } from '../../routing/guid-words.ts';
 import { routeKey } from '../../routing/route-table.ts';
-import { deviceStart, guidCharacters, type LaneRequest, readUnprovedRequest } from './request.ts';
+import { deviceStart, guidCharacters, type ReadRequest, readUnprovedRequest } from './request.ts';
 
 /**
  * Reads the requests of one connection, each as `readUnprovedRequest` reads it alone. A caller sends the same with each
@@ -12,14 +12,29 @@ export interface LaneReader {
   read(bytes: Buffer): LaneRequest | undefined;
   /** The bytes of the request that was read last. */
   last(): Buffer;
-  /** Keeps nothing of the last request any more: its token is one that can be used. */
-  forget(): void;
+  /** Keeps nothing of the last request any more: its token is one that can be used. False: nothing was kept. */
+  forget(): boolean;
+}
+
+/** A request, and what is known of it from the one before. */
+export interface LaneRequest extends ReadRequest {
+  /** Undefined where tokens are not kept. */
+  readonly tokenHash: string | undefined;
+  /** Set on a request that differs from the one before on its connection in the device and in nothing else. */
+  readonly repeats: RepeatedParts | undefined;
+}
+
+export interface RepeatedParts {
+  /** The same object as long as the headers are the same. */
+  readonly headers: object;
+  /** The two ids in words, until the next request of the connection is read. */
+  readonly key: Int32Array;
 }
 
 /** What a request is to those who read it, and the one place where it changes. */
 type Changing = { -readonly [Name in keyof LaneRequest]: LaneRequest[Name] };
 
-export function createLaneReader(): LaneReader {
+export function createLaneReader(hashToken: ((token: string) => string) | undefined): LaneReader {
   let kept = Buffer.alloc(0);
   let keptLength = 0;
   let request: Changing | undefined;
@@ -50,11 +65,13 @@ export function createLaneReader(): LaneReader {
     bytes.copy(kept, deviceAt, deviceAt, deviceEnd);
     return request;
   };
-  const forget = (): void => {
+  const forget = (): boolean => {
+    if (keptLength === 0) return false;
     kept.fill(0);
     keptLength = 0;
     request = undefined;
     repeats = undefined;
+    return true;
   };
 
   return {
@@ -63,9 +80,11 @@ export function createLaneReader(): LaneReader {
       if (again !== undefined) return again;
       const before = request;
       repeats = undefined;
-      request = readUnprovedRequest(bytes);
-      if (request === undefined) return undefined;
-      if (request.token === before?.token) request.tokenHash = before.tokenHash;
+      request = undefined;
+      const read = readUnprovedRequest(bytes);
+      if (read === undefined) return undefined;
+      const tokenHash = read.token === before?.token ? before.tokenHash : hashToken?.(read.token);
+      request = { ...read, tokenHash, repeats: undefined };
       deviceAt = deviceStart(request.method);
       keep(bytes);
       return request;

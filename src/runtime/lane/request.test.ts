@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type LaneRequest, laneHeaderNames, readLaneRequest } from './request.ts';
+import { laneHeaderNames, type ReadRequest, readLaneRequest } from './request.ts';
 
 const tenantId = 'aaaaaaaa-1111-4222-8333-bbbbbbbbbbbb';
 const deviceId = 'cccccccc-1111-4222-8333-dddddddddddd';
@@ -54,7 +54,7 @@ const asNodeSays = (raw: readonly string[]): [string, string][] =>
   raw.flatMap((name, index) => (index % 2 === 0 ? [[name.toLowerCase(), raw[index + 1] ?? '']] : []));
 
 /** Fails unless Node reads exactly this one request out of the bytes. */
-async function expectSameReading(bytes: Buffer, request: LaneRequest): Promise<void> {
+async function expectSameReading(bytes: Buffer, request: ReadRequest): Promise<void> {
   const { refused, requests } = await readByNode(bytes);
   const shown = JSON.stringify(bytes.toString('latin1'));
   expect({ shown, refused, requests: requests.length }).toEqual({ shown, refused: false, requests: 1 });

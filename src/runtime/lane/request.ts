@@ -7,7 +7,8 @@ import type { DeviceRole } from '../../gateway/device-call.ts';
  * cannot read a request in another way than Node does, which is what request smuggling lives on.
  */
 
-export interface LaneRequest {
+/** What the bytes of a request say. */
+export interface ReadRequest {
   readonly method: 'GET' | 'POST';
   /** What the token must allow for this method (contract section 6). */
   readonly role: DeviceRole;
@@ -16,23 +17,12 @@ export interface LaneRequest {
   readonly tenantId: string;
   readonly deviceId: string;
   readonly token: string;
-  /** Of the token, once somebody has made it: it is noted here for the requests that repeat this one. */
-  tokenHash: string | undefined;
   readonly host: string;
   readonly accept: string | undefined;
   readonly acceptLanguage: string | undefined;
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
-  /** Set on a request that differs from the one before on its connection in the device and in nothing else. */
-  readonly repeats: RepeatedParts | undefined;
-}
-
-export interface RepeatedParts {
-  /** The same object as long as the headers are the same. */
-  readonly headers: object;
-  /** The two ids in words, until the next request of the connection is read. */
-  readonly key: Int32Array;
 }
 
 /** Node's own bound on a head is as large (`--max-http-header-size`). */
@@ -68,9 +58,9 @@ interface RequestLine {
   readonly end: number;
 }
 
-const tenantStart = (method: LaneRequest['method']): number => method.length + ' /t/'.length;
+const tenantStart = (method: ReadRequest['method']): number => method.length + ' /t/'.length;
 /** Where the device begins in the bytes of a request. */
-export const deviceStart = (method: LaneRequest['method']): number =>
+export const deviceStart = (method: ReadRequest['method']): number =>
   tenantStart(method) + guidCharacters + '/devices/'.length;
 
 /** `GET /t/{guid}/devices/{guid}/{call} HTTP/1.1`, letter for letter. */
@@ -205,16 +195,16 @@ function readHeaders(text: string, start: number): ReadHeaders | undefined {
  * Whether the token is made of letters, digits and the three signs that a token has. To be asked before anything is done
  * with a token that is not known: of one that is the same to the letter as a verified one it is known.
  */
-export const hasPlainToken = ({ token }: LaneRequest): boolean => plainToken.test(token);
+export const hasPlainToken = ({ token }: ReadRequest): boolean => plainToken.test(token);
 
 /** The request that these bytes are, whole and alone; undefined: Node's parser has to look at them. */
-export function readLaneRequest(bytes: Buffer): LaneRequest | undefined {
+export function readLaneRequest(bytes: Buffer): ReadRequest | undefined {
   const request = readUnprovedRequest(bytes);
   return request !== undefined && hasPlainToken(request) ? request : undefined;
 }
 
 /** The same, but of the token only that it is not empty: `hasPlainToken`. */
-export function readUnprovedRequest(bytes: Buffer): LaneRequest | undefined {
+export function readUnprovedRequest(bytes: Buffer): ReadRequest | undefined {
   if (!mayBeRequest(bytes)) return undefined;
   const text = bytes.toString('latin1');
   const line = readRequestLine(text);
@@ -232,7 +222,7 @@ const mayBeRequest = (bytes: Buffer): boolean => {
 function joinRequest(
   { call, deviceId, method, tenantId }: RequestLine,
   headers: ReadHeaders,
-): LaneRequest | undefined {
+): ReadRequest | undefined {
   const { token } = headers;
   if ((headers.seen & hostBit) === 0 || token === '') return undefined;
   const hasLength = (headers.seen & contentLengthBit) !== 0;
@@ -246,13 +236,11 @@ function joinRequest(
     tenantId,
     deviceId,
     token,
-    tokenHash: undefined,
     host,
     accept,
     acceptLanguage,
     requestId,
     traceparent,
     tracestate,
-    repeats: undefined,
   };
 }

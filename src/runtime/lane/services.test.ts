@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Instance } from '../../store/instances.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { createMetrics } from '../../telemetry/metrics.ts';
-import type { LaneRequest } from './request.ts';
+import type { LaneRequest } from './reader.ts';
 import { createLaneServices, type LaneParts } from './services.ts';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';

@@ -1,14 +1,37 @@
-import type { Shadow } from '../../forwarding/shadow/shadow.ts';
+/** What the fast lane shares with the ordinary way, and how it reports what it did. */
+
+import type { Duplex } from 'node:stream';
+import type { Shadow, ShadowEar } from '../../forwarding/shadow/shadow.ts';
 import type { DeviceCalls } from '../../gateway/device-call.ts';
 import type { SocketAccess } from '../../outbound/node-sockets.ts';
 import type { Upstream, UpstreamTarget } from '../../outbound/upstream.ts';
 import type { Instance } from '../../store/instances.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { isSampled, startCallSpan } from '../../telemetry/tracing.ts';
-import type { LaneServices } from './listener.ts';
+import { type CallSpan, isSampled, startCallSpan } from '../../telemetry/tracing.ts';
+import type { Activity } from '../node-connections.ts';
+import type { LaneRequest } from './reader.ts';
 
-/** What the fast lane shares with the ordinary way, and how it reports what it did. */
+export interface LaneServices {
+  readonly calls: Pick<DeviceCalls, 'warm' | 'prepare' | 'hashToken'>;
+  readonly upstream: Upstream;
+  readonly targetOf: (instance: Instance) => UpstreamTarget;
+  /** A span for the share of calls that are traced. */
+  readonly traced: (request: LaneRequest, instance: Instance) => CallSpan | undefined;
+  /** Once for each answered request. */
+  readonly onAnswer: (request: LaneRequest, status: number, requestId: string, seconds: number) => void;
+  /** Observes the answer, where a move compares it with another instance's. */
+  readonly listen: (request: LaneRequest, instance: Instance) => ShadowEar | undefined;
+  readonly onForward: (outcome: string, seconds: number) => void;
+  readonly sockets: SocketAccess;
+}
+
+/** With what the listener knows of its connections. */
+export interface ConnectionServices extends LaneServices {
+  readonly keepAliveSeconds: number;
+  /** Is told when a request begins and ends. */
+  readonly activityOf: (socket: Duplex) => Activity;
+}
 
 export interface LaneParts {
   readonly calls: DeviceCalls;
@@ -29,7 +52,7 @@ const routes = {
   recalculate: '/t/:tenantId/devices/:deviceId/recalculate',
 } as const;
 
-export function createLaneServices(parts: LaneParts): Omit<LaneServices, 'keepAliveSeconds' | 'activityOf'> {
+export function createLaneServices(parts: LaneParts): LaneServices {
   const { calls, log, metrics, shadow, sockets, targetOf, traceShare, upstream } = parts;
   const answered = {
     compliance: metrics.requestsOf('data', routes.compliance),

@@ -1,0 +1,97 @@
+import { performance } from 'node:perf_hooks';
+import { instanceRequest } from '../../forwarding/calls.ts';
+import type { ShadowEar } from '../../forwarding/shadow/shadow.ts';
+import type { ReadyCall } from '../../gateway/device-call.ts';
+import { requestIdOf } from '../../gateway/request-id.ts';
+import type { UpstreamExchange, UpstreamHandler } from '../../outbound/upstream.ts';
+import type { CallSpan } from '../../telemetry/tracing.ts';
+import type { InstanceLines } from './lines.ts';
+import type { LaneRequest } from './reader.ts';
+import type { LaneServices } from './services.ts';
+
+/** One request in the lane: its exchange with the instance, and what is counted, traced and compared of it. */
+export class LaneCall {
+  readonly request: LaneRequest;
+  readonly requestId: string;
+  readonly #services: LaneServices;
+  readonly #startedMs = performance.now();
+  #exchange: UpstreamExchange | undefined;
+  #span: CallSpan | undefined;
+  #observer: ShadowEar | undefined;
+  #status = 0;
+
+  constructor(services: LaneServices, request: LaneRequest) {
+    this.#services = services;
+    this.request = request;
+    this.requestId = requestIdOf(request.requestId);
+  }
+
+  forward(ready: ReadyCall, linesOf: InstanceLines, handler: UpstreamHandler): void {
+    const { instance, instanceToken, inventoryVersion, target } = ready;
+    const services = this.#services;
+    const { request } = this;
+    this.#span = services.traced(request, instance);
+    this.#observer = services.listen(request, instance);
+    const { method, path } = instanceRequest(request.call, target.jamfComputerId, inventoryVersion);
+    const upstreamTarget = services.targetOf(instance);
+    this.#exchange = services.upstream(
+      {
+        target: upstreamTarget,
+        method,
+        path: upstreamTarget.basePath + path,
+        headerLines: linesOf(request, instanceToken, this.requestId, this.#span),
+        body: undefined,
+      },
+      handler,
+    );
+  }
+  resume(): void {
+    this.#exchange?.resume();
+  }
+  /** No answer of the instance is wanted any more. */
+  abort(outcome: string): void {
+    this.#exchange?.abort();
+    this.#close(outcome);
+  }
+
+  begun(status: number): void {
+    this.#status = status;
+    this.countForward(String(status));
+  }
+  chunk(chunk: Uint8Array): void {
+    this.#observer?.chunk(chunk);
+  }
+  text(body: string): void {
+    this.#observer?.text(body);
+  }
+  /** The answer of the instance is complete. */
+  ended(): void {
+    this.#observer?.end(this.#status);
+    this.#observer = undefined;
+    this.#close(String(this.#status));
+  }
+  /** The instance gave no answer that can be passed on. */
+  failed(outcome: string): void {
+    this.countForward(outcome);
+    this.abort(outcome);
+  }
+  countForward(outcome: string): void {
+    this.#services.onForward(outcome, this.#seconds());
+  }
+
+  /** Once for each call: the caller has its answer, or all of it that it will get. */
+  answered(status: number = this.#status): void {
+    this.#services.onAnswer(this.request, status, this.requestId, this.#seconds());
+  }
+
+  #seconds(): number {
+    return (performance.now() - this.#startedMs) / 1_000;
+  }
+  #close(outcome: string): void {
+    this.#exchange = undefined;
+    this.#span?.end(outcome);
+    this.#span = undefined;
+    this.#observer?.drop();
+    this.#observer = undefined;
+  }
+}
