@@ -1,11 +1,11 @@
 import type { Context, Hono } from 'hono';
 import { type NotificationOutcome, takeNotifications } from '../delivery/directory/take-notifications.ts';
-import type { Turnstile } from '../delivery/stage/turnstile.ts';
 import { parseNotifications } from '../graph/notifications.ts';
 import { parseGuid } from '../ids.ts';
 import { bodyBytes, validationTokenCharacters } from '../limits.ts';
 import { type FieldError, ProblemError, problem } from '../problems.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
+import type { KeyedSemaphore } from '../semaphore.ts';
 import type { Sql } from '../store/database.ts';
 import type { TenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -26,7 +26,7 @@ export interface NotificationSideOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly sha256?: Sha256 | undefined;
-  readonly turns?: Turnstile | undefined;
+  readonly turns?: KeyedSemaphore | undefined;
 }
 
 const invalid = (error: FieldError): ProblemError =>

@@ -1,5 +1,6 @@
 import { instanceAnswerLimits } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
+import { createSemaphore, type Semaphore } from '../semaphore.ts';
 import { parseInTurns } from '../untrusted/json-in-turns.ts';
 import { turnsApart, type Work } from '../untrusted/turns.ts';
 import { type ComplianceRecord, parseComplianceInformation } from './compliance.ts';
@@ -21,7 +22,6 @@ import {
   inventoryProbePath,
 } from './inventory-version.ts';
 import { type ApiPrivileges, readPrivileges } from './privileges.ts';
-import { createRequestQueue, type RequestQueue } from './request-queue.ts';
 import { createTokenSource, type TokenSource } from './token.ts';
 import { type FieldError, isRecord, readComputerId, readScalarText, readTimestamp } from './wire-values.ts';
 
@@ -107,7 +107,7 @@ export interface JamfClient {
 interface GetParts {
   readonly exchange: Exchange;
   readonly tokens: TokenSource;
-  readonly queue: RequestQueue;
+  readonly queue: Semaphore;
   /** Milliseconds since the epoch. */
   readonly date: () => number;
   readonly work: Work;
@@ -130,7 +130,7 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
     clientSecret: options.clientSecret,
     now: options.now,
   });
-  const queue = createRequestQueue(options.concurrency ?? defaultConcurrency);
+  const queue = createSemaphore(Math.max(1, options.concurrency ?? defaultConcurrency));
   const work = options.work ?? turnsApart.work('');
   const get = authorizedGet({ exchange, tokens, queue, date: options.date ?? Date.now, work });
   const readInventory = createInventoryReader(get);
@@ -194,7 +194,7 @@ function authorizedGet({ date, exchange, queue, tokens, work }: GetParts): Get {
 
 async function authorize(
   tokens: TokenSource,
-  queue: RequestQueue,
+  queue: Semaphore,
 ): Promise<JamfResult<{ readonly authorization: JamfAuthorization }>> {
   // A device call with a warm token must not wait behind the readers of inventory.
   const warm = tokens.cached();

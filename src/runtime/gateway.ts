@@ -6,7 +6,6 @@ import type { ConsentOptions } from '../connection/consent.ts';
 import { accessByType, createOwnBroker, tenantCredentials } from '../connection/tenant-credentials.ts';
 import { createIntake, type IntakeOptions } from '../delivery/intake.ts';
 import { createMissedEvents, type MarkKeeper } from '../delivery/missed-events.ts';
-import { createTurnstile } from '../delivery/stage/turnstile.ts';
 import type { IssuedTokens } from '../entra/issued-tokens.ts';
 import { createKeySource, type KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
@@ -30,6 +29,7 @@ import type { Upstream } from '../outbound/upstream.ts';
 import { createRouteLookup, type RouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
+import { createKeyedSemaphore } from '../semaphore.ts';
 import type { Sql } from '../store/database.ts';
 import { createInstanceKeys } from '../store/instance-keys.ts';
 import { createInstanceDirectory } from '../store/instances.ts';
@@ -224,7 +224,7 @@ export function composeGateway(parts: GatewayParts) {
       log,
       metrics,
       sha256: parts.sha256,
-      ...(parts.intake.together === false ? {} : { turns: createTurnstile(notificationsOfTenant) }),
+      ...(parts.intake.together === false ? {} : { turns: createKeyedSemaphore(notificationsOfTenant) }),
     });
     addConsentRoute(app, consent);
     finishListener(app);

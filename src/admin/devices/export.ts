@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { accepts } from 'hono/accepts';
-import { createGate, type Gate } from '../../gateway/gate.ts';
 import { exportsAtOnce, slowReaderMs } from '../../limits.ts';
+import { createSemaphore, type Semaphore } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
@@ -50,9 +50,9 @@ const mediaTypes: Readonly<Record<Format, string>> = {
 };
 
 /** A place inside, until it is given back. */
-const enter = (gate: Gate): Promise<() => void> =>
+const enter = (semaphore: Semaphore): Promise<() => void> =>
   new Promise((resolve, reject) => {
-    gate(() => new Promise<void>((leave) => resolve(leave))).catch(reject);
+    semaphore(() => new Promise<void>((leave) => resolve(leave))).catch(reject);
   });
 
 interface ExportedText {
@@ -86,7 +86,7 @@ async function* exportedText({ bulk, first, format, onStalled, patienceMs, rest 
 
 export function addRouteExport(app: AdminApp, services: AdminServices): void {
   const { facts, log, openBulk, respond, sql } = services;
-  const gate = createGate(exportsAtOnce, 0);
+  const semaphore = createSemaphore(exportsAtOnce, 0);
   app.openapi(exportRoute, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const { filter: text } = c.req.valid('query');
@@ -101,7 +101,7 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
       'cache-control': 'no-store',
       'x-request-id': requestId,
     });
-    const leave = await enter(gate);
+    const leave = await enter(semaphore);
     const bulk = openBulk();
     try {
       const rest = readRoutePages(bulk, tenantId, filter);

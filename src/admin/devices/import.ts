@@ -1,8 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { createGate } from '../../gateway/gate.ts';
 import { importsAtOnce, importsWaiting, progressEveryMs } from '../../limits.ts';
 import { type Problem, ProblemError, problem, problemAnswer as problemText } from '../../problems.ts';
+import { createSemaphore } from '../../semaphore.ts';
 import { isStoreUnavailable, isUnknownTable } from '../../store/database.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { requireRole, tenantOf } from '../access.ts';
@@ -156,7 +156,7 @@ function problemOf(error: unknown, requestId: string, log: Log): unknown {
 
 export function addRouteImport(app: AdminApp, services: AdminServices): void {
   const { facts, log, respond, sql } = services;
-  const gate = createGate(importsAtOnce, importsWaiting);
+  const semaphore = createSemaphore(importsAtOnce, importsWaiting);
   app.openapi(importRoute, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const { name } = requireRole(c, 'operator');
@@ -172,7 +172,7 @@ export function addRouteImport(app: AdminApp, services: AdminServices): void {
     const chunks = importBytes(body, packed);
     facts.allowTime(c);
     const run = (onProgress?: (progress: Progress) => void) =>
-      gate(() => importFile(c, services, options, chunks, onProgress));
+      semaphore(() => importFile(c, services, options, chunks, onProgress));
     if (!/\bapplication\/x-ndjson\b/i.test(c.req.header('accept') ?? '')) return c.json(await run(), 200);
     // The answer begins before anything is changed; what changes is recorded with it.
     nothingChanged(c);

@@ -1,9 +1,9 @@
 import type { Notification } from '../../graph/notifications.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
+import type { KeyedSemaphore } from '../../semaphore.ts';
 import type { Queries, Sql } from '../../store/database.ts';
 import { anything, type DirectoryChange, noteDirectoryChanges } from '../../store/directory-changes.ts';
 import { inTransaction } from '../../store/retry.ts';
-import type { Turnstile } from '../stage/turnstile.ts';
 
 /**
  * What Graph's notifications tell, committed before they are answered; what follows from it is done later
@@ -17,7 +17,7 @@ export interface TakeOptions {
   readonly sql: Sql;
   readonly sha256?: Sha256 | undefined;
   /** Bounds what one tenant has under way, where requests may wait for each other (not on Workers). */
-  readonly turns?: Turnstile | undefined;
+  readonly turns?: KeyedSemaphore | undefined;
 }
 
 interface SubscriptionRow {

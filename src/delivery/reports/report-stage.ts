@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import { leaseMs, longestSilenceMs } from '../../limits.ts';
+import { createKeyedSemaphore } from '../../semaphore.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
 import type { Stage } from '../stage/run-stage.ts';
-import { createTurnstile } from '../stage/turnstile.ts';
 import { contentOf } from './message.ts';
 import { tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
@@ -48,10 +48,10 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
   };
   const attemptsOf = (rows: readonly DueReport[]): number => Math.max(...rows.map((row) => row.attempts));
 
-  const turnstile = createTurnstile(callsOfTenant);
+  const ofTenant = createKeyedSemaphore(callsOfTenant);
   const bounded = (tenantId: string): ReportStageOptions => ({
     ...options,
-    send: (request) => turnstile(tenantId, () => options.send(request)),
+    send: (request) => ofTenant(tenantId, () => options.send(request)),
   });
 
   const work = async (rows: readonly DueReport[], owner: string): Promise<void> => {

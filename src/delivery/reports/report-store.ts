@@ -1,8 +1,8 @@
+import { createKeyedSemaphore } from '../../semaphore.ts';
 import { booleans, type Sql } from '../../store/database.ts';
 import { createGroupCommit, nothings } from '../../store/group-commit.ts';
 import { waitsAtMost } from '../../store/locked-tenants.ts';
 import type { DueLane } from '../stage/run-stage.ts';
-import { createTurnstile } from '../stage/turnstile.ts';
 import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
 import {
   claimReports,
@@ -207,7 +207,7 @@ export function createReportStore(options: ReportStoreOptions): ReportStore {
     tenantOf: ([settled]) => settled?.row.tenantId ?? '',
   });
   // Statements of one tenant: where its rows are locked, they must not hold all connections.
-  const turns = createTurnstile(statementsOfTenant);
+  const turns = createKeyedSemaphore(statementsOfTenant);
   const inTurn = <T>(rows: readonly Key[], statement: () => PromiseLike<T>): Promise<T> =>
     turns(rows[0]?.tenantId ?? '', async () => statement());
   return {

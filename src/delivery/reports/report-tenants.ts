@@ -1,7 +1,7 @@
+import { createKeyedSemaphore } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
 import { holdTenant, releaseTenant } from '../../store/holds.ts';
 import type { Tenant, TenantDirectory } from '../../store/tenants.ts';
-import { createTurnstile } from '../stage/turnstile.ts';
 import type { ReportTenants } from './report-options.ts';
 
 export interface ReportTenantsOptions {
@@ -29,7 +29,7 @@ function shared(read: (tenantId: string) => Promise<Tenant | undefined>) {
 export function createReportTenants(options: ReportTenantsOptions): ReportTenants {
   const { sql, tenants } = options;
   // Many reports of a tenant find the same: where its row is locked, they must not hold all connections.
-  const turns = createTurnstile(1);
+  const turns = createKeyedSemaphore(1);
   return {
     tenant: shared((tenantId) => tenants.tenant(tenantId)),
     fresh: shared((tenantId) => tenants.fresh(tenantId)),

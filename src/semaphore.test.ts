@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { createKeyedSemaphore, createSemaphore } from './semaphore.ts';
+
+describe('a semaphore for each key', () => {
+  it('lets so many of a key in at a time, in order, and another key past those that hang', async () => {
+    const semaphore = createKeyedSemaphore(2);
+    const begun: string[] = [];
+    const ends = new Map<string, () => void>();
+    const call = (key: string, name: string) =>
+      semaphore(key, () => {
+        begun.push(name);
+        return new Promise<string>((resolve) => ends.set(name, () => resolve(name)));
+      });
+    const calls = ['a1', 'a2', 'a3', 'a4'].map((name) => call('a', name));
+    const other = call('b', 'b1');
+    expect(begun).toEqual(['a1', 'a2', 'b1']);
+    ends.get('b1')?.();
+    expect(await other).toBe('b1');
+    ends.get('a2')?.();
+    await calls[1];
+    expect(begun).toEqual(['a1', 'a2', 'b1', 'a3']);
+    for (const name of ['a1', 'a3']) ends.get(name)?.();
+    await calls[2];
+    ends.get('a4')?.();
+    expect(await Promise.all(calls)).toEqual(['a1', 'a2', 'a3', 'a4']);
+  });
+
+  it('gives the place back when a call fails', async () => {
+    const semaphore = createKeyedSemaphore(1);
+    await expect(semaphore('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(await semaphore('a', async () => 'yes')).toBe('yes');
+  });
+});
+
+describe('a semaphore', () => {
+  it('refuses as overloaded what comes when enough wait', async () => {
+    const semaphore = createSemaphore(1, 1);
+    let leave = (): void => undefined;
+    const first = semaphore(() => new Promise<void>((resolve) => (leave = resolve)));
+    const second = semaphore(async () => 'second');
+    await expect(semaphore(async () => 'third')).rejects.toMatchObject({ problem: { slug: 'overloaded' } });
+    leave();
+    await first;
+    expect(await second).toBe('second');
+    expect(await semaphore(async () => 'fourth')).toBe('fourth');
+  });
+});
