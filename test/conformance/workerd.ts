@@ -77,8 +77,11 @@ export async function startWorker(options: {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-workerd-'));
   writeFileSync(join(dir, 'ca.crt'), options.trust);
   // Miniflare reads it once, when it is loaded, and hands it to workerd's network.
+  const { NODE_EXTRA_CA_CERTS: given } = process.env;
   process.env.NODE_EXTRA_CA_CERTS = join(dir, 'ca.crt');
   const { Miniflare } = await import('miniflare');
+  if (given === undefined) delete process.env.NODE_EXTRA_CA_CERTS;
+  else process.env.NODE_EXTRA_CA_CERTS = given;
   const { date, flags } = compatibility();
   const lines: string[] = [];
   const miniflare = new Miniflare({

@@ -69,7 +69,8 @@ async function withEspalier(
   } catch {
     return 'refused';
   } finally {
-    process.env = saved;
+    for (const name of Object.keys(environment)) delete process.env[name];
+    Object.assign(process.env, saved);
   }
 }
 
