@@ -2,7 +2,8 @@ import type { Queries, Transaction } from '../store/database.ts';
 import { gatewayOrigin, type HistoryOrigin, type Note, recorded, unnoted } from '../store/history.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
-import type { ConnectionState, Tenant } from '../store/tenants.ts';
+import type { ConnectionState } from '../store/row-types.ts';
+import type { Tenant } from '../store/tenants.ts';
 import { type DeprovisionOptions, sendDeprovisions } from './deprovision.ts';
 import { type ConnectionEvent, type Moving, moveTenant, provisionedStates } from './state.ts';
 

@@ -1,4 +1,5 @@
-import type { ConnectionType, Mode, Tenant } from '../store/tenants.ts';
+import type { ConnectionType, Mode } from '../store/row-types.ts';
+import type { Tenant } from '../store/tenants.ts';
 import { provisionedStates } from './state.ts';
 import type { ShownApplication } from './tenant-credentials.ts';
 

@@ -2,7 +2,8 @@ import type { GraphFailure, RefusedHost } from '../graph/call.ts';
 import { type GrantsResult, readGrants } from '../graph/grants.ts';
 import { newId } from '../ids.ts';
 import type { Send } from '../outbound/port.ts';
-import type { Hold, Tenant } from '../store/tenants.ts';
+import type { Hold } from '../store/row-types.ts';
+import type { Tenant } from '../store/tenants.ts';
 import type { ConnectionAccess } from './access.ts';
 import {
   comparePermissions,

@@ -1,6 +1,6 @@
 import type { Queries } from '../store/database.ts';
 import type { Note } from '../store/history.ts';
-import type { ConnectionState } from '../store/tenants.ts';
+import type { ConnectionState } from '../store/row-types.ts';
 import { subscriptionsDue } from './subscriptions/subscription-rows.ts';
 
 /**

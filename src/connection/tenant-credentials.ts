@@ -5,6 +5,7 @@ import { consentStateMs } from '../limits.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Queries, Sql } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
+import type { StoredApplication } from '../store/row-types.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
 import type { ConnectionAccess } from './access.ts';
 import { moveTenant } from './state.ts';
@@ -13,14 +14,6 @@ import { moveTenant } from './state.ts';
  * The own application of a tenant whose connection is `manual` (domain/jamf.md 4.3): kept sealed or by reference,
  * opened for each token request, and apart from the connector that the other tenants share.
  */
-
-/** The column `application`. */
-export interface StoredApplication {
-  readonly clientId: string;
-  readonly sealed?: string;
-  /** `env:NAME` or `file:/path`. */
-  readonly ref?: string;
-}
 
 /** What may be shown of it. */
 export interface ShownApplication {

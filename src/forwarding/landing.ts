@@ -1,4 +1,4 @@
-import type { Landing } from '../store/tenants.ts';
+import type { Landing } from '../store/row-types.ts';
 import type { LandingPaths } from './landing-paths.ts';
 
 /** Where a person at a Mac is sent who comes to a tenant's landing page (contract section 6). Pure. */

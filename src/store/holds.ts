@@ -1,7 +1,8 @@
 import type { Sql, Transaction } from './database.ts';
 import { gatewayOrigin, type Note, recorded } from './history.ts';
 import { dueChannel } from './notifications.ts';
-import type { Hold, Tenant, TenantDirectory } from './tenants.ts';
+import type { Hold } from './row-types.ts';
+import type { Tenant, TenantDirectory } from './tenants.ts';
 
 /**
  * Why a tenant's delivery waits, kept where its status shows it, and in the history; the same cause again changes

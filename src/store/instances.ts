@@ -1,62 +1,16 @@
+import { getTableColumns } from 'drizzle-orm';
 import { LRUCache } from 'lru-cache';
 import { monotonicMs } from '../clock.ts';
+import { columns, type Row } from './columns.ts';
 import type { Queries, Sql } from './database.ts';
 import { createKeptRows, type Keeping } from './kept-rows.ts';
+import { instances } from './schema.ts';
 
-/** Where an instance's verdict on a computer comes from (contract section 8). */
-export interface ComplianceSource {
-  readonly source: 'jamf' | 'smart-group';
-  /** Names or ids of smart groups, for `smart-group`. */
-  readonly applicableGroup?: string;
-  readonly complianceGroup?: string;
-}
+const instanceShape = getTableColumns(instances);
 
-export interface Instance {
-  readonly tenantId: string;
-  readonly instanceId: string;
-  readonly name: string;
-  readonly url: string;
-  readonly apiClientId: string;
-  readonly apiSecretSealed: string | null;
-  readonly apiSecretRef: string | null;
-  readonly compliance: ComplianceSource;
-  readonly caCertificate: string | null;
-  readonly clientCertificateSha256: string | null;
-  readonly enabled: boolean;
-  readonly paused: boolean;
-  readonly jamfVersion: string | null;
-  readonly lastSeenAt: Date | null;
-  readonly lastErrorAt: Date | null;
-  readonly lastError: string | null;
-  readonly version: number;
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
-}
+export type Instance = Row<typeof instanceShape>;
 
-const columns = [
-  'tenant_id as "tenantId"',
-  'instance_id as "instanceId"',
-  'name',
-  'url',
-  'api_client_id as "apiClientId"',
-  'api_secret_sealed as "apiSecretSealed"',
-  'api_secret_ref as "apiSecretRef"',
-  'compliance',
-  'ca_certificate as "caCertificate"',
-  'client_certificate_sha256 as "clientCertificateSha256"',
-  'enabled',
-  'paused',
-  'jamf_version as "jamfVersion"',
-  'last_seen_at as "lastSeenAt"',
-  'last_error_at as "lastErrorAt"',
-  'last_error as "lastError"',
-  'version',
-  'created_at as "createdAt"',
-  'updated_at as "updatedAt"',
-].join(', ');
-
-/** The columns of `Instance`, for the queries that return one. */
-export const instanceColumns = (sql: Queries) => sql.unsafe(columns);
+export const instanceColumns = (sql: Queries) => columns(sql, instanceShape);
 
 export async function readInstance(
   sql: Queries,

@@ -3,7 +3,6 @@ import {
   bigint,
   index,
   integer,
-  jsonb,
   pgTable,
   primaryKey,
   text,
@@ -11,6 +10,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
+import { json } from './json-column.ts';
 
 /**
  * What Espalier keeps of its operators and what they do; meaning and retention are in docs/data.md. A row that belongs
@@ -78,7 +78,7 @@ export const idempotencyKeys = pgTable(
     requestHash: text('request_hash').notNull(),
     /** Null while the first request is being answered. */
     status: integer('status'),
-    headers: jsonb('headers'),
+    headers: json<Readonly<Record<string, string>>>('headers'),
     /** Sealed: it may show a key that was just made. */
     bodySealed: text('body_sealed'),
     /** A request whose process died is taken up again after that. */

@@ -7,7 +7,6 @@ import {
   foreignKey,
   index,
   integer,
-  jsonb,
   pgTable,
   primaryKey,
   real,
@@ -16,6 +15,18 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
+import { json } from './json-column.ts';
+import type {
+  ComplianceSource,
+  ConnectionState,
+  ConnectionType,
+  Hold,
+  Landing,
+  Mode,
+  PartnerState,
+  PermissionSummary,
+  StoredApplication,
+} from './row-types.ts';
 
 /**
  * What Espalier keeps; meaning and retention are in docs/data.md. Every key and foreign key starts with the
@@ -31,16 +42,16 @@ export const tenants = pgTable('tenants', {
   tenantId: uuid('tenant_id').primaryKey(),
   cloud: text('cloud').notNull(),
   displayName: text('display_name').notNull(),
-  mode: text('mode').notNull(),
-  connectionType: text('connection_type').notNull(),
+  mode: text('mode').$type<Mode>().notNull(),
+  connectionType: text('connection_type').$type<ConnectionType>().notNull(),
   /** Its own application, used while the type is `manual`: clientId, and the secret sealed or by reference. */
-  application: jsonb('application'),
-  landing: jsonb('landing').notNull(),
-  partnerGroup: jsonb('partner_group'),
+  application: json<StoredApplication>('application'),
+  landing: json<Landing>('landing').notNull(),
+  partnerGroup: json<{ readonly id?: string; readonly displayName?: string }>('partner_group'),
   /** src/connection/state.ts. */
-  connectionState: text('connection_state').notNull().default('new'),
+  connectionState: text('connection_state').$type<ConnectionState>().notNull().default('new'),
   /** Why delivery is held although connected, with who must act; null when it is not. */
-  hold: jsonb('hold'),
+  hold: json<Hold>('hold'),
   paused: boolean('paused').notNull().default(false),
   /** Intune asked (429, `Retry-After`) that this tenant be silent until then. */
   intuneQuietUntil: at('intune_quiet_until'),
@@ -50,7 +61,7 @@ export const tenants = pgTable('tenants', {
   lastHeartbeatTryAt: at('last_heartbeat_try_at'),
   lastConfirmAt: at('last_confirm_at'),
   nextHeartbeatAt: at('next_heartbeat_at'),
-  partnerState: jsonb('partner_state'),
+  partnerState: json<PartnerState>('partner_state'),
   partnerStateAt: at('partner_state_at'),
   /** When Intune's side ended the connection, and when it marks and removes the devices. */
   terminatedAt: at('terminated_at'),
@@ -65,8 +76,8 @@ export const tenants = pgTable('tenants', {
   /** The last `ResyncTimestamp` of a heartbeat that was acted on, as Intune wrote it. */
   resyncTimestamp: text('resync_timestamp'),
   /** `MessageErrors` of the last heartbeat that had any. */
-  messageErrors: jsonb('message_errors'),
-  permissions: jsonb('permissions'),
+  messageErrors: json<readonly unknown[]>('message_errors'),
+  permissions: json<PermissionSummary>('permissions'),
   permissionsCheckedAt: at('permissions_checked_at'),
   version: integer('version').notNull().default(1),
   createdAt: at('created_at').notNull().defaultNow(),
@@ -103,7 +114,7 @@ export const instances = pgTable(
     apiSecretSealed: text('api_secret_sealed'),
     /** `env:NAME` or `file:PATH`. */
     apiSecretRef: text('api_secret_ref'),
-    compliance: jsonb('compliance').notNull(),
+    compliance: json<ComplianceSource>('compliance').notNull(),
     caCertificate: text('ca_certificate'),
     clientCertificateSha256: text('client_certificate_sha256'),
     enabled: boolean('enabled').notNull().default(true),

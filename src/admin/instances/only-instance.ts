@@ -1,6 +1,6 @@
 import { ProblemError, problem } from '../../problems.ts';
 import type { Transaction } from '../../store/database.ts';
-import type { ConnectionType } from '../../store/tenants.ts';
+import type { ConnectionType } from '../../store/row-types.ts';
 
 /**
  * The manual type knows exactly one Jamf Pro instance per tenant (domain/jamf.md 4.3): throws `conflict` when another

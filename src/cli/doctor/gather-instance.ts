@@ -1,5 +1,5 @@
 import { type Instance, secretAssociation } from '../../store/instances.ts';
-import type { Mode } from '../../store/tenants.ts';
+import type { Mode } from '../../store/row-types.ts';
 import { type DoctorContext, instanceSubject } from './context.ts';
 import { hostSubject, lookAtHost } from './gather-hosts.ts';
 import {

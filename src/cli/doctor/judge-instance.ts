@@ -1,7 +1,7 @@
 import { remedyFor } from '../../jamf/connection-test.ts';
 import type { JamfFailure, JamfResult } from '../../jamf/failure.ts';
 import type { ApiPrivileges } from '../../jamf/privileges.ts';
-import type { Mode } from '../../store/tenants.ts';
+import type { Mode } from '../../store/row-types.ts';
 import { about, type Line } from './line.ts';
 
 /** What an instance's API is like. */

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { applicationAssociation, type StoredApplication } from '../../connection/tenant-credentials.ts';
+import { applicationAssociation } from '../../connection/tenant-credentials.ts';
 import { type Setting, settings } from '../../runtime/settings.ts';
 import { secretAssociation } from '../../store/instances.ts';
+import type { StoredApplication } from '../../store/row-types.ts';
 import type { DoctorContext } from './context.ts';
 
 /** Every secret that this gateway can read, to be taken out of whatever leaves the machine. */

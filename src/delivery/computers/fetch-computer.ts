@@ -4,7 +4,7 @@ import type { JamfFailure, JamfFailureKind } from '../../jamf/failure.ts';
 import { type JamfComputer, parseComputer } from '../../jamf/inventory.ts';
 import { type FieldError, isAbsent, isRecord } from '../../jamf/wire-values.ts';
 import type { Instance } from '../../store/instances.ts';
-import type { Mode } from '../../store/tenants.ts';
+import type { Mode } from '../../store/row-types.ts';
 import { inventoryWarnings } from '../reports/attributes.ts';
 import type { DueComputer } from './computer-store.ts';
 import { inventorySections } from './pushed-record.ts';

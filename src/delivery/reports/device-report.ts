@@ -1,5 +1,5 @@
 import type { DeviceReport } from '../../intune/entities.ts';
-import type { Mode } from '../../store/tenants.ts';
+import type { Mode } from '../../store/row-types.ts';
 import type { InventoryVocabulary } from './attributes.ts';
 import type { ReportContent } from './report.ts';
 

@@ -1,5 +1,5 @@
 import { deviceEntitiesText, type UploadBody, uploadBody } from '../../intune/entities.ts';
-import type { Mode } from '../../store/tenants.ts';
+import type { Mode } from '../../store/row-types.ts';
 import { defaultInventoryVocabulary } from './attributes.ts';
 import { deviceReport } from './device-report.ts';
 import type { ReportContent } from './report.ts';

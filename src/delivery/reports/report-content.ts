@@ -1,5 +1,5 @@
 import { verdictFor } from '../../jamf/compliance.ts';
-import type { ComplianceSource } from '../../store/instances.ts';
+import type { ComplianceSource } from '../../store/row-types.ts';
 import type { Fetched } from '../computers/fetch-computer.ts';
 import {
   accountOf,

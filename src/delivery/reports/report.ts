@@ -1,5 +1,4 @@
-import type { ComplianceSource } from '../../store/instances.ts';
-import type { Mode } from '../../store/tenants.ts';
+import type { ComplianceSource, Mode } from '../../store/row-types.ts';
 import type { ComplianceAttributes } from './attributes.ts';
 
 /** The newest state of a device that Intune should hold (contract section 1, 'report'). */

@@ -1,0 +1,42 @@
+import type { GetColumnData, Table } from 'drizzle-orm';
+import { getTableColumns } from 'drizzle-orm';
+import type { PgColumn } from 'drizzle-orm/pg-core';
+import type { Fragment, Queries } from './database.ts';
+
+/** Columns of the schema by the names that code uses; drizzle's `select` takes the same shape. */
+export type Columns = Readonly<Record<string, PgColumn>>;
+
+/** A row as a query returns it that selects `columns(sql, shape)`. */
+export type Row<Shape extends Columns> = { readonly [Name in keyof Shape]: GetColumnData<Shape[Name]> };
+
+type ColumnName<Source extends Table> = keyof Source['_']['columns'] & string;
+
+/** Some columns of a table, by name. */
+export function pick<Source extends Table, const Name extends ColumnName<Source>>(
+  table: Source,
+  ...names: readonly Name[]
+): Pick<Source['_']['columns'], Name> {
+  const all = getTableColumns(table);
+  return Object.fromEntries(names.map((name) => [name, all[name]])) as Pick<Source['_']['columns'], Name>;
+}
+
+/** All columns of a table but some, by name. */
+export function omit<Source extends Table, const Name extends ColumnName<Source>>(
+  table: Source,
+  ...names: readonly Name[]
+): Omit<Source['_']['columns'], Name> {
+  const left = Object.entries(getTableColumns(table)).filter(
+    ([name]) => !(names as readonly string[]).includes(name),
+  );
+  return Object.fromEntries(left) as Omit<Source['_']['columns'], Name>;
+}
+
+/** The list of a `select` or `returning`: `c."tenant_id" as "tenantId", …`, where `alias` is how the query names the table. */
+export function columns(sql: Queries, shape: Columns, alias?: string): Fragment {
+  const of = alias === undefined ? '' : `${alias}.`;
+  return sql.unsafe(
+    Object.entries(shape)
+      .map(([name, column]) => `${of}"${column.name}" as "${name}"`)
+      .join(', '),
+  );
+}

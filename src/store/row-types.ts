@@ -1,0 +1,62 @@
+/** Values of columns that the database knows as text or JSON only. */
+
+/** Where a browser of an unknown Mac is sent (contract section 8). */
+export interface Landing {
+  readonly choice: 'default' | 'denied' | 'custom';
+  readonly customUrl?: string;
+  readonly defaultInstanceId?: string;
+}
+
+/** Why delivery waits although the tenant is connected, for the person who can end it. */
+export interface Hold {
+  readonly cause: string;
+  readonly detail: string;
+  readonly remedy: string;
+  readonly owner: string;
+  readonly since: string;
+}
+
+/** src/connection/state.ts says what follows what. */
+export type ConnectionState =
+  | 'new'
+  | 'consenting'
+  | 'consented'
+  | 'connected'
+  | 'disabled'
+  | 'disconnecting'
+  | 'disconnected'
+  | 'terminated';
+
+export type Mode = 'device-compliance' | 'conditional-access';
+export type ConnectionType = 'cloud-connector' | 'manual';
+
+/** What Intune thinks of the connection, and how that is known. */
+export interface PartnerState {
+  readonly state: string;
+  readonly source: 'graph' | 'derived';
+  readonly at: string;
+}
+
+/** What a permission check found, in short; the whole is in the answer of `permissions`. */
+export interface PermissionSummary {
+  readonly ok: boolean;
+  readonly checkedAt: string;
+  readonly missing: readonly string[];
+  readonly extra: readonly string[];
+}
+
+/** Where an instance's verdict on a computer comes from (contract section 8). */
+export interface ComplianceSource {
+  readonly source: 'jamf' | 'smart-group';
+  /** Names or ids of smart groups, for `smart-group`. */
+  readonly applicableGroup?: string;
+  readonly complianceGroup?: string;
+}
+
+/** The own application of a tenant whose connection is `manual`. */
+export interface StoredApplication {
+  readonly clientId: string;
+  readonly sealed?: string;
+  /** `env:NAME` or `file:/path`. */
+  readonly ref?: string;
+}

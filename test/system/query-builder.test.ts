@@ -1,0 +1,97 @@
+import { eq } from 'drizzle-orm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { columns, pick } from '../../src/store/columns.ts';
+import { openDatabase, type Sql } from '../../src/store/database.ts';
+import { query } from '../../src/store/query.ts';
+import { apiKeys, instances, tenants } from '../../src/store/schema.ts';
+import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+
+/** Both ways of writing a statement go through one client: what one writes, the other must read as the same value. */
+describe('the query builder and tagged templates', () => {
+  let database: TestDatabase;
+  let sql: Sql;
+  const tenantId = '5b6cb3e1-4b1e-4ab1-9fc5-0a8a3a4a8a01';
+  const keyId = '5b6cb3e1-4b1e-4ab1-9fc5-0a8a3a4a8a02';
+  const connectedAt = new Date('2026-03-04T05:06:07.089Z');
+  const landing = { choice: 'custom', customUrl: 'https://example.org/"quoted"' } as const;
+  const messageErrors = ['text', 1, true, null, { nested: [] }];
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    sql = openDatabase(database.url, { connections: 1, applicationName: 'query-builder' });
+    await query(sql).insert(tenants).values({
+      tenantId,
+      cloud: 'global',
+      displayName: 'Contoso',
+      mode: 'device-compliance',
+      connectionType: 'manual',
+      landing,
+      messageErrors,
+      connectedAt,
+    });
+    await query(sql)
+      .insert(apiKeys)
+      .values({ keyId, name: 'a', role: 'viewer', tenantIds: [tenantId], keyHash: 'h', prefix: 'p' });
+  });
+  afterAll(async () => {
+    await sql.end({ timeout: 1 });
+    await database.drop();
+  });
+
+  const shape = pick(
+    tenants,
+    'tenantId',
+    'landing',
+    'messageErrors',
+    'connectedAt',
+    'hold',
+    'paused',
+    'version',
+  );
+  const written = { tenantId, landing, messageErrors, connectedAt, hold: null, paused: false, version: 1 };
+
+  it('read dates, JSON, booleans, numbers and nothing alike', async () => {
+    const built = await query(sql).select(shape).from(tenants).where(eq(tenants.tenantId, tenantId));
+    const tagged = await sql`select ${columns(sql, shape, 't')} from tenants t where tenant_id = ${tenantId}`;
+    expect(built).toEqual([written]);
+    expect([...tagged]).toEqual([written]);
+  });
+
+  it('write JSON as JSON, not as text that holds JSON', async () => {
+    const [{ kinds } = { kinds: null }] = await sql`
+      select jsonb_typeof(landing) || ' ' || jsonb_typeof(message_errors) as kinds from tenants`;
+    expect(kinds).toBe('object array');
+    await sql`update tenants set hold = ${sql.json({ cause: 'paused' })} where tenant_id = ${tenantId}`;
+    const [row] = await query(sql).select({ hold: tenants.hold }).from(tenants);
+    expect(row).toEqual({ hold: { cause: 'paused' } });
+    await query(sql).update(tenants).set({ hold: null });
+    const [bare] = await sql`select hold from tenants where hold is null`;
+    expect(bare).toEqual({ hold: null });
+  });
+
+  it('read arrays alike', async () => {
+    const [built] = await query(sql).select(pick(apiKeys, 'tenantIds')).from(apiKeys);
+    const [tagged] = await sql`select ${columns(sql, pick(apiKeys, 'tenantIds'))} from api_keys`;
+    expect(built).toEqual({ tenantIds: [tenantId] });
+    expect(tagged).toEqual(built);
+  });
+
+  it('takes part in the transaction that it is given', async () => {
+    const instanceId = '5b6cb3e1-4b1e-4ab1-9fc5-0a8a3a4a8a03';
+    const failed = sql.begin(async (tx) => {
+      await query(tx)
+        .insert(instances)
+        .values({
+          tenantId,
+          instanceId,
+          name: 'one',
+          url: 'https://one',
+          apiClientId: 'c',
+          compliance: { source: 'jamf' },
+        });
+      expect(await query(tx).$count(instances)).toBe(1);
+      throw new Error('undone');
+    });
+    await expect(failed).rejects.toThrow('undone');
+    expect(await query(sql).$count(instances)).toBe(0);
+  });
+});
