@@ -32,8 +32,8 @@ export interface Decisions {
   readonly unresolved: { readonly node: Node; readonly reason: string }[];
 }
 
-/** Functions of the product that are not followed: what they return is said here. */
-export type Known = ReadonlyMap<string, (args: readonly Value[]) => Value>;
+/** Functions of the product that are not followed: what they return is said here; undefined, where another is called. */
+export type Known = ReadonlyMap<string, (args: readonly Value[]) => Value | undefined>;
 
 export interface ResolverOptions {
   readonly syntax: Syntax;
@@ -182,7 +182,8 @@ export function createResolver({ syntax, isSql, known, native }: ResolverOptions
     const target = evaluate(callee, bound, decisions);
     const name = callee.type === 'Identifier' ? callee.name : '';
     const special = known.get(name);
-    if (special !== undefined) return special(args.map((arg) => settle(arg(), ['object'], decisions)));
+    const said = special?.(args.map((arg) => settle(arg(), ['object'], decisions)));
+    if (said !== undefined) return said;
     if (target.kind === 'native' && typeof target.value === 'function') return runTime(keyOf(node));
     const settled = settle(target, ['function'], decisions);
     if (settled.kind === 'function')

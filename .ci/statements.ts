@@ -5,7 +5,7 @@ import * as operatorSchema from '../src/store/operator-schema.ts';
 import * as schema from '../src/store/schema.ts';
 import { readTree } from './layers.ts';
 import { openSchema, prepareAll, readStatements, type StatementFault } from './prepare.ts';
-import { readAtRunTime, runTimeSql } from './run-time-sql.ts';
+import { native, readAtRunTime, runTimeSql } from './run-time-sql.ts';
 import { findSecondWriters, findWrites, isProduct, type Tables, type Write } from './writers.ts';
 
 /**
@@ -63,7 +63,7 @@ export const openMigrated = () =>
 
 async function checkStatements(): Promise<string[]> {
   const files = new Map([...readTree()].filter(([file]) => isProduct(file)));
-  const { faults, statements } = readStatements(files, { known: runTimeSql });
+  const { faults, statements } = readStatements(files, { known: runTimeSql, native });
   const database = await openMigrated();
   const refused = await prepareAll(database, statements);
   await database.close();
