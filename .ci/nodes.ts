@@ -5,8 +5,8 @@ import { internalsKnownOf } from '../src/runtime/lane/node-internals.ts';
 
 /**
  * `npm run test:nodes`: the tests of what comes close to Node itself (the fast lane, forwarding, listeners, intake), on
- * the pinned Node and on the newest one, each past Node's streams and through them. The newest one is fetched into
- * node_modules, where it is out of the way of the pinned one's name.
+ * the pinned Node and on the newest one, each past Node's streams and through them, and those of whole gateways without a
+ * lane. The newest one is fetched into node_modules, where it is out of the way of the pinned one's name.
  */
 
 const root = join(import.meta.dirname, '..');
@@ -24,6 +24,16 @@ const tests = [
   'test/system/connections.test.ts',
   'test/system/pipelining.test.ts',
 ];
+
+/** Of these, the ones that start whole gateways: without a lane nothing else is different. */
+const ofGateways = ['test/system/forwarding.test.ts', 'test/system/intake.test.ts'];
+
+type Way = 'internals' | 'public' | 'off';
+const wayNames: Readonly<Record<Way, string>> = {
+  internals: "past Node's streams",
+  public: 'public streams',
+  off: 'no lane',
+};
 
 function fetchNode(version: string): string {
   const dir = join(root, 'node_modules', '.nodes', version);
@@ -49,8 +59,8 @@ interface Round {
   readonly seconds: number;
 }
 
-function run(node: string, version: string, sockets: 'internals' | 'public'): Round {
-  const name = `Node ${version}, ${sockets === 'public' ? 'public streams' : "past Node's streams"}`;
+function run(node: string, version: string, way: Way): Round {
+  const name = `Node ${version}, ${wayNames[way]}`;
   console.log(`\n== ${name}`);
   const report = join(root, 'node_modules', '.nodes', 'report.json');
   const from = performance.now();
@@ -62,9 +72,9 @@ function run(node: string, version: string, sockets: 'internals' | 'public'): Ro
       // They wait more than they work.
       '--maxWorkers=4',
       ...['--reporter=dot', '--reporter=json', `--outputFile.json=${report}`],
-      ...tests,
+      ...(way === 'off' ? ofGateways : tests),
     ],
-    { cwd: root, stdio: 'inherit', env: { ...process.env, NO_COLOR: '1', ESPALIER_TESTED_SOCKETS: sockets } },
+    { cwd: root, stdio: 'inherit', env: { ...process.env, NO_COLOR: '1', ESPALIER_TESTED_SOCKETS: way } },
   );
   const { numFailedTests, numPassedTests } = JSON.parse(readFileSync(report, 'utf8')) as Record<
     string,
@@ -82,7 +92,7 @@ for (const version of [process.versions.node, newest])
 
 mkdirSync(join(root, 'node_modules', '.nodes'), { recursive: true });
 /** `--but-default` leaves out what `npm test` runs. */
-const ways = ['internals', 'public'] as const;
+const ways = ['internals', 'public', 'off'] as const;
 const rounds = [process.execPath, fetchNode(newest)].flatMap((node, at) =>
   ways
     .filter((way) => !(at === 0 && way === 'internals' && process.argv.includes('--but-default')))

@@ -1,14 +1,16 @@
 import { createNodeUpstream } from '../../src/outbound/node-upstream.ts';
 import { withCircuit } from '../../src/outbound/upstream-circuit.ts';
 import { createWorkersUpstream } from '../../src/outbound/workers-upstream.ts';
+import { socketWays } from '../harness/sockets.ts';
 import { describeUpstream } from './upstream.conformance.ts';
 
-describeUpstream("Node's own client", {
-  open: (options) => {
-    const node = createNodeUpstream({ ...options, sweepMs: 20 });
-    return { upstream: node.upstream, close: node.close };
-  },
-});
+for (const [way, sockets] of socketWays)
+  describeUpstream(`Node's own client ${way}`, {
+    open: (options) => {
+      const node = createNodeUpstream({ ...options, sockets, sweepMs: 20 });
+      return { upstream: node.upstream, close: node.close };
+    },
+  });
 
 describeUpstream('the client made of fetch', {
   open: ({ policy, timeoutMs }) => ({

@@ -5,8 +5,15 @@ import { internalsKnownOf, openInternals } from '../../src/runtime/lane/node-int
 
 export const areInternalsKnown = internalsKnownOf.includes(Number.parseInt(process.versions.node, 10));
 
-const isPublic = process.env.ESPALIER_TESTED_SOCKETS === 'public' || !areInternalsKnown;
+const { ESPALIER_TESTED_SOCKETS: way } = process.env;
+const isPublic = way === 'public' || way === 'off' || !areInternalsKnown;
+
+/** Both ways to a socket, for tests that are cheap enough to take each. */
+export const socketWays: readonly (readonly [string, SocketAccess])[] = [
+  ['through public streams', publicStreams],
+  ...(areInternalsKnown ? [["past Node's streams", openInternals()] as const] : []),
+];
 
 export const testedSockets: SocketAccess = isPublic ? publicStreams : openInternals();
 /** `ESPALIER_FAST_LANE` of gateways that tests start as processes. */
-export const testedLane: 'on' | 'public' = isPublic ? 'public' : 'on';
+export const testedLane: 'on' | 'public' | 'off' = way === 'off' ? 'off' : isPublic ? 'public' : 'on';

@@ -19,7 +19,7 @@ describe('the way of device calls', () => {
     });
 
   it.each([
-    ['on', testedLane === 'public' ? undefined : 'internals', 'trial-passed'],
+    ['on', testedLane !== 'on' ? undefined : 'internals', 'trial-passed'],
     ['public', 'public', 'setting'],
     ['off', 'off', 'setting'],
   ])(

@@ -1,7 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../../../test/harness/eventually.ts';
-import { testedSockets } from '../../../test/harness/sockets.ts';
+import { socketWays } from '../../../test/harness/sockets.ts';
 import type { UpstreamHandler } from '../../outbound/upstream.ts';
 import { LaneConnection } from './connection.ts';
 import type { ConnectionServices } from './services.ts';
@@ -14,7 +14,7 @@ const request = `GET /t/${guid}/devices/${guid}/compliance HTTP/1.1\r\nHost: a\r
 let asked = 0;
 /** More than the kernel takes for a caller that reads nothing. */
 const large = Buffer.alloc(20_000_000, 'x');
-const services: ConnectionServices = {
+const services: Omit<ConnectionServices, 'sockets'> = {
   calls: {
     hashToken: undefined,
     warm: () => {
@@ -28,7 +28,6 @@ const services: ConnectionServices = {
   onForward: () => undefined,
   onAnswer: () => undefined,
   keepAliveSeconds: 5,
-  sockets: testedSockets,
   activityOf: () => ({ begins: () => undefined, ends: () => undefined }),
   // An instance whose answer is there at once.
   upstream: (_call: unknown, handler: UpstreamHandler) => {
@@ -46,48 +45,54 @@ const services: ConnectionServices = {
   },
 } as never;
 
-let caller: Socket;
-let lane: LaneConnection;
-let stop: () => Promise<unknown>;
-beforeEach(async () => {
-  asked = 0;
-  const opened = Promise.withResolvers<LaneConnection>();
-  const server = createServer({ allowHalfOpen: true }, (socket) =>
-    opened.resolve(
-      new LaneConnection(socket, services, { handOver: () => socket.destroy(), left: () => undefined }),
-    ),
-  );
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
-  const address = server.address();
-  caller = connect({ port: typeof address === 'object' && address ? address.port : 0, host: '127.0.0.1' });
-  caller.on('error', () => undefined);
-  lane = await opened.promise;
-  stop = () => new Promise((resolve) => server.close(resolve));
-});
-afterEach(async () => {
-  caller.destroy();
-  lane.socket.destroy();
-  await stop();
-});
-
-const closed = (): Promise<void> => new Promise((resolve) => lane.socket.once('close', () => resolve()));
-
-test('a request that comes after the last answer of a connection that ends is not begun', async () => {
-  caller.pause();
-  caller.write(request);
-  await eventually(() => expect(asked).toBe(1));
-  lane.drain();
-  await eventually(() => expect(lane.socket.writableEnded).toBe(true));
-  // The caller takes nothing yet, so the connection stays for a while.
-  caller.write(request);
-  await eventually(() => expect(lane.socket.bytesRead).toBe(2 * request.length));
-  expect(lane.socket.destroyed).toBe(false);
-  let size = 0;
-  caller.on('data', (chunk: Buffer) => {
-    size += chunk.length;
+describe.each(socketWays)('a connection %s', (_, sockets) => {
+  let caller: Socket;
+  let lane: LaneConnection;
+  let stop: () => Promise<unknown>;
+  beforeEach(async () => {
+    asked = 0;
+    const opened = Promise.withResolvers<LaneConnection>();
+    const server = createServer({ allowHalfOpen: true }, (socket) =>
+      opened.resolve(
+        new LaneConnection(
+          socket,
+          { ...services, sockets },
+          { handOver: () => socket.destroy(), left: () => undefined },
+        ),
+      ),
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+    const address = server.address();
+    caller = connect({ port: typeof address === 'object' && address ? address.port : 0, host: '127.0.0.1' });
+    caller.on('error', () => undefined);
+    lane = await opened.promise;
+    stop = () => new Promise((resolve) => server.close(resolve));
   });
-  caller.resume();
-  await closed();
-  expect(asked).toBe(1);
-  await eventually(() => expect(size).toBeGreaterThan(large.length));
+  afterEach(async () => {
+    caller.destroy();
+    lane.socket.destroy();
+    await stop();
+  });
+
+  const closed = (): Promise<void> => new Promise((resolve) => lane.socket.once('close', () => resolve()));
+
+  test('a request that comes after the last answer of a connection that ends is not begun', async () => {
+    caller.pause();
+    caller.write(request);
+    await eventually(() => expect(asked).toBe(1));
+    lane.drain();
+    await eventually(() => expect(lane.socket.writableEnded).toBe(true));
+    // The caller takes nothing yet, so the connection stays for a while.
+    caller.write(request);
+    await eventually(() => expect(lane.socket.bytesRead).toBe(2 * request.length));
+    expect(lane.socket.destroyed).toBe(false);
+    let size = 0;
+    caller.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+    });
+    caller.resume();
+    await closed();
+    expect(asked).toBe(1);
+    await eventually(() => expect(size).toBeGreaterThan(large.length));
+  });
 });
