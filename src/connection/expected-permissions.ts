@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ApplicationGrant, DelegatedGrant } from '../graph/grants.ts';
+import { parseJson } from '../untrusted/bounded-json.ts';
 
 /**
  * Which permissions our two applications must hold in a tenant, no more and no fewer (contract section 11, mission
@@ -192,15 +193,6 @@ function overridden(
 export type ExpectedPermissionsResult =
   | { readonly ok: true; readonly expected: ExpectedPermissions }
   | { readonly ok: false; readonly errors: readonly string[] };
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Not JSON: the form below says so.
-    return undefined;
-  }
-}
 
 /**
  * Reads ESPALIER_EXPECTED_PERMISSIONS over the defaults: JSON by mode and application, such as

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseJson } from '../untrusted/bounded-json.ts';
 
 /** Where an instance's own pages are: no public source settles it for every version (domain/jamf.md 4.2, step 5). */
 export interface LandingPaths {
@@ -38,15 +39,6 @@ const link = z
   );
 
 const setting = z.strictObject({ registration: path, enrolment: path, selfService: link }).partial();
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Not JSON: the form below says so.
-    return undefined;
-  }
-}
 
 /**
  * Reads ESPALIER_LANDING_PATHS, JSON such as `{"enrolment":"/enroll?invitation=1","selfService":"jamfselfservice://"}`,

@@ -1,4 +1,5 @@
 import { monotonicMs } from '../clock.ts';
+import { within } from '../deadline.ts';
 import { bodyIdleMs, bodyTotalMs } from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
 import type { IncomingBody } from './listener.ts';
@@ -15,17 +16,13 @@ export const tooSlow = (): ProblemError =>
     }),
   );
 
+const throwTooSlow = (): never => {
+  throw tooSlow();
+};
+
 /** The socket's own error would be taken for the database's. */
 export const wentAway = (): ProblemError =>
   new ProblemError(problem('invalid-request', 'The caller went away in the middle of the body.'));
-
-function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(tooSlow()), ms);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
-}
 
 async function readStream(stream: ReadableStream<Uint8Array>, limitBytes: number): Promise<Uint8Array> {
   const reader = stream.getReader();
@@ -37,6 +34,7 @@ async function readStream(stream: ReadableStream<Uint8Array>, limitBytes: number
       const { done, value } = await within(
         reader.read(),
         Math.min(bodyIdleMs, Math.max(1, deadline - monotonicMs())),
+        throwTooSlow,
       );
       if (done) break;
       size += value.byteLength;
@@ -71,7 +69,7 @@ export async function* boundedChunks(
   try {
     for (;;) {
       const patience = Math.min(bodyIdleMs, Math.max(1, deadline - monotonicMs()));
-      const { done, value } = await within(source.next(), patience);
+      const { done, value } = await within(source.next(), patience, throwTooSlow);
       if (done) return;
       size += value.byteLength;
       if (size > limitBytes) throw tooLarge(limitBytes);

@@ -1,6 +1,6 @@
 import type { Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
-import { parseBoundedJson } from '../untrusted/bounded-json.ts';
+import { isRecord, parseJson } from '../untrusted/bounded-json.ts';
 
 /** One page of Graph is far below this. */
 const answerBytes = 4 * 1024 * 1024;
@@ -48,19 +48,10 @@ export const isMissing = (failure: GraphFailure): boolean =>
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export const asObject = (value: unknown): JsonObject | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  isRecord(value) ? { ...value } : undefined;
 
 export const asString = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined;
-
-function parseJson(text: string): unknown {
-  try {
-    return parseBoundedJson(text);
-  } catch {
-    // A proxy's page: no JSON at all.
-    return undefined;
-  }
-}
 
 const failureNames: ReadonlyMap<number, GraphFailure['failure']> = new Map([
   [401, 'unauthenticated'],

@@ -1,3 +1,5 @@
+import { isRecord, parseJson } from '../untrusted/bounded-json.ts';
+
 /** `api-version` of each resource of the partner API; the sources disagree, so they are settings. */
 export interface PartnerApiVersions {
   readonly PartnerTenants: string;
@@ -20,24 +22,14 @@ export type ApiVersionsResult =
 
 const versionForm = /^\d{1,3}\.\d{1,3}$/;
 
-function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-  } catch {
-    // Not JSON.
-    return undefined;
-  }
-}
-
 /**
  * Reads ESPALIER_PARTNER_API_VERSIONS, JSON such as `{"DataUploadMessages":"1.1"}`, over the defaults. An unset or
  * empty text is the defaults; every fault is returned.
  */
 export function parseApiVersions(text: string | undefined): ApiVersionsResult {
   if (text === undefined || text.trim() === '') return { ok: true, versions: defaultApiVersions };
-  const given = parseObject(text);
-  if (given === undefined) return { ok: false, errors: ['must be a JSON object: resource name to version'] };
+  const given = parseJson(text);
+  if (!isRecord(given)) return { ok: false, errors: ['must be a JSON object: resource name to version'] };
   const errors: string[] = [];
   const versions = { ...defaultApiVersions };
   for (const [name, version] of Object.entries(given)) {

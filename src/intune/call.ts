@@ -1,6 +1,6 @@
 import { BodyInterrupted, type OutboundFailure, type Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
-import { parseBoundedJson } from '../untrusted/bounded-json.ts';
+import { isRecord, parseJson } from '../untrusted/bounded-json.ts';
 
 /** Answers of the partner API are small; lists of policies too. */
 const answerBytes = 1024 * 1024;
@@ -61,7 +61,7 @@ export interface IntuneAnswer {
 }
 
 export const asObject = (value: unknown): JsonObject | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  isRecord(value) ? { ...value } : undefined;
 
 /** `ErrorDetail` comes as string or structured (domain/microsoft.md 4.4). */
 export function detailText(value: unknown): string {
@@ -69,15 +69,6 @@ export function detailText(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   // PostgreSQL stores no NUL.
   return text.replaceAll('\u0000', '').slice(0, longestDetailCharacters);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return parseBoundedJson(text);
-  } catch {
-    // A proxy's page.
-    return undefined;
-  }
 }
 
 /** `Entity(guid'…')`, the key form of OData v3. */

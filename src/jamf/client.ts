@@ -1,6 +1,7 @@
 import { instanceAnswerLimits } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { createSemaphore, type Semaphore } from '../semaphore.ts';
+import { isRecord } from '../untrusted/bounded-json.ts';
 import { parseInTurns } from '../untrusted/json-in-turns.ts';
 import { turnsApart, type Work } from '../untrusted/turns.ts';
 import { type ComplianceRecord, parseComplianceInformation } from './compliance.ts';
@@ -23,7 +24,7 @@ import {
 } from './inventory-version.ts';
 import { type ApiPrivileges, readPrivileges } from './privileges.ts';
 import { createTokenSource, type TokenSource } from './token.ts';
-import { type FieldError, isRecord, readComputerId, readScalarText, readTimestamp } from './wire-values.ts';
+import { type FieldError, readComputerId, readScalarText, readTimestamp } from './wire-values.ts';
 
 /** One answer of the API: a page of 100 records with their groups, or a whole record with its applications. */
 const answerMaxBytes = 33_554_432;

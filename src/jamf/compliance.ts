@@ -1,8 +1,8 @@
+import { isRecord } from '../untrusted/bounded-json.ts';
 import {
   createWarnings,
   type FieldError,
   isAbsent,
-  isRecord,
   readBoolean,
   readComputerId,
   readGuid,

@@ -1,5 +1,3 @@
-import { parseBoundedJson } from '../untrusted/bounded-json.ts';
-
 /** Why a call to an instance gave nothing. */
 export type JamfFailureKind =
   | 'not-found'
@@ -64,15 +62,6 @@ export function readAnswer(
   }
   const failure = failureOfStatus(status);
   return { ok: false, failure, status, retryAfterSeconds, detail: `HTTP ${status}${codesOf(body)}` };
-}
-
-/** The JSON value of this text, or `undefined` when it is none. */
-export function parseJson(text: string): unknown {
-  try {
-    return parseBoundedJson(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function failureOfStatus(status: number): JamfFailureKind {

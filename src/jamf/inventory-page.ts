@@ -1,6 +1,7 @@
+import { isRecord } from '../untrusted/bounded-json.ts';
 import { type ComputerResult, type JamfComputer, parseComputer } from './inventory.ts';
 import type { InventoryVersion } from './inventory-version.ts';
-import { type FieldError, isRecord, readComputerId, readCount } from './wire-values.ts';
+import { type FieldError, readComputerId, readCount } from './wire-values.ts';
 
 /** Records per page: Jamf's own default (domain/jamf.md 8). */
 export const inventoryPageSize = 100;

@@ -1,9 +1,9 @@
+import { isRecord } from '../untrusted/bounded-json.ts';
 import { type Registration, readRegistrations } from './registrations.ts';
 import {
   createWarnings,
   type FieldError,
   isAbsent,
-  isRecord,
   readBoolean,
   readComputerId,
   readScalarText,

@@ -1,5 +1,6 @@
 import { computersPerWebhook } from '../limits.ts';
-import { type FieldError, isAbsent, isRecord, readComputerId, readText } from './wire-values.ts';
+import { isRecord } from '../untrusted/bounded-json.ts';
+import { type FieldError, isAbsent, readComputerId, readText } from './wire-values.ts';
 
 /**
  * Collects the computers that a webhook names. Jamf Pro sends each event once, so every id that can be read is used and

@@ -1,4 +1,5 @@
-import { isRecord, readText } from './wire-values.ts';
+import { isRecord } from '../untrusted/bounded-json.ts';
+import { readText } from './wire-values.ts';
 
 export interface ApiPrivileges {
   /** Such as `CLIENT_CREDENTIALS` (domain/jamf.md 1.2). */

@@ -1,4 +1,5 @@
-import { isAbsent, isRecord, readGuid, readScalarText, readText, type Warn } from './wire-values.ts';
+import { isRecord } from '../untrusted/bounded-json.ts';
+import { isAbsent, readGuid, readScalarText, readText, type Warn } from './wire-values.ts';
 
 const states = ['ACTIVATED', 'DEACTIVATED', 'UNRESPONSIVE', 'UNKNOWN'] as const;
 

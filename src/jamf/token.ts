@@ -1,7 +1,7 @@
 import { SecretUnreadable } from '../secrets/reference.ts';
+import { isRecord, parseJson } from '../untrusted/bounded-json.ts';
 import type { Exchange } from './exchange.ts';
-import { type JamfAnswer, type JamfFailure, type JamfResult, parseJson, readAnswer } from './failure.ts';
-import { isRecord } from './wire-values.ts';
+import { type JamfAnswer, type JamfFailure, type JamfResult, readAnswer } from './failure.ts';
 
 /** Renewal this long before a token's end, where it lives long enough. */
 const renewBeforeSeconds = 30;

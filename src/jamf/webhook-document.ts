@@ -1,9 +1,9 @@
 import { webhookLimits } from '../limits.ts';
+import { isRecord } from '../untrusted/bounded-json.ts';
 import { createDocumentReader } from '../untrusted/json-document.ts';
 import type { ValueFault } from '../untrusted/json-value.ts';
 import { createXmlReader, type XmlFault } from '../untrusted/xml-document.ts';
 import { parseLenientJson, readPieceText } from './body-text.ts';
-import { isRecord } from './wire-values.ts';
 
 export type WebhookDocument =
   | {

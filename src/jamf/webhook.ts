@@ -1,4 +1,5 @@
 import { computersPerWebhook } from '../limits.ts';
+import { isRecord } from '../untrusted/bounded-json.ts';
 import type { Work } from '../untrusted/turns.ts';
 import { inUtf8 } from './body-text.ts';
 import {
@@ -14,7 +15,6 @@ import { type ComputerSource, canonicalEventName, computerSource } from './webho
 import {
   type FieldError,
   isAbsent,
-  isRecord,
   readBoolean,
   readComputerId,
   readEpochMs,

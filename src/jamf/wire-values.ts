@@ -40,11 +40,6 @@ export function createWarnings(): { readonly warn: Warn; readonly list: readonly
   return { warn, list };
 }
 
-/** A JSON object: neither `null` nor an array. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** True for what Jamf writes when it has nothing to say: absent, `null` or empty text. */
 export function isAbsent(value: unknown): boolean {
   return value === undefined || value === null || (typeof value === 'string' && value.trim() === '');

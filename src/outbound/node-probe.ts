@@ -7,6 +7,7 @@ import {
   type TLSSocket,
   connect as tlsConnect,
 } from 'node:tls';
+import { within } from '../deadline.ts';
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
 
 /**
@@ -70,25 +71,16 @@ const codeOf = (error: unknown): string => {
   return code ?? name ?? 'error';
 };
 
-/** The work's value, or `timeout`; what `stop` does ends work that goes on. */
-async function within<T>(ms: number, work: Promise<T>, stop: () => void = () => undefined): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(Object.assign(new Error('no answer in time'), { code: 'timeout' })), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-    stop();
-  }
-}
+/** Fails as work that gave no answer in time does. */
+export const timedOut = (): never => {
+  throw Object.assign(new Error('no answer in time'), { code: 'timeout' });
+};
 
 async function probeName({ host, policy, timeoutMs }: ProbeTarget): Promise<Probe['name']> {
   const permitted = (address: string): boolean => policy?.permits(host, address) ?? true;
   if (isAddressLiteral(host)) return { ok: true, addresses: [{ address: host, permitted: permitted(host) }] };
   try {
-    const found = await within(timeoutMs, resolveAll(host, { all: true }));
+    const found = await within(resolveAll(host, { all: true }), timeoutMs, timedOut);
     return { ok: true, addresses: found.map(({ address }) => ({ address, permitted: permitted(address) })) };
   } catch (error) {
     return { ok: false, code: codeOf(error) };
@@ -114,7 +106,7 @@ async function probePort(
     const socket = connect({ host: address, port });
     socket.on('error', () => undefined);
     try {
-      await within(timeoutMs, ready(socket, 'connect'), () => socket.destroy());
+      await within(ready(socket, 'connect'), timeoutMs, timedOut).finally(() => socket.destroy());
       return { ok: true, address, milliseconds: Math.round(performance.now() - startedAt) };
     } catch (error) {
       return { ok: false, code: codeOf(error) };
@@ -210,7 +202,7 @@ async function probeTls(target: ProbeTarget, address: string): Promise<NonNullab
     const secure = ready(socket, 'secureConnect').then(() => {
       facts = factsOf(socket, host);
     });
-    await within(timeoutMs, secure, () => socket.destroy());
+    await within(secure, timeoutMs, timedOut).finally(() => socket.destroy());
     return facts === undefined ? { ok: false, code: 'no-certificate' } : { ok: true, ...facts };
   } catch (error) {
     return { ok: false, code: codeOf(error) };

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { within } from '../deadline.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend } from '../outbound/node.ts';
+import { timedOut } from '../outbound/node-probe.ts';
 import { createNodeUpstream } from '../outbound/node-upstream.ts';
 import type { Send } from '../outbound/port.ts';
 import { createSealer, type Sealer } from '../secrets/seal.ts';
@@ -86,14 +88,6 @@ async function openExisting(config: Config): Promise<Store> {
   }
 }
 
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(Object.assign(new Error('no answer in time'), { code: 'timeout' })), ms);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
-}
-
 interface Looked {
   readonly version: number;
   readonly applied: number;
@@ -126,7 +120,7 @@ async function stateOf(
   if (store.url === undefined)
     return store.code === undefined ? { state: 'absent' } : { state: 'away', code: store.code };
   try {
-    const found = await within(timeoutMs, lookAt(sql));
+    const found = await within(lookAt(sql), timeoutMs, timedOut);
     return { state: 'there', ...found, newest: await newestMigration(), sharesSessions: shares };
   } catch (error) {
     const { code, name } = error as { code?: string; name: string };
@@ -145,7 +139,8 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
   const store = await openExisting(config);
   // Away: it is said below, where the database is asked for its state.
   const shares =
-    store.url !== undefined && (await within(timeoutMs, sharesSessions(store.url)).catch(() => false));
+    store.url !== undefined &&
+    (await within(sharesSessions(store.url), timeoutMs, timedOut).catch(() => false));
   // An address at which nothing listens, where there is no database: whoever asks all the same hears so at once.
   const sql = openDatabase(store.url ?? 'postgres://127.0.0.1:1/absent', {
     connections,

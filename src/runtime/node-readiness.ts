@@ -1,3 +1,4 @@
+import { within } from '../deadline.ts';
 import type { Readiness } from '../gateway/ops.ts';
 import type { Sql } from '../store/database.ts';
 import { appliedMigration } from '../store/migration-journal.ts';
@@ -6,13 +7,6 @@ import { appliedMigration } from '../store/migration-journal.ts';
 
 /** A probe gives up sooner than whoever asks it. */
 const readyWithinMs = 1_800;
-
-function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const late = new Promise<never>((_, reject) => {
-    setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms).unref();
-  });
-  return Promise.race([work, late]);
-}
 
 /**
  * Ready when the database answers and its schema is this build's; degraded when it does not answer and device calls are
@@ -24,7 +18,9 @@ export async function databaseReadiness(
   degradedSeconds: () => number | undefined,
 ): Promise<Readiness> {
   try {
-    const applied = await within(readyWithinMs, appliedMigration(sql));
+    const applied = await within(appliedMigration(sql), readyWithinMs, () => {
+      throw new Error(`no answer within ${readyWithinMs} ms`);
+    });
     return applied >= newest
       ? { ready: true }
       : { ready: false, reason: 'the schema has pending migrations: espalier migrate' };

@@ -59,3 +59,16 @@ export function parseBoundedJson(text: string, limits = structureLimits): unknow
   }
   return JSON.parse(text);
 }
+
+/** The same, but `undefined` for what is no such JSON, as a proxy's page. */
+export function parseJson(text: string): unknown {
+  try {
+    return parseBoundedJson(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A JSON object: neither `null` nor an array. */
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

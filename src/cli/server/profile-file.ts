@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import { isRecord } from '../../untrusted/bounded-json.ts';
 import { usageFailure } from '../failure.ts';
 import { EncodingFault, readText } from '../text-file.ts';
 import { isReference } from './reference.ts';
@@ -66,9 +67,6 @@ function parse(file: string, text: string): { document: Document.Parsed; fault: 
     usageFailure(`${file}:${lineOf(path)}: ${path.length === 0 ? 'the file' : path.join('.')} ${problem}`);
   return { document, fault };
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function optionalText(value: unknown, path: Path, fault: Fault): string | undefined {
   if (value === undefined || value === null) return undefined;

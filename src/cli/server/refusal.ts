@@ -1,3 +1,4 @@
+import { isRecord } from '../../untrusted/bounded-json.ts';
 import { CommandFailure, exitCodes } from '../failure.ts';
 
 /** The problem of an answer (contract section 6) as lines for a person, with the exit code that it calls for. */
@@ -47,9 +48,6 @@ function hintOf(
     return retryAfter === undefined ? 'try again in a moment' : `try again in ${retryAfter} s`;
   return undefined;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;

@@ -3,7 +3,6 @@ import {
   createWarnings,
   type FieldError,
   isAbsent,
-  isRecord,
   readBoolean,
   readComputerId,
   readCount,
@@ -11,6 +10,7 @@ import {
   readScalarText,
   readText,
 } from '../../jamf/wire-values.ts';
+import { isRecord } from '../../untrusted/bounded-json.ts';
 
 /**
  * What mode `conditional-access` tells Intune of a Mac, by the wire names of domain/microsoft.md 6 and from the

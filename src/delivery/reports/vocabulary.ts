@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseJson } from '../../untrusted/bounded-json.ts';
 import { defaultInventoryVocabulary, type InventoryVocabulary } from './attributes.ts';
 
 /** The setting of what the sources leave open about mode `conditional-access` (domain/microsoft.md 12). */
@@ -30,15 +31,6 @@ const setting = z
       .partial(),
   })
   .partial();
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Not JSON: the form below says so.
-    return undefined;
-  }
-}
 
 /** Jamf's words are compared without case, so a given one replaces the default that differs from it in case only. */
 function replaceWords<Word>(
