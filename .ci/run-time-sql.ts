@@ -4,8 +4,7 @@ import * as schema from '../src/store/schema.ts';
 import type { Known, Value } from './resolve.ts';
 
 /**
- * Where the text of a statement depends on what a caller asks for, and what stands there while it is prepared. Sorting
- * takes every column that may be sorted by at once.
+ * Where the text of a statement depends on what a caller asks for, and what stands there while it is prepared.
  */
 
 const sql = (text: string): Value => ({ kind: 'sql', text });
@@ -37,22 +36,12 @@ function columnList([, given, alias]: readonly Value[]): Value | undefined {
 }
 
 export const runTimeSql: Known = new Map<string, (args: readonly Value[]) => Value | undefined>([
-  ['parseSort', ([, columns]) => columns ?? sql('')],
-  [
-    'orderBy',
-    ([columns]) => {
-      if (columns?.kind !== 'object') return { kind: 'run-time', key: 'orderBy' };
-      const names = [...columns.members.values()].map((value) => value());
-      const text = names.map((each) => (each.kind === 'text' ? `${each.text} nulls last` : 'unknown_text'));
-      return { kind: 'text', text: text.join(', ') };
-    },
-  ],
   ['getTableColumns', shape(() => true)],
   ['pick', shape((name, given) => given.includes(name))],
   ['omit', shape((name, given) => !given.includes(name))],
   ['columns', columnList],
-  // The condition of a filter takes its columns from the list of the resource.
-  ['conditionSql', () => sql('true')],
+  // The condition of a filter takes its columns from the resource.
+  ['fragmentOf', () => sql('true')],
 ]);
 
 /** Files whose SQL is made of what only run time knows, with the reason. */

@@ -1,8 +1,10 @@
+import type { AnyColumn, SQLWrapper } from 'drizzle-orm';
+
 /** What a resource lets its filters name; with it a field of a request becomes a column. */
 
 interface Column {
-  /** Name in SQL, with its table: from code, never from a request. */
-  readonly column: string;
+  /** From code, never from a request. */
+  readonly column: SQLWrapper;
 }
 
 export type FilterField =
@@ -13,7 +15,7 @@ export type FilterField =
       readonly type: 'enum';
       readonly values: readonly string[];
       /** Column that is never null with this value: named in the query, so that a partial index serves it. */
-      readonly present?: Readonly<Record<string, string>>;
+      readonly present?: Readonly<Record<string, AnyColumn>>;
     });
 
 export type FilterFields = Readonly<Record<string, FilterField>>;

@@ -1,3 +1,5 @@
+import { type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import { makePgArray, PgDialect } from 'drizzle-orm/pg-core';
 import type { Fragment, Queries, Sql } from '../store/database.ts';
 import type { Condition } from './filter.ts';
 import type { FilterField } from './filter-fields.ts';
@@ -12,20 +14,21 @@ const likePattern = (text: string): string => text.replaceAll(/[\\%_]/g, '\\$&')
 const isPattern = ({ field, values }: Comparison): boolean =>
   field.type === 'text' && field.wildcards === true && String(values[0]).includes('*');
 
-function anyOf(sql: Sql, column: Fragment, type: FilterField['type'], values: readonly string[]): Fragment {
+function anyOf(column: SQLWrapper, type: FilterField['type'], values: readonly string[]): SQL {
+  const list = makePgArray([...values]);
   switch (type) {
     case 'uuid':
-      return sql`${column} = any(${values}::uuid[])`;
+      return sql`${column} = any(${list}::uuid[])`;
     case 'timestamp':
-      return sql`${column} = any(${values}::timestamptz[])`;
+      return sql`${column} = any(${list}::timestamptz[])`;
     case 'integer':
-      return sql`${column} = any(${values}::int8[])`;
+      return sql`${column} = any(${list}::int8[])`;
     default:
-      return sql`${column} = any(${values}::text[])`;
+      return sql`${column} = any(${list}::text[])`;
   }
 }
 
-function equals(sql: Sql, column: Fragment, { field, values }: Comparison): Fragment {
+function equals(column: SQLWrapper, { field, values }: Comparison): SQL {
   const [value = ''] = values;
   if (field.type === 'boolean') return sql`${column} = ${value === true}`;
   if (field.type === 'timestamp') return sql`${column} = ${String(value)}::timestamptz`;
@@ -36,51 +39,54 @@ function equals(sql: Sql, column: Fragment, { field, values }: Comparison): Frag
     field.type === 'enum' && Object.hasOwn(field.present ?? {}, text) ? field.present?.[text] : undefined;
   return present === undefined
     ? sql`${column} = ${text}`
-    : sql`(${column} = ${text} and ${sql(present)} is not null)`;
+    : sql`(${column} = ${text} and ${present} is not null)`;
 }
 
-const ordered = (sql: Sql, { type }: FilterField, value: string): Fragment =>
+const ordered = ({ type }: FilterField, value: string): SQL =>
   type === 'integer' ? sql`${value}::int8` : sql`${value}::timestamptz`;
 
 /** Where the column has no value, "not this" holds: SQL alone would say neither yes nor no. */
-const not = (sql: Sql, holds: Fragment): Fragment => sql`(${holds}) is not true`;
+const not = (holds: SQL): SQL => sql`(${holds}) is not true`;
 
-function compare(sql: Sql, comparison: Comparison): Fragment {
+function compare(comparison: Comparison): SQL {
   const { field, operator, values } = comparison;
-  const column = sql`${sql(field.column)}`;
+  const { column } = field;
   const texts = values.map(String);
-  const [time = ''] = texts;
+  const [first = ''] = texts;
   switch (operator) {
     case '==':
-      return isPattern(comparison)
-        ? sql`${column} like ${likePattern(time)}`
-        : equals(sql, column, comparison);
+      return isPattern(comparison) ? sql`${column} like ${likePattern(first)}` : equals(column, comparison);
     case '!=':
-      return not(sql, compare(sql, { ...comparison, operator: '==' }));
+      return not(compare({ ...comparison, operator: '==' }));
     case '=in=':
-      return anyOf(sql, column, field.type, texts);
+      return anyOf(column, field.type, texts);
     case '=out=':
-      return not(sql, anyOf(sql, column, field.type, texts));
+      return not(anyOf(column, field.type, texts));
     // Times and numbers only (`readFilter`).
     case '>':
-      return sql`${column} > ${ordered(sql, field, time)}`;
+      return sql`${column} > ${ordered(field, first)}`;
     case '>=':
-      return sql`${column} >= ${ordered(sql, field, time)}`;
+      return sql`${column} >= ${ordered(field, first)}`;
     case '<':
-      return sql`${column} < ${ordered(sql, field, time)}`;
+      return sql`${column} < ${ordered(field, first)}`;
     case '<=':
-      return sql`${column} <= ${ordered(sql, field, time)}`;
+      return sql`${column} <= ${ordered(field, first)}`;
   }
 }
 
-/** A condition that stands after `where` or `and`; one without a filter holds for every row. */
-export function conditionSql(queries: Queries, condition: Condition | undefined): Fragment {
-  const sql = queries as Sql;
-  if (condition === undefined) return sql`true`;
-  if (condition.kind === 'compare') return compare(sql, condition);
-  const parts = condition.parts.map((part) => conditionSql(sql, part));
-  const joined = parts.reduce((left, right) =>
-    condition.kind === 'and' ? sql`${left} and ${right}` : sql`${left} or ${right}`,
-  );
-  return sql`(${joined})`;
+/** A condition that stands after `where` or `and`. */
+export function conditionSql(condition: Condition): SQL {
+  if (condition.kind === 'compare') return compare(condition);
+  const parts = condition.parts.map(conditionSql);
+  return sql`(${sql.join(parts, condition.kind === 'and' ? sql` and ` : sql` or `)})`;
+}
+
+const dialect = new PgDialect();
+
+/** A condition as a part of a statement that is written out. */
+export function fragmentOf(queries: Queries, condition: SQL): Fragment {
+  const { params, sql: text } = dialect.sqlToQuery(condition);
+  const strings = text.split(/\$\d+/);
+  const template = Object.assign(strings, { raw: strings }) as unknown as TemplateStringsArray;
+  return (queries as Sql)(template, ...(params as string[]));
 }

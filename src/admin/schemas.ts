@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { Column, is, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import { parseGuid } from '../ids.ts';
 import { ProblemError, problem } from '../problems.ts';
 import type { FilterFields } from './filter-fields.ts';
@@ -121,20 +122,15 @@ export interface ListColumn {
 export const listOf = <T extends z.ZodType>(item: T, name: string, columns: readonly ListColumn[]) =>
   z.object({ totalCount: z.number().int(), results: z.array(item) }).openapi(name, { 'x-columns': columns });
 
-export interface SortKey {
-  readonly column: string;
-  readonly descending: boolean;
-}
-
 /**
- * Reads `sort=field:asc,other:desc` onto columns. Column names come from `columns`, never from the request.
- * Throws `ProblemError` naming an unknown field.
+ * Reads `sort=field:asc,other:desc` onto columns, which come from `columns` and never from the request. Throws
+ * `ProblemError` naming an unknown field.
  */
 export function parseSort(
   sort: string | undefined,
-  columns: Readonly<Record<string, string>>,
+  columns: Readonly<Record<string, SQLWrapper>>,
   fallback: string,
-): SortKey[] {
+): SQL[] {
   const partsOf = (text: string): string[] => text.split(',').filter((part) => part.trim() !== '');
   const given = partsOf(sort ?? '');
   return (given.length > 0 ? given : partsOf(fallback)).map((part) => {
@@ -148,13 +144,11 @@ export function parseSort(
         }),
       );
     }
-    return { column, descending: direction === 'desc' };
+    // Where a column always has a value, an index serves its plain order and no other.
+    const nulls = is(column, Column) && column.notNull ? sql`` : sql` nulls last`;
+    return direction === 'desc' ? sql`${column} desc${nulls}` : sql`${column} asc${nulls}`;
   });
 }
-
-/** `order by` text for keys of `parseSort`; the caller passes it to `sql.unsafe`. */
-export const orderBy = (keys: readonly SortKey[]): string =>
-  keys.map(({ column, descending }) => `${column} ${descending ? 'desc' : 'asc'} nulls last`).join(', ');
 
 /**
  * `"3"`, `"3-…"` (src/admin/entity-tags.ts), either with `W/`, or `*`; undefined header is accepted (contract section 6,

@@ -17,7 +17,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
   },
   'GET /tenants': {
     filter:
-      'RSQL over tenantId, displayName, cloud, mode, connectionType, connectionState, paused, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+      'RSQL over tenantId, cloud, displayName, mode, connectionType, connectionState, paused, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
     sort: true,
     paged: true,
     columns: [
@@ -53,7 +53,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
   },
   'GET /tenants/{tenantId}/instances': {
     filter:
-      'RSQL over instanceId, name, url, enabled, paused, jamfVersion, lastSeenAt, lastErrorAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+      'RSQL over name, url, enabled, paused, jamfVersion, lastSeenAt, lastErrorAt, instanceId: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
     sort: true,
     paged: true,
     columns: [
@@ -245,7 +245,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
   },
   'GET /tenants/{tenantId}/routes/changes': {
     filter:
-      'RSQL over deviceId, version, author, rule, pinned, fromInstanceId, toInstanceId, changedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+      'RSQL over version, deviceId, changedAt, author, rule, pinned, fromInstanceId, toInstanceId: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
     sort: true,
     paged: true,
     columns: [
@@ -336,7 +336,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
   },
   'GET /reports': {
     filter:
-      'RSQL over tenantId, instanceId, deviceId, state, reason, updatedAt, failedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+      'RSQL over tenantId, deviceId, instanceId, state, reason, failedAt, updatedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
     sort: true,
     paged: true,
     columns: [
@@ -373,7 +373,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
   },
   'GET /reports/causes': {
     filter:
-      'RSQL over tenantId, instanceId, deviceId, state, reason, updatedAt, failedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+      'RSQL over tenantId, deviceId, instanceId, state, reason, failedAt, updatedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
     sort: true,
     paged: true,
     columns: [

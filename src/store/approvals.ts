@@ -1,91 +1,36 @@
+import { and, eq, getTableColumns, inArray, sql } from 'drizzle-orm';
+import { QueryBuilder } from 'drizzle-orm/pg-core';
 import { approvalKeptMs, approvalLifeMs, changeBatch, leaseMs } from '../limits.ts';
-import type { Fragment, Queries, Sql, Transaction } from './database.ts';
+import type { Queries, Sql, Transaction } from './database.ts';
 import { recordHistory } from './history.ts';
+import { type ApprovalState, approvals } from './operator-schema.ts';
+import { query } from './query.ts';
 import { inTransaction } from './retry.ts';
 
 /** Requests that wait for a second operator (contract section 3, `ESPALIER_APPROVALS`), and what became of them. */
 
-export const approvalStates = ['waiting', 'approved', 'done', 'failed', 'rejected', 'expired'] as const;
-export type ApprovalState = (typeof approvalStates)[number];
-
-export interface Approval {
-  readonly tenantId: string;
-  readonly approvalId: string;
-  readonly state: ApprovalState;
-  readonly action: string;
-  readonly summary: string;
-  readonly devices: number;
-  readonly method: string;
-  /** Path and query. */
-  readonly target: string;
-  readonly ifMatch: string | null;
-  readonly bodySealed: string | null;
-  readonly requestedKind: 'bootstrap' | 'key' | 'user';
-  readonly requestedId: string | null;
-  readonly requestedBy: string;
-  readonly requestedRole: 'viewer' | 'operator' | 'admin';
-  readonly requestedTenantIds: string[] | null;
-  readonly requestId: string | null;
-  readonly source: string | null;
-  readonly decidedKind: string | null;
-  readonly decidedId: string | null;
-  readonly decidedBy: string | null;
-  readonly decidedAt: Date | null;
-  readonly decisionReason: string | null;
-  /** Of the answer to the request that was carried out; null: it was not made, or its end is not known. */
-  readonly status: number | null;
-  /** The answer's body; without a status, why there is none. */
-  readonly answer: string | null;
-  readonly createdAt: Date;
-  readonly version: number;
-}
-
-const columns = [
-  'tenant_id as "tenantId"',
-  'approval_id as "approvalId"',
-  'state',
-  'action',
-  'summary',
-  'devices',
-  'method',
-  'target',
-  'if_match as "ifMatch"',
-  'body_sealed as "bodySealed"',
-  'requested_kind as "requestedKind"',
-  'requested_id as "requestedId"',
-  'requested_by as "requestedBy"',
-  'requested_role as "requestedRole"',
-  'requested_tenant_ids as "requestedTenantIds"',
-  'request_id as "requestId"',
-  'source',
-  'decided_kind as "decidedKind"',
-  'decided_id as "decidedId"',
-  'decided_by as "decidedBy"',
-  'decided_at as "decidedAt"',
-  'decision_reason as "decisionReason"',
-  'status',
-  'answer',
-  'created_at as "createdAt"',
-  'version',
-].join(', ');
-
-export const approvalColumns = (queries: Queries) => queries.unsafe(columns);
+export type Approval = Omit<typeof approvals.$inferSelect, 'expiresAt'>;
 
 export const interrupted =
   'The gateway stopped while it carried the request out. It may have been done, or done in part: look at the object, and ask again if need be.';
 
+const { expiresAt: _, ...columns } = getTableColumns(approvals);
+
 /**
- * The rows as they are now, as `a`: `expires_at` ends the waiting of one that waits, and the lease of one that is being
+ * The rows as they are now: `expires_at` ends the waiting of one that waits, and the lease of one that is being
  * carried out, whether or not somebody has noted it already.
  */
-export const approvalsNow = (queries: Queries): Fragment => (queries as Sql)`
-  (select tenant_id, approval_id, action, summary, devices, method, target, if_match, body_sealed, requested_kind,
-     requested_id, requested_by, requested_role, requested_tenant_ids, request_id, source, decided_kind, decided_id,
-     decided_by, decided_at, decision_reason, status, created_at, version,
-     case when state = 'approved' and expires_at <= now() then ${interrupted} else answer end as answer,
-     case when expires_at > now() then state when state = 'waiting' then 'expired' when state = 'approved' then 'failed'
-          else state end as state
-   from approvals) a`;
+export const approvalsNow = new QueryBuilder()
+  .select({
+    ...columns,
+    answer: sql<string | null>`
+      case when state = 'approved' and expires_at <= now() then ${interrupted} else answer end`.as('answer'),
+    state: sql<ApprovalState>`
+      case when expires_at > now() then state when state = 'waiting' then 'expired' when state = 'approved' then 'failed'
+           else state end`.as('state'),
+  })
+  .from(approvals)
+  .as('a');
 
 interface ApprovalKey {
   readonly tenantId: string;
@@ -94,13 +39,15 @@ interface ApprovalKey {
 
 /** Undefined as well for a tenant that is none of these; `tenantIds` undefined: every tenant. */
 export async function readApproval(
-  sql: Queries,
+  queries: Queries,
   approvalId: string,
   tenantIds: readonly string[] | undefined,
 ): Promise<Approval | undefined> {
-  const scope = tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds}::uuid[])`;
-  const [row] = await sql<Approval[]>`
-    select ${approvalColumns(sql)} from ${approvalsNow(sql)} where ${scope} and approval_id = ${approvalId}`;
+  const scope = tenantIds === undefined ? undefined : inArray(approvalsNow.tenantId, [...tenantIds]);
+  const [row] = await query(queries)
+    .select()
+    .from(approvalsNow)
+    .where(and(scope, eq(approvalsNow.approvalId, approvalId)));
   return row;
 }
 
@@ -125,10 +72,19 @@ export async function readWaiting(
   { action, target, tenantId }: Pick<Approval, 'tenantId' | 'action' | 'target'>,
 ): Promise<Approval | undefined> {
   const [path = ''] = target.split('?');
-  const [row] = await tx<Approval[]>`
-    select ${approvalColumns(tx)} from ${approvalsNow(tx)}
-    where tenant_id = ${tenantId} and state = 'waiting' and action = ${action} and split_part(target, '?', 1) = ${path}
-    order by created_at limit 1`;
+  const [row] = await query(tx)
+    .select()
+    .from(approvalsNow)
+    .where(
+      and(
+        eq(approvalsNow.tenantId, tenantId),
+        eq(approvalsNow.state, 'waiting'),
+        eq(approvalsNow.action, action),
+        sql`split_part(${approvalsNow.target}, '?', 1) = ${path}`,
+      ),
+    )
+    .orderBy(approvalsNow.createdAt)
+    .limit(1);
   return row;
 }
 
@@ -147,7 +103,7 @@ export type NewApproval = Omit<
 >;
 
 export async function insertApproval(tx: Transaction, given: NewApproval): Promise<Date> {
-  const [row] = await tx<{ createdAt: Date }[]>`
+  const [row] = await tx<Pick<Approval, 'createdAt'>[]>`
     insert into approvals (tenant_id, approval_id, action, summary, devices, method, target, if_match, body_sealed,
       requested_kind, requested_id, requested_by, requested_role, requested_tenant_ids, request_id, source, expires_at)
     values (${given.tenantId}, ${given.approvalId}, ${given.action}, ${given.summary}, ${given.devices}, ${given.method},
@@ -181,8 +137,8 @@ export async function writeDecision(
 }
 
 /** While it is carried out, more often than `leaseMs`. */
-export async function renewApproval(sql: Sql, { approvalId, tenantId }: ApprovalKey): Promise<void> {
-  await sql`
+export async function renewApproval(client: Sql, { approvalId, tenantId }: ApprovalKey): Promise<void> {
+  await client`
     update approvals set expires_at = now() + ${leaseMs} * interval '1 millisecond'
     where tenant_id = ${tenantId} and approval_id = ${approvalId} and state = 'approved'`;
 }
@@ -199,8 +155,8 @@ export async function writeOutcome(
 }
 
 /** Notes those whose time is over, and removes what was decided long ago; the runtime calls it now and then. */
-export async function settleApprovals(sql: Sql): Promise<void> {
-  await inTransaction(sql, async (tx) => {
+export async function settleApprovals(client: Sql): Promise<void> {
+  await inTransaction(client, async (tx) => {
     const over = await tx<Pick<Approval, 'tenantId' | 'approvalId' | 'summary' | 'state'>[]>`
       update approvals a set state = case when a.state = 'waiting' then 'expired' else 'failed' end,
         answer = case when a.state = 'approved' then ${interrupted} else a.answer end, version = version + 1
@@ -222,7 +178,7 @@ export async function settleApprovals(sql: Sql): Promise<void> {
       });
     }
   });
-  await sql`
+  await client`
     delete from approvals where state in ('done', 'failed', 'rejected', 'expired')
       and created_at < now() - ${approvalKeptMs} * interval '1 millisecond'`;
 }

@@ -60,7 +60,7 @@ export interface HistoryRow {
   readonly tenantId: string;
   readonly sequence: number;
   readonly recordedAt: Date;
-  readonly authorKind: string;
+  readonly authorKind: HistoryAuthor['kind'];
   readonly authorId: string | null;
   readonly author: string;
   readonly action: string;

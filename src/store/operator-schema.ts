@@ -27,8 +27,7 @@ export const history = pgTable(
     tenantId: uuid('tenant_id').notNull(),
     sequence: bigint('sequence', { mode: 'number' }).notNull(),
     recordedAt: at('recorded_at').notNull(),
-    /** `key`, `bootstrap`, `user`, `gateway`. */
-    authorKind: text('author_kind').notNull(),
+    authorKind: text('author_kind').$type<'bootstrap' | 'gateway' | 'key' | 'user'>().notNull(),
     /** The key's id, or the user's object id in Entra. */
     authorId: text('author_id'),
     author: text('author').notNull(),
@@ -92,6 +91,9 @@ export const idempotencyKeys = pgTable(
   ],
 );
 
+export const approvalStates = ['waiting', 'approved', 'done', 'failed', 'rejected', 'expired'] as const;
+export type ApprovalState = (typeof approvalStates)[number];
+
 /** Requests that wait for a second operator (`ESPALIER_APPROVALS`), and what became of them. */
 export const approvals = pgTable(
   'approvals',
@@ -99,20 +101,20 @@ export const approvals = pgTable(
     tenantId: uuid('tenant_id').notNull(),
     approvalId: uuid('approval_id').notNull(),
     /** `waiting`, `approved` (being carried out), `done`, `failed`, `rejected`, `expired`. */
-    state: text('state').notNull().default('waiting'),
+    state: text('state').$type<ApprovalState>().notNull().default('waiting'),
     /** As in `history`. */
     action: text('action').notNull(),
     summary: text('summary').notNull(),
     devices: integer('devices').notNull(),
-    /** The request as it is made again: it is checked anew then. */
+    /** The request as it is made again, path and query in `target`: it is checked anew then. */
     method: text('method').notNull(),
     target: text('target').notNull(),
     ifMatch: text('if_match'),
     bodySealed: text('body_sealed'),
-    requestedKind: text('requested_kind').notNull(),
+    requestedKind: text('requested_kind').$type<'bootstrap' | 'key' | 'user'>().notNull(),
     requestedId: text('requested_id'),
     requestedBy: text('requested_by').notNull(),
-    requestedRole: text('requested_role').notNull(),
+    requestedRole: text('requested_role').$type<'viewer' | 'operator' | 'admin'>().notNull(),
     requestedTenantIds: uuid('requested_tenant_ids').array(),
     requestId: text('request_id'),
     source: text('source'),
@@ -121,8 +123,9 @@ export const approvals = pgTable(
     decidedBy: text('decided_by'),
     decidedAt: at('decided_at'),
     decisionReason: text('decision_reason'),
-    /** Of the request that was carried out. */
+    /** Of the answer to the request that was carried out; null: it was not made, or its end is not known. */
     status: integer('status'),
+    /** The answer's body; without a status, why there is none. */
     answer: text('answer'),
     createdAt: at('created_at').notNull().defaultNow(),
     expiresAt: at('expires_at').notNull(),

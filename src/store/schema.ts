@@ -165,7 +165,7 @@ export const apiKeys = pgTable(
   {
     keyId: uuid('key_id').primaryKey(),
     name: text('name').notNull(),
-    role: text('role').notNull(),
+    role: text('role').$type<'viewer' | 'operator' | 'admin'>().notNull(),
     /** null: every tenant. */
     tenantIds: uuid('tenant_ids').array(),
     keyHash: text('key_hash').notNull(),

@@ -3,48 +3,16 @@ import type { Context } from 'hono';
 import { parseGuid } from '../../ids.ts';
 import { approvalLifeMs } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
-import { type Approval, approvalStates, readApproval } from '../../store/approvals.ts';
+import { type Approval, approvalsNow, readApproval } from '../../store/approvals.ts';
 import type { Sql } from '../../store/database.ts';
+import { approvalStates } from '../../store/operator-schema.ts';
 import type { AdminEnv } from '../context.ts';
-import { instant, instantOrNull, iso } from '../schemas.ts';
+import { resource } from '../resource/resource.ts';
+import { instant } from '../schemas.ts';
 
 /** An approval as the admin API shows it. */
 
 const person = z.object({ kind: z.string(), id: z.string().nullable(), name: z.string() });
-
-export const approvalSchema = z
-  .object({
-    id: z.string(),
-    tenantId: z.string(),
-    state: z.enum(approvalStates).openapi({
-      description:
-        'approved: being carried out. done: carried out. failed: refused when it was carried out, or its end is not ' +
-        'known. expired: nobody decided within a day.',
-    }),
-    action: z.string(),
-    summary: z.string(),
-    devices: z.number().int(),
-    request: z.object({ method: z.string(), target: z.string(), ifMatch: z.string().nullable() }),
-    requestedBy: person.extend({ role: z.string() }),
-    createdAt: instant,
-    expiresAt: instant,
-    decidedBy: person.nullable(),
-    decidedAt: instantOrNull,
-    reason: z.string().nullable(),
-    outcome: z
-      .object({
-        status: z.number().int().nullable(),
-        answer: z.unknown(),
-        detail: z.string().nullable(),
-      })
-      .nullable()
-      .openapi({
-        description:
-          'Status and body of the answer when the request was carried out; `detail` where it was not made or was interrupted.',
-      }),
-    versionLock: z.number().int(),
-  })
-  .openapi('Approval');
 
 export const approvalPath = z.object({ approvalId: z.string().openapi({ format: 'uuid' }) });
 
@@ -56,35 +24,80 @@ function parsed(text: string): unknown {
   }
 }
 
-function outcomeOf({ answer, status }: Approval): z.infer<typeof approvalSchema>['outcome'] {
+const outcomeSchema = z
+  .object({ status: z.number().int().nullable(), answer: z.unknown(), detail: z.string().nullable() })
+  .nullable()
+  .openapi({
+    description:
+      'Status and body of the answer when the request was carried out; `detail` where it was not made or was interrupted.',
+  });
+
+function outcomeOf({ answer, status }: Pick<Approval, 'answer' | 'status'>): z.infer<typeof outcomeSchema> {
   if (status === null) return answer === null ? null : { status, answer: null, detail: answer };
   return { status, answer: answer === null || answer === '' ? null : parsed(answer), detail: null };
 }
 
-export const describeApproval = (row: Approval): z.infer<typeof approvalSchema> => ({
-  id: row.approvalId,
-  tenantId: row.tenantId,
-  state: row.state,
-  action: row.action,
-  summary: row.summary,
-  devices: row.devices,
-  request: { method: row.method, target: row.target, ifMatch: row.ifMatch },
-  requestedBy: {
-    kind: row.requestedKind,
-    id: row.requestedId,
-    name: row.requestedBy,
-    role: row.requestedRole,
-  },
-  createdAt: row.createdAt.toISOString(),
-  expiresAt: new Date(row.createdAt.getTime() + approvalLifeMs).toISOString(),
-  decidedBy:
-    row.decidedKind === null || row.decidedBy === null
-      ? null
-      : { kind: row.decidedKind, id: row.decidedId, name: row.decidedBy },
-  decidedAt: iso(row.decidedAt),
-  reason: row.decisionReason,
-  outcome: outcomeOf(row),
-  versionLock: row.version,
+export const approval = resource({
+  names: ['Approval', 'Approvals'],
+  from: approvalsNow,
+  columns: approvalsNow._.selectedFields,
+  fields: ({ column, made }) => ({
+    id: column('approvalId'),
+    tenantId: column('tenantId', { filter: true, sort: true }),
+    state: column('state', {
+      schema: z.enum(approvalStates),
+      description:
+        'approved: being carried out. done: carried out. failed: refused when it was carried out, or its end is not ' +
+        'known. expired: nobody decided within a day.',
+      filter: approvalStates,
+      sort: true,
+    }),
+    action: column('action', { filter: 'wildcards', sort: true }),
+    summary: column('summary'),
+    devices: column('devices', { sort: true }),
+    request: made(
+      z.object({ method: z.string(), target: z.string(), ifMatch: z.string().nullable() }),
+      ['method', 'target', 'ifMatch'],
+      ({ ifMatch, method, target }) => ({ method, target, ifMatch }),
+    ),
+    requestedBy: made(
+      person.extend({ role: z.string() }),
+      ['requestedKind', 'requestedId', 'requestedBy', 'requestedRole'],
+      (row) => ({
+        kind: row.requestedKind,
+        id: row.requestedId,
+        name: row.requestedBy,
+        role: row.requestedRole,
+      }),
+    ),
+    createdAt: column('createdAt', { filter: true, sort: true }),
+    expiresAt: made(instant, ['createdAt'], ({ createdAt }) =>
+      new Date(createdAt.getTime() + approvalLifeMs).toISOString(),
+    ),
+    decidedBy: made(
+      person.nullable(),
+      ['decidedKind', 'decidedId', 'decidedBy'],
+      ({ decidedBy, decidedId, decidedKind }) =>
+        decidedKind === null || decidedBy === null
+          ? null
+          : { kind: decidedKind, id: decidedId, name: decidedBy },
+    ),
+    decidedAt: column('decidedAt'),
+    reason: column('decisionReason'),
+    outcome: made(outcomeSchema, ['answer', 'status'], outcomeOf),
+    versionLock: column('version'),
+  }),
+  table: [
+    { field: 'id', whole: true, importance: 1 },
+    { field: 'state', importance: 2 },
+    { field: 'summary', importance: 3 },
+    { field: 'devices', importance: 4 },
+    { field: 'requestedBy.name', title: 'requested by', importance: 5 },
+    { field: 'expiresAt', importance: 6 },
+    { field: 'action', importance: 7 },
+  ],
+  sort: 'createdAt:desc',
+  key: [approvalsNow.approvalId],
 });
 
 export const unknownApproval = (): ProblemError =>

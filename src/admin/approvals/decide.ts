@@ -14,7 +14,7 @@ import type { AdminApp, AdminEnv, Operator } from '../context.ts';
 import { recordChange } from '../recording.ts';
 import { checkIfMatch, commonProblems, etag, jsonAnswer, problemAnswer, versionProblem } from '../schemas.ts';
 import { roleOf } from './actions.ts';
-import { approvalOf, approvalPath, approvalSchema, describeApproval, unknownApproval } from './approval.ts';
+import { approval, approvalOf, approvalPath, unknownApproval } from './approval.ts';
 import { type CarryServices, carryOut } from './carry-out.ts';
 
 /** `/approvals/{approvalId}/approve` and `/reject`. */
@@ -41,7 +41,7 @@ const operation = (verb: 'approve' | 'reject', summary: string, told: string) =>
     summary,
     request: { params: approvalPath, body: { content: { 'application/json': { schema: decision } } } },
     responses: {
-      200: jsonAnswer(approvalSchema, told),
+      200: jsonAnswer(approval.schema, told),
       ...commonProblems,
       409: problemAnswer('conflict: it waits no more'),
       ...versionProblem,
@@ -111,7 +111,7 @@ export function addApprovalDecisions(app: AdminApp, services: CarryServices): vo
   const answer = async ({ approvalId, tenantId }: Approval) => {
     const row = await readApproval(sql, approvalId, [tenantId]);
     if (!row) throw unknownApproval();
-    return [describeApproval(row), { etag: etag(row.version) }] as const;
+    return [approval.show(row), { etag: etag(row.version) }] as const;
   };
 
   app.openapi(approve, async (c) => {

@@ -1,5 +1,10 @@
 import { z } from '@hono/zod-openapi';
-import type { Sql } from '../../store/database.ts';
+import { and, eq, getTableColumns } from 'drizzle-orm';
+import { alias } from 'drizzle-orm/pg-core';
+import { reports, routes } from '../../store/schema.ts';
+import { reportStates } from '../reports/reports.ts';
+import { filterOnly } from '../resource/fields.ts';
+import { resource } from '../resource/resource.ts';
 import { instant, instantOrNull, iso } from '../schemas.ts';
 
 /** A device as the admin API shows it: its route, with what Intune was told. */
@@ -23,70 +28,39 @@ const reportSchema = z
   })
   .openapi('DeviceReport');
 
-export const deviceSchema = z
-  .object({
-    id: z.string(),
-    deviceId: z.string(),
-    tenantId: z.string(),
-    instanceId: z.string(),
-    jamfComputerId: z.string(),
-    serialNumber: z.string().nullable(),
-    udid: z.string().nullable(),
-    pinned: z.boolean(),
-    rule: z.string(),
-    since: instant,
-    routeVersion: z.number().int(),
-    report: reportSchema.nullable(),
-  })
-  .openapi('Device');
+/** Named as in the statements that a filter on devices goes into (routing/moves/plan.ts). */
+export const r = alias(routes, 'r');
+export const p = alias(reports, 'p');
+export const reportOfRoute = and(eq(p.tenantId, r.tenantId), eq(p.deviceId, r.deviceId));
 
-export interface DeviceRow {
-  readonly tenantId: string;
-  readonly deviceId: string;
-  readonly instanceId: string;
-  readonly jamfComputerId: number;
-  readonly serialNumber: string | null;
-  readonly udid: string | null;
-  readonly pinned: boolean;
-  readonly rule: string;
-  readonly since: Date;
-  readonly routeVersion: number;
-  readonly state: string | null;
-  readonly reason: string | null;
-  readonly detail: string | null;
-  readonly revision: number;
-  readonly confirmedRevision: number;
-  readonly messageId: string | null;
-  readonly verification: string | null;
-  readonly content: string;
-  readonly sentAt: Date | null;
-  readonly acceptedAt: Date | null;
-  readonly completedAt: Date | null;
-  readonly verifiedAt: Date | null;
-  readonly updatedAt: Date;
-}
+const report = {
+  state: p.state,
+  reason: p.reason,
+  detail: p.detail,
+  revision: p.revision,
+  confirmedRevision: p.confirmedRevision,
+  messageId: p.messageId,
+  verification: p.verification,
+  content: p.content,
+  sentAt: p.sentAt,
+  acceptedAt: p.acceptedAt,
+  completedAt: p.completedAt,
+  verifiedAt: p.verifiedAt,
+  updatedAt: p.updatedAt,
+};
 
-export const deviceRows = (sql: Sql) => sql`
-  select r.tenant_id as "tenantId", r.device_id as "deviceId", r.instance_id as "instanceId",
-    r.jamf_computer_id as "jamfComputerId", r.serial_number as "serialNumber", r.udid, r.pinned, r.rule, r.since,
-    r.version as "routeVersion", p.state, p.reason, p.detail, p.revision, p.confirmed_revision as "confirmedRevision",
-    p.message_id as "messageId", p.verification, p.content, p.sent_at as "sentAt", p.accepted_at as "acceptedAt",
-    p.completed_at as "completedAt", p.verified_at as "verifiedAt", p.updated_at as "updatedAt"
-  from routes r left join reports p on p.tenant_id = r.tenant_id and p.device_id = r.device_id`;
-
-function describeReport(row: DeviceRow): z.infer<typeof reportSchema> | null {
-  if (row.state === null) return null;
-  const content = JSON.parse(row.content) as { verdict?: string; reportedAt?: string | null };
+function describeReport({
+  content,
+  ...row
+}: Omit<
+  typeof reports.$inferSelect,
+  Exclude<keyof typeof reports.$inferSelect, keyof typeof report>
+>): z.infer<typeof reportSchema> {
+  const told = JSON.parse(content) as { verdict?: string; reportedAt?: string | null };
   return {
-    state: row.state,
-    reason: row.reason,
-    detail: row.detail,
-    revision: row.revision,
-    confirmedRevision: row.confirmedRevision,
-    messageId: row.messageId,
-    verification: row.verification,
-    verdict: content.verdict ?? 'unknown',
-    reportedAt: content.reportedAt ?? null,
+    ...row,
+    verdict: told.verdict ?? 'unknown',
+    reportedAt: told.reportedAt ?? null,
     sentAt: iso(row.sentAt),
     acceptedAt: iso(row.acceptedAt),
     completedAt: iso(row.completedAt),
@@ -95,28 +69,41 @@ function describeReport(row: DeviceRow): z.infer<typeof reportSchema> | null {
   };
 }
 
-export const describeDevice = (row: DeviceRow): z.infer<typeof deviceSchema> => ({
-  id: row.deviceId,
-  deviceId: row.deviceId,
-  tenantId: row.tenantId,
-  instanceId: row.instanceId,
-  jamfComputerId: String(row.jamfComputerId),
-  serialNumber: row.serialNumber,
-  udid: row.udid,
-  pinned: row.pinned,
-  rule: row.rule,
-  since: row.since.toISOString(),
-  routeVersion: row.routeVersion,
-  report: describeReport(row),
+export const device = resource({
+  names: ['Device', 'Devices'],
+  from: r,
+  joins: [[p, reportOfRoute]],
+  columns: { ...getTableColumns(r), report },
+  fields: ({ column, made }) => ({
+    id: column('deviceId'),
+    deviceId: column('deviceId', { filter: true, sort: true }),
+    tenantId: column('tenantId'),
+    instanceId: column('instanceId', { filter: true, sort: true }),
+    jamfComputerId: column('jamfComputerId', { schema: z.string(), show: String }),
+    serialNumber: column('serialNumber', { filter: 'wildcards', sort: true }),
+    udid: column('udid'),
+    pinned: column('pinned', { filter: true }),
+    rule: column('rule'),
+    since: column('since', { sort: true }),
+    routeVersion: column('version'),
+    report: made(reportSchema.nullable(), ['report'], (row) => row.report && describeReport(row.report)),
+  }),
+  table: [
+    { field: 'deviceId', whole: true, importance: 1 },
+    { field: 'serialNumber', title: 'serial', importance: 2 },
+    { field: 'report.state', title: 'state', importance: 3 },
+    { field: 'report.reason', title: 'reason', importance: 4 },
+    { field: 'jamfComputerId', title: 'computer', importance: 6 },
+    { field: 'instanceId', whole: true, importance: 5 },
+    { field: 'pinned', importance: 7 },
+    { field: 'rule', importance: 9 },
+    { field: 'since', importance: 8 },
+  ],
+  filters: { state: filterOnly(p.state, { filter: reportStates }) },
+  sort: 'deviceId:asc',
+  key: [r.deviceId],
 });
 
-/** Undefined: the tenant has no route for it. */
-export async function readDevice(
-  sql: Sql,
-  tenantId: string,
-  deviceId: string,
-): Promise<z.infer<typeof deviceSchema> | undefined> {
-  const [row] = await sql<DeviceRow[]>`
-    ${deviceRows(sql)} where r.tenant_id = ${tenantId} and r.device_id = ${deviceId}`;
-  return row && describeDevice(row);
-}
+/** The row of one device. */
+export const placeOf = (tenantId: string, deviceId: string) =>
+  and(eq(r.tenantId, tenantId), eq(r.deviceId, deviceId));

@@ -5,9 +5,8 @@ import { createSemaphore, type Semaphore } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { requireFilter } from '../filter.ts';
-import { commonProblems, filterText, problemAnswer, tenantPath } from '../schemas.ts';
-import { filterFields } from './devices.ts';
+import { commonProblems, problemAnswer, tenantPath } from '../schemas.ts';
+import { device } from './device.ts';
 import { type ExportRow, exportHeader, exportLines } from './transfer/export-text.ts';
 import { readRoutePages } from './transfer/read-routes.ts';
 import type { Format } from './transfer/read-rows.ts';
@@ -24,10 +23,7 @@ const exportRoute = createRoute({
     params: tenantPath,
     query: z
       .object({
-        filter: z
-          .string()
-          .optional()
-          .openapi({ description: filterText(filterFields) }),
+        filter: z.string().optional().openapi({ description: device.filterText }),
       })
       .strict(),
   },
@@ -90,7 +86,7 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
   app.openapi(exportRoute, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const { filter: text } = c.req.valid('query');
-    const filter = text === undefined ? undefined : requireFilter(text, filterFields);
+    const filter = text === undefined ? undefined : device.matching(text);
     const supports = ['application/x-ndjson', 'text/csv'];
     const accepted = accepts(c, { header: 'Accept', supports, default: 'application/x-ndjson' });
     const format: Format = accepted === 'text/csv' ? 'csv' : 'ndjson';

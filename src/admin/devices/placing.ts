@@ -19,7 +19,7 @@ import {
   jsonAnswer,
   problemAnswer,
 } from '../schemas.ts';
-import { deviceSchema, readDevice } from './device.ts';
+import { device, placeOf } from './device.ts';
 import { unknownDevice } from './unknown-device.ts';
 
 /** Writing `/tenants/{tenantId}/devices/{deviceId}`: an operator's word on where a device belongs. */
@@ -68,7 +68,7 @@ const place = createRoute({
     },
   },
   responses: {
-    200: jsonAnswer(deviceSchema, 'The device where it is now'),
+    200: jsonAnswer(device.schema, 'The device where it is now'),
     201: jsonAnswer(created, 'The device was not known before'),
     ...commonProblems,
     412: problemAnswer('precondition-failed'),
@@ -154,9 +154,9 @@ export function addPlacing(app: AdminApp, { routesChanged, sql }: AdminServices)
       const href = `/api/v1/tenants/${tenantId}/devices/${deviceId}`;
       return c.json({ id: deviceId, href }, 201, { ...headers, location: href });
     }
-    const device = await readDevice(sql, tenantId, deviceId);
-    if (!device) throw unknownDevice();
-    return c.json(device, 200, headers);
+    const row = await device.read(sql, placeOf(tenantId, deviceId));
+    if (!row) throw unknownDevice();
+    return c.json(device.show(row), 200, headers);
   });
 
   app.openapi(remove, async (c) => {

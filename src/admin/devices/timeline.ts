@@ -1,36 +1,39 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { and, desc, eq, getTableColumns } from 'drizzle-orm';
 import { parseGuid } from '../../ids.ts';
+import { timeline as events } from '../../store/schema.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import {
-  commonProblems,
-  devicePath,
-  instant,
-  jsonAnswer,
-  type ListColumn,
-  listOf,
-  paging,
-} from '../schemas.ts';
+import { resource } from '../resource/resource.ts';
+import { commonProblems, devicePath, jsonAnswer, paging } from '../schemas.ts';
+import { device, placeOf } from './device.ts';
 import { unknownDevice } from './unknown-device.ts';
 
 /** `/tenants/{tenantId}/devices/{deviceId}/timeline`: what happened to a device's state on its way. */
 
-const timelineEntry = z
-  .object({
-    stage: z.string(),
-    at: instant,
-    instanceId: z.string().optional(),
-    messageId: z.string().optional(),
-    detail: z.string().optional(),
-  })
-  .openapi('TimelineEntry');
-const timelineTable: readonly ListColumn[] = [
-  { field: 'at', importance: 1 },
-  { field: 'stage', importance: 2 },
-  { field: 'detail', importance: 3 },
-  { field: 'messageId', importance: 5 },
-  { field: 'instanceId', whole: true, importance: 4 },
-];
+const ifAny = { schema: z.string().optional(), show: (text: string | null) => text ?? undefined };
+
+const entry = resource({
+  names: ['TimelineEntry', 'Timeline'],
+  from: events,
+  columns: getTableColumns(events),
+  fields: ({ column }) => ({
+    stage: column('stage'),
+    at: column('at'),
+    instanceId: column('instanceId', ifAny),
+    messageId: column('messageId', ifAny),
+    detail: column('detail', ifAny),
+  }),
+  table: [
+    { field: 'at', importance: 1 },
+    { field: 'stage', importance: 2 },
+    { field: 'detail', importance: 3 },
+    { field: 'messageId', importance: 5 },
+    { field: 'instanceId', whole: true, importance: 4 },
+  ],
+  sort: '',
+  key: [desc(events.sequence)],
+});
 
 const timeline = createRoute({
   method: 'get',
@@ -39,41 +42,19 @@ const timeline = createRoute({
   tags: ['Devices'],
   summary: "The way of the device's state, newest first",
   request: { params: devicePath, query: paging.omit({ sort: true }) },
-  responses: {
-    200: jsonAnswer(listOf(timelineEntry, 'Timeline', timelineTable), 'Timeline'),
-    ...commonProblems,
-  },
+  responses: { 200: jsonAnswer(entry.list, 'Timeline'), ...commonProblems },
 });
 
 export function addTimeline(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(timeline, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const deviceId = parseGuid(c.req.param('deviceId'));
-    const { page, 'page-size': pageSize } = c.req.valid('query');
-    const [total] = deviceId
-      ? await sql<{ count: number; known: boolean }[]>`
-          select (select count(*) from timeline where tenant_id = ${tenantId} and device_id = ${deviceId}) as count,
-            exists (select 1 from routes where tenant_id = ${tenantId} and device_id = ${deviceId}) as known`
-      : [];
-    if (!deviceId || !total || (total.count === 0 && !total.known)) throw unknownDevice();
-    const events = await sql<
-      {
-        stage: string;
-        at: Date;
-        instanceId: string | null;
-        messageId: string | null;
-        detail: string | null;
-      }[]
-    >`select stage, at, instance_id as "instanceId", message_id as "messageId", detail from timeline
-      where tenant_id = ${tenantId} and device_id = ${deviceId}
-      order by sequence desc limit ${pageSize} offset ${page * pageSize}`;
-    const results = events.map(({ stage, at, instanceId, messageId, detail }) => ({
-      stage,
-      at: at.toISOString(),
-      ...(instanceId === null ? {} : { instanceId }),
-      ...(messageId === null ? {} : { messageId }),
-      ...(detail === null ? {} : { detail }),
-    }));
-    return c.json({ totalCount: total.count, results }, 200);
+    if (deviceId === undefined) throw unknownDevice();
+    const scope = and(eq(events.tenantId, tenantId), eq(events.deviceId, deviceId));
+    const found = await entry.page(sql, c.req.valid('query'), scope);
+    // A device without a route is known as long as something is told of it.
+    if (found.totalCount === 0 && !(await device.read(sql, placeOf(tenantId, deviceId))))
+      throw unknownDevice();
+    return c.json(found, 200);
   });
 }

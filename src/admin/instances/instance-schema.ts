@@ -1,6 +1,9 @@
 import { z } from '@hono/zod-openapi';
+import { getTableColumns } from 'drizzle-orm';
 import type { Instance } from '../../store/instances.ts';
-import { instant, instantOrNull, iso } from '../schemas.ts';
+import { instances } from '../../store/schema.ts';
+import { filterOnly } from '../resource/fields.ts';
+import { resource } from '../resource/resource.ts';
 import { clientWithSecret, referenceWarnings } from '../secret-reference.ts';
 import { readingSchema } from './reading.ts';
 
@@ -61,33 +64,58 @@ export const changedInstance = z
   .strict()
   .openapi('InstanceChange');
 
-export const instanceSchema = z
-  .object({
-    id: z.string(),
-    tenantId: z.string(),
-    name: z.string(),
-    url: z.string(),
-    apiClient: z.object({ clientId: z.string(), secretRef: z.string().nullable() }),
-    compliance,
-    caCertificate: z.string().nullable(),
-    clientCertificateSha256: z.string().nullable(),
-    enabled: z.boolean(),
-    paused: z.boolean(),
-    jamfVersion: z.string().nullable(),
-    lastSeenAt: instantOrNull,
-    lastError: z.string().nullable(),
-    lastErrorAt: instantOrNull,
-    reading: readingSchema,
-    webhookUrl: z.string(),
-    inventoryUrl: z.string(),
-    versionLock: z.number().int(),
-    createdAt: instant,
-    updatedAt: instant,
-  })
-  .openapi('Instance');
+export const instanceResource = resource({
+  names: ['Instance', 'Instances'],
+  from: instances,
+  columns: getTableColumns(instances),
+  fields: ({ beside, column, made }) => ({
+    id: column('instanceId'),
+    tenantId: column('tenantId'),
+    name: column('name', { filter: 'wildcards', sort: true, setting: true }),
+    url: column('url', { filter: 'wildcards', sort: true, setting: true }),
+    apiClient: made(
+      z.object({ clientId: z.string(), secretRef: z.string().nullable() }),
+      ['apiClientId', 'apiSecretRef'],
+      ({ apiClientId, apiSecretRef }) => ({ clientId: apiClientId, secretRef: apiSecretRef }),
+      { setting: true },
+    ),
+    compliance: column('compliance', {
+      schema: compliance,
+
+      setting: true,
+    }),
+    caCertificate: column('caCertificate', { setting: true }),
+    clientCertificateSha256: column('clientCertificateSha256', { setting: true }),
+    enabled: column('enabled', { filter: true, setting: true }),
+    paused: column('paused', { filter: true, setting: true }),
+    jamfVersion: column('jamfVersion', { filter: 'wildcards' }),
+    lastSeenAt: column('lastSeenAt', { filter: true }),
+    lastError: column('lastError'),
+    lastErrorAt: column('lastErrorAt', { filter: true }),
+    reading: beside(readingSchema),
+    webhookUrl: beside(z.string()),
+    inventoryUrl: beside(z.string()),
+    versionLock: column('version'),
+    createdAt: column('createdAt', { sort: true }),
+    updatedAt: column('updatedAt'),
+  }),
+  table: [
+    { field: 'id', whole: true, importance: 1 },
+    { field: 'name', importance: 2 },
+    { field: 'url', importance: 5 },
+    { field: 'enabled', importance: 4 },
+    { field: 'paused', importance: 3 },
+    { field: 'jamfVersion', title: 'version', importance: 7 },
+    { field: 'lastSeenAt', importance: 6 },
+    { field: 'lastError', importance: 8 },
+  ],
+  filters: { instanceId: filterOnly(instances.instanceId) },
+  sort: 'name:asc',
+  key: [instances.instanceId],
+});
 
 /** `routes` of a dry run that enables or disables: of so many claimed devices these routes would change or end. */
-export const changedSchema = instanceSchema
+export const changedSchema = instanceResource.schema
   .extend({
     warnings: referenceWarnings,
     dryRun: z.boolean(),
@@ -98,43 +126,15 @@ export const changedSchema = instanceSchema
   .openapi('ChangedInstance');
 
 export const describeInstance = (
-  instance: Instance,
+  instance: Parameters<typeof instanceResource.show>[0],
   reading: z.infer<typeof readingSchema>,
   publicUrl: string,
-): z.infer<typeof instanceSchema> => ({
-  id: instance.instanceId,
-  tenantId: instance.tenantId,
-  name: instance.name,
-  url: instance.url,
-  apiClient: { clientId: instance.apiClientId, secretRef: instance.apiSecretRef },
-  compliance: instance.compliance,
-  caCertificate: instance.caCertificate,
-  clientCertificateSha256: instance.clientCertificateSha256,
-  enabled: instance.enabled,
-  paused: instance.paused,
-  jamfVersion: instance.jamfVersion,
-  lastSeenAt: iso(instance.lastSeenAt),
-  lastError: instance.lastError,
-  lastErrorAt: iso(instance.lastErrorAt),
-  reading,
-  webhookUrl: `${publicUrl}/jamf/${instance.instanceId}/webhooks`,
-  inventoryUrl: `${publicUrl}/jamf/${instance.instanceId}/inventory`,
-  versionLock: instance.version,
-  createdAt: instance.createdAt.toISOString(),
-  updatedAt: instance.updatedAt.toISOString(),
-});
-
-/** The members of an instance that operators set, as the history shows them. */
-export const instanceSettings = (instance: Instance) => ({
-  name: instance.name,
-  url: instance.url,
-  apiClient: { clientId: instance.apiClientId, secretRef: instance.apiSecretRef },
-  compliance: instance.compliance,
-  caCertificate: instance.caCertificate,
-  clientCertificateSha256: instance.clientCertificateSha256,
-  enabled: instance.enabled,
-  paused: instance.paused,
-});
+) =>
+  instanceResource.show(instance, {
+    reading,
+    webhookUrl: `${publicUrl}/jamf/${instance.instanceId}/webhooks`,
+    inventoryUrl: `${publicUrl}/jamf/${instance.instanceId}/inventory`,
+  });
 
 /** What an entry of the history is about. */
 export const instanceObject = ({ instanceId, name }: Pick<Instance, 'instanceId' | 'name'>) => ({

@@ -1,4 +1,5 @@
 import { createRoute, type z } from '@hono/zod-openapi';
+import { eq } from 'drizzle-orm';
 import { addReading } from '../../delivery/computers/ask.ts';
 import { newId, parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
@@ -8,27 +9,20 @@ import { isUniqueViolation, type Sql, type Transaction } from '../../store/datab
 import { type HistoryOrigin, type Note, recorded, unnoted } from '../../store/history.ts';
 import { type Instance, instanceColumns, readInstance, secretAssociation } from '../../store/instances.ts';
 import { withoutTrace } from '../../store/retry.ts';
+import { instances as instanceTable } from '../../store/schema.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { requireFilter } from '../filter.ts';
-import type { FilterFields } from '../filter-fields.ts';
-import { conditionSql } from '../filter-sql.ts';
 import { differing, originOf } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
   dryRunQuery,
   etag,
-  filteredPaging,
   instancePath,
   invalidField,
   jsonAnswer,
-  type ListColumn,
-  listOf,
-  orderBy,
-  parseSort,
   problemAnswer,
   tenantPath,
 } from '../schemas.ts';
@@ -39,8 +33,7 @@ import {
   changedSchema,
   describeInstance,
   instanceObject,
-  instanceSchema,
-  instanceSettings,
+  instanceResource,
   newInstance,
 } from './instance-schema.ts';
 import { checkOnlyInstance } from './only-instance.ts';
@@ -56,39 +49,14 @@ const body = <T extends z.ZodType>(schema: T) => ({
   content: { 'application/json': { schema } },
 });
 
-const filterFields: FilterFields = {
-  instanceId: { type: 'uuid', column: 'instance_id' },
-  name: { type: 'text', column: 'name', wildcards: true },
-  url: { type: 'text', column: 'url', wildcards: true },
-  enabled: { type: 'boolean', column: 'enabled' },
-  paused: { type: 'boolean', column: 'paused' },
-  jamfVersion: { type: 'text', column: 'jamf_version', wildcards: true },
-  lastSeenAt: { type: 'timestamp', column: 'last_seen_at' },
-  lastErrorAt: { type: 'timestamp', column: 'last_error_at' },
-};
-
-const instancesTable: readonly ListColumn[] = [
-  { field: 'id', whole: true, importance: 1 },
-  { field: 'name', importance: 2 },
-  { field: 'url', importance: 5 },
-  { field: 'enabled', importance: 4 },
-  { field: 'paused', importance: 3 },
-  { field: 'jamfVersion', title: 'version', importance: 7 },
-  { field: 'lastSeenAt', importance: 6 },
-  { field: 'lastError', importance: 8 },
-];
-
 const list = createRoute({
   method: 'get',
   path: '/api/v1/tenants/{tenantId}/instances',
   operationId: 'listInstances',
   tags,
   summary: 'The Jamf Pro instances of a tenant',
-  request: { params: tenantPath, query: filteredPaging(filterFields) },
-  responses: {
-    200: jsonAnswer(listOf(instanceSchema, 'Instances', instancesTable), 'Instances'),
-    ...commonProblems,
-  },
+  request: { params: tenantPath, query: instanceResource.query },
+  responses: { 200: jsonAnswer(instanceResource.list, 'Instances'), ...commonProblems },
 });
 const create = createRoute({
   method: 'post',
@@ -106,7 +74,7 @@ const read = createRoute({
   tags,
   summary: 'One instance',
   request: { params: instancePath },
-  responses: { 200: jsonAnswer(instanceSchema, 'Instance'), ...commonProblems },
+  responses: { 200: jsonAnswer(instanceResource.schema, 'Instance'), ...commonProblems },
 });
 const change = createRoute({
   method: 'patch',
@@ -122,7 +90,6 @@ const change = createRoute({
     412: problemAnswer('precondition-failed'),
   },
 });
-const sortColumns = { name: 'name', url: 'url', createdAt: 'created_at' };
 
 /** An instance's base URL without a trailing slash; path only where Jamf Pro runs under a context path. */
 async function normalUrl(text: string, services: AdminServices): Promise<string> {
@@ -195,7 +162,7 @@ async function insertInstance(
         tenantId,
         action: 'instance.create',
         object: instanceObject(made),
-        after: { ...instanceSettings(made), apiSecret: 'set' },
+        after: { ...instanceResource.settings(made), apiSecret: 'set' },
       });
     });
   } catch (error) {
@@ -245,7 +212,7 @@ async function updateInstance(
         throw new ProblemError(
           problem('conflict', 'The instance was changed at the same time; read it again.'),
         );
-      const change = differing(instanceSettings(before), instanceSettings(changed));
+      const change = differing(instanceResource.settings(before), instanceResource.settings(changed));
       note({
         tenantId,
         action: 'instance.change',
@@ -265,18 +232,12 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
 
   app.openapi(list, async (c) => {
     const tenant = await tenantOf(c, sql);
-    const { filter: text, page, 'page-size': pageSize, sort } = c.req.valid('query');
-    const filter = text === undefined ? undefined : requireFilter(text, filterFields);
-    const wanted = sql`tenant_id = ${tenant.tenantId} and ${conditionSql(sql, filter)}`;
-    const order = orderBy(parseSort(sort, sortColumns, 'name:asc'));
-    const [total] = await sql<{ count: number }[]>`select count(*) from instances where ${wanted}`;
-    const rows = await sql<Instance[]>`
-      select ${instanceColumns(sql)} from instances where ${wanted}
-      order by ${sql.unsafe(order)}, instance_id limit ${pageSize} offset ${page * pageSize}`;
+    const scope = eq(instanceTable.tenantId, tenant.tenantId);
+    const { rows, totalCount } = await instanceResource.readPage(sql, c.req.valid('query'), scope);
     const ids = rows.map((row) => row.instanceId);
     const reading = await readingsOf(services, tenant.tenantId, ids);
     const results = rows.map((row) => describeInstance(row, reading(row.instanceId), publicUrl));
-    return c.json({ totalCount: total?.count ?? 0, results }, 200);
+    return c.json({ totalCount, results }, 200);
   });
 
   app.openapi(create, async (c) => {

@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { and, eq, getTableColumns, gt, isNull, or } from 'drizzle-orm';
 import { newId, parseGuid } from '../../ids.ts';
 import { liveKeysPerInstance } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
@@ -6,44 +7,49 @@ import { hashKey, newKey } from '../../secrets/keys.ts';
 import type { Sql } from '../../store/database.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import type { Instance } from '../../store/instances.ts';
+import { instanceKeys } from '../../store/schema.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { requireFilter } from '../filter.ts';
-import type { FilterFields } from '../filter-fields.ts';
-import { conditionSql } from '../filter-sql.ts';
 import { changing, originOf } from '../recording.ts';
+import { resource } from '../resource/resource.ts';
 import {
   checkIfMatch,
   commonProblems,
   etag,
-  filteredPaging,
   instancePath,
-  instant,
-  instantOrNull,
-  iso,
   jsonAnswer,
-  type ListColumn,
-  listOf,
   onlyVersion,
-  orderBy,
-  parseSort,
   problemAnswer,
   versionProblem,
 } from '../schemas.ts';
+import { now } from '../scope.ts';
 import { instanceOf } from './instances.ts';
 
 /** `…/instances/{instanceId}/keys`: what an instance's webhooks authenticate with. */
 
-const keySchema = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    prefix: z.string(),
-    createdAt: instant,
-    expiresAt: instantOrNull,
-    lastUsedAt: instantOrNull,
-  })
-  .openapi('InstanceKey');
+const instanceKey = resource({
+  names: ['InstanceKey', 'InstanceKeys'],
+  from: instanceKeys,
+  columns: getTableColumns(instanceKeys),
+  fields: ({ column }) => ({
+    id: column('keyId'),
+    name: column('name', { filter: 'wildcards', sort: true }),
+    prefix: column('prefix'),
+    createdAt: column('createdAt', { filter: true, sort: true }),
+    expiresAt: column('expiresAt', { filter: true, sort: true }),
+    lastUsedAt: column('lastUsedAt', { filter: true, sort: true }),
+  }),
+  table: [
+    { field: 'id', whole: true, importance: 1 },
+    { field: 'name', importance: 2 },
+    { field: 'prefix', importance: 3 },
+    { field: 'createdAt', importance: 6 },
+    { field: 'expiresAt', importance: 4 },
+    { field: 'lastUsedAt', importance: 5 },
+  ],
+  sort: 'createdAt:asc',
+  key: [instanceKeys.keyId],
+});
 
 const newKeySchema = z
   .object({
@@ -53,31 +59,9 @@ const newKeySchema = z
   .strict()
   .openapi('NewInstanceKey');
 
-const keyFields: FilterFields = {
-  name: { type: 'text', column: 'name', wildcards: true },
-  createdAt: { type: 'timestamp', column: 'created_at' },
-  expiresAt: { type: 'timestamp', column: 'expires_at' },
-  lastUsedAt: { type: 'timestamp', column: 'last_used_at' },
-};
-const sortColumns = {
-  name: 'name',
-  createdAt: 'created_at',
-  expiresAt: 'expires_at',
-  lastUsedAt: 'last_used_at',
-};
-
 const tags = ['Instance keys'];
 const base = '/api/v1/tenants/{tenantId}/instances/{instanceId}/keys';
 const keyPath = instancePath.extend({ keyId: z.string().openapi({ format: 'uuid' }) });
-
-const instanceKeysTable: readonly ListColumn[] = [
-  { field: 'id', whole: true, importance: 1 },
-  { field: 'name', importance: 2 },
-  { field: 'prefix', importance: 3 },
-  { field: 'createdAt', importance: 6 },
-  { field: 'expiresAt', importance: 4 },
-  { field: 'lastUsedAt', importance: 5 },
-];
 
 const list = createRoute({
   method: 'get',
@@ -85,11 +69,8 @@ const list = createRoute({
   operationId: 'listInstanceKeys',
   tags,
   summary: 'The live keys of an instance, without the keys themselves',
-  request: { params: instancePath, query: filteredPaging(keyFields) },
-  responses: {
-    200: jsonAnswer(listOf(keySchema, 'InstanceKeys', instanceKeysTable), 'Keys'),
-    ...commonProblems,
-  },
+  request: { params: instancePath, query: instanceKey.query },
+  responses: { 200: jsonAnswer(instanceKey.list, 'Keys'), ...commonProblems },
 });
 const create = createRoute({
   method: 'post',
@@ -114,7 +95,7 @@ const read = createRoute({
   tags,
   summary: 'One key, without the key itself',
   request: { params: keyPath },
-  responses: { 200: jsonAnswer(keySchema, 'Key'), ...commonProblems },
+  responses: { 200: jsonAnswer(instanceKey.schema, 'Key'), ...commonProblems },
 });
 const remove = createRoute({
   method: 'delete',
@@ -126,30 +107,13 @@ const remove = createRoute({
   responses: { 204: { description: 'Revoked' }, ...commonProblems, ...versionProblem },
 });
 
-interface KeyRow {
-  readonly keyId: string;
-  readonly name: string;
-  readonly prefix: string;
-  readonly createdAt: Date;
-  readonly expiresAt: Date | null;
-  readonly lastUsedAt: Date | null;
-}
-
-const describe = (row: KeyRow): z.infer<typeof keySchema> => ({
-  id: row.keyId,
-  name: row.name,
-  prefix: row.prefix,
-  createdAt: row.createdAt.toISOString(),
-  expiresAt: iso(row.expiresAt),
-  lastUsedAt: iso(row.lastUsedAt),
-});
-
-const keyColumns = (sql: Sql) => sql`
-  key_id as "keyId", name, prefix, created_at as "createdAt", expires_at as "expiresAt", last_used_at as "lastUsedAt"`;
-
 /** Of the keys that open something: an expired one is not shown. */
-const liveKeys = (sql: Sql, { instanceId, tenantId }: Instance) => sql`
-  tenant_id = ${tenantId} and instance_id = ${instanceId} and (expires_at is null or expires_at > now())`;
+const liveKeys = ({ instanceId, tenantId }: Instance) =>
+  and(
+    eq(instanceKeys.tenantId, tenantId),
+    eq(instanceKeys.instanceId, instanceId),
+    or(isNull(instanceKeys.expiresAt), gt(instanceKeys.expiresAt, now)),
+  );
 
 async function insertKey(
   sql: Sql,
@@ -196,17 +160,7 @@ export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
 
   app.openapi(list, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
-    const { filter: text, page, 'page-size': pageSize, sort } = c.req.valid('query');
-    const filter = text === undefined ? undefined : requireFilter(text, keyFields);
-    const wanted = sql`${liveKeys(sql, instance)} and ${conditionSql(sql, filter)}`;
-    const order = orderBy(parseSort(sort, sortColumns, 'createdAt:asc'));
-    const [total] = await sql<
-      { count: number }[]
-    >`select count(*) as count from instance_keys where ${wanted}`;
-    const rows = await sql<KeyRow[]>`
-      select ${keyColumns(sql)} from instance_keys where ${wanted}
-      order by ${sql.unsafe(order)}, key_id limit ${pageSize} offset ${page * pageSize}`;
-    return c.json({ totalCount: total?.count ?? 0, results: rows.map(describe) }, 200);
+    return c.json(await instanceKey.page(sql, c.req.valid('query'), liveKeys(instance)), 200);
   });
   app.openapi(create, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
@@ -219,13 +173,10 @@ export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(read, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     const keyId = parseGuid(c.req.param('keyId'));
-    const [row] =
-      keyId === undefined
-        ? []
-        : await sql<KeyRow[]>`
-            select ${keyColumns(sql)} from instance_keys where ${liveKeys(sql, instance)} and key_id = ${keyId}`;
+    const row =
+      keyId && (await instanceKey.read(sql, and(liveKeys(instance), eq(instanceKeys.keyId, keyId))));
     if (!row) throw unknownKey();
-    return c.json(describe(row), 200, { etag: etag(onlyVersion) });
+    return c.json(instanceKey.show(row), 200, { etag: etag(onlyVersion) });
   });
   app.openapi(remove, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));

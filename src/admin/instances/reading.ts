@@ -1,5 +1,8 @@
 import { z } from '@hono/zod-openapi';
+import { type AnyColumn, and, eq, inArray, sql } from 'drizzle-orm';
 import type { Sql } from '../../store/database.ts';
+import { query } from '../../store/query.ts';
+import { instanceReading } from '../../store/schema.ts';
 import type { AdminServices } from '../context.ts';
 import { instantOrNull, iso } from '../schemas.ts';
 
@@ -30,24 +33,13 @@ const notRead: Reading = {
   nextReconcileAt: null,
 };
 
-interface Row {
-  readonly instanceId: string;
-  readonly polledAt: Date | null;
-  readonly pollError: string | null;
-  readonly nextPollAt: Date | null;
-  readonly reconciledAt: Date | null;
-  readonly reconcileError: string | null;
-  readonly reconcilingSince: Date | null;
-  readonly nextReconcileAt: Date | null;
-}
-
 /** By instance id. */
 export async function readingsOf(
-  { polls, sql }: Pick<AdminServices, 'polls' | 'sql'>,
+  { polls, sql: client }: Pick<AdminServices, 'polls' | 'sql'>,
   tenantId: string,
   instanceIds: readonly string[],
 ): Promise<(instanceId: string) => Reading> {
-  const rows = await readRows(sql, tenantId, instanceIds);
+  const rows = await readRows(client, tenantId, instanceIds);
   const readings = new Map(
     rows.map(({ instanceId, pollError, reconcileError, ...at }) => [
       instanceId,
@@ -65,9 +57,22 @@ export async function readingsOf(
   return (instanceId) => readings.get(instanceId) ?? notRead;
 }
 
-const readRows = (sql: Sql, tenantId: string, instanceIds: readonly string[]): Promise<Row[]> => sql<Row[]>`
-  select instance_id as "instanceId", polled_at as "polledAt", poll_error as "pollError",
-    nullif(next_poll_at, 'infinity') as "nextPollAt", reconciled_at as "reconciledAt",
-    reconcile_error as "reconcileError", reconcile_started_at as "reconcilingSince",
-    nullif(next_reconcile_at, 'infinity') as "nextReconcileAt"
-  from instance_reading where tenant_id = ${tenantId} and instance_id = any(${instanceIds as string[]}::uuid[])`;
+/** Never, for an instance that is not polled or reconciled: no JavaScript date says that. */
+const unlessNever = (at: AnyColumn) => sql<Date | null>`nullif(${at}, 'infinity')`;
+
+const readRows = (queries: Sql, tenantId: string, instanceIds: readonly string[]) =>
+  query(queries)
+    .select({
+      instanceId: instanceReading.instanceId,
+      polledAt: instanceReading.polledAt,
+      pollError: instanceReading.pollError,
+      nextPollAt: unlessNever(instanceReading.nextPollAt),
+      reconciledAt: instanceReading.reconciledAt,
+      reconcileError: instanceReading.reconcileError,
+      reconcilingSince: instanceReading.reconcileStartedAt,
+      nextReconcileAt: unlessNever(instanceReading.nextReconcileAt),
+    })
+    .from(instanceReading)
+    .where(
+      and(eq(instanceReading.tenantId, tenantId), inArray(instanceReading.instanceId, [...instanceIds])),
+    );

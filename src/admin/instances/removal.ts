@@ -12,7 +12,7 @@ import { createSecondPerson, waitsForApproval } from '../approvals/second-person
 import type { AdminApp, AdminServices } from '../context.ts';
 import { changing } from '../recording.ts';
 import { checkIfMatch, commonProblems, instancePath, jsonAnswer, problemAnswer } from '../schemas.ts';
-import { instanceObject, instanceSettings } from './instance-schema.ts';
+import { instanceObject, instanceResource } from './instance-schema.ts';
 import { instanceOf } from './instances.ts';
 
 /** Removing an instance: its devices go to whoever else claims them, or are retracted, or their routes end. */
@@ -155,7 +155,7 @@ export function addInstanceRemoval(app: AdminApp, services: AdminServices): void
         tenantId,
         action: 'instance.delete',
         object: instanceObject(instance),
-        before: { ...instanceSettings(instance), devices: deviceIds.length },
+        before: { ...instanceResource.settings(instance), devices: deviceIds.length },
         after: released,
       });
     });

@@ -1,9 +1,13 @@
 import { z } from '@hono/zod-openapi';
+import { and, desc, eq, getTableColumns } from 'drizzle-orm';
 import { ProblemError, problem } from '../../problems.ts';
 import { comparisonsNeeded, differingShare } from '../../routing/moves/advance.ts';
-import { type Move, type MoveKey, moveStates, readMove } from '../../routing/moves/move.ts';
+import { type Move, type MoveKey, type MoveState, moveStates, readMove } from '../../routing/moves/move.ts';
 import { type MoveNumbers, numbersOf } from '../../routing/moves/numbers.ts';
 import type { Sql } from '../../store/database.ts';
+import { query } from '../../store/query.ts';
+import { moveDifferences, moves } from '../../store/schema.ts';
+import { resource } from '../resource/resource.ts';
 import { guid, instant, instantOrNull, iso, tenantPath } from '../schemas.ts';
 
 /** A move as the admin API shows it. */
@@ -23,61 +27,78 @@ export const planSchema = z
   .object({ dryRun: z.literal(true), devices: count, planned: count, skipped: skippedSchema })
   .openapi('MovePlan');
 
-export const moveSchema = z
-  .object({
-    id: z.string(),
-    moveId: z.string(),
-    tenantId: z.string(),
-    from: guid,
-    to: guid,
-    filter: z.string().nullable(),
-    unclaimed: z.boolean(),
-    shadow: z.boolean(),
-    threshold: z.number(),
-    stepPercent: count,
-    state: z.enum(moveStates),
-    paused: z.boolean(),
-    percent: count.openapi({ description: 'Of the devices, by a hash of their ids: these are to be moved.' }),
-    devices: z.object({ total: count, planned: count, moved: count, rolledBack: count, skipped: count }),
-    skipped: skippedSchema,
-    pending: count.openapi({ description: 'Devices whose routes are still being written.' }),
-    shadowing: z.object({
-      startedAt: instantOrNull,
-      compared: count,
-      differed: count,
-      share: z.number(),
-      needed: count,
+export const moveResource = resource({
+  names: ['Move', 'Moves'],
+  from: moves,
+  columns: getTableColumns(moves),
+  fields: ({ beside, column }) => ({
+    id: column('moveId'),
+    moveId: column('moveId', { filter: true }),
+    tenantId: column('tenantId'),
+    from: column('fromInstanceId', { schema: guid, filter: true, setting: true }),
+    to: column('toInstanceId', { schema: guid, filter: true, setting: true }),
+    filter: column('filter', { setting: true }),
+    unclaimed: column('unclaimed', { setting: true }),
+    shadow: column('shadow', { setting: true }),
+    // Stored with seven digits.
+    threshold: column('threshold', {
+      schema: z.number(),
+      show: (threshold) => Number(threshold.toPrecision(6)),
+      setting: true,
     }),
-    author: z.string(),
-    reason: z.string(),
-    createdAt: instant,
-    updatedAt: instant,
-  })
-  .openapi('Move');
-
-/** What was wanted of a move, and how far it is. */
-export const moveSettings = (move: Move) => ({
-  from: move.fromInstanceId,
-  to: move.toInstanceId,
-  filter: move.filter,
-  unclaimed: move.unclaimed,
-  shadow: move.shadow,
-  // Stored with seven digits.
-  threshold: Number(move.threshold.toPrecision(6)),
-  stepPercent: move.stepPercent,
-  state: move.state,
-  paused: move.paused,
-  percent: move.percent,
+    stepPercent: column('stepPercent', { setting: true }),
+    state: column('state', {
+      schema: z.enum(moveStates),
+      show: (state) => state as MoveState,
+      filter: moveStates,
+      sort: true,
+      setting: true,
+    }),
+    paused: column('paused', { filter: true, setting: true }),
+    percent: column('percent', {
+      description: 'Of the devices, by a hash of their ids: these are to be moved.',
+      setting: true,
+    }),
+    devices: beside(
+      z.object({ total: count, planned: count, moved: count, rolledBack: count, skipped: count }),
+    ),
+    skipped: beside(skippedSchema),
+    pending: beside(count.openapi({ description: 'Devices whose routes are still being written.' })),
+    shadowing: beside(
+      z.object({
+        startedAt: instantOrNull,
+        compared: count,
+        differed: count,
+        share: z.number(),
+        needed: count,
+      }),
+      ['shadowStartedAt', 'compared', 'differed', 'version'],
+    ),
+    author: column('author'),
+    reason: column('reason'),
+    createdAt: column('createdAt', { sort: true }),
+    updatedAt: column('updatedAt', { sort: true }),
+  }),
+  table: [
+    { field: 'moveId', whole: true, importance: 1 },
+    { field: 'state', importance: 2 },
+    { field: 'paused', importance: 5 },
+    { field: 'percent', importance: 3 },
+    { field: 'devices.moved', title: 'moved', importance: 4 },
+    { field: 'devices.total', title: 'of', importance: 4 },
+    { field: 'from', whole: true, importance: 7 },
+    { field: 'to', whole: true, importance: 8 },
+    { field: 'reason', importance: 9 },
+    { field: 'updatedAt', importance: 6 },
+  ],
+  sort: 'createdAt:desc',
+  key: [moves.moveId],
 });
 
-export const describeMove = (move: Move, numbers: MoveNumbers): z.infer<typeof moveSchema> => {
+export const describeMove = (move: Parameters<typeof moveResource.show>[0], numbers: MoveNumbers) => {
   const { moved, planned, 'rolled-back': rolledBack, skipped } = numbers.devices;
   const total = moved + planned + rolledBack + skipped;
-  return {
-    id: move.moveId,
-    moveId: move.moveId,
-    tenantId: move.tenantId,
-    ...moveSettings(move),
+  return moveResource.show(move, {
     devices: { total, planned, moved, rolledBack, skipped },
     skipped: numbers.skipped.map((one) => ({ ...one })),
     pending: numbers.pending,
@@ -88,11 +109,7 @@ export const describeMove = (move: Move, numbers: MoveNumbers): z.infer<typeof m
       share: differingShare(move),
       needed: comparisonsNeeded(planned),
     },
-    author: move.author,
-    reason: move.reason,
-    createdAt: move.createdAt.toISOString(),
-    updatedAt: move.updatedAt.toISOString(),
-  };
+  });
 };
 
 export const differenceSchema = z
@@ -108,7 +125,7 @@ export const differenceSchema = z
   })
   .openapi('MoveDifference');
 
-export const moveWithDifferences = moveSchema
+export const moveWithDifferences = moveResource.schema
   .extend({ differences: z.array(differenceSchema) })
   .openapi('MoveWithDifferences');
 
@@ -116,11 +133,12 @@ async function differencesOf(
   sql: Sql,
   { moveId, tenantId }: MoveKey,
 ): Promise<z.infer<typeof differenceSchema>[]> {
-  const rows = await sql<
-    { kind: string; call: string; count: number; deviceId: string; example: string; lastAt: Date }[]
-  >`
-    select kind, call, count, example_device_id as "deviceId", example, last_at as "lastAt" from move_differences
-    where tenant_id = ${tenantId} and move_id = ${moveId} order by count desc, kind, call`;
+  const { call, count: seen, exampleDeviceId: deviceId, example, kind, lastAt } = moveDifferences;
+  const rows = await query(sql)
+    .select({ kind, call, count: seen, deviceId, example, lastAt })
+    .from(moveDifferences)
+    .where(and(eq(moveDifferences.tenantId, tenantId), eq(moveDifferences.moveId, moveId)))
+    .orderBy(desc(seen), kind, call);
   return rows.map(({ deviceId, example, lastAt, ...row }) => ({
     ...row,
     example: { deviceId, description: example },

@@ -6,12 +6,11 @@ import type { Sql } from '../../store/database.ts';
 import { type Instance, readInstance } from '../../store/instances.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { filterFields } from '../devices/devices.ts';
+import { device } from '../devices/device.ts';
 import {
   commonProblems,
   created,
   etag,
-  filterText,
   guid,
   invalidField,
   jsonAnswer,
@@ -33,7 +32,7 @@ const newMove = z
       .min(1)
       .optional()
       .openapi({
-        description: `Of the devices at \`from\`; all of them if unsaid. ${filterText(filterFields)}`,
+        description: `Of the devices at \`from\`; all of them if unsaid. ${device.filterText}`,
       }),
     percent: z.number().int().min(1).max(100).default(10).openapi({ description: 'Of one step.' }),
     shadow: z.boolean().default(true).openapi({

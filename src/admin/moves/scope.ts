@@ -1,7 +1,7 @@
+import { sql } from 'drizzle-orm';
 import type { MoveScope } from '../../routing/moves/plan.ts';
-import { filterFields } from '../devices/devices.ts';
-import { requireFilter } from '../filter.ts';
-import { conditionSql } from '../filter-sql.ts';
+import { device } from '../devices/device.ts';
+import { fragmentOf } from '../filter-sql.ts';
 
 /** Which devices a move is about, by the filter that lists devices too. */
 
@@ -11,13 +11,13 @@ export type Scoped = Pick<MoveScope, 'tenantId' | 'fromInstanceId' | 'toInstance
 
 /** Throws `ProblemError`, `invalid-request`, for a filter that cannot be read. */
 export function scopeOf({ filter, ...rest }: Scoped): MoveScope {
-  const condition = filter === null ? undefined : requireFilter(filter, filterFields);
+  const condition = filter === null ? sql`true` : device.matching(filter);
   const { fromInstanceId, tenantId, toInstanceId, unclaimed } = rest;
   return {
     tenantId,
     fromInstanceId,
     toInstanceId,
     unclaimed,
-    matching: (queries) => conditionSql(queries, condition),
+    matching: (queries) => fragmentOf(queries, condition),
   };
 }

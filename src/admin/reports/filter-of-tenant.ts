@@ -1,12 +1,11 @@
+import { reports } from '../../store/schema.ts';
 import type { Condition } from '../filter.ts';
 
 /** A filter over reports as one tenant's history may hold it. */
 
-const tenantColumn = 'reports.tenant_id';
-
 function tenantsNamed(condition: Condition): readonly string[] {
   if (condition.kind !== 'compare') return condition.parts.flatMap(tenantsNamed);
-  return condition.field.column === tenantColumn ? condition.values.map(String) : [];
+  return condition.field.column === reports.tenantId ? condition.values.map(String) : [];
 }
 
 /** Without the other tenants that it names: whoever reads the history may see this one alone. */

@@ -2,11 +2,11 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { requireRole } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { requireFilter } from '../filter.ts';
-import { conditionSql } from '../filter-sql.ts';
+import { conditionSql, fragmentOf } from '../filter-sql.ts';
 import { nothingChanged, recordChange } from '../recording.ts';
-import { commonProblems, filterText, invalidField, jsonAnswer, problemAnswer } from '../schemas.ts';
-import { reportFields } from './fields.ts';
+import { commonProblems, invalidField, jsonAnswer, problemAnswer } from '../schemas.ts';
 import { filterOfTenant } from './filter-of-tenant.ts';
+import { report } from './reports.ts';
 
 /** `/reports/replay`: telling Intune again what an operator picks. */
 
@@ -25,7 +25,7 @@ const replay = createRoute({
           schema: z
             .object({
               filter: z.string().openapi({
-                description: filterText(reportFields),
+                description: report.filterText,
                 example: 'state==failed;reason==user-not-assigned',
               }),
             })
@@ -69,9 +69,9 @@ export function addReplay(app: AdminApp, services: AdminServices): void {
     if (filter.trim() === '') {
       throw invalidField('filter', 'must name the reports; without one every report would be told again');
     }
-    const condition = requireFilter(filter, reportFields);
+    const condition = requireFilter(filter, report.filterFields);
     const { sample, ...counts } = await services.replay({
-      matching: (sql) => conditionSql(sql, condition),
+      matching: (sql) => fragmentOf(sql, conditionSql(condition)),
       tenantIds,
       dryRun: c.req.valid('query')['dry-run'] === 'true',
       filter,
@@ -85,6 +85,6 @@ export function addReplay(app: AdminApp, services: AdminServices): void {
         }),
     });
     if (counts.replayed === 0) nothingChanged(c);
-    return c.json({ ...counts, sample: sample.map((report) => ({ ...report })) }, 202);
+    return c.json({ ...counts, sample: sample.map((one) => ({ ...one })) }, 202);
   });
 }

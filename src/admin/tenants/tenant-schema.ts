@@ -1,8 +1,12 @@
 import { z } from '@hono/zod-openapi';
+import { getTableColumns, sql } from 'drizzle-orm';
 import type { ShownApplication } from '../../connection/tenant-credentials.ts';
 import type { Queries } from '../../store/database.ts';
+import type { ConnectionState } from '../../store/row-types.ts';
+import { tenants } from '../../store/schema.ts';
 import { type Tenant, tenantColumns } from '../../store/tenants.ts';
-import { guid, instant, instantOrNull, iso } from '../schemas.ts';
+import { resource } from '../resource/resource.ts';
+import { guid } from '../schemas.ts';
 import { clientWithSecret } from '../secret-reference.ts';
 
 /** A tenant as the admin API takes and shows it. */
@@ -69,72 +73,72 @@ export const changedTenant = z
   .strict()
   .openapi('TenantChange');
 
-export const tenantSchema = z
-  .object({
-    id: z.string(),
-    tenantId: z.string(),
-    cloud: z.string(),
-    displayName: z.string(),
-    mode: z.string(),
-    connectionType: z.string(),
-    landing,
-    partnerGroup: partnerGroup.nullable(),
+const states = [
+  'new',
+  'consenting',
+  'consented',
+  'connected',
+  'disabled',
+  'disconnecting',
+  'disconnected',
+  'terminated',
+] as const satisfies readonly ConnectionState[];
+
+const own = tenants.application;
+
+export const tenantResource = resource({
+  names: ['Tenant', 'Tenants'],
+  from: tenants,
+  columns: {
+    ...getTableColumns(tenants),
+    /** The sealed secret stays in the database. */
+    application: sql<ShownApplication | null>`case when ${own} is not null then jsonb_build_object(
+      'clientId', ${own}->'clientId', 'secretRef', ${own}->'ref') end`,
+  },
+  fields: ({ column }) => ({
+    id: column('tenantId'),
+    tenantId: column('tenantId', { filter: true, sort: true }),
+    cloud: column('cloud', { filter: true, sort: true, setting: true }),
+    displayName: column('displayName', { filter: 'wildcards', sort: true, setting: true }),
+    mode: column('mode', { filter: ['device-compliance', 'conditional-access'], setting: true }),
+    connectionType: column('connectionType', { filter: ['cloud-connector', 'manual'], setting: true }),
+    landing: column('landing', { schema: landing, setting: true }),
+    partnerGroup: column('partnerGroup', {
+      schema: partnerGroup.nullable(),
+      show: (value) => value as z.infer<typeof partnerGroup> | null,
+      setting: true,
+    }),
     /** The tenant's own application; its secret is never shown. */
-    application: z.object({ clientId: z.string(), secretRef: z.string().nullable() }).nullable(),
-    connectionState: z.string(),
-    paused: z.boolean(),
-    versionLock: z.number().int(),
-    createdAt: instant,
-    updatedAt: instant,
-    connectedAt: instantOrNull,
-  })
-  .openapi('Tenant');
+    application: column('application', {
+      schema: z.object({ clientId: z.string(), secretRef: z.string().nullable() }).nullable(),
+      setting: true,
+    }),
+    connectionState: column('connectionState', { filter: states }),
+    paused: column('paused', { filter: true }),
+    versionLock: column('version'),
+    createdAt: column('createdAt', { filter: true, sort: true }),
+    updatedAt: column('updatedAt'),
+    connectedAt: column('connectedAt'),
+  }),
+  table: [
+    { field: 'tenantId', whole: true, importance: 1 },
+    { field: 'displayName', importance: 2 },
+    { field: 'connectionState', title: 'connection', importance: 3 },
+    { field: 'paused', importance: 5 },
+    { field: 'cloud', importance: 4 },
+    { field: 'mode', importance: 6 },
+    { field: 'connectionType', importance: 7 },
+    { field: 'connectedAt', importance: 8 },
+  ],
+  sort: 'displayName:asc,tenantId:asc',
+  key: [tenants.tenantId],
+});
 
 export interface TenantRow extends Tenant {
   readonly application: ShownApplication | null;
 }
 
 /** A tenant with its own application; the sealed secret stays in the database. */
-export const rowColumns = (sql: Queries) => sql`${tenantColumns(sql)},
+export const rowColumns = (client: Queries) => client`${tenantColumns(client)},
   case when application is not null then jsonb_build_object(
     'clientId', application->'clientId', 'secretRef', application->'ref') end as application`;
-
-export const describeTenant = (tenant: TenantRow): z.infer<typeof tenantSchema> => ({
-  id: tenant.tenantId,
-  tenantId: tenant.tenantId,
-  cloud: tenant.cloud,
-  displayName: tenant.displayName,
-  mode: tenant.mode,
-  connectionType: tenant.connectionType,
-  landing: tenant.landing,
-  partnerGroup: tenant.partnerGroup as z.infer<typeof partnerGroup> | null,
-  application: tenant.application,
-  connectionState: tenant.connectionState,
-  paused: tenant.paused,
-  versionLock: tenant.version,
-  createdAt: tenant.createdAt.toISOString(),
-  updatedAt: tenant.updatedAt.toISOString(),
-  connectedAt: iso(tenant.connectedAt),
-});
-
-/** The members of a tenant that operators set, as the history shows them. */
-export const tenantSettings = ({
-  application: own,
-  cloud,
-  connectionType,
-  displayName: name,
-  landing: choice,
-  mode,
-  partnerGroup: group,
-}: Pick<
-  TenantRow,
-  'application' | 'cloud' | 'connectionType' | 'displayName' | 'landing' | 'mode' | 'partnerGroup'
->) => ({
-  cloud,
-  displayName: name,
-  mode,
-  connectionType,
-  landing: choice,
-  partnerGroup: group,
-  application: own,
-});

@@ -5,78 +5,36 @@ import { ProblemError, problem } from '../../problems.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { readInstance } from '../../store/instances.ts';
-import type { ConnectionState } from '../../store/row-types.ts';
+import { tenants as tenantTable } from '../../store/schema.ts';
 import { readTenant, type Tenant } from '../../store/tenants.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { requireFilter } from '../filter.ts';
-import type { FilterFields } from '../filter-fields.ts';
-import { conditionSql } from '../filter-sql.ts';
 import { changing, differing, originOf } from '../recording.ts';
 import {
   checkIfMatch,
   commonProblems,
   etag,
-  filteredPaging,
   invalidField,
   jsonAnswer,
-  type ListColumn,
-  listOf,
-  orderBy,
-  parseSort,
   problemAnswer,
   tenantPath,
 } from '../schemas.ts';
+import { visibleTo } from '../scope.ts';
 import { checkReference, createdWithReference, referenceWarnings } from '../secret-reference.ts';
 import {
   changedTenant,
-  describeTenant,
   type landing,
   newTenant,
   rowColumns,
   type TenantRow,
-  tenantSchema,
-  tenantSettings,
+  tenantResource,
 } from './tenant-schema.ts';
 
 /** `/tenants` and `/tenants/{tenantId}`. */
 
 const tags = ['Tenants'];
-
-const connectionStates = [
-  'new',
-  'consenting',
-  'consented',
-  'connected',
-  'disabled',
-  'disconnecting',
-  'disconnected',
-  'terminated',
-] as const satisfies readonly ConnectionState[];
-
-const filterFields: FilterFields = {
-  tenantId: { type: 'uuid', column: 'tenant_id' },
-  displayName: { type: 'text', column: 'display_name', wildcards: true },
-  cloud: { type: 'text', column: 'cloud' },
-  mode: { type: 'enum', column: 'mode', values: ['device-compliance', 'conditional-access'] },
-  connectionType: { type: 'enum', column: 'connection_type', values: ['cloud-connector', 'manual'] },
-  connectionState: { type: 'enum', column: 'connection_state', values: connectionStates },
-  paused: { type: 'boolean', column: 'paused' },
-  createdAt: { type: 'timestamp', column: 'created_at' },
-};
-
-const tenantsTable: readonly ListColumn[] = [
-  { field: 'tenantId', whole: true, importance: 1 },
-  { field: 'displayName', importance: 2 },
-  { field: 'connectionState', title: 'connection', importance: 3 },
-  { field: 'paused', importance: 5 },
-  { field: 'cloud', importance: 4 },
-  { field: 'mode', importance: 6 },
-  { field: 'connectionType', importance: 7 },
-  { field: 'connectedAt', importance: 8 },
-];
 
 const list = createRoute({
   method: 'get',
@@ -84,8 +42,8 @@ const list = createRoute({
   operationId: 'listTenants',
   tags,
   summary: 'The tenants this key may see',
-  request: { query: filteredPaging(filterFields) },
-  responses: { 200: jsonAnswer(listOf(tenantSchema, 'Tenants', tenantsTable), 'Tenants'), ...commonProblems },
+  request: { query: tenantResource.query },
+  responses: { 200: jsonAnswer(tenantResource.list, 'Tenants'), ...commonProblems },
 });
 
 const create = createRoute({
@@ -109,7 +67,7 @@ const read = createRoute({
   tags,
   summary: 'One tenant',
   request: { params: tenantPath },
-  responses: { 200: jsonAnswer(tenantSchema, 'Tenant'), ...commonProblems },
+  responses: { 200: jsonAnswer(tenantResource.schema, 'Tenant'), ...commonProblems },
 });
 
 const change = createRoute({
@@ -123,7 +81,10 @@ const change = createRoute({
     body: { required: true, content: { 'application/json': { schema: changedTenant } } },
   },
   responses: {
-    200: jsonAnswer(tenantSchema.extend({ warnings: referenceWarnings }).openapi('ChangedTenant'), 'Tenant'),
+    200: jsonAnswer(
+      tenantResource.schema.extend({ warnings: referenceWarnings }).openapi('ChangedTenant'),
+      'Tenant',
+    ),
     ...commonProblems,
     412: problemAnswer('precondition-failed'),
   },
@@ -154,13 +115,6 @@ const remove = createRoute({
     412: problemAnswer('precondition-failed'),
   },
 });
-
-const sortColumns = {
-  tenantId: 'tenant_id',
-  displayName: 'display_name',
-  cloud: 'cloud',
-  createdAt: 'created_at',
-};
 
 const noInstance = () => invalidField('landing.defaultInstanceId', 'is no instance of this tenant');
 
@@ -222,7 +176,7 @@ async function deleteTenant(
       tenantId,
       action: 'tenant.delete',
       object: { kind: 'tenant', id: tenantId, name: gone?.displayName },
-      before: { ...(gone ? tenantSettings(gone) : {}), ...found },
+      before: { ...(gone ? tenantResource.settings(gone) : {}), ...found },
     });
     return { dryRun: false, ...found };
   });
@@ -252,18 +206,8 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
   const secondPerson = createSecondPerson(services);
 
   app.openapi(list, async (c) => {
-    const { filter: text, page, 'page-size': pageSize, sort } = c.req.valid('query');
-    const { tenantIds } = requireRole(c, 'viewer');
-    const visible =
-      tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds as string[]}::uuid[])`;
-    const filter = text === undefined ? undefined : requireFilter(text, filterFields);
-    const wanted = sql`${visible} and ${conditionSql(sql, filter)}`;
-    const order = orderBy(parseSort(sort, sortColumns, 'displayName:asc,tenantId:asc'));
-    const [total] = await sql<{ count: number }[]>`select count(*) from tenants where ${wanted}`;
-    const rows = await sql<TenantRow[]>`
-      select ${rowColumns(sql)} from tenants where ${wanted}
-      order by ${sql.unsafe(order)}, tenant_id limit ${pageSize} offset ${page * pageSize}`;
-    return c.json({ totalCount: total?.count ?? 0, results: rows.map(describeTenant) }, 200);
+    const scope = visibleTo(requireRole(c, 'viewer'), tenantTable.tenantId);
+    return c.json(await tenantResource.page(sql, c.req.valid('query'), scope), 200);
   });
 
   app.openapi(create, async (c) => {
@@ -289,7 +233,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
           tenantId: body.tenantId,
           action: 'tenant.create',
           object: { kind: 'tenant', id: body.tenantId, name: body.displayName },
-          after: { ...tenantSettings(made), ...(own ? { applicationSecret: 'set' } : {}) },
+          after: { ...tenantResource.settings(made), ...(own ? { applicationSecret: 'set' } : {}) },
         });
       });
     } catch (error) {
@@ -305,7 +249,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
   app.openapi(read, async (c) => {
     const tenant = await tenantOf(c, sql);
     const own = (await readApplication(sql, tenant.tenantId)) ?? null;
-    return c.json(describeTenant({ ...tenant, application: own }), 200, { etag: etag(tenant.version) });
+    return c.json(tenantResource.show({ ...tenant, application: own }), 200, { etag: etag(tenant.version) });
   });
 
   app.openapi(change, async (c) => {
@@ -332,7 +276,10 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
         );
       // Whose members are in scope may have changed.
       if (body.partnerGroup !== undefined) await subscriptionsDue(tx, tenant.tenantId);
-      const change = differing(tenantSettings({ ...tenant, application: before }), tenantSettings(row));
+      const change = differing(
+        tenantResource.settings({ ...tenant, application: before }),
+        tenantResource.settings(row),
+      );
       note({
         tenantId: tenant.tenantId,
         action: 'tenant.change',
@@ -343,7 +290,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
       return row;
     });
     tenants.forget(tenant.tenantId);
-    return c.json({ ...describeTenant(changed), ...told }, 200, { etag: etag(changed.version) });
+    return c.json({ ...tenantResource.show(changed), ...told }, 200, { etag: etag(changed.version) });
   });
 
   app.openapi(remove, async (c) => {

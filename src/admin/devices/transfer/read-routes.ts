@@ -1,7 +1,8 @@
+import { and, eq, gt, type SQL } from 'drizzle-orm';
 import { exportPage } from '../../../limits.ts';
 import type { Sql } from '../../../store/database.ts';
-import type { Condition } from '../../filter.ts';
-import { conditionSql } from '../../filter-sql.ts';
+import { query } from '../../../store/query.ts';
+import { p, r, reportOfRoute } from '../device.ts';
 import type { ExportRow } from './export-text.ts';
 
 /**
@@ -11,24 +12,28 @@ import type { ExportRow } from './export-text.ts';
 export async function* readRoutePages(
   bulk: Sql,
   tenantId: string,
-  filter: Condition | undefined,
+  filter: SQL | undefined,
 ): AsyncGenerator<readonly ExportRow[]> {
-  // Reports are joined only where a filter may name one: that is half of the time.
-  const reports =
-    filter === undefined
-      ? bulk``
-      : bulk`left join reports p on p.tenant_id = r.tenant_id and p.device_id = r.device_id`;
   await bulk`begin isolation level repeatable read read only`;
   try {
     let after: string | undefined;
     for (;;) {
-      const rows: ExportRow[] = await bulk<ExportRow[]>`
-        select r.device_id as "deviceId", r.instance_id as "instanceId", r.jamf_computer_id as "jamfComputerId",
-          r.serial_number as "serialNumber", r.udid, r.pinned
-        from routes r ${reports}
-        where r.tenant_id = ${tenantId} and ${after === undefined ? bulk`true` : bulk`r.device_id > ${after}`}
-          and ${conditionSql(bulk, filter)}
-        order by r.device_id limit ${exportPage}`;
+      const all = query(bulk)
+        .select({
+          deviceId: r.deviceId,
+          instanceId: r.instanceId,
+          jamfComputerId: r.jamfComputerId,
+          serialNumber: r.serialNumber,
+          udid: r.udid,
+          pinned: r.pinned,
+        })
+        .from(r)
+        .where(and(eq(r.tenantId, tenantId), after === undefined ? undefined : gt(r.deviceId, after), filter))
+        .orderBy(r.deviceId)
+        .limit(exportPage)
+        .$dynamic();
+      // Reports are joined only where a filter may name one: that is half of the time.
+      const rows: ExportRow[] = await (filter === undefined ? all : all.leftJoin(p, reportOfRoute));
       if (rows.length > 0) yield rows;
       if (rows.length < exportPage) return;
       after = rows.at(-1)?.deviceId;

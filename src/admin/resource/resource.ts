@@ -1,0 +1,177 @@
+/**
+ * What the admin API shows of one kind of object, declared once: the schema in the document, the columns that are read,
+ * what `filter` and `sort` may name, a page of the list and the answer itself follow from it.
+ */
+
+import { z } from '@hono/zod-openapi';
+import { and, count, type SQL, type Subquery } from 'drizzle-orm';
+import type { PgColumn, PgTable, SelectedFields } from 'drizzle-orm/pg-core';
+import type { Queries } from '../../store/database.ts';
+import { query } from '../../store/query.ts';
+import { requireFilter } from '../filter.ts';
+import type { FilterFields } from '../filter-fields.ts';
+import { conditionSql } from '../filter-sql.ts';
+import { filteredPaging, filterText, type ListColumn, listOf, parseSort } from '../schemas.ts';
+import {
+  type FieldMakers,
+  type Fields,
+  fieldMakers,
+  type RowField,
+  type RowOf,
+  type Selection,
+} from './fields.ts';
+
+interface Source {
+  readonly from: PgTable | Subquery;
+  /** Left joins that add no rows. */
+  readonly joins?: readonly (readonly [table: PgTable, on: SQL | undefined])[];
+}
+
+interface Declaration<S extends Selection, F extends Fields> extends Source {
+  /** Of one and of a list, in the document. */
+  readonly names: readonly [one: string, list: string];
+  /** What the fields may be made of; only what they need is read. */
+  readonly columns: S;
+  readonly fields: (makers: FieldMakers<S>) => F;
+  /** As the command line shows the list. */
+  readonly table: readonly ListColumn[];
+  /** What a filter may name beside the fields. */
+  readonly filters?: FilterFields;
+  /** Unless the request says another. */
+  readonly sort: string;
+  /** Orders what is equal, so that no row is on two pages. */
+  readonly key: readonly (PgColumn | SQL)[];
+}
+
+type Shape<F> = { [K in keyof F]: F[K] extends { readonly schema: infer Z extends z.ZodType } ? Z : never };
+type Beside<F> = {
+  readonly [K in keyof F as F[K] extends { readonly beside: true } ? K : never]: F[K] extends {
+    readonly schema: infer Z extends z.ZodType;
+  }
+    ? z.input<Z>
+    : never;
+};
+/** What the fields are made of. */
+type Needs<F> = {
+  [K in keyof F]: F[K] extends { readonly needs: readonly (infer N)[] } ? N : never;
+}[keyof F];
+type Given<F> = keyof Beside<F> extends never ? [] : [beside: Beside<F>];
+
+interface PageQuery {
+  readonly filter?: string | undefined;
+  readonly page: number;
+  readonly 'page-size': number;
+  readonly sort?: string | undefined;
+}
+
+interface Page<Row> {
+  readonly totalCount: number;
+  readonly rows: readonly Row[];
+}
+
+/** Nothing is read without a condition that says whose rows it is about; one on all of them is written out. */
+function certain(condition: SQL | undefined): SQL {
+  if (condition === undefined) throw new Error('rows are read without a condition');
+  return condition;
+}
+
+export function resource<S extends Selection, F extends Fields>(declaration: Declaration<S, F>) {
+  type Row = Pick<RowOf<S>, Needs<F> & keyof S>;
+  const { columns, from, joins = [], key } = declaration;
+  const fields = declaration.fields(fieldMakers(columns));
+  const entries = Object.entries(fields);
+  const rowFields = entries.filter(
+    (entry): entry is [string, RowField<string, z.ZodType>] => 'of' in entry[1],
+  );
+  const filterFields: FilterFields = {
+    ...Object.fromEntries(rowFields.flatMap(([name, { filter }]) => (filter ? [[name, filter]] : []))),
+    ...declaration.filters,
+  };
+  const select = Object.fromEntries(
+    entries.flatMap(([, { needs }]) => needs.map((name) => [name, columns[name as string]])),
+  ) as SelectedFields;
+  const sortColumns = Object.fromEntries(
+    rowFields.flatMap(([name, { sort }]) => (sort ? [[name, sort]] : [])),
+  );
+  const shape = Object.fromEntries(entries.map(([name, { schema }]) => [name, schema])) as Shape<F>;
+  const schema = z.object(shape).openapi(declaration.names[0]);
+  type Shown = z.output<typeof schema>;
+
+  const show = (row: Row, ...[beside]: Given<F>): Shown =>
+    Object.fromEntries(
+      entries.map(([name, field]) => [
+        name,
+        'of' in field ? field.of(row as never) : (beside as Record<string, unknown>)[name],
+      ]),
+    ) as Shown;
+
+  /** Throws `ProblemError`, `invalid-request`, with every fault of the filter. */
+  const matching = (filter: string): SQL => conditionSql(requireFilter(filter, filterFields));
+
+  const source = (queries: Queries, selected: SelectedFields, joining: boolean, rows = from) => {
+    const asked = query(queries)
+      .select(selected)
+      .from(rows as PgTable)
+      .$dynamic();
+    for (const [table, on] of joining ? joins : []) asked.leftJoin(table, on);
+    return asked;
+  };
+
+  /** The first row that a condition holds for. */
+  const read = async (queries: Queries, where: SQL | undefined): Promise<Row | undefined> => {
+    const [row] = await source(queries, select, true).where(certain(where)).limit(1);
+    return row as Row | undefined;
+  };
+
+  /**
+   * A page of the rows that `scope` holds for; `rows` stands in for `from` where that depends on the request. Throws
+   * `ProblemError` for a filter or order that cannot be read.
+   */
+  const readPage = async (
+    queries: Queries,
+    asked: PageQuery,
+    scope: SQL | undefined,
+    rows: PgTable | Subquery = from,
+  ): Promise<Page<Row>> => {
+    const { filter: text, page, 'page-size': size, sort } = asked;
+    const filter = text === undefined ? undefined : matching(text);
+    const order = parseSort(sort, sortColumns, declaration.sort);
+    const where = and(certain(scope), filter);
+    const found = await source(queries, select, true, rows)
+      .where(where)
+      .orderBy(...order, ...key)
+      .limit(size)
+      .offset(page * size);
+    const known = page * size + found.length;
+    const isLast = found.length < size && (found.length > 0 || page === 0);
+    if (isLast) return { totalCount: known, rows: found as Row[] };
+    // Rows are counted without what only a filter could need.
+    const [total] = await source(queries, { count: count() }, filter !== undefined, rows).where(where);
+    return { totalCount: Number(total?.count ?? 0), rows: found as Row[] };
+  };
+
+  return {
+    schema,
+    /** Of the answer to a list. */
+    list: listOf(schema, declaration.names[1], declaration.table),
+    /** Of a list's request. */
+    query: filteredPaging(filterFields),
+    /** For a text that is a filter outside of a list. */
+    filterText: filterText(filterFields),
+    filterFields,
+    matching,
+    show,
+    /** What operators set of it, as the history shows it. */
+    settings: (row: Row): Readonly<Record<string, unknown>> =>
+      Object.fromEntries(
+        rowFields.flatMap(([name, { of, setting }]) => (setting ? [[name, of(row as never)]] : [])),
+      ),
+    read,
+    readPage,
+    /** The answer to a list whose rows say all that is shown. */
+    page: async (...asked: Parameters<typeof readPage>) => {
+      const { rows, totalCount } = await readPage(...asked);
+      return { totalCount, results: rows.map((row) => show(row, ...([] as unknown as Given<F>))) };
+    },
+  };
+}
