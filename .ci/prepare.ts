@@ -34,7 +34,6 @@ const verbs =
 /** Each decision's arms once, beside the first arm of all others; not all combinations, which would be too many. */
 function variantsOf(
   render: (decisions: Decisions) => string | undefined,
-  inlined: Set<Node>,
   unresolved: Decisions['unresolved'],
 ): Set<string> {
   const texts = new Set<string>();
@@ -43,7 +42,7 @@ function variantsOf(
   for (const taken of waiting) {
     if (seen.size > mostVariants) break;
     const met = new Map<string, number>();
-    const text = render({ taken, met, inlined, unresolved });
+    const text = render({ taken, met, unresolved });
     if (text !== undefined) texts.add(text);
     for (const [key, arms] of met) {
       for (let arm = 1; arm < arms; arm += 1) {
@@ -93,17 +92,13 @@ export function readStatements(
     const place = { file: syntax.sourceOf(node).file, line: syntax.lineOf(node) };
     if (!verbs.test(node.quasi.quasis[0]?.value.raw ?? '') && node.quasi.quasis[0]?.value.raw.trim() !== '')
       return [];
-    const inlined = new Set<Node>();
     const unresolved: Decisions['unresolved'] = [];
-    const texts = variantsOf(
-      (decisions) => {
-        const value = resolver.evaluate(node, new Map(), decisions);
-        return value.kind === 'sql' ? value.text : undefined;
-      },
-      inlined,
-      unresolved,
-    );
-    for (const each of inlined) if (each !== node) partOf.add(each);
+    const texts = variantsOf((decisions) => {
+      const value = resolver.evaluate(node, new Map(), decisions);
+      if (value.kind !== 'sql') return undefined;
+      for (const part of value.parts ?? []) if (part !== node) partOf.add(part);
+      return value.text;
+    }, unresolved);
     return [{ node, place, unresolved, texts: [...texts].filter((text) => verbs.test(text)) }];
   });
   const statements: Statement[] = [];

@@ -13,7 +13,8 @@ export const parameter = '\u27e8?\u27e9';
 type Bound = ReadonlyMap<Node, readonly (() => Value)[]>;
 
 export type Value =
-  | { readonly kind: 'sql'; readonly text: string }
+  /** `parts` are the templates that the text was made of. */
+  | { readonly kind: 'sql'; readonly text: string; readonly parts?: readonly Node[] }
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'list'; readonly items: readonly (() => Value)[] }
   | { readonly kind: 'object'; readonly members: ReadonlyMap<string, () => Value> }
@@ -26,8 +27,6 @@ export type Value =
 export interface Decisions {
   readonly taken: ReadonlyMap<string, number>;
   readonly met: Map<string, number>;
-  /** Fragments that became part of the statement. */
-  readonly inlined: Set<Node>;
   /** Holes of which nobody can tell whether they are fragments. */
   readonly unresolved: { readonly node: Node; readonly reason: string }[];
 }
@@ -64,19 +63,22 @@ export function createResolver({ syntax, isSql, known, native }: ResolverOptions
     bound: Bound,
     decisions: Decisions,
   ): Value {
-    decisions.inlined.add(node);
+    const parts: Node[] = [node];
     const { expressions, quasis } = node.quasi;
     const text = quasis.map(({ value }, index) => {
-      const before = index === 0 ? '' : hole(expressions[index - 1] as Node, bound, decisions);
+      const before = index === 0 ? '' : hole(expressions[index - 1] as Node, bound, decisions, parts);
       return before + (value.cooked ?? value.raw);
     });
-    return { kind: 'sql', text: text.join('') };
+    return { kind: 'sql', text: text.join(''), parts };
   }
 
   /** The text that a hole leaves in its statement. */
-  function hole(node: Node, bound: Bound, decisions: Decisions): string {
+  function hole(node: Node, bound: Bound, decisions: Decisions, parts: Node[]): string {
     const value = settle(evaluate(node, bound, decisions), ['sql'], decisions);
-    if (value.kind === 'sql') return value.text;
+    if (value.kind === 'sql') {
+      parts.push(...(value.parts ?? []));
+      return value.text;
+    }
     if (value.kind === 'run-time' && mayBeFragment(node)) {
       decisions.unresolved.push({ node, reason: 'it may be a fragment, and nobody can tell which' });
     }
@@ -374,8 +376,9 @@ export function createResolver({ syntax, isSql, known, native }: ResolverOptions
             (each) => () => (each === null ? absent : evaluate(each as Node, bound, decisions)),
           ),
         };
+      // What a statement answered is rows, no part of the next one.
       case 'AwaitExpression':
-        return evaluate(node.argument, bound, decisions);
+        return runTime(keyOf(node));
       case 'TSAsExpression':
       case 'TSNonNullExpression':
       case 'TSSatisfiesExpression':

@@ -20,6 +20,14 @@ test('an unknown column is refused, also in a fragment that only one caller take
   ).toEqual(['3 42703 column "nowhere" does not exist', '5 42703 column "gone" does not exist']);
 }, 60_000);
 
+test('a statement is prepared by itself although its answer goes into another one', async () => {
+  expect(
+    await faultsOf(`
+      const [row] = await sql\`select gone from tenants\`;
+      await sql\`select 1 from tenants where tenant_id = \${row.gone}\`;`),
+  ).toEqual(['2 42703 column "gone" does not exist']);
+}, 60_000);
+
 test('a hole whose text nobody can tell is refused', async () => {
   expect(
     await faultsOf(`const f = (order) => sql\`select 1 from tenants order by \${sql.unsafe(order)}\`;`),
