@@ -1,7 +1,7 @@
 import { routeEvent } from '../delivery/computers/take-in.ts';
-import { addTimelines } from '../delivery/timeline.ts';
 import type { MoveWork } from '../routing/moves/work.ts';
 import type { Sql } from '../store/database.ts';
+import { addTimelines } from '../store/timeline.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /** The work on moves, with the devices' timelines told of it. `relaxed`: their commits need not be durable. */

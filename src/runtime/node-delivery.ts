@@ -25,7 +25,6 @@ import { systemClock } from '../delivery/stage/clock.ts';
 import type { Hints } from '../delivery/stage/hints.ts';
 import type { LaneLimits } from '../delivery/stage/lanes.ts';
 import { type DueLane, runStage } from '../delivery/stage/run-stage.ts';
-import { createTimelineWriter } from '../delivery/timeline.ts';
 import { newId } from '../ids.ts';
 import {
   importedReadLookMs,
@@ -44,6 +43,7 @@ import { settleApprovals } from '../store/approvals.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import type { Tenant } from '../store/tenants.ts';
+import { createTimelineWriter } from '../store/timeline.ts';
 import { trimHistory } from '../store/trim-history.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';

@@ -6,11 +6,11 @@ import { createIntake, type Intake } from '../../src/delivery/intake.ts';
 import type { DueReport } from '../../src/delivery/reports/report-row.ts';
 import { createReportStore } from '../../src/delivery/reports/report-store.ts';
 import { setReports } from '../../src/delivery/reports/set-reports.ts';
-import { createTimelineWriter, type TimelineWriter } from '../../src/delivery/timeline.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { webSha256 } from '../../src/secrets/sha256.ts';
 import { createKeyedSemaphore } from '../../src/semaphore.ts';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
+import { createTimelineWriter, type TimelineWriter } from '../../src/store/timeline.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 

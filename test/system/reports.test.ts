@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addTimelines, trimTimelines } from '../../src/delivery/timeline.ts';
 import { replayBatch, timelineEventsPerDevice } from '../../src/limits.ts';
+import { addTimelines, trimTimelines } from '../../src/store/timeline.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,

@@ -7,6 +7,7 @@ import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { readInstance } from '../../store/instances.ts';
 import { tenants as tenantTable } from '../../store/schema.ts';
 import { readTenant, type Tenant } from '../../store/tenants.ts';
+import { deleteTimelines } from '../../store/timeline.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
@@ -168,8 +169,7 @@ async function deleteTenant(
     }
     await tx`delete from reports where tenant_id = ${tenantId}`;
     await tx`delete from routes where tenant_id = ${tenantId}`;
-    // No foreign key: checking one for each of a report's many events would cost more than writing them.
-    await tx`delete from timeline where tenant_id = ${tenantId}`;
+    await deleteTimelines(tx, tenantId);
     const [gone] = await tx<TenantRow[]>`
       delete from tenants where tenant_id = ${tenantId} returning ${rowColumns(tx)}`;
     note({

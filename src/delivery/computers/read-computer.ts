@@ -7,6 +7,7 @@ import type { Instance, InstanceDirectory } from '../../store/instances.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { Mode } from '../../store/row-types.ts';
 import type { Tenant, TenantDirectory } from '../../store/tenants.ts';
+import type { TimelineWriter } from '../../store/timeline.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
@@ -15,7 +16,6 @@ import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
 import type { Circuits } from '../stage/circuit.ts';
 import type { Lane } from '../stage/lanes.ts';
 import type { DueLane, Stage } from '../stage/run-stage.ts';
-import type { TimelineWriter } from '../timeline.ts';
 import {
   type ComputerLane,
   claimComputers,

@@ -4,7 +4,18 @@ import { newId } from '../../ids.ts';
 import { changeBatch, directoryDevicesAtOnce } from '../../limits.ts';
 import type { Send } from '../../outbound/port.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
-import { anything, type DirectoryChange, noteDirectoryChanges } from '../../store/directory-changes.ts';
+import {
+  anything,
+  claimDirectoryChanges,
+  type DirectoryChange,
+  type DirectoryDevice,
+  forgetDirectoryDevices,
+  type LeasedChange,
+  noteDirectoryChanges,
+  noteDirectoryDevices,
+  putOffDirectoryChanges,
+  settleDirectoryChanges,
+} from '../../store/directory.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants.ts';
@@ -28,13 +39,6 @@ export interface ActOptions {
   readonly retrySeconds: (attempts: number) => number;
 }
 
-interface ChangeRow extends DirectoryChange {
-  readonly revision: number;
-  readonly attempts: number;
-}
-
-/** Longer than acting takes, or a second process would act too; acting twice does no harm. */
-const leaseSeconds = 120;
 const tenantsTogether = 20;
 /** After so many tries Graph's silence about an object is not waited for: anything may have changed. */
 const mostAttempts = 20;
@@ -44,22 +48,6 @@ const claimTenants = (sql: Sql): Promise<Tenant[]> => sql<Tenant[]>`
     select distinct tenant_id from (
       select tenant_id from directory_changes where next_try_at <= now() order by next_try_at limit ${idsTogether}) as due
     limit ${tenantsTogether})`;
-
-const claimChanges = (sql: Sql, tenantId: string): Promise<ChangeRow[]> => sql<ChangeRow[]>`
-  update directory_changes set next_try_at = now() + ${leaseSeconds} * interval '1 second', attempts = attempts + 1
-  where tenant_id = ${tenantId} and (kind, object_id) in (
-    select kind, object_id from directory_changes where tenant_id = ${tenantId} and next_try_at <= now()
-    order by next_try_at limit ${Math.min(idsTogether, changeBatch)} for update skip locked)
-  returning kind, object_id as "objectId", change, revision, attempts`;
-
-/** Those that were told of anew meanwhile stay. */
-async function settle(tx: Transaction, tenantId: string, rows: readonly ChangeRow[]): Promise<void> {
-  await tx`
-    delete from directory_changes c
-    using unnest(${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.objectId)}::uuid[],
-                 ${rows.map((row) => row.revision)}::int8[]) as done(kind, object_id, revision)
-    where c.tenant_id = ${tenantId} and c.kind = done.kind and c.object_id = done.object_id and c.revision = done.revision`;
-}
 
 /** Devices that instances claim for these users, by user. */
 async function devicesOfUsers(
@@ -75,14 +63,8 @@ async function devicesOfUsers(
   return new Map([...byUser].map(([userId, found]) => [userId, found.map(({ deviceId }) => deviceId)]));
 }
 
-interface KnownDevice {
-  readonly objectId: string;
-  readonly deviceId: string;
-  readonly enabled: boolean;
-}
-
-const knownDevices = (sql: Sql, tenantId: string, objectIds: readonly string[]): Promise<KnownDevice[]> =>
-  sql<KnownDevice[]>`
+const knownDevices = (sql: Sql, tenantId: string, objectIds: readonly string[]): Promise<DirectoryDevice[]> =>
+  sql<DirectoryDevice[]>`
   select object_id as "objectId", device_id as "deviceId", enabled from directory_devices
   where tenant_id = ${tenantId} and object_id = any(${objectIds as string[]}::uuid[])`;
 
@@ -97,7 +79,7 @@ async function claimedOf(sql: Sql, tenantId: string, deviceIds: readonly string[
 interface Decision {
   readonly markings: readonly Marking[];
   readonly more: readonly DirectoryChange[];
-  readonly seen: readonly KnownDevice[];
+  readonly seen: readonly DirectoryDevice[];
   readonly gone: readonly string[];
 }
 
@@ -110,7 +92,7 @@ const told: Readonly<Record<string, Pick<Marking, 'tell' | 'background' | 'note'
 };
 
 /** What follows for users and members that have devices here. */
-function ofUsers(rows: readonly ChangeRow[], devices: ReadonlyMap<string, readonly string[]>): Marking[] {
+function ofUsers(rows: readonly LeasedChange[], devices: ReadonlyMap<string, readonly string[]>): Marking[] {
   return Object.entries(told).flatMap(([key, rest]): Marking[] => {
     const deviceIds = rows
       .filter(({ change, kind }) => `${kind} ${change}` === key)
@@ -120,9 +102,9 @@ function ofUsers(rows: readonly ChangeRow[], devices: ReadonlyMap<string, readon
 }
 
 function ofDevice(
-  row: ChangeRow,
-  before: KnownDevice | undefined,
-  now: KnownDevice | undefined,
+  row: LeasedChange,
+  before: DirectoryDevice | undefined,
+  now: DirectoryDevice | undefined,
 ): Marking | undefined {
   const deviceId = now?.deviceId ?? before?.deviceId;
   if (deviceId === undefined) return undefined;
@@ -158,7 +140,7 @@ async function lookAt(tenant: Tenant, ids: readonly string[], options: ActOption
 /** What follows for objects that only Graph or our own memory of devices can name. */
 async function decideObjects(
   tenant: Tenant,
-  rows: readonly ChangeRow[],
+  rows: readonly LeasedChange[],
   objects: ReadonlyMap<string, DirectoryObject>,
   { log, sql }: ActOptions,
 ): Promise<Decision> {
@@ -196,24 +178,14 @@ async function apply(tx: Transaction, tenantId: string, decision: Decision): Pro
   for (const marking of markings) {
     await markDevices(tx, tenantId, many ? { ...marking, background: true } : marking);
   }
-  if (gone.length > 0) {
-    await tx`delete from directory_devices where tenant_id = ${tenantId} and object_id = any(${gone as string[]}::uuid[])`;
-  }
-  if (seen.length > 0) {
-    const ordered = [...seen].sort((a, b) => (a.objectId < b.objectId ? -1 : 1));
-    await tx`
-      insert into directory_devices (tenant_id, object_id, device_id, enabled)
-      select ${tenantId}, * from unnest(${ordered.map((one) => one.objectId)}::uuid[],
-        ${ordered.map((one) => one.deviceId)}::uuid[], ${ordered.map((one) => String(one.enabled))}::text[]::bool[])
-      on conflict (tenant_id, object_id) do update set
-        device_id = excluded.device_id, enabled = excluded.enabled, seen_at = now()`;
-  }
+  await forgetDirectoryDevices(tx, tenantId, gone);
+  await noteDirectoryDevices(tx, tenantId, seen);
   await noteDirectoryChanges(tx, tenantId, more);
 }
 
 async function putOff(
   tenant: Tenant,
-  rows: readonly ChangeRow[],
+  rows: readonly LeasedChange[],
   detail: string,
   { log, retrySeconds, sql }: ActOptions,
 ): Promise<void> {
@@ -222,25 +194,22 @@ async function putOff(
   log.warn('directory.unread', { tenantId, objects: rows.length, attempts, detail });
   await inTransaction(sql, async (tx) => {
     if (attempts < mostAttempts) {
-      await tx`
-        update directory_changes set next_try_at = now() + ${retrySeconds(attempts)} * interval '1 second'
-        where tenant_id = ${tenantId} and (kind, object_id, revision) in (
-          select * from unnest(${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.objectId)}::uuid[],
-            ${rows.map((row) => row.revision)}::int8[]))`;
+      await putOffDirectoryChanges(tx, tenantId, rows, retrySeconds(attempts));
       return;
     }
     await noteDirectoryChanges(tx, tenantId, [anything(tenantId)]);
-    await settle(tx, tenantId, rows);
+    await settleDirectoryChanges(tx, tenantId, rows);
   });
 }
 
 async function act(tenant: Tenant, options: ActOptions): Promise<void> {
   const { log, sql } = options;
   const { tenantId } = tenant;
-  const rows = await claimChanges(sql, tenantId);
+  const rows = await claimDirectoryChanges(sql, tenantId, Math.min(idsTogether, changeBatch));
   if (rows.length === 0) return;
   // Whoever leaves, or is not there yet, is told of everything anew when it is connected.
-  if (tenant.connectionState !== 'connected') return inTransaction(sql, (tx) => settle(tx, tenantId, rows));
+  if (tenant.connectionState !== 'connected')
+    return inTransaction(sql, (tx) => settleDirectoryChanges(tx, tenantId, rows));
   const whole = rows.filter(({ kind }) => kind === 'tenant');
   const people = rows.filter(({ kind }) => kind === 'member' || kind === 'user');
   const devices = await devicesOfUsers(
@@ -261,7 +230,7 @@ async function act(tenant: Tenant, options: ActOptions): Promise<void> {
   const open = new Set(looked.ok ? [] : lookable);
   await inTransaction(sql, async (tx) => {
     await apply(tx, tenantId, { ...decided, markings });
-    await settle(
+    await settleDirectoryChanges(
       tx,
       tenantId,
       rows.filter((row) => !open.has(row)),

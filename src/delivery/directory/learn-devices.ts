@@ -4,6 +4,7 @@ import { newId, parseGuid } from '../../ids.ts';
 import { devicesLearntTogether, relearnMs } from '../../limits.ts';
 import type { Send } from '../../outbound/port.ts';
 import type { Sql } from '../../store/database.ts';
+import { learnDirectoryDevice } from '../../store/directory.ts';
 import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants.ts';
 import type { Log } from '../../telemetry/log.ts';
 
@@ -56,11 +57,7 @@ async function learnOf(tenant: Tenant, afterId: string, options: LearnOptions): 
     }
     const objectId = read.found ? parseGuid(read.objectId) : undefined;
     if (!read.found || objectId === undefined) continue;
-    // A notification may have been acted on meanwhile: it is newer.
-    await sql`
-      insert into directory_devices (tenant_id, object_id, device_id, enabled)
-      values (${tenantId}, ${objectId}, ${deviceId}, ${read.accountEnabled !== false})
-      on conflict do nothing`;
+    await learnDirectoryDevice(sql, tenantId, { objectId, deviceId, enabled: read.accountEnabled !== false });
   }
   return rows.length < devicesLearntTogether ? undefined : last.deviceId;
 }

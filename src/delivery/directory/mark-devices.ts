@@ -1,6 +1,6 @@
 import { backgroundPerSecond, backgroundReportsPerSecond } from '../../limits.ts';
 import type { Transaction } from '../../store/database.ts';
-import { addTimelines } from '../timeline.ts';
+import { addTimelines } from '../../store/timeline.ts';
 
 /** What a change in the directory makes due: the verdict stays Jamf's, and what Intune may have lost is told again. */
 

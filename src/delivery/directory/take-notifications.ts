@@ -2,7 +2,7 @@ import type { Notification } from '../../graph/notifications.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import type { KeyedSemaphore } from '../../semaphore.ts';
 import type { Queries, Sql } from '../../store/database.ts';
-import { anything, type DirectoryChange, noteDirectoryChanges } from '../../store/directory-changes.ts';
+import { anything, type DirectoryChange, noteDirectoryChanges } from '../../store/directory.ts';
 import { inTransaction } from '../../store/retry.ts';
 
 /**

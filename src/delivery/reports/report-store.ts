@@ -2,8 +2,8 @@ import { createKeyedSemaphore } from '../../semaphore.ts';
 import { booleans, type Sql } from '../../store/database.ts';
 import { createGroupCommit, nothings } from '../../store/group-commit.ts';
 import { waitsAtMost } from '../../store/locked-tenants.ts';
+import type { TenantTimelineEvent, TimelineWriter } from '../../store/timeline.ts';
 import type { DueLane } from '../stage/run-stage.ts';
-import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
 import {
   claimReports,
   regroupReports,

@@ -1,8 +1,8 @@
 import { timelineEventsPerDevice } from '../limits.ts';
-import type { Queries } from '../store/database.ts';
-import { createGroupCommit, nothings } from '../store/group-commit.ts';
-import { waitsAtMost } from '../store/locked-tenants.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Queries, Transaction } from './database.ts';
+import { createGroupCommit, nothings } from './group-commit.ts';
+import { waitsAtMost } from './locked-tenants.ts';
 
 /** The way of a device's state, as the operator follows it (contract section 8). */
 export type TimelineStage =
@@ -77,6 +77,10 @@ export async function trimTimelines(
     ) as trimmed
     where t.tenant_id = trimmed.tenant_id and t.device_id = trimmed.device_id and t.sequence <= trimmed.dropped`;
 }
+
+/** A timeline has no foreign key: checking one for each of a report's many events would cost more than writing them. */
+export const deleteTimelines = (tx: Transaction, tenantId: string) =>
+  tx`delete from timeline where tenant_id = ${tenantId}`;
 
 /** Writes timelines beside the work that they tell of: nothing waits for them, and they keep their order. */
 export interface TimelineWriter {

@@ -1,0 +1,129 @@
+import type { Queries, Sql, Transaction } from './database.ts';
+
+/**
+ * What is known of a tenant's directory in Entra: changes that nobody has acted on yet, and the devices that objects
+ * stand for. The only writer of `directory_changes` and `directory_devices`.
+ */
+
+export interface DirectoryChange {
+  /** `tenant`: anything may have changed. */
+  readonly kind: 'member' | 'user' | 'device' | 'tenant';
+  /** Entra's object id; of `tenant` the tenant's own. */
+  readonly objectId: string;
+  readonly change: 'added' | 'removed' | 'updated' | 'deleted' | 'missed';
+}
+
+/** Anything may have changed. */
+export const anything = (tenantId: string): DirectoryChange => ({
+  kind: 'tenant',
+  objectId: tenantId,
+  change: 'missed',
+});
+
+/** The last of several about one object counts; in the order of their keys, so that two writers cannot block each other. */
+function newest(changes: readonly DirectoryChange[]): DirectoryChange[] {
+  const byKey = new Map(changes.map((one) => [`${one.kind}/${one.objectId}`, one]));
+  return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+}
+
+/** Notes changes of one tenant; a newer one of the same object takes the place of one that was not acted on yet. */
+export async function noteDirectoryChanges(
+  sql: Queries,
+  tenantId: string,
+  changes: readonly DirectoryChange[],
+): Promise<void> {
+  const rows = newest(changes);
+  if (rows.length === 0) return;
+  await sql`
+    insert into directory_changes (tenant_id, kind, object_id, change)
+    select ${tenantId}, * from unnest(${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.objectId)}::uuid[],
+      ${rows.map((row) => row.change)}::text[])
+    on conflict (tenant_id, kind, object_id) do update set
+      change = excluded.change, revision = directory_changes.revision + 1, noted_at = now(), next_try_at = now(),
+      attempts = 0`;
+}
+
+/** A change that is being acted on. */
+export interface LeasedChange extends DirectoryChange {
+  readonly revision: number;
+  readonly attempts: number;
+}
+
+/** Longer than acting takes, or a second process would act too; acting twice does no harm. */
+const leaseSeconds = 120;
+
+/** Takes the changes of a tenant that are due, the longest due first. */
+export const claimDirectoryChanges = (sql: Sql, tenantId: string, limit: number) => sql<LeasedChange[]>`
+  update directory_changes set next_try_at = now() + ${leaseSeconds} * interval '1 second', attempts = attempts + 1
+  where tenant_id = ${tenantId} and (kind, object_id) in (
+    select kind, object_id from directory_changes where tenant_id = ${tenantId} and next_try_at <= now()
+    order by next_try_at limit ${limit} for update skip locked)
+  returning kind, object_id as "objectId", change, revision, attempts`;
+
+/** Removes changes that were acted on; those that were told of anew meanwhile stay. */
+export async function settleDirectoryChanges(
+  tx: Transaction,
+  tenantId: string,
+  rows: readonly LeasedChange[],
+): Promise<void> {
+  await tx`
+    delete from directory_changes c
+    using unnest(${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.objectId)}::uuid[],
+                 ${rows.map((row) => row.revision)}::int8[]) as done(kind, object_id, revision)
+    where c.tenant_id = ${tenantId} and c.kind = done.kind and c.object_id = done.object_id and c.revision = done.revision`;
+}
+
+export async function putOffDirectoryChanges(
+  tx: Transaction,
+  tenantId: string,
+  rows: readonly LeasedChange[],
+  waitSeconds: number,
+): Promise<void> {
+  await tx`
+    update directory_changes set next_try_at = now() + ${waitSeconds} * interval '1 second'
+    where tenant_id = ${tenantId} and (kind, object_id, revision) in (
+      select * from unnest(${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.objectId)}::uuid[],
+        ${rows.map((row) => row.revision)}::int8[]))`;
+}
+
+/** What is remembered of a device, so that a change can be told from what was known. */
+export interface DirectoryDevice {
+  readonly objectId: string;
+  readonly deviceId: string;
+  readonly enabled: boolean;
+}
+
+/** Notes devices as Entra shows them now. */
+export async function noteDirectoryDevices(
+  tx: Transaction,
+  tenantId: string,
+  devices: readonly DirectoryDevice[],
+): Promise<void> {
+  if (devices.length === 0) return;
+  const ordered = [...devices].sort((a, b) => (a.objectId < b.objectId ? -1 : 1));
+  await tx`
+    insert into directory_devices (tenant_id, object_id, device_id, enabled)
+    select ${tenantId}, * from unnest(${ordered.map((one) => one.objectId)}::uuid[],
+      ${ordered.map((one) => one.deviceId)}::uuid[], ${ordered.map((one) => String(one.enabled))}::text[]::bool[])
+    on conflict (tenant_id, object_id) do update set
+      device_id = excluded.device_id, enabled = excluded.enabled, seen_at = now()`;
+}
+
+/** Notes a device only where none is known: a notification may have been acted on meanwhile, and is newer. */
+export const learnDirectoryDevice = (
+  sql: Sql,
+  tenantId: string,
+  { deviceId, enabled, objectId }: DirectoryDevice,
+) => sql`
+  insert into directory_devices (tenant_id, object_id, device_id, enabled)
+  values (${tenantId}, ${objectId}, ${deviceId}, ${enabled})
+  on conflict do nothing`;
+
+export async function forgetDirectoryDevices(
+  tx: Transaction,
+  tenantId: string,
+  objectIds: readonly string[],
+): Promise<void> {
+  if (objectIds.length === 0) return;
+  await tx`delete from directory_devices where tenant_id = ${tenantId} and object_id = any(${objectIds as string[]}::uuid[])`;
+}
