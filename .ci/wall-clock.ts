@@ -40,14 +40,14 @@ const dates: Readonly<Record<string, string>> = {
   'src/runtime/node-certificate.ts': 'certificates are valid between dates',
   'src/runtime/node-delivery.ts': 'dates reports',
   'src/runtime/lane/answer.ts': "an answer's Date header",
-  'src/runtime/node-tally-producer.ts': 'metrics are sent with dates',
+  'src/runtime/node-metric-producer.ts': 'metrics are sent with dates',
   'src/runtime/node.ts': 'certificates are valid until a date',
   'src/store/credentials.ts': 'a credential expires at a date',
   'src/store/holds.ts': 'dates a hold',
   'src/store/timeline.ts': 'dates events',
   'src/store/trim-history.ts': 'keeps entries for days, by their date',
   'src/telemetry/log.ts': 'dates a line',
-  'src/telemetry/tallies.ts': 'metrics are sent with dates',
+  'src/telemetry/counters.ts': 'metrics are sent with dates',
 };
 
 const readsWallClock = /\bDate\.now\b|\bnew Date\(\)/;

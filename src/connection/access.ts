@@ -361,12 +361,12 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
 }
 
 /** A refused token or a silent address is not used again: the next call takes fresh ones. */
-export function noteSetback(
+export function noteIntuneError(
   access: ConnectionAccess,
   tenant: Tenant,
-  setback: { readonly outcome: string; readonly transport?: string },
+  error: { readonly outcome: string; readonly transport?: string },
 ): void {
-  const { outcome, transport } = setback;
+  const { outcome, transport } = error;
   if (outcome === 'unauthenticated' || outcome === 'forbidden') access.invalidate(tenant, 'token');
   else if (outcome === 'not-found') access.invalidate(tenant, 'moved');
   else if (outcome === 'unavailable' || transport !== undefined) access.invalidate(tenant, 'address');

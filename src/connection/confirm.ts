@@ -3,7 +3,7 @@ import type { Cloud } from '../entra/clouds.ts';
 import { findGroup } from '../graph/groups.ts';
 import { newId } from '../ids.ts';
 import type { PartnerApiVersions } from '../intune/api-versions.ts';
-import type { IntuneCall, IntuneSetback } from '../intune/call.ts';
+import type { IntuneCall, IntuneError } from '../intune/call.ts';
 import { putHeartbeat } from '../intune/heartbeat.ts';
 import { putPartnerTenant } from '../intune/partner-tenants.ts';
 import {
@@ -73,12 +73,12 @@ const failedAccess = (name: string, { cause, detail, owner, remedy }: AccessFail
 const notTried = (name: string, after: string): ConfirmStep =>
   bad(name, 'not-tried', `Needs the step ${after}.`, `Mend ${after} and confirm again.`, 'configuration');
 
-const failedCall = (name: string, setback: IntuneSetback): ConfirmStep =>
+const failedCall = (name: string, error: IntuneError): ConfirmStep =>
   bad(
     name,
-    setback.outcome === 'refused' ? `refused-${setback.code}` : setback.outcome,
-    setback.detail,
-    setback.outcome === 'forbidden' || setback.outcome === 'unauthenticated'
+    error.outcome === 'refused' ? `refused-${error.code}` : error.outcome,
+    error.detail,
+    error.outcome === 'forbidden' || error.outcome === 'unauthenticated'
       ? 'Check the permissions of the connector application and that the partner is added in Intune.'
       : 'Confirm again; if it stays, give Microsoft support the time and the tenant.',
     'microsoft',
@@ -212,17 +212,17 @@ async function intuneSteps(
 }
 
 /** Another partner or another application of ours holds the tenant: naming it is the first step to the remedy. */
-function failedProvisioning(setback: IntuneSetback): ConfirmStep {
-  if (setback.outcome === 'refused' && /already|another (partner|application)/i.test(setback.detail)) {
+function failedProvisioning(error: IntuneError): ConfirmStep {
+  if (error.outcome === 'refused' && /already|another (partner|application)/i.test(error.detail)) {
     return bad(
       'provisioning',
       'foreign-provisioning',
-      setback.detail,
+      error.detail,
       'The tenant is connected to another partner application: end that connection in Intune first, then confirm within 24 hours.',
       'configuration',
     );
   }
-  return failedCall('provisioning', setback);
+  return failedCall('provisioning', error);
 }
 
 async function assignmentStep(

@@ -7,7 +7,7 @@ import type { Sql } from '../store/database.ts';
 import { gatewayOrigin, recorded } from '../store/history.ts';
 import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
-import { type ConnectionAccess, noteSetback } from './access.ts';
+import { type ConnectionAccess, noteIntuneError } from './access.ts';
 
 /**
  * Telling Intune that we are no longer a tenant's partner. The wish is a column: whichever process takes it sends
@@ -57,7 +57,7 @@ async function deprovision(tenant: Tenant, options: DeprovisionOptions): Promise
   // Refused because it is over already: that is what was wished.
   const over = 'detail' in result && saysNotProvisioned(result.detail);
   if (result.outcome !== 'done' && !over) {
-    noteSetback(access, tenant, result);
+    noteIntuneError(access, tenant, result);
     log.warn('deprovision.failed', { tenantId, ...result });
     return;
   }

@@ -8,7 +8,7 @@ import { holdTenant, releaseTenant } from '../store/holds.ts';
 import { type AccessFailure, type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { type ConnectionAccess, noteSetback } from './access.ts';
+import { type ConnectionAccess, noteIntuneError } from './access.ts';
 import { suspectPermissions } from './permission-watch.ts';
 import { obeyResync } from './resync.ts';
 
@@ -85,7 +85,7 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
   metrics.heartbeat(result.outcome);
   if (result.outcome === 'alive') return noteHeartbeat(result, tenant, options);
   log.warn('heartbeat.failed', { tenantId, ...result });
-  noteSetback(access, tenant, result);
+  noteIntuneError(access, tenant, result);
   if (result.outcome === 'unauthenticated' || result.outcome === 'forbidden') {
     await suspectPermissions(options.sql, tenantId);
   }

@@ -1,10 +1,10 @@
-import { detailText, type IntuneSetback, type JsonObject, setbackOf } from './call.ts';
+import { detailText, type IntuneError, intuneError, type JsonObject } from './call.ts';
 
 /**
  * The refusal inside a 2xx answer of PartnerTenants or PartnerTenantHeartbeat: `HttpStatusCode` and `ErrorDetail`
  * count as well as the HTTP status (domain/microsoft.md 4.2, 4.3). Undefined when there is none.
  */
-export function bodyRefusal(body: JsonObject | undefined): IntuneSetback | undefined {
+export function bodyRefusal(body: JsonObject | undefined): IntuneError | undefined {
   const detail = detailText(body?.ErrorDetail);
   const code = detailText(body?.HttpStatusCode);
   const status = code === '' ? undefined : Number(code);
@@ -14,5 +14,5 @@ export function bodyRefusal(body: JsonObject | undefined): IntuneSetback | undef
   // An error text beside a good or unreadable status is a refusal of its own.
   return statusOk || Number.isNaN(status)
     ? { outcome: 'refused', code: code === '' ? 'ErrorDetail' : code, detail: text, httpStatus: 200 }
-    : setbackOf(status, { code, detail: text });
+    : intuneError(status, { code, detail: text });
 }

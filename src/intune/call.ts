@@ -25,7 +25,7 @@ export interface IntuneCall {
  * same again will be refused again. `unclear`: it may have been done, send the same again. `unavailable`: it was
  * not done or cannot matter, later. `not-found` asks for a new discovery (domain/microsoft.md 9).
  */
-export type IntuneSetback =
+export type IntuneError =
   | {
       readonly outcome: 'refused';
       readonly code: string;
@@ -87,11 +87,11 @@ function errorOf(httpStatus: number, text: string): { readonly code: string; rea
 }
 
 /** What a status beyond 2xx means, the one of HTTP or the one inside a body (domain/microsoft.md 9). */
-export function setbackOf(
+export function intuneError(
   httpStatus: number,
   error: { readonly code: string; readonly detail: string },
   waitSeconds?: number,
-): IntuneSetback {
+): IntuneError {
   const { detail } = error;
   const wait = waitSeconds === undefined ? {} : { retryAfterSeconds: waitSeconds };
   if (httpStatus === 401) return { outcome: 'unauthenticated', detail };
@@ -105,7 +105,7 @@ export function setbackOf(
   return { outcome: 'refused', ...error, httpStatus };
 }
 
-function transportSetback({ failure, detail }: OutboundFailure): IntuneSetback {
+function transportError({ failure, detail }: OutboundFailure): IntuneError {
   switch (failure) {
     case 'timeout':
     case 'reset':
@@ -128,7 +128,7 @@ export async function callIntune(
   method: 'GET' | 'PUT' | 'POST',
   path: string,
   body?: unknown,
-): Promise<IntuneAnswer | IntuneSetback> {
+): Promise<IntuneAnswer | IntuneError> {
   const response = await call.send({
     method,
     url: `${call.service}/${path}?api-version=${encodeURIComponent(call.apiVersion)}`,
@@ -145,12 +145,12 @@ export async function callIntune(
     sharedHost: true,
     ...(call.signal === undefined ? {} : { signal: call.signal }),
   });
-  if (!response.ok) return transportSetback(response);
+  if (!response.ok) return transportError(response);
   const { status, headers } = response;
   try {
     const text = await response.text(answerBytes);
     if (status < 200 || status > 299) {
-      return setbackOf(status, errorOf(status, text), retryAfterSeconds(headers, Date.now()));
+      return intuneError(status, errorOf(status, text), retryAfterSeconds(headers, Date.now()));
     }
     if (text.trim() === '') return { outcome: 'answered', httpStatus: status, body: undefined };
     const json = asObject(parseJson(text));

@@ -1,5 +1,5 @@
 import { bodyRefusal } from './body-status.ts';
-import { callIntune, guidKey, type IntuneCall, type IntuneSetback } from './call.ts';
+import { callIntune, guidKey, type IntuneCall, type IntuneError } from './call.ts';
 import { wireTime } from './entities.ts';
 
 export type HeartbeatResult =
@@ -10,7 +10,7 @@ export type HeartbeatResult =
       /** Failures of earlier uploads, of unknown shape: log as they are. */
       readonly messageErrors: readonly unknown[];
     }
-  | IntuneSetback;
+  | IntuneError;
 
 /** Says that the partner is alive for a tenant (domain/microsoft.md 4.3): once per tenant, not per instance. */
 export async function putHeartbeat(

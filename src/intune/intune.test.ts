@@ -171,7 +171,7 @@ describe('status of an upload', () => {
     expect(intune.seen[0]?.headers).not.toHaveProperty('content-type');
   });
 
-  test('other setbacks pass', async () => {
+  test('other errors pass', async () => {
     answer(401);
     expect(await getUpload({ ...call(), messageId: guid })).toMatchObject({ outcome: 'unauthenticated' });
   });

@@ -1,5 +1,5 @@
 import { bodyRefusal } from './body-status.ts';
-import { callIntune, guidKey, type IntuneCall, type IntuneSetback } from './call.ts';
+import { callIntune, guidKey, type IntuneCall, type IntuneError } from './call.ts';
 
 /** Values of `Provisioned` (domain/microsoft.md 4.2). */
 const provisionedValues = { provisioned: 1, deprovisioned: 2 } as const;
@@ -13,7 +13,7 @@ export interface PutPartnerTenant extends IntuneCall {
   readonly remediationUrl?: string;
 }
 
-export type PutPartnerTenantResult = { readonly outcome: 'done' } | IntuneSetback;
+export type PutPartnerTenantResult = { readonly outcome: 'done' } | IntuneError;
 
 /**
  * Connects the tenant or takes it off (domain/microsoft.md 4.2). Idempotent; the URLs are sent when deprovisioning

@@ -127,7 +127,7 @@ describe('list', () => {
     expect(intune.seen).toHaveLength(1);
   });
 
-  test('unclear without a list, a setback as such', async () => {
+  test('unclear without a list, an error as such', async () => {
     answer(200, wire);
     expect(await listPolicies(call())).toMatchObject({ outcome: 'unclear' });
     answer(403, {});

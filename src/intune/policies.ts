@@ -7,7 +7,7 @@ import {
   guidKey,
   type IntuneAnswer,
   type IntuneCall,
-  type IntuneSetback,
+  type IntuneError,
   type JsonObject,
 } from './call.ts';
 
@@ -40,7 +40,7 @@ export type CreatePolicyResult =
   | { readonly outcome: 'created'; readonly policy: PartnerPolicy }
   | { readonly outcome: 'exists'; readonly detail: string }
   | PartnerNotAdded
-  | IntuneSetback;
+  | IntuneError;
 
 export type ListPoliciesResult =
   | {
@@ -50,12 +50,12 @@ export type ListPoliciesResult =
       readonly complete: boolean;
     }
   | PartnerNotAdded
-  | IntuneSetback;
+  | IntuneError;
 
 /** `assignments` is what Intune wrote, of unknown shape; undefined when it said nothing readable. */
 export type AssignPolicyResult =
   | { readonly outcome: 'assigned'; readonly assignments: unknown }
-  | IntuneSetback;
+  | IntuneError;
 
 const asText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
@@ -75,12 +75,12 @@ function policyOf(item: JsonObject | undefined): PartnerPolicy | undefined {
 const readPolicies = (items: readonly unknown[]): PartnerPolicy[] =>
   items.map((item) => policyOf(asObject(item))).filter((policy) => policy !== undefined);
 
-const asExisting = (setback: IntuneSetback): CreatePolicyResult =>
-  setback.outcome === 'refused' && setback.httpStatus === 409
-    ? { outcome: 'exists', detail: setback.detail }
-    : setback;
+const asExisting = (error: IntuneError): CreatePolicyResult =>
+  error.outcome === 'refused' && error.httpStatus === 409
+    ? { outcome: 'exists', detail: error.detail }
+    : error;
 
-const answeredOrRefused = (answer: IntuneAnswer | IntuneSetback): IntuneAnswer | IntuneSetback =>
+const answeredOrRefused = (answer: IntuneAnswer | IntuneError): IntuneAnswer | IntuneError =>
   answer.outcome === 'answered' ? (bodyRefusal(answer.body) ?? answer) : answer;
 
 const notAdded: PartnerNotAdded = {

@@ -3,7 +3,7 @@ import {
   detailText,
   guidKey,
   type IntuneCall,
-  type IntuneSetback,
+  type IntuneError,
   type JsonObject,
 } from './call.ts';
 import type { UploadBody } from './entities.ts';
@@ -11,7 +11,7 @@ import type { UploadBody } from './entities.ts';
 /** `ErrorCode`s inside a 2xx that mean accepted (domain/microsoft.md 4.4, contract section 7). */
 const acceptedCodes = new Set(['', '0', '202']);
 
-export type PutUploadResult = { readonly outcome: 'accepted' } | IntuneSetback;
+export type PutUploadResult = { readonly outcome: 'accepted' } | IntuneError;
 
 export type GetUploadResult =
   | { readonly outcome: 'completed' }
@@ -20,7 +20,7 @@ export type GetUploadResult =
   | { readonly outcome: 'pending'; readonly status: string }
   /** Intune knows no such message: it was never accepted, or is forgotten. */
   | { readonly outcome: 'unknown'; readonly detail: string }
-  | Exclude<IntuneSetback, { readonly outcome: 'not-found' }>;
+  | Exclude<IntuneError, { readonly outcome: 'not-found' }>;
 
 const codeOf = (body: JsonObject | undefined): string => detailText(body?.ErrorCode).trim();
 

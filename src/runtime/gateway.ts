@@ -33,7 +33,7 @@ import { createKeyedSemaphore } from '../semaphore.ts';
 import type { Sql } from '../store/database.ts';
 import { createInstanceKeys } from '../store/instance-keys.ts';
 import { createInstanceDirectory } from '../store/instances.ts';
-import type { Keeping } from '../store/kept-rows.ts';
+import type { CachePolicy } from '../store/row-cache.ts';
 import { createTenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -73,15 +73,15 @@ export interface GatewayParts {
   readonly keys?: KeySource;
   readonly authorizationOf?: InstanceClients['authorizationOf'];
   /** Given by a runtime that hears of changes; without it everything is looked at again after a second. */
-  readonly changes?: { readonly keeping: Keeping; readonly routes: RouteLookup };
+  readonly changes?: { readonly policy: CachePolicy; readonly routes: RouteLookup };
 }
 
 export function composeGateway(parts: GatewayParts) {
   const { config, facts, log, metrics, respond, send, sql } = parts;
   const now = monotonicMs;
   const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
-  const tenants = createTenantDirectory(sql, parts.changes?.keeping);
-  const instances = createInstanceDirectory(sql, now, parts.changes?.keeping);
+  const tenants = createTenantDirectory(sql, parts.changes?.policy);
+  const instances = createInstanceDirectory(sql, now, parts.changes?.policy);
   const routes =
     parts.changes?.routes ??
     createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup });

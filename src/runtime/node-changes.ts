@@ -10,7 +10,7 @@ import { type ChangeFeed, createChangeFeed, type Look } from '../store/change-fe
 import { changesChannel, createChangeSource } from '../store/change-source.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import type { InstanceDirectory } from '../store/instances.ts';
-import type { Keeping } from '../store/kept-rows.ts';
+import type { CachePolicy } from '../store/row-cache.ts';
 import type { TenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Config } from './config.ts';
@@ -46,7 +46,7 @@ export interface ChangesParts {
 
 export interface NodeChanges {
   readonly feed: ChangeFeed;
-  readonly keeping: Keeping;
+  readonly policy: CachePolicy;
   readonly routes: PackedRouteLookup;
   /** Routes were written and committed by this process: the others are told soon. */
   readonly routesChanged: () => void;
@@ -274,7 +274,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
   let loops: readonly { readonly stop: () => Promise<void> }[] = [];
   return {
     feed,
-    keeping: { feed, maxAgeMs, isAway: () => parts.breaker.isAway },
+    policy: { feed, maxAgeMs, isAway: () => parts.breaker.isAway },
     routes: cache,
     routesChanged: telling.soon,
     degradedSeconds: () => {

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import { createCounters } from '../telemetry/counters.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
-import { createTallies } from '../telemetry/tallies.ts';
 import { startTelemetry } from './node-telemetry.ts';
 
 describe('what is scraped', () => {
   test('holds what requests counted, in the labels and buckets of the contract', async () => {
-    const tallies = createTallies();
-    const telemetry = await startTelemetry({}, tallies);
-    const metrics = createMetrics(tallies);
+    const counters = createCounters();
+    const telemetry = await startTelemetry({}, counters);
+    const metrics = createMetrics(counters);
     metrics.request({ listener: 'data', route: '/a/:id', status: 200 }, 0.0005);
     metrics.request({ listener: 'data', route: '/a/:id', status: 200 }, 0.001);
     metrics.request({ listener: 'data', route: '/a/:id', status: 404 }, 99);

@@ -6,8 +6,8 @@ import {
   type MetricProducer,
   type PushMetricExporter,
 } from '@opentelemetry/sdk-metrics';
-import type { Tallies } from '../telemetry/tallies.ts';
-import { createTallyProducer } from './node-tally-producer.ts';
+import type { Counters } from '../telemetry/counters.ts';
+import { createMetricProducer } from './node-metric-producer.ts';
 import { asksForExport, metricTimes, otelValue } from './otel-variables.ts';
 
 /**
@@ -77,8 +77,8 @@ const tracedCallShare = 0.01;
 const spanLots = { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '64', OTEL_BSP_SCHEDULE_DELAY: '1000' } as const;
 
 /** Must run before anything makes an instrument: the API binds to the provider that is there then. */
-export async function startTelemetry(environment: Environment, tallies: Tallies): Promise<NodeTelemetry> {
-  const metricProducers = [createTallyProducer(tallies)];
+export async function startTelemetry(environment: Environment, counters: Counters): Promise<NodeTelemetry> {
+  const metricProducers = [createMetricProducer(counters)];
   const prometheus = new PrometheusExporter({ preventServerStart: true, metricProducers });
   const serializer = new PrometheusSerializer('', false, undefined, true, true);
   const scrape = async (): Promise<string> =>

@@ -27,9 +27,9 @@ import { connectionBudget } from '../store/connection-budget.ts';
 import { openBreaker, openDatabase } from '../store/database.ts';
 import { createEpisodeLog } from '../store/episodes.ts';
 import type { Tenant } from '../store/tenants.ts';
+import { createCounters } from '../telemetry/counters.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
-import { createTallies } from '../telemetry/tallies.ts';
 import { version } from '../version.ts';
 import type { Config } from './config.ts';
 import { type ConnectionServices, createConnectionServices } from './connection-services.ts';
@@ -223,10 +223,10 @@ async function openShell(
   } catch (error) {
     throw dataDirFault(config, error);
   }
-  const tallies = createTallies();
-  const telemetry = await startTelemetry(process.env, tallies);
+  const counters = createCounters();
+  const telemetry = await startTelemetry(process.env, counters);
   stack.defer(() => telemetry.shutdown());
-  const metrics = createMetrics(tallies);
+  const metrics = createMetrics(counters);
   const readiness = createReadiness();
   if (!options.listeners) return { config, log, telemetry, metrics, readiness, listeners: undefined };
   const certificate = await openCertificate(config, log);

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { monotonicMs } from '../clock.ts';
 import { columns, type Row } from './columns.ts';
 import type { Queries, Sql } from './database.ts';
-import { createKeptRows, type Keeping } from './kept-rows.ts';
+import { type CachePolicy, createRowCache } from './row-cache.ts';
 import { instances } from './schema.ts';
 
 const instanceShape = getTableColumns(instances);
@@ -45,11 +45,11 @@ export interface InstanceDirectory {
   noteExchange(tenantId: string, instanceId: string, error: string | null): Promise<void>;
 }
 
-/** With `keeping`, whoever gives it also tells the directory what the feed names. */
+/** With `policy`, whoever gives it also tells the directory what the feed names. */
 export function createInstanceDirectory(
   sql: Sql,
   now: () => number = monotonicMs,
-  keeping?: Keeping,
+  policy?: CachePolicy,
 ): InstanceDirectory {
   /** By the instance: putting a key together and hashing it for each call costs more than looking it up. */
   const keys = new Map<string, { readonly tenantId: string; readonly key: string }>();
@@ -61,14 +61,14 @@ export function createInstanceDirectory(
     keys.set(instanceId, { tenantId, key });
     return key;
   };
-  const kept = createKeptRows<Instance>({
+  const kept = createRowCache<Instance>({
     read: (key) => {
       const [tenantId = '', instanceId = ''] = key.split('/');
       return readInstance(sql, tenantId, instanceId);
     },
-    most: keptInstances,
+    maxRows: keptInstances,
     now,
-    keeping,
+    policy,
   });
   const noting = new Set<string>();
   const noted = new LRUCache<string, { at: number; error: string | null }>({ max: 60_000 });

@@ -1,7 +1,7 @@
 import { monotonicMs } from '../clock.ts';
 import { columns, omit, type Row } from './columns.ts';
 import type { Queries, Sql } from './database.ts';
-import { createKeptRows, type Keeping } from './kept-rows.ts';
+import { type CachePolicy, createRowCache } from './row-cache.ts';
 import type { Hold } from './row-types.ts';
 import { tenants } from './schema.ts';
 
@@ -45,17 +45,17 @@ export interface TenantDirectory {
   forgetAll(): void;
 }
 
-/** With `keeping`, whoever gives it also tells the directory what the feed names. */
+/** With `policy`, whoever gives it also tells the directory what the feed names. */
 export function createTenantDirectory(
   sql: Sql,
-  keeping?: Keeping,
+  policy?: CachePolicy,
   now: () => number = monotonicMs,
 ): TenantDirectory {
-  const kept = createKeptRows<Tenant>({
+  const kept = createRowCache<Tenant>({
     read: (tenantId) => readTenant(sql, tenantId),
-    most: 20_000,
+    maxRows: 20_000,
     now,
-    keeping,
+    policy,
   });
   return {
     peek: kept.peek,

@@ -1,5 +1,5 @@
 import { type Attributes, metrics } from '@opentelemetry/api';
-import { createTallies, record, type Series, type Tallies } from './tallies.ts';
+import { type Counters, createCounters, record, type Series } from './counters.ts';
 
 /**
  * The metrics of contract section 10, on OpenTelemetry's API: the Node runtime exposes them to Prometheus and,
@@ -62,20 +62,20 @@ function seriesBy(
 
 /** What every request counts is tallied; the rest are instruments of OpenTelemetry. */
 function createRequestMetrics(
-  tallies: Tallies,
+  counters: Counters,
 ): Pick<Metrics, 'request' | 'requestsOf' | 'forward' | 'routeLookup'> {
-  const requests = tallies.counter('espalier_requests_total', 'Requests answered');
-  const durations = tallies.histogram(
+  const requests = counters.counter('espalier_requests_total', 'Requests answered');
+  const durations = counters.histogram(
     'espalier_request_duration_seconds',
     'Time to answer a request',
     secondsBuckets,
   );
-  const forwards = tallies.histogram(
+  const forwards = counters.histogram(
     'espalier_forward_duration_seconds',
     'Time of a forwarded device call',
     secondsBuckets,
   );
-  const lookups = tallies.counter('espalier_route_lookups_total', 'Look-ups in the routing table');
+  const lookups = counters.counter('espalier_route_lookups_total', 'Look-ups in the routing table');
   const listeners = new Map<
     string,
     { readonly count: ReturnType<typeof seriesBy>; readonly time: ReturnType<typeof seriesBy> }
@@ -121,8 +121,8 @@ function createRequestMetrics(
   };
 }
 
-/** `tallies`: for a runtime that reads them. */
-export function createMetrics(tallies: Tallies = createTallies()): Metrics {
+/** `counters`: for a runtime that reads them. */
+export function createMetrics(counters: Counters = createCounters()): Metrics {
   const meter = metrics.getMeter('espalier');
   const uploads = meter.createCounter('espalier_uploads_total', { description: 'Messages sent to Intune' });
   const tokens = meter.createCounter('espalier_token_requests_total', { description: 'Token requests' });
@@ -154,7 +154,7 @@ export function createMetrics(tallies: Tallies = createTallies()): Metrics {
       '1 for the way that device calls take: past the streams of Node, through them, or no fast lane',
   });
   return {
-    ...createRequestMetrics(tallies),
+    ...createRequestMetrics(counters),
     laneWay: (way, reason) => laneWay.addCallback((result) => result.observe(1, { way, reason })),
     upload: (outcome) => uploads.add(1, { outcome }),
     tokenRequest: (service, outcome) => tokens.add(1, { service, outcome }),

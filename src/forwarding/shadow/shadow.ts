@@ -160,21 +160,21 @@ export function createShadow({ forward, instances, log, sql }: ShadowOptions): S
    * never begun never ends either, and would hold a place for ever.
    */
   async function* passOn({ body, status }: ForwardAnswer, asked: AnsweredCall): AsyncGenerator<Uint8Array> {
-    const ear = listen(asked);
-    if (!ear) {
+    const observer = listen(asked);
+    if (!observer) {
       yield* body;
       return;
     }
     let isWhole = false;
     try {
       for await (const chunk of body) {
-        ear.chunk(chunk);
+        observer.chunk(chunk);
         yield chunk;
       }
       isWhole = true;
     } finally {
-      if (isWhole) ear.end(status);
-      else ear.drop();
+      if (isWhole) observer.end(status);
+      else observer.drop();
     }
   }
 

@@ -77,10 +77,10 @@ export const lose = ofKind('lose', [
   },
   {
     name: 'a row that is named while it is read is kept as it was',
-    file: 'src/store/kept-rows.ts',
+    file: 'src/store/row-cache.ts',
     found: 'if (reading.again) continue;',
     replacement: '',
-    noticedBy: test('src/store/kept-rows.test.ts'),
+    noticedBy: test('src/store/row-cache.test.ts'),
   },
   {
     name: 'a write that fails with its group is not tried alone',

@@ -3,7 +3,7 @@ import { createRouteCache, type RouteCache } from '../../../src/routing/route-ca
 import { routeKey } from '../../../src/routing/route-table.ts';
 import type { Random } from '../../../src/simulator/random.ts';
 import { type ChangeFeed, createChangeFeed } from '../../../src/store/change-feed.ts';
-import { createKeptRows, type KeptRows } from '../../../src/store/kept-rows.ts';
+import { createRowCache, type RowCache } from '../../../src/store/row-cache.ts';
 import type { Log } from '../../../src/telemetry/log.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { MemoryDatabase } from './memory-database.ts';
@@ -14,7 +14,7 @@ export interface CacheProcess {
   readonly name: string;
   readonly cache: RouteCache;
   readonly feed: ChangeFeed;
-  readonly tenants: KeptRows<{ readonly value: number }>;
+  readonly tenants: RowCache<{ readonly value: number }>;
   /** The newest state of the truth that every answer must know of. */
   floor(): number;
   setAway(away: boolean): void;
@@ -84,11 +84,11 @@ export function createCacheProcess(options: CacheProcessOptions): CacheProcess {
     changesPerTenant: 6,
     seed: [random.integer(0, 0x7fffffff), random.integer(0, 0x7fffffff)],
   });
-  const tenants = createKeptRows<{ readonly value: number }>({
+  const tenants = createRowCache<{ readonly value: number }>({
     read: (tenantId) => ask(() => database.tenant(tenantId)),
-    most: 100,
+    maxRows: 100,
     now: scheduler.now,
-    keeping: { feed, maxAgeMs: options.maxAgeMs, isAway: () => away },
+    policy: { feed, maxAgeMs: options.maxAgeMs, isAway: () => away },
   });
   feed.subscribe({
     apply: (changes) => {

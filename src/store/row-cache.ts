@@ -7,7 +7,7 @@ import { storeFailure } from './store-failure.ts';
  * them; without one for a second. A row that was named is read anew at once. While the database is away it serves on
  * as it was last read, for a heartbeat that touched a tenant's row must not make its devices dark.
  */
-export interface KeptRows<T> {
+export interface RowCache<T> {
   /** What is known without asking. */
   peek(key: string): T | undefined;
   get(key: string): Promise<T | undefined>;
@@ -19,7 +19,7 @@ export interface KeptRows<T> {
 }
 
 /** Where rows are kept on for longer than a second. */
-export interface Keeping {
+export interface CachePolicy {
   readonly feed: Pick<ChangeFeed, 'started' | 'silentMs'>;
   /** Older knowledge is not served, however long the database is away. */
   readonly maxAgeMs: number;
@@ -27,19 +27,19 @@ export interface Keeping {
   readonly isAway: () => boolean;
 }
 
-export interface KeptRowsOptions<T> {
+export interface RowCacheOptions<T> {
   readonly read: (key: string) => Promise<T | undefined>;
-  readonly most: number;
+  readonly maxRows: number;
   /** Never goes back; milliseconds. */
   readonly now: () => number;
-  readonly keeping?: Keeping | undefined;
+  readonly policy?: CachePolicy | undefined;
 }
 
 const freshForMs = 1_000;
 /** Should the feed ever have missed something, or not be heard although the database answers. */
 const keptForMs = 60_000;
 /** Strangers may ask for what is not there: that must not push out what is. */
-const mostAbsent = 10_000;
+const maxAbsent = 10_000;
 
 /** Reads of rows that were named, which nobody waits for. */
 const renewalsAtOnce = 2;
@@ -57,10 +57,10 @@ interface Reading<T> {
   again: boolean;
 }
 
-export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): KeptRows<T> {
-  const { keeping, now, read } = options;
-  const rows = new LRUCache<string, Kept<T>>({ max: options.most });
-  const absent = new LRUCache<string, number>({ max: mostAbsent });
+export function createRowCache<T extends object>(options: RowCacheOptions<T>): RowCache<T> {
+  const { policy, now, read } = options;
+  const rows = new LRUCache<string, Kept<T>>({ max: options.maxRows });
+  const absent = new LRUCache<string, number>({ max: maxAbsent });
   const readings = new Map<string, Reading<T>>();
 
   const keep = (key: string, row: T | undefined, atMs: number): void => {
@@ -92,7 +92,7 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
   };
   /** On Workers a request must not wait for what another one asked: there everybody reads. */
   const ask = async (key: string): Promise<T | undefined> => {
-    if (keeping) return shared(key);
+    if (policy) return shared(key);
     const atMs = now();
     const row = await read(key);
     keep(key, row, atMs);
@@ -123,11 +123,11 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
   /** For so long nothing says that the row is still the same. */
   const ageMs = ({ atMs, changedAtMs }: Kept<T>): number =>
     changedAtMs === undefined
-      ? Math.min(now() - atMs, keeping?.feed.silentMs() ?? Number.POSITIVE_INFINITY)
+      ? Math.min(now() - atMs, policy?.feed.silentMs() ?? Number.POSITIVE_INFINITY)
       : now() - changedAtMs;
   const servable = (kept: Kept<T>): boolean => {
-    if (!keeping?.feed.started) return kept.changedAtMs === undefined && now() - kept.atMs < freshForMs;
-    if (keeping.isAway()) return ageMs(kept) < keeping.maxAgeMs;
+    if (!policy?.feed.started) return kept.changedAtMs === undefined && now() - kept.atMs < freshForMs;
+    if (policy.isAway()) return ageMs(kept) < policy.maxAgeMs;
     return kept.changedAtMs === undefined && now() - kept.atMs < keptForMs;
   };
   /**
@@ -139,10 +139,10 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
       return await ask(key);
     } catch (error) {
       const kept = rows.peek(key);
-      if (!kept || !keeping || ageMs(kept) >= keeping.maxAgeMs) throw error;
+      if (!kept || !policy || ageMs(kept) >= policy.maxAgeMs) throw error;
       const failure = storeFailure(error);
       if (failure === undefined) throw error;
-      if (kept.changedAtMs === undefined || keeping.isAway()) return kept.row;
+      if (kept.changedAtMs === undefined || policy.isAway()) return kept.row;
       if (failure !== 'unreachable') throw error;
       return tries > 1 ? refresh(key, tries - 1) : kept.row;
     }
@@ -172,13 +172,13 @@ export function createKeptRows<T extends object>(options: KeptRowsOptions<T>): K
       const kept = rows.peek(key);
       if (!kept) return;
       change(kept, now());
-      if (!keeping?.feed.started) return;
+      if (!policy?.feed.started) return;
       named.add(key);
       renew();
     },
     forgetAll: () => {
       // What was told until the feed was last heard is in the rows.
-      const heardAtMs = now() - (keeping?.feed.silentMs() ?? 0);
+      const heardAtMs = now() - (policy?.feed.silentMs() ?? 0);
       for (const kept of rows.values()) change(kept, heardAtMs);
       absent.clear();
       for (const underWay of readings.values()) underWay.again = true;

@@ -4,18 +4,18 @@
  * them when somebody looks (runtime/node-telemetry.ts).
  */
 
-export type TallyLabels = Readonly<Record<string, string>>;
+export type Labels = Readonly<Record<string, string>>;
 
 /** One series: of a counter only `sum` counts. */
 export interface Series {
-  readonly labels: TallyLabels;
+  readonly labels: Labels;
   /** Number of observations up to each bound, and above the last; not cumulative. */
   readonly counts: number[];
   sum: number;
   count: number;
 }
 
-export interface Tally {
+export interface MetricFamily {
   readonly name: string;
   readonly description: string;
   /** Upper bounds of a histogram's buckets; undefined: a counter. */
@@ -23,21 +23,21 @@ export interface Tally {
   readonly series: readonly Series[];
 }
 
-export interface Tallies {
+export interface Counters {
   /** A new series for each call: whoever asks keeps it. */
-  counter(name: string, description: string): (labels: TallyLabels) => Series;
-  histogram(name: string, description: string, bounds: readonly number[]): (labels: TallyLabels) => Series;
-  read(): readonly Tally[];
+  counter(name: string, description: string): (labels: Labels) => Series;
+  histogram(name: string, description: string, bounds: readonly number[]): (labels: Labels) => Series;
+  read(): readonly MetricFamily[];
   /** Milliseconds since 1970: since when is counted. */
   readonly sinceMs: number;
 }
 
-export function createTallies(): Tallies {
-  const tallies: Tally[] = [];
+export function createCounters(): Counters {
+  const counters: MetricFamily[] = [];
   const add = (name: string, description: string, bounds: readonly number[] | undefined) => {
     const series: Series[] = [];
-    tallies.push({ name, description, bounds, series });
-    return (labels: TallyLabels): Series => {
+    counters.push({ name, description, bounds, series });
+    return (labels: Labels): Series => {
       const made = { labels, counts: new Array<number>((bounds?.length ?? 0) + 1).fill(0), sum: 0, count: 0 };
       series.push(made);
       return made;
@@ -46,7 +46,7 @@ export function createTallies(): Tallies {
   return {
     counter: (name, description) => add(name, description, undefined),
     histogram: add,
-    read: () => tallies,
+    read: () => counters,
     sinceMs: Date.now(),
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createKeptRows, type Keeping } from './kept-rows.ts';
+import { type CachePolicy, createRowCache } from './row-cache.ts';
 
 interface Row {
   readonly value: number;
@@ -17,7 +17,7 @@ function scene(withFeed = true) {
   };
   const rows = new Map<string, Row>([['a', { value: 1 }]]);
   let gate: Promise<void> = Promise.resolve();
-  const keeping: Keeping = {
+  const policy: CachePolicy = {
     maxAgeMs: 100_000,
     isAway: () => state.known && state.away,
     feed: {
@@ -27,7 +27,7 @@ function scene(withFeed = true) {
       silentMs: () => state.silentMs,
     },
   };
-  const kept = createKeptRows<Row>({
+  const kept = createRowCache<Row>({
     read: async (key) => {
       state.reads += 1;
       const code = state.failures.shift() ?? (state.away ? 'CONNECTION_CLOSED' : undefined);
@@ -36,9 +36,9 @@ function scene(withFeed = true) {
       await gate;
       return row;
     },
-    most: 10,
+    maxRows: 10,
     now: () => state.nowMs,
-    keeping: withFeed ? keeping : undefined,
+    policy: withFeed ? policy : undefined,
   });
   return {
     kept,

@@ -5,7 +5,7 @@ import {
   type MetricData,
   type MetricProducer,
 } from '@opentelemetry/sdk-metrics';
-import type { Series, Tallies, Tally } from '../telemetry/tallies.ts';
+import type { Counters, MetricFamily, Series } from '../telemetry/counters.ts';
 
 /** Hands what was tallied to OpenTelemetry's readers, beside what its own instruments hold. */
 
@@ -16,7 +16,7 @@ const hrTime = (ms: number): HrTime => [Math.floor(ms / 1_000), Math.round((ms %
 const noResource = { attributes: {}, getRawAttributes: () => [], merge: () => noResource };
 
 function metricOf(
-  { bounds, description, name, series }: Tally,
+  { bounds, description, name, series }: MetricFamily,
   startTime: HrTime,
   endTime: HrTime,
 ): MetricData {
@@ -39,13 +39,13 @@ function metricOf(
   return { ...common, dataPointType: DataPointType.HISTOGRAM, dataPoints };
 }
 
-export const createTallyProducer = (tallies: Tallies): MetricProducer => ({
+export const createMetricProducer = (counters: Counters): MetricProducer => ({
   collect: async () => {
-    const [startTime, endTime] = [hrTime(tallies.sinceMs), hrTime(Date.now())];
-    const metrics = tallies
+    const [startTime, endTime] = [hrTime(counters.sinceMs), hrTime(Date.now())];
+    const metrics = counters
       .read()
       .filter(({ series }) => series.length > 0)
-      .map((tally) => metricOf(tally, startTime, endTime));
+      .map((family) => metricOf(family, startTime, endTime));
     const scopeMetrics = [{ scope: { name: 'espalier' }, metrics }];
     return { resourceMetrics: { resource: noResource, scopeMetrics }, errors: [] };
   },
