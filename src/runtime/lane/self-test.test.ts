@@ -150,8 +150,6 @@ describe.runIf(areInternalsKnown)(`the self-test on Node ${major}`, () => {
 
   test.each([
     ['writes go the ordinary way', 'else this.begin(handle, text);', 'else socket.write(text, "latin1");'],
-    ['a second write is begun during the first', 'text.length > atOnceBytes || this.isWriting()', 'false'],
-    ['the form of a write is mistaken', "form === 'given'", "form !== 'given'"],
     [
       'a failed write goes unnoticed',
       'if (status >= 0 || this.#socket.destroyed) return;',
@@ -161,6 +159,14 @@ describe.runIf(areInternalsKnown)(`the self-test on Node ${major}`, () => {
     ['a socket that was handed on is read by its first reader', '!isDirect || ', ''],
     ['the buffer is handed on, not a copy', 'Buffer.from(view)', 'view'],
     ['the process crashes', 'const handle = handleOf(socket);', 'process.abort();'],
+  ])('fails where %s', async (_, from, to) => {
+    expect(await tryWith(from, to)).toMatch(/^it ended with /);
+  });
+
+  // Node 26 makes the object of a write itself, and takes a second one.
+  test.runIf(major === 24).each([
+    ['a second write is begun during the first', 'text.length > atOnceBytes || this.isWriting()', 'false'],
+    ['the form of a write is mistaken', "form === 'given'", "form !== 'given'"],
   ])('fails where %s', async (_, from, to) => {
     expect(await tryWith(from, to)).toMatch(/^it ended with /);
   });
