@@ -101,11 +101,11 @@ export const stalledCallerMs = 60_000;
 export const drainMs = 30_000;
 /** No service of Microsoft's asks for a longer silence; a wrong header or clock must not hold a tenant for a day. */
 export const longestSilenceMs = 3_600_000;
-/** An admin who consents goes through sign-in, two-factor and a role elevation; after that the state is void. */
 /** All calls of one test of an instance together. */
 export const instanceTestMs = 30_000;
 /** A verb of the admin API that waits for Microsoft or an instance: longer than its calls take when all is well. */
 export const adminVerbMs = 120_000;
+/** An admin who consents goes through sign-in, two-factor and a role elevation; after that the state is void. */
 export const consentStateMs = 60 * 60_000;
 /** A process that died holds its rows this long; a living one renews its leases well before. */
 export const leaseMs = 12_000;
@@ -124,11 +124,6 @@ export const uploadStatusPatienceMs = 24 * 3_600_000;
 export const verificationPatienceMs = 15 * 60_000;
 /** Discovered Intune addresses are kept this long (domain/microsoft.md 3). */
 export const discoveryCacheMs = 24 * 3_600_000;
-/**
- * Any single answer from Jamf or Microsoft that is held in memory: one computer's inventory with thousands of
- * applications is a few MB.
- */
-export const answerBytes = 8 * 1024 * 1024;
 /** The newest events of a device that are kept: some seventy reports from webhook to verified. */
 export const timelineEventsPerDevice = 500;
 /** A filter is read and planned for every request that carries it. */

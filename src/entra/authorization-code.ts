@@ -7,14 +7,13 @@ import { type Cloud, tokenEndpointFor } from './clouds.ts';
 import { type Credential, signAssertion } from './credentials.ts';
 import { unavailableKind } from './error-kinds.ts';
 import { classifyTokenError, type TokenFailure } from './errors.ts';
+import { tokenAnswerBytes } from './token-request.ts';
 
 /**
  * Signing a person in: the authorization code flow of OpenID Connect with PKCE (RFC 6749 4.1, RFC 7636), as the v2
  * endpoints of Entra have it. The ID token that it ends with is verified by `verifyForKeeping`.
  */
 
-/** An answer of the token endpoint holds two tokens of some KB at most. */
-const tokenAnswerBytes = 256 * 1024;
 /** Entra's codes are some 1,500 characters. */
 const longestCodeCharacters = 8_192;
 const longestStateCharacters = 512;

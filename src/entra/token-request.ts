@@ -13,7 +13,7 @@ import { unavailableKind } from './error-kinds.ts';
 import { classifyTokenError, type TokenFailure } from './errors.ts';
 
 /** A token answer is a few KB; groups overage keeps even big ones below this. */
-const tokenAnswerBytes = 256 * 1024;
+export const tokenAnswerBytes = 256 * 1024;
 
 export interface TokenRequest {
   readonly send: Send;

@@ -3,7 +3,7 @@ import { retryAfterSeconds } from '../outbound/retry-after.ts';
 import { isRecord, parseJson } from '../untrusted/bounded-json.ts';
 
 /** One page of Graph is far below this. */
-const answerBytes = 4 * 1024 * 1024;
+const pageBytes = 4 * 1024 * 1024;
 const defaultTimeoutMs = 30_000;
 /** Endpoints and grants of one application fit in a page or two; more is a loop. */
 const largestPages = 50;
@@ -113,7 +113,7 @@ async function sendUrl(
     return { ok: false, failure: 'unreachable', detail: `${response.failure}: ${response.detail}` };
   const { headers, status } = response;
   try {
-    const text = await response.text(answerBytes);
+    const text = await response.text(pageBytes);
     if (status === 204 && method !== 'GET') return { ok: true, body: {} };
     if (status !== 200 && (status !== 201 || method !== 'POST')) return failureOf(status, headers, text);
     const answer = asObject(parseJson(text));
