@@ -5,12 +5,12 @@ import type { MigrationPlan, MigrationTarget } from '../connection/migration-pla
 import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
-import type { MoveKey } from '../routing/moves/move.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sql } from '../store/database.ts';
 import type { HistoryOrigin } from '../store/history.ts';
 import type { InstanceKeys } from '../store/instance-keys.ts';
 import type { Instance, InstanceDirectory } from '../store/instances.ts';
+import type { MoveKey } from '../store/moves/move.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';

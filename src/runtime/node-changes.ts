@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import { newId } from '../ids.ts';
-import { noteProcess, removeProcess } from '../routing/convergence.ts';
 import type { PackedRouteLookup } from '../routing/lookup.ts';
 import { countRoutes, preloadRoutes } from '../routing/preload.ts';
 import { createRouteCache, type RouteCache } from '../routing/route-cache.ts';
@@ -9,6 +8,7 @@ import type { Breaker } from '../store/breaker.ts';
 import { type ChangeFeed, createChangeFeed, type Look } from '../store/change-feed.ts';
 import { changesChannel, createChangeSource } from '../store/change-source.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
+import { noteProcess, removeProcess } from '../store/gateway-processes.ts';
 import type { InstanceDirectory } from '../store/instances.ts';
 import type { CachePolicy } from '../store/row-cache.ts';
 import type { TenantDirectory } from '../store/tenants.ts';

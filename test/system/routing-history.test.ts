@@ -4,12 +4,12 @@ import { newId } from '../../src/ids.ts';
 import { recordClaims, rerouteInstance } from '../../src/routing/claims.ts';
 import { type Explanation, explainRoute } from '../../src/routing/explain-route.ts';
 import { bucketOf } from '../../src/routing/moves/bucket.ts';
-import { isEnabled, type MoveKey } from '../../src/routing/moves/move.ts';
 import { advanceMove, planMove, rollBackMove } from '../../src/routing/moves/operate.ts';
 import { workFor } from '../../src/routing/moves/work.ts';
 import { placeDevice, removeDevice } from '../../src/routing/place-device.ts';
 import { rollBackRoutes } from '../../src/routing/rollback.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { isEnabled, type MoveKey } from '../../src/store/moves/move.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import {
   anyHistory,

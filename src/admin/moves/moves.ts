@@ -1,9 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { and, eq, getTableColumns } from 'drizzle-orm';
 import { parseGuid } from '../../ids.ts';
-import { type Move, type MoveDeviceState, moveDeviceStates, readMove } from '../../routing/moves/move.ts';
 import { numbersOf } from '../../routing/moves/numbers.ts';
 import type { Sql } from '../../store/database.ts';
+import { type Move, type MoveDeviceState, moveDeviceStates, readMove } from '../../store/moves/move.ts';
 import { moveDevices, moves } from '../../store/schema.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';

@@ -1,7 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { ProblemError, problem } from '../../problems.ts';
-import type { Move, MoveKey } from '../../routing/moves/move.ts';
 import {
   advanceMove,
   type Operated,
@@ -11,6 +10,7 @@ import {
   rollBackMove,
 } from '../../routing/moves/operate.ts';
 import { previewMove } from '../../routing/moves/preview.ts';
+import type { Move, MoveKey } from '../../store/moves/move.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';

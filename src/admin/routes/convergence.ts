@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { readConvergence } from '../../routing/convergence.ts';
+import { readConvergence } from '../../store/gateway-processes.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { commonProblems, instant, jsonAnswer, tenantPath } from '../schemas.ts';

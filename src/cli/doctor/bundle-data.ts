@@ -1,7 +1,7 @@
 import { cpus, release, totalmem } from 'node:os';
-import { readConvergence } from '../../routing/convergence.ts';
 import { type ConfigSource, describeConfig } from '../../runtime/config.ts';
 import { sealingKeyId } from '../../secrets/seal.ts';
+import { readConvergence } from '../../store/gateway-processes.ts';
 import { noTenant } from '../../store/history.ts';
 import type { Instance } from '../../store/instances.ts';
 import { version } from '../../version.ts';

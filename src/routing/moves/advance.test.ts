@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Move } from '../../store/moves/move.ts';
 import { nextStep } from './advance.ts';
-import type { Move } from './move.ts';
 
 const move = (more: Partial<Move> = {}): Move => ({
   tenantId: 't',

@@ -1,5 +1,5 @@
 import { shadowComparisonsLeast } from '../../limits.ts';
-import type { Move, MoveState } from './move.ts';
+import type { Move, MoveState } from '../../store/moves/move.ts';
 
 /** What `advance` makes of a move. Pure. */
 

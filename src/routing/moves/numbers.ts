@@ -1,5 +1,5 @@
 import type { Queries, Sql } from '../../store/database.ts';
-import type { MoveDeviceState, SkipReason } from './move.ts';
+import type { MoveDeviceState, SkipReason } from '../../store/moves/move.ts';
 
 /** How far moves are, in numbers. */
 

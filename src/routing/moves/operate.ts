@@ -1,8 +1,8 @@
 import { newId } from '../../ids.ts';
 import { isUniqueViolation, type Sql, type Transaction } from '../../store/database.ts';
+import { isEnabled, lockMove, type Move, type MoveKey, openStates } from '../../store/moves/move.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { type Advance, type AdvanceRequest, nextStep } from './advance.ts';
-import { isEnabled, lockMove, type Move, type MoveKey, openStates } from './move.ts';
 import { type MoveScope, writePlan } from './plan.ts';
 
 /** What operators do to moves. Each is one transaction that stores what is wanted; `work.ts` makes it so. */

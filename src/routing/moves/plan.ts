@@ -1,8 +1,8 @@
 import { movePlanTimeoutMs } from '../../limits.ts';
 import type { Fragment, Queries, Sql, Transaction } from '../../store/database.ts';
+import type { Move, MoveKey, SkipReason } from '../../store/moves/move.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { bucketSql } from './bucket.ts';
-import type { Move, MoveKey, SkipReason } from './move.ts';
 
 /**
  * Which devices a move takes, and why not the others: those whose route is at the instance that is left and that the

@@ -1,5 +1,5 @@
+import type { Move, MoveKey } from '../../store/moves/move.ts';
 import { withoutTrace } from '../../store/retry.ts';
-import type { Move, MoveKey } from './move.ts';
 import { type MoveNumbers, numbersOf } from './numbers.ts';
 import type { Operated, Refusal, Run } from './operate.ts';
 

@@ -1,5 +1,6 @@
 import { moveBatch } from '../../limits.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
+import { isEnabled, lockMove, type Move, type MoveKey } from '../../store/moves/move.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { storedClaims } from '../claim-rows.ts';
@@ -7,7 +8,6 @@ import { markComputersDue } from '../claims.ts';
 import { placedNow } from '../place-device.ts';
 import { lockDevices, placeRoutes, type RouteOutcome, readRoutes } from '../resolve.ts';
 import { chooseClaim, counts, sameComputer } from '../rules.ts';
-import { isEnabled, lockMove, type Move, type MoveKey } from './move.ts';
 import { type MacNames, type MoveDevice, type Turn, turnBack, turnOver } from './standing.ts';
 
 /**

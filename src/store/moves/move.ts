@@ -1,4 +1,4 @@
-import type { Queries, Transaction } from '../../store/database.ts';
+import type { Queries, Transaction } from '../database.ts';
 
 /** A move of devices from one instance of a tenant to another: what was asked for, and how far it is. */
 

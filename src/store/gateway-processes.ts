@@ -1,5 +1,5 @@
-import { oldestOf, type Snapshot } from '../store/change-feed.ts';
-import type { Sql } from '../store/database.ts';
+import { oldestOf, type Snapshot } from './change-feed.ts';
+import type { Sql } from './database.ts';
 
 /** Which processes answer device calls, and which version of a tenant's routes each certainly serves. */
 
