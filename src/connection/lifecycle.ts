@@ -1,6 +1,6 @@
 import type { Queries, Transaction } from '../store/database.ts';
 import { gatewayOrigin, type HistoryOrigin, type Note, recorded, unnoted } from '../store/history.ts';
-import { dueChannel } from '../store/notifications.ts';
+import { retractedHash, retractReports } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { ConnectionState } from '../store/row-types.ts';
 import type { Tenant } from '../store/tenants.ts';
@@ -11,22 +11,6 @@ import { type ConnectionEvent, type Moving, moveTenant, provisionedStates } from
 
 export type LifecycleOptions = DeprovisionOptions;
 
-/** Marks a report whose content was made here and not read from an instance: the next read replaces it. */
-const retractedHash = 'retracted';
-
-/**
- * The content says not managed and not compliant. What Intune never heard of needs no retraction: it is settled
- * with the same revision step, so that a message that is just being prepared is not sent any more.
- */
-const retraction = (tx: Transaction) => tx`
-  revision = revision + 1, reason = 'retracted', attempts = 0, verification = null, failed_at = null, background = false,
-  -- A message whose outcome is not known is cleared up first.
-  next_try_at = case when message_open then coalesce(next_try_at, now()) when sent_revision is null then null else now() end,
-  due_since = case when sent_revision is not null then coalesce(due_since, now()) end,
-  state = case when sent_revision is null then 'completed' else 'due' end, updated_at = now(),
-  content_hash = ${retractedHash},
-  content = (content::jsonb || '{"managed":false,"verdict":"not-compliant"}'::jsonb)::text`;
-
 /**
  * Retractions that Intune has still to be told, of the table alias `r`. Held ones count: a hold must not pass for
  * told. One that can never be told, or whose fate Intune keeps to itself for an hour, does not keep the tenant.
@@ -35,19 +19,6 @@ const untold = (sql: Queries) => sql`
   r.content_hash = ${retractedHash} and r.state in ('due', 'held', 'sent', 'accepted')
   and r.reason is distinct from 'user-unknown'
   and not (r.state = 'accepted' and r.accepted_at < now() - interval '1 hour')`;
-
-/** Makes one device's report say that it is not managed and not compliant. */
-export async function retractDevices(
-  tx: Transaction,
-  tenantId: string,
-  deviceIds: readonly string[],
-): Promise<number> {
-  const rows = await tx`
-    update reports set ${retraction(tx)}
-    where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[]) and content_hash <> ${retractedHash}
-    returning 1`;
-  return rows.length;
-}
 
 /** An event that does not fit the state; says what the state is. */
 export interface Misfit {
@@ -106,16 +77,6 @@ export const disableTenant = (
   by: HistoryOrigin,
 ): Promise<Moved | Misfit> => move(options, tenant, 'disabled', by);
 
-/** Makes every report of the tenant say that the device is not managed and not compliant. */
-async function retractAll(tx: Transaction, tenantId: string): Promise<number> {
-  const rows = await tx`
-    update reports set ${retraction(tx)}
-    where tenant_id = ${tenantId} and content_hash <> ${retractedHash}
-    returning 1`;
-  await tx`select pg_notify(${dueChannel}, 'reports')`;
-  return rows.length;
-}
-
 /** As far as it goes at once; noted as a whole by the caller. */
 async function beginDisconnect(
   tx: Transaction,
@@ -131,7 +92,7 @@ async function beginDisconnect(
     return { before, after: 'disconnected', retracting: 0 };
   }
   if (retract) {
-    await retractAll(tx, tenantId);
+    await retractReports(tx, tenantId, 'all');
     const { left } = await retractionProgress(tx, tenantId);
     if (left > 0) return { before, after: 'disconnecting', retracting: left };
   }

@@ -1,7 +1,7 @@
 import type { Sql, Transaction } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
 import { clearHold } from '../store/holds.ts';
-import { dueChannel } from '../store/notifications.ts';
+import { releaseReports, retractedHash } from '../store/reports/due.ts';
 import type { Tenant } from '../store/tenants.ts';
 import { moveTenant } from './state.ts';
 
@@ -32,7 +32,7 @@ export const noteTried = (sql: Sql, tenant: Tenant, by: HistoryOrigin, tried: Tr
 const readRetracted = (tx: Transaction, tenantId: string) => tx`
   update computers c set wanted_revision = wanted_revision + 1, next_try_at = now() + random() * interval '60 seconds'
   from routes r join reports p on p.tenant_id = r.tenant_id and p.device_id = r.device_id
-  where r.tenant_id = ${tenantId} and p.content_hash = 'retracted' and c.tenant_id = ${tenantId}
+  where r.tenant_id = ${tenantId} and p.content_hash = ${retractedHash} and c.tenant_id = ${tenantId}
     and c.instance_id = r.instance_id and c.jamf_computer_id = r.jamf_computer_id`;
 
 /**
@@ -65,10 +65,8 @@ export async function noteConfirmed(
         deprovision_wanted = false, last_instance_gone = false,
         terminated_at = null, devices_marked_at = null, devices_removed_at = null, updated_at = now()
       where tenant_id = ${tenantId}`;
-    await tx`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'
-      and content_hash <> 'retracted'`;
+    await releaseReports(tx, tenantId, { retracted: false });
     if (moved.before !== 'connected') await readRetracted(tx, tenantId);
-    await tx`select pg_notify(${dueChannel}, 'reports')`;
     return moved.before !== 'connected';
   });
 }

@@ -1,5 +1,6 @@
 import { changeBatch, watchFreshMs, watchGapMs } from '../limits.ts';
 import type { Sql, Transaction } from '../store/database.ts';
+import { retractedHash } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -63,7 +64,7 @@ async function markBatch(tx: Transaction, after: { tenantId: string; deviceId: s
       join tenants t on t.tenant_id = r.tenant_id and t.connection_state <> 'disconnecting'
       join routes o on o.tenant_id = r.tenant_id and o.device_id = r.device_id
       join instances i on i.tenant_id = o.tenant_id and i.instance_id = o.instance_id and i.last_seen_at is not null
-      where r.content_hash <> 'retracted'
+      where r.content_hash <> ${retractedHash}
         and (r.tenant_id, r.device_id) > (${after.tenantId}::uuid, ${after.deviceId}::uuid)
       order by r.tenant_id, r.device_id limit ${changeBatch} for update of r
     )

@@ -1,6 +1,6 @@
 import { backgroundReportsPerSecond, replayBatch } from '../limits.ts';
 import type { Fragment, Queries, Sql, Transaction } from '../store/database.ts';
-import { dueChannel } from '../store/notifications.ts';
+import { type Made, makeDue } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -82,18 +82,7 @@ async function readSample(
   return sample;
 }
 
-interface Batch {
-  /** Rows that were taken; fewer than asked for: it was the last batch. */
-  readonly taken: number;
-  /** Those among them that were given a place in time. */
-  readonly placed: number;
-  readonly last: string | null;
-}
-
-/**
- * The next rows of a tenant in the order of their keys, in which every writer of several rows locks them. Held ones are
- * only looked at again: what they wait for decides, and they were never told.
- */
+/** The next rows of a tenant in the order of their keys. */
 const replayBatchOf = (
   sql: Sql,
   tenantId: string,
@@ -101,32 +90,18 @@ const replayBatchOf = (
   offset: number,
   { matching }: ReplayRequest,
   note: (tx: Transaction) => Promise<void>,
-): Promise<Batch> =>
+): Promise<Made> =>
   inTransaction(sql, async (tx) => {
-    const [batch] = await tx<Batch[]>`
-      with locked as materialized (
-        select device_id, state from reports
-        where tenant_id = ${tenantId} and ${after === undefined ? tx`true` : tx`device_id > ${after}`}
-          and ${replayable(tx)} and (${matching(tx)})
-        order by device_id limit ${replayBatch} for update
-      ), placed as (
-        select device_id, row_number() over (order by device_id) - 1 + ${offset}::int8 as position
-        from locked where state <> 'held'
-      ), due as (
-        update reports r set revision = revision + 1, state = 'due', reason = 'replay', detail = null,
-          verification = null, attempts = 0, background = true, failed_at = null, due_since = now(), updated_at = now(),
-          next_try_at = now() + (placed.position / ${backgroundReportsPerSecond}::float8) * interval '1 second'
-        from placed where r.tenant_id = ${tenantId} and r.device_id = placed.device_id
-      ), looked_at as (
-        update reports r set next_try_at = now()
-        from locked where locked.state = 'held' and r.tenant_id = ${tenantId} and r.device_id = locked.device_id
-      )
-      select count(*) as taken, count(*) filter (where state <> 'held') as placed,
-        (array_agg(device_id order by device_id desc))[1] as last
-      from locked`;
-    await tx`select pg_notify(${dueChannel}, 'reports')`;
+    const made = await makeDue(tx, tenantId, {
+      which: (queries) => queries`${replayable(queries)} and (${matching(queries)})`,
+      reason: 'replay',
+      background: true,
+      retracted: true,
+      dueSince: 'now',
+      batch: { after, offset, limit: replayBatch },
+    });
     if (after === undefined) await note(tx);
-    return batch ?? { taken: 0, placed: 0, last: null };
+    return made;
   });
 
 /** `onBatch` is told after every batch, for each is committed by itself. */

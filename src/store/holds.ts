@@ -1,6 +1,6 @@
 import type { Sql, Transaction } from './database.ts';
 import { gatewayOrigin, type Note, recorded } from './history.ts';
-import { dueChannel } from './notifications.ts';
+import { releaseReports } from './reports/due.ts';
 import type { Hold } from './row-types.ts';
 import type { Tenant, TenantDirectory } from './tenants.ts';
 
@@ -58,6 +58,5 @@ export async function releaseTenant(sql: Sql, tenants: TenantDirectory, tenant: 
   const { tenantId } = tenant;
   await recorded(sql, gatewayOrigin, (tx, note) => clearHold(tx, tenantId, note));
   tenants.forget(tenantId);
-  await sql`update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`;
-  await sql.notify(dueChannel, 'reports');
+  await releaseReports(sql, tenantId, { retracted: true });
 }

@@ -1,10 +1,10 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { retractDevices } from '../../connection/lifecycle.ts';
 import { parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { placeDevice, removeDevice } from '../../routing/place-device.ts';
 import type { Route } from '../../routing/resolve.ts';
 import type { Sql } from '../../store/database.ts';
+import { retractReports } from '../../store/reports/due.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { differing, recordChange } from '../recording.ts';
@@ -172,7 +172,7 @@ export function addPlacing(app: AdminApp, { routesChanged, sql }: AdminServices)
         { author: name, reason: c.get('reason') ?? `deleted by ${name}` },
         {
           expect: (known) => checkMatch(c.req.header('if-match'), known?.version),
-          retract: retractDevices,
+          retract: retractReports,
           note: (tx, before) =>
             recordChange(c, tx, {
               tenantId,

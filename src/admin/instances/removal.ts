@@ -1,11 +1,12 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { markLastInstance, retractDevices } from '../../connection/lifecycle.ts';
+import { markLastInstance } from '../../connection/lifecycle.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { removeClaims } from '../../routing/claim-history.ts';
 import { markComputersDue } from '../../routing/claims.ts';
 import { lockDevices, resolveRoutes } from '../../routing/resolve.ts';
 import type { Sql } from '../../store/database.ts';
 import type { Instance } from '../../store/instances.ts';
+import { retractReports } from '../../store/reports/due.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
@@ -91,7 +92,7 @@ async function releaseDevices(
       const moved = outcomes.flatMap(({ changed, route }) => (changed && route ? [route] : []));
       const ended = outcomes.flatMap(({ before, deviceId, route }) => (before && !route ? [deviceId] : []));
       await markComputersDue(tx, tenantId, moved);
-      const retracted = options.retract ? await retractDevices(tx, tenantId, ended) : 0;
+      const retracted = options.retract ? await retractReports(tx, tenantId, ended) : 0;
       return { moved: moved.length, retracted };
     });
     total.moved += done.moved;

@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { retractDevices } from '../../connection/lifecycle.ts';
 import { trimmedHistory } from '../../routing/history.ts';
 import { rollBackRoutes } from '../../routing/rollback.ts';
+import { retractReports } from '../../store/reports/due.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { recordChange } from '../recording.ts';
@@ -82,7 +82,7 @@ export function addRouteRollback(app: AdminApp, { routesChanged, sql }: AdminSer
       toVersion,
       dryRun,
       by: { author: name, reason: `rolled back to version ${toVersion}: ${reason}` },
-      retract: retractDevices,
+      retract: retractReports,
       note: (tx, { ended, placed, retracted, skipped, version }) =>
         recordChange(c, tx, {
           tenantId,

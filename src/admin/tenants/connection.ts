@@ -7,7 +7,7 @@ import { nextState } from '../../connection/state.ts';
 import { readBacklogCauses } from '../../delivery/computers/backlog.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
-import { dueChannel } from '../../store/notifications.ts';
+import { releaseReports } from '../../store/reports/due.ts';
 import type { Tenant } from '../../store/tenants.ts';
 import { requireRole, tenantOf, unknownTenant } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
@@ -274,12 +274,7 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
         from (select tenant_id, paused from tenants where tenant_id = ${tenantId} for update) old
         where t.tenant_id = old.tenant_id returning old.paused as before, t.version`;
       if (!row) throw unknownTenant();
-      let reports = 0;
-      if (!value) {
-        ({ count: reports } = await tx`
-          update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'`);
-        await tx`select pg_notify(${dueChannel}, 'reports')`;
-      }
+      const reports = value ? 0 : await releaseReports(tx, tenantId, { retracted: true });
       note({
         tenantId,
         action: value ? 'connection.pause' : 'connection.resume',

@@ -5,6 +5,7 @@ import { ProblemError, problem } from '../../problems.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { readInstance } from '../../store/instances.ts';
+import { deleteReports } from '../../store/reports/due.ts';
 import { tenants as tenantTable } from '../../store/schema.ts';
 import { readTenant, type Tenant } from '../../store/tenants.ts';
 import { deleteTimelines } from '../../store/timeline.ts';
@@ -167,7 +168,7 @@ async function deleteTenant(
         problem('conflict', `The tenant has ${found.devices} devices; force=true removes them too.`),
       );
     }
-    await tx`delete from reports where tenant_id = ${tenantId}`;
+    await deleteReports(tx, tenantId);
     await tx`delete from routes where tenant_id = ${tenantId}`;
     await deleteTimelines(tx, tenantId);
     const [gone] = await tx<TenantRow[]>`

@@ -241,7 +241,6 @@ async function act(tenant: Tenant, options: ActOptions): Promise<void> {
   log.info('directory.changed', { tenantId, changes: rows.length, devices: due, whole: whole.length > 0 });
   if (due > 0 || whole.length > 0) {
     await sql.notify(dueChannel, 'computers');
-    await sql.notify(dueChannel, 'reports');
   }
 }
 

@@ -1,5 +1,6 @@
-import { backgroundPerSecond, backgroundReportsPerSecond } from '../../limits.ts';
+import { backgroundPerSecond } from '../../limits.ts';
 import type { Transaction } from '../../store/database.ts';
+import { makeDue } from '../../store/reports/due.ts';
 import { addTimelines } from '../../store/timeline.ts';
 
 /** What a change in the directory makes due: the verdict stays Jamf's, and what Intune may have lost is told again. */
@@ -34,25 +35,16 @@ const computersDue = (tx: Transaction, tenantId: string, { background, deviceIds
   from placed where c.tenant_id = ${tenantId} and c.instance_id = placed.instance_id
     and c.jamf_computer_id = placed.jamf_computer_id`;
 
-/** As a replay does it; a retraction is no state that an instance told, and stays. */
-const reportsDue = (tx: Transaction, tenantId: string, { background, deviceIds, tell }: Marking) => tx`
-  with locked as materialized (
-    select device_id, state from reports
-    where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[]) and content_hash <> 'retracted'
-      and state = any(${tell === 'all' ? ['completed', 'verified', 'failed', 'held'] : ['failed', 'held']}::text[])
-    order by device_id for update
-  ), placed as (select device_id, state, row_number() over (order by device_id) - 1 as position from locked)
-  update reports r set
-    revision = case when placed.state = 'held' then revision else revision + 1 end,
-    state = case when placed.state = 'held' then r.state else 'due' end,
-    reason = case when placed.state = 'held' then reason else 'directory-change' end,
-    detail = case when placed.state = 'held' then detail end,
-    verification = case when placed.state = 'held' then verification end,
-    attempts = case when placed.state = 'held' then attempts else 0 end,
-    failed_at = null, background = ${background}, due_since = coalesce(due_since, now()), updated_at = now(),
-    next_try_at = now() + case when ${background} then placed.position / ${backgroundReportsPerSecond}::float8 else 0 end
-      * interval '1 second'
-  from placed where r.tenant_id = ${tenantId} and r.device_id = placed.device_id`;
+/** A retraction is no state that an instance told, and stays. */
+const reportsDue = (tx: Transaction, tenantId: string, { background, deviceIds, tell }: Marking) =>
+  makeDue(tx, tenantId, {
+    which: (sql) => sql`device_id = any(${deviceIds as string[]}::uuid[])
+      and state = any(${tell === 'all' ? ['completed', 'verified', 'failed', 'held'] : ['failed', 'held']}::text[])`,
+    reason: 'directory-change',
+    background,
+    retracted: false,
+    dueSince: 'keep',
+  });
 
 /** In the order in which others lock: computers, then reports. */
 export async function markDevices(tx: Transaction, tenantId: string, marking: Marking): Promise<void> {

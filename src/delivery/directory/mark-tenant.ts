@@ -1,5 +1,6 @@
-import { backgroundPerSecond, backgroundReportsPerSecond, changeBatch } from '../../limits.ts';
+import { backgroundPerSecond, changeBatch } from '../../limits.ts';
 import type { Sql } from '../../store/database.ts';
+import { makeDue } from '../../store/reports/due.ts';
 import { inTransaction } from '../../store/retry.ts';
 
 /**
@@ -37,22 +38,17 @@ export async function markTenant(sql: Sql, tenantId: string): Promise<void> {
 }
 
 async function tellRefused(sql: Sql, tenantId: string): Promise<void> {
-  for (let position = 0; ; position += changeBatch) {
-    const rows = await inTransaction(
-      sql,
-      (tx) => tx`
-        with locked as materialized (
-          select device_id from reports
-          where tenant_id = ${tenantId} and state = 'failed' and failed_at is not null and content_hash <> 'retracted'
-          order by device_id limit ${changeBatch} for update
-        ), placed as (select device_id, row_number() over (order by device_id) - 1 as place from locked)
-        update reports r set revision = revision + 1, state = 'due', reason = 'directory-change', detail = null,
-          verification = null, attempts = 0, background = true, failed_at = null,
-          due_since = coalesce(due_since, now()), updated_at = now(),
-          next_try_at = now() + ((${position} + placed.place) / ${backgroundReportsPerSecond}::float8) * interval '1 second'
-        from placed where r.tenant_id = ${tenantId} and r.device_id = placed.device_id
-        returning 1`,
+  for (let offset = 0; ; offset += changeBatch) {
+    const { taken } = await inTransaction(sql, (tx) =>
+      makeDue(tx, tenantId, {
+        which: (queries) => queries`state = 'failed' and failed_at is not null`,
+        reason: 'directory-change',
+        background: true,
+        retracted: false,
+        dueSince: 'keep',
+        batch: { after: undefined, offset, limit: changeBatch },
+      }),
     );
-    if (rows.length < changeBatch) return;
+    if (taken < changeBatch) return;
   }
 }

@@ -1,0 +1,120 @@
+import { backgroundReportsPerSecond } from '../../limits.ts';
+import type { Fragment, Queries, Transaction } from '../database.ts';
+import { dueChannel } from '../notifications.ts';
+
+/**
+ * Decides when reports are due that no new state has made due, and tells the stages: the only place outside a settle
+ * that sets `next_try_at`. Rows are locked in the order of their keys, as every writer of several rows does.
+ */
+
+/** A retraction has no content that an instance told; this stands in the place of its hash. */
+export const retractedHash = 'retracted';
+
+const notifyReports = (tx: Queries) => tx`select pg_notify(${dueChannel}, 'reports')`;
+
+export interface Making {
+  /** Which reports of the tenant; a condition on the table `reports`. */
+  readonly which: (sql: Queries) => Fragment;
+  readonly reason: 'resync' | 'replay' | 'directory-change';
+  /** Background reports wait behind what is fresh and are spread over time. */
+  readonly background: boolean;
+  /** Retractions are told again only where an operator asks for it: no instance told them. */
+  readonly retracted: boolean;
+  /** Since when Intune does not hold the state: from now, or from when it was due before. */
+  readonly dueSince: 'now' | 'keep';
+  /** Only the next of them after this device, and in time behind so many others. */
+  readonly batch?: {
+    readonly after: string | undefined;
+    readonly offset: number;
+    readonly limit: number;
+  };
+}
+
+export interface Made {
+  /** Reports that were taken; fewer than the limit: it was the last batch. */
+  readonly taken: number;
+  /** Those among them that were given a place in time. */
+  readonly placed: number;
+  readonly last: string | null;
+}
+
+/**
+ * Makes matching reports of a tenant due again with a new revision, whatever back-off they had. Held ones are only
+ * looked at again: what they wait for decides, and they were never told.
+ */
+export async function makeDue(
+  tx: Transaction,
+  tenantId: string,
+  { background, batch, dueSince, reason, retracted, which }: Making,
+): Promise<Made> {
+  const [made] = await tx<Made[]>`
+    with locked as materialized (
+      select device_id, state from reports
+      where tenant_id = ${tenantId} and ${batch?.after === undefined ? tx`true` : tx`device_id > ${batch.after}`}
+        and ${retracted ? tx`true` : tx`content_hash <> ${retractedHash}`} and (${which(tx)})
+      order by device_id ${batch === undefined ? tx`` : tx`limit ${batch.limit}`} for update
+    ), placed as (
+      select device_id, row_number() over (order by device_id) - 1 + ${batch?.offset ?? 0}::int8 as position
+      from locked where state <> 'held'
+    ), due as (
+      update reports r set revision = revision + 1, state = 'due', reason = ${reason}, detail = null,
+        verification = null, attempts = 0, background = ${background}, failed_at = null, updated_at = now(),
+        due_since = ${dueSince === 'now' ? tx`now()` : tx`coalesce(due_since, now())`},
+        next_try_at = ${
+          background
+            ? tx`now() + (placed.position / ${backgroundReportsPerSecond}::float8) * interval '1 second'`
+            : tx`now()`
+        }
+      from placed where r.tenant_id = ${tenantId} and r.device_id = placed.device_id
+    ), looked_at as (
+      update reports r set next_try_at = now()
+      from locked where locked.state = 'held' and r.tenant_id = ${tenantId} and r.device_id = locked.device_id
+    )
+    select count(*) as taken, count(*) filter (where state <> 'held') as placed,
+      (array_agg(device_id order by device_id desc))[1] as last
+    from locked`;
+  await notifyReports(tx);
+  return made ?? { taken: 0, placed: 0, last: null };
+}
+
+/** Held reports are looked at at once, for what held them is over; says how many. */
+export async function releaseReports(
+  sql: Queries,
+  tenantId: string,
+  { retracted }: { readonly retracted: boolean },
+): Promise<number> {
+  const { count } = await sql`
+    update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'
+      and ${retracted ? sql`true` : sql`content_hash <> ${retractedHash}`}`;
+  await notifyReports(sql);
+  return count;
+}
+
+/**
+ * Makes reports say that the device is not managed and not compliant; says how many. What Intune never heard of needs
+ * no retraction: it is settled with the same revision step, so that a message that is just being prepared is not sent
+ * any more.
+ */
+export async function retractReports(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[] | 'all',
+): Promise<number> {
+  const { count } = await tx`
+    update reports set
+      revision = revision + 1, reason = 'retracted', attempts = 0, verification = null, failed_at = null, background = false,
+      -- A message whose outcome is not known is cleared up first.
+      next_try_at = case when message_open then coalesce(next_try_at, now()) when sent_revision is null then null else now() end,
+      due_since = case when sent_revision is not null then coalesce(due_since, now()) end,
+      state = case when sent_revision is null then 'completed' else 'due' end, updated_at = now(),
+      content_hash = ${retractedHash},
+      content = (content::jsonb || '{"managed":false,"verdict":"not-compliant"}'::jsonb)::text
+    where tenant_id = ${tenantId} and ${deviceIds === 'all' ? tx`true` : tx`device_id = any(${deviceIds as string[]}::uuid[])`}
+      and content_hash <> ${retractedHash}`;
+  await notifyReports(tx);
+  return count;
+}
+
+/** Removes all reports of a tenant that is deleted. */
+export const deleteReports = (tx: Transaction, tenantId: string) =>
+  tx`delete from reports where tenant_id = ${tenantId}`;
