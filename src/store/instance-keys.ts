@@ -1,13 +1,37 @@
 import { LRUCache } from 'lru-cache';
 import { hashKey, looksLikeKey } from '../secrets/keys.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
+import { columns, pick, type Row } from './columns.ts';
 import { createCredentialLookup } from './credentials.ts';
-import type { Sql } from './database.ts';
+import type { Queries, Sql } from './database.ts';
+import { query } from './query.ts';
+import { instanceKeys } from './schema.ts';
 
 /** The owner of a key of the data listener. */
 export interface KeyOwner {
   readonly tenantId: string;
   readonly instanceId: string;
+}
+
+export type NewInstanceKey = typeof instanceKeys.$inferInsert;
+
+export async function insertInstanceKey(tx: Queries, key: NewInstanceKey): Promise<void> {
+  await query(tx).insert(instanceKeys).values(key);
+}
+
+const removedShape = pick(instanceKeys, 'name', 'expiresAt');
+
+/** Undefined when the instance has no such key. */
+export async function removeInstanceKey(
+  tx: Queries,
+  { instanceId, tenantId }: KeyOwner,
+  keyId: string,
+): Promise<Row<typeof removedShape> | undefined> {
+  const [row] = await tx<Row<typeof removedShape>[]>`
+    delete from instance_keys
+    where tenant_id = ${tenantId} and instance_id = ${instanceId} and key_id = ${keyId}
+    returning ${columns(tx, removedShape)}`;
+  return row;
 }
 
 export interface InstanceKeys {

@@ -6,6 +6,7 @@ import { ProblemError, problem } from '../../problems.ts';
 import { hashKey, newKey } from '../../secrets/keys.ts';
 import type { Sql } from '../../store/database.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
+import { insertInstanceKey, removeInstanceKey } from '../../store/instance-keys.ts';
 import type { Instance } from '../../store/instances.ts';
 import { instanceKeys } from '../../store/schema.ts';
 import { requireRole, tenantOf } from '../access.ts';
@@ -139,11 +140,16 @@ async function insertKey(
         ),
       );
     }
-    await tx`
-      insert into instance_keys (tenant_id, instance_id, key_id, name, key_hash, prefix, expires_at)
-      values (${tenantId}, ${instanceId}, ${id}, ${given.name}, ${keyHash}, ${key.slice(0, 10)},
-        ${given.expiresAt === undefined ? null : new Date(given.expiresAt)})`;
     const { expiresAt = null, name } = given;
+    await insertInstanceKey(tx, {
+      tenantId,
+      instanceId,
+      keyId: id,
+      name,
+      keyHash,
+      prefix: key.slice(0, 10),
+      expiresAt: expiresAt === null ? null : new Date(expiresAt),
+    });
     note({
       tenantId,
       action: 'instance-key.create',
@@ -186,10 +192,7 @@ export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
     checkIfMatch(c.req.header('if-match'), onlyVersion);
     if (keyId === undefined) throw unknownKey();
     await changing(c, sql, async (tx, note) => {
-      const [row] = await tx<{ name: string; expiresAt: Date | null }[]>`
-        delete from instance_keys
-        where tenant_id = ${tenantId} and instance_id = ${instanceId} and key_id = ${keyId}
-        returning name, expires_at as "expiresAt"`;
+      const row = await removeInstanceKey(tx, instance, keyId);
       if (!row) throw unknownKey();
       note({
         tenantId,
