@@ -2,7 +2,13 @@ import { type Cloud, graphScopeFor } from '../entra/clouds.ts';
 import { adminConsentUrl, type ConsentRedirect, parseConsentRedirect } from '../entra/consent.ts';
 import { parseGuid } from '../ids.ts';
 import { consentStateMs } from '../limits.ts';
-import { hashKey } from '../secrets/keys.ts';
+import {
+  type ConsentApplication,
+  grantConsent,
+  insertConsent,
+  removeConsents,
+  takeConsent,
+} from '../store/consents.ts';
 import type { Sql } from '../store/database.ts';
 import { gatewayOrigin, type HistoryOrigin, recorded } from '../store/history.ts';
 import { clearHold } from '../store/holds.ts';
@@ -15,8 +21,6 @@ import { moveTenant } from './state.ts';
  * The two consents in sequence (contract section 6, domain/microsoft.md 1.5). The redirect is a stranger's word:
  * the single-use state says which tenant was asked, and a token taken there proves that it agreed.
  */
-
-export type ConsentApplication = 'connector' | 'user-registration';
 
 export interface ConsentOptions {
   readonly sql: Sql;
@@ -53,9 +57,7 @@ async function consentUrl(
     throw new Error(`no ${application} application in cloud ${tenant.cloud}`);
   // The tenant is in the state's own text, so that it is looked up tenant first.
   const state = `${tenant.tenantId}.${crypto.randomUUID().replaceAll('-', '')}`;
-  await options.sql`
-    insert into consents (tenant_id, state_hash, application, expires_at)
-    values (${tenant.tenantId}, ${await hashKey(state)}, ${application}, ${expiresAt})`;
+  await insertConsent(options.sql, { tenantId: tenant.tenantId, state, application, expiresAt });
   return adminConsentUrl({
     cloud,
     tenantId: tenant.tenantId,
@@ -69,7 +71,7 @@ async function consentUrl(
 /** Begins the connection anew; states given out before are void. */
 export async function startConnect(options: ConsentOptions, tenant: Tenant, by: HistoryOrigin) {
   const expiresAt = new Date(Date.now() + consentStateMs);
-  await options.sql`delete from consents where tenant_id = ${tenant.tenantId}`;
+  await removeConsents(options.sql, tenant.tenantId);
   const consentUrls: { app: ConsentApplication; url: string }[] = [];
   for (const app of applicationsOf(options, tenant.cloud)) {
     consentUrls.push({ app, url: await consentUrl(options, tenant, app, expiresAt) });
@@ -100,11 +102,8 @@ async function takeState(
 ): Promise<{ tenantId: string; application: ConsentApplication } | undefined> {
   const tenantId = parseGuid(state?.split('.')[0]);
   if (state === undefined || tenantId === undefined) return undefined;
-  const [row] = await sql<{ application: ConsentApplication }[]>`
-    update consents set used_at = now()
-    where tenant_id = ${tenantId} and state_hash = ${await hashKey(state)} and used_at is null and expires_at > now()
-    returning application`;
-  return row && { tenantId, application: row.application };
+  const application = await takeConsent(sql, tenantId, state);
+  return application && { tenantId, application };
 }
 
 /** After consent a token may lack its roles for a moment (domain/microsoft.md 1.5): asked a few times. */
@@ -167,14 +166,8 @@ async function settleConsent(
   const { displayName, tenantId } = tenant;
   // Who consented is Entra's to know: the browser's word is not proof of a name.
   const missing = await recorded(options.sql, gatewayOrigin, async (tx, note) => {
-    await tx`
-      update consents set outcome = 'granted'
-      where tenant_id = ${tenantId} and application = ${application} and used_at is not null`;
-    const given = await tx<{ application: ConsentApplication }[]>`
-      select distinct application from consents where tenant_id = ${tenantId} and outcome = 'granted'`;
-    const left = applicationsOf(options, tenant.cloud).filter(
-      (name) => !given.some((row) => row.application === name),
-    );
+    const given = await grantConsent(tx, tenantId, application);
+    const left = applicationsOf(options, tenant.cloud).filter((name) => !given.includes(name));
     const moved =
       left.length === 0 &&
       (await moveTenant(tx, tenantId, 'consent-completed', note, { after: { application } }));

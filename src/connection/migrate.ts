@@ -1,5 +1,6 @@
 import { readPartnerState } from '../graph/partner-state.ts';
 import { newId } from '../ids.ts';
+import { removeConsents } from '../store/consents.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
 import { clearHold } from '../store/holds.ts';
@@ -150,7 +151,7 @@ async function change(
       where tenant_id = ${tenantId}`;
     if (typeChanges) {
       // What was consented to was the other application; and nobody can send its deprovisioning any more.
-      await tx`delete from consents where tenant_id = ${tenantId}`;
+      await removeConsents(tx, tenantId);
       await tx`update tenants set deprovision_wanted = false where tenant_id = ${tenantId}`;
       await clearHold(tx, tenantId, note);
     }

@@ -1,0 +1,55 @@
+import { hashKey } from '../secrets/keys.ts';
+import type { Queries } from './database.ts';
+import { query } from './query.ts';
+import { consents } from './schema.ts';
+
+/** Consents that were asked of a tenant's administrator, by the single-use state that was given out for each. */
+
+export type ConsentApplication = 'connector' | 'user-registration';
+
+export async function insertConsent(
+  sql: Queries,
+  consent: {
+    readonly tenantId: string;
+    readonly state: string;
+    readonly application: ConsentApplication;
+    readonly expiresAt: Date;
+  },
+): Promise<void> {
+  const { state, ...values } = consent;
+  await query(sql)
+    .insert(consents)
+    .values({ ...values, stateHash: await hashKey(state) });
+}
+
+/** States given out before are void, and so is what was consented to. */
+export async function removeConsents(sql: Queries, tenantId: string): Promise<void> {
+  await sql`delete from consents where tenant_id = ${tenantId}`;
+}
+
+/** Uses the state up and returns what it was given out for; undefined when it was not live. */
+export async function takeConsent(
+  sql: Queries,
+  tenantId: string,
+  state: string,
+): Promise<ConsentApplication | undefined> {
+  const [row] = await sql<{ application: ConsentApplication }[]>`
+    update consents set used_at = now()
+    where tenant_id = ${tenantId} and state_hash = ${await hashKey(state)} and used_at is null and expires_at > now()
+    returning application`;
+  return row?.application;
+}
+
+/** Notes that the tenant agreed to this application and returns all that it agreed to. */
+export async function grantConsent(
+  tx: Queries,
+  tenantId: string,
+  application: ConsentApplication,
+): Promise<ConsentApplication[]> {
+  await tx`
+    update consents set outcome = 'granted'
+    where tenant_id = ${tenantId} and application = ${application} and used_at is not null`;
+  const given = await tx<{ application: ConsentApplication }[]>`
+    select distinct application from consents where tenant_id = ${tenantId} and outcome = 'granted'`;
+  return given.map((row) => row.application);
+}
