@@ -1,4 +1,6 @@
 import type { Sql } from '../../store/database.ts';
+import { addCompared } from '../../store/moves/move.ts';
+import { addDifferences } from '../../store/moves/move-differences.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { ComparedCall, Difference, DifferenceKind } from './compare.ts';
 
@@ -37,20 +39,9 @@ interface Gathered {
 }
 
 /** The example is the last one: it is the one that can still be looked at. */
-async function write(sql: Sql, { compared, differed, found, moveId, tenantId }: Gathered): Promise<void> {
-  const rows = [...found.values()];
+async function write(sql: Sql, gathered: Gathered): Promise<void> {
   await inTransaction(sql, async (tx) => {
-    const known = await tx`
-      update moves set compared = compared + ${compared}, differed = differed + ${differed}
-      where tenant_id = ${tenantId} and move_id = ${moveId} returning 1`;
-    if (known.length === 0 || rows.length === 0) return;
-    await tx`
-      insert into move_differences (tenant_id, move_id, kind, call, count, example_device_id, example)
-      select ${tenantId}, ${moveId}, * from unnest(${rows.map(({ kind }) => kind)}::text[],
-        ${rows.map(({ call }) => call)}::text[], ${rows.map(({ count }) => count)}::bigint[],
-        ${rows.map(({ deviceId }) => deviceId)}::uuid[], ${rows.map(({ example }) => example)}::text[])
-      on conflict (tenant_id, move_id, kind, call) do update set count = move_differences.count + excluded.count,
-        example_device_id = excluded.example_device_id, example = excluded.example, last_at = now()`;
+    if (await addCompared(tx, gathered)) await addDifferences(tx, gathered, [...gathered.found.values()]);
   });
 }
 

@@ -1,6 +1,14 @@
 import { newId } from '../../ids.ts';
 import { isUniqueViolation, type Sql, type Transaction } from '../../store/database.ts';
-import { isEnabled, lockMove, type Move, type MoveKey, openStates } from '../../store/moves/move.ts';
+import {
+  insertMove,
+  isEnabled,
+  lockMove,
+  type Move,
+  type MoveKey,
+  openStates,
+  writeOperation,
+} from '../../store/moves/move.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { type Advance, type AdvanceRequest, nextStep } from './advance.ts';
 import { type MoveScope, writePlan } from './plan.ts';
@@ -33,11 +41,7 @@ export async function planMove(sql: Sql, given: NewMove, note?: MoveNote): Promi
   const key = { tenantId, moveId: newId() };
   try {
     await inTransaction(sql, async (tx) => {
-      await tx`
-        insert into moves (tenant_id, move_id, from_instance_id, to_instance_id, filter, unclaimed, step_percent, shadow,
-          threshold, author, reason)
-        values (${tenantId}, ${key.moveId}, ${fromInstanceId}, ${toInstanceId}, ${given.filter}, ${unclaimed},
-          ${given.stepPercent}, ${given.shadow}, ${given.threshold}, ${given.author}, ${given.reason})`;
+      await insertMove(tx, { ...given, ...key, fromInstanceId, toInstanceId, unclaimed });
       await writePlan(tx, key, given.scope);
       const planned = note && (await lockMove(tx, key, true));
       if (planned) await note(tx, planned, undefined);
@@ -96,12 +100,7 @@ async function write(
   to: Pick<Move, 'state' | 'percent' | 'paused'>,
   { author, reason }: Operation,
 ): Promise<Operated> {
-  const begins = to.state === 'shadowing' && move.state !== 'shadowing';
-  await tx`
-    update moves set state = ${to.state}, percent = ${to.percent}, paused = ${to.paused}, author = ${author},
-      reason = ${reason ?? move.reason}, version = version + 1, updated_at = now()
-      ${begins ? tx`, shadow_started_at = now(), compared = 0, differed = 0` : tx``}
-    where tenant_id = ${move.tenantId} and move_id = ${move.moveId}`;
+  await writeOperation(tx, move, { ...to, author, reason: reason ?? move.reason });
   const changed = await lockMove(tx, move, true);
   return changed ? { ok: true, move: changed } : { ok: false, refusal: 'gone' };
 }

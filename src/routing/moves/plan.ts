@@ -1,6 +1,7 @@
 import { movePlanTimeoutMs } from '../../limits.ts';
 import type { Fragment, Queries, Sql, Transaction } from '../../store/database.ts';
 import type { Move, MoveKey, SkipReason } from '../../store/moves/move.ts';
+import { putPlanned } from '../../store/moves/move-devices.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { bucketSql } from './bucket.ts';
 
@@ -100,27 +101,8 @@ export async function countPlan(sql: Sql, scope: MoveScope): Promise<PlanCount[]
  * Writes the plan, or what is new of it: devices that came to the instance since, and those that were skipped for a
  * reason that is gone. What was moved once is left where it is.
  */
-export async function writePlan(
-  tx: Transaction,
-  { moveId, tenantId }: MoveKey,
-  scope: MoveScope,
-): Promise<void> {
+export async function writePlan(tx: Transaction, key: MoveKey, scope: MoveScope): Promise<void> {
   // Else the foreign key's check is planned anew for every row.
   await tx`set local plan_cache_mode = 'auto'`;
-  await asWhole(
-    tx,
-    () => tx`
-    insert into move_devices (tenant_id, move_id, device_id, bucket, from_jamf_computer_id, to_jamf_computer_id,
-      state, reason, rule, placed_at)
-    select ${tenantId}, ${moveId}, found.device_id, found.bucket, found.from_jamf_computer_id,
-      case when found.reason is null then found.to_jamf_computer_id end,
-      case when found.reason is null then 'planned' else 'skipped' end, found.reason, found.rule, found.placed_at
-    from (${candidates(tx, scope)}) found
-    left join move_devices m on m.tenant_id = ${tenantId} and m.move_id = ${moveId} and m.device_id = found.device_id
-    where m.device_id is null or (m.state = 'skipped' and m.reason is distinct from found.reason)
-    on conflict (tenant_id, move_id, device_id) do update set
-      from_jamf_computer_id = excluded.from_jamf_computer_id, to_jamf_computer_id = excluded.to_jamf_computer_id,
-      state = excluded.state, reason = excluded.reason, rule = excluded.rule, placed_at = excluded.placed_at,
-      updated_at = now()`,
-  );
+  await asWhole(tx, () => putPlanned(tx, key, candidates(tx, scope)));
 }

@@ -1,6 +1,7 @@
 import { moveBatch } from '../../limits.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
-import { isEnabled, lockMove, type Move, type MoveKey } from '../../store/moves/move.ts';
+import { finishMove, isEnabled, lockMove, type Move, type MoveKey } from '../../store/moves/move.ts';
+import { type DeviceTurn, writeTurns } from '../../store/moves/move-devices.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { storedClaims } from '../claim-rows.ts';
@@ -110,14 +111,14 @@ async function decide(
 
 async function noteTurns(
   tx: Transaction,
-  { moveId, tenantId }: MoveKey,
+  move: MoveKey,
   { direction }: Batch,
   turns: ReadonlyMap<string, Turn>,
   outcomes: readonly RouteOutcome[],
 ): Promise<void> {
   const placed = new Map(outcomes.map((outcome) => [outcome.deviceId, outcome]));
   const done = direction === 'over' ? 'moved' : 'rolled-back';
-  const rows = [...turns].map(([deviceId, turn]) => {
+  const rows = [...turns].map(([deviceId, turn]): DeviceTurn => {
     const outcome = placed.get(deviceId);
     // Where it went is where a rollback looks for it, and where it was then is where that takes it to.
     const over = direction === 'over' ? outcome : undefined;
@@ -132,19 +133,7 @@ async function noteTurns(
       version: outcome?.route?.version ?? null,
     };
   });
-  await tx`
-    update move_devices m set state = turned.state, reason = turned.reason,
-      to_jamf_computer_id = coalesce(turned.to_id, m.to_jamf_computer_id),
-      from_jamf_computer_id = coalesce(turned.from_id, m.from_jamf_computer_id),
-      rule = case when turned.from_id is null then m.rule else turned.rule end,
-      placed_at = case when turned.from_id is null then m.placed_at else turned.placed_at end,
-      moved_version = coalesce(turned.version, m.moved_version), updated_at = now()
-    from unnest(${rows.map((row) => row.deviceId)}::uuid[], ${rows.map((row) => row.state)}::text[],
-                ${rows.map((row) => row.reason)}::text[], ${rows.map((row) => row.to)}::int[],
-                ${rows.map((row) => row.from)}::int[], ${rows.map((row) => row.rule)}::text[],
-                ${rows.map((row) => row.placedAt)}::timestamptz[], ${rows.map((row) => row.version)}::bigint[])
-      as turned(device_id, state, reason, to_id, from_id, rule, placed_at, version)
-    where m.tenant_id = ${tenantId} and m.move_id = ${moveId} and m.device_id = turned.device_id`;
+  await writeTurns(tx, move, rows);
 }
 
 /** The state of a device is now what its new computer says: it is read, whether it was known here or not. */
@@ -185,8 +174,7 @@ async function workIn(tx: Transaction, move: Move, batch: Batch): Promise<readon
 /** At 100 percent with nothing left to cut over the move is done. */
 async function finish(tx: Transaction, move: Move): Promise<void> {
   if (move.state !== 'moving' || move.percent < 100) return;
-  await tx`update moves set state = 'done', version = version + 1, updated_at = now()
-    where tenant_id = ${move.tenantId} and move_id = ${move.moveId}`;
+  await finishMove(tx, move);
 }
 
 /** The next devices of a move, in one transaction and one version of the routes. */

@@ -99,3 +99,55 @@ export async function isEnabled(queries: Queries, tenantId: string, instanceId: 
     select enabled from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
   return row?.enabled === true;
 }
+
+type NewMove = Omit<
+  Move,
+  | 'state'
+  | 'paused'
+  | 'percent'
+  | 'shadowStartedAt'
+  | 'compared'
+  | 'differed'
+  | 'version'
+  | 'createdAt'
+  | 'updatedAt'
+>;
+
+/** Fails on a unique index where another open move leaves the same instance. */
+export async function insertMove(tx: Transaction, move: NewMove): Promise<void> {
+  await tx`
+    insert into moves (tenant_id, move_id, from_instance_id, to_instance_id, filter, unclaimed, step_percent, shadow,
+      threshold, author, reason)
+    values (${move.tenantId}, ${move.moveId}, ${move.fromInstanceId}, ${move.toInstanceId}, ${move.filter},
+      ${move.unclaimed}, ${move.stepPercent}, ${move.shadow}, ${move.threshold}, ${move.author}, ${move.reason})`;
+}
+
+/** Stores what an operator wants of a move now; what shadowing found before it begins anew does not count. */
+export async function writeOperation(
+  tx: Transaction,
+  move: Move,
+  to: Pick<Move, 'state' | 'percent' | 'paused' | 'author' | 'reason'>,
+): Promise<void> {
+  const begins = to.state === 'shadowing' && move.state !== 'shadowing';
+  await tx`
+    update moves set state = ${to.state}, percent = ${to.percent}, paused = ${to.paused}, author = ${to.author},
+      reason = ${to.reason}, version = version + 1, updated_at = now()
+      ${begins ? tx`, shadow_started_at = now(), compared = 0, differed = 0` : tx``}
+    where tenant_id = ${move.tenantId} and move_id = ${move.moveId}`;
+}
+
+export async function finishMove(tx: Transaction, move: MoveKey): Promise<void> {
+  await tx`update moves set state = 'done', version = version + 1, updated_at = now()
+    where tenant_id = ${move.tenantId} and move_id = ${move.moveId}`;
+}
+
+/** Adds to how many answers were compared; false: the move is gone. */
+export async function addCompared(
+  tx: Transaction,
+  { compared, differed, moveId, tenantId }: Pick<Move, 'tenantId' | 'moveId' | 'compared' | 'differed'>,
+): Promise<boolean> {
+  const known = await tx`
+    update moves set compared = compared + ${compared}, differed = differed + ${differed}
+    where tenant_id = ${tenantId} and move_id = ${moveId} returning 1`;
+  return known.length > 0;
+}

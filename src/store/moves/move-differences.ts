@@ -1,0 +1,28 @@
+import type { Transaction } from '../database.ts';
+import type { MoveKey } from './move.ts';
+
+/** How the answers of a move's two instances differed. This file alone writes it. */
+
+export interface CountedDifference {
+  readonly kind: string;
+  readonly call: string;
+  readonly count: number;
+  readonly deviceId: string;
+  readonly example: string;
+}
+
+/** Adds to the counts and keeps the new example. */
+export async function addDifferences(
+  tx: Transaction,
+  { moveId, tenantId }: MoveKey,
+  rows: readonly CountedDifference[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  await tx`
+    insert into move_differences (tenant_id, move_id, kind, call, count, example_device_id, example)
+    select ${tenantId}, ${moveId}, * from unnest(${rows.map(({ kind }) => kind)}::text[],
+      ${rows.map(({ call }) => call)}::text[], ${rows.map(({ count }) => count)}::bigint[],
+      ${rows.map(({ deviceId }) => deviceId)}::uuid[], ${rows.map(({ example }) => example)}::text[])
+    on conflict (tenant_id, move_id, kind, call) do update set count = move_differences.count + excluded.count,
+      example_device_id = excluded.example_device_id, example = excluded.example, last_at = now()`;
+}
