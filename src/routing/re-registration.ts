@@ -1,23 +1,11 @@
 import { registrationSilenceMs } from '../limits.ts';
+import type { LinkedBy, NewLink } from '../store/device-links.ts';
 import { type Claim, sameComputer } from './rules.ts';
 
 /**
  * A Mac that registers with Entra anew gets a new device id (domain/jamf.md 6.3, 6.4): which earlier ids are the same
  * Mac's, and when an old record that still names one of them counts no more. Pure.
  */
-
-export type LinkedBy = 'computer' | 'udid' | 'serial-number';
-
-/** The same Mac under an older and a newer registration. */
-export interface DeviceLink {
-  readonly deviceId: string;
-  readonly previousDeviceId: string;
-}
-
-export interface NewLink extends DeviceLink {
-  /** What the two have in common. */
-  readonly linkedBy: LinkedBy;
-}
 
 /** A registration that was never claimed before. */
 export interface FirstClaim {

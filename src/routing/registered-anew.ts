@@ -1,5 +1,12 @@
 import type { Transaction } from '../store/database.ts';
 import {
+  type DeviceLink,
+  type NewLink,
+  noteRetired,
+  removeLinks,
+  writeLinks,
+} from '../store/device-links.ts';
+import {
   type Claims,
   type ComputerClaims,
   claimKey,
@@ -9,14 +16,8 @@ import {
   type StoredClaim,
   writeStale,
 } from './claim-rows.ts';
-import { findElsewhere, noteRetired, removeLinks, writeLinks } from './device-links.ts';
-import {
-  type DeviceLink,
-  isStale,
-  linkRegistration,
-  type NewLink,
-  type OtherRegistration,
-} from './re-registration.ts';
+import { findElsewhere } from './device-links.ts';
+import { isStale, linkRegistration, type OtherRegistration } from './re-registration.ts';
 import type { RouteOutcome } from './resolve.ts';
 import { type ComputerId, sameComputer } from './rules.ts';
 
