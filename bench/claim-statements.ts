@@ -1,7 +1,7 @@
-import { claimComputers, surveyComputers } from '../src/delivery/computers/computer-store.ts';
 import { claimReports, surveyReports } from '../src/delivery/reports/report-claims.ts';
-import type { DueLane } from '../src/delivery/stage/run-stage.ts';
+import { claimComputers, surveyComputers } from '../src/store/computers/leases.ts';
 import type { Sql } from '../src/store/database.ts';
+import type { DueLane } from '../src/store/due-rows.ts';
 
 /** What delivery asks the database for again and again, each as one function. */
 export interface Statement {

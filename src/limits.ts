@@ -134,7 +134,7 @@ export const filterComparisons = 50;
 export const backgroundReportsPerSecond = 100;
 /** Rows of one transaction of a replay: it stays far below the statement's timeout and locks nobody out for long. */
 export const replayBatch = 5_000;
-/** A reader's lease counts as lost this long before it runs out: an answer may be on its way (src/delivery/computers/readers.ts). */
+/** A reader's lease counts as lost this long before it runs out: an answer may be on its way (src/store/computers/readers.ts). */
 export const readerSafetyMs = 2_000;
 /** A poll looks back this far: a cluster's node may lag a minute behind (domain/jamf.md 1.4), and clocks differ. */
 export const pollOverlapMs = 120_000;

@@ -1,16 +1,16 @@
 import { namedInBulk } from '../limits.ts';
-import type { Sql } from '../store/database.ts';
-import { createGroupCommit, nothings } from '../store/group-commit.ts';
-import { withRetries } from '../store/retry.ts';
-import { type ComputerLane, computerLane } from './computers/computer-store.ts';
-import { markNamed, type NamedWrite } from './computers/named-in-bulk.ts';
+import { type ComputerLane, computerLane } from '../store/computers/leases.ts';
+import { markNamed, type NamedWrite } from '../store/computers/named.ts';
 import {
   type MarkedRow,
   newerPushed,
   type PushedRow,
   upsertDue,
   upsertRecords,
-} from './computers/revisions.ts';
+} from '../store/computers/revisions.ts';
+import type { Sql } from '../store/database.ts';
+import { createGroupCommit, nothings } from '../store/group-commit.ts';
+import { withRetries } from '../store/retry.ts';
 
 /** What comes in from Jamf Pro, committed before it is answered (contract section 5). */
 
@@ -28,12 +28,12 @@ export interface Origin {
 }
 
 export interface Intake {
-  /** Marks computers as due to be read; resolves when it is committed. Very many go another way: `named-in-bulk.ts`. */
+  /** Marks computers as due to be read; resolves when it is committed. Very many go another way: `store/computers/named.ts`. */
   markDue(origin: Origin, computerIds: readonly number[]): Promise<void>;
   /**
    * Keeps pushed records, the newest of each computer by `general.reportDate`; resolves when committed. A record
    * older than what is there is accepted without effect (contract section 11), and one that cannot be compared with it
-   * makes the computer due to be read (`computers/revisions.ts`).
+   * makes the computer due to be read (`store/computers/revisions.ts`).
    */
   storeRecords(origin: Origin, records: readonly PushedRecord[]): Promise<void>;
 }

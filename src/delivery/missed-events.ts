@@ -5,10 +5,10 @@ import {
   missedInstancesMost,
   missedRetryMs,
 } from '../limits.ts';
+import type { InstanceRef } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import { askReconciliation, pollSince } from './computers/ask.ts';
-import type { InstanceRef } from './computers/readers.ts';
 import type { Intake } from './intake.ts';
 
 /**

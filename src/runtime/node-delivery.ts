@@ -10,7 +10,6 @@ import { keepSubscriptions } from '../connection/subscriptions/keep-subscription
 import { createLearning } from '../delivery/computers/learn-named.ts';
 import { createPolls } from '../delivery/computers/poll.ts';
 import { computerStage } from '../delivery/computers/read-computer.ts';
-import { createReaders, type Readers } from '../delivery/computers/readers.ts';
 import { createReconciliations } from '../delivery/computers/reconcile.ts';
 import type { FeedRunner } from '../delivery/computers/turns.ts';
 import { actOnDirectoryChanges } from '../delivery/directory/act-on-changes.ts';
@@ -24,7 +23,7 @@ import { createCircuits } from '../delivery/stage/circuit.ts';
 import { systemClock } from '../delivery/stage/clock.ts';
 import type { Hints } from '../delivery/stage/hints.ts';
 import type { LaneLimits } from '../delivery/stage/lanes.ts';
-import { type DueLane, runStage } from '../delivery/stage/run-stage.ts';
+import { runStage } from '../delivery/stage/run-stage.ts';
 import { newId } from '../ids.ts';
 import {
   importedReadLookMs,
@@ -40,7 +39,9 @@ import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
 import { trimRouteHistory } from '../routing/trim-history.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { settleApprovals } from '../store/approvals.ts';
+import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
+import type { DueLane } from '../store/due-rows.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import type { Tenant } from '../store/tenants.ts';
 import { createTimelineWriter } from '../store/timeline.ts';

@@ -1,9 +1,9 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { InstanceRef } from '../delivery/computers/readers.ts';
 import type { MarkKeeper } from '../delivery/missed-events.ts';
 import { newId } from '../ids.ts';
+import type { InstanceRef } from '../store/computers/readers.ts';
 
 /**
  * Marks of missed events in the data directory: a file for each process that has any, written beside and put in its place,

@@ -246,7 +246,7 @@ export const computers = pgTable(
     tenantId: uuid('tenant_id').notNull(),
     instanceId: uuid('instance_id').notNull(),
     jamfComputerId: integer('jamf_computer_id').notNull(),
-    /** What the four revisions mean: `delivery/computers/revisions.ts`. */
+    /** What the four revisions mean: `store/computers/revisions.ts`. */
     wantedRevision: bigint('wanted_revision', { mode: 'number' }).notNull().default(1),
     doneRevision: bigint('done_revision', { mode: 'number' }).notNull().default(0),
     /** The newest pushed record that was not yet taken in, as it came. Text: it is only passed on (design D9). */

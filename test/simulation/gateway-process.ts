@@ -4,11 +4,12 @@ import type { DueReport, ReportStore } from '../../src/delivery/reports/report-r
 import { reportStage } from '../../src/delivery/reports/report-stage.ts';
 import { backoffSeconds } from '../../src/delivery/stage/backoff.ts';
 import { createCircuits } from '../../src/delivery/stage/circuit.ts';
-import { type DueLane, runStage, type Stage, type StageRunner } from '../../src/delivery/stage/run-stage.ts';
+import { runStage, type Stage, type StageRunner } from '../../src/delivery/stage/run-stage.ts';
 import type { Cloud } from '../../src/entra/clouds.ts';
 import { defaultApiVersions } from '../../src/intune/api-versions.ts';
 import type { Send } from '../../src/outbound/port.ts';
 import type { Random } from '../../src/simulator/random.ts';
+import type { DueLane } from '../../src/store/due-rows.ts';
 import type { Tenant } from '../../src/store/tenants.ts';
 import type { Log } from '../../src/telemetry/log.ts';
 import { devicesOf, type Intune, idOf, tenantOf } from './intune.ts';

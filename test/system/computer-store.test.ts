@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createIntake } from '../../src/delivery/intake.ts';
+import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import {
   claimComputers,
   computerLane,
@@ -7,9 +9,7 @@ import {
   lockHeld,
   renewComputers,
   settleComputers,
-} from '../../src/delivery/computers/computer-store.ts';
-import { createIntake } from '../../src/delivery/intake.ts';
-import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+} from '../../src/store/computers/leases.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 /** Computers that are due to be read: who has them, and what becomes of them, on a real database. */

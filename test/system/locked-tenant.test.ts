@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createPostpone, type DueComputer } from '../../src/delivery/computers/computer-store.ts';
-import { createReaders, readerKey } from '../../src/delivery/computers/readers.ts';
 import { takeNotifications } from '../../src/delivery/directory/take-notifications.ts';
 import { createIntake, type Intake } from '../../src/delivery/intake.ts';
 import type { DueReport } from '../../src/delivery/reports/report-row.ts';
@@ -9,6 +7,8 @@ import { setReports } from '../../src/delivery/reports/set-reports.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { webSha256 } from '../../src/secrets/sha256.ts';
 import { createKeyedSemaphore } from '../../src/semaphore.ts';
+import { createPostpone, type DueComputer } from '../../src/store/computers/leases.ts';
+import { createReaders, readerKey } from '../../src/store/computers/readers.ts';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
 import { createTimelineWriter, type TimelineWriter } from '../../src/store/timeline.ts';
 import { createLog } from '../../src/telemetry/log.ts';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createLearning } from '../../src/delivery/computers/learn-named.ts';
-import { markNamed, nextNamed, settleNamed } from '../../src/delivery/computers/named-in-bulk.ts';
-import { createReaders } from '../../src/delivery/computers/readers.ts';
 import type { JamfClient } from '../../src/jamf/client.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { markNamed, nextNamed, settleNamed } from '../../src/store/computers/named.ts';
+import { createReaders } from '../../src/store/computers/readers.ts';
 import { createInstanceDirectory } from '../../src/store/instances.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DueComputer } from '../../src/delivery/computers/computer-store.ts';
 import { computerStage } from '../../src/delivery/computers/read-computer.ts';
 import { createIntake, type Intake } from '../../src/delivery/intake.ts';
 import { createCircuits } from '../../src/delivery/stage/circuit.ts';
-import type { DueLane, Stage } from '../../src/delivery/stage/run-stage.ts';
+import type { Stage } from '../../src/delivery/stage/run-stage.ts';
 import type { JamfClient } from '../../src/jamf/client.ts';
 import { parseComputer } from '../../src/jamf/inventory.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import type { DueComputer } from '../../src/store/computers/leases.ts';
+import type { DueLane } from '../../src/store/due-rows.ts';
 import { createInstanceDirectory } from '../../src/store/instances.ts';
 import { createTenantDirectory } from '../../src/store/tenants.ts';
 import { createLog } from '../../src/telemetry/log.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createReaders, type InstanceRef, readerKey } from '../../src/delivery/computers/readers.ts';
 import { leaseMs } from '../../src/limits.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { createReaders, type InstanceRef, readerKey } from '../../src/store/computers/readers.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 /** One process at a time reads from an instance. */

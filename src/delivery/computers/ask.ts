@@ -1,8 +1,8 @@
 import { changeBatch } from '../../limits.ts';
+import type { InstanceRef } from '../../store/computers/readers.ts';
 import type { Queries, Sql, Transaction } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
-import type { InstanceRef } from './readers.ts';
 
 /** What operators ask of an instance's reading. */
 

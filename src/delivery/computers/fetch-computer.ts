@@ -3,13 +3,13 @@ import type { ComplianceRecord } from '../../jamf/compliance.ts';
 import type { JamfFailure, JamfFailureKind } from '../../jamf/failure.ts';
 import { type JamfComputer, parseComputer } from '../../jamf/inventory.ts';
 import { type FieldError, isAbsent } from '../../jamf/wire-values.ts';
+import type { DueComputer } from '../../store/computers/leases.ts';
+import { isLate, standsAfter } from '../../store/computers/revisions.ts';
 import type { Instance } from '../../store/instances.ts';
 import type { Mode } from '../../store/row-types.ts';
 import { isRecord } from '../../untrusted/bounded-json.ts';
 import { inventoryWarnings } from '../reports/attributes.ts';
-import type { DueComputer } from './computer-store.ts';
 import { inventorySections } from './pushed-record.ts';
-import { isLate, standsAfter } from './revisions.ts';
 
 /** A due computer's state: its instance's own word, or the record that was pushed. */
 export type Fetched =
@@ -93,7 +93,7 @@ function pushedComputer(row: DueComputer, instance: Instance, mode: Mode): Read 
 }
 
 /**
- * A pushed record that waits to be taken in first serves by itself (`revisions.ts`). Otherwise the instance is asked,
+ * A pushed record that waits to be taken in first serves by itself (`store/computers/revisions.ts`). Otherwise the instance is asked,
  * and the record serves only when the instance cannot be reached: an instance may be one that only pushes.
  */
 async function findComputer(

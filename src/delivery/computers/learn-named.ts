@@ -1,10 +1,10 @@
 import { monotonicMs } from '../../clock.ts';
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { learnsAtOnce, learnTurnMs, namedSettledMs } from '../../limits.ts';
+import { nextNamed, settleNamed } from '../../store/computers/named.ts';
+import type { InstanceRef } from '../../store/computers/readers.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { nextNamed, settleNamed } from './named-in-bulk.ts';
-import type { InstanceRef } from './readers.ts';
 import { type Feed, type FeedOptions, type FeedRunner, readable, runFeed } from './turns.ts';
 
 /**

@@ -1,9 +1,9 @@
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { backgroundPerSecond } from '../../limits.ts';
+import type { InstanceRef } from '../../store/computers/readers.ts';
 import type { Transaction } from '../../store/database.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { trustedAt } from '../../store/trusted-dates.ts';
-import type { InstanceRef } from './readers.ts';
 
 /** What an instance's list of computers makes due: the list itself is never taken in, each computer is read. */
 

@@ -1,9 +1,9 @@
 import type { JamfClient } from '../../jamf/client.ts';
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { pollOverlapMs, pollsAtOnce } from '../../limits.ts';
+import type { InstanceRef } from '../../store/computers/readers.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { listedComputers, markChanged } from './listed.ts';
-import type { InstanceRef } from './readers.ts';
 import {
   type Feed,
   type FeedOptions,

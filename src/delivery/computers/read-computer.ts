@@ -1,7 +1,19 @@
 import { LRUCache } from 'lru-cache';
 import type { JamfClient } from '../../jamf/client.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
+import {
+  type ComputerLane,
+  claimComputers,
+  computerLane,
+  createPostpone,
+  type DueComputer,
+  lockHeld,
+  renewComputers,
+  settleComputers,
+  surveyComputers,
+} from '../../store/computers/leases.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
+import type { DueLane, Lane } from '../../store/due-rows.ts';
 import { createGroupCommit, type GroupCommit } from '../../store/group-commit.ts';
 import type { Instance, InstanceDirectory } from '../../store/instances.ts';
 import { inTransaction } from '../../store/retry.ts';
@@ -14,19 +26,7 @@ import { inSpan } from '../../telemetry/tracing.ts';
 import { defaultInventoryVocabulary, type InventoryVocabulary } from '../reports/attributes.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
 import type { Circuits } from '../stage/circuit.ts';
-import type { Lane } from '../stage/lanes.ts';
-import type { DueLane, Stage } from '../stage/run-stage.ts';
-import {
-  type ComputerLane,
-  claimComputers,
-  computerLane,
-  createPostpone,
-  type DueComputer,
-  lockHeld,
-  renewComputers,
-  settleComputers,
-  surveyComputers,
-} from './computer-store.ts';
+import type { Stage } from '../stage/run-stage.ts';
 import { fetchComputer } from './fetch-computer.ts';
 import { createOddMembers } from './odd-members.ts';
 import { type ReadComputer, takeIn } from './take-in.ts';
@@ -51,7 +51,7 @@ export interface ComputerStageOptions {
   readonly clientOf: (instance: Instance) => JamfClient;
   /** By `tenantId/instanceId`. */
   readonly circuits: Circuits;
-  /** Of these instances, the keys of those that this process may read from now (readers.ts). */
+  /** Of these instances, the keys of those that this process may read from now (store/computers/readers.ts). */
   readonly mayRead: (instances: readonly InstanceRef[]) => Promise<ReadonlySet<string>>;
   readonly backoff: Backoff;
   readonly holdRecheckSeconds: number;

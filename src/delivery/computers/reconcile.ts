@@ -1,8 +1,8 @@
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { reconciliationsAtOnce } from '../../limits.ts';
+import type { InstanceRef } from '../../store/computers/readers.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { listedComputers, type Marked, markReconciled, type Spread } from './listed.ts';
-import type { InstanceRef } from './readers.ts';
 import { type Feed, type FeedOptions, type FeedRunner, jittered, readable, runFeed } from './turns.ts';
 
 /**

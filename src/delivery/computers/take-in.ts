@@ -3,6 +3,7 @@ import type { ComputerClaims } from '../../routing/claim-rows.ts';
 import { markComputersDue, recordClaims } from '../../routing/claims.ts';
 import type { Route, RouteOutcome } from '../../routing/resolve.ts';
 import type { Sha256 } from '../../secrets/sha256.ts';
+import type { DueComputer } from '../../store/computers/leases.ts';
 import type { Transaction } from '../../store/database.ts';
 import type { Instance } from '../../store/instances.ts';
 import type { TenantTimelineEvent } from '../../store/timeline.ts';
@@ -11,7 +12,6 @@ import type { InventoryVocabulary } from '../reports/attributes.ts';
 import type { ReportContent } from '../reports/report.ts';
 import { contentFor, verdictOf } from '../reports/report-content.ts';
 import { type NewReport, setReports } from '../reports/set-reports.ts';
-import type { DueComputer } from './computer-store.ts';
 import type { Fetched } from './fetch-computer.ts';
 import { oddMembersText } from './odd-members.ts';
 

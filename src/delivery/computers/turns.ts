@@ -1,10 +1,10 @@
 import type { JamfClient } from '../../jamf/client.ts';
 import type { JamfFailure } from '../../jamf/failure.ts';
+import { type InstanceRef, type Readers, readerKey } from '../../store/computers/readers.ts';
 import type { Sql } from '../../store/database.ts';
 import type { Instance, InstanceDirectory } from '../../store/instances.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
-import { type InstanceRef, type Readers, readerKey } from './readers.ts';
 
 /**
  * What polls and reconciliations have in common: an instance's turn comes when its row says so, is taken by the

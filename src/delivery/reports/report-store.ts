@@ -1,9 +1,9 @@
 import { createKeyedSemaphore } from '../../semaphore.ts';
 import { booleans, type Sql } from '../../store/database.ts';
+import type { DueLane } from '../../store/due-rows.ts';
 import { createGroupCommit, nothings } from '../../store/group-commit.ts';
 import { waitsAtMost } from '../../store/locked-tenants.ts';
 import type { TenantTimelineEvent, TimelineWriter } from '../../store/timeline.ts';
-import type { DueLane } from '../stage/run-stage.ts';
 import {
   claimReports,
   regroupReports,

@@ -1,8 +1,8 @@
 import { newId } from '../../ids.ts';
 import type { Sql } from '../../store/database.ts';
+import type { Lane } from '../../store/due-rows.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import type { Log } from '../../telemetry/log.ts';
-import type { Lane } from './lanes.ts';
 import type { StageName } from './run-stage.ts';
 
 /**

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createLanes, type Lane, type LaneLimits, type LaneShare, type Lanes, laneKey } from './lanes.ts';
+import type { Lane, LaneShare } from '../../store/due-rows.ts';
+import { createLanes, type LaneLimits, type Lanes, laneKey } from './lanes.ts';
 
 const laneOf = (n: number, background = false): Lane => ({ tenantId: `t${n}`, background });
 const all = (): number => Number.MAX_SAFE_INTEGER;

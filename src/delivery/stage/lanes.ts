@@ -3,21 +3,8 @@
  * its neighbours: a tenant's reports, an instance's computers; what is fresh and what can wait have lanes of their
  * own. This is memory of one process only and may be wrong: the table is the truth, looked at again and again.
  */
-export interface Lane {
-  readonly tenantId: string;
-  /** For computers. */
-  readonly instanceId?: string;
-  /** Where a stage has more than one lane for the same. */
-  readonly kind?: string;
-  /** True for the work of a resync, a replay or a reconciliation: it is served when nothing fresh is due. */
-  readonly background: boolean;
-}
 
-/** A lane with the number of rows that may be taken from it now. */
-export interface LaneShare {
-  readonly lane: Lane;
-  readonly limit: number;
-}
+import type { Lane, LaneShare } from '../../store/due-rows.ts';
 
 export const laneKey = ({ background, instanceId, kind, tenantId }: Lane): string =>
   `${tenantId}/${instanceId ?? ''}/${kind ?? ''}/${background ? 'background' : 'fresh'}`;

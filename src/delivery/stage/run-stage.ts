@@ -1,8 +1,9 @@
 import { newId as randomId } from '../../ids.ts';
 import { leaseMs, leaseRenewMs, pollDueMs } from '../../limits.ts';
+import type { DueLane, Held, Lane, LaneShare } from '../../store/due-rows.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Clock } from './clock.ts';
-import { createLanes, type Lane, type LaneLimits, type LaneShare } from './lanes.ts';
+import { createLanes, type LaneLimits } from './lanes.ts';
 
 /**
  * The one mechanism of delivery (design D1, D2): rows that are due, claimed in batches with a lease, fair between
@@ -29,17 +30,6 @@ export interface Stage<Row> {
 }
 
 export type StageName = 'computers' | 'reports';
-
-export interface DueLane {
-  readonly lane: Lane;
-  readonly dueInMs: number;
-}
-
-/** A row in work, with the lease under which it was claimed. */
-export interface Held<Row> {
-  readonly row: Row;
-  readonly owner: string;
-}
 
 export interface StageRunner {
   /** These lanes have due rows; without a list, any may have. */

@@ -18,7 +18,7 @@ export const double = ofKind('double', [
   },
   {
     name: 'a computer that somebody reads is claimed by another process',
-    file: 'src/delivery/computers/computer-store.ts',
+    file: 'src/store/computers/leases.ts',
     found: 'and (c.lease_until is null or c.lease_until < now())',
     replacement: '',
     noticedBy: test('test/system/computer-store.test.ts'),
@@ -46,7 +46,7 @@ export const double = ofKind('double', [
   },
   {
     name: 'two processes read from one instance',
-    file: 'src/delivery/computers/readers.ts',
+    file: 'src/store/computers/readers.ts',
     found: 'or r.reader_until < now()',
     replacement: 'or true',
     noticedBy: test('test/system/readers.test.ts'),

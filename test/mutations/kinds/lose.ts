@@ -13,21 +13,21 @@ export const lose = ofKind('lose', [
   },
   {
     name: 'a webhook that comes while its computer is read is forgotten',
-    file: 'src/delivery/computers/computer-store.ts',
+    file: 'src/store/computers/leases.ts',
     found: 'next_try_at = case when c.wanted_revision > found.revision then now()',
     replacement: 'next_try_at = case when c.wanted_revision > found.revision then null',
     noticedBy: test('test/system/computer-store.test.ts'),
   },
   {
     name: 'a push stands in for the read that a webhook asked for',
-    file: 'src/delivery/computers/revisions.ts',
+    file: 'src/store/computers/revisions.ts',
     found: 'when computers.wanted_revision > computers.done_revision and computers.needs_instance then',
     replacement: 'when false then',
     noticedBy: pushesAndReads,
   },
   {
     name: 'a webhook after a push that waits asks for no read',
-    file: 'src/delivery/computers/revisions.ts',
+    file: 'src/store/computers/revisions.ts',
     found:
       'read_revision = case when ${pushWaits(sql)} then ${wanted(sql)} else computers.read_revision end,',
     replacement: 'read_revision = computers.read_revision,',
@@ -35,7 +35,7 @@ export const lose = ofKind('lose', [
   },
   {
     name: 'a computer that is postponed is never looked at again',
-    file: 'src/delivery/computers/computer-store.ts',
+    file: 'src/store/computers/leases.ts',
     found: "else now() + held.seconds * interval '1 second' end",
     replacement: 'end',
     noticedBy: test('test/system/computer-store.test.ts'),

@@ -18,14 +18,14 @@ export const skip = ofKind('skip', [
   },
   {
     name: 'of the computers that are settled together one is left out',
-    file: 'src/delivery/computers/computer-store.ts',
+    file: 'src/store/computers/leases.ts',
     found: 'return new Set(ordered.flatMap(({ row })',
     replacement: 'return new Set(ordered.slice(0, 2).flatMap(({ row })',
     noticedBy: test('test/system/computer-store.test.ts'),
   },
   {
     name: 'of the computers that are postponed together the first is left out',
-    file: 'src/delivery/computers/computer-store.ts',
+    file: 'src/store/computers/leases.ts',
     found: 'const all = [...postponed].sort(',
     replacement: 'const all = postponed.slice(postponed.length > 1 ? 1 : 0).sort(',
     noticedBy: test('test/system/computer-store.test.ts'),

@@ -60,7 +60,7 @@ export const tenant = ofKind('tenant', [
   },
   {
     name: "a computer of one tenant is settled with another's of the same number",
-    file: 'src/delivery/computers/computer-store.ts',
+    file: 'src/store/computers/leases.ts',
     found: 'from found where c.tenant_id = found.tenant_id and c.instance_id = found.instance_id\n',
     replacement: 'from found where true\n',
     noticedBy: test('test/system/computer-store.test.ts'),

@@ -56,7 +56,7 @@ export const unleased = ofKind('unleased', [
   },
   {
     name: 'computers are taken in without their lease',
-    file: 'src/delivery/computers/computer-store.ts',
+    file: 'src/store/computers/leases.ts',
     found:
       ' and c.lease_owner = mine.owner\n    order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c`',
     replacement: '\n    order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c`',
@@ -64,14 +64,14 @@ export const unleased = ofKind('unleased', [
   },
   {
     name: 'computers are postponed without their lease',
-    file: 'src/delivery/computers/computer-store.ts',
+    file: 'src/store/computers/leases.ts',
     found: ' and c.lease_owner = waits.owner',
     replacement: '',
     noticedBy: computers,
   },
   {
     name: 'leases of computers are renewed by whoever lost them',
-    file: 'src/delivery/computers/computer-store.ts',
+    file: 'src/store/computers/leases.ts',
     found:
       ' and c.lease_owner = mine.owner\n    order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c skip locked',
     replacement: '\n    order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c skip locked',
@@ -79,7 +79,7 @@ export const unleased = ofKind('unleased', [
   },
   {
     name: 'an instance goes on being read after its lease was lost',
-    file: 'src/delivery/computers/readers.ts',
+    file: 'src/store/computers/readers.ts',
     found: 'if (!kept.has(readerKey(instance))) leases.delete(readerKey(instance));',
     replacement: 'if (!kept.has(readerKey(instance))) keep([instance], askedAtMs);',
     noticedBy: test('test/system/readers.test.ts'),

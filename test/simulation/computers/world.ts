@@ -1,4 +1,3 @@
-import type { DueComputer } from '../../../src/delivery/computers/computer-store.ts';
 import { listedComputers, markChanged, markReconciled } from '../../../src/delivery/computers/listed.ts';
 import { recordText } from '../../../src/delivery/computers/pushed-record.ts';
 import { type ComputerStageOptions, computerStage } from '../../../src/delivery/computers/read-computer.ts';
@@ -9,6 +8,7 @@ import type { JamfClient } from '../../../src/jamf/client.ts';
 import { parseComputer } from '../../../src/jamf/inventory.ts';
 import type { InventoryPage } from '../../../src/jamf/inventory-page.ts';
 import { createRandom } from '../../../src/simulator/random.ts';
+import type { DueComputer } from '../../../src/store/computers/leases.ts';
 import { createInstanceDirectory } from '../../../src/store/instances.ts';
 import { createTenantDirectory } from '../../../src/store/tenants.ts';
 import type { Log } from '../../../src/telemetry/log.ts';

@@ -1,5 +1,5 @@
 import { leaseMs, readerSafetyMs } from '../../limits.ts';
-import type { Sql } from '../../store/database.ts';
+import type { Sql } from '../database.ts';
 
 /**
  * Which process reads from an instance. Jamf asks for at most 5 requests at a time (domain/jamf.md 1.5), whatever

@@ -1,6 +1,6 @@
-import { booleans, type Fragment, type Queries, type Sql } from '../../store/database.ts';
-import { waitsAtMost } from '../../store/locked-tenants.ts';
-import { trustedAt, trustedDate } from '../../store/trusted-dates.ts';
+import { booleans, type Fragment, type Queries, type Sql } from '../database.ts';
+import { waitsAtMost } from '../locked-tenants.ts';
+import { trustedAt, trustedDate } from '../trusted-dates.ts';
 
 /**
  * What the revisions of a computer mean, and which of two states of it is the newer one.

@@ -1,6 +1,6 @@
 import { namedTogether } from '../../limits.ts';
-import type { Sql, Transaction } from '../../store/database.ts';
-import { waitsAtMost } from '../../store/locked-tenants.ts';
+import type { Sql, Transaction } from '../database.ts';
+import { waitsAtMost } from '../locked-tenants.ts';
 import type { InstanceRef } from './readers.ts';
 import { pushWaits, soon, wantedOnceMore } from './revisions.ts';
 

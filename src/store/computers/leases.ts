@@ -1,10 +1,9 @@
 import { leaseMs } from '../../limits.ts';
-import { booleans, type Queries, type Sql, type Transaction } from '../../store/database.ts';
-import { createGroupCommit, nothings } from '../../store/group-commit.ts';
-import { waitsAtMost } from '../../store/locked-tenants.ts';
-import { trustedAt } from '../../store/trusted-dates.ts';
-import type { Lane } from '../stage/lanes.ts';
-import type { DueLane, Held } from '../stage/run-stage.ts';
+import { booleans, type Queries, type Sql, type Transaction } from '../database.ts';
+import type { DueLane, Held, Lane } from '../due-rows.ts';
+import { createGroupCommit, nothings } from '../group-commit.ts';
+import { waitsAtMost } from '../locked-tenants.ts';
+import { trustedAt } from '../trusted-dates.ts';
 
 /** The rows of stage one in PostgreSQL, and the ways in which they are settled. */
 

@@ -1,0 +1,33 @@
+/**
+ * How the tables of delivery speak of due rows: where they wait, and under which lease they are worked on. Which of
+ * them are taken next is decided above (`delivery/stage/lanes.ts`).
+ */
+
+/** What must not suffer from its neighbours: a tenant's reports, or an instance's computers, fresh and background apart. */
+export interface Lane {
+  readonly tenantId: string;
+  /** For computers. */
+  readonly instanceId?: string;
+  /** Where a stage has more than one lane for the same. */
+  readonly kind?: string;
+  /** True for the work of a resync, a replay or a reconciliation: it is served when nothing fresh is due. */
+  readonly background: boolean;
+}
+
+/** A lane with the number of rows that may be taken from it now. */
+export interface LaneShare {
+  readonly lane: Lane;
+  readonly limit: number;
+}
+
+/** A lane that has waiting rows, and when the first of them is due; 0: now, or long ago. */
+export interface DueLane {
+  readonly lane: Lane;
+  readonly dueInMs: number;
+}
+
+/** A row in work, with the lease under which it was claimed. */
+export interface Held<Row> {
+  readonly row: Row;
+  readonly owner: string;
+}
