@@ -3,7 +3,7 @@ import type { Expression, ImportDeclaration, TaggedTemplateExpression, TemplateL
 import { parseSync, Visitor } from 'oxc-parser';
 
 /**
- * Who writes which table, read out of the product's source: a table has one writer, a file or folder of `src/store/`,
+ * Finds who writes which table in the product's source: a table has one writer, a file or folder of `src/store/`,
  * and notifications are sent from there only. Written by SQL and by drizzle's query builder count alike. Statements
  * are read without resolving their holes, since the table of a write is always part of its text or a table's name.
  */

@@ -15,6 +15,17 @@ const refused: TokenResult = {
   },
 };
 
+const refusedOne: TokenResult = {
+  ok: false,
+  failure: {
+    cause: 'application-not-in-tenant',
+    scope: 'tenant',
+    action: 'hold-tenant',
+    owner: 'configuration',
+    remedy: 'Consent again.',
+  },
+};
+
 /** An access over a broker that answers when it is told to, with a clock that stands still. */
 function scene(holdRecheckSeconds: number) {
   const clock = { ms: 1_000_000 };
@@ -38,15 +49,15 @@ function scene(holdRecheckSeconds: number) {
     clock,
     alarms,
     /** So many tenants ask at once, and the broker refuses whoever came through: how many those were. */
-    refuse: async (tenants: number): Promise<number> => {
+    refuse: async (tenants: number, result: TokenResult = refused): Promise<number> => {
       const answers = Array.from({ length: tenants }, (_, tenant) =>
         access.token({ tenantId: `tenant-${tenant}`, cloud: 'public' }, 'intune'),
       );
       await new Promise(setImmediate);
       const through = asked.splice(0);
-      for (const resolve of through) resolve(refused);
+      for (const resolve of through) resolve(result);
       for (const answer of await Promise.all(answers))
-        expect(answer).toMatchObject({ ok: false, kind: 'hold', cause: 'credentials-expired' });
+        expect(answer).toMatchObject({ ok: false, kind: 'hold' });
       return through.length;
     },
   };
@@ -65,6 +76,20 @@ test('the wait doubles after a look, not with each refusal of those who asked be
   expect(await refuse(50)).toBe(50);
   clock.ms += 1_000;
   expect(await refuse(1)).toBe(1);
+  clock.ms += 1_000;
+  expect(await refuse(1)).toBe(0);
+  clock.ms += 1_000;
+  expect(await refuse(1)).toBe(1);
+  expect(alarms).toHaveLength(1);
+});
+
+test('a look that only finds the fault of one tenant is no look for the others: the next caller looks', async () => {
+  const { alarms, clock, refuse } = scene(1);
+  expect(await refuse(1)).toBe(1);
+  clock.ms += 1_000;
+  expect(await refuse(1, refusedOne)).toBe(1);
+  expect(await refuse(50)).toBe(1);
+  // The wait has doubled once, with the one look that said something of the registration.
   clock.ms += 1_000;
   expect(await refuse(1)).toBe(0);
   clock.ms += 1_000;

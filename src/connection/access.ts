@@ -289,6 +289,13 @@ function createRegistrationFaults({ holdRecheckSeconds, log, now }: AccessOption
       const { cause, detail, owner, remedy } = failure;
       log.error('registration.fault', { registration, cause, detail, remedy, owner });
     },
+    /** A look found out nothing of the registration, but that a tenant has a fault of its own, or Entra does not answer. */
+    unknown: (registration: string): void => {
+      const fault = faults.get(registration);
+      if (!fault?.looking) return;
+      fault.looking = false;
+      fault.sinceMs = Number.NEGATIVE_INFINITY;
+    },
     clear: (registration: string): void => {
       if (faults.delete(registration)) log.info('registration.fault-over', { registration });
     },
@@ -318,6 +325,7 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
     }
     const failure = accessFailureOfToken(result.failure);
     if (result.failure.scope === 'registration') faults.note(registration, failure);
+    else faults.unknown(registration);
     return failure;
   };
   const discovery = createDiscovery(options, token);

@@ -12,8 +12,8 @@ const resynced = (tenantId: string, after: Readonly<Record<string, unknown>>): C
   after,
 });
 
-/** What was told and is not under way; with `before`, what was last accepted before. */
-const toldBefore =
+/** Reports that were sent and are not under way; with `before`, those of them that were last accepted before it. */
+const acceptedBefore =
   (before?: Date) =>
   (sql: Queries): Fragment =>
     sql`
@@ -23,8 +23,8 @@ const toldBefore =
 /** How many reports `resyncTenant` would make due. */
 export async function countResync(sql: Sql, tenantId: string): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
-    select count(*) as count from reports 
-    where tenant_id = ${tenantId} and content_hash <> ${retractedHash} and ${toldBefore()(sql)}`;
+    select count(*) as count from reports
+    where tenant_id = ${tenantId} and content_hash <> ${retractedHash} and ${acceptedBefore()(sql)}`;
   return row?.count ?? 0;
 }
 
@@ -42,7 +42,7 @@ export const askResync = (sql: Sql, tenantId: string, by: HistoryOrigin): Promis
 
 /** Those last accepted before `before`, or all; a retraction is no state that an instance told. */
 async function makeAllDue(tx: Transaction, tenantId: string, before?: Date): Promise<number> {
-  const making = { which: toldBefore(before), reason: 'resync', background: true } as const;
+  const making = { which: acceptedBefore(before), reason: 'resync', background: true } as const;
   const { taken } = await makeDue(tx, tenantId, { ...making, retracted: false, dueSince: 'now' });
   return taken;
 }

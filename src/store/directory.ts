@@ -1,8 +1,8 @@
 import type { Queries, Sql, Transaction } from './database.ts';
 
 /**
- * What is known of a tenant's directory in Entra: changes that nobody has acted on yet, and the devices that objects
- * stand for. The only writer of `directory_changes` and `directory_devices`.
+ * Writes what Graph said of a tenant's directory: changes that nobody has acted on yet, and which device an object id
+ * stands for. This is the only writer of `directory_changes` and `directory_devices`.
  */
 
 export interface DirectoryChange {
@@ -86,7 +86,7 @@ export async function putOffDirectoryChanges(
         ${rows.map((row) => row.revision)}::int8[]))`;
 }
 
-/** What is remembered of a device, so that a change can be told from what was known. */
+/** A device as Entra last showed it: a later notification is compared with it. */
 export interface DirectoryDevice {
   readonly objectId: string;
   readonly deviceId: string;

@@ -10,7 +10,7 @@ import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { type DatabaseDoor, openDoor, showing } from '../harness/database-door.ts';
 import { eventually } from '../harness/eventually.ts';
 
-/** What is asked while the connection is dying may fail once; it must not hang or fail for ever. */
+/** A query that meets a dying connection may fail once; it must not hang, or fail for ever. */
 const again = async <T>(query: () => PromiseLike<T>): Promise<T> => {
   for (let turn = 0; ; turn += 1) {
     try {

@@ -81,7 +81,6 @@ export const instanceResource = resource({
     ),
     compliance: column('compliance', {
       schema: compliance,
-
       setting: true,
     }),
     caCertificate: column('caCertificate', { setting: true }),

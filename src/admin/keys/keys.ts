@@ -123,7 +123,7 @@ const within = (operator: Operator, tenantIds: readonly string[] | null | undefi
   (tenantIds?.every((tenantId) => operator.tenantIds?.includes(tenantId)) ?? false);
 
 /** The same in SQL; a revoked key is gone for everybody. */
-const visibleTo = ({ tenantIds }: Operator) =>
+const keysVisibleTo = ({ tenantIds }: Operator) =>
   and(
     isNull(apiKeys.revokedAt),
     tenantIds === undefined ? undefined : sql`${apiKeys.tenantIds} <@ ${makePgArray([...tenantIds])}::uuid[]`,
@@ -136,14 +136,14 @@ export function addApiKeys(app: AdminApp, { sql: client }: AdminServices): void 
     const operator = requireRole(c, 'admin');
     const keyId = parseGuid(c.req.param('keyId'));
     if (keyId === undefined) throw unknownKey();
-    const row = await apiKey.read(client, and(eq(apiKeys.keyId, keyId), visibleTo(operator)));
+    const row = await apiKey.read(client, and(eq(apiKeys.keyId, keyId), keysVisibleTo(operator)));
     if (!row) throw unknownKey();
     return row;
   };
 
   app.openapi(list, async (c) => {
     const operator = requireRole(c, 'admin');
-    return c.json(await apiKey.page(client, c.req.valid('query'), visibleTo(operator)), 200);
+    return c.json(await apiKey.page(client, c.req.valid('query'), keysVisibleTo(operator)), 200);
   });
   app.openapi(create, async (c) => {
     const operator = requireRole(c, 'admin');

@@ -6,7 +6,7 @@ import type { FilterField } from '../filter-fields.ts';
 import { instant } from '../schemas.ts';
 
 export type Value = AnyColumn | SQL | SQL.Aliased;
-/** What is read, by name. A group is of a table that is joined, and null where that has no row. */
+/** The columns that a resource may be made of, by name. A group belongs to a joined table, and is null where that has no row. */
 export type Selection = Readonly<Record<string, Value | Readonly<Record<string, Value>>>>;
 
 type DataOf<S> = S extends AnyColumn
@@ -36,7 +36,7 @@ export interface FieldOptions {
 
 export interface RowField<K extends PropertyKey, Z extends z.ZodType> extends Pick<FieldOptions, 'setting'> {
   readonly schema: Z;
-  /** What it is made of, so that nothing else is read. */
+  /** The columns it is made of: no others are read. */
   readonly needs: readonly K[];
   readonly of: (row: never) => unknown;
   readonly filter?: FilterField;
@@ -108,7 +108,7 @@ function columnFilter(column: Value, { filter, present }: FieldOptions): FilterF
 
 const plain = (value: unknown): unknown => (value instanceof Date ? value.toISOString() : value);
 
-/** What a filter may name without a field of that name being shown. */
+/** A name that a filter may use although no field of that name is shown. */
 export const filterOnly = (column: AnyColumn, options: Omit<FieldOptions, 'sort'> = { filter: true }) =>
   columnFilter(column, options);
 
@@ -122,9 +122,9 @@ export function fieldMakers<S extends Selection>(select: S): FieldMakers<S> {
     const { description, example, filter, setting, show = plain, sort } = options;
     const value = select[name] as Value;
     const schema = options.schema ?? columnSchema(value as Column);
-    const told = { ...(description && { description }), ...(example === undefined ? {} : { example }) };
+    const documented = { ...(description && { description }), ...(example === undefined ? {} : { example }) };
     return {
-      schema: Object.keys(told).length === 0 ? schema : schema.openapi(told),
+      schema: Object.keys(documented).length === 0 ? schema : schema.openapi(documented),
       needs: [name],
       of: (row: Readonly<Record<string, unknown>>) => show(row[name]),
       ...(filter === undefined ? {} : { filter: columnFilter(value, options) }),

@@ -28,14 +28,14 @@ interface Source {
 }
 
 interface Declaration<S extends Selection, F extends Fields> extends Source {
-  /** Of one and of a list, in the document. */
+  /** Names of the two schemas in the OpenAPI document. */
   readonly names: readonly [one: string, list: string];
-  /** What the fields may be made of; only what they need is read. */
+  /** The fields may be made of these; only those that they need are read. */
   readonly columns: S;
   readonly fields: (makers: FieldMakers<S>) => F;
   /** As the command line shows the list. */
   readonly table: readonly ListColumn[];
-  /** What a filter may name beside the fields. */
+  /** Names that a filter may use beside the fields. */
   readonly filters?: FilterFields;
   /** Unless the request says another. */
   readonly sort: string;
@@ -51,7 +51,7 @@ type Beside<F> = {
     ? z.input<Z>
     : never;
 };
-/** What the fields are made of. */
+/** Names of the columns that the fields are made of. */
 type Needs<F> = {
   [K in keyof F]: F[K] extends { readonly needs: readonly (infer N)[] } ? N : never;
 }[keyof F];
@@ -152,16 +152,16 @@ export function resource<S extends Selection, F extends Fields>(declaration: Dec
 
   return {
     schema,
-    /** Of the answer to a list. */
+    /** The schema of a list's answer. */
     list: listOf(schema, declaration.names[1], declaration.table),
-    /** Of a list's request. */
+    /** The schema of a list request's query. */
     query: filteredPaging(filterFields),
-    /** For a text that is a filter outside of a list. */
+    /** Describes a filter that is given outside of a list's request. */
     filterText: filterText(filterFields),
     filterFields,
     matching,
     show,
-    /** What operators set of it, as the history shows it. */
+    /** The fields that operators set, as the history shows them. */
     settings: (row: Row): Readonly<Record<string, unknown>> =>
       Object.fromEntries(
         rowFields.flatMap(([name, { of, setting }]) => (setting ? [[name, of(row as never)]] : [])),

@@ -3,8 +3,7 @@ import type { Fragment, Queries, Transaction } from '../database.ts';
 import { dueChannel } from '../notifications.ts';
 
 /**
- * Decides when reports are due that no new state has made due, and tells the stages: the only place outside a settle
- * that sets `next_try_at`. Rows are locked in the order of their keys, as every writer of several rows does.
+ * Decides when reports are due that no new state has made due, and notifies the processes that deliver. Rows are locked in the order of their keys, as every writer of several rows does.
  */
 
 /** A retraction has no content that an instance told; this stands in the place of its hash. */
