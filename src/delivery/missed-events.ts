@@ -6,9 +6,9 @@ import {
   missedRetryMs,
 } from '../limits.ts';
 import type { InstanceRef } from '../store/computers/readers.ts';
+import { askReconciliation, pollSince } from '../store/computers/reading.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
-import { askReconciliation, pollSince } from './computers/ask.ts';
 import type { Intake } from './intake.ts';
 
 /**

@@ -1,7 +1,10 @@
-import { changeBatch, watchFreshMs, watchGapMs } from '../limits.ts';
+import { changeBatch, watchGapMs } from '../limits.ts';
+import { type ComputerPlace, forgetNotFound, makeDue, readInsteadOfPushes } from '../store/computers/due.ts';
+import { askEveryInstance } from '../store/computers/reading.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { retractedHash } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
+import { noteWatch, secondsUnwatched } from '../store/watch.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /**
@@ -17,14 +20,6 @@ const lockLookMs = 250;
 /** Well below what the database lets a transaction be silent (store/database.ts). */
 const lockAliveMs = 5_000;
 
-/** To be called every `watchEveryMs` while this process delivers; several processes write one row now and then. */
-export async function noteWatch(sql: Sql): Promise<void> {
-  await sql`
-    insert into watch (one) values (true)
-    on conflict (one) do update set watched_at = now()
-    where watch.watched_at < now() - ${watchFreshMs} * interval '1 millisecond'`;
-}
-
 export interface Gap {
   /** null: nobody knows for how long. */
   readonly seconds: number | null;
@@ -38,10 +33,9 @@ export interface Gap {
 
 /** Seconds since anybody watched, null when nobody ever did; undefined when that is not long. */
 async function gapSeconds(sql: Sql): Promise<number | null | undefined> {
-  const [row] = await sql<{ seconds: number }[]>`
-    select extract(epoch from now() - watched_at)::float8 as seconds from watch`;
-  if (!row) return null;
-  return row.seconds * 1_000 > watchGapMs ? Math.round(row.seconds) : undefined;
+  const seconds = await secondsUnwatched(sql);
+  if (seconds === null) return null;
+  return seconds * 1_000 > watchGapMs ? Math.round(seconds) : undefined;
 }
 
 interface Batch {
@@ -73,78 +67,32 @@ async function markBatch(tx: Transaction, after: { tenantId: string; deviceId: s
     returning r.tenant_id as "tenantId", r.device_id as "deviceId", r.state in ('due', 'held', 'sent') as undelivered`;
   if (marked.length === 0) return { reports: 0, computers: 0, last: undefined };
   const undelivered = marked.filter((one) => one.undelivered);
-  const computers = await tx`
-    insert into computers (tenant_id, instance_id, jamf_computer_id)
-    select distinct o.tenant_id, o.instance_id, o.jamf_computer_id
-    from unnest(${undelivered.map((one) => one.tenantId)}::uuid[], ${undelivered.map((one) => one.deviceId)}::uuid[])
-      as again(tenant_id, device_id)
-    join routes o on o.tenant_id = again.tenant_id and o.device_id = again.device_id
-    order by 1, 2, 3
-    on conflict (tenant_id, instance_id, jamf_computer_id) do update set
-      wanted_revision = computers.wanted_revision + 1, background = false, updated_at = now(),
-      next_try_at = case when computers.wanted_revision > computers.done_revision and computers.attempts > 0
-                         then computers.next_try_at else now() end
-    returning 1`;
+  let computers = 0;
+  const byTenant = [...Map.groupBy(undelivered, (one) => one.tenantId)].sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [tenantId, ofTenant] of byTenant) {
+    const { fresh } = await makeDue(
+      tx,
+      tenantId,
+      tx`select distinct instance_id, jamf_computer_id from routes
+        where tenant_id = ${tenantId} and device_id = any(${ofTenant.map((one) => one.deviceId)}::uuid[])`,
+      { urgency: 'fresh', spread: 'none', backoff: 'keep' },
+    );
+    computers += fresh;
+  }
   const last = marked.reduce((a, b) => (`${a.tenantId}${a.deviceId}` > `${b.tenantId}${b.deviceId}` ? a : b));
-  return { reports: undelivered.length, computers: computers.length, last };
+  return { reports: undelivered.length, computers, last };
 }
 
-interface ComputerPlace {
-  readonly tenantId: string;
-  readonly instanceId: string;
-  readonly jamfComputerId: number;
-}
-
-/**
- * Pushed records that waited are as old as the dump, and Intune may be told more already: their computers are read
- * instead. An instance that never answered may be one that only pushes: it is asked first, and the record serves where it
- * does not answer, for it was accepted and nobody else can tell it.
- */
-async function dropPushes(tx: Transaction, after: ComputerPlace): Promise<readonly ComputerPlace[]> {
-  return tx<ComputerPlace[]>`
-    with batch as materialized (
-      select c.tenant_id, c.instance_id, c.jamf_computer_id, i.last_seen_at is not null as answers from computers c
-      join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
-      where c.next_try_at is not null and c.pushed_record is not null
-        and (c.tenant_id, c.instance_id, c.jamf_computer_id)
-          > (${after.tenantId}::uuid, ${after.instanceId}::uuid, ${after.jamfComputerId}::int)
-      order by c.tenant_id, c.instance_id, c.jamf_computer_id limit ${changeBatch} for update of c
-    ), dropped as (
-      update computers c set wanted_revision = c.wanted_revision + 1, pushed_revision = null,
-        pushed_record = case when batch.answers then null else c.pushed_record end,
-        pushed_report_at = case when batch.answers then null else c.pushed_report_at end,
-        background = false, updated_at = now(), next_try_at = case when c.attempts > 0 then c.next_try_at else now() end
-      from batch where c.tenant_id = batch.tenant_id and c.instance_id = batch.instance_id
-        and c.jamf_computer_id = batch.jamf_computer_id
-    )
-    select tenant_id as "tenantId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId" from batch
-    order by tenant_id, instance_id, jamf_computer_id`;
-}
-
-async function readInsteadOfPushes(sql: Sql): Promise<number> {
+async function readAllPushed(sql: Sql): Promise<number> {
   let pushes = 0;
   let last: ComputerPlace | undefined = { tenantId: nilId, instanceId: nilId, jamfComputerId: 0 };
   while (last) {
     const from: ComputerPlace = last;
-    const batch: readonly ComputerPlace[] = await inTransaction(sql, (tx) => dropPushes(tx, from));
+    const batch: readonly ComputerPlace[] = await inTransaction(sql, (tx) => readInsteadOfPushes(tx, from));
     pushes += batch.length;
     last = batch.at(-1);
   }
   return pushes;
-}
-
-/**
- * Every instance is polled and reconciled now. Also for a process that waited for the database at its start: it knew no
- * key, so what was sent to it meanwhile was answered 503 and cannot be told apart.
- */
-export async function askEveryInstance(sql: Sql): Promise<number> {
-  const instances = await sql`
-    insert into instance_reading (tenant_id, instance_id)
-    select i.tenant_id, i.instance_id from instances i order by 1, 2
-    on conflict (tenant_id, instance_id) do update set next_poll_at = now(), next_reconcile_at = now(),
-      reconcile_started_at = null, reconcile_after_id = null
-    returning 1`;
-  return instances.length;
 }
 
 /** Batch by batch, so that a million rows neither lock long nor meet the statement's timeout; safe to repeat. */
@@ -158,9 +106,8 @@ async function askAnew(sql: Sql): Promise<Omit<Gap, 'seconds'>> {
     total.computers += batch.computers;
     after = batch.last;
   }
-  const pushes = await readInsteadOfPushes(sql);
-  // A 404 has to last while somebody asks: one of before the gap and one of now are not two over 90 s.
-  await sql`update computers set not_found_since = null where not_found_since is not null`;
+  const pushes = await readAllPushed(sql);
+  await forgetNotFound(sql);
   const instances = await askEveryInstance(sql);
   return { ...total, computers: total.computers + pushes, pushes, instances };
 }
@@ -173,7 +120,7 @@ async function recover(sql: Sql, log: Log): Promise<void> {
     if (gap.instances > 0) log.warn('recovery.gap', { ...gap });
   }
   // Only now: a process that ends before has left the gap to the next one.
-  await sql`insert into watch (one) values (true) on conflict (one) do update set watched_at = now()`;
+  await noteWatch(sql);
 }
 
 /**

@@ -10,7 +10,6 @@ import { checkTenantPermissions, permissionsOf } from '../connection/permission-
 import { askResync } from '../connection/resync.ts';
 import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import { startOwnConnect } from '../connection/tenant-credentials.ts';
-import { askEveryInstance } from '../delivery/recovery.ts';
 import { replayReports } from '../delivery/replay.ts';
 import { createHints } from '../delivery/stage/hints.ts';
 import { createIssuedTokens } from '../entra/issued-tokens.ts';
@@ -22,6 +21,7 @@ import { createNodeUpstream } from '../outbound/node-upstream.ts';
 import { withCircuit } from '../outbound/upstream-circuit.ts';
 import { type MoveWork, workFor } from '../routing/moves/work.ts';
 import type { Sealer } from '../secrets/seal.ts';
+import { askEveryInstance } from '../store/computers/reading.ts';
 import { connectionBudget } from '../store/connection-budget.ts';
 import { openBreaker, openDatabase } from '../store/database.ts';
 import type { Lane } from '../store/due-rows.ts';

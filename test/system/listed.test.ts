@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type ListedComputer, markChanged, markReconciled } from '../../src/delivery/computers/listed.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { type ListedComputer, markChanged, markReconciled } from '../../src/store/computers/listed.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 /** What an instance's list makes due, on a real database. */
@@ -38,7 +38,7 @@ describe('listed computers', () => {
   };
   const changed = (...some: ListedComputer[]) => database.sql.begin((tx) => markChanged(tx, ref, some));
   const reconciled = (stretch: { afterId: number; upToId: number }, ...some: ListedComputer[]) =>
-    database.sql.begin((tx) => markReconciled(tx, ref, some, stretch, { since: new Date(), rows: 0 }));
+    database.sql.begin((tx) => markReconciled(tx, ref, some, stretch, { since: new Date(), behind: 0 }));
   const everything = { afterId: 0, upToId: 2_147_483_647 };
 
   beforeAll(async () => {
@@ -132,13 +132,13 @@ describe('listed computers', () => {
       listed(9, { deviceIds: [ids[6]!, ids[7]!] }),
     );
     expect(await due()).toEqual(['1b', '2', '3', '4b', '5', '7b', '9']);
-    expect(marked).toEqual({ fresh: 4, background: 3 });
+    expect(marked).toMatchObject({ fresh: 4, background: 3 });
   });
 
   it('an empty list makes everything due in the background, at a steady rate, and ends nothing', async () => {
     for (let id = 1; id <= 250; id += 1) await known(id);
     await known(251, { wanted_revision: 2, next_try_at: at(0) });
-    expect(await reconciled(everything)).toEqual({ fresh: 0, background: 250 });
+    expect(await reconciled(everything)).toMatchObject({ fresh: 0, background: 250 });
     const [row] = await database.sql`
       select count(*) filter (where next_try_at <= now() + interval '1 second') as soon,
         max(next_try_at) > now() + interval '2 seconds' as later, count(*) filter (where background) as background

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { noteWatch, recoverFromGap } from '../../src/delivery/recovery.ts';
+import { recoverFromGap } from '../../src/delivery/recovery.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { openDatabase } from '../../src/store/database.ts';
+import { noteWatch } from '../../src/store/watch.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 

@@ -1,10 +1,10 @@
 import { createRoute, type z } from '@hono/zod-openapi';
 import { eq } from 'drizzle-orm';
-import { addReading } from '../../delivery/computers/ask.ts';
 import { newId, parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { rerouteInstance } from '../../routing/claims.ts';
 import { previewReroute } from '../../routing/preview-reroute.ts';
+import { addReading } from '../../store/computers/reading.ts';
 import { isUniqueViolation, type Sql, type Transaction } from '../../store/database.ts';
 import { type HistoryOrigin, type Note, recorded, unnoted } from '../../store/history.ts';
 import { type Instance, instanceColumns, readInstance, secretAssociation } from '../../store/instances.ts';

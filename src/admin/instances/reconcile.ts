@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { askReconciliation, rebuildRoutes } from '../../delivery/computers/ask.ts';
+import { rebuildRoutes } from '../../delivery/computers/ask.ts';
+import { askReconciliation } from '../../store/computers/reading.ts';
 import type { Sql } from '../../store/database.ts';
 import { listInstances } from '../../store/instances.ts';
 import { requireRole, tenantOf } from '../access.ts';

@@ -1,11 +1,11 @@
-import { pollSoon } from '../../delivery/computers/ask.ts';
+import { retryNow } from '../../store/computers/due.ts';
+import { pollSoon } from '../../store/computers/reading.ts';
 import type { Sql } from '../../store/database.ts';
-import { dueChannel } from '../../store/notifications.ts';
+import { inTransaction } from '../../store/retry.ts';
 
 /** What waited for the instance is due at once, and so is what its webhooks did not tell meanwhile. */
-export async function wakeComputers(sql: Sql, tenantId: string, instanceId: string): Promise<void> {
-  await pollSoon(sql, { tenantId, instanceId });
-  await sql`update computers set next_try_at = now()
-    where tenant_id = ${tenantId} and instance_id = ${instanceId} and wanted_revision > done_revision`;
-  await sql.notify(dueChannel, 'computers');
-}
+export const wakeComputers = (sql: Sql, tenantId: string, instanceId: string): Promise<void> =>
+  inTransaction(sql, async (tx) => {
+    await pollSoon(tx, { tenantId, instanceId });
+    await retryNow(tx, { tenantId, instanceId });
+  });

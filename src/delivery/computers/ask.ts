@@ -1,45 +1,11 @@
 import { changeBatch } from '../../limits.ts';
+import { makeDue } from '../../store/computers/due.ts';
 import type { InstanceRef } from '../../store/computers/readers.ts';
-import type { Queries, Sql, Transaction } from '../../store/database.ts';
-import { dueChannel } from '../../store/notifications.ts';
+import { askReconciliation } from '../../store/computers/reading.ts';
+import type { Sql, Transaction } from '../../store/database.ts';
 import { inTransaction } from '../../store/retry.ts';
 
 /** What operators ask of an instance's reading. */
-
-/** The row of a new instance, with which its first reconciliation is due; in the transaction that makes the instance. */
-export const addReading = (
-  sql: Queries,
-  { instanceId, tenantId }: InstanceRef,
-  { reconcile }: { readonly reconcile: boolean },
-) => sql`
-  insert into instance_reading (tenant_id, instance_id, next_reconcile_at)
-  values (${tenantId}, ${instanceId}, case when ${reconcile} then now() else 'infinity' end)`;
-
-/** The instance may be read from again: what happened meanwhile is asked for at once. */
-export const pollSoon = (sql: Queries, { instanceId, tenantId }: InstanceRef) => sql`
-  update instance_reading set next_poll_at = now(),
-    next_reconcile_at = case when reconcile_started_at is null then next_reconcile_at else now() end
-  where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
-
-/**
- * Something that the instance told was missed since so long ago: it is polled now, and asked for all that was reported
- * since then. A first poll that has not been yet lists nothing anyway: the first reconciliation lists everything.
- */
-export const pollSince = (sql: Queries, { instanceId, tenantId }: InstanceRef, agoMs: number) => sql`
-  update instance_reading set next_poll_at = now(),
-    poll_cursor = case when poll_cursor is not null
-                       then least(poll_cursor, now() - ${agoMs}::float8 * interval '1 millisecond') end
-  where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
-
-/** A full reconciliation from the first computer on, also where one is under way; says when it was asked for. */
-export async function askReconciliation(sql: Queries, { instanceId, tenantId }: InstanceRef): Promise<Date> {
-  const [row] = await sql<{ askedAt: Date }[]>`
-    insert into instance_reading (tenant_id, instance_id) values (${tenantId}, ${instanceId})
-    on conflict (tenant_id, instance_id) do update set next_reconcile_at = now(), next_poll_at = now(),
-      reconcile_started_at = null, reconcile_after_id = null
-    returning next_reconcile_at as "askedAt"`;
-  return row?.askedAt ?? new Date();
-}
 
 /**
  * Every known computer of the instance is due to be read, batch by batch; a reconciliation finds the others, and one
@@ -47,23 +13,19 @@ export async function askReconciliation(sql: Queries, { instanceId, tenantId }: 
  */
 async function readAllAgain(sql: Sql, { instanceId, tenantId }: InstanceRef): Promise<void> {
   for (let afterId = 0; ; ) {
-    const rows = await inTransaction(
-      sql,
-      (tx) => tx<{ jamfComputerId: number }[]>`
-        with batch as materialized (
-          select jamf_computer_id from computers
+    const { last } = await inTransaction(sql, (tx) =>
+      makeDue(
+        tx,
+        tenantId,
+        tx`select instance_id, jamf_computer_id from computers
           where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id > ${afterId}
             and gone_at is null
-          order by jamf_computer_id limit ${changeBatch} for update
-        )
-        update computers c set wanted_revision = wanted_revision + 1, background = false, updated_at = now(),
-          next_try_at = case when wanted_revision > done_revision and attempts > 0 then next_try_at else now() end
-        from batch where c.tenant_id = ${tenantId} and c.instance_id = ${instanceId}
-          and c.jamf_computer_id = batch.jamf_computer_id
-        returning c.jamf_computer_id as "jamfComputerId"`,
+          order by jamf_computer_id limit ${changeBatch} for update`,
+        { urgency: 'fresh', spread: 'none', backoff: 'keep' },
+      ),
     );
-    if (rows.length === 0) return;
-    afterId = Math.max(...rows.map((row) => row.jamfComputerId));
+    if (last === undefined) return;
+    afterId = last.jamfComputerId;
   }
 }
 
@@ -89,6 +51,5 @@ export async function rebuildRoutes(
     return first;
   });
   for (const { instanceId } of instances) await readAllAgain(sql, { tenantId, instanceId });
-  await sql.notify(dueChannel, 'computers');
   return { instances: instances.length, requestedAt: requestedAt ?? new Date() };
 }

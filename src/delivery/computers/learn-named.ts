@@ -3,7 +3,7 @@ import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { learnsAtOnce, learnTurnMs, namedSettledMs } from '../../limits.ts';
 import { nextNamed, settleNamed } from '../../store/computers/named.ts';
 import type { InstanceRef } from '../../store/computers/readers.ts';
-import { dueChannel } from '../../store/notifications.ts';
+import { endLearning, learnIn } from '../../store/computers/reading.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { type Feed, type FeedOptions, type FeedRunner, readable, runFeed } from './turns.ts';
 
@@ -23,23 +23,9 @@ function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
     const namedBefore = new Date(askedAtMs - namedSettledMs);
     return inTransaction(sql, async (tx) => {
       const due = await settleNamed(tx, row, page.ids, { afterId, upToId, namedBefore });
-      if (due > 0) await tx`select pg_notify(${dueChannel}, 'computers')`;
       return { due, upToId };
     });
   };
-
-  /** Names that came meanwhile, or are too young to be forgotten, are looked for once more. */
-  const done = ({ instanceId, tenantId }: InstanceRef, begunAt: Date) => sql`
-    update instance_reading r set next_learn_at = case
-      when r.next_learn_at > ${begunAt} then r.next_learn_at
-      when exists (select 1 from named_computers n where n.tenant_id = r.tenant_id and n.instance_id = r.instance_id)
-      then now() + ${namedSettledMs} * interval '1 millisecond' end
-    where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
-
-  /** The others that wait come first then; names that are settled already are not looked for again. */
-  const giveWay = ({ instanceId, tenantId }: InstanceRef) => sql`
-    update instance_reading set next_learn_at = now()
-    where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
 
   const turn: Feed<InstanceRef>['turn'] = async (row, instance, mayGoOn) => {
     const [begun] = await sql<{ at: Date }[]>`select now() as at`;
@@ -49,7 +35,8 @@ function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
     for (let from = await nextNamed(sql, row, 0); from !== undefined; ) {
       if (!(await mayGoOn())) return 'broken-off';
       if (monotonicMs() > endMs) {
-        await giveWay(row);
+        // The others that wait come first then; names that are settled already are not looked for again.
+        await learnIn(sql, row, 0);
         return 'broken-off';
       }
       // By the database's clock, as the names are.
@@ -62,7 +49,7 @@ function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
     }
     const { instanceId, tenantId } = row;
     await instances.noteExchange(tenantId, instanceId, null);
-    await done(row, begun?.at ?? new Date());
+    await endLearning(sql, row, begun?.at ?? new Date());
     log.info('learn.done', { tenantId, instanceId, due });
     return 'done';
   };
@@ -75,10 +62,8 @@ function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
       from instance_reading r where r.next_learn_at <= now() and ${readable(sql, owner)}
       order by r.next_learn_at limit ${limit}`,
     turn,
-    putOff: async ({ instanceId, tenantId }, _error, seconds) => {
-      await sql`
-        update instance_reading set next_learn_at = now() + ${seconds} * interval '1 second'
-        where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+    putOff: async (row, _error, seconds) => {
+      await learnIn(sql, row, seconds);
     },
   };
 }

@@ -1,9 +1,11 @@
 import type { JamfClient } from '../../jamf/client.ts';
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { pollOverlapMs, pollsAtOnce } from '../../limits.ts';
+import { markChanged } from '../../store/computers/listed.ts';
 import type { InstanceRef } from '../../store/computers/readers.ts';
+import { endPoll, movePollCursor, putOffPoll } from '../../store/computers/reading.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { listedComputers, markChanged } from './listed.ts';
+import { listedComputers } from './listed.ts';
 import {
   type Feed,
   type FeedOptions,
@@ -75,24 +77,12 @@ function pollFeed(options: PollOptions): Feed<DuePoll> {
   const takePage = (row: DuePoll, page: InventoryPage, newestMs: number): Promise<number> =>
     inTransaction(sql, async (tx) => {
       const changed = await markChanged(tx, row, listedComputers(page));
-      if (Number.isFinite(newestMs)) {
-        // A Mac whose clock is ahead must not hide what the others report from now on.
-        await tx`
-          update instance_reading set poll_cursor = least(greatest(poll_cursor, ${new Date(newestMs)}), now())
-          where tenant_id = ${row.tenantId} and instance_id = ${row.instanceId}`;
-      }
+      if (Number.isFinite(newestMs)) await movePollCursor(tx, row, new Date(newestMs));
       return changed;
     });
 
   const done = async (row: DuePoll): Promise<TurnEnd> => {
-    await sql`
-      update instance_reading set poll_error = null,
-        -- Who asked for a poll while this one was under way may know of what it has not seen.
-        next_poll_at = case when next_poll_at > ${row.begunAt} then next_poll_at
-                            else now() + ${jittered(pollSeconds)} * interval '1 second' end,
-        -- The first turn asks for nothing: the instance's first reconciliation lists everything.
-        polled_at = case when poll_cursor is null then polled_at else now() end, poll_cursor = coalesce(poll_cursor, now())
-      where tenant_id = ${row.tenantId} and instance_id = ${row.instanceId}`;
+    await endPoll(sql, row, row.begunAt, jittered(pollSeconds));
     return 'done';
   };
 
@@ -125,10 +115,8 @@ function pollFeed(options: PollOptions): Feed<DuePoll> {
             from instance_reading r where r.next_poll_at <= now() and ${readable(sql, owner)}
             order by r.next_poll_at limit ${limit}`,
     turn,
-    putOff: async ({ instanceId, tenantId }, error, seconds) => {
-      await sql`
-        update instance_reading set poll_error = ${error}, next_poll_at = now() + ${seconds} * interval '1 second'
-        where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+    putOff: async (row, error, seconds) => {
+      await putOffPoll(sql, row, error, seconds);
     },
   };
 }

@@ -1,8 +1,16 @@
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { reconciliationsAtOnce } from '../../limits.ts';
+import { markReconciled, type Spread } from '../../store/computers/listed.ts';
 import type { InstanceRef } from '../../store/computers/readers.ts';
+import {
+  beginReconciliation,
+  endReconciliation,
+  moveReconciliation,
+  putOffReconciliation,
+  type Run,
+} from '../../store/computers/reading.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { listedComputers, type Marked, markReconciled, type Spread } from './listed.ts';
+import { listedComputers } from './listed.ts';
 import { type Feed, type FeedOptions, type FeedRunner, jittered, readable, runFeed } from './turns.ts';
 
 /**
@@ -21,54 +29,36 @@ export interface ReconcileOptions extends FeedOptions {
   readonly reconcileSeconds: number;
 }
 
-interface Run extends InstanceRef {
-  readonly startedAt: Date;
-  readonly afterId: number;
-}
-
 const highestId = 2_147_483_647;
 
 function reconcileFeed(options: ReconcileOptions): Feed<InstanceRef> {
   const { clientOf, instances, log, owner, reconcileSeconds, sql } = options;
-
-  /** Begins a run, or goes on with the one that another process, or this one, left. */
-  const begin = async ({ instanceId, tenantId }: InstanceRef): Promise<Run | undefined> => {
-    // Milliseconds, for the time is compared after it has been through this process.
-    const [run] = await sql<{ startedAt: Date; afterId: number }[]>`
-      update instance_reading
-      set reconcile_started_at = coalesce(reconcile_started_at, date_trunc('milliseconds', now())),
-        reconcile_after_id = coalesce(reconcile_after_id, 0)
-      where tenant_id = ${tenantId} and instance_id = ${instanceId}
-      returning reconcile_started_at as "startedAt", reconcile_after_id as "afterId"`;
-    return run && { tenantId, instanceId, ...run };
-  };
 
   /** undefined: the run was asked for anew meanwhile, and this one is nobody's any more. */
   const takePage = (
     run: Run,
     page: InventoryPage,
     spread: Spread,
-  ): Promise<(Marked & { upToId: number }) | undefined> => {
-    const { afterId, instanceId, startedAt, tenantId } = run;
+  ): Promise<{ fresh: number; background: number; upToId: number } | undefined> => {
     const upToId = page.last ? highestId : Math.max(...page.ids);
     return inTransaction(sql, async (tx) => {
       const own = page.last
-        ? await tx`
-            update instance_reading set reconciled_at = now(), reconcile_error = null, reconcile_started_at = null,
-              reconcile_after_id = null, next_reconcile_at = case when ${reconcileSeconds === 0} then 'infinity'
-                else now() + ${jittered(reconcileSeconds)} * interval '1 second' end
-            where tenant_id = ${tenantId} and instance_id = ${instanceId} and reconcile_started_at = ${startedAt} returning 1`
-        : await tx`
-            update instance_reading set reconcile_after_id = ${upToId}
-            where tenant_id = ${tenantId} and instance_id = ${instanceId} and reconcile_started_at = ${startedAt} returning 1`;
-      if (own.length === 0) return undefined;
-      const marked = await markReconciled(tx, run, listedComputers(page), { afterId, upToId }, spread);
+        ? await endReconciliation(tx, run, jittered(reconcileSeconds))
+        : await moveReconciliation(tx, run, upToId);
+      if (!own) return undefined;
+      const marked = await markReconciled(
+        tx,
+        run,
+        listedComputers(page),
+        { afterId: run.afterId, upToId },
+        spread,
+      );
       return { ...marked, upToId };
     });
   };
 
   const turn: Feed<InstanceRef>['turn'] = async (row, instance, mayGoOn) => {
-    const begun = await begin(row);
+    const begun = await beginReconciliation(sql, row);
     if (!begun) return 'broken-off';
     const client = clientOf(instance);
     const since = new Date();
@@ -78,7 +68,7 @@ function reconcileFeed(options: ReconcileOptions): Feed<InstanceRef> {
       if (!(await mayGoOn())) return 'broken-off';
       const answer = await client.computersAfter(run.afterId);
       if (!answer.ok) return answer;
-      const taken = await takePage(run, answer.page, { since, rows: total.background });
+      const taken = await takePage(run, answer.page, { since, behind: total.background });
       if (!taken) return 'broken-off';
       total.listed += answer.page.ids.length;
       total.fresh += taken.fresh;
@@ -100,13 +90,8 @@ function reconcileFeed(options: ReconcileOptions): Feed<InstanceRef> {
       from instance_reading r where r.next_reconcile_at <= now() and ${readable(sql, owner)}
       order by r.next_reconcile_at limit ${limit}`,
     turn,
-    putOff: async ({ instanceId, tenantId }, error, seconds) => {
-      // A run that was asked for meanwhile does not wait for the failure of the one before.
-      await sql`
-        update instance_reading set reconcile_error = ${error},
-          next_reconcile_at = case when reconcile_started_at is null then next_reconcile_at
-                                   else now() + ${seconds} * interval '1 second' end
-        where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+    putOff: async (row, error, seconds) => {
+      await putOffReconciliation(sql, row, error, seconds);
     },
   };
 }

@@ -16,7 +16,6 @@ import {
   putOffDirectoryChanges,
   settleDirectoryChanges,
 } from '../../store/directory.ts';
-import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -239,9 +238,6 @@ async function act(tenant: Tenant, options: ActOptions): Promise<void> {
   if (!looked.ok) await putOff(tenant, lookable, looked.detail, options);
   const due = new Set(markings.flatMap(({ deviceIds }) => deviceIds)).size;
   log.info('directory.changed', { tenantId, changes: rows.length, devices: due, whole: whole.length > 0 });
-  if (due > 0 || whole.length > 0) {
-    await sql.notify(dueChannel, 'computers');
-  }
 }
 
 /** Acts on what is due; the runtime calls it every second. One tenant's failure does not keep the others. */

@@ -1,8 +1,9 @@
 import { namedTogether } from '../../limits.ts';
 import type { Sql, Transaction } from '../database.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
+import { behindUnlessFresh, notifyComputers, soon, wantedOnceMore } from './due.ts';
 import type { InstanceRef } from './readers.ts';
-import { pushWaits, soon, wantedOnceMore } from './revisions.ts';
+import { pushWaits } from './revisions.ts';
 
 /**
  * An event that names very many computers makes them due in its own way. Those that are known wait in the background, for
@@ -34,7 +35,7 @@ const markSlice = (
       read_revision = case when ${pushWaits(sql)} then ${wantedOnceMore(sql)} else read_revision end,
       pushed_revision = case when ${pushWaits(sql)} then ${wantedOnceMore(sql)} else pushed_revision end,
       -- What waits already does not lose its place.
-      background = wanted_revision <= done_revision or background,
+      background = ${behindUnlessFresh(sql)},
       updated_at = now(), received_at = coalesce(received_at, now()), next_try_at = ${soon(sql)}
     from known
     where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id = known.id
@@ -114,8 +115,9 @@ export async function settleNamed(
     where id = any(${listed}::int[]) order by id
     on conflict (tenant_id, instance_id, jamf_computer_id) do update set
       wanted_revision = ${wantedOnceMore(tx)}, updated_at = now(),
-      background = computers.wanted_revision <= computers.done_revision or computers.background,
+      background = ${behindUnlessFresh(tx)},
       received_at = coalesce(computers.received_at, excluded.received_at), next_try_at = ${soon(tx)}
     returning 1`;
+  if (rows.length > 0) await notifyComputers(tx);
   return rows.length;
 }

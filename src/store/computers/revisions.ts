@@ -1,6 +1,7 @@
 import { booleans, type Fragment, type Queries, type Sql } from '../database.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
 import { trustedAt, trustedDate } from '../trusted-dates.ts';
+import { soon } from './due.ts';
 
 /**
  * What the revisions of a computer mean, and which of two states of it is the newer one.
@@ -64,15 +65,7 @@ export interface PushedRow extends MarkedRow {
   readonly readToo: boolean;
 }
 
-/** The back-off of a computer that fails is kept. */
-export const soon = (sql: Queries) => sql`
-  case when computers.wanted_revision > computers.done_revision and computers.attempts > 0
-       then coalesce(computers.next_try_at, now()) else now() end`;
-
 const wanted = (sql: Queries) => sql`computers.wanted_revision + excluded.wanted_revision`;
-
-/** One wish more. */
-export const wantedOnceMore = (sql: Queries) => sql`computers.wanted_revision + 1`;
 
 /** A pushed record waits to be taken in first. */
 export const pushWaits = (sql: Queries) => sql`not computers.needs_instance`;

@@ -91,7 +91,7 @@ export const lose = ofKind('lose', [
   },
   {
     name: 'a computer that a poll lists alone is not read',
-    file: 'src/delivery/computers/listed.ts',
+    file: 'src/store/computers/listed.ts',
     found: '  if (listed.length === 0) return 0;',
     replacement: '  if (listed.length < 2) return 0;',
     noticedBy: test('test/system/listed.test.ts'),

@@ -1,4 +1,4 @@
-import { listedComputers, markChanged, markReconciled } from '../../../src/delivery/computers/listed.ts';
+import { listedComputers } from '../../../src/delivery/computers/listed.ts';
 import { recordText } from '../../../src/delivery/computers/pushed-record.ts';
 import { type ComputerStageOptions, computerStage } from '../../../src/delivery/computers/read-computer.ts';
 import { createIntake } from '../../../src/delivery/intake.ts';
@@ -9,6 +9,7 @@ import { parseComputer } from '../../../src/jamf/inventory.ts';
 import type { InventoryPage } from '../../../src/jamf/inventory-page.ts';
 import { createRandom } from '../../../src/simulator/random.ts';
 import type { DueComputer } from '../../../src/store/computers/leases.ts';
+import { markChanged, markReconciled } from '../../../src/store/computers/listed.ts';
 import { createInstanceDirectory } from '../../../src/store/instances.ts';
 import { createTenantDirectory } from '../../../src/store/tenants.ts';
 import type { Log } from '../../../src/telemetry/log.ts';
@@ -140,7 +141,7 @@ export async function runSeed(database: TestDatabase, seed: number): Promise<Out
       const listed = listedComputers(page);
       if (!whole) return markChanged(tx, instance, listed);
       const stretch = { afterId: 0, upToId: 2_147_483_647 };
-      return markReconciled(tx, instance, listed, stretch, { since: new Date(), rows: 0 });
+      return markReconciled(tx, instance, listed, stretch, { since: new Date(), behind: 0 });
     });
   };
   /** Time passes: what waits for a later time is due, and some of it is claimed. */

@@ -1,0 +1,177 @@
+import { backgroundPerSecond, changeBatch } from '../../limits.ts';
+import type { Fragment, Queries, Transaction } from '../database.ts';
+import { dueChannel } from '../notifications.ts';
+import type { InstanceRef } from './readers.ts';
+
+/**
+ * Decides when computers are due that no webhook or push has made due, and tells the stages: the only place that does
+ * both. `revisions.ts` says what a wish is. Everybody keeps to the same rules:
+ *
+ * - A row that fails keeps its back-off, unless what made it due is a reason to try again at once (`reset`).
+ * - A row that waits does not lose its place, and one that waits fresh does not go behind.
+ * - Rows are locked in the order of their keys, so that two writers cannot wait for each other.
+ */
+
+/** When a row is looked at that a message has made due. */
+export const soon = (sql: Queries) => sql`
+  case when computers.wanted_revision > computers.done_revision and computers.attempts > 0
+       then coalesce(computers.next_try_at, now()) else now() end`;
+
+/** One wish more. */
+export const wantedOnceMore = (sql: Queries) => sql`computers.wanted_revision + 1`;
+
+/** Whether a row is in the background that becomes due there: one that waits fresh is not put behind. */
+export const behindUnlessFresh = (sql: Queries) =>
+  sql`(computers.wanted_revision <= computers.done_revision or computers.background)`;
+
+export const notifyComputers = (sql: Queries) => sql`select pg_notify(${dueChannel}, 'computers')`;
+
+export interface Making {
+  /** Background rows wait behind what is fresh. */
+  readonly urgency: 'fresh' | 'background';
+  /**
+   * When rows are due that did not wait: now; or background ones at a steady rate, behind so many others since then (now
+   * where it has no time); or all at any time within so many seconds.
+   */
+  readonly spread:
+    | 'none'
+    | { readonly behind: number; readonly since?: Date }
+    | { readonly withinSeconds: number };
+  /** Whether a row that fails waits for its next try, or is tried as if it did not fail. */
+  readonly backoff: 'keep' | 'reset';
+  /**
+   * Whether a row that waits already is asked for once more by a background wish. It has to be where a read that is under
+   * way just now does not suffice; default: it is left as it is, and a pushed record that waits in it stays first.
+   */
+  readonly waiting?: 'leave' | 'once-more';
+  /** No row is looked at before so many seconds from now. */
+  readonly notBeforeSeconds?: number;
+}
+
+export interface Made {
+  readonly selected: number;
+  /** Those that are fresh now, and those that were put into the background. */
+  readonly fresh: number;
+  readonly background: number;
+  /** The last that was selected, in the order of the keys. */
+  readonly last: { readonly instanceId: string; readonly jamfComputerId: number } | undefined;
+}
+
+/** When a selected row is due. */
+function placeOf(tx: Transaction, spread: Making['spread']): Fragment {
+  if (spread === 'none') return tx`now()`;
+  if ('withinSeconds' in spread) return tx`now() + random() * ${spread.withinSeconds} * interval '1 second'`;
+  const since = spread.since === undefined ? tx`now()` : tx`${spread.since}::timestamptz`;
+  return tx`case when background then greatest(now(), ${since}
+      + ((${spread.behind}::int + row_number() over (partition by background order by instance_id, jamf_computer_id) - 1)
+        / ${backgroundPerSecond}::float8) * interval '1 second')
+    else now() end`;
+}
+
+/**
+ * Makes computers of a tenant due to be read, also those that were not known. `selection` gives each at most once:
+ * `instance_id`, `jamf_computer_id`.
+ */
+export const makeDue = (
+  tx: Transaction,
+  tenantId: string,
+  selection: Fragment,
+  { urgency, ...how }: Making,
+): Promise<Made> =>
+  makeMixedDue(
+    tx,
+    tenantId,
+    tx`select *, ${urgency === 'background'}::boolean as background from (${selection}) one`,
+    how,
+  );
+
+/** The same, where a column `background` of the selection says how urgent each is. */
+export async function makeMixedDue(
+  tx: Transaction,
+  tenantId: string,
+  selection: Fragment,
+  { backoff, notBeforeSeconds, spread, waiting = 'leave' }: Omit<Making, 'urgency'>,
+): Promise<Made> {
+  const kept = backoff === 'keep' ? tx`when computers.attempts > 0 then computers.next_try_at` : tx``;
+  const notBefore =
+    notBeforeSeconds === undefined
+      ? tx`'-infinity'::timestamptz`
+      : tx`now() + ${notBeforeSeconds} * interval '1 second'`;
+  const left =
+    waiting === 'leave'
+      ? tx`where not excluded.background or computers.wanted_revision <= computers.done_revision`
+      : tx``;
+  const [made] = await tx<
+    (Omit<Made, 'last'> & { readonly instanceId: string | null; readonly jamfComputerId: number | null })[]
+  >`
+    with selected as materialized (
+      ${selection}
+    ), placed as (
+      select instance_id, jamf_computer_id, background, ${placeOf(tx, spread)} as due_at from selected
+    ), due as (
+      insert into computers (tenant_id, instance_id, jamf_computer_id, background, next_try_at)
+      select ${tenantId}, instance_id, jamf_computer_id, background, greatest(due_at, ${notBefore}) from placed
+      order by instance_id, jamf_computer_id
+      on conflict (tenant_id, instance_id, jamf_computer_id) do update set
+        wanted_revision = ${wantedOnceMore(tx)}, updated_at = now(),
+        background = excluded.background and ${behindUnlessFresh(tx)},
+        next_try_at = greatest(${notBefore},
+          case when computers.wanted_revision <= computers.done_revision then excluded.next_try_at ${kept}
+               else least(computers.next_try_at, excluded.next_try_at) end)
+      ${left}
+      returning background
+    ), told as (
+      select pg_notify(${dueChannel}, 'computers') where exists (select 1 from due)
+    )
+    select (select count(*) from selected) as selected, count(*) filter (where not background) as fresh,
+      count(*) filter (where background) as background, (select count(*) from told) as told,
+      (select instance_id from selected order by instance_id desc limit 1) as "instanceId",
+      (select jamf_computer_id from selected order by instance_id desc, jamf_computer_id desc limit 1) as "jamfComputerId"
+    from due`;
+  const { background = 0, fresh = 0, selected = 0, instanceId = null, jamfComputerId = null } = made ?? {};
+  const last = instanceId === null || jamfComputerId === null ? undefined : { instanceId, jamfComputerId };
+  return { selected, fresh, background, last };
+}
+
+/** What waits for an instance is due at once, whatever it waited for. */
+export async function retryNow(tx: Transaction, { instanceId, tenantId }: InstanceRef): Promise<void> {
+  await tx`
+    update computers set next_try_at = least(next_try_at, now())
+    where tenant_id = ${tenantId} and instance_id = ${instanceId} and wanted_revision > done_revision`;
+  await notifyComputers(tx);
+}
+
+export interface ComputerPlace {
+  readonly tenantId: string;
+  readonly instanceId: string;
+  readonly jamfComputerId: number;
+}
+
+/**
+ * After a gap in watching: pushed records that waited are as old as the dump, and Intune may have been sent more already.
+ * So their computers are read instead. An instance that never answered may be one that only pushes: it is asked first,
+ * and the record serves where it does not answer, for it was accepted and nobody else has it. Takes the next batch
+ * after a row, of any tenant, and returns those taken in the order of their keys.
+ */
+export const readInsteadOfPushes = (tx: Transaction, after: ComputerPlace) => tx<ComputerPlace[]>`
+  with batch as materialized (
+    select c.tenant_id, c.instance_id, c.jamf_computer_id, i.last_seen_at is not null as answers from computers c
+    join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
+    where c.next_try_at is not null and c.pushed_record is not null
+      and (c.tenant_id, c.instance_id, c.jamf_computer_id)
+        > (${after.tenantId}::uuid, ${after.instanceId}::uuid, ${after.jamfComputerId}::int)
+    order by c.tenant_id, c.instance_id, c.jamf_computer_id limit ${changeBatch} for update of c
+  ), dropped as (
+    update computers c set wanted_revision = c.wanted_revision + 1, pushed_revision = null,
+      pushed_record = case when batch.answers then null else c.pushed_record end,
+      pushed_report_at = case when batch.answers then null else c.pushed_report_at end,
+      background = false, updated_at = now(), next_try_at = case when c.attempts > 0 then c.next_try_at else now() end
+    from batch where c.tenant_id = batch.tenant_id and c.instance_id = batch.instance_id
+      and c.jamf_computer_id = batch.jamf_computer_id
+  )
+  select tenant_id as "tenantId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId" from batch
+  order by tenant_id, instance_id, jamf_computer_id`;
+
+/** A 404 has to last while somebody asks: one of before a gap and one of now do not count together. */
+export const forgetNotFound = (sql: Queries) =>
+  sql`update computers set not_found_since = null where not_found_since is not null`;
