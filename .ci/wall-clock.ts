@@ -42,6 +42,7 @@ const dates: Readonly<Record<string, string>> = {
   'src/runtime/lane/answer.ts': "an answer's Date header",
   'src/runtime/node-metric-producer.ts': 'metrics are sent with dates',
   'src/runtime/node.ts': 'certificates are valid until a date',
+  'src/store/computers/reading.ts': 'dates a request',
   'src/store/credentials.ts': 'a credential expires at a date',
   'src/store/holds.ts': 'dates a hold',
   'src/store/timeline.ts': 'dates events',
