@@ -404,7 +404,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
   },
   'GET /approvals': {
     filter:
-      'RSQL over tenantId, state, action, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+      'RSQL over tenantId, state, action, source, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
     sort: true,
     paged: true,
     columns: [
@@ -430,6 +430,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
       'requestedBy.id',
       'requestedBy.name',
       'requestedBy.role',
+      'source',
       'createdAt',
       'expiresAt',
       'decidedBy.kind',

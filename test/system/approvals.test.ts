@@ -128,9 +128,16 @@ describe('approvals', () => {
         action: 'connection.disconnect',
         devices: 101,
         requestedBy: { kind: 'key', id: ann.id, name: 'key ann', role: 'admin' },
+        source: '127.0.0.1',
         decidedBy: null,
         outcome: null,
       });
+      const from = async (source: string) =>
+        (
+          await scene.api('GET', `/approvals?filter=source==${source}`, undefined, viewer.key)
+        ).json.results.map((one: { id: string }) => one.id);
+      expect(await from('127.0.0.1')).toContain(id);
+      expect(await from('192.0.2.1')).toEqual([]);
     });
 
     it('409 naming the approval for the same with other choices', async () => {

@@ -70,6 +70,7 @@ export const approval = resource({
         role: row.requestedRole,
       }),
     ),
+    source: column('source', { description: 'Address that the request came from.', filter: true }),
     createdAt: column('createdAt', { filter: true, sort: true }),
     expiresAt: made(instant, ['createdAt'], ({ createdAt }) =>
       new Date(createdAt.getTime() + approvalLifeMs).toISOString(),
