@@ -44,7 +44,7 @@ const dates: Readonly<Record<string, string>> = {
   'src/runtime/node.ts': 'certificates are valid until a date',
   'src/store/computers/reading.ts': 'dates a request',
   'src/store/credentials.ts': 'a credential expires at a date',
-  'src/store/holds.ts': 'dates a hold',
+  'src/store/tenants/hold.ts': 'dates a hold',
   'src/store/timeline.ts': 'dates events',
   'src/store/trim-history.ts': 'keeps entries for days, by their date',
   'src/telemetry/log.ts': 'dates a line',

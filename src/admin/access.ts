@@ -4,7 +4,7 @@ import { parseGuid } from '../ids.ts';
 import { ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
 import type { Sql } from '../store/database.ts';
-import { readTenant, type Tenant } from '../store/tenants.ts';
+import { readTenant, type Tenant } from '../store/tenants/tenant.ts';
 import type { AdminEnv, AdminServices, Operator, Role } from './context.ts';
 import { sessionCookie } from './operators/cookies.ts';
 import { csrfFault, csrfHeader, isSafeMethod } from './operators/csrf.ts';

@@ -9,9 +9,9 @@ import type { Sealer } from '../secrets/seal.ts';
 import type { Sql } from '../store/database.ts';
 import type { HistoryOrigin } from '../store/history.ts';
 import type { InstanceKeys } from '../store/instance-keys.ts';
-import type { Instance, InstanceDirectory } from '../store/instances.ts';
+import type { Instance, InstanceDirectory } from '../store/instances/instance.ts';
 import type { MoveKey } from '../store/moves/move.ts';
-import type { Tenant, TenantDirectory } from '../store/tenants.ts';
+import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';
 

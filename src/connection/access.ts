@@ -6,7 +6,7 @@ import { type DiscoveryFailure, discoverIntune, type IntuneServices } from '../g
 import { newId } from '../ids.ts';
 import { discoveryCacheMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
-import type { AccessFailure, Tenant } from '../store/tenants.ts';
+import type { AccessFailure, Tenant } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import { provisionedStates } from './state.ts';
 

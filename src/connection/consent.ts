@@ -11,8 +11,8 @@ import {
 } from '../store/consents.ts';
 import type { Sql } from '../store/database.ts';
 import { gatewayOrigin, type HistoryOrigin, recorded } from '../store/history.ts';
-import { clearHold } from '../store/holds.ts';
-import { readTenant, type Tenant, type TenantDirectory } from '../store/tenants.ts';
+import { clearHold } from '../store/tenants/hold.ts';
+import { readTenant, type Tenant, type TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ConnectionAccess } from './access.ts';
 import { moveTenant } from './state.ts';

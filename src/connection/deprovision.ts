@@ -5,7 +5,7 @@ import { putPartnerTenant } from '../intune/partner-tenants.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import { gatewayOrigin, recorded } from '../store/history.ts';
-import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
+import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type ConnectionAccess, noteIntuneError } from './access.ts';
 

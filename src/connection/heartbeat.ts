@@ -4,8 +4,13 @@ import { saysNotProvisioned } from '../intune/call.ts';
 import { type HeartbeatResult, putHeartbeat } from '../intune/heartbeat.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
-import { holdTenant, releaseTenant } from '../store/holds.ts';
-import { type AccessFailure, type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
+import { holdTenant, releaseTenant } from '../store/tenants/hold.ts';
+import {
+  type AccessFailure,
+  type Tenant,
+  type TenantDirectory,
+  tenantColumns,
+} from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type ConnectionAccess, noteIntuneError } from './access.ts';

@@ -3,7 +3,7 @@ import { gatewayOrigin, type HistoryOrigin, type Note, recorded, unnoted } from 
 import { retractedHash, retractReports } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { ConnectionState } from '../store/row-types.ts';
-import type { Tenant } from '../store/tenants.ts';
+import type { Tenant } from '../store/tenants/tenant.ts';
 import { type DeprovisionOptions, sendDeprovisions } from './deprovision.ts';
 import { type ConnectionEvent, type Moving, moveTenant, provisionedStates } from './state.ts';
 

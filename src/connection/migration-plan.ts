@@ -1,5 +1,5 @@
 import type { ConnectionType, Mode } from '../store/row-types.ts';
-import type { Tenant } from '../store/tenants.ts';
+import type { Tenant } from '../store/tenants/tenant.ts';
 import { provisionedStates } from './state.ts';
 import type { ShownApplication } from './tenant-credentials.ts';
 

@@ -1,8 +1,8 @@
 import type { Sql, Transaction } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
-import { clearHold } from '../store/holds.ts';
 import { releaseReports, retractedHash } from '../store/reports/due.ts';
-import type { Tenant } from '../store/tenants.ts';
+import { clearHold } from '../store/tenants/hold.ts';
+import type { Tenant } from '../store/tenants/tenant.ts';
 import { moveTenant } from './state.ts';
 
 /** What a `confirm` or `enable` leaves behind: the state of the connection, and its line in the history. */

@@ -4,7 +4,7 @@ import { newId } from '../ids.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { PartnerState } from '../store/row-types.ts';
-import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
+import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ConnectionAccess } from './access.ts';
 import { noteTermination } from './lifecycle.ts';

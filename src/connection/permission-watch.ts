@@ -2,7 +2,7 @@ import type { Cloud } from '../entra/clouds.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { PermissionSummary } from '../store/row-types.ts';
-import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants.ts';
+import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ConnectionAccess } from './access.ts';
 import type { ExpectedPermissions } from './expected-permissions.ts';

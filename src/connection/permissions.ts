@@ -3,7 +3,7 @@ import { type GrantsResult, readGrants } from '../graph/grants.ts';
 import { newId } from '../ids.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Hold } from '../store/row-types.ts';
-import type { Tenant } from '../store/tenants.ts';
+import type { Tenant } from '../store/tenants/tenant.ts';
 import type { ConnectionAccess } from './access.ts';
 import {
   comparePermissions,

@@ -1,7 +1,7 @@
 import { resealBatch, resealUnopenedLogged } from '../limits.ts';
 import { type Sealer, sealingKeyId } from '../secrets/seal.ts';
 import type { Queries, Sql } from '../store/database.ts';
-import { secretAssociation } from '../store/instances.ts';
+import { secretAssociation } from '../store/instances/instance.ts';
 import type { Log } from '../telemetry/log.ts';
 import { applicationAssociation } from './tenant-credentials.ts';
 

@@ -6,7 +6,7 @@ import type { Sealer } from '../secrets/seal.ts';
 import type { Queries, Sql } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
 import type { StoredApplication } from '../store/row-types.ts';
-import type { Tenant, TenantDirectory } from '../store/tenants.ts';
+import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { ConnectionAccess } from './access.ts';
 import { moveTenant } from './state.ts';
 

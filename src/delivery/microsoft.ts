@@ -1,4 +1,4 @@
-import type { AccessFailure, Tenant } from '../store/tenants.ts';
+import type { AccessFailure, Tenant } from '../store/tenants/tenant.ts';
 
 /** What delivery needs of the Microsoft side, per tenant; src/connection/access.ts fulfils it. */
 

@@ -1,7 +1,7 @@
 import type { JamfFailure } from '../jamf/failure.ts';
 import type { Upstream, UpstreamBody, UpstreamCall, UpstreamTarget } from '../outbound/upstream.ts';
 import { type Problem, problem } from '../problems.ts';
-import type { Instance } from '../store/instances.ts';
+import type { Instance } from '../store/instances/instance.ts';
 import { type Begun, beginExchange } from './begin-exchange.ts';
 import { type ReadyBody, readyBody } from './caller-body.ts';
 import { type DeviceCall, type InstanceRequest, instanceRequest } from './calls.ts';

@@ -2,9 +2,9 @@ import { LRUCache } from 'lru-cache';
 import { landingFreshMs } from '../limits.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
-import type { InstanceDirectory } from '../store/instances.ts';
+import type { InstanceDirectory } from '../store/instances/instance.ts';
 import type { Landing } from '../store/row-types.ts';
-import type { TenantDirectory } from '../store/tenants.ts';
+import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { KnownMac, LandingInstance, MacState } from './landing.ts';
 
 /** What the landing pages have to know of a tenant and of a Mac. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Instance } from '../store/instances.ts';
+import type { Instance } from '../store/instances/instance.ts';
 import { createTargets } from './targets.ts';
 
 const row = (more: Partial<Instance> = {}): Instance => ({

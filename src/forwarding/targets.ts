@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { UpstreamTarget } from '../outbound/upstream.ts';
-import type { Instance } from '../store/instances.ts';
+import type { Instance } from '../store/instances/instance.ts';
 
 /** Instances whose target is kept; a forgotten one gets a new pool, and the old one's connections go when idle. */
 const keptTargets = 60_000;

@@ -9,8 +9,8 @@ import { problemOfInstance, problemOfPause } from '../forwarding/problem-of-inst
 import { parseGuid } from '../ids.ts';
 import { type Problem, problem } from '../problems.ts';
 import type { RouteLookup, RouteTarget } from '../routing/lookup.ts';
-import type { Instance, InstanceDirectory } from '../store/instances.ts';
-import type { Tenant, TenantDirectory } from '../store/tenants.ts';
+import type { Instance, InstanceDirectory } from '../store/instances/instance.ts';
+import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { RateLimit } from './rate.ts';
 
 /**

@@ -7,7 +7,7 @@ import { type FieldError, ProblemError, problem } from '../problems.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import type { KeyedSemaphore } from '../semaphore.ts';
 import type { Sql } from '../store/database.ts';
-import type { TenantDirectory } from '../store/tenants.ts';
+import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { decodeText } from './body.ts';

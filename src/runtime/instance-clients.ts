@@ -4,7 +4,7 @@ import type { InstanceAuthorization } from '../forwarding/forward.ts';
 import { createJamfClient, type JamfClient } from '../jamf/client.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sealer } from '../secrets/seal.ts';
-import { type Instance, secretAssociation } from '../store/instances.ts';
+import { type Instance, secretAssociation } from '../store/instances/instance.ts';
 import { type Turns, turnsApart } from '../untrusted/turns.ts';
 
 /** One Jamf client per instance and configuration: its token and its bound on requests are shared by all who ask. */

@@ -9,9 +9,9 @@ import { type ChangeFeed, createChangeFeed, type Look } from '../store/change-fe
 import { changesChannel, createChangeSource } from '../store/change-source.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { noteProcess, removeProcess } from '../store/gateway-processes.ts';
-import type { InstanceDirectory } from '../store/instances.ts';
+import type { InstanceDirectory } from '../store/instances/instance.ts';
 import type { CachePolicy } from '../store/row-cache.ts';
-import type { TenantDirectory } from '../store/tenants.ts';
+import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Config } from './config.ts';
 

@@ -43,7 +43,7 @@ import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { DueLane } from '../store/due-rows.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
-import type { Tenant } from '../store/tenants.ts';
+import type { Tenant } from '../store/tenants/tenant.ts';
 import { createTimelineWriter } from '../store/timeline.ts';
 import { trimHistory } from '../store/trim-history.ts';
 import { noteWatch } from '../store/watch.ts';

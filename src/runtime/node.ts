@@ -26,7 +26,7 @@ import { connectionBudget } from '../store/connection-budget.ts';
 import { openBreaker, openDatabase } from '../store/database.ts';
 import type { Lane } from '../store/due-rows.ts';
 import { createEpisodeLog } from '../store/episodes.ts';
-import type { Tenant } from '../store/tenants.ts';
+import type { Tenant } from '../store/tenants/tenant.ts';
 import { createCounters } from '../telemetry/counters.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';

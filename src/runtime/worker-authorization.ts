@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { monotonicMs } from '../clock.ts';
 import type { InstanceAuthorization } from '../forwarding/forward.ts';
 import type { JamfAuthorization } from '../jamf/client.ts';
-import type { Instance } from '../store/instances.ts';
+import type { Instance } from '../store/instances/instance.ts';
 import { createInstanceClients, type InstanceClientsOptions } from './instance-clients.ts';
 
 /**

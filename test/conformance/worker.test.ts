@@ -11,7 +11,7 @@ import { webSha256 } from '../../src/secrets/sha256.ts';
 import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
 import { grantApplication } from '../../src/simulator/microsoft/grants.ts';
 import { clientSecretOf, createWorld, type World } from '../../src/simulator/world.ts';
-import { secretAssociation } from '../../src/store/instances.ts';
+import { secretAssociation } from '../../src/store/instances/instance.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { call } from '../harness/http.ts';

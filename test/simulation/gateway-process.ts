@@ -10,7 +10,7 @@ import { defaultApiVersions } from '../../src/intune/api-versions.ts';
 import type { Send } from '../../src/outbound/port.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import type { DueLane } from '../../src/store/due-rows.ts';
-import type { Tenant } from '../../src/store/tenants.ts';
+import type { Tenant } from '../../src/store/tenants/tenant.ts';
 import type { Log } from '../../src/telemetry/log.ts';
 import { devicesOf, type Intune, idOf, tenantOf } from './intune.ts';
 import type { Laws } from './laws.ts';

@@ -1,5 +1,5 @@
 import type { Hold } from '../../src/store/row-types.ts';
-import type { Tenant } from '../../src/store/tenants.ts';
+import type { Tenant } from '../../src/store/tenants/tenant.ts';
 import type { MemoryReports } from '../harness/memory-report-store.ts';
 
 /** What the processes share beside the reports: the tenants, as the database has them, and how well it does. */

@@ -10,7 +10,7 @@ import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { createMarkKeeper } from '../../src/runtime/node-missed-events.ts';
 import { createReaders } from '../../src/store/computers/readers.ts';
 import { pollSince } from '../../src/store/computers/reading.ts';
-import { createInstanceDirectory } from '../../src/store/instances.ts';
+import { createInstanceDirectory } from '../../src/store/instances/instance.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';

@@ -4,7 +4,7 @@ import type { JamfClient } from '../../src/jamf/client.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { markNamed, nextNamed, settleNamed } from '../../src/store/computers/named.ts';
 import { createReaders } from '../../src/store/computers/readers.ts';
-import { createInstanceDirectory } from '../../src/store/instances.ts';
+import { createInstanceDirectory } from '../../src/store/instances/instance.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';

@@ -8,8 +8,8 @@ import { parseComputer } from '../../src/jamf/inventory.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import type { DueComputer } from '../../src/store/computers/leases.ts';
 import type { DueLane } from '../../src/store/due-rows.ts';
-import { createInstanceDirectory } from '../../src/store/instances.ts';
-import { createTenantDirectory } from '../../src/store/tenants.ts';
+import { createInstanceDirectory } from '../../src/store/instances/instance.ts';
+import { createTenantDirectory } from '../../src/store/tenants/tenant.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createReseal } from '../../src/connection/reseal.ts';
 import { createSealer } from '../../src/secrets/seal.ts';
 import { clientSecretOf } from '../../src/simulator/world.ts';
-import { readInstance } from '../../src/store/instances.ts';
+import { readInstance } from '../../src/store/instances/instance.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { eventually } from '../harness/eventually.ts';
 import {

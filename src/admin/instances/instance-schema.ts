@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { getTableColumns } from 'drizzle-orm';
-import type { Instance } from '../../store/instances.ts';
+import type { Instance } from '../../store/instances/instance.ts';
 import { instances } from '../../store/schema.ts';
 import { filterOnly } from '../resource/fields.ts';
 import { resource } from '../resource/resource.ts';

@@ -7,10 +7,15 @@ import { previewReroute } from '../../routing/preview-reroute.ts';
 import { addReading } from '../../store/computers/reading.ts';
 import { isUniqueViolation, type Sql, type Transaction } from '../../store/database.ts';
 import { type HistoryOrigin, type Note, recorded, unnoted } from '../../store/history.ts';
-import { type Instance, instanceColumns, readInstance, secretAssociation } from '../../store/instances.ts';
+import {
+  type Instance,
+  instanceColumns,
+  readInstance,
+  secretAssociation,
+} from '../../store/instances/instance.ts';
 import { withoutTrace } from '../../store/retry.ts';
 import { instances as instanceTable } from '../../store/schema.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
 import type { AdminApp, AdminServices } from '../context.ts';

@@ -7,7 +7,7 @@ import { hashKey, newKey } from '../../secrets/keys.ts';
 import type { Sql } from '../../store/database.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { insertInstanceKey, removeInstanceKey } from '../../store/instance-keys.ts';
-import type { Instance } from '../../store/instances.ts';
+import type { Instance } from '../../store/instances/instance.ts';
 import { instanceKeys } from '../../store/schema.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';

@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { rebuildRoutes } from '../../delivery/computers/ask.ts';
 import { askReconciliation } from '../../store/computers/reading.ts';
 import type { Sql } from '../../store/database.ts';
-import { listInstances } from '../../store/instances.ts';
+import { listInstances } from '../../store/instances/instance.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { changing, recordChange } from '../recording.ts';

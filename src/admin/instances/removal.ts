@@ -5,7 +5,7 @@ import { removeClaims } from '../../routing/claim-history.ts';
 import { markComputersDue } from '../../routing/claims.ts';
 import { lockDevices, resolveRoutes } from '../../routing/resolve.ts';
 import type { Sql } from '../../store/database.ts';
-import type { Instance } from '../../store/instances.ts';
+import type { Instance } from '../../store/instances/instance.ts';
 import { retractReports } from '../../store/reports/due.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { requireRole, tenantOf } from '../access.ts';

@@ -3,7 +3,7 @@ import { ProblemError, problem } from '../../problems.ts';
 import { openMoveFrom, planMove } from '../../routing/moves/operate.ts';
 import { countPlan, type MoveScope } from '../../routing/moves/plan.ts';
 import type { Sql } from '../../store/database.ts';
-import { type Instance, readInstance } from '../../store/instances.ts';
+import { type Instance, readInstance } from '../../store/instances/instance.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { device } from '../devices/device.ts';

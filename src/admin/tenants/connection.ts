@@ -8,7 +8,7 @@ import { readBacklogCauses } from '../../delivery/computers/backlog.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
 import { releaseReports } from '../../store/reports/due.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import { requireRole, tenantOf, unknownTenant } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import { changing, originOf } from '../recording.ts';

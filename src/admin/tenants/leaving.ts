@@ -3,7 +3,7 @@ import { countResync } from '../../connection/resync.ts';
 import { type ConnectionEvent, nextState } from '../../connection/state.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices, Departure } from '../context.ts';

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { readSubscriptions, type SubscriptionRow } from '../../connection/subscriptions/subscription-rows.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { AdminServices } from '../context.ts';
 import { instantOrNull, iso } from '../schemas.ts';
 

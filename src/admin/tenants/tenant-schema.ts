@@ -4,7 +4,7 @@ import type { ShownApplication } from '../../connection/tenant-credentials.ts';
 import type { Queries } from '../../store/database.ts';
 import type { ConnectionState } from '../../store/row-types.ts';
 import { tenants } from '../../store/schema.ts';
-import { type Tenant, tenantColumns } from '../../store/tenants.ts';
+import { type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
 import { resource } from '../resource/resource.ts';
 import { guid } from '../schemas.ts';
 import { clientWithSecret } from '../secret-reference.ts';

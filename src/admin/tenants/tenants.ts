@@ -4,10 +4,10 @@ import { readApplication, storedApplication } from '../../connection/tenant-cred
 import { ProblemError, problem } from '../../problems.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
-import { readInstance } from '../../store/instances.ts';
+import { readInstance } from '../../store/instances/instance.ts';
 import { deleteReports } from '../../store/reports/due.ts';
 import { tenants as tenantTable } from '../../store/schema.ts';
-import { readTenant, type Tenant } from '../../store/tenants.ts';
+import { readTenant, type Tenant } from '../../store/tenants/tenant.ts';
 import { deleteTimelines } from '../../store/timeline.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';

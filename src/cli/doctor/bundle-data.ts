@@ -3,7 +3,7 @@ import { type ConfigSource, describeConfig } from '../../runtime/config.ts';
 import { sealingKeyId } from '../../secrets/seal.ts';
 import { readConvergence } from '../../store/gateway-processes.ts';
 import { noTenant } from '../../store/history.ts';
-import type { Instance } from '../../store/instances.ts';
+import type { Instance } from '../../store/instances/instance.ts';
 import { version } from '../../version.ts';
 import type { DoctorContext } from './context.ts';
 import type { Hide } from './scrub.ts';

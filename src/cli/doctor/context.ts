@@ -1,7 +1,7 @@
 import type { Config } from '../../runtime/config.ts';
 import type { Inspection } from '../../runtime/node-inspection.ts';
-import type { Instance } from '../../store/instances.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Instance } from '../../store/instances/instance.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 
 /** What every look of `doctor` needs. */
 export interface DoctorContext {

@@ -1,8 +1,8 @@
 import type { Config } from '../../runtime/config.ts';
 import { cloudSuffix } from '../../runtime/config.ts';
 import { type Inspection, openInspection } from '../../runtime/node-inspection.ts';
-import { type Instance, instanceColumns } from '../../store/instances.ts';
-import { type Tenant, tenantColumns } from '../../store/tenants.ts';
+import { type Instance, instanceColumns } from '../../store/instances/instance.ts';
+import { type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
 import { type DoctorContext, instanceSubject, tenantSubject } from './context.ts';
 import { type HostToLookAt, hostSubject, lookAtHost, macLine, publicUrlLine } from './gather-hosts.ts';
 import { instanceLines } from './gather-instance.ts';

@@ -1,4 +1,4 @@
-import { type Instance, secretAssociation } from '../../store/instances.ts';
+import { type Instance, secretAssociation } from '../../store/instances/instance.ts';
 import type { Mode } from '../../store/row-types.ts';
 import { type DoctorContext, instanceSubject } from './context.ts';
 import { hostSubject, lookAtHost } from './gather-hosts.ts';

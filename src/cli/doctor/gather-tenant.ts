@@ -4,7 +4,7 @@ import type { IntuneServices } from '../../graph/discovery.ts';
 import { readLicences } from '../../graph/licences.ts';
 import { newId } from '../../ids.ts';
 import type { PartnerApiVersions } from '../../intune/api-versions.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import { type DoctorContext, tenantSubject } from './context.ts';
 import {
   judgeConnection,

@@ -2,7 +2,7 @@ import type { PermissionsReport } from '../../connection/permissions.ts';
 import type { IntuneServices } from '../../graph/discovery.ts';
 import type { LicencesResult } from '../../graph/licences.ts';
 import type { Owner } from '../../problems.ts';
-import type { AccessFailure, Tenant } from '../../store/tenants.ts';
+import type { AccessFailure, Tenant } from '../../store/tenants/tenant.ts';
 import { about, type Line } from './line.ts';
 
 /** What a tenant's link to Microsoft looks like. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { applicationAssociation } from '../../connection/tenant-credentials.ts';
 import { type Setting, settings } from '../../runtime/settings.ts';
-import { secretAssociation } from '../../store/instances.ts';
+import { secretAssociation } from '../../store/instances/instance.ts';
 import type { StoredApplication } from '../../store/row-types.ts';
 import type { DoctorContext } from './context.ts';
 

@@ -15,7 +15,7 @@ import type { Send } from '../../outbound/port.ts';
 import { webSha256 } from '../../secrets/sha256.ts';
 import type { Sql } from '../../store/database.ts';
 import { anything, noteDirectoryChanges } from '../../store/directory.ts';
-import type { AccessFailure, Tenant } from '../../store/tenants.ts';
+import type { AccessFailure, Tenant } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ConnectionAccess } from '../access.ts';
 import { type NotificationSettings, type SubscribedResource, subscribable } from './subscribable.ts';

@@ -1,5 +1,5 @@
 import type { Fragment, Queries, Sql } from '../../store/database.ts';
-import { type Tenant, tenantColumns } from '../../store/tenants.ts';
+import { type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
 import type { SubscribedResource } from './subscribable.ts';
 
 /** A tenant's subscriptions in the database: one row for each resource that is wanted or was. */

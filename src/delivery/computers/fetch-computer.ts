@@ -5,7 +5,7 @@ import { type JamfComputer, parseComputer } from '../../jamf/inventory.ts';
 import { type FieldError, isAbsent } from '../../jamf/wire-values.ts';
 import type { DueComputer } from '../../store/computers/leases.ts';
 import { isLate, standsAfter } from '../../store/computers/revisions.ts';
-import type { Instance } from '../../store/instances.ts';
+import type { Instance } from '../../store/instances/instance.ts';
 import type { Mode } from '../../store/row-types.ts';
 import { isRecord } from '../../untrusted/bounded-json.ts';
 import { inventoryWarnings } from '../reports/attributes.ts';

@@ -15,10 +15,10 @@ import {
 import type { Sql, Transaction } from '../../store/database.ts';
 import type { DueLane, Lane } from '../../store/due-rows.ts';
 import { createGroupCommit, type GroupCommit } from '../../store/group-commit.ts';
-import type { Instance, InstanceDirectory } from '../../store/instances.ts';
+import type { Instance, InstanceDirectory } from '../../store/instances/instance.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { Mode } from '../../store/row-types.ts';
-import type { Tenant, TenantDirectory } from '../../store/tenants.ts';
+import type { Tenant, TenantDirectory } from '../../store/tenants/tenant.ts';
 import type { TimelineWriter } from '../../store/timeline.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';

@@ -5,7 +5,7 @@ import type { Route, RouteOutcome } from '../../routing/resolve.ts';
 import type { Sha256 } from '../../secrets/sha256.ts';
 import type { DueComputer } from '../../store/computers/leases.ts';
 import type { Transaction } from '../../store/database.ts';
-import type { Instance } from '../../store/instances.ts';
+import type { Instance } from '../../store/instances/instance.ts';
 import type { TenantTimelineEvent } from '../../store/timeline.ts';
 import { currentTraceparent } from '../../telemetry/tracing.ts';
 import type { InventoryVocabulary } from '../reports/attributes.ts';

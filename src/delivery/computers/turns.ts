@@ -2,7 +2,7 @@ import type { JamfClient } from '../../jamf/client.ts';
 import type { JamfFailure } from '../../jamf/failure.ts';
 import { type InstanceRef, type Readers, readerKey } from '../../store/computers/readers.ts';
 import type { Sql } from '../../store/database.ts';
-import type { Instance, InstanceDirectory } from '../../store/instances.ts';
+import type { Instance, InstanceDirectory } from '../../store/instances/instance.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
 

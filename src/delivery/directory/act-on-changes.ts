@@ -17,7 +17,7 @@ import {
   settleDirectoryChanges,
 } from '../../store/directory.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants.ts';
+import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type Marking, markDevices } from './mark-devices.ts';
 import { markTenant } from './mark-tenant.ts';

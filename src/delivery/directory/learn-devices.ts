@@ -5,7 +5,7 @@ import { devicesLearntTogether, relearnMs } from '../../limits.ts';
 import type { Send } from '../../outbound/port.ts';
 import type { Sql } from '../../store/database.ts';
 import { learnDirectoryDevice } from '../../store/directory.ts';
-import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants.ts';
+import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 
 /**

@@ -3,7 +3,7 @@ import { deviceEntities } from '../../intune/entities.ts';
 import type { JamfClient } from '../../jamf/client.ts';
 import { parseComputer } from '../../jamf/inventory.ts';
 import type { DueComputer } from '../../store/computers/leases.ts';
-import type { Instance } from '../../store/instances.ts';
+import type { Instance } from '../../store/instances/instance.ts';
 import { type Fetched, fetchComputer } from '../computers/fetch-computer.ts';
 import { defaultInventoryVocabulary as vocabulary } from './attributes.ts';
 import { deviceReport } from './device-report.ts';

@@ -3,7 +3,7 @@ import type { PartnerApiVersions } from '../../intune/api-versions.ts';
 import type { ContentForm } from '../../intune/entities.ts';
 import type { Send } from '../../outbound/port.ts';
 import type { Hold } from '../../store/row-types.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { MicrosoftPort } from '../microsoft.ts';

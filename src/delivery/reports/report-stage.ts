@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { leaseMs, longestSilenceMs } from '../../limits.ts';
 import { createKeyedSemaphore } from '../../semaphore.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
 import type { Stage } from '../stage/run-stage.ts';
 import { contentOf } from './message.ts';

@@ -1,7 +1,7 @@
 import { createKeyedSemaphore } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
-import { holdTenant, releaseTenant } from '../../store/holds.ts';
-import type { Tenant, TenantDirectory } from '../../store/tenants.ts';
+import { holdTenant, releaseTenant } from '../../store/tenants/hold.ts';
+import type { Tenant, TenantDirectory } from '../../store/tenants/tenant.ts';
 import type { ReportTenants } from './report-options.ts';
 
 export interface ReportTenantsOptions {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { PutUploadResult } from '../../intune/uploads.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { ReportStageOptions } from './report-options.ts';
 import type { DueReport } from './report-row.ts';
 import { settlementOfUpload } from './upload-outcome.ts';

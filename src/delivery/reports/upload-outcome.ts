@@ -1,5 +1,5 @@
 import type { GetUploadResult, PutUploadResult } from '../../intune/uploads.ts';
-import type { AccessFailure, Tenant } from '../../store/tenants.ts';
+import type { AccessFailure, Tenant } from '../../store/tenants/tenant.ts';
 import type { StoredMessage } from './message.ts';
 import { classifyRefusal } from './refusals.ts';
 import type { ReportStageOptions } from './report-options.ts';

@@ -2,7 +2,7 @@ import type { Cloud } from '../../entra/clouds.ts';
 import { readDevice } from '../../graph/devices.ts';
 import { type GetUploadResult, getUpload } from '../../intune/uploads.ts';
 import { uploadStatusPatienceMs, verificationPatienceMs } from '../../limits.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import { classifyRefusal } from './refusals.ts';
 import type { ReportStageOptions } from './report-options.ts';
 import type { DueReport, Settlement } from './report-row.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createMemoryReports } from '../../../test/harness/memory-report-store.ts';
 import { leaseMs } from '../../limits.ts';
 import type { Send } from '../../outbound/port.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { ReportContent } from './report.ts';
 import type { DueReport } from './report-row.ts';
 import { type SendOptions, sendReports } from './upload.ts';

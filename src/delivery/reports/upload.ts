@@ -1,5 +1,5 @@
 import { getUpload, putUpload } from '../../intune/uploads.ts';
-import type { Tenant } from '../../store/tenants.ts';
+import type { Tenant } from '../../store/tenants/tenant.ts';
 import { contentOf, messageAgain, newMessage, type StoredMessage, type Told } from './message.ts';
 import { fitsMode, tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';

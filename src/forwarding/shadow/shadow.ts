@@ -1,7 +1,7 @@
 import { newId } from '../../ids.ts';
 import { shadowAnswerBytes, shadowAtOnce } from '../../limits.ts';
 import type { Sql } from '../../store/database.ts';
-import type { Instance, InstanceDirectory } from '../../store/instances.ts';
+import type { Instance, InstanceDirectory } from '../../store/instances/instance.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Forward, ForwardAnswer } from '../forward.ts';
 import { type ComparedCall, compareAnswers, type SeenAnswer, type ShadowAnswer } from './compare.ts';

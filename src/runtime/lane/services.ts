@@ -5,7 +5,7 @@ import type { Shadow, ShadowEar } from '../../forwarding/shadow/shadow.ts';
 import type { DeviceCalls } from '../../gateway/device-call.ts';
 import type { SocketAccess } from '../../outbound/node-sockets.ts';
 import type { Upstream, UpstreamTarget } from '../../outbound/upstream.ts';
-import type { Instance } from '../../store/instances.ts';
+import type { Instance } from '../../store/instances/instance.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { type CallSpan, isSampled, startCallSpan } from '../../telemetry/tracing.ts';

@@ -1,9 +1,9 @@
-import { monotonicMs } from '../clock.ts';
-import { columns, omit, type Row } from './columns.ts';
-import type { Queries, Sql } from './database.ts';
-import { type CachePolicy, createRowCache } from './row-cache.ts';
-import type { Hold } from './row-types.ts';
-import { tenants } from './schema.ts';
+import { monotonicMs } from '../../clock.ts';
+import { columns, omit, type Row } from '../columns.ts';
+import type { Queries, Sql } from '../database.ts';
+import { type CachePolicy, createRowCache } from '../row-cache.ts';
+import type { Hold } from '../row-types.ts';
+import { tenants } from '../schema.ts';
 
 /** Why a tenant's Microsoft services cannot be used now. */
 export interface AccessFailure extends Omit<Hold, 'since'> {

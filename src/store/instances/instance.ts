@@ -1,10 +1,10 @@
 import { getTableColumns } from 'drizzle-orm';
 import { LRUCache } from 'lru-cache';
-import { monotonicMs } from '../clock.ts';
-import { columns, type Row } from './columns.ts';
-import type { Queries, Sql } from './database.ts';
-import { type CachePolicy, createRowCache } from './row-cache.ts';
-import { instances } from './schema.ts';
+import { monotonicMs } from '../../clock.ts';
+import { columns, type Row } from '../columns.ts';
+import type { Queries, Sql } from '../database.ts';
+import { type CachePolicy, createRowCache } from '../row-cache.ts';
+import { instances } from '../schema.ts';
 
 const instanceShape = getTableColumns(instances);
 

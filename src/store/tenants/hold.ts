@@ -1,8 +1,8 @@
-import type { Sql, Transaction } from './database.ts';
-import { gatewayOrigin, type Note, recorded } from './history.ts';
-import { releaseReports } from './reports/due.ts';
-import type { Hold } from './row-types.ts';
-import type { Tenant, TenantDirectory } from './tenants.ts';
+import type { Sql, Transaction } from '../database.ts';
+import { gatewayOrigin, type Note, recorded } from '../history.ts';
+import { releaseReports } from '../reports/due.ts';
+import type { Hold } from '../row-types.ts';
+import type { Tenant, TenantDirectory } from './tenant.ts';
 
 /**
  * Why a tenant's delivery waits, kept where its status shows it, and in the history; the same cause again changes
