@@ -1,8 +1,5 @@
-import type { Sql, Transaction } from '../store/database.ts';
-import { dueChannel } from '../store/notifications.ts';
-import { inTransaction } from '../store/retry.ts';
-import { trustedDate } from '../store/trusted-dates.ts';
-import { appendClaimHistory, claimChanges, noteInstanceState } from './claim-history.ts';
+import type { ComputerId } from '../store/claims/claim.ts';
+import { appendClaimHistory, claimChanges, noteInstanceState } from '../store/claims/claim-history.ts';
 import {
   type Claims,
   type ComputerClaims,
@@ -14,16 +11,13 @@ import {
   storedClaims,
   withdrawClaims,
   writeClaims,
-} from './claim-rows.ts';
+} from '../store/claims/claims.ts';
+import type { Sql, Transaction } from '../store/database.ts';
+import { dueChannel } from '../store/notifications.ts';
+import { inTransaction } from '../store/retry.ts';
+import { trustedDate } from '../store/trusted-dates.ts';
 import { type CarriedDevice, findRelatives, followRegistrations, relatedDevices } from './registered-anew.ts';
-import {
-  type Authorship,
-  type ComputerId,
-  lockDevices,
-  type RouteOutcome,
-  resolveKnown,
-  resolveRoutes,
-} from './resolve.ts';
+import { type Authorship, lockDevices, type RouteOutcome, resolveKnown, resolveRoutes } from './resolve.ts';
 
 /** What instances claim, taken in: claims, links between registrations, and the routes that follow from them. */
 

@@ -1,7 +1,7 @@
 import { computersPerIdentity, earlierRegistrations } from '../limits.ts';
+import type { ComputerClaims } from '../store/claims/claims.ts';
 import type { Transaction } from '../store/database.ts';
 import type { DeviceLink } from '../store/device-links.ts';
-import type { ComputerClaims } from './claim-rows.ts';
 import type { OtherRegistration } from './re-registration.ts';
 
 /** What is known elsewhere of registrations that a computer carries for the first time. */

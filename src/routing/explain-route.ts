@@ -1,8 +1,9 @@
+import { type KnownClaim, sameComputer } from '../store/claims/claim.ts';
+import { claimsBefore } from '../store/claims/claim-history.ts';
+import { storedClaims } from '../store/claims/claims.ts';
 import type { Queries, Sql } from '../store/database.ts';
-import { claimsBefore } from './claim-history.ts';
-import { storedClaims } from './claim-rows.ts';
 import { explainDecision, type LastChange, type RouteFacts } from './explain.ts';
-import { type KnownClaim, type Standing, sameComputer } from './rules.ts';
+import type { Standing } from './rules.ts';
 
 /** The answer of `explain` (contract section 11), from the tables as they are or from the history. */
 

@@ -1,15 +1,5 @@
-import {
-  type Choice,
-  type Claim,
-  type ComputerId,
-  chooseClaim,
-  counts,
-  endRule,
-  type KnownClaim,
-  placementHolds,
-  type Standing,
-  sameComputer,
-} from './rules.ts';
+import { type Claim, type ComputerId, type KnownClaim, sameComputer } from '../store/claims/claim.ts';
+import { type Choice, chooseClaim, counts, endRule, placementHolds, type Standing } from './rules.ts';
 
 /** Why a device is where it is, by the rules that put it there. Pure: the same for now and for any time before. */
 

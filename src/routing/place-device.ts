@@ -1,18 +1,18 @@
+import { type ComputerId, sameComputer } from '../store/claims/claim.ts';
+import { removeClaims } from '../store/claims/claim-history.ts';
+import { type StoredClaim, storedClaims } from '../store/claims/claims.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
-import { removeClaims } from './claim-history.ts';
-import { type StoredClaim, storedClaims } from './claim-rows.ts';
 import {
   type Authorship,
-  type ComputerId,
   lockDevices,
   placeRoutes,
   type Route,
   type RouteWrite,
   readRoutes,
 } from './resolve.ts';
-import { chooseClaim, counts, placementHolds, sameComputer } from './rules.ts';
+import { chooseClaim, counts, placementHolds } from './rules.ts';
 
 /** An operator's word on one device: put it on a computer, pin it there, or take it away. */
 

@@ -1,6 +1,6 @@
 import { registrationSilenceMs } from '../limits.ts';
+import { type Claim, sameComputer } from '../store/claims/claim.ts';
 import type { LinkedBy, NewLink } from '../store/device-links.ts';
-import { type Claim, sameComputer } from './rules.ts';
 
 /**
  * A Mac that registers with Entra anew gets a new device id (domain/jamf.md 6.3, 6.4): which earlier ids are the same

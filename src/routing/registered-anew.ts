@@ -1,11 +1,4 @@
-import type { Transaction } from '../store/database.ts';
-import {
-  type DeviceLink,
-  type NewLink,
-  noteRetired,
-  removeLinks,
-  writeLinks,
-} from '../store/device-links.ts';
+import { type ComputerId, sameComputer } from '../store/claims/claim.ts';
 import {
   type Claims,
   type ComputerClaims,
@@ -15,11 +8,18 @@ import {
   putClaim,
   type StoredClaim,
   writeStale,
-} from './claim-rows.ts';
+} from '../store/claims/claims.ts';
+import type { Transaction } from '../store/database.ts';
+import {
+  type DeviceLink,
+  type NewLink,
+  noteRetired,
+  removeLinks,
+  writeLinks,
+} from '../store/device-links.ts';
 import { findElsewhere } from './device-links.ts';
 import { isStale, linkRegistration, type OtherRegistration } from './re-registration.ts';
 import type { RouteOutcome } from './resolve.ts';
-import { type ComputerId, sameComputer } from './rules.ts';
 
 /** Macs that registered anew, as their computers are taken in: links are made, old registrations retired and revived. */
 

@@ -1,10 +1,9 @@
+import { type ComputerId, sameComputer } from '../store/claims/claim.ts';
+import { type Claims, storedClaims } from '../store/claims/claims.ts';
 import { booleans, type Transaction } from '../store/database.ts';
-import { type Claims, storedClaims } from './claim-rows.ts';
-import { type ComputerId, decideRoute, type Standing, sameComputer } from './rules.ts';
+import { decideRoute, type Standing } from './rules.ts';
 
 /** Writing the routing table: claims in, routes and their history out, in one transaction of the caller's. */
-
-export type { ComputerId } from './rules.ts';
 
 export interface Route extends Standing {
   readonly deviceId: string;

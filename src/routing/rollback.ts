@@ -1,7 +1,8 @@
+import type { ComputerId } from '../store/claims/claim.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
-import { type Authorship, type ComputerId, feedRoutes, lockTenantRoutes, nextVersion } from './resolve.ts';
+import { type Authorship, feedRoutes, lockTenantRoutes, nextVersion } from './resolve.ts';
 import { wantComputers } from './want-computers.ts';
 
 /** The whole table of a tenant as it was at a version, as one new version in one transaction. */

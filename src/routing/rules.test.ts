@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Claim, chooseClaim, decideRoute, type KnownClaim, type Standing } from './rules.ts';
+import type { Claim, KnownClaim } from '../store/claims/claim.ts';
+import { chooseClaim, decideRoute, type Standing } from './rules.ts';
 
 const claim = (
   instanceId: string,

@@ -1,13 +1,6 @@
 /** Which instance a device belongs to. Pure; the order is contract section 8, 'Route rules'. */
 
-export interface Claim {
-  readonly instanceId: string;
-  readonly jamfComputerId: number;
-  readonly lastEnrolledAt: Date | null;
-  readonly lastCheckInAt: Date | null;
-  readonly serialNumber: string | null;
-  readonly udid: string | null;
-}
+import { type Claim, type ComputerId, type KnownClaim, sameComputer } from '../store/claims/claim.ts';
 
 /** How a claim won. */
 export type Rule = 'only-claim' | 'newest-enrolment' | 'newest-check-in' | 'lowest-id';
@@ -17,24 +10,12 @@ export type PlacementRule = 'pinned' | 'placed' | 'moved' | 'rolled-back';
 /** How a route ended. */
 export type EndRule = 'no-claim' | 'retired';
 
-/** A claim with what decides whether it counts now. */
-export interface KnownClaim extends Claim {
-  /** A disabled instance's claims rest. */
-  readonly enabled: boolean;
-  /** Of a registration that the Mac does not use any more. */
-  readonly stale: boolean;
-}
-
 /** Where a device's route is. */
-export interface Standing {
-  readonly instanceId: string;
-  readonly jamfComputerId: number;
+export interface Standing extends ComputerId {
   readonly pinned: boolean;
   /** When an operator put it there; null: a claim won it. */
   readonly placedAt: Date | null;
 }
-
-export type ComputerId = Pick<Standing, 'instanceId' | 'jamfComputerId'>;
 
 export interface Choice {
   readonly claim: Claim;
@@ -72,9 +53,6 @@ export type Decision =
   | { readonly kind: 'keep' }
   | { readonly kind: 'end'; readonly rule: EndRule }
   | { readonly kind: 'route'; readonly claim: Claim; readonly rule: Rule };
-
-export const sameComputer = (one: ComputerId, other: ComputerId): boolean =>
-  one.instanceId === other.instanceId && one.jamfComputerId === other.jamfComputerId;
 
 /** Whether a claim has a say: a disabled instance's claims rest, a retired registration's too. */
 export const counts = ({ enabled, stale }: Pick<KnownClaim, 'enabled' | 'stale'>): boolean =>

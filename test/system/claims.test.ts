@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newId } from '../../src/ids.ts';
-import type { ComputerClaims } from '../../src/routing/claim-rows.ts';
 import { recordClaims, rerouteInstance } from '../../src/routing/claims.ts';
 import { explainRoute } from '../../src/routing/explain-route.ts';
 import { trimmedHistory } from '../../src/routing/history.ts';
 import { trimRouteHistory } from '../../src/routing/trim-history.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import type { ComputerClaims } from '../../src/store/claims/claims.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 /** Claims as the routing core takes them in, against PostgreSQL. */

@@ -1,9 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { markLastInstance } from '../../connection/lifecycle.ts';
 import { ProblemError, problem } from '../../problems.ts';
-import { removeClaims } from '../../routing/claim-history.ts';
 import { markComputersDue } from '../../routing/claims.ts';
 import { lockDevices, resolveRoutes } from '../../routing/resolve.ts';
+import { removeClaims } from '../../store/claims/claim-history.ts';
 import type { Sql } from '../../store/database.ts';
 import type { Instance } from '../../store/instances/instance.ts';
 import { retractReports } from '../../store/reports/due.ts';

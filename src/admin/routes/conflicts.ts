@@ -1,9 +1,10 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { and, count, eq, gt, inArray, not, sql } from 'drizzle-orm';
 import { QueryBuilder } from 'drizzle-orm/pg-core';
-import { type StoredClaim, storedClaims } from '../../routing/claim-rows.ts';
 import { explainDecision } from '../../routing/explain.ts';
-import { counts, type Standing, sameComputer } from '../../routing/rules.ts';
+import { counts, type Standing } from '../../routing/rules.ts';
+import { sameComputer } from '../../store/claims/claim.ts';
+import { type StoredClaim, storedClaims } from '../../store/claims/claims.ts';
 import { query } from '../../store/query.ts';
 import { claims, instances, routes } from '../../store/schema.ts';
 import { tenantOf } from '../access.ts';

@@ -1,8 +1,8 @@
 import type { JamfComputer } from '../../jamf/inventory.ts';
-import type { ComputerClaims } from '../../routing/claim-rows.ts';
 import { markComputersDue, recordClaims } from '../../routing/claims.ts';
 import type { Route, RouteOutcome } from '../../routing/resolve.ts';
 import type { Sha256 } from '../../secrets/sha256.ts';
+import type { ComputerClaims } from '../../store/claims/claims.ts';
 import type { DueComputer } from '../../store/computers/leases.ts';
 import type { Transaction } from '../../store/database.ts';
 import type { Instance } from '../../store/instances/instance.ts';

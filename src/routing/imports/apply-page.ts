@@ -1,5 +1,5 @@
+import { storedClaims } from '../../store/claims/claims.ts';
 import type { Fragment, Transaction } from '../../store/database.ts';
-import { storedClaims } from '../claim-rows.ts';
 import { targetOf } from '../place-device.ts';
 import { type Authorship, type RouteWrite, readRoutes, writeRoutes } from '../resolve.ts';
 import type { StagedPage } from './staged-rows.ts';

@@ -1,14 +1,15 @@
 import { moveBatch } from '../../limits.ts';
+import { sameComputer } from '../../store/claims/claim.ts';
+import { storedClaims } from '../../store/claims/claims.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import { finishMove, isEnabled, lockMove, type Move, type MoveKey } from '../../store/moves/move.ts';
 import { type DeviceTurn, writeTurns } from '../../store/moves/move-devices.ts';
 import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { storedClaims } from '../claim-rows.ts';
 import { markComputersDue } from '../claims.ts';
 import { placedNow } from '../place-device.ts';
 import { lockDevices, placeRoutes, type RouteOutcome, readRoutes } from '../resolve.ts';
-import { chooseClaim, counts, sameComputer } from '../rules.ts';
+import { chooseClaim, counts } from '../rules.ts';
 import { type MacNames, type MoveDevice, type Turn, turnBack, turnOver } from './standing.ts';
 
 /**

@@ -39,7 +39,7 @@ export const tenant = ofKind('tenant', [
   },
   {
     name: "a device's claims are those of all tenants",
-    file: 'src/routing/claim-rows.ts',
+    file: 'src/store/claims/claims.ts',
     found: 'select * from claims where tenant_id = ${tenantId} and device_id = wanted.device_id offset 0',
     replacement: 'select * from claims where device_id = wanted.device_id offset 0',
     noticedBy: test('test/system/claims.test.ts'),

@@ -1,8 +1,8 @@
-import { booleans, type Queries, type Transaction } from '../store/database.ts';
-import { trustedAt } from '../store/trusted-dates.ts';
-import { type ComputerId, type KnownClaim, sameComputer } from './rules.ts';
-
 /** Claims as the database keeps them. */
+
+import { booleans, type Queries, type Transaction } from '../database.ts';
+import { trustedAt } from '../trusted-dates.ts';
+import { type ComputerId, type KnownClaim, sameComputer } from './claim.ts';
 
 /** What one instance says of one of its computers: which Entra registrations it carries. */
 export interface ComputerClaims {

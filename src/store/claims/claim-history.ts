@@ -1,7 +1,7 @@
-import type { Queries, Transaction } from '../store/database.ts';
-import { type KnownClaim, sameComputer } from './rules.ts';
+/** What the rules knew of a device's claims, appended: a past answer is given again from it (`routing/explain.ts`). */
 
-/** What the rules knew of a device's claims, appended: a past answer is given again from it (explain.ts). */
+import type { Queries, Transaction } from '../database.ts';
+import { type KnownClaim, sameComputer } from './claim.ts';
 
 export type ClaimState = 'active' | 'resting' | 'stale' | 'withdrawn';
 
