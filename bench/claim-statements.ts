@@ -1,7 +1,7 @@
-import { claimReports, surveyReports } from '../src/delivery/reports/report-claims.ts';
 import { claimComputers, surveyComputers } from '../src/store/computers/leases.ts';
 import type { Sql } from '../src/store/database.ts';
 import type { DueLane } from '../src/store/due-rows.ts';
+import { claimReports, surveyReports } from '../src/store/reports/leases.ts';
 
 /** What delivery asks the database for again and again, each as one function. */
 export interface Statement {

@@ -1,8 +1,8 @@
-import { createReportStore } from '../../src/delivery/reports/report-store.ts';
-import { setReports } from '../../src/delivery/reports/set-reports.ts';
 import { newId } from '../../src/ids.ts';
 import type { Sql } from '../../src/store/database.ts';
 import type { DueLane } from '../../src/store/due-rows.ts';
+import { createReportStore } from '../../src/store/reports/report-store.ts';
+import { setReports } from '../../src/store/reports/set-reports.ts';
 import type { TimelineWriter } from '../../src/store/timeline.ts';
 import type { MemoryReport } from '../harness/memory-report-row.ts';
 import { createMemoryReports } from '../harness/memory-report-store.ts';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ReportContent } from '../../src/delivery/reports/report.ts';
-import type { DueReport, ReportStore, Settlement } from '../../src/delivery/reports/report-row.ts';
 import type { DueLane } from '../../src/store/due-rows.ts';
+import type { DueReport, ReportStore, Settlement } from '../../src/store/reports/report-row.ts';
 import type { MemoryReport } from '../harness/memory-report-row.ts';
 
 /** How every `ReportStore` behaves, with the setting of reports that belongs to it. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { DueReport, Settlement } from '../../src/delivery/reports/report-row.ts';
+import type { DueReport, Settlement } from '../../src/store/reports/report-row.ts';
 import { deviceOf, ownerOf, type ReportStoreSubject } from './report-store.conformance.ts';
 
 /** The same calls in any order on both stores: the same answers, the same rows (fast-check prints the seed). */

@@ -1,6 +1,6 @@
-import type { DueReport, Settled } from '../../src/delivery/reports/report-row.ts';
-import type { NewReport } from '../../src/delivery/reports/set-reports.ts';
 import { checkInToldEveryMs } from '../../src/limits.ts';
+import type { DueReport, Settled } from '../../src/store/reports/report-row.ts';
+import type { NewReport } from '../../src/store/reports/set-reports.ts';
 
 /** What the statements of report-store.ts and set-reports.ts make of one row, for the twin in memory. Pure. */
 

@@ -1,7 +1,7 @@
-import type { DueReport, NewMessage, ReportStore, Settled } from '../../src/delivery/reports/report-row.ts';
-import type { NewReport } from '../../src/delivery/reports/set-reports.ts';
 import { leaseMs } from '../../src/limits.ts';
 import type { DueLane, Held, LaneShare } from '../../src/store/due-rows.ts';
+import type { DueReport, NewMessage, ReportStore, Settled } from '../../src/store/reports/report-row.ts';
+import type { NewReport } from '../../src/store/reports/set-reports.ts';
 import { cleared, type MemoryReport, newRow, replaced, settled } from './memory-report-row.ts';
 
 /**

@@ -1,6 +1,5 @@
 import type { MicrosoftPort } from '../../src/delivery/microsoft.ts';
 import type { ReportTenants } from '../../src/delivery/reports/report-options.ts';
-import type { DueReport, ReportStore } from '../../src/delivery/reports/report-row.ts';
 import { reportStage } from '../../src/delivery/reports/report-stage.ts';
 import { backoffSeconds } from '../../src/delivery/stage/backoff.ts';
 import { createCircuits } from '../../src/delivery/stage/circuit.ts';
@@ -10,6 +9,7 @@ import { defaultApiVersions } from '../../src/intune/api-versions.ts';
 import type { Send } from '../../src/outbound/port.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import type { DueLane } from '../../src/store/due-rows.ts';
+import type { DueReport, ReportStore } from '../../src/store/reports/report-row.ts';
 import type { Tenant } from '../../src/store/tenants/tenant.ts';
 import type { Log } from '../../src/telemetry/log.ts';
 import { devicesOf, type Intune, idOf, tenantOf } from './intune.ts';

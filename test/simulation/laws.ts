@@ -1,4 +1,4 @@
-import type { DueReport, NewMessage, Settled } from '../../src/delivery/reports/report-row.ts';
+import type { DueReport, NewMessage, Settled } from '../../src/store/reports/report-row.ts';
 import type { MemoryReport } from '../harness/memory-report-row.ts';
 import type { Plan } from './plan.ts';
 import type { Trace } from './trace.ts';

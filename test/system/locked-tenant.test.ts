@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { takeNotifications } from '../../src/delivery/directory/take-notifications.ts';
 import { createIntake, type Intake } from '../../src/delivery/intake.ts';
-import type { DueReport } from '../../src/delivery/reports/report-row.ts';
-import { createReportStore } from '../../src/delivery/reports/report-store.ts';
-import { setReports } from '../../src/delivery/reports/set-reports.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { webSha256 } from '../../src/secrets/sha256.ts';
 import { createKeyedSemaphore } from '../../src/semaphore.ts';
 import { createPostpone, type DueComputer } from '../../src/store/computers/leases.ts';
 import { createReaders, readerKey } from '../../src/store/computers/readers.ts';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
+import type { DueReport } from '../../src/store/reports/report-row.ts';
+import { createReportStore } from '../../src/store/reports/report-store.ts';
+import { setReports } from '../../src/store/reports/set-reports.ts';
 import { createTimelineWriter, type TimelineWriter } from '../../src/store/timeline.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
@@ -44,16 +44,12 @@ describe('a tenant whose rows are locked', () => {
       osVersion: '15',
       lastCheckInAt: null,
       reportedAt: null,
-    } as const;
+      managed: true,
+      inventoryState: 0,
+      verdict: 'compliant',
+    };
     await database.sql.begin((tx) =>
-      setReports(tx, tenantId, [
-        {
-          deviceId,
-          instanceId,
-          content: { ...content, managed: true, inventoryState: 0, verdict: 'compliant' },
-          traceparent: null,
-        },
-      ]),
+      setReports(tx, tenantId, [{ deviceId, instanceId, content, traceparent: null }]),
     );
     return { tenantId, instanceId, traceparent: null };
   };

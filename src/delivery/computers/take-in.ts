@@ -6,12 +6,12 @@ import type { ComputerClaims } from '../../store/claims/claims.ts';
 import type { DueComputer } from '../../store/computers/leases.ts';
 import type { Transaction } from '../../store/database.ts';
 import type { Instance } from '../../store/instances/instance.ts';
+import { type NewReport, setReports } from '../../store/reports/set-reports.ts';
 import type { TenantTimelineEvent } from '../../store/timeline.ts';
 import { currentTraceparent } from '../../telemetry/tracing.ts';
 import type { InventoryVocabulary } from '../reports/attributes.ts';
 import type { ReportContent } from '../reports/report.ts';
 import { contentFor, verdictOf } from '../reports/report-content.ts';
-import { type NewReport, setReports } from '../reports/set-reports.ts';
 import type { Fetched } from './fetch-computer.ts';
 import { oddMembersText } from './odd-members.ts';
 

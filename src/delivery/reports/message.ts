@@ -1,10 +1,10 @@
 import { deviceEntitiesText, type UploadBody, uploadBody } from '../../intune/entities.ts';
+import type { DueReport, MessagePart } from '../../store/reports/report-row.ts';
 import type { Mode } from '../../store/row-types.ts';
 import { defaultInventoryVocabulary } from './attributes.ts';
 import { deviceReport } from './device-report.ts';
 import type { ReportContent } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
-import type { DueReport, MessagePart } from './report-row.ts';
 
 /** The message that tells Intune of some devices: made, stored, and put together again to the letter. */
 

@@ -2,6 +2,7 @@ import type { Cloud } from '../../entra/clouds.ts';
 import type { PartnerApiVersions } from '../../intune/api-versions.ts';
 import type { ContentForm } from '../../intune/entities.ts';
 import type { Send } from '../../outbound/port.ts';
+import type { ReportStore } from '../../store/reports/report-row.ts';
 import type { Hold } from '../../store/row-types.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -9,7 +10,6 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import type { MicrosoftPort } from '../microsoft.ts';
 import type { Circuits } from '../stage/circuit.ts';
 import type { InventoryVocabulary } from './attributes.ts';
-import type { ReportStore } from './report-row.ts';
 
 /** What the report stage is given, and what its steps share. */
 

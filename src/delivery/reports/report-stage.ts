@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import { leaseMs, longestSilenceMs } from '../../limits.ts';
 import { createKeyedSemaphore } from '../../semaphore.ts';
+import type { DueReport, Settlement } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
 import type { Stage } from '../stage/run-stage.ts';
 import { contentOf } from './message.ts';
 import { tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
-import type { DueReport, Settlement } from './report-row.ts';
 import { isOpen, unitsOf } from './units.ts';
 import { sendReports } from './upload.ts';
 import { isClosed, settlementOfClosed } from './upload-outcome.ts';

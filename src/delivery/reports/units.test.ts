@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DueReport } from './report-row.ts';
+import type { DueReport } from '../../store/reports/report-row.ts';
 import { isOpen, unitsOf } from './units.ts';
 
 const fresh: DueReport = {

@@ -1,4 +1,4 @@
-import type { DueReport } from './report-row.ts';
+import type { DueReport } from '../../store/reports/report-row.ts';
 
 /** Groups the claimed reports that go together: the devices of one message. Pure. */
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { PutUploadResult } from '../../intune/uploads.ts';
+import type { DueReport } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { ReportStageOptions } from './report-options.ts';
-import type { DueReport } from './report-row.ts';
 import { settlementOfUpload } from './upload-outcome.ts';
 
 /** What does not need the rest of a stage: how often devices are tried together. */

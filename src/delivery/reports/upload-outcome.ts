@@ -1,9 +1,9 @@
 import type { GetUploadResult, PutUploadResult } from '../../intune/uploads.ts';
+import type { DueReport, Settlement } from '../../store/reports/report-row.ts';
 import type { AccessFailure, Tenant } from '../../store/tenants/tenant.ts';
 import type { StoredMessage } from './message.ts';
 import { classifyRefusal } from './refusals.ts';
 import type { ReportStageOptions } from './report-options.ts';
-import type { DueReport, Settlement } from './report-row.ts';
 
 /** What an upload's outcome means for each of its reports. */
 

@@ -2,10 +2,10 @@ import type { Cloud } from '../../entra/clouds.ts';
 import { readDevice } from '../../graph/devices.ts';
 import { type GetUploadResult, getUpload } from '../../intune/uploads.ts';
 import { uploadStatusPatienceMs, verificationPatienceMs } from '../../limits.ts';
+import type { DueReport, Settlement } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import { classifyRefusal } from './refusals.ts';
 import type { ReportStageOptions } from './report-options.ts';
-import type { DueReport, Settlement } from './report-row.ts';
 import { keepSilent, settlementOfAccess } from './upload-outcome.ts';
 
 /** What became of an accepted message, and whether Entra shows it: accepted is not applied (domain/microsoft.md 0.4). */

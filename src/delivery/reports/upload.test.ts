@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { createMemoryReports } from '../../../test/harness/memory-report-store.ts';
 import { leaseMs } from '../../limits.ts';
 import type { Send } from '../../outbound/port.ts';
+import type { DueReport } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { ReportContent } from './report.ts';
-import type { DueReport } from './report-row.ts';
 import { type SendOptions, sendReports } from './upload.ts';
 
 /** An open message goes again only from whoever holds the leases of all its reports. */

@@ -1,9 +1,9 @@
 import { getUpload, putUpload } from '../../intune/uploads.ts';
+import type { DueReport, Settlement } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import { contentOf, messageAgain, newMessage, type StoredMessage, type Told } from './message.ts';
 import { fitsMode, tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
-import type { DueReport, Settlement } from './report-row.ts';
 import { isOpen } from './units.ts';
 import { isClosed, settlementOfAccess, settlementOfClosed, settlementOfUpload } from './upload-outcome.ts';
 

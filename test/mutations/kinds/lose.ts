@@ -42,14 +42,14 @@ export const lose = ofKind('lose', [
   },
   {
     name: 'a newer state does not make a report due',
-    file: 'src/delivery/reports/set-reports.ts',
+    file: 'src/store/reports/set-reports.ts',
     found: "revision = reports.revision + 1, state = 'due'",
     replacement: 'revision = reports.revision + 1, state = reports.state',
     noticedBy: test('test/conformance/report-store.test.ts', 'reports in PostgreSQL'),
   },
   {
     name: 'what was found of an older revision counts for the newer one',
-    file: 'src/delivery/reports/report-store.ts',
+    file: 'src/store/reports/report-store.ts',
     found: 'state = case when held.newest then coalesce(held.state, r.state) else r.state end',
     replacement: 'state = coalesce(held.state, r.state)',
     noticedBy: test('test/conformance/report-store.test.ts', 'reports in PostgreSQL'),

@@ -32,7 +32,7 @@ export const skip = ofKind('skip', [
   },
   {
     name: 'of the reports of one message only the first is settled',
-    file: 'src/delivery/reports/report-store.ts',
+    file: 'src/store/reports/report-store.ts',
     found: 'const all = groups.flat().sort(',
     replacement: 'const all = groups.flatMap((group) => group.slice(0, 1)).sort(',
     noticedBy: test('test/conformance/report-store.test.ts', 'reports in PostgreSQL'),
@@ -53,7 +53,7 @@ export const skip = ofKind('skip', [
   },
   {
     name: 'an open message is claimed without its others',
-    file: 'src/delivery/reports/report-claims.ts',
+    file: 'src/store/reports/leases.ts',
     found: 'return [...claimed, ...others];',
     replacement: 'return claimed;',
     noticedBy: test('test/conformance/report-store.test.ts', 'reports in PostgreSQL'),

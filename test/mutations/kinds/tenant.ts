@@ -53,7 +53,7 @@ export const tenant = ofKind('tenant', [
   },
   {
     name: "a state clears the mark of another tenant's device",
-    file: 'src/delivery/reports/set-reports.ts',
+    file: 'src/store/reports/set-reports.ts',
     found: 'where r.tenant_id = ${tenantId} and r.device_id = read.device_id and r.content_hash',
     replacement: 'where r.device_id = read.device_id and r.content_hash',
     noticedBy: test('test/conformance/report-store.test.ts', 'reports in PostgreSQL'),

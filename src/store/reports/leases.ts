@@ -1,6 +1,6 @@
 import { leaseMs } from '../../limits.ts';
-import { booleans, type Sql } from '../../store/database.ts';
-import type { DueLane, Held } from '../../store/due-rows.ts';
+import { booleans, type Sql } from '../database.ts';
+import type { DueLane, Held } from '../due-rows.ts';
 import type { DueReport } from './report-row.ts';
 
 /** Who works on which report: leases in PostgreSQL. Rows are locked in the order of their keys. */

@@ -1,12 +1,14 @@
 import { checkInToldEveryMs } from '../../limits.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
-import type { Transaction } from '../../store/database.ts';
-import type { ReportContent } from './report.ts';
+import type { Transaction } from '../database.ts';
 
 /** Makes states the ones that Intune should hold. */
 
+/** A state as JSON: what is in it is for those who read and tell it (delivery/reports/report.ts). */
+type StoredContent = { readonly lastCheckInAt: string | null };
+
 /** Hash of what a new revision is worth: a later check-in alone is not. */
-export function contentHash(content: ReportContent, sha256: Sha256): string | Promise<string> {
+export function contentHash(content: StoredContent, sha256: Sha256): string | Promise<string> {
   const { lastCheckInAt: _, ...rest } = content;
   return sha256(JSON.stringify(rest));
 }
@@ -14,7 +16,7 @@ export function contentHash(content: ReportContent, sha256: Sha256): string | Pr
 export interface NewReport {
   readonly deviceId: string;
   readonly instanceId: string;
-  readonly content: ReportContent;
+  readonly content: StoredContent;
   readonly traceparent: string | null;
 }
 

@@ -1,16 +1,10 @@
 import { createKeyedSemaphore } from '../../semaphore.ts';
-import { booleans, type Sql } from '../../store/database.ts';
-import type { DueLane } from '../../store/due-rows.ts';
-import { createGroupCommit, nothings } from '../../store/group-commit.ts';
-import { waitsAtMost } from '../../store/locked-tenants.ts';
-import type { TenantTimelineEvent, TimelineWriter } from '../../store/timeline.ts';
-import {
-  claimReports,
-  regroupReports,
-  releaseReports,
-  renewReports,
-  surveyReports,
-} from './report-claims.ts';
+import { booleans, type Sql } from '../database.ts';
+import type { DueLane } from '../due-rows.ts';
+import { createGroupCommit, nothings } from '../group-commit.ts';
+import { waitsAtMost } from '../locked-tenants.ts';
+import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
+import { claimReports, regroupReports, releaseReports, renewReports, surveyReports } from './leases.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
 
 /** The reports in PostgreSQL. Every statement is about many rows, and takes them in the order of their keys. */

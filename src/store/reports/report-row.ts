@@ -1,5 +1,5 @@
-import type { DueLane, Held, LaneShare } from '../../store/due-rows.ts';
-import type { TimelineEvent } from '../../store/timeline.ts';
+import type { DueLane, Held, LaneShare } from '../due-rows.ts';
+import type { TimelineEvent } from '../timeline.ts';
 
 /** A row of stage two, the port through which it is claimed and settled, and what the ways of settling it are. */
 
