@@ -12,7 +12,7 @@ import {
   type ReadRecord,
   type RecordReader,
 } from '../untrusted/json-records.ts';
-import type { ValueFault } from '../untrusted/json-value.ts';
+import type { ValueFault } from '../untrusted/json-structure.ts';
 import type { Work } from '../untrusted/turns.ts';
 
 /**

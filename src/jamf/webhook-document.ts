@@ -1,8 +1,9 @@
 import { webhookLimits } from '../limits.ts';
 import { isRecord } from '../untrusted/bounded-json.ts';
-import { createDocumentReader } from '../untrusted/json-document.ts';
-import type { ValueFault } from '../untrusted/json-value.ts';
-import { createXmlReader, type XmlFault } from '../untrusted/xml-document.ts';
+import { DocumentReader } from '../untrusted/json-document.ts';
+import type { ValueFault } from '../untrusted/json-structure.ts';
+import { XmlReader } from '../untrusted/xml-document.ts';
+import type { XmlFault } from '../untrusted/xml-tree.ts';
 import { parseLenientJson, readPieceText } from './body-text.ts';
 
 export type WebhookDocument =
@@ -65,17 +66,17 @@ export function jsonDocument(text: string): WebhookDocument {
 }
 
 function jsonReader(contentType: string | undefined): WebhookDocumentReader {
-  const reader = createDocumentReader(webhookLimits, (text) =>
+  const reader = new DocumentReader(webhookLimits, (text) =>
     parseLenientJson(asciiText(text) ?? readPieceText(text, contentType)),
   );
   return {
-    push: reader.push,
-    end: reader.end,
-    isSettled: () => reader.fault() !== undefined,
+    push: (piece) => reader.push(piece),
+    end: () => reader.end(),
+    isSettled: () => reader.fault !== undefined,
     document: () => {
-      const fault = reader.fault();
+      const fault = reader.fault;
       if (fault !== undefined) return faults[fault];
-      const document = reader.value();
+      const document = reader.value;
       return isRecord(document)
         ? { ok: true, format: 'json', document }
         : refused('The body is not a JSON object.');
@@ -87,14 +88,14 @@ function jsonReader(contentType: string | undefined): WebhookDocumentReader {
 const xmlStepBytes = 4_096;
 
 function xmlReader(contentType: string | undefined): WebhookDocumentReader {
-  const reader = createXmlReader(webhookLimits.xml, (bytes, isCdata) => {
+  const reader = new XmlReader(webhookLimits.xml, (bytes, isCdata) => {
     const text = asciiText(bytes) ?? readPieceText(bytes, contentType);
     // Entities are never expanded, for none can be defined: the predefined five are decoded in one pass.
     return isCdata ? text : decodeReferences(text);
   });
   return {
     *push(piece) {
-      for (let at = 0; at < piece.length && reader.fault() === undefined; at += xmlStepBytes) {
+      for (let at = 0; at < piece.length && reader.fault === undefined; at += xmlStepBytes) {
         reader.push(piece.subarray(at, at + xmlStepBytes));
         yield;
       }
@@ -103,11 +104,11 @@ function xmlReader(contentType: string | undefined): WebhookDocumentReader {
       reader.end();
       yield;
     },
-    isSettled: () => reader.fault() !== undefined,
+    isSettled: () => reader.fault !== undefined,
     document: () => {
-      const fault = reader.fault();
+      const fault = reader.fault;
       if (fault !== undefined) return faults[fault];
-      const root = reader.root();
+      const root = reader.root;
       return root?.name === 'JSSEvent' && isRecord(root.value)
         ? { ok: true, format: 'xml', document: root.value }
         : refused('The root of the XML is not JSSEvent.');

@@ -1,26 +1,17 @@
-import { createValueScanner, isSpace, type ValueFault, type ValueLimits } from './json-value.ts';
-
 /**
  * Reads one JSON document that arrives in pieces, in steps that can be spread over time. Objects down to a few levels
  * are built member by member and arrays by groups of elements; what is below is parsed by `JSON.parse` in units so small
  * that none takes long. Structure is bounded before anything is made of it.
  */
 
+import type { ValueFault, ValueLimits } from './json-structure.ts';
+import { isSpace, ValueScanner } from './json-value.ts';
+
 export interface DocumentLimits {
   /** Each unit stays within these. */
   readonly unit: ValueLimits;
   /** Array elements and object members in all. */
   readonly nodes: number;
-}
-
-export interface DocumentReader {
-  /** Takes a piece; a caller that has spent enough time may go away at each step. */
-  push(piece: Uint8Array): Generator<void>;
-  end(): Generator<void>;
-  /** Undefined while nothing is wrong; nothing is read after it. */
-  fault(): ValueFault | undefined;
-  /** The document, once it has ended without a fault. */
-  value(): unknown;
 }
 
 type Container = unknown[] | Record<string, unknown>;
@@ -31,13 +22,19 @@ interface Frame {
 }
 type Mode = 'value' | 'first' | 'name' | 'first-name' | 'colon' | 'next' | 'unit' | 'after';
 
-/** Objects that are built member by member; what is deeper is a unit. */
+/** Objects down to this level are built member by member; a deeper one is a unit. */
 const levels = 5;
 /** Elements of an array are parsed together up to here. */
 const groupBytes = 16_384;
 const groupNodes = 2_000;
 
+const quote = 0x22;
 const comma = 0x2c;
+const colon = 0x3a;
+const openArray = 0x5b;
+const closeArray = 0x5d;
+const openObject = 0x7b;
+const closeObject = 0x7d;
 
 function setMember(frame: Frame, value: unknown): void {
   if (Array.isArray(frame.value)) frame.value.push(value);
@@ -52,141 +49,170 @@ function setMember(frame: Frame, value: unknown): void {
     });
 }
 
-/** `parse` makes a value of a unit's text; what it throws is invalid JSON. */
-export function createDocumentReader(
-  limits: DocumentLimits,
-  parse: (text: Uint8Array) => unknown,
-): DocumentReader {
-  const scanner = createValueScanner(limits.unit);
-  const frames: Frame[] = [];
-  let mode: Mode = 'value';
-  let isName = false;
-  let fault: ValueFault | undefined;
-  let document: unknown;
-  let nodes = 0;
+export class DocumentReader {
+  readonly #limits: DocumentLimits;
+  readonly #parse: (text: Uint8Array) => unknown;
+  readonly #scanner: ValueScanner;
+  readonly #frames: Frame[] = [];
+  #mode: Mode = 'value';
+  /** The unit that is being scanned is a member's name. */
+  #isName = false;
+  #fault: ValueFault | undefined;
+  #document: unknown;
+  #nodes = 0;
   /** Elements of the innermost array that wait in the scanner. */
-  let grouped = 0;
+  #grouped = 0;
 
-  const fail = (what: ValueFault): void => {
-    fault ??= what;
-  };
-  const parsed = (text: Uint8Array): unknown => {
+  /** `parse` makes a value of a unit's text; what it throws is invalid JSON. */
+  constructor(limits: DocumentLimits, parse: (text: Uint8Array) => unknown) {
+    this.#limits = limits;
+    this.#parse = parse;
+    this.#scanner = new ValueScanner(limits.unit);
+  }
+
+  /** Undefined while nothing is wrong; nothing is read after it. */
+  get fault(): ValueFault | undefined {
+    return this.#fault;
+  }
+
+  /** The document, once it has ended without a fault. */
+  get value(): unknown {
+    return this.#document;
+  }
+
+  /** Takes a piece; a caller that has spent enough time may go away at each step. */
+  *push(piece: Uint8Array): Generator<void> {
+    let at = 0;
+    while (at < piece.length && this.#fault === undefined) {
+      if (this.#mode !== 'unit') {
+        at += this.#betweenUnits(piece[at] as number);
+        continue;
+      }
+      at = this.#scanner.scan(piece, at);
+      if (this.#scanner.fault) this.#fail(this.#scanner.fault);
+      else if (this.#scanner.isDone) {
+        this.#endUnit();
+        if (this.#grouped === 0) yield;
+      }
+    }
+  }
+
+  *end(): Generator<void> {
+    if (this.#mode === 'unit') {
+      this.#scanner.finish();
+      if (this.#scanner.isDone) this.#endUnit();
+    }
+    yield;
+    if (this.#mode !== 'after') this.#fail('INVALID_JSON');
+  }
+
+  #fail(fault: ValueFault): void {
+    this.#fault ??= fault;
+  }
+
+  #count(nodes: number): void {
+    this.#nodes += nodes;
+    if (this.#nodes > this.#limits.nodes) this.#fail('TOO_MANY_MEMBERS');
+  }
+
+  /** Returns how many bytes it took. */
+  #betweenUnits(byte: number): number {
+    if (isSpace(byte)) return 1;
+    const mode = this.#mode;
+    const isInArray = this.#isInArray();
+    const isClosing = byte === (isInArray ? closeArray : closeObject);
+    if (isClosing && (mode === 'next' || mode === 'first' || mode === 'first-name')) this.#close();
+    else if (mode === 'next' && byte === comma) this.#mode = isInArray ? 'value' : 'name';
+    else if (mode === 'colon' && byte === colon) this.#mode = 'value';
+    else if ((mode === 'name' || mode === 'first-name') && byte === quote) {
+      this.#beginUnit(true);
+      return 0;
+    } else if (mode === 'value' || mode === 'first') return this.#beginValue(byte, isInArray);
+    else this.#fail('INVALID_JSON');
+    return 1;
+  }
+
+  #isInArray(): boolean {
+    const frame = this.#frames.at(-1);
+    return frame !== undefined && Array.isArray(frame.value);
+  }
+
+  #beginValue(byte: number, isInArray: boolean): number {
+    const isContainer = byte === openObject || byte === openArray;
+    if (!isContainer || isInArray || this.#frames.length >= levels) {
+      this.#beginUnit(false);
+      return 0;
+    }
+    this.#count(1);
+    this.#frames.push({ value: byte === openObject ? {} : [], name: '', members: 0 });
+    this.#mode = byte === openObject ? 'first-name' : 'first';
+    return 1;
+  }
+
+  #close(): void {
+    this.#flush();
+    const frame = this.#frames.pop();
+    if (frame) this.#put(frame.value);
+  }
+
+  #put(value: unknown): void {
+    const frame = this.#frames.at(-1);
+    if (!frame) this.#document = value;
+    else setMember(frame, value);
+    this.#mode = frame ? 'next' : 'after';
+  }
+
+  #beginUnit(isName: boolean): void {
+    this.#isName = isName;
+    this.#scanner.begin(!isName && this.#grouped > 0 ? comma : undefined);
+    this.#mode = 'unit';
+  }
+
+  #endUnit(): void {
+    const frame = this.#frames.at(-1);
+    if (frame && Array.isArray(frame.value)) this.#endElement();
+    else if (frame && this.#isName) this.#endName(frame);
+    else {
+      const value = this.#parsed(this.#scanner.kept);
+      this.#count(this.#scanner.nodes + 1);
+      this.#put(value);
+    }
+  }
+
+  #endElement(): void {
+    this.#grouped += 1;
+    this.#mode = 'next';
+    if (this.#scanner.kept.length > groupBytes || this.#scanner.nodes > groupNodes) this.#flush();
+  }
+
+  #endName(frame: Frame): void {
+    frame.name = String(this.#parsed(this.#scanner.kept));
+    frame.members += 1;
+    this.#mode = 'colon';
+    if (frame.members > this.#limits.unit.membersOfObject) this.#fail('TOO_MANY_MEMBERS');
+  }
+
+  /** Makes values of the elements that wait in the scanner. */
+  #flush(): void {
+    const frame = this.#frames.at(-1);
+    if (this.#grouped === 0 || !frame) return;
+    const { kept, nodes } = this.#scanner;
+    const text = new Uint8Array(kept.length + 2);
+    text[0] = openArray;
+    text.set(kept, 1);
+    text[text.length - 1] = closeArray;
+    this.#count(nodes + this.#grouped);
+    const values = this.#parsed(text);
+    if (Array.isArray(values)) for (const value of values) setMember(frame, value);
+    this.#grouped = 0;
+  }
+
+  #parsed(text: Uint8Array): unknown {
     try {
-      return parse(text);
+      return this.#parse(text);
     } catch {
-      fail('INVALID_JSON');
+      this.#fail('INVALID_JSON');
       return undefined;
     }
-  };
-  const put = (value: unknown): void => {
-    const frame = frames.at(-1);
-    if (!frame) document = value;
-    else setMember(frame, value);
-    mode = frame ? 'next' : 'after';
-  };
-  const count = (more: number): void => {
-    nodes += more;
-    if (nodes > limits.nodes) fail('TOO_MANY_MEMBERS');
-  };
-  const flush = (): void => {
-    const frame = frames.at(-1);
-    if (grouped === 0 || !frame) return;
-    const kept = scanner.kept();
-    const text = new Uint8Array(kept.length + 2);
-    text[0] = 0x5b;
-    text.set(kept, 1);
-    text[text.length - 1] = 0x5d;
-    count(scanner.nodes() + grouped);
-    const values = parsed(text);
-    if (Array.isArray(values)) for (const value of values) setMember(frame, value);
-    grouped = 0;
-  };
-  const open = (value: Container): void => {
-    count(1);
-    frames.push({ value, name: '', members: 0 });
-    mode = Array.isArray(value) ? 'first' : 'first-name';
-  };
-  const close = (): void => {
-    flush();
-    const frame = frames.pop();
-    if (frame) put(frame.value);
-  };
-  const beginUnit = (name: boolean): void => {
-    isName = name;
-    scanner.begin(!name && grouped > 0 ? comma : undefined);
-    mode = 'unit';
-  };
-  const endUnit = (): void => {
-    const frame = frames.at(-1);
-    if (frame && Array.isArray(frame.value)) {
-      grouped += 1;
-      mode = 'next';
-      if (scanner.kept().length > groupBytes || scanner.nodes() > groupNodes) flush();
-      return;
-    }
-    const value = parsed(scanner.kept());
-    if (isName && frame) {
-      frame.name = String(value);
-      frame.members += 1;
-      mode = 'colon';
-      if (frame.members > limits.unit.membersOfObject) fail('TOO_MANY_MEMBERS');
-      return;
-    }
-    count(scanner.nodes() + 1);
-    put(value);
-  };
-  const begin = (byte: number): number => {
-    const frame = frames.at(-1);
-    const inArray = frame !== undefined && Array.isArray(frame.value);
-    if (frames.length >= levels || inArray || (byte !== 0x7b && byte !== 0x5b)) {
-      beginUnit(false);
-      return 0;
-    }
-    open(byte === 0x7b ? {} : []);
-    return 1;
-  };
-  /** Between units; returns how many bytes it took. */
-  const step = (byte: number): number => {
-    if (isSpace(byte)) return 1;
-    const frame = frames.at(-1);
-    const inArray = frame !== undefined && Array.isArray(frame.value);
-    if (byte === (inArray ? 0x5d : 0x7d) && (mode === 'next' || mode === 'first' || mode === 'first-name'))
-      close();
-    else if (mode === 'next' && byte === comma) mode = inArray ? 'value' : 'name';
-    else if (mode === 'colon' && byte === 0x3a) mode = 'value';
-    else if ((mode === 'name' || mode === 'first-name') && byte === 0x22) {
-      beginUnit(true);
-      return 0;
-    } else if (mode === 'value' || mode === 'first') return begin(byte);
-    else fail('INVALID_JSON');
-    return 1;
-  };
-
-  return {
-    *push(piece) {
-      let at = 0;
-      while (at < piece.length && fault === undefined) {
-        if (mode !== 'unit') {
-          at += step(piece[at] as number);
-          continue;
-        }
-        at = scanner.scan(piece, at);
-        if (scanner.fault()) fail(scanner.fault() as ValueFault);
-        else if (scanner.isDone()) {
-          endUnit();
-          if (grouped === 0) yield;
-        }
-      }
-    },
-    *end() {
-      if (mode === 'unit') {
-        scanner.finish();
-        if (scanner.isDone()) endUnit();
-      }
-      yield;
-      if (mode !== 'after') fail('INVALID_JSON');
-    },
-    fault: () => fault,
-    value: () => document,
-  };
+  }
 }

@@ -1,5 +1,5 @@
 import { parseBoundedJson } from './bounded-json.ts';
-import { createDocumentReader, type DocumentLimits } from './json-document.ts';
+import { type DocumentLimits, DocumentReader } from './json-document.ts';
 import type { Work } from './turns.ts';
 
 /** Parses a large JSON text in turns with other work, and a small one at once; structure is bounded in both. */
@@ -26,7 +26,7 @@ export async function parseInTurns(text: string, limits: DocumentLimits, work: W
     return parseBoundedJson(text, { depth: limits.unit.depth, nodes: limits.nodes });
   }
   const decoder = new TextDecoder();
-  const reader = createDocumentReader(limits, (unit) => JSON.parse(decoder.decode(unit)) as unknown);
+  const reader = new DocumentReader(limits, (unit) => JSON.parse(decoder.decode(unit)) as unknown);
   const steps = async (some: Generator<void>): Promise<void> => {
     for (const _ of some) if (work.isOver()) await work.turn();
     work.isOver();
@@ -34,10 +34,10 @@ export async function parseInTurns(text: string, limits: DocumentLimits, work: W
   for (const piece of piecesOf(text)) {
     await work.turn();
     await steps(reader.push(piece));
-    if (reader.fault() !== undefined) break;
+    if (reader.fault !== undefined) break;
   }
   await steps(reader.end());
-  const fault = reader.fault();
+  const fault = reader.fault;
   if (fault !== undefined) throw new SyntaxError(`it is no JSON that is read: ${fault}`);
-  return reader.value();
+  return reader.value;
 }

@@ -1,16 +1,11 @@
-import {
-  createValueScanner,
-  isSpace,
-  type ValueFault,
-  type ValueLimits,
-  type ValueScanner,
-} from './json-value.ts';
-
 /**
  * Reads the records of a body one by one while it arrives: a JSON array's elements, a single value, or one value a line.
  * Memory is bounded by the record that is being read. A record that cannot be read does not take its neighbours with it,
  * as long as its end can be found.
  */
+
+import type { ValueFault, ValueLimits } from './json-structure.ts';
+import { isSpace, ValueScanner } from './json-value.ts';
 
 export interface ReadRecord {
   /** Among the records of the body, from 0. */
@@ -48,13 +43,13 @@ const newline = 0x0a;
 const recordSeparator = 0x1e;
 
 const outcome = (scanner: ValueScanner, index: number): ReadRecord => {
-  const fault = scanner.fault();
-  return { index, fault, text: fault === undefined ? scanner.kept() : undefined };
+  const fault = scanner.fault;
+  return { index, fault, text: fault === undefined ? scanner.kept : undefined };
 };
 
 /** One value a line; empty lines are nothing. */
 export function createLineReader(limits: ValueLimits, members: ReadonlySet<string>): RecordReader {
-  const scanner = createValueScanner(limits, members);
+  const scanner = new ValueScanner(limits, members);
   let count = 0;
   let broken: Broken | undefined;
   /** Something stands behind the line's value. */
@@ -63,14 +58,13 @@ export function createLineReader(limits: ValueLimits, members: ReadonlySet<strin
   const scanLine = (piece: Uint8Array, from: number): void => {
     let at = scanner.scan(piece, from);
     while (!more && at < piece.length) more = !isSpace(piece[at++] as number);
-    if (scanner.deepest() > hopelessDepth) broken = 'hopeless';
+    if (scanner.deepest > hopelessDepth) broken = 'hopeless';
   };
   const endLine = (): ReadRecord | undefined => {
     scanner.finish();
-    if (!scanner.isBegun()) return undefined;
+    if (!scanner.isBegun) return undefined;
     const index = count++;
-    if (!scanner.isDone() || more)
-      return { index, text: undefined, fault: scanner.fault() ?? 'INVALID_JSON' };
+    if (!scanner.isDone || more) return { index, text: undefined, fault: scanner.fault ?? 'INVALID_JSON' };
     return outcome(scanner, index);
   };
   const next = (): void => {
@@ -82,7 +76,7 @@ export function createLineReader(limits: ValueLimits, members: ReadonlySet<strin
     *read(piece) {
       let at = 0;
       while (at < piece.length && broken === undefined) {
-        if (!scanner.isBegun()) {
+        if (!scanner.isBegun) {
           // Millions of empty lines are passed over here, byte by byte.
           while (at < piece.length && (isSpace(piece[at] as number) || piece[at] === recordSeparator))
             at += 1;
@@ -112,7 +106,7 @@ type Place = 'before' | 'first' | 'record' | 'between' | 'next' | 'after';
 
 /** An array's elements, or the one value that the body is. */
 export function createArrayReader(limits: ValueLimits, members: ReadonlySet<string>): RecordReader {
-  const scanner = createValueScanner(limits, members);
+  const scanner = new ValueScanner(limits, members);
   let place: Place = 'before';
   let isArray = false;
   let count = 0;
@@ -124,8 +118,8 @@ export function createArrayReader(limits: ValueLimits, members: ReadonlySet<stri
   };
   const record = (piece: Uint8Array, at: number): number => {
     const to = scanner.scan(piece, at);
-    if (scanner.deepest() > hopelessDepth) broken = 'hopeless';
-    else if (scanner.fault() === 'INVALID_JSON') broken = 'not-json';
+    if (scanner.deepest > hopelessDepth) broken = 'hopeless';
+    else if (scanner.fault === 'INVALID_JSON') broken = 'not-json';
     return to;
   };
   const begin = (): void => {
@@ -162,12 +156,12 @@ export function createArrayReader(limits: ValueLimits, members: ReadonlySet<stri
           continue;
         }
         at = record(piece, at);
-        if (broken === undefined && scanner.isDone()) yield finish();
+        if (broken === undefined && scanner.isDone) yield finish();
       }
     },
     *end() {
       scanner.finish();
-      if (broken === undefined && place === 'record' && !isArray && scanner.isDone()) yield finish();
+      if (broken === undefined && place === 'record' && !isArray && scanner.isDone) yield finish();
       if (broken === undefined && place !== 'after' && place !== 'before') {
         if (place !== 'record') count += 1;
         broken = 'cut-off';
