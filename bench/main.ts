@@ -45,7 +45,7 @@ const usage = `npm run bench [-- name…] [options]
   --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other
   --outage refuses|silent   what Intune does while it is out of order
   --seconds N       length of a round of forward-peers, and for each of hostile-bodies
-  --latency, --tls  what forward-peers looks at instead of the table
+  --latency, --tls, --parts  what forward-peers looks at instead of the table
   --minutes N       time limit of each benchmark
   --json            every round and the machine, as JSON`;
 
@@ -85,6 +85,7 @@ function readArguments(args: readonly string[]): Wanted | undefined {
         json: { type: 'boolean' },
         latency: { type: 'boolean' },
         tls: { type: 'boolean' },
+        parts: { type: 'boolean' },
         ...{ rounds: text, devices: text, 'per-upload': text, outage: text, minutes: text, seconds: text },
       },
     });
@@ -93,8 +94,9 @@ function readArguments(args: readonly string[]): Wanted | undefined {
       if (!/^[1-9]\d*$/.test(value)) throw new RangeError(`${value} is not a number above 0`);
       return Number(value);
     };
-    const { latency, outage, tls } = values;
-    if (latency && tls) return undefined;
+    const { outage } = values;
+    const [mode, ...moreModes] = (['latency', 'tls', 'parts'] as const).filter((name) => values[name]);
+    if (moreModes.length > 0) return undefined;
     if (outage !== undefined && outage !== 'refuses' && outage !== 'silent') return undefined;
     if (positionals.some((name) => !Object.hasOwn(benchmarks, name))) return undefined;
     return {
@@ -107,7 +109,7 @@ function readArguments(args: readonly string[]): Wanted | undefined {
         perUpload: values['per-upload']?.split(',').map((value) => number(value) ?? 0),
         outage,
         seconds: number(values.seconds),
-        mode: latency ? 'latency' : tls ? 'tls' : undefined,
+        mode,
       },
     };
   } catch {

@@ -11,8 +11,8 @@ export interface RunOptions {
   readonly outage?: 'refuses' | 'silent' | undefined;
   /** Length of a round. */
   readonly seconds?: number | undefined;
-  /** What `forward-peers` looks at; the table of all peers if unsaid. */
-  readonly mode?: 'latency' | 'tls' | undefined;
+  /** What `forward-peers` looks at; default: the table of all peers. */
+  readonly mode?: 'latency' | 'tls' | 'parts' | undefined;
 }
 
 export interface Run {

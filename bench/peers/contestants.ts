@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../test/harness/ports.ts';
 import { startGateway } from '../gateway.ts';
 import type { FastifyPlan } from './fastify-plan.ts';
 import type { PeerScene } from './scene.ts';
 import { gatewayCore, startServer } from './server.ts';
-import { besides, fillTemplate } from './template.ts';
+import { besides, besidesUrl, fillTemplate } from './template.ts';
 
 /** Those that are measured against each other, each started alone on the gateways' processor. */
 
@@ -26,6 +26,9 @@ export type Start = (stack: AsyncDisposableStack, scene: PeerScene) => Promise<C
 export const names = {
   espalier: 'espalier serve',
   espalierTls: 'espalier serve, TLS',
+  withoutReads: 'without direct reads',
+  withoutWrites: 'without direct writes',
+  publicStreams: 'public streams',
   cached: 'HAProxy, cached tokens',
   cachedBare: 'HAProxy, cached tokens, bare',
   cachedTls: 'HAProxy, cached tokens, TLS',
@@ -57,24 +60,32 @@ async function certificateOf({ dir, world }: PeerScene): Promise<Certificate> {
   return { ...files, pairFile, ca: world.authority.certificatePem };
 }
 
+/** Of what touches Node's internals: all, or what is left of it. */
+type Internals = 'all' | 'withoutReads' | 'withoutWrites' | 'publicStreams';
+
+const nodeOptionsOf: Partial<Record<Internals, readonly string[]>> = {
+  withoutReads: [`--import=${besidesUrl('internals-in-part.ts')}?without=read`],
+  withoutWrites: [`--import=${besidesUrl('internals-in-part.ts')}?without=writer`],
+};
+
 const espalier =
-  (secure: boolean): Start =>
+  (secure: boolean, internals: Internals = 'all'): Start =>
   async (stack, scene) => {
     const certificate = secure ? await certificateOf(scene) : undefined;
-    const dataDir = join(scene.dir, secure ? 'data-tls' : 'data-plain');
-    mkdirSync(dataDir);
+    const dataDir = mkdtempSync(join(scene.dir, 'data-'));
     const gateway = await startGateway(
       {
         ...scene.environment,
         ESPALIER_DATA_DIR: dataDir,
+        ...(internals === 'publicStreams' ? { ESPALIER_FAST_LANE: 'public' } : {}),
         ...(certificate === undefined
           ? { ESPALIER_TLS: 'off' }
           : { ESPALIER_TLS_CERT_FILE: certificate.certFile, ESPALIER_TLS_KEY_FILE: certificate.keyFile }),
       },
-      gatewayCore,
+      { core: gatewayCore, nodeOptions: nodeOptionsOf[internals] ?? [] },
     );
     stack.defer(() => gateway.stop());
-    const name = secure ? names.espalierTls : names.espalier;
+    const name = internals !== 'all' ? names[internals] : secure ? names.espalierTls : names.espalier;
     const { data: origin, ops, pid } = gateway;
     return { name, origin, ca: certificate?.ca, pid, kind: 'decides', ops };
   };
@@ -162,6 +173,15 @@ export const withTls: readonly Start[] = [
   espalier(true),
   haproxy('cached'),
   haproxy('cached', { secure: true }),
+];
+
+/** What each part that touches Node's internals earns; the first is HAProxy, the second has all of them. */
+export const partsOfInternals = (secure: boolean): readonly Start[] => [
+  haproxy('cached', { secure }),
+  espalier(secure),
+  espalier(secure, 'withoutReads'),
+  espalier(secure, 'withoutWrites'),
+  espalier(secure, 'publicStreams'),
 ];
 
 export const espalierAlone: readonly Start[] = [espalier(false)];

@@ -176,3 +176,45 @@ export function tlsFinding(courses: readonly Course[], circumstances: Circumstan
     data: { ...circumstances, courses, costs },
   };
 }
+
+/** Less than this is not worth what Node does not document. */
+const partBound = 0.03;
+
+/** What each part earns: processor time without it beside that with all, in rounds that stood side by side. */
+export function partsFinding(courses: readonly Course[], circumstances: Circumstances): Finding {
+  const { command, machine, proof, title } = circumstances;
+  const [haproxy, all, ...parts] = courses;
+  if (haproxy === undefined || all === undefined)
+    throw new RangeError('HAProxy and all parts are measured first');
+  const cpuOver = (upper: Course, lower: Course) => pairedRatio(upper, lower, ({ cpuMicros }) => cpuMicros);
+  const cells = ({ least, median, most }: ReturnType<typeof pairedRatio>): string[] => [
+    ratio(median),
+    `${ratio(least)} to ${ratio(most)}`,
+  ];
+  const beside = [all, ...parts].map((course) => ({
+    name: course.name,
+    haproxy: cpuOver(course, haproxy),
+    all: cpuOver(course, all),
+  }));
+  return {
+    title,
+    lines: [
+      ...table(courses),
+      '',
+      ...columns([
+        ['CPU for a request', 'over HAProxy', 'rounds', 'over all parts', 'rounds'],
+        ...beside.map((row) => [row.name, ...cells(row.haproxy), ...cells(row.all)]),
+      ]),
+      '',
+      ...beside.slice(1).map((row) => {
+        const earns = row.all.median - 1;
+        return `${earns >= partBound ? 'stays ' : 'goes  '}  ${row.name}: ${percent(earns)} more CPU`;
+      }),
+      ...lookUpLines(courses),
+      proof,
+      ...machineLines(machine),
+      `one round: ${command.join(' ')}`,
+    ],
+    data: { ...circumstances, courses, beside },
+  };
+}

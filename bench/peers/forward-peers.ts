@@ -1,12 +1,12 @@
 import type { Finding, Run } from '../run.ts';
 import { whole } from '../table.ts';
 import { type Course, contest } from './contest.ts';
-import { type Contestant, type Start, table, withTls } from './contestants.ts';
-import { type Circumstances, tableFinding, tlsFinding } from './findings.ts';
+import { type Contestant, partsOfInternals, type Start, table, withTls } from './contestants.ts';
+import { type Circumstances, partsFinding, tableFinding, tlsFinding } from './findings.ts';
 import { addedLatency } from './latency.ts';
 import { proveUpstream } from './prove.ts';
-import { answerBytes, startPeerScene } from './scene.ts';
-import { requireTools } from './tools.ts';
+import { answerBytes, type PeerScene, startPeerScene } from './scene.ts';
+import { type Machine, requireTools } from './tools.ts';
 import { connections, loadCommand } from './wrk.ts';
 
 /**
@@ -23,21 +23,35 @@ interface Measured {
   readonly circumstances: Circumstances;
 }
 
-async function measure(run: Run, starts: readonly Start[], what: string): Promise<Measured> {
-  const { options, signal, stack } = run;
+interface Place {
+  readonly machine: Machine;
+  readonly scene: PeerScene;
+}
+
+async function openPlace({ options, stack }: Run): Promise<Place> {
   const machine = requireTools();
-  const devices = options.devices ?? defaultDevices;
+  const scene = await startPeerScene(stack, options.devices ?? defaultDevices);
+  await proveUpstream(scene);
+  return { machine, scene };
+}
+
+/** The contestants live for this contest only. */
+async function measure(
+  { options, signal }: Run,
+  { machine, scene }: Place,
+  starts: readonly Start[],
+  what: string,
+): Promise<Measured> {
   const rounds = options.rounds ?? defaultRounds;
   const seconds = options.seconds ?? defaultSeconds;
-  const scene = await startPeerScene(stack, devices);
-  await proveUpstream(scene);
+  await using stack = new AsyncDisposableStack();
   const contestants: Contestant[] = [];
   for (const start of starts) {
     signal.throwIfAborted();
     contestants.push(await start(stack, scene));
   }
   const courses = await contest({ scene, contestants, rounds, seconds, signal });
-  const title = `${what}, ${whole(devices)} routes, ${connections} connections, ${rounds} rounds of ${seconds} s`;
+  const title = `${what}, ${whole(scene.devices)} routes, ${connections} connections, ${rounds} rounds of ${seconds} s`;
   return {
     courses,
     circumstances: {
@@ -49,11 +63,22 @@ async function measure(run: Run, starts: readonly Start[], what: string): Promis
 }
 
 export async function forwardPeers(run: Run): Promise<Finding[]> {
-  if (run.options.mode === 'latency') return [await addedLatency(run)];
-  if (run.options.mode === 'tls') {
-    const { circumstances, courses } = await measure(run, withTls, 'TLS on the front');
+  const { mode } = run.options;
+  if (mode === 'latency') return [await addedLatency(run)];
+  const place = await openPlace(run);
+  if (mode === 'tls') {
+    const { circumstances, courses } = await measure(run, place, withTls, 'TLS on the front');
     return [tlsFinding(courses, circumstances)];
   }
-  const { circumstances, courses } = await measure(run, table, 'device calls');
+  if (mode === 'parts') {
+    const findings: Finding[] = [];
+    for (const secure of [false, true]) {
+      const what = `parts of Node's internals, ${secure ? 'TLS on the front' : 'plain'}`;
+      const { circumstances, courses } = await measure(run, place, partsOfInternals(secure), what);
+      findings.push(partsFinding(courses, circumstances));
+    }
+    return findings;
+  }
+  const { circumstances, courses } = await measure(run, place, table, 'device calls');
   return [tableFinding(courses, circumstances)];
 }
