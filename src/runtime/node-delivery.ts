@@ -20,7 +20,6 @@ import { createReportTenants } from '../delivery/reports/report-tenants.ts';
 import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
 import { createCircuits } from '../delivery/stage/circuit.ts';
 import { systemClock } from '../delivery/stage/clock.ts';
-import type { Hints } from '../delivery/stage/hints.ts';
 import type { LaneLimits } from '../delivery/stage/lanes.ts';
 import { runStage } from '../delivery/stage/run-stage.ts';
 import { newId } from '../ids.ts';
@@ -42,6 +41,7 @@ import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { DueLane } from '../store/due-rows.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
+import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { createTimelineWriter } from '../store/timeline.ts';
@@ -176,12 +176,12 @@ export async function startDelivery(parts: {
   gateway: Gateway;
   connection: ConnectionServices;
   moves: MoveWork;
-  hints: Hints;
+  notifications: DueNotifications;
   routesChanged: () => void;
   /** Breaks the start off. */
   signal: AbortSignal;
 }): Promise<Delivery> {
-  const { config, connection, gateway, hints, log, metrics, moves, relaxed, send, sql } = parts;
+  const { config, connection, gateway, notifications, log, metrics, moves, relaxed, send, sql } = parts;
   const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
   const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
   const timeline = createTimelineWriter(relaxed, log);
@@ -212,7 +212,7 @@ export async function startDelivery(parts: {
       holdRecheckSeconds: config.holdRecheckSeconds,
       onDue: (due) => noteComputers(due),
       onRoutes: parts.routesChanged,
-      onReports: (tenantId) => hints.due('reports', { tenantId, background: false }),
+      onReports: (tenantId) => notifications.due('reports', { tenantId, background: false }),
     }),
     {
       ...bounds,
@@ -254,9 +254,9 @@ export async function startDelivery(parts: {
     { ...bounds, ...reportsInWork(maxDevices) },
   );
   noteReports = ({ dueInMs, lane }) => reports.note(lane, dueInMs);
-  hints.listen('computers', computers.wake);
-  hints.listen('reports', reports.wake);
-  await whenStoreAnswers(log, parts.signal, hints.start);
+  notifications.listen('computers', computers.wake);
+  notifications.listen('reports', reports.wake);
+  await whenStoreAnswers(log, parts.signal, notifications.start);
   // A tenth of a short period, so that tests and demos with one are exact too.
   const lookMs = Math.min(heartbeatLookMs, config.heartbeatSeconds * 100);
   const feeds = startFeeds({ config, sql, log, gateway, backoff, readers, owner });
@@ -314,7 +314,7 @@ export async function startDelivery(parts: {
       await Promise.all([computers.stop(), reports.stop(), feeds.stop(), ...stops.map((stop) => stop())]);
       await stopRenewing();
       await readers.release().catch((error: unknown) => log.warn('readers.release-failed', { error }));
-      await hints.stop();
+      await notifications.stop();
       await timeline.idle();
     },
   };

@@ -11,7 +11,6 @@ import { askResync } from '../connection/resync.ts';
 import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import { startOwnConnect } from '../connection/tenant-credentials.ts';
 import { replayReports } from '../delivery/replay.ts';
-import { createHints } from '../delivery/stage/hints.ts';
 import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs, moveAnswerMs } from '../limits.ts';
@@ -26,6 +25,7 @@ import { connectionBudget } from '../store/connection-budget.ts';
 import { openBreaker, openDatabase } from '../store/database.ts';
 import type { Lane } from '../store/due-rows.ts';
 import { createEpisodeLog } from '../store/episodes.ts';
+import { createDueNotifications } from '../store/notifications.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { createCounters } from '../telemetry/counters.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
@@ -305,7 +305,7 @@ async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableSt
   stack.defer(async () => {
     await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
   });
-  const hints = createHints(sql, log);
+  const notifications = createDueNotifications(sql, log);
   const changes = createNodeChanges({
     url: store.url,
     sql,
@@ -331,7 +331,7 @@ async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableSt
     readReference: createReferenceReader(config.secretsDir),
     sha256: nodeSha256,
     tokenHash: nodeSha256,
-    intake: { onDue: (lane: Lane) => hints.due('computers', lane) },
+    intake: { onDue: (lane: Lane) => notifications.due('computers', lane) },
     markKeeper: createMarkKeeper(config.dataDir),
     changes,
   };
@@ -395,7 +395,7 @@ async function run(shell: Shell, options: StartOptions, stack: AsyncDisposableSt
     gateway,
     connection,
     moves,
-    hints,
+    notifications,
     routesChanged: changes.routesChanged,
     signal: options.signal,
   });

@@ -3,6 +3,9 @@
  * them are taken next is decided above (`delivery/stage/lanes.ts`).
  */
 
+/** The tables whose rows become due; each is worked by a stage of delivery. */
+export type StageName = 'computers' | 'reports';
+
 /** What must not suffer from its neighbours: a tenant's reports, or an instance's computers, fresh and background apart. */
 export interface Lane {
   readonly tenantId: string;

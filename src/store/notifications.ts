@@ -1,5 +1,95 @@
+import { newId } from '../ids.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Sql } from './database.ts';
+import type { Lane, StageName } from './due-rows.ts';
+
 /**
- * The channel that says a stage of delivery has something new; its payload is the stage's name. One notification
- * per transaction, never per row: it takes an instance-wide lock at commit (design D3).
+ * Notifications that a stage of delivery has due rows. A lost one costs only time, for the next survey finds the rows. One a
+ * transaction, never one a row: a notification takes a lock of the whole server at commit.
  */
+
+/** The payload is a stage's name or, from a gateway, the lanes. */
 export const dueChannel = 'espalier_due';
+
+/**
+ * Wakes the stages of this process and of the others on the same database. Many lanes are gathered into one
+ * notification, which is sent beside the transactions that it is about.
+ */
+export interface DueNotifications {
+  /** To be called after the commit. */
+  due(stage: StageName, lane: Lane): void;
+  /** This process's stage wants to know; without lanes: anything may be due. */
+  listen(stage: StageName, wake: (lanes?: readonly Lane[]) => void): void;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Others look by themselves every `pollDueMs`; it is no use being much faster. */
+const gatherMs = 30;
+/** PostgreSQL takes 7,999 bytes of payload. */
+const lanesPerNotification = 60;
+
+interface Payload {
+  readonly from: string;
+  readonly stage: StageName;
+  readonly lanes: readonly Lane[] | null;
+}
+
+function readPayload(text: string): Payload | undefined {
+  if (text === 'computers' || text === 'reports') return { from: '', stage: text, lanes: null };
+  try {
+    const { from, lanes, stage } = JSON.parse(text) as Payload;
+    return (stage === 'computers' || stage === 'reports') && (lanes === null || Array.isArray(lanes))
+      ? { from, stage, lanes }
+      : undefined;
+  } catch {
+    // Somebody else's notification on our channel: it tells nothing.
+    return undefined;
+  }
+}
+
+export function createDueNotifications(sql: Sql, log: Log): DueNotifications {
+  const self = newId();
+  const listeners = new Map<StageName, (lanes?: readonly Lane[]) => void>();
+  const gathered = new Map<StageName, Map<string, Lane>>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let listening: { unlisten: () => Promise<void> } | undefined;
+
+  const send = (): void => {
+    timer = undefined;
+    for (const [stage, lanes] of gathered) {
+      const all = [...lanes.values()];
+      const payload: Payload = { from: self, stage, lanes: all.length > lanesPerNotification ? null : all };
+      sql
+        .notify(dueChannel, JSON.stringify(payload))
+        .catch((error: unknown) => log.debug('due.notification-not-sent', { error }));
+    }
+    gathered.clear();
+  };
+  return {
+    due: (stage, lane) => {
+      listeners.get(stage)?.([lane]);
+      const lanes = gathered.get(stage) ?? new Map<string, Lane>();
+      lanes.set(`${lane.tenantId}/${lane.instanceId ?? ''}/${lane.kind ?? ''}/${lane.background}`, lane);
+      gathered.set(stage, lanes);
+      timer ??= setTimeout(send, gatherMs);
+    },
+    listen: (stage, wake) => {
+      listeners.set(stage, wake);
+    },
+    start: async () => {
+      listening = await sql.listen(dueChannel, (text) => {
+        const payload = readPayload(text);
+        if (!payload || payload.from === self) return;
+        listeners.get(payload.stage)?.(payload.lanes ?? undefined);
+      });
+    },
+    stop: async () => {
+      if (timer !== undefined) {
+        clearTimeout(timer);
+        send();
+      }
+      await listening?.unlisten().catch((error: unknown) => log.debug('due.unlisten-failed', { error }));
+    },
+  };
+}

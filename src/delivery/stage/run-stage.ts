@@ -1,6 +1,6 @@
 import { newId as randomId } from '../../ids.ts';
 import { leaseMs, leaseRenewMs, pollDueMs } from '../../limits.ts';
-import type { DueLane, Held, Lane, LaneShare } from '../../store/due-rows.ts';
+import type { DueLane, Held, Lane, LaneShare, StageName } from '../../store/due-rows.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Clock } from './clock.ts';
 import { createLanes, type LaneLimits } from './lanes.ts';
@@ -28,8 +28,6 @@ export interface Stage<Row> {
   /** Puts rows off whose work threw: an input that nobody foresaw, or a database that went away. */
   readonly fail: (rows: readonly Row[], owner: string, error: unknown) => Promise<void>;
 }
-
-export type StageName = 'computers' | 'reports';
 
 export interface StageRunner {
   /** These lanes have due rows; without a list, any may have. */
