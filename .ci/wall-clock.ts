@@ -46,7 +46,7 @@ const dates: Readonly<Record<string, string>> = {
   'src/store/credentials.ts': 'a credential expires at a date',
   'src/store/tenants/hold.ts': 'dates a hold',
   'src/store/timeline.ts': 'dates events',
-  'src/store/trim-history.ts': 'keeps entries for days, by their date',
+  'src/store/history.ts': 'keeps entries for days, by their date',
   'src/telemetry/log.ts': 'dates a line',
   'src/telemetry/counters.ts': 'metrics are sent with dates',
 };

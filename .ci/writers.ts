@@ -41,9 +41,9 @@ const textOf = (template: TemplateLiteral): string =>
     .map(({ value }, index) => (index === 0 ? '' : hole(index - 1)) + (value.cooked ?? value.raw))
     .join('');
 
-/** `for update` and `on conflict … do update` name no table. */
+/** `for update` and `on conflict … do update` name no table. The schema may be a hole. */
 const writePattern =
-  /(?:\binsert\s+into|(?<!\bfor\s+|\bno\s+key\s+|\bdo\s+)\bupdate|\bdelete\s+from|\bmerge\s+into|\btruncate(?:\s+table)?)\s+(?:only\s+)?("?[\w.]+"?|\u27e8\d+\u27e9)/gi;
+  /(?:\binsert\s+into|(?<!\bfor\s+|\bno\s+key\s+|\bdo\s+)\bupdate|\bdelete\s+from|\bmerge\s+into|\btruncate(?:\s+table)?)\s+(?:only\s+)?(?:\u27e8\d+\u27e9\.)?("?[\w.]+"?|\u27e8\d+\u27e9)/gi;
 const copyPattern = /\bcopy\s+("?[\w.]+"?|\u27e8\d+\u27e9)\s*(?:\([^)]*\))?\s*from\b/gi;
 
 const withoutRemarks = (text: string): string =>

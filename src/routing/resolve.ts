@@ -1,3 +1,4 @@
+import { feedRoutes } from '../store/change-source.ts';
 import { type ComputerId, sameComputer } from '../store/claims/claim.ts';
 import { type Claims, storedClaims } from '../store/claims/claims.ts';
 import { booleans, type Transaction } from '../store/database.ts';
@@ -129,17 +130,6 @@ export async function writeRoutes(
       ${writes.map(({ deviceId }) => by(deviceId).author)}::text[], ${writes.map(({ deviceId }) => by(deviceId).reason)}::text[])
       as change(device_id, from_instance_id, from_jamf_computer_id, to_instance_id, to_jamf_computer_id, pinned, rule,
         placed_at, author, reason)`;
-}
-
-/** Lets other processes hear of a version of the routes; every writer of routes ends with it. */
-export async function feedRoutes(
-  tx: Transaction,
-  tenantId: string,
-  version: number,
-  changes: number,
-): Promise<void> {
-  await tx`
-    insert into change_feed (tenant_id, kind, version, changes) values (${tenantId}, 'routes', ${version}, ${changes})`;
 }
 
 export interface Resolving {

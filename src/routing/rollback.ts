@@ -1,8 +1,9 @@
+import { feedRoutes } from '../store/change-source.ts';
 import type { ComputerId } from '../store/claims/claim.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
-import { type Authorship, feedRoutes, lockTenantRoutes, nextVersion } from './resolve.ts';
+import { type Authorship, lockTenantRoutes, nextVersion } from './resolve.ts';
 import { wantComputers } from './want-computers.ts';
 
 /** The whole table of a tenant as it was at a version, as one new version in one transaction. */

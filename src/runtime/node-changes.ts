@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { within } from '../deadline.ts';
 import { newId } from '../ids.ts';
 import type { PackedRouteLookup } from '../routing/lookup.ts';
 import { countRoutes, preloadRoutes } from '../routing/preload.ts';
@@ -6,7 +7,7 @@ import { createRouteCache, type RouteCache } from '../routing/route-cache.ts';
 import { createRouteReader } from '../routing/route-reader.ts';
 import type { Breaker } from '../store/breaker.ts';
 import { type ChangeFeed, createChangeFeed, type Look } from '../store/change-feed.ts';
-import { changesChannel, createChangeSource } from '../store/change-source.ts';
+import { createChangeSource, listenToChanges, notifyOfChanges } from '../store/change-source.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { noteProcess, removeProcess } from '../store/gateway-processes.ts';
 import type { InstanceDirectory } from '../store/instances/instance.ts';
@@ -79,25 +80,18 @@ function createListening(parts: ChangesParts, wake: () => void) {
     listening = false;
     old.end({ timeout: 0 }).catch((error: unknown) => parts.log.debug('changes.closing', { error }));
   };
-  const inTime = async (look: Promise<Look>): Promise<Look> => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('the look took too long')), lookPatienceMs);
-    });
-    look.catch(() => undefined);
-    return Promise.race([look, late]).finally(() => clearTimeout(timer));
-  };
   return {
     source: {
       look: async (since: string | undefined, most: number): Promise<Look> => {
         try {
-          const found = await inTime(source.look(since, most));
+          const found = await within(source.look(since, most), lookPatienceMs, () => {
+            throw new Error('the look took too long');
+          });
           if (!listening) {
             listening = true;
-            // Only makes looks sooner; a subscription that is lost is made again with the next connection.
-            sql
-              .listen(changesChannel, wake)
-              .catch((error: unknown) => parts.log.debug('changes.not-listening', { error }));
+            listenToChanges(sql, wake).catch((error: unknown) =>
+              parts.log.debug('changes.not-listening', { error }),
+            );
           }
           return found;
         } catch (error) {
@@ -228,7 +222,7 @@ function createTelling(sql: Sql, log: Log) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const tell = (): void => {
     timer = undefined;
-    sql.notify(changesChannel, '').catch((error: unknown) => log.debug('changes.not-told', { error }));
+    notifyOfChanges(sql).catch((error: unknown) => log.debug('changes.not-told', { error }));
   };
   return {
     soon: (): void => {

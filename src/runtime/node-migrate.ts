@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { openDatabase, type Sql, type Transaction } from '../store/database.ts';
-import { appliedMigration, createJournal, findDeployment, journalIn } from '../store/migration-journal.ts';
+import {
+  appliedMigration,
+  createJournal,
+  findDeployment,
+  newestIn,
+  noteMigration,
+} from '../store/migration-journal.ts';
 import { storeFailure } from '../store/store-failure.ts';
 import { missingGrants } from './node-missing-grants.ts';
 
@@ -57,13 +63,12 @@ async function applyPending(tx: Transaction, progress: Progress): Promise<void> 
   progress.doing = 'its journal';
   const journalSchema = found ?? (await createJournal(tx, schema));
   const [{ readMigrationFiles }, names] = await Promise.all([import('drizzle-orm/migrator'), readJournal()]);
-  const [newest] = await tx<{ applied: number | null }[]>`
-    select max(created_at)::int8 as applied from ${journalIn(tx, journalSchema)}`;
-  for (const { folderMillis, hash, sql } of readMigrationFiles({ migrationsFolder: folder })) {
-    if (folderMillis <= (newest?.applied ?? 0)) continue;
-    progress.doing = names.find(({ when }) => when === folderMillis)?.tag ?? 'a migration';
+  const newest = await newestIn(tx, journalSchema);
+  for (const { folderMillis: when, hash, sql } of readMigrationFiles({ migrationsFolder: folder })) {
+    if (when <= newest) continue;
+    progress.doing = names.find((entry) => entry.when === when)?.tag ?? 'a migration';
     for (const statement of sql) await tx.unsafe(statement);
-    await tx`insert into ${journalIn(tx, journalSchema)} (hash, created_at) values (${hash}, ${folderMillis})`;
+    await noteMigration(tx, journalSchema, { hash, when });
   }
 }
 

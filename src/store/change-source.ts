@@ -1,10 +1,26 @@
-import { type Change, type ChangeSource, oldestOf } from './change-feed.ts';
-import type { Sql } from './database.ts';
+/** The change feed in PostgreSQL: the table `change_feed`, which triggers write too. */
 
-/** The change feed in PostgreSQL: the table `change_feed`. */
+import { type Change, type ChangeSource, oldestOf } from './change-feed.ts';
+import type { Sql, Transaction } from './database.ts';
 
 /** Its notifications only make looks sooner; sent after the commit or, rarely, by triggers. */
-export const changesChannel = 'espalier_changes';
+const channel = 'espalier_changes';
+
+export const notifyOfChanges = (sql: Sql) => sql.notify(channel, '');
+
+/** A subscription that is lost is made again with the next connection. */
+export const listenToChanges = (sql: Sql, heard: () => void) => sql.listen(channel, heard);
+
+/** Lets other processes hear of a version of the routes; every writer of routes ends with it. */
+export async function feedRoutes(
+  tx: Transaction,
+  tenantId: string,
+  version: number,
+  changes: number,
+): Promise<void> {
+  await tx`
+    insert into change_feed (tenant_id, kind, version, changes) values (${tenantId}, 'routes', ${version}, ${changes})`;
+}
 
 interface Row {
   readonly snapshot: string;

@@ -1,12 +1,17 @@
-import { webSha256 } from '../secrets/sha256.ts';
-import type { Fragment, Queries, Sql, Transaction } from './database.ts';
-import { inTransaction } from './retry.ts';
-
 /**
  * Who did what to what (contract section 8), written in the transaction of the change itself: neither is there
  * without the other. The entries of a tenant are a chain: each holds the hash of the one before, and `history_heads` its
  * end, so that an entry which was changed, removed or slipped in shows.
  */
+
+import { getTableColumns } from 'drizzle-orm';
+import { historyPage } from '../limits.ts';
+import { webSha256 } from '../secrets/sha256.ts';
+import type { Log } from '../telemetry/log.ts';
+import { columns, type Row } from './columns.ts';
+import type { Fragment, Queries, Sql, Transaction } from './database.ts';
+import { history } from './operator-schema.ts';
+import { inTransaction } from './retry.ts';
 
 export interface HistoryAuthor {
   readonly kind: 'bootstrap' | 'gateway' | 'key' | 'user';
@@ -56,37 +61,14 @@ export const unnoted: Note = () => undefined;
 /** The tenant of what belongs to none. */
 export const noTenant = '00000000-0000-0000-0000-000000000000';
 
-export interface HistoryRow {
-  readonly tenantId: string;
-  readonly sequence: number;
-  readonly recordedAt: Date;
-  readonly authorKind: HistoryAuthor['kind'];
-  readonly authorId: string | null;
-  readonly author: string;
-  readonly action: string;
-  readonly objectKind: string;
-  readonly objectId: string;
-  readonly objectName: string | null;
-  /** JSON. */
-  readonly before: string | null;
-  readonly after: string | null;
-  readonly reason: string | null;
-  readonly requestId: string | null;
-  readonly source: string | null;
-  readonly approvedBy: string | null;
-}
+const chained = getTableColumns(history);
 
-/** As it is in the table. */
-export interface ChainedRow extends HistoryRow {
-  readonly previousHash: string;
-  readonly hash: string;
-}
+/** As it is in the table; `before` and `after` are JSON. */
+export type ChainedRow = Row<typeof chained>;
 
-export const historyColumns = (queries: Queries): Fragment =>
-  (queries as Sql)`tenant_id as "tenantId", sequence, recorded_at as "recordedAt", author_kind as "authorKind",
-    author_id as "authorId", author, action, object_kind as "objectKind", object_id as "objectId",
-    object_name as "objectName", before, after, reason, request_id as "requestId", source, approved_by as "approvedBy",
-    previous_hash as "previousHash", hash`;
+export type HistoryRow = Omit<ChainedRow, 'hash' | 'previousHash'>;
+
+export const historyColumns = (queries: Queries): Fragment => columns(queries, chained);
 
 /** SHA-256, in base64url, over the hash of the entry before and every column of this one in this order. */
 export const historyHash = (previousHash: string, row: HistoryRow): Promise<string> =>
@@ -197,3 +179,49 @@ export const recorded = <T>(
     await append(tx, origin, changes);
     return result;
   });
+
+interface Trimmed {
+  readonly tenantId: string;
+  readonly entries: number;
+}
+
+/**
+ * Deletes the next entries of one chain; its head keeps the hash of the last of them, so what is left is still verified.
+ * Undefined: no chain has any.
+ */
+async function trimNext(sql: Sql, cutoff: Date): Promise<Trimmed | undefined> {
+  const [trimmed] = await sql<Trimmed[]>`
+    with head as materialized (
+      select h.tenant_id, h.trimmed_sequence from history_heads h
+      join history first on first.tenant_id = h.tenant_id and first.sequence = h.trimmed_sequence + 1
+      where first.recorded_at < ${cutoff}
+      order by h.tenant_id limit 1 for update of h skip locked
+    ), page as materialized (
+      select e.sequence, e.hash, bool_and(e.recorded_at < ${cutoff}) over (order by e.sequence) as old
+      from head, lateral (
+        select x.sequence, x.hash, x.recorded_at from history x
+        where x.tenant_id = head.tenant_id and x.sequence > head.trimmed_sequence
+        order by x.sequence limit ${historyPage}) e
+    ), last as (
+      select sequence, hash from page where old order by sequence desc limit 1
+    ), gone as (
+      delete from history x using head, last
+      where x.tenant_id = head.tenant_id and x.sequence > head.trimmed_sequence and x.sequence <= last.sequence
+      returning 1
+    )
+    update history_heads h set trimmed_sequence = last.sequence, trimmed_hash = last.hash
+    from head, last where h.tenant_id = head.tenant_id
+    returning h.tenant_id as "tenantId", (select count(*) from gone) as entries`;
+  return trimmed;
+}
+
+/** Takes what is older than the retention from the beginning of every chain, batch by batch, each a transaction of its own. `keepDays` 0 keeps everything. */
+export async function trimHistory(sql: Sql, keepDays: number, log: Log): Promise<void> {
+  if (keepDays === 0) return;
+  const cutoff = new Date(Date.now() - keepDays * 86_400_000);
+  for (;;) {
+    const trimmed = await trimNext(sql, cutoff);
+    if (!trimmed) return;
+    log.info('history.trimmed', { ...trimmed, before: cutoff });
+  }
+}

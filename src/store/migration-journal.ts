@@ -1,4 +1,4 @@
-import type { Fragment, Queries } from './database.ts';
+import type { Queries } from './database.ts';
 
 /**
  * Where a deployment's tables are, and the journal of the migrations that were applied to them. The tables are in the
@@ -13,8 +13,7 @@ export interface Deployment {
   readonly journalSchema: string | undefined;
 }
 
-/** As drizzle-kit names them. */
-const journalTable = '__drizzle_migrations';
+/** As drizzle-kit names it, and the table in it, `__drizzle_migrations`. */
 const journalSchemaOfItsOwn = 'drizzle';
 
 /** A table of the first migration whose name no other product is likely to use. */
@@ -33,7 +32,7 @@ export async function findDeployment(sql: Queries): Promise<Deployment> {
       order by place limit 1),
     journals as (
       select n.nspname as schema from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where c.relname = ${journalTable} and c.relkind in ('r', 'p'))
+      where c.relname = '__drizzle_migrations' and c.relkind in ('r', 'p'))
     select current_schema()::text as current, (select schema from found)::text as tables,
       exists (select from journals where schema = coalesce((select schema from found), current_schema())) as beside,
       exists (select from journals where schema = ${journalSchemaOfItsOwn}) as apart`;
@@ -44,14 +43,16 @@ export async function findDeployment(sql: Queries): Promise<Deployment> {
   return { schema, journalSchema: row.apart && row.tables !== null ? journalSchemaOfItsOwn : undefined };
 }
 
-export const journalIn = (sql: Queries, schema: string): Fragment => sql`${sql(schema)}.${sql(journalTable)}`;
-
 /** The `when` of the newest migration that was applied; 0: none. */
 export async function appliedMigration(sql: Queries): Promise<number> {
   const { journalSchema } = await findDeployment(sql);
-  if (journalSchema === undefined) return 0;
+  return journalSchema === undefined ? 0 : newestIn(sql, journalSchema);
+}
+
+/** The same of a journal that is known. */
+export async function newestIn(sql: Queries, journalSchema: string): Promise<number> {
   const [row] = await sql<{ applied: number | null }[]>`
-    select max(created_at)::int8 as applied from ${journalIn(sql, journalSchema)}`;
+    select max(created_at)::int8 as applied from ${sql(journalSchema)}.__drizzle_migrations`;
   return row?.applied ?? 0;
 }
 
@@ -62,7 +63,16 @@ export async function createJournal(sql: Queries, schema: string): Promise<strin
       and not exists (select from pg_catalog.pg_namespace where nspname = ${journalSchemaOfItsOwn}) as apart`;
   const journalSchema = row?.apart ? journalSchemaOfItsOwn : schema;
   if (row?.apart) await sql`create schema ${sql(journalSchema)}`;
-  await sql`create table ${journalIn(sql, journalSchema)} (
+  await sql`create table ${sql(journalSchema)}.__drizzle_migrations (
     id serial primary key, hash text not null, created_at bigint)`;
   return journalSchema;
+}
+
+export async function noteMigration(
+  sql: Queries,
+  journalSchema: string,
+  migration: { readonly hash: string; readonly when: number },
+): Promise<void> {
+  await sql`
+    insert into ${sql(journalSchema)}.__drizzle_migrations (hash, created_at) values (${migration.hash}, ${migration.when})`;
 }

@@ -23,6 +23,7 @@ describe('writes are found', () => {
     'update only tenants set paused = true',
     'delete from "tenants" where true',
     'delete from public.tenants',
+    `insert into \${sql(schema)}.tenants values (1)`,
     'merge into tenants t using x on true when matched then delete',
     'truncate table tenants',
     'copy tenants (tenant_id) from stdin',
@@ -39,6 +40,7 @@ describe('writes are found', () => {
     'select 1 -- update tenants',
     "select 'delete from tenants'",
     'insert into scratch values (1)',
+    `insert into \${sql(schema)}.scratch values (1)`,
     'copy (select * from tenants) to stdout',
   ])('but not in %s', (sql) => expect(written(`sql\`${sql}\``)).toEqual([]));
 

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { feedRoutes, nextVersion, type RouteWrite, writeRoutes } from '../../src/routing/resolve.ts';
+import { nextVersion, type RouteWrite, writeRoutes } from '../../src/routing/resolve.ts';
 import { createRouteReader, type RouteChange, type RouteReader } from '../../src/routing/route-reader.ts';
 import type { RouteTarget } from '../../src/routing/route-table.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import type { Change, ChangeSource } from '../../src/store/change-feed.ts';
-import { createChangeSource } from '../../src/store/change-source.ts';
+import { createChangeSource, feedRoutes } from '../../src/store/change-source.ts';
 import { openDatabase, type Sql, type Transaction } from '../../src/store/database.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';

@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
-import { gatewayOrigin, type HistoryRow, historyHash, noTenant, recorded } from '../../src/store/history.ts';
-import { trimHistory } from '../../src/store/trim-history.ts';
+import {
+  gatewayOrigin,
+  type HistoryRow,
+  historyHash,
+  noTenant,
+  recorded,
+  trimHistory,
+} from '../../src/store/history.ts';
 import { verifyHistory } from '../../src/store/verify-history.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';

@@ -1,7 +1,8 @@
 import { importLockMs, importPage } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
+import { feedRoutes } from '../../store/change-source.ts';
 import { isStoreUnavailable, type Queries, type Sql, type Transaction } from '../../store/database.ts';
-import { type Authorship, feedRoutes, lockTenantRoutes, nextVersion } from '../resolve.ts';
+import { type Authorship, lockTenantRoutes, nextVersion } from '../resolve.ts';
 import { createPlan, planPage, writeNotes, writePlanned } from './apply-page.ts';
 import { noteImported } from './read-imported.ts';
 import { lastPlace, type StagedPage } from './staged-rows.ts';
