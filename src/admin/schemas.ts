@@ -115,6 +115,8 @@ export interface ListColumn {
   readonly title?: string;
   /** An id that people copy is shown whole or not at all. */
   readonly whole?: boolean;
+  /** Its values are ids of these, whose names are shown beside. */
+  readonly names?: 'tenant' | 'instance';
   /** 1 is the last column that a narrow terminal leaves out. */
   readonly importance: number;
 }

@@ -207,6 +207,57 @@ describe('the command line', () => {
     expect(exported).toMatchObject({ code: 0, stdout: expect.stringContaining(tenantId) });
   });
 
+  it('shows in tables the name beside the id of an instance or a tenant', async () => {
+    const devices = (await espalier(['devices', 'list', '-t', tenantId])).stdout.trimEnd().split('\n');
+    expect(devices[0]).toMatch(/ instanceId {2,}instance {2,}/);
+    const names = ['berlin', 'paris'].map((name, index) => `${instanceIds[index]}  ${name} `);
+    for (const line of devices.slice(1))
+      expect(
+        names.some((name) => line.includes(name)),
+        line,
+      ).toBe(true);
+    const changes = (await espalier(['routes', 'changes', '-t', tenantId, '--limit', '1'])).stdout;
+    expect(changes).toMatch(/ from {2,}from name {2,}to {2,}to name {2,}/);
+    const key = await good(['keys', 'create', '--name', 'named', '--role', 'viewer', '--tenants', tenantId]);
+    expect((await espalier(['keys', 'list'])).stdout).toContain(`${tenantId}  Obstbau, "Äpfel" 果樹`);
+    await good(['keys', 'delete', key.id, '--yes']);
+    const json = await good(['devices', 'list', '-t', tenantId]);
+    expect(Object.keys(json.results[0])).not.toContain('instance');
+  });
+
+  it('looks up the names of a list with many rows in few requests', async () => {
+    const { sql } = scene.database;
+    const ids = Array.from({ length: 250 }, () => crypto.randomUUID());
+    await sql`
+      insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)
+      select id, 'public', 'many ' || place, 'device-compliance', 'cloud-connector', '{"choice":"default"}'
+      from unnest(${ids}::uuid[]) with ordinality as ids(id, place)`;
+    await sql`
+      insert into reports (tenant_id, device_id, content, content_hash, instance_id, confirmed_revision, state, due_since)
+      select id, gen_random_uuid(), '{}', 'seeded', ${instanceIds[0]!}, 1, 'completed', null from unnest(${ids}::uuid[]) as ids(id), generate_series(1, 4)`;
+    const lists = async (): Promise<number> => {
+      const text = await (await fetch(`${scene.gateway.ops}/metrics`)).text();
+      const count = /^espalier_requests_total\{(?=.*"admin")(?=.*"\/api\/v1\/tenants")(?=.*"200").*\} (\d+)/m;
+      return Number(count.exec(text)?.[1] ?? 0);
+    };
+    const before = await lists();
+    const filter = `tenantId!=${tenantId}`;
+    const ran = await espalier(['reports', 'list', '--filter', filter]);
+    expect(ran).toMatchObject({ code: 0 });
+    const lines = ran.stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(1_001);
+    for (const line of lines.slice(1)) {
+      const [, id, place] = /^(\S+) +many (\d+) /.exec(line) ?? [];
+      expect(id).toBe(ids[Number(place) - 1]);
+    }
+    // Two pages of 500 rows, with 250 tenants in all: 50 at a time.
+    const asked = (await lists()) - before;
+    expect(asked).toBeGreaterThanOrEqual(5);
+    expect(asked).toBeLessThanOrEqual(6);
+    await sql`delete from reports where tenant_id = any(${ids})`;
+    await sql`delete from tenants where tenant_id = any(${ids})`;
+  });
+
   it('says which name was meant where none is like it, and the ids where several are', async () => {
     const none = await espalier(['instances', 'test', 'berlim', '-t', tenantId]);
     expect(none).toMatchObject({

@@ -94,7 +94,7 @@ export const device = resource({
     { field: 'report.state', title: 'state', importance: 3 },
     { field: 'report.reason', title: 'reason', importance: 4 },
     { field: 'jamfComputerId', title: 'computer', importance: 6 },
-    { field: 'instanceId', whole: true, importance: 5 },
+    { field: 'instanceId', whole: true, names: 'instance', importance: 5 },
     { field: 'pinned', importance: 7 },
     { field: 'rule', importance: 9 },
     { field: 'since', importance: 8 },

@@ -29,7 +29,7 @@ const entry = resource({
     { field: 'stage', importance: 2 },
     { field: 'detail', importance: 3 },
     { field: 'messageId', importance: 5 },
-    { field: 'instanceId', whole: true, importance: 4 },
+    { field: 'instanceId', whole: true, names: 'instance', importance: 4 },
   ],
   sort: '',
   key: [desc(events.sequence)],

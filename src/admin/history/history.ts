@@ -73,7 +73,7 @@ const entry = resource({
     { field: 'objectName', title: 'object', importance: 4 },
     { field: 'objectId', importance: 6 },
     { field: 'reason', importance: 5 },
-    { field: 'tenantId', whole: true, importance: 7 },
+    { field: 'tenantId', whole: true, names: 'tenant', importance: 7 },
     { field: 'requestId', importance: 8 },
   ],
   sort: 'recordedAt:desc',

@@ -49,7 +49,7 @@ const apiKey = resource({
     { field: 'id', whole: true, importance: 1 },
     { field: 'name', importance: 2 },
     { field: 'role', importance: 3 },
-    { field: 'tenants', importance: 7 },
+    { field: 'tenants', names: 'tenant', importance: 7 },
     { field: 'prefix', importance: 4 },
     { field: 'expiresAt', importance: 5 },
     { field: 'lastUsedAt', importance: 6 },

@@ -72,7 +72,7 @@ const cause = resource({
     { field: 'state', importance: 4 },
     { field: 'reason', importance: 2 },
     { field: 'remedy', importance: 3 },
-    { field: 'tenantId', whole: true, importance: 5 },
+    { field: 'tenantId', whole: true, names: 'tenant', importance: 5 },
     { field: 'oldest', importance: 6 },
   ],
   sort: 'count:desc',

@@ -47,7 +47,7 @@ export const report = resource({
     updatedAt: column('updatedAt', { filter: true, sort: true }),
   }),
   table: [
-    { field: 'tenantId', whole: true, importance: 2 },
+    { field: 'tenantId', whole: true, names: 'tenant', importance: 2 },
     { field: 'deviceId', whole: true, importance: 1 },
     { field: 'state', importance: 3 },
     { field: 'reason', importance: 4 },

@@ -66,7 +66,7 @@ const conflict = resource({
   table: [
     { field: 'deviceId', whole: true, importance: 1 },
     { field: 'pain', importance: 2 },
-    { field: 'winner.instanceId', title: 'winner', whole: true, importance: 3 },
+    { field: 'winner.instanceId', title: 'winner', whole: true, names: 'instance', importance: 3 },
     { field: 'rule', importance: 4 },
     { field: 'claims', importance: 5 },
   ],

@@ -35,9 +35,9 @@ const versionNumber = z
 
 const routeDifferencesTable: readonly ListColumn[] = [
   { field: 'deviceId', whole: true, importance: 1 },
-  { field: 'from.instanceId', title: 'from', importance: 3 },
+  { field: 'from.instanceId', title: 'from', names: 'instance', importance: 3 },
   { field: 'from.jamfComputerId', title: 'computer', importance: 5 },
-  { field: 'to.instanceId', title: 'to', importance: 2 },
+  { field: 'to.instanceId', title: 'to', names: 'instance', importance: 2 },
   { field: 'to.jamfComputerId', title: 'computer', importance: 4 },
   { field: 'to.rule', title: 'rule', importance: 6 },
 ];

@@ -7,6 +7,7 @@ import { sayWarnings } from '../output/warnings.ts';
 import { sayIfWaiting } from './approval.ts';
 import { checkConfirmable, confirm, yesOption } from './confirmation.ts';
 import { bodyOf, type OptionSpec, queryOf, type Verb, type VerbCall } from './declare.ts';
+import { withNames } from './named.ts';
 import { methodOf, type Operation, pathOf } from './operation.ts';
 import { pagesOf } from './pages.ts';
 
@@ -66,7 +67,10 @@ export function list({ operation, ...declared }: ListDeclaration): Verb {
       const wanted = paged
         ? { page: given.number('page'), pageSize: given.number('pageSize'), limit: given.number('limit') }
         : { page: 0, pageSize: undefined, limit: undefined };
-      await writeList(output, pagesOf(api, pathFor, wanted), shape);
+      const plain = { pages: pagesOf(api, pathFor, wanted), columns: shape.columns };
+      const { columns, pages } =
+        output.format === 'table' ? withNames(api, plain, parameters.tenantId) : plain;
+      await writeList(output, pages, { ...shape, columns });
       return 0;
     },
   };

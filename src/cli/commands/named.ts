@@ -3,11 +3,14 @@ import { nearestName } from '../../runtime/nearest-name.ts';
 import type { AdminApi } from '../admin-api.ts';
 import { findNamed } from '../declared/names.ts';
 import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
+import { fieldOf, type Row } from '../output/fields.ts';
+import type { ListModel, Page } from '../output/list.ts';
+import type { Column } from '../output/table.ts';
 import { attributeOf } from './given.ts';
 import { type Operation, pathOf } from './operation.ts';
 import { pagesOf } from './pages.ts';
 
-/** Tenants and instances by their names: whoever types one means the id that the admin API has for it. */
+/** Tenants and instances by their names: an operator types one in the place of an id, and tables show it beside the id. */
 
 export type NamedKind = 'instance' | 'tenant';
 
@@ -21,10 +24,15 @@ const lists: Readonly<Record<NamedKind, { readonly operation: Operation; readonl
   instance: { operation: 'GET /tenants/{tenantId}/instances', name: 'name' },
 };
 
-async function readNamed(api: AdminApi, kind: NamedKind, tenantId: string): Promise<Named[]> {
+async function readNamed(
+  api: AdminApi,
+  kind: NamedKind,
+  tenantId: string,
+  filter?: string,
+): Promise<Named[]> {
   const { name, operation } = lists[kind];
   const pathFor = (paging: Readonly<Record<string, string>>): string =>
-    pathOf(operation, { tenantId }, paging);
+    pathOf(operation, { tenantId }, { ...paging, filter });
   const all = { page: undefined, pageSize: undefined, limit: undefined };
   const found: Named[] = [];
   for await (const { results } of pagesOf(api, pathFor, all))
@@ -86,4 +94,51 @@ export async function withIds(
     }
   }
   return values;
+}
+
+/** So many ids fit into one filter (`filterCharacters`). */
+const idsAtOnce = 50;
+
+/**
+ * A list whose table has a column with the name beside each column of ids. Each id is looked up once, those of a page
+ * together; one that nobody has any more is without a name.
+ */
+export function withNames(
+  api: AdminApi,
+  { columns, pages }: { readonly pages: AsyncIterable<Page>; readonly columns: ListModel['columns'] },
+  tenantId = '',
+): { readonly pages: AsyncIterable<Page>; readonly columns: readonly Column[] } {
+  const known = new Map<string, string | undefined>();
+  const nameOf = (value: unknown): unknown =>
+    Array.isArray(value) ? value.map((id) => known.get(id) ?? id) : known.get(String(value));
+
+  const learn = async (kind: NamedKind, rows: readonly Row[]): Promise<void> => {
+    const fields = columns.filter(({ names }) => names === kind).map(({ field }) => field);
+    const ids = rows.flatMap((row) => fields.flatMap((field) => fieldOf(row, field) ?? [])).map(String);
+    const unknown = [...new Set(ids)].filter((id) => !known.has(id));
+    for (let from = 0; from < unknown.length; from += idsAtOnce) {
+      const some = unknown.slice(from, from + idsAtOnce);
+      for (const id of some) known.set(id, undefined);
+      const found = await readNamed(api, kind, tenantId, `${kind}Id=in=(${some.join(',')})`);
+      for (const { id, name } of found) known.set(id, name);
+    }
+  };
+
+  async function* learned(): AsyncGenerator<Page> {
+    for await (const page of pages) {
+      await learn('tenant', page.results);
+      await learn('instance', page.results);
+      yield page;
+    }
+  }
+
+  return {
+    pages: learned(),
+    columns: columns.flatMap((column): Column[] => {
+      const { field, importance = 1, names, title } = column;
+      if (names === undefined) return [column];
+      const beside = title === undefined ? names : `${title} name`;
+      return [column, { field, title: beside, importance: importance + 0.5, show: nameOf }];
+    }),
+  };
 }

@@ -18,6 +18,7 @@ export interface ListShape {
 
 /** A list as the admin API's document describes it. */
 export interface ListModel extends ListShape {
+  readonly columns: readonly (Column & { readonly names?: 'tenant' | 'instance' })[];
   /** What `filter` takes, in words; undefined where the list takes none. */
   readonly filter?: string;
   readonly sort: boolean;

@@ -10,6 +10,8 @@ export interface Column {
   readonly title?: string;
   /** Ids that people copy: shown whole or not at all. */
   readonly whole?: boolean;
+  /** Where the cell is made of more than the field. */
+  readonly show?: (value: unknown) => unknown;
   /** 1 is the last to be left out; the place in the list if unsaid. */
   readonly importance?: number;
 }
@@ -25,7 +27,8 @@ const gap = 2;
 const leastWidth = 8;
 
 const titleOf = ({ field, title }: Column): string => title ?? field;
-const textOf = (row: Row, { field }: Column): string => safeText(cellText(fieldOf(row, field)));
+const textOf = (row: Row, { field, show = (value) => value }: Column): string =>
+  safeText(cellText(show(fieldOf(row, field))));
 
 interface Sized {
   readonly column: Column;
