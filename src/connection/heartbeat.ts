@@ -4,13 +4,9 @@ import { saysNotProvisioned } from '../intune/call.ts';
 import { type HeartbeatResult, putHeartbeat } from '../intune/heartbeat.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
+import { dueHeartbeats, noteHeartbeat, retryHeartbeat, takeHeartbeat } from '../store/tenants/heartbeat.ts';
 import { holdTenant, releaseTenant } from '../store/tenants/hold.ts';
-import {
-  type AccessFailure,
-  type Tenant,
-  type TenantDirectory,
-  tenantColumns,
-} from '../store/tenants/tenant.ts';
+import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type ConnectionAccess, noteIntuneError } from './access.ts';
@@ -40,41 +36,17 @@ export interface HeartbeatOptions {
 /** Tenants looked at in one go. */
 const batch = 50;
 
-async function dueTenants({ sql }: HeartbeatOptions): Promise<Tenant[]> {
-  return sql<Tenant[]>`
-    select ${tenantColumns(sql)} from tenants
-    where connection_state = 'connected' and not paused and coalesce(next_heartbeat_at, '-infinity') <= now()
-    order by last_heartbeat_try_at nulls first limit ${batch}`;
-}
-
-/**
- * Takes the tenant's period: of all processes one gets it. Up to a tenth earlier than the period, so that tenants
- * that were connected together drift apart.
- */
-async function takePeriod(tenantId: string, { periodSeconds, sql }: HeartbeatOptions): Promise<boolean> {
-  const rows = await sql`
-    update tenants set last_heartbeat_try_at = now(),
-      next_heartbeat_at = now() + ${periodSeconds} * (0.9 + 0.1 * random()) * interval '1 second'
-    where tenant_id = ${tenantId} and connection_state = 'connected' and not paused
-      and coalesce(next_heartbeat_at, '-infinity') <= now()
-    returning 1`;
-  return rows.length > 0;
-}
-
-/** Nothing reached Intune: the period is not used up. */
-const retrySoon = (tenantId: string, { periodSeconds, sql }: HeartbeatOptions) => sql`
-  update tenants set next_heartbeat_at = now() + ${periodSeconds / 10} * interval '1 second' where tenant_id = ${tenantId}`;
-
 async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
-  const { access, apiVersions, log, metrics, send, timeoutMs } = options;
+  const { access, apiVersions, log, metrics, periodSeconds, send, sql, timeoutMs } = options;
   const { tenantId } = tenant;
+  const retrySoon = () => retryHeartbeat(sql, tenantId, periodSeconds / 10);
   const found = await access.services(tenant);
   const granted = found.ok ? await access.token(tenant, 'intune') : found;
-  if (!(await takePeriod(tenantId, options))) return;
+  if (!(await takeHeartbeat(sql, tenantId, periodSeconds))) return;
   if (!found.ok || !granted.ok) {
     metrics.heartbeat('no-access');
     if (!granted.ok) await noteNoAccess(tenant, granted, options);
-    await retrySoon(tenantId, options);
+    await retrySoon();
     return;
   }
   const result = await putHeartbeat({
@@ -88,14 +60,14 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
     timestamp: new Date(),
   });
   metrics.heartbeat(result.outcome);
-  if (result.outcome === 'alive') return noteHeartbeat(result, tenant, options);
+  if (result.outcome === 'alive') return noteAlive(result, tenant, options);
   log.warn('heartbeat.failed', { tenantId, ...result });
   noteIntuneError(access, tenant, result);
   if (result.outcome === 'unauthenticated' || result.outcome === 'forbidden') {
-    await suspectPermissions(options.sql, tenantId);
+    await suspectPermissions(sql, tenantId);
   }
   // An unclear one may have arrived.
-  if (result.outcome !== 'unclear') await retrySoon(tenantId, options);
+  if (result.outcome !== 'unclear') await retrySoon();
   if ('detail' in result && saysNotProvisioned(result.detail)) await options.notProvisioned(tenantId);
 }
 
@@ -111,7 +83,7 @@ async function noteNoAccess(
     await holdTenant(options.sql, options.tenants, tenant, { cause, detail, owner, remedy });
 }
 
-async function noteHeartbeat(
+async function noteAlive(
   alive: Extract<HeartbeatResult, { outcome: 'alive' }>,
   tenant: Tenant,
   { log, sql, tenants }: HeartbeatOptions,
@@ -119,10 +91,7 @@ async function noteHeartbeat(
   const { tenantId } = tenant;
   const { messageErrors, resyncTimestamp } = alive;
   if (messageErrors.length > 0) log.warn('heartbeat.message-errors', { tenantId, messageErrors });
-  const errors = messageErrors.length > 0 ? sql.json(messageErrors as never) : null;
-  await sql`
-    update tenants set last_heartbeat_at = now(), message_errors = coalesce(${errors}::jsonb, message_errors)
-    where tenant_id = ${tenantId}`;
+  await noteHeartbeat(sql, tenantId, messageErrors);
   await releaseTenant(sql, tenants, tenant);
   if (resyncTimestamp === undefined) return;
   const due = await obeyResync(sql, tenantId, resyncTimestamp);
@@ -131,6 +100,6 @@ async function noteHeartbeat(
 
 /** Sends what is due; the runtime calls it every few seconds. */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
-  const due = await dueTenants(options);
+  const due = await dueHeartbeats(options.sql, batch);
   await Promise.all(due.map((tenant) => beat(tenant, options)));
 }

@@ -2,6 +2,7 @@ import type { Fragment, Queries, Sql, Transaction } from '../store/database.ts';
 import { type Change, gatewayOrigin, type HistoryOrigin, recorded } from '../store/history.ts';
 import { makeDue, retractedHash } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
+import { takeResync } from '../store/tenants/heartbeat.ts';
 
 /** Telling Intune every state again: on its request (domain/microsoft.md 4.3) or an operator's. */
 
@@ -50,10 +51,7 @@ async function makeAllDue(tx: Transaction, tenantId: string, before?: Date): Pro
 /** Acts once per distinct value, whichever process sees it first; undefined when it was acted on before. */
 export const obeyResync = (sql: Sql, tenantId: string, timestamp: string): Promise<number | undefined> =>
   recorded(sql, gatewayOrigin, async (tx, note) => {
-    const rows = await tx`
-      update tenants set resync_timestamp = ${timestamp}
-      where tenant_id = ${tenantId} and resync_timestamp is distinct from ${timestamp} returning 1`;
-    if (rows.length === 0) return undefined;
+    if (!(await takeResync(tx, tenantId, timestamp))) return undefined;
     const before = new Date(timestamp);
     const reports = await makeAllDue(tx, tenantId, Number.isNaN(before.getTime()) ? undefined : before);
     note(resynced(tenantId, { reports, resyncTimestamp: timestamp }));

@@ -8,6 +8,7 @@ import { readBacklogCauses } from '../../delivery/computers/backlog.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
 import { releaseReports } from '../../store/reports/due.ts';
+import { pauseTenant } from '../../store/tenants/hold.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import { requireRole, tenantOf, unknownTenant } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
@@ -269,10 +270,7 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
     value: boolean,
   ): Promise<{ etag: string; reports: number }> => {
     const done = await changing(c, sql, async (tx, note) => {
-      const [row] = await tx<{ before: boolean; version: number }[]>`
-        update tenants t set paused = ${value}, version = version + 1, updated_at = now()
-        from (select tenant_id, paused from tenants where tenant_id = ${tenantId} for update) old
-        where t.tenant_id = old.tenant_id returning old.paused as before, t.version`;
+      const row = await pauseTenant(tx, tenantId, value);
       if (!row) throw unknownTenant();
       const reports = value ? 0 : await releaseReports(tx, tenantId, { retracted: true });
       note({

@@ -1,6 +1,6 @@
 import { createKeyedSemaphore } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
-import { holdTenant, releaseTenant } from '../../store/tenants/hold.ts';
+import { holdTenant, releaseTenant, silenceTenant } from '../../store/tenants/hold.ts';
 import type { Tenant, TenantDirectory } from '../../store/tenants/tenant.ts';
 import type { ReportTenants } from './report-options.ts';
 
@@ -40,12 +40,7 @@ export function createReportTenants(options: ReportTenantsOptions): ReportTenant
     },
     release: (tenant) => turns(tenant.tenantId, () => releaseTenant(sql, tenants, tenant)),
     silence: async ({ tenantId }, until) => {
-      await turns(
-        tenantId,
-        async () => sql`
-        update tenants set intune_quiet_until = ${until}
-        where tenant_id = ${tenantId} and coalesce(intune_quiet_until, '-infinity') < ${until}::timestamptz - interval '1 second'`,
-      );
+      await turns(tenantId, () => silenceTenant(sql, tenantId, until));
       tenants.forget(tenantId);
     },
   };

@@ -1,13 +1,15 @@
-import type { Sql, Transaction } from '../database.ts';
+/**
+ * What keeps a tenant's delivery waiting: a hold that somebody must end, the operator's pause, the silence that Intune
+ * asked for.
+ */
+
+import type { Queries, Sql, Transaction } from '../database.ts';
 import { gatewayOrigin, type Note, recorded } from '../history.ts';
 import { releaseReports } from '../reports/due.ts';
 import type { Hold } from '../row-types.ts';
 import type { Tenant, TenantDirectory } from './tenant.ts';
 
-/**
- * Why a tenant's delivery waits, kept where its status shows it, and in the history; the same cause again changes
- * nothing, whichever process sees it.
- */
+/** Kept where the tenant's status shows it, and in the history; the same cause again changes nothing, whichever process sees it. */
 export async function holdTenant(
   sql: Sql,
   tenants: TenantDirectory,
@@ -59,4 +61,24 @@ export async function releaseTenant(sql: Sql, tenants: TenantDirectory, tenant: 
   await recorded(sql, gatewayOrigin, (tx, note) => clearHold(tx, tenantId, note));
   tenants.forget(tenantId);
   await releaseReports(sql, tenantId, { retracted: true });
+}
+
+/** Undefined: there is no such tenant. */
+export async function pauseTenant(
+  tx: Transaction,
+  tenantId: string,
+  paused: boolean,
+): Promise<{ readonly before: boolean; readonly version: number } | undefined> {
+  const [row] = await tx<{ before: boolean; version: number }[]>`
+    update tenants t set paused = ${paused}, version = version + 1, updated_at = now()
+    from (select tenant_id, paused from tenants where tenant_id = ${tenantId} for update) old
+    where t.tenant_id = old.tenant_id returning old.paused as before, t.version`;
+  return row;
+}
+
+/** Answers that come together ask for nearly the same time: less than a second more is not written. */
+export async function silenceTenant(sql: Queries, tenantId: string, until: Date): Promise<void> {
+  await sql`
+    update tenants set intune_quiet_until = ${until}
+    where tenant_id = ${tenantId} and coalesce(intune_quiet_until, '-infinity') < ${until}::timestamptz - interval '1 second'`;
 }
