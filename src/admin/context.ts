@@ -11,6 +11,7 @@ import type { HistoryOrigin } from '../store/history.ts';
 import type { InstanceKeys } from '../store/instance-keys.ts';
 import type { Instance, InstanceDirectory } from '../store/instances/instance.ts';
 import type { MoveKey } from '../store/moves/move.ts';
+import type { Role } from '../store/row-types.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';
@@ -34,8 +35,6 @@ export interface OperatorSession {
   /** What a writing request has to show beside the cookie. */
   readonly csrfToken: string;
 }
-
-export type Role = 'viewer' | 'operator' | 'admin';
 
 /** A request that waited for a second operator, as it is made again inside this process. */
 export interface ApprovedRequest {

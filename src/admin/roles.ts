@@ -1,4 +1,4 @@
-import type { Role } from './context.ts';
+import type { Role } from '../store/row-types.ts';
 
 /**
  * The role that an operation takes, for the document (contract section 8): a viewer reads; an operator also writes

@@ -1,7 +1,7 @@
 import type { Queries } from '../store/database.ts';
 import type { Note } from '../store/history.ts';
 import type { ConnectionState } from '../store/row-types.ts';
-import { subscriptionsDue } from './subscriptions/subscription-rows.ts';
+import { makeSubscriptionsDue } from '../store/subscriptions.ts';
 
 /**
  * The life of a tenant's link to Microsoft as one state machine. This table is the only place that says what may
@@ -103,7 +103,7 @@ export async function moveTenant(
       partner_state = case when connection_state = ${after} then partner_state end
     where tenant_id = ${tenantId}`;
   // Made, tried again or removed, as the new state wants it.
-  await subscriptionsDue(sql, tenantId);
+  await makeSubscriptionsDue(sql, tenantId);
   note({
     tenantId,
     action: told.action ?? actions[event],

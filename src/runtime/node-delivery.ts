@@ -1,4 +1,3 @@
-import { tidySignIns } from '../admin/operators/sessions.ts';
 import { monotonicMs } from '../clock.ts';
 import { sendDeprovisions } from '../connection/deprovision.ts';
 import { sendHeartbeats } from '../connection/heartbeat.ts';
@@ -44,6 +43,7 @@ import { trimHistory } from '../store/history.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
+import { tidySignIns } from '../store/sign-ins.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { createTimelineWriter } from '../store/timeline.ts';
 import { noteWatch } from '../store/watch.ts';

@@ -1,11 +1,8 @@
-import {
-  groupPaths,
-  type SubscribedResource,
-  subscribable,
-} from '../connection/subscriptions/subscribable.ts';
+import { groupPaths } from '../connection/subscriptions/notification-settings.ts';
 import { type PassThroughEntry, parsePassThroughEntry } from '../forwarding/pass-through.ts';
 import { defaultDatabaseConnections, minDatabaseConnections } from '../store/connection-budget.ts';
 import { databaseUrlProblem } from '../store/database-url.ts';
+import { type SubscribedResource, subscribable } from '../store/row-types.ts';
 
 /**
  * Every environment variable that Espalier reads (contract section 3), declared once: the parser, the faults and

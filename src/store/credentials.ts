@@ -26,6 +26,22 @@ export interface CredentialLookupOptions<Found> {
   readonly now?: () => number;
 }
 
+/** How often the last use of a credential is noted. */
+const noteUseEveryMs = 60_000;
+
+/** Has the use of a credential noted when that was not done for a minute in this process. */
+export function createUseNotes<Found extends { readonly keyId: string }>(
+  note: (found: Found) => PromiseLike<unknown>,
+): (found: Found) => Promise<void> {
+  const notedAtMs = new LRUCache<string, number>({ max: maxLive });
+  return async (found) => {
+    const now = performance.now();
+    if (now - (notedAtMs.get(found.keyId) ?? Number.NEGATIVE_INFINITY) < noteUseEveryMs) return;
+    notedAtMs.set(found.keyId, now);
+    await note(found);
+  };
+}
+
 /** A credential that another process revoked goes on opening this one for so long at most. */
 const freshForMs = 1_000;
 const maxLive = 50_000;

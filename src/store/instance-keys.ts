@@ -1,8 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import { hashKey, looksLikeKey } from '../secrets/keys.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import { columns, pick, type Row } from './columns.ts';
-import { createCredentialLookup } from './credentials.ts';
+import { createCredentialLookup, createUseNotes } from './credentials.ts';
 import type { Queries, Sql } from './database.ts';
 import { query } from './query.ts';
 import { instanceKeys } from './schema.ts';
@@ -54,9 +53,6 @@ export interface InstanceKeysOptions {
   readonly together?: boolean;
 }
 
-/** When a key was last used is noted this often. */
-const noteUseEveryMs = 60_000;
-
 interface LiveKey {
   readonly owner: KeyOwner;
   readonly keyId: string;
@@ -96,13 +92,10 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}):
       );
     },
   });
-  const noted = new LRUCache<string, number>({ max: 50_000 });
-  const noteUse = async ({ keyId, owner }: LiveKey): Promise<void> => {
-    if (performance.now() - (noted.get(keyId) ?? Number.NEGATIVE_INFINITY) < noteUseEveryMs) return;
-    noted.set(keyId, performance.now());
-    await sql`update instance_keys set last_used_at = now()
-      where tenant_id = ${owner.tenantId} and instance_id = ${owner.instanceId} and key_id = ${keyId}`;
-  };
+  const noteUse = createUseNotes(
+    ({ keyId, owner }: LiveKey) => sql`update instance_keys set last_used_at = now()
+      where tenant_id = ${owner.tenantId} and instance_id = ${owner.instanceId} and key_id = ${keyId}`,
+  );
   return {
     ownerOfKey: async (key) => {
       if (!looksLikeKey(key)) return undefined;

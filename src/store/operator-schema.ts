@@ -11,6 +11,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core';
 import { json } from './json-column.ts';
+import type { Role } from './row-types.ts';
 
 /**
  * What Espalier keeps of its operators and what they do; meaning and retention are in docs/data.md. A row that belongs
@@ -114,7 +115,7 @@ export const approvals = pgTable(
     requestedKind: text('requested_kind').$type<'bootstrap' | 'key' | 'user'>().notNull(),
     requestedId: text('requested_id'),
     requestedBy: text('requested_by').notNull(),
-    requestedRole: text('requested_role').$type<'viewer' | 'operator' | 'admin'>().notNull(),
+    requestedRole: text('requested_role').$type<Role>().notNull(),
     requestedTenantIds: uuid('requested_tenant_ids').array(),
     requestId: text('request_id'),
     source: text('source'),
@@ -166,7 +167,7 @@ export const sessions = pgTable(
     entraTenantId: uuid('entra_tenant_id').notNull(),
     objectId: uuid('object_id').notNull(),
     name: text('name').notNull(),
-    role: text('role').notNull(),
+    role: text('role').$type<Role>().notNull(),
     createdAt: at('created_at').notNull().defaultNow(),
     lastSeenAt: at('last_seen_at').notNull().defaultNow(),
     /** However busy it is, it ends then; idle ones end before (src/limits.ts). */

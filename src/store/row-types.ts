@@ -53,6 +53,17 @@ export interface ComplianceSource {
   readonly complianceGroup?: string;
 }
 
+/** What an operator may do; each role may do what the ones before it may. */
+export const roles = ['viewer', 'operator', 'admin'] as const;
+export type Role = (typeof roles)[number];
+
+/** What of a tenant's directory Graph may be asked to notify of. */
+export const subscribable = ['groups', 'users', 'devices'] as const;
+export type SubscribedResource = (typeof subscribable)[number];
+
+/** `none`: not made yet, or not wanted. `refused`: Graph or Entra will not; `lastError` says why. */
+export type SubscriptionState = 'none' | 'active' | 'refused' | 'removed';
+
 /** The own application of a tenant whose connection is `manual`. */
 export interface StoredApplication {
   readonly clientId: string;

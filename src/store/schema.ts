@@ -25,7 +25,10 @@ import type {
   Mode,
   PartnerState,
   PermissionSummary,
+  Role,
   StoredApplication,
+  SubscribedResource,
+  SubscriptionState,
 } from './row-types.ts';
 
 /**
@@ -165,7 +168,7 @@ export const apiKeys = pgTable(
   {
     keyId: uuid('key_id').primaryKey(),
     name: text('name').notNull(),
-    role: text('role').$type<'viewer' | 'operator' | 'admin'>().notNull(),
+    role: text('role').$type<Role>().notNull(),
     /** null: every tenant. */
     tenantIds: uuid('tenant_ids').array(),
     keyHash: text('key_hash').notNull(),
@@ -606,16 +609,14 @@ export const subscriptions = pgTable(
     tenantId: uuid('tenant_id')
       .notNull()
       .references(() => tenants.tenantId, { onDelete: 'cascade' }),
-    /** `users`, `groups`, `devices`. */
-    resource: text('resource').notNull(),
+    resource: text('resource').$type<SubscribedResource>().notNull(),
     /** Of `groups`: the group that the tenant's partner is assigned to, whose members are in scope. */
     objectId: uuid('object_id'),
     subscriptionId: text('subscription_id'),
     /** SHA-256 of the clientState that its notifications carry. */
     clientStateHash: text('client_state_hash'),
     expiresAt: at('expires_at'),
-    /** `active`, `none`, `refused`, `removed`. */
-    state: text('state').notNull().default('none'),
+    state: text('state').$type<SubscriptionState>().notNull().default('none'),
     nextTryAt: at('next_try_at').notNull().defaultNow(),
     lastNotificationAt: at('last_notification_at'),
     lastError: text('last_error'),

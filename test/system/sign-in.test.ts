@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { tidySignIns } from '../../src/admin/operators/sessions.ts';
+import { tidySignIns } from '../../src/store/sign-ins.ts';
 import { type Browser, createBrowser, signIn } from '../harness/browser.ts';
 import { type Scene, startScene } from '../harness/gateway.ts';
 import type { Answer } from '../harness/http.ts';

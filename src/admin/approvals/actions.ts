@@ -1,4 +1,4 @@
-import type { Role } from '../context.ts';
+import type { Role } from '../../store/row-types.ts';
 
 /** What may wait for a second operator, named as in the history, with the role that it takes to ask and to approve. */
 export const actionRoles = {

@@ -1,8 +1,9 @@
 import { leaseRenewMs } from '../../limits.ts';
 import { SealBroken, type Sealer } from '../../secrets/seal.ts';
+import { readLiveApiKey } from '../../store/api-keys.ts';
 import { type Approval, renewApproval } from '../../store/approvals.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { type AdminApp, type AdminServices, approvedRequest, type Operator, type Role } from '../context.ts';
+import { type AdminApp, type AdminServices, approvedRequest, type Operator } from '../context.ts';
 import { bootstrapWorks } from '../operators/key-operators.ts';
 import { bodyAssociation } from './second-person.ts';
 
@@ -36,11 +37,9 @@ async function operatorNow({ bootstrapKey, sql }: CarryServices, row: Approval):
       ? { kind, name, id: undefined, role: 'admin', tenantIds: undefined }
       : 'It was asked for with the bootstrap key, which has no effect any more. Ask again with a key.';
   }
-  const [key] = await sql<{ role: Role; tenantIds: string[] | null }[]>`
-    select role, tenant_ids as "tenantIds" from api_keys
-    where key_id = ${requestedId} and revoked_at is null and (expires_at is null or expires_at > now())`;
+  const key = requestedId === null ? undefined : await readLiveApiKey(sql, requestedId);
   return key
-    ? { kind, name, id: requestedId ?? undefined, role: key.role, tenantIds: key.tenantIds ?? undefined }
+    ? { kind, name, id: key.keyId, role: key.role, tenantIds: key.tenantIds ?? undefined }
     : `The ${name}, which asked for it, was revoked or has expired. Ask again with one that works.`;
 }
 

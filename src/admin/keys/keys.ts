@@ -5,10 +5,12 @@ import type { Context } from 'hono';
 import { newId, parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { hashKey, newKey } from '../../secrets/keys.ts';
+import { insertApiKey, revokeApiKey } from '../../store/api-keys.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { roles } from '../../store/row-types.ts';
 import { apiKeys } from '../../store/schema.ts';
 import { requireRole } from '../access.ts';
-import type { AdminApp, AdminEnv, AdminServices, Operator, Role } from '../context.ts';
+import type { AdminApp, AdminEnv, AdminServices, Operator } from '../context.ts';
 import { recordChange } from '../recording.ts';
 import { resource } from '../resource/resource.ts';
 import {
@@ -22,8 +24,6 @@ import {
 } from '../schemas.ts';
 
 /** `/keys`: operators' keys. A tenant-bound admin manages the keys that are bound within its tenants. */
-
-const roles = ['viewer', 'operator', 'admin'] as const satisfies readonly Role[];
 
 const apiKey = resource({
   names: ['ApiKey', 'ApiKeys'],
@@ -155,12 +155,17 @@ export function addApiKeys(app: AdminApp, { sql: client }: AdminServices): void 
     const id = newId();
     const { expiresAt, name, role } = given;
     const tenants = given.tenants === undefined ? null : [...new Set(given.tenants)];
-    const keyHash = await hashKey(key);
+    const row = {
+      keyId: id,
+      name,
+      role,
+      tenantIds: tenants,
+      keyHash: await hashKey(key),
+      prefix: key.slice(0, 10),
+      expiresAt: expiresAt === undefined ? null : new Date(expiresAt),
+    };
     await inTransaction(client, async (tx) => {
-      await tx`
-        insert into api_keys (key_id, name, role, tenant_ids, key_hash, prefix, expires_at)
-        values (${id}, ${name}, ${role}, ${tenants}::uuid[], ${keyHash}, ${key.slice(0, 10)},
-          ${expiresAt === undefined ? null : new Date(expiresAt)})`;
+      await insertApiKey(tx, row);
       await recordChange(c, tx, {
         tenantId: undefined,
         action: 'key.create',
@@ -176,10 +181,8 @@ export function addApiKeys(app: AdminApp, { sql: client }: AdminServices): void 
     const row = await requireKey(c);
     checkIfMatch(c.req.header('if-match'), onlyVersion);
     await inTransaction(client, async (tx) => {
-      const { count } = await tx`
-        update api_keys set revoked_at = now() where key_id = ${row.keyId} and revoked_at is null`;
       // Somebody else was quicker: it happened once, and is in the history once.
-      if (count === 0) throw unknownKey();
+      if (!(await revokeApiKey(tx, row.keyId))) throw unknownKey();
       const { name, role, tenantIds: tenants } = row;
       await recordChange(c, tx, {
         tenantId: undefined,

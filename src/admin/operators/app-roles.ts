@@ -1,4 +1,4 @@
-import type { Role } from '../context.ts';
+import type { Role } from '../../store/row-types.ts';
 
 /** Operators' roles as Entra knows them: app roles of the application that they sign in to (contract section 3). */
 

@@ -1,22 +1,10 @@
-import { LRUCache } from 'lru-cache';
 import { hashKey, looksLikeKey } from '../../secrets/keys.ts';
-import { createCredentialLookup } from '../../store/credentials.ts';
+import { type LiveApiKey, markApiKeyUsed, readLiveApiKeys } from '../../store/api-keys.ts';
+import { createCredentialLookup, createUseNotes } from '../../store/credentials.ts';
 import type { Sql } from '../../store/database.ts';
-import type { Operator, Role } from '../context.ts';
+import type { Operator } from '../context.ts';
 
 /** Operators who show a key: one of the database, or the bootstrap key while there is no admin key. */
-
-const noteUseEveryMs = 60_000;
-const remembered = 10_000;
-
-interface KeyRow {
-  readonly keyHash: string;
-  readonly keyId: string;
-  readonly name: string;
-  readonly role: Role;
-  readonly tenantIds: string[] | null;
-  readonly expiresAt: Date | null;
-}
 
 export interface KeyOperators {
   /** undefined: no live key. */
@@ -49,27 +37,16 @@ async function bootstrapOperator(
 }
 
 export function createKeyOperators(sql: Sql, bootstrapKey: string | undefined): KeyOperators {
-  const noted = new LRUCache<string, number>({ max: remembered });
-  const noteUse = async (keyId: string): Promise<void> => {
-    if (performance.now() - (noted.get(keyId) ?? Number.NEGATIVE_INFINITY) <= noteUseEveryMs) return;
-    noted.set(keyId, performance.now());
-    await sql`update api_keys set last_used_at = now() where key_id = ${keyId}`;
-  };
-  const keys = createCredentialLookup<KeyRow>({
+  const noteUse = createUseNotes(({ keyId }: LiveApiKey) => markApiKeyUsed(sql, keyId));
+  const keys = createCredentialLookup<LiveApiKey>({
     endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
-    read: async (hashes) => {
-      const rows = await sql<KeyRow[]>`
-        select key_hash as "keyHash", key_id as "keyId", name, role, tenant_ids as "tenantIds", expires_at as "expiresAt"
-        from api_keys
-        where key_hash = any(${hashes}) and revoked_at is null and (expires_at is null or expires_at > now())`;
-      return new Map(rows.map((row) => [row.keyHash, row]));
-    },
+    read: async (hashes) => new Map((await readLiveApiKeys(sql, hashes)).map((row) => [row.keyHash, row])),
   });
   const operatorOfKey = async (key: string): Promise<Operator | undefined> => {
     const row = looksLikeKey(key) ? await keys.find(await hashKey(key)) : undefined;
     if (row === undefined) return undefined;
     const { keyId, name, role, tenantIds } = row;
-    await noteUse(keyId);
+    await noteUse(row);
     return { kind: 'key', name: `key ${name}`, id: keyId, role, tenantIds: tenantIds ?? undefined };
   };
   return {

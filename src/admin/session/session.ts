@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { roles } from '../../store/row-types.ts';
 import type { AdminApp } from '../context.ts';
 import { commonProblems, instant, jsonAnswer } from '../schemas.ts';
 
@@ -10,7 +11,7 @@ const sessionSchema = z
     kind: z.enum(['bootstrap', 'key', 'user']),
     /** The key's id, or the object id in Entra. */
     id: z.string().nullable(),
-    role: z.enum(['viewer', 'operator', 'admin']),
+    role: z.enum(roles),
     /** null: every tenant. */
     tenants: z.array(z.string()).nullable(),
     /** null: a key or a token was shown. */

@@ -4,10 +4,10 @@ import {
   codeChallengeOf,
   randomToken,
 } from '../../entra/authorization-code.ts';
-import { signInMs } from '../../limits.ts';
 import { hashKey } from '../../secrets/keys.ts';
 import type { Sealer } from '../../secrets/seal.ts';
 import type { Sql } from '../../store/database.ts';
+import { insertSignIn } from '../../store/sign-ins.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
 
 /** The way to Entra: what is remembered of it, and the address. */
@@ -38,10 +38,14 @@ export async function beginSignIn(begin: BeginSignIn): Promise<string> {
   const { browser, chooseAccount, entra, returnTo, sealer, sql } = begin;
   const [state, nonce, verifier] = [randomToken(), randomToken(), randomToken()];
   const stateHash = await hashKey(state);
-  await sql`
-    insert into sign_ins (state_hash, browser_hash, cloud, nonce, verifier_sealed, return_to, expires_at)
-    values (${stateHash}, ${await hashKey(browser)}, ${entra.cloud.name}, ${nonce},
-      ${await sealer.seal(verifier, verifierRow(stateHash))}, ${returnTo}, now() + ${signInMs} * interval '1 millisecond')`;
+  await insertSignIn(sql, {
+    stateHash,
+    browserHash: await hashKey(browser),
+    cloud: entra.cloud.name,
+    nonce,
+    verifierSealed: await sealer.seal(verifier, verifierRow(stateHash)),
+    returnTo,
+  });
   return authorizationUrl({
     cloud: entra.cloud,
     tenant: authorityTenant(entra),

@@ -10,9 +10,9 @@ import { newId, parseGuid } from '../../ids.ts';
 import { hashKey } from '../../secrets/keys.ts';
 import { SealBroken, type Sealer } from '../../secrets/seal.ts';
 import type { Sql } from '../../store/database.ts';
+import { type SessionPerson, type SignIn, takeSignIn } from '../../store/sign-ins.ts';
 import { cleanName, roleOf } from '../operators/app-roles.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
-import type { SessionPerson } from '../operators/sessions.ts';
 import { authorityTenant, redirectUriOf, verifierRow } from './begin.ts';
 
 /** The way back from Entra. Until the ID token is verified, all of it is the browser's word. */
@@ -44,28 +44,16 @@ export interface FinishSignIn {
   readonly query: URLSearchParams;
 }
 
-interface SignInRow {
-  readonly stateHash: string;
-  readonly browserHash: string;
-  readonly cloud: string;
-  readonly nonce: string;
-  readonly verifierSealed: string;
-  readonly returnTo: string;
-}
-
 const refuse = (refusal: SignInRefusal): SignInOutcome => ({ ok: false, ...refusal });
 
 /** Uses the sign-in up, whoever brings its state: one that turns up in another browser is worth nothing any more. */
-async function takeSignIn(
+async function signInOf(
   { browser, entra, sql }: FinishSignIn,
   state: string | undefined,
-): Promise<SignInRow | undefined> {
+): Promise<SignIn | undefined> {
   if (state === undefined) return undefined;
-  const [row] = await sql<(SignInRow & { readonly live: boolean })[]>`
-    delete from sign_ins where state_hash = ${await hashKey(state)}
-    returning state_hash as "stateHash", browser_hash as "browserHash", cloud, nonce,
-      verifier_sealed as "verifierSealed", return_to as "returnTo", expires_at > now() as live`;
-  if (!row?.live || browser === undefined || row.cloud !== entra.cloud.name) return undefined;
+  const row = await takeSignIn(sql, state);
+  if (row === undefined || browser === undefined || row.cloud !== entra.cloud.name) return undefined;
   return row.browserHash === (await hashKey(browser)) ? row : undefined;
 }
 
@@ -111,7 +99,7 @@ function personOf(
 export async function finishSignIn(finish: FinishSignIn): Promise<SignInOutcome> {
   const { entra, query, sealer } = finish;
   const redirect = parseAuthorizationRedirect(query);
-  const row = await takeSignIn(finish, redirect.state);
+  const row = await signInOf(finish, redirect.state);
   // Before anything of the address is shown: a stranger's link must not speak through our page.
   if (row === undefined) return refuse({ reason: 'not-matched' });
   if (redirect.outcome === 'malformed') return refuse({ reason: 'incomplete', field: redirect.field });

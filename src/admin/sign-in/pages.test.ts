@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { classifyTokenError } from '../../entra/errors.ts';
 import { type Language, languages } from '../../gateway/language.ts';
-import type { Role } from '../context.ts';
+import type { Role } from '../../store/row-types.ts';
 import type { SignInRefusal } from './finish.ts';
 import { formStyle, formStyleSha256, pageHeaders, refusalPage, signedInPage, signInPage } from './pages.ts';
 import { pageOfRefusal } from './refusals.ts';

@@ -7,6 +7,7 @@ import { formBodyBytes } from '../../limits.ts';
 import { isStoreUnavailable } from '../../store/database.ts';
 import { recordHistory } from '../../store/history.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { endSession, type SessionPerson } from '../../store/sign-ins.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import {
@@ -19,7 +20,7 @@ import {
 } from '../operators/cookies.ts';
 import { csrfFault, isSameOrigin } from '../operators/csrf.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
-import { beginSession, endSession, findSession, type SessionPerson } from '../operators/sessions.ts';
+import { beginSession, findSession } from '../operators/sessions.ts';
 import { beginSignIn, callbackPath } from './begin.ts';
 import { finishSignIn } from './finish.ts';
 import { pageHeaders, type RefusalPage, refusalPage, signedInPage, signInPage } from './pages.ts';

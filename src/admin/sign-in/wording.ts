@@ -1,5 +1,5 @@
 import type { PageText } from '../../gateway/landing-texts.ts';
-import type { Role } from '../context.ts';
+import type { Role } from '../../store/row-types.ts';
 
 /** What the pages of sign-in say, to people who run Macs, Intune or this gateway. Plain text; the pages escape it. */
 

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { readSubscriptions, type SubscriptionRow } from '../../connection/subscriptions/subscription-rows.ts';
+import { readSubscriptions, type Subscription } from '../../store/subscriptions.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { AdminServices } from '../context.ts';
 import { instantOrNull, iso } from '../schemas.ts';
@@ -33,7 +33,7 @@ const remedies: Partial<Record<NotificationStatus['state'], string>> = {
   partly: 'See lastError of those that are not active.',
 };
 
-function stateOf(rows: readonly SubscriptionRow[]): NotificationStatus['state'] {
+function stateOf(rows: readonly Subscription[]): NotificationStatus['state'] {
   const active = rows.filter(({ state }) => state === 'active').length;
   if (active > 0) return active === rows.length ? 'active' : 'partly';
   return rows.length > 0 && rows.every(({ state }) => state === 'refused') ? 'refused' : 'pending';
@@ -43,7 +43,7 @@ export async function notificationStatus(
   services: Pick<AdminServices, 'sql' | 'hasDiagnostic' | 'notifies'>,
   tenant: Tenant,
 ): Promise<NotificationStatus> {
-  const answer = (state: NotificationStatus['state'], rows: readonly SubscriptionRow[] = []) => ({
+  const answer = (state: NotificationStatus['state'], rows: readonly Subscription[] = []) => ({
     state,
     remedy: remedies[state] ?? null,
     subscriptions: rows.map((row) => ({

@@ -1,5 +1,4 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { subscriptionsDue } from '../../connection/subscriptions/subscription-rows.ts';
 import { readApplication, storedApplication } from '../../connection/tenant-credentials.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
@@ -7,6 +6,7 @@ import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { readInstance } from '../../store/instances/instance.ts';
 import { deleteReports } from '../../store/reports/due.ts';
 import { tenants as tenantTable } from '../../store/schema.ts';
+import { makeSubscriptionsDue } from '../../store/subscriptions.ts';
 import { readTenant, type Tenant } from '../../store/tenants/tenant.ts';
 import { deleteTimelines } from '../../store/timeline.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
@@ -276,7 +276,7 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
           problem('conflict', 'The tenant was changed at the same time; read it again.'),
         );
       // Whose members are in scope may have changed.
-      if (body.partnerGroup !== undefined) await subscriptionsDue(tx, tenant.tenantId);
+      if (body.partnerGroup !== undefined) await makeSubscriptionsDue(tx, tenant.tenantId);
       const change = differing(
         tenantResource.settings({ ...tenant, application: before }),
         tenantResource.settings(row),

@@ -5,9 +5,9 @@ import { findGroup } from '../../graph/groups.ts';
 import {
   createSubscription,
   deleteSubscription,
+  type Subscription as GraphSubscription,
   listSubscriptions,
   renewSubscription,
-  type Subscription,
   type SubscriptionResult,
 } from '../../graph/subscriptions.ts';
 import { newId } from '../../ids.ts';
@@ -15,19 +15,20 @@ import type { Send } from '../../outbound/port.ts';
 import { webSha256 } from '../../secrets/sha256.ts';
 import type { Sql } from '../../store/database.ts';
 import { anything, noteDirectoryChanges } from '../../store/directory.ts';
+import { type SubscribedResource, subscribable } from '../../store/row-types.ts';
+import {
+  addMissingSubscriptions,
+  leaseSubscriptions,
+  prepareSubscription,
+  removeSubscription,
+  type Subscription,
+  type SubscriptionOutcome,
+  settleSubscription,
+} from '../../store/subscriptions.ts';
 import type { AccessFailure, Tenant } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ConnectionAccess } from '../access.ts';
-import { type NotificationSettings, type SubscribedResource, subscribable } from './subscribable.ts';
-import {
-  addMissingRows,
-  claimRows,
-  dropRow,
-  type Outcome,
-  prepareRow,
-  type SubscriptionRow,
-  settleRow,
-} from './subscription-rows.ts';
+import type { NotificationSettings } from './notification-settings.ts';
 
 /**
  * Graph's change notifications of connected tenants, where the diagnostic application is configured and may: made,
@@ -56,7 +57,7 @@ const withoutGroupSeconds = 3_600;
 const soonestSeconds = 60;
 
 /** Asked for again when two thirds of the time are over, a tenth earlier or later, so that tenants drift apart. */
-function renewInSeconds({ expiresAt }: Subscription): number {
+function renewInSeconds({ expiresAt }: GraphSubscription): number {
   const left = Math.max(0, (expiresAt.getTime() - Date.now()) / 1_000);
   const wanted = left * (0.6 + 0.1 * Math.random());
   return left > soonestSeconds * 3 ? Math.max(soonestSeconds, wanted) : wanted;
@@ -75,26 +76,30 @@ const permissions: Readonly<Record<SubscribedResource, string>> = {
 };
 
 interface Turn {
-  readonly row: SubscriptionRow;
+  readonly row: Subscription;
   readonly tenant: Tenant;
   readonly call: GraphCall;
   readonly options: SubscriptionOptions;
 }
 
-const refused = (lastError: string): Outcome => ({
+const refused = (lastError: string): SubscriptionOutcome => ({
   state: 'refused',
   lastError,
   againInSeconds: refusedSeconds,
 });
 
-const passing = ({ row }: Pick<Turn, 'row'>, lastError: string, seconds = failedSeconds): Outcome => ({
+const passing = (
+  { row }: Pick<Turn, 'row'>,
+  lastError: string,
+  seconds = failedSeconds,
+): SubscriptionOutcome => ({
   state: row.subscriptionId === null ? 'none' : row.state,
   lastError,
   againInSeconds: seconds,
 });
 
 /** What Graph's refusal means, in the words that the status shows. */
-function failed(turn: Turn, failure: GraphFailure & { readonly refusal?: string }): Outcome {
+function failed(turn: Turn, failure: GraphFailure & { readonly refusal?: string }): SubscriptionOutcome {
   const { resource } = turn.row;
   const { detail, retryAfterSeconds } = failure;
   if (failure.failure === 'forbidden') {
@@ -108,14 +113,14 @@ function failed(turn: Turn, failure: GraphFailure & { readonly refusal?: string 
   return passing(turn, `${failure.failure}: ${detail}`, retryAfterSeconds ?? failedSeconds);
 }
 
-function withoutToken(row: SubscriptionRow, failure: AccessFailure): Outcome {
+function withoutToken(row: Subscription, failure: AccessFailure): SubscriptionOutcome {
   const text = `${failure.cause}: ${failure.detail} ${failure.remedy}`;
   return failure.kind === 'hold'
     ? refused(text)
     : passing({ row }, text, failure.retryAfterSeconds ?? failedSeconds);
 }
 
-const active = (subscription: Subscription): Outcome => ({
+const active = (subscription: GraphSubscription): SubscriptionOutcome => ({
   state: 'active',
   subscriptionId: subscription.id,
   expiresAt: subscription.expiresAt,
@@ -128,7 +133,7 @@ const wantedUntil = ({ options }: Turn): Date =>
 
 type Wanted =
   | { readonly ok: true; readonly path: string; readonly objectId: string | null }
-  | { readonly ok: false; readonly outcome: Outcome };
+  | { readonly ok: false; readonly outcome: SubscriptionOutcome };
 
 /** The path to subscribe to; for groups that of the one group whose members are in scope, never of all. */
 async function wantedPath(turn: Turn): Promise<Wanted> {
@@ -167,14 +172,14 @@ async function clearOld(turn: Turn, path: string): Promise<void> {
   }
 }
 
-async function create(turn: Turn, path: string, objectId: string | null): Promise<Outcome> {
+async function create(turn: Turn, path: string, objectId: string | null): Promise<SubscriptionOutcome> {
   const { call, options, row, tenant } = turn;
   if (row.clientStateHash !== null) await clearOld(turn, path);
   let prepared = row;
   const attempt = async (): Promise<SubscriptionResult> => {
     const clientState = base64url.encode(crypto.getRandomValues(new Uint8Array(32)));
     const clientStateHash = await webSha256(clientState);
-    prepared = await prepareRow(options.sql, row, { objectId, clientStateHash });
+    prepared = await prepareSubscription(options.sql, row, { objectId, clientStateHash });
     return createSubscription({
       ...call,
       clientRequestId: newId(),
@@ -191,7 +196,7 @@ async function create(turn: Turn, path: string, objectId: string | null): Promis
     made = await attempt();
   }
   const outcome = made.ok ? active(made.subscription) : failed(turn, made);
-  const kept = await settleRow(options.sql, prepared, outcome);
+  const kept = await settleSubscription(options.sql, prepared, outcome);
   const { tenantId } = tenant;
   if (!made.ok) return outcome;
   if (!kept) {
@@ -208,11 +213,11 @@ async function create(turn: Turn, path: string, objectId: string | null): Promis
 }
 
 /** Renewed where it is there; made, or made anew, where it is not or is about another group. */
-async function keep(turn: Turn): Promise<Outcome> {
+async function keep(turn: Turn): Promise<SubscriptionOutcome> {
   const { call, options, row } = turn;
   const wanted = await wantedPath(turn);
   if (!wanted.ok) {
-    await settleRow(options.sql, row, wanted.outcome);
+    await settleSubscription(options.sql, row, wanted.outcome);
     return wanted.outcome;
   }
   const { objectId, path } = wanted;
@@ -229,7 +234,7 @@ async function keep(turn: Turn): Promise<Outcome> {
   });
   if (!renewed.ok && renewed.failure === 'missing') return create(turn, path, objectId);
   const outcome = renewed.ok ? active(renewed.subscription) : failed(turn, renewed);
-  await settleRow(options.sql, row, outcome);
+  await settleSubscription(options.sql, row, outcome);
   return outcome;
 }
 
@@ -243,7 +248,7 @@ async function remove(turn: Omit<Turn, 'call'> & { readonly call: GraphCall | un
   }
 }
 
-async function take(row: SubscriptionRow, tenant: Tenant, options: SubscriptionOptions): Promise<void> {
+async function take(row: Subscription, tenant: Tenant, options: SubscriptionOptions): Promise<void> {
   const { access, clouds, hasDiagnostic, log, notifications, send, sql, timeoutMs } = options;
   const cloud = clouds.get(tenant.cloud);
   const may = cloud !== undefined && hasDiagnostic(tenant.cloud);
@@ -255,17 +260,17 @@ async function take(row: SubscriptionRow, tenant: Tenant, options: SubscriptionO
   const listed = notifications.resources.includes(row.resource);
   if (!may || !listed || tenant.connectionState !== 'connected') {
     await remove({ row, tenant, call, options });
-    await dropRow(sql, row);
+    await removeSubscription(sql, row);
     return;
   }
   if (granted?.ok === false) {
-    await settleRow(sql, row, withoutToken(row, granted));
+    await settleSubscription(sql, row, withoutToken(row, granted));
     return;
   }
   if (!call) return;
   if (row.resource === 'groups' && tenant.partnerGroup === null) {
     await remove({ row, tenant, call, options });
-    await settleRow(sql, row, {
+    await settleSubscription(sql, row, {
       state: 'none',
       ...{ objectId: null, subscriptionId: null, clientStateHash: null, expiresAt: null },
       lastError: "No group is named: set the tenant's partnerGroup.",
@@ -285,9 +290,9 @@ export async function keepSubscriptions(options: SubscriptionOptions, tenantId?:
   const able = [...clouds.keys()].filter(hasDiagnostic);
   if (able.length > 0) {
     const resources = subscribable.filter((one) => notifications.resources.includes(one));
-    await addMissingRows(sql, able, resources);
+    await addMissingSubscriptions(sql, able, resources);
   }
-  const due = await claimRows(sql, batch, leaseSeconds, tenantId);
+  const due = await leaseSubscriptions(sql, batch, leaseSeconds, tenantId);
   const results = await Promise.allSettled(due.map(({ row, tenant }) => take(row, tenant, options)));
   const fault = results.find((result) => result.status === 'rejected');
   if (fault) throw fault.reason;

@@ -1,9 +1,15 @@
 import type { Notification } from '../../graph/notifications.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import type { KeyedSemaphore } from '../../semaphore.ts';
-import type { Queries, Sql } from '../../store/database.ts';
+import type { Sql } from '../../store/database.ts';
 import { anything, type DirectoryChange, noteDirectoryChanges } from '../../store/directory.ts';
 import { inTransaction } from '../../store/retry.ts';
+import {
+  markNotified,
+  markRemoved,
+  readSubscriptions,
+  type Subscription,
+} from '../../store/subscriptions.ts';
 
 /**
  * What Graph's notifications tell, committed before they are answered; what follows from it is done later
@@ -20,13 +26,6 @@ export interface TakeOptions {
   readonly turns?: KeyedSemaphore | undefined;
 }
 
-interface SubscriptionRow {
-  readonly resource: string;
-  readonly objectId: string | null;
-  readonly subscriptionId: string | null;
-  readonly clientStateHash: string;
-}
-
 /** Takes the same time wherever the two differ; both are hashes of one length. */
 function sameHash(a: string, b: string): boolean {
   let difference = a.length ^ b.length;
@@ -34,24 +33,20 @@ function sameHash(a: string, b: string): boolean {
   return difference === 0;
 }
 
-const subscriptionsOf = (sql: Sql, tenantId: string): Promise<SubscriptionRow[]> => sql<SubscriptionRow[]>`
-  select resource, object_id as "objectId", subscription_id as "subscriptionId", client_state_hash as "clientStateHash"
-  from subscriptions where tenant_id = ${tenantId} and client_state_hash is not null`;
-
 /** The first notification may come before we know the subscription's id: then the client state alone tells. */
 const findRow = (
-  rows: readonly SubscriptionRow[],
+  rows: readonly Subscription[],
   subscriptionId: string,
   hash: string,
-): SubscriptionRow | undefined =>
+): Subscription | undefined =>
   rows
-    .filter((row) => sameHash(row.clientStateHash, hash))
+    .filter((row) => row.clientStateHash !== null && sameHash(row.clientStateHash, hash))
     .find((row) => row.subscriptionId === null || row.subscriptionId === subscriptionId);
 
 type Change = Extract<Notification['what'], { kind: 'change' }>;
 
 /** What a change means here: membership of other groups than the assigned one means nothing. */
-function changesOf(tenantId: string, row: SubscriptionRow, what: Change): DirectoryChange[] {
+function changesOf(tenantId: string, row: Subscription, what: Change): DirectoryChange[] {
   const { change, members, objectId } = what;
   if (row.resource === 'users' || row.resource === 'devices') {
     const kind = row.resource === 'users' ? 'user' : 'device';
@@ -63,31 +58,8 @@ function changesOf(tenantId: string, row: SubscriptionRow, what: Change): Direct
   return members.map((member) => ({ kind: 'member', ...member }));
 }
 
-/** Renewed soon, made anew, or only remembered as heard of. */
-async function noteSubscription(
-  tx: Queries,
-  tenantId: string,
-  row: SubscriptionRow,
-  lifecycles: ReadonlySet<string>,
-): Promise<void> {
-  const which = tx`tenant_id = ${tenantId} and resource = ${row.resource} and client_state_hash = ${row.clientStateHash}`;
-  if (lifecycles.has('subscriptionRemoved')) {
-    await tx`
-      update subscriptions set state = 'removed', subscription_id = null, client_state_hash = null, expires_at = null,
-        next_try_at = now(), last_notification_at = now(), last_error = 'Graph has removed the subscription.',
-        updated_at = now()
-      where ${which}`;
-    return;
-  }
-  const renew = lifecycles.has('reauthorizationRequired');
-  await tx`
-    update subscriptions set last_notification_at = now(),
-      next_try_at = case when ${renew} then now() else next_try_at end
-    where ${which}`;
-}
-
 interface Taken {
-  readonly row: SubscriptionRow;
+  readonly row: Subscription;
   readonly changes: DirectoryChange[];
   readonly lifecycles: Set<string>;
 }
@@ -98,7 +70,7 @@ export async function takeNotifications(
   tenantId: string,
   notifications: readonly Notification[],
 ): Promise<NotificationOutcome[]> {
-  const rows = await subscriptionsOf(sql, tenantId);
+  const rows = await readSubscriptions(sql, tenantId);
   const states = [...new Set(notifications.map((one) => one.clientState))];
   const hashes = new Map<string, string>();
   for (const state of states) hashes.set(state, await sha256(state));
@@ -123,7 +95,10 @@ export async function takeNotifications(
     // Where the tenant's rows are locked, its notifications must not hold all connections.
     await turns(tenantId, () =>
       inTransaction(sql, async (tx) => {
-        for (const { lifecycles, row } of ordered) await noteSubscription(tx, tenantId, row, lifecycles);
+        for (const { lifecycles, row } of ordered) {
+          if (lifecycles.has('subscriptionRemoved')) await markRemoved(tx, row);
+          else await markNotified(tx, row, lifecycles.has('reauthorizationRequired'));
+        }
         await noteDirectoryChanges(
           tx,
           tenantId,

@@ -1,36 +1,21 @@
-import type { Fragment, Queries, Sql } from '../../store/database.ts';
-import { type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
-import type { SubscribedResource } from './subscribable.ts';
+import { columns, omit, type Row } from './columns.ts';
+import type { Queries, Sql } from './database.ts';
+import type { SubscribedResource, SubscriptionState } from './row-types.ts';
+import { subscriptions } from './schema.ts';
+import { type Tenant, tenantColumns } from './tenants/tenant.ts';
 
-/** A tenant's subscriptions in the database: one row for each resource that is wanted or was. */
+/** Graph's subscriptions of a tenant: one row for each resource that is wanted or was. */
 
-/** `none`: not made yet, or not wanted. `refused`: Graph or Entra will not; `lastError` says why. */
-export type SubscriptionState = 'none' | 'active' | 'refused' | 'removed';
+const shape = omit(subscriptions, 'nextTryAt', 'updatedAt');
+export type Subscription = Row<typeof shape>;
 
-export interface SubscriptionRow {
-  readonly tenantId: string;
-  readonly resource: SubscribedResource;
-  readonly objectId: string | null;
-  readonly subscriptionId: string | null;
-  readonly clientStateHash: string | null;
-  readonly expiresAt: Date | null;
-  readonly state: SubscriptionState;
-  readonly lastNotificationAt: Date | null;
-  readonly lastError: string | null;
-}
-
-const columns = (sql: Queries): Fragment => sql`
-  s.tenant_id as "tenantId", s.resource, s.object_id as "objectId", s.subscription_id as "subscriptionId",
-  s.client_state_hash as "clientStateHash", s.expires_at as "expiresAt", s.state,
-  s.last_notification_at as "lastNotificationAt", s.last_error as "lastError"`;
-
-export const readSubscriptions = (sql: Queries, tenantId: string): Promise<SubscriptionRow[]> => sql<
-  SubscriptionRow[]
+export const readSubscriptions = (sql: Queries, tenantId: string): Promise<Subscription[]> => sql<
+  Subscription[]
 >`
-  select ${columns(sql)} from subscriptions s where s.tenant_id = ${tenantId} order by s.resource`;
+  select ${columns(sql, shape)} from subscriptions where tenant_id = ${tenantId} order by resource`;
 
 /** Connected tenants of these clouds get the rows that they lack, with which their subscriptions are due. */
-export async function addMissingRows(
+export async function addMissingSubscriptions(
   sql: Sql,
   clouds: readonly string[],
   resources: readonly SubscribedResource[],
@@ -43,22 +28,22 @@ export async function addMissingRows(
     on conflict do nothing`;
 }
 
-/** Takes rows whose time has come, for this process alone until the calls are over. */
-export async function claimRows(
+/** Takes rows whose time has come, for this process alone until the lease ends. */
+export async function leaseSubscriptions(
   sql: Sql,
   limit: number,
   leaseSeconds: number,
   tenantId?: string,
-): Promise<{ row: SubscriptionRow; tenant: Tenant }[]> {
-  const rows = await sql<SubscriptionRow[]>`
+): Promise<{ row: Subscription; tenant: Tenant }[]> {
+  const rows = await sql<Subscription[]>`
     update subscriptions s set next_try_at = now() + ${leaseSeconds} * interval '1 second'
     where (tenant_id, resource) in (
       select tenant_id, resource from subscriptions
       where next_try_at <= now() and ${tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`}
       order by next_try_at limit ${limit} for update skip locked)
-    returning ${columns(sql)}`;
+    returning ${columns(sql, shape, 's')}`;
   if (rows.length === 0) return [];
-  const ids = [...new Set(rows.map(({ tenantId }) => tenantId))];
+  const ids = [...new Set(rows.map((row) => row.tenantId))];
   const tenants = await sql<Tenant[]>`
     select ${tenantColumns(sql)} from tenants where tenant_id = any(${ids}::uuid[])`;
   const byId = new Map(tenants.map((tenant) => [tenant.tenantId, tenant]));
@@ -69,7 +54,7 @@ export async function claimRows(
 }
 
 /** What is known of a subscription now, and when it is looked at again. */
-export interface Outcome {
+export interface SubscriptionOutcome {
   readonly state: SubscriptionState;
   readonly objectId?: string | null;
   readonly subscriptionId?: string | null;
@@ -80,24 +65,27 @@ export interface Outcome {
 }
 
 /** Members that are not given stay as they are. Says whether the row is still that of `row`. */
-export async function settleRow(sql: Queries, row: SubscriptionRow, outcome: Outcome): Promise<boolean> {
+export async function settleSubscription(
+  sql: Queries,
+  row: Subscription,
+  outcome: SubscriptionOutcome,
+): Promise<boolean> {
   const { objectId, subscriptionId, clientStateHash, expiresAt } = { ...row, ...outcome };
-  const rows = await sql`
+  const { count } = await sql`
     update subscriptions set state = ${outcome.state}, object_id = ${objectId}, subscription_id = ${subscriptionId},
       client_state_hash = ${clientStateHash}, expires_at = ${expiresAt}, last_error = ${outcome.lastError},
       next_try_at = now() + ${outcome.againInSeconds} * interval '1 second', updated_at = now()
     where tenant_id = ${row.tenantId} and resource = ${row.resource}
-      and client_state_hash is not distinct from ${row.clientStateHash}
-    returning 1`;
-  return rows.length > 0;
+      and client_state_hash is not distinct from ${row.clientStateHash}`;
+  return count > 0;
 }
 
 /** Before Graph is asked: a notification may come before its answer does. */
-export async function prepareRow(
+export async function prepareSubscription(
   sql: Queries,
-  row: SubscriptionRow,
+  row: Subscription,
   change: { readonly objectId: string | null; readonly clientStateHash: string },
-): Promise<SubscriptionRow> {
+): Promise<Subscription> {
   await sql`
     update subscriptions set object_id = ${change.objectId}, client_state_hash = ${change.clientStateHash},
       subscription_id = null, expires_at = null, updated_at = now()
@@ -105,9 +93,33 @@ export async function prepareRow(
   return { ...row, ...change, subscriptionId: null, expiresAt: null };
 }
 
-export const dropRow = (sql: Queries, { resource, tenantId }: SubscriptionRow) => sql`
+export const removeSubscription = (sql: Queries, { resource, tenantId }: Subscription) => sql`
   delete from subscriptions where tenant_id = ${tenantId} and resource = ${resource}`;
 
 /** Something that decides about the tenant's subscriptions has changed. */
-export const subscriptionsDue = (sql: Queries, tenantId: string) => sql`
+export const makeSubscriptionsDue = (sql: Queries, tenantId: string) => sql`
   update subscriptions set next_try_at = now() where tenant_id = ${tenantId}`;
+
+/** Remembers that Graph has told of something; `renew` makes the row due. Nothing happens to one that was made anew. */
+export async function markNotified(
+  tx: Queries,
+  { clientStateHash, resource, tenantId }: Subscription,
+  renew: boolean,
+): Promise<void> {
+  await tx`
+    update subscriptions set last_notification_at = now(),
+      next_try_at = case when ${renew} then now() else next_try_at end
+    where tenant_id = ${tenantId} and resource = ${resource} and client_state_hash = ${clientStateHash}`;
+}
+
+/** Graph has ended the subscription, so that the next one is due. */
+export async function markRemoved(
+  tx: Queries,
+  { clientStateHash, resource, tenantId }: Subscription,
+): Promise<void> {
+  await tx`
+    update subscriptions set state = 'removed', subscription_id = null, client_state_hash = null, expires_at = null,
+      next_try_at = now(), last_notification_at = now(), last_error = 'Graph has removed the subscription.',
+      updated_at = now()
+    where tenant_id = ${tenantId} and resource = ${resource} and client_state_hash = ${clientStateHash}`;
+}

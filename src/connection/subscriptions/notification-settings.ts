@@ -1,6 +1,4 @@
-/** What of a tenant's directory Graph may be asked to notify of. */
-export const subscribable = ['groups', 'users', 'devices'] as const;
-export type SubscribedResource = (typeof subscribable)[number];
+import type { SubscribedResource } from '../../store/row-types.ts';
 
 /**
  * Graph documents both for groups: one group, or all of the tenant, of which the others are ignored. That the first

@@ -1,0 +1,82 @@
+import { sessionIdleMs, sessionLifeMs, sessionSeenEveryMs, sessionsKeptMs, signInMs } from '../limits.ts';
+import { hashKey } from '../secrets/keys.ts';
+import { columns, omit, pick, type Row } from './columns.ts';
+import type { Queries, Sql, Transaction } from './database.ts';
+import { sessions, signIns } from './operator-schema.ts';
+
+/**
+ * Sign-ins on their way to Entra and back, and the sessions of operators that they lead to. The cookie of a session
+ * holds 256 random bits and nothing else, the database its SHA-256.
+ */
+
+const signInShape = omit(signIns, 'createdAt', 'expiresAt');
+export type SignIn = Row<typeof signInShape>;
+
+export async function insertSignIn(sql: Sql, row: SignIn): Promise<void> {
+  await sql`
+    insert into sign_ins (state_hash, browser_hash, cloud, nonce, verifier_sealed, return_to, expires_at)
+    values (${row.stateHash}, ${row.browserHash}, ${row.cloud}, ${row.nonce}, ${row.verifierSealed}, ${row.returnTo},
+      now() + ${signInMs} * interval '1 millisecond')`;
+}
+
+/** Uses the sign-in up, whether or not it is still live; undefined when it is not. */
+export async function takeSignIn(sql: Sql, state: string): Promise<SignIn | undefined> {
+  const [row] = await sql<(SignIn & { readonly live: boolean })[]>`
+    delete from sign_ins where state_hash = ${await hashKey(state)}
+    returning ${columns(sql, signInShape)}, expires_at > now() as live`;
+  return row?.live ? row : undefined;
+}
+
+const liveShape = pick(sessions, 'sessionId', 'entraTenantId', 'objectId', 'name', 'role', 'expiresAt');
+type LiveSession = Row<typeof liveShape>;
+export type SessionPerson = Pick<LiveSession, 'entraTenantId' | 'objectId' | 'name' | 'role'>;
+
+export async function insertSession(
+  tx: Transaction,
+  { cookie, sessionId, ...person }: SessionPerson & { readonly cookie: string; readonly sessionId: string },
+): Promise<void> {
+  await tx`
+    insert into sessions (session_hash, session_id, entra_tenant_id, object_id, name, role, expires_at)
+    values (${await hashKey(cookie)}, ${sessionId}, ${person.entraTenantId}, ${person.objectId}, ${person.name},
+      ${person.role}, now() + ${sessionLifeMs} * interval '1 millisecond')`;
+}
+
+/** The cookie's session, with whether its last use is to be noted again (`markSessionSeen`). */
+export async function readLiveSession(
+  sql: Sql,
+  cookie: string,
+): Promise<(LiveSession & { readonly stale: boolean }) | undefined> {
+  const [row] = await sql<(LiveSession & { readonly stale: boolean })[]>`
+    select ${columns(sql, liveShape)}, last_seen_at < now() - ${sessionSeenEveryMs} * interval '1 millisecond' as stale
+    from sessions
+    where session_hash = ${await hashKey(cookie)} and ended_at is null and expires_at > now()
+      and last_seen_at > now() - ${sessionIdleMs} * interval '1 millisecond'`;
+  return row;
+}
+
+export async function markSessionSeen(sql: Sql, cookie: string): Promise<void> {
+  await sql`
+    update sessions set last_seen_at = now() where session_hash = ${await hashKey(cookie)}
+      and last_seen_at < now() - ${sessionSeenEveryMs} * interval '1 millisecond'`;
+}
+
+/** Ends the cookie's session; undefined when there was none to end. */
+export async function endSession(sql: Queries, cookie: string): Promise<LiveSession | undefined> {
+  const [row] = await sql<LiveSession[]>`
+    update sessions set ended_at = now() where session_hash = ${await hashKey(cookie)} and ended_at is null
+    returning ${columns(sql, liveShape)}`;
+  return row;
+}
+
+/**
+ * Removes sign-ins that ran out and sessions a day after their end; ends those of tenants that are no operators'
+ * tenants any more.
+ */
+export async function tidySignIns(sql: Sql, tenantIds: readonly string[]): Promise<void> {
+  await sql`delete from sign_ins where expires_at < now()`;
+  await sql`
+    update sessions set ended_at = now()
+    where ended_at is null and entra_tenant_id <> all(${[...tenantIds]}::uuid[])`;
+  const kept = sql`now() - ${sessionsKeptMs} * interval '1 millisecond'`;
+  await sql`delete from sessions where expires_at < ${kept} or ended_at < ${kept}`;
+}
