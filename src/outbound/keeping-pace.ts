@@ -9,7 +9,7 @@ export interface KeepingPace {
   keepNext(hadKept: boolean): boolean;
 }
 
-const mostBetween = 1_024;
+const maxBetween = 1_024;
 
 export function createKeepingPace(): KeepingPace {
   let between = 1;
@@ -21,7 +21,7 @@ export function createKeepingPace(): KeepingPace {
     keepNext: (hadKept) => {
       if (hadKept) {
         left = between;
-        between = Math.min(mostBetween, between * 2);
+        between = Math.min(maxBetween, between * 2);
       }
       if (left === 0) return true;
       left -= 1;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type AnswerReader, createAnswerReader } from './node-upstream-answer.ts';
+import { AnswerReader } from './node-upstream-answer.ts';
 import type { AnswerHead } from './node-upstream-head.ts';
 
 /** Several answers on one connection: what was kept of one never changes how the next is read. */
@@ -20,7 +20,7 @@ interface Read {
 function connection() {
   let heads: AnswerHead[] = [];
   let body = '';
-  const reader: AnswerReader = createAnswerReader({
+  const reader = new AnswerReader({
     head: (head) => heads.push(head),
     data: (chunk) => {
       body += chunk.toString('latin1');

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createAnswerReader } from './node-upstream-answer.ts';
+import { AnswerReader } from './node-upstream-answer.ts';
 
 interface Read {
   readonly status: number | undefined;
@@ -19,7 +19,7 @@ function read(parts: readonly string[], { toHead = false, pauses = false, closes
   let body = '';
   let surplus = '';
   let fault: string | undefined;
-  const reader = createAnswerReader({
+  const reader = new AnswerReader({
     head: (head) => {
       expect(status, 'two heads').toBeUndefined();
       status = head.status;

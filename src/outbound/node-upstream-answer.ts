@@ -1,8 +1,8 @@
+/** Reads the answers of one connection out of its bytes, however they are cut. */
+
 import { createKeepingPace } from './keeping-pace.ts';
 import { createChunkedReader } from './node-upstream-chunked.ts';
 import { type AnswerHead, type BodyEnd, readHead } from './node-upstream-head.ts';
-
-/** Reads the answers of one connection out of its bytes, however they are cut. */
 
 export interface AnswerSink {
   head(head: AnswerHead): void;
@@ -10,24 +10,6 @@ export interface AnswerSink {
   data(chunk: Buffer): boolean;
   /** The whole body, one character a byte, where it came in one piece with the head; `false`: give it by `data`. */
   text?(body: string): boolean;
-}
-
-export interface AnswerReader {
-  /** What comes from here on answers a new request; `toHead`: a HEAD request. */
-  begin(toHead: boolean): void;
-  /**
-   * Reads on, and keeps nothing of the bytes; where it stopped: behind them, at the end of the answer, or where the sink
-   * wanted no more. -1: this is no valid answer, and `fault` says why.
-   */
-  read(bytes: Buffer): number;
-  /** The server has closed its side; whether the answer is whole by that. */
-  finish(): boolean;
-  /** Nothing is read any more. */
-  stop(): void;
-  isComplete(): boolean;
-  /** Whether a byte of the answer has come. */
-  hasBegun(): boolean;
-  fault(): string;
 }
 
 /** Also what Node's own client takes at most, four times over: Jamf's heads are below 2 KiB. */
@@ -43,25 +25,51 @@ const lf = 0x0a;
 const cr = 0x0d;
 
 /** The part of a head that has come so far, in a buffer that doubles. */
-function createHeld() {
-  let buffer = Buffer.alloc(0);
-  let length = 0;
-  return {
-    length: () => length,
-    bytes: () => buffer.subarray(0, length),
-    clear: () => {
-      length = 0;
-    },
-    append: (bytes: Buffer) => {
-      if (length + bytes.length > buffer.length) {
-        const larger = Buffer.alloc(Math.max(1_024, (length + bytes.length) * 2));
-        buffer.copy(larger, 0, 0, length);
-        buffer = larger;
-      }
-      bytes.copy(buffer, length);
-      length += bytes.length;
-    },
-  };
+class HeadSoFar {
+  #buffer = Buffer.alloc(0);
+  length = 0;
+
+  bytes(): Buffer {
+    return this.#buffer.subarray(0, this.length);
+  }
+  append(bytes: Buffer): void {
+    const length = this.length + bytes.length;
+    if (length > this.#buffer.length) {
+      const larger = Buffer.alloc(Math.max(1_024, length * 2));
+      this.#buffer.copy(larger, 0, 0, this.length);
+      this.#buffer = larger;
+    }
+    bytes.copy(this.#buffer, this.length);
+    this.length = length;
+  }
+}
+
+/** The last head that came in one piece, with its empty line: the next is often the same to the letter. */
+class KnownHead {
+  readonly #pace = createKeepingPace();
+  #known: { readonly bytes: Buffer; readonly head: AnswerHead } | undefined;
+
+  /** The known head where these bytes begin with it. */
+  startOf(bytes: Buffer): AnswerHead | undefined {
+    const known = this.#known;
+    if (known === undefined || bytes.length < known.bytes.length) return undefined;
+    const { length } = known.bytes;
+    if (bytes.compare(known.bytes, 0, length, 0, length) !== 0) return undefined;
+    this.#pace.served();
+    known.head.isRepeated = true;
+    return known.head;
+  }
+  length(): number {
+    return this.#known?.bytes.length ?? 0;
+  }
+  /** Whether the head that comes now, which is not the known one, is worth its copy. */
+  keepsNext(): boolean {
+    return this.#pace.keepNext(this.#known !== undefined);
+  }
+  /** `head` undefined: the next one is not known. */
+  put(bytes: Buffer, length: number, head: AnswerHead | undefined): void {
+    this.#known = head && { bytes: Buffer.from(bytes.subarray(0, length)), head };
+  }
 }
 
 /** What is wrong already with a head that has not ended: not to wait for the rest of what is no HTTP. */
@@ -75,150 +83,179 @@ function faultSoFar(bytes: Buffer, from: number): string | undefined {
   return undefined;
 }
 
-export function createAnswerReader(sink: AnswerSink): AnswerReader {
-  const held = createHeld();
-  let phase: 'head' | 'body' | 'complete' | 'stopped' = 'stopped';
-  let toHead = false;
-  let begun = false;
-  let interim = 0;
-  let fault = '';
-  let bodyEnd: BodyEnd = { by: 'none' };
-  let left = 0;
-  let chunked = createChunkedReader();
-  const pace = createKeepingPace();
-  let finalHead: AnswerHead | undefined;
-  /** The last head that came in one piece, with its empty line: the next is often the same to the letter. */
-  let known: { readonly bytes: Buffer; readonly head: AnswerHead } | undefined;
+/** Of an answer that did not come in one small piece. */
+const notWhole = -2;
 
-  const refuse = (why: string): -1 => {
-    fault = why;
-    phase = 'stopped';
-    return -1;
-  };
-  const isStopped = (): boolean => phase === 'stopped';
+export class AnswerReader {
+  readonly #sink: AnswerSink;
+  readonly #soFar = new HeadSoFar();
+  readonly #known = new KnownHead();
+  #phase: 'head' | 'body' | 'complete' | 'stopped' = 'stopped';
+  #isToHead = false;
+  #hasBegun = false;
+  #interim = 0;
+  #fault = '';
+  /** Of the final answer. */
+  #head: AnswerHead | undefined;
+  #bodyEnd: BodyEnd = { by: 'none' };
+  /** Bytes still to come of a body that has a length. */
+  #left = 0;
+  #chunked = createChunkedReader();
 
-  /** The head's text is complete; `after` is where the body begins. */
-  const takeHead = (text: string, after: number): number => {
-    const result = readHead(text, toHead);
-    if (!result.ok) return refuse(result.fault);
-    const { head } = result;
-    if (head.status < 200) {
-      interim += 1;
-      // A switch of protocols was not asked for.
-      return head.status === 101 || interim > interimAnswers ? refuse(`${interim} interim answers`) : after;
-    }
-    finalHead = head;
-    beginBody(head);
-    return after;
-  };
-  const beginBody = (head: AnswerHead): void => {
-    bodyEnd = head.bodyEnd;
-    phase = 'body';
-    if (bodyEnd.by === 'length') left = bodyEnd.bytes;
-    else if (bodyEnd.by === 'chunks') chunked = createChunkedReader();
-    if (bodyEnd.by === 'none' || (bodyEnd.by === 'length' && left === 0)) phase = 'complete';
-    sink.head(head);
-  };
+  constructor(sink: AnswerSink) {
+    this.#sink = sink;
+  }
+  /** What comes from here on answers a new request; `toHead`: a HEAD request. */
+  begin(toHead: boolean): void {
+    this.#phase = 'head';
+    this.#isToHead = toHead;
+    this.#hasBegun = false;
+    this.#interim = 0;
+    this.#head = undefined;
+    this.#soFar.length = 0;
+  }
   /**
-   * The usual answer comes in one small piece: one string is made of it, and the body is a part of that. -2: it is none
-   * such.
+   * Reads on, and keeps nothing of the bytes; where it stopped: behind them, at the end of the answer, or where the sink
+   * wanted no more. -1: this is no valid answer, and `fault` says why.
    */
-  const readWhole = (bytes: Buffer): number => {
-    if (known !== undefined && !toHead) {
-      const { length } = known.bytes;
-      if (bytes.length >= length && bytes.compare(known.bytes, 0, length, 0, length) === 0) {
-        pace.served();
-        known.head.isRepeated = true;
-        beginBody(known.head);
-        return readWholeBody(bytes, length);
-      }
+  read(bytes: Buffer): number {
+    this.#hasBegun = true;
+    let at = 0;
+    while (this.#phase === 'head' && at < bytes.length) {
+      at = this.#readHead(bytes, at);
+      if (at < 0) return at;
+    }
+    return this.#phase === 'body' && at < bytes.length ? this.#readBody(bytes, at) : at;
+  }
+  /** The server has closed its side; whether the answer is whole by that. */
+  finish(): boolean {
+    if (this.#phase === 'body' && this.#bodyEnd.by === 'close') this.#phase = 'complete';
+    return this.#phase === 'complete';
+  }
+  /** Nothing is read any more. */
+  stop(): void {
+    this.#phase = 'stopped';
+  }
+  isComplete(): boolean {
+    return this.#phase === 'complete';
+  }
+  /** Whether a byte of the answer has come. */
+  hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+  /** The head of the final answer, as soon as it has come. */
+  head(): AnswerHead | undefined {
+    return this.#head;
+  }
+  fault(): string {
+    return this.#fault;
+  }
+
+  #refuse(why: string): -1 {
+    this.#fault = why;
+    this.#phase = 'stopped';
+    return -1;
+  }
+  /** The sink may have stopped the reader meanwhile. */
+  #complete(): void {
+    if (this.#phase !== 'stopped') this.#phase = 'complete';
+  }
+
+  // The head.
+
+  #readHead(bytes: Buffer, offset: number): number {
+    if (this.#soFar.length > 0) return this.#readRestOfHead(bytes, offset);
+    if (offset === 0 && bytes.length <= wholeBytes) {
+      const stopped = this.#readWhole(bytes);
+      if (stopped !== notWhole) return stopped;
+    }
+    const end = bytes.indexOf(headEnd, offset);
+    return end >= 0 && end - offset <= headBytes
+      ? this.#takeHead(bytes.toString('latin1', offset, end), end + headEnd.length)
+      : this.#readRestOfHead(bytes, offset);
+  }
+  #readRestOfHead(bytes: Buffer, offset: number): number {
+    const soFar = this.#soFar;
+    const before = soFar.length;
+    soFar.append(bytes.subarray(offset));
+    const all = soFar.bytes();
+    const end = all.indexOf(headEnd, Math.max(0, before - 3));
+    const wrong = faultSoFar(end < 0 ? all : all.subarray(0, end), before);
+    if (wrong !== undefined) return this.#refuse(wrong);
+    if (end < 0) return bytes.length;
+    soFar.length = 0;
+    return this.#takeHead(all.toString('latin1', 0, end), offset + end + headEnd.length - before);
+  }
+  /** The head's text is complete; `after` is where the body begins. */
+  #takeHead(text: string, after: number): number {
+    const result = readHead(text, this.#isToHead);
+    if (!result.ok) return this.#refuse(result.fault);
+    const { head } = result;
+    if (head.status >= 200) {
+      this.#beginBody(head);
+      return after;
+    }
+    this.#interim += 1;
+    // A switch of protocols was not asked for.
+    const isRefused = head.status === 101 || this.#interim > interimAnswers;
+    return isRefused ? this.#refuse(`${this.#interim} interim answers`) : after;
+  }
+
+  // The usual answer, which comes in one small piece.
+
+  /** One string is made of it, and the body is a part of that; or `notWhole`. */
+  #readWhole(bytes: Buffer): number {
+    const known = this.#isToHead ? undefined : this.#known.startOf(bytes);
+    if (known !== undefined) {
+      this.#beginBody(known);
+      return this.#readWholeBody(bytes, this.#known.length());
     }
     const text = bytes.toString('latin1');
     const end = text.indexOf('\r\n\r\n');
-    if (end < 0) return -2;
-    const isKept = !toHead && pace.keepNext(known !== undefined);
+    if (end < 0) return notWhole;
+    const isKept = !this.#isToHead && this.#known.keepsNext();
     // What is kept is no part of `text`, for that would keep the body, too.
     const head = isKept ? bytes.toString('latin1', 0, end) : text.slice(0, end);
-    finalHead = undefined;
-    const after = takeHead(head, end + headEnd.length);
-    known =
-      isKept && finalHead !== undefined
-        ? { bytes: Buffer.from(bytes.subarray(0, after)), head: finalHead }
-        : undefined;
-    return readWholeBody(bytes, after);
-  };
-  const readWholeBody = (bytes: Buffer, after: number): number => {
-    if (after < 0 || phase !== 'body' || bodyEnd.by !== 'length' || left > bytes.length - after) return after;
-    if (sink.text === undefined) return after;
-    const end = after + left;
-    if (!sink.text(bytes.toString('latin1', after, end))) return after;
-    if (!isStopped()) phase = 'complete';
+    const after = this.#takeHead(head, end + headEnd.length);
+    this.#known.put(bytes, after, isKept ? this.#head : undefined);
+    return this.#readWholeBody(bytes, after);
+  }
+  #readWholeBody(bytes: Buffer, after: number): number {
+    if (after < 0 || this.#phase !== 'body' || this.#bodyEnd.by !== 'length') return after;
+    if (this.#sink.text === undefined || this.#left > bytes.length - after) return after;
+    const end = after + this.#left;
+    if (!this.#sink.text(bytes.toString('latin1', after, end))) return after;
+    this.#complete();
     return end;
-  };
-  const readHeadFrom = (bytes: Buffer, offset: number): number => {
-    if (held.length() === 0 && offset === 0 && bytes.length <= wholeBytes) {
-      const stopped = readWhole(bytes);
-      if (stopped !== -2) return stopped;
-    }
-    if (held.length() === 0) {
-      const end = bytes.indexOf(headEnd, offset);
-      if (end >= 0 && end - offset <= headBytes)
-        return takeHead(bytes.toString('latin1', offset, end), end + 4);
-    }
-    const before = held.length();
-    held.append(bytes.subarray(offset));
-    const all = held.bytes();
-    const end = all.indexOf(headEnd, Math.max(0, before - 3));
-    const wrong = faultSoFar(end < 0 ? all : all.subarray(0, end), before);
-    if (wrong !== undefined) return refuse(wrong);
-    if (end < 0) return bytes.length;
-    held.clear();
-    return takeHead(all.toString('latin1', 0, end), offset + end + 4 - before);
-  };
-  const readBodyFrom = (bytes: Buffer, offset: number): number => {
-    if (bodyEnd.by === 'chunks') {
-      const end = chunked.read(bytes, offset, sink.data);
-      if (end < 0) return refuse('a malformed chunk');
-      if (chunked.isComplete() && !isStopped()) phase = 'complete';
+  }
+
+  // The body.
+
+  #beginBody(head: AnswerHead): void {
+    const { bodyEnd } = head;
+    this.#head = head;
+    this.#bodyEnd = bodyEnd;
+    this.#phase = 'body';
+    if (bodyEnd.by === 'length') this.#left = bodyEnd.bytes;
+    else if (bodyEnd.by === 'chunks') this.#chunked = createChunkedReader();
+    if (bodyEnd.by === 'none' || (bodyEnd.by === 'length' && bodyEnd.bytes === 0)) this.#phase = 'complete';
+    this.#sink.head(head);
+  }
+  #readBody(bytes: Buffer, offset: number): number {
+    if (this.#bodyEnd.by === 'chunks') {
+      const end = this.#chunked.read(bytes, offset, (piece) => this.#sink.data(piece));
+      if (end < 0) return this.#refuse('a malformed chunk');
+      if (this.#chunked.isComplete()) this.#complete();
       return end;
     }
-    if (bodyEnd.by === 'close') {
-      sink.data(offset === 0 ? bytes : bytes.subarray(offset));
+    if (this.#bodyEnd.by === 'close') {
+      this.#sink.data(offset === 0 ? bytes : bytes.subarray(offset));
       return bytes.length;
     }
-    const piece = bytes.subarray(offset, offset + left);
-    left -= piece.length;
-    sink.data(piece);
-    if (left === 0 && !isStopped()) phase = 'complete';
+    const piece = bytes.subarray(offset, offset + this.#left);
+    this.#left -= piece.length;
+    this.#sink.data(piece);
+    if (this.#left === 0) this.#complete();
     return offset + piece.length;
-  };
-
-  return {
-    begin: (head) => {
-      phase = 'head';
-      toHead = head;
-      begun = false;
-      interim = 0;
-      held.clear();
-    },
-    read: (bytes) => {
-      begun = true;
-      let at = 0;
-      while (phase === 'head' && at < bytes.length) {
-        at = readHeadFrom(bytes, at);
-        if (at < 0) return at;
-      }
-      return phase === 'body' && at < bytes.length ? readBodyFrom(bytes, at) : at;
-    },
-    finish: () => {
-      if (phase === 'body' && bodyEnd.by === 'close') phase = 'complete';
-      return phase === 'complete';
-    },
-    stop: () => {
-      phase = 'stopped';
-    },
-    isComplete: () => phase === 'complete',
-    hasBegun: () => begun,
-    fault: () => fault,
-  };
+  }
 }

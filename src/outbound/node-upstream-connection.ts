@@ -1,12 +1,23 @@
+/**
+ * One connection to an instance: one exchange at a time, never two at once.
+ *
+ * | State | Waits for | Then |
+ * |---|---|---|
+ * | `connecting` | the socket, with the exchange that it is opened for | `carrying`, `gone` |
+ * | `idle` | another exchange; bytes that nobody asked for end it | `carrying`, `gone` |
+ * | `carrying` | the answer's end | `idle` where both sides keep the connection, else `gone` |
+ * | `gone` | nothing: closed, or about to be | |
+ *
+ * An exchange that is aborted takes its connection with it: what is still to come of its answer must meet no other.
+ */
+
 import type { Socket } from 'node:net';
-import type { SocketAccess } from './node-sockets.ts';
-import { createAnswerReader } from './node-upstream-answer.ts';
+import type { SocketAccess, SocketWriter } from './node-sockets.ts';
+import { AnswerReader, type AnswerSink } from './node-upstream-answer.ts';
 import { explainConnect } from './node-upstream-dial.ts';
 import type { AnswerHead } from './node-upstream-head.ts';
-import { requestHead, sendBody } from './node-upstream-request.ts';
+import { type BodyEvents, requestHead, sendBody } from './node-upstream-request.ts';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler } from './upstream.ts';
-
-/** One connection to an instance: one exchange at a time, never two at once. */
 
 /** A call on its way through the pool and a connection. */
 export interface Exchange {
@@ -50,15 +61,6 @@ export interface ConnectionOptions {
   readonly onBroken: (exchange: Exchange, broken: Broken) => void;
 }
 
-export interface Connection {
-  /** Only while it is free. */
-  carry(exchange: Exchange): void;
-  resume(): void;
-  /** Without a word to whoever it carries. */
-  destroy(): void;
-  sweep(nowMs: number): void;
-}
-
 /** Most answers come in one read. */
 const readBytes = 16_384;
 
@@ -78,196 +80,242 @@ const explainDeadline: Readonly<Record<Exclude<Deadline, 'keep-alive'>, Omit<Ups
   'slow-reader': { kind: 'aborted', detail: 'the caller did not take the answer' },
 };
 
+type ConnectionState = 'connecting' | 'idle' | 'carrying' | 'gone';
+
 /** Begins to connect and carries `first` as soon as it can. */
-export function openConnection(options: ConnectionOptions, first: Exchange): Connection {
-  const { now, socket, timeouts } = options;
-  const writer = options.sockets.writer(socket);
-  let current: Exchange | undefined = first;
-  let isReady = false;
-  let isGone = false;
-  let carried = 0;
-  let head: AnswerHead | undefined;
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #socket: Socket;
+  readonly #writer: SocketWriter;
+  readonly #reader: AnswerReader;
+  #state: ConnectionState = 'connecting';
+  /** Undefined while idle, and once nobody waits for the answer any more. */
+  #exchange: Exchange | undefined;
+  /** Exchanges so far. */
+  #carried = 0;
+  #deadline: Deadline = 'connect-timeout';
+  #deadlineMs: number;
   /** Whether all of the request has been given to the socket. */
-  let isSent = false;
-  let isPaused = false;
+  #isSent = false;
+  #stopBody: (() => void) | undefined;
+  #isPaused = false;
   /** What came after the handler wanted no more. */
-  let held: Buffer | undefined;
-  let hasEnded = false;
-  let stopBody: (() => void) | undefined;
-  let deadline: Deadline = 'connect-timeout';
-  let deadlineMs = now() + timeouts.connectMs;
+  #held: Buffer | undefined;
+  /** Whether the server has closed its side. */
+  #hasEnded = false;
 
-  const watch = (what: Deadline, ms: number): void => {
-    deadline = what;
-    deadlineMs = now() + ms;
-  };
-  const reader = createAnswerReader({
-    head: (found) => {
-      head = found;
-      watch('idle-timeout', timeouts.idleMs);
-      current?.handler.head(found);
-    },
-    data: (chunk) => {
-      watch('idle-timeout', timeouts.idleMs);
-      // An exchange that was aborted a moment ago takes nothing.
-      if (current === undefined) return false;
-      // The next read is going to be where this one is.
-      isPaused = !current.handler.data(Buffer.from(chunk));
-      return !isPaused;
-    },
-    text: (body) => {
-      if (current?.handler.text === undefined) return false;
-      current.handler.text(body);
-      return true;
-    },
-  });
+  constructor(options: ConnectionOptions, first: Exchange) {
+    const { now, readyEvent, socket, sockets, timeouts } = options;
+    this.#options = options;
+    this.#socket = socket;
+    this.#writer = sockets.writer(socket);
+    this.#reader = new AnswerReader(this.#sink);
+    this.#exchange = first;
+    this.#deadlineMs = now() + timeouts.connectMs;
+    socket
+      .once(readyEvent, this.#onReady)
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('error', this.#onError)
+      .on('close', this.#onClose);
+  }
+  /** Only while it is idle. */
+  carry(exchange: Exchange): void {
+    this.#state = 'carrying';
+    this.#exchange = exchange;
+    exchange.connection = this;
+    this.#carried += 1;
+    this.#reader.begin(exchange.call.method === 'HEAD');
+    this.#send(exchange);
+  }
+  resume(): void {
+    if (!this.#isPaused || this.#isGone()) return;
+    this.#isPaused = false;
+    this.#watch('idle-timeout', this.#options.timeouts.idleMs);
+    const rest = this.#held;
+    this.#held = undefined;
+    if (rest) this.#onData(rest);
+    if (this.#isPaused || this.#isGone() || this.#held !== undefined) return;
+    this.#socket.resume();
+    if (this.#hasEnded) this.#onEnd();
+  }
+  /** The exchange that it carries hears nothing any more. */
+  destroy(): void {
+    this.#exchange = undefined;
+    this.#close();
+  }
+  sweep(nowMs: number): void {
+    if (this.#isGone() || nowMs < this.#deadlineMs) return;
+    if (this.#deadline === 'keep-alive') this.#close();
+    else this.#fail({ ...explainDeadline[this.#deadline], sent: this.#isReady() });
+  }
 
-  const close = (): void => {
-    if (isGone) return;
-    isGone = true;
-    reader.stop();
-    held = undefined;
-    stopBody?.();
-    socket.destroy();
-    options.onGone(connection);
-  };
-  const fail = (failure: UpstreamFailure): void => {
-    const exchange = current;
-    const stale = carried > 1 && !reader.hasBegun();
-    current = undefined;
-    close();
-    if (exchange) options.onBroken(exchange, { failure, stale });
-  };
-  const broke = (detail: string): void => {
-    // Half a head is an answer of a kind: the server is there and does not keep to HTTP.
-    const half = isReady && current !== undefined && reader.hasBegun() && head === undefined;
-    fail({ kind: half ? 'invalid-answer' : isReady ? 'reset' : 'connect', sent: isReady, detail });
-  };
+  #isReady(): boolean {
+    return this.#state === 'idle' || this.#state === 'carrying';
+  }
+  #isGone(): boolean {
+    return this.#state === 'gone';
+  }
+  #watch(what: Deadline, ms: number): void {
+    this.#deadline = what;
+    this.#deadlineMs = this.#options.now() + ms;
+  }
 
-  /** The answer is whole; `surplus`: more came than it is. */
-  const finish = (surplus: boolean): void => {
-    const exchange = current;
-    if (!exchange || !head) return;
-    const isQuiet = !surplus && socket.readableLength === 0 && !hasEnded;
-    const reusable = isSent && !writer.hasUnsent() && isQuiet && !head.closes && keepAliveMs(head) > 0;
-    current = undefined;
-    exchange.over = true;
-    exchange.connection = undefined;
-    if (reusable) {
-      watch('keep-alive', keepAliveMs(head));
-      if (isPaused) socket.resume();
-      isPaused = false;
-      options.onFree(connection);
-    } else close();
-    exchange.handler.end();
-  };
-  /** A second less than the server says: its clock began before ours. */
-  const keepAliveMs = ({ keepAliveSeconds }: AnswerHead): number =>
-    keepAliveSeconds === undefined
-      ? timeouts.keepAliveMs
-      : Math.min(timeouts.keepAliveMs, (keepAliveSeconds - 1) * 1_000);
+  // The request.
 
-  const take = (bytes: Buffer): void => {
-    const exchange = current;
-    if (!exchange || !isReady) {
-      // Nobody asked: an answer to nothing could become the answer to the next call.
-      close();
+  readonly #onReady = (): void => {
+    if (this.#isGone()) return;
+    const { onFree, sockets } = this.#options;
+    sockets.read(this.#socket, readBytes, this.#onData);
+    if (this.#exchange) this.carry(this.#exchange);
+    else {
+      this.#state = 'idle';
+      onFree(this);
+    }
+  };
+  #send(exchange: Exchange): void {
+    const { body } = exchange.call;
+    const text = requestHead(exchange.call);
+    if (body) {
+      this.#isSent = false;
+      this.#stopBody = sendBody(this.#socket, text, body, this.#bodyEventsOf(exchange));
       return;
     }
-    const stopped = reader.read(bytes);
-    if (current !== exchange) return;
-    if (stopped < 0) fail({ kind: 'invalid-answer', sent: true, detail: reader.fault() });
-    else if (reader.isComplete()) finish(stopped < bytes.length);
-    else if (isPaused) {
-      socket.pause();
-      watch('slow-reader', timeouts.slowReaderMs);
-      if (stopped < bytes.length) held = Buffer.from(bytes.subarray(stopped));
-    }
-  };
-  const ended = (): void => {
-    hasEnded = true;
-    if (held !== undefined) return;
-    if (!current) close();
-    else if (reader.finish()) finish(false);
-    else
-      broke(
-        reader.hasBegun() ? 'the connection closed in the middle of the answer' : 'the connection closed',
-      );
-  };
-
-  const carry = (exchange: Exchange): void => {
-    current = exchange;
-    exchange.connection = connection;
-    carried += 1;
-    head = undefined;
-    isSent = false;
-    const { call } = exchange;
-    reader.begin(call.method === 'HEAD');
-    const text = requestHead(call);
-    if (!call.body) {
-      writer.write(text);
-      isSent = true;
-      watch('first-byte-timeout', timeouts.firstByteMs);
-      return;
-    }
+    this.#writer.write(text);
+    this.#isSent = true;
+    this.#watch('first-byte-timeout', this.#options.timeouts.firstByteMs);
+  }
+  #bodyEventsOf(exchange: Exchange): BodyEvents {
+    const { bodyStallMs, firstByteMs } = this.#options.timeouts;
     // The answer's deadlines begin with its first part, which may come before the request is whole.
     const waitFor = (what: Deadline, ms: number): void => {
-      if (current === exchange && head === undefined) watch(what, ms);
+      if (this.#exchange === exchange && this.#reader.head() === undefined) this.#watch(what, ms);
     };
-    stopBody = sendBody(socket, text, call.body, {
-      waitsForCaller: () => waitFor('body-stall', timeouts.bodyStallMs),
-      waitsForServer: () => waitFor('first-byte-timeout', timeouts.firstByteMs),
+    return {
+      waitsForCaller: () => waitFor('body-stall', bodyStallMs),
+      waitsForServer: () => waitFor('first-byte-timeout', firstByteMs),
       onSent: () => {
-        stopBody = undefined;
-        isSent = true;
-        waitFor('first-byte-timeout', timeouts.firstByteMs);
+        this.#stopBody = undefined;
+        this.#isSent = true;
+        waitFor('first-byte-timeout', firstByteMs);
       },
       onFault: (detail) => {
-        stopBody = undefined;
-        fail({ kind: 'aborted', sent: true, detail });
+        this.#stopBody = undefined;
+        this.#fail({ kind: 'aborted', sent: true, detail });
       },
-    });
-  };
+    };
+  }
 
-  const connection: Connection = {
-    carry,
-    destroy: () => {
-      current = undefined;
-      close();
+  // The answer.
+
+  readonly #sink: AnswerSink = {
+    head: (head) => {
+      this.#watch('idle-timeout', this.#options.timeouts.idleMs);
+      this.#exchange?.handler.head(head);
     },
-    resume: () => {
-      if (!isPaused || isGone) return;
-      isPaused = false;
-      watch('idle-timeout', timeouts.idleMs);
-      const rest = held;
-      held = undefined;
-      if (rest) take(rest);
-      if (isPaused || isGone || held !== undefined) return;
-      socket.resume();
-      if (hasEnded) ended();
+    data: (chunk) => {
+      this.#watch('idle-timeout', this.#options.timeouts.idleMs);
+      // An exchange that was aborted a moment ago takes nothing.
+      if (this.#exchange === undefined) return false;
+      // The next read is going to be where this one is.
+      this.#isPaused = !this.#exchange.handler.data(Buffer.from(chunk));
+      return !this.#isPaused;
     },
-    sweep: (nowMs) => {
-      if (isGone || nowMs < deadlineMs) return;
-      if (deadline === 'keep-alive') close();
-      else fail({ ...explainDeadline[deadline], sent: isReady });
+    text: (body) => {
+      if (this.#exchange?.handler.text === undefined) return false;
+      this.#exchange.handler.text(body);
+      return true;
     },
   };
-  socket.once(options.readyEvent, () => {
-    if (isGone) return;
-    isReady = true;
-    options.sockets.read(socket, readBytes, take);
-    if (current) carry(current);
-    else options.onFree(connection);
-  });
-  socket.on('data', take);
-  socket.on('end', ended);
-  socket.on('error', (error) => {
-    if (isGone) return;
-    if (isReady) broke(`the connection broke (${(error as NodeJS.ErrnoException).code ?? error.name})`);
-    else fail(explainConnect(error));
-  });
-  socket.on('close', () => {
-    if (!isGone) broke('the connection closed');
-  });
-  return connection;
+  readonly #onData = (bytes: Buffer): void => {
+    const exchange = this.#exchange;
+    if (!exchange || !this.#isReady()) {
+      // Nobody asked: an answer to nothing could become the answer to the next call.
+      this.#close();
+      return;
+    }
+    const reader = this.#reader;
+    const stopped = reader.read(bytes);
+    if (this.#exchange !== exchange) return;
+    if (stopped < 0) this.#fail({ kind: 'invalid-answer', sent: true, detail: reader.fault() });
+    else if (reader.isComplete()) this.#finish(stopped < bytes.length);
+    else if (this.#isPaused) {
+      this.#socket.pause();
+      this.#watch('slow-reader', this.#options.timeouts.slowReaderMs);
+      if (stopped < bytes.length) this.#held = Buffer.from(bytes.subarray(stopped));
+    }
+  };
+  /** The answer is whole; `hasSurplus`: more came than it is. */
+  #finish(hasSurplus: boolean): void {
+    const exchange = this.#exchange;
+    const head = this.#reader.head();
+    if (!exchange || !head) return;
+    const isReusable = !hasSurplus && this.#isReusableAfter(head);
+    this.#exchange = undefined;
+    exchange.over = true;
+    exchange.connection = undefined;
+    if (isReusable) {
+      this.#state = 'idle';
+      this.#watch('keep-alive', this.#keepAliveMs(head));
+      if (this.#isPaused) this.#socket.resume();
+      this.#isPaused = false;
+      this.#options.onFree(this);
+    } else this.#close();
+    exchange.handler.end();
+  }
+  #isReusableAfter(head: AnswerHead): boolean {
+    const isQuiet = this.#socket.readableLength === 0 && !this.#hasEnded;
+    const isSent = this.#isSent && !this.#writer.hasUnsent();
+    return isSent && isQuiet && !head.closes && this.#keepAliveMs(head) > 0;
+  }
+  /** A second less than the server says: its clock began before ours. */
+  #keepAliveMs({ keepAliveSeconds }: AnswerHead): number {
+    const { keepAliveMs } = this.#options.timeouts;
+    return keepAliveSeconds === undefined
+      ? keepAliveMs
+      : Math.min(keepAliveMs, (keepAliveSeconds - 1) * 1_000);
+  }
+
+  // The ways out.
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    if (this.#held !== undefined) return;
+    const reader = this.#reader;
+    if (!this.#exchange) this.#close();
+    else if (reader.finish()) this.#finish(false);
+    else this.#broke(`the connection closed${reader.hasBegun() ? ' in the middle of the answer' : ''}`);
+  };
+  readonly #onError = (error: NodeJS.ErrnoException): void => {
+    if (this.#isGone()) return;
+    if (this.#isReady()) this.#broke(`the connection broke (${error.code ?? error.name})`);
+    else this.#fail(explainConnect(error));
+  };
+  readonly #onClose = (): void => {
+    if (!this.#isGone()) this.#broke('the connection closed');
+  };
+  #broke(detail: string): void {
+    const sent = this.#isReady();
+    // Half a head is an answer of a kind: the server is there and does not keep to HTTP.
+    const isHalf =
+      this.#exchange !== undefined && this.#reader.hasBegun() && this.#reader.head() === undefined;
+    const kind = !sent ? 'connect' : isHalf ? 'invalid-answer' : 'reset';
+    this.#fail({ kind, sent, detail });
+  }
+  #fail(failure: UpstreamFailure): void {
+    const exchange = this.#exchange;
+    const stale = this.#carried > 1 && !this.#reader.hasBegun();
+    this.#exchange = undefined;
+    this.#close();
+    if (exchange) this.#options.onBroken(exchange, { failure, stale });
+  }
+  #close(): void {
+    if (this.#isGone()) return;
+    this.#state = 'gone';
+    this.#reader.stop();
+    this.#held = undefined;
+    this.#stopBody?.();
+    this.#socket.destroy();
+    this.#options.onGone(this);
+  }
 }

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createAnswerReader } from './node-upstream-answer.ts';
+import { AnswerReader } from './node-upstream-answer.ts';
 
 /** Our reader beside Node's own parser: never more lenient, never another reading. */
 
@@ -17,7 +17,7 @@ function ours(text: string): { reading: Reading; end: number } | undefined {
   let status = 0;
   const headers: string[] = [];
   let body = '';
-  const reader = createAnswerReader({
+  const reader = new AnswerReader({
     head: (head) => {
       status = head.status;
       head.eachHeader((name, value) => headers.push(name, value));

@@ -1,15 +1,15 @@
+/** The connections to one instance, and the calls that wait for one. */
+
 import type { SocketAccess } from './node-sockets.ts';
 import {
   type Broken,
-  type Connection,
+  Connection,
+  type ConnectionOptions,
   type ConnectionTimeouts,
   type Exchange,
-  openConnection,
 } from './node-upstream-connection.ts';
 import type { Dial } from './node-upstream-dial.ts';
 import type { UpstreamFailure, UpstreamTarget } from './upstream.ts';
-
-/** The connections to one instance, and the calls that wait for one. */
 
 export interface PoolOptions {
   readonly target: UpstreamTarget;
@@ -21,19 +21,6 @@ export interface PoolOptions {
   readonly waiting: number;
   /** Whether the process may have one more connection; it makes room if it can. */
   readonly mayOpen: () => boolean;
-}
-
-export interface Pool {
-  carry(exchange: Exchange): void;
-  /** Takes it out of the queue, or ends the connection that carries it. */
-  abort(exchange: Exchange): void;
-  /** Ends one idle connection; false: there is none. */
-  giveWay(): boolean;
-  /** Connections, and whether something is left to watch. */
-  size(): number;
-  isEmpty(): boolean;
-  sweep(nowMs: number): void;
-  close(): void;
 }
 
 const tooMany = (detail: string): UpstreamFailure => ({
@@ -53,112 +40,123 @@ const mayRetry = (exchange: Exchange, { failure, stale }: Broken): boolean =>
   isSafe(exchange) &&
   ((failure.kind === 'connect' && !failure.sent) || (failure.kind === 'reset' && stale));
 
-export function createPool(options: PoolOptions): Pool {
-  const { target, timeouts } = options;
-  const all = new Set<Connection>();
+function fail(exchange: Exchange, failure: UpstreamFailure): void {
+  if (exchange.over) return;
+  exchange.over = true;
+  exchange.connection = undefined;
+  exchange.handler.fail(failure);
+}
+/** Handlers are never called while their call begins. */
+const failLater = (exchange: Exchange, failure: UpstreamFailure): void =>
+  queueMicrotask(() => fail(exchange, failure));
+
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #all = new Set<Connection>();
   /** The one used last is used next: the others get old and go. */
-  const idle: Connection[] = [];
-  const waiting: Exchange[] = [];
+  readonly #idle: Connection[] = [];
+  readonly #waiting: Exchange[] = [];
+  readonly #connection: Omit<ConnectionOptions, 'socket' | 'readyEvent'>;
 
-  const fail = (exchange: Exchange, failure: UpstreamFailure): void => {
-    if (exchange.over) return;
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#connection = {
+      timeouts: options.timeouts,
+      sockets: options.sockets,
+      now: options.now,
+      onFree: (connection) => this.#free(connection),
+      onGone: (connection) => this.#gone(connection),
+      onBroken: (exchange, broken) => {
+        if (mayRetry(exchange, broken)) this.#place(exchange);
+        else fail(exchange, broken.failure);
+      },
+    };
+  }
+  carry(exchange: Exchange): void {
+    const connection = this.#idle.pop();
+    if (connection) this.#carryOn(connection, exchange);
+    else this.#place(exchange);
+  }
+  /** Takes it out of the queue, or ends the connection that carries it. */
+  abort(exchange: Exchange): void {
     exchange.over = true;
+    const at = this.#waiting.indexOf(exchange);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    exchange.connection?.destroy();
     exchange.connection = undefined;
-    exchange.handler.fail(failure);
-  };
-  /** Handlers are never called while their call begins. */
-  const failLater = (exchange: Exchange, failure: UpstreamFailure): void =>
-    queueMicrotask(() => fail(exchange, failure));
+  }
+  /** Ends one idle connection; false: there is none. */
+  giveWay(): boolean {
+    const oldest = this.#idle[0];
+    oldest?.destroy();
+    return oldest !== undefined;
+  }
+  /** Connections. */
+  size(): number {
+    return this.#all.size;
+  }
+  /** Whether nothing is left to watch. */
+  isEmpty(): boolean {
+    return this.#all.size === 0 && this.#waiting.length === 0;
+  }
+  sweep(nowMs: number): void {
+    for (const connection of [...this.#all]) connection.sweep(nowMs);
+    // Oldest first; one that is placed again by a retry waits anew.
+    const waiting = this.#waiting;
+    while (waiting[0] && waiting[0].waitsUntilMs <= nowMs) {
+      const late = waiting.shift();
+      if (late) fail(late, tooMany('no connection to this instance became free in time'));
+    }
+  }
+  close(): void {
+    const waited = this.#waiting.splice(0);
+    for (const connection of [...this.#all]) connection.destroy();
+    for (const exchange of waited) exchange.over = true;
+  }
 
-  const open = (exchange: Exchange): void => {
-    const dialled = options.dial(target);
+  #carryOn(connection: Connection, exchange: Exchange): void {
+    exchange.attempts += 1;
+    connection.carry(exchange);
+  }
+  /** On a new connection, or into the queue. */
+  #place(exchange: Exchange): void {
+    exchange.connection = undefined;
+    const { now, timeouts, waiting } = this.#options;
+    if (this.#mayOpen()) this.#open(exchange);
+    else if (this.#waiting.length >= waiting) {
+      failLater(exchange, tooMany('too many calls wait for this instance'));
+    } else {
+      exchange.waitsUntilMs = now() + timeouts.firstByteMs;
+      this.#waiting.push(exchange);
+    }
+  }
+  #mayOpen(): boolean {
+    const { connections, mayOpen } = this.#options;
+    return this.#all.size < connections && mayOpen();
+  }
+  #open(exchange: Exchange): void {
+    const dialled = this.#options.dial(this.#options.target);
     if (!('socket' in dialled)) {
       failLater(exchange, dialled);
       return;
     }
     exchange.attempts += 1;
-    const connection = openConnection(
-      {
-        ...dialled,
-        timeouts,
-        sockets: options.sockets,
-        now: options.now,
-        onFree: free,
-        onGone: gone,
-        onBroken: (broken, how) => {
-          if (mayRetry(broken, how)) place(broken);
-          else fail(broken, how.failure);
-        },
-      },
-      exchange,
-    );
+    const connection = new Connection({ ...this.#connection, ...dialled }, exchange);
     exchange.connection = connection;
-    all.add(connection);
-  };
-  const free = (connection: Connection): void => {
-    const next = waiting.shift();
-    if (!next) {
-      idle.push(connection);
-      return;
-    }
-    next.attempts += 1;
-    connection.carry(next);
-  };
-  const gone = (connection: Connection): void => {
-    all.delete(connection);
-    const at = idle.indexOf(connection);
-    if (at >= 0) idle.splice(at, 1);
+    this.#all.add(connection);
+  }
+  #free(connection: Connection): void {
+    const next = this.#waiting.shift();
+    if (next) this.#carryOn(connection, next);
+    else this.#idle.push(connection);
+  }
+  #gone(connection: Connection): void {
+    this.#all.delete(connection);
+    const at = this.#idle.indexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
     // One that waits may have the place, unless it is taken by the time.
-    if (waiting.length === 0 || all.size >= options.connections || !options.mayOpen()) return;
-    const next = waiting.shift();
-    if (next) open(next);
-  };
-  /** On a new connection, or into the queue. */
-  const place = (exchange: Exchange): void => {
-    exchange.connection = undefined;
-    if (all.size < options.connections && options.mayOpen()) open(exchange);
-    else if (waiting.length >= options.waiting) {
-      failLater(exchange, tooMany('too many calls wait for this instance'));
-    } else {
-      exchange.waitsUntilMs = options.now() + timeouts.firstByteMs;
-      waiting.push(exchange);
-    }
-  };
-
-  return {
-    carry: (exchange) => {
-      const connection = idle.pop();
-      if (connection) {
-        exchange.attempts += 1;
-        connection.carry(exchange);
-      } else place(exchange);
-    },
-    abort: (exchange) => {
-      exchange.over = true;
-      const at = waiting.indexOf(exchange);
-      if (at >= 0) waiting.splice(at, 1);
-      exchange.connection?.destroy();
-      exchange.connection = undefined;
-    },
-    giveWay: () => {
-      const oldest = idle[0];
-      oldest?.destroy();
-      return oldest !== undefined;
-    },
-    size: () => all.size,
-    isEmpty: () => all.size === 0 && waiting.length === 0,
-    sweep: (nowMs) => {
-      for (const connection of [...all]) connection.sweep(nowMs);
-      // Oldest first; one that is placed again by a retry waits anew.
-      while (waiting[0] && waiting[0].waitsUntilMs <= nowMs) {
-        const late = waiting.shift();
-        if (late) fail(late, tooMany('no connection to this instance became free in time'));
-      }
-    },
-    close: () => {
-      const waited = waiting.splice(0);
-      for (const connection of [...all]) connection.destroy();
-      for (const exchange of waited) exchange.over = true;
-    },
-  };
+    if (this.#waiting.length === 0 || !this.#mayOpen()) return;
+    const next = this.#waiting.shift();
+    if (next) this.#open(next);
+  }
 }

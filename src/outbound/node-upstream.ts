@@ -11,7 +11,7 @@ import { publicStreams, type SocketAccess } from './node-sockets.ts';
 import { createSweepClock } from './node-upstream-clock.ts';
 import type { Connection, Exchange } from './node-upstream-connection.ts';
 import { createDial } from './node-upstream-dial.ts';
-import { createPool, type Pool } from './node-upstream-pool.ts';
+import { Pool } from './node-upstream-pool.ts';
 import type {
   Upstream,
   UpstreamCall,
@@ -29,7 +29,7 @@ export interface NodeUpstreamOptions {
   readonly policy: AddressPolicy;
   /** Until the answer's head, and again between two parts of its body, and for each part of a request's. */
   readonly timeoutMs: number;
-  /** Public streams if unsaid. */
+  /** Default: public streams. */
   readonly sockets?: SocketAccess;
   /** The rest is for tests; the defaults are those of limits.ts. */
   readonly connectMs?: number;
@@ -46,7 +46,7 @@ export interface NodeUpstream {
   readonly upstream: Upstream;
   /** Connections to all instances. */
   connections(): number;
-  /** Ends all connections; calls under way hear nothing any more. */
+  /** Ends all connections; the handlers of calls under way are not called any more. */
   close(): void;
 }
 
@@ -112,7 +112,7 @@ export function createNodeUpstream(options: NodeUpstreamOptions): NodeUpstream {
   const poolOf = (target: UpstreamTarget): Pool => {
     let pool = pools.get(target);
     if (!pool) {
-      pool = createPool({
+      pool = new Pool({
         target,
         dial,
         timeouts,
