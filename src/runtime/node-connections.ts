@@ -1,24 +1,24 @@
-import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import ipaddr from 'ipaddr.js';
-import { connectionSweepMs, headersTimeoutMs, stalledCallerMs } from '../limits.ts';
-
 /**
  * The connections of one listener: how many there may be, in all and from one address, and how long one may be without a
  * request, from its first byte on, the TLS handshake included. To make room, one that never brought a request is closed,
  * else an idle one of the address that has most; never one with a request under way.
  */
 
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import ipaddr from 'ipaddr.js';
+import { connectionSweepMs, headersTimeoutMs, stalledCallerMs } from '../limits.ts';
+
 export interface ConnectionBounds {
   readonly inAll: number;
   readonly perAddress: number;
   /** Addresses behind which many callers are, such as a trusted proxy: only the bound in all holds for them. */
   readonly isShared?: (address: string) => boolean;
-  /** For tests; those of limits.ts if unsaid: until a first request, and for a caller that takes nothing. */
+  /** For tests; default: those of limits.ts. Until a first request, and for a caller that takes nothing. */
   readonly headMs?: number;
   readonly stalledMs?: number;
-  /** Told when a connection was closed to make room, or refused; not more often than once in ten seconds. */
+  /** Reports that a connection was closed to make room, or refused; not more often than once in ten seconds. */
   readonly onFull?: (what: {
     readonly address: string;
     readonly refused: boolean;
@@ -26,7 +26,7 @@ export interface ConnectionBounds {
   }) => void;
 }
 
-/** The server tells a connection here when a request on it begins and ends. */
+/** The server reports here when a request on a connection begins and ends. */
 export interface Activity {
   begins(): void;
   ends(): void;
@@ -40,7 +40,7 @@ export interface Connections {
   behind(put: () => void): void;
 }
 
-/** An IPv6 network is one caller: whoever has one has 2^64 addresses (RFC 6177). */
+/** An IPv6 network is one caller: it has 2^64 addresses (RFC 6177). */
 export function callerAddress(remoteAddress: string): string {
   const bare = remoteAddress.replace(/%.*$/, '');
   if (!ipaddr.isValid(bare)) return bare;
@@ -130,8 +130,108 @@ function ofLargest(groups: Iterable<Group>, kind: 'unused' | 'idle'): Entry | un
   return largest && first(largest[kind]);
 }
 
-const nothing: Activity = { begins: () => undefined, ends: () => undefined };
-const toldEveryMs = 10_000;
+const reportEveryMs = 10_000;
+
+/** The connections that are open, by address, and who makes room for whom. */
+class ConnectionTable {
+  readonly #bounds: ConnectionBounds;
+  readonly #groups = new Map<string, Group>();
+  readonly #entries = new Set<Entry>();
+  #reportedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(bounds: ConnectionBounds) {
+    this.#bounds = bounds;
+  }
+  /** Undefined: there is no room for it, or it is gone already. */
+  admit(raw: Socket, isTls: boolean): Entry | undefined {
+    const { remoteAddress } = raw;
+    if (remoteAddress === undefined) return undefined;
+    const address = callerAddress(remoteAddress);
+    const group = this.#groups.get(address) ?? { address, size: 0, unused: new Set(), idle: new Set() };
+    if (!this.#hasRoom(group)) return undefined;
+    // Making room may have emptied it.
+    this.#groups.set(address, group);
+    const entry = new Entry(raw, group, isTls);
+    this.#entries.add(entry);
+    raw.once('close', () => this.#forget(entry));
+    return entry;
+  }
+  close(entry: Entry): void {
+    this.#forget(entry);
+    entry.raw.destroy();
+  }
+  closeUnused(): void {
+    for (const { unused } of [...this.#groups.values()]) for (const entry of [...unused]) this.close(entry);
+  }
+  /** Closes what has been idle or stalled for too long; gives those without a first request in time to `onLate`. */
+  sweep(idleMs: number, onLate: (entry: Entry) => void): void {
+    const { headMs = headersTimeoutMs, stalledMs = stalledCallerMs } = this.#bounds;
+    const nowMs = performance.now();
+    for (const { idle, unused } of this.#groups.values()) {
+      for (const entry of unused) {
+        if (nowMs - entry.openedMs < headMs) break;
+        onLate(entry);
+      }
+      for (const entry of idle) {
+        if (nowMs - entry.idleSinceMs < idleMs) break;
+        this.close(entry);
+      }
+    }
+    for (const entry of this.#entries) if (entry.isStalled(nowMs, stalledMs)) this.close(entry);
+  }
+
+  #forget(entry: Entry): void {
+    if (!entry.close()) return;
+    this.#entries.delete(entry);
+    if (entry.group.size === 0) this.#groups.delete(entry.group.address);
+  }
+  /** Room for one more, by closing another if need be. */
+  #hasRoom(group: Group): boolean {
+    const { inAll, isShared, perAddress } = this.#bounds;
+    const isFullHere = isShared?.(group.address) !== true && group.size >= perAddress;
+    if (!isFullHere && this.#entries.size < inAll) return true;
+    const groups = this.#groups;
+    const victim = isFullHere
+      ? (first(group.unused) ?? first(group.idle))
+      : (ofLargest(groups.values(), 'unused') ?? ofLargest(groups.values(), 'idle'));
+    this.#report(group.address, victim === undefined);
+    if (victim) this.close(victim);
+    return victim !== undefined;
+  }
+  #report(address: string, refused: boolean): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#reportedMs < reportEveryMs) return;
+    this.#reportedMs = nowMs;
+    this.#bounds.onFull?.({ address, refused, open: this.#entries.size });
+  }
+}
+
+/** Node has no public way from a TLS socket to the one below, but both have the same peer. */
+class SocketEntries {
+  readonly #bySocket = new WeakMap<Duplex, Entry>();
+  readonly #byPeer = new Map<string, Entry>();
+
+  add(entry: Entry, isTls: boolean): void {
+    this.#bySocket.set(entry.raw, entry);
+    if (!isTls) return;
+    this.#byPeer.set(entry.peer, entry);
+    entry.raw.once('close', () => {
+      // The caller may have come again from the same port.
+      if (this.#byPeer.get(entry.peer) === entry) this.#byPeer.delete(entry.peer);
+    });
+  }
+  addSecure(socket: Socket): void {
+    const entry = this.#byPeer.get(peerOf(socket));
+    if (entry === undefined) return;
+    entry.visible = socket;
+    this.#bySocket.set(socket, entry);
+  }
+  activityOf(socket: Duplex): Activity {
+    return this.#bySocket.get(socket) ?? noActivity;
+  }
+}
+
+const noActivity: Activity = { begins: () => undefined, ends: () => undefined };
 
 /** Stands before everything else that listens for connections of this server. */
 export function boundConnections(
@@ -139,113 +239,46 @@ export function boundConnections(
   bounds: ConnectionBounds,
   { idleMs, isTls }: { readonly isTls: boolean; readonly idleMs: number },
 ): Connections {
-  const { headMs = headersTimeoutMs, stalledMs = stalledCallerMs } = bounds;
-  const groups = new Map<string, Group>();
-  const entries = new Set<Entry>();
-  const bySocket = new WeakMap<Duplex, Entry>();
-  /** Node has no public way from a TLS socket to the one below. */
-  const byPeer = new Map<string, Entry>();
-  let toldMs = Number.NEGATIVE_INFINITY;
-
-  const tell = (address: string, refused: boolean): void => {
-    const nowMs = performance.now();
-    if (nowMs - toldMs < toldEveryMs) return;
-    toldMs = nowMs;
-    bounds.onFull?.({ address, refused, open: entries.size });
-  };
-  const forget = (entry: Entry): void => {
-    if (!entry.close()) return;
-    entries.delete(entry);
-    // The caller may have come again from the same port.
-    if (byPeer.get(entry.peer) === entry) byPeer.delete(entry.peer);
-    if (entry.group.size === 0) groups.delete(entry.group.address);
-  };
-  const close = (entry: Entry): void => {
-    forget(entry);
-    entry.raw.destroy();
-  };
-  /** Room for one more, by closing another if need be. */
-  const hasRoom = (group: Group): boolean => {
-    const isShared = bounds.isShared?.(group.address) === true;
-    const isFullHere = !isShared && group.size >= bounds.perAddress;
-    if (!isFullHere && entries.size < bounds.inAll) return true;
-    const victim = isFullHere
-      ? (first(group.unused) ?? first(group.idle))
-      : (ofLargest(groups.values(), 'unused') ?? ofLargest(groups.values(), 'idle'));
-    tell(group.address, victim === undefined);
-    if (victim) close(victim);
-    return victim !== undefined;
-  };
-  const admit = (raw: Socket): boolean => {
-    const { remoteAddress } = raw;
-    // It is gone already.
-    if (remoteAddress === undefined) return false;
-    const address = callerAddress(remoteAddress);
-    const group = groups.get(address) ?? { address, size: 0, unused: new Set(), idle: new Set() };
-    if (!hasRoom(group)) return false;
-    // Making room may have emptied it.
-    groups.set(address, group);
-    const entry = new Entry(raw, group, isTls);
-    entries.add(entry);
-    if (isTls) byPeer.set(entry.peer, entry);
-    bySocket.set(raw, entry);
-    raw.once('close', () => forget(entry));
-    return true;
-  };
-
+  const table = new ConnectionTable(bounds);
+  const entries = new SocketEntries();
   let behind: ((this: Server, socket: Socket) => void)[] = [];
   const enter = (raw: Socket): void => {
-    if (admit(raw)) for (const take of behind) take.call(server, raw);
-    else raw.destroy();
+    const entry = table.admit(raw, isTls);
+    if (entry === undefined) {
+      raw.destroy();
+      return;
+    }
+    entries.add(entry, isTls);
+    for (const take of behind) take.call(server, raw);
   };
-  const noteSecure = (socket: Socket): void => {
-    const entry = byPeer.get(peerOf(socket));
-    if (entry === undefined) return;
-    entry.visible = socket;
-    bySocket.set(socket, entry);
-  };
+  const enterSecure = (socket: Socket): void => entries.addSecure(socket);
   const standBefore = (): void => {
     behind = server.listeners('connection') as typeof behind;
     server.removeAllListeners('connection');
     server.on('connection', enter);
-    server.prependListener('secureConnection', noteSecure);
+    server.prependListener('secureConnection', enterSecure);
   };
   standBefore();
 
-  const expire = (entry: Entry): void => {
+  const onLate = (entry: Entry): void => {
     const { visible } = entry;
     if (visible === undefined || entry.isLate) {
-      close(entry);
+      table.close(entry);
       return;
     }
     entry.isLate = true;
     const late = Object.assign(new Error('no request in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
-    if (!server.emit('clientError', late, visible)) close(entry);
+    if (!server.emit('clientError', late, visible)) table.close(entry);
   };
-  const sweep = setInterval(() => {
-    const nowMs = performance.now();
-    for (const group of groups.values()) {
-      for (const entry of group.unused) {
-        if (nowMs - entry.openedMs < headMs) break;
-        expire(entry);
-      }
-      for (const entry of group.idle) {
-        if (nowMs - entry.idleSinceMs < idleMs) break;
-        close(entry);
-      }
-    }
-    for (const entry of entries) if (entry.isStalled(nowMs, stalledMs)) close(entry);
-  }, connectionSweepMs);
+  const sweep = setInterval(() => table.sweep(idleMs, onLate), connectionSweepMs);
   sweep.unref();
   server.once('close', () => clearInterval(sweep));
 
   return {
-    activityOf: (socket) => bySocket.get(socket) ?? nothing,
-    closeUnused: () => {
-      for (const group of [...groups.values()]) for (const entry of [...group.unused]) close(entry);
-    },
+    activityOf: (socket) => entries.activityOf(socket),
+    closeUnused: () => table.closeUnused(),
     behind: (put) => {
-      server.off('connection', enter).off('secureConnection', noteSecure);
+      server.off('connection', enter).off('secureConnection', enterSecure);
       for (const take of behind) server.on('connection', take);
       put();
       standBefore();
