@@ -192,7 +192,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
   const services = createLaneServices({
     ...forwarding,
     ...{ calls, log, metrics, traceShare: 0, sockets: testedSockets },
-    shadow: { listen: () => undefined },
+    shadow: { observe: () => undefined },
   });
   const address = { host: '127.0.0.1', port: 0 };
   // As long as a test may wait for.

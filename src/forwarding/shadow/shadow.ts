@@ -1,24 +1,22 @@
-import { newId } from '../../ids.ts';
-import { shadowAnswerBytes, shadowAtOnce } from '../../limits.ts';
-import type { Sql } from '../../store/database.ts';
-import type { Instance, InstanceDirectory } from '../../store/instances/instance.ts';
-import type { Log } from '../../telemetry/log.ts';
-import type { Forward, ForwardAnswer } from '../forward.ts';
-import { type ComparedCall, compareAnswers, type SeenAnswer, type ShadowAnswer } from './compare.ts';
-import { createFindings } from './findings.ts';
-
 /**
  * Asks the instance that a move goes to what the one that it leaves has just answered, off the caller's path: after the
  * caller has its answer, a few at a time, the rest not at all. A sample is enough to see how the two differ.
  */
 
+import { newId } from '../../ids.ts';
+import { shadowAnswerBytes, shadowAtOnce } from '../../limits.ts';
+import { columns, pick, type Row } from '../../store/columns.ts';
+import type { Sql } from '../../store/database.ts';
+import type { Instance, InstanceDirectory } from '../../store/instances/instance.ts';
+import { moves } from '../../store/schema.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Forward, ForwardAnswer } from '../forward.ts';
+import { type ComparedCall, compareAnswers, type SeenAnswer, type ShadowAnswer } from './compare.ts';
+import { createFindings, type Findings } from './findings.ts';
+
+const planColumns = pick(moves, 'tenantId', 'moveId', 'fromInstanceId', 'toInstanceId');
 /** An open move whose calls are compared. */
-export interface ShadowPlan {
-  readonly tenantId: string;
-  readonly moveId: string;
-  readonly fromInstanceId: string;
-  readonly toInstanceId: string;
-}
+export type ShadowPlan = Row<typeof planColumns>;
 
 export interface AnsweredCall {
   readonly tenantId: string;
@@ -28,8 +26,8 @@ export interface AnsweredCall {
   readonly call: string;
 }
 
-/** Hears an answer as it goes to the caller. */
-export interface ShadowEar {
+/** Sees an answer as it goes to the caller. */
+export interface AnswerObserver {
   chunk(part: Uint8Array): void;
   /** A whole body, one character a byte. */
   text(body: string): void;
@@ -41,11 +39,11 @@ export interface ShadowEar {
 
 export interface Shadow {
   /**
-   * What the answer is to be told to on its way, where this call is one that is compared. Cheap: from memory, for every
-   * call. Whoever takes it ends or drops it.
+   * The observer of the answer, where this call is one that is compared. Cheap: from memory, for every call. An observer
+   * is ended or dropped, else its place stays taken.
    */
-  listen(asked: AnsweredCall): ShadowEar | undefined;
-  /** The same answer, for the caller; where the call is compared it is listened to on its way. */
+  observe(asked: AnsweredCall): AnswerObserver | undefined;
+  /** The same answer, for the caller; where the call is compared it is observed on its way. */
   onAnswered(asked: AnsweredCall, answer: ForwardAnswer): ForwardAnswer;
   /** Reads which moves are compared; without it none is. */
   refresh(): Promise<void>;
@@ -80,11 +78,16 @@ function joined(chunks: readonly Uint8Array[]): string {
   return chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join('') + decoder.decode();
 }
 
-export function createShadow({ forward, instances, log, sql }: ShadowOptions): Shadow {
-  const findings = createFindings(sql);
-  const inWork = new Map<string, number>();
-  let plans: ReadonlyMap<string, ShadowPlan> = new Map();
+/** An observed call whose answer is whole. */
+interface SeenCall {
+  readonly plan: ShadowPlan;
+  readonly call: ComparedCall;
+  readonly deviceId: string;
+  readonly old: SeenAnswer;
+}
 
+/** Asks the instance that the move goes to, and adds what differs to the findings. */
+function createComparing({ forward, instances, sql }: ShadowOptions, findings: Findings) {
   /** The computer that the move will give the device to; undefined when it is not, or no longer, to be moved. */
   const targetOf = async (plan: ShadowPlan, deviceId: string): Promise<number | undefined> => {
     const [row] = await sql<{ computer: number | null }[]>`
@@ -92,7 +95,6 @@ export function createShadow({ forward, instances, log, sql }: ShadowOptions): S
       where tenant_id = ${plan.tenantId} and move_id = ${plan.moveId} and device_id = ${deviceId} and state = 'planned'`;
     return row?.computer ?? undefined;
   };
-
   const ask = async (
     instance: Instance,
     call: ComparedCall,
@@ -104,13 +106,7 @@ export function createShadow({ forward, instances, log, sql }: ShadowOptions): S
     const text = await textOf(result.answer.body);
     return text === undefined ? undefined : { ok: true, status: result.answer.status, text };
   };
-
-  const compare = async (
-    plan: ShadowPlan,
-    call: ComparedCall,
-    deviceId: string,
-    old: SeenAnswer,
-  ): Promise<void> => {
+  return async ({ call, deviceId, old, plan }: SeenCall): Promise<void> => {
     const { moveId, tenantId, toInstanceId } = plan;
     const computer = await targetOf(plan, deviceId);
     const instance = await instances.instance(tenantId, toInstanceId);
@@ -122,73 +118,91 @@ export function createShadow({ forward, instances, log, sql }: ShadowOptions): S
     const difference = comparison === 'alike' ? undefined : comparison;
     findings.add({ tenantId, moveId, call, deviceId, difference });
   };
+}
 
-  const shadowed = (tenantId: string, instanceId: string): ShadowPlan | undefined =>
-    plans.size === 0 ? undefined : plans.get(`${tenantId}/${instanceId}`);
-  const listen: Shadow['listen'] = ({ call, deviceId, instanceId, tenantId }) => {
-    const plan = shadowed(tenantId, instanceId);
-    if (!plan || !isCompared(call)) return undefined;
-    const taken = inWork.get(plan.moveId) ?? 0;
-    if (taken >= shadowAtOnce) return undefined;
-    inWork.set(plan.moveId, taken + 1);
-    const release = (): void => {
-      inWork.set(plan.moveId, (inWork.get(plan.moveId) ?? 1) - 1);
-    };
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
-    const chunk = (part: Uint8Array): void => {
-      bytes += part.byteLength;
-      if (bytes <= shadowAnswerBytes) chunks.push(part);
-    };
-    return {
-      chunk,
-      text: (body) => chunk(Uint8Array.from(body, (character) => character.charCodeAt(0))),
-      drop: release,
-      end: (status) => {
-        if (bytes > shadowAnswerBytes) {
-          release();
-          return;
-        }
-        void compare(plan, call, deviceId, { status, text: joined(chunks) })
-          .catch((error: unknown) => log.warn('shadow.not-compared', { error, moveId: plan.moveId }))
-          .finally(release);
-      },
-    };
+/** `whole` gets the answer once it is complete; it is undefined where the answer was dropped or is too large. */
+function observerOf(whole: (answer: SeenAnswer | undefined) => void): AnswerObserver {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const chunk = (part: Uint8Array): void => {
+    bytes += part.byteLength;
+    if (bytes <= shadowAnswerBytes) chunks.push(part);
   };
-  /**
-   * Passes the body on; nothing is kept of one that nobody will compare. Listens from the first part on: a generator that is
-   * never begun never ends either, and would hold a place for ever.
-   */
-  async function* passOn({ body, status }: ForwardAnswer, asked: AnsweredCall): AsyncGenerator<Uint8Array> {
-    const observer = listen(asked);
-    if (!observer) {
-      yield* body;
-      return;
-    }
-    let isWhole = false;
-    try {
-      for await (const chunk of body) {
-        observer.chunk(chunk);
-        yield chunk;
-      }
-      isWhole = true;
-    } finally {
-      if (isWhole) observer.end(status);
-      else observer.drop();
-    }
+  return {
+    chunk,
+    text: (body) => chunk(Uint8Array.from(body, (character) => character.charCodeAt(0))),
+    drop: () => whole(undefined),
+    end: (status) => whole(bytes > shadowAnswerBytes ? undefined : { status, text: joined(chunks) }),
+  };
+}
+
+/**
+ * Passes the body on; nothing is kept of one that nobody will compare. Observes from the first part on: a generator that is
+ * never begun never ends either, and would hold a place for ever.
+ */
+async function* passOn(
+  { body, status }: ForwardAnswer,
+  observe: () => AnswerObserver | undefined,
+): AsyncGenerator<Uint8Array> {
+  const observer = observe();
+  if (!observer) {
+    yield* body;
+    return;
   }
+  let isWhole = false;
+  try {
+    for await (const chunk of body) {
+      observer.chunk(chunk);
+      yield chunk;
+    }
+    isWhole = true;
+  } finally {
+    if (isWhole) observer.end(status);
+    else observer.drop();
+  }
+}
+
+export function createShadow(options: ShadowOptions): Shadow {
+  const { log, sql } = options;
+  const findings = createFindings(sql);
+  const compare = createComparing(options, findings);
+  /** Calls of each move that are observed or compared. */
+  const inWork = new Map<string, number>();
+  let plans: ReadonlyMap<string, ShadowPlan> = new Map();
+
+  const planOf = ({ call, instanceId, tenantId }: AnsweredCall): ShadowPlan | undefined =>
+    plans.size === 0 || !isCompared(call) ? undefined : plans.get(`${tenantId}/${instanceId}`);
+  const takePlace = ({ moveId }: ShadowPlan): boolean => {
+    const taken = inWork.get(moveId) ?? 0;
+    if (taken >= shadowAtOnce) return false;
+    inWork.set(moveId, taken + 1);
+    return true;
+  };
+  const release = ({ moveId }: ShadowPlan): void => {
+    inWork.set(moveId, (inWork.get(moveId) ?? 1) - 1);
+  };
+  const observe: Shadow['observe'] = (asked) => {
+    const { call, deviceId } = asked;
+    const plan = planOf(asked);
+    if (!plan || !isCompared(call) || !takePlace(plan)) return undefined;
+    return observerOf((old) => {
+      if (old === undefined) {
+        release(plan);
+        return;
+      }
+      void compare({ plan, call, deviceId, old })
+        .catch((error: unknown) => log.warn('shadow.not-compared', { error, moveId: plan.moveId }))
+        .finally(() => release(plan));
+    });
+  };
 
   return {
-    listen,
+    observe,
     onAnswered: (asked, answer) =>
-      shadowed(asked.tenantId, asked.instanceId) && isCompared(asked.call)
-        ? { ...answer, body: passOn(answer, asked) }
-        : answer,
+      planOf(asked) ? { ...answer, body: passOn(answer, () => observe(asked)) } : answer,
     refresh: async () => {
       const rows = await sql<ShadowPlan[]>`
-        select tenant_id as "tenantId", move_id as "moveId", from_instance_id as "fromInstanceId",
-          to_instance_id as "toInstanceId"
-        from moves where shadow and not paused and state in ('shadowing', 'moving')`;
+        select ${columns(sql, planColumns)} from moves where shadow and not paused and state in ('shadowing', 'moving')`;
       plans = new Map(rows.map((plan) => [`${plan.tenantId}/${plan.fromInstanceId}`, plan]));
       for (const [moveId, taken] of inWork) if (taken <= 0) inWork.delete(moveId);
     },

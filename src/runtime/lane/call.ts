@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { instanceRequest } from '../../forwarding/calls.ts';
-import type { ShadowEar } from '../../forwarding/shadow/shadow.ts';
+import type { AnswerObserver } from '../../forwarding/shadow/shadow.ts';
 import type { ReadyCall } from '../../gateway/device-call.ts';
 import { requestIdOf } from '../../gateway/request-id.ts';
 import type { UpstreamExchange, UpstreamHandler } from '../../outbound/upstream.ts';
@@ -17,7 +17,7 @@ export class LaneCall {
   readonly #startedMs = performance.now();
   #exchange: UpstreamExchange | undefined;
   #span: CallSpan | undefined;
-  #observer: ShadowEar | undefined;
+  #observer: AnswerObserver | undefined;
   #status = 0;
 
   constructor(services: LaneServices, request: LaneRequest) {
@@ -31,7 +31,7 @@ export class LaneCall {
     const services = this.#services;
     const { request } = this;
     this.#span = services.traced(request, instance);
-    this.#observer = services.listen(request, instance);
+    this.#observer = services.observe(request, instance);
     const { method, path } = instanceRequest(request.call, target.jamfComputerId, inventoryVersion);
     const upstreamTarget = services.targetOf(instance);
     this.#exchange = services.upstream(

@@ -24,7 +24,7 @@ const services: Omit<ConnectionServices, 'sockets'> = {
   },
   targetOf: () => ({ origin: 'http://a', basePath: '' }),
   traced: () => undefined,
-  listen: () => undefined,
+  observe: () => undefined,
   onForward: () => undefined,
   onAnswer: () => undefined,
   keepAliveSeconds: 5,

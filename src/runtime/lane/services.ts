@@ -1,7 +1,7 @@
 /** What the fast lane shares with the ordinary way, and how it reports what it did. */
 
 import type { Duplex } from 'node:stream';
-import type { Shadow, ShadowEar } from '../../forwarding/shadow/shadow.ts';
+import type { AnswerObserver, Shadow } from '../../forwarding/shadow/shadow.ts';
 import type { DeviceCalls } from '../../gateway/device-call.ts';
 import type { SocketAccess } from '../../outbound/node-sockets.ts';
 import type { Upstream, UpstreamTarget } from '../../outbound/upstream.ts';
@@ -21,7 +21,7 @@ export interface LaneServices {
   /** Once for each answered request. */
   readonly onAnswer: (request: LaneRequest, status: number, requestId: string, seconds: number) => void;
   /** Observes the answer, where a move compares it with another instance's. */
-  readonly listen: (request: LaneRequest, instance: Instance) => ShadowEar | undefined;
+  readonly observe: (request: LaneRequest, instance: Instance) => AnswerObserver | undefined;
   readonly onForward: (outcome: string, seconds: number) => void;
   readonly sockets: SocketAccess;
 }
@@ -39,7 +39,7 @@ export interface LaneParts {
   readonly targetOf: (instance: Instance) => UpstreamTarget;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly shadow: Pick<Shadow, 'listen'>;
+  readonly shadow: Pick<Shadow, 'observe'>;
   readonly sockets: SocketAccess;
   /** Share of the calls that are traced where the caller did not ask for it, 0 to 1. */
   readonly traceShare: number;
@@ -73,8 +73,8 @@ export function createLaneServices(parts: LaneParts): LaneServices {
       };
       return startCallSpan('device.call', attributes, traceparent);
     },
-    listen: ({ call, deviceId }, { instanceId, tenantId }) =>
-      shadow.listen({ call, deviceId, instanceId, tenantId }),
+    observe: ({ call, deviceId }, { instanceId, tenantId }) =>
+      shadow.observe({ call, deviceId, instanceId, tenantId }),
     onForward: metrics.forward,
     onAnswer: ({ call, method }, status, requestId, seconds) => {
       answered[call](status, seconds);
