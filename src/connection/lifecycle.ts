@@ -1,6 +1,6 @@
 import type { Queries, Transaction } from '../store/database.ts';
 import { gatewayOrigin, type HistoryOrigin, type Note, recorded, unnoted } from '../store/history.ts';
-import { retractedHash, retractReports } from '../store/reports/due.ts';
+import { retractReports } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { ConnectionState } from '../store/row-types.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
@@ -16,7 +16,7 @@ export type LifecycleOptions = DeprovisionOptions;
  * told. One that can never be told, or whose fate Intune keeps to itself for an hour, does not keep the tenant.
  */
 const untold = (sql: Queries) => sql`
-  r.content_hash = ${retractedHash} and r.state in ('due', 'held', 'sent', 'accepted')
+  r.retracted and r.state in ('due', 'held', 'sent', 'accepted')
   and r.reason is distinct from 'user-unknown'
   and not (r.state = 'accepted' and r.accepted_at < now() - interval '1 hour')`;
 
@@ -137,7 +137,7 @@ export async function retractionProgress(
   tenantId: string,
 ): Promise<{ total: number; left: number }> {
   const [row] = await sql<{ total: number; left: number }[]>`
-    select count(*) filter (where r.content_hash = ${retractedHash} and r.sent_revision is not null) as total,
+    select count(*) filter (where r.retracted and r.sent_revision is not null) as total,
       count(*) filter (where ${untold(sql)}) as left
     from reports r where r.tenant_id = ${tenantId}`;
   return row ?? { total: 0, left: 0 };

@@ -1,6 +1,6 @@
 import type { Sql, Transaction } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
-import { releaseReports, retractedHash } from '../store/reports/due.ts';
+import { recheckHeld } from '../store/reports/due.ts';
 import { clearHold } from '../store/tenants/hold.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { moveTenant } from './state.ts';
@@ -32,7 +32,7 @@ export const noteTried = (sql: Sql, tenant: Tenant, by: HistoryOrigin, tried: Tr
 const readRetracted = (tx: Transaction, tenantId: string) => tx`
   update computers c set wanted_revision = wanted_revision + 1, next_try_at = now() + random() * interval '60 seconds'
   from routes r join reports p on p.tenant_id = r.tenant_id and p.device_id = r.device_id
-  where r.tenant_id = ${tenantId} and p.content_hash = ${retractedHash} and c.tenant_id = ${tenantId}
+  where r.tenant_id = ${tenantId} and p.retracted and c.tenant_id = ${tenantId}
     and c.instance_id = r.instance_id and c.jamf_computer_id = r.jamf_computer_id`;
 
 /**
@@ -65,7 +65,7 @@ export async function noteConfirmed(
         deprovision_wanted = false, last_instance_gone = false,
         terminated_at = null, devices_marked_at = null, devices_removed_at = null, updated_at = now()
       where tenant_id = ${tenantId}`;
-    await releaseReports(tx, tenantId, { retracted: false });
+    await recheckHeld(tx, tenantId, { retracted: false });
     if (moved.before !== 'connected') await readRetracted(tx, tenantId);
     return moved.before !== 'connected';
   });

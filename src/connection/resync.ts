@@ -1,6 +1,6 @@
 import type { Fragment, Queries, Sql, Transaction } from '../store/database.ts';
 import { type Change, gatewayOrigin, type HistoryOrigin, recorded } from '../store/history.ts';
-import { makeDue, retractedHash } from '../store/reports/due.ts';
+import { makeDue } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import { takeResync } from '../store/tenants/heartbeat.ts';
 
@@ -25,7 +25,7 @@ const acceptedBefore =
 export async function countResync(sql: Sql, tenantId: string): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
     select count(*) as count from reports
-    where tenant_id = ${tenantId} and content_hash <> ${retractedHash} and ${acceptedBefore()(sql)}`;
+    where tenant_id = ${tenantId} and not retracted and ${acceptedBefore()(sql)}`;
   return row?.count ?? 0;
 }
 

@@ -2,7 +2,7 @@ import { changeBatch, watchGapMs } from '../limits.ts';
 import { type ComputerPlace, forgetNotFound, makeDue, readInsteadOfPushes } from '../store/computers/due.ts';
 import { askEveryInstance } from '../store/computers/reading.ts';
 import type { Sql, Transaction } from '../store/database.ts';
-import { retractedHash } from '../store/reports/due.ts';
+import { holdUntilRead } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import { noteWatch, secondsUnwatched } from '../store/watch.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -46,25 +46,9 @@ interface Batch {
 
 const nilId = '00000000-0000-0000-0000-000000000000';
 
-/**
- * Marks the next reports of routes to instances that have ever answered: an instance that only pushes cannot be asked. The
- * undelivered ones are read at once, the others with the reconciliation that follows, and none is told before, not by
- * a replay either. What became of an open message no longer matters. A retraction is no state that an instance told, and while a tenant's devices are retracted none is read.
- */
+/** Has the next reports read again before they are told: the undelivered ones now, the others with the reconciliation that follows. */
 async function markBatch(tx: Transaction, after: { tenantId: string; deviceId: string }): Promise<Batch> {
-  const marked = await tx<{ tenantId: string; deviceId: string; undelivered: boolean }[]>`
-    with batch as materialized (
-      select r.tenant_id, r.device_id from reports r
-      join tenants t on t.tenant_id = r.tenant_id and t.connection_state <> 'disconnecting'
-      join routes o on o.tenant_id = r.tenant_id and o.device_id = r.device_id
-      join instances i on i.tenant_id = o.tenant_id and i.instance_id = o.instance_id and i.last_seen_at is not null
-      where r.content_hash <> ${retractedHash}
-        and (r.tenant_id, r.device_id) > (${after.tenantId}::uuid, ${after.deviceId}::uuid)
-      order by r.tenant_id, r.device_id limit ${changeBatch} for update of r
-    )
-    update reports r set read_again = true, message_open = false, updated_at = now()
-    from batch where r.tenant_id = batch.tenant_id and r.device_id = batch.device_id
-    returning r.tenant_id as "tenantId", r.device_id as "deviceId", r.state in ('due', 'held', 'sent') as undelivered`;
+  const marked = await holdUntilRead(tx, after, changeBatch);
   if (marked.length === 0) return { reports: 0, computers: 0, last: undefined };
   const undelivered = marked.filter((one) => one.undelivered);
   let computers = 0;

@@ -30,6 +30,9 @@ export type ConnectionState =
 export type Mode = 'device-compliance' | 'conditional-access';
 export type ConnectionType = 'cloud-connector' | 'manual';
 
+/** How far a report is (contract section 7). */
+export type ReportState = 'due' | 'held' | 'sent' | 'accepted' | 'completed' | 'verified' | 'failed';
+
 /** What Intune thinks of the connection, and how that is known. */
 export interface PartnerState {
   readonly state: string;

@@ -25,6 +25,7 @@ import type {
   Mode,
   PartnerState,
   PermissionSummary,
+  ReportState,
   Role,
   StoredApplication,
   SubscribedResource,
@@ -681,14 +682,15 @@ export const reports = pgTable(
     content: text('content').notNull(),
     /** Hash of what matters in it: an unchanged state is not told again. */
     contentHash: text('content_hash').notNull(),
+    /** The device is no longer managed here: `content` is what was known last and has no hash, so any state replaces it. */
+    retracted: boolean('retracted').notNull().default(false),
     /** Where the state comes from; it may outlive the instance, to say that the device is not managed any more. */
     instanceId: uuid('instance_id').notNull(),
     lastCheckInAt: at('last_check_in_at'),
     revision: bigint('revision', { mode: 'number' }).notNull().default(1),
     /** The revision that Intune has confirmed; smaller than `revision` means due. */
     confirmedRevision: bigint('confirmed_revision', { mode: 'number' }).notNull().default(0),
-    /** `due`, `held`, `sent`, `accepted`, `completed`, `verified`, `failed` (contract section 7). */
-    state: text('state').notNull().default('due'),
+    state: text('state').$type<ReportState>().notNull().default('due'),
     reason: text('reason'),
     detail: text('detail'),
     /** The message that carries `sentRevision`, stored before it is sent. */

@@ -30,7 +30,7 @@ describe('a gap in watching', () => {
   /** `count` devices with a report in that state, each on a computer of its own, from the first id on. */
   const addDevices = async (
     { instanceId, tenantId }: { tenantId: string; instanceId: string },
-    { count = 1, first = 1, hash = 'x', routed = true, state = 'due' },
+    { count = 1, first = 1, retracted = false, routed = true, state = 'due' },
   ) => {
     const { sql } = database;
     await sql`
@@ -43,8 +43,8 @@ describe('a gap in watching', () => {
         insert into computers (tenant_id, instance_id, jamf_computer_id, done_revision, next_try_at)
         select ${tenantId}, ${instanceId}, id, 1, null from made
       )
-      insert into reports (tenant_id, device_id, content, content_hash, instance_id, state)
-      select ${tenantId}, device_id, '{}', ${hash}, ${instanceId}, ${state} from made`;
+      insert into reports (tenant_id, device_id, content, content_hash, retracted, instance_id, state)
+      select ${tenantId}, device_id, '{}', ${retracted ? '' : 'x'}, ${retracted}, ${instanceId}, ${state} from made`;
   };
   const again = async (tenantId: string) => {
     const [row] = await database.sql`
@@ -97,7 +97,7 @@ describe('a gap in watching', () => {
     const pushing = await addInstance({ seen: false });
     await addDevices(pushing, {});
     const leaving = await addInstance({ state: 'disconnecting' });
-    await addDevices(leaving, { hash: 'retracted' });
+    await addDevices(leaving, { retracted: true });
     const ended = await addInstance();
     await addDevices(ended, { routed: false });
     await silence(60);

@@ -7,7 +7,7 @@ import { nextState } from '../../connection/state.ts';
 import { readBacklogCauses } from '../../delivery/computers/backlog.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
-import { releaseReports } from '../../store/reports/due.ts';
+import { recheckHeld } from '../../store/reports/due.ts';
 import { pauseTenant } from '../../store/tenants/hold.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import { requireRole, tenantOf, unknownTenant } from '../access.ts';
@@ -272,7 +272,7 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
     const done = await changing(c, sql, async (tx, note) => {
       const row = await pauseTenant(tx, tenantId, value);
       if (!row) throw unknownTenant();
-      const reports = value ? 0 : await releaseReports(tx, tenantId, { retracted: true });
+      const reports = value ? 0 : await recheckHeld(tx, tenantId, { retracted: true });
       note({
         tenantId,
         action: value ? 'connection.pause' : 'connection.resume',

@@ -1,13 +1,12 @@
 import { backgroundReportsPerSecond } from '../../limits.ts';
+import { columns, pick } from '../columns.ts';
 import type { Fragment, Queries, Transaction } from '../database.ts';
 import { dueChannel } from '../notifications.ts';
+import { reports } from '../schema.ts';
 
 /**
  * Decides when reports are due that no new state has made due, and notifies the processes that deliver. Rows are locked in the order of their keys, as every writer of several rows does.
  */
-
-/** A retraction has no content that an instance told; this stands in the place of its hash. */
-export const retractedHash = 'retracted';
 
 const notifyReports = (tx: Queries) => tx`select pg_notify(${dueChannel}, 'reports')`;
 
@@ -50,7 +49,7 @@ export async function makeDue(
     with locked as materialized (
       select device_id, state from reports
       where tenant_id = ${tenantId} and ${batch?.after === undefined ? tx`true` : tx`device_id > ${batch.after}`}
-        and ${retracted ? tx`true` : tx`content_hash <> ${retractedHash}`} and (${which(tx)})
+        and ${retracted ? tx`true` : tx`not retracted`} and (${which(tx)})
       order by device_id ${batch === undefined ? tx`` : tx`limit ${batch.limit}`} for update
     ), placed as (
       select device_id, row_number() over (order by device_id) - 1 + ${batch?.offset ?? 0}::int8 as position
@@ -76,18 +75,48 @@ export async function makeDue(
   return made ?? { taken: 0, placed: 0, last: null };
 }
 
-/** Held reports are looked at at once, for what held them is over; says how many. */
-export async function releaseReports(
+/** Has held reports looked at at once, for what held them is over; says how many. */
+export async function recheckHeld(
   sql: Queries,
   tenantId: string,
   { retracted }: { readonly retracted: boolean },
 ): Promise<number> {
   const { count } = await sql`
     update reports set next_try_at = now() where tenant_id = ${tenantId} and state = 'held'
-      and ${retracted ? sql`true` : sql`content_hash <> ${retractedHash}`}`;
+      and ${retracted ? sql`true` : sql`not retracted`}`;
   await notifyReports(sql);
   return count;
 }
+
+export interface HeldUntilRead {
+  readonly tenantId: string;
+  readonly deviceId: string;
+  /** Intune does not hold the state yet. */
+  readonly undelivered: boolean;
+}
+
+/**
+ * Has the next reports of any tenants after this one read again before they are told, not by a replay either. Only where
+ * their instance has ever answered: one that only pushes cannot be asked. What became of an open message no longer
+ * matters. A retraction is no state that an instance told, and while a tenant's devices are retracted none is read.
+ */
+export const holdUntilRead = (
+  tx: Transaction,
+  after: { readonly tenantId: string; readonly deviceId: string },
+  limit: number,
+) => tx<HeldUntilRead[]>`
+  with batch as materialized (
+    select r.tenant_id, r.device_id from reports r
+    join tenants t on t.tenant_id = r.tenant_id and t.connection_state <> 'disconnecting'
+    join routes o on o.tenant_id = r.tenant_id and o.device_id = r.device_id
+    join instances i on i.tenant_id = o.tenant_id and i.instance_id = o.instance_id and i.last_seen_at is not null
+    where not r.retracted and (r.tenant_id, r.device_id) > (${after.tenantId}::uuid, ${after.deviceId}::uuid)
+    order by r.tenant_id, r.device_id limit ${limit} for update of r
+  )
+  update reports r set read_again = true, message_open = false, updated_at = now()
+  from batch where r.tenant_id = batch.tenant_id and r.device_id = batch.device_id
+  returning ${columns(tx, pick(reports, 'tenantId', 'deviceId'), 'r')},
+    r.state in ('due', 'held', 'sent') as undelivered`;
 
 /**
  * Makes reports say that the device is not managed and not compliant; says how many. What Intune never heard of needs
@@ -106,10 +135,10 @@ export async function retractReports(
       next_try_at = case when message_open then coalesce(next_try_at, now()) when sent_revision is null then null else now() end,
       due_since = case when sent_revision is not null then coalesce(due_since, now()) end,
       state = case when sent_revision is null then 'completed' else 'due' end, updated_at = now(),
-      content_hash = ${retractedHash},
+      retracted = true, content_hash = '',
       content = (content::jsonb || '{"managed":false,"verdict":"not-compliant"}'::jsonb)::text
     where tenant_id = ${tenantId} and ${deviceIds === 'all' ? tx`true` : tx`device_id = any(${deviceIds as string[]}::uuid[])`}
-      and content_hash <> ${retractedHash}`;
+      and not retracted`;
   await notifyReports(tx);
   return count;
 }

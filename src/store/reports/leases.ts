@@ -1,17 +1,10 @@
 import { leaseMs } from '../../limits.ts';
+import { columns } from '../columns.ts';
 import { booleans, type Sql } from '../database.ts';
 import type { DueLane, Held } from '../due-rows.ts';
-import type { DueReport } from './report-row.ts';
+import { type DueReport, dueReport } from './report-row.ts';
 
 /** Who works on which report: leases in PostgreSQL. Rows are locked in the order of their keys. */
-
-const columns = (sql: Sql) => sql`
-  r.tenant_id as "tenantId", r.device_id as "deviceId", r.instance_id as "instanceId", r.content, r.revision,
-  r.confirmed_revision as "confirmedRevision", r.state, r.message_id as "messageId", r.sent_revision as "sentRevision",
-  r.sent_content as "sentContent", r.message_devices as "messageDevices", r.message_at as "messageAt",
-  r.message_open as "messageOpen", r.alone, r.read_again as "readAgain", r.background,
-  r.last_update_at as "lastUpdateAt", r.completed_at as "completedAt", r.accepted_at as "acceptedAt", r.verification,
-  r.attempts, r.traceparent`;
 
 /** The lanes with waiting rows, by stepping from one to the next in the index (docs/data.md). */
 export async function surveyReports(sql: Sql): Promise<DueLane[]> {
@@ -52,7 +45,7 @@ export async function claimReports(
     )
     update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
     from due where r.tenant_id = due.tenant_id and r.device_id = due.device_id
-    returning ${columns(sql)}`;
+    returning ${columns(sql, dueReport, 'r')}`;
   const missing = new Map<string, { readonly one: DueReport; rows: number }>();
   for (const one of claimed) {
     if (!one.messageOpen || one.messageId === null) continue;
@@ -74,7 +67,7 @@ export async function claimReports(
     )
     update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
     from others where r.tenant_id = others.tenant_id and r.device_id = others.device_id
-    returning ${columns(sql)}`;
+    returning ${columns(sql, dueReport, 'r')}`;
   return [...claimed, ...others];
 }
 
@@ -91,7 +84,7 @@ export const renewReports = (sql: Sql, held: readonly Held<DueReport>[]) => sql`
   from held where r.tenant_id = held.tenant_id and r.device_id = held.device_id`;
 
 /** Gives the leases back at once. */
-export const releaseReports = (sql: Sql, rows: readonly DueReport[], owner: string) => sql`
+export const releaseLeases = (sql: Sql, rows: readonly DueReport[], owner: string) => sql`
   with mine as materialized (
     select r.tenant_id, r.device_id from reports r
     join unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.deviceId)}::uuid[])

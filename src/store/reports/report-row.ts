@@ -1,39 +1,38 @@
+import { pick, type Row } from '../columns.ts';
 import type { DueLane, Held, LaneShare } from '../due-rows.ts';
+import type { ReportState } from '../row-types.ts';
+import { reports } from '../schema.ts';
 import type { TimelineEvent } from '../timeline.ts';
 
 /** A row of stage two, the port through which it is claimed and settled, and what the ways of settling it are. */
 
-export type ReportState = 'due' | 'held' | 'sent' | 'accepted' | 'completed' | 'verified' | 'failed';
+export const dueReport = pick(
+  reports,
+  'tenantId',
+  'deviceId',
+  'instanceId',
+  'content',
+  'revision',
+  'confirmedRevision',
+  'state',
+  'messageId',
+  'sentRevision',
+  'sentContent',
+  'messageDevices',
+  'messageAt',
+  'messageOpen',
+  'alone',
+  'readAgain',
+  'background',
+  'lastUpdateAt',
+  'completedAt',
+  'acceptedAt',
+  'verification',
+  'attempts',
+  'traceparent',
+);
 
-export interface DueReport {
-  readonly tenantId: string;
-  readonly deviceId: string;
-  readonly instanceId: string;
-  readonly content: string;
-  readonly revision: number;
-  readonly confirmedRevision: number;
-  readonly state: ReportState;
-  readonly messageId: string | null;
-  readonly sentRevision: number | null;
-  /** This device's entities in the last message, a JSON array as text. */
-  readonly sentContent: string | null;
-  /** Devices in that message, and its `UploadTime`. */
-  readonly messageDevices: number | null;
-  readonly messageAt: Date | null;
-  /** Its outcome is not known: it may only be sent again as it is. */
-  readonly messageOpen: boolean;
-  /** It blocked others: it goes alone. */
-  readonly alone: boolean;
-  /** To be read from its instance before it is told. */
-  readonly readAgain: boolean;
-  readonly background: boolean;
-  readonly lastUpdateAt: Date | null;
-  readonly completedAt: Date | null;
-  readonly acceptedAt: Date | null;
-  readonly verification: string | null;
-  readonly attempts: number;
-  readonly traceparent: string | null;
-}
+export type DueReport = Row<typeof dueReport>;
 
 export interface Settlement {
   readonly state?: ReportState;

@@ -4,7 +4,7 @@ import type { DueLane } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
 import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
-import { claimReports, regroupReports, releaseReports, renewReports, surveyReports } from './leases.ts';
+import { claimReports, regroupReports, releaseLeases, renewReports, surveyReports } from './leases.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
 
 /** The reports in PostgreSQL. Every statement is about many rows, and takes them in the order of their keys. */
@@ -234,7 +234,7 @@ export function createReportStore(options: ReportStoreOptions): ReportStore {
     },
     settle: (settled) => settle(settled),
     release: async (rows, owner) => {
-      await inTurn(rows, () => releaseReports(relaxed, rows, owner));
+      await inTurn(rows, () => releaseLeases(relaxed, rows, owner));
     },
     regroup: async (one, owner, waitSeconds) => {
       const lanes = new Set(

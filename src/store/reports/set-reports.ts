@@ -51,7 +51,7 @@ export async function setReports(
       ${ordered.map((report) => report.content.lastCheckInAt)}::timestamptz[],
       ${ordered.map((report) => report.traceparent)}::text[])
     on conflict (tenant_id, device_id) do update set
-      instance_id = excluded.instance_id, content = excluded.content, content_hash = excluded.content_hash,
+      instance_id = excluded.instance_id, content = excluded.content, content_hash = excluded.content_hash, retracted = false,
       last_check_in_at = excluded.last_check_in_at, traceparent = excluded.traceparent,
       revision = reports.revision + 1, state = 'due', reason = null, detail = null, verification = null,
       next_try_at = case when reports.message_open or (reports.state = 'due' and reports.attempts > 0)

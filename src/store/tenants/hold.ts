@@ -5,7 +5,7 @@
 
 import type { Queries, Sql, Transaction } from '../database.ts';
 import { gatewayOrigin, type Note, recorded } from '../history.ts';
-import { releaseReports } from '../reports/due.ts';
+import { recheckHeld } from '../reports/due.ts';
 import type { Hold } from '../row-types.ts';
 import type { Tenant, TenantDirectory } from './tenant.ts';
 
@@ -60,7 +60,7 @@ export async function releaseTenant(sql: Sql, tenants: TenantDirectory, tenant: 
   const { tenantId } = tenant;
   await recorded(sql, gatewayOrigin, (tx, note) => clearHold(tx, tenantId, note));
   tenants.forget(tenantId);
-  await releaseReports(sql, tenantId, { retracted: true });
+  await recheckHeld(sql, tenantId, { retracted: true });
 }
 
 /** Undefined: there is no such tenant. */
