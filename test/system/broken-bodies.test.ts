@@ -1,6 +1,7 @@
 import { request } from 'node:https';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../harness/eventually.ts';
 import { bootstrapKey, connectTenant, type Scene, startScene } from '../harness/gateway.ts';
 
 /** Callers that leave in the middle of a body: their fault, and not the database's. */
@@ -33,12 +34,13 @@ describe('a caller that resets its connection in the middle of a body', () => {
     const { gateway } = scene;
     await leave(`${gateway.data}/t/${tenantId}/notifications`);
     await leave(`${gateway.admin}/api/v1/tenants`, { authorization: `Bearer ${bootstrapKey}` });
-    const answers = gateway
-      .output()
-      .split('\n')
-      .filter((line) => /"event":"request".*"POST".*(?:notifications|v1\/tenants)"/.test(line))
-      .slice(-2)
-      .map((line) => (JSON.parse(line) as { status: number }).status);
-    expect(answers).toEqual([400, 400]);
+    const answers = () =>
+      gateway
+        .output()
+        .split('\n')
+        .filter((line) => /"event":"request".*"POST".*(?:notifications|v1\/tenants)"/.test(line))
+        .slice(-2)
+        .map((line) => (JSON.parse(line) as { status: number }).status);
+    await eventually(() => expect(answers()).toEqual([400, 400]));
   });
 });
