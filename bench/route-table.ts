@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { preloadRoutes } from '../src/routing/preload.ts';
-import { createRouteTable, type RouteKey, routeKey } from '../src/routing/route-table.ts';
+import type { RouteKey } from '../src/routing/route-segment.ts';
+import { RouteTable, routeKey } from '../src/routing/route-table.ts';
 import { migrateDatabase } from '../src/runtime/node-migrate.ts';
 import { openDatabase } from '../src/store/database.ts';
 import { startDatabase } from './database.ts';
@@ -34,7 +35,7 @@ function setKey(key: RouteKey, number: number): void {
 }
 
 function measureLookUps(): void {
-  const table = createRouteTable({ entries: routes });
+  const table = new RouteTable({ entries: routes });
   const key = routeKey();
   const instance = new Int32Array(4);
   const beganMs = processorMs();
@@ -91,11 +92,11 @@ async function measurePreload(): Promise<void> {
         n + 1, 'only-claim', n
       from generate_series(${from}::int, ${Math.min(routes, from + insertedAtOnce) - 1}::int) n`;
   for (let round = 0; round < rounds; round += 1) {
-    const table = createRouteTable({ entries: routes });
+    const table = new RouteTable({ entries: routes });
     table.reserve(routes);
     const own = open();
     const [beganMs, usedMs] = [performance.now(), processorMs()];
-    const read = await preloadRoutes(own, table.put);
+    const read = await preloadRoutes(own, (...route) => table.put(...route));
     const seconds = (performance.now() - beganMs) / 1_000;
     const used = (processorMs() - usedMs) / 1_000;
     print(`preloaded ${read} routes in ${seconds.toFixed(2)} s, own processor ${used.toFixed(2)} s`);

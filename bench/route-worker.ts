@@ -1,6 +1,6 @@
 import { readGuid } from '../src/routing/guid-words.ts';
 import { preloadRoutes } from '../src/routing/preload.ts';
-import { createRouteTable, type RouteTable, routeKey } from '../src/routing/route-table.ts';
+import { RouteTable, routeKey } from '../src/routing/route-table.ts';
 import { openDatabase } from '../src/store/database.ts';
 import { residentMegabytes } from './usage.ts';
 import { answerQuestions } from './worker.ts';
@@ -118,7 +118,7 @@ const instanceWords = (index: number, words: Int32Array): void => {
 };
 
 function fillTable(entries: number): RouteTable {
-  const table = createRouteTable({ entries });
+  const table = new RouteTable({ entries });
   const [key, instance] = [routeKey(), new Int32Array(4)];
   table.reserve(entries);
   for (let index = 0; index < entries; index += 1) {
@@ -153,9 +153,9 @@ async function preload(databaseUrl: string, entries: number): Promise<RouteAnswe
   const sql = openDatabase(databaseUrl, { connections: 1, applicationName: 'bench-preload' });
   await sql`select 1`;
   const started = performance.now();
-  const table = createRouteTable({ entries });
+  const table = new RouteTable({ entries });
   table.reserve(entries);
-  const routes = await preloadRoutes(sql, table.put);
+  const routes = await preloadRoutes(sql, (...route) => table.put(...route));
   const seconds = (performance.now() - started) / 1_000;
   await sql.end({ timeout: 2 });
   if (table.size !== routes) throw new Error(`${table.size} of ${routes} routes are in the table`);

@@ -1,4 +1,5 @@
-import { type RouteKey, routeKey } from './route-table.ts';
+import type { RouteKey } from './route-segment.ts';
+import { routeKey } from './route-table.ts';
 
 /**
  * Reads routes out of `COPY … TO STDOUT (FORMAT binary)` (PostgreSQL's documentation of COPY, 'Binary Format') without

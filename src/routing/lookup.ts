@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { routeCacheMs } from '../limits.ts';
 import type { Sql } from '../store/database.ts';
-import type { RouteKey, RouteTarget } from './route-table.ts';
+import type { RouteKey } from './route-segment.ts';
+import type { RouteTarget } from './route-table.ts';
 
 export type { RouteTarget } from './route-table.ts';
 

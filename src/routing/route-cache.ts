@@ -3,7 +3,8 @@ import { readGuid } from './guid-words.ts';
 import type { PackedRouteLookup, RouteTarget } from './lookup.ts';
 import { createRouteMisses } from './route-misses.ts';
 import type { RouteChange, RouteName, RouteReader, RouteVersion, VersionedRoute } from './route-reader.ts';
-import { createRouteTable, isOlderVersion, type RouteKey, type RouteTable, routeKey } from './route-table.ts';
+import type { RouteKey } from './route-segment.ts';
+import { isOlderVersion, RouteTable, routeKey } from './route-table.ts';
 
 /**
  * The routing table in memory, kept until the change feed names a route (docs/route-cache.md). The law: when a look at
@@ -66,7 +67,7 @@ const wordsName = (key: RouteKey, from: number, to: number): string => key.subar
 export function createRouteCache(options: RouteCacheOptions): RouteCache {
   const { feed, isAway, now, onLookup, reader } = options;
   const createTable = (): RouteTable =>
-    createRouteTable({
+    new RouteTable({
       entries: options.entries,
       ...(options.seed === undefined ? {} : { seed: options.seed }),
     });

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatGuid, readGuid, readLowerGuidBytes } from './guid-words.ts';
-import { createRouteTable, isOlderVersion, type RouteKey, routeKey } from './route-table.ts';
+import type { RouteKey } from './route-segment.ts';
+import { isOlderVersion, RouteTable, routeKey } from './route-table.ts';
 
 const guidOf = (group: number, number: number): string =>
   `${String(group).padStart(8, '0')}-0000-4000-8000-${number.toString(16).padStart(12, '0')}`;
@@ -109,7 +110,7 @@ interface Known {
 }
 
 /** The same step on the table and on a Map. */
-function take(table: ReturnType<typeof createRouteTable>, map: Map<string, Known>, step: Step): void {
+function take(table: RouteTable, map: Map<string, Known>, step: Step): void {
   if (step.does === 'clear') {
     table.clear();
     map.clear();
@@ -138,7 +139,7 @@ describe('the packed route table', () => {
   it('holds what a Map holds, whatever is done to it', { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(steps, fc.integer(), (taken, seed) => {
-        const table = createRouteTable({ entries: 10_000, seed: [seed, 7] });
+        const table = new RouteTable({ entries: 10_000, seed: [seed, 7] });
         const map = new Map<string, Known>();
         for (const step of taken) take(table, map, step);
         expect(table.size).toBe(map.size);
@@ -165,7 +166,7 @@ describe('the packed route table', () => {
   it('of a full table nothing wrong comes back, and never more than its bound', () => {
     fc.assert(
       fc.property(steps, fc.integer({ min: 0, max: 40 }), (taken, entries) => {
-        const table = createRouteTable({ entries });
+        const table = new RouteTable({ entries });
         const map = new Map<string, Known>();
         for (const step of taken) {
           take(table, map, step);
@@ -183,7 +184,7 @@ describe('the packed route table', () => {
   });
 
   it('what is used stays while others come and go', { timeout: 60_000 }, () => {
-    const table = createRouteTable({ entries: 100 });
+    const table = new RouteTable({ entries: 100 });
     for (let one = 0; one < 10; one += 1) table.put(keyOf(0, one), instanceOf(1), one + 1, 1);
     for (let other = 100; other < 2_000; other += 1) {
       for (let one = 0; one < 10; one += 1) expect(table.get(keyOf(0, one))).toEqual(target(1, one + 1));
@@ -194,7 +195,7 @@ describe('the packed route table', () => {
 
   it('many segments: every route is found, at no more than 64 bytes each', { timeout: 60_000 }, () => {
     const entries = 150_000;
-    const table = createRouteTable({ entries });
+    const table = new RouteTable({ entries });
     for (let one = 0; one < entries; one += 1)
       table.put(keyOf(one % 7, one), instanceOf(one % 11), one + 1, 1);
     expect(table.size).toBe(entries);
@@ -211,7 +212,7 @@ describe('the packed route table', () => {
     expect(isOlderVersion(1, 2)).toBe(true);
     expect(isOlderVersion(2 ** 32 - 1, 2 ** 32 + 1)).toBe(true);
     expect(isOlderVersion(2 ** 32 + 1, 2 ** 32 - 1)).toBe(false);
-    const table = createRouteTable({ entries: 10 });
+    const table = new RouteTable({ entries: 10 });
     table.put(keyOf(0, 0), instanceOf(1), 1, 2 ** 32 - 1);
     table.put(keyOf(0, 0), instanceOf(2), 2, 2 ** 32 + 3);
     table.put(keyOf(0, 0), instanceOf(1), 1, 2 ** 32 - 1);
