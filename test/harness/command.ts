@@ -2,13 +2,11 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { ownEnvironment } from './own-environment.ts';
+import { program } from './program.ts';
 import { runCommand } from './run-espalier.ts';
 
 /** The real `espalier` in a process of its own, without a terminal, as a script runs it. */
-
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 export interface Ran {
   readonly code: number | null;
@@ -57,7 +55,9 @@ export function createCommandLine(server: Record<string, string>): CommandLine {
     },
     onTerminal: (args, { answers = [], columns, environment = {} }) =>
       new Promise((resolve) => {
-        const quoted = [process.execPath, main, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+        const quoted = [process.execPath, program(), ...args].map(
+          (word) => `'${word.replaceAll("'", "'\\''")}'`,
+        );
         const command = `stty cols ${columns} rows 40; ${quoted.join(' ')}`;
         const child = spawn('script', ['-qec', command, '/dev/null'], {
           cwd: home,

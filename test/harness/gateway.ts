@@ -2,18 +2,18 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { verdictIn } from '../../src/runtime/lane/socket-choice.ts';
 import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
 import { clientSecretOf, createWorld, type World, type WorldOptions } from '../../src/simulator/world.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { type Answer, type Call, call, read } from './http.ts';
 import { ownEnvironment } from './own-environment.ts';
 import { freePort } from './ports.ts';
+import { program } from './program.ts';
 import { testedLane } from './sockets.ts';
 
 /** The real `espalier serve` in its own process, configured by its environment only, between simulators. */
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 export const bootstrapKey = 'esp_bootstrap-key-of-the-tests';
 
 export interface GatewayProcess {
@@ -33,7 +33,7 @@ export async function startProcess(
   environment: Record<string, string>,
   command = 'serve',
 ): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, [main, command], {
+  const child = spawn(process.execPath, [program(), command], {
     env: { ...ownEnvironment(), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -135,6 +135,9 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     ...quick,
     ...options.environment,
   };
+  // The self-test of the fast lane has its own cases (src/runtime/lane/self-test.test.ts).
+  mkdirSync(environment.ESPALIER_DATA_DIR, { mode: 0o700 });
+  verdictIn(environment.ESPALIER_DATA_DIR).pass(process.versions.node);
   let gateway = await startProcess(environment);
   const trust = read(join(dir, 'data', 'tls.crt'));
   for (const instance of world.instances.values()) instance.webhooks.trust(trust);

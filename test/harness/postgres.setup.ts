@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
 import { driverFault } from '../../src/runtime/node-driver.ts';
 import { startEmbeddedPostgres } from '../../src/runtime/node-embedded-postgres.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { joinProgram } from './program.ts';
 import { templateDatabase } from './template.ts';
 
 declare module 'vitest' {
@@ -15,13 +17,17 @@ declare module 'vitest' {
   }
 }
 
-/** One PostgreSQL for the whole run, the embedded one, and one place for compiled code, in a directory of their own. */
+const packages = fileURLToPath(new URL('../../node_modules', import.meta.url));
+
+/** One PostgreSQL for the whole run, the embedded one, one place for compiled code, and the command line that tests start. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const unpatched = driverFault();
   if (unpatched !== undefined) throw new Error(unpatched);
   const dir = mkdtempSync(join(tmpdir(), 'espalier-test-'));
   // Inherited by the workers, and handed on by ownEnvironment.
   process.env.NODE_COMPILE_CACHE = join(dir, 'compiled');
+  const joined = mkdtempSync(join(packages, '.espalier-tests-'));
+  process.env.ESPALIER_TESTED_PROGRAM = await joinProgram(joined);
   // Nobody needs these databases after a crash: with fsync, dropping one takes over a second.
   const server = await startEmbeddedPostgres(dir, { serverSettings: ['fsync=off', 'full_page_writes=off'] });
   const admin = postgres(server.url, { max: 1, onnotice: () => undefined });
@@ -33,6 +39,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   project.provide('databaseServer', server.url);
   return async () => {
     await server.stop();
-    rmSync(dir, { recursive: true, force: true });
+    for (const made of [dir, joined]) rmSync(made, { recursive: true, force: true });
   };
 }

@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { ownEnvironment } from './own-environment.ts';
-
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+import { program } from './program.ts';
 
 export interface CommandResult {
   readonly code: number | null;
@@ -20,7 +18,7 @@ export interface CommandOptions {
 export function runCommand(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   const { cwd, environment = {}, stdin = '' } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], {
+    const child = spawn(process.execPath, [program(), ...args], {
       cwd,
       env: { ...ownEnvironment(), ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],

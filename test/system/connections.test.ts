@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
-import { afterAll, afterEach, beforeAll, describe, expect, it, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { type ConnectionBounds, callerAddress } from '../../src/runtime/node-connections.ts';
 import { type Listener, nodeRequestFacts } from '../../src/runtime/node-http.ts';
 import { createAuthority } from '../../src/simulator/authority.ts';
@@ -23,7 +23,8 @@ test.each([
 });
 
 /** What callers can hold, and how long, without asking for anything (contract section 8). */
-describe.each([
+// Most of their time is that of the bounds, and each has a listener of its own.
+describe.concurrent.each([
   ['with the lane', true, false],
   ['with the lane over TLS', true, true],
   ['without the lane', false, false],
@@ -53,9 +54,9 @@ describe.each([
     const issued = await (await createAuthority()).issue(['127.0.0.1']);
     pair = { cert: issued.certificatePem, key: issued.keyPem };
   });
-  afterAll(() => scene?.close());
-  afterEach(() => {
-    for (const socket of held.splice(0)) socket.destroy();
+  afterAll(async () => {
+    for (const socket of held) socket.destroy();
+    await scene?.close();
   });
 
   const open = (bounds: Partial<ConnectionBounds> = {}): Promise<Listener> =>

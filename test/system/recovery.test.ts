@@ -2,18 +2,17 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { copyTestDatabase, createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { bootstrapKey, connectTenant, type Scene, sendWebhook, startScene } from '../harness/gateway.ts';
 import { ownEnvironment } from '../harness/own-environment.ts';
+import { program } from '../harness/program.ts';
 
 /** The rehearsal of docs/recovery.md: an old database restored, and one that is lost. */
 
 const run = promisify(execFile);
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 describe('recovery', () => {
   let scene: Scene;
@@ -128,7 +127,7 @@ describe('recovery', () => {
       ESPALIER_API_KEY: bootstrapKey,
       ESPALIER_CA_FILE: caFile,
     };
-    return run(process.execPath, [main, 'routes', 'rebuild', ...args], {
+    return run(process.execPath, [program(), 'routes', 'rebuild', ...args], {
       env: { ...ownEnvironment(), ...server, ...environment },
     }).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),

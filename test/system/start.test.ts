@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { lockDirectory } from '../../src/runtime/node-directory-lock.ts';
 import { createAuthority } from '../../src/simulator/authority.ts';
@@ -19,11 +18,11 @@ import {
 import { eventually } from '../harness/eventually.ts';
 import { ownEnvironment } from '../harness/own-environment.ts';
 import { freePort } from '../harness/ports.ts';
+import { program } from '../harness/program.ts';
 import { runCommand } from '../harness/run-espalier.ts';
 
 /** How `serve` starts, waits, fails and ends: each failure in one line that names the variable, and nothing left behind. */
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const recoveryPage = readFileSync(new URL('../../docs/recovery.md', import.meta.url), 'utf8');
 const dirs: string[] = [];
 const running = new Set<ChildProcess>();
@@ -41,7 +40,7 @@ interface Started {
 }
 
 function launch(environment: Record<string, string>, command = 'serve'): Started {
-  const child = spawn(process.execPath, [main, command], {
+  const child = spawn(process.execPath, [program(), command], {
     env: { ...ownEnvironment(), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
