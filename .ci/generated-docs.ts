@@ -11,6 +11,7 @@ import { databaseUrlParameters } from '../src/store/database-url-parameters.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { commandModel } from './command-model.ts';
+import { declaredFields } from './declared-fields.ts';
 
 /**
  * The documents that are made of the code: `node .ci/generated-docs.ts` writes them, with `--check` it compares and
@@ -178,6 +179,7 @@ const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/settings.md': settingsPage,
   'docs/openapi.json': () => `${JSON.stringify(openApi(), null, 2)}\n`,
   'src/cli/api-model.ts': () => commandModel(openApi()),
+  'src/cli/declared/api-fields.ts': () => declaredFields(openApi()),
   'docs/cli.md': async () => (await import('./cli-reference.ts')).cliReference(),
   [`${problemsFolder}/README.md`]: problemsPage,
 };

@@ -11,6 +11,8 @@ import { clientWithSecret } from '../secret-reference.ts';
 
 /** A tenant as the admin API takes and shows it. */
 
+const mode = z.enum(['device-compliance', 'conditional-access']);
+const connectionType = z.enum(['cloud-connector', 'manual']);
 const displayName = z.string().trim().min(1).max(200);
 
 export const landing = z
@@ -40,8 +42,8 @@ export const newTenant = z
     tenantId: guid,
     cloud: z.string().min(1).max(100).default('public'),
     displayName,
-    mode: z.enum(['device-compliance', 'conditional-access']).default('device-compliance'),
-    connectionType: z.enum(['cloud-connector', 'manual']).default('cloud-connector'),
+    mode: mode.default('device-compliance'),
+    connectionType: connectionType.default('cloud-connector'),
     landing: landing.default({ choice: 'default' }),
     partnerGroup: partnerGroup.optional(),
     application: application.optional(),
@@ -100,8 +102,12 @@ export const tenantResource = resource({
     tenantId: column('tenantId', { filter: true, sort: true }),
     cloud: column('cloud', { filter: true, sort: true, setting: true }),
     displayName: column('displayName', { filter: 'wildcards', sort: true, setting: true }),
-    mode: column('mode', { filter: ['device-compliance', 'conditional-access'], setting: true }),
-    connectionType: column('connectionType', { filter: ['cloud-connector', 'manual'], setting: true }),
+    mode: column('mode', { schema: mode, filter: mode.options, setting: true }),
+    connectionType: column('connectionType', {
+      schema: connectionType,
+      filter: connectionType.options,
+      setting: true,
+    }),
     landing: column('landing', { schema: landing, setting: true }),
     partnerGroup: column('partnerGroup', {
       schema: partnerGroup.nullable(),

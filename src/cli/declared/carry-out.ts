@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { ZodError, z } from 'zod';
+import { ZodError } from 'zod';
 import { type AdminApi, CommandFailure } from '../admin-api.ts';
 import { type Warning, warningsOf } from '../output/warnings.ts';
+import { created, presentInstance, waitsForApproval } from './api-fields.ts';
 import type { PresentInstance, PresentTenant } from './model.ts';
 import type { ClientToSend, InstanceKey, Operation, TenantPlan } from './plan.ts';
-import { readInstanceAnswer, readTenantAnswer, tenantPath } from './read-present.ts';
+import { readTenantAnswer, tenantPath } from './read-present.ts';
 import type { SecretOf } from './read-secrets.ts';
 import { sameValue } from './same-value.ts';
 
@@ -45,12 +46,6 @@ const changedMeanwhile = 'it was changed since the plan was made; run apply agai
 
 class Changed extends Error {}
 
-const waiting = z.object({
-  approvalId: z.string(),
-  state: z.literal('waiting'),
-  devices: z.number().optional(),
-});
-
 /** What waits for a second operator is accepted and not done (docs/declarative.md). */
 class Waiting extends Error {}
 
@@ -65,7 +60,7 @@ async function send(
     'idempotency-key': randomUUID(),
     ...(version === undefined ? {} : { 'if-match': `"${version}"` }),
   });
-  const held = waiting.safeParse(answer);
+  const held = waitsForApproval.safeParse(answer);
   if (held.success) throw new Waiting(`approval ${held.data.approvalId}`);
   run.warnings.push(...warningsOf(answer));
   return answer;
@@ -87,8 +82,8 @@ const instancePath = ({ path }: Run, id: string): string => `${path}/instances/$
 
 async function changeInstance(run: Run, key: InstanceKey, fields: Record<string, unknown>): Promise<void> {
   const id = idOf(run, key);
-  const answer = await send(run, 'PATCH', instancePath(run, id), fields, run.instances.get(id)?.version);
-  run.instances.set(id, readInstanceAnswer(answer));
+  const answer = await send(run, 'PATCH', instancePath(run, id), fields, run.instances.get(id)?.versionLock);
+  run.instances.set(id, presentInstance.parse(answer));
 }
 
 /**
@@ -100,8 +95,8 @@ async function pauseInstance(run: Run, key: InstanceKey, paused: boolean): Promi
   const before = run.instances.get(id);
   await send(run, 'POST', `${instancePath(run, id)}/${paused ? 'pause' : 'resume'}`);
   if (before === undefined) return;
-  const after = readInstanceAnswer(await run.api.call('GET', instancePath(run, id)));
-  if (!sameValue({ ...before, paused, version: 0 }, { ...after, version: 0 })) throw new Changed();
+  const after = presentInstance.parse(await run.api.call('GET', instancePath(run, id)));
+  if (!sameValue({ ...before, paused, versionLock: 0 }, { ...after, versionLock: 0 })) throw new Changed();
   run.instances.set(id, after);
 }
 
@@ -110,12 +105,12 @@ async function pauseTenant(run: Run, paused: boolean): Promise<void> {
   await send(run, 'POST', `${run.path}/${paused ? 'pause' : 'resume'}`);
   if (before === undefined) return;
   const after = readTenantAnswer(await run.api.call('GET', run.path));
-  if (!sameValue({ ...before, paused, version: 0 }, { ...after, version: 0 })) throw new Changed();
+  if (!sameValue({ ...before, paused, versionLock: 0 }, { ...after, versionLock: 0 })) throw new Changed();
   run.tenant = after;
 }
 
 async function changeTenant(run: Run, body: Record<string, unknown>): Promise<void> {
-  const answer = await send(run, 'PATCH', run.path, body, run.tenant?.version);
+  const answer = await send(run, 'PATCH', run.path, body, run.tenant?.versionLock);
   if (run.tenant !== undefined) run.tenant = readTenantAnswer(answer);
 }
 
@@ -127,7 +122,7 @@ async function createInstance(
   // A new one has none of what null would end.
   const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
   const answer = await send(run, 'POST', `${run.path}/instances`, given);
-  run.made.set(name, z.object({ id: z.string() }).parse(answer).id);
+  run.made.set(name, created.parse(answer).id);
 }
 
 /** A client in the fields becomes what the API takes. */
@@ -171,7 +166,7 @@ async function perform(run: Run, operation: Operation): Promise<void> {
     case 'resume-tenant':
       return pauseTenant(run, operation.kind === 'pause-tenant');
     case 'delete-tenant':
-      await send(run, 'DELETE', `${run.path}${force}`, undefined, run.tenant?.version);
+      await send(run, 'DELETE', `${run.path}${force}`, undefined, run.tenant?.versionLock);
       return undefined;
     case 'create-instance':
       return createInstance(run, operation);
@@ -190,7 +185,7 @@ async function perform(run: Run, operation: Operation): Promise<void> {
         'DELETE',
         `${instancePath(run, id)}${force}`,
         undefined,
-        run.instances.get(id)?.version,
+        run.instances.get(id)?.versionLock,
       );
       return undefined;
     }

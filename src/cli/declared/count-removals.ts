@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import type { AdminApi } from '../admin-api.ts';
+import { instanceRemoval, tenantRemoval } from './api-fields.ts';
 import { countText } from './count-text.ts';
 import { inParallel } from './in-parallel.ts';
 import type { InstancePlan, Plan, Refusal, Removal, TenantPlan } from './plan.ts';
@@ -7,18 +7,16 @@ import { requestsAtOnce, tenantPath } from './read-present.ts';
 
 /** Asks the gateway what goes with each instance and tenant that is to be deleted; nothing is deleted by asking. */
 
-const answer = z.object({ devices: z.number(), moved: z.number().optional() });
+const instanceCounts = instanceRemoval.pick({ devices: true, moved: true });
+const tenantCounts = tenantRemoval.pick({ devices: true });
 
-async function ask(api: AdminApi, path: string): Promise<Removal> {
-  const { devices, moved } = answer.parse(await api.call('DELETE', `${path}?dry-run=true`));
-  return { devices, moved };
-}
+const ask = (api: AdminApi, path: string): Promise<unknown> => api.call('DELETE', `${path}?dry-run=true`);
 
 async function countInstances(api: AdminApi, { instances, tenantId }: TenantPlan): Promise<InstancePlan[]> {
   return inParallel(instances, 1, async (instance) => {
     if (instance.action !== 'delete' || instance.id === undefined) return instance;
     const path = `${tenantPath(tenantId)}/instances/${encodeURIComponent(instance.id)}`;
-    return { ...instance, removal: await ask(api, path) };
+    return { ...instance, removal: instanceCounts.parse(await ask(api, path)) };
   });
 }
 
@@ -43,7 +41,7 @@ export async function countRemovals(
 ): Promise<Plan> {
   const tenants = await inParallel(plan.tenants, requestsAtOnce, async (tenant): Promise<TenantPlan> => {
     if (tenant.action === 'delete')
-      return { ...tenant, removal: await ask(api, tenantPath(tenant.tenantId)) };
+      return { ...tenant, removal: tenantCounts.parse(await ask(api, tenantPath(tenant.tenantId))) };
     return { ...tenant, instances: await countInstances(api, tenant) };
   });
   const refusals = tenants.flatMap(({ instances, removal, tenantId }) => [

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { instanceFields } from './api-fields.ts';
 import { diffClient } from './diff-client.ts';
 import { type Match, matchInstances, orderRenames } from './match-instances.ts';
 import type { DeclaredTenant, PresentInstance, PresentTenant } from './model.ts';
@@ -45,7 +47,11 @@ interface Compared {
 
 const originOf = (url: string): string => new URL(url).origin;
 
-const plainFields = ['url', 'compliance', 'caCertificate', 'clientCertificateSha256'] as const;
+/** Those that are sent as they are where they differ. */
+const plainFields = z
+  .object(instanceFields)
+  .omit({ apiClient: true, enabled: true, name: true })
+  .keyof().options;
 
 const isSame = (field: (typeof plainFields)[number], a: unknown, b: unknown): boolean =>
   field === 'compliance' ? sameNames(a, b) : sameValue(a, b);

@@ -33,7 +33,7 @@ const instanceOf = (id: number, name: string, more: Partial<PresentInstance> = {
   clientCertificateSha256: null,
   enabled: true,
   paused: false,
-  version: 1,
+  versionLock: 1,
   ...more,
 });
 
@@ -47,19 +47,19 @@ const tenantOf = (id: number, more: Partial<PresentTenant> = {}): PresentTenant 
   partnerGroup: null,
   application: null,
   paused: false,
-  version: 1,
+  versionLock: 1,
   instances: [],
   ...more,
 });
 
 const declareInstance = (instance: PresentInstance, withId = true): DeclaredInstance => {
-  const { apiClient, id, version, ...rest } = instance;
+  const { apiClient, id, versionLock, ...rest } = instance;
   return { ...rest, ...(withId ? { id } : {}), apiClient: sent(apiClient.clientId), place };
 };
 
 /** Everything that is there, as an export says it, but with secrets to send. */
 const declareTenant = (tenant: PresentTenant, withIds = true): DeclaredTenant => {
-  const { application, instances, landing, version, ...rest } = tenant;
+  const { application, instances, landing, versionLock, ...rest } = tenant;
   const { defaultInstanceId, ...landed } = landing;
   const defaultInstance = instances.find(({ id }) => id === defaultInstanceId)?.name;
   return {

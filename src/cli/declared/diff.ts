@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { tenantFields } from './api-fields.ts';
 import { diffClient } from './diff-client.ts';
 import { diffInstances, type InstancesDiff } from './diff-instances.ts';
 import { diffKeys } from './diff-keys.ts';
@@ -19,6 +21,12 @@ export interface DiffOptions {
   readonly updateSecrets: boolean;
   readonly nowMs: number;
 }
+
+/** Those that are sent as they are where they differ. */
+const plainFields = z
+  .object(tenantFields)
+  .omit({ application: true, cloud: true, connectionType: true, landing: true, mode: true, tenantId: true })
+  .keyof().options;
 
 const subjectOf = ({ tenantId }: DeclaredTenant): string => `tenant ${tenantId}`;
 
@@ -114,7 +122,7 @@ function compareFields(
     again: updateSecrets,
     moved: false,
   });
-  const plain = (['displayName', 'partnerGroup'] as const).flatMap((field): FieldChange[] => {
+  const plain = plainFields.flatMap((field): FieldChange[] => {
     const after = declared[field];
     if (after === undefined || sameNames(after, present?.[field] ?? null)) return [];
     return [{ field, ...(present === undefined ? {} : { before: present[field] }), after }];

@@ -24,40 +24,38 @@ const exportClient = ({ clientId, secretRef }: PresentClient) => ({
   ...(secretRef === null ? {} : { secretRef }),
 });
 
-const exportInstance = (instance: PresentInstance, ids: boolean) => ({
-  name: instance.name,
-  ...(ids ? { id: instance.id } : {}),
-  url: instance.url,
-  apiClient: exportClient(instance.apiClient),
-  compliance: instance.compliance,
-  caCertificate: instance.caCertificate,
-  clientCertificateSha256: instance.clientCertificateSha256,
-  enabled: instance.enabled,
-  paused: instance.paused,
-});
+function exportInstance({ id, name, versionLock: _, ...fields }: PresentInstance, ids: boolean) {
+  return { name, ...(ids ? { id } : {}), ...fields, apiClient: exportClient(fields.apiClient) };
+}
 
 /** By code units: the same on every machine, whatever its language. */
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function exportTenant(tenant: PresentTenant, ids: boolean) {
-  const { choice, customUrl, defaultInstanceId } = tenant.landing;
-  const defaultInstance = tenant.instances.find(({ id }) => id === defaultInstanceId)?.name;
-  const instances = [...tenant.instances].sort((a, b) => compare(a.name, b.name));
+  const {
+    application,
+    displayName,
+    instances,
+    landing,
+    partnerGroup,
+    paused,
+    tenantId,
+    versionLock: _,
+    ...fields
+  } = tenant;
+  const { defaultInstanceId, ...landed } = landing;
+  const defaultInstance = instances.find(({ id }) => id === defaultInstanceId)?.name;
   return {
-    tenantId: tenant.tenantId,
-    displayName: tenant.displayName,
-    cloud: tenant.cloud,
-    mode: tenant.mode,
-    connectionType: tenant.connectionType,
-    ...(tenant.application === null ? {} : { application: exportClient(tenant.application) }),
-    paused: tenant.paused,
-    partnerGroup: tenant.partnerGroup,
-    landing: {
-      choice,
-      ...(customUrl === undefined ? {} : { customUrl }),
-      ...(defaultInstance === undefined ? {} : { defaultInstance }),
-    },
-    instances: instances.map((instance) => exportInstance(instance, ids)),
+    tenantId,
+    displayName,
+    ...fields,
+    ...(application === null ? {} : { application: exportClient(application) }),
+    paused,
+    partnerGroup,
+    landing: { ...landed, ...(defaultInstance === undefined ? {} : { defaultInstance }) },
+    instances: [...instances]
+      .sort((a, b) => compare(a.name, b.name))
+      .map((instance) => exportInstance(instance, ids)),
   };
 }
 

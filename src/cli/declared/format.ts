@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { parseGuid } from '../../ids.ts';
-import { cleanName } from './names.ts';
+import { instanceFields, keyFields, tenantFields } from './api-fields.ts';
+import { guid, text } from './values.ts';
 
 /**
  * One document of a file as it may be written: docs/declarative.md. What the admin API would refuse for its form is refused
@@ -8,13 +8,6 @@ import { cleanName } from './names.ts';
  */
 
 export const apiVersion = 'espalier.dev/v1';
-
-const guid = z
-  .string()
-  .refine((text) => parseGuid(text) !== undefined, 'must be a GUID, as 3f2504e0-4f89-41d3-9a0c-0305e82c3301')
-  .transform((text) => text.toLowerCase());
-
-const text = (longest: number) => z.string().overwrite(cleanName).min(1).max(longest);
 
 /**
  * For a rule about several fields of a group: it is looked at whatever else is wrong in the group, so that all faults come
@@ -28,13 +21,9 @@ const ruleOf = (...fields: readonly string[]) => ({
     !issues.some(({ path = [] }) => fields.includes(String(path[0]))),
 });
 
-const address = z
-  .string()
-  .max(2_000)
-  .refine((value) => URL.canParse(value) && new URL(value).protocol === 'https:', 'must be an https URL');
-
 /** As the gateway keeps it: without a slash at the end, the host in lower case. */
-const instanceUrl = address
+const instanceUrl = instanceFields.url
+  .unwrap()
   .refine((value) => {
     if (!URL.canParse(value)) return true;
     const { hash, password, search, username } = new URL(value);
@@ -76,19 +65,17 @@ const oneSecret = {
   },
 };
 
-const application = z
-  .strictObject({ clientId: guid, ...secretFields })
+const application = tenantFields.application
+  .unwrap()
+  .extend(secretFields)
   .refine(oneSecret.check, oneSecret.say);
-const apiClient = z
-  .strictObject({ clientId: text(200), ...secretFields })
+const apiClient = instanceFields.apiClient
+  .unwrap()
+  .extend(secretFields)
   .refine(oneSecret.check, oneSecret.say);
 
-const compliance = z
-  .strictObject({
-    source: z.enum(['jamf', 'smart-group']),
-    applicableGroup: text(200).optional(),
-    complianceGroup: text(200).optional(),
-  })
+const compliance = instanceFields.compliance
+  .unwrap()
   .refine((value) => value.source === 'jamf' || value.complianceGroup !== undefined, {
     message: 'is needed for the source smart-group',
     path: ['complianceGroup'],
@@ -110,14 +97,13 @@ const certificate = z
 
 const instance = z
   .strictObject({
+    ...instanceFields,
     id: guid.optional(),
-    name: text(100).optional(),
     url: instanceUrl.optional(),
     apiClient: apiClient.optional(),
     compliance: compliance.optional(),
     caCertificate: certificate.nullable().optional(),
     clientCertificateSha256: fingerprint.nullable().optional(),
-    enabled: z.boolean().optional(),
     paused: z.boolean().optional(),
   })
   .refine((value) => value.id !== undefined || value.name !== undefined, {
@@ -126,12 +112,10 @@ const instance = z
     ...ruleOf('id', 'name'),
   });
 
-const landing = z
-  .strictObject({
-    choice: z.enum(['default', 'denied', 'custom']),
-    customUrl: address.optional(),
-    defaultInstance: text(100).optional(),
-  })
+const landing = tenantFields.landing
+  .unwrap()
+  .omit({ defaultInstanceId: true })
+  .extend({ defaultInstance: instanceFields.name })
   .refine((value) => (value.choice === 'custom') === (value.customUrl !== undefined), {
     message: 'is needed for the choice custom and for no other',
     path: ['customUrl'],
@@ -146,11 +130,7 @@ const partnerGroup = z
   });
 
 const tenant = z.strictObject({
-  tenantId: guid,
-  cloud: text(100).optional(),
-  displayName: text(200).optional(),
-  mode: z.enum(['device-compliance', 'conditional-access']).optional(),
-  connectionType: z.enum(['cloud-connector', 'manual']).optional(),
+  ...tenantFields,
   landing: landing.optional(),
   partnerGroup: partnerGroup.nullable().optional(),
   application: application.optional(),
@@ -158,19 +138,10 @@ const tenant = z.strictObject({
   instances: z.array(instance).optional(),
 });
 
-const key = z.strictObject({
-  name: text(100),
-  role: z.enum(['viewer', 'operator', 'admin']),
-  tenants: z.array(guid).min(1).max(1_000).optional(),
-  expiresAt: z.iso
-    .datetime({ offset: true, error: 'must be a time with its zone, as 2027-01-31T00:00:00Z' })
-    .optional(),
-});
-
 export const declaration = z.strictObject({
   apiVersion: z.literal(apiVersion),
   tenants: z.array(tenant).optional(),
-  keys: z.array(key).optional(),
+  keys: z.array(z.strictObject(keyFields)).optional(),
 });
 
 /** Of a document that is wrong elsewhere: the certificates that it names. */
@@ -192,7 +163,8 @@ export const namedCertificates = z.object({
     .catch([]),
 });
 
-export type Declaration = z.output<typeof declaration>;
+export type TenantIn = z.output<typeof tenant>;
+export type InstanceIn = z.output<typeof instance>;
 
 const kindOf = (input: unknown): string => {
   if (input === null) return 'nothing (null)';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { type AdminApi, CommandFailure } from '../admin-api.ts';
+import { createdKey } from './api-fields.ts';
 import type { DeclaredKey } from './model.ts';
 import type { KeyPlan } from './plan.ts';
 
@@ -14,8 +14,6 @@ export interface KeyResult {
   /** Where the key is, or what went wrong. */
   readonly detail: string;
 }
-
-const answer = z.object({ id: z.string(), key: z.string() });
 
 /** A name may have signs that no file's name has. */
 export const keyFile = (dir: string, name: string): string => join(dir, `${encodeURIComponent(name)}.key`);
@@ -35,7 +33,7 @@ async function makeKey(
       ...(tenants === undefined ? {} : { tenants }),
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
-    const made = answer.parse(await api.call('POST', '/keys', body, { 'idempotency-key': randomUUID() }));
+    const made = createdKey.parse(await api.call('POST', '/keys', body, { 'idempotency-key': randomUUID() }));
     await file.writeFile(`${made.key}\n`);
     await file.sync();
     written = true;

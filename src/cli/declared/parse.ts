@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, parseAllDocuments } from 'yaml';
 import { type Bearer, bearersOf, findDuplicates } from './duplicates.ts';
 import type { Fault } from './fault.ts';
-import { type Declaration, declaration, describeIssue, namedCertificates } from './format.ts';
+import { declaration, describeIssue, type InstanceIn, namedCertificates, type TenantIn } from './format.ts';
 import { locate, type Path, pathText } from './locate.ts';
 import type {
   Declared,
@@ -53,9 +53,6 @@ function report(context: Context, path: Path, problem: string): void {
   faults.push({ place: placeOf(context, path), file: source.name, path: pathText(path), problem });
 }
 
-type DeclaredIn = NonNullable<Declaration['tenants']>[number];
-type InstanceIn = NonNullable<DeclaredIn['instances']>[number];
-
 function clientOf(
   given: { clientId: string; clientSecret?: string | undefined; secretRef?: string | undefined } | undefined,
   dir: string,
@@ -96,13 +93,13 @@ function instanceOf(context: Context, path: Path, given: InstanceIn): DeclaredIn
   };
 }
 
-function groupOf(given: DeclaredIn['partnerGroup']): PartnerGroup | null | undefined {
+function groupOf(given: TenantIn['partnerGroup']): PartnerGroup | null | undefined {
   if (given === undefined || given === null) return given;
   const { displayName, id } = given;
   return id === undefined ? { displayName: displayName ?? '' } : { id };
 }
 
-function tenantOf(context: Context, path: Path, given: DeclaredIn): DeclaredTenant {
+function tenantOf(context: Context, path: Path, given: TenantIn): DeclaredTenant {
   const { application, instances, partnerGroup, ...rest } = given;
   return {
     ...rest,

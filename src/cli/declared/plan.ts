@@ -1,10 +1,9 @@
 import type {
-  Compliance,
-  ConnectionType,
+  DeclaredInstance,
   DeclaredKey,
+  DeclaredLanding,
   DeclaredSecret,
-  Mode,
-  PartnerGroup,
+  DeclaredTenant,
   Place,
 } from './model.ts';
 
@@ -16,30 +15,27 @@ export interface ClientToSend {
   readonly secret: DeclaredSecret;
 }
 
-export interface TenantFields {
-  readonly displayName?: string | undefined;
-  readonly partnerGroup?: PartnerGroup | null | undefined;
+type Fixed = 'cloud' | 'connectionType' | 'mode';
+
+export interface TenantFields
+  extends Omit<
+    DeclaredTenant,
+    Fixed | 'application' | 'instances' | 'landing' | 'paused' | 'place' | 'tenantId'
+  > {
   readonly application?: ClientToSend | undefined;
 }
 
-export interface NewTenant extends TenantFields {
+/** Without its default instance, which is not there yet. */
+type FirstLanding = Omit<DeclaredLanding, 'defaultInstance'>;
+
+export interface NewTenant extends TenantFields, Pick<DeclaredTenant, Fixed> {
   readonly displayName: string;
-  readonly cloud?: string | undefined;
-  readonly mode?: Mode | undefined;
-  readonly connectionType?: ConnectionType | undefined;
-  /** Without its default instance, which is not there yet. */
-  readonly landing?:
-    | { readonly choice: 'default' | 'denied' | 'custom'; readonly customUrl?: string | undefined }
-    | undefined;
+  readonly landing?: FirstLanding | undefined;
 }
 
-export interface InstanceFields {
-  readonly name?: string | undefined;
-  readonly url?: string | undefined;
+export interface InstanceFields
+  extends Omit<DeclaredInstance, 'apiClient' | 'enabled' | 'id' | 'paused' | 'place'> {
   readonly apiClient?: ClientToSend | undefined;
-  readonly compliance?: Compliance | undefined;
-  readonly caCertificate?: string | null | undefined;
-  readonly clientCertificateSha256?: string | null | undefined;
 }
 
 export interface NewInstance extends InstanceFields {
@@ -57,10 +53,7 @@ export type Operation =
   | { readonly kind: 'change-tenant'; readonly fields: TenantFields }
   | {
       readonly kind: 'set-landing';
-      readonly landing: {
-        readonly choice: 'default' | 'denied' | 'custom';
-        readonly customUrl?: string | undefined;
-      };
+      readonly landing: FirstLanding;
       readonly defaultInstance: InstanceKey | undefined;
     }
   | { readonly kind: 'pause-tenant' | 'resume-tenant' | 'delete-tenant' }

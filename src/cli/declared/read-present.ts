@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { type AdminApi, CommandFailure, exitCodes } from '../admin-api.ts';
+import { presentInstance, presentKey, presentTenant } from './api-fields.ts';
 import { inParallel } from './in-parallel.ts';
-import type { Declared, Present, PresentInstance, PresentKey, PresentTenant } from './model.ts';
+import type { Declared, Present, PresentKey, PresentTenant } from './model.ts';
 
 /** Reads what a gateway has over its admin API: tenants a few at a time, lists page by page. */
 
@@ -9,61 +10,11 @@ import type { Declared, Present, PresentInstance, PresentKey, PresentTenant } fr
 export const requestsAtOnce = 5;
 const pageSize = 500;
 
-const client = z.object({ clientId: z.string(), secretRef: z.string().nullable() });
-
-const instanceAnswer = z.object({
-  id: z.string(),
-  name: z.string(),
-  url: z.string(),
-  apiClient: client,
-  compliance: z.object({
-    source: z.enum(['jamf', 'smart-group']),
-    applicableGroup: z.string().optional(),
-    complianceGroup: z.string().optional(),
-  }),
-  caCertificate: z.string().nullable(),
-  clientCertificateSha256: z.string().nullable(),
-  enabled: z.boolean(),
-  paused: z.boolean(),
-  versionLock: z.number(),
-});
-
-const tenantAnswer = z.object({
-  tenantId: z.string(),
-  cloud: z.string(),
-  displayName: z.string(),
-  mode: z.enum(['device-compliance', 'conditional-access']),
-  connectionType: z.enum(['cloud-connector', 'manual']),
-  landing: z.object({
-    choice: z.enum(['default', 'denied', 'custom']),
-    customUrl: z.string().optional(),
-    defaultInstanceId: z.string().optional(),
-  }),
-  partnerGroup: z.union([z.object({ id: z.string() }), z.object({ displayName: z.string() })]).nullable(),
-  application: client.nullable(),
-  paused: z.boolean(),
-  versionLock: z.number(),
-});
-
-const keyAnswer = z.object({
-  id: z.string(),
-  name: z.string(),
-  role: z.enum(['viewer', 'operator', 'admin']),
-  tenants: z.array(z.string()).nullable(),
-  expiresAt: z.string().nullable(),
-});
-
-/** Throws `ZodError` for an answer that is no instance. */
-export function readInstanceAnswer(body: unknown): PresentInstance {
-  const { versionLock, ...instance } = instanceAnswer.parse(body);
-  return { ...instance, version: versionLock };
-}
-
 /** Without its instances. Throws `ZodError` for an answer that is no tenant. */
-export function readTenantAnswer(body: unknown): PresentTenant {
-  const { versionLock, ...tenant } = tenantAnswer.parse(body);
-  return { ...tenant, version: versionLock, instances: [] };
-}
+export const readTenantAnswer = (body: unknown): PresentTenant => ({
+  ...presentTenant.parse(body),
+  instances: [],
+});
 
 async function readPages<Row>(api: AdminApi, path: string, read: (row: unknown) => Row): Promise<Row[]> {
   const page = z.object({ totalCount: z.number(), results: z.array(z.unknown()) });
@@ -79,7 +30,9 @@ export const tenantPath = (tenantId: string): string => `/tenants/${encodeURICom
 
 const withInstances = async (api: AdminApi, tenant: PresentTenant): Promise<PresentTenant> => ({
   ...tenant,
-  instances: await readPages(api, `${tenantPath(tenant.tenantId)}/instances`, readInstanceAnswer),
+  instances: await readPages(api, `${tenantPath(tenant.tenantId)}/instances`, (row) =>
+    presentInstance.parse(row),
+  ),
 });
 
 /** undefined: the key sees no such tenant. */
@@ -99,7 +52,7 @@ export async function readAllTenants(api: AdminApi): Promise<PresentTenant[]> {
 }
 
 async function readKeys(api: AdminApi): Promise<PresentKey[]> {
-  const { results } = z.object({ results: z.array(keyAnswer) }).parse(await api.call('GET', '/keys'));
+  const { results } = z.object({ results: z.array(presentKey) }).parse(await api.call('GET', '/keys'));
   return results;
 }
 

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { parseGuid } from '../../ids.ts';
+import { cleanName } from './names.ts';
+
+/** Kinds of values in a file. Each says what is right, so that a fault can be mended without the documentation. */
+
+export const guid = z
+  .string()
+  .refine((text) => parseGuid(text) !== undefined, 'must be a GUID, as 3f2504e0-4f89-41d3-9a0c-0305e82c3301')
+  .transform((text) => text.toLowerCase());
+
+export const text = (longest: number) => z.string().overwrite(cleanName).min(1).max(longest);
+
+export const address = (longest: number) =>
+  z
+    .string()
+    .max(longest)
+    .refine((value) => URL.canParse(value) && new URL(value).protocol === 'https:', 'must be an https URL');
+
+export const instant = z.iso.datetime({
+  offset: true,
+  error: 'must be a time with its zone, as 2027-01-31T00:00:00Z',
+});
