@@ -432,6 +432,11 @@ describe('approvals', () => {
       expect(await lost).toBeInstanceOf(Error);
       held.resolve();
       await holding;
+      expect(
+        (await sql`select 1 from approvals where approval_id = ${id} and expires_at > now()`).length,
+      ).toBe(1);
+      // Its lease is over at once, and not after twelve seconds.
+      await sql`update approvals set expires_at = now() where approval_id = ${id}`;
       await scene.start();
       await eventually(async () => expect((await read(id)).state).toBe('failed'), 30_000);
       const { outcome } = await read(id);
