@@ -1,9 +1,9 @@
 import { readPartnerState } from '../graph/partner-state.ts';
 import { newId } from '../ids.ts';
+import { makeDue } from '../store/computers/due.ts';
 import { removeConsents } from '../store/consents.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
-import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 import { clearHold } from '../store/tenants/hold.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
@@ -96,25 +96,20 @@ export async function dryRunMigration(
 
 /** Longer than any process goes by a tenant's old mode (store/tenants.ts): none reads by it once they are due. */
 const modeKnownAfterSeconds = 2;
-/** Computers that become due per second, so that the instances are not asked for all of them at once. */
-const perSecond = 100;
-
 /** A computer that is due already stays as fresh as it is; it only waits until the new mode is known. */
-async function readAllAgain(tx: Transaction, tenantId: string): Promise<void> {
-  await tx`
-    with locked as materialized (
-      select instance_id, jamf_computer_id, wanted_revision > done_revision as due from computers where tenant_id = ${tenantId}
-      order by instance_id, jamf_computer_id for update
-    ), again as (select *, row_number() over () as position from locked)
-    update computers c set wanted_revision = wanted_revision + 1, updated_at = now(),
-      background = case when again.due then c.background else true end,
-      next_try_at = case
-        when again.due then greatest(c.next_try_at, now() + ${modeKnownAfterSeconds} * interval '1 second')
-        else now() + (${modeKnownAfterSeconds} + again.position / ${perSecond}::float8) * interval '1 second' end
-    from again where c.tenant_id = ${tenantId} and c.instance_id = again.instance_id
-      and c.jamf_computer_id = again.jamf_computer_id`;
-  await tx`select pg_notify(${dueChannel}, 'computers')`;
-}
+const readAllAgain = (tx: Transaction, tenantId: string) =>
+  makeDue(
+    tx,
+    tx`select tenant_id, instance_id, jamf_computer_id from computers where tenant_id = ${tenantId}
+      order by instance_id, jamf_computer_id for update`,
+    {
+      urgency: 'background',
+      spread: { behind: 0 },
+      backoff: 'keep',
+      waiting: 'once-more',
+      notBeforeSeconds: modeKnownAfterSeconds,
+    },
+  );
 
 /** Why the tenant cannot become manual now; counted under its lock. */
 async function manualMisfit(tx: Transaction, tenantId: string): Promise<string | undefined> {

@@ -1,3 +1,4 @@
+import { makeDue } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
 import { recheckHeld } from '../store/reports/due.ts';
@@ -29,11 +30,14 @@ export const noteTried = (sql: Sql, tenant: Tenant, by: HistoryOrigin, tried: Tr
   });
 
 /** What was retracted when the connection ended is read anew, spread over a minute. */
-const readRetracted = (tx: Transaction, tenantId: string) => tx`
-  update computers c set wanted_revision = wanted_revision + 1, next_try_at = now() + random() * interval '60 seconds'
-  from routes r join reports p on p.tenant_id = r.tenant_id and p.device_id = r.device_id
-  where r.tenant_id = ${tenantId} and p.retracted and c.tenant_id = ${tenantId}
-    and c.instance_id = r.instance_id and c.jamf_computer_id = r.jamf_computer_id`;
+const readRetracted = (tx: Transaction, tenantId: string) =>
+  makeDue(
+    tx,
+    tx`select distinct r.tenant_id, r.instance_id, r.jamf_computer_id
+      from routes r join reports p on p.tenant_id = r.tenant_id and p.device_id = r.device_id
+      where r.tenant_id = ${tenantId} and p.retracted`,
+    { urgency: 'fresh', spread: { withinSeconds: 60 }, backoff: 'reset' },
+  );
 
 /**
  * The tenant is connected: whatever waited for that is due at once (contract section 11). Says whether it was not

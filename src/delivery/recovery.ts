@@ -51,20 +51,16 @@ async function markBatch(tx: Transaction, after: { tenantId: string; deviceId: s
   const marked = await holdUntilRead(tx, after, changeBatch);
   if (marked.length === 0) return { reports: 0, computers: 0, last: undefined };
   const undelivered = marked.filter((one) => one.undelivered);
-  let computers = 0;
-  const byTenant = [...Map.groupBy(undelivered, (one) => one.tenantId)].sort(([a], [b]) => (a < b ? -1 : 1));
-  for (const [tenantId, ofTenant] of byTenant) {
-    const { fresh } = await makeDue(
-      tx,
-      tenantId,
-      tx`select distinct instance_id, jamf_computer_id from routes
-        where tenant_id = ${tenantId} and device_id = any(${ofTenant.map((one) => one.deviceId)}::uuid[])`,
-      { urgency: 'fresh', spread: 'none', backoff: 'keep' },
-    );
-    computers += fresh;
-  }
+  const { fresh } = await makeDue(
+    tx,
+    tx`select distinct o.tenant_id, o.instance_id, o.jamf_computer_id
+      from unnest(${undelivered.map((one) => one.tenantId)}::uuid[], ${undelivered.map((one) => one.deviceId)}::uuid[])
+        as again(tenant_id, device_id)
+      join routes o on o.tenant_id = again.tenant_id and o.device_id = again.device_id`,
+    { urgency: 'fresh', spread: 'none', backoff: 'keep' },
+  );
   const last = marked.reduce((a, b) => (`${a.tenantId}${a.deviceId}` > `${b.tenantId}${b.deviceId}` ? a : b));
-  return { reports: undelivered.length, computers, last };
+  return { reports: undelivered.length, computers: fresh, last };
 }
 
 async function readAllPushed(sql: Sql): Promise<number> {

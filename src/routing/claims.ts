@@ -12,8 +12,8 @@ import {
   withdrawClaims,
   writeClaims,
 } from '../store/claims/claims.ts';
+import { readWinners } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
-import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 import { trustedDate } from '../store/trusted-dates.ts';
 import { type CarriedDevice, findRelatives, followRegistrations, relatedDevices } from './registered-anew.ts';
@@ -157,32 +157,11 @@ export async function rerouteInstance(
       await lockDevices(tx, tenantId, deviceIds);
       await noteInstanceState(tx, tenantId, instanceId, deviceIds);
       const outcomes = await resolveRoutes(tx, tenantId, deviceIds, by);
-      await markComputersDue(
+      await readWinners(
         tx,
         tenantId,
         outcomes.flatMap(({ changed, route }) => (changed && route ? [route] : [])),
       );
-      await tx`select pg_notify(${dueChannel}, 'computers')`;
     });
   }
-}
-
-/** Computers that have just won a device are due to be read; rows are locked in the order of their keys. */
-export async function markComputersDue(
-  tx: Transaction,
-  tenantId: string,
-  computers: readonly { readonly instanceId: string; readonly jamfComputerId: number }[],
-): Promise<void> {
-  if (computers.length === 0) return;
-  await tx`
-    with won as materialized (
-      select c.instance_id, c.jamf_computer_id from computers c
-      join unnest(${computers.map((one) => one.instanceId)}::uuid[], ${computers.map((one) => one.jamfComputerId)}::int[])
-        as winners(instance_id, jamf_computer_id)
-        on c.instance_id = winners.instance_id and c.jamf_computer_id = winners.jamf_computer_id
-      where c.tenant_id = ${tenantId}
-      order by c.instance_id, c.jamf_computer_id for update of c
-    )
-    update computers c set wanted_revision = wanted_revision + 1, next_try_at = now(), background = false
-    from won where c.tenant_id = ${tenantId} and c.instance_id = won.instance_id and c.jamf_computer_id = won.jamf_computer_id`;
 }

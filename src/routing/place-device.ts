@@ -1,8 +1,8 @@
 import { type ComputerId, sameComputer } from '../store/claims/claim.ts';
 import { removeClaims } from '../store/claims/claim-history.ts';
 import { type StoredClaim, storedClaims } from '../store/claims/claims.ts';
+import { readWinners } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
-import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 import {
   type Authorship,
@@ -70,20 +70,6 @@ export function targetOf(
   return { ...there, pinned: false, rule: 'placed', placedAt: placedNow(claims) };
 }
 
-/** The computer is due to be read, also where it was not known yet: its state is the device's now. */
-async function wantComputer(
-  tx: Transaction,
-  tenantId: string,
-  { instanceId, jamfComputerId }: ComputerId,
-): Promise<void> {
-  await tx`
-    insert into computers (tenant_id, instance_id, jamf_computer_id, next_try_at)
-    values (${tenantId}, ${instanceId}, ${jamfComputerId}, now())
-    on conflict (tenant_id, instance_id, jamf_computer_id) do update set
-      wanted_revision = computers.wanted_revision + 1, background = false, updated_at = now(), next_try_at = now()`;
-  await tx`select pg_notify(${dueChannel}, 'computers')`;
-}
-
 interface Description {
   readonly serialNumber: string | null;
   readonly udid: string | null;
@@ -135,7 +121,7 @@ export function placeDevice(
     const [outcome] = await placeRoutes(tx, tenantId, [placement], () => by);
     const route = outcome?.route;
     if (!route) throw new Error('a placed route is not there');
-    if (outcome.changed) await wantComputer(tx, tenantId, route);
+    if (outcome.changed) await readWinners(tx, tenantId, [route]);
     await note?.(tx, { before, route });
     return { before, route };
   });
@@ -164,7 +150,6 @@ export function removeDevice(
     await removeClaims(tx, tenantId, [deviceId]);
     await placeRoutes(tx, tenantId, [{ deviceId, to: undefined, ended: 'deleted' }], () => by);
     await options.retract(tx, tenantId, [deviceId]);
-    await tx`select pg_notify(${dueChannel}, 'reports')`;
     await options.note?.(tx, before);
     return true;
   });

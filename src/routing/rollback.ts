@@ -1,10 +1,9 @@
 import { feedRoutes } from '../store/change-source.ts';
 import type { ComputerId } from '../store/claims/claim.ts';
+import { readManyWinners } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
-import { dueChannel } from '../store/notifications.ts';
 import { inTransaction } from '../store/retry.ts';
 import { type Authorship, lockTenantRoutes, nextVersion } from './resolve.ts';
-import { wantComputers } from './want-computers.ts';
 
 /** The whole table of a tenant as it was at a version, as one new version in one transaction. */
 
@@ -206,7 +205,7 @@ export function rollBackRoutes(sql: Sql, request: RollbackRequest): Promise<Roll
     }
     const version = await nextVersion(tx, tenantId);
     await writePlan(tx, tenantId, version, by);
-    await wantComputers(
+    await readManyWinners(
       tx,
       tenantId,
       tx`select distinct to_instance_id as instance_id, to_jamf_computer_id as jamf_computer_id from rollback_plan
@@ -214,7 +213,6 @@ export function rollBackRoutes(sql: Sql, request: RollbackRequest): Promise<Roll
     );
     const retracted = await retractEnded(tx, request);
     await feedRoutes(tx, tenantId, version, plan.placed + plan.ended);
-    await tx`select pg_notify(${dueChannel}, 'computers'), pg_notify(${dueChannel}, 'reports')`;
     const done = { ...plan, version, retracted };
     await note?.(tx, done);
     return done;

@@ -1,9 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { markLastInstance } from '../../connection/lifecycle.ts';
 import { ProblemError, problem } from '../../problems.ts';
-import { markComputersDue } from '../../routing/claims.ts';
 import { lockDevices, resolveRoutes } from '../../routing/resolve.ts';
 import { removeClaims } from '../../store/claims/claim-history.ts';
+import { readWinners } from '../../store/computers/due.ts';
 import type { Sql } from '../../store/database.ts';
 import type { Instance } from '../../store/instances/instance.ts';
 import { retractReports } from '../../store/reports/due.ts';
@@ -91,7 +91,7 @@ async function releaseDevices(
       });
       const moved = outcomes.flatMap(({ changed, route }) => (changed && route ? [route] : []));
       const ended = outcomes.flatMap(({ before, deviceId, route }) => (before && !route ? [deviceId] : []));
-      await markComputersDue(tx, tenantId, moved);
+      await readWinners(tx, tenantId, moved);
       const retracted = options.retract ? await retractReports(tx, tenantId, ended) : 0;
       return { moved: moved.length, retracted };
     });

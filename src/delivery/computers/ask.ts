@@ -16,8 +16,7 @@ async function readAllAgain(sql: Sql, { instanceId, tenantId }: InstanceRef): Pr
     const { last } = await inTransaction(sql, (tx) =>
       makeDue(
         tx,
-        tenantId,
-        tx`select instance_id, jamf_computer_id from computers
+        tx`select tenant_id, instance_id, jamf_computer_id from computers
           where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id > ${afterId}
             and gone_at is null
           order by jamf_computer_id limit ${changeBatch} for update`,

@@ -1,8 +1,9 @@
 import type { JamfComputer } from '../../jamf/inventory.ts';
-import { markComputersDue, recordClaims } from '../../routing/claims.ts';
+import { recordClaims } from '../../routing/claims.ts';
 import type { Route, RouteOutcome } from '../../routing/resolve.ts';
 import type { Sha256 } from '../../secrets/sha256.ts';
 import type { ComputerClaims } from '../../store/claims/claims.ts';
+import { readWinners } from '../../store/computers/due.ts';
 import type { DueComputer } from '../../store/computers/leases.ts';
 import type { Transaction } from '../../store/database.ts';
 import type { Instance } from '../../store/instances/instance.ts';
@@ -170,7 +171,7 @@ export async function takeIn(
     [...sorted.reports.map(({ report }) => report), ...withdrawn],
     sha256,
   );
-  await markComputersDue(tx, tenantId, sorted.winners);
+  await readWinners(tx, tenantId, sorted.winners);
   const routed = outcomes.some(({ changed }) => changed);
   const way = wayOf(tenantId, outcomes, sorted, news);
   return { verdictMissing: sorted.verdictMissing, reported: news.size > 0, routed, way };

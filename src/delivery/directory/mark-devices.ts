@@ -22,8 +22,7 @@ export interface Marking {
 const computersDue = (tx: Transaction, tenantId: string, { background, deviceIds }: Marking) =>
   makeComputersDue(
     tx,
-    tenantId,
-    tx`select c.instance_id, c.jamf_computer_id from computers c
+    tx`select c.tenant_id, c.instance_id, c.jamf_computer_id from computers c
       where c.tenant_id = ${tenantId} and c.gone_at is null
         and (c.instance_id, c.jamf_computer_id) in (
           select r.instance_id, r.jamf_computer_id from routes r

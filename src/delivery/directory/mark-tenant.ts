@@ -15,8 +15,7 @@ export async function markTenant(sql: Sql, tenantId: string): Promise<void> {
     const { last } = await inTransaction(sql, (tx) =>
       makeComputersDue(
         tx,
-        tenantId,
-        tx`select instance_id, jamf_computer_id from computers
+        tx`select tenant_id, instance_id, jamf_computer_id from computers
           where tenant_id = ${tenantId} and gone_at is null
             and (instance_id, jamf_computer_id) > (${instanceId}::uuid, ${jamfComputerId})
           order by instance_id, jamf_computer_id limit ${changeBatch} for update`,

@@ -4,10 +4,9 @@ import {
   importedReadLockMs,
   importedReadTenants,
 } from '../../limits.ts';
+import { readManyWinners } from '../../store/computers/due.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
-import { dueChannel } from '../../store/notifications.ts';
 import { lockTenantRoutes } from '../resolve.ts';
-import { wantComputers } from '../want-computers.ts';
 import { nextRoute, planSteadily } from './steady-plans.ts';
 
 /**
@@ -40,7 +39,7 @@ interface Page {
 }
 
 /**
- * The next batch, under the tenant's lock as every user of `wantComputers`. A device that went elsewhere since counts with the computer that has it now.
+ * The next batch, under the tenant's lock as every user of `readManyWinners`. A device that went elsewhere since counts with the computer that has it now.
  */
 async function wantNext(tx: Transaction, tenantId: string): Promise<void> {
   await tx`select set_config('lock_timeout', ${String(importedReadLockMs)}, true)`;
@@ -60,7 +59,7 @@ async function wantNext(tx: Transaction, tenantId: string): Promise<void> {
     select count(*)::int as looked, max(version) as version,
       (select device_id from page order by version desc, device_id desc limit 1) as "deviceId"
     from page`;
-  const wanted = await wantComputers(
+  const wanted = await readManyWinners(
     tx,
     tenantId,
     tx`select distinct r.instance_id, r.jamf_computer_id from (${changes}) c cross join lateral (
@@ -74,7 +73,6 @@ async function wantNext(tx: Transaction, tenantId: string): Promise<void> {
         next_at = now() + ${wanted / backgroundPerSecond}::float8 * interval '1 second'
       where tenant_id = ${tenantId}`;
   }
-  if (wanted > 0) await tx`select pg_notify(${dueChannel}, 'computers')`;
 }
 
 /** Somebody changes many routes of the tenant just now, or a deadlock: its turn comes again. */

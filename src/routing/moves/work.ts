@@ -1,12 +1,11 @@
 import { moveBatch } from '../../limits.ts';
 import { sameComputer } from '../../store/claims/claim.ts';
 import { storedClaims } from '../../store/claims/claims.ts';
+import { readWinners } from '../../store/computers/due.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import { finishMove, isEnabled, lockMove, type Move, type MoveKey } from '../../store/moves/move.ts';
 import { type DeviceTurn, writeTurns } from '../../store/moves/move-devices.ts';
-import { dueChannel } from '../../store/notifications.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { markComputersDue } from '../claims.ts';
 import { placedNow } from '../place-device.ts';
 import { lockDevices, placeRoutes, type RouteOutcome, readRoutes } from '../resolve.ts';
 import { chooseClaim, counts } from '../rules.ts';
@@ -137,22 +136,6 @@ async function noteTurns(
   await writeTurns(tx, move, rows);
 }
 
-/** The state of a device is now what its new computer says: it is read, whether it was known here or not. */
-async function readComputersSoon(
-  tx: Transaction,
-  tenantId: string,
-  computers: readonly { readonly instanceId: string; readonly jamfComputerId: number }[],
-): Promise<void> {
-  if (computers.length === 0) return;
-  await tx`
-    insert into computers (tenant_id, instance_id, jamf_computer_id)
-    select distinct ${tenantId}::uuid, * from unnest(${computers.map((one) => one.instanceId)}::uuid[],
-      ${computers.map((one) => one.jamfComputerId)}::int[]) order by 2, 3
-    on conflict (tenant_id, instance_id, jamf_computer_id) do nothing`;
-  await markComputersDue(tx, tenantId, computers);
-  await tx`select pg_notify(${dueChannel}, 'computers')`;
-}
-
 async function workIn(tx: Transaction, move: Move, batch: Batch): Promise<readonly RouteOutcome[]> {
   const { author, moveId, reason, tenantId } = move;
   await lockComputers(tx, move, batch);
@@ -164,7 +147,7 @@ async function workIn(tx: Transaction, move: Move, batch: Batch): Promise<readon
   const by = { author, reason: `${what} ${moveId}: ${reason}` };
   const outcomes = await placeRoutes(tx, tenantId, placements, () => by);
   await noteTurns(tx, move, batch, turns, outcomes);
-  await readComputersSoon(
+  await readWinners(
     tx,
     tenantId,
     outcomes.flatMap(({ route }) => (route ? [route] : [])),

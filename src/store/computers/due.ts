@@ -30,8 +30,8 @@ export interface Making {
   /** Background rows wait behind what is fresh. */
   readonly urgency: 'fresh' | 'background';
   /**
-   * When rows are due that did not wait: now; or background ones at a steady rate, behind so many others since then (now
-   * where it has no time); or all at any time within so many seconds.
+   * When rows are due that did not wait: now; or background ones at a steady rate, behind so many others since then
+   * (default: now); or all at any time within so many seconds.
    */
   readonly spread:
     | 'none'
@@ -57,30 +57,26 @@ export interface Made {
   readonly last: { readonly instanceId: string; readonly jamfComputerId: number } | undefined;
 }
 
-/** When a selected row is due. */
-function placeOf(tx: Transaction, spread: Making['spread']): Fragment {
-  if (spread === 'none') return tx`now()`;
-  if ('withinSeconds' in spread) return tx`now() + random() * ${spread.withinSeconds} * interval '1 second'`;
-  const since = spread.since === undefined ? tx`now()` : tx`${spread.since}::timestamptz`;
-  return tx`case when background then greatest(now(), ${since}
-      + ((${spread.behind}::int + row_number() over (partition by background order by instance_id, jamf_computer_id) - 1)
+/** When a selected row is due that does not wait already. */
+function placeOf(tx: Transaction, spread: Making['spread'], earliest: Fragment): Fragment {
+  if (spread === 'none') return earliest;
+  if ('withinSeconds' in spread) {
+    return tx`${earliest} + random() * ${spread.withinSeconds} * interval '1 second'`;
+  }
+  const start = spread.since === undefined ? earliest : tx`${spread.since}::timestamptz`;
+  return tx`case when background then greatest(${earliest}, ${start}
+      + ((${spread.behind}::int - 1 + count(*) filter (where background) over (order by tenant_id, instance_id, jamf_computer_id))
         / ${backgroundPerSecond}::float8) * interval '1 second')
-    else now() end`;
+    else ${earliest} end`;
 }
 
 /**
- * Makes computers of a tenant due to be read, also those that were not known. `selection` gives each at most once:
+ * Makes computers due to be read, also those that were not known. `selection` gives each at most once: `tenant_id`,
  * `instance_id`, `jamf_computer_id`.
  */
-export const makeDue = (
-  tx: Transaction,
-  tenantId: string,
-  selection: Fragment,
-  { urgency, ...how }: Making,
-): Promise<Made> =>
+export const makeDue = (tx: Transaction, selection: Fragment, { urgency, ...how }: Making): Promise<Made> =>
   makeMixedDue(
     tx,
-    tenantId,
     tx`select *, ${urgency === 'background'}::boolean as background from (${selection}) one`,
     how,
   );
@@ -88,15 +84,14 @@ export const makeDue = (
 /** The same, where a column `background` of the selection says how urgent each is. */
 export async function makeMixedDue(
   tx: Transaction,
-  tenantId: string,
   selection: Fragment,
   { backoff, notBeforeSeconds, spread, waiting = 'leave' }: Omit<Making, 'urgency'>,
 ): Promise<Made> {
+  const earliest = tx`(now() + ${notBeforeSeconds ?? 0} * interval '1 second')`;
   const kept = backoff === 'keep' ? tx`when computers.attempts > 0 then computers.next_try_at` : tx``;
-  const notBefore =
-    notBeforeSeconds === undefined
-      ? tx`'-infinity'::timestamptz`
-      : tx`now() + ${notBeforeSeconds} * interval '1 second'`;
+  const next = tx`
+    case when computers.wanted_revision <= computers.done_revision then excluded.next_try_at ${kept}
+         else least(computers.next_try_at, excluded.next_try_at) end`;
   const left =
     waiting === 'leave'
       ? tx`where not excluded.background or computers.wanted_revision <= computers.done_revision`
@@ -106,31 +101,69 @@ export async function makeMixedDue(
   >`
     with selected as materialized (
       ${selection}
-    ), placed as (
-      select instance_id, jamf_computer_id, background, ${placeOf(tx, spread)} as due_at from selected
+    ), last as (
+      select * from selected order by tenant_id desc, instance_id desc, jamf_computer_id desc limit 1
     ), due as (
       insert into computers (tenant_id, instance_id, jamf_computer_id, background, next_try_at)
-      select ${tenantId}, instance_id, jamf_computer_id, background, greatest(due_at, ${notBefore}) from placed
-      order by instance_id, jamf_computer_id
+      select tenant_id, instance_id, jamf_computer_id, background, ${placeOf(tx, spread, earliest)} from selected
+      order by tenant_id, instance_id, jamf_computer_id
       on conflict (tenant_id, instance_id, jamf_computer_id) do update set
         wanted_revision = ${wantedOnceMore(tx)}, updated_at = now(),
         background = excluded.background and ${behindUnlessFresh(tx)},
-        next_try_at = greatest(${notBefore},
-          case when computers.wanted_revision <= computers.done_revision then excluded.next_try_at ${kept}
-               else least(computers.next_try_at, excluded.next_try_at) end)
+        next_try_at = ${notBeforeSeconds === undefined ? next : tx`greatest(${earliest}, ${next})`}
       ${left}
       returning background
-    ), told as (
+    ), notified as (
       select pg_notify(${dueChannel}, 'computers') where exists (select 1 from due)
     )
     select (select count(*) from selected) as selected, count(*) filter (where not background) as fresh,
-      count(*) filter (where background) as background, (select count(*) from told) as told,
-      (select instance_id from selected order by instance_id desc limit 1) as "instanceId",
-      (select jamf_computer_id from selected order by instance_id desc, jamf_computer_id desc limit 1) as "jamfComputerId"
+      count(*) filter (where background) as background, (select count(*) from notified) as notified,
+      (select instance_id from last) as "instanceId", (select jamf_computer_id from last) as "jamfComputerId"
     from due`;
   const { background = 0, fresh = 0, selected = 0, instanceId = null, jamfComputerId = null } = made ?? {};
   const last = instanceId === null || jamfComputerId === null ? undefined : { instanceId, jamfComputerId };
   return { selected, fresh, background, last };
+}
+
+/** Computers that have won a device are read at once, known or not: the device's state is what they say now. */
+export async function readWinners(
+  tx: Transaction,
+  tenantId: string,
+  winners: readonly { readonly instanceId: string; readonly jamfComputerId: number }[],
+): Promise<void> {
+  if (winners.length === 0) return;
+  const selection = tx`
+    select distinct ${tenantId}::uuid as tenant_id, instance_id, jamf_computer_id
+    from unnest(${winners.map((one) => one.instanceId)}::uuid[], ${winners.map((one) => one.jamfComputerId)}::int[])
+      as won(instance_id, jamf_computer_id)`;
+  await makeDue(tx, selection, { urgency: 'fresh', spread: 'none', backoff: 'reset' });
+}
+
+/**
+ * Computers that have won devices are read one after the other, behind what is fresh; says how many. `won` gives each
+ * at most once: `instance_id, jamf_computer_id`. A row that somebody holds is being read already: what it finds waits for
+ * the tenant's lock, which the caller holds, and is decided by the new table. Waiting for it would be a deadlock.
+ *
+ * Each is looked up by its key: as joins the planner, which knows of a new tenant that it has no rows, would put all
+ * of them beside all of them.
+ */
+export async function readManyWinners(tx: Transaction, tenantId: string, won: Fragment): Promise<number> {
+  const selection = tx`
+    select ${tenantId}::uuid as tenant_id, won.instance_id, won.jamf_computer_id from (${won}) won
+    left join lateral (
+      select true as there from computers c where c.tenant_id = ${tenantId} and c.instance_id = won.instance_id
+        and c.jamf_computer_id = won.jamf_computer_id offset 0) known on true
+    left join lateral (
+      select true as ours from computers c where known.there and c.tenant_id = ${tenantId}
+        and c.instance_id = won.instance_id and c.jamf_computer_id = won.jamf_computer_id for update skip locked) held on true
+    where known.there is null or held.ours`;
+  const how = {
+    urgency: 'background',
+    spread: { behind: 0 },
+    backoff: 'keep',
+    waiting: 'once-more',
+  } as const;
+  return (await makeDue(tx, selection, how)).selected;
 }
 
 /** What waits for an instance is due at once, whatever it waited for. */

@@ -49,10 +49,9 @@ export async function markChanged(
   if (listed.length === 0) return 0;
   const { fresh } = await makeDue(
     tx,
-    tenantId,
     tx`
       with l as (${listedRows(tx, listed)})
-      select ${instanceId}::uuid as instance_id, l.id as jamf_computer_id from l
+      select ${tenantId}::uuid as tenant_id, ${instanceId}::uuid as instance_id, l.id as jamf_computer_id from l
       left join computers c on c.tenant_id = ${tenantId} and c.instance_id = ${instanceId} and c.jamf_computer_id = l.id
       where ${isNews(tx)}`,
     { urgency: 'fresh', spread: 'none', backoff: 'keep' },
@@ -116,7 +115,7 @@ export async function markReconciled(
         and c.jamf_computer_id > ${stretch.afterId} and c.jamf_computer_id <= ${stretch.upToId}
         and not (c.jamf_computer_id = any(${idsOf(listed)}::int[]))
     )
-    select ${instanceId}::uuid as instance_id, id as jamf_computer_id, background from due`;
+    select ${tenantId}::uuid as tenant_id, ${instanceId}::uuid as instance_id, id as jamf_computer_id, background from due`;
   // What waits already is read soon enough.
-  return makeMixedDue(tx, tenantId, selection, { spread, backoff: 'keep', waiting: 'leave' });
+  return makeMixedDue(tx, selection, { spread, backoff: 'keep' });
 }
