@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Change } from '../store/change-feed.ts';
 import { readGuid } from './guid-words.ts';
-import { changesAppliedPerTenant, createRouteCache } from './route-cache.ts';
+import { maxChangesPerTenant, RouteCache } from './route-cache.ts';
 import type { RouteChange, RouteName, RouteReader, VersionedRoute } from './route-reader.ts';
 import { routeKey } from './route-table.ts';
 
@@ -44,7 +44,7 @@ function scene(entries = 1_000) {
       );
     },
   };
-  const cache = createRouteCache({
+  const cache = new RouteCache({
     reader,
     feed: {
       get started() {
@@ -162,7 +162,7 @@ describe('routes in memory', () => {
     put(1, route(9), neighbour);
     await cache.route(tenant, device(1));
     await cache.route(neighbour, device(1));
-    const changes = changesAppliedPerTenant + 1;
+    const changes = maxChangesPerTenant + 1;
     await cache.listener.apply([{ kind: 'routes', tenantId: tenant, version: 2, changes }]);
     expect(cache.peek(tenant, device(1))).toBeUndefined();
     expect(cache.peek(neighbour, device(1))).toEqual(target(9));

@@ -1,255 +1,263 @@
-import type { Change, ChangeFeed, ChangeListener } from '../store/change-feed.ts';
-import { readGuid } from './guid-words.ts';
-import type { PackedRouteLookup, RouteTarget } from './lookup.ts';
-import { createRouteMisses } from './route-misses.ts';
-import type { RouteChange, RouteName, RouteReader, RouteVersion, VersionedRoute } from './route-reader.ts';
-import type { RouteKey } from './route-segment.ts';
-import { isOlderVersion, RouteTable, routeKey } from './route-table.ts';
-
 /**
- * The routing table in memory, kept until the change feed names a route (docs/route-cache.md). The law: when a look at
- * the feed that began after a commit has ended, nothing older than that commit is answered, save while the database is
- * away: then what everybody forgot before it was read anew serves on.
+ * The routing table in memory, kept until the change feed names a route (docs/route-cache.md). The law: when a poll of
+ * the feed that began after a commit has ended, nothing older than that commit is answered, except while the database is
+ * away: then the routes that were forgotten and not read anew serve on.
  *
  * The feed changes only what is here, and only to what is newer. New entries come from misses and from a preload, and
  * only when no change of the route was heard of since they were asked for.
  */
-export interface RouteCache extends PackedRouteLookup {
-  /** To be subscribed to the feed. */
-  readonly listener: ChangeListener;
-  /** Takes in what a preload reads; the preload asks for births first, then for routes. */
-  beginPreload(births: ReadonlyMap<string, number>, routes: number): RoutePreload;
-  /** Frees places of dropped tenants, some at a time; false when there are none. */
-  sweep(): boolean;
-  readonly size: number;
-  /** There is something to serve while the database is away. */
-  readonly servesOutage: boolean;
-  readonly bytes: number;
-}
 
-export interface RoutePreload {
-  take(key: RouteKey, instance: Int32Array, jamfComputerId: number, version: number): void;
-  /** Everything was forgotten meanwhile: what it reads is of no use. */
-  readonly stopped: boolean;
-  end(): void;
-}
+import type { Change, ChangeFeed, ChangeListener } from '../store/change-feed.ts';
+import { readGuid } from './guid-words.ts';
+import type { PackedRouteLookup, RouteTarget } from './lookup.ts';
+import { RouteMisses } from './route-misses.ts';
+import { RoutePreload } from './route-preload.ts';
+import type { RouteChange, RouteName, RouteReader, RouteVersion, VersionedRoute } from './route-reader.ts';
+import type { RouteKey } from './route-segment.ts';
+import { isOlderVersion, RouteTable, routeKey } from './route-table.ts';
 
 export interface RouteCacheOptions {
   readonly reader: RouteReader;
   readonly feed: Pick<ChangeFeed, 'started' | 'silentMs'>;
-  /** ESPALIER_ROUTE_CACHE_ENTRIES; 0 looks every time. */
+  /** ESPALIER_ROUTE_CACHE_ENTRIES; with 0 every look-up asks the database. */
   readonly entries: number;
   /** After so long without the feed nothing is served from memory. */
   readonly maxAgeMs: number;
-  /** Nobody can read now what changed. */
+  /** While the database is away nobody can read what changed. */
   readonly isAway: () => boolean;
   /** Never goes back; milliseconds. */
   readonly now: () => number;
   readonly onLookup: (result: 'hit' | 'miss' | 'unknown') => void;
   readonly seed?: readonly [number, number];
-  /** `changesAppliedPerTenant` unless given. */
+  /** Default: `maxChangesPerTenant`. */
   readonly changesPerTenant?: number;
 }
 
-/** A tenant with more changes than that in one look is dropped: its routes come again by misses. */
-export const changesAppliedPerTenant = 20_000;
+/** A tenant with more changes in one poll of the feed is dropped: its routes come again by misses. */
+export const maxChangesPerTenant = 20_000;
 
-/** What a preload under way must not take in, for a change of it was heard of meanwhile. */
-interface Touched {
-  readonly routes: Set<string>;
-  readonly tenants: Set<string>;
-  stopped: boolean;
+/** The routes that were in memory when everything was forgotten: they serve while the database is away. */
+interface Forgotten {
+  readonly table: RouteTable;
+  readonly births: ReadonlyMap<string, number>;
+  readonly trueAtMs: number;
 }
 
-/** Four words as a name of a few characters: only for sets that are small. */
-const wordsName = (key: RouteKey, from: number, to: number): string => key.subarray(from, to).join();
-
-export function createRouteCache(options: RouteCacheOptions): RouteCache {
-  const { feed, isAway, now, onLookup, reader } = options;
-  const createTable = (): RouteTable =>
-    new RouteTable({
-      entries: options.entries,
-      ...(options.seed === undefined ? {} : { seed: options.seed }),
-    });
-  let table = createTable();
-  /** What was known when everything was forgotten, and until when it was true; until it was read anew. */
-  let before:
-    | { readonly table: RouteTable; readonly births: ReadonlyMap<string, number>; readonly trueAtMs: number }
-    | undefined;
+export class RouteCache implements PackedRouteLookup {
+  readonly #options: RouteCacheOptions;
+  readonly #misses: RouteMisses;
+  #table: RouteTable;
+  /** Undefined once it was read anew. */
+  #forgotten: Forgotten | undefined;
   /** When each tenant came to be: one that was deleted and made again begins its versions anew. */
-  let births = new Map<string, number>();
-  const preloads = new Set<Touched>();
-  const key = routeKey();
-  const instance = new Int32Array(4);
-  const parse = (tenantId: string, deviceId: string): boolean =>
-    readGuid(tenantId, key, 0) && readGuid(deviceId, key, 4);
+  #births = new Map<string, number>();
+  readonly #preloads = new Set<RoutePreload>();
+  readonly #key = routeKey();
+  readonly #instance = new Int32Array(4);
 
-  const insert = ({ deviceId, tenantId }: RouteName, route: VersionedRoute): void => {
-    if (!feed.started || !parse(tenantId, deviceId) || !readGuid(route.instanceId, instance, 0)) return;
-    const born = births.get(tenantId);
+  constructor(options: RouteCacheOptions) {
+    this.#options = options;
+    this.#table = this.#emptyTable();
+    this.#misses = new RouteMisses({
+      reader: options.reader,
+      now: options.now,
+      found: (name, route) => this.#insert(name, route),
+    });
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  get bytes(): number {
+    return this.#table.bytes + (this.#forgotten?.table.bytes ?? 0);
+  }
+
+  /** There is something to serve while the database is away. */
+  get servesOutage(): boolean {
+    return this.#table.size > 0 || this.#forgotten !== undefined;
+  }
+
+  /** Subscribes the cache to the feed. */
+  readonly listener: ChangeListener = {
+    apply: async (changes) => {
+      // First the tenants: a new one's versions must not meet those of the one before it.
+      await this.#applyTenants(changes);
+      await this.#applyRoutes(changes);
+    },
+    forget: () => {
+      this.#forgetAll();
+      this.#misses.allChanged();
+      for (const preload of this.#preloads) preload.stopped = true;
+    },
+  };
+
+  peek(tenantId: string, deviceId: string): RouteTarget | undefined {
+    return this.#readKey(tenantId, deviceId) ? this.peekKey(this.#key) : undefined;
+  }
+
+  peekKey(key: RouteKey): RouteTarget | undefined {
+    const { feed, isAway, maxAgeMs, now } = this.#options;
+    if (feed.silentMs() >= maxAgeMs) return undefined;
+    const known = this.#table.get(key);
+    const forgotten = this.#forgotten;
+    if (known || !forgotten || !isAway() || now() - forgotten.trueAtMs >= maxAgeMs) return known;
+    return forgotten.table.get(key);
+  }
+
+  async route(tenantId: string, deviceId: string): Promise<RouteTarget | undefined> {
+    const { onLookup } = this.#options;
+    const known = this.peek(tenantId, deviceId);
+    if (known) {
+      onLookup('hit');
+      return known;
+    }
+    if (this.#misses.isAbsent(tenantId, deviceId)) {
+      onLookup('unknown');
+      return undefined;
+    }
+    let found: RouteTarget | undefined;
+    try {
+      found = await this.#misses.ask(tenantId, deviceId);
+    } catch (error) {
+      const last = this.peek(tenantId, deviceId);
+      if (!last) throw error;
+      onLookup('hit');
+      return last;
+    }
+    if (!found && this.#forgotten && this.#readKey(tenantId, deviceId))
+      this.#forgotten.table.remove(this.#key);
+    onLookup(found ? 'miss' : 'unknown');
+    return found;
+  }
+
+  /** Takes in what a preload reads; the preload asks for births first, then for routes. */
+  beginPreload(births: ReadonlyMap<string, number>, routes: number): RoutePreload {
+    const preload = new RoutePreload(this.#table, (ended) => this.#preloads.delete(ended));
+    preload.stopped = !this.#options.feed.started;
+    this.#preloads.add(preload);
+    this.#table.reserve(routes);
+    // A tenant's routes that are here may be of an earlier tenant of this id: only the feed can tell.
+    for (const [tenantId, born] of births)
+      if (
+        !this.#births.has(tenantId) &&
+        readGuid(tenantId, this.#key, 0) &&
+        !this.#table.holdsTenant(this.#key)
+      )
+        this.#births.set(tenantId, born);
+    return preload;
+  }
+
+  /** Frees places of dropped tenants, some at a time; false when there are none. */
+  sweep(): boolean {
+    const { maxAgeMs, now } = this.#options;
+    const forgotten = this.#forgotten;
+    if (forgotten && (this.size >= forgotten.table.size || now() - forgotten.trueAtMs >= maxAgeMs))
+      this.#forgotten = undefined;
+    return this.#table.sweep();
+  }
+
+  #emptyTable(): RouteTable {
+    const { entries, seed } = this.#options;
+    return new RouteTable({ entries, ...(seed === undefined ? {} : { seed }) });
+  }
+
+  #readKey(tenantId: string, deviceId: string): boolean {
+    return readGuid(tenantId, this.#key, 0) && readGuid(deviceId, this.#key, 4);
+  }
+
+  #insert({ deviceId, tenantId }: RouteName, route: VersionedRoute): void {
+    if (!this.#options.feed.started || !this.#readKey(tenantId, deviceId)) return;
+    if (!readGuid(route.instanceId, this.#instance, 0)) return;
+    const born = this.#births.get(tenantId);
     if (born !== route.bornAtMs) {
-      if (born !== undefined) table.dropTenant(key);
+      if (born !== undefined) this.#table.dropTenant(this.#key);
       // Else the tenant's next change, a heartbeat's say, would look like another tenant.
-      births.set(tenantId, route.bornAtMs);
+      this.#births.set(tenantId, route.bornAtMs);
     }
-    table.put(key, instance, route.jamfComputerId, route.version);
-  };
-  const misses = createRouteMisses({ reader, now, found: insert });
+    this.#table.put(this.#key, this.#instance, route.jamfComputerId, route.version);
+  }
 
-  const dropTenant = (tenantId: string): void => {
-    if (!readGuid(tenantId, key, 0)) return;
-    table.dropTenant(key);
-    misses.tenantChanged(tenantId);
-    for (const touched of preloads) touched.tenants.add(wordsName(key, 0, 4));
-  };
-  const applyChange = ({ deviceId, tenantId, to, version }: RouteChange): void => {
-    misses.routeChanged(tenantId, deviceId);
-    if (!parse(tenantId, deviceId)) return;
-    for (const touched of preloads) touched.routes.add(wordsName(key, 0, 8));
-    for (const one of before ? [table, before.table] : [table]) {
-      const known = one.versionOf(key);
-      if (known === undefined || isOlderVersion(version, known)) continue;
-      if (!to) one.remove(key);
-      else if (readGuid(to.instanceId, instance, 0)) one.put(key, instance, to.jamfComputerId, version);
-    }
-  };
-  /** Nothing of the tenant is here or under way: its changes need not be read. */
-  const concerns = (tenantId: string): boolean =>
-    preloads.size > 0 ||
-    misses.concerns(tenantId) ||
-    (readGuid(tenantId, key, 0) && (table.holdsTenant(key) || before?.table.holdsTenant(key) === true));
+  /** False: nothing of the tenant is here or under way, so its changes need not be read. */
+  #concerns(tenantId: string): boolean {
+    if (this.#preloads.size > 0 || this.#misses.concerns(tenantId)) return true;
+    if (!readGuid(tenantId, this.#key, 0)) return false;
+    return this.#table.holdsTenant(this.#key) || this.#forgotten?.table.holdsTenant(this.#key) === true;
+  }
 
-  const applyRoutes = async (changes: readonly Change[]): Promise<void> => {
+  async #applyTenants(changes: readonly Change[]): Promise<void> {
+    const named = changes.filter(({ kind }) => kind === 'tenant').map(({ tenantId }) => tenantId);
+    const concerned = [...new Set(named)].filter(
+      (tenantId) => this.#concerns(tenantId) || this.#births.has(tenantId),
+    );
+    if (concerned.length === 0) return;
+    const found = await this.#options.reader.births(concerned);
+    for (const tenantId of concerned) this.#applyBirth(tenantId, found.get(tenantId));
+  }
+
+  /** `born` is undefined for a tenant that is no more. */
+  #applyBirth(tenantId: string, born: number | undefined): void {
+    const isAnother = (before: number | undefined): boolean => born === undefined || born !== before;
+    if (isAnother(this.#births.get(tenantId))) this.#dropTenant(tenantId);
+    const forgotten = this.#forgotten;
+    if (forgotten && isAnother(forgotten.births.get(tenantId)) && readGuid(tenantId, this.#key, 0))
+      forgotten.table.dropTenant(this.#key);
+    if (born === undefined) this.#births.delete(tenantId);
+    else this.#births.set(tenantId, born);
+  }
+
+  #dropTenant(tenantId: string): void {
+    if (!readGuid(tenantId, this.#key, 0)) return;
+    this.#table.dropTenant(this.#key);
+    this.#misses.tenantChanged(tenantId);
+    for (const preload of this.#preloads) preload.tenantChanged(this.#key);
+  }
+
+  async #applyRoutes(changes: readonly Change[]): Promise<void> {
+    const maxChanges = this.#options.changesPerTenant ?? maxChangesPerTenant;
     const routes = changes.filter((change) => change.kind === 'routes');
     const wanted: RouteVersion[] = [];
     const missing = new Map<string, number>();
     for (const [tenantId, versions] of Map.groupBy(routes, (change) => change.tenantId)) {
-      if (!concerns(tenantId)) continue;
+      if (!this.#concerns(tenantId)) continue;
       const count = versions.reduce((sum, change) => sum + change.changes, 0);
-      if (count > (options.changesPerTenant ?? changesAppliedPerTenant)) dropTenant(tenantId);
+      if (count > maxChanges) this.#dropTenant(tenantId);
       else {
         wanted.push(...versions);
         missing.set(tenantId, count);
       }
     }
     if (wanted.length === 0) return;
-    for await (const page of reader.changes(wanted))
+    for await (const page of this.#options.reader.changes(wanted))
       for (const change of page) {
-        applyChange(change);
+        this.#applyRoute(change);
         missing.set(change.tenantId, (missing.get(change.tenantId) ?? 0) - 1);
       }
     // The tenant was deleted meanwhile, and its history with it.
-    for (const [tenantId, count] of missing) if (count > 0) dropTenant(tenantId);
-  };
-  const applyTenants = async (changes: readonly Change[]): Promise<void> => {
-    const named = [
-      ...new Set(changes.filter(({ kind }) => kind === 'tenant').map(({ tenantId }) => tenantId)),
-    ];
-    const concerned = named.filter((tenantId) => concerns(tenantId) || births.has(tenantId));
-    if (concerned.length === 0) return;
-    const found = await reader.births(concerned);
-    for (const tenantId of concerned) {
-      const born = found.get(tenantId);
-      if (born === undefined || born !== births.get(tenantId)) dropTenant(tenantId);
-      if (
-        before &&
-        (born === undefined || born !== before.births.get(tenantId)) &&
-        readGuid(tenantId, key, 0)
-      )
-        before.table.dropTenant(key);
-      if (born === undefined) births.delete(tenantId);
-      else births.set(tenantId, born);
+    for (const [tenantId, count] of missing) if (count > 0) this.#dropTenant(tenantId);
+  }
+
+  #applyRoute({ deviceId, tenantId, to, version }: RouteChange): void {
+    this.#misses.routeChanged(tenantId, deviceId);
+    if (!this.#readKey(tenantId, deviceId)) return;
+    for (const preload of this.#preloads) preload.routeChanged(this.#key);
+    for (const table of this.#forgotten ? [this.#table, this.#forgotten.table] : [this.#table]) {
+      const known = table.versionOf(this.#key);
+      if (known === undefined || isOlderVersion(version, known)) continue;
+      if (!to) table.remove(this.#key);
+      else if (readGuid(to.instanceId, this.#instance, 0))
+        table.put(this.#key, this.#instance, to.jamfComputerId, version);
     }
-  };
-  const peekKey = (asked: RouteKey): RouteTarget | undefined => {
-    if (feed.silentMs() >= options.maxAgeMs) return undefined;
-    const known = table.get(asked);
-    if (known || !before || !isAway() || now() - before.trueAtMs >= options.maxAgeMs) return known;
-    return before.table.get(asked);
-  };
-  const peek = (tenantId: string, deviceId: string) => (parse(tenantId, deviceId) ? peekKey(key) : undefined);
-  /** The fuller one stays where everything is forgotten again before it was read anew. */
-  const keepForOutage = (): void => {
-    if (table.size > 0 && table.size >= (before?.table.size ?? 0)) {
-      before = { table, births, trueAtMs: now() - feed.silentMs() };
-      table = createTable();
-    } else table.clear();
-    births = new Map();
-  };
-  return {
-    peek,
-    peekKey,
-    route: async (tenantId, deviceId) => {
-      const known = peek(tenantId, deviceId);
-      if (known) {
-        onLookup('hit');
-        return known;
-      }
-      if (misses.isAbsent(tenantId, deviceId)) {
-        onLookup('unknown');
-        return undefined;
-      }
-      let found: RouteTarget | undefined;
-      try {
-        found = await misses.ask(tenantId, deviceId);
-      } catch (error) {
-        const last = peek(tenantId, deviceId);
-        if (!last) throw error;
-        onLookup('hit');
-        return last;
-      }
-      if (!found && before && parse(tenantId, deviceId)) before.table.remove(key);
-      onLookup(found ? 'miss' : 'unknown');
-      return found;
-    },
-    listener: {
-      apply: async (changes) => {
-        // First the tenants: a new one's versions must not meet those of the one before it.
-        await applyTenants(changes);
-        await applyRoutes(changes);
-      },
-      forget: () => {
-        keepForOutage();
-        misses.allChanged();
-        for (const touched of preloads) touched.stopped = true;
-      },
-    },
-    beginPreload: (known, routes) => {
-      const touched: Touched = { routes: new Set(), tenants: new Set(), stopped: !feed.started };
-      preloads.add(touched);
-      table.reserve(routes);
-      // What is here already may be of an earlier tenant of this id: only a look at the feed can tell.
-      for (const [tenantId, born] of known)
-        if (!births.has(tenantId) && readGuid(tenantId, key, 0) && !table.holdsTenant(key))
-          births.set(tenantId, born);
-      return {
-        take: (row, rowInstance, jamfComputerId, version) => {
-          if (touched.stopped) return;
-          if (touched.tenants.size > 0 && touched.tenants.has(wordsName(row, 0, 4))) return;
-          if (touched.routes.size > 0 && touched.routes.has(wordsName(row, 0, 8))) return;
-          table.put(row, rowInstance, jamfComputerId, version);
-        },
-        get stopped() {
-          return touched.stopped;
-        },
-        end: () => {
-          preloads.delete(touched);
-        },
-      };
-    },
-    sweep: () => {
-      if (before && (table.size >= before.table.size || now() - before.trueAtMs >= options.maxAgeMs))
-        before = undefined;
-      return table.sweep();
-    },
-    get servesOutage() {
-      return table.size > 0 || before !== undefined;
-    },
-    get size() {
-      return table.size;
-    },
-    get bytes() {
-      return table.bytes + (before?.table.bytes ?? 0);
-    },
-  };
+  }
+
+  /** Where everything is forgotten again before it was read anew, the table with more routes stays for an outage. */
+  #forgetAll(): void {
+    const { feed, now } = this.#options;
+    if (this.size > 0 && this.size >= (this.#forgotten?.table.size ?? 0)) {
+      const trueAtMs = now() - feed.silentMs();
+      this.#forgotten = { table: this.#table, births: this.#births, trueAtMs };
+      this.#table = this.#emptyTable();
+    } else this.#table.clear();
+    this.#births = new Map();
+  }
 }

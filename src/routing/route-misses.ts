@@ -1,20 +1,10 @@
-import { LRUCache } from 'lru-cache';
-import type { RouteName, RouteReader, VersionedRoute } from './route-reader.ts';
-
 /**
  * Routes that are asked for and not in memory: asked for once however many wait, several in one query, and again when a
  * change of theirs was heard of while the query was under way.
  */
-export interface RouteMisses {
-  ask(tenantId: string, deviceId: string): Promise<VersionedRoute | undefined>;
-  /** Looked for within the last second and not there. */
-  isAbsent(tenantId: string, deviceId: string): boolean;
-  routeChanged(tenantId: string, deviceId: string): void;
-  tenantChanged(tenantId: string): void;
-  allChanged(): void;
-  /** Whether a change of the tenant's routes matters here. */
-  concerns(tenantId: string): boolean;
-}
+
+import { LRUCache } from 'lru-cache';
+import type { RouteName, RouteReader, VersionedRoute } from './route-reader.ts';
 
 export interface RouteMissesOptions {
   readonly reader: Pick<RouteReader, 'read'>;
@@ -29,7 +19,7 @@ const namesPerQuery = 128;
 const queriesAtOnce = 4;
 /** A stranger with a token may ask for devices that are not there, again and again. */
 const absentForMs = 1_000;
-const mostAbsent = 50_000;
+const maxAbsent = 50_000;
 
 interface Asked extends RouteName {
   readonly name: string;
@@ -40,95 +30,113 @@ interface Asked extends RouteName {
   again: boolean;
 }
 
-export function createRouteMisses({ found, now, reader }: RouteMissesOptions): RouteMisses {
-  const asked = new Map<string, Asked>();
-  const absent = new LRUCache<string, number>({ max: mostAbsent });
-  let waiting: Asked[] = [];
-  let queries = 0;
-  let scheduled = false;
-  const nameOf = (tenantId: string, deviceId: string): string => `${tenantId}/${deviceId}`;
+const nameOf = (tenantId: string, deviceId: string): string => `${tenantId}/${deviceId}`;
 
-  const finish = (one: Asked, route: VersionedRoute | undefined): void => {
-    asked.delete(one.name);
-    if (route) found(one, route);
-    else absent.set(one.name, now());
-    one.settle(route);
-  };
-  const query = async (batch: readonly Asked[]): Promise<void> => {
-    for (const one of batch) one.again = false;
-    try {
-      const routes = await reader.read(batch);
-      for (const [index, one] of batch.entries())
-        if (one.again) waiting.push(one);
-        else finish(one, routes[index]);
-    } catch (error) {
-      for (const one of batch) {
-        asked.delete(one.name);
-        one.fail(error);
-      }
-    }
-  };
-  const send = (): void => {
-    scheduled = false;
-    while (waiting.length > 0 && queries < queriesAtOnce) {
-      const batch = waiting.slice(0, namesPerQuery);
-      waiting = waiting.slice(namesPerQuery);
-      queries += 1;
-      void query(batch).finally(() => {
-        queries -= 1;
-        send();
+export class RouteMisses {
+  readonly #options: RouteMissesOptions;
+  readonly #asked = new Map<string, Asked>();
+  /** When each route was found to be missing. */
+  readonly #absent = new LRUCache<string, number>({ max: maxAbsent });
+  #waiting: Asked[] = [];
+  #queries = 0;
+  #isScheduled = false;
+
+  constructor(options: RouteMissesOptions) {
+    this.#options = options;
+  }
+
+  ask(tenantId: string, deviceId: string): Promise<VersionedRoute | undefined> {
+    const name = nameOf(tenantId, deviceId);
+    const underWay = this.#asked.get(name);
+    if (underWay) return underWay.answer;
+    const { promise, reject, resolve } = Promise.withResolvers<VersionedRoute | undefined>();
+    const asked: Asked = {
+      tenantId,
+      deviceId,
+      name,
+      answer: promise,
+      settle: resolve,
+      fail: reject,
+      again: false,
+    };
+    this.#asked.set(name, asked);
+    this.#waiting.push(asked);
+    this.#schedule();
+    return promise;
+  }
+
+  /** It was looked for within the last second and was not there. */
+  isAbsent(tenantId: string, deviceId: string): boolean {
+    const atMs = this.#absent.get(nameOf(tenantId, deviceId));
+    return atMs !== undefined && this.#options.now() - atMs < absentForMs;
+  }
+
+  routeChanged(tenantId: string, deviceId: string): void {
+    const name = nameOf(tenantId, deviceId);
+    this.#absent.delete(name);
+    const underWay = this.#asked.get(name);
+    if (underWay) underWay.again = true;
+  }
+
+  tenantChanged(tenantId: string): void {
+    // Rare, and after it the tenant's routes are asked for anew anyhow.
+    this.#absent.clear();
+    for (const underWay of this.#asked.values()) if (underWay.tenantId === tenantId) underWay.again = true;
+  }
+
+  allChanged(): void {
+    this.#absent.clear();
+    for (const underWay of this.#asked.values()) underWay.again = true;
+  }
+
+  /** Whether a change of the tenant's routes matters here. */
+  concerns(tenantId: string): boolean {
+    return (
+      this.#absent.size > 0 || [...this.#asked.values()].some((underWay) => underWay.tenantId === tenantId)
+    );
+  }
+
+  /** Misses of the same turn of the loop share a query. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      this.#send();
+    });
+  }
+
+  #send(): void {
+    while (this.#waiting.length > 0 && this.#queries < queriesAtOnce) {
+      const batch = this.#waiting.slice(0, namesPerQuery);
+      this.#waiting = this.#waiting.slice(namesPerQuery);
+      this.#queries += 1;
+      void this.#query(batch).finally(() => {
+        this.#queries -= 1;
+        this.#send();
       });
     }
-  };
-  /** Who misses in the same turn of the loop shares a query. */
-  const schedule = (): void => {
-    if (scheduled) return;
-    scheduled = true;
-    queueMicrotask(send);
-  };
-  return {
-    ask: (tenantId, deviceId) => {
-      const name = nameOf(tenantId, deviceId);
-      const underWay = asked.get(name);
-      if (underWay) return underWay.answer;
-      const { promise, reject, resolve } = Promise.withResolvers<VersionedRoute | undefined>();
-      const one: Asked = {
-        tenantId,
-        deviceId,
-        name,
-        answer: promise,
-        settle: resolve,
-        fail: reject,
-        again: false,
-      };
-      asked.set(name, one);
-      waiting.push(one);
-      schedule();
-      return promise;
-    },
-    isAbsent: (tenantId, deviceId) => {
-      const atMs = absent.get(nameOf(tenantId, deviceId));
-      return atMs !== undefined && now() - atMs < absentForMs;
-    },
-    routeChanged: (tenantId, deviceId) => {
-      const name = nameOf(tenantId, deviceId);
-      absent.delete(name);
-      const underWay = asked.get(name);
-      if (underWay) underWay.again = true;
-    },
-    tenantChanged: (tenantId) => {
-      // Rare, and after it the tenant's routes are asked for anew anyhow.
-      absent.clear();
-      for (const underWay of asked.values()) if (underWay.tenantId === tenantId) underWay.again = true;
-    },
-    allChanged: () => {
-      absent.clear();
-      for (const underWay of asked.values()) underWay.again = true;
-    },
-    concerns: (tenantId) => {
-      if (absent.size > 0) return true;
-      for (const underWay of asked.values()) if (underWay.tenantId === tenantId) return true;
-      return false;
-    },
-  };
+  }
+
+  async #query(batch: readonly Asked[]): Promise<void> {
+    for (const asked of batch) asked.again = false;
+    try {
+      const routes = await this.#options.reader.read(batch);
+      for (const [index, asked] of batch.entries())
+        if (asked.again) this.#waiting.push(asked);
+        else this.#finish(asked, routes[index]);
+    } catch (error) {
+      for (const asked of batch) {
+        this.#asked.delete(asked.name);
+        asked.fail(error);
+      }
+    }
+  }
+
+  #finish(asked: Asked, route: VersionedRoute | undefined): void {
+    this.#asked.delete(asked.name);
+    if (route) this.#options.found(asked, route);
+    else this.#absent.set(asked.name, this.#options.now());
+    asked.settle(route);
+  }
 }

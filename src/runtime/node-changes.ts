@@ -3,7 +3,7 @@ import { within } from '../deadline.ts';
 import { newId } from '../ids.ts';
 import type { PackedRouteLookup } from '../routing/lookup.ts';
 import { countRoutes, preloadRoutes } from '../routing/preload.ts';
-import { createRouteCache, type RouteCache } from '../routing/route-cache.ts';
+import { RouteCache } from '../routing/route-cache.ts';
 import { createRouteReader } from '../routing/route-reader.ts';
 import type { Breaker } from '../store/breaker.ts';
 import { type ChangeFeed, createChangeFeed, type Look } from '../store/change-feed.ts';
@@ -238,7 +238,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
   let hurry: () => void = () => undefined;
   const listening = createListening(parts, () => hurry());
   const feed = createChangeFeed({ source: listening.source, log, now });
-  const cache = createRouteCache({
+  const cache = new RouteCache({
     reader: createRouteReader(sql),
     feed,
     entries: parts.serves ? config.routeCacheEntries : 0,

@@ -1,5 +1,5 @@
 import { readGuid } from '../../../src/routing/guid-words.ts';
-import { createRouteCache, type RouteCache } from '../../../src/routing/route-cache.ts';
+import { RouteCache } from '../../../src/routing/route-cache.ts';
 import { routeKey } from '../../../src/routing/route-table.ts';
 import type { Random } from '../../../src/simulator/random.ts';
 import { type ChangeFeed, createChangeFeed } from '../../../src/store/change-feed.ts';
@@ -67,7 +67,7 @@ export function createCacheProcess(options: CacheProcessOptions): CacheProcess {
     log: options.log,
     now: scheduler.now,
   });
-  const cache = createRouteCache({
+  const cache = new RouteCache({
     reader: {
       read: (names) => ask(() => database.read(names)),
       births: (tenantIds) => ask(() => database.births(tenantIds)),
