@@ -15,9 +15,10 @@ import {
 import { readWinners } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { inTransaction } from '../store/retry.ts';
+import type { Authorship } from '../store/routes/routes.ts';
 import { trustedDate } from '../store/trusted-dates.ts';
 import { type CarriedDevice, findRelatives, followRegistrations, relatedDevices } from './registered-anew.ts';
-import { type Authorship, lockDevices, type RouteOutcome, resolveKnown, resolveRoutes } from './resolve.ts';
+import { lockDevices, type RouteOutcome, resolveKnown, resolveRoutes } from './resolve.ts';
 
 /** What instances claim, taken in: claims, links between registrations, and the routes that follow from them. */
 

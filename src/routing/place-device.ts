@@ -4,14 +4,8 @@ import { type StoredClaim, storedClaims } from '../store/claims/claims.ts';
 import { readWinners } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { inTransaction } from '../store/retry.ts';
-import {
-  type Authorship,
-  lockDevices,
-  placeRoutes,
-  type Route,
-  type RouteWrite,
-  readRoutes,
-} from './resolve.ts';
+import { type Authorship, type Route, type RouteWrite, readRoutes } from '../store/routes/routes.ts';
+import { lockDevices, placeRoutes } from './resolve.ts';
 import { chooseClaim, counts, placementHolds } from './rules.ts';
 
 /** An operator's word on one device: put it on a computer, pin it there, or take it away. */
@@ -147,7 +141,7 @@ export function removeDevice(
     const [before] = await readRoutes(tx, tenantId, [deviceId]);
     if (!before) return false;
     options.expect(before);
-    await removeClaims(tx, tenantId, [deviceId]);
+    await removeClaims(tx, tenantId, tx`device_id = ${deviceId}`);
     await placeRoutes(tx, tenantId, [{ deviceId, to: undefined, ended: 'deleted' }], () => by);
     await options.retract(tx, tenantId, [deviceId]);
     await options.note?.(tx, before);

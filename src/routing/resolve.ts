@@ -1,16 +1,20 @@
 import { feedRoutes } from '../store/change-source.ts';
 import { type ComputerId, sameComputer } from '../store/claims/claim.ts';
 import { type Claims, storedClaims } from '../store/claims/claims.ts';
-import { booleans, type Transaction } from '../store/database.ts';
-import { decideRoute, type Standing } from './rules.ts';
+import type { Transaction } from '../store/database.ts';
+import {
+  type Authorship,
+  type AuthorshipOf,
+  changesOf,
+  nextVersion,
+  type Route,
+  type RouteWrite,
+  readRoutes,
+  writeRoutes,
+} from '../store/routes/routes.ts';
+import { decideRoute } from './rules.ts';
 
 /** Writing the routing table: claims in, routes and their history out, in one transaction of the caller's. */
-
-export interface Route extends Standing {
-  readonly deviceId: string;
-  readonly rule: string;
-  readonly version: number;
-}
 
 export interface RouteOutcome {
   readonly deviceId: string;
@@ -21,15 +25,6 @@ export interface RouteOutcome {
   /** Why the route ended, where it just did. */
   readonly ended: string | undefined;
 }
-
-/** Who changed a route, for the history. */
-export interface Authorship {
-  readonly author: string;
-  readonly reason: string;
-}
-
-/** Where changes of several authors go together. */
-export type AuthorshipOf = (deviceId: string) => Authorship;
 
 /** Its first argument makes it a lock of its own beside those of devices. */
 const tenantLock = (tx: Transaction, tenantId: string) => tx`hashtextextended(${`${tenantId}/routes`}, 0)`;
@@ -57,79 +52,6 @@ export async function lockDevices(
   await tx`
     select pg_advisory_xact_lock(hashtextextended(${tenantId} || device, 0))
     from unnest(${sorted}::text[]) with ordinality as wanted(device, position) order by position`;
-}
-
-/** The next version of the tenant's table; the row's lock makes versions of one tenant strictly ordered. */
-export async function nextVersion(tx: Transaction, tenantId: string): Promise<number> {
-  const [row] = await tx<{ version: number }[]>`
-    insert into route_versions (tenant_id, version) values (${tenantId}, 1)
-    on conflict (tenant_id) do update set version = route_versions.version + 1
-    returning version`;
-  return row?.version ?? 1;
-}
-
-export interface RouteWrite {
-  readonly deviceId: string;
-  readonly before: Route | undefined;
-  /** Undefined ends the route. */
-  readonly to:
-    | (Omit<Route, 'version' | 'deviceId'> & { serialNumber: string | null; udid: string | null })
-    | undefined;
-  /** Why it ended, where it did; `no-claim` if unsaid. */
-  readonly ended?: string;
-}
-
-/** Writes changes of routes and their lines in the history, as one version of the tenant's table, and feeds it. */
-async function writeVersion(
-  tx: Transaction,
-  tenantId: string,
-  writes: readonly RouteWrite[],
-  version: number,
-  by: AuthorshipOf,
-): Promise<void> {
-  await writeRoutes(tx, tenantId, writes, version, by);
-  await feedRoutes(tx, tenantId, version, writes.length);
-}
-
-/** Writes changes of routes and their lines in the history; the caller feeds their version (`feedRoutes`). */
-export async function writeRoutes(
-  tx: Transaction,
-  tenantId: string,
-  writes: readonly RouteWrite[],
-  version: number,
-  by: AuthorshipOf,
-): Promise<void> {
-  const set = writes.flatMap(({ deviceId, to }) => (to ? [{ deviceId, ...to }] : []));
-  const ended = writes.flatMap(({ deviceId, to }) => (to ? [] : [deviceId]));
-  // One time for the route and its line in the history: an answer about the past is the answer that was given.
-  await tx`
-    with moment as materialized (select clock_timestamp() as at), placed as (
-      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at, since, version)
-      select ${tenantId}, route.*, moment.at, ${version} from moment, unnest(
-        ${set.map((to) => to.deviceId)}::uuid[], ${set.map((to) => to.instanceId)}::uuid[],
-        ${set.map((to) => to.jamfComputerId)}::int[], ${set.map((to) => to.serialNumber)}::text[],
-        ${set.map((to) => to.udid)}::text[], ${booleans(set.map((to) => to.pinned))}::text[]::bool[], ${set.map((to) => to.rule)}::text[],
-        ${set.map((to) => to.placedAt?.toISOString() ?? null)}::timestamptz[])
-        as route(device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at)
-      on conflict (tenant_id, device_id) do update set
-        instance_id = excluded.instance_id, jamf_computer_id = excluded.jamf_computer_id,
-        serial_number = excluded.serial_number, udid = excluded.udid, pinned = excluded.pinned,
-        rule = excluded.rule, placed_at = excluded.placed_at, since = excluded.since, version = excluded.version
-    ), gone as (
-      delete from routes where tenant_id = ${tenantId} and device_id = any(${ended}::uuid[])
-    )
-    insert into route_changes (tenant_id, version, device_id, from_instance_id, from_jamf_computer_id,
-      to_instance_id, to_jamf_computer_id, pinned, rule, placed_at, author, reason, changed_at)
-    select ${tenantId}, ${version}, change.*, moment.at from moment, unnest(
-      ${writes.map(({ deviceId }) => deviceId)}::uuid[], ${writes.map(({ before }) => before?.instanceId ?? null)}::uuid[],
-      ${writes.map(({ before }) => before?.jamfComputerId ?? null)}::int[],
-      ${writes.map(({ to }) => to?.instanceId ?? null)}::uuid[], ${writes.map(({ to }) => to?.jamfComputerId ?? null)}::int[],
-      ${booleans(writes.map(({ to }) => to?.pinned ?? false))}::text[]::bool[],
-      ${writes.map(({ ended: why, to }) => to?.rule ?? why ?? 'no-claim')}::text[],
-      ${writes.map(({ to }) => to?.placedAt?.toISOString() ?? null)}::timestamptz[],
-      ${writes.map(({ deviceId }) => by(deviceId).author)}::text[], ${writes.map(({ deviceId }) => by(deviceId).reason)}::text[])
-      as change(device_id, from_instance_id, from_jamf_computer_id, to_instance_id, to_jamf_computer_id, pinned, rule,
-        placed_at, author, reason)`;
 }
 
 export interface Resolving {
@@ -237,7 +159,10 @@ async function apply(
 ): Promise<RouteOutcome[]> {
   const writes = decided.filter(({ changed }) => changed);
   const version = writes.length === 0 ? 0 : await nextVersion(tx, tenantId);
-  if (writes.length > 0) await writeVersion(tx, tenantId, writes, version, by);
+  if (writes.length > 0) {
+    await writeRoutes(tx, tenantId, version, changesOf(tx, writes, by));
+    await feedRoutes(tx, tenantId, version, writes.length);
+  }
   return decided.map(({ before, changed, deviceId, ended, to }) => ({
     deviceId,
     before,
@@ -254,15 +179,4 @@ async function currentRoutes(
 ): Promise<Map<string, Route>> {
   const routes = await readRoutes(tx, tenantId, deviceIds);
   return new Map(routes.map((route) => [route.deviceId, route]));
-}
-
-export async function readRoutes(
-  tx: Transaction,
-  tenantId: string,
-  deviceIds: readonly string[],
-): Promise<Route[]> {
-  return tx<Route[]>`
-    select device_id as "deviceId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId", pinned,
-      placed_at as "placedAt", rule, version
-    from routes where tenant_id = ${tenantId} and device_id = any(${deviceIds}::uuid[])`;
 }

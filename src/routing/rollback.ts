@@ -1,9 +1,11 @@
 import { feedRoutes } from '../store/change-source.ts';
 import type { ComputerId } from '../store/claims/claim.ts';
+import { removeClaims } from '../store/claims/claim-history.ts';
 import { readManyWinners } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { inTransaction } from '../store/retry.ts';
-import { type Authorship, lockTenantRoutes, nextVersion } from './resolve.ts';
+import { type Authorship, nextVersion, writeRoutes } from '../store/routes/routes.ts';
+import { lockTenantRoutes } from './resolve.ts';
 
 /** The whole table of a tenant as it was at a version, as one new version in one transaction. */
 
@@ -129,43 +131,22 @@ async function readPlan(tx: Transaction): Promise<Omit<RollbackResult, 'version'
   };
 }
 
-/**
- * The routes and their lines in the history. Placed as an operator's: what was known of enrolments, also of those in
- * the future by our clock, does not undo it.
- */
+/** Placed as an operator's: what was known of enrolments, also of those in the future by our clock, does not undo it. */
 async function writePlan(tx: Transaction, tenantId: string, version: number, by: Authorship): Promise<void> {
-  await tx`
-    with moment as materialized (select clock_timestamp() as at), todo as materialized (
-      select p.*, moment.at, case when p.pinned or p.to_instance_id is null then null
-                                  else greatest(moment.at, p.enrolled_at) end as placed_at
-      from rollback_plan p, moment where p.skipped is null
-    ), placed as (
-      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at, since, version)
-      select ${tenantId}, device_id, to_instance_id, to_jamf_computer_id, serial_number, udid, pinned, 'rolled-back', placed_at,
-        at, ${version}
-      from todo where to_instance_id is not null
-      on conflict (tenant_id, device_id) do update set
-        instance_id = excluded.instance_id, jamf_computer_id = excluded.jamf_computer_id,
-        serial_number = excluded.serial_number, udid = excluded.udid, pinned = excluded.pinned,
-        rule = excluded.rule, placed_at = excluded.placed_at, since = excluded.since, version = excluded.version
-    ), ended as (
-      delete from routes r using todo where todo.to_instance_id is null and r.tenant_id = ${tenantId}
-        and r.device_id = todo.device_id
-    )
-    insert into route_changes (tenant_id, version, device_id, from_instance_id, from_jamf_computer_id, to_instance_id,
-      to_jamf_computer_id, pinned, rule, placed_at, author, reason, changed_at)
-    select ${tenantId}, ${version}, device_id, from_instance_id, from_jamf_computer_id, to_instance_id,
-      to_jamf_computer_id, pinned, 'rolled-back', placed_at, ${by.author}, ${by.reason}, at
-    from todo`;
+  await writeRoutes(
+    tx,
+    tenantId,
+    version,
+    tx`
+      select p.device_id, p.from_instance_id, p.from_jamf_computer_id, p.to_instance_id, p.to_jamf_computer_id,
+        p.serial_number, p.udid, p.pinned, 'rolled-back' as rule,
+        case when p.pinned or p.to_instance_id is null then null else greatest(moment.at, p.enrolled_at) end as placed_at,
+        ${by.author}::text as author, ${by.reason}::text as reason
+      from rollback_plan p, moment where p.skipped is null`,
+  );
   // A route that ended would come back with the next look at its claims: they go with it, until an instance claims anew.
-  await tx`
-    with gone as (
-      delete from claims c using rollback_plan p
-      where p.skipped is null and p.to_instance_id is null and c.tenant_id = ${tenantId} and c.device_id = p.device_id
-      returning c.device_id, c.instance_id, c.jamf_computer_id, c.last_enrolled_at, c.last_check_in_at
-    )
-    insert into claim_history (tenant_id, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, state)
-    select ${tenantId}, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, 'withdrawn' from gone`;
+  const ended = tx`select device_id from rollback_plan where skipped is null and to_instance_id is null`;
+  await removeClaims(tx, tenantId, tx`device_id in (${ended})`);
 }
 
 async function retractEnded(

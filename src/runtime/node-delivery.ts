@@ -33,7 +33,6 @@ import {
 import type { Send } from '../outbound/port.ts';
 import { readImported } from '../routing/imports/read-imported.ts';
 import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
-import { trimRouteHistory } from '../routing/trim-history.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { settleApprovals } from '../store/approvals.ts';
 import { createReaders, type Readers } from '../store/computers/readers.ts';
@@ -43,6 +42,7 @@ import { trimHistory } from '../store/history.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
+import { trimRouteHistory } from '../store/routes/trim-history.ts';
 import { tidySignIns } from '../store/sign-ins.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { createTimelineWriter } from '../store/timeline.ts';

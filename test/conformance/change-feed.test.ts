@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nextVersion, type RouteWrite, writeRoutes } from '../../src/routing/resolve.ts';
 import { createRouteReader, type RouteChange, type RouteReader } from '../../src/routing/route-reader.ts';
 import type { RouteTarget } from '../../src/routing/route-table.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import type { Change, ChangeSource } from '../../src/store/change-feed.ts';
 import { createChangeSource, feedRoutes } from '../../src/store/change-source.ts';
 import { openDatabase, type Sql, type Transaction } from '../../src/store/database.ts';
+import { changesOf, nextVersion, type RouteWrite, writeRoutes } from '../../src/store/routes/routes.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { createMemoryDatabase } from '../simulation/routes/memory-database.ts';
@@ -90,7 +90,7 @@ function postgresSubject(sql: Sql): Subject {
             ([deviceId, to]): RouteWrite => ({ deviceId, before: undefined, to: to && standing(to) }),
           );
           const version = await nextVersion(tx, tenantId);
-          await writeRoutes(tx, tenantId, changes, version, by);
+          await writeRoutes(tx, tenantId, version, changesOf(tx, changes, by));
           await feedRoutes(tx, tenantId, version, changes.length);
         },
         writeTenant: (tenantId, value) => putTenant(tx, tenantId, value),

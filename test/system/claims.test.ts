@@ -3,9 +3,9 @@ import { newId } from '../../src/ids.ts';
 import { recordClaims, rerouteInstance } from '../../src/routing/claims.ts';
 import { explainRoute } from '../../src/routing/explain-route.ts';
 import { trimmedHistory } from '../../src/routing/history.ts';
-import { trimRouteHistory } from '../../src/routing/trim-history.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import type { ComputerClaims } from '../../src/store/claims/claims.ts';
+import { trimRouteHistory } from '../../src/store/routes/trim-history.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 /** Claims as the routing core takes them in, against PostgreSQL. */

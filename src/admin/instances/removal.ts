@@ -8,6 +8,7 @@ import type { Sql } from '../../store/database.ts';
 import type { Instance } from '../../store/instances/instance.ts';
 import { retractReports } from '../../store/reports/due.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { releaseRoutes } from '../../store/routes/routes.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
@@ -81,10 +82,8 @@ async function releaseDevices(
     const some = deviceIds.slice(from, from + batch);
     const done = await inTransaction(sql, async (tx) => {
       await lockDevices(tx, tenantId, some);
-      // Neither a pin nor a placement outlives its instance.
-      await tx`update routes set pinned = false, placed_at = null
-        where tenant_id = ${tenantId} and instance_id = ${instanceId} and device_id = any(${some}::uuid[])`;
-      await removeClaims(tx, tenantId, some, instanceId);
+      await releaseRoutes(tx, tenantId, instanceId, some);
+      await removeClaims(tx, tenantId, tx`instance_id = ${instanceId} and device_id = any(${some}::uuid[])`);
       const outcomes = await resolveRoutes(tx, tenantId, some, {
         author: options.author,
         reason: 'the instance was removed',

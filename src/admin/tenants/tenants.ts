@@ -5,6 +5,7 @@ import { isUniqueViolation, type Sql } from '../../store/database.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { readInstance } from '../../store/instances/instance.ts';
 import { deleteReports } from '../../store/reports/due.ts';
+import { deleteRoutes } from '../../store/routes/routes.ts';
 import { tenants as tenantTable } from '../../store/schema.ts';
 import { makeSubscriptionsDue } from '../../store/subscriptions.ts';
 import { readTenant, type Tenant } from '../../store/tenants/tenant.ts';
@@ -169,7 +170,7 @@ async function deleteTenant(
       );
     }
     await deleteReports(tx, tenantId);
-    await tx`delete from routes where tenant_id = ${tenantId}`;
+    await deleteRoutes(tx, tenantId);
     await deleteTimelines(tx, tenantId);
     const [gone] = await tx<TenantRow[]>`
       delete from tenants where tenant_id = ${tenantId} returning ${rowColumns(tx)}`;

@@ -1,6 +1,7 @@
 import type { JamfComputer } from '../../jamf/inventory.ts';
 import { recordClaims } from '../../routing/claims.ts';
-import type { Route, RouteOutcome } from '../../routing/resolve.ts';
+
+import type { RouteOutcome } from '../../routing/resolve.ts';
 import type { Sha256 } from '../../secrets/sha256.ts';
 import type { ComputerClaims } from '../../store/claims/claims.ts';
 import { readWinners } from '../../store/computers/due.ts';
@@ -8,6 +9,7 @@ import type { DueComputer } from '../../store/computers/leases.ts';
 import type { Transaction } from '../../store/database.ts';
 import type { Instance } from '../../store/instances/instance.ts';
 import { type NewReport, setReports } from '../../store/reports/set-reports.ts';
+import type { Route } from '../../store/routes/routes.ts';
 import type { TenantTimelineEvent } from '../../store/timeline.ts';
 import { currentTraceparent } from '../../telemetry/tracing.ts';
 import type { InventoryVocabulary } from '../reports/attributes.ts';

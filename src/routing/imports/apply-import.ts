@@ -2,9 +2,10 @@ import { importLockMs, importPage } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { feedRoutes } from '../../store/change-source.ts';
 import { isStoreUnavailable, type Queries, type Sql, type Transaction } from '../../store/database.ts';
-import { type Authorship, lockTenantRoutes, nextVersion } from '../resolve.ts';
+import { noteImported } from '../../store/routes/imported-reads.ts';
+import { type Authorship, nextVersion } from '../../store/routes/routes.ts';
+import { lockTenantRoutes } from '../resolve.ts';
 import { createPlan, planPage, writeNotes, writePlanned } from './apply-page.ts';
-import { noteImported } from './read-imported.ts';
 import { lastPlace, type StagedPage } from './staged-rows.ts';
 import { planSteadily } from './steady-plans.ts';
 

@@ -1,7 +1,14 @@
 import { storedClaims } from '../../store/claims/claims.ts';
 import type { Fragment, Transaction } from '../../store/database.ts';
+import {
+  type Authorship,
+  changesOf,
+  describeRoutes,
+  type RouteWrite,
+  readRoutes,
+  writeRoutes,
+} from '../../store/routes/routes.ts';
 import { targetOf } from '../place-device.ts';
-import { type Authorship, type RouteWrite, readRoutes, writeRoutes } from '../resolve.ts';
 import type { StagedPage } from './staged-rows.ts';
 import { nextRoute } from './steady-plans.ts';
 
@@ -111,15 +118,21 @@ async function writeUnpinned(
     const route = before.get(deviceId);
     return { deviceId, before: route, to: targetOf(route, wanted, claims.get(deviceId) ?? []) };
   });
-  await writeRoutes(tx, tenantId, writes, version, () => by);
+  await writeRoutes(
+    tx,
+    tenantId,
+    version,
+    changesOf(tx, writes, () => by),
+  );
 }
 
-/** Writes what only notes serial numbers and UDIDs: no other process has to hear of it. */
-export async function writeNotes(tx: Transaction, tenantId: string): Promise<void> {
-  await tx`
-    update routes r set serial_number = coalesce(p.serial_number, r.serial_number), udid = coalesce(p.udid, r.udid)
-    from import_plan p where p.todo = 'note' and r.tenant_id = ${tenantId} and r.device_id = p.device_id`;
-}
+/** Writes what only notes serial numbers and UDIDs. */
+export const writeNotes = (tx: Transaction, tenantId: string): Promise<void> =>
+  describeRoutes(
+    tx,
+    tenantId,
+    tx`select device_id, serial_number, udid from import_plan where todo = 'note'`,
+  );
 
 /** Writes the plan's routes and their lines in the history as part of a version. The caller holds the tenant's lock. */
 export async function writePlanned(
@@ -129,25 +142,17 @@ export async function writePlanned(
   version: number,
   by: Authorship,
 ): Promise<void> {
-  await tx`
-    with moment as materialized (select clock_timestamp() as at), planned as materialized (
-      select p.*, moment.at, case when p.pinned then 'pinned' else 'placed' end as rule,
-        case when p.pinned then null else greatest(moment.at, p.enrolled_at) end as placed_at
-      from import_plan p, moment where p.todo = 'place'
-    ), placed as (
-      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at, since, version)
-      select ${tenantId}, device_id, instance_id, jamf_computer_id, serial_number, udid, pinned, rule, placed_at, at,
-        ${version}
-      from planned
-      on conflict (tenant_id, device_id) do update set
-        instance_id = excluded.instance_id, jamf_computer_id = excluded.jamf_computer_id,
-        serial_number = excluded.serial_number, udid = excluded.udid, pinned = excluded.pinned,
-        rule = excluded.rule, placed_at = excluded.placed_at, since = excluded.since, version = excluded.version
-    )
-    insert into route_changes (tenant_id, version, device_id, from_instance_id, from_jamf_computer_id, to_instance_id,
-      to_jamf_computer_id, pinned, rule, placed_at, author, reason, changed_at)
-    select ${tenantId}, ${version}, device_id, from_instance_id, from_jamf_computer_id, instance_id, jamf_computer_id,
-      pinned, rule, placed_at, ${by.author}, ${by.reason}, at
-    from planned`;
+  await writeRoutes(
+    tx,
+    tenantId,
+    version,
+    tx`
+      select p.device_id, p.from_instance_id, p.from_jamf_computer_id, p.instance_id as to_instance_id,
+        p.jamf_computer_id as to_jamf_computer_id, p.serial_number, p.udid, p.pinned,
+        case when p.pinned then 'pinned' else 'placed' end as rule,
+        case when p.pinned then null else greatest(moment.at, p.enrolled_at) end as placed_at,
+        ${by.author}::text as author, ${by.reason}::text as reason
+      from import_plan p, moment where p.todo = 'place'`,
+  );
   if (unpin > 0) await writeUnpinned(tx, tenantId, version, by);
 }

@@ -6,6 +6,7 @@ import {
 } from '../../limits.ts';
 import { readManyWinners } from '../../store/computers/due.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
+import { dueTenants, endTurns, goOnAfter, takeTurn } from '../../store/routes/imported-reads.ts';
 import { lockTenantRoutes } from '../resolve.ts';
 import { nextRoute, planSteadily } from './steady-plans.ts';
 
@@ -14,23 +15,6 @@ import { nextRoute, planSteadily } from './steady-plans.ts';
  * million due rows takes longer than writing the routes. What is left to do is a row of the database's, so whichever
  * process comes next goes on.
  */
-
-/** No device comes after it. */
-const lastDevice = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-
-/** The computers of this version's devices are to be read; committed with it. The caller holds the tenant's lock. */
-export async function noteImported(tx: Transaction, tenantId: string, version: number): Promise<void> {
-  await tx`
-    insert into route_reads as r (tenant_id, version, device_id, up_to_version)
-    values (${tenantId}, ${version - 1}, ${lastDevice}, ${version})
-    on conflict (tenant_id) do update set up_to_version = greatest(r.up_to_version, excluded.up_to_version)`;
-}
-
-interface Turn {
-  readonly version: number;
-  readonly deviceId: string;
-  readonly upToVersion: number;
-}
 
 interface Page {
   readonly looked: number;
@@ -45,9 +29,7 @@ async function wantNext(tx: Transaction, tenantId: string): Promise<void> {
   await tx`select set_config('lock_timeout', ${String(importedReadLockMs)}, true)`;
   await lockTenantRoutes(tx, tenantId);
   await planSteadily(tx);
-  const [turn] = await tx<Turn[]>`
-    select version, device_id as "deviceId", up_to_version as "upToVersion" from route_reads
-    where tenant_id = ${tenantId} and next_at <= now() for update`;
+  const turn = await takeTurn(tx, tenantId);
   if (!turn) return;
   const changes = tx`
     select version, device_id from route_changes
@@ -65,14 +47,8 @@ async function wantNext(tx: Transaction, tenantId: string): Promise<void> {
     tx`select distinct r.instance_id, r.jamf_computer_id from (${changes}) c cross join lateral (
       select * from (${nextRoute(tx, tenantId, tx`c.device_id`)}) next where device_id = c.device_id) r`,
   );
-  if (!page || page.looked < importedReadBatch) {
-    await tx`delete from route_reads where tenant_id = ${tenantId}`;
-  } else {
-    await tx`
-      update route_reads set version = ${page.version}, device_id = ${page.deviceId},
-        next_at = now() + ${wanted / backgroundPerSecond}::float8 * interval '1 second'
-      where tenant_id = ${tenantId}`;
-  }
+  if (!page || page.looked < importedReadBatch) await endTurns(tx, tenantId);
+  else await goOnAfter(tx, tenantId, page, wanted / backgroundPerSecond);
 }
 
 /** Somebody changes many routes of the tenant just now, or a deadlock: its turn comes again. */
@@ -81,10 +57,7 @@ const comesAgain = (error: unknown): boolean =>
 
 /** Makes the next computers due, of every tenant whose turn it is. */
 export async function readImported(sql: Sql): Promise<void> {
-  const due = await sql<{ tenantId: string }[]>`
-    select tenant_id as "tenantId" from route_reads where next_at <= now()
-    order by next_at limit ${importedReadTenants}`;
-  for (const { tenantId } of due) {
+  for (const tenantId of await dueTenants(sql, importedReadTenants)) {
     try {
       await sql.begin((tx) => wantNext(tx, tenantId));
     } catch (error) {

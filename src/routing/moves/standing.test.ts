@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Claim } from '../../store/claims/claim.ts';
-import type { Route } from '../resolve.ts';
+import type { Route } from '../../store/routes/routes.ts';
 import { turnBack, turnOver } from './standing.ts';
 
 const places = { fromInstanceId: 'a', toInstanceId: 'b' };

@@ -1,6 +1,7 @@
 import type { Claim } from '../../store/claims/claim.ts';
 import type { SkipReason } from '../../store/moves/move.ts';
-import type { Placement, Route } from '../resolve.ts';
+import type { Route } from '../../store/routes/routes.ts';
+import type { Placement } from '../resolve.ts';
 
 /** What is decided about one device of a move when its turn has come: by what is so then, not by the plan. */
 

@@ -6,8 +6,9 @@ import type { Sql, Transaction } from '../../store/database.ts';
 import { finishMove, isEnabled, lockMove, type Move, type MoveKey } from '../../store/moves/move.ts';
 import { type DeviceTurn, writeTurns } from '../../store/moves/move-devices.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { readRoutes } from '../../store/routes/routes.ts';
 import { placedNow } from '../place-device.ts';
-import { lockDevices, placeRoutes, type RouteOutcome, readRoutes } from '../resolve.ts';
+import { lockDevices, placeRoutes, type RouteOutcome } from '../resolve.ts';
 import { chooseClaim, counts } from '../rules.ts';
 import { type MacNames, type MoveDevice, type Turn, turnBack, turnOver } from './standing.ts';
 

@@ -1,6 +1,8 @@
 /** What the rules knew of a device's claims, appended: a past answer is given again from it (`routing/explain.ts`). */
 
-import type { Queries, Transaction } from '../database.ts';
+import { columns, omit } from '../columns.ts';
+import type { Fragment, Queries, Transaction } from '../database.ts';
+import { claimHistory } from '../schema.ts';
 import { type KnownClaim, sameComputer } from './claim.ts';
 
 export type ClaimState = 'active' | 'resting' | 'stale' | 'withdrawn';
@@ -50,6 +52,11 @@ export function claimChanges(
   return [...gone, ...now];
 }
 
+/** Appends what `changes` has, by the names of the columns. */
+const append = (tx: Transaction, tenantId: string, changes: Fragment) => tx`
+  insert into claim_history (tenant_id, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, state)
+  select ${tenantId}, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, state from ${changes}`;
+
 /** Appends in one statement; the caller holds the devices' locks. */
 export async function appendClaimHistory(
   tx: Transaction,
@@ -57,15 +64,17 @@ export async function appendClaimHistory(
   changes: readonly ClaimChange[],
 ): Promise<void> {
   if (changes.length === 0) return;
-  await tx`
-    insert into claim_history (tenant_id, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, state)
-    select ${tenantId}, change.* from unnest(
-      ${changes.map(({ deviceId }) => deviceId)}::uuid[], ${changes.map(({ instanceId }) => instanceId)}::uuid[],
+  await append(
+    tx,
+    tenantId,
+    tx`
+      unnest(${changes.map(({ deviceId }) => deviceId)}::uuid[], ${changes.map(({ instanceId }) => instanceId)}::uuid[],
       ${changes.map(({ jamfComputerId }) => jamfComputerId)}::int[],
       ${changes.map(({ lastEnrolledAt }) => lastEnrolledAt?.toISOString() ?? null)}::timestamptz[],
       ${changes.map(({ lastCheckInAt }) => lastCheckInAt?.toISOString() ?? null)}::timestamptz[],
       ${changes.map(({ state }) => state)}::text[])
-      as change(device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, state)`;
+      as change(device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, state)`,
+  );
 }
 
 /**
@@ -78,9 +87,8 @@ export async function noteInstanceState(
   instanceId: string,
   deviceIds: readonly string[],
 ): Promise<void> {
-  await tx`
-    insert into claim_history (tenant_id, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, state)
-    select c.tenant_id, c.device_id, c.instance_id, c.jamf_computer_id, c.last_enrolled_at, c.last_check_in_at, now.state
+  const turned = tx`
+    select c.device_id, c.instance_id, c.jamf_computer_id, c.last_enrolled_at, c.last_check_in_at, now.state
     from claims c
     join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
     cross join lateral (
@@ -92,25 +100,20 @@ export async function noteInstanceState(
       order by h.sequence desc limit 1) last on true
     where c.tenant_id = ${tenantId} and c.instance_id = ${instanceId} and c.device_id = any(${deviceIds}::uuid[])
       and last.state is distinct from now.state`;
+  await append(tx, tenantId, tx`(${turned}) turned`);
 }
 
-/** Removes claims on devices for good, with a line for each; the caller holds the devices' locks. */
-export async function removeClaims(
-  tx: Transaction,
-  tenantId: string,
-  deviceIds: readonly string[],
-  /** Undefined: those of every instance. */
-  instanceId?: string,
-): Promise<void> {
+/** Removes the claims for which a condition on `claims` holds for good, with a line for each; the caller holds the devices' locks. */
+export async function removeClaims(tx: Transaction, tenantId: string, which: Fragment): Promise<void> {
   await tx`
     with gone as (
-      delete from claims where tenant_id = ${tenantId} and device_id = any(${deviceIds}::uuid[])
-        and ${instanceId === undefined ? tx`true` : tx`instance_id = ${instanceId}`}
-      returning device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at
+      delete from claims where tenant_id = ${tenantId} and ${which}
+      returning device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, 'withdrawn' as state
     )
-    insert into claim_history (tenant_id, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, state)
-    select ${tenantId}, device_id, instance_id, jamf_computer_id, last_enrolled_at, last_check_in_at, 'withdrawn' from gone`;
+    ${append(tx, tenantId, tx`gone`)}`;
 }
+
+const lastKnown = omit(claimHistory, 'tenantId', 'deviceId', 'sequence', 'recordedAt');
 
 /** The claims on a device as the rules knew them just before a time. Those of instances that are gone are among them. */
 export function claimsBefore(
@@ -120,8 +123,7 @@ export function claimsBefore(
   before: Date,
 ): PromiseLike<Omit<ClaimChange, 'deviceId'>[]> {
   return sql<Omit<ClaimChange, 'deviceId'>[]>`
-    select distinct on (instance_id, jamf_computer_id) instance_id as "instanceId", jamf_computer_id as "jamfComputerId",
-      last_enrolled_at as "lastEnrolledAt", last_check_in_at as "lastCheckInAt", state
+    select distinct on (instance_id, jamf_computer_id) ${columns(sql, lastKnown)}
     from claim_history where tenant_id = ${tenantId} and device_id = ${deviceId} and recorded_at < ${before}
     order by instance_id, jamf_computer_id, sequence desc`;
 }

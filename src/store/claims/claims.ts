@@ -1,6 +1,8 @@
 /** Claims as the database keeps them. */
 
+import { columns, omit, type Row } from '../columns.ts';
 import { booleans, type Queries, type Transaction } from '../database.ts';
+import { claims } from '../schema.ts';
 import { trustedAt } from '../trusted-dates.ts';
 import { type ComputerId, type KnownClaim, sameComputer } from './claim.ts';
 
@@ -24,15 +26,12 @@ export interface ComputerClaims {
   readonly reportAt: Date | null;
 }
 
-/** One claim of a computer on a device. */
-export interface ClaimRow extends Omit<KnownClaim, 'enabled' | 'stale'> {
-  readonly deviceId: string;
-  readonly userId: string | null;
-  readonly verdict: string | null;
-  readonly reportAt: Date | null;
-}
+const stored = omit(claims, 'tenantId', 'updatedAt');
 
-export interface StoredClaim extends ClaimRow, KnownClaim {}
+export interface StoredClaim extends Row<typeof stored>, KnownClaim {}
+
+/** One claim of a computer on a device. */
+export type ClaimRow = Omit<StoredClaim, 'enabled' | 'stale'>;
 
 /** By device. */
 export type Claims = ReadonlyMap<string, readonly StoredClaim[]>;
@@ -66,9 +65,7 @@ export async function storedClaims(
   deviceIds: readonly string[],
 ): Promise<Map<string, readonly StoredClaim[]>> {
   const rows = await sql<StoredClaim[]>`
-    select c.device_id as "deviceId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
-           c.last_enrolled_at as "lastEnrolledAt", c.last_check_in_at as "lastCheckInAt", c.report_at as "reportAt",
-           c.serial_number as "serialNumber", c.udid, c.user_id as "userId", c.verdict, c.stale, i.enabled
+    select ${columns(sql, stored, 'c')}, i.enabled
     from unnest(${deviceIds}::uuid[]) as wanted(device_id)
     cross join lateral (
       select * from claims where tenant_id = ${tenantId} and device_id = wanted.device_id offset 0) c

@@ -32,7 +32,7 @@ export const tenant = ofKind('tenant', [
   },
   {
     name: "a device's route is looked up without its tenant",
-    file: 'src/routing/resolve.ts',
+    file: 'src/store/routes/routes.ts',
     found: 'from routes where tenant_id = ${tenantId} and device_id = any(${deviceIds}::uuid[])`',
     replacement: 'from routes where device_id = any(${deviceIds}::uuid[])`',
     noticedBy: test('test/system/claims.test.ts'),

@@ -8,8 +8,8 @@ import {
 } from '../../../routing/imports/apply-import.ts';
 import type { ImportRow } from '../../../routing/imports/import-row.ts';
 import { createStage, sortRows, stageRows } from '../../../routing/imports/staged-rows.ts';
-import type { Authorship } from '../../../routing/resolve.ts';
 import type { Sql, Transaction } from '../../../store/database.ts';
+import type { Authorship } from '../../../store/routes/routes.ts';
 import type { StreamDigest } from '../../context.ts';
 import { type Format, readRows } from './read-rows.ts';
 import { isRejection, type Rejection, rejection } from './rows.ts';

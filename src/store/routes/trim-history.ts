@@ -1,11 +1,12 @@
-import { historyTrimBatch, historyTrimEveryMs } from '../limits.ts';
-import type { Sql } from '../store/database.ts';
-import type { Log } from '../telemetry/log.ts';
-
 /**
  * Trims what is older than the retention from the history of routes and claims. What the table was at the cutoff stays,
  * so that every later answer can be given again; of a device whose route ended before nothing stays.
  */
+
+import { historyTrimBatch, historyTrimEveryMs } from '../../limits.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { type ClaimCursor, type Page, trimClaims } from '../claims/trim-claims.ts';
+import type { Sql } from '../database.ts';
 
 interface Turn {
   readonly tenantId: string;
@@ -33,12 +34,6 @@ async function takeTurn(sql: Sql, keepDays: number): Promise<Turn | undefined> {
     from turn, cut where v.tenant_id = turn.tenant_id
     returning v.tenant_id as "tenantId", cut.cutoff, v.trimmed_version as "trimmedVersion"`;
   return turn;
-}
-
-interface Page<Cursor> {
-  readonly looked: number;
-  readonly deleted: number;
-  readonly last: Cursor | null;
 }
 
 interface ChangeCursor {
@@ -69,38 +64,6 @@ async function trimChanges(
     select (select count(*) from page) as looked, (select count(*) from gone) as deleted,
       (select jsonb_build_object('version', version, 'deviceId', device_id) from page
        order by version desc, device_id desc limit 1) as last`;
-  return page ?? { looked: 0, deleted: 0, last: null };
-}
-
-interface ClaimCursor {
-  readonly deviceId: string;
-  readonly sequence: number;
-}
-
-async function trimClaims(
-  sql: Sql,
-  { cutoff, tenantId }: Turn,
-  after: ClaimCursor | undefined,
-): Promise<Page<ClaimCursor>> {
-  const [page] = await sql<Page<ClaimCursor>[]>`
-    with page as materialized (
-      select device_id, sequence, instance_id, jamf_computer_id, state, recorded_at from claim_history
-      where tenant_id = ${tenantId}
-        and ${after === undefined ? sql`true` : sql`(device_id, sequence) > (${after.deviceId}::uuid, ${after.sequence}::int8)`}
-      order by device_id, sequence limit ${historyTrimBatch}
-    ), gone as (
-      delete from claim_history h using page
-      where h.tenant_id = ${tenantId} and h.device_id = page.device_id and h.sequence = page.sequence
-        and page.recorded_at < ${cutoff}
-        and (page.state = 'withdrawn' or exists (
-          select 1 from claim_history later where later.tenant_id = ${tenantId} and later.device_id = page.device_id
-            and later.sequence > page.sequence and later.instance_id = page.instance_id
-            and later.jamf_computer_id = page.jamf_computer_id and later.recorded_at < ${cutoff}))
-      returning 1
-    )
-    select (select count(*) from page) as looked, (select count(*) from gone) as deleted,
-      (select jsonb_build_object('deviceId', device_id, 'sequence', sequence) from page
-       order by device_id desc, sequence desc limit 1) as last`;
   return page ?? { looked: 0, deleted: 0, last: null };
 }
 
