@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { getTableColumns } from 'drizzle-orm';
 import type { Instance } from '../../store/instances/instance.ts';
 import { instances } from '../../store/schema.ts';
-import { filterOnly } from '../resource/fields.ts';
+import { defaulting, filterOnly, optional, required } from '../resource/fields.ts';
 import { resource } from '../resource/resource.ts';
 import { clientWithSecret, referenceWarnings } from '../secret-reference.ts';
 import { readingSchema } from './reading.ts';
@@ -29,40 +29,10 @@ const fingerprint = z
   .transform((text) => text.replaceAll(':', '').toLowerCase())
   .refine((text) => /^[0-9a-f]{64}$/.test(text), 'must be a SHA-256 fingerprint in hex');
 
-const fields = {
-  name: z.string().trim().min(1).max(100),
-  url: z.url({ protocol: /^https$/ }).max(500),
-  caCertificate: z
-    .string()
-    .max(50_000)
-    .refine((text) => text.includes('-----BEGIN CERTIFICATE-----'), 'must be PEM'),
-  clientCertificateSha256: fingerprint,
-};
-
-export const newInstance = z
-  .object({
-    name: fields.name,
-    url: fields.url,
-    apiClient,
-    compliance: compliance.default({ source: 'jamf' }),
-    caCertificate: fields.caCertificate.optional(),
-    clientCertificateSha256: fields.clientCertificateSha256.optional(),
-  })
-  .strict()
-  .openapi('NewInstance');
-
-export const changedInstance = z
-  .object({
-    name: fields.name.optional(),
-    url: fields.url.optional(),
-    apiClient: apiClient.optional(),
-    compliance: compliance.optional(),
-    caCertificate: fields.caCertificate.nullable().optional(),
-    clientCertificateSha256: fields.clientCertificateSha256.nullable().optional(),
-    enabled: z.boolean().optional(),
-  })
-  .strict()
-  .openapi('InstanceChange');
+const certificate = z
+  .string()
+  .max(50_000)
+  .refine((text) => text.includes('-----BEGIN CERTIFICATE-----'), 'must be PEM');
 
 export const instanceResource = resource({
   names: ['Instance', 'Instances'],
@@ -71,21 +41,35 @@ export const instanceResource = resource({
   fields: ({ beside, column, made }) => ({
     id: column('instanceId'),
     tenantId: column('tenantId'),
-    name: column('name', { filter: 'wildcards', sort: true, setting: true }),
-    url: column('url', { filter: 'wildcards', sort: true, setting: true }),
+    name: column('name', {
+      filter: 'wildcards',
+      sort: true,
+      setting: true,
+      input: required(z.string().trim().min(1).max(100)),
+    }),
+    url: column('url', {
+      filter: 'wildcards',
+      sort: true,
+      setting: true,
+      input: required(z.url({ protocol: /^https$/ }).max(500)),
+    }),
     apiClient: made(
       z.object({ clientId: z.string(), secretRef: z.string().nullable() }),
       ['apiClientId', 'apiSecretRef'],
       ({ apiClientId, apiSecretRef }) => ({ clientId: apiClientId, secretRef: apiSecretRef }),
-      { setting: true },
+      { setting: true, input: required(apiClient) },
     ),
     compliance: column('compliance', {
       schema: compliance,
       setting: true,
+      input: defaulting(compliance, { source: 'jamf' }),
     }),
-    caCertificate: column('caCertificate', { setting: true }),
-    clientCertificateSha256: column('clientCertificateSha256', { setting: true }),
-    enabled: column('enabled', { filter: true, setting: true }),
+    caCertificate: column('caCertificate', { setting: true, input: optional(certificate) }),
+    clientCertificateSha256: column('clientCertificateSha256', {
+      setting: true,
+      input: optional(fingerprint),
+    }),
+    enabled: column('enabled', { filter: true, setting: true, input: { change: z.boolean().optional() } }),
     paused: column('paused', { filter: true, setting: true }),
     jamfVersion: column('jamfVersion', { filter: 'wildcards' }),
     lastSeenAt: column('lastSeenAt', { filter: true }),
@@ -112,6 +96,9 @@ export const instanceResource = resource({
   sort: 'name:asc',
   key: [instances.instanceId],
 });
+
+export const newInstance = instanceResource.body('create').openapi('NewInstance');
+export const changedInstance = instanceResource.body('change').openapi('InstanceChange');
 
 /** `routes` of a dry run that enables or disables: of so many claimed devices these routes would change or end. */
 export const changedSchema = instanceResource.schema

@@ -34,10 +34,18 @@ const instanceKey = resource({
   columns: getTableColumns(instanceKeys),
   fields: ({ column }) => ({
     id: column('keyId'),
-    name: column('name', { filter: 'wildcards', sort: true }),
+    name: column('name', {
+      filter: 'wildcards',
+      sort: true,
+      input: { create: z.string().trim().min(1).max(100).default('webhooks') },
+    }),
     prefix: column('prefix'),
     createdAt: column('createdAt', { filter: true, sort: true }),
-    expiresAt: column('expiresAt', { filter: true, sort: true }),
+    expiresAt: column('expiresAt', {
+      filter: true,
+      sort: true,
+      input: { create: z.iso.datetime({ offset: true }).optional() },
+    }),
     lastUsedAt: column('lastUsedAt', { filter: true, sort: true }),
   }),
   table: [
@@ -52,13 +60,7 @@ const instanceKey = resource({
   key: [instanceKeys.keyId],
 });
 
-const newKeySchema = z
-  .object({
-    name: z.string().trim().min(1).max(100).default('webhooks'),
-    expiresAt: z.iso.datetime({ offset: true }).optional(),
-  })
-  .strict()
-  .openapi('NewInstanceKey');
+const newKeySchema = instanceKey.body('create').openapi('NewInstanceKey');
 
 const tags = ['Instance keys'];
 const base = '/api/v1/tenants/{tenantId}/instances/{instanceId}/keys';

@@ -25,6 +25,10 @@ import {
 
 /** `/keys`: operators' keys. A tenant-bound admin manages the keys that are bound within its tenants. */
 
+const future = z.iso
+  .datetime({ offset: true })
+  .refine((text) => Date.parse(text) > Date.now(), 'must be in the future');
+
 const apiKey = resource({
   names: ['ApiKey', 'ApiKeys'],
   from: apiKeys,
@@ -34,12 +38,24 @@ const apiKey = resource({
   },
   fields: ({ column }) => ({
     id: column('keyId'),
-    name: column('name', { filter: 'wildcards', sort: true }),
-    role: column('role', { schema: z.enum(roles), filter: roles, sort: true }),
-    tenants: column('tenantIds', { schema: z.array(z.string()).nullable() }),
+    name: column('name', {
+      filter: 'wildcards',
+      sort: true,
+      input: { create: z.string().trim().min(1).max(100) },
+    }),
+    role: column('role', {
+      schema: z.enum(roles),
+      filter: roles,
+      sort: true,
+      input: { create: z.enum(roles) },
+    }),
+    tenants: column('tenantIds', {
+      schema: z.array(z.string()).nullable(),
+      input: { create: z.array(guid).min(1).max(1_000).optional() },
+    }),
     prefix: column('prefix'),
     createdAt: column('createdAt', { filter: true, sort: true }),
-    expiresAt: column('expiresAt', { filter: true, sort: true }),
+    expiresAt: column('expiresAt', { filter: true, sort: true, input: { create: future.optional() } }),
     /** It opens nothing any more; it is shown until it is deleted, to explain why. */
     expired: column('expired', { schema: z.boolean() }),
     /** Written at most once a minute. */
@@ -58,18 +74,7 @@ const apiKey = resource({
   key: [apiKeys.keyId],
 });
 
-const newKeySchema = z
-  .object({
-    name: z.string().trim().min(1).max(100),
-    role: z.enum(roles),
-    tenants: z.array(guid).min(1).max(1_000).optional(),
-    expiresAt: z.iso
-      .datetime({ offset: true })
-      .refine((text) => Date.parse(text) > Date.now(), 'must be in the future')
-      .optional(),
-  })
-  .strict()
-  .openapi('NewApiKey');
+const newKeySchema = apiKey.body('create').openapi('NewApiKey');
 
 const tags = ['Keys'];
 const keyPath = z.object({ keyId: z.string().openapi({ format: 'uuid' }) });

@@ -22,7 +22,13 @@ export type RowOf<S> = { readonly [K in keyof S]: DataOf<S[K]> };
 /** A column's value as JSON has it. */
 type Plain<D> = D extends Date ? string : D;
 
-export interface FieldOptions {
+/** What the body takes that makes an object, and what the body takes that changes one. */
+export interface Input {
+  readonly create?: z.ZodType;
+  readonly change?: z.ZodType;
+}
+
+export interface FieldOptions<I extends Input = Input> {
   /** `true`: by the column's type. `wildcards`: a text in which `*` stands for any other. A list: the values there are. */
   readonly filter?: true | 'wildcards' | readonly string[];
   /** By value, a column that is never null with it: named in the query, so that a partial index serves it. */
@@ -30,11 +36,14 @@ export interface FieldOptions {
   readonly sort?: true;
   /** Operators set it: the history shows how it was and is. */
   readonly setting?: true;
+  /** Operators give it in the body of a request. */
+  readonly input?: I;
   readonly description?: string;
   readonly example?: unknown;
 }
 
-export interface RowField<K extends PropertyKey, Z extends z.ZodType> extends Pick<FieldOptions, 'setting'> {
+export interface RowField<K extends PropertyKey, Z extends z.ZodType, I extends Input = Input>
+  extends Pick<FieldOptions<I>, 'input' | 'setting'> {
   readonly schema: Z;
   /** The columns it is made of: no others are read. */
   readonly needs: readonly K[];
@@ -55,27 +64,28 @@ export type Fields = Readonly<
 
 export interface FieldMakers<S extends Selection> {
   /** A column that is shown in another way. */
-  column<K extends keyof S & string, Z extends z.ZodType>(
+  column<K extends keyof S & string, Z extends z.ZodType, I extends Input = Input>(
     name: K,
-    options: FieldOptions & { readonly schema: Z; readonly show: (value: DataOf<S[K]>) => z.input<Z> },
-  ): RowField<K, Z>;
+    options: FieldOptions<I> & { readonly schema: Z; readonly show: (value: DataOf<S[K]>) => z.input<Z> },
+  ): RowField<K, Z, I>;
   /** A column as it is, of which its schema says more than its type does. */
-  column<K extends keyof S & string, Z extends z.ZodType<unknown, Plain<DataOf<S[K]>>>>(
-    name: K,
-    options: FieldOptions & { readonly schema: Z },
-  ): RowField<K, Z>;
+  column<
+    K extends keyof S & string,
+    Z extends z.ZodType<unknown, Plain<DataOf<S[K]>>>,
+    I extends Input = Input,
+  >(name: K, options: FieldOptions<I> & { readonly schema: Z }): RowField<K, Z, I>;
   /** A column as it is; its schema follows from its type. */
-  column<K extends keyof S & string>(
+  column<K extends keyof S & string, I extends Input = Input>(
     name: K,
-    options?: FieldOptions,
-  ): RowField<K, z.ZodType<Plain<DataOf<S[K]>>>>;
+    options?: FieldOptions<I>,
+  ): RowField<K, z.ZodType<Plain<DataOf<S[K]>>>, I>;
   /** Made of several. */
-  made<K extends keyof S & string, Z extends z.ZodType>(
+  made<K extends keyof S & string, Z extends z.ZodType, I extends Input = Input>(
     schema: Z,
     needs: readonly K[],
     of: (row: Pick<RowOf<S>, K>) => z.input<Z>,
-    options?: Pick<FieldOptions, 'setting'>,
-  ): RowField<K, Z>;
+    options?: Pick<FieldOptions<I>, 'input' | 'setting'>,
+  ): RowField<K, Z, I>;
   /** Known elsewhere: whoever shows the row gives it too, perhaps with the help of what it `needs` of the row. */
   beside<Z extends z.ZodType, K extends keyof S & string = never>(
     schema: Z,
@@ -106,6 +116,19 @@ function columnFilter(column: Value, { filter, present }: FieldOptions): FilterF
   return { type, column };
 }
 
+/** A creation has to say it. */
+export const required = <Z extends z.ZodType>(schema: Z) => ({ create: schema, change: schema.optional() });
+/** A creation may leave it out, a change may end it. */
+export const optional = <Z extends z.ZodType>(schema: Z) => ({
+  create: schema.optional(),
+  change: schema.nullable().optional(),
+});
+/** A creation may leave it out for `value`. */
+export const defaulting = <Z extends z.ZodType>(schema: Z, value: z.util.NoUndefined<z.output<Z>>) => ({
+  create: schema.default(value),
+  change: schema.optional(),
+});
+
 const plain = (value: unknown): unknown => (value instanceof Date ? value.toISOString() : value);
 
 /** A name that a filter may use although no field of that name is shown. */
@@ -119,7 +142,7 @@ interface AnyOptions extends FieldOptions {
 
 export function fieldMakers<S extends Selection>(select: S): FieldMakers<S> {
   const column = (name: string, options: AnyOptions = {}) => {
-    const { description, example, filter, setting, show = plain, sort } = options;
+    const { description, example, filter, input, setting, show = plain, sort } = options;
     const value = select[name] as Value;
     const schema = options.schema ?? columnSchema(value as Column);
     const documented = { ...(description && { description }), ...(example === undefined ? {} : { example }) };
@@ -130,6 +153,7 @@ export function fieldMakers<S extends Selection>(select: S): FieldMakers<S> {
       ...(filter === undefined ? {} : { filter: columnFilter(value, options) }),
       ...(sort ? { sort: value } : {}),
       ...(setting ? { setting } : {}),
+      ...(input ? { input } : {}),
     };
   };
   const made = (schema: z.ZodType, needs: readonly string[], of: unknown, options: object = {}) => ({

@@ -16,6 +16,7 @@ import {
   type FieldMakers,
   type Fields,
   fieldMakers,
+  type Input,
   type RowField,
   type RowOf,
   type Selection,
@@ -44,6 +45,14 @@ interface Declaration<S extends Selection, F extends Fields> extends Source {
 }
 
 type Shape<F> = { [K in keyof F]: F[K] extends { readonly schema: infer Z extends z.ZodType } ? Z : never };
+type Inputs<F, Kind extends keyof Input> = {
+  -readonly [K in keyof F as InputOf<F[K], Kind> extends never ? never : K]: InputOf<F[K], Kind>;
+};
+type InputOf<Field, Kind extends keyof Input> = Field extends { readonly input?: infer I }
+  ? NonNullable<I> extends { readonly [K in Kind]: infer Z extends z.ZodType }
+    ? Z
+    : never
+  : never;
 type Beside<F> = {
   readonly [K in keyof F as F[K] extends { readonly beside: true } ? K : never]: F[K] extends {
     readonly schema: infer Z extends z.ZodType;
@@ -96,6 +105,14 @@ export function resource<S extends Selection, F extends Fields>(declaration: Dec
   const shape = Object.fromEntries(entries.map(([name, { schema }]) => [name, schema])) as Shape<F>;
   const schema = z.object(shape).openapi(declaration.names[0]);
   type Shown = z.output<typeof schema>;
+
+  /** The body of a request that makes or changes one. */
+  const body = <Kind extends keyof Input>(kind: Kind) =>
+    z.strictObject(
+      Object.fromEntries(
+        rowFields.flatMap(([name, { input }]) => (input?.[kind] ? [[name, input[kind]]] : [])),
+      ) as Inputs<F, Kind>,
+    );
 
   const show = (row: Row, ...[beside]: Given<F>): Shown =>
     Object.fromEntries(
@@ -152,6 +169,7 @@ export function resource<S extends Selection, F extends Fields>(declaration: Dec
 
   return {
     schema,
+    body,
     /** The schema of a list's answer. */
     list: listOf(schema, declaration.names[1], declaration.table),
     /** The schema of a list request's query. */

@@ -5,6 +5,7 @@ import type { Queries } from '../../store/database.ts';
 import type { ConnectionState } from '../../store/row-types.ts';
 import { tenants } from '../../store/schema.ts';
 import { type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
+import { defaulting, optional, required } from '../resource/fields.ts';
 import { resource } from '../resource/resource.ts';
 import { guid } from '../schemas.ts';
 import { clientWithSecret } from '../secret-reference.ts';
@@ -13,7 +14,6 @@ import { clientWithSecret } from '../secret-reference.ts';
 
 const mode = z.enum(['device-compliance', 'conditional-access']);
 const connectionType = z.enum(['cloud-connector', 'manual']);
-const displayName = z.string().trim().min(1).max(200);
 
 export const landing = z
   .object({
@@ -37,43 +37,12 @@ const partnerGroup = z
 
 const application = clientWithSecret.safeExtend({ clientId: guid }).openapi('TenantApplication');
 
-export const newTenant = z
-  .object({
-    tenantId: guid,
-    cloud: z.string().min(1).max(100).default('public'),
-    displayName,
-    mode: mode.default('device-compliance'),
-    connectionType: connectionType.default('cloud-connector'),
-    landing: landing.default({ choice: 'default' }),
-    partnerGroup: partnerGroup.optional(),
-    application: application.optional(),
-  })
-  .strict()
-  .refine((value) => (value.connectionType === 'manual') === (value.application !== undefined), {
-    message: 'is needed for the connection type manual and for no other',
-    path: ['application'],
-  })
-  .openapi('NewTenant');
-
 /** A change of these is a migration with steps in Intune and Jamf Pro, not a change of a field. */
 const byMigration = z
   .unknown()
   .refine((value) => value === undefined, 'changes by POST /tenants/{tenantId}/migrate')
   .optional()
   .openapi({ not: {}, description: 'Refused: changes by POST /tenants/{tenantId}/migrate' });
-
-export const changedTenant = z
-  .object({
-    mode: byMigration,
-    connectionType: byMigration,
-    /** Used while the connection type is manual; may be given before a migration to it. */
-    application: application.optional(),
-    displayName: displayName.optional(),
-    landing: landing.optional(),
-    partnerGroup: partnerGroup.nullable().optional(),
-  })
-  .strict()
-  .openapi('TenantChange');
 
 const states = [
   'new',
@@ -99,25 +68,47 @@ export const tenantResource = resource({
   },
   fields: ({ column }) => ({
     id: column('tenantId'),
-    tenantId: column('tenantId', { filter: true, sort: true }),
-    cloud: column('cloud', { filter: true, sort: true, setting: true }),
-    displayName: column('displayName', { filter: 'wildcards', sort: true, setting: true }),
-    mode: column('mode', { schema: mode, filter: mode.options, setting: true }),
+    tenantId: column('tenantId', { filter: true, sort: true, input: { create: guid } }),
+    cloud: column('cloud', {
+      filter: true,
+      sort: true,
+      setting: true,
+      input: { create: z.string().min(1).max(100).default('public') },
+    }),
+    displayName: column('displayName', {
+      filter: 'wildcards',
+      sort: true,
+      setting: true,
+      input: required(z.string().trim().min(1).max(200)),
+    }),
+    mode: column('mode', {
+      schema: mode,
+      filter: mode.options,
+      setting: true,
+      input: { create: mode.default('device-compliance'), change: byMigration },
+    }),
     connectionType: column('connectionType', {
       schema: connectionType,
       filter: connectionType.options,
       setting: true,
+      input: { create: connectionType.default('cloud-connector'), change: byMigration },
     }),
-    landing: column('landing', { schema: landing, setting: true }),
+    landing: column('landing', {
+      schema: landing,
+      setting: true,
+      input: defaulting(landing, { choice: 'default' }),
+    }),
     partnerGroup: column('partnerGroup', {
       schema: partnerGroup.nullable(),
       show: (value) => value as z.infer<typeof partnerGroup> | null,
       setting: true,
+      input: optional(partnerGroup),
     }),
-    /** The tenant's own application; its secret is never shown. */
+    /** The tenant's own application, which may be given before a migration to the type manual; its secret is never shown. */
     application: column('application', {
       schema: z.object({ clientId: z.string(), secretRef: z.string().nullable() }).nullable(),
       setting: true,
+      input: { create: application.optional(), change: application.optional() },
     }),
     connectionState: column('connectionState', { filter: states }),
     paused: column('paused', { filter: true }),
@@ -139,6 +130,16 @@ export const tenantResource = resource({
   sort: 'displayName:asc,tenantId:asc',
   key: [tenants.tenantId],
 });
+
+export const newTenant = tenantResource
+  .body('create')
+  .refine((value) => (value.connectionType === 'manual') === (value.application !== undefined), {
+    message: 'is needed for the connection type manual and for no other',
+    path: ['application'],
+  })
+  .openapi('NewTenant');
+
+export const changedTenant = tenantResource.body('change').openapi('TenantChange');
 
 export interface TenantRow extends Tenant {
   readonly application: ShownApplication | null;
