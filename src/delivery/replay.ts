@@ -1,7 +1,9 @@
 import { backgroundReportsPerSecond, replayBatch } from '../limits.ts';
+import { columns, pick, type Row } from '../store/columns.ts';
 import type { Fragment, Queries, Sql, Transaction } from '../store/database.ts';
 import { type Made, makeDue } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
+import { reports } from '../store/schema.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /** Telling Intune again what an operator picked: dead letters when their cause is gone, or what Intune lost. */
@@ -20,12 +22,8 @@ export interface ReplayRequest {
   readonly note?: (tx: Transaction, tenantId: string, reports: number) => Promise<void>;
 }
 
-export interface ReplayedReport {
-  readonly tenantId: string;
-  readonly deviceId: string;
-  readonly state: string;
-  readonly reason: string | null;
-}
+const replayedShape = pick(reports, 'tenantId', 'deviceId', 'state', 'reason');
+export type ReplayedReport = Row<typeof replayedShape>;
 
 export interface ReplayResult {
   readonly matched: number;
@@ -58,7 +56,7 @@ interface TenantCount {
 const countByTenant = (sql: Sql, { matching, tenantIds }: ReplayRequest): Promise<TenantCount[]> => sql<
   TenantCount[]
 >`
-  select tenant_id as "tenantId", count(*) as matched, count(*) filter (where ${replayable(sql)}) as replayable
+  select ${columns(sql, pick(reports, 'tenantId'))}, count(*) as matched, count(*) filter (where ${replayable(sql)}) as replayable
   from reports
   where ${tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds}::uuid[])`} and (${matching(sql)})
   group by tenant_id order by tenant_id`;
@@ -74,7 +72,7 @@ async function readSample(
     if (some === 0) continue;
     sample.push(
       ...(await sql<ReplayedReport[]>`
-        select tenant_id as "tenantId", device_id as "deviceId", state, reason from reports
+        select ${columns(sql, replayedShape)} from reports
         where tenant_id = ${tenantId} and ${replayable(sql)} and (${matching(sql)})
         order by device_id limit ${sampled - sample.length}`),
     );

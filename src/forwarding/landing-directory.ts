@@ -1,9 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import { landingFreshMs } from '../limits.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
+import { columns, pick } from '../store/columns.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { InstanceDirectory } from '../store/instances/instance.ts';
 import type { Landing } from '../store/row-types.ts';
+import { instances, reports } from '../store/schema.ts';
 import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { KnownMac, LandingInstance, MacState } from './landing.ts';
 
@@ -47,24 +49,24 @@ async function readLandingTenant(sql: Sql, tenantId: string): Promise<LandingTen
   const rows = await sql<
     ({ landing: Landing } & { [K in keyof LandingInstance]: LandingInstance[K] | null })[]
   >`
-    select t.landing, i.instance_id as "instanceId", i.name, i.url, i.enabled
+    select t.landing, ${columns(sql, pick(instances, 'instanceId', 'name', 'url', 'enabled'), 'i')}
     from tenants t left join instances i on i.tenant_id = t.tenant_id
     where t.tenant_id = ${tenantId} order by i.name, i.instance_id`;
   const [first] = rows;
   if (!first) return undefined;
-  const instances = rows.flatMap(({ enabled, instanceId, name, url }) =>
+  const known = rows.flatMap(({ enabled, instanceId, name, url }) =>
     instanceId === null || name === null || url === null
       ? []
       : [{ instanceId, name, url, enabled: enabled === true }],
   );
-  return { landing: first.landing, instances };
+  return { landing: first.landing, instances: known };
 }
 
 interface StateRow {
   readonly managed: boolean | null;
   readonly verdict: string | null;
   readonly inventoryState: number | null;
-  readonly toldAt: Date | null;
+  readonly acceptedAt: Date | null;
   readonly delivery: MacState['delivery'];
 }
 
@@ -87,7 +89,7 @@ async function readState(
 ): Promise<MacState | undefined> {
   const [row] = await sql<StateRow[]>`
     select (content::jsonb->>'managed')::boolean as managed, content::jsonb->>'verdict' as verdict,
-      (content::jsonb->>'inventoryState')::int as "inventoryState", accepted_at as "toldAt",
+      (content::jsonb->>'inventoryState')::int as "inventoryState", ${columns(sql, pick(reports, 'acceptedAt'))},
       case when state in ('held', 'failed') then 'stopped' when confirmed_revision < revision then 'on-its-way'
         else 'told' end as delivery
     from reports
@@ -97,7 +99,7 @@ async function readState(
     managed: row.managed !== false,
     assessment: assessments[row.verdict ?? ''] ?? 'undecided',
     registration: registrations[row.inventoryState ?? 0] ?? 'active',
-    toldAt: row.toldAt,
+    toldAt: row.acceptedAt,
     delivery: row.delivery,
   };
 }

@@ -1,6 +1,7 @@
-import { and, eq, getTableColumns, inArray, sql } from 'drizzle-orm';
+import { and, eq, inArray, sql } from 'drizzle-orm';
 import { QueryBuilder } from 'drizzle-orm/pg-core';
 import { approvalKeptMs, approvalLifeMs, changeBatch, leaseMs } from '../limits.ts';
+import { columns, omit, pick } from './columns.ts';
 import type { Queries, Sql, Transaction } from './database.ts';
 import { recordHistory } from './history.ts';
 import { type ApprovalState, approvals } from './operator-schema.ts';
@@ -14,15 +15,13 @@ export type Approval = Omit<typeof approvals.$inferSelect, 'expiresAt'>;
 export const interrupted =
   'The gateway stopped while it carried the request out. It may have been done, or done in part: look at the object, and ask again if need be.';
 
-const { expiresAt: _, ...columns } = getTableColumns(approvals);
-
 /**
  * The rows as they are now: `expires_at` ends the waiting of one that waits, and the lease of one that is being
  * carried out, whether or not somebody has noted it already.
  */
 export const approvalsNow = new QueryBuilder()
   .select({
-    ...columns,
+    ...omit(approvals, 'expiresAt'),
     answer: sql<string | null>`
       case when state = 'approved' and expires_at <= now() then ${interrupted} else answer end`.as('answer'),
     state: sql<ApprovalState>`
@@ -110,7 +109,7 @@ export async function insertApproval(tx: Transaction, given: NewApproval): Promi
       ${given.target}, ${given.ifMatch}, ${given.bodySealed}, ${given.requestedKind}, ${given.requestedId},
       ${given.requestedBy}, ${given.requestedRole}, ${given.requestedTenantIds}::uuid[], ${given.requestId},
       ${given.source}, now() + ${approvalLifeMs} * interval '1 millisecond')
-    returning created_at as "createdAt"`;
+    returning ${columns(tx, pick(approvals, 'createdAt'))}`;
   if (!row) throw new Error('an approval was not written');
   return row.createdAt;
 }
@@ -164,7 +163,7 @@ export async function settleApprovals(client: Sql): Promise<void> {
             where state in ('waiting', 'approved') and expires_at <= now()
             order by tenant_id, approval_id limit ${changeBatch} for update skip locked) late
       where a.tenant_id = late.tenant_id and a.approval_id = late.approval_id
-      returning a.tenant_id as "tenantId", a.approval_id as "approvalId", a.summary, a.state`;
+      returning ${columns(tx, pick(approvals, 'tenantId', 'approvalId', 'summary', 'state'), 'a')}`;
     // In one order for all processes: each entry locks the end of its tenant's chain.
     for (const { approvalId, state, summary, tenantId } of over.toSorted((a, b) =>
       a.tenantId < b.tenantId ? -1 : 1,

@@ -1,17 +1,16 @@
+import { columns, pick, type Row } from './columns.ts';
 import type { Queries, Sql, Transaction } from './database.ts';
+import { directoryChanges, directoryDevices } from './schema.ts';
 
 /**
  * Writes what Graph said of a tenant's directory: changes that nobody has acted on yet, and which device an object id
  * stands for. This is the only writer of `directory_changes` and `directory_devices`.
  */
 
-export interface DirectoryChange {
-  /** `tenant`: anything may have changed. */
-  readonly kind: 'member' | 'user' | 'device' | 'tenant';
-  /** Entra's object id; of `tenant` the tenant's own. */
-  readonly objectId: string;
-  readonly change: 'added' | 'removed' | 'updated' | 'deleted' | 'missed';
-}
+const leasedShape = pick(directoryChanges, 'kind', 'objectId', 'change', 'revision', 'attempts');
+/** A change that is being acted on. */
+export type LeasedChange = Row<typeof leasedShape>;
+export type DirectoryChange = Pick<LeasedChange, 'kind' | 'objectId' | 'change'>;
 
 /** Anything may have changed. */
 export const anything = (tenantId: string): DirectoryChange => ({
@@ -43,12 +42,6 @@ export async function noteDirectoryChanges(
       attempts = 0`;
 }
 
-/** A change that is being acted on. */
-export interface LeasedChange extends DirectoryChange {
-  readonly revision: number;
-  readonly attempts: number;
-}
-
 /** Longer than acting takes, or a second process would act too; acting twice does no harm. */
 const leaseSeconds = 120;
 
@@ -58,7 +51,7 @@ export const claimDirectoryChanges = (sql: Sql, tenantId: string, limit: number)
   where tenant_id = ${tenantId} and (kind, object_id) in (
     select kind, object_id from directory_changes where tenant_id = ${tenantId} and next_try_at <= now()
     order by next_try_at limit ${limit} for update skip locked)
-  returning kind, object_id as "objectId", change, revision, attempts`;
+  returning ${columns(sql, leasedShape)}`;
 
 /** Removes changes that were acted on; those that were told of anew meanwhile stay. */
 export async function settleDirectoryChanges(
@@ -86,12 +79,15 @@ export async function putOffDirectoryChanges(
         ${rows.map((row) => row.revision)}::int8[]))`;
 }
 
+const deviceShape = pick(directoryDevices, 'objectId', 'deviceId', 'enabled');
 /** A device as Entra last showed it: a later notification is compared with it. */
-export interface DirectoryDevice {
-  readonly objectId: string;
-  readonly deviceId: string;
-  readonly enabled: boolean;
-}
+export type DirectoryDevice = Row<typeof deviceShape>;
+
+export const readDirectoryDevices = (sql: Sql, tenantId: string, objectIds: readonly string[]) => sql<
+  DirectoryDevice[]
+>`
+  select ${columns(sql, deviceShape)} from directory_devices
+  where tenant_id = ${tenantId} and object_id = any(${objectIds as string[]}::uuid[])`;
 
 /** Notes devices as Entra shows them now. */
 export async function noteDirectoryDevices(

@@ -1,5 +1,7 @@
 import { oldestOf, type Snapshot } from './change-feed.ts';
+import { columns, pick } from './columns.ts';
 import type { Sql } from './database.ts';
+import { gatewayProcesses } from './schema.ts';
 
 /** Which processes answer device calls, and which version of a tenant's routes each certainly serves. */
 
@@ -59,8 +61,8 @@ export async function readConvergence(sql: Sql, tenantId: string): Promise<Conve
   >`
     with newest as (
       select coalesce((select version from route_versions where tenant_id = ${tenantId}), 0) as version)
-    select newest.version as newest, p.name as process, p.started_at as "startedAt", p.seen_at as "seenAt",
-      p.cached_routes as "cachedRoutes",
+    select newest.version as newest, p.name as process,
+      ${columns(sql, pick(gatewayProcesses, 'startedAt', 'seenAt', 'cachedRoutes'), 'p')},
       coalesce((
         select min(f.version) - 1 from change_feed f
         where f.tenant_id = ${tenantId} and f.kind = 'routes' and f.transaction >= p.heard_before), newest.version) as version

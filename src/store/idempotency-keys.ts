@@ -1,5 +1,7 @@
 import { changeBatch, idempotencyKeptMs, leaseMs } from '../limits.ts';
+import { columns, pick, type Row } from './columns.ts';
 import type { Sql } from './database.ts';
+import { idempotencyKeys } from './operator-schema.ts';
 
 /** Answers to writes that carried an Idempotency-Key: each key belongs to one operator. */
 
@@ -49,26 +51,23 @@ async function takeKey(
   return taken?.begunAt;
 }
 
+const knownShape = pick(idempotencyKeys, 'requestHash', 'status', 'headers', 'bodySealed');
+
 /** What is to be done with a request. */
 export async function beginRequest(sql: Sql, request: Request): Promise<Begun> {
   const { idempotencyKey, operator, requestHash } = request;
   const begunAt = await takeKey(sql, request);
   if (begunAt !== undefined) return { kind: 'first', attempt: { operator, idempotencyKey, begunAt } };
-  const [known] = await sql<
-    {
-      requestHash: string;
-      status: number | null;
-      headers: Record<string, string>;
-      bodySealed: string | null;
-    }[]
-  >`
-    select request_hash as "requestHash", status, headers, body_sealed as "bodySealed" from idempotency_keys
+  const [known] = await sql<Row<typeof knownShape>[]>`
+    select ${columns(sql, knownShape)} from idempotency_keys
     where operator = ${operator} and idempotency_key = ${idempotencyKey}`;
   // Gone since just now: its answer was none to keep, and the caller may try again.
   if (!known) return { kind: 'in-work' };
   if (known.requestHash !== requestHash) return { kind: 'mismatch' };
   const { bodySealed, headers, status } = known;
-  return status === null ? { kind: 'in-work' } : { kind: 'kept', answer: { status, headers, bodySealed } };
+  return status === null || headers === null
+    ? { kind: 'in-work' }
+    : { kind: 'kept', answer: { status, headers, bodySealed } };
 }
 
 const ofAttempt = (sql: Sql, { begunAt, idempotencyKey, operator }: Attempt) => sql`

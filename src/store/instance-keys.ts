@@ -4,7 +4,7 @@ import { columns, pick, type Row } from './columns.ts';
 import { createCredentialLookup, createUseNotes } from './credentials.ts';
 import type { Queries, Sql } from './database.ts';
 import { query } from './query.ts';
-import { instanceKeys } from './schema.ts';
+import { instanceKeys, instances } from './schema.ts';
 
 /** The owner of a key of the data listener. */
 export interface KeyOwner {
@@ -53,11 +53,12 @@ export interface InstanceKeysOptions {
   readonly together?: boolean;
 }
 
-interface LiveKey {
-  readonly owner: KeyOwner;
-  readonly keyId: string;
-  readonly expiresAt: Date | null;
-}
+const liveShape = pick(instanceKeys, 'keyHash', 'tenantId', 'instanceId', 'keyId', 'expiresAt');
+type LiveKey = Row<typeof liveShape>;
+const ownerOf = (key: LiveKey | undefined): KeyOwner | undefined =>
+  key && { tenantId: key.tenantId, instanceId: key.instanceId };
+
+const boundShape = pick(instances, 'tenantId', 'instanceId', 'clientCertificateSha256');
 
 export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}): InstanceKeys {
   const { hash = hashKey, together = true } = options;
@@ -65,16 +66,10 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}):
     together,
     endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
     read: async (hashes) => {
-      const rows = await sql<(KeyOwner & { keyHash: string; keyId: string; expiresAt: Date | null })[]>`
-        select key_hash as "keyHash", tenant_id as "tenantId", instance_id as "instanceId", key_id as "keyId",
-          expires_at as "expiresAt"
-        from instance_keys where key_hash = any(${hashes}) and (expires_at is null or expires_at > now())`;
-      return new Map(
-        rows.map(({ expiresAt, instanceId, keyHash, keyId, tenantId }) => [
-          keyHash,
-          { owner: { tenantId, instanceId }, keyId, expiresAt },
-        ]),
-      );
+      const rows = await sql<LiveKey[]>`
+        select ${columns(sql, liveShape)} from instance_keys
+        where key_hash = any(${hashes}) and (expires_at is null or expires_at > now())`;
+      return new Map(rows.map((row) => [row.keyHash, row]));
     },
   });
   /** By instance and certificate, as the caller names both. */
@@ -82,26 +77,28 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}):
     together,
     read: async (bindings) => {
       const parts = bindings.map((binding) => binding.split('/'));
-      const rows = await sql<(KeyOwner & { sha256: string })[]>`
-        select tenant_id as "tenantId", instance_id as "instanceId", client_certificate_sha256 as sha256
-        from instances where (instance_id, client_certificate_sha256) in (
+      const rows = await sql<Row<typeof boundShape>[]>`
+        select ${columns(sql, boundShape)} from instances where (instance_id, client_certificate_sha256) in (
           select * from unnest(${parts.map(([instanceId = '']) => instanceId)}::uuid[],
                                ${parts.map(([, sha256 = '']) => sha256)}::text[]))`;
       return new Map(
-        rows.map(({ instanceId, sha256, tenantId }) => [`${instanceId}/${sha256}`, { tenantId, instanceId }]),
+        rows.map(({ clientCertificateSha256: sha256, instanceId, tenantId }) => [
+          `${instanceId}/${sha256}`,
+          { tenantId, instanceId },
+        ]),
       );
     },
   });
   const noteUse = createUseNotes(
-    ({ keyId, owner }: LiveKey) => sql`update instance_keys set last_used_at = now()
-      where tenant_id = ${owner.tenantId} and instance_id = ${owner.instanceId} and key_id = ${keyId}`,
+    ({ instanceId, keyId, tenantId }: LiveKey) => sql`update instance_keys set last_used_at = now()
+      where tenant_id = ${tenantId} and instance_id = ${instanceId} and key_id = ${keyId}`,
   );
   return {
     ownerOfKey: async (key) => {
       if (!looksLikeKey(key)) return undefined;
       const found = await keys.find(await hash(key));
       if (found !== undefined) await noteUse(found);
-      return found?.owner;
+      return ownerOf(found);
     },
     ownerOfCertificate: (instanceId, sha256) => certificates.find(`${instanceId}/${sha256}`),
     rememberedOwner: async (instanceId, { certificate, key }) => {
@@ -109,7 +106,7 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}):
         return certificate === undefined
           ? undefined
           : certificates.remembered(`${instanceId}/${certificate}`);
-      const owner = looksLikeKey(key) ? keys.remembered(await hash(key))?.owner : undefined;
+      const owner = looksLikeKey(key) ? ownerOf(keys.remembered(await hash(key))) : undefined;
       return owner?.instanceId === instanceId ? owner : undefined;
     },
     forgetAll: () => {

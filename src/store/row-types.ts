@@ -67,6 +67,13 @@ export type SubscribedResource = (typeof subscribable)[number];
 /** `none`: not made yet, or not wanted. `refused`: Graph or Entra will not; `lastError` says why. */
 export type SubscriptionState = 'none' | 'active' | 'refused' | 'removed';
 
+/**
+ * `planned` → `shadowing` (the new instance is asked too) → `moving` (by percents) → `done`; from each of them to
+ * `rolled-back`, which is also how a move that has not begun is given up.
+ */
+export const moveStates = ['planned', 'shadowing', 'moving', 'done', 'rolled-back'] as const;
+export type MoveState = (typeof moveStates)[number];
+
 /** The own application of a tenant whose connection is `manual`. */
 export interface StoredApplication {
   readonly clientId: string;

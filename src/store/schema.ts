@@ -23,6 +23,7 @@ import type {
   Hold,
   Landing,
   Mode,
+  MoveState,
   PartnerState,
   PermissionSummary,
   ReportState,
@@ -521,8 +522,7 @@ export const moves = pgTable(
     /** Percent of the devices that one step cuts over. */
     stepPercent: integer('step_percent').notNull(),
     shadow: boolean('shadow').notNull(),
-    /** `planned`, `shadowing`, `moving`, `done`, `rolled-back`. */
-    state: text('state').notNull().default('planned'),
+    state: text('state').$type<MoveState>().notNull().default('planned'),
     paused: boolean('paused').notNull().default(false),
     /** Devices whose bucket (0 to 99) is below this are cut over. */
     percent: integer('percent').notNull().default(0),
@@ -633,12 +633,12 @@ export const directoryChanges = pgTable(
     tenantId: uuid('tenant_id')
       .notNull()
       .references(() => tenants.tenantId, { onDelete: 'cascade' }),
-    /** `member` of the assigned group, `user`, `device`, or `tenant`: anything may have changed. */
-    kind: text('kind').notNull(),
+    /** `member`: of the assigned group. `tenant`: anything may have changed. */
+    kind: text('kind').$type<'member' | 'user' | 'device' | 'tenant'>().notNull(),
     /** Entra's object id; of `tenant` the tenant's. */
     objectId: uuid('object_id').notNull(),
-    /** `added`, `removed`, `updated`, `deleted`, `missed`: the newest. */
-    change: text('change').notNull(),
+    /** The newest. */
+    change: text('change').$type<'added' | 'removed' | 'updated' | 'deleted' | 'missed'>().notNull(),
     /** Rises with every notification: one that comes while the row is acted on is not lost. */
     revision: bigint('revision', { mode: 'number' }).notNull().default(1),
     notedAt: at('noted_at').notNull().defaultNow(),

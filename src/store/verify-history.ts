@@ -1,6 +1,8 @@
 import { historyPage } from '../limits.ts';
+import { columns, pick, type Row } from './columns.ts';
 import type { Sql, Transaction } from './database.ts';
 import { type ChainedRow, historyColumns, historyHash } from './history.ts';
+import { historyHeads } from './operator-schema.ts';
 
 /** Whether the history is what was written: every chain from what retention left of it to its head. */
 
@@ -20,12 +22,7 @@ export interface Verified {
   readonly brokenAt: BrokenAt | undefined;
 }
 
-interface Head {
-  readonly sequence: number;
-  readonly hash: string;
-  readonly trimmedSequence: number;
-  readonly trimmedHash: string;
-}
+const headShape = pick(historyHeads, 'sequence', 'hash', 'trimmedSequence', 'trimmedHash');
 
 /** Also chains whose head is gone, found by stepping through the key from tenant to tenant. */
 async function chains(sql: Sql, tenantIds: readonly string[] | undefined): Promise<string[]> {
@@ -38,7 +35,7 @@ async function chains(sql: Sql, tenantIds: readonly string[] | undefined): Promi
     ), known as (
       select tenant_id from steps where tenant_id is not null union select tenant_id from history_heads
     )
-    select tenant_id as "tenantId" from known
+    select ${columns(sql, pick(historyHeads, 'tenantId'))} from known
     where ${tenantIds === undefined ? sql`true` : sql`tenant_id = any(${tenantIds as string[]}::uuid[])`}
     order by tenant_id`;
   return rows.map(({ tenantId }) => tenantId);
@@ -59,9 +56,8 @@ function faultOf(
 
 /** One chain, in a transaction that sees it as it is at one moment, some entries in memory at a time. */
 async function verifyChain(tx: Transaction, tenantId: string): Promise<Verified> {
-  const [head] = await tx<Head[]>`
-    select sequence, hash, trimmed_sequence as "trimmedSequence", trimmed_hash as "trimmedHash"
-    from history_heads where tenant_id = ${tenantId}`;
+  const [head] = await tx<Row<typeof headShape>[]>`
+    select ${columns(tx, headShape)} from history_heads where tenant_id = ${tenantId}`;
   const last = head?.sequence ?? 0;
   let sequence = head?.trimmedSequence ?? 0;
   let hash = head?.trimmedHash ?? '';

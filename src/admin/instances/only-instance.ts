@@ -1,6 +1,9 @@
 import { ProblemError, problem } from '../../problems.ts';
+import { columns, pick, type Row } from '../../store/columns.ts';
 import type { Transaction } from '../../store/database.ts';
-import type { ConnectionType } from '../../store/row-types.ts';
+import { tenants } from '../../store/schema.ts';
+
+const lockedShape = pick(tenants, 'connectionType');
 
 /**
  * The manual type knows exactly one Jamf Pro instance per tenant (domain/jamf.md 4.3): throws `conflict` when another
@@ -11,8 +14,8 @@ export async function checkOnlyInstance(
   tenantId: string,
   instanceId: string | null,
 ): Promise<void> {
-  const [tenant] = await tx<{ connectionType: ConnectionType }[]>`
-    select connection_type as "connectionType" from tenants where tenant_id = ${tenantId} for update`;
+  const [tenant] = await tx<Row<typeof lockedShape>[]>`
+    select ${columns(tx, lockedShape)} from tenants where tenant_id = ${tenantId} for update`;
   if (tenant?.connectionType !== 'manual') return;
   const [other] = await tx<{ name: string }[]>`
     select name from instances

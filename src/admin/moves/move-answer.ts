@@ -4,8 +4,9 @@ import { ProblemError, problem } from '../../problems.ts';
 import { comparisonsNeeded, differingShare } from '../../routing/moves/advance.ts';
 import { type MoveNumbers, numbersOf } from '../../routing/moves/numbers.ts';
 import type { Sql } from '../../store/database.ts';
-import { type Move, type MoveKey, type MoveState, moveStates, readMove } from '../../store/moves/move.ts';
+import { type Move, type MoveKey, readMove } from '../../store/moves/move.ts';
 import { query } from '../../store/query.ts';
+import { moveStates } from '../../store/row-types.ts';
 import { moveDifferences, moves } from '../../store/schema.ts';
 import { resource } from '../resource/resource.ts';
 import { guid, instant, instantOrNull, iso, tenantPath } from '../schemas.ts';
@@ -49,7 +50,6 @@ export const moveResource = resource({
     stepPercent: column('stepPercent', { setting: true }),
     state: column('state', {
       schema: z.enum(moveStates),
-      show: (state) => state as MoveState,
       filter: moveStates,
       sort: true,
       setting: true,

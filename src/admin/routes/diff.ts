@@ -1,6 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { trimmedHistory } from '../../routing/history.ts';
+import { columns, pick } from '../../store/columns.ts';
 import type { Fragment, Sql } from '../../store/database.ts';
+import { routeChanges } from '../../store/schema.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { commonProblems, jsonAnswer, type ListColumn, listOf, paging, tenantPath } from '../schemas.ts';
@@ -58,12 +60,6 @@ const diff = createRoute({
   },
 });
 
-interface DifferenceRow {
-  readonly deviceId: string;
-  readonly fromPlace: z.infer<typeof placeSchema> | null;
-  readonly toPlace: z.infer<typeof placeSchema> | null;
-}
-
 /** The state that the newest change up to a version left; JSON, so that "no route" is one null. */
 const placeAt = (sql: Sql, tenantId: string, version: number): Fragment => sql`
   select h.to_instance_id as instance_id, h.to_jamf_computer_id as computer_id, h.pinned,
@@ -90,15 +86,10 @@ export function addRouteDiff(app: AdminApp, { sql }: AdminServices): void {
     requireVersion(history, 'to', to);
     const [total] = await sql<{ count: number }[]>`
       select count(*) as count from ${differing(sql, tenantId, from, to)}`;
-    const found = await sql<DifferenceRow[]>`
-      select touched.device_id as "deviceId", a.place as "fromPlace", b.place as "toPlace"
+    const results = await sql<z.infer<typeof differenceSchema>[]>`
+      select ${columns(sql, pick(routeChanges, 'deviceId'), 'touched')}, a.place as "from", b.place as "to"
       from ${differing(sql, tenantId, from, to)}
       order by touched.device_id limit ${pageSize} offset ${page * pageSize}`;
-    const results = found.map(({ deviceId, fromPlace, toPlace }) => ({
-      deviceId,
-      from: fromPlace,
-      to: toPlace,
-    }));
     return c.json({ totalCount: total?.count ?? 0, results }, 200);
   });
 }

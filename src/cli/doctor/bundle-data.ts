@@ -1,9 +1,20 @@
 import { cpus, release, totalmem } from 'node:os';
+import { desc } from 'drizzle-orm';
 import { type ConfigSource, describeConfig } from '../../runtime/config.ts';
 import { sealingKeyId } from '../../secrets/seal.ts';
+import { columns, pick } from '../../store/columns.ts';
 import { readConvergence } from '../../store/gateway-processes.ts';
 import { noTenant } from '../../store/history.ts';
 import type { Instance } from '../../store/instances/instance.ts';
+import { history } from '../../store/operator-schema.ts';
+import { query } from '../../store/query.ts';
+import {
+  computers as computersTable,
+  instanceReading,
+  moves,
+  reports as reportsTable,
+  routes,
+} from '../../store/schema.ts';
 import { version } from '../../version.ts';
 import type { DoctorContext } from './context.ts';
 import type { Hide } from './scrub.ts';
@@ -47,7 +58,7 @@ export const migrationsOf = ({ inspection: { database } }: DoctorContext) =>
 
 export async function tenantsOf({ inspection, tenants }: DoctorContext) {
   const counts = await inspection.sql<{ tenantId: string; devices: number }[]>`
-    select tenant_id as "tenantId", count(*) as devices from routes group by 1`;
+    select ${columns(inspection.sql, pick(routes, 'tenantId'))}, count(*) as devices from routes group by 1`;
   const devices = new Map(counts.map((row) => [row.tenantId, row.devices]));
   return tenants.map((tenant) => ({
     tenantId: tenant.tenantId,
@@ -78,13 +89,19 @@ const secretOf = ({ apiSecretRef, apiSecretSealed }: Instance): string => {
   return apiSecretSealed === null ? 'none' : `sealed by ${sealingKeyId(apiSecretSealed) ?? 'nothing known'}`;
 };
 
+const readingShape = pick(
+  instanceReading,
+  'instanceId',
+  'polledAt',
+  'pollError',
+  'pollCursor',
+  'reconciledAt',
+  'reconcileError',
+  'reconcileStartedAt',
+);
+
 export async function instancesOf({ inspection, instances }: DoctorContext, hide: Hide) {
-  const readings = await inspection.sql<
-    { instanceId: string; pollError: string | null; reconcileError: string | null }[]
-  >`
-    select instance_id as "instanceId", polled_at as "polledAt", poll_error as "pollError", poll_cursor as "pollCursor",
-      reconciled_at as "reconciledAt", reconcile_error as "reconcileError",
-      reconcile_started_at as "reconcileStartedAt" from instance_reading`;
+  const readings = await query(inspection.sql).select(readingShape).from(instanceReading);
   const reading = new Map(readings.map(({ instanceId, ...rest }) => [instanceId, rest]));
   const hidden = (text: string | null | undefined): string | null => (text ? hide.text(text) : null);
   return instances.map((instance) => {
@@ -117,16 +134,16 @@ export async function instancesOf({ inspection, instances }: DoctorContext, hide
 export async function reportsOf({ inspection: { sql } }: DoctorContext) {
   return {
     byState: await sql`
-      select tenant_id as "tenantId", instance_id as "instanceId", state, reason, verification, count(*) as reports,
+      select ${columns(sql, pick(reportsTable, 'tenantId', 'instanceId', 'state', 'reason', 'verification'))}, count(*) as reports,
         min(due_since) as "oldestDueSince", min(failed_at) as "oldestFailedAt", max(attempts) as "mostAttempts"
       from reports group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5`,
     computers: await sql`
-      select tenant_id as "tenantId", instance_id as "instanceId", count(*) as computers,
+      select ${columns(sql, pick(computersTable, 'tenantId', 'instanceId'))}, count(*) as computers,
         count(*) filter (where next_try_at is not null) as due, count(*) filter (where gone_at is not null) as gone,
         max(attempts) as "mostAttempts"
       from computers group by 1, 2 order by 1, 2`,
     moves: await sql`
-      select tenant_id as "tenantId", state, paused, count(*) as moves from moves group by 1, 2, 3 order by 1, 2, 3`,
+      select ${columns(sql, pick(moves, 'tenantId', 'state', 'paused'))}, count(*) as moves from moves group by 1, 2, 3 order by 1, 2, 3`,
   };
 }
 
@@ -147,12 +164,24 @@ export async function errorsOf({ inspection: { sql } }: DoctorContext, hide: Hid
 
 /** Without what was written: only that it was, when, and to what. */
 export async function historyOf({ inspection: { sql } }: DoctorContext, hide: Hide) {
-  const rows = await sql<
-    { tenantId: string; author: string; objectKind: string; objectId: string; [name: string]: unknown }[]
-  >`
-    select recorded_at as "recordedAt", tenant_id as "tenantId", sequence, author_kind as "authorKind", author, action,
-      object_kind as "objectKind", object_id as "objectId", request_id as "requestId"
-    from history order by recorded_at desc limit ${historyEntries}`;
+  const rows = await query(sql)
+    .select(
+      pick(
+        history,
+        'recordedAt',
+        'tenantId',
+        'sequence',
+        'authorKind',
+        'author',
+        'action',
+        'objectKind',
+        'objectId',
+        'requestId',
+      ),
+    )
+    .from(history)
+    .orderBy(desc(history.recordedAt))
+    .limit(historyEntries);
   return rows.map((row) => ({
     ...row,
     tenantId: row.tenantId === noTenant ? null : row.tenantId,

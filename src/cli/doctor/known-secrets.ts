@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { applicationAssociation } from '../../connection/tenant-credentials.ts';
 import { type Setting, settings } from '../../runtime/settings.ts';
+import { pick } from '../../store/columns.ts';
 import { secretAssociation } from '../../store/instances/instance.ts';
-import type { StoredApplication } from '../../store/row-types.ts';
+import { query } from '../../store/query.ts';
+import { instances, tenants } from '../../store/schema.ts';
 import type { DoctorContext } from './context.ts';
 
 /** Every secret that this gateway can read, to be taken out of whatever leaves the machine. */
@@ -61,17 +63,17 @@ async function ofFiles({ config, environment }: DoctorContext): Promise<string[]
 async function ofDatabase({ inspection }: DoctorContext): Promise<string[]> {
   const { database, readReference, sealer, sql } = inspection;
   if (database.state !== 'there' || database.applied !== database.newest) return [];
-  const instances = await sql<
-    { tenantId: string; instanceId: string; sealed: string | null; reference: string | null }[]
-  >`select tenant_id as "tenantId", instance_id as "instanceId", api_secret_sealed as sealed, api_secret_ref as reference
-    from instances`;
-  const tenants = await sql<{ tenantId: string; application: StoredApplication }[]>`
-    select tenant_id as "tenantId", application from tenants where application is not null`;
+  const ofInstances = pick(instances, 'tenantId', 'instanceId', 'apiSecretSealed', 'apiSecretRef');
+  const ofTenants = pick(tenants, 'tenantId', 'application');
   const rows = [
-    ...instances.map((row) => ({ ...row, associated: secretAssociation(row.tenantId, row.instanceId) })),
-    ...tenants.map(({ application, tenantId }) => ({
-      sealed: application.sealed ?? null,
-      reference: application.ref ?? null,
+    ...(await query(sql).select(ofInstances).from(instances)).map((row) => ({
+      sealed: row.apiSecretSealed,
+      reference: row.apiSecretRef,
+      associated: secretAssociation(row.tenantId, row.instanceId),
+    })),
+    ...(await query(sql).select(ofTenants).from(tenants)).map(({ application, tenantId }) => ({
+      sealed: application?.sealed ?? null,
+      reference: application?.ref ?? null,
       associated: applicationAssociation(tenantId),
     })),
   ];

@@ -3,6 +3,7 @@ import { type DirectoryObject, idsTogether, readObjects } from '../../graph/dire
 import { newId } from '../../ids.ts';
 import { changeBatch, directoryDevicesAtOnce } from '../../limits.ts';
 import type { Send } from '../../outbound/port.ts';
+import { columns, pick } from '../../store/columns.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import {
   anything,
@@ -14,9 +15,11 @@ import {
   noteDirectoryChanges,
   noteDirectoryDevices,
   putOffDirectoryChanges,
+  readDirectoryDevices,
   settleDirectoryChanges,
 } from '../../store/directory.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { claims } from '../../store/schema.ts';
 import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type Marking, markDevices } from './mark-devices.ts';
@@ -56,21 +59,16 @@ async function devicesOfUsers(
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   if (userIds.length === 0) return new Map();
   const rows = await sql<{ userId: string; deviceId: string }[]>`
-    select distinct user_id as "userId", device_id as "deviceId" from claims
+    select distinct ${columns(sql, pick(claims, 'userId', 'deviceId'))} from claims
     where tenant_id = ${tenantId} and user_id = any(${userIds as string[]}::uuid[])`;
   const byUser = Map.groupBy(rows, ({ userId }) => userId);
   return new Map([...byUser].map(([userId, found]) => [userId, found.map(({ deviceId }) => deviceId)]));
 }
 
-const knownDevices = (sql: Sql, tenantId: string, objectIds: readonly string[]): Promise<DirectoryDevice[]> =>
-  sql<DirectoryDevice[]>`
-  select object_id as "objectId", device_id as "deviceId", enabled from directory_devices
-  where tenant_id = ${tenantId} and object_id = any(${objectIds as string[]}::uuid[])`;
-
 /** Of these devices those that an instance claims: an Entra tenant also holds everybody's PCs and phones. */
 async function claimedOf(sql: Sql, tenantId: string, deviceIds: readonly string[]): Promise<Set<string>> {
   const rows = await sql<{ deviceId: string }[]>`
-    select distinct device_id as "deviceId" from claims
+    select distinct ${columns(sql, pick(claims, 'deviceId'))} from claims
     where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[])`;
   return new Set(rows.map(({ deviceId }) => deviceId));
 }
@@ -145,7 +143,7 @@ async function decideObjects(
 ): Promise<Decision> {
   const { tenantId } = tenant;
   const ids = rows.map(({ objectId }) => objectId);
-  const before = new Map((await knownDevices(sql, tenantId, ids)).map((one) => [one.objectId, one]));
+  const before = new Map((await readDirectoryDevices(sql, tenantId, ids)).map((one) => [one.objectId, one]));
   const found = [...objects.values()].filter((one) => one.type === 'device');
   const deviceIds = [...found, ...before.values()].map(({ deviceId }) => deviceId);
   const claimed = await claimedOf(sql, tenantId, deviceIds);

@@ -3,8 +3,10 @@ import { readDevice } from '../../graph/devices.ts';
 import { newId, parseGuid } from '../../ids.ts';
 import { devicesLearntTogether, relearnMs } from '../../limits.ts';
 import type { Send } from '../../outbound/port.ts';
+import { columns, pick } from '../../store/columns.ts';
 import type { Sql } from '../../store/database.ts';
 import { learnDirectoryDevice } from '../../store/directory.ts';
+import { claims } from '../../store/schema.ts';
 import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 
@@ -34,7 +36,7 @@ const tenantsTogether = 10;
 const unlearnt = (sql: Sql, tenantId: string, afterId: string): Promise<{ deviceId: string }[]> => sql<
   { deviceId: string }[]
 >`
-  select distinct c.device_id as "deviceId" from claims c
+  select distinct ${columns(sql, pick(claims, 'deviceId'), 'c')} from claims c
   where c.tenant_id = ${tenantId} and c.device_id > ${afterId} and not exists (
     select 1 from directory_devices d where d.tenant_id = c.tenant_id and d.device_id = c.device_id)
   order by c.device_id limit ${devicesLearntTogether}`;

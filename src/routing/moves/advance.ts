@@ -1,5 +1,6 @@
 import { shadowComparisonsLeast } from '../../limits.ts';
-import type { Move, MoveState } from '../../store/moves/move.ts';
+import type { Move } from '../../store/moves/move.ts';
+import type { MoveState } from '../../store/row-types.ts';
 
 /** What `advance` makes of a move. Pure. */
 

@@ -1,13 +1,10 @@
+import { getTableColumns } from 'drizzle-orm';
+import { columns } from '../columns.ts';
 import type { Queries, Transaction } from '../database.ts';
+import type { MoveState } from '../row-types.ts';
+import { moves } from '../schema.ts';
 
 /** A move of devices from one instance of a tenant to another: what was asked for, and how far it is. */
-
-/**
- * `planned` → `shadowing` (the new instance is asked too) → `moving` (by percents) → `done`; from each of them to
- * `rolled-back`, which is also how a move that has not begun is given up.
- */
-export const moveStates = ['planned', 'shadowing', 'moving', 'done', 'rolled-back'] as const;
-export type MoveState = (typeof moveStates)[number];
 
 export const openStates = ['planned', 'shadowing', 'moving'] as const satisfies readonly MoveState[];
 
@@ -25,56 +22,10 @@ export interface MoveKey {
   readonly moveId: string;
 }
 
-export interface Move extends MoveKey {
-  readonly fromInstanceId: string;
-  readonly toInstanceId: string;
-  /** RSQL on devices; null: all of the instance. */
-  readonly filter: string | null;
-  /** Also devices that the target does not claim but knows by UDID or serial number. */
-  readonly unclaimed: boolean;
-  readonly stepPercent: number;
-  readonly shadow: boolean;
-  readonly state: MoveState;
-  readonly paused: boolean;
-  /** Devices whose bucket is below this are to be at the target. */
-  readonly percent: number;
-  readonly threshold: number;
-  readonly shadowStartedAt: Date | null;
-  readonly compared: number;
-  readonly differed: number;
-  /** Who operated it last, and why: they stand in the history of the routes that it changes. */
-  readonly author: string;
-  readonly reason: string;
-  readonly version: number;
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
-}
-
-const columns = [
-  'tenant_id as "tenantId"',
-  'move_id as "moveId"',
-  'from_instance_id as "fromInstanceId"',
-  'to_instance_id as "toInstanceId"',
-  'filter',
-  'unclaimed',
-  'step_percent as "stepPercent"',
-  'shadow',
-  'state',
-  'paused',
-  'percent',
-  'threshold',
-  'shadow_started_at as "shadowStartedAt"',
-  'compared',
-  'differed',
-  'author',
-  'reason',
-  'version',
-  'created_at as "createdAt"',
-  'updated_at as "updatedAt"',
-].join(', ');
+export type Move = Readonly<typeof moves.$inferSelect>;
 
 /** The columns of `Move`, for the queries that return one. */
-export const moveColumns = (queries: Queries) => queries.unsafe(columns);
+export const moveColumns = (queries: Queries) => columns(queries, getTableColumns(moves));
 
 export async function readMove(queries: Queries, key: MoveKey): Promise<Move | undefined> {
   const [move] = await queries<Move[]>`
