@@ -33,11 +33,7 @@ const code = (text: string): string => (text.includes('`') ? `\`\` ${text} \`\``
 const defaultCell = (text: string): string => (/^\S+$/.test(text) && text !== 'unset' ? code(text) : text);
 
 function settingRow(setting: Setting<unknown>): string[] {
-  const marks = [
-    ...(setting.perCloud ? ['per cloud'] : []),
-    ...(setting.secret ? ['secret'] : []),
-    ...(setting.reserved ? ['checked, not used yet'] : []),
-  ];
+  const marks = [...(setting.perCloud ? ['per cloud'] : []), ...(setting.secret ? ['secret'] : [])];
   const meaning = marks.length > 0 ? `${setting.meaning} (${marks.join('; ')})` : setting.meaning;
   return [code(setting.name), defaultCell(setting.defaultText), meaning, code(setting.example)];
 }
@@ -61,7 +57,6 @@ nobody is warned about with the nearest name; \`ESPALIER_INSTANCE_…\` is for s
   cloud: \`ESPALIER_ENTRA_CLIENT_ID_USGOV\`. Credentials take \`_NEXT\` after that for the second one during a rotation:
   \`ESPALIER_ENTRA_CERT_FILE_USGOV_NEXT\`.
 * *secret*: masked wherever Espalier shows its configuration.
-* *checked, not used yet*: a wrong value stops the start, a right one has no effect in this version.
 
 ${table(['Variable', 'Default', 'Meaning', 'Example'], Object.values(settings as Record<string, Setting<unknown>>).map(settingRow))}
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type ConfigFault, describeConfig, loadConfig } from './config.ts';
+import { settings } from './settings.ts';
 
 const noFiles = (path: string): string => {
   throw new Error(`no such file ${path}`);
@@ -64,6 +65,30 @@ describe('configuration', () => {
       ]),
     );
     for (const fault of faults) expect(fault.example).not.toBe('');
+  });
+
+  it('says of each wrong entry of a list what is wrong with it, and of each number its range', async () => {
+    const problems = async (environment: Record<string, string>) =>
+      (await faultsOf(environment)).map((fault) => `${fault.variable} ${fault.problem}`);
+    expect(await problems({ ESPALIER_OPERATOR_TENANTS: `contoso.com, ${id}, fabrikam.com` })).toEqual([
+      "ESPALIER_OPERATOR_TENANTS 'contoso.com' is not a GUID",
+      "ESPALIER_OPERATOR_TENANTS 'fabrikam.com' is not a GUID",
+    ]);
+    expect(await problems({ ESPALIER_RETRY_MAX_SECONDS: '0.5' })).toEqual([
+      "ESPALIER_RETRY_MAX_SECONDS '0.5' is not a number from 1 to 86400",
+    ]);
+    expect(await problems({ ESPALIER_DATABASE_CONNECTIONS: '10.5' })).toEqual([
+      "ESPALIER_DATABASE_CONNECTIONS '10.5' is not a whole number from 16 to 1000",
+    ]);
+    expect(await problems({ ESPALIER_LOG_LEVEL: 'loud' })).toEqual([
+      "ESPALIER_LOG_LEVEL 'loud' is none of debug, info, warn, error",
+    ]);
+  });
+
+  it('takes an empty variable for an absent one', async () => {
+    const names = Object.values(settings).map(({ name }) => [name, ' '] as const);
+    const [empty, absent] = [await load(Object.fromEntries(names)), await load({})];
+    expect(JSON.stringify(empty)).toBe(JSON.stringify(absent));
   });
 
   it('never repeats a secret in a fault', async () => {

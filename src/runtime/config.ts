@@ -6,7 +6,7 @@ import { type Credential, certificateCredential } from '../entra/credentials.ts'
 import { type LandingPaths, parseLandingPaths } from '../forwarding/landing-paths.ts';
 import { type PartnerApiVersions, parseApiVersions } from '../intune/api-versions.ts';
 import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
-import { type Setting, SettingFault, type Settings, settings } from './settings.ts';
+import { type Setting, type Settings, settings } from './settings.ts';
 
 /** One fault of the configuration: the variable, what is wrong with its value, and a good one. */
 export interface ConfigFault {
@@ -88,18 +88,12 @@ class Reader {
   /** A setting's value under its own name or with suffixes; a fault gives the value of an absent variable. */
   read<T>(setting: Setting<T>, suffix = ''): T {
     const name = setting.name + suffix;
-    const raw = this.source.environment[name]?.trim();
-    try {
-      return setting.parse(raw);
-    } catch (error) {
-      if (!(error instanceof SettingFault)) throw error;
-      this.fault(
-        name,
-        setting.secret ? error.message.replace(/'[^']*'/g, 'the value') : error.message,
-        setting.example,
-      );
-      return setting.parse(undefined);
+    const read = setting.schema.safeParse(this.source.environment[name]?.trim() || undefined);
+    if (read.success) return read.data;
+    for (const { message } of read.error.issues) {
+      this.fault(name, setting.secret ? message.replace(/'[^']*'/g, 'the value') : message, setting.example);
     }
+    return setting.schema.parse(undefined);
   }
 
   file(setting: Setting<string | undefined>, suffix = ''): string | undefined {
