@@ -11,7 +11,9 @@ function optionText({ argChoices, defaultValue, description, envVar, mandatory, 
   const facts = [
     ...(mandatory ? ['required'] : []),
     ...(argChoices === undefined ? [] : [argChoices.map((choice) => `\`${choice}\``).join(', ')]),
-    ...(defaultValue === undefined || negate ? [] : [`\`${String(defaultValue)}\` if unsaid`]),
+    ...(defaultValue === undefined || negate || String(defaultValue) === ''
+      ? []
+      : [`default: \`${String(defaultValue)}\``]),
     ...(envVar === undefined ? [] : [`or \`${envVar}\``]),
   ];
   return facts.length === 0 ? description : `${description} (${facts.join('; ')})`;

@@ -39,7 +39,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
 const unlessNamed = ['intake', 'forward'];
 
 const usage = `npm run bench [-- name…] [options]
-  names: ${Object.keys(benchmarks).join(', ')}; ${unlessNamed.join(' and ')} if unsaid
+  names: ${Object.keys(benchmarks).join(', ')}; default: ${unlessNamed.join(' and ')}
   --rounds N        measured rounds
   --devices N       Macs, of all tenants together
   --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other

@@ -1,7 +1,7 @@
 /** What the benchmarks are given to work with, and what they find. */
 
 export interface RunOptions {
-  /** Each benchmark has its own number if unsaid. */
+  /** Default: each benchmark has its own number. */
   readonly rounds?: number | undefined;
   /** Macs, of all tenants together. */
   readonly devices?: number | undefined;

@@ -290,16 +290,16 @@ export const lockedPauseMs = 500;
 /** Its writes fail when they have waited this long: whoever sent a webhook does not wait longer. */
 export const lockedWaitMostMs = 10_000;
 /** Its writes that wait; more fail at once. */
-export const lockedWritesMost = 10_000;
+export const maxLockedWrites = 10_000;
 /** Locked tenants that are tried at the same time, by each kind of write: a try holds a connection. */
 export const lockedWritesAtOnce = 2;
 
 /** Instances that are remembered to have sent something while the database was away. */
-export const missedInstancesMost = 50_000;
+export const maxMissedInstances = 50_000;
 /** Computers that are remembered of one of them; more, and the whole instance is reconciled. */
 export const missedComputersOfInstance = 2_000;
 /** Computers that are remembered of all of them. */
-export const missedComputersMost = 100_000;
+export const maxMissedComputers = 100_000;
 /** Instances that are made up for at the same time. */
 export const missedAtOnce = 4;
 /** While the database is away, it is tried this often whether it is back. */

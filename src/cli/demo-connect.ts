@@ -4,7 +4,7 @@ import type { DemoContext, DemoTenant } from './demo-world.ts';
 
 /** What an operator does to connect tenants, over the admin API, and what an administrator's browser does. */
 
-const mostRedirects = 12;
+const maxRedirects = 12;
 
 interface Step {
   readonly name: string;
@@ -42,7 +42,7 @@ async function browse(context: DemoContext, first: string): Promise<ReadonlySet<
   const consented = new Set<string>();
   let url = new URL(first);
   let answer: DemoAnswer | undefined;
-  for (let hop = 0; hop < mostRedirects; hop += 1) {
+  for (let hop = 0; hop < maxRedirects; hop += 1) {
     if (url.pathname.endsWith('/adminconsent')) consented.add(url.searchParams.get('client_id') ?? '');
     answer = await context.http.send(url.href, { headers: { accept: 'text/html', 'accept-language': 'en' } });
     const { location } = answer.headers;

@@ -20,7 +20,7 @@ export interface JoinedInstance {
 
 const keyName = 'demo';
 // Of two live keys at most (contract.md 5), one has to be free for the new one.
-const mostOldKeys = 1;
+const maxOldKeys = 1;
 
 interface Listed {
   readonly results: readonly { readonly id: string; readonly name: string; readonly createdAt: string }[];
@@ -52,7 +52,7 @@ async function makeKey(context: DemoContext, instancePath: string, keyFile: stri
   const { body } = await admin.call<Listed>('GET', `${instancePath}/keys`);
   const old = body.results.filter(({ name }) => name === keyName);
   const others = body.results.filter(({ name }) => name !== keyName);
-  for (const { id } of [...old, ...others.slice(mostOldKeys)]) {
+  for (const { id } of [...old, ...others.slice(maxOldKeys)]) {
     await admin.call('DELETE', `${instancePath}/keys/${id}`);
   }
   const made = await admin.call<{ key: string }>('POST', `${instancePath}/keys`, { body: { name: keyName } });

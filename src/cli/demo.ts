@@ -17,7 +17,7 @@ import type { DemoContext, DemoTruth } from './demo-world.ts';
 export interface DemoArguments {
   /** Ends by itself and prints the summary as JSON. */
   readonly once?: boolean | undefined;
-  /** `.espalier-demo` if unsaid. */
+  /** Default: `.espalier-demo`. */
   readonly dataDir?: string | undefined;
   readonly seed?: number | undefined;
 }

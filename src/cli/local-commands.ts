@@ -92,10 +92,10 @@ function addTrying(program: Command): void {
     .option('--data-dir <dir>', 'where its certificates and settings are written', '.espalier-simulator')
     .option('--seed <n>', 'the same seed makes the same world', wholeNumber)
     .option('--macs <n>', 'Macs in the fleet', wholeNumber)
-    .option('--port-base <n>', 'first of its ports; free ones if unsaid', wholeNumber)
+    .option('--port-base <n>', 'first of its ports; default: free ones', wholeNumber)
     .option(
       '--tenants <n>',
-      'tenants in it, in two clouds by turns; two with four instances if unsaid',
+      'tenants in it, in two clouds by turns; default: two with four instances',
       wholeNumber,
     )
     .option('--instances <n>', 'Jamf Pro instances in it, shared out evenly', wholeNumber)

@@ -17,7 +17,7 @@ import {
 
 /** `espalier simulate`: the outside world on its own, for a gateway that somebody else starts. */
 export interface SimulateArguments {
-  /** `.espalier-simulator` if unsaid. */
+  /** Default: `.espalier-simulator`. */
   readonly dataDir?: string | undefined;
   readonly seed?: number | undefined;
   /** Of the whole fleet. */
@@ -25,7 +25,7 @@ export interface SimulateArguments {
   /** Shared out evenly; the demo's two tenants with four instances if neither is said. */
   readonly tenants?: number | undefined;
   readonly instances?: number | undefined;
-  /** The control API's port; the services count up from the next one. Free ones if unsaid. */
+  /** The control API's port; the services count up from the next one. Default: free ones. */
   readonly portBase?: number | undefined;
   /** Of the gateway, for the applications' redirect addresses. */
   readonly publicUrl?: string | undefined;

@@ -1,8 +1,8 @@
 import {
+  maxMissedComputers,
+  maxMissedInstances,
   missedAtOnce,
-  missedComputersMost,
   missedComputersOfInstance,
-  missedInstancesMost,
   missedRetryMs,
 } from '../limits.ts';
 import type { InstanceRef } from '../store/computers/readers.ts';
@@ -80,7 +80,7 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
   const markOf = ({ instanceId, tenantId }: InstanceRef): Mark | undefined => {
     const key = keyOf({ tenantId, instanceId });
     const known = marks.get(key);
-    if (known || marks.size >= missedInstancesMost) return known;
+    if (known || marks.size >= maxMissedInstances) return known;
     const mark = {
       tenantId,
       instanceId,
@@ -99,10 +99,7 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
   };
   const remember = (mark: Mark, computerIds: readonly number[] | undefined): void => {
     mark.events += 1;
-    const most = Math.min(
-      missedComputersOfInstance,
-      missedComputersMost - remembered + mark.computerIds.size,
-    );
+    const most = Math.min(missedComputersOfInstance, maxMissedComputers - remembered + mark.computerIds.size);
     mark.whole ||= computerIds === undefined || mark.computerIds.size + computerIds.length > most;
     if (mark.whole) {
       forgetComputers(mark);

@@ -48,7 +48,7 @@ describe('built-in clouds', () => {
 });
 
 describe('a clouds file', () => {
-  test('adds a cloud, port 443 if unsaid', () => {
+  test('adds a cloud with port 443 by default', () => {
     expect(cloudOf({ lab }, 'lab')).toEqual({ name: 'lab', ...lab, intunePort: 443 });
     expect(cloudOf({ lab }, 'public')).toEqual(builtInClouds.get('public'));
   });

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicMs } from '../clock.ts';
 
-/** A token bucket per key in this process: `perSecond` on average, `burst` at once, twice that if unsaid (contract section 3). */
+/** A token bucket per key in this process: `perSecond` on average, `burst` at once, default: twice `perSecond` (contract section 3). */
 export interface RateLimit {
   /** Undefined: go on. Else the seconds until the next request may come. */
   take(key: string): number | undefined;

@@ -30,7 +30,7 @@ function objectOf(item: JsonObject): DirectoryObject | undefined {
       return { objectId, type: 'group' };
     case '#microsoft.graph.device': {
       const deviceId = parseGuid(asString(item.deviceId));
-      // Unsaid is enabled: only a clear word disables a device.
+      // Default: enabled. Only an explicit `false` disables a device.
       const enabled = item.accountEnabled !== false;
       return deviceId === undefined ? undefined : { objectId, type: 'device', deviceId, enabled };
     }

@@ -27,9 +27,9 @@ export interface DeviceReport {
   readonly compliant: boolean | undefined;
   /** Inventory attributes by their wire names (domain/microsoft.md 6); members above win. */
   readonly attributes?: Readonly<Record<string, unknown>>;
-  /** 1 unless told: the sources are of one mind for mode `device-compliance` only. */
+  /** Default: 1. The sources are of one mind for mode `device-compliance` only. */
   readonly inventoryEntityType?: number;
-  /** EntityType of the verdict; 4 if unsaid. */
+  /** EntityType of the verdict; default: 4. */
   readonly verdictEntityType?: number;
   /** The second entity of mode `conditional-access` (4.4, 6.1); absent unless all its attributes are known. */
   readonly complianceInventory?: ComplianceInventory;
@@ -40,7 +40,7 @@ export interface ComplianceInventory {
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
-/** How `Content` is written: by the api-version unless told. */
+/** The encoding of `Content`; default: that of the api-version. */
 export type ContentForm = 'array' | 'string';
 
 export interface UploadBody {

@@ -295,10 +295,10 @@ describe('answers', () => {
 
   test('at most `concurrency` requests at a time, token requests included', async () => {
     let running = 0;
-    let most = 0;
+    let maxRunning = 0;
     routes['GET /api/v1/jamf-pro-version'] = (_request, response) => {
       running += 1;
-      most = Math.max(most, running);
+      maxRunning = Math.max(maxRunning, running);
       setTimeout(() => {
         running -= 1;
         json(response, 200, { version: '11.0.0' });
@@ -307,7 +307,7 @@ describe('answers', () => {
     const jamf = client({ concurrency: 2 });
     const results = await Promise.all(Array.from({ length: 12 }, () => jamf.version()));
     expect(results.every(({ ok }) => ok)).toBe(true);
-    expect(most).toBe(2);
+    expect(maxRunning).toBe(2);
     expect(tokenRequests()).toBe(1);
   });
 });

@@ -39,15 +39,15 @@ export interface JamfClientOptions {
   readonly clientSecret: () => Promise<string>;
   /** PEM of one more certificate authority to trust. */
   readonly caCertificate?: string;
-  /** Requests at a time, token requests included; 5 unless told (domain/jamf.md 1.5). */
+  /** Requests at a time, token requests included; default: 5 (domain/jamf.md 1.5). */
   readonly concurrency?: number;
   /** Milliseconds that only grow: a token's life is counted from when it was asked for (clock.ts). */
   readonly now: () => number;
-  /** Milliseconds since the epoch, for a `Retry-After` that is a date; `Date.now` unless told. */
+  /** Milliseconds since the epoch, for a `Retry-After` that is a date; default: `Date.now`. */
   readonly date?: () => number;
   readonly timeoutMs: number;
   readonly randomRequestId?: () => string;
-  /** Turns in which large answers are read; turns of its own unless given. */
+  /** Turns in which large answers are read; default: turns of its own. */
   readonly work?: Work;
 }
 

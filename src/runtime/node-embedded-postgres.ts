@@ -24,11 +24,11 @@ export interface EmbeddedPostgres {
 }
 
 export interface EmbeddedPostgresOptions {
-  /** For those who hold an address of it over its restart; a free one is taken if unsaid. */
+  /** For those who hold an address of it over its restart; default: a free one. */
   readonly port?: number;
   /** `name=value`; they come after the gateway's own. */
   readonly serverSettings?: readonly string[];
-  /** Use the server of another process that holds the directory; refused if unsaid. */
+  /** Use the server of another process that holds the directory; default: refuse it. */
   readonly join?: boolean;
 }
 

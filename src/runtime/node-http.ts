@@ -170,9 +170,9 @@ export interface ListenOptions {
   readonly clientCa?: string;
   /** Puts the fast lane before this listener. */
   readonly lane?: LaneServices;
-  /** Those of limits.ts if unsaid. */
+  /** Default: those of limits.ts. */
   readonly connections?: ConnectionBounds;
-  /** For tests; that of limits.ts if unsaid. */
+  /** For tests; default: that of limits.ts. */
   readonly callerIdleMs?: number;
 }
 

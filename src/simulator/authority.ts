@@ -1,11 +1,11 @@
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 
-/** The simulated world's own certificate authority: nothing outside trusts it unless told to. */
+/** The simulated world's own certificate authority: nothing outside trusts it unless it is configured to. */
 export interface Authority {
   readonly certificatePem: string;
   readonly keyPem: string;
-  /** A server certificate for these names and addresses, with its key; from yesterday for 397 days if unsaid. */
+  /** A server certificate for these names and addresses, with its key; default: valid from yesterday for 397 days. */
   issue(
     names: readonly string[],
     validity?: { readonly notBefore: Date; readonly notAfter: Date },

@@ -7,7 +7,7 @@ export interface SimulatedUser {
   readonly userId: string;
   userPrincipalName: string;
   displayName: string;
-  /** Unsaid: true. */
+  /** Default: true. */
   accountEnabled?: boolean;
 }
 

@@ -4,7 +4,7 @@ import { type Mac, nextSystem } from './jamf/mac.ts';
 import type { Random } from './random.ts';
 
 export interface FleetLife {
-  /** One Mac does something every `everyMs` (1000 if unsaid) until `stop`; again only changes the rate. */
+  /** One Mac does something every `everyMs` (default: 1000) until `stop`; a second call only changes the rate. */
   start(options?: { readonly everyMs?: number }): void;
   isAlive(): boolean;
   /** Every Mac sends its inventory now, spread evenly over `spreadMs`; says how many Macs that is. */

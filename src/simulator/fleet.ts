@@ -37,13 +37,13 @@ export interface AddMacs {
   /** The instance's name. */
   readonly instance: string;
   readonly count: number;
-  /** Share of compliant Macs, 0 to 1; 0.85 if unsaid. */
+  /** Share of compliant Macs, 0 to 1; default: 0.85. */
   readonly compliantShare?: number;
-  /** Share of Macs without any Entra registration; 0 if unsaid. */
+  /** Share of Macs without any Entra registration; default: 0. */
   readonly unregisteredShare?: number;
-  /** Share of Macs with two registered users, so two device ids; 0 if unsaid. */
+  /** Share of Macs with two registered users, so two device ids; default: 0. */
   readonly twoUsersShare?: number;
-  /** Share of Macs whose accounts have a complete password policy; 0 if unsaid. */
+  /** Share of Macs whose accounts have a complete password policy; default: 0. */
   readonly passwordPolicyShare?: number;
 }
 

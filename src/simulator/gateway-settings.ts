@@ -51,7 +51,7 @@ export function gatewayEnvironment(world: World, pathOf: (file: string) => strin
     NODE_EXTRA_CA_CERTS: pathOf(names.authority),
     ESPALIER_PUBLIC_URL: world.publicUrl,
     ESPALIER_CLOUDS_FILE: pathOf(names.clouds),
-    // Everything of this world is on the loopback interface, which a gateway refuses unless told.
+    // Everything of this world is on the loopback interface, which a gateway refuses unless it is configured to.
     ESPALIER_UPSTREAM_ALLOW: '127.0.0.0/8,::1/128,localhost',
   };
   for (const [cloud, { connector, diagnostic, userRegistration }] of world.applications) {

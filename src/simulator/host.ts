@@ -24,7 +24,7 @@ export interface HostEnv {
 export interface Load {
   now(): number;
   /** The most at any one time since the last `reset`. */
-  most(): number;
+  max(): number;
   reset(): void;
 }
 
@@ -56,16 +56,16 @@ const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(
 /** Counts around everything else, so that a fault's delay counts too, and ends before the caller has the answer. */
 function createLoad(): Load & { readonly count: <T>(work: () => Promise<T>) => Promise<T> } {
   let now = 0;
-  let most = 0;
+  let max = 0;
   return {
     now: () => now,
-    most: () => most,
+    max: () => max,
     reset: () => {
-      most = now;
+      max = now;
     },
     count: async (work) => {
       now += 1;
-      most = Math.max(most, now);
+      max = Math.max(max, now);
       try {
         return await work();
       } finally {

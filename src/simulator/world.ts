@@ -21,9 +21,9 @@ export interface WorldInstanceOptions
 }
 
 export interface WorldTenantOptions {
-  /** From the seed if unsaid; lower case. */
+  /** In lower case; default: from the seed. */
   readonly tenantId?: string;
-  /** One of `clouds`; the first of them if unsaid. */
+  /** One of `clouds`; default: the first of them. */
   readonly cloud?: string;
   readonly displayName?: string;
   /** false: not licensed. */
@@ -32,15 +32,15 @@ export interface WorldTenantOptions {
 }
 
 export interface WorldOptions {
-  /** Ids, people and Macs follow from it; 1 if unsaid. */
+  /** Ids, people and Macs follow from it; default: 1. */
   readonly seed?: number;
-  /** Names as in the clouds file, where they override the built-in ones; `public` and `usgov` if unsaid. */
+  /** Names as in the clouds file, where they override the built-in ones; default: `public` and `usgov`. */
   readonly clouds?: readonly string[];
-  /** The demo's two tenants if unsaid. */
+  /** Default: the demo's two tenants. */
   readonly tenants?: readonly WorldTenantOptions[];
-  /** Base URL of the gateway, for the applications' redirect addresses; `https://localhost:8443` if unsaid. */
+  /** Base URL of the gateway, for the applications' redirect addresses; default: `https://localhost:8443`. */
   readonly publicUrl?: string;
-  /** Base URL of its admin listener, for the operators' application; `https://localhost:9443` if unsaid. */
+  /** Base URL of its admin listener, for the operators' application; default: `https://localhost:9443`. */
   readonly adminUrl?: string;
   /** A saved authority, so that trust outlives a restart. */
   readonly authority?: { readonly certificatePem: string; readonly keyPem: string };
@@ -48,7 +48,7 @@ export interface WorldOptions {
   readonly certificates?: ReadonlyMap<string, ClientCertificate>;
   /**
    * Ports count up from here: three for each cloud (Entra, Graph, Intune), then one for each instance. Free ones
-   * if unsaid or 0.
+   * by default and if 0.
    */
   readonly portBase?: number;
 }
@@ -95,7 +95,7 @@ const demoShares = [60, 60, 40, 40] as const;
 
 /**
  * The demo's tenants: two in two clouds, three instances on the first, whose computer ids collide, one on the
- * second. `macs` in all (200 if unsaid) are shared out 3 : 3 : 2 : 2.
+ * second. `macs` in all (default: 200) are shared out 3 : 3 : 2 : 2.
  */
 export function demoTenants(macs = 200): WorldTenantOptions[] {
   const total = demoShares.reduce((sum, share) => sum + share, 0);

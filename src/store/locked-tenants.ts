@@ -2,8 +2,8 @@ import {
   lockedPauseMs,
   lockedWaitMostMs,
   lockedWritesAtOnce,
-  lockedWritesMost,
   lockWaitMs,
+  maxLockedWrites,
 } from '../limits.ts';
 import type { Fragment, Queries } from './database.ts';
 
@@ -97,7 +97,7 @@ export function createLockedTenants<Item, Result>({
     has: (tenantId) => queues.has(tenantId),
     add: (tenantId, writes) => {
       const queue = queues.get(tenantId);
-      const room = Math.max(0, lockedWritesMost - (queue?.length ?? 0));
+      const room = Math.max(0, maxLockedWrites - (queue?.length ?? 0));
       for (const { reject } of writes.slice(room)) reject(tooLate());
       queues.set(tenantId, [...(queue ?? []), ...writes.slice(0, room)]);
       if (!queue) void work(tenantId);

@@ -15,7 +15,7 @@ export interface FailoverOptions {
 
 export const usage = `npm run test:failover -- [--seed N] [--runs K] [--macs N] [--rate R] [--seconds S] [--down S]
 
-  --seed N     the seed of the Macs' changes; by chance if unsaid
+  --seed N     the seed of the Macs' changes; default: by chance
   --runs K     K failovers, of the seeds N, N+1, … (1)
   --macs N     Macs over five instances (90)
   --rate R     changes of Macs in a second (8)

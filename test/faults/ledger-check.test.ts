@@ -13,7 +13,7 @@ describe('what the ledger must never show', () => {
     readonly id: string;
     readonly at: number;
     readonly says: number;
-    /** `at` if unsaid. */
+    /** Default: `at`. */
     readonly updated?: number;
     readonly takenLaterBy?: number;
     readonly again?: boolean;

@@ -24,7 +24,7 @@ export interface StormOptions {
 export const usage = `npm run test:faults -- [--seed N] [--seeds K] [--seconds S] [--macs N] [--rate R] [--lost SHARE]
                        [--batch N] [--settle S]
 
-  --seed N      the storm's seed; by chance if unsaid
+  --seed N      the storm's seed; default: by chance
   --seeds K     K storms after each other, of the seeds N, N+1, … (1)
   --seconds S   how long it storms (180)
   --macs N      Macs over all instances (5000)

@@ -14,7 +14,7 @@ export interface Browser {
   follow(answer: Answer, from: string): Promise<Answer & { readonly url: string }>;
 }
 
-const mostRedirects = 10;
+const maxRedirects = 10;
 
 /** All hosts of a test are `localhost`, so one jar serves; ports make no difference to a cookie. */
 export function createBrowser(ca: string[], language = 'en'): Browser {
@@ -67,7 +67,7 @@ export function createBrowser(ca: string[], language = 'en'): Browser {
     follow: async (first, from) => {
       let answer = first;
       let url = from;
-      for (let hop = 0; hop < mostRedirects; hop += 1) {
+      for (let hop = 0; hop < maxRedirects; hop += 1) {
         if (![302, 303].includes(answer.status)) return { ...answer, url };
         url = new URL(String(answer.headers.location), url).href;
         answer = await open(url, { 'sec-fetch-site': 'cross-site' });

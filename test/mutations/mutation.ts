@@ -32,7 +32,7 @@ export type Watcher =
       readonly run: 'test';
       /** A test file below the root. */
       readonly file: string;
-      /** Only tests whose full name matches, as `vitest -t` takes it; all of the file if unsaid. */
+      /** Only tests whose full name matches, as `vitest -t` takes it; default: all of the file. */
       readonly named?: string;
     }
   | {

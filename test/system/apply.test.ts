@@ -529,8 +529,8 @@ tenants:
 
   it('makes keys once, each into a file for its owner alone', async () => {
     const text = `tenants: [{ tenantId: ${a}, displayName: A }]\nkeys:\n  - { name: "ops/night", role: operator, tenants: [${a}] }\n  - { name: admin, role: admin }\n`;
-    const unsaid = await apply(text);
-    expect([unsaid.code, unsaid.stderr]).toEqual([
+    const unflagged = await apply(text);
+    expect([unflagged.code, unflagged.stderr]).toEqual([
       2,
       'espalier apply: the files declare keys: give --keys-dir DIR, where new ones are written\n',
     ]);

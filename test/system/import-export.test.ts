@@ -214,7 +214,7 @@ describe('import and export of routes', () => {
     expect(await device(good)).toMatchObject({ jamfComputerId: '131' });
   });
 
-  it('NDJSON, also where the type is unsaid, with its own faults by line', async () => {
+  it('NDJSON, also without a content type, with its own faults by line', async () => {
     const [one, two] = [id(), id()];
     const line = (value: object): string => JSON.stringify(value);
     const text = [
@@ -426,7 +426,7 @@ describe('import and export of routes', () => {
     expect(problem.problem).toMatchObject({ status: 400, errors: [{ code: 'WRONG_FIELDS' }] });
   });
 
-  it('export is NDJSON if unsaid, in the order of devices, by filter, and its import changes nothing', async () => {
+  it('export is NDJSON by default, in the order of devices, by filter, and its import changes nothing', async () => {
     const json = await take(undefined);
     expect(json.headers['content-type']).toBe('application/x-ndjson');
     const lines = json.text

@@ -278,8 +278,8 @@ describe('polling and reconciling', () => {
       });
       await eventually(async () => expect(await reading()).toMatchObject({ reconcilingSince: null }));
       await allRead();
-      expect(simulated().load.most()).toBeLessThanOrEqual(5);
-      expect(simulated().load.most()).toBeGreaterThan(2);
+      expect(simulated().load.max()).toBeLessThanOrEqual(5);
+      expect(simulated().load.max()).toBeGreaterThan(2);
     } finally {
       await worker.stop();
     }

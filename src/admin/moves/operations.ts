@@ -35,7 +35,7 @@ const reason = z
   .min(1)
   .max(500)
   .optional()
-  .openapi({ description: "For the routes' history; the one of the move if unsaid." });
+  .openapi({ description: "For the routes' history; default: the one of the move." });
 
 const onlyReason = z.object({ reason }).strict().openapi('MoveReason');
 
@@ -47,7 +47,7 @@ const advanceBody = z
       .min(1)
       .max(100)
       .optional()
-      .openapi({ description: 'To this percent at once; the next step if unsaid.' }),
+      .openapi({ description: 'To this percent at once; default: the next step.' }),
     force: z.boolean().default(false).openapi({
       description: 'Although the instances were compared too little, or differ beyond the threshold.',
     }),

@@ -32,7 +32,7 @@ const newMove = z
       .min(1)
       .optional()
       .openapi({
-        description: `Of the devices at \`from\`; all of them if unsaid. ${device.filterText}`,
+        description: `Of the devices at \`from\`; default: all of them. ${device.filterText}`,
       }),
     percent: z.number().int().min(1).max(100).default(10).openapi({ description: 'Of one step.' }),
     shadow: z.boolean().default(true).openapi({

@@ -15,12 +15,12 @@ export const transferVerbs = (ofTenant: string): readonly Verb[] => [
       tenantOption,
       {
         flags: '--format <format>',
-        text: "csv or ndjson; by the file's name or its first character if unsaid",
+        text: "csv or ndjson; default: by the file's name or its first character",
         choices: ['csv', 'ndjson'],
       },
       {
         flags: '--mode <mode>',
-        text: 'partial keeps the good rows (if unsaid), atomic refuses the whole for one bad row',
+        text: 'partial keeps the good rows, atomic refuses the whole for one bad row; default: partial',
         choices: ['partial', 'atomic'],
       },
       { flags: '--reason <text>', text: 'why, for the history' },
@@ -40,7 +40,7 @@ export const transferVerbs = (ofTenant: string): readonly Verb[] => [
     name: 'export',
     summary: 'every route of a tenant, to a file or standard output, as "devices import" takes it',
     details: 'NDJSON, or CSV with -o csv or where the name of the file ends in .csv.',
-    options: [tenantOption, { flags: '--to <file>', text: 'a file; standard output if unsaid' }],
+    options: [tenantOption, { flags: '--to <file>', text: 'a file; default: standard output' }],
     operations: ['GET /tenants/{tenantId}/devices/export', 'GET /tenants/{tenantId}/devices'],
     examples: [
       [`devices export ${ofTenant} --to routes.csv`, 'with a progress bar on a terminal'],

@@ -133,7 +133,7 @@ const verbs: readonly Verb[] = [
     arguments: [deviceArgument],
     options: [
       tenantOption,
-      { flags: '--at <time>', text: 'as it was then, ISO 8601; now if unsaid', query: 'at' },
+      { flags: '--at <time>', text: 'as it was then, ISO 8601; default: now', query: 'at' },
     ],
     examples: [
       [`devices explain ${someDevice} ${ofTenant}`, 'now'],

@@ -7,7 +7,7 @@ export const keyArgument: ArgumentSpec = { name: 'keyId', text: 'the id of the k
 
 export const expiryOption: OptionSpec = {
   flags: '--expires-at <time>',
-  text: 'ISO 8601, for example 2027-06-30T00:00:00Z; never if unsaid',
+  text: 'ISO 8601, for example 2027-06-30T00:00:00Z; default: never',
   body: 'expiresAt',
 };
 
@@ -41,7 +41,7 @@ export const instanceKeyVerbs = (
     arguments: [instanceArgument],
     options: [
       tenantOption,
-      { flags: '--name <name>', text: 'what it is for; webhooks if unsaid', body: 'name' },
+      { flags: '--name <name>', text: 'what it is for; default: webhooks', body: 'name' },
       expiryOption,
     ],
     done: shownOnce,

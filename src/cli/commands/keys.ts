@@ -34,7 +34,7 @@ const verbs: readonly Verb[] = [
       {
         flags: '--tenants <tenants>',
         names: 'tenant',
-        text: 'bound to these tenants, by id or by a name without a comma, separated by commas; for all of them if unsaid',
+        text: 'bound to these tenants, by id or by a name without a comma, separated by commas; default: all tenants',
         kind: 'list',
         body: 'tenants',
       },

@@ -28,7 +28,7 @@ interface ListDeclaration extends Declared {
 }
 
 const pagingOptions: readonly OptionSpec[] = [
-  { flags: '--page <number>', text: 'only this page, from 0; all pages if unsaid', kind: 'whole' },
+  { flags: '--page <number>', text: 'only this page, from 0; default: all pages', kind: 'whole' },
   { flags: '--page-size <rows>', text: 'rows asked for at once, at most 2000', kind: 'whole' },
   { flags: '--limit <rows>', text: 'at most so many rows in all', kind: 'whole' },
 ];

@@ -30,12 +30,12 @@ const planOptions: readonly OptionSpec[] = [
   },
   {
     flags: '--filter <rsql>',
-    text: 'which of the devices at --from; all if unsaid. RSQL over deviceId, instanceId, serialNumber, pinned, state',
+    text: 'which of the devices at --from; default: all. RSQL over deviceId, instanceId, serialNumber, pinned, state',
     body: 'filter',
   },
   {
     flags: '--percent <percent>',
-    text: 'of one step, 1 to 100; 10 if unsaid',
+    text: 'of one step, 1 to 100; default: 10',
     kind: 'whole',
     body: 'percent',
   },
@@ -47,7 +47,7 @@ const planOptions: readonly OptionSpec[] = [
   },
   {
     flags: '--threshold <share>',
-    text: 'share of the compared answers that may differ, 0 to 1; 0.01 if unsaid',
+    text: 'share of the compared answers that may differ, 0 to 1; default: 0.01',
     kind: 'share',
     body: 'threshold',
   },
@@ -145,7 +145,7 @@ const verbs: readonly Verb[] = [
       tenantOption,
       {
         flags: '--percent <percent>',
-        text: 'to this percent at once; the next step if unsaid',
+        text: 'to this percent at once; default: the next step',
         kind: 'whole',
         body: 'percent',
       },

@@ -6,10 +6,10 @@ import type { Page } from '../output/list.ts';
 /** Lists of the admin API, page after page (contract section 8). */
 
 export interface Wanted {
-  /** Only this page; all of them if unsaid. */
+  /** Only this page; default: all of them. */
   readonly page: number | undefined;
   readonly pageSize: number | undefined;
-  /** At most so many rows in all. */
+  /** Upper bound on the rows of all pages together. */
   readonly limit: number | undefined;
 }
 
@@ -28,17 +28,17 @@ export async function* pagesOf(
   pathFor: (paging: Readonly<Record<string, string>>) => string,
   { limit, page: only, pageSize }: Wanted,
 ): AsyncGenerator<Page> {
-  const most = limit ?? Number.POSITIVE_INFINITY;
-  const size = pageSize ?? (only === undefined ? Math.max(1, Math.min(ownPageSize, most)) : 100);
+  const maxRows = limit ?? Number.POSITIVE_INFINITY;
+  const size = pageSize ?? (only === undefined ? Math.max(1, Math.min(ownPageSize, maxRows)) : 100);
   let count = 0;
   for (let number = only ?? 0; ; number += 1) {
     const { results, totalCount } = pageOf(
       await api.call('GET', pathFor({ page: String(number), 'page-size': String(size) })),
     );
-    const kept = results.slice(0, most - count);
+    const kept = results.slice(0, maxRows - count);
     count += kept.length;
     yield { totalCount, results: kept };
-    const ended = results.length === 0 || count >= most || (number + 1) * size >= totalCount;
+    const ended = results.length === 0 || count >= maxRows || (number + 1) * size >= totalCount;
     if (ended || only !== undefined) return;
   }
 }

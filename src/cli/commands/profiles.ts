@@ -70,7 +70,7 @@ export function addProfiles(program: Command): void {
     group
       .command('test')
       .description('call the server of a profile: address, certificate and key')
-      .argument('[name]', 'the one that would be used if unsaid')
+      .argument('[name]', 'default: the one that commands use')
       .action(async (name: string | undefined) =>
         (await actions()).testProfile(name ?? program.opts<ConnectionOptions>().profile),
       ),

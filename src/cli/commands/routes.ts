@@ -100,7 +100,7 @@ const verbs: readonly Verb[] = [
       {
         flags: '-t, --tenant <tenant>',
         names: 'tenant',
-        text: 'only this tenant, by id or name; all that the key may see if unsaid',
+        text: 'only this tenant, by id or name; default: all that the key may see',
       },
       { flags: '--no-wait', text: 'do not wait until every computer was read' },
     ],

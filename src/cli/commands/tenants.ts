@@ -94,17 +94,17 @@ const verbs: readonly Verb[] = [
       },
       {
         flags: '--cloud <name>',
-        text: 'the Microsoft cloud, of "espalier clouds"; public if unsaid',
+        text: 'the Microsoft cloud, of "espalier clouds"; default: public',
         body: 'cloud',
       },
       {
         flags: '--mode <mode>',
-        text: 'device-compliance (Jamf judges, if unsaid) or conditional-access (Intune judges)',
+        text: 'device-compliance (Jamf judges) or conditional-access (Intune judges); default: device-compliance',
         body: 'mode',
       },
       {
         flags: '--connection-type <type>',
-        text: 'cloud-connector (if unsaid) or manual, which allows one instance',
+        text: 'cloud-connector, or manual, which allows one instance; default: cloud-connector',
         body: 'connectionType',
       },
       ...landingOptions,

@@ -82,7 +82,7 @@ export function addExport(program: Command): void {
     .description('print what there is as a file that apply takes')
     .option(
       '--tenant <tenant>',
-      'only this tenant, by id or name; repeatable; all that the key may see if unsaid',
+      'only this tenant, by id or name; repeatable; default: all that the key may see',
       collect,
     )
     .option('--ids', 'with the ids of instances, for a file in which their names are to be changed')

@@ -367,13 +367,13 @@ describe('the comparison, for any two states', () => {
   it('leaves everything that the file does not say as it is', () => {
     const fieldsOf = ['displayName', 'partnerGroup', 'paused', 'landing'] as const;
     fc.assert(
-      fc.property(anyWorld, anyWorld, fc.subarray([...fieldsOf]), (from, to, unsaid) => {
+      fc.property(anyWorld, anyWorld, fc.subarray([...fieldsOf]), (from, to, absent) => {
         const declared = declareFor(to, from);
         const partly = {
           ...declared,
           tenants: declared.tenants.map((tenant) => ({
             ...tenant,
-            ...Object.fromEntries(unsaid.map((field) => [field, undefined])),
+            ...Object.fromEntries(absent.map((field) => [field, undefined])),
           })),
         };
         const plan = diff(partly, present(...from), options);
@@ -381,7 +381,7 @@ describe('the comparison, for any two states', () => {
         const after = carryOut(from, plan, new Set());
         for (const tenant of from) {
           const same = after.find(({ tenantId }) => tenantId === tenant.tenantId);
-          for (const field of unsaid) expect(same?.[field]).toEqual(tenant[field]);
+          for (const field of absent) expect(same?.[field]).toEqual(tenant[field]);
         }
       }),
     );

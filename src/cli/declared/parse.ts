@@ -30,7 +30,7 @@ export const sourceOf = (name: string, text: string): SourceFile => ({
 });
 
 /** Uses of anchors, multiplied where anchors use anchors: enough for defaults of 10,000 tenants, no bomb. */
-const mostAliases = 100_000;
+const maxAliases = 100_000;
 
 export interface Parsed extends Declared {
   readonly faults: readonly Fault[];
@@ -135,7 +135,7 @@ function plainValue(context: Context): { readonly value: unknown } | undefined {
   const isBroken = document.errors.some(({ code }) => code !== 'DUPLICATE_KEY');
   if (isBroken || document.warnings.length > 0) return undefined;
   try {
-    return { value: document.toJS({ maxAliasCount: mostAliases }) as unknown };
+    return { value: document.toJS({ maxAliasCount: maxAliases }) as unknown };
   } catch (error) {
     report(context, [], (error as Error).message);
     return undefined;

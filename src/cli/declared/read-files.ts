@@ -7,7 +7,7 @@ import { type SourceFile, sourceOf } from './parse.ts';
 /** The files that `-f` names: files, directories, and `-` for standard input. */
 
 /** Ten thousand tenants with a certificate for each of their instances fit well. */
-const mostBytes = 64 * 1024 * 1024;
+const maxBytes = 64 * 1024 * 1024;
 
 const isDeclaration = (name: string): boolean => /\.(ya?ml|json)$/i.test(name) && !name.startsWith('.');
 
@@ -23,7 +23,7 @@ function expand(name: string): string[] {
 function readOne(name: string): string {
   // 0 is standard input.
   const bytes = readFileSync(name === '-' ? 0 : name);
-  if (bytes.length > mostBytes) throw new Error(`is larger than ${mostBytes} bytes`);
+  if (bytes.length > maxBytes) throw new Error(`is larger than ${maxBytes} bytes`);
   return decodeText(bytes);
 }
 

@@ -77,16 +77,16 @@ describe('hiding and scrubbing', () => {
 describe('work in order', () => {
   it('runs a few at a time and keeps the order of the work', async () => {
     let running = 0;
-    let most = 0;
+    let maxRunning = 0;
     const work = [30, 5, 20, 1, 10].map((ms) => async () => {
       running += 1;
-      most = Math.max(most, running);
+      maxRunning = Math.max(maxRunning, running);
       await new Promise((resolve) => setTimeout(resolve, ms));
       running -= 1;
       return ms;
     });
     expect(await inOrder(2, work)).toEqual([30, 5, 20, 1, 10]);
-    expect(most).toBe(2);
+    expect(maxRunning).toBe(2);
   });
 
   it('does not wait for what hangs', async () => {

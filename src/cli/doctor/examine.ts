@@ -36,7 +36,7 @@ export class NotSelectable extends Error {
 
 const atOnce = 8;
 /** Of the steps of one subject, each with its own timeout: all of them together end by then. */
-const stepsAtMost = 12;
+const maxSteps = 12;
 
 interface Rows {
   readonly tenants: readonly Tenant[];
@@ -149,7 +149,7 @@ function bounded(
   { check, subject }: Late,
   work: () => Promise<Line[]>,
 ): () => Promise<Line[]> {
-  const ms = context.timeoutMs * stepsAtMost;
+  const ms = context.timeoutMs * maxSteps;
   const late = (): Line[] => [
     about(check, subject).fail(
       `no result within ${Math.round(ms / 1_000)} s`,

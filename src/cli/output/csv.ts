@@ -8,7 +8,7 @@ export const fieldsOf = (rows: readonly Row[]): string[] => [
 ];
 
 export interface CsvOptions {
-  /** Those of the rows if unsaid. */
+  /** Default: those of the rows. */
   readonly fields?: readonly string[] | undefined;
   readonly head?: boolean;
 }

@@ -12,7 +12,7 @@ export interface Page {
 export interface ListShape {
   /** Of the table. */
   readonly columns: readonly Column[];
-  /** Of the CSV, in this order; those of the first page if unsaid. */
+  /** The CSV's columns in this order; default: those of the first page. */
   readonly fields?: readonly string[] | undefined;
 }
 

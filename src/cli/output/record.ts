@@ -24,7 +24,7 @@ const titled = (name: string, lines: readonly string[]): string[] => [
 export function recordLines(answer: Row, terminalWidth?: number): string[] {
   const fields = flatFields(answer);
   const plain = fields.filter(([, value]) => !isTable(value) && !isList(value));
-  const width = plain.reduce((most, [name]) => Math.max(most, displayWidth(name)), 0);
+  const width = plain.reduce((widest, [name]) => Math.max(widest, displayWidth(name)), 0);
   const inner = terminalWidth === undefined ? undefined : terminalWidth - 2;
   return [
     ...plain.map(([name, value]) => `${padTo(name, width)}  ${safeText(cellText(value))}`),

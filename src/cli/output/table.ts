@@ -6,13 +6,13 @@ import { cellText, fieldOf, type Row } from './fields.ts';
 export interface Column {
   /** A path into the row, `report.state`. */
   readonly field: string;
-  /** The field's own name if unsaid. */
+  /** Default: the field's own name. */
   readonly title?: string;
   /** Ids that people copy: shown whole or not at all. */
   readonly whole?: boolean;
   /** Where the cell is made of more than the field. */
   readonly show?: (value: unknown) => unknown;
-  /** 1 is the last to be left out; the place in the list if unsaid. */
+  /** 1 is the last to be left out; default: the place in the list. */
   readonly importance?: number;
 }
 
@@ -24,7 +24,7 @@ export interface Layout {
 }
 
 const gap = 2;
-const leastWidth = 8;
+const minWidth = 8;
 
 const titleOf = ({ field, title }: Column): string => title ?? field;
 const textOf = (row: Row, { field, show = (value) => value }: Column): string =>
@@ -34,18 +34,18 @@ interface Sized {
   readonly column: Column;
   readonly importance: number;
   readonly natural: number;
-  readonly least: number;
+  readonly minimum: number;
   width: number;
 }
 
 const total = (sized: readonly { width: number }[]): number =>
   sized.reduce((sum, { width }) => sum + width, 0) + gap * Math.max(0, sized.length - 1);
 
-/** Takes from the widest first, one column of the terminal at a time, until it fits or all are at their least. */
+/** Takes from the widest first, one column of the terminal at a time, until it fits or all are at their minimum. */
 function narrow(sized: readonly Sized[], terminalWidth: number): void {
   for (let over = total(sized) - terminalWidth; over > 0; over -= 1) {
     const widest = sized
-      .filter(({ least, width }) => width > least)
+      .filter(({ minimum, width }) => width > minimum)
       .reduce<Sized | undefined>(
         (found, one) => (found && found.width >= one.width ? found : one),
         undefined,
@@ -60,13 +60,14 @@ export function layOut(columns: readonly Column[], rows: readonly Row[], termina
   let sized: Sized[] = columns.map((column, index) => {
     const widths = rows.map((row) => displayWidth(textOf(row, column)));
     const natural = Math.max(displayWidth(titleOf(column)), ...chunkedMax(widths));
-    const least = column.whole === true ? natural : Math.min(natural, leastWidth);
-    return { column, importance: column.importance ?? index + 1, natural, least, width: natural };
+    const minimum = column.whole === true ? natural : Math.min(natural, minWidth);
+    return { column, importance: column.importance ?? index + 1, natural, minimum, width: natural };
   });
   const leftOut: string[] = [];
   if (terminalWidth !== undefined) {
-    const leastTotal = (some: readonly Sized[]): number => total(some.map(({ least }) => ({ width: least })));
-    while (sized.length > 1 && leastTotal(sized) > terminalWidth) {
+    const minTotal = (some: readonly Sized[]): number =>
+      total(some.map(({ minimum }) => ({ width: minimum })));
+    while (sized.length > 1 && minTotal(sized) > terminalWidth) {
       const last = sized.reduce((found, one) => (one.importance >= found.importance ? one : found));
       sized = sized.filter((one) => one !== last);
       leftOut.push(titleOf(last.column));

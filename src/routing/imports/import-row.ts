@@ -5,7 +5,7 @@ export interface ImportRow {
   readonly deviceId: string;
   readonly instanceId: string;
   readonly jamfComputerId: number;
-  /** Null: unsaid. */
+  /** Null: not given. */
   readonly serialNumber: string | null;
   readonly udid: string | null;
   readonly pinned: boolean;

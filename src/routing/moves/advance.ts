@@ -7,7 +7,7 @@ import type { MoveState } from '../../store/row-types.ts';
 export interface AdvanceRequest {
   /** Cut over although the two instances were compared too little or differ too much. */
   readonly force: boolean;
-  /** To this percent at once; the next step if unsaid. */
+  /** To this percent at once; default: the next step. */
   readonly percent: number | undefined;
 }
 

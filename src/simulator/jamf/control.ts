@@ -77,7 +77,7 @@ const summary = (instance: JamfInstance) => ({
 
 const details = (instance: JamfInstance) => ({
   ...summary(instance),
-  requests: { now: instance.load.now(), most: instance.load.most() },
+  requests: { now: instance.load.now(), most: instance.load.max() },
   clients: [...instance.tokens.clients.values()].map(({ clientSecret: _, ...client }) => client),
   variants: {
     tokens: instance.tokens.variants,

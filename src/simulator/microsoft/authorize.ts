@@ -19,7 +19,7 @@ import { disabledByMicrosoft } from './principal-state.ts';
 import { assignmentsOf } from './user-assignments.ts';
 
 /** People without a quick button have to type their name, as at Microsoft. */
-const buttonsAtMost = 20;
+const maxButtons = 20;
 
 interface Person {
   readonly tenant: SimulatedTenant;
@@ -99,7 +99,7 @@ function signInPage(c: Context<HostEnv>, cloud: CloudContext, request: Authorize
   // Whoever is assigned first; the fleet's people are many and have no business here.
   const shown = [...assigned]
     .sort((a, b) => Number(b.roles !== undefined) - Number(a.roles !== undefined))
-    .slice(0, buttonsAtMost);
+    .slice(0, maxButtons);
   const buttons = shown.map(
     ({ roles, user }) =>
       html`<p><button name="username" value="${user.userPrincipalName}">${user.displayName} (${user.userPrincipalName})</button> ${roles === undefined ? 'not assigned' : roles.join(', ') || 'default access'}</p>`,

@@ -34,7 +34,7 @@ export type VisitResult =
 
 const visitTimeoutMs = 10_000;
 /** A browser gives up after some twenty; nothing here needs more than two. */
-const mostRedirects = 5;
+const maxRedirects = 5;
 const longestBodyBytes = 1_000_000;
 
 function addressOf(tenant: IntuneTenant, visit: PageVisit): URL | undefined {
@@ -122,7 +122,7 @@ export async function browsePartnerPage(
   while (visit.follow === true && result.kind === 'answered') {
     const next = redirectOf(result);
     if (!next) break;
-    if (hops.length >= mostRedirects)
+    if (hops.length >= maxRedirects)
       return { kind: 'unreachable', url: result.url, detail: 'too many redirects' };
     hops.push(result.url);
     result = await open(next);

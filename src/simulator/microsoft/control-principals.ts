@@ -11,7 +11,7 @@ import { assignmentsOf } from './user-assignments.ts';
 
 const grantBody = z.strictObject({
   delayMs: z.number().int().min(0).default(0),
-  /** Graph's own delay; `delayMs` if unsaid. */
+  /** Graph's own delay; default: `delayMs`. */
   graphDelayMs: z.number().int().min(0).optional(),
   /** false: present in the tenant without any application role. */
   withRoles: z.boolean().default(true),

@@ -14,7 +14,7 @@ export interface EntraErrorFacts {
 export interface EntraErrorEntry {
   /** OAuth code. */
   readonly error: string;
-  /** HTTP status; unsaid: 401 for `invalid_client`, 400 otherwise (domain/microsoft.md 1.7). */
+  /** HTTP status; default: 401 for `invalid_client`, 400 otherwise (domain/microsoft.md 1.7). */
   readonly status?: number;
   readonly suberror?: string;
   readonly retryAfterSeconds?: number;

@@ -14,7 +14,7 @@ export interface EntraFailure {
   /** The AADSTS number. */
   readonly code: number;
   readonly message: string;
-  /** HTTP status; unsaid: 401 for `invalid_client`, 400 otherwise (domain/microsoft.md 1.7). */
+  /** HTTP status; default: 401 for `invalid_client`, 400 otherwise (domain/microsoft.md 1.7). */
   readonly status?: number | undefined;
   readonly suberror?: string | undefined;
   readonly retryAfterSeconds?: number | undefined;

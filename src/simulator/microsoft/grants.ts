@@ -8,7 +8,7 @@ export interface Grant {
   readonly application: RegisteredApplication;
   /** Milliseconds by the world's clock: when the roles begin to count. */
   readonly effectiveAt: number;
-  /** The same for Graph, which lists and honours grants by its own copy; `effectiveAt` if unsaid. */
+  /** The same for Graph, which lists and honours grants by its own copy; default: `effectiveAt`. */
   readonly graphEffectiveAt?: number | undefined;
   /** false: delegated permissions only (a v2 consent without `/.default`). */
   readonly withRoles: boolean;

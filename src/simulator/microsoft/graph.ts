@@ -16,7 +16,7 @@ import { roleInGraph } from './principal-state.ts';
 type RoutedRequest = GraphRequest & { readonly subscriptions: GraphSubscriptions };
 
 interface GraphRoute {
-  /** GET if unsaid. */
+  /** Default: GET. */
   readonly method?: 'POST' | 'PATCH' | 'DELETE';
   readonly quota: QuotaKind;
   /** Matched without case against the decoded path below the version. */

@@ -138,7 +138,7 @@ export interface IntuneState {
   tenants(): IntuneTenant[];
 }
 
-/** The state that follows from what the partner did: domain/microsoft.md 4.6. Silence counts after 24 h if unsaid. */
+/** The state that follows from what the partner did: domain/microsoft.md 4.6. Silence counts after 24 h by default. */
 export function partnerState(
   tenant: IntuneTenant,
   nowMs: number,

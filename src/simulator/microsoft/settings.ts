@@ -16,13 +16,13 @@ export const entraErrorSchema = z
   .strictObject({
     /** The AADSTS number. */
     code: z.int().positive(),
-    /** How often; unsaid means until it is taken back. */
+    /** Number of times; default: until it is taken back. */
     times: z.int().min(1).optional(),
-    /** Only for this application; unsaid means every one. */
+    /** Only for this application; default: every one. */
     appId: guid.optional(),
     /** `consent`: on the redirect from the consent page, or on the page itself where Entra does not redirect. */
     at: z.enum(['token', 'consent', 'sign-in']).default('token'),
-    /** The cloud that codes like 90038 name; unsaid: the tenant's own, or one that is not this one. */
+    /** The cloud that codes like 90038 name; default: the tenant's own, or one that is not this one. */
     cloud: z.string().min(1).optional(),
     /** OAuth `error`, HTTP status and text over those of the catalogue; needed for a code that it lacks. */
     error: z

@@ -48,7 +48,7 @@ export interface Settlement {
   readonly completedAt?: Date;
   readonly verifiedAt?: Date;
   readonly verification?: string | null;
-  /** Whether the message's outcome is still unknown; unsaid: as it was. */
+  /** Whether the message's outcome is still unknown; default: as it was. */
   readonly messageOpen?: boolean;
   readonly alone?: boolean;
   readonly event?: Omit<TimelineEvent, 'deviceId' | 'instanceId'>;

@@ -11,7 +11,7 @@ const unsupported = (detail: string): ProblemError =>
 
 const formats: Readonly<Record<string, Format>> = { 'text/csv': 'csv', 'application/x-ndjson': 'ndjson' };
 
-/** NDJSON if unsaid (contract section 8). Throws `ProblemError` for what is neither. */
+/** Default: NDJSON (contract section 8). Throws `ProblemError` for what is neither. */
 export function formatOf(contentType: string | undefined): Format {
   if (contentType === undefined) return 'ndjson';
   const [type = '', ...parameters] = contentType.toLowerCase().split(';');

@@ -14,7 +14,7 @@ export const columns = [
 export type Column = (typeof columns)[number];
 export const requiredColumns: readonly Column[] = ['deviceId', 'instanceId', 'jamfComputerId'];
 
-/** Undefined and null: unsaid. */
+/** Undefined and null mean the same: not given. */
 export type Values = Readonly<Partial<Record<Column, unknown>>>;
 
 export interface Rejection {
