@@ -1,5 +1,6 @@
 import { changeBatch, watchGapMs } from '../limits.ts';
-import { type ComputerPlace, forgetNotFound, makeDue, readInsteadOfPushes } from '../store/computers/due.ts';
+import { forgetNotFound, makeDue, readInsteadOfPushes } from '../store/computers/due.ts';
+import type { ComputerKey } from '../store/computers/leases.ts';
 import { askEveryInstance } from '../store/computers/reading.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { holdUntilRead } from '../store/reports/due.ts';
@@ -65,10 +66,10 @@ async function markBatch(tx: Transaction, after: { tenantId: string; deviceId: s
 
 async function readAllPushed(sql: Sql): Promise<number> {
   let pushes = 0;
-  let last: ComputerPlace | undefined = { tenantId: nilId, instanceId: nilId, jamfComputerId: 0 };
+  let last: ComputerKey | undefined = { tenantId: nilId, instanceId: nilId, jamfComputerId: 0 };
   while (last) {
-    const from: ComputerPlace = last;
-    const batch: readonly ComputerPlace[] = await inTransaction(sql, (tx) => readInsteadOfPushes(tx, from));
+    const from: ComputerKey = last;
+    const batch: readonly ComputerKey[] = await inTransaction(sql, (tx) => readInsteadOfPushes(tx, from));
     pushes += batch.length;
     last = batch.at(-1);
   }

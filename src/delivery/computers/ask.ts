@@ -1,6 +1,4 @@
-import { changeBatch } from '../../limits.ts';
-import { makeDue } from '../../store/computers/due.ts';
-import type { InstanceRef } from '../../store/computers/readers.ts';
+import { makeAllDue } from '../../store/computers/due.ts';
 import { askReconciliation } from '../../store/computers/reading.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import { inTransaction } from '../../store/retry.ts';
@@ -8,28 +6,8 @@ import { inTransaction } from '../../store/retry.ts';
 /** What operators ask of an instance's reading. */
 
 /**
- * Every known computer of the instance is due to be read, batch by batch; a reconciliation finds the others, and one
- * that was gone and is listed again.
- */
-async function readAllAgain(sql: Sql, { instanceId, tenantId }: InstanceRef): Promise<void> {
-  for (let afterId = 0; ; ) {
-    const { last } = await inTransaction(sql, (tx) =>
-      makeDue(
-        tx,
-        tx`select tenant_id, instance_id, jamf_computer_id from computers
-          where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id > ${afterId}
-            and gone_at is null
-          order by jamf_computer_id limit ${changeBatch} for update`,
-        { urgency: 'fresh', spread: 'none', backoff: 'keep' },
-      ),
-    );
-    if (last === undefined) return;
-    afterId = last.jamfComputerId;
-  }
-}
-
-/**
- * Lists every enabled instance of the tenant and reads all of their computers anew. An instance was reconciled for it
+ * Lists every enabled instance of the tenant and reads all of their known computers anew; the lists find the others,
+ * and those that were gone and are listed again. An instance was reconciled for it
  * when it says so with a time not before `requestedAt`. `note` is the last that the transaction does which asks them.
  */
 export async function rebuildRoutes(
@@ -49,6 +27,6 @@ export async function rebuildRoutes(
     await note(tx, instances.length);
     return first;
   });
-  for (const { instanceId } of instances) await readAllAgain(sql, { tenantId, instanceId });
+  for (const { instanceId } of instances) await makeAllDue(sql, { tenantId, instanceId }, 'fresh');
   return { instances: instances.length, requestedAt: requestedAt ?? new Date() };
 }

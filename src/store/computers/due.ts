@@ -1,16 +1,23 @@
 import { backgroundPerSecond, changeBatch } from '../../limits.ts';
-import type { Fragment, Queries, Transaction } from '../database.ts';
+import type { ComputerId } from '../claims/claim.ts';
+import { columns } from '../columns.ts';
+import type { Fragment, Queries, Sql, Transaction } from '../database.ts';
 import { dueChannel } from '../notifications.ts';
+import { inTransaction } from '../retry.ts';
+import { type ComputerKey, keyColumns } from './leases.ts';
 import type { InstanceRef } from './readers.ts';
 
 /**
- * Decides when computers are due that no webhook or push has made due, and tells the stages: the only place that does
- * both. `revisions.ts` says what a wish is. Everybody keeps to the same rules:
+ * Decides when computers are due that no webhook or push has made due, and notifies the processes that deliver.
+ * `revisions.ts` says what a wish is. All verbs keep to the same rules:
  *
  * - A row that fails keeps its back-off, unless what made it due is a reason to try again at once (`reset`).
  * - A row that waits does not lose its place, and one that waits fresh does not go behind.
  * - Rows are locked in the order of their keys, so that two writers cannot wait for each other.
  */
+
+/** Comes before every instance's id. */
+const nilId = '00000000-0000-0000-0000-000000000000';
 
 /** When a row is looked at that a message has made due. */
 export const soon = (sql: Queries) => sql`
@@ -54,7 +61,7 @@ export interface Made {
   readonly fresh: number;
   readonly background: number;
   /** The last that was selected, in the order of the keys. */
-  readonly last: { readonly instanceId: string; readonly jamfComputerId: number } | undefined;
+  readonly last: ComputerId | undefined;
 }
 
 /** When a selected row is due that does not wait already. */
@@ -96,9 +103,7 @@ export async function makeMixedDue(
     waiting === 'leave'
       ? tx`where not excluded.background or computers.wanted_revision <= computers.done_revision`
       : tx``;
-  const [made] = await tx<
-    (Omit<Made, 'last'> & { readonly instanceId: string | null; readonly jamfComputerId: number | null })[]
-  >`
+  const [made] = await tx<(Omit<Made, 'last'> & { [Name in keyof ComputerId]: ComputerId[Name] | null })[]>`
     with selected as materialized (
       ${selection}
     ), last as (
@@ -125,11 +130,38 @@ export async function makeMixedDue(
   return { selected, fresh, background, last };
 }
 
+/**
+ * Makes every computer due that an instance has not deleted, of a tenant or of one of its instances: batch by batch, so
+ * that no transaction is long. Safe to repeat.
+ */
+export async function makeAllDue(
+  sql: Sql,
+  { instanceId, tenantId }: Pick<InstanceRef, 'tenantId'> & Partial<InstanceRef>,
+  urgency: Making['urgency'],
+): Promise<void> {
+  let after: ComputerId | undefined = { instanceId: instanceId ?? nilId, jamfComputerId: 0 };
+  for (let behind = 0; after !== undefined; behind += changeBatch) {
+    const from: ComputerId = after;
+    const made: Made = await inTransaction(sql, (tx) =>
+      makeDue(
+        tx,
+        tx`select tenant_id, instance_id, jamf_computer_id from computers
+          where tenant_id = ${tenantId} ${instanceId === undefined ? tx`` : tx`and instance_id = ${instanceId}`}
+            and (instance_id, jamf_computer_id) > (${from.instanceId}::uuid, ${from.jamfComputerId})
+            and gone_at is null
+          order by instance_id, jamf_computer_id limit ${changeBatch} for update`,
+        { urgency, spread: { behind }, backoff: 'keep' },
+      ),
+    );
+    after = made.last;
+  }
+}
+
 /** Computers that have won a device are read at once, known or not: the device's state is what they say now. */
 export async function readWinners(
   tx: Transaction,
   tenantId: string,
-  winners: readonly { readonly instanceId: string; readonly jamfComputerId: number }[],
+  winners: readonly ComputerId[],
 ): Promise<void> {
   if (winners.length === 0) return;
   const selection = tx`
@@ -169,15 +201,10 @@ export async function readManyWinners(tx: Transaction, tenantId: string, won: Fr
 /** What waits for an instance is due at once, whatever it waited for. */
 export async function retryNow(tx: Transaction, { instanceId, tenantId }: InstanceRef): Promise<void> {
   await tx`
-    update computers set next_try_at = least(next_try_at, now())
-    where tenant_id = ${tenantId} and instance_id = ${instanceId} and wanted_revision > done_revision`;
+    update computers set next_try_at = now()
+    where tenant_id = ${tenantId} and instance_id = ${instanceId} and wanted_revision > done_revision
+      and next_try_at > now()`;
   await notifyComputers(tx);
-}
-
-export interface ComputerPlace {
-  readonly tenantId: string;
-  readonly instanceId: string;
-  readonly jamfComputerId: number;
 }
 
 /**
@@ -186,7 +213,7 @@ export interface ComputerPlace {
  * and the record serves where it does not answer, for it was accepted and nobody else has it. Takes the next batch
  * after a row, of any tenant, and returns those taken in the order of their keys.
  */
-export const readInsteadOfPushes = (tx: Transaction, after: ComputerPlace) => tx<ComputerPlace[]>`
+export const readInsteadOfPushes = (tx: Transaction, after: ComputerKey) => tx<ComputerKey[]>`
   with batch as materialized (
     select c.tenant_id, c.instance_id, c.jamf_computer_id, i.last_seen_at is not null as answers from computers c
     join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
@@ -202,8 +229,7 @@ export const readInsteadOfPushes = (tx: Transaction, after: ComputerPlace) => tx
     from batch where c.tenant_id = batch.tenant_id and c.instance_id = batch.instance_id
       and c.jamf_computer_id = batch.jamf_computer_id
   )
-  select tenant_id as "tenantId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId" from batch
-  order by tenant_id, instance_id, jamf_computer_id`;
+  select ${columns(tx, keyColumns)} from batch order by tenant_id, instance_id, jamf_computer_id`;
 
 /** A 404 has to last while somebody asks: one of before a gap and one of now do not count together. */
 export const forgetNotFound = (sql: Queries) =>

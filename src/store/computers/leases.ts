@@ -1,33 +1,42 @@
 import { leaseMs } from '../../limits.ts';
+import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Queries, type Sql, type Transaction } from '../database.ts';
 import type { DueLane, Held, Lane } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
+import { computers } from '../schema.ts';
 import { trustedAt } from '../trusted-dates.ts';
 
 /** The rows of stage one in PostgreSQL, and the ways in which they are settled. */
 
-export interface DueComputer {
-  readonly tenantId: string;
-  readonly instanceId: string;
-  readonly jamfComputerId: number;
-  readonly wantedRevision: number;
-  readonly pushedRecord: string | null;
-  readonly pushedReportAt: Date | null;
-  /** The revision that the pushed record made due; a later one asks for the instance's own word. */
-  readonly pushedRevision: number | null;
-  /** The report date of the newest known state; with `readAt` it is what a record is ordered by (`revisions.ts`). */
-  readonly reportAt: Date | null;
-  readonly readAt: Date | null;
+export const keyColumns = pick(computers, 'tenantId', 'instanceId', 'jamfComputerId');
+
+export type ComputerKey = Row<typeof keyColumns>;
+
+const laneColumns = pick(computers, 'tenantId', 'instanceId', 'background', 'needsInstance');
+type LaneRow = Row<typeof laneColumns>;
+
+const dueColumns = pick(
+  computers,
+  'tenantId',
+  'instanceId',
+  'jamfComputerId',
+  'wantedRevision',
+  'pushedRecord',
+  'pushedReportAt',
+  'pushedRevision',
+  'reportAt',
+  'readAt',
+  'receivedAt',
+  'background',
+  'needsInstance',
+  'attempts',
+  'traceparent',
+);
+
+export interface DueComputer extends Row<typeof dueColumns> {
   /** Since the instance first did not know it, by the database's clock when the row was leased; null: it knows it. */
   readonly notFoundForMs: number | null;
-  /** When the oldest webhook or push came that was not acted on yet. */
-  readonly receivedAt: Date | null;
-  readonly background: boolean;
-  /** Whether its instance has to be asked; else a pushed record says all. */
-  readonly needsInstance: boolean;
-  readonly attempts: number;
-  readonly traceparent: string | null;
 }
 
 /**
@@ -39,12 +48,7 @@ export interface ComputerLane extends Lane {
   readonly kind: 'pushed' | 'read';
 }
 
-export const computerLane = (row: {
-  readonly tenantId: string;
-  readonly instanceId: string;
-  readonly background: boolean;
-  readonly needsInstance: boolean;
-}): ComputerLane => ({
+export const computerLane = (row: LaneRow): ComputerLane => ({
   tenantId: row.tenantId,
   instanceId: row.instanceId,
   background: row.background,
@@ -58,9 +62,7 @@ const dueInMs = (sql: Queries) => sql`
 
 /** The lanes with waiting rows, by stepping from one to the next in the index (docs/data.md). */
 export async function surveyComputers(sql: Sql): Promise<DueLane[]> {
-  const rows = await sql<
-    { tenantId: string; instanceId: string; needsInstance: boolean; background: boolean; dueInMs: number }[]
-  >`
+  const rows = await sql<(LaneRow & { readonly dueInMs: number })[]>`
     with recursive lanes as (
       (select tenant_id, instance_id, needs_instance, background, next_try_at from computers
        where next_try_at is not null
@@ -72,7 +74,7 @@ export async function surveyComputers(sql: Sql): Promise<DueLane[]> {
           > (lanes.tenant_id, lanes.instance_id, lanes.needs_instance, lanes.background)
         order by c.tenant_id, c.instance_id, c.needs_instance, c.background, c.next_try_at limit 1) next
     )
-    select tenant_id as "tenantId", instance_id as "instanceId", needs_instance as "needsInstance", background,
+    select ${columns(sql, laneColumns)},
       greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from lanes`;
   return rows.map((row) => ({ lane: computerLane(row), dueInMs: row.dueInMs }));
 }
@@ -104,10 +106,8 @@ export const claimComputers = (
   update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
   from due
   where c.tenant_id = due.tenant_id and c.instance_id = due.instance_id and c.jamf_computer_id = due.jamf_computer_id
-  returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId",
-    c.wanted_revision as "wantedRevision", c.pushed_record as "pushedRecord", c.pushed_report_at as "pushedReportAt",
-    c.pushed_revision as "pushedRevision", c.report_at as "reportAt", c.read_at as "readAt", (extract(epoch from now() - c.not_found_since) * 1000)::float8 as "notFoundForMs",
-    c.received_at as "receivedAt", c.background, c.needs_instance as "needsInstance", c.attempts, c.traceparent`;
+  returning ${columns(sql, dueColumns, 'c')},
+    (extract(epoch from now() - c.not_found_since) * 1000)::float8 as "notFoundForMs"`;
 
 /** Rows are locked in the order of their keys, and one that another writer has is left to the next turn. */
 export const renewComputers = (sql: Sql, held: readonly Held<DueComputer>[]) => sql`
@@ -138,12 +138,6 @@ interface Postponed {
   readonly wait: Postponement;
 }
 
-interface ComputerKey {
-  readonly tenantId: string;
-  readonly instanceId: string;
-  readonly jamfComputerId: number;
-}
-
 const byKey = (a: ComputerKey, b: ComputerKey): number =>
   a.tenantId === b.tenantId && a.instanceId === b.instanceId
     ? a.jamfComputerId - b.jamfComputerId
@@ -158,15 +152,7 @@ async function postponeComputers(
   lockWaitMs?: number,
 ): Promise<undefined[]> {
   const all = [...postponed].sort((a, b) => byKey(a.row, b.row));
-  const rows = await sql<
-    {
-      tenantId: string;
-      instanceId: string;
-      background: boolean;
-      needsInstance: boolean;
-      dueInMs: number | null;
-    }[]
-  >`
+  const rows = await sql<(LaneRow & { readonly dueInMs: number | null })[]>`
     with waits as (
       select waits.* from unnest(
         ${all.map(({ row }) => row.tenantId)}::uuid[], ${all.map(({ row }) => row.instanceId)}::uuid[],
@@ -192,9 +178,7 @@ async function postponeComputers(
                          else now() + held.seconds * interval '1 second' end
     from held where c.tenant_id = held.tenant_id and c.instance_id = held.instance_id
       and c.jamf_computer_id = held.jamf_computer_id
-    returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.background,
-      c.needs_instance as "needsInstance",
-      ${dueInMs(sql)} as "dueInMs"`;
+    returning ${columns(sql, laneColumns, 'c')}, ${dueInMs(sql)} as "dueInMs"`;
   for (const row of rows) {
     if (row.dueInMs !== null) onDue({ lane: computerLane(row), dueInMs: row.dueInMs });
   }
@@ -224,7 +208,7 @@ export async function lockHeld(
 ): Promise<ReadonlySet<DueComputer>> {
   const ordered = [...rows].sort((a, b) => byKey(a.row, b.row));
   const found = await tx<ComputerKey[]>`
-    select c.tenant_id as "tenantId", c.instance_id as "instanceId", c.jamf_computer_id as "jamfComputerId"
+    select ${columns(tx, keyColumns, 'c')}
     from unnest(${ordered.map(({ row }) => row.tenantId)}::uuid[], ${ordered.map(({ row }) => row.instanceId)}::uuid[],
                 ${ordered.map(({ row }) => row.jamfComputerId)}::int[], ${ordered.map(({ owner }) => owner)}::uuid[])
       as mine(tenant_id, instance_id, jamf_computer_id, owner)
@@ -259,15 +243,7 @@ export async function settleComputers(
   settled: readonly SettledComputer[],
 ): Promise<DueLane[]> {
   const readLeft = tx`(not found.by_read and coalesce(c.read_revision > c.done_revision, false))`;
-  const rows = await tx<
-    {
-      tenantId: string;
-      instanceId: string;
-      background: boolean;
-      needsInstance: boolean;
-      dueInMs: number | null;
-    }[]
-  >`
+  const rows = await tx<(LaneRow & { readonly dueInMs: number | null })[]>`
     with found as (
       select * from unnest(
         ${settled.map(({ row }) => row.tenantId)}::uuid[], ${settled.map(({ row }) => row.instanceId)}::uuid[],
@@ -300,9 +276,7 @@ export async function settleComputers(
       received_at = case when c.wanted_revision > found.revision or ${readLeft} then c.received_at end
     from found where c.tenant_id = found.tenant_id and c.instance_id = found.instance_id
       and c.jamf_computer_id = found.jamf_computer_id
-    returning c.tenant_id as "tenantId", c.instance_id as "instanceId", c.background,
-      c.needs_instance as "needsInstance",
-      ${dueInMs(tx)} as "dueInMs"`;
+    returning ${columns(tx, laneColumns, 'c')}, ${dueInMs(tx)} as "dueInMs"`;
   return rows.flatMap((row) =>
     row.dueInMs === null ? [] : [{ lane: computerLane(row), dueInMs: row.dueInMs }],
   );

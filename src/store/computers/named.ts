@@ -1,6 +1,8 @@
 import { namedTogether } from '../../limits.ts';
+import { columns, pick, type Row } from '../columns.ts';
 import type { Sql, Transaction } from '../database.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
+import { namedComputers } from '../schema.ts';
 import { behindUnlessFresh, notifyComputers, soon, wantedOnceMore } from './due.ts';
 import type { InstanceRef } from './readers.ts';
 import { pushWaits } from './revisions.ts';
@@ -74,9 +76,7 @@ export async function markNamed(
   await write((lockWaitMs) => askList(sql, named, lockWaitMs));
 }
 
-export interface NamedId {
-  readonly jamfComputerId: number;
-}
+const idColumn = pick(namedComputers, 'jamfComputerId');
 
 /** The lowest id above this one that waits for a list. */
 export async function nextNamed(
@@ -84,8 +84,8 @@ export async function nextNamed(
   { instanceId, tenantId }: InstanceRef,
   afterId: number,
 ): Promise<number | undefined> {
-  const [row] = await sql<NamedId[]>`
-    select jamf_computer_id as "jamfComputerId" from named_computers
+  const [row] = await sql<Row<typeof idColumn>[]>`
+    select ${columns(sql, idColumn)} from named_computers
     where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id > ${afterId}
     order by jamf_computer_id limit 1`;
   return row?.jamfComputerId;

@@ -1,15 +1,16 @@
 import { leaseMs, readerSafetyMs } from '../../limits.ts';
+import { columns, pick, type Row } from '../columns.ts';
 import type { Sql } from '../database.ts';
+import { instanceReading } from '../schema.ts';
 
 /**
  * Which process reads from an instance. Jamf asks for at most 5 requests at a time (domain/jamf.md 1.5), whatever
  * number of processes there is: so one process at a time reads, under a lease in `instance_reading`.
  */
 
-export interface InstanceRef {
-  readonly tenantId: string;
-  readonly instanceId: string;
-}
+const refColumns = pick(instanceReading, 'tenantId', 'instanceId');
+
+export type InstanceRef = Row<typeof refColumns>;
 
 export interface Readers {
   /** Of these, the keys (`readerKey`) of those that this process may read from now; free leases are taken. */
@@ -64,7 +65,7 @@ const takeLeases = (sql: Sql, owner: string, instances: readonly InstanceRef[]):
       on conflict do nothing
       returning tenant_id, instance_id
     )
-    select tenant_id as "tenantId", instance_id as "instanceId" from taken
+    select ${columns(sql, refColumns)} from taken
     union all select tenant_id, instance_id from made`;
 };
 
@@ -94,7 +95,7 @@ const prolongLeases = (
       from free where r.tenant_id = free.tenant_id and r.instance_id = free.instance_id
       returning r.tenant_id, r.instance_id
     )
-    select own.tenant_id as "tenantId", own.instance_id as "instanceId", prolonged.tenant_id is not null as prolonged
+    select ${columns(sql, refColumns, 'own')}, prolonged.tenant_id is not null as prolonged
     from own left join prolonged using (tenant_id, instance_id)`;
 };
 
