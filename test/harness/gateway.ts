@@ -94,6 +94,8 @@ export type Connecting = Pick<Scene, 'api' | 'trust' | 'world'>;
 
 export interface SceneOptions {
   readonly world?: Omit<WorldOptions, 'publicUrl'>;
+  /** What the gateway finds when it starts; by default a database with today's schema and nothing in it. */
+  readonly database?: (world: World) => Promise<TestDatabase>;
   readonly environment?: Record<string, string>;
 }
 
@@ -118,7 +120,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const adminPort = await freePort();
   const adminUrl = `https://localhost:${adminPort}`;
   const world = await createWorld({ ...options.world, publicUrl, adminUrl });
-  const database = await createTestDatabase();
+  const database = await (options.database ?? createTestDatabase)(world);
   mkdirSync(join(dir, 'world'));
   const pathOf = (file: string): string => join(dir, 'world', file);
   for (const [name, { content }] of gatewayFiles(world))

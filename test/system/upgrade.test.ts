@@ -4,6 +4,7 @@ import { newestMigration } from '../../src/runtime/node-migrate.ts';
 import { connectorRoles, type RegisteredApplication } from '../../src/simulator/microsoft/applications.ts';
 import { grantApplication } from '../../src/simulator/microsoft/grants.ts';
 import { beginConnection } from '../../src/simulator/microsoft/partner-lifecycle.ts';
+import type { World } from '../../src/simulator/world.ts';
 import { appliedMigration } from '../../src/store/migration-journal.ts';
 import { createEmptyDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -24,13 +25,56 @@ const tailspinApplication = {
 };
 const entriesThen = 46;
 
+const idsOf = (world: World): Record<string, string> =>
+  Object.fromEntries(world.tenants.map(({ displayName, tenantId }) => [displayName, tenantId]));
+
+/** As it was at Microsoft when the older gateway ended. */
+function connectAtMicrosoft(world: World): void {
+  const { applications, context, intune, settings } = world.cloud('public');
+  const { clock, random } = context.world;
+  const { Contoso, Fabrikam, Tailspin } = idsOf(world) as Record<string, string>;
+  const connect = (tenantId: string, application: RegisteredApplication): void => {
+    grantApplication(world.directory.tenant(tenantId)!, {
+      application,
+      effectiveAt: clock.now(),
+      withRoles: true,
+      newObjectId: random.guid,
+    });
+    const tenant = intune.tenant(tenantId);
+    beginConnection(tenant, clock.now(), null);
+    tenant.provisionedBy = application.appId;
+  };
+  const connector = applications.get(world.applications.get('public')!.connector.clientId)!;
+  connect(Contoso!, connector);
+  connect(Fabrikam!, connector);
+  const { appId, clientSecret } = tailspinApplication;
+  const own = applications.register({
+    appId,
+    displayName: 'Jamf of the tenant',
+    secrets: [{ value: clientSecret }],
+    requestedRoles: connectorRoles('device-compliance'),
+  });
+  connect(Tailspin!, own);
+  settings.tenant(Tailspin!).intune.configuredAppId = appId;
+}
+
+async function loadDump(world: World): Promise<TestDatabase> {
+  const database = await createEmptyDatabase();
+  const dump = new URL('../fixtures/upgrade/before-owners.sql', import.meta.url);
+  await database.sql.unsafe(readFileSync(dump, 'utf8')).simple();
+  for (const [name, { url }] of world.instances)
+    await database.sql`update instances set url = ${url} where name = ${name}`;
+  // An upgrade takes moments: what waited is delivered and not read again.
+  await database.sql`update watch set watched_at = now()`;
+  return database;
+}
+
 /**
  * Today's gateway on the database of an older one (fixtures/upgrade/), which was left with work under way: a report due,
  * one held, one failed, a disconnect whose retraction was not told. Its world is the one of the same seed.
  */
 describe('a database of an older version', () => {
   let scene: Scene;
-  let database: TestDatabase;
   let tenants: Record<string, string>;
 
   const one = (name: string, count: number) => ({ name, macs: count, compliantShare: 1 });
@@ -41,24 +85,10 @@ describe('a database of an older version', () => {
     scene.world.fleet.truth().filter((mac) => mac.instance === instance)[place]!;
   const reportOf = async ({ deviceId }: { deviceId: string }) =>
     (
-      await database.sql`
+      await scene.database.sql`
         select state, reason, retracted, content_hash = '' as unhashed, content::jsonb -> 'managed' as managed
         from reports where device_id = ${deviceId}`
     )[0]!;
-  /** As it was at Microsoft when the old gateway ended. */
-  const connectAtMicrosoft = (tenantId: string, application: RegisteredApplication) => {
-    const { clock, random } = cloud().context.world;
-    grantApplication(scene.world.directory.tenant(tenantId)!, {
-      application,
-      effectiveAt: clock.now(),
-      withRoles: true,
-      newObjectId: random.guid,
-    });
-    const intune = cloud().intune.tenant(tenantId);
-    beginConnection(intune, clock.now(), null);
-    intune.provisionedBy = application.appId;
-  };
-
   beforeAll(async () => {
     scene = await startScene({
       world: {
@@ -73,42 +103,19 @@ describe('a database of an older version', () => {
           { displayName: 'Litware', instances: [] },
         ],
       },
+      database: async (world) => {
+        connectAtMicrosoft(world);
+        return loadDump(world);
+      },
       // The dump grows older with every day.
       environment: { ESPALIER_HISTORY_DAYS: '0', ESPALIER_ROUTE_HISTORY_DAYS: '0' },
     });
-    tenants = Object.fromEntries(
-      scene.world.tenants.map(({ displayName, tenantId }) => [displayName, tenantId]),
-    );
-    const { applications } = cloud();
-    const connector = applications.get(scene.world.applications.get('public')!.connector.clientId)!;
-    connectAtMicrosoft(tenants.Contoso!, connector);
-    connectAtMicrosoft(tenants.Fabrikam!, connector);
-    const { appId, clientSecret } = tailspinApplication;
-    const own = applications.register({
-      appId,
-      displayName: 'Jamf of the tenant',
-      secrets: [{ value: clientSecret }],
-      requestedRoles: connectorRoles('device-compliance'),
-    });
-    connectAtMicrosoft(tenants.Tailspin!, own);
-    cloud().settings.tenant(tenants.Tailspin!).intune.configuredAppId = appId;
-
-    database = await createEmptyDatabase();
-    const dump = new URL('../fixtures/upgrade/before-owners.sql', import.meta.url);
-    await database.sql.unsafe(readFileSync(dump, 'utf8')).simple();
-    for (const [name, { url }] of scene.world.instances)
-      await database.sql`update instances set url = ${url} where name = ${name}`;
-    // An upgrade takes moments: what waited is delivered and not read again.
-    await database.sql`update watch set watched_at = now()`;
-    await scene.startOn(database);
+    tenants = idsOf(scene.world);
   });
-  afterAll(async () => {
-    await scene?.close();
-    await database?.drop();
-  });
+  afterAll(() => scene?.close());
 
   it('has every migration applied, and every tenant in the state that it was in', async () => {
-    expect(await appliedMigration(database.sql)).toBe(await newestMigration());
+    expect(await appliedMigration(scene.database.sql)).toBe(await newestMigration());
     const listed = await scene.api('GET', '/tenants?page-size=10');
     const states = listed.json.results.map(
       (tenant: { displayName: string; connectionState: string }) =>
@@ -155,7 +162,7 @@ describe('a database of an older version', () => {
   it('knows what was retracted, tells what was not told of it, and ends the disconnect that waited for that', async () => {
     for (const mac of [macOf('paris', 0), macOf('paris', 1), macOf('boston', 0)])
       expect(await reportOf(mac)).toMatchObject({ retracted: true, unhashed: true, managed: false });
-    const others = await database.sql`
+    const others = await scene.database.sql`
       select 1 from reports where not retracted and (content_hash in ('', 'retracted') or not (content::jsonb -> 'managed')::bool)`;
     expect(others).toHaveLength(0);
     for (const [tenant, mac] of [
