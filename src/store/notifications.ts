@@ -1,12 +1,12 @@
-import { newId } from '../ids.ts';
-import type { Log } from '../telemetry/log.ts';
-import type { Sql } from './database.ts';
-import type { Lane, StageName } from './due-rows.ts';
-
 /**
  * Notifications that a stage of delivery has due rows. A lost one costs only time, for the next survey finds the rows. One a
  * transaction, never one a row: a notification takes a lock of the whole server at commit.
  */
+
+import { newId } from '../ids.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Sql } from './database.ts';
+import type { Lane, StageName } from './due-rows.ts';
 
 /** The payload is a stage's name or, from a gateway, the lanes. */
 export const dueChannel = 'espalier_due';

@@ -1,12 +1,12 @@
+/**
+ * Decides when reports are due that no new state has made due, and notifies the processes that deliver. Rows are locked in the order of their keys, as every writer of several rows does.
+ */
+
 import { backgroundReportsPerSecond } from '../../limits.ts';
 import { columns, pick } from '../columns.ts';
 import type { Fragment, Queries, Transaction } from '../database.ts';
 import { dueChannel } from '../notifications.ts';
 import { reports } from '../schema.ts';
-
-/**
- * Decides when reports are due that no new state has made due, and notifies the processes that deliver. Rows are locked in the order of their keys, as every writer of several rows does.
- */
 
 const notifyReports = (tx: Queries) => tx`select pg_notify(${dueChannel}, 'reports')`;
 

@@ -1,14 +1,17 @@
+/** Leases on reports in PostgreSQL. Each statement locks rows in the order of their keys. */
+
 import { leaseMs } from '../../limits.ts';
-import { columns } from '../columns.ts';
+import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Sql } from '../database.ts';
 import type { DueLane, Held } from '../due-rows.ts';
+import { reports } from '../schema.ts';
 import { type DueReport, dueReport } from './report-row.ts';
 
-/** Who works on which report: leases in PostgreSQL. Rows are locked in the order of their keys. */
+const reportLane = pick(reports, 'tenantId', 'background');
 
 /** The lanes with waiting rows, by stepping from one to the next in the index (docs/data.md). */
 export async function surveyReports(sql: Sql): Promise<DueLane[]> {
-  const rows = await sql<{ tenantId: string; background: boolean; dueInMs: number }[]>`
+  const rows = await sql<(Row<typeof reportLane> & { dueInMs: number })[]>`
     with recursive lanes as (
       (select tenant_id, background, next_try_at from reports where next_try_at is not null
        order by tenant_id, background, next_try_at limit 1)
@@ -18,7 +21,7 @@ export async function surveyReports(sql: Sql): Promise<DueLane[]> {
         where r.next_try_at is not null and (r.tenant_id, r.background) > (lanes.tenant_id, lanes.background)
         order by r.tenant_id, r.background, r.next_try_at limit 1) next
     )
-    select tenant_id as "tenantId", background,
+    select ${columns(sql, reportLane)},
       greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from lanes`;
   return rows.map(({ background, dueInMs, tenantId }) => ({ lane: { tenantId, background }, dueInMs }));
 }

@@ -1,10 +1,10 @@
+/** A row of stage two, the port through which it is claimed and settled, and what the ways of settling it are. */
+
 import { pick, type Row } from '../columns.ts';
 import type { DueLane, Held, LaneShare } from '../due-rows.ts';
 import type { ReportState } from '../row-types.ts';
 import { reports } from '../schema.ts';
 import type { TimelineEvent } from '../timeline.ts';
-
-/** A row of stage two, the port through which it is claimed and settled, and what the ways of settling it are. */
 
 export const dueReport = pick(
   reports,

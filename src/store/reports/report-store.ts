@@ -1,13 +1,15 @@
+/** The reports in PostgreSQL. Every statement is about many rows, and takes them in the order of their keys. */
+
 import { createKeyedSemaphore } from '../../semaphore.ts';
+import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Sql } from '../database.ts';
 import type { DueLane } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
+import { reports } from '../schema.ts';
 import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
 import { claimReports, regroupReports, releaseLeases, renewReports, surveyReports } from './leases.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
-
-/** The reports in PostgreSQL. Every statement is about many rows, and takes them in the order of their keys. */
 
 interface Key {
   readonly tenantId: string;
@@ -35,6 +37,8 @@ interface StoredPart {
   readonly part: NewMessage['parts'][number];
 }
 
+const storedPart = pick(reports, 'messageId', 'deviceId');
+
 /** The devices that are in each message. */
 async function storeMessages(
   { sql, timeline }: ReportStoreOptions,
@@ -45,7 +49,7 @@ async function storeMessages(
     parts.map((part) => ({ owner, messageId, at, part })),
   );
   parts.sort((a, b) => byKey(a.part.row, b.part.row));
-  const rows = await sql<{ messageId: string; deviceId: string }[]>`
+  const rows = await sql<Row<typeof storedPart>[]>`
     with part as (
       select part.* from unnest(
         ${parts.map(({ part }) => part.row.tenantId)}::uuid[], ${parts.map(({ part }) => part.row.deviceId)}::uuid[],
@@ -68,9 +72,9 @@ async function storeMessages(
       next_try_at = case when sizes.devices > 1 then now() else r.next_try_at end
     from held join sizes on sizes.message_id = held.message_id
     where r.tenant_id = held.tenant_id and r.device_id = held.device_id
-    returning r.message_id as "messageId", r.device_id as "deviceId"`;
+    returning ${columns(sql, storedPart, 'r')}`;
   const devices = new Map(messages.map(({ message }) => [message.messageId, new Set<string>()]));
-  for (const { deviceId, messageId } of rows) devices.get(messageId)?.add(deviceId);
+  for (const { deviceId, messageId } of rows) devices.get(messageId ?? '')?.add(deviceId);
   timeline.add(
     parts.flatMap(({ messageId, part: { row } }) =>
       devices.get(messageId)?.has(row.deviceId) ? [sent(row, messageId)] : [],
@@ -87,6 +91,8 @@ const revisionsPerTrim = 16;
 const numbers = (value: number | null | undefined): number | null => value ?? null;
 const times = (value: Date | undefined): string | null => value?.toISOString() ?? null;
 
+const settledReport = pick(reports, 'tenantId', 'deviceId', 'background');
+
 /** Settles in one transaction; answers for each group the lanes and times in which its rows are due again. */
 async function settleReports(
   { onDue, relaxed, sql: durable, timeline }: ReportStoreOptions,
@@ -96,9 +102,7 @@ async function settleReports(
   const sql = relaxed ?? durable;
   const all = groups.flat().sort((a, b) => byKey(a.row, b.row));
   const found = <T>(read: (settled: Settled) => T): T[] => all.map(read);
-  const rows = await sql<
-    { tenantId: string; deviceId: string; background: boolean; dueInMs: number | null }[]
-  >`
+  const rows = await sql<(Row<typeof settledReport> & { dueInMs: number | null })[]>`
     with found as (
       select found.* from unnest(
         ${found(({ row }) => row.tenantId)}::uuid[], ${found(({ row }) => row.deviceId)}::uuid[],
@@ -139,7 +143,7 @@ async function settleReports(
       next_try_at = case when held.newest or coalesce(held.message_open, r.message_open)
                          then now() + held.wait_seconds * interval '1 second' else now() end
     from held where r.tenant_id = held.tenant_id and r.device_id = held.device_id
-    returning r.tenant_id as "tenantId", r.device_id as "deviceId", r.background,
+    returning ${columns(sql, settledReport, 'r')},
       case when r.next_try_at is not null
            then (greatest(0, extract(epoch from r.next_try_at - now())) * 1000)::float8 end as "dueInMs"`;
   const kept = new Set(rows.map(({ deviceId, tenantId }) => `${tenantId}/${deviceId}`));

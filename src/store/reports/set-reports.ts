@@ -1,8 +1,10 @@
+/** Makes states the ones that Intune should hold. */
+
 import { checkInToldEveryMs } from '../../limits.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
+import { columns, pick, type Row } from '../columns.ts';
 import type { Transaction } from '../database.ts';
-
-/** Makes states the ones that Intune should hold. */
+import { reports as reportRows } from '../schema.ts';
 
 /** A state as JSON: what is in it is for those who read and tell it (delivery/reports/report.ts). */
 type StoredContent = { readonly lastCheckInAt: string | null };
@@ -12,6 +14,8 @@ export function contentHash(content: StoredContent, sha256: Sha256): string | Pr
   const { lastCheckInAt: _, ...rest } = content;
   return sha256(JSON.stringify(rest));
 }
+
+const reportKey = pick(reportRows, 'deviceId');
 
 export interface NewReport {
   readonly deviceId: string;
@@ -43,7 +47,7 @@ export async function setReports(
                 ${hashes}::text[]) as read(device_id, instance_id, hash)
     where r.tenant_id = ${tenantId} and r.device_id = read.device_id and r.content_hash = read.hash
       and (r.instance_id <> read.instance_id or (r.read_again and r.state not in ('due', 'held', 'sent')))`;
-  const rows = await tx<{ deviceId: string }[]>`
+  const rows = await tx<Row<typeof reportKey>[]>`
     insert into reports (tenant_id, device_id, instance_id, content, content_hash, last_check_in_at, traceparent)
     select ${tenantId}, * from unnest(
       ${ordered.map((report) => report.deviceId)}::uuid[], ${ordered.map((report) => report.instanceId)}::uuid[],
@@ -61,6 +65,6 @@ export async function setReports(
       updated_at = now()
     where reports.content_hash <> excluded.content_hash or reports.read_again
       or excluded.last_check_in_at > coalesce(reports.check_in_told_at, reports.last_check_in_at, '-infinity') + ${checkInToldEveryMs} * interval '1 millisecond'
-    returning device_id as "deviceId"`;
+    returning ${columns(tx, reportKey)}`;
   return new Set(rows.map(({ deviceId }) => deviceId));
 }
