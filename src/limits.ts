@@ -130,7 +130,7 @@ export const timelineEventsPerDevice = 500;
 export const filterCharacters = 2_000;
 /** Also bounds how deep the condition made of a filter is. */
 export const filterComparisons = 50;
-/** What becomes due again without being new is spread over time, for each tenant. */
+/** Rows that become due again without being new are spread over time, for each tenant. */
 export const backgroundReportsPerSecond = 100;
 /** Rows of one transaction of a replay: it stays far below the statement's timeout and locks nobody out for long. */
 export const replayBatch = 5_000;
@@ -180,7 +180,7 @@ export const replayableBodyBytes = 65_536;
 export const movePlanTimeoutMs = 300_000;
 /** Devices of a move that change hands in one transaction: intake of these devices waits for it. */
 export const moveBatch = 500;
-/** What an answer to `advance` or `rollback` waits for; the rest goes on behind it. */
+/** An answer to `advance` or `rollback` waits for the work so long; the rest goes on behind it. */
 export const moveAnswerMs = 5_000;
 /** A turn of the work on open moves, so that a process that is asked to stop does. */
 export const moveTurnMs = 3_000;
@@ -211,7 +211,7 @@ export const idempotencyKeptMs = 24 * 3_600_000;
 export const idempotencyKeyCharacters = 255;
 /** A disconnect, a move or a delete of more devices waits for a second operator, if asked to (contract section 3). */
 export const approvalDevices = 100;
-/** What nobody has looked at for a day is asked for again, with what is true then. */
+/** An approval that nobody decided for a day has to be asked for again, with what is true then. */
 export const approvalLifeMs = 24 * 3_600_000;
 /** A request that touches more devices than was approved, by more than this share of them, is not what was approved. */
 export const approvalGrowthShare = 0.1;

@@ -60,7 +60,7 @@ export interface FieldError {
 
 export interface Problem {
   readonly slug: ProblemSlug;
-  /** What happened here and what to do about it, for the person who must act; no secret, no internals. */
+  /** The cause and the remedy in this case, for the person who must act; no secret, no internals. */
   readonly detail: string;
   readonly owner?: Owner;
   readonly errors?: readonly FieldError[];

@@ -15,7 +15,7 @@ import { importDevices } from './commands/import-devices.ts';
 import type { CommandFailure } from './failure.ts';
 import type { Format, Output } from './output/output.ts';
 
-/** What a client has to stand: a real TLS server that breaks off, refuses early and answers slowly, at will. */
+/** A server that a client has to stand: a real TLS server that breaks off, refuses early and answers slowly, at will. */
 
 interface Seen {
   readonly method: string;

@@ -43,7 +43,7 @@ interface ComplianceAnswer {
 }
 
 /**
- * What of the two answers is not this Mac's. Computer ids collide between instances: only what belongs to the Mac
+ * Finds the parts of the two answers that are not this Mac's. Computer ids collide between instances: only what belongs to the Mac
  * itself tells them apart.
  */
 export function compareAnswers(

@@ -2,7 +2,7 @@ import { DemoFailure } from './demo-failure.ts';
 import type { DemoAnswer } from './demo-http.ts';
 import type { DemoContext, DemoTenant } from './demo-world.ts';
 
-/** What an operator does to connect tenants, over the admin API, and what an administrator's browser does. */
+/** Connects tenants as an operator does over the admin API and an administrator in a browser. */
 
 const maxRedirects = 12;
 

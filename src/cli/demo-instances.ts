@@ -4,7 +4,7 @@ import { requireSteps } from './demo-connect.ts';
 import { DemoFailure } from './demo-failure.ts';
 import { type DemoContext, type DemoInstance, type DemoTenant, readSecret } from './demo-world.ts';
 
-/** What an operator does to add instances, and what a Jamf Pro administrator does to send webhooks here. */
+/** Adds instances as an operator does, and sends webhooks here as a Jamf Pro administrator sets them up. */
 
 /** An instance of the world, as the gateway knows it. */
 export interface JoinedInstance {
@@ -12,14 +12,14 @@ export interface JoinedInstance {
   readonly instance: DemoInstance;
   /** The gateway's. */
   readonly instanceId: string;
-  /** Of this instance, as its webhooks present it. */
+  /** The key of this instance, as its webhooks present it. */
   readonly key: string;
   /** Where the key was written, for commands by hand. */
   readonly keyFile: string;
 }
 
 const keyName = 'demo';
-// Of two live keys at most (contract.md 5), one has to be free for the new one.
+// An instance has two live keys at most (contract section 5), so one of them has to be free for the new one.
 const maxOldKeys = 1;
 
 interface Listed {

@@ -20,7 +20,7 @@ export const isComplete = (summary: DemoSummary): boolean =>
     (count) => count === summary.devices,
   );
 
-/** Of a run that did not come that far. */
+/** Shown for a run that did not come that far. */
 export const emptySummary = (seconds: number): DemoSummary => ({
   devices: 0,
   routed: 0,

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { DemoHttp, JsonApi } from './demo-http.ts';
 
-/** What `/control/world` tells (src/simulator/control.ts), as far as the demo needs it. */
+/** The answer of `/control/world` (src/simulator/control.ts), as far as the demo needs it. */
 export interface DemoWorld {
   readonly seed: number;
   readonly caFile: string;
@@ -36,7 +36,7 @@ export interface DemoInstance {
   readonly complianceGroupId: number;
 }
 
-/** What is so about a device (`/control/fleet/truth`). */
+/** The true state of a device (`/control/fleet/truth`). */
 export interface DemoTruth {
   readonly tenantId: string;
   readonly deviceId: string;

@@ -49,7 +49,7 @@ export async function configOrExit(): Promise<Config> {
     process.stderr.write(`warning: ${line}\n`);
   const faults = [...(result.ok ? [] : result.faults), ...checkOtelVariables(source)];
   if (result.ok && faults.length === 0) {
-    // What only libraries read, OpenTelemetry's and the secret references, has to be in the process's environment.
+    // A variable that only libraries read, OpenTelemetry's and the secret references, has to be in the process's environment.
     Object.assign(process.env, source.environment);
     return result.config;
   }

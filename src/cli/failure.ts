@@ -19,5 +19,5 @@ export class CommandFailure extends Error {
   }
 }
 
-/** What was typed, or what stands in a file or variable, cannot be meant: exit code 2. */
+/** The command line, a file or a variable is wrong: exit code 2. */
 export const usageFailure = (message: string): CommandFailure => new CommandFailure(exitCodes.usage, message);

@@ -3,7 +3,7 @@ import type { Config } from '../runtime/config.ts';
 import { createSealer } from '../secrets/seal.ts';
 import { openDatabase } from '../store/database.ts';
 
-/** What `espalier config` says of the keys that seal: their ids, which are no secret, and how much each is still needed for. */
+/** The part of `espalier config` about the keys that seal: their ids, which are no secret, and how much each is still needed for. */
 
 const answerWithinMs = 3_000;
 

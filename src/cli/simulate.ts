@@ -20,16 +20,16 @@ export interface SimulateArguments {
   /** Default: `.espalier-simulator`. */
   readonly dataDir?: string | undefined;
   readonly seed?: number | undefined;
-  /** Of the whole fleet. */
+  /** Macs of the whole fleet. */
   readonly macs?: number | undefined;
-  /** Shared out evenly; the demo's two tenants with four instances if neither is said. */
+  /** Shared out evenly; default of both: the demo's two tenants with four instances. */
   readonly tenants?: number | undefined;
   readonly instances?: number | undefined;
   /** The control API's port; the services count up from the next one. Default: free ones. */
   readonly portBase?: number | undefined;
-  /** Of the gateway, for the applications' redirect addresses. */
+  /** The gateway's URL, for the applications' redirect addresses. */
   readonly publicUrl?: string | undefined;
-  /** Of its admin listener, for the operators' sign-in. */
+  /** The URL of its admin listener, for the operators' sign-in. */
   readonly adminUrl?: string | undefined;
   /** Only the ready line, no text for people. */
   readonly json?: boolean | undefined;
@@ -57,7 +57,7 @@ async function writeOwn(path: string, content: string, secret: boolean): Promise
   await chmod(path, mode);
 }
 
-/** What an earlier run left and a later one must keep: a running gateway trusts and uses it. */
+/** Files that an earlier run left and a later one must keep: a running gateway trusts and uses it. */
 async function readSaved(
   dir: string,
   clouds: readonly string[],

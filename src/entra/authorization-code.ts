@@ -19,7 +19,7 @@ const longestCodeCharacters = 8_192;
 const longestStateCharacters = 512;
 const longestDescriptionCharacters = 500;
 
-/** What asks for no consent of an administrator and gives an ID token with the person's names. */
+/** These scopes ask for no consent of an administrator and give an ID token with the person's names. */
 const signInScope = 'openid profile';
 
 /** The path segment for the accounts of any organisation. */
@@ -66,7 +66,7 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   return url.toString();
 }
 
-/** What the browser brought back. All of it is the browser's word. */
+/** The parameters that the browser brought back. None of them proves anything. */
 export type AuthorizationRedirect =
   | { readonly outcome: 'code'; readonly code: string; readonly state: string }
   | { readonly outcome: 'refused'; readonly failure: TokenFailure; readonly state: string | undefined }

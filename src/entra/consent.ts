@@ -18,7 +18,7 @@ export interface ConsentRequest {
 }
 
 /**
- * What came back from Microsoft's consent page. Everything in it is the browser's word: `tenant` proves nothing
+ * The parameters that came back from Microsoft's consent page. Everything in it is the browser's word: `tenant` proves nothing
  * until a token has been taken there (domain/microsoft.md 1.5).
  */
 export type ConsentRedirect =

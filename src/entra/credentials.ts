@@ -4,7 +4,7 @@ import { encodeBase64url } from './base64url.ts';
 /** domain/microsoft.md 1.2: an assertion lives 5 to 10 minutes. */
 const assertionSeconds = 600;
 
-/** What an application proves itself with. Never log one. */
+/** Credentials of an application. Never log one. */
 export type Credential =
   | {
       readonly kind: 'certificate';

@@ -1,14 +1,14 @@
 /**
- * What Entra's token endpoint refuses with, as data (domain/microsoft.md 1.8). Microsoft says that codes may
+ * The refusals of Entra's token endpoint, as data (domain/microsoft.md 1.8). Microsoft says that codes may
  * change: an unknown one falls back to the class of its OAuth `error` and HTTP status (1.7).
  */
 
-/** Who is concerned: one tenant, our registration in the whole cloud, nobody for long, or one user. */
+/** The scope of the error: one tenant, our registration in the whole cloud, nobody for long, or one user. */
 export type FailureScope = 'tenant' | 'registration' | 'transient' | 'user';
 export type FailureOwner = 'configuration' | 'microsoft' | 'espalier' | 'caller';
 
 /**
- * What Espalier does. `require-consent`, `hold-tenant`, `retry-daily`, `quarantine-tenant`: hold the tenant's
+ * The action that Espalier takes. `require-consent`, `hold-tenant`, `retry-daily`, `quarantine-tenant`: hold the tenant's
  * delivery, keep its data. `other-credential`: try the next one, then alarm the operator. `alarm-operator`: stop
  * asking in this cloud. `back-off`: later, with jitter. `show-user`: nothing but tell.
  */

@@ -40,7 +40,7 @@ export interface KeySource {
   /** The keys with this id (one, or one per issuer); fetches when it must. Never throws. */
   find(query: KeyQuery): Promise<KeyLookup>;
   /**
-   * What `find` would answer without waiting, by the same rules, the refresh behind the callers' backs included;
+   * The answer of `find` without waiting, by the same rules, the refresh behind the callers' backs included;
    * undefined when it would have to wait or would refuse. The same array until the issuer's keys are fetched anew.
    */
   peek(query: KeyQuery): readonly VerificationKey[] | undefined;

@@ -39,7 +39,7 @@ export type TokenRequestResult =
   | { readonly ok: true; readonly token: AcquiredToken }
   | { readonly ok: false; readonly failure: TokenFailure };
 
-/** What the wire said, kept beside MSAL: its exceptions drop the status, the headers and bodies that are no JSON. */
+/** The HTTP answer, kept beside MSAL: its exceptions drop the status, the headers and bodies that are no JSON. */
 interface Seen {
   status?: number;
   text?: string;

@@ -30,7 +30,7 @@ export interface CallerClaims {
   readonly scope?: string | undefined;
   /** `idtyp`: `app` or `user`, where the application asked for the claim. */
   readonly identityType?: string | undefined;
-  /** Of an ID token: what the request for it carried. */
+  /** The nonce that the request for an ID token carried. */
   readonly nonce?: string | undefined;
   readonly expiresAtMs: number;
 }
@@ -53,7 +53,7 @@ export type VerifyResult =
   | { readonly ok: true; readonly claims: CallerClaims }
   | { readonly ok: false; readonly reason: VerifyRefusal };
 
-/** What made a token valid: all that has to be looked at again before its claims are believed another time. */
+/** The facts that made a token valid: all that has to be checked again before its claims are believed another time. */
 export interface VerifiedToken {
   readonly ok: true;
   readonly claims: CallerClaims;

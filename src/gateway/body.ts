@@ -116,7 +116,7 @@ export async function* unpackedChunks(
   chunks: AsyncIterable<Uint8Array>,
   limitBytes: number,
 ): AsyncGenerator<Uint8Array> {
-  // What breaks the source breaks the stream behind it with an error of its own.
+  // An error of the source breaks the stream behind it with an error of its own.
   let broken: unknown;
   const source = chunks[Symbol.asyncIterator]();
   const packed = new ReadableStream<BufferSource>({

@@ -14,7 +14,7 @@ import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { RateLimit } from './rate.ts';
 
 /**
- * Who calls, for which device, and where that goes (contract section 6): the decisions of a device call, the same for
+ * Decides who calls, for which device, and where the call goes (contract section 6): the decisions of a device call, the same for
  * the route of the data listener and for Node's fast lane.
  */
 

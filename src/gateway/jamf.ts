@@ -100,7 +100,7 @@ async function enter(
   }
 }
 
-/** What could not be committed because the database went away. */
+/** Where the database went away before the commit, the computers are remembered as missed. */
 async function committed(
   options: JamfSideOptions,
   owner: KeyOwner,

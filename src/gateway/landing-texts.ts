@@ -1,7 +1,7 @@
 import type { MacState } from '../forwarding/landing.ts';
 import type { Language } from './language.ts';
 
-/** What the landing pages say, to a person who has never heard of Espalier. Plain text; the pages escape it. */
+/** The texts of the landing pages, for a person who has never heard of Espalier. Plain text; the pages escape it. */
 
 export interface PageText {
   readonly title: string;

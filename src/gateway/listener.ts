@@ -7,7 +7,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { requestIdOf } from './request-id.ts';
 
-/** What every listener has in common: request ids, problems, metrics, methods that a path does not take. */
+/** The common part of all listeners: request ids, problems, metrics, methods that a path does not take. */
 
 export interface ListenerEnv {
   Bindings: Record<string, unknown>;
@@ -20,7 +20,7 @@ export interface IncomingBody {
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
-/** What only the runtime knows of a request. */
+/** The properties of a request that only the runtime knows. */
 export interface RequestFacts {
   /** How often a header stands in the request; frameworks join or drop repeated ones. */
   headerCount(c: Context, name: string): number;

@@ -14,7 +14,7 @@ import { passThroughCall, passThroughPath } from './pass-through.ts';
 export interface MicrosoftSideOptions {
   readonly calls: Pick<DeviceCalls, 'decide'>;
   readonly forward: Forward;
-  /** What may be passed through. */
+  /** The calls that may be passed through. */
   readonly passThrough: readonly PassThroughEntry[];
   readonly facts: RequestFacts;
   readonly metrics: Metrics;

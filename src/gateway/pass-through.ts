@@ -10,7 +10,7 @@ import type { ListenerEnv, RequestFacts } from './listener.ts';
 
 export const passThroughPath = '/t/:tenantId/devices/:deviceId/jamf/:path{.+}';
 
-/** What follows `/jamf` in the request line, unread by any URL parser. */
+/** The rest of the request line behind `/jamf`, unread by any URL parser. */
 const prefix = /^\/t\/[^/\\?#%]+\/devices\/[^/\\?#%]+\/jamf(?=\/)/;
 
 const wentElsewhere = (): ProblemError =>

@@ -198,7 +198,7 @@ export async function takeRecords(
     await takeAll(reader.end());
     if (reader.broken() === 'hopeless') throw hopeless();
   } catch (error) {
-    // What the database refused is not sent to it again; anything else is the body's fault.
+    // A record that the database refused is not sent to it again; anything else is the body's fault.
     if (!(error instanceof ProblemError)) throw error;
     await commit();
     if (!isTail(error) || accepted === 0) throw afterSome(error, accepted);

@@ -15,7 +15,7 @@ export type ServiceAddress =
     };
 
 const httpsPort = 443;
-/** What URL parsers drop or turn into slashes: in an address from a service they can only be a trick. */
+/** URL parsers drop these characters or turn them into slashes: in an address from a service they can only be a trick. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
 const trickyCharacters = /[\u0000-\u0020\u007f-\u{10ffff}\\]/u;
 

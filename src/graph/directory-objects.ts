@@ -8,7 +8,7 @@ import {
   sendObject,
 } from './call.ts';
 
-/** What is behind object ids: notifications name nothing else. */
+/** Reads the objects behind ids: notifications name nothing else. */
 
 export type DirectoryObject =
   | { readonly objectId: string; readonly type: 'group' }

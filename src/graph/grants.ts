@@ -105,7 +105,7 @@ const delegatedOf = (item: JsonObject, resourceAppId: string): readonly Delegate
     }));
 
 /**
- * What an application has been granted in the token's tenant, to be compared as sets (domain/microsoft.md 2.3).
+ * The permissions that an application has been granted in the token's tenant, to be compared as sets (domain/microsoft.md 2.3).
  * Needs Directory.Read.All. `found: false`: the application is not there, consent is gone.
  */
 export async function readGrants(call: GraphCall & { readonly appId: string }): Promise<GrantsResult> {

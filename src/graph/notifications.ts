@@ -8,7 +8,7 @@ import { asObject, asString, type JsonObject } from './call.ts';
  * are not known are nobody's fault; an entry that cannot be read does not take the others with it.
  */
 
-/** What Graph wants of a subscription's owner ("Reduce missing subscriptions and change notifications"). */
+/** Graph's demands on a subscription's owner ("Reduce missing subscriptions and change notifications"). */
 export type LifecycleEvent = 'reauthorizationRequired' | 'subscriptionRemoved' | 'missed';
 
 export interface MemberChange {
@@ -28,7 +28,7 @@ export interface Notification {
         readonly change: 'updated' | 'deleted';
         /** Undefined: the notification does not say which object. */
         readonly objectId: string | undefined;
-        /** Of a group; undefined where the notification tells nothing of its members. */
+        /** Changed members of a group; undefined where the notification does not name them. */
         readonly members: readonly MemberChange[] | undefined;
       }
     /** A change type or lifecycle event of another time: nothing follows from it. */

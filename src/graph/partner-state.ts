@@ -18,7 +18,7 @@ const resources = {
   'conditional-access': 'deviceManagementPartners',
 } as const;
 
-/** What is known of our own entry; both are hints. */
+/** Properties by which our own entry may be recognised. */
 export interface PartnerHint {
   /** The application id that an administrator pasted in Intune; only deviceManagementPartners show it. */
   readonly singleTenantAppId?: string;

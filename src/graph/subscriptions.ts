@@ -18,7 +18,7 @@ export interface Subscription {
   readonly id: string;
   readonly resource: string;
   readonly notificationUrl: string | undefined;
-  /** What Graph grants, which may be less than was asked for. */
+  /** The expiry that Graph grants, which may be earlier than was asked for. */
   readonly expiresAt: Date;
 }
 

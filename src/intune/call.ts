@@ -86,7 +86,7 @@ function errorOf(httpStatus: number, text: string): { readonly code: string; rea
   };
 }
 
-/** What a status beyond 2xx means, the one of HTTP or the one inside a body (domain/microsoft.md 9). */
+/** Maps a status beyond 2xx to its meaning, the one of HTTP or the one inside a body (domain/microsoft.md 9). */
 export function intuneError(
   httpStatus: number,
   error: { readonly code: string; readonly detail: string },

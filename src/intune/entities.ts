@@ -5,7 +5,7 @@
 const inventoryEntityType = 1;
 const verdictEntityType = 4;
 
-/** What Intune shall hold of a device. */
+/** The state of a device as it is reported to Intune. */
 export interface DeviceReport {
   readonly tenantId: string;
   /** Entra device id, not the object id. */
@@ -92,7 +92,7 @@ const complianceEntity = (report: DeviceReport, compliant: boolean): UploadEntit
   complianceStatus: compliant ? 'compliant' : 'notCompliant',
 });
 
-/** What Intune's own policies look at, where it makes the verdict. */
+/** The attributes that Intune's own policies examine, where it makes the verdict. */
 const complianceInventoryEntity = (
   report: DeviceReport,
   { attributes, entityType }: ComplianceInventory,

@@ -119,7 +119,7 @@ export async function createPolicy(call: CreatePolicy): Promise<CreatePolicyResu
   const list = answer.body?.value;
   const items: readonly unknown[] = Array.isArray(list) ? list : [answer.body];
   const [only, ...others] = readPolicies(items);
-  // What was just made may come back without its name; one of several must bear it.
+  // A policy that was just made may come back without its name; one of several must bear it.
   const isUnnamed = others.length === 0 && only?.displayName === undefined;
   const policy = isUnnamed ? only : findOwnPolicy(readPolicies(items), call);
   return policy === undefined

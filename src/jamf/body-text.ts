@@ -21,7 +21,7 @@ function evidentEncoding(bytes: Uint8Array): string | undefined {
   return bytes[0] === 0 && bytes[1] !== 0 ? 'utf-16be' : undefined;
 }
 
-/** What the sender declares: in the content type, or in the XML declaration. */
+/** The encoding that the sender declares: in the content type, or in the XML declaration. */
 function declaredEncoding(bytes: Uint8Array, contentType: string | undefined): string | undefined {
   const inHeader = /;\s*charset\s*=\s*"?([\w.:-]{1,40})/i.exec(contentType ?? '')?.[1];
   if (inHeader !== undefined) return inHeader;

@@ -101,7 +101,7 @@ export interface JamfClient {
   cachedToken(): string | undefined;
   cachedInventoryVersion(): number | undefined;
   privileges(): Promise<JamfResult<ApiPrivileges>>;
-  /** What an operator's test of the instance shows, step by step. */
+  /** Tests the instance for an operator, step by step. */
   test(): Promise<ConnectionTest>;
 }
 

@@ -30,7 +30,7 @@ export type ComplianceResult =
   | { readonly ok: false; readonly errors: readonly FieldError[] };
 
 /**
- * What to tell Intune. `unknown` is to be held: Jamf is still computing. `not-applicable`: outside of the applicable
+ * The verdict for Intune. `unknown` is to be held: Jamf is still computing. `not-applicable`: outside of the applicable
  * group. `no-vendor`: the instance has no record that could speak for Intune.
  */
 export interface Verdict {

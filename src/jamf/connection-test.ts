@@ -6,9 +6,9 @@ export interface ConnectionTestStep {
   readonly name: 'token' | 'version' | 'inventory' | 'compliance';
   readonly ok: boolean;
   readonly detail: string;
-  /** What an operator can do about it; absent when the step is ok. */
+  /** The operator's remedy; absent when the step is ok. */
   readonly remedy?: string;
-  /** Who has to act; absent when the step is ok. */
+  /** The person who has to act; absent when the step is ok. */
   readonly owner?: 'configuration' | 'instance';
 }
 
@@ -24,7 +24,7 @@ export interface ConnectionTestCalls {
 
 export interface ConnectionTest {
   readonly steps: readonly ConnectionTestStep[];
-  /** What the instance says that it is. */
+  /** The version that the instance names. */
   readonly version?: string;
 }
 
@@ -120,7 +120,7 @@ const remedies: Readonly<Record<JamfFailureKind, string>> = {
   error: 'Jamf Pro answered with an error; look into its server log.',
 };
 
-/** What an operator can do about a call that failed. */
+/** The operator's remedy for a call that failed. */
 export function remedyFor(name: ConnectionTestStep['name'], failure: JamfFailureKind): string {
   const privilege = privileges[name];
   if (failure === 'forbidden' && privilege !== undefined) {

@@ -6,7 +6,7 @@ import { type FieldError, readComputerId, readCount } from './wire-values.ts';
 /** Records per page: Jamf's own default (domain/jamf.md 8). */
 export const inventoryPageSize = 100;
 
-/** What routing and a device-compliance report need; a section not asked for comes as `null`. */
+/** The sections that routing and a device-compliance report need; a section not asked for comes as `null`. */
 const sections = [
   'GENERAL',
   'HARDWARE',

@@ -19,7 +19,7 @@ export interface ComputerGroup {
   readonly smart: boolean | undefined;
 }
 
-/** What Espalier keeps of a computer's inventory record. */
+/** The part of a computer's inventory record that Espalier keeps. */
 export interface JamfComputer {
   readonly jamfComputerId: string;
   readonly udid: string | undefined;

@@ -10,7 +10,7 @@ export type { RouteTarget } from './route-table.ts';
 export interface RouteLookup {
   /** Undefined: this tenant has no such device. */
   route(tenantId: string, deviceId: string): Promise<RouteTarget | undefined>;
-  /** What `route` would answer without a query, uncounted; both ids in lower case. Undefined: ask `route`. */
+  /** The answer of `route` without a query, uncounted; both ids in lower case. Undefined: ask `route`. */
   peek(tenantId: string, deviceId: string): RouteTarget | undefined;
   /** `peek` by GUIDs that were read as words already (guid-words.ts), where that is cheaper. */
   peekKey?(key: RouteKey): RouteTarget | undefined;

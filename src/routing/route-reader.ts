@@ -1,7 +1,7 @@
 import type { Sql } from '../store/database.ts';
 import type { RouteTarget } from './route-table.ts';
 
-/** What the route cache reads: the database's side, with a twin in memory for the simulation. */
+/** Reads routes for the route cache: the database's side, with a twin in memory for the simulation. */
 
 export interface RouteName {
   readonly tenantId: string;
@@ -27,7 +27,7 @@ export interface RouteChange extends RouteName, RouteVersion {
 export interface RouteReader {
   /** In the order of the names; undefined: no such route. All of one snapshot. */
   read(names: readonly RouteName[]): Promise<(VersionedRoute | undefined)[]>;
-  /** What these versions changed, each device's changes in the order of versions. */
+  /** Reads the changes of these versions, each device's in the order of versions. */
   changes(versions: readonly RouteVersion[]): AsyncIterable<readonly RouteChange[]>;
   /** When tenants came to be, in milliseconds, of those that are there; all of them unless some are named. */
   births(tenantIds?: readonly string[]): Promise<ReadonlyMap<string, number>>;

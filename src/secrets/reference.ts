@@ -1,6 +1,6 @@
 /**
  * References to secrets that the gateway reads from its own machine, `env:NAME` or `file:/path`, each time one is needed.
- * What is read is sent to a server that an operator names, so a reference must never reach the gateway's own secrets.
+ * The secret is sent to a server that an operator names, so a reference must never reach the gateway's own secrets.
  */
 
 export const referencePattern = /^(env:[A-Za-z_][A-Za-z0-9_]*|file:\/.+)$/;

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 
-/** What an application proves itself with at the simulated Entra (domain/microsoft.md 1.2). */
+/** The certificate of an application at the simulated Entra (domain/microsoft.md 1.2). */
 export interface ClientCertificate {
   readonly certificatePem: string;
   /** PKCS #8. */

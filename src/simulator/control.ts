@@ -111,7 +111,7 @@ function clockRoutes({ clock }: World): Hono {
 
 const clientSecretVariable = /_CLIENT_SECRET(_|$)/;
 
-/** What a gateway and its callers need to know of the world; secrets only as the names of their files. */
+/** The facts of the world that a gateway and its callers need; secrets only as the names of their files. */
 function describeWorld(world: World, pathOf: (file: string) => string): Record<string, unknown> {
   const environment = Object.entries(gatewayEnvironment(world, pathOf));
   return {

@@ -1,5 +1,5 @@
 /**
- * What the simulated Entra knows: tenants, users, groups, device registrations, applications and their
+ * The directory of the simulated Entra: tenants, users, groups, device registrations, applications and their
  * grants. The Microsoft doubles read and write it; the fleet registers its Macs in it.
  */
 
@@ -24,7 +24,7 @@ export interface DirectoryEvent {
   readonly set: 'users' | 'groups' | 'devices';
   readonly objectId: string;
   readonly change: 'updated' | 'deleted';
-  /** Of a group. */
+  /** Members of a group. */
   readonly members?: { readonly added: readonly string[]; readonly removed: readonly string[] };
 }
 
@@ -37,7 +37,7 @@ export interface SimulatedDevice {
   readonly registeredUserId: string;
   operatingSystem: string;
   operatingSystemVersion: string;
-  /** What Conditional Access sees; null until a first verdict has taken effect. */
+  /** The verdict for Conditional Access; null until a first one has taken effect. */
   isCompliant: boolean | null;
   isManaged: boolean | null;
   readonly registeredAt: string;
@@ -67,7 +67,7 @@ export interface SimulatedTenant {
   displayName: string;
   /** false: the Intune service principal is absent (not licensed). */
   hasIntune: boolean;
-  /** What Conditional Access needs: a subscription to Entra ID P1 or P2. */
+  /** The licence that Conditional Access needs: a subscription to Entra ID P1 or P2. */
   entraPremium: 'none' | 'P1' | 'P2';
   readonly servicePrincipals: Map<string, SimulatedServicePrincipal>;
   readonly users: Map<string, SimulatedUser>;
@@ -103,7 +103,7 @@ export interface Directory {
   /** Makes the group or changes it, members included. */
   putGroup(tenantId: string, group: SimulatedGroup): void;
   removeGroup(tenantId: string, groupId: string): void;
-  /** Whoever changes an object that it was given tells it here. */
+  /** To be called after a change of an object that the directory gave out. */
   note(event: DirectoryEvent): void;
   onChange(listener: (event: DirectoryEvent) => void): void;
 }

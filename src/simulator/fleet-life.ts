@@ -24,7 +24,7 @@ export interface FleetLifeOptions {
 
 const announceStepMs = 20;
 
-/** What Macs do by themselves: mostly check-ins, some inventory, now and then a change that counts. */
+/** Plays the events of Macs: mostly check-ins, some inventory, now and then a change that counts. */
 export function createFleetLife(options: FleetLifeOptions): FleetLife {
   const { random } = options;
   let life: NodeJS.Timeout | undefined;

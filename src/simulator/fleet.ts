@@ -14,7 +14,7 @@ import { complianceFacts, type Mac, makeAccount, makeMacFacts, makePerson, type 
 import { macsPerUninventoried } from './jamf/oddities.ts';
 import type { Random } from './random.ts';
 
-/** What is so about one registered device; the reference that reports are compared with. */
+/** The true state of one registered device; the reference that reports are compared with. */
 export interface DeviceTruth {
   readonly tenantId: string;
   readonly deviceId: string;
@@ -25,7 +25,7 @@ export interface DeviceTruth {
   readonly udid: string;
   readonly deviceName: string;
   readonly osVersion: string;
-  /** What Jamf says of the Mac; null while it is calculating, or when the Mac is not applicable. */
+  /** Jamf's verdict on the Mac; null while it is calculating, or when the Mac is not applicable. */
   readonly compliant: boolean | null;
   readonly managed: boolean;
   /** Milliseconds since the epoch. */

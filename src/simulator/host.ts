@@ -7,7 +7,7 @@ import type { Clock } from './clock.ts';
 import type { Faults } from './faults.ts';
 import type { Journal } from './journal.ts';
 
-/** What every simulated service's handlers can reach through `c`. */
+/** The variables that every simulated service's handlers reach through `c`. */
 export interface HostEnv {
   Bindings: HttpBindings;
   Variables: {

@@ -1,4 +1,4 @@
-/** What the simulated services were asked, for assertions: never a token or a secret. */
+/** A journal of requests to the simulated services, for assertions: never a token or a secret. */
 export interface JournalEntry {
   readonly sequence: number;
   readonly at: string;
@@ -13,7 +13,7 @@ export interface JournalEntry {
   readonly requestId?: string;
   readonly traceparent?: string;
   readonly userAgent?: string;
-  /** What the service wants remembered of the exchange (a message id, an error code). */
+  /** The service's own notes on the exchange (a message id, an error code). */
   readonly note?: Readonly<Record<string, unknown>>;
 }
 

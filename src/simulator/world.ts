@@ -79,7 +79,7 @@ export interface World {
   readonly journal: Journal;
   readonly faults: Faults;
   readonly clock: Clock;
-  /** Of the fleet; what the services draw at run time does not disturb it. */
+  /** Random numbers of the fleet; those that the services draw at run time do not disturb it. */
   readonly random: Random;
   readonly authority: Authority;
   /** Throws for a cloud that the world does not have. */
@@ -134,9 +134,9 @@ interface Base
   extends Pick<World, 'seed' | 'publicUrl' | 'adminUrl' | 'directory' | 'journal' | 'faults' | 'clock'> {
   readonly options: WorldOptions;
   readonly authority: Authority;
-  /** Of the fleet and of everything that is made at the start. */
+  /** Random numbers for the fleet and everything that is made at the start. */
   readonly random: Random;
-  /** Of what services draw while they run: the order of requests must not change the fleet. */
+  /** Random numbers for the running services: the order of requests must not change the fleet. */
   readonly serviceRandom: Random;
   readonly nextPort: () => number;
   readonly closers: (() => Promise<void>)[];

@@ -22,7 +22,7 @@ export interface Metrics {
   tokenRequest(service: string, outcome: string): void;
   heartbeat(outcome: string): void;
   notification(outcome: string, count?: number): void;
-  /** What an instance sent or answered and could not be used, beside what was. */
+  /** Counts input of an instance that could not be used, beside the rest that was. */
   inputIgnored(kind: IgnoredInput, count: number): void;
   /** Which way device calls take in this process, and why; told once. */
   laneWay(way: string, reason: string): void;
@@ -60,7 +60,7 @@ function seriesBy(
   };
 }
 
-/** What every request counts is tallied; the rest are instruments of OpenTelemetry. */
+/** Counters that every request raises are plain numbers; the rest are instruments of OpenTelemetry. */
 function createRequestMetrics(
   counters: Counters,
 ): Pick<Metrics, 'request' | 'requestsOf' | 'forward' | 'routeLookup'> {

@@ -37,7 +37,7 @@ export async function inSpan<T>(
   });
 }
 
-/** What became of an exchange, by the names of OpenTelemetry's semantic conventions for HTTP. */
+/** The outcome of an exchange, by the names of OpenTelemetry's semantic conventions for HTTP. */
 export interface ExchangeEnd {
   readonly status?: number;
   /** Absent: it was answered. */
@@ -81,7 +81,7 @@ export async function inExchangeSpan<T>(
 
 /** A span that is not the active one of any work: for calls that go on by callbacks. */
 export interface CallSpan {
-  /** What the next service is told, if anything is. */
+  /** The `traceparent` for the next service, if there is one. */
   readonly traceparent: string | undefined;
   end(outcome: string): void;
 }

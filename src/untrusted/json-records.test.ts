@@ -125,7 +125,7 @@ describe('records of a body', () => {
       expect(array(`[${good},${bad},${good}]`, [1_000]).read).toEqual([{ id: 2 }, fault, { id: 2 }]);
       expect(lines(`${good}\n${bad}\n${good}`, [1_000]).read).toEqual([{ id: 2 }, fault, { id: 2 }]);
     }
-    // What is left out costs nothing, however wide it is.
+    // A member that is left out costs nothing, however wide it is.
     expect(array(`[{"id":1,"applications":[${'1,'.repeat(20_000)}1]}]`).read).toEqual([{ id: 1 }]);
   });
 

@@ -75,7 +75,7 @@ export class JsonStructure {
       this.fail('TOO_MANY_MEMBERS');
   }
 
-  /** Of the container that is open now. */
+  /** Commas of the container that is open now. */
   get commas(): number {
     return this.#commas[this.depth] ?? 0;
   }

@@ -49,7 +49,7 @@ export class XmlReader {
   #beforeLast = 0;
   /** The quote that ends the attribute's value. */
   #quote = 0;
-  /** What follows `<!` where it begins as this does, and how much of it has matched. */
+  /** The text that `<!` seems to begin, and how much of it has matched. */
   #expected = '';
   #matched = 0;
 

@@ -17,7 +17,7 @@ export const createTestDatabase = (): Promise<TestDatabase> => createFrom(templa
 export const createEmptyDatabase = (): Promise<TestDatabase> => createFrom(undefined);
 
 /**
- * What a dump and its restoring give: a database with what the other holds now. The embedded server has no `pg_dump`,
+ * Copies a database as a dump and its restoring do. The embedded server has no `pg_dump`,
  * so its own copy stands for both; whoever is connected to the other one is thrown out for it.
  */
 export const copyTestDatabase = (source: TestDatabase): Promise<TestDatabase> =>

@@ -89,7 +89,7 @@ export interface Scene {
   close(): Promise<void>;
 }
 
-/** What connecting a tenant needs of a scene. */
+/** The part of a scene that connecting a tenant needs. */
 export type Connecting = Pick<Scene, 'api' | 'trust' | 'world'>;
 
 export interface SceneOptions {
@@ -106,7 +106,7 @@ const quick = {
   ESPALIER_RETRY_MAX_SECONDS: '1',
   ESPALIER_HOLD_RECHECK_SECONDS: '1',
   ESPALIER_VERIFY_SAMPLE: '1',
-  // What a test sees comes of the webhooks and pushes that it sends; polling.test.ts and recovery.test.ts set these.
+  // A test's devices come from the webhooks and pushes that it sends; polling.test.ts and recovery.test.ts set these.
   ESPALIER_POLL_SECONDS: '0',
   ESPALIER_RECONCILE_SECONDS: '0',
   ESPALIER_LOG_LEVEL: 'debug',

@@ -59,9 +59,9 @@ export interface LaneScene {
   listen(options: MoreListener): Promise<Listener>;
   /** Requests that the lane answered itself. */
   taken(): number;
-  /** What both ways counted, in their order. */
+  /** The counts of both implementations, in order. */
   readonly counted: string[];
-  /** What the instance does with everything but token requests. */
+  /** The instance's handler of everything but token requests. */
   answer: (socket: Socket, head: string) => void;
   close(): Promise<void>;
 }

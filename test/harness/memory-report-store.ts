@@ -35,7 +35,7 @@ export function createMemoryReports(
 ): MemoryReports {
   const table = new Map<string, MemoryReport>();
   const keyOf = (tenantId: string, deviceId: string): string => `${tenantId}/${deviceId}`;
-  /** What was written since the last durable statement, to be undone. */
+  /** Writes since the last durable statement, to be undone. */
   let journal: { readonly key: string; readonly before: MemoryReport | undefined; readonly atMs: number }[] =
     [];
   const put = (row: MemoryReport): MemoryReport => {

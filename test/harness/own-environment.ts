@@ -1,5 +1,5 @@
 /**
- * What a process of ours is given besides its own settings: nothing of whoever runs the tests, but the code that others
+ * The environment of a process of ours besides its own settings: nothing of whoever runs the tests, but the code that others
  * of this run have compiled already. Reading TypeScript is most of the work of a short process.
  */
 export const ownEnvironment = (): Record<string, string> => ({

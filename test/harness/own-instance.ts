@@ -3,7 +3,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Scene } from './gateway.ts';
 
-/** What came to an instance of a test's own. */
+/** A request to an instance of a test's own. */
 export interface Arrived {
   readonly method: string;
   readonly url: string;

@@ -8,7 +8,7 @@ import { type Authority, createAuthority } from '../../src/simulator/authority.t
 /** A PostgreSQL of a test's own: on IPv4, IPv6 and a Unix socket, with TLS, and with a pg_hba.conf that a test may write. */
 export interface OwnServer {
   readonly port: number;
-  /** Of a superuser. */
+  /** The address for a superuser. */
   readonly url: string;
   readonly sql: postgres.Sql;
   /** The directory of its Unix socket. */

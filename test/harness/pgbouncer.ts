@@ -21,7 +21,7 @@ export const hasPgbouncer = (): boolean => {
 };
 
 export interface Pgbouncer {
-  /** Of the same database through the pooler. */
+  /** The address of the same database through the pooler. */
   readonly url: string;
   close(): Promise<void>;
 }

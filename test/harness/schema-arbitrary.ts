@@ -6,7 +6,7 @@ import { resolveSchema } from '../../src/admin/api-docs/schema-rows.ts';
 
 type Schemas = Document['components']['schemas'];
 
-/** What breaks readers: signs that end texts, that PostgreSQL does not store, that mean something elsewhere. */
+/** Characters that break readers: signs that end texts, that PostgreSQL does not store, that mean something elsewhere. */
 const nastyTexts = fc.constantFrom(
   '',
   ' ',

@@ -3,10 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 /** A page of documentation whose shell blocks are typed into one shell, one after the other, and compared. */
 
 export interface TypedBlock {
-  /** Of the block, in the page. */
+  /** The block's line in the page. */
   readonly line: number;
   readonly commands: string;
-  /** What the page says that it prints; undefined when it says nothing of it. */
+  /** The output that the page promises; undefined when it promises none. */
   readonly printed: string | undefined;
 }
 
@@ -28,7 +28,7 @@ export function printedPattern(printed: string): RegExp {
 }
 
 export interface TypingShell {
-  /** What the commands print, both streams. Rejects when the shell ends or the time is over. */
+  /** The output of the commands, both streams. Rejects when the shell ends or the time is over. */
   type(commands: string): Promise<string>;
   /** Ends the shell and everything that it started. */
   end(): Promise<void>;
@@ -57,7 +57,7 @@ export function openShell(cwd: string, environment: Record<string, string>, with
       resolve();
     });
   });
-  // What is typed into a shell that has ended is lost, and said above.
+  // Input for a shell that has ended is lost; its end is reported above.
   shell.stdin?.on('error', () => undefined);
   let typed = 0;
   return {

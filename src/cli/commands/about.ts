@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { addVerb } from './declare.ts';
 import { list, show } from './kinds.ts';
 
-/** What the server is, and which Microsoft clouds it knows. */
+/** Commands that show the server's version and the Microsoft clouds that it knows. */
 
 export function addAbout(program: Command): void {
   addVerb(

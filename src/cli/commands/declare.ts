@@ -5,7 +5,7 @@ import { attributeOf, type Given, givenOf } from './given.ts';
 import type { NamedKind } from './named.ts';
 import { methodOf, type Operation, type Parameters } from './operation.ts';
 
-/** What every command on a server is declared with, and how that becomes a command of commander's. */
+/** The declaration of a command on a server, and how it becomes a command of commander's. */
 
 export interface OptionSpec {
   /** As commander takes them: `-t, --tenant <tenantId>`. */
@@ -57,7 +57,7 @@ export interface Verb {
 
 const operations = new WeakMap<Command, readonly Operation[]>();
 
-/** What the command calls, for the check against the OpenAPI document. */
+/** The operations that the command calls, for the check against the OpenAPI document. */
 export const operationsOf = (command: Command): readonly Operation[] => operations.get(command) ?? [];
 
 export const declareOperations = (command: Command, called: readonly Operation[]): void => {

@@ -1,6 +1,6 @@
 import { fieldOf, type Row } from '../output/fields.ts';
 
-/** What helps where a command shows that Intune refused reports: nobody tells them again before somebody asks. */
+/** The advice where a command shows that Intune refused reports: they are not sent again before somebody asks. */
 
 const adviceFor = (what: string, filter: string): string =>
   [

@@ -109,11 +109,11 @@ export interface ActDeclaration extends Declared {
   readonly planned?: boolean;
   /** More of the query than the options make. */
   readonly query?: (call: VerbCall) => Readonly<Record<string, string>>;
-  /** What it calls besides its operation. */
+  /** The calls it makes besides its operation. */
   readonly calls?: readonly Operation[];
   /** More of the body than the options make. */
   readonly body?: (call: VerbCall) => Promise<Record<string, unknown>>;
-  /** What follows a success, such as waiting. */
+  /** Runs after a success, such as waiting. */
   readonly afterwards?: (call: VerbCall, answer: unknown) => Promise<void>;
   /** An answer that is a success of HTTP but not of what was asked: exit code 1. */
   readonly failed?: (answer: Row) => boolean;

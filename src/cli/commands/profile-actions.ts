@@ -88,7 +88,7 @@ function setProfile(document: Document, name: string, profile: Candidate, first:
   if (first) document.setIn(['default-profile'], name);
 }
 
-/** What the profile keeps, and the key to try it with. */
+/** The profile to be kept, and the key to try it with. */
 async function keyFor(name: string, file: ProfileFile, { apiKey, server, test }: AddProfile) {
   if (apiKey === undefined)
     throw usageFailure('--api-key is needed: env:NAME, file:PATH, or - to ask for it');

@@ -4,7 +4,7 @@ import type { ArgumentSpec, Verb } from './declare.ts';
 import { act } from './kinds.ts';
 import { waitForReports } from './wait-for-reports.ts';
 
-/** What is done with a tenant's connection, from consent to disconnect. */
+/** Commands for a tenant's connection, from consent to disconnect. */
 
 export const failedSteps = (answer: Row): boolean => answer.ok === false;
 

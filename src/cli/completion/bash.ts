@@ -6,7 +6,7 @@ const quoted = (words: readonly string[]): string => `'${words.join(' ').replace
 
 const takesValue = ({ values }: Choice): boolean => values !== undefined;
 
-/** What `COMPREPLY` is filled with for these values. */
+/** The code that fills `COMPREPLY` with these values. */
 function replyOf(values: Exclude<Choice['values'], undefined>): string {
   if (values === 'profiles')
     return `COMPREPLY=($(compgen -W "$(espalier profiles names 2>/dev/null)" -- "$word"))`;

@@ -11,7 +11,7 @@ export interface Choice {
   /** Every spelling of the option. */
   readonly flags: readonly string[];
   readonly text: string;
-  /** What may follow: these words, names of profiles, files, or something that nobody can guess; none for a flag. */
+  /** The completions of its value: these words, names of profiles, files, or something that nobody can guess; none for a flag. */
   readonly values: readonly string[] | 'profiles' | 'files' | 'anything' | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface Node {
   readonly commands: readonly Word[];
   /** Its own and the global ones. */
   readonly options: readonly Choice[];
-  /** What its first argument may be. */
+  /** The completions of its first argument. */
   readonly argument: readonly string[] | 'profiles' | 'files' | undefined;
 }
 

@@ -15,7 +15,7 @@ export interface StepResult {
   readonly operation: Operation;
   readonly state: 'done' | 'failed' | 'not-done' | 'waiting';
   readonly detail?: string | undefined;
-  /** What the gateway accepted although it does not work yet. */
+  /** Warnings of the gateway about settings that it accepted although they do not work yet. */
   readonly warnings?: readonly Warning[] | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface CarryOutOptions {
   readonly secretOf: SecretOf;
 }
 
-/** What is known of something that is there; undefined: this run made it, so nobody else has changed it yet. */
+/** A resource as it was found; undefined: this run made it, so nobody else has changed it yet. */
 type Known<T> = T | undefined;
 
 interface Run {
@@ -46,7 +46,7 @@ const changedMeanwhile = 'it was changed since the plan was made; run apply agai
 
 class Changed extends Error {}
 
-/** What waits for a second operator is accepted and not done (docs/declarative.md). */
+/** A change that waits for a second operator is accepted and not done (docs/declarative.md). */
 class Waiting extends Error {}
 
 async function send(

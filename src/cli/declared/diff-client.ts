@@ -16,7 +16,7 @@ const sealed = '(kept by the gateway)';
 const presentSecret = (present: PresentClient | null): string | undefined =>
   present === null ? undefined : (present.secretRef ?? sealed);
 
-/** What is to be seen of a new secret; empty where the one that is there stays, as far as anybody can tell. */
+/** The plan's line about a new secret; empty where the one that is there stays, as far as anybody can tell. */
 function secretChange(
   field: string,
   { secret }: DeclaredClient,

@@ -22,7 +22,7 @@ function findInstance(name: string, { kept, matches }: InstancesDiff): InstanceK
   return other && { id: other.id };
 }
 
-/** What the file says; where it says nothing, what is there, but for a default instance that goes. */
+/** The file's value; default: the present one, except for a default instance that goes. */
 function wantedLanding(
   tenant: DeclaredTenant,
   present: PresentTenant | undefined,

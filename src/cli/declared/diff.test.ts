@@ -82,7 +82,7 @@ const kinds = (plan: Plan): string[] =>
   );
 const problems = (plan: Plan): string[] => plan.refusals.map(({ problem }) => problem);
 
-// What the admin API does and refuses, as a model; what would be wrong with the order of operations throws.
+// A model of the admin API's effects and refusals; it throws where the order of operations is wrong.
 
 interface Model {
   readonly tenants: Map<string, PresentTenant>;

@@ -30,7 +30,7 @@ const plainFields = z
 
 const subjectOf = ({ tenantId }: DeclaredTenant): string => `tenant ${tenantId}`;
 
-/** What no change of a field can do. */
+/** Refuses changes that no update of a field can make. */
 function refuseFixed(declared: DeclaredTenant, present: PresentTenant): Refusal[] {
   const { place, tenantId } = declared;
   const refuse = (field: 'cloud' | 'connectionType' | 'mode', remedy: string): Refusal[] =>
@@ -273,7 +273,7 @@ function diffTenant(
   };
 }
 
-/** What a tenant has goes with it: the API removes its instances and routes and tells Intune. */
+/** A tenant's resources go with it: the API removes its instances and routes and tells Intune. */
 const removeTenant = ({ displayName, tenantId }: PresentTenant): TenantPlan => ({
   action: 'delete',
   tenantId,

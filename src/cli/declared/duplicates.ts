@@ -5,7 +5,7 @@ import { cleanName, identityOf } from './names.ts';
 import { printable } from './show-plan.ts';
 
 /**
- * What is declared twice. It is looked for in the values as they stand in the files, before anything is known of their form:
+ * Finds resources that are declared twice, in the values as they stand in the files, before anything is known of their form:
  * a fault elsewhere must not hide it until the next run.
  */
 

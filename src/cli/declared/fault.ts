@@ -5,9 +5,9 @@ export interface Fault {
   /** undefined: the file as a whole, or the command line. */
   readonly place: Place | undefined;
   readonly file: string;
-  /** Of the value, as `tenants[0].instances[1].url`; empty for the document. */
+  /** The path of the value, as `tenants[0].instances[1].url`; empty for the document. */
   readonly path: string;
-  /** What is wrong and what would be right. */
+  /** The fault and its correction. */
   readonly problem: string;
 }
 

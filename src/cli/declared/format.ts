@@ -144,7 +144,7 @@ export const declaration = z.strictObject({
   keys: z.array(z.strictObject(keyFields)).optional(),
 });
 
-/** Of a document that is wrong elsewhere: the certificates that it names. */
+/** The certificates that a document names, also if it is wrong elsewhere. */
 export const namedCertificates = z.object({
   tenants: z
     .array(
@@ -179,7 +179,7 @@ const wanted: Readonly<Record<string, string>> = {
   object: 'a group of fields',
 };
 
-/** What is right, in words; undefined leaves the schema's own message. */
+/** The correct form in words; undefined leaves the schema's own message. */
 export function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'invalid_type') {
     if (issue.input === undefined) return 'is missing';

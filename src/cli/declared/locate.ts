@@ -72,7 +72,7 @@ const offsetOf = (node: unknown): number => {
   return range?.[0] ?? 0;
 };
 
-/** Of a field its key, of an item of a list its beginning; of what is missing, the mapping that lacks it. */
+/** Locates a field by its key, an item of a list by its beginning, a missing field by the mapping that lacks it. */
 export function locate(document: Document, lines: LineCounter, file: string, path: Path): Place {
   const { node } = walk(document, path);
   const { col, line } = lines.linePos(node === null || node === undefined ? 0 : offsetOf(node));

@@ -14,7 +14,7 @@ export interface Match {
 
 export interface Matches {
   readonly matches: readonly Match[];
-  /** Of the tenant's, those that no declared one is. */
+  /** The tenant's instances that no declared one matches. */
   readonly others: readonly PresentInstance[];
   readonly refusals: readonly Refusal[];
 }

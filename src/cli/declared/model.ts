@@ -1,4 +1,4 @@
-/** What a file declares and what a gateway has, in the same words, so that they can be compared. */
+/** One model for the contents of a file and of a gateway, so that they can be compared. */
 
 import type { z } from 'zod';
 import type { keyFields, presentInstance, presentKey, presentTenant } from './api-fields.ts';
@@ -24,7 +24,7 @@ export type DeclaredSecret =
   | {
       readonly kind: 'sent';
       readonly reference: string;
-      /** What a relative `file:` is relative to. */
+      /** The directory to which a relative `file:` is relative. */
       readonly dir: string;
     };
 

@@ -6,7 +6,7 @@
 /** A name as it is kept and sent. */
 export const cleanName = (text: string): string => text.normalize('NFC').trim();
 
-/** What is to be seen of a name: two with the same spelling cannot be told apart by eye. */
+/** The visible form of a name: two with the same spelling cannot be told apart by eye. */
 export const spellingOf = (text: string): string =>
   text
     .replaceAll(/\p{Default_Ignorable_Code_Point}/gu, '')

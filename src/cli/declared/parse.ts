@@ -73,7 +73,7 @@ function certificateOf(
   if (given === undefined || given === null || !given.startsWith('file:')) return given;
   const file = resolve(context.source.dir, given.slice('file:'.length));
   try {
-    // Of Windows and of Macs the same: line ends are no change of a certificate.
+    // Line ends of Windows are no change of a certificate.
     const text = context.readFile(file).replaceAll('\r\n', '\n');
     if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
     report(context, path, `must be a certificate in PEM; ${file} holds none`);
@@ -131,7 +131,7 @@ function plainValue(context: Context): { readonly value: unknown } | undefined {
       problem,
     });
   }
-  // Of a key that is there twice the last one counts, and all else stands where it seems to stand.
+  // The last one of a repeated key counts, and all else stands where it seems to stand.
   const isBroken = document.errors.some(({ code }) => code !== 'DUPLICATE_KEY');
   if (isBroken || document.warnings.length > 0) return undefined;
   try {

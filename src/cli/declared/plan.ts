@@ -7,7 +7,7 @@ import type {
   Place,
 } from './model.ts';
 
-/** What there is to do, as the pure comparison (diff.ts) finds it and everything else shows or carries it out. */
+/** The plan: the operations that the pure comparison (diff.ts) finds and everything else shows or carries out. */
 
 /** A client with the secret that goes with it: the API takes no client without. */
 export interface ClientToSend {
@@ -84,10 +84,10 @@ export interface FieldChange {
   readonly after: unknown;
 }
 
-/** What goes with something that is deleted, as the gateway counts it. */
+/** Counts of the resources that are deleted together with another, as the gateway has them. */
 export interface Removal {
   readonly devices: number;
-  /** Of them those that another instance claims and gets; undefined for a tenant. */
+  /** The devices among them that another instance claims and gets; undefined for a tenant. */
   readonly moved?: number | undefined;
 }
 
@@ -109,7 +109,7 @@ export interface TenantPlan {
   readonly instances: readonly InstancePlan[];
   /** In the order in which they have to be done. */
   readonly operations: readonly Operation[];
-  /** What the operator should know of it before. */
+  /** Notices that the operator should read before. */
   readonly warnings: readonly string[];
   readonly removal?: Removal | undefined;
 }

@@ -13,7 +13,7 @@ export interface SecretSources {
 /** Throws for a secret that was not read before. */
 export type SecretOf = (secret: Extract<DeclaredSecret, { kind: 'sent' }>) => string;
 
-/** What a file holds ends with a line break more often than a secret does. */
+/** A file ends with a line break more often than a secret does. */
 function readOne(reference: string, dir: string, { environment, readFile }: SecretSources): string {
   if (reference.startsWith('env:')) {
     const value = environment[reference.slice('env:'.length)];

@@ -4,7 +4,7 @@ import type { KeyResult } from './make-keys.ts';
 import type { Operation, OperationKind, TenantPlan } from './plan.ts';
 import { printable } from './show-plan.ts';
 
-/** What became of a plan, for people and for machines. */
+/** Shows the results of a plan, for people and for machines. */
 
 export interface TenantResult {
   readonly tenant: TenantPlan;

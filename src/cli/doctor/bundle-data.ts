@@ -19,7 +19,7 @@ import { version } from '../../version.ts';
 import type { DoctorContext } from './context.ts';
 import type { Hide } from './scrub.ts';
 
-/** What a support bundle tells of the gateway and its database. */
+/** The part of a support bundle about the gateway and its database. */
 
 const historyEntries = 200;
 const errorTexts = 50;

@@ -3,7 +3,7 @@ import type { Inspection } from '../../runtime/node-inspection.ts';
 import type { Instance } from '../../store/instances/instance.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 
-/** What every look of `doctor` needs. */
+/** The context that every check of `doctor` needs. */
 export interface DoctorContext {
   readonly config: Config;
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -35,7 +35,7 @@ export class NotSelectable extends Error {
 }
 
 const atOnce = 8;
-/** Of the steps of one subject, each with its own timeout: all of them together end by then. */
+/** All steps of one subject together end after the time of so many single steps. */
 const maxSteps = 12;
 
 interface Rows {

@@ -89,7 +89,7 @@ const isPublic = ({ kind }: HostToLookAt): boolean => kind === 'public' || kind 
 
 /** The clock is judged by an answer alone: where none came, the service is what is wrong. */
 function askedLines(subject: string, host: HostToLookAt, { answer, skewMs }: Asked): Line[] {
-  // What answers at our own address has a check of its own.
+  // The server at our own address has a check of its own.
   const answered = isPublic(host) ? [] : [judgeAnswer(subject, host.kind, answer)];
   const hasClock = answer.kind === 'http' && (skewMs !== undefined || !anyFailed(answered));
   return hasClock ? [...answered, judgeClock(subject, skewMs)] : answered;

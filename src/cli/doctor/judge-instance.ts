@@ -4,7 +4,7 @@ import type { ApiPrivileges } from '../../jamf/privileges.ts';
 import type { Mode } from '../../store/row-types.ts';
 import { about, type Line } from './line.ts';
 
-/** What an instance's API is like. */
+/** Judges the API of an instance. */
 
 /** How the tenant uses the instance: that decides which of its features it needs. */
 export interface InstanceUse {
@@ -95,7 +95,7 @@ export function judgeVersion(
 
 interface NeededPrivilege {
   readonly name: string;
-  /** What does not work without it. */
+  /** The function that does not work without it. */
   readonly for: string;
   readonly needed: (use: InstanceUse) => boolean;
 }

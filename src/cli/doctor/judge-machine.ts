@@ -1,7 +1,7 @@
 import type { SealedCounts } from '../../connection/reseal.ts';
 import { about, type Line } from './line.ts';
 
-/** What the gateway's own machine, database and keys look like. */
+/** Judges the gateway's own machine, database and keys. */
 
 /** The majors that `engines` in package.json names, because they are tested. */
 const testedNodes: readonly number[] = [24, 26];

@@ -3,7 +3,7 @@ import type { OutboundFailure } from '../../outbound/port.ts';
 import type { Owner } from '../../problems.ts';
 import { about, type Line } from './line.ts';
 
-/** What a look at a host on the network means. */
+/** Judges what was found of a host on the network. */
 
 /** Whose host it is: that decides who can mend it, and where a certificate authority is made known. */
 export type HostKind = 'microsoft' | 'instance' | 'public' | 'public-local';
@@ -91,7 +91,7 @@ const unknownAuthority = new Set([
 ]);
 
 const oldProtocol = /UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|NO_PROTOCOLS_AVAILABLE/;
-/** What comes first is no TLS record: OpenSSL reads it as one of a version or length that there is not. */
+/** The first bytes are no TLS record: OpenSSL reads it as one of a version or length that there is not. */
 const notTls = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|BAD_RECORD_TYPE|EPROTO/;
 
 function brokenTls(code: string): string {
@@ -183,7 +183,7 @@ export function judgeProbe(subject: string, kind: HostKind, probe: Probe, nowMs:
   ];
 }
 
-/** What came back to one request without credentials. */
+/** The answer to one request without credentials. */
 export type HostAnswer =
   | { readonly kind: 'none'; readonly failure: OutboundFailure['failure']; readonly detail: string }
   /** `isJson`: undefined where the body was not looked at; it broke off with `brokenOff`. */

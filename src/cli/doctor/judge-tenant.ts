@@ -5,7 +5,7 @@ import type { Owner } from '../../problems.ts';
 import type { AccessFailure, Tenant } from '../../store/tenants/tenant.ts';
 import { about, type Line } from './line.ts';
 
-/** What a tenant's link to Microsoft looks like. */
+/** Judges a tenant's link to Microsoft. */
 
 const knownOwners: readonly Owner[] = [
   'caller',
@@ -128,7 +128,7 @@ export function judgeDiscovery(
   );
 }
 
-/** What Graph does not show is no failure: the connector's permissions are fixed. */
+/** A permission that Graph does not show is no failure: the connector's permissions are fixed. */
 export function judgeLicences(subject: string, result: LicencesResult): Line {
   const say = about('tenant.licences', subject);
   if (!result.ok) {

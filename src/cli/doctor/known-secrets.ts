@@ -53,7 +53,7 @@ async function ofFiles({ config, environment }: DoctorContext): Promise<string[]
   const own = ['secrets-key', 'postgres-password', 'tls.key'].map((name) => join(config.dataDir, name));
   const texts: string[] = [];
   for (const path of [...named, ...own]) {
-    // What cannot be read cannot have come into any text either.
+    // A secret that cannot be read cannot have come into any text either.
     const text = await readFile(path, 'utf8').catch(() => undefined);
     if (text !== undefined) texts.push(...linesOf(text));
   }

@@ -7,10 +7,10 @@ export type LineStatus = 'ok' | 'warn' | 'fail';
 export interface Line {
   readonly status: LineStatus;
   readonly check: CheckName;
-  /** What was checked: a host with its port, a tenant, an instance. */
+  /** The subject of the check: a host with its port, a tenant, an instance. */
   readonly subject: string;
   readonly found: string;
-  /** What to do about it, and who has to; absent when all is well. */
+  /** The remedy and who has to act; absent when all is well. */
   readonly remedy?: string;
   readonly owner?: Owner;
 }
@@ -27,7 +27,7 @@ export const about = (check: CheckName, subject: string): Saying => ({
   fail: (found, remedy, owner) => ({ status: 'fail', check, subject, found, remedy, owner }),
 });
 
-/** What comes after a failure cannot be tried: said once, and never a failure of its own. */
+/** Steps after a failure cannot be tried: that is said once, and is never a failure of its own. */
 export const notTried = (check: CheckName, subject: string, because: string, owner: Owner): Line =>
   about(check, subject).warn(`not tried: ${because}`, 'Mend that first.', owner);
 

@@ -22,7 +22,7 @@ export function formsOf(secret: string): readonly string[] {
   ];
 }
 
-/** What looks like one of Espalier's keys, a token or a private key, known or not. */
+/** Patterns of Espalier's keys, tokens and private keys, known or not. */
 const secretShapes =
   /esp_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*|\b[Bb]earer\s+\S{16,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g;
 

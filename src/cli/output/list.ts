@@ -10,7 +10,7 @@ export interface Page {
 }
 
 export interface ListShape {
-  /** Of the table. */
+  /** Columns of the table. */
   readonly columns: readonly Column[];
   /** The CSV's columns in this order; default: those of the first page. */
   readonly fields?: readonly string[] | undefined;
@@ -19,7 +19,7 @@ export interface ListShape {
 /** A list as the admin API's document describes it. */
 export interface ListModel extends ListShape {
   readonly columns: readonly (Column & { readonly names?: 'tenant' | 'instance' })[];
-  /** What `filter` takes, in words; undefined where the list takes none. */
+  /** The fields of `filter` in words; undefined where the list takes none. */
   readonly filter?: string;
   readonly sort: boolean;
   /** false: the API gives the whole list in one answer. */

@@ -1,6 +1,6 @@
 import { CommandFailure, exitCodes } from '../failure.ts';
 
-/** What a connection that did not come about, or broke, says to a person: the cause and what to do. */
+/** Explains to a person why a connection failed or broke: the cause and what to do. */
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';

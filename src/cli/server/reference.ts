@@ -10,7 +10,7 @@ import { EncodingFault, readText } from '../text-file.ts';
 
 export interface ReferenceContext {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** What relative paths are relative to. */
+  /** The directory to which relative paths are relative. */
   readonly folder: string;
 }
 
@@ -21,7 +21,7 @@ export const isReference = (text: string): boolean => /^(env|file):./.test(text)
 export const expandPath = (path: string, folder: string): string =>
   path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(2)) : resolve(folder, path);
 
-/** What a reader of a secret says of an empty one: a blank file is a mistake in deployment, not a secret. */
+/** The error for an empty secret: a blank file is a mistake in deployment, not a secret. */
 function notEmpty(secret: string, what: string, source: string): string {
   if (secret !== '') return secret;
   throw usageFailure(`${what}: ${source} is empty`);

@@ -3,7 +3,7 @@ import { CommandFailure, exitCodes } from '../failure.ts';
 
 /** The problem of an answer (contract section 6) as lines for a person, with the exit code that it calls for. */
 
-/** What the caller did that bears on the answer. */
+/** The part of the request that bears on the answer. */
 export interface Attempt {
   /** The connection broke after the first sending, and it was sent again. */
   readonly repeated: boolean;
@@ -27,7 +27,7 @@ const exitCodeOf = (status: number): number => {
   return exitCodes.error;
 };
 
-/** What to do about it, where the answer itself rarely says so. */
+/** The remedy, where the answer itself rarely names one. */
 function hintOf(
   status: number,
   slug: string | undefined,

@@ -105,7 +105,7 @@ const keyText = (text: string, environment: Environment): string =>
 /** Throws a usage failure that says what is missing or wrong, and where. */
 export function resolveConnection(environment: Environment): Connection {
   const connection = findConnection(environment);
-  // What a header cannot carry, such as a second line, is no key; the message must not show it.
+  // A value that a header cannot carry, such as a second line, is no key; the message must not show it.
   if (!/^[!-~]+$/.test(connection.apiKey))
     throw usageFailure('the API key must be one line of plain characters, esp_…');
   return connection;

@@ -2,7 +2,7 @@ import type { Context } from 'hono';
 import type { HostEnv } from '../host.ts';
 import type { Grant } from './tokens.ts';
 
-/** What the handlers of an instance can reach: the host's, and the token that opened the request. */
+/** The variables of an instance's handlers: the host's, and the token that opened the request. */
 export interface JamfEnv {
   Bindings: HostEnv['Bindings'];
   Variables: HostEnv['Variables'] & { grant: Grant };

@@ -15,7 +15,7 @@ export interface ComplianceVariants {
   deviceInformation: 'array' | 'object' | 'absent';
   /** How long the state reads UNKNOWN after an inventory update. */
   calculatingMs: number;
-  /** What an unknown computer id answers is unverified. */
+  /** The real answer to an unknown computer id is unverified. */
   unknownComputer: 'not-found' | 'empty-array';
 }
 

@@ -15,9 +15,9 @@ export interface GroupChange {
 }
 
 export interface Groups {
-  /** Who must register (domain/jamf.md 4.4). */
+  /** The group of Macs that must register (domain/jamf.md 4.4). */
   readonly applicable: ComputerGroup;
-  /** Who is compliant. */
+  /** The group of compliant Macs. */
   readonly compliance: ComputerGroup;
   list(): readonly ComputerGroup[];
   get(id: number): ComputerGroup | undefined;

@@ -23,7 +23,7 @@ export const commercialCloud: CloudInformation = {
   fipsEnabled: false,
 };
 
-/** What anyone may ask an instance without a token (domain/jamf.md 1.3, 2.5). */
+/** Routes of an instance that need no token (domain/jamf.md 1.3, 2.5). */
 export function openRoutes(options: { cloud: CloudInformation }): Hono<JamfEnv> {
   const app = new Hono<JamfEnv>();
   app.get('/api/v1/cloud-information', () => answerJson(200, options.cloud));
@@ -31,7 +31,7 @@ export function openRoutes(options: { cloud: CloudInformation }): Hono<JamfEnv> 
   return app;
 }
 
-/** What an instance says of itself to a token's holder (domain/jamf.md 2.5). */
+/** Routes that describe an instance to a token's holder (domain/jamf.md 2.5). */
 export function identityRoutes(options: { version: () => string; url: () => string }): Hono<JamfEnv> {
   const app = new Hono<JamfEnv>();
   // Any token will do for the version.

@@ -49,7 +49,7 @@ export interface JamfInstance {
   /** The origin with the context path: the base URL to give to a client, and the `iss` of tokens. */
   readonly url: string;
   readonly port: number;
-  /** Of the API client with the gateway's least privileges. */
+  /** The API client with the gateway's least privileges. */
   readonly clientId: string;
   readonly tokens: Tokens;
   readonly computers: Computers;

@@ -5,7 +5,7 @@ import { shownReportDate } from './oddities.ts';
 
 type Wire = Readonly<Record<string, unknown>>;
 
-/** What a record shows besides the computer: the server's version and groups. */
+/** The parts of a record besides the computer: the server's version and groups. */
 export interface RenderContext {
   readonly version: string;
   readonly groups: readonly ComputerGroup[];

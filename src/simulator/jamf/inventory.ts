@@ -11,7 +11,7 @@ import {
 /** The Conditional Access Inventory State of one account (domain/jamf.md 4.6). */
 export type RegistrationState = 'ACTIVATED' | 'DEACTIVATED' | 'UNRESPONSIVE' | 'UNKNOWN';
 
-/** What the Mac demands of an account's password. */
+/** The Mac's policy for an account's password. */
 export interface PasswordPolicy {
   /** Days. */
   readonly maxAge: number;
@@ -35,7 +35,7 @@ export interface LocalAccount {
   readonly passwordPolicy?: PasswordPolicy;
 }
 
-/** What a Mac tells an instance about itself with an inventory update. */
+/** The content of a Mac's inventory update. */
 export interface MacFacts {
   readonly serialNumber: string;
   readonly udid: string;

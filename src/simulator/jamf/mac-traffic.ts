@@ -4,7 +4,7 @@ import type { Computer, Computers, MacFacts } from './inventory.ts';
 import { checkInEvent, computerEvent, groupEvent, policyEvent } from './webhook-events.ts';
 import type { Webhooks } from './webhooks.ts';
 
-/** What Macs do to an instance, with the events that follow. Unknown ids answer undefined or false. */
+/** Plays the traffic of Macs to an instance, with the events that follow. Unknown ids answer undefined or false. */
 export interface MacTraffic {
   /** A new record, newer than `after`: ComputerAdded, then the first inventory. */
   enrol(facts: MacFacts, after?: number): Computer;

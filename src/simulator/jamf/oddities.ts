@@ -1,5 +1,5 @@
 /**
- * What reality has and a tidy double has not: a small share of records is odd in form though right in what it says, some
+ * Oddities of reality that a tidy double lacks: a small share of records is odd in form though right in what it says, some
  * computers have no inventory yet, and some are listed but not found. All of it follows from the computer's id and draws
  * nothing, so that the same seed goes on making the same fleet.
  */

@@ -20,7 +20,7 @@ export interface ApiRole {
   readonly privileges: readonly Privilege[];
 }
 
-/** What a routing gateway needs and no more (domain/jamf.md 1.3), in two roles so that `scope` can narrow. */
+/** The privileges that a routing gateway needs and no more (domain/jamf.md 1.3), in two roles so that `scope` can narrow. */
 export const gatewayRoles: readonly ApiRole[] = [
   {
     id: 1,

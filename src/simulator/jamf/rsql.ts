@@ -165,7 +165,7 @@ export function comparisons(expression: Expression): Comparison[] {
   return expression.kind === 'comparison' ? [expression] : expression.terms.flatMap(comparisons);
 }
 
-/** What a field holds: text, a number, a flag, an instant in milliseconds, or nothing. */
+/** The value of a field: text, a number, a flag, an instant in milliseconds, or nothing. */
 export type FieldKind = 'text' | 'number' | 'flag' | 'instant';
 export type FieldValue = string | number | boolean | null;
 

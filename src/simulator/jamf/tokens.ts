@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
 import { type ApiRole, gatewayRoles, type Privilege } from './privileges.ts';
 
-/** What a live token allows. Privileges are those at the time of issue (domain/jamf.md 1.3, "Rules"). */
+/** The rights of a live token. Privileges are those at the time of issue (domain/jamf.md 1.3, "Rules"). */
 export interface Grant {
   readonly tokenId: string;
   readonly kind: 'client' | 'user';

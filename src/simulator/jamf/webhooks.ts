@@ -5,7 +5,7 @@ import { createDeliveryClient, type DeliveryClient, type DeliveryOutcome } from 
 import { envelope, type FiredEvent, type PayloadVariants } from './webhook-events.ts';
 import type { Webhook, WebhookSettings } from './webhook-settings.ts';
 
-/** What a cluster and the net do to events (domain/jamf.md 3.5), besides old shapes. */
+/** Faults of events by a cluster and the net (domain/jamf.md 3.5), besides old shapes. */
 export interface WebhookVariants extends PayloadVariants {
   /** Share of events sent twice, 0 to 1. */
   duplicateShare: number;

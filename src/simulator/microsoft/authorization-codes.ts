@@ -8,7 +8,7 @@ const codeLifeMs = 10 * 60_000;
 /** Old ones are forgotten, spent ones too; until then a second use is told from an unknown code. */
 const codesKept = 1_000;
 
-/** What the person agreed to at the authorize endpoint, to be redeemed by the application. */
+/** A grant of a person at the authorize endpoint, to be redeemed by the application. */
 export interface Authorization {
   readonly appId: string;
   readonly redirectUri: string;
@@ -25,7 +25,7 @@ export interface CodePresentation {
   readonly appId: string;
   readonly redirectUri: string;
   readonly codeVerifier: string;
-  /** Of the token endpoint: a tenant's id, or a shared path. */
+  /** The tenant in the token endpoint's path: an id, or a shared name. */
   readonly askedTenant: string;
 }
 

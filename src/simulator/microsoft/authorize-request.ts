@@ -61,7 +61,7 @@ const malformed: EntraFailure = {
 
 const promptValues = ['none', 'login', 'consent', 'select_account'];
 
-/** What is wrong with the rest of it. */
+/** The fault in the rest of it. */
 function faultOf(query: URLSearchParams): EntraResult<never> | undefined {
   for (const name of ['response_type', 'scope', 'state', 'nonce']) {
     if (!query.get(name)) return missing(name);

@@ -96,7 +96,7 @@ function signInPage(c: Context<HostEnv>, cloud: CloudContext, request: Authorize
     const { byUser } = principal ? assignmentsOf(principal) : { byUser: new Map<string, string[]>() };
     return [...tenant.users.values()].map((user) => ({ user, roles: byUser.get(user.userId) }));
   });
-  // Whoever is assigned first; the fleet's people are many and have no business here.
+  // Assigned people come first; the fleet's people are many and have no business here.
   const shown = [...assigned]
     .sort((a, b) => Number(b.roles !== undefined) - Number(a.roles !== undefined))
     .slice(0, maxButtons);

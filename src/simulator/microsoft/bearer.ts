@@ -27,10 +27,10 @@ interface DecodedToken {
   readonly claims: ReturnType<typeof decodeJwt>;
 }
 
-/** Of tokens in use at a time; one is asked about with every request until it expires. */
+/** Upper bound on tokens in use at a time; each is verified with every request until it expires. */
 const tokensRemembered = 10_000;
 
-/** What a token says never changes, so it is read once. */
+/** The claims of a token never change, so it is read once. */
 const decode = remembered(tokensRemembered, (token: string): DecodedToken | undefined => {
   try {
     return { header: decodeProtectedHeader(token), claims: decodeJwt(token) };

@@ -6,7 +6,7 @@ import { type EntraResult, refuse, succeed } from './entra-error.ts';
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
-/** What the client showed: 1 a secret, 2 a certificate, as `appidacr` and `azpacr` say it. */
+/** The kind of credential: 1 a secret, 2 a certificate, as `appidacr` and `azpacr` say it. */
 export type ClientAuthentication = 1 | 2;
 
 export interface ClientCredential {

@@ -63,7 +63,7 @@ export interface MicrosoftCloud {
   terminate(tenantId: string): void;
   /** A user's browser on its way to the partner's pages: domain/microsoft.md 7. */
   browse(tenantId: string, visit: PageVisit): Promise<VisitResult>;
-  /** What the Company Portal asks before it registers a Mac; undefined for an unknown user. */
+  /** Answers the Company Portal's question before it registers a Mac; undefined for an unknown user. */
   companyPortal(tenantId: string, userId: string): CompanyPortalAnswer | undefined;
   cloudsFileEntry(): CloudsFileEntry;
   close(): Promise<void>;

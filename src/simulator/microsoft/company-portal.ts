@@ -10,7 +10,7 @@ export interface CompanyPortalAnswer {
   readonly assigned: boolean;
 }
 
-/** What the Company Portal asks Intune about the user: domain/microsoft.md 7 and 11.19. undefined: unknown user. */
+/** Answers the Company Portal's question about the user: domain/microsoft.md 7 and 11.19. undefined: unknown user. */
 export function probeCompanyPortal(
   cloud: CloudContext,
   tenant: IntuneTenant,

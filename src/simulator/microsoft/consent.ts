@@ -89,7 +89,7 @@ function readRequest(
   });
 }
 
-/** What the redirect says of a refusal (domain/microsoft.md 1.5). */
+/** The parameters of the redirect after a refusal (domain/microsoft.md 1.5). */
 function failureParameters(cloud: CloudContext, failure: EntraFailure): Record<string, string> {
   const { description } = describeFailure(cloud, failure, randomUUID());
   return { error: failure.error, error_description: description, admin_consent: 'True' };

@@ -7,7 +7,7 @@ import type { Applications } from './applications.ts';
 import type { SigningKeys } from './keys.ts';
 import type { CloudSettings } from './settings.ts';
 
-/** What every simulated service of the world shares. */
+/** The context that every simulated service of the world shares. */
 export interface MicrosoftWorld {
   readonly clock: Clock;
   readonly random: Random;

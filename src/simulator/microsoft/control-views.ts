@@ -96,7 +96,7 @@ export function viewPartner(cloud: MicrosoftCloud, tenant: SimulatedTenant): Rec
   };
 }
 
-/** What is switched for the tenant at the moment. */
+/** The tenant's settings at the moment. */
 export function viewSettings(cloud: MicrosoftCloud, tenant: SimulatedTenant): Record<string, unknown> {
   const { consent, consentByApp, ...rest } = cloud.settings.tenant(tenant.tenantId);
   return { consent, consentByApp: Object.fromEntries(consentByApp), ...rest };

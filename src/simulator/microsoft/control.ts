@@ -16,7 +16,7 @@ const tenantBody = z.strictObject({
 });
 
 const trustBody = z.strictObject({
-  /** What the simulated browser trusts besides the public certificates and the world's; null: nothing. */
+  /** Certificates that the simulated browser trusts besides the public ones and the world's; null: none. */
   pem: z.string().includes('-----BEGIN CERTIFICATE-----').nullable(),
 });
 

@@ -1,4 +1,4 @@
-/** What the texts of the catalogue speak of. */
+/** The values that stand in the texts of the catalogue. */
 export interface EntraErrorFacts {
   readonly appId: string;
   readonly appName: string;

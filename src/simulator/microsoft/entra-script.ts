@@ -5,7 +5,7 @@ import type { EntraFailure } from './entra-error.ts';
 import { describeOtherCloud, someOtherCloud } from './other-cloud.ts';
 import type { EntraErrorInput } from './settings.ts';
 
-/** What is being asked for when a script may step in. */
+/** The request at which a script may step in. */
 export interface ScriptedRequest {
   readonly at: 'token' | 'consent' | 'sign-in';
   /** Lower case. */

@@ -3,7 +3,7 @@ import type { SimulatedServicePrincipal, SimulatedTenant } from '../directory.ts
 import { graphAppId, intuneAnchorAppId, intuneApiAppId, type RegisteredApplication } from './applications.ts';
 import { setGrantsInGraph, setRoleInGraph } from './principal-state.ts';
 
-/** What a consent or the control API gives an application in a tenant. */
+/** Permissions that a consent or the control API gives an application in a tenant. */
 export interface Grant {
   readonly application: RegisteredApplication;
   /** Milliseconds by the world's clock: when the roles begin to count. */

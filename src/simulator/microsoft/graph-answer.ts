@@ -11,7 +11,7 @@ export interface GraphRequest {
   readonly token: AcceptedToken;
   readonly query: URLSearchParams;
   readonly intune: IntuneState;
-  /** Of a request that has one; undefined where it is no JSON. */
+  /** The body of a request that has one; undefined where it is no JSON. */
   readonly body?: unknown;
 }
 

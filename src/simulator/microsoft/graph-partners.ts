@@ -4,7 +4,7 @@ import type { IntuneTenant } from './intune-state.ts';
 import { connectionState, endConnection, removalTimes } from './partner-lifecycle.ts';
 import type { IntuneSettings } from './settings.ts';
 
-/** What a DateTimeOffset reads that was never set. */
+/** The value of a DateTimeOffset that was never set. */
 const neverDate = '0001-01-01T00:00:00Z';
 
 type PartnerSet = 'deviceManagementPartners' | 'complianceManagementPartners';

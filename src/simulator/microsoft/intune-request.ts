@@ -18,7 +18,7 @@ export interface IntuneRequest {
   readonly apiVersion: string;
   /** The GUID in `Entity(guid'…')`, lower case; undefined for the set itself. */
   readonly key: string | undefined;
-  /** What follows the key, as `Assign`. */
+  /** The action behind the key, as `Assign`. */
   readonly action: string | undefined;
   /** Address of the service, for `odata.id` and `Location`. */
   readonly serviceUri: string;

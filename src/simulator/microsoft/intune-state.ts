@@ -1,6 +1,6 @@
 import { createUploadLedger, type UploadLedger } from './upload-ledger.ts';
 
-/** What a partner told Intune about one device: the states that took effect, oldest first. */
+/** A partner's reports about one device: the states that took effect, oldest first. */
 export interface AppliedState {
   readonly messageId: string;
   readonly appliedAt: string;
@@ -104,7 +104,7 @@ export interface IntuneTenant {
   provisionedAt: number | null;
   terminatedAt: number | null;
   lastHeartbeatAt: number | null;
-  /** Who ended the connection; null while there is one, or never was. */
+  /** The side that ended the connection; null while there is one, or never was. */
   terminatedBy: 'partner' | 'administrator' | null;
   /** The application that provisioned last. */
   provisionedBy: string | null;
@@ -158,7 +158,7 @@ export function partnerState(
   }
 }
 
-/** What the Intune double of one cloud remembers. */
+/** The state of the Intune double of one cloud. */
 export function createIntuneState(): IntuneState {
   const tenants = new Map<string, IntuneTenant>();
   const tenant = (tenantId: string): IntuneTenant => {

@@ -5,7 +5,7 @@ import type { CloudContext } from './context.ts';
 /** How Graph calls a subscriber: over TLS that it can verify, redirects not followed ("Receive change notifications through webhooks"). */
 
 const handshakeTimeoutMs = 10_000;
-/** What takes longer counts as not delivered. */
+/** A delivery that takes longer counts as failed. */
 const deliveryTimeoutMs = 3_000;
 
 export type Handshake = { readonly ok: true } | { readonly ok: false; readonly reason: string };

@@ -1,6 +1,6 @@
 import type { SimulatedServicePrincipal } from '../directory.ts';
 
-/** What only the Microsoft doubles need to know of a service principal, beside the directory's record. */
+/** State of a service principal that only the Microsoft doubles need, beside the directory's record. */
 interface PrincipalState {
   disabledByMicrosoftStatus: string | null;
   /** Since when Graph lists and honours a role, by resource and role id; milliseconds. */

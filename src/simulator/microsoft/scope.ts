@@ -3,7 +3,7 @@ import { graphAppId, intuneApiAppId } from './applications.ts';
 import type { CloudContext } from './context.ts';
 import { type EntraResult, refuse, succeed } from './entra-error.ts';
 
-/** What a token is asked for. */
+/** The scope of a token request. */
 export interface TokenResource {
   readonly appId: string;
   /** `aud` of the token. */

@@ -43,7 +43,7 @@ export type EntraErrorInput = z.input<typeof entraErrorSchema>;
 /** How Entra answers in one tenant, besides consent. */
 export const entraSchema = z.strictObject({
   entraError: entraErrorSchema.nullable(),
-  /** What an application without a service principal is told: both are seen (domain/microsoft.md 1.6). */
+  /** The error for an application without a service principal: both are seen (domain/microsoft.md 1.6). */
   missingPrincipalCode: z.union([z.literal(700016), z.literal(7000229)]),
 });
 export interface EntraSettings {
@@ -74,7 +74,7 @@ export const graphSchema = z.strictObject({
   ]),
   /** Change notifications. */
   notifications: z.strictObject({
-    /** What may be subscribed to. Microsoft's list of supported resources does not name devices. */
+    /** Resources that may be subscribed to. Microsoft's list of supported resources does not name devices. */
     resources: z.array(z.enum(['users', 'groups', 'devices'])),
     /** A lifetime that is granted instead of a longer one that was asked for; null: what was asked for. */
     grantedMs: z.int().min(1).nullable(),
@@ -104,7 +104,7 @@ export const consentSchema = z.strictObject({
 });
 export type ConsentSettings = z.infer<typeof consentSchema>;
 
-/** What Graph answers about the tenant's Intune addresses: domain/microsoft.md 3 and 11.7. */
+/** Graph's answer about the tenant's Intune addresses: domain/microsoft.md 3 and 11.7. */
 export const discoverySchema = z.strictObject({
   services: z.enum(['all', 'none', 'unrelated-only', 'tenant-only', 'device-only']),
   providerNameCase: z.enum(['documented', 'lower', 'upper']),
@@ -191,7 +191,7 @@ export interface TenantSettings {
 export interface CloudSettings {
   /** Made with the honest defaults on first use. */
   tenant(tenantId: string): TenantSettings;
-  /** Who signs in when a consent goes to `common` or `organizations`. */
+  /** The tenant of the person who signs in when a consent goes to `common` or `organizations`. */
   signedInTenantId: string | null;
   /** Whether a client assertion may be presented twice; some client libraries reuse theirs until it expires. */
   assertionReplay: 'refuse' | 'allow';
@@ -264,7 +264,7 @@ const honestDefaults = (): TenantSettings => ({
   },
 });
 
-/** What the control API can switch in one cloud; the defaults make the honest path work. */
+/** Settings of one cloud that the control API can switch; the defaults make the honest path work. */
 export function createCloudSettings(): CloudSettings {
   const tenants = new Map<string, TenantSettings>();
   return {

@@ -2,7 +2,7 @@ import type { CloudContext } from './context.ts';
 import { isRecord } from './context.ts';
 import type { GraphAnswer } from './graph-answer.ts';
 
-/** What a subscription must say, as "subscription resource type" and "Create subscription" on learn.microsoft.com have it. */
+/** The demands on a subscription, as "subscription resource type" and "Create subscription" on learn.microsoft.com have it. */
 
 export interface WantedSubscription {
   readonly resource: string;
@@ -34,7 +34,7 @@ const refuse = (message: string): { readonly ok: false; readonly answer: GraphAn
 
 const longestClientState = 128;
 const minuteMs = 60_000;
-/** Of directory resources: under 29 days. */
+/** The longest life of a subscription to directory resources: under 29 days. */
 const longestMs = 41_760 * minuteMs;
 const shortestMs = 45 * minuteMs;
 

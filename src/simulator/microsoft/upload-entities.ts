@@ -14,7 +14,7 @@ export interface EntityFault {
   readonly deviceId: string | undefined;
 }
 
-/** What of an entity counts: only exact names with exact values do, all else is accepted without effect. */
+/** The part of an entity that counts: exact names with exact values; all else is accepted without effect. */
 export interface EntityEffect {
   readonly complianceStatus: 'compliant' | 'notCompliant' | null;
   readonly deviceManagementState: 'managed' | 'notManaged' | null;
@@ -59,7 +59,7 @@ export function readEffect(
   return counts ? { ...effect, attributes } : undefined;
 }
 
-/** What makes the whole message fail: domain/microsoft.md 4.4 and 11.14. */
+/** Faults that make the whole message fail: domain/microsoft.md 4.4 and 11.14. */
 export function findFault(
   entity: Record<string, unknown>,
   tenant: SimulatedTenant,

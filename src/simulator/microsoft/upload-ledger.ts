@@ -1,7 +1,7 @@
 import type { EntityTypes } from './entity-types.ts';
 import { isLater, readEffect } from './upload-entities.ts';
 
-/** What one message said of one device, as Intune took it in; whether it took effect is another matter. */
+/** The content of one message about one device, as Intune took it in; whether it took effect is another matter. */
 export interface TakenReport {
   readonly messageId: string;
   readonly deviceId: string;

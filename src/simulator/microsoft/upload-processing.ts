@@ -97,7 +97,7 @@ function record(
   device.history.push(entry);
 }
 
-/** What Entra will show: not managed means not compliant, whatever the verdict (domain/microsoft.md 4.4). */
+/** The state that Entra will show: not managed means not compliant, whatever the verdict (domain/microsoft.md 4.4). */
 const verdictOf = (device: PartnerDevice): Pick<Verdict, 'isCompliant' | 'isManaged'> => ({
   isManaged: device.deviceManagementState === null ? null : device.deviceManagementState === 'managed',
   isCompliant:

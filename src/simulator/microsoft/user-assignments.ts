@@ -1,6 +1,6 @@
 import type { SimulatedServicePrincipal } from '../directory.ts';
 
-/** Who is assigned to an application in a tenant ("Users and groups"), beside the directory's record of it. */
+/** The people who are assigned to an application in a tenant ("Users and groups"), beside the directory's record of it. */
 interface Assignments {
   /** "Assignment required?" among the properties of the enterprise application. */
   required: boolean;
