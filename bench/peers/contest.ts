@@ -78,12 +78,29 @@ export async function contest(options: Contest): Promise<Course[]> {
 export const medianOf = ({ rounds }: Course, value: (round: Round) => number): number =>
   median(rounds.map(value));
 
-/** The median of the quotients of rounds that stood side by side, not the quotient of two medians. */
-export function pairedRatio(
-  upper: Course,
-  lower: Course,
-  value: (round: Round) => number,
-): { readonly median: number; readonly least: number; readonly most: number } {
-  const ratios = upper.rounds.map((round, at) => value(round) / value(lower.rounds[at] ?? round));
-  return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
+export interface Ratio {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  /** Bounds of the median that hold with 95 % (its ranks are those of a binomial distribution). */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Of quotients of rounds that stood side by side, which is not the quotient of two medians. */
+export function pairedRatio(upper: Course, lower: Course, value: (round: Round) => number): Ratio {
+  const sorted = upper.rounds
+    .map((round, at) => value(round) / value(lower.rounds[at] ?? round))
+    .sort((a, b) => a - b);
+  const last = sorted.length - 1;
+  const ranks = Math.ceil(0.98 * Math.sqrt(sorted.length));
+  const at = (index: number): number => sorted[Math.min(last, Math.max(0, index))] ?? Number.NaN;
+  const middle = Math.floor(sorted.length / 2);
+  return {
+    median: median(sorted),
+    min: at(0),
+    max: at(last),
+    from: at(middle - ranks),
+    to: at(last - middle + ranks),
+  };
 }
