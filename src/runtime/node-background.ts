@@ -1,0 +1,167 @@
+/** What this process does again and again beside the two stages of delivery. */
+
+import { monotonicMs } from '../clock.ts';
+import { sendDeprovisions } from '../connection/deprovision.ts';
+import { sendHeartbeats } from '../connection/heartbeat.ts';
+import { finishDisconnects, leaveEmptyTenants } from '../connection/lifecycle.ts';
+import { notProvisioned, watchPartners } from '../connection/partner-watch.ts';
+import { watchPermissions } from '../connection/permission-watch.ts';
+import { createReseal } from '../connection/reseal.ts';
+import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
+import { actOnDirectoryChanges } from '../delivery/directory/act-on-changes.ts';
+import { createDeviceLearner } from '../delivery/directory/learn-devices.ts';
+import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
+import { importedReadLookMs, moveTurnMs, resealLookMs, resealPauseMs, watchEveryMs } from '../limits.ts';
+import type { Send } from '../outbound/port.ts';
+import { readImported } from '../routing/imports/read-imported.ts';
+import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
+import type { Sealer } from '../secrets/seal.ts';
+import { settleApprovals } from '../store/approvals.ts';
+import type { Sql } from '../store/database.ts';
+import { trimHistory } from '../store/history.ts';
+import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
+import { trimRouteHistory } from '../store/routes/trim-history.ts';
+import { tidySignIns } from '../store/sign-ins.ts';
+import type { Tenant } from '../store/tenants/tenant.ts';
+import { noteWatch } from '../store/watch.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Config } from './config.ts';
+import type { ConnectionServices } from './connection-services.ts';
+import type { Gateway } from './gateway.ts';
+
+const heartbeatPollMs = 2_000;
+const watchPollMs = 10_000;
+const signInPollMs = 60_000;
+const directoryPollMs = 1_000;
+const movePollMs = 1_000;
+const shadowPollMs = 2_000;
+const shadowWriteMs = 1_000;
+/** Retention is counted in days, so a process that lives shorter than this need not trim anything. */
+const trimPollMs = 5 * 60_000;
+
+export interface BackgroundParts {
+  readonly config: Config;
+  readonly sql: Sql;
+  readonly send: Send;
+  readonly sealer: Sealer;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly gateway: Gateway;
+  readonly connection: ConnectionServices;
+  readonly moves: MoveWork;
+  readonly backoff: Backoff;
+}
+
+/** Runs `work` again and again with a pause between; an error is logged and the next turn comes. */
+export function every(log: Log, ms: number, name: string, work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    // One turn at a time: a slow one is not followed by a queue of others.
+    running ??= work()
+      .catch((error: unknown) => log.warn(`${name}.failed`, { error }))
+      .finally(() => {
+        running = undefined;
+      });
+  }, ms);
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
+
+/** Seals anew what an older key sealed: soon after the start, batch after batch, then now and then. */
+function resealing(sql: Sql, sealer: Sealer, log: Log): () => Promise<void> {
+  const reseal = createReseal({ sql, sealer, log });
+  let nextAtMs = 0;
+  return async () => {
+    if (performance.now() < nextAtMs) return;
+    // Set first: a database that is away is not asked every second.
+    nextAtMs = performance.now() + resealLookMs;
+    if (await reseal()) nextAtMs = 0;
+  };
+}
+
+/** Milliseconds between two turns, name in the log, work. */
+type Periodic = readonly [ms: number, name: string, work: () => Promise<void>];
+
+function workOfConnection(parts: BackgroundParts): Periodic[] {
+  const { config, connection, gateway, log, metrics, send, sql } = parts;
+  const heartbeats = {
+    ...{ sql, send, log, metrics },
+    access: gateway.access,
+    tenants: gateway.tenants,
+    apiVersions: config.partnerApiVersions,
+    periodSeconds: config.heartbeatSeconds,
+    timeoutMs: config.microsoftTimeoutSeconds * 1_000,
+    notProvisioned: (tenantId: string) => notProvisioned(tenantId, connection.partners),
+  };
+  // A tenth of a short period, so that tests and demos with one are exact too.
+  const heartbeatMs = Math.min(heartbeatPollMs, config.heartbeatSeconds * 100);
+  return [
+    [heartbeatMs, 'heartbeat', () => sendHeartbeats(heartbeats)],
+    [
+      heartbeatPollMs,
+      'lifecycle',
+      async () => {
+        await finishDisconnects(connection.lifecycle);
+        await leaveEmptyTenants(connection.lifecycle);
+        await sendDeprovisions(connection.lifecycle);
+      },
+    ],
+    [heartbeatPollMs, 'subscriptions', () => keepSubscriptions(connection.subscriptions)],
+    [
+      watchPollMs,
+      'watch',
+      async () => {
+        await watchPartners(connection.partners);
+        await watchPermissions(connection.permissions);
+      },
+    ],
+  ];
+}
+
+function workOfDirectory({ backoff, config, gateway, log, send, sql }: BackgroundParts): Periodic[] {
+  const directory = {
+    ...{ sql, send, log },
+    clouds: config.clouds,
+    graphToken: (tenant: Tenant) => gateway.access.token(tenant, 'graph'),
+    timeoutMs: config.microsoftTimeoutSeconds * 1_000,
+    retrySeconds: (attempts: number) => backoffSeconds(attempts, backoff),
+  };
+  return [
+    [directoryPollMs, 'directory', () => actOnDirectoryChanges(directory)],
+    [watchPollMs, 'devices', createDeviceLearner({ ...directory, now: monotonicMs })],
+  ];
+}
+
+const workOfRouting = ({ config, gateway, log, moves, sql }: BackgroundParts): Periodic[] => [
+  [movePollMs, 'moves', () => continueMoves(moves, moveTurnMs)],
+  [shadowPollMs, 'shadow', gateway.shadow.refresh],
+  [shadowWriteMs, 'shadow-findings', gateway.shadow.flush],
+  [importedReadLookMs, 'routes.read', () => readImported(sql)],
+  [trimPollMs, 'routes.trim', () => trimRouteHistory(sql, config.routeHistoryDays, log)],
+];
+
+const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): Periodic[] => [
+  [watchEveryMs, 'watching', () => noteWatch(sql)],
+  [watchPollMs, 'approvals', () => settleApprovals(sql)],
+  [watchPollMs, 'idempotency-keys', () => forgetIdempotencyKeys(sql)],
+  [signInPollMs, 'sign-ins', () => tidySignIns(sql, config.operatorTenants)],
+  [trimPollMs, 'history.trim', () => trimHistory(sql, config.historyDays, log)],
+  [resealPauseMs, 'secrets.reseal', resealing(sql, sealer, log)],
+];
+
+/** The function ends it, and waits for the turns under way. */
+export function startBackground(parts: BackgroundParts): () => Promise<void> {
+  const works = [
+    ...workOfConnection(parts),
+    ...workOfDirectory(parts),
+    ...workOfRouting(parts),
+    ...workOfAdmin(parts),
+  ];
+  const stops = works.map((periodic) => every(parts.log, ...periodic));
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()));
+  };
+}
