@@ -1,7 +1,9 @@
+/** What both runtimes are made of; the rest is each runtime's own. */
+
 import type { Context } from 'hono';
 import { Hono } from 'hono';
 import { monotonicMs } from '../clock.ts';
-import { createAccess } from '../connection/access.ts';
+import { type ConnectionAccess, createAccess } from '../connection/access.ts';
 import type { ConsentOptions } from '../connection/consent.ts';
 import { accessByType, createOwnBroker, tenantCredentials } from '../connection/tenant-credentials.ts';
 import { createIntake, type IntakeOptions } from '../delivery/intake.ts';
@@ -17,7 +19,7 @@ import { createShadow } from '../forwarding/shadow/shadow.ts';
 import { createTargets } from '../forwarding/targets.ts';
 import { createAttempts } from '../gateway/attempts.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
-import { createDeviceCalls } from '../gateway/device-call.ts';
+import { createDeviceCalls, type DeviceCallOptions, type DeviceCalls } from '../gateway/device-call.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
 import { addLandingRoutes } from '../gateway/landing.ts';
 import { beginListener, finishListener, type ListenerEnv, type RequestFacts } from '../gateway/listener.ts';
@@ -34,14 +36,12 @@ import type { Sql } from '../store/database.ts';
 import { createInstanceKeys } from '../store/instance-keys.ts';
 import { createInstanceDirectory } from '../store/instances/instance.ts';
 import type { CachePolicy } from '../store/row-cache.ts';
-import { createTenantDirectory } from '../store/tenants/tenant.ts';
+import { createTenantDirectory, type TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createTurns, turnsApart } from '../untrusted/turns.ts';
 import type { Config } from './config.ts';
 import { createInstanceClients, type InstanceClients } from './instance-clients.ts';
-
-/** What both runtimes are made of; the rest is each runtime's own. */
 
 /** Committed at the same time. */
 const notificationsOfTenant = 2;
@@ -51,7 +51,7 @@ export interface GatewayParts {
   readonly sql: Sql;
   /** With the second try of `issued`, where that is given. */
   readonly send: Send;
-  /** Told of the tokens for Microsoft's services. */
+  /** Is informed of the tokens for Microsoft's services. */
   readonly issued?: IssuedTokens;
   /** The way of forwarded calls, with its circuits. */
   readonly upstream: Upstream;
@@ -65,39 +65,26 @@ export interface GatewayParts {
   /** Given by a runtime whose processes live on while the database is away and have a place to keep marks in. */
   readonly markKeeper?: MarkKeeper;
   readonly readReference: (reference: string) => Promise<string>;
-  /** The runtime's own; WebCrypto's unless given. */
+  /** The runtime's own; default: WebCrypto's. */
   readonly sha256?: Sha256;
   /** Given by a runtime whose SHA-256 answers at once: verified tokens are kept by it. */
   readonly tokenHash?: (token: string) => string;
   /** For a runtime that has its own; Workers must not share a fetch between requests. */
   readonly keys?: KeySource;
   readonly authorizationOf?: InstanceClients['authorizationOf'];
-  /** Given by a runtime that hears of changes; without it everything is looked at again after a second. */
+  /** Given by a runtime that is notified of changes; without it everything is read again after a second. */
   readonly changes?: { readonly policy: CachePolicy; readonly routes: RouteLookup };
 }
 
-export function composeGateway(parts: GatewayParts) {
-  const { config, facts, log, metrics, respond, send, sql } = parts;
+/** The ways to Microsoft's services: by the applications that tenants share, and by a tenant's own. */
+function composeAccess(parts: GatewayParts, tenants: TenantDirectory): ConnectionAccess {
+  const { config, log, metrics, send } = parts;
   const now = monotonicMs;
-  const microsoftTimeoutMs = config.microsoftTimeoutSeconds * 1_000;
-  const tenants = createTenantDirectory(sql, parts.changes?.policy);
-  const instances = createInstanceDirectory(sql, now, parts.changes?.policy);
-  const routes =
-    parts.changes?.routes ??
-    createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup });
-  const turns = (parts.intake.together ?? true) ? createTurns() : turnsApart;
-  const clients = createInstanceClients({
-    send,
-    turns,
-    sealer: parts.sealer,
-    readReference: parts.readReference,
-    concurrency: config.jamfConcurrency,
-    timeoutMs: config.forwardTimeoutSeconds * 1_000,
-  });
+  const timeoutMs = config.microsoftTimeoutSeconds * 1_000;
   const tokens = {
     send,
     now,
-    timeoutMs: microsoftTimeoutMs,
+    timeoutMs,
     ...(parts.issued === undefined ? {} : { issued: parts.issued }),
     onRequest: ({ outcome, resource }: { resource: string; outcome: string }) =>
       metrics.tokenRequest(resource, outcome),
@@ -120,132 +107,134 @@ export function composeGateway(parts: GatewayParts) {
     send,
     clouds: config.clouds,
     hasDiagnostic: (cloud: string) => config.diagnostic(cloud) !== undefined,
-    timeoutMs: microsoftTimeoutMs,
+    timeoutMs,
     holdRecheckSeconds: config.holdRecheckSeconds,
     log,
     now,
   };
-  const access = accessByType(
+  return accessByType(
     createAccess({ ...paths, broker }),
     createAccess({ ...paths, broker: ownBroker }),
     tenants,
   );
-  const consent: ConsentOptions = {
-    sql,
-    log,
-    tenants,
+}
+
+function composeConsent(
+  { config, log, sql }: GatewayParts,
+  tenants: TenantDirectory,
+  access: ConnectionAccess,
+): ConsentOptions {
+  return {
+    ...{ sql, log, tenants, access },
     clouds: config.clouds,
-    access,
     publicUrl: config.publicUrl,
     clientId: (application, cloud) =>
       application === 'connector' ? config.connector(cloud)?.clientId : config.userAppClientId(cloud),
   };
+}
 
-  const forwarding = {
-    upstream: parts.upstream,
-    targetOf: createTargets(),
-    authorizationOf: parts.authorizationOf ?? clients.authorizationOf,
-  };
-
-  const forward = createForward(forwarding);
-  const shadow = createShadow({ sql, log, instances, forward });
-
-  const intake = createIntake({ sql, ...parts.intake });
-  const missed = parts.markKeeper && createMissedEvents({ sql, intake, keeper: parts.markKeeper, log });
-  const instanceKeys = createInstanceKeys(sql, {
-    hash: parts.sha256,
-    together: parts.intake.together ?? true,
-  });
-
-  const keys =
-    parts.keys ??
-    createKeySource({
-      send,
-      now,
-      cooldownSeconds: config.jwksCooldownSeconds,
-      timeoutMs: microsoftTimeoutMs,
-    });
-  const deviceCalls = createDeviceCalls({
+function composeDeviceCalls(
+  parts: GatewayParts,
+  known: Pick<DeviceCallOptions, 'tenants' | 'instances' | 'routes' | 'authorizationOf'>,
+  keys: KeySource,
+): DeviceCalls {
+  const { config, metrics, tokenHash } = parts;
+  return createDeviceCalls({
+    ...known,
+    keys,
     clouds: config.clouds,
     audiences: config.audiences,
-    keys,
     signature: parts.signature,
-    tenants,
-    instances,
-    routes,
     rate: createRateLimit(config.ratePerTenant),
     onRouteHit: () => metrics.routeLookup('hit'),
-    authorizationOf: forwarding.authorizationOf,
-    ...(parts.tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: parts.tokenHash } } : {}),
+    ...(tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: tokenHash } } : {}),
     // A token's times are dates.
     now: Date.now,
   });
+}
 
-  const createDataApp = (): Hono<ListenerEnv> => {
-    const app = new Hono<ListenerEnv>();
-    beginListener(app, { name: 'data', log, metrics });
-    addJamfRoutes(app, {
-      intake,
-      ...(missed ? { missed } : {}),
-      keys: instanceKeys,
-      attempts: createAttempts(),
-      facts,
-      rate: createRateLimit(config.ratePerInstance),
-      log,
-      metrics,
-      turns,
+function composeServices(parts: GatewayParts) {
+  const { config, log, metrics, send, sql } = parts;
+  const now = monotonicMs;
+  const together = parts.intake.together ?? true;
+  const tenants = createTenantDirectory(sql, parts.changes?.policy);
+  const instances = createInstanceDirectory(sql, now, parts.changes?.policy);
+  const routes =
+    parts.changes?.routes ??
+    createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup });
+  const turns = together ? createTurns() : turnsApart;
+  const clients = createInstanceClients({
+    ...{ send, turns },
+    sealer: parts.sealer,
+    readReference: parts.readReference,
+    concurrency: config.jamfConcurrency,
+    timeoutMs: config.forwardTimeoutSeconds * 1_000,
+  });
+  const access = composeAccess(parts, tenants);
+  const authorizationOf = parts.authorizationOf ?? clients.authorizationOf;
+  const forwarding = { upstream: parts.upstream, targetOf: createTargets(), authorizationOf };
+  const forward = createForward(forwarding);
+  const intake = createIntake({ sql, ...parts.intake });
+  const keys =
+    parts.keys ??
+    createKeySource({
+      ...{ send, now },
+      cooldownSeconds: config.jwksCooldownSeconds,
+      timeoutMs: config.microsoftTimeoutSeconds * 1_000,
     });
-    addMicrosoftRoutes(app, {
-      calls: deviceCalls,
-      forward,
-      onAnswered: shadow.onAnswered,
-      passThrough: config.passThrough,
-      facts,
-      metrics,
-      respond,
-    });
-    addLandingRoutes(app, {
-      directory: createLandingDirectory({
-        sql,
-        routes,
-        known: { tenants, instances },
-        maxAgeMs: config.snapshotMaxAgeSeconds * 1_000,
-      }),
-      paths: config.landingPaths,
-      deviceParams: config.landingDeviceParams,
-      rate: createRateLimit(config.ratePerTenant),
-      log,
-    });
-    addNotificationRoute(app, {
-      sql,
-      tenants,
-      facts,
-      rate: createRateLimit(config.ratePerTenant),
-      log,
-      metrics,
-      sha256: parts.sha256,
-      ...(parts.intake.together === false ? {} : { turns: createKeyedSemaphore(notificationsOfTenant) }),
-    });
-    addConsentRoute(app, consent);
-    finishListener(app);
-    return app;
-  };
-
   return {
-    access,
-    clients,
-    consent,
-    createDataApp,
-    deviceCalls,
-    forwarding,
-    instanceKeys,
-    instances,
-    keys,
-    missed,
-    routes,
-    shadow,
-    tenants,
+    ...{ access, clients, forward, forwarding, instances, intake, keys, routes, tenants, turns },
+    consent: composeConsent(parts, tenants, access),
+    deviceCalls: composeDeviceCalls(parts, { tenants, instances, routes, authorizationOf }, keys),
+    instanceKeys: createInstanceKeys(sql, { hash: parts.sha256, together }),
+    missed: parts.markKeeper && createMissedEvents({ sql, intake, keeper: parts.markKeeper, log }),
+    shadow: createShadow({ sql, log, instances, forward }),
   };
+}
+
+function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeServices>): Hono<ListenerEnv> {
+  const { config, facts, log, metrics, respond, sha256, sql } = parts;
+  const { deviceCalls, forward, instanceKeys, instances, intake, missed, routes, shadow, tenants, turns } =
+    services;
+  const app = new Hono<ListenerEnv>();
+  beginListener(app, { name: 'data', log, metrics });
+  addJamfRoutes(app, {
+    ...{ intake, facts, log, metrics, turns },
+    ...(missed ? { missed } : {}),
+    keys: instanceKeys,
+    attempts: createAttempts(),
+    rate: createRateLimit(config.ratePerInstance),
+  });
+  addMicrosoftRoutes(app, {
+    ...{ forward, facts, metrics, respond },
+    calls: deviceCalls,
+    onAnswered: shadow.onAnswered,
+    passThrough: config.passThrough,
+  });
+  addLandingRoutes(app, {
+    log,
+    directory: createLandingDirectory({
+      ...{ sql, routes },
+      known: { tenants, instances },
+      maxAgeMs: config.snapshotMaxAgeSeconds * 1_000,
+    }),
+    paths: config.landingPaths,
+    deviceParams: config.landingDeviceParams,
+    rate: createRateLimit(config.ratePerTenant),
+  });
+  addNotificationRoute(app, {
+    ...{ sql, tenants, facts, log, metrics, sha256 },
+    rate: createRateLimit(config.ratePerTenant),
+    ...(parts.intake.together === false ? {} : { turns: createKeyedSemaphore(notificationsOfTenant) }),
+  });
+  addConsentRoute(app, services.consent);
+  finishListener(app);
+  return app;
+}
+
+export function composeGateway(parts: GatewayParts) {
+  const services = composeServices(parts);
+  return { ...services, createDataApp: () => createDataApp(parts, services) };
 }
 
 export type Gateway = ReturnType<typeof composeGateway>;
