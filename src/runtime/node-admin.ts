@@ -1,0 +1,97 @@
+/** The admin listener's app on Node: what its routes may ask of the rest of the gateway. */
+
+import { createAdminApp } from '../admin/app.ts';
+import type { AdminServices } from '../admin/context.ts';
+import { confirmTenant, testInstance } from '../connection/confirm.ts';
+import { startConnect } from '../connection/consent.ts';
+import { disableTenant, disconnectTenant, noteInstances } from '../connection/lifecycle.ts';
+import { dryRunMigration, migrateTenant } from '../connection/migrate.ts';
+import { checkTenantPermissions, permissionsOf } from '../connection/permission-watch.ts';
+import { askResync } from '../connection/resync.ts';
+import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
+import { startOwnConnect } from '../connection/tenant-credentials.ts';
+import { replayReports } from '../delivery/replay.ts';
+import { moveAnswerMs } from '../limits.ts';
+import { createAddressPolicy } from '../outbound/addresses.ts';
+import { mayConnect } from '../outbound/node.ts';
+import { type MoveWork, workFor } from '../routing/moves/work.ts';
+import type { Tenant } from '../store/tenants/tenant.ts';
+import { version } from '../version.ts';
+import type { Config } from './config.ts';
+import type { ConnectionServices } from './connection-services.ts';
+import type { composeGateway, Gateway } from './gateway.ts';
+import { nodeDigest } from './node-secrets.ts';
+import { entraOperators } from './operators.ts';
+
+export function createNodeAdmin(
+  config: Config,
+  parts: Parameters<typeof composeGateway>[0],
+  gateway: Gateway,
+  connection: ConnectionServices,
+  moves: MoveWork,
+  {
+    adminUrl,
+    ...more
+  }: Pick<AdminServices, 'openBulk' | 'routesChanged'> & {
+    readonly adminUrl: () => string;
+  },
+) {
+  const { log, metrics, sealer, sql } = parts;
+  /** Graph's subscriptions go while the consent is still there; what fails ends by itself. */
+  const leaving = async <T>({ tenantId }: Tenant, leave: () => Promise<T>): Promise<T> => {
+    const result = await leave();
+    await keepSubscriptions(connection.subscriptions, tenantId).catch((error: unknown) =>
+      log.warn('subscriptions.not-removed', { tenantId, error }),
+    );
+    return result;
+  };
+  return createAdminApp(
+    {
+      ...more,
+      sql,
+      log,
+      clouds: config.clouds,
+      version,
+      facts: parts.facts,
+      respond: parts.respond,
+      digest: nodeDigest,
+      tenants: gateway.tenants,
+      instances: gateway.instances,
+      instanceKeys: gateway.instanceKeys,
+      sealer,
+      readReference: parts.readReference,
+      mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
+      bootstrapKey: config.bootstrapKey,
+      approvals: config.approvals === 'on',
+      operators: entraOperators(parts, gateway, adminUrl),
+      polls: config.pollSeconds > 0,
+      reconciles: config.reconcileSeconds > 0,
+      publicUrl: config.publicUrl,
+      hasDiagnostic: (cloud) => config.diagnostic(cloud) !== undefined,
+      notifies: config.notificationResources.length > 0,
+      missingApplication: (cloud) =>
+        config.connector(cloud) === undefined
+          ? `No connector application is configured for the cloud ${cloud}: set ESPALIER_ENTRA_CLIENT_ID and its credential.`
+          : undefined,
+      connect: (tenant, by) =>
+        tenant.connectionType === 'manual'
+          ? startOwnConnect(sql, gateway.tenants, tenant.tenantId, by)
+          : startConnect(gateway.consent, tenant, by),
+      confirm: (tenant, by) => confirmTenant(tenant, connection.confirm, by),
+      enable: (tenant, by) => confirmTenant(tenant, connection.confirm, by, { enabling: true }),
+      disable: (tenant, by) => leaving(tenant, () => disableTenant(connection.lifecycle, tenant, by)),
+      disconnect: (tenant, retract, by) =>
+        leaving(tenant, () => disconnectTenant(connection.lifecycle, tenant, retract, by)),
+      planMigration: (tenant, to) => dryRunMigration(connection, tenant, to),
+      migrate: (tenant, to, by) => migrateTenant(connection, tenant, to, by),
+      resync: (tenantId, by) => askResync(sql, tenantId, by),
+      replay: (request) => replayReports({ sql, log }, request),
+      continueMove: (key) => workFor(moves, key, moveAnswerMs),
+      noteInstances: (tenantId) => noteInstances(connection.lifecycle, tenantId),
+      checkPermissions: async (tenant) =>
+        checkTenantPermissions(tenant, await permissionsOf(sql, tenant, connection.permissions)),
+      testInstance: (instance) => testInstance(instance, { sql, clientOf: gateway.clients.clientOf }),
+    },
+    { name: 'admin', log, metrics },
+  );
+}
