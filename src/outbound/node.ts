@@ -1,8 +1,10 @@
+/** The Node half of the outgoing port: undici, with the address rule applied where the connection is made. */
+
 import { lookup as resolveAll } from 'node:dns/promises';
 import type { Readable } from 'node:stream';
 import { getCACertificates } from 'node:tls';
 import { LRUCache } from 'lru-cache';
-import { Agent } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import { userAgent } from '../version.ts';
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
 import { AddressRefused, checkedLookup } from './node-addresses.ts';
@@ -15,8 +17,6 @@ import {
   type Send,
   wholeAnswerFactor,
 } from './port.ts';
-
-/** The Node half of the outgoing port: undici, with the address rule applied where the connection is made. */
 
 /** Sockets to one origin; more requests wait. */
 const connectionsPerOrigin = 64;
@@ -87,9 +87,10 @@ export interface NodeSend {
   close(): Promise<void>;
 }
 
-export function createNodeSend(policy: AddressPolicy): NodeSend {
+/** The agents of undici: which connections a request may share depends on its addresses, trust and host. */
+function createAgents(policy: AddressPolicy) {
   const agentFor = (
-    checked: boolean,
+    isChecked: boolean,
     caCertificate: string | undefined,
     connections = connectionsPerOrigin,
   ): Agent =>
@@ -100,7 +101,7 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
       connect: {
         timeout: connectTimeoutMs,
         minVersion: 'TLSv1.2',
-        ...(checked ? { lookup: checkedLookup(policy) } : {}),
+        ...(isChecked ? { lookup: checkedLookup(policy) } : {}),
         ...(caCertificate === undefined ? {} : { ca: [...getCACertificates('default'), caCertificate] }),
       },
     });
@@ -113,17 +114,34 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
       void agent.close();
     },
   });
-  const agentOf = (request: OutboundRequest): Agent => {
-    if (request.addresses === 'configured') return configured;
-    if (request.caCertificate === undefined) return request.sharedHost ? shared : checked;
-    let agent = withTrust.get(request.caCertificate);
-    if (!agent) {
-      agent = agentFor(true, request.caCertificate);
-      withTrust.set(request.caCertificate, agent);
-    }
-    return agent;
+  return {
+    of: (request: OutboundRequest): Agent => {
+      if (request.addresses === 'configured') return configured;
+      if (request.caCertificate === undefined) return request.sharedHost ? shared : checked;
+      let agent = withTrust.get(request.caCertificate);
+      if (!agent) {
+        agent = agentFor(true, request.caCertificate);
+        withTrust.set(request.caCertificate, agent);
+      }
+      return agent;
+    },
+    close: async (): Promise<void> => {
+      await Promise.all([configured, checked, shared, ...withTrust.values()].map((agent) => agent.destroy()));
+    },
   };
+}
 
+function headersOf(received: Dispatcher.ResponseData['headers']): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(received)) {
+    for (const one of Array.isArray(value) ? value : [value])
+      if (one !== undefined) headers.append(name, one);
+  }
+  return headers;
+}
+
+export function createNodeSend(policy: AddressPolicy): NodeSend {
+  const agents = createAgents(policy);
   const send: Send = async (request): Promise<OutboundResult> => {
     const url = new URL(request.url);
     if (
@@ -134,7 +152,7 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
       return failure('refused-address', `${url.hostname} is not globally reachable`);
     }
     try {
-      const answer = await agentOf(request).request({
+      const answer = await agents.of(request).request({
         origin: url.origin,
         path: url.pathname + url.search,
         method: request.method as 'GET',
@@ -144,15 +162,10 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
         headersTimeout: request.timeoutMs,
         bodyTimeout: request.timeoutMs,
       });
-      const headers = new Headers();
-      for (const [name, value] of Object.entries(answer.headers)) {
-        for (const one of Array.isArray(value) ? value : [value])
-          if (one !== undefined) headers.append(name, one);
-      }
       return {
         ok: true,
         status: answer.statusCode,
-        headers,
+        headers: headersOf(answer.headers),
         body: interruptible(answer.body),
         text: (limitBytes) => readText(answer.body, limitBytes, request.timeoutMs * wholeAnswerFactor),
         discard: async () => {
@@ -163,10 +176,5 @@ export function createNodeSend(policy: AddressPolicy): NodeSend {
       return explain(error);
     }
   };
-  return {
-    send,
-    close: async () => {
-      await Promise.all([configured, checked, shared, ...withTrust.values()].map((agent) => agent.destroy()));
-    },
-  };
+  return { send, close: agents.close };
 }
