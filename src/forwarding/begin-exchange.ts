@@ -1,3 +1,5 @@
+/** An exchange as a promise of its head and a body to be pulled, for whoever is not in a hurry. */
+
 import { BodyInterrupted } from '../outbound/port.ts';
 import type {
   Upstream,
@@ -6,8 +8,6 @@ import type {
   UpstreamFailure,
   UpstreamHead,
 } from '../outbound/upstream.ts';
-
-/** An exchange as a promise of its head and a body to be pulled, for whoever is not in a hurry. */
 
 export interface BegunAnswer {
   readonly ok: true;

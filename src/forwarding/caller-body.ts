@@ -1,8 +1,8 @@
+/** A caller's body on its way to an instance: a small one is held, so that it can be sent once more with a new token. */
+
 import { replayableBodyBytes } from '../limits.ts';
 import type { UpstreamBody } from '../outbound/upstream.ts';
 import { type Problem, ProblemError } from '../problems.ts';
-
-/** A caller's body on its way to an instance: a small one is held, so that it can be sent once more with a new token. */
 
 export interface ReadyBody {
   /** A body for one try; undefined when there is none left. */

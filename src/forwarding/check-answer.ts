@@ -1,10 +1,10 @@
-import type { UpstreamHead } from '../outbound/upstream.ts';
-import { type Problem, problem } from '../problems.ts';
-
 /**
  * Whether an answer comes from Jamf Pro: it speaks JSON, and the Classic API XML. Anything else comes from something in
  * front of it, whatever its status (contract section 11).
  */
+
+import type { UpstreamHead } from '../outbound/upstream.ts';
+import { type Problem, problem } from '../problems.ts';
 
 const json = /^application\/(?:[\w.+-]+\+)?json\b/i;
 /** Not `application/xhtml+xml`: that is a page. */

@@ -1,3 +1,5 @@
+/** Carries a call to the instance that manages the Mac and brings its answer back as it comes. */
+
 import type { JamfFailure } from '../jamf/failure.ts';
 import type { Upstream, UpstreamBody, UpstreamCall, UpstreamTarget } from '../outbound/upstream.ts';
 import { type Problem, problem } from '../problems.ts';
@@ -8,8 +10,6 @@ import { type DeviceCall, type InstanceRequest, instanceRequest } from './calls.
 import { checkDeviceAnswer, checkPassThroughAnswer, isTokenRefused } from './check-answer.ts';
 import { answerHeaders, deviceCallLines, passThroughLines } from './headers.ts';
 import { problemOfInstance, problemOfPause, problemOfUpstream } from './problem-of-instance.ts';
-
-/** Carries a call to the instance that manages the Mac and brings its answer back as it comes. */
 
 /** The instance's own API token: the caller's never reaches it. */
 export interface InstanceAuthorization {

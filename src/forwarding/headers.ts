@@ -1,12 +1,12 @@
-import type { UpstreamHead } from '../outbound/upstream.ts';
-import { userAgent } from '../version.ts';
-
 /**
  * Which headers cross. Both directions are allow lists: a header that nobody thought of stays on its side. The
  * caller's token, cookies and hop-by-hop headers never cross, and what `Connection` names is hop-by-hop (contract
  * section 6; RFC 9110, 7.6.1). No cookie of an instance is kept or passed on: that of a cluster's balancer would pin
  * all callers to one node (domain/jamf.md 1.4).
  */
+
+import type { UpstreamHead } from '../outbound/upstream.ts';
+import { userAgent } from '../version.ts';
 
 /** A caller's header by its name in lower case. */
 export type HeaderOf = (name: string) => string | null | undefined;

@@ -1,3 +1,5 @@
+/** What the landing pages have to know of a tenant and of a Mac. */
+
 import { LRUCache } from 'lru-cache';
 import { landingFreshMs } from '../limits.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
@@ -8,8 +10,6 @@ import type { Landing } from '../store/row-types.ts';
 import { instances, reports } from '../store/schema.ts';
 import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { KnownMac, LandingInstance, MacState } from './landing.ts';
-
-/** What the landing pages have to know of a tenant and of a Mac. */
 
 export interface LandingTenant {
   readonly landing: Landing;

@@ -1,7 +1,7 @@
+/** Where a person at a Mac is sent who comes to a tenant's landing page (contract section 6). Pure. */
+
 import type { Landing } from '../store/row-types.ts';
 import type { LandingPaths } from './landing-paths.ts';
-
-/** Where a person at a Mac is sent who comes to a tenant's landing page (contract section 6). Pure. */
 
 /** `enroll`: from Microsoft's page for a Mac that it does not know; `remediate`: from the one for a Mac that fails. */
 export type LandingKind = 'enroll' | 'remediate';

@@ -1,12 +1,12 @@
-import { passThroughQueryCharacters } from '../limits.ts';
-import { type Problem, problem } from '../problems.ts';
-
 /**
  * Calls of the Microsoft side that go to the instance as they are, when method and path are on the operator's list.
  * A part of the path is either the list's own word, byte for byte, or `{id}`, for which the device's own computer id is
  * put: a caller names no computer, and so reaches no other. What is spelt in another way (encoded, with dots, with
  * empty parts) equals nothing on the list.
  */
+
+import { passThroughQueryCharacters } from '../limits.ts';
+import { type Problem, problem } from '../problems.ts';
 
 /** One entry of ESPALIER_PASS_THROUGH. */
 export interface PassThroughEntry {

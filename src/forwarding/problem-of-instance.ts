@@ -1,8 +1,8 @@
+/** Failures on the way to an instance as callers see them. */
+
 import type { JamfFailure } from '../jamf/failure.ts';
 import type { UpstreamFailure } from '../outbound/upstream.ts';
 import { type Problem, problem } from '../problems.ts';
-
-/** Failures on the way to an instance as callers see them. */
 
 const addressRefused = (): Problem =>
   problem('address-refused', 'The address of the instance is not allowed.');

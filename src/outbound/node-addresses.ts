@@ -1,8 +1,8 @@
+/** The address rule where Node makes a connection. */
+
 import { lookup as dnsLookup, type LookupAllOptions } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import type { AddressPolicy } from './addresses.ts';
-
-/** The address rule where Node makes a connection. */
 
 export class AddressRefused extends Error {
   override readonly name = 'AddressRefused';

@@ -1,3 +1,5 @@
+/** Real sockets on this machine, good and bad. */
+
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server as PlainServer } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
@@ -5,8 +7,6 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createAuthority } from '../simulator/authority.ts';
 import { createAddressPolicy, parseAllowEntry } from './addresses.ts';
 import { probe } from './node-probe.ts';
-
-/** Real sockets on this machine, good and bad. */
 
 const authority = await createAuthority();
 const running: PlainServer[] = [];

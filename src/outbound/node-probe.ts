@@ -1,3 +1,8 @@
+/**
+ * What `doctor` sees of a host on the way to a request: its addresses, its port, its certificate. The certificate is also
+ * read where it would be refused, to say why; nothing is sent over such a connection.
+ */
+
 import { X509Certificate } from 'node:crypto';
 import { lookup as resolveAll } from 'node:dns/promises';
 import { connect, type Socket } from 'node:net';
@@ -9,11 +14,6 @@ import {
 } from 'node:tls';
 import { within } from '../deadline.ts';
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
-
-/**
- * What `doctor` sees of a host on the way to a request: its addresses, its port, its certificate. The certificate is also
- * read where it would be refused, to say why; nothing is sent over such a connection.
- */
 
 export interface ProbeTarget {
   readonly host: string;

@@ -1,9 +1,9 @@
+/** Several answers on one connection: what was kept of one never changes how the next is read. */
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AnswerReader } from './node-upstream-answer.ts';
 import type { AnswerHead } from './node-upstream-head.ts';
-
-/** Several answers on one connection: what was kept of one never changes how the next is read. */
 
 interface Read {
   readonly head:

@@ -1,11 +1,11 @@
+/** Makes connections to instances: the address rule at each of them, TLS 1.2 or newer, verified. */
+
 import { connect, type Socket } from 'node:net';
 import { createSecureContext, getCACertificates, type SecureContext, connect as tlsConnect } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
 import { AddressRefused, checkedLookup } from './node-addresses.ts';
 import type { UpstreamFailure, UpstreamTarget } from './upstream.ts';
-
-/** Makes connections to instances: the address rule at each of them, TLS 1.2 or newer, verified. */
 
 /** Contexts kept for instances with a certificate authority of their own; each holds all trusted certificates. */
 const trustContexts = 256;

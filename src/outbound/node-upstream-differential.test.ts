@@ -1,10 +1,10 @@
+/** Our reader beside Node's own parser: never more lenient, never another reading. */
+
 import { request } from 'node:http';
 import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { AnswerReader } from './node-upstream-answer.ts';
-
-/** Our reader beside Node's own parser: never more lenient, never another reading. */
 
 interface Reading {
   readonly status: number;

@@ -1,10 +1,10 @@
-import type { UpstreamHead } from './upstream.ts';
-
 /**
  * The head of an answer: status line and header lines, read strictly (RFC 9112). What two readers could read in two
  * ways is no answer: a folded line, a bare CR or LF, a NUL, a space before the colon, two lengths, a length beside an
  * encoding.
  */
+
+import type { UpstreamHead } from './upstream.ts';
 
 /** Where the body ends. */
 export type BodyEnd =

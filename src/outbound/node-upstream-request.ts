@@ -1,7 +1,7 @@
+/** Writes a request: head and what fits of the body in one write. */
+
 import type { Socket } from 'node:net';
 import type { UpstreamBody, UpstreamCall, UpstreamTarget } from './upstream.ts';
-
-/** Writes a request: head and what fits of the body in one write. */
 
 /** From the path to the first header of a call, by target: it is asked for at every call. */
 const hostLines = new WeakMap<UpstreamTarget, string>();

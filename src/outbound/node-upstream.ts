@@ -1,3 +1,8 @@
+/**
+ * Node's own HTTP/1.1 client for forwarded calls: a pool for each instance, an answer read without streams, timeouts
+ * by one coarse sweep. It follows no redirect, keeps no cookie and reads no body.
+ */
+
 import {
   slowReaderMs,
   upstreamConnections,
@@ -19,11 +24,6 @@ import type {
   UpstreamHandler,
   UpstreamTarget,
 } from './upstream.ts';
-
-/**
- * Node's own HTTP/1.1 client for forwarded calls: a pool for each instance, an answer read without streams, timeouts
- * by one coarse sweep. It follows no redirect, keeps no cookie and reads no body.
- */
 
 export interface NodeUpstreamOptions {
   readonly policy: AddressPolicy;

@@ -1,3 +1,5 @@
+/** An upstream that leaves an instance alone which failed too often just now, and then tries it with one call. */
+
 import { type Circuit, createCircuit } from './circuit.ts';
 import type {
   Upstream,
@@ -8,8 +10,6 @@ import type {
   UpstreamHead,
   UpstreamTarget,
 } from './upstream.ts';
-
-/** An upstream that leaves an instance alone which failed too often just now, and then tries it with one call. */
 
 /** How long it is left alone; a person waits for the answer, so not for minutes. */
 export const circuitOpenMs = { baseMs: 1_000, maxMs: 30_000 } as const;

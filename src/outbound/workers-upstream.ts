@@ -1,3 +1,8 @@
+/**
+ * The upstream of Workers, made of `fetch`: the platform pools connections, tries again where it may, checks addresses
+ * and speaks HTTP. What it does not tell stays unknown: a failure before the answer may or may not have been sent.
+ */
+
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
 import type {
   Upstream,
@@ -7,11 +12,6 @@ import type {
   UpstreamHandler,
   UpstreamHead,
 } from './upstream.ts';
-
-/**
- * The upstream of Workers, made of `fetch`: the platform pools connections, tries again where it may, checks addresses
- * and speaks HTTP. What it does not tell stays unknown: a failure before the answer may or may not have been sent.
- */
 
 /** What `fetch` decides or has undone: it unpacks a body, and then neither coding nor length are the instance's. */
 const ofFetch = new Set(['content-encoding', 'content-length', 'transfer-encoding', 'set-cookie']);

@@ -1,3 +1,8 @@
+/**
+ * The Workers half of the outgoing port: `fetch`. The platform itself keeps a Worker from private networks and
+ * resolves names, so only literal addresses are checked here.
+ */
+
 import { userAgent } from '../version.ts';
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
 import {
@@ -8,11 +13,6 @@ import {
   type Send,
   wholeAnswerFactor,
 } from './port.ts';
-
-/**
- * The Workers half of the outgoing port: `fetch`. The platform itself keeps a Worker from private networks and
- * resolves names, so only literal addresses are checked here.
- */
 
 const failure = (kind: OutboundFailure['failure'], detail: string): OutboundFailure => ({
   ok: false,

@@ -1,3 +1,5 @@
+/** The certificate of the data and admin listeners: the operator's, or one made for development in the data dir. */
+
 import 'reflect-metadata';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, unwatchFile, watchFile, writeFileSync } from 'node:fs';
@@ -7,8 +9,6 @@ import * as x509 from '@peculiar/x509';
 import type { Log } from '../telemetry/log.ts';
 import { settings } from './settings.ts';
 import { describeFileError, StartFault } from './start-fault.ts';
-
-/** The certificate of the data and admin listeners: the operator's, or one made for development in the data dir. */
 
 export interface ServerCertificate {
   current(): SecureContextOptions;

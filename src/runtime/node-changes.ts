@@ -1,3 +1,8 @@
+/**
+ * Hearing of changes in this process: looks at the feed in time, keeps what is remembered true by it, preloads the
+ * routes, and tells the others how far this process is.
+ */
+
 import { hostname } from 'node:os';
 import { within } from '../deadline.ts';
 import { newId } from '../ids.ts';
@@ -15,11 +20,6 @@ import type { CachePolicy } from '../store/row-cache.ts';
 import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Config } from './config.ts';
-
-/**
- * Hearing of changes in this process: looks at the feed in time, keeps what is remembered true by it, preloads the
- * routes, and tells the others how far this process is.
- */
 
 const lookEveryMs = 500;
 /** Many notifications in a row become one look. */

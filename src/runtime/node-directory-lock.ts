@@ -1,12 +1,12 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-
 /**
  * One process for one directory. The lock is the operating system's, taken by SQLite on a file that stays empty: it ends
  * with its process however that dies, it is no race between two that start together, and it holds between containers,
  * where a process id says nothing. The process id beside it is only for the message.
  */
+
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 
 const lockFile = 'in-use.lock';
 const ownerFile = 'in-use.pid';

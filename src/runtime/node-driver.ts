@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-
 /**
  * The database driver runs patched (patches/, docs/upstream/postgres.md): unpatched it mixes transactions when the database
  * restarts, and what every connection must have is not set. The npm package brings its patched copy; a checkout is patched
  * by an install script, which may have been blocked.
  */
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 
 /** SHA-256 of the patched files of postgres 3.4.9; a change of the patch changes them. */
 const patched: Readonly<Record<string, string>> = {

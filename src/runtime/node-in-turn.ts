@@ -1,16 +1,16 @@
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { tooSlow } from '../gateway/body.ts';
-import { answerAfterBodyBytes, answerAfterBodyMs, lingerMs, requestsAhead } from '../limits.ts';
-import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
-import type { Activity } from './node-connections.ts';
-
 /**
  * The requests of one connection one after the other (RFC 9112, 9.3 and 9.6). Node's server hands over every request that
  * its parser finds, however many come in one write, and tells of a bad one at once. Here a request is begun when the
  * answer before it is complete; so answers come in the order of their requests, `100 Continue` overtakes none, what is bad
  * is answered after what was good before it, and nothing is begun behind an answer that closes the connection.
  */
+
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { tooSlow } from '../gateway/body.ts';
+import { answerAfterBodyBytes, answerAfterBodyMs, lingerMs, requestsAhead } from '../limits.ts';
+import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
+import type { Activity } from './node-connections.ts';
 
 type Handle = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 

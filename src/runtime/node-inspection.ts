@@ -1,3 +1,8 @@
+/**
+ * The gateway's own parts for looking at it from beside: the same way to tokens, Graph and instances, without listeners and
+ * without the background. Nothing is written.
+ */
+
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { within } from '../deadline.ts';
@@ -21,11 +26,6 @@ import { newestMigration } from './node-migrate.ts';
 import { createReferenceReader } from './node-secret-references.ts';
 import { nodeSha256, openSealer } from './node-secrets.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
-
-/**
- * The gateway's own parts for looking at it from beside: the same way to tokens, Graph and instances, without listeners and
- * without the background. Nothing is written.
- */
 
 export interface Inspection {
   readonly gateway: Gateway;

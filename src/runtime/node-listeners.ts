@@ -1,3 +1,5 @@
+/** The three listeners (contract section 2), bound before there is anything to serve: a taken port is told at once. */
+
 import type { HttpBindings } from '@hono/node-server';
 import { newId } from '../ids.ts';
 import { problem, problemResponse } from '../problems.ts';
@@ -9,8 +11,6 @@ import type { ConnectionBounds } from './node-connections.ts';
 import { type Listener, type ListenOptions, listen } from './node-http.ts';
 import { type ListenAddress, type Setting, settings } from './settings.ts';
 import { StartFault } from './start-fault.ts';
-
-/** The three listeners (contract section 2), bound before there is anything to serve: a taken port is told at once. */
 
 type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
 

@@ -1,3 +1,5 @@
+/** Hands what was tallied to OpenTelemetry's readers, beside what its own instruments hold. */
+
 import { ValueType } from '@opentelemetry/api';
 import {
   AggregationTemporality,
@@ -6,8 +8,6 @@ import {
   type MetricProducer,
 } from '@opentelemetry/sdk-metrics';
 import type { Counters, MetricFamily, Series } from '../telemetry/counters.ts';
-
-/** Hands what was tallied to OpenTelemetry's readers, beside what its own instruments hold. */
 
 type HrTime = [seconds: number, nanoseconds: number];
 const hrTime = (ms: number): HrTime => [Math.floor(ms / 1_000), Math.round((ms % 1_000) * 1e6)];

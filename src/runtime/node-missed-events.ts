@@ -1,14 +1,14 @@
+/**
+ * Marks of missed events in the data directory: a file for each process that has any, written beside and put in its place,
+ * so that it is whole or not there.
+ */
+
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { MarkKeeper } from '../delivery/missed-events.ts';
 import { newId } from '../ids.ts';
 import type { InstanceRef } from '../store/computers/readers.ts';
-
-/**
- * Marks of missed events in the data directory: a file for each process that has any, written beside and put in its place,
- * so that it is whole or not there.
- */
 
 const folderName = 'missed-events';
 const marksSchema = z.array(z.object({ tenantId: z.guid(), instanceId: z.guid() }));

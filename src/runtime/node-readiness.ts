@@ -1,9 +1,9 @@
+/** The answer of `/health/ready`: not ready before everything has started, nor once the process is ending. */
+
 import { within } from '../deadline.ts';
 import type { Readiness } from '../gateway/ops.ts';
 import type { Sql } from '../store/database.ts';
 import { appliedMigration } from '../store/migration-journal.ts';
-
-/** The answer of `/health/ready`: not ready before everything has started, nor once the process is ending. */
 
 /** A probe gives up sooner than whoever asks it. */
 const readyWithinMs = 1_800;

@@ -1,3 +1,5 @@
+/** The database at a start: found or waited for, brought up to date, and seen to be this deployment's. */
+
 import { setTimeout as wait } from 'node:timers/promises';
 import { countSealed, sumSealed } from '../connection/reseal.ts';
 import type { Sealer } from '../secrets/seal.ts';
@@ -12,8 +14,6 @@ import { EmbeddedPostgresUnavailable, startEmbeddedPostgres } from './node-embed
 import { migrateDatabase, migrationState } from './node-migrate.ts';
 import { settings } from './settings.ts';
 import { describeFileError, StartFault } from './start-fault.ts';
-
-/** The database at a start: found or waited for, brought up to date, and seen to be this deployment's. */
 
 export interface Store {
   readonly url: string;

@@ -1,12 +1,12 @@
-import { parseComplianceInformation, verdictFor } from '../../jamf/compliance.ts';
-import { parseComputer } from '../../jamf/inventory.ts';
-import type { ProblemSlug } from '../../problems.ts';
-import { parseBoundedJson } from '../../untrusted/bounded-json.ts';
-
 /**
  * Whether two instances answer one device call alike, as far as it matters to who asks: computer ids, dates and names
  * of groups are each server's own and differ for every Mac. Pure.
  */
+
+import { parseComplianceInformation, verdictFor } from '../../jamf/compliance.ts';
+import { parseComputer } from '../../jamf/inventory.ts';
+import type { ProblemSlug } from '../../problems.ts';
+import { parseBoundedJson } from '../../untrusted/bounded-json.ts';
 
 export type ComparedCall = 'compliance' | 'inventory';
 

@@ -1,10 +1,10 @@
+/** What shadowing found, gathered in memory and written together: never a statement for each call. */
+
 import type { Sql } from '../../store/database.ts';
 import { addCompared } from '../../store/moves/move.ts';
 import { addDifferences } from '../../store/moves/move-differences.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { ComparedCall, Difference, DifferenceKind } from './compare.ts';
-
-/** What shadowing found, gathered in memory and written together: never a statement for each call. */
 
 export interface ComparedAnswer {
   readonly tenantId: string;

@@ -1,11 +1,11 @@
+/** Answers as text in latin1, with the headers that Node's own server puts into them. */
+
 import { STATUS_CODES } from 'node:http';
 import { checkDeviceAnswer } from '../../forwarding/check-answer.ts';
 import { crossingLines } from '../../forwarding/headers.ts';
 import type { UpstreamHead } from '../../outbound/upstream.ts';
 import { type Problem, problemAnswer } from '../../problems.ts';
 import { inOnePiece } from './lines.ts';
-
-/** Answers as text in latin1, with the headers that Node's own server puts into them. */
 
 const closing = 'Connection: close\r\n';
 const connectionLines = (keepAliveSeconds: number | undefined): string =>

@@ -1,3 +1,5 @@
+/** One connection of the lane by itself; what it does in a listener is in test/system/fast-lane.test.ts. */
+
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../../../test/harness/eventually.ts';
@@ -5,8 +7,6 @@ import { socketWays } from '../../../test/harness/sockets.ts';
 import type { UpstreamHandler } from '../../outbound/upstream.ts';
 import { LaneConnection } from './connection.ts';
 import type { ConnectionServices } from './services.ts';
-
-/** One connection of the lane by itself; what it does in a listener is in test/system/fast-lane.test.ts. */
 
 const guid = 'aaaaaaaa-1111-4222-8333-bbbbbbbbbbbb';
 const request = `GET /t/${guid}/devices/${guid}/compliance HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a.b.c\r\n\r\n`;

@@ -1,14 +1,14 @@
+/**
+ * The fast lane of the data listener (docs/fast-lane.md): connections come here before Node's parser sees them, and
+ * stay as long as they bring nothing but device calls of the one shape that request.ts proves.
+ */
+
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { bodyTotalMs, headersTimeoutMs } from '../../limits.ts';
 import { LaneConnection } from './connection.ts';
 import type { ConnectionServices } from './services.ts';
-
-/**
- * The fast lane of the data listener (docs/fast-lane.md): connections come here before Node's parser sees them, and
- * stay as long as they bring nothing but device calls of the one shape that request.ts proves.
- */
 
 /** Between two looks for connections that wait too long; Node's server looks as often. */
 const sweepMs = 1_000;

@@ -1,3 +1,10 @@
+/**
+ * Small messages past Node's streams. Everything in the product that touches what Node does not document (a socket's
+ * handle, symbols found by their names) is in this file; `.ci/node-internals.ts` refuses it elsewhere. Nothing here runs
+ * unless this process was told so: socket-choice.ts asks for it only on majors of Node that are tested and after a child
+ * process has tried it (self-test.ts), for a mistake here ends the process.
+ */
+
 import { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import {
@@ -7,13 +14,6 @@ import {
   type SocketWriter,
   writerOfStream,
 } from '../../outbound/node-sockets.ts';
-
-/**
- * Small messages past Node's streams. Everything in the product that touches what Node does not document (a socket's
- * handle, symbols found by their names) is in this file; `.ci/node-internals.ts` refuses it elsewhere. Nothing here runs
- * unless this process was told so: socket-choice.ts asks for it only on majors of Node that are tested and after a child
- * process has tried it (self-test.ts), for a mistake here ends the process.
- */
 
 /**
  * How the handles of a major take a write. `given`: the caller gives an object that stands for it. `returned`: the handle

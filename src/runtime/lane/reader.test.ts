@@ -1,11 +1,11 @@
+/** What was kept of one request never changes how the next is read: that is compared with Node in request.test.ts. */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readGuid } from '../../routing/guid-words.ts';
 import { routeKey } from '../../routing/route-table.ts';
 import { createLaneReader, type LaneReader, type LaneRequest } from './reader.ts';
 import { readUnprovedRequest } from './request.ts';
-
-/** What was kept of one request never changes how the next is read: that is compared with Node in request.test.ts. */
 
 const guidOf = (digit: string): string => [8, 4, 4, 4, 12].map((length) => digit.repeat(length)).join('-');
 const textOf = (parts: {

@@ -1,11 +1,11 @@
-import type { DeviceCall } from '../../forwarding/calls.ts';
-import type { DeviceRole } from '../../gateway/device-call.ts';
-
 /**
  * Reads the one shape of request that the fast lane takes, and nothing else. It is stricter than RFC 9112 and than
  * Node's parser on purpose: every byte is either proved to be what it seems or the request is left to Node. So it
  * cannot read a request in another way than Node does, which is what request smuggling lives on.
  */
+
+import type { DeviceCall } from '../../forwarding/calls.ts';
+import type { DeviceRole } from '../../gateway/device-call.ts';
 
 /** What the bytes of a request say. */
 export interface ReadRequest {

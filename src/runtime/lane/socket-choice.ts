@@ -1,3 +1,5 @@
+/** Whether device calls are served past Node's streams in this process, and why (docs/fast-lane.md). */
+
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -6,8 +8,6 @@ import { fileURLToPath } from 'node:url';
 import { publicStreams, type SocketAccess } from '../../outbound/node-sockets.ts';
 import type { Settings } from '../settings.ts';
 import { internalsKnownOf, openInternals } from './node-internals.ts';
-
-/** Whether device calls are served past Node's streams in this process, and why (docs/fast-lane.md). */
 
 export interface SocketChoice {
   readonly way: 'internals' | 'public' | 'off';
