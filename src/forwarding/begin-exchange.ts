@@ -1,4 +1,4 @@
-/** An exchange as a promise of its head and a body to be pulled, for whoever is not in a hurry. */
+/** An exchange as a promise of its head and a body to be pulled, where a promise's cost does not matter. */
 
 import { BodyInterrupted } from '../outbound/port.ts';
 import type {
@@ -12,7 +12,7 @@ import type {
 export interface BegunAnswer {
   readonly ok: true;
   readonly head: UpstreamHead;
-  /** To be read once; throws `BodyInterrupted` when it breaks off. Whoever stops reading ends the exchange. */
+  /** To be read once; throws `BodyInterrupted` when it breaks off. A reader that stops ends the exchange. */
   readonly body: AsyncIterable<Uint8Array>;
   /** Nobody will read the body. */
   discard(): void;

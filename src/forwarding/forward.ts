@@ -43,7 +43,7 @@ export interface ForwardRequest {
 export interface ForwardAnswer {
   readonly status: number;
   readonly headers: Headers;
-  /** Breaks off with `BodyInterrupted` when the instance does; whoever stops reading ends the exchange. */
+  /** Breaks off with `BodyInterrupted` when the instance does; a reader that stops ends the exchange. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
@@ -124,7 +124,7 @@ export function createForward({ authorizationOf, targetOf, upstream }: ForwardOp
         begun.discard();
         refused = token.token;
         if (body && !body.canReplay) {
-          // Whoever sends it again meets a new token.
+          // The same call, sent again, meets a new token.
           await authorization.token(refused);
           return failed(cannotReplay());
         }

@@ -102,7 +102,7 @@ export function crossingLines(head: UpstreamHead): string {
   return lines;
 }
 
-/** The headers of the answer to the caller. `content-length` is there when the instance told it. */
+/** The headers of the answer to the caller. `content-length` is there when the instance stated it. */
 export function answerHeaders(head: UpstreamHead, requestId: string): Headers {
   const headers = new Headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
   eachCrossing(head, (name, value) => headers.append(name, value));

@@ -91,7 +91,7 @@ async function readState(
     select (content::jsonb->>'managed')::boolean as managed, content::jsonb->>'verdict' as verdict,
       (content::jsonb->>'inventoryState')::int as "inventoryState", ${columns(sql, pick(reports, 'acceptedAt'))},
       case when state in ('held', 'failed') then 'stopped' when confirmed_revision < revision then 'on-its-way'
-        else 'told' end as delivery
+        else 'reported' end as delivery
     from reports
     where tenant_id = ${tenantId} and device_id = ${deviceId} and instance_id = ${instanceId}`;
   if (!row) return undefined;
@@ -99,7 +99,7 @@ async function readState(
     managed: row.managed !== false,
     assessment: assessments[row.verdict ?? ''] ?? 'undecided',
     registration: registrations[row.inventoryState ?? 0] ?? 'active',
-    toldAt: row.acceptedAt,
+    reportedAt: row.acceptedAt,
     delivery: row.delivery,
   };
 }

@@ -15,8 +15,8 @@ const state: MacState = {
   managed: true,
   assessment: 'not-compliant',
   registration: 'active',
-  toldAt: null,
-  delivery: 'told',
+  reportedAt: null,
+  delivery: 'reported',
 };
 const known = (of: LandingInstance, more: Partial<MacState> = {}) => ({
   instanceId: of.instanceId,
@@ -59,7 +59,7 @@ describe('a Mac that is known', () => {
     );
   });
 
-  test('is told its state on the remediation page', () => {
+  test('sees its state on the remediation page', () => {
     const { url } = registrationOf('paris');
     const mac = known(paris);
     expect(decide({ kind: 'remediate', mac })).toEqual({

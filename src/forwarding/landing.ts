@@ -20,9 +20,9 @@ export interface MacState {
   /** Of the registration with Microsoft: both others need the person (domain/jamf.md 7.2, 12 and 13). */
   readonly registration: 'active' | 'deactivated' | 'unresponsive';
   /** When Microsoft last took a state of it. */
-  readonly toldAt: Date | null;
+  readonly reportedAt: Date | null;
   /** Whether that was the newest state. */
-  readonly delivery: 'told' | 'on-its-way' | 'stopped';
+  readonly delivery: 'reported' | 'on-its-way' | 'stopped';
 }
 
 export interface KnownMac {

@@ -9,8 +9,8 @@ const state: MacState = {
   managed: true,
   assessment: 'not-compliant',
   registration: 'active',
-  toldAt: new Date('2026-03-04T05:06:00Z'),
-  delivery: 'told',
+  reportedAt: new Date('2026-03-04T05:06:00Z'),
+  delivery: 'reported',
 };
 const target = { name: 'berlin', url: 'https://berlin.example/DeviceRegistration.html' };
 const page = async (made: ReturnType<typeof plainPage>): Promise<string> => String(await made);
@@ -85,7 +85,7 @@ describe('the landing pages', () => {
   });
 
   test('say when Microsoft does not hold the newest state', async () => {
-    expect(await stateText('en', { delivery: 'on-its-way', toldAt: null })).toContain('<dd>not yet</dd>');
+    expect(await stateText('en', { delivery: 'on-its-way', reportedAt: null })).toContain('<dd>not yet</dd>');
     expect(await stateText('en', { delivery: 'on-its-way' })).toContain('The newest state is on its way');
     expect(await stateText('en', { delivery: 'stopped' })).toContain('could not be told to Microsoft');
     for (const assessment of ['undecided', 'not-assessed'] as const)

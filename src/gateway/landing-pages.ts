@@ -96,8 +96,8 @@ export function statePage(language: Language, { selfService, state: shown, targe
     shown === 'unavailable' ? texts.stateUnavailable : texts.assessments[state?.assessment ?? 'undecided'];
   const first = texts.registrations[state?.registration ?? 'active'];
   const delivery = state && hasVerdict(state) ? texts.deliveries[state.delivery] : undefined;
-  const told = state?.toldAt
-    ? html`<time datetime="${state.toldAt.toISOString()}">${texts.moment(state.toldAt)}</time>`
+  const told = state?.reportedAt
+    ? html`<time datetime="${state.reportedAt.toISOString()}">${texts.moment(state.reportedAt)}</time>`
     : shown === 'unavailable'
       ? texts.toldUnavailable
       : texts.neverTold;

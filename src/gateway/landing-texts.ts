@@ -161,7 +161,7 @@ const english: LandingTexts = {
   neverTold: 'not yet',
   toldUnavailable: 'cannot be shown now',
   deliveries: {
-    told: undefined,
+    reported: undefined,
     'on-its-way': 'The newest state is on its way to Microsoft.',
     stopped: 'The newest state could not be told to Microsoft. Your IT help desk can find out why.',
   },
@@ -300,7 +300,7 @@ const french: LandingTexts = {
   neverTold: 'pas encore',
   toldUnavailable: 'ne peut pas être affiché maintenant',
   deliveries: {
-    told: undefined,
+    reported: undefined,
     'on-its-way': 'Le dernier état est en route vers Microsoft.',
     stopped:
       'Le dernier état n’a pas pu être transmis à Microsoft. Votre assistance informatique peut en trouver la cause.',

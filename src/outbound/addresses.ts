@@ -28,7 +28,7 @@ export function parseAllowEntry(text: string): AllowEntry | undefined {
 /** A literal's brackets and an IPv4 address in IPv6 clothes are taken off: the attack is to hide one in the other. */
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const bare = text.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
-  // Every form of an address begins with a digit or has a colon; ipaddr.js tells by throwing, for each name anew.
+  // Every form of an address begins with a digit or has a colon; ipaddr.js says so by throwing, for each name anew.
   if (!/^\d|:/.test(bare)) return undefined;
   return ipaddr.isValid(bare) ? ipaddr.process(bare) : undefined;
 }

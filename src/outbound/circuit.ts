@@ -68,7 +68,7 @@ export function createCircuit({ baseMs, maxMs, now, random = Math.random }: Circ
     },
     failed: () => {
       if (openUntilMs !== undefined) {
-        // What was on its way when the circuit opened tells nothing new.
+        // What was on its way when the circuit opened says nothing new.
         if (openUntilMs <= now()) open();
         return;
       }

@@ -39,7 +39,7 @@ const look = (port: number, more: object = {}) =>
   probe({ host: 'localhost', port, timeoutMs: 3_000, ...more });
 
 describe('a probe', () => {
-  it('tells the certificate of a server that would be refused, and why', async () => {
+  it('reports the certificate of a server that would be refused, and why', async () => {
     const { tls } = await look(await startTls(['localhost', 'other.test']));
     expect(tls).toMatchObject({
       ok: true,
@@ -61,7 +61,7 @@ describe('a probe', () => {
     ]);
   });
 
-  it('tells a wrong name apart from an unknown authority', async () => {
+  it('distinguishes a wrong name from an unknown authority', async () => {
     const { tls } = await look(await startTls(['other.test']), { caCertificate: authority.certificatePem });
     expect(tls).toMatchObject({ ok: true, fitsHost: false });
     expect(tls).not.toHaveProperty('refusal');
@@ -98,7 +98,7 @@ describe('a probe', () => {
     expect(none).toBeUndefined();
   });
 
-  it('connects to no address that the policy refuses, unless told to look all the same', async () => {
+  it('connects to no address that the policy refuses, unless asked to look all the same', async () => {
     const port = await startTls(['localhost']);
     const refused = await look(port, { policy: createAddressPolicy([]) });
     expect(refused).toMatchObject({ name: { ok: true } });

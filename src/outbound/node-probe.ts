@@ -170,7 +170,7 @@ function factsOf(socket: TLSSocket, host: string): ProbedTls {
     .split(', ')
     .map((name) => name.replace(/^[A-Za-z ]+:/, ''))
     .filter((name) => name !== '');
-  // The name is judged apart: whoever trusts the authority has to know that, too.
+  // The name is judged apart: it also matters where the authority is trusted.
   const refusal = socket.authorized ? undefined : String(socket.authorizationError);
   const isRefused = refusal !== undefined && refusal !== 'ERR_TLS_CERT_ALTNAME_INVALID';
   return {
@@ -196,7 +196,7 @@ async function probeTls(target: ProbeTarget, address: string): Promise<NonNullab
       ...(isAddressLiteral(host) ? {} : { servername: host }),
       ...(caCertificate === undefined ? {} : { ca: [...getCACertificates('default'), caCertificate] }),
     });
-    // What breaks after the look is nobody's concern.
+    // The probe has its facts by then: what breaks later changes nothing.
     socket.on('error', () => undefined);
     let facts: ProbedTls | undefined;
     const secure = ready(socket, 'secureConnect').then(() => {

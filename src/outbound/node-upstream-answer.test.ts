@@ -12,7 +12,7 @@ interface Read {
   readonly fault: string | undefined;
 }
 
-/** Reads an answer that comes in these pieces; the sink pauses after every piece of the body when told to. */
+/** Reads an answer that comes in these pieces; the sink pauses after every piece of the body with `pauses`. */
 function read(parts: readonly string[], { toHead = false, pauses = false, closes = false } = {}): Read {
   let status: number | undefined;
   const headers: string[] = [];

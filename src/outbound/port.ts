@@ -19,7 +19,7 @@ export interface OutboundRequest {
   /** Milliseconds until the response's headers, and again between two chunks of its body. */
   readonly timeoutMs: number;
   readonly addresses: AddressRule;
-  /** Many tenants share this host, and whoever calls bounds each of them: connections do not run out. */
+  /** Many tenants share this host, and the caller of this port bounds each of them, so that connections do not run out. */
   readonly sharedHost?: boolean;
   /** PEM of one more certificate authority to trust for this server (an instance's `caCertificate`). */
   readonly caCertificate?: string;

@@ -44,7 +44,7 @@ const isIll = (head: UpstreamHead): boolean =>
 
 /**
  * A call under way, to both sides: a class, so that it is one object, where closures would be nine for every call.
- * It judges by the head: whoever wants no more of the answer has had one all the same.
+ * It judges by the head: a caller that wants no more of the answer has had one all the same.
  */
 class Watched implements UpstreamHandler, UpstreamExchange {
   readonly #guard: Guard;

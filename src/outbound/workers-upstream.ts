@@ -1,6 +1,6 @@
 /**
  * The upstream of Workers, made of `fetch`: the platform pools connections, tries again where it may, checks addresses
- * and speaks HTTP. What it does not tell stays unknown: a failure before the answer may or may not have been sent.
+ * and speaks HTTP. What it does not report stays unknown: a failure before the answer may or may not have been sent.
  */
 
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
@@ -82,7 +82,7 @@ function streamOf(body: UpstreamBody, onError: (error: unknown) => void): Readab
   });
 }
 
-/** One exchange: its state, its timer, and that nothing is told twice or after an abort. */
+/** One exchange: its state, its timer, and that nothing is reported twice or after an abort. */
 function createRun(handler: UpstreamHandler, timeoutMs: number) {
   const controller = new AbortController();
   let isOver = false;
@@ -134,7 +134,7 @@ async function readBody(response: Response, handler: UpstreamHandler, run: Run):
     if (run.isOver()) return;
     if (!read || read.done) return run.finish();
     if (read.value.byteLength === 0 || handler.data(read.value)) continue;
-    // Whoever does not read is not the instance's silence.
+    // A caller that does not read is no silence of the instance.
     run.rest();
     await run.resumed();
   }

@@ -64,7 +64,7 @@ function stillGood(certFile: string, keyFile: string, names: readonly string[]):
     );
     return left > renewBeforeDays * dayMs && fits;
   } catch (error) {
-    // A file that cannot be read is told; one that holds something else is made anew.
+    // A file that cannot be read is reported; one that holds something else is made anew.
     if ((error as NodeJS.ErrnoException).syscall !== undefined) throw error;
     return false;
   }

@@ -1,6 +1,6 @@
 /**
  * Hearing of changes in this process: looks at the feed in time, keeps what is remembered true by it, preloads the
- * routes, and tells the others how far this process is.
+ * routes, and reports to the others how far this process is.
  */
 
 import { hostname } from 'node:os';
@@ -21,14 +21,14 @@ import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Config } from './config.ts';
 
-const lookEveryMs = 500;
-/** Many notifications in a row become one look. */
-const lookNotSoonerMs = 50;
-/** A look that hangs for longer is given up with its connection. */
-const lookPatienceMs = 5_000;
-const hintGatherMs = 30;
+const pollMs = 500;
+/** Many notifications in a row become one poll. */
+const pollNotSoonerMs = 50;
+/** A poll that hangs for longer is given up with its connection. */
+const pollTimeoutMs = 5_000;
+const notifyAfterMs = 30;
 const pruneEveryMs = 60_000;
-const noteLookMs = 1_000;
+const noteMs = 1_000;
 /** Seen by others at least this often. */
 const noteEveryMs = 5_000;
 const preloadAgainMs = 10_000;
@@ -49,7 +49,7 @@ export interface NodeChanges {
   readonly feed: ChangeFeed;
   readonly policy: CachePolicy;
   readonly routes: PackedRouteLookup;
-  /** Routes were written and committed by this process: the others are told soon. */
+  /** Routes were written and committed by this process: the others are notified soon. */
   readonly routesChanged: () => void;
   /** How old what is served from memory is while the database does not answer; undefined: nothing can be served. */
   readonly degradedSeconds: () => number | undefined;
@@ -65,7 +65,7 @@ export interface NodeChanges {
 /** A clock that does not jump when somebody sets the machine's. */
 const now = (): number => performance.now();
 
-/** A client of its own, so that a look waits for nobody; made anew when it hangs or after the database was away. */
+/** A client of its own, so that a poll waits for nobody; made anew when it hangs or after the database was away. */
 function createListening(parts: ChangesParts, wake: () => void) {
   const { breaker } = parts;
   const open = (): Sql =>
@@ -84,8 +84,8 @@ function createListening(parts: ChangesParts, wake: () => void) {
     source: {
       look: async (since: string | undefined, most: number): Promise<Look> => {
         try {
-          const found = await within(source.look(since, most), lookPatienceMs, () => {
-            throw new Error('the look took too long');
+          const found = await within(source.look(since, most), pollTimeoutMs, () => {
+            throw new Error('the poll took too long');
           });
           if (!listening) {
             listening = true;
@@ -142,7 +142,7 @@ function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFe
     }
   };
   return {
-    /** To be called after a look. */
+    /** To be called after a poll. */
     turn: (): void => {
       if (!due || running || stopping || !feed.started || now() < notBeforeMs) return;
       due = false;
@@ -199,7 +199,7 @@ function repeat(ms: number, work: () => Promise<void>) {
     hurried = false;
     running = work().finally(() => {
       running = undefined;
-      schedule(hurried ? lookNotSoonerMs : ms);
+      schedule(hurried ? pollNotSoonerMs : ms);
     });
   };
   schedule(0);
@@ -207,7 +207,7 @@ function repeat(ms: number, work: () => Promise<void>) {
     hurry: (): void => {
       if (hurried) return;
       hurried = true;
-      if (!running) schedule(lookNotSoonerMs);
+      if (!running) schedule(pollNotSoonerMs);
     },
     stop: async (): Promise<void> => {
       stopped = true;
@@ -217,16 +217,16 @@ function repeat(ms: number, work: () => Promise<void>) {
   };
 }
 
-/** Tells the others that routes changed: many changes in one notification, beside their transactions (design D3). */
-function createTelling(sql: Sql, log: Log) {
+/** Notifies the others that routes changed: many changes in one notification, beside their transactions (design D3). */
+function createNotifying(sql: Sql, log: Log) {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const tell = (): void => {
+  const notify = (): void => {
     timer = undefined;
     notifyOfChanges(sql).catch((error: unknown) => log.debug('changes.not-told', { error }));
   };
   return {
     soon: (): void => {
-      timer ??= setTimeout(tell, hintGatherMs);
+      timer ??= setTimeout(notify, notifyAfterMs);
     },
     stop: (): void => clearTimeout(timer),
   };
@@ -249,9 +249,9 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
   });
   const preloading = createPreloading(parts, cache, feed);
   const noting = createNoting(parts, cache, feed);
-  const telling = createTelling(sql, log);
+  const notifying = createNotifying(sql, log);
   let quiet = false;
-  const look = async (): Promise<void> => {
+  const poll = async (): Promise<void> => {
     try {
       await feed.look();
       if (quiet) log.info('changes.heard-again');
@@ -270,7 +270,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     feed,
     policy: { feed, maxAgeMs, isAway: () => parts.breaker.isAway },
     routes: cache,
-    routesChanged: telling.soon,
+    routesChanged: notifying.soon,
     degradedSeconds: () => {
       const silentMs = feed.silentMs();
       return cache.servesOutage && silentMs < maxAgeMs ? silentMs / 1_000 : undefined;
@@ -291,16 +291,16 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
         },
       });
       feed.subscribe(cache.listener);
-      const looking = repeat(lookEveryMs, look);
-      hurry = looking.hurry;
+      const polling = repeat(pollMs, poll);
+      hurry = polling.hurry;
       loops = [
-        looking,
-        repeat(noteLookMs, turning('processes', noting.turn)),
+        polling,
+        repeat(noteMs, turning('processes', noting.turn)),
         repeat(pruneEveryMs, turning('changes.prune', feed.prune)),
       ];
     },
     stop: async () => {
-      telling.stop();
+      notifying.stop();
       await Promise.all([...loops.map((loop) => loop.stop()), preloading.stop()]);
       await noting.stop().catch((error: unknown) => log.debug('processes.not-removed', { error }));
       await listening.close();

@@ -1,6 +1,6 @@
 /**
  * The requests of one connection one after the other (RFC 9112, 9.3 and 9.6). Node's server hands over every request that
- * its parser finds, however many come in one write, and tells of a bad one at once. Here a request is begun when the
+ * its parser finds, however many come in one write, and reports a bad one at once. Here a request is begun when the
  * answer before it is complete; so answers come in the order of their requests, `100 Continue` overtakes none, what is bad
  * is answered after what was good before it, and nothing is begun behind an answer that closes the connection.
  */
@@ -26,14 +26,14 @@ interface Fault {
   readonly detail: string;
 }
 
-/** Faults of bodies that are not valid HTTP or came too late: Node tells their readers nothing of it. */
+/** Faults of bodies that are not valid HTTP or came too late: Node reports nothing of it to their readers. */
 const brokenBodies = new WeakMap<IncomingMessage, ProblemError>();
 const bodyWatchers = new WeakMap<IncomingMessage, (error: ProblemError) => void>();
 
 /** Why this body will never be complete; undefined: it may. */
 export const brokenBody = (incoming: IncomingMessage): ProblemError | undefined => brokenBodies.get(incoming);
 
-/** Tells the body's one reader of its fault. */
+/** Reports a body's fault to its one reader. */
 export function watchBody(incoming: IncomingMessage, onBroken: (error: ProblemError) => void): void {
   bodyWatchers.set(incoming, onBroken);
 }
@@ -54,7 +54,7 @@ function problemBody({ detail, status }: Fault): string {
   });
 }
 
-/** Tells of the fault and closes; what is still being sent is read for a moment, or a reset would take the answer with it. */
+/** Answers with the fault and closes; what is still being sent is read for a moment, or a reset would take the answer with it. */
 function closeWith(socket: Duplex, fault: Fault | undefined): void {
   if (!socket.writable) {
     if (!socket.writableEnded) socket.destroy();
@@ -77,7 +77,7 @@ class Line {
   #current: Turn | undefined;
   #waiting: Turn[] = [];
   #fault: Fault | undefined;
-  #isFaultTold = false;
+  #isFaultReported = false;
   #isPaused = false;
 
   constructor(socket: Duplex, activity: Activity) {
@@ -107,9 +107,9 @@ class Line {
     }
     if (this.#current === undefined) this.#next();
   }
-  /** Its own answer tells of the fault, unless that is on its way already. */
+  /** Its own answer reports the fault, unless that is on its way already. */
   #failBody({ incoming }: Turn, fault: Fault): void {
-    this.#isFaultTold = true;
+    this.#isFaultReported = true;
     const error = problemOf(fault);
     brokenBodies.set(incoming, error);
     bodyWatchers.get(incoming)?.(error);
@@ -127,7 +127,7 @@ class Line {
       socket.resume();
     }
     if (turn === undefined) {
-      if (this.#fault !== undefined) closeWith(socket, this.#isFaultTold ? undefined : this.#fault);
+      if (this.#fault !== undefined) closeWith(socket, this.#isFaultReported ? undefined : this.#fault);
       return;
     }
     this.#current = turn;
@@ -202,7 +202,7 @@ export function serveInTurn(server: Server, { activityOf, handle, isUnhurried }:
     ),
   );
   server.on('connect', (_request, socket: Duplex) => {
-    // Node's parser has left the connection to whoever listens here.
+    // Node's parser has left the connection to this listener.
     socket.on('error', () => socket.destroy());
     socket.resume();
     lineOf(socket).fail({ status: 400, detail: 'CONNECT is not offered.' });
@@ -212,7 +212,7 @@ export function serveInTurn(server: Server, { activityOf, handle, isUnhurried }:
     if (error.code === 'ECONNRESET' || socket.destroyed) socket.destroy();
     else lineOf(socket).fail(faults[error.code ?? ''] ?? notHttp);
   });
-  // A peer that has not finished the handshake cannot be told anything. This runs before the server's own listener, which
+  // A peer that has not finished the handshake cannot be answered. This runs before the server's own listener, which
   // emits `clientError`.
   server.prependListener('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy());
 }

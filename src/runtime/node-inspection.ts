@@ -141,7 +141,7 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
   const shares =
     store.url !== undefined &&
     (await within(sharesSessions(store.url), timeoutMs, timedOut).catch(() => false));
-  // An address at which nothing listens, where there is no database: whoever asks all the same hears so at once.
+  // An address at which nothing listens, where there is no database: a query that is made all the same fails at once.
   const sql = openDatabase(store.url ?? 'postgres://127.0.0.1:1/absent', {
     connections,
     applicationName: 'espalier-doctor',
@@ -158,7 +158,7 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
     send: outbound.send,
     upstream: upstream.upstream,
     sealer,
-    // What is found is told in lines; the log of the parts would tell it a second time.
+    // The findings are lines already; the log of the parts would report them a second time.
     log: createLog({ level: 'error', format: 'json', write: () => undefined }),
     metrics: createMetrics(),
     signature: createNodeSignatureCheck(),

@@ -1,4 +1,4 @@
-/** The three listeners (contract section 2), bound before there is anything to serve: a taken port is told at once. */
+/** The three listeners (contract section 2), bound before there is anything to serve: a taken port is reported at once. */
 
 import type { HttpBindings } from '@hono/node-server';
 import { newId } from '../ids.ts';
@@ -15,7 +15,7 @@ import { StartFault } from './start-fault.ts';
 type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
 
 export interface GatewayListener extends Listener {
-  /** From now on requests are answered by this; until then they are told to come again. */
+  /** From now on requests are answered by this; until then they are answered 503. */
   serve(fetch: Fetch, lane?: LaneServices): void;
 }
 

@@ -5,7 +5,7 @@ import type { Readiness } from '../gateway/ops.ts';
 import type { Sql } from '../store/database.ts';
 import { appliedMigration } from '../store/migration-journal.ts';
 
-/** A probe gives up sooner than whoever asks it. */
+/** A probe gives up sooner than its caller. */
 const readyWithinMs = 1_800;
 
 /**
@@ -37,19 +37,19 @@ export interface ReadinessState {
   /** Not ready, for this reason. */
   notReady(reason: string): void;
   /** Started: from now on this says. */
-  started(look: () => Promise<Readiness>): void;
+  started(read: () => Promise<Readiness>): void;
 }
 
 export function createReadiness(): ReadinessState {
   const notReady = (reason: string) => async (): Promise<Readiness> => ({ ready: false, reason });
-  let look = notReady('starting');
+  let current = notReady('starting');
   return {
-    read: () => look(),
+    read: () => current(),
     notReady: (reason) => {
-      look = notReady(reason);
+      current = notReady(reason);
     },
     started: (next) => {
-      look = next;
+      current = next;
     },
   };
 }

@@ -78,7 +78,7 @@ interface Waiting {
   /** Holds this deployment's keys: data that none of them opens belong to another. */
   readonly sealer: Sealer;
   readonly signal: AbortSignal;
-  /** Told to whoever asks for readiness. */
+  /** Its reason is what readiness answers meanwhile. */
   readonly onWaiting: (reason: string) => void;
 }
 

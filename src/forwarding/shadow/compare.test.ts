@@ -52,7 +52,7 @@ describe('comparing compliance', () => {
     expect(compliance(answer({}, 404), answer({}, 500))).toBe('undecided');
   });
 
-  it('tells an instance that cannot be reached', () => {
+  it('reports an instance that cannot be reached', () => {
     const now = { ok: false, problem: 'instance-timeout' } as const;
     expect(compareAnswers('compliance', deviceId, answer([record('COMPLIANT')]), now)).toEqual({
       kind: 'unreachable',

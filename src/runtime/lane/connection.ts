@@ -116,7 +116,7 @@ export class LaneConnection {
     } else this.#begin(new LaneCall(this.#services, request));
   };
 
-  /** For a while it is read on: only who reads hears that the caller goes away. */
+  /** The connection is still read for a while: only a read shows that the caller went away. */
   #keepForLater(chunk: Buffer): void {
     this.#later.push(Buffer.from(chunk));
     this.#laterBytes += chunk.length;

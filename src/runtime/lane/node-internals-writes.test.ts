@@ -135,7 +135,7 @@ describe.runIf(areInternalsKnown)('writing past the stream', () => {
     const begun: string[] = [];
     let asyncId = 7;
     let dispatched: Dispatched | undefined;
-    // As the system does when it takes the rest between Node's second and third try: nothing is queued, and the end is not told.
+    // As the system does when it takes the rest between Node's second and third try: nothing is queued, and the end is not reported.
     Object.defineProperty(handle, 'writeLatin1String', {
       value: (request: Request | null, written: string): number | Dispatched => {
         begun.push(written);

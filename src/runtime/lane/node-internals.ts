@@ -1,7 +1,7 @@
 /**
  * Small messages past Node's streams. Everything in the product that touches what Node does not document (a socket's
  * handle, symbols found by their names) is in this file; `.ci/node-internals.ts` refuses it elsewhere. Nothing here runs
- * unless this process was told so: socket-choice.ts asks for it only on majors of Node that are tested and after a child
+ * by default: socket-choice.ts asks for it only on majors of Node that are tested and after a child
  * process has tried it (self-test.ts), for a mistake here ends the process.
  */
 
@@ -100,7 +100,7 @@ abstract class HandleWriter implements SocketWriter {
   }
   /**
    * Whether Node is still at a write that was begun here: with a second one the process would end. An empty queue would
-   * not say so, for the end of what was written a moment later may not have been told yet.
+   * not say so, for the end of what was written a moment later may not have been reported yet.
    */
   protected abstract isWriting(): boolean;
   protected abstract begin(handle: Handle, text: string): void;

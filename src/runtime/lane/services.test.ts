@@ -49,7 +49,7 @@ describe('spans of the fast lane', () => {
   beforeAll(() => sdk.start());
   afterAll(() => sdk.shutdown());
 
-  test('a sampled caller gets one that continues its trace, and the instance is told of it', () => {
+  test('a sampled caller gets one that continues its trace, and the instance is informed of it', () => {
     const traced = tracedWith(1e-12);
     const span = traced({ ...request, traceparent: `00-${traceId}-${parentId}-01` }, instance);
     expect(span?.traceparent).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));

@@ -29,7 +29,7 @@ export interface LaneServices {
 /** With what the listener knows of its connections. */
 export interface ConnectionServices extends LaneServices {
   readonly keepAliveSeconds: number;
-  /** Is told when a request begins and ends. */
+  /** Is informed when a request begins and ends. */
   readonly activityOf: (socket: Duplex) => Activity;
 }
 

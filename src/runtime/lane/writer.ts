@@ -29,7 +29,7 @@ export function createLaneWriter(socket: Socket, access: SocketAccess): LaneWrit
   let isWritten = false;
   let isChunked = false;
   let isFlushDue = false;
-  /** Bytes still to come of an answer that told its length. */
+  /** Bytes still to come of an answer that has a length. */
   let bytesLeft = 0;
 
   const direct = access.writer(socket);
