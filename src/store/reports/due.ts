@@ -1,5 +1,6 @@
 /**
- * Decides when reports are due that no new state has made due, and notifies the processes that deliver. Rows are locked in the order of their keys, as every writer of several rows does.
+ * Decides when reports are due that no new state has made due, and notifies the processes that deliver. Rows are locked
+ * in the order of their keys, as every writer of several rows does.
  */
 
 import { backgroundReportsPerSecond } from '../../limits.ts';

@@ -26,8 +26,8 @@ export interface NewReport {
 
 /**
  * Sets the newest states of devices of one tenant, each at most once; answers the devices for which that is news. The
- * same state again changes nothing, save that the instance which says so is noted; a new one replaces an undelivered older one and is due, keeping the back-off of
- * a target that is failing, and behind a message whose outcome is not known yet.
+ * same state again changes nothing, save that the instance which says so is noted; a new one replaces an undelivered older
+ * one and is due, keeping the back-off of a target that is failing, and behind a message whose outcome is not known yet.
  */
 export async function setReports(
   tx: Transaction,

@@ -81,9 +81,9 @@ export const double = ofKind('double', [
   },
   {
     name: 'one ResyncTimestamp is acted on with every heartbeat',
-    file: 'src/connection/resync.ts',
-    found: ' and resync_timestamp is distinct from ${timestamp} returning 1',
-    replacement: ' returning 1',
+    file: 'src/store/tenants/heartbeat.ts',
+    found: ' and resync_timestamp is distinct from ${timestamp}`',
+    replacement: '`',
     noticedBy: test('test/system/connection.test.ts', 'acts once per distinct ResyncTimestamp'),
   },
 ]);
