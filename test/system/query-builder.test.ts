@@ -75,6 +75,16 @@ describe('the query builder and tagged templates', () => {
     expect(tagged).toEqual(built);
   });
 
+  it("fails with PostgreSQL's own error, which has a code and not the statement's values", async () => {
+    const again = { keyId, name: 'a', role: 'viewer', keyHash: 'secret-hash', prefix: 'p' } as const;
+    const failure = await query(sql)
+      .insert(apiKeys)
+      .values(again)
+      .catch((error: unknown) => error);
+    expect(failure).toMatchObject({ name: 'PostgresError', code: '23505' });
+    expect(String(failure)).not.toContain('secret-hash');
+  });
+
   it('takes part in the transaction that it is given', async () => {
     const instanceId = '5b6cb3e1-4b1e-4ab1-9fc5-0a8a3a4a8a03';
     const failed = sql.begin(async (tx) => {
