@@ -18,6 +18,7 @@ import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { HistoryOrigin } from '../store/history.ts';
 import { type Instance, listInstances } from '../store/instances/instance.ts';
+import { resumeDeprovision, suspendDeprovision } from '../store/tenants/deprovision.ts';
 import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectionAccess } from './access.ts';
@@ -373,12 +374,11 @@ export async function confirmTenant(
     await noteTried(options.sql, tenant, by, { action, failed: [step.name] });
     return { ok: false, steps: [step] };
   }
-  // A deprovisioning that was not sent yet must not overtake what is provisioned now.
-  await options.sql`update tenants set deprovision_wanted = false where tenant_id = ${tenant.tenantId}`;
+  await suspendDeprovision(options.sql, tenant.tenantId);
   const tokens = await tokenSteps(tenant, options);
   const intune = await intuneSteps(tenant, tokens.intuneToken, options);
   if (!intune.provisioned && tenant.deprovisionWanted) {
-    await options.sql`update tenants set deprovision_wanted = true where tenant_id = ${tenant.tenantId}`;
+    await resumeDeprovision(options.sql, tenant.tenantId);
   }
   const instances = (await listInstances(options.sql, tenant.tenantId)).filter(
     (instance) => instance.enabled,

@@ -5,7 +5,8 @@ import { putPartnerTenant } from '../intune/partner-tenants.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import { gatewayOrigin, recorded } from '../store/history.ts';
-import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants/tenant.ts';
+import { settleDeprovision, takeDeprovisions } from '../store/tenants/deprovision.ts';
+import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type ConnectionAccess, noteIntuneError } from './access.ts';
 
@@ -62,12 +63,9 @@ async function deprovision(tenant: Tenant, options: DeprovisionOptions): Promise
     return;
   }
   await recorded(sql, gatewayOrigin, async (tx, note) => {
-    const [row] = await tx<{ deprovisionedAt: Date; name: string }[]>`
-      update tenants set deprovision_wanted = false, deprovisioned_at = now(), updated_at = now()
-      where tenant_id = ${tenantId} and deprovision_wanted
-      returning deprovisioned_at as "deprovisionedAt", display_name as name`;
-    if (!row) return;
-    const { deprovisionedAt, name } = row;
+    const settled = await settleDeprovision(tx, tenantId);
+    if (!settled) return;
+    const { deprovisionedAt, displayName: name } = settled;
     const object = { kind: 'connection', id: tenantId, name };
     note({ tenantId, action: 'connection.deprovision', object, after: { deprovisionedAt } });
   });
@@ -77,14 +75,6 @@ async function deprovision(tenant: Tenant, options: DeprovisionOptions): Promise
 
 /** Sends what is wanted; for one tenant at once, or whatever is due when the runtime looks. */
 export async function sendDeprovisions(options: DeprovisionOptions, tenantId?: string): Promise<void> {
-  const { sql } = options;
-  const which = tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`;
-  const due = await sql<Tenant[]>`
-    update tenants set deprovision_try_at = now() + ${retryAfterSeconds} * interval '1 second'
-    where tenant_id in (
-      select tenant_id from tenants
-      where deprovision_wanted and coalesce(deprovision_try_at, '-infinity') <= now() and ${which}
-      order by deprovision_try_at nulls first limit ${batch} for update skip locked)
-    returning ${tenantColumns(sql)}`;
+  const due = await takeDeprovisions(options.sql, { limit: batch, retryAfterSeconds, tenantId });
   await Promise.all(due.map((tenant) => deprovision(tenant, options)));
 }

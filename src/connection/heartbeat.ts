@@ -7,10 +7,10 @@ import type { Sql } from '../store/database.ts';
 import { dueHeartbeats, noteHeartbeat, retryHeartbeat, takeHeartbeat } from '../store/tenants/heartbeat.ts';
 import { holdTenant, releaseTenant } from '../store/tenants/hold.ts';
 import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
+import { suspectPermissions } from '../store/tenants/watches.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type ConnectionAccess, noteIntuneError } from './access.ts';
-import { suspectPermissions } from './permission-watch.ts';
 import { obeyResync } from './resync.ts';
 
 /**

@@ -3,9 +3,11 @@ import { gatewayOrigin, type HistoryOrigin, type Note, recorded, unnoted } from 
 import { retractReports } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { ConnectionState } from '../store/row-types.ts';
+import { type Moving, markLastInstance, noteTerminated } from '../store/tenants/connection.ts';
+import { wishDeprovision } from '../store/tenants/deprovision.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { type DeprovisionOptions, sendDeprovisions } from './deprovision.ts';
-import { type ConnectionEvent, type Moving, moveTenant, provisionedStates } from './state.ts';
+import { type ConnectionEvent, moveTenant, provisionedStates } from './state.ts';
 
 /** Leaving and coming back: disable, disconnect, the last instance's end, termination by Intune. */
 
@@ -26,17 +28,8 @@ export interface Misfit {
   readonly state: ConnectionState;
 }
 
-export interface Moved {
+export interface Moved extends Moving {
   readonly ok: true;
-  readonly before: ConnectionState;
-  readonly after: ConnectionState;
-}
-
-/** Whether no instance is enabled, looked at under the tenant's lock: one may have come meanwhile. */
-async function lockedAndEmpty(tx: Transaction, tenantId: string): Promise<boolean> {
-  await tx`select 1 from tenants where tenant_id = ${tenantId} for update`;
-  const rows = await tx`select 1 from instances where tenant_id = ${tenantId} and enabled limit 1`;
-  return rows.length === 0;
 }
 
 /** Moves the tenant and wishes the deprovisioning if Intune holds us for provisioned. */
@@ -46,10 +39,11 @@ async function leave(
   event: ConnectionEvent,
   note: Note,
 ): Promise<Moving | undefined> {
-  if (event === 'last-instance-gone' && !(await lockedAndEmpty(tx, tenantId))) return undefined;
+  // One may have come meanwhile.
+  if (event === 'last-instance-gone' && !(await markLastInstance(tx, tenantId))) return undefined;
   const moved = await moveTenant(tx, tenantId, event, note);
   if (moved && provisionedStates.includes(moved.before) && !provisionedStates.includes(moved.after)) {
-    await tx`update tenants set deprovision_wanted = true, deprovision_try_at = null where tenant_id = ${tenantId}`;
+    await wishDeprovision(tx, tenantId);
   }
   return moved;
 }
@@ -156,19 +150,10 @@ export async function finishDisconnects(options: LifecycleOptions): Promise<void
   }
 }
 
-/**
- * After instances were removed, disabled, added or enabled: notes whether the last enabled one went. Counted under
- * the tenant's lock, so that two removals at once do not both miss it.
- */
+/** After instances were removed, disabled, added or enabled: notes whether the last enabled one went. */
 export async function noteInstances(options: LifecycleOptions, tenantId: string): Promise<void> {
   await inTransaction(options.sql, (tx) => markLastInstance(tx, tenantId));
   await leaveEmptyTenants(options, tenantId);
-}
-
-/** In the transaction that removes or disables an instance: a crash right after must not lose the wish. */
-export async function markLastInstance(tx: Transaction, tenantId: string): Promise<void> {
-  const empty = await lockedAndEmpty(tx, tenantId);
-  await tx`update tenants set last_instance_gone = ${empty} where tenant_id = ${tenantId}`;
 }
 
 /**
@@ -207,13 +192,10 @@ export async function noteTermination(
       for update`;
     if (recent.length > 0) return undefined;
     const removedAt = dates.removedAt ?? new Date(Date.now() + removalDays * 86_400_000);
-    const devicesMarkedAt = dates.markedAt ?? null;
-    const after = { devicesMarkedAt, devicesRemovedAt: removedAt };
+    const markedAt = dates.markedAt ?? null;
+    const after = { devicesMarkedAt: markedAt, devicesRemovedAt: removedAt };
     const result = await moveTenant(tx, tenantId, 'terminated-by-intune', note, { after });
-    if (!result) return undefined;
-    await tx`
-      update tenants set terminated_at = now(), devices_marked_at = ${devicesMarkedAt}, devices_removed_at = ${removedAt}
-      where tenant_id = ${tenantId}`;
+    if (result) await noteTerminated(tx, tenantId, { markedAt, removedAt });
     return result;
   });
   if (!moved) return;

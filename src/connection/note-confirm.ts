@@ -2,6 +2,8 @@ import { makeDue } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
 import { recheckHeld } from '../store/reports/due.ts';
+import { noteProvisioned } from '../store/tenants/connection.ts';
+import { wishDeprovision } from '../store/tenants/deprovision.ts';
 import { clearHold } from '../store/tenants/hold.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { moveTenant } from './state.ts';
@@ -56,19 +58,13 @@ export async function noteConfirmed(
     const moved = await moveTenant(tx, tenantId, 'provisioned', note, { action, after: resultOf(tried) });
     if (!moved) {
       // It was disabled or disconnected meanwhile: what was just provisioned must not stay so.
-      await tx`update tenants set deprovision_wanted = true, deprovision_try_at = null where tenant_id = ${tenantId}`;
+      await wishDeprovision(tx, tenantId);
       const after = { ...resultOf(tried), deprovision: 'the connection was ended meanwhile' };
       note({ tenantId, action, object: { kind: 'connection', id: tenantId, name: displayName }, after });
       return false;
     }
     await clearHold(tx, tenantId, note);
-    await tx`
-      update tenants set connected_at = coalesce(connected_at, now()), last_confirm_at = now(),
-        last_heartbeat_at = case when ${alive} then now() else last_heartbeat_at end,
-        next_heartbeat_at = case when ${alive} then now() + ${heartbeatSeconds} * interval '1 second' end,
-        deprovision_wanted = false, last_instance_gone = false,
-        terminated_at = null, devices_marked_at = null, devices_removed_at = null, updated_at = now()
-      where tenant_id = ${tenantId}`;
+    await noteProvisioned(tx, tenantId, alive ? heartbeatSeconds : undefined);
     await recheckHeld(tx, tenantId, { retracted: false });
     if (moved.before !== 'connected') await readRetracted(tx, tenantId);
     return moved.before !== 'connected';

@@ -4,7 +4,8 @@ import { newId } from '../ids.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { PartnerState } from '../store/row-types.ts';
-import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants/tenant.ts';
+import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
+import { takePartnerWatch, writePartnerState } from '../store/tenants/watches.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ConnectionAccess } from './access.ts';
 import { noteTermination } from './lifecycle.ts';
@@ -27,7 +28,7 @@ export interface PartnerWatchOptions {
 }
 
 /** Between two looks of the background at one tenant. */
-const lookEverySeconds = 900;
+const everySeconds = 900;
 const batch = 20;
 
 /** Partner state by what we know ourselves. */
@@ -79,7 +80,7 @@ export async function lookAtPartner(
     return undefined;
   }
   const found: PartnerState = { state: read.state, source: 'graph', at: new Date().toISOString() };
-  await sql`update tenants set partner_state = ${sql.json({ ...found })} where tenant_id = ${tenantId}`;
+  await writePartnerState(sql, tenantId, found);
   if (read.found && read.matchedBy !== 'only' && read.state === 'terminated') {
     await noteTermination(options, tenantId, { markedAt: read.markedAt, removedAt: read.removedAt });
   }
@@ -99,14 +100,6 @@ export async function notProvisioned(tenantId: string, options: PartnerWatchOpti
 
 /** Looks at the connected tenants now and then, whichever process does. */
 export async function watchPartners(options: PartnerWatchOptions): Promise<void> {
-  const { sql } = options;
-  const due = await sql<Tenant[]>`
-    update tenants set partner_state_at = now()
-    where tenant_id in (
-      select tenant_id from tenants
-      where connection_state = 'connected'
-        and coalesce(partner_state_at, '-infinity') < now() - ${lookEverySeconds} * interval '1 second'
-      order by partner_state_at nulls first limit ${batch} for update skip locked)
-    returning ${tenantColumns(sql)}`;
+  const due = await takePartnerWatch(options.sql, { everySeconds, limit: batch });
   await Promise.all(due.map((tenant) => lookAtPartner(tenant, options)));
 }

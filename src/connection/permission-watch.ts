@@ -2,7 +2,8 @@ import type { Cloud } from '../entra/clouds.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { PermissionSummary } from '../store/row-types.ts';
-import { type Tenant, type TenantDirectory, tenantColumns } from '../store/tenants/tenant.ts';
+import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
+import { takePermissionWatch, writePermissions } from '../store/tenants/watches.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ConnectionAccess } from './access.ts';
 import type { ExpectedPermissions } from './expected-permissions.ts';
@@ -26,8 +27,6 @@ export interface PermissionWatchOptions {
 export type PermissionReport = Awaited<ReturnType<typeof checkPermissions>>;
 
 const everySeconds = 86_400;
-/** After a refusal: soon, but not for every refused report. */
-const soonSeconds = 60;
 const batch = 10;
 
 /** Checks one tenant now and keeps the summary. Undefined: its cloud or our application is not configured. */
@@ -60,32 +59,15 @@ export async function checkTenantPermissions(
     missing: report.applications.flatMap(({ app, missing }) => missing.map((name) => `${app}: ${name}`)),
     extra: report.applications.flatMap(({ app, extra }) => extra.map((name) => `${app}: ${name}`)),
   };
-  await sql`
-    update tenants set permissions = ${sql.json({ ...summary, missing: [...summary.missing], extra: [...summary.extra] })},
-      permissions_checked_at = now()
-    where tenant_id = ${tenant.tenantId}`;
+  await writePermissions(sql, tenant.tenantId, summary);
   tenants.forget(tenant.tenantId);
   if (!report.ok) log.warn('permissions.drift', { tenantId: tenant.tenantId, ...summary });
   return report;
 }
 
-/** A permission was refused: the next look of the background is soon. */
-export async function suspectPermissions(sql: Sql, tenantId: string): Promise<void> {
-  await sql`
-    update tenants set permissions_checked_at = null
-    where tenant_id = ${tenantId} and permissions_checked_at < now() - ${soonSeconds} * interval '1 second'`;
-}
-
 export async function watchPermissions(options: PermissionWatchOptions): Promise<void> {
   const { sql } = options;
-  const due = await sql<Tenant[]>`
-    update tenants set permissions_checked_at = now()
-    where tenant_id in (
-      select tenant_id from tenants
-      where connection_state = 'connected'
-        and coalesce(permissions_checked_at, '-infinity') < now() - ${everySeconds} * interval '1 second'
-      order by permissions_checked_at nulls first limit ${batch} for update skip locked)
-    returning ${tenantColumns(sql)}`;
+  const due = await takePermissionWatch(sql, { everySeconds, limit: batch });
   await Promise.all(
     due.map(async (tenant) => checkTenantPermissions(tenant, await permissionsOf(sql, tenant, options))),
   );

@@ -2,6 +2,7 @@ import type { Queries } from '../store/database.ts';
 import type { Note } from '../store/history.ts';
 import type { ConnectionState } from '../store/row-types.ts';
 import { makeSubscriptionsDue } from '../store/subscriptions.ts';
+import { type Moving, moveConnection } from '../store/tenants/connection.ts';
 
 /**
  * The life of a tenant's link to Microsoft as one state machine. This table is the only place that says what may
@@ -69,11 +70,6 @@ const actions: Readonly<Record<ConnectionEvent, string>> = {
   'terminated-by-intune': 'connection.terminated',
 };
 
-export interface Moving {
-  readonly before: ConnectionState;
-  readonly after: ConnectionState;
-}
-
 /** More of what the history shall say than the states. */
 export interface Told {
   readonly action?: string;
@@ -81,9 +77,8 @@ export interface Told {
 }
 
 /**
- * Moves a tenant by an event, compared and set in the database: of two processes that see the same event one moves
- * it. Returns the state before and after, or undefined when the event did not fit. No other place sets the state, so
- * every move is noted.
+ * Moves a tenant by an event. Returns the state before and after, or undefined when the event did not fit. No other
+ * place sets the state, so every move is noted.
  */
 export async function moveTenant(
   sql: Queries,
@@ -92,24 +87,17 @@ export async function moveTenant(
   note: Note,
   told: Told = {},
 ): Promise<Moving | undefined> {
-  const [row] = await sql<{ state: ConnectionState; name: string }[]>`
-    select connection_state as state, display_name as name from tenants where tenant_id = ${tenantId} for update`;
-  const after = row && nextState(row.state, event);
-  if (!row || after === undefined) return undefined;
-  await sql`
-    update tenants set connection_state = ${after}, updated_at = now(),
-      version = version + case when connection_state = ${after} then 0 else 1 end,
-      -- What Graph said was said of the state before.
-      partner_state = case when connection_state = ${after} then partner_state end
-    where tenant_id = ${tenantId}`;
+  const moved = await moveConnection(sql, tenantId, (state) => nextState(state, event));
+  if (!moved) return undefined;
+  const { after, before, displayName } = moved;
   // Made, tried again or removed, as the new state wants it.
   await makeSubscriptionsDue(sql, tenantId);
   note({
     tenantId,
     action: told.action ?? actions[event],
-    object: { kind: 'connection', id: tenantId, name: row.name },
-    before: { connectionState: row.state },
+    object: { kind: 'connection', id: tenantId, name: displayName },
+    before: { connectionState: before },
     after: { connectionState: after, ...told.after },
   });
-  return { before: row.state, after };
+  return { before, after };
 }

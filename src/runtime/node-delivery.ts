@@ -2,7 +2,6 @@
 
 import { monotonicMs } from '../clock.ts';
 import { notProvisioned } from '../connection/partner-watch.ts';
-import { suspectPermissions } from '../connection/permission-watch.ts';
 import { createLearning } from '../delivery/computers/learn-named.ts';
 import { createPolls } from '../delivery/computers/poll.ts';
 import { computerStage } from '../delivery/computers/read-computer.ts';
@@ -23,6 +22,7 @@ import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { DueLane } from '../store/due-rows.ts';
 import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
+import { suspectPermissions } from '../store/tenants/watches.ts';
 import { createTimelineWriter, type TimelineWriter } from '../store/timeline.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type BackgroundParts, every, startBackground } from './node-background.ts';

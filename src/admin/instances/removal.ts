@@ -1,5 +1,4 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { markLastInstance } from '../../connection/lifecycle.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { lockDevices, resolveRoutes } from '../../routing/resolve.ts';
 import { removeClaims } from '../../store/claims/claim-history.ts';
@@ -9,6 +8,7 @@ import type { Instance } from '../../store/instances/instance.ts';
 import { retractReports } from '../../store/reports/due.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { releaseRoutes } from '../../store/routes/routes.ts';
+import { markLastInstance } from '../../store/tenants/connection.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
@@ -150,6 +150,7 @@ export function addInstanceRemoval(app: AdminApp, services: AdminServices): void
     const released = await releaseDevices(sql, instance, deviceIds, { retract, author: name });
     await changing(c, sql, async (tx, note) => {
       await tx`delete from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+      // Here, or a crash right after would lose the wish to leave Intune.
       await markLastInstance(tx, tenantId);
       note({
         tenantId,

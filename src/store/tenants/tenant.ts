@@ -1,6 +1,6 @@
 import { monotonicMs } from '../../clock.ts';
 import { columns, omit, type Row } from '../columns.ts';
-import type { Queries, Sql } from '../database.ts';
+import type { Fragment, Queries, Sql } from '../database.ts';
 import { type CachePolicy, createRowCache } from '../row-cache.ts';
 import type { Hold } from '../row-types.ts';
 import { tenants } from '../schema.ts';
@@ -33,6 +33,26 @@ export async function readTenant(sql: Queries, tenantId: string): Promise<Tenant
   const [row] = await sql<Tenant[]>`select ${tenantColumns(sql)} from tenants where tenant_id = ${tenantId}`;
   return row;
 }
+
+/** The row as it is, nobody else's to change until the transaction ends. */
+export async function lockTenant(tx: Queries, tenantId: string): Promise<Tenant | undefined> {
+  const [row] = await tx<Tenant[]>`
+    select ${tenantColumns(tx)} from tenants where tenant_id = ${tenantId} for update`;
+  return row;
+}
+
+/**
+ * Takes tenants for which something is due, the longest waiting first, and stamps them, so that no other process takes
+ * them too. Rows that are locked are left out.
+ */
+export const takeTenants = (
+  sql: Queries,
+  { due, limit, next, stamp }: { due: Fragment; limit: number; next: Fragment; stamp: Fragment },
+): Promise<Tenant[]> => sql<Tenant[]>`
+  update tenants set ${stamp} = ${next}
+  where tenant_id in (
+    select tenant_id from tenants where ${due} order by ${stamp} nulls first limit ${limit} for update skip locked)
+  returning ${tenantColumns(sql)}`;
 
 export interface TenantDirectory {
   /** What is known without asking the database. */
