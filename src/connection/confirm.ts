@@ -17,7 +17,7 @@ import type { JamfClient } from '../jamf/client.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { HistoryOrigin } from '../store/history.ts';
-import { type Instance, listInstances } from '../store/instances/instance.ts';
+import { type Instance, listInstances, noteVersion } from '../store/instances/instance.ts';
 import { resumeDeprovision, suspendDeprovision } from '../store/tenants/deprovision.ts';
 import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -333,8 +333,7 @@ export async function testInstance(
 ): Promise<ConfirmStep[]> {
   const { steps, version } = await options.clientOf(instance).test();
   if (version !== undefined) {
-    await options.sql`update instances set jamf_version = ${version}, last_seen_at = now(), last_error = null
-      where tenant_id = ${instance.tenantId} and instance_id = ${instance.instanceId}`;
+    await noteVersion(options.sql, instance, version);
   }
   return steps.map(({ name, ok, detail, owner = 'instance', remedy = 'Look at the instance.' }) =>
     ok ? good(name, detail) : bad(name, `instance-${name}`, detail, remedy, owner),

@@ -6,7 +6,8 @@ import type { Sql, Transaction } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
 import { inTransaction } from '../store/retry.ts';
 import { clearHold } from '../store/tenants/hold.ts';
-import type { Tenant } from '../store/tenants/tenant.ts';
+import { switchConnection } from '../store/tenants/settings.ts';
+import { lockTenant, type Tenant } from '../store/tenants/tenant.ts';
 import { changeLogEntry } from './change-log.ts';
 import { sendDeprovisions } from './deprovision.ts';
 import { disableTenant, type LifecycleOptions } from './lifecycle.ts';
@@ -94,7 +95,7 @@ export async function dryRunMigration(
   return planMigration(now, to, await factsOf(now, options), true);
 }
 
-/** Longer than any process goes by a tenant's old mode (store/tenants.ts): none reads by it once they are due. */
+/** Longer than any process goes by a tenant's old mode (store/tenants/tenant.ts): none reads by it once they are due. */
 const modeKnownAfterSeconds = 2;
 /** A computer that is due already stays as fresh as it is; it only waits until the new mode is known. */
 const readAllAgain = (tx: Transaction, tenantId: string) =>
@@ -133,21 +134,16 @@ async function change(
 ): Promise<string | undefined> {
   const { connectionType, displayName, mode, tenantId, version } = tenant;
   return recorded(sql, by, async (tx, note) => {
-    const [row] = await tx<{ version: number }[]>`
-      select version from tenants where tenant_id = ${tenantId} for update`;
-    if (row?.version !== version) return 'The tenant was changed at the same time; read it and try again.';
+    if ((await lockTenant(tx, tenantId))?.version !== version)
+      return 'The tenant was changed at the same time; read it and try again.';
     const typeChanges = tenant.connectionType !== to.connectionType;
     const misfit =
       typeChanges && to.connectionType === 'manual' ? await manualMisfit(tx, tenantId) : undefined;
     if (misfit !== undefined) return misfit;
-    await tx`
-      update tenants set mode = ${to.mode}, connection_type = ${to.connectionType}, partner_state = null,
-        permissions = null, permissions_checked_at = null, version = version + 1, updated_at = now()
-      where tenant_id = ${tenantId}`;
+    await switchConnection(tx, tenantId, to);
     if (typeChanges) {
-      // What was consented to was the other application; and nobody can send its deprovisioning any more.
+      // What was consented to was the other application.
       await removeConsents(tx, tenantId);
-      await tx`update tenants set deprovision_wanted = false where tenant_id = ${tenantId}`;
       await clearHold(tx, tenantId, note);
     }
     if (mode !== to.mode) await readAllAgain(tx, tenantId);

@@ -1,7 +1,7 @@
 import type { ConnectionType, Mode } from '../store/row-types.ts';
+import type { ShownApplication } from '../store/tenants/application.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { provisionedStates } from './state.ts';
-import type { ShownApplication } from './tenant-credentials.ts';
 
 /** What a change of a tenant's mode or connection type takes, as a checklist (mission M10, M11, M22). Pure. */
 

@@ -1,9 +1,9 @@
 import { resealBatch, resealUnopenedLogged } from '../limits.ts';
 import { type Sealer, sealingKeyId } from '../secrets/seal.ts';
 import type { Queries, Sql } from '../store/database.ts';
-import { secretAssociation } from '../store/instances/instance.ts';
+import { resealSecrets, secretAssociation } from '../store/instances/secret.ts';
+import { applicationAssociation, resealApplications } from '../store/tenants/application.ts';
 import type { Log } from '../telemetry/log.ts';
-import { applicationAssociation } from './tenant-credentials.ts';
 
 /**
  * After ESPALIER_SECRETS_KEY got a new first key: what an older one sealed is sealed anew, batch after batch, by any number
@@ -43,7 +43,7 @@ async function sealedOtherwise(sql: Queries, sealer: Sealer, after: Place): Prom
 }
 
 const associationOf = ({ instanceId, tenantId }: Omit<SealedRow, 'sealed'>): string =>
-  instanceId === null ? applicationAssociation(tenantId) : secretAssociation(tenantId, instanceId);
+  instanceId === null ? applicationAssociation(tenantId) : secretAssociation({ tenantId, instanceId });
 
 interface Resealed extends SealedRow {
   readonly anew: string;
@@ -51,27 +51,11 @@ interface Resealed extends SealedRow {
 
 /** One statement for each table, so that the feed's notifications of a batch are one. How many rows were written. */
 async function write(sql: Sql, rows: readonly Resealed[]): Promise<number> {
-  const ofInstances = rows.filter((row) => row.instanceId !== null);
   const ofTenants = rows.filter((row) => row.instanceId === null);
-  let written = 0;
-  if (ofInstances.length > 0) {
-    const { count } = await sql`
-      update instances i set api_secret_sealed = r.anew
-      from unnest(${ofInstances.map((row) => row.tenantId)}::uuid[], ${ofInstances.map((row) => row.instanceId)}::uuid[],
-        ${ofInstances.map((row) => row.sealed)}::text[], ${ofInstances.map((row) => row.anew)}::text[])
-        as r (tenant_id, instance_id, sealed, anew)
-      where i.tenant_id = r.tenant_id and i.instance_id = r.instance_id and i.api_secret_sealed = r.sealed`;
-    written += count;
-  }
-  if (ofTenants.length > 0) {
-    const { count } = await sql`
-      update tenants t set application = jsonb_set(t.application, '{sealed}', to_jsonb(r.anew))
-      from unnest(${ofTenants.map((row) => row.tenantId)}::uuid[], ${ofTenants.map((row) => row.sealed)}::text[],
-        ${ofTenants.map((row) => row.anew)}::text[]) as r (tenant_id, sealed, anew)
-      where t.tenant_id = r.tenant_id and t.application->>'sealed' = r.sealed`;
-    written += count;
-  }
-  return written;
+  const ofInstances = rows.flatMap(({ instanceId, ...row }) =>
+    instanceId === null ? [] : [{ ...row, instanceId }],
+  );
+  return (await resealSecrets(sql, ofInstances)) + (await resealApplications(sql, ofTenants));
 }
 
 export interface ResealOptions {

@@ -6,6 +6,11 @@ import type { Sealer } from '../secrets/seal.ts';
 import type { Queries, Sql } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
 import type { StoredApplication } from '../store/row-types.ts';
+import {
+  applicationAssociation,
+  readStoredApplication,
+  type ShownApplication,
+} from '../store/tenants/application.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { ConnectionAccess } from './access.ts';
 import { moveTenant } from './state.ts';
@@ -14,15 +19,6 @@ import { moveTenant } from './state.ts';
  * The own application of a tenant whose connection is `manual` (domain/jamf.md 4.3): kept sealed or by reference,
  * opened for each token request, and apart from the connector that the other tenants share.
  */
-
-/** What may be shown of it. */
-export interface ShownApplication {
-  readonly clientId: string;
-  readonly secretRef: string | null;
-}
-
-/** What the sealed secret is bound to: it does not open in another row. */
-export const applicationAssociation = (tenantId: string): string => `tenants/${tenantId}/application_secret`;
 
 /** Seals the secret for the tenant's row, or keeps the reference. */
 export async function storedApplication(
@@ -41,14 +37,8 @@ export async function storedApplication(
 
 /** The tenant's own application without its secret; undefined when none is kept. */
 export async function readApplication(sql: Queries, tenantId: string): Promise<ShownApplication | undefined> {
-  const stored = await readStored(sql, tenantId);
+  const stored = await readStoredApplication(sql, tenantId);
   return stored && { clientId: stored.clientId, secretRef: stored.ref ?? null };
-}
-
-async function readStored(sql: Queries, tenantId: string): Promise<StoredApplication | undefined> {
-  const [row] = await sql<{ application: StoredApplication | null }[]>`
-    select application from tenants where tenant_id = ${tenantId}`;
-  return row?.application ?? undefined;
 }
 
 export interface TenantCredentialsOptions {
@@ -66,7 +56,7 @@ export async function tenantCredentials(
   { readReference, sealer, sql }: TenantCredentialsOptions,
   tenantId: string,
 ): Promise<readonly Credential[]> {
-  const stored = await readStored(sql, tenantId);
+  const stored = await readStoredApplication(sql, tenantId);
   if (!stored) return [];
   const secret =
     stored.ref === undefined

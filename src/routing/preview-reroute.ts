@@ -1,5 +1,7 @@
 import { changeBatch } from '../limits.ts';
 import type { Sql } from '../store/database.ts';
+import type { InstanceRef } from '../store/instances/instance.ts';
+import { enableInstance } from '../store/instances/settings.ts';
 import { withoutTrace } from '../store/retry.ts';
 import { lockDevices, resolveRoutes } from './resolve.ts';
 
@@ -14,9 +16,10 @@ export interface RerouteCounts {
 /** What enabling or disabling an instance would do to the routes of its devices: decided as it would be, and undone. */
 export async function previewReroute(
   sql: Sql,
-  { instanceId, tenantId }: { readonly instanceId: string; readonly tenantId: string },
+  instance: InstanceRef,
   enabled: boolean,
 ): Promise<RerouteCounts> {
+  const { instanceId, tenantId } = instance;
   const claimed = await sql<{ deviceId: string }[]>`
     select distinct device_id as "deviceId" from claims
     where tenant_id = ${tenantId} and instance_id = ${instanceId} order by 1`;
@@ -26,7 +29,7 @@ export async function previewReroute(
     const deviceIds = claimed.slice(from, from + changeBatch).map((row) => row.deviceId);
     const outcomes = await withoutTrace(sql, async (tx) => {
       await lockDevices(tx, tenantId, deviceIds);
-      await tx`update instances set enabled = ${enabled} where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+      await enableInstance(tx, instance, enabled);
       return resolveRoutes(tx, tenantId, deviceIds, { author: 'espalier', reason: 'a dry run' });
     });
     changed += outcomes.filter((outcome) => outcome.changed && outcome.route).length;

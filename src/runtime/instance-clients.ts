@@ -4,7 +4,8 @@ import type { InstanceAuthorization } from '../forwarding/forward.ts';
 import { createJamfClient, type JamfClient } from '../jamf/client.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sealer } from '../secrets/seal.ts';
-import { type Instance, secretAssociation } from '../store/instances/instance.ts';
+import type { Instance } from '../store/instances/instance.ts';
+import { secretAssociation } from '../store/instances/secret.ts';
 import { type Turns, turnsApart } from '../untrusted/turns.ts';
 
 /** One Jamf client per instance and configuration: its token and its bound on requests are shared by all who ask. */
@@ -29,11 +30,9 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
   const clients = new LRUCache<string, JamfClient>({ max: 30_000 });
 
   const secretOf = async (instance: Instance): Promise<string> => {
-    if (instance.apiSecretRef !== null) return readReference(instance.apiSecretRef);
-    const { apiSecretSealed, instanceId, tenantId } = instance;
-    return apiSecretSealed === null
-      ? ''
-      : sealer.open(apiSecretSealed, secretAssociation(tenantId, instanceId));
+    const { apiSecretRef, apiSecretSealed } = instance;
+    if (apiSecretRef !== null) return readReference(apiSecretRef);
+    return apiSecretSealed === null ? '' : sealer.open(apiSecretSealed, secretAssociation(instance));
   };
 
   /** By the row as it was read: to put the key together costs more than to look a call's token up. */

@@ -11,7 +11,7 @@ import { webSha256 } from '../../src/secrets/sha256.ts';
 import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
 import { grantApplication } from '../../src/simulator/microsoft/grants.ts';
 import { clientSecretOf, createWorld, type World } from '../../src/simulator/world.ts';
-import { secretAssociation } from '../../src/store/instances/instance.ts';
+import { secretAssociation } from '../../src/store/instances/secret.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { call } from '../harness/http.ts';
@@ -37,7 +37,7 @@ async function insertRows(): Promise<void> {
   const { sql } = database;
   const berlin = world.instance('berlin');
   const sealer = await createSealer([new Uint8Array(sealingKey)]);
-  const sealed = await sealer.seal(clientSecretOf(berlin), secretAssociation(tenantId, instanceId));
+  const sealed = await sealer.seal(clientSecretOf(berlin), secretAssociation({ tenantId, instanceId }));
   await sql`
     insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)
     values (${tenantId}, 'public', 'Contoso', 'device-compliance', 'cloud-connector', ${sql.json({ choice: 'default' })})`;

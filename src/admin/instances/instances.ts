@@ -7,12 +7,9 @@ import { previewReroute } from '../../routing/preview-reroute.ts';
 import { addReading } from '../../store/computers/reading.ts';
 import { isUniqueViolation, type Sql, type Transaction } from '../../store/database.ts';
 import { type HistoryOrigin, type Note, recorded, unnoted } from '../../store/history.ts';
-import {
-  type Instance,
-  instanceColumns,
-  readInstance,
-  secretAssociation,
-} from '../../store/instances/instance.ts';
+import { type Instance, readInstance } from '../../store/instances/instance.ts';
+import { secretAssociation } from '../../store/instances/secret.ts';
+import { changeInstance, insertInstance } from '../../store/instances/settings.ts';
 import { withoutTrace } from '../../store/retry.ts';
 import { instances as instanceTable } from '../../store/schema.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
@@ -116,10 +113,7 @@ export async function instanceOf(sql: Sql, tenant: Tenant, id: string | undefine
   return instance;
 }
 
-interface StoredSecret {
-  readonly sealed: string | null;
-  readonly ref: string | null;
-}
+type StoredSecret = Pick<Instance, 'apiSecretSealed' | 'apiSecretRef'>;
 
 async function storeSecret(
   services: AdminServices,
@@ -127,12 +121,12 @@ async function storeSecret(
   instanceId: string,
   client: z.infer<typeof apiClient>,
 ): Promise<StoredSecret> {
-  if (client.secretRef !== undefined) return { sealed: null, ref: client.secretRef };
-  const sealed = await services.sealer.seal(
+  if (client.secretRef !== undefined) return { apiSecretSealed: null, apiSecretRef: client.secretRef };
+  const apiSecretSealed = await services.sealer.seal(
     client.clientSecret ?? '',
-    secretAssociation(tenantId, instanceId),
+    secretAssociation({ tenantId, instanceId }),
   );
-  return { sealed, ref: null };
+  return { apiSecretSealed, apiSecretRef: null };
 }
 
 const nameTaken = (error: unknown): unknown =>
@@ -140,7 +134,7 @@ const nameTaken = (error: unknown): unknown =>
     ? new ProblemError(problem('conflict', 'The tenant has an instance of this name.'))
     : error;
 
-async function insertInstance(
+async function addInstance(
   services: AdminServices,
   tenantId: string,
   given: z.infer<typeof newInstance>,
@@ -153,14 +147,17 @@ async function insertInstance(
   try {
     await recorded(sql, by, async (tx, note) => {
       await checkOnlyInstance(tx, tenantId, null);
-      const [made] = await tx<Instance[]>`
-        insert into instances (tenant_id, instance_id, name, url, api_client_id, api_secret_sealed, api_secret_ref,
-          compliance, ca_certificate, client_certificate_sha256)
-        values (${tenantId}, ${instanceId}, ${given.name}, ${url}, ${given.apiClient.clientId},
-          ${secret.sealed}, ${secret.ref}, ${tx.json(given.compliance)}, ${given.caCertificate ?? null},
-          ${given.clientCertificateSha256 ?? null})
-        returning ${instanceColumns(tx)}`;
-      if (!made) throw new Error('an instance that was written is not there');
+      const made = await insertInstance(tx, {
+        tenantId,
+        instanceId,
+        name: given.name,
+        url,
+        apiClientId: given.apiClient.clientId,
+        ...secret,
+        compliance: given.compliance,
+        caCertificate: given.caCertificate ?? null,
+        clientCertificateSha256: given.clientCertificateSha256 ?? null,
+      });
       // With it the first reconciliation is due: an instance's Macs are known without a webhook of each.
       await addReading(tx, { tenantId, instanceId }, { reconcile: services.reconciles });
       note({
@@ -187,32 +184,24 @@ async function updateInstance(
 ): Promise<Instance> {
   const { sql } = services;
   const { instanceId, tenantId } = before;
+  const { apiClient, ...settings } = given;
   const url = given.url === undefined ? before.url : await normalUrl(given.url, services);
-  if (new URL(url).origin !== new URL(before.url).origin && given.apiClient === undefined) {
+  if (new URL(url).origin !== new URL(before.url).origin && apiClient === undefined) {
     throw invalidField(
       'apiClient',
       "is needed again because the URL's origin changes: the secret must not go to a new place unasked",
     );
   }
-  const secret = given.apiClient
-    ? await storeSecret(services, tenantId, instanceId, given.apiClient)
-    : { sealed: before.apiSecretSealed, ref: before.apiSecretRef };
-  const ca = given.caCertificate === undefined ? before.caCertificate : given.caCertificate;
-  const pin =
-    given.clientCertificateSha256 === undefined
-      ? before.clientCertificateSha256
-      : given.clientCertificateSha256;
+  const secret = apiClient ? await storeSecret(services, tenantId, instanceId, apiClient) : {};
   try {
     return await run(sql, async (tx, note) => {
       if (given.enabled === true) await checkOnlyInstance(tx, tenantId, instanceId);
-      const [changed] = await tx<Instance[]>`
-      update instances set name = ${given.name ?? before.name}, url = ${url},
-        api_client_id = ${given.apiClient?.clientId ?? before.apiClientId}, api_secret_sealed = ${secret.sealed},
-        api_secret_ref = ${secret.ref}, compliance = ${tx.json({ ...(given.compliance ?? before.compliance) })},
-        ca_certificate = ${ca}, client_certificate_sha256 = ${pin}, enabled = ${given.enabled ?? before.enabled},
-        version = version + 1, updated_at = now()
-      where tenant_id = ${tenantId} and instance_id = ${instanceId} and version = ${before.version}
-      returning ${instanceColumns(tx)}`;
+      const changed = await changeInstance(tx, before, {
+        ...settings,
+        ...secret,
+        url,
+        apiClientId: apiClient?.clientId,
+      });
       if (!changed)
         throw new ProblemError(
           problem('conflict', 'The instance was changed at the same time; read it again.'),
@@ -223,7 +212,7 @@ async function updateInstance(
         action: 'instance.change',
         object: instanceObject(changed),
         before: change.before,
-        after: { ...change.after, ...(given.apiClient ? { apiSecret: 'changed' } : {}) },
+        after: { ...change.after, ...(apiClient ? { apiSecret: 'changed' } : {}) },
       });
       return changed;
     });
@@ -249,7 +238,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
     const told = await checkReference(c, readReference, 'apiClient', c.req.valid('json').apiClient);
-    const id = await insertInstance(services, tenant.tenantId, c.req.valid('json'), originOf(c));
+    const id = await addInstance(services, tenant.tenantId, c.req.valid('json'), originOf(c));
     await services.noteInstances(tenant.tenantId);
     const href = `/api/v1/tenants/${tenant.tenantId}/instances/${id}`;
     return c.json({ id, href, ...told }, 201, { location: href, etag: etag(1) });

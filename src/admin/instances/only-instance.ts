@@ -1,9 +1,6 @@
 import { ProblemError, problem } from '../../problems.ts';
-import { columns, pick, type Row } from '../../store/columns.ts';
 import type { Transaction } from '../../store/database.ts';
-import { tenants } from '../../store/schema.ts';
-
-const lockedShape = pick(tenants, 'connectionType');
+import { lockTenant } from '../../store/tenants/tenant.ts';
 
 /**
  * The manual type knows exactly one Jamf Pro instance per tenant (domain/jamf.md 4.3): throws `conflict` when another
@@ -14,8 +11,7 @@ export async function checkOnlyInstance(
   tenantId: string,
   instanceId: string | null,
 ): Promise<void> {
-  const [tenant] = await tx<Row<typeof lockedShape>[]>`
-    select ${columns(tx, lockedShape)} from tenants where tenant_id = ${tenantId} for update`;
+  const tenant = await lockTenant(tx, tenantId);
   if (tenant?.connectionType !== 'manual') return;
   const [other] = await tx<{ name: string }[]>`
     select name from instances

@@ -5,6 +5,7 @@ import { removeClaims } from '../../store/claims/claim-history.ts';
 import { readWinners } from '../../store/computers/due.ts';
 import type { Sql } from '../../store/database.ts';
 import type { Instance } from '../../store/instances/instance.ts';
+import { enableInstance, removeInstance } from '../../store/instances/settings.ts';
 import { retractReports } from '../../store/reports/due.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { releaseRoutes } from '../../store/routes/routes.ts';
@@ -134,10 +135,7 @@ export function addInstanceRemoval(app: AdminApp, services: AdminServices): void
     if (waiting) return c.json(waiting, 202, { location: waiting.href });
     // Disabled first: nothing that is on its way from the instance may claim a device again.
     await changing(c, sql, async (tx, note) => {
-      const rows = await tx`
-        update instances set enabled = false, updated_at = now()
-        where tenant_id = ${tenantId} and instance_id = ${instanceId} and enabled returning 1`;
-      if (rows.length === 0) return;
+      if (!(await enableInstance(tx, instance, false))) return;
       note({
         tenantId,
         action: 'instance.change',
@@ -149,7 +147,7 @@ export function addInstanceRemoval(app: AdminApp, services: AdminServices): void
     instances.forget(tenantId, instanceId);
     const released = await releaseDevices(sql, instance, deviceIds, { retract, author: name });
     await changing(c, sql, async (tx, note) => {
-      await tx`delete from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+      await removeInstance(tx, instance);
       // Here, or a crash right after would lose the wish to leave Intune.
       await markLastInstance(tx, tenantId);
       note({

@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Sql } from '../../store/database.ts';
+import { pauseInstance } from '../../store/instances/settings.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { changing } from '../recording.ts';
@@ -94,12 +95,7 @@ export function addInstanceVerbs(app: AdminApp, services: AdminServices): void {
       const computers = paused ? {} : { computers: await countWaiting(sql, tenantId, instanceId) };
       if (dryRun) return c.json({ instanceId, paused: instance.paused, dryRun, ...computers }, 200);
       const version = await changing(c, sql, async (tx, note) => {
-        const [row] = await tx<{ before: boolean; version: number }[]>`
-          update instances i set paused = ${paused}, version = version + 1, updated_at = now()
-          from (select instance_id, paused from instances
-                where tenant_id = ${tenantId} and instance_id = ${instanceId} for update) old
-          where i.tenant_id = ${tenantId} and i.instance_id = old.instance_id
-          returning old.paused as before, i.version`;
+        const row = await pauseInstance(tx, instance, paused);
         if (!row) throw unknownInstance();
         note({
           tenantId,

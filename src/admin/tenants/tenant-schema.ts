@@ -1,10 +1,8 @@
 import { z } from '@hono/zod-openapi';
-import { getTableColumns, sql } from 'drizzle-orm';
-import type { ShownApplication } from '../../connection/tenant-credentials.ts';
-import type { Queries } from '../../store/database.ts';
+import { getTableColumns } from 'drizzle-orm';
 import type { ConnectionState } from '../../store/row-types.ts';
 import { tenants } from '../../store/schema.ts';
-import { type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
+import { shownApplication } from '../../store/tenants/application.ts';
 import { defaulting, optional, required } from '../resource/fields.ts';
 import { resource } from '../resource/resource.ts';
 import { guid } from '../schemas.ts';
@@ -55,16 +53,12 @@ const states = [
   'terminated',
 ] as const satisfies readonly ConnectionState[];
 
-const own = tenants.application;
-
 export const tenantResource = resource({
   names: ['Tenant', 'Tenants'],
   from: tenants,
   columns: {
     ...getTableColumns(tenants),
-    /** The sealed secret stays in the database. */
-    application: sql<ShownApplication | null>`case when ${own} is not null then jsonb_build_object(
-      'clientId', ${own}->'clientId', 'secretRef', ${own}->'ref') end`,
+    application: shownApplication,
   },
   fields: ({ column }) => ({
     id: column('tenantId'),
@@ -140,12 +134,3 @@ export const newTenant = tenantResource
   .openapi('NewTenant');
 
 export const changedTenant = tenantResource.body('change').openapi('TenantChange');
-
-export interface TenantRow extends Tenant {
-  readonly application: ShownApplication | null;
-}
-
-/** A tenant with its own application; the sealed secret stays in the database. */
-export const rowColumns = (client: Queries) => client`${tenantColumns(client)},
-  case when application is not null then jsonb_build_object(
-    'clientId', application->'clientId', 'secretRef', application->'ref') end as application`;

@@ -8,7 +8,8 @@ import { deleteReports } from '../../store/reports/due.ts';
 import { deleteRoutes } from '../../store/routes/routes.ts';
 import { tenants as tenantTable } from '../../store/schema.ts';
 import { makeSubscriptionsDue } from '../../store/subscriptions.ts';
-import { readTenant, type Tenant } from '../../store/tenants/tenant.ts';
+import { changeTenant, insertTenant, removeTenant } from '../../store/tenants/settings.ts';
+import { lockTenant, readTenant, type Tenant } from '../../store/tenants/tenant.ts';
 import { deleteTimelines } from '../../store/timeline.ts';
 import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
@@ -26,14 +27,7 @@ import {
 } from '../schemas.ts';
 import { visibleTo } from '../scope.ts';
 import { checkReference, createdWithReference, referenceWarnings } from '../secret-reference.ts';
-import {
-  changedTenant,
-  type landing,
-  newTenant,
-  rowColumns,
-  type TenantRow,
-  tenantResource,
-} from './tenant-schema.ts';
+import { changedTenant, type landing, newTenant, tenantResource } from './tenant-schema.ts';
 
 /** `/tenants` and `/tenants/{tenantId}`. */
 
@@ -158,7 +152,7 @@ async function deleteTenant(
   by: HistoryOrigin,
 ) {
   return recorded(sql, by, async (tx, note) => {
-    await tx`select 1 from tenants where tenant_id = ${tenantId} for update`;
+    await lockTenant(tx, tenantId);
     const [counts] = await tx<{ devices: number; instances: number }[]>`
       select (select count(*) from routes where tenant_id = ${tenantId}) as devices,
              (select count(*) from instances where tenant_id = ${tenantId}) as instances`;
@@ -172,8 +166,7 @@ async function deleteTenant(
     await deleteReports(tx, tenantId);
     await deleteRoutes(tx, tenantId);
     await deleteTimelines(tx, tenantId);
-    const [gone] = await tx<TenantRow[]>`
-      delete from tenants where tenant_id = ${tenantId} returning ${rowColumns(tx)}`;
+    const gone = await removeTenant(tx, tenantId);
     note({
       tenantId,
       action: 'tenant.delete',
@@ -221,16 +214,11 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     if (body.landing.defaultInstanceId !== undefined) throw noInstance();
     await checkLanding(services, body.tenantId, body.landing);
     const told = await checkReference(c, readReference, 'application', body.application);
+    const { partnerGroup = null, ...tenant } = body;
     const own = body.application && (await storedApplication(sealer, body.tenantId, body.application));
     try {
       await changing(c, sql, async (tx, note) => {
-        const [made] = await tx<TenantRow[]>`
-          insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing, partner_group, application)
-          values (${body.tenantId}, ${body.cloud}, ${body.displayName}, ${body.mode}, ${body.connectionType},
-            ${tx.json(body.landing)}, ${body.partnerGroup ? tx.json(body.partnerGroup) : null},
-            ${own ? tx.json({ ...own }) : null})
-          returning ${rowColumns(tx)}`;
-        if (!made) throw new Error('a tenant that was written is not there');
+        const made = await insertTenant(tx, { ...tenant, partnerGroup, application: own ?? null });
         note({
           tenantId: body.tenantId,
           action: 'tenant.create',
@@ -261,17 +249,11 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     const body = c.req.valid('json');
     const told = await checkReference(c, readReference, 'application', body.application);
     await checkLanding(services, tenant.tenantId, body.landing);
-    const partner = body.partnerGroup === undefined ? tenant.partnerGroup : body.partnerGroup;
     const own = body.application && (await storedApplication(sealer, tenant.tenantId, body.application));
     const changed = await changing(c, sql, async (tx, note) => {
       const before = (await readApplication(tx, tenant.tenantId)) ?? null;
-      const [row] = await tx<TenantRow[]>`
-        update tenants set display_name = ${body.displayName ?? tenant.displayName},
-          landing = ${tx.json({ ...(body.landing ?? tenant.landing) })},
-          partner_group = ${partner ? tx.json({ ...partner }) : null},
-          application = coalesce(${own ? tx.json({ ...own }) : null}::jsonb, application), version = version + 1, updated_at = now()
-        where tenant_id = ${tenant.tenantId} and version = ${tenant.version}
-        returning ${rowColumns(tx)}`;
+      const { displayName, landing, partnerGroup } = body;
+      const row = await changeTenant(tx, tenant, { displayName, landing, partnerGroup, application: own });
       if (!row)
         throw new ProblemError(
           problem('conflict', 'The tenant was changed at the same time; read it again.'),

@@ -1,4 +1,5 @@
-import { type Instance, secretAssociation } from '../../store/instances/instance.ts';
+import type { Instance } from '../../store/instances/instance.ts';
+import { secretAssociation } from '../../store/instances/secret.ts';
 import type { Mode } from '../../store/row-types.ts';
 import { type DoctorContext, instanceSubject } from './context.ts';
 import { hostSubject, lookAtHost } from './gather-hosts.ts';
@@ -16,11 +17,11 @@ import { anyFailed, type Line, notTried } from './line.ts';
 /** Looks at one instance: its secret, its host, and its API with the gateway's own client. */
 
 async function secretFault({ inspection }: DoctorContext, instance: Instance): Promise<string | undefined> {
-  const { apiSecretRef, apiSecretSealed, instanceId, tenantId } = instance;
+  const { apiSecretRef, apiSecretSealed } = instance;
   try {
     if (apiSecretRef !== null) await inspection.readReference(apiSecretRef);
     else if (apiSecretSealed === null) return 'there is none';
-    else await inspection.sealer.open(apiSecretSealed, secretAssociation(tenantId, instanceId));
+    else await inspection.sealer.open(apiSecretSealed, secretAssociation(instance));
     return undefined;
   } catch (error) {
     return (error as Error).message;

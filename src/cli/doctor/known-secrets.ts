@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { applicationAssociation } from '../../connection/tenant-credentials.ts';
 import { type Setting, settings } from '../../runtime/settings.ts';
 import { pick } from '../../store/columns.ts';
-import { secretAssociation } from '../../store/instances/instance.ts';
+import { secretAssociation } from '../../store/instances/secret.ts';
 import { query } from '../../store/query.ts';
 import { instances, tenants } from '../../store/schema.ts';
+import { applicationAssociation } from '../../store/tenants/application.ts';
 import type { DoctorContext } from './context.ts';
 
 /** Every secret that this gateway can read, to be taken out of whatever leaves the machine. */
@@ -69,7 +69,7 @@ async function ofDatabase({ inspection }: DoctorContext): Promise<string[]> {
     ...(await query(sql).select(ofInstances).from(instances)).map((row) => ({
       sealed: row.apiSecretSealed,
       reference: row.apiSecretRef,
-      associated: secretAssociation(row.tenantId, row.instanceId),
+      associated: secretAssociation(row),
     })),
     ...(await query(sql).select(ofTenants).from(tenants)).map(({ application, tenantId }) => ({
       sealed: application?.sealed ?? null,

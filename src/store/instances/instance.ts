@@ -9,6 +9,7 @@ import { instances } from '../schema.ts';
 const instanceShape = getTableColumns(instances);
 
 export type Instance = Row<typeof instanceShape>;
+export type InstanceRef = Pick<Instance, 'tenantId' | 'instanceId'>;
 
 export const instanceColumns = (sql: Queries) => columns(sql, instanceShape);
 
@@ -27,9 +28,28 @@ export async function listInstances(sql: Queries, tenantId: string): Promise<Ins
     select ${instanceColumns(sql)} from instances where tenant_id = ${tenantId} order by name, instance_id`;
 }
 
-/** What an instance's sealed secret is bound to: it does not open in another row. */
-export const secretAssociation = (tenantId: string, instanceId: string): string =>
-  `instances/${tenantId}/${instanceId}/api_secret`;
+/** `error`: why the exchange failed; null: it went well. */
+async function noteContact(
+  sql: Queries,
+  { instanceId, tenantId }: InstanceRef,
+  error: string | null,
+): Promise<void> {
+  await (error === null
+    ? sql`update instances set last_seen_at = now(), last_error = null
+          where tenant_id = ${tenantId} and instance_id = ${instanceId}`
+    : sql`update instances set last_error_at = now(), last_error = ${error}
+          where tenant_id = ${tenantId} and instance_id = ${instanceId}`);
+}
+
+/** The instance answered, and named the version of Jamf Pro. */
+export async function noteVersion(
+  sql: Queries,
+  { instanceId, tenantId }: InstanceRef,
+  version: string,
+): Promise<void> {
+  await sql`update instances set jamf_version = ${version}, last_seen_at = now(), last_error = null
+    where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+}
 
 /** The last contact is noted at most this often: a row written per webhook would be a hot spot. */
 const noteEveryMs = 15_000;
@@ -86,11 +106,7 @@ export function createInstanceDirectory(
       noting.add(key);
       noted.set(key, { at: now(), error });
       try {
-        await (error === null
-          ? sql`update instances set last_seen_at = now(), last_error = null
-                where tenant_id = ${tenantId} and instance_id = ${instanceId}`
-          : sql`update instances set last_error_at = now(), last_error = ${error}
-                where tenant_id = ${tenantId} and instance_id = ${instanceId}`);
+        await noteContact(sql, { tenantId, instanceId }, error);
       } finally {
         noting.delete(key);
       }

@@ -14,7 +14,7 @@ export interface AccessFailure extends Omit<Hold, 'since'> {
 }
 
 /** A tenant without its own application, which `connection/tenant-credentials.ts` alone opens, and without what times its upkeep. */
-const tenantShape = omit(
+export const tenantShape = omit(
   tenants,
   'application',
   'lastHeartbeatTryAt',
