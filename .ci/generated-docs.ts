@@ -12,6 +12,9 @@ import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { commandModel } from './command-model.ts';
 import { declaredFields } from './declared-fields.ts';
+import { readTree } from './layers.ts';
+import { ownersTable } from './owners.ts';
+import { readWrites } from './statements.ts';
 
 /**
  * The documents that are made of the code: `node .ci/generated-docs.ts` writes them, with `--check` it compares and
@@ -169,9 +172,20 @@ function openApi(): Document {
   return documentOf(app);
 }
 
+/** The table of owners stands between two remarks of a page that is written by hand. */
+function architecturePage(): string {
+  const page = present('docs/architecture.md') ?? '';
+  const [before, , after] = page.split(/(?<=<!-- npm run docs writes this table -->\n)|(?=<!-- to here -->)/);
+  if (before === undefined || after === undefined)
+    throw new Error('docs/architecture.md has no place for the owners');
+  const files = readTree();
+  return `${before}\n${ownersTable(files, readWrites(files))}\n\n${after}`;
+}
+
 /** In this order: the commands are made of the model that is written before them. */
 const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/settings.md': settingsPage,
+  'docs/architecture.md': architecturePage,
   'docs/openapi.json': () => `${JSON.stringify(openApi(), null, 2)}\n`,
   'src/cli/api-model.ts': () => commandModel(openApi()),
   'src/cli/declared/api-fields.ts': () => declaredFields(openApi()),
