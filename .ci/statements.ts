@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getTableName, isTable } from 'drizzle-orm';
 import * as operatorSchema from '../src/store/operator-schema.ts';
@@ -22,33 +22,8 @@ export const tables: Tables = new Map(
 export const readWrites = (files: ReadonlyMap<string, string>): Write[] =>
   [...files].flatMap(([file, text]) => (isProduct(file) ? findWrites(file, text, tables) : []));
 
-const listed = join(import.meta.dirname, 'second-writers.txt');
-
-/**
- * Second writers there were when the rule came. The list only shrinks: what is not on it is refused, and so is an
- * entry that is no longer needed; `--shrink` takes those out.
- */
-function checkWriters(shrink: boolean): string[] {
-  const allowed = new Set(readFileSync(listed, 'utf8').split('\n').filter(Boolean));
-  const found = findSecondWriters(readWrites(readTree()));
-  const keys = new Set(found.map(({ file, table }) => `${file} ${table}`));
-  const stale = [...allowed].filter((entry) => !keys.has(entry));
-  if (shrink) {
-    const left = [...allowed].filter((entry) => keys.has(entry)).sort();
-    writeFileSync(listed, left.map((entry) => `${entry}\n`).join(''));
-  }
-  return [
-    ...found
-      .filter(({ file, table }) => !allowed.has(`${file} ${table}`))
-      .map(({ file, line, reason }) => `${file}:${line} ${reason}`),
-    ...(shrink
-      ? []
-      : stale.map(
-          (entry) =>
-            `.ci/second-writers.txt: '${entry}' is no longer needed; take it out with node .ci/statements.ts --shrink`,
-        )),
-  ];
-}
+const checkWriters = (): string[] =>
+  findSecondWriters(readWrites(readTree())).map(({ file, line, reason }) => `${file}:${line} ${reason}`);
 
 const migrations = join(import.meta.dirname, '../migrations');
 
@@ -72,7 +47,7 @@ async function checkStatements(): Promise<string[]> {
 }
 
 if (import.meta.main) {
-  const faults = [...checkWriters(process.argv.includes('--shrink')), ...(await checkStatements())];
+  const faults = [...checkWriters(), ...(await checkStatements())];
   for (const found of faults) console.error(found);
   process.exitCode = faults.length > 0 ? 1 : 0;
 }
