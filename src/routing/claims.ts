@@ -12,10 +12,12 @@ import {
   withdrawClaims,
   writeClaims,
 } from '../store/claims/claims.ts';
+import { columns, pick } from '../store/columns.ts';
 import { readWinners } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { Authorship } from '../store/routes/routes.ts';
+import { claims } from '../store/schema.ts';
 import { trustedDate } from '../store/trusted-dates.ts';
 import { type CarriedDevice, findRelatives, followRegistrations, relatedDevices } from './registered-anew.ts';
 import { lockDevices, type RouteOutcome, resolveKnown, resolveRoutes } from './resolve.ts';
@@ -40,8 +42,8 @@ async function knownDevices(
   const rows = await tx<
     (Omit<KnownDevice, 'newer' | 'older'> & { newer: string | null; older: string | null })[]
   >`
-    select known.device_id as "deviceId", computer.instance_id as "instanceId",
-      computer.jamf_computer_id as "jamfComputerId", known.report_at as "reportAt",
+    select ${columns(tx, pick(claims, 'deviceId', 'reportAt'), 'known')},
+      ${columns(tx, pick(claims, 'instanceId', 'jamfComputerId'), 'computer')},
       (select string_agg(l.device_id::text, ',') from device_links l
        where l.tenant_id = ${tenantId} and l.previous_device_id = known.device_id) as newer,
       (select string_agg(l.previous_device_id::text, ',') from device_links l
@@ -151,7 +153,7 @@ export async function rerouteInstance(
   by: Authorship,
 ): Promise<void> {
   const claimed = await sql<{ deviceId: string }[]>`
-    select distinct device_id as "deviceId" from claims where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
+    select distinct ${columns(sql, pick(claims, 'deviceId'))} from claims where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
   for (let from = 0; from < claimed.length; from += rerouteBatch) {
     const deviceIds = claimed.slice(from, from + rerouteBatch).map((row) => row.deviceId);
     await inTransaction(sql, async (tx) => {

@@ -1,7 +1,9 @@
 import { computersPerIdentity, earlierRegistrations } from '../limits.ts';
 import type { ComputerClaims } from '../store/claims/claims.ts';
+import { columns, pick } from '../store/columns.ts';
 import type { Transaction } from '../store/database.ts';
 import type { DeviceLink } from '../store/device-links.ts';
+import { claims, deviceLinks } from '../store/schema.ts';
 import type { OtherRegistration } from './re-registration.ts';
 
 /** What is known elsewhere of registrations that a computer carries for the first time. */
@@ -32,8 +34,8 @@ export async function findElsewhere(
         ${computers.map((one) => one.udid)}::text[], ${computers.map((one) => one.serialNumber)}::text[])
         as computer(instance_id, jamf_computer_id, udid, serial_number)
     )
-    select 'computer' as kind, h.device_id as "deviceId", computer.instance_id as "instanceId",
-      computer.jamf_computer_id as "jamfComputerId", computer.serial_number as "serialNumber", computer.udid,
+    select 'computer' as kind, ${columns(tx, pick(claims, 'deviceId'), 'h')},
+      ${columns(tx, pick(claims, 'instanceId', 'jamfComputerId', 'serialNumber', 'udid'), 'computer')},
       null::timestamptz as "lastEnrolledAt"
     from computer cross join lateral (
       select device_id from claim_history where tenant_id = ${tenantId} and instance_id = computer.instance_id
@@ -55,7 +57,7 @@ export async function findElsewhere(
   );
   const usable = [...shared.values()].filter((rows) => rows.length <= computersPerIdentity).flat();
   const links = await tx<DeviceLink[]>`
-    select device_id as "deviceId", previous_device_id as "previousDeviceId" from device_links
+    select ${columns(tx, pick(deviceLinks, 'deviceId', 'previousDeviceId'))} from device_links
     where tenant_id = ${tenantId} and (device_id = any(${deviceIds}::uuid[]) or previous_device_id = any(${deviceIds}::uuid[]))`;
   return { others: [...found.filter(({ kind }) => kind === 'computer'), ...usable], links };
 }

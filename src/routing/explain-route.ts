@@ -1,7 +1,9 @@
 import { type KnownClaim, sameComputer } from '../store/claims/claim.ts';
 import { claimsBefore } from '../store/claims/claim-history.ts';
 import { storedClaims } from '../store/claims/claims.ts';
+import { columns, pick, type Row } from '../store/columns.ts';
 import type { Queries, Sql } from '../store/database.ts';
+import { deviceLinks, routeChanges, routes } from '../store/schema.ts';
 import { explainDecision, type LastChange, type RouteFacts } from './explain.ts';
 import type { Standing } from './rules.ts';
 
@@ -31,12 +33,23 @@ export interface Explanation {
   readonly nextDeviceId: string | null;
 }
 
-interface ChangeRow extends LastChange {
-  readonly instanceId: string | null;
-  readonly jamfComputerId: number | null;
-  readonly pinned: boolean;
-  readonly placedAt: Date | null;
-}
+const changeShape = {
+  ...pick(routeChanges, 'pinned', 'placedAt', 'rule', 'version'),
+  instanceId: routeChanges.toInstanceId,
+  jamfComputerId: routeChanges.toJamfComputerId,
+  since: routeChanges.changedAt,
+};
+type ChangeRow = Row<typeof changeShape>;
+const standing = pick(
+  routes,
+  'instanceId',
+  'jamfComputerId',
+  'pinned',
+  'placedAt',
+  'rule',
+  'since',
+  'version',
+);
 
 /** The newest line in the history of a device's route, before a time if given. */
 async function lastChange(
@@ -46,9 +59,7 @@ async function lastChange(
   before?: Date,
 ): Promise<ChangeRow | undefined> {
   const [row] = await sql<ChangeRow[]>`
-    select to_instance_id as "instanceId", to_jamf_computer_id as "jamfComputerId", pinned, placed_at as "placedAt", rule,
-      version, changed_at as since
-    from route_changes where tenant_id = ${tenantId} and device_id = ${deviceId}
+    select ${columns(sql, changeShape)} from route_changes where tenant_id = ${tenantId} and device_id = ${deviceId}
       and ${before === undefined ? sql`true` : sql`changed_at < ${before}`}
     order by version desc limit 1`;
   return row;
@@ -61,9 +72,7 @@ const standingOf = (row: ChangeRow | undefined): Standing | undefined =>
 
 async function factsNow(sql: Queries, tenantId: string, deviceId: string): Promise<RouteFacts> {
   const [route] = await sql<(Standing & LastChange)[]>`
-    select instance_id as "instanceId", jamf_computer_id as "jamfComputerId", pinned, placed_at as "placedAt", rule, since,
-      version
-    from routes where tenant_id = ${tenantId} and device_id = ${deviceId}`;
+    select ${columns(sql, standing)} from routes where tenant_id = ${tenantId} and device_id = ${deviceId}`;
   const claims = (await storedClaims(sql, tenantId, [deviceId])).get(deviceId) ?? [];
   return { standing: route, last: route ?? (await lastChange(sql, tenantId, deviceId)), claims };
 }
@@ -99,7 +108,7 @@ async function relatives(
   before: Date | undefined,
 ): Promise<Pick<Explanation, 'previousDeviceIds' | 'nextDeviceId'>> {
   const rows = await sql<{ deviceId: string; previousDeviceId: string }[]>`
-    select device_id as "deviceId", previous_device_id as "previousDeviceId" from device_links
+    select ${columns(sql, pick(deviceLinks, 'deviceId', 'previousDeviceId'))} from device_links
     where tenant_id = ${tenantId} and (device_id = ${deviceId} or previous_device_id = ${deviceId})
       and ${before === undefined ? sql`true` : sql`linked_at < ${before}`}
     order by linked_at desc, device_id, previous_device_id`;

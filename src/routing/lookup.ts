@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { routeCacheMs } from '../limits.ts';
+import { columns, pick } from '../store/columns.ts';
 import type { Sql } from '../store/database.ts';
+import { routes } from '../store/schema.ts';
 import type { RouteKey } from './route-segment.ts';
 import type { RouteTarget } from './route-table.ts';
 
@@ -47,7 +49,7 @@ export function createRouteLookup({ sql, entries, onLookup }: RouteLookupOptions
         return known;
       }
       const [row] = await sql<RouteTarget[]>`
-        select instance_id as "instanceId", jamf_computer_id as "jamfComputerId" from routes
+        select ${columns(sql, pick(routes, 'instanceId', 'jamfComputerId'))} from routes
         where tenant_id = ${tenantId} and device_id = ${deviceId}`;
       onLookup(row ? 'miss' : 'unknown');
       if (row) cache?.set(tenantId + deviceId, row);

@@ -1,10 +1,12 @@
 import { type ComputerId, sameComputer } from '../store/claims/claim.ts';
 import { removeClaims } from '../store/claims/claim-history.ts';
 import { type StoredClaim, storedClaims } from '../store/claims/claims.ts';
+import { columns, pick, type Row } from '../store/columns.ts';
 import { readWinners } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { inTransaction } from '../store/retry.ts';
 import { type Authorship, type Route, type RouteWrite, readRoutes } from '../store/routes/routes.ts';
+import { routes } from '../store/schema.ts';
 import { lockDevices, placeRoutes } from './resolve.ts';
 import { chooseClaim, counts, placementHolds } from './rules.ts';
 
@@ -64,10 +66,8 @@ export function targetOf(
   return { ...there, pinned: false, rule: 'placed', placedAt: placedNow(claims) };
 }
 
-interface Description {
-  readonly serialNumber: string | null;
-  readonly udid: string | null;
-}
+const description = pick(routes, 'serialNumber', 'udid');
+type Description = Row<typeof description>;
 
 async function readDescription(
   tx: Transaction,
@@ -75,7 +75,7 @@ async function readDescription(
   deviceId: string,
 ): Promise<Description | undefined> {
   const [row] = await tx<Description[]>`
-    select serial_number as "serialNumber", udid from routes
+    select ${columns(tx, description)} from routes
     where tenant_id = ${tenantId} and device_id = ${deviceId}`;
   return row;
 }

@@ -1,8 +1,10 @@
 import { changeBatch } from '../limits.ts';
+import { columns, pick } from '../store/columns.ts';
 import type { Sql } from '../store/database.ts';
 import type { InstanceRef } from '../store/instances/instance.ts';
 import { enableInstance } from '../store/instances/settings.ts';
 import { withoutTrace } from '../store/retry.ts';
+import { claims } from '../store/schema.ts';
 import { lockDevices, resolveRoutes } from './resolve.ts';
 
 export interface RerouteCounts {
@@ -21,7 +23,7 @@ export async function previewReroute(
 ): Promise<RerouteCounts> {
   const { instanceId, tenantId } = instance;
   const claimed = await sql<{ deviceId: string }[]>`
-    select distinct device_id as "deviceId" from claims
+    select distinct ${columns(sql, pick(claims, 'deviceId'))} from claims
     where tenant_id = ${tenantId} and instance_id = ${instanceId} order by 1`;
   let changed = 0;
   let ended = 0;

@@ -1,10 +1,12 @@
 import { feedRoutes } from '../store/change-source.ts';
 import type { ComputerId } from '../store/claims/claim.ts';
 import { removeClaims } from '../store/claims/claim-history.ts';
+import { columns, pick, type Row } from '../store/columns.ts';
 import { readManyWinners } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { inTransaction } from '../store/retry.ts';
 import { type Authorship, nextVersion, writeRoutes } from '../store/routes/routes.ts';
+import { routeChanges } from '../store/schema.ts';
 import { lockTenantRoutes } from './resolve.ts';
 
 /** The whole table of a tenant as it was at a version, as one new version in one transaction. */
@@ -94,6 +96,17 @@ interface Counts {
   readonly skipped: number;
 }
 
+const planned = pick(
+  routeChanges,
+  'deviceId',
+  'fromInstanceId',
+  'fromJamfComputerId',
+  'toInstanceId',
+  'toJamfComputerId',
+  'pinned',
+);
+const device = pick(routeChanges, 'deviceId');
+
 async function readPlan(tx: Transaction): Promise<Omit<RollbackResult, 'version' | 'retracted'>> {
   const [counts] = await tx<Counts[]>`
     select count(*) filter (where skipped is null and to_instance_id is not null) as placed,
@@ -101,21 +114,10 @@ async function readPlan(tx: Transaction): Promise<Omit<RollbackResult, 'version'
       count(*) filter (where skipped is null and to_instance_id is not null and not claimed) as unclaimed,
       count(*) filter (where skipped is not null) as skipped
     from rollback_plan`;
-  const rows = await tx<
-    {
-      deviceId: string;
-      fromInstanceId: string | null;
-      fromJamfComputerId: number | null;
-      toInstanceId: string | null;
-      toJamfComputerId: number | null;
-      pinned: boolean;
-    }[]
-  >`
-    select device_id as "deviceId", from_instance_id as "fromInstanceId", from_jamf_computer_id as "fromJamfComputerId",
-      to_instance_id as "toInstanceId", to_jamf_computer_id as "toJamfComputerId", pinned
-    from rollback_plan where skipped is null order by device_id limit ${shown}`;
+  const rows = await tx<Row<typeof planned>[]>`
+    select ${columns(tx, planned)} from rollback_plan where skipped is null order by device_id limit ${shown}`;
   const skippedDevices = await tx<{ deviceId: string; reason: SkipReason }[]>`
-    select device_id as "deviceId", skipped as reason from rollback_plan where skipped is not null
+    select ${columns(tx, device)}, skipped as reason from rollback_plan where skipped is not null
     order by device_id limit ${shown}`;
   const computer = (instanceId: string | null, jamfComputerId: number | null): ComputerId | undefined =>
     instanceId === null || jamfComputerId === null ? undefined : { instanceId, jamfComputerId };
@@ -154,7 +156,7 @@ async function retractEnded(
   { retract, tenantId }: Pick<RollbackRequest, 'retract' | 'tenantId'>,
 ): Promise<number> {
   const ended = await tx<{ deviceId: string }[]>`
-    select device_id as "deviceId" from rollback_plan
+    select ${columns(tx, device)} from rollback_plan
     where skipped is null and to_instance_id is null and from_instance_id is not null order by device_id`;
   let retracted = 0;
   for (let from = 0; from < ended.length; from += retractedTogether) {

@@ -1,4 +1,6 @@
+import { columns, pick, type Row } from '../store/columns.ts';
 import type { Sql } from '../store/database.ts';
+import { routeChanges, routes, tenants } from '../store/schema.ts';
 import type { RouteTarget } from './route-table.ts';
 
 /** Reads routes for the route cache: the database's side, with a twin in memory for the simulation. */
@@ -41,13 +43,15 @@ interface RouteRow {
   readonly createdAt: Date;
 }
 
-interface ChangeRow {
-  readonly tenantId: string;
-  readonly version: number;
-  readonly deviceId: string;
-  readonly instanceId: string | null;
-  readonly jamfComputerId: number | null;
-}
+const birth = pick(tenants, 'tenantId', 'createdAt');
+const change = {
+  tenantId: routeChanges.tenantId,
+  version: routeChanges.version,
+  deviceId: routeChanges.deviceId,
+  instanceId: routeChanges.toInstanceId,
+  jamfComputerId: routeChanges.toJamfComputerId,
+};
+type ChangeRow = Row<typeof change>;
 
 const changesPerPage = 5_000;
 const firstId = '00000000-0000-0000-0000-000000000000';
@@ -61,8 +65,8 @@ const changeOf = ({ deviceId, instanceId, jamfComputerId, tenantId, version }: C
 
 async function readMany(sql: Sql, names: readonly RouteName[]): Promise<(VersionedRoute | undefined)[]> {
   const rows = await sql<RouteRow[]>`
-    select wanted.position::int as position, r.instance_id as "instanceId", r.jamf_computer_id as "jamfComputerId", r.version,
-      t.created_at as "createdAt"
+    select wanted.position::int as position, ${columns(sql, pick(routes, 'instanceId', 'jamfComputerId', 'version'), 'r')},
+      ${columns(sql, pick(tenants, 'createdAt'), 't')}
     from unnest(${names.map(({ tenantId }) => tenantId)}::uuid[], ${names.map(({ deviceId }) => deviceId)}::uuid[])
       with ordinality as wanted(tenant_id, device_id, position)
     cross join lateral (
@@ -78,8 +82,8 @@ export function createRouteReader(sql: Sql): RouteReader {
   return {
     read: (names) => readMany(sql, names),
     births: async (tenantIds) => {
-      const rows = await sql<{ tenantId: string; createdAt: Date }[]>`
-        select tenant_id as "tenantId", created_at as "createdAt" from tenants
+      const rows = await sql<Row<typeof birth>[]>`
+        select ${columns(sql, birth)} from tenants
         ${tenantIds === undefined ? sql`` : sql`where tenant_id = any(${tenantIds}::uuid[])`}`;
       return new Map(rows.map(({ createdAt, tenantId }) => [tenantId, createdAt.getTime()]));
     },
@@ -90,9 +94,7 @@ export function createRouteReader(sql: Sql): RouteReader {
         let after = { version: 0, deviceId: firstId };
         for (;;) {
           const rows: ChangeRow[] = await sql<ChangeRow[]>`
-            select tenant_id as "tenantId", version, device_id as "deviceId", to_instance_id as "instanceId",
-              to_jamf_computer_id as "jamfComputerId"
-            from route_changes
+            select ${columns(sql, change)} from route_changes
             where tenant_id = ${tenantId} and version = any(${numbers}::int8[])
               and (version, device_id) > (${after.version}::int8, ${after.deviceId}::uuid)
             order by version, device_id limit ${changesPerPage}`;

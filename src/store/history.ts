@@ -8,9 +8,9 @@ import { getTableColumns } from 'drizzle-orm';
 import { historyPage } from '../limits.ts';
 import { webSha256 } from '../secrets/sha256.ts';
 import type { Log } from '../telemetry/log.ts';
-import { columns, type Row } from './columns.ts';
+import { columns, pick, type Row } from './columns.ts';
 import type { Fragment, Queries, Sql, Transaction } from './database.ts';
-import { history } from './operator-schema.ts';
+import { history, historyHeads } from './operator-schema.ts';
 import { inTransaction } from './retry.ts';
 
 export interface HistoryAuthor {
@@ -211,7 +211,7 @@ async function trimNext(sql: Sql, cutoff: Date): Promise<Trimmed | undefined> {
     )
     update history_heads h set trimmed_sequence = last.sequence, trimmed_hash = last.hash
     from head, last where h.tenant_id = head.tenant_id
-    returning h.tenant_id as "tenantId", (select count(*) from gone) as entries`;
+    returning ${columns(sql, pick(historyHeads, 'tenantId'), 'h')}, (select count(*) from gone) as entries`;
   return trimmed;
 }
 

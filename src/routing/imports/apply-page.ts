@@ -1,4 +1,5 @@
 import { storedClaims } from '../../store/claims/claims.ts';
+import { columns, pick, type Row } from '../../store/columns.ts';
 import type { Fragment, Transaction } from '../../store/database.ts';
 import {
   type Authorship,
@@ -8,6 +9,7 @@ import {
   readRoutes,
   writeRoutes,
 } from '../../store/routes/routes.ts';
+import { routes } from '../../store/schema.ts';
 import { targetOf } from '../place-device.ts';
 import type { StagedPage } from './staged-rows.ts';
 import { nextRoute } from './steady-plans.ts';
@@ -86,6 +88,8 @@ export async function planPage(
   return counts ?? { place: 0, note: 0, unpin: 0 };
 }
 
+const unpinned = pick(routes, 'deviceId', 'instanceId', 'jamfComputerId', 'serialNumber', 'udid');
+
 /** Pins that go where the device is: with claims the rules decide, as they do for one device. */
 async function writeUnpinned(
   tx: Transaction,
@@ -93,18 +97,8 @@ async function writeUnpinned(
   version: number,
   by: Authorship,
 ): Promise<void> {
-  const rows = await tx<
-    {
-      deviceId: string;
-      instanceId: string;
-      jamfComputerId: number;
-      serialNumber: string | null;
-      udid: string | null;
-    }[]
-  >`
-    select device_id as "deviceId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId",
-      serial_number as "serialNumber", udid
-    from import_plan where todo = 'unpin'`;
+  const rows = await tx<Row<typeof unpinned>[]>`
+    select ${columns(tx, unpinned)} from import_plan where todo = 'unpin'`;
   const deviceIds = rows.map(({ deviceId }) => deviceId);
   const before = new Map((await readRoutes(tx, tenantId, deviceIds)).map((route) => [route.deviceId, route]));
   const claims = await storedClaims(tx, tenantId, deviceIds);

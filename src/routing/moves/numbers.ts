@@ -1,5 +1,7 @@
+import { columns, pick } from '../../store/columns.ts';
 import type { Queries, Sql } from '../../store/database.ts';
 import type { MoveDeviceState, SkipReason } from '../../store/moves/move.ts';
+import { moveDevices } from '../../store/schema.ts';
 
 /** How far moves are, in numbers. */
 
@@ -27,7 +29,7 @@ export async function numbersOf(
   moveIds: readonly string[],
 ): Promise<(moveId: string) => MoveNumbers> {
   const rows = await (queries as Sql)<Row[]>`
-    select d.move_id as "moveId", d.state, d.reason, count(*) as count,
+    select ${columns(queries, pick(moveDevices, 'moveId', 'state', 'reason'), 'd')}, count(*) as count,
       count(*) filter (where (m.state = 'moving' and not m.paused and d.state = 'planned' and d.bucket < m.percent)
                           or (m.state = 'rolled-back' and d.state = 'moved')) as pending
     from moves m join move_devices d on d.tenant_id = m.tenant_id and d.move_id = m.move_id

@@ -1,4 +1,5 @@
 import { newId } from '../../ids.ts';
+import { columns, pick } from '../../store/columns.ts';
 import { isUniqueViolation, type Sql, type Transaction } from '../../store/database.ts';
 import {
   insertMove,
@@ -10,6 +11,7 @@ import {
   writeOperation,
 } from '../../store/moves/move.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { moves } from '../../store/schema.ts';
 import { type Advance, type AdvanceRequest, nextStep } from './advance.ts';
 import { type MoveScope, writePlan } from './plan.ts';
 
@@ -26,8 +28,8 @@ export async function openMoveFrom(
   tenantId: string,
   fromInstanceId: string,
 ): Promise<string | undefined> {
-  const [row] = await sql<{ moveId: string }[]>`
-    select move_id as "moveId" from moves where tenant_id = ${tenantId} and from_instance_id = ${fromInstanceId}
+  const [row] = await sql<Pick<Move, 'moveId'>[]>`
+    select ${columns(sql, pick(moves, 'moveId'))} from moves where tenant_id = ${tenantId} and from_instance_id = ${fromInstanceId}
       and state = any(${[...openStates]})`;
   return row?.moveId;
 }

@@ -1,12 +1,14 @@
 import { moveBatch } from '../../limits.ts';
 import { sameComputer } from '../../store/claims/claim.ts';
 import { storedClaims } from '../../store/claims/claims.ts';
+import { columns, pick, type Row } from '../../store/columns.ts';
 import { readWinners } from '../../store/computers/due.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import { finishMove, isEnabled, lockMove, type Move, type MoveKey } from '../../store/moves/move.ts';
 import { type DeviceTurn, writeTurns } from '../../store/moves/move-devices.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { readRoutes } from '../../store/routes/routes.ts';
+import { computers, moveDevices, moves } from '../../store/schema.ts';
 import { placedNow } from '../place-device.ts';
 import { lockDevices, placeRoutes, type RouteOutcome } from '../resolve.ts';
 import { chooseClaim, counts } from '../rules.ts';
@@ -37,13 +39,14 @@ async function nextDevices(tx: Transaction, move: Move): Promise<Batch | undefin
     state === 'moving' && !move.paused ? 'over' : state === 'rolled-back' ? 'back' : undefined;
   if (direction === undefined) return undefined;
   const devices = await tx<MoveDevice[]>`
-    select device_id as "deviceId", from_jamf_computer_id as "fromJamfComputerId",
-      to_jamf_computer_id as "toJamfComputerId", placed_at as "placedAt"
+    select ${columns(tx, pick(moveDevices, 'deviceId', 'fromJamfComputerId', 'toJamfComputerId', 'placedAt'))}
     from move_devices where tenant_id = ${tenantId} and move_id = ${moveId}
       and ${direction === 'over' ? tx`state = 'planned' and bucket < ${percent}` : tx`state = 'moved'`}
     limit ${moveBatch}`;
   return { direction, devices };
 }
+
+const macNames = pick(computers, 'jamfComputerId', 'serialNumber', 'udid');
 
 /** Computers of the target by which unclaimed devices were found, and that it still has. */
 async function knownComputers(
@@ -53,12 +56,12 @@ async function knownComputers(
 ): Promise<ReadonlyMap<number, MacNames>> {
   if (!move.unclaimed) return new Map();
   const wanted = devices.flatMap(({ toJamfComputerId }) => toJamfComputerId ?? []);
-  const rows = await tx<(MacNames & { jamfComputerId: number })[]>`
-    select jamf_computer_id as "jamfComputerId", serial_number as "serialNumber", udid from computers
+  const rows = await tx<Row<typeof macNames>[]>`
+    select ${columns(tx, macNames)} from computers
     where tenant_id = ${move.tenantId} and instance_id = ${move.toInstanceId}
       and jamf_computer_id = any(${wanted}::int[]) and gone_at is null
     union
-    select jamf_computer_id, serial_number, udid from claims
+    select ${columns(tx, macNames)} from claims
     where tenant_id = ${move.tenantId} and instance_id = ${move.toInstanceId}
       and jamf_computer_id = any(${wanted}::int[])`;
   return new Map(rows.map((row) => [row.jamfComputerId, row]));
@@ -197,7 +200,7 @@ export async function workFor(work: MoveWork, key: MoveKey, forMs: number): Prom
 
 /** Moves whose devices are not where the move wants them: of a crash, or of one that is too large for one answer. */
 const behindMoves = (sql: Sql) => sql<MoveKey[]>`
-  select m.tenant_id as "tenantId", m.move_id as "moveId" from moves m
+  select ${columns(sql, pick(moves, 'tenantId', 'moveId'), 'm')} from moves m
   where (m.state = 'moving' and not m.paused and (exists (
            select 1 from move_devices d where d.tenant_id = m.tenant_id and d.move_id = m.move_id
              and d.state = 'planned' and d.bucket < m.percent)

@@ -1,6 +1,6 @@
 /** Claims as the database keeps them. */
 
-import { columns, omit, type Row } from '../columns.ts';
+import { columns, omit, pick, type Row } from '../columns.ts';
 import { booleans, type Queries, type Transaction } from '../database.ts';
 import { claims } from '../schema.ts';
 import { trustedAt } from '../trusted-dates.ts';
@@ -125,7 +125,7 @@ export async function writeClaims(
       last_enrolled_at = excluded.last_enrolled_at, last_check_in_at = excluded.last_check_in_at,
       report_at = excluded.report_at, updated_at = now()
     where ${older} is not true
-    returning device_id as "deviceId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId", stale,
+    returning ${columns(tx, pick(claims, 'deviceId', 'instanceId', 'jamfComputerId', 'stale'))},
       (select i.enabled from instances i where i.tenant_id = c.tenant_id and i.instance_id = c.instance_id) as enabled`;
   const rowOf = new Map(news.map((row) => [claimKey(row), row]));
   return stored.flatMap(({ enabled, stale, ...id }) => {

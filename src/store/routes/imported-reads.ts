@@ -3,7 +3,7 @@
  * `routing/imports/read-imported.ts` goes on from there.
  */
 
-import { columns, omit, type Row } from '../columns.ts';
+import { columns, omit, pick, type Row } from '../columns.ts';
 import type { Queries, Sql, Transaction } from '../database.ts';
 import { routeReads } from '../schema.ts';
 
@@ -21,7 +21,7 @@ export async function noteImported(tx: Transaction, tenantId: string, version: n
 /** Tenants whose turn it is, the longest waiting first. */
 export async function dueTenants(sql: Sql, limit: number): Promise<string[]> {
   const rows = await sql<{ tenantId: string }[]>`
-    select tenant_id as "tenantId" from route_reads where next_at <= now() order by next_at limit ${limit}`;
+    select ${columns(sql, pick(routeReads, 'tenantId'))} from route_reads where next_at <= now() order by next_at limit ${limit}`;
   return rows.map(({ tenantId }) => tenantId);
 }
 

@@ -6,7 +6,9 @@
 import { historyTrimBatch, historyTrimEveryMs } from '../../limits.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type ClaimCursor, type Page, trimClaims } from '../claims/trim-claims.ts';
+import { columns, pick } from '../columns.ts';
 import type { Sql } from '../database.ts';
+import { routeVersions } from '../schema.ts';
 
 interface Turn {
   readonly tenantId: string;
@@ -32,7 +34,7 @@ async function takeTurn(sql: Sql, keepDays: number): Promise<Turn | undefined> {
       select c.version from route_changes c
       where c.tenant_id = v.tenant_id and c.changed_at < cut.cutoff order by c.version desc limit 1), 0))
     from turn, cut where v.tenant_id = turn.tenant_id
-    returning v.tenant_id as "tenantId", cut.cutoff, v.trimmed_version as "trimmedVersion"`;
+    returning ${columns(sql, pick(routeVersions, 'tenantId', 'trimmedVersion'), 'v')}, cut.cutoff`;
   return turn;
 }
 
