@@ -1,7 +1,9 @@
 /** The change feed in PostgreSQL: the table `change_feed`, which triggers write too. */
 
 import { type Change, type ChangeSource, oldestOf } from './change-feed.ts';
+import { columns, pick } from './columns.ts';
 import type { Sql, Transaction } from './database.ts';
+import { changeFeed } from './schema.ts';
 
 /** Its notifications only make looks sooner; sent after the commit or, rarely, by triggers. */
 const channel = 'espalier_changes';
@@ -69,8 +71,8 @@ export function createChangeSource(sql: Sql): ChangeSource {
       ? sql<Row[]>`
           select snapshot::text as snapshot, at_ms as "atMs", history, null as "tenantId" from (${position()}) here`
       : sql<Row[]>`
-          select here.snapshot::text as snapshot, here.at_ms as "atMs", here.history, change.tenant_id as "tenantId",
-            change.kind, change.version, change.changes, change.instance_id as "instanceId"
+          select here.snapshot::text as snapshot, here.at_ms as "atMs", here.history,
+            ${columns(sql, pick(changeFeed, 'tenantId', 'kind', 'version', 'changes', 'instanceId'), 'change')}
           from (${position()}) here left join lateral (
             -- What the last snapshot did not see: what began after it, and what was under way.
             select * from change_feed

@@ -1,9 +1,13 @@
+import { columns, pick, type Row } from '../../store/columns.ts';
 import { makeAllDue } from '../../store/computers/due.ts';
 import { askReconciliation } from '../../store/computers/reading.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { instances as instanceTable } from '../../store/schema.ts';
 
 /** What operators ask of an instance's reading. */
+
+const enabledShape = pick(instanceTable, 'instanceId');
 
 /**
  * Lists every enabled instance of the tenant and reads all of their known computers anew; the lists find the others,
@@ -15,8 +19,8 @@ export async function rebuildRoutes(
   tenantId: string,
   note: (tx: Transaction, instances: number) => Promise<void>,
 ): Promise<{ readonly instances: number; readonly requestedAt: Date }> {
-  const instances = await sql<{ instanceId: string }[]>`
-    select instance_id as "instanceId" from instances where tenant_id = ${tenantId} and enabled order by instance_id`;
+  const instances = await sql<Row<typeof enabledShape>[]>`
+    select ${columns(sql, enabledShape)} from instances where tenant_id = ${tenantId} and enabled order by instance_id`;
   // All are asked for first: a run that was under way before must not pass for the one that was wanted.
   const requestedAt = await inTransaction(sql, async (tx) => {
     let first: Date | undefined;

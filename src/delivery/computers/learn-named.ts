@@ -1,10 +1,12 @@
 import { monotonicMs } from '../../clock.ts';
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { learnsAtOnce, learnTurnMs, namedSettledMs } from '../../limits.ts';
+import { columns, pick } from '../../store/columns.ts';
 import { nextNamed, settleNamed } from '../../store/computers/named.ts';
 import type { InstanceRef } from '../../store/computers/readers.ts';
 import { endLearning, learnIn } from '../../store/computers/reading.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { instanceReading } from '../../store/schema.ts';
 import { type Feed, type FeedOptions, type FeedRunner, readable, runFeed } from './turns.ts';
 
 /**
@@ -58,7 +60,7 @@ function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
     name: 'learn',
     atOnce: learnsAtOnce,
     due: (limit) => sql<InstanceRef[]>`
-      select r.tenant_id as "tenantId", r.instance_id as "instanceId"
+      select ${columns(sql, pick(instanceReading, 'tenantId', 'instanceId'), 'r')}
       from instance_reading r where r.next_learn_at <= now() and ${readable(sql, owner)}
       order by r.next_learn_at limit ${limit}`,
     turn,

@@ -1,10 +1,12 @@
 import type { JamfClient } from '../../jamf/client.ts';
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { pollOverlapMs, pollsAtOnce } from '../../limits.ts';
+import { columns, pick } from '../../store/columns.ts';
 import { markChanged } from '../../store/computers/listed.ts';
 import type { InstanceRef } from '../../store/computers/readers.ts';
 import { endPoll, movePollCursor, putOffPoll } from '../../store/computers/reading.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { instanceReading } from '../../store/schema.ts';
 import { listedComputers } from './listed.ts';
 import {
   type Feed,
@@ -111,7 +113,7 @@ function pollFeed(options: PollOptions): Feed<DuePoll> {
       pollSeconds === 0
         ? []
         : sql<DuePoll[]>`
-            select r.tenant_id as "tenantId", r.instance_id as "instanceId", r.poll_cursor as cursor, now() as "begunAt"
+            select ${columns(sql, pick(instanceReading, 'tenantId', 'instanceId'), 'r')}, r.poll_cursor as cursor, now() as "begunAt"
             from instance_reading r where r.next_poll_at <= now() and ${readable(sql, owner)}
             order by r.next_poll_at limit ${limit}`,
     turn,

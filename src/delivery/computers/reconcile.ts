@@ -1,5 +1,6 @@
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { reconciliationsAtOnce } from '../../limits.ts';
+import { columns, pick } from '../../store/columns.ts';
 import { markReconciled, type Spread } from '../../store/computers/listed.ts';
 import type { InstanceRef } from '../../store/computers/readers.ts';
 import {
@@ -10,6 +11,7 @@ import {
   type Run,
 } from '../../store/computers/reading.ts';
 import { inTransaction } from '../../store/retry.ts';
+import { instanceReading } from '../../store/schema.ts';
 import { listedComputers } from './listed.ts';
 import { type Feed, type FeedOptions, type FeedRunner, jittered, readable, runFeed } from './turns.ts';
 
@@ -86,7 +88,7 @@ function reconcileFeed(options: ReconcileOptions): Feed<InstanceRef> {
     name: 'reconcile',
     atOnce: reconciliationsAtOnce,
     due: (limit) => sql<InstanceRef[]>`
-      select r.tenant_id as "tenantId", r.instance_id as "instanceId"
+      select ${columns(sql, pick(instanceReading, 'tenantId', 'instanceId'), 'r')}
       from instance_reading r where r.next_reconcile_at <= now() and ${readable(sql, owner)}
       order by r.next_reconcile_at limit ${limit}`,
     turn,

@@ -1,15 +1,16 @@
 import type { JamfComputer } from '../../jamf/inventory.ts';
 import { recordClaims } from '../../routing/claims.ts';
-
 import type { RouteOutcome } from '../../routing/resolve.ts';
 import type { Sha256 } from '../../secrets/sha256.ts';
 import type { ComputerClaims } from '../../store/claims/claims.ts';
+import { columns, pick, type Row } from '../../store/columns.ts';
 import { readWinners } from '../../store/computers/due.ts';
 import type { DueComputer } from '../../store/computers/leases.ts';
 import type { Transaction } from '../../store/database.ts';
 import type { Instance } from '../../store/instances/instance.ts';
 import { type NewReport, setReports } from '../../store/reports/set-reports.ts';
 import type { Route } from '../../store/routes/routes.ts';
+import { reports } from '../../store/schema.ts';
 import type { TenantTimelineEvent } from '../../store/timeline.ts';
 import { currentTraceparent } from '../../telemetry/tracing.ts';
 import type { InventoryVocabulary } from '../reports/attributes.ts';
@@ -30,6 +31,8 @@ export interface ReadComputer {
   readonly found: Found | undefined;
 }
 
+const toldShape = pick(reports, 'deviceId', 'content', 'instanceId');
+
 /** A device whose last claim went: Intune must not go on believing that the Mac is managed. */
 async function retractions(
   tx: Transaction,
@@ -37,8 +40,8 @@ async function retractions(
   deviceIds: readonly string[],
 ): Promise<NewReport[]> {
   if (deviceIds.length === 0) return [];
-  const rows = await tx<{ deviceId: string; content: string; instanceId: string }[]>`
-    select device_id as "deviceId", content, instance_id as "instanceId" from reports
+  const rows = await tx<Row<typeof toldShape>[]>`
+    select ${columns(tx, toldShape)} from reports
     where tenant_id = ${tenantId} and device_id = any(${deviceIds}::uuid[])`;
   return rows.map(({ content, deviceId, instanceId }) => ({
     deviceId,

@@ -1,5 +1,7 @@
 import { namedSettledMs } from '../../limits.ts';
+import { columns } from '../columns.ts';
 import type { Queries, Sql, Transaction } from '../database.ts';
+import { instanceReading } from '../schema.ts';
 import type { InstanceRef } from './readers.ts';
 
 /**
@@ -38,7 +40,7 @@ export async function askReconciliation(sql: Queries, { instanceId, tenantId }: 
     insert into instance_reading (tenant_id, instance_id) values (${tenantId}, ${instanceId})
     on conflict (tenant_id, instance_id) do update set next_reconcile_at = now(), next_poll_at = now(),
       reconcile_started_at = null, reconcile_after_id = null
-    returning next_reconcile_at as "askedAt"`;
+    returning ${columns(sql, { askedAt: instanceReading.nextReconcileAt })}`;
   return row?.askedAt ?? new Date();
 }
 
@@ -105,7 +107,7 @@ export async function beginReconciliation(
     set reconcile_started_at = coalesce(reconcile_started_at, date_trunc('milliseconds', now())),
       reconcile_after_id = coalesce(reconcile_after_id, 0)
     where tenant_id = ${tenantId} and instance_id = ${instanceId}
-    returning reconcile_started_at as "startedAt", reconcile_after_id as "afterId"`;
+    returning ${columns(sql, { startedAt: instanceReading.reconcileStartedAt, afterId: instanceReading.reconcileAfterId })}`;
   return run && { tenantId, instanceId, ...run };
 }
 
