@@ -28,16 +28,17 @@ const showsCredential = ({ headers }: Request): boolean =>
 /** The live session of the request's cookie; a write has to come from our own pages, too. */
 async function sessionOf(
   c: Context<AdminEnv>,
-  { operators, sql }: Pick<AdminServices, 'operators' | 'sql'>,
+  { adminUrl, operators, sql }: Pick<AdminServices, 'adminUrl' | 'operators' | 'sql'>,
+  keys: KeyOperators,
 ): Promise<Session> {
   const cookie = sessionCookie(c);
-  if (cookie === undefined || operators === undefined) {
+  if (cookie === undefined) {
     throw unauthenticated('Give an admin API key as Authorization: Bearer esp_…, or sign in at /sign-in.');
   }
-  const session = await findSession(sql, operators.tenantIds, cookie);
+  const session = await findSession(sql, { keys, tenantIds: operators?.tenantIds ?? [] }, cookie);
   if (session === undefined) throw unauthenticated('The session has ended: sign in again at /sign-in.');
   if (!isSafeMethod(c.req.method)) {
-    const fault = await csrfFault(c.req.raw.headers, operators.adminUrl(), session, c.req.header(csrfHeader));
+    const fault = await csrfFault(c.req.raw.headers, adminUrl(), session, c.req.header(csrfHeader));
     if (fault !== undefined) throw new ProblemError(problem('forbidden', fault));
   }
   return session;
@@ -48,7 +49,7 @@ async function sessionOf(
  * context afterwards. A key or token that is shown decides alone, whatever cookie comes with it.
  */
 export function authenticate(
-  services: Pick<AdminServices, 'operators' | 'sql'>,
+  services: Pick<AdminServices, 'adminUrl' | 'operators' | 'sql'>,
   keys: KeyOperators,
   attempts: Attempts,
 ): MiddlewareHandler<AdminEnv> {
@@ -75,7 +76,7 @@ export function authenticate(
     if (showsCredential(c.req.raw)) {
       c.set('operator', await credentialOperator(c));
     } else {
-      const session = await sessionOf(c, services);
+      const session = await sessionOf(c, services, keys);
       c.set('operator', session.operator);
       c.set('session', session);
     }

@@ -244,7 +244,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   app.use(`${basePath}/*`, idempotency({ ...services, log: options.log }));
   // Innermost: an answer that is given again was recorded the first time.
   app.use(`${basePath}/*`, takeReason, noticeUnrecorded(options.log));
-  addSignIn(app, services, { attempts, log: options.log });
+  addSignIn(app, services, { attempts, keys, log: options.log });
   addOperations(app, services, options.log);
   finishListener(app);
   return app;

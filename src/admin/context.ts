@@ -145,6 +145,8 @@ export interface AdminServices {
   readonly approvals: boolean;
   /** undefined: nobody signs in with Entra, only keys open the API. */
   readonly operators: EntraOperators | undefined;
+  /** Origin of the admin listener as browsers see it; known once it listens. */
+  readonly adminUrl: () => string;
   /** Whether instances are polled, and whether they are reconciled without being asked for it. */
   readonly polls: boolean;
   readonly reconciles: boolean;

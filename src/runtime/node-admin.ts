@@ -29,12 +29,7 @@ export function createNodeAdmin(
   gateway: Gateway,
   connection: ConnectionServices,
   moves: MoveWork,
-  {
-    adminUrl,
-    ...more
-  }: Pick<AdminServices, 'openBulk' | 'routesChanged'> & {
-    readonly adminUrl: () => string;
-  },
+  more: Pick<AdminServices, 'adminUrl' | 'openBulk' | 'routesChanged'>,
 ) {
   const { log, metrics, sealer, sql } = parts;
   /** Graph's subscriptions go while the consent is still there; what fails ends by itself. */
@@ -63,7 +58,7 @@ export function createNodeAdmin(
       mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
       bootstrapKey: config.bootstrapKey,
       approvals: config.approvals === 'on',
-      operators: entraOperators(parts, gateway, adminUrl),
+      operators: entraOperators(parts, gateway, more.adminUrl),
       polls: config.pollSeconds > 0,
       reconciles: config.reconcileSeconds > 0,
       publicUrl: config.publicUrl,

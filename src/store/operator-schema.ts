@@ -164,8 +164,11 @@ export const sessions = pgTable(
     /** SHA-256 of the cookie. */
     sessionHash: text('session_hash').primaryKey(),
     sessionId: uuid('session_id').notNull(),
-    entraTenantId: uuid('entra_tenant_id').notNull(),
-    objectId: uuid('object_id').notNull(),
+    /** The person in Entra; null where a key was exchanged for the session. */
+    entraTenantId: uuid('entra_tenant_id'),
+    objectId: uuid('object_id'),
+    /** SHA-256 of that key, which decides anew at each request what the session may. */
+    keyHash: text('key_hash'),
     name: text('name').notNull(),
     role: text('role').$type<Role>().notNull(),
     createdAt: at('created_at').notNull().defaultNow(),

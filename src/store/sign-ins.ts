@@ -27,18 +27,20 @@ export async function takeSignIn(sql: Sql, state: string): Promise<SignIn | unde
   return row?.live ? row : undefined;
 }
 
-const liveShape = pick(sessions, 'sessionId', 'entraTenantId', 'objectId', 'name', 'role', 'expiresAt');
+const ownerShape = pick(sessions, 'entraTenantId', 'objectId', 'keyHash', 'name', 'role');
+/** Whose a session is: a person's in Entra, or whoever showed the key. */
+export type SessionOwner = Row<typeof ownerShape>;
+const liveShape = { ...ownerShape, ...pick(sessions, 'sessionId', 'expiresAt') };
 type LiveSession = Row<typeof liveShape>;
-export type SessionPerson = Pick<LiveSession, 'entraTenantId' | 'objectId' | 'name' | 'role'>;
 
 export async function insertSession(
   tx: Transaction,
-  { cookie, sessionId, ...person }: SessionPerson & { readonly cookie: string; readonly sessionId: string },
+  { cookie, sessionId, ...owner }: SessionOwner & { readonly cookie: string; readonly sessionId: string },
 ): Promise<void> {
   await tx`
-    insert into sessions (session_hash, session_id, entra_tenant_id, object_id, name, role, expires_at)
-    values (${await hashKey(cookie)}, ${sessionId}, ${person.entraTenantId}, ${person.objectId}, ${person.name},
-      ${person.role}, now() + ${sessionLifeMs} * interval '1 millisecond')`;
+    insert into sessions (session_hash, session_id, entra_tenant_id, object_id, key_hash, name, role, expires_at)
+    values (${await hashKey(cookie)}, ${sessionId}, ${owner.entraTenantId}, ${owner.objectId}, ${owner.keyHash},
+      ${owner.name}, ${owner.role}, now() + ${sessionLifeMs} * interval '1 millisecond')`;
 }
 
 /** The cookie's session, with whether its last use is to be noted again (`markSessionSeen`). */

@@ -345,8 +345,11 @@ describe('operators of several tenants', () => {
     const { access_token } = await userTokens(account('ada'));
     expect((await api(access_token, '/session', keysOnly)).status).toBe(401);
     const page = await createBrowser(trusted()).open(`${keysOnly}/sign-in`);
-    expect(page.status).toBe(404);
-    expect(page.text).toContain('ESPALIER_OPERATOR_TENANTS');
-    expect((await call(`${keysOnly}/sign-out`, { method: 'POST', ca: scene.trust })).status).toBe(404);
+    expect(page.status).toBe(200);
+    expect(page.text).not.toContain('/sign-in/start');
+    const start = await createBrowser(trusted()).open(`${keysOnly}/sign-in/start`);
+    expect(start.status).toBe(404);
+    expect(start.text).toContain('ESPALIER_OPERATOR_TENANTS');
+    expect((await call(`${keysOnly}/sign-out`, { method: 'POST', ca: scene.trust })).status).toBe(403);
   });
 });

@@ -9,6 +9,8 @@ import type { Operator } from '../context.ts';
 export interface KeyOperators {
   /** undefined: no live key. */
   find(key: string): Promise<Operator | undefined>;
+  /** The same by the key's SHA-256, which is what a session keeps of it. */
+  findByHash(hash: string): Promise<Operator | undefined>;
   /** Keys were made or revoked in this process. */
   forgetAll(): void;
 }
@@ -28,9 +30,9 @@ export async function bootstrapWorks(sql: Sql): Promise<boolean> {
 async function bootstrapOperator(
   sql: Sql,
   bootstrapKey: string | undefined,
-  key: string,
+  hash: string,
 ): Promise<Operator | undefined> {
-  if (bootstrapKey === undefined || !(await sameText(bootstrapKey, key))) return undefined;
+  if (bootstrapKey === undefined || (await hashKey(bootstrapKey)) !== hash) return undefined;
   return (await bootstrapWorks(sql))
     ? { kind: 'bootstrap', name: 'bootstrap', id: undefined, role: 'admin', tenantIds: undefined }
     : undefined;
@@ -42,15 +44,21 @@ export function createKeyOperators(sql: Sql, bootstrapKey: string | undefined): 
     endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
     read: async (hashes) => new Map((await readLiveApiKeys(sql, hashes)).map((row) => [row.keyHash, row])),
   });
-  const operatorOfKey = async (key: string): Promise<Operator | undefined> => {
-    const row = looksLikeKey(key) ? await keys.find(await hashKey(key)) : undefined;
+  const operatorOfKey = async (hash: string): Promise<Operator | undefined> => {
+    const row = await keys.find(hash);
     if (row === undefined) return undefined;
     const { keyId, name, role, tenantIds } = row;
     await noteUse(row);
     return { kind: 'key', name: `key ${name}`, id: keyId, role, tenantIds: tenantIds ?? undefined };
   };
   return {
-    find: async (key) => (await operatorOfKey(key)) ?? (await bootstrapOperator(sql, bootstrapKey, key)),
+    find: async (key) => {
+      const hash = await hashKey(key);
+      const found = looksLikeKey(key) ? await operatorOfKey(hash) : undefined;
+      return found ?? (await bootstrapOperator(sql, bootstrapKey, hash));
+    },
+    findByHash: async (hash) =>
+      (await operatorOfKey(hash)) ?? (await bootstrapOperator(sql, bootstrapKey, hash)),
     forgetAll: keys.forgetAll,
   };
 }

@@ -7,9 +7,10 @@ import {
   insertSession,
   markSessionSeen,
   readLiveSession,
-  type SessionPerson,
+  type SessionOwner,
 } from '../../store/sign-ins.ts';
 import type { Operator, OperatorSession } from '../context.ts';
+import type { KeyOperators } from './key-operators.ts';
 
 /**
  * Sessions of operators who signed in with a browser. The cookie holds 256 random bits and nothing else, the database
@@ -20,13 +21,22 @@ export interface Session extends OperatorSession {
   readonly operator: Operator;
 }
 
-export const sessionOperator = ({ name, objectId, role }: SessionPerson): Operator => ({
-  kind: 'user',
-  name,
-  id: objectId,
-  role,
-  tenantIds: undefined,
-});
+/** Who opens sessions here at the moment. */
+export interface SessionAuthorities {
+  /** Entra tenants whose people may be operators. */
+  readonly tenantIds: readonly string[];
+  readonly keys: Pick<KeyOperators, 'findByHash'>;
+}
+
+/** Undefined: the session's owner opens nothing any more. A key has the role, tenants and end that it has now. */
+async function operatorOf(
+  { entraTenantId, keyHash, name, objectId, role }: SessionOwner,
+  { keys, tenantIds }: SessionAuthorities,
+): Promise<Operator | undefined> {
+  if (keyHash !== null) return keys.findByHash(keyHash);
+  if (objectId === null || entraTenantId === null || !tenantIds.includes(entraTenantId)) return undefined;
+  return { kind: 'user', name, id: objectId, role, tenantIds: undefined };
+}
 
 /** Made of the cookie, which no other site can read: whoever has the token could read an answer of ours. */
 const csrfTokenOf = (cookie: string): Promise<string> => hashKey(`espalier csrf ${cookie}`);
@@ -34,27 +44,28 @@ const csrfTokenOf = (cookie: string): Promise<string> => hashKey(`espalier csrf 
 /** Begins a session; the cookie is always a new one, so none that was planted before the sign-in becomes it. */
 export async function beginSession(
   tx: Transaction,
-  person: SessionPerson,
+  owner: SessionOwner,
 ): Promise<{ readonly cookie: string; readonly sessionId: string }> {
   const cookie = randomToken();
   const sessionId = newId();
-  await insertSession(tx, { ...person, cookie, sessionId });
+  await insertSession(tx, { ...owner, cookie, sessionId });
   return { cookie, sessionId };
 }
 
-/** The live session of a cookie. One of a tenant that is no operators' tenant any more ends here. */
+/** The live session of a cookie. One whose key or tenant opens nothing any more ends here. */
 export async function findSession(
   sql: Sql,
-  tenantIds: readonly string[],
+  authorities: SessionAuthorities,
   cookie: string,
 ): Promise<Session | undefined> {
   const row = await readLiveSession(sql, cookie);
   if (!row) return undefined;
-  if (!tenantIds.includes(row.entraTenantId)) {
+  const operator = await operatorOf(row, authorities);
+  if (operator === undefined) {
     await endSession(sql, cookie);
     return undefined;
   }
   if (row.stale) await markSessionSeen(sql, cookie);
   const { expiresAt, sessionId } = row;
-  return { sessionId, operator: sessionOperator(row), expiresAt, csrfToken: await csrfTokenOf(cookie) };
+  return { sessionId, operator, expiresAt, csrfToken: await csrfTokenOf(cookie) };
 }

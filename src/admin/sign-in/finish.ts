@@ -10,7 +10,8 @@ import { newId, parseGuid } from '../../ids.ts';
 import { hashKey } from '../../secrets/keys.ts';
 import { SealBroken, type Sealer } from '../../secrets/seal.ts';
 import type { Sql } from '../../store/database.ts';
-import { type SessionPerson, type SignIn, takeSignIn } from '../../store/sign-ins.ts';
+import type { Role } from '../../store/row-types.ts';
+import { type SignIn, takeSignIn } from '../../store/sign-ins.ts';
 import { cleanName, roleOf } from '../operators/app-roles.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
 import { authorityTenant, redirectUriOf, verifierRow } from './begin.ts';
@@ -31,8 +32,16 @@ export type SignInRefusal =
   | { readonly reason: 'other-tenant' }
   | { readonly reason: 'no-role'; readonly name: string };
 
+/** Who signed in, by the word of Entra. */
+export interface SignedInPerson {
+  readonly entraTenantId: string;
+  readonly objectId: string;
+  readonly name: string;
+  readonly role: Role;
+}
+
 export type SignInOutcome =
-  | { readonly ok: true; readonly person: SessionPerson; readonly returnTo: string }
+  | { readonly ok: true; readonly person: SignedInPerson; readonly returnTo: string }
   | ({ readonly ok: false } & SignInRefusal);
 
 export interface FinishSignIn {
@@ -85,7 +94,7 @@ async function redeem(
 function personOf(
   claims: CallerClaims,
   nonce: string,
-): { person: SessionPerson } | { refusal: SignInRefusal } {
+): { person: SignedInPerson } | { refusal: SignInRefusal } {
   if (claims.nonce !== nonce) return { refusal: { reason: 'token', fault: 'nonce' } };
   const objectId = parseGuid(claims.objectId);
   if (objectId === undefined) return { refusal: { reason: 'token', fault: 'subject' } };

@@ -28,8 +28,8 @@ async function allPages(language: Language): Promise<string[]> {
       returnTo: '/',
     });
   const pages = [
-    signInPage(language, { returnTo: undefined, signedOut: false }),
-    signInPage(language, { returnTo: '/a?b=c', signedOut: true }),
+    signInPage(language, { returnTo: undefined, hasEntra: true, signedOut: false }),
+    signInPage(language, { returnTo: '/a?b=c', hasEntra: true, signedOut: true, isWrongKey: true }),
     ...(['admin', 'operator', 'viewer'] as const).map(signedIn),
     ...all.map((text) => refusalPage(language, { text, requestId, again: 'same' })),
   ];

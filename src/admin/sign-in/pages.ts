@@ -13,10 +13,14 @@ import type { SignInTexts } from './wording.ts';
 /** What the landing pages have no need of. Its digest is in the policy: pages.test.ts prints a changed one. */
 export const formStyle = `
 form { margin: 1.5rem 0 0; }
+.key { margin: 0; display: grid; gap: 0.5rem; justify-items: start; }
+.key input { width: 100%; padding: 0.55rem 0.7rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--quiet); border-radius: 0.5rem; }
+.key input:focus-visible { outline: 3px solid var(--accent); outline-offset: 1px; }
+.key p { margin: 0; }
 button { padding: 0.6rem 1.1rem; font: inherit; color: var(--accent); background: transparent; border: 1px solid var(--accent); border-radius: 0.5rem; cursor: pointer; }
 button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 `;
-export const formStyleSha256 = 'sha256-BdH/bjMPhgge7k9HA4W4i/lVQ8pFBqN3uWNbu+KL23c=';
+export const formStyleSha256 = 'sha256-926egbbuyzT5twXqrokEDl0tur7dbrnxMw3L2422z40=';
 
 /** `same-origin` keeps the address from everybody else and leaves `Origin` in our own form's request. */
 export const pageHeaders = (language: Language): Record<string, string> => ({
@@ -44,16 +48,48 @@ const startAddress = (returnTo: string | undefined, choose: boolean): string => 
   return query === '' ? '/sign-in/start' : `/sign-in/start?${query}`;
 };
 
+/** Never remembered by the browser as a password would be: it is a machine's credential. */
+const keyForm = (
+  texts: SignInTexts,
+  returnTo: string | undefined,
+  isWrongKey: boolean,
+): Html => html`<h2>${texts.keyTitle}</h2>
+      <form method="post" action="/sign-in/key" class="key">
+        <label for="key">${texts.keyLabel}</label>
+        <input id="key" name="key" type="password" required autocomplete="off" spellcheck="false" autocapitalize="none" maxlength="200"${isWrongKey ? html` aria-invalid="true" aria-describedby="key-fault"` : ''} />
+        ${isWrongKey ? html`<p id="key-fault" role="alert">${texts.keyRefused}</p>` : ''}
+        ${returnTo === undefined ? '' : html`<input type="hidden" name="returnTo" value="${returnTo}" />`}
+        <button type="submit">${texts.keyButton}</button>
+      </form>
+      <p class="note">${texts.keyNote}</p>`;
+
 /** Nobody is signed in: one button. After signing out it asks for the account, or it would sign in again by itself. */
 export function signInPage(
   language: Language,
-  { returnTo, signedOut }: { readonly returnTo: string | undefined; readonly signedOut: boolean },
+  {
+    hasEntra,
+    isWrongKey = false,
+    returnTo,
+    signedOut,
+  }: {
+    readonly returnTo: string | undefined;
+    readonly signedOut: boolean;
+    /** Whether people of an Entra tenant are operators here. */
+    readonly hasEntra: boolean;
+    /** The key that was just shown opens nothing. */
+    readonly isWrongKey?: boolean;
+  },
 ): Html {
   const texts = signInTexts(language);
   return layout(language, texts.signIn.title, [
     ...(signedOut ? [html`<p role="status">${texts.signedOut}</p>`] : []),
-    paragraphs(texts.signIn.paragraphs),
-    html`<p class="actions"><a class="main" href="${startAddress(returnTo, signedOut)}">${texts.signInButton}</a></p>`,
+    ...(hasEntra
+      ? [
+          paragraphs(texts.signIn.paragraphs),
+          html`<p class="actions"><a class="main" href="${startAddress(returnTo, signedOut)}">${texts.signInButton}</a></p>`,
+        ]
+      : []),
+    keyForm(texts, returnTo, isWrongKey),
   ]);
 }
 

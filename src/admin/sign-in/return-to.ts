@@ -1,7 +1,7 @@
 import { returnToCharacters } from '../../limits.ts';
 
-/** Until there is a better place to be: says who is signed in. */
-export const homePath = '/sign-in';
+/** The console. */
+export const homePath = '/';
 
 /**
  * A path of this gateway that a browser may be sent to after signing in; undefined for anything that a browser could

@@ -4,10 +4,11 @@ import type { Attempts } from '../../gateway/attempts.ts';
 import { readBody } from '../../gateway/body.ts';
 import { chooseLanguage } from '../../gateway/language.ts';
 import { formBodyBytes } from '../../limits.ts';
+import { hashKey } from '../../secrets/keys.ts';
 import { isStoreUnavailable } from '../../store/database.ts';
-import { recordHistory } from '../../store/history.ts';
+import { type HistoryAuthor, recordHistory } from '../../store/history.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { endSession, type SessionPerson } from '../../store/sign-ins.ts';
+import { endSession, type SessionOwner } from '../../store/sign-ins.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import {
@@ -20,7 +21,8 @@ import {
 } from '../operators/cookies.ts';
 import { csrfFault, isSameOrigin } from '../operators/csrf.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
-import { beginSession, findSession } from '../operators/sessions.ts';
+import type { KeyOperators } from '../operators/key-operators.ts';
+import { beginSession, findSession, type Session } from '../operators/sessions.ts';
 import { beginSignIn, callbackPath } from './begin.ts';
 import { finishSignIn } from './finish.ts';
 import { pageHeaders, type RefusalPage, refusalPage, signedInPage, signInPage } from './pages.ts';
@@ -34,10 +36,12 @@ import type { SignInTexts } from './wording.ts';
 interface Parts {
   readonly services: AdminServices;
   readonly attempts: Attempts;
+  readonly keys: KeyOperators;
   readonly log: Log;
 }
 
-type Handler = (c: Context<AdminEnv>, entra: EntraOperators, texts: SignInTexts) => Promise<Response>;
+type Handler = (c: Context<AdminEnv>, texts: SignInTexts) => Promise<Response>;
+type EntraHandler = (c: Context<AdminEnv>, entra: EntraOperators, texts: SignInTexts) => Promise<Response>;
 
 const languageOf = (c: Context): ReturnType<typeof chooseLanguage> =>
   chooseLanguage(c.req.header('accept-language'));
@@ -62,21 +66,25 @@ function redirect(c: Context<AdminEnv>, location: string): Response {
 }
 
 /** Undefined: there is none, or it has ended. */
-const liveSession = async (c: Context<AdminEnv>, { sql }: AdminServices, entra: EntraOperators) => {
+async function liveSession(
+  c: Context<AdminEnv>,
+  { keys, services }: Pick<Parts, 'keys' | 'services'>,
+): Promise<Session | undefined> {
   const cookie = sessionCookie(c);
-  return cookie === undefined ? undefined : await findSession(sql, entra.tenantIds, cookie);
-};
+  const tenantIds = services.operators?.tenantIds ?? [];
+  return cookie === undefined ? undefined : await findSession(services.sql, { keys, tenantIds }, cookie);
+}
 
 const showSignIn =
-  ({ services }: Parts): Handler =>
-  async (c, entra, texts) => {
+  (parts: Parts): Handler =>
+  async (c, texts) => {
     const query = new URL(c.req.url).searchParams;
     const asked = query.get('returnTo');
     const returnTo = asked === null ? undefined : parseReturnTo(asked);
     if (asked !== null && returnTo === undefined)
       return refused(c, 400, { text: texts.badReturn, again: 'same' });
     const language = languageOf(c);
-    const session = await liveSession(c, services, entra);
+    const session = await liveSession(c, parts);
     if (session !== undefined) {
       const page = signedInPage(language, { operator: session.operator, session, returnTo });
       return c.html(page, 200, pageHeaders(language));
@@ -85,15 +93,16 @@ const showSignIn =
       const next = returnTo === undefined ? '' : `?${new URLSearchParams({ returnTo })}`;
       return redirect(c, `/sign-in/start${next}`);
     }
+    const hasEntra = parts.services.operators !== undefined;
     return c.html(
-      signInPage(language, { returnTo, signedOut: query.has('signed-out') }),
+      signInPage(language, { returnTo, hasEntra, signedOut: query.has('signed-out') }),
       200,
       pageHeaders(language),
     );
   };
 
 const startSignIn =
-  ({ attempts, services }: Parts): Handler =>
+  ({ attempts, services }: Parts): EntraHandler =>
   async (c, entra, texts) => {
     const waitSeconds = attempts.startSignIn(services.facts.remoteAddress(c));
     if (waitSeconds !== undefined) return refused(c, 429, { text: texts.busy, again: 'same' }, waitSeconds);
@@ -115,14 +124,19 @@ const startSignIn =
   };
 
 /** Begins the session and ends the one that the browser had; both are in the history. */
-function enter(c: Context<AdminEnv>, { services }: Parts, person: SessionPerson): Promise<string> {
+function enter(
+  c: Context<AdminEnv>,
+  { services }: Parts,
+  owner: SessionOwner,
+  author: HistoryAuthor,
+): Promise<string> {
   const before = sessionCookie(c);
   return inTransaction(services.sql, async (tx) => {
     const left = before === undefined ? undefined : await endSession(tx, before);
-    const { cookie, sessionId } = await beginSession(tx, person);
+    const { cookie, sessionId } = await beginSession(tx, owner);
     const by = {
       tenantId: undefined,
-      author: { kind: 'user', id: person.objectId, name: person.name },
+      author,
       requestId: c.get('requestId'),
       source: services.facts.remoteAddress(c),
     } as const;
@@ -133,15 +147,18 @@ function enter(c: Context<AdminEnv>, { services }: Parts, person: SessionPerson)
     await recordHistory(tx, {
       ...by,
       action: 'session.create',
-      object: { kind: 'session', id: sessionId, name: person.name },
-      after: { entraTenantId: person.entraTenantId, role: person.role },
+      object: { kind: 'session', id: sessionId, name: owner.name },
+      after: {
+        ...(owner.entraTenantId === null ? {} : { entraTenantId: owner.entraTenantId }),
+        role: owner.role,
+      },
     });
     return cookie;
   });
 }
 
 const finish =
-  (parts: Parts): Handler =>
+  (parts: Parts): EntraHandler =>
   async (c, entra, texts) => {
     const { attempts, log, services } = parts;
     const source = services.facts.remoteAddress(c);
@@ -160,25 +177,66 @@ const finish =
       return refused(c, status, page);
     }
     const { person, returnTo } = outcome;
-    setSessionCookie(c, await enter(c, parts, person));
+    const author = { kind: 'user', id: person.objectId, name: person.name } as const;
+    setSessionCookie(c, await enter(c, parts, { ...person, keyHash: null }, author));
     dropSignInCookie(c);
     const { entraTenantId, name, objectId, role } = person;
     log.info('sign-in.done', { entraTenantId, objectId, name, role, requestId, source });
     return redirect(c, returnTo);
   };
 
+/** The fields of a form of ours; another site's request comes without our Lax cookie, and is refused as it is. */
+async function ownForm(c: Context<AdminEnv>, services: AdminServices): Promise<URLSearchParams | undefined> {
+  if (!isSameOrigin(c.req.raw.headers, services.adminUrl())) return undefined;
+  return new URLSearchParams(new TextDecoder().decode(await readBody(c.req.raw, formBodyBytes)));
+}
+
+/** A session for a key: the browser keeps a cookie, and the key nowhere. */
+const enterByKey =
+  (parts: Parts): Handler =>
+  async (c, texts) => {
+    const { attempts, keys, log, services } = parts;
+    const form = await ownForm(c, services);
+    if (form === undefined) return refused(c, 403, { text: texts.forged });
+    const asked = form.get('returnTo');
+    const returnTo = parseReturnTo(asked === null || asked === '' ? homePath : asked);
+    if (returnTo === undefined) return refused(c, 400, { text: texts.badReturn, again: 'same' });
+    const key = (form.get('key') ?? '').trim();
+    const operator = await keys.find(key);
+    const source = services.facts.remoteAddress(c);
+    if (operator === undefined) {
+      const limited = attempts.wrong(source);
+      if (limited !== undefined)
+        return refused(c, 429, { text: texts.busy, again: 'same' }, limited.retryAfterSeconds);
+      log.warn('sign-in.refused', { reason: 'key', requestId: c.get('requestId'), source });
+      const language = languageOf(c);
+      const page = signInPage(language, {
+        returnTo,
+        hasEntra: services.operators !== undefined,
+        signedOut: false,
+        isWrongKey: true,
+      });
+      return c.html(page, 403, pageHeaders(language));
+    }
+    const { id, kind, name, role } = operator;
+    const owner = { entraTenantId: null, objectId: null, keyHash: await hashKey(key), name, role };
+    setSessionCookie(c, await enter(c, parts, owner, { kind, id, name }));
+    log.info('sign-in.done', { keyId: id, name, role, requestId: c.get('requestId'), source });
+    return redirect(c, returnTo);
+  };
+
 const signOut =
-  ({ log, services }: Parts): Handler =>
-  async (c, entra, texts) => {
+  (parts: Parts): Handler =>
+  async (c, texts) => {
+    const { log, services } = parts;
     const { sql } = services;
-    // Another site's request comes without our Lax cookie: it must not take that away either.
-    if (!isSameOrigin(c.req.raw.headers, entra.adminUrl())) return refused(c, 403, { text: texts.forged });
+    const form = await ownForm(c, services);
+    if (form === undefined) return refused(c, 403, { text: texts.forged });
     const cookie = sessionCookie(c);
-    const session = await liveSession(c, services, entra);
+    const session = await liveSession(c, parts);
     if (cookie !== undefined && session !== undefined) {
-      const form = new URLSearchParams(new TextDecoder().decode(await readBody(c.req.raw, formBodyBytes)));
       const given = form.get('csrf') ?? undefined;
-      const fault = await csrfFault(c.req.raw.headers, entra.adminUrl(), session, given);
+      const fault = await csrfFault(c.req.raw.headers, services.adminUrl(), session, given);
       if (fault !== undefined) return refused(c, 403, { text: texts.forged });
       const { operator, sessionId } = session;
       await inTransaction(sql, async (tx) => {
@@ -205,10 +263,8 @@ export function addSignIn(app: AdminApp, services: AdminServices, more: Omit<Par
   const parts: Parts = { ...more, services };
   const page = (handler: Handler) => async (c: Context<AdminEnv>) => {
     const texts = signInTexts(languageOf(c));
-    const { operators } = services;
-    if (operators === undefined) return refused(c, 404, { text: texts.notSetUp });
     try {
-      return await handler(c, operators, texts);
+      return await handler(c, texts);
     } catch (error) {
       if (!isStoreUnavailable(error)) throw error;
       more.log.warn('store.unavailable', { requestId: c.get('requestId'), error });
@@ -216,8 +272,16 @@ export function addSignIn(app: AdminApp, services: AdminServices, more: Omit<Par
       return refused(c, 503, { text: texts.unavailable, again: 'same' }, storeRetrySeconds);
     }
   };
+  const byEntra = (handler: EntraHandler) =>
+    page(async (c, texts) => {
+      const { operators } = services;
+      return operators === undefined
+        ? refused(c, 404, { text: texts.notSetUp })
+        : handler(c, operators, texts);
+    });
   app.get('/sign-in', page(showSignIn(parts)));
-  app.get('/sign-in/start', page(startSignIn(parts)));
-  app.get(callbackPath, page(finish(parts)));
+  app.get('/sign-in/start', byEntra(startSignIn(parts)));
+  app.get(callbackPath, byEntra(finish(parts)));
+  app.post('/sign-in/key', page(enterByKey(parts)));
   app.post('/sign-out', page(signOut(parts)));
 }

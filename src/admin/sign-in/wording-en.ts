@@ -12,6 +12,12 @@ export const english: SignInTexts = {
     ],
   },
   signInButton: 'Sign in with Microsoft',
+  keyTitle: 'With an API key',
+  keyLabel: 'API key',
+  keyButton: 'Sign in with the key',
+  keyNote:
+    'The key is exchanged for a session, which has its role and tenants and ends with it. Your browser does not keep it.',
+  keyRefused: 'This key is not known, has expired or was revoked. Check that all of it was copied.',
   signedOut: 'You are signed out here. At Microsoft you may still be signed in.',
   signedIn: (name) => `You are signed in as ${name}`,
   roles: {

@@ -12,6 +12,12 @@ export const french: SignInTexts = {
     ],
   },
   signInButton: 'Se connecter avec Microsoft',
+  keyTitle: 'Avec une clé d’API',
+  keyLabel: 'Clé d’API',
+  keyButton: 'Se connecter avec la clé',
+  keyNote:
+    'La clé est échangée contre une session, qui a son rôle et ses locataires et prend fin avec elle. Votre navigateur ne la garde pas.',
+  keyRefused: 'Cette clé est inconnue, expirée ou révoquée. Vérifiez qu’elle a été copiée en entier.',
   signedOut: 'Vous êtes déconnecté ici. Vous êtes peut-être encore connecté chez Microsoft.',
   signedIn: (name) => `Vous êtes connecté en tant que ${name}`,
   roles: {

@@ -20,6 +20,11 @@ export type EntraWords =
 export interface SignInTexts {
   readonly signIn: Omit<PageText, 'steps'>;
   readonly signInButton: string;
+  readonly keyTitle: string;
+  readonly keyLabel: string;
+  readonly keyButton: string;
+  readonly keyNote: string;
+  readonly keyRefused: string;
   readonly signedOut: string;
   readonly signedIn: (name: string) => string;
   readonly roles: Readonly<Record<Role, string>>;
