@@ -59,6 +59,11 @@ const sideways: readonly { readonly from: string; readonly to: string; readonly 
   { from: 'cli', to: 'runtime', reason: 'a command starts what the runtime composes' },
   { from: 'admin', to: 'gateway', reason: 'every listener shares request ids, problems and body limits' },
   {
+    from: 'console',
+    to: 'gateway',
+    reason: 'its pages are bounded, framed and worded as those of other listeners',
+  },
+  {
     from: 'graph',
     to: 'entra/clouds.ts',
     reason: "a cloud names Graph's host and the hosts allowed for Intune",

@@ -213,7 +213,12 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addHistoryVerify(app, services);
 }
 
-export function createAdminApp(services: AdminServices, options: ListenerOptions): AdminApp {
+/** `addMore` adds what else the listener serves, before every path learns which methods it does not take. */
+export function createAdminApp(
+  services: AdminServices,
+  options: ListenerOptions,
+  addMore: (app: AdminApp) => unknown = () => undefined,
+): AdminApp {
   const app = createApi();
   beginListener(app, options);
   addApiDocs(app);
@@ -246,6 +251,7 @@ export function createAdminApp(services: AdminServices, options: ListenerOptions
   app.use(`${basePath}/*`, takeReason, noticeUnrecorded(options.log));
   addSignIn(app, services, { attempts, keys, log: options.log });
   addOperations(app, services, options.log);
+  addMore(app);
   finishListener(app);
   return app;
 }

@@ -1,5 +1,7 @@
 /** The admin listener's app on Node: what its routes may ask of the rest of the gateway. */
 
+import { createConsole } from '../console/console.ts';
+import { readConsoleAssets } from './node-console.ts';
 import { createAdminApp } from '../admin/app.ts';
 import type { AdminServices } from '../admin/context.ts';
 import { confirmTenant, testInstance } from '../connection/confirm.ts';
@@ -88,5 +90,13 @@ export function createNodeAdmin(
       testInstance: (instance) => testInstance(instance, { sql, clientOf: gateway.clients.clientOf }),
     },
     { name: 'admin', log, metrics },
+    (app) =>
+      app.route(
+        '/',
+        createConsole({
+          assets: readConsoleAssets(),
+          call: (request, env) => app.request(request, undefined, env),
+        }),
+      ),
   );
 }

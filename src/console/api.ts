@@ -1,0 +1,124 @@
+import type { Context } from 'hono';
+import type { ListenerEnv } from '../gateway/listener.ts';
+
+/** The admin API as the console calls it: in this process, as the operator whose session the browser has. */
+
+/** What the API says of a request that it did not carry out (RFC 9457). */
+export interface ApiProblem {
+  readonly status: number;
+  readonly slug: string;
+  readonly title: string;
+  readonly detail: string;
+  readonly owner: string;
+  readonly requestId: string;
+  readonly errors: readonly { readonly field: string | null; readonly description: string }[];
+}
+
+/** Travels from a call to the frame of all pages, which shows the problem. */
+export class ApiRefusal extends Error {
+  override readonly name = 'ApiRefusal';
+  readonly problem: ApiProblem;
+  constructor(problem: ApiProblem) {
+    super(`${problem.slug}: ${problem.detail}`);
+    this.problem = problem;
+  }
+}
+
+export interface ApiAnswer<T> {
+  readonly status: number;
+  readonly etag: string | undefined;
+  readonly body: T;
+}
+
+export interface ApiWrite {
+  readonly body?: unknown;
+  /** Of what the person saw when it was asked for. */
+  readonly ifMatch?: string | undefined;
+  /** Why, for the history. */
+  readonly reason?: string | undefined;
+}
+
+export interface Api {
+  /** Rejects with `ApiRefusal` for whatever is not 2xx, as the others do. */
+  get<T>(path: string, query?: Query): Promise<T>;
+  /** The same with the version of what was read. */
+  read<T>(path: string): Promise<ApiAnswer<T>>;
+  write<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, more?: ApiWrite): Promise<ApiAnswer<T>>;
+}
+
+export type Query = Readonly<Record<string, string | number | undefined>>;
+
+/** Answers a request of the admin API without a socket; `env` is what the runtime gives with the person's own request. */
+export type CallApi = (request: Request, env: Context['env']) => Response | Promise<Response>;
+
+/** Of the browser's request, what says who it is and that it came from our own page. */
+const handedOn = ['cookie', 'origin', 'sec-fetch-site'] as const;
+
+const withQuery = (path: string, query: Query = {}): string => {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return text === '' ? path : `${path}?${text}`;
+};
+
+/** A path with each of its parts encoded, so that none can reach for another resource. */
+export const at = (strings: TemplateStringsArray, ...parts: readonly (string | number)[]): string =>
+  strings.reduce((path, text, index) => path + encodeURIComponent(String(parts[index - 1])) + text);
+
+/** UTF-8 in a header: one character for each byte, and a single line. */
+const headerText = (text: string): string =>
+  String.fromCharCode(...new TextEncoder().encode(text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim()));
+
+async function problemOf(answer: Response): Promise<ApiProblem> {
+  const text = await answer.text();
+  let read: Partial<Record<'type' | 'title' | 'detail' | 'owner' | 'instance', string>> & {
+    errors?: ApiProblem['errors'];
+  } = {};
+  try {
+    read = JSON.parse(text);
+  } catch {
+    // Every refusal of the API is JSON; what is none is shown by its status alone.
+  }
+  return {
+    status: answer.status,
+    slug: read.type?.split('/').at(-1) ?? 'internal-error',
+    title: read.title ?? `HTTP ${answer.status}`,
+    detail: read.detail ?? '',
+    owner: read.owner ?? 'espalier',
+    requestId: read.instance ?? answer.headers.get('x-request-id') ?? '',
+    errors: (read.errors ?? []).filter(({ field }) => field !== null),
+  };
+}
+
+export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () => string | undefined): Api {
+  const send = async <T>(method: string, path: string, more: ApiWrite = {}): Promise<ApiAnswer<T>> => {
+    const headers = new Headers({ accept: 'application/json', 'x-request-id': c.get('requestId') });
+    for (const name of handedOn) {
+      const value = c.req.header(name);
+      if (value !== undefined) headers.set(name, value);
+    }
+    const token = csrfToken();
+    if (method !== 'GET' && token !== undefined) headers.set('x-espalier-csrf', token);
+    if (more.ifMatch !== undefined) headers.set('if-match', more.ifMatch);
+    if (more.reason !== undefined && more.reason.trim() !== '')
+      headers.set('x-espalier-reason', headerText(more.reason));
+    if (more.body !== undefined) headers.set('content-type', 'application/json');
+    const request = new Request(new URL(`/api/v1${path}`, c.req.url), {
+      method,
+      headers,
+      ...(more.body === undefined ? {} : { body: JSON.stringify(more.body) }),
+    });
+    const answer = await call(request, c.env);
+    if (!answer.ok) throw new ApiRefusal(await problemOf(answer));
+    const text = await answer.text();
+    return {
+      status: answer.status,
+      etag: answer.headers.get('etag') ?? undefined,
+      body: (text === '' ? undefined : JSON.parse(text)) as T,
+    };
+  };
+  return {
+    get: async <T>(path: string, query?: Query) => (await send<T>('GET', withQuery(path, query))).body,
+    read: (path) => send('GET', path),
+    write: send,
+  };
+}

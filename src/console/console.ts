@@ -1,0 +1,131 @@
+import { type Context, Hono } from 'hono';
+import { readBody } from '../gateway/body.ts';
+import type { ListenerEnv } from '../gateway/listener.ts';
+import { formBodyBytes } from '../limits.ts';
+import { type ApiProblem, ApiRefusal, type CallApi, createApi } from './api.ts';
+import { type Assets, assetPathOf, serveAsset } from './assets.ts';
+import { consoleLayout } from './layout.ts';
+import { pages } from './pages/all.ts';
+import { problemBox } from './parts.ts';
+import type { ConsolePage, GoOn, PageContent, Person, Visit } from './visit.ts';
+
+/**
+ * The console: pages for operators, made on the server of what the admin API answers. It asks as the person asks, with
+ * his session, and holds no query, no rule and no role of its own (docs/console.md).
+ */
+
+const headers = (): Record<string, string> => ({
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+  'content-language': 'en',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'cache-control': 'no-store',
+  vary: 'cookie',
+});
+
+const rank: Readonly<Record<Person['role'], number>> = { viewer: 0, operator: 1, admin: 2 };
+
+const statuses = [400, 403, 404, 409, 503] as const;
+const statusOf = ({ status }: ApiProblem): (typeof statuses)[number] =>
+  statuses.find((known) => known === status) ?? (status >= 500 ? 503 : 400);
+
+const problemPage = (problem: ApiProblem): PageContent => ({
+  title: problem.title,
+  body: problemBox(problem),
+  status: statusOf(problem),
+});
+
+export interface ConsoleOptions {
+  readonly call: CallApi;
+  readonly assets: Assets;
+}
+
+const isGoOn = (outcome: GoOn | PageContent): outcome is GoOn => 'goTo' in outcome;
+
+/** Where a page leads on to, with its notice; anything but a path of ours would be a fault of a page. */
+function locationOf({ done, goTo }: GoOn): string {
+  const url = new URL(goTo, 'https://console.invalid');
+  if (done !== undefined) url.searchParams.set('done', done);
+  return url.pathname + url.search + url.hash;
+}
+
+/** To be put beside the API on its listener. */
+export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEnv> {
+  const app = new Hono<ListenerEnv>();
+  const asset = assetPathOf(assets);
+  /** The token that a form showed goes with what it asks of the API, which refuses another session's. */
+  const tokens = new WeakMap<Context, string>();
+  const menu = pages.filter(({ menu: entry }) => entry !== undefined);
+
+  /** Undefined: nobody is signed in, and the answer sends the browser to do so. */
+  const visitOf = async (c: Context<ListenerEnv>): Promise<Visit | Response> => {
+    const api = createApi(c, call, () => tokens.get(c));
+    let person: Person;
+    try {
+      person = await api.get<Person>('/session');
+    } catch (error) {
+      if (!(error instanceof ApiRefusal) || error.problem.status !== 401) throw error;
+      const { pathname, search } = new URL(c.req.url);
+      const returnTo = c.req.method === 'GET' ? pathname + search : '/';
+      const location = returnTo === '/' ? '/sign-in' : `/sign-in?${new URLSearchParams({ returnTo })}`;
+      // A part of a page that is fetched anew must not show the sign-in page in its place.
+      return c.req.header('hx-request') === 'true'
+        ? c.body(null, 401, { ...headers(), 'hx-redirect': location })
+        : c.body(null, 303, { ...headers(), location });
+    }
+    return {
+      c,
+      api,
+      person,
+      query: new URL(c.req.url).searchParams,
+      param: (name) => c.req.param(name) ?? '',
+      may: (role) => rank[person.role] >= rank[role],
+    };
+  };
+
+  const answer = (visit: Visit, page: ConsolePage, content: PageContent): Response | Promise<Response> => {
+    const { pathname } = new URL(visit.c.req.url);
+    const notice = page.notices?.[visit.query.get('done') ?? ''];
+    const frame = { asset, menu, person: visit.person, path: pathname, notice };
+    return visit.c.html(consoleLayout(frame, content), content.status ?? 200, headers());
+  };
+
+  const handle =
+    (page: ConsolePage, work: (visit: Visit) => Promise<GoOn | PageContent>) =>
+    async (c: Context<ListenerEnv>): Promise<Response> => {
+      const visit = await visitOf(c);
+      if (visit instanceof Response) return visit;
+      try {
+        const outcome = await work(visit);
+        if (isGoOn(outcome)) return c.body(null, 303, { ...headers(), location: locationOf(outcome) });
+        return await answer(visit, page, outcome);
+      } catch (error) {
+        if (!(error instanceof ApiRefusal)) throw error;
+        return answer(visit, page, problemPage(error.problem));
+      }
+    };
+
+  const formOf = async (c: Context<ListenerEnv>): Promise<URLSearchParams> =>
+    new URLSearchParams(new TextDecoder().decode(await readBody(c.req.raw, formBodyBytes)));
+
+  app.get('/console/:name', (c) => serveAsset(c, assets));
+  for (const page of pages) {
+    app.get(page.path, handle(page, page.show));
+    for (const [name, act] of Object.entries(page.acts ?? {})) {
+      const path = `${page.path === '/' ? '' : page.path}/${name}`;
+      app.post(
+        path,
+        handle(page, async (visit) => {
+          const form = await formOf(visit.c);
+          tokens.set(visit.c, form.get('csrf') ?? '');
+          return act(visit, form);
+        }),
+      );
+    }
+  }
+  return app;
+}

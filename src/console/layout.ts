@@ -1,0 +1,91 @@
+import { html } from 'hono/html';
+import type { Html } from '../gateway/page-layout.ts';
+import { signOutForm } from './parts.ts';
+import type { ConsolePage, PageContent, Person } from './visit.ts';
+
+/** The frame of all pages of the console: menu, search, notices. It holds no inline style or script. */
+
+/** Where a file of the console is served; its digest in the address lets browsers keep it for good. */
+export type AssetPath = (name: string) => string;
+
+export interface Frame {
+  readonly asset: AssetPath;
+  readonly menu: readonly ConsolePage[];
+  readonly person: Person;
+  /** Of the page that is shown. */
+  readonly path: string;
+  readonly notice?: string | undefined;
+}
+
+const isCurrent = (page: ConsolePage, path: string): boolean =>
+  page.path === '/' ? path === '/' : path === page.path || path.startsWith(`${page.path}/`);
+
+const menuOf = ({ menu, path }: Frame): Html => html`<nav aria-label="Main">
+        <ul>
+          ${menu.map(
+            (page) =>
+              html`<li><a href="${page.path}" data-go="${page.menu?.key ?? ''}"${
+                isCurrent(page, path) ? html` aria-current="page"` : ''
+              }>${page.menu?.label}</a></li>`,
+          )}
+        </ul>
+      </nav>`;
+
+/** What the menu of the keyboard lists; `?` opens it. */
+const keysHelp = (menu: readonly ConsolePage[]): Html => html`<dialog id="keys" aria-labelledby="keys-title">
+      <h2 id="keys-title">Keyboard</h2>
+      <dl>
+        <dt><kbd>/</kbd></dt><dd>Search</dd>
+        ${menu.map((page) => html`<dt><kbd>g</kbd> <kbd>${page.menu?.key}</kbd></dt><dd>${page.menu?.label}</dd>`)}
+        <dt><kbd>?</kbd></dt><dd>This list</dd>
+      </dl>
+      <form method="dialog"><button>Close</button></form>
+    </dialog>`;
+
+export const consoleLayout = (frame: Frame, content: PageContent): Html => html`<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <meta name="robots" content="noindex" />
+    <meta name="color-scheme" content="light dark" />
+    <meta name="htmx-config" content='{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,"historyCacheSize":0}' />
+    <title>${content.title} · Espalier</title>
+    <link rel="icon" href="${frame.asset('icon.svg')}" type="image/svg+xml" />
+    <link rel="stylesheet" href="${frame.asset('console.css')}" />
+    <script src="${frame.asset('htmx.js')}" defer></script>
+    <script src="${frame.asset('console.js')}" defer></script>
+  </head>
+  <body>
+    <a class="skip" href="#content">To the content</a>
+    <header>
+      <a class="brand" href="/"><img src="${frame.asset('icon.svg')}" alt="" width="24" height="24" /> Espalier</a>
+      <form class="search" action="/search" role="search">
+        <input name="q" type="search" aria-label="Search tenants, instances and devices" placeholder="Tenant, instance, serial, device id…" data-search />
+      </form>
+      <details class="account">
+        <summary>${frame.person.name}</summary>
+        <div>
+          <p>Role <strong>${frame.person.role}</strong>${
+            frame.person.tenants === null ? '' : html`, for ${frame.person.tenants.length} of the tenants`
+          }</p>
+          ${signOutForm(frame.person)}
+        </div>
+      </details>
+      ${menuOf(frame)}
+    </header>
+    <main id="content" tabindex="-1">
+      ${frame.notice === undefined ? '' : html`<p class="notice" role="status">${frame.notice}</p>`}
+      ${
+        content.above === undefined
+          ? ''
+          : html`<nav class="above" aria-label="Where you are">${content.above.map(
+              ([label, path]) => html`<a href="${path}">${label}</a> <span aria-hidden="true">/</span> `,
+            )}</nav>`
+      }
+      <h1>${content.title}</h1>
+      ${content.body}
+    </main>
+    ${keysHelp(frame.menu)}
+  </body>
+</html>`;

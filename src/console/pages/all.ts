@@ -1,0 +1,6 @@
+import type { ConsolePage } from '../visit.ts';
+import { overview } from './overview.ts';
+import { tenants } from './tenants.ts';
+
+/** Every page, in the order of the menu. A page is a file in this folder and its line here. */
+export const pages: readonly ConsolePage[] = [overview, tenants];

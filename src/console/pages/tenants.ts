@@ -1,0 +1,49 @@
+import { html } from 'hono/html';
+import { named, pager, state, table, time } from '../parts.ts';
+import type { ConsolePage } from '../visit.ts';
+
+/** All tenants that the person sees. */
+
+interface Tenant {
+  readonly id: string;
+  readonly displayName: string;
+  readonly cloud: string;
+  readonly mode: string;
+  readonly connectionState: string;
+  readonly lastHeartbeatAt: string | null;
+}
+
+const pageSize = 100;
+
+export const tenants: ConsolePage = {
+  path: '/tenants',
+  menu: { label: 'Tenants', key: 't' },
+  show: async ({ api, may, query }) => {
+    const { results, totalCount } = await api.get<{ totalCount: number; results: Tenant[] }>('/tenants', {
+      page: query.get('page') ?? 0,
+      'page-size': pageSize,
+      sort: query.get('sort') ?? 'displayName:asc',
+    });
+    return {
+      title: 'Tenants',
+      body: [
+        may('admin')
+          ? html`<p class="actions"><a class="button main" href="/connect">Connect a tenant</a></p>`
+          : html``,
+        table<Tenant>(
+          'Tenants',
+          [
+            { title: 'Tenant', cell: ({ displayName, id }) => named(displayName, `/tenants/${id}`, id) },
+            { title: 'State', cell: ({ connectionState }) => state(connectionState) },
+            { title: 'Cloud', cell: ({ cloud }) => cloud },
+            { title: 'Mode', cell: ({ mode }) => mode },
+            { title: 'Last heartbeat', cell: ({ lastHeartbeatAt }) => time(lastHeartbeatAt) },
+          ],
+          results,
+          html`No tenant is here yet. Connect the first one: it takes the id of the Entra tenant and one of its administrators.`,
+        ),
+        pager(query, totalCount, pageSize),
+      ],
+    };
+  },
+};

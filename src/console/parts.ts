@@ -1,0 +1,159 @@
+import { html } from 'hono/html';
+import type { Html } from '../gateway/page-layout.ts';
+import type { ApiProblem } from './api.ts';
+import type { Person } from './visit.ts';
+
+/** What pages are made of. Every text of others goes through `html`, which escapes it. */
+
+export const none: Html = html``;
+
+/** A form that writes: with the session's token, and where it is asked for a reason for the history. */
+export function writeForm(
+  person: Person,
+  {
+    action,
+    className = 'act',
+    content,
+  }: { readonly action: string; readonly className?: string; readonly content: Html | readonly Html[] },
+): Html {
+  return html`<form method="post" action="${action}" class="${className}">
+    <input type="hidden" name="csrf" value="${person.session?.csrfToken ?? ''}" />
+    ${content}
+  </form>`;
+}
+
+export const signOutForm = (person: Person): Html =>
+  writeForm(person, { action: '/sign-out', className: 'sign-out', content: html`<button>Sign out</button>` });
+
+/** A single button that posts. `danger` asks once more, where scripts run; the server never relies on it. */
+export const actButton = (
+  person: Person,
+  {
+    action,
+    ask,
+    fields = {},
+    label,
+  }: {
+    readonly action: string;
+    readonly label: string;
+    readonly ask?: string;
+    readonly fields?: Readonly<Record<string, string>>;
+  },
+): Html =>
+  writeForm(person, {
+    action,
+    content: html`${Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)}<button${ask === undefined ? '' : html` data-ask="${ask}"`}>${label}</button>`,
+  });
+
+/** A time for a person: what the browser shows relative and in his zone is UTC where no script runs. */
+export const time = (at: string | null | undefined): Html =>
+  at === null || at === undefined
+    ? html`<span class="quiet">never</span>`
+    : html`<time datetime="${at}" title="${at}">${at.replace('T', ' ').replace(/\.\d+Z$|Z$/, ' UTC')}</time>`;
+
+/** An id with a button that copies it. */
+export const id = (text: string): Html => html`<code class="id" data-copy>${text}</code>`;
+
+/** A name with its id beside it. */
+export const named = (name: string | null | undefined, href: string | undefined, text: string): Html =>
+  html`${href === undefined ? html`<span>${name ?? text}</span>` : html`<a href="${href}">${name ?? text}</a>`} ${id(text)}`;
+
+export type Tone = 'good' | 'warn' | 'bad' | 'quiet';
+
+export const badge = (text: string, tone: Tone = 'quiet'): Html =>
+  html`<span class="badge ${tone}">${text}</span>`;
+
+const stateTones: Readonly<Record<string, Tone>> = {
+  connected: 'good',
+  verified: 'good',
+  completed: 'good',
+  active: 'good',
+  ok: 'good',
+  done: 'good',
+  accepted: 'good',
+  enabled: 'good',
+  consenting: 'warn',
+  consented: 'warn',
+  held: 'warn',
+  due: 'warn',
+  sent: 'warn',
+  waiting: 'warn',
+  paused: 'warn',
+  disconnecting: 'warn',
+  terminated: 'bad',
+  failed: 'bad',
+  rejected: 'bad',
+  unreachable: 'bad',
+};
+/** A state of the API with a colour; the word itself is what tells. */
+export const state = (text: string): Html => badge(text, stateTones[text] ?? 'quiet');
+
+export interface Column<Row> {
+  readonly title: string;
+  readonly cell: (row: Row) => Html | string | number | null;
+  readonly numeric?: boolean;
+}
+
+/** A table that scrolls by itself on a narrow screen; `empty` says what to do where there is no row. */
+export function table<Row>(
+  caption: string,
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  empty: Html | string,
+): Html {
+  if (rows.length === 0) return html`<p class="empty">${empty}</p>`;
+  const classOf = ({ numeric }: Column<Row>): Html => (numeric === true ? html` class="number"` : none);
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table>
+    <caption>${caption}</caption>
+    <thead><tr>${columns.map((column) => html`<th scope="col"${classOf(column)}>${column.title}</th>`)}</tr></thead>
+    <tbody>${rows.map(
+      (row) =>
+        html`<tr>${columns.map((column) => html`<td${classOf(column)}>${column.cell(row) ?? ''}</td>`)}</tr>`,
+    )}</tbody>
+  </table></div>`;
+}
+
+/** Names and values, one under the other. */
+export const facts = (
+  pairs: readonly (readonly [string, Html | string | number | null | undefined])[],
+): Html =>
+  html`<dl class="facts">${pairs.map(([name, value]) =>
+    value === undefined || value === null ? '' : html`<dt>${name}</dt><dd>${value}</dd>`,
+  )}</dl>`;
+
+/** From page to page of a list; the other parameters of the address stay. */
+export function pager(query: URLSearchParams, total: number, pageSize: number): Html {
+  const page = Number(query.get('page') ?? 0);
+  const last = Math.max(0, Math.ceil(total / pageSize) - 1);
+  if (last === 0) return none;
+  const to = (target: number): string => {
+    const next = new URLSearchParams(query);
+    next.delete('done');
+    next.set('page', String(target));
+    return `?${next}`;
+  };
+  return html`<nav class="pager" aria-label="Pages">
+    ${page > 0 ? html`<a href="${to(page - 1)}" rel="prev">Previous</a>` : ''}
+    <span>Page ${page + 1} of ${last + 1}</span>
+    ${page < last ? html`<a href="${to(page + 1)}" rel="next">Next</a>` : ''}
+  </nav>`;
+}
+
+const owners: Readonly<Record<string, string>> = {
+  caller: 'the request',
+  instance: 'the Jamf Pro instance',
+  microsoft: 'Microsoft',
+  espalier: 'this gateway',
+};
+
+/** What went wrong, for the person who must act. */
+export const problemBox = (problem: ApiProblem): Html => html`<div class="problem" role="alert">
+  <p><strong>${problem.title}</strong></p>
+  <p>${problem.detail}</p>
+  ${
+    problem.errors.length === 0
+      ? ''
+      : html`<ul>${problem.errors.map(({ description, field }) => html`<li><code>${field}</code> ${description}</li>`)}</ul>`
+  }
+  <p class="quiet">It concerns ${owners[problem.owner] ?? problem.owner}. Request id ${id(problem.requestId)}</p>
+</div>`;
