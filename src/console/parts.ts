@@ -157,3 +157,28 @@ export const problemBox = (problem: ApiProblem): Html => html`<div class="proble
   }
   <p class="quiet">It concerns ${owners[problem.owner] ?? problem.owner}. Request id ${id(problem.requestId)}</p>
 </div>`;
+
+/** Why, for the history; every form that changes something has it. */
+export const reasonField = (): Html =>
+  html`<label>Reason, for the history <input name="reason" maxlength="500" autocomplete="off" /></label>`;
+
+export interface Choice {
+  readonly value: string;
+  readonly label: string;
+}
+
+export const select = (
+  name: string,
+  label: string,
+  choices: readonly Choice[],
+  chosen: string | undefined,
+): Html => html`<label>${label}
+  <select name="${name}">${choices.map(
+    ({ label: shown, value }) =>
+      html`<option value="${value}"${value === chosen ? html` selected` : ''}>${shown}</option>`,
+  )}</select>
+</label>`;
+
+/** What belongs together, under its own heading. */
+export const card = (title: string, content: Html | readonly Html[]): Html =>
+  html`<section class="card"><h2>${title}</h2>${content}</section>`;

@@ -1,0 +1,36 @@
+import { type Browser, createBrowser } from './browser.ts';
+import { bootstrapKey, type Scene } from './gateway.ts';
+import type { Answer } from './http.ts';
+
+/** A person at the console, without a real browser: pages as text, forms as they are posted. */
+export interface ConsoleVisit {
+  readonly browser: Browser;
+  readonly origin: string;
+  open(path: string, headers?: Record<string, string>): Promise<Answer>;
+  /** Posts a form with the token that the session's pages carry, and follows to the page that it leads to. */
+  post(path: string, form?: Record<string, string>): Promise<Answer & { readonly url: string }>;
+}
+
+export const adminOrigin = (scene: Pick<Scene, 'gateway'>): string =>
+  `https://localhost:${new URL(scene.gateway.admin).port}`;
+
+export async function visitConsole(
+  scene: Pick<Scene, 'gateway' | 'trust'>,
+  key: string = bootstrapKey,
+): Promise<ConsoleVisit> {
+  const origin = adminOrigin(scene);
+  const browser = createBrowser([scene.trust]);
+  const entered = await browser.submit(`${origin}/sign-in/key`, { key });
+  if (entered.status !== 303) throw new Error(`signing in by a key: ${entered.status} ${entered.text}`);
+  const me = await browser.open(`${origin}/api/v1/session`, { accept: 'application/json' });
+  const csrf: string = me.json.session.csrfToken;
+  return {
+    browser,
+    origin,
+    open: (path, headers) => browser.open(origin + path, headers),
+    post: async (path, form = {}) => {
+      const url = origin + path;
+      return browser.follow(await browser.submit(url, { csrf, ...form }), url);
+    },
+  };
+}
