@@ -108,7 +108,7 @@ export function table<Row>(
     <thead><tr>${columns.map((column) => html`<th scope="col"${classOf(column)}>${column.title}</th>`)}</tr></thead>
     <tbody>${rows.map(
       (row) =>
-        html`<tr>${columns.map((column) => html`<td${classOf(column)}>${column.cell(row) ?? ''}</td>`)}</tr>`,
+        html`<tr>${columns.map((column) => html`<td${classOf(column)} data-label="${column.title}"><div>${column.cell(row) ?? ''}</div></td>`)}</tr>`,
     )}</tbody>
   </table></div>`;
 }
