@@ -1,7 +1,5 @@
 /** The admin listener's app on Node: what its routes may ask of the rest of the gateway. */
 
-import { createConsole } from '../console/console.ts';
-import { readConsoleAssets } from './node-console.ts';
 import { createAdminApp } from '../admin/app.ts';
 import type { AdminServices } from '../admin/context.ts';
 import { confirmTenant, testInstance } from '../connection/confirm.ts';
@@ -12,6 +10,7 @@ import { checkTenantPermissions, permissionsOf } from '../connection/permission-
 import { askResync } from '../connection/resync.ts';
 import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import { startOwnConnect } from '../connection/tenant-credentials.ts';
+import { createConsole } from '../console/console.ts';
 import { replayReports } from '../delivery/replay.ts';
 import { moveAnswerMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
@@ -22,6 +21,7 @@ import { version } from '../version.ts';
 import type { Config } from './config.ts';
 import type { ConnectionServices } from './connection-services.ts';
 import type { composeGateway, Gateway } from './gateway.ts';
+import { readConsoleAssets } from './node-console.ts';
 import { nodeDigest } from './node-secrets.ts';
 import { entraOperators } from './operators.ts';
 

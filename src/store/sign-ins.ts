@@ -27,11 +27,19 @@ export async function takeSignIn(sql: Sql, state: string): Promise<SignIn | unde
   return row?.live ? row : undefined;
 }
 
-const ownerShape = pick(sessions, 'entraTenantId', 'objectId', 'keyHash', 'name', 'role');
-/** Whose a session is: a person's in Entra, or whoever showed the key. */
-export type SessionOwner = Row<typeof ownerShape>;
-const liveShape = { ...ownerShape, ...pick(sessions, 'sessionId', 'expiresAt') };
+const liveShape = pick(
+  sessions,
+  'sessionId',
+  'entraTenantId',
+  'objectId',
+  'keyHash',
+  'name',
+  'role',
+  'expiresAt',
+);
 type LiveSession = Row<typeof liveShape>;
+/** Whose a session is: a person's in Entra, or whoever showed the key. */
+export type SessionOwner = Omit<LiveSession, 'sessionId' | 'expiresAt'>;
 
 export async function insertSession(
   tx: Transaction,
