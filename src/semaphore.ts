@@ -1,6 +1,6 @@
-import { ProblemError, problem } from './problems.ts';
-
 /** Bounds on work under way at the same time in this process; what is beyond the bound begins in the order of its coming. */
+
+import { ProblemError, problem } from './problems.ts';
 
 export type Semaphore = <T>(work: () => Promise<T>) => Promise<T>;
 export type KeyedSemaphore = <T>(key: string, work: () => Promise<T>) => Promise<T>;

@@ -1,3 +1,5 @@
+/** A server that a client has to stand: a real TLS server that breaks off, refuses early and answers slowly, at will. */
+
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
@@ -14,8 +16,6 @@ import { givenOf } from './commands/given.ts';
 import { importDevices } from './commands/import-devices.ts';
 import type { CommandFailure } from './failure.ts';
 import type { Format, Output } from './output/output.ts';
-
-/** A server that a client has to stand: a real TLS server that breaks off, refuses early and answers slowly, at will. */
 
 interface Seen {
   readonly method: string;

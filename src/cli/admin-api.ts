@@ -1,3 +1,5 @@
+/** Commands that work on a server: over its admin API, at the address and with the key that `settings.ts` finds. */
+
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
@@ -6,8 +8,6 @@ import { connectionFailure, isReset } from './server/broken-connection.ts';
 import { type Asked, exchange, type Method, open, textOf } from './server/exchange.ts';
 import { refusalOf } from './server/refusal.ts';
 import { type Connection, type Environment, resolveConnection } from './server/settings.ts';
-
-/** Commands that work on a server: over its admin API, at the address and with the key that `settings.ts` finds. */
 
 export { CommandFailure, exitCodes } from './failure.ts';
 export type { Method } from './server/exchange.ts';

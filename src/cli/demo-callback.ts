@@ -1,7 +1,7 @@
+/** The Microsoft side's calls about every device, and whether the right instance answered them. */
+
 import { DemoFailure } from './demo-failure.ts';
 import { type DemoContext, type DemoTenant, type DemoTruth, readSecret } from './demo-world.ts';
-
-/** The Microsoft side's calls about every device, and whether the right instance answered them. */
 
 export interface WrongAnswer {
   readonly truth: DemoTruth;

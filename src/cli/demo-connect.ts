@@ -1,8 +1,8 @@
+/** Connects tenants as an operator does over the admin API and an administrator in a browser. */
+
 import { DemoFailure } from './demo-failure.ts';
 import type { DemoAnswer } from './demo-http.ts';
 import type { DemoContext, DemoTenant } from './demo-world.ts';
-
-/** Connects tenants as an operator does over the admin API and an administrator in a browser. */
 
 const maxRedirects = 12;
 

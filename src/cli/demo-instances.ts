@@ -1,10 +1,10 @@
+/** Adds instances as an operator does, and sends webhooks here as a Jamf Pro administrator sets them up. */
+
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requireSteps } from './demo-connect.ts';
 import { DemoFailure } from './demo-failure.ts';
 import { type DemoContext, type DemoInstance, type DemoTenant, readSecret } from './demo-world.ts';
-
-/** Adds instances as an operator does, and sends webhooks here as a Jamf Pro administrator sets them up. */
 
 /** An instance of the world, as the gateway knows it. */
 export interface JoinedInstance {

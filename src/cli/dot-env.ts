@@ -1,9 +1,9 @@
-import { parseEnv } from 'node:util';
-
 /**
  * A `.env` file as people and editors write it: UTF-8 with or without a byte order mark, any line ends, quotes, comments,
  * `export`. What would be read otherwise than it looks is refused with its line, never with its value.
  */
+
+import { parseEnv } from 'node:util';
 
 /** The file cannot be meant as it stands. */
 export class DotEnvFault extends Error {

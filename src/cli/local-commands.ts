@@ -1,9 +1,9 @@
+/** Commands that run something on this machine, configured by the environment or `.env` (docs/settings.md). */
+
 import { type Command, InvalidArgumentError } from 'commander';
 import { addExamples } from './commands/declare.ts';
 import type { DemoArguments } from './demo.ts';
 import type { SimulateArguments } from './simulate.ts';
-
-/** Commands that run something on this machine, configured by the environment or `.env` (docs/settings.md). */
 
 const wholeNumber = (text: string): number => {
   const value = Number(text);

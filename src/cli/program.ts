@@ -1,3 +1,5 @@
+/** The tree of commands. Each loads what it needs when it runs, so that `--help` and completion are quick. */
+
 import { Command, Option } from 'commander';
 import { version } from '../version.ts';
 import { addAbout } from './commands/about.ts';
@@ -17,8 +19,6 @@ import { addDoctor } from './doctor/command.ts';
 import { addLocalCommands } from './local-commands.ts';
 import { formats } from './output/output.ts';
 import type { ConnectionOptions } from './server/settings.ts';
-
-/** The tree of commands. Each loads what it needs when it runs, so that `--help` and completion are quick. */
 
 const exitCodesText = `
 Exit codes:

@@ -1,9 +1,9 @@
+/** The part of `espalier config` about the keys that seal: their ids, which are no secret, and how much each is still needed for. */
+
 import { countSealed } from '../connection/reseal.ts';
 import type { Config } from '../runtime/config.ts';
 import { createSealer } from '../secrets/seal.ts';
 import { openDatabase } from '../store/database.ts';
-
-/** The part of `espalier config` about the keys that seal: their ids, which are no secret, and how much each is still needed for. */
 
 const answerWithinMs = 3_000;
 

@@ -1,14 +1,14 @@
+/**
+ * `espalier serve` and `espalier worker`: until SIGTERM, SIGINT or a closed terminal, then drained, exit 0; also when the
+ * signal comes before it is ready. A start that fails undoes what it began, says why in one line, and exits 1.
+ */
+
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { createNodeLog, type RunningGateway, startGateway } from '../runtime/node.ts';
 import { StartFault } from '../runtime/start-fault.ts';
 import { configOrExit } from './environment.ts';
 import { exitCodes } from './failure.ts';
-
-/**
- * `espalier serve` and `espalier worker`: until SIGTERM, SIGINT or a closed terminal, then drained, exit 0; also when the
- * signal comes before it is ready. A start that fails undoes what it began, says why in one line, and exits 1.
- */
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** A start that is broken off is given so long to undo itself. */

@@ -1,11 +1,11 @@
-import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
-
 /**
  * Text files as people's editors write them: UTF-8 with or without a byte order mark, and UTF-16 with one, as Windows
  * calls "Unicode". Bytes of another encoding are refused, never replaced: a letter that is lost in a name or a secret
  * would be noticed much later, and elsewhere.
  */
+
+import { isUtf8 } from 'node:buffer';
+import { readFileSync } from 'node:fs';
 
 /** The bytes are no text that can be read as it was meant. */
 export class EncodingFault extends Error {

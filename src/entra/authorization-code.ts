@@ -1,3 +1,8 @@
+/**
+ * Signing a person in: the authorization code flow of OpenID Connect with PKCE (RFC 6749 4.1, RFC 7636), as the v2
+ * endpoints of Entra have it. The ID token that it ends with is verified by `verifyForKeeping`.
+ */
+
 import { BodyInterrupted, BodyTooLarge, type OutboundResult, type Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
 import { oneLine } from '../telemetry/one-line.ts';
@@ -8,11 +13,6 @@ import { type Credential, signAssertion } from './credentials.ts';
 import { unavailableKind } from './error-kinds.ts';
 import { classifyTokenError, type TokenFailure } from './errors.ts';
 import { tokenAnswerBytes } from './token-request.ts';
-
-/**
- * Signing a person in: the authorization code flow of OpenID Connect with PKCE (RFC 6749 4.1, RFC 7636), as the v2
- * endpoints of Entra have it. The ID token that it ends with is verified by `verifyForKeeping`.
- */
 
 /** Entra's codes are some 1,500 characters. */
 const longestCodeCharacters = 8_192;

@@ -1,11 +1,11 @@
-import { LRUCache } from 'lru-cache';
-import type { OutboundResponse, OutboundResult, Send } from '../outbound/port.ts';
-
 /**
  * Second tries for tokens that a service refused with 401. Services refuse one or two in a hundred tokens that
  * Entra has just issued, and take them a second later (domain/microsoft.md 9 and 10, pain 20): such a token is tried once
  * more. Whoever calls Graph or Intune does so through `withSecondTry`, and sees a 401 only when that was in vain.
  */
+
+import { LRUCache } from 'lru-cache';
+import type { OutboundResponse, OutboundResult, Send } from '../outbound/port.ts';
 
 /** A younger token is tried again as it is; an older one is replaced. */
 const youngTokenMs = 60_000;

@@ -1,10 +1,10 @@
+/** Reading a request's body within limits: size, silence between two chunks, time in all. */
+
 import { monotonicMs } from '../clock.ts';
 import { within } from '../deadline.ts';
 import { bodyIdleMs, bodyTotalMs } from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
 import type { IncomingBody } from './listener.ts';
-
-/** Reading a request's body within limits: size, silence between two chunks, time in all. */
 
 export const tooLarge = (limitBytes: number): ProblemError =>
   new ProblemError(problem('payload-too-large', `The body may be ${limitBytes} bytes at most.`));

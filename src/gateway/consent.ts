@@ -1,9 +1,9 @@
+/** `GET /microsoft/consent`: the administrator's browser, back from Microsoft. */
+
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { type ConsentOptions, type ConsentOutcome, finishConsent } from '../connection/consent.ts';
 import type { ListenerEnv } from './listener.ts';
-
-/** `GET /microsoft/consent`: the administrator's browser, back from Microsoft. */
 
 const securityHeaders = {
   'content-security-policy':

@@ -1,3 +1,8 @@
+/**
+ * Decides who calls, for which device, and where the call goes (contract section 6): the decisions of a device call, the same for
+ * the route of the data listener and for Node's fast lane.
+ */
+
 import type { Cloud } from '../entra/clouds.ts';
 import type { KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
@@ -12,11 +17,6 @@ import type { RouteLookup, RouteTarget } from '../routing/lookup.ts';
 import type { Instance, InstanceDirectory } from '../store/instances/instance.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { RateLimit } from './rate.ts';
-
-/**
- * Decides who calls, for which device, and where the call goes (contract section 6): the decisions of a device call, the same for
- * the route of the data listener and for Node's fast lane.
- */
 
 export type DeviceRole = 'Device.Read' | 'Device.Write';
 

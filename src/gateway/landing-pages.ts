@@ -1,10 +1,10 @@
+/** The landing pages' HTML: whole without a script, an image or anything from elsewhere. */
+
 import { html } from 'hono/html';
 import type { LandingTarget, MacState, ShownState } from '../forwarding/landing.ts';
 import { type LandingTexts, landingTexts, type PageText } from './landing-texts.ts';
 import type { Language } from './language.ts';
 import { type Html, pageLayout } from './page-layout.ts';
-
-/** The landing pages' HTML: whole without a script, an image or anything from elsewhere. */
 
 /** Its digest is in the policy below, so a changed rule needs a changed digest: landing-pages.test.ts prints it. */
 export const style = `

@@ -1,7 +1,7 @@
+/** The texts of the landing pages, for a person who has never heard of Espalier. Plain text; the pages escape it. */
+
 import type { MacState } from '../forwarding/landing.ts';
 import type { Language } from './language.ts';
-
-/** The texts of the landing pages, for a person who has never heard of Espalier. Plain text; the pages escape it. */
 
 export interface PageText {
   readonly title: string;

@@ -1,3 +1,5 @@
+/** The common part of all listeners: request ids, problems, metrics, methods that a path does not take. */
+
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { newId } from '../ids.ts';
@@ -6,8 +8,6 @@ import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { requestIdOf } from './request-id.ts';
-
-/** The common part of all listeners: request ids, problems, metrics, methods that a path does not take. */
 
 export interface ListenerEnv {
   Bindings: Record<string, unknown>;

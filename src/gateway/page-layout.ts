@@ -1,7 +1,7 @@
+/** The frame of every page that people are shown: whole without a script, an image or anything from elsewhere. */
+
 import { html, raw } from 'hono/html';
 import type { Language } from './language.ts';
-
-/** The frame of every page that people are shown: whole without a script, an image or anything from elsewhere. */
 
 export type Html = ReturnType<typeof html>;
 

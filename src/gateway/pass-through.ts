@@ -1,3 +1,5 @@
+/** `ANY /t/{tenantId}/devices/{deviceId}/jamf/{path}`: calls that go to the instance as they are (contract section 6). */
+
 import type { Context } from 'hono';
 import type { PassThroughCall } from '../forwarding/forward.ts';
 import { matchPassThrough, type PassThroughEntry } from '../forwarding/pass-through.ts';
@@ -5,8 +7,6 @@ import { bodyBytes } from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
 import { boundedChunks, tooLarge } from './body.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
-
-/** `ANY /t/{tenantId}/devices/{deviceId}/jamf/{path}`: calls that go to the instance as they are (contract section 6). */
 
 export const passThroughPath = '/t/:tenantId/devices/:deviceId/jamf/:path{.+}';
 

@@ -1,3 +1,8 @@
+/**
+ * An inventory push is read record by record while it arrives and committed in lots. What was committed stays accepted
+ * whatever follows; the answer names what was refused by its place among the records.
+ */
+
 import { keptMembers, recordText } from '../delivery/computers/pushed-record.ts';
 import type { PushedRecord } from '../delivery/intake.ts';
 import { inUtf8, parseLenientJson, readBodyText, readPieceText } from '../jamf/body-text.ts';
@@ -14,11 +19,6 @@ import {
 } from '../untrusted/json-records.ts';
 import type { ValueFault } from '../untrusted/json-structure.ts';
 import type { Work } from '../untrusted/turns.ts';
-
-/**
- * An inventory push is read record by record while it arrives and committed in lots. What was committed stays accepted
- * whatever follows; the answer names what was refused by its place among the records.
- */
 
 export interface Rejected {
   readonly index: number;

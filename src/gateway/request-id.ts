@@ -1,6 +1,6 @@
-import { newId } from '../ids.ts';
-
 /** The id of a request in logs, answers and histories (`X-Request-Id`). */
+
+import { newId } from '../ids.ts';
 
 const hexBytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 /** All but the last four digits of the ids of one batch. */

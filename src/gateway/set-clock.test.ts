@@ -1,10 +1,10 @@
+/** Somebody sets the machine's clock: a minute back, a day forward, a day back. */
+
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { monotonicMs } from '../clock.ts';
 import { createCircuits } from '../delivery/stage/circuit.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
 import { createRateLimit } from './rate.ts';
-
-/** Somebody sets the machine's clock: a minute back, a day forward, a day back. */
 
 const realDate = Date.now;
 let offsetMs = 0;

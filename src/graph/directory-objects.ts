@@ -1,3 +1,5 @@
+/** Reads the objects behind ids: notifications name nothing else. */
+
 import { parseGuid } from '../ids.ts';
 import {
   asObject,
@@ -7,8 +9,6 @@ import {
   type JsonObject,
   sendObject,
 } from './call.ts';
-
-/** Reads the objects behind ids: notifications name nothing else. */
 
 export type DirectoryObject =
   | { readonly objectId: string; readonly type: 'group' }

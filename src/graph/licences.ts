@@ -1,3 +1,9 @@
+/**
+ * Whether the tenant has what Espalier's work needs of Microsoft (mission M20): Intune, and Entra ID P1 or P2 for
+ * Conditional Access. Read of `subscribedSkus`, for which Directory.Read.All suffices
+ * (learn.microsoft.com/graph/api/subscribedsku-list).
+ */
+
 import {
   asObject,
   asString,
@@ -6,12 +12,6 @@ import {
   getCollection,
   type RefusedHost,
 } from './call.ts';
-
-/**
- * Whether the tenant has what Espalier's work needs of Microsoft (mission M20): Intune, and Entra ID P1 or P2 for
- * Conditional Access. Read of `subscribedSkus`, for which Directory.Read.All suffices
- * (learn.microsoft.com/graph/api/subscribedsku-list).
- */
 
 export type LicencesResult =
   | {

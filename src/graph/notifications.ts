@@ -1,12 +1,12 @@
-import { parseGuid } from '../ids.ts';
-import { notificationsPerBody } from '../limits.ts';
-import { parseBoundedJson } from '../untrusted/bounded-json.ts';
-import { asObject, asString, type JsonObject } from './call.ts';
-
 /**
  * The body of change and lifecycle notifications ("changeNotificationCollection" on learn.microsoft.com). Members that
  * are not known are nobody's fault; an entry that cannot be read does not take the others with it.
  */
+
+import { parseGuid } from '../ids.ts';
+import { notificationsPerBody } from '../limits.ts';
+import { parseBoundedJson } from '../untrusted/bounded-json.ts';
+import { asObject, asString, type JsonObject } from './call.ts';
 
 /** Graph's demands on a subscription's owner ("Reduce missing subscriptions and change notifications"). */
 export type LifecycleEvent = 'reauthorizationRequired' | 'subscriptionRemoved' | 'missed';

@@ -1,3 +1,8 @@
+/**
+ * Subscriptions to change notifications, as Microsoft documents them: "subscription resource type" and "Receive change
+ * notifications through webhooks" on learn.microsoft.com (docs/notifications.md says which fact is how sure).
+ */
+
 import {
   asString,
   type GraphCall,
@@ -8,11 +13,6 @@ import {
   type RefusedHost,
   sendObject,
 } from './call.ts';
-
-/**
- * Subscriptions to change notifications, as Microsoft documents them: "subscription resource type" and "Receive change
- * notifications through webhooks" on learn.microsoft.com (docs/notifications.md says which fact is how sure).
- */
 
 export interface Subscription {
   readonly id: string;

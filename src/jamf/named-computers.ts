@@ -1,11 +1,11 @@
-import { computersPerWebhook } from '../limits.ts';
-import { isRecord } from '../untrusted/bounded-json.ts';
-import { type FieldError, isAbsent, readComputerId, readText } from './wire-values.ts';
-
 /**
  * Collects the computers that a webhook names. Jamf Pro sends each event once, so every id that can be read is used and
  * the rest is told: a list may come as array, as one text, as a single id, or as objects that hold an id somewhere.
  */
+
+import { computersPerWebhook } from '../limits.ts';
+import { isRecord } from '../untrusted/bounded-json.ts';
+import { type FieldError, isAbsent, readComputerId, readText } from './wire-values.ts';
 
 export interface WebhookComputer {
   readonly jamfComputerId: string;

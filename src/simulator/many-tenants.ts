@@ -1,6 +1,6 @@
-import type { WorldTenantOptions } from './world.ts';
-
 /** Customers of a service provider: as many tenants and instances as are asked for. */
+
+import type { WorldTenantOptions } from './world.ts';
 
 const customers = [
   'Contoso',

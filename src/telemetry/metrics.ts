@@ -1,10 +1,10 @@
-import { type Attributes, metrics } from '@opentelemetry/api';
-import { type Counters, createCounters, record, type Series } from './counters.ts';
-
 /**
  * The metrics of contract section 10, on OpenTelemetry's API: the Node runtime exposes them to Prometheus and,
  * when OTEL_* is set, through OTLP. No label holds a device id.
  */
+
+import { type Attributes, metrics } from '@opentelemetry/api';
+import { type Counters, createCounters, record, type Series } from './counters.ts';
 
 /** An element of a webhook, a member of a computer's record, or a whole record of a push. */
 export type IgnoredInput = 'webhook-element' | 'record-member' | 'record';

@@ -1,3 +1,8 @@
+/**
+ * Spans on OpenTelemetry's API; without an SDK they cost next to nothing. Work that waits in the database keeps
+ * the `traceparent` of what caused it, so that one trace reaches from the webhook to the upload.
+ */
+
 import {
   context,
   propagation,
@@ -7,11 +12,6 @@ import {
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api';
-
-/**
- * Spans on OpenTelemetry's API; without an SDK they cost next to nothing. Work that waits in the database keeps
- * the `traceparent` of what caused it, so that one trace reaches from the webhook to the upload.
- */
 
 const tracer = () => trace.getTracer('espalier');
 

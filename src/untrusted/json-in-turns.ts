@@ -1,8 +1,8 @@
+/** Parses a large JSON text in turns with other work, and a small one at once; structure is bounded in both. */
+
 import { parseBoundedJson } from './bounded-json.ts';
 import { type DocumentLimits, DocumentReader } from './json-document.ts';
 import type { Work } from './turns.ts';
-
-/** Parses a large JSON text in turns with other work, and a small one at once; structure is bounded in both. */
 
 /** Up to here it takes some milliseconds at once. */
 const atOnceCharacters = 262_144;

@@ -1,3 +1,5 @@
+/** The admin API's own document, read from a running gateway, and requests made of it. */
+
 import {
   type Document,
   type Operation,
@@ -5,8 +7,6 @@ import {
   parametersOf,
 } from '../../src/admin/api-docs/openapi.ts';
 import { call } from './http.ts';
-
-/** The admin API's own document, read from a running gateway, and requests made of it. */
 
 export interface DocumentedOperation {
   readonly method: string;

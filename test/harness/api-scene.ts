@@ -1,6 +1,6 @@
-import { connectTenant, type Scene, startScene } from './gateway.ts';
-
 /** Two tenants that have everything, and keys of every role: one tenant is the other's stranger. */
+
+import { connectTenant, type Scene, startScene } from './gateway.ts';
 
 export interface TenantScene {
   readonly tenantId: string;

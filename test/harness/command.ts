@@ -1,3 +1,5 @@
+/** The real `espalier` in a process of its own, without a terminal, as a script runs it. */
+
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -5,8 +7,6 @@ import { join } from 'node:path';
 import { ownEnvironment } from './own-environment.ts';
 import { program } from './program.ts';
 import { runCommand } from './run-espalier.ts';
-
-/** The real `espalier` in a process of its own, without a terminal, as a script runs it. */
 
 export interface Ran {
   readonly code: number | null;

@@ -1,3 +1,5 @@
+/** The real `espalier serve` in its own process, configured by its environment only, between simulators. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,8 +13,6 @@ import { ownEnvironment } from './own-environment.ts';
 import { freePort } from './ports.ts';
 import { program } from './program.ts';
 import { testedLane } from './sockets.ts';
-
-/** The real `espalier serve` in its own process, configured by its environment only, between simulators. */
 
 export const bootstrapKey = 'esp_bootstrap-key-of-the-tests';
 

@@ -1,3 +1,8 @@
+/**
+ * The data listener's device calls twice in one process, once with the fast lane before it and once without, on the
+ * same database, the same issuer of tokens and the same instance, whose answers a test writes byte by byte.
+ */
+
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
@@ -37,11 +42,6 @@ import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { createTestDatabase } from './database.ts';
 import { type RawServer, startRawServer } from './raw-server.ts';
 import { testedSockets } from './sockets.ts';
-
-/**
- * The data listener's device calls twice in one process, once with the fast lane before it and once without, on the
- * same database, the same issuer of tokens and the same instance, whose answers a test writes byte by byte.
- */
 
 export interface LaneScene {
   /** Ports of the listeners. */

@@ -1,8 +1,8 @@
+/** Does to one row in memory as the statements of the report store do. Pure. */
+
 import { checkInToldEveryMs } from '../../src/limits.ts';
 import type { DueReport, Settled } from '../../src/store/reports/report-row.ts';
 import type { NewReport } from '../../src/store/reports/set-reports.ts';
-
-/** Does to one row in memory as the statements of the report store do. Pure. */
 
 /** A row as the table has it; times in milliseconds since the epoch. */
 export interface MemoryReport extends DueReport {

@@ -1,13 +1,13 @@
+/**
+ * The twin of report-store.ts and set-reports.ts in memory, for simulations: the same rows, the same leases, time as an
+ * argument. What PostgreSQL does in one statement happens here in one turn, at a time of its own.
+ */
+
 import { leaseMs } from '../../src/limits.ts';
 import type { DueLane, Held, LaneShare } from '../../src/store/due-rows.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from '../../src/store/reports/report-row.ts';
 import type { NewReport } from '../../src/store/reports/set-reports.ts';
 import { cleared, type MemoryReport, newRow, replaced, settled } from './memory-report-row.ts';
-
-/**
- * The twin of report-store.ts and set-reports.ts in memory, for simulations: the same rows, the same leases, time as an
- * argument. What PostgreSQL does in one statement happens here in one turn, at a time of its own.
- */
 
 /** The table, which several processes share. */
 export interface MemoryReports {

@@ -1,3 +1,5 @@
+/** Node's client and raw servers for it, ended after each test. */
+
 import { afterEach } from 'vitest';
 import {
   createNodeUpstream,
@@ -6,8 +8,6 @@ import {
 } from '../../src/outbound/node-upstream.ts';
 import { type RawServer, startRawServer } from './raw-server.ts';
 import { testedSockets } from './sockets.ts';
-
-/** Node's client and raw servers for it, ended after each test. */
 
 const anyAddress = { permits: () => true };
 

@@ -1,3 +1,5 @@
+/** A real pgbouncer before a database, with Debian's defaults but for what is given. */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -5,8 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
 import { freePort } from './ports.ts';
-
-/** A real pgbouncer before a database, with Debian's defaults but for what is given. */
 
 export const hasPgbouncer = (): boolean => {
   try {

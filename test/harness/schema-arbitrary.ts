@@ -1,8 +1,8 @@
+/** Values made of the schemas of an OpenAPI document: right ones, and ones that are wrong in one place or in many. */
+
 import fc from 'fast-check';
 import type { Document, Schema } from '../../src/admin/api-docs/openapi.ts';
 import { resolveSchema } from '../../src/admin/api-docs/schema-rows.ts';
-
-/** Values made of the schemas of an OpenAPI document: right ones, and ones that are wrong in one place or in many. */
 
 type Schemas = Document['components']['schemas'];
 

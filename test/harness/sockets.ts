@@ -1,7 +1,7 @@
+/** `npm run test:nodes` runs the tests of lane and forwarding each way; elsewhere they go the way of production. */
+
 import { publicStreams, type SocketAccess } from '../../src/outbound/node-sockets.ts';
 import { internalsKnownOf, openInternals } from '../../src/runtime/lane/node-internals.ts';
-
-/** `npm run test:nodes` runs the tests of lane and forwarding each way; elsewhere they go the way of production. */
 
 export const areInternalsKnown = internalsKnownOf.includes(Number.parseInt(process.versions.node, 10));
 

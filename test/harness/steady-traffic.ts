@@ -1,9 +1,9 @@
-import { setTimeout as wait } from 'node:timers/promises';
-
 /**
  * Callers that ask again and again whatever happens, and what became of each request. How late this process itself was
  * meanwhile is told too: a machine that is busy must not be taken for a slow answer.
  */
+
+import { setTimeout as wait } from 'node:timers/promises';
 
 export interface Sent {
   readonly kind: string;

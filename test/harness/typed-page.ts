@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-
 /** A page of documentation whose shell blocks are typed into one shell, one after the other, and compared. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
 
 export interface TypedBlock {
   /** The block's line in the page. */

@@ -1,8 +1,8 @@
+/** Commands that show the server's version and the Microsoft clouds that it knows. */
+
 import type { Command } from 'commander';
 import { addVerb } from './declare.ts';
 import { list, show } from './kinds.ts';
-
-/** Commands that show the server's version and the Microsoft clouds that it knows. */
 
 export function addAbout(program: Command): void {
   addVerb(

@@ -1,7 +1,7 @@
+/** With `ESPALIER_APPROVALS=on` a large change is answered 202 and waits for another operator (contract section 3). */
+
 import { isRow } from '../output/fields.ts';
 import type { Output } from '../output/output.ts';
-
-/** With `ESPALIER_APPROVALS=on` a large change is answered 202 and waits for another operator (contract section 3). */
 
 export function sayIfWaiting(output: Output, answer: unknown): boolean {
   if (!isRow(answer) || typeof answer.approvalId !== 'string' || answer.state !== 'waiting') return false;

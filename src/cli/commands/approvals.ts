@@ -1,3 +1,5 @@
+/** `espalier approvals`: large changes that wait for a second operator (ESPALIER_APPROVALS). */
+
 import type { Command } from 'commander';
 import { isRow } from '../output/fields.ts';
 import { recordLines } from '../output/record.ts';
@@ -5,8 +7,6 @@ import { checkConfirmable, confirm, hasTerminal, yesOption } from './confirmatio
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb } from './declare.ts';
 import { act, list, show } from './kinds.ts';
 import { type Operation, pathOf } from './operation.ts';
-
-/** `espalier approvals`: large changes that wait for a second operator (ESPALIER_APPROVALS). */
 
 const approvalArgument: ArgumentSpec = {
   name: 'approvalId',

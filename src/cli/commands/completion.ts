@@ -1,7 +1,7 @@
+/** `espalier completion`: a script for the shell, made of the tree of commands as it is. */
+
 import { Argument, type Command } from 'commander';
 import { addExamples } from './declare.ts';
-
-/** `espalier completion`: a script for the shell, made of the tree of commands as it is. */
 
 const shells = ['bash', 'zsh', 'fish'] as const;
 

@@ -1,9 +1,9 @@
+/** Verbs that take something away ask first; where nobody can answer, `--yes` has to stand in the command. */
+
 import { createInterface } from 'node:readline/promises';
 import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
 import type { Output } from '../output/output.ts';
 import type { OptionSpec } from './declare.ts';
-
-/** Verbs that take something away ask first; where nobody can answer, `--yes` has to stand in the command. */
 
 export const yesOption: OptionSpec = {
   flags: '-y, --yes',

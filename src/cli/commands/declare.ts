@@ -1,11 +1,11 @@
+/** The declaration of a command on a server, and how it becomes a command of commander's. */
+
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { AdminServer } from '../admin-api.ts';
 import { formats, type Output } from '../output/output.ts';
 import { attributeOf, type Given, givenOf } from './given.ts';
 import type { NamedKind } from './named.ts';
 import { methodOf, type Operation, type Parameters } from './operation.ts';
-
-/** The declaration of a command on a server, and how it becomes a command of commander's. */
 
 export interface OptionSpec {
   /** As commander takes them: `-t, --tenant <tenantId>`. */

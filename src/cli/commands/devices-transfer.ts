@@ -1,7 +1,7 @@
+/** `espalier devices import` and `export`: routes of a tenant as CSV or NDJSON, up to a million rows. */
+
 import type { Verb } from './declare.ts';
 import { dryRunOption, tenantOption } from './kinds.ts';
-
-/** `espalier devices import` and `export`: routes of a tenant as CSV or NDJSON, up to a million rows. */
 
 const columns = 'deviceId,instanceId,jamfComputerId,serialNumber,udid,pinned';
 

@@ -1,3 +1,5 @@
+/** `espalier devices`: registrations of Macs in Entra, which instance each belongs to, and what Intune knows of it. */
+
 import type { Command } from 'commander';
 import { fieldOf, isRow } from '../output/fields.ts';
 import { writeAnswer } from '../output/output.ts';
@@ -6,8 +8,6 @@ import { transferVerbs } from './devices-transfer.ts';
 import { failedReportAdvice } from './failed-reports.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
 import { type Operation, pathOf } from './operation.ts';
-
-/** `espalier devices`: registrations of Macs in Entra, which instance each belongs to, and what Intune knows of it. */
 
 const deviceArgument: ArgumentSpec = {
   name: 'deviceId',

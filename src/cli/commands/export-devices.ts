@@ -1,3 +1,5 @@
+/** Streams the export to a file or standard output; a file appears under its name when it is whole. */
+
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { Transform, type Writable } from 'node:stream';
@@ -7,8 +9,6 @@ import { isRow } from '../output/fields.ts';
 import { type Progress, startProgress } from '../output/progress.ts';
 import type { VerbCall } from './declare.ts';
 import { type Operation, pathOf } from './operation.ts';
-
-/** Streams the export to a file or standard output; a file appears under its name when it is whole. */
 
 const operation: Operation = 'GET /tenants/{tenantId}/devices/export';
 const devices: Operation = 'GET /tenants/{tenantId}/devices';

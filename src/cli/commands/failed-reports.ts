@@ -1,6 +1,6 @@
-import { fieldOf, type Row } from '../output/fields.ts';
-
 /** The advice where a command shows that Intune refused reports: they are not sent again before somebody asks. */
+
+import { fieldOf, type Row } from '../output/fields.ts';
 
 const adviceFor = (what: string, filter: string): string =>
   [

@@ -1,10 +1,10 @@
+/** `espalier history`: who did what, chained by hash. */
+
 import type { Command } from 'commander';
 import { usageFailure } from '../failure.ts';
 import { addGroup, type Verb } from './declare.ts';
 import { list, show } from './kinds.ts';
 import { pathOf } from './operation.ts';
-
-/** `espalier history`: who did what, chained by hash. */
 
 const entries = list({
   name: 'list',

@@ -1,3 +1,5 @@
+/** Streams a file to the import; nothing of it is held here. */
+
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { PassThrough, type Readable, Transform } from 'node:stream';
@@ -8,8 +10,6 @@ import { writeAnswer } from '../output/output.ts';
 import { startProgress } from '../output/progress.ts';
 import type { VerbCall } from './declare.ts';
 import { type Operation, pathOf } from './operation.ts';
-
-/** Streams a file to the import; nothing of it is held here. */
 
 const operation: Operation = 'POST /tenants/{tenantId}/devices/import';
 const mediaTypes = { csv: 'text/csv', ndjson: 'application/x-ndjson' } as const;

@@ -1,7 +1,7 @@
+/** `espalier instances keys`. */
+
 import type { ArgumentSpec, OptionSpec, Verb } from './declare.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
-
-/** `espalier instances keys`. */
 
 export const keyArgument: ArgumentSpec = { name: 'keyId', text: 'the id of the key, not the key' };
 

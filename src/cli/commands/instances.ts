@@ -1,3 +1,5 @@
+/** `espalier instances`: the Jamf Pro servers of a tenant, and their keys. */
+
 import type { Command } from 'commander';
 import { usageFailure } from '../failure.ts';
 import type { Row } from '../output/fields.ts';
@@ -7,8 +9,6 @@ import { type ArgumentSpec, addGroup, type OptionSpec, type Verb, type VerbCall 
 import { instanceKeyVerbs } from './instance-keys.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
 import { secretOf, secretOption, secretRefOption } from './secret-options.ts';
-
-/** `espalier instances`: the Jamf Pro servers of a tenant, and their keys. */
 
 export const instanceArgument: ArgumentSpec = {
   name: 'instanceId',

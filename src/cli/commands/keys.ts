@@ -1,9 +1,9 @@
+/** `espalier keys`: keys of the admin API. */
+
 import type { Command } from 'commander';
 import { addGroup, type Verb } from './declare.ts';
 import { expiryOption, keyArgument, shownOnce } from './instance-keys.ts';
 import { act, list, show } from './kinds.ts';
-
-/** `espalier keys`: keys of the admin API. */
 
 const verbs: readonly Verb[] = [
   list({

@@ -1,3 +1,5 @@
+/** The three kinds of command that most are: lists, one object, and doing something. */
+
 import { choices, lists } from '../api-model.ts';
 import { isRow, type Row } from '../output/fields.ts';
 import { type ListModel, writeList } from '../output/list.ts';
@@ -10,8 +12,6 @@ import { bodyOf, type OptionSpec, queryOf, type Verb, type VerbCall } from './de
 import { withNames } from './named.ts';
 import { methodOf, type Operation, pathOf } from './operation.ts';
 import { pagesOf } from './pages.ts';
-
-/** The three kinds of command that most are: lists, one object, and doing something. */
 
 export const tenantOption: OptionSpec = {
   flags: '-t, --tenant <tenant>',

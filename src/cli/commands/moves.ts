@@ -1,11 +1,11 @@
+/** `espalier moves`: devices from one instance to another, in steps that can be taken back. */
+
 import type { Command } from 'commander';
 import { isRow } from '../output/fields.ts';
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb, type VerbCall } from './declare.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
 import { pathOf } from './operation.ts';
 import { waitForMove } from './wait-for-move.ts';
-
-/** `espalier moves`: devices from one instance to another, in steps that can be taken back. */
 
 const moveArgument: ArgumentSpec = { name: 'moveId', text: 'the id of the move' };
 const someMove = '9b2f4c1e-6a53-4f0c-9d0b-5d6a0c7b8e21';

@@ -1,3 +1,5 @@
+/** Tenants and instances by their names: an operator types one in the place of an id, and tables show it beside the id. */
+
 import { parseGuid } from '../../ids.ts';
 import { nearestName } from '../../runtime/nearest-name.ts';
 import type { AdminApi } from '../admin-api.ts';
@@ -9,8 +11,6 @@ import type { Column } from '../output/table.ts';
 import { attributeOf } from './given.ts';
 import { type Operation, pathOf } from './operation.ts';
 import { pagesOf } from './pages.ts';
-
-/** Tenants and instances by their names: an operator types one in the place of an id, and tables show it beside the id. */
 
 export type NamedKind = 'instance' | 'tenant';
 

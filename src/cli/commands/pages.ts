@@ -1,9 +1,9 @@
+/** Lists of the admin API, page after page (contract section 8). */
+
 import type { AdminApi } from '../admin-api.ts';
 import { CommandFailure, exitCodes } from '../failure.ts';
 import { isRow } from '../output/fields.ts';
 import type { Page } from '../output/list.ts';
-
-/** Lists of the admin API, page after page (contract section 8). */
 
 export interface Wanted {
   /** Only this page; default: all of them. */

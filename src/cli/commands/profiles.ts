@@ -1,8 +1,8 @@
+/** `espalier profiles`: servers by name, in a file of the user's own. No server is called but by `test`. */
+
 import type { Command } from 'commander';
 import type { ConnectionOptions } from '../server/settings.ts';
 import { addExamples } from './declare.ts';
-
-/** `espalier profiles`: servers by name, in a file of the user's own. No server is called but by `test`. */
 
 export function addProfiles(program: Command): void {
   const group = program

@@ -1,3 +1,5 @@
+/** `espalier routes rebuild`: all routes and reports from the instances alone, after the database was lost. */
+
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import type { AdminApi } from '../admin-api.ts';
@@ -7,8 +9,6 @@ import { startProgress } from '../output/progress.ts';
 import type { VerbCall } from './declare.ts';
 import { type Operation, pathOf } from './operation.ts';
 import { pagesOf } from './pages.ts';
-
-/** `espalier routes rebuild`: all routes and reports from the instances alone, after the database was lost. */
 
 const lookEveryMs = 1_000;
 

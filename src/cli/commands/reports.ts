@@ -1,8 +1,8 @@
+/** `espalier reports`: what Intune should hold, and what keeps it from getting there. */
+
 import type { Command } from 'commander';
 import { addGroup, type Verb } from './declare.ts';
 import { act, list } from './kinds.ts';
-
-/** `espalier reports`: what Intune should hold, and what keeps it from getting there. */
 
 const verbs: readonly Verb[] = [
   list({

@@ -1,10 +1,10 @@
+/** `espalier routes`: the table that says which instance each device belongs to, its versions and its conflicts. */
+
 import type { Command } from 'commander';
 import type { Row } from '../output/fields.ts';
 import { recordLines } from '../output/record.ts';
 import { addGroup, type Verb } from './declare.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
-
-/** `espalier routes`: the table that says which instance each device belongs to, its versions and its conflicts. */
 
 const ofTenant = '-t 5b1c0e6a-0d6e-4a57-9d3e-0f7f0a8f1c11';
 

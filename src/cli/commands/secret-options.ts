@@ -1,7 +1,7 @@
+/** Secrets of instances and tenants as options: by reference, never themselves. */
+
 import { usageFailure } from '../failure.ts';
 import type { OptionSpec, VerbCall } from './declare.ts';
-
-/** Secrets of instances and tenants as options: by reference, never themselves. */
 
 export const secretOption: OptionSpec = {
   flags: '--client-secret <reference>',

@@ -1,10 +1,10 @@
+/** Commands for a tenant's connection, from consent to disconnect. */
+
 import { isRow, type Row } from '../output/fields.ts';
 import { recordLines, stepLines } from '../output/record.ts';
 import type { ArgumentSpec, Verb } from './declare.ts';
 import { act } from './kinds.ts';
 import { waitForReports } from './wait-for-reports.ts';
-
-/** Commands for a tenant's connection, from consent to disconnect. */
 
 export const failedSteps = (answer: Row): boolean => answer.ok === false;
 

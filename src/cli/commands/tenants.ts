@@ -1,3 +1,5 @@
+/** `espalier tenants`: what is kept of each; `tenants-connection.ts` has what is done with the connection. */
+
 import type { Command } from 'commander';
 import type { Row } from '../output/fields.ts';
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb, type VerbCall } from './declare.ts';
@@ -5,8 +7,6 @@ import { failedReportsAdvice } from './failed-reports.ts';
 import { act, list, show } from './kinds.ts';
 import { secretOf, secretOption, secretRefOption } from './secret-options.ts';
 import { connectionVerbs } from './tenants-connection.ts';
-
-/** `espalier tenants`: what is kept of each; `tenants-connection.ts` has what is done with the connection. */
 
 export const tenantArgument: ArgumentSpec = {
   name: 'tenantId',

@@ -1,10 +1,10 @@
+/** Waits until a step of a move is written. A comparison of both instances has no end of its own and is not waited for. */
+
 import { setTimeout as pause } from 'node:timers/promises';
 import { fieldOf, isRow, type Row } from '../output/fields.ts';
 import { startProgress } from '../output/progress.ts';
 import type { VerbCall } from './declare.ts';
 import { type Operation, pathOf } from './operation.ts';
-
-/** Waits until a step of a move is written. A comparison of both instances has no end of its own and is not waited for. */
 
 const operation: Operation = 'GET /tenants/{tenantId}/moves/{moveId}';
 const lookEveryMs = 500;

@@ -1,10 +1,10 @@
+/** Waits until nothing of a tenant's backlog of reports is left, or something holds it. */
+
 import { setTimeout as pause } from 'node:timers/promises';
 import { fieldOf, isRow } from '../output/fields.ts';
 import { startProgress } from '../output/progress.ts';
 import type { VerbCall } from './declare.ts';
 import { type Operation, pathOf } from './operation.ts';
-
-/** Waits until nothing of a tenant's backlog of reports is left, or something holds it. */
 
 const status: Operation = 'GET /tenants/{tenantId}/status';
 const lookEveryMs = 1_000;

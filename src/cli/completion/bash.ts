@@ -1,6 +1,6 @@
-import type { Choice, Node } from './tree.ts';
-
 /** For bash 3.2 (that of macOS) and newer, with or without the package bash-completion. */
+
+import type { Choice, Node } from './tree.ts';
 
 const quoted = (words: readonly string[]): string => `'${words.join(' ').replaceAll("'", "'\\''")}'`;
 

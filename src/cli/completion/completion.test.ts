@@ -1,3 +1,5 @@
+/** Each shell itself loads the script; where one is not installed its tests are left out. */
+
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -5,8 +7,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from '../program.ts';
 import { completionScript } from './script.ts';
-
-/** Each shell itself loads the script; where one is not installed its tests are left out. */
 
 const has = (shell: string): boolean => spawnSync(shell, ['-c', 'exit 0']).status === 0;
 const folder = mkdtempSync(join(tmpdir(), 'espalier-completion-'));

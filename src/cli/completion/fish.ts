@@ -1,6 +1,6 @@
-import type { Choice, Node } from './tree.ts';
-
 /** For fish 3 and newer. */
+
+import type { Choice, Node } from './tree.ts';
 
 const single = (text: string): string =>
   `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', ' ')}'`;

@@ -1,6 +1,6 @@
-import type { Command, Option } from 'commander';
-
 /** The tree of commands as completion needs it. */
+
+import type { Command, Option } from 'commander';
 
 export interface Word {
   readonly word: string;

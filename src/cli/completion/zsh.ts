@@ -1,6 +1,6 @@
-import type { Choice, Node } from './tree.ts';
-
 /** For zsh 5 and newer, loaded as a function of `fpath` or by `source`. */
+
+import type { Choice, Node } from './tree.ts';
 
 const single = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 

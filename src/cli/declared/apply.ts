@@ -1,3 +1,5 @@
+/** `espalier apply`: makes a gateway as files say (docs/declarative.md). */
+
 import { ZodError } from 'zod';
 import { type AdminApi, CommandFailure, exitCodes, openAdminApi } from '../admin-api.ts';
 import { configSource } from '../environment.ts';
@@ -23,8 +25,6 @@ import {
   totalsLine,
   totalsOf,
 } from './show-results.ts';
-
-/** `espalier apply`: makes a gateway as files say (docs/declarative.md). */
 
 export interface ApplyArguments {
   /** Why, for the history. */

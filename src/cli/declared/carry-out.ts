@@ -1,3 +1,5 @@
+/** Carries out one tenant's operations in their order, and stops at the first that fails. */
+
 import { randomUUID } from 'node:crypto';
 import { ZodError } from 'zod';
 import { type AdminApi, CommandFailure } from '../admin-api.ts';
@@ -8,8 +10,6 @@ import type { ClientToSend, InstanceKey, Operation, TenantPlan } from './plan.ts
 import { readTenantAnswer, tenantPath } from './read-present.ts';
 import type { SecretOf } from './read-secrets.ts';
 import { sameValue } from './same-value.ts';
-
-/** Carries out one tenant's operations in their order, and stops at the first that fails. */
 
 export interface StepResult {
   readonly operation: Operation;

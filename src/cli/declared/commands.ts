@@ -1,10 +1,10 @@
+/** The commands of declarative set-up; what they do is loaded when one of them runs. */
+
 import type { Command } from 'commander';
 import { addExamples, declareOperations } from '../commands/declare.ts';
 import { outputOf } from '../commands/output-of.ts';
 import type { ApplyArguments } from './apply.ts';
 import type { ExportArguments } from './export.ts';
-
-/** The commands of declarative set-up; what they do is loaded when one of them runs. */
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 

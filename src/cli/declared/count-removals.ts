@@ -1,11 +1,11 @@
+/** Asks the gateway what goes with each instance and tenant that is to be deleted; nothing is deleted by asking. */
+
 import type { AdminApi } from '../admin-api.ts';
 import { instanceRemoval, tenantRemoval } from './api-fields.ts';
 import { countText } from './count-text.ts';
 import { inParallel } from './in-parallel.ts';
 import type { InstancePlan, Plan, Refusal, Removal, TenantPlan } from './plan.ts';
 import { requestsAtOnce, tenantPath } from './read-present.ts';
-
-/** Asks the gateway what goes with each instance and tenant that is to be deleted; nothing is deleted by asking. */
 
 const instanceCounts = instanceRemoval.pick({ devices: true, moved: true });
 const tenantCounts = tenantRemoval.pick({ devices: true });

@@ -1,7 +1,7 @@
+/** Compares an API client or an application. Secrets cannot be compared; docs/declarative.md says what follows. */
+
 import type { DeclaredClient, PresentClient } from './model.ts';
 import type { ClientToSend, FieldChange } from './plan.ts';
-
-/** Compares an API client or an application. Secrets cannot be compared; docs/declarative.md says what follows. */
 
 export interface ClientDiff {
   readonly fields: readonly FieldChange[];

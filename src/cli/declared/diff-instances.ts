@@ -1,3 +1,5 @@
+/** Compares a tenant's instances. */
+
 import { z } from 'zod';
 import { instanceFields } from './api-fields.ts';
 import { diffClient } from './diff-client.ts';
@@ -14,8 +16,6 @@ import type {
   SecretUse,
 } from './plan.ts';
 import { sameNames, sameValue } from './same-value.ts';
-
-/** Compares a tenant's instances. */
 
 export interface InstanceOperations {
   readonly pauses: readonly Operation[];

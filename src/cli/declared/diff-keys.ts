@@ -1,8 +1,8 @@
+/** Compares operators' keys. A key is made once and never changed or removed here: somebody holds it. */
+
 import type { DeclaredKey, PresentKey } from './model.ts';
 import { findNamed } from './names.ts';
 import type { KeyPlan, Refusal } from './plan.ts';
-
-/** Compares operators' keys. A key is made once and never changed or removed here: somebody holds it. */
 
 const sameTenants = (a: readonly string[] | null, b: readonly string[] | null): boolean =>
   a === null || b === null ? a === b : [...a].sort().join() === [...b].sort().join();

@@ -1,9 +1,9 @@
+/** Compares where a tenant's browsers land. The default instance is named, not given by id: ids are the gateway's. */
+
 import type { InstancesDiff } from './diff-instances.ts';
 import type { DeclaredLanding, DeclaredTenant, PresentTenant } from './model.ts';
 import { findNamed } from './names.ts';
 import type { FieldChange, InstanceKey, Operation, Refusal } from './plan.ts';
-
-/** Compares where a tenant's browsers land. The default instance is named, not given by id: ids are the gateway's. */
 
 export interface LandingDiff {
   readonly fields: readonly FieldChange[];

@@ -1,3 +1,8 @@
+/**
+ * Tells what it takes to make a gateway as the files say: no clock, no input or output, nothing but the comparison. The order of
+ * operations is that of docs/declarative.md.
+ */
+
 import { z } from 'zod';
 import { tenantFields } from './api-fields.ts';
 import { diffClient } from './diff-client.ts';
@@ -8,11 +13,6 @@ import type { ConnectionType, Declared, DeclaredTenant, Present, PresentTenant }
 import { identityOf } from './names.ts';
 import type { FieldChange, Operation, Plan, Refusal, SecretUse, TenantFields, TenantPlan } from './plan.ts';
 import { sameNames } from './same-value.ts';
-
-/**
- * Tells what it takes to make a gateway as the files say: no clock, no input or output, nothing but the comparison. The order of
- * operations is that of docs/declarative.md.
- */
 
 export interface DiffOptions {
   /** Removes what the files do not name. Without it nothing is ever deleted. */

@@ -1,13 +1,13 @@
+/**
+ * Finds resources that are declared twice, in the values as they stand in the files, before anything is known of their form:
+ * a fault elsewhere must not hide it until the next run.
+ */
+
 import type { Fault } from './fault.ts';
 import type { Path } from './locate.ts';
 import type { Place } from './model.ts';
 import { cleanName, identityOf } from './names.ts';
 import { printable } from './show-plan.ts';
-
-/**
- * Finds resources that are declared twice, in the values as they stand in the files, before anything is known of their form:
- * a fault elsewhere must not hide it until the next run.
- */
 
 /** Something that bears a name or an id of its own. */
 export interface Bearer {

@@ -1,3 +1,5 @@
+/** `espalier export`: what there is, as a file that `apply` takes and finds nothing to do for. */
+
 import { Document, isMap, isScalar, isSeq, type YAMLMap } from 'yaml';
 import { CommandFailure, exitCodes, openAdminApi } from '../admin-api.ts';
 import { idOf } from '../commands/named.ts';
@@ -8,8 +10,6 @@ import { inParallel } from './in-parallel.ts';
 import type { PresentClient, PresentInstance, PresentTenant } from './model.ts';
 import { readAllTenants, readTenant, requestsAtOnce } from './read-present.ts';
 import { printable } from './show-plan.ts';
-
-/** `espalier export`: what there is, as a file that `apply` takes and finds nothing to do for. */
 
 export interface ExportArguments {
   readonly tenant?: readonly string[];

@@ -1,11 +1,11 @@
-import { z } from 'zod';
-import { instanceFields, keyFields, tenantFields } from './api-fields.ts';
-import { guid, text } from './values.ts';
-
 /**
  * One document of a file as it may be written: docs/declarative.md. What the admin API would refuse for its form is refused
  * here, with its place; what only the gateway can know (does the cloud exist, may the address be used) it says itself.
  */
+
+import { z } from 'zod';
+import { instanceFields, keyFields, tenantFields } from './api-fields.ts';
+import { guid, text } from './values.ts';
 
 export const apiVersion = 'espalier.dev/v1';
 

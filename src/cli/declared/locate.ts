@@ -1,3 +1,5 @@
+/** Where in a YAML document a value stands, by its path; through aliases and merged mappings as well. */
+
 import {
   type Document,
   isAlias,
@@ -10,8 +12,6 @@ import {
   type Pair,
 } from 'yaml';
 import type { Place } from './model.ts';
-
-/** Where in a YAML document a value stands, by its path; through aliases and merged mappings as well. */
 
 export type Path = readonly PropertyKey[];
 

@@ -1,3 +1,5 @@
+/** Makes operators' keys. Each is shown by the gateway this once, so it goes into a file that only its owner reads. */
+
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -5,8 +7,6 @@ import { type AdminApi, CommandFailure } from '../admin-api.ts';
 import { createdKey } from './api-fields.ts';
 import type { DeclaredKey } from './model.ts';
 import type { KeyPlan } from './plan.ts';
-
-/** Makes operators' keys. Each is shown by the gateway this once, so it goes into a file that only its owner reads. */
 
 export interface KeyResult {
   readonly name: string;

@@ -1,8 +1,8 @@
+/** Which declared instance is which that is there: by id where one is given, else by name. */
+
 import type { DeclaredInstance, DeclaredTenant, PresentInstance, PresentTenant } from './model.ts';
 import { cleanName, findNamed, identityOf, spellingOf } from './names.ts';
 import type { Refusal } from './plan.ts';
-
-/** Which declared instance is which that is there: by id where one is given, else by name. */
 
 export interface Match {
   readonly declared: DeclaredInstance;

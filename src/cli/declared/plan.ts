@@ -1,3 +1,5 @@
+/** The plan: the operations that the pure comparison (diff.ts) finds and everything else shows or carries out. */
+
 import type {
   DeclaredInstance,
   DeclaredKey,
@@ -6,8 +8,6 @@ import type {
   DeclaredTenant,
   Place,
 } from './model.ts';
-
-/** The plan: the operations that the pure comparison (diff.ts) finds and everything else shows or carries out. */
 
 /** A client with the secret that goes with it: the API takes no client without. */
 export interface ClientToSend {

@@ -1,10 +1,10 @@
+/** The files that `-f` names: files, directories, and `-` for standard input. */
+
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeText, EncodingFault } from '../text-file.ts';
 import type { Fault } from './fault.ts';
 import { type SourceFile, sourceOf } from './parse.ts';
-
-/** The files that `-f` names: files, directories, and `-` for standard input. */
 
 /** Ten thousand tenants with a certificate for each of their instances fit well. */
 const maxBytes = 64 * 1024 * 1024;

@@ -1,10 +1,10 @@
+/** Reads what a gateway has over its admin API: tenants a few at a time, lists page by page. */
+
 import { z } from 'zod';
 import { type AdminApi, CommandFailure, exitCodes } from '../admin-api.ts';
 import { presentInstance, presentKey, presentTenant } from './api-fields.ts';
 import { inParallel } from './in-parallel.ts';
 import type { Declared, Present, PresentKey, PresentTenant } from './model.ts';
-
-/** Reads what a gateway has over its admin API: tenants a few at a time, lists page by page. */
 
 /** Requests at a time: quick for 500 tenants, and far from what a gateway notices. */
 export const requestsAtOnce = 5;

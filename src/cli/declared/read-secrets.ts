@@ -1,8 +1,8 @@
+/** Reads the secrets that a plan sends, all of them before anything is sent. */
+
 import { resolve } from 'node:path';
 import type { DeclaredSecret } from './model.ts';
 import type { Plan, Refusal } from './plan.ts';
-
-/** Reads the secrets that a plan sends, all of them before anything is sent. */
 
 export interface SecretSources {
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -1,3 +1,5 @@
+/** A plan for people, line by line, and for machines. */
+
 import { createHash } from 'node:crypto';
 import { countText } from './count-text.ts';
 import { describePlace } from './fault.ts';
@@ -13,8 +15,6 @@ import {
   type Removal,
   type TenantPlan,
 } from './plan.ts';
-
-/** A plan for people, line by line, and for machines. */
 
 const sign: Readonly<Record<Action, string>> = { create: '+', change: '~', delete: '-', none: ' ' };
 

@@ -1,10 +1,10 @@
+/** Shows the results of a plan, for people and for machines. */
+
 import type { StepResult } from './carry-out.ts';
 import { countText } from './count-text.ts';
 import type { KeyResult } from './make-keys.ts';
 import type { Operation, OperationKind, TenantPlan } from './plan.ts';
 import { printable } from './show-plan.ts';
-
-/** Shows the results of a plan, for people and for machines. */
 
 export interface TenantResult {
   readonly tenant: TenantPlan;

@@ -1,8 +1,8 @@
+/** Kinds of values in a file. Each says what is right, so that a fault can be mended without the documentation. */
+
 import { z } from 'zod';
 import { parseGuid } from '../../ids.ts';
 import { cleanName } from './names.ts';
-
-/** Kinds of values in a file. Each says what is right, so that a fault can be mended without the documentation. */
 
 export const guid = z
   .string()

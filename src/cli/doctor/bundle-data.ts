@@ -1,3 +1,5 @@
+/** The part of a support bundle about the gateway and its database. */
+
 import { cpus, release, totalmem } from 'node:os';
 import { desc } from 'drizzle-orm';
 import { type ConfigSource, describeConfig } from '../../runtime/config.ts';
@@ -18,8 +20,6 @@ import {
 import { version } from '../../version.ts';
 import type { DoctorContext } from './context.ts';
 import type { Hide } from './scrub.ts';
-
-/** The part of a support bundle about the gateway and its database. */
 
 const historyEntries = 200;
 const errorTexts = 50;

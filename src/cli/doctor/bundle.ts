@@ -1,3 +1,5 @@
+/** `doctor --bundle`: what an engineer asks for first, in one file without secrets. docs/doctor.md lists it. */
+
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -20,8 +22,6 @@ import type { DoctorContext } from './context.ts';
 import type { Line } from './line.ts';
 import { createHide, type Hide, type Scrub } from './scrub.ts';
 import { makeTar } from './tar.ts';
-
-/** `doctor --bundle`: what an engineer asks for first, in one file without secrets. docs/doctor.md lists it. */
 
 export interface BundleOptions {
   readonly context: DoctorContext;

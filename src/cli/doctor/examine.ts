@@ -1,3 +1,5 @@
+/** The whole look: what is selected, in which order, and how much at a time. */
+
 import type { Config } from '../../runtime/config.ts';
 import { cloudSuffix } from '../../runtime/config.ts';
 import { type Inspection, openInspection } from '../../runtime/node-inspection.ts';
@@ -11,8 +13,6 @@ import { blockedBy, lookAtTenant, type TenantLook } from './gather-tenant.ts';
 import { atMost, inOrder } from './in-order.ts';
 import { about, type Line } from './line.ts';
 import { macHosts } from './macs.ts';
-
-/** The whole look: what is selected, in which order, and how much at a time. */
 
 export interface DoctorSelection {
   readonly tenants: readonly string[];

@@ -1,3 +1,5 @@
+/** Looks at hosts: name, port, certificate, clock. */
+
 import { createAddressPolicy } from '../../outbound/addresses.ts';
 import { probe } from '../../outbound/node-probe.ts';
 import { type AddressRule, BodyTooLarge, type OutboundResponse } from '../../outbound/port.ts';
@@ -6,8 +8,6 @@ import type { DoctorContext } from './context.ts';
 import { type HostAnswer, type HostKind, judgeAnswer, judgeClock, judgeProbe } from './judge-network.ts';
 import { about, anyFailed, type Line } from './line.ts';
 import type { macHosts } from './macs.ts';
-
-/** Looks at hosts: name, port, certificate, clock. */
 
 export interface HostToLookAt {
   /** Where a request without credentials gets some answer with a Date. */

@@ -1,3 +1,5 @@
+/** Looks at this machine: its runtime, files, database and keys. */
+
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
@@ -24,8 +26,6 @@ import {
   judgeSecrets,
 } from './judge-machine.ts';
 import type { Line } from './line.ts';
-
-/** Looks at this machine: its runtime, files, database and keys. */
 
 const hasModes = process.platform !== 'win32';
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? (error as Error).name;

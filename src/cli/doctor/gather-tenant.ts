@@ -1,3 +1,5 @@
+/** Looks at one tenant's Microsoft side with its own tokens. Nothing is written, there or here. */
+
 import { checkPermissions } from '../../connection/permissions.ts';
 import { readApplication } from '../../connection/tenant-credentials.ts';
 import type { IntuneServices } from '../../graph/discovery.ts';
@@ -14,8 +16,6 @@ import {
   judgeToken,
 } from './judge-tenant.ts';
 import { anyFailed, type Line, notTried } from './line.ts';
-
-/** Looks at one tenant's Microsoft side with its own tokens. Nothing is written, there or here. */
 
 export interface TenantLook {
   readonly lines: readonly Line[];

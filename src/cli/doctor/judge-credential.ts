@@ -1,7 +1,7 @@
+/** Certificates and secrets of our applications, and of our listeners. */
+
 import { dayMs, soonDays } from './judge-network.ts';
 import { about, type Line } from './line.ts';
-
-/** Certificates and secrets of our applications, and of our listeners. */
 
 export interface CertificateFacts {
   readonly file: string;

@@ -1,10 +1,10 @@
+/** Judges the API of an instance. */
+
 import { remedyFor } from '../../jamf/connection-test.ts';
 import type { JamfFailure, JamfResult } from '../../jamf/failure.ts';
 import type { ApiPrivileges } from '../../jamf/privileges.ts';
 import type { Mode } from '../../store/row-types.ts';
 import { about, type Line } from './line.ts';
-
-/** Judges the API of an instance. */
 
 /** How the tenant uses the instance: that decides which of its features it needs. */
 export interface InstanceUse {

@@ -1,7 +1,7 @@
+/** Judges the gateway's own machine, database and keys. */
+
 import type { SealedCounts } from '../../connection/reseal.ts';
 import { about, type Line } from './line.ts';
-
-/** Judges the gateway's own machine, database and keys. */
 
 /** The majors that `engines` in package.json names, because they are tested. */
 const testedNodes: readonly number[] = [24, 26];

@@ -1,9 +1,9 @@
+/** Judges what was found of a host on the network. */
+
 import type { Probe, ProbedTls } from '../../outbound/node-probe.ts';
 import type { OutboundFailure } from '../../outbound/port.ts';
 import type { Owner } from '../../problems.ts';
 import { about, type Line } from './line.ts';
-
-/** Judges what was found of a host on the network. */
 
 /** Whose host it is: that decides who can mend it, and where a certificate authority is made known. */
 export type HostKind = 'microsoft' | 'instance' | 'public' | 'public-local';

@@ -1,11 +1,11 @@
+/** Judges a tenant's link to Microsoft. */
+
 import type { PermissionsReport } from '../../connection/permissions.ts';
 import type { IntuneServices } from '../../graph/discovery.ts';
 import type { LicencesResult } from '../../graph/licences.ts';
 import type { Owner } from '../../problems.ts';
 import type { AccessFailure, Tenant } from '../../store/tenants/tenant.ts';
 import { about, type Line } from './line.ts';
-
-/** Judges a tenant's link to Microsoft. */
 
 const knownOwners: readonly Owner[] = [
   'caller',

@@ -1,3 +1,5 @@
+/** Every secret that this gateway can read, to be taken out of whatever leaves the machine. */
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Setting, settings } from '../../runtime/settings.ts';
@@ -7,8 +9,6 @@ import { query } from '../../store/query.ts';
 import { instances, tenants } from '../../store/schema.ts';
 import { applicationAssociation } from '../../store/tenants/application.ts';
 import type { DoctorContext } from './context.ts';
-
-/** Every secret that this gateway can read, to be taken out of whatever leaves the machine. */
 
 /** Names of variables whose values are secrets although no setting of ours: the command line's key, OpenTelemetry's headers. */
 const secretName = /SECRET|PASSWORD|PASSWD|TOKEN|API_KEY|HEADERS|CREDENTIAL/i;

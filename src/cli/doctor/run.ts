@@ -1,3 +1,5 @@
+/** `espalier doctor`: looks, shows, and ends with 0 when nothing failed. */
+
 import { CommandFailure, exitCodes } from '../admin-api.ts';
 import { configOrExit, configSource } from '../environment.ts';
 import { writeBundle } from './bundle.ts';
@@ -6,8 +8,6 @@ import { knownSecrets } from './known-secrets.ts';
 import { anyFailed, type Line } from './line.ts';
 import { createScrubber } from './scrub.ts';
 import { showJson, showTable } from './show.ts';
-
-/** `espalier doctor`: looks, shows, and ends with 0 when nothing failed. */
 
 export interface DoctorArguments {
   readonly tenant: readonly string[];

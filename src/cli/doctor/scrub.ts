@@ -1,6 +1,6 @@
-import { createHmac, randomBytes } from 'node:crypto';
-
 /** Takes known secrets, and what names a person or a Mac, out of texts that leave this machine. */
+
+import { createHmac, randomBytes } from 'node:crypto';
 
 /** Shorter ones would turn ordinary words into gaps; Espalier's own keys are far longer. */
 const shortestSecret = 6;

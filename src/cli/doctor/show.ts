@@ -1,6 +1,6 @@
-import type { Line, LineStatus } from './line.ts';
-
 /** The lines as people and programs read them. */
+
+import type { Line, LineStatus } from './line.ts';
 
 export const countLines = (lines: readonly Line[]): Readonly<Record<LineStatus, number>> => {
   const counts = { ok: 0, warn: 0, fail: 0 };

@@ -1,7 +1,7 @@
+/** CSV after RFC 4180, nested fields as `report.state`. */
+
 import { stringify } from 'csv-stringify/sync';
 import { csvText, fieldOf, flatFields, type Row } from './fields.ts';
-
-/** CSV after RFC 4180, nested fields as `report.state`. */
 
 export const fieldsOf = (rows: readonly Row[]): string[] => [
   ...new Set(rows.flatMap((row) => flatFields(row).map(([path]) => path))),

@@ -1,8 +1,8 @@
+/** Lists page by page: nothing but one page is held, so a million rows need no more memory than a thousand. */
+
 import type { Row } from './fields.ts';
 import type { Output } from './output.ts';
 import { type Column, headLine, layOut, rowLine } from './table.ts';
-
-/** Lists page by page: nothing but one page is held, so a million rows need no more memory than a thousand. */
 
 export interface Page {
   readonly totalCount: number;

@@ -1,8 +1,8 @@
+/** Standard output takes data and nothing else, standard error everything that is said about it. */
+
 import { once } from 'node:events';
 import { isRow, type Row } from './fields.ts';
 import { recordLines } from './record.ts';
-
-/** Standard output takes data and nothing else, standard error everything that is said about it. */
 
 export const formats = ['table', 'json', 'csv', 'yaml'] as const;
 export type Format = (typeof formats)[number];

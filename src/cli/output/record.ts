@@ -1,8 +1,8 @@
+/** One object for a person: a line for each field, lists of objects as tables below. */
+
 import { displayWidth, padTo, safeText } from './display-width.ts';
 import { cellText, flatFields, isRow, type Row } from './fields.ts';
 import { tableLines } from './table.ts';
-
-/** One object for a person: a line for each field, lists of objects as tables below. */
 
 const isTable = (value: unknown): value is readonly Row[] =>
   Array.isArray(value) && value.length > 0 && value.every(isRow);

@@ -1,7 +1,7 @@
+/** Tables of text. Where a terminal's width is given they fit it: columns narrow first, then the least important go. */
+
 import { displayWidth, fitTo, padTo, safeText } from './display-width.ts';
 import { cellText, fieldOf, type Row } from './fields.ts';
-
-/** Tables of text. Where a terminal's width is given they fit it: columns narrow first, then the least important go. */
 
 export interface Column {
   /** A path into the row, `report.state`. */

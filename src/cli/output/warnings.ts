@@ -1,7 +1,7 @@
+/** Shows warnings about settings that the admin API accepted although they do not work yet: a reference to a secret that is not there, for instance. */
+
 import { isRow } from './fields.ts';
 import type { Output } from './output.ts';
-
-/** Shows warnings about settings that the admin API accepted although they do not work yet: a reference to a secret that is not there, for instance. */
 
 export interface Warning {
   /** As the request names it. */

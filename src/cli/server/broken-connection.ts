@@ -1,6 +1,6 @@
-import { CommandFailure, exitCodes } from '../failure.ts';
-
 /** Explains to a person why a connection failed or broke: the cause and what to do. */
+
+import { CommandFailure, exitCodes } from '../failure.ts';
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';

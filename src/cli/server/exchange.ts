@@ -1,9 +1,9 @@
+/** One HTTPS request; fails with the error of the connection only. */
+
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-
-/** One HTTPS request; fails with the error of the connection only. */
 
 export type Method = 'DELETE' | 'GET' | 'PATCH' | 'POST' | 'PUT';
 

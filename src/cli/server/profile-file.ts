@@ -1,3 +1,5 @@
+/** Profiles of servers, `~/.config/espalier/config.yaml` (contract section 11), in the manner of jamf-cli's. */
+
 import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -6,8 +8,6 @@ import { isRecord } from '../../untrusted/bounded-json.ts';
 import { usageFailure } from '../failure.ts';
 import { EncodingFault, readText } from '../text-file.ts';
 import { isReference } from './reference.ts';
-
-/** Profiles of servers, `~/.config/espalier/config.yaml` (contract section 11), in the manner of jamf-cli's. */
 
 export interface Profile {
   readonly name: string;

@@ -1,12 +1,12 @@
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { usageFailure } from '../failure.ts';
-import { EncodingFault, readText } from '../text-file.ts';
-
 /**
  * Secrets by reference, as jamf-cli takes them: `env:NAME` or `file:PATH`. A secret itself is refused wherever it would
  * end in shell history, in the list of processes or in a file that people share.
  */
+
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { usageFailure } from '../failure.ts';
+import { EncodingFault, readText } from '../text-file.ts';
 
 export interface ReferenceContext {
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -1,7 +1,7 @@
+/** The problem of an answer (contract section 6) as lines for a person, with the exit code that it calls for. */
+
 import { isRecord } from '../../untrusted/bounded-json.ts';
 import { CommandFailure, exitCodes } from '../failure.ts';
-
-/** The problem of an answer (contract section 6) as lines for a person, with the exit code that it calls for. */
 
 /** The part of the request that bears on the answer. */
 export interface Attempt {

@@ -1,14 +1,14 @@
-import { dirname } from 'node:path';
-import { usageFailure } from '../failure.ts';
-import { readText } from '../text-file.ts';
-import { isServerUrl, type Profile, profileFilePath, readProfileFile } from './profile-file.ts';
-import { expandPath, isReference, readReference } from './reference.ts';
-
 /**
  * Which server a command talks to: options over environment variables over a profile (contract section 11). An API key
  * goes only to the address it was given with: a URL of its own needs a key of its own, so that no profile's key
  * is sent to another server.
  */
+
+import { dirname } from 'node:path';
+import { usageFailure } from '../failure.ts';
+import { readText } from '../text-file.ts';
+import { isServerUrl, type Profile, profileFilePath, readProfileFile } from './profile-file.ts';
+import { expandPath, isReference, readReference } from './reference.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

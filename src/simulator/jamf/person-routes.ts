@@ -1,11 +1,11 @@
-import { type Context, Hono } from 'hono';
-import { html } from 'hono/html';
-import { classicError, type JamfEnv } from './answers.ts';
-
 /**
  * The pages that a person's browser gets from an instance (domain/jamf.md 4.2, step 5, and 9, item 21). Both only show
  * something: what follows, Self Service, Company Portal and the enrolment profile, happens on the Mac.
  */
+
+import { type Context, Hono } from 'hono';
+import { html } from 'hono/html';
+import { classicError, type JamfEnv } from './answers.ts';
 
 const page = (title: string, content: ReturnType<typeof html>) => html`<!doctype html>
 <html lang="en">

@@ -1,6 +1,6 @@
-import { type GraphAnswer, type GraphRequest, unsupportedQuery } from './graph-answer.ts';
-
 /** The tenant's subscriptions, as `subscribedSkus` lists them (learn.microsoft.com/graph/api/subscribedsku-list). */
+
+import { type GraphAnswer, type GraphRequest, unsupportedQuery } from './graph-answer.ts';
 
 export const licenceRoles = ['Directory.Read.All', 'LicenseAssignment.Read.All', 'Organization.Read.All'];
 

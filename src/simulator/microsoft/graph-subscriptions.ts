@@ -1,3 +1,5 @@
+/** Graph's change notifications of one cloud: subscriptions, the handshake, notifications and their repetition. */
+
 import { randomUUID } from 'node:crypto';
 import type { DirectoryEvent } from '../directory.ts';
 import type { AcceptedToken } from './bearer.ts';
@@ -10,8 +12,6 @@ import {
   readSubscription,
   type WantedSubscription,
 } from './subscription-request.ts';
-
-/** Graph's change notifications of one cloud: subscriptions, the handshake, notifications and their repetition. */
 
 export type LifecycleEvent = 'reauthorizationRequired' | 'subscriptionRemoved' | 'missed';
 

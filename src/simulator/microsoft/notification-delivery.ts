@@ -1,8 +1,8 @@
+/** How Graph calls a subscriber: over TLS that it can verify, redirects not followed ("Receive change notifications through webhooks"). */
+
 import { rootCertificates } from 'node:tls';
 import { Agent, request } from 'undici';
 import type { CloudContext } from './context.ts';
-
-/** How Graph calls a subscriber: over TLS that it can verify, redirects not followed ("Receive change notifications through webhooks"). */
 
 const handshakeTimeoutMs = 10_000;
 /** A delivery that takes longer counts as failed. */

@@ -1,3 +1,5 @@
+/** The sign-in of the simulated Entra: as strict as the real one, and no more obliging. */
+
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -8,8 +10,6 @@ import {
   tenantId,
   userId,
 } from '../../../test/harness/simulated-microsoft.ts';
-
-/** The sign-in of the simulated Entra: as strict as the real one, and no more obliging. */
 
 let world: TestWorld;
 const verifier = 'v'.repeat(43);

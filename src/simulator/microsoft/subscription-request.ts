@@ -1,8 +1,8 @@
+/** The demands on a subscription, as "subscription resource type" and "Create subscription" on learn.microsoft.com have it. */
+
 import type { CloudContext } from './context.ts';
 import { isRecord } from './context.ts';
 import type { GraphAnswer } from './graph-answer.ts';
-
-/** The demands on a subscription, as "subscription resource type" and "Create subscription" on learn.microsoft.com have it. */
 
 export interface WantedSubscription {
   readonly resource: string;

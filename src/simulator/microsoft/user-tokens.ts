@@ -1,3 +1,5 @@
+/** The tokens of a person who signed in: domain/microsoft.md 1.3, ID tokens as Microsoft's reference has them. */
+
 import { createHash, randomBytes } from 'node:crypto';
 import type { SimulatedTenant, SimulatedUser } from '../directory.ts';
 import type { Authorization } from './authorization-codes.ts';
@@ -6,8 +8,6 @@ import type { CloudContext } from './context.ts';
 import { type EntraResult, refuse, succeed } from './entra-error.ts';
 import { identifyResource, type TokenResource } from './scope.ts';
 import { assignmentsOf } from './user-assignments.ts';
-
-/** The tokens of a person who signed in: domain/microsoft.md 1.3, ID tokens as Microsoft's reference has them. */
 
 const idTokenSeconds = 3_600;
 const shortestLifetimeSeconds = 3_600;
