@@ -122,6 +122,49 @@ async function fetchKeys(
   return keys === undefined || keys.size === 0 ? undefined : keys;
 }
 
+const emptySet = (cloud: string, tenantId: string): KeySet => ({
+  cloud,
+  tenantId,
+  keys: new Map(),
+  fetchedAtMs: never,
+  failedAtMs: never,
+  unknownKidAtMs: never,
+  flight: undefined,
+});
+
+function lookUp(set: KeySet, kid: string): KeyLookup {
+  const keys = set.keys.get(kid);
+  return keys === undefined ? { ok: false, failure: 'unknown' } : { ok: true, keys };
+}
+
+/** Remembers the names of sets: putting a name together and hashing it for each call costs more than looking it up. */
+function createSetNames(maxNames: number): (cloud: Cloud, tenantId: string) => string {
+  const names = new WeakMap<Cloud, Map<string, string>>();
+  return (cloud, tenantId) => {
+    let ofCloud = names.get(cloud);
+    if (ofCloud === undefined || ofCloud.size > maxNames) {
+      ofCloud = new Map();
+      names.set(cloud, ofCloud);
+    }
+    let name = ofCloud.get(tenantId);
+    if (name === undefined) {
+      name = `${cloud.name} ${tenantId}`;
+      ofCloud.set(tenantId, name);
+    }
+    return name;
+  };
+}
+
+const snapshotOf = (sets: Iterable<KeySet>): readonly KeySetSnapshot[] =>
+  [...sets]
+    .filter((set) => set.keys.size > 0)
+    .map(({ cloud, tenantId, fetchedAtMs, keys }) => ({
+      cloud,
+      tenantId,
+      fetchedAtMs,
+      keys: [...keys.values()].flat(),
+    }));
+
 /**
  * The signing keys of every issuer, by the rules of domain/microsoft.md 1.4: one fetch at a time per issuer,
  * refreshed hourly behind the callers' backs, once for an unknown key id but at most every cooldown, the last
@@ -132,16 +175,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   const cooldownMs = (options.cooldownSeconds ?? 300) * 1000;
   const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
   const sets = new LRUCache<string, KeySet>({ max: options.issuers ?? defaultIssuers });
-
-  const emptySet = (cloud: string, tenantId: string): KeySet => ({
-    cloud,
-    tenantId,
-    keys: new Map(),
-    fetchedAtMs: never,
-    failedAtMs: never,
-    unknownKidAtMs: never,
-    flight: undefined,
-  });
+  const nameOf = createSetNames(sets.max);
 
   const refresh = (set: KeySet, cloud: Cloud): Promise<boolean> => {
     set.flight ??= fetchKeys(send, jwksUrlFor(cloud, set.tenantId), timeoutMs)
@@ -167,11 +201,6 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     if (now() - set.fetchedAtMs >= refreshEveryMs && mayTry(set, warmRetryMs)) void refresh(set, cloud);
   };
 
-  const look = (set: KeySet, kid: string): KeyLookup => {
-    const keys = set.keys.get(kid);
-    return keys === undefined ? { ok: false, failure: 'unknown' } : { ok: true, keys };
-  };
-
   const find = async ({ cloud, tenantId, kid }: KeyQuery): Promise<KeyLookup> => {
     const name = `${cloud.name} ${tenantId}`;
     const known = sets.get(name);
@@ -180,52 +209,26 @@ export function createKeySource(options: KeySourceOptions): KeySource {
 
     if (now() - set.fetchedAtMs >= lastKnownGoodMs) {
       const fetched = mayTry(set, coldRetryMs) && (await refresh(set, cloud));
-      return fetched ? look(set, kid) : { ok: false, failure: 'unavailable' };
+      return fetched ? lookUp(set, kid) : { ok: false, failure: 'unavailable' };
     }
-    const found = look(set, kid);
+    const found = lookUp(set, kid);
     if (found.ok) {
       refreshBehind(set, cloud);
       return found;
     }
     if (now() - set.unknownKidAtMs < cooldownMs) return found;
     set.unknownKidAtMs = now();
-    return (await refresh(set, cloud)) ? look(set, kid) : { ok: false, failure: 'unavailable' };
-  };
-
-  /** Putting a name together and hashing it for each call costs more than looking it up. */
-  const names = new WeakMap<Cloud, Map<string, string>>();
-  const nameOf = (cloud: Cloud, tenantId: string): string => {
-    let ofCloud = names.get(cloud);
-    if (ofCloud === undefined || ofCloud.size > sets.max) {
-      ofCloud = new Map();
-      names.set(cloud, ofCloud);
-    }
-    let name = ofCloud.get(tenantId);
-    if (name === undefined) {
-      name = `${cloud.name} ${tenantId}`;
-      ofCloud.set(tenantId, name);
-    }
-    return name;
+    return (await refresh(set, cloud)) ? lookUp(set, kid) : { ok: false, failure: 'unavailable' };
   };
 
   const peek: KeySource['peek'] = ({ cloud, tenantId, kid }) => {
-    // Not counted as use, which costs more than the look: a new token, once an hour at least, counts.
+    // Not counted as use, which costs more than the look-up: a new token, once an hour at least, counts.
     const set = sets.peek(nameOf(cloud, tenantId));
     if (set === undefined || now() - set.fetchedAtMs >= lastKnownGoodMs) return undefined;
     const keys = set.keys.get(kid);
     if (keys !== undefined) refreshBehind(set, cloud);
     return keys;
   };
-
-  const snapshot = (): readonly KeySetSnapshot[] =>
-    [...sets.values()]
-      .filter((set) => set.keys.size > 0)
-      .map(({ cloud, tenantId, fetchedAtMs, keys }) => ({
-        cloud,
-        tenantId,
-        fetchedAtMs,
-        keys: [...keys.values()].flat(),
-      }));
 
   const restore = (snapshots: readonly KeySetSnapshot[]): void => {
     for (const { cloud, tenantId, fetchedAtMs, keys } of snapshots) {
@@ -235,5 +238,5 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     }
   };
 
-  return { find, peek, snapshot, restore };
+  return { find, peek, snapshot: () => snapshotOf(sets.values()), restore };
 }

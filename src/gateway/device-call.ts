@@ -129,27 +129,12 @@ const lacksRole = (claims: CallerClaims, role: DeviceRole): Problem | undefined 
     ? undefined
     : problem('forbidden', `The token lacks the application role ${role}.`);
 
-export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
-  const {
-    audiences,
-    authorizationOf,
-    clouds,
-    instances,
-    keys,
-    now,
-    rate,
-    routes,
-    signature,
-    tenants,
-    verified,
-  } = options;
+type CallerResult =
+  | { readonly ok: true; readonly claims: CallerClaims }
+  | { readonly ok: false; readonly reason: VerifyRefusal };
 
-  const overRate = (tenantId: string): Problem | undefined => {
-    const waitSeconds = rate.take(tenantId);
-    return waitSeconds === undefined
-      ? undefined
-      : problem('rate-limited', 'Too many calls for this tenant.', { retryAfterSeconds: waitSeconds });
-  };
+function createCallerVerifier(options: DeviceCallOptions) {
+  const { audiences, clouds, keys, now, signature, tenants, verified } = options;
 
   const peekClaims = (tokenHash: string, tenant: Tenant): CallerClaims | undefined => {
     const cloud = clouds.get(tenant.cloud);
@@ -162,10 +147,7 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
    * By the cloud of the tenant that the token names, if that is stored: a stranger's token costs no request to Microsoft,
    * and is refused like a forged one of a tenant that is served here.
    */
-  const verify = async (
-    token: string,
-    tenantId: string,
-  ): Promise<{ readonly ok: true; readonly claims: CallerClaims } | { ok: false; reason: VerifyRefusal }> => {
+  const verify = async (token: string, tenantId: string): Promise<CallerResult> => {
     const tokenHash = verified?.hash(token);
     const served = tenants.peek(tenantId);
     const known = tokenHash !== undefined && served !== undefined ? peekClaims(tokenHash, served) : undefined;
@@ -186,6 +168,19 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     });
     if (result.ok && tokenHash !== undefined) verified?.tokens.keep(tokenHash, cloud, result);
     return result;
+  };
+  return { peekClaims, verify };
+}
+
+export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
+  const { authorizationOf, instances, rate, routes, tenants, verified } = options;
+  const { peekClaims, verify } = createCallerVerifier(options);
+
+  const overRate = (tenantId: string): Problem | undefined => {
+    const waitSeconds = rate.take(tenantId);
+    return waitSeconds === undefined
+      ? undefined
+      : problem('rate-limited', 'Too many calls for this tenant.', { retryAfterSeconds: waitSeconds });
   };
 
   const decide: DeviceCalls['decide'] = async (request) => {

@@ -75,118 +75,116 @@ const stepElements = 256;
 /** Members of one object among which an id is looked for; display fields are some dozens. */
 const membersLookedAt = 200;
 
-export interface NamedComputers {
-  /** Adds every computer that the value names; its path is told of what names none. */
-  readonly take: (value: unknown, path: string, kind: Kind) => Steps;
-  readonly unusable: (error: FieldError) => void;
+export class NamedComputers {
+  readonly #found = new Map<string, WebhookComputer>();
+  readonly #listed: FieldError[] = [];
+  #unusableCount = 0;
+
+  /** Adds every computer that the value names; an error names the path of a part that names none. */
+  *take(value: unknown, path: string, kind: Kind): Steps {
+    if (!isAbsent(value)) yield* this.#walk(value, { path, kind, depth: 0 });
+  }
+
+  unusable(error: FieldError): void {
+    this.#unusableCount += 1;
+    if (this.#listed.length < listedMax) this.#listed.push(error);
+  }
+
   /** Each computer once, in the order of the event. */
-  readonly computers: () => readonly WebhookComputer[];
-  readonly count: () => number;
-  readonly rest: () => Unusable;
-}
+  computers(): readonly WebhookComputer[] {
+    return [...this.#found.values()];
+  }
 
-export function createNamedComputers(): NamedComputers {
-  const found = new Map<string, WebhookComputer>();
-  const listed: FieldError[] = [];
-  let unusableCount = 0;
+  count(): number {
+    return this.#found.size;
+  }
 
-  const unusable = (error: FieldError): void => {
-    unusableCount += 1;
-    if (listed.length < listedMax) listed.push(error);
-  };
+  rest(): Unusable {
+    return { count: this.#unusableCount, listed: this.#listed };
+  }
 
-  const wrong = (path: string, value: unknown): void => {
-    unusableCount += 1;
-    if (listed.length < listedMax) listed.push(wrongMember(path, value, anId));
-  };
+  #wrong(path: string, value: unknown): void {
+    this.#unusableCount += 1;
+    if (this.#listed.length < listedMax) this.#listed.push(wrongMember(path, value, anId));
+  }
 
-  const takeId = (id: string, holder: Readonly<Record<string, unknown>> | undefined): void => {
+  #takeId(id: string, holder: Readonly<Record<string, unknown>> | undefined): void {
     // One more shows that there are too many; ten megabytes of ids would take some hundred to hold.
-    if (found.size > computersPerWebhook) return;
+    if (this.#found.size > computersPerWebhook) return;
     const udid = holder && readText(holder.udid);
     const serialNumber = holder && readText(holder.serialNumber);
-    found.set(id, {
+    this.#found.set(id, {
       jamfComputerId: id,
       ...(udid === undefined ? {} : { udid }),
       ...(serialNumber === undefined ? {} : { serialNumber }),
     });
-  };
+  }
 
   /** One id, or several in one text, as lists are written in XML and by `toString`. */
-  function* takeScalar(value: unknown, path: string, holder?: Readonly<Record<string, unknown>>): Steps {
+  *#takeScalar(value: unknown, path: string, holder?: Readonly<Record<string, unknown>>): Steps {
     const id = readComputerId(value);
-    if (id !== undefined) takeId(id, holder);
-    else if (typeof value !== 'string' || isAbsent(value)) wrong(path, value);
+    if (id !== undefined) this.#takeId(id, holder);
+    else if (typeof value !== 'string' || isAbsent(value)) this.#wrong(path, value);
     else {
       let tokens = 0;
       for (const [token] of value.matchAll(/[^\s,;|[\](){}"']+/g)) {
         const one = readComputerId(token);
-        if (one === undefined) wrong(path, token);
-        else takeId(one, undefined);
+        if (one === undefined) this.#wrong(path, token);
+        else this.#takeId(one, undefined);
         tokens += 1;
         if (tokens % stepElements === 0) yield;
       }
     }
   }
 
-  function* takeWithin(object: Readonly<Record<string, unknown>>, { depth, kind, path }: Place): Steps {
+  *#takeWithin(object: Readonly<Record<string, unknown>>, { depth, kind, path }: Place): Steps {
     let inner = 0;
     for (const [member, value] of Object.entries(object)) {
       if (kind !== 'ids' && !isWrapper(member, value, object)) continue;
       inner += 1;
       if (inner % stepElements === 0) yield;
-      yield* walk(value, { path: within(path, member), kind, depth: depth + 1 });
+      yield* this.#walk(value, { path: within(path, member), kind, depth: depth + 1 });
     }
     // An empty list of XML is an empty object.
     if (inner > 0 || (kind === 'ids' && depth === 0)) return;
-    if (kind === 'ids') wrong(path, object);
-    else wrong(`${path}.jssID`, undefined);
+    if (kind === 'ids') this.#wrong(path, object);
+    else this.#wrong(`${path}.jssID`, undefined);
   }
 
-  function* takeObject(object: Readonly<Record<string, unknown>>, place: Place): Steps {
+  *#takeObject(object: Readonly<Record<string, unknown>>, place: Place): Steps {
     const names = idNamesOf(object);
     const name = names.find((one) => holdsId(object[one])) ?? names[0];
     if (name === undefined) {
-      yield* takeWithin(object, place);
+      yield* this.#takeWithin(object, place);
       return;
     }
     const { depth, kind } = place;
     const path = within(place.path, name);
     const value = object[name];
     if (typeof value === 'object' && value !== null)
-      yield* walk(value, { path, kind: 'ids', depth: depth + 1 });
-    else yield* takeScalar(value, path, kind === 'computer' ? object : undefined);
+      yield* this.#walk(value, { path, kind: 'ids', depth: depth + 1 });
+    else yield* this.#takeScalar(value, path, kind === 'computer' ? object : undefined);
   }
 
-  function* takeList(list: readonly unknown[], { depth, kind, path }: Place): Steps {
+  *#takeList(list: readonly unknown[], { depth, kind, path }: Place): Steps {
     for (const [at, item] of list.entries()) {
       if (at % stepElements === stepElements - 1) yield;
       // By far the most elements are plain ids.
       const id = readComputerId(item);
-      if (id !== undefined) takeId(id, undefined);
+      if (id !== undefined) this.#takeId(id, undefined);
       else {
         yield;
-        yield* walk(item, { path: `${path}[${at}]`, kind, depth: depth + 1 });
+        yield* this.#walk(item, { path: `${path}[${at}]`, kind, depth: depth + 1 });
       }
     }
   }
 
-  function* walk(value: unknown, place: Place): Steps {
-    if (place.depth > depthMax) wrong(place.path, value);
-    else if (Array.isArray(value)) yield* takeList(value, place);
-    else if (isRecord(value)) yield* takeObject(value, place);
-    else yield* takeScalar(value, place.path);
+  *#walk(value: unknown, place: Place): Steps {
+    if (place.depth > depthMax) this.#wrong(place.path, value);
+    else if (Array.isArray(value)) yield* this.#takeList(value, place);
+    else if (isRecord(value)) yield* this.#takeObject(value, place);
+    else yield* this.#takeScalar(value, place.path);
   }
-
-  return {
-    *take(value, path, kind) {
-      if (!isAbsent(value)) yield* walk(value, { path, kind, depth: 0 });
-    },
-    unusable,
-    computers: () => [...found.values()],
-    count: () => found.size,
-    rest: () => ({ count: unusableCount, listed }),
-  };
 }
 
 /** The object's members for ids, those that Jamf Pro writes first. */

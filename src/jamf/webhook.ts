@@ -3,8 +3,7 @@ import { isRecord } from '../untrusted/bounded-json.ts';
 import type { Work } from '../untrusted/turns.ts';
 import { inUtf8 } from './body-text.ts';
 import {
-  createNamedComputers,
-  type NamedComputers,
+  NamedComputers,
   type Steps,
   type Unusable,
   type WebhookComputer,
@@ -118,7 +117,7 @@ function* webhookOf(read: WebhookDocument): Generator<void, WebhookResult> {
   const envelope = isRecord(header) ? header : {};
   const name = readText(envelope.webhookEvent)?.slice(0, nameMaxChars);
   const event = name === undefined ? undefined : canonicalEventName(name);
-  const named = createNamedComputers();
+  const named = new NamedComputers();
   const source = sourceOf(name, event, payload);
   if (name === undefined) {
     named.unusable(

@@ -40,8 +40,7 @@ const migrationLines = (answer: Row): string[] => {
   ];
 };
 
-/** In a function, for the argument is declared beside the others of tenants. */
-export const connectionVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonly Verb[] => [
+const joiningVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonly Verb[] => [
   act({
     name: 'connect',
     summary: 'begin the connection: the addresses at which an administrator consents',
@@ -70,6 +69,9 @@ export const connectionVerbs = (tenantArgument: ArgumentSpec, someTenant: string
     failed: failedSteps,
     examples: [[`tenants enable ${someTenant}`, 'after "tenants disable"']],
   }),
+];
+
+const leavingVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonly Verb[] => [
   act({
     name: 'disable',
     summary: 'deprovision at Intune and keep all configuration, routes and reports',
@@ -109,6 +111,9 @@ export const connectionVerbs = (tenantArgument: ArgumentSpec, someTenant: string
       [`tenants disconnect ${someTenant} --retract --yes`, 'without asking, for a script'],
     ],
   }),
+];
+
+const changingVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonly Verb[] => [
   act({
     name: 'migrate',
     summary: 'plan a change of mode or connection type, or take the steps that Espalier can take',
@@ -157,3 +162,7 @@ export const connectionVerbs = (tenantArgument: ArgumentSpec, someTenant: string
     examples: [[`tenants resync ${someTenant} --wait`, 'with a progress bar on a terminal']],
   }),
 ];
+
+/** The argument is given, for it is declared beside the others of tenants. */
+export const connectionVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonly Verb[] =>
+  [joiningVerbs, leavingVerbs, changingVerbs].flatMap((verbs) => verbs(tenantArgument, someTenant));

@@ -119,96 +119,101 @@ function findClient(cloud: CloudContext, tenant: SimulatedTenant, clientId: stri
   });
 }
 
+interface TokenEndpoint {
+  readonly cloud: CloudContext;
+  readonly codes: AuthorizationCodes;
+  readonly authenticate: ReturnType<typeof createClientAuthenticator>;
+}
+
+interface TokenRequest {
+  readonly c: Context<HostEnv>;
+  readonly asked: string;
+  readonly form: URLSearchParams;
+}
+
+async function issueToClient(
+  { authenticate, cloud }: TokenEndpoint,
+  { asked, c, form }: TokenRequest,
+): Promise<EntraResult<IssuedToken>> {
+  const shared = refuseSharedPath(asked);
+  if (shared) return shared;
+  const parameters = requireParameters(form);
+  if (!parameters.ok) return parameters;
+  const { scope } = parameters.value;
+  const tenant = requireTenant(cloud, asked);
+  const credential = readCredential(c.req.header('authorization'), form);
+  if (tenant.ok && !credential.ok) return credential;
+  if (credential.ok) {
+    c.set('note', { clientId: credential.value.clientId, scope });
+    const scripted = takeScriptedError(cloud, {
+      at: 'token',
+      appId: credential.value.clientId,
+      tenant: tenant.ok ? tenant.value : undefined,
+      tenantId: asked,
+      resource: scope.replace(/\/\.default$/, ''),
+    });
+    if (scripted) return { ok: false, failure: scripted };
+  }
+  if (!tenant.ok) return tenant;
+  if (!credential.ok) return credential;
+  const client = findClient(cloud, tenant.value, credential.value.clientId);
+  if (!client.ok) return client;
+  const { application, principal } = client.value;
+  const authentication = authenticate(credential.value, application, tenant.value.tenantId);
+  if (!authentication.ok) return authentication;
+  if (!principal.accountEnabled || disabledByMicrosoft(principal) !== null) {
+    return refuseByCatalogue(7000112, { appId: principal.appId, appName: principal.displayName });
+  }
+  const resource = resolveScope(cloud, tenant.value, scope);
+  if (!resource.ok) return resource;
+  return succeed(await issue(cloud, tenant.value.tenantId, principal, resource.value, authentication.value));
+}
+
+async function redeemCode(
+  { authenticate, cloud, codes }: TokenEndpoint,
+  { asked, c, form }: TokenRequest,
+): Promise<EntraResult<UserTokens>> {
+  const credential = readCredential(c.req.header('authorization'), form);
+  if (!credential.ok) return credential;
+  const { clientId } = credential.value;
+  c.set('note', { clientId, grant: 'authorization_code' });
+  const scripted = takeScriptedError(cloud, {
+    at: 'token',
+    appId: clientId,
+    tenant: undefined,
+    tenantId: asked,
+    resource: clientId,
+  });
+  if (scripted) return { ok: false, failure: scripted };
+  const application = cloud.applications.get(clientId);
+  if (!application) return refuseByCatalogue(700016, { appId: clientId, tenantName: asked });
+  const authentication = authenticate(credential.value, application, asked);
+  if (!authentication.ok) return authentication;
+  for (const name of ['code', 'redirect_uri', 'code_verifier']) {
+    if (!form.get(name)) {
+      return refuse(
+        'invalid_request',
+        900144,
+        `The request body must contain the following parameter: '${name}'.`,
+      );
+    }
+  }
+  const authorization = codes.redeem({
+    code: form.get('code') ?? '',
+    appId: application.appId,
+    redirectUri: form.get('redirect_uri') ?? '',
+    codeVerifier: form.get('code_verifier') ?? '',
+    askedTenant: asked.toLowerCase(),
+  });
+  return authorization.ok ? issueUserTokens(cloud, authorization.value, authentication.value) : authorization;
+}
+
 /**
  * `POST /{tenant}/oauth2/v2.0/token`: client credentials (domain/microsoft.md 1.2 and 11.2 to 11.4) and authorization
  * codes.
  */
 export function mountToken(app: Hono<HostEnv>, cloud: CloudContext, codes: AuthorizationCodes): void {
-  const authenticate = createClientAuthenticator(cloud);
-
-  const answer = async (
-    c: Context<HostEnv>,
-    asked: string,
-    form: URLSearchParams,
-  ): Promise<EntraResult<IssuedToken>> => {
-    const shared = refuseSharedPath(asked);
-    if (shared) return shared;
-    const parameters = requireParameters(form);
-    if (!parameters.ok) return parameters;
-    const { scope } = parameters.value;
-    const tenant = requireTenant(cloud, asked);
-    const credential = readCredential(c.req.header('authorization'), form);
-    if (tenant.ok && !credential.ok) return credential;
-    if (credential.ok) {
-      c.set('note', { clientId: credential.value.clientId, scope });
-      const scripted = takeScriptedError(cloud, {
-        at: 'token',
-        appId: credential.value.clientId,
-        tenant: tenant.ok ? tenant.value : undefined,
-        tenantId: asked,
-        resource: scope.replace(/\/\.default$/, ''),
-      });
-      if (scripted) return { ok: false, failure: scripted };
-    }
-    if (!tenant.ok) return tenant;
-    if (!credential.ok) return credential;
-    const client = findClient(cloud, tenant.value, credential.value.clientId);
-    if (!client.ok) return client;
-    const { application, principal } = client.value;
-    const authentication = authenticate(credential.value, application, tenant.value.tenantId);
-    if (!authentication.ok) return authentication;
-    if (!principal.accountEnabled || disabledByMicrosoft(principal) !== null) {
-      return refuseByCatalogue(7000112, { appId: principal.appId, appName: principal.displayName });
-    }
-    const resource = resolveScope(cloud, tenant.value, scope);
-    if (!resource.ok) return resource;
-    return succeed(
-      await issue(cloud, tenant.value.tenantId, principal, resource.value, authentication.value),
-    );
-  };
-
-  const redeem = async (
-    c: Context<HostEnv>,
-    asked: string,
-    form: URLSearchParams,
-  ): Promise<EntraResult<UserTokens>> => {
-    const credential = readCredential(c.req.header('authorization'), form);
-    if (!credential.ok) return credential;
-    const { clientId } = credential.value;
-    c.set('note', { clientId, grant: 'authorization_code' });
-    const scripted = takeScriptedError(cloud, {
-      at: 'token',
-      appId: clientId,
-      tenant: undefined,
-      tenantId: asked,
-      resource: clientId,
-    });
-    if (scripted) return { ok: false, failure: scripted };
-    const application = cloud.applications.get(clientId);
-    if (!application) return refuseByCatalogue(700016, { appId: clientId, tenantName: asked });
-    const authentication = authenticate(credential.value, application, asked);
-    if (!authentication.ok) return authentication;
-    for (const name of ['code', 'redirect_uri', 'code_verifier']) {
-      if (!form.get(name)) {
-        return refuse(
-          'invalid_request',
-          900144,
-          `The request body must contain the following parameter: '${name}'.`,
-        );
-      }
-    }
-    const authorization = codes.redeem({
-      code: form.get('code') ?? '',
-      appId: application.appId,
-      redirectUri: form.get('redirect_uri') ?? '',
-      codeVerifier: form.get('code_verifier') ?? '',
-      askedTenant: asked.toLowerCase(),
-    });
-    return authorization.ok
-      ? issueUserTokens(cloud, authorization.value, authentication.value)
-      : authorization;
-  };
-
+  const endpoint: TokenEndpoint = { cloud, codes, authenticate: createClientAuthenticator(cloud) };
   app.post('/:tenant/oauth2/v2.0/token', async (c) => {
     const asked = c.req.param('tenant');
     const noStore = { 'cache-control': 'no-store, no-cache', pragma: 'no-cache' };
@@ -218,7 +223,7 @@ export function mountToken(app: Hono<HostEnv>, cloud: CloudContext, codes: Autho
     }
     const form = new URLSearchParams(await c.req.text());
     if (form.get('grant_type') === 'authorization_code') {
-      const redeemed = await redeem(c, asked, form);
+      const redeemed = await redeemCode(endpoint, { c, asked, form });
       if (!redeemed.ok) return entraError(c, cloud, redeemed.failure);
       const { accessToken, idToken, lifetimeSeconds, scope } = redeemed.value;
       const life = { expires_in: lifetimeSeconds - 1, ext_expires_in: lifetimeSeconds - 1 };
@@ -228,7 +233,7 @@ export function mountToken(app: Hono<HostEnv>, cloud: CloudContext, codes: Autho
         noStore,
       );
     }
-    const issued = await answer(c, asked, form);
+    const issued = await issueToClient(endpoint, { c, asked, form });
     if (!issued.ok) return entraError(c, cloud, issued.failure);
     const { token, lifetimeSeconds } = issued.value;
     return c.json(
