@@ -1,7 +1,7 @@
-/** Made from the OpenAPI document of the admin API by `npm run docs`; change the schemas in src/admin/. */
-
 import { z } from 'zod';
 import { address, guid, instant, text } from './values.ts';
+
+/** Made from the OpenAPI document of the admin API by `npm run docs`; change the schemas in src/admin/. */
 
 /** What operators set of a tenant, an instance and a key. */
 export const tenantFields = {
