@@ -97,7 +97,9 @@ const withBody =
     return read.ok ? act(c, instance, read.value) : read.answer;
   };
 
-function clientRoutes(app: Hono, on: (handle: Handle) => (c: Context) => Response | Promise<Response>): void {
+type On = (handle: Handle) => (c: Context) => Response | Promise<Response>;
+
+function clientRoutes(app: Hono, on: On): void {
   const unknown = (c: Context): Response =>
     c.json({ errors: [{ field: 'clientId', message: 'no such client' }] }, 404);
   app.post(
@@ -118,6 +120,60 @@ function clientRoutes(app: Hono, on: (handle: Handle) => (c: Context) => Respons
         return c.json(details(instance));
       }),
     ),
+  );
+}
+
+const variants = {
+  tokens: { schema: tokenVariants, of: (instance: JamfInstance): object => instance.tokens.variants },
+  compliance: {
+    schema: complianceVariants,
+    of: (instance: JamfInstance): object => instance.compliance.variants,
+  },
+  webhooks: { schema: webhookVariants, of: (instance: JamfInstance): object => instance.webhooks.variants },
+  inventory: {
+    schema: inventoryVariants,
+    of: (instance: JamfInstance): object => instance.computers.variants,
+  },
+};
+
+function variantRoutes(app: Hono, on: On): void {
+  for (const [part, { schema, of }] of Object.entries(variants)) {
+    app.patch(
+      `/instances/:name/variants/${part}`,
+      on(withBody<object>(schema, (c, instance, changes) => c.json(Object.assign(of(instance), changes)))),
+    );
+  }
+}
+
+function webhookRoutes(app: Hono, on: On, instances: ReadonlyMap<string, JamfInstance>): void {
+  app.get(
+    '/instances/:name/webhooks',
+    on((c, { webhooks }) =>
+      c.json({
+        webhooks: webhooks.list().map(({ authentication, ...webhook }) => ({
+          ...webhook,
+          authenticationType: authentication.type,
+        })),
+        counts: webhooks.counts(),
+        deliveries: webhooks.deliveries(),
+      }),
+    ),
+  );
+  app.put('/webhook-trust', async (c) => {
+    const read = await readBody(c, trustBody);
+    if (!read.ok) return read.answer;
+    const pem = read.value.pem ?? undefined;
+    await Promise.all([...instances.values()].map((instance) => instance.webhooks.trust(pem)));
+    return c.body(null, 204);
+  });
+  app.put(
+    '/instances/:name/webhook-trust',
+    on(async (c, instance) => {
+      const read = await readBody(c, trustBody);
+      if (!read.ok) return read.answer;
+      await instance.webhooks.trust(read.value.pem ?? undefined);
+      return c.body(null, 204);
+    }),
   );
 }
 
@@ -158,53 +214,7 @@ export function jamfControl(options: { instances: ReadonlyMap<string, JamfInstan
   );
   clientRoutes(app, on);
 
-  const variants = {
-    tokens: { schema: tokenVariants, of: (instance: JamfInstance): object => instance.tokens.variants },
-    compliance: {
-      schema: complianceVariants,
-      of: (instance: JamfInstance): object => instance.compliance.variants,
-    },
-    webhooks: { schema: webhookVariants, of: (instance: JamfInstance): object => instance.webhooks.variants },
-    inventory: {
-      schema: inventoryVariants,
-      of: (instance: JamfInstance): object => instance.computers.variants,
-    },
-  };
-  for (const [part, { schema, of }] of Object.entries(variants)) {
-    app.patch(
-      `/instances/:name/variants/${part}`,
-      on(withBody<object>(schema, (c, instance, changes) => c.json(Object.assign(of(instance), changes)))),
-    );
-  }
-
-  app.get(
-    '/instances/:name/webhooks',
-    on((c, { webhooks }) =>
-      c.json({
-        webhooks: webhooks.list().map(({ authentication, ...webhook }) => ({
-          ...webhook,
-          authenticationType: authentication.type,
-        })),
-        counts: webhooks.counts(),
-        deliveries: webhooks.deliveries(),
-      }),
-    ),
-  );
-  app.put('/webhook-trust', async (c) => {
-    const read = await readBody(c, trustBody);
-    if (!read.ok) return read.answer;
-    const pem = read.value.pem ?? undefined;
-    await Promise.all([...instances.values()].map((instance) => instance.webhooks.trust(pem)));
-    return c.body(null, 204);
-  });
-  app.put(
-    '/instances/:name/webhook-trust',
-    on(async (c, instance) => {
-      const read = await readBody(c, trustBody);
-      if (!read.ok) return read.answer;
-      await instance.webhooks.trust(read.value.pem ?? undefined);
-      return c.body(null, 204);
-    }),
-  );
+  variantRoutes(app, on);
+  webhookRoutes(app, on, instances);
   return app;
 }

@@ -174,6 +174,43 @@ const fitsEvent = (one: GraphSubscription, event: DirectoryEvent): boolean =>
   one.changeTypes.includes(event.change) &&
   (one.objectId === undefined || one.objectId === event.objectId);
 
+const duplicate = failure(
+  409,
+  'Conflict',
+  'A subscription for this application, resource and notification URL already exists.',
+);
+
+const isSameSubscription = (one: GraphSubscription, wanted: WantedSubscription): boolean =>
+  one.resource === wanted.resource &&
+  one.notificationUrl === wanted.notificationUrl &&
+  one.changeTypes.join() === wanted.changeTypes.join();
+
+/** Undefined: the token may subscribe to this. */
+function refusalOf({ roles, tenant }: AcceptedToken, { objectId, set }: WantedSubscription) {
+  if (!roles.includes(subscriptionRole[set]))
+    return failure(
+      403,
+      'ExtensionError',
+      'Operation: Create; Exception: [Status Code: Forbidden; Reason: Insufficient privileges to complete the operation.]',
+    );
+  return objectId !== undefined && set === 'groups' && !tenant.groups.has(objectId)
+    ? notFound(objectId)
+    : undefined;
+}
+
+async function shakeHands(
+  client: ReturnType<typeof createNotificationClient>,
+  urls: readonly (string | undefined)[],
+): Promise<Handshake> {
+  for (const url of urls) {
+    if (url === undefined) continue;
+    const token = `Validation: Testing client application reachability for subscription Request-Id: ${randomUUID()}`;
+    const shaken = await client.handshake(url, token);
+    if (!shaken.ok) return shaken;
+  }
+  return { ok: true };
+}
+
 export function createGraphSubscriptions(cloud: CloudContext): GraphSubscriptions {
   const all = new Map<string, GraphSubscription>();
   const sender = createSender(cloud);
@@ -186,15 +223,6 @@ export function createGraphSubscriptions(cloud: CloudContext): GraphSubscription
   const granted = (tenantId: string, expiresAt: number): number => {
     const { grantedMs } = cloud.settings.tenant(tenantId).graph.notifications;
     return grantedMs === null ? expiresAt : Math.min(expiresAt, cloud.callerNow() + grantedMs);
-  };
-  const shakeHands = async (urls: readonly (string | undefined)[]): Promise<Handshake> => {
-    for (const url of urls) {
-      if (url === undefined) continue;
-      const token = `Validation: Testing client application reachability for subscription Request-Id: ${randomUUID()}`;
-      const shaken = await sender.client.handshake(url, token);
-      if (!shaken.ok) return shaken;
-    }
-    return { ok: true };
   };
   cloud.directory.onChange((event) => {
     for (const one of of(event.tenantId)) {
@@ -217,34 +245,11 @@ export function createGraphSubscriptions(cloud: CloudContext): GraphSubscription
       const wanted = readSubscription(cloud, resources, body);
       if (!wanted.ok) return wanted.answer;
       const { value } = wanted;
-      if (!token.roles.includes(subscriptionRole[value.set])) {
-        return failure(
-          403,
-          'ExtensionError',
-          'Operation: Create; Exception: [Status Code: Forbidden; Reason: Insufficient privileges to complete the operation.]',
-        );
-      }
-      if (
-        value.objectId !== undefined &&
-        value.set === 'groups' &&
-        !token.tenant.groups.has(value.objectId)
-      ) {
-        return notFound(value.objectId);
-      }
-      const shaken = await shakeHands([value.notificationUrl, value.lifecycleNotificationUrl]);
+      const refusal = refusalOf(token, value);
+      if (refusal) return refusal;
+      const shaken = await shakeHands(sender.client, [value.notificationUrl, value.lifecycleNotificationUrl]);
       if (!shaken.ok) return badRequest(`Subscription validation request failed. ${shaken.reason}.`);
-      const same = owned(token).some(
-        (one) =>
-          one.resource === value.resource &&
-          one.notificationUrl === value.notificationUrl &&
-          one.changeTypes.join() === value.changeTypes.join(),
-      );
-      if (same)
-        return failure(
-          409,
-          'Conflict',
-          'A subscription for this application, resource and notification URL already exists.',
-        );
+      if (owned(token).some((one) => isSameSubscription(one, value))) return duplicate;
       const made: GraphSubscription = {
         ...value,
         id: randomUUID(),

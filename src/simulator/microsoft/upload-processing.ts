@@ -108,6 +108,47 @@ const verdictOf = (device: PartnerDevice): Pick<Verdict, 'isCompliant' | 'isMana
         : device.complianceStatus === 'compliant',
 });
 
+/** Returns the device that the entity changed; undefined where it had no effect. */
+function applyEntity(
+  cloud: CloudContext,
+  state: IntuneState,
+  entity: PendingUpload['message']['entities'][number],
+  { tenant, message }: PendingUpload,
+): PartnerDevice | undefined {
+  const settings = cloud.settings.tenant(tenant.tenantId).intune;
+  const { counters } = state.tenant(tenant.tenantId);
+  const { DeviceId: deviceId, EntityType: entityType, LastUpdateTime: lastUpdateTime } = entity;
+  if (isIncompleteCompliance(entity, settings.entityTypes)) counters.incompleteComplianceEntities += 1;
+  const effect = readEffect(entity, settings.entityTypes);
+  if (!effect || typeof entityType !== 'number') {
+    counters.ineffectiveEntities += 1;
+    return undefined;
+  }
+  const device = state.device(tenant.tenantId, String(deviceId));
+  const newest = device.lastUpdateTimes.get(entityType);
+  if (newest !== undefined && !isLater(String(lastUpdateTime), newest)) {
+    counters.staleEntities += 1;
+    return undefined;
+  }
+  device.lastUpdateTimes.set(entityType, String(lastUpdateTime));
+  applyEffect(device, entityType, effect, settings);
+  const applied = { entityType, lastUpdateTime: String(lastUpdateTime), effect };
+  record(device, message, applied, new Date(cloud.world.clock.now()).toISOString());
+  return device;
+}
+
+/** Makes the verdict visible in Entra; only a change is an event of the directory. */
+function showVerdict(cloud: CloudContext, { deviceId, isCompliant, isManaged, tenant }: Verdict): void {
+  const device = tenant.devices.get(deviceId);
+  if (!device) return;
+  const isChanged = device.isCompliant !== isCompliant || device.isManaged !== isManaged;
+  device.isCompliant = isCompliant;
+  device.isManaged = isManaged;
+  if (!isChanged) return;
+  const { tenantId } = tenant;
+  cloud.directory.note({ tenantId, set: 'devices', objectId: device.objectId, change: 'updated' });
+}
+
 /**
  * The asynchronous half of DataUploadMessages (domain/microsoft.md 11.14): pending, then Completed or Failed,
  * and later visible in Entra. A message with one bad entity fails as a whole and changes nothing.
@@ -118,29 +159,13 @@ export function createUploadProcessor(cloud: CloudContext, state: IntuneState): 
   const verdicts = createSchedule<Verdict>(clock);
   let heldByOtherPartner: PendingUpload[] = [];
 
-  const applyEntities = ({ tenant, message }: PendingUpload): void => {
+  const applyEntities = (pending: PendingUpload): void => {
+    const { tenant, message } = pending;
     const settings = cloud.settings.tenant(tenant.tenantId).intune;
-    const { counters } = state.tenant(tenant.tenantId);
     const changed = new Set<PartnerDevice>();
     for (const entity of message.entities) {
-      const { DeviceId: deviceId, EntityType: entityType, LastUpdateTime: lastUpdateTime } = entity;
-      if (isIncompleteCompliance(entity, settings.entityTypes)) counters.incompleteComplianceEntities += 1;
-      const effect = readEffect(entity, settings.entityTypes);
-      if (!effect || typeof entityType !== 'number') {
-        counters.ineffectiveEntities += 1;
-        continue;
-      }
-      const device = state.device(tenant.tenantId, String(deviceId));
-      const newest = device.lastUpdateTimes.get(entityType);
-      if (newest !== undefined && !isLater(String(lastUpdateTime), newest)) {
-        counters.staleEntities += 1;
-        continue;
-      }
-      device.lastUpdateTimes.set(entityType, String(lastUpdateTime));
-      applyEffect(device, entityType, effect, settings);
-      const applied = { entityType, lastUpdateTime: String(lastUpdateTime), effect };
-      record(device, message, applied, new Date(clock.now()).toISOString());
-      changed.add(device);
+      const device = applyEntity(cloud, state, entity, pending);
+      if (device) changed.add(device);
     }
     if (settings.visibilityDelayMs === null) return;
     for (const device of changed) {
@@ -182,16 +207,7 @@ export function createUploadProcessor(cloud: CloudContext, state: IntuneState): 
     heldByOtherPartner = [];
     for (const pending of held) process(pending);
     for (const pending of uploads.takeDue()) process(pending);
-    for (const verdict of verdicts.takeDue()) {
-      const device = verdict.tenant.devices.get(verdict.deviceId);
-      if (!device) continue;
-      const isNews = device.isCompliant !== verdict.isCompliant || device.isManaged !== verdict.isManaged;
-      device.isCompliant = verdict.isCompliant;
-      device.isManaged = verdict.isManaged;
-      if (!isNews) continue;
-      const { tenantId } = verdict.tenant;
-      cloud.directory.note({ tenantId, set: 'devices', objectId: device.objectId, change: 'updated' });
-    }
+    for (const verdict of verdicts.takeDue()) showVerdict(cloud, verdict);
   };
 
   return {
