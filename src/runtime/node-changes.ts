@@ -130,7 +130,7 @@ function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFe
       }
       const preloading = cache.beginPreload(await createRouteReader(sql).births(), count);
       try {
-        const routes = await preloadRoutes(sql, preloading.take, {
+        const routes = await preloadRoutes(sql, (...route) => preloading.take(...route), {
           stopped: () => stopping || preloading.stopped,
         });
         log.info('routes.preloaded', { routes, seconds: Math.round(now() - beganMs) / 1_000 });
