@@ -48,6 +48,8 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
+          // In a browser: vitest.browser.config.ts.
+          exclude: ['test/browser/**'],
           environment: 'node',
           isolate: false,
           globalSetup: ['test/harness/postgres.setup.ts'],

@@ -10,7 +10,7 @@ interface Tenant {
   readonly cloud: string;
   readonly mode: string;
   readonly connectionState: string;
-  readonly lastHeartbeatAt: string | null;
+  readonly connectedAt: string | null;
 }
 
 const pageSize = 100;
@@ -37,7 +37,7 @@ export const tenants: ConsolePage = {
             { title: 'State', cell: ({ connectionState }) => state(connectionState) },
             { title: 'Cloud', cell: ({ cloud }) => cloud },
             { title: 'Mode', cell: ({ mode }) => mode },
-            { title: 'Last heartbeat', cell: ({ lastHeartbeatAt }) => time(lastHeartbeatAt) },
+            { title: 'Connected', cell: ({ connectedAt }) => time(connectedAt) },
           ],
           results,
           html`No tenant is here yet. Connect the first one: it takes the id of the Entra tenant and one of its administrators.`,

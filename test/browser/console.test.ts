@@ -1,0 +1,174 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { pages } from '../../src/console/pages/all.ts';
+import {
+  browserPath,
+  openBrowser,
+  openContext,
+  violationsOf,
+  type WatchedContext,
+} from '../harness/chromium.ts';
+import { adminOrigin } from '../harness/console.ts';
+import { eventually } from '../harness/eventually.ts';
+import { connectTenant, type Scene, sendWebhook, startScene } from '../harness/gateway.ts';
+
+/** The console in a real browser: what only a browser can tell of it (docs/console.md). */
+describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('the console in a browser', () => {
+  let scene: Scene;
+  let browser: Browser;
+  let origin: string;
+  /** The first one is made by the bootstrap key, which opens nothing from then on. */
+  let key: string | undefined;
+  /** Of the path parameters that pages take. */
+  const known: Record<string, string> = {};
+
+  const newKey = async (role: string): Promise<{ id: string; key: string }> =>
+    (await scene.api('POST', '/keys', { name: crypto.randomUUID(), role }, key)).json;
+
+  beforeAll(async () => {
+    scene = await startScene({
+      world: {
+        clouds: ['public'],
+        tenants: [{ displayName: 'Contoso', instances: [{ name: 'berlin', macs: 3 }] }],
+      },
+    });
+    origin = adminOrigin(scene);
+    const tenantId = scene.world.tenants[0]!.tenantId;
+    const berlin = (await connectTenant(scene, tenantId)).get('berlin')!;
+    const [mac] = scene.world.fleet.truth();
+    await sendWebhook(scene, berlin, mac!.jamfComputerId);
+    await eventually(async () => {
+      const { json } = await scene.api('GET', `/tenants/${tenantId}/devices/${mac!.deviceId}`);
+      expect(json.report?.state).toBe('verified');
+    }, 30_000);
+    Object.assign(known, { tenantId, instanceId: berlin.id, deviceId: mac!.deviceId });
+    key = (await newKey('admin')).key;
+    browser = await openBrowser();
+  }, 120_000);
+  afterAll(async () => {
+    await browser?.close();
+    await scene?.close();
+  });
+
+  /** Pages whose parameters are all known here. */
+  const paths = (): string[] =>
+    pages
+      .map(({ path }) => path.replace(/:(\w+)/g, (_, name: string) => known[name] ?? `:${name}`))
+      .filter((path) => !path.includes(':'));
+
+  async function signIn(page: Page, shown = key ?? ''): Promise<void> {
+    await page.goto(`${origin}/sign-in`);
+    await page.fill('#key', shown);
+    await page.click('form.key button');
+    await page.waitForURL(`${origin}/`);
+  }
+  async function within<T>(
+    options: Parameters<typeof openContext>[2],
+    work: (opened: WatchedContext) => Promise<T>,
+  ): Promise<T> {
+    const opened = await openContext(browser, origin, options);
+    try {
+      return await work(opened);
+    } finally {
+      await opened.context.close();
+    }
+  }
+
+  it.each([
+    ['light', 1280],
+    ['dark', 1280],
+    ['light', 390],
+    ['dark', 390],
+  ] as const)(
+    'every page is accessible, stays at home and fits, in %s at %i pixels',
+    async (colorScheme, width) => {
+      await within({ colorScheme, viewport: { width, height: 900 } }, async ({ faults, page }) => {
+        await page.goto(`${origin}/sign-in`);
+        expect(await violationsOf(page), 'sign-in').toEqual([]);
+        await signIn(page);
+        for (const path of paths()) {
+          const answer = await page.goto(origin + path);
+          expect([path, answer?.status()]).toEqual([path, 200]);
+          expect(await violationsOf(page), path).toEqual([]);
+          const overflow = await page.evaluate(
+            'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+          );
+          expect([path, overflow]).toEqual([path, 0]);
+        }
+        expect(faults).toEqual([]);
+      });
+    },
+    180_000,
+  );
+
+  it('every page shows its heading and content with scripts off', async () => {
+    await within({ javaScriptEnabled: false }, async ({ faults, page }) => {
+      await signIn(page);
+      for (const path of paths()) {
+        await page.goto(origin + path);
+        expect(await page.locator('h1').count(), path).toBe(1);
+        expect((await page.locator('main').innerText()).length, path).toBeGreaterThan(10);
+      }
+      expect(faults).toEqual([]);
+    });
+  }, 120_000);
+
+  it('is walked by keys', async () => {
+    await within({}, async ({ page }) => {
+      await signIn(page);
+      await page.keyboard.press('/');
+      expect(await page.evaluate('document.activeElement.name')).toBe('q');
+      await page.keyboard.press('Escape');
+      await page.evaluate('document.activeElement.blur()');
+      await page.keyboard.press('?');
+      expect(await page.evaluate("document.getElementById('keys').open")).toBe(true);
+      await page.keyboard.press('Escape');
+      await page.keyboard.press('g');
+      await page.keyboard.press('t');
+      await page.waitForURL(`${origin}/tenants`);
+      await page.keyboard.press('Tab');
+      expect(await page.evaluate('document.activeElement.className')).toBe('skip');
+      await page.keyboard.press('Enter');
+      expect(await page.evaluate('document.activeElement.id')).toBe('content');
+    });
+  });
+
+  it('shows times in the zone of the person, relative to now', async () => {
+    await within({ timezoneId: 'America/New_York' }, async ({ page }) => {
+      await signIn(page);
+      await page.goto(`${origin}/tenants`);
+      const time = page.locator('main time').first();
+      expect(await time.innerText()).toMatch(/ago|now/);
+      expect(await time.getAttribute('title')).toMatch(/E[SD]T|GMT-[45]/);
+    });
+  });
+
+  it('throws out whose key is revoked, in the middle of a page', async () => {
+    const made = await newKey('viewer');
+    await within({}, async ({ page }) => {
+      await signIn(page, made.key);
+      await page.goto(`${origin}/tenants`);
+      expect(await page.locator('a.main').count()).toBe(0);
+      expect((await scene.api('DELETE', `/keys/${made.id}`, undefined, key)).status).toBe(204);
+      await page.locator('header nav a').first().click();
+      await page.waitForURL(/\/sign-in$/);
+    });
+  });
+
+  it('signs people in by Microsoft, and out', async () => {
+    const opened = await browser.newContext({ ignoreHTTPSErrors: true });
+    try {
+      const page = await opened.newPage();
+      await page.goto(`${origin}/sign-in`);
+      await page.click('a.main');
+      await page.waitForURL((url) => url.origin !== origin);
+      await page.locator('[name=username][value^="ada@"]').click();
+      await page.waitForURL(`${origin}/`);
+      await page.click('details.account summary');
+      await page.click('form.sign-out button');
+      await page.waitForURL(`${origin}/sign-in?signed-out`);
+    } finally {
+      await opened.close();
+    }
+  });
+});

@@ -1,0 +1,73 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from 'playwright-core';
+
+/** A real browser, Debian's chromium where `npm run test:browser` runs in CI. */
+
+const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+
+/** Undefined: this machine has none, and the tests of pages are skipped. */
+export const browserPath: string | undefined =
+  process.env.ESPALIER_TESTED_BROWSER ??
+  names
+    .map((name) => spawnSync('which', [name], { encoding: 'utf8' }).stdout.trim())
+    .find((path) => path !== '');
+
+export const openBrowser = (): Promise<Browser> => {
+  if (browserPath === undefined) throw new Error(`none of ${names.join(', ')} is installed`);
+  // As root, as in CI, chromium has no sandbox of its own; it opens our own pages only.
+  return chromium.launch({ executablePath: browserPath, args: ['--no-sandbox', '--disable-gpu'] });
+};
+
+/** What a page did that it must not: faults of its scripts and policy, and requests to somewhere else. */
+export interface WatchedContext {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  readonly faults: readonly string[];
+}
+
+export async function openContext(
+  browser: Browser,
+  origin: string,
+  options: BrowserContextOptions = {},
+): Promise<WatchedContext> {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
+  const faults: string[] = [];
+  context.on('request', (request) => {
+    if (!request.url().startsWith(`${origin}/`)) faults.push(`asks ${request.url()}`);
+  });
+  context.on('console', (message) => {
+    // A page that is refused on purpose is in the log as well; the tests look at its status.
+    if (message.type() === 'error' && !/^Failed to load resource: the server responded/.test(message.text()))
+      faults.push(`says ${message.text()}`);
+  });
+  context.on('weberror', (error) => faults.push(`throws ${error.error().message}`));
+  return { context, page: await context.newPage(), faults };
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Violations of axe-core of any severity, as `rule: element`. */
+export async function violationsOf(page: Page): Promise<string[]> {
+  // By the browser's own door for tests: the policy of the page forbids any other script, as it should.
+  const session = await page.context().newCDPSession(page);
+  try {
+    await session.send('Runtime.evaluate', { expression: axe });
+    const { result } = await session.send('Runtime.evaluate', {
+      expression: `axe.run({ resultTypes: ['violations'] }).then(({ violations }) => JSON.stringify(
+        violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => id + ': ' + html.slice(0, 160) + ' ' + failureSummary.slice(0, 300)))))`,
+      awaitPromise: true,
+      returnByValue: true,
+    });
+    return JSON.parse(String(result.value));
+  } finally {
+    await session.detach();
+  }
+}

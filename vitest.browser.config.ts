@@ -1,0 +1,18 @@
+import { defineConfig } from 'vitest/config';
+import { browserPath } from './test/harness/chromium.ts';
+
+if (browserPath === undefined && process.env.CI !== 'true')
+  process.stderr.write('No chromium is installed: the tests in a real browser are skipped.\n');
+
+/** `npm run test:browser`: the pages in a real browser, one file after the other. */
+export default defineConfig({
+  test: {
+    name: 'browser',
+    include: ['test/browser/**/*.test.ts'],
+    environment: 'node',
+    globalSetup: ['test/harness/postgres.setup.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    maxWorkers: 1,
+  },
+});
