@@ -4,8 +4,12 @@ import { parseGuid } from '../ids.ts';
 import { consentStateMs } from '../limits.ts';
 import {
   type ConsentApplication,
+  type ConsentResult,
   grantConsent,
   insertConsent,
+  listConsents,
+  noteConsentResult,
+  readConsentResult,
   removeConsents,
   takeConsent,
 } from '../store/consents.ts';
@@ -33,11 +37,25 @@ export interface ConsentOptions {
   readonly clientId: (application: ConsentApplication, cloud: string) => string | undefined;
 }
 
+/**
+ * What the person is told: `one-more`, this consent was given and another is missing; `incomplete`, the address lacks
+ * what Microsoft adds; `unknown`, its state is not live and nothing is known of its use.
+ */
+export type ShownConsent = Exclude<ConsentResult, 'granted'> | 'granted' | 'one-more' | 'unknown';
+
 /** What the browser is shown or where it is sent next. */
 export type ConsentOutcome =
   | { readonly kind: 'continue'; readonly url: string }
-  | { readonly kind: 'done'; readonly tenant: Tenant }
-  | { readonly kind: 'failed'; readonly title: string; readonly detail: string; readonly remedy: string };
+  | {
+      readonly kind: 'shown';
+      readonly result: ShownConsent;
+      /** Of the connection, where the state proves that the person was sent for it. */
+      readonly tenant?: Pick<Tenant, 'displayName'>;
+      /** What Microsoft said or what is wrong, in its own words. */
+      readonly said?: string;
+      /** With it the address shows the same outcome again; it does nothing more. */
+      readonly state?: string;
+    };
 
 const redirectUriOf = (publicUrl: string): string => `${publicUrl}/microsoft/consent`;
 
@@ -81,76 +99,106 @@ export async function startConnect(options: ConsentOptions, tenant: Tenant, by: 
   return { consentUrls, expiresAt };
 }
 
-const failed = (title: string, detail: string, remedy: string): ConsentOutcome => ({
-  kind: 'failed',
-  title,
-  detail,
-  remedy,
-});
-const startAgain = 'Start the connection again (POST /tenants/{tenantId}/connect) and use the new address.';
+interface Taken {
+  readonly tenantId: string;
+  readonly state: string;
+  readonly application: ConsentApplication;
+}
 
-const stateUnknown = failed(
-  'This consent cannot be matched',
-  'The address was used before, is too old, or does not come from a connection that was started here.',
-  startAgain,
-);
+/** The tenant that a state names: it stands in its own text. */
+const tenantOfState = (state: string | undefined): string | undefined => parseGuid(state?.split('.')[0]);
 
 /** Uses the state up; undefined when it was not live. */
-async function takeState(
-  sql: Sql,
-  state: string | undefined,
-): Promise<{ tenantId: string; application: ConsentApplication } | undefined> {
-  const tenantId = parseGuid(state?.split('.')[0]);
+async function takeState(sql: Sql, state: string | undefined): Promise<Taken | undefined> {
+  const tenantId = tenantOfState(state);
   if (state === undefined || tenantId === undefined) return undefined;
   const application = await takeConsent(sql, tenantId, state);
-  return application && { tenantId, application };
+  return application && { tenantId, state, application };
 }
 
 /** After consent a token may lack its roles for a moment (domain/microsoft.md 1.5): asked a few times. */
 const proofTries = 3;
 const proofWaitMs = 1_000;
 
-async function proveTenant(options: ConsentOptions, tenant: Tenant): Promise<ConsentOutcome | undefined> {
+/** Resolves to what Entra said when it gave no token, or undefined: the tenant has agreed. */
+async function whyUnproven(options: ConsentOptions, tenant: Tenant): Promise<string | undefined> {
   for (let attempt = 1; ; attempt += 1) {
     const token = await options.access.token(tenant, 'graph', { fresh: true });
     if (token.ok) return undefined;
-    if (attempt >= proofTries) return failed('The consent could not be proven', token.detail, token.remedy);
+    if (attempt >= proofTries) return `${token.detail} ${token.remedy}`;
     await new Promise((resolve) => setTimeout(resolve, proofWaitMs * attempt));
   }
 }
 
-const refusalOf = (redirect: Extract<ConsentRedirect, { outcome: 'refused' }>): ConsentOutcome =>
-  failed(
-    'The consent was not given',
-    redirect.description,
-    'An administrator who may consent for the organisation (Global Administrator) has to accept. ' +
-      startAgain,
-  );
+const missingOf = (
+  options: ConsentOptions,
+  { cloud }: Tenant,
+  given: readonly ConsentApplication[],
+): ConsentApplication[] => applicationsOf(options, cloud).filter((name) => !given.includes(name));
+
+/** A reload, the way back or another language: what came of the state when it was used, and nothing is done again. */
+async function showAgain(
+  { sql, ...options }: ConsentOptions,
+  state: string,
+): Promise<ConsentOutcome | undefined> {
+  const tenantId = tenantOfState(state);
+  if (tenantId === undefined) return undefined;
+  const known = await readConsentResult(sql, tenantId, state);
+  const tenant = known && (await readTenant(sql, tenantId));
+  if (!known || !tenant) return undefined;
+  const said = known.detail === null ? {} : { said: known.detail };
+  if (known.result !== 'granted') return { kind: 'shown', result: known.result, tenant, state, ...said };
+  const asked = await listConsents(sql, tenantId);
+  const given = asked.filter(({ result }) => result === 'granted').map(({ application }) => application);
+  const isWhole = missingOf({ sql, ...options }, tenant, given).length === 0;
+  return { kind: 'shown', result: isWhole ? 'granted' : 'one-more', tenant, state };
+}
+
+/** The state was not live: it was used before, is too old, or nobody here made it. */
+async function notTaken(options: ConsentOptions, redirect: ConsentRedirect): Promise<ConsentOutcome> {
+  const { state } = redirect;
+  const before = state === undefined ? undefined : await showAgain(options, state);
+  if (before !== undefined) return before;
+  if (redirect.outcome === 'malformed' && state === undefined)
+    return { kind: 'shown', result: 'incomplete', said: redirect.detail };
+  return { kind: 'shown', result: 'unknown', ...(state === undefined ? {} : { state }) };
+}
+
+/** What the redirect says of a live state before anything is asked of Microsoft; undefined: the tenant has to prove it. */
+function refusalIn(
+  redirect: ConsentRedirect,
+  tenantId: string,
+): { result: Exclude<ConsentResult, 'granted'>; said?: string } | undefined {
+  if (redirect.outcome === 'malformed') return { result: 'incomplete', said: redirect.detail };
+  if (redirect.outcome === 'refused')
+    return { result: 'declined', said: redirect.description || redirect.error };
+  return redirect.tenantId === tenantId ? undefined : { result: 'other-tenant' };
+}
 
 /** Handles the browser's return from Microsoft. */
 export async function finishConsent(
   options: ConsentOptions,
   query: URLSearchParams,
 ): Promise<ConsentOutcome> {
+  const { sql } = options;
   const redirect = parseConsentRedirect(query);
-  const taken = await takeState(options.sql, redirect.state);
-  if (redirect.outcome === 'malformed')
-    return failed('This address is not complete', redirect.detail, startAgain);
-  const tenant = taken && (await readTenant(options.sql, taken.tenantId));
-  if (!taken || !tenant) return stateUnknown;
-  if (redirect.outcome === 'refused') return refusalOf(redirect);
-  if (redirect.tenantId !== tenant.tenantId) {
-    return failed(
-      'Another tenant was signed in to',
-      'The consent was given in another tenant than the one this connection is for.',
-      `Sign in with an administrator of the right tenant. ${startAgain}`,
-    );
+  const taken = await takeState(sql, redirect.state);
+  const tenant = taken && (await readTenant(sql, taken.tenantId));
+  if (!taken || !tenant) return notTaken(options, redirect);
+  const { application, state } = taken;
+  let refusal = refusalIn(redirect, tenant.tenantId);
+  if (refusal === undefined) {
+    const said = await whyUnproven(options, tenant);
+    if (said !== undefined) refusal = { result: 'unproven', said };
   }
-  const unproven = await proveTenant(options, tenant);
-  if (unproven) return unproven;
-  const [next] = await settleConsent(options, tenant, taken.application);
-  options.log.info('consent.given', { tenantId: tenant.tenantId, application: taken.application });
-  if (next === undefined) return { kind: 'done', tenant };
+  if (refusal !== undefined) {
+    await noteConsentResult(sql, taken, refusal.result, refusal.said);
+    options.log.info('consent.refused', { tenantId: tenant.tenantId, application, result: refusal.result });
+    return { kind: 'shown', tenant, state, ...refusal };
+  }
+  const [next] = await settleConsent(options, tenant, application);
+  options.log.info('consent.given', { tenantId: tenant.tenantId, application });
+  if (next === undefined) return { kind: 'shown', result: 'granted', tenant, state };
   return {
     kind: 'continue',
     url: await consentUrl(options, tenant, next, new Date(Date.now() + consentStateMs)),
@@ -167,7 +215,7 @@ async function settleConsent(
   // Who consented is Entra's to know: the browser's word is not proof of a name.
   const missing = await recorded(options.sql, gatewayOrigin, async (tx, note) => {
     const given = await grantConsent(tx, tenantId, application);
-    const left = applicationsOf(options, tenant.cloud).filter((name) => !given.includes(name));
+    const left = missingOf(options, tenant, given);
     const moved =
       left.length === 0 &&
       (await moveTenant(tx, tenantId, 'consent-completed', note, { after: { application } }));

@@ -31,9 +31,12 @@ dl { display: grid; grid-template-columns: auto 1fr; gap: 0.25rem 1rem; margin: 
 dt { color: var(--quiet); }
 dd { margin: 0; }
 .note { margin: 0.75rem 0 0; color: var(--quiet); }
+.languages { margin: 2rem 0 0; font-size: 0.9375rem; }
+.languages a { color: var(--accent); }
 @media (max-width: 40rem) { main { margin: 0; min-height: 100vh; padding: 1.5rem; border: 0; border-radius: 0; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 0.5rem; } }
+@media print { :root { --ink: #000; --quiet: #333; --paper: #fff; --card: #fff; --line: #999; --accent: #000; } main { margin: 0; padding: 0; border: 0; max-width: none; } .languages, .actions { display: none; } }
 `;
-export const styleSha256 = 'sha256-tbBMTderJ5lbb0SqCGMaqpbhn3vUGWaT2t5KFx1ivUo=';
+export const styleSha256 = 'sha256-OD3oqKK2+KiRE9IxFlPwQOOuq5XlmT9AV/eNANXp96c=';
 
 export const pageHeaders = (language: Language): Record<string, string> => ({
   'content-security-policy': `default-src 'none'; style-src '${styleSha256}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
@@ -44,8 +47,11 @@ export const pageHeaders = (language: Language): Record<string, string> => ({
   vary: 'accept-language',
 });
 
-const layout = (language: Language, title: string, content: readonly Html[]): Html =>
-  pageLayout(language, title, [style], content);
+const inLanguage = (language: Language): string => `?${new URLSearchParams({ language })}`;
+
+/** `isSwitched`: with a link to the other language, which holds nothing of the address but that. */
+const layout = (language: Language, title: string, content: readonly Html[], isSwitched = false): Html =>
+  pageLayout(language, title, [style], content, isSwitched ? inLanguage : undefined);
 
 const paragraphs = ({ paragraphs: lines }: PageText): Html[] => lines.map((line) => html`<p>${line}</p>`);
 
@@ -58,24 +64,26 @@ const steps = (texts: LandingTexts, lines: readonly string[], ordered: boolean):
 export type PlainPage = 'denied' | 'closed' | 'unknown' | 'unavailable' | 'busy';
 
 /** A page that knows nothing of the person, the Mac or the tenant. */
-export function plainPage(language: Language, which: PlainPage): Html {
+export function plainPage(language: Language, which: PlainPage, isSwitched = false): Html {
   const texts = landingTexts[language];
   const text = texts[which];
-  return layout(language, text.title, [...paragraphs(text), steps(texts, text.steps, false)]);
+  const content = [...paragraphs(text), steps(texts, text.steps, false)];
+  return layout(language, text.title, content, isSwitched);
 }
 
 /** Several instances could serve the Mac: their names are operators' text, the addresses their own. */
-export function chooserPage(language: Language, targets: readonly LandingTarget[]): Html {
+export function chooserPage(language: Language, targets: readonly LandingTarget[], isSwitched = false): Html {
   const texts = landingTexts[language];
   const { chooser } = texts;
   const choices = targets.map(
     ({ name, url }) => html`<li><a href="${url}">${name} <small>${new URL(url).host}</small></a></li>`,
   );
-  return layout(language, chooser.title, [
+  const content = [
     ...paragraphs(chooser),
     html`<ul class="choices">${choices}</ul>`,
     steps(texts, chooser.steps, false),
-  ]);
+  ];
+  return layout(language, chooser.title, content, isSwitched);
 }
 
 export interface StatePage {
@@ -101,7 +109,7 @@ export function statePage(language: Language, { selfService, state: shown, targe
     : shown === 'unavailable'
       ? texts.toldUnavailable
       : texts.neverTold;
-  return layout(language, text.title, [
+  const content = [
     ...paragraphs(text),
     steps(texts, first === undefined ? text.steps : [first, ...text.steps], true),
     html`<p class="actions">
@@ -115,5 +123,6 @@ export function statePage(language: Language, { selfService, state: shown, targe
         <dd>${told}</dd>
       </dl>`,
     delivery === undefined ? html`` : html`<p class="note">${delivery}</p>`,
-  ]);
+  ];
+  return layout(language, text.title, content);
 }

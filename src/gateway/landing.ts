@@ -7,7 +7,7 @@ import { landingDevices, landingParametersLogged } from '../limits.ts';
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import { chooserPage, type PlainPage, pageHeaders, plainPage, statePage } from './landing-pages.ts';
-import { chooseLanguage } from './language.ts';
+import { type Language, languageOf, languageParameter } from './language.ts';
 import type { ListenerEnv } from './listener.ts';
 import type { RateLimit } from './rate.ts';
 
@@ -49,25 +49,31 @@ function createNoteNames(log: Log): (kind: LandingKind, query: URLSearchParams) 
   return (kind, query) => {
     for (const name of query.keys()) {
       if (noted.size >= landingParametersLogged) return;
-      if (noted.has(name) || !/^[A-Za-z0-9_.-]{1,64}$/.test(name)) continue;
+      if (noted.has(name) || name === languageParameter || !/^[A-Za-z0-9_.-]{1,64}$/.test(name)) continue;
       noted.add(name);
       log.info('landing.parameter', { page: kind, name });
     }
   };
 }
 
+const languageOfRequest = (c: Context<ListenerEnv>): Language =>
+  languageOf(new URL(c.req.url).searchParams, c.req.header('accept-language'));
+
 const plainStatus = { denied: 403, closed: 503, unknown: 404, unavailable: 503, busy: 429 } as const;
 
 function plain(
   c: Context<ListenerEnv>,
   which: PlainPage,
-  retryAfterSeconds?: number,
+  {
+    isSwitched = false,
+    retryAfterSeconds,
+  }: { readonly isSwitched?: boolean; readonly retryAfterSeconds?: number },
 ): Response | Promise<Response> {
-  const language = chooseLanguage(c.req.header('accept-language'));
+  const language = languageOfRequest(c);
   const headers = pageHeaders(language);
   if (retryAfterSeconds !== undefined)
     headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
-  return c.html(plainPage(language, which), plainStatus[which], headers);
+  return c.html(plainPage(language, which, isSwitched), plainStatus[which], headers);
 }
 
 interface Parts extends LandingOptions {
@@ -77,30 +83,34 @@ interface Parts extends LandingOptions {
 
 async function land(c: Context<ListenerEnv>, parts: Parts, kind: LandingKind): Promise<Response> {
   const { directory, paths, rate, readDevices, noteNames } = parts;
+  const query = new URL(c.req.url).searchParams;
+  const deviceIds = readDevices(query);
+  // The page never shows a device's id, so where the address has one there is no address for the other language.
+  const isSwitched = deviceIds.length === 0;
   const tenantId = parseGuid(c.req.param('tenantId'));
-  if (tenantId === undefined) return plain(c, 'unknown');
+  if (tenantId === undefined) return plain(c, 'unknown', { isSwitched });
   // All that may be invented shares one bound: each such id costs a look into the database.
   const waitSeconds = rate.take(directory.hasMet(tenantId) ? tenantId : 'not met');
-  if (waitSeconds !== undefined) return plain(c, 'busy', waitSeconds);
-  const query = new URL(c.req.url).searchParams;
-  const facts = await directory.facts(tenantId, readDevices(query));
-  if (!facts) return plain(c, 'unknown');
+  if (waitSeconds !== undefined) return plain(c, 'busy', { isSwitched, retryAfterSeconds: waitSeconds });
+  const facts = await directory.facts(tenantId, deviceIds);
+  if (!facts) return plain(c, 'unknown', { isSwitched });
   noteNames(kind, query);
   const decided = decideLanding({ kind, ...facts, paths });
-  const language = chooseLanguage(c.req.header('accept-language'));
+  const language = languageOfRequest(c);
   const headers = pageHeaders(language);
   switch (decided.answer) {
     case 'redirect':
       return c.body(null, 302, { ...headers, location: decided.url });
     case 'chooser':
-      return c.html(chooserPage(language, decided.targets), 200, headers);
+      return c.html(chooserPage(language, decided.targets, isSwitched), 200, headers);
     case 'state': {
       const { state, target } = decided;
-      return c.html(statePage(language, { state, target, selfService: paths.selfService }), 200, headers);
+      const page = statePage(language, { state, target, selfService: paths.selfService });
+      return c.html(page, 200, headers);
     }
     case 'denied':
     case 'closed':
-      return plain(c, decided.answer);
+      return plain(c, decided.answer, { isSwitched });
   }
 }
 
@@ -121,7 +131,7 @@ export function addLandingRoutes(app: Hono<ListenerEnv>, options: LandingOptions
         if (!isStoreUnavailable(error)) throw error;
         options.log.warn('store.unavailable', { requestId: c.get('requestId'), error });
         // A person reads this: a page, not problem+json.
-        return plain(c, 'unavailable', storeRetrySeconds);
+        return plain(c, 'unavailable', { retryAfterSeconds: storeRetrySeconds });
       }
     });
   }

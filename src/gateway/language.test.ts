@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { chooseLanguage, languages } from './language.ts';
+import { chooseLanguage, languageOf, languages } from './language.ts';
 
 describe('the language', () => {
   test.each([
@@ -38,4 +38,15 @@ describe('the language', () => {
       }),
     );
   });
+});
+
+test('the address goes before the browser, where it names a language that there is', () => {
+  const asked = (query: string) => languageOf(new URLSearchParams(query), 'fr');
+  expect(['language=en', 'language=EN', 'language=de', 'language=', ''].map(asked)).toEqual([
+    'en',
+    'en',
+    'fr',
+    'fr',
+    'fr',
+  ]);
 });

@@ -46,3 +46,11 @@ export function chooseLanguage(header: string | undefined): Language {
     .sort((a, b) => b.quality - a.quality || a.position - b.position);
   return best?.language ?? 'en';
 }
+
+export const languageParameter = 'language';
+
+/** The language that the address asks for by `?language=fr`, which goes before the browser's own wish. */
+export function languageOf(query: URLSearchParams, header: string | undefined): Language {
+  const asked = query.get(languageParameter)?.toLowerCase();
+  return languages.find((language) => language === asked) ?? chooseLanguage(header);
+}

@@ -1,9 +1,23 @@
 /** The frame of every page that people are shown: whole without a script, an image or anything from elsewhere. */
 
 import { html, raw } from 'hono/html';
-import type { Language } from './language.ts';
+import { type Language, languages } from './language.ts';
 
 export type Html = ReturnType<typeof html>;
+
+const names: Readonly<Record<Language, string>> = { en: 'English', fr: 'Français' };
+
+/** Where the same page is in another language. */
+export type InLanguage = (language: Language) => string;
+
+/** Names each language in itself: who needs the link cannot read the page. */
+const languageLinks = (shown: Language, inLanguage: InLanguage): Html =>
+  html`<nav class="languages" aria-label="${names[shown]}">${languages
+    .filter((language) => language !== shown)
+    .map(
+      (language) =>
+        html`<a href="${inLanguage(language)}" lang="${language}" hreflang="${language}">${names[language]}</a>`,
+    )}</nav>`;
 
 /** `styles` go in as they are; the digest of each belongs into the page's policy. */
 export const pageLayout = (
@@ -11,6 +25,7 @@ export const pageLayout = (
   title: string,
   styles: readonly string[],
   content: readonly Html[],
+  inLanguage?: InLanguage,
 ): Html => html`<!doctype html>
 <html lang="${language}">
   <head>
@@ -24,6 +39,7 @@ export const pageLayout = (
     <main>
       <h1>${title}</h1>
       ${content}
+      ${inLanguage === undefined ? '' : languageLinks(language, inLanguage)}
     </main>
   </body>
 </html>`;

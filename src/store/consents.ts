@@ -7,6 +7,9 @@ import { consents } from './schema.ts';
 
 export type ConsentApplication = 'connector' | 'user-registration';
 
+/** What came of a consent page at Microsoft. */
+export type ConsentResult = 'granted' | 'declined' | 'other-tenant' | 'unproven' | 'incomplete';
+
 export async function insertConsent(
   sql: Queries,
   consent: {
@@ -47,9 +50,49 @@ export async function grantConsent(
   application: ConsentApplication,
 ): Promise<ConsentApplication[]> {
   await tx`
-    update consents set outcome = 'granted'
+    update consents set outcome = 'granted', detail = null
     where tenant_id = ${tenantId} and application = ${application} and used_at is not null`;
   const given = await tx<{ application: ConsentApplication }[]>`
     select distinct application from consents where tenant_id = ${tenantId} and outcome = 'granted'`;
   return given.map((row) => row.application);
 }
+
+/** Notes what came of a state that was taken, with Microsoft's words where it said something. */
+export async function noteConsentResult(
+  sql: Queries,
+  { tenantId, state }: { readonly tenantId: string; readonly state: string },
+  result: Exclude<ConsentResult, 'granted'>,
+  detail: string | undefined,
+): Promise<void> {
+  await sql`
+    update consents set outcome = ${result}, detail = ${detail ?? null}
+    where tenant_id = ${tenantId} and state_hash = ${await hashKey(state)} and used_at is not null`;
+}
+
+/** What came of a state that was used before; undefined where nothing is noted of it. */
+export async function readConsentResult(
+  sql: Queries,
+  tenantId: string,
+  state: string,
+): Promise<{ application: ConsentApplication; result: ConsentResult; detail: string | null } | undefined> {
+  const [row] = await sql<
+    { application: ConsentApplication; result: ConsentResult; detail: string | null }[]
+  >`
+    select application, outcome as result, detail from consents
+    where tenant_id = ${tenantId} and state_hash = ${await hashKey(state)} and outcome is not null`;
+  return row;
+}
+
+export interface AskedConsent {
+  readonly application: ConsentApplication;
+  readonly expiresAt: Date;
+  readonly usedAt: Date | null;
+  readonly result: ConsentResult | null;
+  readonly detail: string | null;
+}
+
+/** What was asked of the tenant since the last connect, newest first; a link holder can add one row for each click at most. */
+export const listConsents = (sql: Queries, tenantId: string): Promise<AskedConsent[]> =>
+  sql<AskedConsent[]>`
+    select application, expires_at, used_at, outcome as result, detail from consents
+    where tenant_id = ${tenantId} order by coalesce(used_at, expires_at) desc limit 100`;

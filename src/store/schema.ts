@@ -101,6 +101,8 @@ export const consents = pgTable(
     expiresAt: at('expires_at').notNull(),
     usedAt: at('used_at'),
     outcome: text('outcome'),
+    /** What Microsoft said, where it refused. */
+    detail: text('detail'),
   },
   (t) => [primaryKey({ columns: [t.tenantId, t.stateHash] })],
 );
