@@ -24,12 +24,15 @@ const exportRoute = createRoute({
     query: z
       .object({
         filter: z.string().optional().openapi({ description: device.filterText }),
+        format: z.enum(['csv', 'ndjson']).optional().openapi({
+          description: 'For a link in a browser, which names no media type of ours; it comes before Accept',
+        }),
       })
       .strict(),
   },
   responses: {
     200: {
-      description: 'A line for each device; NDJSON unless Accept names text/csv',
+      description: 'A line for each device; NDJSON unless format or Accept names CSV',
       content: {
         'application/x-ndjson': { schema: z.string() },
         'text/csv': { schema: z.string() },
@@ -85,11 +88,11 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
   const semaphore = createSemaphore(exportsAtOnce, 0);
   app.openapi(exportRoute, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
-    const { filter: text } = c.req.valid('query');
+    const { filter: text, format: named } = c.req.valid('query');
     const filter = text === undefined ? undefined : device.matching(text);
     const supports = ['application/x-ndjson', 'text/csv'];
     const accepted = accepts(c, { header: 'Accept', supports, default: 'application/x-ndjson' });
-    const format: Format = accepted === 'text/csv' ? 'csv' : 'ndjson';
+    const format: Format = named ?? (accepted === 'text/csv' ? 'csv' : 'ndjson');
     const requestId = c.get('requestId');
     const headers = new Headers({
       'content-type': mediaTypes[format],
