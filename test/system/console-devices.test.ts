@@ -178,10 +178,10 @@ describe('the pages of devices', () => {
     });
 
     it('shows what others wrote as text', async () => {
-      const mac = macs()[3]!;
-      const strange = idOf(3);
-      scene.world.fleet.updateInventory(mac, { serialNumber: hostile });
-      await tell(mac);
+      const [mac] = scene.world.fleet.addMacs({ tenantId, instance: 'berlin', count: 1 });
+      const [strange = ''] = idsOf(mac!);
+      scene.world.fleet.updateInventory(mac!, { serialNumber: hostile });
+      await tell(mac!);
       await eventually(async () =>
         expect((await api(`/devices/${strange}`)).serialNumber).toContain('hx-get'),
       );
