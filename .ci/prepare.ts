@@ -2,6 +2,7 @@ import { PGlite } from '@electric-sql/pglite';
 import type { Node } from 'oxc-parser';
 import { createResolver, type Decisions, type Known, parameter } from './resolve.ts';
 import { readSyntax, type Syntax } from './syntax.ts';
+import { otherTags } from './writers.ts';
 
 /**
  * Prepares every statement of the product against the migrated schema, in a PostgreSQL that runs inside this process:
@@ -67,7 +68,7 @@ function numbered(text: string): string {
 const sqlTag =
   (syntax: Syntax) =>
   (tag: Node): boolean => {
-    if (syntax.textOf(tag) === 'html' || syntax.textOf(tag) === 'String.raw') return false;
+    if (otherTags.has(syntax.textOf(tag))) return false;
     const binding = tag.type === 'Identifier' ? syntax.find(tag.name, tag) : undefined;
     return binding?.kind !== 'elsewhere' || !binding.from.includes('drizzle-orm');
   };

@@ -26,8 +26,8 @@ const schemaFiles = ['src/store/schema.ts', 'src/store/operator-schema.ts'];
 export const isProduct = (path: string): boolean =>
   !path.startsWith('src/simulator/') && !/\.test\.tsx?$/.test(path) && !schemaFiles.includes(path);
 
-/** Template tags that are no SQL; every other tag is read as SQL, so that no statement escapes by the name of its client. */
-const otherTags = new Set(['html', 'String.raw']);
+/** Template tags that are no SQL (`at` encodes the parts of a path, src/console/api.ts); every other tag is read as SQL, so that no statement escapes by the name of its client. */
+export const otherTags = new Set(['at', 'html', 'String.raw']);
 
 export const isSql = (node: TaggedTemplateExpression, text: string): boolean =>
   !otherTags.has(text.slice(node.tag.start, node.tag.end));
