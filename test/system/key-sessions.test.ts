@@ -94,6 +94,7 @@ describe('a session for a key', () => {
       const browser = browserOf();
       const answer = await browser.submit(`${admin}/sign-in/key`, { key }, headers);
       expect(answer.status).toBe(403);
+      expect(answer.text).toContain(`${admin}. If this gateway has another address`);
       expect(browser.cookies.size).toBe(0);
     }
     for (const [language, words] of [

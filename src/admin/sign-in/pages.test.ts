@@ -16,10 +16,15 @@ const requestId = 'request-1';
 async function allPages(language: Language): Promise<string[]> {
   const texts = signInTexts(language);
   const plain = [
-    ...(['notSetUp', 'badReturn', 'busy', 'unavailable', 'forged', 'notMatched', 'incomplete'] as const),
+    ...(['notSetUp', 'badReturn', 'busy', 'unavailable', 'notMatched', 'incomplete'] as const),
     ...(['token', 'clock', 'keys', 'otherTenant'] as const),
   ].map((name) => texts[name]);
-  const all = [...plain, texts.noRole('ada'), ...entraWords.map((words) => texts.entra[words])];
+  const all = [
+    ...plain,
+    texts.forged('https://localhost:9443'),
+    texts.noRole('ada'),
+    ...entraWords.map((words) => texts.entra[words]),
+  ];
   const session = { sessionId: 's', expiresAt: new Date('2026-03-04T05:06:00Z'), csrfToken: 'token' };
   const signedIn = (role: Role) =>
     signedInPage(language, {

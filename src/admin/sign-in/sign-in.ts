@@ -197,7 +197,7 @@ const enterByKey =
   async (c, texts) => {
     const { attempts, keys, log, services } = parts;
     const form = await ownForm(c, services);
-    if (form === undefined) return refused(c, 403, { text: texts.forged });
+    if (form === undefined) return refused(c, 403, { text: texts.forged(services.adminUrl()) });
     const asked = form.get('returnTo');
     const returnTo = parseReturnTo(asked === null || asked === '' ? homePath : asked);
     if (returnTo === undefined) return refused(c, 400, { text: texts.badReturn, again: 'same' });
@@ -231,13 +231,13 @@ const signOut =
     const { log, services } = parts;
     const { sql } = services;
     const form = await ownForm(c, services);
-    if (form === undefined) return refused(c, 403, { text: texts.forged });
+    if (form === undefined) return refused(c, 403, { text: texts.forged(services.adminUrl()) });
     const cookie = sessionCookie(c);
     const session = await liveSession(c, parts);
     if (cookie !== undefined && session !== undefined) {
       const given = form.get('csrf') ?? undefined;
       const fault = await csrfFault(c.req.raw.headers, services.adminUrl(), session, given);
-      if (fault !== undefined) return refused(c, 403, { text: texts.forged });
+      if (fault !== undefined) return refused(c, 403, { text: texts.forged(services.adminUrl()) });
       const { operator, sessionId } = session;
       await inTransaction(sql, async (tx) => {
         if ((await endSession(tx, cookie)) === undefined) return;

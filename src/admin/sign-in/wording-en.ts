@@ -59,13 +59,16 @@ export const english: SignInTexts = {
     paragraphs: ['The database of the gateway does not answer.'],
     steps: ['Try again in a minute.', askGateway],
   },
-  forged: {
+  forged: (adminUrl) => ({
     title: 'This request did not come from Espalier',
     paragraphs: [
       'It did not come from a page of this gateway, or from one of an earlier session. Nothing was done.',
     ],
-    steps: ['Open the sign-in page and sign out there.'],
-  },
+    steps: [
+      'Open the page anew and try again there.',
+      `Your browser has to be at ${adminUrl}. If this gateway has another address, whoever runs it sets ESPALIER_ADMIN_URL.`,
+    ],
+  }),
   notMatched: {
     title: 'This sign-in cannot be matched',
     paragraphs: [

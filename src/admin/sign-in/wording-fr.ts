@@ -61,13 +61,16 @@ export const french: SignInTexts = {
     paragraphs: ['La base de données de la passerelle ne répond pas.'],
     steps: ['Réessayez dans une minute.', askGateway],
   },
-  forged: {
+  forged: (adminUrl) => ({
     title: 'Cette requête ne vient pas d’Espalier',
     paragraphs: [
       'Elle ne vient pas d’une page de cette passerelle, ou vient de celle d’une session antérieure. Rien n’a été fait.',
     ],
-    steps: ['Ouvrez la page de connexion et déconnectez-vous là.'],
-  },
+    steps: [
+      'Ouvrez à nouveau la page et réessayez là.',
+      `Votre navigateur doit être à l’adresse ${adminUrl}. Si cette passerelle en a une autre, la personne qui l’exploite définit ESPALIER_ADMIN_URL.`,
+    ],
+  }),
   notMatched: {
     title: 'Cette connexion ne correspond à aucune demande',
     paragraphs: [

@@ -43,7 +43,8 @@ export interface SignInTexts {
   readonly badReturn: PageText;
   readonly busy: PageText;
   readonly unavailable: PageText;
-  readonly forged: PageText;
+  /** The address is the one that this gateway knows itself by. */
+  readonly forged: (adminUrl: string) => PageText;
   readonly notMatched: PageText;
   readonly incomplete: PageText;
   readonly token: PageText;
