@@ -304,3 +304,15 @@ export const maxMissedComputers = 100_000;
 export const missedAtOnce = 4;
 /** While the database is away, it is tried this often whether it is back. */
 export const missedRetryMs = 500;
+
+/** Everybody with the same tenants is shown an overview that is this old at most, so that fifty open ones ask as one. */
+export const overviewFreshMs = 1_000;
+export const overviewScopes = 200;
+/** Things of one kind that need a person, of all tenants together; the first of all kinds that an answer shows. */
+export const attentionOfKind = 2_000;
+export const attentionShown = 100;
+/** Failed reports of one tenant that are counted by cause, the newest; what waits of one tenant. */
+export const attentionReports = 500;
+export const backlogCounted = 1_000;
+/** A key or certificate that runs out is told of so long before, and a key also after. */
+export const credentialWarnMs = 30 * 24 * 3_600_000;

@@ -43,6 +43,7 @@ import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
 import { isSafeMethod } from './operators/csrf.ts';
 import { createKeyOperators } from './operators/key-operators.ts';
+import { addOverview } from './overview/overview.ts';
 import { takeReason } from './reason.ts';
 import { noticeUnrecorded } from './recording.ts';
 import { addReportCauses } from './reports/causes.ts';
@@ -176,6 +177,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   });
   addAbout(app, services);
   addSession(app);
+  addOverview(app, services);
   addTenants(app, services);
   addConnection(app, services);
   addLeaving(app, services);

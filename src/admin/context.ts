@@ -186,4 +186,6 @@ export interface AdminServices {
   readonly testInstance: (instance: Instance) => Promise<Step[]>;
   /** Routes were written and committed: the processes that remember them are told. */
   readonly routesChanged: () => void;
+  /** Seconds until the certificates of our own applications run out, by name. */
+  readonly certificateExpiry: () => ReadonlyMap<string, number>;
 }

@@ -139,6 +139,10 @@ export function pager(query: URLSearchParams, total: number, pageSize: number): 
   </nav>`;
 }
 
+/** A number that may be more than was counted. */
+export const atLeast = (count: number, isLeast: boolean): string =>
+  `${count.toLocaleString('en')}${isLeast ? '+' : ''}`;
+
 const owners: Readonly<Record<string, string>> = {
   caller: 'the request',
   instance: 'the Jamf Pro instance',

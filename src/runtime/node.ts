@@ -299,6 +299,7 @@ async function run(started: Shell, options: StartOptions, stack: AsyncDisposable
     const adminApp = createNodeAdmin(config, parts, gateway, connection, moves, {
       adminUrl: () => adminUrlOf(config, admin.origin),
       routesChanged,
+      certificateExpiry: () => credentialExpiry(config),
       openBulk: () => openBulk(url, breaker),
     });
     admin.serve(adminApp.fetch);

@@ -737,6 +737,10 @@ export const reports = pgTable(
     // No column that changes while a row is in work, `state` least of all (docs/data.md).
     index('reports_due').on(t.tenantId, t.background, t.nextTryAt).where(sql`next_try_at is not null`),
     index('reports_failed').on(t.tenantId, t.failedAt).where(sql`failed_at is not null`),
+    // What the overview counts; it is set when a report becomes due and cleared when that ends, not in between.
+    index('reports_undelivered')
+      .on(t.tenantId, t.dueSince)
+      .where(sql`due_since is not null and failed_at is null`),
     check(
       'reports_due_has_time',
       sql`state in ('completed', 'verified', 'failed') or next_try_at is not null`,

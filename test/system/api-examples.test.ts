@@ -117,6 +117,7 @@ const byAdmin = new Set(['approveApproval', 'rejectApproval']);
 const story: readonly (readonly [operationId: string, status: number, after?: After])[] = [
   ['getSession', 200],
   ['getVersion', 200],
+  ['getOverview', 200],
   ['listClouds', 200],
   ['createTenant', 201],
   ['listTenants', 200],

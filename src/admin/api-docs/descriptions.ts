@@ -9,6 +9,8 @@ export const descriptions: Readonly<Record<string, string>> = {
     'The built-in clouds and those of ESPALIER_CLOUDS_FILE, with the hosts that a discovered Intune address may have. A tenant belongs to one of them for good.',
   getSession:
     'The name, role and tenants of the key, token or session that was shown. A browser also reads here the token that its writes have to send as x-espalier-csrf.',
+  getOverview:
+    'What needs a person comes first, the most urgent on top, each with who has to act, what ends it and the page to do it on. Of failed reports the newest 500 of a tenant are counted, of what waits the first 1,000; countIsLeast and isLeast say so. The answer may be a second old.',
   listTenants: 'A key that is bound to tenants sees those alone, and totalCount counts only what it may see.',
   createTenant:
     'Nothing is sent to Microsoft: connect and confirm do that. The answer may hold warnings about a secret reference that gives no secret yet.',

@@ -1,9 +1,193 @@
 import { html } from 'hono/html';
-import type { ConsolePage } from '../visit.ts';
+import type { Html } from '../../gateway/page-layout.ts';
+import { atLeast, badge, id, pager, state, type Tone, table, time } from '../parts.ts';
+import type { ConsolePage, Visit } from '../visit.ts';
 
-/** What needs a person, and how all tenants are. */
+/** What needs a person, and how all tenants are. The live part fetches itself anew when something has changed. */
+
+interface Attention {
+  readonly kind: string;
+  readonly tenantId: string | null;
+  readonly tenantName: string | null;
+  readonly instanceId: string | null;
+  readonly instanceName: string | null;
+  readonly cause: string;
+  readonly detail: string;
+  readonly remedy: string;
+  readonly owner: string;
+  readonly since: string | null;
+  readonly count: number;
+  readonly countIsLeast: boolean;
+  readonly action: { readonly label: string; readonly href: string };
+}
+
+interface TenantRow {
+  readonly tenantId: string;
+  readonly displayName: string;
+  readonly connectionState: string;
+  readonly held: boolean;
+  readonly paused: boolean;
+  readonly instances: number;
+  readonly backlog: { readonly computers: number; readonly reports: number; readonly isLeast: boolean };
+  readonly oldestUndeliveredAt: string | null;
+  readonly lastHeartbeatAt: string | null;
+}
+
+interface Overview {
+  readonly attention: {
+    readonly totalCount: number;
+    readonly kinds: readonly { readonly kind: string; readonly count: number }[];
+    readonly results: readonly Attention[];
+  };
+  readonly totalCount: number;
+  readonly results: readonly TenantRow[];
+}
+
+const pageSize = 50;
+
+const kindNames: Readonly<Record<string, readonly [name: string, tone: Tone]>> = {
+  'tenant-held': ['Delivery held', 'bad'],
+  'tenant-terminated': ['Connection ended by Intune', 'bad'],
+  'approval-waiting': ['Approval waiting', 'warn'],
+  'instance-unreachable': ['Instance unreachable', 'bad'],
+  'reports-failed': ['Reports failed', 'bad'],
+  'permission-drift': ['Permissions changed', 'warn'],
+  'credential-expiring': ['Key or certificate runs out', 'warn'],
+  'connection-unfinished': ['Connection not finished', 'warn'],
+  paused: ['Paused', 'quiet'],
+};
+const kindName = (kind: string): string => kindNames[kind]?.[0] ?? kind;
+
+const actors: Readonly<Record<string, string>> = {
+  caller: 'An operator',
+  operator: 'An operator',
+  configuration: 'The configuration, here or in Entra',
+  instance: 'The Jamf Pro instance',
+  jamf: 'The Jamf Pro instance',
+  microsoft: 'Microsoft',
+  espalier: 'This gateway',
+};
+
+const subject = ({ instanceId, instanceName, tenantId, tenantName }: Attention): Html =>
+  tenantId === null
+    ? html`This gateway`
+    : html`<a href="/tenants/${tenantId}">${tenantName ?? tenantId}</a>${
+        instanceId === null
+          ? ''
+          : html` <span class="quiet" aria-hidden="true">/</span> <a href="/tenants/${tenantId}/instances/${instanceId}">${instanceName ?? instanceId}</a>`
+      }`;
+
+const attentionItem = (item: Attention): Html => html`<li>
+  <p class="what">${badge(kindName(item.kind), kindNames[item.kind]?.[1])} <strong>${subject(item)}</strong>${
+    item.count > 1 || item.countIsLeast
+      ? html` <span class="quiet">${atLeast(item.count, item.countIsLeast)} ${item.kind === 'reports-failed' ? 'reports' : 'devices'}</span>`
+      : ''
+  }</p>
+  <p>${item.detail}</p>
+  <p>${item.remedy}</p>
+  <p class="quiet">To act: ${actors[item.owner] ?? item.owner} · <code>${item.cause}</code>${
+    item.since === null
+      ? ''
+      : html` · ${item.kind === 'credential-expiring' ? 'ends' : 'since'} ${time(item.since)}`
+  }</p>
+  <p class="do"><a class="button" href="${item.action.href}">${item.action.label}</a></p>
+</li>`;
+
+/** The kinds as links that narrow the list; the address says which one is chosen. */
+function kindLinks({ attention: { kinds } }: Overview, chosen: string | undefined): Html {
+  const total = kinds.reduce((sum, { count }) => sum + count, 0);
+  const link = (label: string, count: number, href: string, current: boolean): Html =>
+    html`<li><a href="${href}"${current ? html` aria-current="true"` : ''}>${label} <span class="count">${count}</span></a></li>`;
+  return html`<ul class="chips" aria-label="Kinds">
+    ${link('All', total, '/', chosen === undefined)}
+    ${kinds.map(({ count, kind }) => link(kindName(kind), count, `/?kind=${kind}`, kind === chosen))}
+  </ul>`;
+}
+
+function attentionList(overview: Overview, chosen: string | undefined): Html {
+  const { attention, totalCount } = overview;
+  const { results } = attention;
+  if (attention.kinds.length === 0)
+    return html`<p class="empty">${
+      totalCount === 0
+        ? 'No tenant is connected yet, so nothing can need you.'
+        : 'Nothing needs you at the moment.'
+    }</p>`;
+  return html`${kindLinks(overview, chosen)}
+    ${
+      results.length === 0
+        ? html`<p class="empty">Nothing of this kind needs you any more.</p>`
+        : html`<ul class="attention">${results.map(attentionItem)}</ul>`
+    }
+    ${
+      attention.totalCount > results.length
+        ? html`<p class="quiet">The ${results.length} most urgent of ${attention.totalCount} are shown.</p>`
+        : ''
+    }`;
+}
+
+const stateOf = ({ connectionState, held, paused }: TenantRow): Html =>
+  html`${state(connectionState)}${held ? html` ${state('held')}` : ''}${paused ? html` ${state('paused')}` : ''}`;
+
+function backlogOf({ backlog: { computers, isLeast, reports } }: TenantRow): Html {
+  if (computers + reports === 0) return html`<span class="quiet">none</span>`;
+  const parts = [
+    computers > 0 ? `${atLeast(computers, isLeast && computers >= reports)} to read` : '',
+    reports > 0 ? `${atLeast(reports, isLeast && reports >= computers)} to tell` : '',
+  ];
+  return html`${parts.filter((part) => part !== '').join(', ')}`;
+}
+
+const tenantTable = ({ may }: Visit, { results }: Overview): Html =>
+  table<TenantRow>(
+    'Tenants',
+    [
+      {
+        title: 'Tenant',
+        cell: ({ displayName, tenantId }) =>
+          html`<a href="/tenants/${tenantId}">${displayName}</a><br />${id(tenantId)}`,
+      },
+      { title: 'State', cell: stateOf },
+      { title: 'Instances', cell: ({ instances }) => instances, numeric: true },
+      { title: 'Waiting', cell: backlogOf },
+      {
+        title: 'Oldest untold',
+        cell: ({ oldestUndeliveredAt }) =>
+          oldestUndeliveredAt === null ? html`<span class="quiet">none</span>` : time(oldestUndeliveredAt),
+      },
+      { title: 'Last heartbeat', cell: ({ lastHeartbeatAt }) => time(lastHeartbeatAt) },
+    ],
+    results,
+    may('admin')
+      ? html`No tenant is here yet. <a href="/connect">Connect the first one</a>: it takes the id of the Entra tenant and one of its administrators.`
+      : 'You see no tenant yet. An administrator of this gateway connects one, or gives you the right to see it.',
+  );
+
 export const overview: ConsolePage = {
   path: '/',
   menu: { label: 'Overview', key: 'o' },
-  show: async () => ({ title: 'Overview', body: html`<p><a href="/tenants">Tenants</a></p>` }),
+  show: async (visit) => {
+    const { api, query } = visit;
+    const chosen = query.get('kind') ?? undefined;
+    const found = await api.get<Overview>('/overview', {
+      kind: chosen,
+      page: query.get('page') ?? 0,
+      'page-size': pageSize,
+    });
+    const address = query.size === 0 ? '/' : `/?${query}`;
+    return {
+      title: 'Overview',
+      body: html`<div id="live" hx-get="${address}" hx-select="#live" hx-swap="outerHTML" hx-trigger="espalier:changed from:body">
+        <section aria-labelledby="attention-title">
+          <h2 id="attention-title">Needs you</h2>
+          ${attentionList(found, chosen)}
+        </section>
+        <section aria-labelledby="tenants-title">
+          <h2 id="tenants-title">Tenants</h2>
+          ${tenantTable(visit, found)}
+          ${pager(query, found.totalCount, pageSize)}
+        </section>
+      </div>`,
+    };
+  },
 };

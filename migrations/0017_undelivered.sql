@@ -1,0 +1,1 @@
+CREATE INDEX "reports_undelivered" ON "reports" USING btree ("tenant_id","due_since") WHERE due_since is not null and failed_at is null;

@@ -1,0 +1,80 @@
+import { LRUCache } from 'lru-cache';
+import { credentialWarnMs, overviewFreshMs, overviewScopes } from '../../limits.ts';
+import { hasRole } from '../access.ts';
+import type { AdminServices, Operator } from '../context.ts';
+import { type Attention, byUrgency } from './attention.ts';
+import {
+  readExpiringApiKeys,
+  readExpiringInstanceKeys,
+  readFailed,
+  readInstances,
+  readTenants,
+  readWaitingApprovals,
+} from './attention-rows.ts';
+import {
+  ofApiKey,
+  ofApproval,
+  ofCertificate,
+  ofFailed,
+  ofInstance,
+  ofInstanceKey,
+  ofTenant,
+} from './attention-words.ts';
+
+/**
+ * What needs a person of the operator's tenants, the most urgent first. Everybody with the same tenants shares an answer
+ * that is a second or two old: many open overviews ask as much as one.
+ */
+
+type Services = Pick<AdminServices, 'sql' | 'certificateExpiry'>;
+
+function certificates({ certificateExpiry }: Services): Attention[] {
+  return [...certificateExpiry()]
+    .filter(([, seconds]) => seconds * 1_000 < credentialWarnMs)
+    .map(([name, seconds]) => ofCertificate(name, new Date(Date.now() + seconds * 1_000)));
+}
+
+/** `tenantIds` undefined: every tenant. Keys of operators are shown to whom the API shows them. */
+async function read(
+  services: Services,
+  { seesKeys, tenantIds }: { readonly tenantIds: readonly string[] | undefined; readonly seesKeys: boolean },
+): Promise<readonly Attention[]> {
+  const { sql } = services;
+  const [tenants, instances, failed, keys, approvals, apiKeys] = await Promise.all([
+    readTenants(sql, tenantIds),
+    readInstances(sql, tenantIds),
+    readFailed(sql, tenantIds),
+    readExpiringInstanceKeys(sql, tenantIds),
+    readWaitingApprovals(sql, tenantIds),
+    seesKeys ? readExpiringApiKeys(sql) : [],
+  ]);
+  return [
+    ...tenants.flatMap(ofTenant),
+    ...instances.map(ofInstance),
+    ...failed.map(ofFailed),
+    ...keys.map(ofInstanceKey),
+    ...approvals.map(ofApproval),
+    ...apiKeys.map(ofApiKey),
+    ...(tenantIds === undefined ? certificates(services) : []),
+  ].sort(byUrgency);
+}
+
+export type ReadAttention = (operator: Operator) => Promise<readonly Attention[]>;
+
+export function createAttention(services: Services): ReadAttention {
+  const known = new LRUCache<string, Promise<readonly Attention[]>>({
+    max: overviewScopes,
+    ttl: overviewFreshMs,
+  });
+  return (operator) => {
+    const { tenantIds } = operator;
+    const seesKeys = tenantIds === undefined && hasRole(operator, 'admin');
+    const scope = `${seesKeys} ${tenantIds === undefined ? 'all' : tenantIds.toSorted().join(' ')}`;
+    const kept = known.get(scope);
+    if (kept !== undefined) return kept;
+    const reading = read(services, { tenantIds, seesKeys });
+    known.set(scope, reading);
+    reading.catch(() => known.delete(scope));
+    return reading;
+  };
+}
