@@ -86,6 +86,28 @@ export interface ChangeFeedOptions {
 /** The first part of a snapshot: every transaction before it has ended. */
 export const oldestOf = (snapshot: Snapshot): string => snapshot.split(':')[0] ?? '0';
 
+/** One run at a time: a caller while one is under way gets the next, for that one may have read before the caller's change. */
+function oneAtATime(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let following: Promise<void> | undefined;
+  const begin = (): Promise<void> => {
+    running = run().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  return () => {
+    if (!running) return begin();
+    following ??= running
+      .catch(() => undefined)
+      .then(() => {
+        following = undefined;
+        return begin();
+      });
+    return following;
+  };
+}
+
 export function createChangeFeed({ log, now, source }: ChangeFeedOptions): ChangeFeed {
   const listeners: ChangeListener[] = [];
   let last: Omit<Look, 'changes'> | undefined;
@@ -93,8 +115,6 @@ export function createChangeFeed({ log, now, source }: ChangeFeedOptions): Chang
   /** Oldest first; for pruning. */
   let past: { readonly snapshot: Snapshot; readonly atMs: number }[] = [];
   let heard = 0;
-  let running: Promise<void> | undefined;
-  let following: Promise<void> | undefined;
 
   const whyForget = (found: Look): string | undefined => {
     if (!last) return 'started';
@@ -128,25 +148,7 @@ export function createChangeFeed({ log, now, source }: ChangeFeedOptions): Chang
     subscribe: (listener) => {
       listeners.push(listener);
     },
-    look: () => {
-      if (!running) {
-        running = lookOnce().finally(() => {
-          running = undefined;
-        });
-        return running;
-      }
-      // The look under way may have read before what the caller knows of was written.
-      following ??= running
-        .catch(() => undefined)
-        .then(() => {
-          following = undefined;
-          running = lookOnce().finally(() => {
-            running = undefined;
-          });
-          return running;
-        });
-      return following;
-    },
+    look: oneAtATime(lookOnce),
     get started() {
       return last !== undefined;
     },
