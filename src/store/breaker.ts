@@ -1,5 +1,3 @@
-import { StoreUnavailableError, storeFailure } from './store-failure.ts';
-
 /**
  * Knows whether the database can be reached (design D20). A failed connection or a query without an answer is only a
  * suspicion: one prober then asks the server a question of its own, and what it finds decides, so that neither a slow
@@ -8,6 +6,8 @@ import { StoreUnavailableError, storeFailure } from './store-failure.ts';
  *
  * Times are counted in ticks of the event loop's own timer: a process that stood still itself has not waited.
  */
+
+import { StoreUnavailableError, storeFailure } from './store-failure.ts';
 
 const tickMs = 100;
 /** A query without an answer for so long is looked into: 400 ms. */
@@ -40,14 +40,14 @@ export interface Breaker {
   readonly isAway: boolean;
   /** How many were refused in the present outage, or in the one that ended last. */
   readonly refusals: number;
-  /** For whoever must not ask now; counted. */
+  /** The error for a caller that must not ask now; counted. */
   refuse(): StoreUnavailableError;
   /** Begins an operation; `give` is called at most once, when it is given up before `leave`. */
   enter(give: (error: StoreUnavailableError) => void): Asked;
   /** The server answered. */
   answered(asked: Asked): void;
   failed(asked: Asked, error: unknown): void;
-  /** Returns the way to stop observing. */
+  /** Returns a function that stops observing. */
   observe(observer: BreakerObserver): () => void;
   close(): void;
 }
@@ -55,16 +55,10 @@ export interface Breaker {
 export interface BreakerOptions {
   /** Asks the server a question; gives its connection up when the signal says so. */
   readonly probe: (signal: AbortSignal) => Promise<void>;
-  /** Ends what the probe keeps. */
+  /** Ends the probe's connection. */
   readonly close: () => void;
   /** A clock that never goes back, in milliseconds. */
   readonly now: () => number;
-}
-
-interface Probing {
-  readonly sinceTick: number;
-  readonly answersBefore: number;
-  readonly abort: AbortController;
 }
 
 function wordsOf(cause: unknown): string {
@@ -76,13 +70,109 @@ function wordsOf(cause: unknown): string {
 const isServersWord = (error: unknown): boolean =>
   typeof (error as { severity?: unknown } | null)?.severity === 'string';
 
-export function createBreaker({ close: closeProbe, now, probe }: BreakerOptions): Breaker {
-  /** In the order in which they came: the first is the oldest. */
+/** Operations that were not answered yet, oldest first. */
+function createInFlight() {
   const inFlight = new Set<Asked>();
+  const giveUp = (asked: Asked, error: StoreUnavailableError): void => {
+    asked.over = true;
+    inFlight.delete(asked);
+    asked.give(error);
+  };
+  return {
+    oldest: (): Asked | undefined => inFlight.values().next().value,
+    add: (asked: Asked): void => {
+      inFlight.add(asked);
+    },
+    /** False: it was given up before. */
+    leave: (asked: Asked): boolean => {
+      if (asked.over) return false;
+      asked.over = true;
+      return inFlight.delete(asked);
+    },
+    giveUpAll: (refuse: () => StoreUnavailableError): void => {
+      for (const asked of [...inFlight]) giveUp(asked, refuse());
+    },
+    endWaits: (ticks: number): void => {
+      for (const asked of inFlight) {
+        if (ticks - asked.sinceTick < waitTicks) return;
+        if (!asked.waiting) continue;
+        giveUp(asked, new StoreUnavailableError('STORE_BUSY', 'no connection to the database became free'));
+      }
+    },
+  };
+}
+
+interface Probing {
+  readonly sinceTick: number;
+  readonly answersBefore: number;
+  readonly abort: AbortController;
+}
+
+/** Asks one question at a time, and ends it when it hangs. `onResult` hears what came of it; no failure: an answer. */
+function createProber(
+  probe: BreakerOptions['probe'],
+  onResult: (question: Probing, failure: unknown) => void,
+) {
+  let current: Probing | undefined;
+  const end = (question: Probing, failure: unknown): void => {
+    if (current !== question) return;
+    current = undefined;
+    onResult(question, failure);
+  };
+  return {
+    isAsking: (): boolean => current !== undefined,
+    ask: (sinceTick: number, answersBefore: number): void => {
+      const question: Probing = { sinceTick, answersBefore, abort: new AbortController() };
+      current = question;
+      probe(question.abort.signal).then(
+        () => end(question, undefined),
+        (error: unknown) => end(question, error),
+      );
+    },
+    /** Ends a question that hangs, when the last sign of life is too long ago as well. */
+    expire: (ticks: number, signOfLifeTick: number): void => {
+      if (!current || ticks - Math.max(current.sinceTick, signOfLifeTick) < patienceTicks) return;
+      current.abort.abort();
+      const silent = `no answer within ${(patienceTicks * tickMs) / 1_000} s`;
+      end(current, Object.assign(new Error(silent), { code: 'CONNECT_TIMEOUT' }));
+    },
+  };
+}
+
+/** The present outage, or none: who hears of it, and how many were refused. */
+function createOutage(now: () => number) {
   const observers = new Set<BreakerObserver>();
   let outage: { readonly cause: unknown; readonly sinceMs: number } | undefined;
   let refusals = 0;
-  let probing: Probing | undefined;
+  return {
+    isAway: (): boolean => outage !== undefined,
+    refusals: (): number => refusals,
+    refuse: (): StoreUnavailableError => {
+      refusals += 1;
+      const cause = outage?.cause;
+      return new StoreUnavailableError('STORE_AWAY', `the database is away: ${wordsOf(cause)}`, cause);
+    },
+    begin: (cause: unknown, refuseAll: () => void): void => {
+      outage = { cause, sinceMs: now() };
+      refusals = 0;
+      refuseAll();
+      for (const observer of observers) observer.away?.(cause);
+    },
+    end: (): void => {
+      const sinceMs = outage?.sinceMs ?? now();
+      outage = undefined;
+      for (const observer of observers) observer.back?.((now() - sinceMs) / 1_000);
+    },
+    observe: (observer: BreakerObserver): (() => void) => {
+      observers.add(observer);
+      return () => observers.delete(observer);
+    },
+  };
+}
+
+export function createBreaker({ close: closeProbe, now, probe }: BreakerOptions): Breaker {
+  const inFlight = createInFlight();
+  const outage = createOutage(now);
   let ticks = 0;
   let nextProbeTick = 0;
   let answers = 0;
@@ -91,75 +181,34 @@ export function createBreaker({ close: closeProbe, now, probe }: BreakerOptions)
   let timer: ReturnType<typeof setInterval> | undefined;
   let closed = false;
 
-  const away = (): StoreUnavailableError => {
-    refusals += 1;
-    const cause = outage?.cause;
-    return new StoreUnavailableError('STORE_AWAY', `the database is away: ${wordsOf(cause)}`, cause);
-  };
-  const giveUp = (asked: Asked, error: StoreUnavailableError): void => {
-    asked.over = true;
-    inFlight.delete(asked);
-    asked.give(error);
-  };
-  const open = (cause: unknown): void => {
-    outage = { cause, sinceMs: now() };
-    refusals = 0;
-    for (const asked of [...inFlight]) giveUp(asked, away());
-    for (const observer of observers) observer.away?.(cause);
-  };
-  const close = (ended: { readonly sinceMs: number }): void => {
-    outage = undefined;
-    for (const observer of observers) observer.back?.((now() - ended.sinceMs) / 1_000);
-  };
-
-  const settle = (one: Probing, failure: unknown): void => {
-    if (probing !== one || closed) return;
-    probing = undefined;
-    nextProbeTick = ticks + (outage ? retryTicks : suspectTicks);
+  const prober = createProber(probe, (question, failure) => {
+    if (closed) return;
+    nextProbeTick = ticks + (outage.isAway() ? retryTicks : suspectTicks);
     const isThere = failure === undefined || storeFailure(failure) !== 'unreachable';
-    if (outage) {
-      if (isThere) close(outage);
+    if (outage.isAway()) {
+      if (isThere) outage.end();
     } else if (!isThere) {
-      // Where somebody was answered meanwhile, only the prober's connection failed: the next tick looks again.
-      if (answers > one.answersBefore) suspected = true;
-      else open(failure);
+      // Where somebody was answered meanwhile, only the prober's connection failed: the next tick asks again.
+      if (answers > question.answersBefore) suspected = true;
+      else outage.begin(failure, () => inFlight.giveUpAll(outage.refuse));
     }
-  };
-  const look = (): void => {
-    if (probing || closed) return;
+  });
+  const suspect = (): void => {
+    if (prober.isAsking() || closed) return;
     suspected = false;
-    const one: Probing = { sinceTick: ticks, answersBefore: answers, abort: new AbortController() };
-    probing = one;
     run();
-    probe(one.abort.signal).then(
-      () => settle(one, undefined),
-      (error: unknown) => settle(one, error),
-    );
-  };
-  /** The prober's question hangs, and nobody else had an answer either. */
-  const expire = (one: Probing): void => {
-    if (ticks - Math.max(one.sinceTick, outage ? 0 : lastAnswerTick) < patienceTicks) return;
-    one.abort.abort();
-    const silent = `no answer within ${(patienceTicks * tickMs) / 1_000} s`;
-    settle(one, Object.assign(new Error(silent), { code: 'CONNECT_TIMEOUT' }));
-  };
-  const endWaits = (): void => {
-    for (const asked of inFlight) {
-      if (ticks - asked.sinceTick < waitTicks) return;
-      if (!asked.waiting) continue;
-      giveUp(asked, new StoreUnavailableError('STORE_BUSY', 'no connection to the database became free'));
-    }
+    prober.ask(ticks, answers);
   };
   const tick = (): void => {
     ticks += 1;
-    if (probing) expire(probing);
-    if (suspected) look();
+    prober.expire(ticks, outage.isAway() ? 0 : lastAnswerTick);
+    if (suspected) suspect();
     else if (ticks >= nextProbeTick) {
-      const [oldest] = inFlight;
-      if (outage || (oldest && ticks - oldest.sinceTick >= suspectTicks)) look();
+      const oldest = inFlight.oldest();
+      if (outage.isAway() || (oldest && ticks - oldest.sinceTick >= suspectTicks)) suspect();
     }
-    endWaits();
-    if (!outage && !probing && !suspected && inFlight.size === 0) rest();
+    inFlight.endWaits(ticks);
+    if (!outage.isAway() && !prober.isAsking() && !suspected && !inFlight.oldest()) rest();
   };
   const run = (): void => {
     if (!closed) timer ??= setInterval(tick, tickMs);
@@ -168,23 +217,18 @@ export function createBreaker({ close: closeProbe, now, probe }: BreakerOptions)
     clearInterval(timer);
     timer = undefined;
   };
-  const leave = (asked: Asked): boolean => {
-    if (asked.over) return false;
-    asked.over = true;
-    return inFlight.delete(asked);
-  };
-  const noteAnswer = (): void => {
+  const countAnswer = (): void => {
     answers += 1;
     lastAnswerTick = ticks;
   };
   return {
     get isAway() {
-      return outage !== undefined;
+      return outage.isAway();
     },
     get refusals() {
-      return refusals;
+      return outage.refusals();
     },
-    refuse: away,
+    refuse: outage.refuse,
     enter: (give) => {
       const asked: Asked = { waiting: false, over: false, give, sinceTick: ticks };
       inFlight.add(asked);
@@ -192,18 +236,14 @@ export function createBreaker({ close: closeProbe, now, probe }: BreakerOptions)
       return asked;
     },
     answered: (asked) => {
-      if (leave(asked)) noteAnswer();
+      if (inFlight.leave(asked)) countAnswer();
     },
     failed: (asked, error) => {
-      if (!leave(asked)) return;
-      const failure = storeFailure(error);
-      if (failure === 'unreachable') look();
-      else if (isServersWord(error)) noteAnswer();
+      if (!inFlight.leave(asked)) return;
+      if (storeFailure(error) === 'unreachable') suspect();
+      else if (isServersWord(error)) countAnswer();
     },
-    observe: (observer) => {
-      observers.add(observer);
-      return () => observers.delete(observer);
-    },
+    observe: outage.observe,
     close: () => {
       closed = true;
       rest();
