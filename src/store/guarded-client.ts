@@ -1,7 +1,3 @@
-import type postgres from 'postgres';
-import type { Asked, Breaker } from './breaker.ts';
-import { isReadOnly, type StoreUnavailableError } from './store-failure.ts';
-
 /**
  * A client of the database behind the breaker, with the same type: what it is asked while the database is away is
  * refused at once, what is in flight when it goes away is refused then, and a query waits a bounded time for a free
@@ -11,9 +7,13 @@ import { isReadOnly, type StoreUnavailableError } from './store-failure.ts';
  * A connection carries one operation at a time. Queries of others are not sent after one that waits for a lock.
  */
 
+import type postgres from 'postgres';
+import type { Asked, Breaker } from './breaker.ts';
+import { isReadOnly } from './store-failure.ts';
+
 type Sql = postgres.Sql<{ int8: number }>;
 
-/** What of the driver's queries is used beside their types: they go to `handler` when somebody awaits them. */
+/** The driver's queries beyond their public type: they go to `handler` when somebody awaits them. */
 interface DriverQuery {
   /** It is a COPY: it resolves once with the stream, and again when the stream has ended. */
   readonly streaming?: boolean;
@@ -38,7 +38,7 @@ interface Listening {
 
 /** A server that is read-only for good must not cost new connections all the time. */
 const renewEveryMs = 1_000;
-/** What still runs on connections to a server that became read-only. */
+/** Statements on connections to a server that became read-only may finish within this time. */
 const retireSeconds = 5;
 
 const isQuery = (value: unknown): value is DriverQuery =>
@@ -63,7 +63,7 @@ function admit(pool: Pool, asked: Asked, go: () => void): void {
 }
 
 function release(pool: Pool): void {
-  // Only then has the driver taken its connection back.
+  // The driver takes its connection back after it has settled the query.
   queueMicrotask(() => {
     for (let next = pool.waiting.shift(); next !== undefined; next = pool.waiting.shift()) {
       if (next.asked.over) continue;
@@ -77,11 +77,21 @@ function release(pool: Pool): void {
 
 /** Gives a pool up, and all that is under way on it within `seconds`. */
 function retire(pool: Pool, seconds: number): void {
-  // Everybody who asked has been told; what ending it says is of no interest.
+  // Everybody who asked has their error already; one from ending the pool adds nothing.
   pool.sql.end({ timeout: seconds }).catch(() => undefined);
 }
 
-export function guardClient(connect: () => Sql, breaker: Breaker, now: () => number): Sql {
+/** Gives the connection of one operation back, once. */
+function releaseOnce(pool: Pool): () => void {
+  let holds = true;
+  return () => {
+    if (holds) release(pool);
+    holds = false;
+  };
+}
+
+/** The pool in use, which is replaced with every outage, and the channels that each new one listens to. */
+function createPools(connect: () => Sql, breaker: Breaker, now: () => number) {
   let pool = openPool(connect);
   let renewedAtMs = Number.NEGATIVE_INFINITY;
   const listens = new Set<Listening>();
@@ -103,115 +113,115 @@ export function guardClient(connect: () => Sql, breaker: Breaker, now: () => num
     retire(old, seconds);
   };
   const stopObserving = breaker.observe({ away: () => renew(0), back: relisten });
-
-  const failed = (asked: Asked, error: unknown): void => {
-    breaker.failed(asked, error);
-    if (!isReadOnly(error) || now() - renewedAtMs < renewEveryMs) return;
-    // Another server may be the primary now, behind the same name.
-    renewedAtMs = now();
-    renew(retireSeconds);
-    relisten();
+  return {
+    current: (): Pool => pool,
+    failed: (asked: Asked, error: unknown): void => {
+      breaker.failed(asked, error);
+      if (!isReadOnly(error) || now() - renewedAtMs < renewEveryMs) return;
+      // Another server may be the primary now, behind the same name.
+      renewedAtMs = now();
+      renew(retireSeconds);
+      relisten();
+    },
+    listen: async (
+      channel: string,
+      onNotification: (payload: string) => void,
+      onListening?: () => void,
+    ): Promise<{ state: postgres.State; unlisten: () => Promise<void> }> => {
+      if (breaker.isAway) throw breaker.refuse();
+      const { state, unlisten } = await pool.sql.listen(channel, onNotification, onListening);
+      const one: Listening = { channel, onNotification, onListening, unlisten };
+      listens.add(one);
+      return {
+        state,
+        unlisten: async () => {
+          listens.delete(one);
+          await one.unlisten();
+        },
+      };
+    },
+    end: (options?: { timeout?: number }): Promise<void> => {
+      stopObserving();
+      return pool.sql.end(options);
+    },
   };
+}
 
-  const send = (query: DriverQuery): void => {
+type Pools = ReturnType<typeof createPools>;
+
+/** Stands in for the driver's handler of one query. */
+function createSend(pools: Pools, breaker: Breaker): DriverQuery['handler'] {
+  return (query) => {
     if (breaker.isAway) {
       query.reject(breaker.refuse());
       return;
     }
     const { reject, resolve } = query;
-    const own = pool;
+    const pool = pools.current();
     const asked = breaker.enter(reject);
-    let holds = true;
-    const letGo = (): void => {
-      if (holds) release(own);
-      holds = false;
-    };
+    const giveBack = releaseOnce(pool);
     query.resolve = (result) => {
-      if (!query.streaming || asked.over) letGo();
+      if (!query.streaming || asked.over) giveBack();
       breaker.answered(asked);
       resolve(result);
     };
     query.reject = (error) => {
-      letGo();
-      failed(asked, error);
+      giveBack();
+      pools.failed(asked, error);
       reject(error);
     };
-    admit(own, asked, () => own.send(query));
+    admit(pool, asked, () => pool.send(query));
   };
+}
+
+/** A transaction has a connection for itself, from when it begins until it ends. */
+function createBegin(pools: Pools, breaker: Breaker): (...given: unknown[]) => Promise<unknown> {
+  return (...given) => {
+    if (breaker.isAway) return Promise.reject(breaker.refuse());
+    const pool = pools.current();
+    return new Promise((resolve, reject) => {
+      const asked = breaker.enter(reject);
+      const begin = async (): Promise<void> => {
+        const giveBack = releaseOnce(pool);
+        try {
+          const result = await (pool.sql.begin as (...inner: unknown[]) => Promise<unknown>)(...given);
+          giveBack();
+          breaker.answered(asked);
+          resolve(result);
+        } catch (error) {
+          giveBack();
+          pools.failed(asked, error);
+          reject(error);
+        }
+      };
+      admit(pool, asked, () => void begin());
+    });
+  };
+}
+
+export function guardClient(connect: () => Sql, breaker: Breaker, now: () => number): Sql {
+  const pools = createPools(connect, breaker, now);
+  const send = createSend(pools, breaker);
   const guard = <T>(made: T): T => {
     if (isQuery(made)) made.handler = send;
     return made;
   };
-
-  /** Work that has a connection for itself, from when it begins until it ends. */
-  const hold = <T>(work: (sql: Sql, letGo: () => void) => Promise<T>): Promise<T> => {
-    if (breaker.isAway) return Promise.reject(breaker.refuse());
-    const own = pool;
-    return new Promise<T>((resolve, reject) => {
-      const asked = breaker.enter((error: StoreUnavailableError) => reject(error));
-      const go = (): void => {
-        let holds = true;
-        const letGo = (): void => {
-          if (holds) release(own);
-          holds = false;
-        };
-        work(own.sql, letGo).then(
-          (result) => {
-            breaker.answered(asked);
-            resolve(result);
-          },
-          (error: unknown) => {
-            letGo();
-            failed(asked, error);
-            reject(error);
-          },
-        );
-      };
-      admit(own, asked, go);
-    });
-  };
-  const begin = (...given: unknown[]): Promise<unknown> =>
-    hold(async (sql, letGo) => {
-      const result = await (sql.begin as (...inner: unknown[]) => Promise<unknown>)(...given);
-      letGo();
-      return result;
-    });
-  /** The driver gives a reserved connection that closed to somebody else (docs/upstream/postgres.md): a transaction does not. */
-  const reserve = (): Promise<never> => Promise.reject(new Error('begin a transaction instead'));
-
-  const listen = async (
-    channel: string,
-    onNotification: (payload: string) => void,
-    onListening?: () => void,
-  ): Promise<{ state: postgres.State; unlisten: () => Promise<void> }> => {
-    if (breaker.isAway) throw breaker.refuse();
-    const { state, unlisten } = await pool.sql.listen(channel, onNotification, onListening);
-    const one: Listening = { channel, onNotification, onListening, unlisten };
-    listens.add(one);
-    return {
-      state,
-      unlisten: async () => {
-        listens.delete(one);
-        await one.unlisten();
-      },
-    };
-  };
   const over = {
-    unsafe: (...given: Parameters<Sql['unsafe']>) => guard(pool.sql.unsafe(...given)),
-    file: (...given: Parameters<Sql['file']>) => guard(pool.sql.file(...given)),
+    unsafe: (...given: Parameters<Sql['unsafe']>) => guard(pools.current().sql.unsafe(...given)),
+    file: (...given: Parameters<Sql['file']>) => guard(pools.current().sql.file(...given)),
     notify: (channel: string, payload: string) =>
-      guard(pool.sql`select pg_notify(${channel}, ${payload})`) as unknown as ReturnType<Sql['notify']>,
-    begin,
-    reserve,
-    listen,
-    end: (options?: { timeout?: number }) => {
-      stopObserving();
-      return pool.sql.end(options);
-    },
+      guard(pools.current().sql`select pg_notify(${channel}, ${payload})`) as unknown as ReturnType<
+        Sql['notify']
+      >,
+    begin: createBegin(pools, breaker),
+    // The driver gives a reserved connection that closed to somebody else (docs/upstream/postgres.md).
+    reserve: (): Promise<never> => Promise.reject(new Error('begin a transaction instead')),
+    listen: pools.listen,
+    end: pools.end,
   };
   const standIn = (() => undefined) as unknown as Sql;
   return new Proxy(standIn, {
-    apply: (_standIn, self, given) => guard(Reflect.apply(pool.sql, self, given)),
-    get: (_standIn, name) => Reflect.get(Object.hasOwn(over, name) ? over : pool.sql, name),
+    apply: (_standIn, self, given) => guard(Reflect.apply(pools.current().sql, self, given)),
+    get: (_standIn, name) => Reflect.get(Object.hasOwn(over, name) ? over : pools.current().sql, name),
   });
 }
