@@ -57,21 +57,12 @@ interface Reading<T> {
   again: boolean;
 }
 
-export function createRowCache<T extends object>(options: RowCacheOptions<T>): RowCache<T> {
-  const { policy, now, read } = options;
-  const rows = new LRUCache<string, Kept<T>>({ max: options.maxRows });
-  const absent = new LRUCache<string, number>({ max: maxAbsent });
+/** Reads of rows that all who ask for the same row share. One during which the row changed is done again. */
+function createSharedReads<T>(
+  { now, read }: RowCacheOptions<T>,
+  keep: (key: string, row: T | undefined, atMs: number) => void,
+) {
   const readings = new Map<string, Reading<T>>();
-
-  const keep = (key: string, row: T | undefined, atMs: number): void => {
-    if (row) {
-      absent.delete(key);
-      rows.set(key, { row, atMs, changedAtMs: undefined });
-    } else {
-      rows.delete(key);
-      absent.set(key, atMs);
-    }
-  };
   const readUntilQuiet = async (key: string, reading: Reading<T>): Promise<T | undefined> => {
     for (;;) {
       reading.again = false;
@@ -82,7 +73,7 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
       return row;
     }
   };
-  const shared = (key: string): Promise<T | undefined> => {
+  const ask = (key: string): Promise<T | undefined> => {
     const underWay = readings.get(key);
     if (underWay) return underWay.row;
     const reading: Reading<T> = { row: Promise.resolve(undefined), again: false };
@@ -90,45 +81,106 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
     reading.row = readUntilQuiet(key, reading).finally(() => readings.delete(key));
     return reading.row;
   };
-  /** On Workers a request must not wait for what another one asked: there everybody reads. */
-  const ask = async (key: string): Promise<T | undefined> => {
-    if (policy) return shared(key);
-    const atMs = now();
-    const row = await read(key);
-    keep(key, row, atMs);
-    return row;
+  return {
+    ask,
+    changed: (key: string): void => {
+      const underWay = readings.get(key);
+      if (underWay) underWay.again = true;
+    },
+    allChanged: (): void => {
+      for (const underWay of readings.values()) underWay.again = true;
+    },
   };
+}
 
-  /** Reads what was named, so that its new state is known should the database go away later. */
+/** Reads changed rows that nobody asked for, so that their new state is known should the database go away later. */
+function createRenewals(ask: (key: string) => Promise<unknown>): (key: string) => void {
   const named = new Set<string>();
-  let renewals = 0;
+  let underWay = 0;
   const renew = (): void => {
     for (const key of named) {
-      if (renewals >= renewalsAtOnce) return;
+      if (underWay >= renewalsAtOnce) return;
       named.delete(key);
-      renewals += 1;
-      shared(key)
-        // Nobody asked: whoever does is told.
+      underWay += 1;
+      ask(key)
+        // The next caller for the row gets the error.
         .catch(() => undefined)
         .finally(() => {
-          renewals -= 1;
+          underWay -= 1;
           renew();
         });
     }
   };
+  return (key) => {
+    named.add(key);
+    renew();
+  };
+}
+
+/** Rows as they were last read, rows that are known not to exist, and whether a row may still be served. */
+function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOptions<T>) {
+  const rows = new LRUCache<string, Kept<T>>({ max: maxRows });
+  const absent = new LRUCache<string, number>({ max: maxAbsent });
   const change = (kept: Kept<T>, atMs: number): void => {
     kept.changedAtMs ??= Math.max(kept.atMs, atMs);
   };
-
-  /** For so long nothing says that the row is still the same. */
+  /** How long nothing has confirmed that the row is still the same. */
   const ageMs = ({ atMs, changedAtMs }: Kept<T>): number =>
     changedAtMs === undefined
       ? Math.min(now() - atMs, policy?.feed.silentMs() ?? Number.POSITIVE_INFINITY)
       : now() - changedAtMs;
-  const servable = (kept: Kept<T>): boolean => {
-    if (!policy?.feed.started) return kept.changedAtMs === undefined && now() - kept.atMs < freshForMs;
-    if (policy.isAway()) return ageMs(kept) < policy.maxAgeMs;
-    return kept.changedAtMs === undefined && now() - kept.atMs < keptForMs;
+  return {
+    get: (key: string) => rows.get(key),
+    // Not counted as use: who peeks at every call reads anew every minute, and that is.
+    peek: (key: string) => rows.peek(key),
+    keep: (key: string, row: T | undefined, atMs: number): void => {
+      if (row) {
+        absent.delete(key);
+        rows.set(key, { row, atMs, changedAtMs: undefined });
+      } else {
+        rows.delete(key);
+        absent.set(key, atMs);
+      }
+    },
+    isAbsent: (key: string): boolean => {
+      const absentAtMs = absent.get(key);
+      return absentAtMs !== undefined && now() - absentAtMs < freshForMs;
+    },
+    isServable: (kept: Kept<T>): boolean => {
+      if (!policy?.feed.started) return kept.changedAtMs === undefined && now() - kept.atMs < freshForMs;
+      if (policy.isAway()) return ageMs(kept) < policy.maxAgeMs;
+      return kept.changedAtMs === undefined && now() - kept.atMs < keptForMs;
+    },
+    isTooOld: (kept: Kept<T>): boolean => policy === undefined || ageMs(kept) >= policy.maxAgeMs,
+    /** False: the row is not known. */
+    changed: (key: string): boolean => {
+      absent.delete(key);
+      const kept = rows.peek(key);
+      if (kept) change(kept, now());
+      return kept !== undefined;
+    },
+    allChanged: (): void => {
+      // The rows have every change that was reported until the feed was last heard.
+      const heardAtMs = now() - (policy?.feed.silentMs() ?? 0);
+      for (const kept of rows.values()) change(kept, heardAtMs);
+      absent.clear();
+    },
+  };
+}
+
+export function createRowCache<T extends object>(options: RowCacheOptions<T>): RowCache<T> {
+  const { now, policy, read } = options;
+  const known = createKnownRows(options);
+  const reads = createSharedReads(options, known.keep);
+  const renew = createRenewals(reads.ask);
+
+  /** On Workers a request must not wait for what another one asked: there everybody reads. */
+  const ask = async (key: string): Promise<T | undefined> => {
+    if (policy) return reads.ask(key);
+    const atMs = now();
+    const row = await read(key);
+    known.keep(key, row, atMs);
+    return row;
   };
   /**
    * The database is asked, but what is known serves when it does not answer. What is known to have changed serves only
@@ -138,50 +190,36 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
     try {
       return await ask(key);
     } catch (error) {
-      const kept = rows.peek(key);
-      if (!kept || !policy || ageMs(kept) >= policy.maxAgeMs) throw error;
+      const kept = known.peek(key);
+      if (!kept || known.isTooOld(kept)) throw error;
       const failure = storeFailure(error);
       if (failure === undefined) throw error;
-      if (kept.changedAtMs === undefined || policy.isAway()) return kept.row;
+      if (kept.changedAtMs === undefined || policy?.isAway()) return kept.row;
       if (failure !== 'unreachable') throw error;
       return tries > 1 ? refresh(key, tries - 1) : kept.row;
     }
   };
   return {
-    // Not counted as use: whoever peeks at every call reads anew every minute, and that is.
     peek: (key) => {
-      const kept = rows.peek(key);
-      return kept && servable(kept) ? kept.row : undefined;
+      const kept = known.peek(key);
+      return kept && known.isServable(kept) ? kept.row : undefined;
     },
     get: async (key) => {
-      const kept = rows.get(key);
-      if (kept && servable(kept)) return kept.row;
-      const absentAtMs = absent.get(key);
-      if (!kept && absentAtMs !== undefined && now() - absentAtMs < freshForMs) return undefined;
-      return refresh(key);
+      const kept = known.get(key);
+      if (kept && known.isServable(kept)) return kept.row;
+      return !kept && known.isAbsent(key) ? undefined : refresh(key);
     },
     fresh: async (key) => {
-      const underWay = readings.get(key);
-      if (underWay) underWay.again = true;
+      reads.changed(key);
       return ask(key);
     },
     forget: (key) => {
-      absent.delete(key);
-      const underWay = readings.get(key);
-      if (underWay) underWay.again = true;
-      const kept = rows.peek(key);
-      if (!kept) return;
-      change(kept, now());
-      if (!policy?.feed.started) return;
-      named.add(key);
-      renew();
+      reads.changed(key);
+      if (known.changed(key) && policy?.feed.started) renew(key);
     },
     forgetAll: () => {
-      // What was told until the feed was last heard is in the rows.
-      const heardAtMs = now() - (policy?.feed.silentMs() ?? 0);
-      for (const kept of rows.values()) change(kept, heardAtMs);
-      absent.clear();
-      for (const underWay of readings.values()) underWay.again = true;
+      known.allChanged();
+      reads.allChanged();
     },
   };
 }
