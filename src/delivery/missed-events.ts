@@ -1,3 +1,14 @@
+/**
+ * Makes up for events that came while the database was away. Each was answered 503, and Jamf Pro never repeats a
+ * webhook. So the instance is marked in memory, with the computers that its events named, and as soon as the database is
+ * back they are due and the instance is polled from then on. Where more came than is remembered, and where the event was
+ * not read, the instance is reconciled: a poll sees only what has a later report, and a change of a group has none.
+ *
+ * Only instances that this process knows by their key can be marked, so that strangers neither fill the memory nor cause
+ * reads. The marks are kept beside the database too: a process that starts after one that ended meanwhile reconciles
+ * its instances.
+ */
+
 import {
   maxMissedComputers,
   maxMissedInstances,
@@ -5,22 +16,12 @@ import {
   missedComputersOfInstance,
   missedRetryMs,
 } from '../limits.ts';
-import type { InstanceRef } from '../store/computers/readers.ts';
 import { askReconciliation, pollSince } from '../store/computers/reading.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
+import { type InstanceRef, instanceKey } from '../store/instances/instance.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Intake } from './intake.ts';
 
-/**
- * What instances sent while the database was away. It was answered 503, and Jamf Pro never repeats a webhook. So the
- * instance is marked in memory, with the computers that its events named, and as soon as the database is back they are
- * due and the instance is polled from then on. Where more came than is remembered, and where nobody knows what the
- * event was, the instance is reconciled: a poll sees only what has a later report, and a change of a group has none.
- *
- * Only instances that this process knows by their key can be marked, so that strangers neither fill the memory nor cause
- * reads. The marks are kept beside the database too: whoever starts after a process that ended meanwhile reconciles
- * its instances.
- */
 export interface MissedEvents {
   /** `computerIds` undefined: the event was not read. */
   note(instance: InstanceRef, computerIds: readonly number[] | undefined): void;
@@ -30,7 +31,7 @@ export interface MissedEvents {
   stop(): Promise<void>;
 }
 
-/** Where marks outlive the process. */
+/** A place where marks outlive the process. */
 export interface MarkKeeper {
   /** Replaces what this process keeps; an empty list removes it. */
   keep(instances: readonly InstanceRef[]): Promise<void>;
@@ -55,13 +56,10 @@ interface Mark extends InstanceRef {
   whole: boolean;
 }
 
-const keyOf = ({ instanceId, tenantId }: InstanceRef): string => `${tenantId}/${instanceId}`;
-
-export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOptions): MissedEvents {
+/** The instances that missed events, kept beside the database as well. */
+function createMarks(keeper: MarkKeeper, log: Log) {
   const marks = new Map<string, Mark>();
   let remembered = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let stopped = false;
   /** Writes follow each other, the last with what is marked then. One that has not begun serves everybody. */
   let keeping = Promise.resolve();
   let keepsNext = false;
@@ -78,7 +76,7 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
     return keeping;
   };
   const markOf = ({ instanceId, tenantId }: InstanceRef): Mark | undefined => {
-    const key = keyOf({ tenantId, instanceId });
+    const key = instanceKey({ tenantId, instanceId });
     const known = marks.get(key);
     if (known || marks.size >= maxMissedInstances) return known;
     const mark = {
@@ -97,18 +95,39 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
     remembered -= computerIds.size;
     computerIds.clear();
   };
-  const remember = (mark: Mark, computerIds: readonly number[] | undefined): void => {
-    mark.events += 1;
-    const most = Math.min(missedComputersOfInstance, maxMissedComputers - remembered + mark.computerIds.size);
-    mark.whole ||= computerIds === undefined || mark.computerIds.size + computerIds.length > most;
-    if (mark.whole) {
+  return {
+    keep,
+    written: (): Promise<void> => keeping,
+    size: (): number => marks.size,
+    all: (): Mark[] => [...marks.values()],
+    add: (instance: InstanceRef, computerIds: readonly number[] | undefined): void => {
+      const mark = markOf(instance);
+      if (!mark) return;
+      mark.events += 1;
+      const max = Math.min(
+        missedComputersOfInstance,
+        maxMissedComputers - remembered + mark.computerIds.size,
+      );
+      mark.whole ||= computerIds === undefined || mark.computerIds.size + computerIds.length > max;
+      if (mark.whole) {
+        forgetComputers(mark);
+        return;
+      }
+      const before = mark.computerIds.size;
+      for (const id of computerIds ?? []) mark.computerIds.add(id);
+      remembered += mark.computerIds.size - before;
+    },
+    remove: (mark: Mark): void => {
       forgetComputers(mark);
-      return;
-    }
-    const before = mark.computerIds.size;
-    for (const id of computerIds ?? []) mark.computerIds.add(id);
-    remembered += mark.computerIds.size - before;
+      marks.delete(instanceKey(mark));
+    },
   };
+}
+
+export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOptions): MissedEvents {
+  const marks = createMarks(keeper, log);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stopped = false;
 
   /** Acts on one mark, which stays when more is missed meanwhile. Each step may be done twice. */
   const act = async (mark: Mark): Promise<void> => {
@@ -124,22 +143,21 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
       log.warn('missed-events.given-up', { tenantId, instanceId, error });
     }
     if (mark.events !== events) return;
-    forgetComputers(mark);
-    marks.delete(keyOf(mark));
+    marks.remove(mark);
     log.info('missed-events.made-up', { tenantId, instanceId, computers: count, reconciled: whole });
   };
   const actOnAll = async (): Promise<void> => {
-    const before = marks.size;
-    const left = [...marks.values()];
+    const before = marks.size();
+    const left = marks.all();
     // Some at a time: one whose rows are locked must not make the others wait.
-    const lane = async (): Promise<void> => {
+    const actInTurn = async (): Promise<void> => {
       for (let mark = left.pop(); mark && !stopped; mark = left.pop()) await act(mark);
     };
-    await Promise.all(Array.from({ length: missedAtOnce }, lane));
-    if (marks.size < before) await keep();
+    await Promise.all(Array.from({ length: missedAtOnce }, actInTurn));
+    if (marks.size() < before) await marks.keep();
   };
   const schedule = (): void => {
-    if (stopped || timer !== undefined || marks.size === 0) return;
+    if (stopped || timer !== undefined || marks.size() === 0) return;
     timer = setTimeout(() => {
       actOnAll()
         .catch((error: unknown) => log.warn('missed-events.failed', { error }))
@@ -152,18 +170,14 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
 
   return {
     note: (instance, computerIds) => {
-      const mark = markOf(instance);
-      if (mark) remember(mark, computerIds);
+      marks.add(instance, computerIds);
       schedule();
     },
     start: async () => {
       try {
         const left = await keeper.takeOver();
-        for (const instance of left.instances) {
-          const mark = markOf(instance);
-          if (mark) remember(mark, undefined);
-        }
-        await keep();
+        for (const instance of left.instances) marks.add(instance, undefined);
+        await marks.keep();
         await left.release();
       } catch (error) {
         log.warn('missed-events.not-taken-over', { error });
@@ -173,7 +187,7 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
     stop: async () => {
       stopped = true;
       clearTimeout(timer);
-      await keeping;
+      await marks.written();
     },
   };
 }

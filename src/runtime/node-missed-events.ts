@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { MarkKeeper } from '../delivery/missed-events.ts';
 import { newId } from '../ids.ts';
-import type { InstanceRef } from '../store/computers/readers.ts';
+import type { InstanceRef } from '../store/instances/instance.ts';
 
 const folderName = 'missed-events';
 const marksSchema = z.array(z.object({ tenantId: z.guid(), instanceId: z.guid() }));

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { leaseMs } from '../../src/limits.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
-import { createReaders, type InstanceRef, readerKey } from '../../src/store/computers/readers.ts';
+import { createReaders } from '../../src/store/computers/readers.ts';
+import { type InstanceRef, instanceKey } from '../../src/store/instances/instance.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 /** One process at a time reads from an instance. */
@@ -11,7 +12,7 @@ describe('readers of instances', () => {
   let nowMs = 0;
   const owner = () => crypto.randomUUID();
   const process = (id = owner()) => createReaders(database.sql, id, () => nowMs);
-  const keys = (some: readonly InstanceRef[]) => new Set(some.map(readerKey));
+  const keys = (some: readonly InstanceRef[]) => new Set(some.map(instanceKey));
   /** As if the process had been silent for so long, by every clock. */
   const pass = async (ms: number) => {
     nowMs += ms;
@@ -50,7 +51,7 @@ describe('readers of instances', () => {
     const processes = Array.from({ length: 6 }, () => process());
     const held = await Promise.all(processes.map((one) => one.hold(instances)));
     for (const instance of instances) {
-      expect(held.filter((some) => some.has(readerKey(instance)))).toHaveLength(1);
+      expect(held.filter((some) => some.has(instanceKey(instance)))).toHaveLength(1);
     }
   });
 

@@ -15,7 +15,12 @@ import {
 import type { Sql, Transaction } from '../../store/database.ts';
 import type { DueLane, Lane } from '../../store/due-rows.ts';
 import { createGroupCommit, type GroupCommit } from '../../store/group-commit.ts';
-import type { Instance, InstanceDirectory } from '../../store/instances/instance.ts';
+import {
+  type Instance,
+  type InstanceDirectory,
+  type InstanceRef,
+  instanceKey,
+} from '../../store/instances/instance.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { Mode } from '../../store/row-types.ts';
 import type { Tenant, TenantDirectory } from '../../store/tenants/tenant.ts';
@@ -32,12 +37,6 @@ import { createOddMembers } from './odd-members.ts';
 import { type ReadComputer, takeIn } from './take-in.ts';
 
 /** Stage one: a computer that is due is read from its instance; its registrations become routes, its state reports. */
-
-/** An instance as what may be read from. */
-interface InstanceRef {
-  readonly tenantId: string;
-  readonly instanceId: string;
-}
 
 export interface ComputerStageOptions {
   readonly sql: Sql;
@@ -93,8 +92,6 @@ class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
 }
 
-const instanceKey = ({ instanceId, tenantId }: InstanceRef): string => `${tenantId}/${instanceId}`;
-
 /** Takes in what was read of one tenant's computers, in one transaction; answers per computer what kept it out. */
 async function takeInTogether(
   reads: readonly ReadComputer[],
@@ -144,15 +141,11 @@ async function takeInTogether(
   );
 }
 
-export function computerStage(options: ComputerStageOptions): Stage<DueComputer> {
-  const { backoff, circuits, clientOf, holdRecheckSeconds, instances, log, mayRead, sql, tenants } = options;
-  const relaxed = options.relaxed ?? sql;
-  const noteOddMembers = createOddMembers(log, options.metrics);
-  const postpone = createPostpone(relaxed, options.onDue);
+/** Takes computers in, in one transaction at a time for a tenant: its routes have one version after the other. */
+function createTakeIn(options: ComputerStageOptions): (read: ReadComputer) => Promise<void> {
   const takers = new LRUCache<string, GroupCommit<ReadComputer, Error | undefined>>({
     max: tenantsRemembered,
   });
-  /** One transaction at a time for a tenant: its routes have one version after the other. */
   const takerOf = (tenantId: string): GroupCommit<ReadComputer, Error | undefined> => {
     let taker = takers.get(tenantId);
     if (!taker) {
@@ -166,32 +159,32 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
     }
     return taker;
   };
-  const finish = async (read: ReadComputer): Promise<void> => {
+  return async (read) => {
     const refused = await takerOf(read.row.tenantId)(read);
     if (refused) throw refused;
   };
-  /** Rows of one claim ask for the same tenant: one look answers them. */
-  const looking = new Map<string, Promise<Tenant | undefined>>();
-  const freshTenant = (tenantId: string): Promise<Tenant | undefined> => {
-    const known = looking.get(tenantId);
+}
+
+/** Rows of one claim ask for the same tenant at the same time: one read answers them. */
+function createFreshTenant(tenants: TenantDirectory): (tenantId: string) => Promise<Tenant | undefined> {
+  const underWay = new Map<string, Promise<Tenant | undefined>>();
+  return (tenantId) => {
+    const known = underWay.get(tenantId);
     if (known) return known;
-    const look = tenants.fresh(tenantId).finally(() => looking.delete(tenantId));
-    looking.set(tenantId, look);
-    return look;
+    const reading = tenants.fresh(tenantId).finally(() => underWay.delete(tenantId));
+    underWay.set(tenantId, reading);
+    return reading;
   };
+}
 
-  /** What is due of a paused or disabled instance waits untouched: resuming makes it due at once. */
-  const readable = async <Share extends { readonly lane: ComputerLane }>(
-    shares: readonly Share[],
-  ): Promise<Share[]> => {
-    const looks = shares.map(async (share) => {
-      const instance = await instances.instance(share.lane.tenantId, share.lane.instanceId);
-      return instance?.enabled && !instance.paused ? [share] : [];
-    });
-    return (await Promise.all(looks)).flat();
-  };
+type Postpone = ReturnType<typeof createPostpone>;
 
-  const read = async (row: DueComputer, owner: string, instance: Instance, mode: Mode): Promise<void> => {
+/** Reads one computer from its instance, and takes it in or puts it off. */
+function createRead(options: ComputerStageOptions, postpone: Postpone) {
+  const { backoff, circuits, clientOf, instances, log } = options;
+  const noteOddMembers = createOddMembers(log, options.metrics);
+  const finish = createTakeIn(options);
+  return async (row: DueComputer, owner: string, instance: Instance, mode: Mode): Promise<void> => {
     const { instanceId, tenantId } = row;
     const key = instanceKey(row);
     const fetched = await fetchComputer(row, instance, clientOf(instance), mode);
@@ -224,6 +217,25 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
     });
     const seconds = Math.max(waitSeconds ?? 0, backoffSeconds(row.attempts + 1, backoff));
     return postpone(row, owner, { seconds, error });
+  };
+}
+
+export function computerStage(options: ComputerStageOptions): Stage<DueComputer> {
+  const { backoff, circuits, holdRecheckSeconds, instances, mayRead, sql, tenants } = options;
+  const relaxed = options.relaxed ?? sql;
+  const postpone = createPostpone(relaxed, options.onDue);
+  const read = createRead(options, postpone);
+  const freshTenant = createFreshTenant(tenants);
+
+  /** Due rows of a paused or disabled instance wait untouched: resuming makes them due at once. */
+  const readable = async <Share extends { readonly lane: ComputerLane }>(
+    shares: readonly Share[],
+  ): Promise<Share[]> => {
+    const open = shares.map(async (share) => {
+      const instance = await instances.instance(share.lane.tenantId, share.lane.instanceId);
+      return instance?.enabled && !instance.paused ? [share] : [];
+    });
+    return (await Promise.all(open)).flat();
   };
 
   const work = async (row: DueComputer, owner: string): Promise<void> => {
@@ -259,8 +271,8 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
     },
     laneOf: computerLane,
     mayTake: (lane: Lane) => {
-      const { instanceId, kind, tenantId } = lane as ComputerLane;
-      return kind === 'pushed' ? Number.MAX_SAFE_INTEGER : circuits.mayTake(`${tenantId}/${instanceId}`);
+      const of = lane as ComputerLane;
+      return of.kind === 'pushed' ? Number.MAX_SAFE_INTEGER : circuits.mayTake(instanceKey(of));
     },
     renew: (held) => renewComputers(relaxed, held),
     units: (rows) => rows.map((row) => [row]),

@@ -2,7 +2,6 @@ import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { reconciliationsAtOnce } from '../../limits.ts';
 import { columns, pick } from '../../store/columns.ts';
 import { markReconciled, type Spread } from '../../store/computers/listed.ts';
-import type { InstanceRef } from '../../store/computers/readers.ts';
 import {
   beginReconciliation,
   endReconciliation,
@@ -10,6 +9,7 @@ import {
   putOffReconciliation,
   type Run,
 } from '../../store/computers/reading.ts';
+import type { InstanceRef } from '../../store/instances/instance.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { instanceReading } from '../../store/schema.ts';
 import { listedComputers } from './listed.ts';

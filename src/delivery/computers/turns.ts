@@ -1,8 +1,13 @@
 import type { JamfClient } from '../../jamf/client.ts';
 import type { JamfFailure } from '../../jamf/failure.ts';
-import { type InstanceRef, type Readers, readerKey } from '../../store/computers/readers.ts';
+import type { Readers } from '../../store/computers/readers.ts';
 import type { Sql } from '../../store/database.ts';
-import type { Instance, InstanceDirectory } from '../../store/instances/instance.ts';
+import {
+  type Instance,
+  type InstanceDirectory,
+  type InstanceRef,
+  instanceKey,
+} from '../../store/instances/instance.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
 
@@ -54,7 +59,7 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
   let stopped = false;
 
   const putOff = async (row: Row, error: string, retryAfterSeconds = 0): Promise<void> => {
-    const key = readerKey(row);
+    const key = instanceKey(row);
     const attempts = (failures.get(key) ?? 0) + 1;
     failures.set(key, attempts);
     const seconds = Math.max(retryAfterSeconds, backoffSeconds(attempts, backoff));
@@ -68,14 +73,14 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
     const instance = await instances.instance(tenantId, instanceId);
     if (!instance) return;
     const mayGoOn = async (): Promise<boolean> => {
-      if (stopped || !(await readers.hold([row])).has(readerKey(row))) return false;
+      if (stopped || !(await readers.hold([row])).has(instanceKey(row))) return false;
       const now = await instances.instance(tenantId, instanceId);
       return now?.enabled === true && !now.paused;
     };
     const end = await feed.turn(row, instance, mayGoOn);
     if (end === 'broken-off') return;
     if (end === 'done') {
-      failures.delete(readerKey(row));
+      failures.delete(instanceKey(row));
       return;
     }
     const error = `${end.failure}: ${end.detail}`;
@@ -84,7 +89,7 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
   };
 
   const start = (row: Row): void => {
-    const key = readerKey(row);
+    const key = instanceKey(row);
     const turn = take(row)
       .catch((error: unknown) => putOff(row, String(error)))
       // The database is away: the turn is due as before.
@@ -98,9 +103,9 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
       const room = feed.atOnce - underWay.size;
       if (room <= 0 || stopped) return;
       const due = await feed.due(feed.atOnce);
-      const waiting = due.filter((row) => !underWay.has(readerKey(row))).slice(0, room);
+      const waiting = due.filter((row) => !underWay.has(instanceKey(row))).slice(0, room);
       const held = await readers.hold(waiting);
-      if (!stopped) for (const row of waiting) if (held.has(readerKey(row))) start(row);
+      if (!stopped) for (const row of waiting) if (held.has(instanceKey(row))) start(row);
     },
     stop: async () => {
       stopped = true;

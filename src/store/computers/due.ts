@@ -2,10 +2,10 @@ import { backgroundPerSecond, changeBatch } from '../../limits.ts';
 import type { ComputerId } from '../claims/claim.ts';
 import { columns } from '../columns.ts';
 import type { Fragment, Queries, Sql, Transaction } from '../database.ts';
+import type { InstanceRef } from '../instances/instance.ts';
 import { dueChannel } from '../notifications.ts';
 import { inTransaction } from '../retry.ts';
 import { type ComputerKey, keyColumns } from './leases.ts';
-import type { InstanceRef } from './readers.ts';
 
 /**
  * Decides when computers are due that no webhook or push has made due, and notifies the processes that deliver.

@@ -1,7 +1,7 @@
 import type { Transaction } from '../database.ts';
+import type { InstanceRef } from '../instances/instance.ts';
 import { trustedAt } from '../trusted-dates.ts';
 import { type Made, makeDue, makeMixedDue } from './due.ts';
-import type { InstanceRef } from './readers.ts';
 
 /** What an instance's list of computers makes due: the list itself is never taken in, each computer is read. */
 

@@ -1,10 +1,10 @@
 import { namedTogether } from '../../limits.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import type { Sql, Transaction } from '../database.ts';
+import type { InstanceRef } from '../instances/instance.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
 import { namedComputers } from '../schema.ts';
 import { behindUnlessFresh, notifyComputers, soon, wantedOnceMore } from './due.ts';
-import type { InstanceRef } from './readers.ts';
 import { pushWaits } from './revisions.ts';
 
 /**

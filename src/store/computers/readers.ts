@@ -1,6 +1,7 @@
 import { leaseMs, readerSafetyMs } from '../../limits.ts';
-import { columns, pick, type Row } from '../columns.ts';
+import { columns, pick } from '../columns.ts';
 import type { Sql } from '../database.ts';
+import { type InstanceRef, instanceKey } from '../instances/instance.ts';
 import { instanceReading } from '../schema.ts';
 
 /**
@@ -10,10 +11,8 @@ import { instanceReading } from '../schema.ts';
 
 const refColumns = pick(instanceReading, 'tenantId', 'instanceId');
 
-export type InstanceRef = Row<typeof refColumns>;
-
 export interface Readers {
-  /** Of these, the keys (`readerKey`) of those that this process may read from now; free leases are taken. */
+  /** Of these, the keys (`instanceKey`) of those that this process may read from now; free leases are taken. */
   hold(instances: readonly InstanceRef[]): Promise<ReadonlySet<string>>;
   /** Prolongs what is held, to be called every `leaseRenewMs`. What could not be prolonged in time is held no more. */
   renew(): Promise<void>;
@@ -22,8 +21,6 @@ export interface Readers {
   /** Gives these back, so that other processes may take their turn. No request of this process may be under way. */
   yield(instances: readonly InstanceRef[]): Promise<void>;
 }
-
-export const readerKey = ({ instanceId, tenantId }: InstanceRef): string => `${tenantId}/${instanceId}`;
 
 interface Lease {
   readonly instance: InstanceRef;
@@ -108,13 +105,13 @@ export function createReaders(sql: Sql, owner: string, now: () => number): Reade
 
   const keep = (instances: readonly InstanceRef[], askedAtMs: number): void => {
     const untilMs = askedAtMs + leaseMs - readerSafetyMs;
-    for (const instance of instances) leases.set(readerKey(instance), { instance, untilMs });
+    for (const instance of instances) leases.set(instanceKey(instance), { instance, untilMs });
   };
   const isHeld = (key: string): boolean => (leases.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY) > now();
 
   return {
     hold: async (instances) => {
-      const wanted = new Map(instances.map((instance) => [readerKey(instance), instance]));
+      const wanted = new Map(instances.map((instance) => [instanceKey(instance), instance]));
       const missing = [...wanted].filter(([key]) => !isHeld(key)).map(([, instance]) => instance);
       if (missing.length > 0) {
         const askedAtMs = now();
@@ -127,20 +124,20 @@ export function createReaders(sql: Sql, owner: string, now: () => number): Reade
       if (held.length === 0) return;
       const askedAtMs = now();
       const own = await prolongLeases(sql, owner, held);
-      const kept = new Set(own.map(readerKey));
+      const kept = new Set(own.map(instanceKey));
       // One that was given back meanwhile must not come back by this answer.
       keep(
-        own.filter((instance) => instance.prolonged && leases.has(readerKey(instance))),
+        own.filter((instance) => instance.prolonged && leases.has(instanceKey(instance))),
         askedAtMs,
       );
-      for (const instance of held) if (!kept.has(readerKey(instance))) leases.delete(readerKey(instance));
+      for (const instance of held) if (!kept.has(instanceKey(instance))) leases.delete(instanceKey(instance));
     },
     release: async () => {
       leases.clear();
       await sql`update instance_reading set reader_owner = null, reader_until = null where reader_owner = ${owner}`;
     },
     yield: async (instances) => {
-      for (const instance of instances) leases.delete(readerKey(instance));
+      for (const instance of instances) leases.delete(instanceKey(instance));
       if (instances.length === 0) return;
       const { tenantIds, instanceIds } = columnsOf(instances);
       await sql`

@@ -1,8 +1,8 @@
 import { namedSettledMs } from '../../limits.ts';
 import { columns } from '../columns.ts';
 import type { Queries, Sql, Transaction } from '../database.ts';
+import type { InstanceRef } from '../instances/instance.ts';
 import { instanceReading } from '../schema.ts';
-import type { InstanceRef } from './readers.ts';
 
 /**
  * How far an instance is known without its webhooks: polls, reconciliations and lookups of named ids, each with its

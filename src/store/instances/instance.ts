@@ -11,6 +11,8 @@ const instanceShape = getTableColumns(instances);
 export type Instance = Row<typeof instanceShape>;
 export type InstanceRef = Pick<Instance, 'tenantId' | 'instanceId'>;
 
+export const instanceKey = ({ instanceId, tenantId }: InstanceRef): string => `${tenantId}/${instanceId}`;
+
 export const instanceColumns = (sql: Queries) => columns(sql, instanceShape);
 
 export async function readInstance(
@@ -76,7 +78,7 @@ export function createInstanceDirectory(
   const keyOf = (tenantId: string, instanceId: string): string => {
     const known = keys.get(instanceId);
     if (known?.tenantId === tenantId) return known.key;
-    const key = `${tenantId}/${instanceId}`;
+    const key = instanceKey({ tenantId, instanceId });
     if (keys.size >= keptInstances) keys.clear();
     keys.set(instanceId, { tenantId, key });
     return key;

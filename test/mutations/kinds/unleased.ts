@@ -80,8 +80,8 @@ export const unleased = ofKind('unleased', [
   {
     name: 'an instance goes on being read after its lease was lost',
     file: 'src/store/computers/readers.ts',
-    found: 'if (!kept.has(readerKey(instance))) leases.delete(readerKey(instance));',
-    replacement: 'if (!kept.has(readerKey(instance))) keep([instance], askedAtMs);',
+    found: 'if (!kept.has(instanceKey(instance))) leases.delete(instanceKey(instance));',
+    replacement: 'if (!kept.has(instanceKey(instance))) keep([instance], askedAtMs);',
     noticedBy: test('test/system/readers.test.ts'),
   },
 ]);
