@@ -15,28 +15,30 @@ import { pollUpload, verifyUpload } from './upload-status.ts';
 
 /** Stage two: devices that are due to be told to Intune, then followed until Intune and Entra have it. */
 
-/** Whether this row's turn is a call to Intune: only such a one shows whether a tenant's hold is over. */
+/** The row's turn is a call to Intune; only such a call shows whether a tenant's hold is over. */
 const reachesIntune = (row: DueReport, tenant: Tenant): boolean =>
   isOpen(row) || (!row.readAgain && tellable(contentOf(row), row.sentRevision !== null, tenant.mode).tell);
 
-/** The process that has the other part of a message may have died: its leases have to run out first. */
+/** The process that leased the rest of a message may have crashed: its leases have to run out first. */
 const partialPatienceMs = 2 * leaseMs;
 
 /** Calls of one tenant under way at the same time: what a service that hangs can hold of connections and memory. */
 const callsOfTenant = 48;
 
-export function reportStage(options: ReportStageOptions): Stage<DueReport> {
-  const { circuits, clouds, elapsedMs, log, now, store, tenants } = options;
-  /** While a tenant is held, one message tries now and then whether the cause is gone; the others wait for it. */
+/** While a tenant is held, one message tries now and then whether the cause is gone; the others wait for it. */
+function createProbes({ elapsedMs, holdRecheckSeconds }: ReportStageOptions): (tenantId: string) => boolean {
   const probedAt = new LRUCache<string, number>({ max: 50_000 });
-  const mayProbe = (tenantId: string): boolean => {
-    if (elapsedMs() - (probedAt.get(tenantId) ?? 0) < options.holdRecheckSeconds * 1_000) return false;
+  return (tenantId) => {
+    if (elapsedMs() - (probedAt.get(tenantId) ?? 0) < holdRecheckSeconds * 1_000) return false;
     probedAt.set(tenantId, elapsedMs());
     return true;
   };
-  /** Since when messages are seen in part only. */
+}
+
+/** Remembers since when each message has been seen in part only. */
+function createPartialMessages(elapsedMs: () => number) {
   const partialSince = new LRUCache<string, number>({ max: 50_000 });
-  const partial = {
+  return {
     mayWait: (messageId: string): boolean => {
       const since = partialSince.get(messageId) ?? elapsedMs();
       partialSince.set(messageId, since);
@@ -46,8 +48,14 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
       partialSince.delete(messageId);
     },
   };
-  const attemptsOf = (rows: readonly DueReport[]): number => Math.max(...rows.map((row) => row.attempts));
+}
 
+const attemptsOf = (rows: readonly DueReport[]): number => Math.max(...rows.map((row) => row.attempts));
+
+export function reportStage(options: ReportStageOptions): Stage<DueReport> {
+  const { circuits, clouds, log, now, store, tenants } = options;
+  const mayProbe = createProbes(options);
+  const partial = createPartialMessages(options.elapsedMs);
   const ofTenant = createKeyedSemaphore(callsOfTenant);
   const bounded = (tenantId: string): ReportStageOptions => ({
     ...options,
@@ -75,7 +83,7 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
         attempts,
       }));
     }
-    // What another process was told, and what this one was told since these rows were claimed.
+    // Intune may have asked another process for silence, or this one since these rows were claimed.
     const quietMs = (tenant.intuneQuietUntil?.getTime() ?? 0) - now();
     // A date further away was written by a clock that was set since: no service asks for so long.
     if (quietMs > 0 && quietMs <= longestSilenceMs) circuits.silence(tenantId, quietMs);

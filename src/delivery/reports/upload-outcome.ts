@@ -128,6 +128,25 @@ export async function keepSilent(
   await tenants.silence(tenant, new Date(now() + ms));
 }
 
+async function settlementOfAccepted(
+  messageId: string,
+  tenant: Tenant,
+  options: ReportStageOptions,
+): Promise<Settle> {
+  await options.tenants.release(tenant);
+  const acceptedAt = new Date(options.now());
+  return (row) => ({
+    ...aboutSent(row),
+    state: 'accepted',
+    acceptedAt,
+    waitSeconds: options.uploadStatusSeconds,
+    attempts: 0,
+    messageOpen: false,
+    alone: false,
+    event: { stage: 'accepted', messageId },
+  });
+}
+
 /** Settlements of an upload's reports: all of one message alike, and due again at the same time. */
 export async function settlementOfUpload(
   message: StoredMessage,
@@ -151,20 +170,7 @@ export async function settlementOfUpload(
     });
   };
   const silence = (seconds: number): Promise<void> => keepSilent(tenant, seconds, options);
-  const accepted = async (): Promise<Settle> => {
-    await options.tenants.release(tenant);
-    const acceptedAt = new Date(options.now());
-    return (row) => ({
-      ...aboutSent(row),
-      state: 'accepted',
-      acceptedAt,
-      waitSeconds: options.uploadStatusSeconds,
-      attempts: 0,
-      messageOpen: false,
-      alone: false,
-      event: { stage: 'accepted', messageId },
-    });
-  };
+  const accepted = (): Promise<Settle> => settlementOfAccepted(messageId, tenant, options);
   /** Taking a message apart says it all again under new ids: this is done only when Intune knows nothing of it. */
   const apartUnlessTaken = async (reason: string, detail: string): Promise<Settle> => {
     const status = await statusOf();

@@ -55,6 +55,55 @@ const rowsPerClaim = 512;
 /** A lane that is nearly full waits until a claim is worth it. */
 const worthwhile = (limit: number): number => Math.max(1, Math.floor(limit / 4));
 
+/** A lane that may be served, and how many of its rows may be taken. */
+interface ReadyLane {
+  readonly state: LaneState;
+  readonly room: number;
+}
+
+/** Equal shares of what is free, and what one lane cannot use goes to the next. */
+function shareOut(ready: readonly ReadyLane[], free: number): LaneShare[] {
+  const shares: LaneShare[] = [];
+  let left = free;
+  for (const [index, { room, state }] of ready.entries()) {
+    const limit = Math.min(room, Math.max(1, Math.floor(left / (ready.length - index))));
+    if (left <= 0) break;
+    left -= limit;
+    state.notesAtPick = state.notes;
+    shares.push({ lane: state.lane, limit });
+  }
+  return shares;
+}
+
+function roomOf(state: LaneState, limits: LaneLimits, mayTake: (lane: Lane) => number): number {
+  const max = limits.laneRowsOf?.(state.lane) ?? limits.laneRows;
+  // A probe is one row in work, not one more.
+  const free = Math.min(max, mayTake(state.lane)) - state.inWork;
+  return state.inWork > 0 && free < worthwhile(max) ? 0 : Math.max(0, free);
+}
+
+/** The lanes that a claim can serve, at most so many fresh ones and so many that can wait. */
+function readyLanes(states: Iterable<LaneState>, limits: LaneLimits, mayTake: (lane: Lane) => number) {
+  const fresh: ReadyLane[] = [];
+  const background: ReadyLane[] = [];
+  for (const state of states) {
+    const kind = state.lane.background ? background : fresh;
+    if (!state.ready || kind.length >= lanesPerClaim) continue;
+    const room = roomOf(state, limits, mayTake);
+    if (room > 0) kind.push({ state, room });
+  }
+  return { fresh, background };
+}
+
+/** A time that has come makes its lane ready, and is no time to wait for any more. */
+function readyWhatIsDue(states: Iterable<LaneState>, nowMs: number): void {
+  for (const state of states) {
+    if (state.laterMs === undefined || state.laterMs > nowMs) continue;
+    state.ready = true;
+    state.laterMs = undefined;
+  }
+}
+
 export function createLanes(limits: LaneLimits): Lanes {
   /** In the order in which they were last served. */
   const states = new Map<string, LaneState>();
@@ -76,27 +125,6 @@ export function createLanes(limits: LaneLimits): Lanes {
     if (!state.ready && state.laterMs === undefined && state.inWork === 0) states.delete(key);
   };
 
-  const room = (state: LaneState, mayTake: (lane: Lane) => number): number => {
-    const most = limits.laneRowsOf?.(state.lane) ?? limits.laneRows;
-    // A probe is one row in work, not one more.
-    const free = Math.min(most, mayTake(state.lane)) - state.inWork;
-    return state.inWork > 0 && free < worthwhile(most) ? 0 : Math.max(0, free);
-  };
-
-  /** Equal shares of what is free, and what one lane cannot use goes to the next. */
-  const share = (ready: readonly { state: LaneState; room: number }[], free: number): LaneShare[] => {
-    const shares: LaneShare[] = [];
-    let left = free;
-    for (const [index, { room: most, state }] of ready.entries()) {
-      const limit = Math.min(most, Math.max(1, Math.floor(left / (ready.length - index))));
-      if (left <= 0) break;
-      left -= limit;
-      state.notesAtPick = state.notes;
-      shares.push({ lane: state.lane, limit });
-    }
-    return shares;
-  };
-
   return {
     note: (lane, dueAtMs) => {
       const state = stateOf(lane);
@@ -104,26 +132,18 @@ export function createLanes(limits: LaneLimits): Lanes {
       state.laterMs = Math.min(state.laterMs ?? Number.POSITIVE_INFINITY, dueAtMs);
     },
     pick: (nowMs, mayTake) => {
-      // Also when nothing can be taken: a time that has come is no time to wait for (`nextMs`).
-      for (const state of states.values()) {
-        if (state.laterMs === undefined || state.laterMs > nowMs) continue;
-        state.ready = true;
-        state.laterMs = undefined;
-      }
+      // Also when nothing can be taken, for `nextMs` is asked then.
+      readyWhatIsDue(states.values(), nowMs);
       const free = Math.min(limits.rows - inWork, rowsPerClaim);
       if (inWork > 0 && free < worthwhile(Math.min(limits.rows, rowsPerClaim))) return [];
-      const fresh: { state: LaneState; room: number }[] = [];
-      const background: { state: LaneState; room: number }[] = [];
-      for (const state of states.values()) {
-        const kind = state.lane.background ? background : fresh;
-        if (!state.ready || kind.length >= lanesPerClaim) continue;
-        const most = room(state, mayTake);
-        if (most > 0) kind.push({ state, room: most });
-      }
-      const first = share(fresh, free);
+      const { background, fresh } = readyLanes(states.values(), limits, mayTake);
+      const first = shareOut(fresh, free);
       const left = free - first.reduce((sum, { limit }) => sum + limit, 0);
       const backgroundLeft = Math.min(left, backgroundRows - backgroundInWork);
-      const picked = [...first, ...share(background.slice(0, lanesPerClaim - first.length), backgroundLeft)];
+      const picked = [
+        ...first,
+        ...shareOut(background.slice(0, lanesPerClaim - first.length), backgroundLeft),
+      ];
       for (const { lane } of picked) {
         // To the end of the order: the others come first next time.
         const key = laneKey(lane);

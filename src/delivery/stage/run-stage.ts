@@ -47,51 +47,87 @@ export interface StageOptions extends LaneLimits {
 
 /** A survey may take a twentieth of the time between two of them, so that many lanes do not wear out the database. */
 const surveyShare = 20;
-/** One that was slow because the database was ill must not leave this process blind: what the dead held is found by it. */
-const surveyRestMostMs = leaseMs;
+/** A survey that was slow because the database was ill must not leave this process blind: it finds the rows of dead processes. */
+const maxSurveyRestMs = leaseMs;
 
-export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRunner {
-  const { clock, log, newId = randomId } = options;
-  const lanes = createLanes(options);
-  const inWork = new Map<Promise<void>, readonly Held<Row>[]>();
-  let stopped = false;
+/** A wait that ends early when it is woken, also where that came after `begin` and before the wait. */
+function createPause(clock: Clock) {
   let woken = false;
   let wakeUp: () => void = () => undefined;
-
-  const wake = (): void => {
-    woken = true;
-    wakeUp();
+  return {
+    begin: (): void => {
+      woken = false;
+    },
+    wake: (): void => {
+      woken = true;
+      wakeUp();
+    },
+    wait: (ms: number): Promise<void> =>
+      new Promise((resolve) => {
+        if (woken) return resolve();
+        const cancel = clock.after(ms, resolve);
+        wakeUp = () => {
+          cancel();
+          resolve();
+        };
+      }),
   };
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      if (woken || stopped) return resolve();
-      const cancel = clock.after(ms, resolve);
-      wakeUp = () => {
-        cancel();
-        resolve();
-      };
-    });
+}
+
+/** The rows in work in this process, whose leases are renewed until they are settled. */
+function createWork<Row>(
+  stage: Stage<Row>,
+  { clock, log }: StageOptions,
+  onEnd: (rows: readonly Row[]) => void,
+) {
+  const inWork = new Map<Promise<void>, readonly Held<Row>[]>();
+  let cancelRenewal: () => void = () => undefined;
 
   const fail = async (rows: readonly Row[], owner: string, error: unknown): Promise<void> => {
     log.error('stage.work-failed', { stage: stage.name, rows: rows.length, error });
     await stage.fail(rows, owner, error);
   };
-  const start = (rows: readonly Row[], owner: string): void => {
-    const done = stage
-      .work(rows, owner)
-      .catch((error: unknown) => fail(rows, owner, error))
-      // The database is away: the leases run out by themselves.
-      .catch((error: unknown) => log.warn('stage.fail-failed', { stage: stage.name, error }))
-      .finally(() => {
-        inWork.delete(done);
-        lanes.ended(rows.map(stage.laneOf));
-        wake();
-      });
-    inWork.set(
-      done,
-      rows.map((row) => ({ row, owner })),
-    );
+  const renew = (): void => {
+    cancelRenewal = clock.after(leaseRenewMs, renew);
+    if (inWork.size === 0) return;
+    stage
+      .renew([...inWork.values()].flat())
+      .catch((error: unknown) => log.warn('stage.renew-failed', { stage: stage.name, error }));
   };
+  renew();
+  return {
+    start: (rows: readonly Row[], owner: string): void => {
+      const done = stage
+        .work(rows, owner)
+        .catch((error: unknown) => fail(rows, owner, error))
+        // The database is away: the leases run out by themselves.
+        .catch((error: unknown) => log.warn('stage.fail-failed', { stage: stage.name, error }))
+        .finally(() => {
+          inWork.delete(done);
+          onEnd(rows);
+        });
+      inWork.set(
+        done,
+        rows.map((row) => ({ row, owner })),
+      );
+    },
+    stop: async (): Promise<void> => {
+      await Promise.allSettled(inWork.keys());
+      cancelRenewal();
+    },
+  };
+}
+
+export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRunner {
+  const { clock, log, newId = randomId } = options;
+  const lanes = createLanes(options);
+  const turnPause = createPause(clock);
+  const surveyPause = createPause(clock);
+  let stopped = false;
+  const work = createWork(stage, options, (rows) => {
+    lanes.ended(rows.map(stage.laneOf));
+    turnPause.wake();
+  });
 
   const claim = async (shares: readonly LaneShare[]): Promise<void> => {
     // A lease of its own for every claim: a row that was lost and claimed again is not mistaken for the old one.
@@ -102,81 +138,54 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
     } finally {
       lanes.claimed(shares, rows.map(stage.laneOf));
     }
-    for (const unit of stage.units(rows)) start(unit, owner);
+    for (const unit of stage.units(rows)) work.start(unit, owner);
   };
   const turn = async (): Promise<void> => {
-    woken = false;
+    turnPause.begin();
     const shares = lanes.pick(clock.now(), stage.mayTake);
     if (shares.length === 0) {
       const nextMs = (lanes.nextMs() ?? Number.POSITIVE_INFINITY) - clock.now();
-      return pause(Math.min(Math.max(nextMs, 1), pollDueMs));
+      return turnPause.wait(Math.min(Math.max(nextMs, 1), pollDueMs));
     }
     try {
       await claim(shares);
     } catch (error) {
       log.warn('stage.claim-failed', { stage: stage.name, error });
-      await pause(pollDueMs);
+      await turnPause.wait(pollDueMs);
     }
   };
-
-  let surveyAgain: () => void = () => undefined;
-  let surveyAsked = false;
   const survey = async (): Promise<void> => {
+    surveyPause.begin();
     const startedAtMs = clock.now();
-    surveyAsked = false;
     try {
       for (const { dueInMs, lane } of await stage.survey()) lanes.note(lane, clock.now() + dueInMs);
-      wake();
+      turnPause.wake();
     } catch (error) {
       log.warn('stage.survey-failed', { stage: stage.name, error });
     }
     const tookMs = clock.now() - startedAtMs;
-    const restMs = Math.min(Math.max(pollDueMs, tookMs * surveyShare), surveyRestMostMs);
-    if (stopped || surveyAsked) return;
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(restMs, resolve);
-      surveyAgain = () => {
-        cancel();
-        resolve();
-      };
-    });
-    surveyAgain = () => undefined;
+    await surveyPause.wait(Math.min(Math.max(pollDueMs, tookMs * surveyShare), maxSurveyRestMs));
   };
-
-  let cancelRenewal: () => void = () => undefined;
-  const renew = (): void => {
-    cancelRenewal = clock.after(leaseRenewMs, renew);
-    if (inWork.size === 0) return;
-    stage
-      .renew([...inWork.values()].flat())
-      .catch((error: unknown) => log.warn('stage.renew-failed', { stage: stage.name, error }));
-  };
-  renew();
 
   const surveys = (async () => {
     while (!stopped) await survey();
   })();
-  const loop = (async () => {
+  const turns = (async () => {
     while (!stopped) await turn();
-    await Promise.allSettled(inWork.keys());
-    cancelRenewal();
+    await work.stop();
   })();
   return {
     wake: (woken) => {
-      if (woken) {
-        for (const lane of woken) lanes.note(lane, clock.now());
-        wake();
-      } else {
-        surveyAsked = true;
-        surveyAgain();
-      }
+      if (!woken) return surveyPause.wake();
+      for (const lane of woken) lanes.note(lane, clock.now());
+      turnPause.wake();
     },
     note: (lane, dueInMs) => lanes.note(lane, clock.now() + dueInMs),
     stop: async () => {
       stopped = true;
-      wakeUp();
-      surveyAgain();
-      await Promise.all([loop, surveys]);
+      turnPause.wake();
+      surveyPause.wake();
+      await Promise.all([turns, surveys]);
     },
   };
 }
