@@ -84,9 +84,64 @@ function certain(condition: SQL | undefined): SQL {
   return condition;
 }
 
+interface Reading {
+  readonly select: SelectedFields;
+  readonly sortColumns: Parameters<typeof parseSort>[1];
+  readonly matching: (filter: string) => SQL;
+}
+
+/** Reads one row or a page of them. */
+function createReads<Row>(
+  { from, joins = [], key, sort: usualOrder }: Source & Pick<Declaration<Selection, Fields>, 'key' | 'sort'>,
+  { matching, select, sortColumns }: Reading,
+) {
+  const source = (queries: Queries, selected: SelectedFields, joining: boolean, rows = from) => {
+    const asked = query(queries)
+      .select(selected)
+      .from(rows as PgTable)
+      .$dynamic();
+    for (const [table, on] of joining ? joins : []) asked.leftJoin(table, on);
+    return asked;
+  };
+
+  /** The first row that a condition holds for. */
+  const read = async (queries: Queries, where: SQL | undefined): Promise<Row | undefined> => {
+    const [row] = await source(queries, select, true).where(certain(where)).limit(1);
+    return row as Row | undefined;
+  };
+
+  /**
+   * A page of the rows that `scope` holds for; `rows` stands in for `from` where that depends on the request. Throws
+   * `ProblemError` for a filter or order that cannot be read.
+   */
+  const readPage = async (
+    queries: Queries,
+    asked: PageQuery,
+    scope: SQL | undefined,
+    rows: PgTable | Subquery = from,
+  ): Promise<Page<Row>> => {
+    const { filter: text, page, 'page-size': size, sort } = asked;
+    const filter = text === undefined ? undefined : matching(text);
+    const order = parseSort(sort, sortColumns, usualOrder);
+    const where = and(certain(scope), filter);
+    const found = await source(queries, select, true, rows)
+      .where(where)
+      .orderBy(...order, ...key)
+      .limit(size)
+      .offset(page * size);
+    const known = page * size + found.length;
+    const isLast = found.length < size && (found.length > 0 || page === 0);
+    if (isLast) return { totalCount: known, rows: found as Row[] };
+    // Rows are counted without what only a filter could need.
+    const [total] = await source(queries, { count: count() }, filter !== undefined, rows).where(where);
+    return { totalCount: Number(total?.count ?? 0), rows: found as Row[] };
+  };
+  return { read, readPage };
+}
+
 export function resource<S extends Selection, F extends Fields>(declaration: Declaration<S, F>) {
   type Row = Pick<RowOf<S>, Needs<F> & keyof S>;
-  const { columns, from, joins = [], key } = declaration;
+  const { columns } = declaration;
   const fields = declaration.fields(fieldMakers(columns));
   const entries = Object.entries(fields);
   const rowFields = entries.filter(
@@ -125,47 +180,7 @@ export function resource<S extends Selection, F extends Fields>(declaration: Dec
   /** Throws `ProblemError`, `invalid-request`, with every fault of the filter. */
   const matching = (filter: string): SQL => conditionSql(requireFilter(filter, filterFields));
 
-  const source = (queries: Queries, selected: SelectedFields, joining: boolean, rows = from) => {
-    const asked = query(queries)
-      .select(selected)
-      .from(rows as PgTable)
-      .$dynamic();
-    for (const [table, on] of joining ? joins : []) asked.leftJoin(table, on);
-    return asked;
-  };
-
-  /** The first row that a condition holds for. */
-  const read = async (queries: Queries, where: SQL | undefined): Promise<Row | undefined> => {
-    const [row] = await source(queries, select, true).where(certain(where)).limit(1);
-    return row as Row | undefined;
-  };
-
-  /**
-   * A page of the rows that `scope` holds for; `rows` stands in for `from` where that depends on the request. Throws
-   * `ProblemError` for a filter or order that cannot be read.
-   */
-  const readPage = async (
-    queries: Queries,
-    asked: PageQuery,
-    scope: SQL | undefined,
-    rows: PgTable | Subquery = from,
-  ): Promise<Page<Row>> => {
-    const { filter: text, page, 'page-size': size, sort } = asked;
-    const filter = text === undefined ? undefined : matching(text);
-    const order = parseSort(sort, sortColumns, declaration.sort);
-    const where = and(certain(scope), filter);
-    const found = await source(queries, select, true, rows)
-      .where(where)
-      .orderBy(...order, ...key)
-      .limit(size)
-      .offset(page * size);
-    const known = page * size + found.length;
-    const isLast = found.length < size && (found.length > 0 || page === 0);
-    if (isLast) return { totalCount: known, rows: found as Row[] };
-    // Rows are counted without what only a filter could need.
-    const [total] = await source(queries, { count: count() }, filter !== undefined, rows).where(where);
-    return { totalCount: Number(total?.count ?? 0), rows: found as Row[] };
-  };
+  const { read, readPage } = createReads<Row>(declaration, { select, sortColumns, matching });
 
   return {
     schema,
