@@ -266,6 +266,32 @@ async function readOperators(
   };
 }
 
+/** Reports a setting's faults of its own form; what remains is its value, if it has none. */
+function parsedSetting<T extends { readonly ok: true }>(
+  reader: Reader,
+  { example, name }: Setting<unknown>,
+  result: T | { readonly ok: false; readonly errors: readonly string[] },
+): T | undefined {
+  if (result.ok) return result;
+  for (const error of result.errors) reader.fault(name, error, example);
+  return undefined;
+}
+
+/** Settings that are of use only together. */
+function checkPairs(reader: Reader, plain: Settings): void {
+  if (plain.databaseUrl !== undefined && plain.secretsKey.length === 0) {
+    reader.fault(
+      settings.secretsKey.name,
+      'is missing although DATABASE_URL is set',
+      settings.secretsKey.example,
+    );
+  }
+  if ((plain.tlsCertFile === undefined) !== (plain.tlsKeyFile === undefined)) {
+    const missing = plain.tlsCertFile === undefined ? settings.tlsCertFile : settings.tlsKeyFile;
+    reader.fault(missing.name, 'is missing although the other file of the pair is set', missing.example);
+  }
+}
+
 /** Reads and checks everything; all faults come back together. */
 export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
   const reader = new Reader(source);
@@ -294,40 +320,26 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
         settings.upstreamAllow.example,
       ),
   );
-  const versions = parseApiVersions(plain.partnerApiVersions);
-  if (!versions.ok) {
-    for (const message of versions.errors)
-      reader.fault(settings.partnerApiVersions.name, message, settings.partnerApiVersions.example);
-  }
-  if (plain.databaseUrl !== undefined && plain.secretsKey.length === 0) {
-    reader.fault(
-      settings.secretsKey.name,
-      'is missing although DATABASE_URL is set',
-      settings.secretsKey.example,
-    );
-  }
-  if ((plain.tlsCertFile === undefined) !== (plain.tlsKeyFile === undefined)) {
-    const missing = plain.tlsCertFile === undefined ? settings.tlsCertFile : settings.tlsKeyFile;
-    reader.fault(missing.name, 'is missing although the other file of the pair is set', missing.example);
-  }
-  const expected = parseExpectedPermissions(plain.expectedPermissions);
-  if (!expected.ok) {
-    const { example, name } = settings.expectedPermissions;
-    for (const error of expected.errors) reader.fault(name, error, example);
-  }
-  const vocabulary = parseVocabulary(plain.intuneVocabulary);
-  if (!vocabulary.ok) {
-    const { example, name } = settings.intuneVocabulary;
-    for (const error of vocabulary.errors) reader.fault(name, error, example);
-  }
-  const landing = parseLandingPaths(plain.landingPaths);
-  if (!landing.ok) {
-    const { example, name } = settings.landingPaths;
-    for (const error of landing.errors) reader.fault(name, error, example);
-  }
+  const versions = parsedSetting(
+    reader,
+    settings.partnerApiVersions,
+    parseApiVersions(plain.partnerApiVersions),
+  );
+  checkPairs(reader, plain);
+  const expected = parsedSetting(
+    reader,
+    settings.expectedPermissions,
+    parseExpectedPermissions(plain.expectedPermissions),
+  );
+  const vocabulary = parsedSetting(
+    reader,
+    settings.intuneVocabulary,
+    parseVocabulary(plain.intuneVocabulary),
+  );
+  const landing = parsedSetting(reader, settings.landingPaths, parseLandingPaths(plain.landingPaths));
   const clientCa = reader.file(settings.clientCaFile);
 
-  if (reader.faults.length > 0 || !versions.ok || !expected.ok || !vocabulary.ok || !landing.ok)
+  if (reader.faults.length > 0 || !versions || !expected || !vocabulary || !landing)
     return { ok: false, faults: unique(reader.faults), clouds: names };
   const ownAudiences = plain.audience;
   return {
