@@ -6,7 +6,7 @@ import type { Sql } from '../../store/database.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
-import type { AdminApp, AdminServices, Departure } from '../context.ts';
+import type { AdminApp, AdminServices, Departure, PermissionAnswer } from '../context.ts';
 import { originOf } from '../recording.ts';
 import {
   checkIfMatch,
@@ -166,6 +166,21 @@ function wouldMove({ connectionState: state }: Tenant, event: ConnectionEvent): 
   return after === undefined ? { ok: false, state } : { ok: true, before: state, after };
 }
 
+function shownPermissions({ applications, checkedAt }: PermissionAnswer) {
+  return {
+    checkedAt,
+    applications: applications.map(({ expected, extra, granted, missing, problem: why, ...found }) => ({
+      app: found.app,
+      state: found.state,
+      expected: [...expected],
+      granted: [...granted],
+      missing: [...missing],
+      extra: [...extra],
+      ...(why === undefined ? {} : { problem: why }),
+    })),
+  };
+}
+
 export function addLeaving(app: AdminApp, services: AdminServices): void {
   const { resync: resyncTenant, sql, tenants } = services;
   const secondPerson = createSecondPerson(services);
@@ -235,17 +250,6 @@ export function addLeaving(app: AdminApp, services: AdminServices): void {
         }),
       );
     }
-    const applications = found.applications.map(
-      ({ app: name, expected, extra, granted, missing, problem: why, state }) => ({
-        app: name,
-        state,
-        expected: [...expected],
-        granted: [...granted],
-        missing: [...missing],
-        extra: [...extra],
-        ...(why === undefined ? {} : { problem: why }),
-      }),
-    );
-    return c.json({ checkedAt: found.checkedAt, applications }, 200);
+    return c.json(shownPermissions(found), 200);
   });
 }

@@ -197,14 +197,26 @@ async function leaveIntune(services: AdminServices, tenant: Tenant, by: HistoryO
 }
 
 export function addTenants(app: AdminApp, services: AdminServices): void {
-  const { clouds, readReference, sealer, sql, tenants } = services;
-  const secondPerson = createSecondPerson(services);
+  addReads(app, services);
+  addCreate(app, services);
+  addChange(app, services);
+  addRemove(app, services);
+}
 
+function addReads(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(list, async (c) => {
     const scope = visibleTo(requireRole(c, 'viewer'), tenantTable.tenantId);
     return c.json(await tenantResource.page(sql, c.req.valid('query'), scope), 200);
   });
+  app.openapi(read, async (c) => {
+    const tenant = await tenantOf(c, sql);
+    const own = (await readApplication(sql, tenant.tenantId)) ?? null;
+    return c.json(tenantResource.show({ ...tenant, application: own }), 200, { etag: etag(tenant.version) });
+  });
+}
 
+function addCreate(app: AdminApp, services: AdminServices): void {
+  const { clouds, readReference, sealer, sql, tenants } = services;
   app.openapi(create, async (c) => {
     const operator = requireRole(c, 'admin');
     const body = c.req.valid('json');
@@ -235,13 +247,10 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     const href = `/api/v1/tenants/${body.tenantId}`;
     return c.json({ id: body.tenantId, href, ...told }, 201, { location: href, etag: etag(1) });
   });
+}
 
-  app.openapi(read, async (c) => {
-    const tenant = await tenantOf(c, sql);
-    const own = (await readApplication(sql, tenant.tenantId)) ?? null;
-    return c.json(tenantResource.show({ ...tenant, application: own }), 200, { etag: etag(tenant.version) });
-  });
-
+function addChange(app: AdminApp, services: AdminServices): void {
+  const { readReference, sealer, sql, tenants } = services;
   app.openapi(change, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
@@ -276,7 +285,11 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
     tenants.forget(tenant.tenantId);
     return c.json({ ...tenantResource.show(changed), ...told }, 200, { etag: etag(changed.version) });
   });
+}
 
+function addRemove(app: AdminApp, services: AdminServices): void {
+  const { sql, tenants } = services;
+  const secondPerson = createSecondPerson(services);
   app.openapi(remove, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
