@@ -24,6 +24,11 @@ export class ApiRefusal extends Error {
   }
 }
 
+/** Who is looking, as far as a call needs it. */
+interface Asking {
+  readonly session: { readonly csrfToken: string } | null;
+}
+
 export interface ApiAnswer<T> {
   readonly status: number;
   readonly etag: string | undefined;
@@ -44,6 +49,8 @@ export interface Api {
   /** The same with the version of what was read. */
   read<T>(path: string): Promise<ApiAnswer<T>>;
   write<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, more?: ApiWrite): Promise<ApiAnswer<T>>;
+  /** What a POST would do. It changes nothing, so a page that is only looked at may ask, with the session's own token. */
+  dryRun<T>(person: Asking, path: string, body?: unknown): Promise<T>;
 }
 
 export type Query = Readonly<Record<string, string | number | undefined>>;
@@ -90,13 +97,23 @@ async function problemOf(answer: Response): Promise<ApiProblem> {
 }
 
 export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () => string | undefined): Api {
-  const send = async <T>(method: string, path: string, more: ApiWrite = {}): Promise<ApiAnswer<T>> => {
+  const send = async <T>(
+    method: string,
+    path: string,
+    more: ApiWrite = {},
+    own?: { readonly token: string | undefined },
+  ): Promise<ApiAnswer<T>> => {
+    const token = own === undefined ? csrfToken() : own.token;
     const headers = new Headers({ accept: 'application/json', 'x-request-id': c.get('requestId') });
     for (const name of handedOn) {
       const value = c.req.header(name);
       if (value !== undefined) headers.set(name, value);
     }
-    const token = csrfToken();
+    // A link from anywhere may lead to a page that asks so; it is this page that asks, and nothing comes of it.
+    if (own !== undefined) {
+      headers.delete('origin');
+      headers.set('sec-fetch-site', 'same-origin');
+    }
     if (method !== 'GET' && token !== undefined) headers.set('x-espalier-csrf', token);
     if (more.ifMatch !== undefined) headers.set('if-match', more.ifMatch);
     if (more.reason !== undefined && more.reason.trim() !== '')
@@ -119,6 +136,9 @@ export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () 
   return {
     get: async <T>(path: string, query?: Query) => (await send<T>('GET', withQuery(path, query))).body,
     read: (path) => send('GET', path),
-    write: send,
+    write: (method, path, more) => send(method, path, more),
+    dryRun: async <T>({ session }: Asking, path: string, body?: unknown) =>
+      (await send<T>('POST', withQuery(path, { 'dry-run': 'true' }), { body }, { token: session?.csrfToken }))
+        .body,
   };
 }

@@ -186,3 +186,23 @@ export const select = (
 /** What belongs together, under its own heading. */
 export const card = (title: string, content: Html | readonly Html[]): Html =>
   html`<section class="card"><h2>${title}</h2>${content}</section>`;
+
+/** A length of time in the largest unit that says it; undefined for none. */
+export function duration(seconds: number | null): string | undefined {
+  if (seconds === null) return undefined;
+  const units = [
+    ['day', 86_400],
+    ['hour', 3_600],
+    ['minute', 60],
+  ] as const;
+  const [unit, size] = units.find(([, least]) => seconds >= least) ?? (['second', 1] as const);
+  const count = Math.round(seconds / size);
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
+/** A number with its noun: `1 device`, `2,000 devices`. */
+export const counted = (count: number, noun: string): string =>
+  `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
+
+/** Who has to act, in words. */
+export const ownerWords = (owner: string): string => owners[owner] ?? owner;

@@ -2,7 +2,18 @@ import type { ConsolePage } from '../visit.ts';
 import { device } from './device.ts';
 import { devices } from './devices.ts';
 import { overview } from './overview.ts';
+import { tenant } from './tenant.ts';
+import { tenantAction } from './tenant-action.ts';
+import { tenantPermissions } from './tenant-permissions.ts';
 import { tenants } from './tenants.ts';
 
 /** Every page, in the order of the menu. A page is a file in this folder and its line here. */
-export const pages: readonly ConsolePage[] = [overview, tenants, devices, device];
+export const pages: readonly ConsolePage[] = [
+  overview,
+  tenants,
+  tenant,
+  tenantAction,
+  tenantPermissions,
+  devices,
+  device,
+];
