@@ -223,6 +223,8 @@ export const reasonCharacters = 500;
 export const historyPage = 1_000;
 /** A sign-in goes to Entra and back in that time, with a second factor; after that it is begun anew. */
 export const signInMs = 10 * 60_000;
+/** Time to read what the demo printed and to get past the browser's warning. */
+export const oneTimeLinkMs = 10 * 60_000;
 /** Sessions of operators (OWASP, Session Management): without a request, and in all. */
 export const sessionIdleMs = 30 * 60_000;
 export const sessionLifeMs = 8 * 3_600_000;

@@ -15,6 +15,7 @@ import type { Role } from '../store/row-types.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';
+import type { OneTimeLink } from './sign-in/one-time-link.ts';
 
 /** Who is asking: a key of the database, the bootstrap key, or a person who signed in with Entra. */
 export interface Operator {
@@ -126,7 +127,10 @@ export interface AdminServices {
   readonly log: Log;
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly version: string;
-  readonly facts: Pick<RequestFacts, 'allowTime' | 'body' | 'breakOff' | 'remoteAddress'>;
+  readonly facts: Pick<
+    RequestFacts,
+    'allowTime' | 'body' | 'breakOff' | 'headerCount' | 'remoteAddress' | 'target'
+  >;
   /** Streams an answer; resolves when all of it was taken, or nobody takes it any more. */
   readonly respond: (c: Context, answer: StreamedAnswer) => Response | Promise<Response>;
   /** A client with one connection, for what keeps it for minutes; whoever opens it ends it. */
@@ -145,6 +149,8 @@ export interface AdminServices {
   readonly approvals: boolean;
   /** undefined: nobody signs in with Entra, only keys open the API. */
   readonly operators: EntraOperators | undefined;
+  /** undefined: everywhere but in the demo, or where the admin listener can be reached from elsewhere. */
+  readonly oneTimeLink: OneTimeLink | undefined;
   /** Origin of the admin listener as browsers see it; known once it listens. */
   readonly adminUrl: () => string;
   /** Whether instances are polled, and whether they are reconciled without being asked for it. */

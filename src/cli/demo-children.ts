@@ -10,12 +10,16 @@ export interface DemoChild {
   readonly ready: Promise<Readonly<Record<string, unknown>>>;
   /** Never resolves; rejects with the last log lines when the process ends without being told to. */
   readonly died: Promise<never>;
+  /** Sends it a message and waits until it answers with this one. Rejects for a child without a channel. */
+  tell(message: object, answer: string): Promise<void>;
   /** SIGTERM, and SIGKILL to what does not go. */
   stop(): Promise<void>;
 }
 
 export interface DemoChildOptions {
   readonly name: string;
+  /** Default: the command line. With the gateway of the demo the parent can speak (`tell`). */
+  readonly entry?: 'demo-gateway' | 'main';
   readonly args: readonly string[];
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -27,10 +31,9 @@ const readyWithinMs = 60_000;
 const stopWithinMs = 35_000;
 const keptLines = 20;
 
-// Beside this file, with its extension: the sources run as they are, the package is built.
-const mainFile = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url),
-);
+/** Beside this file, with its extension: the sources run as they are, the package is built. */
+const fileOf = (entry: string): string =>
+  fileURLToPath(new URL(`./${entry}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
 
 /** The user's environment without configuration of another gateway: the demo must never touch that. */
 function cleanEnvironment(): Record<string, string | undefined> {
@@ -72,12 +75,26 @@ function collectOutput(child: ChildProcess, logFile: string) {
   };
 }
 
+/** A child that ends meanwhile is reported by `died`. */
+function tell(child: ChildProcess, message: object, answer: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const listen = (said: unknown): void => {
+      if (said !== answer) return;
+      child.off('message', listen);
+      resolve();
+    };
+    child.on('message', listen);
+    if (!child.connected) reject(new DemoFailure('it cannot be spoken to'));
+    else child.send(message, (error) => error && reject(new DemoFailure(error.message)));
+  });
+}
+
 export function startDemoChild(options: DemoChildOptions): DemoChild {
-  const { name } = options;
-  const child = spawn(process.execPath, [...process.execArgv, mainFile, ...options.args], {
+  const { entry = 'main', name } = options;
+  const child = spawn(process.execPath, [...process.execArgv, fileOf(entry), ...options.args], {
     cwd: options.cwd,
     env: { ...cleanEnvironment(), ...options.environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(entry === 'main' ? [] : (['ipc'] as const))],
   });
   const output = collectOutput(child, options.logFile);
   let isStopping = false;
@@ -111,6 +128,7 @@ export function startDemoChild(options: DemoChildOptions): DemoChild {
   return {
     ready,
     died,
+    tell: (message, answer) => tell(child, message, answer),
     stop: async () => {
       isStopping = true;
       clearTimeout(readyTimer);

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { type DemoChild, startDemoChild } from './demo-children.ts';
+import { type DemoChild, type DemoChildOptions, startDemoChild } from './demo-children.ts';
 import { DemoFailure } from './demo-failure.ts';
 import { createDemoHttp, createJsonApi } from './demo-http.ts';
 import { type DemoPorts, findDemoPorts } from './demo-ports.ts';
@@ -27,18 +27,17 @@ export interface DemoRun {
 export interface DemoStart {
   readonly context: DemoContext;
   readonly places: DemoPlaces;
+  readonly gateway: DemoChild;
   /** Rejects with `DemoFailure` when a child ends by itself. */
   readonly died: Promise<never>;
 }
 
 function startChild(
   run: DemoRun,
-  name: string,
-  args: readonly string[],
-  environment: Record<string, string> = {},
+  what: Pick<DemoChildOptions, 'args' | 'entry' | 'environment' | 'name'>,
 ): DemoChild {
   const { dir } = run;
-  const child = startDemoChild({ name, args, cwd: dir, environment, logFile: join(dir, `${name}.log`) });
+  const child = startDemoChild({ ...what, cwd: dir, logFile: join(dir, `${what.name}.log`) });
   run.cleanUps.push(child.stop);
   return child;
 }
@@ -46,17 +45,18 @@ function startChild(
 function startSimulator(run: DemoRun, simulatorDir: string, publicUrl: string, adminUrl: string): DemoChild {
   const seed = run.seed === undefined ? [] : ['--seed', String(run.seed)];
   const where = ['--data-dir', simulatorDir, '--public-url', publicUrl, '--admin-url', adminUrl];
-  return startChild(run, 'simulator', ['simulate', '--json', '--quiet-fleet', ...where, ...seed]);
+  const args = ['simulate', '--json', '--quiet-fleet', ...where, ...seed];
+  return startChild(run, { name: 'simulator', args, environment: {} });
 }
 
-/** The real gateway, configured by nothing but its environment. */
+/** The real gateway, configured by nothing but its environment. For people it also takes the link that signs them in. */
 async function startGateway(
   run: DemoRun,
   dirs: { readonly simulatorDir: string; readonly gatewayDir: string },
   ports: DemoPorts,
 ): Promise<DemoChild> {
   const environment = await readFile(join(dirs.simulatorDir, 'gateway.env'), 'utf8');
-  return startChild(run, 'gateway', ['serve'], {
+  const settings = {
     ...(parseEnv(environment) as Record<string, string>),
     ESPALIER_DATA_DIR: dirs.gatewayDir,
     ESPALIER_DATA_LISTEN: `127.0.0.1:${ports.data}`,
@@ -66,7 +66,10 @@ async function startGateway(
     // Every upload is looked up in Entra, as soon as the simulated Intune has had a moment.
     ESPALIER_VERIFY_SAMPLE: '1',
     ESPALIER_UPLOAD_STATUS_SECONDS: '0.5',
-  });
+  };
+  return run.once
+    ? startChild(run, { name: 'gateway', args: ['serve'], environment: settings })
+    : startChild(run, { name: 'gateway', entry: 'demo-gateway', args: [], environment: settings });
 }
 
 async function createContext(run: DemoRun, places: DemoPlaces, caFile: string): Promise<DemoContext> {
@@ -119,5 +122,5 @@ export async function startDemo(run: DemoRun): Promise<DemoStart> {
     control: String(world.control),
   };
   const context = await createContext(run, places, String(world.ca));
-  return { context, places, died };
+  return { context, places, gateway, died };
 }

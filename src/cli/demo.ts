@@ -7,6 +7,7 @@ import { callBack, type WrongAnswer } from './demo-callback.ts';
 import { confirmTenant, consentToTenant } from './demo-connect.ts';
 import { DemoFailure } from './demo-failure.ts';
 import { configureWebhooks, type JoinedInstance, joinInstance, trustGateway } from './demo-instances.ts';
+import { consoleText } from './demo-link.ts';
 import { type DemoProgress, findWrongVerdicts, progressLine, readProgress } from './demo-progress.ts';
 import { type DemoRun, startDemo } from './demo-start.ts';
 import { createDemoOutput } from './demo-status.ts';
@@ -161,7 +162,7 @@ async function runSteps(run: DemoRun, onSummary: (summary: DemoSummary) => void)
   await mkdir(run.dir, { recursive: true });
   lockForRun(run);
   output.say('Starting a simulated Microsoft cloud and Jamf fleet, and the gateway between them:');
-  const { context, died, places } = await startDemo(run);
+  const { context, died, gateway, places } = await startDemo(run);
   output.say(`  gateway: data ${places.data}, admin ${places.admin}, ops ${places.ops}`);
   const { world } = context;
   const instances = world.tenants.flatMap((tenant) => tenant.instances).length;
@@ -175,6 +176,7 @@ async function runSteps(run: DemoRun, onSummary: (summary: DemoSummary) => void)
   const [device] = shown.truth;
   const joined = shown.joined.find(({ instance }) => instance.name === device?.instance);
   output.say(nextSteps(context, places, device, joined));
+  output.say(`\n${await Promise.race([consoleText(gateway, places), died, run.stopped])}`);
   await Promise.race([keepAlive(run, context, shown), died, run.stopped]);
 }
 

@@ -21,3 +21,11 @@ export class CommandFailure extends Error {
 
 /** The command line, a file or a variable is wrong: exit code 2. */
 export const usageFailure = (message: string): CommandFailure => new CommandFailure(exitCodes.usage, message);
+
+/** A reader of our output that has seen enough, such as `head`, is no error. */
+export function endWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+}

@@ -1,14 +1,10 @@
 import { CommanderError } from 'commander';
-import { CommandFailure, exitCodes } from './failure.ts';
+import { CommandFailure, endWithReader, exitCodes } from './failure.ts';
 import { createProgram } from './program.ts';
 
 /** Runs the command line of this process. Exit codes: contract section 9. */
 export async function runProgram(): Promise<void> {
-  // A reader that has seen enough, such as `head`, is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
-  });
+  endWithReader();
   try {
     await createProgram().parseAsync();
   } catch (error) {

@@ -5,7 +5,7 @@
 
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
-import { createNodeLog, type RunningGateway, startGateway } from '../runtime/node.ts';
+import { createNodeLog, type RunningGateway, type StartOptions, startGateway } from '../runtime/node.ts';
 import { StartFault } from '../runtime/start-fault.ts';
 import { configOrExit } from './environment.ts';
 import { exitCodes } from './failure.ts';
@@ -14,7 +14,7 @@ const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** A start that is broken off is given so long to undo itself. */
 const undoWithinMs = 10_000;
 
-export async function serve(options: { listeners: boolean }): Promise<void> {
+export async function serve(options: Omit<StartOptions, 'signal'>): Promise<void> {
   const stopping = new AbortController();
   let stop = (signal: string): void => {
     stopping.abort(new Error(`stopped by ${signal}`));

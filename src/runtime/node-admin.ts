@@ -31,7 +31,7 @@ export function createNodeAdmin(
   gateway: Gateway,
   connection: ConnectionServices,
   moves: MoveWork,
-  more: Pick<AdminServices, 'adminUrl' | 'certificateExpiry' | 'openBulk' | 'routesChanged'>,
+  more: Pick<AdminServices, 'adminUrl' | 'certificateExpiry' | 'oneTimeLink' | 'openBulk' | 'routesChanged'>,
 ) {
   const { log, metrics, sealer, sql } = parts;
   /** Graph's subscriptions go while the consent is still there; what fails ends by itself. */

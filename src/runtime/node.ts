@@ -2,6 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
+import { isLoopback, type OneTimeLink } from '../admin/sign-in/one-time-link.ts';
 import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { drainMs } from '../limits.ts';
@@ -113,6 +114,8 @@ function reportLane({ detail, reason, way }: SocketChoice, log: Log, metrics: Me
 export interface StartOptions {
   /** False: it only delivers (`espalier worker`). */
   readonly listeners: boolean;
+  /** Absent everywhere but in the demo (cli/demo-gateway.ts): no setting makes one. */
+  readonly oneTimeLink?: OneTimeLink;
   /** Breaks the start off: what was started is undone, and the start rejects with its reason. */
   readonly signal: AbortSignal;
 }
@@ -298,6 +301,7 @@ async function run(started: Shell, options: StartOptions, stack: AsyncDisposable
     data.serve(gateway.createDataApp().fetch, laneServicesOf(lane, gateway, shell));
     const adminApp = createNodeAdmin(config, parts, gateway, connection, moves, {
       adminUrl: () => adminUrlOf(config, admin.origin),
+      oneTimeLink: isLoopback(config.adminListen.host) ? options.oneTimeLink : undefined,
       routesChanged,
       certificateExpiry: () => credentialExpiry(config),
       openBulk: () => openBulk(url, breaker),

@@ -5,7 +5,15 @@ import { classifyTokenError } from '../../entra/errors.ts';
 import { type Language, languages } from '../../gateway/language.ts';
 import type { Role } from '../../store/row-types.ts';
 import type { SignInRefusal } from './finish.ts';
-import { formStyle, formStyleSha256, pageHeaders, refusalPage, signedInPage, signInPage } from './pages.ts';
+import {
+  formStyle,
+  formStyleSha256,
+  oneTimePage,
+  pageHeaders,
+  refusalPage,
+  signedInPage,
+  signInPage,
+} from './pages.ts';
 import { pageOfRefusal } from './refusals.ts';
 import { signInTexts } from './texts.ts';
 import type { EntraWords } from './wording.ts';
@@ -16,7 +24,7 @@ const requestId = 'request-1';
 async function allPages(language: Language): Promise<string[]> {
   const texts = signInTexts(language);
   const plain = [
-    ...(['notSetUp', 'badReturn', 'busy', 'unavailable', 'notMatched', 'incomplete'] as const),
+    ...(['notSetUp', 'badReturn', 'busy', 'unavailable', 'notMatched', 'incomplete', 'oneTimeGone'] as const),
     ...(['token', 'clock', 'keys', 'otherTenant'] as const),
   ].map((name) => texts[name]);
   const all = [
@@ -35,6 +43,7 @@ async function allPages(language: Language): Promise<string[]> {
   const pages = [
     signInPage(language, { returnTo: undefined, hasEntra: true, signedOut: false }),
     signInPage(language, { returnTo: '/a?b=c', hasEntra: true, signedOut: true, isWrongKey: true }),
+    oneTimePage(language, 'token'),
     ...(['admin', 'operator', 'viewer'] as const).map(signedIn),
     ...all.map((text) => refusalPage(language, { text, requestId, again: 'same' })),
   ];

@@ -93,6 +93,18 @@ export function signInPage(
   ]);
 }
 
+/** Whoever has the demo's link: one button. The token stays in this page and its address, which no other origin sees. */
+export function oneTimePage(language: Language, token: string): Html {
+  const { oneTime, oneTimeButton } = signInTexts(language);
+  return layout(language, oneTime.title, [
+    paragraphs(oneTime.paragraphs),
+    html`<form method="post" action="/sign-in/once">
+        <input type="hidden" name="token" value="${token}" />
+        <button type="submit">${oneTimeButton}</button>
+      </form>`,
+  ]);
+}
+
 export function signedInPage(
   language: Language,
   {

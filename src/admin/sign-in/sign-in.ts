@@ -1,14 +1,10 @@
 import type { Context } from 'hono';
 import { randomToken } from '../../entra/authorization-code.ts';
 import type { Attempts } from '../../gateway/attempts.ts';
-import { readBody } from '../../gateway/body.ts';
-import { chooseLanguage } from '../../gateway/language.ts';
-import { formBodyBytes } from '../../limits.ts';
-import { hashKey } from '../../secrets/keys.ts';
 import { isStoreUnavailable } from '../../store/database.ts';
-import { type HistoryAuthor, recordHistory } from '../../store/history.ts';
+import { recordHistory } from '../../store/history.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { endSession, type SessionOwner } from '../../store/sign-ins.ts';
+import { endSession } from '../../store/sign-ins.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import {
@@ -19,13 +15,17 @@ import {
   setSignInCookie,
   signInCookie,
 } from '../operators/cookies.ts';
-import { csrfFault, isSameOrigin } from '../operators/csrf.ts';
+import { csrfFault } from '../operators/csrf.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
 import type { KeyOperators } from '../operators/key-operators.ts';
-import { beginSession, findSession, type Session } from '../operators/sessions.ts';
+import { findSession, type Session } from '../operators/sessions.ts';
+import { languageOf, ownForm, redirect, refused } from './answers.ts';
 import { beginSignIn, callbackPath } from './begin.ts';
+import { enter, enterByKey } from './enter.ts';
+import { showLink, useLink } from './enter-by-link.ts';
 import { finishSignIn } from './finish.ts';
-import { pageHeaders, type RefusalPage, refusalPage, signedInPage, signInPage } from './pages.ts';
+import { oneTimePath } from './one-time-link.ts';
+import { pageHeaders, signedInPage, signInPage } from './pages.ts';
 import { pageOfRefusal } from './refusals.ts';
 import { homePath, parseReturnTo } from './return-to.ts';
 import { signInTexts } from './texts.ts';
@@ -42,28 +42,6 @@ interface Parts {
 
 type Handler = (c: Context<AdminEnv>, texts: SignInTexts) => Promise<Response>;
 type EntraHandler = (c: Context<AdminEnv>, entra: EntraOperators, texts: SignInTexts) => Promise<Response>;
-
-const languageOf = (c: Context): ReturnType<typeof chooseLanguage> =>
-  chooseLanguage(c.req.header('accept-language'));
-
-type RefusalStatus = 400 | 403 | 404 | 429 | 502 | 503;
-
-function refused(
-  c: Context<AdminEnv>,
-  status: RefusalStatus,
-  page: Omit<RefusalPage, 'requestId'>,
-  retryAfterSeconds?: number,
-): Response | Promise<Response> {
-  const language = languageOf(c);
-  const headers = pageHeaders(language);
-  if (retryAfterSeconds !== undefined)
-    headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
-  return c.html(refusalPage(language, { ...page, requestId: c.get('requestId') }), status, headers);
-}
-
-function redirect(c: Context<AdminEnv>, location: string): Response {
-  return c.body(null, 303, { ...pageHeaders(languageOf(c)), location });
-}
 
 /** Undefined: there is none, or it has ended. */
 async function liveSession(
@@ -123,40 +101,6 @@ const startSignIn =
     return redirect(c, location);
   };
 
-/** Begins the session and ends the one that the browser had; both are in the history. */
-function enter(
-  c: Context<AdminEnv>,
-  { services }: Parts,
-  owner: SessionOwner,
-  author: HistoryAuthor,
-): Promise<string> {
-  const before = sessionCookie(c);
-  return inTransaction(services.sql, async (tx) => {
-    const left = before === undefined ? undefined : await endSession(tx, before);
-    const { cookie, sessionId } = await beginSession(tx, owner);
-    const by = {
-      tenantId: undefined,
-      author,
-      requestId: c.get('requestId'),
-      source: services.facts.remoteAddress(c),
-    } as const;
-    if (left !== undefined) {
-      const object = { kind: 'session', id: left.sessionId, name: left.name };
-      await recordHistory(tx, { ...by, action: 'session.end', object });
-    }
-    await recordHistory(tx, {
-      ...by,
-      action: 'session.create',
-      object: { kind: 'session', id: sessionId, name: owner.name },
-      after: {
-        ...(owner.entraTenantId === null ? {} : { entraTenantId: owner.entraTenantId }),
-        role: owner.role,
-      },
-    });
-    return cookie;
-  });
-}
-
 const finish =
   (parts: Parts): EntraHandler =>
   async (c, entra, texts) => {
@@ -178,25 +122,19 @@ const finish =
     }
     const { person, returnTo } = outcome;
     const author = { kind: 'user', id: person.objectId, name: person.name } as const;
-    setSessionCookie(c, await enter(c, parts, { ...person, keyHash: null }, author));
+    setSessionCookie(c, await enter(c, services, { ...person, keyHash: null }, author));
     dropSignInCookie(c);
     const { entraTenantId, name, objectId, role } = person;
     log.info('sign-in.done', { entraTenantId, objectId, name, role, requestId, source });
     return redirect(c, returnTo);
   };
 
-/** The fields of a form of ours; another site's request comes without our Lax cookie, and is refused as it is. */
-async function ownForm(c: Context<AdminEnv>, services: AdminServices): Promise<URLSearchParams | undefined> {
-  if (!isSameOrigin(c.req.raw.headers, services.adminUrl())) return undefined;
-  return new URLSearchParams(new TextDecoder().decode(await readBody(c.req.raw, formBodyBytes)));
-}
-
 /** A session for a key: the browser keeps a cookie, and the key nowhere. */
-const enterByKey =
+const showKey =
   (parts: Parts): Handler =>
   async (c, texts) => {
     const { attempts, keys, log, services } = parts;
-    const form = await ownForm(c, services);
+    const form = await ownForm(c, services.adminUrl());
     if (form === undefined) return refused(c, 403, { text: texts.forged(services.adminUrl()) });
     const asked = form.get('returnTo');
     const returnTo = parseReturnTo(asked === null || asked === '' ? homePath : asked);
@@ -218,10 +156,7 @@ const enterByKey =
       });
       return c.html(page, 403, pageHeaders(language));
     }
-    const { id, kind, name, role } = operator;
-    const owner = { entraTenantId: null, objectId: null, keyHash: await hashKey(key), name, role };
-    setSessionCookie(c, await enter(c, parts, owner, { kind, id, name }));
-    log.info('sign-in.done', { keyId: id, name, role, requestId: c.get('requestId'), source });
+    await enterByKey(c, services, key, operator);
     return redirect(c, returnTo);
   };
 
@@ -230,7 +165,7 @@ const signOut =
   async (c, texts) => {
     const { log, services } = parts;
     const { sql } = services;
-    const form = await ownForm(c, services);
+    const form = await ownForm(c, services.adminUrl());
     if (form === undefined) return refused(c, 403, { text: texts.forged(services.adminUrl()) });
     const cookie = sessionCookie(c);
     const session = await liveSession(c, parts);
@@ -282,6 +217,11 @@ export function addSignIn(app: AdminApp, services: AdminServices, more: Omit<Par
   app.get('/sign-in', page(showSignIn(parts)));
   app.get('/sign-in/start', byEntra(startSignIn(parts)));
   app.get(callbackPath, byEntra(finish(parts)));
-  app.post('/sign-in/key', page(enterByKey(parts)));
+  app.post('/sign-in/key', page(showKey(parts)));
   app.post('/sign-out', page(signOut(parts)));
+  if (services.oneTimeLink !== undefined) {
+    const link = { ...parts, link: services.oneTimeLink };
+    app.get(oneTimePath, page(showLink(link)));
+    app.post(oneTimePath, page(useLink(link)));
+  }
 }

@@ -18,6 +18,21 @@ export const english: SignInTexts = {
   keyNote:
     'The key is exchanged for a session, which has its role and tenants and ends with it. Your browser does not keep it.',
   keyRefused: 'This key is not known, has expired or was revoked. Check that all of it was copied.',
+  oneTime: {
+    title: 'Open the console of the demo',
+    paragraphs: [
+      'The demo on this machine made this link. The button signs this browser in as its administrator and uses the link up.',
+    ],
+  },
+  oneTimeButton: 'Open the console',
+  oneTimeGone: {
+    title: 'This link does not work any more',
+    paragraphs: ['It works once, for ten minutes, until the demo ends or an admin key is made.'],
+    steps: [
+      'Sign in at /sign-in with the key of the demo: the file simulator/bootstrap-key in its data directory, .espalier-demo unless another was named.',
+      'Start the demo again to get another link.',
+    ],
+  },
   signedOut: 'You are signed out here. At Microsoft you may still be signed in.',
   signedIn: (name) => `You are signed in as ${name}`,
   roles: {

@@ -18,6 +18,23 @@ export const french: SignInTexts = {
   keyNote:
     'La clé est échangée contre une session, qui a son rôle et ses locataires et prend fin avec elle. Votre navigateur ne la garde pas.',
   keyRefused: 'Cette clé est inconnue, expirée ou révoquée. Vérifiez qu’elle a été copiée en entier.',
+  oneTime: {
+    title: 'Ouvrir la console de la démonstration',
+    paragraphs: [
+      'La démonstration de cette machine a créé ce lien. Le bouton connecte ce navigateur comme administrateur, et le lien ne sert plus ensuite.',
+    ],
+  },
+  oneTimeButton: 'Ouvrir la console',
+  oneTimeGone: {
+    title: 'Ce lien ne fonctionne plus',
+    paragraphs: [
+      'Il sert une seule fois, pendant dix minutes, jusqu’à la fin de la démonstration ou la création d’une clé d’administrateur.',
+    ],
+    steps: [
+      'Connectez-vous sur /sign-in avec la clé de la démonstration : le fichier simulator/bootstrap-key de son répertoire de données, .espalier-demo sauf autre choix.',
+      'Relancez la démonstration pour obtenir un autre lien.',
+    ],
+  },
   signedOut: 'Vous êtes déconnecté ici. Vous êtes peut-être encore connecté chez Microsoft.',
   signedIn: (name) => `Vous êtes connecté en tant que ${name}`,
   roles: {

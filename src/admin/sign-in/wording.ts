@@ -25,6 +25,9 @@ export interface SignInTexts {
   readonly keyButton: string;
   readonly keyNote: string;
   readonly keyRefused: string;
+  readonly oneTime: Omit<PageText, 'steps'>;
+  readonly oneTimeButton: string;
+  readonly oneTimeGone: PageText;
   readonly signedOut: string;
   readonly signedIn: (name: string) => string;
   readonly roles: Readonly<Record<Role, string>>;
