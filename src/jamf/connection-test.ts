@@ -1,6 +1,7 @@
 import { within } from '../deadline.ts';
 import { instanceTestMs } from '../limits.ts';
 import type { JamfFailure, JamfFailureKind, JamfResult } from './failure.ts';
+import { neededPrivileges } from './privileges.ts';
 
 export interface ConnectionTestStep {
   readonly name: 'token' | 'version' | 'inventory' | 'compliance';
@@ -99,8 +100,8 @@ function failed(name: ConnectionTestStep['name'], failure: JamfFailure): Connect
 const privileges: Readonly<Record<ConnectionTestStep['name'], string | undefined>> = {
   token: undefined,
   version: undefined,
-  inventory: 'Read Computers',
-  compliance: 'Read Device Compliance Information',
+  inventory: neededPrivileges.inventory.name,
+  compliance: neededPrivileges.verdict.name,
 };
 
 const remedies: Readonly<Record<JamfFailureKind, string>> = {

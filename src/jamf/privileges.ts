@@ -1,6 +1,25 @@
 import { isRecord } from '../untrusted/bounded-json.ts';
 import { readText } from './wire-values.ts';
 
+/** Privileges of an instance's API client: those that Espalier needs, and those that the client has. */
+
+export interface NeededPrivilege {
+  /** The exact name in Jamf Pro (domain/jamf.md 1.3). */
+  readonly name: string;
+  /** The function that does not work without it. */
+  readonly for: string;
+}
+
+/** Those of the calls that Espalier makes, and no more. */
+export const neededPrivileges = {
+  inventory: { name: 'Read Computers', for: 'reading inventory' },
+  verdict: { name: 'Read Device Compliance Information', for: 'the verdict of Jamf Pro' },
+  recalculation: {
+    name: 'Update Smart Computer Groups',
+    for: 'recalculate calls of the Microsoft side',
+  },
+} as const satisfies Record<string, NeededPrivilege>;
+
 export interface ApiPrivileges {
   /** Such as `CLIENT_CREDENTIALS` (domain/jamf.md 1.2). */
   readonly authenticationType: string | undefined;

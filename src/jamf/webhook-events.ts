@@ -52,3 +52,14 @@ export function computerSource(event: JamfEventName): ComputerSource {
 
 /** Every event that Jamf Pro can be told to send, canonical names. */
 export const jamfEventNames: readonly JamfEventName[] = names;
+
+/** The events that an instance should send, with what each is for; more do no harm. */
+export const recommendedEvents = [
+  { event: 'ComputerAdded', tells: 'A computer is new or was enrolled again.' },
+  { event: 'ComputerCheckIn', tells: 'A computer is alive.' },
+  { event: 'ComputerInventoryCompleted', tells: 'What is known of a computer may have changed.' },
+  {
+    event: 'SmartGroupComputerMembershipChange',
+    tells: 'A computer became compliant, or no longer is.',
+  },
+] as const satisfies readonly { readonly event: JamfEventName; readonly tells: string }[];

@@ -2,7 +2,7 @@
 
 import { remedyFor } from '../../jamf/connection-test.ts';
 import type { JamfFailure, JamfResult } from '../../jamf/failure.ts';
-import type { ApiPrivileges } from '../../jamf/privileges.ts';
+import { type ApiPrivileges, type NeededPrivilege, neededPrivileges } from '../../jamf/privileges.ts';
 import type { Mode } from '../../store/row-types.ts';
 import { about, type Line } from './line.ts';
 
@@ -93,22 +93,14 @@ export function judgeVersion(
   return say.ok(found);
 }
 
-interface NeededPrivilege {
-  readonly name: string;
-  /** The function that does not work without it. */
-  readonly for: string;
+interface JudgedPrivilege extends NeededPrivilege {
   readonly needed: (use: InstanceUse) => boolean;
 }
 
-/** Exact names of Jamf Pro (domain/jamf.md 1.3), and no more than what Espalier calls. */
-const privileges: readonly NeededPrivilege[] = [
-  { name: 'Read Computers', for: 'reading inventory', needed: () => true },
-  { name: 'Read Device Compliance Information', for: 'the verdict of Jamf Pro', needed: needsVerdict },
-  {
-    name: 'Update Smart Computer Groups',
-    for: 'recalculate calls of the Microsoft side',
-    needed: () => false,
-  },
+const privileges: readonly JudgedPrivilege[] = [
+  { ...neededPrivileges.inventory, needed: () => true },
+  { ...neededPrivileges.verdict, needed: needsVerdict },
+  { ...neededPrivileges.recalculation, needed: () => false },
 ];
 
 export function judgePrivileges(subject: string, result: JamfResult<ApiPrivileges>, use: InstanceUse): Line {
