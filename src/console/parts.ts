@@ -54,6 +54,9 @@ export const time = (at: string | null | undefined): Html =>
 /** An id with a button that copies it. */
 export const id = (text: string): Html => html`<code class="id" data-copy>${text}</code>`;
 
+/** A text to take along to somewhere else, with a button that copies it. */
+export const copyable = (text: string): Html => html`<code data-copy>${text}</code>`;
+
 /** A name with its id beside it. */
 export const named = (name: string | null | undefined, href: string | undefined, text: string): Html =>
   html`${href === undefined ? html`<span>${name ?? text}</span>` : html`<a href="${href}">${name ?? text}</a>`} ${id(text)}`;
@@ -163,8 +166,8 @@ export const problemBox = (problem: ApiProblem): Html => html`<div class="proble
 </div>`;
 
 /** Why, for the history; every form that changes something has it. */
-export const reasonField = (): Html =>
-  html`<label>Reason, for the history <input name="reason" maxlength="500" autocomplete="off" /></label>`;
+export const reasonField = (given = ''): Html =>
+  html`<label>Reason, for the history <input name="reason" maxlength="500" autocomplete="off" value="${given}" /></label>`;
 
 export interface Choice {
   readonly value: string;

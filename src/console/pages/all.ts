@@ -1,6 +1,7 @@
 import type { ConsolePage } from '../visit.ts';
 import { device } from './device.ts';
 import { devices } from './devices.ts';
+import { instance } from './instance.ts';
 import { overview } from './overview.ts';
 import { tenant } from './tenant.ts';
 import { tenantAction } from './tenant-action.ts';
@@ -16,4 +17,5 @@ export const pages: readonly ConsolePage[] = [
   tenantPermissions,
   devices,
   device,
+  instance,
 ];

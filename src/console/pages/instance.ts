@@ -1,0 +1,167 @@
+import { html } from 'hono/html';
+import type { Html } from '../../gateway/page-layout.ts';
+import { type ApiAnswer, at } from '../api.ts';
+import { aboveInstances, type Instance, type InstanceKey, instancePath, readInstance } from '../instance.ts';
+import { instanceActs } from '../instance-acts.ts';
+import { keyActs, keysCard } from '../instance-keys.ts';
+import { badge, card, facts, id, none, reasonField, state, time, writeForm } from '../parts.ts';
+import type { ConsolePage, Visit } from '../visit.ts';
+
+/** One Jamf Pro instance: how it is, what it sends, and what can be done about it. */
+
+const healthOf = ({ enabled, lastError, lastSeenAt, paused }: Instance): Html => {
+  if (!enabled) return badge('disabled');
+  if (paused) return state('paused');
+  if (lastError !== null) return state('unreachable');
+  return lastSeenAt === null ? badge('not seen yet', 'warn') : state('ok');
+};
+
+const healthCard = (instance: Instance): Html =>
+  card(
+    'Health',
+    facts([
+      ['State', healthOf(instance)],
+      ['Jamf Pro', instance.jamfVersion ?? html`<span class="quiet">not known yet</span>`],
+      ['Last answer', time(instance.lastSeenAt)],
+      ['Last error', instance.lastErrorAt === null ? undefined : time(instance.lastErrorAt)],
+      ['What it was', instance.lastError],
+    ]),
+  );
+
+const orNever = (at: string | null): Html =>
+  at === null ? html`<span class="quiet">not planned</span>` : time(at);
+
+const readingCard = ({ reading }: Instance): Html =>
+  card(
+    'Reading',
+    facts([
+      ['Last poll', time(reading.polledAt)],
+      ['Poll failed', reading.pollError],
+      ['Next poll', orNever(reading.nextPollAt)],
+      ['Last reconciliation', time(reading.reconciledAt)],
+      ['Reconciliation failed', reading.reconcileError],
+      ['Under way since', reading.reconcilingSince === null ? undefined : time(reading.reconcilingSince)],
+      ['Next reconciliation', orNever(reading.nextReconcileAt)],
+    ]),
+  );
+
+const complianceOf = ({ compliance }: Instance): Html | string =>
+  compliance.source === 'jamf'
+    ? "Jamf Pro's verdict"
+    : html`Smart group <strong>${compliance.complianceGroup}</strong>${
+        compliance.applicableGroup === undefined
+          ? none
+          : html`, for computers of <strong>${compliance.applicableGroup}</strong>`
+      }`;
+
+const settingsCard = (instance: Instance): Html =>
+  card('Settings', [
+    facts([
+      ['Id', id(instance.id)],
+      ['Address', html`<a href="${instance.url}" rel="noreferrer">${instance.url}</a>`],
+      ['API client', id(instance.apiClient.clientId)],
+      [
+        'Its secret',
+        instance.apiClient.secretRef === null
+          ? 'sealed here'
+          : html`<code>${instance.apiClient.secretRef}</code>`,
+      ],
+      ['Compliance', complianceOf(instance)],
+      ['Own authority', instance.caCertificate === null ? undefined : 'a certificate of its own is trusted'],
+      [
+        'Client certificate',
+        instance.clientCertificateSha256 === null ? undefined : id(instance.clientCertificateSha256),
+      ],
+      ['Webhooks go to', id(instance.webhookUrl)],
+      ['Inventory goes to', id(instance.inventoryUrl)],
+    ]),
+  ]);
+
+interface Button {
+  readonly act: string;
+  readonly label: string;
+  readonly danger?: boolean;
+}
+
+function buttonsOf({ may }: Visit, { enabled, paused }: Instance): readonly Button[] {
+  if (!may('operator')) return [];
+  const ofOperator: readonly Button[] = [
+    { act: 'test', label: 'Test now' },
+    ...(enabled ? [{ act: 'reconcile', label: 'Reconcile' }] : []),
+    paused ? { act: 'resume', label: 'Resume' } : { act: 'pause', label: 'Pause' },
+  ];
+  if (!may('admin')) return ofOperator;
+  return [
+    ...ofOperator,
+    enabled
+      ? { act: 'plan-disable', label: 'Disable…', danger: true }
+      : { act: 'plan-enable', label: 'Enable…' },
+    { act: 'plan-removal', label: 'Delete…', danger: true },
+  ];
+}
+
+/** One reason serves whichever button is pressed; what is dangerous shows first what it will do. */
+function actionsCard(visit: Visit, { body, etag }: ApiAnswer<Instance>): Html {
+  const buttons = buttonsOf(visit, body);
+  const [first] = buttons;
+  if (first === undefined) return none;
+  const path = instancePath(visit);
+  return card('Actions', [
+    writeForm(visit.person, {
+      action: `${path}/${first.act}`,
+      className: 'fields',
+      content: html`<input type="hidden" name="version" value="${etag ?? ''}" />
+        ${reasonField()}
+        <div class="actions">${buttons.map(
+          ({ act, danger, label }) =>
+            html`<button formaction="${path}/${act}"${danger === true ? html` class="danger"` : none}>${label}</button>`,
+        )}</div>`,
+    }),
+    html`<p class="quiet">Test signs in at the instance and reads of it. Reconcile lists every computer and reads what differs.
+      Paused, the instance is left alone: calls for it answer 503, and what its webhooks tell waits.</p>`,
+  ]);
+}
+
+const conflictsText = (count: number): Html =>
+  count === 0
+    ? html`<p>No device of this tenant is claimed by more than one computer.</p>`
+    : html`<p>${count.toLocaleString('en')} ${count === 1 ? 'device' : 'devices'} of this tenant ${
+        count === 1 ? 'is' : 'are'
+      } claimed by more than one computer.</p>`;
+
+async function show(visit: Visit) {
+  const { api, param } = visit;
+  const path = instancePath(visit);
+  const [instance, above, keys, conflicts] = await Promise.all([
+    readInstance(visit),
+    aboveInstances(visit),
+    api.get<{ results: InstanceKey[] }>(`${path}/keys`),
+    api.get<{ totalCount: number }>(at`/tenants/${param('tenantId')}/routes/conflicts`, { 'page-size': 1 }),
+  ]);
+  return {
+    title: instance.body.name,
+    above,
+    body: [
+      html`<div class="grid">${healthCard(instance.body)}${readingCard(instance.body)}</div>`,
+      html`<div class="grid spaced">${settingsCard(instance.body)}${card('Conflicts', conflictsText(conflicts.totalCount))}</div>`,
+      actionsCard(visit, instance),
+      keysCard(visit, keys.results),
+    ],
+  };
+}
+
+export const instance: ConsolePage = {
+  path: '/tenants/:tenantId/instances/:instanceId',
+  show,
+  notices: {
+    added: 'The instance was added. Test it, then make a key for its webhooks.',
+    changed: 'The instance was changed.',
+    reconcile: 'The reconciliation was asked for. Reading shows how it goes.',
+    pause: 'The instance is paused.',
+    resume: 'The instance is used again.',
+    enable: 'The instance is enabled.',
+    disable: 'The instance is disabled.',
+    revoked: 'The key was revoked. It opens nothing any more.',
+  },
+  acts: { ...instanceActs, ...keyActs },
+};
