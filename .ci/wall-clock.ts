@@ -10,6 +10,8 @@ const dates: Readonly<Record<string, string>> = {
   'src/admin/devices/explain.ts': 'compares with the time that a caller asks about',
   'src/admin/keys/keys.ts': 'a key expires at a date',
   'src/admin/operators/entra-operators.ts': "a token's times are dates",
+  'src/admin/overview/attention-words.ts': 'a credential expires at a date',
+  'src/admin/overview/read-attention.ts': 'a certificate expires at a date',
   'src/admin/sign-in/finish.ts': "a token's times are dates",
   'src/admin/tenants/connection.ts': 'says how old a stored date is',
   'src/cli/declared/apply.ts': 'says what lies before and after a date',
