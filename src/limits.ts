@@ -318,3 +318,6 @@ export const attentionReports = 500;
 export const backlogCounted = 1_000;
 /** A key or certificate that runs out is told of so long before, and a key also after. */
 export const credentialWarnMs = 30 * 24 * 3_600_000;
+/** Longer than any name or id that is searched for; results of one kind. */
+export const searchCharacters = 200;
+export const searchResults = 20;

@@ -56,6 +56,7 @@ import { addConvergence } from './routes/convergence.ts';
 import { addRouteDiff } from './routes/diff.ts';
 import { addRouteRollback } from './routes/rollback.ts';
 import { addStaleRegistrations } from './routes/stale.ts';
+import { addSearch } from './search/search.ts';
 import { addSession } from './session/session.ts';
 import { addSignIn } from './sign-in/sign-in.ts';
 import { addConnection } from './tenants/connection.ts';
@@ -178,6 +179,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addAbout(app, services);
   addSession(app);
   addOverview(app, services);
+  addSearch(app, services);
   addTenants(app, services);
   addConnection(app, services);
   addLeaving(app, services);

@@ -737,6 +737,8 @@ export const reports = pgTable(
     // No column that changes while a row is in work, `state` least of all (docs/data.md).
     index('reports_due').on(t.tenantId, t.background, t.nextTryAt).where(sql`next_try_at is not null`),
     index('reports_failed').on(t.tenantId, t.failedAt).where(sql`failed_at is not null`),
+    // A search by the name of a computer; the content changes only when the report becomes due.
+    index('reports_device_name').on(t.tenantId, sql`lower(content::jsonb ->> 'deviceName') text_pattern_ops`),
     // What the overview counts; it is set when a report becomes due and cleared when that ends, not in between.
     index('reports_undelivered')
       .on(t.tenantId, t.dueSince)

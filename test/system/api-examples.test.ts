@@ -118,6 +118,7 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['getSession', 200],
   ['getVersion', 200],
   ['getOverview', 200],
+  ['search', 200],
   ['listClouds', 200],
   ['createTenant', 201],
   ['listTenants', 200],

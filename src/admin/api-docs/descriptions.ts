@@ -11,6 +11,8 @@ export const descriptions: Readonly<Record<string, string>> = {
     'The name, role and tenants of the key, token or session that was shown. A browser also reads here the token that its writes have to send as x-espalier-csrf.',
   getOverview:
     'What needs a person comes first, the most urgent on top, each with who has to act, what ends it and the page to do it on. Of failed reports the newest 500 of a tenant are counted, of what waits the first 1,000; countIsLeast and isLeast say so. The answer may be a second old.',
+  search:
+    'At most 20 of a kind, of the tenants that the operator sees; more says that there are others. Serial numbers are matched whole, in capitals too; a computer by how its name begins; an id by all of it.',
   listTenants: 'A key that is bound to tenants sees those alone, and totalCount counts only what it may see.',
   createTenant:
     'Nothing is sent to Microsoft: connect and confirm do that. The answer may hold warnings about a secret reference that gives no secret yet.',

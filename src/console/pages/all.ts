@@ -3,6 +3,7 @@ import { device } from './device.ts';
 import { devices } from './devices.ts';
 import { instance } from './instance.ts';
 import { overview } from './overview.ts';
+import { search } from './search.ts';
 import { tenant } from './tenant.ts';
 import { tenantAction } from './tenant-action.ts';
 import { tenantPermissions } from './tenant-permissions.ts';
@@ -18,4 +19,5 @@ export const pages: readonly ConsolePage[] = [
   devices,
   device,
   instance,
+  search,
 ];

@@ -1,0 +1,1 @@
+CREATE INDEX "reports_device_name" ON "reports" USING btree ("tenant_id",lower(content::jsonb ->> 'deviceName') text_pattern_ops);
