@@ -106,9 +106,9 @@ export function table<Row>(
 ): Html {
   if (rows.length === 0) return html`<p class="empty">${empty}</p>`;
   const classOf = ({ numeric }: Column<Row>): Html => (numeric === true ? html` class="number"` : none);
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table>
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Table: ${caption}"><table>
     <caption>${caption}</caption>
-    <thead><tr>${columns.map((column) => html`<th scope="col"${classOf(column)}>${column.title}</th>`)}</tr></thead>
+    <thead><tr>${columns.map((column) => (column.title === '' ? html`<td></td>` : html`<th scope="col"${classOf(column)}>${column.title}</th>`))}</tr></thead>
     <tbody>${rows.map(
       (row) =>
         html`<tr>${columns.map((column) => html`<td${classOf(column)} data-label="${column.title}"><div>${column.cell(row) ?? ''}</div></td>`)}</tr>`,
