@@ -384,7 +384,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
       { field: 'tenantId', whole: true, names: 'tenant', importance: 5 },
       { field: 'oldest', importance: 6 },
     ],
-    fields: ['tenantId', 'state', 'reason', 'count', 'oldest', 'newest', 'exampleDetail', 'remedy'],
+    fields: ['tenantId', 'state', 'reason', 'count', 'oldest', 'newest', 'exampleDetail', 'owner', 'remedy'],
   },
   'GET /keys': {
     filter:
@@ -423,6 +423,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
       'action',
       'summary',
       'devices',
+      'role',
       'request.method',
       'request.target',
       'request.ifMatch',

@@ -32,3 +32,18 @@ const failedRemedies: ReadonlyMap<string, string> = new Map(
 export function remedyOf(reason: string): string | undefined {
   return Object.hasOwn(heldRemedies, reason) ? heldRemedies[reason] : failedRemedies.get(reason);
 }
+
+/** The owner of a cause in the words of the problems: who has to act. What is not named here an operator looks at. */
+const owners: Readonly<Record<string, string>> = {
+  'user-unknown': 'configuration',
+  'user-not-assigned': 'configuration',
+  'device-not-in-entra': 'configuration',
+  'not-in-entra': 'configuration',
+  'verdict-unknown': 'instance',
+  'not-applicable': 'instance',
+  'no-compliance-vendor': 'instance',
+  'mode-changed': 'espalier',
+};
+
+export const ownerOf = (reason: string): string =>
+  Object.hasOwn(owners, reason) ? (owners[reason] ?? 'caller') : 'caller';

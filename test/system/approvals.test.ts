@@ -127,6 +127,7 @@ describe('approvals', () => {
         state: 'waiting',
         action: 'connection.disconnect',
         devices: 101,
+        role: 'admin',
         requestedBy: { kind: 'key', id: ann.id, name: 'key ann', role: 'admin' },
         source: '127.0.0.1',
         decidedBy: null,

@@ -150,6 +150,7 @@ describe('reports', () => {
       oldest: expect.any(String),
       newest: expect.any(String),
       exampleDetail: 'seeded',
+      owner: 'configuration',
       remedy: expect.stringContaining('group'),
     });
     const failed = await scene.api('GET', `${path('state==failed', '/causes')}&page-size=1&page=1`);

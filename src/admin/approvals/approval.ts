@@ -6,9 +6,11 @@ import { ProblemError, problem } from '../../problems.ts';
 import { type Approval, approvalsNow, readApproval } from '../../store/approvals.ts';
 import type { Sql } from '../../store/database.ts';
 import { approvalStates } from '../../store/operator-schema.ts';
+import { roles } from '../../store/row-types.ts';
 import type { AdminEnv } from '../context.ts';
 import { resource } from '../resource/resource.ts';
 import { instant } from '../schemas.ts';
+import { roleOf } from './actions.ts';
 
 /** An approval as the admin API shows it. */
 
@@ -55,6 +57,9 @@ export const approval = resource({
     action: column('action', { filter: 'wildcards', sort: true }),
     summary: column('summary'),
     devices: column('devices', { sort: true }),
+    role: made(z.enum(roles).openapi({ description: 'That it takes to decide.' }), ['action'], ({ action }) =>
+      roleOf(action),
+    ),
     request: made(
       z.object({ method: z.string(), target: z.string(), ifMatch: z.string().nullable() }),
       ['method', 'target', 'ifMatch'],

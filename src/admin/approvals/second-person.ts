@@ -7,7 +7,7 @@ import type { Sealer } from '../../secrets/seal.ts';
 import { type Approval, insertApproval, lockApprovals, readWaiting } from '../../store/approvals.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { AdminEnv, AdminServices } from '../context.ts';
-import { recordChange } from '../recording.ts';
+import { nothingChanged, recordChange } from '../recording.ts';
 import { instant, jsonAnswer } from '../schemas.ts';
 import type { ApprovedAction } from './actions.ts';
 import { approvedDevices } from './approved-request.ts';
@@ -115,6 +115,7 @@ export function createSecondPerson({
       const known = await readWaiting(tx, { tenantId, action, target });
       if (known) {
         await requireSame(sealer, known, target, body);
+        nothingChanged(c);
         return waitingOf(known.approvalId, known.devices, known.createdAt);
       }
       const key = { tenantId, approvalId: newId() };

@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { and, count, eq, isNotNull, or, type SQL, sql } from 'drizzle-orm';
 import { QueryBuilder } from 'drizzle-orm/pg-core';
-import { remedyOf } from '../../delivery/causes.ts';
+import { ownerOf, remedyOf } from '../../delivery/causes.ts';
 import { reports, tenants } from '../../store/schema.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { resource } from '../resource/resource.ts';
@@ -50,6 +50,8 @@ const cause = resource({
     /** Of the hold of the whole tenant, where that is the cause. */
     tenantRemedy: sql<string | null>`
       case when ${tenants.hold} ->> 'cause' = ${causes.reason} then ${tenants.hold} ->> 'remedy' end`,
+    tenantOwner: sql<string | null>`
+      case when ${tenants.hold} ->> 'cause' = ${causes.reason} then ${tenants.hold} ->> 'owner' end`,
   },
   fields: ({ column, made }) => ({
     tenantId: column('tenantId', { sort: true }),
@@ -61,6 +63,13 @@ const cause = resource({
     newest: column('newest', { schema: instantOrNull, show: iso, sort: true }),
     /** Of one of them. */
     exampleDetail: column('detail', { schema: z.string().nullable() }),
+    owner: made(
+      z.string().openapi({
+        description: 'Who has to act: caller (an operator), configuration, instance, microsoft or espalier.',
+      }),
+      ['tenantOwner', 'reason'],
+      (row) => row.tenantOwner ?? ownerOf(row.reason),
+    ),
     remedy: made(
       z.string().optional(),
       ['tenantRemedy', 'reason'],
