@@ -7,6 +7,8 @@ import type { Api } from './api.ts';
 export interface Person {
   readonly name: string;
   readonly kind: 'bootstrap' | 'key' | 'user';
+  /** null: the bootstrap key. */
+  readonly id: string | null;
   readonly role: 'viewer' | 'operator' | 'admin';
   /** null: every tenant. */
   readonly tenants: readonly string[] | null;

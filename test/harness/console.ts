@@ -34,3 +34,8 @@ export async function visitConsole(
     },
   };
 }
+
+/** What others may write into a text, to see that a page shows it as text. */
+export const hostile = `<b id=x>"'& hx-get=/x`;
+/** Of it, what a page must not hold. */
+export const unescaped = /<b id=x|"'& hx-get/;

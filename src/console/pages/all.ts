@@ -1,4 +1,6 @@
 import type { ConsolePage } from '../visit.ts';
+import { approval } from './approval.ts';
+import { approvals } from './approvals.ts';
 import { device } from './device.ts';
 import { devices } from './devices.ts';
 import { instance } from './instance.ts';
@@ -20,4 +22,6 @@ export const pages: readonly ConsolePage[] = [
   device,
   instance,
   search,
+  approvals,
+  approval,
 ];
