@@ -5,6 +5,8 @@ import { device } from './device.ts';
 import { devices } from './devices.ts';
 import { instance } from './instance.ts';
 import { overview } from './overview.ts';
+import { replay } from './replay.ts';
+import { reports } from './reports.ts';
 import { search } from './search.ts';
 import { tenant } from './tenant.ts';
 import { tenantAction } from './tenant-action.ts';
@@ -22,6 +24,8 @@ export const pages: readonly ConsolePage[] = [
   device,
   instance,
   search,
+  reports,
+  replay,
   approvals,
   approval,
 ];
