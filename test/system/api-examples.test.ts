@@ -162,6 +162,8 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['getDevice', 200],
   ['explainDevice', 200],
   ['getDeviceTimeline', 200],
+  ['compareDevice', 200],
+  ['refreshDevice', 202],
   ['listRouteChanges', 200],
   ['diffRoutes', 200],
   ['listRouteConflicts', 200],

@@ -276,6 +276,14 @@ describe('history', () => {
       action: 'routes.rebuild',
       after: { instances: 1 },
     });
+    expect(await wrote('POST', `${device}/refresh`)).toMatchObject({
+      action: 'device.refresh',
+      objectId: deviceId,
+      after: {
+        computers: [{ instanceId: made.json.id, jamfComputerId: '7' }],
+        reportTriedAgain: false,
+      },
+    });
     expect(await wrote('DELETE', device)).toMatchObject({
       action: 'device.delete',
       before: { jamfComputerId: '7', pinned: true },

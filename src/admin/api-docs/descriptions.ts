@@ -81,6 +81,10 @@ export const descriptions: Readonly<Record<string, string>> = {
     'Every claim on the device with its dates, in the order in which the rules compare them. With at=<time> the answer is the one that was given then.',
   getDeviceTimeline:
     'Received, fetched, routed, sent, accepted, completed and verified, each with its time and the ids with which Jamf or Microsoft know it.',
+  compareDevice:
+    'The Jamf side is what was read last, the Intune side what the last message said, and Entra is looked up for a sample of the messages after they were completed. differences names what is not the same; what is not known differs from nothing.',
+  refreshDevice:
+    'Every computer record that names the device is read at once, whatever back-off it had; one of a paused or disabled instance waits for it. A held report is looked at again, and a failed one is told again.',
   getRouteConvergence: 'After a change of routes: whether every process that serves already answers by it.',
   planMove:
     'Chooses the devices of one instance that the other claims; with unclaimed=true also the others. Nothing moves before advance.',

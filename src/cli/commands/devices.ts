@@ -149,6 +149,22 @@ const verbs: readonly Verb[] = [
     options: [tenantOption],
     examples: [[`devices timeline ${someDevice} ${ofTenant} --limit 20`, 'the last twenty events']],
   }),
+  show({
+    name: 'compare',
+    summary: 'what Jamf Pro says of a Mac, what Intune was told, and what Entra shows',
+    operation: 'GET /tenants/{tenantId}/devices/{deviceId}/comparison',
+    arguments: [deviceArgument],
+    options: [tenantOption],
+    examples: [[`devices compare ${someDevice} ${ofTenant}`, 'differences names what is not the same']],
+  }),
+  act({
+    name: 'refresh',
+    summary: 'read every computer that names the device now, and try again what was held or failed',
+    operation: 'POST /tenants/{tenantId}/devices/{deviceId}/refresh',
+    arguments: [deviceArgument],
+    options: [tenantOption],
+    examples: [[`devices refresh ${someDevice} ${ofTenant}`, '"devices timeline" says how it went']],
+  }),
   ...transferVerbs(ofTenant),
 ];
 
