@@ -207,4 +207,190 @@ describe('the pages of devices', () => {
       expect(page.text).not.toContain('berlin');
     });
   });
+
+  describe('the three sides', () => {
+    const comparison = (id: string) => api(`/devices/${id}/comparison`);
+
+    it('are the same where all was told and seen', async () => {
+      const told = await comparison(deviceId);
+      expect(told).toMatchObject({
+        jamf: { managed: true, readWaits: false, readError: null },
+        intune: { managed: true, newest: true },
+        entra: { verification: 'verified' },
+        differences: [],
+      });
+      expect(told.intune).toMatchObject({
+        verdict: told.jamf.verdict,
+        userId: told.jamf.userId,
+        deviceName: told.jamf.deviceName,
+        osVersion: told.jamf.osVersion,
+      });
+      expect(told.entra.isCompliant).toBe(told.jamf.verdict === 'compliant');
+      const page = await viewer.open(at(`/${deviceId}`));
+      expect(page.text).toContain('All sides say the same');
+      expect(page.text).toContain(told.jamf.deviceName);
+      expect(page.text).not.toContain('>differs<');
+      expect(page.text).not.toContain('hx-trigger');
+    });
+
+    it('mark what Intune was not told yet', async () => {
+      const tenant = `/tenants/${tenantId}`;
+      await scene.api('POST', `${tenant}/pause`);
+      const mac = macs()[1]!;
+      const { jamf } = await comparison(idOf(1));
+      scene.world.fleet.setCompliant(mac, jamf.verdict !== 'compliant');
+      scene.world.fleet.updateInventory(mac, { osVersion: '27.1.2' });
+      await tell(mac);
+      await eventually(async () =>
+        expect((await comparison(idOf(1))).differences).toEqual(['verdict', 'osVersion']),
+      );
+      await eventually(async () =>
+        expect((await api(`/devices/${idOf(1)}`)).report).toMatchObject({ state: 'held', reason: 'paused' }),
+      );
+      const page = await viewer.open(at(`/${idOf(1)}`));
+      expect(page.text).toContain('Jamf Pro says something else than Intune was told.');
+      expect(page.text.match(/>differs</g)).toHaveLength(2);
+      expect(page.text).toContain('The report is held: paused');
+      expect(page.text).toContain('What ends it: POST /tenants/{tenantId}/resume.');
+      await scene.api('POST', `${tenant}/resume`);
+      await eventually(async () => expect((await comparison(idOf(1))).differences).toEqual([]));
+    });
+
+    it('are not found for another tenant', async () => {
+      const key = await keyOf({ role: 'viewer', tenants: [otherId] });
+      const answer = await scene.api(
+        'GET',
+        `/tenants/${tenantId}/devices/${deviceId}/comparison`,
+        undefined,
+        key,
+      );
+      expect(answer.status).toBe(404);
+      const unknown = await scene.api(
+        'GET',
+        `/tenants/${tenantId}/devices/${crypto.randomUUID()}/comparison`,
+      );
+      expect([unknown.status, unknown.json.type]).toEqual([
+        404,
+        'https://espalier.dev/problems/device-unknown',
+      ]);
+    });
+  });
+
+  describe('the buttons of an operator', () => {
+    const etagIn = (text: string): string =>
+      (/name="etag" value="([^"]*)"/.exec(text)?.[1] ?? '').replaceAll('&quot;', '"');
+    const shown = async () => etagIn((await visit.open(at(`/${deviceId}`))).text);
+    const newest = async (action: string) =>
+      (await scene.api('GET', `/history?filter=action==${action};objectId==${deviceId}&sort=recordedAt:desc`))
+        .json.results[0];
+
+    it('read the Mac again, and the history says who asked and why', async () => {
+      const before = (await scene.api('GET', `/tenants/${tenantId}/devices/${deviceId}`)).json;
+      const mac = macs()[0]!;
+      scene.world.fleet.updateInventory(mac, { osVersion: '27.9.9' });
+      const page = await visit.post(at(`/${deviceId}/refresh`), { reason: 'the user asks, ticket 1' });
+      expect(page.url).toContain(`${at(`/${deviceId}`)}?done=refreshed`);
+      expect(page.text).toContain('are being read now');
+      await eventually(async () =>
+        expect((await api(`/devices/${deviceId}/comparison`)).intune.osVersion).toBe('27.9.9'),
+      );
+      expect(await newest('device.refresh')).toMatchObject({
+        reason: 'the user asks, ticket 1',
+        after: {
+          computers: [{ instanceId: before.instanceId, jamfComputerId: before.jamfComputerId }],
+          reportTriedAgain: false,
+        },
+      });
+    });
+
+    it('pin it and unpin it, with the reason', async () => {
+      const pinned = await visit.post(at(`/${deviceId}/pin`), { etag: await shown(), reason: 'repair' });
+      expect(pinned.text).toContain('The Mac is pinned');
+      expect(pinned.text).toContain('an operator pinned it there');
+      expect(await api(`/devices/${deviceId}`)).toMatchObject({ pinned: true, rule: 'pinned' });
+      expect(await newest('device.place')).toMatchObject({ reason: 'repair' });
+      expect((await viewer.open(`${at()}?pinned=true`)).text).toContain('1 device<');
+      const unpinned = await visit.post(at(`/${deviceId}/unpin`), { etag: await shown() });
+      expect(unpinned.text).toContain('is not pinned any more');
+      expect((await api(`/devices/${deviceId}`)).pinned).toBe(false);
+    });
+
+    it('refuse what was decided by an older state of the page', async () => {
+      const old = await shown();
+      await visit.post(at(`/${deviceId}/pin`), { etag: old });
+      const page = await visit.post(at(`/${deviceId}/move`), {
+        etag: old,
+        instanceId: instances.get('paris')!.id,
+        jamfComputerId: '77',
+      });
+      expect(page.text).toContain('role="alert"');
+      expect((await api(`/devices/${deviceId}`)).instanceId).toBe(instances.get('berlin')!.id);
+      await visit.post(at(`/${deviceId}/unpin`), { etag: await shown() });
+    });
+
+    it('move it to another computer record and back', async () => {
+      const { jamfComputerId } = await api(`/devices/${deviceId}`);
+      const paris = instances.get('paris')!.id;
+      const moved = await visit.post(at(`/${deviceId}/move`), {
+        etag: await shown(),
+        instanceId: paris,
+        jamfComputerId: '77',
+        pinned: 'true',
+        reason: 'new home',
+      });
+      expect(moved.text).toContain('The Mac is moved.');
+      expect(await api(`/devices/${deviceId}`)).toMatchObject({
+        instanceId: paris,
+        jamfComputerId: '77',
+        pinned: true,
+      });
+      const odd = await visit.post(at(`/${deviceId}/move`), { instanceId: paris, jamfComputerId: hostile });
+      expect(odd.text).toContain('role="alert"');
+      expect(odd.text).not.toContain('<b>"');
+      const berlin = instances.get('berlin')!.id;
+      await visit.post(at(`/${deviceId}/move`), { instanceId: berlin, jamfComputerId, pinned: '' });
+      expect(await api(`/devices/${deviceId}`)).toMatchObject({ instanceId: berlin, pinned: false });
+    });
+
+    it('end its route after a page that says what this will do', async () => {
+      const asked = await visit.post(at(`/${deviceId}/remove`), { etag: await shown(), reason: hostile });
+      expect(asked.text).toContain('This will do the following');
+      expect(asked.text).toContain('not managed and not compliant');
+      expect(asked.text).not.toContain('<b>"');
+      expect((await scene.api('GET', `/tenants/${tenantId}/devices/${deviceId}`)).status).toBe(200);
+      const done = await visit.post(at(`/${deviceId}/remove`), {
+        etag: etagIn(asked.text),
+        confirmed: 'yes',
+        reason: 'sold',
+      });
+      expect(done.text).toContain('The route has ended.');
+      expect((await scene.api('GET', `/tenants/${tenantId}/devices/${deviceId}`)).status).toBe(404);
+      expect(await newest('device.delete')).toMatchObject({ reason: 'sold' });
+      const page = await visit.open(at(`/${deviceId}`));
+      expect(page.text).toContain('No instance speaks for this registration');
+      expect(page.text).not.toContain('What you can do');
+    });
+
+    it('are not shown to a viewer, and a forged request is refused', async () => {
+      const page = await viewer.open(at(`/${idOf(1)}`));
+      expect(page.text).not.toContain('What you can do');
+      const before = await api(`/devices/${idOf(1)}`);
+      for (const name of ['refresh', 'pin', 'unpin', 'move', 'remove']) {
+        const answer = await viewer.post(at(`/${idOf(1)}/${name}`), {
+          confirmed: 'yes',
+          instanceId: before.instanceId,
+          jamfComputerId: '9',
+        });
+        expect([name, answer.status]).toEqual([name, 403]);
+      }
+      const foreign = await stranger.post(at(`/${idOf(1)}/refresh`));
+      expect(foreign.status).toBe(404);
+      const forged = await visit.post(at(`/${idOf(1)}/pin`), { csrf: 'another' });
+      expect(forged.status).toBe(403);
+      expect(await api(`/devices/${idOf(1)}`)).toMatchObject({
+        pinned: false,
+        jamfComputerId: before.jamfComputerId,
+      });
+    });
+  });
 });

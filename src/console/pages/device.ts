@@ -1,7 +1,9 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
 import { ApiRefusal, at } from '../api.ts';
+import { actionsCard, deviceActs, deviceNotices } from '../device/actions.ts';
 import { claimsPicture } from '../device/claims-picture.ts';
+import { type Comparison, comparisonCard } from '../device/comparison.ts';
 import {
   type Device,
   type Explanation,
@@ -22,6 +24,7 @@ import type { ConsolePage, PageContent, Visit } from '../visit.ts';
 const timelinePageSize = 50;
 
 interface Cause {
+  readonly owner?: string;
   readonly remedy?: string;
 }
 
@@ -61,13 +64,22 @@ async function pastCard(
   }
 }
 
+const actors: Readonly<Record<string, string>> = {
+  caller: 'you, or whoever operates this gateway.',
+  configuration: 'whoever administers Entra, Intune and Jamf Pro for this tenant.',
+  instance: 'who looks after the Jamf Pro instance.',
+  microsoft: 'the administrator of the Entra tenant and of Intune.',
+  espalier: 'this gateway, by itself.',
+};
+
 /** Why the report does not go on, who acts and what ends it. */
 const stopped = ({ report }: Device, cause: Cause | undefined, names: Names): Html => {
   if (report === null || (report.state !== 'held' && report.state !== 'failed')) return none;
   return html`<div class="problem">
     <p><strong>The report is ${report.state}${report.reason === null ? '' : `: ${report.reason}`}</strong></p>
     ${report.detail === null ? none : html`<p>${names.inText(report.detail)}</p>`}
-    ${cause?.remedy === undefined ? none : html`<p>What ends it: ${cause.remedy}</p>`}
+    ${cause?.remedy === undefined ? none : html`<p>What ends it: ${cause.remedy}.</p>`}
+    ${cause?.owner === undefined ? none : html`<p>Who acts: ${actors[cause.owner] ?? cause.owner}</p>`}
   </div>`;
 };
 
@@ -91,11 +103,12 @@ const whatItIs = (deviceId: string, device: Device | undefined): Html =>
 async function read(visit: Visit, tenantId: string, deviceId: string) {
   const { api, query } = visit;
   const path = at`/tenants/${tenantId}/devices/${deviceId}`;
-  const [tenant, names, device, explanation, timeline] = await Promise.all([
+  const [tenant, names, found, explanation, comparison, timeline] = await Promise.all([
     api.get<{ displayName: string }>(at`/tenants/${tenantId}`),
     readNames(api, tenantId),
-    unlessMissing(api.get<Device>(path)),
+    unlessMissing(api.read<Device>(path)),
     api.get<Explanation>(`${path}/explain`),
+    unlessMissing(api.get<Comparison>(`${path}/comparison`)),
     unlessMissing(
       api.get<List<TimelineEvent>>(`${path}/timeline`, {
         page: query.get('page') ?? 0,
@@ -103,7 +116,15 @@ async function read(visit: Visit, tenantId: string, deviceId: string) {
       }),
     ),
   ]);
-  return { tenant, names, device, explanation, timeline: timeline ?? { totalCount: 0, results: [] } };
+  return {
+    tenant,
+    names,
+    device: found?.body,
+    etag: found?.etag,
+    explanation,
+    comparison,
+    timeline: timeline ?? { totalCount: 0, results: [] },
+  };
 }
 
 /** What ends a hold or a failure, as the API says it for all reports of that cause. */
@@ -119,11 +140,20 @@ async function causeOf(
   return results[0];
 }
 
+/** While the state is on its way the page brings itself up to date, without what a person may be filling in. */
+const isUnderWay = (device: Device | undefined, comparison: Comparison | undefined): boolean =>
+  ['due', 'sent', 'accepted'].includes(device?.report?.state ?? '') ||
+  comparison?.entra.verification === 'pending' ||
+  (comparison?.jamf?.readWaits === true && comparison.jamf.readError === null);
+
 async function show(visit: Visit): Promise<PageContent> {
   const tenantId = visit.param('tenantId');
   const deviceId = visit.param('deviceId');
-  const { device, explanation, names, tenant, timeline } = await read(visit, tenantId, deviceId);
+  const found = await read(visit, tenantId, deviceId);
+  const { comparison, device, etag, explanation, names, tenant, timeline } = found;
   const cause = await causeOf(visit, tenantId, device);
+  const { pathname, search } = new URL(visit.c.req.url);
+  const again = html` hx-get="${pathname}${search}" hx-select="#state" hx-swap="outerHTML" hx-trigger="load delay:3s"`;
   return {
     title: device?.serialNumber ? `Mac ${device.serialNumber}` : 'A Mac without a serial number',
     above: [
@@ -132,16 +162,25 @@ async function show(visit: Visit): Promise<PageContent> {
       ['Devices', at`/tenants/${tenantId}/devices`],
     ],
     body: [
-      whatItIs(deviceId, device),
-      answerCard(device, cause, names),
-      routeCard(tenantId, explanation, names),
-      card(
-        'Timeline',
-        html`${timelinePicture(visit.query.get('page') ? [] : timeline.results)}${timelineTable(timeline.results, names)}${pager(visit.query, timeline.totalCount, timelinePageSize)}`,
-      ),
+      html`<div id="state"${isUnderWay(device, comparison) ? again : none}>
+        ${whatItIs(deviceId, device)}
+        ${answerCard(device, cause, names)}
+        ${comparison === undefined ? none : comparisonCard(comparison, names)}
+        ${routeCard(tenantId, explanation, names)}
+        ${card(
+          'Timeline',
+          html`${timelinePicture(visit.query.get('page') ? [] : timeline.results)}${timelineTable(timeline.results, names)}${pager(visit.query, timeline.totalCount, timelinePageSize)}`,
+        )}
+      </div>`,
+      device === undefined ? none : actionsCard({ visit, device, etag, explanation, names }),
       await pastCard(visit, tenantId, deviceId, names),
     ],
   };
 }
 
-export const device: ConsolePage = { path: '/tenants/:tenantId/devices/:deviceId', show };
+export const device: ConsolePage = {
+  path: '/tenants/:tenantId/devices/:deviceId',
+  show,
+  acts: deviceActs,
+  notices: deviceNotices,
+};
