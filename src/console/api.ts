@@ -114,8 +114,8 @@ export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () 
       headers.delete('origin');
       headers.set('sec-fetch-site', 'same-origin');
     }
-    if (method !== 'GET' && token !== undefined) headers.set('x-espalier-csrf', token);
-    if (more.ifMatch !== undefined) headers.set('if-match', more.ifMatch);
+    if (method !== 'GET' && token !== undefined) headers.set('x-espalier-csrf', headerText(token));
+    if (more.ifMatch !== undefined) headers.set('if-match', headerText(more.ifMatch));
     if (more.reason !== undefined && more.reason.trim() !== '')
       headers.set('x-espalier-reason', headerText(more.reason));
     if (more.body !== undefined) headers.set('content-type', 'application/json');

@@ -7,6 +7,7 @@ import { type Assets, assetPathOf, serveAsset } from './assets.ts';
 import { consoleLayout } from './layout.ts';
 import { pages } from './pages/all.ts';
 import { problemBox } from './parts.ts';
+import { withVisibleTurns } from './turning-text.ts';
 import type { ConsolePage, GoOn, PageContent, Person, Visit } from './visit.ts';
 
 /**
@@ -87,11 +88,12 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
     };
   };
 
-  const answer = (visit: Visit, page: ConsolePage, content: PageContent): Response | Promise<Response> => {
+  const answer = async (visit: Visit, page: ConsolePage, content: PageContent): Promise<Response> => {
     const { pathname } = new URL(visit.c.req.url);
     const notice = page.notices?.[visit.query.get('done') ?? ''];
     const frame = { asset, menu, person: visit.person, path: pathname, notice };
-    return visit.c.html(consoleLayout(frame, content), content.status ?? 200, headers());
+    const text = withVisibleTurns(String(await consoleLayout(frame, content)));
+    return visit.c.html(text, content.status ?? 200, headers());
   };
 
   const handle =
