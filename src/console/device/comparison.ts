@@ -115,7 +115,7 @@ function linesOf({ entra, intune, jamf }: Comparison): readonly Line[] {
       fields: [],
       jamf: time(jamf?.reportedAt),
       intune: time(intune?.completedAt ?? intune?.sentAt),
-      entra: time(entra.verifiedAt),
+      entra: entra.isCompliant === null ? notShown : time(entra.verifiedAt),
     },
   ];
 }
@@ -146,7 +146,7 @@ export const comparisonCard = (comparison: Comparison, names: Names): Html => {
       'What Jamf Pro says, what Intune was told, what Entra shows',
       [
         {
-          title: '',
+          title: 'What',
           cell: ({ fields, title }) =>
             html`<strong>${title}</strong> ${fields.some((field) => differences.includes(field)) ? badge('differs', 'warn') : ''}`,
         },

@@ -25,9 +25,14 @@ const computerCell = (tenantId: string, names: Names) => (claim: Claim) => {
     }`;
 };
 
-export const claimsTable = (tenantId: string, explanation: Explanation, names: Names): Html =>
+export const claimsTable = (
+  tenantId: string,
+  explanation: Explanation,
+  names: Names,
+  caption = 'Claims',
+): Html =>
   table<Claim>(
-    'Claims',
+    caption,
     [
       { title: 'Claimed by', cell: computerCell(tenantId, names) },
       { title: 'Enrolled', cell: ({ lastEnrolledDate }) => time(lastEnrolledDate) },
@@ -37,6 +42,10 @@ export const claimsTable = (tenantId: string, explanation: Explanation, names: N
     explanation.claims,
     'No computer record of any instance names this registration. The Mac appears again when it is registered in Entra and updates its inventory in Jamf Pro.',
   );
+
+/** A sentence of the API, its times as all times are shown. */
+const withTimes = (text: string): Html =>
+  html`${text.split(/(\d{4}-\d\d-\d\dT[\d:.]+Z)/).map((part, index) => (index % 2 === 1 ? time(part) : part))}`;
 
 const relatives = (tenantId: string, { nextDeviceId, previousDeviceIds }: Explanation): Html => {
   const link = (deviceId: string): Html =>
@@ -65,5 +74,5 @@ export const routeCard = (tenantId: string, explanation: Explanation, names: Nam
       ${claimsTable(tenantId, explanation, names)}
       ${relatives(tenantId, explanation)}
       <h3>What would change it</h3>
-      <ul>${explanation.wouldChange.map((text) => html`<li>${names.inText(text)}</li>`)}</ul>`,
+      <ul>${explanation.wouldChange.map((text) => html`<li>${withTimes(names.inText(text))}</li>`)}</ul>`,
   );

@@ -21,7 +21,7 @@ import type { ConsolePage, PageContent, Visit } from '../visit.ts';
 
 /** One Mac's registration: why it is compliant or not, where it belongs and why, what was told of it and when. */
 
-const timelinePageSize = 50;
+const timelinePageSize = 20;
 
 interface Cause {
   readonly owner?: string;
@@ -55,7 +55,7 @@ async function pastCard(
       html`${intro}${form}<h3>On ${local.replace('T', ' at ')} UTC</h3>${
         then === undefined
           ? html`<p>Nothing was known of this Mac then.</p>`
-          : html`${routeSentence(then, names, true)}${claimsPicture(then, names)}${claimsTable(tenantId, then, names)}`
+          : html`${routeSentence(then, names, true)}${claimsPicture(then, names)}${claimsTable(tenantId, then, names, 'Claims at that time')}`
       }`,
     );
   } catch (error) {
@@ -72,24 +72,39 @@ const actors: Readonly<Record<string, string>> = {
   espalier: 'this gateway, by itself.',
 };
 
+/** Remedies name calls of the API; on a page they are buttons. */
+const inOperatorsWords = (text: string): string =>
+  text
+    .replaceAll(/POST \/tenants\/\{tenantId\}\/(\w+)/g, "press “$1” on the tenant's page")
+    .replaceAll(/POST \/reports\/replay(?: \("espalier reports replay"\))?/g, '“Read it again now” below');
+
 /** Why the report does not go on, who acts and what ends it. */
-const stopped = ({ report }: Device, cause: Cause | undefined, names: Names): Html => {
+const stopped = ({ report }: Device, cause: Cause | undefined, names: Names, tenantId: string): Html => {
   if (report === null || (report.state !== 'held' && report.state !== 'failed')) return none;
-  return html`<div class="problem">
-    <p><strong>The report is ${report.state}${report.reason === null ? '' : `: ${report.reason}`}</strong></p>
-    ${report.detail === null ? none : html`<p>${names.inText(report.detail)}</p>`}
-    ${cause?.remedy === undefined ? none : html`<p>What ends it: ${cause.remedy}.</p>`}
+  const [reason, detail, remedy] = [report.reason, report.detail, cause?.remedy].map(
+    (text) => text && inOperatorsWords(names.inText(text)),
+  );
+  return html`<div class="${report.state === 'held' ? 'conflict' : 'problem'}">
+    <p><strong>The report is ${report.state}${reason ? `: ${reason}` : ''}</strong></p>
+    ${detail && detail !== remedy ? html`<p>${detail}</p>` : none}
+    ${remedy ? html`<p>What ends it: ${remedy}.</p>` : none}
     ${cause?.owner === undefined ? none : html`<p>Who acts: ${actors[cause.owner] ?? cause.owner}</p>`}
+    ${/on the tenant's page/.test(`${detail} ${remedy}`) ? html`<p><a href="${at`/tenants/${tenantId}`}">To the tenant's page</a></p>` : none}
   </div>`;
 };
 
-const answerCard = (device: Device | undefined, cause: Cause | undefined, names: Names): Html =>
+const answerCard = (
+  device: Device | undefined,
+  cause: Cause | undefined,
+  names: Names,
+  tenantId: string,
+): Html =>
   device === undefined
     ? card(
         'Compliance',
         html`<p class="answer">No instance speaks for this registration, so nothing is told of it any more. Intune was told that it is not managed and not compliant, where it had been told of it.</p>`,
       )
-    : card('Compliance', html`${verdictSentence(device, names)}${stopped(device, cause, names)}`);
+    : card('Compliance', html`${verdictSentence(device, names)}${stopped(device, cause, names, tenantId)}`);
 
 const whatItIs = (deviceId: string, device: Device | undefined): Html =>
   facts([
@@ -153,7 +168,7 @@ async function show(visit: Visit): Promise<PageContent> {
   const { comparison, device, etag, explanation, names, tenant, timeline } = found;
   const cause = await causeOf(visit, tenantId, device);
   const { pathname, search } = new URL(visit.c.req.url);
-  const again = html` hx-get="${pathname}${search}" hx-select="#state" hx-swap="outerHTML" hx-trigger="load delay:3s"`;
+  const again = html` hx-get="${pathname}${search}" hx-select="#state" hx-select-oob="#timeline" hx-swap="outerHTML" hx-trigger="load delay:3s"`;
   return {
     title: device?.serialNumber ? `Mac ${device.serialNumber}` : 'A Mac without a serial number',
     above: [
@@ -164,15 +179,15 @@ async function show(visit: Visit): Promise<PageContent> {
     body: [
       html`<div id="state"${isUnderWay(device, comparison) ? again : none}>
         ${whatItIs(deviceId, device)}
-        ${answerCard(device, cause, names)}
+        ${answerCard(device, cause, names, tenantId)}
         ${comparison === undefined ? none : comparisonCard(comparison, names)}
         ${routeCard(tenantId, explanation, names)}
-        ${card(
-          'Timeline',
-          html`${timelinePicture(visit.query.get('page') ? [] : timeline.results)}${timelineTable(timeline.results, names)}${pager(visit.query, timeline.totalCount, timelinePageSize)}`,
-        )}
       </div>`,
       device === undefined ? none : actionsCard({ visit, device, etag, explanation, names }),
+      html`<div id="timeline">${card(
+        'Timeline',
+        html`${timelinePicture(visit.query.get('page') ? [] : timeline.results)}${timelineTable(timeline.results, names)}${pager(visit.query, timeline.totalCount, timelinePageSize)}`,
+      )}</div>`,
       await pastCard(visit, tenantId, deviceId, names),
     ],
   };
