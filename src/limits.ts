@@ -241,6 +241,16 @@ export const failedCredentialsPerSecond = 2;
 export const failedCredentialsBurst = 300;
 /** A form of our own pages: some hundred characters. */
 export const formBodyBytes = 16 * 1024;
+/** One with certificates in it: 50,000 characters, and what their encoding adds. */
+export const longFormBytes = 256 * 1024;
+/** One with a file of routes, some 120,000 of them; what is larger goes straight to the API. It is held several times over. */
+export const fileFormBytes = 16 * 1024 * 1024;
+export const fileFormsAtOnce = 2;
+export const fileFormsWaiting = 4;
+/** Fields and files of one form. */
+export const formParts = 32;
+/** Imported rows that a page carries from the preview to the import, so that the file need not be chosen again. */
+export const importedTextShownBytes = 1024 * 1024;
 /** Secrets that one process seals anew in one statement, and between two such statements: instances are asked for new tokens then. */
 export const resealBatch = 100;
 export const resealPauseMs = 1_000;

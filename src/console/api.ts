@@ -37,6 +37,8 @@ export interface ApiAnswer<T> {
 
 export interface ApiWrite {
   readonly body?: unknown;
+  /** In place of `body`: what is no JSON. */
+  readonly content?: { readonly type: string; readonly bytes: Uint8Array<ArrayBuffer> };
   /** Of what the person saw when it was asked for. */
   readonly ifMatch?: string | undefined;
   /** Why, for the history. */
@@ -75,7 +77,7 @@ export const at = (strings: TemplateStringsArray, ...parts: readonly (string | n
 const headerText = (text: string): string =>
   String.fromCharCode(...new TextEncoder().encode(text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim()));
 
-async function problemOf(answer: Response): Promise<ApiProblem> {
+export async function problemOf(answer: Response): Promise<ApiProblem> {
   const text = await answer.text();
   let read: Partial<Record<'type' | 'title' | 'detail' | 'owner' | 'instance', string>> & {
     errors?: ApiProblem['errors'];
@@ -94,6 +96,11 @@ async function problemOf(answer: Response): Promise<ApiProblem> {
     requestId: read.instance ?? answer.headers.get('x-request-id') ?? '',
     errors: (read.errors ?? []).filter(({ field }) => field !== null),
   };
+}
+
+function contentOf({ body, content }: ApiWrite): ApiWrite['content'] {
+  if (content !== undefined || body === undefined) return content;
+  return { type: 'application/json', bytes: new TextEncoder().encode(JSON.stringify(body)) };
 }
 
 export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () => string | undefined): Api {
@@ -118,11 +125,12 @@ export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () 
     if (more.ifMatch !== undefined) headers.set('if-match', headerText(more.ifMatch));
     if (more.reason !== undefined && more.reason.trim() !== '')
       headers.set('x-espalier-reason', headerText(more.reason));
-    if (more.body !== undefined) headers.set('content-type', 'application/json');
+    const content = contentOf(more);
+    if (content !== undefined) headers.set('content-type', content.type);
     const request = new Request(new URL(`/api/v1${path}`, c.req.url), {
       method,
       headers,
-      ...(more.body === undefined ? {} : { body: JSON.stringify(more.body) }),
+      ...(content === undefined ? {} : { body: content.bytes }),
     });
     const answer = await call(request, c.env);
     if (!answer.ok) throw new ApiRefusal(await problemOf(answer));

@@ -1,9 +1,9 @@
 import { type Context, Hono } from 'hono';
-import { readBody } from '../gateway/body.ts';
 import type { ListenerEnv } from '../gateway/listener.ts';
-import { formBodyBytes } from '../limits.ts';
-import { type ApiProblem, ApiRefusal, type CallApi, createApi } from './api.ts';
+import { ProblemError, problemAnswer } from '../problems.ts';
+import { type ApiProblem, ApiRefusal, type CallApi, createApi, problemOf } from './api.ts';
 import { type Assets, assetPathOf, serveAsset } from './assets.ts';
+import { createFormTurns, readForm } from './forms.ts';
 import { consoleLayout } from './layout.ts';
 import { pages } from './pages/all.ts';
 import { problemBox } from './parts.ts';
@@ -39,6 +39,14 @@ const problemPage = (problem: ApiProblem): PageContent => ({
   body: problemBox(problem),
   status: statusOf(problem),
 });
+
+/** What the API refused, or the bounds of a form; undefined: an error that is neither. */
+async function problemIn(error: unknown, requestId: string): Promise<ApiProblem | undefined> {
+  if (error instanceof ApiRefusal) return error.problem;
+  if (!(error instanceof ProblemError)) return undefined;
+  const { body, status } = problemAnswer(error.problem, requestId);
+  return problemOf(new Response(body, { status }));
+}
 
 export interface ConsoleOptions {
   readonly call: CallApi;
@@ -106,13 +114,13 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
         if (isGoOn(outcome)) return c.body(null, 303, { ...headers(), location: locationOf(outcome) });
         return await answer(visit, page, outcome);
       } catch (error) {
-        if (!(error instanceof ApiRefusal)) throw error;
-        return answer(visit, page, problemPage(error.problem));
+        const found = await problemIn(error, c.get('requestId'));
+        if (found === undefined) throw error;
+        return answer(visit, page, problemPage(found));
       }
     };
 
-  const formOf = async (c: Context<ListenerEnv>): Promise<URLSearchParams> =>
-    new URLSearchParams(new TextDecoder().decode(await readBody(c.req.raw, formBodyBytes)));
+  const turnOf = createFormTurns();
 
   app.get('/console/:name', (c) => serveAsset(c, assets));
   for (const page of pages) {
@@ -121,10 +129,12 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
       const path = `${page.path === '/' ? '' : page.path}/${name}`;
       app.post(
         path,
-        handle(page, async (visit) => {
-          const form = await formOf(visit.c);
-          tokens.set(visit.c, form.get('csrf') ?? '');
-          return act(visit, form);
+        handle(page, (visit) => {
+          return turnOf(page)(async () => {
+            const { files, form } = await readForm(visit.c.req.raw, page);
+            tokens.set(visit.c, form.get('csrf') ?? '');
+            return act(visit, form, files);
+          });
         }),
       );
     }

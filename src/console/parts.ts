@@ -14,9 +14,16 @@ export function writeForm(
     action,
     className = 'act',
     content,
-  }: { readonly action: string; readonly className?: string; readonly content: Html | readonly Html[] },
+    files = false,
+  }: {
+    readonly action: string;
+    readonly className?: string;
+    readonly content: Html | readonly Html[];
+    /** Whether it uploads files. */
+    readonly files?: boolean;
+  },
 ): Html {
-  return html`<form method="post" action="${action}" class="${className}">
+  return html`<form method="post" action="${action}" class="${className}"${files ? html` enctype="multipart/form-data"` : none}>
     <input type="hidden" name="csrf" value="${person.session?.csrfToken ?? ''}" />
     ${content}
   </form>`;

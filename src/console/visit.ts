@@ -42,6 +42,8 @@ export interface GoOn {
 }
 
 export type Form = URLSearchParams;
+/** What was uploaded, by the name of its field. */
+export type Files = ReadonlyMap<string, File>;
 
 /** A page of the console. Everything that it shows and does comes of the admin API. */
 export interface ConsolePage {
@@ -53,5 +55,9 @@ export interface ConsolePage {
   /** Notices by the name that `GoOn` gives. */
   readonly notices?: Readonly<Record<string, string>>;
   /** What its forms post, by the last part of the path: `POST <path>/<name>`. */
-  readonly acts?: Readonly<Record<string, (visit: Visit, form: Form) => Promise<GoOn | PageContent>>>;
+  readonly acts?: Readonly<
+    Record<string, (visit: Visit, form: Form, files: Files) => Promise<GoOn | PageContent>>
+  >;
+  /** How much its forms may hold (limits.ts); default: `short`. */
+  readonly forms?: 'short' | 'long' | 'files';
 }

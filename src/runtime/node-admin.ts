@@ -22,6 +22,7 @@ import type { Config } from './config.ts';
 import type { ConnectionServices } from './connection-services.ts';
 import type { composeGateway, Gateway } from './gateway.ts';
 import { readConsoleAssets } from './node-console.ts';
+import { bindingsWithOwnBody } from './node-http.ts';
 import { nodeDigest } from './node-secrets.ts';
 import { entraOperators } from './operators.ts';
 
@@ -95,7 +96,7 @@ export function createNodeAdmin(
         '/',
         createConsole({
           assets: readConsoleAssets(),
-          call: (request, env) => app.request(request, undefined, env),
+          call: (request, env) => app.request(request, undefined, bindingsWithOwnBody(env)),
         }),
       ),
   );

@@ -97,6 +97,15 @@ async function* chunksOf(incoming: IncomingMessage): AsyncGenerator<Uint8Array> 
 /** Connections with a request whose body may take longer than Node's `requestTimeout` allows. */
 const unhurried = new WeakSet<Duplex>();
 
+/** Of bindings: the request was made inside this process and has a body of its own. */
+const ownBody: unique symbol = Symbol('a request that was made inside this process');
+
+/** The bindings of a person's request, for one that is made on his behalf. */
+export const bindingsWithOwnBody = (bindings: unknown): object => ({
+  ...(bindings as object),
+  [ownBody]: true,
+});
+
 export const nodeRequestFacts: RequestFacts = {
   headerCount: (c, name) => {
     const { rawHeaders } = bindingsOf(c).incoming;
@@ -109,6 +118,10 @@ export const nodeRequestFacts: RequestFacts = {
   readBody: (c, limitBytes) => readIncoming(bindingsOf(c).incoming, limitBytes),
   target: (c) => bindingsOf(c).incoming.url ?? '',
   body: (c) => {
+    if (ownBody in c.env) {
+      const { body } = c.req.raw;
+      return body ? { length: undefined, chunks: body } : undefined;
+    }
     const { incoming } = bindingsOf(c);
     const { 'content-length': length, 'transfer-encoding': encoding } = incoming.headers;
     if (encoding === undefined && (length === undefined || Number(length) === 0)) return undefined;
