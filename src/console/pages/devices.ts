@@ -134,6 +134,9 @@ export const devices: ConsolePage = {
         ),
         pager(query, totalCount, pageSize),
         totalCount === 0 ? none : exportLinks(tenantId, filter),
+        visit.may('operator')
+          ? html`<p class="actions"><a class="button" href="${at`/tenants/${tenantId}/import`}">Import routes</a></p>`
+          : none,
       ],
     };
   },
