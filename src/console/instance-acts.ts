@@ -2,7 +2,8 @@ import { html } from 'hono/html';
 import type { Html } from '../gateway/page-layout.ts';
 import { aboveInstance, aboveInstances, instancePath, instancesPath, readInstance } from './instance.ts';
 import { card, facts, none, reasonField, writeForm } from './parts.ts';
-import { type Step, stepsTable } from './steps.ts';
+import { stepTable } from './steps.ts';
+import type { Step } from './tenant.ts';
 import type { ConsolePage, Form, GoOn, PageContent, Visit } from './visit.ts';
 
 /** What the buttons of an instance's page do. What is dangerous is planned first: the API says what it would do. */
@@ -29,7 +30,7 @@ const test: Act = async (visit, form) => {
           ? 'Everything that the gateway needs of this instance works.'
           : 'Something that the gateway needs of this instance does not work. Each step says what to do.'
       }</p>`,
-      stepsTable(body.steps),
+      stepTable(body.steps),
       html`<p class="actions"><a class="button" href="${instancePath(visit)}">Back to the instance</a></p>`,
     ],
   };

@@ -37,6 +37,8 @@ describe('instances in the console', () => {
               { name: 'berlin', macs: 3 },
               { name: 'paris', macs: 2 },
               { name: 'tokyo', macs: 1 },
+              { name: 'rome', macs: 1 },
+              { name: 'vienna', macs: 0 },
             ],
           },
           { displayName: 'Fabrikam', instances: [{ name: 'oslo', macs: 1 }] },
@@ -180,6 +182,87 @@ describe('instances in the console', () => {
       expect(page).not.toMatch(/ hx-get="\/x"/);
       expect(page).toContain('&lt;b&gt;&quot;&#39;&amp; hx-get=&quot;');
       await api('PATCH', pathOf(berlin.id), { name: 'berlin' });
+    });
+  });
+
+  describe('adding and editing', () => {
+    const form = (name: string, more: Record<string, string> = {}) => {
+      const simulated = scene.world.instance(name);
+      return {
+        name,
+        url: simulated.url,
+        clientId: simulated.clientId,
+        clientSecret: clientSecretOf(simulated),
+        source: 'jamf',
+        ...more,
+      };
+    };
+    const added = async (name: string): Promise<string> => {
+      const { json } = await api('GET', `/tenants/${tenantId}/instances?filter=name==${name}`);
+      return json.results[0]?.id;
+    };
+
+    it('shows the role to make in Jamf Pro, to be copied', async () => {
+      const page = await admin.open(`/tenants/${tenantId}/instances/new`);
+      expect(copies(page.text)).toEqual([
+        'Espalier',
+        'Read Computers',
+        'Read Device Compliance Information',
+        'Update Smart Computer Groups',
+      ]);
+    });
+
+    it('shows again what was typed where it is refused, without the secret', async () => {
+      const typed = form('rome', { url: 'http://plain.example', clientSecret: 'the-secret-itself' });
+      const page = await admin.post(`/tenants/${tenantId}/instances/new/add`, {
+        ...typed,
+        source: 'smart-group',
+        caCertificate: `-----BEGIN CERTIFICATE-----\n${'A'.repeat(40_000)}`,
+      });
+      expect(page.status).toBe(400);
+      expect(page.text).toContain('<code>url</code>');
+      expect(page.text).toContain('<code>compliance.complianceGroup</code>');
+      expect(page.text).toContain('value="http://plain.example"');
+      expect(page.text).toContain('A'.repeat(40_000));
+      expect(page.text).not.toContain('the-secret-itself');
+      expect(await added('rome')).toBeUndefined();
+    });
+
+    it('adds one, edits it as it was seen, and keeps the secret where none is typed', async () => {
+      const page = await admin.post(
+        `/tenants/${tenantId}/instances/new/add`,
+        form('rome', { source: 'smart-group', complianceGroup: 'Compliant Macs', reason: 'new customer' }),
+      );
+      expect(page.text).toContain('The instance was added.');
+      const id = await added('rome');
+      const edit = await admin.open(`${pathOf(id)}/edit`);
+      expect(edit.text).toContain('value="Compliant Macs"');
+      expect(edit.text).not.toContain(clientSecretOf(scene.world.instance('rome')));
+      const version = hidden(edit.text, 'version');
+      const change = { ...form('rome', { clientSecret: '', complianceGroup: 'Good Macs' }), version };
+      const saved = await admin.post(`${pathOf(id)}/edit/save`, { ...change, source: 'smart-group' });
+      expect(saved.text).toContain('The instance was changed.');
+      expect((await api('GET', pathOf(id))).json.compliance).toEqual({
+        source: 'smart-group',
+        complianceGroup: 'Good Macs',
+      });
+      expect((await admin.post(`${pathOf(id)}/test`)).text).toContain('Everything that the gateway needs');
+      const late = await admin.post(`${pathOf(id)}/edit/save`, change);
+      expect([late.status, late.text.includes('Begin again with what is there now')]).toEqual([400, true]);
+      const elsewhere = await admin.post(`${pathOf(id)}/edit/save`, {
+        ...change,
+        version: hidden(saved.text, 'version'),
+        url: 'https://elsewhere.example',
+      });
+      expect(elsewhere.text).toContain('the secret must not go to a new place unasked');
+    });
+
+    it('shows a viewer what to do and no form, and refuses what he forges', async () => {
+      const page = await viewer.open(`/tenants/${tenantId}/instances/new`);
+      expect(page.text).toContain('takes the role admin');
+      expect(page.text).not.toContain('clientSecret');
+      const forged = await viewer.post(`/tenants/${tenantId}/instances/new/add`, form('vienna'));
+      expect(forged.status).toBe(403);
     });
   });
 

@@ -3,7 +3,10 @@ import { approval } from './approval.ts';
 import { approvals } from './approvals.ts';
 import { device } from './device.ts';
 import { devices } from './devices.ts';
+import { importRoutes } from './import-routes.ts';
 import { instance } from './instance.ts';
+import { instanceEdit } from './instance-edit.ts';
+import { instanceNew } from './instance-new.ts';
 import { overview } from './overview.ts';
 import { replay } from './replay.ts';
 import { reports } from './reports.ts';
@@ -22,10 +25,13 @@ export const pages: readonly ConsolePage[] = [
   tenantPermissions,
   devices,
   device,
+  instanceNew,
   instance,
   search,
   reports,
   replay,
   approvals,
   approval,
+  instanceEdit,
+  importRoutes,
 ];

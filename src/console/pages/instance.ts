@@ -4,7 +4,7 @@ import { type ApiAnswer, at } from '../api.ts';
 import { aboveInstances, type Instance, type InstanceKey, instancePath, readInstance } from '../instance.ts';
 import { instanceActs } from '../instance-acts.ts';
 import { keyActs, keysCard } from '../instance-keys.ts';
-import { badge, card, facts, id, none, reasonField, state, time, writeForm } from '../parts.ts';
+import { badge, card, counted, facts, id, none, reasonField, state, time, writeForm } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
 
 /** One Jamf Pro instance: how it is, what it sends, and what can be done about it. */
@@ -54,7 +54,7 @@ const complianceOf = ({ compliance }: Instance): Html | string =>
           : html`, for computers of <strong>${compliance.applicableGroup}</strong>`
       }`;
 
-const settingsCard = (instance: Instance): Html =>
+const settingsCard = (visit: Visit, instance: Instance): Html =>
   card('Settings', [
     facts([
       ['Id', id(instance.id)],
@@ -75,6 +75,9 @@ const settingsCard = (instance: Instance): Html =>
       ['Webhooks go to', id(instance.webhookUrl)],
       ['Inventory goes to', id(instance.inventoryUrl)],
     ]),
+    visit.may('admin')
+      ? html`<p class="actions"><a class="button" href="${instancePath(visit)}/edit">Edit</a></p>`
+      : none,
   ]);
 
 interface Button {
@@ -122,28 +125,52 @@ function actionsCard(visit: Visit, { body, etag }: ApiAnswer<Instance>): Html {
   ]);
 }
 
-const conflictsText = (count: number): Html =>
-  count === 0
+interface Conflicts {
+  readonly totalCount: number;
+  readonly results: readonly {
+    readonly deviceId: string;
+    readonly pain: string;
+    readonly claims: readonly { readonly serialNumber: string | null }[];
+  }[];
+}
+
+const conflictsListed = 5;
+const pains: Readonly<Record<string, string>> = {
+  'opposite-verdicts': 'they say opposite things of its compliance',
+  'same-verdict': 'they agree on its compliance',
+  unknown: 'what they say of its compliance is not known',
+};
+
+/** A conflict is between instances, so those of the whole tenant are shown. */
+const conflictsText = (tenantId: string, { results, totalCount }: Conflicts): Html =>
+  totalCount === 0
     ? html`<p>No device of this tenant is claimed by more than one computer.</p>`
-    : html`<p>${count.toLocaleString('en')} ${count === 1 ? 'device' : 'devices'} of this tenant ${
-        count === 1 ? 'is' : 'are'
-      } claimed by more than one computer.</p>`;
+    : html`<p>Of this tenant ${counted(totalCount, 'device')} ${
+        totalCount === 1 ? 'is' : 'are'
+      } claimed by more than one computer${totalCount > results.length ? ', among them' : ''}:</p>
+        <ul>${results.map(({ claims, deviceId, pain }) => {
+          const serial = claims.find(({ serialNumber }) => serialNumber !== null)?.serialNumber;
+          return html`<li><a href="${at`/tenants/${tenantId}/devices/${deviceId}`}">${serial ?? deviceId}</a>: ${pains[pain] ?? pain}</li>`;
+        })}</ul>`;
 
 async function show(visit: Visit) {
-  const { api, param } = visit;
+  const { api } = visit;
+  const tenantId = visit.param('tenantId');
   const path = instancePath(visit);
   const [instance, above, keys, conflicts] = await Promise.all([
     readInstance(visit),
     aboveInstances(visit),
     api.get<{ results: InstanceKey[] }>(`${path}/keys`),
-    api.get<{ totalCount: number }>(at`/tenants/${param('tenantId')}/routes/conflicts`, { 'page-size': 1 }),
+    api.get<Conflicts>(at`/tenants/${tenantId}/routes/conflicts`, {
+      'page-size': conflictsListed,
+    }),
   ]);
   return {
     title: instance.body.name,
     above,
     body: [
       html`<div class="grid">${healthCard(instance.body)}${readingCard(instance.body)}</div>`,
-      html`<div class="grid spaced">${settingsCard(instance.body)}${card('Conflicts', conflictsText(conflicts.totalCount))}</div>`,
+      html`<div class="grid spaced">${settingsCard(visit, instance.body)}${card('Conflicts', conflictsText(tenantId, conflicts))}</div>`,
       actionsCard(visit, instance),
       keysCard(visit, keys.results),
     ],

@@ -1,7 +1,8 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
 import { type ApiAnswer, at } from '../api.ts';
-import { badge, card, id, none, ownerWords, reasonField, table, time, writeForm } from '../parts.ts';
+import { card, id, none, reasonField, time, writeForm } from '../parts.ts';
+import { stepTable } from '../steps.ts';
 import { aboveTenant, readTenant, type Step, type Tenant, tenantPath } from '../tenant.ts';
 import { type ActionName, actions } from '../tenant-actions.ts';
 import type { ConsolePage, Form, GoOn, PageContent, Visit } from '../visit.ts';
@@ -58,30 +59,6 @@ async function show(visit: Visit): Promise<PageContent> {
     ],
   };
 }
-
-/** Each step with what it found; a failed one with who has to do what. */
-const stepTable = (steps: readonly Step[]): Html =>
-  table<Step>(
-    'Steps',
-    [
-      { title: 'Step', cell: ({ name }) => html`<code>${name}</code>` },
-      { title: 'Result', cell: ({ ok }) => (ok ? badge('done', 'good') : badge('failed', 'bad')) },
-      {
-        title: 'What was found',
-        cell: ({ cause, detail }) =>
-          html`${cause === undefined ? none : html`<code>${cause}</code> `}${detail ?? ''}`,
-      },
-      {
-        title: 'What to do',
-        cell: ({ ok, owner, remedy }) =>
-          ok || remedy === undefined
-            ? ''
-            : html`${remedy}${owner === undefined ? none : html`<br /><span class="quiet">It is for ${ownerWords(owner)}.</span>`}`,
-      },
-    ],
-    steps,
-    'No step was taken.',
-  );
 
 const result = (name: ActionName, tenant: Tenant, body: readonly Html[]): PageContent => ({
   title: titleOf(name, tenant),

@@ -222,7 +222,7 @@ const instances = (
   )}
   ${
     visit.may('admin')
-      ? html`<p class="actions"><a class="button" href="${at`/tenants/${tenantId}/instances`}">Add an instance</a></p>`
+      ? html`<p class="actions"><a class="button" href="${at`/tenants/${tenantId}/instances/new`}">Add an instance</a></p>`
       : none
   }`;
 
