@@ -6,6 +6,7 @@ import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
 import type { Sealer } from '../secrets/seal.ts';
+import type { ConsentApplication } from '../store/consents.ts';
 import type { Sql } from '../store/database.ts';
 import type { HistoryOrigin } from '../store/history.ts';
 import type { InstanceKeys } from '../store/instance-keys.ts';
@@ -163,6 +164,10 @@ export interface AdminServices {
   readonly notifies: boolean;
   /** Why this cloud's tenants cannot connect, when no application is configured for it. */
   readonly missingApplication: (cloud: string) => string | undefined;
+  /** The applications that the tenant's administrator agrees to, in this order; none for one with its own. */
+  readonly consentApplications: (
+    tenant: Pick<Tenant, 'cloud' | 'connectionType'>,
+  ) => readonly { readonly app: ConsentApplication; readonly clientId: string }[];
   readonly connect: (
     tenant: Tenant,
     by: HistoryOrigin,

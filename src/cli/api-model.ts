@@ -51,6 +51,19 @@ export const lists: Readonly<Record<string, ListModel>> = {
       'connectedAt',
     ],
   },
+  'GET /tenants/{tenantId}/consents': {
+    sort: false,
+    paged: false,
+    columns: [
+      { field: 'app', importance: 1 },
+      { field: 'state', importance: 2 },
+      { field: 'at', importance: 4 },
+      { field: 'linkExpiresAt', importance: 5 },
+      { field: 'remedy', importance: 3 },
+      { field: 'clientId', importance: 6 },
+    ],
+    fields: ['app', 'clientId', 'state', 'cause', 'detail', 'remedy', 'at', 'linkExpiresAt'],
+  },
   'GET /tenants/{tenantId}/instances': {
     filter:
       'RSQL over name, url, enabled, paused, jamfVersion, lastSeenAt, lastErrorAt, instanceId: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',

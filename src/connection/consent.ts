@@ -59,8 +59,15 @@ export type ConsentOutcome =
 
 const redirectUriOf = (publicUrl: string): string => `${publicUrl}/microsoft/consent`;
 
-const applicationsOf = (options: ConsentOptions, cloud: string): ConsentApplication[] =>
-  (['connector', 'user-registration'] as const).filter((name) => options.clientId(name, cloud) !== undefined);
+/** What the administrator of a tenant in this cloud agrees to, in this order. */
+export const consentApplications = (
+  options: Pick<ConsentOptions, 'clientId'>,
+  cloud: string,
+): { app: ConsentApplication; clientId: string }[] =>
+  (['connector', 'user-registration'] as const).flatMap((app) => {
+    const clientId = options.clientId(app, cloud);
+    return clientId === undefined ? [] : [{ app, clientId }];
+  });
 
 /** Makes a single-use state bound to the tenant and the application, and the address that carries it. */
 async function consentUrl(
@@ -91,7 +98,7 @@ export async function startConnect(options: ConsentOptions, tenant: Tenant, by: 
   const expiresAt = new Date(Date.now() + consentStateMs);
   await removeConsents(options.sql, tenant.tenantId);
   const consentUrls: { app: ConsentApplication; url: string }[] = [];
-  for (const app of applicationsOf(options, tenant.cloud)) {
+  for (const { app } of consentApplications(options, tenant.cloud)) {
     consentUrls.push({ app, url: await consentUrl(options, tenant, app, expiresAt) });
   }
   await recorded(options.sql, by, (tx, note) => moveTenant(tx, tenant.tenantId, 'connect-started', note));
@@ -134,7 +141,10 @@ const missingOf = (
   options: ConsentOptions,
   { cloud }: Tenant,
   given: readonly ConsentApplication[],
-): ConsentApplication[] => applicationsOf(options, cloud).filter((name) => !given.includes(name));
+): ConsentApplication[] =>
+  consentApplications(options, cloud)
+    .map(({ app }) => app)
+    .filter((app) => !given.includes(app));
 
 /** A reload, the way back or another language: what came of the state when it was used, and nothing is done again. */
 async function showAgain(

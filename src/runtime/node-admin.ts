@@ -3,7 +3,7 @@
 import { createAdminApp } from '../admin/app.ts';
 import type { AdminServices } from '../admin/context.ts';
 import { confirmTenant, testInstance } from '../connection/confirm.ts';
-import { startConnect } from '../connection/consent.ts';
+import { consentApplications, startConnect } from '../connection/consent.ts';
 import { disableTenant, disconnectTenant, noteInstances } from '../connection/lifecycle.ts';
 import { dryRunMigration, migrateTenant } from '../connection/migrate.ts';
 import { checkTenantPermissions, permissionsOf } from '../connection/permission-watch.ts';
@@ -71,6 +71,8 @@ export function createNodeAdmin(
         config.connector(cloud) === undefined
           ? `No connector application is configured for the cloud ${cloud}: set ESPALIER_ENTRA_CLIENT_ID and its credential.`
           : undefined,
+      consentApplications: (tenant) =>
+        tenant.connectionType === 'manual' ? [] : consentApplications(gateway.consent, tenant.cloud),
       connect: (tenant, by) =>
         tenant.connectionType === 'manual'
           ? startOwnConnect(sql, gateway.tenants, tenant.tenantId, by)

@@ -1,3 +1,4 @@
+import { desc, eq, sql as raw } from 'drizzle-orm';
 import { hashKey } from '../secrets/keys.ts';
 import type { Queries } from './database.ts';
 import { query } from './query.ts';
@@ -83,6 +84,8 @@ export async function readConsentResult(
   return row;
 }
 
+const consentsListed = 100;
+
 export interface AskedConsent {
   readonly application: ConsentApplication;
   readonly expiresAt: Date;
@@ -91,8 +94,14 @@ export interface AskedConsent {
   readonly detail: string | null;
 }
 
-/** What was asked of the tenant since the last connect, newest first; a link holder can add one row for each click at most. */
-export const listConsents = (sql: Queries, tenantId: string): Promise<AskedConsent[]> =>
-  sql<AskedConsent[]>`
-    select application, expires_at, used_at, outcome as result, detail from consents
-    where tenant_id = ${tenantId} order by coalesce(used_at, expires_at) desc limit 100`;
+/** The ways in which a consent was asked for since the last connect, newest first; no more than a page needs. */
+export async function listConsents(sql: Queries, tenantId: string): Promise<AskedConsent[]> {
+  const { application, detail, expiresAt, outcome, usedAt } = consents;
+  const rows = await query(sql)
+    .select({ application, detail, expiresAt, result: outcome, usedAt })
+    .from(consents)
+    .where(eq(consents.tenantId, tenantId))
+    .orderBy(desc(raw`coalesce(${usedAt}, ${expiresAt})`))
+    .limit(consentsListed);
+  return rows as AskedConsent[];
+}

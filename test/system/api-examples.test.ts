@@ -149,6 +149,7 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['testInstance', 200],
   ['confirmTenant', 200],
   ['getTenantStatus', 200],
+  ['listConsents', 200],
   ['getTenantPermissions', 200],
   ['pauseInstance', 200],
   ['resumeInstance', 200],

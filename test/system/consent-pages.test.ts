@@ -162,8 +162,10 @@ describe('the consent pages', () => {
   it('leaves the connection as it was when the page is opened again', async () => {
     const [link] = await links();
     expect((await browse(scene, link!)).text).toContain('Consent given');
-    const before = (await scene.api('GET', `/history?filter=tenantId==${tenantId}`)).json.totalCount;
+    const written = async (): Promise<number> => (await scene.api('GET', '/history')).json.totalCount;
+    const before = await written();
+    expect(before).toBeGreaterThan(0);
     expect((await browse(scene, link!)).text).toContain('Consent given');
-    expect((await scene.api('GET', `/history?filter=tenantId==${tenantId}`)).json.totalCount).toBe(before);
+    expect(await written()).toBe(before);
   });
 });

@@ -24,6 +24,8 @@ export const descriptions: Readonly<Record<string, string>> = {
     'A connected tenant is deprovisioned at Intune first; while Intune cannot be told, the answer is 409. Instances, keys, routes and reports go with it, its history stays.',
   connectTenant:
     'An administrator of the tenant opens the addresses one after the other within an hour. Older addresses are void. Nothing changes at Microsoft before the consent.',
+  listConsents:
+    'What connect asked for: given, declined, failed with the words of Microsoft and a remedy, or open until a time. A tenant of type manual has none. clientId of the connector is the application id that Intune asks for.',
   confirmTenant:
     'Takes tokens, checks permissions, finds the Intune address, provisions, makes the compliance policy and tests each enabled instance. Each step says whether it worked, its cause, its remedy and who has to act.',
   pauseTenant:

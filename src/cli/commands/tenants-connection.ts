@@ -3,7 +3,7 @@
 import { isRow, type Row } from '../output/fields.ts';
 import { recordLines, stepLines } from '../output/record.ts';
 import type { ArgumentSpec, Verb } from './declare.ts';
-import { act } from './kinds.ts';
+import { act, list } from './kinds.ts';
 import { waitForReports } from './wait-for-reports.ts';
 
 export const failedSteps = (answer: Row): boolean => answer.ok === false;
@@ -49,6 +49,13 @@ const joiningVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonl
     human: consentLines,
     done: ({ parameters }) => `afterwards: espalier tenants confirm ${parameters.tenantId}`,
     examples: [[`tenants connect ${someTenant}`, 'prints the addresses and how long they are valid']],
+  }),
+  list({
+    name: 'consents',
+    summary: 'which consents were given, and what came of the others',
+    operation: 'GET /tenants/{tenantId}/consents',
+    arguments: [tenantArgument],
+    examples: [[`tenants consents ${someTenant}`, 'given, declined or open, with what helps']],
   }),
   act({
     name: 'confirm',

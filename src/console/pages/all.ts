@@ -1,6 +1,8 @@
 import type { ConsolePage } from '../visit.ts';
 import { approval } from './approval.ts';
 import { approvals } from './approvals.ts';
+import { connect } from './connect.ts';
+import { connection } from './connection.ts';
 import { device } from './device.ts';
 import { devices } from './devices.ts';
 import { importRoutes } from './import-routes.ts';
@@ -20,6 +22,8 @@ import { tenants } from './tenants.ts';
 export const pages: readonly ConsolePage[] = [
   overview,
   tenants,
+  connect,
+  connection,
   tenant,
   tenantAction,
   tenantPermissions,
