@@ -115,6 +115,27 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('the con
     });
   }, 120_000);
 
+  it('no link leads to nothing', async () => {
+    await within({ javaScriptEnabled: false }, async ({ page }) => {
+      await signIn(page);
+      const seen = new Set<string>(['/']);
+      const broken: string[] = [];
+      for (const path of seen) {
+        // A set goes on with what is added to it meanwhile; the bound is for a page that links to itself anew each time.
+        if (seen.size > 300) break;
+        const answer = await page.request.get(origin + path, { maxRedirects: 0 });
+        if (answer.status() >= 400) broken.push(`${answer.status()} ${path}`);
+        if (!(answer.headers()['content-type'] ?? '').startsWith('text/html')) continue;
+        for (const [, href = ''] of (await answer.text()).matchAll(/<a\b[^>]*\shref="([^"]+)"/g)) {
+          const url = new URL(href.replaceAll('&amp;', '&'), origin + path);
+          if (url.origin === origin) seen.add(url.pathname + url.search);
+        }
+      }
+      expect(broken).toEqual([]);
+      expect(seen.size).toBeGreaterThan(10);
+    });
+  }, 120_000);
+
   it('is walked by keys', async () => {
     await within({}, async ({ page }) => {
       await signIn(page);
