@@ -80,8 +80,10 @@ function createInFlight() {
   };
   return {
     oldest: (): Asked | undefined => inFlight.values().next().value,
-    add: (asked: Asked): void => {
+    add: (give: Asked['give'], sinceTick: number): Asked => {
+      const asked: Asked = { waiting: false, over: false, give, sinceTick };
       inFlight.add(asked);
+      return asked;
     },
     /** False: it was given up before. */
     leave: (asked: Asked): boolean => {
@@ -230,10 +232,8 @@ export function createBreaker({ close: closeProbe, now, probe }: BreakerOptions)
     },
     refuse: outage.refuse,
     enter: (give) => {
-      const asked: Asked = { waiting: false, over: false, give, sinceTick: ticks };
-      inFlight.add(asked);
       run();
-      return asked;
+      return inFlight.add(give, ticks);
     },
     answered: (asked) => {
       if (inFlight.leave(asked)) countAnswer();

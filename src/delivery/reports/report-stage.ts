@@ -52,6 +52,17 @@ function createPartialMessages(elapsedMs: () => number) {
 
 const attemptsOf = (rows: readonly DueReport[]): number => Math.max(...rows.map((row) => row.attempts));
 
+/** Reports of a tenant that is held wait with it; what was not sent is shown as held. */
+const settlementOfHold =
+  ({ cause, detail, remedy }: NonNullable<Tenant['hold']>, waitSeconds: number) =>
+  ({ attempts, state }: DueReport): Settlement => ({
+    ...(state === 'due' || state === 'sent' ? { state: 'held' as const } : {}),
+    reason: cause,
+    detail: `${detail} ${remedy}`.trim(),
+    waitSeconds,
+    attempts,
+  });
+
 export function reportStage(options: ReportStageOptions): Stage<DueReport> {
   const { circuits, clouds, log, now, store, tenants } = options;
   const mayProbe = createProbes(options);
@@ -93,13 +104,7 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     const { hold } = tenant;
     // What was accepted is followed also then: it tells Intune nothing, and may be all that is left to do.
     if (hold && !follows && !(rows.some((row) => reachesIntune(row, tenant)) && mayProbe(tenantId))) {
-      return settle(({ attempts, state }) => ({
-        ...(state === 'due' || state === 'sent' ? { state: 'held' as const } : {}),
-        reason: hold.cause,
-        detail: `${hold.detail} ${hold.remedy}`.trim(),
-        waitSeconds: options.holdRecheckSeconds,
-        attempts,
-      }));
+      return settle(settlementOfHold(hold, options.holdRecheckSeconds));
     }
     if (attemptsOf(rows) > 0 && !circuits.mayRetry(tenantId)) {
       const waitSeconds = options.wait(1);

@@ -104,6 +104,15 @@ function readyWhatIsDue(states: Iterable<LaneState>, nowMs: number): void {
   }
 }
 
+/** When the next lane is due that is not due yet. */
+function nextDueMs(states: Iterable<LaneState>): number | undefined {
+  let next: number | undefined;
+  for (const { laterMs, ready } of states) {
+    if (!ready && laterMs !== undefined && (next === undefined || laterMs < next)) next = laterMs;
+  }
+  return next;
+}
+
 export function createLanes(limits: LaneLimits): Lanes {
   /** In the order in which they were last served. */
   const states = new Map<string, LaneState>();
@@ -178,12 +187,6 @@ export function createLanes(limits: LaneLimits): Lanes {
         forget(laneKey(lane), state);
       }
     },
-    nextMs: () => {
-      let next: number | undefined;
-      for (const { laterMs, ready } of states.values()) {
-        if (!ready && laterMs !== undefined && (next === undefined || laterMs < next)) next = laterMs;
-      }
-      return next;
-    },
+    nextMs: () => nextDueMs(states.values()),
   };
 }
