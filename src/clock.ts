@@ -6,3 +6,5 @@
  * no date any more.
  */
 export const monotonicMs = (): number => performance.timeOrigin + performance.now();
+
+export const dayMs = 86_400_000;

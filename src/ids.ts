@@ -9,10 +9,13 @@ export function parseGuid(text: string | undefined): string | undefined {
   return guidPattern.test(lower) ? lower : undefined;
 }
 
+/** The largest id of a Jamf computer, a positive 32-bit integer (domain/jamf.md 6.3). */
+export const maxComputerId = 2_147_483_647;
+
 /** A Jamf computer id as Jamf writes it: a positive 32-bit integer in decimal, unique in one instance only. */
 export function parseJamfComputerId(text: string | undefined): string | undefined {
   if (text === undefined || !/^[1-9]\d{0,9}$/.test(text)) return undefined;
-  return Number(text) <= 2_147_483_647 ? text : undefined;
+  return Number(text) <= maxComputerId ? text : undefined;
 }
 
 export const newId = (): string => crypto.randomUUID();

@@ -331,3 +331,7 @@ export const credentialWarnMs = 30 * 24 * 3_600_000;
 /** Longer than any name or id that is searched for; results of one kind. */
 export const searchCharacters = 200;
 export const searchResults = 20;
+/** After which a browser may try again while the database is away. */
+export const storeRetrySeconds = 30;
+/** The `state` of a sign-in or a consent, which Entra hands back as it was given. */
+export const stateCharacters = 512;

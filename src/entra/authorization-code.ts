@@ -3,6 +3,7 @@
  * endpoints of Entra have it. The ID token that it ends with is verified by `verifyForKeeping`.
  */
 
+import { stateCharacters } from '../limits.ts';
 import { BodyInterrupted, BodyTooLarge, type OutboundResult, type Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
 import { oneLine } from '../telemetry/one-line.ts';
@@ -16,7 +17,6 @@ import { tokenAnswerBytes } from './token-request.ts';
 
 /** Entra's codes are some 1,500 characters. */
 const longestCodeCharacters = 8_192;
-const longestStateCharacters = 512;
 const longestDescriptionCharacters = 500;
 
 /** These scopes ask for no consent of an administrator and give an ID token with the person's names. */
@@ -81,7 +81,7 @@ export function parseAuthorizationRedirect(query: URLSearchParams): Authorizatio
   const malformed = (field: string): AuthorizationRedirect => ({ outcome: 'malformed', field, state });
   const twice = meaningful.find((name) => query.getAll(name).length > 1);
   if (twice !== undefined) return malformed(twice);
-  if (state === undefined || state === '' || state.length > longestStateCharacters)
+  if (state === undefined || state === '' || state.length > stateCharacters)
     return { outcome: 'malformed', field: 'state', state: undefined };
   const error = one('error');
   if (error !== undefined) {

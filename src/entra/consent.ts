@@ -1,10 +1,10 @@
 import { parseGuid } from '../ids.ts';
+import { stateCharacters } from '../limits.ts';
 import { oneLine } from '../telemetry/one-line.ts';
 import type { Cloud } from './clouds.ts';
 
 /** Descriptions go to logs and pages: Entra's are a few hundred characters. */
 const longestDescriptionCharacters = 500;
-const longestStateCharacters = 512;
 
 export interface ConsentRequest {
   readonly cloud: Cloud;
@@ -54,7 +54,7 @@ export function parseConsentRedirect(query: URLSearchParams): ConsentRedirect {
   const twice = meaningful.find((name) => query.getAll(name).length > 1);
   if (twice !== undefined) return { outcome: 'malformed', detail: `${twice} is given twice` };
   const state = query.get('state') ?? undefined;
-  if (state !== undefined && (state === '' || state.length > longestStateCharacters)) {
+  if (state !== undefined && (state === '' || state.length > stateCharacters)) {
     return { outcome: 'malformed', detail: 'state is empty or too long' };
   }
   const withState = state === undefined ? {} : { state };

@@ -5,18 +5,19 @@ import { type Cloud, jwksUrlFor } from './clouds.ts';
 import { parseVerificationKey, type VerificationKey } from './rsa-key.ts';
 
 /** domain/microsoft.md 1.4: refresh hourly. */
-const refreshEveryMs = 3_600_000;
+export const refreshEveryMs = 3_600_000;
 /** domain/microsoft.md 1.4: what was last good serves this long while refreshing fails. */
-const lastKnownGoodMs = 24 * 3_600_000;
+export const lastKnownGoodMs = 24 * 3_600_000;
 /** Between two failing attempts while nothing usable is held: callers wait for this one. */
-const coldRetryMs = 2_000;
+export const coldRetryMs = 2_000;
 /** Between two failing attempts while the last good set still serves. */
-const warmRetryMs = 60_000;
+export const warmRetryMs = 60_000;
 /** domain/microsoft.md 1.4: size for 10 to 1000 keys. */
 const keysPerSet = 1000;
 const keySetBytes = 4 * 1024 * 1024;
-const defaultIssuers = 10_000;
+export const defaultIssuers = 10_000;
 const defaultTimeoutMs = 10_000;
+
 export interface KeyQuery {
   readonly cloud: Cloud;
   /** A tenant that is stored, or whose users are operators: never one that only a token names. */

@@ -3,7 +3,7 @@ import { decideLanding, type LandingKind } from '../forwarding/landing.ts';
 import type { LandingDirectory } from '../forwarding/landing-directory.ts';
 import type { LandingPaths } from '../forwarding/landing-paths.ts';
 import { parseGuid } from '../ids.ts';
-import { landingDevices, landingParametersLogged } from '../limits.ts';
+import { landingDevices, landingParametersLogged, storeRetrySeconds } from '../limits.ts';
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import { chooserPage, type PlainPage, pageHeaders, plainPage, statePage } from './landing-pages.ts';
@@ -113,9 +113,6 @@ async function land(c: Context<ListenerEnv>, parts: Parts, kind: LandingKind): P
       return plain(c, decided.answer, { isSwitched });
   }
 }
-
-/** After which a browser may try again when the database is away. */
-const storeRetrySeconds = 30;
 
 export function addLandingRoutes(app: Hono<ListenerEnv>, options: LandingOptions): void {
   const parts: Parts = {

@@ -286,7 +286,7 @@ async function readAfter(
 }
 
 /** An instance is upgraded a few times a year; a call must not ask for its version each time. */
-const inventoryVersionFreshMs = 600_000;
+export const inventoryVersionFreshMs = 600_000;
 
 function rememberVersion(read: InventoryReader, now: () => number) {
   let known: { readonly inventoryVersion: number; readonly atMs: number } | undefined;

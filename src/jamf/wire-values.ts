@@ -3,8 +3,8 @@
  * as `null` or not at all, so every reader takes `unknown` and tells "absent" from "wrong".
  */
 
-/** Jamf computer ids are positive 32-bit integers (domain/jamf.md 6.3). */
-const computerIdMax = 2_147_483_647;
+import { maxComputerId } from '../ids.ts';
+
 /** Longest text kept of one member; a record is pushed by a third party and stored. */
 const textMaxChars = 1024;
 
@@ -63,7 +63,7 @@ export function readScalarText(value: unknown): string | undefined {
 /** A Jamf id (JSON integer or decimal text, 1 to 2^31-1) in its canonical text; `undefined` when it is neither. */
 export function readComputerId(value: unknown): string | undefined {
   const id = typeof value === 'string' && /^[0-9]{1,10}$/.test(value.trim()) ? Number(value.trim()) : value;
-  if (typeof id !== 'number' || !Number.isInteger(id) || id < 1 || id > computerIdMax) return undefined;
+  if (typeof id !== 'number' || !Number.isInteger(id) || id < 1 || id > maxComputerId) return undefined;
   return String(id);
 }
 

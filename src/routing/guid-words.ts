@@ -3,7 +3,7 @@
  * it happens for every device call.
  */
 
-const guidCharacters = 36;
+export const guidCharacters = 36;
 
 /** The value of each hexadecimal digit by its character code; -1 for every other character. */
 const digitValues = new Int8Array(256).fill(-1);

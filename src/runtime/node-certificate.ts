@@ -1,5 +1,6 @@
 /** The certificate of the data and admin listeners: the operator's, or one made for development in the data dir. */
 
+import { dayMs } from '../clock.ts';
 import 'reflect-metadata';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, unwatchFile, watchFile, writeFileSync } from 'node:fs';
@@ -18,7 +19,6 @@ export interface ServerCertificate {
 }
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-const dayMs = 86_400_000;
 const lifetimeDays = 365;
 const renewBeforeDays = 30;
 const lookEveryMs = 1_000;

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicMs } from '../clock.ts';
 import type { InstanceAuthorization } from '../forwarding/forward.ts';
-import type { JamfAuthorization } from '../jamf/client.ts';
+import { inventoryVersionFreshMs, type JamfAuthorization } from '../jamf/client.ts';
 import type { Instance } from '../store/instances/instance.ts';
 import { createInstanceClients, type InstanceClientsOptions } from './instance-clients.ts';
 
@@ -12,8 +12,6 @@ import { createInstanceClients, type InstanceClientsOptions } from './instance-c
 
 /** Instances per isolate; a token is about 1 KB. */
 const keptInstances = 5_000;
-/** As the Jamf client does on Node: an instance is upgraded a few times a year. */
-const inventoryVersionFreshMs = 600_000;
 
 interface Kept {
   readonly token?: string;

@@ -1,11 +1,16 @@
 import { LRUCache } from 'lru-cache';
 import {
+  coldRetryMs,
   createKeySource,
+  defaultIssuers,
   type KeyLookup,
   type KeyQuery,
   type KeySetSnapshot,
   type KeySource,
   type KeySourceOptions,
+  lastKnownGoodMs,
+  refreshEveryMs,
+  warmRetryMs,
 } from '../entra/keys.ts';
 import type { VerificationKey } from '../entra/rsa-key.ts';
 
@@ -15,15 +20,7 @@ import type { VerificationKey } from '../entra/rsa-key.ts';
  * every fetch has a source of its own, the caller waits for it, and the isolate keeps the sets as plain data.
  */
 
-/** domain/microsoft.md 1.4. */
-const refreshEveryMs = 3_600_000;
-/** domain/microsoft.md 1.4: what was last good serves this long while refreshing fails. */
-const lastKnownGoodMs = 24 * 3_600_000;
-/** Between two failing attempts: nothing usable is held, or the last good set still serves. */
-const coldRetryMs = 2_000;
-const warmRetryMs = 60_000;
 const defaultCooldownSeconds = 300;
-const defaultIssuers = 10_000;
 
 interface Issuer {
   set: KeySetSnapshot | undefined;

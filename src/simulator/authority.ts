@@ -1,3 +1,4 @@
+import { dayMs } from './clock.ts';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 
@@ -13,7 +14,6 @@ export interface Authority {
 }
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-const dayMs = 86_400_000;
 
 x509.cryptoProvider.set(globalThis.crypto);
 

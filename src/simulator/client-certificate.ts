@@ -1,3 +1,4 @@
+import { dayMs } from './clock.ts';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 
@@ -14,7 +15,6 @@ const algorithm = {
   modulusLength: 2048,
   publicExponent: new Uint8Array([1, 0, 1]),
 } as const;
-const dayMs = 86_400_000;
 
 /** A new self-signed RSA certificate, valid for 397 days, as an administrator would upload to an application. */
 export async function makeClientCertificate(commonName: string): Promise<ClientCertificate> {

@@ -15,3 +15,5 @@ export function createClock(real: () => number = Date.now): Clock {
     },
   };
 }
+
+export const dayMs = 86_400_000;

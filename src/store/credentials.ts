@@ -43,7 +43,7 @@ export function createUseNotes<Found extends { readonly keyId: string }>(
 }
 
 /** A credential that another process revoked goes on opening this one for so long at most. */
-const freshForMs = 1_000;
+const credentialFreshMs = 1_000;
 const maxLive = 50_000;
 const maxUnknown = 10_000;
 const hashesPerQuery = 64;
@@ -72,9 +72,9 @@ export function createCredentialLookup<Found extends object>(
   return {
     find: async (hash) => {
       const kept = live.get(hash);
-      if (kept !== undefined && now() - kept.atMs < freshForMs)
+      if (kept !== undefined && now() - kept.atMs < credentialFreshMs)
         return isOver(kept.found) ? undefined : kept.found;
-      if (now() - (unknown.get(hash) ?? Number.NEGATIVE_INFINITY) < freshForMs) return undefined;
+      if (now() - (unknown.get(hash) ?? Number.NEGATIVE_INFINITY) < credentialFreshMs) return undefined;
       const asked = generation;
       const atMs = now();
       const found = await ask(hash);

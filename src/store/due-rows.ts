@@ -34,3 +34,6 @@ export interface Held<Row> {
   readonly row: Row;
   readonly owner: string;
 }
+
+/** Rows of one statement that settles or puts off; beyond that PostgreSQL gains nothing. */
+export const rowsPerWrite = 256;

@@ -14,12 +14,12 @@ export const inTransaction = <T>(sql: Sql, work: (tx: Transaction) => Promise<T>
   withRetries(async () => (await sql.begin(work)) as T);
 
 /** The same for one statement, which is a transaction of its own. */
-export async function withRetries<T>(work: () => PromiseLike<T>): Promise<T> {
+export async function withRetries<T>(work: () => PromiseLike<T>, mayPass = isRetryable): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work();
     } catch (error) {
-      if (attempt >= tries || !isRetryable(error)) throw error;
+      if (attempt >= tries || !mayPass(error)) throw error;
     }
   }
 }

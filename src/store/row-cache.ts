@@ -35,7 +35,8 @@ export interface RowCacheOptions<T> {
   readonly policy?: CachePolicy | undefined;
 }
 
-const freshForMs = 1_000;
+/** Without a change feed a row, and the absence of one, is believed for so long. */
+const unheardRowMs = 1_000;
 /** Should the feed ever have missed something, or not be heard although the database answers. */
 const keptForMs = 60_000;
 /** Strangers may ask for what is not there: that must not push out what is. */
@@ -144,10 +145,10 @@ function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOpt
     },
     isAbsent: (key: string): boolean => {
       const absentAtMs = absent.get(key);
-      return absentAtMs !== undefined && now() - absentAtMs < freshForMs;
+      return absentAtMs !== undefined && now() - absentAtMs < unheardRowMs;
     },
     isServable: (kept: Kept<T>): boolean => {
-      if (!policy?.feed.started) return kept.changedAtMs === undefined && now() - kept.atMs < freshForMs;
+      if (!policy?.feed.started) return kept.changedAtMs === undefined && now() - kept.atMs < unheardRowMs;
       if (policy.isAway()) return ageMs(kept) < policy.maxAgeMs;
       return kept.changedAtMs === undefined && now() - kept.atMs < keptForMs;
     },

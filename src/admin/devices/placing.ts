@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { parseGuid } from '../../ids.ts';
+import { maxComputerId, parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { placeDevice, removeDevice } from '../../routing/place-device.ts';
 import type { Sql } from '../../store/database.ts';
@@ -27,7 +27,7 @@ import { unknownDevice } from './unknown-device.ts';
 const jamfComputerId = z
   .union([z.string().regex(/^\d{1,10}$/, 'must be the number of a computer'), z.number()])
   .transform(Number)
-  .pipe(z.number().int().min(1).max(2_147_483_647))
+  .pipe(z.number().int().min(1).max(maxComputerId))
   .openapi({ type: 'string', example: '42' });
 
 /** PostgreSQL has no text with NUL. */

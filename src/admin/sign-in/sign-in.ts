@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import { randomToken } from '../../entra/authorization-code.ts';
 import type { Attempts } from '../../gateway/attempts.ts';
+import { storeRetrySeconds } from '../../limits.ts';
 import { isStoreUnavailable } from '../../store/database.ts';
 import { recordHistory } from '../../store/history.ts';
 import { inTransaction } from '../../store/retry.ts';
@@ -190,9 +191,6 @@ const signOut =
     dropSessionCookie(c);
     return redirect(c, '/sign-in?signed-out');
   };
-
-/** After which a browser may try again when the database is away. */
-const storeRetrySeconds = 30;
 
 export function addSignIn(app: AdminApp, services: AdminServices, more: Omit<Parts, 'services'>): void {
   const parts: Parts = { ...more, services };

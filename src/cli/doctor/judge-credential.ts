@@ -1,6 +1,7 @@
 /** Certificates and secrets of our applications, and of our listeners. */
 
-import { dayMs, soonDays } from './judge-network.ts';
+import { dayMs } from '../../clock.ts';
+import { soonDays } from './judge-network.ts';
 import { about, type Line } from './line.ts';
 
 export interface CertificateFacts {

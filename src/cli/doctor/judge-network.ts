@@ -1,5 +1,6 @@
 /** Judges what was found of a host on the network. */
 
+import { dayMs } from '../../clock.ts';
 import type { Probe, ProbedTls } from '../../outbound/node-probe.ts';
 import type { OutboundFailure } from '../../outbound/port.ts';
 import type { Owner } from '../../problems.ts';
@@ -8,7 +9,6 @@ import { about, type Line } from './line.ts';
 /** Whose host it is: that decides who can mend it, and where a certificate authority is made known. */
 export type HostKind = 'microsoft' | 'instance' | 'public' | 'public-local';
 
-export const dayMs = 86_400_000;
 /** A certificate that ends sooner is a warning: time enough to renew by hand. */
 export const soonDays = 30;
 /** Tokens have 60 s of leeway (contract section 6); half of it is left for the way. */

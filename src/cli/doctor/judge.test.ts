@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { dayMs } from '../../clock.ts';
 import type { Probe, ProbedTls } from '../../outbound/node-probe.ts';
 import { type CredentialFacts, judgeCredential, judgeListener, judgeNext } from './judge-credential.ts';
 import { judgeCompliance, judgePrivileges, judgeSecret, judgeVersion } from './judge-instance.ts';
@@ -10,7 +11,7 @@ import {
   judgeNode,
   judgeSecrets,
 } from './judge-machine.ts';
-import { dayMs, judgeClock, judgeProbe } from './judge-network.ts';
+import { judgeClock, judgeProbe } from './judge-network.ts';
 import {
   judgeConnection,
   judgeDiscovery,

@@ -1,4 +1,5 @@
 import { monotonicMs } from '../../clock.ts';
+import { maxComputerId } from '../../ids.ts';
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { learnsAtOnce, learnTurnMs, namedSettledMs } from '../../limits.ts';
 import { columns, pick } from '../../store/columns.ts';
@@ -15,13 +16,11 @@ import { type Feed, type FeedOptions, type FeedRunner, readable, runFeed } from 
  * forgotten, and not before it has been missing for as long as a node of a cluster may lag behind (domain/jamf.md 1.4).
  */
 
-const highestId = 2_147_483_647;
-
 function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
   const { clientOf, instances, log, owner, sql } = options;
 
   const takePage = (row: InstanceRef, page: InventoryPage, afterId: number, askedAtMs: number) => {
-    const upToId = page.last ? highestId : Math.max(...page.ids);
+    const upToId = page.last ? maxComputerId : Math.max(...page.ids);
     const namedBefore = new Date(askedAtMs - namedSettledMs);
     return inTransaction(sql, async (tx) => {
       const due = await settleNamed(tx, row, page.ids, { afterId, upToId, namedBefore });
@@ -47,7 +46,7 @@ function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
       if (!answer.ok) return answer;
       const taken = await takePage(row, answer.page, from - 1, asked?.at.getTime() ?? 0);
       due += taken.due;
-      from = taken.upToId === highestId ? undefined : await nextNamed(sql, row, taken.upToId);
+      from = taken.upToId === maxComputerId ? undefined : await nextNamed(sql, row, taken.upToId);
     }
     const { instanceId, tenantId } = row;
     await instances.noteExchange(tenantId, instanceId, null);

@@ -1,3 +1,4 @@
+import { maxComputerId } from '../../ids.ts';
 import type { InventoryPage } from '../../jamf/inventory-page.ts';
 import { reconciliationsAtOnce } from '../../limits.ts';
 import { columns, pick } from '../../store/columns.ts';
@@ -31,8 +32,6 @@ export interface ReconcileOptions extends FeedOptions {
   readonly reconcileSeconds: number;
 }
 
-const highestId = 2_147_483_647;
-
 function reconcileFeed(options: ReconcileOptions): Feed<InstanceRef> {
   const { clientOf, instances, log, owner, reconcileSeconds, sql } = options;
 
@@ -42,7 +41,7 @@ function reconcileFeed(options: ReconcileOptions): Feed<InstanceRef> {
     page: InventoryPage,
     spread: Spread,
   ): Promise<{ fresh: number; background: number; upToId: number } | undefined> => {
-    const upToId = page.last ? highestId : Math.max(...page.ids);
+    const upToId = page.last ? maxComputerId : Math.max(...page.ids);
     return inTransaction(sql, async (tx) => {
       const own = page.last
         ? await endReconciliation(tx, run, jittered(reconcileSeconds))

@@ -2,6 +2,7 @@ import { importLockMs, importPage } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { feedRoutes } from '../../store/change-source.ts';
 import { isStoreUnavailable, type Queries, type Sql, type Transaction } from '../../store/database.ts';
+import { withRetries } from '../../store/retry.ts';
 import { noteImported } from '../../store/routes/imported-reads.ts';
 import { type Authorship, nextVersion } from '../../store/routes/routes.ts';
 import { lockTenantRoutes } from '../resolve.ts';
@@ -45,17 +46,9 @@ const untouched: Applied = { changed: 0, noted: 0, versionBefore: undefined, ver
 /** A deadlock, another order, or a lock that another import of the tenant held: the rows are still staged. */
 const mayPass = (error: unknown): boolean =>
   ['40P01', '40001', '55P03'].includes((error as { code?: string } | null)?.code ?? '');
-const tries = 4;
 
-async function turn<T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return (await sql.begin(work)) as T;
-    } catch (error) {
-      if (attempt >= tries || !mayPass(error)) throw error;
-    }
-  }
-}
+const turn = <T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise<T> =>
+  withRetries(async () => (await sql.begin(work)) as T, mayPass);
 
 async function settings(tx: Transaction): Promise<void> {
   await tx`select set_config('lock_timeout', ${String(importLockMs)}, true)`;

@@ -1,6 +1,6 @@
-import { readGuid, readLowerGuidBytes } from '../../routing/guid-words.ts';
+import { guidCharacters, readGuid, readLowerGuidBytes } from '../../routing/guid-words.ts';
 import { routeKey } from '../../routing/route-table.ts';
-import { deviceStart, guidCharacters, type ReadRequest, readUnprovedRequest } from './request.ts';
+import { deviceStart, type ReadRequest, readUnprovedRequest } from './request.ts';
 
 /**
  * Reads the requests of one connection, each as `readUnprovedRequest` reads it alone. A caller sends the same with each

@@ -6,6 +6,7 @@
 
 import type { DeviceCall } from '../../forwarding/calls.ts';
 import type { DeviceRole } from '../../gateway/device-call.ts';
+import { guidCharacters } from '../../routing/guid-words.ts';
 
 /** What the bytes of a request say. */
 export interface ReadRequest {
@@ -27,7 +28,6 @@ export interface ReadRequest {
 
 /** Node's own bound on a head is as large (`--max-http-header-size`). */
 const headBytes = 16_384;
-export const guidCharacters = 36;
 const scheme = 'Bearer ';
 const plainToken = /^[A-Za-z0-9_.-]+$/;
 

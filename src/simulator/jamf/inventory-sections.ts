@@ -1,3 +1,4 @@
+import { dayMs } from '../clock.ts';
 import { instant } from './answers.ts';
 import type { ComputerGroup } from './groups.ts';
 import type { Computer, LocalAccount } from './inventory.ts';
@@ -10,8 +11,6 @@ export interface RenderContext {
   readonly version: string;
   readonly groups: readonly ComputerGroup[];
 }
-
-const dayMs = 86_400_000;
 
 // -1 is the server's "unknown" for sizes, as captured for Apple silicon Macs (domain/jamf.md 2.3).
 const unknownSize = -1;

@@ -3,7 +3,7 @@ import type { CloudContext } from './context.ts';
 import type { GraphAnswer } from './graph-answer.ts';
 
 /** A token older than this is not refused as unknown any more. */
-const freshForMs = 60_000;
+const newTokenMs = 60_000;
 const rememberedTokens = 10_000;
 
 /** The incident of domain/microsoft.md 3 (last row): Graph does not know some tokens yet. Off unless switched on. */
@@ -14,7 +14,7 @@ export function createFreshTokenRefusal(
   const remaining = new Map<string, number>();
   return (token) => {
     const setting = cloud.settings.tenant(token.tenant.tenantId).graph.freshToken401;
-    if (!setting || cloud.world.clock.now() - token.issuedAtMs > freshForMs) return undefined;
+    if (!setting || cloud.world.clock.now() - token.issuedAtMs > newTokenMs) return undefined;
     const known = remaining.get(token.tokenId);
     const left = known ?? (cloud.world.random.next() < setting.share ? setting.times : 0);
     if (known === undefined && remaining.size >= rememberedTokens) remaining.clear();

@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { dayMs } from '../clock.ts';
 import { defaultEntityTypes } from './entity-types.ts';
 import { isKnownEntraCode } from './entra-catalogue.ts';
 
-const dayMs = 86_400_000;
 const delayMs = z.number().int().min(0).max(dayMs);
 const longTimeMs = z
   .number()

@@ -1,7 +1,7 @@
 import { leaseMs } from '../../limits.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Queries, type Sql, type Transaction } from '../database.ts';
-import type { DueLane, Held, Lane } from '../due-rows.ts';
+import { type DueLane, type Held, type Lane, rowsPerWrite } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
 import { computers } from '../schema.ts';
@@ -187,8 +187,6 @@ async function postponeComputers(
 
 /** The lease ends and the row waits: the wanted revision stays above the done one. */
 export type Postpone = (row: DueComputer, owner: string, wait: Postponement) => Promise<void>;
-
-const rowsPerWrite = 256;
 
 export function createPostpone(sql: Sql, onDue: (lane: DueLane) => void): Postpone {
   const write = createGroupCommit<Postponed, undefined>({

@@ -3,7 +3,7 @@
 import { createKeyedSemaphore } from '../../semaphore.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Sql } from '../database.ts';
-import type { DueLane } from '../due-rows.ts';
+import { type DueLane, rowsPerWrite } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
 import { reports } from '../schema.ts';
@@ -179,8 +179,7 @@ export interface ReportStoreOptions {
 
 /** For traffic: a few milliseconds more on the way to Intune are nothing, a statement for each report is much. */
 const gatherMs = 8;
-/** Rows of one statement, and statements of a kind at the same time: beyond that PostgreSQL gains nothing. */
-const rowsPerWrite = 256;
+/** Statements of a kind at the same time; beyond that PostgreSQL gains nothing. */
 const writesAtOnce = 2;
 const statementsOfTenant = 2;
 

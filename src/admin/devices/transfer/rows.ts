@@ -1,4 +1,4 @@
-import { parseGuid } from '../../../ids.ts';
+import { maxComputerId, parseGuid } from '../../../ids.ts';
 import type { ImportRow } from '../../../routing/imports/import-row.ts';
 
 /** One row of an import, checked as PUT of a device checks its body (placing.ts). */
@@ -49,8 +49,6 @@ function guidOf(value: unknown): string | Fault {
 /** The few instances are named by a million rows: looked up before they are checked. */
 const instanceOf = (value: unknown, instances: ReadonlySet<string>): string | Fault =>
   typeof value === 'string' && instances.has(value) ? value : guidOf(value);
-
-const maxComputerId = 2_147_483_647;
 
 function computerIdOf(value: unknown): number | Fault {
   if (!said(value)) return ['MISSING_VALUE', 'is missing'];
