@@ -1,8 +1,10 @@
+import { columns, pick } from '../store/columns.ts';
 import type { Queries, Transaction } from '../store/database.ts';
 import { gatewayOrigin, type HistoryOrigin, type Note, recorded, unnoted } from '../store/history.ts';
 import { retractReports } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { ConnectionState } from '../store/row-types.ts';
+import { tenants } from '../store/schema.ts';
 import { type Moving, markLastInstance, noteTerminated } from '../store/tenants/connection.ts';
 import { wishDeprovision } from '../store/tenants/deprovision.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
@@ -141,7 +143,7 @@ export async function retractionProgress(
 export async function finishDisconnects(options: LifecycleOptions): Promise<void> {
   const { sql } = options;
   const ready = await sql<{ tenantId: string }[]>`
-    select tenant_id as "tenantId" from tenants t
+    select ${columns(sql, pick(tenants, 'tenantId'))} from tenants t
     where connection_state = 'disconnecting' and not exists (
       select 1 from reports r where r.tenant_id = t.tenant_id and ${untold(sql)})`;
   for (const { tenantId } of ready) {
@@ -164,7 +166,7 @@ export async function leaveEmptyTenants(options: LifecycleOptions, tenantId?: st
   const { sql } = options;
   const which = tenantId === undefined ? sql`true` : sql`t.tenant_id = ${tenantId}`;
   const empty = await sql<{ tenantId: string }[]>`
-    select tenant_id as "tenantId" from tenants t
+    select ${columns(sql, pick(tenants, 'tenantId'))} from tenants t
     where ${which} and connection_state = 'connected' and last_instance_gone and not exists (
       select 1 from reports r where r.tenant_id = t.tenant_id and ${untold(sql)})`;
   for (const { tenantId: emptyId } of empty) {

@@ -1,7 +1,9 @@
 import { resealBatch, resealUnopenedLogged } from '../limits.ts';
 import { type Sealer, sealingKeyId } from '../secrets/seal.ts';
+import { columns, pick } from '../store/columns.ts';
 import type { Queries, Sql } from '../store/database.ts';
 import { resealSecrets, secretAssociation } from '../store/instances/secret.ts';
+import { instances } from '../store/schema.ts';
 import { applicationAssociation, resealApplications } from '../store/tenants/application.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -32,14 +34,14 @@ const first: Place = { tenantId: nil, instanceId: nil };
 async function sealedOtherwise(sql: Queries, sealer: Sealer, after: Place): Promise<SealedRow[]> {
   const prefix = `v1.${sealer.keyIds[0] ?? ''}.`;
   return sql<SealedRow[]>`
-    select "tenantId", nullif("instanceId", ${nil}::uuid) as "instanceId", sealed from (
-      select tenant_id as "tenantId", instance_id as "instanceId", api_secret_sealed as sealed from instances
+    select ${columns(sql, pick(instances, 'tenantId'))}, nullif(instance_id, ${nil}::uuid) as "instanceId", sealed from (
+      select tenant_id, instance_id, api_secret_sealed as sealed from instances
       union all
       select tenant_id, ${nil}::uuid, application->>'sealed' from tenants
     ) all_sealed
     where sealed is not null and not starts_with(sealed, ${prefix})
-      and ("tenantId", "instanceId") > (${after.tenantId}::uuid, ${after.instanceId}::uuid)
-    order by "tenantId", "instanceId" limit ${resealBatch}`;
+      and (tenant_id, instance_id) > (${after.tenantId}::uuid, ${after.instanceId}::uuid)
+    order by tenant_id, instance_id limit ${resealBatch}`;
 }
 
 const associationOf = ({ instanceId, tenantId }: Omit<SealedRow, 'sealed'>): string =>
@@ -145,7 +147,7 @@ export async function findUnopened(
   sealer: Sealer,
 ): Promise<readonly { readonly tenantId: string; readonly instanceId: string | null }[]> {
   const rows = await sql<SealedRow[]>`
-    select tenant_id as "tenantId", instance_id as "instanceId", api_secret_sealed as sealed from instances
+    select ${columns(sql, pick(instances, 'tenantId', 'instanceId'))}, api_secret_sealed as sealed from instances
     where api_secret_sealed is not null
     union all
     select tenant_id, null, application->>'sealed' from tenants where application->>'sealed' is not null

@@ -2,6 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { ProblemError, problem } from '../../problems.ts';
 import { lockDevices, resolveRoutes } from '../../routing/resolve.ts';
 import { removeClaims } from '../../store/claims/claim-history.ts';
+import { columns, pick } from '../../store/columns.ts';
 import { readWinners } from '../../store/computers/due.ts';
 import type { Sql } from '../../store/database.ts';
 import type { Instance } from '../../store/instances/instance.ts';
@@ -9,6 +10,7 @@ import { enableInstance, removeInstance } from '../../store/instances/settings.t
 import { retractReports } from '../../store/reports/due.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { releaseRoutes } from '../../store/routes/routes.ts';
+import { routes } from '../../store/schema.ts';
 import { markLastInstance } from '../../store/tenants/connection.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
@@ -56,7 +58,7 @@ const batch = 500;
 
 async function devicesOf(sql: Sql, { instanceId, tenantId }: Instance): Promise<string[]> {
   const rows = await sql<{ deviceId: string }[]>`
-    select device_id as "deviceId" from routes where tenant_id = ${tenantId} and instance_id = ${instanceId}
+    select ${columns(sql, pick(routes, 'deviceId'))} from routes where tenant_id = ${tenantId} and instance_id = ${instanceId}
     union select device_id from claims where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
   return rows.map((row) => row.deviceId);
 }

@@ -1,5 +1,7 @@
 import type { Owner } from '../../problems.ts';
+import { columns, pick } from '../../store/columns.ts';
 import type { Queries } from '../../store/database.ts';
+import { instances } from '../../store/schema.ts';
 
 /** Why computers of a tenant wait to be read: what an operator sees of a backlog beside its size. */
 
@@ -43,7 +45,7 @@ const causesTold = 100;
 
 /** What the failure of a read is called begins its text; what else was thrown is our own. */
 const readWaiting = (sql: Queries, tenantId: string) => sql<Waiting[]>`
-  select instance_id as "instanceId", min(name) as instance, bool_and(enabled) as enabled, bool_or(paused) as paused,
+  select ${columns(sql, pick(instances, 'instanceId'))}, min(name) as instance, bool_and(enabled) as enabled, bool_or(paused) as paused,
     min(instance_error) as "instanceError", kind, (array_agg(last_error order by updated_at desc))[1] as error,
     count(*)::int as computers, min(waits_since) as since, max(last_seen_at) as "lastAnswerAt", min(next_try_at) as "nextTryAt"
   from (
