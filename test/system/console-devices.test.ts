@@ -251,7 +251,7 @@ describe('the pages of devices', () => {
       expect(page.text).toContain('Jamf Pro says something else than Intune was told.');
       expect(page.text.match(/>differs</g)).toHaveLength(2);
       expect(page.text).toContain('The report is held: paused');
-      expect(page.text).toContain('press “resume” on the tenant&#39;s page');
+      expect(page.text).toContain('press “Resume” on the tenant&#39;s page');
       expect(page.text).not.toContain('POST /');
       expect(page.text).toContain(`<a href="/tenants/${tenantId}">To the tenant`);
       await scene.api('POST', `${tenant}/resume`);

@@ -75,7 +75,10 @@ const actors: Readonly<Record<string, string>> = {
 /** Remedies name calls of the API; on a page they are buttons. */
 const inOperatorsWords = (text: string): string =>
   text
-    .replaceAll(/POST \/tenants\/\{tenantId\}\/(\w+)/g, "press “$1” on the tenant's page")
+    .replaceAll(
+      /POST \/tenants\/\{tenantId\}\/(\w)(\w*)/g,
+      (_, first: string, rest: string) => `press “${first.toUpperCase()}${rest}” on the tenant's page`,
+    )
     .replaceAll(/POST \/reports\/replay(?: \("espalier reports replay"\))?/g, '“Read it again now” below');
 
 /** Why the report does not go on, who acts and what ends it. */
@@ -86,7 +89,7 @@ const stopped = ({ report }: Device, cause: Cause | undefined, names: Names, ten
   );
   return html`<div class="${report.state === 'held' ? 'conflict' : 'problem'}">
     <p><strong>The report is ${report.state}${reason ? `: ${reason}` : ''}</strong></p>
-    ${detail && detail !== remedy ? html`<p>${detail}</p>` : none}
+    ${detail && !(remedy && detail.endsWith(remedy)) ? html`<p>${detail}</p>` : none}
     ${remedy ? html`<p>What ends it: ${remedy}.</p>` : none}
     ${cause?.owner === undefined ? none : html`<p>Who acts: ${actors[cause.owner] ?? cause.owner}</p>`}
     ${/on the tenant's page/.test(`${detail} ${remedy}`) ? html`<p><a href="${at`/tenants/${tenantId}`}">To the tenant's page</a></p>` : none}
