@@ -99,7 +99,8 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
   const answer = async (visit: Visit, page: ConsolePage, content: PageContent): Promise<Response> => {
     const { pathname } = new URL(visit.c.req.url);
     const notice = page.notices?.[visit.query.get('done') ?? ''];
-    const frame = { asset, menu, person: visit.person, path: pathname, notice };
+    const shown = menu.filter(({ menu: entry }) => visit.may(entry?.role ?? 'viewer'));
+    const frame = { asset, menu: shown, person: visit.person, path: pathname, notice };
     const text = withVisibleTurns(String(await consoleLayout(frame, content)));
     return visit.c.html(text, content.status ?? 200, headers());
   };

@@ -50,7 +50,12 @@ export interface ConsolePage {
   /** As Hono writes it, such as `/tenants/:tenantId`. */
   readonly path: string;
   /** In the menu, in the order of `pages/all.ts`; `key` goes there after `g`. */
-  readonly menu?: { readonly label: string; readonly key: string };
+  readonly menu?: {
+    readonly label: string;
+    readonly key: string;
+    /** The entry is for this role and higher ones. */
+    readonly role?: Person['role'];
+  };
   readonly show: (visit: Visit) => Promise<PageContent>;
   /** Notices by the name that `GoOn` gives. */
   readonly notices?: Readonly<Record<string, string>>;
