@@ -48,7 +48,28 @@
     }
   };
 
+  // A slider and a number that say the same, and what share of a whole that is.
+  const joinRanges = (root) => {
+    for (const range of root.querySelectorAll('input[data-range]')) {
+      const number = document.getElementById(range.dataset.range);
+      const output = document.querySelector(`output[for="${CSS.escape(range.dataset.range)}"]`);
+      const say = () => {
+        output.textContent = Math.round((Number(output.dataset.shareOf) * Number(number.value)) / 100);
+      };
+      range.hidden = false;
+      range.addEventListener('input', () => {
+        number.value = range.value;
+        say();
+      });
+      number.addEventListener('input', () => {
+        range.value = number.value;
+        say();
+      });
+    }
+  };
+
   const dress = (root) => {
+    joinRanges(root);
     showTimes(root);
     addCopy(root);
   };

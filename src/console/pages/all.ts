@@ -5,10 +5,16 @@ import { connect } from './connect.ts';
 import { connection } from './connection.ts';
 import { device } from './device.ts';
 import { devices } from './devices.ts';
+import { history } from './history.ts';
 import { importRoutes } from './import-routes.ts';
 import { instance } from './instance.ts';
 import { instanceEdit } from './instance-edit.ts';
 import { instanceNew } from './instance-new.ts';
+import { key, keys } from './keys.ts';
+import { move } from './move.ts';
+import { newMove } from './move-plan.ts';
+import { advanceMove, pauseMove, rollBackMove } from './move-step.ts';
+import { moves } from './moves.ts';
 import { overview } from './overview.ts';
 import { replay } from './replay.ts';
 import { reports } from './reports.ts';
@@ -38,4 +44,13 @@ export const pages: readonly ConsolePage[] = [
   approval,
   instanceEdit,
   importRoutes,
+  moves,
+  newMove,
+  advanceMove,
+  pauseMove,
+  rollBackMove,
+  move,
+  history,
+  keys,
+  key,
 ];
