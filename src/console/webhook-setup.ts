@@ -69,6 +69,6 @@ export const webhookSetup = (instance: Instance, key: string): readonly Html[] =
   html`<details class="card">
     <summary>As documents for the Classic API of Jamf Pro</summary>
     <p>Each is the body of <code>POST /JSSResource/webhooks/id/0</code> with the content type <code>text/xml</code>, by an account that may create webhooks.</p>
-    ${recommendedEvents.map((one) => html`<h3>${one.event}</h3><div><pre data-copy>${documentOf(one, instance, key)}</pre></div>`)}
+    ${recommendedEvents.map((one) => html`<h3>${one.event}</h3><div><pre tabindex="0" data-copy>${documentOf(one, instance, key)}</pre></div>`)}
   </details>`,
 ];

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSettings } from '../../src/simulator/jamf/webhook-settings.ts';
 import { clientSecretOf } from '../../src/simulator/world.ts';
 import { type ConsoleVisit, visitConsole } from '../harness/console.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -276,6 +277,18 @@ describe('instances in the console', () => {
     const header = JSON.parse(shown.find((text) => text.startsWith('{')) ?? '{}');
     expect(shown).toContain('ComputerInventoryCompleted');
     expect(shown).toContain('SmartGroupComputerMembershipChange');
+    // The documents say the same, and Jamf Pro's Classic API reads them so.
+    const documents = shown.filter((text) => text.startsWith('<webhook>')).map((text) => readSettings(text));
+    expect(documents).toHaveLength(4);
+    for (const document of documents)
+      expect(document).toMatchObject({
+        kind: 'settings',
+        settings: {
+          url,
+          contentType: 'application/json',
+          authentication: { type: 'HEADER', headers: header },
+        },
+      });
     const simulated = scene.world.instance('paris');
     simulated.webhooks.create({
       name: 'Espalier ComputerInventoryCompleted',

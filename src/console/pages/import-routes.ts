@@ -134,7 +134,10 @@ const counts = (imported: Imported, isDone: boolean): Html =>
     ['Rows', imported.rows.toLocaleString('en')],
     ['Good rows', imported.accepted.toLocaleString('en')],
     [isDone ? 'Routes that changed' : 'Routes that would change', imported.changed.toLocaleString('en')],
-    ['Of which only a serial number or UDID is another', imported.noted.toLocaleString('en')],
+    [
+      isDone ? 'Only a serial number or UDID changed' : 'Only a serial number or UDID would change',
+      imported.noted.toLocaleString('en'),
+    ],
     ['Refused rows', imported.rejectedCount.toLocaleString('en')],
     ['SHA-256 of the file', html`<code class="id" data-copy>${imported.sha256}</code>`],
   ]);
@@ -158,9 +161,7 @@ async function preview(visit: Visit, form: Form, files: Files): Promise<PageCont
     above: [...above, ['Import routes', `${tenantPath(visit)}/import`]],
     body: [
       card('What this will do', [
-        given.fileName === undefined
-          ? none
-          : html`<p>The file ${given.fileName}. Nothing is changed yet.</p>`,
+        html`<p>${given.fileName === undefined ? 'Pasted rows' : `The file ${given.fileName}`}. Nothing is changed yet.</p>`,
         counts(imported, false),
         isRefused
           ? html`<p><strong>As all or nothing the file would be refused</strong>, because of the rows below.</p>`
