@@ -63,6 +63,7 @@ import { addSession } from './session/session.ts';
 import { addSignIn } from './sign-in/sign-in.ts';
 import { addConnection } from './tenants/connection.ts';
 import { addConsents } from './tenants/consents.ts';
+import { addDelivery } from './tenants/delivery.ts';
 import { addLeaving } from './tenants/leaving.ts';
 import { addMigration } from './tenants/migrate.ts';
 import { addTenants } from './tenants/tenants.ts';
@@ -184,6 +185,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addOverview(app, services);
   addSearch(app, services);
   addTenants(app, services);
+  addDelivery(app, services);
   addConnection(app, services);
   addConsents(app, services);
   addLeaving(app, services);

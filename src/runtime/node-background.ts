@@ -18,6 +18,7 @@ import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { settleApprovals } from '../store/approvals.ts';
 import type { Sql } from '../store/database.ts';
+import { trimDeliveryCounts } from '../store/delivery-counts.ts';
 import { trimHistory } from '../store/history.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import { trimRouteHistory } from '../store/routes/trim-history.ts';
@@ -148,6 +149,7 @@ const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): Periodic[] 
   [watchPollMs, 'approvals', () => settleApprovals(sql)],
   [watchPollMs, 'idempotency-keys', () => forgetIdempotencyKeys(sql)],
   [signInPollMs, 'sign-ins', () => tidySignIns(sql, config.operatorTenants)],
+  [trimPollMs, 'delivery-counts.trim', () => trimDeliveryCounts(sql)],
   [trimPollMs, 'history.trim', () => trimHistory(sql, config.historyDays, log)],
   [resealPauseMs, 'secrets.reseal', resealing(sql, sealer, log)],
 ];

@@ -19,6 +19,7 @@ import { newId } from '../ids.ts';
 import { leaseRenewMs } from '../limits.ts';
 import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
+import { createDeliveryCounter, type DeliveryCounts } from '../store/delivery-counts.ts';
 import type { DueLane } from '../store/due-rows.ts';
 import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
@@ -65,6 +66,7 @@ export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
 /** What the stages and their feeds share. */
 interface StageParts extends DeliveryParts {
   readonly backoff: Backoff;
+  readonly counts: DeliveryCounts;
   readonly timeline: TimelineWriter;
   readonly readers: Readers;
 }
@@ -113,9 +115,10 @@ function startFeeds(
 }
 
 function startComputers(parts: StageParts): StageRunner {
-  const { backoff, config, gateway, log, metrics, notifications, readers, relaxed, sql, timeline } = parts;
+  const { backoff, config, counts, gateway, log, metrics, notifications, readers, relaxed, sql, timeline } =
+    parts;
   const stage = computerStage({
-    ...{ sql, relaxed, timeline, log, metrics, backoff },
+    ...{ sql, relaxed, timeline, counts, log, metrics, backoff },
     tenants: gateway.tenants,
     instances: gateway.instances,
     clientOf: gateway.clients.clientOf,
@@ -138,13 +141,13 @@ function startComputers(parts: StageParts): StageRunner {
 }
 
 function startReports(parts: StageParts): StageRunner {
-  const { backoff, config, connection, gateway, log, metrics, relaxed, send, sql, timeline } = parts;
+  const { backoff, config, connection, counts, gateway, log, metrics, relaxed, send, sql, timeline } = parts;
   const permissionRefused = (tenantId: string) => suspectPermissions(sql, tenantId);
   const onDue = ({ dueInMs, lane }: DueLane): void => runner.note(lane, dueInMs);
   const maxDevices = config.uploadMaxDevices;
   const stage = reportStage({
     ...{ log, metrics, send, permissionRefused, maxDevices, newId },
-    store: createReportStore({ sql, relaxed, timeline, onDue }),
+    store: createReportStore({ sql, relaxed, timeline, counts, onDue }),
     tenants: createReportTenants({
       ...{ sql, permissionRefused },
       tenants: gateway.tenants,
@@ -174,8 +177,9 @@ export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
   const owner = newId();
   const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
   const timeline = createTimelineWriter(relaxed, log);
+  const counts = createDeliveryCounter(relaxed, log);
   const readers = createReaders(sql, owner, () => performance.now());
-  const shared = { ...parts, backoff, timeline, readers };
+  const shared = { ...parts, backoff, counts, timeline, readers };
   const computers = startComputers(shared);
   const reports = startReports(shared);
   notifications.listen('computers', computers.wake);
@@ -190,7 +194,7 @@ export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
       await stopRenewing();
       await readers.release().catch((error: unknown) => log.warn('readers.release-failed', { error }));
       await notifications.stop();
-      await timeline.idle();
+      await Promise.all([timeline.idle(), counts.stop()]);
     },
   };
 }

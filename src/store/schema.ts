@@ -750,6 +750,23 @@ export const reports = pgTable(
   ],
 );
 
+/** What was delivered for a tenant in five minutes (src/store/delivery-counts.ts). */
+export const deliveryCounts = pgTable(
+  'delivery_counts',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    /** The beginning of the five minutes. */
+    at: at('at').notNull(),
+    received: integer('received').notNull(),
+    accepted: integer('accepted').notNull(),
+    completed: integer('completed').notNull(),
+    failed: integer('failed').notNull(),
+    /** How many were accepted after how long, by step. */
+    delays: integer('delays').array().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.tenantId, t.at] }), index('delivery_counts_at').using('brin', t.at)],
+);
+
 /** What happened to a device's state on its way, newest kept (src/limits.ts). */
 export const timeline = pgTable(
   'timeline',

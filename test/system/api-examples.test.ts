@@ -150,6 +150,7 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['confirmTenant', 200],
   ['getTenantStatus', 200],
   ['listConsents', 200],
+  ['getTenantDelivery', 200],
   ['getTenantPermissions', 200],
   ['pauseInstance', 200],
   ['resumeInstance', 200],

@@ -2,6 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { readApplication, storedApplication } from '../../connection/tenant-credentials.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
+import { deleteDeliveryCounts } from '../../store/delivery-counts.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { readInstance } from '../../store/instances/instance.ts';
 import { deleteReports } from '../../store/reports/due.ts';
@@ -166,6 +167,7 @@ async function deleteTenant(
     await deleteReports(tx, tenantId);
     await deleteRoutes(tx, tenantId);
     await deleteTimelines(tx, tenantId);
+    await deleteDeliveryCounts(tx, tenantId);
     const gone = await removeTenant(tx, tenantId);
     note({
       tenantId,

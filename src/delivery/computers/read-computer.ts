@@ -13,6 +13,7 @@ import {
   surveyComputers,
 } from '../../store/computers/leases.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
+import type { DeliveryCounts } from '../../store/delivery-counts.ts';
 import type { DueLane, Lane } from '../../store/due-rows.ts';
 import { createGroupCommit, type GroupCommit } from '../../store/group-commit.ts';
 import {
@@ -43,6 +44,8 @@ export interface ComputerStageOptions {
   /** A client whose commits need not be durable, for leases and back-off; `sql` unless given. */
   readonly relaxed?: Sql;
   readonly timeline: TimelineWriter;
+  /** For the tenant's numbers. */
+  readonly counts?: DeliveryCounts;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'inputIgnored'>;
   readonly tenants: TenantDirectory;
@@ -107,9 +110,9 @@ async function takeInTogether(
     if (tenant?.state === 'disconnecting') return undefined;
     const held = await lockHeld(tx, reads);
     const ours = reads.filter(({ row }) => held.has(row));
-    if (ours.length === 0) return { held, lanes: [], reported: false, routed: false, way: [] };
+    if (ours.length === 0) return { held, lanes: [], reported: false, received: 0, routed: false, way: [] };
     const news = ours.filter(({ found }) => !found?.late);
-    const { reported, routed, verdictMissing, way } = await takeIn(tx, tenantId, news, {
+    const { received, reported, routed, verdictMissing, way } = await takeIn(tx, tenantId, news, {
       vocabulary,
       sha256,
     });
@@ -129,10 +132,11 @@ async function takeInTogether(
         readInSeconds: row.attempts === 0 ? 0 : backoffSeconds(row.attempts, backoff),
       })),
     );
-    return { held, lanes, reported, routed, way };
+    return { held, lanes, reported, received, routed, way };
   });
   if (!taken) return reads.map(() => new Disconnecting('the tenant is being disconnected'));
   options.timeline.add(taken.way);
+  if (taken.received > 0) options.counts?.received(tenantId, taken.received);
   for (const lane of taken.lanes) onDue(lane);
   if (taken.reported) onReports(tenantId);
   if (taken.routed) onRoutes();

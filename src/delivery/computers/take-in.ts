@@ -151,6 +151,8 @@ export interface TakenIn {
   readonly routed: boolean;
   /** Reports were made due. */
   readonly reported: boolean;
+  /** Of so many devices the state is new. */
+  readonly received: number;
   /** For the devices' timelines, after the commit. */
   readonly way: readonly TenantTimelineEvent[];
 }
@@ -179,5 +181,5 @@ export async function takeIn(
   await readWinners(tx, tenantId, sorted.winners);
   const routed = outcomes.some(({ changed }) => changed);
   const way = wayOf(tenantId, outcomes, sorted, news);
-  return { verdictMissing: sorted.verdictMissing, reported: news.size > 0, routed, way };
+  return { verdictMissing: sorted.verdictMissing, reported: news.size > 0, received: news.size, routed, way };
 }

@@ -3,6 +3,7 @@
 import { createKeyedSemaphore } from '../../semaphore.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Sql } from '../database.ts';
+import type { DeliveryCounts } from '../delivery-counts.ts';
 import { type DueLane, rowsPerWrite } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
@@ -91,18 +92,35 @@ const revisionsPerTrim = 16;
 const numbers = (value: number | null | undefined): number | null => value ?? null;
 const times = (value: Date | undefined): string | null => value?.toISOString() ?? null;
 
+/** What became of reports, for their tenants' numbers. A lease that was lost changed nothing. */
+function countSettled(
+  counts: DeliveryCounts,
+  all: readonly Settled[],
+  kept: ReadonlyMap<string, { readonly waitedSeconds: number | null }>,
+): void {
+  for (const { found, row } of all) {
+    const settled = kept.get(`${row.tenantId}/${row.deviceId}`);
+    if (settled === undefined) continue;
+    if (found.event?.stage === 'accepted') counts.accepted(row.tenantId, settled.waitedSeconds ?? 0);
+    else if (found.state === 'completed') counts.completed(row.tenantId);
+    else if (found.state === 'failed') counts.failed(row.tenantId);
+  }
+}
+
 const settledReport = pick(reports, 'tenantId', 'deviceId', 'background');
 
 /** Settles in one transaction; answers for each group the lanes and times in which its rows are due again. */
 async function settleReports(
-  { onDue, relaxed, sql: durable, timeline }: ReportStoreOptions,
+  { counts, onDue, relaxed, sql: durable, timeline }: ReportStoreOptions,
   groups: readonly (readonly Settled[])[],
   lockWaitMs?: number,
 ): Promise<undefined[]> {
   const sql = relaxed ?? durable;
   const all = groups.flat().sort((a, b) => byKey(a.row, b.row));
   const found = <T>(read: (settled: Settled) => T): T[] => all.map(read);
-  const rows = await sql<(Row<typeof settledReport> & { dueInMs: number | null })[]>`
+  const rows = await sql<
+    (Row<typeof settledReport> & { dueInMs: number | null; waitedSeconds: number | null })[]
+  >`
     with found as (
       select found.* from unnest(
         ${found(({ row }) => row.tenantId)}::uuid[], ${found(({ row }) => row.deviceId)}::uuid[],
@@ -145,8 +163,10 @@ async function settleReports(
     from held where r.tenant_id = held.tenant_id and r.device_id = held.device_id
     returning ${columns(sql, settledReport, 'r')},
       case when r.next_try_at is not null
-           then (greatest(0, extract(epoch from r.next_try_at - now())) * 1000)::float8 end as "dueInMs"`;
-  const kept = new Set(rows.map(({ deviceId, tenantId }) => `${tenantId}/${deviceId}`));
+           then (greatest(0, extract(epoch from r.next_try_at - now())) * 1000)::float8 end as "dueInMs",
+      extract(epoch from now() - r.due_since)::float8 as "waitedSeconds"`;
+  const kept = new Map(rows.map((row) => [`${row.tenantId}/${row.deviceId}`, row]));
+  if (counts) countSettled(counts, all, kept);
   const events: TenantTimelineEvent[] = [];
   const trims: Key[] = [];
   for (const { found, row } of all) {
@@ -173,6 +193,7 @@ export interface ReportStoreOptions {
    */
   readonly relaxed?: Sql;
   readonly timeline: TimelineWriter;
+  readonly counts?: DeliveryCounts;
   /** Told of every row that is due again later, so that nobody has to look for it. */
   readonly onDue: (lane: DueLane) => void;
 }
