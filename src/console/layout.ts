@@ -42,6 +42,11 @@ const keysHelp = (menu: readonly ConsolePage[]): Html => html`<dialog id="keys" 
       <form method="dialog"><button>Close</button></form>
     </dialog>`;
 
+const fileOf = ({ asset }: Frame, name: string): Html =>
+  name.endsWith('.css')
+    ? html`<link rel="stylesheet" href="${asset(name)}" />`
+    : html`<script src="${asset(name)}" defer></script>`;
+
 export const consoleLayout = (frame: Frame, content: PageContent): Html => html`<!doctype html>
 <html lang="en">
   <head>
@@ -55,6 +60,7 @@ export const consoleLayout = (frame: Frame, content: PageContent): Html => html`
     <link rel="stylesheet" href="${frame.asset('console.css')}" />
     <script src="${frame.asset('htmx.js')}" defer></script>
     <script src="${frame.asset('console.js')}" defer></script>
+    ${(content.files ?? []).map((name) => fileOf(frame, name))}
   </head>
   <body>
     <a class="skip" href="#content">To the content</a>

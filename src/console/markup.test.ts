@@ -18,8 +18,8 @@ describe('the markup of the console', () => {
     for (const name of files) expect(text(name)).not.toMatch(/hx-on|js:|hx-vals="js|hx-trigger="[^"]*\[/);
   });
 
-  it('writes no markup from its script', () => {
-    expect(readFileSync(join(import.meta.dirname, 'assets/console.js'), 'utf8')).not.toMatch(
+  it.each(['console.js', 'chart.js'])('writes no markup from %s', (name) => {
+    expect(readFileSync(join(import.meta.dirname, 'assets', name), 'utf8')).not.toMatch(
       /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function/,
     );
   });

@@ -32,6 +32,8 @@ export interface PageContent {
   /** Shown before the title, the way back: `[label, path]`. */
   readonly above?: readonly (readonly [label: string, path: string])[];
   readonly body: Html | readonly Html[];
+  /** Of the console's own files, what this page loads beside those of all pages. */
+  readonly files?: readonly string[];
   readonly status?: 200 | 400 | 403 | 404 | 409 | 503;
 }
 

@@ -20,6 +20,7 @@ export function readConsoleAssets(): Assets {
     ['icon.svg', 'image/svg+xml', join(ours, 'icon.svg')],
     ['console.css', css, join(ours, 'console.css')],
     ['console.js', javascript, join(ours, 'console.js')],
+    ['chart.js', javascript, join(ours, 'chart.js')],
     ['htmx.js', javascript, inPackage('htmx.org', 'dist/htmx.min.js')],
     ['uplot.js', javascript, inPackage('uplot', 'dist/uPlot.iife.min.js')],
     ['uplot.css', css, inPackage('uplot', 'dist/uPlot.min.css')],

@@ -120,6 +120,69 @@ describe('the page of a tenant', () => {
     expect((await stateOf(of(0))).connectionState).toBe('connected');
   });
 
+  it('draws what was delivered from a table, over an hour, a day or a week', async () => {
+    for (const [range, rows] of [
+      ['hour', 12],
+      ['day', 24],
+      ['week', 168],
+    ] as const) {
+      const { text } = await admin.open(`/tenants/${of(0)}?range=${range}`);
+      const section = text.slice(text.indexOf('data-charts'));
+      expect([
+        range,
+        section.slice(0, section.indexOf('</section>')).match(/data-label="From"/g)?.length,
+      ]).toEqual([range, rows]);
+      expect(text).toMatch(/<script src="\/console\/uplot\.js\?v=/);
+    }
+  });
+
+  it('saves the settings, and says what was changed meanwhile', async () => {
+    const path = `/tenants/${of(1)}/settings`;
+    const opened = await admin.open(path);
+    const form = {
+      version: versionIn(opened.text),
+      displayName: 'Fabrikam Ltd',
+      choice: 'denied',
+      group: 'Mac users',
+      'seen-displayName': 'Fabrikam',
+      'seen-choice': 'default',
+    };
+    expect((await admin.post(`${path}/save`, form)).text).toContain('The settings are saved.');
+    expect(await stateOf(of(1))).toMatchObject({
+      displayName: 'Fabrikam Ltd',
+      landing: { choice: 'denied' },
+      partnerGroup: { displayName: 'Mac users' },
+    });
+    const late = await admin.post(`${path}/save`, { ...form, displayName: 'Late' });
+    expect(late.status).toBe(409);
+    expect(late.text).toContain('Somebody changed this tenant');
+    expect(late.text).toContain('value="Late"');
+    expect((await stateOf(of(1))).displayName).toBe('Fabrikam Ltd');
+    const faulty = await admin.post(`${path}/save`, {
+      ...form,
+      version: versionIn(late.text),
+      choice: 'custom',
+      customUrl: '',
+    });
+    expect(faulty.status).toBe(400);
+    expect(faulty.text).toContain('landing.customUrl');
+  });
+
+  it('plans a migration without doing it, and does it when it is pressed', async () => {
+    const path = `/tenants/${of(0)}/migrate`;
+    const plan = await admin.open(`${path}?mode=conditional-access`);
+    expect(plan.text).toContain('<code>change-mode</code>');
+    expect((await stateOf(of(0))).mode).toBe('device-compliance');
+    const form = {
+      version: versionIn(plan.text),
+      mode: 'conditional-access',
+      connectionType: 'cloud-connector',
+    };
+    expect((await viewer.post(`${path}/go`, form)).status).toBe(403);
+    expect((await admin.post(`${path}/go`, form)).text).toContain('Espalier has taken its steps.');
+    expect((await stateOf(of(0))).mode).toBe('conditional-access');
+  });
+
   it('shows a viewer everything and no button, and refuses his forged form', async () => {
     const { text } = await viewer.open(`/tenants/${of(0)}`);
     expect(text).toContain('Intune takes reports of this tenant.');
@@ -133,7 +196,7 @@ describe('the page of a tenant', () => {
 
   it('is not found by somebody of another tenant', async () => {
     const bound = await visitConsole(scene, await keyOf({ role: 'admin', tenants: [of(1)] }));
-    for (const part of ['', '/permissions', '/actions/disable']) {
+    for (const part of ['', '/permissions', '/settings', '/migrate', '/actions/disable']) {
       const page = await bound.open(`/tenants/${of(0)}${part}`);
       expect([part, page.status, page.text.includes('Contoso')]).toEqual([part, 404, false]);
     }
@@ -143,7 +206,7 @@ describe('the page of a tenant', () => {
   it('shows hostile names as text', async () => {
     const hostile = `<b hx-get="/x">"'&</b>`;
     expect((await scene.api('PATCH', `/tenants/${of(0)}`, { displayName: hostile })).status).toBe(200);
-    for (const part of ['', '/permissions', '/actions/pause']) {
+    for (const part of ['', '/permissions', '/settings', '/migrate', '/actions/pause']) {
       const { text } = await admin.open(`/tenants/${of(0)}${part}`);
       expect(text).toContain('&lt;b hx-get=');
       expect(text).not.toContain('<b hx-get');

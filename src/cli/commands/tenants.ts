@@ -162,6 +162,22 @@ const verbs: readonly Verb[] = [
     examples: [[`tenants status ${someTenant}`, 'state, heartbeat, backlog, dates, and what holds it']],
   }),
   show({
+    name: 'delivery',
+    summary: 'how much was delivered when, and how long it took',
+    operation: 'GET /tenants/{tenantId}/delivery',
+    arguments: [tenantArgument],
+    options: [
+      {
+        flags: '--step <step>',
+        text: 'the size of a step',
+        choices: ['five-minutes', 'hour', 'day'],
+        query: 'step',
+      },
+      { flags: '--hours <hours>', text: 'how far back', kind: 'whole', query: 'hours' },
+    ],
+    examples: [[`tenants delivery ${someTenant} --step hour`, 'the last week by hours']],
+  }),
+  show({
     name: 'permissions',
     summary: 'what both applications hold against what they must hold, read now',
     operation: 'GET /tenants/{tenantId}/permissions',

@@ -21,7 +21,9 @@ import { reports } from './reports.ts';
 import { search } from './search.ts';
 import { tenant } from './tenant.ts';
 import { tenantAction } from './tenant-action.ts';
+import { tenantMigrate } from './tenant-migrate.ts';
 import { tenantPermissions } from './tenant-permissions.ts';
+import { tenantSettings } from './tenant-settings.ts';
 import { tenants } from './tenants.ts';
 
 /** Every page, in the order of the menu. A page is a file in this folder and its line here. */
@@ -33,6 +35,8 @@ export const pages: readonly ConsolePage[] = [
   tenant,
   tenantAction,
   tenantPermissions,
+  tenantSettings,
+  tenantMigrate,
   devices,
   device,
   instanceNew,

@@ -51,7 +51,7 @@ const application = (one: Application): Html =>
         { title: 'Permission', cell: ({ name }) => html`<code>${name}</code>` },
         { title: 'Expected', cell: ({ expected }) => (expected ? 'yes' : 'no') },
         { title: 'Granted', cell: ({ granted }) => (granted ? 'yes' : 'no') },
-        { title: '', cell: ({ mark }) => mark },
+        { title: 'State', cell: ({ mark }) => mark },
       ],
       linesOf(one),
       `Nothing is known of it: ${one.state}.`,

@@ -24,6 +24,7 @@ import {
   tenantPath,
 } from '../tenant.ts';
 import { type ActionName, actions, offered, stateWords } from '../tenant-actions.ts';
+import { chartFiles, type Delivery, deliveryOverTime, rangeOf, ranges } from '../tenant-delivery.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
 
 /** One tenant: where its connection stands, what waits and why, and what can be done. */
@@ -233,7 +234,12 @@ const manage = (visit: Visit, tenant: Tenant): Html => {
     html`<p class="quiet">Each first shows what it will do, and asks.</p>`,
     html`<dl class="choices">${allowed.map(
       (name) => html`<dt>${actionLink(tenant.id, name, false)}</dt><dd>${actions[name].summary}</dd>`,
-    )}</dl>`,
+    )}${
+      visit.may('admin')
+        ? html`<dt><a class="button" href="${at`/tenants/${tenant.id}/settings`}">Settings</a></dt><dd>Name, landing page, partner group.</dd>
+            <dt><a class="button" href="${at`/tenants/${tenant.id}/migrate`}">Migrate</a></dt><dd>To another mode or connection type, by a plan.</dd>`
+        : none
+    }</dl>`,
   ]);
 };
 
@@ -252,23 +258,29 @@ export const tenant: ConsolePage = {
     resynced: 'Every state is told to Intune again.',
     disabled: 'The connection is disabled.',
     disconnected: 'The connection ends.',
+    changed: 'The settings are saved.',
   },
   show: async (visit) => {
     const path = tenantPath(visit);
-    const [{ body: shown }, status, { results }] = await Promise.all([
+    const range = rangeOf(visit.query);
+    const { hours, step } = ranges[range];
+    const [{ body: shown }, status, { results }, delivered] = await Promise.all([
       readTenant(visit),
       visit.api.get<Status>(`${path}/status`),
       visit.api.get<{ results: Instance[] }>(`${path}/instances`, { 'page-size': 500, sort: 'name:asc' }),
+      visit.api.get<Delivery>(`${path}/delivery`, { step, hours }),
     ]);
     return {
       title: shown.displayName,
       above: [['Tenants', '/tenants']],
+      files: chartFiles,
       body: [
         troubles(status),
         whereItStands(visit, shown, status),
         links(shown),
         html`<div class="grid">${connection(shown, status)}${delivery(shown, status)}${permissions(shown, status)}</div>`,
         backlogCauses(shown, status.backlogCauses),
+        deliveryOverTime(delivered, range),
         instances(visit, shown, results),
         manage(visit, shown),
       ],
