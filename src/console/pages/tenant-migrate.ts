@@ -66,7 +66,7 @@ const planOf = ({ dates, devices, steps, warnings, window }: Plan): Html[] => [
     'Steps of the migration',
     [
       { title: 'Step', cell: ({ name }) => html`<code>${name}</code>` },
-      { title: 'Who', cell: ({ who }) => (who === 'espalier' ? 'Espalier' : 'you') },
+      { title: 'Who', cell: ({ who }) => badge(who === 'espalier' ? 'Espalier' : 'you') },
       { title: 'State', cell: ({ done }) => (done ? badge('done', 'good') : badge('to do', 'warn')) },
       { title: 'What is done', cell: ({ detail }) => detail },
     ],
