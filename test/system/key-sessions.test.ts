@@ -38,6 +38,18 @@ describe('a session for a key', () => {
     expect(page.text).not.toContain('/sign-in/start');
   });
 
+  it('is begun in the language of the link, which stays while a key is wrong', async () => {
+    const browser = browserOf();
+    const english = await browser.open(`${admin}/sign-in?returnTo=/a&signed-out`);
+    const link = /<a href="([^"]+)" lang="fr"/.exec(english.text)?.[1]?.replaceAll('&amp;', '&');
+    const french = await browser.open(`${admin}${link}`);
+    expect(french.headers['content-language']).toBe('fr');
+    expect(french.text).toContain('value="/a"');
+    expect(french.text).toContain('action="/sign-in/key?language=fr"');
+    const refused = await browser.submit(`${admin}/sign-in/key?language=fr`, { key: 'esp_wrong' });
+    expect([refused.status, refused.headers['content-language']]).toEqual([403, 'fr']);
+  });
+
   it('has the role and tenants of the key, and nothing of the key is kept', async () => {
     const { id, key } = await newKey({ role: 'operator', tenants: [tenantId] });
     const browser = browserOf();

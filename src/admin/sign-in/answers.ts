@@ -2,14 +2,17 @@
 
 import type { Context } from 'hono';
 import { readBody } from '../../gateway/body.ts';
-import { chooseLanguage } from '../../gateway/language.ts';
+import { type Language, languageOf as languageOfAddress, languageParameter } from '../../gateway/language.ts';
 import { formBodyBytes } from '../../limits.ts';
 import type { AdminEnv } from '../context.ts';
 import { isSameOrigin } from '../operators/csrf.ts';
 import { pageHeaders, type RefusalPage, refusalPage } from './pages.ts';
 
-export const languageOf = (c: Context): ReturnType<typeof chooseLanguage> =>
-  chooseLanguage(c.req.header('accept-language'));
+export const languageOf = (c: Context): Language =>
+  languageOfAddress(new URL(c.req.url).searchParams, c.req.header('accept-language'));
+
+/** Whether the address names the language: the form then carries it on. */
+export const isLanguageAsked = (c: Context): boolean => c.req.query(languageParameter) !== undefined;
 
 type RefusalStatus = 400 | 403 | 404 | 429 | 502 | 503;
 

@@ -3,7 +3,7 @@ import type { TokenFailure } from '../../entra/errors.ts';
 import { style, styleSha256 } from '../../gateway/landing-pages.ts';
 import type { PageText } from '../../gateway/landing-texts.ts';
 import type { Language } from '../../gateway/language.ts';
-import { type Html, pageLayout } from '../../gateway/page-layout.ts';
+import { type Html, type InLanguage, pageLayout } from '../../gateway/page-layout.ts';
 import type { Operator, OperatorSession } from '../context.ts';
 import { signInTexts } from './texts.ts';
 import type { SignInTexts } from './wording.ts';
@@ -35,8 +35,18 @@ export const pageHeaders = (language: Language): Record<string, string> => ({
   vary: 'accept-language, cookie',
 });
 
-const layout = (language: Language, title: string, content: readonly Html[]): Html =>
-  pageLayout(language, title, [style, formStyle], content);
+const layout = (language: Language, title: string, content: readonly Html[], inLanguage?: InLanguage): Html =>
+  pageLayout(language, title, [style, formStyle], content, inLanguage);
+
+/** The sign-in page again, with what it was opened for. */
+const signInIn =
+  (returnTo: string | undefined, signedOut: boolean): InLanguage =>
+  (language) =>
+    `/sign-in?${new URLSearchParams({
+      ...(returnTo === undefined ? {} : { returnTo }),
+      ...(signedOut ? { 'signed-out': '' } : {}),
+      language,
+    })}`;
 
 const paragraphs = (lines: readonly string[]): Html => html`${lines.map((line) => html`<p>${line}</p>`)}`;
 
@@ -53,8 +63,9 @@ const keyForm = (
   texts: SignInTexts,
   returnTo: string | undefined,
   isWrongKey: boolean,
+  language: Language | undefined,
 ): Html => html`<h2>${texts.keyTitle}</h2>
-      <form method="post" action="/sign-in/key" class="key">
+      <form method="post" action="/sign-in/key${language === undefined ? '' : `?language=${language}`}" class="key">
         <label for="key">${texts.keyLabel}</label>
         <input id="key" name="key" type="password" required autocomplete="off" spellcheck="false" autocapitalize="none" maxlength="200"${isWrongKey ? html` aria-invalid="true" aria-describedby="key-fault"` : ''} />
         ${isWrongKey ? html`<p id="key-fault" role="alert">${texts.keyRefused}</p>` : ''}
@@ -68,6 +79,7 @@ export function signInPage(
   language: Language,
   {
     hasEntra,
+    isLanguageAsked = false,
     isWrongKey = false,
     returnTo,
     signedOut,
@@ -78,10 +90,12 @@ export function signInPage(
     readonly hasEntra: boolean;
     /** The key that was just shown opens nothing. */
     readonly isWrongKey?: boolean;
+    /** By the address, before the browser's own wish. */
+    readonly isLanguageAsked?: boolean;
   },
 ): Html {
   const texts = signInTexts(language);
-  return layout(language, texts.signIn.title, [
+  const content = [
     ...(signedOut ? [html`<p role="status">${texts.signedOut}</p>`] : []),
     ...(hasEntra
       ? [
@@ -89,8 +103,9 @@ export function signInPage(
           html`<p class="actions"><a class="main" href="${startAddress(returnTo, signedOut)}">${texts.signInButton}</a></p>`,
         ]
       : []),
-    keyForm(texts, returnTo, isWrongKey),
-  ]);
+    keyForm(texts, returnTo, isWrongKey, isLanguageAsked ? language : undefined),
+  ];
+  return layout(language, texts.signIn.title, content, signInIn(returnTo, signedOut));
 }
 
 /** Whoever has the demo's link: one button. The token stays in this page and its address, which no other origin sees. */

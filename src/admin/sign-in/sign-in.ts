@@ -20,7 +20,7 @@ import { csrfFault } from '../operators/csrf.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
 import type { KeyOperators } from '../operators/key-operators.ts';
 import { findSession, type Session } from '../operators/sessions.ts';
-import { languageOf, ownForm, redirect, refused } from './answers.ts';
+import { isLanguageAsked, languageOf, ownForm, redirect, refused } from './answers.ts';
 import { beginSignIn, callbackPath } from './begin.ts';
 import { enter, enterByKey } from './enter.ts';
 import { showLink, useLink } from './enter-by-link.ts';
@@ -74,7 +74,12 @@ const showSignIn =
     }
     const hasEntra = parts.services.operators !== undefined;
     return c.html(
-      signInPage(language, { returnTo, hasEntra, signedOut: query.has('signed-out') }),
+      signInPage(language, {
+        returnTo,
+        hasEntra,
+        signedOut: query.has('signed-out'),
+        isLanguageAsked: isLanguageAsked(c),
+      }),
       200,
       pageHeaders(language),
     );
@@ -153,6 +158,7 @@ const showKey =
         returnTo,
         hasEntra: services.operators !== undefined,
         signedOut: false,
+        isLanguageAsked: isLanguageAsked(c),
         isWrongKey: true,
       });
       return c.html(page, 403, pageHeaders(language));
