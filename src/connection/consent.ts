@@ -222,7 +222,7 @@ async function settleConsent(
   application: ConsentApplication,
 ): Promise<ConsentApplication[]> {
   const { displayName, tenantId } = tenant;
-  // Who consented is Entra's to know: the browser's word is not proof of a name.
+  // Only Entra knows the person who consented: the browser proves no name.
   const missing = await recorded(options.sql, gatewayOrigin, async (tx, note) => {
     const given = await grantConsent(tx, tenantId, application);
     const left = missingOf(options, tenant, given);

@@ -10,7 +10,7 @@ import type { Standing } from './rules.ts';
 /** The answer of `explain` (contract section 11), from the tables as they are or from the history. */
 
 export interface Explanation {
-  /** Of which time this is the answer; null: of now. */
+  /** The time that the answer is about; null: now. */
   readonly at: string | null;
   readonly instanceId: string | null;
   readonly jamfComputerId: string | null;

@@ -10,7 +10,7 @@ import { lockDevices, resolveRoutes } from './resolve.ts';
 export interface RerouteCounts {
   /** Devices that the instance claims. */
   readonly devices: number;
-  /** Whose route would be another one, and whose would end. */
+  /** Devices whose route would change, and devices whose route would end. */
   readonly changed: number;
   readonly ended: number;
 }

@@ -75,7 +75,7 @@ export function createWorkerKeySource(options: KeySourceOptions): KeySource {
 
   return {
     find,
-    // Whoever needs a refresh waits for it here, and a look that waits for nothing could not begin one.
+    // A caller that needs a refresh waits for it here; a look-up that waits for nothing could not begin one.
     peek: () => undefined,
     snapshot: () => [...issuers.values()].flatMap(({ set }) => (set === undefined ? [] : [set])),
     restore: (sets) => {

@@ -21,7 +21,7 @@ import type { Role } from './row-types.ts';
 
 const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
 
-/** Who did what, each entry chained to the one before it in its tenant by hash (src/store/history.ts). */
+/** The audit trail: each entry is chained to the one before it in its tenant by hash (src/store/history.ts). */
 export const history = pgTable(
   'history',
   {
@@ -71,7 +71,7 @@ export const historyHeads = pgTable('history_heads', {
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
-    /** Whose key it is, such as `key:<id>`: two operators may choose the same one. */
+    /** The operator that sent the key, such as `key:<id>`: two operators may choose the same one. */
     operator: text('operator').notNull(),
     idempotencyKey: text('idempotency_key').notNull(),
     /** SHA-256 of the operator's rights, method, target and body. */

@@ -283,7 +283,7 @@ export const computers = pgTable(
     leaseOwner: uuid('lease_owner'),
     attempts: integer('attempts').notNull().default(0),
     lastError: text('last_error'),
-    /** Of what made it due, so that a trace goes on here. */
+    /** The trace of the request that made it due goes on here. */
     traceparent: text('traceparent'),
     /** When the oldest webhook or push came that was not acted on yet. */
     receivedAt: at('received_at'),

@@ -38,7 +38,7 @@ const liveShape = pick(
   'expiresAt',
 );
 type LiveSession = Row<typeof liveShape>;
-/** Whose a session is: a person's in Entra, or whoever showed the key. */
+/** A session belongs to a person in Entra, or to the holder of a key. */
 export type SessionOwner = Omit<LiveSession, 'sessionId' | 'expiresAt'>;
 
 export async function insertSession(

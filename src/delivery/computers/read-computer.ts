@@ -53,7 +53,7 @@ export interface ComputerStageOptions {
   readonly clientOf: (instance: Instance) => JamfClient;
   /** By `tenantId/instanceId`. */
   readonly circuits: Circuits;
-  /** Of these instances, the keys of those that this process may read from now (store/computers/readers.ts). */
+  /** Answers the keys of the given instances that this process may read from now (store/computers/readers.ts). */
   readonly mayRead: (instances: readonly InstanceRef[]) => Promise<ReadonlySet<string>>;
   readonly backoff: Backoff;
   readonly holdRecheckSeconds: number;

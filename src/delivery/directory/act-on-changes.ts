@@ -65,7 +65,7 @@ async function devicesOfUsers(
   return new Map([...byUser].map(([userId, found]) => [userId, found.map(({ deviceId }) => deviceId)]));
 }
 
-/** Of these devices those that an instance claims: an Entra tenant also holds everybody's PCs and phones. */
+/** Keeps the devices that an instance claims: an Entra tenant also holds everybody's PCs and phones. */
 async function claimedOf(sql: Sql, tenantId: string, deviceIds: readonly string[]): Promise<Set<string>> {
   const rows = await sql<{ deviceId: string }[]>`
     select distinct ${columns(sql, pick(claims, 'deviceId'))} from claims
@@ -204,7 +204,7 @@ async function act(tenant: Tenant, options: ActOptions): Promise<void> {
   const { tenantId } = tenant;
   const rows = await claimDirectoryChanges(sql, tenantId, Math.min(idsTogether, changeBatch));
   if (rows.length === 0) return;
-  // Whoever leaves, or is not there yet, is told of everything anew when it is connected.
+  // A tenant that leaves, or is not connected yet, has everything reported anew when it is connected.
   if (tenant.connectionState !== 'connected')
     return inTransaction(sql, (tx) => settleDirectoryChanges(tx, tenantId, rows));
   const whole = rows.filter(({ kind }) => kind === 'tenant');

@@ -22,7 +22,7 @@ interface Row {
 
 const noDevices: MoveNumbers['devices'] = { planned: 0, moved: 0, 'rolled-back': 0, skipped: 0 };
 
-/** Of these moves of a tenant, by id. */
+/** The numbers of the given moves of a tenant, by the move's id. */
 export async function numbersOf(
   queries: Queries,
   tenantId: string,

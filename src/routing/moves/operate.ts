@@ -55,7 +55,7 @@ export async function planMove(sql: Sql, given: NewMove, note?: MoveNote): Promi
   return key;
 }
 
-/** Who does it and why, for the history of the routes that follow. */
+/** The author and the reason, for the history of the routes that follow. */
 export interface Operation {
   readonly author: string;
   /** The move's own reason goes on, unless another is given. */

@@ -12,7 +12,7 @@ import { instanceReading } from '../schema.ts';
 const refColumns = pick(instanceReading, 'tenantId', 'instanceId');
 
 export interface Readers {
-  /** Of these, the keys (`instanceKey`) of those that this process may read from now; free leases are taken. */
+  /** Takes free leases; answers the keys (`instanceKey`) of the given instances that this process may read from now. */
   hold(instances: readonly InstanceRef[]): Promise<ReadonlySet<string>>;
   /** Prolongs what is held, to be called every `leaseRenewMs`. What could not be prolonged in time is held no more. */
   renew(): Promise<void>;

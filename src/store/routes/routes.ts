@@ -26,7 +26,7 @@ export async function readRoutes(
     select ${columns(tx, shape)} from routes where tenant_id = ${tenantId} and device_id = any(${deviceIds}::uuid[])`;
 }
 
-/** Who changed a route, for the history. */
+/** The author of a route's change, as the history names it. */
 export interface Authorship {
   readonly author: string;
   readonly reason: string;
