@@ -222,11 +222,27 @@ describe('hostile text of others', () => {
     );
     const actions = [...new Set(forms)].filter((action) => isPage(action));
     expect(actions.length).toBeGreaterThan(0);
-    const form = Object.fromEntries(
-      ['name', 'displayName', 'reason', 'url', 'filter', 'version', 'role', 'tenantId', 'from', 'to'].map(
-        (name) => [name, name === 'reason' ? turned(name) : turned(`form-${name}`)],
-      ),
-    );
+    const names = [
+      ...[
+        'name',
+        'displayName',
+        'reason',
+        'url',
+        'filter',
+        'version',
+        'role',
+        'tenantId',
+        'from',
+        'to',
+        'mode',
+      ],
+      ...['partnerGroup', 'landing.customUrl', 'application.clientId', 'clientId', 'caCertificate'],
+    ];
+    const rows = `${header}\n"${turned('row').replaceAll('"', '""')}",${berlin.id},1,,,false\n`;
+    const form = {
+      ...Object.fromEntries(names.map((name) => [name, turned(`form-${name}`)])),
+      text: rows,
+    };
     for (const action of actions) {
       const path = action.replaceAll('&amp;', '&');
       const forged = await visit.post(path, { ...form, csrf: turned('csrf') });
