@@ -60,6 +60,7 @@ import { addRouteRollback } from './routes/rollback.ts';
 import { addStaleRegistrations } from './routes/stale.ts';
 import { addSearch } from './search/search.ts';
 import { addSession } from './session/session.ts';
+import { addSessions } from './sessions/sessions.ts';
 import { addSignIn } from './sign-in/sign-in.ts';
 import { addConnection } from './tenants/connection.ts';
 import { addConsents } from './tenants/consents.ts';
@@ -182,6 +183,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   });
   addAbout(app, services);
   addSession(app);
+  addSessions(app, services);
   addOverview(app, services);
   addSearch(app, services);
   addTenants(app, services);

@@ -14,12 +14,16 @@ const operatorWrites: readonly RegExp[] = [
   /^\/api\/v1\/tenants\/\{tenantId\}(\/instances\/\{instanceId\})?\/(pause|resume)$/,
 ];
 
+/** Everybody ends his own sessions. */
+const viewerWrites: readonly RegExp[] = [/^\/api\/v1\/sessions\//];
+
 /** Also for reading: what shows who may do what. */
 const adminReads: readonly RegExp[] = [/^\/api\/v1\/keys(\/|$)/];
 
 /** `path` as the document has it. */
 export function requiredRole(method: string, path: string): Role {
   if (method === 'get') return adminReads.some((pattern) => pattern.test(path)) ? 'admin' : 'viewer';
+  if (viewerWrites.some((pattern) => pattern.test(path))) return 'viewer';
   return operatorWrites.some((pattern) => pattern.test(path)) ? 'operator' : 'admin';
 }
 

@@ -15,6 +15,21 @@ export const lists: Readonly<Record<string, ListModel>> = {
     ],
     fields: ['name', 'authority', 'graph', 'portal', 'intuneHosts', 'configured'],
   },
+  'GET /sessions': {
+    filter:
+      'RSQL over name: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+    sort: true,
+    paged: true,
+    columns: [
+      { field: 'id', whole: true, importance: 1 },
+      { field: 'name', importance: 2 },
+      { field: 'role', importance: 3 },
+      { field: 'current', importance: 4 },
+      { field: 'lastSeenAt', importance: 5 },
+      { field: 'expiresAt', importance: 6 },
+    ],
+    fields: ['id', 'name', 'role', 'keyId', 'objectId', 'current', 'createdAt', 'lastSeenAt', 'expiresAt'],
+  },
   'GET /tenants': {
     filter:
       'RSQL over tenantId, cloud, displayName, mode, connectionType, connectionState, paused, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',

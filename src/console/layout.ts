@@ -75,6 +75,7 @@ export const consoleLayout = (frame: Frame, content: PageContent): Html => html`
           <p>Role <strong>${frame.person.role}</strong>${
             frame.person.tenants === null ? '' : html`, for ${frame.person.tenants.length} of the tenants`
           }</p>
+          <p><a href="/sessions">Sessions</a></p>
           ${signOutForm(frame.person)}
         </div>
       </details>

@@ -78,6 +78,13 @@ export async function endSession(sql: Queries, cookie: string): Promise<LiveSess
   return row;
 }
 
+/** False: there is none of that id that could end. */
+export async function endSessionById(sql: Queries, sessionId: string): Promise<boolean> {
+  const rows = await sql`
+    update sessions set ended_at = now() where session_id = ${sessionId} and ended_at is null returning 1`;
+  return rows.length > 0;
+}
+
 /**
  * Removes sign-ins that ran out and sessions a day after their end; ends those of tenants that are no operators'
  * tenants any more.

@@ -9,6 +9,7 @@ export interface TenantScene {
   readonly keyId: string;
   readonly deviceId: string;
   readonly moveId: string;
+  readonly sessionId: string;
 }
 
 export type RoleKeys = Readonly<Record<'admin' | 'operator' | 'viewer', string>>;
@@ -51,6 +52,8 @@ async function fillTenant(scene: Scene, tenantId: string): Promise<TenantScene> 
     keyId: keys.json.results[0].id,
     deviceId,
     moveId: move.json.id,
+    // Nobody has a session with a browser here.
+    sessionId: crypto.randomUUID(),
   };
 }
 

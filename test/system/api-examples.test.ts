@@ -11,6 +11,7 @@ import {
   readDocument,
   substitute,
 } from '../harness/api-document.ts';
+import { visitConsole } from '../harness/console.ts';
 import { addInstance, browse, type Scene, startScene } from '../harness/gateway.ts';
 import { type Answer, call } from '../harness/http.ts';
 
@@ -115,7 +116,21 @@ const byAdmin = new Set(['approveApproval', 'rejectApproval']);
 
 /** Every operation once, in an order in which each finds what it needs; what follows from an answer beside it. */
 const story: readonly (readonly [operationId: string, status: number, after?: After])[] = [
-  ['getSession', 200],
+  [
+    'getSession',
+    200,
+    async () => {
+      await visitConsole(scene, keys.viewer);
+    },
+  ],
+  [
+    'listSessions',
+    200,
+    ({ json }) => {
+      ids.sessionId = json.results[0].id;
+    },
+  ],
+  ['endSession', 204],
   ['getVersion', 200],
   ['getOverview', 200],
   ['search', 200],

@@ -19,6 +19,7 @@ import { overview } from './overview.ts';
 import { replay } from './replay.ts';
 import { reports } from './reports.ts';
 import { search } from './search.ts';
+import { sessions } from './sessions.ts';
 import { tenant } from './tenant.ts';
 import { tenantAction } from './tenant-action.ts';
 import { tenantMigrate } from './tenant-migrate.ts';
@@ -57,4 +58,5 @@ export const pages: readonly ConsolePage[] = [
   history,
   keys,
   key,
+  sessions,
 ];

@@ -90,7 +90,7 @@ export const keys: ConsolePage = {
     return {
       title: 'Keys',
       body: [
-        html`<p>Each person and each program has a key of its own, with the role and the tenants that it needs.</p>`,
+        html`<p>Each person and each program has a key of its own, with the role and the tenants that it needs. <a href="/sessions">Sessions</a> lists the browsers that are signed in.</p>`,
         table<Key>(
           'Keys',
           [
