@@ -335,3 +335,14 @@ export const searchResults = 20;
 export const storeRetrySeconds = 30;
 /** The `state` of a sign-in or a consent, which Entra hands back as it was given. */
 export const stateCharacters = 512;
+/** Streams of events: handed out so often, which is also how soon one ends with its credential. */
+export const eventsTickMs = 1_000;
+/** What the change feed does not tell is looked for while a stream is open. */
+export const eventsLookMs = 2_000;
+/** A comment keeps proxies, which often give up after a minute of silence. */
+export const eventsKeepAliveMs = 15_000;
+/** Changes that one event names; more, and it says that anything may have changed. */
+export const changesTold = 500;
+/** Ten tabs without a common stream, twice; and of all people. */
+export const streamsOfPerson = 20;
+export const streamsInAll = 500;

@@ -25,6 +25,14 @@ const unauthenticated = (detail: string): ProblemError =>
 const showsCredential = ({ headers }: Request): boolean =>
   headers.has('authorization') || headers.has('x-api-key');
 
+/**
+ * A request that a page makes by itself does not prolong the session: a browser that nobody sits at would never be signed
+ * out. Whoever sends the header for other requests shortens his own session only.
+ */
+const isAutomatic = (c: Context<AdminEnv>): boolean =>
+  isSafeMethod(c.req.method) &&
+  (c.req.path === '/api/v1/events' || c.req.header('x-espalier-refresh') !== undefined);
+
 /** The live session of the request's cookie; a write has to come from our own pages, too. */
 async function sessionOf(
   c: Context<AdminEnv>,
@@ -35,7 +43,9 @@ async function sessionOf(
   if (cookie === undefined) {
     throw unauthenticated('Give an admin API key as Authorization: Bearer esp_…, or sign in at /sign-in.');
   }
-  const session = await findSession(sql, { keys, tenantIds: operators?.tenantIds ?? [] }, cookie);
+  const session = await findSession(sql, { keys, tenantIds: operators?.tenantIds ?? [] }, cookie, {
+    isUse: !isAutomatic(c),
+  });
   if (session === undefined) throw unauthenticated('The session has ended: sign in again at /sign-in.');
   if (!isSafeMethod(c.req.method)) {
     const fault = await csrfFault(c.req.raw.headers, adminUrl(), session, c.req.header(csrfHeader));
@@ -75,9 +85,11 @@ export function authenticate(
   return async (c, next) => {
     if (showsCredential(c.req.raw)) {
       c.set('operator', await credentialOperator(c));
+      c.set('identify', () => credentialOperator(c));
     } else {
       const session = await sessionOf(c, services, keys);
       c.set('operator', session.operator);
+      c.set('identify', async () => (await sessionOf(c, services, keys)).operator);
       c.set('session', session);
     }
     await next();

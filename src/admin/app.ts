@@ -30,6 +30,7 @@ import { addPlacing } from './devices/placing.ts';
 import { addRefresh } from './devices/refresh.ts';
 import { addTimeline } from './devices/timeline.ts';
 import { entityTags } from './entity-tags.ts';
+import { addEvents } from './events/events.ts';
 import { addHistory } from './history/history.ts';
 import { addHistoryVerify } from './history/verify.ts';
 import { idempotency } from './idempotency.ts';
@@ -186,6 +187,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addSessions(app, services);
   addOverview(app, services);
   addSearch(app, services);
+  addEvents(app, services);
   addTenants(app, services);
   addDelivery(app, services);
   addConnection(app, services);

@@ -6,6 +6,7 @@ import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
 import type { Sealer } from '../secrets/seal.ts';
+import type { ChangeListener } from '../store/change-feed.ts';
 import type { ConsentApplication } from '../store/consents.ts';
 import type { Sql } from '../store/database.ts';
 import type { HistoryOrigin } from '../store/history.ts';
@@ -60,6 +61,8 @@ export interface AdminEnv extends ListenerEnv {
   Bindings: ListenerEnv['Bindings'] & { [approvedRequest]?: ApprovedRequest };
   Variables: ListenerEnv['Variables'] & {
     operator: Operator;
+    /** Whose the request's credential is by now, without counting as its use; rejects when it opens nothing any more. */
+    identify: () => Promise<Operator>;
     /** undefined: a key or a token was shown. */
     session: OperatorSession | undefined;
     /** Address that the request came from, where the runtime knows it. */
@@ -197,6 +200,10 @@ export interface AdminServices {
   readonly testInstance: (instance: Instance) => Promise<Step[]>;
   /** Routes were written and committed: the processes that remember them are told. */
   readonly routesChanged: () => void;
+  /** Tells of what any process changed in the database. */
+  readonly onChanges: (listener: ChangeListener) => void;
+  /** Aborted when the process begins to end: what would last is ended. */
+  readonly ending: AbortSignal;
   /** Seconds until the certificates of our own applications run out, by name. */
   readonly certificateExpiry: () => ReadonlyMap<string, number>;
 }

@@ -61,7 +61,7 @@ export type Query = Readonly<Record<string, string | number | undefined>>;
 export type CallApi = (request: Request, env: Context['env']) => Response | Promise<Response>;
 
 /** Of the browser's request, what says who it is and that it came from our own page. */
-const handedOn = ['cookie', 'origin', 'sec-fetch-site'] as const;
+const handedOn = ['cookie', 'origin', 'sec-fetch-site', 'x-espalier-refresh'] as const;
 
 const withQuery = (path: string, query: Query = {}): string => {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');

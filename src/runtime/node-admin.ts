@@ -32,7 +32,10 @@ export function createNodeAdmin(
   gateway: Gateway,
   connection: ConnectionServices,
   moves: MoveWork,
-  more: Pick<AdminServices, 'adminUrl' | 'certificateExpiry' | 'oneTimeLink' | 'openBulk' | 'routesChanged'>,
+  more: Pick<
+    AdminServices,
+    'adminUrl' | 'certificateExpiry' | 'ending' | 'onChanges' | 'oneTimeLink' | 'openBulk' | 'routesChanged'
+  >,
 ) {
   const { log, metrics, sealer, sql } = parts;
   /** Graph's subscriptions go while the consent is still there; what fails ends by itself. */

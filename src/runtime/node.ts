@@ -259,7 +259,11 @@ const laneServicesOf = (
       });
 
 /** Makes the parts, and begins to take notifications, to answer and to deliver. */
-async function run(started: Shell, options: StartOptions, stack: AsyncDisposableStack): Promise<Delivery> {
+async function run(
+  started: Shell,
+  options: StartOptions & { readonly ending: AbortSignal },
+  stack: AsyncDisposableStack,
+): Promise<Delivery> {
   const { config, listeners, metrics, readiness } = started;
   // Beside the database, which takes longer.
   const choosing = options.listeners ? chooseSockets(config) : undefined;
@@ -304,6 +308,8 @@ async function run(started: Shell, options: StartOptions, stack: AsyncDisposable
       oneTimeLink: isLoopback(config.adminListen.host) ? options.oneTimeLink : undefined,
       routesChanged,
       certificateExpiry: () => credentialExpiry(config),
+      ending: options.ending,
+      onChanges: changes.feed.subscribe,
       openBulk: () => openBulk(url, breaker),
     });
     admin.serve(adminApp.fetch);
@@ -329,7 +335,8 @@ async function run(started: Shell, options: StartOptions, stack: AsyncDisposable
 export async function startGateway(config: Config, log: Log, options: StartOptions): Promise<RunningGateway> {
   await using stack = new AsyncDisposableStack();
   const shell = await openShell(config, log, options, stack);
-  const delivery = await run(shell, options, stack);
+  const ending = new AbortController();
+  const delivery = await run(shell, { ...options, ending: ending.signal }, stack);
   const { listeners, readiness } = shell;
   const started = stack.move();
   const open = listeners && [listeners.data, listeners.admin, listeners.ops];
@@ -341,6 +348,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     },
     stop: async () => {
       readiness.notReady('stopping');
+      ending.abort();
       // Rows in work that do not end in time are taken up again by another process.
       const patience = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref());
       await Promise.race([

@@ -134,6 +134,7 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['getVersion', 200],
   ['getOverview', 200],
   ['search', 200],
+  ['streamEvents', 200],
   ['listClouds', 200],
   ['createTenant', 201],
   ['listTenants', 200],

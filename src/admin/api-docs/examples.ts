@@ -55,6 +55,7 @@ const examplesInOrder = {
       reason: 'reported by two instances',
     },
   },
+  streamEvents: { query: { seconds: '1' } },
   search: { query: { q: 'C02EXAMPLE01' } },
   listDevices: { query: { filter: 'serialNumber==C02*;pinned==true', sort: 'serialNumber:asc' } },
   diffRoutes: { query: { from: '0', to: '1' } },

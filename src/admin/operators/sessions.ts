@@ -57,6 +57,7 @@ export async function findSession(
   sql: Sql,
   authorities: SessionAuthorities,
   cookie: string,
+  { isUse = true }: { readonly isUse?: boolean } = {},
 ): Promise<Session | undefined> {
   const row = await readLiveSession(sql, cookie);
   if (!row) return undefined;
@@ -65,7 +66,7 @@ export async function findSession(
     await endSession(sql, cookie);
     return undefined;
   }
-  if (row.stale) await markSessionSeen(sql, cookie);
+  if (row.stale && isUse) await markSessionSeen(sql, cookie);
   const { expiresAt, sessionId } = row;
   return { sessionId, operator, expiresAt, csrfToken: await csrfTokenOf(cookie) };
 }

@@ -95,6 +95,91 @@
     }
   });
 
+  // Parts that bring themselves up to date. One tab of the browser holds the stream and tells the others; hidden ones let go.
+  const live = document.querySelector('[hx-trigger*="espalier:"]') !== null;
+  const restMs = 3_000;
+  let restUntil = 0;
+  let resting;
+  const waiting = new Set();
+  const hear = ({ changes }) => {
+    for (const { kind } of changes) waiting.add(kind === 'routes' ? 'espalier:routes' : 'espalier:changed');
+    if (document.hidden || waiting.size === 0 || resting !== undefined) return;
+    resting = setTimeout(
+      () => {
+        resting = undefined;
+        if (document.hidden) return;
+        restUntil = Date.now() + restMs;
+        const names = [...waiting];
+        waiting.clear();
+        for (const name of names) document.body.dispatchEvent(new CustomEvent(name));
+      },
+      Math.max(0, restUntil - Date.now()),
+    );
+  };
+  if (live && 'locks' in navigator) {
+    const others = new BroadcastChannel('espalier');
+    others.addEventListener('message', ({ data }) => hear(data));
+    let letGo;
+    const follow = () => {
+      if (letGo !== undefined || document.hidden) return;
+      const queue = new AbortController();
+      letGo = () => queue.abort();
+      navigator.locks
+        .request('espalier-events', { signal: queue.signal }, () => {
+          const source = new EventSource('/api/v1/events');
+          return new Promise((resolve) => {
+            letGo = () => {
+              source.close();
+              resolve();
+            };
+            source.addEventListener('changed', ({ data }) => {
+              const changed = JSON.parse(data);
+              others.postMessage(changed);
+              hear(changed);
+            });
+            // Refused, not only broken off: nothing is asked again until somebody comes back to the page.
+            source.addEventListener('error', () => {
+              if (source.readyState === EventSource.CLOSED) letGo();
+            });
+          });
+        })
+        .catch(() => undefined);
+    };
+    const leave = () => {
+      letGo?.();
+      letGo = undefined;
+    };
+    const comeBack = () => {
+      follow();
+      hear({ changes: [{ kind: 'all' }] });
+    };
+    document.addEventListener('visibilitychange', () => (document.hidden ? leave() : comeBack()));
+    addEventListener('pagehide', leave);
+    addEventListener('pageshow', ({ persisted }) => {
+      if (persisted) comeBack();
+    });
+    follow();
+  }
+  // What a page asks by itself is no use of the session.
+  document.body.addEventListener('htmx:configRequest', ({ detail }) => {
+    const by = detail.triggeringEvent?.type;
+    if (by === undefined || by.startsWith('espalier:')) detail.headers['x-espalier-refresh'] = '1';
+  });
+  // A part that is as it was stays untouched; a link that had the keyboard has it again afterwards.
+  let shown;
+  let focused;
+  document.body.addEventListener('htmx:beforeSwap', ({ detail }) => {
+    if (!detail.requestConfig.triggeringEvent?.type.startsWith('espalier:')) return;
+    if (shown === detail.serverResponse) detail.shouldSwap = false;
+    shown = detail.serverResponse;
+    const { activeElement } = document;
+    focused = detail.target.contains(activeElement) ? activeElement.getAttribute('href') : null;
+  });
+  document.body.addEventListener('htmx:afterSwap', () => {
+    if (typeof focused === 'string' && document.activeElement === document.body)
+      document.querySelector(`main a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  });
+
   dress(document);
   document.body.addEventListener('htmx:afterSwap', (event) => dress(event.detail.elt));
   setInterval(() => showTimes(document), 15_000);

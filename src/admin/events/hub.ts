@@ -1,0 +1,97 @@
+import { changesTold, eventsLookMs, eventsTickMs } from '../../limits.ts';
+import type { Change, ChangeListener } from '../../store/change-feed.ts';
+import type { Log } from '../../telemetry/log.ts';
+
+/**
+ * Gathers what changed for all open streams of this process, and hands it out once a second. It does nothing while no
+ * stream is open.
+ */
+
+/** Of `all` whatever was seen may be wrong: more changed than is told one by one. */
+export const changedKinds = ['all', 'tenant', 'instance', 'move', 'routes', 'reports', 'approvals'] as const;
+
+export interface Changed {
+  readonly kind: (typeof changedKinds)[number];
+  /** null: of any. */
+  readonly tenantId: string | null;
+}
+
+export interface EventStream {
+  /** Once a second, with what changed in it. */
+  turn(changes: readonly Changed[]): void;
+  /** The process ends. */
+  end(): void;
+}
+
+export interface EventHub {
+  readonly size: number;
+  add(stream: EventStream): void;
+  remove(stream: EventStream): void;
+}
+
+export interface EventHubOptions {
+  readonly subscribe: (listener: ChangeListener) => void;
+  /** What the change feed does not tell. */
+  readonly look: () => Promise<readonly Changed[]>;
+  readonly ending: AbortSignal;
+  readonly log: Log;
+}
+
+export function createEventHub({ ending, log, look, subscribe }: EventHubOptions): EventHub {
+  const streams = new Set<EventStream>();
+  let gathered = new Map<string, Changed>();
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let turns = 0;
+  let looking = false;
+
+  const note = ({ kind, tenantId }: Change | Changed): void => {
+    if (streams.size === 0) return;
+    if (gathered.size < changesTold) gathered.set(`${kind} ${tenantId}`, { kind, tenantId });
+    else gathered = new Map([['all', { kind: 'all', tenantId: null }]]);
+  };
+  const lookOnce = async (): Promise<void> => {
+    if (looking) return;
+    looking = true;
+    try {
+      for (const change of await look()) note(change);
+    } catch (error) {
+      log.debug('events.not-looked', { error });
+    } finally {
+      looking = false;
+    }
+  };
+  const turn = (): void => {
+    turns += 1;
+    if (turns % Math.round(eventsLookMs / eventsTickMs) === 0) void lookOnce();
+    const changes = [...gathered.values()];
+    gathered.clear();
+    for (const stream of streams) stream.turn(changes);
+  };
+  subscribe({
+    apply: (changes) => {
+      for (const change of changes) note(change);
+    },
+    forget: () => note({ kind: 'all', tenantId: null }),
+  });
+  ending.addEventListener('abort', () => {
+    for (const stream of streams) stream.end();
+  });
+  return {
+    get size() {
+      return streams.size;
+    },
+    add: (stream) => {
+      streams.add(stream);
+      if (timer !== undefined) return;
+      timer = setInterval(turn, eventsTickMs);
+      void lookOnce();
+    },
+    remove: (stream) => {
+      streams.delete(stream);
+      if (streams.size > 0) return;
+      clearInterval(timer);
+      timer = undefined;
+      gathered.clear();
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { monotonicMs } from '../../clock.ts';
+import { eventsKeepAliveMs } from '../../limits.ts';
+import { maySee } from '../access.ts';
+import type { Operator } from '../context.ts';
+import type { Changed, EventHub, EventStream } from './hub.ts';
+
+/** One stream of server-sent events (HTML, section 9.2). It ends with the credential that opened it. */
+
+export interface StreamOptions {
+  readonly hub: EventHub;
+  readonly operator: Operator;
+  /** Whose the credential is now; rejects when it opens nothing any more. Asked every second. */
+  readonly identify: () => Promise<Operator>;
+  /** undefined: as long as the credential. */
+  readonly lastsMs: number | undefined;
+  readonly onEnd: () => void;
+}
+
+const encoder = new TextEncoder();
+const textOf = (changes: readonly Changed[]): string =>
+  `event: changed\ndata: ${JSON.stringify({ changes })}\n\n`;
+
+export function openStream({ hub, identify, lastsMs, onEnd, operator }: StreamOptions): ReadableStream {
+  const beganMs = monotonicMs();
+  let allowed = operator;
+  let saidMs = beganMs;
+  let missed: readonly Changed[] = [];
+  let asking = false;
+  let over = false;
+  let stream: EventStream;
+  const leave = (): void => {
+    if (over) return;
+    over = true;
+    hub.remove(stream);
+    onEnd();
+  };
+  return new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      const end = (): void => {
+        if (over) return;
+        leave();
+        controller.close();
+      };
+      const say = (text: string): void => {
+        saidMs = monotonicMs();
+        controller.enqueue(encoder.encode(text));
+      };
+      const tell = (changes: readonly Changed[]): void => {
+        const theirs = changes.filter(({ tenantId }) => tenantId === null || maySee(allowed, tenantId));
+        // Whoever does not read is told that everything may have changed, when he reads again.
+        if ((controller.desiredSize ?? 0) <= 0) {
+          if (theirs.length > 0) missed = [{ kind: 'all', tenantId: null }];
+        } else if (missed.length + theirs.length > 0) {
+          say(textOf(missed.length > 0 ? missed : theirs));
+          missed = [];
+        } else if (monotonicMs() - saidMs >= eventsKeepAliveMs) say(': still here\n\n');
+      };
+      /** What changed is told only to whom the credential still is. */
+      const turn = async (changes: readonly Changed[]): Promise<void> => {
+        if (lastsMs !== undefined && monotonicMs() - beganMs >= lastsMs) return end();
+        // The last question is not answered yet: what came meanwhile is not lost.
+        if (asking) {
+          if (changes.length > 0) missed = [{ kind: 'all', tenantId: null }];
+          return;
+        }
+        asking = true;
+        try {
+          allowed = await identify();
+          if (!over) tell(changes);
+        } catch {
+          end();
+        } finally {
+          asking = false;
+        }
+      };
+      stream = { end, turn: (changes) => void turn(changes) };
+      hub.add(stream);
+      say('retry: 3000\n: welcome\n\n');
+    },
+    cancel: leave,
+  });
+}
