@@ -85,7 +85,7 @@ const list = (fallback = '') =>
     .default(fallback)
     .transform((given) => (split(given).length > 0 ? split(given) : split(fallback)));
 
-/** A setting whose text is converted; `problem` is what the fault says. */
+/** Ends the conversion of a setting's text; `problem` is what the fault says. */
 function refuse(context: z.RefinementCtx, problem: string): never {
   context.addIssue(problem);
   return z.NEVER;
