@@ -8,12 +8,14 @@ import { readTree } from './layers.ts';
 /** What the file needs the date for. */
 const dates: Readonly<Record<string, string>> = {
   'src/admin/devices/explain.ts': 'compares with the time that a caller asks about',
+  'src/admin/devices/refresh.ts': 'dates what a person asked for',
   'src/admin/keys/keys.ts': 'a key expires at a date',
   'src/admin/operators/entra-operators.ts': "a token's times are dates",
   'src/admin/overview/attention-words.ts': 'a credential expires at a date',
   'src/admin/overview/read-attention.ts': 'a certificate expires at a date',
   'src/admin/sign-in/finish.ts': "a token's times are dates",
   'src/admin/tenants/connection.ts': 'says how old a stored date is',
+  'src/admin/tenants/consents.ts': 'a consent link ends at a date',
   'src/cli/declared/apply.ts': 'says what lies before and after a date',
   'src/cli/doctor/examine.ts': 'judges dates of certificates and clocks of hosts',
   'src/cli/doctor/run.ts': 'dates a report',

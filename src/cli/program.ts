@@ -13,6 +13,7 @@ import { addMoves } from './commands/moves.ts';
 import { addProfiles } from './commands/profiles.ts';
 import { addReports } from './commands/reports.ts';
 import { addRoutes } from './commands/routes.ts';
+import { addSessions } from './commands/sessions.ts';
 import { addTenants } from './commands/tenants.ts';
 import { addApply, addExport } from './declared/commands.ts';
 import { addDoctor } from './doctor/command.ts';
@@ -87,6 +88,7 @@ export function createProgram(): Command {
   addHistory(program);
   addApprovals(program);
   addKeys(program);
+  addSessions(program);
   addAbout(program);
   program.commandsGroup('This command line:');
   addProfiles(program);

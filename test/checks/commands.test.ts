@@ -24,7 +24,9 @@ const served = Object.entries(document.paths).flatMap(([path, item]) =>
 const promised = ['POST /tenants/{tenantId}/devices/import', 'GET /tenants/{tenantId}/devices/export'];
 
 /** Operations that no command has to reach, with the reason. */
-const withoutCommand: Readonly<Record<string, string>> = {};
+const withoutCommand: Readonly<Record<string, string>> = {
+  'GET /events': 'a stream for pages that bring themselves up to date; a script asks for what it needs',
+};
 
 const commands = (command: Command): Command[] => [command, ...command.commands.flatMap(commands)];
 const all = commands(createProgram());

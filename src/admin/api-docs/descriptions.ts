@@ -3,6 +3,10 @@
  * fails for an operation without one.
  */
 export const descriptions: Readonly<Record<string, string>> = {
+  listSessions:
+    'Each browser that is signed in: by which key or person, since when, when it was last used and when it ends. `current` marks the one that asks.',
+  endSession:
+    'The browser is signed out with its next request, a stream of events within two seconds. It stands in the history.',
   getVersion:
     'The version of the process that answers. During an upgrade two processes may answer differently.',
   listClouds:

@@ -1,10 +1,37 @@
-/** Commands that show the server's version and the Microsoft clouds that it knows. */
+/** Commands about the server as a whole: what needs a person, where something is, its version and its clouds. */
 
 import type { Command } from 'commander';
 import { addVerb } from './declare.ts';
 import { list, show } from './kinds.ts';
 
 export function addAbout(program: Command): void {
+  addVerb(
+    program,
+    show({
+      name: 'overview',
+      summary: 'what needs a person, with cause, remedy and who has to act, then the tenants',
+      operation: 'GET /overview',
+      examples: [['overview -o yaml', 'what the first page of the console shows']],
+    }),
+  );
+  addVerb(
+    program,
+    show({
+      name: 'search',
+      summary:
+        'tenants, instances and devices by any name or id: serial number, device id, computer name, user',
+      operation: 'GET /search',
+      options: [
+        {
+          flags: '--for <text>',
+          text: 'a name or an id, or the beginning of one',
+          required: true,
+          query: 'q',
+        },
+      ],
+      examples: [['search --for C02XK1', 'Macs whose serial number begins so']],
+    }),
+  );
   addVerb(
     program,
     list({
