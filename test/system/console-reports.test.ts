@@ -77,8 +77,9 @@ describe('reports in the console', () => {
 
   it('a viewer reads and does not press; a forged replay and one of another tenant do nothing', async () => {
     await scene.database.sql`
-      insert into reports (tenant_id, device_id, content, content_hash, instance_id, state, reason, detail, failed_at)
-      values (${otherId}, gen_random_uuid(), '{}', 'seeded', gen_random_uuid(), 'failed', ${hostile}, ${hostile}, now())`;
+      insert into reports (tenant_id, device_id, content, content_hash, instance_id, state, reason, detail, failed_at,
+        next_try_at)
+      values (${otherId}, gen_random_uuid(), '{}', 'seeded', gen_random_uuid(), 'failed', ${hostile}, ${hostile}, now(), null)`;
     expect((await viewer.open('/reports?state=verified')).text).not.toContain('Replay');
     expect((await viewer.post('/reports/replay/start', { filter: 'state==verified' })).status).toBe(403);
     expect((await viewer.open('/reports/replay?filter=state==verified')).text).toContain(
