@@ -17,7 +17,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
   },
   'GET /sessions': {
     filter:
-      'RSQL over name: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+      'RSQL over name, createdAt, lastSeenAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
     sort: true,
     paged: true,
     columns: [

@@ -137,7 +137,10 @@ const logged = (): string => api.scene.gateway.output().split('\n').slice(-3).jo
 
 describe(`malformed input, ESPALIER_TEST_SEED=${seed}`, () => {
   it('is never answered 5xx, on any operation', async () => {
-    const operations = operationsOf(document);
+    // A stream that is asked for well goes on and on: events.test.ts asks for it badly.
+    const operations = operationsOf(document).filter(
+      ({ operation: { operationId } }) => operationId !== 'streamEvents',
+    );
     // The most destructive last: they take away what the others would have reached.
     const order = [...operations].sort(
       (one, other) => Number(one.method === 'DELETE') - Number(other.method === 'DELETE'),

@@ -115,6 +115,13 @@ describe('the stream of events', () => {
     });
   });
 
+  it('400 for a time that is none, and for a parameter that it does not take', async () => {
+    for (const query of ['seconds=0', 'seconds=x', 'seconds=3601', 'seconds=', 'shoeSize=42']) {
+      const answer = await scene.api('GET', `/events?${query}`);
+      expect([query, answer.status, answer.json.errors[0].field]).toEqual([query, 400, query.split('=')[0]]);
+    }
+  });
+
   it('ends when it was asked to, and with the process', async () => {
     const answer = await scene.api('GET', '/events?seconds=1');
     expect(answer.text).toContain('retry: 3000');

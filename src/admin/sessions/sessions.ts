@@ -35,8 +35,12 @@ const session = resource({
     }),
     objectId: column('objectId', { description: 'Of the person in Entra.' }),
     current: beside(z.boolean().openapi({ description: 'It is the one that asks.' }), ['sessionId']),
-    createdAt: column('createdAt', { sort: true }),
-    lastSeenAt: column('lastSeenAt', { description: 'Written at most once a minute.', sort: true }),
+    createdAt: column('createdAt', { filter: true, sort: true }),
+    lastSeenAt: column('lastSeenAt', {
+      description: 'Written at most once a minute.',
+      filter: true,
+      sort: true,
+    }),
     expiresAt: column('expiresAt', {
       description: 'However busy it is, it ends then; half an hour without a request ends it before.',
     }),
