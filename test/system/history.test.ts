@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ChainedRow, historyColumns, historyHash } from '../../src/store/history.ts';
+import { visitConsole } from '../harness/console.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -424,6 +425,17 @@ describe('history', () => {
     ]);
     const [carriedOut] = await of(`tenantId==${otherId};action==instance.delete`);
     expect(carriedOut).toMatchObject({ author: 'bootstrap', approvedBy: 'key second' });
+  });
+
+  it('a session that is ended, with whose it was', async () => {
+    await visitConsole(scene);
+    const [signedIn] = (await scene.api('GET', '/sessions')).json.results;
+    expect(await wrote('DELETE', `/sessions/${signedIn.id}`)).toMatchObject({
+      action: 'session.end',
+      author: 'bootstrap',
+      objectId: signedIn.id,
+      before: { role: 'admin' },
+    });
   });
 
   it('has walked every write of the OpenAPI document, and none left no trace', () => {
