@@ -60,7 +60,7 @@ async function certificateOf({ dir, world }: PeerScene): Promise<Certificate> {
   return { ...files, pairFile, ca: world.authority.certificatePem };
 }
 
-/** Of what touches Node's internals: all, or what is left of it. */
+/** The parts of Node's internals that a gateway of the contest still uses. */
 type Internals = 'all' | 'withoutReads' | 'withoutWrites' | 'publicStreams';
 
 const nodeOptionsOf: Partial<Record<Internals, readonly string[]>> = {

@@ -24,7 +24,7 @@ export class ApiRefusal extends Error {
   }
 }
 
-/** Who is looking, as far as a call needs it. */
+/** The part of the person that a dry run needs: the token of his session. */
 interface Asking {
   readonly session: { readonly csrfToken: string } | null;
 }
@@ -39,7 +39,7 @@ export interface ApiWrite {
   readonly body?: unknown;
   /** In place of `body`: what is no JSON. */
   readonly content?: { readonly type: string; readonly bytes: Uint8Array<ArrayBuffer> };
-  /** Of what the person saw when it was asked for. */
+  /** The ETag of the state that the person saw, so that a change in between is refused. */
   readonly ifMatch?: string | undefined;
   /** Why, for the history. */
   readonly reason?: string | undefined;

@@ -214,5 +214,5 @@ export function duration(seconds: number | null): string | undefined {
 export const counted = (count: number, noun: string): string =>
   `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
 
-/** Who has to act, in words. */
+/** Names in words who has to act. */
 export const ownerWords = (owner: string): string => owners[owner] ?? owner;

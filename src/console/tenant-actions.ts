@@ -136,7 +136,7 @@ export const actions: Readonly<Record<ActionName, TenantAction>> = {
   },
 };
 
-/** What is offered in which state, the next step first. Pausing and settings are beside it. */
+/** The actions that a state of the connection allows, the next step first. Pausing and settings are always offered. */
 export const offered: Readonly<Record<ConnectionState, readonly ActionName[]>> = {
   new: ['connect', 'confirm'],
   consenting: ['connect', 'confirm', 'disconnect'],

@@ -187,7 +187,7 @@ interface Trimmed {
 
 /**
  * Deletes the next entries of one chain; its head keeps the hash of the last of them, so what is left is still verified.
- * Undefined: no chain has any.
+ * Resolves to undefined when no chain has entries that are old enough.
  */
 async function trimNext(sql: Sql, cutoff: Date): Promise<Trimmed | undefined> {
   const [trimmed] = await sql<Trimmed[]>`

@@ -201,7 +201,7 @@ function seenInEntra(report: ReportRow | undefined, intune: Comparison['intune']
   return shown === undefined ? null : shown === 'true';
 }
 
-/** What is not known of a side differs from nothing. */
+/** A member that one side does not know is no difference. */
 function differencesOf({ entra, intune, jamf }: Omit<Comparison, 'differences'>): Comparison['differences'] {
   if (intune === null) return [];
   const found: Comparison['differences'] = [];

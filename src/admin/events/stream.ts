@@ -47,7 +47,7 @@ export function openStream({ hub, identify, lastsMs, onEnd, operator }: StreamOp
       };
       const tell = (changes: readonly Changed[]): void => {
         const theirs = changes.filter(({ tenantId }) => tenantId === null || maySee(allowed, tenantId));
-        // Whoever does not read is told that everything may have changed, when he reads again.
+        // A reader that fell behind gets one event in the end, which says that anything may have changed.
         if ((controller.desiredSize ?? 0) <= 0) {
           if (theirs.length > 0) missed = [{ kind: 'all', tenantId: null }];
         } else if (missed.length + theirs.length > 0) {

@@ -21,7 +21,7 @@ export interface Session extends OperatorSession {
   readonly operator: Operator;
 }
 
-/** Who opens sessions here at the moment. */
+/** The Entra tenants and keys that may have sessions at the moment. */
 export interface SessionAuthorities {
   /** Entra tenants whose people may be operators. */
   readonly tenantIds: readonly string[];

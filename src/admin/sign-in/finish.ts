@@ -32,7 +32,7 @@ export type SignInRefusal =
   | { readonly reason: 'other-tenant' }
   | { readonly reason: 'no-role'; readonly name: string };
 
-/** Who signed in, by the word of Entra. */
+/** The person who signed in, as the verified ID token names him. */
 export interface SignedInPerson {
   readonly entraTenantId: string;
   readonly objectId: string;

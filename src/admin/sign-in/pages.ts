@@ -108,7 +108,7 @@ export function signInPage(
   return layout(language, texts.signIn.title, content, signInIn(returnTo, signedOut));
 }
 
-/** Whoever has the demo's link: one button. The token stays in this page and its address, which no other origin sees. */
+/** The page behind the demo's link has one button. The token stays in this page and its address, which no other origin sees. */
 export function oneTimePage(language: Language, token: string): Html {
   const { oneTime, oneTimeButton } = signInTexts(language);
   return layout(language, oneTime.title, [

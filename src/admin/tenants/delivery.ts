@@ -9,7 +9,7 @@ import { commonProblems, instant, invalidField, jsonAnswer, tenantPath } from '.
 const stepSeconds = { 'five-minutes': 300, hour: 3_600, day: 86_400 } as const;
 type Step = keyof typeof stepSeconds;
 
-/** Unless told: what a chart of such steps shows well. */
+/** Default: as many hours as a chart of such steps shows well. */
 const usualHours: Readonly<Record<Step, number>> = { 'five-minutes': 24, hour: 7 * 24, day: keptDays * 24 };
 const stepsAtMost = 2_016;
 

@@ -101,7 +101,7 @@ const idsAtOnce = 50;
 
 /**
  * A list whose table has a column with the name beside each column of ids. Each id is looked up once, those of a page
- * together; one that nobody has any more is without a name.
+ * together; an id whose tenant or instance was deleted has no name.
  */
 export function withNames(
   api: AdminApi,

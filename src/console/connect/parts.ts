@@ -58,7 +58,7 @@ const consentStates: Readonly<Record<Consent['state'], readonly [text: string, t
   expired: ['link expired', 'bad'],
 };
 
-/** What is known of it in words, with the remedy where it was not given. */
+/** Says in words how a consent stands, with the remedy where it was not given. */
 const consentWords = ({ at: when, detail, linkExpiresAt, remedy, state }: Consent): Html => {
   if (state === 'given') return html`Given ${time(when)}.`;
   const link = linkExpiresAt === null ? none : html` The newest link expires ${time(linkExpiresAt)}.`;

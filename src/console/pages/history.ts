@@ -5,7 +5,7 @@ import { tenantNames } from '../names.ts';
 import { id, pager, table, time } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
 
-/** Who did what, with what it was before and is after, and whether the chain is whole. */
+/** The history: each entry with its author, its values before and after, and the check of the chain. */
 
 type Values = Readonly<Record<string, unknown>> | null;
 

@@ -14,7 +14,7 @@ interface Plan {
   readonly skipped: readonly Skipped[];
 }
 
-/** Of a form or an address: the body that the API takes. */
+/** Makes the API's body of the fields of a form or of an address. */
 function asked(given: URLSearchParams): Record<string, unknown> {
   const text = (name: string): string => given.get(name)?.trim() ?? '';
   const filter = text('filter');

@@ -42,7 +42,7 @@ const types = [
 
 const isAsked = (query: URLSearchParams): boolean => query.has('mode') || query.has('connectionType');
 
-/** What is asked for; the API refuses what it does not know. */
+/** Takes the wished mode and type as they were typed, because the API refuses those it does not know. */
 const targetOf = (from: URLSearchParams, tenant: Tenant) => ({
   mode: from.get('mode') || tenant.mode,
   connectionType: from.get('connectionType') || tenant.connectionType,
