@@ -1,14 +1,15 @@
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pages } from '../../src/console/pages/all.ts';
 import {
   browserPath,
   openBrowser,
-  openContext,
+  signInByKey,
   violationsOf,
   type WatchedContext,
+  withinContext,
 } from '../harness/chromium.ts';
-import { adminOrigin } from '../harness/console.ts';
+import { adminOrigin, newKey } from '../harness/console.ts';
 import { eventually } from '../harness/eventually.ts';
 import { connectTenant, type Scene, sendWebhook, startScene } from '../harness/gateway.ts';
 
@@ -21,9 +22,6 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('the con
   let key: string | undefined;
   /** Of the path parameters that pages take. */
   const known: Record<string, string> = {};
-
-  const newKey = async (role: string): Promise<{ id: string; key: string }> =>
-    (await scene.api('POST', '/keys', { name: crypto.randomUUID(), role }, key)).json;
 
   beforeAll(async () => {
     scene = await startScene({
@@ -42,7 +40,7 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('the con
       expect(json.report?.state).toBe('verified');
     }, 30_000);
     Object.assign(known, { tenantId, instanceId: berlin.id, deviceId: mac!.deviceId });
-    key = (await newKey('admin')).key;
+    key = (await newKey(scene, 'admin')).key;
     browser = await openBrowser();
   }, 120_000);
   afterAll(async () => {
@@ -56,23 +54,11 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('the con
       .map(({ path }) => path.replace(/:(\w+)/g, (_, name: string) => known[name] ?? `:${name}`))
       .filter((path) => !path.includes(':'));
 
-  async function signIn(page: Page, shown = key ?? ''): Promise<void> {
-    await page.goto(`${origin}/sign-in`);
-    await page.fill('#key', shown);
-    await page.click('form.key button');
-    await page.waitForURL(`${origin}/`);
-  }
-  async function within<T>(
-    options: Parameters<typeof openContext>[2],
+  const signIn = (page: Page, shown = key ?? ''): Promise<void> => signInByKey(page, origin, shown);
+  const within = <T>(
+    options: BrowserContextOptions,
     work: (opened: WatchedContext) => Promise<T>,
-  ): Promise<T> {
-    const opened = await openContext(browser, origin, options);
-    try {
-      return await work(opened);
-    } finally {
-      await opened.context.close();
-    }
-  }
+  ): Promise<T> => withinContext(browser, origin, options, work);
 
   it.each([
     ['light', 1280],
@@ -167,7 +153,7 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('the con
   });
 
   it('throws out whose key is revoked, in the middle of a page', async () => {
-    const made = await newKey('viewer');
+    const made = await newKey(scene, 'viewer', key);
     await within({}, async ({ page }) => {
       await signIn(page, made.key);
       await page.goto(`${origin}/tenants`);

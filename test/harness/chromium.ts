@@ -52,6 +52,29 @@ export async function openContext(
   return { context, page: await context.newPage(), faults };
 }
 
+/** Opens a context for one walk, and closes it whatever comes of the walk. */
+export async function withinContext<T>(
+  browser: Browser,
+  origin: string,
+  options: BrowserContextOptions,
+  work: (opened: WatchedContext) => Promise<T>,
+): Promise<T> {
+  const opened = await openContext(browser, origin, options);
+  try {
+    return await work(opened);
+  } finally {
+    await opened.context.close();
+  }
+}
+
+/** Signs in as a person with an API key does, which leads to the overview. */
+export async function signInByKey(page: Page, origin: string, key: string): Promise<void> {
+  await page.goto(`${origin}/sign-in`);
+  await page.fill('#key', key);
+  await page.click('form.key button');
+  await page.waitForURL(`${origin}/`);
+}
+
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** Violations of axe-core of any severity, as `rule: element`. */

@@ -14,6 +14,14 @@ export interface ConsoleVisit {
 export const adminOrigin = (scene: Pick<Scene, 'gateway'>): string =>
   `https://localhost:${new URL(scene.gateway.admin).port}`;
 
+/** An API key with a name of its own. The bootstrap key, which makes the first one, opens nothing from then on. */
+export const newKey = async (
+  scene: Pick<Scene, 'api'>,
+  role: string,
+  by?: string,
+): Promise<{ readonly id: string; readonly key: string }> =>
+  (await scene.api('POST', '/keys', { name: crypto.randomUUID(), role }, by)).json;
+
 export async function visitConsole(
   scene: Pick<Scene, 'gateway' | 'trust'>,
   key: string = bootstrapKey,
