@@ -48,7 +48,10 @@ function scene(holdRecheckSeconds: number) {
   return {
     clock,
     alarms,
-    /** So many tenants ask at once, and the broker refuses whoever came through: how many those were. */
+    /**
+     * The given number of tenants ask at once, and the broker refuses each that came through; the result is how many
+     * did.
+     */
     refuse: async (tenants: number, result: TokenResult = refused): Promise<number> => {
       const answers = Array.from({ length: tenants }, (_, tenant) =>
         access.token({ tenantId: `tenant-${tenant}`, cloud: 'public' }, 'intune'),

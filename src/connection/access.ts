@@ -13,7 +13,7 @@ import { provisionedStates } from './state.ts';
 /** A tenant's way to its Microsoft services: tokens, and where its Intune is. */
 
 export interface ConnectionAccess {
-  /** What an upload needs, for a tenant that is connected and not paused. */
+  /** Returns the token and address for an upload, for a tenant that is connected and not paused. */
   intune(tenant: Tenant): Promise<{ ok: true; accessToken: string; deviceService: string } | AccessFailure>;
   /** A token that may read devices; `canSeeCompliance` false means that isCompliant will read null. */
   graph(
@@ -39,7 +39,7 @@ export interface AccessOptions {
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly hasDiagnostic: (cloud: string) => boolean;
   readonly timeoutMs: number;
-  /** How soon a lasting failure is looked at again. */
+  /** Interval after which a lasting failure is checked again. */
   readonly holdRecheckSeconds: number;
   readonly log: Log;
   readonly now: () => number;
@@ -144,8 +144,8 @@ const sameServices = (a: IntuneServices | undefined, b: IntuneServices | undefin
   a?.device === b?.device && a?.tenant === b?.tenant;
 
 /**
- * When a tenant's address may be doubted again. A found move ends the episode: the new address has a fresh start, and calls
- * that were under way to the old one, which fail for a while yet, say nothing of it.
+ * Decides when a tenant's address may be doubted again. A found move ends the episode: the new address has a fresh
+ * start, and calls that were under way to the old one, which fail for a while yet, say nothing of it.
  */
 function createDoubts(now: () => number) {
   const lookedAt = new LRUCache<string, number>({ max: 20_000 });
@@ -250,8 +250,8 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
 }
 
 /**
- * How long a cloud is left alone after Entra refused our own registration there: until what is held is looked at again.
- * Where that is soon, a fault that lasts is looked at less and less often, up to so many times that, but at least once a
+ * A cloud is left alone after Entra refused our own registration there, until held tenants are checked again. Where
+ * that is soon, a fault that lasts is looked at less and less often, up to so many times that, but at least once a
  * minute.
  */
 const longestFaultPeriods = 4;
@@ -273,7 +273,7 @@ function createRegistrationFaults({ holdRecheckSeconds, log, now }: AccessOption
       const fault = faults.get(registration);
       if (!fault || fresh) return undefined;
       const heldMs = now() - fault.sinceMs;
-      // Whatever the clock does, nobody is held for longer than was meant.
+      // The clock may jump, but nobody is held for longer than was meant.
       if (heldMs >= 0 && heldMs < fault.waitMs) return fault.failure;
       // This caller looks for all of them: every tenant of the cloud waits for the same registration.
       fault.sinceMs = now();

@@ -11,7 +11,7 @@ export type LoggedChange = {
   readonly at: Date;
   /** Jamf Pro's habit for `id`: -1 for a person who signed in elsewhere, 0 for an API client. */
   readonly author: { readonly name: string; readonly id: number };
-  /** Of a connection unless said. */
+  /** Type of the object; default: a connection. */
   readonly objectType?: string;
   /** Written first whatever changed: which object it is. */
   readonly subject: ChangeFields;
@@ -23,7 +23,7 @@ export type LoggedChange = {
   | { readonly action: 'DELETE'; readonly before: ChangeFields }
 );
 
-/** In Jamf Pro's words (domain/jamf.md 4.8). */
+/** The name is Jamf Pro's (domain/jamf.md 4.8). */
 export const connectionObjectType = 'Conditional Access';
 /** Columns of the head line, as the captured lines have them. */
 const threadColumns = 11;

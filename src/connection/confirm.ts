@@ -52,7 +52,7 @@ export interface ConfirmOptions {
   readonly now: () => number;
 }
 
-/** What the connector must hold (contract section 11, `permissions`). */
+/** The connector must hold these roles (contract section 11, `permissions`). */
 const graphRole = 'Directory.Read.All';
 const intuneRole = 'update_device_attributes';
 
@@ -87,11 +87,11 @@ const failedCall = (name: string, error: IntuneError): ConfirmStep =>
 
 /** A consent's roles may take this long to reach tokens (domain/microsoft.md 1.5: a minute or two). */
 const propagationMs = 5 * 60_000;
-/** How long one confirm waits for them, and how often it looks. */
+/** One confirm waits this long for the roles to appear, and polls at this interval. */
 const propagationPatienceMs = 15_000;
 const propagationLookMs = 1_500;
 
-/** Whether a consent was given so lately that its roles may still be on their way. */
+/** True where a consent was given so lately that its roles may still be on their way. */
 async function consentedLately(sql: Sql, tenantId: string): Promise<boolean> {
   const [row] = await sql<{ lately: boolean }[]>`
     select exists (select 1 from consents where tenant_id = ${tenantId} and outcome = 'granted'

@@ -1,6 +1,6 @@
 import type { AskedConsent, ConsentApplication } from '../store/consents.ts';
 
-/** How far a tenant is with the consents that its connection takes. */
+/** Derives how far a tenant is with the consents that its connection takes. */
 
 export type ConsentState = 'not-asked' | 'open' | 'given' | 'declined' | 'failed' | 'expired';
 
@@ -8,13 +8,13 @@ export interface ConsentStanding {
   readonly app: ConsentApplication;
   readonly clientId: string;
   readonly state: ConsentState;
-  /** What came of the last link that was used: `declined`, `other-tenant`, `unproven`, `incomplete`. */
+  /** Outcome of the last link that was used: `declined`, `other-tenant`, `unproven`, `incomplete`. */
   readonly cause: string | null;
-  /** What Microsoft said. */
+  /** Microsoft's explanation. */
   readonly detail: string | null;
-  /** When a link was used last. */
+  /** Time of the last use of a link. */
   readonly at: Date | null;
-  /** Until when the newest unused link works. */
+  /** Time until which the newest unused link works. */
   readonly linkExpiresAt: Date | null;
 }
 

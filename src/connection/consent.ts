@@ -38,28 +38,28 @@ export interface ConsentOptions {
 }
 
 /**
- * What the person is told: `one-more`, this consent was given and another is missing; `incomplete`, the address lacks
- * what Microsoft adds; `unknown`, its state is not live and nothing is known of its use.
+ * Outcome shown to the person: `one-more`, this consent was given and another is missing; `incomplete`, the address
+ * lacks what Microsoft adds; `unknown`, its state is not live and no use of it is recorded.
  */
 export type ShownConsent = Exclude<ConsentResult, 'granted'> | 'granted' | 'one-more' | 'unknown';
 
-/** What the browser is shown or where it is sent next. */
+/** The next page for the browser: one that is shown, or an address to go on to. */
 export type ConsentOutcome =
   | { readonly kind: 'continue'; readonly url: string }
   | {
       readonly kind: 'shown';
       readonly result: ShownConsent;
-      /** Of the connection, where the state proves that the person was sent for it. */
+      /** Tenant of the connection, where the state proves that the person was sent for it. */
       readonly tenant?: Pick<Tenant, 'displayName'>;
-      /** What Microsoft said or what is wrong, in its own words. */
+      /** Microsoft's explanation, or the fault, in its own words. */
       readonly said?: string;
-      /** With it the address shows the same outcome again; it does nothing more. */
+      /** State with which the address shows the same outcome again; it does nothing more. */
       readonly state?: string;
     };
 
 const redirectUriOf = (publicUrl: string): string => `${publicUrl}/microsoft/consent`;
 
-/** What the administrator of a tenant in this cloud agrees to, in this order. */
+/** Applications that the administrator of a tenant in this cloud agrees to, in this order. */
 export const consentApplications = (
   options: Pick<ConsentOptions, 'clientId'>,
   cloud: string,
@@ -174,7 +174,10 @@ async function notTaken(options: ConsentOptions, redirect: ConsentRedirect): Pro
   return { kind: 'shown', result: 'unknown', ...(state === undefined ? {} : { state }) };
 }
 
-/** What the redirect says of a live state before anything is asked of Microsoft; undefined: the tenant has to prove it. */
+/**
+ * Refusal that the redirect itself contains for a live state, before anything is asked of Microsoft; undefined: the
+ * tenant has to prove it.
+ */
 function refusalIn(
   redirect: ConsentRedirect,
   tenantId: string,
@@ -222,7 +225,7 @@ async function settleConsent(
   application: ConsentApplication,
 ): Promise<ConsentApplication[]> {
   const { displayName, tenantId } = tenant;
-  // Only Entra knows the person who consented: the browser proves no name.
+  // The browser proves no name: Entra alone knows the person who consented.
   const missing = await recorded(options.sql, gatewayOrigin, async (tx, note) => {
     const given = await grantConsent(tx, tenantId, application);
     const left = missingOf(options, tenant, given);

@@ -3,8 +3,8 @@ import type { ApplicationGrant, DelegatedGrant } from '../graph/grants.ts';
 import { parseJson } from '../untrusted/bounded-json.ts';
 
 /**
- * Which permissions our two applications must hold in a tenant, no more and no fewer (contract section 11, mission
- * M13): changed ones break registration without a word (domain/microsoft.md 2.3). Pure.
+ * Defines the permissions that our two applications must hold in a tenant, no more and no fewer (contract section 11,
+ * mission M13): changed ones break registration without a word (domain/microsoft.md 2.3). Pure.
  */
 
 export type PermissionMode = 'device-compliance' | 'conditional-access';
@@ -84,7 +84,7 @@ const distinct = (permissions: readonly Permission[]): readonly Permission[] => 
   ...new Map(permissions.map((permission) => [keyOf(permission), permission])).values(),
 ];
 
-/** What `readGrants` found, as a set of permissions in one form. */
+/** Converts the result of `readGrants` to a set of permissions in one form. */
 export function grantedPermissions(grants: {
   readonly application: readonly ApplicationGrant[];
   readonly delegated: readonly DelegatedGrant[];

@@ -73,7 +73,7 @@ export const disableTenant = (
   by: HistoryOrigin,
 ): Promise<Moved | Misfit> => move(options, tenant, 'disabled', by);
 
-/** As far as it goes at once; noted as a whole by the caller. */
+/** Ends the connection as far as that is possible at once; the caller records the change as a whole. */
 async function beginDisconnect(
   tx: Transaction,
   tenantId: string,
@@ -82,7 +82,7 @@ async function beginDisconnect(
   const started = await moveTenant(tx, tenantId, 'disconnect-started', unnoted);
   if (!started) return undefined;
   const { before } = started;
-  // Where Intune does not hold us for provisioned there is nobody to tell.
+  // Intune does not hold us for provisioned here, so no deprovisioning has to be sent.
   if (!provisionedStates.includes(before)) {
     await moveTenant(tx, tenantId, 'disconnected', unnoted);
     return { before, after: 'disconnected', retracting: 0 };
@@ -159,8 +159,8 @@ export async function noteInstances(options: LifecycleOptions, tenantId: string)
 }
 
 /**
- * Only when the last enabled instance went is the tenant deprovisioned (contract section 7), and not before Intune
- * was told what is to be retracted.
+ * A tenant is deprovisioned only when its last enabled instance went (contract section 7), and not before Intune has
+ * received the retractions.
  */
 export async function leaveEmptyTenants(options: LifecycleOptions, tenantId?: string): Promise<void> {
   const { sql } = options;
@@ -188,7 +188,7 @@ export async function noteTermination(
   dates: { markedAt?: Date | undefined; removedAt?: Date | undefined } = {},
 ): Promise<void> {
   const moved = await recorded(sql, gatewayOrigin, async (tx, note) => {
-    // What was asked before the last confirm says nothing about the connection that it made.
+    // An answer to a question from before the last confirm says nothing about the connection that it made.
     const recent = await tx`
       select 1 from tenants where tenant_id = ${tenantId} and last_confirm_at > now() - ${confirmGraceMs} * interval '1 millisecond'
       for update`;

@@ -33,11 +33,11 @@ export type MigrationResult =
   /** Nothing but a deprovisioning was done; `detail` says what is in the way. */
   | { readonly ok: false; readonly detail: string; readonly owner: 'caller' | 'microsoft' };
 
-/** What Graph says of a partner that Intune holds for connected, well or badly. */
+/** States in which Graph shows a partner that Intune holds for connected, well or badly. */
 const heldStates: readonly string[] = ['enabled', 'unresponsive', 'rejected'];
 
 /**
- * Whether Intune holds the tenant for connected while we are not its partner: then another application is. Known
+ * True where Intune holds the tenant for connected while we are not its partner: then another application is. Known
  * only where the diagnostic application may look; else `confirm` finds out.
  */
 async function isForeign(tenant: Tenant, options: PartnerWatchOptions): Promise<boolean> {
@@ -112,7 +112,7 @@ const readAllAgain = (tx: Transaction, tenantId: string) =>
     },
   );
 
-/** Why the tenant cannot become manual now; counted under its lock. */
+/** Reason why the tenant cannot become manual now; its devices are counted under its lock. */
 async function manualMisfit(tx: Transaction, tenantId: string): Promise<string | undefined> {
   if (!(await readApplication(tx, tenantId))) {
     return 'A manual connection needs an application of its own: PATCH /tenants/{tenantId} with application first.';
@@ -142,7 +142,7 @@ async function change(
     if (misfit !== undefined) return misfit;
     await switchConnection(tx, tenantId, to);
     if (typeChanges) {
-      // What was consented to was the other application.
+      // The consents were for the other application.
       await removeConsents(tx, tenantId);
       await clearHold(tx, tenantId, note);
     }
@@ -225,7 +225,7 @@ export async function migrateTenant(
       before: { connectionType, mode },
       after: { ...to },
     };
-    // As Jamf Pro notes it in JAMFChangeManagement.log (domain/jamf.md 4.8).
+    // The entry has Jamf Pro's form in JAMFChangeManagement.log (domain/jamf.md 4.8).
     log.info('change-management', { entry: changeLogEntry(entry) });
   }
   const after = (await tenants.fresh(tenantId)) ?? before;

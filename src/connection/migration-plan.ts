@@ -3,7 +3,10 @@ import type { ShownApplication } from '../store/tenants/application.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { provisionedStates } from './state.ts';
 
-/** What a change of a tenant's mode or connection type takes, as a checklist (mission M10, M11, M22). Pure. */
+/**
+ * Lists the steps that a change of a tenant's mode or connection type takes, as a checklist (mission M10, M11, M22).
+ * Pure.
+ */
 
 export interface MigrationTarget {
   readonly mode: Mode;
@@ -23,7 +26,7 @@ export interface MigrationPlan {
   readonly to: MigrationTarget;
   readonly dryRun: boolean;
   readonly steps: readonly MigrationStep[];
-  /** Since the connection ended; registered devices go on when the next one begins before its end. */
+  /** Period since the connection ended; registered devices go on when the next one begins before its end. */
   readonly window?: { readonly startsAt: Date; readonly endsAt: Date; readonly hoursLeft: number };
   readonly dates: {
     readonly terminatedAt: Date | null;
@@ -39,7 +42,7 @@ export interface MigrationPlan {
   readonly warnings: readonly string[];
 }
 
-/** What was found out for the plan. */
+/** Facts that the plan is made of. */
 export interface MigrationFacts {
   readonly tenant: Tenant;
   readonly application: ShownApplication | undefined;
@@ -58,7 +61,7 @@ const hourMs = 3_600_000;
 /** domain/microsoft.md 4.6: later than this after a termination, registered devices stop reporting. */
 const windowHours = 24;
 
-/** What is to be said of a tenant wherever its mode shows (mission M22). */
+/** Warnings about a tenant that stand wherever its mode is shown (mission M22). */
 export const modeWarnings = (mode: Mode): string[] =>
   mode === 'conditional-access'
     ? [

@@ -8,9 +8,9 @@ import { clearHold } from '../store/tenants/hold.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { moveTenant } from './state.ts';
 
-/** What a `confirm` or `enable` leaves behind: the state of the connection, and its line in the history. */
+/** Records the result of a `confirm` or `enable`: the state of the connection, and its entry in the history. */
 
-/** What the history says of it; the steps themselves are in the answer only. */
+/** Entry for the history; the steps themselves are in the answer only. */
 export interface Tried {
   readonly action: 'connection.confirm' | 'connection.enable';
   /** Names of the steps that failed. */
@@ -31,7 +31,7 @@ export const noteTried = (sql: Sql, tenant: Tenant, by: HistoryOrigin, tried: Tr
     });
   });
 
-/** What was retracted when the connection ended is read anew, spread over a minute. */
+/** Devices that were retracted when the connection ended are read anew, spread over a minute. */
 const readRetracted = (tx: Transaction, tenantId: string) =>
   makeDue(
     tx,

@@ -12,8 +12,8 @@ import { noteTermination } from './lifecycle.ts';
 import { readApplication } from './tenant-credentials.ts';
 
 /**
- * What Intune thinks of a tenant's connection: read from Graph where the diagnostic application may (domain/
- * microsoft.md 5), else derived from what Intune answers, and said to be derived.
+ * Determines the state of a tenant's connection at Intune: read from Graph where the diagnostic application may
+ * (domain/microsoft.md 5), else derived from Intune's answers, and marked as derived.
  */
 export interface PartnerWatchOptions {
   readonly sql: Sql;

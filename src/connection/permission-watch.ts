@@ -73,7 +73,7 @@ export async function watchPermissions(options: PermissionWatchOptions): Promise
   );
 }
 
-/** For a tenant with its own application that one is checked, and no user application: it has none. */
+/** A tenant with its own application has that one checked, and no user application: it has none. */
 export async function permissionsOf(
   sql: Sql,
   tenant: Tenant,

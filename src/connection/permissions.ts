@@ -42,7 +42,7 @@ export interface CheckedApplication {
   readonly granted: readonly string[];
   readonly missing: readonly string[];
   readonly extra: readonly string[];
-  /** Why the application does not work or could not be looked at; absent when only the sets speak. */
+  /** Reason why the application does not work or could not be checked; absent when only the sets speak. */
   readonly problem?: Omit<Hold, 'since'>;
 }
 

@@ -73,7 +73,7 @@ export interface ResealOptions {
 export function createReseal({ log, sealer, sql }: ResealOptions): () => Promise<boolean> {
   let after = first;
   let resealed = 0;
-  /** What does not open is said once for each text, not at each look. */
+  /** A secret that does not open is reported once for each text, not in each pass. */
   const told = new Set<string>();
 
   const tell = ({ instanceId, sealed, tenantId }: SealedRow): void => {
@@ -112,7 +112,7 @@ export function createReseal({ log, sealer, sql }: ResealOptions): () => Promise
   };
 }
 
-/** How many kept secrets each key has sealed; what is no sealed value counts for the key ''. */
+/** Counts the sealed secrets by key; a value that is not sealed counts for the key ''. */
 export async function countSealed(sql: Queries): Promise<ReadonlyMap<string, number>> {
   const rows = await sql<{ key: string; count: number }[]>`
     select case when starts_with(sealed, 'v1.') then split_part(sealed, '.', 2) else '' end as key, count(*) as count

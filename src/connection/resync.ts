@@ -21,7 +21,7 @@ const acceptedBefore =
     state in ('completed', 'verified', 'failed')
     and (${before ?? null}::timestamptz is null or accepted_at is null or accepted_at < ${before ?? null}::timestamptz)`;
 
-/** How many reports `resyncTenant` would make due. */
+/** Counts the reports that `resyncTenant` would make due. */
 export async function countResync(sql: Sql, tenantId: string): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
     select count(*) as count from reports

@@ -58,7 +58,7 @@ export const nextState = (state: ConnectionState, event: ConnectionEvent): Conne
 /** States in which Intune holds us for provisioned: leaving them for another takes a deprovisioning. */
 export const provisionedStates: readonly ConnectionState[] = ['connected', 'disconnecting'];
 
-/** What an event is called in the history. */
+/** Names of the events in the history. */
 const actions: Readonly<Record<ConnectionEvent, string>> = {
   'connect-started': 'connection.connect',
   'consent-completed': 'connection.consent',

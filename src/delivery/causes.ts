@@ -1,6 +1,6 @@
 import { classifyRefusal } from './reports/refusals.ts';
 
-/** What ends the causes for which a single device's report is held or failed, for whoever has to act. */
+/** Remedies for the causes that hold or fail a single device's report, in words for the person who has to act. */
 
 const heldRemedies: Readonly<Record<string, string>> = {
   'user-unknown': 'the user registers the Mac again, then it updates its inventory',

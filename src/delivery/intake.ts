@@ -12,7 +12,7 @@ import type { Sql } from '../store/database.ts';
 import { createGroupCommit, nothings } from '../store/group-commit.ts';
 import { withRetries } from '../store/retry.ts';
 
-/** What comes in from Jamf Pro, committed before it is answered (contract section 5). */
+/** Messages of Jamf Pro are committed here before they are answered (contract section 5). */
 
 export interface PushedRecord {
   readonly jamfComputerId: number;
@@ -49,7 +49,7 @@ export interface IntakeOptions {
 const keyOf = ({ instanceId, jamfComputerId, tenantId }: MarkedRow): string =>
   `${tenantId}/${instanceId}/${String(jamfComputerId).padStart(10, '0')}`;
 
-/** In the order of their keys: two batches with the same computers cannot wait for each other. */
+/** Rows are ordered by their keys, so that two batches with the same computers cannot wait for each other. */
 const ordered = <T extends MarkedRow>(rows: ReadonlyMap<string, T>): T[] =>
   [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
 

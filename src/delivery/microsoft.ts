@@ -1,6 +1,6 @@
 import type { AccessFailure, Tenant } from '../store/tenants/tenant.ts';
 
-/** What delivery needs of the Microsoft side, per tenant; src/connection/access.ts fulfils it. */
+/** Delivery reaches the Microsoft side through this port, per tenant; src/connection/access.ts implements it. */
 
 export interface IntuneAccess {
   readonly ok: true;

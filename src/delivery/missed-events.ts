@@ -27,7 +27,7 @@ export interface MissedEvents {
   note(instance: InstanceRef, computerIds: readonly number[] | undefined): void;
   /** Takes over what processes left that ended before they could act on it. */
   start(): Promise<void>;
-  /** What is not acted on yet stays kept. */
+  /** Events that were not acted on yet stay kept. */
   stop(): Promise<void>;
 }
 
@@ -47,10 +47,10 @@ export interface MissedEventsOptions {
 }
 
 interface Mark extends InstanceRef {
-  /** By a monotonic clock: when the first event was missed. */
+  /** Time of the first missed event, by a monotonic clock. */
   readonly sinceMs: number;
   readonly computerIds: Set<number>;
-  /** How many events; the same computers may be named once more. */
+  /** Number of events; the same computers may be named once more. */
   events: number;
   /** More was missed than `computerIds`. */
   whole: boolean;

@@ -100,13 +100,13 @@ async function recover(sql: Sql, log: Log): Promise<void> {
     // A database without instances is a new one.
     if (gap.instances > 0) log.warn('recovery.gap', { ...gap });
   }
-  // Only now: a process that ends before has left the gap to the next one.
+  // The watch is recorded last: a process that ends before this line has left the gap to the next one.
   await noteWatch(sql);
 }
 
 /**
- * To be called before delivery begins: looks whether anybody watched lately, under a lock, so that the processes
- * that start together neither miss a gap nor do the work twice.
+ * Called before delivery begins: decides under a lock whether any process watched lately, so that processes that start
+ * together neither miss a gap nor do the work twice.
  */
 export async function recoverFromGap(sql: Sql, log: Log): Promise<void> {
   // Asked for again and again, for waiting in the database would run into its lock timeout.

@@ -9,13 +9,13 @@ import type { Log } from '../telemetry/log.ts';
 /** Telling Intune again what an operator picked: dead letters when their cause is gone, or what Intune lost. */
 
 export interface ReplayRequest {
-  /** Which reports, of those in scope; a condition on the table `reports`. */
+  /** Selects reports among those in scope by a condition on the table `reports`. */
   readonly matching: (sql: Queries) => Fragment;
   /** undefined: every tenant. */
   readonly tenantIds: readonly string[] | undefined;
-  /** Only says what would be done. */
+  /** True where the call only counts what it would do. */
   readonly dryRun: boolean;
-  /** For the log. */
+  /** Text for the log. */
   readonly filter: string;
   readonly author: { readonly name: string; readonly keyId: string | undefined };
   /** The last that the transaction of a tenant's first reports does: how many are going to follow. */

@@ -22,7 +22,7 @@ import { trustedDate } from '../store/trusted-dates.ts';
 import { type CarriedDevice, findRelatives, followRegistrations, relatedDevices } from './registered-anew.ts';
 import { lockDevices, type RouteOutcome, resolveKnown, resolveRoutes } from './resolve.ts';
 
-/** What instances claim, taken in: claims, links between registrations, and the routes that follow from them. */
+/** Takes in the claims of instances: claims, links between registrations, and the routes that follow from them. */
 
 interface KnownDevice extends CarriedDevice {
   readonly reportAt: Date | null;
@@ -31,8 +31,8 @@ interface KnownDevice extends CarriedDevice {
 const linkIds = (ids: string | null): string[] => (ids === null ? [] : ids.split(','));
 
 /**
- * What these computers claimed until now, looked up one by one in their index: as a join the planner, which cannot know
- * how few claims a computer has, reads the whole table.
+ * Reads the present claims of these computers one by one in their index: for a join the planner, which cannot know how
+ * few claims a computer has, would read the whole table.
  */
 async function knownDevices(
   tx: Transaction,

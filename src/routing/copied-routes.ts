@@ -55,7 +55,7 @@ function checkRow(bytes: Uint8Array, at: number): void {
 }
 
 export interface CopiedRoutes {
-  /** What came next, cut wherever it was. */
+  /** Takes the next chunk of the stream, cut anywhere. */
   push(chunk: Uint8Array): void;
   /** Throws when the stream has not come to its end. */
   finish(): number;

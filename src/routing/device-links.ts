@@ -6,7 +6,7 @@ import type { DeviceLink } from '../store/device-links.ts';
 import { claims, deviceLinks } from '../store/schema.ts';
 import type { OtherRegistration } from './re-registration.ts';
 
-/** What is known elsewhere of registrations that a computer carries for the first time. */
+/** Records elsewhere of registrations that a computer carries for the first time. */
 export interface Elsewhere {
   readonly others: readonly OtherRegistration[];
   /** Links that these registrations have already, with the other end. */

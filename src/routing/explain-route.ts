@@ -15,7 +15,7 @@ export interface Explanation {
   readonly instanceId: string | null;
   readonly jamfComputerId: string | null;
   readonly rule: string;
-  /** Since when the route is there, or has ended. */
+  /** Time at which the route began, or ended. */
   readonly since: string | null;
   readonly version: number | null;
   readonly claims: readonly {
@@ -122,9 +122,9 @@ const stateOf = ({ enabled, stale }: KnownClaim): 'active' | 'resting' | 'stale'
   stale ? 'stale' : enabled ? 'active' : 'resting';
 
 /**
- * Which instance a device belongs to, by which rule, who else claims it. A time names a whole millisecond: the answer
- * is that of its end, so that `since` of an answer names the time from which on it is given. Undefined: nothing was
- * known of the device.
+ * Explains which instance a device belongs to, by which rule, and who else claims it. A time names a whole millisecond:
+ * the answer is that of its end, so that `since` of an answer names the time from which on it is given. Undefined:
+ * nothing was known of the device.
  */
 export async function explainRoute(
   sql: Sql,

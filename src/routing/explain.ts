@@ -1,13 +1,13 @@
 import { type Claim, type ComputerId, type KnownClaim, sameComputer } from '../store/claims/claim.ts';
 import { type Choice, chooseClaim, counts, endRule, placementHolds, type Standing } from './rules.ts';
 
-/** Why a device is where it is, by the rules that put it there. Pure: the same for now and for any time before. */
+/** Explains a device's route by the rules that put it there. Pure: the same for now and for any time before. */
 
-/** Where the route was, or that it had ended, with the line of the history that made it so. */
+/** Last place of the route, or its end, with the version that made it so. */
 export interface LastChange {
   readonly version: number;
   readonly since: Date;
-  /** How it was put there, or why it ended. */
+  /** Rule that put it there, or ended it. */
   readonly rule: string;
 }
 

@@ -42,7 +42,7 @@ export function readGuid(text: string, words: Int32Array, at: number): boolean {
 /** The same of lower-case digits only. */
 const lowerDigitValues = digitValues.map((value, code) => (code >= 0x41 && code <= 0x46 ? -1 : value));
 
-/** As `readGuid`, of 36 bytes of a request that was not made a string yet, and in lower case only. */
+/** Works as `readGuid` on 36 bytes of a request that was not made a string yet, and takes lower case only. */
 export function readLowerGuidBytes(bytes: Uint8Array, from: number, words: Int32Array, at: number): boolean {
   if (from + guidCharacters > bytes.length) return false;
   let digits = 0;

@@ -1,6 +1,6 @@
 import type { Queries } from '../store/database.ts';
 
-/** How far back a tenant's routing table can be told. */
+/** Extent of the recorded history of a tenant's routing table. */
 export interface TrimmedHistory {
   /** The newest version of the table. */
   readonly newest: number;

@@ -70,7 +70,7 @@ export class InternedIds {
     this.#free.push(index);
   }
 
-  /** From now on the GUID gets another number; this one ends with its holders. */
+  /** Gives the GUID another number from now on; this one ends with its holders. */
   retire(index: number): void {
     const entry = this.#entries[index];
     if (!entry || entry.isRetired) return;

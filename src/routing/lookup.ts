@@ -18,7 +18,7 @@ export interface RouteLookup {
   peekKey?(key: RouteKey): RouteTarget | undefined;
 }
 
-/** As Node has it. */
+/** The Node runtime's form of the lookup. */
 export interface PackedRouteLookup extends RouteLookup {
   peekKey(key: RouteKey): RouteTarget | undefined;
 }
@@ -31,8 +31,8 @@ export interface RouteLookupOptions {
 }
 
 /**
- * For a runtime that does not hear of changes (Workers): read through, kept for a second at most, so that a moved device
- * is never answered by its old instance for longer. route-cache.ts is Node's.
+ * Lookup for a runtime that does not hear of changes (Workers): read through, kept for a second at most, so that a
+ * moved device is never answered by its old instance for longer. route-cache.ts is Node's.
  */
 export function createRouteLookup({ sql, entries, onLookup }: RouteLookupOptions): RouteLookup {
   const cache =

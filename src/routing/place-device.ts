@@ -21,15 +21,18 @@ export interface WantedPlace extends ComputerId {
 /** Throws to refuse, for what it is told of the route as it is under the lock. */
 export type Expectation = (before: Route | undefined) => void;
 
-/** What was known when an operator decided does not undo it, nor an enrolment ahead of our clock. */
+/**
+ * An operator's placement is dated so that neither what was known at the decision undoes it, nor an enrolment ahead of
+ * our clock.
+ */
 export const placedNow = (claims: readonly StoredClaim[]): Date =>
   new Date(Math.max(Date.now(), ...claims.map(({ lastEnrolledAt }) => lastEnrolledAt?.getTime() ?? 0)));
 
 type Target = NonNullable<RouteWrite['to']>;
 
 /**
- * Where the route goes. A pin that is taken off lets the claims decide again; where there are none the device stays,
- * placed. The same place again changes nothing.
+ * Computes the new place of a route. A pin that is taken off lets the claims decide again; where there are none the
+ * device stays, placed. The same place again changes nothing.
  */
 export function targetOf(
   before: Route | undefined,

@@ -46,7 +46,7 @@ export async function preloadRoutes(
   });
 }
 
-/** How many routes there are, up to `most`: no more are counted. */
+/** Counts the routes up to `max`; beyond that the result is `max`. */
 export async function countRoutes(sql: Sql, most: number): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
     select count(*) as count from (select from routes limit ${most}) as counted`;

@@ -15,7 +15,10 @@ export interface RerouteCounts {
   readonly ended: number;
 }
 
-/** What enabling or disabling an instance would do to the routes of its devices: decided as it would be, and undone. */
+/**
+ * Shows the effect of enabling or disabling an instance on the routes of its devices: decided as it would be, and
+ * undone.
+ */
 export async function previewReroute(
   sql: Sql,
   instance: InstanceRef,

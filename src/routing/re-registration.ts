@@ -15,7 +15,7 @@ export interface FirstClaim {
   readonly current: ReadonlySet<string>;
 }
 
-/** Where another registration is, or was, known. */
+/** Another registration of the same Mac, present or former. */
 export interface OtherRegistration extends Omit<Claim, 'lastCheckInAt'> {
   readonly deviceId: string;
 }
@@ -31,7 +31,7 @@ export function sameMac(one: Hardware, other: Hardware): boolean {
 function sharedBy({ computer }: FirstClaim, other: OtherRegistration): LinkedBy | undefined {
   if (sameComputer(computer, other)) return 'computer';
   if (computer.udid !== null && computer.udid === other.udid) return 'udid';
-  // With a new logic board the UDID changes and the serial number may be kept.
+  // A new logic board changes the UDID and may keep the serial number.
   const { serialNumber } = computer;
   return serialNumber !== null && serialNumber === other.serialNumber ? 'serial-number' : undefined;
 }
@@ -82,12 +82,13 @@ const silent = (old: Claim, newer: Claim): boolean =>
   newer.lastCheckInAt.getTime() - old.lastCheckInAt.getTime() >= registrationSilenceMs;
 
 /**
- * Whether a claim on an older registration is stale, given the claims on the newer ones. Once stale it stays so until
- * its record checks in again, after the newer enrolment: that a newer registration goes does not bring the old one back.
+ * True where a claim on an older registration is stale, given the claims on the newer ones. Once stale it stays so
+ * until its record checks in again, after the newer enrolment: that a newer registration goes does not bring the old
+ * one back.
  */
 export function isStale(
   old: StandingClaim,
-  /** As it was before what was just read; undefined: it was not there. */
+  /** The claim as it was before the present read; undefined: it was not there. */
   before: StandingClaim | undefined,
   newer: readonly StandingClaim[],
 ): boolean {

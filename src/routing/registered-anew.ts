@@ -50,7 +50,7 @@ const hardware = ({ serialNumber, udid }: Computer): string[] => [
 
 const keysOf = (computer: Computer): string[] => [computerKey(computer), ...hardware(computer)];
 
-/** What other computers of the same batch carry of the same Macs: nothing of it is in the database yet. */
+/** Finds other computers of the same batch that carry the same Macs, since nothing of them is in the database yet. */
 function withinBatch(computers: readonly ComputerClaims[]): OtherRegistration[] {
   const counts = new Map<string, number>();
   for (const key of computers.flatMap(hardware)) counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -124,7 +124,7 @@ function newLinks(
   });
 }
 
-/** Whether one computer carries both now: they belong to two of its users. */
+/** True where one computer carries both now: they belong to two of its users. */
 const sideBySide =
   (claims: Claims) =>
   ({ deviceId, previousDeviceId }: DeviceLink): boolean =>
@@ -145,7 +145,7 @@ function staleChanges(links: readonly DeviceLink[], claims: Claims, before: Clai
   });
 }
 
-/** What became of older registrations. */
+/** Changes of older registrations. */
 export interface RegisteredAnew {
   /** Devices with a claim that was retired or revived. */
   readonly turned: readonly string[];

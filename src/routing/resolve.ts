@@ -22,7 +22,7 @@ export interface RouteOutcome {
   readonly route: Route | undefined;
   readonly before: Route | undefined;
   readonly changed: boolean;
-  /** Why the route ended, where it just did. */
+  /** Reason of the end, where the route ended just now. */
   readonly ended: string | undefined;
 }
 
@@ -105,12 +105,12 @@ export async function resolveRoutes(
   });
 }
 
-/** Where an operator wants a device's route; undefined ends it. */
+/** Place that an operator wants for a device's route; undefined ends it. */
 export interface Placement {
   readonly deviceId: string;
   readonly to: RouteWrite['to'];
   readonly ended?: string;
-  /** What the route is to say of the Mac where its place stays: that is a version too, or `If-Match` would miss it. */
+  /** New description of the Mac where its place stays: that is a version too, or `If-Match` would miss it. */
   readonly description?: { readonly serialNumber: string | null; readonly udid: string | null } | undefined;
 }
 

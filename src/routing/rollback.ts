@@ -15,7 +15,7 @@ export interface RollbackRequest {
   readonly tenantId: string;
   readonly toVersion: number;
   readonly by: Authorship;
-  /** Only says what would be done. */
+  /** True where the call only counts what it would do. */
   readonly dryRun: boolean;
   /** Makes Intune hear that these devices are not managed any more; says of how many it has to. */
   readonly retract: (tx: Transaction, tenantId: string, deviceIds: readonly string[]) => Promise<number>;
@@ -54,7 +54,7 @@ const shown = 100;
 const retractedTogether = 10_000;
 
 /**
- * What differs between the table now and at the version. Filled once: its rows are read five times, and must not change
+ * Compares the table now with that of the version. Filled once: its rows are read five times, and must not change
  * between.
  */
 async function makePlan(

@@ -25,7 +25,7 @@ export interface RouteCacheOptions {
   readonly maxAgeMs: number;
   /** While the database is away nobody can read what changed. */
   readonly isAway: () => boolean;
-  /** Never goes back; milliseconds. */
+  /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   readonly onLookup: (result: 'hit' | 'miss' | 'unknown') => void;
   readonly seed?: readonly [number, number];
@@ -49,7 +49,7 @@ export class RouteCache implements PackedRouteLookup {
   #table: RouteTable;
   /** Undefined once it was read anew. */
   #forgotten: Forgotten | undefined;
-  /** When each tenant came to be: one that was deleted and made again begins its versions anew. */
+  /** Time at which each tenant was created: one that was deleted and made again begins its versions anew. */
   #births = new Map<string, number>();
   readonly #preloads = new Set<RoutePreload>();
   readonly #key = routeKey();
@@ -250,7 +250,7 @@ export class RouteCache implements PackedRouteLookup {
     }
   }
 
-  /** Where everything is forgotten again before it was read anew, the table with more routes stays for an outage. */
+  /** The table with more routes is kept for an outage, even where all is forgotten again before it was read anew. */
   #forgetAll(): void {
     const { feed, now } = this.#options;
     if (this.size > 0 && this.size >= (this.#forgotten?.table.size ?? 0)) {

@@ -35,7 +35,7 @@ const nameOf = (tenantId: string, deviceId: string): string => `${tenantId}/${de
 export class RouteMisses {
   readonly #options: RouteMissesOptions;
   readonly #asked = new Map<string, Asked>();
-  /** When each route was found to be missing. */
+  /** Time at which each route was found to be missing. */
   readonly #absent = new LRUCache<string, number>({ max: maxAbsent });
   #waiting: Asked[] = [];
   #queries = 0;
@@ -89,7 +89,7 @@ export class RouteMisses {
     for (const underWay of this.#asked.values()) underWay.again = true;
   }
 
-  /** Whether a change of the tenant's routes matters here. */
+  /** True where a change of the tenant's routes matters here. */
   concerns(tenantId: string): boolean {
     return (
       this.#absent.size > 0 || [...this.#asked.values()].some((underWay) => underWay.tenantId === tenantId)

@@ -12,7 +12,10 @@ export interface RouteName {
 
 export interface VersionedRoute extends RouteTarget {
   readonly version: number;
-  /** When its tenant came to be, in milliseconds: one that was deleted and made again begins its versions anew. */
+  /**
+   * Time at which its tenant was created, in milliseconds: one that was deleted and made again begins its versions
+   * anew.
+   */
   readonly bornAtMs: number;
 }
 
@@ -27,11 +30,11 @@ export interface RouteChange extends RouteName, RouteVersion {
 }
 
 export interface RouteReader {
-  /** In the order of the names; undefined: no such route. All of one snapshot. */
+  /** Reads routes from one snapshot, in the order of the names; undefined: no such route. */
   read(names: readonly RouteName[]): Promise<(VersionedRoute | undefined)[]>;
   /** Reads the changes of these versions, each device's in the order of versions. */
   changes(versions: readonly RouteVersion[]): AsyncIterable<readonly RouteChange[]>;
-  /** When tenants came to be, in milliseconds, of those that are there; all of them unless some are named. */
+  /** Reads the creation times of tenants, in milliseconds, of those that are there; default: all of them. */
   births(tenantIds?: readonly string[]): Promise<ReadonlyMap<string, number>>;
 }
 

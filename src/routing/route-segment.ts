@@ -15,9 +15,9 @@ export const instanceWord = 5;
 export const computerWord = 6;
 export const versionWord = 7;
 
-/** In a fuller segment it takes long to see that an entry is missing. */
+/** Beyond this load it takes long to see that an entry is missing. */
 export const maxLoad = 0.8;
-/** By this much a segment grows: a route takes at most 32 / 0.8 * 1.5 = 60 bytes. */
+/** Factor by which a segment grows: a route takes at most 32 / 0.8 * 1.5 = 60 bytes. */
 const growth = 1.5;
 const minPlaces = 8;
 

@@ -19,7 +19,7 @@ import {
   versionWord,
 } from './route-segment.ts';
 
-/** Where a device call goes. */
+/** Destination of a device call. */
 export interface RouteTarget {
   readonly instanceId: string;
   readonly jamfComputerId: number;

@@ -1,19 +1,19 @@
-/** Which instance a device belongs to. Pure; the order is contract section 8, 'Route rules'. */
+/** These rules decide which instance a device belongs to. Pure; the order is contract section 8, 'Route rules'. */
 
 import { type Claim, type ComputerId, type KnownClaim, sameComputer } from '../store/claims/claim.ts';
 
-/** How a claim won. */
+/** Rule by which a claim won. */
 export type Rule = 'only-claim' | 'newest-enrolment' | 'newest-check-in' | 'lowest-id';
-/** How a route was put where it is by an operator. */
+/** Action by which an operator put a route in its place. */
 export type PlacementRule = 'pinned' | 'placed' | 'moved' | 'rolled-back';
 
-/** How a route ended. */
+/** Reason by which a route ended. */
 export type EndRule = 'no-claim' | 'retired';
 
-/** Where a device's route is. */
+/** Place of a device's route. */
 export interface Standing extends ComputerId {
   readonly pinned: boolean;
-  /** When an operator put it there; null: a claim won it. */
+  /** Time at which an operator put it there; null: a claim won it. */
   readonly placedAt: Date | null;
 }
 
@@ -54,14 +54,14 @@ export type Decision =
   | { readonly kind: 'end'; readonly rule: EndRule }
   | { readonly kind: 'route'; readonly claim: Claim; readonly rule: Rule };
 
-/** Whether a claim has a say: a disabled instance's claims rest, a retired registration's too. */
+/** True where a claim has a say: a disabled instance's claims rest, a retired registration's too. */
 export const counts = ({ enabled, stale }: Pick<KnownClaim, 'enabled' | 'stale'>): boolean =>
   enabled && !stale;
 
 /**
- * Whether an operator's placement still holds: until the computer says that it does not carry the registration any
- * more, its instance is disabled, or the Mac enrols somewhere after the placement. What was known when the operator
- * decided does not undo it.
+ * True while an operator's placement holds: until the computer says that it does not carry the registration any more,
+ * its instance is disabled, or the Mac enrols somewhere after the placement. What was known when the operator decided
+ * does not undo it.
  */
 export function placementHolds(
   before: Standing,
@@ -78,8 +78,8 @@ export function placementHolds(
 }
 
 /**
- * What becomes of a route, given the claims on its device. `withdrawn`: the computer that has the route has just
- * stopped claiming the device.
+ * Decides on a route, given the claims on its device. `withdrawn`: the computer that has the route has just stopped
+ * claiming the device.
  */
 export function decideRoute(
   before: Standing | undefined,
@@ -99,6 +99,8 @@ export function decideRoute(
   return { kind: 'route', claim: choice.claim, rule: choice.rule };
 }
 
-/** Why a device has no route: its Mac registered anew and only old records still name it, or nobody claims it. */
+/**
+ * Reason why a device has no route: its Mac registered anew and only old records still name it, or nobody claims it.
+ */
 export const endRule = (known: readonly Pick<KnownClaim, 'stale'>[]): EndRule =>
   known.some(({ stale }) => stale) ? 'retired' : 'no-claim';

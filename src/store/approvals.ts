@@ -65,7 +65,7 @@ export async function lockApprovals(tx: Transaction, tenantId: string): Promise<
   await tx`select pg_advisory_xact_lock(hashtextextended(${`approvals/${tenantId}`}, 0))`;
 }
 
-/** What waits to do the same to the same object, whatever its query and body ask for beside. */
+/** Finds the pending approval of the same action on the same object, whatever its query and body contain. */
 export async function readWaiting(
   tx: Transaction,
   { action, target, tenantId }: Pick<Approval, 'tenantId' | 'action' | 'target'>,
@@ -122,7 +122,10 @@ export interface Decision {
   readonly reason: string | undefined;
 }
 
-/** In the transaction that holds the row (`lockApproval`). With `approved` begins the lease of whoever carries it out. */
+/**
+ * The caller's transaction holds the row (`lockApproval`). With `approved` begins the lease of the process that carries
+ * it out.
+ */
 export async function writeDecision(
   tx: Transaction,
   { approvalId, tenantId }: ApprovalKey,
@@ -142,7 +145,10 @@ export async function renewApproval(client: Sql, { approvalId, tenantId }: Appro
     where tenant_id = ${tenantId} and approval_id = ${approvalId} and state = 'approved'`;
 }
 
-/** Also over `failed` without a status: a lease that could not be renewed, and the end is known after all. */
+/**
+ * The outcome also replaces a `failed` without a status: there the lease could not be renewed, and the end became known
+ * after all.
+ */
 export async function writeOutcome(
   tx: Transaction,
   { approvalId, tenantId }: ApprovalKey,
@@ -164,7 +170,7 @@ export async function settleApprovals(client: Sql): Promise<void> {
             order by tenant_id, approval_id limit ${changeBatch} for update skip locked) late
       where a.tenant_id = late.tenant_id and a.approval_id = late.approval_id
       returning ${columns(tx, pick(approvals, 'tenantId', 'approvalId', 'summary', 'state'), 'a')}`;
-    // In one order for all processes: each entry locks the end of its tenant's chain.
+    // Every process appends these entries in the same order, since each one locks the end of its tenant's chain.
     for (const { approvalId, state, summary, tenantId } of over.toSorted((a, b) =>
       a.tenantId < b.tenantId ? -1 : 1,
     )) {

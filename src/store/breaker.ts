@@ -38,7 +38,7 @@ export interface Asked {
 
 export interface Breaker {
   readonly isAway: boolean;
-  /** How many were refused in the present outage, or in the one that ended last. */
+  /** Calls refused in the present outage, or in the one that ended last. */
   readonly refusals: number;
   /** The error for a caller that must not ask now; counted. */
   refuse(): StoreUnavailableError;
@@ -190,7 +190,7 @@ export function createBreaker({ close: closeProbe, now, probe }: BreakerOptions)
     if (outage.isAway()) {
       if (isThere) outage.end();
     } else if (!isThere) {
-      // Where somebody was answered meanwhile, only the prober's connection failed: the next tick asks again.
+      // Somebody was answered meanwhile, so only the prober's connection failed: the next tick asks again.
       if (answers > question.answersBefore) suspected = true;
       else outage.begin(failure, () => inFlight.giveUpAll(outage.refuse));
     }

@@ -1,14 +1,15 @@
 import type { Log } from '../telemetry/log.ts';
 
 /**
- * What other processes changed in the database, so that what this one remembers can be kept until then.
+ * This module finds what other processes changed in the database, so that a process may keep what it has read until
+ * then.
  *
  * A look reads the changes that its snapshot sees and the snapshot of the look before did not: nothing is missed and
  * nothing comes twice, in whatever order transactions commit, and a long transaction costs nothing. It advances only
  * when everybody has applied what it found.
  */
 
-/** As PostgreSQL writes a `pg_snapshot`: `xmin:xmax:xip,…`. */
+/** A snapshot is written as PostgreSQL writes a `pg_snapshot`: `xmin:xmax:xip,…`. */
 export type Snapshot = string;
 
 export type Change =
@@ -16,7 +17,7 @@ export type Change =
       readonly kind: 'routes';
       readonly tenantId: string;
       readonly version: number;
-      /** How many routes that version changed. */
+      /** Number of routes that this version changed. */
       readonly changes: number;
     }
   | { readonly kind: 'tenant' | 'move'; readonly tenantId: string }
@@ -26,7 +27,10 @@ export interface Look {
   readonly snapshot: Snapshot;
   /** The database's clock. */
   readonly atMs: number;
-  /** Which history the database goes on with: another one after a failover or a restored backup. */
+  /**
+   * Identifies the line of history that the database continues: it is another one after a failover or a restored
+   * backup.
+   */
   readonly history: string;
   /** Undefined: too many to be told one by one. */
   readonly changes: readonly Change[] | undefined;
@@ -44,9 +48,9 @@ export interface ChangeSource {
 }
 
 export interface ChangeListener {
-  /** In the order of commits within a tenant. A failure is the look's: it comes again. */
+  /** Takes changes in the order of their commits within a tenant. After a failure the same changes come again. */
   apply(changes: readonly Change[]): Promise<void> | void;
-  /** Whatever is remembered may be wrong; what was asked before this call is to be asked again. */
+  /** Discards everything remembered, since any of it may be wrong; what was asked before this call is asked again. */
   forget(): void;
 }
 
@@ -54,15 +58,15 @@ export interface ChangeFeed {
   subscribe(listener: ChangeListener): void;
   /** One look at a time: who comes while one is under way gets the next. */
   look(): Promise<void>;
-  /** What is remembered is told of changes: the feed has been heard at least once. */
+  /** True once the feed has been read, from when on the caches hear of changes. */
   readonly started: boolean;
   /** Milliseconds since the last look that ended well began; infinite before the first. */
   silentMs(): number;
   /** Heard within the last two seconds. */
   alive(): boolean;
-  /** How many looks brought changes. */
+  /** Number of polls that brought changes. */
   readonly heard: number;
-  /** Where the last look that ended well was. */
+  /** Snapshot of the last poll that succeeded. */
   readonly snapshot: Snapshot | undefined;
   prune(): Promise<void>;
 }

@@ -53,7 +53,7 @@ const pruneBatch = 5_000;
  */
 const history = `left(pg_walfile_name(pg_current_wal_lsn()), 8) || '/' ||
   (select oid from pg_database where datname = current_database())`;
-/** Where a provider forbids to ask for the timeline: then also a restart counts. */
+/** Some providers forbid reading the timeline; there a restart counts as a new history as well. */
 const historyByStart = `pg_postmaster_start_time()::text || '/' ||
   (select oid from pg_database where datname = current_database())`;
 

@@ -1,13 +1,13 @@
 import { exportsAtOnce, importsAtOnce } from '../limits.ts';
 
 /**
- * How ESPALIER_DATABASE_CONNECTIONS, what one process may open at the same time, is shared out among its clients of the
- * database. docs/settings.md has the same table.
+ * Shares ESPALIER_DATABASE_CONNECTIONS, the number of connections that one process may open, among its database
+ * clients. docs/settings.md has the same table.
  */
 export interface ConnectionBudget {
   /** Intake, calls, the admin API, delivery: whatever waits for the disk. */
   readonly durable: number;
-  /** What delivery writes without waiting for the disk. */
+  /** Connections for delivery's writes that need not wait for the disk. */
   readonly relaxed: number;
 }
 

@@ -8,7 +8,7 @@ import { consents } from './schema.ts';
 
 export type ConsentApplication = 'connector' | 'user-registration';
 
-/** What came of a consent page at Microsoft. */
+/** Result of a consent page at Microsoft. */
 export type ConsentResult = 'granted' | 'declined' | 'other-tenant' | 'unproven' | 'incomplete';
 
 export async function insertConsent(
@@ -70,7 +70,7 @@ export async function noteConsentResult(
     where tenant_id = ${tenantId} and state_hash = ${await hashKey(state)} and used_at is not null`;
 }
 
-/** What came of a state that was used before; undefined where nothing is noted of it. */
+/** Result of a consent state that was used before; undefined where none is recorded. */
 export async function readConsentResult(
   sql: Queries,
   tenantId: string,

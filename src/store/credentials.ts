@@ -9,7 +9,7 @@ import { createGroupCommit } from './group-commit.ts';
  */
 export interface CredentialLookup<Found> {
   find(hash: string): Promise<Found | undefined>;
-  /** What was found last, however long ago, without asking: nothing may be opened by it. */
+  /** Returns the last result of any age without asking the database; a caller must not grant access by it. */
   remembered(hash: string): Found | undefined;
   /** A credential was made or revoked in this process: the next look asks the database. */
   forgetAll(): void;
@@ -22,11 +22,11 @@ export interface CredentialLookupOptions<Found> {
   readonly endsAtMs?: (found: Found) => number | undefined;
   /** False where requests must not share a query (Workers). */
   readonly together?: boolean;
-  /** Never goes back; milliseconds. */
+  /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
 }
 
-/** How often the last use of a credential is noted. */
+/** Interval at which the last use of a credential is recorded. */
 const noteUseEveryMs = 60_000;
 
 /** Has the use of a credential noted when that was not done for a minute in this process. */

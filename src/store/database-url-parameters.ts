@@ -5,11 +5,11 @@
 
 export interface UrlParameter {
   readonly treatment: 'honoured' | 'ignored' | 'refused';
-  /** For the documentation: how it is honoured, or why it is not. */
+  /** Explanation for the documentation: how the parameter is honoured, or why it is not. */
   readonly note: string;
   /** libpq's environment variable, read where the URL does not give the parameter. */
   readonly variable?: string;
-  /** What is wrong with a value, continuing 'the parameter x …'; undefined: nothing. */
+  /** Fault of a value, continuing 'the parameter x …'; undefined: none. */
   readonly problemOf?: (value: string) => string | undefined;
 }
 

@@ -10,7 +10,7 @@ it.each([
   'postgres://app:12?sesame=1/2@db.example/app',
 ])('nothing is shown of a password that is not percent-encoded: %s', (url) => {
   const problem = databaseUrlProblem(url, { environment: {} });
-  // Where libpq reads it as it was meant, it is.
+  // A URL that libpq reads as it was meant is read the same here.
   if (problem === undefined) expect(describeDatabaseUrl(url)).toBe('db.example:5432/app');
   else {
     expect(problem).toMatch(/password.*%40/);

@@ -34,13 +34,13 @@ export interface DatabaseTarget {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ReadUrlOptions {
-  /** Of the process, for the PG* variables of parameters that the URL does not give. */
+  /** Environment of the process, for the PG* variables of parameters that the URL does not give. */
   readonly environment?: Environment;
   /** libpq's unless said: `prefer`. */
   readonly defaultSslMode?: 'disable' | 'prefer';
 }
 
-/** Where libpq looks when no host is given: Debian's directory of sockets, PostgreSQL's own, then TCP. */
+/** libpq tries these when no host is given: Debian's directory of sockets, PostgreSQL's own, then TCP. */
 const defaultHosts = ['/var/run/postgresql', '/tmp', 'localhost'];
 const maxPort = 65_535;
 
@@ -66,7 +66,7 @@ function checkEncoding(what: string, value: string): string {
 interface Pieces {
   readonly hosts: string | undefined;
   readonly ports: string | undefined;
-  /** By libpq's names, still percent-encoded. */
+  /** Values by libpq's names, still percent-encoded. */
   readonly values: Map<string, string>;
 }
 
@@ -171,9 +171,9 @@ function shuffle<T>(list: readonly T[]): T[] {
 }
 
 interface Place {
-  /** What is connected to: a name, an address, or a directory of Unix sockets. */
+  /** Target of the connection: a name, an address, or a directory of Unix sockets. */
   readonly host: string;
-  /** What the server's certificate must be for. */
+  /** Name that the server's certificate must carry. */
   readonly name: string;
   readonly port: number;
 }
@@ -313,7 +313,7 @@ const decoded = (values: ReadonlyMap<string, string>, name: string): string | un
   return value === undefined || value === '' ? undefined : decodeURIComponent(value);
 };
 
-/** What is wrong with the URL, in words that hold nothing of its secrets; undefined: nothing. */
+/** Describes the fault of the URL in words that hold nothing of its secrets; undefined: none. */
 export function databaseUrlProblem(url: string, options: ReadUrlOptions = {}): string | undefined {
   try {
     readDatabaseUrl(url, options);

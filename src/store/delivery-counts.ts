@@ -1,8 +1,8 @@
 /**
- * How much was delivered for each tenant in each five minutes, and how long Intune's acceptance took. Work that is done
- * is added up in memory and written a few times a minute, beside the work and for all tenants in one statement: a report costs no
- * round trip more. Additions, so any number of processes count into one row; a process that is killed takes what it
- * counted in its last seconds with it.
+ * Counts the deliveries of each tenant in steps of five minutes, and how long Intune's acceptance took. Work that is
+ * done is added up in memory and written a few times a minute, beside the work and for all tenants in one statement: a
+ * report costs no round trip more. Additions, so any number of processes count into one row; a process that is killed
+ * takes what it counted in its last seconds with it.
  */
 
 import type { Log } from '../telemetry/log.ts';
@@ -48,7 +48,7 @@ interface Counts {
   accepted: number;
   completed: number;
   failed: number;
-  /** How many were accepted after so long, by step; as long as the largest one needs. */
+  /** Accepted reports by step of their delay; the array is as long as its largest step needs. */
   readonly delays: number[];
 }
 
@@ -164,7 +164,7 @@ export interface DeliverySum {
   readonly delays: readonly number[];
 }
 
-/** Of one tenant: each step of the time until now, also those in which nothing happened. */
+/** Reads every step of one tenant until now, including those in which nothing happened. */
 export const readDeliveryCounts = (
   sql: Queries,
   tenantId: string,
@@ -188,11 +188,14 @@ export const readDeliveryCounts = (
     array(select count::float8 from delay where delay.step = span.step order by position) as delays
   from span left join counted on counted.step = span.step group by span.step order by span.step`;
 
-/** For a tenant that is deleted: a foreign key would have every count wait for its locked row. */
+/**
+ * Deletes the counts of a tenant that is deleted: with a foreign key, every count would wait for the tenant's locked
+ * row.
+ */
 export const deleteDeliveryCounts = (tx: Transaction, tenantId: string) =>
   tx`delete from delivery_counts where tenant_id = ${tenantId}`;
 
-/** In batches, so that no statement holds many rows. */
+/** Deletes in batches, so that no statement holds many rows. */
 export async function trimDeliveryCounts(sql: Sql): Promise<void> {
   for (;;) {
     const gone = await sql`

@@ -11,7 +11,7 @@ export interface DeviceLink {
 }
 
 export interface NewLink extends DeviceLink {
-  /** What the two have in common. */
+  /** The attribute that both registrations share. */
   readonly linkedBy: LinkedBy;
 }
 

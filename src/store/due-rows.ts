@@ -1,17 +1,20 @@
 /**
- * How the tables of delivery speak of due rows: where they wait, and under which lease they are worked on. Which of
- * them are taken next is decided above (`delivery/stage/lanes.ts`).
+ * The tables of delivery share this model of due rows: where they wait, and under which lease they are worked on. Which
+ * of them are taken next is decided above (`delivery/stage/lanes.ts`).
  */
 
 /** The tables whose rows become due; each is worked by a stage of delivery. */
 export type StageName = 'computers' | 'reports';
 
-/** What must not suffer from its neighbours: a tenant's reports, or an instance's computers, fresh and background apart. */
+/**
+ * A schedule that must not suffer from its neighbours: a tenant's reports, or an instance's computers, fresh and
+ * background apart.
+ */
 export interface Lane {
   readonly tenantId: string;
-  /** For computers. */
+  /** Present for computers only. */
   readonly instanceId?: string;
-  /** Where a stage has more than one lane for the same. */
+  /** Tells apart the schedules of a stage that has more than one for the same tenant or instance. */
   readonly kind?: string;
   /** True for the work of a resync, a replay or a reconciliation: it is served when nothing fresh is due. */
   readonly background: boolean;

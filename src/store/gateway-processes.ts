@@ -3,7 +3,9 @@ import { columns, pick } from './columns.ts';
 import type { Sql } from './database.ts';
 import { gatewayProcesses } from './schema.ts';
 
-/** Which processes answer device calls, and which version of a tenant's routes each certainly serves. */
+/**
+ * Records which processes answer device calls, and which version of a tenant's routes each of them certainly serves.
+ */
 
 /** A process that was not seen for so long is gone. */
 const goneAfterSeconds = 60;
@@ -11,7 +13,7 @@ const goneAfterSeconds = 60;
 export interface ProcessNote {
   readonly processId: string;
   readonly name: string;
-  /** Where the process's last look at the changes was. */
+  /** Snapshot of the process's last poll of the changes. */
   readonly snapshot: Snapshot;
   readonly cachedRoutes: number;
 }
@@ -41,7 +43,7 @@ export interface ServingProcess {
   /** Every answer of the process is of this version of the tenant's routes or a later one. */
   readonly version: number;
   readonly current: boolean;
-  /** Of all tenants. */
+  /** Number of cached routes over all tenants. */
   readonly cachedRoutes: number;
 }
 

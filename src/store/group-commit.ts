@@ -19,7 +19,7 @@ export interface GroupCommitOptions<Item, Result> {
   readonly flushes: number;
   /** 0 unless told: what is there goes. */
   readonly gatherMs?: number;
-  /** What an item counts against `maxItems`; 1 unless told. */
+  /** Weight of an item against `maxItems`; default: 1. */
   readonly weight?: (item: Item) => number;
   /** The tenant whose rows an item writes; to be told wherever tenants share a group. */
   readonly tenantOf?: (item: Item) => string;
@@ -91,7 +91,7 @@ export function createGroupCommit<Item, Result>(
     lastItems = group.length;
     return group;
   };
-  /** What of a tenant waits already goes apart with it, and stays in its order. */
+  /** Other writes of the tenant that wait already are set apart with it, so that their order is kept. */
   const setApart = (tenantId: string, writes: readonly Waiting<Item, Result>[]): void => {
     const behind = queue.filter(({ item }) => tenantOf(item) === tenantId);
     if (behind.length > 0) queue = queue.filter(({ item }) => tenantOf(item) !== tenantId);
@@ -126,7 +126,7 @@ export function createGroupCommit<Item, Result>(
     scheduled = true;
     const traffic = lastItems > 1 || running > 0;
     if (gatherMs > 0 && traffic && queue.length < maxItems) setTimeout(go, gatherMs);
-    // What comes in the same turn of the loop goes along.
+    // Items that arrive in the same turn of the event loop go into the same statement.
     else queueMicrotask(go);
   };
   return (item) =>

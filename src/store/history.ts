@@ -1,7 +1,7 @@
 /**
- * Who did what to what (contract section 8), written in the transaction of the change itself: neither is there
- * without the other. The entries of a tenant are a chain: each holds the hash of the one before, and `history_heads` its
- * end, so that an entry which was changed, removed or slipped in shows.
+ * The history records who did what to what (contract section 8), written in the transaction of the change itself:
+ * neither exists without the other. The entries of a tenant are a chain: each holds the hash of the one before, and
+ * `history_heads` its end, so that an entry which was changed, removed or slipped in shows.
  */
 
 import { getTableColumns } from 'drizzle-orm';
@@ -24,7 +24,7 @@ export interface HistoryEntry {
   /** undefined: it belongs to no tenant. */
   readonly tenantId: string | undefined;
   readonly author: HistoryAuthor;
-  /** What was done to what: `tenant.create`, `connection.disconnect`. */
+  /** The action and its object: `tenant.create`, `connection.disconnect`. */
   readonly action: string;
   readonly object: { readonly kind: string; readonly id: string; readonly name?: string | undefined };
   /** JSON values without secrets; undefined where there was nothing, or there is nothing any more. */
@@ -38,14 +38,14 @@ export interface HistoryEntry {
   readonly approvedBy?: string | undefined;
 }
 
-/** On whose behalf something is changed, and by which request. */
+/** The author of a change, and the request by which it is made. */
 export interface HistoryOrigin
   extends Pick<HistoryEntry, 'approvedBy' | 'author' | 'reason' | 'requestId' | 'source'> {
   /** Told when entries of it are written, before their transaction ends. */
   readonly onRecorded?: () => void;
 }
 
-/** What Espalier does by itself: because of what Microsoft says, or when its time has come. */
+/** Author of what Espalier does by itself: because of Microsoft's answer, or when its time has come. */
 export const gatewayOrigin: HistoryOrigin = {
   author: { kind: 'gateway', id: undefined, name: 'espalier' },
 };
@@ -55,7 +55,7 @@ export type Change = Pick<HistoryEntry, 'action' | 'after' | 'before' | 'object'
 /** Says what a transaction has changed; it is written at its end. */
 export type Note = (change: Change) => void;
 
-/** For a step of a change that is noted as a whole. */
+/** Recorder for a step of a change that is recorded as a whole. */
 export const unnoted: Note = () => undefined;
 
 /** The tenant of what belongs to none. */
@@ -63,7 +63,7 @@ export const noTenant = '00000000-0000-0000-0000-000000000000';
 
 const chained = getTableColumns(history);
 
-/** As it is in the table; `before` and `after` are JSON. */
+/** An entry as the table holds it; `before` and `after` are JSON. */
 export type ChainedRow = Row<typeof chained>;
 
 export type HistoryRow = Omit<ChainedRow, 'hash' | 'previousHash'>;
@@ -96,7 +96,10 @@ export const historyHash = (previousHash: string, row: HistoryRow): Promise<stri
 
 const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
 
-/** As the database gives it back: a text with NUL or half a surrogate pair would not have the hash that was made of it. */
+/**
+ * The text is hashed as the database gives it back: with NUL or half a surrogate pair the stored text would not match
+ * its hash.
+ */
 const text = (value: string | undefined): string | null =>
   value?.toWellFormed().replaceAll('\0', '\uFFFD') ?? null;
 

@@ -16,7 +16,7 @@ export interface KeptAnswer {
 export interface Attempt {
   readonly operator: string;
   readonly idempotencyKey: string;
-  /** When it began, to the microsecond, as PostgreSQL writes it. */
+  /** Time of the beginning to the microsecond, as PostgreSQL writes it. */
   readonly begunAt: string;
 }
 
@@ -53,7 +53,7 @@ async function takeKey(
 
 const knownShape = pick(idempotencyKeys, 'requestHash', 'status', 'headers', 'bodySealed');
 
-/** What is to be done with a request. */
+/** Decides what is to be done with a request. */
 export async function beginRequest(sql: Sql, request: Request): Promise<Begun> {
   const { idempotencyKey, operator, requestHash } = request;
   const begunAt = await takeKey(sql, request);

@@ -72,7 +72,7 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}):
       return new Map(rows.map((row) => [row.keyHash, row]));
     },
   });
-  /** By instance and certificate, as the caller names both. */
+  /** Certificates are looked up by instance and fingerprint, since the caller names both. */
   const certificates = createCredentialLookup<KeyOwner>({
     together,
     read: async (bindings) => {

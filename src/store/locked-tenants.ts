@@ -18,9 +18,9 @@ export const isLockTimeout = (error: unknown): boolean =>
   (error as { code?: string } | null)?.code === '55P03';
 
 /**
- * To be put behind the rows of a statement (`from unnest(…) as rows(…) ${waitsAtMost(sql, ms)}`): the statement waits for
- * each lock that long at most. It is a part of the statement, for a pooler hands on no settings of sessions; the join
- * has its value before the first row is locked. undefined: as long as the connection says.
+ * A fragment to be put behind the rows of a statement (`from unnest(…) as rows(…) ${waitsAtMost(sql, ms)}`), which
+ * makes it wait for each lock that long at most. It is a part of the statement because a pooler hands on no settings of
+ * sessions; the join has its value before the first row is locked. undefined: the connection's own limit holds.
  */
 export const waitsAtMost = (sql: Queries, ms: number | undefined): Fragment =>
   ms === undefined
@@ -29,14 +29,14 @@ export const waitsAtMost = (sql: Queries, ms: number | undefined): Fragment =>
 
 export interface Waiting<Item, Result> {
   readonly item: Item;
-  /** By a monotonic clock. */
+  /** Time of arrival by a monotonic clock. */
   readonly sinceMs: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
 
 export interface LockedTenants<Item, Result> {
-  /** Whether writes of the tenant wait here, so that the next one has to wait behind them. */
+  /** True while writes of the tenant wait here, so that the next one has to wait behind them. */
   has(tenantId: string): boolean;
   add(tenantId: string, writes: readonly Waiting<Item, Result>[]): void;
 }
@@ -44,7 +44,7 @@ export interface LockedTenants<Item, Result> {
 export interface LockedTenantsOptions<Item, Result> {
   /** Writes one tenant's; answers those for which a lock was not had, and has settled the others. */
   readonly write: (writes: readonly Waiting<Item, Result>[]) => Promise<readonly Waiting<Item, Result>[]>;
-  /** How many of them go together. */
+  /** Returns how many of the waiting writes go together. */
   readonly take: (queue: readonly Waiting<Item, Result>[]) => number;
 }
 

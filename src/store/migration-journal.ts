@@ -1,9 +1,9 @@
 import type { Queries } from './database.ts';
 
 /**
- * Where a deployment's tables are, and the journal of the migrations that were applied to them. The tables are in the
- * schema that the role's search_path finds. The journal is beside them, or in a schema of its own name, where the first
- * versions put it and where it goes on being put for a deployment in `public`.
+ * Finds the schema of a deployment's tables, and the journal of the migrations that were applied to them. The tables
+ * are in the schema that the role's search_path finds. The journal is beside them, or in a schema of its own name,
+ * where the first versions put it and where it goes on being put for a deployment in `public`.
  */
 
 export interface Deployment {
@@ -13,7 +13,7 @@ export interface Deployment {
   readonly journalSchema: string | undefined;
 }
 
-/** As drizzle-kit names it, and the table in it, `__drizzle_migrations`. */
+/** Schema and table names are drizzle-kit's; the table is `__drizzle_migrations`. */
 const journalSchemaOfItsOwn = 'drizzle';
 
 /** A table of the first migration whose name no other product is likely to use. */

@@ -16,7 +16,7 @@ export const dueChannel = 'espalier_due';
  * notification, which is sent beside the transactions that it is about.
  */
 export interface DueNotifications {
-  /** To be called after the commit. */
+  /** Announces due work; called after the commit. */
   due(stage: StageName, lane: Lane): void;
   /** This process's stage wants to know; without lanes: anything may be due. */
   listen(stage: StageName, wake: (lanes?: readonly Lane[]) => void): void;

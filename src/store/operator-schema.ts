@@ -14,9 +14,9 @@ import { json } from './json-column.ts';
 import type { Role } from './row-types.ts';
 
 /**
- * What Espalier keeps of its operators and what they do; meaning and retention are in docs/data.md. A row that belongs
- * to no tenant has the nil id as its tenant, so that every key begins with one all the same. None of them refers to
- * `tenants`: what was done to a tenant is still told when the tenant is gone.
+ * Tables that hold Espalier's operators and their actions; meaning and retention are in docs/data.md. A row that
+ * belongs to no tenant has the nil id as its tenant, so that every key begins with one all the same. None of them
+ * refers to `tenants`: what was done to a tenant is still told when the tenant is gone.
  */
 
 const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
@@ -103,7 +103,7 @@ export const approvals = pgTable(
     approvalId: uuid('approval_id').notNull(),
     /** `waiting`, `approved` (being carried out), `done`, `failed`, `rejected`, `expired`. */
     state: text('state').$type<ApprovalState>().notNull().default('waiting'),
-    /** As in `history`. */
+    /** Same values as in `history`. */
     action: text('action').notNull(),
     summary: text('summary').notNull(),
     devices: integer('devices').notNull(),
@@ -124,7 +124,7 @@ export const approvals = pgTable(
     decidedBy: text('decided_by'),
     decidedAt: at('decided_at'),
     decisionReason: text('decision_reason'),
-    /** Of the answer to the request that was carried out; null: it was not made, or its end is not known. */
+    /** Status of the answer to the request that was carried out; null: it was not made, or its end is not known. */
     status: integer('status'),
     /** The answer's body; without a status, why there is none. */
     answer: text('answer'),

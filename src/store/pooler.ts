@@ -11,8 +11,9 @@ const rounds = 10;
 const changesThatProve = 2;
 
 /**
- * Whether the statements of one connection are run by sessions that others have too. Two connections ask in turns which
- * session answers: the other's, or now this one and now that one, is what no connection of its own would see.
+ * True where sessions are shared, so that the statements of one connection may run in a session that others use as
+ * well. Two connections ask in turns which session answers: only with a pooler between does one of them meet the
+ * other's session, or now one and now another.
  */
 export async function sharesSessions(url: string): Promise<boolean> {
   const open = () => openDatabase(url, { connections: 1, applicationName: 'espalier-pooler', pooled: true });

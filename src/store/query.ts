@@ -16,7 +16,7 @@ export const query = (sql: Queries): PgRemoteDatabase =>
       typeof value === 'object' && value !== null ? sql.json(value) : value,
     );
     const asked = sql.unsafe(text, values, { prepare: true });
-    // Where drizzle maps no columns (`$count`) it reads rows by name.
+    // Where drizzle maps no columns (`$count`), it reads rows by name.
     const rows: PromiseLike<unknown[]> = method === 'execute' ? asked : asked.values();
     return { rows: rows as unknown as unknown[] };
   });

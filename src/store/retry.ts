@@ -32,7 +32,7 @@ class Undone<T> extends Error {
   }
 }
 
-/** What a transaction's work would come to: it is carried out and rolled back. */
+/** Returns the result that a transaction's work would have: the work is carried out and rolled back. */
 export async function withoutTrace<T>(sql: Sql, work: (tx: Transaction) => Promise<T>): Promise<T> {
   try {
     return await inTransaction<T>(sql, async (tx) => {

@@ -127,7 +127,7 @@ describe('rows that are kept', () => {
     rows.set('a', { value: 2 });
     state.away = true;
     kept.forget('a');
-    // Whether it is away is not known yet: nobody is answered with what changed before the database was asked.
+    // The database has not been asked yet, so nobody is answered with the row as it was before.
     expect(kept.peek('a')).toBeUndefined();
     expect(await kept.get('a')).toEqual({ value: 1 });
     state.known = true;

@@ -8,17 +8,17 @@ import { storeFailure } from './store-failure.ts';
  * as it was last read, for a heartbeat that touched a tenant's row must not make its devices dark.
  */
 export interface RowCache<T> {
-  /** What is known without asking. */
+  /** Returns the known row without asking. */
   peek(key: string): T | undefined;
   get(key: string): Promise<T | undefined>;
-  /** As the database has it now. */
+  /** Reads the row from the database. */
   fresh(key: string): Promise<T | undefined>;
   /** It changed: not served any more, save while the database is away. Also a read under way is asked again. */
   forget(key: string): void;
   forgetAll(): void;
 }
 
-/** Where rows are kept on for longer than a second. */
+/** Policy of a cache that keeps rows for longer than a second. */
 export interface CachePolicy {
   readonly feed: Pick<ChangeFeed, 'started' | 'silentMs'>;
   /** Older knowledge is not served, however long the database is away. */
@@ -30,7 +30,7 @@ export interface CachePolicy {
 export interface RowCacheOptions<T> {
   readonly read: (key: string) => Promise<T | undefined>;
   readonly maxRows: number;
-  /** Never goes back; milliseconds. */
+  /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   readonly policy?: CachePolicy | undefined;
 }
@@ -125,14 +125,14 @@ function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOpt
   const change = (kept: Kept<T>, atMs: number): void => {
     kept.changedAtMs ??= Math.max(kept.atMs, atMs);
   };
-  /** How long nothing has confirmed that the row is still the same. */
+  /** Age of a row: milliseconds since something last confirmed that it is still the same. */
   const ageMs = ({ atMs, changedAtMs }: Kept<T>): number =>
     changedAtMs === undefined
       ? Math.min(now() - atMs, policy?.feed.silentMs() ?? Number.POSITIVE_INFINITY)
       : now() - changedAtMs;
   return {
     get: (key: string) => rows.get(key),
-    // Not counted as use: who peeks at every call reads anew every minute, and that is.
+    // A peek is not counted as use: a caller that peeks at every call reads anew every minute, and that is counted.
     peek: (key: string) => rows.peek(key),
     keep: (key: string, row: T | undefined, atMs: number): void => {
       if (row) {
@@ -175,7 +175,7 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
   const reads = createSharedReads(options, known.keep);
   const renew = createRenewals(reads.ask);
 
-  /** On Workers a request must not wait for what another one asked: there everybody reads. */
+  /** On Workers a request must not wait for what another one asked, so there each caller reads by itself. */
   const ask = async (key: string): Promise<T | undefined> => {
     if (policy) return reads.ask(key);
     const atMs = now();

@@ -1,13 +1,13 @@
 /** Values of columns that the database knows as text or JSON only. */
 
-/** Where a browser of an unknown Mac is sent (contract section 8). */
+/** Destination of a browser whose Mac is unknown (contract section 8). */
 export interface Landing {
   readonly choice: 'default' | 'denied' | 'custom';
   readonly customUrl?: string;
   readonly defaultInstanceId?: string;
 }
 
-/** Why delivery waits although the tenant is connected, for the person who can end it. */
+/** Reason why delivery waits although the tenant is connected, for the person who can end it. */
 export interface Hold {
   readonly cause: string;
   readonly detail: string;
@@ -30,17 +30,17 @@ export type ConnectionState =
 export type Mode = 'device-compliance' | 'conditional-access';
 export type ConnectionType = 'cloud-connector' | 'manual';
 
-/** How far a report is (contract section 7). */
+/** Progress of a report (contract section 7). */
 export type ReportState = 'due' | 'held' | 'sent' | 'accepted' | 'completed' | 'verified' | 'failed';
 
-/** What Intune thinks of the connection, and how that is known. */
+/** State of the connection at Intune, and how it is known. */
 export interface PartnerState {
   readonly state: string;
   readonly source: 'graph' | 'derived';
   readonly at: string;
 }
 
-/** What a permission check found, in short; the whole is in the answer of `permissions`. */
+/** Summary of a permission check; the whole result is in the answer of `permissions`. */
 export interface PermissionSummary {
   readonly ok: boolean;
   readonly checkedAt: string;
@@ -48,7 +48,7 @@ export interface PermissionSummary {
   readonly extra: readonly string[];
 }
 
-/** Where an instance's verdict on a computer comes from (contract section 8). */
+/** Source of an instance's verdict on a computer (contract section 8). */
 export interface ComplianceSource {
   readonly source: 'jamf' | 'smart-group';
   /** Names or ids of smart groups, for `smart-group`. */
@@ -56,11 +56,11 @@ export interface ComplianceSource {
   readonly complianceGroup?: string;
 }
 
-/** What an operator may do; each role may do what the ones before it may. */
+/** Roles of operators; each role may do what the ones before it may. */
 export const roles = ['viewer', 'operator', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
-/** What of a tenant's directory Graph may be asked to notify of. */
+/** Resources of a tenant's directory that Graph may be asked to send notifications of. */
 export const subscribable = ['groups', 'users', 'devices'] as const;
 export type SubscribedResource = (typeof subscribable)[number];
 

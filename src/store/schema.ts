@@ -55,20 +55,20 @@ export const tenants = pgTable('tenants', {
   partnerGroup: json<{ readonly id?: string; readonly displayName?: string }>('partner_group'),
   /** src/connection/state.ts. */
   connectionState: text('connection_state').$type<ConnectionState>().notNull().default('new'),
-  /** Why delivery is held although connected, with who must act; null when it is not. */
+  /** Reason why delivery is held although connected, with who must act; null when it is not. */
   hold: json<Hold>('hold'),
   paused: boolean('paused').notNull().default(false),
   /** Intune asked (429, `Retry-After`) that this tenant be silent until then. */
   intuneQuietUntil: at('intune_quiet_until'),
   connectedAt: at('connected_at'),
   lastHeartbeatAt: at('last_heartbeat_at'),
-  /** When a process last took it upon itself to send one. */
+  /** Time at which a process last undertook to send one. */
   lastHeartbeatTryAt: at('last_heartbeat_try_at'),
   lastConfirmAt: at('last_confirm_at'),
   nextHeartbeatAt: at('next_heartbeat_at'),
   partnerState: json<PartnerState>('partner_state'),
   partnerStateAt: at('partner_state_at'),
-  /** When Intune's side ended the connection, and when it marks and removes the devices. */
+  /** Times at which Intune's side ended the connection, and marks and removes the devices. */
   terminatedAt: at('terminated_at'),
   devicesMarkedAt: at('devices_marked_at'),
   devicesRemovedAt: at('devices_removed_at'),
@@ -101,7 +101,7 @@ export const consents = pgTable(
     expiresAt: at('expires_at').notNull(),
     usedAt: at('used_at'),
     outcome: text('outcome'),
-    /** What Microsoft said, where it refused. */
+    /** Microsoft's explanation, where it refused. */
     detail: text('detail'),
   },
   (t) => [primaryKey({ columns: [t.tenantId, t.stateHash] })],
@@ -186,7 +186,7 @@ export const apiKeys = pgTable(
   (t) => [uniqueIndex('api_keys_hash').on(t.keyHash)],
 );
 
-/** How far an instance's computers are known without its webhooks, and which process reads from it. */
+/** Progress of reading an instance's computers without its webhooks, and the process that reads from it. */
 export const instanceReading = pgTable(
   'instance_reading',
   {
@@ -206,7 +206,7 @@ export const instanceReading = pgTable(
     reconcileAfterId: integer('reconcile_after_id'),
     reconciledAt: at('reconciled_at'),
     reconcileError: text('reconcile_error'),
-    /** When the instance's list is looked through for ids that a large event named; null: none wait. */
+    /** Time of the next pass through the instance's list for ids that a large event named; null: none wait. */
     nextLearnAt: at('next_learn_at'),
   },
   (t) => [
@@ -253,7 +253,7 @@ export const computers = pgTable(
     tenantId: uuid('tenant_id').notNull(),
     instanceId: uuid('instance_id').notNull(),
     jamfComputerId: integer('jamf_computer_id').notNull(),
-    /** What the four revisions mean: `store/computers/revisions.ts`. */
+    /** The four revisions are defined in `store/computers/revisions.ts`. */
     wantedRevision: bigint('wanted_revision', { mode: 'number' }).notNull().default(1),
     doneRevision: bigint('done_revision', { mode: 'number' }).notNull().default(0),
     /** The newest pushed record that was not yet taken in, as it came. Text: it is only passed on (design D9). */
@@ -265,19 +265,19 @@ export const computers = pgTable(
     needsInstance: boolean('needs_instance')
       .notNull()
       .generatedAlwaysAs(sql`pushed_revision is distinct from wanted_revision`),
-    /** Since when the instance says that it does not know the computer. */
+    /** Time since which the instance says that it does not know the computer. */
     notFoundSince: at('not_found_since'),
-    /** When that was taken for its deletion; null again when the instance knows it. */
+    /** Time at which that was taken for its deletion; null again when the instance knows it. */
     goneAt: at('gone_at'),
     /** `general.reportDate` of the record that was last taken in, as it came; null: it had none. */
     reportAt: at('report_at'),
-    /** When that record was read, where it was read and had no date; else null. */
+    /** Time of reading, for a record that was read and had no date; else null. */
     readAt: at('read_at'),
     udid: text('udid'),
     serialNumber: text('serial_number'),
-    /** When the computer is looked at; null: it is not due. */
+    /** Time from which the computer is worked on; null: it is not due. */
     nextTryAt: at('next_try_at').defaultNow(),
-    /** Of a resync, a replay or a reconciliation: waits for what is fresh. */
+    /** True for the work of a resync, a replay or a reconciliation, which waits for what is fresh. */
     background: boolean('background').notNull().default(false),
     leaseUntil: at('lease_until'),
     leaseOwner: uuid('lease_owner'),
@@ -285,7 +285,7 @@ export const computers = pgTable(
     lastError: text('last_error'),
     /** The trace of the request that made it due goes on here. */
     traceparent: text('traceparent'),
-    /** When the oldest webhook or push came that was not acted on yet. */
+    /** Arrival of the oldest webhook or push that was not acted on yet. */
     receivedAt: at('received_at'),
     firstSeenAt: at('first_seen_at').notNull().defaultNow(),
     updatedAt: at('updated_at').notNull().defaultNow(),
@@ -304,7 +304,7 @@ export const computers = pgTable(
   ],
 );
 
-/** What each instance says of a device: every instance's claim is kept, the winner is the route. */
+/** Claims of all instances on a device: each is kept, and the winner becomes the route. */
 export const claims = pgTable(
   'claims',
   {
@@ -318,7 +318,9 @@ export const claims = pgTable(
     lastEnrolledAt: at('last_enrolled_at'),
     lastCheckInAt: at('last_check_in_at'),
     reportAt: at('report_at'),
-    /** What this instance says of the Mac (src/delivery/reports/report.ts): two that disagree are a conflict that hurts. */
+    /**
+     * This instance's verdict on the Mac (src/delivery/reports/report.ts): two that disagree are a conflict that hurts.
+     */
     verdict: text('verdict'),
     /** The Mac has registered anew since and this registration is not used any more: the claim rests. */
     stale: boolean('stale').notNull().default(false),
@@ -339,7 +341,7 @@ export const claims = pgTable(
 );
 
 /**
- * What the rules knew of a device's claims, appended, so that a past answer can be given again. A check-in alone is
+ * The claims of a device as the rules saw them, appended, so that a past answer can be given again. A check-in alone is
  * recorded only where it can decide: where more than one claim stands.
  */
 export const claimHistory = pgTable(
@@ -361,7 +363,7 @@ export const claimHistory = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.deviceId, t.sequence] }),
-    // Which registrations a computer carried before: a wiped Mac reports none for a while.
+    // Finds the registrations that a computer carried before: a wiped Mac reports none for a while.
     index('claim_history_computer').on(t.tenantId, t.instanceId, t.jamfComputerId),
   ],
 );
@@ -375,10 +377,10 @@ export const deviceLinks = pgTable(
       .references(() => tenants.tenantId, { onDelete: 'cascade' }),
     deviceId: uuid('device_id').notNull(),
     previousDeviceId: uuid('previous_device_id').notNull(),
-    /** What the two have in common: `udid`, `serial-number`, `computer`. */
+    /** Attribute that both registrations share: `udid`, `serial-number`, `computer`. */
     linkedBy: text('linked_by').notNull(),
     linkedAt: at('linked_at').notNull().defaultNow(),
-    /** When the older registration's route ended for it. */
+    /** Time at which the older registration's route ended for it. */
     retiredAt: at('retired_at'),
   },
   (t) => [
@@ -401,9 +403,9 @@ export const routes = pgTable(
     serialNumber: text('serial_number'),
     udid: text('udid'),
     pinned: boolean('pinned').notNull().default(false),
-    /** Which rule chose: src/routing/rules.ts. */
+    /** The rule of src/routing/rules.ts that chose this instance. */
     rule: text('rule').notNull(),
-    /** When an operator (a move, a rollback, the API) put it there: it stays until a Mac enrols after that. */
+    /** Time at which an operator (a move, a rollback, the API) put it there: it stays until a Mac enrols after that. */
     placedAt: at('placed_at'),
     since: at('since').notNull().default(sql`clock_timestamp()`),
     version: bigint('version', { mode: 'number' }).notNull(),
@@ -469,8 +471,9 @@ export const routeReads = pgTable('route_reads', {
 });
 
 /**
- * What other processes have to hear of, one row a transaction and tenant (src/store/change-feed.ts): a version of the
- * routes, or a tenant, instance or move that changed (by triggers). Kept for minutes; who was away longer forgets all.
+ * Changes that other processes have to hear of, one row a transaction and tenant (src/store/change-feed.ts): a version
+ * of the routes, or a tenant, instance or move that changed (by triggers). They are kept for minutes; a process that
+ * was away longer forgets everything.
  */
 export const changeFeed = pgTable(
   'change_feed',
@@ -481,11 +484,11 @@ export const changeFeed = pgTable(
     transaction: xid8('transaction').notNull().default(sql`pg_current_xact_id()`),
     /** `routes`, `tenant`, `instance`, `move`. */
     kind: text('kind').notNull(),
-    /** Of `routes`. */
+    /** Set for `routes` only. */
     version: bigint('version', { mode: 'number' }),
-    /** Of `routes`: how many routes that version changed. */
+    /** Set for `routes` only: number of routes that this version changed. */
     changes: integer('changes'),
-    /** Of `instance`. */
+    /** Set for `instance` only. */
     instanceId: uuid('instance_id'),
     changedAt: at('changed_at').notNull().defaultNow(),
   },
@@ -519,7 +522,7 @@ export const moves = pgTable(
     toInstanceId: uuid('to_instance_id').notNull(),
     /** RSQL on devices; null: all of the instance. */
     filter: text('filter'),
-    /** Also devices that the target does not claim, found there by UDID or serial number. */
+    /** True where the move also takes devices that the target does not claim, found there by UDID or serial number. */
     unclaimed: boolean('unclaimed').notNull().default(false),
     /** Percent of the devices that one step cuts over. */
     stepPercent: integer('step_percent').notNull(),
@@ -562,7 +565,7 @@ export const moveDevices = pgTable(
     toJamfComputerId: integer('to_jamf_computer_id'),
     /** `planned`, `moved`, `rolled-back`, `skipped`. */
     state: text('state').notNull().default('planned'),
-    /** Why it is skipped: `pinned`, `not-claimed`, `left`, … */
+    /** Reason of a skip: `pinned`, `not-claimed`, `left`, … */
     reason: text('reason'),
     /** The route as it was, for the rollback. */
     rule: text('rule'),
@@ -581,7 +584,7 @@ export const moveDevices = pgTable(
   ],
 );
 
-/** How the answers of the two instances of a move differed, by kind. */
+/** Differences between the answers of the two instances of a move, by kind. */
 export const moveDifferences = pgTable(
   'move_differences',
   {
@@ -613,7 +616,7 @@ export const subscriptions = pgTable(
       .notNull()
       .references(() => tenants.tenantId, { onDelete: 'cascade' }),
     resource: text('resource').$type<SubscribedResource>().notNull(),
-    /** Of `groups`: the group that the tenant's partner is assigned to, whose members are in scope. */
+    /** Set for `groups`: the group that the tenant's partner is assigned to, whose members are in scope. */
     objectId: uuid('object_id'),
     subscriptionId: text('subscription_id'),
     /** SHA-256 of the clientState that its notifications carry. */
@@ -628,7 +631,7 @@ export const subscriptions = pgTable(
   (t) => [primaryKey({ columns: [t.tenantId, t.resource] }), index('subscriptions_next_try').on(t.nextTryAt)],
 );
 
-/** What Graph said has changed in a tenant's directory, until it was acted on (src/delivery/directory/). */
+/** Graph's notices of changes in a tenant's directory, until they were acted on (src/delivery/directory/). */
 export const directoryChanges = pgTable(
   'directory_changes',
   {
@@ -662,7 +665,7 @@ export const directoryDevices = pgTable(
       .references(() => tenants.tenantId, { onDelete: 'cascade' }),
     objectId: uuid('object_id').notNull(),
     deviceId: uuid('device_id').notNull(),
-    /** As Entra showed it last. */
+    /** State that Entra showed last. */
     enabled: boolean('enabled').notNull(),
     seenAt: at('seen_at').notNull().defaultNow(),
   },
@@ -686,7 +689,7 @@ export const reports = pgTable(
     contentHash: text('content_hash').notNull(),
     /** The device is no longer managed here: `content` is what was known last and has no hash, so any state replaces it. */
     retracted: boolean('retracted').notNull().default(false),
-    /** Where the state comes from; it may outlive the instance, to say that the device is not managed any more. */
+    /** Source of the state; it may outlive the instance, to say that the device is not managed any more. */
     instanceId: uuid('instance_id').notNull(),
     lastCheckInAt: at('last_check_in_at'),
     revision: bigint('revision', { mode: 'number' }).notNull().default(1),
@@ -703,13 +706,13 @@ export const reports = pgTable(
     /** Devices in that message, and its `UploadTime`: with them it can be sent again to the letter. */
     messageDevices: integer('message_devices'),
     messageAt: at('message_at'),
-    /** From when it is stored until its outcome is known: till then it may only be sent again as it is. */
+    /** True from the storing of a message until its outcome is known: till then it may only be sent again as it is. */
     messageOpen: boolean('message_open').notNull().default(false),
     /** Its message was refused together with others: it goes alone, so that it blocks nobody. */
     alone: boolean('alone').notNull().default(false),
     /** Read before a time in which no gateway watched: the instance is asked before this is told. */
     readAgain: boolean('read_again').notNull().default(false),
-    /** Since when Intune does not hold the newest state. */
+    /** Time since which Intune does not hold the newest state. */
     dueSince: at('due_since').defaultNow(),
     failedAt: at('failed_at'),
     /** Strictly increases per device (contract section 7). */
@@ -721,9 +724,9 @@ export const reports = pgTable(
     /** `pending`, `not-sampled`, `not-applicable`, `verified`, `not-visible`, `differs`; null before completion. */
     verification: text('verification'),
     checkInToldAt: at('check_in_told_at'),
-    /** When the report is looked at; null: nothing is to be done. */
+    /** Time from which the report is worked on; null: nothing is to be done. */
     nextTryAt: at('next_try_at').defaultNow(),
-    /** Of a resync or a replay: waits for what is fresh. */
+    /** True for the work of a resync or a replay, which waits for what is fresh. */
     background: boolean('background').notNull().default(false),
     leaseUntil: at('lease_until'),
     leaseOwner: uuid('lease_owner'),
@@ -739,7 +742,8 @@ export const reports = pgTable(
     index('reports_failed').on(t.tenantId, t.failedAt).where(sql`failed_at is not null`),
     // A search by the name of a computer; the content changes only when the report becomes due.
     index('reports_device_name').on(t.tenantId, sql`lower(content::jsonb ->> 'deviceName') text_pattern_ops`),
-    // What the overview counts; it is set when a report becomes due and cleared when that ends, not in between.
+    // The overview counts these; the column is set when a report becomes due and cleared when that ends, not in
+    // between.
     index('reports_undelivered')
       .on(t.tenantId, t.dueSince)
       .where(sql`due_since is not null and failed_at is null`),
@@ -750,7 +754,7 @@ export const reports = pgTable(
   ],
 );
 
-/** What was delivered for a tenant in five minutes (src/store/delivery-counts.ts). */
+/** Deliveries of a tenant in five minutes (src/store/delivery-counts.ts). */
 export const deliveryCounts = pgTable(
   'delivery_counts',
   {
@@ -761,13 +765,13 @@ export const deliveryCounts = pgTable(
     accepted: integer('accepted').notNull(),
     completed: integer('completed').notNull(),
     failed: integer('failed').notNull(),
-    /** How many were accepted after how long, by step. */
+    /** Accepted reports by step of their delay. */
     delays: integer('delays').array().notNull(),
   },
   (t) => [primaryKey({ columns: [t.tenantId, t.at] }), index('delivery_counts_at').using('brin', t.at)],
 );
 
-/** What happened to a device's state on its way, newest kept (src/limits.ts). */
+/** Events of a device's state on its way, the newest of which are kept (src/limits.ts). */
 export const timeline = pgTable(
   'timeline',
   {

@@ -6,7 +6,7 @@
  * `default_transaction_read_only` is left as it is: who froze a database, or found its disk full, is obeyed.
  */
 
-/** What the client's parsers and the queries assume. */
+/** Settings that the client's parsers and the queries assume. */
 const pinned: Readonly<Record<string, string>> = {
   client_encoding: 'UTF8',
   datestyle: 'ISO, MDY',

@@ -1,13 +1,13 @@
 import { isStoreUnavailable } from './database.ts';
 
 /**
- * What a start makes of a database that it cannot use: wait for it, or end because only a person can mend it. The same
- * errors in a running process are an outage: there the database was right once.
+ * Decides what a start makes of a database that it cannot use: wait for it, or end because only a person can mend it.
+ * The same errors in a running process are an outage: there the database was right once.
  */
 export interface StartProblem {
   /** True: it may pass by itself. */
   readonly passes: boolean;
-  /** In words, with the code; begins in lower case. */
+  /** Cause in words, with the code; begins in lower case. */
   readonly cause: string;
 }
 

@@ -119,7 +119,7 @@ describe('the database refuses work now when the error is', () => {
 
   test('the breaker’s own word', () => {
     const away = new StoreUnavailableError('STORE_AWAY', 'away', coded('ECONNREFUSED'));
-    // Not another sign of an outage, although its cause was one.
+    // The refusal is not another sign of an outage, although its cause was one.
     expect(storeFailure(away)).toBe('refused');
   });
 });

@@ -1,6 +1,7 @@
 /**
- * What an error of the database client says about the database itself. The driver, Node.js, OpenSSL and workerd each
- * have names of their own for "the database cannot be had now", so they are recognised by kind and not one by one.
+ * Classifies an error of the database client by what it says about the database itself. The driver, Node.js, OpenSSL
+ * and workerd each have names of their own for "the database cannot be had now", so they are recognised by kind and not
+ * one by one.
  */
 
 /**
@@ -101,13 +102,13 @@ function failureOfState(state: string, fatal: boolean): StoreFailure | undefined
   const stateClass = state.slice(0, 2);
   if (stateClass === unreachableClass || unreachableStates.has(state)) return 'unreachable';
   if (fatal && machineClasses.has(stateClass)) return 'unreachable';
-  // Whatever ended the session, a new one may be had.
+  // The server ended this session for a reason of its own, but a new one may be had.
   if (fatal || refusedClasses.has(stateClass) || refusedStates.has(state)) return 'refused';
   return undefined;
 }
 
 function failureOf({ code, message, severity, syscall }: Described): StoreFailure | undefined {
-  // Only the server's own errors have a severity.
+  // The server's own errors are the only ones that have a severity.
   if (typeof severity === 'string' && typeof code === 'string')
     return failureOfState(code, severity === 'FATAL' || severity === 'PANIC');
   if (typeof syscall === 'string' && connectCall.test(syscall)) return 'unreachable';
@@ -122,7 +123,7 @@ function failureOf({ code, message, severity, syscall }: Described): StoreFailur
 /** Errors are wrapped by libraries, and several addresses of a name fail together. */
 const deepest = 5;
 
-/** What the error says of the database; undefined: nothing, it is the query's own fault or a bug. */
+/** Classifies the error as one of the database; undefined: it is the query's own fault or a bug. */
 export function storeFailure(error: unknown, depth = 0): StoreFailure | undefined {
   if (error === null || typeof error !== 'object' || depth > deepest) return undefined;
   const described: Described = error;

@@ -53,7 +53,7 @@ export async function leaseSubscriptions(
   });
 }
 
-/** What is known of a subscription now, and when it is looked at again. */
+/** Present state of a subscription, and the time of its next check. */
 export interface SubscriptionOutcome {
   readonly state: SubscriptionState;
   readonly objectId?: string | null;

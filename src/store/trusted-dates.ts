@@ -2,9 +2,10 @@ import { clockAheadMs } from '../limits.ts';
 import type { Fragment, Queries } from './database.ts';
 
 /**
- * Which dates of records put them in order. A Mac or an instance whose clock is a year ahead dates its records a year
- * ahead, and each of them would make everything that follows look old. So a date that is ahead of the clock counts as
- * none. A date that is missing stays missing: nothing that is unknown is newer than something that is known.
+ * This module decides which dates of records put them in order. A Mac or an instance whose clock is a year ahead dates
+ * its records a year ahead, and each of them would make everything that follows look old. So a date that is ahead of
+ * the clock counts as none. A date that is missing stays missing: nothing that is unknown is newer than something that
+ * is known.
  */
 
 /** null where the date says nothing about the order of records. */

@@ -4,9 +4,9 @@ import type { Sql, Transaction } from './database.ts';
 import { type ChainedRow, historyColumns, historyHash } from './history.ts';
 import { historyHeads } from './operator-schema.ts';
 
-/** Whether the history is what was written: every chain from what retention left of it to its head. */
+/** Verifies that the history is as it was written: every chain from what retention left of it to its head. */
 
-/** What is wrong with an entry: it was changed, is not there, or was not written by Espalier. */
+/** Fault of an entry: it was changed, is not there, or was not written by Espalier. */
 export type HistoryFault = 'changed' | 'missing' | 'unexpected';
 
 export interface BrokenAt {
@@ -24,7 +24,7 @@ export interface Verified {
 
 const headShape = pick(historyHeads, 'sequence', 'hash', 'trimmedSequence', 'trimmedHash');
 
-/** Also chains whose head is gone, found by stepping through the key from tenant to tenant. */
+/** Includes chains whose head is gone, found by stepping through the key from tenant to tenant. */
 async function chains(sql: Sql, tenantIds: readonly string[] | undefined): Promise<string[]> {
   const rows = await sql<{ tenantId: string }[]>`
     with recursive steps(tenant_id) as (

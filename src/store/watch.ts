@@ -1,9 +1,9 @@
 import { watchFreshMs } from '../limits.ts';
 import type { Sql } from './database.ts';
 
-/** When a gateway last watched this database: the one row of `watch`. */
+/** Records when a gateway last watched this database: the one row of `watch`. */
 
-/** To be called every `watchEveryMs` while this process delivers; several processes write one row now and then. */
+/** Called every `watchEveryMs` while this process delivers; several processes write one row now and then. */
 export async function noteWatch(sql: Sql): Promise<void> {
   await sql`
     insert into watch (one) values (true)

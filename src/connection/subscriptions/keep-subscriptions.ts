@@ -98,7 +98,7 @@ const passing = (
   againInSeconds: seconds,
 });
 
-/** What Graph's refusal means, in the words that the status shows. */
+/** Translates Graph's refusal into the words that the status shows. */
 function failed(turn: Turn, failure: GraphFailure & { readonly refusal?: string }): SubscriptionOutcome {
   const { resource } = turn.row;
   const { detail, retryAfterSeconds } = failure;
@@ -159,7 +159,10 @@ async function wantedPath(turn: Turn): Promise<Wanted> {
   };
 }
 
-/** Whatever this application left at our address before: of a crash between Graph's answer and our note, or older. */
+/**
+ * Removes every earlier subscription of this application to our address: left by a crash between Graph's answer and our
+ * record of it, or older.
+ */
 async function clearOld(turn: Turn, path: string): Promise<void> {
   const { call, options, tenant } = turn;
   const listed = await listSubscriptions({ ...call, clientRequestId: newId() });
@@ -238,7 +241,10 @@ async function keep(turn: Turn): Promise<SubscriptionOutcome> {
   return outcome;
 }
 
-/** Not wanted any more: best effort, for what Graph keeps ends by itself and its notifications are of no effect. */
+/**
+ * Removes a subscription that is not wanted any more, as a best effort: Graph ends the rest by itself, and their
+ * notifications have no effect.
+ */
 async function remove(turn: Omit<Turn, 'call'> & { readonly call: GraphCall | undefined }): Promise<void> {
   const { call, options, row } = turn;
   if (row.subscriptionId !== null && call) {

@@ -6,10 +6,10 @@ import type { SubscribedResource } from '../../store/row-types.ts';
  */
 export const groupPaths = ['groups/{id}', 'groups'] as const;
 
-/** What public sources leave open, or what an operator may want otherwise. */
+/** Settings that public sources leave open, or that an operator may want otherwise. */
 export interface NotificationSettings {
   readonly resources: readonly SubscribedResource[];
   readonly lifetimeMinutes: number;
-  /** What is subscribed to for the assigned group. */
+  /** Resource that is subscribed to for the assigned group. */
   readonly groupPath: (typeof groupPaths)[number];
 }

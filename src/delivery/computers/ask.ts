@@ -5,7 +5,7 @@ import type { Sql, Transaction } from '../../store/database.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { instances as instanceTable } from '../../store/schema.ts';
 
-/** What operators ask of an instance's reading. */
+/** Operators' requests to read an instance are handled here. */
 
 const enabledShape = pick(instanceTable, 'instanceId');
 

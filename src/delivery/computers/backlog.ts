@@ -3,9 +3,9 @@ import { columns, pick } from '../../store/columns.ts';
 import type { Queries } from '../../store/database.ts';
 import { instances } from '../../store/schema.ts';
 
-/** Why computers of a tenant wait to be read: what an operator sees of a backlog beside its size. */
+/** Explains why computers of a tenant wait to be read, which an operator sees beside the size of the backlog. */
 
-/** Why some computers of one instance wait. */
+/** Reason why some computers of one instance wait. */
 export interface BacklogCause {
   readonly instanceId: string;
   readonly instance: string;
@@ -17,11 +17,11 @@ export interface BacklogCause {
   readonly detail: string;
   readonly owner: Owner;
   readonly computers: number;
-  /** When the first of them began to wait; null where nothing tells. */
+  /** Time since which the first of them waits; null where it is not recorded. */
   readonly since: Date | null;
-  /** When the instance last gave a usable answer to anything; null: never. */
+  /** Time of the instance's last usable answer to anything; null: never. */
   readonly lastAnswerAt: Date | null;
-  /** When the first of them is tried next, null where nothing is planned. */
+  /** Time of the first one's next try; null where none is planned. */
   readonly nextTryAt: Date | null;
 }
 
@@ -31,7 +31,7 @@ interface Waiting {
   readonly enabled: boolean;
   readonly paused: boolean;
   readonly instanceError: string | null;
-  /** Of the newest try. */
+  /** Error of the newest try. */
   readonly error: string | null;
   readonly kind: string | null;
   readonly computers: number;
@@ -43,7 +43,7 @@ interface Waiting {
 /** Groups of computers that are told; a tenant with hundreds of failing instances has one cause in truth. */
 const causesTold = 100;
 
-/** What the failure of a read is called begins its text; what else was thrown is our own. */
+/** The text of a failed read begins with its kind; any other text is an error of our own. */
 const readWaiting = (sql: Queries, tenantId: string) => sql<Waiting[]>`
   select ${columns(sql, pick(instances, 'instanceId'))}, min(name) as instance, bool_and(enabled) as enabled, bool_or(paused) as paused,
     min(instance_error) as "instanceError", kind, (array_agg(last_error order by updated_at desc))[1] as error,

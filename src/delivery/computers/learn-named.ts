@@ -40,7 +40,7 @@ function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
         await learnIn(sql, row, 0);
         return 'broken-off';
       }
-      // By the database's clock, as the names are.
+      // The page is dated by the database's clock, as the names are.
       const [asked] = await sql<{ at: Date }[]>`select now() as at`;
       const answer = await client.computersAfter(from - 1);
       if (!answer.ok) return answer;

@@ -15,10 +15,10 @@ export type NoteOddMembers = (computer: Computer, warnings: readonly FieldError[
 
 /** Computers whose odd members have been logged: a Mac is read with every check-in, and says the same each time. */
 const computersRemembered = 10_000;
-/** So many members of one computer are named; otherwise the record's sender would decide how long the log line is. */
+/** Bound on the members named of one computer; otherwise the record's sender would decide how long the log line is. */
 const membersTold = 5;
 
-/** In one line, for people: which members, and what they must be. */
+/** Describes in one line, for people, which members are odd and what they must be. */
 export function oddMembersText(warnings: readonly FieldError[]): string {
   const told = warnings.slice(0, membersTold).map(({ description }) => description);
   const more = warnings.length - told.length;

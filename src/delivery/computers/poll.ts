@@ -31,7 +31,7 @@ export interface PollOptions extends FeedOptions {
 interface DuePoll extends InstanceRef {
   /** Newest report that a poll has seen; null: none yet. */
   readonly cursor: Date | null;
-  /** By the database's clock. */
+  /** Time of the database's clock. */
   readonly begunAt: Date;
 }
 
@@ -42,7 +42,7 @@ const newestOf = (page: InventoryPage): number =>
     ...page.items.map(({ computer }) => computer.reportedAt?.getTime() ?? Number.NEGATIVE_INFINITY),
   );
 
-/** Where a poll goes on: what is later than this, and which page of it. */
+/** Position of a poll: the time after which it asks for changes, and the page that comes next. */
 interface Place {
   readonly sinceMs: number;
   readonly page: number;

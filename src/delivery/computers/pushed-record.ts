@@ -1,6 +1,6 @@
 /** The part of a pushed record that is kept until it is taken in. */
 
-/** What `inventoryAttributes` and `complianceAttributes` read, beside the accounts. */
+/** Sections that `inventoryAttributes` and `complianceAttributes` read, beside the accounts. */
 export const inventorySections = [
   'general',
   'hardware',

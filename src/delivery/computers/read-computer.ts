@@ -44,20 +44,20 @@ export interface ComputerStageOptions {
   /** A client whose commits need not be durable, for leases and back-off; `sql` unless given. */
   readonly relaxed?: Sql;
   readonly timeline: TimelineWriter;
-  /** For the tenant's numbers. */
+  /** Counts for the tenant's numbers. */
   readonly counts?: DeliveryCounts;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'inputIgnored'>;
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;
   readonly clientOf: (instance: Instance) => JamfClient;
-  /** By `tenantId/instanceId`. */
+  /** Circuits by `tenantId/instanceId`. */
   readonly circuits: Circuits;
   /** Answers the keys of the given instances that this process may read from now (store/computers/readers.ts). */
   readonly mayRead: (instances: readonly InstanceRef[]) => Promise<ReadonlySet<string>>;
   readonly backoff: Backoff;
   readonly holdRecheckSeconds: number;
-  /** For tenants in mode `conditional-access`. */
+  /** Used for tenants in mode `conditional-access`. */
   readonly vocabulary?: InventoryVocabulary;
   readonly sha256?: Sha256;
   /** Told of rows of this stage that are due later. */
@@ -257,7 +257,7 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
       return postpone(row, owner, { seconds: backoffSeconds(1, backoff), error: null });
     }
     const attributes = { 'espalier.tenant': tenantId, 'espalier.instance': instanceId };
-    // What is put off above is no read, and has no span.
+    // A computer that is put off above is not read, so it has no span.
     return inSpan('computer.read', attributes, row.traceparent, () =>
       read(row, owner, instance, tenant.mode),
     );

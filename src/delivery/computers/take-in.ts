@@ -92,7 +92,9 @@ interface Sorted {
   readonly verdictMissing: ReadonlySet<DueComputer>;
 }
 
-/** What follows from each device's route: a report of the computer that was read, a retraction, another read. */
+/**
+ * Derives the consequences of each device's route: a report of the computer that was read, a retraction, another read.
+ */
 function sortOut(
   outcomes: readonly RouteOutcome[],
   reads: ReadonlyMap<string, ReadComputer>,
@@ -151,9 +153,9 @@ export interface TakenIn {
   readonly routed: boolean;
   /** Reports were made due. */
   readonly reported: boolean;
-  /** Of so many devices the state is new. */
+  /** Number of devices whose state is new. */
   readonly received: number;
-  /** For the devices' timelines, after the commit. */
+  /** Events for the devices' timelines, written after the commit. */
   readonly way: readonly TenantTimelineEvent[];
 }
 

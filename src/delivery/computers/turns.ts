@@ -12,8 +12,8 @@ import type { Log } from '../../telemetry/log.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
 
 /**
- * What polls and reconciliations have in common: an instance's turn comes when its row says so, is taken by the
- * process that may read from it, and a few of them run side by side, so that a slow instance stops no other.
+ * Polls and reconciliations share this: an instance's turn comes when its row says so, is taken by the process that may
+ * read from it, and a few of them run side by side, so that a slow instance stops no other.
  */
 
 export interface FeedOptions {
@@ -27,7 +27,7 @@ export interface FeedOptions {
   readonly backoff: Backoff;
 }
 
-/** How a turn ended: done, broken off (its rest is for whoever goes on), or failed. */
+/** End of a turn: done, broken off (the next process goes on with its rest), or failed. */
 export type TurnEnd = 'done' | 'broken-off' | JamfFailure;
 
 export interface Feed<Row extends InstanceRef> {
@@ -54,7 +54,8 @@ export const jittered = (seconds: number): number => seconds * (0.9 + 0.2 * Math
 export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedOptions): FeedRunner {
   const { backoff, instances, log, readers } = options;
   const underWay = new Map<string, Promise<void>>();
-  // In this process only: who takes a failing instance over begins with a short wait, once.
+  // Failures are counted in this process only: another one that takes a failing instance over begins with a short wait,
+  // once.
   const failures = new Map<string, number>();
   let stopped = false;
 

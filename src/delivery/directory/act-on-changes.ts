@@ -88,7 +88,7 @@ const told: Readonly<Record<string, Pick<Marking, 'tell' | 'background' | 'note'
   'user deleted': { tell: 'refused', background: false, note: 'Entra: its user was deleted' },
 };
 
-/** What follows for users and members that have devices here. */
+/** Decides for users and members that have devices here. */
 function ofUsers(rows: readonly LeasedChange[], devices: ReadonlyMap<string, readonly string[]>): Marking[] {
   return Object.entries(told).flatMap(([key, rest]): Marking[] => {
     const deviceIds = rows
@@ -134,7 +134,7 @@ async function lookAt(tenant: Tenant, ids: readonly string[], options: ActOption
   return { ok: true, objects: new Map(read.objects.map((one) => [one.objectId, one])) };
 }
 
-/** What follows for objects that only Graph or our own memory of devices can name. */
+/** Decides for objects that only Graph or our own memory of devices can name. */
 async function decideObjects(
   tenant: Tenant,
   rows: readonly LeasedChange[],

@@ -24,7 +24,10 @@ export interface LearnOptions {
   readonly now: () => number;
 }
 
-/** How far this process has come with a tenant; when it is through, what Entra did not know is asked for again an hour later. */
+/**
+ * Progress of this process with a tenant; when it is through, devices that Entra did not know are asked for again an
+ * hour later.
+ */
 interface Progress {
   readonly afterId: string;
   readonly notBefore: number;
@@ -64,7 +67,7 @@ async function learnOf(tenant: Tenant, afterId: string, options: LearnOptions): 
   return rows.length < devicesLearntTogether ? undefined : last.deviceId;
 }
 
-/** To be called now and then. */
+/** The returned function is called now and then. */
 export function createDeviceLearner(options: LearnOptions): () => Promise<void> {
   const { now, sql } = options;
   const progress = new Map<string, Progress>();

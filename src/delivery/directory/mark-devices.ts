@@ -3,18 +3,21 @@ import type { Transaction } from '../../store/database.ts';
 import { makeDue as makeReportsDue } from '../../store/reports/due.ts';
 import { addTimelines } from '../../store/timeline.ts';
 
-/** What a change in the directory makes due: the verdict stays Jamf's, and what Intune may have lost is told again. */
+/**
+ * Makes reports due after a change in the directory: the verdict stays Jamf's, and what Intune may have lost is sent
+ * again.
+ */
 
 export interface Marking {
   readonly deviceIds: readonly string[];
   /**
-   * Which reports are told again: `all` that were told, because Intune may take them now or not any more; `refused`,
-   * those that failed or wait, because their cause may be gone; `none`.
+   * Selects the reports that are sent again: `all` that were reported, because Intune may take them now or not any
+   * more; `refused`, those that failed or wait, because their cause may be gone; `none`.
    */
   readonly tell: 'all' | 'refused' | 'none';
   /** Behind what is fresh, and spread over time. */
   readonly background: boolean;
-  /** For the devices' timelines; none is written for undefined. */
+  /** Text for the devices' timelines; none is written for undefined. */
   readonly note: string | undefined;
 }
 
@@ -42,7 +45,7 @@ const reportsDue = (tx: Transaction, tenantId: string, { background, deviceIds, 
     dueSince: 'keep',
   });
 
-/** In the order in which others lock: computers, then reports. */
+/** Rows are locked in the order that others use: computers, then reports. */
 export async function markDevices(tx: Transaction, tenantId: string, marking: Marking): Promise<void> {
   const { deviceIds, note, tell } = marking;
   if (deviceIds.length === 0) return;

@@ -12,8 +12,8 @@ import {
 } from '../../store/subscriptions.ts';
 
 /**
- * What Graph's notifications tell, committed before they are answered; what follows from it is done later
- * (act-on-changes.ts), by whichever process delivers. Only who knows a subscription's client state is believed.
+ * Graph's notifications are committed before they are answered; the process that delivers acts on them later
+ * (act-on-changes.ts). A notification is believed only with the subscription's client state.
  */
 
 /** `rejected`: of no subscription of this tenant, or with a wrong client state. `ignored`: nothing follows from it. */
@@ -45,7 +45,7 @@ const findRow = (
 
 type Change = Extract<Notification['what'], { kind: 'change' }>;
 
-/** What a change means here: membership of other groups than the assigned one means nothing. */
+/** Translates a change: membership of groups other than the assigned one means nothing. */
 function changesOf(tenantId: string, row: Subscription, what: Change): DirectoryChange[] {
   const { change, members, objectId } = what;
   if (row.resource === 'users' || row.resource === 'devices') {
@@ -92,7 +92,7 @@ export async function takeNotifications(
   });
   if (taken.size > 0) {
     const ordered = [...taken.values()].sort((a, b) => (a.row.resource < b.row.resource ? -1 : 1));
-    // Where the tenant's rows are locked, its notifications must not hold all connections.
+    // The tenant's rows may be locked, and its notifications must not hold all connections meanwhile.
     await turns(tenantId, () =>
       inTransaction(sql, async (tx) => {
         for (const { lifecycles, row } of ordered) {

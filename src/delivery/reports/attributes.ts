@@ -13,15 +13,15 @@ import {
 import { isRecord } from '../../untrusted/bounded-json.ts';
 
 /**
- * What mode `conditional-access` tells Intune of a Mac, by the wire names of domain/microsoft.md 6 and from the
- * members of a Jamf inventory record, v1 to v4, that domain/jamf.md 6.1 names. Pure; never throws for what a record
- * holds: what is absent, `null` or not what it should be is left out.
+ * Builds the attributes of a Mac for Intune in mode `conditional-access`, by the wire names of domain/microsoft.md 6
+ * and from the members of a Jamf inventory record, v1 to v4, that domain/jamf.md 6.1 names. Pure; never throws for what
+ * a record holds: what is absent, `null` or not what it should be is left out.
  */
 
 /** Words for the values of one Jamf member, compared without case; `null` or no entry: left out, "not known". */
 type Words = Readonly<Record<string, string | null>>;
 
-/** What the sources leave open, in one place; each table is a parameter. */
+/** Values that the sources leave open, in one place; each table is a parameter. */
 export interface InventoryVocabulary {
   readonly inventoryEntityType: number;
   /** The sources say only that it differs from the other (domain/microsoft.md 4.4). */
@@ -32,12 +32,15 @@ export interface InventoryVocabulary {
   readonly state: Readonly<Record<RegistrationState, string | null>>;
   readonly gatekeeper: Words;
   readonly sip: Words;
-  /** Whether `operatingSystem.fileVault2Status` means encrypted. */
+  /** Values of `operatingSystem.fileVault2Status`, with true for those that mean encrypted. */
   readonly encrypted: Readonly<Record<string, boolean | null>>;
   readonly passwordType: {
     readonly alphanumeric: string | null;
     readonly simple: string | null;
-    /** Where Jamf says nothing; `null` leaves PasswordType out and with it the whole compliance entity. */
+    /**
+     * Value for a Mac of which Jamf says nothing; `null` leaves PasswordType out and with it the whole compliance
+     * entity.
+     */
     readonly notTold: string | null;
   };
   /** `ADDomainJoined` by what Jamf writes for a Mac without a domain; every other text is the domain. */

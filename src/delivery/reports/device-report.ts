@@ -3,7 +3,7 @@ import type { Mode } from '../../store/row-types.ts';
 import type { InventoryVocabulary } from './attributes.ts';
 import type { ReportContent } from './report.ts';
 
-/** From the state of a device to what an upload says of it, by the tenant's mode. Pure. */
+/** Maps the state of a device to the content of an upload, by the tenant's mode. Pure. */
 
 export type DeviceIdentity = Pick<DeviceReport, 'tenantId' | 'deviceId' | 'lastUpdateTime'>;
 
@@ -34,7 +34,7 @@ function judgedByIntune(content: ReportContent, vocabulary: InventoryVocabulary)
   };
 }
 
-/** What Intune shall hold of the device; `compliant` counts in mode `device-compliance` only. */
+/** Content that Intune shall hold of the device; `compliant` counts in mode `device-compliance` only. */
 export function deviceReport(
   identity: DeviceIdentity,
   content: ReportContent,

@@ -24,7 +24,7 @@ function readAll(record: unknown) {
   return { parsed, attributes, compliance };
 }
 
-/** What routing needs: without them there is no Mac, and they are told of by themselves. */
+/** Routing requires these members: without them there is no Mac, and they are reported by themselves. */
 const required = new Set([
   'id',
   'localUserAccounts',

@@ -1,8 +1,8 @@
 import { saysNotProvisioned } from '../../intune/call.ts';
 
 /**
- * What Intune's refusals mean, as data (contract section 7): the first row that matches decides. Codes and texts
- * are those of domain/microsoft.md 4.4 and 9; the vocabulary is not published, so a text is matched loosely.
+ * Intune's refusals are classified by this table (contract section 7): the first row that matches decides. Codes and
+ * texts are those of domain/microsoft.md 4.4 and 9; the vocabulary is not published, so a text is matched loosely.
  */
 
 export type Disposition = 'retry' | 'hold-tenant' | 'failed';

@@ -9,13 +9,13 @@ import {
 } from './attributes.ts';
 import { type ReportContent, type Verdict, verdictFromGroups } from './report.ts';
 
-/** From what was read of a computer to the state of one of its devices. Pure. */
+/** Maps the record of a computer to the state of one of its devices. Pure. */
 
 type Found = Extract<Fetched, { ok: true }>;
 
 const inventoryStates = { ACTIVATED: 0, DEACTIVATED: 1, UNRESPONSIVE: 2, UNKNOWN: 0 } as const;
 
-/** What the instance, or its groups, say of a device; Intune's own matter in the other mode. */
+/** The verdict of the instance, or of its groups, on a device; in the other mode the verdict is Intune's. */
 export function verdictOf(
   { compliance, computer, mode }: Found,
   source: ComplianceSource,
@@ -27,7 +27,7 @@ export function verdictOf(
     : verdictFor(compliance, deviceId).verdict;
 }
 
-/** What Intune makes its own verdict of; nothing where the verdict is Jamf's. */
+/** The attributes by which Intune makes its own verdict; none where the verdict is Jamf's. */
 function judgedByIntune(
   { mode, record }: Found,
   registration: Found['computer']['registrations'][number],

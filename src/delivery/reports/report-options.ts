@@ -11,12 +11,12 @@ import type { MicrosoftPort } from '../microsoft.ts';
 import type { Circuits } from '../stage/circuit.ts';
 import type { InventoryVocabulary } from './attributes.ts';
 
-/** What the report stage is given, and what its steps share. */
+/** The report stage and its steps share these options. */
 
 /** The tenants as this stage sees them. */
 export interface ReportTenants {
   tenant(tenantId: string): Promise<Tenant | undefined>;
-  /** As the database has it now. */
+  /** Reads the tenant from the database. */
   fresh(tenantId: string): Promise<Tenant | undefined>;
   /** Every report of the tenant would be refused for the same cause: says so on the tenant. */
   hold(tenant: Tenant, hold: Omit<Hold, 'since'>): Promise<void>;
@@ -34,12 +34,12 @@ export interface ReportStageOptions {
   readonly tenants: ReportTenants;
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly microsoft: MicrosoftPort;
-  /** By tenant: its Intune. */
+  /** Circuits of Intune by tenant. */
   readonly circuits: Circuits;
   readonly apiVersions: PartnerApiVersions;
-  /** How `Content` is written; by the api-version unless told. */
+  /** Form of `Content`; default: that of the api-version. */
   readonly contentForm?: ContentForm;
-  /** For tenants in mode `conditional-access`. */
+  /** Used for tenants in mode `conditional-access`. */
   readonly vocabulary?: InventoryVocabulary;
   readonly timeoutMs: number;
   readonly maxDevices: number;

@@ -79,7 +79,7 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     const settle = (found: (row: DueReport) => Settlement): Promise<void> =>
       store.settle(rows.map((row) => ({ row, owner, found: found(row) })));
     const known = await tenants.tenant(tenantId);
-    // What holds a tenant may have ended this second: nothing is held by what was remembered.
+    // The cause of a hold may have ended this second, so nothing is held by a remembered tenant.
     const held = known && (known.hold !== null || isClosed(known));
     const tenant = held ? await tenants.fresh(tenantId) : known;
     if (!tenant) return store.release(rows, owner);
@@ -102,7 +102,7 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     if (closedForMs !== undefined) return settle(settlementOfClosed(closedForMs));
     const follows = !isOpen(first) && (first.state === 'accepted' || first.state === 'completed');
     const { hold } = tenant;
-    // What was accepted is followed also then: it tells Intune nothing, and may be all that is left to do.
+    // Accepted messages are followed even under a hold: this sends Intune nothing, and may be all that is left to do.
     if (hold && !follows && !(rows.some((row) => reachesIntune(row, tenant)) && mayProbe(tenantId))) {
       return settle(settlementOfHold(hold, options.holdRecheckSeconds));
     }

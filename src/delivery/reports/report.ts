@@ -30,7 +30,7 @@ export interface ReportContent {
   readonly complianceAttributes?: ComplianceAttributes;
 }
 
-/** What the report stage may do with a state: tell it, or hold it and say why. */
+/** Decision of the report stage on a state: send it, or hold it and say why. */
 export type Tellable =
   /** `compliant` is undefined where the verdict is Intune's. */
   | { readonly tell: true; readonly compliant: boolean | undefined }
@@ -42,7 +42,7 @@ const readInOtherMode: Tellable = {
   detail: "the computer was read before the tenant's mode changed, and has to be read again",
 };
 
-/** Whether this state holds what the mode tells: one that was read before the mode changed does not. */
+/** True where this state holds what the mode reports: a state that was read before the mode changed does not. */
 export const fitsMode = (content: ReportContent, mode: Mode): boolean =>
   mode === 'conditional-access' ? content.inventory !== undefined : content.verdict !== 'by-intune';
 

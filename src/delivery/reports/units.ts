@@ -8,7 +8,7 @@ const messageBytes = 400_000;
 /** A single device's message that was replaced before its outcome was known: the newer state takes its place. */
 const isReplaced = (row: DueReport): boolean => row.messageDevices === 1 && row.revision !== row.sentRevision;
 
-/** Whether this row's message has to be sent again as it is before anything else is told of the device. */
+/** True where this row's message has to be sent again as it is before anything else is reported of the device. */
 export const isOpen = (row: DueReport): boolean =>
   row.messageOpen && row.messageId !== null && row.sentContent !== null && !isReplaced(row);
 

@@ -5,7 +5,7 @@ import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { ReportStageOptions } from './report-options.ts';
 import { settlementOfUpload } from './upload-outcome.ts';
 
-/** What does not need the rest of a stage: how often devices are tried together. */
+/** These cases need no other part of the stage: how often devices are tried together. */
 
 const options = {
   now: () => 0,

@@ -5,7 +5,7 @@ import type { StoredMessage } from './message.ts';
 import { classifyRefusal } from './refusals.ts';
 import type { ReportStageOptions } from './report-options.ts';
 
-/** What an upload's outcome means for each of its reports. */
+/** Maps an upload's outcome to a settlement of each of its reports. */
 
 type Settle = (row: DueReport) => Settlement;
 
@@ -29,7 +29,7 @@ export const settlementOfClosed =
     attempts: row.attempts,
   });
 
-/** How a tenant that cannot be talked to is settled; the reports of one message wait together. */
+/** Settles the reports of a tenant whose Intune cannot be reached; those of one message wait together. */
 export function settlementOfAccess(
   rows: readonly DueReport[],
   failure: AccessFailure,

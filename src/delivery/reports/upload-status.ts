@@ -8,9 +8,9 @@ import { classifyRefusal } from './refusals.ts';
 import type { ReportStageOptions } from './report-options.ts';
 import { keepSilent, settlementOfAccess } from './upload-outcome.ts';
 
-/** What became of an accepted message, and whether Entra shows it: accepted is not applied (domain/microsoft.md 0.4). */
+/** An accepted message is followed here until Entra shows it: accepted is not applied (domain/microsoft.md 0.4). */
 
-/** Whether this report is among the share that is looked up in Entra; by its ids, so that every process agrees. */
+/** True where this report is in the share that is looked up in Entra; its ids decide, so that every process agrees. */
 export function isSampled(ids: string, share: number): boolean {
   // FNV-1a: spread evenly, the same everywhere.
   let hash = 0x811c9dc5;
@@ -22,7 +22,7 @@ export function isSampled(ids: string, share: number): boolean {
 
 type Settle = (row: DueReport) => Settlement;
 
-/** What the status of a message means for each of its reports. */
+/** Maps the status of a message to a settlement of each of its reports. */
 function settlementOfStatus(
   rows: readonly DueReport[],
   messageId: string,
@@ -39,7 +39,7 @@ function settlementOfStatus(
   switch (result.outcome) {
     case 'completed':
       return (row) => {
-        // Where Intune computes the verdict there is nothing of ours to compare Entra's with.
+        // Under a verdict that Intune computes there is nothing of ours to compare Entra's with.
         const comparable = toldVerdict(row) !== undefined;
         const sampled = comparable && isSampled(`${messageId}${row.deviceId}`, verifySample);
         return {
@@ -56,7 +56,7 @@ function settlementOfStatus(
       const rule = classifyRefusal('', result.detail);
       const event = { stage: 'failed' as const, messageId, detail: result.detail };
       const detail = `${result.detail} (${rule.remedy})`;
-      // What it says of the tenant may be long over: it is told again, and that answer counts.
+      // The refusal may be long outdated, so the report is sent again, and the new answer counts.
       if (rule.disposition !== 'failed') {
         return () => ({ state: 'due', reason: rule.cause, detail, waitSeconds, attempts, event });
       }

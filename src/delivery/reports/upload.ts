@@ -62,7 +62,7 @@ async function sendMessage(
 export interface SendOptions extends ReportStageOptions {
   /** Messages of which this process has seen a part only. */
   readonly partial: {
-    /** Whether to wait longer for the other reports. */
+    /** Decides whether to wait longer for the other reports. */
     mayWait(messageId: string): boolean;
     whole(messageId: string): void;
   };
@@ -98,7 +98,7 @@ async function sendAgain(
 /** Others have a part of the message for a moment: the next claim is likely to find it whole. */
 const regroupSeconds = 0.5;
 
-/** What may be told of these reports; the others are held, each with its reason. */
+/** Selects the reports that may be sent; the others are held, each with its reason. */
 async function sortOut(
   rows: readonly DueReport[],
   owner: string,

@@ -17,14 +17,14 @@ export interface Circuits {
   failed(key: string): void;
   /** It asked for silence (`Retry-After`), for so long from now. */
   silence(key: string, forMs: number): void;
-  /** Whether a second try is within the budget; takes it from there. */
+  /** Takes a second try from the budget; false where none is left. */
   mayRetry(key: string): boolean;
 }
 
 export interface CircuitOptions {
   readonly backoff: Backoff;
   readonly now: () => number;
-  /** In [0, 1). */
+  /** Random number in [0, 1). */
   readonly random?: () => number;
   /** Rows a closed circuit lets through: no bound of its own. */
   readonly unbounded?: number;
@@ -33,7 +33,7 @@ export interface CircuitOptions {
 /** Second tries per first success, and how many may be saved up. */
 const retriesPerSuccess = 0.2;
 const retriesSaved = 50;
-/** Also without any success some second tries are made, or nothing would ever come back. */
+/** Some second tries are made even without any success, or no service would ever be found to have come back. */
 const retriesPerSecond = 5;
 const keysKept = 60_000;
 

@@ -1,7 +1,7 @@
 /**
- * Which lanes of a stage have due rows, and who may take how many of them next. A lane is what must not suffer from
- * its neighbours: a tenant's reports, an instance's computers; what is fresh and what can wait have lanes of their
- * own. This is memory of one process only and may be wrong: the table is the truth, looked at again and again.
+ * Decides which schedules of a stage have due rows, and who may take how many of them next. A lane is what must not
+ * suffer from its neighbours: a tenant's reports, an instance's computers; what is fresh and what can wait have lanes
+ * of their own. This is memory of one process only and may be wrong: the table is the truth, looked at again and again.
  */
 
 import type { Lane, LaneShare } from '../../store/due-rows.ts';
@@ -14,7 +14,7 @@ export interface LaneLimits {
   readonly rows: number;
   /** Rows in work of one lane: what a slow service can hold of this process. */
   readonly laneRows: number;
-  /** Where not all lanes have the same bound. */
+  /** Bound per schedule, where they differ. */
   readonly laneRowsOf?: (lane: Lane) => number;
 }
 
@@ -27,12 +27,12 @@ export interface Lanes {
    */
   pick(nowMs: number, mayTake: (lane: Lane) => number): LaneShare[];
   /**
-   * What came of a claim, the lane of each row: a lane that gave less than its share has nothing more that is due. A
-   * row may be of a lane that was not asked (another device of an open message).
+   * Takes the result of a claim, the schedule of each row: one that gave less than its share has nothing more that is
+   * due. A row may be of a lane that was not asked (another device of an open message).
    */
   claimed(shares: readonly LaneShare[], rows: readonly Lane[]): void;
   ended(rows: readonly Lane[]): void;
-  /** When the next lane is due that is not due yet; undefined: none is known. */
+  /** Time at which the next schedule becomes due; undefined: none is known. */
   nextMs(): number | undefined;
 }
 
@@ -104,7 +104,7 @@ function readyWhatIsDue(states: Iterable<LaneState>, nowMs: number): void {
   }
 }
 
-/** When the next lane is due that is not due yet. */
+/** Finds the time at which the next schedule becomes due. */
 function nextDueMs(states: Iterable<LaneState>): number | undefined {
   let next: number | undefined;
   for (const { laterMs, ready } of states) {
@@ -114,7 +114,7 @@ function nextDueMs(states: Iterable<LaneState>): number | undefined {
 }
 
 export function createLanes(limits: LaneLimits): Lanes {
-  /** In the order in which they were last served. */
+  /** Schedules in the order in which they were last served. */
   const states = new Map<string, LaneState>();
   const backgroundRows = Math.max(1, Math.floor(limits.rows / 4));
   let inWork = 0;
@@ -141,7 +141,7 @@ export function createLanes(limits: LaneLimits): Lanes {
       state.laterMs = Math.min(state.laterMs ?? Number.POSITIVE_INFINITY, dueAtMs);
     },
     pick: (nowMs, mayTake) => {
-      // Also when nothing can be taken, for `nextMs` is asked then.
+      // This runs even when nothing can be taken, for `nextMs` is asked then.
       readyWhatIsDue(states.values(), nowMs);
       const free = Math.min(limits.rows - inWork, rowsPerClaim);
       if (inWork > 0 && free < worthwhile(Math.min(limits.rows, rowsPerClaim))) return [];
@@ -154,7 +154,7 @@ export function createLanes(limits: LaneLimits): Lanes {
         ...shareOut(background.slice(0, lanesPerClaim - first.length), backgroundLeft),
       ];
       for (const { lane } of picked) {
-        // To the end of the order: the others come first next time.
+        // The schedule goes to the end of the order: the others come first next time.
         const key = laneKey(lane);
         const state = stateOf(lane);
         states.delete(key);

@@ -17,7 +17,7 @@ export interface Stage<Row> {
   /** Leases due rows to `owner`, of each lane at most its share. */
   readonly claim: (owner: string, shares: readonly LaneShare[]) => Promise<readonly Row[]>;
   readonly laneOf: (row: Row) => Lane;
-  /** How many rows of the lane may be in work now: 0 while its service is left alone. */
+  /** Rows of the schedule that may be in work now: 0 while its service is left alone. */
   readonly mayTake: (lane: Lane) => number;
   /** Prolongs the leases of these rows, where their owner still has them. */
   readonly renew: (held: readonly Held<Row>[]) => Promise<unknown>;

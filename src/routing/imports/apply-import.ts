@@ -171,7 +171,7 @@ export async function applyImport(sql: Sql, request: ImportRequest): Promise<App
   return request.mode === 'atomic' ? applyWhole(sql, request) : applyPartially(sql, request);
 }
 
-/** What an import would change now. */
+/** Counts the changes that an import would make now. */
 export async function planImport(
   sql: Sql,
   tenantId: string,

@@ -21,7 +21,7 @@ import { nextRoute } from './steady-plans.ts';
  */
 
 /**
- * What there is to do with a row; nothing where it says what is there. `note`: only serial number or UDID are others.
+ * Decides on each row; a row that agrees with the table gets no action. `note`: only serial number or UDID are others.
  * `unpin`: the pin goes and the place stays, so the claims may decide.
  */
 export async function createPlan(tx: Transaction): Promise<void> {
@@ -37,7 +37,9 @@ export interface PlanCounts {
   readonly unpin: number;
 }
 
-/** What the claims say: when the Mac enrolled last, and serial number and UDID as its computer's instance has them. */
+/**
+ * Summarises the claims: when the Mac enrolled last, and serial number and UDID as its computer's instance has them.
+ */
 const claimed = (tx: Transaction, tenantId: string): Fragment => tx`
   select max(last_enrolled_at) as enrolled_at,
     max(serial_number) filter (where instance_id = i.instance_id and jamf_computer_id = i.jamf_computer_id) as serial_number,

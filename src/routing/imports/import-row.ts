@@ -1,6 +1,6 @@
-/** Where a file wants a device to be. */
+/** Place that a file gives for a device. */
 export interface ImportRow {
-  /** Of the file, from 1; no two rows have the same. */
+  /** Line of the file, from 1; no two rows have the same. */
   readonly line: number;
   readonly deviceId: string;
   readonly instanceId: string;

@@ -2,12 +2,12 @@ import { shadowComparisonsLeast } from '../../limits.ts';
 import type { Move } from '../../store/moves/move.ts';
 import type { MoveState } from '../../store/row-types.ts';
 
-/** What `advance` makes of a move. Pure. */
+/** Computes the effect of `advance` on a move. Pure. */
 
 export interface AdvanceRequest {
   /** Cut over although the two instances were compared too little or differ too much. */
   readonly force: boolean;
-  /** To this percent at once; default: the next step. */
+  /** Percentage to cut over at once; default: the next step. */
   readonly percent: number | undefined;
 }
 
@@ -18,7 +18,7 @@ export type Advance =
 
 type Shadowing = Pick<Move, 'compared' | 'differed' | 'threshold' | 'shadow'>;
 
-/** How many answers have to be compared before the first cut over. */
+/** Number of answers that have to be compared before the first cut over. */
 export const comparisonsNeeded = (planned: number): number => Math.min(shadowComparisonsLeast, planned);
 
 export const differingShare = ({ compared, differed }: Pick<Move, 'compared' | 'differed'>): number =>
@@ -26,7 +26,7 @@ export const differingShare = ({ compared, differed }: Pick<Move, 'compared' | '
 
 const percentText = (share: number): string => `${Number((share * 100).toFixed(2))} %`;
 
-/** Why the comparison of the two instances does not allow a cut over, with its numbers. */
+/** Reason why the comparison of the two instances does not allow a cut over, with its numbers. */
 export function shadowRefusal(move: Shadowing, planned: number, moving: boolean): string | undefined {
   if (!move.shadow) return undefined;
   const { compared, differed, threshold } = move;

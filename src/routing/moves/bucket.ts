@@ -1,8 +1,8 @@
 import type { Fragment, Queries, Sql } from '../../store/database.ts';
 
 /**
- * Which hundredth of the devices a device is in, 0 to 99, from its id alone: the same in every move, process and
- * version. All bytes of the id are mixed, because what makes ids random is the vendor's business.
+ * Assigns a device to one of a hundred buckets, 0 to 99, by its id alone: the same in every move, process and version.
+ * All bytes of the id are mixed, because what makes ids random is the vendor's business.
  */
 
 /** `column` holds the id: from code, never from a request. */

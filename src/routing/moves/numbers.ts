@@ -3,7 +3,7 @@ import type { Queries, Sql } from '../../store/database.ts';
 import type { MoveDeviceState, SkipReason } from '../../store/moves/move.ts';
 import { moveDevices } from '../../store/schema.ts';
 
-/** How far moves are, in numbers. */
+/** Counts the progress of moves. */
 
 export interface MoveNumbers {
   readonly devices: Readonly<Record<MoveDeviceState, number>>;

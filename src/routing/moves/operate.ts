@@ -15,7 +15,7 @@ import { moves } from '../../store/schema.ts';
 import { type Advance, type AdvanceRequest, nextStep } from './advance.ts';
 import { type MoveScope, writePlan } from './plan.ts';
 
-/** What operators do to moves. Each is one transaction that stores what is wanted; `work.ts` makes it so. */
+/** Operators' actions on moves are here. Each is one transaction that stores what is wanted; `work.ts` makes it so. */
 
 export interface NewMove
   extends Pick<Move, 'filter' | 'stepPercent' | 'shadow' | 'threshold' | 'author' | 'reason'> {
@@ -71,7 +71,7 @@ export type Operated = { readonly ok: true; readonly move: Move } | Refusal;
 /** `expects`: refuses a move that is not as the caller has seen it. */
 type Expects = (move: Move) => boolean;
 
-/** How the transaction is run: for good, or without a trace (preview.ts). */
+/** Runs the transaction: for good, or without a trace (preview.ts). */
 export type Run = <T>(sql: Sql, work: (tx: Transaction) => Promise<T>) => Promise<T>;
 
 interface Operating {

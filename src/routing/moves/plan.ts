@@ -6,8 +6,8 @@ import { inTransaction } from '../../store/retry.ts';
 import { bucketSql } from './bucket.ts';
 
 /**
- * Which devices a move takes, and why not the others: those whose route is at the instance that is left and that the
- * filter matches. All set-based: a move may be about a million devices.
+ * Plans which devices a move takes, and why not the others: those whose route is at the instance that is left and that
+ * the filter matches. All set-based: a move may be about a million devices.
  */
 
 export interface MoveScope extends Pick<Move, 'tenantId' | 'fromInstanceId' | 'toInstanceId' | 'unclaimed'> {
@@ -27,14 +27,14 @@ const claimed = (sql: Sql, { tenantId, toInstanceId }: MoveScope) => sql`
   where tenant_id = ${tenantId} and instance_id = ${toInstanceId} and not stale
   order by device_id, last_enrolled_at desc nulls last, last_check_in_at desc nulls last, jamf_computer_id`;
 
-/** How many computers of the target carry a UDID or serial number, and the only one's id. */
+/** Counts the computers of the target that carry a UDID or serial number, with the id of the only one. */
 const knownBy = (sql: Sql, column: 'udid' | 'serial_number') => sql`
   select upper(${sql(column)}) as name, min(jamf_computer_id) as id, count(distinct jamf_computer_id) as found
   from known where ${sql(column)} is not null group by 1`;
 
 /**
- * What the target has of Macs by their names. Without `unclaimed` nobody asks: then nothing is read. UDIDs and serial
- * numbers are compared without case, since they come from two servers.
+ * The target's computers by UDID and serial number. Without `unclaimed` nobody asks: then nothing is read. UDIDs and
+ * serial numbers are compared without case, since they come from two servers.
  */
 const lookUps = (sql: Sql, { tenantId, toInstanceId, unclaimed }: MoveScope) => sql`
   known as (
@@ -86,7 +86,7 @@ async function asWhole<T>(tx: Transaction, work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-/** What a plan would say, without storing it. */
+/** Counts what a plan would contain, without storing it. */
 export async function countPlan(sql: Sql, scope: MoveScope): Promise<PlanCount[]> {
   return inTransaction(sql, (tx) =>
     asWhole(

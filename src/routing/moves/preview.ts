@@ -5,7 +5,7 @@ import type { Operated, Refusal, Run } from './operate.ts';
 
 export type Previewed = { readonly ok: true; readonly move: Move; readonly numbers: MoveNumbers } | Refusal;
 
-/** What an operation would make of a move, `pending` devices among it: it is done and rolled back. */
+/** Shows the effect that an operation would have on a move, `pending` devices among it: it is done and rolled back. */
 export async function previewMove(
   { moveId, tenantId }: MoveKey,
   operate: (run: Run) => Promise<Operated>,

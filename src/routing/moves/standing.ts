@@ -3,13 +3,13 @@ import type { SkipReason } from '../../store/moves/move.ts';
 import type { Route } from '../../store/routes/routes.ts';
 import type { Placement } from '../resolve.ts';
 
-/** What is decided about one device of a move when its turn has come: by what is so then, not by the plan. */
+/** Decides on one device of a move when its turn has come: by the state at that time, not by the plan. */
 
 export interface MoveDevice {
   readonly deviceId: string;
   readonly fromJamfComputerId: number;
   readonly toJamfComputerId: number | null;
-  /** When an operator had put the former route there; null: a claim had won it. */
+  /** Time at which an operator had put the former route there; null: a claim had won it. */
   readonly placedAt: Date | null;
 }
 
@@ -19,7 +19,7 @@ export type Turn =
 
 const skip = (reason: SkipReason): Turn => ({ kind: 'skip', reason });
 
-/** By which a Mac is known again. */
+/** Identifiers by which a Mac is recognised again. */
 export type MacNames = Pick<Claim, 'serialNumber' | 'udid'>;
 
 interface Places {

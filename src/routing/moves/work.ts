@@ -124,7 +124,7 @@ async function noteTurns(
   const done = direction === 'over' ? 'moved' : 'rolled-back';
   const rows = [...turns].map(([deviceId, turn]): DeviceTurn => {
     const outcome = placed.get(deviceId);
-    // Where it went is where a rollback looks for it, and where it was then is where that takes it to.
+    // A rollback looks for the device at the place it was moved to, and takes it to the place it had then.
     const over = direction === 'over' ? outcome : undefined;
     return {
       deviceId,
@@ -159,7 +159,7 @@ async function workIn(tx: Transaction, move: Move, batch: Batch): Promise<readon
   return outcomes;
 }
 
-/** At 100 percent with nothing left to cut over the move is done. */
+/** A move is done at 100 percent with nothing left to cut over. */
 async function finish(tx: Transaction, move: Move): Promise<void> {
   if (move.state !== 'moving' || move.percent < 100) return;
   await finishMove(tx, move);

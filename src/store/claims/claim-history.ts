@@ -1,4 +1,7 @@
-/** What the rules knew of a device's claims, appended: a past answer is given again from it (`routing/explain.ts`). */
+/**
+ * The claims of a device as the rules saw them are appended here, so that a past answer can be given again
+ * (`routing/explain.ts`).
+ */
 
 import { columns, omit } from '../columns.ts';
 import type { Fragment, Queries, Transaction } from '../database.ts';
@@ -28,8 +31,8 @@ const changeOf = (deviceId: string, claim: HistoryClaim, state = stateOf(claim))
 };
 
 /**
- * What is worth a line when a device's claims change. Check-ins decide only where two claims stand: one alone is not
- * written, so all are when the second one comes. Pure.
+ * Lists the changes of a device's claims that are worth an entry. Check-ins decide only where two claims stand: one
+ * alone is not written, so all are when the second one comes. Pure.
  */
 export function claimChanges(
   deviceId: string,

@@ -1,4 +1,4 @@
-/** What an instance says of a device that one of its computers carries. */
+/** A claim is the statement of an instance that one of its computers carries a device. */
 
 export interface ComputerId {
   readonly instanceId: string;
@@ -19,6 +19,6 @@ export interface Claim extends ComputerId {
 export interface KnownClaim extends Claim {
   /** A disabled instance's claims rest. */
   readonly enabled: boolean;
-  /** Of a registration that the Mac does not use any more. */
+  /** True for a registration that the Mac does not use any more. */
   readonly stale: boolean;
 }

@@ -6,17 +6,19 @@ import { claims } from '../schema.ts';
 import { trustedAt } from '../trusted-dates.ts';
 import { type ComputerId, type KnownClaim, sameComputer } from './claim.ts';
 
-/** What one instance says of one of its computers: which Entra registrations it carries. */
+/** The Entra registrations that one instance reports for one of its computers. */
 export interface ComputerClaims {
   readonly instanceId: string;
   readonly jamfComputerId: number;
   readonly registrations: readonly {
     readonly deviceId: string;
     readonly userId: string | null;
-    /** What the instance says of the Mac (src/delivery/reports/report.ts); absent where it says nothing. */
+    /** The instance's verdict on the Mac (src/delivery/reports/report.ts); absent where it gives none. */
     readonly verdict?: string | null;
   }[];
-  /** Not all of the record's accounts could be read: what it claimed before and does not name now has not ended. */
+  /**
+   * True where not all of the record's accounts could be read: a claim that the record does not name now has not ended.
+   */
   readonly incomplete?: boolean;
   readonly serialNumber: string | null;
   readonly udid: string | null;
@@ -33,7 +35,7 @@ export interface StoredClaim extends Row<typeof stored>, KnownClaim {}
 /** One claim of a computer on a device. */
 export type ClaimRow = Omit<StoredClaim, 'enabled' | 'stale'>;
 
-/** By device. */
+/** Claims by device id. */
 export type Claims = ReadonlyMap<string, readonly StoredClaim[]>;
 
 export const computerKey = ({ instanceId, jamfComputerId }: ComputerId): string =>

@@ -1,7 +1,7 @@
 import { historyTrimBatch } from '../../limits.ts';
 import type { Sql } from '../database.ts';
 
-/** What was trimmed of a page of a history, and where the next one begins. */
+/** Result of trimming one page of a history; `last` is where the next page begins. */
 export interface Page<Cursor> {
   readonly looked: number;
   readonly deleted: number;

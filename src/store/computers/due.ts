@@ -19,7 +19,7 @@ import { type ComputerKey, keyColumns } from './leases.ts';
 /** Comes before every instance's id. */
 const nilId = '00000000-0000-0000-0000-000000000000';
 
-/** When a row is looked at that a message has made due. */
+/** A row that a message has made due is scheduled for this time. */
 export const soon = (sql: Queries) => sql`
   case when computers.wanted_revision > computers.done_revision and computers.attempts > 0
        then coalesce(computers.next_try_at, now()) else now() end`;
@@ -27,7 +27,10 @@ export const soon = (sql: Queries) => sql`
 /** One wish more. */
 export const wantedOnceMore = (sql: Queries) => sql`computers.wanted_revision + 1`;
 
-/** Whether a row is in the background that becomes due there: one that waits fresh is not put behind. */
+/**
+ * A row that becomes due in the background stays in front where it already waits as fresh work: this is true where it
+ * may go behind.
+ */
 export const behindUnlessFresh = (sql: Queries) =>
   sql`(computers.wanted_revision <= computers.done_revision or computers.background)`;
 
@@ -37,18 +40,18 @@ export interface Making {
   /** Background rows wait behind what is fresh. */
   readonly urgency: 'fresh' | 'background';
   /**
-   * When rows are due that did not wait: now; or background ones at a steady rate, behind so many others since then
-   * (default: now); or all at any time within so many seconds.
+   * Decides the time at which rows become due that did not wait: now; or background rows at a steady rate, behind the
+   * given number of others since then (default: now); or all of them at any time within the given seconds.
    */
   readonly spread:
     | 'none'
     | { readonly behind: number; readonly since?: Date }
     | { readonly withinSeconds: number };
-  /** Whether a row that fails waits for its next try, or is tried as if it did not fail. */
+  /** A row that fails keeps its back-off (`keep`), or is tried as if it had not failed (`reset`). */
   readonly backoff: 'keep' | 'reset';
   /**
-   * Whether a row that waits already is asked for once more by a background wish. It has to be where a read that is under
-   * way just now does not suffice; default: it is left as it is, and a pushed record that waits in it stays first.
+   * `once-more` asks again for a row that waits already in the background, which is needed where a read under way just
+   * now does not suffice. By default the row is left as it is, and a pushed record that waits in it stays first.
    */
   readonly waiting?: 'leave' | 'once-more';
   /** No row is looked at before so many seconds from now. */
@@ -64,7 +67,7 @@ export interface Made {
   readonly last: ComputerId | undefined;
 }
 
-/** When a selected row is due that does not wait already. */
+/** The time at which a selected row becomes due that does not wait already. */
 function placeOf(tx: Transaction, spread: Making['spread'], earliest: Fragment): Fragment {
   if (spread === 'none') return earliest;
   if ('withinSeconds' in spread) {
@@ -198,7 +201,7 @@ export async function readManyWinners(tx: Transaction, tenantId: string, won: Fr
   return (await makeDue(tx, selection, how)).selected;
 }
 
-/** What waits for an instance is due at once, whatever it waited for. */
+/** Makes every waiting computer of an instance due at once, whatever it waited for. */
 export async function retryNow(tx: Transaction, { instanceId, tenantId }: InstanceRef): Promise<void> {
   await tx`
     update computers set next_try_at = now()

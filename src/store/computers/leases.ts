@@ -35,7 +35,10 @@ const dueColumns = pick(
 );
 
 export interface DueComputer extends Row<typeof dueColumns> {
-  /** Since the instance first did not know it, by the database's clock when the row was leased; null: it knows it. */
+  /**
+   * Time since the instance first answered that it does not know the computer, by the database's clock at the lease;
+   * null: it knows it.
+   */
   readonly notFoundForMs: number | null;
 }
 
@@ -231,7 +234,7 @@ export interface SettledComputer {
   readonly gone: boolean;
   /** Look again then although this revision is done: the verdict was not there yet. */
   readonly againInSeconds: number | null;
-  /** When a read that is still wished for is due; 0: now. */
+  /** Delay of the next read that is still wished for; 0: now. */
   readonly readInSeconds: number;
 }
 

@@ -3,7 +3,10 @@ import type { InstanceRef } from '../instances/instance.ts';
 import { trustedAt } from '../trusted-dates.ts';
 import { type Made, makeDue, makeMixedDue } from './due.ts';
 
-/** What an instance's list of computers makes due: the list itself is never taken in, each computer is read. */
+/**
+ * A page of an instance's list of computers makes computers due: the list itself is never taken in, each computer is
+ * read.
+ */
 
 /** One computer of a page, as far as the list tells. */
 export interface ListedComputer {
@@ -25,7 +28,7 @@ const listedRows = (tx: Transaction, listed: readonly ListedComputer[]) => tx`
     as page(id, report_at)`;
 
 /**
- * Whether the list (alias `l`) has news of a computer (alias `c`): unknown here, unreadable, back, or with a later
+ * True where the list (alias `l`) has news of a computer (alias `c`): unknown here, unreadable, back, or with a later
  * report than the one that was taken in or pushed. A date ahead of the clock says nothing about what is later
  * (`store/trusted-dates.ts`): it is news when it is another than the known one.
  */
@@ -116,6 +119,6 @@ export async function markReconciled(
         and not (c.jamf_computer_id = any(${idsOf(listed)}::int[]))
     )
     select ${tenantId}::uuid as tenant_id, ${instanceId}::uuid as instance_id, id as jamf_computer_id, background from due`;
-  // What waits already is read soon enough.
+  // Computers that wait already are read soon enough.
   return makeMixedDue(tx, selection, { spread, backoff: 'keep' });
 }

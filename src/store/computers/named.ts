@@ -92,8 +92,8 @@ export async function nextNamed(
 }
 
 /**
- * What a page says of the named ids of its stretch: those that it holds become due. The others are done with where they
- * were named so long before the page was asked for that every node of a cluster knows its computers.
+ * Settles the named ids in the stretch of one page: those that the page holds become due. The others are done with
+ * where they were named so long before the page was asked for that every node of a cluster knows its computers.
  */
 export async function settleNamed(
   tx: Transaction,

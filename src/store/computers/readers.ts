@@ -5,8 +5,8 @@ import { type InstanceRef, instanceKey } from '../instances/instance.ts';
 import { instanceReading } from '../schema.ts';
 
 /**
- * Which process reads from an instance. Jamf asks for at most 5 requests at a time (domain/jamf.md 1.5), whatever
- * number of processes there is: so one process at a time reads, under a lease in `instance_reading`.
+ * One process at a time reads from an instance, under a lease in `instance_reading`: Jamf asks for at most 5 requests at
+ * a time (domain/jamf.md 1.5), whatever number of processes there is.
  */
 
 const refColumns = pick(instanceReading, 'tenantId', 'instanceId');
@@ -24,7 +24,9 @@ export interface Readers {
 
 interface Lease {
   readonly instance: InstanceRef;
-  /** By this process's clock; the database's own is what counts for the others, and it is later. */
+  /**
+   * End of the lease by this process's clock; the database's own time, which is later, is what counts for the others.
+   */
   readonly untilMs: number;
 }
 

@@ -5,8 +5,8 @@ import type { InstanceRef } from '../instances/instance.ts';
 import { instanceReading } from '../schema.ts';
 
 /**
- * How far an instance is known without its webhooks: polls, reconciliations and lookups of named ids, each with its
- * cursor and its next turn. The leases of the same rows are in `readers.ts`.
+ * Records how far an instance is known without its webhooks: polls, reconciliations and lookups of named ids, each with
+ * its cursor and its next turn. The leases of the same rows are in `readers.ts`.
  */
 
 /** The row of a new instance, with which its first reconciliation is due; in the transaction that makes the instance. */

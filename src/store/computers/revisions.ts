@@ -4,7 +4,7 @@ import { trustedAt, trustedDate } from '../trusted-dates.ts';
 import { soon } from './due.ts';
 
 /**
- * What the revisions of a computer mean, and which of two states of it is the newer one.
+ * This module defines the revisions of a computer, and which of two of its states is the newer one.
  *
  * - `wanted_revision`: how many wishes there were to look at the computer. A webhook, a push, a list, an operator, a
  *   change in the directory: each raises it by one, and it never goes back.
@@ -28,13 +28,16 @@ import { soon } from './due.ts';
  *   because either has no trusted date, the instance is asked.
  */
 
-/** What orders a computer's known state against a pushed record. */
+/** The dates that order a computer's known state against a pushed record. */
 export interface KnownState {
   readonly reportAt: Date | null;
   readonly readAt: Date | null;
 }
 
-/** Whether a pushed record is certainly not older than the known state; it is asked anew when it is taken in. */
+/**
+ * True where a pushed record is certainly not older than the known state; this is decided anew when the record is taken
+ * in.
+ */
 export function standsAfter(pushedAt: Date | null, known: KnownState, nowMs: number): boolean {
   const reportAt = trustedDate(known.reportAt, nowMs);
   const date = trustedDate(pushedAt, nowMs);
@@ -42,7 +45,7 @@ export function standsAfter(pushedAt: Date | null, known: KnownState, nowMs: num
   return date === null ? bounds.length === 0 : bounds.every((bound) => date >= bound);
 }
 
-/** Whether a record that was read is older than the known state. */
+/** True where a record that was read is older than the known state. */
 export function isLate(readAt: Date | null | undefined, known: KnownState, nowMs: number): boolean {
   const date = trustedDate(readAt, nowMs);
   const reportAt = trustedDate(known.reportAt, nowMs);
@@ -54,7 +57,7 @@ export interface MarkedRow {
   readonly instanceId: string;
   readonly jamfComputerId: number;
   readonly traceparent: string | null;
-  /** How many messages this is: each raises the wanted revision by one. */
+  /** Number of messages joined here: each raises the wanted revision by one. */
   readonly count: number;
 }
 
@@ -90,7 +93,7 @@ const newestKnown = (sql: Queries) => sql`
   greatest(${trustedAt(sql, sql`computers.report_at`)}, ${trustedAt(sql, sql`computers.pushed_report_at`)}, '-infinity')`;
 
 /**
- * What becomes of a record (`excluded`) that meets a row:
+ * Decides the fate of a record (`excluded`) that meets a row:
  *
  * - `take`: it is newer than what is known, and waits to be taken in.
  * - `ask`: nothing says which of the two is newer, and nothing was taken in yet. The instance is asked, and the record serves

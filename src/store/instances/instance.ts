@@ -58,7 +58,7 @@ const noteEveryMs = 15_000;
 const keptInstances = 60_000;
 
 export interface InstanceDirectory {
-  /** What is known without asking the database. */
+  /** Returns what is known without asking the database. */
   peek(tenantId: string, instanceId: string): Instance | undefined;
   instance(tenantId: string, instanceId: string): Promise<Instance | undefined>;
   forget(tenantId: string, instanceId: string): void;
@@ -67,13 +67,16 @@ export interface InstanceDirectory {
   noteExchange(tenantId: string, instanceId: string, error: string | null): Promise<void>;
 }
 
-/** With `policy`, whoever gives it also tells the directory what the feed names. */
+/** A caller that gives `policy` must also tell the directory of what the change feed names. */
 export function createInstanceDirectory(
   sql: Sql,
   now: () => number = monotonicMs,
   policy?: CachePolicy,
 ): InstanceDirectory {
-  /** By the instance: putting a key together and hashing it for each call costs more than looking it up. */
+  /**
+   * Keys are kept by instance, because putting a key together and hashing it for each call costs more than looking it
+   * up.
+   */
   const keys = new Map<string, { readonly tenantId: string; readonly key: string }>();
   const keyOf = (tenantId: string, instanceId: string): string => {
     const known = keys.get(instanceId);
@@ -103,7 +106,7 @@ export function createInstanceDirectory(
       const key = keyOf(tenantId, instanceId);
       const last = noted.get(key);
       if (last && now() - last.at < noteEveryMs && (last.error === null) === (error === null)) return;
-      // Where the row is locked, one of them waits: each holds a connection.
+      // The row may be locked, so only one call at a time waits for it: each waiting call holds a connection.
       if (noting.has(key)) return;
       noting.add(key);
       noted.set(key, { at: now(), error });

@@ -3,7 +3,7 @@
 import type { Queries } from '../database.ts';
 import type { InstanceRef } from './instance.ts';
 
-/** What it is bound to: it does not open in another row. */
+/** Context that the secret is sealed for: it does not open in another row. */
 export const secretAssociation = ({ instanceId, tenantId }: InstanceRef): string =>
   `instances/${tenantId}/${instanceId}/api_secret`;
 

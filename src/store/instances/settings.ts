@@ -1,4 +1,4 @@
-/** What operators set of an instance: added, changed, paused, enabled, removed. */
+/** Operators' changes of an instance are written here: added, changed, paused, enabled, removed. */
 
 import { and, eq, sql } from 'drizzle-orm';
 import type { Transaction } from '../database.ts';
@@ -72,7 +72,7 @@ export async function enableInstance(
   return count > 0;
 }
 
-/** With its keys, computers and claims. */
+/** Removes the instance with its keys, computers and claims. */
 export async function removeInstance(tx: Transaction, { instanceId, tenantId }: InstanceRef): Promise<void> {
   await tx`delete from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
 }

@@ -27,13 +27,13 @@ export async function putPlanned(
       updated_at = now()`;
 }
 
-/** What became of a device when its turn came; null leaves what was known. */
+/** Outcome of a device's turn; null keeps the recorded value. */
 export interface DeviceTurn {
   readonly deviceId: string;
   readonly state: MoveDeviceState;
   readonly reason: SkipReason | null;
   readonly to: number | null;
-  /** With it `rule` and `placedAt` of the route that it had there are written. */
+  /** Version of the source route; `rule` and `placedAt` of the route that the device had there are written with it. */
   readonly from: number | null;
   readonly rule: string | null;
   readonly placedAt: string | null;

@@ -1,7 +1,7 @@
 import type { Transaction } from '../database.ts';
 import type { MoveKey } from './move.ts';
 
-/** How the answers of a move's two instances differed. This file alone writes it. */
+/** Counts the differences between the answers of a move's two instances. This file alone writes it. */
 
 export interface CountedDifference {
   readonly kind: string;

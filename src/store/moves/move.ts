@@ -12,8 +12,8 @@ export const moveDeviceStates = ['planned', 'moved', 'rolled-back', 'skipped'] a
 export type MoveDeviceState = (typeof moveDeviceStates)[number];
 
 /**
- * Why a device is not moved, or not moved back. `left`: its route is at neither place where the move would take it
- * from: it went elsewhere meanwhile.
+ * Reason why a device is not moved, or not moved back. `left`: its route is at neither place where the move would take
+ * it from: it went elsewhere meanwhile.
  */
 export type SkipReason = 'pinned' | 'not-claimed' | 'not-found-at-target' | 'ambiguous' | 'left';
 
@@ -44,7 +44,7 @@ export async function lockMove(tx: Transaction, key: MoveKey, wait: boolean): Pr
   return move;
 }
 
-/** Where an instance that a move needs stands. */
+/** A move needs both of its instances enabled. */
 export async function isEnabled(queries: Queries, tenantId: string, instanceId: string): Promise<boolean> {
   const [row] = await queries<{ enabled: boolean }[]>`
     select enabled from instances where tenant_id = ${tenantId} and instance_id = ${instanceId}`;

@@ -12,16 +12,16 @@ import { reports } from '../schema.ts';
 const notifyReports = (tx: Queries) => tx`select pg_notify(${dueChannel}, 'reports')`;
 
 export interface Making {
-  /** Which reports of the tenant; a condition on the table `reports`. */
+  /** Selects reports of the tenant by a condition on the table `reports`. */
   readonly which: (sql: Queries) => Fragment;
   readonly reason: 'resync' | 'replay' | 'directory-change';
   /** Background reports wait behind what is fresh and are spread over time. */
   readonly background: boolean;
   /** Retractions are told again only where an operator asks for it: no instance told them. */
   readonly retracted: boolean;
-  /** Since when Intune does not hold the state: from now, or from when it was due before. */
+  /** Time from which Intune does not hold the state: now, or unchanged where it was due before. */
   readonly dueSince: 'now' | 'keep';
-  /** Only the next of them after this device, and in time behind so many others. */
+  /** Limits the work to the next reports after this device, in time behind the given number of others. */
   readonly batch?: {
     readonly after: string | undefined;
     readonly offset: number;

@@ -48,13 +48,13 @@ export interface Settlement {
   readonly completedAt?: Date;
   readonly verifiedAt?: Date;
   readonly verification?: string | null;
-  /** Whether the message's outcome is still unknown; default: as it was. */
+  /** True while the message's outcome is unknown; default: unchanged. */
   readonly messageOpen?: boolean;
   readonly alone?: boolean;
   readonly event?: Omit<TimelineEvent, 'deviceId' | 'instanceId'>;
 }
 
-/** What was found about one row, under the lease of `owner`. */
+/** Outcome of one row, under the lease of `owner`. */
 export interface Settled {
   readonly row: DueReport;
   readonly owner: string;
@@ -88,7 +88,7 @@ export interface ReportStore {
    * answer has the devices that are in it.
    */
   storeMessage(owner: string, message: NewMessage): Promise<ReadonlySet<string>>;
-  /** Whether every lease still stands: only then is a stored message sent again. */
+  /** True while every lease still stands: only then is a stored message sent again. */
   stillHeld(owner: string, rows: readonly DueReport[]): Promise<boolean>;
   /**
    * Ends the leases with what was found, all of one message together. A newer revision that came meanwhile stays due:

@@ -92,7 +92,7 @@ const revisionsPerTrim = 16;
 const numbers = (value: number | null | undefined): number | null => value ?? null;
 const times = (value: Date | undefined): string | null => value?.toISOString() ?? null;
 
-/** What became of reports, for their tenants' numbers. A lease that was lost changed nothing. */
+/** Counts the outcomes of reports for their tenants. A lease that was lost changed nothing. */
 function countSettled(
   counts: DeliveryCounts,
   all: readonly Settled[],
@@ -198,7 +198,10 @@ export interface ReportStoreOptions {
   readonly onDue: (lane: DueLane) => void;
 }
 
-/** For traffic: a few milliseconds more on the way to Intune are nothing, a statement for each report is much. */
+/**
+ * Reports are gathered for this long under load: a few milliseconds more on the way to Intune are nothing, a statement
+ * for each report is much.
+ */
 const gatherMs = 8;
 /** Statements of a kind at the same time; beyond that PostgreSQL gains nothing. */
 const writesAtOnce = 2;

@@ -38,8 +38,8 @@ export async function setReports(
   if (reports.length === 0) return new Set();
   const ordered = [...reports].sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
   const hashes = await Promise.all(ordered.map(({ content }) => contentHash(content, sha256)));
-  // What was to be read again and is told already is as it was: nothing has to be told. Nor where only the instance is
-  // another one: Intune knows of none.
+  // A report that was to be read again and has been sent already is left as it was: Intune need not hear of it. The
+  // same holds where only the instance is another one, since Intune knows of none.
   await tx`
     update reports r set instance_id = read.instance_id,
       read_again = r.read_again and r.state in ('due', 'held', 'sent')

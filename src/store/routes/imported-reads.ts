@@ -1,6 +1,6 @@
 /**
- * Which computers of imported devices are still to become due: a row of a tenant says how far in its history they are.
- * `routing/imports/read-imported.ts` goes on from there.
+ * Tracks which computers of imported devices are still to become due: a row of a tenant says how far in its history
+ * they are. `routing/imports/read-imported.ts` goes on from there.
  */
 
 import { columns, omit, pick, type Row } from '../columns.ts';

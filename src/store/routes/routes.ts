@@ -32,7 +32,7 @@ export interface Authorship {
   readonly reason: string;
 }
 
-/** Where changes of several authors go together. */
+/** Gives the author of each device's change where changes of several authors go together. */
 export type AuthorshipOf = (deviceId: string) => Authorship;
 
 export interface RouteWrite {
@@ -45,7 +45,7 @@ export interface RouteWrite {
         readonly udid: string | null;
       })
     | undefined;
-  /** Why it ended, where it did; default: `no-claim`. */
+  /** Reason of a route's end; default: `no-claim`. */
   readonly ended?: string;
 }
 

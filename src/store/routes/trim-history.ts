@@ -43,7 +43,7 @@ interface ChangeCursor {
   readonly deviceId: string;
 }
 
-/** From old to new: what ended a route goes after what it ended. */
+/** Trims from old to new, so that what ended a route goes after what it ended. */
 async function trimChanges(
   sql: Sql,
   { tenantId, trimmedVersion }: Turn,

@@ -5,7 +5,7 @@ import type { Queries } from '../database.ts';
 import type { StoredApplication } from '../row-types.ts';
 import { tenants } from '../schema.ts';
 
-/** What may be shown of it. */
+/** The part of an application that may be shown. */
 export interface ShownApplication {
   readonly clientId: string;
   readonly secretRef: string | null;
@@ -17,7 +17,7 @@ const own = tenants.application;
 export const shownApplication = sql<ShownApplication | null>`case when ${own} is not null then jsonb_build_object(
   'clientId', ${own}->'clientId', 'secretRef', ${own}->'ref') end`;
 
-/** What the sealed secret is bound to: it does not open in another row. */
+/** Context that the sealed secret is bound to: it does not open in another row. */
 export const applicationAssociation = (tenantId: string): string => `tenants/${tenantId}/application_secret`;
 
 export async function readStoredApplication(

@@ -5,12 +5,12 @@ import type { Queries, Transaction } from '../database.ts';
 import { tenants } from '../schema.ts';
 import { type Tenant, takeTenants } from './tenant.ts';
 
-/** To be sent at once. */
+/** Asks for a deprovisioning, to be sent at once. */
 export async function wishDeprovision(tx: Transaction, tenantId: string): Promise<void> {
   await tx`update tenants set deprovision_wanted = true, deprovision_try_at = null where tenant_id = ${tenantId}`;
 }
 
-/** What is not sent yet must not overtake a provisioning. */
+/** A deprovisioning that is not sent yet must not overtake a provisioning. */
 export async function suspendDeprovision(sql: Queries, tenantId: string): Promise<void> {
   await sql`update tenants set deprovision_wanted = false where tenant_id = ${tenantId}`;
 }

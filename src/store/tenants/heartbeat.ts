@@ -1,4 +1,4 @@
-/** When a tenant's heartbeat is due, which process sends it, and what Intune answered. */
+/** Schedules each tenant's heartbeat, leases it to one process, and records Intune's answer. */
 
 import type { Queries, Transaction } from '../database.ts';
 import { type Tenant, tenantColumns } from './tenant.ts';

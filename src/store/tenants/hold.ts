@@ -1,6 +1,6 @@
 /**
- * What keeps a tenant's delivery waiting: a hold that somebody must end, the operator's pause, the silence that Intune
- * asked for.
+ * A tenant's delivery waits for one of these: a hold that somebody must end, the operator's pause, the silence that
+ * Intune asked for.
  */
 
 import type { Queries, Sql, Transaction } from '../database.ts';

@@ -1,4 +1,4 @@
-/** What operators set of a tenant: added, changed, migrated, removed. */
+/** Operators' changes of a tenant are written here: added, changed, migrated, removed. */
 
 import { and, eq, sql } from 'drizzle-orm';
 import type { Transaction } from '../database.ts';
@@ -57,7 +57,7 @@ export async function switchConnection(
     where tenant_id = ${tenantId}`;
 }
 
-/** With everything that refers to it; undefined when it is gone. */
+/** Removes the tenant with everything that refers to it; undefined when it is gone. */
 export async function removeTenant(tx: Transaction, tenantId: string): Promise<TenantRow | undefined> {
   const [gone] = await query(tx).delete(tenants).where(eq(tenants.tenantId, tenantId)).returning(shownShape);
   return gone;

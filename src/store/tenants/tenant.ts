@@ -5,7 +5,7 @@ import { type CachePolicy, createRowCache } from '../row-cache.ts';
 import type { Hold } from '../row-types.ts';
 import { tenants } from '../schema.ts';
 
-/** Why a tenant's Microsoft services cannot be used now. */
+/** Reason why a tenant's Microsoft services cannot be used now. */
 export interface AccessFailure extends Omit<Hold, 'since'> {
   readonly ok: false;
   /** `hold`: somebody must act first. `retry`: it passes. */
@@ -55,17 +55,17 @@ export const takeTenants = (
   returning ${tenantColumns(sql)}`;
 
 export interface TenantDirectory {
-  /** What is known without asking the database. */
+  /** Returns what is known without asking the database. */
   peek(tenantId: string): Tenant | undefined;
   tenant(tenantId: string): Promise<Tenant | undefined>;
-  /** As the database has it now. */
+  /** Reads the tenant from the database. */
   fresh(tenantId: string): Promise<Tenant | undefined>;
   /** Forgets what this process remembers of a tenant it has just changed. */
   forget(tenantId: string): void;
   forgetAll(): void;
 }
 
-/** With `policy`, whoever gives it also tells the directory what the feed names. */
+/** A caller that gives `policy` must also tell the directory of what the change feed names. */
 export function createTenantDirectory(
   sql: Sql,
   policy?: CachePolicy,

@@ -1,4 +1,7 @@
-/** What is looked at in Microsoft's clouds now and then: how Intune holds the tenant, and its applications' permissions. */
+/**
+ * Two states in Microsoft's clouds are checked now and then: how Intune holds the tenant, and its applications'
+ * permissions.
+ */
 
 import type { Fragment, Queries } from '../database.ts';
 import type { PartnerState, PermissionSummary } from '../row-types.ts';
