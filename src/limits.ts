@@ -120,7 +120,7 @@ export const routeCacheMs = 1_000;
 export const checkInToldEveryMs = 4 * 3_600_000;
 /** An upload that is neither completed nor failed by then is looked at again only with the longest back-off. */
 export const uploadStatusPatienceMs = 24 * 3_600_000;
-/** How long Entra may take to show a completed upload before verification is given up (domain/microsoft.md 4.4). */
+/** Time that Entra has to show a completed upload before verification is given up (domain/microsoft.md 4.4). */
 export const verificationPatienceMs = 15 * 60_000;
 /** Discovered Intune addresses are kept this long (domain/microsoft.md 3). */
 export const discoveryCacheMs = 24 * 3_600_000;
@@ -128,7 +128,7 @@ export const discoveryCacheMs = 24 * 3_600_000;
 export const timelineEventsPerDevice = 500;
 /** A filter is read and planned for every request that carries it. */
 export const filterCharacters = 2_000;
-/** Also bounds how deep the condition made of a filter is. */
+/** This bounds the depth of a filter's condition as well. */
 export const filterComparisons = 50;
 /** Rows that become due again without being new are spread over time, for each tenant. */
 export const backgroundReportsPerSecond = 100;
@@ -166,7 +166,7 @@ export const upstreamConnections = 64;
 export const upstreamConnectionsInAll = 8_192;
 /** Calls that wait for a connection to one instance: as many as it answers within a timeout, and then no more. */
 export const upstreamWaiting = 512;
-/** Until TCP and TLS stand. */
+/** Deadline for TCP and TLS. */
 export const upstreamConnectMs = 10_000;
 /** An unused connection is closed before servers do it; sooner where the server says how long it waits. */
 export const upstreamIdleMs = 30_000;
@@ -207,7 +207,7 @@ export const historyTrimEveryMs = 20 * 3_600_000;
 export const historyTrimBatch = 5_000;
 /** Answers to writes with an Idempotency-Key are kept so long (contract section 8). */
 export const idempotencyKeptMs = 24 * 3_600_000;
-/** As long as any scheme of keys in use; it is part of a database key. */
+/** The length admits any scheme of keys in use; the key is part of a database key. */
 export const idempotencyKeyCharacters = 255;
 /** A disconnect, a move or a delete of more devices waits for a second operator, if asked to (contract section 3). */
 export const approvalDevices = 100;
@@ -337,7 +337,7 @@ export const storeRetrySeconds = 30;
 export const stateCharacters = 512;
 /** Streams of events: handed out so often, which is also how soon one ends with its credential. */
 export const eventsTickMs = 1_000;
-/** What the change feed does not tell is looked for while a stream is open. */
+/** While a stream is open, changes that the feed does not carry are polled at this interval. */
 export const eventsLookMs = 2_000;
 /** A comment keeps proxies, which often give up after a minute of silence. */
 export const eventsKeepAliveMs = 15_000;

@@ -5,7 +5,7 @@ import { ProblemError, problem } from './problems.ts';
 export type Semaphore = <T>(work: () => Promise<T>) => Promise<T>;
 export type KeyedSemaphore = <T>(key: string, work: () => Promise<T>) => Promise<T>;
 
-/** At most `limit` at the same time. When `maxWaiting` wait already, it throws the problem `overloaded`. */
+/** Runs at most `limit` calls at the same time. When `maxWaiting` wait already, it throws the problem `overloaded`. */
 export function createSemaphore(limit: number, maxWaiting = Number.POSITIVE_INFINITY): Semaphore {
   const waiting: (() => void)[] = [];
   let free = limit;
@@ -30,7 +30,10 @@ export function createSemaphore(limit: number, maxWaiting = Number.POSITIVE_INFI
   };
 }
 
-/** At most `limit` at the same time for each key, so that one whose calls hang does not take the others' connections. */
+/**
+ * Runs at most `limit` calls at the same time for each key, so that a key whose calls hang does not take the others'
+ * connections.
+ */
 export function createKeyedSemaphore(limit: number): KeyedSemaphore {
   const users = new Map<string, { readonly semaphore: Semaphore; count: number }>();
   return async (key, work) => {

@@ -13,7 +13,7 @@ import { looksLikeToken, operatorOfToken } from './operators/entra-operators.ts'
 import type { KeyOperators } from './operators/key-operators.ts';
 import { findSession, type Session } from './operators/sessions.ts';
 
-/** Who may do what on the admin listener (contract section 8). */
+/** Roles and tenants decide access on the admin listener (contract section 8). */
 
 const rank: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
 

@@ -97,7 +97,7 @@ const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
     ) {
       throw new ProblemError(problem('unsupported-media-type', 'Send application/json.'));
     }
-    // What is no UTF-8 is refused: it would be stored with other characters than were sent.
+    // A body that is not UTF-8 is refused: it would be stored with other characters than were sent.
     refuseHugeStructure(decodeText(bytes));
     c.req.raw = new Request(c.req.raw.url, {
       method: c.req.method,

@@ -19,7 +19,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';
 import type { OneTimeLink } from './sign-in/one-time-link.ts';
 
-/** Who is asking: a key of the database, the bootstrap key, or a person who signed in with Entra. */
+/** The author of a request: a key of the database, the bootstrap key, or a person who signed in with Entra. */
 export interface Operator {
   readonly kind: 'bootstrap' | 'key' | 'user';
   readonly name: string;
@@ -35,33 +35,36 @@ export interface OperatorSession {
   readonly sessionId: string;
   /** However busy it is, it ends then. */
   readonly expiresAt: Date;
-  /** What a writing request has to show beside the cookie. */
+  /** Token that a writing request has to show beside the cookie. */
   readonly csrfToken: string;
 }
 
 /** A request that waited for a second operator, as it is made again inside this process. */
 export interface ApprovedRequest {
-  /** Who asked, as that key or person may act now. */
+  /** The asking operator, as that key or person may act now. */
   readonly operator: Operator;
   readonly approvedBy: string;
   /** Address that it was asked from. */
   readonly source: string | undefined;
-  /** As it was approved. */
+  /** Number of devices that was approved. */
   readonly devices: number;
 }
 
 /**
- * Of the bindings that the runtime gives with a request. A symbol: no header, path or body can name it,
- * so a request that carries it was made by `carryOut` and by nobody else.
+ * Key among the bindings that the runtime gives with a request. A symbol: no header, path or body can name it, so a
+ * request that carries it was made by `carryOut` and by nobody else.
  */
 export const approvedRequest: unique symbol = Symbol('a request that a second operator approved');
 
 export interface AdminEnv extends ListenerEnv {
-  /** What the runtime gives, or what `carryOut` does (approvals/carry-out.ts). */
+  /** Bindings of the runtime, or of `carryOut` (approvals/carry-out.ts). */
   Bindings: ListenerEnv['Bindings'] & { [approvedRequest]?: ApprovedRequest };
   Variables: ListenerEnv['Variables'] & {
     operator: Operator;
-    /** Whose the request's credential is by now, without counting as its use; rejects when it opens nothing any more. */
+    /**
+     * Identifies the owner of the request's credential by now, without counting as its use; rejects when it opens
+     * nothing any more.
+     */
     identify: () => Promise<Operator>;
     /** undefined: a key or a token was shown. */
     session: OperatorSession | undefined;
@@ -69,9 +72,9 @@ export interface AdminEnv extends ListenerEnv {
     source: string | undefined;
     /** The second operator, when this is a request that waited for one. */
     approvedBy: string | undefined;
-    /** Why, as the header says (reason.ts). */
+    /** Reason given in the header (reason.ts). */
     reason: string | undefined;
-    /** What this request did is in the history, or it did nothing. */
+    /** True where the history holds what this request did, or it did nothing. */
     recorded: boolean | undefined;
   };
 }
@@ -88,12 +91,12 @@ export interface Step {
   readonly owner?: string;
 }
 
-/** How leaving went, or in which state it does not fit. */
+/** Result of leaving, or the state that does not allow it. */
 export type Departure =
   | { readonly ok: true; readonly before: string; readonly after: string }
   | { readonly ok: false; readonly state: string };
 
-/** What a permission check found (contract section 11). */
+/** Result of a permission check (contract section 11). */
 export interface PermissionAnswer {
   readonly checkedAt: string;
   readonly applications: readonly {
@@ -125,7 +128,7 @@ export interface StreamDigest {
   hex(): string;
 }
 
-/** What the admin plane asks of the rest; composed by the runtime. */
+/** Services that the admin API needs of the rest; composed by the runtime. */
 export interface AdminServices {
   readonly sql: Sql;
   readonly log: Log;
@@ -146,10 +149,10 @@ export interface AdminServices {
   readonly sealer: Sealer;
   /** Reads `env:NAME` or `file:/path`; throws `SecretUnreadable`. */
   readonly readReference: (reference: string) => Promise<string>;
-  /** Whether the address rule allows a host as it resolves now; one that does not resolve may come up later. */
+  /** Decides whether the address rule allows a host as it resolves now; one that does not resolve may come up later. */
   readonly mayConnect: (hostname: string) => Promise<boolean>;
   readonly bootstrapKey: string | undefined;
-  /** Whether what touches many devices waits for a second operator. */
+  /** True where requests that touch many devices wait for a second operator. */
   readonly approvals: boolean;
   /** undefined: nobody signs in with Entra, only keys open the API. */
   readonly operators: EntraOperators | undefined;
@@ -157,15 +160,15 @@ export interface AdminServices {
   readonly oneTimeLink: OneTimeLink | undefined;
   /** Origin of the admin listener as browsers see it; known once it listens. */
   readonly adminUrl: () => string;
-  /** Whether instances are polled, and whether they are reconciled without being asked for it. */
+  /** True where instances are polled, and where they are reconciled without being asked for it. */
   readonly polls: boolean;
   readonly reconciles: boolean;
   readonly publicUrl: string;
-  /** Whether the cloud has the optional diagnostic application. */
+  /** True where the cloud has the optional diagnostic application. */
   readonly hasDiagnostic: (cloud: string) => boolean;
-  /** Whether Graph is asked for change notifications at all. */
+  /** True where Graph is asked for change notifications at all. */
   readonly notifies: boolean;
-  /** Why this cloud's tenants cannot connect, when no application is configured for it. */
+  /** Reason why this cloud's tenants cannot connect, when no application is configured for it. */
   readonly missingApplication: (cloud: string) => string | undefined;
   /** The applications that the tenant's administrator agrees to, in this order; none for one with its own. */
   readonly consentApplications: (
@@ -183,7 +186,7 @@ export interface AdminServices {
     retract: boolean,
     by: HistoryOrigin,
   ) => Promise<Departure & { readonly retracting?: number }>;
-  /** What a change of mode or connection type takes; changes nothing. */
+  /** Plans a change of mode or connection type; changes nothing. */
   readonly planMigration: (tenant: Tenant, to: MigrationTarget) => Promise<MigrationPlan>;
   /** Takes the steps of it that Espalier itself can take. */
   readonly migrate: (tenant: Tenant, to: MigrationTarget, by: HistoryOrigin) => Promise<MigrationResult>;

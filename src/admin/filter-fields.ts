@@ -1,9 +1,9 @@
 import type { AnyColumn, SQLWrapper } from 'drizzle-orm';
 
-/** What a resource lets its filters name; with it a field of a request becomes a column. */
+/** A resource lists here the fields that its filters may name; each becomes a column. */
 
 interface Column {
-  /** From code, never from a request. */
+  /** Column from code, never from a request. */
   readonly column: SQLWrapper;
 }
 

@@ -45,7 +45,7 @@ function equals(column: SQLWrapper, { field, values }: Comparison): SQL {
 const ordered = ({ type }: FilterField, value: string): SQL =>
   type === 'integer' ? sql`${value}::int8` : sql`${value}::timestamptz`;
 
-/** Where the column has no value, "not this" holds: SQL alone would say neither yes nor no. */
+/** A column without a value satisfies "not this": SQL alone would say neither yes nor no. */
 const not = (holds: SQL): SQL => sql`(${holds}) is not true`;
 
 function compare(comparison: Comparison): SQL {

@@ -168,7 +168,7 @@ describe('whatever comes', () => {
   });
 
   test('never stands in the SQL: values are parameters', () => {
-    // What the code itself can write; anything else in the text came from the request.
+    // Fragments that the code itself can write; anything else in the text came from the request.
     const own =
       /^(?:\(|\)| and | or |"(?:reports|routes)"\."[a-z_]+"| = | like | is not null| is not true|\$|::uuid|::timestamptz|any\(|\[\]|::text| >=? | <=? )*$/;
     const value = fc

@@ -50,7 +50,7 @@ const operatorsOf = (field: FilterField): readonly ComparisonOperator[] => {
 };
 
 const fault = (code: string, description: string): FieldError => ({ code, field: 'filter', description });
-/** Of what the request said, as much as it takes to find it again. */
+/** Excerpt of the request's text, as much as it takes to find it again. */
 const shown = (text: string): string => `'${text.length > 60 ? `${text.slice(0, 60)}…` : text}'`;
 
 /** The parser's message without the whole filter that it repeats; where it ends too early is after the last sign. */

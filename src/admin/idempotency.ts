@@ -26,15 +26,16 @@ import { isWrite, streamsItsBody } from './writes.ts';
 const field = 'Idempotency-Key';
 const keyPattern = new RegExp(`^[\\x21-\\x7e]{1,${idempotencyKeyCharacters}}$`);
 
-/** What of an answer's headers is part of it; the others belong to the connection or to every answer. */
+/** Headers that are a part of the answer; the others belong to the connection or to every answer. */
 const keptHeaders = ['content-type', 'etag', 'location', 'allow', 'retry-after'];
 
 /** Two operators may choose the same key. */
 const ownerOf = ({ id, kind }: Operator): string => (id === undefined ? kind : `${kind}:${id}`);
 
 /**
- * With what the operator may do: an answer shows what that allowed, such as a key that was just made, and is not for the
- * same person with less. Nor is the request made again then, so this is another request and not another operator.
+ * The hash includes the operator's rights: an answer shows what they allowed, such as a key that was just made, and is
+ * not for the same person with less. Nor is the request made again then, so this is another request and not another
+ * operator.
  */
 async function requestHash(c: Context<AdminEnv>): Promise<string> {
   const { pathname, search } = new URL(c.req.url);
@@ -121,7 +122,7 @@ async function carryOut(
     if (passes(c.res.status)) await giveUpAttempt(sql, attempt);
     else await keepAnswer(sql, attempt, await toKeep(sealer, attempt, c.res, requestId));
   } catch (error) {
-    // What was done is done: the caller gets the answer. docs/admin-api.md says what a repetition does then.
+    // The change itself is done, so the caller gets the answer. docs/admin-api.md says what a repetition does then.
     log.error('idempotency.answer-not-kept', { requestId, status: c.res.status, error });
   }
 }

@@ -1,4 +1,4 @@
-/** Which representation an `Accept` header asks for (RFC 9110, section 12.5.1). Pure. */
+/** Chooses the representation that an `Accept` header asks for (RFC 9110, section 12.5.1). Pure. */
 
 interface Range {
   readonly type: string;
@@ -28,7 +28,7 @@ function weigh(
 }
 
 /**
- * Of the types on offer the one that is wanted most; of equals the one that is named more closely, then the one that is
+ * Chooses the type on offer that is wanted most; of equals the one that is named more closely, then the one that is
  * offered first. What accepts none of them gets the first: an error that tells nothing would help nobody.
  */
 export function preferredType<const T extends string>(

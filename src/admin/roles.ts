@@ -17,7 +17,7 @@ const operatorWrites: readonly RegExp[] = [
 /** Everybody ends his own sessions. */
 const viewerWrites: readonly RegExp[] = [/^\/api\/v1\/sessions\//];
 
-/** Also for reading: what shows who may do what. */
+/** These paths show who may do what, so even reading them takes an admin. */
 const adminReads: readonly RegExp[] = [/^\/api\/v1\/keys(\/|$)/];
 
 /** `path` as the document has it. */
@@ -27,5 +27,5 @@ export function requiredRole(method: string, path: string): Role {
   return operatorWrites.some((pattern) => pattern.test(path)) ? 'operator' : 'admin';
 }
 
-/** Whether an operation is about one tenant, so that another's is not found. */
+/** True for an operation about one tenant, so that another's is not found. */
 export const isTenants = (path: string): boolean => path.startsWith(tenant);

@@ -80,20 +80,20 @@ export const paging = z
   // A filter that is silently ignored would show everything as if it matched.
   .strict();
 
-/** Only says what would be done. */
+/** With `dryRun` the answer says what would be done. */
 export const dryRunFlag = z
   .enum(['true', 'false'])
   .default('false')
   .openapi({ description: 'true: only say what would be done, and do nothing' });
 export const dryRunQuery = z.object({ 'dry-run': dryRunFlag }).strict();
 
-/** Of objects that are made and deleted but never changed, such as keys. */
+/** Version of objects that are made and deleted but never changed, such as keys. */
 export const onlyVersion = 1;
 
-/** Of an operation on an object that has a version. */
+/** Answer of an operation on an object that has a version. */
 export const versionProblem = { 412: problemAnswer('precondition-failed') } as const;
 
-/** What a filter may say, for the document; src/admin/filter.ts reads it. */
+/** Describes a filter for the document; src/admin/filter.ts reads it. */
 export const filterText = (fields: FilterFields): string =>
   `RSQL over ${Object.keys(fields).join(', ')}: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, ` +
   'joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes';
@@ -146,7 +146,7 @@ export function parseSort(
         }),
       );
     }
-    // Where a column always has a value, an index serves its plain order and no other.
+    // A column that always has a value is ordered plainly, since an index serves that order and no other.
     const nulls = is(column, Column) && column.notNull ? sql`` : sql` nulls last`;
     return direction === 'desc' ? sql`${column} desc${nulls}` : sql`${column} asc${nulls}`;
   });

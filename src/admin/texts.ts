@@ -4,10 +4,10 @@ import { invalidField } from './schemas.ts';
 import { hasReadBody } from './writes.ts';
 
 /**
- * What no text of a request may hold; said in one place for every field that there is or will be. PostgreSQL's texts hold
- * no NUL. Names stand in lists, logs and pages, where a control character breaks the line and one that turns the
- * direction of text around makes it read as another name. An URL with a line break would be stored as another URL: that is
- * what the URL standard does with it.
+ * Texts of every request are held to these rules, in one place for each field that there is or will be. PostgreSQL's
+ * texts hold no NUL. Names stand in lists, logs and pages, where a control character breaks the line and one that turns
+ * the direction of text around makes it read as another name. An URL with a line break would be stored as another URL:
+ * that is what the URL standard does with it.
  */
 
 const control = /[\p{Cc}\p{Zl}\p{Zp}]/u;

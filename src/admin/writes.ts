@@ -1,4 +1,4 @@
-/** Which requests are writes, for what all of them have in common. */
+/** Lists the methods that write, for what all writes share. */
 
 const writes: readonly string[] = ['POST', 'PUT', 'PATCH', 'DELETE'];
 

@@ -48,7 +48,10 @@ export interface AuthorizationRequest {
   readonly chooseAccount: boolean;
 }
 
-/** Where the browser is sent. The answer comes in the query: a form post would come without our Lax cookies. */
+/**
+ * Builds the address that the browser is sent to. The answer comes in the query: a form post would come without our Lax
+ * cookies.
+ */
 export function authorizationUrl(request: AuthorizationRequest): string {
   const url = new URL(`${request.cloud.authority}/${request.tenant}/oauth2/v2.0/authorize`);
   url.search = new URLSearchParams({
@@ -97,7 +100,7 @@ export function parseAuthorizationRedirect(query: URLSearchParams): Authorizatio
 export interface CodeRedemption {
   readonly send: Send;
   readonly cloud: Cloud;
-  /** As in the authorization request. */
+  /** Tenant of the authorization request. */
   readonly tenant: string;
   readonly credential: Credential;
   readonly code: string;

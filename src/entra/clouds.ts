@@ -171,7 +171,7 @@ const cloudSchema = z.strictObject({
   intunePort: cloudFields.intunePort.default(httpsPort),
 });
 const fileSchema = z.record(z.string(), z.unknown());
-// Also the form of the suffix of environment variables: ESPALIER_ENTRA_CERT_FILE_USGOV (contract section 3).
+// The name is in environment variables as well: ESPALIER_ENTRA_CERT_FILE_USGOV (contract section 3).
 const cloudNameForm = /^[a-z][a-z0-9-]{0,30}$/u;
 
 const pathOf = (name: string, path: readonly PropertyKey[]): string =>
@@ -197,7 +197,8 @@ const parseEntry = (
       })),
     };
   }
-  // In two steps: for a new cloud the strict schema has proved every member, for a built-in one `base` has them.
+  // The members are complete in both cases: for a new cloud the strict schema has proved each, for a built-in one
+  // `base` has them.
   return base === undefined
     ? { cloud: { name, ...cloudSchema.parse(value) } }
     : { cloud: { ...base, ...overrideSchema.parse(value) } };
@@ -233,7 +234,7 @@ export const issuerFor = (cloud: Cloud, tenantId: string): string =>
 export const issuerV1For = (cloud: Cloud, tenantId: string): string | undefined =>
   cloud.issuerV1?.replace(tenantPlaceholder, tenantId);
 
-/** Where the keys of a tenant's tokens are (domain/microsoft.md 1.4: the tenant's own address is preferred). */
+/** Address of the keys of a tenant's tokens (domain/microsoft.md 1.4: the tenant's own address is preferred). */
 export const jwksUrlFor = (cloud: Cloud, tenantId: string): string =>
   cloud.jwks.replace(tenantPlaceholder, tenantId);
 

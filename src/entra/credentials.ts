@@ -30,7 +30,7 @@ export async function certificateThumbprint(pem: string): Promise<string | undef
     const der = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
     return encodeBase64url(new Uint8Array(await crypto.subtle.digest('SHA-256', der)));
   } catch {
-    // Not base64.
+    // The text is not base64.
     return undefined;
   }
 }

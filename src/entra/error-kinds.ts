@@ -27,7 +27,7 @@ export interface TokenErrorKind {
   /** Identifier of the cause; part of the API, never renamed. */
   readonly cause: string;
   readonly action: FailureAction;
-  /** For the person who has to act. */
+  /** Instruction for the person who has to act. */
   readonly remedy: string;
   readonly owner: FailureOwner;
 }

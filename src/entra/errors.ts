@@ -14,7 +14,7 @@ import {
 /** Descriptions are shown and logged: AADSTS texts are shorter. */
 const longestDescriptionCharacters = 400;
 
-/** Why no token was given. Holds no token, secret or assertion. */
+/** Reason why no token was given. Holds no token, secret or assertion. */
 export interface TokenFailure extends TokenErrorKind {
   /** AADSTS number. */
   readonly code?: number;

@@ -24,7 +24,7 @@ export interface IssuedTokens {
   ): void;
   /** Milliseconds for which no token of this kind is to be used; 0: now. The first to ask after them may try. */
   restMs(key: string): number;
-  /** Whether the token is too young to be given up for a refusal. */
+  /** True where the token is too young to be given up for a refusal. */
   isYoung(accessToken: string): boolean;
   /** Sends again what is refused with 401, once. */
   withSecondTry(send: Send): Send;
@@ -81,7 +81,10 @@ export function createIssuedTokens(options: IssuedTokensOptions = {}): IssuedTok
   const { now = () => performance.now(), tokens = 25_000, wait = pause } = options;
   const known = new LRUCache<string, Issued>({ max: tokens });
   const rests = createRests(now, tokens);
-  /** By the refused token: the one to go on with, or nothing, found out by the first of those that were refused. */
+  /**
+   * Trials by the refused token: the result is the token to go on with, or none, and the first of the refused calls
+   * finds it out.
+   */
   const trials = new Map<string, Promise<string | undefined>>();
   const isYoung = (token: string): boolean => {
     const issued = known.peek(token);

@@ -96,7 +96,7 @@ export function parseKeySet(text: string): ReadonlyMap<string, readonly Verifica
       .filter((key) => key !== undefined);
     return index(parsed);
   } catch {
-    // Not JSON: an error page with status 200 does exist.
+    // The body is not JSON: an error page with status 200 does exist.
     return undefined;
   }
 }
@@ -223,7 +223,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   };
 
   const peek: KeySource['peek'] = ({ cloud, tenantId, kid }) => {
-    // Not counted as use, which costs more than the look-up: a new token, once an hour at least, counts.
+    // A peek is not counted as use, which costs more than the look-up: a new token, once an hour at least, is.
     const set = sets.peek(nameOf(cloud, tenantId));
     if (set === undefined || now() - set.fetchedAtMs >= lastKnownGoodMs) return undefined;
     const keys = set.keys.get(kid);

@@ -6,7 +6,7 @@ export interface VerificationKey {
   readonly kty: 'RSA';
   readonly n: string;
   readonly e: string;
-  /** When present, the only algorithm the key serves. */
+  /** The key serves this algorithm alone, when it is present. */
   readonly alg?: string;
   /** Entra's own member, may hold `{tenantid}` (domain/microsoft.md 1.4). */
   readonly issuer?: string;

@@ -7,7 +7,7 @@ export type SignatureAlgorithm = (typeof signatureAlgorithms)[number];
 export const isSignatureAlgorithm = (value: unknown): value is SignatureAlgorithm =>
   signatureAlgorithms.some((algorithm) => algorithm === value);
 
-/** Whether `signature` is the key's over `data`. The runtime may bring a faster one than WebCrypto's. */
+/** Checks that `signature` is the key's over `data`. The runtime may bring a faster one than WebCrypto's. */
 export type SignatureCheck = (
   algorithm: SignatureAlgorithm,
   key: VerificationKey,

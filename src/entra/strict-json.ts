@@ -3,7 +3,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Strings, and the characters that open, close or separate; `JSON.parse` has proved the rest well formed. */
 const tokens = /"(?:[^"\\]|\\.)*"|[{}[\],]/gs;
 
-/** Whether any object in this well-formed JSON text names a member twice, at any depth, escapes undone. */
+/** True where an object in this well-formed JSON text names a member twice, at any depth, escapes undone. */
 function hasDuplicateMember(text: string): boolean {
   const open: (Set<string> | undefined)[] = [];
   let nameExpected = false;

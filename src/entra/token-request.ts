@@ -30,7 +30,7 @@ export interface AcquiredToken {
   readonly accessToken: string;
   /** Seconds from the request on. */
   readonly lifeSeconds: number;
-  /** When Entra would like a renewal, seconds from the request on. */
+  /** Time at which Entra would like a renewal, in seconds from the request on. */
   readonly refreshInSeconds: number | undefined;
   readonly roles: readonly string[];
 }
@@ -217,7 +217,7 @@ export async function requestToken(request: TokenRequest): Promise<TokenRequestR
     const { accessToken } = result;
     return { ok: true, token: { accessToken, ...life, roles: rolesOf(accessToken) } };
   } catch {
-    // Whatever MSAL threw was said better on the wire; its texts may hold parts of the request.
+    // The wire has said it better than MSAL's error, whose texts may hold parts of the request.
     return { ok: false, failure: failureOf(seen, request) };
   }
 }

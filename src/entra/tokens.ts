@@ -41,15 +41,15 @@ export type TokenResult =
   | {
       readonly ok: true;
       readonly accessToken: string;
-      /** By the broker's clock, in milliseconds. */
+      /** Milliseconds by the broker's clock. */
       readonly expiresAt: number;
-      /** As the token says; empty when it cannot be read. For diagnosis only. */
+      /** Roles in the token; empty when it cannot be read. For diagnosis only. */
       readonly roles: readonly string[];
     }
   | { readonly ok: false; readonly failure: TokenFailure };
 
 export interface TokenBroker {
-  /** Never throws. A failure holds no secret. */
+  /** Returns a token or a failure, which holds no secret; it never throws. */
   token(query: TokenQuery): Promise<TokenResult>;
   /**
    * Forgets a tenant's tokens, after a disconnect or when a service refuses them; with `keepYoung` not those that were

@@ -36,7 +36,7 @@ interface Entry {
   published: readonly VerificationKey[] | undefined;
 }
 
-/** Whether verifying anew would use the same key: the first that serves is the one that counts. */
+/** True where verifying anew would use the same key: the first that serves is the one that counts. */
 function isStillSigner(
   published: readonly VerificationKey[],
   cloud: Cloud,
@@ -54,7 +54,7 @@ export function createVerifiedTokens(
   const cache = new LRUCache<string, Entry>({ max: entries });
   return {
     peek: ({ audiences, cloud, now, tenantId, tokenHash }) => {
-      // Not counted as use, which costs more than the look: a token is used for an hour at most.
+      // A peek is not counted as use, which costs more than the look-up: a token is used for an hour at most.
       const entry = cache.peek(tokenHash);
       if (entry === undefined) return undefined;
       const { verified } = entry;

@@ -12,7 +12,9 @@ import type {
 export interface BegunAnswer {
   readonly ok: true;
   readonly head: UpstreamHead;
-  /** To be read once; throws `BodyInterrupted` when it breaks off. A reader that stops ends the exchange. */
+  /**
+   * The body can be read once; it throws `BodyInterrupted` when it breaks off. A reader that stops ends the exchange.
+   */
   readonly body: AsyncIterable<Uint8Array>;
   /** Nobody will read the body. */
   discard(): void;
@@ -25,10 +27,10 @@ interface Piece {
   readonly failure: UpstreamFailure | undefined;
 }
 
-/** Of an answer that nobody reads this much is taken off the connection, which costs less than a new one. */
+/** An answer that nobody reads is taken off the connection up to this size, which costs less than a new connection. */
 const discardBytes = 65_536;
 
-/** What has come and was not read yet: one chunk, because more is only sent for when it is gone. */
+/** Holds the chunk that arrived and was not read yet: one only, because more is sent for when it is gone. */
 function createPieces(exchange: () => UpstreamExchange | undefined) {
   const queue: Piece[] = [];
   let isOver = false;
@@ -61,7 +63,7 @@ function createPieces(exchange: () => UpstreamExchange | undefined) {
         yield chunk;
       }
     } finally {
-      // Not after the end: by then the connection may carry another call.
+      // After the end nothing is aborted: by then the connection may carry another call.
       if (!isOver) exchange()?.abort();
     }
   }

@@ -8,7 +8,7 @@ export interface ReadyBody {
   /** A body for one try; undefined when there is none left. */
   next(): UpstreamBody | undefined;
   readonly canReplay: boolean;
-  /** What was wrong with the caller's stream, when that is why a try failed. */
+  /** Problem of the caller's stream, when a try failed because of it. */
   problem(): Problem | undefined;
 }
 

@@ -1,13 +1,13 @@
 /**
- * Whether an answer comes from Jamf Pro: it speaks JSON, and the Classic API XML. Anything else comes from something in
- * front of it, whatever its status (contract section 11).
+ * Decides whether an answer comes from Jamf Pro: it speaks JSON, and the Classic API XML. Anything else comes from
+ * something in front of it, whatever its status (contract section 11).
  */
 
 import type { UpstreamHead } from '../outbound/upstream.ts';
 import { type Problem, problem } from '../problems.ts';
 
 const json = /^application\/(?:[\w.+-]+\+)?json\b/i;
-/** Not `application/xhtml+xml`: that is a page. */
+/** `application/xhtml+xml` is left out: that is a page. */
 const xml = /^(?:application|text)\/xml\b/i;
 
 /** An empty success says all it has to; an empty error says nothing that a caller could use. */
@@ -26,7 +26,7 @@ function refusal({ status }: UpstreamHead): Problem | undefined {
 const noAnswer = (head: UpstreamHead, expected: string): Problem =>
   problem('instance-error', `The instance answered ${head.status} without ${expected}.`);
 
-/** What is wrong with the answer to a device call; undefined: it may be passed on. */
+/** Problem of the answer to a device call; undefined: it may be passed on. */
 export function checkDeviceAnswer(head: UpstreamHead): Problem | undefined {
   const refused = refusal(head);
   if (refused) return refused;

@@ -17,7 +17,7 @@ export interface InstanceAuthorization {
   token(refused: string | undefined): Promise<{ ok: true; token: string } | JamfFailure>;
   /** Newest inventory version of the instance, 1 to 4. */
   inventoryVersion(): Promise<{ ok: true; inventoryVersion: number } | JamfFailure>;
-  /** What the two would answer without asking anybody; undefined: they would have to. */
+  /** These answer from memory; undefined: somebody would have to be asked. */
   peek(): string | undefined;
   peekInventoryVersion(): number | undefined;
 }
@@ -25,7 +25,7 @@ export interface InstanceAuthorization {
 /** A call that goes to the instance as it is; the list has been looked at (pass-through.ts). */
 export interface PassThroughCall {
   readonly method: string;
-  /** At the instance, with the query. */
+  /** Path at the instance, with the query. */
   readonly path: string;
   /** Its chunks may throw `ProblemError`. */
   readonly body: UpstreamBody | undefined;
@@ -59,7 +59,7 @@ export interface ForwardOptions {
 
 const failed = (found: Problem): ForwardResult => ({ ok: false, problem: found });
 
-/** Only the inventory has versions. */
+/** The inventory alone has versions, so any serves here. */
 const anyVersion = { ok: true, inventoryVersion: 1 } as const;
 
 const cannotReplay = (): Problem =>
@@ -68,7 +68,7 @@ const cannotReplay = (): Problem =>
     "The instance refused Espalier's token in the middle of the body; send the request again.",
   );
 
-/** What is asked of the instance, the token left out. */
+/** Request to the instance, without the token. */
 type Asked = { readonly ok: true; readonly ask: InstanceRequest } | JamfFailure;
 
 async function askedOf(

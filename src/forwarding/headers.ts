@@ -1,8 +1,8 @@
 /**
- * Which headers cross. Both directions are allow lists: a header that nobody thought of stays on its side. The
- * caller's token, cookies and hop-by-hop headers never cross, and what `Connection` names is hop-by-hop (contract
- * section 6; RFC 9110, 7.6.1). No cookie of an instance is kept or passed on: that of a cluster's balancer would pin
- * all callers to one node (domain/jamf.md 1.4).
+ * These lists decide which headers cross. Both directions are allow lists: a header that nobody thought of stays on its
+ * side. The caller's token, cookies and hop-by-hop headers never cross, and what `Connection` names is hop-by-hop
+ * (contract section 6; RFC 9110, 7.6.1). No cookie of an instance is kept or passed on: that of a cluster's balancer
+ * would pin all callers to one node (domain/jamf.md 1.4).
  */
 
 import type { UpstreamHead } from '../outbound/upstream.ts';
@@ -38,7 +38,7 @@ const lineValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 const headerLine = (name: string, value: string): string =>
   lineValue.test(value) ? `${name}: ${value}\r\n` : '';
 
-/** What a `Connection` header makes hop-by-hop beside the usual words; undefined: nothing. */
+/** Headers that a `Connection` header makes hop-by-hop beside the usual ones; undefined: none. */
 function namedBy(connection: string | null | undefined): ReadonlySet<string> | undefined {
   if (!connection || /^(?:keep-alive|close)$/i.test(connection)) return undefined;
   return new Set(connection.split(',').map((token) => token.trim().toLowerCase()));
@@ -75,7 +75,7 @@ export function linesBeforeRequestId(headerOf: HeaderOf, token: string): string 
   const callers = `${accept}${linesOf(forDeviceCalls, headerOf)}accept-encoding: identity\r\n`;
   return `${callers}authorization: Bearer ${token}\r\nx-request-id: `;
 }
-/** What follows the request's id. */
+/** These lines follow the request's id. */
 export const linesAfterRequestId = `\r\nuser-agent: ${userAgent}\r\n`;
 
 /** Lines for `UpstreamCall` of a passed-through call. */

@@ -1,4 +1,4 @@
-/** What the landing pages have to know of a tenant and of a Mac. */
+/** Reads the facts of a tenant and of a Mac for the landing pages. */
 
 import { LRUCache } from 'lru-cache';
 import { landingFreshMs } from '../limits.ts';
@@ -22,11 +22,11 @@ export interface LandingFacts extends LandingTenant {
 }
 
 export interface LandingDirectory {
-  /** Whether this process has met the tenant: one that somebody invents never is. */
+  /** True where this process has met the tenant: an invented one never is. */
   hasMet(tenantId: string): boolean;
   /**
-   * Of the tenant, and of the first of these devices that has a route in it; undefined: no such tenant. While the
-   * database is away, what this process knows of them: from the last look at the pages, and from its device calls.
+   * Facts of the tenant, and of the first of these devices that has a route in it; undefined: no such tenant. While the
+   * database is away they are what this process remembers: from the last visit of the pages, and from its device calls.
    */
   facts(tenantId: string, deviceIds: readonly string[]): Promise<LandingFacts | undefined>;
 }
@@ -34,14 +34,14 @@ export interface LandingDirectory {
 export interface LandingDirectoryOptions {
   readonly sql: Sql;
   readonly routes: RouteLookup;
-  /** What device calls go by. */
+  /** Directories that device calls use. */
   readonly known: {
     readonly tenants: Pick<TenantDirectory, 'peek' | 'tenant'>;
     readonly instances: Pick<InstanceDirectory, 'instance'>;
   };
   /** ESPALIER_SNAPSHOT_MAX_AGE_SECONDS: older knowledge is not served. */
   readonly maxAgeMs: number;
-  /** Never goes back; milliseconds. */
+  /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
 }
 
@@ -80,7 +80,10 @@ const assessments: Readonly<Record<string, MacState['assessment']>> = {
 
 const registrations: readonly MacState['registration'][] = ['active', 'deactivated', 'unresponsive'];
 
-/** Of the report that this instance gave: after a move the other one's says nothing of the Mac any more. */
+/**
+ * Reads the state from the report that this instance gave: after a move the other one's says nothing of the Mac any
+ * more.
+ */
 async function readState(
   sql: Sql,
   tenantId: string,
@@ -107,9 +110,9 @@ async function readState(
 const tenantsKept = 20_000;
 
 interface Look {
-  /** When the database said so. */
+  /** Time at which the database gave it. */
   readonly at: number;
-  /** Until then it is not asked again. */
+  /** Time before which it is not asked again. */
   readonly againAt: number;
   readonly tenant: LandingTenant;
 }
@@ -125,13 +128,13 @@ function createLandingTenants({ maxAgeMs, now = () => performance.now(), sql }: 
       if (last && at < last.againAt) return last.tenant;
       try {
         const tenant = await readLandingTenant(sql, tenantId);
-        // What is no tenant is not remembered: invented ids must not drive out what serves without the database.
+        // An unknown tenant is not remembered: invented ids must not drive out those that serve without the database.
         if (tenant) cache.set(tenantId, { at, againAt: at + landingFreshMs, tenant });
         else cache.delete(tenantId);
         return tenant;
       } catch (error) {
         if (!isStoreUnavailable(error) || !last || at - last.at >= maxAgeMs) throw error;
-        // Where no breaker knows it, noticing that the database is away takes long: not everybody has to wait for it.
+        // Without a breaker it takes long to notice that the database is away: one caller waits for that, and not all.
         cache.set(tenantId, { ...last, againAt: now() + landingFreshMs });
         return last.tenant;
       }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseJson } from '../untrusted/bounded-json.ts';
 
-/** Where an instance's own pages are: no public source settles it for every version (domain/jamf.md 4.2, step 5). */
+/** Paths of an instance's own pages: no public source settles them for every version (domain/jamf.md 4.2, step 5). */
 export interface LandingPaths {
   /**
    * Below the instance's URL. Jamf's page that itself sends a person to enrolment or to Company Portal

@@ -1,4 +1,4 @@
-/** Where a person at a Mac is sent who comes to a tenant's landing page (contract section 6). Pure. */
+/** Decides where a person at a Mac is sent who comes to a tenant's landing page (contract section 6). Pure. */
 
 import type { Landing } from '../store/row-types.ts';
 import type { LandingPaths } from './landing-paths.ts';
@@ -13,15 +13,15 @@ export interface LandingInstance {
   readonly enabled: boolean;
 }
 
-/** What was read last of a Mac, as far as a person without a sign-in may see it. */
+/** The last read state of a Mac, as far as a person without a sign-in may see it. */
 export interface MacState {
   readonly managed: boolean;
   readonly assessment: 'compliant' | 'not-compliant' | 'undecided' | 'not-assessed' | 'by-microsoft';
-  /** Of the registration with Microsoft: both others need the person (domain/jamf.md 7.2, 12 and 13). */
+  /** State of the registration with Microsoft: both others need the person (domain/jamf.md 7.2, 12 and 13). */
   readonly registration: 'active' | 'deactivated' | 'unresponsive';
-  /** When Microsoft last took a state of it. */
+  /** Time at which Microsoft last took a state of it. */
   readonly reportedAt: Date | null;
-  /** Whether that was the newest state. */
+  /** Delivery of the newest state. */
   readonly delivery: 'reported' | 'on-its-way' | 'stopped';
 }
 

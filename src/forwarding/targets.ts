@@ -7,7 +7,7 @@ const keptTargets = 60_000;
 
 /** The server of an instance: one object, and so one pool, as long as neither URL nor authority changes. */
 export function createTargets(): (instance: Instance) => UpstreamTarget {
-  /** By the row as it was read: rows are read anew every few seconds, calls come in between. */
+  /** Targets are kept by the row as it was read: rows are read anew every few seconds, calls come in between. */
   const ofRow = new WeakMap<Instance, UpstreamTarget>();
   const kept = new LRUCache<string, UpstreamTarget>({ max: keptTargets });
   return (instance) => {

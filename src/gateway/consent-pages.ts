@@ -5,7 +5,7 @@ import { style } from './landing-pages.ts';
 import type { Language } from './language.ts';
 import { type Html, pageLayout } from './page-layout.ts';
 
-/** What an administrator of a customer sees when Microsoft sends him back: in the frame of the landing pages. */
+/** Renders the page for a customer's administrator whom Microsoft sends back, in the frame of the landing pages. */
 
 /** The state is not live any more and only names what came of it, so the address may hold it. */
 const inLanguage =

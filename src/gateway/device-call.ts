@@ -22,9 +22,9 @@ export type DeviceRole = 'Device.Read' | 'Device.Write';
 
 export interface CallerRequest {
   readonly role: DeviceRole;
-  /** As `bearerToken` reads it. */
+  /** Token as `bearerToken` reads it. */
   readonly token: string;
-  /** As they stand in the path. */
+  /** Ids as they stand in the path. */
   readonly tenantId: string | undefined;
   readonly deviceId: string | undefined;
 }
@@ -144,8 +144,8 @@ function createCallerVerifier(options: DeviceCallOptions) {
   };
 
   /**
-   * By the cloud of the tenant that the token names, if that is stored: a stranger's token costs no request to Microsoft,
-   * and is refused like a forged one of a tenant that is served here.
+   * The token is verified with the cloud of the tenant that it names, if that tenant is stored: a stranger's token
+   * costs no request to Microsoft, and is refused like a forged one of a tenant that is served here.
    */
   const verify = async (token: string, tenantId: string): Promise<CallerResult> => {
     const tokenHash = verified?.hash(token);

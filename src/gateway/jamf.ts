@@ -92,7 +92,7 @@ async function enter(
     const certificate = options.facts.clientCertificateSha256(c);
     const owner = await options.keys.rememberedOwner(instanceId, { key, certificate });
     if (owner !== undefined && options.rate.take(instanceId) === undefined) {
-      // At once, for the body may not come.
+      // The event is recorded at once, for the body may not come.
       options.missed.note(owner, []);
       options.missed.note(owner, await named().catch(() => undefined));
     }
@@ -100,7 +100,7 @@ async function enter(
   }
 }
 
-/** Where the database went away before the commit, the computers are remembered as missed. */
+/** Computers are remembered as missed where the database went away before the commit. */
 async function committed(
   options: JamfSideOptions,
   owner: KeyOwner,

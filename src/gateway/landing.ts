@@ -41,7 +41,7 @@ const createReadDevices = (names: readonly string[]): Read => {
 };
 
 /**
- * Which parameters Microsoft adds is not documented (domain/microsoft.md 7): each new name is logged once, never a
+ * The parameters that Microsoft adds are not documented (domain/microsoft.md 7): each new name is logged once, never a
  * value, so that an operator can find the one for ESPALIER_LANDING_DEVICE_PARAMS.
  */
 function createNoteNames(log: Log): (kind: LandingKind, query: URLSearchParams) => void {

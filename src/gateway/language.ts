@@ -1,4 +1,4 @@
-/** Which of our languages a browser's `Accept-Language` asks for (RFC 9110, 12.5.4). */
+/** Chooses one of our languages by a browser's `Accept-Language` (RFC 9110, 12.5.4). */
 
 export const languages = ['en', 'fr'] as const;
 export type Language = (typeof languages)[number];

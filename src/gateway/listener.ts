@@ -22,7 +22,7 @@ export interface IncomingBody {
 
 /** The properties of a request that only the runtime knows. */
 export interface RequestFacts {
-  /** How often a header stands in the request; frameworks join or drop repeated ones. */
+  /** Counts a header's lines in the request; frameworks join or drop repeated ones. */
   headerCount(c: Context, name: string): number;
   /** The body's bytes, or the problems of `readBody` (body.ts). */
   readBody(c: Context, limitBytes: number): Promise<Uint8Array>;

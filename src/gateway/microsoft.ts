@@ -38,7 +38,7 @@ function bearerOf(c: Context<ListenerEnv>, facts: RequestFacts): string {
 async function deviceCall(
   c: Context<ListenerEnv>,
   options: MicrosoftSideOptions,
-  /** Or what makes it of the request and the device's computer; it may throw `ProblemError`. */
+  /** The call, or a function that makes it of the request and the device's computer; it may throw `ProblemError`. */
   call: DeviceCall | ((jamfComputerId: number) => PassThroughCall),
 ): Promise<Response> {
   const started = performance.now();

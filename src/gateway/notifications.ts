@@ -37,7 +37,7 @@ const invalid = (error: FieldError): ProblemError =>
 /** The tenant of the path; a stranger learns no more than that it is not here. */
 async function tenantIdOf(c: Context<ListenerEnv>, options: NotificationSideOptions): Promise<string> {
   const tenantId = parseGuid(c.req.param('tenantId'));
-  // Only then its rate: invented tenants must not fill the places of those that are here.
+  // The tenant's rate is checked after this: invented tenants must not fill the places of those that are here.
   if (tenantId === undefined || !(await options.tenants.tenant(tenantId)))
     throw new ProblemError(problem('tenant-unknown', 'There is no such tenant here.'));
   const waitSeconds = options.rate.take(tenantId);
@@ -82,7 +82,7 @@ async function receive(c: Context<ListenerEnv>, options: NotificationSideOptions
   if (parsed.unreadable > 0) metrics.notification('unreadable', parsed.unreadable);
   const count = (outcome: NotificationOutcome): number => counts.get(outcome)?.length ?? 0;
   const rejected = count('rejected');
-  // Never the value: it may be the right one of another subscription.
+  // The value is never logged: it may be the right one of another subscription.
   if (rejected > 0) log.warn('notification.rejected', { tenantId, rejected, requestId: c.get('requestId') });
   log.debug('notification', {
     tenantId,

@@ -7,7 +7,7 @@ export type Html = ReturnType<typeof html>;
 
 const names: Readonly<Record<Language, string>> = { en: 'English', fr: 'Français' };
 
-/** Where the same page is in another language. */
+/** Address of the same page in another language. */
 export type InLanguage = (language: Language) => string;
 
 /** Names each language in itself: who needs the link cannot read the page. */

@@ -36,7 +36,7 @@ const invalid = (code: string, description: string): ProblemError =>
     problem('invalid-request', `body: ${description}`, { errors: [{ code, field: null, description }] }),
   );
 
-/** So much is scanned between two looks at the clock: it takes a fraction of a millisecond. */
+/** This many bytes are scanned between two checks of the clock: it takes a fraction of a millisecond. */
 const pieceBytes = 65_536;
 
 const keptSet: ReadonlySet<string> = new Set(keptMembers);
@@ -44,7 +44,10 @@ const keptSet: ReadonlySet<string> = new Set(keptMembers);
 const isLines = (contentType: string): boolean =>
   /^application\/(x-)?nd-?json|^application\/(json-?seq|x-jsonlines|jsonl)/i.test(contentType);
 
-/** By the content type: one object, an array, or one object a line. Throws `ProblemError` for another type. */
+/**
+ * Chooses the reader by content type: one object, an array, or one object a line. Throws `ProblemError` for another
+ * type.
+ */
 export function recordReaderOf(contentType: string): RecordReader {
   if (isLines(contentType)) return createLineReader(recordLimits, keptSet);
   if (contentType !== '' && !/^application\/([\w.+-]+\+)?json|^text\/json/i.test(contentType)) {

@@ -10,7 +10,7 @@ export type ServiceAddress =
   | {
       readonly ok: false;
       readonly reason: 'not-a-url' | 'not-https' | 'user-info' | 'port' | 'host' | 'query';
-      /** As URLs write it; empty when the text is no URL. */
+      /** Host as URLs write it; empty when the text is no URL. */
       readonly host: string;
     };
 

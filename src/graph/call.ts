@@ -23,7 +23,7 @@ export interface GraphCall {
   readonly signal?: AbortSignal;
 }
 
-/** Why Graph gave no answer. `code` and `detail` are Graph's own words. */
+/** Reason why Graph gave no answer. `code` and `detail` are Graph's own words. */
 export interface GraphFailure {
   readonly ok: false;
   readonly failure: 'unauthenticated' | 'forbidden' | 'throttled' | 'unreachable' | 'not-found' | 'error';

@@ -10,7 +10,7 @@ import {
   type RefusedHost,
 } from './call.ts';
 
-/** How a group is named: by its object id, or by its exact display name. */
+/** A group is named by its object id, or by its exact display name. */
 export type GroupName = { readonly id: string } | { readonly displayName: string };
 
 /** `ambiguous`: Entra allows several groups of one name; the first would be a guess, so none is taken. */

@@ -1,5 +1,5 @@
 /**
- * Whether the tenant has what Espalier's work needs of Microsoft (mission M20): Intune, and Entra ID P1 or P2 for
+ * Checks that the tenant has the licences that Espalier's work needs (mission M20): Intune, and Entra ID P1 or P2 for
  * Conditional Access. Read of `subscribedSkus`, for which Directory.Read.All suffices
  * (learn.microsoft.com/graph/api/subscribedsku-list).
  */

@@ -34,11 +34,11 @@ export interface OwnPartner {
   readonly displayName: string | undefined;
   readonly state: PartnerState;
   readonly lastHeartbeatAt: Date | undefined;
-  /** When devices of a terminated partner become non-compliant; only in mode conditional-access. */
+  /** Time at which devices of a terminated partner become non-compliant; only in mode conditional-access. */
   readonly markedAt?: Date;
-  /** When devices of a terminated partner are removed; only in mode conditional-access. */
+  /** Time at which devices of a terminated partner are removed; only in mode conditional-access. */
   readonly removedAt?: Date;
-  /** How the entry was told to be ours; `only` is the weakest: there is no other. */
+  /** Evidence that the entry is ours; `only` is the weakest: there is no other. */
   readonly matchedBy: 'application' | 'name' | 'only';
 }
 

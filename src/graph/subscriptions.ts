@@ -29,7 +29,7 @@ export interface NewSubscription {
   /** https; both addresses are called back before Graph answers. */
   readonly notificationUrl: string;
   readonly expiresAt: Date;
-  /** At most 128 characters; comes back with every notification. */
+  /** State of at most 128 characters that comes back with every notification. */
   readonly clientState: string;
 }
 

@@ -21,9 +21,9 @@ export interface IntuneCall {
 }
 
 /**
- * Why a call did not do what was asked. `refused`: Intune has decided against it, also inside an HTTP 200; the
- * same again will be refused again. `unclear`: it may have been done, send the same again. `unavailable`: it was
- * not done or cannot matter, later. `not-found` asks for a new discovery (domain/microsoft.md 9).
+ * Reason why a call did not do its work. `refused`: Intune has decided against it, also inside an HTTP 200; the same
+ * again will be refused again. `unclear`: it may have been done, send the same again. `unavailable`: it was not done or
+ * cannot matter, later. `not-found` asks for a new discovery (domain/microsoft.md 9).
  */
 export type IntuneError =
   | {
@@ -167,7 +167,10 @@ export async function callIntune(
   }
 }
 
-/** How Intune says that it does not hold us for the tenant's partner (any more); its words are not published. */
+/**
+ * Intune's words for a tenant whose partner we are not (any more) are not published; these are the ones that were seen
+ * or are likely.
+ */
 const notProvisionedText = /not (been )?provisioned|deprovisioned|terminated|not (an )?active partner/i;
 
 export const saysNotProvisioned = (detail: string): boolean => notProvisionedText.test(detail);

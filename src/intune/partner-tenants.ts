@@ -7,9 +7,9 @@ const provisionedValues = { provisioned: 1, deprovisioned: 2 } as const;
 export interface PutPartnerTenant extends IntuneCall {
   readonly tenantId: string;
   readonly provisioning: keyof typeof provisionedValues;
-  /** Where browsers of unknown devices are sent. */
+  /** Address that browsers of unknown devices are sent to. */
   readonly enrollmentUrl: string;
-  /** Where browsers of non-compliant devices are sent; absent for api-version 1.4. */
+  /** Address that browsers of non-compliant devices are sent to; absent for api-version 1.4. */
   readonly remediationUrl?: string;
 }
 

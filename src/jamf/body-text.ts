@@ -12,7 +12,7 @@ const byteOrderMarks: readonly (readonly [encoding: string, mark: readonly numbe
 /** Bytes in which an XML declaration must stand. */
 const declarationBytes = 200;
 
-/** By its mark, or by the zero byte that UTF-16 puts beside the first character of JSON and XML. */
+/** The encoding shows by its mark, or by the zero byte that UTF-16 puts beside the first character of JSON and XML. */
 function evidentEncoding(bytes: Uint8Array): string | undefined {
   const marked = byteOrderMarks.find(([, mark]) => mark.every((byte, at) => bytes[at] === byte));
   if (marked) return marked[0];

@@ -56,7 +56,7 @@ export interface JamfAuthorization {
   readonly token: string;
   /** Milliseconds since the epoch. */
   readonly expiresAtMs: number;
-  /** To be called when the instance answers 401 to this token. */
+  /** Called when the instance answers 401 to this token. */
   readonly invalidate: () => void;
 }
 

@@ -13,7 +13,7 @@ import {
 /** Jamf's judgement of one computer for one compliance vendor (domain/jamf.md 2.1). */
 export interface ComplianceRecord {
   readonly jamfComputerId: string | undefined;
-  /** In the vendor's applicable group; `undefined` when the instance does not say. */
+  /** True for a member of the vendor's applicable group; `undefined` when the instance does not say. */
   readonly applicable: boolean | undefined;
   readonly state: 'COMPLIANT' | 'NON_COMPLIANT' | 'UNKNOWN';
   readonly vendor: string | undefined;

@@ -78,7 +78,7 @@ function failureOfSend({ failure, detail }: OutboundFailure): JamfFailure {
     case 'reset':
       return { ok: false, failure: 'unreachable', detail };
     case 'aborted':
-      // Only the exchange's own deadline aborts.
+      // The exchange's own deadline is the only one that aborts.
       return { ok: false, failure: 'timeout', detail: 'the answer took too long' };
   }
 }

@@ -1,4 +1,4 @@
-/** Why a call to an instance gave nothing. */
+/** Reason why a call to an instance gave nothing. */
 export type JamfFailureKind =
   | 'not-found'
   | 'unauthenticated'
@@ -17,7 +17,7 @@ export interface JamfFailure {
   /** HTTP status, when there was an answer. */
   readonly status?: number;
   readonly retryAfterSeconds?: number;
-  /** For people; never holds a token, a secret or text of the instance's own making. */
+  /** Explanation for people; never holds a token, a secret or text of the instance's own making. */
   readonly detail: string;
 }
 

@@ -21,7 +21,7 @@ export interface InventoryItem {
 }
 
 export interface RejectedRecord {
-  /** When at least that could be read: the computer can still be read on its own. */
+  /** Id of the computer, where at least that could be read: the computer can still be read on its own. */
   readonly jamfComputerId: string | undefined;
   readonly errors: readonly FieldError[];
 }
@@ -54,7 +54,7 @@ export function inventoryAfterPath(version: InventoryVersion, afterId: number): 
   return `/api/v${version}/computers-inventory?${query}`;
 }
 
-/** Whether the page holds what follows the id, lowest first: a server may take a filter and not obey it. */
+/** True where the page holds the ids after this one, lowest first: a server may take a filter and not obey it. */
 export function followsId(page: InventoryPage, afterId: number): boolean {
   let before = afterId;
   for (const id of page.ids) {

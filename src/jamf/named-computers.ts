@@ -169,7 +169,7 @@ export class NamedComputers {
   *#takeList(list: readonly unknown[], { depth, kind, path }: Place): Steps {
     for (const [at, item] of list.entries()) {
       if (at % stepElements === stepElements - 1) yield;
-      // By far the most elements are plain ids.
+      // Plain ids are by far the most frequent elements.
       const id = readComputerId(item);
       if (id !== undefined) this.#takeId(id, undefined);
       else {

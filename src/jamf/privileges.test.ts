@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { neededPrivileges } from './privileges.ts';
 import { recommendedEvents } from './webhook-events.ts';
 
-/** What an administrator of Jamf Pro is told to set up stands in one place; the documents repeat it. */
+/** The set-up of Jamf Pro for its administrator is defined in one place; the documents repeat it. */
 describe('what is set up in Jamf Pro', () => {
   const text = (name: string): string =>
     readFileSync(join(import.meta.dirname, '../..', name), 'utf8').replace(/\s+/g, ' ');

@@ -132,7 +132,7 @@ function hasOAuthError(answer: JamfAnswer): boolean {
   return isRecord(read) && typeof read.error === 'string';
 }
 
-/** Never `not-found`, which for the caller would mean that the computer is gone. */
+/** The kind is never `not-found`, which for the caller would mean that the computer is gone. */
 function noTokenEndpoint(status: number): JamfFailure {
   const detail = `HTTP ${status} on both token paths: not a Jamf Pro server of 10.49 or newer at this URL`;
   return { ok: false, failure: 'invalid-answer', status, detail };

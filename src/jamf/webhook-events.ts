@@ -1,9 +1,8 @@
 /** The 23 events of Jamf Pro's webhooks (domain/jamf.md 3.2) and what each one's payload tells about computers. */
 
 /**
- * Where an event names computers.
- * `computer`: a computer object, nested or flat. `membership`: lists of added and removed ids.
- * `rest-operation`: the object of an API call. `nothing`: no computer that the gateway keeps.
+ * Place of the computers in an event. `computer`: a computer object, nested or flat. `membership`: lists of added and
+ * removed ids. `rest-operation`: the object of an API call. `nothing`: no computer that the gateway keeps.
  */
 export type ComputerSource = 'computer' | 'membership' | 'rest-operation' | 'nothing';
 
@@ -45,7 +44,7 @@ export function canonicalEventName(name: string): JamfEventName | undefined {
   return byLetters.get(lettersOf(name));
 }
 
-/** Where this event names computers. */
+/** Place in which this event names computers. */
 export function computerSource(event: JamfEventName): ComputerSource {
   return sources[event];
 }

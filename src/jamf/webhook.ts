@@ -30,7 +30,7 @@ export interface JamfWebhook {
   readonly known: boolean;
   readonly webhookId: string | undefined;
   readonly webhookName: string | undefined;
-  /** When Jamf made the event; servers before 10.12 do not say. */
+  /** Time at which Jamf made the event; servers before 10.12 do not say. */
   readonly eventAt: Date | undefined;
   readonly computers: readonly WebhookComputer[];
   /** `computer`: exactly one has to be read again; `computers`: one or more; `none`: nothing changes here. */
@@ -49,7 +49,7 @@ export type WebhookResult =
       readonly isTooLarge?: true | undefined;
     };
 
-/** Whether the event is about computers at all; what it names is in `NamedComputers`. */
+/** An event is relevant where it is about computers at all; their ids are in `NamedComputers`. */
 type Relevance = 'relevant' | 'irrelevant';
 
 /**
@@ -75,7 +75,7 @@ export async function readWebhook(
   return inTurns(webhookOf(reader.document()), work);
 }
 
-/** So much is looked through between two looks at the clock: it takes some tenths of a millisecond. */
+/** This many bytes are read between two checks of the clock: it takes some tenths of a millisecond. */
 const pieceBytes = 16_384;
 
 /** The same for a small body that is there as a whole, at once. */
@@ -154,7 +154,9 @@ function* webhookOf(read: WebhookDocument): Generator<void, WebhookResult> {
   return { ok: true, webhook };
 }
 
-/** Where the event names computers; by its form when its name is missing, for a header is not what counts. */
+/**
+ * Place in which the event names computers; its form decides when its name is missing, for a header is not what counts.
+ */
 function sourceOf(
   name: string | undefined,
   event: ReturnType<typeof canonicalEventName>,

@@ -1,6 +1,8 @@
 import ipaddr from 'ipaddr.js';
 
-/** Which addresses may be connected to: globally reachable ones, and what ESPALIER_UPSTREAM_ALLOW names. */
+/**
+ * Decides which addresses may be connected to: globally reachable ones, and those that ESPALIER_UPSTREAM_ALLOW names.
+ */
 export interface AddressPolicy {
   /** `hostname` as in the URL, `address` what it resolved to (the same text when it is a literal). */
   permits(hostname: string, address: string): boolean;

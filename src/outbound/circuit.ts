@@ -1,9 +1,9 @@
 /**
- * Whether one service is to be left alone: open for a decorrelated random time once half of at least ten exchanges of
- * the last ten seconds failed. Memory of one process: every process finds out for itself.
+ * A circuit decides whether one service is left alone: it is open for a decorrelated random time once half of at least
+ * ten exchanges of the last ten seconds failed. Memory of one process: every process finds out for itself.
  */
 export interface Circuit {
-  /** Until when it is open, milliseconds of the clock, and after that half open; undefined: closed. */
+  /** Time until which it is open, milliseconds of the clock, and after which it is half open; undefined: closed. */
   openUntilMs(): number | undefined;
   /** The service answered: closes it. */
   succeeded(): void;
@@ -15,7 +15,7 @@ export interface CircuitOptions {
   readonly baseMs: number;
   readonly maxMs: number;
   readonly now: () => number;
-  /** In [0, 1). */
+  /** Random number in [0, 1). */
   readonly random?: () => number;
 }
 
@@ -68,7 +68,7 @@ export function createCircuit({ baseMs, maxMs, now, random = Math.random }: Circ
     },
     failed: () => {
       if (openUntilMs !== undefined) {
-        // What was on its way when the circuit opened says nothing new.
+        // A call that was on its way when the circuit opened says nothing new.
         if (openUntilMs <= now()) open();
         return;
       }

@@ -1,9 +1,9 @@
 /**
- * When to keep what was read, in the hope that it comes again. Where it never does, because something in it differs
- * every time, keeping costs more than it brings, and is tried ever less often.
+ * Decides when to keep what was read, in the hope that it comes again. Where it never does, because something in it
+ * differs every time, keeping costs more than it brings, and is tried ever less often.
  */
 export interface KeepingPace {
-  /** What was kept has come again. */
+  /** Called when the kept value has come again. */
   served(): void;
   /** Something else came; whether to keep it. `hadKept`: something was kept and did not serve. */
   keepNext(hadKept: boolean): boolean;

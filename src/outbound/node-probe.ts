@@ -1,6 +1,6 @@
 /**
- * What `doctor` sees of a host on the way to a request: its addresses, its port, its certificate. The certificate is also
- * read where it would be refused, to say why; nothing is sent over such a connection.
+ * Probes a host as `doctor` shows it on the way to a request: its addresses, its port, its certificate. The certificate
+ * is also read where it would be refused, to say why; nothing is sent over such a connection.
  */
 
 import { X509Certificate } from 'node:crypto';
@@ -24,7 +24,7 @@ export interface ProbeTarget {
   readonly anyAddress?: boolean;
   /** PEM of one more certificate authority to trust (an instance's `caCertificate`). */
   readonly caCertificate?: string;
-  /** For each of the three steps. */
+  /** Timeout of each of the three steps. */
   readonly timeoutMs: number;
 }
 
@@ -46,7 +46,7 @@ export interface ProbedTls {
   readonly protocol: string;
   /** The server's own first, as it sent them. */
   readonly chain: readonly ProbedCertificate[];
-  /** Why it would be refused, as Node's code: `CERT_HAS_EXPIRED`, `UNABLE_TO_GET_ISSUER_CERT_LOCALLY`. */
+  /** Node's code for the refusal: `CERT_HAS_EXPIRED`, `UNABLE_TO_GET_ISSUER_CERT_LOCALLY`. */
   readonly refusal?: string;
   /** Names that the certificate is for. */
   readonly names: readonly string[];
@@ -146,7 +146,7 @@ function chainOf(first: DetailedPeerCertificate): readonly ProbedCertificate[] {
 /** Fingerprints of the authorities that Node brings itself; read when they are first asked for. */
 let bundledAuthorities: ReadonlySet<string> | undefined;
 
-/** Whether the chain ends in an authority that Node brings itself. */
+/** True where the chain ends in an authority that Node brings itself. */
 function endsInPublicAuthority(first: DetailedPeerCertificate): boolean {
   bundledAuthorities ??= new Set(
     getCACertificates('bundled').map((pem) => new X509Certificate(pem).fingerprint256),
@@ -191,7 +191,7 @@ async function probeTls(target: ProbeTarget, address: string): Promise<NonNullab
       port,
       minVersion: 'TLSv1.2',
       ALPNProtocols: ['http/1.1'],
-      // Only looked at: no byte of a request goes over this connection.
+      // The certificate is inspected only: no byte of a request goes over this connection.
       rejectUnauthorized: false,
       ...(isAddressLiteral(host) ? {} : { servername: host }),
       ...(caCertificate === undefined ? {} : { ca: [...getCACertificates('default'), caCertificate] }),
@@ -209,7 +209,7 @@ async function probeTls(target: ProbeTarget, address: string): Promise<NonNullab
   }
 }
 
-/** Never throws. `withTls` false: only the name and the port. */
+/** Probes the target and never throws. With `withTls` false it tests only the name and the port. */
 export async function probe(target: ProbeTarget, withTls = true): Promise<Probe> {
   const name = await probeName(target);
   if (!name.ok) return { name };

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
  * (src/runtime/lane/node-internals.ts), which is faster and does the same. What is promised here holds for both.
  */
 export interface SocketAccess {
-  /** To be written to once the socket is connected: from then on its handle stays. */
+  /** Returns the writer of a connected socket, whose handle stays from then on. */
   writer(socket: Socket): SocketWriter;
   /**
    * `take` may be given what is read past the event `data`, so a listener of `data` that does the same has to be there,
@@ -16,20 +16,20 @@ export interface SocketAccess {
 }
 
 export interface SocketWriter {
-  /** In latin1. */
+  /** Writes text in latin1. */
   write(text: string): void;
-  /** Whether something of what was written has not left yet. */
+  /** True while a part of what was written has not left yet. */
   hasUnsent(): boolean;
 }
 
 export interface SocketReads {
-  /** From now on everything that is read comes by the event `data`. */
+  /** Ends direct reading: from now on everything that is read comes by the event `data`. */
   stop(): void;
   /** Nothing of what was read stays in memory that outlives the read. */
   wipe(): void;
 }
 
-/** For sockets whose reads all come by the stream's own event: there is nothing to stop or to wipe. */
+/** Reads of sockets whose data all comes by the stream's own event: there is nothing to stop or to wipe. */
 export const readsOfStream: SocketReads = { stop: () => undefined, wipe: () => undefined };
 
 export const writerOfStream = (socket: Socket): SocketWriter => ({

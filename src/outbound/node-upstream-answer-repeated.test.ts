@@ -37,7 +37,7 @@ function connection() {
     reader.begin(toHead);
     const bytes = Buffer.from(text, 'latin1');
     let stopped = reader.read(bytes);
-    // As the connection does: an interim answer ends where the next begins.
+    // The loop reads as the connection does: an interim answer ends where the next begins.
     while (stopped >= 0 && stopped < bytes.length && !reader.isComplete()) {
       const more = reader.read(bytes.subarray(stopped));
       if (more <= 0) {

@@ -12,7 +12,7 @@ export interface AnswerSink {
   text?(body: string): boolean;
 }
 
-/** Also what Node's own client takes at most, four times over: Jamf's heads are below 2 KiB. */
+/** Four times the bound of Node's own client: Jamf's heads are below 2 KiB. */
 const headBytes = 65_536;
 /** Interim answers (1xx) before the final one. */
 const interimAnswers = 16;
@@ -62,7 +62,7 @@ class KnownHead {
   length(): number {
     return this.#known?.bytes.length ?? 0;
   }
-  /** Whether the head that comes now, which is not the known one, is worth its copy. */
+  /** Decides whether the next head, which is not the known one, is worth its copy. */
   keepsNext(): boolean {
     return this.#pace.keepNext(this.#known !== undefined);
   }
@@ -72,7 +72,7 @@ class KnownHead {
   }
 }
 
-/** What is wrong already with a head that has not ended: not to wait for the rest of what is no HTTP. */
+/** Fault of a head that has not ended, so that nobody waits for the rest of something that is no HTTP. */
 function faultSoFar(bytes: Buffer, from: number): string | undefined {
   if (bytes.length > headBytes) return `a head of more than ${headBytes} bytes`;
   const start = Math.min(bytes.length, versionStart.length);
@@ -83,7 +83,7 @@ function faultSoFar(bytes: Buffer, from: number): string | undefined {
   return undefined;
 }
 
-/** Of an answer that did not come in one small piece. */
+/** Result for an answer that did not come in one small piece. */
 const notWhole = -2;
 
 export class AnswerReader {
@@ -95,7 +95,7 @@ export class AnswerReader {
   #hasBegun = false;
   #interim = 0;
   #fault = '';
-  /** Of the final answer. */
+  /** Head of the final answer. */
   #head: AnswerHead | undefined;
   #bodyEnd: BodyEnd = { by: 'none' };
   /** Bytes still to come of a body that has a length. */
@@ -105,7 +105,7 @@ export class AnswerReader {
   constructor(sink: AnswerSink) {
     this.#sink = sink;
   }
-  /** What comes from here on answers a new request; `toHead`: a HEAD request. */
+  /** Begins the answer to a new request; `toHead`: a HEAD request. */
   begin(toHead: boolean): void {
     this.#phase = 'head';
     this.#isToHead = toHead;
@@ -139,7 +139,7 @@ export class AnswerReader {
   isComplete(): boolean {
     return this.#phase === 'complete';
   }
-  /** Whether a byte of the answer has come. */
+  /** True once a byte of the answer has come. */
   hasBegun(): boolean {
     return this.#hasBegun;
   }
@@ -214,7 +214,7 @@ export class AnswerReader {
     const end = text.indexOf('\r\n\r\n');
     if (end < 0) return notWhole;
     const isKept = !this.#isToHead && this.#known.keepsNext();
-    // What is kept is no part of `text`, for that would keep the body, too.
+    // A kept head is copied instead of sliced from `text`, because a slice would keep the body, too.
     const head = isKept ? bytes.toString('latin1', 0, end) : text.slice(0, end);
     const after = this.#takeHead(head, end + headEnd.length);
     this.#known.put(bytes, after, isKept ? this.#head : undefined);

@@ -60,7 +60,7 @@ const isText = (byte: number): boolean => byte === 0x09 || (byte >= 0x20 && byte
 /** A trailer that frames comes too late to be meant well (RFC 9110, 6.5.1). */
 const framingNames = new Set(['content-length', 'transfer-encoding']);
 
-/** What may follow in an extension; undefined: not this byte. */
+/** State after a byte in an extension; undefined: the byte is not allowed. */
 function inExtension(state: State, byte: number): State | undefined {
   switch (state) {
     case 'quoted':
@@ -83,7 +83,7 @@ function inExtension(state: State, byte: number): State | undefined {
   }
 }
 
-/** What may follow in the trailers, whose lines are those of headers; undefined: not this byte. */
+/** State after a byte in the trailers, whose lines are those of headers; undefined: the byte is not allowed. */
 function inTrailers(state: State, byte: number): State | undefined {
   switch (state) {
     case 'trailer':
@@ -108,7 +108,7 @@ export function createChunkedReader(): ChunkedReader {
   let digits = 0;
   let extensions = 0;
   let trailers = 0;
-  /** Of the trailer that is being read. */
+  /** Name of the trailer that is being read. */
   let name = '';
 
   /** One byte of a size; undefined: it may not stand here. */

@@ -26,12 +26,12 @@ export interface Exchange {
   /** Connections that it was tried on. */
   attempts: number;
   connection: Connection | undefined;
-  /** By its end, its failure or its abort. */
+  /** True after its end, its failure or its abort. */
   over: boolean;
   waitsUntilMs: number;
 }
 
-/** What the connection of a failed exchange knows of it. */
+/** Knowledge of the connection about a failed exchange. */
 export interface Broken {
   readonly failure: UpstreamFailure;
   /** The connection had carried another exchange before, and no byte of an answer came to this one. */
@@ -95,13 +95,13 @@ export class Connection {
   #carried = 0;
   #deadline: Deadline = 'connect-timeout';
   #deadlineMs: number;
-  /** Whether all of the request has been given to the socket. */
+  /** True once all of the request has been given to the socket. */
   #isSent = false;
   #stopBody: (() => void) | undefined;
   #isPaused = false;
-  /** What came after the handler wanted no more. */
+  /** Bytes that came after the handler wanted no more. */
   #held: Buffer | undefined;
-  /** Whether the server has closed its side. */
+  /** True once the server has closed its side. */
   #hasEnded = false;
 
   constructor(options: ConnectionOptions, first: Exchange) {
@@ -119,7 +119,7 @@ export class Connection {
       .on('error', this.#onError)
       .on('close', this.#onClose);
   }
-  /** Only while it is idle. */
+  /** Carries an exchange; the connection must be idle. */
   carry(exchange: Exchange): void {
     this.#state = 'carrying';
     this.#exchange = exchange;

@@ -21,7 +21,7 @@ const refused = (kind: 'connect' | 'refused-address', detail: string): UpstreamF
   detail,
 });
 
-/** Why a connection could not be made. */
+/** Explains why a connection could not be made. */
 export const explainConnect = (error: Error & { readonly code?: string }): UpstreamFailure =>
   error instanceof AddressRefused
     ? refused('refused-address', error.message)

@@ -12,7 +12,10 @@ interface Reading {
   readonly body: string;
 }
 
-/** With where it ends: what comes behind it costs the connection here and is an error there. Undefined: no whole answer. */
+/**
+ * Reads an answer with ours, and where it ends: bytes behind the end cost the connection here and are an error there.
+ * Undefined: no whole answer.
+ */
 function ours(text: string): { reading: Reading; end: number } | undefined {
   let status = 0;
   const headers: string[] = [];

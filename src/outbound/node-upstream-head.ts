@@ -6,7 +6,7 @@
 
 import type { UpstreamHead } from './upstream.ts';
 
-/** Where the body ends. */
+/** Rule by which the body ends. */
 export type BodyEnd =
   | { readonly by: 'none' }
   | { readonly by: 'length'; readonly bytes: number }

@@ -19,7 +19,7 @@ export interface PoolOptions {
   readonly now: () => number;
   readonly connections: number;
   readonly waiting: number;
-  /** Whether the process may have one more connection; it makes room if it can. */
+  /** Decides whether the process may have one more connection; it makes room if it can. */
   readonly mayOpen: () => boolean;
 }
 
@@ -95,7 +95,7 @@ export class Pool {
   size(): number {
     return this.#all.size;
   }
-  /** Whether nothing is left to watch. */
+  /** True when nothing is left to watch. */
   isEmpty(): boolean {
     return this.#all.size === 0 && this.#waiting.length === 0;
   }
@@ -118,7 +118,7 @@ export class Pool {
     exchange.attempts += 1;
     connection.carry(exchange);
   }
-  /** On a new connection, or into the queue. */
+  /** Starts the exchange on a new connection, or queues it. */
   #place(exchange: Exchange): void {
     exchange.connection = undefined;
     const { now, timeouts, waiting } = this.#options;

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net';
 import type { UpstreamBody, UpstreamCall, UpstreamTarget } from './upstream.ts';
 
-/** From the path to the first header of a call, by target: it is asked for at every call. */
+/** Bytes from the path to the first header of a call, by target: they are needed at every call. */
 const hostLines = new WeakMap<UpstreamTarget, string>();
 function hostLineOf(target: UpstreamTarget): string {
   let line = hostLines.get(target);
@@ -21,7 +21,7 @@ function framing({ body, method }: UpstreamCall): string {
   return body.length === undefined ? 'transfer-encoding: chunked\r\n' : `content-length: ${body.length}\r\n`;
 }
 
-/** In latin1. */
+/** Head of the request in latin1. */
 export const requestHead = (call: UpstreamCall): string =>
   `${call.method} ${call.path}${hostLineOf(call.target)}${call.headerLines}${framing(call)}\r\n`;
 

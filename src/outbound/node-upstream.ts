@@ -27,7 +27,7 @@ import type {
 
 export interface NodeUpstreamOptions {
   readonly policy: AddressPolicy;
-  /** Until the answer's head, and again between two parts of its body, and for each part of a request's. */
+  /** Timeout for the answer's head, and again between two parts of its body, and for each part of a request's. */
   readonly timeoutMs: number;
   /** Default: public streams. */
   readonly sockets?: SocketAccess;

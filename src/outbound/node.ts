@@ -20,9 +20,9 @@ import {
 
 /** Sockets to one origin; more requests wait. */
 const connectionsPerOrigin = 64;
-/** To one that many tenants share: a bound against a fault of ours, not one that is met. */
+/** Bound of connections to a host that many tenants share: a bound against a fault of ours, not one that is met. */
 const connectionsPerSharedHost = 2_048;
-/** Until TCP and TLS stand. */
+/** Deadline for TCP and TLS. */
 const connectTimeoutMs = 10_000;
 /** Agents kept for instances with a certificate authority of their own. */
 const trustAgents = 256;

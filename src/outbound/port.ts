@@ -4,9 +4,8 @@
  */
 
 /**
- * Which addresses the request may reach.
- * `configured`: the operator wrote this host into the clouds file or it is built in.
- * `checked`: an instance's or a discovered address: it must be globally reachable or be allowed by
+ * Rule for the addresses that the request may reach. `configured`: the operator wrote this host into the clouds file or
+ * it is built in. `checked`: an instance's or a discovered address: it must be globally reachable or be allowed by
  * ESPALIER_UPSTREAM_ALLOW, checked on every connection (a name can change its address after it was stored).
  */
 export type AddressRule = 'configured' | 'checked';

@@ -11,16 +11,19 @@ import type {
   UpstreamTarget,
 } from './upstream.ts';
 
-/** How long it is left alone; a person waits for the answer, so not for minutes. */
+/** Time for which it is left alone; a person waits for the answer, so not for minutes. */
 export const circuitOpenMs = { baseMs: 1_000, maxMs: 30_000 } as const;
 
 interface Guard {
   readonly circuit: Circuit;
-  /** When the call began that tries a half-open circuit. */
+  /** Start of the call that tries a half-open circuit. */
   probeSinceMs: number | undefined;
 }
 
-/** What says something about the instance; the rest are faults of callers, of Espalier or of its configuration. */
+/**
+ * True for a failure that says something about the instance; the rest are faults of callers, of Espalier or of its
+ * configuration.
+ */
 function isFailure({ kind }: UpstreamFailure): boolean {
   switch (kind) {
     case 'connect':
@@ -50,7 +53,7 @@ class Watched implements UpstreamHandler, UpstreamExchange {
   readonly #guard: Guard;
   readonly #handler: UpstreamHandler;
   readonly #probeSinceMs: number | undefined;
-  /** Where the handler has it. */
+  /** Present where the handler has it. */
   readonly text: UpstreamHandler['text'];
   exchange: UpstreamExchange | undefined;
   #head: UpstreamHead | undefined;

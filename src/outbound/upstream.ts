@@ -37,21 +37,21 @@ export interface UpstreamHead {
   header(name: string): string | undefined;
   /** Undefined: the answer does not say, or has no body. */
   readonly contentLength: number | undefined;
-  /** In the order of the answer, names in lower case, repeated ones repeatedly. */
+  /** Visits headers in the order of the answer, names in lower case, repeated ones repeatedly. */
   eachHeader(visit: (name: string, value: string) => void): void;
   /** One object is given for heads that are the same to the letter, and this one was given before. */
   readonly isRepeated?: boolean;
 }
 
-/** Never called before the call that began the exchange has returned. */
+/** Handler of an exchange, never called before the call that began the exchange has returned. */
 export interface UpstreamHandler {
   /** Once, for the final answer: 1xx are swallowed. */
   head(head: UpstreamHead): void;
   /** `false`: no more until `resume()`. The chunk may be kept. */
   data(chunk: Uint8Array): boolean;
   /**
-   * Where it is there: the whole body, one character a byte, instead of any `data`, when it came in one piece with the
-   * head. `end` follows at once.
+   * When the answer came in one piece with its head, a handler that has this receives the whole body, one character a
+   * byte, instead of any `data`. `end` follows at once.
    */
   readonly text?: ((body: string) => void) | undefined;
   end(): void;
@@ -85,9 +85,9 @@ export interface UpstreamFailure {
     | 'aborted'
     | 'circuit-open'
     | 'overloaded';
-  /** Whether any byte of the request may have reached the server. */
+  /** True where any byte of the request may have reached the server. */
   readonly sent: boolean;
-  /** For logs and operators; no secret. */
+  /** Explanation for logs and operators; no secret. */
   readonly detail: string;
   readonly retryAfterSeconds?: number;
 }

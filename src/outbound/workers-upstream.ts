@@ -13,7 +13,9 @@ import type {
   UpstreamHead,
 } from './upstream.ts';
 
-/** What `fetch` decides or has undone: it unpacks a body, and then neither coding nor length are the instance's. */
+/**
+ * `fetch` decides these or has undone them: it unpacks a body, and then neither coding nor length are the instance's.
+ */
 const ofFetch = new Set(['content-encoding', 'content-length', 'transfer-encoding', 'set-cookie']);
 
 /** Bodies up to this size are sent with their length; a longer one streams in chunks. */

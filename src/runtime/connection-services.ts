@@ -10,7 +10,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import type { Gateway } from './gateway.ts';
 
-/** What the connection plane needs of a process, made once for the admin API and for the background. */
+/** Services of the connection, made once for the admin API and for the background. */
 export interface ConnectionServices {
   readonly confirm: ConfirmOptions;
   readonly lifecycle: LifecycleOptions;

@@ -1,4 +1,4 @@
-/** What both runtimes are made of; the rest is each runtime's own. */
+/** Composes what both runtimes are made of; the rest is each runtime's own. */
 
 import type { Context } from 'hono';
 import { Hono } from 'hono';
@@ -49,7 +49,7 @@ const notificationsOfTenant = 2;
 export interface GatewayParts {
   readonly config: Config;
   readonly sql: Sql;
-  /** With the second try of `issued`, where that is given. */
+  /** Send with the second try of `issued`, where that is given. */
   readonly send: Send;
   /** Is informed of the tokens for Microsoft's services. */
   readonly issued?: IssuedTokens;
@@ -69,7 +69,7 @@ export interface GatewayParts {
   readonly sha256?: Sha256;
   /** Given by a runtime whose SHA-256 answers at once: verified tokens are kept by it. */
   readonly tokenHash?: (token: string) => string;
-  /** For a runtime that has its own; Workers must not share a fetch between requests. */
+  /** Keys of a runtime that has its own; Workers must not share a fetch between requests. */
   readonly keys?: KeySource;
   readonly authorizationOf?: InstanceClients['authorizationOf'];
   /** Given by a runtime that is notified of changes; without it everything is read again after a second. */

@@ -72,7 +72,7 @@ function remembered(
 /** A scrape must answer within 2 s without the database too (contract section 7), and also while it is only slow. */
 const waitMs = 1_500;
 
-/** As it is now, or as it was read last where that takes too long. */
+/** Reads the gauges now, or returns the last ones where that takes too long. */
 async function inTime(gauges: Remembered): Promise<Gauges> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -132,7 +132,7 @@ export function observeGauges(options: {
       observe.reportAgeSeconds(Math.max(0, ...ages), { stage: 'reports' });
       for (const { instance, tenant, up } of instances) observe.instanceUp(up ? 1 : 0, { tenant, instance });
     } catch (error) {
-      // Then these gauges are absent.
+      // These gauges are then absent.
       log.warn('metrics.store-unavailable', { error });
     }
   });

@@ -35,7 +35,7 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
     return apiSecretSealed === null ? '' : sealer.open(apiSecretSealed, secretAssociation(instance));
   };
 
-  /** By the row as it was read: to put the key together costs more than to look a call's token up. */
+  /** Clients are kept by the row as it was read: to put the key together costs more than to look a call's token up. */
   const ofRow = new WeakMap<Instance, JamfClient>();
   const clientOf = (instance: Instance): JamfClient => {
     let client = ofRow.get(instance);
@@ -46,7 +46,7 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
     return client;
   };
   const clientOfConfiguration = (instance: Instance): JamfClient => {
-    // What the client is made of: a rotated secret or another URL makes another client, a pause does not.
+    // The key names what the client is made of: a rotated secret or another URL makes another client, a pause does not.
     const { apiClientId, apiSecretRef, apiSecretSealed, caCertificate, instanceId, tenantId, url } = instance;
     const key = JSON.stringify([
       tenantId,
@@ -86,7 +86,7 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
         token: async (refused) => {
           let granted = await client.authorization();
           if (granted.ok && granted.authorization.token === refused) {
-            // Only the refused one: another call may have brought a new one meanwhile.
+            // The refused token alone is given up: another call may have brought a new one meanwhile.
             granted.authorization.invalidate();
             granted = await client.authorization();
           }

@@ -1,4 +1,4 @@
-/** Which of the known names somebody meant. */
+/** Finds the known name that was probably meant. */
 
 /** Levenshtein's: insertions, deletions and replacements of single characters. */
 function distance(a: string, b: string): number {

@@ -1,4 +1,4 @@
-/** What this process does again and again beside the two stages of delivery. */
+/** Runs the recurring work of this process beside the two stages of delivery. */
 
 import { monotonicMs } from '../clock.ts';
 import { sendDeprovisions } from '../connection/deprovision.ts';

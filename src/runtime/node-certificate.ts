@@ -52,7 +52,7 @@ async function makeDevelopmentPair(names: readonly string[]): Promise<{ cert: st
   return { cert: certificate.toString('pem'), key };
 }
 
-/** Whether the pair can still be used; what a start that was cut off left half written cannot. */
+/** True where the pair can still be used, which is not so after a start that was cut off half way. */
 function stillGood(certFile: string, keyFile: string, names: readonly string[]): boolean {
   if (!existsSync(certFile) || !existsSync(keyFile)) return false;
   try {

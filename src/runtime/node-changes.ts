@@ -51,7 +51,7 @@ export interface NodeChanges {
   readonly routes: PackedRouteLookup;
   /** Routes were written and committed by this process: the others are notified soon. */
   readonly routesChanged: () => void;
-  /** How old what is served from memory is while the database does not answer; undefined: nothing can be served. */
+  /** Age of what is served from memory while the database does not answer; undefined: nothing can be served. */
   readonly degradedSeconds: () => number | undefined;
   start(listeners: {
     readonly tenants: TenantDirectory;
@@ -142,7 +142,7 @@ function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFe
     }
   };
   return {
-    /** To be called after a poll. */
+    /** Called after a poll. */
     turn: (): void => {
       if (!due || running || stopping || !feed.started || now() < notBeforeMs) return;
       due = false;

@@ -15,7 +15,7 @@ export interface ConnectionBounds {
   readonly perAddress: number;
   /** Addresses behind which many callers are, such as a trusted proxy: only the bound in all holds for them. */
   readonly isShared?: (address: string) => boolean;
-  /** For tests; default: those of limits.ts. Until a first request, and for a caller that takes nothing. */
+  /** Times for tests; default: those of limits.ts. Until a first request, and for a caller that takes nothing. */
   readonly headMs?: number;
   readonly stalledMs?: number;
   /** Reports that a connection was closed to make room, or refused; not more often than once in ten seconds. */
@@ -106,7 +106,7 @@ class Entry implements Activity {
     this.group.idle.delete(this);
     return true;
   }
-  /** Whether its caller has taken nothing for too long of what waits to be sent. */
+  /** True where its caller has taken nothing for too long of what waits to be sent. */
   isStalled(nowMs: number, stalledMs: number): boolean {
     const { visible } = this;
     if (visible === undefined || visible.writableLength === 0) {

@@ -55,7 +55,7 @@ export interface Delivery {
 }
 
 export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
-  /** For leases and timelines: its commits need not be durable. */
+  /** Client for leases and timelines: its commits need not be durable. */
   readonly relaxed: Sql;
   readonly notifications: DueNotifications;
   readonly routesChanged: () => void;
@@ -63,7 +63,7 @@ export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
   readonly signal: AbortSignal;
 }
 
-/** What the stages and their feeds share. */
+/** Parts that the stages and their feeds share. */
 interface StageParts extends DeliveryParts {
   readonly backoff: Backoff;
   readonly counts: DeliveryCounts;

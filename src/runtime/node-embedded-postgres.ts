@@ -24,7 +24,7 @@ export interface EmbeddedPostgres {
 }
 
 export interface EmbeddedPostgresOptions {
-  /** For those who hold an address of it over its restart; default: a free one. */
+  /** Fixed port, for clients that keep its address over a restart; default: a free one. */
   readonly port?: number;
   /** `name=value`; they come after the gateway's own. */
   readonly serverSettings?: readonly string[];
@@ -32,7 +32,7 @@ export interface EmbeddedPostgresOptions {
   readonly join?: boolean;
 }
 
-/** Where everything of it is. */
+/** Directories and files of the server. */
 interface Places {
   readonly dir: string;
   readonly data: string;
@@ -167,7 +167,7 @@ function startKeeper(runner: Runner, { data, log }: Places, settings: string): P
     child.once('error', failed);
     void ended.then(() => failed(new Error(said.trim())));
     stdout.once('data', () => {
-      // What it waits for is the end of this process: it must not keep this process from ending.
+      // The child waits for the end of this process, so it must not keep this process from ending.
       child.unref();
       for (const stream of [stdin, stdout, stderr]) (stream as unknown as { unref(): void }).unref();
       started(async () => {
@@ -181,7 +181,7 @@ function startKeeper(runner: Runner, { data, log }: Places, settings: string): P
   });
 }
 
-/** Where no shell waits: such a server is stopped by its gateway, or else by the next start. */
+/** Starts a server without a waiting shell: its gateway stops it, or else the next start. */
 async function startAlone(
   runner: Runner,
   { data, log }: Places,

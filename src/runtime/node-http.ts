@@ -97,7 +97,7 @@ async function* chunksOf(incoming: IncomingMessage): AsyncGenerator<Uint8Array> 
 /** Connections with a request whose body may take longer than Node's `requestTimeout` allows. */
 const unhurried = new WeakSet<Duplex>();
 
-/** Of bindings: the request was made inside this process and has a body of its own. */
+/** Key among the bindings of a request that was made inside this process and has a body of its own. */
 const ownBody: unique symbol = Symbol('a request that was made inside this process');
 
 /** The bindings of a person's request, for one that is made on his behalf. */
@@ -185,7 +185,7 @@ export interface ListenOptions {
   readonly lane?: LaneServices;
   /** Default: those of limits.ts. */
   readonly connections?: ConnectionBounds;
-  /** For tests; default: that of limits.ts. */
+  /** Timeout for tests; default: that of limits.ts. */
   readonly callerIdleMs?: number;
 }
 

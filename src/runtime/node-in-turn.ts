@@ -20,7 +20,7 @@ interface Turn {
   readonly begin: Handle;
 }
 
-/** Why nothing that a connection sends can be read any more. */
+/** Reason why no byte of a connection can be read any more. */
 interface Fault {
   readonly status: number;
   readonly detail: string;
@@ -30,7 +30,7 @@ interface Fault {
 const brokenBodies = new WeakMap<IncomingMessage, ProblemError>();
 const bodyWatchers = new WeakMap<IncomingMessage, (error: ProblemError) => void>();
 
-/** Why this body will never be complete; undefined: it may. */
+/** Reason why this body will never be complete; undefined: it may. */
 export const brokenBody = (incoming: IncomingMessage): ProblemError | undefined => brokenBodies.get(incoming);
 
 /** Reports a body's fault to its one reader. */
@@ -162,7 +162,7 @@ export const hasBody = ({ headers }: IncomingMessage): boolean =>
 
 export interface TurnOptions {
   readonly handle: Handle;
-  /** Whether the request under way on this connection may take longer than Node's `requestTimeout`. */
+  /** True where the request under way on this connection may take longer than Node's `requestTimeout`. */
   readonly isUnhurried: (socket: Duplex) => boolean;
   readonly activityOf: (socket: Duplex) => Activity;
 }

@@ -15,7 +15,7 @@ import { StartFault } from './start-fault.ts';
 type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
 
 export interface GatewayListener extends Listener {
-  /** From now on requests are answered by this; until then they are answered 503. */
+  /** Answers requests from now on; until then they are answered 503. */
   serve(fetch: Fetch, lane?: LaneServices): void;
 }
 

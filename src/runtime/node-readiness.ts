@@ -34,7 +34,7 @@ export async function databaseReadiness(
 
 export interface ReadinessState {
   readonly read: () => Promise<Readiness>;
-  /** Not ready, for this reason. */
+  /** Makes the process not ready, for this reason. */
   notReady(reason: string): void;
   /** Started: from now on this says. */
   started(read: () => Promise<Readiness>): void;

@@ -20,7 +20,7 @@ beforeAll(() => {
   writeFileSync(join(root, 'outside'), 'not to be read');
   mkdirSync(join(root, 'secrets-of-others'));
   writeFileSync(join(root, 'secrets-of-others', 'one'), 'not to be read');
-  // As Kubernetes mounts a secret: a link to a link.
+  // The secret is mounted as by Kubernetes: a link to a link.
   writeFileSync(join(dir, '..data', 'mounted'), 'mounted');
   symlinkSync('..data/mounted', join(dir, 'mounted'));
   symlinkSync(join(root, 'outside'), join(dir, 'leads-out'));

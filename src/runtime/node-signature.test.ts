@@ -24,7 +24,10 @@ const vectors: Vectors = JSON.parse(
   readFileSync(new URL('../../test/vectors/wycheproof-rsa-jws.json', import.meta.url), 'utf8'),
 );
 
-/** As verify.ts takes a token apart: what it cannot read, or another algorithm than the key's, is refused before. */
+/**
+ * The check is called as verify.ts does after taking a token apart: an unreadable one, or another algorithm than the
+ * key's, is refused before.
+ */
 async function accepts(check: SignatureCheck, key: VerificationKey, jws: string): Promise<boolean> {
   const [header = '', payload = '', signatureText = '', ...more] = jws.split('.');
   const headerBytes = decodeBase64url(header);

@@ -231,7 +231,7 @@ const openBulk = (url: string, breaker: Breaker): Sql =>
     breaker,
   });
 
-/** What the gateway is made of wherever it runs on Node. */
+/** Parts of the gateway wherever it runs on Node. */
 const nodeParts = ({ dataDir, secretsDir }: Config) => ({
   signature: createNodeSignatureCheck(),
   facts: nodeRequestFacts,

@@ -182,7 +182,7 @@ export const otelNames: ReadonlySet<string> = new Set(variables.keys());
 export const otelValue = (environment: Environment, name: string): string | undefined =>
   environment[name]?.trim() || undefined;
 
-/** Whether something is to be exported: an exporter that is not `none`, or where to export to. */
+/** True where something is to be exported: there is an exporter that is not `none`, or an endpoint. */
 export function asksForExport(environment: Environment): boolean {
   if (otelValue(environment, 'OTEL_SDK_DISABLED')?.toLowerCase() === 'true') return false;
   return Object.keys(environment).some((name) => {
@@ -212,7 +212,7 @@ export function checkOtelVariables({ environment, readFile }: ConfigSource): Con
 
 const defaults = { interval: 60_000, timeout: 30_000 } as const;
 
-/** How often metrics are sent and how long that may take: never longer than until the next time. */
+/** Interval of sending metrics, and how long that may take: never longer than until the next time. */
 export function metricTimes(environment: Environment): { intervalMs: number; timeoutMs: number } {
   const intervalMs = Number(otelValue(environment, 'OTEL_METRIC_EXPORT_INTERVAL') ?? defaults.interval);
   const timeoutMs = Number(otelValue(environment, 'OTEL_METRIC_EXPORT_TIMEOUT') ?? defaults.timeout);

@@ -13,7 +13,7 @@ import { subscribable } from '../store/row-types.ts';
 interface Facts {
   readonly name: string;
   readonly meaning: string;
-  /** As the documentation shows the default. */
+  /** Default as the documentation shows it. */
   readonly defaultText: string;
   readonly example: string;
   /** Masked wherever Espalier shows its configuration. */
@@ -40,7 +40,7 @@ function setting<T>(
     name,
     meaning,
     schema,
-    // Only a fault, a description and the documentation ask for both.
+    // Only a fault, a description and the documentation ask for both, so they are computed late.
     get defaultText() {
       return defaultText ?? String(z.toJSONSchema(schema, { io: 'input' }).default ?? 'unset');
     },
@@ -50,7 +50,7 @@ function setting<T>(
   };
 }
 
-/** What the text has to hold is checked where it is read. */
+/** The text is checked where it is read. */
 const text = z.string().optional();
 
 const isNot = (what: string) => ({ error: ({ input }: { input?: unknown }) => `'${input}' is ${what}` });

@@ -24,7 +24,7 @@ const fileProblems: Readonly<Record<string, string>> = {
   EISDIR: 'it is a directory',
 };
 
-/** In words what a file system refused; the reason of anything else. */
+/** Describes a file system's refusal in words; the reason of anything else. */
 export function describeFileError(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   const words = code === undefined ? undefined : fileProblems[code];

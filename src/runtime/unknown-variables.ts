@@ -13,7 +13,7 @@ const commandLineNames = [
   'ESPALIER_TENANT',
   'ESPALIER_URL',
 ];
-/** Whatever a secret reference names. */
+/** A secret reference may name any variable with this prefix. */
 const instancePrefix = 'ESPALIER_INSTANCE_';
 /** An application's credential has a second one, `…_NEXT`, during a rotation. */
 const rotates = /_(CERT_FILE|KEY_FILE|CLIENT_SECRET)$/;

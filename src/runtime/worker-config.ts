@@ -1,7 +1,7 @@
 import { type ConfigResult, loadConfig } from './config.ts';
 import { settings } from './settings.ts';
 
-/** What a Worker is given instead of an environment and files: variables, secrets and a Hyperdrive binding. */
+/** A Worker has these instead of an environment and files: variables, secrets and a Hyperdrive binding. */
 
 export interface WorkerBindings {
   /** A pool of database connections near the database; preferred to `DATABASE_URL`. */
@@ -26,11 +26,14 @@ export function workerEnvironment(bindings: WorkerBindings): Record<string, stri
   };
 }
 
-/** Where a request finds the database; empty when nothing says, which `loadWorkerConfig` reports. */
+/** Address of the database for a request; empty when none is given, which `loadWorkerConfig` reports. */
 export const databaseUrlOf = (bindings: WorkerBindings): string =>
   workerEnvironment(bindings)[settings.databaseUrl.name] ?? '';
 
-/** On Workers a `…_FILE` variable holds the file's text itself. Throws for anything else; the message holds no value. */
+/**
+ * Reads a `…_FILE` variable, which on Workers holds the file's text itself. Throws for anything else; the message holds
+ * no value.
+ */
 function readTextOfVariable(value: string): string {
   if (value.startsWith('-----BEGIN') || value.startsWith('{')) return value;
   throw new Error('there are no files on Workers, so the variable must hold the PEM or JSON text itself');

@@ -14,7 +14,7 @@ import type { Log } from '../telemetry/log.ts';
 /** `when` of the newest migration in migrations/meta/_journal.json; a test holds them together. */
 export const newestMigrationAt = 1795951529491;
 
-/** Whether the database answers and its schema is this build's or newer. */
+/** True where the database answers and its schema is this build's or newer. */
 async function isReady(sql: Sql, log: Log): Promise<boolean> {
   try {
     if ((await appliedMigration(sql)) >= newestMigrationAt) return true;

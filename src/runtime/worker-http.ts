@@ -3,7 +3,7 @@ import type { ForwardAnswer } from '../forwarding/forward.ts';
 import { readBody } from '../gateway/body.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
 
-/** What only Cloudflare knows of a request, and how an answer is streamed there. */
+/** This module knows what only Cloudflare knows of a request, and how an answer is streamed there. */
 
 /** The part of `request.cf` that speaks of the client certificate; all of it is text. */
 interface TlsClientAuth {

@@ -23,7 +23,7 @@ import { createWorkerKeySource } from './worker-keys.ts';
 
 /** Espalier in one isolate of Workers: composed once, with a database client for each request. */
 
-/** What the platform gives beside a request. */
+/** Part of the platform's context that is used beside a request. */
 export interface WorkerContext {
   waitUntil(work: Promise<unknown>): void;
   passThroughOnException(): void;
@@ -122,7 +122,7 @@ export async function openIsolate(bindings: WorkerBindings): Promise<Isolate> {
       const { close, result } = database.within(databaseUrlOf(requestBindings), async () =>
         app.fetch(request, requestBindings, context),
       );
-      // Also when the caller goes away: what another request may look at must be finished, not dropped.
+      // The work is finished even when the caller goes away: another request may wait for its result.
       const settled = result.then(
         () => undefined,
         () => undefined,

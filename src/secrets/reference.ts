@@ -17,7 +17,7 @@ const ownVariable =
 
 export const isOwnVariable = (name: string): boolean => ownVariable.test(name);
 
-/** Why a reference gives no secret. The message names the reference and holds nothing that was read. */
+/** Reason why a reference gives no secret. The message names the reference and holds nothing that was read. */
 export class SecretUnreadable extends Error {
   /** True: the reference is not allowed at all; false: what it names is not there, or cannot be read now. */
   readonly refused: boolean;

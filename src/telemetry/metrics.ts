@@ -24,7 +24,7 @@ export interface Metrics {
   notification(outcome: string, count?: number): void;
   /** Counts input of an instance that could not be used, beside the rest that was. */
   inputIgnored(kind: IgnoredInput, count: number): void;
-  /** Which way device calls take in this process, and why; told once. */
+  /** Records once how device calls are served in this process, and why. */
   laneWay(way: string, reason: string): void;
   /** Registers what fills the gauges; called at every scrape. */
   onScrape(

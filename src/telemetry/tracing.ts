@@ -104,7 +104,7 @@ export function startCallSpan(
   };
 }
 
-/** Whether whoever sent this asked for the trace to be recorded (W3C Trace Context, section 3.2.2.5.1). */
+/** True where the sender asked for the trace to be recorded (W3C Trace Context, section 3.2.2.5.1). */
 export const isSampled = (traceparent: string | undefined): boolean =>
   traceparent !== undefined &&
   /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579bdf](?:-|$)/.test(traceparent);

@@ -39,7 +39,7 @@ const closeObject = 0x7d;
 function setMember(frame: Frame, value: unknown): void {
   if (Array.isArray(frame.value)) frame.value.push(value);
   else if (frame.name !== '__proto__') frame.value[frame.name] = value;
-  // As `JSON.parse` does it: a member, not the prototype.
+  // A member is defined as `JSON.parse` does it, so that `__proto__` is a member and not the prototype.
   else
     Object.defineProperty(frame.value, frame.name, {
       value,

@@ -20,7 +20,7 @@ export interface RecordReader {
   read(piece: Uint8Array): Generator<ReadRecord>;
   /** A record that only the end of the body ends. */
   end(): Generator<ReadRecord>;
-  /** Why nothing more can be read; what comes after it is not looked at. */
+  /** Reason why nothing more can be read; the rest is ignored. */
   broken(): Broken | undefined;
   /** Records seen so far, one that is broken off included. */
   count(): number;

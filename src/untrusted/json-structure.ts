@@ -15,10 +15,10 @@ export type ValueFault = 'INVALID_JSON' | 'TOO_DEEP' | 'TOO_LARGE' | 'TOO_MANY_M
 
 export class JsonStructure {
   readonly #limits: ValueLimits;
-  /** By depth: whether the container is an object, and how many commas it has had. */
+  /** State by depth: whether the container is an object, and how many commas it has had. */
   readonly #isObject: Uint8Array;
   readonly #commas: Uint32Array;
-  /** Whether what comes is kept: what is left out counts for the nesting only. */
+  /** True while values are kept: a value that is left out counts for the nesting only. */
   isKept = true;
   fault: ValueFault | undefined;
   depth = 0;
@@ -33,7 +33,9 @@ export class JsonStructure {
     this.#commas = new Uint32Array(limits.depth + 2);
   }
 
-  /** For another value; its nodes are counted together with those of the value before where they are kept together. */
+  /**
+   * Begins another value; its nodes are counted together with those of the value before where they are kept together.
+   */
   reset(nodes: number): void {
     this.isKept = true;
     this.fault = undefined;

@@ -277,7 +277,7 @@ export class ValueScanner {
       this.#mode = 'done';
     } else if (mode === 'member') this.#beginMember(byte);
     else {
-      // From here on the structure is unknown: nothing but the end of its brackets is looked for.
+      // The structure is unknown from here on: only the end of its brackets is searched.
       this.#structure.fail('INVALID_JSON');
       this.#base = 0;
       this.#mode = 'inside';

@@ -8,9 +8,9 @@
 const sliceMs = 2;
 
 export interface Work {
-  /** To be awaited before each stretch of work, and again when `isOver`. */
+  /** Awaited before each stretch of work, and again when `isOver`. */
   turn(): Promise<void>;
-  /** Whether the stretch has lasted long enough; cheap enough to be asked every few microseconds. */
+  /** True once the stretch has lasted long enough; cheap enough to be asked every few microseconds. */
   isOver(): boolean;
 }
 
@@ -74,5 +74,5 @@ export function createTurns(now: () => number = () => performance.now()): Turns 
   return { work };
 }
 
-/** For a runtime in which requests must not wait for each other (Workers): each work has turns of its own. */
+/** Turns for a runtime in which requests must not wait for each other (Workers): each work has turns of its own. */
 export const turnsApart: Turns = { work: (key) => createTurns().work(key) };

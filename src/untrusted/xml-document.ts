@@ -148,7 +148,7 @@ export class XmlReader {
       this.#mode = 'attributes';
     } else if (byte === less) this.#tree.fail('NOT_WELL_FORMED');
     else {
-      // Only before the end of the tag does a slash end the element: display fields have names such as `Make/Model`.
+      // A slash ends the element only before the end of the tag: display fields have names such as `Make/Model`.
       if (this.#last === slash) this.#keep(this.#name, slash);
       this.#last = byte === slash ? slash : 0;
       if (byte !== slash) this.#keep(this.#name, byte);
@@ -200,7 +200,7 @@ export class XmlReader {
     this.#mode = 'text';
   }
 
-  /** Whether `>` ends it here, behind these two bytes. */
+  /** True where `>` ends it here, behind these two bytes. */
   #isTerminator(byte: number, first: number | undefined, second: number): boolean {
     const isEnd =
       byte === greater && this.#last === second && (first === undefined || this.#beforeLast === first);

@@ -1,8 +1,8 @@
 import { isWrite, streamsItsBody } from '../writes.ts';
 
 /**
- * What all operations have in common, put into the OpenAPI document once: `Idempotency-Key` of every write, `If-Match`
- * of what can answer 412, `If-None-Match` of what is read as JSON.
+ * Adds the parameters that all operations share to the OpenAPI document once: `Idempotency-Key` of every write,
+ * `If-Match` where 412 can be answered, `If-None-Match` where JSON is read.
  */
 
 interface Operation {

@@ -1,6 +1,6 @@
 /**
- * What each operation's summary does not say: what it waits for, what it leaves alone, and what its answer means. A test
- * fails for an operation without one.
+ * Descriptions say more than each operation's summary: what it waits for, what it leaves alone, and what its answer
+ * means. A test fails for an operation without one.
  */
 export const descriptions: Readonly<Record<string, string>> = {
   listSessions:

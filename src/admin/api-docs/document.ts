@@ -7,7 +7,7 @@ import type { Document, Operation } from './openapi.ts';
 
 /** The OpenAPI document: what the routes' schemas say, with roles and examples added. */
 
-/** In the order in which the documentation shows them. */
+/** Tags in the order of the documentation. */
 export const tags: readonly { readonly name: string; readonly description: string }[] = [
   { name: 'About', description: 'This gateway, and who is asking.' },
   { name: 'Tenants', description: 'Microsoft Entra tenants.' },

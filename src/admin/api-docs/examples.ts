@@ -8,7 +8,7 @@ import type { Json } from './openapi.ts';
 
 export interface Example {
   readonly body?: Json;
-  /** Of a body that is not JSON. */
+  /** Example of a body that is not JSON. */
   readonly text?: string;
   readonly query?: Readonly<Record<string, string>>;
 }

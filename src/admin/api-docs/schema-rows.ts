@@ -7,7 +7,7 @@ export interface FieldRow {
   readonly name: string;
   readonly type: string;
   readonly required: boolean;
-  /** What else the schema says: description, bounds, default. */
+  /** Further remarks of the schema: description, bounds, default. */
   readonly remarks: readonly string[];
 }
 
@@ -73,7 +73,7 @@ function innerRows(schemas: Schemas, given: Schema, name: string, depth: number)
   return rows.filter((row, at) => rows.findIndex(({ name: other }) => other === row.name) === at);
 }
 
-/** Never empty: a value without fields is a row of its own. */
+/** The result is never empty: a value without fields is a row of its own. */
 export function schemaRows(schemas: Schemas, given: Schema): FieldRow[] {
   const rows = innerRows(schemas, given, '', 0);
   if (rows.length > 0) return rows;

@@ -1,4 +1,4 @@
-/** Of the documentation's page; its digest goes into the page's content security policy. */
+/** Style of the documentation's page; its digest goes into the page's content security policy. */
 export const style = `
 :root { color-scheme: light dark; --ink: #1b2620; --quiet: #4a5a51; --paper: #f3f6f3; --card: #fff; --line: #cfdad2; --accent: #1c5d3a; --code: #eef3ef; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8eee9; --quiet: #b3c0b7; --paper: #121713; --card: #1b221d; --line: #38453c; --accent: #8fd6ab; --code: #232c26; } }

@@ -1,6 +1,9 @@
 import type { Role } from '../../store/row-types.ts';
 
-/** What may wait for a second operator, named as in the history, with the role that it takes to ask and to approve. */
+/**
+ * Actions that may wait for a second operator, named as in the history, with the role that it takes to ask and to
+ * approve.
+ */
 export const actionRoles = {
   'connection.disconnect': 'admin',
   'tenant.delete': 'admin',

@@ -8,7 +8,7 @@ const bindingOf = (c: Context<AdminEnv>): ApprovedRequest | undefined => c.env?.
 
 export const approvedDevices = (c: Context<AdminEnv>): number | undefined => bindingOf(c)?.devices;
 
-/** For a request from outside `authentication` says who asks; for one that was approved that is known. */
+/** Requests from outside go through `authentication`; the author of an approved one is known. */
 export const unlessApproved =
   (authentication: MiddlewareHandler<AdminEnv>): MiddlewareHandler<AdminEnv> =>
   async (c, next) => {

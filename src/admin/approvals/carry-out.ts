@@ -23,8 +23,8 @@ export interface CarryServices extends Pick<AdminServices, 'bootstrapKey' | 'sea
 }
 
 /**
- * Who asked, with the role and tenants of now; or why that operator can act no more. Of a person who signed in only
- * what the approval holds is known: Entra is asked at the next sign-in.
+ * Reads the asking operator with the role and tenants of now, or why that operator can act no more. Of a person who
+ * signed in only what the approval holds is known: Entra is asked at the next sign-in.
  */
 async function operatorNow({ bootstrapKey, sql }: CarryServices, row: Approval): Promise<Operator | string> {
   const { requestedBy: name, requestedId, requestedKind: kind } = row;
@@ -54,7 +54,7 @@ async function whileRenewing<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const timer = setInterval(() => {
-    // What could not be renewed in time shows as failed until the outcome is written.
+    // An approval that could not be renewed in time shows as failed until the outcome is written.
     renewApproval(sql, row).catch((error: unknown) =>
       log.warn('approval.not-renewed', { approvalId: row.approvalId, error }),
     );

@@ -12,7 +12,7 @@ import { instant, jsonAnswer } from '../schemas.ts';
 import type { ApprovedAction } from './actions.ts';
 import { approvedDevices } from './approved-request.ts';
 
-/** Where a request that touches many devices waits for another operator (`ESPALIER_APPROVALS`). */
+/** A request that touches many devices waits here for another operator (`ESPALIER_APPROVALS`). */
 
 const waitingSchema = z
   .object({
@@ -42,9 +42,9 @@ export const bodyAssociation = ({
 interface Wish {
   readonly tenantId: string;
   readonly action: ApprovedAction;
-  /** That would be touched, counted just now. */
+  /** Number of devices that would be touched, counted just now. */
   readonly devices: number;
-  /** What would be done, for who decides: names and choices, no secret. */
+  /** Summary of the action for the person who decides: names and choices, no secret. */
   readonly summary: string;
 }
 
@@ -82,15 +82,15 @@ async function requireSame(sealer: Sealer, known: Approval, target: string, body
   );
 }
 
-/** As JSON without blanks, so that two spellings of the same are the same; what a DELETE carries was never read. */
+/** The body is JSON without blanks, so that two spellings of the same are the same; that of a DELETE was never read. */
 async function bodyOf(c: Context<AdminEnv>): Promise<string> {
   const text = c.req.method === 'DELETE' ? '' : await c.req.text();
   return text === '' ? '' : JSON.stringify(JSON.parse(text));
 }
 
 /**
- * To be called after all checks and right before acting. Undefined: go on. Otherwise nothing may be done, and this is
- * the answer, with 202.
+ * Called after all checks and right before acting. Undefined: go on. Otherwise nothing may be done, and this is the
+ * answer, with 202.
  */
 export type SecondPerson = (c: Context<AdminEnv>, wish: Wish) => Promise<Waiting | undefined>;
 

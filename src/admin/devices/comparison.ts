@@ -13,7 +13,7 @@ import { unknownDevice } from './unknown-device.ts';
 
 const text = z.string().nullable();
 
-/** What both Jamf Pro and the last message to Intune say. */
+/** These members are known from both Jamf Pro and the last message to Intune. */
 const said = { managed: z.boolean().nullable(), userId: text, deviceName: text, osVersion: text };
 
 const comparison = z
@@ -69,7 +69,7 @@ const compare = createRoute({
   responses: { 200: jsonAnswer(comparison, 'The three sides, and where they differ'), ...commonProblems },
 });
 
-/** What the winning computer said when it was read last. */
+/** Reads the winning computer's state at its last read. */
 async function readRoute(sql: Sql, tenantId: string, deviceId: string) {
   const [row] = await query(sql)
     .select({
@@ -139,7 +139,7 @@ async function readDirectory(sql: Sql, tenantId: string, deviceId: string) {
 type RouteRow = NonNullable<Awaited<ReturnType<typeof readRoute>>>;
 type ReportRow = NonNullable<Awaited<ReturnType<typeof readReport>>>;
 
-/** Of src/delivery/reports/report.ts, what is compared. */
+/** Compared part of the content of src/delivery/reports/report.ts. */
 interface Content {
   readonly deviceName?: string;
   readonly osVersion?: string;
@@ -193,7 +193,10 @@ function intuneOf(report: ReportRow): Comparison['intune'] {
   };
 }
 
-/** What verification saw: the told verdict, or another one, which its detail names (src/delivery/reports/upload-status.ts). */
+/**
+ * Verdict that verification saw: the reported one, or another one, which its detail names
+ * (src/delivery/reports/upload-status.ts).
+ */
 function seenInEntra(report: ReportRow | undefined, intune: Comparison['intune']): boolean | null {
   if (report?.verification === 'verified') return intune?.verdict === 'compliant';
   if (report?.verification !== 'differs') return null;

@@ -42,7 +42,7 @@ const importSchema = z
   })
   .openapi('RouteImport');
 
-/** By name of the media type, so that the handler may also answer with a stream. */
+/** Answers by media type, so that the handler may also answer with a stream. */
 const answers: Readonly<Record<string, { readonly schema: z.ZodType }>> = {
   'application/json': { schema: importSchema },
   'application/x-ndjson': {
@@ -142,7 +142,7 @@ async function importFile(
   }
 }
 
-/** What a stream that has begun with 200 says of a failure: the problem as it would have been answered. */
+/** Problem of a failure in a stream that has begun with 200, as it would have been answered. */
 function problemOf(error: unknown, requestId: string, log: Log): unknown {
   const answer = (found: Problem): unknown => JSON.parse(problemText(found, requestId).body);
   if (error instanceof ProblemError) return answer(error.problem);

@@ -58,7 +58,7 @@ const place = createRoute({
               serialNumber: text.optional(),
               udid: text.optional(),
               pinned: z.boolean().default(false),
-              /** For the history. */
+              /** The reason is for the history. */
               reason: text.max(500).optional(),
             })
             .strict()

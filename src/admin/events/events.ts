@@ -41,7 +41,7 @@ const read = createRoute({
 
 export function addEvents(app: AdminApp, services: AdminServices): void {
   const { ending, log, onChanges, sql } = services;
-  // With the first stream: a process at which nobody looks hears of nothing.
+  // The hub is made with the first stream: a process without a stream hears of nothing.
   let made: EventHub | undefined;
   const open = new Map<string, number>();
   app.openapi(read, (c) => {

@@ -7,7 +7,7 @@ import type { Log } from '../../telemetry/log.ts';
  * stream is open.
  */
 
-/** Of `all` whatever was seen may be wrong: more changed than is told one by one. */
+/** With `all`, any part of what was seen may be wrong: more changed than is announced one by one. */
 export const changedKinds = ['all', 'tenant', 'instance', 'move', 'routes', 'reports', 'approvals'] as const;
 
 export interface Changed {
@@ -31,7 +31,7 @@ export interface EventHub {
 
 export interface EventHubOptions {
   readonly subscribe: (listener: ChangeListener) => void;
-  /** What the change feed does not tell. */
+  /** Finds the changes that the feed does not carry. */
   readonly look: () => Promise<readonly Changed[]>;
   readonly ending: AbortSignal;
   readonly log: Log;

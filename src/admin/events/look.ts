@@ -2,8 +2,9 @@ import type { Sql } from '../../store/database.ts';
 import type { Changed } from './hub.ts';
 
 /**
- * What the change feed does not carry and an overview shows: reports that fail, approvals that wait, instances that stop
- * answering. One statement a process, however many streams are open: for each tenant a probe into each partial index.
+ * Polls what the change feed does not carry and an overview shows: reports that fail, approvals that wait, instances
+ * that stop answering. One statement a process, however many streams are open: for each tenant a probe into each
+ * partial index.
  */
 
 interface Row {

@@ -9,7 +9,7 @@ import type { Changed, EventHub, EventStream } from './hub.ts';
 export interface StreamOptions {
   readonly hub: EventHub;
   readonly operator: Operator;
-  /** Whose the credential is now; rejects when it opens nothing any more. Asked every second. */
+  /** Identifies the credential's owner now; rejects when it opens nothing any more. Asked every second. */
   readonly identify: () => Promise<Operator>;
   /** undefined: as long as the credential. */
   readonly lastsMs: number | undefined;
@@ -55,7 +55,7 @@ export function openStream({ hub, identify, lastsMs, onEnd, operator }: StreamOp
           missed = [];
         } else if (monotonicMs() - saidMs >= eventsKeepAliveMs) say(': still here\n\n');
       };
-      /** What changed is told only to whom the credential still is. */
+      /** Changes are sent only while the credential is still valid. */
       const turn = async (changes: readonly Changed[]): Promise<void> => {
         if (lastsMs !== undefined && monotonicMs() - beganMs >= lastsMs) return end();
         // The last question is not answered yet: what came meanwhile is not lost.

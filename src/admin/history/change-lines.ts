@@ -45,7 +45,7 @@ function fieldsOf(json: string | null): ChangeFields | undefined {
   );
 }
 
-/** What an action is in Jamf Pro's four words. */
+/** Translates an action into one of Jamf Pro's four words. */
 function changeOf(row: HistoryRow) {
   const before = fieldsOf(row.before);
   const after = fieldsOf(row.after) ?? {};

@@ -122,7 +122,7 @@ export const describeInstance = (
     inventoryUrl: `${publicUrl}/jamf/${instance.instanceId}/inventory`,
   });
 
-/** What an entry of the history is about. */
+/** Object of the instance's entries in the history. */
 export const instanceObject = ({ instanceId, name }: Pick<Instance, 'instanceId' | 'name'>) => ({
   kind: 'instance',
   id: instanceId,

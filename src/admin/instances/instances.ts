@@ -158,7 +158,7 @@ async function addInstance(
         caCertificate: given.caCertificate ?? null,
         clientCertificateSha256: given.clientCertificateSha256 ?? null,
       });
-      // With it the first reconciliation is due: an instance's Macs are known without a webhook of each.
+      // The first reconciliation becomes due with this row: an instance's Macs are known without a webhook of each.
       await addReading(tx, { tenantId, instanceId }, { reconcile: services.reconciles });
       note({
         tenantId,
@@ -173,7 +173,7 @@ async function addInstance(
   return instanceId;
 }
 
-/** For good and with its entry in the history, or without a trace. */
+/** Runs the work for good and with its entry in the history, or without a trace. */
 type Run = <T>(sql: Sql, work: (tx: Transaction, note: Note) => Promise<T>) => Promise<T>;
 
 async function updateInstance(

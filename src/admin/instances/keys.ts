@@ -110,7 +110,7 @@ const remove = createRoute({
   responses: { 204: { description: 'Revoked' }, ...commonProblems, ...versionProblem },
 });
 
-/** Of the keys that open something: an expired one is not shown. */
+/** Selects the keys that open something: an expired one is not shown. */
 const liveKeys = ({ instanceId, tenantId }: Instance) =>
   and(
     eq(instanceKeys.tenantId, tenantId),

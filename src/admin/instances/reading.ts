@@ -6,7 +6,7 @@ import { instanceReading } from '../../store/schema.ts';
 import type { AdminServices } from '../context.ts';
 import { instantOrNull, iso } from '../schemas.ts';
 
-/** How far an instance is known without its webhooks. */
+/** Shows how far an instance is known without its webhooks. */
 
 export const readingSchema = z
   .object({
@@ -33,7 +33,7 @@ const notRead: Reading = {
   nextReconcileAt: null,
 };
 
-/** By instance id. */
+/** Returns the states by instance id. */
 export async function readingsOf(
   { polls, sql: client }: Pick<AdminServices, 'polls' | 'sql'>,
   tenantId: string,
@@ -57,7 +57,7 @@ export async function readingsOf(
   return (instanceId) => readings.get(instanceId) ?? notRead;
 }
 
-/** Never, for an instance that is not polled or reconciled: no JavaScript date says that. */
+/** An instance that is not polled or reconciled has `infinity` here, which no JavaScript date can say. */
 const unlessNever = (at: AnyColumn) => sql<Date | null>`nullif(${at}, 'infinity')`;
 
 const readRows = (queries: Sql, tenantId: string, instanceIds: readonly string[]) =>

@@ -101,7 +101,7 @@ const rollback = operation(
   waitsForApproval,
 );
 
-/** What came of it, or why not as a problem. Throws `ProblemError`. */
+/** Returns the result of an operation, or its refusal as a problem. Throws `ProblemError`. */
 function orProblem<T extends { readonly ok: true }>(operated: T | Refusal): T {
   if (operated.ok) return operated;
   switch (operated.refusal) {

@@ -3,7 +3,7 @@ import type { MoveScope } from '../../routing/moves/plan.ts';
 import { device } from '../devices/device.ts';
 import { fragmentOf } from '../filter-sql.ts';
 
-/** Which devices a move is about, by the filter that lists devices too. */
+/** A filter selects the devices of a move, as it does in the list of devices. */
 
 export type Scoped = Pick<MoveScope, 'tenantId' | 'fromInstanceId' | 'toInstanceId' | 'unclaimed'> & {
   readonly filter: string | null;

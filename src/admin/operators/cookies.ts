@@ -23,7 +23,7 @@ export const sessionCookie = (c: Context): string | undefined => read(c, session
 export const setSessionCookie = (c: Context, value: string): void => setCookie(c, session, value, options);
 export const dropSessionCookie = (c: Context): void => void deleteCookie(c, session, options);
 
-/** Which browser began a sign-in: another one cannot finish it. */
+/** Cookie of the browser that began a sign-in: another one cannot finish it. */
 export const signInCookie = (c: Context): string | undefined => read(c, signIn);
 export const setSignInCookie = (c: Context, value: string): void =>
   setCookie(c, signIn, value, { ...options, maxAge: signInMs / 1_000 });

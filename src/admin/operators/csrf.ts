@@ -22,7 +22,7 @@ export function isSameOrigin(headers: Headers, adminUrl: string): boolean {
   return site === null ? origin === adminUrl : site === 'same-origin';
 }
 
-/** Why a write is refused; undefined: it comes from our own pages. */
+/** Reason why a write is refused; undefined: it comes from our own pages. */
 export async function csrfFault(
   headers: Headers,
   adminUrl: string,

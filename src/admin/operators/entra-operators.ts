@@ -26,7 +26,8 @@ const words: Partial<Record<VerifyRefusal, string>> = {
 
 function problemOf(reason: VerifyRefusal): Problem {
   switch (reason) {
-    // Not proved by that tenant's keys: whoever reads this learns only whom ESPALIER_OPERATOR_TENANTS leaves out.
+    // These tenants' keys proved nothing, so a reader may learn only that ESPALIER_OPERATOR_TENANTS leaves the tenant
+    // out.
     case 'unknown-tenant':
     case 'tenant-mismatch':
       return problem(
@@ -63,7 +64,7 @@ function operatorOf(claims: CallerClaims): TokenOperator {
   }
   const role = roleOf(claims.roles);
   if (role === undefined) {
-    // Whoever reads this is known to Entra in one of the operators' tenants: no stranger learns the names.
+    // Readers of this are known to Entra in one of the operators' tenants: no stranger learns the names.
     const detail = `The token has none of the app roles ${appRoleNames.join(', ')}: assign one to the user or application in Entra, then take a new token.`;
     return { ok: false, problem: problem('forbidden', detail) };
   }

@@ -4,7 +4,7 @@ import type { KeySource } from '../../entra/keys.ts';
 import type { SignatureCheck } from '../../entra/signature.ts';
 import type { Send } from '../../outbound/port.ts';
 
-/** Where operators are known to Entra: whose tenants, in which cloud, by which application. */
+/** Settings that say where operators are known to Entra: whose tenants, in which cloud, by which application. */
 export interface EntraOperators {
   /** ESPALIER_OPERATOR_TENANTS, lower case, at least one. */
   readonly tenantIds: readonly string[];

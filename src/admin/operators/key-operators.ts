@@ -20,7 +20,7 @@ export async function sameText(a: string, b: string): Promise<boolean> {
   return (await hashKey(a)) === (await hashKey(b));
 }
 
-/** Until the first key is made that may do as much. */
+/** The bootstrap key works until the first key is made that may do as much. */
 export async function bootstrapWorks(sql: Sql): Promise<boolean> {
   const [admin] = await sql`
     select 1 from api_keys where role = 'admin' and tenant_ids is null limit 1`;

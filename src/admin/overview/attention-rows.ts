@@ -59,7 +59,7 @@ export interface FailedRow {
   readonly detail: string | null;
   readonly since: Date;
   readonly count: number;
-  /** Of the tenant's failed reports not all were looked at. */
+  /** True where the tenant has more failed reports than were examined. */
   readonly more: boolean;
 }
 
@@ -86,7 +86,7 @@ export interface ExpiringKey {
   readonly expiresAt: Date;
 }
 
-/** Also what ran out lately; not where a newer key of the same instance lives longer. */
+/** Includes keys that expired lately; a key is left out where a newer one of the same instance lives longer. */
 export const readExpiringInstanceKeys = (sql: Sql, scope: Scope) => sql<ExpiringKey[]>`
   select k.tenant_id as "tenantId", t.display_name as "tenantName", k.instance_id as "instanceId",
     i.name as "instanceName", k.name, k.prefix, k.expires_at as "expiresAt"

@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { instantOrNull } from '../schemas.ts';
 
-/** What needs a person: one thing of one tenant, with whose it is, since when, and what ends it. */
+/** An entry is one thing of one tenant that needs a person: who has to act, since when, and what ends it. */
 
-/** In the order in which a list shows them: what stops everything first, what is only waiting last. */
+/** Kinds in the order of the list: what stops everything comes first, what is only waiting last. */
 export const attentionKinds = [
   'tenant-held',
   'tenant-terminated',
@@ -44,6 +44,6 @@ export type Attention = z.infer<typeof attention>;
 const rank = new Map<string, number>(attentionKinds.map((kind, index) => [kind, index]));
 const sinceMs = ({ since }: Attention): number => (since === null ? 0 : Date.parse(since));
 
-/** By kind, then the oldest first. */
+/** Orders entries by kind, then the oldest first. */
 export const byUrgency = (a: Attention, b: Attention): number =>
   (rank.get(a.kind) ?? 0) - (rank.get(b.kind) ?? 0) || sinceMs(a) - sinceMs(b);

@@ -22,8 +22,8 @@ import {
 } from './attention-words.ts';
 
 /**
- * What needs a person of the operator's tenants, the most urgent first. Everybody with the same tenants shares an answer
- * that is a second or two old: many open overviews ask as much as one.
+ * Reads what needs a person in the operator's tenants, the most urgent first. Everybody with the same tenants shares an
+ * answer that is a second or two old: many open overviews ask as much as one.
  */
 
 type Services = Pick<AdminServices, 'sql' | 'certificateExpiry'>;

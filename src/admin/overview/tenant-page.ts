@@ -21,8 +21,8 @@ export interface OverviewRow {
 }
 
 /**
- * What waits is counted in the indexes that hold nothing else, at most `backlogCounted` of a tenant: the cost is the same
- * for a tenant with a hundred thousand devices.
+ * The waiting work is counted in the indexes that hold nothing else, at most `backlogCounted` of a tenant: the cost is
+ * the same for a tenant with a hundred thousand devices.
  */
 export async function readTenantPage(
   sql: Sql,

@@ -47,7 +47,7 @@ const cause = resource({
   joins: [[tenants, eq(tenants.tenantId, causes.tenantId)]],
   columns: {
     ...causes._.selectedFields,
-    /** Of the hold of the whole tenant, where that is the cause. */
+    /** Remedy of the hold of the whole tenant, where that is the cause. */
     tenantRemedy: sql<string | null>`
       case when ${tenants.hold} ->> 'cause' = ${causes.reason} then ${tenants.hold} ->> 'remedy' end`,
     tenantOwner: sql<string | null>`
@@ -58,10 +58,10 @@ const cause = resource({
     state: column('state', { sort: true }),
     reason: column('reason', { schema: z.string(), sort: true }),
     count: column('count', { schema: z.number().int(), sort: true }),
-    /** When the first of them failed; of held ones since when Intune does not hold the newest state. */
+    /** Time at which the first of them failed; for held ones since when Intune does not hold the newest state. */
     oldest: column('oldest', { schema: instantOrNull, show: iso, sort: true }),
     newest: column('newest', { schema: instantOrNull, show: iso, sort: true }),
-    /** Of one of them. */
+    /** Detail of one of them. */
     exampleDetail: column('detail', { schema: z.string().nullable() }),
     owner: made(
       z.string().openapi({

@@ -22,7 +22,7 @@ export type RowOf<S> = { readonly [K in keyof S]: DataOf<S[K]> };
 /** A column's value as JSON has it. */
 type Plain<D> = D extends Date ? string : D;
 
-/** What the body takes that makes an object, and what the body takes that changes one. */
+/** Schemas of the field in the body that makes an object, and in the body that changes one. */
 export interface Input {
   readonly create?: z.ZodType;
   readonly change?: z.ZodType;
@@ -31,7 +31,7 @@ export interface Input {
 export interface FieldOptions<I extends Input = Input> {
   /** `true`: by the column's type. `wildcards`: a text in which `*` stands for any other. A list: the values there are. */
   readonly filter?: true | 'wildcards' | readonly string[];
-  /** By value, a column that is never null with it: named in the query, so that a partial index serves it. */
+  /** By value, a column that is never null with it: the query names it, so that a partial index serves it. */
   readonly present?: Readonly<Record<string, AnyColumn>>;
   readonly sort?: true;
   /** Operators set it: the history shows how it was and is. */

@@ -1,6 +1,6 @@
 /**
- * What the admin API shows of one kind of object, declared once: the schema in the document, the columns that are read,
- * what `filter` and `sort` may name, a page of the list and the answer itself follow from it.
+ * A resource declares once what the admin API shows of one kind of object: the schema in the document, the columns that
+ * are read, the names in `filter` and `sort`, a page of the list and the answer itself follow from it.
  */
 
 import { z } from '@hono/zod-openapi';
@@ -34,7 +34,7 @@ interface Declaration<S extends Selection, F extends Fields> extends Source {
   /** The fields may be made of these; only those that they need are read. */
   readonly columns: S;
   readonly fields: (makers: FieldMakers<S>) => F;
-  /** As the command line shows the list. */
+  /** Columns of the list in the command line. */
   readonly table: readonly ListColumn[];
   /** Names that a filter may use beside the fields. */
   readonly filters?: FilterFields;

@@ -18,7 +18,7 @@ import { computerOrNull, computerSchema } from './computer.ts';
 const pains = ['opposite-verdicts', 'same-verdict', 'unknown'] as const;
 type Pain = (typeof pains)[number];
 
-/** Only claims that count pull: a disabled instance's rest, and those on retired registrations. */
+/** A claim pulls only while it counts: a disabled instance's rest, and those on retired registrations. */
 const contested = new QueryBuilder()
   .select({
     tenantId: claims.tenantId,
@@ -47,7 +47,7 @@ const conflict = resource({
     deviceId: column('deviceId', { filter: true, sort: true }),
     /** Without Espalier: `opposite-verdicts`, what Entra shows depends on who reports last. */
     pain: column('pain', { schema: z.enum(pains), filter: pains, sort: true }),
-    /** Who has the device; null while nobody does. */
+    /** Instance that has the device; null while none does. */
     winner: beside(computerSchema.nullable()),
     rule: beside(z.string()),
     claims: beside(

@@ -15,7 +15,7 @@ const placeSchema = computerSchema
   .extend({
     pinned: z.boolean(),
     rule: z.string(),
-    /** Of the change that put it there. */
+    /** Version of the change that put it there. */
     version: z.number().int(),
   })
   .openapi('RoutePlace');

@@ -43,12 +43,12 @@ const staleRegistration = resource({
   fields: ({ column, made }) => ({
     deviceId: column('deviceId', { filter: true, sort: true }),
     previousDeviceId: column('previousDeviceId', { filter: true, sort: true }),
-    /** What the two have in common. */
+    /** Attribute that both registrations share. */
     linkedBy: column('linkedBy', { filter: ['computer', 'udid', 'serial-number'] }),
     linkedAt: column('linkedAt', { filter: true, sort: true }),
-    /** Since when the old registration has no route. */
+    /** Time since which the old registration has no route. */
     retiredAt: column('retiredAt', { filter: true, sort: true }),
-    /** Where the old registration still has its route. */
+    /** Computer to which the old registration is still routed. */
     previousRoute: made(computerSchema.nullable(), ['previous'], ({ previous }) =>
       computerOrNull(previous?.instanceId, previous?.jamfComputerId),
     ),

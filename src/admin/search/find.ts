@@ -100,7 +100,7 @@ export interface FoundDevice extends Candidate {
   readonly instanceName: string | null;
 }
 
-/** By id, where the text is one; else by serial number, whole, and by how the computer's name begins. */
+/** Finds devices by id, where the text is one; else by serial number, whole, and by how the computer's name begins. */
 export async function findDevices(sql: Sql, { guid, scope, text }: Asked): Promise<readonly FoundDevice[]> {
   const found = guid === undefined ? await byName(sql, text, scope) : await byId(sql, guid, scope);
   if (found.length === 0) return [];

@@ -1,4 +1,4 @@
-/** What all steps of signing in read of a request and answer it with. */
+/** All steps of signing in share how they read a request and how they answer it. */
 
 import type { Context } from 'hono';
 import { readBody } from '../../gateway/body.ts';
@@ -11,7 +11,7 @@ import { pageHeaders, type RefusalPage, refusalPage } from './pages.ts';
 export const languageOf = (c: Context): Language =>
   languageOfAddress(new URL(c.req.url).searchParams, c.req.header('accept-language'));
 
-/** Whether the address names the language: the form then carries it on. */
+/** True where the address names the language: the form then carries it on. */
 export const isLanguageAsked = (c: Context): boolean => c.req.query(languageParameter) !== undefined;
 
 type RefusalStatus = 400 | 403 | 404 | 429 | 502 | 503;

@@ -14,7 +14,7 @@ import type { EntraOperators } from '../operators/entra-settings.ts';
 
 export const callbackPath = '/sign-in/callback';
 
-/** What binds the sealed verifier to its row. */
+/** Context that the sealed verifier is bound to. */
 export const verifierRow = (stateHash: string): string => `sign-in:${stateHash}`;
 
 /** One tenant's own page, or the one for all organisations; which tenant it was is checked afterwards. */

@@ -19,7 +19,7 @@ import { authorityTenant, redirectUriOf, verifierRow } from './begin.ts';
 /** The way back from Entra. Until the ID token is verified, all of it is the browser's word. */
 
 export type SignInRefusal =
-  /** Never begun here, used before, too old, or begun by another browser. */
+  /** A sign-in that was never begun here, used before, too old, or begun by another browser. */
   | { readonly reason: 'not-matched' }
   | { readonly reason: 'incomplete'; readonly field: string }
   /** Entra's own refusal. */
@@ -66,7 +66,7 @@ async function signInOf(
   return row.browserHash === (await hashKey(browser)) ? row : undefined;
 }
 
-/** With each credential in turn, as long as it is the credential that Entra refuses. */
+/** Tries each credential in turn, as long as it is the credential that Entra refuses. */
 async function redeem(
   entra: EntraOperators,
   more: Pick<CodeRedemption, 'code' | 'codeVerifier'>,
@@ -90,7 +90,7 @@ async function redeem(
   return result;
 }
 
-/** Who an ID token is about, when it is the one that this sign-in asked for. */
+/** Reads the person from an ID token, when it is the one that this sign-in asked for. */
 function personOf(
   claims: CallerClaims,
   nonce: string,

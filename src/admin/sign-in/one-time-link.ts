@@ -11,9 +11,9 @@ import { oneTimeLinkMs } from '../../limits.ts';
 export const oneTimePath = '/sign-in/once';
 
 export interface OneTimeLink {
-  /** From now on, and in place of an earlier one. `hash` is that of `hashKey`. */
+  /** Opens the link from now on, in place of an earlier one. `hash` is that of `hashKey`. */
   offer(hash: string): void;
-  /** Whether this is the link and its time is not over; it stays usable. */
+  /** True where this is the link and its time is not over; it stays usable. */
   isOpen(hash: string): boolean;
   /** The same, and it is used up. */
   take(hash: string): boolean;
@@ -41,23 +41,23 @@ export function isLoopback(address: string | undefined): boolean {
   return bare === 'localhost' || (ipaddr.isValid(bare) && ipaddr.process(bare).range() === 'loopback');
 }
 
-/** By their `Host`, pages of other sites that a name server leads to this machine are told apart from ours. */
+/** The `Host` tells our pages apart from other sites' that a name server leads to this machine. */
 const localHost = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
 
-/** What proxies and balancers add: somebody stands between the browser and this listener. */
+/** Headers that proxies and balancers add: one stands between the browser and this listener. */
 const forwardingHeader =
   /^(?:forwarded|via|(?:true|fastly|fly)-client-ip|cf-.*|x-(?:forwarded|original|real|client|cluster|envoy|arr|amzn|azure|appengine)(?:-.*)?)$/i;
 
 export interface RequestOrigin {
   readonly headers: Headers;
-  /** How many `Host` lines it has. */
+  /** Number of `Host` lines. */
   readonly hostCount: number;
-  /** As it stands in the request line. */
+  /** Target as it stands in the request line. */
   readonly target: string;
   readonly remoteAddress: string | undefined;
 }
 
-/** Whether the request was made on this machine and to this machine, with nobody in between. */
+/** True where the request was made on this machine and to this machine, with nobody in between. */
 export function isLocalRequest({ headers, hostCount, remoteAddress, target }: RequestOrigin): boolean {
   return (
     isLoopback(remoteAddress) &&

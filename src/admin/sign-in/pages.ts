@@ -10,7 +10,7 @@ import type { SignInTexts } from './wording.ts';
 
 /** The pages of sign-in: whole without a script, an image or anything from elsewhere. */
 
-/** What the landing pages have no need of. Its digest is in the policy: pages.test.ts prints a changed one. */
+/** Style that the landing pages do not need. Its digest is in the policy: pages.test.ts prints a changed one. */
 export const formStyle = `
 form { margin: 1.5rem 0 0; }
 .key { margin: 0; display: grid; gap: 0.5rem; justify-items: start; }
@@ -58,7 +58,7 @@ const startAddress = (returnTo: string | undefined, choose: boolean): string => 
   return query === '' ? '/sign-in/start' : `/sign-in/start?${query}`;
 };
 
-/** Never remembered by the browser as a password would be: it is a machine's credential. */
+/** The field keeps the browser from remembering the key as a password: it is a machine's credential. */
 const keyForm = (
   texts: SignInTexts,
   returnTo: string | undefined,
@@ -86,11 +86,11 @@ export function signInPage(
   }: {
     readonly returnTo: string | undefined;
     readonly signedOut: boolean;
-    /** Whether people of an Entra tenant are operators here. */
+    /** True where people of an Entra tenant are operators here. */
     readonly hasEntra: boolean;
     /** The key that was just shown opens nothing. */
     readonly isWrongKey?: boolean;
-    /** By the address, before the browser's own wish. */
+    /** True where the address names the language, which goes before the browser's own wish. */
     readonly isLanguageAsked?: boolean;
   },
 ): Html {
@@ -147,7 +147,7 @@ export function signedInPage(
 
 export interface RefusalPage {
   readonly text: PageText;
-  /** What Entra said, when it was Entra. */
+  /** Failure of Entra, when it was Entra's. */
   readonly failure?: TokenFailure;
   readonly requestId: string;
   /** Absent where another try cannot help. */
@@ -164,7 +164,7 @@ const facts = (texts: SignInTexts, { failure, requestId }: RefusalPage): Html =>
   return html`<dl>${rows.map(([name, value]) => (value === undefined ? '' : html`<dt>${name}</dt><dd>${value}</dd>`))}</dl>`;
 };
 
-/** Why it did not work, what to do, and what to quote. */
+/** Renders why it did not work, what to do, and what to quote. */
 export function refusalPage(language: Language, page: RefusalPage): Html {
   const texts = signInTexts(language);
   const { again, text } = page;

@@ -8,7 +8,7 @@ import type { EntraWords, SignInTexts } from './wording.ts';
 export interface ToldRefusal {
   readonly status: 400 | 403 | 502 | 503;
   readonly page: Omit<RefusalPage, 'requestId'>;
-  /** For the log: no name, no code, no token. */
+  /** Facts for the log: no name, no code, no token. */
   readonly said: Readonly<Record<string, unknown>>;
 }
 

@@ -35,6 +35,6 @@ const words: Readonly<Record<string, EntraWords>> = {
   'client-loop': 'later',
 };
 
-/** Which words fit a cause of `TokenFailure`. */
+/** Words for a cause of `TokenFailure`. */
 export const entraWordsOf = (cause: string): EntraWords =>
   (Object.hasOwn(words, cause) ? words[cause] : undefined) ?? 'other';

@@ -1,7 +1,7 @@
 import type { PageText } from '../../gateway/landing-texts.ts';
 import type { Role } from '../../store/row-types.ts';
 
-/** What the pages of sign-in say, to people who run Macs, Intune or this gateway. Plain text; the pages escape it. */
+/** Texts of the pages of sign-in, for people who run Macs, Intune or this gateway. Plain text; the pages escape it. */
 
 /** Causes of Entra's refusals (src/entra/error-kinds.ts) that have words of their own here. */
 export type EntraWords =

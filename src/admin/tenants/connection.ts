@@ -114,7 +114,7 @@ const statusSchema = z
   .object({
     tenantId: z.string(),
     connectionState: z.string(),
-    /** What Intune is held to think of us, and how that is known. */
+    /** Assumed state of the connection at Intune, and how it is known. */
     partnerState: z.object({ state: z.string(), source: z.enum(['graph', 'derived']), at: instantOrNull }),
     paused: z.boolean(),
     hold: z
@@ -144,7 +144,7 @@ const statusSchema = z
     lastConfirmAt: instantOrNull,
     notifications: notificationStatusSchema,
     backlog: z.object({ computers: z.number().int(), reports: z.number().int() }),
-    /** Why computers of the backlog wait, by instance: the largest groups first. */
+    /** Reasons why computers of the backlog wait, by instance: the largest groups first. */
     backlogCauses: z.array(
       z.object({
         instanceId: z.string(),
@@ -162,7 +162,7 @@ const statusSchema = z
     reports: z.record(z.string(), z.number().int()),
     heldReasons: z.record(z.string(), z.number().int()),
     devices: z.number().int(),
-    /** What is to be known of the tenant's set-up, such as a mode whose time is over. */
+    /** Warnings about the tenant's set-up, such as a mode whose time is over. */
     warnings: z.array(z.string()),
   })
   .openapi('TenantStatus');
@@ -177,7 +177,7 @@ const status = createRoute({
   responses: { 200: jsonAnswer(statusSchema, 'Status'), ...commonProblems },
 });
 
-/** What Graph said lately, else what we know ourselves. */
+/** State that Graph showed lately, else the one that we know ourselves. */
 function shownPartnerState(tenant: Tenant): z.infer<typeof statusSchema>['partnerState'] {
   const { partnerState } = tenant;
   // Below 0 the clock was set meanwhile, and nobody knows how old it is.
@@ -248,7 +248,7 @@ async function countHeld(sql: Sql, tenantId: string): Promise<number> {
   return row?.count ?? 0;
 }
 
-/** Whether the state allows it and what would be tried again; the steps themselves are taken at Microsoft. */
+/** Says whether the state allows it and what would be tried again; the steps themselves are taken at Microsoft. */
 export async function dryConfirmation(
   sql: Sql,
   { connectionState, tenantId }: Tenant,

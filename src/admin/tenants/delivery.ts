@@ -22,7 +22,7 @@ const numbers = z
     accepted: count,
     completed: count,
     failed: count,
-    /** From a state being new to Intune accepting it; null where nothing was accepted. */
+    /** Time from a state being new to Intune accepting it; null where nothing was accepted. */
     delaySeconds: z.object({ median: seconds, p99: seconds }),
   })
   .openapi('DeliveryNumbers');

@@ -269,7 +269,7 @@ function addChange(app: AdminApp, services: AdminServices): void {
         throw new ProblemError(
           problem('conflict', 'The tenant was changed at the same time; read it again.'),
         );
-      // Whose members are in scope may have changed.
+      // The members in scope may be others now.
       if (body.partnerGroup !== undefined) await makeSubscriptionsDue(tx, tenant.tenantId);
       const change = differing(
         tenantResource.settings({ ...tenant, application: before }),

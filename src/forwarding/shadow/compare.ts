@@ -1,6 +1,6 @@
 /**
- * Whether two instances answer one device call alike, as far as it matters to who asks: computer ids, dates and names
- * of groups are each server's own and differ for every Mac. Pure.
+ * Compares the answers of two instances to one device call as far as the difference matters to the caller: computer
+ * ids, dates and names of groups are each server's own and differ for every Mac. Pure.
  */
 
 import { parseComplianceInformation, verdictFor } from '../../jamf/compliance.ts';
@@ -14,7 +14,7 @@ export type DifferenceKind = 'unreachable' | 'not-found' | 'status' | 'verdict' 
 
 export interface Difference {
   readonly kind: DifferenceKind;
-  /** For people: what each of them says; no secret, nothing of a person. */
+  /** Both answers in words for people; no secret, nothing of a person. */
   readonly example: string;
 }
 
@@ -23,7 +23,7 @@ export interface SeenAnswer {
   readonly text: string;
 }
 
-/** What the new instance did with the call: answered, or failed with a problem. */
+/** Outcome of the call at the new instance: an answer, or a problem. */
 export type ShadowAnswer =
   | ({ readonly ok: true } & SeenAnswer)
   | { readonly ok: false; readonly problem: ProblemSlug };

@@ -1,4 +1,4 @@
-/** What shadowing found, gathered in memory and written together: never a statement for each call. */
+/** The findings of shadowing are gathered in memory and written together: never a statement for each call. */
 
 import type { Sql } from '../../store/database.ts';
 import { addCompared } from '../../store/moves/move.ts';
@@ -34,7 +34,7 @@ interface Gathered {
   readonly moveId: string;
   compared: number;
   differed: number;
-  /** By kind and call: their number is bounded. */
+  /** Findings by kind and call: their number is bounded. */
   readonly found: Map<string, Found>;
 }
 

@@ -21,7 +21,7 @@ export type ShadowPlan = Row<typeof planColumns>;
 export interface AnsweredCall {
   readonly tenantId: string;
   readonly deviceId: string;
-  /** That answered. */
+  /** Instance that answered. */
   readonly instanceId: string;
   readonly call: string;
 }

@@ -52,9 +52,9 @@ function framingLine(framing: AnswerEnd['framing']): string {
 export const answerHead = (status: number, lines: string, { framing, keepAliveSeconds }: AnswerEnd): string =>
   statusLine(status) + lines + framingLine(framing) + headEnd(keepAliveSeconds);
 
-/** What the head of an instance's answer comes to. It depends on nothing but that head. */
+/** Result of checking the head of an instance's answer. It depends on nothing but that head. */
 class LaneAnswer {
-  /** Why it may not be passed on. */
+  /** Problem for which it may not be passed on. */
   readonly problem: Problem | undefined;
   /** Undefined: in chunks. */
   readonly bodyBytes: number | undefined;
@@ -76,7 +76,7 @@ class LaneAnswer {
   }
 }
 
-/** Of heads that come again, for as long as their connections keep them. */
+/** Results for heads that come again, for as long as their connections keep them. */
 const answers = new WeakMap<UpstreamHead, LaneAnswer>();
 
 export function laneAnswerOf(head: UpstreamHead): LaneAnswer {

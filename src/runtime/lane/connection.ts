@@ -57,7 +57,7 @@ export class LaneConnection {
   #state: LaneState = 'first';
   #waitingSinceMs: number | undefined = performance.now();
   #isDraining = false;
-  /** What came after the request under way. */
+  /** Bytes that came after the request under way. */
   #later: Buffer[] = [];
   #laterBytes = 0;
   #call: LaneCall | undefined;
@@ -81,11 +81,11 @@ export class LaneConnection {
   state(): LaneState {
     return this.#state;
   }
-  /** Since when it waits for a request, or for the caller to take bytes; undefined: for neither. */
+  /** Time since which it waits for a request, or for the caller to take bytes; undefined: for neither. */
   waitingSinceMs(): number | undefined {
     return this.#waitingSinceMs;
   }
-  /** Whether the caller has not taken all of what it was sent. */
+  /** True while the caller has not taken all of what it was sent. */
   hasUnsent(): boolean {
     return this.#writer.hasUnsent();
   }
@@ -122,7 +122,7 @@ export class LaneConnection {
     this.#laterBytes += chunk.length;
     if (this.#laterBytes >= maxLaterBytes) this.socket.pause();
   }
-  /** Not while the caller takes no bytes, or its answers would pile up here. */
+  /** Nothing is taken while the caller takes no bytes, or its answers would pile up here. */
   #takeLater(): void {
     if (this.socket.writableNeedDrain) return;
     const next = this.#later.shift();
@@ -252,7 +252,7 @@ export class LaneConnection {
     this.#state = 'ending';
     this.socket.destroySoon();
   }
-  /** To Node's parser. */
+  /** Hands the connection to Node's parser. */
   #giveUp(): void {
     const bytes = Buffer.concat(this.#call ? [this.#reader.last(), ...this.#later] : this.#later);
     this.#leave();
@@ -282,7 +282,7 @@ export class LaneConnection {
     call.answered(this.#state === 'answering' ? undefined : 502);
     this.#endCall();
   }
-  /** As with Node's server: a caller that sends no more wants no answer. */
+  /** The end is treated as by Node's server: a caller that sends no more wants no answer. */
   readonly #onEnd = (): void => {
     this.#abandon();
     this.#state = 'ending';

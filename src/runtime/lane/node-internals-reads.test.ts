@@ -41,7 +41,7 @@ describe.runIf(areInternalsKnown).each([
       taken += chunk.toString('latin1');
     };
     const take = (chunk: Buffer): void => taker(chunk);
-    // As an event that is emitted by the stream itself, which is what is passed by.
+    // The listener counts events that the stream itself emits, which direct reads avoid.
     socket.on('data', (chunk: Buffer) => {
       events += 1;
       take(chunk);

@@ -24,7 +24,7 @@ describe.runIf(areInternalsKnown)('writing past the stream', () => {
     peer.on('data', (chunk) => received.push(chunk));
     socket = await accepted.promise;
     writer = openInternals().writer(socket);
-    // From the first write on the way is known.
+    // The handle is known from the first write on.
     writer.write('first');
     await eventually(() => expect(text()).toBe('first'));
     received = [];
@@ -135,7 +135,8 @@ describe.runIf(areInternalsKnown)('writing past the stream', () => {
     const begun: string[] = [];
     let asyncId = 7;
     let dispatched: Dispatched | undefined;
-    // As the system does when it takes the rest between Node's second and third try: nothing is queued, and the end is not reported.
+    // The handle acts as the system does when it takes the rest between Node's second and third try: nothing is queued,
+    // and the end is not reported.
     Object.defineProperty(handle, 'writeLatin1String', {
       value: (request: Request | null, written: string): number | Dispatched => {
         begun.push(written);

@@ -16,8 +16,8 @@ import {
 } from '../../outbound/node-sockets.ts';
 
 /**
- * How the handles of a major take a write. `given`: the caller gives an object that stands for it. `returned`: the handle
- * makes that object itself, where the write was not done at once.
+ * Form in which the handles of a major take a write. `given`: the caller gives an object that stands for it.
+ * `returned`: the handle makes that object itself, where the write was not done at once.
  */
 const writeForms: ReadonlyMap<number, 'given' | 'returned'> = new Map([
   [24, 'given'],
@@ -46,14 +46,14 @@ export function openInternals(version: string = process.versions.node): SocketAc
 interface WriteRequest {
   handle: unknown;
   oncomplete: (status: number) => void;
-  /** From `AsyncWrap`: -1 as long as no write of Node's is attached to it. */
+  /** Id from `AsyncWrap`: -1 as long as no write of Node's is attached to it. */
   getAsyncId(): number;
 }
 
 /** Node 26: the same, made by the handle. */
 interface DispatchedWrite {
   oncomplete: (status: number) => void;
-  /** Not null: it was done before `oncomplete` could be there. */
+  /** A value other than null means that it was done before `oncomplete` could be there. */
   readonly writeStatus: number | null;
 }
 
@@ -99,8 +99,8 @@ abstract class HandleWriter implements SocketWriter {
     return this.#socket.writableLength > 0 || this.isWriting();
   }
   /**
-   * Whether Node is still at a write that was begun here: with a second one the process would end. An empty queue would
-   * not say so, for the end of what was written a moment later may not have been reported yet.
+   * True while Node is still at a write that was begun here: with a second one the process would end. An empty queue
+   * would not say so, for the end of what was written a moment later may not have been reported yet.
    */
   protected abstract isWriting(): boolean;
   protected abstract begin(handle: Handle, text: string): void;

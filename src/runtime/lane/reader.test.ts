@@ -1,4 +1,4 @@
-/** What was kept of one request never changes how the next is read: that is compared with Node in request.test.ts. */
+/** A kept request never changes how the next is read: that is compared with Node in request.test.ts. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -131,7 +131,7 @@ describe('of a connection whose caller repeats itself', () => {
     for (let number = 0; number < 300; number += 1) {
       expectAsAlone(reader, bytesOf(textOf({ more: [`client-request-id: ${number}`] })));
     }
-    // And when it differs no more, that is noticed in the end.
+    // The reader notices in the end when requests differ no more.
     let served = 0;
     for (let number = 0; number < 3_000; number += 1) {
       if (expectAsAlone(reader, bytesOf(textOf({ device: guidOf(String(number % 10)) })))) served += 1;

@@ -31,7 +31,7 @@ export interface RepeatedParts {
   readonly key: Int32Array;
 }
 
-/** What a request is to those who read it, and the one place where it changes. */
+/** A writable view of a request for its reader, the one place where it changes. */
 type Changing = { -readonly [Name in keyof LaneRequest]: LaneRequest[Name] };
 
 export function createLaneReader(hashToken: ((token: string) => string) | undefined): LaneReader {

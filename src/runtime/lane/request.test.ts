@@ -16,7 +16,7 @@ interface NodeReading {
   readonly refused: boolean;
 }
 
-/** What Node's own server makes of these bytes on a new connection, and whether it waits for more. */
+/** Reads these bytes with Node's own server on a new connection, and says whether it waits for more. */
 async function readByNode(bytes: Buffer): Promise<NodeReading> {
   const requests: { incoming: IncomingMessage; body: string }[] = [];
   let refused = false;

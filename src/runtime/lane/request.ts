@@ -8,10 +8,10 @@ import type { DeviceCall } from '../../forwarding/calls.ts';
 import type { DeviceRole } from '../../gateway/device-call.ts';
 import { guidCharacters } from '../../routing/guid-words.ts';
 
-/** What the bytes of a request say. */
+/** Content of a request's bytes. */
 export interface ReadRequest {
   readonly method: 'GET' | 'POST';
-  /** What the token must allow for this method (contract section 6). */
+  /** Role that the token must have for this method (contract section 6). */
   readonly role: DeviceRole;
   readonly call: DeviceCall;
   /** Lower case, from the path. */
@@ -54,12 +54,12 @@ interface RequestLine {
   readonly tenantId: string;
   readonly deviceId: string;
   readonly call: DeviceCall;
-  /** Where the headers begin. */
+  /** Index at which the headers begin. */
   readonly end: number;
 }
 
 const tenantStart = (method: ReadRequest['method']): number => method.length + ' /t/'.length;
-/** Where the device begins in the bytes of a request. */
+/** Index of the device in the bytes of a request. */
 export const deviceStart = (method: ReadRequest['method']): number =>
   tenantStart(method) + guidCharacters + '/devices/'.length;
 
@@ -192,8 +192,8 @@ function readHeaders(text: string, start: number): ReadHeaders | undefined {
 }
 
 /**
- * Whether the token is made of letters, digits and the three signs that a token has. To be asked before anything is done
- * with a token that is not known: of one that is the same to the letter as a verified one it is known.
+ * True where the token is made of letters, digits and the three signs that a token has. To be asked before anything is
+ * done with a token that is not known: of one that is the same to the letter as a verified one it is known.
  */
 export const hasPlainToken = ({ token }: ReadRequest): boolean => plainToken.test(token);
 
@@ -212,7 +212,7 @@ export function readUnprovedRequest(bytes: Buffer): ReadRequest | undefined {
   return line && headers && joinRequest(line, headers);
 }
 
-/** Not too large, and with an empty line at its end. */
+/** True for bytes that are not too large, with an empty line at their end. */
 const mayBeRequest = (bytes: Buffer): boolean => {
   const { length } = bytes;
   return length <= headBytes && length >= 4 && bytes[length - 1] === 0x0a && bytes[length - 3] === 0x0a;

@@ -77,7 +77,10 @@ async function writeInOneTurn({ ours, peer }: Pair): Promise<void> {
   check((await came) === 'abcde\xfff', 'writes of one turn did not come in their order');
 }
 
-/** Until the system takes no more and Node has a write of its own under way; then mixed with ordinary ones. */
+/**
+ * Writes until the system takes no more and Node has a write of its own under way; then direct writes are mixed with
+ * ordinary ones.
+ */
 async function fill({ ours }: Pair): Promise<string> {
   const writer = internals.writer(ours);
   const piece = 'x'.repeat(16_000);
@@ -110,7 +113,7 @@ async function resetWhileFull(pair: Pair): Promise<void> {
   internals.writer(pair.ours).write('late');
 }
 
-/** What the peer did before it resets; what it sends is answered. */
+/** Actions of the peer before it resets; bytes that it sends are answered. */
 const steps: readonly ((peer: Socket) => void)[] = [
   () => undefined,
   (peer) => void peer.write('ask'),
@@ -196,7 +199,7 @@ async function readLater({ ours, peer }: Pair): Promise<void> {
   check(Buffer.concat(chunks).toString('latin1') === long, 'what was read later is not what was sent');
 }
 
-/** To Node's own parser, with what was read put back. */
+/** Hands a socket to Node's own parser, with the read bytes put back. */
 async function handedOver(): Promise<void> {
   const server = createHttpServer((request, response) => response.end(request.url));
   const ordinary = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];

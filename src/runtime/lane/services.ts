@@ -1,4 +1,4 @@
-/** What the fast lane shares with the ordinary way, and how it reports what it did. */
+/** Services that the fast lane shares with Node's streams, and its reports of what it did. */
 
 import type { Duplex } from 'node:stream';
 import type { AnswerObserver, Shadow } from '../../forwarding/shadow/shadow.ts';
@@ -26,7 +26,7 @@ export interface LaneServices {
   readonly sockets: SocketAccess;
 }
 
-/** With what the listener knows of its connections. */
+/** Services with the listener's knowledge of its connections. */
 export interface ConnectionServices extends LaneServices {
   readonly keepAliveSeconds: number;
   /** Is informed when a request begins and ends. */
@@ -45,7 +45,7 @@ export interface LaneParts {
   readonly traceShare: number;
 }
 
-/** As Hono names the routes, so that both ways count under the same labels. */
+/** Routes are named as in Hono, so that calls of both kinds count under the same labels. */
 const routes = {
   compliance: '/t/:tenantId/devices/:deviceId/compliance',
   inventory: '/t/:tenantId/devices/:deviceId/inventory',

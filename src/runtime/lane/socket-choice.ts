@@ -1,4 +1,4 @@
-/** Whether device calls are served past Node's streams in this process, and why (docs/fast-lane.md). */
+/** Decides whether device calls are served past Node's streams in this process, and why (docs/fast-lane.md). */
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,7 +12,7 @@ import { internalsKnownOf, openInternals } from './node-internals.ts';
 export interface SocketChoice {
   readonly way: 'internals' | 'public' | 'off';
   readonly reason: 'trial-passed' | 'trial-failed' | 'untested-version' | 'setting';
-  /** For people, in the log. */
+  /** Explanation for people, in the log. */
   readonly detail: string;
   readonly sockets: SocketAccess;
 }
@@ -49,20 +49,20 @@ export function runSelfTest(file: string = besides('self-test')): Promise<string
   });
 }
 
-/** Where a passed self-test is kept between starts. One that failed is run again: the machine may only have been busy. */
+/** Keeps a passed self-test between starts. One that failed is run again: the machine may only have been busy. */
 export interface KeptVerdict {
   hasPassed(version: string): boolean;
   pass(version: string): void;
 }
 
-/** What a verdict is about: this Node on this machine, and the very files that were tested. */
+/** Digest of the subject of a verdict: this Node on this machine, and the very files that were tested. */
 function subjectOf(version: string): string {
   const digest = createHash('sha256');
   for (const name of ['node-internals', 'self-test']) digest.update(readFileSync(besides(name)));
   return `Node ${version} ${process.platform} ${process.arch} ${digest.digest('hex')}`;
 }
 
-/** In a file of the data directory, which holds the keys and so belongs to nobody else. */
+/** Keeps the verdict in a file of the data directory, which holds the keys and so belongs to nobody else. */
 export function verdictIn(dataDir: string): KeptVerdict {
   const file = join(dataDir, 'fast-lane-self-test');
   return {
@@ -70,7 +70,7 @@ export function verdictIn(dataDir: string): KeptVerdict {
       try {
         return readFileSync(file, 'utf8') === subjectOf(version);
       } catch {
-        // Not there or not to be read: the self-test says what is true now.
+        // The file is missing or unreadable: the self-test says what is true now.
         return false;
       }
     },

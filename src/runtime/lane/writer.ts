@@ -18,9 +18,9 @@ export interface LaneWriter {
   end(): void;
   /** A whole answer, head and all. */
   whole(answer: string): void;
-  /** Whether a byte of this answer is written or about to be. */
+  /** True once a byte of this answer is written or about to be. */
   hasBegun(): boolean;
-  /** Whether the caller has not taken all of what was written. */
+  /** True while the caller has not taken all of what was written. */
   hasUnsent(): boolean;
 }
 
@@ -71,7 +71,7 @@ export function createLaneWriter(socket: Socket, access: SocketAccess): LaneWrit
       if (byteLength + pending.length <= togetherBytes) {
         const text = buffer.toString('latin1');
         pending += isChunked ? `${chunkHead(byteLength)}${text}\r\n` : text;
-        // With the last byte the end comes, and what is pending leaves with it.
+        // The last byte ends the answer, and pending bytes leave with it.
         if (isChunked || bytesLeft > 0) flushSoon();
         return !socket.writableNeedDrain;
       }

@@ -5,7 +5,7 @@ import { lineTooLong } from './lines.ts';
 /** CSV (RFC 4180) out of lines: a quoted field may hold line ends, so a record may be several of them. */
 
 export interface CsvRecord {
-  /** On which it begins. */
+  /** Line on which it begins. */
   readonly line: number;
   /** Undefined: its quotes are not as they must be. */
   readonly fields: readonly string[] | undefined;
@@ -34,8 +34,8 @@ function fieldsOf(text: string): readonly string[] | 'open' | undefined {
 }
 
 /**
- * Whether a field whose quote is open where the line begins, or a later one of the line, is open still where it ends. What
- * comes before the line is not looked at again: a record of many lines would take the square of its length.
+ * True where a field whose quote is open where the line begins, or a later one of the line, is still open where it
+ * ends. What comes before the line is not looked at again: a record of many lines would take the square of its length.
  */
 function staysOpen(text: string): boolean {
   let at = 0;

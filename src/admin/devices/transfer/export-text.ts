@@ -14,7 +14,7 @@ export interface ExportRow {
   readonly pinned: boolean;
 }
 
-/** What needs no quotes whoever reads it; everything else is the library's business. */
+/** A plain field needs no quotes for any reader; everything else is the library's business. */
 const plain = (text: string): boolean => /^(\w[\w.:-]*)?$/.test(text);
 
 function csvLine({ deviceId, instanceId, jamfComputerId, pinned, serialNumber, udid }: ExportRow): string {

@@ -17,7 +17,7 @@ export const lineTooLong = (line: number): Error =>
     'LINE_TOO_LONG',
   );
 
-/** By its byte order mark, or by the zero that stands in each unit of ASCII: what Excel calls Unicode text. */
+/** UTF-16 shows by its byte order mark, or by the zero in each unit of ASCII: Excel calls it Unicode text. */
 const isUtf16 = ([a, b]: Uint8Array): boolean =>
   (a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff) || (a !== undefined && (a === 0 || b === 0));
 

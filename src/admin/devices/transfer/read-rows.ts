@@ -58,7 +58,7 @@ function csvBoolean(text: string): unknown {
 
 const noUtf8 = (line: number): Rejection => rejection(line, 'INVALID_ENCODING', 'is not UTF-8');
 
-/** Where in a record each column stands; -1: nowhere. */
+/** Position of each column in a record; -1: it has none. */
 type Places = Readonly<Record<Column, number>>;
 
 const placesOf = (header: readonly Column[]): Places => ({
