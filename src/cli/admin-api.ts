@@ -84,7 +84,7 @@ function answerOf({ repeated, retryAfter, status, text }: Exchanged): unknown {
 }
 
 export interface SessionOptions {
-  /** Why this is done: kept in the history with every write. */
+  /** Reason for the history, kept with every write. */
   readonly reason?: string | undefined;
 }
 

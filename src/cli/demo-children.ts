@@ -8,7 +8,7 @@ import { DemoFailure } from './demo-failure.ts';
 export interface DemoChild {
   /** The line with `"event":"ready"`. Rejects with `DemoFailure` when the process ends first or takes too long. */
   readonly ready: Promise<Readonly<Record<string, unknown>>>;
-  /** Never resolves; rejects with the last log lines when the process ends without being told to. */
+  /** Rejects with the last log lines when the process ends without being asked to; never resolves. */
   readonly died: Promise<never>;
   /** Sends it a message and waits until it answers with this one. Rejects for a child without a channel. */
   tell(message: object, answer: string): Promise<void>;

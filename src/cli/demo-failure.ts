@@ -1,4 +1,4 @@
-/** Why the demo cannot go on, in words for the person who started it. */
+/** Failure that ends the demo, in words for the person who started it. */
 export class DemoFailure extends Error {
   override readonly name = 'DemoFailure';
 }

@@ -14,7 +14,7 @@ export interface JoinedInstance {
   readonly instanceId: string;
   /** The key of this instance, as its webhooks present it. */
   readonly key: string;
-  /** Where the key was written, for commands by hand. */
+  /** File with the key, for commands by hand. */
   readonly keyFile: string;
 }
 

@@ -7,7 +7,7 @@ import { hashKey } from '../secrets/keys.ts';
 import type { DemoChild } from './demo-children.ts';
 import type { DemoPlaces } from './demo-text.ts';
 
-/** What the gateway answers when it holds the link. */
+/** Status of a gateway that holds the link. */
 export const linkTaken = 'one-time-link';
 
 const hashPattern = /^[A-Za-z0-9_-]{43}$/;

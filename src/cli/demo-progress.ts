@@ -1,10 +1,10 @@
 import type { JoinedInstance } from './demo-instances.ts';
 import type { DemoContext, DemoTruth } from './demo-world.ts';
 
-/** How far the devices of the fleet are, each stage within the ones before it. */
+/** Progress of the fleet's devices, each stage within the ones before it. */
 export interface DemoProgress {
   readonly devices: number;
-  /** On the route to the instance that truly manages the Mac. */
+  /** Devices routed to the instance that truly manages the Mac. */
   readonly routed: number;
   /** Sent to Intune in this run. */
   readonly uploaded: number;
@@ -15,7 +15,7 @@ export interface DemoProgress {
   readonly missing: readonly { readonly truth: DemoTruth; readonly state: string }[];
 }
 
-/** As the admin API shows a device (contract.md 8), as far as the demo looks. */
+/** A device of the admin API (contract.md 8), as far as the demo reads it. */
 export interface Device {
   readonly deviceId: string;
   readonly instanceId: string;

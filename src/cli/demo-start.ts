@@ -16,7 +16,7 @@ export interface DemoRun {
   /** The data directory, absolute. */
   readonly dir: string;
   readonly output: DemoOutput;
-  /** By `monotonicMs`. */
+  /** Start by `monotonicMs`. */
   readonly startedAtMs: number;
   /** Rejects when the user stops the demo. */
   readonly stopped: Promise<never>;

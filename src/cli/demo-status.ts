@@ -1,4 +1,4 @@
-/** Where the demo tells people how it goes. */
+/** Output of the demo's progress for people. */
 export interface DemoOutput {
   /** A line that stays. */
   say(line: string): void;

@@ -59,7 +59,7 @@ async function connect(context: DemoContext): Promise<JoinedInstance[]> {
   return joined;
 }
 
-/** Until everything is verified or the time is over. */
+/** Watches until everything is verified or the time is over. */
 async function watch(
   run: DemoRun,
   context: DemoContext,
@@ -197,7 +197,7 @@ export async function runDemo(args: DemoArguments = {}): Promise<number> {
   const stopped = stopSignal();
   // It is awaited in races only.
   stopped.catch(() => undefined);
-  // With --once standard output is for the summary.
+  // Standard output is for the summary with --once.
   const output = createDemoOutput(args.once ? process.stderr : process.stdout);
   const dir = resolve(args.dataDir ?? '.espalier-demo');
   const once = args.once === true;

@@ -43,7 +43,7 @@ export async function configOrExit(): Promise<Config> {
     import('../runtime/unknown-variables.ts'),
   ]);
   const result = await loadConfig(source);
-  // With a fault of the clouds file nobody knows its clouds; those are warned about until it is mended.
+  // A fault of the clouds file hides its clouds; variables of theirs are warned about until it is mended.
   const clouds = result.ok ? result.config.clouds.keys() : result.clouds;
   for (const line of describeUnknownVariables(Object.keys(source.environment), clouds))
     process.stderr.write(`warning: ${line}\n`);

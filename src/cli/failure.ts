@@ -1,4 +1,4 @@
-/** How a command ends that could not do what it was asked for (contract section 9). */
+/** Ends of a command that could not do what it was asked for (contract section 9). */
 
 export const exitCodes = {
   error: 1,

@@ -23,7 +23,8 @@ export async function serve(options: Omit<StartOptions, 'signal'>): Promise<void
   for (const signal of signals) process.on(signal, () => stop(signal));
 
   const config = await configOrExit();
-  // With one processor the helpers of a collection only keep it from the thread that waits for them.
+  // One processor gains nothing from the helpers of a collection: they only keep it from the thread that waits for
+  // them.
   if (availableParallelism() === 1) setFlagsFromString('--no-parallel-scavenge');
   const log = createNodeLog(config);
   let gateway: RunningGateway;
@@ -35,7 +36,7 @@ export async function serve(options: Omit<StartOptions, 'signal'>): Promise<void
     const cause = error instanceof SuppressedError ? error.suppressed : error;
     const line = cause instanceof StartFault ? cause.message : `espalier: ${(cause as Error).message}`;
     process.stderr.write(`${line}\n`);
-    // Whatever still holds the process is of no use without the rest.
+    // The process is of no use without the rest, even where something still holds it.
     process.exit(exitCodes.error);
   }
   let ended: Promise<void> | undefined;

@@ -31,7 +31,7 @@ export interface SimulateArguments {
   readonly publicUrl?: string | undefined;
   /** The URL of its admin listener, for the operators' sign-in. */
   readonly adminUrl?: string | undefined;
-  /** Only the ready line, no text for people. */
+  /** True where only the ready line is printed, no text for people. */
   readonly json?: boolean | undefined;
   /** The Macs do nothing by themselves. */
   readonly quietFleet?: boolean | undefined;

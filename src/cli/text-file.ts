@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 /** The bytes are no text that can be read as it was meant. */
 export class EncodingFault extends Error {
   override readonly name = 'EncodingFault';
-  /** Where the first byte stands that cannot be read, from 1; undefined where the whole file is meant. */
+  /** Position of the first byte that cannot be read, from 1; undefined where the whole file is meant. */
   readonly at: { readonly line: number; readonly column: number } | undefined;
   constructor(message: string, at?: { readonly line: number; readonly column: number }) {
     super(message);

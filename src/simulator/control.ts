@@ -13,7 +13,7 @@ import type { World } from './world.ts';
 export interface ControlOptions {
   /** 0, the default, picks a free one. */
   readonly port?: number;
-  /** Where a file of the gateway (gateway-settings.ts) lies; default: the bare name. */
+  /** Gives the path of a file of the gateway (gateway-settings.ts); default: the bare name. */
   readonly pathOf?: (file: string) => string;
 }
 

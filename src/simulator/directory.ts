@@ -72,7 +72,7 @@ export interface SimulatedTenant {
   readonly servicePrincipals: Map<string, SimulatedServicePrincipal>;
   readonly users: Map<string, SimulatedUser>;
   readonly groups: Map<string, SimulatedGroup>;
-  /** By device id, lower case. */
+  /** Devices by id, lower case. */
   readonly devices: Map<string, SimulatedDevice>;
 }
 
@@ -103,7 +103,7 @@ export interface Directory {
   /** Makes the group or changes it, members included. */
   putGroup(tenantId: string, group: SimulatedGroup): void;
   removeGroup(tenantId: string, groupId: string): void;
-  /** To be called after a change of an object that the directory gave out. */
+  /** Called after a change of an object that the directory gave out. */
   note(event: DirectoryEvent): void;
   onChange(listener: (event: DirectoryEvent) => void): void;
 }

@@ -22,7 +22,7 @@ export interface Fault {
    * cannot know).
    */
   readonly reset?: 'before' | 'after';
-  /** How many requests it hits before it is gone; absent means until removed. */
+  /** Number of requests that it hits before it is gone; absent means until removed. */
   readonly times?: number;
   /** Share of matching requests hit, 0 to 1; absent means all. */
   readonly share?: number;

@@ -3,7 +3,7 @@ import type { JamfInstance } from './jamf/instance.ts';
 import type { MacFacts } from './jamf/inventory.ts';
 import type { Mac } from './jamf/mac.ts';
 
-/** How Macs come, go and register anew: the life-cycle cases of domain/jamf.md 6.4. */
+/** Macs come, go and register anew here: the life-cycle cases of domain/jamf.md 6.4. */
 export interface FleetEnrolment {
   /**
    * Enrols in its instance again: into the record with its serial number if there is one, without ComputerAdded, else

@@ -70,7 +70,7 @@ export interface FleetOptions {
   readonly random: Random;
   readonly clock: Clock;
   readonly directory: Directory;
-  /** By name; read at each use, so instances may come later. */
+  /** Instances by name; read at each use, so instances may come later. */
   readonly instances: ReadonlyMap<string, JamfInstance>;
 }
 

@@ -13,7 +13,7 @@ export interface HostEnv {
   Variables: {
     /** Milliseconds by the world's clock, before any fault delayed it. */
     arrivedAt: number;
-    /** Whose request it was, for the journal; set before the handlers by `tenantOf`, they may correct it. */
+    /** Tenant of the request, for the journal; set before the handlers by `tenantOf`, they may correct it. */
     tenant: string | undefined;
     /** Facts for the journal. */
     note: Record<string, unknown> | undefined;
@@ -43,7 +43,7 @@ export interface HostOptions {
   /** The journal's and the faults' name of this service, `graph:public`, `jamf:berlin`. */
   readonly service: string;
   readonly app: Hono<HostEnv>;
-  /** Whose request this is, read without trusting it (the tenant in the path, the token's `tid`). */
+  /** Reads the request's tenant without trusting it (the tenant in the path, the token's `tid`). */
   readonly tenantOf: (c: Context<HostEnv>) => string | undefined;
   readonly certificate: { certificatePem: string; keyPem: string };
   /** 0 picks a free one. */

@@ -1,6 +1,6 @@
 /** Seeded randomness (mulberry32), so that a world can be made again from its printed seed. */
 export interface Random {
-  /** In [0, 1). */
+  /** Number in [0, 1). */
   next(): number;
   /** Whole number in [low, high]. */
   integer(low: number, high: number): number;

@@ -21,7 +21,7 @@ export interface WorldInstanceOptions
 }
 
 export interface WorldTenantOptions {
-  /** In lower case; default: from the seed. */
+  /** Id in lower case; default: from the seed. */
   readonly tenantId?: string;
   /** One of `clouds`; default: the first of them. */
   readonly cloud?: string;
@@ -68,11 +68,11 @@ export interface World {
   readonly adminUrl: string;
   readonly clouds: readonly MicrosoftCloud[];
   readonly tenants: readonly WorldTenant[];
-  /** By name. */
+  /** Instances by name. */
   readonly instances: ReadonlyMap<string, JamfInstance>;
-  /** By cloud. */
+  /** Applications by cloud. */
   readonly applications: ReadonlyMap<string, WorldApplications>;
-  /** In the first cloud. */
+  /** Operators in the first cloud. */
   readonly operators: WorldOperators;
   readonly fleet: Fleet;
   readonly directory: Directory;

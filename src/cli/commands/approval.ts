@@ -1,4 +1,4 @@
-/** With `ESPALIER_APPROVALS=on` a large change is answered 202 and waits for another operator (contract section 3). */
+/** A large change is answered 202 under `ESPALIER_APPROVALS=on` and waits for another operator (contract section 3). */
 
 import { isRow } from '../output/fields.ts';
 import type { Output } from '../output/output.ts';

@@ -8,7 +8,7 @@ import type { NamedKind } from './named.ts';
 import { methodOf, type Operation, type Parameters } from './operation.ts';
 
 export interface OptionSpec {
-  /** As commander takes them: `-t, --tenant <tenantId>`. */
+  /** Flags as commander takes them: `-t, --tenant <tenantId>`. */
   readonly flags: string;
   readonly text: string;
   readonly choices?: readonly string[];
@@ -37,7 +37,7 @@ export interface VerbCall {
   readonly api: AdminServer;
   readonly output: Output;
   readonly given: Given;
-  /** For the path of an operation. */
+  /** Parameters of the operation's path. */
   readonly parameters: Parameters;
 }
 
@@ -101,7 +101,7 @@ const examplesText = (shown: Verb['examples']): string => {
 
 const examples = new WeakMap<Command, Verb['examples']>();
 
-/** For the reference made of the tree. */
+/** Examples for the reference that is made of the tree. */
 export const examplesOf = (command: Command): Verb['examples'] => examples.get(command) ?? [];
 
 export function addExamples(command: Command, shown: Verb['examples']): Command {

@@ -68,7 +68,7 @@ async function sniff(body: Readable): Promise<{ format: TransferFormat; body: Re
 const rejectedOf = (answer: Row): readonly Row[] =>
   Array.isArray(answer.rejected) ? answer.rejected.filter(isRow) : [];
 
-/** Only the first of very many refused rows are listed. */
+/** The answer lists only the first of very many refused rows. */
 const rejectedCountOf = (answer: Row): number => {
   const count = answer.rejectedCount;
   return typeof count === 'number' ? count : rejectedOf(answer).length;

@@ -96,7 +96,7 @@ export async function withIds(
   return values;
 }
 
-/** So many ids fit into one filter (`filterCharacters`). */
+/** Number of ids that fit into one filter (`filterCharacters`). */
 const idsAtOnce = 50;
 
 /**

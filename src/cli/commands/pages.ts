@@ -6,7 +6,7 @@ import { isRow } from '../output/fields.ts';
 import type { Page } from '../output/list.ts';
 
 export interface Wanted {
-  /** Only this page; default: all of them. */
+  /** The single page to read; default: all of them. */
   readonly page: number | undefined;
   readonly pageSize: number | undefined;
   /** Upper bound on the rows of all pages together. */

@@ -87,7 +87,7 @@ async function look(api: AdminApi, { requestedAt, tenantId }: Asked): Promise<Se
 
 /** A bar on a terminal, else a line on each change. */
 async function waitFor({ api, output }: VerbCall, rebuild: Asked): Promise<void> {
-  // With another format standard output belongs to the answer alone.
+  // In another format standard output belongs to the answer alone.
   const tell = (line: string): Promise<void> =>
     output.format === 'table' ? output.write(`${line}\n`) : Promise.resolve(output.say(line));
   let shown = '';

@@ -1,4 +1,4 @@
-/** For bash 3.2 (that of macOS) and newer, with or without the package bash-completion. */
+/** The script is for bash 3.2 (that of macOS) and newer, with or without the package bash-completion. */
 
 import type { Choice, Node } from './tree.ts';
 

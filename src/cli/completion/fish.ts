@@ -1,4 +1,4 @@
-/** For fish 3 and newer. */
+/** The script is for fish 3 and newer. */
 
 import type { Choice, Node } from './tree.ts';
 

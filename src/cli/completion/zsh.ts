@@ -1,4 +1,4 @@
-/** For zsh 5 and newer, loaded as a function of `fpath` or by `source`. */
+/** The script is for zsh 5 and newer, loaded as a function of `fpath` or by `source`. */
 
 import type { Choice, Node } from './tree.ts';
 

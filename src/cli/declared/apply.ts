@@ -27,7 +27,7 @@ import {
 } from './show-results.ts';
 
 export interface ApplyArguments {
-  /** Why, for the history. */
+  /** Reason for the history. */
   readonly reason?: string;
   readonly file: readonly string[];
   readonly dryRun?: boolean;
@@ -35,7 +35,7 @@ export interface ApplyArguments {
   /** Deletes also what has devices. */
   readonly force?: boolean;
   readonly updateSecrets?: boolean;
-  /** Where new keys are written. */
+  /** Directory that new keys are written to. */
   readonly keysDir?: string;
   readonly output: 'json' | 'table';
 }

@@ -34,7 +34,7 @@ interface Run {
   readonly tenantId: string;
   readonly options: CarryOutOptions;
   tenant: Known<PresentTenant>;
-  /** By id. */
+  /** Instances by id. */
   readonly instances: Map<string, PresentInstance>;
   /** Ids of what this run made, by name. */
   readonly made: Map<string, string>;

@@ -20,7 +20,7 @@ async function countInstances(api: AdminApi, { instances, tenantId }: TenantPlan
   });
 }
 
-/** With `force` devices are no reason not to delete. */
+/** A deletion with `force` is not refused for devices. */
 function refuse(subject: string, removal: Removal | undefined, force: boolean): Refusal[] {
   if (removal === undefined || removal.devices === 0 || force) return [];
   return [

@@ -34,7 +34,7 @@ export interface InstancesDiff {
   readonly secrets: readonly SecretUse[];
   readonly refusals: readonly Refusal[];
   readonly matches: readonly Match[];
-  /** That are there, that the files do not name, and that stay. */
+  /** Instances that are there, that the files do not name, and that stay. */
   readonly kept: readonly PresentInstance[];
   readonly removed: readonly PresentInstance[];
 }
@@ -173,7 +173,7 @@ export function diffInstances(
       remedy: 'give one of them a third name first, apply, then the names that are wanted',
     });
   }
-  // Where the files say nothing of a tenant's instances, none of them is too many.
+  // A file that says nothing of a tenant's instances removes none of them.
   const removed = prune && tenant.instances !== undefined ? others : [];
   const lists: Lists = {
     ...{ pauses: [], changes: [], creations: [], enables: [], disables: [], resumes: [], deletions: [] },

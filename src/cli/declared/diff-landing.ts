@@ -7,9 +7,9 @@ import type { FieldChange, InstanceKey, Operation, Refusal } from './plan.ts';
 
 export interface LandingDiff {
   readonly fields: readonly FieldChange[];
-  /** To be done when the instances are there, and before any of them goes. */
+  /** Operation to be done when the instances are there, and before any of them goes. */
   readonly operation: Operation | undefined;
-  /** How a new tenant lands until then. */
+  /** Landing of a new tenant until then. */
   readonly initial: { readonly choice: DeclaredLanding['choice']; readonly customUrl?: string | undefined };
   readonly refusals: readonly Refusal[];
 }

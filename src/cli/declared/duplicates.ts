@@ -15,7 +15,7 @@ export interface Bearer {
   /** Two are compared only within the same scope. */
   readonly scope: unknown;
   readonly identity: string;
-  /** As the file has it, but for what nobody sees. */
+  /** Name as the file has it, without what nobody sees. */
   readonly shown: string;
   readonly place: Place;
 }
@@ -48,7 +48,7 @@ export function bearersOf(value: unknown, placeOf: (path: Path) => Place): Beare
   return [
     ...tenants.flatMap((tenant, at) => bearer('tenant', 'all', tenant, 'tenantId', ['tenants', at])),
     ...tenants.flatMap((tenant, at) => {
-      // Not the tenant's id: where the tenant itself is there twice, that is the fault.
+      // The scope is not the tenant's id: where the tenant itself is there twice, that is the fault.
       const scope = Symbol('tenant');
       return listOf(tenant, 'instances').flatMap((instance, index) => {
         const path = ['tenants', at, 'instances', index];

@@ -28,7 +28,7 @@ function exportInstance({ id, name, versionLock: _, ...fields }: PresentInstance
   return { name, ...(ids ? { id } : {}), ...fields, apiClient: exportClient(fields.apiClient) };
 }
 
-/** By code units: the same on every machine, whatever its language. */
+/** Names are ordered by code units: the same on every machine, whatever its language. */
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function exportTenant(tenant: PresentTenant, ids: boolean) {

@@ -10,8 +10,8 @@ import { guid, text } from './values.ts';
 export const apiVersion = 'espalier.dev/v1';
 
 /**
- * For a rule about several fields of a group: it is looked at whatever else is wrong in the group, so that all faults come
- * at once, but not where one of these fields is wrong itself.
+ * Condition of a rule about several fields of a group: the rule is checked whatever else is wrong in the group, so that
+ * all faults come at once, but not where one of these fields is wrong itself.
  */
 const ruleOf = (...fields: readonly string[]) => ({
   when: ({ issues, value }: z.core.ParsePayload): boolean =>
@@ -21,7 +21,7 @@ const ruleOf = (...fields: readonly string[]) => ({
     !issues.some(({ path = [] }) => fields.includes(String(path[0]))),
 });
 
-/** As the gateway keeps it: without a slash at the end, the host in lower case. */
+/** The URL has the form that the gateway keeps: without a slash at the end, the host in lower case. */
 const instanceUrl = instanceFields.url
   .unwrap()
   .refine((value) => {

@@ -1,4 +1,4 @@
-/** Where in a YAML document a value stands, by its path; through aliases and merged mappings as well. */
+/** Finds the place of a value in a YAML document by its path; through aliases and merged mappings as well. */
 
 import {
   type Document,

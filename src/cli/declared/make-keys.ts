@@ -11,7 +11,7 @@ import type { KeyPlan } from './plan.ts';
 export interface KeyResult {
   readonly name: string;
   readonly state: 'done' | 'failed';
-  /** Where the key is, or what went wrong. */
+  /** Path of the key, or what went wrong. */
   readonly detail: string;
 }
 

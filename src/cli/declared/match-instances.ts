@@ -1,4 +1,4 @@
-/** Which declared instance is which that is there: by id where one is given, else by name. */
+/** Matches declared instances with those that are there: by id where one is given, else by name. */
 
 import type { DeclaredInstance, DeclaredTenant, PresentInstance, PresentTenant } from './model.ts';
 import { cleanName, findNamed, identityOf, spellingOf } from './names.ts';

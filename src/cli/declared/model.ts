@@ -4,9 +4,9 @@ import type { z } from 'zod';
 import type { keyFields, presentInstance, presentKey, presentTenant } from './api-fields.ts';
 import type { InstanceIn, TenantIn } from './format.ts';
 
-/** Where something stands in the files, lines and columns from 1. */
+/** Place in the files, lines and columns from 1. */
 export interface Place {
-  /** As it was given on the command line; `-` is standard input. */
+  /** Name as it was given on the command line; `-` is standard input. */
   readonly file: string;
   readonly line: number;
   readonly column: number;

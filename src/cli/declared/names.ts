@@ -1,6 +1,6 @@
 /**
- * When two names are the same. Editors write one name in several ways that nobody can see: letters with marks composed or
- * not (NFC, and NFD on Macs), blanks that do not break, characters without a width.
+ * Decides when two names are the same. Editors write one name in several ways that nobody can see: letters with marks
+ * composed or not (NFC, and NFD on Macs), blanks that do not break, characters without a width.
  */
 
 /** A name as it is kept and sent. */

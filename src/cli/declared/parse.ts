@@ -16,10 +16,10 @@ import type {
 
 /** A file as it was read. */
 export interface SourceFile {
-  /** As it was given; `-` is standard input. */
+  /** Name as it was given; `-` is standard input. */
   readonly name: string;
   readonly text: string;
-  /** Where relative references begin. */
+  /** Directory in which relative references begin. */
   readonly dir: string;
 }
 

@@ -107,7 +107,7 @@ export interface TenantPlan {
   readonly displayName: string;
   readonly fields: readonly FieldChange[];
   readonly instances: readonly InstancePlan[];
-  /** In the order in which they have to be done. */
+  /** Operations in the order in which they have to be done. */
   readonly operations: readonly Operation[];
   /** Notices that the operator should read before. */
   readonly warnings: readonly string[];
@@ -117,14 +117,14 @@ export interface TenantPlan {
 export interface KeyPlan {
   readonly action: 'create' | 'none';
   readonly key: DeclaredKey;
-  /** Why nothing is done for a key that is not there. */
+  /** Reason why nothing is done for a key that is not there. */
   readonly note?: string | undefined;
 }
 
 /** Something that the files ask for and that cannot be done this way. */
 export interface Refusal {
   readonly place: Place | undefined;
-  /** Whose it is, in words. */
+  /** Object that it belongs to, in words. */
   readonly subject: string;
   readonly problem: string;
   readonly remedy: string;
@@ -133,12 +133,12 @@ export interface Refusal {
 /** A secret that goes along with a request, also one of a part that is refused: what cannot be read is told with it. */
 export interface SecretUse {
   readonly place: Place;
-  /** Whose it is, in words. */
+  /** Object that it belongs to, in words. */
   readonly subject: string;
   readonly secret: DeclaredSecret;
 }
 
-/** With a refusal nothing of the plan is carried out. */
+/** A plan with a refusal is not carried out at all. */
 export interface Plan {
   readonly tenants: readonly TenantPlan[];
   readonly keys: readonly KeyPlan[];
@@ -164,7 +164,10 @@ export const countPlan = ({ keys, tenants }: Plan): PlanCounts => ({
   keys: keys.filter(({ action }) => action === 'create').length,
 });
 
-/** Whether carrying it out would change anything. With refusals it says what the files ask for, for nothing is carried out. */
+/**
+ * True where carrying the plan out would change anything. With refusals it says what the files ask for, for nothing is
+ * carried out.
+ */
 export const changesAnything = ({ keys, tenants }: Plan): boolean =>
   tenants.some(
     ({ action, instances, operations }) =>

@@ -13,7 +13,7 @@ function same(a: unknown, b: unknown, sameText: SameText): boolean {
   );
 }
 
-/** Whether two values of a declaration say the same; members that are undefined are as if they were not there. */
+/** True where two values of a declaration say the same; members that are undefined are as if they were not there. */
 export const sameValue = (a: unknown, b: unknown): boolean => same(a, b, (left, right) => left === right);
 
 /** The same for names of people's, which may be written in several ways that look alike. */

@@ -93,7 +93,7 @@ export function refusalLines({ place, problem, remedy, subject }: Refusal): stri
 
 const actions = ['create', 'change', 'delete'] as const;
 
-/** Only what there is to do. */
+/** Counts are shown only for what there is to do. */
 const countParts = (counts: PlanCounts['tenants'], noun: string): string[] =>
   actions.flatMap((action) =>
     counts[action] > 0 ? [`${countText(counts[action], noun)} to ${action}`] : [],

@@ -8,7 +8,7 @@ export interface DoctorContext {
   readonly config: Config;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly inspection: Inspection;
-  /** For one step of a check. */
+  /** Timeout of one step of a check. */
   readonly timeoutMs: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;

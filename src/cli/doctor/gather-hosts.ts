@@ -10,10 +10,10 @@ import { about, anyFailed, type Line } from './line.ts';
 import type { macHosts } from './macs.ts';
 
 export interface HostToLookAt {
-  /** Where a request without credentials gets some answer with a Date. */
+  /** Address at which a request without credentials gets some answer with a Date. */
   readonly url: string;
   readonly kind: HostKind;
-  /** Whose host it is, for people: `Microsoft Graph`, `instance berlin`. */
+  /** Service of the host, for people: `Microsoft Graph`, `instance berlin`. */
   readonly service?: string;
   readonly rule: AddressRule;
   readonly caCertificate?: string;

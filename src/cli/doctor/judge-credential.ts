@@ -8,7 +8,7 @@ export interface CertificateFacts {
   readonly file: string;
   readonly subject: string;
   readonly validToMs: number;
-  /** Whether the key's file can be read by others than its owner; undefined where the system cannot say. */
+  /** True where the key's file can be read by others than its owner; undefined where the system cannot say. */
   readonly keyIsOpen: boolean | undefined;
   readonly keyFile: string;
 }

@@ -6,7 +6,7 @@ import { type ApiPrivileges, type NeededPrivilege, neededPrivileges } from '../.
 import type { Mode } from '../../store/row-types.ts';
 import { about, type Line } from './line.ts';
 
-/** How the tenant uses the instance: that decides which of its features it needs. */
+/** Use of the instance by the tenant: that decides which of its features it needs. */
 export interface InstanceUse {
   readonly mode: Mode;
   readonly source: 'jamf' | 'smart-group';

@@ -102,7 +102,7 @@ export interface ConnectionFacts {
   readonly budget: number;
 }
 
-/** Whether another process would find its connections. */
+/** Judges whether another process would find its connections. */
 export function judgeConnections({ allowed, budget, used }: ConnectionFacts): Line {
   const say = about('database.connections', 'database');
   const found = `${used} of ${allowed} connections in use, up to ${budget} for each process`;
@@ -150,7 +150,7 @@ export interface SealedFacts {
   readonly counts: SealedCounts;
   /** Keys of ESPALIER_SECRETS_KEY, by their ids. */
   readonly keyIds: readonly string[];
-  /** How many secrets each of them sealed. */
+  /** Number of secrets that each of them sealed. */
   readonly byKey: ReadonlyMap<string, number>;
   /** Rows whose secret opens with no key, as texts. */
   readonly unopened: readonly string[];

@@ -6,7 +6,7 @@ import type { OutboundFailure } from '../../outbound/port.ts';
 import type { Owner } from '../../problems.ts';
 import { about, type Line } from './line.ts';
 
-/** Whose host it is: that decides who can mend it, and where a certificate authority is made known. */
+/** Kind of the host's owner: that decides who can mend it, and where a certificate authority is made known. */
 export type HostKind = 'microsoft' | 'instance' | 'public' | 'public-local';
 
 /** A certificate that ends sooner is a warning: time enough to renew by hand. */

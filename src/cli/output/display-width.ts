@@ -1,4 +1,4 @@
-/** How many columns of a terminal a text takes, after Unicode's East Asian Width and emoji presentation. */
+/** Computes how many columns of a terminal a text takes, after Unicode's East Asian Width and emoji presentation. */
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 

@@ -24,7 +24,7 @@ export function flatFields(row: Row, before = ''): [path: string, value: unknown
 
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** For a cell of a table: a time without its milliseconds, nothing as `-`. */
+/** Formats a cell of a table: a time without its milliseconds, nothing as `-`. */
 export function cellText(value: unknown): string {
   if (value === undefined || value === null || value === '') return '-';
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
@@ -37,7 +37,10 @@ export function cellText(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** For CSV: what is no scalar as JSON, nothing as an empty field; a spreadsheet must not run what a Mac is called. */
+/**
+ * Formats a field of CSV: what is no scalar as JSON, nothing as an empty field; a spreadsheet must not run what a Mac
+ * is called.
+ */
 export const csvText = (value: unknown): string => {
   if (value === undefined || value === null) return '';
   if (typeof value === 'string') return escapeFormula(value);

@@ -10,14 +10,14 @@ export interface Column {
   readonly title?: string;
   /** Ids that people copy: shown whole or not at all. */
   readonly whole?: boolean;
-  /** Where the cell is made of more than the field. */
+  /** Present where the cell is made of more than the field. */
   readonly show?: (value: unknown) => unknown;
   /** 1 is the last to be left out; default: the place in the list. */
   readonly importance?: number;
 }
 
 export interface Layout {
-  /** In the order of the table, with the width of each. */
+  /** Columns in the order of the table, with the width of each. */
   readonly columns: readonly { readonly column: Column; readonly width: number }[];
   /** Titles of the columns that found no room. */
   readonly leftOut: readonly string[];

@@ -4,7 +4,7 @@ import { isRow } from './fields.ts';
 import type { Output } from './output.ts';
 
 export interface Warning {
-  /** As the request names it. */
+  /** Field as the request names it. */
   readonly field: string;
   readonly description: string;
 }

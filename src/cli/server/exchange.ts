@@ -51,7 +51,8 @@ export const open = (url: URL, { body, ca, headers, idleMs, method }: Asked): Pr
     );
     outgoing.on('error', reject);
     if (body === undefined || typeof body === 'string') {
-      // As bytes: Node would write a text and the head together, both as UTF-8, and encode the head's characters twice.
+      // The body is written as bytes: Node would write a text and the head together, both as UTF-8, and encode the
+      // head's characters twice.
       outgoing.end(body === undefined ? undefined : Buffer.from(body));
       return;
     }

@@ -54,7 +54,7 @@ const textOf = (value: unknown): string | undefined =>
 
 const slugOf = (type: unknown): string | undefined => textOf(type)?.split('/').at(-1);
 
-/** Only what says more than `detail` does. */
+/** A line is shown only where it says more than `detail` does. */
 function fieldLines(errors: unknown, detail: string): string[] {
   if (!Array.isArray(errors)) return [];
   return errors.filter(isRecord).flatMap(({ code, description, field }) => {

@@ -11,7 +11,7 @@ export async function askSecret(what: string): Promise<string> {
     output: silent,
     terminal: process.stdin.isTTY === true,
   });
-  // Only now does the terminal no longer show what is typed.
+  // The terminal no longer shows what is typed only from here on.
   if (process.stdin.isTTY) process.stderr.write(`${what}: `);
   try {
     const ended = new Promise<string>((resolve) => asking.once('close', () => resolve('')));

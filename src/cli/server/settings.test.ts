@@ -151,7 +151,7 @@ describe('a reference to a secret', () => {
     expect(readReference('env:A', '--x', context)).toBe('secret-a');
     expect(readReference('file:b', '--x', context)).toBe('secret-b');
     expect(readReference(`file:${folder}/b`, '--x', context)).toBe('secret-b');
-    // As Windows' editors and PowerShell write files.
+    // Windows' editors and PowerShell write files in this form.
     expect(readReference('file:utf16', '--x', context)).toBe('secret-b');
     expect(readReference('file:marked', '--x', context)).toBe('secret-b');
   });

@@ -1,7 +1,7 @@
 /**
- * Which server a command talks to: options over environment variables over a profile (contract section 11). An API key
- * goes only to the address it was given with: a URL of its own needs a key of its own, so that no profile's key
- * is sent to another server.
+ * Chooses the server for a command: options over environment variables over a profile (contract section 11). An API key
+ * goes only to the address it was given with: a URL of its own needs a key of its own, so that no profile's key is sent
+ * to another server.
  */
 
 import { dirname } from 'node:path';

@@ -7,13 +7,13 @@ import { type Computer, type Computers, registeredDeviceIds } from './inventory.
 
 export type ComplianceState = 'UNKNOWN' | 'NON_COMPLIANT' | 'COMPLIANT';
 
-/** How servers and set-ups differ (domain/jamf.md 2.1); the control API switches them. */
+/** Differences between servers and set-ups (domain/jamf.md 2.1); the control API switches them. */
 export interface ComplianceVariants {
   /** Display names; none configured answers `[]`. Only Intune fills device ids. Real names are unverified. */
   vendors: readonly string[];
   /** The specification contradicts itself: schema object, examples array; 2022 servers leave it out. */
   deviceInformation: 'array' | 'object' | 'absent';
-  /** How long the state reads UNKNOWN after an inventory update. */
+  /** Time for which the state reads UNKNOWN after an inventory update. */
   calculatingMs: number;
   /** The real answer to an unknown computer id is unverified. */
   unknownComputer: 'not-found' | 'empty-array';

@@ -25,7 +25,7 @@ export interface Groups {
   recalculate(computer: Computer): GroupChange[];
   /** Takes a deleted computer out of all groups; no event tells of it. */
   forget(computerId: number): void;
-  /** In how many groups the computer is. */
+  /** Counts the groups that the computer is in. */
   countOf(computerId: number): number;
 }
 

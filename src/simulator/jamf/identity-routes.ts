@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 import { needs } from './access.ts';
 import { answerJson, type JamfEnv } from './answers.ts';
 
-/** Where an instance runs (domain/jamf.md 2.5, `cloud-information`). */
+/** Place in which an instance runs (domain/jamf.md 2.5, `cloud-information`). */
 export interface CloudInformation {
   readonly cloudInstance: boolean;
   readonly rampInstance: boolean;

@@ -28,7 +28,7 @@ export interface JamfInstanceOptions {
   /** 0, the default, picks a free one. */
   readonly port?: number;
   readonly random: Random;
-  /** As `jamf-pro-version` gives it; decides which inventory versions exist. */
+  /** Version as `jamf-pro-version` gives it; decides which inventory versions exist. */
   readonly version?: string;
   /** Short by default so that expiry is exercised (domain/jamf.md 9, item 2). */
   readonly tokenLifetimeSeconds?: number;

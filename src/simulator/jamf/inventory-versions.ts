@@ -14,7 +14,7 @@ export function majorMinor(version: string): { major: number; minor: number } | 
 // v4 appears in 11.30 (domain/jamf.md 2.3); v2 and v3 are dated by when their predecessors were deprecated.
 const firstMinorOf11: Readonly<Record<InventoryVersion, number>> = { 1: 0, 2: 18, 3: 22, 4: 30 };
 
-/** Whether a server of this version has this version of the inventory; v1 is as old as 10.x. */
+/** True where a server of this version has this version of the inventory; v1 is as old as 10.x. */
 export function servesInventory(serverVersion: string, version: InventoryVersion): boolean {
   const found = majorMinor(serverVersion);
   if (!found) return false;

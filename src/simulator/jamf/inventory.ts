@@ -73,7 +73,7 @@ export interface Computer {
   lastCheckIn: number;
   lastEnrolledDate: number;
   readonly initialEntryDate: number;
-  /** Until then the compliance state reads UNKNOWN: the server is still calculating. */
+  /** Time until which the compliance state reads UNKNOWN: the server is still calculating. */
   calculatingUntil: number;
   readonly oddity: Oddity | undefined;
 }
@@ -85,7 +85,7 @@ export interface Computers {
   createWithoutInventory(oddity: 'uninventoried' | 'hidden'): Computer;
   readonly variants: OddityVariants;
   get(id: number): Computer | undefined;
-  /** By id, lowest first. */
+  /** Lists computers by id, lowest first. */
   list(): Computer[];
   size(): number;
   delete(id: number): boolean;

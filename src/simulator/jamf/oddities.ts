@@ -24,7 +24,7 @@ export interface OddityVariants {
 }
 
 export const defaultOddShare = 0.04;
-/** So many Macs of an instance have one without an inventory, and one that is hidden, beside them. */
+/** Number of Macs of an instance for each one without an inventory, and for each one that is hidden, beside them. */
 export const macsPerUninventoried = 40;
 
 const forms = ['unzoned-dates', 'scalars', 'undated'] as const;

@@ -187,13 +187,13 @@ export function readValue(kind: FieldKind, text: string): string | number | bool
 }
 
 function equals(actual: FieldValue, wanted: string, kind: FieldKind): boolean {
-  // As the database's collation does: without regard to case.
+  // Texts compare as in the database's collation: without regard to case.
   if (kind === 'text') return typeof actual === 'string' && wildcard(wanted).test(actual);
   return actual === readValue(kind, wanted);
 }
 
 function compare(actual: FieldValue, comparison: Comparison, kind: FieldKind): boolean {
-  // As in SQL, nothing compares with an absent value.
+  // An absent value compares with nothing, as in SQL.
   if (actual === null) return false;
   const { operator, values } = comparison;
   const isAny = values.some((value) => equals(actual, value, kind));
@@ -207,7 +207,7 @@ function compare(actual: FieldValue, comparison: Comparison, kind: FieldKind): b
   return actual >= wanted;
 }
 
-/** Whether an object passes the filter, given how to read its fields. */
+/** True where an object passes the filter, given how to read its fields. */
 export function matches(
   expression: Expression,
   field: (name: string) => { readonly kind: FieldKind; readonly value: FieldValue },

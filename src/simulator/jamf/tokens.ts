@@ -22,7 +22,7 @@ export interface ApiClient {
   roles: readonly ApiRole[];
 }
 
-/** How servers of different ages differ; the control API switches them. */
+/** Differences between servers of different ages; the control API switches them. */
 export interface TokenVariants {
   /** RFC 6749 allows both; which one real servers use is unverified (domain/jamf.md 1.1). */
   wrongSecretStatus: 401 | 400;

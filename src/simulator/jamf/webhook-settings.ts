@@ -18,7 +18,7 @@ export interface WebhookSettings {
   /** 1 to 15 */
   readonly readTimeoutSeconds: number;
   readonly authentication: WebhookAuthentication;
-  /** For group events: the one group it tells of; 0 is none. */
+  /** Group that a group event is about; 0 is none. */
   readonly smartGroupId: number;
 }
 

@@ -48,7 +48,7 @@ export function createAuthorizationCodes(cloud: CloudContext): AuthorizationCode
   const { clock } = cloud.world;
   return {
     issue: (authorization) => {
-      // As Entra's: long, and with characters that have to be encoded in an address.
+      // The code looks like Entra's: long, and with characters that have to be encoded in an address.
       const code = `1.${randomBytes(96).toString('base64')}`;
       issued.set(code, { authorization, expiresAt: clock.now() + codeLifeMs, spent: false });
       const [oldest] = issued.keys();

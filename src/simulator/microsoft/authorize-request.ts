@@ -26,7 +26,7 @@ export type AuthorizeResult =
 const missing = (name: string): EntraResult<never> =>
   refuse('invalid_request', 900144, `The request body must contain the following parameter: '${name}'.`);
 
-/** Where a refusal may be sent: the application, and an address that is registered with it, to the letter. */
+/** Finds the application and an address that is registered with it, to the letter: a refusal may be sent there only. */
 function findApplication(
   cloud: CloudContext,
   query: URLSearchParams,

@@ -43,7 +43,7 @@ function findPerson(cloud: CloudContext, request: AuthorizeRequest, name: string
   return refuseByCatalogue(50034, { tenantName: tenant?.displayName ?? 'organizations' });
 }
 
-/** Whether this person may sign in to this application. */
+/** Decides whether this person may sign in to this application. */
 function admit(person: Person, application: RegisteredApplication): EntraResult<Person> {
   const { tenant, user } = person;
   if (user.accountEnabled === false) {

@@ -42,7 +42,7 @@ const decode = remembered(tokensRemembered, (token: string): DecodedToken | unde
 
 const signedBy = new WeakMap<KeyObject, (token: string) => boolean>();
 
-/** Whether the key made the token's signature: never another answer either. Everything else is asked anew. */
+/** True where the key made the token's signature, which never changes. Everything else is asked anew. */
 function isSignedBy(publicKey: KeyObject, token: string): boolean {
   const known = signedBy.get(publicKey);
   if (known) return known(token);

@@ -3,7 +3,7 @@ import { rootCertificates } from 'node:tls';
 import type { CloudContext } from './context.ts';
 import type { IntuneTenant } from './intune-state.ts';
 
-/** How a user comes to one of the partner's pages: domain/microsoft.md 7 and 11.18. */
+/** Visit of a user to one of the partner's pages: domain/microsoft.md 7 and 11.18. */
 export interface PageVisit {
   /** `enroll`: from the block page of an unknown Mac; `remediate`: "Check compliance" of a known one. */
   readonly kind: 'enroll' | 'remediate';
@@ -89,7 +89,7 @@ function get(
   });
 }
 
-/** Where an answer sends a browser; nowhere but to https, as a browser on a page of https would warn. */
+/** Address that an answer sends a browser to; only https, as a browser on a page of https would warn. */
 function redirectOf(result: VisitResult): URL | undefined {
   if (result.kind !== 'answered' || ![301, 302, 303, 307, 308].includes(result.status)) return undefined;
   const { location } = result.headers;

@@ -53,11 +53,11 @@ export interface MicrosoftCloud {
   readonly settings: CloudSettings;
   readonly keys: SigningKeys;
   readonly intune: IntuneState;
-  /** To change notifications. */
+  /** Subscriptions to change notifications. */
   readonly subscriptions: GraphSubscriptions;
   /** Does what is due: processes uploads and makes finished ones visible in the directory. */
   settle(): void;
-  /** As Graph names it. */
+  /** State as Graph names it. */
   partnerState(tenantId: string): PartnerState;
   /** The administrator's "Terminate" in Intune: domain/microsoft.md 4.6. */
   terminate(tenantId: string): void;

@@ -6,7 +6,7 @@ export interface CompanyPortalAnswer {
   /** false: the Company Portal complains about its `-r` flag and registers nothing (domain/microsoft.md 7). */
   readonly partnerManagementEnabled: boolean;
   readonly partnerState: PartnerState;
-  /** Whether the partner is assigned to the user; without any assignment it is to everyone. */
+  /** True where the partner is assigned to the user; without any assignment it is to everyone. */
   readonly assigned: boolean;
 }
 

@@ -22,7 +22,7 @@ const principalChange = z.strictObject({
   consentType: z.enum(['AllPrincipals', 'Principal']).optional(),
   /** Set when Microsoft itself has disabled the application: domain/microsoft.md 1.6. */
   disabledByMicrosoftStatus: z.string().min(1).nullable().optional(),
-  /** Only assigned people may sign in (AADSTS50105). */
+  /** True where only assigned people may sign in (AADSTS50105). */
   assignmentRequired: z.boolean().optional(),
 });
 /** App roles by value; none: the default access. */
@@ -125,7 +125,7 @@ function mountAssignments(app: Hono, within: WithinTenant): void {
 }
 
 function mountDrift(app: Hono, within: WithinTenant): void {
-  // Which delegated permissions it has, all of them.
+  // The request sets all delegated permissions at once.
   app.put(`${path}/:appId/delegated-grants`, (c) =>
     within(c, async (_cloud, tenant) => {
       const input = await readControlBody(c, grantsBody);
@@ -146,7 +146,7 @@ function mountDrift(app: Hono, within: WithinTenant): void {
       return c.json(viewPrincipal(made));
     }),
   );
-  // Out of the tenant's recycle bin: as it was, object id and all.
+  // The principal comes out of the tenant's recycle bin: as it was, object id and all.
   app.post(`${path}/:appId/restore`, (c) =>
     within(c, (cloud, tenant) => {
       const principal = takeDeleted(cloud, tenant, (c.req.param('appId') ?? '').toLowerCase());

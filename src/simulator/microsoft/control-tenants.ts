@@ -115,7 +115,7 @@ function mountDirectory(app: Hono, within: WithinTenant): void {
       device.boundToOtherPartner = boundToOtherPartner ?? device.boundToOtherPartner;
       device.accountEnabled = accountEnabled ?? device.accountEnabled;
       const { tenantId } = tenant;
-      // Whose the device is Intune's secret: Entra does not change with it.
+      // The owner of a device is Intune's secret: Entra does not change with it.
       if (accountEnabled !== undefined)
         cloud.context.directory.note({
           tenantId,

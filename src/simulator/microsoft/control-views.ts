@@ -84,7 +84,7 @@ export function viewPartner(cloud: MicrosoftCloud, tenant: SimulatedTenant): Rec
     calls: partner.partnerCalls.map(withTime),
     terminatedAt: isoOrNull(partner.terminatedAt),
     terminatedBy: partner.terminatedBy,
-    // When it is due; `removedDevices` says what has been done.
+    // Time at which it is due; `removedDevices` says what has been done.
     devicesMarkedNonCompliantAt: isoOrNull(times?.markedAt ?? null),
     devicesRemovedAt: isoOrNull(times?.removedAt ?? null),
     removedDevices: partner.removedDevices,

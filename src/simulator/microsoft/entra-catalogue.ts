@@ -6,7 +6,7 @@ export interface EntraErrorFacts {
   readonly tenantName: string;
   /** The other national cloud as Entra names it, or its host. */
   readonly otherCloud: string;
-  /** Where that cloud signs in, if known. */
+  /** Sign-in address of that cloud, if known. */
   readonly otherAuthority: string | undefined;
   readonly resource: string;
 }

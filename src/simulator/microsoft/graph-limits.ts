@@ -29,7 +29,7 @@ export function createFreshTokenRefusal(
   };
 }
 
-/** Which of domain/microsoft.md 9's limits a request counts against. */
+/** Limit of domain/microsoft.md 9 that a request counts against. */
 export type QuotaKind = 'identity' | 'partner';
 
 interface Limit {

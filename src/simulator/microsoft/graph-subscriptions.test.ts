@@ -17,7 +17,7 @@ let url: string;
 let token: string;
 let bodies: { value: Record<string, unknown>[] }[] = [];
 let handshakes: string[] = [];
-/** How the subscriber answers: the status of notifications, and what it makes of a validation token. */
+/** The subscriber answers with this status, and makes of a validation token what this function returns. */
 let status = 202;
 let shake: (token: string) => { status?: number; type?: string; body: string };
 

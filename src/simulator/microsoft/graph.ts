@@ -99,7 +99,7 @@ const partnerRoutes: readonly Omit<GraphRoute, 'quota' | 'roles'>[] = [
   },
 ];
 
-/** Which role a subscription takes depends on what is subscribed to. */
+/** The role of a subscription depends on what is subscribed to. */
 const subscriptionRoles = Object.values(subscriptionRole);
 const subscriptionRoutes: readonly Omit<GraphRoute, 'quota' | 'roles'>[] = [
   { path: /^subscriptions$/i, answer: ({ subscriptions, token }) => subscriptions.list(token) },

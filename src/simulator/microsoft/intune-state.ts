@@ -5,7 +5,7 @@ export interface AppliedState {
   readonly messageId: string;
   readonly appliedAt: string;
   readonly lastUpdateTime: string;
-  /** Which entity types of the message took effect. */
+  /** Entity types of the message that took effect. */
   readonly entityTypes: readonly number[];
   /** null: the message did not carry it in a form that counts. */
   readonly complianceStatus: 'compliant' | 'notCompliant' | null;
@@ -89,7 +89,7 @@ export interface HeartbeatCall {
   /** Milliseconds by the world's clock. */
   readonly at: number;
   readonly appId: string;
-  /** As the partner wrote it. */
+  /** Time as the partner wrote it. */
   readonly timestamp: string;
   /** null: accepted. */
   readonly refusal: string | null;
@@ -117,7 +117,7 @@ export interface IntuneTenant {
   heartbeats: number;
   /** Refused ones among them. */
   readonly heartbeatCalls: HeartbeatCall[];
-  /** Since the end of the connection: whether its devices count as not compliant, and how many were removed. */
+  /** State since the end of the connection: whether its devices count as not compliant, and how many were removed. */
   devicesMarked: boolean;
   removedDevices: number;
   /** Devices, by id, that have to register anew before they report again (domain/microsoft.md 4.6). */
@@ -125,7 +125,7 @@ export interface IntuneTenant {
   readonly policies: CompliancePolicy[];
   readonly messages: Map<string, UploadMessage>;
   readonly ledger: UploadLedger;
-  /** By device id, lower case. */
+  /** Devices by id, lower case. */
   readonly devices: Map<string, PartnerDevice>;
   readonly counters: UploadCounters;
 }

@@ -21,7 +21,7 @@ export interface SigningKey {
 export type RolloverMode = 'planned' | 'unannounced' | 'emergency';
 
 export interface SigningKeys {
-  /** In no particular order: order is meaningless to a careful reader. */
+  /** Published keys in no particular order: order is meaningless to a careful reader. */
   published(): readonly SigningKey[];
   find(kid: string): SigningKey | undefined;
   current(): SigningKey;

@@ -1,4 +1,7 @@
-/** How Graph calls a subscriber: over TLS that it can verify, redirects not followed ("Receive change notifications through webhooks"). */
+/**
+ * Calls a subscriber as Graph does: over TLS that it can verify, redirects not followed ("Receive change notifications
+ * through webhooks").
+ */
 
 import { rootCertificates } from 'node:tls';
 import { Agent, request } from 'undici';
@@ -35,7 +38,7 @@ export function createNotificationClient(cloud: CloudContext): NotificationClien
   return {
     handshake: async (url, token) => {
       const address = new URL(url);
-      // As Microsoft writes it: spaces as plus signs, colons escaped.
+      // The token is written as by Microsoft: spaces as plus signs, colons escaped.
       address.searchParams.append('validationToken', token);
       try {
         const answer = await request(address, {
@@ -71,7 +74,7 @@ export function createNotificationClient(cloud: CloudContext): NotificationClien
         await answer.body.dump();
         return answer.statusCode;
       } catch {
-        // Whatever it was, Graph only knows that nobody answered.
+        // Graph knows only that nobody answered.
         return undefined;
       }
     },

@@ -1,6 +1,6 @@
 import type { CloudContext } from './context.ts';
 
-/** As Entra's texts name the national clouds. */
+/** Names of the national clouds in Entra's texts. */
 const microsoftNames = new Map([
   ['public', 'MicrosoftOnline.COM'],
   ['usgov', 'MicrosoftOnline.US'],

@@ -29,7 +29,7 @@ export function beginConnection(
   tenant.devicesMarked = false;
 }
 
-/** When the devices of an ended connection are marked and removed, milliseconds; null while there is one. */
+/** Times at which the devices of an ended connection are marked and removed, milliseconds; null while there is one. */
 export function removalTimes(
   tenant: IntuneTenant,
   settings: IntuneSettings,
@@ -73,7 +73,7 @@ export function sweepEndedConnections(cloud: CloudContext, state: IntuneState): 
 export function connectionState(cloud: CloudContext, tenant: IntuneTenant): PartnerState {
   const settings = cloud.settings.tenant(tenant.tenantId).intune;
   if (settings.partnerState !== null) return settings.partnerState;
-  // To Intune it does not matter whose connector it is.
+  // Intune does not care whose connector it is.
   if (settings.foreignProvisioning !== null) return 'enabled';
   if (tenant.provisioning === 'never' && !settings.partnerAdded) return 'unavailable';
   const { configuredAppId } = settings;
@@ -88,7 +88,7 @@ export function connectionState(cloud: CloudContext, tenant: IntuneTenant): Part
 export const notConfigured = (appId: string): string =>
   `Application ${appId} is not the application configured for this partner.`;
 
-/** Why Intune takes nothing from this application for the tenant; undefined: it does. */
+/** Reason why Intune takes nothing from this application for the tenant; undefined: it does. */
 export function connectionRefusal(
   tenant: IntuneTenant,
   settings: IntuneSettings,

@@ -55,7 +55,7 @@ function readPartnerBody(body: unknown, apiVersion: string): PartnerBody | strin
   return { provisioned, enrollmentUrl: enrollment, remediationUrl };
 }
 
-/** Why Intune does not change the connection; the answer is an HTTP 200 all the same. */
+/** Reason why Intune does not change the connection; the answer is an HTTP 200 all the same. */
 function refusePartner(
   tenant: IntuneTenant,
   settings: IntuneSettings,

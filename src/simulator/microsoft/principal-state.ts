@@ -3,13 +3,13 @@ import type { SimulatedServicePrincipal } from '../directory.ts';
 /** State of a service principal that only the Microsoft doubles need, beside the directory's record. */
 interface PrincipalState {
   disabledByMicrosoftStatus: string | null;
-  /** Since when Graph lists and honours a role, by resource and role id; milliseconds. */
+  /** Time since which Graph lists and honours a role, by resource and role id; milliseconds. */
   readonly rolesInGraphAt: Map<string, number>;
   /** The same for the delegated grants. */
   grantsInGraphAt: number;
 }
 
-/** By the record itself, so that a deleted and re-created service principal starts anew. */
+/** States are kept by the record itself, so that a deleted and re-created service principal starts anew. */
 const states = new WeakMap<SimulatedServicePrincipal, PrincipalState>();
 
 function stateOf(principal: SimulatedServicePrincipal): PrincipalState {

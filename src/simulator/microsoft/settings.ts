@@ -18,7 +18,7 @@ export const entraErrorSchema = z
     code: z.int().positive(),
     /** Number of times; default: until it is taken back. */
     times: z.int().min(1).optional(),
-    /** Only for this application; default: every one. */
+    /** Restricts it to this application; default: every one. */
     appId: guid.optional(),
     /** `consent`: on the redirect from the consent page, or on the page itself where Entra does not redirect. */
     at: z.enum(['token', 'consent', 'sign-in']).default('token'),
@@ -40,7 +40,7 @@ export type EntraErrorScript = z.infer<typeof entraErrorSchema>;
 /** The same as it may be written: `{ code: 700016 }`. */
 export type EntraErrorInput = z.input<typeof entraErrorSchema>;
 
-/** How Entra answers in one tenant, besides consent. */
+/** Entra's answers in one tenant, besides consent. */
 export const entraSchema = z.strictObject({
   entraError: entraErrorSchema.nullable(),
   /** The error for an application without a service principal: both are seen (domain/microsoft.md 1.6). */
@@ -51,7 +51,7 @@ export interface EntraSettings {
   missingPrincipalCode: 700016 | 7000229;
 }
 
-/** How Graph answers in one tenant: domain/microsoft.md 9 and 11.10. */
+/** Graph's answers in one tenant: domain/microsoft.md 9 and 11.10. */
 export const graphSchema = z.strictObject({
   /**
    * 401 `Authentication_MissingOrMalformed`: the first `times` calls with each token of a random share of them,
@@ -85,12 +85,12 @@ export const graphSchema = z.strictObject({
     /** After this time it is dropped: 4 h. */
     giveUpMs: z.int().min(1).max(dayMs),
   }),
-  /** Whether a 429 by quota says when to come back; Intune's may not. */
+  /** Decides whether a 429 by quota says when to come back; Intune's may not. */
   retryAfter: z.enum(['send', 'omit']),
 });
 export type GraphSettings = z.infer<typeof graphSchema>;
 
-/** How the tenant's administrator behaves on the consent page: domain/microsoft.md 1.5. */
+/** Behaviour of the tenant's administrator on the consent page: domain/microsoft.md 1.5. */
 export const consentSchema = z.strictObject({
   behaviour: z.enum(['approve', 'decline', 'lose-state', 'tamper-tenant']),
   /** Time until the granted roles appear in tokens, and in Graph unless `graphDelayMs` says otherwise. */
@@ -109,7 +109,7 @@ export const discoverySchema = z.strictObject({
   services: z.enum(['all', 'none', 'unrelated-only', 'tenant-only', 'device-only']),
   providerNameCase: z.enum(['documented', 'lower', 'upper']),
   pageSize: z.number().int().min(1).nullable(),
-  /** Where the addresses point; everything but `own` must be refused by a careful client. */
+  /** Form of the addresses; everything but `own` must be refused by a careful client. */
   address: z.enum(['own', 'plain-http', 'foreign-host', 'foreign-port', 'user-info']),
   /** Relocation: appended to both service names; the old path then answers 404. */
   relocation: z
@@ -119,7 +119,7 @@ export const discoverySchema = z.strictObject({
 });
 export type DiscoverySettings = z.infer<typeof discoverySchema>;
 
-/** How the tenant's Intune answers: domain/microsoft.md 4 and 11.11 to 11.14. */
+/** Answers of the tenant's Intune: domain/microsoft.md 4 and 11.11 to 11.14. */
 export const intuneSchema = z.strictObject({
   answerStyle: z.enum(['json', 'no-content', 'empty']),
   /** `ErrorCode` of the next uploads; null: 202 (api-version 1.2) or 0 (1.1). Others than 0 and 202 refuse. */
@@ -130,28 +130,28 @@ export const intuneSchema = z.strictObject({
   processingDelayMs: delayMs,
   /** Added at random to each message's delay, so that messages overtake each other. */
   processingJitterMs: delayMs,
-  /** From `Completed` until Entra shows it; null: never. */
+  /** Time from `Completed` until Entra shows it; null: never. */
   visibilityDelayMs: delayMs.nullable(),
   errorDetailStyle: z.enum(['string', 'object']),
   /** The word for a message not yet processed; public sources do not say which it is. */
   pendingStatus: z.string().min(1),
-  /** In-body `HttpStatusCode` and `ErrorDetail` of PartnerTenants in an HTTP 200 that changes nothing. */
+  /** Members `HttpStatusCode` and `ErrorDetail` of PartnerTenants in an HTTP 200 that changes nothing. */
   partnerTenantsRefusal: z
     .strictObject({ httpStatusCode: z.number().int(), errorDetail: z.string() })
     .nullable(),
   /** The application id pasted in Intune; another application is rejected. null: any. */
   configuredAppId: guid.nullable(),
-  /** Whether the administrator has added the partner in Intune; provisioning is refused before. */
+  /** True where the administrator has added the partner in Intune; provisioning is refused before. */
   partnerAdded: z.boolean(),
   /** Somebody else's connector holds the tenant: ours is refused until this is null again. */
   foreignProvisioning: z.strictObject({ appId: guid }).nullable(),
-  /** How an upload or a heartbeat of a tenant that is not connected is refused (domain/microsoft.md 4.6, 12.12). */
+  /** Form of refusing an upload or a heartbeat of a tenant that is not connected (domain/microsoft.md 4.6, 12.12). */
   refusalStyle: z.enum(['in-body', 'http']),
   /** Without a heartbeat for longer, the partner is `unresponsive`. */
   unresponsiveAfterMs: longTimeMs,
-  /** From the end of the connection until the partner's devices count as not compliant. */
+  /** Time from the end of the connection until the partner's devices count as not compliant. */
   markDevicesAfterMs: longTimeMs,
-  /** From the end of the connection until the partner's devices are removed. */
+  /** Time from the end of the connection until the partner's devices are removed. */
   removeDevicesAfterMs: longTimeMs,
   /** Provisioned again later than this, devices known before stop reporting until they register anew. null: never. */
   reprovisionWindowMs: longTimeMs.nullable(),
@@ -180,7 +180,7 @@ export type IntuneSettings = z.infer<typeof intuneSchema>;
 
 export interface TenantSettings {
   consent: ConsentSettings;
-  /** By application id, over the tenant's. */
+  /** Settings by application id, over the tenant's. */
   readonly consentByApp: Map<string, Partial<ConsentSettings>>;
   entra: EntraSettings;
   graph: GraphSettings;
@@ -193,13 +193,13 @@ export interface CloudSettings {
   tenant(tenantId: string): TenantSettings;
   /** The tenant of the person who signs in when a consent goes to `common` or `organizations`. */
   signedInTenantId: string | null;
-  /** Whether a client assertion may be presented twice; some client libraries reuse theirs until it expires. */
+  /** Decides whether a client assertion may be presented twice; some client libraries reuse theirs until it expires. */
   assertionReplay: 'refuse' | 'allow';
   /** Answered to every tenant of the cloud, after the tenant's own. */
   entraError: EntraErrorInput | null;
   /** `refresh_in` of token answers, seconds; null: left out. */
   refreshInSeconds: number | null;
-  /** How a person is told who may sign in only when assigned (AADSTS50105): both are seen. */
+  /** Answer to a person who may sign in only when assigned (AADSTS50105): both are seen. */
   notAssigned: 'redirect' | 'page';
   /** Certificates (PEM) that the simulated browser, and Graph where it notifies, trust besides public ones and the world's. */
   browserTrustPem: string | null;

@@ -22,7 +22,7 @@ export interface EntityEffect {
   readonly osVersion: string | null;
   readonly lastCheckInTime: string | null;
   readonly encrypted: boolean | null;
-  /** By the names of domain/microsoft.md 6. */
+  /** Attributes by the names of domain/microsoft.md 6. */
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 

@@ -3,7 +3,7 @@ import type { HostEnv } from '../host.ts';
 import { odataError } from './intune-request.ts';
 import type { IntuneSettings } from './settings.ts';
 
-/** How a message that carries a poisonous device is refused. */
+/** Form of refusing a message that carries a poisonous device. */
 export type PoisonRefusal = IntuneSettings['poison'][number]['refusal'];
 
 /** The first poisonous device of a message; the others in it are the reason why it must be found. */

@@ -8,7 +8,7 @@ interface Assignments {
   readonly byUser: Map<string, readonly string[]>;
 }
 
-/** By the record itself, so that a deleted and re-created service principal starts anew. */
+/** Assignments are kept by the record itself, so that a deleted and re-created service principal starts anew. */
 const known = new WeakMap<SimulatedServicePrincipal, Assignments>();
 
 export function assignmentsOf(principal: SimulatedServicePrincipal): Assignments {

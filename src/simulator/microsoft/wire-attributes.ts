@@ -69,6 +69,6 @@ export const readAttributes = (entity: Readonly<Record<string, unknown>>): Recor
       .map(([name]) => [name, entity[name]]),
   );
 
-/** Whether every attribute that a policy judges is there: the entity may be sent only then (6.1). */
+/** True where every attribute that a policy judges is there: the entity may be sent only then (6.1). */
 export const isCompleteCompliance = (attributes: Readonly<Record<string, unknown>>): boolean =>
   Object.keys(complianceAttributes).every((name) => Object.hasOwn(attributes, name));
