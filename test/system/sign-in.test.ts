@@ -67,7 +67,7 @@ describe('signing in', () => {
       name: account('ada'),
       role: 'admin',
       tenants: null,
-      session: { csrfToken: expect.stringMatching(/^[\w-]{43}$/) },
+      session: { csrfToken: expect.stringMatching(/^[\w-]{86}$/) },
     });
   });
 

@@ -1,3 +1,4 @@
+import { base64url } from 'jose';
 import type { OperatorSession } from '../context.ts';
 import { sameText } from './key-operators.ts';
 
@@ -10,6 +11,30 @@ export const csrfHeader = 'x-espalier-csrf';
 
 /** Methods that change nothing (RFC 9110, 9.2.1). */
 export const isSafeMethod = (method: string): boolean => ['GET', 'HEAD', 'OPTIONS'].includes(method);
+
+const tokenBytes = 32;
+const maskedForm = /^[\w-]{86}$/;
+
+/**
+ * The token as one answer shows it: random bytes, then the token mixed with them. Pages are compressed, and the size of
+ * many answers would tell a text that stands in all of them beside what an attacker chooses (BREACH); this one is in one.
+ */
+export function maskedToken(token: string): string {
+  const mixed = new Uint8Array(2 * tokenBytes);
+  const mask = crypto.getRandomValues(mixed.subarray(0, tokenBytes));
+  mixed.set(
+    base64url.decode(token).map((byte, index) => byte ^ (mask[index] ?? 0)),
+    tokenBytes,
+  );
+  return base64url.encode(mixed);
+}
+
+/** The session's token in what an answer showed; undefined: it is none. */
+function unmasked(shown: string): string | undefined {
+  if (!maskedForm.test(shown)) return undefined;
+  const mixed = base64url.decode(shown);
+  return base64url.encode(mixed.subarray(tokenBytes).map((byte, index) => byte ^ (mixed[index] ?? 0)));
+}
 
 /**
  * Fetch metadata where the browser sends it, else `Origin`, which every browser sends with a write. `null` is what it
@@ -32,7 +57,8 @@ export async function csrfFault(
   if (!isSameOrigin(headers, adminUrl)) {
     return `A request with the session's cookie has to come from ${adminUrl} (ESPALIER_ADMIN_URL).`;
   }
-  if (given === undefined || !(await sameText(given, session.csrfToken))) {
+  const token = given === undefined ? undefined : unmasked(given);
+  if (token === undefined || !(await sameText(token, session.csrfToken))) {
     return `A writing request with the session's cookie needs the header ${csrfHeader}: GET /api/v1/session tells its value.`;
   }
   return undefined;

@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { roles } from '../../store/row-types.ts';
 import type { AdminApp } from '../context.ts';
+import { maskedToken } from '../operators/csrf.ts';
 import { commonProblems, instant, jsonAnswer } from '../schemas.ts';
 
 /** `/session`: who the gateway takes the caller for, by whatever credential was shown. */
@@ -18,7 +19,7 @@ const sessionSchema = z
     session: z
       .object({
         expiresAt: instant,
-        csrfToken: z.string().openapi({ description: 'To be sent as x-espalier-csrf with every write' }),
+        csrfToken: z.string().openapi({ description: 'To be sent as x-espalier-csrf with a write; another text in every answer, and each is good' }),
       })
       .nullable(),
   })
@@ -45,7 +46,7 @@ export function addSession(app: AdminApp): void {
         role,
         tenants: tenantIds === undefined ? null : [...tenantIds],
         session: session
-          ? { expiresAt: session.expiresAt.toISOString(), csrfToken: session.csrfToken }
+          ? { expiresAt: session.expiresAt.toISOString(), csrfToken: maskedToken(session.csrfToken) }
           : null,
       },
       200,

@@ -5,6 +5,7 @@ import type { PageText } from '../../gateway/landing-texts.ts';
 import type { Language } from '../../gateway/language.ts';
 import { type Html, type InLanguage, pageLayout } from '../../gateway/page-layout.ts';
 import type { Operator, OperatorSession } from '../context.ts';
+import { maskedToken } from '../operators/csrf.ts';
 import { signInTexts } from './texts.ts';
 import type { SignInTexts } from './wording.ts';
 
@@ -139,7 +140,7 @@ export function signedInPage(
     paragraphs([texts.roles[operator.role], texts.lasts(texts.moment(session.expiresAt))]),
     html`<p class="actions">${onward}<a href="/api/docs">${texts.apiLink}</a></p>
       <form method="post" action="/sign-out">
-        <input type="hidden" name="csrf" value="${session.csrfToken}" />
+        <input type="hidden" name="csrf" value="${maskedToken(session.csrfToken)}" />
         <button type="submit">${texts.signOutButton}</button>
       </form>`,
   ]);
