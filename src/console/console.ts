@@ -4,7 +4,7 @@ import { ProblemError, problemAnswer } from '../problems.ts';
 import { type ApiProblem, ApiRefusal, type CallApi, createApi, problemOf } from './api.ts';
 import { type Assets, assetPathOf, serveAsset } from './assets.ts';
 import { createFormTurns, readForm } from './forms.ts';
-import { consoleLayout } from './layout.ts';
+import { consoleLayout, consolePart } from './layout.ts';
 import { pages } from './pages/all.ts';
 import { problemBox } from './parts.ts';
 import { withVisibleTurns } from './turning-text.ts';
@@ -25,7 +25,7 @@ const headers = (): Record<string, string> => ({
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'cache-control': 'no-store',
-  vary: 'cookie',
+  vary: 'cookie, hx-request',
 });
 
 const rank: Readonly<Record<Person['role'], number>> = { viewer: 0, operator: 1, admin: 2 };
@@ -52,6 +52,11 @@ export interface ConsoleOptions {
   readonly call: CallApi;
   readonly assets: Assets;
 }
+
+/** A page that is shown asks for itself anew, to take a part of the answer. */
+const isPart = (c: Context): boolean => c.req.header('hx-request') === 'true';
+
+const visible = (page: unknown): string => withVisibleTurns(String(page));
 
 const isGoOn = (outcome: GoOn | PageContent): outcome is GoOn => 'goTo' in outcome;
 
@@ -82,7 +87,7 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
       const returnTo = c.req.method === 'GET' ? pathname + search : '/';
       const location = returnTo === '/' ? '/sign-in' : `/sign-in?${new URLSearchParams({ returnTo })}`;
       // A part of a page that is fetched anew must not show the sign-in page in its place.
-      return c.req.header('hx-request') === 'true'
+      return isPart(c)
         ? c.body(null, 401, { ...headers(), 'hx-redirect': location })
         : c.body(null, 303, { ...headers(), location });
     }
@@ -97,12 +102,12 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
   };
 
   const answer = async (visit: Visit, page: ConsolePage, content: PageContent): Promise<Response> => {
+    if (isPart(visit.c)) return visit.c.html(visible(await consolePart(content)), content.status ?? 200, headers());
     const { pathname } = new URL(visit.c.req.url);
     const notice = page.notices?.[visit.query.get('done') ?? ''];
     const shown = menu.filter(({ menu: entry }) => visit.may(entry?.role ?? 'viewer'));
     const frame = { asset, menu: shown, person: visit.person, path: pathname, notice };
-    const text = withVisibleTurns(String(await consoleLayout(frame, content)));
-    return visit.c.html(text, content.status ?? 200, headers());
+    return visit.c.html(visible(await consoleLayout(frame, content)), content.status ?? 200, headers());
   };
 
   const handle =

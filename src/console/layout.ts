@@ -47,6 +47,12 @@ const fileOf = ({ asset }: Frame, name: string): Html =>
     ? html`<link rel="stylesheet" href="${asset(name)}" />`
     : html`<script src="${asset(name)}" defer></script>`;
 
+/**
+ * For a page that takes a part of itself anew: what can be taken, without the frame. The same state is then the same text,
+ * which the frame with its token is not.
+ */
+export const consolePart = ({ body }: PageContent): Html => html`${body}`;
+
 export const consoleLayout = (frame: Frame, content: PageContent): Html => html`<!doctype html>
 <html lang="en">
   <head>
