@@ -102,7 +102,8 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
   };
 
   const answer = async (visit: Visit, page: ConsolePage, content: PageContent): Promise<Response> => {
-    if (isPart(visit.c)) return visit.c.html(visible(await consolePart(content)), content.status ?? 200, headers());
+    if (isPart(visit.c))
+      return visit.c.html(visible(await consolePart(content)), content.status ?? 200, headers());
     const { pathname } = new URL(visit.c.req.url);
     const notice = page.notices?.[visit.query.get('done') ?? ''];
     const shown = menu.filter(({ menu: entry }) => visit.may(entry?.role ?? 'viewer'));

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { constants, gzipSync } from 'node:zlib';
 import type { Asset, Assets } from '../console/assets.ts';
 
 /** The console's files as Node finds them: ours beside its code, the others where npm put their packages. */
@@ -28,7 +29,9 @@ export function readConsoleAssets(): Assets {
   return new Map(
     files.map(([name, type, path]): [string, Asset] => {
       const body = readFileSync(path, 'utf8');
-      return [name, { type, body, digest: createHash('sha256').update(body).digest('hex').slice(0, 16) }];
+      const digest = createHash('sha256').update(body).digest('hex').slice(0, 16);
+      const gzip = new Uint8Array(gzipSync(body, { level: constants.Z_BEST_COMPRESSION }));
+      return [name, { type, body, gzip, digest }];
     }),
   );
 }

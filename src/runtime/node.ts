@@ -38,6 +38,7 @@ import {
   watchCertificate,
 } from './node-certificate.ts';
 import { createNodeChanges } from './node-changes.ts';
+import { compressingPages } from './node-compression.ts';
 import { type Delivery, startDelivery } from './node-delivery.ts';
 import { nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { type GatewayListeners, openListeners } from './node-listeners.ts';
@@ -312,7 +313,7 @@ async function run(
       onChanges: changes.feed.subscribe,
       openBulk: () => openBulk(url, breaker),
     });
-    admin.serve(adminApp.fetch);
+    admin.serve(compressingPages(adminApp.fetch));
   }
   stack.defer(() => gateway.missed?.stop());
   await gateway.missed?.start();

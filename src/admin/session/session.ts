@@ -19,7 +19,10 @@ const sessionSchema = z
     session: z
       .object({
         expiresAt: instant,
-        csrfToken: z.string().openapi({ description: 'To be sent as x-espalier-csrf with a write; another text in every answer, and each is good' }),
+        csrfToken: z.string().openapi({
+          description:
+            'To be sent as x-espalier-csrf with a write; another text in every answer, and each is good',
+        }),
       })
       .nullable(),
   })
