@@ -35,14 +35,22 @@
       const button = document.createElement('button');
       button.type = 'button';
       button.className = 'copy';
-      button.textContent = 'Copy';
-      button.setAttribute('aria-label', `Copy ${element.textContent.slice(0, 60)}`);
+      // The name begins with the word that is shown, for those who hear the button and those who speak to it.
+      const say = (word) => {
+        button.textContent = word;
+        button.setAttribute('aria-label', `${word} ${element.textContent.slice(0, 60)}`);
+      };
+      say('Copy');
       button.addEventListener('click', async () => {
-        await navigator.clipboard.writeText(element.textContent);
-        button.textContent = 'Copied';
-        setTimeout(() => {
-          button.textContent = 'Copy';
-        }, 1_500);
+        try {
+          await navigator.clipboard.writeText(element.textContent);
+          say('Copied');
+        } catch {
+          // A browser keeps the clipboard from pages without TLS, or whose person refused it.
+          getSelection()?.selectAllChildren(element);
+          say('Selected');
+        }
+        setTimeout(() => say('Copy'), 1_500);
       });
       element.after(button);
     }
