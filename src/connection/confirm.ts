@@ -17,7 +17,7 @@ import type { JamfClient } from '../jamf/client.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { HistoryOrigin } from '../store/history.ts';
-import { type Instance, listInstances, noteVersion } from '../store/instances/instance.ts';
+import { type Instance, listInstances, noteTest } from '../store/instances/instance.ts';
 import { resumeDeprovision, suspendDeprovision } from '../store/tenants/deprovision.ts';
 import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -326,15 +326,16 @@ async function policySteps(
   return [good('policy', made.outcome), await assignmentStep(tenant, policyId, call, options)];
 }
 
-/** Tests one instance and remembers its version. */
+/** Tests one instance, and remembers its version and what failed, as of any other exchange with it. */
 export async function testInstance(
   instance: Instance,
   options: Pick<ConfirmOptions, 'sql' | 'clientOf'>,
 ): Promise<ConfirmStep[]> {
   const { steps, version } = await options.clientOf(instance).test();
-  if (version !== undefined) {
-    await noteVersion(options.sql, instance, version);
-  }
+  // Reading goes on without Jamf's verdict where a smart group decides.
+  const isNeeded = (name: string): boolean => name !== 'compliance' || instance.compliance.source === 'jamf';
+  const failure = steps.find(({ name, ok }) => !ok && isNeeded(name));
+  await noteTest(options.sql, instance, { error: failure?.detail ?? null, version });
   return steps.map(({ name, ok, detail, owner = 'instance', remedy = 'Look at the instance.' }) =>
     ok ? good(name, detail) : bad(name, `instance-${name}`, detail, remedy, owner),
   );

@@ -89,10 +89,15 @@ describe('instances in the console', () => {
       const bad = await admin.post(`${pathOf(berlin.id)}/test`);
       expect(bad.text).toContain('does not work');
       expect(bad.text).toContain('Check the client id and secret in Jamf Pro');
+      const failed = (await api('GET', pathOf(berlin.id))).json;
+      expect(failed.lastError).toMatch(/^unauthenticated: /);
+      expect(await opened()).toContain(failed.lastErrorAt);
       const { clientId } = simulated;
       await api('PATCH', pathOf(berlin.id), {
         apiClient: { clientId, clientSecret: clientSecretOf(simulated) },
       });
+      await admin.post(`${pathOf(berlin.id)}/test`);
+      expect((await api('GET', pathOf(berlin.id))).json.lastError).toBeNull();
     });
 
     it('pauses and resumes', async () => {

@@ -77,7 +77,7 @@ export function addInstanceVerbs(app: AdminApp, services: AdminServices): void {
     const failed = steps.filter(({ ok }) => !ok).map(({ name }) => name);
     const ok = failed.length === 0;
     const { tenantId } = instance;
-    // It changes nothing, but it signs in at the instance: who did that is asked later.
+    // It changes no setting, but it signs in at the instance: who did that is asked later.
     await changing(c, sql, async (_tx, note) =>
       note({ tenantId, action: 'instance.test', object: instanceObject(instance), after: { ok, failed } }),
     );

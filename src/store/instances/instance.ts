@@ -43,13 +43,16 @@ async function noteContact(
           where tenant_id = ${tenantId} and instance_id = ${instanceId}`);
 }
 
-/** The instance answered, and named the version of Jamf Pro. */
-export async function noteVersion(
+/** How a test of the instance ended, and the version of Jamf Pro if it was told. */
+export async function noteTest(
   sql: Queries,
   { instanceId, tenantId }: InstanceRef,
-  version: string,
+  { error, version }: { readonly error: string | null; readonly version: string | undefined },
 ): Promise<void> {
-  await sql`update instances set jamf_version = ${version}, last_seen_at = now(), last_error = null
+  await sql`
+    update instances set jamf_version = coalesce(${version ?? null}, jamf_version), last_error = ${error},
+      last_seen_at = case when ${error}::text is null then now() else last_seen_at end,
+      last_error_at = case when ${error}::text is null then last_error_at else now() end
     where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
 }
 
