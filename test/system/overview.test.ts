@@ -13,6 +13,7 @@ interface Item {
   readonly cause: string;
   readonly count: number;
   readonly countIsLeast: boolean;
+  readonly action: { readonly label: string; readonly href: string };
 }
 
 describe('the overview', () => {
@@ -115,6 +116,10 @@ describe('the overview', () => {
     await fail(contoso, 'user-not-in-group', 3);
     const few = await soon('reports-failed', (item) => item?.count === 3);
     expect(few).toMatchObject({ cause: 'user-not-in-group', countIsLeast: false, owner: 'microsoft' });
+    expect(few?.action.label).toBe('Show the reports');
+    const page = (await admin.open(few?.action.href ?? '')).text;
+    expect(page).toContain('3 match.');
+    expect(page).toContain('name="reason" value="user-not-in-group"');
     await fail(contoso, 'user-not-in-group', 600);
     expect(await soon('reports-failed', (item) => item?.count === 500)).toMatchObject({ countIsLeast: true });
     await sql()`delete from reports where content_hash = 'seeded'`;

@@ -157,7 +157,7 @@ export const ofFailed = (row: FailedRow): Attention =>
     countIsLeast: row.more,
     action: {
       label: 'Show the reports',
-      href: `/reports?${new URLSearchParams({ filter: `tenantId==${row.tenantId};state==failed;reason=='${row.reason}'` })}`,
+      href: `/reports?${new URLSearchParams({ state: 'failed', tenant: row.tenantId, reason: row.reason })}#list`,
     },
   });
 
