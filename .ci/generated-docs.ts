@@ -6,6 +6,7 @@ import { createAdminApp } from '../src/admin/app.ts';
 import type { AdminServices } from '../src/admin/context.ts';
 import { exportsAtOnce, importsAtOnce } from '../src/limits.ts';
 import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../src/problems.ts';
+import { groupOf, type SettingGroup, settingGroups } from '../src/runtime/setting-groups.ts';
 import { type Setting, settings } from '../src/runtime/settings.ts';
 import { databaseUrlParameters } from '../src/store/database-url-parameters.ts';
 import { createLog } from '../src/telemetry/log.ts';
@@ -41,6 +42,13 @@ function settingRow(setting: Setting<unknown>): string[] {
   return [code(setting.name), defaultCell(setting.defaultText), meaning, code(setting.example)];
 }
 
+/** The settings under one heading. */
+function settingsOfGroup(group: SettingGroup): string {
+  const entries = Object.entries(settings) as [keyof typeof settings, Setting<unknown>][];
+  const rows = entries.filter(([key]) => groupOf[key] === group).map(([, setting]) => settingRow(setting));
+  return `## ${group}\n\n${table(['Variable', 'Default', 'Meaning', 'Example'], rows)}`;
+}
+
 const settingsPage = (): string => `# Settings
 
 Made from \`src/runtime/settings.ts\` by \`npm run docs\`; change it there.
@@ -61,7 +69,7 @@ nobody is warned about with the nearest name; \`ESPALIER_INSTANCE_…\` is for s
   \`ESPALIER_ENTRA_CERT_FILE_USGOV_NEXT\`.
 * *secret*: masked wherever Espalier shows its configuration.
 
-${table(['Variable', 'Default', 'Meaning', 'Example'], Object.values(settings as Record<string, Setting<unknown>>).map(settingRow))}
+${settingGroups.map(settingsOfGroup).join('\n\n')}
 
 ## DATABASE_URL
 

@@ -62,6 +62,7 @@ import { addStaleRegistrations } from './routes/stale.ts';
 import { addSearch } from './search/search.ts';
 import { addSession } from './session/session.ts';
 import { addSessions } from './sessions/sessions.ts';
+import { addSettings } from './settings/settings.ts';
 import { addSignIn } from './sign-in/sign-in.ts';
 import { addConnection } from './tenants/connection.ts';
 import { addConsents } from './tenants/consents.ts';
@@ -185,6 +186,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addAbout(app, services);
   addSession(app);
   addSessions(app, services);
+  addSettings(app, services);
   addOverview(app, services);
   addSearch(app, services);
   addEvents(app, services);

@@ -17,6 +17,7 @@ import type { Role } from '../store/row-types.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';
+import type { EffectiveSetting } from './settings/effective-setting.ts';
 import type { OneTimeLink } from './sign-in/one-time-link.ts';
 
 /** The author of a request: a key of the database, the bootstrap key, or a person who signed in with Entra. */
@@ -134,6 +135,8 @@ export interface AdminServices {
   readonly log: Log;
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly version: string;
+  /** What is in force, secrets masked. */
+  readonly settings: readonly EffectiveSetting[];
   readonly facts: Pick<
     RequestFacts,
     'allowTime' | 'body' | 'breakOff' | 'headerCount' | 'remoteAddress' | 'target'

@@ -30,6 +30,17 @@ export const lists: Readonly<Record<string, ListModel>> = {
     ],
     fields: ['id', 'name', 'role', 'keyId', 'objectId', 'current', 'createdAt', 'lastSeenAt', 'expiresAt'],
   },
+  'GET /settings': {
+    sort: false,
+    paged: false,
+    columns: [
+      { field: 'name', whole: true, importance: 1 },
+      { field: 'value', importance: 2 },
+      { field: 'set', importance: 3 },
+      { field: 'group', importance: 4 },
+    ],
+    fields: ['name', 'group', 'value', 'set', 'secret', 'default', 'meaning'],
+  },
   'GET /tenants': {
     filter:
       'RSQL over tenantId, cloud, displayName, mode, connectionType, connectionState, paused, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',

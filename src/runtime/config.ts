@@ -1,3 +1,4 @@
+import type { EffectiveSetting } from '../admin/settings/effective-setting.ts';
 import { type ExpectedPermissions, parseExpectedPermissions } from '../connection/expected-permissions.ts';
 import type { InventoryVocabulary } from '../delivery/reports/attributes.ts';
 import { parseVocabulary } from '../delivery/reports/vocabulary.ts';
@@ -6,6 +7,7 @@ import { type Credential, certificateCredential } from '../entra/credentials.ts'
 import { type LandingPaths, parseLandingPaths } from '../forwarding/landing-paths.ts';
 import { type PartnerApiVersions, parseApiVersions } from '../intune/api-versions.ts';
 import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
+import { effectiveSettings } from './effective-settings.ts';
 import { type Setting, type Settings, settings } from './settings.ts';
 
 /** One fault of the configuration: the variable, what is wrong with its value, and a good one. */
@@ -53,6 +55,8 @@ export interface Config
   readonly operatorAudiences: (cloud: string) => readonly string[];
   /** `aud` values that calls for a tenant of this cloud may carry. */
   readonly audiences: (cloud: string) => readonly string[];
+  /** All of it as operators may see it: no secret is in here. */
+  readonly effective: readonly EffectiveSetting[];
 }
 
 export type ConfigResult =
@@ -357,6 +361,7 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
       intuneVocabulary: vocabulary.vocabulary,
       landingPaths: landing.paths,
       userAppClientId: (cloud) => userApps.get(cloud) ?? sharedUserApp,
+      effective: effectiveSettings(source.environment),
       audiences: (cloud) => {
         if (ownAudiences.length > 0) return ownAudiences;
         const clientId = connector(cloud)?.clientId;
@@ -371,17 +376,7 @@ const unique = (faults: readonly ConfigFault[]): ConfigFault[] => [
 ];
 
 /** `espalier config`: what is in force, secrets masked, one `NAME=value` a line. */
-export function describeConfig(source: ConfigSource): string[] {
-  const names = new Map<string, Setting<unknown>>();
-  for (const setting of Object.values(settings) as Setting<unknown>[]) {
-    names.set(setting.name, setting);
-    if (!setting.perCloud) continue;
-    for (const name of Object.keys(source.environment))
-      if (name.startsWith(`${setting.name}_`)) names.set(name, setting);
-  }
-  return [...names].map(([name, setting]) => {
-    const value = source.environment[name]?.trim();
-    if (value === undefined || value === '') return `${name}= # default: ${setting.defaultText}`;
-    return `${name}=${setting.secret ? '********' : value}`;
-  });
-}
+export const describeConfig = ({ environment }: ConfigSource): string[] =>
+  effectiveSettings(environment).map(({ default: unset, name, set, value }) =>
+    set ? `${name}=${value}` : `${name}= # default: ${unset}`,
+  );

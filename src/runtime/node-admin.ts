@@ -53,6 +53,7 @@ export function createNodeAdmin(
       log,
       clouds: config.clouds,
       version,
+      settings: config.effective,
       facts: parts.facts,
       respond: parts.respond,
       digest: nodeDigest,

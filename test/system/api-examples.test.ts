@@ -132,6 +132,7 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ],
   ['endSession', 204],
   ['getVersion', 200],
+  ['getSettings', 200],
   ['getOverview', 200],
   ['search', 200],
   ['streamEvents', 200],

@@ -7,6 +7,8 @@ export const descriptions: Readonly<Record<string, string>> = {
     'Each browser that is signed in: by which key or person, since when, when it was last used and when it ends. `current` marks the one that asks.',
   endSession:
     'The browser is signed out with its next request, a stream of events within two seconds. It stands in the history.',
+  getSettings:
+    'Every environment variable with its group, its value or default and what it means, of the process that answers. Secrets are masked, of DATABASE_URL host and database are shown. A key that is bound to tenants is refused, because this is about all of them.',
   getVersion:
     'The version of the process that answers. During an upgrade two processes may answer differently.',
   listClouds:

@@ -43,6 +43,16 @@ export function addAbout(program: Command): void {
   );
   addVerb(
     program,
+    list({
+      name: 'settings',
+      summary:
+        'the settings that the server works with, secrets masked; "config" shows those of this machine',
+      operation: 'GET /settings',
+      examples: [['settings -o yaml', 'with the meaning and the default of each']],
+    }),
+  );
+  addVerb(
+    program,
     show({
       name: 'server-version',
       summary: 'the version of the server; that of this command is --version',
