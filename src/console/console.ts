@@ -106,7 +106,10 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
       return visit.c.html(visible(await consolePart(content)), content.status ?? 200, headers());
     const { pathname } = new URL(visit.c.req.url);
     const notice = page.notices?.[visit.query.get('done') ?? ''];
-    const shown = menu.filter(({ menu: entry }) => visit.may(entry?.role ?? 'viewer'));
+    const shown = menu.filter(
+      ({ menu: entry }) =>
+        visit.may(entry?.role ?? 'viewer') && (entry?.allTenants !== true || visit.person.tenants === null),
+    );
     const frame = { asset, menu: shown, person: visit.person, path: pathname, notice };
     return visit.c.html(visible(await consoleLayout(frame, content)), content.status ?? 200, headers());
   };

@@ -131,6 +131,21 @@ export const facts = (
     value === undefined || value === null ? '' : html`<dt>${name}</dt><dd>${value}</dd>`,
   )}</dl>`;
 
+export interface Chip {
+  readonly label: string;
+  readonly count: number;
+  readonly href: string;
+  readonly current: boolean;
+}
+
+/** Links that narrow a list to one kind, each with how many there are. */
+export const chips = (
+  label: string,
+  links: readonly Chip[],
+): Html => html`<ul class="chips" aria-label="${label}">
+    ${links.map(({ count, current, href, label: shown }) => html`<li><a href="${href}"${current ? html` aria-current="true"` : none}>${shown} <span class="count">${count}</span></a></li>`)}
+  </ul>`;
+
 /** From page to page of a list; the other parameters of the address stay. */
 export function pager(query: URLSearchParams, total: number, pageSize: number): Html {
   const page = Number(query.get('page') ?? 0);

@@ -57,6 +57,8 @@ export interface ConsolePage {
     readonly key: string;
     /** The entry is for this role and higher ones. */
     readonly role?: Person['role'];
+    /** It is about the whole deployment, which who is bound to tenants does not read. */
+    readonly allTenants?: true;
   };
   readonly show: (visit: Visit) => Promise<PageContent>;
   /** Notices by the name that `GoOn` gives. */

@@ -196,7 +196,7 @@ export const ofCertificate = (name: string, expiresAt: Date): Attention =>
       remedy: 'Add a new certificate to the application in Entra, then give it to the gateway.',
       owner: 'configuration',
       since: expiresAt,
-      action: { label: 'Show what expires', href: '/?kind=credential-expiring' },
+      action: { label: 'Show the settings', href: '/settings' },
     },
   );
 

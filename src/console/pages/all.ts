@@ -20,6 +20,7 @@ import { replay } from './replay.ts';
 import { reports } from './reports.ts';
 import { search } from './search.ts';
 import { sessions } from './sessions.ts';
+import { settings } from './settings.ts';
 import { tenant } from './tenant.ts';
 import { tenantAction } from './tenant-action.ts';
 import { tenantMigrate } from './tenant-migrate.ts';
@@ -59,4 +60,5 @@ export const pages: readonly ConsolePage[] = [
   keys,
   key,
   sessions,
+  settings,
 ];

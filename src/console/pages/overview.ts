@@ -1,6 +1,6 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
-import { atLeast, badge, id, pager, state, type Tone, table, time } from '../parts.ts';
+import { atLeast, badge, chips, id, pager, state, type Tone, table, time } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
 
 /** What needs a person, and how all tenants are. The live part fetches itself anew when something has changed. */
@@ -94,15 +94,21 @@ const attentionItem = (item: Attention): Html => html`<li>
 </li>`;
 
 /** The kinds as links that narrow the list; the address says which one is chosen. */
-function kindLinks({ attention: { kinds } }: Overview, chosen: string | undefined): Html {
-  const total = kinds.reduce((sum, { count }) => sum + count, 0);
-  const link = (label: string, count: number, href: string, current: boolean): Html =>
-    html`<li><a href="${href}"${current ? html` aria-current="true"` : ''}>${label} <span class="count">${count}</span></a></li>`;
-  return html`<ul class="chips" aria-label="Kinds">
-    ${link('All', total, '/', chosen === undefined)}
-    ${kinds.map(({ count, kind }) => link(kindName(kind), count, `/?kind=${kind}`, kind === chosen))}
-  </ul>`;
-}
+const kindLinks = ({ attention: { kinds } }: Overview, chosen: string | undefined): Html =>
+  chips('Kinds', [
+    {
+      label: 'All',
+      count: kinds.reduce((sum, { count }) => sum + count, 0),
+      href: '/',
+      current: chosen === undefined,
+    },
+    ...kinds.map(({ count, kind }) => ({
+      label: kindName(kind),
+      count,
+      href: `/?kind=${kind}`,
+      current: kind === chosen,
+    })),
+  ]);
 
 function attentionList(overview: Overview, chosen: string | undefined): Html {
   const { attention, totalCount } = overview;
