@@ -2,12 +2,7 @@
 
 import type { MacState } from '../forwarding/landing.ts';
 import type { Language } from './language.ts';
-
-export interface PageText {
-  readonly title: string;
-  readonly paragraphs: readonly string[];
-  readonly steps: readonly string[];
-}
+import type { PageText } from './page-layout.ts';
 
 export interface LandingTexts {
   readonly chooser: PageText;

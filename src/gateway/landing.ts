@@ -9,11 +9,13 @@ import type { Log } from '../telemetry/log.ts';
 import { chooserPage, type PlainPage, pageHeaders, plainPage, statePage } from './landing-pages.ts';
 import { type Language, languageOf, languageParameter } from './language.ts';
 import type { ListenerEnv } from './listener.ts';
+import { byLink, type LanguageSwitch } from './page-layout.ts';
 import type { RateLimit } from './rate.ts';
 
 /**
  * `GET /t/{tenantId}/enroll` and `/remediate`: a person's browser, sent by Microsoft. Nobody has signed in, so whatever
- * the address says is a stranger's: it chooses among what the tenant's operators wrote, and none of it is shown.
+ * the address says is a stranger's: it chooses among what the tenant's operators wrote, and none of it is shown. The link
+ * to the other language carries the device ids that were read, written anew, so that it leads to the same Mac.
  */
 export interface LandingOptions {
   readonly directory: LandingDirectory;
@@ -59,42 +61,50 @@ function createNoteNames(log: Log): (kind: LandingKind, query: URLSearchParams) 
 const languageOfRequest = (c: Context<ListenerEnv>): Language =>
   languageOf(new URL(c.req.url).searchParams, c.req.header('accept-language'));
 
+const switchOf = (deviceParams: readonly string[], deviceIds: readonly string[]): LanguageSwitch => {
+  const [name = 'deviceId'] = deviceParams;
+  const named = deviceIds.map((deviceId) => [name, deviceId]);
+  return byLink((language) => `?${new URLSearchParams([...named, [languageParameter, language]])}`);
+};
+
 const plainStatus = { denied: 403, closed: 503, unknown: 404, unavailable: 503, busy: 429 } as const;
 
 function plain(
   c: Context<ListenerEnv>,
   which: PlainPage,
-  {
-    isSwitched = false,
-    retryAfterSeconds,
-  }: { readonly isSwitched?: boolean; readonly retryAfterSeconds?: number },
+  toLanguage: LanguageSwitch,
+  retryAfterSeconds?: number,
 ): Response | Promise<Response> {
   const language = languageOfRequest(c);
   const headers = pageHeaders(language);
   if (retryAfterSeconds !== undefined)
     headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
-  return c.html(plainPage(language, which, isSwitched), plainStatus[which], headers);
+  return c.html(plainPage(language, which, toLanguage), plainStatus[which], headers);
 }
 
 interface Parts extends LandingOptions {
-  readonly readDevices: Read;
   readonly noteNames: ReturnType<typeof createNoteNames>;
 }
 
-async function land(c: Context<ListenerEnv>, parts: Parts, kind: LandingKind): Promise<Response> {
-  const { directory, paths, rate, readDevices, noteNames } = parts;
-  const query = new URL(c.req.url).searchParams;
-  const deviceIds = readDevices(query);
-  // The page never shows a device's id, so where the address has one there is no address for the other language.
-  const isSwitched = deviceIds.length === 0;
+interface Visit {
+  readonly kind: LandingKind;
+  readonly deviceIds: readonly string[];
+  readonly toLanguage: LanguageSwitch;
+}
+
+async function land(
+  c: Context<ListenerEnv>,
+  { directory, noteNames, paths, rate }: Parts,
+  { deviceIds, kind, toLanguage }: Visit,
+): Promise<Response> {
   const tenantId = parseGuid(c.req.param('tenantId'));
-  if (tenantId === undefined) return plain(c, 'unknown', { isSwitched });
+  if (tenantId === undefined) return plain(c, 'unknown', toLanguage);
   // All that may be invented shares one bound: each such id costs a look into the database.
   const waitSeconds = rate.take(directory.hasMet(tenantId) ? tenantId : 'not met');
-  if (waitSeconds !== undefined) return plain(c, 'busy', { isSwitched, retryAfterSeconds: waitSeconds });
+  if (waitSeconds !== undefined) return plain(c, 'busy', toLanguage, waitSeconds);
   const facts = await directory.facts(tenantId, deviceIds);
-  if (!facts) return plain(c, 'unknown', { isSwitched });
-  noteNames(kind, query);
+  if (!facts) return plain(c, 'unknown', toLanguage);
+  noteNames(kind, new URL(c.req.url).searchParams);
   const decided = decideLanding({ kind, ...facts, paths });
   const language = languageOfRequest(c);
   const headers = pageHeaders(language);
@@ -102,33 +112,32 @@ async function land(c: Context<ListenerEnv>, parts: Parts, kind: LandingKind): P
     case 'redirect':
       return c.body(null, 302, { ...headers, location: decided.url });
     case 'chooser':
-      return c.html(chooserPage(language, decided.targets, isSwitched), 200, headers);
+      return c.html(chooserPage(language, decided.targets, toLanguage), 200, headers);
     case 'state': {
       const { state, target } = decided;
-      const page = statePage(language, { state, target, selfService: paths.selfService });
+      const page = statePage(language, { state, target, selfService: paths.selfService }, toLanguage);
       return c.html(page, 200, headers);
     }
     case 'denied':
     case 'closed':
-      return plain(c, decided.answer, { isSwitched });
+      return plain(c, decided.answer, toLanguage);
   }
 }
 
 export function addLandingRoutes(app: Hono<ListenerEnv>, options: LandingOptions): void {
-  const parts: Parts = {
-    ...options,
-    readDevices: createReadDevices(options.deviceParams),
-    noteNames: createNoteNames(options.log),
-  };
+  const parts: Parts = { ...options, noteNames: createNoteNames(options.log) };
+  const readDevices = createReadDevices(options.deviceParams);
   for (const kind of ['enroll', 'remediate'] as const) {
     app.get(`/t/:tenantId/${kind}`, async (c) => {
+      const deviceIds = readDevices(new URL(c.req.url).searchParams);
+      const toLanguage = switchOf(options.deviceParams, deviceIds);
       try {
-        return await land(c, parts, kind);
+        return await land(c, parts, { kind, deviceIds, toLanguage });
       } catch (error) {
         if (!isStoreUnavailable(error)) throw error;
         options.log.warn('store.unavailable', { requestId: c.get('requestId'), error });
         // A person reads this: a page, not problem+json.
-        return plain(c, 'unavailable', { retryAfterSeconds: storeRetrySeconds });
+        return plain(c, 'unavailable', toLanguage, storeRetrySeconds);
       }
     });
   }

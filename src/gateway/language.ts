@@ -49,8 +49,16 @@ export function chooseLanguage(header: string | undefined): Language {
 
 export const languageParameter = 'language';
 
-/** The language that the address asks for by `?language=fr`, which goes before the browser's own wish. */
-export function languageOf(query: URLSearchParams, header: string | undefined): Language {
-  const asked = query.get(languageParameter)?.toLowerCase();
-  return languages.find((language) => language === asked) ?? chooseLanguage(header);
-}
+const named = (text: string | null | undefined): Language | undefined =>
+  languages.find((language) => language === text?.toLowerCase());
+
+/** The language that the address asks for by `?language=fr`; undefined: none of ours. */
+export const askedLanguage = (query: URLSearchParams): Language | undefined =>
+  named(query.get(languageParameter));
+
+/** The address goes before what was chosen earlier (`kept`), and that before the browser's own wish. */
+export const languageOf = (
+  query: URLSearchParams,
+  header: string | undefined,
+  kept?: string | undefined,
+): Language => askedLanguage(query) ?? named(kept) ?? chooseLanguage(header);

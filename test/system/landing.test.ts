@@ -230,9 +230,13 @@ describe('landing pages', () => {
   it("treat another tenant's Mac like one that nobody knows", async () => {
     const [{ deviceId } = expect.fail('no Mac')] = macsOf('oslo');
     for (const kind of ['enroll', 'remediate'] as const) {
+      const nobody = crypto.randomUUID();
       const theirs = await visit(kind, { query: { deviceId } });
-      const nobodys = await visit(kind, { query: { deviceId: crypto.randomUUID() } });
-      expect([theirs.status, theirs.body]).toEqual([nobodys.status, nobodys.body]);
+      const nobodys = await visit(kind, { query: { deviceId: nobody } });
+      expect([theirs.status, theirs.body.replaceAll(deviceId, nobody)]).toEqual([
+        nobodys.status,
+        nobodys.body,
+      ]);
     }
   });
 
@@ -257,15 +261,22 @@ describe('landing pages', () => {
         select accepted_at as at from reports where tenant_id = ${tenantId} and device_id = ${mac.deviceId}`;
       expect(body).toContain(`<time datetime="${row?.at.toISOString()}">`);
     });
-    for (const secret of [
-      mac.deviceId,
-      mac.userId,
-      mac.serialNumber,
-      mac.udid,
-      mac.deviceName,
-      mac.osVersion,
-    ])
+    for (const secret of [mac.userId, mac.serialNumber, mac.udid, mac.deviceName, mac.osVersion])
       expect(page.body.toLowerCase()).not.toContain(secret.toLowerCase());
+  });
+
+  it('lead to the same Mac in the other language, with its id and nothing else of the address', async () => {
+    const mac = macsOf('paris')[1] ?? expect.fail('no Mac');
+    const query = `trace=7&DEVICE_ID=${mac.deviceId.toUpperCase()}&deviceId="><b>&language=en&token=secret`;
+    const page = await visit('remediate', { query, language: 'fr' });
+    expect(page.headers['content-language']).toBe('en');
+    const link = /<a href="([^"]+)" lang="fr"/.exec(page.body)?.[1]?.replaceAll('&amp;', '&');
+    expect(link).toBe(`?deviceId=${mac.deviceId}&language=fr`);
+    expect(page.body).not.toMatch(/secret|trace|<b>/);
+    const other = await visit('remediate', { query: link?.slice(1) ?? '' });
+    expect([other.status, other.headers['content-language']]).toEqual([page.status, 'fr']);
+    expect(other.body).toContain('<dd>paris</dd>');
+    expect(other.body).toContain(`href="?deviceId=${mac.deviceId}&amp;language=en" lang="en"`);
   });
 
   it('tell the person at a Mac that passes why Microsoft may refuse all the same', async () => {
