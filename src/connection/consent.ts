@@ -128,11 +128,14 @@ const proofTries = 3;
 const proofWaitMs = 1_000;
 
 /** Resolves to what Entra said when it gave no token, or undefined: the tenant has agreed. */
-async function whyUnproven(options: ConsentOptions, tenant: Tenant): Promise<string | undefined> {
+async function whyUnproven(
+  options: ConsentOptions,
+  tenant: Tenant,
+): Promise<{ readonly detail: string; readonly remedy: string } | undefined> {
   for (let attempt = 1; ; attempt += 1) {
     const token = await options.access.token(tenant, 'graph', { fresh: true });
     if (token.ok) return undefined;
-    if (attempt >= proofTries) return `${token.detail} ${token.remedy}`;
+    if (attempt >= proofTries) return token;
     await new Promise((resolve) => setTimeout(resolve, proofWaitMs * attempt));
   }
 }
@@ -199,14 +202,14 @@ export async function finishConsent(
   const tenant = taken && (await readTenant(sql, taken.tenantId));
   if (!taken || !tenant) return notTaken(options, redirect);
   const { application, state } = taken;
-  let refusal = refusalIn(redirect, tenant.tenantId);
-  if (refusal === undefined) {
-    const said = await whyUnproven(options, tenant);
-    if (said !== undefined) refusal = { result: 'unproven', said };
-  }
+  const refused = refusalIn(redirect, tenant.tenantId);
+  const unproven = refused === undefined ? await whyUnproven(options, tenant) : undefined;
+  const refusal = unproven === undefined ? refused : { result: 'unproven' as const, said: unproven.detail };
   if (refusal !== undefined) {
     await noteConsentResult(sql, taken, refusal.result, refusal.said);
-    options.log.info('consent.refused', { tenantId: tenant.tenantId, application, result: refusal.result });
+    const { result } = refusal;
+    const remedy = unproven?.remedy;
+    options.log.info('consent.refused', { tenantId: tenant.tenantId, application, result, remedy });
     return { kind: 'shown', tenant, state, ...refusal };
   }
   const [next] = await settleConsent(options, tenant, application);

@@ -47,11 +47,12 @@ export function adminConsentUrl(request: ConsentRequest): string {
 
 const clean = (text: string): string => oneLine(text, longestDescriptionCharacters);
 
-const meaningful = ['admin_consent', 'tenant', 'state', 'error', 'error_description'];
+/** What Microsoft adds to the address; anything else in it is ignored. */
+export const consentParameters = ['admin_consent', 'tenant', 'state', 'error', 'error_description'];
 
 /** Reads the query of the redirect (domain/microsoft.md 1.5); unknown parameters are ignored. */
 export function parseConsentRedirect(query: URLSearchParams): ConsentRedirect {
-  const twice = meaningful.find((name) => query.getAll(name).length > 1);
+  const twice = consentParameters.find((name) => query.getAll(name).length > 1);
   if (twice !== undefined) return { outcome: 'malformed', detail: `${twice} is given twice` };
   const state = query.get('state') ?? undefined;
   if (state !== undefined && (state === '' || state.length > stateCharacters)) {

@@ -1,17 +1,10 @@
-import { html } from 'hono/html';
 import type { ConsentOutcome } from '../connection/consent.ts';
+import { consentParameters } from '../entra/consent.ts';
 import { consentTexts } from './consent-texts.ts';
-import { style } from './landing-pages.ts';
-import type { Language } from './language.ts';
-import { type Html, pageLayout } from './page-layout.ts';
+import { type Language, languageParameter } from './language.ts';
+import { byForm, byLink, facts, type Html, pageLayout, paragraphs, steps } from './page-layout.ts';
 
 /** Renders the page for a customer's administrator whom Microsoft sends back, in the frame of the landing pages. */
-
-/** The state is not live any more and only names what came of it, so the address may hold it. */
-const inLanguage =
-  (state: string | undefined) =>
-  (language: Language): string =>
-    `?${new URLSearchParams({ ...(state === undefined ? {} : { state }), language })}`;
 
 export function consentPage(
   language: Language,
@@ -19,22 +12,38 @@ export function consentPage(
 ): Html {
   const texts = consentTexts[language];
   const text = texts.results[result];
-  const rows = [
-    [texts.organisation, tenant?.displayName],
-    [texts.said, said],
-  ] as const;
-  const shown = rows.filter(([, value]) => value !== undefined && value !== '');
   return pageLayout(
     language,
     text.title,
-    [style],
     [
-      ...text.paragraphs.map((line) => html`<p>${line}</p>`),
-      html`<h2>${texts.stepsTitle}</h2><ol>${text.steps.map((line) => html`<li>${line}</li>`)}</ol>`,
-      shown.length === 0
-        ? html``
-        : html`<dl>${shown.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`,
+      paragraphs(text.paragraphs),
+      steps(texts.stepsTitle, text.steps, true),
+      facts([
+        [texts.organisation, tenant?.displayName],
+        // What is wrong with an address is in our own words, for the log.
+        [texts.said, result === 'incomplete' ? undefined : said],
+      ]),
     ],
-    inLanguage(state),
+    // The state is not live any more and only names what came of it, so the address may hold it.
+    byLink(
+      (other) =>
+        `?${new URLSearchParams({ ...(state === undefined ? {} : { state }), [languageParameter]: other })}`,
+    ),
+  );
+}
+
+/** Nothing was looked at yet, so the state may be live: a form carries it to the other language, not a link. */
+export function consentUnavailablePage(language: Language, query: URLSearchParams): Html {
+  const { stepsTitle, unavailable } = consentTexts[language];
+  const came = [...query].filter(([name]) => consentParameters.includes(name));
+  return pageLayout(
+    language,
+    unavailable.title,
+    [paragraphs(unavailable.paragraphs), steps(stepsTitle, unavailable.steps, true)],
+    byForm({
+      method: 'get',
+      actionIn: () => '/microsoft/consent',
+      fieldsIn: (other) => [...came, [languageParameter, other]],
+    }),
   );
 }

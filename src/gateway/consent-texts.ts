@@ -1,6 +1,6 @@
 import type { ShownConsent } from '../connection/consent.ts';
-import type { PageText } from './landing-texts.ts';
 import type { Language } from './language.ts';
+import type { PageText } from './page-layout.ts';
 
 /**
  * The texts of the consent pages, for an administrator of a customer who was sent a link: he has no account at this
@@ -9,6 +9,8 @@ import type { Language } from './language.ts';
 
 export interface ConsentTexts {
   readonly results: Readonly<Record<ShownConsent, PageText>>;
+  /** The database is away: what came of the consent is not known. */
+  readonly unavailable: PageText;
   readonly stepsTitle: string;
   readonly organisation: string;
   /** Before words of Microsoft, which are not translated. */
@@ -91,6 +93,16 @@ const english: ConsentTexts = {
       steps: [newLink],
     },
   },
+  unavailable: {
+    title: 'Your answer could not be noted yet',
+    paragraphs: [
+      'The service that you were sent back to cannot note your answer at the moment. At Microsoft it is as you left it.',
+    ],
+    steps: [
+      'Wait a minute, then reload this page.',
+      'If it stays like this, tell whoever sent you the link. You can open the link again within an hour of getting it.',
+    ],
+  },
   stepsTitle: 'What happens now',
   organisation: 'Connection',
   said: 'What Microsoft said',
@@ -172,6 +184,16 @@ const french: ConsentTexts = {
       ],
       steps: [nouveauLien],
     },
+  },
+  unavailable: {
+    title: 'Votre réponse n’a pas encore pu être enregistrée',
+    paragraphs: [
+      'Le service vers lequel vous avez été renvoyé ne peut pas enregistrer votre réponse pour le moment. Chez Microsoft, elle est telle que vous l’avez donnée.',
+    ],
+    steps: [
+      'Attendez une minute, puis rechargez cette page.',
+      'Si cela dure, prévenez la personne qui vous a envoyé le lien. Vous pouvez rouvrir ce lien dans l’heure qui suit son envoi.',
+    ],
   },
   stepsTitle: 'La suite',
   organisation: 'Connexion',

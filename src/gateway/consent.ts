@@ -1,19 +1,33 @@
 import type { Hono } from 'hono';
 import { type ConsentOptions, finishConsent } from '../connection/consent.ts';
-import { consentPage } from './consent-pages.ts';
+import { storeRetrySeconds } from '../limits.ts';
+import { isStoreUnavailable } from '../store/database.ts';
+import { consentPage, consentUnavailablePage } from './consent-pages.ts';
 import { pageHeaders } from './landing-pages.ts';
 import { languageOf } from './language.ts';
 import type { ListenerEnv } from './listener.ts';
+import { pagePolicy } from './page-style.ts';
 
 /** `GET /microsoft/consent`: the administrator's browser, back from Microsoft. */
 
 export function addConsentRoute(app: Hono<ListenerEnv>, options: ConsentOptions): void {
   app.get('/microsoft/consent', async (c) => {
     const query = new URL(c.req.url).searchParams;
-    const outcome = await finishConsent(options, query);
-    if (outcome.kind === 'continue') return c.redirect(outcome.url, 302);
     const language = languageOf(query, c.req.header('accept-language'));
-    const isGood = outcome.result === 'granted' || outcome.result === 'one-more';
-    return c.html(consentPage(language, outcome), isGood ? 200 : 400, pageHeaders(language));
+    try {
+      const outcome = await finishConsent(options, query);
+      if (outcome.kind === 'continue') return c.redirect(outcome.url, 302);
+      const isGood = outcome.result === 'granted' || outcome.result === 'one-more';
+      return c.html(consentPage(language, outcome), isGood ? 200 : 400, pageHeaders(language));
+    } catch (error) {
+      if (!isStoreUnavailable(error)) throw error;
+      options.log.warn('store.unavailable', { requestId: c.get('requestId'), error });
+      // A person reads this: a page, not problem+json.
+      return c.html(consentUnavailablePage(language, query), 503, {
+        ...pageHeaders(language),
+        'content-security-policy': pagePolicy('self'),
+        'retry-after': String(storeRetrySeconds),
+      });
+    }
   });
 }

@@ -159,6 +159,26 @@ describe('the consent pages', () => {
     expect(page.text).not.toContain('<img');
   });
 
+  it('says so while the database is away, and keeps the link and the answer for afterwards', async () => {
+    const url = await sentBack((await links())[1]!);
+    const page = await scene.database.sql.begin(async (tx) => {
+      await tx`lock table consents in access exclusive mode`;
+      return open(url);
+    });
+    expect([page.status, page.headers['content-language']]).toEqual([503, 'en']);
+    expect(Number(page.headers['retry-after'])).toBeGreaterThan(0);
+    expect(page.text).toContain('<h1>Your answer could not be noted yet</h1>');
+    const state = new URL(url).searchParams.get('state')!;
+    expect(page.text).not.toMatch(new RegExp(`(?:href|action)="[^"]*${state}`));
+    const form = /<form method="get" action="([^"]+)">(.*?)lang="fr"/.exec(page.text);
+    const fields = [...form![2]!.matchAll(/name="([^"]+)" value="([^"]*)"/g)].map(([, name, value]) => [
+      name!,
+      value!,
+    ]);
+    const answered = await open(`${new URL(form![1]!, url).href}?${new URLSearchParams(fields)}`);
+    expect([answered.status, answered.headers['content-language']]).toEqual([302, undefined]);
+  });
+
   it('leaves the connection as it was when the page is opened again', async () => {
     const [link] = await links();
     expect((await browse(scene, link!)).text).toContain('Consent given');
