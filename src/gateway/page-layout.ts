@@ -38,7 +38,7 @@ const switchTo = (shown: Language, toLanguage: LanguageSwitch): Html =>
     .filter((language) => language !== shown)
     .map((language) => toLanguage(language, names[language]))}</nav>`;
 
-/** What a page says, apart from its frame. Plain text; the page escapes it. */
+/** The words of a page. Plain text; the page escapes it. */
 export interface PageText {
   readonly title: string;
   readonly paragraphs: readonly string[];
@@ -48,7 +48,7 @@ export interface PageText {
 export const paragraphs = (lines: readonly string[]): Html =>
   html`${lines.map((line) => html`<p>${line}</p>`)}`;
 
-/** `ordered`: one after the other; else each stands for itself. */
+/** Lists what to do: `ordered`, one after the other; else each stands for itself. */
 export const steps = (title: string, lines: readonly string[], ordered: boolean): Html => {
   const items = lines.map((line) => html`<li>${line}</li>`);
   return html`<h2>${title}</h2>

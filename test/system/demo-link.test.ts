@@ -126,6 +126,22 @@ describe('the one-time link of the demo', () => {
     expect(entry).toMatchObject({ action: 'session.create' });
   });
 
+  it('is shown in the other language by a form, which uses nothing up and carries no token in an address', async () => {
+    const token = await newLink();
+    const page = await look(token);
+    expect(page.text).not.toMatch(new RegExp(`(?:href|action)="[^"]*${token}`));
+    const action = /<form method="post" action="([^"]+)">(?:(?!<\/form>).)*lang="fr"/.exec(page.text)?.[1];
+    expect(action).toBe('/sign-in/once?language=fr');
+    const browser = browserOf();
+    const french = await browser.submit(`${demo.origin}${action}`, { token, show: 'page' });
+    expect([french.status, french.headers['content-language']]).toEqual([200, 'fr']);
+    expect(french.text).toContain('Ouvrir la console de la démonstration');
+    expect(browser.cookies.has('__Host-espalier')).toBe(false);
+    expect((await press(token)).status).toBe(303);
+    const gone = await browser.submit(`${demo.origin}${action}`, { token, show: 'page' });
+    expect([gone.status, gone.text.includes('Ce lien ne fonctionne plus')]).toEqual([404, true]);
+  });
+
   it('of two that press at the same time lets one in', async () => {
     const token = await newLink();
     const both = await Promise.all([press(token), press(token)]);

@@ -317,6 +317,48 @@ describe('refusals', () => {
     expect(answer.text).toContain(String(answer.headers['x-request-id']));
   });
 
+  /** The same page by the link at its foot. */
+  const inFrench = (browser: Browser, { text }: Answer): Promise<Answer> => {
+    const link = /<a href="([^"]+)" lang="fr"/.exec(text)?.[1] ?? expect.fail('no link to French');
+    expect(link).not.toMatch(/code=|state=/);
+    return browser.open(`${admin}${link.replaceAll('&amp;', '&')}`);
+  };
+
+  test('have the same page in the other language, with what Microsoft said, and the language stays', async () => {
+    microsoftSettings().entraError = { code: 53003, at: 'sign-in', times: 1, error: 'access_denied' };
+    const browser = browserOf();
+    const refused = await signIn(browser, admin, account('ada'));
+    const french = await inFrench(browser, refused);
+    expect([french.status, french.headers['content-language']]).toEqual([403, 'fr']);
+    expect(french.text).toContain('Une stratégie de votre organisation l’empêche');
+    expect(french.text).toContain('AADSTS53003');
+    expect(french.text).toContain(String(refused.headers['x-request-id']));
+    expect(await browser.open(`${admin}/sign-in`)).toMatchObject({ headers: { 'content-language': 'fr' } });
+    const again = await signIn(browser, admin, account('nora'));
+    expect([again.status, again.headers['content-language']]).toEqual([403, 'fr']);
+  });
+
+  test('that need no words of Microsoft have it too, and no page shows what a stranger puts into it', async () => {
+    const refused = await browserOf().open(`${admin}/sign-in/callback?code=secret&state=x`);
+    const french = await inFrench(browserOf(), refused);
+    expect(french.status).toBe(400);
+    expect(french.text).toContain('Cette connexion ne correspond à aucune demande');
+    expect(french.text).toContain(String(refused.headers['x-request-id']));
+    for (const query of [
+      '',
+      '?reason=<b>x&request=<b>x',
+      '?reason=constructor',
+      '?reason=forged&request=call+us',
+    ]) {
+      const answer = await browserOf().open(`${admin}/sign-in/refused${query}`);
+      expect([query, answer.status]).toEqual([query, query.includes('forged') ? 403 : 400]);
+      expect(answer.text).not.toMatch(/<b>x|call us/);
+    }
+    const stranger = browserOf();
+    stranger.cookies.set('__Host-espalier-refusal', 'v1.x.y.z');
+    expect((await stranger.open(`${admin}/sign-in/refused`)).text).toContain('cannot be matched');
+  });
+
   test('a refused credential of the gateway is named as that, in French too', async () => {
     microsoftSettings().entraError = { code: 7000222, at: 'token', times: 1 };
     const browser = browserOf('fr');

@@ -5,14 +5,38 @@ import type { EntraWords, SignInTexts } from './wording.ts';
 
 /** A refusal as its page and as the log tell it: one exhaustive map. */
 
-export interface ToldRefusal {
-  readonly status: 400 | 403 | 502 | 503;
+/** Refusals whose name alone says which page it is. */
+const plain = {
+  'bad-return': { status: 400, text: 'badReturn', again: 'same' },
+  busy: { status: 429, text: 'busy', again: 'same' },
+  clock: { status: 502, text: 'clock', again: 'same' },
+  forged: { status: 403, text: 'forged' },
+  incomplete: { status: 400, text: 'incomplete', again: 'same' },
+  keys: { status: 503, text: 'keys', again: 'same' },
+  'link-gone': { status: 404, text: 'oneTimeGone' },
+  'not-matched': { status: 400, text: 'notMatched', again: 'same' },
+  'not-set-up': { status: 404, text: 'notSetUp' },
+  'other-tenant': { status: 403, text: 'otherTenant', again: 'choose' },
+  token: { status: 502, text: 'token', again: 'same' },
+  unavailable: { status: 503, text: 'unavailable', again: 'same' },
+} as const;
+
+export type PlainRefusal = keyof typeof plain;
+
+export const plainRefusal = (name: string): PlainRefusal | undefined =>
+  Object.hasOwn(plain, name) ? (name as PlainRefusal) : undefined;
+
+/** Refusals whose page also shows what Microsoft said of the person. */
+export type ToldRefusal = Extract<SignInRefusal, { reason: 'entra' | 'no-role' }>;
+
+export type Refusal = PlainRefusal | ToldRefusal;
+
+export interface ShownRefusal {
+  readonly status: 400 | 403 | 404 | 429 | 502 | 503;
   readonly page: Omit<RefusalPage, 'requestId'>;
-  /** Facts for the log: no name, no code, no token. */
-  readonly said: Readonly<Record<string, unknown>>;
 }
 
-const statusOf = (words: EntraWords): ToldRefusal['status'] => {
+const statusOf = (words: EntraWords): ShownRefusal['status'] => {
   switch (words) {
     case 'later':
       return 503;
@@ -27,47 +51,65 @@ const statusOf = (words: EntraWords): ToldRefusal['status'] => {
   }
 };
 
-function ofEntra({ failure }: Extract<SignInRefusal, { reason: 'entra' }>, texts: SignInTexts): ToldRefusal {
+/** `adminUrl` is the address that this gateway knows itself by. */
+export function pageOfRefusal(refusal: Refusal, texts: SignInTexts, adminUrl: string): ShownRefusal {
+  if (typeof refusal === 'string') {
+    const { status, text: name, ...again } = plain[refusal];
+    const text = name === 'forged' ? texts.forged(adminUrl) : texts[name];
+    return { status, page: { text, ...again } };
+  }
+  if (refusal.reason === 'no-role')
+    return { status: 403, page: { text: texts.noRole(refusal.name), again: 'choose' } };
+  const { failure } = refusal;
   const words = entraWordsOf(failure.cause);
-  const { cause, code, correlationId, description, error, owner, traceId } = failure;
   return {
     status: statusOf(words),
     page: { text: texts.entra[words], failure, again: words === 'account' ? 'choose' : 'same' },
-    said: { reason: 'entra', cause, code, error, description, owner, traceId, correlationId },
   };
 }
 
-function ofToken({ fault }: Extract<SignInRefusal, { reason: 'token' }>, texts: SignInTexts): ToldRefusal {
-  const said = { reason: 'token', fault };
+function ofToken({ fault }: Extract<SignInRefusal, { reason: 'token' }>): PlainRefusal {
   switch (fault) {
     case 'keys-unavailable':
-      return { status: 503, page: { text: texts.keys, again: 'same' }, said };
+      return 'keys';
     case 'expired':
     case 'not-yet-valid':
-      return { status: 502, page: { text: texts.clock, again: 'same' }, said };
+      return 'clock';
     default:
-      return { status: 502, page: { text: texts.token, again: 'same' }, said };
+      return 'token';
   }
 }
 
-export function pageOfRefusal(refusal: SignInRefusal, texts: SignInTexts): ToldRefusal {
+/** Chooses the page for the person. */
+export function toldOf(refusal: SignInRefusal): Refusal {
+  switch (refusal.reason) {
+    case 'entra':
+    case 'no-role':
+      return refusal;
+    case 'token':
+      return ofToken(refusal);
+    case 'not-matched':
+    case 'incomplete':
+    case 'other-tenant':
+      return refusal.reason;
+  }
+}
+
+/** Facts for the log: no name, no code, no token. */
+export function loggedOf(refusal: SignInRefusal): Readonly<Record<string, unknown>> {
   const { reason } = refusal;
   switch (reason) {
-    case 'not-matched':
-      return { status: 400, page: { text: texts.notMatched, again: 'same' }, said: { reason } };
-    case 'incomplete':
-      return {
-        status: 400,
-        page: { text: texts.incomplete, again: 'same' },
-        said: { reason, field: refusal.field },
-      };
-    case 'entra':
-      return ofEntra(refusal, texts);
+    case 'entra': {
+      const { cause, code, correlationId, description, error, owner, traceId } = refusal.failure;
+      return { reason, cause, code, error, description, owner, traceId, correlationId };
+    }
     case 'token':
-      return ofToken(refusal, texts);
+      return { reason, fault: refusal.fault };
+    case 'incomplete':
+      return { reason, field: refusal.field };
+    case 'not-matched':
     case 'other-tenant':
-      return { status: 403, page: { text: texts.otherTenant, again: 'choose' }, said: { reason } };
     case 'no-role':
-      return { status: 403, page: { text: texts.noRole(refusal.name), again: 'choose' }, said: { reason } };
+      return { reason };
   }
 }

@@ -20,17 +20,23 @@ import { csrfFault } from '../operators/csrf.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
 import type { KeyOperators } from '../operators/key-operators.ts';
 import { findSession, type Session } from '../operators/sessions.ts';
-import { isLanguageAsked, languageOf, ownForm, redirect, refused } from './answers.ts';
+import {
+  keepLanguage,
+  languageOf,
+  ownForm,
+  redirect,
+  refused,
+  refusedPath,
+  showEarlierRefusal,
+} from './answers.ts';
 import { beginSignIn, callbackPath } from './begin.ts';
 import { enter, enterByKey } from './enter.ts';
 import { showLink, useLink } from './enter-by-link.ts';
 import { finishSignIn } from './finish.ts';
 import { oneTimePath } from './one-time-link.ts';
 import { pageHeaders, signedInPage, signInPage } from './pages.ts';
-import { pageOfRefusal } from './refusals.ts';
+import { loggedOf, toldOf } from './refusals.ts';
 import { homePath, parseReturnTo } from './return-to.ts';
-import { signInTexts } from './texts.ts';
-import type { SignInTexts } from './wording.ts';
 
 /** `/sign-in`, `/sign-in/start`, `/sign-in/callback`, `/sign-out`: operators' browsers, to Entra and back. */
 
@@ -41,8 +47,8 @@ interface Parts {
   readonly log: Log;
 }
 
-type Handler = (c: Context<AdminEnv>, texts: SignInTexts) => Promise<Response>;
-type EntraHandler = (c: Context<AdminEnv>, entra: EntraOperators, texts: SignInTexts) => Promise<Response>;
+type Handler = (c: Context<AdminEnv>) => Promise<Response>;
+type EntraHandler = (c: Context<AdminEnv>, entra: EntraOperators) => Promise<Response>;
 
 /** Undefined: there is none, or it has ended. */
 async function liveSession(
@@ -56,12 +62,11 @@ async function liveSession(
 
 const showSignIn =
   (parts: Parts): Handler =>
-  async (c, texts) => {
+  async (c) => {
     const query = new URL(c.req.url).searchParams;
     const asked = query.get('returnTo');
     const returnTo = asked === null ? undefined : parseReturnTo(asked);
-    if (asked !== null && returnTo === undefined)
-      return refused(c, 400, { text: texts.badReturn, again: 'same' });
+    if (asked !== null && returnTo === undefined) return refused(c, parts.services, 'bad-return');
     const language = languageOf(c);
     const session = await liveSession(c, parts);
     if (session !== undefined) {
@@ -78,7 +83,6 @@ const showSignIn =
         returnTo,
         hasEntra,
         signedOut: query.has('signed-out'),
-        isLanguageAsked: isLanguageAsked(c),
       }),
       200,
       pageHeaders(language),
@@ -87,12 +91,12 @@ const showSignIn =
 
 const startSignIn =
   ({ attempts, services }: Parts): EntraHandler =>
-  async (c, entra, texts) => {
+  async (c, entra) => {
     const waitSeconds = attempts.startSignIn(services.facts.remoteAddress(c));
-    if (waitSeconds !== undefined) return refused(c, 429, { text: texts.busy, again: 'same' }, waitSeconds);
+    if (waitSeconds !== undefined) return refused(c, services, 'busy', waitSeconds);
     const query = new URL(c.req.url).searchParams;
     const returnTo = parseReturnTo(query.get('returnTo') ?? homePath);
-    if (returnTo === undefined) return refused(c, 400, { text: texts.badReturn, again: 'same' });
+    if (returnTo === undefined) return refused(c, services, 'bad-return');
     // Kept when there is one: two windows of a browser may be on their way at the same time.
     const browser = signInCookie(c) ?? randomToken();
     const location = await beginSignIn({
@@ -109,7 +113,7 @@ const startSignIn =
 
 const finish =
   (parts: Parts): EntraHandler =>
-  async (c, entra, texts) => {
+  async (c, entra) => {
     const { attempts, log, services } = parts;
     const source = services.facts.remoteAddress(c);
     const requestId = c.get('requestId');
@@ -122,9 +126,8 @@ const finish =
     });
     if (!outcome.ok) {
       if (outcome.reason === 'not-matched') attempts.wrong(source);
-      const { page, said, status } = pageOfRefusal(outcome, texts);
-      log.warn('sign-in.refused', { ...said, requestId, source });
-      return refused(c, status, page);
+      log.warn('sign-in.refused', { ...loggedOf(outcome), requestId, source });
+      return refused(c, services, toldOf(outcome));
     }
     const { person, returnTo } = outcome;
     const author = { kind: 'user', id: person.objectId, name: person.name } as const;
@@ -138,27 +141,25 @@ const finish =
 /** A session for a key: the browser keeps a cookie, and the key nowhere. */
 const showKey =
   (parts: Parts): Handler =>
-  async (c, texts) => {
+  async (c) => {
     const { attempts, keys, log, services } = parts;
     const form = await ownForm(c, services.adminUrl());
-    if (form === undefined) return refused(c, 403, { text: texts.forged(services.adminUrl()) });
+    if (form === undefined) return refused(c, services, 'forged');
     const asked = form.get('returnTo');
     const returnTo = parseReturnTo(asked === null || asked === '' ? homePath : asked);
-    if (returnTo === undefined) return refused(c, 400, { text: texts.badReturn, again: 'same' });
+    if (returnTo === undefined) return refused(c, services, 'bad-return');
     const key = (form.get('key') ?? '').trim();
     const operator = await keys.find(key);
     const source = services.facts.remoteAddress(c);
     if (operator === undefined) {
       const limited = attempts.wrong(source);
-      if (limited !== undefined)
-        return refused(c, 429, { text: texts.busy, again: 'same' }, limited.retryAfterSeconds);
+      if (limited !== undefined) return refused(c, services, 'busy', limited.retryAfterSeconds);
       log.warn('sign-in.refused', { reason: 'key', requestId: c.get('requestId'), source });
       const language = languageOf(c);
       const page = signInPage(language, {
         returnTo,
         hasEntra: services.operators !== undefined,
         signedOut: false,
-        isLanguageAsked: isLanguageAsked(c),
         isWrongKey: true,
       });
       return c.html(page, 403, pageHeaders(language));
@@ -169,17 +170,17 @@ const showKey =
 
 const signOut =
   (parts: Parts): Handler =>
-  async (c, texts) => {
+  async (c) => {
     const { log, services } = parts;
     const { sql } = services;
     const form = await ownForm(c, services.adminUrl());
-    if (form === undefined) return refused(c, 403, { text: texts.forged(services.adminUrl()) });
+    if (form === undefined) return refused(c, services, 'forged');
     const cookie = sessionCookie(c);
     const session = await liveSession(c, parts);
     if (cookie !== undefined && session !== undefined) {
       const given = form.get('csrf') ?? undefined;
       const fault = await csrfFault(c.req.raw.headers, services.adminUrl(), session, given);
-      if (fault !== undefined) return refused(c, 403, { text: texts.forged(services.adminUrl()) });
+      if (fault !== undefined) return refused(c, services, 'forged');
       const { operator, sessionId } = session;
       await inTransaction(sql, async (tx) => {
         if ((await endSession(tx, cookie)) === undefined) return;
@@ -201,26 +202,28 @@ const signOut =
 export function addSignIn(app: AdminApp, services: AdminServices, more: Omit<Parts, 'services'>): void {
   const parts: Parts = { ...more, services };
   const page = (handler: Handler) => async (c: Context<AdminEnv>) => {
-    const texts = signInTexts(languageOf(c));
+    keepLanguage(c);
     try {
-      return await handler(c, texts);
+      return await handler(c);
     } catch (error) {
       if (!isStoreUnavailable(error)) throw error;
       more.log.warn('store.unavailable', { requestId: c.get('requestId'), error });
       // A person reads this: a page, not problem+json.
-      return refused(c, 503, { text: texts.unavailable, again: 'same' }, storeRetrySeconds);
+      return refused(c, services, 'unavailable', storeRetrySeconds);
     }
   };
   const byEntra = (handler: EntraHandler) =>
-    page(async (c, texts) => {
+    page(async (c) => {
       const { operators } = services;
-      return operators === undefined
-        ? refused(c, 404, { text: texts.notSetUp })
-        : handler(c, operators, texts);
+      return operators === undefined ? refused(c, services, 'not-set-up') : handler(c, operators);
     });
   app.get('/sign-in', page(showSignIn(parts)));
   app.get('/sign-in/start', byEntra(startSignIn(parts)));
   app.get(callbackPath, byEntra(finish(parts)));
+  app.get(
+    refusedPath,
+    page((c) => showEarlierRefusal(c, services)),
+  );
   app.post('/sign-in/key', page(showKey(parts)));
   app.post('/sign-out', page(signOut(parts)));
   if (services.oneTimeLink !== undefined) {

@@ -123,7 +123,7 @@ export const english: SignInTexts = {
     title: 'Your account has no role here',
     paragraphs: [`${name} has none of the app roles ${appRoleNames.join(', ')}.`],
     steps: [
-      'An administrator of your tenant assigns one: Entra admin centre, Enterprise applications, the application of Espalier, Users and groups.',
+      'An administrator of your tenant assigns one: Microsoft Entra admin center, Enterprise applications, the application of Espalier, Users and groups.',
       'Then sign in again: roles are read at sign-in.',
     ],
   }),

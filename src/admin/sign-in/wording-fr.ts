@@ -31,17 +31,17 @@ export const french: SignInTexts = {
       'Il sert une seule fois, pendant dix minutes, jusqu’à la fin de la démonstration ou la création d’une clé d’administrateur.',
     ],
     steps: [
-      'Connectez-vous sur /sign-in avec la clé de la démonstration : le fichier simulator/bootstrap-key de son répertoire de données, .espalier-demo sauf autre choix.',
+      'Connectez-vous sur /sign-in avec la clé de la démonstration\u00a0: le fichier simulator/bootstrap-key de son répertoire de données, .espalier-demo sauf autre choix.',
       'Relancez la démonstration pour obtenir un autre lien.',
     ],
   },
   signedOut: 'Vous êtes déconnecté ici. Vous êtes peut-être encore connecté chez Microsoft.',
   signedIn: (name) => `Vous êtes connecté en tant que ${name}`,
   roles: {
-    admin: 'Votre rôle est « admin » : vous pouvez tout faire.',
+    admin: 'Votre rôle est «\u00a0admin\u00a0»\u00a0: vous pouvez tout faire.',
     operator:
-      'Votre rôle est « operator » : vous pouvez tout lire, et modifier appareils, routes, déplacements et rapports.',
-    viewer: 'Votre rôle est « viewer » : vous pouvez tout lire.',
+      'Votre rôle est «\u00a0operator\u00a0»\u00a0: vous pouvez tout lire, et modifier appareils, routes, déplacements et rapports.',
+    viewer: 'Votre rôle est «\u00a0viewer\u00a0»\u00a0: vous pouvez tout lire.',
   },
   lasts: (at) => `La session prend fin au plus tard le ${at}, et après 30 minutes sans requête.`,
   apiLink: 'L’API d’administration',
@@ -57,14 +57,14 @@ export const french: SignInTexts = {
   notSetUp: {
     title: 'La connexion n’est pas configurée',
     paragraphs: [
-      'Cette passerelle ne connaît aucun locataire dont les utilisateurs sont opérateurs ; son API d’administration ne s’ouvre qu’avec des clés.',
+      'Cette passerelle ne connaît aucun locataire dont les utilisateurs sont opérateurs\u00a0; son API d’administration ne s’ouvre qu’avec des clés.',
     ],
     steps: ['Pour changer cela, définissez ESPALIER_OPERATOR_TENANTS et redémarrez (docs/sign-in.md).'],
   },
   badReturn: {
     title: 'Cette adresse est incomplète',
     paragraphs: [
-      'returnTo n’est pas un chemin de cette passerelle : il commence par une seule barre oblique et ne nomme aucun autre site.',
+      'returnTo n’est pas un chemin de cette passerelle\u00a0: il commence par une seule barre oblique et ne nomme aucun autre site.',
     ],
     steps: ['Commencez par la page de connexion.'],
   },
@@ -106,7 +106,7 @@ export const french: SignInTexts = {
   token: {
     title: 'La réponse de Microsoft n’est pas valable',
     paragraphs: ['Le jeton donné par Microsoft n’est pas celui que cette connexion a demandé.'],
-    steps: ['Reconnectez-vous.', `Si cela se reproduit : ${askGateway}`],
+    steps: ['Reconnectez-vous.', `Si cela se reproduit\u00a0: ${askGateway}`],
   },
   clock: {
     title: 'Les horloges diffèrent',
@@ -134,8 +134,8 @@ export const french: SignInTexts = {
     title: 'Votre compte n’a aucun rôle ici',
     paragraphs: [`${name} n’a aucun des rôles d’application ${appRoleNames.join(', ')}.`],
     steps: [
-      'Un administrateur de votre locataire en attribue un : centre d’administration Entra, Applications d’entreprise, l’application d’Espalier, Utilisateurs et groupes.',
-      'Reconnectez-vous ensuite : les rôles sont lus à la connexion.',
+      'Un administrateur de votre locataire en attribue un\u00a0: centre d’administration Microsoft Entra, Applications d’entreprise, l’application d’Espalier, Utilisateurs et groupes.',
+      'Reconnectez-vous ensuite\u00a0: les rôles sont lus à la connexion.',
     ],
   }),
   entra: {
@@ -148,7 +148,7 @@ export const french: SignInTexts = {
       title: 'L’application n’a pas de consentement',
       paragraphs: ['Votre locataire n’a pas consenti à l’application d’Espalier.'],
       steps: [
-        'Un administrateur du locataire l’accorde : Applications d’entreprise, l’application, Autorisations.',
+        'Un administrateur du locataire l’accorde\u00a0: Applications d’entreprise, l’application, Autorisations.',
       ],
     },
     assignment: {
@@ -157,14 +157,14 @@ export const french: SignInTexts = {
         'Votre locataire ne laisse entrer dans cette application que les personnes affectées, et vous n’en faites pas partie.',
       ],
       steps: [
-        `Un administrateur de votre locataire vous attribue l’un des rôles ${appRoleNames.join(', ')} : Applications d’entreprise, l’application, Utilisateurs et groupes.`,
+        `Un administrateur de votre locataire vous attribue l’un des rôles ${appRoleNames.join(', ')}\u00a0: Applications d’entreprise, l’application, Utilisateurs et groupes.`,
       ],
     },
     disabled: {
       title: 'L’application est désactivée',
       paragraphs: ['L’application d’Espalier est désactivée dans votre locataire.'],
       steps: [
-        'Son administrateur peut activer la connexion : Applications d’entreprise, l’application, Propriétés.',
+        'Son administrateur peut activer la connexion\u00a0: Applications d’entreprise, l’application, Propriétés.',
       ],
     },
     account: {
@@ -186,7 +186,7 @@ export const french: SignInTexts = {
         'Microsoft n’accepte pas le certificat ou le secret que cette passerelle possède pour l’application des opérateurs.',
       ],
       steps: [
-        'La personne qui exploite la passerelle vérifie ESPALIER_OPERATOR_CERT_FILE et ESPALIER_OPERATOR_KEY_FILE, ou ESPALIER_OPERATOR_CLIENT_SECRET ; à défaut, ceux du connecteur comptent.',
+        'La personne qui exploite la passerelle vérifie ESPALIER_OPERATOR_CERT_FILE et ESPALIER_OPERATOR_KEY_FILE, ou ESPALIER_OPERATOR_CLIENT_SECRET\u00a0; à défaut, ceux du connecteur comptent.',
         askGateway,
       ],
     },

@@ -1,4 +1,4 @@
-import type { PageText } from '../../gateway/landing-texts.ts';
+import type { PageText } from '../../gateway/page-layout.ts';
 import type { Role } from '../../store/row-types.ts';
 
 /** Texts of the pages of sign-in, for people who run Macs, Intune or this gateway. Plain text; the pages escape it. */
