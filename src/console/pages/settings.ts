@@ -27,21 +27,24 @@ const valueCell = ({ secret, set, value }: Setting): Html => {
     : html`<span class="quiet">${value}</span>`;
 };
 
-const settingsOf = (group: string, results: readonly Setting[]): Html => html`<h2>${group}</h2>
+const settingsOf = (
+  group: string,
+  results: readonly Setting[],
+): Html => html`<section class="settings"><h2>${group}</h2>
   ${table<Setting>(
     group,
     [
-      { title: 'Setting', cell: ({ name }) => html`<code>${name}</code>` },
-      { title: 'Value', cell: valueCell },
       {
-        title: 'From',
-        cell: ({ set }) => (set ? badge('set', 'good') : html`<span class="quiet">default</span>`),
+        title: 'Setting',
+        cell: ({ meaning, name }) =>
+          html`<code>${name}</code><br /><span class="quiet">${words(meaning)}</span>`,
       },
-      { title: 'Meaning', cell: ({ meaning }) => html`${words(meaning)}` },
+      { title: 'Value', cell: valueCell },
+      { title: 'From', cell: ({ set }) => (set ? badge('set', 'good') : badge('default')) },
     ],
     results,
     'There is no setting here.',
-  )}`;
+  )}</section>`;
 
 export const settings: ConsolePage = {
   path: '/settings',
