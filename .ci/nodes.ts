@@ -18,7 +18,7 @@ const tests = [
   'src/runtime/lane/',
   'test/conformance/upstream.test.ts',
   'test/system/fast-lane.test.ts',
-  'test/system/lane-ways.test.ts',
+  'test/system/lane-modes.test.ts',
   'test/system/forwarding.test.ts',
   'test/system/intake.test.ts',
   'test/system/connections.test.ts',

@@ -1,12 +1,12 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { catchUp } from './catch-up.ts';
-import { claims } from './claims.ts';
 import { delivery } from './delivery.ts';
 import { forward } from './forward.ts';
 import { hostileBodiesBench } from './hostile-bodies.ts';
 import { importExport } from './import-export.ts';
 import { intake } from './intake.ts';
+import { claims } from './leases.ts';
 import { lockedTenant } from './locked-tenant.ts';
 import { neighbour } from './neighbour.ts';
 import { forwardPeers } from './peers/forward-peers.ts';

@@ -23,7 +23,7 @@ import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants/te
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectionAccess } from './access.ts';
 import { landingPages } from './deprovision.ts';
-import { noteConfirmed, noteTried } from './note-confirm.ts';
+import { noteConfirmed, noteTried } from './record-confirm.ts';
 import { resyncTenant } from './resync.ts';
 
 /** `confirm`: every step of a tenant's set-up on its own and safe to repeat, each with cause, remedy and owner. */

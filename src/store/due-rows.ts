@@ -1,6 +1,6 @@
 /**
  * The tables of delivery share this model of due rows: where they wait, and under which lease they are worked on. Which
- * of them are taken next is decided above (`delivery/stage/lanes.ts`).
+ * of them are taken next is decided above (`delivery/stage/schedules.ts`).
  */
 
 /** The tables whose rows become due; each is worked by a stage of delivery. */

@@ -4,7 +4,7 @@ import { ProblemError, problem } from '../../problems.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { commonProblems, problemAnswer } from '../schemas.ts';
 import { createEventHub, type EventHub } from './hub.ts';
-import { createLook } from './look.ts';
+import { createLook } from './poll.ts';
 import { openStream } from './stream.ts';
 
 /** `/events`: changes as they come, for pages that bring themselves up to date. */

@@ -3,7 +3,7 @@ import { leaseMs, leaseRenewMs, pollDueMs } from '../../limits.ts';
 import type { DueLane, Held, Lane, LaneShare, StageName } from '../../store/due-rows.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Clock } from './clock.ts';
-import { createLanes, type LaneLimits } from './lanes.ts';
+import { createLanes, type LaneLimits } from './schedules.ts';
 
 /**
  * The one mechanism of delivery (design D1, D2): rows that are due, claimed in batches with a lease, fair between

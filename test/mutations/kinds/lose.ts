@@ -63,10 +63,10 @@ export const lose = ofKind('lose', [
   },
   {
     name: 'of two times at which a lane is due the earlier one is forgotten',
-    file: 'src/delivery/stage/lanes.ts',
+    file: 'src/delivery/stage/schedules.ts',
     found: 'state.laterMs = Math.min(state.laterMs ?? Number.POSITIVE_INFINITY, dueAtMs);',
     replacement: 'state.laterMs = dueAtMs;',
-    noticedBy: test('src/delivery/stage/lanes.test.ts'),
+    noticedBy: test('src/delivery/stage/schedules.test.ts'),
   },
   {
     name: 'changes that could not be applied are not told again',

@@ -74,9 +74,9 @@ export const skip = ofKind('skip', [
   },
   {
     name: 'lanes that were served are served first again',
-    file: 'src/delivery/stage/lanes.ts',
+    file: 'src/delivery/stage/schedules.ts',
     found: 'states.delete(key);\n        states.set(key, state);',
     replacement: '',
-    noticedBy: test('src/delivery/stage/lanes.test.ts'),
+    noticedBy: test('src/delivery/stage/schedules.test.ts'),
   },
 ]);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Lane, LaneShare } from '../../store/due-rows.ts';
-import { createLanes, type LaneLimits, type Lanes, laneKey } from './lanes.ts';
+import { createLanes, type LaneLimits, type Lanes, laneKey } from './schedules.ts';
 
 const laneOf = (n: number, background = false): Lane => ({ tenantId: `t${n}`, background });
 const all = (): number => Number.MAX_SAFE_INTEGER;

@@ -11,7 +11,7 @@ export interface Statement {
   run(sql: Sql, owner: string): Promise<number>;
 }
 
-/** As the stage claims when many lanes are due (src/delivery/stage/lanes.ts). */
+/** As the stage claims when many lanes are due (src/delivery/stage/schedules.ts). */
 const lanesOfClaim = 64;
 const rowsOfLane = 2;
 
