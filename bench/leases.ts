@@ -12,7 +12,7 @@ import { type Finding, type Run, unlessAborted } from './run.ts';
 import { columns, tenths, whole } from './table.ts';
 
 /**
- * What one claim of due work costs with 10,000, 100,000 and 1,000,000 due rows of 1,000 tenants: it must not grow with
+ * What leasing due work costs with 10,000, 100,000 and 1,000,000 due rows of 1,000 tenants: it must not grow with
  * them. Rows are made by SQL, and the statements are the product's own.
  */
 
@@ -60,7 +60,7 @@ async function seedRows(sql: postgres.Sql, from: number, size: number): Promise<
     from generate_series(${from}::int, ${size - 1}::int) n`;
 }
 
-/** Gives claimed rows back, and leaves no dead versions of them for the next statement to pass. */
+/** Gives leased rows back, and leaves no dead versions of them for the next statement to pass. */
 async function restore(sql: postgres.Sql): Promise<void> {
   await sql`update reports set lease_until = null, lease_owner = null where lease_owner is not null`;
   await sql`update computers set lease_until = null, lease_owner = null where lease_owner is not null`;
@@ -147,7 +147,7 @@ function summary(measured: readonly Measured[], sizes: readonly number[]): Findi
   };
 }
 
-export async function claims({ options, signal, stack }: Run): Promise<Finding[]> {
+export async function leases({ options, signal, stack }: Run): Promise<Finding[]> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));
   const { sql, url } = await startDatabase(stack, dir);

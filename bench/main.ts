@@ -6,7 +6,7 @@ import { forward } from './forward.ts';
 import { hostileBodiesBench } from './hostile-bodies.ts';
 import { importExport } from './import-export.ts';
 import { intake } from './intake.ts';
-import { claims } from './leases.ts';
+import { leases } from './leases.ts';
 import { lockedTenant } from './locked-tenant.ts';
 import { neighbour } from './neighbour.ts';
 import { forwardPeers } from './peers/forward-peers.ts';
@@ -29,7 +29,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'catch-up': { run: catchUp, limitMinutes: 90 },
   neighbour: { run: neighbour, limitMinutes: 60 },
   'locked-tenant': { run: lockedTenant, limitMinutes: 10 },
-  claims: { run: claims, limitMinutes: 30 },
+  leases: { run: leases, limitMinutes: 30 },
   routes: { run: routes, limitMinutes: 20 },
   import: { run: importExport, limitMinutes: 20 },
   'hostile-bodies': { run: hostileBodiesBench, limitMinutes: 20 },

@@ -110,7 +110,7 @@ export const consentStateMs = 60 * 60_000;
 /** A process that died holds its rows this long; a living one renews its leases well before. */
 export const leaseMs = 12_000;
 export const leaseRenewMs = 3_000;
-/** Between two looks for due lanes when no notification came. */
+/** Between two looks for due schedules when no notification came. */
 export const pollDueMs = 250;
 /** Two keys of an instance may be live at once, so that one can replace the other (contract section 5). */
 export const liveKeysPerInstance = 2;

@@ -1,5 +1,5 @@
 import { namedInBulk } from '../limits.ts';
-import { type ComputerLane, computerLane } from '../store/computers/leases.ts';
+import { type ComputerSchedule, computerSchedule } from '../store/computers/leases.ts';
 import { markNamed, type NamedWrite } from '../store/computers/named.ts';
 import {
   type MarkedRow,
@@ -41,7 +41,7 @@ export interface Intake {
 export interface IntakeOptions {
   readonly sql: Sql;
   /** Told after the commit. */
-  readonly onDue: (lane: ComputerLane) => void;
+  readonly onDue: (schedule: ComputerSchedule) => void;
   /** False where requests must not share a query (Workers). */
   readonly together?: boolean;
 }
@@ -94,9 +94,9 @@ function createNamedWrites(shared: boolean): (write: Named) => Promise<unknown> 
 
 /** Messages of all instances that come together share a statement; each is answered when that is committed. */
 export function createIntake({ onDue, sql, together: shared = true }: IntakeOptions): Intake {
-  const lanesOf = (rows: readonly MarkedRow[], needsInstance: boolean, background = false): void => {
-    const lanes = new Map(rows.map((row) => [`${row.tenantId}/${row.instanceId}`, row]));
-    for (const row of lanes.values()) onDue(computerLane({ ...row, background, needsInstance }));
+  const schedulesOf = (rows: readonly MarkedRow[], needsInstance: boolean, background = false): void => {
+    const schedules = new Map(rows.map((row) => [`${row.tenantId}/${row.instanceId}`, row]));
+    for (const row of schedules.values()) onDue(computerSchedule({ ...row, background, needsInstance }));
   };
   const gathered = <Row extends MarkedRow>(
     write: (rows: readonly Row[], lockWaitMs?: number) => Promise<void>,
@@ -117,12 +117,12 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
   const mark = gathered<MarkedRow>(async (marked, lockWaitMs) => {
     const rows = counted(marked);
     await withRetries(() => upsertDue(sql, rows, lockWaitMs));
-    lanesOf(rows, true);
+    schedulesOf(rows, true);
   });
   const push = gathered<PushedRow>(async (pushed, lockWaitMs) => {
     const rows = newestPushed(pushed, Date.now());
     await withRetries(() => upsertRecords(sql, rows, lockWaitMs));
-    lanesOf(rows, false);
+    schedulesOf(rows, false);
   });
   const named = createNamedWrites(shared);
   return {
@@ -130,7 +130,7 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
       if (computerIds.length === 0) return;
       if (computerIds.length > namedInBulk) {
         await markNamed(sql, origin, computerIds, (run) => named({ tenantId: origin.tenantId, run }));
-        lanesOf([{ ...origin, jamfComputerId: 0, count: 1 }], true, true);
+        schedulesOf([{ ...origin, jamfComputerId: 0, count: 1 }], true, true);
         return;
       }
       await mark(

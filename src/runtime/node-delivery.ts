@@ -14,13 +14,13 @@ import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
 import { createCircuits } from '../delivery/stage/circuit.ts';
 import { systemClock } from '../delivery/stage/clock.ts';
 import { runStage, type StageRunner } from '../delivery/stage/run-stage.ts';
-import type { LaneLimits } from '../delivery/stage/schedules.ts';
+import type { ScheduleLimits } from '../delivery/stage/schedules.ts';
 import { newId } from '../ids.ts';
 import { leaseRenewMs } from '../limits.ts';
 import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { createDeliveryCounter, type DeliveryCounts } from '../store/delivery-counts.ts';
-import type { DueLane } from '../store/due-rows.ts';
+import type { DueSchedule } from '../store/due-rows.ts';
 import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
 import { suspectPermissions } from '../store/tenants/watches.ts';
@@ -42,10 +42,10 @@ const maxReportsOfTenant = 1_024;
 const messagesOfTenant = 64;
 
 /** Bounded in rows, so that large messages do not mean large memory; four hanging tenants leave room for others. */
-function reportsInWork(maxDevices: number): LaneLimits {
+function reportsInWork(maxDevices: number): ScheduleLimits {
   const wanted = messagesOfTenant * maxDevices;
-  const laneRows = Math.min(Math.max(wanted, minReportsOfTenant), maxReportsOfTenant);
-  return { rows: laneRows * 4, laneRows };
+  const scheduleRows = Math.min(Math.max(wanted, minReportsOfTenant), maxReportsOfTenant);
+  return { rows: scheduleRows * 4, scheduleRows };
 }
 
 const feedPollMs = 1_000;
@@ -90,11 +90,11 @@ async function whenStoreAnswers(log: Log, signal: AbortSignal, work: () => Promi
 /** Polls, reconciliations and look-ups in lists of the instances whose turn it is. */
 function startFeeds(
   { backoff, config, gateway, log, readers, sql }: StageParts,
-  owner: string,
+  holder: string,
 ): { stop: () => Promise<void> } {
   const { pollSeconds, reconcileSeconds } = config;
   const feed = {
-    ...{ sql, log, backoff, readers, owner },
+    ...{ sql, log, backoff, readers, holder },
     instances: gateway.instances,
     clientOf: gateway.clients.clientOf,
   };
@@ -127,15 +127,15 @@ function startComputers(parts: StageParts): StageRunner {
     vocabulary: config.intuneVocabulary,
     sha256: nodeSha256,
     holdRecheckSeconds: config.holdRecheckSeconds,
-    onDue: ({ dueInMs, lane }) => runner.note(lane, dueInMs),
+    onDue: ({ dueInMs, schedule }) => runner.announce(schedule, dueInMs),
     onRoutes: parts.routesChanged,
     onReports: (tenantId) => notifications.due('reports', { tenantId, background: false }),
   });
   const runner = runStage(stage, {
     ...{ log, clock: systemClock },
     rows: computersInWork,
-    laneRows: computersInReading,
-    laneRowsOf: ({ kind }) => (kind === 'pushed' ? computersPushed : computersInReading),
+    scheduleRows: computersInReading,
+    scheduleRowsOf: ({ kind }) => (kind === 'pushed' ? computersPushed : computersInReading),
   });
   return runner;
 }
@@ -143,7 +143,7 @@ function startComputers(parts: StageParts): StageRunner {
 function startReports(parts: StageParts): StageRunner {
   const { backoff, config, connection, counts, gateway, log, metrics, relaxed, send, sql, timeline } = parts;
   const permissionRefused = (tenantId: string) => suspectPermissions(sql, tenantId);
-  const onDue = ({ dueInMs, lane }: DueLane): void => runner.note(lane, dueInMs);
+  const onDue = ({ dueInMs, schedule }: DueSchedule): void => runner.announce(schedule, dueInMs);
   const maxDevices = config.uploadMaxDevices;
   const stage = reportStage({
     ...{ log, metrics, send, permissionRefused, maxDevices, newId },
@@ -174,18 +174,18 @@ function startReports(parts: StageParts): StageRunner {
 export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
   const { config, log, notifications, relaxed, signal, sql } = parts;
   await whenStoreAnswers(log, signal, () => recoverFromGap(sql, log));
-  const owner = newId();
+  const holder = newId();
   const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
   const timeline = createTimelineWriter(relaxed, log);
   const counts = createDeliveryCounter(relaxed, log);
-  const readers = createReaders(sql, owner, () => performance.now());
+  const readers = createReaders(sql, holder, () => performance.now());
   const shared = { ...parts, backoff, counts, timeline, readers };
   const computers = startComputers(shared);
   const reports = startReports(shared);
   notifications.listen('computers', computers.wake);
   notifications.listen('reports', reports.wake);
   await whenStoreAnswers(log, signal, notifications.start);
-  const feeds = startFeeds(shared, owner);
+  const feeds = startFeeds(shared, holder);
   const stopRenewing = every(log, leaseRenewMs, 'readers', () => readers.renew());
   const stopBackground = startBackground(shared);
   return {

@@ -16,7 +16,7 @@ import type { Breaker } from '../store/breaker.ts';
 import { askEveryInstance } from '../store/computers/reading.ts';
 import { connectionBudget } from '../store/connection-budget.ts';
 import { openBreaker, openDatabase, type Sql } from '../store/database.ts';
-import type { Lane } from '../store/due-rows.ts';
+import type { Schedule } from '../store/due-rows.ts';
 import { createEpisodeLog } from '../store/episodes.ts';
 import { createDueNotifications } from '../store/notifications.ts';
 import { createCounters } from '../telemetry/counters.ts';
@@ -289,7 +289,7 @@ async function run(
     ...{ config, sql, sealer, log, metrics, changes },
     ...outbound,
     ...nodeParts(config),
-    intake: { onDue: (due: Lane) => notifications.due('computers', due) },
+    intake: { onDue: (due: Schedule) => notifications.due('computers', due) },
   };
   const gateway = composeGateway(parts);
   const connection = createConnectionServices(config, parts, gateway);

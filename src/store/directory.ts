@@ -46,7 +46,7 @@ export async function noteDirectoryChanges(
 const leaseSeconds = 120;
 
 /** Takes the changes of a tenant that are due, the longest due first. */
-export const claimDirectoryChanges = (sql: Sql, tenantId: string, limit: number) => sql<LeasedChange[]>`
+export const leaseDirectoryChanges = (sql: Sql, tenantId: string, limit: number) => sql<LeasedChange[]>`
   update directory_changes set next_try_at = now() + ${leaseSeconds} * interval '1 second', attempts = attempts + 1
   where tenant_id = ${tenantId} and (kind, object_id) in (
     select kind, object_id from directory_changes where tenant_id = ${tenantId} and next_try_at <= now()

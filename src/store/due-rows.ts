@@ -10,7 +10,7 @@ export type StageName = 'computers' | 'reports';
  * A schedule that must not suffer from its neighbours: a tenant's reports, or an instance's computers, fresh and
  * background apart.
  */
-export interface Lane {
+export interface Schedule {
   readonly tenantId: string;
   /** Present for computers only. */
   readonly instanceId?: string;
@@ -20,22 +20,22 @@ export interface Lane {
   readonly background: boolean;
 }
 
-/** A lane with the number of rows that may be taken from it now. */
-export interface LaneShare {
-  readonly lane: Lane;
+/** A schedule with the number of rows that may be taken from it now. */
+export interface ScheduleShare {
+  readonly schedule: Schedule;
   readonly limit: number;
 }
 
-/** A lane that has waiting rows, and when the first of them is due; 0: now, or long ago. */
-export interface DueLane {
-  readonly lane: Lane;
+/** A schedule that has waiting rows, and when the first of them is due; 0: now, or long ago. */
+export interface DueSchedule {
+  readonly schedule: Schedule;
   readonly dueInMs: number;
 }
 
-/** A row in work, with the lease under which it was claimed. */
+/** A row in work, with the lease under which it was leased. */
 export interface Held<Row> {
   readonly row: Row;
-  readonly owner: string;
+  readonly holder: string;
 }
 
 /** Rows of one statement that settles or puts off; beyond that PostgreSQL gains nothing. */

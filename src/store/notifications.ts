@@ -6,20 +6,20 @@
 import { newId } from '../ids.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Sql } from './database.ts';
-import type { Lane, StageName } from './due-rows.ts';
+import type { Schedule, StageName } from './due-rows.ts';
 
-/** The payload is a stage's name or, from a gateway, the lanes. */
+/** The payload is a stage's name or, from a gateway, the schedules. */
 export const dueChannel = 'espalier_due';
 
 /**
- * Wakes the stages of this process and of the others on the same database. Many lanes are gathered into one
+ * Wakes the stages of this process and of the others on the same database. Many schedules are gathered into one
  * notification, which is sent beside the transactions that it is about.
  */
 export interface DueNotifications {
   /** Announces due work; called after the commit. */
-  due(stage: StageName, lane: Lane): void;
-  /** This process's stage wants to know; without lanes: anything may be due. */
-  listen(stage: StageName, wake: (lanes?: readonly Lane[]) => void): void;
+  due(stage: StageName, schedule: Schedule): void;
+  /** This process's stage wants to know; without schedules: anything may be due. */
+  listen(stage: StageName, wake: (schedules?: readonly Schedule[]) => void): void;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -27,12 +27,13 @@ export interface DueNotifications {
 /** Others look by themselves every `pollDueMs`; it is no use being much faster. */
 const gatherMs = 30;
 /** PostgreSQL takes 7,999 bytes of payload. */
-const lanesPerNotification = 60;
+const schedulesPerNotification = 60;
 
+/** `lanes` is what earlier versions named the schedules, and processes of two versions wake each other. */
 interface Payload {
   readonly from: string;
   readonly stage: StageName;
-  readonly lanes: readonly Lane[] | null;
+  readonly lanes: readonly Schedule[] | null;
 }
 
 function readPayload(text: string): Payload | undefined {
@@ -50,16 +51,20 @@ function readPayload(text: string): Payload | undefined {
 
 export function createDueNotifications(sql: Sql, log: Log): DueNotifications {
   const self = newId();
-  const listeners = new Map<StageName, (lanes?: readonly Lane[]) => void>();
-  const gathered = new Map<StageName, Map<string, Lane>>();
+  const listeners = new Map<StageName, (schedules?: readonly Schedule[]) => void>();
+  const gathered = new Map<StageName, Map<string, Schedule>>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let listening: { unlisten: () => Promise<void> } | undefined;
 
   const send = (): void => {
     timer = undefined;
-    for (const [stage, lanes] of gathered) {
-      const all = [...lanes.values()];
-      const payload: Payload = { from: self, stage, lanes: all.length > lanesPerNotification ? null : all };
+    for (const [stage, schedules] of gathered) {
+      const all = [...schedules.values()];
+      const payload: Payload = {
+        from: self,
+        stage,
+        lanes: all.length > schedulesPerNotification ? null : all,
+      };
       sql
         .notify(dueChannel, JSON.stringify(payload))
         .catch((error: unknown) => log.debug('due.notification-not-sent', { error }));
@@ -67,11 +72,14 @@ export function createDueNotifications(sql: Sql, log: Log): DueNotifications {
     gathered.clear();
   };
   return {
-    due: (stage, lane) => {
-      listeners.get(stage)?.([lane]);
-      const lanes = gathered.get(stage) ?? new Map<string, Lane>();
-      lanes.set(`${lane.tenantId}/${lane.instanceId ?? ''}/${lane.kind ?? ''}/${lane.background}`, lane);
-      gathered.set(stage, lanes);
+    due: (stage, schedule) => {
+      listeners.get(stage)?.([schedule]);
+      const schedules = gathered.get(stage) ?? new Map<string, Schedule>();
+      schedules.set(
+        `${schedule.tenantId}/${schedule.instanceId ?? ''}/${schedule.kind ?? ''}/${schedule.background}`,
+        schedule,
+      );
+      gathered.set(stage, schedules);
       timer ??= setTimeout(send, gatherMs);
     },
     listen: (stage, wake) => {

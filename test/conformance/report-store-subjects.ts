@@ -1,6 +1,6 @@
 import { newId } from '../../src/ids.ts';
 import type { Sql } from '../../src/store/database.ts';
-import type { DueLane } from '../../src/store/due-rows.ts';
+import type { DueSchedule } from '../../src/store/due-rows.ts';
 import { createReportStore } from '../../src/store/reports/report-store.ts';
 import { setReports } from '../../src/store/reports/set-reports.ts';
 import type { TimelineWriter } from '../../src/store/timeline.ts';
@@ -30,14 +30,14 @@ export function memorySubject(): ReportStoreSubject {
     nowMs += 1;
     return nowMs;
   });
-  const due: DueLane[] = [];
+  const due: DueSchedule[] = [];
   const change = (
     tenantId: string,
     of: (row: MemoryReport, ms: number) => Partial<MemoryReport> | undefined,
   ): void => reports.update((row, ms) => (row.tenantId === tenantId ? of(row, ms) : undefined));
   return {
     due,
-    store: reports.store((lane) => due.push(lane)),
+    store: reports.store((schedule) => due.push(schedule)),
     newTenant: async () => newId(),
     set: async (tenantId, deviceIds, content) =>
       reports.setReports(
@@ -96,10 +96,10 @@ export function memorySubject(): ReportStoreSubject {
 }
 
 export function postgresSubject(sql: Sql): ReportStoreSubject {
-  const due: DueLane[] = [];
+  const due: DueSchedule[] = [];
   return {
     due,
-    store: createReportStore({ sql, timeline: noTimeline, onDue: (lane) => due.push(lane) }),
+    store: createReportStore({ sql, timeline: noTimeline, onDue: (schedule) => due.push(schedule) }),
     newTenant: async () => {
       const tenantId = newId();
       await sql`insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ReportContent } from '../../src/delivery/reports/report.ts';
-import type { DueLane } from '../../src/store/due-rows.ts';
+import type { DueSchedule } from '../../src/store/due-rows.ts';
 import type { DueReport, ReportStore, Settlement } from '../../src/store/reports/report-row.ts';
 import type { MemoryReport } from '../harness/memory-report-row.ts';
 
@@ -39,7 +39,7 @@ export type SeenReport = Pick<
 export interface ReportStoreSubject {
   readonly store: ReportStore;
   /** What the store said of rows that are due again. */
-  readonly due: DueLane[];
+  readonly due: DueSchedule[];
   set(
     tenantId: string,
     deviceIds: readonly string[],
@@ -72,7 +72,7 @@ export const contentWith = (change: Partial<ReportContent>): ReportContent => ({
 
 export const instanceId = '00000000-0000-4000-8000-00000000aaaa';
 export const deviceOf = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
-export const ownerOf = (n: number): string => `00000000-0000-4000-9000-${String(n).padStart(12, '0')}`;
+export const holderOf = (n: number): string => `00000000-0000-4000-9000-${String(n).padStart(12, '0')}`;
 const messageOf = (n: number): string => `00000000-0000-4000-a000-${String(n).padStart(12, '0')}`;
 const at = new Date('2026-01-05T00:00:00.000Z');
 
@@ -81,7 +81,7 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
     let subject: ReportStoreSubject;
     let tenantId: string;
     const [a, b, c] = [deviceOf(1), deviceOf(2), deviceOf(3)];
-    const [p, q] = [ownerOf(1), ownerOf(2)];
+    const [p, q] = [holderOf(1), holderOf(2)];
     beforeEach(async () => {
       subject = await open();
       tenantId = await subject.newTenant();
@@ -90,18 +90,18 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
 
     const row = async (deviceId: string): Promise<SeenReport> =>
       (await subject.rows(tenantId)).find((one) => one.deviceId === deviceId)!;
-    const claim = (owner: string, limit = 100, background = false): Promise<readonly DueReport[]> =>
-      subject.store.claim(owner, [{ lane: { tenantId, background }, limit }]);
+    const lease = (holder: string, limit = 100, background = false): Promise<readonly DueReport[]> =>
+      subject.store.lease(holder, [{ schedule: { tenantId, background }, limit }]);
     const idsOf = (rows: readonly DueReport[]): string[] => rows.map(({ deviceId }) => deviceId).sort();
-    const storeAs = (owner: string, rows: readonly DueReport[], message = 1): Promise<ReadonlySet<string>> =>
-      subject.store.storeMessage(owner, {
+    const storeAs = (holder: string, rows: readonly DueReport[], message = 1): Promise<ReadonlySet<string>> =>
+      subject.store.storeMessage(holder, {
         messageId: messageOf(message),
         at,
         parts: rows.map((one) => ({ row: one, entities: '[]', lastUpdateAt: at })),
       });
-    const settle = (owner: string, rows: readonly DueReport[], found: Partial<Settlement>): Promise<void> =>
+    const settle = (holder: string, rows: readonly DueReport[], found: Partial<Settlement>): Promise<void> =>
       subject.store.settle(
-        rows.map((one) => ({ row: one, owner, found: { waitSeconds: 0, attempts: 0, ...found } })),
+        rows.map((one) => ({ row: one, holder, found: { waitSeconds: 0, attempts: 0, ...found } })),
       );
     /** Claimed, stored and left open with a back-off. */
     const leaveOpen = async (
@@ -109,21 +109,21 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
       waitSeconds = 100,
     ): Promise<readonly DueReport[]> => {
       await subject.set(tenantId, devices, {});
-      const rows = await claim(p);
+      const rows = await lease(p);
       await storeAs(p, rows);
       const sent = rows.map((one) => ({ ...one, sentRevision: one.revision }));
       await settle(p, sent, { reason: 'unclear', waitSeconds, attempts: 1, messageOpen: true });
       return sent;
     };
 
-    it('claims at most the share of each lane, the longest due first', async () => {
+    it('leases at most the share of each schedule, the longest due first', async () => {
       const other = await subject.newTenant();
       await subject.set(tenantId, [a, b, c], {});
       await subject.set(other, [a], {});
       await subject.makeDue(tenantId, [b, a, c]);
-      const rows = await subject.store.claim(p, [
-        { lane: { tenantId, background: false }, limit: 2 },
-        { lane: { tenantId: other, background: false }, limit: 2 },
+      const rows = await subject.store.lease(p, [
+        { schedule: { tenantId, background: false }, limit: 2 },
+        { schedule: { tenantId: other, background: false }, limit: 2 },
       ]);
       expect(
         rows
@@ -132,28 +132,30 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
           .sort(),
       ).toEqual([a, b]);
       expect(rows.filter((one) => one.tenantId === other)).toHaveLength(1);
-      expect(idsOf(await claim(q))).toEqual([c]);
-      expect(await claim(q)).toEqual([]);
+      expect(idsOf(await lease(q))).toEqual([c]);
+      expect(await lease(q)).toEqual([]);
     });
 
-    it('keeps fresh and background lanes apart', async () => {
+    it('keeps fresh and background schedules apart', async () => {
       await subject.set(tenantId, [a, b], {});
       await subject.change(tenantId, b, { background: true });
-      const lanes = (await subject.store.survey()).filter(({ lane }) => lane.tenantId === tenantId);
-      expect(lanes.map(({ dueInMs, lane }) => [lane.background, dueInMs]).sort()).toEqual([
+      const schedules = (await subject.store.survey()).filter(
+        ({ schedule }) => schedule.tenantId === tenantId,
+      );
+      expect(schedules.map(({ dueInMs, schedule }) => [schedule.background, dueInMs]).sort()).toEqual([
         [false, 0],
         [true, 0],
       ]);
-      expect(idsOf(await claim(p))).toEqual([a]);
-      expect(idsOf(await claim(p, 100, true))).toEqual([b]);
+      expect(idsOf(await lease(p))).toEqual([a]);
+      expect(idsOf(await lease(p, 100, true))).toEqual([b]);
     });
 
-    it('gives a row away when its lease has run out, and then heeds only the new owner', async () => {
+    it('gives a row away when its lease has run out, and then heeds only the new holder', async () => {
       await subject.set(tenantId, [a], {});
-      const rows = await claim(p);
+      const rows = await lease(p);
       await subject.endLeases(tenantId);
       expect(await subject.store.stillHeld(p, rows)).toBe(true);
-      expect(idsOf(await claim(q))).toEqual([a]);
+      expect(idsOf(await lease(q))).toEqual([a]);
       expect(await subject.store.stillHeld(p, rows)).toBe(false);
       expect(await storeAs(p, rows)).toEqual(new Set());
       await settle(p, rows, { state: 'completed', waitSeconds: null });
@@ -163,10 +165,10 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
 
     it('renews a lease that ran out when nobody else has taken it', async () => {
       await subject.set(tenantId, [a, b], {});
-      const rows = await claim(p);
+      const rows = await lease(p);
       await subject.endLeases(tenantId);
-      await subject.store.renew(rows.map((one) => ({ row: one, owner: one.deviceId === a ? p : q })));
-      expect(idsOf(await claim(q))).toEqual([b]);
+      await subject.store.renew(rows.map((one) => ({ row: one, holder: one.deviceId === a ? p : q })));
+      expect(idsOf(await lease(q))).toEqual([b]);
     });
 
     it('keeps tenants apart in every verb, also where their devices have the same ids', async () => {
@@ -174,11 +176,11 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
       await subject.set(tenantId, [a, b], { osVersion: '1' });
       await subject.set(other, [a, b], { osVersion: '2' });
       const before = await subject.rows(other);
-      const rows = await claim(p);
+      const rows = await lease(p);
       expect(rows.map((one) => one.tenantId)).toEqual([tenantId, tenantId]);
       expect(rows.map((one) => JSON.parse(one.content).osVersion)).toEqual(['1', '1']);
       await storeAs(p, rows);
-      await subject.store.renew(rows.map((one) => ({ row: one, owner: p })));
+      await subject.store.renew(rows.map((one) => ({ row: one, holder: p })));
       expect(await subject.store.stillHeld(p, rows)).toBe(true);
       await settle(p, rows.slice(0, 1), { state: 'completed', waitSeconds: null });
       await subject.store.release(rows.slice(1), p);
@@ -190,8 +192,8 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
       const other = await subject.newTenant();
       for (const tenant of [tenantId, other]) {
         await subject.set(tenant, [a], {});
-        const lane = { tenantId: tenant, background: false };
-        const rows = await subject.store.claim(p, [{ lane, limit: 1 }]);
+        const schedule = { tenantId: tenant, background: false };
+        const rows = await subject.store.lease(p, [{ schedule, limit: 1 }]);
         await settle(p, rows, { state: 'completed', waitSeconds: null });
         await subject.change(tenant, a, { readAgain: true });
       }
@@ -202,13 +204,13 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
 
     it('gives rows back at once', async () => {
       await subject.set(tenantId, [a], {});
-      await subject.store.release(await claim(p), p);
-      expect(idsOf(await claim(q))).toEqual([a]);
+      await subject.store.release(await lease(p), p);
+      expect(idsOf(await lease(q))).toEqual([a]);
     });
 
     it('stores a message without what was replaced or lost, and makes the rest due together', async () => {
       await subject.set(tenantId, [a, b, c], {});
-      const rows = await claim(p);
+      const rows = await lease(p);
       await subject.set(tenantId, [b], { osVersion: '2' });
       expect(await storeAs(p, rows)).toEqual(new Set([a, c]));
       expect(await row(a)).toMatchObject({
@@ -224,29 +226,29 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
       expect(await row(b)).toMatchObject({ state: 'due', messageId: null, messageOpen: false, revision: 2 });
     });
 
-    it('claims the others of an open message with it, beyond the share', async () => {
+    it('leases the others of an open message with it, beyond the share', async () => {
       await leaveOpen([a, b, c], 0);
-      expect(idsOf(await claim(q, 1))).toEqual([a, b, c]);
+      expect(idsOf(await lease(q, 1))).toEqual([a, b, c]);
     });
 
     it('does not bring others that somebody has, until they are regrouped', async () => {
       await leaveOpen([a, b], 0);
       await subject.makeDue(tenantId, [a, b], false);
-      const [first] = await claim(p, 1);
-      const [second] = await claim(q, 1);
+      const [first] = await lease(p, 1);
+      const [second] = await lease(q, 1);
       expect([first?.deviceId, second?.deviceId].sort()).toEqual([a, b]);
       subject.due.length = 0;
       await subject.store.regroup(first!, p, 0);
-      expect(subject.due).toContainEqual({ lane: { tenantId, background: false }, dueInMs: 0 });
+      expect(subject.due).toContainEqual({ schedule: { tenantId, background: false }, dueInMs: 0 });
       expect(await row(first!.deviceId)).toMatchObject({ leaseOwner: null });
       expect(await row(second!.deviceId)).toMatchObject({ leaseOwner: q, leased: true });
       await subject.store.regroup(second!, q, 0);
-      expect(idsOf(await claim(p, 1))).toEqual([a, b]);
+      expect(idsOf(await lease(p, 1))).toEqual([a, b]);
     });
 
     it('settles what was found, and says when it is due again', async () => {
       await subject.set(tenantId, [a, b], {});
-      const rows = await claim(p);
+      const rows = await lease(p);
       await settle(p, rows, { state: 'held', reason: 'why', detail: 'so', waitSeconds: 100, attempts: 3 });
       expect(await row(a)).toMatchObject({
         state: 'held',
@@ -257,17 +259,17 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
         leaseOwner: null,
         isDue: true,
       });
-      expect(subject.due.map(({ lane }) => lane)).toEqual([
+      expect(subject.due.map(({ schedule }) => schedule)).toEqual([
         { tenantId, background: false },
         { tenantId, background: false },
       ]);
       expect(subject.due.every(({ dueInMs }) => dueInMs > 95_000 && dueInMs <= 100_000)).toBe(true);
-      expect(await claim(p)).toEqual([]);
+      expect(await lease(p)).toEqual([]);
     });
 
     it('keeps a newer revision due, and of an older finding only what is history', async () => {
       await subject.set(tenantId, [a], {});
-      const rows = await claim(p);
+      const rows = await lease(p);
       await storeAs(p, rows);
       await subject.set(tenantId, [a], { osVersion: '2' });
       await settle(p, rows, {
@@ -290,7 +292,7 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
 
     it('is done with what is completed, and due since then when it changes', async () => {
       await subject.set(tenantId, [a], {});
-      await settle(p, await claim(p), { state: 'completed', waitSeconds: null, confirmedRevision: 1 });
+      await settle(p, await lease(p), { state: 'completed', waitSeconds: null, confirmedRevision: 1 });
       expect(await row(a)).toMatchObject({
         state: 'completed',
         nextTry: null,
@@ -313,7 +315,7 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
       });
       await subject.endLeases(tenantId);
       await subject.makeDue(tenantId, [a, b], true);
-      const again = await claim(q);
+      const again = await lease(q);
       expect(idsOf(again)).toEqual([a, b]);
       await settle(q, again, { revision: 1, waitSeconds: 200, attempts: 2, messageOpen: true });
       expect(await row(a)).toMatchObject({ state: 'due', nextTry: 200, attempts: 2, messageOpen: true });
@@ -322,7 +324,7 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
 
     it('tells the newer state at once when the open message is decided', async () => {
       await leaveOpen([a], 0);
-      const rows = await claim(q);
+      const rows = await lease(q);
       await subject.set(tenantId, [a], { osVersion: '2' });
       await settle(q, rows, { revision: 1, state: 'accepted', waitSeconds: 100, messageOpen: false });
       expect(await row(a)).toMatchObject({ state: 'due', nextTry: 0, attempts: 0, messageOpen: false });
@@ -330,24 +332,24 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
 
     it('keeps the back-off of a failing target for a newer state', async () => {
       await subject.set(tenantId, [a], {});
-      await settle(p, await claim(p), { state: 'due', waitSeconds: 100, attempts: 4 });
+      await settle(p, await lease(p), { state: 'due', waitSeconds: 100, attempts: 4 });
       await subject.set(tenantId, [a], { osVersion: '2' });
       expect(await row(a)).toMatchObject({ revision: 2, attempts: 4, nextTry: 100 });
     });
 
     it('remembers that a report goes alone until told otherwise', async () => {
       await subject.set(tenantId, [a], {});
-      await settle(p, await claim(p), { state: 'due', alone: true });
+      await settle(p, await lease(p), { state: 'due', alone: true });
       expect(await row(a)).toMatchObject({ alone: true });
-      await settle(p, await claim(p), { state: 'due' });
+      await settle(p, await lease(p), { state: 'due' });
       expect(await row(a)).toMatchObject({ alone: true });
-      await settle(p, await claim(p), { state: 'accepted', alone: false });
+      await settle(p, await lease(p), { state: 'accepted', alone: false });
       expect(await row(a)).toMatchObject({ alone: false });
     });
 
     it('knows since when a report is failed, until it is anything else', async () => {
       await subject.set(tenantId, [a], {});
-      await settle(p, await claim(p), { state: 'failed', waitSeconds: null });
+      await settle(p, await lease(p), { state: 'failed', waitSeconds: null });
       expect(await row(a)).toMatchObject({ state: 'failed', isFailed: true, nextTry: null, isDue: true });
       await subject.set(tenantId, [a], { osVersion: '2' });
       expect(await row(a)).toMatchObject({ state: 'due', isFailed: false, nextTry: 0 });

@@ -109,8 +109,8 @@ export function replaced(row: MemoryReport, report: NewReport, nowMs: number): M
   };
 }
 
-export function settled(row: MemoryReport, { found, row: claimed }: Settled, nowMs: number): MemoryReport {
-  const newest = row.revision === (found.revision ?? claimed.revision);
+export function settled(row: MemoryReport, { found, row: leased }: Settled, nowMs: number): MemoryReport {
+  const newest = row.revision === (found.revision ?? leased.revision);
   const messageOpen = found.messageOpen ?? row.messageOpen;
   const failedAtMs = found.state === 'failed' ? nowMs : found.state === undefined ? row.failedAtMs : null;
   return {

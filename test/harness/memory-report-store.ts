@@ -4,7 +4,7 @@
  */
 
 import { leaseMs } from '../../src/limits.ts';
-import type { DueLane, Held, LaneShare } from '../../src/store/due-rows.ts';
+import type { DueSchedule, Held, ScheduleShare } from '../../src/store/due-rows.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from '../../src/store/reports/report-row.ts';
 import type { NewReport } from '../../src/store/reports/set-reports.ts';
 import { cleared, type MemoryReport, newRow, replaced, settled } from './memory-report-row.ts';
@@ -12,7 +12,7 @@ import { cleared, type MemoryReport, newRow, replaced, settled } from './memory-
 /** The table, which several processes share. */
 export interface MemoryReports {
   /** One process's port; `onDue` is told as report-store.ts tells it. */
-  store(onDue: (lane: DueLane) => void): ReportStore;
+  store(onDue: (schedule: DueSchedule) => void): ReportStore;
   /** As set-reports.ts does. */
   setReports(tenantId: string, reports: readonly NewReport[]): ReadonlySet<string>;
   rows(): readonly MemoryReport[];
@@ -60,10 +60,10 @@ export function createMemoryReports(
   };
   const current = ({ deviceId, tenantId }: DueReport): MemoryReport | undefined =>
     table.get(keyOf(tenantId, deviceId));
-  const heldBy = (owner: string, rows: readonly DueReport[]): MemoryReport[] =>
+  const heldBy = (holder: string, rows: readonly DueReport[]): MemoryReport[] =>
     rows.flatMap((row) => {
       const found = current(row);
-      return found?.leaseOwner === owner ? [found] : [];
+      return found?.leaseOwner === holder ? [found] : [];
     });
 
   let lastMs = 0;
@@ -74,17 +74,21 @@ export function createMemoryReports(
   };
   const isFree = (row: MemoryReport, nowMs: number): boolean =>
     row.leaseUntilMs === null || row.leaseUntilMs < nowMs;
-  const lease = (owner: string, rows: readonly MemoryReport[], nowMs: number): MemoryReport[] =>
-    rows.map((row) => put({ ...row, leaseUntilMs: nowMs + leaseMs, leaseOwner: owner }));
+  const hold = (holder: string, rows: readonly MemoryReport[], nowMs: number): MemoryReport[] =>
+    rows.map((row) => put({ ...row, leaseUntilMs: nowMs + leaseMs, leaseOwner: holder }));
 
-  const claimLane = (owner: string, { lane, limit }: LaneShare, nowMs: number): MemoryReport[] => {
+  const leaseSchedule = (
+    holder: string,
+    { schedule, limit }: ScheduleShare,
+    nowMs: number,
+  ): MemoryReport[] => {
     const due = [...table.values()]
-      .filter((row) => row.tenantId === lane.tenantId && row.background === lane.background)
+      .filter((row) => row.tenantId === schedule.tenantId && row.background === schedule.background)
       .filter((row) => row.nextTryAtMs !== null && row.nextTryAtMs <= nowMs && isFree(row, nowMs))
       .sort((a, b) => (a.nextTryAtMs ?? 0) - (b.nextTryAtMs ?? 0));
-    return lease(owner, due.slice(0, limit), nowMs);
+    return hold(holder, due.slice(0, limit), nowMs);
   };
-  const siblingsOf = (owner: string, one: MemoryReport, nowMs: number): MemoryReport[] => {
+  const siblingsOf = (holder: string, one: MemoryReport, nowMs: number): MemoryReport[] => {
     const others = [...table.values()].filter(
       (row) =>
         row.tenantId === one.tenantId &&
@@ -93,40 +97,40 @@ export function createMemoryReports(
         row.messageOpen &&
         isFree(row, nowMs),
     );
-    return lease(owner, others, nowMs);
+    return hold(holder, others, nowMs);
   };
-  const claim = async (owner: string, shares: readonly LaneShare[]): Promise<MemoryReport[]> => {
+  const lease = async (holder: string, shares: readonly ScheduleShare[]): Promise<MemoryReport[]> => {
     const nowMs = statement();
-    const claimed = shares.flatMap((share) => claimLane(owner, share, nowMs));
-    const openOnes = claimed.filter((row) => row.messageOpen && row.messageId !== null);
-    if (openOnes.length === 0) return claimed;
+    const leased = shares.flatMap((share) => leaseSchedule(holder, share, nowMs));
+    const openOnes = leased.filter((row) => row.messageOpen && row.messageId !== null);
+    if (openOnes.length === 0) return leased;
     await between();
     const laterMs = statement();
-    return [...claimed, ...openOnes.flatMap((row) => siblingsOf(owner, row, laterMs))];
+    return [...leased, ...openOnes.flatMap((row) => siblingsOf(holder, row, laterMs))];
   };
 
-  const survey = (): DueLane[] => {
+  const survey = (): DueSchedule[] => {
     const nowMs = statement();
-    const lanes = new Map<string, DueLane>();
+    const schedules = new Map<string, DueSchedule>();
     for (const { background, nextTryAtMs, tenantId } of table.values()) {
       if (nextTryAtMs === null) continue;
       const key = `${tenantId}/${background}`;
-      const dueInMs = Math.min(lanes.get(key)?.dueInMs ?? Infinity, Math.max(0, nextTryAtMs - nowMs));
-      lanes.set(key, { lane: { tenantId, background }, dueInMs });
+      const dueInMs = Math.min(schedules.get(key)?.dueInMs ?? Infinity, Math.max(0, nextTryAtMs - nowMs));
+      schedules.set(key, { schedule: { tenantId, background }, dueInMs });
     }
-    return [...lanes.values()];
+    return [...schedules.values()];
   };
   const renew = (held: readonly Held<DueReport>[]): void => {
     const nowMs = statement();
-    for (const { owner, row } of held) lease(owner, heldBy(owner, [row]), nowMs);
+    for (const { holder, row } of held) hold(holder, heldBy(holder, [row]), nowMs);
   };
-  const storeMessage = (owner: string, { at, messageId, parts }: NewMessage): ReadonlySet<string> => {
+  const storeMessage = (holder: string, { at, messageId, parts }: NewMessage): ReadonlySet<string> => {
     const nowMs = statement();
     const kept = parts.filter(({ row }) =>
-      heldBy(owner, [row]).some((found) => found.revision === row.revision),
+      heldBy(holder, [row]).some((found) => found.revision === row.revision),
     );
-    for (const { entities, lastUpdateAt, row: claimed } of kept) {
-      const row = current(claimed);
+    for (const { entities, lastUpdateAt, row: leased } of kept) {
+      const row = current(leased);
       if (!row) continue;
       put({
         ...row,
@@ -148,26 +152,29 @@ export function createMemoryReports(
   };
   const regroup = (
     one: DueReport,
-    owner: string,
+    holder: string,
     waitSeconds: number,
-    onDue: (lane: DueLane) => void,
+    onDue: (schedule: DueSchedule) => void,
   ): void => {
     const nextTryAtMs = statement() + waitSeconds * 1_000;
     for (const row of table.values()) {
       if (row.tenantId !== one.tenantId || row.messageId !== one.messageId) continue;
       if (!row.messageOpen || row.nextTryAtMs === null) continue;
-      const given = row.leaseOwner === owner ? { leaseUntilMs: null, leaseOwner: null } : {};
+      const given = row.leaseOwner === holder ? { leaseUntilMs: null, leaseOwner: null } : {};
       put({ ...row, ...given, nextTryAtMs });
-      onDue({ lane: { tenantId: row.tenantId, background: row.background }, dueInMs: waitSeconds * 1_000 });
+      onDue({
+        schedule: { tenantId: row.tenantId, background: row.background },
+        dueInMs: waitSeconds * 1_000,
+      });
     }
   };
-  const settle = (found: readonly Settled[], onDue: (lane: DueLane) => void): void => {
+  const settle = (found: readonly Settled[], onDue: (schedule: DueSchedule) => void): void => {
     const nowMs = statement();
     for (const one of found) {
-      for (const row of heldBy(one.owner, [one.row])) {
+      for (const row of heldBy(one.holder, [one.row])) {
         const { background, nextTryAtMs, tenantId } = put(settled(row, one, nowMs));
         if (nextTryAtMs === null) continue;
-        onDue({ lane: { tenantId, background }, dueInMs: Math.max(0, nextTryAtMs - nowMs) });
+        onDue({ schedule: { tenantId, background }, dueInMs: Math.max(0, nextTryAtMs - nowMs) });
       }
     }
   };
@@ -175,15 +182,15 @@ export function createMemoryReports(
   return {
     store: (onDue) => ({
       survey: async () => survey(),
-      claim,
+      lease,
       renew: async (held) => renew(held),
-      storeMessage: async (owner, message) => madeDurable(storeMessage(owner, message)),
-      stillHeld: async (owner, rows) => madeDurable(heldBy(owner, rows).length === rows.length),
+      storeMessage: async (holder, message) => madeDurable(storeMessage(holder, message)),
+      stillHeld: async (holder, rows) => madeDurable(heldBy(holder, rows).length === rows.length),
       settle: async (found) => settle(found, onDue),
-      regroup: async (one, owner, waitSeconds) => regroup(one, owner, waitSeconds, onDue),
-      release: async (rows, owner) => {
+      regroup: async (one, holder, waitSeconds) => regroup(one, holder, waitSeconds, onDue),
+      release: async (rows, holder) => {
         statement();
-        for (const row of heldBy(owner, rows)) put({ ...row, leaseUntilMs: null, leaseOwner: null });
+        for (const row of heldBy(holder, rows)) put({ ...row, leaseUntilMs: null, leaseOwner: null });
       },
     }),
     setReports: (tenantId, reports) => {

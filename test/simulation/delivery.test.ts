@@ -9,7 +9,7 @@ const regressions: readonly (readonly [seed: number, fault: string])[] = [
   [94, 'never taken apart: each newer state set the tries of the open message to nothing'],
   [96, 'given up for what another device of the message had done'],
   [105, 'cut up and sent under new ids after the tenant was held'],
-  [170, 'cut up when two processes claimed one half each'],
+  [170, 'cut up when two processes leased one half each'],
   [206, 'blocked for ever by a device that Intune refuses as its own error'],
   [346, 'found for minutes after one slow look at the database'],
   [708, 'accepted and never followed: nothing was left to end the hold of the tenant'],

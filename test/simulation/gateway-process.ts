@@ -8,7 +8,7 @@ import type { Cloud } from '../../src/entra/clouds.ts';
 import { defaultApiVersions } from '../../src/intune/api-versions.ts';
 import type { Send } from '../../src/outbound/port.ts';
 import type { Random } from '../../src/simulator/random.ts';
-import type { DueLane } from '../../src/store/due-rows.ts';
+import type { DueSchedule } from '../../src/store/due-rows.ts';
 import type { DueReport, ReportStore } from '../../src/store/reports/report-row.ts';
 import type { Tenant } from '../../src/store/tenants/tenant.ts';
 import type { Log } from '../../src/telemetry/log.ts';
@@ -38,7 +38,7 @@ export interface ProcessWorld {
   readonly laws: Laws;
   readonly database: Database;
   readonly intune: Intune;
-  /** Tells the other processes that anything of these lanes may be due; some of it is lost. */
+  /** Tells the other processes that anything of these schedules may be due; some of it is lost. */
   readonly notify: () => void;
   /** Entra gives no tokens. */
   readonly entraFails: () => boolean;
@@ -105,40 +105,40 @@ function watchedStore(
   world: ProcessWorld,
   name: string,
   query: Query,
-  onDue: (due: DueLane) => void,
+  onDue: (due: DueSchedule) => void,
 ): ReportStore {
   const { database, laws, trace } = world;
   const store = database.reports.store(onDue);
   return {
     survey: () => query(store.survey),
-    claim: (owner, shares) =>
+    lease: (holder, shares) =>
       query(async () => {
         const before = new Map(database.reports.rows().map((row) => [row.deviceId, row]));
-        const rows = await store.claim(owner, shares);
+        const rows = await store.lease(holder, shares);
         const ranOut = rows.flatMap(({ deviceId }) => {
           const row = before.get(deviceId);
           return row?.leaseOwner ? [row] : [];
         });
         trace.line(
-          `${name} claims ${rows.length}${ranOut.length > 0 ? `, ${ranOut.length} had run out` : ''}`,
+          `${name} leases ${rows.length}${ranOut.length > 0 ? `, ${ranOut.length} had run out` : ''}`,
         );
-        laws.claimed(name, rows, ranOut);
+        laws.leased(name, rows, ranOut);
         return rows;
       }),
     renew: (held) => query(() => store.renew(held)),
-    storeMessage: (owner, message) =>
+    storeMessage: (holder, message) =>
       query(async () => {
-        const devices = await store.storeMessage(owner, message);
+        const devices = await store.storeMessage(holder, message);
         laws.stored(message, devices);
         trace.line(`${name} stores ${message.messageId} of ${devices.size}`);
         return devices;
       }),
-    stillHeld: (owner, rows) => query(() => store.stillHeld(owner, rows)),
+    stillHeld: (holder, rows) => query(() => store.stillHeld(holder, rows)),
     settle: (settled) =>
       query(async () => {
-        const owners = new Map(database.reports.rows().map((row) => [row.deviceId, row.leaseOwner]));
+        const holders = new Map(database.reports.rows().map((row) => [row.deviceId, row.leaseOwner]));
         for (const one of settled) {
-          if (owners.get(one.row.deviceId) !== one.owner) continue;
+          if (holders.get(one.row.deviceId) !== one.holder) continue;
           const { found, row } = one;
           trace.line(
             `${name} settles ${row.deviceId} ${found.state ?? row.state} ${found.reason ?? ''} ${found.waitSeconds?.toFixed(2)}`,
@@ -147,8 +147,8 @@ function watchedStore(
         }
         await store.settle(settled);
       }),
-    regroup: (one, owner, waitSeconds) => query(() => store.regroup(one, owner, waitSeconds)),
-    release: (rows, owner) => query(() => store.release(rows, owner)),
+    regroup: (one, holder, waitSeconds) => query(() => store.regroup(one, holder, waitSeconds)),
+    release: (rows, holder) => query(() => store.release(rows, holder)),
   };
 }
 
@@ -244,7 +244,7 @@ export function startProcess(world: ProcessWorld, name: string): GatewayProcess 
         laws.broken(`${event}: ${(fields?.error as Error)?.stack}`);
     },
   };
-  let note: (due: DueLane) => void = () => undefined;
+  let note: (due: DueSchedule) => void = () => undefined;
   const stage = reportStage({
     store: watchedStore(world, name, query, (due) => wall.deliver(() => note(due))),
     log,
@@ -269,19 +269,19 @@ export function startProcess(world: ProcessWorld, name: string): GatewayProcess 
   const inWork = new Set<readonly DueReport[]>();
   const watched: Stage<DueReport> = {
     ...stage,
-    work: async (rows, owner) => {
+    work: async (rows, holder) => {
       inWork.add(rows);
       laws.inWork(name, [...inWork].flat());
       try {
-        await stage.work(rows, owner);
+        await stage.work(rows, holder);
       } finally {
         inWork.delete(rows);
       }
     },
   };
-  const { laneRows, rows } = plan;
-  const runner = runStage(watched, { log, clock: { now, after }, newId: random.guid, rows, laneRows });
-  note = ({ dueInMs, lane }) => runner.note(lane, dueInMs);
+  const { scheduleRows, rows } = plan;
+  const runner = runStage(watched, { log, clock: { now, after }, newId: random.guid, rows, scheduleRows });
+  note = ({ dueInMs, schedule }) => runner.announce(schedule, dueInMs);
   trace.line(`${name} starts`);
   return {
     name,

@@ -7,8 +7,8 @@ import type { Trace } from './trace.ts';
 export interface Laws {
   breach(): string | undefined;
   broken(text: string): void;
-  /** A claim took these rows; those that another owner still had on paper had run out. */
-  claimed(process: string, rows: readonly DueReport[], ranOut: readonly MemoryReport[]): void;
+  /** A lease took these rows; those that another holder still had on paper had run out. */
+  leased(process: string, rows: readonly DueReport[], ranOut: readonly MemoryReport[]): void;
   /** The database lost these leases. */
   lost(deviceIds: readonly string[]): void;
   stored(message: NewMessage, devices: ReadonlySet<string>): void;
@@ -45,7 +45,7 @@ interface Message {
 interface Flight {
   readonly process: string;
   readonly messageId: string;
-  readonly claimedAtMs: number;
+  readonly leasedAtMs: number;
 }
 
 export function createLaws(plan: Plan, now: () => number, trace: Trace): Laws {
@@ -56,7 +56,7 @@ export function createLaws(plan: Plan, now: () => number, trace: Trace): Laws {
   };
   const messages = new Map<string, Message>();
   const ranOutAtMs = new Map<string, number>();
-  const claimedAtMs = new Map<string, number>();
+  const leasedAtMs = new Map<string, number>();
   const flights = new Map<string, Set<Flight>>();
   const lastUpdateMs = new Map<string, number>();
   const idsOf = new Map<string, Set<string>>();
@@ -92,11 +92,8 @@ export function createLaws(plan: Plan, now: () => number, trace: Trace): Laws {
           broken(`${process} sends ${messageId} twice at the same time`);
         }
         if (other.process === process) continue;
-        // Since the first of the two claimed it: the one that sends now may be the one that stood still.
-        const firstAtMs = Math.min(
-          other.claimedAtMs,
-          messages.get(messageId)?.storedAtMs ?? other.claimedAtMs,
-        );
+        // Since the first of the two leased it: the one that sends now may be the one that stood still.
+        const firstAtMs = Math.min(other.leasedAtMs, messages.get(messageId)?.storedAtMs ?? other.leasedAtMs);
         if ((ranOutAtMs.get(deviceId) ?? 0) >= firstAtMs) continue;
         broken(`${process} sends ${deviceId} while ${other.process} does, and no lease ran out`);
       }
@@ -124,8 +121,8 @@ export function createLaws(plan: Plan, now: () => number, trace: Trace): Laws {
   return {
     breach: () => breach,
     broken,
-    claimed: (process, rows, ranOut) => {
-      for (const { deviceId } of rows) claimedAtMs.set(`${process}/${deviceId}`, now());
+    leased: (process, rows, ranOut) => {
+      for (const { deviceId } of rows) leasedAtMs.set(`${process}/${deviceId}`, now());
       for (const { deviceId } of ranOut) {
         ranOutAtMs.set(deviceId, now());
         if (plan.calm) broken(`the lease of ${deviceId} ran out in calm weather`);
@@ -165,8 +162,8 @@ export function createLaws(plan: Plan, now: () => number, trace: Trace): Laws {
       checkTenant(upload);
       const ends = upload.devices.map((deviceId) => {
         const { messageId, process } = upload;
-        const since = claimedAtMs.get(`${process}/${deviceId}`) ?? now();
-        const flight = { process, messageId, claimedAtMs: since };
+        const since = leasedAtMs.get(`${process}/${deviceId}`) ?? now();
+        const flight = { process, messageId, leasedAtMs: since };
         const all = flights.get(deviceId) ?? new Set();
         flights.set(deviceId, all.add(flight));
         return () => void all.delete(flight);

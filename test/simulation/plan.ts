@@ -29,7 +29,7 @@ export interface Plan {
   readonly poisonShare: number;
   readonly maxDevices: number;
   readonly rows: number;
-  readonly laneRows: number;
+  readonly scheduleRows: number;
   readonly timeoutMs: number;
   readonly uploadStatusSeconds: number;
   readonly holdRecheckSeconds: number;
@@ -51,7 +51,7 @@ export function planOf(seed: number, random: Random): Plan {
     poisonShare: random.pick([0, 0.1, 0.2, 0.4]),
     maxDevices: random.integer(1, 8),
     rows,
-    laneRows: random.integer(2, rows),
+    scheduleRows: random.integer(2, rows),
     timeoutMs: random.pick([10_000, 25_000]),
     uploadStatusSeconds: random.integer(1, 8),
     holdRecheckSeconds: random.integer(5, 20),

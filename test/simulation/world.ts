@@ -190,10 +190,10 @@ export async function runSeed(seed: number): Promise<Outcome> {
   const ill = (): void => {
     const kind = random.next();
     if (kind < 0.4) {
-      const owners = new Map(database.reports.rows().map((row) => [row.deviceId, row.leaseOwner]));
+      const holders = new Map(database.reports.rows().map((row) => [row.deviceId, row.leaseOwner]));
       if (random.next() < 0.5) database.reports.crash(random.next());
       const rows = database.reports.rows();
-      laws.lost(rows.flatMap((row) => (owners.get(row.deviceId) === row.leaseOwner ? [] : [row.deviceId])));
+      laws.lost(rows.flatMap((row) => (holders.get(row.deviceId) === row.leaseOwner ? [] : [row.deviceId])));
       database.lives += 1;
       database.down = true;
       scheduler.after(random.integer(100, 25_000), () => {

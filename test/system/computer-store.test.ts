@@ -2,10 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createIntake } from '../../src/delivery/intake.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import {
-  claimComputers,
-  computerLane,
+  computerSchedule,
   createPostpone,
   type DueComputer,
+  leaseComputers,
   lockHeld,
   renewComputers,
   settleComputers,
@@ -16,7 +16,7 @@ import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 describe('due computers', () => {
   let database: TestDatabase;
   let [tenantId, instanceId] = ['', ''];
-  const owner = () => crypto.randomUUID();
+  const holder = () => crypto.randomUUID();
 
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -46,13 +46,13 @@ describe('due computers', () => {
       { ...origin, traceparent: null },
       ids,
     );
-  const claim = (
+  const lease = (
     as: string,
     limit = 100,
     origin: Origin = { tenantId, instanceId },
   ): Promise<DueComputer[]> => {
-    const lane = computerLane({ ...origin, background: false, needsInstance: true });
-    return claimComputers(database.sql, as, [{ lane, limit }]);
+    const schedule = computerSchedule({ ...origin, background: false, needsInstance: true });
+    return leaseComputers(database.sql, as, [{ schedule, limit }]);
   };
   const idsOf = (rows: Iterable<DueComputer>): number[] =>
     [...rows].map(({ jamfComputerId }) => jamfComputerId).sort((a, b) => a - b);
@@ -61,7 +61,7 @@ describe('due computers', () => {
     database.sql.begin(async (tx) => {
       const held = await lockHeld(
         tx,
-        rows.map((row) => ({ row, owner: as })),
+        rows.map((row) => ({ row, holder: as })),
       );
       const nothing = { reportAt: undefined, udid: null, serialNumber: null, gone: false };
       const done = { by: 'read' as const, againInSeconds: null, readInSeconds: 0 };
@@ -79,59 +79,59 @@ describe('due computers', () => {
     update computers set lease_until = now() - interval '1 second' where tenant_id = ${tenantId}`;
   const stored = async (tenant = tenantId) => {
     const rows = await database.sql`
-      select jamf_computer_id as id, wanted_revision > done_revision as due, lease_owner as owner,
+      select jamf_computer_id as id, wanted_revision > done_revision as due, lease_owner as holder,
         last_error as error, lease_until > now() as leased, next_try_at <= now() as now
       from computers where tenant_id = ${tenant} order by 1`;
     return rows.map((row) => ({ ...row }));
   };
 
-  it('have one owner while its lease stands', async () => {
+  it('have one holder while its lease stands', async () => {
     await webhook([1, 2, 3]);
-    expect(idsOf(await claim(owner()))).toEqual([1, 2, 3]);
-    expect(await claim(owner())).toEqual([]);
+    expect(idsOf(await lease(holder()))).toEqual([1, 2, 3]);
+    expect(await lease(holder())).toEqual([]);
     await endLeases();
-    expect(idsOf(await claim(owner(), 2))).toHaveLength(2);
+    expect(idsOf(await lease(holder(), 2))).toHaveLength(2);
   });
 
   it('that are settled together are all done, each once', async () => {
     await webhook([1, 2, 3]);
-    const p = owner();
-    expect(idsOf(await settle(p, await claim(p)))).toEqual([1, 2, 3]);
-    const done = { due: false, owner: null, error: null, leased: null, now: null };
+    const p = holder();
+    expect(idsOf(await settle(p, await lease(p)))).toEqual([1, 2, 3]);
+    const done = { due: false, holder: null, error: null, leased: null, now: null };
     expect(await stored()).toEqual([1, 2, 3].map((id) => ({ id, ...done })));
-    expect(await claim(owner())).toEqual([]);
+    expect(await lease(holder())).toEqual([]);
   });
 
   it('are due again when a webhook came while they were read', async () => {
     await webhook([1, 2]);
-    const p = owner();
-    const rows = await claim(p);
+    const p = holder();
+    const rows = await lease(p);
     await webhook([2]);
     await settle(p, rows);
     expect(await stored()).toMatchObject([
       { id: 1, due: false, now: null },
       { id: 2, due: true, now: true },
     ]);
-    expect(idsOf(await claim(owner()))).toEqual([2]);
+    expect(idsOf(await lease(holder()))).toEqual([2]);
   });
 
   it('that were lost to another process are settled, postponed and renewed by that one alone', async () => {
     await webhook([1, 2]);
-    const [p, q] = [owner(), owner()];
-    const lost = await claim(p);
+    const [p, q] = [holder(), holder()];
+    const lost = await lease(p);
     await endLeases();
-    const taken = await claim(q);
+    const taken = await lease(q);
     expect(idsOf(await settle(p, lost))).toEqual([]);
     await postpone(p, lost);
     await database.sql`update computers set lease_until = now() + interval '1 second' where tenant_id = ${tenantId}`;
     await renewComputers(
       database.sql,
-      lost.map((row) => ({ row, owner: p })),
+      lost.map((row) => ({ row, holder: p })),
     );
     const [longest] = await database.sql`
       select max(lease_until) - now() < interval '2 seconds' as short from computers where tenant_id = ${tenantId}`;
     expect(longest).toEqual({ short: true });
-    const held = { due: true, owner: q, error: null, leased: true };
+    const held = { due: true, holder: q, error: null, leased: true };
     expect(await stored()).toMatchObject([
       { id: 1, ...held },
       { id: 2, ...held },
@@ -141,9 +141,9 @@ describe('due computers', () => {
 
   it('that are postponed together all wait with their cause, and are still due', async () => {
     await webhook([1, 2, 3]);
-    const p = owner();
-    await postpone(p, await claim(p));
-    const waiting = { due: true, owner: null, error: 'not now', leased: null, now: false };
+    const p = holder();
+    await postpone(p, await lease(p));
+    const waiting = { due: true, holder: null, error: 'not now', leased: null, now: false };
     expect(await stored()).toEqual([1, 2, 3].map((id) => ({ id, ...waiting })));
   });
 
@@ -151,17 +151,17 @@ describe('due computers', () => {
     const other = await addTenant();
     await webhook([1, 2]);
     await webhook([1, 2], other);
-    const p = owner();
-    const rows = await claim(p);
+    const p = holder();
+    const rows = await lease(p);
     expect(rows.map((row) => row.tenantId)).toEqual([tenantId, tenantId]);
     await settle(p, rows);
     expect(await stored()).toMatchObject([{ due: false }, { due: false }]);
     expect(await stored(other.tenantId)).toMatchObject([
-      { id: 1, due: true, owner: null, now: true },
-      { id: 2, due: true, owner: null, now: true },
+      { id: 1, due: true, holder: null, now: true },
+      { id: 2, due: true, holder: null, now: true },
     ]);
-    const q = owner();
-    await postpone(q, await claim(q, 100, other));
+    const q = holder();
+    await postpone(q, await lease(q, 100, other));
     expect(await stored()).toMatchObject([{ error: null }, { error: null }]);
   });
 });

@@ -163,37 +163,37 @@ describe('a tenant whose rows are locked', () => {
 
   it('delays no finding, message, put-off, timeline or lease of another tenant', async () => {
     const store = createReportStore({ sql, timeline, onDue: () => undefined });
-    const owner = crypto.randomUUID();
-    const lane = { background: false, limit: 1 };
-    const reports = await store.claim(
-      owner,
-      [ours, others].map(({ tenantId }) => ({ lane: { ...lane, tenantId }, limit: 1 })),
+    const holder = crypto.randomUUID();
+    const schedule = { background: false, limit: 1 };
+    const reports = await store.lease(
+      holder,
+      [ours, others].map(({ tenantId }) => ({ schedule: { ...schedule, tenantId }, limit: 1 })),
     );
     const reportOf = ({ tenantId }: typeof ours) =>
       reports.find((row) => row.tenantId === tenantId) as DueReport;
     const message = (origin: typeof ours) =>
-      store.storeMessage(owner, {
+      store.storeMessage(holder, {
         messageId: crypto.randomUUID(),
         at: new Date(),
         parts: [{ row: reportOf(origin), entities: '{}', lastUpdateAt: new Date() }],
       });
     const settle = (origin: typeof ours) =>
       store.settle([
-        { row: reportOf(origin), owner, found: { state: 'held', waitSeconds: 60, attempts: 1 } },
+        { row: reportOf(origin), holder, found: { state: 'held', waitSeconds: 60, attempts: 1 } },
       ]);
     const postpone = createPostpone(sql, () => undefined);
     const putOff = ({ instanceId, tenantId }: typeof ours) =>
-      postpone({ tenantId, instanceId, jamfComputerId: 1, wantedRevision: 1 } as DueComputer, owner, {
+      postpone({ tenantId, instanceId, jamfComputerId: 1, wantedRevision: 1 } as DueComputer, holder, {
         seconds: 60,
         error: null,
       });
-    await sql`update computers set lease_owner = ${owner}, lease_until = now() + interval '1 minute' where jamf_computer_id = 1`;
+    await sql`update computers set lease_owner = ${holder}, lease_until = now() + interval '1 minute' where jamf_computer_id = 1`;
     let nowMs = 0;
-    const readers = createReaders(sql, owner, () => nowMs);
+    const readers = createReaders(sql, holder, () => nowMs);
     await readers.hold([ours, others]);
     let own: Promise<unknown>[] = [];
     const apart = await whileLocked(async () => {
-      own = [message(ours), ...computers.map(() => store.stillHeld(owner, [reportOf(ours)])), putOff(ours)];
+      own = [message(ours), ...computers.map(() => store.stillHeld(holder, [reportOf(ours)])), putOff(ours)];
       return othersPass(own, async () => {
         expect((await message(others)).size).toBe(1);
         own.push(settle(ours));

@@ -144,7 +144,7 @@ describe('missed events', () => {
     const instance = await addInstance();
     const { sql } = database;
     await sql`update instance_reading set next_poll_at = now() where instance_id = ${instance.instanceId}`;
-    const owner = crypto.randomUUID();
+    const holder = crypto.randomUUID();
     let asked = 0;
     const client = {
       computersChangedSince: async () => {
@@ -154,9 +154,9 @@ describe('missed events', () => {
       },
     } as unknown as JamfClient;
     const polls = createPolls({
-      ...{ sql, log, owner, pollSeconds: 900, clientOf: () => client },
+      ...{ sql, log, holder, pollSeconds: 900, clientOf: () => client },
       instances: createInstanceDirectory(sql),
-      readers: createReaders(sql, owner, () => performance.now()),
+      readers: createReaders(sql, holder, () => performance.now()),
       backoff: { baseSeconds: 1, maxSeconds: 1 },
     });
     await eventually(async () => {

@@ -108,18 +108,18 @@ describe('computers named in bulk, in the database', () => {
         };
       },
     } as unknown as JamfClient;
-    const owner = crypto.randomUUID();
+    const holder = crypto.randomUUID();
     const learning = createLearning(
       {
         ...{
           sql,
-          owner,
+          holder,
           clientOf: () => client,
           log: createLog({ level: 'error', format: 'json', write: () => undefined }),
         },
         ...{
           instances: createInstanceDirectory(sql),
-          readers: createReaders(sql, owner, () => performance.now()),
+          readers: createReaders(sql, holder, () => performance.now()),
         },
         backoff: { baseSeconds: 1, maxSeconds: 1 },
       },

@@ -7,7 +7,7 @@ import type { JamfClient } from '../../src/jamf/client.ts';
 import { parseComputer } from '../../src/jamf/inventory.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import type { DueComputer } from '../../src/store/computers/leases.ts';
-import type { DueLane } from '../../src/store/due-rows.ts';
+import type { DueSchedule } from '../../src/store/due-rows.ts';
 import { createInstanceDirectory } from '../../src/store/instances/instance.ts';
 import { createTenantDirectory } from '../../src/store/tenants/tenant.ts';
 import { createLog } from '../../src/telemetry/log.ts';
@@ -19,7 +19,7 @@ describe('pushes and reads', () => {
   let ref: { tenantId: string; instanceId: string };
   let intake: Intake;
   let stage: Stage<DueComputer>;
-  let dueAgain: DueLane[];
+  let dueAgain: DueSchedule[];
   let deviceId: string;
   /** What the instance answers; undefined: 404, null: nothing. */
   let answer: { osVersion: string; reportDate: string | null } | undefined | null;
@@ -73,16 +73,16 @@ describe('pushes and reads', () => {
     const [report] = await database.sql<{ content: string }[]>`select content from reports`;
     return report && (JSON.parse(report.content) as { osVersion: string }).osVersion;
   };
-  /** Works on what is due, once; says by which lanes. */
+  /** Works on what is due, once; says by which schedules. */
   const work = async () => {
     await database.sql`update computers set next_try_at = now() where next_try_at is not null`;
-    const lanes = (['pushed', 'read'] as const).map((kind) => ({
-      lane: { ...ref, kind, background: false },
+    const schedules = (['pushed', 'read'] as const).map((kind) => ({
+      schedule: { ...ref, kind, background: false },
       limit: 10,
     }));
-    const owner = crypto.randomUUID();
-    const rows = await stage.claim(owner, lanes);
-    for (const one of rows) await stage.work([one], owner);
+    const holder = crypto.randomUUID();
+    const rows = await stage.lease(holder, schedules);
+    for (const one of rows) await stage.work([one], holder);
     return rows.map(({ needsInstance }) => (needsInstance ? 'read' : 'pushed'));
   };
   const workOff = async () => {
@@ -122,7 +122,7 @@ describe('pushes and reads', () => {
       mayRead: async () => new Set([`${ref.tenantId}/${ref.instanceId}`]),
       backoff,
       holdRecheckSeconds: 1,
-      onDue: (lane) => dueAgain.push(lane),
+      onDue: (schedule) => dueAgain.push(schedule),
       onReports: () => undefined,
       onRoutes: () => undefined,
     });

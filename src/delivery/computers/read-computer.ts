@@ -2,11 +2,11 @@ import { LRUCache } from 'lru-cache';
 import type { JamfClient } from '../../jamf/client.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import {
-  type ComputerLane,
-  claimComputers,
-  computerLane,
+  type ComputerSchedule,
+  computerSchedule,
   createPostpone,
   type DueComputer,
+  leaseComputers,
   lockHeld,
   renewComputers,
   settleComputers,
@@ -14,7 +14,7 @@ import {
 } from '../../store/computers/leases.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import type { DeliveryCounts } from '../../store/delivery-counts.ts';
-import type { DueLane, Lane } from '../../store/due-rows.ts';
+import type { DueSchedule, Schedule } from '../../store/due-rows.ts';
 import { createGroupCommit, type GroupCommit } from '../../store/group-commit.ts';
 import {
   type Instance,
@@ -61,7 +61,7 @@ export interface ComputerStageOptions {
   readonly vocabulary?: InventoryVocabulary;
   readonly sha256?: Sha256;
   /** Told of rows of this stage that are due later. */
-  readonly onDue: (lane: DueLane) => void;
+  readonly onDue: (schedule: DueSchedule) => void;
   /** Told when reports were made due. */
   readonly onReports: (tenantId: string) => void;
   /** Routes changed. */
@@ -110,13 +110,14 @@ async function takeInTogether(
     if (tenant?.state === 'disconnecting') return undefined;
     const held = await lockHeld(tx, reads);
     const ours = reads.filter(({ row }) => held.has(row));
-    if (ours.length === 0) return { held, lanes: [], reported: false, received: 0, routed: false, way: [] };
+    if (ours.length === 0)
+      return { held, schedules: [], reported: false, received: 0, routed: false, way: [] };
     const news = ours.filter(({ found }) => !found?.late);
     const { received, reported, routed, verdictMissing, way } = await takeIn(tx, tenantId, news, {
       vocabulary,
       sha256,
     });
-    const lanes = await settleComputers(
+    const schedules = await settleComputers(
       tx,
       ours.map(({ found, row }) => ({
         row,
@@ -132,12 +133,12 @@ async function takeInTogether(
         readInSeconds: row.attempts === 0 ? 0 : backoffSeconds(row.attempts, backoff),
       })),
     );
-    return { held, lanes, reported, received, routed, way };
+    return { held, schedules, reported, received, routed, way };
   });
   if (!taken) return reads.map(() => new Disconnecting('the tenant is being disconnected'));
   options.timeline.add(taken.way);
   if (taken.received > 0) options.counts?.received(tenantId, taken.received);
-  for (const lane of taken.lanes) onDue(lane);
+  for (const schedule of taken.schedules) onDue(schedule);
   if (taken.reported) onReports(tenantId);
   if (taken.routed) onRoutes();
   return reads.map(({ row }) =>
@@ -169,7 +170,7 @@ function createTakeIn(options: ComputerStageOptions): (read: ReadComputer) => Pr
   };
 }
 
-/** Rows of one claim ask for the same tenant at the same time: one read answers them. */
+/** Rows of one lease ask for the same tenant at the same time: one read answers them. */
 function createFreshTenant(tenants: TenantDirectory): (tenantId: string) => Promise<Tenant | undefined> {
   const underWay = new Map<string, Promise<Tenant | undefined>>();
   return (tenantId) => {
@@ -188,7 +189,7 @@ function createRead(options: ComputerStageOptions, postpone: Postpone) {
   const { backoff, circuits, clientOf, instances, log } = options;
   const noteOddMembers = createOddMembers(log, options.metrics);
   const finish = createTakeIn(options);
-  return async (row: DueComputer, owner: string, instance: Instance, mode: Mode): Promise<void> => {
+  return async (row: DueComputer, holder: string, instance: Instance, mode: Mode): Promise<void> => {
     const { instanceId, tenantId } = row;
     const key = instanceKey(row);
     const fetched = await fetchComputer(row, instance, clientOf(instance), mode);
@@ -201,13 +202,13 @@ function createRead(options: ComputerStageOptions, postpone: Postpone) {
     }
     if (fetched.ok) {
       noteOddMembers(row, fetched.warnings);
-      return finish({ row, owner, instance, found: fetched });
+      return finish({ row, holder, instance, found: fetched });
     }
     if (fetched.gone) {
       if (row.notFoundForMs !== null && row.notFoundForMs >= goneAfterMs)
-        return finish({ row, owner, instance, found: undefined });
+        return finish({ row, holder, instance, found: undefined });
       const error = 'not-found: the instance does not know the computer (yet, or any more)';
-      return postpone(row, owner, { seconds: notFoundRetrySeconds, error, notFound: true });
+      return postpone(row, holder, { seconds: notFoundRetrySeconds, error, notFound: true });
     }
     const { error, waitSeconds } = fetched;
     if (waitSeconds !== undefined) circuits.silence(key, waitSeconds * 1_000);
@@ -220,7 +221,7 @@ function createRead(options: ComputerStageOptions, postpone: Postpone) {
       attempts: row.attempts + 1,
     });
     const seconds = Math.max(waitSeconds ?? 0, backoffSeconds(row.attempts + 1, backoff));
-    return postpone(row, owner, { seconds, error });
+    return postpone(row, holder, { seconds, error });
   };
 }
 
@@ -232,63 +233,64 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
   const freshTenant = createFreshTenant(tenants);
 
   /** Due rows of a paused or disabled instance wait untouched: resuming makes them due at once. */
-  const readable = async <Share extends { readonly lane: ComputerLane }>(
+  const readable = async <Share extends { readonly schedule: ComputerSchedule }>(
     shares: readonly Share[],
   ): Promise<Share[]> => {
     const open = shares.map(async (share) => {
-      const instance = await instances.instance(share.lane.tenantId, share.lane.instanceId);
+      const instance = await instances.instance(share.schedule.tenantId, share.schedule.instanceId);
       return instance?.enabled && !instance.paused ? [share] : [];
     });
     return (await Promise.all(open)).flat();
   };
 
-  const work = async (row: DueComputer, owner: string): Promise<void> => {
+  const work = async (row: DueComputer, holder: string): Promise<void> => {
     const { instanceId, tenantId } = row;
     const instance = await instances.instance(tenantId, instanceId);
     // A change of the mode makes every computer due: none of them may be read by a remembered mode.
     const tenant = await freshTenant(tenantId);
-    if (!instance || !tenant) return postpone(row, owner, { seconds: holdRecheckSeconds, error: null });
+    if (!instance || !tenant) return postpone(row, holder, { seconds: holdRecheckSeconds, error: null });
     // While devices are retracted nothing may call one managed again.
     if (!instance.enabled || instance.paused || tenant.connectionState === 'disconnecting') {
-      return postpone(row, owner, { seconds: holdRecheckSeconds, error: null });
+      return postpone(row, holder, { seconds: holdRecheckSeconds, error: null });
     }
     const key = instanceKey(row);
     if (row.attempts > 0 && row.needsInstance && !circuits.mayRetry(key)) {
-      return postpone(row, owner, { seconds: backoffSeconds(1, backoff), error: null });
+      return postpone(row, holder, { seconds: backoffSeconds(1, backoff), error: null });
     }
     const attributes = { 'espalier.tenant': tenantId, 'espalier.instance': instanceId };
     // A computer that is put off above is not read, so it has no span.
     return inSpan('computer.read', attributes, row.traceparent, () =>
-      read(row, owner, instance, tenant.mode),
+      read(row, holder, instance, tenant.mode),
     );
   };
 
   return {
     name: 'computers',
     survey: () => surveyComputers(relaxed),
-    claim: async (owner, shares) => {
-      const lanes = shares as readonly { readonly lane: ComputerLane; readonly limit: number }[];
-      const awake = await readable(lanes);
-      const ours = awake.length === 0 ? new Set<string>() : await mayRead(awake.map(({ lane }) => lane));
-      const open = awake.filter(({ lane }) => ours.has(instanceKey(lane)));
-      return open.length === 0 ? [] : claimComputers(relaxed, owner, open);
+    lease: async (holder, shares) => {
+      const schedules = shares as readonly { readonly schedule: ComputerSchedule; readonly limit: number }[];
+      const awake = await readable(schedules);
+      const ours =
+        awake.length === 0 ? new Set<string>() : await mayRead(awake.map(({ schedule }) => schedule));
+      const open = awake.filter(({ schedule }) => ours.has(instanceKey(schedule)));
+      return open.length === 0 ? [] : leaseComputers(relaxed, holder, open);
     },
-    laneOf: computerLane,
-    mayTake: (lane: Lane) => {
-      const of = lane as ComputerLane;
+    scheduleOf: computerSchedule,
+    mayTake: (schedule: Schedule) => {
+      const of = schedule as ComputerSchedule;
       return of.kind === 'pushed' ? Number.MAX_SAFE_INTEGER : circuits.mayTake(instanceKey(of));
     },
     renew: (held) => renewComputers(relaxed, held),
     units: (rows) => rows.map((row) => [row]),
-    fail: async ([row], owner, error) => {
+    fail: async ([row], holder, error) => {
       if (row === undefined || error instanceof LeaseLost) return;
       await (error instanceof Disconnecting
-        ? postpone(row, owner, { seconds: holdRecheckSeconds, error: null })
-        : postpone(row, owner, {
+        ? postpone(row, holder, { seconds: holdRecheckSeconds, error: null })
+        : postpone(row, holder, {
             seconds: backoffSeconds(row.attempts + 1, backoff),
             error: String(error),
           }));
     },
-    work: ([row], owner) => (row === undefined ? Promise.resolve() : work(row, owner)),
+    work: ([row], holder) => (row === undefined ? Promise.resolve() : work(row, holder)),
   };
 }

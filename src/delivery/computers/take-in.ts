@@ -25,7 +25,7 @@ type Found = Extract<Fetched, { ok: true }>;
 
 export interface ReadComputer {
   readonly row: DueComputer;
-  readonly owner: string;
+  readonly holder: string;
   readonly instance: Instance;
   /** Undefined: the computer is gone. */
   readonly found: Found | undefined;

@@ -22,8 +22,8 @@ export interface FeedOptions {
   readonly instances: InstanceDirectory;
   readonly clientOf: (instance: Instance) => JamfClient;
   readonly readers: Readers;
-  /** The owner of `readers`: an instance that another process reads from is passed over. */
-  readonly owner: string;
+  /** The holder of `readers`: an instance that another process reads from is passed over. */
+  readonly holder: string;
   readonly backoff: Backoff;
 }
 
@@ -116,8 +116,8 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
 }
 
 /** The condition on `instance_reading` (alias `r`) under which this process may read from an instance now. */
-export const readable = (sql: Sql, owner: string) => sql`
-  (r.reader_owner is null or r.reader_owner = ${owner} or r.reader_until < now())
+export const readable = (sql: Sql, holder: string) => sql`
+  (r.reader_owner is null or r.reader_owner = ${holder} or r.reader_until < now())
   and exists (
     select 1 from instances i join tenants t on t.tenant_id = i.tenant_id
     where i.tenant_id = r.tenant_id and i.instance_id = r.instance_id and i.enabled and not i.paused

@@ -7,11 +7,11 @@ import { columns, pick } from '../../store/columns.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import {
   anything,
-  claimDirectoryChanges,
   type DirectoryChange,
   type DirectoryDevice,
   forgetDirectoryDevices,
   type LeasedChange,
+  leaseDirectoryChanges,
   noteDirectoryChanges,
   noteDirectoryDevices,
   putOffDirectoryChanges,
@@ -45,7 +45,7 @@ const tenantsTogether = 20;
 /** After so many tries Graph's silence about an object is not waited for: anything may have changed. */
 const mostAttempts = 20;
 
-const claimTenants = (sql: Sql): Promise<Tenant[]> => sql<Tenant[]>`
+const leaseTenants = (sql: Sql): Promise<Tenant[]> => sql<Tenant[]>`
   select ${tenantColumns(sql)} from tenants where tenant_id in (
     select distinct tenant_id from (
       select tenant_id from directory_changes where next_try_at <= now() order by next_try_at limit ${idsTogether}) as due
@@ -202,7 +202,7 @@ async function putOff(
 async function act(tenant: Tenant, options: ActOptions): Promise<void> {
   const { log, sql } = options;
   const { tenantId } = tenant;
-  const rows = await claimDirectoryChanges(sql, tenantId, Math.min(idsTogether, changeBatch));
+  const rows = await leaseDirectoryChanges(sql, tenantId, Math.min(idsTogether, changeBatch));
   if (rows.length === 0) return;
   // A tenant that leaves, or is not connected yet, has everything reported anew when it is connected.
   if (tenant.connectionState !== 'connected')
@@ -240,7 +240,7 @@ async function act(tenant: Tenant, options: ActOptions): Promise<void> {
 
 /** Acts on what is due; the runtime calls it every second. One tenant's failure does not keep the others. */
 export async function actOnDirectoryChanges(options: ActOptions): Promise<void> {
-  const tenants = await claimTenants(options.sql);
+  const tenants = await leaseTenants(options.sql);
   const results = await Promise.allSettled(tenants.map((tenant) => act(tenant, options)));
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;

@@ -70,7 +70,7 @@ export function messageAgain(rows: readonly DueReport[], options: ReportStageOpt
 /** A new message, stored before it is sent; what was replaced meanwhile is not in it. Undefined: nothing is left. */
 export async function newMessage(
   told: readonly Told[],
-  owner: string,
+  holder: string,
   mode: Mode,
   options: ReportStageOptions,
 ): Promise<StoredMessage | undefined> {
@@ -85,7 +85,7 @@ export async function newMessage(
       return { row, entities, lastUpdateAt };
     });
   const messageId = newId();
-  const stored = await store.storeMessage(owner, { messageId, at, parts });
+  const stored = await store.storeMessage(holder, { messageId, at, parts });
   const kept = parts.filter(({ row }) => stored.has(row.deviceId));
   const [first] = kept;
   if (!first) return undefined;

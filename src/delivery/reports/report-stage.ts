@@ -73,16 +73,16 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     send: (request) => ofTenant(tenantId, () => options.send(request)),
   });
 
-  const work = async (rows: readonly DueReport[], owner: string): Promise<void> => {
+  const work = async (rows: readonly DueReport[], holder: string): Promise<void> => {
     const [first] = rows as readonly [DueReport];
     const { tenantId } = first;
     const settle = (found: (row: DueReport) => Settlement): Promise<void> =>
-      store.settle(rows.map((row) => ({ row, owner, found: found(row) })));
+      store.settle(rows.map((row) => ({ row, holder, found: found(row) })));
     const known = await tenants.tenant(tenantId);
     // The cause of a hold may have ended this second, so nothing is held by a remembered tenant.
     const held = known && (known.hold !== null || isClosed(known));
     const tenant = held ? await tenants.fresh(tenantId) : known;
-    if (!tenant) return store.release(rows, owner);
+    if (!tenant) return store.release(rows, holder);
     const cloud = clouds.get(tenant.cloud);
     if (!cloud) {
       log.error('report.no-cloud', { tenantId, cloud: tenant.cloud });
@@ -94,7 +94,7 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
         attempts,
       }));
     }
-    // Intune may have asked another process for silence, or this one since these rows were claimed.
+    // Intune may have asked another process for silence, or this one since these rows were leased.
     const quietMs = (tenant.intuneQuietUntil?.getTime() ?? 0) - now();
     // A date further away was written by a clock that was set since: no service asks for so long.
     if (quietMs > 0 && quietMs <= longestSilenceMs) circuits.silence(tenantId, quietMs);
@@ -110,33 +110,33 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
       const waitSeconds = options.wait(1);
       return settle(({ attempts }) => ({ reason: 'retry-budget', detail: null, waitSeconds, attempts }));
     }
-    if (follows && first.state === 'accepted') return pollUpload(rows, owner, tenant, bounded(tenantId));
-    if (follows) return verifyUpload(first, owner, tenant, cloud, bounded(tenantId));
-    return sendReports(rows, owner, tenant, { ...options, partial });
+    if (follows && first.state === 'accepted') return pollUpload(rows, holder, tenant, bounded(tenantId));
+    if (follows) return verifyUpload(first, holder, tenant, cloud, bounded(tenantId));
+    return sendReports(rows, holder, tenant, { ...options, partial });
   };
 
   return {
     name: 'reports',
     survey: store.survey,
-    claim: store.claim,
+    lease: store.lease,
     renew: store.renew,
-    laneOf: ({ background, tenantId }) => ({ tenantId, background }),
+    scheduleOf: ({ background, tenantId }) => ({ tenantId, background }),
     mayTake: ({ tenantId }) => circuits.mayTake(tenantId),
     units: (rows) => unitsOf(rows, options.maxDevices),
-    fail: (rows, owner, error) => {
+    fail: (rows, holder, error) => {
       // Alike, and due at the same time: an open message is found together again.
       const attempts = attemptsOf(rows) + 1;
       const waitSeconds = options.wait(attempts);
       const found = { reason: 'espalier-error', detail: String(error), waitSeconds, attempts };
-      return store.settle(rows.map((row) => ({ row, owner, found })));
+      return store.settle(rows.map((row) => ({ row, holder, found })));
     },
-    work: (rows, owner) => {
+    work: (rows, holder) => {
       const [first] = rows as readonly [DueReport];
       return inSpan(
         `report.${first.state}`,
         { 'espalier.tenant': first.tenantId, 'espalier.state': first.state, 'espalier.devices': rows.length },
         first.traceparent,
-        () => work(rows, owner),
+        () => work(rows, holder),
       );
     },
   };

@@ -43,7 +43,7 @@ const ids = (units: readonly (readonly DueReport[])[]) =>
   units.map((rows) => rows.map((row) => row.deviceId));
 
 describe('an open message', () => {
-  it('stays whole, whatever lanes and newer states its devices have', () => {
+  it('stays whole, whatever schedules and newer states its devices have', () => {
     const rows = [
       sent('a', 3),
       { ...fresh, deviceId: 'x' },
@@ -103,7 +103,7 @@ describe('units of any rows', () => {
     alone: fc.boolean(),
     background: fc.boolean(),
   });
-  it('have every row once, of one tenant, and in new messages of one lane and of bounded size', () => {
+  it('have every row once, of one tenant, and in new messages of one schedule and of bounded size', () => {
     fc.assert(
       fc.property(fc.array(row, { maxLength: 30 }), fc.integer({ min: 1, max: 8 }), (made, maxDevices) => {
         const rows = made.map((change, index): DueReport => {

@@ -1,6 +1,6 @@
 import type { DueReport } from '../../store/reports/report-row.ts';
 
-/** Groups the claimed reports that go together: the devices of one message. Pure. */
+/** Groups the leased reports that go together: the devices of one message. Pure. */
 
 /** Above what an upload may weigh (domain/microsoft.md 4.4: 1 MB as ceiling), counted before its entities are made. */
 const messageBytes = 400_000;
@@ -45,12 +45,12 @@ export function unitsOf(rows: readonly DueReport[], maxDevices: number): DueRepo
   const fresh = new Map<string, DueReport[]>();
   const single: DueReport[][] = [];
   for (const row of rows) {
-    const lane = `${row.tenantId}/${row.background}`;
+    const schedule = `${row.tenantId}/${row.background}`;
     if (isOpen(row)) append(messages, `open/${row.messageId}`, row);
     else if (row.state === 'accepted' && row.messageId !== null)
-      append(messages, `accepted/${row.messageId}/${lane}`, row);
+      append(messages, `accepted/${row.messageId}/${schedule}`, row);
     else if (row.alone || row.state === 'completed') single.push([row]);
-    else append(fresh, lane, row);
+    else append(fresh, schedule, row);
   }
   return [...messages.values(), ...single, ...[...fresh.values()].flatMap((group) => cut(group, maxDevices))];
 }

@@ -103,13 +103,13 @@ function settlementOfStatus(
 /** Asks what became of an accepted message and settles those of its reports that are still at that state. */
 export async function pollUpload(
   rows: readonly DueReport[],
-  owner: string,
+  holder: string,
   tenant: Tenant,
   options: ReportStageOptions,
 ): Promise<void> {
   const { apiVersions, circuits, microsoft, newId, send, store, timeoutMs } = options;
   const settle = (found: Settle): Promise<void> =>
-    store.settle(rows.map((row) => ({ row, owner, found: found(row) })));
+    store.settle(rows.map((row) => ({ row, holder, found: found(row) })));
   const access = await microsoft.intune(tenant);
   if (!access.ok) return settle(settlementOfAccess(rows, access, options));
   const messageId = rows[0]?.messageId ?? null;
@@ -143,14 +143,14 @@ function toldVerdict(row: DueReport): boolean | undefined {
 /** Looks a completed upload up in Entra; gives up after a while and says what was seen. */
 export async function verifyUpload(
   row: DueReport,
-  owner: string,
+  holder: string,
   tenant: Tenant,
   cloud: Cloud,
   options: ReportStageOptions,
 ): Promise<void> {
   const { microsoft, newId, now, send, store, timeoutMs } = options;
   const { messageId } = row;
-  const settle = (found: Settlement): Promise<void> => store.settle([{ row, owner, found }]);
+  const settle = (found: Settlement): Promise<void> => store.settle([{ row, holder, found }]);
   const access = await microsoft.graph(tenant);
   const attempts = row.attempts + 1;
   const expired = now() - (row.completedAt?.getTime() ?? now()) > verificationPatienceMs;

@@ -14,7 +14,7 @@ describe('an open message', () => {
     ...{ tenantId, cloud: 'public', mode: 'device-compliance' },
     ...{ connectionState: 'connected', paused: false, hold: null },
   } as unknown as Tenant;
-  const lane = { tenantId, background: false };
+  const schedule = { tenantId, background: false };
   const content: ReportContent = {
     ...{ userId: 'u', deviceName: 'd', osVersion: '1', lastCheckInAt: null, reportedAt: null },
     ...{ managed: true, inventoryState: 0, verdict: 'compliant' },
@@ -43,30 +43,31 @@ describe('an open message', () => {
       partial: { mayWait: () => true, whole: () => undefined },
     } as unknown as SendOptions;
     reports.setReports(tenantId, [{ deviceId: 'd', instanceId: 'i', content, traceparent: null }]);
-    const claim = (owner: string): Promise<readonly DueReport[]> => store.claim(owner, [{ lane, limit: 1 }]);
-    const work = (rows: readonly DueReport[], owner: string) => sendReports(rows, owner, tenant, options);
+    const lease = (holder: string): Promise<readonly DueReport[]> =>
+      store.lease(holder, [{ schedule, limit: 1 }]);
+    const work = (rows: readonly DueReport[], holder: string) => sendReports(rows, holder, tenant, options);
     const pass = (ms: number): void => {
       nowMs += ms;
     };
-    return { claim, pass, rows: reports.rows, sent, work };
+    return { lease, pass, rows: reports.rows, sent, work };
   }
 
   it('goes again with its id while its lease stands', async () => {
-    const { claim, rows, sent, work } = scene();
-    await work(await claim('p'), 'p');
+    const { lease, rows, sent, work } = scene();
+    await work(await lease('p'), 'p');
     const [open] = rows();
     expect(open).toMatchObject({ messageOpen: true, leaseOwner: null });
-    await work(await claim('q'), 'q');
+    await work(await lease('q'), 'q');
     expect(sent).toHaveLength(2);
     expect(sent.every((url) => url.includes(`${open?.messageId}`))).toBe(true);
   });
 
   it('does not go again from a process whose lease another one has', async () => {
-    const { claim, pass, rows, sent, work } = scene();
-    await work(await claim('p'), 'p');
-    const lost = await claim('p');
+    const { lease, pass, rows, sent, work } = scene();
+    await work(await lease('p'), 'p');
+    const lost = await lease('p');
     pass(leaseMs + 1);
-    await claim('q');
+    await lease('q');
     await work(lost, 'p');
     expect(sent).toHaveLength(1);
     expect(rows()).toMatchObject([{ leaseOwner: 'q', messageOpen: true }]);

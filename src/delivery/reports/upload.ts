@@ -11,15 +11,15 @@ import { isClosed, settlementOfAccess, settlementOfClosed, settlementOfUpload } 
 
 const settleEach = (
   rows: readonly DueReport[],
-  owner: string,
+  holder: string,
   { store }: ReportStageOptions,
   found: (row: DueReport) => Settlement,
-): Promise<void> => store.settle(rows.map((row) => ({ row, owner, found: found(row) })));
+): Promise<void> => store.settle(rows.map((row) => ({ row, holder, found: found(row) })));
 
 /** Sends a stored message and settles its reports. */
 async function sendMessage(
   message: StoredMessage,
-  owner: string,
+  holder: string,
   tenant: Tenant,
   access: { readonly accessToken: string; readonly deviceService: string },
   options: ReportStageOptions,
@@ -28,7 +28,7 @@ async function sendMessage(
   // Between the look at the tenant and this moment lie calls that may take long.
   const closedForMs = circuits.closedForMs(tenant.tenantId);
   if (closedForMs !== undefined) {
-    return settleEach(message.rows, owner, options, settlementOfClosed(closedForMs));
+    return settleEach(message.rows, holder, options, settlementOfClosed(closedForMs));
   }
   const call = () => ({
     send,
@@ -56,7 +56,7 @@ async function sendMessage(
     });
   }
   const settlement = await settlementOfUpload(message, result, tenant, options, () => getUpload(call()));
-  await settleEach(message.rows, owner, options, settlement);
+  await settleEach(message.rows, holder, options, settlement);
 }
 
 export interface SendOptions extends ReportStageOptions {
@@ -71,7 +71,7 @@ export interface SendOptions extends ReportStageOptions {
 /** An open message again; only whole, and only while nobody else has one of its reports. */
 async function sendAgain(
   rows: readonly DueReport[],
-  owner: string,
+  holder: string,
   tenant: Tenant,
   access: { readonly accessToken: string; readonly deviceService: string },
   options: SendOptions,
@@ -79,9 +79,9 @@ async function sendAgain(
   const { partial, store } = options;
   const [first] = rows as readonly [DueReport];
   if (rows.length < (first.messageDevices ?? 1)) {
-    if (partial.mayWait(`${first.messageId}`)) return store.regroup(first, owner, regroupSeconds);
+    if (partial.mayWait(`${first.messageId}`)) return store.regroup(first, holder, regroupSeconds);
     // The others are gone or have been told otherwise: what is here becomes new messages.
-    return settleEach(rows, owner, options, ({ attempts, sentRevision }) => ({
+    return settleEach(rows, holder, options, ({ attempts, sentRevision }) => ({
       ...(sentRevision === null ? {} : { revision: sentRevision }),
       state: 'due',
       reason: 'message-incomplete',
@@ -91,17 +91,17 @@ async function sendAgain(
     }));
   }
   partial.whole(`${first.messageId}`);
-  if (!(await store.stillHeld(owner, rows))) return store.release(rows, owner);
-  await sendMessage(messageAgain(rows, options), owner, tenant, access, options);
+  if (!(await store.stillHeld(holder, rows))) return store.release(rows, holder);
+  await sendMessage(messageAgain(rows, options), holder, tenant, access, options);
 }
 
-/** Others have a part of the message for a moment: the next claim is likely to find it whole. */
+/** Others have a part of the message for a moment: the next lease is likely to find it whole. */
 const regroupSeconds = 0.5;
 
 /** Selects the reports that may be sent; the others are held, each with its reason. */
 async function sortOut(
   rows: readonly DueReport[],
-  owner: string,
+  holder: string,
   tenant: Tenant,
   options: ReportStageOptions,
 ): Promise<Told[]> {
@@ -118,7 +118,7 @@ async function sortOut(
     await options.store.settle(
       held.map(({ detail, reason, row }) => ({
         row,
-        owner,
+        holder,
         found: {
           state: 'held',
           reason,
@@ -151,27 +151,27 @@ async function tenantFor(
 /** Tells Intune the state of some devices of one tenant in one message, or holds them and says why. */
 export async function sendReports(
   rows: readonly DueReport[],
-  owner: string,
+  holder: string,
   known: Tenant,
   options: SendOptions,
 ): Promise<void> {
   const again = rows[0] !== undefined && isOpen(rows[0]);
   const tenant = again ? known : await tenantFor(rows, known, options);
-  const told = again ? [] : await sortOut(rows, owner, tenant, options);
+  const told = again ? [] : await sortOut(rows, holder, tenant, options);
   if (!again && told.length === 0) return;
   const left = again ? rows : told.map(({ row }) => row);
   const access = await options.microsoft.intune(tenant);
   if (!access.ok) {
     if (access.kind === 'hold' && !isClosed(tenant)) {
-      const { cause, detail, owner: who, remedy } = access;
-      await options.tenants.hold(tenant, { cause, detail, remedy, owner: who });
+      const { cause, detail, owner, remedy } = access;
+      await options.tenants.hold(tenant, { cause, detail, remedy, owner });
     }
-    return settleEach(left, owner, options, settlementOfAccess(left, access, options));
+    return settleEach(left, holder, options, settlementOfAccess(left, access, options));
   }
-  if (again) return sendAgain(rows, owner, tenant, access, options);
-  const message = await newMessage(told, owner, tenant.mode, options);
+  if (again) return sendAgain(rows, holder, tenant, access, options);
+  const message = await newMessage(told, holder, tenant.mode, options);
   const sent = new Set(message?.rows.map(({ deviceId }) => deviceId));
   const replaced = left.filter(({ deviceId }) => !sent.has(deviceId));
-  if (replaced.length > 0) await options.store.release(replaced, owner);
-  if (message) await sendMessage(message, owner, tenant, access, options);
+  if (replaced.length > 0) await options.store.release(replaced, holder);
+  if (message) await sendMessage(message, holder, tenant, access, options);
 }

@@ -79,7 +79,7 @@ export function createCircuits(options: CircuitOptions): Circuits {
       if (found.silentUntilMs > now()) return 0;
       const openUntilMs = found.circuit.openUntilMs();
       if (openUntilMs === undefined) return unbounded;
-      // Half open: a lane that has something in work is given none.
+      // Half open: a schedule that has something in work is given none.
       return openUntilMs > now() ? 0 : 1;
     },
     closedForMs: (key) => {

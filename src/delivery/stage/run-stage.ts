@@ -1,51 +1,51 @@
 import { newId as randomId } from '../../ids.ts';
 import { leaseMs, leaseRenewMs, pollDueMs } from '../../limits.ts';
-import type { DueLane, Held, Lane, LaneShare, StageName } from '../../store/due-rows.ts';
+import type { DueSchedule, Held, Schedule, ScheduleShare, StageName } from '../../store/due-rows.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Clock } from './clock.ts';
-import { createLanes, type LaneLimits } from './schedules.ts';
+import { createSchedules, type ScheduleLimits } from './schedules.ts';
 
 /**
- * The one mechanism of delivery (design D1, D2): rows that are due, claimed in batches with a lease, fair between
- * lanes, worked on side by side, settled. Which rows are due and what work is belongs to the stage; leases, wake-ups,
+ * The one mechanism of delivery (design D1, D2): due rows are leased in batches, fair between
+ * schedules, worked on side by side, settled. Which rows are due and what work is belongs to the stage; leases, wake-ups,
  * fairness and the bounds on work in flight belong here. Polling is the truth; a notification only makes it sooner.
  */
 export interface Stage<Row> {
   readonly name: StageName;
-  /** Every lane with rows that wait, and in how many milliseconds the first of them is due (0: it is). */
-  readonly survey: () => Promise<readonly DueLane[]>;
-  /** Leases due rows to `owner`, of each lane at most its share. */
-  readonly claim: (owner: string, shares: readonly LaneShare[]) => Promise<readonly Row[]>;
-  readonly laneOf: (row: Row) => Lane;
+  /** Every schedule with rows that wait, and in how many milliseconds the first of them is due (0: it is). */
+  readonly survey: () => Promise<readonly DueSchedule[]>;
+  /** Leases due rows to `holder`, of each schedule at most its share. */
+  readonly lease: (holder: string, shares: readonly ScheduleShare[]) => Promise<readonly Row[]>;
+  readonly scheduleOf: (row: Row) => Schedule;
   /** Rows of the schedule that may be in work now: 0 while its service is left alone. */
-  readonly mayTake: (lane: Lane) => number;
-  /** Prolongs the leases of these rows, where their owner still has them. */
+  readonly mayTake: (schedule: Schedule) => number;
+  /** Prolongs the leases of these rows, where their holder still has them. */
   readonly renew: (held: readonly Held<Row>[]) => Promise<unknown>;
-  /** Splits a claim into parts that are worked on together. */
+  /** Splits a lease into parts that are worked on together. */
   readonly units: (rows: readonly Row[]) => readonly (readonly Row[])[];
   /** Does the rows' work and settles each of them. */
-  readonly work: (rows: readonly Row[], owner: string) => Promise<void>;
+  readonly work: (rows: readonly Row[], holder: string) => Promise<void>;
   /** Puts rows off whose work threw: an input that nobody foresaw, or a database that went away. */
-  readonly fail: (rows: readonly Row[], owner: string, error: unknown) => Promise<void>;
+  readonly fail: (rows: readonly Row[], holder: string, error: unknown) => Promise<void>;
 }
 
 export interface StageRunner {
-  /** These lanes have due rows; without a list, any may have. */
-  wake(lanes?: readonly Lane[]): void;
-  /** A row of the lane is due in so many milliseconds. */
-  note(lane: Lane, dueInMs: number): void;
+  /** These schedules have due rows; without a list, any may have. */
+  wake(schedules?: readonly Schedule[]): void;
+  /** A row of the schedule is due in so many milliseconds. */
+  announce(schedule: Schedule, dueInMs: number): void;
   /** Takes no new rows and waits for those in work. */
   stop(): Promise<void>;
 }
 
-export interface StageOptions extends LaneLimits {
+export interface StageOptions extends ScheduleLimits {
   readonly log: Log;
   readonly clock: Clock;
   /** Names leases. */
   readonly newId?: () => string;
 }
 
-/** A survey may take a twentieth of the time between two of them, so that many lanes do not wear out the database. */
+/** A survey may take a twentieth of the time between two of them, so that many schedules do not wear out the database. */
 const surveyShare = 20;
 /** A survey that was slow because the database was ill must not leave this process blind: it finds the rows of dead processes. */
 const maxSurveyRestMs = leaseMs;
@@ -83,9 +83,9 @@ function createWork<Row>(
   const inWork = new Map<Promise<void>, readonly Held<Row>[]>();
   let cancelRenewal: () => void = () => undefined;
 
-  const fail = async (rows: readonly Row[], owner: string, error: unknown): Promise<void> => {
+  const fail = async (rows: readonly Row[], holder: string, error: unknown): Promise<void> => {
     log.error('stage.work-failed', { stage: stage.name, rows: rows.length, error });
-    await stage.fail(rows, owner, error);
+    await stage.fail(rows, holder, error);
   };
   const renew = (): void => {
     cancelRenewal = clock.after(leaseRenewMs, renew);
@@ -96,10 +96,10 @@ function createWork<Row>(
   };
   renew();
   return {
-    start: (rows: readonly Row[], owner: string): void => {
+    start: (rows: readonly Row[], holder: string): void => {
       const done = stage
-        .work(rows, owner)
-        .catch((error: unknown) => fail(rows, owner, error))
+        .work(rows, holder)
+        .catch((error: unknown) => fail(rows, holder, error))
         // The database is away: the leases run out by themselves.
         .catch((error: unknown) => log.warn('stage.fail-failed', { stage: stage.name, error }))
         .finally(() => {
@@ -108,7 +108,7 @@ function createWork<Row>(
         });
       inWork.set(
         done,
-        rows.map((row) => ({ row, owner })),
+        rows.map((row) => ({ row, holder })),
       );
     },
     stop: async (): Promise<void> => {
@@ -120,35 +120,35 @@ function createWork<Row>(
 
 export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRunner {
   const { clock, log, newId = randomId } = options;
-  const lanes = createLanes(options);
+  const schedules = createSchedules(options);
   const turnPause = createPause(clock);
   const surveyPause = createPause(clock);
   let stopped = false;
   const work = createWork(stage, options, (rows) => {
-    lanes.ended(rows.map(stage.laneOf));
+    schedules.ended(rows.map(stage.scheduleOf));
     turnPause.wake();
   });
 
-  const claim = async (shares: readonly LaneShare[]): Promise<void> => {
-    // A lease of its own for every claim: a row that was lost and claimed again is not mistaken for the old one.
-    const owner = newId();
+  const lease = async (shares: readonly ScheduleShare[]): Promise<void> => {
+    // Each statement has a holder of its own: a row that was lost and leased again is not mistaken for the old one.
+    const holder = newId();
     let rows: readonly Row[] = [];
     try {
-      rows = await stage.claim(owner, shares);
+      rows = await stage.lease(holder, shares);
     } finally {
-      lanes.claimed(shares, rows.map(stage.laneOf));
+      schedules.leased(shares, rows.map(stage.scheduleOf));
     }
-    for (const unit of stage.units(rows)) work.start(unit, owner);
+    for (const unit of stage.units(rows)) work.start(unit, holder);
   };
   const turn = async (): Promise<void> => {
     turnPause.begin();
-    const shares = lanes.pick(clock.now(), stage.mayTake);
+    const shares = schedules.pick(clock.now(), stage.mayTake);
     if (shares.length === 0) {
-      const nextMs = (lanes.nextMs() ?? Number.POSITIVE_INFINITY) - clock.now();
+      const nextMs = (schedules.nextMs() ?? Number.POSITIVE_INFINITY) - clock.now();
       return turnPause.wait(Math.min(Math.max(nextMs, 1), pollDueMs));
     }
     try {
-      await claim(shares);
+      await lease(shares);
     } catch (error) {
       log.warn('stage.claim-failed', { stage: stage.name, error });
       await turnPause.wait(pollDueMs);
@@ -158,7 +158,8 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
     surveyPause.begin();
     const startedAtMs = clock.now();
     try {
-      for (const { dueInMs, lane } of await stage.survey()) lanes.note(lane, clock.now() + dueInMs);
+      for (const { dueInMs, schedule } of await stage.survey())
+        schedules.announce(schedule, clock.now() + dueInMs);
       turnPause.wake();
     } catch (error) {
       log.warn('stage.survey-failed', { stage: stage.name, error });
@@ -177,10 +178,10 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
   return {
     wake: (woken) => {
       if (!woken) return surveyPause.wake();
-      for (const lane of woken) lanes.note(lane, clock.now());
+      for (const schedule of woken) schedules.announce(schedule, clock.now());
       turnPause.wake();
     },
-    note: (lane, dueInMs) => lanes.note(lane, clock.now() + dueInMs),
+    announce: (schedule, dueInMs) => schedules.announce(schedule, clock.now() + dueInMs),
     stop: async () => {
       stopped = true;
       turnPause.wake();

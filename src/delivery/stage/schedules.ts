@@ -1,102 +1,110 @@
 /**
- * Decides which schedules of a stage have due rows, and who may take how many of them next. A lane is what must not
- * suffer from its neighbours: a tenant's reports, an instance's computers; what is fresh and what can wait have lanes
+ * Decides which schedules of a stage have due rows, and who may take how many of them next. A schedule is what must not
+ * suffer from its neighbours: a tenant's reports, an instance's computers; what is fresh and what can wait have schedules
  * of their own. This is memory of one process only and may be wrong: the table is the truth, looked at again and again.
  */
 
-import type { Lane, LaneShare } from '../../store/due-rows.ts';
+import type { Schedule, ScheduleShare } from '../../store/due-rows.ts';
 
-export const laneKey = ({ background, instanceId, kind, tenantId }: Lane): string =>
+export const scheduleKey = ({ background, instanceId, kind, tenantId }: Schedule): string =>
   `${tenantId}/${instanceId ?? ''}/${kind ?? ''}/${background ? 'background' : 'fresh'}`;
 
-export interface LaneLimits {
+export interface ScheduleLimits {
   /** Rows in work at the same time in this process. */
   readonly rows: number;
-  /** Rows in work of one lane: what a slow service can hold of this process. */
-  readonly laneRows: number;
+  /** Rows in work of one schedule: what a slow service can hold of this process. */
+  readonly scheduleRows: number;
   /** Bound per schedule, where they differ. */
-  readonly laneRowsOf?: (lane: Lane) => number;
+  readonly scheduleRowsOf?: (schedule: Schedule) => number;
 }
 
-export interface Lanes {
-  /** A row of the lane is due then, or was. */
-  note(lane: Lane, dueAtMs: number): void;
+export interface Schedules {
+  /** A row of the schedule is due then, or was. */
+  announce(schedule: Schedule, dueAtMs: number): void;
   /**
-   * Shares what is free among the lanes that are due: fresh ones first, equal shares, those that waited longest
-   * first. `mayTake` bounds what a lane may have in work (an open circuit: 0).
+   * Shares what is free among the schedules that are due: fresh ones first, equal shares, those that waited longest
+   * first. `mayTake` bounds what a schedule may have in work (an open circuit: 0).
    */
-  pick(nowMs: number, mayTake: (lane: Lane) => number): LaneShare[];
+  pick(nowMs: number, mayTake: (schedule: Schedule) => number): ScheduleShare[];
   /**
-   * Takes the result of a claim, the schedule of each row: one that gave less than its share has nothing more that is
-   * due. A row may be of a lane that was not asked (another device of an open message).
+   * Takes the result of a lease, the schedule of each row: one that gave less than its share has nothing more that is
+   * due. A row may be of a schedule that was not asked (another device of an open message).
    */
-  claimed(shares: readonly LaneShare[], rows: readonly Lane[]): void;
-  ended(rows: readonly Lane[]): void;
+  leased(shares: readonly ScheduleShare[], rows: readonly Schedule[]): void;
+  ended(rows: readonly Schedule[]): void;
   /** Time at which the next schedule becomes due; undefined: none is known. */
   nextMs(): number | undefined;
 }
 
-interface LaneState {
-  readonly lane: Lane;
+interface ScheduleState {
+  readonly schedule: Schedule;
   /** Something is due now. */
   ready: boolean;
   /** The earliest later time that is known. */
   laterMs: number | undefined;
-  /** Raised with each note, so that a claim does not overrule what was noted while it ran. */
-  notes: number;
-  notesAtPick: number;
+  /** Raised with each announcement, so that a lease does not overrule what was announced while it ran. */
+  announcements: number;
+  announcementsAtPick: number;
   inWork: number;
 }
 
-/** Lanes of one claim: its statement looks into each. */
-const lanesPerClaim = 64;
-/** Rows of one claim. */
-const rowsPerClaim = 512;
-/** A lane that is nearly full waits until a claim is worth it. */
+/** Schedules of one lease: its statement looks into each. */
+const schedulesPerLease = 64;
+/** Rows of one lease. */
+const rowsPerLease = 512;
+/** A schedule that is nearly full waits until a lease is worth it. */
 const worthwhile = (limit: number): number => Math.max(1, Math.floor(limit / 4));
 
-/** A lane that may be served, and how many of its rows may be taken. */
-interface ReadyLane {
-  readonly state: LaneState;
+/** A schedule that may be served, and how many of its rows may be taken. */
+interface ReadySchedule {
+  readonly state: ScheduleState;
   readonly room: number;
 }
 
-/** Equal shares of what is free, and what one lane cannot use goes to the next. */
-function shareOut(ready: readonly ReadyLane[], free: number): LaneShare[] {
-  const shares: LaneShare[] = [];
+/** Equal shares of what is free, and what one schedule cannot use goes to the next. */
+function shareOut(ready: readonly ReadySchedule[], free: number): ScheduleShare[] {
+  const shares: ScheduleShare[] = [];
   let left = free;
   for (const [index, { room, state }] of ready.entries()) {
     const limit = Math.min(room, Math.max(1, Math.floor(left / (ready.length - index))));
     if (left <= 0) break;
     left -= limit;
-    state.notesAtPick = state.notes;
-    shares.push({ lane: state.lane, limit });
+    state.announcementsAtPick = state.announcements;
+    shares.push({ schedule: state.schedule, limit });
   }
   return shares;
 }
 
-function roomOf(state: LaneState, limits: LaneLimits, mayTake: (lane: Lane) => number): number {
-  const max = limits.laneRowsOf?.(state.lane) ?? limits.laneRows;
+function roomOf(
+  state: ScheduleState,
+  limits: ScheduleLimits,
+  mayTake: (schedule: Schedule) => number,
+): number {
+  const max = limits.scheduleRowsOf?.(state.schedule) ?? limits.scheduleRows;
   // A probe is one row in work, not one more.
-  const free = Math.min(max, mayTake(state.lane)) - state.inWork;
+  const free = Math.min(max, mayTake(state.schedule)) - state.inWork;
   return state.inWork > 0 && free < worthwhile(max) ? 0 : Math.max(0, free);
 }
 
-/** The lanes that a claim can serve, at most so many fresh ones and so many that can wait. */
-function readyLanes(states: Iterable<LaneState>, limits: LaneLimits, mayTake: (lane: Lane) => number) {
-  const fresh: ReadyLane[] = [];
-  const background: ReadyLane[] = [];
+/** The schedules that a lease can serve, at most so many fresh ones and so many that can wait. */
+function readySchedules(
+  states: Iterable<ScheduleState>,
+  limits: ScheduleLimits,
+  mayTake: (schedule: Schedule) => number,
+) {
+  const fresh: ReadySchedule[] = [];
+  const background: ReadySchedule[] = [];
   for (const state of states) {
-    const kind = state.lane.background ? background : fresh;
-    if (!state.ready || kind.length >= lanesPerClaim) continue;
+    const kind = state.schedule.background ? background : fresh;
+    if (!state.ready || kind.length >= schedulesPerLease) continue;
     const room = roomOf(state, limits, mayTake);
     if (room > 0) kind.push({ state, room });
   }
   return { fresh, background };
 }
 
-/** A time that has come makes its lane ready, and is no time to wait for any more. */
-function readyWhatIsDue(states: Iterable<LaneState>, nowMs: number): void {
+/** A time that has come makes its schedule ready, and is no time to wait for any more. */
+function readyWhatIsDue(states: Iterable<ScheduleState>, nowMs: number): void {
   for (const state of states) {
     if (state.laterMs === undefined || state.laterMs > nowMs) continue;
     state.ready = true;
@@ -105,7 +113,7 @@ function readyWhatIsDue(states: Iterable<LaneState>, nowMs: number): void {
 }
 
 /** Finds the time at which the next schedule becomes due. */
-function nextDueMs(states: Iterable<LaneState>): number | undefined {
+function nextDueMs(states: Iterable<ScheduleState>): number | undefined {
   let next: number | undefined;
   for (const { laterMs, ready } of states) {
     if (!ready && laterMs !== undefined && (next === undefined || laterMs < next)) next = laterMs;
@@ -113,78 +121,79 @@ function nextDueMs(states: Iterable<LaneState>): number | undefined {
   return next;
 }
 
-export function createLanes(limits: LaneLimits): Lanes {
+export function createSchedules(limits: ScheduleLimits): Schedules {
   /** Schedules in the order in which they were last served. */
-  const states = new Map<string, LaneState>();
+  const states = new Map<string, ScheduleState>();
   const backgroundRows = Math.max(1, Math.floor(limits.rows / 4));
   let inWork = 0;
   let backgroundInWork = 0;
 
-  const stateOf = (lane: Lane): LaneState => {
-    const key = laneKey(lane);
+  const stateOf = (schedule: Schedule): ScheduleState => {
+    const key = scheduleKey(schedule);
     let state = states.get(key);
     if (!state) {
-      state = { lane, ready: false, laterMs: undefined, notes: 0, notesAtPick: 0, inWork: 0 };
+      state = { schedule, ready: false, laterMs: undefined, announcements: 0, announcementsAtPick: 0, inWork: 0 };
       states.set(key, state);
     }
     return state;
   };
 
-  const forget = (key: string, state: LaneState): void => {
+  const forget = (key: string, state: ScheduleState): void => {
     if (!state.ready && state.laterMs === undefined && state.inWork === 0) states.delete(key);
   };
 
   return {
-    note: (lane, dueAtMs) => {
-      const state = stateOf(lane);
-      state.notes += 1;
+    announce: (schedule, dueAtMs) => {
+      const state = stateOf(schedule);
+      state.announcements += 1;
       state.laterMs = Math.min(state.laterMs ?? Number.POSITIVE_INFINITY, dueAtMs);
     },
     pick: (nowMs, mayTake) => {
       // This runs even when nothing can be taken, for `nextMs` is asked then.
       readyWhatIsDue(states.values(), nowMs);
-      const free = Math.min(limits.rows - inWork, rowsPerClaim);
-      if (inWork > 0 && free < worthwhile(Math.min(limits.rows, rowsPerClaim))) return [];
-      const { background, fresh } = readyLanes(states.values(), limits, mayTake);
+      const free = Math.min(limits.rows - inWork, rowsPerLease);
+      if (inWork > 0 && free < worthwhile(Math.min(limits.rows, rowsPerLease))) return [];
+      const { background, fresh } = readySchedules(states.values(), limits, mayTake);
       const first = shareOut(fresh, free);
       const left = free - first.reduce((sum, { limit }) => sum + limit, 0);
       const backgroundLeft = Math.min(left, backgroundRows - backgroundInWork);
       const picked = [
         ...first,
-        ...shareOut(background.slice(0, lanesPerClaim - first.length), backgroundLeft),
+        ...shareOut(background.slice(0, schedulesPerLease - first.length), backgroundLeft),
       ];
-      for (const { lane } of picked) {
+      for (const { schedule } of picked) {
         // The schedule goes to the end of the order: the others come first next time.
-        const key = laneKey(lane);
-        const state = stateOf(lane);
+        const key = scheduleKey(schedule);
+        const state = stateOf(schedule);
         states.delete(key);
         states.set(key, state);
       }
       return picked;
     },
-    claimed: (shares, rows) => {
+    leased: (shares, rows) => {
       const taken = new Map<string, number>();
-      for (const lane of rows) {
-        const state = stateOf(lane);
+      for (const schedule of rows) {
+        const state = stateOf(schedule);
         state.inWork += 1;
         inWork += 1;
-        if (lane.background) backgroundInWork += 1;
-        taken.set(laneKey(lane), (taken.get(laneKey(lane)) ?? 0) + 1);
+        if (schedule.background) backgroundInWork += 1;
+        taken.set(scheduleKey(schedule), (taken.get(scheduleKey(schedule)) ?? 0) + 1);
       }
-      for (const { lane, limit } of shares) {
-        const state = states.get(laneKey(lane));
+      for (const { schedule, limit } of shares) {
+        const state = states.get(scheduleKey(schedule));
         if (!state) continue;
-        if ((taken.get(laneKey(lane)) ?? 0) < limit && state.notes === state.notesAtPick) state.ready = false;
-        forget(laneKey(lane), state);
+        if ((taken.get(scheduleKey(schedule)) ?? 0) < limit && state.announcements === state.announcementsAtPick)
+          state.ready = false;
+        forget(scheduleKey(schedule), state);
       }
     },
     ended: (rows) => {
-      for (const lane of rows) {
+      for (const schedule of rows) {
         inWork -= 1;
-        if (lane.background) backgroundInWork -= 1;
-        const state = stateOf(lane);
+        if (schedule.background) backgroundInWork -= 1;
+        const state = stateOf(schedule);
         state.inWork -= 1;
-        forget(laneKey(lane), state);
+        forget(scheduleKey(schedule), state);
       }
     },
     nextMs: () => nextDueMs(states.values()),

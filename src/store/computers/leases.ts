@@ -1,7 +1,7 @@
 import { leaseMs } from '../../limits.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Queries, type Sql, type Transaction } from '../database.ts';
-import { type DueLane, type Held, type Lane, rowsPerWrite } from '../due-rows.ts';
+import { type DueSchedule, type Held, rowsPerWrite, type Schedule } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
 import { computers } from '../schema.ts';
@@ -13,8 +13,8 @@ export const keyColumns = pick(computers, 'tenantId', 'instanceId', 'jamfCompute
 
 export type ComputerKey = Row<typeof keyColumns>;
 
-const laneColumns = pick(computers, 'tenantId', 'instanceId', 'background', 'needsInstance');
-type LaneRow = Row<typeof laneColumns>;
+const scheduleColumns = pick(computers, 'tenantId', 'instanceId', 'background', 'needsInstance');
+type ScheduleRow = Row<typeof scheduleColumns>;
 
 const dueColumns = pick(
   computers,
@@ -43,15 +43,15 @@ export interface DueComputer extends Row<typeof dueColumns> {
 }
 
 /**
- * A lane of computers: those whose pushed record says all do not wait behind those for which an instance has to be
+ * A schedule of computers: those whose pushed record says all do not wait behind those for which an instance has to be
  * asked that may not answer.
  */
-export interface ComputerLane extends Lane {
+export interface ComputerSchedule extends Schedule {
   readonly instanceId: string;
   readonly kind: 'pushed' | 'read';
 }
 
-export const computerLane = (row: LaneRow): ComputerLane => ({
+export const computerSchedule = (row: ScheduleRow): ComputerSchedule => ({
   tenantId: row.tenantId,
   instanceId: row.instanceId,
   background: row.background,
@@ -63,50 +63,50 @@ const dueInMs = (sql: Queries) => sql`
   case when c.next_try_at is not null
        then (greatest(0, extract(epoch from c.next_try_at - now())) * 1000)::float8 end`;
 
-/** The lanes with waiting rows, by stepping from one to the next in the index (docs/data.md). */
-export async function surveyComputers(sql: Sql): Promise<DueLane[]> {
-  const rows = await sql<(LaneRow & { readonly dueInMs: number })[]>`
-    with recursive lanes as (
+/** The schedules with waiting rows, by stepping from one to the next in the index (docs/data.md). */
+export async function surveyComputers(sql: Sql): Promise<DueSchedule[]> {
+  const rows = await sql<(ScheduleRow & { readonly dueInMs: number })[]>`
+    with recursive schedules as (
       (select tenant_id, instance_id, needs_instance, background, next_try_at from computers
        where next_try_at is not null
        order by tenant_id, instance_id, needs_instance, background, next_try_at limit 1)
       union all
-      select next.* from lanes cross join lateral (
+      select next.* from schedules cross join lateral (
         select c.tenant_id, c.instance_id, c.needs_instance, c.background, c.next_try_at from computers c
         where c.next_try_at is not null and (c.tenant_id, c.instance_id, c.needs_instance, c.background)
-          > (lanes.tenant_id, lanes.instance_id, lanes.needs_instance, lanes.background)
+          > (schedules.tenant_id, schedules.instance_id, schedules.needs_instance, schedules.background)
         order by c.tenant_id, c.instance_id, c.needs_instance, c.background, c.next_try_at limit 1) next
     )
-    select ${columns(sql, laneColumns)},
-      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from lanes`;
-  return rows.map((row) => ({ lane: computerLane(row), dueInMs: row.dueInMs }));
+    select ${columns(sql, scheduleColumns)},
+      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from schedules`;
+  return rows.map((row) => ({ schedule: computerSchedule(row), dueInMs: row.dueInMs }));
 }
 
 export interface ComputerShare {
-  readonly lane: ComputerLane;
+  readonly schedule: ComputerSchedule;
   readonly limit: number;
 }
 
-/** Leases due rows of these lanes, of each at most its limit, the longest due first. */
-export const claimComputers = (
+/** Leases due rows of these schedules, of each at most its limit, the longest due first. */
+export const leaseComputers = (
   sql: Sql,
-  owner: string,
+  holder: string,
   shares: readonly ComputerShare[],
 ): Promise<DueComputer[]> => sql<DueComputer[]>`
-  with lanes as (
+  with schedules as (
     select * from unnest(
-      ${shares.map(({ lane }) => lane.tenantId)}::uuid[], ${shares.map(({ lane }) => lane.instanceId)}::uuid[],
-      ${booleans(shares.map(({ lane }) => lane.kind === 'read'))}::text[]::bool[], ${booleans(shares.map(({ lane }) => lane.background))}::text[]::bool[],
-      ${shares.map(({ limit }) => limit)}::int[]) as lanes(tenant_id, instance_id, needs_instance, background, quota)
+      ${shares.map(({ schedule }) => schedule.tenantId)}::uuid[], ${shares.map(({ schedule }) => schedule.instanceId)}::uuid[],
+      ${booleans(shares.map(({ schedule }) => schedule.kind === 'read'))}::text[]::bool[], ${booleans(shares.map(({ schedule }) => schedule.background))}::text[]::bool[],
+      ${shares.map(({ limit }) => limit)}::int[]) as schedules(tenant_id, instance_id, needs_instance, background, quota)
   ), due as materialized (
-    select picked.* from lanes cross join lateral (
+    select picked.* from schedules cross join lateral (
       select c.tenant_id, c.instance_id, c.jamf_computer_id from computers c
-      where c.tenant_id = lanes.tenant_id and c.instance_id = lanes.instance_id
-        and c.needs_instance = lanes.needs_instance and c.background = lanes.background and c.next_try_at <= now()
+      where c.tenant_id = schedules.tenant_id and c.instance_id = schedules.instance_id
+        and c.needs_instance = schedules.needs_instance and c.background = schedules.background and c.next_try_at <= now()
         and (c.lease_until is null or c.lease_until < now())
-      order by c.next_try_at limit lanes.quota for update skip locked) picked
+      order by c.next_try_at limit schedules.quota for update skip locked) picked
   )
-  update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
+  update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${holder}
   from due
   where c.tenant_id = due.tenant_id and c.instance_id = due.instance_id and c.jamf_computer_id = due.jamf_computer_id
   returning ${columns(sql, dueColumns, 'c')},
@@ -117,10 +117,10 @@ export const renewComputers = (sql: Sql, held: readonly Held<DueComputer>[]) => 
   with held as materialized (
     select c.tenant_id, c.instance_id, c.jamf_computer_id from computers c
     join unnest(${held.map(({ row }) => row.tenantId)}::uuid[], ${held.map(({ row }) => row.instanceId)}::uuid[],
-                ${held.map(({ row }) => row.jamfComputerId)}::int[], ${held.map(({ owner }) => owner)}::uuid[])
-      as mine(tenant_id, instance_id, jamf_computer_id, owner)
+                ${held.map(({ row }) => row.jamfComputerId)}::int[], ${held.map(({ holder }) => holder)}::uuid[])
+      as mine(tenant_id, instance_id, jamf_computer_id, holder)
       on c.tenant_id = mine.tenant_id and c.instance_id = mine.instance_id
-        and c.jamf_computer_id = mine.jamf_computer_id and c.lease_owner = mine.owner
+        and c.jamf_computer_id = mine.jamf_computer_id and c.lease_owner = mine.holder
     order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c skip locked
   )
   update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond'
@@ -137,7 +137,7 @@ export interface Postponement {
 
 interface Postponed {
   readonly row: DueComputer;
-  readonly owner: string;
+  readonly holder: string;
   readonly wait: Postponement;
 }
 
@@ -151,23 +151,23 @@ const byKey = (a: ComputerKey, b: ComputerKey): number =>
 async function postponeComputers(
   sql: Sql,
   postponed: readonly Postponed[],
-  onDue: (lane: DueLane) => void,
+  onDue: (schedule: DueSchedule) => void,
   lockWaitMs?: number,
 ): Promise<undefined[]> {
   const all = [...postponed].sort((a, b) => byKey(a.row, b.row));
-  const rows = await sql<(LaneRow & { readonly dueInMs: number | null })[]>`
+  const rows = await sql<(ScheduleRow & { readonly dueInMs: number | null })[]>`
     with waits as (
       select waits.* from unnest(
         ${all.map(({ row }) => row.tenantId)}::uuid[], ${all.map(({ row }) => row.instanceId)}::uuid[],
-        ${all.map(({ row }) => row.jamfComputerId)}::int[], ${all.map(({ owner }) => owner)}::uuid[],
+        ${all.map(({ row }) => row.jamfComputerId)}::int[], ${all.map(({ holder }) => holder)}::uuid[],
         ${all.map(({ row }) => row.wantedRevision)}::int8[],
         ${all.map(({ wait }) => wait.error?.slice(0, 2_000) ?? null)}::text[],
         ${booleans(all.map(({ wait }) => wait.notFound ?? false))}::text[]::bool[], ${all.map(({ wait }) => wait.seconds)}::float8[])
-        as waits(tenant_id, instance_id, jamf_computer_id, owner, revision, error, not_found, seconds)
+        as waits(tenant_id, instance_id, jamf_computer_id, holder, revision, error, not_found, seconds)
         ${waitsAtMost(sql, lockWaitMs)}
     ), held as materialized (
       select waits.* from waits join computers c on c.tenant_id = waits.tenant_id and c.instance_id = waits.instance_id
-        and c.jamf_computer_id = waits.jamf_computer_id and c.lease_owner = waits.owner
+        and c.jamf_computer_id = waits.jamf_computer_id and c.lease_owner = waits.holder
       order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c
     )
     update computers c set lease_until = null, lease_owner = null,
@@ -181,17 +181,17 @@ async function postponeComputers(
                          else now() + held.seconds * interval '1 second' end
     from held where c.tenant_id = held.tenant_id and c.instance_id = held.instance_id
       and c.jamf_computer_id = held.jamf_computer_id
-    returning ${columns(sql, laneColumns, 'c')}, ${dueInMs(sql)} as "dueInMs"`;
+    returning ${columns(sql, scheduleColumns, 'c')}, ${dueInMs(sql)} as "dueInMs"`;
   for (const row of rows) {
-    if (row.dueInMs !== null) onDue({ lane: computerLane(row), dueInMs: row.dueInMs });
+    if (row.dueInMs !== null) onDue({ schedule: computerSchedule(row), dueInMs: row.dueInMs });
   }
   return nothings(postponed);
 }
 
 /** The lease ends and the row waits: the wanted revision stays above the done one. */
-export type Postpone = (row: DueComputer, owner: string, wait: Postponement) => Promise<void>;
+export type Postpone = (row: DueComputer, holder: string, wait: Postponement) => Promise<void>;
 
-export function createPostpone(sql: Sql, onDue: (lane: DueLane) => void): Postpone {
+export function createPostpone(sql: Sql, onDue: (schedule: DueSchedule) => void): Postpone {
   const write = createGroupCommit<Postponed, undefined>({
     flush: (postponed, lockWaitMs) => postponeComputers(sql, postponed, onDue, lockWaitMs),
     tenantOf: ({ row }) => row.tenantId,
@@ -199,22 +199,22 @@ export function createPostpone(sql: Sql, onDue: (lane: DueLane) => void): Postpo
     flushes: 1,
     gatherMs: 8,
   });
-  return (row, owner, wait) => write({ row, owner, wait });
+  return (row, holder, wait) => write({ row, holder, wait });
 }
 
 /** Locks those of these rows whose lease still stands, until the transaction ends; says which. */
 export async function lockHeld(
   tx: Transaction,
-  rows: readonly { readonly row: DueComputer; readonly owner: string }[],
+  rows: readonly { readonly row: DueComputer; readonly holder: string }[],
 ): Promise<ReadonlySet<DueComputer>> {
   const ordered = [...rows].sort((a, b) => byKey(a.row, b.row));
   const found = await tx<ComputerKey[]>`
     select ${columns(tx, keyColumns, 'c')}
     from unnest(${ordered.map(({ row }) => row.tenantId)}::uuid[], ${ordered.map(({ row }) => row.instanceId)}::uuid[],
-                ${ordered.map(({ row }) => row.jamfComputerId)}::int[], ${ordered.map(({ owner }) => owner)}::uuid[])
-      as mine(tenant_id, instance_id, jamf_computer_id, owner)
+                ${ordered.map(({ row }) => row.jamfComputerId)}::int[], ${ordered.map(({ holder }) => holder)}::uuid[])
+      as mine(tenant_id, instance_id, jamf_computer_id, holder)
     join computers c on c.tenant_id = mine.tenant_id and c.instance_id = mine.instance_id
-      and c.jamf_computer_id = mine.jamf_computer_id and c.lease_owner = mine.owner
+      and c.jamf_computer_id = mine.jamf_computer_id and c.lease_owner = mine.holder
     order by c.tenant_id, c.instance_id, c.jamf_computer_id for update of c`;
   const keyOf = ({ instanceId, jamfComputerId, tenantId }: ComputerKey): string =>
     `${tenantId}/${instanceId}/${jamfComputerId}`;
@@ -238,13 +238,13 @@ export interface SettledComputer {
   readonly readInSeconds: number;
 }
 
-/** Settles rows that the transaction has locked (`lockHeld`); the lanes in which some are due again. */
+/** Settles rows that the transaction has locked (`lockHeld`); the schedules in which some are due again. */
 export async function settleComputers(
   tx: Transaction,
   settled: readonly SettledComputer[],
-): Promise<DueLane[]> {
+): Promise<DueSchedule[]> {
   const readLeft = tx`(not found.by_read and coalesce(c.read_revision > c.done_revision, false))`;
-  const rows = await tx<(LaneRow & { readonly dueInMs: number | null })[]>`
+  const rows = await tx<(ScheduleRow & { readonly dueInMs: number | null })[]>`
     with found as (
       select * from unnest(
         ${settled.map(({ row }) => row.tenantId)}::uuid[], ${settled.map(({ row }) => row.instanceId)}::uuid[],
@@ -277,8 +277,8 @@ export async function settleComputers(
       received_at = case when c.wanted_revision > found.revision or ${readLeft} then c.received_at end
     from found where c.tenant_id = found.tenant_id and c.instance_id = found.instance_id
       and c.jamf_computer_id = found.jamf_computer_id
-    returning ${columns(tx, laneColumns, 'c')}, ${dueInMs(tx)} as "dueInMs"`;
+    returning ${columns(tx, scheduleColumns, 'c')}, ${dueInMs(tx)} as "dueInMs"`;
   return rows.flatMap((row) =>
-    row.dueInMs === null ? [] : [{ lane: computerLane(row), dueInMs: row.dueInMs }],
+    row.dueInMs === null ? [] : [{ schedule: computerSchedule(row), dueInMs: row.dueInMs }],
   );
 }

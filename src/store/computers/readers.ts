@@ -39,7 +39,7 @@ const columnsOf = (instances: readonly InstanceRef[]) => ({
  * Free leases, an own one that ran out included. A row that another process is writing is passed over: it is not
  * worth waiting for. Instances that were made before there were such rows get theirs.
  */
-const takeLeases = (sql: Sql, owner: string, instances: readonly InstanceRef[]): Promise<InstanceRef[]> => {
+const takeLeases = (sql: Sql, holder: string, instances: readonly InstanceRef[]): Promise<InstanceRef[]> => {
   const { tenantIds, instanceIds } = columnsOf(instances);
   const until = sql`now() + ${leaseMs} * interval '1 millisecond'`;
   return sql<InstanceRef[]>`
@@ -48,15 +48,15 @@ const takeLeases = (sql: Sql, owner: string, instances: readonly InstanceRef[]):
     ), free as materialized (
       select r.tenant_id, r.instance_id from instance_reading r
       join wanted w on w.tenant_id = r.tenant_id and w.instance_id = r.instance_id
-      where r.reader_owner is null or r.reader_owner = ${owner} or r.reader_until < now()
+      where r.reader_owner is null or r.reader_owner = ${holder} or r.reader_until < now()
       order by r.tenant_id, r.instance_id for update of r skip locked
     ), taken as (
-      update instance_reading r set reader_owner = ${owner}, reader_until = ${until}
+      update instance_reading r set reader_owner = ${holder}, reader_until = ${until}
       from free where r.tenant_id = free.tenant_id and r.instance_id = free.instance_id
       returning r.tenant_id, r.instance_id
     ), made as (
       insert into instance_reading (tenant_id, instance_id, reader_owner, reader_until)
-      select i.tenant_id, i.instance_id, ${owner}::uuid, ${until} from instances i
+      select i.tenant_id, i.instance_id, ${holder}::uuid, ${until} from instances i
       join wanted w on w.tenant_id = i.tenant_id and w.instance_id = i.instance_id
       where not exists (
         select 1 from instance_reading r where r.tenant_id = i.tenant_id and r.instance_id = i.instance_id)
@@ -74,7 +74,7 @@ const takeLeases = (sql: Sql, owner: string, instances: readonly InstanceRef[]):
  */
 const prolongLeases = (
   sql: Sql,
-  owner: string,
+  holder: string,
   instances: readonly InstanceRef[],
 ): Promise<(InstanceRef & { readonly prolonged: boolean })[]> => {
   const { tenantIds, instanceIds } = columnsOf(instances);
@@ -83,11 +83,11 @@ const prolongLeases = (
       select r.tenant_id, r.instance_id from instance_reading r
       join unnest(${tenantIds}::uuid[], ${instanceIds}::uuid[]) as held(tenant_id, instance_id)
         on held.tenant_id = r.tenant_id and held.instance_id = r.instance_id
-      where r.reader_owner = ${owner}
+      where r.reader_owner = ${holder}
     ), free as materialized (
       select r.tenant_id, r.instance_id from instance_reading r
       join own on own.tenant_id = r.tenant_id and own.instance_id = r.instance_id
-      where r.reader_owner = ${owner}
+      where r.reader_owner = ${holder}
       order by r.tenant_id, r.instance_id for update of r skip locked
     ), prolonged as (
       update instance_reading r set reader_until = now() + ${leaseMs} * interval '1 millisecond'
@@ -99,10 +99,10 @@ const prolongLeases = (
 };
 
 /**
- * The leases of one process. `owner` is a new id for each process; `now` is in milliseconds and should never go
+ * The leases of one process. `holder` is a new id for each process; `now` is in milliseconds and should never go
  * back. Leases run by the database's clock; here one counts from before it was asked for, less `readerSafetyMs`.
  */
-export function createReaders(sql: Sql, owner: string, now: () => number): Readers {
+export function createReaders(sql: Sql, holder: string, now: () => number): Readers {
   const leases = new Map<string, Lease>();
 
   const keep = (instances: readonly InstanceRef[], askedAtMs: number): void => {
@@ -117,7 +117,7 @@ export function createReaders(sql: Sql, owner: string, now: () => number): Reade
       const missing = [...wanted].filter(([key]) => !isHeld(key)).map(([, instance]) => instance);
       if (missing.length > 0) {
         const askedAtMs = now();
-        keep(await takeLeases(sql, owner, missing), askedAtMs);
+        keep(await takeLeases(sql, holder, missing), askedAtMs);
       }
       return new Set([...wanted.keys()].filter(isHeld));
     },
@@ -125,7 +125,7 @@ export function createReaders(sql: Sql, owner: string, now: () => number): Reade
       const held = [...leases.values()].map(({ instance }) => instance);
       if (held.length === 0) return;
       const askedAtMs = now();
-      const own = await prolongLeases(sql, owner, held);
+      const own = await prolongLeases(sql, holder, held);
       const kept = new Set(own.map(instanceKey));
       // One that was given back meanwhile must not come back by this answer.
       keep(
@@ -136,7 +136,7 @@ export function createReaders(sql: Sql, owner: string, now: () => number): Reade
     },
     release: async () => {
       leases.clear();
-      await sql`update instance_reading set reader_owner = null, reader_until = null where reader_owner = ${owner}`;
+      await sql`update instance_reading set reader_owner = null, reader_until = null where reader_owner = ${holder}`;
     },
     yield: async (instances) => {
       for (const instance of instances) leases.delete(instanceKey(instance));
@@ -145,7 +145,7 @@ export function createReaders(sql: Sql, owner: string, now: () => number): Reade
       await sql`
         update instance_reading r set reader_owner = null, reader_until = null
         from unnest(${tenantIds}::uuid[], ${instanceIds}::uuid[]) as back(tenant_id, instance_id)
-        where r.tenant_id = back.tenant_id and r.instance_id = back.instance_id and r.reader_owner = ${owner}`;
+        where r.tenant_id = back.tenant_id and r.instance_id = back.instance_id and r.reader_owner = ${holder}`;
     },
   };
 }

@@ -3,61 +3,61 @@
 import { leaseMs } from '../../limits.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Sql } from '../database.ts';
-import type { DueLane, Held } from '../due-rows.ts';
+import type { DueSchedule, Held } from '../due-rows.ts';
 import { reports } from '../schema.ts';
 import { type DueReport, dueReport } from './report-row.ts';
 
-const reportLane = pick(reports, 'tenantId', 'background');
+const reportSchedule = pick(reports, 'tenantId', 'background');
 
-/** The lanes with waiting rows, by stepping from one to the next in the index (docs/data.md). */
-export async function surveyReports(sql: Sql): Promise<DueLane[]> {
-  const rows = await sql<(Row<typeof reportLane> & { dueInMs: number })[]>`
-    with recursive lanes as (
+/** The schedules with waiting rows, by stepping from one to the next in the index (docs/data.md). */
+export async function surveyReports(sql: Sql): Promise<DueSchedule[]> {
+  const rows = await sql<(Row<typeof reportSchedule> & { dueInMs: number })[]>`
+    with recursive schedules as (
       (select tenant_id, background, next_try_at from reports where next_try_at is not null
        order by tenant_id, background, next_try_at limit 1)
       union all
-      select next.* from lanes cross join lateral (
+      select next.* from schedules cross join lateral (
         select r.tenant_id, r.background, r.next_try_at from reports r
-        where r.next_try_at is not null and (r.tenant_id, r.background) > (lanes.tenant_id, lanes.background)
+        where r.next_try_at is not null and (r.tenant_id, r.background) > (schedules.tenant_id, schedules.background)
         order by r.tenant_id, r.background, r.next_try_at limit 1) next
     )
-    select ${columns(sql, reportLane)},
-      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from lanes`;
-  return rows.map(({ background, dueInMs, tenantId }) => ({ lane: { tenantId, background }, dueInMs }));
+    select ${columns(sql, reportSchedule)},
+      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from schedules`;
+  return rows.map(({ background, dueInMs, tenantId }) => ({ schedule: { tenantId, background }, dueInMs }));
 }
 
 /**
- * Leases due rows of these lanes, of each at most its limit, the longest due first. A second step brings the other
+ * Leases due rows of these schedules, of each at most its limit, the longest due first. A second step brings the other
  * rows of open messages: stored together they are due together, and only whole can a message be sent again.
  */
-export async function claimReports(
+export async function leaseReports(
   sql: Sql,
-  owner: string,
-  lanes: readonly { readonly tenantId: string; readonly background: boolean; readonly limit: number }[],
+  holder: string,
+  schedules: readonly { readonly tenantId: string; readonly background: boolean; readonly limit: number }[],
 ): Promise<DueReport[]> {
-  const claimed = await sql<DueReport[]>`
-    with lanes as (
-      select * from unnest(${lanes.map((lane) => lane.tenantId)}::uuid[], ${booleans(lanes.map((lane) => lane.background))}::text[]::bool[],
-                           ${lanes.map((lane) => lane.limit)}::int[]) as lanes(tenant_id, background, quota)
+  const leased = await sql<DueReport[]>`
+    with schedules as (
+      select * from unnest(${schedules.map((schedule) => schedule.tenantId)}::uuid[], ${booleans(schedules.map((schedule) => schedule.background))}::text[]::bool[],
+                           ${schedules.map((schedule) => schedule.limit)}::int[]) as schedules(tenant_id, background, quota)
     ), due as materialized (
-      select picked.* from lanes cross join lateral (
+      select picked.* from schedules cross join lateral (
         select r.tenant_id, r.device_id from reports r
-        where r.tenant_id = lanes.tenant_id and r.background = lanes.background and r.next_try_at <= now()
+        where r.tenant_id = schedules.tenant_id and r.background = schedules.background and r.next_try_at <= now()
           and (r.lease_until is null or r.lease_until < now())
-        order by r.next_try_at limit lanes.quota for update skip locked) picked
+        order by r.next_try_at limit schedules.quota for update skip locked) picked
     )
-    update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
+    update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${holder}
     from due where r.tenant_id = due.tenant_id and r.device_id = due.device_id
     returning ${columns(sql, dueReport, 'r')}`;
   const missing = new Map<string, { readonly one: DueReport; rows: number }>();
-  for (const one of claimed) {
+  for (const one of leased) {
     if (!one.messageOpen || one.messageId === null) continue;
     const known = missing.get(one.messageId) ?? { one, rows: one.messageDevices ?? 1 };
     known.rows -= 1;
     missing.set(one.messageId, known);
   }
   const incomplete = [...missing.values()].flatMap(({ one, rows }) => (rows > 0 ? [one] : []));
-  if (incomplete.length === 0) return claimed;
+  if (incomplete.length === 0) return leased;
   const others = await sql<DueReport[]>`
     with others as materialized (
       select r.tenant_id, r.device_id from unnest(${incomplete.map((one) => one.tenantId)}::uuid[],
@@ -68,10 +68,10 @@ export async function claimReports(
       where r.message_open and (r.lease_until is null or r.lease_until < now())
       order by r.tenant_id, r.device_id for update of r skip locked
     )
-    update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${owner}
+    update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${holder}
     from others where r.tenant_id = others.tenant_id and r.device_id = others.device_id
     returning ${columns(sql, dueReport, 'r')}`;
-  return [...claimed, ...others];
+  return [...leased, ...others];
 }
 
 /** A row that another writer has is left to the next turn. */
@@ -79,29 +79,29 @@ export const renewReports = (sql: Sql, held: readonly Held<DueReport>[]) => sql`
   with held as materialized (
     select r.tenant_id, r.device_id from reports r
     join unnest(${held.map(({ row }) => row.tenantId)}::uuid[], ${held.map(({ row }) => row.deviceId)}::uuid[],
-                ${held.map(({ owner }) => owner)}::uuid[]) as mine(tenant_id, device_id, owner)
-      on r.tenant_id = mine.tenant_id and r.device_id = mine.device_id and r.lease_owner = mine.owner
+                ${held.map(({ holder }) => holder)}::uuid[]) as mine(tenant_id, device_id, holder)
+      on r.tenant_id = mine.tenant_id and r.device_id = mine.device_id and r.lease_owner = mine.holder
     order by r.tenant_id, r.device_id for update of r skip locked
   )
   update reports r set lease_until = now() + ${leaseMs} * interval '1 millisecond'
   from held where r.tenant_id = held.tenant_id and r.device_id = held.device_id`;
 
 /** Gives the leases back at once. */
-export const releaseLeases = (sql: Sql, rows: readonly DueReport[], owner: string) => sql`
+export const releaseLeases = (sql: Sql, rows: readonly DueReport[], holder: string) => sql`
   with mine as materialized (
     select r.tenant_id, r.device_id from reports r
     join unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.deviceId)}::uuid[])
       as mine(tenant_id, device_id) on r.tenant_id = mine.tenant_id and r.device_id = mine.device_id
-    where r.lease_owner = ${owner} order by r.tenant_id, r.device_id for update of r
+    where r.lease_owner = ${holder} order by r.tenant_id, r.device_id for update of r
   )
   update reports r set lease_until = null, lease_owner = null
   from mine where r.tenant_id = mine.tenant_id and r.device_id = mine.device_id`;
 
 /**
- * Makes all reports of an open message due at the same time and gives back those of `owner`; answers their lanes. It
+ * Makes all reports of an open message due at the same time and gives back those of `holder`; answers their schedules. It
  * looks at every waiting row of the tenant, for a message seldom loses its order.
  */
-export const regroupReports = (sql: Sql, one: DueReport, owner: string, waitSeconds: number) => sql<
+export const regroupReports = (sql: Sql, one: DueReport, holder: string, waitSeconds: number) => sql<
   { background: boolean }[]
 >`
   with message as materialized (
@@ -111,7 +111,7 @@ export const regroupReports = (sql: Sql, one: DueReport, owner: string, waitSeco
     order by r.tenant_id, r.device_id for update
   )
   update reports r set next_try_at = now() + ${waitSeconds} * interval '1 second',
-    lease_until = case when r.lease_owner = ${owner} then null else r.lease_until end,
-    lease_owner = case when r.lease_owner = ${owner} then null else r.lease_owner end
+    lease_until = case when r.lease_owner = ${holder} then null else r.lease_until end,
+    lease_owner = case when r.lease_owner = ${holder} then null else r.lease_owner end
   from message where r.tenant_id = message.tenant_id and r.device_id = message.device_id
   returning r.background`;

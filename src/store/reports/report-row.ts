@@ -1,7 +1,7 @@
-/** A row of stage two, the port through which it is claimed and settled, and what the ways of settling it are. */
+/** A row of stage two, the port through which it is leased and settled, and what the ways of settling it are. */
 
 import { pick, type Row } from '../columns.ts';
-import type { DueLane, Held, LaneShare } from '../due-rows.ts';
+import type { DueSchedule, Held, ScheduleShare } from '../due-rows.ts';
 import type { ReportState } from '../row-types.ts';
 import { reports } from '../schema.ts';
 import type { TimelineEvent } from '../timeline.ts';
@@ -41,7 +41,7 @@ export interface Settlement {
   /** Seconds until the row is looked at again; null: there is nothing left to do. */
   readonly waitSeconds: number | null;
   readonly attempts: number;
-  /** The revision that this is about, if not the claimed one: a newer one stays due. */
+  /** The revision that this is about, if not the leased one: a newer one stays due. */
   readonly revision?: number;
   readonly confirmedRevision?: number;
   readonly acceptedAt?: Date;
@@ -54,10 +54,10 @@ export interface Settlement {
   readonly event?: Omit<TimelineEvent, 'deviceId' | 'instanceId'>;
 }
 
-/** Outcome of one row, under the lease of `owner`. */
+/** Outcome of one row, under the lease of `holder`. */
 export interface Settled {
   readonly row: DueReport;
-  readonly owner: string;
+  readonly holder: string;
   readonly found: Settlement;
 }
 
@@ -79,27 +79,27 @@ export interface NewMessage {
  * `memory-report-store.ts` is its twin for simulations; both pass `report-store.conformance.ts`.
  */
 export interface ReportStore {
-  survey(): Promise<readonly DueLane[]>;
-  /** Leases due rows, fresh and background lanes as asked, and with them the others of their open messages. */
-  claim(owner: string, shares: readonly LaneShare[]): Promise<readonly DueReport[]>;
+  survey(): Promise<readonly DueSchedule[]>;
+  /** Leases due rows, fresh and background schedules as asked, and with them the others of their open messages. */
+  lease(holder: string, shares: readonly ScheduleShare[]): Promise<readonly DueReport[]>;
   renew(held: readonly Held<DueReport>[]): Promise<unknown>;
   /**
    * Stores a message before it is sent. Parts whose lease was lost or whose report was replaced are left out; the
    * answer has the devices that are in it.
    */
-  storeMessage(owner: string, message: NewMessage): Promise<ReadonlySet<string>>;
+  storeMessage(holder: string, message: NewMessage): Promise<ReadonlySet<string>>;
   /** True while every lease still stands: only then is a stored message sent again. */
-  stillHeld(owner: string, rows: readonly DueReport[]): Promise<boolean>;
+  stillHeld(holder: string, rows: readonly DueReport[]): Promise<boolean>;
   /**
    * Ends the leases with what was found, all of one message together. A newer revision that came meanwhile stays due:
    * the finding is then history only. A lease that was lost to another process changes nothing.
    */
   settle(settled: readonly Settled[]): Promise<void>;
   /**
-   * The open message of this report could not be claimed whole. Gives back what `owner` has of it and makes all its
-   * reports due at the same time, whoever has them: only so are they claimed together again.
+   * The open message of this report could not be leased whole. Gives back what `holder` has of it and makes all its
+   * reports due at the same time, whoever has them: only so are they leased together again.
    */
-  regroup(one: DueReport, owner: string, waitSeconds: number): Promise<void>;
+  regroup(one: DueReport, holder: string, waitSeconds: number): Promise<void>;
   /** Gives the leases back at once: the reports were replaced while they were prepared. */
-  release(rows: readonly DueReport[], owner: string): Promise<void>;
+  release(rows: readonly DueReport[], holder: string): Promise<void>;
 }

@@ -4,12 +4,12 @@ import { createKeyedSemaphore } from '../../semaphore.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Sql } from '../database.ts';
 import type { DeliveryCounts } from '../delivery-counts.ts';
-import { type DueLane, rowsPerWrite } from '../due-rows.ts';
+import { type DueSchedule, rowsPerWrite } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { waitsAtMost } from '../locked-tenants.ts';
 import { reports } from '../schema.ts';
 import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
-import { claimReports, regroupReports, releaseLeases, renewReports, surveyReports } from './leases.ts';
+import { leaseReports, regroupReports, releaseLeases, renewReports, surveyReports } from './leases.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
 
 interface Key {
@@ -32,7 +32,7 @@ const sent = (
 });
 
 interface StoredPart {
-  readonly owner: string;
+  readonly holder: string;
   readonly messageId: string;
   readonly at: Date;
   readonly part: NewMessage['parts'][number];
@@ -43,26 +43,26 @@ const storedPart = pick(reports, 'messageId', 'deviceId');
 /** The devices that are in each message. */
 async function storeMessages(
   { sql, timeline }: ReportStoreOptions,
-  messages: readonly { readonly owner: string; readonly message: NewMessage }[],
+  messages: readonly { readonly holder: string; readonly message: NewMessage }[],
   lockWaitMs?: number,
 ): Promise<ReadonlySet<string>[]> {
-  const parts: StoredPart[] = messages.flatMap(({ message: { at, messageId, parts }, owner }) =>
-    parts.map((part) => ({ owner, messageId, at, part })),
+  const parts: StoredPart[] = messages.flatMap(({ message: { at, messageId, parts }, holder }) =>
+    parts.map((part) => ({ holder, messageId, at, part })),
   );
   parts.sort((a, b) => byKey(a.part.row, b.part.row));
   const rows = await sql<Row<typeof storedPart>[]>`
     with part as (
       select part.* from unnest(
         ${parts.map(({ part }) => part.row.tenantId)}::uuid[], ${parts.map(({ part }) => part.row.deviceId)}::uuid[],
-        ${parts.map(({ owner }) => owner)}::uuid[], ${parts.map(({ part }) => part.row.revision)}::int8[],
+        ${parts.map(({ holder }) => holder)}::uuid[], ${parts.map(({ part }) => part.row.revision)}::int8[],
         ${parts.map(({ messageId }) => messageId)}::uuid[], ${parts.map(({ part }) => part.entities)}::text[],
         ${parts.map(({ at }) => at.toISOString())}::timestamptz[],
         ${parts.map(({ part }) => part.lastUpdateAt.toISOString())}::timestamptz[])
-        as part(tenant_id, device_id, owner, revision, message_id, entities, message_at, last_update_at)
+        as part(tenant_id, device_id, holder, revision, message_id, entities, message_at, last_update_at)
         ${waitsAtMost(sql, lockWaitMs)}
     ), held as materialized (
       select part.* from part join reports r on r.tenant_id = part.tenant_id and r.device_id = part.device_id
-        and r.lease_owner = part.owner and r.revision = part.revision
+        and r.lease_owner = part.holder and r.revision = part.revision
       order by r.tenant_id, r.device_id for update of r
     ), sizes as (select message_id, count(*) as devices from held group by message_id)
     update reports r set message_id = held.message_id, sent_revision = held.revision, sent_content = held.entities,
@@ -109,7 +109,7 @@ function countSettled(
 
 const settledReport = pick(reports, 'tenantId', 'deviceId', 'background');
 
-/** Settles in one transaction; answers for each group the lanes and times in which its rows are due again. */
+/** Settles in one transaction; answers for each group the schedules and times in which its rows are due again. */
 async function settleReports(
   { counts, onDue, relaxed, sql: durable, timeline }: ReportStoreOptions,
   groups: readonly (readonly Settled[])[],
@@ -124,7 +124,7 @@ async function settleReports(
     with found as (
       select found.* from unnest(
         ${found(({ row }) => row.tenantId)}::uuid[], ${found(({ row }) => row.deviceId)}::uuid[],
-        ${found(({ owner }) => owner)}::uuid[], ${found(({ found, row }) => found.revision ?? row.revision)}::int8[],
+        ${found(({ holder }) => holder)}::uuid[], ${found(({ found, row }) => found.revision ?? row.revision)}::int8[],
         ${found(({ found }) => found.state ?? null)}::text[], ${found(({ found }) => found.reason ?? null)}::text[],
         ${found(({ found }) => found.detail?.slice(0, detailCharacters) ?? null)}::text[],
         ${found(({ found }) => numbers(found.waitSeconds))}::float8[], ${found(({ found }) => found.attempts)}::int[],
@@ -135,12 +135,12 @@ async function settleReports(
         ${found(({ found }) => found.verification ?? null)}::text[],
         ${booleans(found(({ found }) => found.messageOpen ?? null))}::text[]::bool[],
         ${booleans(found(({ found }) => found.alone ?? null))}::text[]::bool[])
-        as found(tenant_id, device_id, owner, revision, state, reason, detail, wait_seconds, attempts,
+        as found(tenant_id, device_id, holder, revision, state, reason, detail, wait_seconds, attempts,
           confirmed_revision, accepted_at, completed_at, verified_at, verification, message_open, alone)
         ${waitsAtMost(sql, lockWaitMs)}
     ), held as materialized (
       select found.*, r.revision = found.revision as newest from found
-      join reports r on r.tenant_id = found.tenant_id and r.device_id = found.device_id and r.lease_owner = found.owner
+      join reports r on r.tenant_id = found.tenant_id and r.device_id = found.device_id and r.lease_owner = found.holder
       order by r.tenant_id, r.device_id for update of r
     )
     update reports r set lease_until = null, lease_owner = null, updated_at = now(),
@@ -179,7 +179,7 @@ async function settleReports(
   timeline.add(events);
   timeline.trim(trims);
   for (const { background, dueInMs, tenantId } of rows) {
-    if (dueInMs !== null) onDue({ lane: { tenantId, background }, dueInMs });
+    if (dueInMs !== null) onDue({ schedule: { tenantId, background }, dueInMs });
   }
   return nothings(groups);
 }
@@ -195,7 +195,7 @@ export interface ReportStoreOptions {
   readonly timeline: TimelineWriter;
   readonly counts?: DeliveryCounts;
   /** Told of every row that is due again later, so that nobody has to look for it. */
-  readonly onDue: (lane: DueLane) => void;
+  readonly onDue: (schedule: DueSchedule) => void;
 }
 
 /**
@@ -210,7 +210,7 @@ const statementsOfTenant = 2;
 export function createReportStore(options: ReportStoreOptions): ReportStore {
   const { onDue, relaxed = options.sql, sql, timeline } = options;
   const store = createGroupCommit({
-    flush: (messages: readonly { readonly owner: string; readonly message: NewMessage }[], lockWaitMs) =>
+    flush: (messages: readonly { readonly holder: string; readonly message: NewMessage }[], lockWaitMs) =>
       storeMessages(options, messages, lockWaitMs),
     maxItems: rowsPerWrite,
     flushes: writesAtOnce,
@@ -233,22 +233,22 @@ export function createReportStore(options: ReportStoreOptions): ReportStore {
     turns(rows[0]?.tenantId ?? '', async () => statement());
   return {
     survey: () => surveyReports(relaxed),
-    claim: (owner, shares) =>
-      claimReports(
+    lease: (holder, shares) =>
+      leaseReports(
         relaxed,
-        owner,
-        shares.map(({ lane, limit }) => ({ ...lane, limit })),
+        holder,
+        shares.map(({ schedule, limit }) => ({ ...schedule, limit })),
       ),
     renew: (held) => renewReports(relaxed, held),
-    storeMessage: (owner, message) => store({ owner, message }),
-    stillHeld: async (owner, rows) => {
+    storeMessage: (holder, message) => store({ holder, message }),
+    stillHeld: async (holder, rows) => {
       const held = await inTurn(
         rows,
         () => sql`
         update reports r set sent_at = now(), updated_at = now()
         from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.deviceId)}::uuid[])
           as mine(tenant_id, device_id)
-        where r.tenant_id = mine.tenant_id and r.device_id = mine.device_id and r.lease_owner = ${owner}
+        where r.tenant_id = mine.tenant_id and r.device_id = mine.device_id and r.lease_owner = ${holder}
         returning 1`,
       );
       if (held.length < rows.length) return false;
@@ -260,17 +260,17 @@ export function createReportStore(options: ReportStoreOptions): ReportStore {
       return true;
     },
     settle: (settled) => settle(settled),
-    release: async (rows, owner) => {
-      await inTurn(rows, () => releaseLeases(relaxed, rows, owner));
+    release: async (rows, holder) => {
+      await inTurn(rows, () => releaseLeases(relaxed, rows, holder));
     },
-    regroup: async (one, owner, waitSeconds) => {
-      const lanes = new Set(
-        (await inTurn([one], () => regroupReports(relaxed, one, owner, waitSeconds))).map(
+    regroup: async (one, holder, waitSeconds) => {
+      const schedules = new Set(
+        (await inTurn([one], () => regroupReports(relaxed, one, holder, waitSeconds))).map(
           (row) => row.background,
         ),
       );
-      for (const background of lanes) {
-        onDue({ lane: { tenantId: one.tenantId, background }, dueInMs: waitSeconds * 1_000 });
+      for (const background of schedules) {
+        onDue({ schedule: { tenantId: one.tenantId, background }, dueInMs: waitSeconds * 1_000 });
       }
     },
   };

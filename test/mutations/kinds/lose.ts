@@ -62,7 +62,7 @@ export const lose = ofKind('lose', [
     noticedBy: simulation('delivery', 1, 40),
   },
   {
-    name: 'of two times at which a lane is due the earlier one is forgotten',
+    name: 'of two times at which a schedule is due the earlier one is forgotten',
     file: 'src/delivery/stage/schedules.ts',
     found: 'state.laterMs = Math.min(state.laterMs ?? Number.POSITIVE_INFINITY, dueAtMs);',
     replacement: 'state.laterMs = dueAtMs;',

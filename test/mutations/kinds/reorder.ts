@@ -68,8 +68,8 @@ export const reorder = ofKind('reorder', [
   {
     name: 'a state that was replaced meanwhile is stored as the newest',
     file: 'src/store/reports/report-store.ts',
-    found: 'and r.lease_owner = part.owner and r.revision = part.revision',
-    replacement: 'and r.lease_owner = part.owner',
+    found: 'and r.lease_owner = part.holder and r.revision = part.revision',
+    replacement: 'and r.lease_owner = part.holder',
     noticedBy: test('test/conformance/report-store.test.ts', 'reports in PostgreSQL'),
   },
   {

@@ -52,10 +52,10 @@ export const skip = ofKind('skip', [
     noticedBy: test('src/delivery/reports/units.test.ts'),
   },
   {
-    name: 'an open message is claimed without its others',
+    name: 'an open message is leased without its others',
     file: 'src/store/reports/leases.ts',
-    found: 'return [...claimed, ...others];',
-    replacement: 'return claimed;',
+    found: 'return [...leased, ...others];',
+    replacement: 'return leased;',
     noticedBy: test('test/conformance/report-store.test.ts', 'reports in PostgreSQL'),
   },
   {
@@ -73,7 +73,7 @@ export const skip = ofKind('skip', [
     noticedBy: test('test/system/polling.test.ts', 'reads all of a new instance'),
   },
   {
-    name: 'lanes that were served are served first again',
+    name: 'schedules that were served are served first again',
     file: 'src/delivery/stage/schedules.ts',
     found: 'states.delete(key);\n        states.set(key, state);',
     replacement: '',

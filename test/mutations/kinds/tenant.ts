@@ -47,8 +47,8 @@ export const tenant = ofKind('tenant', [
   {
     name: 'reports of several tenants go in one message',
     file: 'src/delivery/reports/units.ts',
-    found: 'const lane = `${row.tenantId}/${row.background}`;',
-    replacement: 'const lane = `${row.background}`;',
+    found: 'const schedule = `${row.tenantId}/${row.background}`;',
+    replacement: 'const schedule = `${row.background}`;',
     noticedBy: test('src/delivery/reports/units.test.ts'),
   },
   {

@@ -144,19 +144,19 @@ export async function runSeed(database: TestDatabase, seed: number): Promise<Out
       return markReconciled(tx, instance, listed, stretch, { since: new Date(), behind: 0 });
     });
   };
-  /** Time passes: what waits for a later time is due, and some of it is claimed. */
+  /** Time passes: what waits for a later time is due, and some of it is leased. */
   const take = async (limit: number): Promise<number> => {
-    // Each a time of its own: among equal ones the database would choose which are claimed, and not the seed.
+    // Each a time of its own: among equal ones the database would choose which are leased, and not the seed.
     await sql`update computers set next_try_at = now() - interval '1 second' - jamf_computer_id * interval '1 ms'
       where tenant_id = ${tenantId} and next_try_at is not null and lease_until is null`;
-    const lanes = (['pushed', 'read'] as const).flatMap((kind) =>
-      [false, true].map((background) => ({ lane: { tenantId, instanceId, kind, background }, limit })),
+    const schedules = (['pushed', 'read'] as const).flatMap((kind) =>
+      [false, true].map((background) => ({ schedule: { tenantId, instanceId, kind, background }, limit })),
     );
-    const owner = random.guid();
-    const rows = await stage.claim(owner, lanes);
+    const holder = random.guid();
+    const rows = await stage.lease(holder, schedules);
     for (const row of [...rows].sort((a, b) => a.jamfComputerId - b.jamfComputerId)) {
       trace.push(`takes mac ${row.jamfComputerId} ${row.needsInstance ? 'to read it' : 'as it was pushed'}`);
-      const work = stage.work([row], owner).finally(() => working.delete(work));
+      const work = stage.work([row], holder).finally(() => working.delete(work));
       working.add(work);
     }
     return rows.length;
