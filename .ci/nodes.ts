@@ -29,7 +29,7 @@ const tests = [
 const ofGateways = ['test/system/forwarding.test.ts', 'test/system/intake.test.ts'];
 
 type Way = 'internals' | 'public' | 'off';
-const wayNames: Readonly<Record<Way, string>> = {
+const modeNames: Readonly<Record<Way, string>> = {
   internals: "past Node's streams",
   public: 'public streams',
   off: 'no lane',
@@ -60,7 +60,7 @@ interface Round {
 }
 
 function run(node: string, version: string, way: Way): Round {
-  const name = `Node ${version}, ${wayNames[way]}`;
+  const name = `Node ${version}, ${modeNames[way]}`;
   console.log(`\n== ${name}`);
   const report = join(root, 'node_modules', '.nodes', 'report.json');
   const from = performance.now();

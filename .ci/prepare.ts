@@ -28,7 +28,7 @@ export interface Reading {
 
 type Template = Extract<Node, { type: 'TaggedTemplateExpression' }>;
 
-const mostVariants = 200;
+const maxVariants = 200;
 const verbs =
   /^\s*(?:--[^\n]*\n\s*)*(?:select|insert|update|delete|with|merge|truncate|create|drop|copy|set|lock|analyze|values|alter|declare|fetch|close|listen|notify|vacuum|show|begin|commit|reset)\b/i;
 
@@ -41,7 +41,7 @@ function variantsOf(
   const waiting: ReadonlyMap<string, number>[] = [new Map()];
   const seen = new Set<string>();
   for (const taken of waiting) {
-    if (seen.size > mostVariants) break;
+    if (seen.size > maxVariants) break;
     const met = new Map<string, number>();
     const text = render({ taken, met, unresolved });
     if (text !== undefined) texts.add(text);

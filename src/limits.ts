@@ -117,7 +117,7 @@ export const liveKeysPerInstance = 2;
 /** A route read from the database serves this long before it is looked at again. */
 export const routeCacheMs = 1_000;
 /** A check-in alone is told to Intune when the last told one is older than this; Intune calls a Mac unresponsive after 24 h. */
-export const checkInToldEveryMs = 4 * 3_600_000;
+export const checkInReportedEveryMs = 4 * 3_600_000;
 /** An upload that is neither completed nor failed by then is looked at again only with the longest back-off. */
 export const uploadStatusPatienceMs = 24 * 3_600_000;
 /** Time that Entra has to show a completed upload before verification is given up (domain/microsoft.md 4.4). */
@@ -185,7 +185,7 @@ export const moveAnswerMs = 5_000;
 /** A turn of the work on open moves, so that a process that is asked to stop does. */
 export const moveTurnMs = 3_000;
 /** Without so many compared answers (or one of each device, where they are fewer) a move does not leave shadowing unforced. */
-export const shadowComparisonsLeast = 20;
+export const minShadowComparisons = 20;
 /** Calls of a move that are asked of both instances at the same time: Jamf asks for five at most (domain/jamf.md 1.5). */
 export const shadowAtOnce = 4;
 /** An answer that is larger is not compared. */
@@ -255,7 +255,7 @@ export const importedTextShownBytes = 1024 * 1024;
 export const resealBatch = 100;
 export const resealPauseMs = 1_000;
 /** Between two looks for secrets that an older key sealed. */
-export const resealLookMs = 60_000;
+export const resealPollMs = 60_000;
 /** Secrets that do not open, of which a process writes a line. */
 export const resealUnopenedLogged = 1_000;
 /** A file of routes to import: five times the million of contract section 8; packed and unpacked. */
@@ -276,7 +276,7 @@ export const importSortMemory = '64MB';
 /** Imported devices whose computers become due together: ten seconds' worth; and tenants in one turn. */
 export const importedReadBatch = 10 * backgroundPerSecond;
 export const importedReadTenants = 100;
-export const importedReadLookMs = 1_000;
+export const importedReadPollMs = 1_000;
 /** It waits this long for whoever changes routes of the tenant. */
 export const importedReadLockMs = 2_000;
 /** An import waits this long for another one, or a rollback, of its tenant. */
@@ -300,7 +300,7 @@ export const lockWaitMs = 100;
 /** A tenant whose rows are locked is tried again after this long at most. */
 export const lockedPauseMs = 500;
 /** Its writes fail when they have waited this long: whoever sent a webhook does not wait longer. */
-export const lockedWaitMostMs = 10_000;
+export const maxLockedWaitMs = 10_000;
 /** Its writes that wait; more fail at once. */
 export const maxLockedWrites = 10_000;
 /** Locked tenants that are tried at the same time, by each kind of write: a try holds a connection. */
@@ -338,11 +338,11 @@ export const stateCharacters = 512;
 /** Streams of events: handed out so often, which is also how soon one ends with its credential. */
 export const eventsTickMs = 1_000;
 /** While a stream is open, changes that the feed does not carry are polled at this interval. */
-export const eventsLookMs = 2_000;
+export const eventsPollMs = 2_000;
 /** A comment keeps proxies, which often give up after a minute of silence. */
 export const eventsKeepAliveMs = 15_000;
 /** Changes that one event names; more, and it says that anything may have changed. */
-export const changesTold = 500;
+export const maxChangesSent = 500;
 /** Ten tabs without a common stream, twice; and of all people. */
 export const streamsOfPerson = 20;
 export const streamsInAll = 500;

@@ -6,7 +6,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 export const instanceCount = 4;
 /** Seven digits for every computer: all answers are equally long. */
 const firstComputerId = 1_000_000;
-export const mostDevices = 9_000_000;
+export const maxDevices = 9_000_000;
 
 export interface Device {
   readonly deviceId: string;

@@ -8,7 +8,7 @@ import { freePort } from '../../test/harness/ports.ts';
 import { ownSettings } from '../admin-api.ts';
 import { callerToken } from '../caller-token.ts';
 import { type Database, startDatabase } from '../database.ts';
-import { type Device, instanceCount, mostDevices, sampleOf, writeRoutes } from './devices.ts';
+import { type Device, instanceCount, maxDevices, sampleOf, writeRoutes } from './devices.ts';
 import { secretVariable, seedTenant } from './seed.ts';
 import { loadCore, startServer, stayOn } from './server.ts';
 import { fillTemplate } from './template.ts';
@@ -170,7 +170,7 @@ function environmentIn(dir: string, world: World, databaseUrl: string, upstream:
 }
 
 export async function startPeerScene(stack: AsyncDisposableStack, devices: number): Promise<PeerScene> {
-  if (devices > mostDevices) throw new RangeError(`at most ${mostDevices} devices`);
+  if (devices > maxDevices) throw new RangeError(`at most ${maxDevices} devices`);
   stayOn(stack, loadCore);
   const dir = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));

@@ -18,7 +18,7 @@ import { addAbout } from './about.ts';
 import { authenticate, hasRole, requireRole, requireTenant } from './access.ts';
 import { addApiDocs } from './api-docs/api-docs.ts';
 import { addApprovals } from './approvals/approvals.ts';
-import { unlessApproved } from './approvals/approved-request.ts';
+import { exceptApproved } from './approvals/approved-request.ts';
 import { addApprovalDecisions } from './approvals/decide.ts';
 import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addComparison } from './devices/comparison.ts';
@@ -136,7 +136,7 @@ const tenantInPath = /^\/api\/v1\/tenants\/([^/]+)/;
 const takesStream = (c: Context): boolean => streamsItsBody(c.req.method, c.req.path);
 
 /** Upper bound on the field errors in one answer: a body may have a fault in each of its members. */
-const fieldErrorsTold = 100;
+const maxFieldErrors = 100;
 
 type Issue = z.core.$ZodIssue;
 
@@ -157,7 +157,7 @@ function createApi(): AdminApp {
   return new OpenAPIHono<AdminEnv>({
     defaultHook: (result, c) => {
       if (result.success) return undefined;
-      const errors = result.error.issues.flatMap(fieldErrors).slice(0, fieldErrorsTold);
+      const errors = result.error.issues.flatMap(fieldErrors).slice(0, maxFieldErrors);
       const detail = errors.map((error) => `${error.field ?? 'request'}: ${error.description}`).join('; ');
       return problemResponse(problem('invalid-request', detail, { errors }), c.get('requestId'));
     },
@@ -245,7 +245,7 @@ export function createAdminApp(
   const authentication = authenticate(services, keys, attempts);
   app.use(
     `${basePath}/*`,
-    unlessApproved((c, next) => {
+    exceptApproved((c, next) => {
       c.set('source', services.facts.remoteAddress(c));
       return authentication(c, next);
     }),

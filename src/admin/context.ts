@@ -200,7 +200,7 @@ export interface AdminServices {
   /** Takes a move as far as it is to go, for some seconds; what is left follows by itself. */
   readonly continueMove: (key: MoveKey) => Promise<void>;
   /** Instances were added, removed, enabled or disabled: the last one's end deprovisions the tenant. */
-  readonly noteInstances: (tenantId: string) => Promise<void>;
+  readonly announceInstances: (tenantId: string) => Promise<void>;
   /** undefined: the cloud has no application. */
   readonly checkPermissions: (tenant: Tenant) => Promise<PermissionAnswer | undefined>;
   readonly testInstance: (instance: Instance) => Promise<Step[]>;

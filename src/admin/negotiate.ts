@@ -37,12 +37,13 @@ export function preferredType<const T extends string>(
 ): T {
   const ranges = accept === undefined || accept.trim() === '' ? [] : rangesOf(accept);
   let [best]: readonly [T, ...T[]] = offered;
-  let most = weigh(best, ranges);
+  let bestWeight = weigh(best, ranges);
   for (const type of offered.slice(1)) {
     const weight = weigh(type, ranges);
     const more =
-      weight.quality > most.quality || (weight.quality === most.quality && weight.closeness > most.closeness);
-    if (weight.quality > 0 && more) [best, most] = [type, weight];
+      weight.quality > bestWeight.quality ||
+      (weight.quality === bestWeight.quality && weight.closeness > bestWeight.closeness);
+    if (weight.quality > 0 && more) [best, bestWeight] = [type, weight];
   }
   return best;
 }

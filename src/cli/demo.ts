@@ -26,7 +26,7 @@ export interface DemoArguments {
 /** Devices have to be there by then, counted from the start. */
 const onceWithinMs = 75_000;
 const interactiveWithinMs = 180_000;
-const lookEveryMs = 500;
+const pollIntervalMs = 500;
 /** The fleet's inventory is spread a little, as mornings are. */
 const announceSpreadMs = 2000;
 const namedFailures = 5;
@@ -75,7 +75,7 @@ async function watch(
       return progress;
     }
     run.output.status(`  ${progressLine(progress)}`);
-    await wait(lookEveryMs);
+    await wait(pollIntervalMs);
   }
 }
 

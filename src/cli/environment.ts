@@ -54,8 +54,8 @@ export async function configOrExit(): Promise<Config> {
     return result.config;
   }
   for (const { variable, problem, example } of faults) {
-    const hint = example === '' ? '' : `; for example ${variable}=${example}`;
-    process.stderr.write(`${variable} ${problem}${hint}\n`);
+    const suffix = example === '' ? '' : `; for example ${variable}=${example}`;
+    process.stderr.write(`${variable} ${problem}${suffix}\n`);
   }
   process.exit(2);
 }

@@ -148,23 +148,23 @@ const sameServices = (a: IntuneServices | undefined, b: IntuneServices | undefin
  * start, and calls that were under way to the old one, which fail for a while yet, say nothing of it.
  */
 function createDoubts(now: () => number) {
-  const lookedAt = new LRUCache<string, number>({ max: 20_000 });
+  const checkedAt = new LRUCache<string, number>({ max: 20_000 });
   const movedAt = new LRUCache<string, number>({ max: 20_000 });
   return {
-    mayLook: (tenantId: string, why: 'address' | 'moved'): boolean => {
+    mayCheck: (tenantId: string, why: 'address' | 'moved'): boolean => {
       if (now() - (movedAt.get(tenantId) ?? Number.NEGATIVE_INFINITY) < rediscoverEveryMs) return false;
-      const ageMs = now() - (lookedAt.get(tenantId) ?? Number.NEGATIVE_INFINITY);
+      const ageMs = now() - (checkedAt.get(tenantId) ?? Number.NEGATIVE_INFINITY);
       if (ageMs < (why === 'moved' ? rediscoverEveryMs : silentRediscoverEveryMs)) return false;
-      lookedAt.set(tenantId, now());
+      checkedAt.set(tenantId, now());
       return true;
     },
     moved: (tenantId: string): void => {
-      lookedAt.delete(tenantId);
+      checkedAt.delete(tenantId);
       movedAt.set(tenantId, now());
     },
     /** Nothing was found out: not in a hurry again, but before the episode is over. */
     inVain: (tenantId: string): void => {
-      lookedAt.set(tenantId, now() - silentRediscoverEveryMs + rediscoverEveryMs);
+      checkedAt.set(tenantId, now() - silentRediscoverEveryMs + rediscoverEveryMs);
     },
   };
 }
@@ -196,7 +196,7 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
     return running;
   };
 
-  /** Remembers what was found; what is known already serves on while looking again fails for the moment. */
+  /** Remembers what was found; what is known already serves on while checking again fails for the moment. */
   const keep = (tenantId: string, last: Discovered | undefined, result: Discovered): Discovered => {
     if (result.services) {
       if (last?.doubted && !sameServices(last.services, result.services)) {
@@ -244,7 +244,7 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
     /** The address stopped answering: looked up again once per episode, however many calls fail meanwhile. */
     doubt: (tenantId: string, why: 'address' | 'moved'): void => {
       const last = known.get(tenantId);
-      if (last?.services && doubts.mayLook(tenantId, why)) known.set(tenantId, { ...last, doubted: true });
+      if (last?.services && doubts.mayCheck(tenantId, why)) known.set(tenantId, { ...last, doubted: true });
     },
   };
 }
@@ -266,7 +266,7 @@ function createRegistrationFaults({ holdRecheckSeconds, log, now }: AccessOption
   const longestMs = Math.max(recheckMs, Math.min(recheckMs * longestFaultPeriods, longestFaultMs));
   const faults = new Map<
     string,
-    { readonly failure: AccessFailure; sinceMs: number; waitMs: number; looking: boolean }
+    { readonly failure: AccessFailure; sinceMs: number; waitMs: number; checking: boolean }
   >();
   return {
     of: (registration: string, fresh: boolean): AccessFailure | undefined => {
@@ -277,14 +277,14 @@ function createRegistrationFaults({ holdRecheckSeconds, log, now }: AccessOption
       if (heldMs >= 0 && heldMs < fault.waitMs) return fault.failure;
       // This caller looks for all of them: every tenant of the cloud waits for the same registration.
       fault.sinceMs = now();
-      fault.looking = true;
+      fault.checking = true;
       return undefined;
     },
     note: (registration: string, failure: AccessFailure): void => {
       const known = faults.get(registration);
       // Callers who asked before the fault was known are refused one after the other: those are no further looks.
-      const waitMs = known?.looking ? Math.min(known.waitMs * 2, longestMs) : (known?.waitMs ?? recheckMs);
-      faults.set(registration, { failure, sinceMs: now(), waitMs, looking: false });
+      const waitMs = known?.checking ? Math.min(known.waitMs * 2, longestMs) : (known?.waitMs ?? recheckMs);
+      faults.set(registration, { failure, sinceMs: now(), waitMs, checking: false });
       if (known?.failure.cause === failure.cause) return;
       const { cause, detail, owner, remedy } = failure;
       log.error('registration.fault', { registration, cause, detail, remedy, owner });
@@ -292,8 +292,8 @@ function createRegistrationFaults({ holdRecheckSeconds, log, now }: AccessOption
     /** A look found out nothing of the registration, but that a tenant has a fault of its own, or Entra does not answer. */
     unknown: (registration: string): void => {
       const fault = faults.get(registration);
-      if (!fault?.looking) return;
-      fault.looking = false;
+      if (!fault?.checking) return;
+      fault.checking = false;
       fault.sinceMs = Number.NEGATIVE_INFINITY;
     },
     clear: (registration: string): void => {
@@ -369,7 +369,7 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
 }
 
 /** A refused token or a silent address is not used again: the next call takes fresh ones. */
-export function noteIntuneError(
+export function recordIntuneError(
   access: ConnectionAccess,
   tenant: Tenant,
   error: { readonly outcome: string; readonly transport?: string },

@@ -23,7 +23,7 @@ import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants/te
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectionAccess } from './access.ts';
 import { landingPages } from './deprovision.ts';
-import { noteConfirmed, noteTried } from './record-confirm.ts';
+import { recordConfirmed, recordTried } from './record-confirm.ts';
 import { resyncTenant } from './resync.ts';
 
 /** `confirm`: every step of a tenant's set-up on its own and safe to repeat, each with cause, remedy and owner. */
@@ -89,7 +89,7 @@ const failedCall = (name: string, error: IntuneError): ConfirmStep =>
 const propagationMs = 5 * 60_000;
 /** One confirm waits this long for the roles to appear, and polls at this interval. */
 const propagationPatienceMs = 15_000;
-const propagationLookMs = 1_500;
+const propagationPollMs = 1_500;
 
 /** True where a consent was given so lately that its roles may still be on their way. */
 async function consentedLately(sql: Sql, tenantId: string): Promise<boolean> {
@@ -125,7 +125,7 @@ async function tokenSteps(tenant: Tenant, { access, sql }: ConfirmOptions) {
   const end = monotonicMs() + (lately ? propagationPatienceMs : 0);
   let tokens = await takeTokens(tenant, access);
   while (tokens.ok && tokens.missing.length > 0 && monotonicMs() < end) {
-    await new Promise((resolve) => setTimeout(resolve, propagationLookMs));
+    await new Promise((resolve) => setTimeout(resolve, propagationPollMs));
     tokens = await takeTokens(tenant, access);
   }
   if (!tokens.ok) {
@@ -371,7 +371,7 @@ export async function confirmTenant(
       closed,
       'configuration',
     );
-    await noteTried(options.sql, tenant, by, { action, failed: [step.name] });
+    await recordTried(options.sql, tenant, by, { action, failed: [step.name] });
     return { ok: false, steps: [step] };
   }
   await suspendDeprovision(options.sql, tenant.tenantId);
@@ -387,10 +387,10 @@ export async function confirmTenant(
   const steps = [...tokens.steps, ...intune.steps, ...instanceSteps];
   const failed = steps.filter((step) => !step.ok).map((step) => step.name);
   if (intune.provisioned) {
-    const cameBack = await noteConfirmed(options, tenant, intune.alive, by, { action, failed });
+    const cameBack = await recordConfirmed(options, tenant, intune.alive, by, { action, failed });
     // Intune may have marked or removed the Macs meanwhile: everything is told again, spread over time.
     if (cameBack) await resyncTenant(options.sql, tenant.tenantId);
     options.tenants.forget(tenant.tenantId);
-  } else await noteTried(options.sql, tenant, by, { action, failed });
+  } else await recordTried(options.sql, tenant, by, { action, failed });
   return { ok: failed.length === 0, steps };
 }

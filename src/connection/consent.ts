@@ -8,8 +8,8 @@ import {
   grantConsent,
   insertConsent,
   listConsents,
-  noteConsentResult,
   readConsentResult,
+  recordConsentResult,
   removeConsents,
   takeConsent,
 } from '../store/consents.ts';
@@ -206,7 +206,7 @@ export async function finishConsent(
   const unproven = refused === undefined ? await whyUnproven(options, tenant) : undefined;
   const refusal = unproven === undefined ? refused : { result: 'unproven' as const, said: unproven.detail };
   if (refusal !== undefined) {
-    await noteConsentResult(sql, taken, refusal.result, refusal.said);
+    await recordConsentResult(sql, taken, refusal.result, refusal.said);
     const { result } = refusal;
     const remedy = unproven?.remedy;
     options.log.info('consent.refused', { tenantId: tenant.tenantId, application, result, remedy });

@@ -8,7 +8,7 @@ import { gatewayOrigin, recorded } from '../store/history.ts';
 import { settleDeprovision, takeDeprovisions } from '../store/tenants/deprovision.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
-import { type ConnectionAccess, noteIntuneError } from './access.ts';
+import { type ConnectionAccess, recordIntuneError } from './access.ts';
 
 /**
  * Telling Intune that we are no longer a tenant's partner. The wish is a column: whichever process takes it sends
@@ -58,7 +58,7 @@ async function deprovision(tenant: Tenant, options: DeprovisionOptions): Promise
   // Refused because it is over already: that is what was wished.
   const over = 'detail' in result && saysNotProvisioned(result.detail);
   if (result.outcome !== 'done' && !over) {
-    noteIntuneError(access, tenant, result);
+    recordIntuneError(access, tenant, result);
     log.warn('deprovision.failed', { tenantId, ...result });
     return;
   }

@@ -4,13 +4,13 @@ import { saysNotProvisioned } from '../intune/call.ts';
 import { type HeartbeatResult, putHeartbeat } from '../intune/heartbeat.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
-import { dueHeartbeats, noteHeartbeat, retryHeartbeat, takeHeartbeat } from '../store/tenants/heartbeat.ts';
+import { dueHeartbeats, recordHeartbeat, retryHeartbeat, takeHeartbeat } from '../store/tenants/heartbeat.ts';
 import { holdTenant, releaseTenant } from '../store/tenants/hold.ts';
 import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import { suspectPermissions } from '../store/tenants/watches.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { type ConnectionAccess, noteIntuneError } from './access.ts';
+import { type ConnectionAccess, recordIntuneError } from './access.ts';
 import { obeyResync } from './resync.ts';
 
 /**
@@ -45,7 +45,7 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
   if (!(await takeHeartbeat(sql, tenantId, periodSeconds))) return;
   if (!found.ok || !granted.ok) {
     metrics.heartbeat('no-access');
-    if (!granted.ok) await noteNoAccess(tenant, granted, options);
+    if (!granted.ok) await recordNoAccess(tenant, granted, options);
     await retrySoon();
     return;
   }
@@ -60,9 +60,9 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
     timestamp: new Date(),
   });
   metrics.heartbeat(result.outcome);
-  if (result.outcome === 'alive') return noteAlive(result, tenant, options);
+  if (result.outcome === 'alive') return recordAlive(result, tenant, options);
   log.warn('heartbeat.failed', { tenantId, ...result });
-  noteIntuneError(access, tenant, result);
+  recordIntuneError(access, tenant, result);
   if (result.outcome === 'unauthenticated' || result.outcome === 'forbidden') {
     await suspectPermissions(sql, tenantId);
   }
@@ -71,7 +71,7 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
   if ('detail' in result && saysNotProvisioned(result.detail)) await options.notProvisioned(tenantId);
 }
 
-async function noteNoAccess(
+async function recordNoAccess(
   tenant: Tenant,
   failure: AccessFailure,
   options: HeartbeatOptions,
@@ -83,7 +83,7 @@ async function noteNoAccess(
     await holdTenant(options.sql, options.tenants, tenant, { cause, detail, owner, remedy });
 }
 
-async function noteAlive(
+async function recordAlive(
   alive: Extract<HeartbeatResult, { outcome: 'alive' }>,
   tenant: Tenant,
   { log, sql, tenants }: HeartbeatOptions,
@@ -91,7 +91,7 @@ async function noteAlive(
   const { tenantId } = tenant;
   const { messageErrors, resyncTimestamp } = alive;
   if (messageErrors.length > 0) log.warn('heartbeat.message-errors', { tenantId, messageErrors });
-  await noteHeartbeat(sql, tenantId, messageErrors);
+  await recordHeartbeat(sql, tenantId, messageErrors);
   await releaseTenant(sql, tenants, tenant);
   if (resyncTimestamp === undefined) return;
   const due = await obeyResync(sql, tenantId, resyncTimestamp);

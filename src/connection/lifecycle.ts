@@ -5,7 +5,7 @@ import { retractReports } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { ConnectionState } from '../store/row-types.ts';
 import { tenants } from '../store/schema.ts';
-import { type Moving, markLastInstance, noteTerminated } from '../store/tenants/connection.ts';
+import { type Moving, markLastInstance, recordTerminated } from '../store/tenants/connection.ts';
 import { wishDeprovision } from '../store/tenants/deprovision.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { type DeprovisionOptions, sendDeprovisions } from './deprovision.ts';
@@ -19,7 +19,7 @@ export type LifecycleOptions = DeprovisionOptions;
  * Retractions that Intune has still to be told, of the table alias `r`. Held ones count: a hold must not pass for
  * told. One that can never be told, or whose fate Intune keeps to itself for an hour, does not keep the tenant.
  */
-const untold = (sql: Queries) => sql`
+const unreported = (sql: Queries) => sql`
   r.retracted and r.state in ('due', 'held', 'sent', 'accepted')
   and r.reason is distinct from 'user-unknown'
   and not (r.state = 'accepted' and r.accepted_at < now() - interval '1 hour')`;
@@ -134,7 +134,7 @@ export async function retractionProgress(
 ): Promise<{ total: number; left: number }> {
   const [row] = await sql<{ total: number; left: number }[]>`
     select count(*) filter (where r.retracted and r.sent_revision is not null) as total,
-      count(*) filter (where ${untold(sql)}) as left
+      count(*) filter (where ${unreported(sql)}) as left
     from reports r where r.tenant_id = ${tenantId}`;
   return row ?? { total: 0, left: 0 };
 }
@@ -145,7 +145,7 @@ export async function finishDisconnects(options: LifecycleOptions): Promise<void
   const ready = await sql<{ tenantId: string }[]>`
     select ${columns(sql, pick(tenants, 'tenantId'))} from tenants t
     where connection_state = 'disconnecting' and not exists (
-      select 1 from reports r where r.tenant_id = t.tenant_id and ${untold(sql)})`;
+      select 1 from reports r where r.tenant_id = t.tenant_id and ${unreported(sql)})`;
   for (const { tenantId } of ready) {
     const tenant = await options.tenants.fresh(tenantId);
     if (tenant) await move(options, tenant, 'disconnected', gatewayOrigin);
@@ -153,7 +153,7 @@ export async function finishDisconnects(options: LifecycleOptions): Promise<void
 }
 
 /** After instances were removed, disabled, added or enabled: notes whether the last enabled one went. */
-export async function noteInstances(options: LifecycleOptions, tenantId: string): Promise<void> {
+export async function announceInstances(options: LifecycleOptions, tenantId: string): Promise<void> {
   await inTransaction(options.sql, (tx) => markLastInstance(tx, tenantId));
   await leaveEmptyTenants(options, tenantId);
 }
@@ -168,7 +168,7 @@ export async function leaveEmptyTenants(options: LifecycleOptions, tenantId?: st
   const empty = await sql<{ tenantId: string }[]>`
     select ${columns(sql, pick(tenants, 'tenantId'))} from tenants t
     where ${which} and connection_state = 'connected' and last_instance_gone and not exists (
-      select 1 from reports r where r.tenant_id = t.tenant_id and ${untold(sql)})`;
+      select 1 from reports r where r.tenant_id = t.tenant_id and ${unreported(sql)})`;
   for (const { tenantId: emptyId } of empty) {
     const tenant = await options.tenants.fresh(emptyId);
     if (tenant) await move(options, tenant, 'last-instance-gone', gatewayOrigin);
@@ -182,7 +182,7 @@ const removalDays = 90;
 const confirmGraceMs = 3_000;
 
 /** Intune refuses us although we were connected: its administrator ended the connection. */
-export async function noteTermination(
+export async function recordTermination(
   { log, sql, tenants }: Pick<LifecycleOptions, 'log' | 'sql' | 'tenants'>,
   tenantId: string,
   dates: { markedAt?: Date | undefined; removedAt?: Date | undefined } = {},
@@ -197,7 +197,7 @@ export async function noteTermination(
     const markedAt = dates.markedAt ?? null;
     const after = { devicesMarkedAt: markedAt, devicesRemovedAt: removedAt };
     const result = await moveTenant(tx, tenantId, 'terminated-by-intune', note, { after });
-    if (result) await noteTerminated(tx, tenantId, { markedAt, removedAt });
+    if (result) await recordTerminated(tx, tenantId, { markedAt, removedAt });
     return result;
   });
   if (!moved) return;

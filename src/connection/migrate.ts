@@ -17,7 +17,7 @@ import {
   type MigrationTarget,
   planMigration,
 } from './migration-plan.ts';
-import { lookAtPartner, type PartnerWatchOptions } from './partner-watch.ts';
+import { checkPartner, type PartnerWatchOptions } from './partner-watch.ts';
 import { provisionedStates } from './state.ts';
 import { readApplication } from './tenant-credentials.ts';
 
@@ -89,7 +89,7 @@ export async function dryRunMigration(
     const own = await readApplication(lifecycle.sql, tenant.tenantId);
     const clientId = tenant.connectionType === 'manual' ? own?.clientId : undefined;
     const watched = clientId === undefined ? partners : { ...partners, connectorClientId: () => clientId };
-    await lookAtPartner(tenant, watched);
+    await checkPartner(tenant, watched);
     now = (await lifecycle.tenants.fresh(tenant.tenantId)) ?? tenant;
   }
   return planMigration(now, to, await factsOf(now, options), true);

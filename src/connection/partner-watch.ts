@@ -8,7 +8,7 @@ import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import { takePartnerWatch, writePartnerState } from '../store/tenants/watches.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ConnectionAccess } from './access.ts';
-import { noteTermination } from './lifecycle.ts';
+import { recordTermination } from './lifecycle.ts';
 import { readApplication } from './tenant-credentials.ts';
 
 /**
@@ -52,7 +52,7 @@ export function derivedPartnerState(tenant: Tenant): string {
 }
 
 /** Reads the state from Graph and keeps it; acts on a termination. Undefined: Graph could not be asked. */
-export async function lookAtPartner(
+export async function checkPartner(
   tenant: Tenant,
   options: PartnerWatchOptions,
 ): Promise<PartnerState | undefined> {
@@ -73,7 +73,7 @@ export async function lookAtPartner(
     clientRequestId: newId(),
     timeoutMs,
     mode: tenant.mode,
-    hint: appId === undefined ? {} : { singleTenantAppId: appId },
+    identity: appId === undefined ? {} : { singleTenantAppId: appId },
   });
   if (!read.ok) {
     log.debug('partner-state.unread', { tenantId, failure: read.failure });
@@ -82,7 +82,7 @@ export async function lookAtPartner(
   const found: PartnerState = { state: read.state, source: 'graph', at: new Date().toISOString() };
   await writePartnerState(sql, tenantId, found);
   if (read.found && read.matchedBy !== 'only' && read.state === 'terminated') {
-    await noteTermination(options, tenantId, { markedAt: read.markedAt, removedAt: read.removedAt });
+    await recordTermination(options, tenantId, { markedAt: read.markedAt, removedAt: read.removedAt });
   }
   tenants.forget(tenantId);
   return found;
@@ -92,14 +92,14 @@ export async function lookAtPartner(
 export async function notProvisioned(tenantId: string, options: PartnerWatchOptions): Promise<void> {
   const tenant = await options.tenants.fresh(tenantId);
   if (tenant?.connectionState !== 'connected') return;
-  const seen = await lookAtPartner(tenant, options);
+  const seen = await checkPartner(tenant, options);
   // A refusal's text alone is weak evidence: where Graph can be read, Graph decides.
   if (seen === undefined || seen.state === 'terminated' || seen.state === 'unknown')
-    await noteTermination(options, tenantId);
+    await recordTermination(options, tenantId);
 }
 
 /** Looks at the connected tenants now and then, whichever process does. */
 export async function watchPartners(options: PartnerWatchOptions): Promise<void> {
   const due = await takePartnerWatch(options.sql, { everySeconds, limit: batch });
-  await Promise.all(due.map((tenant) => lookAtPartner(tenant, options)));
+  await Promise.all(due.map((tenant) => checkPartner(tenant, options)));
 }

@@ -2,7 +2,7 @@ import { makeDue } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { type HistoryOrigin, recorded } from '../store/history.ts';
 import { recheckHeld } from '../store/reports/due.ts';
-import { noteProvisioned } from '../store/tenants/connection.ts';
+import { recordProvisioned } from '../store/tenants/connection.ts';
 import { wishDeprovision } from '../store/tenants/deprovision.ts';
 import { clearHold } from '../store/tenants/hold.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
@@ -20,7 +20,7 @@ export interface Tried {
 const resultOf = ({ failed }: Tried) => ({ ok: failed.length === 0, failed });
 
 /** Intune did not take the tenant: nothing changes but the history. */
-export const noteTried = (sql: Sql, tenant: Tenant, by: HistoryOrigin, tried: Tried): Promise<void> =>
+export const recordTried = (sql: Sql, tenant: Tenant, by: HistoryOrigin, tried: Tried): Promise<void> =>
   recorded(sql, by, async (_tx, note) => {
     const { displayName, tenantId } = tenant;
     note({
@@ -45,7 +45,7 @@ const readRetracted = (tx: Transaction, tenantId: string) =>
  * The tenant is connected: whatever waited for that is due at once (contract section 11). Says whether it was not
  * before.
  */
-export async function noteConfirmed(
+export async function recordConfirmed(
   { heartbeatSeconds, sql }: { readonly heartbeatSeconds: number; readonly sql: Sql },
   tenant: Tenant,
   alive: boolean,
@@ -64,7 +64,7 @@ export async function noteConfirmed(
       return false;
     }
     await clearHold(tx, tenantId, note);
-    await noteProvisioned(tx, tenantId, alive ? heartbeatSeconds : undefined);
+    await recordProvisioned(tx, tenantId, alive ? heartbeatSeconds : undefined);
     await recheckHeld(tx, tenantId, { retracted: false });
     if (moved.before !== 'connected') await readRetracted(tx, tenantId);
     return moved.before !== 'connected';

@@ -74,11 +74,11 @@ export function createReseal({ log, sealer, sql }: ResealOptions): () => Promise
   let after = first;
   let resealed = 0;
   /** A secret that does not open is reported once for each text, not in each pass. */
-  const told = new Set<string>();
+  const reported = new Set<string>();
 
   const tell = ({ instanceId, sealed, tenantId }: SealedRow): void => {
-    if (told.has(sealed) || told.size >= resealUnopenedLogged) return;
-    told.add(sealed);
+    if (reported.has(sealed) || reported.size >= resealUnopenedLogged) return;
+    reported.add(sealed);
     log.error('secrets.not-opened', {
       tenantId,
       ...(instanceId === null ? { of: 'application' } : { instanceId }),

@@ -71,7 +71,7 @@ const actions: Readonly<Record<ConnectionEvent, string>> = {
 };
 
 /** More of what the history shall say than the states. */
-export interface Told {
+export interface ChangeDetails {
   readonly action?: string;
   readonly after?: Readonly<Record<string, unknown>>;
 }
@@ -85,7 +85,7 @@ export async function moveTenant(
   tenantId: string,
   event: ConnectionEvent,
   note: Note,
-  told: Told = {},
+  details: ChangeDetails = {},
 ): Promise<Moving | undefined> {
   const moved = await moveConnection(sql, tenantId, (state) => nextState(state, event));
   if (!moved) return undefined;
@@ -94,10 +94,10 @@ export async function moveTenant(
   await makeSubscriptionsDue(sql, tenantId);
   note({
     tenantId,
-    action: told.action ?? actions[event],
+    action: details.action ?? actions[event],
     object: { kind: 'connection', id: tenantId, name: displayName },
     before: { connectionState: before },
-    after: { connectionState: after, ...told.after },
+    after: { connectionState: after, ...details.after },
   });
   return { before, after };
 }

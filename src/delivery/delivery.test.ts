@@ -26,8 +26,8 @@ describe('what may be told', () => {
     [{ verdict: 'not-applicable' as const }, true, { tell: true, compliant: false }],
     [{ verdict: 'no-vendor' as const }, true, { tell: false, reason: 'no-compliance-vendor' }],
     [{ userId: null }, true, { tell: false, reason: 'user-unknown' }],
-  ])('%j, told before: %s', (change, toldBefore, expected) => {
-    expect(tellable({ ...content, ...change }, toldBefore, 'device-compliance')).toMatchObject(expected);
+  ])('%j, told before: %s', (change, reportedBefore, expected) => {
+    expect(tellable({ ...content, ...change }, reportedBefore, 'device-compliance')).toMatchObject(expected);
   });
 });
 

@@ -5,7 +5,7 @@ import { askEveryInstance } from '../store/computers/reading.ts';
 import type { Sql, Transaction } from '../store/database.ts';
 import { holdUntilRead } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
-import { noteWatch, secondsUnwatched } from '../store/watch.ts';
+import { recordWatch, secondsUnwatched } from '../store/watch.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /**
@@ -17,7 +17,7 @@ import type { Log } from '../telemetry/log.ts';
 
 /** Any fixed number: one process at a time looks for a gap. */
 const recoveryLock = 7_276_154_012;
-const lockLookMs = 250;
+const lockPollMs = 250;
 /** Well below what the database lets a transaction be silent (store/database.ts). */
 const lockAliveMs = 5_000;
 
@@ -101,7 +101,7 @@ async function recover(sql: Sql, log: Log): Promise<void> {
     if (gap.instances > 0) log.warn('recovery.gap', { ...gap });
   }
   // The watch is recorded last: a process that ends before this line has left the gap to the next one.
-  await noteWatch(sql);
+  await recordWatch(sql);
 }
 
 /**
@@ -111,7 +111,7 @@ async function recover(sql: Sql, log: Log): Promise<void> {
 export async function recoverFromGap(sql: Sql, log: Log): Promise<void> {
   // Asked for again and again, for waiting in the database would run into its lock timeout.
   while (!(await underLock(sql, log, () => recover(sql, log))))
-    await new Promise((resolve) => setTimeout(resolve, lockLookMs));
+    await new Promise((resolve) => setTimeout(resolve, lockPollMs));
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Signing a person in: the authorization code flow of OpenID Connect with PKCE (RFC 6749 4.1, RFC 7636), as the v2
- * endpoints of Entra have it. The ID token that it ends with is verified by `verifyForKeeping`.
+ * endpoints of Entra have it. The ID token that it ends with is verified by `verifyForCache`.
  */
 
 import { stateCharacters } from '../limits.ts';

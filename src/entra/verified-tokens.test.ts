@@ -7,7 +7,7 @@ import { builtInClouds, type Cloud } from './clouds.ts';
 import { createKeySource } from './keys.ts';
 import { createWebCryptoSignatureCheck } from './signature.ts';
 import { createVerifiedTokens, type VerifiedTokens } from './verified-tokens.ts';
-import { type VerifyResult, verifyForKeeping } from './verify.ts';
+import { type VerifyResult, verifyForCache } from './verify.ts';
 
 const tenants = ['aaaaaaaa-1111-4222-8333-bbbbbbbbbbbb', 'cccccccc-1111-4222-8333-dddddddddddd'] as const;
 const start = Date.parse('2026-11-23T00:00:00Z');
@@ -109,7 +109,7 @@ function verifier(at: World, cached: boolean) {
       hits += 1;
       return { ok: true, claims };
     }
-    const result = await verifyForKeeping({ ...query, token, keys, signature });
+    const result = await verifyForCache({ ...query, token, keys, signature });
     if (!result.ok) return result;
     kept?.keep(tokenHash, cloud, result);
     return { ok: true, claims: result.claims };
@@ -128,7 +128,7 @@ const shape: TokenShape = {
 const hour = 3_600_000;
 
 describe('verified tokens', () => {
-  test('a second look needs no verification, and a token is no key of the cache', async () => {
+  test('a second find needs no verification, and a token is no key of the cache', async () => {
     const at = world();
     const { hits, verify } = verifier(at, true);
     expect(await verify(tokenOf(shape), tenants[0], ['gateway'])).toMatchObject({ ok: true });
@@ -193,13 +193,13 @@ describe('verified tokens', () => {
       algorithm: 'RS256',
       key: published[0],
     } as const;
-    const look = (tokenHash: string) =>
+    const find = (tokenHash: string) =>
       kept.peek({ tokenHash, tenantId: tenants[0], cloud, audiences: ['a'], now: 5 });
     kept.keep('1', cloud, verified);
     kept.keep('2', cloud, verified);
-    expect(look('1')).toBe(claims);
+    expect(find('1')).toBe(claims);
     kept.keep('3', cloud, verified);
-    expect([look('1'), look('2'), look('3')]).toEqual([undefined, claims, claims]);
+    expect([find('1'), find('2'), find('3')]).toEqual([undefined, claims, claims]);
   });
 
   test('with and without the cache every answer is the same, whatever happens to times, keys and audiences', {

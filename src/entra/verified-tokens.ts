@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Cloud } from './clouds.ts';
 import type { KeySource } from './keys.ts';
 import type { VerificationKey } from './rsa-key.ts';
-import { type CallerClaims, keyServes, type VerifiedToken } from './verify.ts';
+import { keyServes, type TokenClaims, type VerifiedToken } from './verify.ts';
 
 /** A caller's service has one token for an hour; room for each of 10,000 tenants to have ten. */
 const defaultEntries = 100_000;
@@ -25,7 +25,7 @@ export interface VerifiedQuery {
  */
 export interface VerifiedTokens {
   /** Undefined: verify it. */
-  peek(query: VerifiedQuery): CallerClaims | undefined;
+  peek(query: VerifiedQuery): TokenClaims | undefined;
   keep(tokenHash: string, cloud: Cloud, verified: VerifiedToken): void;
 }
 

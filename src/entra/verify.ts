@@ -13,7 +13,7 @@ const leewaySeconds = 60;
 /** A key id is at most a thumbprint in practice; it becomes a look-up and may be logged. */
 const longestKidCharacters = 256;
 
-export interface CallerClaims {
+export interface TokenClaims {
   readonly tenantId: string;
   readonly roles: readonly string[];
   /** `azp` of a v2 token, `appid` of a v1 token: the calling application. */
@@ -50,13 +50,13 @@ export type VerifyRefusal =
   | 'keys-unavailable';
 
 export type VerifyResult =
-  | { readonly ok: true; readonly claims: CallerClaims }
+  | { readonly ok: true; readonly claims: TokenClaims }
   | { readonly ok: false; readonly reason: VerifyRefusal };
 
 /** The facts that made a token valid: all that has to be checked again before its claims are believed another time. */
 export interface VerifiedToken {
   readonly ok: true;
-  readonly claims: CallerClaims;
+  readonly claims: TokenClaims;
   /** The one audience it is for. */
   readonly audience: string;
   /** Valid from this time on and before the other, the leeway included; milliseconds since 1970. */
@@ -172,7 +172,7 @@ function singleAudience(aud: unknown): string | undefined {
   return typeof single === 'string' && single !== '' ? single : undefined;
 }
 
-function claimsOf(payload: ParsedToken['payload'], tenantId: string, expSeconds: number): CallerClaims {
+function claimsOf(payload: ParsedToken['payload'], tenantId: string, expSeconds: number): TokenClaims {
   const { roles } = payload;
   return {
     tenantId,
@@ -218,7 +218,7 @@ export function claimedTenantId(token: string): string | undefined {
  * The tenant is compared last, against a token that is proved genuine by the keys of its own tenant in the same
  * cloud: a forged one learns nothing about the path, a genuine one of another stored tenant is told `tenant-mismatch`.
  */
-export async function verifyForKeeping(
+export async function verifyForCache(
   input: VerifyInput,
 ): Promise<VerifiedToken | Extract<VerifyResult, { ok: false }>> {
   const { cloud, keys, signature } = input;
@@ -254,6 +254,6 @@ export async function verifyForKeeping(
 
 /** The same for whoever does not keep what was found. */
 export async function verifyCallerToken(input: VerifyInput): Promise<VerifyResult> {
-  const result = await verifyForKeeping(input);
+  const result = await verifyForCache(input);
   return result.ok ? { ok: true, claims: result.claims } : result;
 }

@@ -109,7 +109,7 @@ async function readState(
 
 const tenantsKept = 20_000;
 
-interface Look {
+interface Remembered {
   /** Time at which the database gave it. */
   readonly at: number;
   /** Time before which it is not asked again. */
@@ -119,10 +119,10 @@ interface Look {
 
 /** A tenant's landing choice and instances, by looks that serve for a second, or until the database is back. */
 function createLandingTenants({ maxAgeMs, now = () => performance.now(), sql }: LandingDirectoryOptions) {
-  const cache = new LRUCache<string, Look>({ max: tenantsKept });
+  const cache = new LRUCache<string, Remembered>({ max: tenantsKept });
   return {
     has: (tenantId: string): boolean => cache.has(tenantId),
-    look: async (tenantId: string): Promise<LandingTenant | undefined> => {
+    read: async (tenantId: string): Promise<LandingTenant | undefined> => {
       const last = cache.get(tenantId);
       const at = now();
       if (last && at < last.againAt) return last.tenant;
@@ -188,7 +188,7 @@ export function createLandingDirectory(options: LandingDirectoryOptions): Landin
     hasMet: (tenantId) => tenants.has(tenantId) || known.tenants.peek(tenantId) !== undefined,
     facts: async (tenantId, deviceIds) => {
       try {
-        const tenant = await tenants.look(tenantId);
+        const tenant = await tenants.read(tenantId);
         return tenant && { ...tenant, mac: await macOf(tenantId, deviceIds) };
       } catch (error) {
         if (!isStoreUnavailable(error) || known.tenants.peek(tenantId) === undefined) throw error;

@@ -7,7 +7,7 @@ import type { Cloud } from '../entra/clouds.ts';
 import type { KeySource } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import type { VerifiedTokens } from '../entra/verified-tokens.ts';
-import { type CallerClaims, claimedTenantId, type VerifyRefusal, verifyForKeeping } from '../entra/verify.ts';
+import { claimedTenantId, type TokenClaims, type VerifyRefusal, verifyForCache } from '../entra/verify.ts';
 import type { DeviceCall } from '../forwarding/calls.ts';
 import type { InstanceAuthorization } from '../forwarding/forward.ts';
 import { problemOfInstance, problemOfPause } from '../forwarding/problem-of-instance.ts';
@@ -124,19 +124,19 @@ function problemOfToken(reason: VerifyRefusal): Problem {
 const cold = { kind: 'cold' } as const;
 const refuse = (found: Problem, routed = false): RefusedCall => ({ kind: 'refuse', problem: found, routed });
 
-const lacksRole = (claims: CallerClaims, role: DeviceRole): Problem | undefined =>
+const lacksRole = (claims: TokenClaims, role: DeviceRole): Problem | undefined =>
   claims.roles.includes(role)
     ? undefined
     : problem('forbidden', `The token lacks the application role ${role}.`);
 
 type CallerResult =
-  | { readonly ok: true; readonly claims: CallerClaims }
+  | { readonly ok: true; readonly claims: TokenClaims }
   | { readonly ok: false; readonly reason: VerifyRefusal };
 
 function createCallerVerifier(options: DeviceCallOptions) {
   const { audiences, clouds, keys, now, signature, tenants, verified } = options;
 
-  const peekClaims = (tokenHash: string, tenant: Tenant): CallerClaims | undefined => {
+  const peekTokenClaims = (tokenHash: string, tenant: Tenant): TokenClaims | undefined => {
     const cloud = clouds.get(tenant.cloud);
     if (cloud === undefined || verified === undefined) return undefined;
     const { tenantId } = tenant;
@@ -150,13 +150,14 @@ function createCallerVerifier(options: DeviceCallOptions) {
   const verify = async (token: string, tenantId: string): Promise<CallerResult> => {
     const tokenHash = verified?.hash(token);
     const served = tenants.peek(tenantId);
-    const known = tokenHash !== undefined && served !== undefined ? peekClaims(tokenHash, served) : undefined;
+    const known =
+      tokenHash !== undefined && served !== undefined ? peekTokenClaims(tokenHash, served) : undefined;
     if (known !== undefined) return { ok: true, claims: known };
     const claimed = claimedTenantId(token);
     const issuer = claimed === undefined ? undefined : await tenants.tenant(claimed);
     const cloud = issuer && clouds.get(issuer.cloud);
     if (issuer === undefined || cloud === undefined) return { ok: false, reason: 'unknown-tenant' };
-    const result = await verifyForKeeping({
+    const result = await verifyForCache({
       token,
       tenantId,
       storedTenantId: issuer.tenantId,
@@ -169,12 +170,12 @@ function createCallerVerifier(options: DeviceCallOptions) {
     if (result.ok && tokenHash !== undefined) verified?.tokens.keep(tokenHash, cloud, result);
     return result;
   };
-  return { peekClaims, verify };
+  return { peekTokenClaims, verify };
 }
 
 export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
   const { authorizationOf, instances, rate, routes, tenants, verified } = options;
-  const { peekClaims, verify } = createCallerVerifier(options);
+  const { peekTokenClaims, verify } = createCallerVerifier(options);
 
   const overRate = (tenantId: string): Problem | undefined => {
     const waitSeconds = rate.take(tenantId);
@@ -207,7 +208,7 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     // The row's own text: its hash is known to the engine, that of the request's would be made at every look-up.
     const { tenantId } = tenant;
     const tokenHash = request.tokenHash ?? verified.hash(request.token);
-    const claims = peekClaims(tokenHash, tenant);
+    const claims = peekTokenClaims(tokenHash, tenant);
     if (claims === undefined) return cold;
     const refusal = lacksRole(claims, role);
     if (refusal !== undefined) return refuse(refusal);

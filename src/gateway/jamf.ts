@@ -9,7 +9,7 @@ import { inventoryBodyBytes, inventoryUnpackedBytes, smallBodyBytes, webhookBody
 import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
 import { isStoreUnavailable } from '../store/database.ts';
-import type { InstanceKeys, KeyOwner } from '../store/instance-keys.ts';
+import type { InstanceKeys, KeyHolder } from '../store/instance-keys.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
@@ -42,15 +42,15 @@ const unauthenticated: Problem = problem(
   { headers: { 'www-authenticate': 'Basic realm="espalier", charset="UTF-8", Bearer realm="espalier"' } },
 );
 
-async function authenticate(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<KeyOwner> {
+async function authenticate(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<KeyHolder> {
   const instanceId = parseGuid(c.req.param('instanceId'));
   const key = presentedKey(c.req.raw.headers);
   const certificate = options.facts.clientCertificateSha256(c);
-  let owner = key === undefined ? undefined : await options.keys.ownerOfKey(key);
+  let sender = key === undefined ? undefined : await options.keys.instanceOfKey(key);
   if (key === undefined && certificate !== undefined && instanceId !== undefined) {
-    owner = await options.keys.ownerOfCertificate(instanceId, certificate);
+    sender = await options.keys.instanceOfCertificate(instanceId, certificate);
   }
-  if (owner === undefined || owner.instanceId !== instanceId) {
+  if (sender === undefined || sender.instanceId !== instanceId) {
     throw new ProblemError(options.attempts.wrong(options.facts.remoteAddress(c)) ?? unauthenticated);
   }
   const waitSeconds = options.rate.take(instanceId);
@@ -59,7 +59,7 @@ async function authenticate(c: Context<ListenerEnv>, options: JamfSideOptions): 
       problem('rate-limited', 'This instance sends too fast.', { retryAfterSeconds: waitSeconds }),
     );
   }
-  return owner;
+  return sender;
 }
 
 /** The computers that an unread webhook names; undefined where that cannot be told quickly. */
@@ -82,7 +82,7 @@ async function enter(
   c: Context<ListenerEnv>,
   options: JamfSideOptions,
   named: () => Promise<readonly number[] | undefined>,
-): Promise<KeyOwner> {
+): Promise<KeyHolder> {
   try {
     return await authenticate(c, options);
   } catch (error) {
@@ -90,11 +90,11 @@ async function enter(
     if (!options.missed || instanceId === undefined || !isStoreUnavailable(error)) throw error;
     const key = presentedKey(c.req.raw.headers);
     const certificate = options.facts.clientCertificateSha256(c);
-    const owner = await options.keys.rememberedOwner(instanceId, { key, certificate });
-    if (owner !== undefined && options.rate.take(instanceId) === undefined) {
+    const sender = await options.keys.rememberedInstance(instanceId, { key, certificate });
+    if (sender !== undefined && options.rate.take(instanceId) === undefined) {
       // The event is recorded at once, for the body may not come.
-      options.missed.note(owner, []);
-      options.missed.note(owner, await named().catch(() => undefined));
+      options.missed.note(sender, []);
+      options.missed.note(sender, await named().catch(() => undefined));
     }
     throw error;
   }
@@ -103,14 +103,14 @@ async function enter(
 /** Computers are remembered as missed where the database went away before the commit. */
 async function committed(
   options: JamfSideOptions,
-  owner: KeyOwner,
+  sender: KeyHolder,
   computerIds: readonly number[],
   commit: () => Promise<void>,
 ): Promise<void> {
   try {
     await commit();
   } catch (error) {
-    if (isStoreUnavailable(error)) options.missed?.note(owner, computerIds);
+    if (isStoreUnavailable(error)) options.missed?.note(sender, computerIds);
     throw error;
   }
 }
@@ -135,7 +135,7 @@ const tooMuch = (errors: readonly FieldError[]): ProblemError =>
 const fieldsLogged = 5;
 
 /** The first elements that could not be used, and how many more there are. */
-const toldIgnored = ({ count, listed }: Unusable) =>
+const describeIgnored = ({ count, listed }: Unusable) =>
   count > listed.length
     ? [
         ...listed,
@@ -144,8 +144,8 @@ const toldIgnored = ({ count, listed }: Unusable) =>
     : listed;
 
 /** Counts and logs the lost parts of an event, in one line whose length the sender does not decide. */
-function noteIgnored(
-  owner: KeyOwner,
+function recordIgnored(
+  sender: KeyHolder,
   event: string,
   { count, listed }: Unusable,
   { log, metrics }: Pick<JamfSideOptions, 'log' | 'metrics'>,
@@ -153,19 +153,19 @@ function noteIgnored(
   if (count === 0) return;
   metrics.inputIgnored('webhook-element', count);
   const fields = listed.slice(0, fieldsLogged).map(({ field }) => field.slice(0, 255));
-  log.warn('jamf.webhook-ignored', { ...owner, jamfEvent: event, count, fields });
+  log.warn('jamf.webhook-ignored', { ...sender, jamfEvent: event, count, fields });
 }
 
 /** Nearly all are small, and are read at once. */
 async function receiveWebhook(
   c: Context<ListenerEnv>,
   options: JamfSideOptions,
-  owner: KeyOwner | undefined,
+  sender: KeyHolder | undefined,
 ): Promise<WebhookResult> {
   const contentType = c.req.header('content-type');
   const body = options.facts.body(c);
-  if (owner && body && !isSmall(body)) {
-    const work = options.turns.work(owner.instanceId);
+  if (sender && body && !isSmall(body)) {
+    const work = options.turns.work(sender.instanceId);
     return readWebhook(receivedChunks(body, webhookBodyBytes), contentType, work);
   }
   const bytes = await options.facts.readBody(c, smallBodyBytes);
@@ -173,10 +173,10 @@ async function receiveWebhook(
 }
 
 async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
-  const owner = await enter(c, options, () => namedComputers(c, options));
-  const parsed = await receiveWebhook(c, options, owner);
+  const sender = await enter(c, options, () => namedComputers(c, options));
+  const parsed = await receiveWebhook(c, options, sender);
   if (!parsed.ok) {
-    noteIgnored(owner, 'none', { count: parsed.count, listed: parsed.errors }, options);
+    recordIgnored(sender, 'none', { count: parsed.count, listed: parsed.errors }, options);
     throw parsed.isTooLarge ? tooMuch(parsed.errors) : invalid(parsed.errors);
   }
   const { computers, event, ignored } = parsed.webhook;
@@ -185,17 +185,17 @@ async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promi
   if (ids.length > 0) {
     await inSpan(
       'jamf.webhook',
-      { 'espalier.tenant': owner.tenantId, 'espalier.instance': owner.instanceId, 'jamf.event': event },
+      { 'espalier.tenant': sender.tenantId, 'espalier.instance': sender.instanceId, 'jamf.event': event },
       c.req.header('traceparent'),
       () =>
-        committed(options, owner, ids, () =>
-          options.intake.markDue({ ...owner, traceparent: currentTraceparent() }, ids),
+        committed(options, sender, ids, () =>
+          options.intake.markDue({ ...sender, traceparent: currentTraceparent() }, ids),
         ),
     );
   }
-  noteIgnored(owner, event, ignored, options);
-  options.log.debug('jamf.webhook', { ...owner, jamfEvent: event, computers: ids.length, status });
-  return c.json({ status, ...(ignored.count === 0 ? {} : { ignored: toldIgnored(ignored) }) }, 202);
+  recordIgnored(sender, event, ignored, options);
+  options.log.debug('jamf.webhook', { ...sender, jamfEvent: event, computers: ids.length, status });
+  return c.json({ status, ...(ignored.count === 0 ? {} : { ignored: describeIgnored(ignored) }) }, 202);
 }
 
 const isSmall = ({ length }: IncomingBody): boolean => length !== undefined && length <= smallBodyBytes;
@@ -208,15 +208,15 @@ async function* given(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 async function receivePush(
   c: Context<ListenerEnv>,
   options: JamfSideOptions,
-  owner: KeyOwner,
+  sender: KeyHolder,
   isPacked: boolean,
 ): Promise<TakenPush> {
   const { facts, intake, turns } = options;
   const contentType = c.req.header('content-type') ?? '';
   const reader = recordReaderOf(contentType);
-  const origin = { ...owner, traceparent: currentTraceparent() };
+  const origin = { ...sender, traceparent: currentTraceparent() };
   const store = (records: readonly PushedRecord[]) =>
-    committed(options, owner, [], () => intake.storeRecords(origin, records));
+    committed(options, sender, [], () => intake.storeRecords(origin, records));
   const body = facts.body(c);
   let received = body ? receivedChunks(body, inventoryBodyBytes) : given(new Uint8Array());
   if (body && isSmall(body) && !isPacked) {
@@ -226,20 +226,20 @@ async function receivePush(
     received = given(bytes);
   }
   const chunks = isPacked ? unpackedChunks(received, inventoryUnpackedBytes) : received;
-  return takeRecords({ chunks, contentType }, reader, turns.work(owner.instanceId), store);
+  return takeRecords({ chunks, contentType }, reader, turns.work(sender.instanceId), store);
 }
 
 async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
-  const owner = await enter(c, options, async () => []);
+  const sender = await enter(c, options, async () => []);
   const encoding = c.req.header('content-encoding')?.toLowerCase() ?? 'identity';
   if (encoding !== 'gzip' && encoding !== 'identity') {
     throw new ProblemError(problem('unsupported-media-type', 'Content-Encoding may be gzip or absent.'));
   }
   const taken = await inSpan(
     'jamf.inventory',
-    { 'espalier.tenant': owner.tenantId, 'espalier.instance': owner.instanceId },
+    { 'espalier.tenant': sender.tenantId, 'espalier.instance': sender.instanceId },
     c.req.header('traceparent'),
-    () => receivePush(c, options, owner, encoding === 'gzip'),
+    () => receivePush(c, options, sender, encoding === 'gzip'),
   );
   return c.json(taken, 202);
 }

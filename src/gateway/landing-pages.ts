@@ -65,11 +65,11 @@ export function statePage(
     shown === 'unavailable' ? texts.stateUnavailable : texts.assessments[state?.assessment ?? 'undecided'];
   const first = texts.registrations[state?.registration ?? 'active'];
   const delivery = state && hasVerdict(state) ? texts.deliveries[state.delivery] : undefined;
-  const told = state?.reportedAt
+  const reported = state?.reportedAt
     ? html`<time datetime="${state.reportedAt.toISOString()}">${texts.moment(state.reportedAt)}</time>`
     : shown === 'unavailable'
-      ? texts.toldUnavailable
-      : texts.neverTold;
+      ? texts.reportedUnavailable
+      : texts.neverReported;
   const content = [
     paragraphs(text.paragraphs),
     steps(texts.stepsTitle, first === undefined ? text.steps : [first, ...text.steps], true),
@@ -79,7 +79,7 @@ export function statePage(
       </p>`,
     facts([
       [texts.managedBy, target.name],
-      [texts.told, told],
+      [texts.reported, reported],
     ]),
     delivery === undefined ? html`` : html`<p class="note">${delivery}</p>`,
   ];

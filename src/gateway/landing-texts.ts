@@ -18,9 +18,9 @@ export interface LandingTexts {
   readonly registrations: Readonly<Record<MacState['registration'], string | undefined>>;
   readonly stepsTitle: string;
   readonly managedBy: string;
-  readonly told: string;
-  readonly neverTold: string;
-  readonly toldUnavailable: string;
+  readonly reported: string;
+  readonly neverReported: string;
+  readonly reportedUnavailable: string;
   readonly deliveries: Readonly<Record<MacState['delivery'], string | undefined>>;
   readonly openSelfService: string;
   /** A link to the instance's own page. */
@@ -152,9 +152,9 @@ const english: LandingTexts = {
   },
   stepsTitle: 'What to do',
   managedBy: 'Managed by',
-  told: 'Microsoft was told last',
-  neverTold: 'not yet',
-  toldUnavailable: 'cannot be shown now',
+  reported: 'Microsoft was told last',
+  neverReported: 'not yet',
+  reportedUnavailable: 'cannot be shown now',
   deliveries: {
     reported: undefined,
     'on-its-way': 'The newest state is on its way to Microsoft.',
@@ -291,9 +291,9 @@ const french: LandingTexts = {
   },
   stepsTitle: 'Que faire',
   managedBy: 'Géré par',
-  told: 'Transmis à Microsoft',
-  neverTold: 'pas encore',
-  toldUnavailable: 'ne peut pas être affiché maintenant',
+  reported: 'Transmis à Microsoft',
+  neverReported: 'pas encore',
+  reportedUnavailable: 'ne peut pas être affiché maintenant',
   deliveries: {
     reported: undefined,
     'on-its-way': 'Le dernier état est en route vers Microsoft.',

@@ -46,7 +46,7 @@ const createReadDevices = (names: readonly string[]): Read => {
  * The parameters that Microsoft adds are not documented (domain/microsoft.md 7): each new name is logged once, never a
  * value, so that an operator can find the one for ESPALIER_LANDING_DEVICE_PARAMS.
  */
-function createNoteNames(log: Log): (kind: LandingKind, query: URLSearchParams) => void {
+function createNameLog(log: Log): (kind: LandingKind, query: URLSearchParams) => void {
   const noted = new Set<string>();
   return (kind, query) => {
     for (const name of query.keys()) {
@@ -83,7 +83,7 @@ function plain(
 }
 
 interface Parts extends LandingOptions {
-  readonly noteNames: ReturnType<typeof createNoteNames>;
+  readonly logNames: ReturnType<typeof createNameLog>;
 }
 
 interface Visit {
@@ -94,7 +94,7 @@ interface Visit {
 
 async function land(
   c: Context<ListenerEnv>,
-  { directory, noteNames, paths, rate }: Parts,
+  { directory, logNames, paths, rate }: Parts,
   { deviceIds, kind, toLanguage }: Visit,
 ): Promise<Response> {
   const tenantId = parseGuid(c.req.param('tenantId'));
@@ -104,7 +104,7 @@ async function land(
   if (waitSeconds !== undefined) return plain(c, 'busy', toLanguage, waitSeconds);
   const facts = await directory.facts(tenantId, deviceIds);
   if (!facts) return plain(c, 'unknown', toLanguage);
-  noteNames(kind, new URL(c.req.url).searchParams);
+  logNames(kind, new URL(c.req.url).searchParams);
   const decided = decideLanding({ kind, ...facts, paths });
   const language = languageOfRequest(c);
   const headers = pageHeaders(language);
@@ -125,7 +125,7 @@ async function land(
 }
 
 export function addLandingRoutes(app: Hono<ListenerEnv>, options: LandingOptions): void {
-  const parts: Parts = { ...options, noteNames: createNoteNames(options.log) };
+  const parts: Parts = { ...options, logNames: createNameLog(options.log) };
   const readDevices = createReadDevices(options.deviceParams);
   for (const kind of ['enroll', 'remediate'] as const) {
     app.get(`/t/:tenantId/${kind}`, async (c) => {

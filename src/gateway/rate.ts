@@ -6,7 +6,7 @@ export interface RateLimit {
   /** Undefined: go on. Else the seconds until the next request may come. */
   take(key: string): number | undefined;
   /** The same without taking. */
-  look(key: string): number | undefined;
+  peek(key: string): number | undefined;
 }
 
 export function createRateLimit(
@@ -37,6 +37,6 @@ export function createRateLimit(
       if (seconds === undefined) bucket.tokens -= 1;
       return seconds;
     },
-    look: (key) => wait(filled(key)),
+    peek: (key) => wait(filled(key)),
   };
 }

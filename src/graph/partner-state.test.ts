@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterAll(() => graph.close());
 
-const read = (mode: ReadPartnerState['mode'], hint?: ReadPartnerState['hint']) =>
+const read = (mode: ReadPartnerState['mode'], identity?: ReadPartnerState['identity']) =>
   readPartnerState({
     send: graph.send,
     cloud: { graph: graph.origin },
@@ -19,7 +19,7 @@ const read = (mode: ReadPartnerState['mode'], hint?: ReadPartnerState['hint']) =
     clientRequestId: '11111111-2222-4333-8444-555555555555',
     timeoutMs: 500,
     mode,
-    ...(hint === undefined ? {} : { hint }),
+    ...(identity === undefined ? {} : { identity }),
   });
 const partners = (...value: unknown[]): void => {
   graph.handle = (_request, response) => sendJson(response, 200, { value });
@@ -91,7 +91,7 @@ test('ours among several, by application before name', async () => {
 
 test.each([
   ['none is set up', [], {}, 0],
-  ['several, no hint', [current, { ...current, id: 'd' }], {}, 2],
+  ['several, no identity', [current, { ...current, id: 'd' }], {}, 2],
   ['several of our name', [current, { ...current, id: 'd' }], { displayName: current.displayName }, 2],
   ['the only one has another application', [legacy], { singleTenantAppId: 'other', displayName: 'Jamf' }, 1],
   [
@@ -100,9 +100,9 @@ test.each([
     { singleTenantAppId: 'other', displayName: 'Jamf' },
     2,
   ],
-])('unknown: %s', async (_name, value, hint, count) => {
+])('unknown: %s', async (_name, value, identity, count) => {
   partners(...value);
-  expect(await read('conditional-access', hint)).toEqual({
+  expect(await read('conditional-access', identity)).toEqual({
     ok: true,
     found: false,
     state: 'unknown',

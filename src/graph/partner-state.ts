@@ -19,7 +19,7 @@ const resources = {
 } as const;
 
 /** Properties by which our own entry may be recognised. */
-export interface PartnerHint {
+export interface PartnerIdentity {
   /** The application id that an administrator pasted in Intune; only deviceManagementPartners show it. */
   readonly singleTenantAppId?: string;
   readonly displayName?: string;
@@ -27,7 +27,7 @@ export interface PartnerHint {
 
 export interface ReadPartnerState extends GraphCall {
   readonly mode: keyof typeof resources;
-  readonly hint?: PartnerHint;
+  readonly identity?: PartnerIdentity;
 }
 
 export interface OwnPartner {
@@ -60,7 +60,7 @@ function asTime(value: unknown): Date | undefined {
 
 function ownOf(
   items: readonly JsonObject[],
-  hint: PartnerHint,
+  identity: PartnerIdentity,
 ): { readonly item: JsonObject; readonly matchedBy: OwnPartner['matchedBy'] } | undefined {
   const single = (
     candidates: readonly JsonObject[],
@@ -72,15 +72,17 @@ function ownOf(
   // An entry with somebody else's application is theirs, whatever it is called.
   const possible = items.filter((item) => {
     const appId = asString(item.singleTenantAppId) ?? '';
-    return hint.singleTenantAppId === undefined || appId === '' || same(appId, hint.singleTenantAppId);
+    return (
+      identity.singleTenantAppId === undefined || appId === '' || same(appId, identity.singleTenantAppId)
+    );
   });
   return (
     single(
-      possible.filter((item) => same(item.singleTenantAppId, hint.singleTenantAppId)),
+      possible.filter((item) => same(item.singleTenantAppId, identity.singleTenantAppId)),
       'application',
     ) ??
     single(
-      possible.filter((item) => same(item.displayName, hint.displayName)),
+      possible.filter((item) => same(item.displayName, identity.displayName)),
       'name',
     ) ??
     (items.length === 1 ? single(possible, 'only') : undefined)
@@ -108,7 +110,7 @@ function partnerOf(item: JsonObject, matchedBy: OwnPartner['matchedBy']): OwnPar
 export async function readPartnerState(call: ReadPartnerState): Promise<PartnerStateResult> {
   const answer = await getCollection(call, `deviceManagement/${resources[call.mode]}`);
   if (!answer.ok) return answer;
-  const own = ownOf(answer.items, call.hint ?? {});
+  const own = ownOf(answer.items, call.identity ?? {});
   return own === undefined
     ? { ok: true, found: false, state: 'unknown', partners: answer.items.length }
     : { ok: true, found: true, ...partnerOf(own.item, own.matchedBy) };

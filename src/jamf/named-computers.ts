@@ -23,7 +23,7 @@ export interface Unusable {
 /** Unusable elements that are told one by one. */
 const listedMax = 20;
 /** Characters of a member's name in the path that is told: the sender must not decide how long an answer is. */
-const nameTold = 64;
+const maxNameCharacters = 64;
 /** Nesting of lists and wrappers in which an id is looked for; Jamf's own have three. */
 const depthMax = 8;
 const anId = 'a positive integer up to 2147483647';
@@ -48,7 +48,7 @@ const wrappers = new Set(['computer', 'computers', 'device', 'devices', 'general
 
 const lettersOf = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, '');
 
-const within = (path: string, member: string): string => `${path}.${member.slice(0, nameTold)}`;
+const within = (path: string, member: string): string => `${path}.${member.slice(0, maxNameCharacters)}`;
 
 export function wrongMember(field: string, value: unknown, expected: string): FieldError {
   return isAbsent(value)
@@ -73,7 +73,7 @@ export type Steps = Generator<void, void, void>;
 /** Elements between two steps. */
 const stepElements = 256;
 /** Members of one object among which an id is looked for; display fields are some dozens. */
-const membersLookedAt = 200;
+const membersRead = 200;
 
 export class NamedComputers {
   readonly #found = new Map<string, WebhookComputer>();
@@ -191,7 +191,7 @@ export class NamedComputers {
 function idNamesOf(object: Readonly<Record<string, unknown>>): readonly string[] {
   if (Object.hasOwn(object, 'jssID') && holdsId(object.jssID)) return ['jssID'];
   if (Object.hasOwn(object, 'id') && holdsId(object.id) && !Object.hasOwn(object, 'jssid')) return ['id'];
-  const names = Object.keys(object).slice(0, membersLookedAt);
+  const names = Object.keys(object).slice(0, membersRead);
   return idMembers.flatMap((wanted) => names.filter((name) => lettersOf(name) === wanted));
 }
 

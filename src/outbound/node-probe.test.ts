@@ -35,12 +35,12 @@ afterEach(async () => {
   for (const server of running.splice(0)) await new Promise((done) => server.close(done));
 });
 
-const look = (port: number, more: object = {}) =>
+const probeLocal = (port: number, more: object = {}) =>
   probe({ host: 'localhost', port, timeoutMs: 3_000, ...more });
 
 describe('a probe', () => {
   it('reports the certificate of a server that would be refused, and why', async () => {
-    const { tls } = await look(await startTls(['localhost', 'other.test']));
+    const { tls } = await probeLocal(await startTls(['localhost', 'other.test']));
     expect(tls).toMatchObject({
       ok: true,
       protocol: 'TLSv1.3',
@@ -52,7 +52,9 @@ describe('a probe', () => {
   });
 
   it('trusts the authority that it is given, and says that it is no public one', async () => {
-    const { tls } = await look(await startTls(['localhost']), { caCertificate: authority.certificatePem });
+    const { tls } = await probeLocal(await startTls(['localhost']), {
+      caCertificate: authority.certificatePem,
+    });
     expect(tls).toMatchObject({ ok: true, ownAuthority: true, fitsHost: true });
     expect(tls).not.toHaveProperty('refusal');
     expect(tls?.ok === true && tls.chain.map(({ subject }) => subject)).toEqual([
@@ -62,29 +64,31 @@ describe('a probe', () => {
   });
 
   it('distinguishes a wrong name from an unknown authority', async () => {
-    const { tls } = await look(await startTls(['other.test']), { caCertificate: authority.certificatePem });
+    const { tls } = await probeLocal(await startTls(['other.test']), {
+      caCertificate: authority.certificatePem,
+    });
     expect(tls).toMatchObject({ ok: true, fitsHost: false });
     expect(tls).not.toHaveProperty('refusal');
   });
 
   it('looks at an address as at a name', async () => {
     const port = await startTls(['127.0.0.1']);
-    const { tls } = await look(port, { host: '127.0.0.1', caCertificate: authority.certificatePem });
+    const { tls } = await probeLocal(port, { host: '127.0.0.1', caCertificate: authority.certificatePem });
     expect(tls).toMatchObject({ ok: true, fitsHost: true });
   });
 
   it('is refused by a server that has nothing newer than TLS 1.1', async () => {
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
-    const { tls } = await look(await startTls(['localhost'], old));
+    const { tls } = await probeLocal(await startTls(['localhost'], old));
     expect(tls).toMatchObject({ ok: false, code: expect.stringMatching(/PROTOCOL/) });
   });
 
   it('ends in time with a server that is silent, and with one that speaks no TLS', async () => {
     const silent = await start(createServer());
-    const { tls } = await look(silent, { timeoutMs: 200 });
+    const { tls } = await probeLocal(silent, { timeoutMs: 200 });
     expect(tls).toEqual({ ok: false, code: 'timeout' });
     const plain = await start(createServer((socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')));
-    expect((await look(plain)).tls).toMatchObject({ ok: false });
+    expect((await probeLocal(plain)).tls).toMatchObject({ ok: false });
   });
 
   it('says that a port is closed and a name unknown', async () => {
@@ -92,21 +96,21 @@ describe('a probe', () => {
     const port = await start(server);
     await new Promise((done) => server.close(done));
     running.length = 0;
-    expect((await look(port)).port).toEqual({ ok: false, code: 'ECONNREFUSED' });
-    const { name, port: none } = await look(port, { host: 'no-such-name.invalid' });
+    expect((await probeLocal(port)).port).toEqual({ ok: false, code: 'ECONNREFUSED' });
+    const { name, port: none } = await probeLocal(port, { host: 'no-such-name.invalid' });
     expect(name.ok).toBe(false);
     expect(none).toBeUndefined();
   });
 
   it('connects to no address that the policy refuses, unless asked to look all the same', async () => {
     const port = await startTls(['localhost']);
-    const refused = await look(port, { policy: createAddressPolicy([]) });
+    const refused = await probeLocal(port, { policy: createAddressPolicy([]) });
     expect(refused).toMatchObject({ name: { ok: true } });
     expect(refused.port).toBeUndefined();
     const allowed = parseAllowEntry('localhost');
     const policy = createAddressPolicy(allowed ? [allowed] : []);
-    expect((await look(port, { policy })).tls).toMatchObject({ ok: true });
-    const marked = await look(port, { policy: createAddressPolicy([]), anyAddress: true });
+    expect((await probeLocal(port, { policy })).tls).toMatchObject({ ok: true });
+    const marked = await probeLocal(port, { policy: createAddressPolicy([]), anyAddress: true });
     expect(marked.name.ok && marked.name.addresses.every(({ permitted }) => !permitted)).toBe(true);
     expect(marked.tls).toMatchObject({ ok: true });
   });

@@ -1,6 +1,6 @@
 /** Reads the answers of one connection out of its bytes, however they are cut. */
 
-import { createKeepingPace } from './keeping-pace.ts';
+import { createKeepPolicy } from './keep-policy.ts';
 import { createChunkedReader } from './node-upstream-chunked.ts';
 import { type AnswerHead, type BodyEnd, readHead } from './node-upstream-head.ts';
 
@@ -46,7 +46,7 @@ class HeadSoFar {
 
 /** The last head that came in one piece, with its empty line: the next is often the same to the letter. */
 class KnownHead {
-  readonly #pace = createKeepingPace();
+  readonly #pace = createKeepPolicy();
   #known: { readonly bytes: Buffer; readonly head: AnswerHead } | undefined;
 
   /** The known head where these bytes begin with it. */

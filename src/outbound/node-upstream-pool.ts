@@ -86,7 +86,7 @@ export class Pool {
     exchange.connection = undefined;
   }
   /** Ends one idle connection; false: there is none. */
-  giveWay(): boolean {
+  makeRoom(): boolean {
     const oldest = this.#idle[0];
     oldest?.destroy();
     return oldest !== undefined;

@@ -106,7 +106,7 @@ export function createNodeUpstream(options: NodeUpstreamOptions): NodeUpstream {
   const mayOpen = (): boolean => {
     // More pools than connections are never alive, so the sum is only taken where it can matter.
     if (live.size * (options.connections ?? upstreamConnections) < inAll || total() < inAll) return true;
-    for (const pool of live) if (pool.giveWay()) return true;
+    for (const pool of live) if (pool.makeRoom()) return true;
     return false;
   };
   const poolOf = (target: UpstreamTarget): Pool => {

@@ -145,13 +145,13 @@ async function readBody(response: Response, handler: UpstreamHandler, run: Run):
 async function exchange(call: UpstreamCall, handler: UpstreamHandler, run: Run): Promise<void> {
   const { body, method, path, target } = call;
   let bodyFault: string | undefined;
-  const noteFault = (error: unknown): void => {
+  const recordFault = (error: unknown): void => {
     bodyFault = error instanceof Error ? error.message : 'the body broke off';
   };
   const isWhole = body?.length !== undefined && body.length <= wholeBodyBytes;
   let head: UpstreamHead | undefined;
   try {
-    const sent = isWhole && body ? await wholeOf(body).catch(noteFault) : undefined;
+    const sent = isWhole && body ? await wholeOf(body).catch(recordFault) : undefined;
     if (run.isOver()) return;
     if (bodyFault !== undefined || (sent && sent.byteLength !== body?.length)) {
       return run.finish(failure('aborted', false, bodyFault ?? 'the body is not as long as it said'));
@@ -163,7 +163,7 @@ async function exchange(call: UpstreamCall, handler: UpstreamHandler, run: Run):
       body: sent
         ? new Uint8Array(sent)
         : body
-          ? streamOf(body, noteFault)
+          ? streamOf(body, recordFault)
           : method === 'POST'
             ? ''
             : undefined,

@@ -1,5 +1,5 @@
 import type { ComputerId } from '../store/claims/claim.ts';
-import { appendClaimHistory, claimChanges, noteInstanceState } from '../store/claims/claim-history.ts';
+import { appendClaimHistory, claimChanges, recordInstanceState } from '../store/claims/claim-history.ts';
 import {
   type Claims,
   type ComputerClaims,
@@ -158,7 +158,7 @@ export async function rerouteInstance(
     const deviceIds = claimed.slice(from, from + rerouteBatch).map((row) => row.deviceId);
     await inTransaction(sql, async (tx) => {
       await lockDevices(tx, tenantId, deviceIds);
-      await noteInstanceState(tx, tenantId, instanceId, deviceIds);
+      await recordInstanceState(tx, tenantId, instanceId, deviceIds);
       const outcomes = await resolveRoutes(tx, tenantId, deviceIds, by);
       await readWinners(
         tx,

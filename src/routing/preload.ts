@@ -47,8 +47,8 @@ export async function preloadRoutes(
 }
 
 /** Counts the routes up to `max`; beyond that the result is `max`. */
-export async function countRoutes(sql: Sql, most: number): Promise<number> {
+export async function countRoutes(sql: Sql, max: number): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
-    select count(*) as count from (select from routes limit ${most}) as counted`;
+    select count(*) as count from (select from routes limit ${max}) as counted`;
   return row?.count ?? 0;
 }

@@ -13,7 +13,7 @@ import type { Transaction } from '../store/database.ts';
 import {
   type DeviceLink,
   type NewLink,
-  noteRetired,
+  recordRetired,
   removeLinks,
   writeLinks,
 } from '../store/device-links.ts';
@@ -182,7 +182,7 @@ export async function followRegistrations(
         ...made.map(({ previousDeviceId }) => previousDeviceId),
         ...moved.map(({ deviceId }) => deviceId),
       ];
-      return noteRetired(tx, tenantId, [...new Set(noted)]);
+      return recordRetired(tx, tenantId, [...new Set(noted)]);
     },
   };
 }

@@ -24,13 +24,13 @@ function scene(entries = 1_000) {
   const asked: (readonly RouteName[])[] = [];
   const results: string[] = [];
   const state = { nowMs: 0, silentMs: 0, started: true, away: false };
-  let gate: Promise<void> = Promise.resolve();
+  let barrier: Promise<void> = Promise.resolve();
   const reader: RouteReader = {
     read: async (names) => {
       asked.push(names);
       if (state.away) throw new Error('away');
       const answer = names.map(({ deviceId, tenantId }) => routes.get(`${tenantId}/${deviceId}`));
-      await gate;
+      await barrier;
       return answer;
     },
     births: async () =>
@@ -77,7 +77,7 @@ function scene(entries = 1_000) {
     loseHistory: () => history.splice(0),
     hold: () => {
       const held = Promise.withResolvers<void>();
-      gate = held.promise;
+      barrier = held.promise;
       return held.resolve;
     },
   };

@@ -4,7 +4,7 @@ import { createAdminApp } from '../admin/app.ts';
 import type { AdminServices } from '../admin/context.ts';
 import { confirmTenant, testInstance } from '../connection/confirm.ts';
 import { consentApplications, startConnect } from '../connection/consent.ts';
-import { disableTenant, disconnectTenant, noteInstances } from '../connection/lifecycle.ts';
+import { announceInstances, disableTenant, disconnectTenant } from '../connection/lifecycle.ts';
 import { dryRunMigration, migrateTenant } from '../connection/migrate.ts';
 import { checkTenantPermissions, permissionsOf } from '../connection/permission-watch.ts';
 import { askResync } from '../connection/resync.ts';
@@ -91,7 +91,7 @@ export function createNodeAdmin(
       resync: (tenantId, by) => askResync(sql, tenantId, by),
       replay: (request) => replayReports({ sql, log }, request),
       continueMove: (key) => workFor(moves, key, moveAnswerMs),
-      noteInstances: (tenantId) => noteInstances(connection.lifecycle, tenantId),
+      announceInstances: (tenantId) => announceInstances(connection.lifecycle, tenantId),
       checkPermissions: async (tenant) =>
         checkTenantPermissions(tenant, await permissionsOf(sql, tenant, connection.permissions)),
       testInstance: (instance) => testInstance(instance, { sql, clientOf: gateway.clients.clientOf }),

@@ -11,7 +11,7 @@ import { keepSubscriptions } from '../connection/subscriptions/keep-subscription
 import { actOnDirectoryChanges } from '../delivery/directory/act-on-changes.ts';
 import { createDeviceLearner } from '../delivery/directory/learn-devices.ts';
 import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
-import { importedReadLookMs, moveTurnMs, resealLookMs, resealPauseMs, watchEveryMs } from '../limits.ts';
+import { importedReadPollMs, moveTurnMs, resealPauseMs, resealPollMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { readImported } from '../routing/imports/read-imported.ts';
 import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
@@ -24,7 +24,7 @@ import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import { trimRouteHistory } from '../store/routes/trim-history.ts';
 import { tidySignIns } from '../store/sign-ins.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
-import { noteWatch } from '../store/watch.ts';
+import { recordWatch } from '../store/watch.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -78,7 +78,7 @@ function resealing(sql: Sql, sealer: Sealer, log: Log): () => Promise<void> {
   return async () => {
     if (performance.now() < nextAtMs) return;
     // Set first: a database that is away is not asked every second.
-    nextAtMs = performance.now() + resealLookMs;
+    nextAtMs = performance.now() + resealPollMs;
     if (await reseal()) nextAtMs = 0;
   };
 }
@@ -140,12 +140,12 @@ const workOfRouting = ({ config, gateway, log, moves, sql }: BackgroundParts): P
   [movePollMs, 'moves', () => continueMoves(moves, moveTurnMs)],
   [shadowPollMs, 'shadow', gateway.shadow.refresh],
   [shadowWriteMs, 'shadow-findings', gateway.shadow.flush],
-  [importedReadLookMs, 'routes.read', () => readImported(sql)],
+  [importedReadPollMs, 'routes.read', () => readImported(sql)],
   [trimPollMs, 'routes.trim', () => trimRouteHistory(sql, config.routeHistoryDays, log)],
 ];
 
 const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): Periodic[] => [
-  [watchEveryMs, 'watching', () => noteWatch(sql)],
+  [watchEveryMs, 'watching', () => recordWatch(sql)],
   [watchPollMs, 'approvals', () => settleApprovals(sql)],
   [watchPollMs, 'idempotency-keys', () => forgetIdempotencyKeys(sql)],
   [signInPollMs, 'sign-ins', () => tidySignIns(sql, config.operatorTenants)],

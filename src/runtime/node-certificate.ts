@@ -21,7 +21,7 @@ export interface ServerCertificate {
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const lifetimeDays = 365;
 const renewBeforeDays = 30;
-const lookEveryMs = 1_000;
+const pollIntervalMs = 1_000;
 
 x509.cryptoProvider.set(globalThis.crypto);
 
@@ -138,7 +138,7 @@ export function watchCertificate(certFile: string, keyFile: string, log: Log): S
     }
   };
   for (const file of [certFile, keyFile])
-    watchFile(file, { interval: lookEveryMs, persistent: false }, reload);
+    watchFile(file, { interval: pollIntervalMs, persistent: false }, reload);
   return {
     current: () => current,
     onChange: (apply) => {

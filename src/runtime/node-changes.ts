@@ -1,5 +1,5 @@
 /**
- * Hearing of changes in this process: looks at the feed in time, keeps what is remembered true by it, preloads the
+ * Hearing of changes in this process: polls the feed in time, keeps what is remembered true by it, preloads the
  * routes, and reports to the others how far this process is.
  */
 
@@ -11,10 +11,10 @@ import { countRoutes, preloadRoutes } from '../routing/preload.ts';
 import { RouteCache } from '../routing/route-cache.ts';
 import { createRouteReader } from '../routing/route-reader.ts';
 import type { Breaker } from '../store/breaker.ts';
-import { type ChangeFeed, createChangeFeed, type Look } from '../store/change-feed.ts';
+import { type ChangeFeed, createChangeFeed, type Poll } from '../store/change-feed.ts';
 import { createChangeSource, listenToChanges, notifyOfChanges } from '../store/change-source.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
-import { noteProcess, removeProcess } from '../store/gateway-processes.ts';
+import { recordProcess, removeProcess } from '../store/gateway-processes.ts';
 import type { InstanceDirectory } from '../store/instances/instance.ts';
 import type { CachePolicy } from '../store/row-cache.ts';
 import type { TenantDirectory } from '../store/tenants/tenant.ts';
@@ -28,9 +28,9 @@ const pollNotSoonerMs = 50;
 const pollTimeoutMs = 5_000;
 const notifyAfterMs = 30;
 const pruneEveryMs = 60_000;
-const noteMs = 1_000;
+const recordMs = 1_000;
 /** Seen by others at least this often. */
-const noteEveryMs = 5_000;
+const recordEveryMs = 5_000;
 const preloadAgainMs = 10_000;
 const preloadStatementMs = 15 * 60_000;
 
@@ -82,9 +82,9 @@ function createListening(parts: ChangesParts, wake: () => void) {
   };
   return {
     source: {
-      look: async (since: string | undefined, most: number): Promise<Look> => {
+      poll: async (since: string | undefined, max: number): Promise<Poll> => {
         try {
-          const found = await within(source.look(since, most), pollTimeoutMs, () => {
+          const found = await within(source.poll(since, max), pollTimeoutMs, () => {
             throw new Error('the poll took too long');
           });
           if (!listening) {
@@ -167,7 +167,7 @@ function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFe
 }
 
 /** This process's line for `routes/convergence`. */
-function createNoting(parts: ChangesParts, cache: RouteCache, feed: ChangeFeed) {
+function createProcessRecorder(parts: ChangesParts, cache: RouteCache, feed: ChangeFeed) {
   const processId = newId();
   const name = `${hostname()}/${process.pid}`;
   let noted = { heard: -1, atMs: Number.NEGATIVE_INFINITY };
@@ -175,9 +175,9 @@ function createNoting(parts: ChangesParts, cache: RouteCache, feed: ChangeFeed) 
     turn: async (): Promise<void> => {
       const { heard, snapshot } = feed;
       if (!parts.serves || snapshot === undefined) return;
-      if (heard === noted.heard && now() - noted.atMs < noteEveryMs) return;
+      if (heard === noted.heard && now() - noted.atMs < recordEveryMs) return;
       noted = { heard, atMs: now() };
-      await noteProcess(parts.sql, { processId, name, snapshot, cachedRoutes: cache.size });
+      await recordProcess(parts.sql, { processId, name, snapshot, cachedRoutes: cache.size });
     },
     stop: async (): Promise<void> => {
       if (parts.serves && noted.heard >= 0) await removeProcess(parts.sql, processId);
@@ -248,12 +248,12 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     onLookup: parts.onLookup,
   });
   const preloading = createPreloading(parts, cache, feed);
-  const noting = createNoting(parts, cache, feed);
+  const recording = createProcessRecorder(parts, cache, feed);
   const notifying = createNotifying(sql, log);
   let quiet = false;
   const poll = async (): Promise<void> => {
     try {
-      await feed.look();
+      await feed.poll();
       if (quiet) log.info('changes.heard-again');
       quiet = false;
       preloading.turn();
@@ -295,14 +295,14 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
       hurry = polling.hurry;
       loops = [
         polling,
-        repeat(noteMs, turning('processes', noting.turn)),
+        repeat(recordMs, turning('processes', recording.turn)),
         repeat(pruneEveryMs, turning('changes.prune', feed.prune)),
       ];
     },
     stop: async () => {
       notifying.stop();
       await Promise.all([...loops.map((loop) => loop.stop()), preloading.stop()]);
-      await noting.stop().catch((error: unknown) => log.debug('processes.not-removed', { error }));
+      await recording.stop().catch((error: unknown) => log.debug('processes.not-removed', { error }));
       await listening.close();
     },
   };

@@ -104,7 +104,7 @@ function startFeeds(
     createLearning(feed),
   ];
   const stopPolling = every(log, feedPollMs, 'feeds', async () => {
-    for (const runner of runners) await runner.look();
+    for (const runner of runners) await runner.runDue();
   });
   return {
     stop: async () => {

@@ -13,10 +13,10 @@ it('reads no further than the requests that may wait, also after an answer', asy
   const server = createServer();
   let answered = 0;
   let parsed = 0;
-  let most = 0;
+  let max = 0;
   server.on('request', () => {
     parsed += 1;
-    most = Math.max(most, parsed - answered);
+    max = Math.max(max, parsed - answered);
   });
   serveInTurn(server, {
     activityOf: () => ({ begins: () => undefined, ends: () => undefined }),
@@ -37,7 +37,7 @@ it('reads no further than the requests that may wait, also after an answer', asy
     socket.write(request.repeat(sent));
     socket.resume();
     await eventually(() => expect(answered).toBe(sent));
-    expect(most).toBeLessThan(2 * inOneRead);
+    expect(max).toBeLessThan(2 * inOneRead);
   } finally {
     socket.destroy();
     server.closeAllConnections();

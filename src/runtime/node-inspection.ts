@@ -88,7 +88,7 @@ async function openExisting(config: Config): Promise<Store> {
   }
 }
 
-interface Looked {
+interface DatabaseFacts {
   readonly version: number;
   readonly applied: number;
   readonly allowed: number;
@@ -96,8 +96,8 @@ interface Looked {
 }
 
 /** -1 as a limit says that there is none; ordinary roles do not get the reserved ones. */
-async function lookAt(sql: Sql): Promise<Looked> {
-  const [server] = await sql<Omit<Looked, 'applied'>[]>`
+async function readFacts(sql: Sql): Promise<DatabaseFacts> {
+  const [server] = await sql<Omit<DatabaseFacts, 'applied'>[]>`
     select current_setting('server_version_num')::int as version,
       least(
         current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -120,7 +120,7 @@ async function stateOf(
   if (store.url === undefined)
     return store.code === undefined ? { state: 'absent' } : { state: 'away', code: store.code };
   try {
-    const found = await within(lookAt(sql), timeoutMs, timedOut);
+    const found = await within(readFacts(sql), timeoutMs, timedOut);
     return { state: 'there', ...found, newest: await newestMigration(), sharesSessions: shares };
   } catch (error) {
     const { code, name } = error as { code?: string; name: string };

@@ -6,7 +6,7 @@ import {
   createJournal,
   findDeployment,
   newestIn,
-  noteMigration,
+  recordMigration,
 } from '../store/migration-journal.ts';
 import { storeFailure } from '../store/store-failure.ts';
 import { missingGrants } from './node-missing-grants.ts';
@@ -68,7 +68,7 @@ async function applyPending(tx: Transaction, progress: Progress): Promise<void> 
     if (when <= newest) continue;
     progress.doing = names.find((entry) => entry.when === when)?.tag ?? 'a migration';
     for (const statement of sql) await tx.unsafe(statement);
-    await noteMigration(tx, journalSchema, { hash, when });
+    await recordMigration(tx, journalSchema, { hash, when });
   }
 }
 

@@ -106,10 +106,10 @@ async function openCertificate(config: Config, log: Log): Promise<ServerCertific
 const dataDirFault = ({ dataDir }: Pick<Config, 'dataDir'>, error: unknown): StartFault =>
   new StartFault(settings.dataDir.name, `${dataDir}: ${describeFileError(error)}`, { cause: error });
 
-function reportLane({ detail, reason, way }: SocketChoice, log: Log, metrics: Metrics): void {
+function reportLane({ detail, mode, reason }: SocketChoice, log: Log, metrics: Metrics): void {
   const isLess = reason === 'trial-failed' || reason === 'untested-version';
-  log[isLess ? 'warn' : 'info']('lane.way', { way, reason, detail });
-  metrics.laneWay(way, reason);
+  log[isLess ? 'warn' : 'info']('lane.way', { way: mode, reason, detail });
+  metrics.laneMode(mode, reason);
 }
 
 export interface StartOptions {
@@ -248,7 +248,7 @@ const laneServicesOf = (
   gateway: Gateway,
   { log, metrics, telemetry }: Shell,
 ): LaneServices | undefined =>
-  lane === undefined || lane.way === 'off'
+  lane === undefined || lane.mode === 'off'
     ? undefined
     : createLaneServices({
         ...gateway.forwarding,

@@ -45,8 +45,8 @@ export function describeUnknownVariables(names: Iterable<string>, clouds: Iterab
       .filter((name) => !name.startsWith(instancePrefix))
       .map((name) => {
         const meant = nearestName(name.toUpperCase(), knownNames, prefix.length);
-        const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
-        return `${name} is not known and has no effect${hint}`;
+        const suffix = meant === undefined ? '' : `; did you mean ${meant}?`;
+        return `${name} is not known and has no effect${suffix}`;
       });
   });
 }

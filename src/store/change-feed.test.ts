@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createLog } from '../telemetry/log.ts';
-import { type Change, createChangeFeed, keepChangesMs, type Look } from './change-feed.ts';
+import { type Change, createChangeFeed, keepChangesMs, type Poll } from './change-feed.ts';
 
 const log = createLog({ level: 'error', format: 'json', write: () => undefined });
 const tenant = (tenantId: string): Change => ({ kind: 'tenant', tenantId });
@@ -20,7 +20,7 @@ function scene() {
     log,
     now: () => state.nowMs,
     source: {
-      look: async (snapshot): Promise<Look> => {
+      poll: async (snapshot): Promise<Poll> => {
         since.push(snapshot);
         if (state.failing) throw new Error('away');
         state.number += 1;
@@ -41,24 +41,24 @@ function scene() {
 }
 
 describe('the change feed', () => {
-  it('begins by forgetting, then tells what each look finds since the one before', async () => {
+  it('begins by forgetting, then tells what each poll finds since the one before', async () => {
     const { events, feed, since, state } = scene();
     expect([feed.started, feed.alive(), feed.silentMs()]).toEqual([false, false, Number.POSITIVE_INFINITY]);
-    await feed.look();
+    await feed.poll();
     state.changes = [tenant('a'), tenant('b')];
-    await feed.look();
+    await feed.poll();
     state.changes = [];
-    await feed.look();
+    await feed.poll();
     expect(events).toEqual(['forget', 'apply a b']);
     expect(since).toEqual([undefined, '1:1:', '2:2:']);
     expect(feed.started).toBe(true);
   });
 
-  it('looks again from the same place when a look fails, or somebody cannot apply what it found', async () => {
+  it('polls again from the same place when a poll fails, or somebody cannot apply what it found', async () => {
     const { feed, since, state } = scene();
-    await feed.look();
+    await feed.poll();
     state.failing = true;
-    await expect(feed.look()).rejects.toThrow('away');
+    await expect(feed.poll()).rejects.toThrow('away');
     state.failing = false;
     state.changes = [tenant('a')];
     let broken = true;
@@ -68,9 +68,9 @@ describe('the change feed', () => {
       },
       forget: () => undefined,
     });
-    await expect(feed.look()).rejects.toThrow('not now');
+    await expect(feed.poll()).rejects.toThrow('not now');
     broken = false;
-    await feed.look();
+    await feed.poll();
     expect(since).toEqual([undefined, '1:1:', '1:1:', '1:1:']);
   });
 
@@ -80,15 +80,15 @@ describe('the change feed', () => {
     ['an absence for as long as changes are kept', { nowMs: keepChangesMs }],
   ])('forgets everything after %s', async (_, after) => {
     const { events, feed, state } = scene();
-    await feed.look();
+    await feed.poll();
     Object.assign(state, after);
-    await feed.look();
+    await feed.poll();
     expect(events).toEqual(['forget', 'forget']);
   });
 
-  it('is alive for two seconds after the beginning of the last look that ended', async () => {
+  it('is alive for two seconds after the beginning of the last poll that ended', async () => {
     const { feed, state } = scene();
-    await feed.look();
+    await feed.poll();
     state.nowMs = 1_999;
     expect(feed.alive()).toBe(true);
     state.nowMs = 2_000;
@@ -96,19 +96,19 @@ describe('the change feed', () => {
     expect(feed.silentMs()).toBe(2_000);
   });
 
-  it('who asks for a look while one is under way gets one that begins later', async () => {
+  it('who asks for a poll while one is under way gets one that begins later', async () => {
     const { feed, since } = scene();
-    await Promise.all([feed.look(), feed.look(), feed.look()]);
+    await Promise.all([feed.poll(), feed.poll(), feed.poll()]);
     expect(since).toEqual([undefined, '1:1:']);
   });
 
-  it('prunes only what every look of the last ten minutes has seen', async () => {
+  it('prunes only what every poll of the last ten minutes has seen', async () => {
     const { feed, pruned, state } = scene();
-    await feed.look();
+    await feed.poll();
     await feed.prune();
     for (let minute = 1; minute <= 11; minute += 1) {
       state.nowMs = minute * 60_000;
-      await feed.look();
+      await feed.poll();
     }
     await feed.prune();
     expect(pruned).toEqual([undefined, '2:2:']);

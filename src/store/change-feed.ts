@@ -4,7 +4,7 @@ import type { Log } from '../telemetry/log.ts';
  * This module finds what other processes changed in the database, so that a process may keep what it has read until
  * then.
  *
- * A look reads the changes that its snapshot sees and the snapshot of the look before did not: nothing is missed and
+ * A poll reads the changes that its snapshot sees and the snapshot of the poll before did not: nothing is missed and
  * nothing comes twice, in whatever order transactions commit, and a long transaction costs nothing. It advances only
  * when everybody has applied what it found.
  */
@@ -23,7 +23,7 @@ export type Change =
   | { readonly kind: 'tenant' | 'move'; readonly tenantId: string }
   | { readonly kind: 'instance'; readonly tenantId: string; readonly instanceId: string };
 
-export interface Look {
+export interface Poll {
   readonly snapshot: Snapshot;
   /** The database's clock. */
   readonly atMs: number;
@@ -38,8 +38,8 @@ export interface Look {
 
 /** The database's side; a twin in memory serves the simulation. */
 export interface ChangeSource {
-  /** Without a snapshot only where the database is now. At most `most` changes. */
-  look(since: Snapshot | undefined, most: number): Promise<Look>;
+  /** Without a snapshot it answers only where the database is now. At most `max` changes. */
+  poll(since: Snapshot | undefined, max: number): Promise<Poll>;
   /**
    * Removes some of the changes that every snapshot since this one sees; true: there may be more. Also what is older
    * than a day, for where no process lives long enough to know such a snapshot.
@@ -56,11 +56,11 @@ export interface ChangeListener {
 
 export interface ChangeFeed {
   subscribe(listener: ChangeListener): void;
-  /** One look at a time: who comes while one is under way gets the next. */
-  look(): Promise<void>;
+  /** One poll at a time: who comes while one is under way gets the next. */
+  poll(): Promise<void>;
   /** True once the feed has been read, from when on the caches hear of changes. */
   readonly started: boolean;
-  /** Milliseconds since the last look that ended well began; infinite before the first. */
+  /** Milliseconds since the last poll that ended well began; infinite before the first. */
   silentMs(): number;
   /** Heard within the last two seconds. */
   alive(): boolean;
@@ -73,10 +73,10 @@ export interface ChangeFeed {
 
 /** Changes are kept this long; who was away longer has missed some and forgets everything. */
 export const keepChangesMs = 10 * 60_000;
-/** Without a look for so long the database counts as away. */
+/** Without a poll for so long the database counts as away. */
 export const feedSilentMs = 2_000;
-/** More changes than that in one look: forgetting everything is cheaper. */
-const changesPerLook = 20_000;
+/** More changes than that in one poll: forgetting everything is cheaper. */
+const changesPerPoll = 20_000;
 /** A snapshot for pruning is remembered as often as this. */
 const rememberEveryMs = 30_000;
 
@@ -114,27 +114,27 @@ function oneAtATime(run: () => Promise<void>): () => Promise<void> {
 
 export function createChangeFeed({ log, now, source }: ChangeFeedOptions): ChangeFeed {
   const listeners: ChangeListener[] = [];
-  let last: Omit<Look, 'changes'> | undefined;
+  let last: Omit<Poll, 'changes'> | undefined;
   let heardAtMs = Number.NEGATIVE_INFINITY;
   /** Oldest first; for pruning. */
   let past: { readonly snapshot: Snapshot; readonly atMs: number }[] = [];
   let heard = 0;
 
-  const whyForget = (found: Look): string | undefined => {
+  const whyForget = (found: Poll): string | undefined => {
     if (!last) return 'started';
     if (found.history !== last.history) return 'another history of the database';
     if (found.atMs - last.atMs >= keepChangesMs) return 'away for longer than changes are kept';
     return found.changes === undefined ? 'too many changes' : undefined;
   };
-  const remember = ({ atMs, history, snapshot }: Look): void => {
+  const remember = ({ atMs, history, snapshot }: Poll): void => {
     if (last && last.history !== history) past = [];
     last = { atMs, history, snapshot };
     if (atMs - (past.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY) >= rememberEveryMs)
       past.push({ atMs, snapshot });
   };
-  const lookOnce = async (): Promise<void> => {
+  const pollOnce = async (): Promise<void> => {
     const beganMs = now();
-    const found = await source.look(last?.snapshot, changesPerLook);
+    const found = await source.poll(last?.snapshot, changesPerPoll);
     const reason = whyForget(found);
     if (reason === undefined) {
       const changes = found.changes ?? [];
@@ -152,7 +152,7 @@ export function createChangeFeed({ log, now, source }: ChangeFeedOptions): Chang
     subscribe: (listener) => {
       listeners.push(listener);
     },
-    look: oneAtATime(lookOnce),
+    poll: oneAtATime(pollOnce),
     get started() {
       return last !== undefined;
     },

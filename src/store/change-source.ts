@@ -5,7 +5,7 @@ import { columns, pick } from './columns.ts';
 import type { Sql, Transaction } from './database.ts';
 import { changeFeed } from './schema.ts';
 
-/** Its notifications only make looks sooner; sent after the commit or, rarely, by triggers. */
+/** Its notifications only make polls sooner; sent after the commit or, rarely, by triggers. */
 const channel = 'espalier_changes';
 
 export const notifyOfChanges = (sql: Sql) => sql.notify(channel, '');
@@ -66,7 +66,7 @@ export function createChangeSource(sql: Sql): ChangeSource {
   const position = () => sql`
     select pg_current_snapshot() as snapshot, floor(extract(epoch from clock_timestamp()) * 1000)::int8 as at_ms,
       ${sql.unsafe(readHistory)} as history`;
-  const read = async (since: string | undefined, most: number): Promise<Row[]> =>
+  const read = async (since: string | undefined, max: number): Promise<Row[]> =>
     since === undefined
       ? sql<Row[]>`
           select snapshot::text as snapshot, at_ms as "atMs", history, null as "tenantId" from (${position()}) here`
@@ -78,26 +78,26 @@ export function createChangeSource(sql: Sql): ChangeSource {
             select * from change_feed
             where transaction >= pg_snapshot_xmax(${since}::pg_snapshot)
               or transaction = any(array(select pg_snapshot_xip(${since}::pg_snapshot)))
-            order by change_id limit ${most + 1}) change on true
+            order by change_id limit ${max + 1}) change on true
           order by change.change_id`;
   return {
-    look: async (since, most) => {
+    poll: async (since, max) => {
       let rows: Row[];
       try {
-        rows = await read(since, most);
+        rows = await read(since, max);
       } catch (error) {
         if (readHistory === historyByStart || !isRefused(error)) throw error;
         readHistory = historyByStart;
-        rows = await read(since, most);
+        rows = await read(since, max);
       }
       const [first] = rows;
-      if (!first) throw new Error('a look at the changes gave no row');
+      if (!first) throw new Error('a poll of the changes gave no row');
       const { atMs, snapshot } = first;
       return {
         atMs,
         snapshot,
         history: first.history,
-        changes: rows.length > most ? undefined : rows.flatMap(changeOf),
+        changes: rows.length > max ? undefined : rows.flatMap(changeOf),
       };
     },
     prune: async (seenBy) => {

@@ -59,7 +59,7 @@ export async function grantConsent(
 }
 
 /** Notes what came of a state that was taken, with Microsoft's words where it said something. */
-export async function noteConsentResult(
+export async function recordConsentResult(
   sql: Queries,
   { tenantId, state }: { readonly tenantId: string; readonly state: string },
   result: Exclude<ConsentResult, 'granted'>,

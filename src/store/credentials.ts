@@ -27,17 +27,17 @@ export interface CredentialLookupOptions<Found> {
 }
 
 /** Interval at which the last use of a credential is recorded. */
-const noteUseEveryMs = 60_000;
+const recordUseEveryMs = 60_000;
 
 /** Has the use of a credential noted when that was not done for a minute in this process. */
-export function createUseNotes<Found extends { readonly keyId: string }>(
+export function createUseRecorder<Found extends { readonly keyId: string }>(
   note: (found: Found) => PromiseLike<unknown>,
 ): (found: Found) => Promise<void> {
-  const notedAtMs = new LRUCache<string, number>({ max: maxLive });
+  const recordedAtMs = new LRUCache<string, number>({ max: maxLive });
   return async (found) => {
     const now = performance.now();
-    if (now - (notedAtMs.get(found.keyId) ?? Number.NEGATIVE_INFINITY) < noteUseEveryMs) return;
-    notedAtMs.set(found.keyId, now);
+    if (now - (recordedAtMs.get(found.keyId) ?? Number.NEGATIVE_INFINITY) < recordUseEveryMs) return;
+    recordedAtMs.set(found.keyId, now);
     await note(found);
   };
 }

@@ -168,11 +168,11 @@ export interface DeliverySum {
 export const readDeliveryCounts = (
   sql: Queries,
   tenantId: string,
-  { lookBackSeconds, stepSeconds }: { readonly lookBackSeconds: number; readonly stepSeconds: number },
+  { windowSeconds, stepSeconds }: { readonly windowSeconds: number; readonly stepSeconds: number },
 ): PromiseLike<DeliverySum[]> => sql<DeliverySum[]>`
   with width as (select ${stepSeconds}::int * interval '1 second' as step), span as (
     select generate_series(
-      date_bin(width.step, now() - ${lookBackSeconds}::int * interval '1 second', timestamptz 'epoch') + width.step,
+      date_bin(width.step, now() - ${windowSeconds}::int * interval '1 second', timestamptz 'epoch') + width.step,
       now(), width.step) as step
     from width
   ), counted as (

@@ -44,7 +44,7 @@ export async function removeLinks(
 }
 
 /** Notes since when these older registrations have no route, or that they have one again. */
-export async function noteRetired(
+export async function recordRetired(
   tx: Transaction,
   tenantId: string,
   previousDeviceIds: readonly string[],

@@ -26,7 +26,7 @@ function newest(changes: readonly DirectoryChange[]): DirectoryChange[] {
 }
 
 /** Notes changes of one tenant; a newer one of the same object takes the place of one that was not acted on yet. */
-export async function noteDirectoryChanges(
+export async function recordDirectoryChanges(
   sql: Queries,
   tenantId: string,
   changes: readonly DirectoryChange[],
@@ -90,7 +90,7 @@ export const readDirectoryDevices = (sql: Sql, tenantId: string, objectIds: read
   where tenant_id = ${tenantId} and object_id = any(${objectIds as string[]}::uuid[])`;
 
 /** Notes devices as Entra shows them now. */
-export async function noteDirectoryDevices(
+export async function recordDirectoryDevices(
   tx: Transaction,
   tenantId: string,
   devices: readonly DirectoryDevice[],

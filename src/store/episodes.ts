@@ -19,7 +19,7 @@ interface Episode {
   failures: number;
   lastMs: number;
   /** The line that began it, kept back while the prober looks whether the database is away. */
-  untold: (() => void) | undefined;
+  pendingReport: (() => void) | undefined;
   wasAway: boolean;
 }
 
@@ -31,8 +31,8 @@ export function createEpisodeLog(
   let episode: Episode | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  const tellEnd = ({ failures, lastMs, sinceMs, untold, wasAway }: Episode): void => {
-    untold?.();
+  const reportEnd = ({ failures, lastMs, sinceMs, pendingReport, wasAway }: Episode): void => {
+    pendingReport?.();
     if (failures === 1 && !wasAway) return;
     log.info(breaker.isAway ? 'store.not-back' : 'store.available', {
       seconds: Math.round((lastMs - sinceMs) / 100) / 10,
@@ -48,11 +48,11 @@ export function createEpisodeLog(
       timer = setTimeout(endWhenQuiet, restMs);
       return;
     }
-    tellEnd(episode);
+    reportEnd(episode);
     episode = undefined;
   };
   const note = (): Episode => {
-    episode ??= { sinceMs: now(), failures: 0, lastMs: 0, untold: undefined, wasAway: false };
+    episode ??= { sinceMs: now(), failures: 0, lastMs: 0, pendingReport: undefined, wasAway: false };
     episode.failures += 1;
     episode.lastMs = now();
     timer ??= setTimeout(endWhenQuiet, quietMs);
@@ -61,7 +61,7 @@ export function createEpisodeLog(
   const stopObserving = breaker.observe({
     away: (error) => {
       const noted = note();
-      noted.untold = undefined;
+      noted.pendingReport = undefined;
       if (!noted.wasAway) log.warn('store.unavailable', { error });
       noted.wasAway = true;
     },
@@ -78,7 +78,7 @@ export function createEpisodeLog(
     }
     const noted = note();
     if (noted.failures > 1) return;
-    if (failure === 'unreachable') noted.untold = tell;
+    if (failure === 'unreachable') noted.pendingReport = tell;
     else tell();
   };
   return {
@@ -90,7 +90,7 @@ export function createEpisodeLog(
     close: () => {
       stopObserving();
       clearTimeout(timer);
-      if (episode) tellEnd(episode);
+      if (episode) reportEnd(episode);
       episode = undefined;
     },
   };

@@ -10,7 +10,7 @@ import { gatewayProcesses } from './schema.ts';
 /** A process that was not seen for so long is gone. */
 const goneAfterSeconds = 60;
 
-export interface ProcessNote {
+export interface ProcessRecord {
   readonly processId: string;
   readonly name: string;
   /** Snapshot of the process's last poll of the changes. */
@@ -19,14 +19,14 @@ export interface ProcessNote {
 }
 
 /** Writes this process's line and removes those of processes that are gone. */
-export async function noteProcess(sql: Sql, note: ProcessNote): Promise<void> {
+export async function recordProcess(sql: Sql, process: ProcessRecord): Promise<void> {
   await sql`
     with gone as (
       delete from gateway_processes where process_id = any(array(
         select process_id from gateway_processes where seen_at < now() - make_interval(secs => ${goneAfterSeconds})
         for update skip locked)))
     insert into gateway_processes (process_id, name, heard_before, cached_routes)
-    values (${note.processId}, ${note.name}, ${oldestOf(note.snapshot)}::xid8, ${note.cachedRoutes})
+    values (${process.processId}, ${process.name}, ${oldestOf(process.snapshot)}::xid8, ${process.cachedRoutes})
     on conflict (process_id) do update set
       seen_at = now(), heard_before = excluded.heard_before, cached_routes = excluded.cached_routes`;
 }

@@ -7,11 +7,11 @@ const failure = (code: string): Error => Object.assign(new Error(code), { code }
 describe('writes that come together', () => {
   it('go alone when they are alone, and together when another is under way', async () => {
     const groups: number[][] = [];
-    const gates: (() => void)[] = [];
+    const barriers: (() => void)[] = [];
     const commit = createGroupCommit({
       flush: async (items: readonly number[]) => {
         groups.push([...items]);
-        await new Promise<void>((resolve) => gates.push(resolve));
+        await new Promise<void>((resolve) => barriers.push(resolve));
         return items;
       },
       maxItems: 10,
@@ -20,10 +20,10 @@ describe('writes that come together', () => {
     const first = commit(1);
     await Promise.resolve();
     const others = [commit(2), commit(3)];
-    gates.shift()?.();
+    barriers.shift()?.();
     await first;
     await Promise.resolve();
-    gates.shift()?.();
+    barriers.shift()?.();
     expect(await Promise.all(others)).toEqual([2, 3]);
     expect(groups).toEqual([[1], [2, 3]]);
   });

@@ -11,7 +11,7 @@ import { createLockedTenants, isLockTimeout, type Waiting } from './locked-tenan
 export interface GroupCommitOptions<Item, Result> {
   /**
    * Writes all of them in one transaction and answers in their order. With `tenantOf` it waits for each lock
-   * `sharedLockWaitMs` at most (`waitsAtMost`).
+   * `sharedLockWaitMs` at most (`withLockTimeout`).
    */
   readonly flush: (items: readonly Item[], lockWaitMs: number | undefined) => Promise<readonly Result[]>;
   readonly maxItems: number;

@@ -1,13 +1,13 @@
 import { hashKey, looksLikeKey } from '../secrets/keys.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import { columns, pick, type Row } from './columns.ts';
-import { createCredentialLookup, createUseNotes } from './credentials.ts';
+import { createCredentialLookup, createUseRecorder } from './credentials.ts';
 import type { Queries, Sql } from './database.ts';
 import { query } from './query.ts';
 import { instanceKeys, instances } from './schema.ts';
 
 /** The owner of a key of the data listener. */
-export interface KeyOwner {
+export interface KeyHolder {
   readonly tenantId: string;
   readonly instanceId: string;
 }
@@ -23,7 +23,7 @@ const removedShape = pick(instanceKeys, 'name', 'expiresAt');
 /** Undefined when the instance has no such key. */
 export async function removeInstanceKey(
   tx: Queries,
-  { instanceId, tenantId }: KeyOwner,
+  { instanceId, tenantId }: KeyHolder,
   keyId: string,
 ): Promise<Row<typeof removedShape> | undefined> {
   const [row] = await tx<Row<typeof removedShape>[]>`
@@ -35,14 +35,14 @@ export async function removeInstanceKey(
 
 export interface InstanceKeys {
   /** The owner of a live key; undefined for any other text. */
-  ownerOfKey(key: string): Promise<KeyOwner | undefined>;
+  instanceOfKey(key: string): Promise<KeyHolder | undefined>;
   /** The instance this client certificate is bound to. */
-  ownerOfCertificate(instanceId: string, sha256: string): Promise<KeyOwner | undefined>;
+  instanceOfCertificate(instanceId: string, sha256: string): Promise<KeyHolder | undefined>;
   /** The owner of these credentials when the database was last asked, who may be marked and is not let in by it. */
-  rememberedOwner(
+  rememberedInstance(
     instanceId: string,
     given: { readonly key?: string | undefined; readonly certificate?: string | undefined },
-  ): Promise<KeyOwner | undefined>;
+  ): Promise<KeyHolder | undefined>;
   /** Keys or certificates were changed in this process. */
   forgetAll(): void;
 }
@@ -55,7 +55,7 @@ export interface InstanceKeysOptions {
 
 const liveShape = pick(instanceKeys, 'keyHash', 'tenantId', 'instanceId', 'keyId', 'expiresAt');
 type LiveKey = Row<typeof liveShape>;
-const ownerOf = (key: LiveKey | undefined): KeyOwner | undefined =>
+const holderOf = (key: LiveKey | undefined): KeyHolder | undefined =>
   key && { tenantId: key.tenantId, instanceId: key.instanceId };
 
 const boundShape = pick(instances, 'tenantId', 'instanceId', 'clientCertificateSha256');
@@ -73,7 +73,7 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}):
     },
   });
   /** Certificates are looked up by instance and fingerprint, since the caller names both. */
-  const certificates = createCredentialLookup<KeyOwner>({
+  const certificates = createCredentialLookup<KeyHolder>({
     together,
     read: async (bindings) => {
       const parts = bindings.map((binding) => binding.split('/'));
@@ -89,24 +89,24 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}):
       );
     },
   });
-  const noteUse = createUseNotes(
+  const recordUse = createUseRecorder(
     ({ instanceId, keyId, tenantId }: LiveKey) => sql`update instance_keys set last_used_at = now()
       where tenant_id = ${tenantId} and instance_id = ${instanceId} and key_id = ${keyId}`,
   );
   return {
-    ownerOfKey: async (key) => {
+    instanceOfKey: async (key) => {
       if (!looksLikeKey(key)) return undefined;
       const found = await keys.find(await hash(key));
-      if (found !== undefined) await noteUse(found);
-      return ownerOf(found);
+      if (found !== undefined) await recordUse(found);
+      return holderOf(found);
     },
-    ownerOfCertificate: (instanceId, sha256) => certificates.find(`${instanceId}/${sha256}`),
-    rememberedOwner: async (instanceId, { certificate, key }) => {
+    instanceOfCertificate: (instanceId, sha256) => certificates.find(`${instanceId}/${sha256}`),
+    rememberedInstance: async (instanceId, { certificate, key }) => {
       if (key === undefined)
         return certificate === undefined
           ? undefined
           : certificates.remembered(`${instanceId}/${certificate}`);
-      const owner = looksLikeKey(key) ? ownerOf(keys.remembered(await hash(key))) : undefined;
+      const owner = looksLikeKey(key) ? holderOf(keys.remembered(await hash(key))) : undefined;
       return owner?.instanceId === instanceId ? owner : undefined;
     },
     forgetAll: () => {

@@ -1,8 +1,8 @@
 import {
   lockedPauseMs,
-  lockedWaitMostMs,
   lockedWritesAtOnce,
   lockWaitMs,
+  maxLockedWaitMs,
   maxLockedWrites,
 } from '../limits.ts';
 import type { Fragment, Queries } from './database.ts';
@@ -18,11 +18,11 @@ export const isLockTimeout = (error: unknown): boolean =>
   (error as { code?: string } | null)?.code === '55P03';
 
 /**
- * A fragment to be put behind the rows of a statement (`from unnest(…) as rows(…) ${waitsAtMost(sql, ms)}`), which
+ * A fragment to be put behind the rows of a statement (`from unnest(…) as rows(…) ${withLockTimeout(sql, ms)}`), which
  * makes it wait for each lock that long at most. It is a part of the statement because a pooler hands on no settings of
  * sessions; the join has its value before the first row is locked. undefined: the connection's own limit holds.
  */
-export const waitsAtMost = (sql: Queries, ms: number | undefined): Fragment =>
+export const withLockTimeout = (sql: Queries, ms: number | undefined): Fragment =>
   ms === undefined
     ? sql``
     : sql`cross join (select set_config('lock_timeout', ${`${ms}ms`}, true)) as patience`;
@@ -72,7 +72,7 @@ export function createLockedTenants<Item, Result>({
     }
   };
   const giveUp = (queue: Waiting<Item, Result>[]): Waiting<Item, Result>[] => {
-    const oldestMs = performance.now() - lockedWaitMostMs;
+    const oldestMs = performance.now() - maxLockedWaitMs;
     for (const { reject, sinceMs } of queue) if (sinceMs < oldestMs) reject(tooLate());
     return queue.filter(({ sinceMs }) => sinceMs >= oldestMs);
   };

@@ -68,7 +68,7 @@ export async function createJournal(sql: Queries, schema: string): Promise<strin
   return journalSchema;
 }
 
-export async function noteMigration(
+export async function recordMigration(
   sql: Queries,
   journalSchema: string,
   migration: { readonly hash: string; readonly when: number },

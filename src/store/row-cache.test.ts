@@ -16,7 +16,7 @@ function scene(withFeed = true) {
     reads: 0,
   };
   const rows = new Map<string, Row>([['a', { value: 1 }]]);
-  let gate: Promise<void> = Promise.resolve();
+  let barrier: Promise<void> = Promise.resolve();
   const policy: CachePolicy = {
     maxAgeMs: 100_000,
     isAway: () => state.known && state.away,
@@ -33,7 +33,7 @@ function scene(withFeed = true) {
       const code = state.failures.shift() ?? (state.away ? 'CONNECTION_CLOSED' : undefined);
       if (code !== undefined) throw Object.assign(new Error('away'), { code });
       const row = rows.get(key);
-      await gate;
+      await barrier;
       return row;
     },
     maxRows: 10,
@@ -50,7 +50,7 @@ function scene(withFeed = true) {
     },
     hold: () => {
       const held = Promise.withResolvers<void>();
-      gate = held.promise;
+      barrier = held.promise;
       return held.resolve;
     },
   };

@@ -723,7 +723,7 @@ export const reports = pgTable(
     verifiedAt: at('verified_at'),
     /** `pending`, `not-sampled`, `not-applicable`, `verified`, `not-visible`, `differs`; null before completion. */
     verification: text('verification'),
-    checkInToldAt: at('check_in_told_at'),
+    checkInReportedAt: at('check_in_told_at'),
     /** Time from which the report is worked on; null: nothing is to be done. */
     nextTryAt: at('next_try_at').defaultNow(),
     /** True for the work of a resync or a replay, which waits for what is fresh. */

@@ -39,11 +39,11 @@ const liveShape = pick(
 );
 type LiveSession = Row<typeof liveShape>;
 /** A session belongs to a person in Entra, or to the holder of a key. */
-export type SessionOwner = Omit<LiveSession, 'sessionId' | 'expiresAt'>;
+export type SessionUser = Omit<LiveSession, 'sessionId' | 'expiresAt'>;
 
 export async function insertSession(
   tx: Transaction,
-  { cookie, sessionId, ...owner }: SessionOwner & { readonly cookie: string; readonly sessionId: string },
+  { cookie, sessionId, ...owner }: SessionUser & { readonly cookie: string; readonly sessionId: string },
 ): Promise<void> {
   await tx`
     insert into sessions (session_hash, session_id, entra_tenant_id, object_id, key_hash, name, role, expires_at)

@@ -52,14 +52,14 @@ const lasting: Readonly<Record<string, string>> = {
 
 export function startProblem(error: unknown): StartProblem {
   const { code, message } = innermost(error);
-  const told = code === undefined ? message : `${message} (${code})`;
-  if (code === undefined) return { passes: isStoreUnavailable(error), cause: told };
+  const explained = code === undefined ? message : `${message} (${code})`;
+  if (code === undefined) return { passes: isStoreUnavailable(error), cause: explained };
   const refusal = lasting[code];
-  if (refusal !== undefined) return { passes: false, cause: `${refusal}: ${told}` };
-  if (code.startsWith('28')) return { passes: false, cause: `the server refuses the role: ${told}` };
+  if (refusal !== undefined) return { passes: false, cause: `${refusal}: ${explained}` };
+  if (code.startsWith('28')) return { passes: false, cause: `the server refuses the role: ${explained}` };
   if (verificationCodes.test(code))
-    return { passes: false, cause: `the server's certificate cannot be verified: ${told}` };
+    return { passes: false, cause: `the server's certificate cannot be verified: ${explained}` };
   const reason = passing[code];
-  if (reason !== undefined) return { passes: true, cause: `${reason}: ${told}` };
-  return { passes: isStoreUnavailable(error), cause: told };
+  if (reason !== undefined) return { passes: true, cause: `${reason}: ${explained}` };
+  return { passes: isStoreUnavailable(error), cause: explained };
 }

@@ -2,7 +2,7 @@ import { timelineEventsPerDevice } from '../limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Queries, Transaction } from './database.ts';
 import { createGroupCommit, nothings } from './group-commit.ts';
-import { waitsAtMost } from './locked-tenants.ts';
+import { withLockTimeout } from './locked-tenants.ts';
 
 /** The way of a device's state, as the operator follows it (contract section 8). */
 export type TimelineStage =
@@ -53,7 +53,7 @@ export async function addTimelines(
                 ${column((event) => event.messageId ?? null)}::uuid[],
                 ${column((event) => event.detail?.slice(0, 2_000) ?? null)}::text[])
       with ordinality as events(tenant_id, device_id, stage, at, instance_id, message_id, detail, position)
-      ${waitsAtMost(sql, lockWaitMs)}
+      ${withLockTimeout(sql, lockWaitMs)}
     where exists (select 1 from tenants where tenants.tenant_id = events.tenant_id)
     order by position`;
 }
@@ -73,7 +73,7 @@ export async function trimTimelines(
         order by sequence desc offset ${timelineEventsPerDevice} limit 1) as dropped
       from unnest(${devices.map(({ tenantId }) => tenantId)}::uuid[], ${devices.map(({ deviceId }) => deviceId)}::uuid[])
         as asked(tenant_id, device_id)
-      ${waitsAtMost(sql, lockWaitMs)}
+      ${withLockTimeout(sql, lockWaitMs)}
     ) as trimmed
     where t.tenant_id = trimmed.tenant_id and t.device_id = trimmed.device_id and t.sequence <= trimmed.dropped`;
 }

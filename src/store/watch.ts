@@ -4,7 +4,7 @@ import type { Sql } from './database.ts';
 /** Records when a gateway last watched this database: the one row of `watch`. */
 
 /** Called every `watchEveryMs` while this process delivers; several processes write one row now and then. */
-export async function noteWatch(sql: Sql): Promise<void> {
+export async function recordWatch(sql: Sql): Promise<void> {
   await sql`
     insert into watch (one) values (true)
     on conflict (one) do update set watched_at = now()

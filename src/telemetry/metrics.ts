@@ -25,7 +25,7 @@ export interface Metrics {
   /** Counts input of an instance that could not be used, beside the rest that was. */
   inputIgnored(kind: IgnoredInput, count: number): void;
   /** Records once how device calls are served in this process, and why. */
-  laneWay(way: string, reason: string): void;
+  laneMode(mode: string, reason: string): void;
   /** Registers what fills the gauges; called at every scrape. */
   onScrape(
     fill: (observe: {
@@ -149,13 +149,13 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
     description:
       'Kept secrets by the key that sealed them: the first, an older one, or one that is not configured',
   });
-  const laneWay = meter.createObservableGauge('espalier_fast_lane', {
+  const laneMode = meter.createObservableGauge('espalier_fast_lane', {
     description:
       '1 for the way that device calls take: past the streams of Node, through them, or no fast lane',
   });
   return {
     ...createRequestMetrics(counters),
-    laneWay: (way, reason) => laneWay.addCallback((result) => result.observe(1, { way, reason })),
+    laneMode: (mode, reason) => laneMode.addCallback((result) => result.observe(1, { way: mode, reason })),
     upload: (outcome) => uploads.add(1, { outcome }),
     tokenRequest: (service, outcome) => tokens.add(1, { service, outcome }),
     heartbeat: (outcome) => heartbeats.add(1, { outcome }),

@@ -153,10 +153,10 @@ describe.each(subjects)('changes %s', (_, make) => {
   const fresh = async (): Promise<void> => {
     [tenantId, device] = [randomUUID(), randomUUID()];
     await inOne((tx) => tx.writeTenant(tenantId, 1));
-    since = (await subject.source.look(undefined, many)).snapshot;
+    since = (await subject.source.poll(undefined, many)).snapshot;
   };
-  const look = async (): Promise<readonly Change[]> => {
-    const found = await subject.source.look(since, many);
+  const poll = async (): Promise<readonly Change[]> => {
+    const found = await subject.source.poll(since, many);
     since = found.snapshot;
     return found.changes ?? [];
   };
@@ -178,24 +178,24 @@ describe.each(subjects)('changes %s', (_, make) => {
         ]),
       ),
     );
-    expect(await look()).toEqual([version(1, 2)]);
-    expect(await look()).toEqual([]);
+    expect(await poll()).toEqual([version(1, 2)]);
+    expect(await poll()).toEqual([]);
     await inOne((tx) => tx.writeTenant(tenantId, 2));
-    expect(await look()).toEqual([{ kind: 'tenant', tenantId }]);
+    expect(await poll()).toEqual([{ kind: 'tenant', tenantId }]);
   });
 
   it('what began early and commits late is seen then, and nothing else again', async () => {
     await fresh();
     const slow = await subject.begin();
     await inOne((tx) => tx.writeRoutes(tenantId, one(1)));
-    expect(await look()).toEqual([version(1)]);
+    expect(await poll()).toEqual([version(1)]);
     await inOne((tx) => tx.writeRoutes(tenantId, one(2)));
-    expect(await look()).toEqual([version(2)]);
+    expect(await poll()).toEqual([version(2)]);
     await slow.writeRoutes(tenantId, one(3));
-    expect(await look()).toEqual([]);
+    expect(await poll()).toEqual([]);
     await slow.commit();
-    expect(await look()).toEqual([version(3)]);
-    expect(await look()).toEqual([]);
+    expect(await poll()).toEqual([version(3)]);
+    expect(await poll()).toEqual([]);
   });
 
   it('versions of a tenant are numbered in the order of their commits', async () => {
@@ -205,9 +205,9 @@ describe.each(subjects)('changes %s', (_, make) => {
     const waits = first.writeRoutes(tenantId, one(1));
     await second.commit();
     await waits;
-    expect(await look()).toEqual([version(1)]);
+    expect(await poll()).toEqual([version(1)]);
     await first.commit();
-    expect(await look()).toEqual([version(2)]);
+    expect(await poll()).toEqual([version(2)]);
     expect(await subject.reader.read([{ tenantId, deviceId: device }])).toMatchObject([
       { ...to(1), version: 2 },
     ]);
@@ -217,17 +217,17 @@ describe.each(subjects)('changes %s', (_, make) => {
     await fresh();
     const tx = await subject.begin();
     await tx.writeRoutes(tenantId, one(1));
-    expect(await look()).toEqual([]);
+    expect(await poll()).toEqual([]);
     await tx.rollback();
-    expect(await look()).toEqual([]);
+    expect(await poll()).toEqual([]);
     expect(await subject.reader.read([{ tenantId, deviceId: device }])).toEqual([undefined]);
   });
 
   it('more than asked for is said to be too many', async () => {
     await fresh();
     for (const number of [1, 2, 3]) await inOne((tx) => tx.writeRoutes(tenantId, one(number)));
-    expect((await subject.source.look(since, 2)).changes).toBeUndefined();
-    expect((await subject.source.look(since, 3)).changes).toHaveLength(3);
+    expect((await subject.source.poll(since, 2)).changes).toBeUndefined();
+    expect((await subject.source.poll(since, 3)).changes).toHaveLength(3);
   });
 
   it('only what a snapshot saw is pruned by it', async () => {
@@ -238,14 +238,14 @@ describe.each(subjects)('changes %s', (_, make) => {
       await inOne((tx) => tx.writeRoutes(tenantId, one(1)));
       const slow = await subject.begin();
       await slow.writeRoutes(tenantId, one(2));
-      await look();
+      await poll();
       const seen = since;
       await slow.commit();
       await subject.source.prune(undefined);
-      expect((await subject.source.look(before, many)).changes).toEqual([version(1), version(2)]);
+      expect((await subject.source.poll(before, many)).changes).toEqual([version(1), version(2)]);
       await subject.source.prune(seen);
-      expect((await subject.source.look(before, many)).changes).toEqual([version(2)]);
-      expect(await look()).toEqual([version(2)]);
+      expect((await subject.source.poll(before, many)).changes).toEqual([version(2)]);
+      expect(await poll()).toEqual([version(2)]);
     });
   });
 
@@ -274,7 +274,7 @@ describe.each(subjects)('changes %s', (_, make) => {
       { tenantId, deviceId: device },
       { tenantId, deviceId: randomUUID() },
     ];
-    // With the birth that a look at the tenants gives: else their next change would look like another tenant's.
+    // With the birth that a read of the tenants gives: else their next change would look like another tenant's.
     const bornAtMs = (await subject.reader.births([tenantId])).get(tenantId);
     expect(bornAtMs).toEqual(expect.any(Number));
     expect(await subject.reader.read(names)).toEqual([
@@ -288,13 +288,13 @@ describe.each(subjects)('changes %s', (_, make) => {
     await fresh();
     await inOne((tx) => tx.writeRoutes(tenantId, one(1)));
     const born = (await subject.reader.births([tenantId])).get(tenantId);
-    await look();
+    await poll();
     await inOne((tx) => tx.deleteTenant(tenantId));
-    expect(await look()).toContainEqual({ kind: 'tenant', tenantId });
+    expect(await poll()).toContainEqual({ kind: 'tenant', tenantId });
     expect((await subject.reader.births([tenantId])).size).toBe(0);
     await inOne((tx) => tx.writeTenant(tenantId, 1));
     await inOne((tx) => tx.writeRoutes(tenantId, one(2)));
-    expect(await look()).toContainEqual(version(1));
+    expect(await poll()).toContainEqual(version(1));
     const again = (await subject.reader.births()).get(tenantId);
     expect(again).toBeDefined();
     expect(again).not.toBe(born);
@@ -302,9 +302,9 @@ describe.each(subjects)('changes %s', (_, make) => {
 
   it('the history is the same for as long as the database is', async () => {
     await fresh();
-    const first = await subject.source.look(since, many);
+    const first = await subject.source.poll(since, many);
     await inOne((tx) => tx.writeRoutes(tenantId, one(1)));
-    expect((await subject.source.look(since, many)).history).toBe(first.history);
+    expect((await subject.source.poll(since, many)).history).toBe(first.history);
   });
 });
 
@@ -312,11 +312,11 @@ it('an instance is told of when what others remember of it changes, not at every
   const [tenantId, source] = [randomUUID(), createChangeSource(sql)];
   const instanceId = instanceOf(tenantId);
   await sql.begin((tx) => putTenant(tx, tenantId, 1));
-  const { snapshot } = await source.look(undefined, 10);
+  const { snapshot } = await source.poll(undefined, 10);
   await sql`update instances set last_seen_at = now() where tenant_id = ${tenantId}`;
-  expect((await source.look(snapshot, 10)).changes).toEqual([]);
+  expect((await source.poll(snapshot, 10)).changes).toEqual([]);
   await sql`update instances set paused = true where tenant_id = ${tenantId}`;
-  expect((await source.look(snapshot, 10)).changes).toEqual([{ kind: 'instance', tenantId, instanceId }]);
+  expect((await source.poll(snapshot, 10)).changes).toEqual([{ kind: 'instance', tenantId, instanceId }]);
 });
 
 it('where the timeline may not be asked for, a restart counts as another history', async () => {
@@ -332,8 +332,8 @@ it('where the timeline may not be asked for, a restart counts as another history
     url.password = 'limited';
     const limited = openDatabase(url.href, { connections: 1, applicationName: 'limited' });
     const source = createChangeSource(limited);
-    const { history, snapshot } = await source.look(undefined, 10);
-    expect((await source.look(snapshot, 10)).history).toBe(history);
+    const { history, snapshot } = await source.poll(undefined, 10);
+    expect((await source.poll(snapshot, 10)).history).toBe(history);
     await limited.end();
   } finally {
     await refusing.sql.unsafe(`drop owned by ${role}`).catch(() => undefined);

@@ -1,10 +1,10 @@
 import { createNodeUpstream } from '../../src/outbound/node-upstream.ts';
 import { withCircuit } from '../../src/outbound/upstream-circuit.ts';
 import { createWorkersUpstream } from '../../src/outbound/workers-upstream.ts';
-import { socketWays } from '../harness/sockets.ts';
+import { socketModes } from '../harness/sockets.ts';
 import { describeUpstream } from './upstream.conformance.ts';
 
-for (const [way, sockets] of socketWays)
+for (const [way, sockets] of socketModes)
   describeUpstream(`Node's own client ${way}`, {
     open: (options) => {
       const node = createNodeUpstream({ ...options, sockets, sweepMs: 20 });

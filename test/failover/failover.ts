@@ -30,7 +30,7 @@ export interface FailoverResult {
   readonly due: number;
   /** Devices of which Intune does not have the newest state in the end, also where their webhook was missed. */
   readonly behind: number;
-  readonly slowestToldSeconds: number;
+  readonly slowestReportSeconds: number;
   readonly settleSeconds: number;
   readonly complaints: readonly string[];
   readonly passed: boolean;
@@ -49,7 +49,7 @@ interface Failover {
 const lookEveryMs = 250;
 const introductionTimeoutMs = 90_000;
 const settleTimeoutMs = 180_000;
-const toldWithinSeconds = 45;
+const reportedWithinSeconds = 45;
 /** After the last was told: a message too many would come now. */
 const quietMs = 3_000;
 
@@ -79,7 +79,7 @@ async function prepare(
     world.tenants.map(({ cloud, tenantId }) => [tenantId, world.cloud(cloud).intune.tenant(tenantId)]),
   );
   const promptness = createPromptness({
-    withinSeconds: toldWithinSeconds,
+    withinSeconds: reportedWithinSeconds,
     ledgerOf: (tenantId) => tenants.get(tenantId)!.ledger,
     isFair: () => database.isUp() && gateways.some((gateway) => gateway.isUp()),
     isPoisoned: () => false,
@@ -149,7 +149,7 @@ function complaintsOf(
       .overdue()
       .map(
         ({ deviceId, osVersion }) =>
-          `late ${deviceId}: ${osVersion} was not told within ${toldWithinSeconds} fair seconds`,
+          `late ${deviceId}: ${osVersion} was not told within ${reportedWithinSeconds} fair seconds`,
       ),
     ...(due > 0 ? [`${due} rows still wait`] : []),
     ...complaints,
@@ -173,7 +173,7 @@ async function resultOf(failover: Failover, seed: number, settleSeconds: number)
     untold: promptness.waiting().length,
     due,
     behind: behind.length,
-    slowestToldSeconds: promptness.slowestSeconds(),
+    slowestReportSeconds: promptness.slowestSeconds(),
     settleSeconds,
     complaints,
     passed: complaints.length === 0,

@@ -17,7 +17,7 @@ const wantedOf = ({ compliant, deviceName, managed, osVersion }: DeviceTruth): s
     management: managed ? 'managed' : 'notManaged',
   });
 
-function toldOf(world: World, { deviceId, tenantId }: DeviceTruth): string {
+function reportedOf(world: World, { deviceId, tenantId }: DeviceTruth): string {
   const { cloud } = world.tenants.find((tenant) => tenant.tenantId === tenantId)!;
   const device = world.cloud(cloud).intune.tenant(tenantId).devices.get(deviceId);
   const last = device?.history.at(-1);
@@ -33,7 +33,7 @@ function toldOf(world: World, { deviceId, tenantId }: DeviceTruth): string {
 export function findBehind(world: World): Behind[] {
   for (const cloud of world.clouds) cloud.settle();
   return world.fleet.truth().flatMap((truth): Behind[] => {
-    const [wanted, told] = [wantedOf(truth), toldOf(world, truth)];
+    const [wanted, told] = [wantedOf(truth), reportedOf(world, truth)];
     return wanted === told ? [] : [{ truth, wanted, told }];
   });
 }

@@ -6,7 +6,7 @@ import { createRandom } from '../../src/simulator/random.ts';
 import type { World } from '../../src/simulator/world.ts';
 import type { AddedInstance } from '../harness/gateway.ts';
 import type { Change } from './changes.ts';
-import type { ToldState } from './promptness.ts';
+import type { ReportedState } from './promptness.ts';
 import type { Senders } from './senders.ts';
 import { nextVersion } from './versions.ts';
 
@@ -31,7 +31,7 @@ export interface LifeOptions {
   readonly senders: Senders;
   readonly nextChange: () => Change;
   /** These states were answered 202. */
-  readonly accepted: (states: readonly ToldState[]) => void;
+  readonly accepted: (states: readonly ReportedState[]) => void;
 }
 
 const isCompliant = ({ facts }: Mac): boolean =>
@@ -49,11 +49,11 @@ type Together = 'array' | 'ndjson';
 /** A record as its instance pushes it, and the states that it tells. */
 interface Said {
   readonly record: string;
-  readonly states: readonly ToldState[];
+  readonly states: readonly ReportedState[];
 }
 
 /** The state of a Mac as it is now, once for each of its registrations. */
-const statesOf = ({ facts, instanceName, tenantId }: Mac): ToldState[] =>
+const statesOf = ({ facts, instanceName, tenantId }: Mac): ReportedState[] =>
   registeredDeviceIds(facts).map((deviceId) => ({
     tenantId,
     instance: instanceName,
@@ -65,7 +65,7 @@ interface Push {
   readonly instance: AddedInstance;
   readonly body: string;
   readonly type: 'application/json' | 'application/x-ndjson';
-  readonly states: readonly ToldState[];
+  readonly states: readonly ReportedState[];
 }
 
 function together(instance: AddedInstance, way: Together, said: readonly Said[]): Push {

@@ -11,26 +11,26 @@ import { versionOf } from './versions.ts';
  */
 export interface Promptness {
   /** The instance was answered 202 for these states. */
-  accepted(states: readonly ToldState[]): void;
+  accepted(states: readonly ReportedState[]): void;
   /** Counts the time since the last look, and looks what Intune took in meanwhile. */
   look(): void;
   /** States that were not told in time, also those that were told later. */
   overdue(): readonly Overdue[];
   /** States that Intune was not told of yet. */
-  waiting(): readonly ToldState[];
+  waiting(): readonly ReportedState[];
   /** Fair seconds that the slowest of all states took or has waited so far. */
   slowestSeconds(): number;
 }
 
 /** A device in one state, known by the version that the Mac had in it. */
-export interface ToldState {
+export interface ReportedState {
   readonly tenantId: string;
   readonly instance: string;
   readonly deviceId: string;
   readonly osVersion: string;
 }
 
-export interface Overdue extends ToldState {
+export interface Overdue extends ReportedState {
   readonly acceptedAt: number;
 }
 
@@ -57,7 +57,7 @@ interface Path {
 }
 
 /** A look that comes late, on a machine that is too busy, says little of the time since the last one. */
-const mostMsPerLook = 1_000;
+const maxMsPerPoll = 1_000;
 
 export function createPromptness(options: PromptnessOptions): Promptness {
   const { isFair, isPoisoned, ledgerOf, now, withinSeconds } = options;
@@ -67,20 +67,20 @@ export function createPromptness(options: PromptnessOptions): Promptness {
   let slowestMs = 0;
   let lookedAtMs = now();
 
-  const pathOf = ({ instance, tenantId }: ToldState): Path => {
+  const pathOf = ({ instance, tenantId }: ReportedState): Path => {
     const key = `${tenantId}/${instance}`;
     const path = paths.get(key) ?? { tenantId, instance, fairMs: 0 };
     paths.set(key, path);
     return path;
   };
-  const newestTold = ({ deviceId, tenantId }: ToldState): number =>
+  const newestReported = ({ deviceId, tenantId }: ReportedState): number =>
     ledgerOf(tenantId)
       .ofDevice(deviceId)
       .reduce((newest, { osVersion }) => Math.max(newest, versionOf(osVersion) ?? 0), 0);
   /** Those of one device that still have to be told. */
   const stillWaiting = (tellings: readonly Telling[]): Telling[] => {
     const [first] = tellings as readonly [Telling];
-    const told = newestTold(first);
+    const told = newestReported(first);
     const { fairMs } = pathOf(first);
     if (isPoisoned(first.deviceId)) return tellings.map((telling) => ({ ...telling, fairMsBefore: fairMs }));
     return tellings.filter((telling) => {
@@ -101,7 +101,7 @@ export function createPromptness(options: PromptnessOptions): Promptness {
       }
     },
     look: () => {
-      const passedMs = Math.min(now() - lookedAtMs, mostMsPerLook);
+      const passedMs = Math.min(now() - lookedAtMs, maxMsPerPoll);
       lookedAtMs = now();
       for (const path of paths.values()) {
         if (isFair(path.tenantId, path.instance)) path.fairMs += passedMs;

@@ -23,7 +23,7 @@ const columns = [
   'duplicatesAfterContradiction',
   'duplicatesUnexplained',
   'violations',
-  'toldTooLate',
+  'reportedTooLate',
   'behind',
   'settleSeconds',
   'passed',

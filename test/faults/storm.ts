@@ -36,9 +36,9 @@ export interface StormResult extends LedgerCounts, Readonly<Sent> {
   readonly reportsReplayed: number;
   readonly violations: number;
   /** States that were answered 202 and not told in time (promptness.ts); null where webhooks are lost. */
-  readonly toldTooLate: number | null;
+  readonly reportedTooLate: number | null;
   /** Fair seconds from the 202 to Intune of the slowest state. */
-  readonly slowestToldSeconds: number;
+  readonly slowestReportSeconds: number;
   /** Devices of which Intune does not hold the newest state. */
   readonly behind: number;
   readonly settleSeconds: number;
@@ -66,7 +66,7 @@ const introductionTimeoutMs = 60_000;
  * Fair seconds from a 202 until Intune has it, at most: a lease of a killed gateway (12 s), a message of which others
  * hold a part (24 s), and back-off (5 s) beside it.
  */
-const toldWithinSeconds = 45;
+const reportedWithinSeconds = 45;
 const promptnessEveryMs = 250;
 /** At most, until the gateways have taken in what was introduced: else the storm only sees a queue grow. */
 const calmMs = 60_000;
@@ -99,7 +99,7 @@ function watchPromptness(scene: Scene, weather: StormWeather, stack: AsyncDispos
   const { database, gateways, world } = scene;
   const cloudOf = new Map(world.tenants.map(({ cloud, tenantId }) => [tenantId, cloud]));
   const promptness = createPromptness({
-    withinSeconds: toldWithinSeconds,
+    withinSeconds: reportedWithinSeconds,
     ledgerOf: (tenantId) => world.cloud(cloudOf.get(tenantId)!).intune.tenant(tenantId).ledger,
     isFair: (tenantId, instance) =>
       database.isUp() && gateways.some((gateway) => gateway.isUp()) && weather.isClear(tenantId, instance),
@@ -198,7 +198,7 @@ function complaintsOf({ allInTime, check, complaints, promptness, scene }: Storm
     ),
     ...(allInTime ? promptness.overdue() : []).map(
       ({ acceptedAt, deviceId, instance, osVersion }) =>
-        `late ${deviceId} of ${instance}: ${osVersion} was answered 202 at ${new Date(acceptedAt).toISOString()} and not told within ${toldWithinSeconds} fair seconds`,
+        `late ${deviceId} of ${instance}: ${osVersion} was answered 202 at ${new Date(acceptedAt).toISOString()} and not told within ${reportedWithinSeconds} fair seconds`,
     ),
     ...complaints,
   ];
@@ -223,8 +223,8 @@ function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormRes
     ...check.counts(),
     reportsReplayed: ending.replayed,
     violations,
-    toldTooLate: allInTime ? promptness.overdue().length : null,
-    slowestToldSeconds: promptness.slowestSeconds(),
+    reportedTooLate: allInTime ? promptness.overdue().length : null,
+    slowestReportSeconds: promptness.slowestSeconds(),
     behind: ending.behind.length,
     settleSeconds: ending.seconds,
     passed: violations === 0 && ending.settled,

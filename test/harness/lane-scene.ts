@@ -139,7 +139,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     heartbeat: () => undefined,
     notification: () => undefined,
     inputIgnored: () => undefined,
-    laneWay: () => undefined,
+    laneMode: () => undefined,
     onScrape: () => undefined,
   };
   const log = createLog({ level: 'error', format: 'json', write: () => undefined });

@@ -1,6 +1,6 @@
 /** Does to one row in memory as the statements of the report store do. Pure. */
 
-import { checkInToldEveryMs } from '../../src/limits.ts';
+import { checkInReportedEveryMs } from '../../src/limits.ts';
 import type { DueReport, Settled } from '../../src/store/reports/report-row.ts';
 import type { NewReport } from '../../src/store/reports/set-reports.ts';
 
@@ -13,7 +13,7 @@ export interface MemoryReport extends DueReport {
   readonly dueSinceMs: number | null;
   readonly failedAtMs: number | null;
   readonly verifiedAt: Date | null;
-  readonly checkInToldAtMs: number | null;
+  readonly checkInReportedAtMs: number | null;
   readonly nextTryAtMs: number | null;
   readonly leaseUntilMs: number | null;
   readonly leaseOwner: string | null;
@@ -54,7 +54,7 @@ export function newRow(tenantId: string, report: NewReport, nowMs: number): Memo
     completedAt: null,
     verifiedAt: null,
     verification: null,
-    checkInToldAtMs: null,
+    checkInReportedAtMs: null,
     nextTryAtMs: nowMs,
     leaseUntilMs: null,
     leaseOwner: null,
@@ -81,11 +81,11 @@ export const cleared = (row: MemoryReport, report: NewReport): MemoryReport =>
 export function replaced(row: MemoryReport, report: NewReport, nowMs: number): MemoryReport | undefined {
   const contentHash = comparable(report);
   const lastCheckInAtMs = millis(report.content.lastCheckInAt);
-  const toldAtMs = row.checkInToldAtMs ?? row.lastCheckInAtMs ?? Number.NEGATIVE_INFINITY;
+  const toldAtMs = row.checkInReportedAtMs ?? row.lastCheckInAtMs ?? Number.NEGATIVE_INFINITY;
   const news =
     row.contentHash !== contentHash ||
     row.readAgain ||
-    (lastCheckInAtMs !== null && lastCheckInAtMs > toldAtMs + checkInToldEveryMs);
+    (lastCheckInAtMs !== null && lastCheckInAtMs > toldAtMs + checkInReportedEveryMs);
   if (!news) return undefined;
   const waits = row.messageOpen || (row.state === 'due' && row.attempts > 0);
   return {

@@ -141,7 +141,7 @@ export function createMemoryReports(
         messageAt: at,
         messageOpen: true,
         lastUpdateAt,
-        checkInToldAtMs: row.lastCheckInAtMs,
+        checkInReportedAtMs: row.lastCheckInAtMs,
         state: 'sent',
         reason: null,
         detail: null,

@@ -9,7 +9,7 @@ const { ESPALIER_TESTED_SOCKETS: way } = process.env;
 const isPublic = way === 'public' || way === 'off' || !areInternalsKnown;
 
 /** Both ways to a socket, for tests that are cheap enough to take each. */
-export const socketWays: readonly (readonly [string, SocketAccess])[] = [
+export const socketModes: readonly (readonly [string, SocketAccess])[] = [
   ['through public streams', publicStreams],
   ...(areInternalsKnown ? [["past Node's streams", openInternals()] as const] : []),
 ];

@@ -47,11 +47,11 @@ function behindMs({ endedAt, instanceId, startedAt }: Call, versions: readonly R
   return startedAt - versions[at]!.committedAt;
 }
 
-/** `behindMostMs`: how old the knowledge of a process may be. */
+/** `maxBehindMs`: how old the knowledge of a process may be. */
 export function checkAnswers(
   calls: readonly Call[],
   versions: readonly RouteVersion[],
-  behindMostMs: number,
+  maxBehindMs: number,
 ): AnswersCheck {
   const sorted = versions.toSorted((a, b) => a.version - b.version);
   const byDevice = Map.groupBy(sorted, ({ deviceId }) => deviceId);
@@ -65,7 +65,7 @@ export function checkAnswers(
       continue;
     }
     const own = byDevice.get(call.deviceId) ?? [];
-    const named = namedBetween(own, call.startedAt - behindMostMs, call.endedAt);
+    const named = namedBetween(own, call.startedAt - maxBehindMs, call.endedAt);
     const allowed = [...new Set(named.map(({ instanceId }) => instanceId))];
     if (!allowed.includes(call.instanceId)) misanswered.push({ call, allowed });
     if (allowed.length > 1) during += 1;

@@ -73,7 +73,7 @@ export interface MoveFindings extends Omit<AnswersCheck, 'misanswered' | 'failed
 }
 
 /** A route that is kept a second, the query that read it, and a commit that is on its way to the disk. */
-export const behindMostMs = 1_000 + 250;
+export const maxBehindMs = 1_000 + 250;
 const quietMs = 3_000;
 const introductionMs = 600_000;
 const progressEveryMs = 10_000;
@@ -245,7 +245,7 @@ export async function runMoves(
   print(`the calls end: ${calls.length}`);
   const { behind, complaints, counts } = await told(scene, life, plan.settleMs, print);
   const versions = await readVersions(sql, tenantId);
-  const { failed, misanswered, ...answers } = checkAnswers(calls, versions, behindMostMs);
+  const { failed, misanswered, ...answers } = checkAnswers(calls, versions, maxBehindMs);
   const nameOf = (id: string | undefined): string =>
     id === from.instance.id ? from.name : id === to.instance.id ? to.name : 'nobody';
   return {

@@ -37,7 +37,7 @@ const answerTimeoutMs = 30_000;
 const connections = 200;
 const keptMs = 60_000;
 /** Beyond this nobody is slow any more but the machine: calls that wait long to be sent would prove little. */
-const openMost = 2_000;
+const maxOpen = 2_000;
 
 export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
   const { ca, deviceIds, instanceIds, origins, perSecond, tenantId, token } = options;
@@ -84,7 +84,7 @@ export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - startedAt) / 1_000) * perSecond);
     for (; turns < due; turns += 1) {
-      if (open.size >= openMost) {
+      if (open.size >= maxOpen) {
         unsent += 1;
         continue;
       }

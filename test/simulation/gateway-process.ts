@@ -16,7 +16,7 @@ import { devicesOf, type Intune, idOf, tenantOf } from './intune.ts';
 import type { Laws } from './laws.ts';
 import type { Plan } from './plan.ts';
 import type { Scheduler } from './scheduler.ts';
-import { changeTenant, type Database, lookAtHeld, noteHold } from './shared-state.ts';
+import { changeTenant, checkHeld, type Database, recordHold } from './shared-state.ts';
 import type { Trace } from './trace.ts';
 
 /** One gateway process: the real stage with everything that it touches behind a wall that can fall. */
@@ -168,14 +168,14 @@ function createTenants(world: ProcessWorld, query: Query): ReportTenants {
     },
     hold: async (tenant, hold) => {
       if (tenant.hold?.cause === hold.cause) return;
-      await query(() => noteHold(database, tenant.tenantId, hold, scheduler.now()));
+      await query(() => recordHold(database, tenant.tenantId, hold, scheduler.now()));
       cache.delete(tenant.tenantId);
     },
     release: async ({ hold, tenantId }) => {
       if (hold === null) return;
       await query(() => changeTenant(database, tenantId, { hold: null }, scheduler.now()));
       cache.delete(tenantId);
-      await query(() => lookAtHeld(database, tenantId));
+      await query(() => checkHeld(database, tenantId));
       notify();
     },
     silence: async ({ tenantId }, until) => {

@@ -72,7 +72,7 @@ export function changeTenant(
   });
 }
 
-export const noteHold = (
+export const recordHold = (
   database: Database,
   tenantId: string,
   hold: Omit<Hold, 'since'>,
@@ -81,7 +81,7 @@ export const noteHold = (
   changeTenant(database, tenantId, { hold: { ...hold, since: new Date(nowMs).toISOString() } }, nowMs);
 
 /** What waited for the tenant is due: as an operator's resume or the end of a hold does it. */
-export const lookAtHeld = (database: Database, tenantId: string): void =>
+export const checkHeld = (database: Database, tenantId: string): void =>
   database.reports.update((row, nowMs) =>
     row.tenantId === tenantId && row.state === 'held' ? { nextTryAtMs: nowMs } : undefined,
   );

@@ -6,7 +6,7 @@ import { createIntune, moods } from './intune.ts';
 import { createLaws } from './laws.ts';
 import { endsFailed, type Plan, type Poison, planOf, poisons } from './plan.ts';
 import { createScheduler } from './scheduler.ts';
-import { changeTenant, type Database, lookAtHeld, newTenant } from './shared-state.ts';
+import { changeTenant, checkHeld, type Database, newTenant } from './shared-state.ts';
 import { createTrace } from './trace.ts';
 
 /** One run: troubles for a while, then none, and in the end Intune has the newest state of every device. */
@@ -137,7 +137,7 @@ export async function runSeed(seed: number): Promise<Outcome> {
   const open = (tenantId: string): void => {
     trace.line(`opens ${tenantId}`);
     changeTenant(database, tenantId, { paused: false, connectionState: 'connected' }, scheduler.now());
-    lookAtHeld(database, tenantId);
+    checkHeld(database, tenantId);
     notify();
   };
   const close = (tenantId: string): void => {
@@ -286,11 +286,11 @@ export async function runSeed(seed: number): Promise<Outcome> {
       return !confirmed || intune.versionOf(deviceId) !== version;
     });
   };
-  let nextLookMs = 0;
+  let nextPollMs = 0;
   let finished = false;
   const isFinished = (): boolean => {
-    if (scheduler.now() < nextLookMs) return finished;
-    nextLookMs = scheduler.now() + 250;
+    if (scheduler.now() < nextPollMs) return finished;
+    nextPollMs = scheduler.now() + 250;
     finished = unfinished().length === 0;
     return finished;
   };

@@ -52,7 +52,7 @@ async function outcome(work: PromiseLike<unknown>): Promise<{ error: unknown; ms
 }
 
 /** Every way to ask, each begun now. */
-const everyWay = ({ sql }: Client): PromiseLike<unknown>[] => [
+const everyMode = ({ sql }: Client): PromiseLike<unknown>[] => [
   sql`select 1`,
   sql.unsafe('select 1'),
   sql.notify('nobody', ''),
@@ -66,7 +66,7 @@ const everyWay = ({ sql }: Client): PromiseLike<unknown>[] => [
 ];
 
 async function expectRefusals(client: Client): Promise<void> {
-  for (const { error, ms } of await Promise.all(everyWay(client).map(outcome))) {
+  for (const { error, ms } of await Promise.all(everyMode(client).map(outcome))) {
     expect(isStoreUnavailable(error), String(error)).toBe(true);
     expect(ms).toBeLessThan(boundMs);
   }
@@ -104,7 +104,7 @@ describe('a server of its own', () => {
     'that is stopped (%s) is refused at once and found again',
     async (mode) => {
       const client = openClient(server.url);
-      await Promise.all(everyWay(client));
+      await Promise.all(everyMode(client));
       const sleeping = outcome(client.sql`select pg_sleep(30)`);
       const inTransaction = outcome(
         client.sql.begin(async (tx) => {
@@ -131,7 +131,7 @@ describe('a server of its own', () => {
 
   it('that stands still is noticed although every connection is open', async () => {
     const client = openClient(server.url);
-    await Promise.all(everyWay(client));
+    await Promise.all(everyMode(client));
     const idle = client.sql.begin(async (tx) => {
       await tx`select 1`;
       await wait(600);
@@ -152,7 +152,7 @@ describe('a server of its own', () => {
 
   it('that ends one session is not away', async () => {
     const client = openClient(server.url);
-    await Promise.all(everyWay(client));
+    await Promise.all(everyMode(client));
     const sleeping = outcome(client.sql`select pg_sleep(2)`);
     const ended = outcome(client.sql`/* to be ended */ select pg_sleep(20)`);
     await eventually(async () => {

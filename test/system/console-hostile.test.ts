@@ -25,7 +25,7 @@ const escaped = (source: string): string =>
   `${source}&lt;b onclick=&quot;x&quot; hx-get=&#39;/evil&#39;&gt;&amp;`;
 const turning = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/;
 const header = 'deviceId,instanceId,jamfComputerId,serialNumber,udid,pinned';
-const mostPages = 400;
+const maxPages = 400;
 
 describe('hostile text of others', () => {
   let scene: Scene;
@@ -157,7 +157,7 @@ describe('hostile text of others', () => {
   async function crawl(): Promise<void> {
     const next = ['/', ...pages.map(({ path }) => path).filter((path) => !path.includes(':'))];
     const shapes = new Set<string>();
-    while (next.length > 0 && seen.size < mostPages) {
+    while (next.length > 0 && seen.size < maxPages) {
       const path = next.shift()!;
       if (shapes.has(shapeOf(path))) continue;
       shapes.add(shapeOf(path));
@@ -179,7 +179,7 @@ describe('hostile text of others', () => {
 
   it('is text on every page that others lead to', () => {
     expect(seen.size).toBeGreaterThan(8);
-    expect(seen.size).toBeLessThan(mostPages);
+    expect(seen.size).toBeLessThan(maxPages);
     for (const [path, text] of seen) expectText(path, text);
   });
 

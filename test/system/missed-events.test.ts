@@ -160,7 +160,7 @@ describe('missed events', () => {
       backoff: { baseSeconds: 1, maxSeconds: 1 },
     });
     await eventually(async () => {
-      await polls.look();
+      await polls.runDue();
       expect(await reading(instance)).toMatchObject({ polled: false });
     }, 5_000);
     await polls.stop();

@@ -131,13 +131,13 @@ describe('computers named in bulk, in the database', () => {
       return row?.id as string | undefined;
     };
     expect(await first()).toBe(instanceId);
-    await learning.look();
+    await learning.runDue();
     await eventually(async () => expect(await first()).toBe(other.instanceId));
     const left = (await named()).length;
     expect(left).toBeGreaterThan(0);
     expect(left).toBeLessThan(200);
     await eventually(async () => {
-      await learning.look();
+      await learning.runDue();
       expect(await named()).toEqual([]);
     }, 30_000);
     await learning.stop();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { recoverFromGap } from '../../src/delivery/recovery.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { openDatabase } from '../../src/store/database.ts';
-import { noteWatch } from '../../src/store/watch.ts';
+import { recordWatch } from '../../src/store/watch.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
@@ -61,7 +61,7 @@ describe('a gap in watching', () => {
   beforeEach(async () => {
     await database.sql`delete from routes`;
     await database.sql`delete from tenants`;
-    await noteWatch(database.sql);
+    await recordWatch(database.sql);
     await silence(0);
     lines = [];
   });
@@ -174,10 +174,10 @@ describe('a gap in watching', () => {
   it('is closed by whoever watches, written now and then only', async () => {
     const at = async () => (await database.sql`select watched_at as at from watch`)[0]!.at.getTime();
     const before = await at();
-    await noteWatch(database.sql);
+    await recordWatch(database.sql);
     expect(await at()).toBe(before);
     await silence(1);
-    await noteWatch(database.sql);
+    await recordWatch(database.sql);
     expect(await at()).toBeGreaterThan(before - 1);
   });
 });

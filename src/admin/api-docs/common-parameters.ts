@@ -66,9 +66,9 @@ const readsJson = ({ responses = {} }: Operation): boolean => {
 function completed(method: string, path: string, operation: Operation): Operation {
   const responses = { ...operation.responses };
   const more: unknown[] = [];
-  const told = { ...operation };
+  const described = { ...operation };
   if (streamsItsBody(method, path)) {
-    told.description = [operation.description, noIdempotencyKey].filter(Boolean).join('\n\n');
+    described.description = [operation.description, noIdempotencyKey].filter(Boolean).join('\n\n');
   } else if (isWrite(method)) {
     more.push(parameter('IdempotencyKey'));
     responses['409'] ??= problemAnswer(
@@ -81,7 +81,7 @@ function completed(method: string, path: string, operation: Operation): Operatio
     more.push(parameter('IfNoneMatch'));
     responses['304'] ??= { description: 'If-None-Match names the ETag of the answer' };
   }
-  return { ...told, parameters: [...(operation.parameters ?? []), ...more], responses };
+  return { ...described, parameters: [...(operation.parameters ?? []), ...more], responses };
 }
 
 /** The document with them; `paths` hold operations by method, and members of their own that stay as they are. */

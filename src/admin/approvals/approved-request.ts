@@ -9,7 +9,7 @@ const bindingOf = (c: Context<AdminEnv>): ApprovedRequest | undefined => c.env?.
 export const approvedDevices = (c: Context<AdminEnv>): number | undefined => bindingOf(c)?.devices;
 
 /** Requests from outside go through `authentication`; the author of an approved one is known. */
-export const unlessApproved =
+export const exceptApproved =
   (authentication: MiddlewareHandler<AdminEnv>): MiddlewareHandler<AdminEnv> =>
   async (c, next) => {
     const approved = bindingOf(c);

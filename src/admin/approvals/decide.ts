@@ -32,7 +32,7 @@ const decision = z
   .strict()
   .openapi('ApprovalDecision');
 
-const operation = (verb: 'approve' | 'reject', summary: string, told: string) =>
+const operation = (verb: 'approve' | 'reject', summary: string, description: string) =>
   createRoute({
     method: 'post',
     path: `/api/v1/approvals/{approvalId}/${verb}`,
@@ -41,7 +41,7 @@ const operation = (verb: 'approve' | 'reject', summary: string, told: string) =>
     summary,
     request: { params: approvalPath, body: { content: { 'application/json': { schema: decision } } } },
     responses: {
-      200: jsonAnswer(approval.schema, told),
+      200: jsonAnswer(approval.schema, description),
       ...commonProblems,
       409: problemAnswer('conflict: it waits no more'),
       ...versionProblem,

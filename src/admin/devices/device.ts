@@ -7,7 +7,7 @@ import { filterOnly } from '../resource/fields.ts';
 import { resource } from '../resource/resource.ts';
 import { instant, instantOrNull, iso } from '../schemas.ts';
 
-/** A device as the admin API shows it: its route, with what Intune was told. */
+/** A device as the admin API shows it: its route, with the last state sent to Intune. */
 
 const reportSchema = z
   .object({
@@ -56,11 +56,11 @@ function describeReport({
   typeof reports.$inferSelect,
   Exclude<keyof typeof reports.$inferSelect, keyof typeof report>
 >): z.infer<typeof reportSchema> {
-  const told = JSON.parse(content) as { verdict?: string; reportedAt?: string | null };
+  const stored = JSON.parse(content) as { verdict?: string; reportedAt?: string | null };
   return {
     ...row,
-    verdict: told.verdict ?? 'unknown',
-    reportedAt: told.reportedAt ?? null,
+    verdict: stored.verdict ?? 'unknown',
+    reportedAt: stored.reportedAt ?? null,
     sentAt: iso(row.sentAt),
     acceptedAt: iso(row.acceptedAt),
     completedAt: iso(row.completedAt),

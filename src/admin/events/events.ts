@@ -4,7 +4,7 @@ import { ProblemError, problem } from '../../problems.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { commonProblems, problemAnswer } from '../schemas.ts';
 import { createEventHub, type EventHub } from './hub.ts';
-import { createLook } from './poll.ts';
+import { createPoll } from './poll.ts';
 import { openStream } from './stream.ts';
 
 /** `/events`: changes as they come, for pages that bring themselves up to date. */
@@ -45,7 +45,7 @@ export function addEvents(app: AdminApp, services: AdminServices): void {
   let made: EventHub | undefined;
   const open = new Map<string, number>();
   app.openapi(read, (c) => {
-    made ??= createEventHub({ subscribe: onChanges, look: createLook(sql), ending, log });
+    made ??= createEventHub({ subscribe: onChanges, poll: createPoll(sql), ending, log });
     const hub = made;
     const operator = c.get('operator');
     const person = `${operator.kind} ${operator.id ?? operator.name}`;

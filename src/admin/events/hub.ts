@@ -1,4 +1,4 @@
-import { changesTold, eventsLookMs, eventsTickMs } from '../../limits.ts';
+import { eventsPollMs, eventsTickMs, maxChangesSent } from '../../limits.ts';
 import type { Change, ChangeListener } from '../../store/change-feed.ts';
 import type { Log } from '../../telemetry/log.ts';
 
@@ -32,37 +32,37 @@ export interface EventHub {
 export interface EventHubOptions {
   readonly subscribe: (listener: ChangeListener) => void;
   /** Finds the changes that the feed does not carry. */
-  readonly look: () => Promise<readonly Changed[]>;
+  readonly poll: () => Promise<readonly Changed[]>;
   readonly ending: AbortSignal;
   readonly log: Log;
 }
 
-export function createEventHub({ ending, log, look, subscribe }: EventHubOptions): EventHub {
+export function createEventHub({ ending, log, poll, subscribe }: EventHubOptions): EventHub {
   const streams = new Set<EventStream>();
   let gathered = new Map<string, Changed>();
   let timer: ReturnType<typeof setInterval> | undefined;
   let turns = 0;
-  let looking = false;
+  let polling = false;
 
   const note = ({ kind, tenantId }: Change | Changed): void => {
     if (streams.size === 0) return;
-    if (gathered.size < changesTold) gathered.set(`${kind} ${tenantId}`, { kind, tenantId });
+    if (gathered.size < maxChangesSent) gathered.set(`${kind} ${tenantId}`, { kind, tenantId });
     else gathered = new Map([['all', { kind: 'all', tenantId: null }]]);
   };
-  const lookOnce = async (): Promise<void> => {
-    if (looking) return;
-    looking = true;
+  const pollOnce = async (): Promise<void> => {
+    if (polling) return;
+    polling = true;
     try {
-      for (const change of await look()) note(change);
+      for (const change of await poll()) note(change);
     } catch (error) {
       log.debug('events.not-looked', { error });
     } finally {
-      looking = false;
+      polling = false;
     }
   };
   const turn = (): void => {
     turns += 1;
-    if (turns % Math.round(eventsLookMs / eventsTickMs) === 0) void lookOnce();
+    if (turns % Math.round(eventsPollMs / eventsTickMs) === 0) void pollOnce();
     const changes = [...gathered.values()];
     gathered.clear();
     for (const stream of streams) stream.turn(changes);
@@ -84,7 +84,7 @@ export function createEventHub({ ending, log, look, subscribe }: EventHubOptions
       streams.add(stream);
       if (timer !== undefined) return;
       timer = setInterval(turn, eventsTickMs);
-      void lookOnce();
+      void pollOnce();
     },
     remove: (stream) => {
       streams.delete(stream);

@@ -25,7 +25,7 @@ const read = (sql: Sql) => sql<Row[]>`
   from tenants t`;
 
 /** Says what differs from the last time it was asked; nothing the first time. */
-export function createLook(sql: Sql): () => Promise<Changed[]> {
+export function createPoll(sql: Sql): () => Promise<Changed[]> {
   let last: ReadonlyMap<string, Row> | undefined;
   return async () => {
     const rows = await read(sql);

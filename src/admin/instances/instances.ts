@@ -237,11 +237,11 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
   app.openapi(create, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');
-    const told = await checkReference(c, readReference, 'apiClient', c.req.valid('json').apiClient);
+    const checked = await checkReference(c, readReference, 'apiClient', c.req.valid('json').apiClient);
     const id = await addInstance(services, tenant.tenantId, c.req.valid('json'), originOf(c));
-    await services.noteInstances(tenant.tenantId);
+    await services.announceInstances(tenant.tenantId);
     const href = `/api/v1/tenants/${tenant.tenantId}/instances/${id}`;
-    return c.json({ id, href, ...told }, 201, { location: href, etag: etag(1) });
+    return c.json({ id, href, ...checked }, 201, { location: href, etag: etag(1) });
   });
 
   app.openapi(read, async (c) => {
@@ -256,7 +256,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), instance.version);
-    const told = await checkReference(c, readReference, 'apiClient', c.req.valid('json').apiClient);
+    const checked = await checkReference(c, readReference, 'apiClient', c.req.valid('json').apiClient);
     const dryRun = c.req.valid('query')['dry-run'] === 'true';
     const by = originOf(c);
     const run: Run = dryRun
@@ -265,7 +265,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
     const changed = await updateInstance(services, instance, c.req.valid('json'), run);
     const shown = async () => {
       const reading = await readingsOf(services, instance.tenantId, [instance.instanceId]);
-      return { ...describeInstance(changed, reading(instance.instanceId), publicUrl), dryRun, ...told };
+      return { ...describeInstance(changed, reading(instance.instanceId), publicUrl), dryRun, ...checked };
     };
     if (dryRun) {
       const body = await shown();
@@ -279,7 +279,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
         reason: changed.enabled ? 'the instance was enabled' : 'the instance was disabled',
       });
       services.routesChanged();
-      await services.noteInstances(instance.tenantId);
+      await services.announceInstances(instance.tenantId);
       if (changed.enabled) await wakeComputers(sql, instance.tenantId, instance.instanceId);
     }
     return c.json(await shown(), 200, { etag: etag(changed.version) });

@@ -58,7 +58,7 @@ export async function readingsOf(
 }
 
 /** An instance that is not polled or reconciled has `infinity` here, which no JavaScript date can say. */
-const unlessNever = (at: AnyColumn) => sql<Date | null>`nullif(${at}, 'infinity')`;
+const nullIfNever = (at: AnyColumn) => sql<Date | null>`nullif(${at}, 'infinity')`;
 
 const readRows = (queries: Sql, tenantId: string, instanceIds: readonly string[]) =>
   query(queries)
@@ -66,11 +66,11 @@ const readRows = (queries: Sql, tenantId: string, instanceIds: readonly string[]
       instanceId: instanceReading.instanceId,
       polledAt: instanceReading.polledAt,
       pollError: instanceReading.pollError,
-      nextPollAt: unlessNever(instanceReading.nextPollAt),
+      nextPollAt: nullIfNever(instanceReading.nextPollAt),
       reconciledAt: instanceReading.reconciledAt,
       reconcileError: instanceReading.reconcileError,
       reconcilingSince: instanceReading.reconcileStartedAt,
-      nextReconcileAt: unlessNever(instanceReading.nextReconcileAt),
+      nextReconcileAt: nullIfNever(instanceReading.nextReconcileAt),
     })
     .from(instanceReading)
     .where(

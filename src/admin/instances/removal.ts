@@ -161,7 +161,7 @@ export function addInstanceRemoval(app: AdminApp, services: AdminServices): void
       });
     });
     instances.forget(tenantId, instanceId);
-    await services.noteInstances(tenantId);
+    await services.announceInstances(tenantId);
     return c.json({ dryRun: false, devices: deviceIds.length, ...released }, 200);
   });
 }

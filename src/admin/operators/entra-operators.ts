@@ -1,4 +1,4 @@
-import { type CallerClaims, type VerifyRefusal, verifyCallerToken } from '../../entra/verify.ts';
+import { type TokenClaims, type VerifyRefusal, verifyCallerToken } from '../../entra/verify.ts';
 import { parseGuid } from '../../ids.ts';
 import { type Problem, problem } from '../../problems.ts';
 import type { Operator } from '../context.ts';
@@ -50,14 +50,14 @@ function problemOf(reason: VerifyRefusal): Problem {
  * Without a user: Entra says so with `idtyp` where the application asks for the claim, and otherwise by leaving out the
  * delegated permissions (domain/microsoft.md 1.3).
  */
-const isAppOnly = ({ identityType, scope }: CallerClaims): boolean =>
+const isAppOnly = ({ identityType, scope }: TokenClaims): boolean =>
   identityType === undefined ? scope === undefined : identityType === 'app';
 
 /** An access token names who got it; an ID token is for the sign-in of its own application and opens nothing. */
-const isAccessToken = ({ applicationId, nonce }: CallerClaims): boolean =>
+const isAccessToken = ({ applicationId, nonce }: TokenClaims): boolean =>
   applicationId !== undefined && nonce === undefined;
 
-function operatorOf(claims: CallerClaims): TokenOperator {
+function operatorOf(claims: TokenClaims): TokenOperator {
   const id = parseGuid(claims.objectId);
   if (id === undefined || !isAccessToken(claims)) {
     return { ok: false, problem: unauthenticated('The token is no access token for an API.') };

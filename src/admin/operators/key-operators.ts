@@ -1,6 +1,6 @@
 import { hashKey, looksLikeKey } from '../../secrets/keys.ts';
 import { type LiveApiKey, markApiKeyUsed, readLiveApiKeys } from '../../store/api-keys.ts';
-import { createCredentialLookup, createUseNotes } from '../../store/credentials.ts';
+import { createCredentialLookup, createUseRecorder } from '../../store/credentials.ts';
 import type { Sql } from '../../store/database.ts';
 import type { Operator } from '../context.ts';
 
@@ -39,7 +39,7 @@ async function bootstrapOperator(
 }
 
 export function createKeyOperators(sql: Sql, bootstrapKey: string | undefined): KeyOperators {
-  const noteUse = createUseNotes(({ keyId }: LiveApiKey) => markApiKeyUsed(sql, keyId));
+  const recordUse = createUseRecorder(({ keyId }: LiveApiKey) => markApiKeyUsed(sql, keyId));
   const keys = createCredentialLookup<LiveApiKey>({
     endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
     read: async (hashes) => new Map((await readLiveApiKeys(sql, hashes)).map((row) => [row.keyHash, row])),
@@ -48,7 +48,7 @@ export function createKeyOperators(sql: Sql, bootstrapKey: string | undefined): 
     const row = await keys.find(hash);
     if (row === undefined) return undefined;
     const { keyId, name, role, tenantIds } = row;
-    await noteUse(row);
+    await recordUse(row);
     return { kind: 'key', name: `key ${name}`, id: keyId, role, tenantIds: tenantIds ?? undefined };
   };
   return {

@@ -7,7 +7,7 @@ import {
   insertSession,
   markSessionSeen,
   readLiveSession,
-  type SessionOwner,
+  type SessionUser,
 } from '../../store/sign-ins.ts';
 import type { Operator, OperatorSession } from '../context.ts';
 import type { KeyOperators } from './key-operators.ts';
@@ -30,7 +30,7 @@ export interface SessionAuthorities {
 
 /** Undefined: the session's owner opens nothing any more. A key has the role, tenants and end that it has now. */
 async function operatorOf(
-  { entraTenantId, keyHash, name, objectId, role }: SessionOwner,
+  { entraTenantId, keyHash, name, objectId, role }: SessionUser,
   { keys, tenantIds }: SessionAuthorities,
 ): Promise<Operator | undefined> {
   if (keyHash !== null) return keys.findByHash(keyHash);
@@ -44,7 +44,7 @@ const csrfTokenOf = (cookie: string): Promise<string> => hashKey(`espalier csrf 
 /** Begins a session; the cookie is always a new one, so none that was planted before the sign-in becomes it. */
 export async function beginSession(
   tx: Transaction,
-  owner: SessionOwner,
+  owner: SessionUser,
 ): Promise<{ readonly cookie: string; readonly sessionId: string }> {
   const cookie = randomToken();
   const sessionId = newId();

@@ -15,7 +15,7 @@ export interface Asked {
 }
 
 /** One more than is shown: then there are more. */
-const most = searchResults + 1;
+const limit = searchResults + 1;
 
 /** `%` and `_` of the text are themselves. */
 const literally = (text: string): string => text.replaceAll(/[\\%_]/g, '\\$&');
@@ -31,7 +31,7 @@ export const findTenants = (sql: Sql, { guid, scope, text }: Asked) => sql<Found
   from tenants
   where ${scope === undefined ? sql`true` : sql`tenant_id = any(${[...scope]}::uuid[])`}
     and (display_name ilike ${`%${literally(text)}%`} or tenant_id = ${guid ?? null}::uuid)
-  order by display_name, tenant_id limit ${most}`;
+  order by display_name, tenant_id limit ${limit}`;
 
 export interface FoundInstance {
   readonly tenantId: string;
@@ -47,7 +47,7 @@ export const findInstances = (sql: Sql, { guid, scope, text }: Asked) => sql<Fou
   where ${scope === undefined ? sql`true` : sql`i.tenant_id = any(${[...scope]}::uuid[])`}
     and (i.name ilike ${`%${literally(text)}%`} or i.url ilike ${`%${literally(text)}%`}
       or i.instance_id = ${guid ?? null}::uuid)
-  order by i.name, i.tenant_id, i.instance_id limit ${most}`;
+  order by i.name, i.tenant_id, i.instance_id limit ${limit}`;
 
 export type Match = 'device-id' | 'user' | 'udid' | 'serial-number' | 'computer-name';
 
@@ -69,27 +69,27 @@ const byId = (sql: Sql, guid: string, scope: Asked['scope']) => sql<Candidate[]>
      where c.tenant_id = t.tenant_id and c.device_id = ${guid}::uuid limit 1)
     union all
     (select c.device_id, 'udid' from claims c
-     where c.tenant_id = t.tenant_id and c.udid in (lower(${guid}), upper(${guid})) limit ${most})
+     where c.tenant_id = t.tenant_id and c.udid in (lower(${guid}), upper(${guid})) limit ${limit})
     union all
     (select c.device_id, 'user' from claims c
-     where c.tenant_id = t.tenant_id and c.user_id = ${guid}::uuid limit ${most})) found
+     where c.tenant_id = t.tenant_id and c.user_id = ${guid}::uuid limit ${limit})) found
   where ${scope === undefined ? sql`true` : sql`t.tenant_id = any(${[...scope]}::uuid[])`}
   group by t.tenant_id, found.device_id
-  order by t.tenant_id, found.device_id limit ${most}`;
+  order by t.tenant_id, found.device_id limit ${limit}`;
 
 const byName = (sql: Sql, text: string, scope: Asked['scope']) => sql<Candidate[]>`
   select t.tenant_id as "tenantId", found.device_id as "deviceId", max(found.matched) as matched
   from tenants t cross join lateral (
     (select c.device_id, 'serial-number' as matched from claims c
-     where c.tenant_id = t.tenant_id and c.serial_number in (${text}, upper(${text})) limit ${most})
+     where c.tenant_id = t.tenant_id and c.serial_number in (${text}, upper(${text})) limit ${limit})
     union all
     (select p.device_id, 'computer-name' from reports p
      where p.tenant_id = t.tenant_id
        and lower(p.content::jsonb ->> 'deviceName') like lower(${`${literally(text)}%`})
-     order by lower(p.content::jsonb ->> 'deviceName') using ~<~ limit ${most})) found
+     order by lower(p.content::jsonb ->> 'deviceName') using ~<~ limit ${limit})) found
   where ${scope === undefined ? sql`true` : sql`t.tenant_id = any(${[...scope]}::uuid[])`}
   group by t.tenant_id, found.device_id
-  order by t.tenant_id, found.device_id limit ${most}`;
+  order by t.tenant_id, found.device_id limit ${limit}`;
 
 export interface FoundDevice extends Candidate {
   readonly tenantName: string;

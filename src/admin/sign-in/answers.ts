@@ -10,7 +10,7 @@ import type { AdminEnv, AdminServices } from '../context.ts';
 import { languageCookie, refusalCookie, setLanguageCookie, setRefusalCookie } from '../operators/cookies.ts';
 import { isSameOrigin } from '../operators/csrf.ts';
 import { pageHeaders, refusalPage } from './pages.ts';
-import { pageOfRefusal, plainRefusal, type Refusal, type ToldRefusal } from './refusals.ts';
+import { type ExplainedRefusal, pageOfRefusal, plainRefusal, type Refusal } from './refusals.ts';
 import { signInTexts } from './texts.ts';
 
 const queryOf = (c: Context): URLSearchParams => new URL(c.req.url).searchParams;
@@ -30,7 +30,7 @@ type Parts = Pick<AdminServices, 'adminUrl' | 'sealer'>;
 const sealedFor = 'sign-in-refusal.1';
 
 interface KeptRefusal {
-  readonly refusal: ToldRefusal;
+  readonly refusal: ExplainedRefusal;
   readonly requestId: string;
 }
 

@@ -4,7 +4,7 @@ import type { Context } from 'hono';
 import { hashKey } from '../../secrets/keys.ts';
 import { type HistoryAuthor, recordHistory } from '../../store/history.ts';
 import { inTransaction } from '../../store/retry.ts';
-import { endSession, type SessionOwner } from '../../store/sign-ins.ts';
+import { endSession, type SessionUser } from '../../store/sign-ins.ts';
 import type { AdminEnv, AdminServices, Operator } from '../context.ts';
 import { sessionCookie, setSessionCookie } from '../operators/cookies.ts';
 import { beginSession } from '../operators/sessions.ts';
@@ -13,7 +13,7 @@ import { beginSession } from '../operators/sessions.ts';
 export function enter(
   c: Context<AdminEnv>,
   services: AdminServices,
-  owner: SessionOwner,
+  owner: SessionUser,
   author: HistoryAuthor,
 ): Promise<string> {
   const before = sessionCookie(c);

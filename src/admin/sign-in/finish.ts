@@ -5,7 +5,7 @@ import {
   redeemCode,
 } from '../../entra/authorization-code.ts';
 import type { TokenFailure } from '../../entra/errors.ts';
-import { type CallerClaims, type VerifyRefusal, verifyCallerToken } from '../../entra/verify.ts';
+import { type TokenClaims, type VerifyRefusal, verifyCallerToken } from '../../entra/verify.ts';
 import { newId, parseGuid } from '../../ids.ts';
 import { hashKey } from '../../secrets/keys.ts';
 import { SealBroken, type Sealer } from '../../secrets/seal.ts';
@@ -92,7 +92,7 @@ async function redeem(
 
 /** Reads the person from an ID token, when it is the one that this sign-in asked for. */
 function personOf(
-  claims: CallerClaims,
+  claims: TokenClaims,
   nonce: string,
 ): { person: SignedInPerson } | { refusal: SignInRefusal } {
   if (claims.nonce !== nonce) return { refusal: { reason: 'token', fault: 'nonce' } };

@@ -4,7 +4,7 @@ import { classifyTokenError } from '../../entra/errors.ts';
 import { type Language, languages } from '../../gateway/language.ts';
 import type { Role } from '../../store/row-types.ts';
 import { oneTimePage, refusalPage, signedInPage, signInPage } from './pages.ts';
-import { pageOfRefusal, type ToldRefusal } from './refusals.ts';
+import { type ExplainedRefusal, pageOfRefusal } from './refusals.ts';
 import { signInTexts } from './texts.ts';
 import type { EntraWords } from './wording.ts';
 
@@ -70,7 +70,7 @@ describe('the pages of sign-in', () => {
       fc.asyncProperty(fc.string(), async (noise) => {
         const evil = `<b onclick="x">${noise}`;
         const body = JSON.stringify({ error: evil, error_description: evil });
-        const refusals: ToldRefusal[] = [
+        const refusals: ExplainedRefusal[] = [
           { reason: 'entra', failure: classifyTokenError(400, body) },
           { reason: 'no-role', name: evil },
         ];

@@ -27,9 +27,9 @@ export const plainRefusal = (name: string): PlainRefusal | undefined =>
   Object.hasOwn(plain, name) ? (name as PlainRefusal) : undefined;
 
 /** Refusals whose page also shows what Microsoft said of the person. */
-export type ToldRefusal = Extract<SignInRefusal, { reason: 'entra' | 'no-role' }>;
+export type ExplainedRefusal = Extract<SignInRefusal, { reason: 'entra' | 'no-role' }>;
 
-export type Refusal = PlainRefusal | ToldRefusal;
+export type Refusal = PlainRefusal | ExplainedRefusal;
 
 export interface ShownRefusal {
   readonly status: 400 | 403 | 404 | 429 | 502 | 503;
@@ -81,7 +81,7 @@ function ofToken({ fault }: Extract<SignInRefusal, { reason: 'token' }>): PlainR
 }
 
 /** Chooses the page for the person. */
-export function toldOf(refusal: SignInRefusal): Refusal {
+export function explainedOf(refusal: SignInRefusal): Refusal {
   switch (refusal.reason) {
     case 'entra':
     case 'no-role':

@@ -35,7 +35,7 @@ import { showLink, useLink } from './enter-by-link.ts';
 import { finishSignIn } from './finish.ts';
 import { oneTimePath } from './one-time-link.ts';
 import { pageHeaders, signedInPage, signInPage } from './pages.ts';
-import { loggedOf, toldOf } from './refusals.ts';
+import { explainedOf, loggedOf } from './refusals.ts';
 import { homePath, parseReturnTo } from './return-to.ts';
 
 /** `/sign-in`, `/sign-in/start`, `/sign-in/callback`, `/sign-out`: operators' browsers, to Entra and back. */
@@ -127,7 +127,7 @@ const finish =
     if (!outcome.ok) {
       if (outcome.reason === 'not-matched') attempts.wrong(source);
       log.warn('sign-in.refused', { ...loggedOf(outcome), requestId, source });
-      return refused(c, services, toldOf(outcome));
+      return refused(c, services, explainedOf(outcome));
     }
     const { person, returnTo } = outcome;
     const author = { kind: 'user', id: person.objectId, name: person.name } as const;

@@ -11,7 +11,7 @@ type Step = keyof typeof stepSeconds;
 
 /** Default: as many hours as a chart of such steps shows well. */
 const usualHours: Readonly<Record<Step, number>> = { 'five-minutes': 24, hour: 7 * 24, day: keptDays * 24 };
-const stepsAtMost = 2_016;
+const maxSteps = 2_016;
 
 const count = z.number().int();
 const seconds = z.number().nullable();
@@ -89,10 +89,10 @@ export function addDelivery(app: AdminApp, { sql }: AdminServices): void {
     const { tenantId } = await tenantOf(c, sql);
     const { hours: asked, step } = c.req.valid('query');
     const hours = asked ?? usualHours[step];
-    if ((hours * 3_600) / stepSeconds[step] > stepsAtMost)
-      throw invalidField('hours', `is more than ${stepsAtMost} steps of ${step}`);
-    const lookBackSeconds = Math.max(hours * 3_600, stepSeconds[step]);
-    const rows = await readDeliveryCounts(sql, tenantId, { lookBackSeconds, stepSeconds: stepSeconds[step] });
+    if ((hours * 3_600) / stepSeconds[step] > maxSteps)
+      throw invalidField('hours', `is more than ${maxSteps} steps of ${step}`);
+    const windowSeconds = Math.max(hours * 3_600, stepSeconds[step]);
+    const rows = await readDeliveryCounts(sql, tenantId, { windowSeconds, stepSeconds: stepSeconds[step] });
     return c.json(
       {
         tenantId,

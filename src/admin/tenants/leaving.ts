@@ -221,8 +221,8 @@ export function addLeaving(app: AdminApp, services: AdminServices): void {
       const would = { tenantId, before: tenant.connectionState, connectionState: tenant.connectionState };
       return c.json({ ...would, dryRun: true, devices, retracting: retract ? devices : 0 }, 200);
     }
-    const told = retract ? ', telling Intune of every device that it is not managed' : '';
-    const summary = `Disconnect the tenant ${tenant.displayName}${told}`;
+    const retraction = retract ? ', telling Intune of every device that it is not managed' : '';
+    const summary = `Disconnect the tenant ${tenant.displayName}${retraction}`;
     const waiting = await secondPerson(c, { tenantId, action: 'connection.disconnect', devices, summary });
     if (waiting) return c.json(waiting, 202, { location: waiting.href });
     const {

@@ -227,7 +227,7 @@ function addCreate(app: AdminApp, services: AdminServices): void {
     // A tenant that is not here yet has no instance; one that is here is a conflict, whatever instances it has.
     if (body.landing.defaultInstanceId !== undefined) throw noInstance();
     await checkLanding(services, body.tenantId, body.landing);
-    const told = await checkReference(c, readReference, 'application', body.application);
+    const checked = await checkReference(c, readReference, 'application', body.application);
     const { partnerGroup = null, ...tenant } = body;
     const own = body.application && (await storedApplication(sealer, body.tenantId, body.application));
     try {
@@ -247,7 +247,7 @@ function addCreate(app: AdminApp, services: AdminServices): void {
     }
     tenants.forget(body.tenantId);
     const href = `/api/v1/tenants/${body.tenantId}`;
-    return c.json({ id: body.tenantId, href, ...told }, 201, { location: href, etag: etag(1) });
+    return c.json({ id: body.tenantId, href, ...checked }, 201, { location: href, etag: etag(1) });
   });
 }
 
@@ -258,7 +258,7 @@ function addChange(app: AdminApp, services: AdminServices): void {
     requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const body = c.req.valid('json');
-    const told = await checkReference(c, readReference, 'application', body.application);
+    const checked = await checkReference(c, readReference, 'application', body.application);
     await checkLanding(services, tenant.tenantId, body.landing);
     const own = body.application && (await storedApplication(sealer, tenant.tenantId, body.application));
     const changed = await changing(c, sql, async (tx, note) => {
@@ -285,7 +285,7 @@ function addChange(app: AdminApp, services: AdminServices): void {
       return row;
     });
     tenants.forget(tenant.tenantId);
-    return c.json({ ...tenantResource.show(changed), ...told }, 200, { etag: etag(changed.version) });
+    return c.json({ ...tenantResource.show(changed), ...checked }, 200, { etag: etag(changed.version) });
   });
 }
 

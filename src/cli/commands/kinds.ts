@@ -171,23 +171,23 @@ export function act(declaration: ActDeclaration): Verb {
   const options = optionsOf(declaration);
   const run = async (call: VerbCall): Promise<number> => {
     const { api, given, output, parameters } = call;
-    const onlyLook = dryRun === true && given.flag('dryRun');
-    if (ask?.(call) !== undefined && !onlyLook) checkConfirmable(given.flag('yes'));
+    const isDryRun = dryRun === true && given.flag('dryRun');
+    if (ask?.(call) !== undefined && !isDryRun) checkConfirmable(given.flag('yes'));
     const fromOptions = bodyOf(options, given);
     const added = await more?.(call);
     const body = fromOptions === undefined && added === undefined ? undefined : merged(fromOptions, added);
     const query = { ...queryOf(options, given), ...moreQuery?.(call) };
-    const send = (look: boolean): Promise<unknown> => {
-      const path = pathOf(operation, parameters, look ? { ...query, 'dry-run': 'true' } : query);
+    const send = (isTrial: boolean): Promise<unknown> => {
+      const path = pathOf(operation, parameters, isTrial ? { ...query, 'dry-run': 'true' } : query);
       return api.call(methodOf(operation), path, body);
     };
-    if (!onlyLook) await askFirst(declaration, call, send);
-    const answer = await send(onlyLook);
-    const waiting = !onlyLook && sayIfWaiting(output, answer);
+    if (!isDryRun) await askFirst(declaration, call, send);
+    const answer = await send(isDryRun);
+    const waiting = !isDryRun && sayIfWaiting(output, answer);
     await writeAnswer(output, answer, waiting ? undefined : human);
     sayWarnings(output, answer);
-    if (onlyLook) output.say('nothing was changed: this is what would be done');
-    if (onlyLook || waiting) return 0;
+    if (isDryRun) output.say('nothing was changed: this is what would be done');
+    if (isDryRun || waiting) return 0;
     const said = done?.(call, answer);
     if (said !== undefined) output.say(said);
     await afterwards?.(call, answer);

@@ -10,7 +10,7 @@ import type { VerbCall } from './declare.ts';
 import { type Operation, pathOf } from './operation.ts';
 import { pagesOf } from './pages.ts';
 
-const lookEveryMs = 1_000;
+const pollIntervalMs = 1_000;
 
 export const rebuildOperations = {
   tenants: 'GET /tenants',
@@ -60,7 +60,7 @@ interface Seen {
   readonly instances: number;
 }
 
-async function look(api: AdminApi, { requestedAt, tenantId }: Asked): Promise<Seen> {
+async function poll(api: AdminApi, { requestedAt, tenantId }: Asked): Promise<Seen> {
   const { backlog, devices } = read(
     status,
     await api.call('GET', pathOf(rebuildOperations.status, { tenantId })),
@@ -91,7 +91,7 @@ async function waitFor({ api, output }: VerbCall, rebuild: Asked): Promise<void>
   const tell = (line: string): Promise<void> =>
     output.format === 'table' ? output.write(`${line}\n`) : Promise.resolve(output.say(line));
   let shown = '';
-  let seen = await look(api, rebuild);
+  let seen = await poll(api, rebuild);
   const bar = await startProgress(rebuild.tenantId, 'instances', seen.instances);
   try {
     for (;;) {
@@ -100,8 +100,8 @@ async function waitFor({ api, output }: VerbCall, rebuild: Asked): Promise<void>
       if (line !== shown && !process.stderr.isTTY) await tell(line);
       shown = line;
       if (seen.done) break;
-      await pause(lookEveryMs);
-      seen = await look(api, rebuild);
+      await pause(pollIntervalMs);
+      seen = await poll(api, rebuild);
     }
   } finally {
     bar.stop();

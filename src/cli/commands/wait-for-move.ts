@@ -7,23 +7,23 @@ import type { VerbCall } from './declare.ts';
 import { type Operation, pathOf } from './operation.ts';
 
 const operation: Operation = 'GET /tenants/{tenantId}/moves/{moveId}';
-const lookEveryMs = 500;
+const pollIntervalMs = 500;
 
 const count = (move: Row, field: string): number => Number(fieldOf(move, field) ?? 0);
 
 export async function waitForMove({ api, output, parameters }: VerbCall): Promise<void> {
-  const look = async (): Promise<Row> => {
+  const poll = async (): Promise<Row> => {
     const answer = await api.call('GET', pathOf(operation, parameters));
     return isRow(answer) ? answer : {};
   };
-  let move = await look();
+  let move = await poll();
   const total = count(move, 'pending');
   const bar = await startProgress('routes', 'written', total);
   try {
     while (count(move, 'pending') > 0 && move.paused !== true) {
       bar.update(total - Math.min(total, count(move, 'pending')));
-      await pause(lookEveryMs);
-      move = await look();
+      await pause(pollIntervalMs);
+      move = await poll();
     }
     bar.update(total - Math.min(total, count(move, 'pending')));
   } finally {

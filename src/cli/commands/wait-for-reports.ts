@@ -7,10 +7,10 @@ import type { VerbCall } from './declare.ts';
 import { type Operation, pathOf } from './operation.ts';
 
 const status: Operation = 'GET /tenants/{tenantId}/status';
-const lookEveryMs = 1_000;
+const pollIntervalMs = 1_000;
 
 export async function waitForReports({ api, output, parameters }: VerbCall): Promise<void> {
-  const look = async () => {
+  const poll = async () => {
     const answer = await api.call('GET', pathOf(status, parameters));
     const row = isRow(answer) ? answer : {};
     const hold = fieldOf(row, 'hold.detail');
@@ -19,14 +19,14 @@ export async function waitForReports({ api, output, parameters }: VerbCall): Pro
       held: typeof hold === 'string' ? hold : row.paused === true ? 'the tenant is paused' : undefined,
     };
   };
-  let seen = await look();
+  let seen = await poll();
   const total = seen.left;
   const bar = await startProgress('reports', 'sent', total);
   try {
     while (seen.left > 0 && seen.held === undefined) {
       bar.update(total - Math.min(seen.left, total));
-      await pause(lookEveryMs);
-      seen = await look();
+      await pause(pollIntervalMs);
+      seen = await poll();
     }
     bar.update(total - Math.min(seen.left, total));
   } finally {

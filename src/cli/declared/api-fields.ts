@@ -3,7 +3,7 @@ import { address, guid, instant, text } from './values.ts';
 
 /** Made from the OpenAPI document of the admin API by `npm run docs`; change the schemas in src/admin/. */
 
-/** Fields that operators set of a tenant, an instance and a key. */
+/** What operators set of a tenant, an instance and a key. */
 export const tenantFields = {
   tenantId: guid,
   cloud: text(100).optional(),

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { atMost, inOrder } from './in-order.ts';
+import { inOrder, withDeadline } from './in-order.ts';
 import { createHide, createScrubber, formsOf } from './scrub.ts';
 import { makeTar } from './tar.ts';
 
@@ -91,14 +91,14 @@ describe('work in order', () => {
 
   it('does not wait for what hangs', async () => {
     expect(
-      await atMost(
+      await withDeadline(
         5,
         () => new Promise<string>(() => undefined),
         () => 'late',
       ),
     ).toBe('late');
     expect(
-      await atMost(
+      await withDeadline(
         5_000,
         async () => 'done',
         () => 'late',

@@ -6,11 +6,11 @@ import { type Inspection, openInspection } from '../../runtime/node-inspection.t
 import { type Instance, instanceColumns } from '../../store/instances/instance.ts';
 import { type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
 import { type DoctorContext, instanceSubject, tenantSubject } from './context.ts';
-import { type HostToLookAt, hostSubject, lookAtHost, macLine, publicUrlLine } from './gather-hosts.ts';
+import { type HostToProbe, hostSubject, macLine, probeHost, publicUrlLine } from './gather-hosts.ts';
 import { instanceLines } from './gather-instance.ts';
 import { machineLines } from './gather-machine.ts';
-import { blockedBy, lookAtTenant, type TenantLook } from './gather-tenant.ts';
-import { atMost, inOrder } from './in-order.ts';
+import { blockedBy, checkTenant, type TenantCheck } from './gather-tenant.ts';
+import { inOrder, withDeadline } from './in-order.ts';
 import { about, type Line } from './line.ts';
 import { macHosts } from './macs.ts';
 
@@ -125,12 +125,12 @@ function applicationLine({ config, tenants }: DoctorContext, cloud: string): Lin
   );
 }
 
-function hostsOf({ config }: DoctorContext, cloud: string): readonly HostToLookAt[] {
+function hostsOf({ config }: DoctorContext, cloud: string): readonly HostToProbe[] {
   const known = config.clouds.get(cloud);
   if (!known) return [];
   const { authority, graph, jwks } = known;
   const entra = `Microsoft Entra ID, cloud ${cloud}`;
-  const hosts: readonly HostToLookAt[] = [
+  const hosts: readonly HostToProbe[] = [
     [`${authority}/common/v2.0/.well-known/openid-configuration`, entra] as const,
     [`${graph}/v1.0/`, `Microsoft Graph, cloud ${cloud}`] as const,
     [jwks.replace('{tenantid}', 'common'), entra] as const,
@@ -157,27 +157,27 @@ function bounded(
       'espalier',
     ),
   ];
-  return () => atMost(ms, work, late);
+  return () => withDeadline(ms, work, late);
 }
 
 async function hostsLines(
   context: DoctorContext,
-  hosts: readonly HostToLookAt[],
+  hosts: readonly HostToProbe[],
 ): Promise<ReadonlyMap<string, readonly Line[]>> {
   const work = hosts.map((host) =>
     bounded(context, { check: 'host.name', subject: hostSubject(host.url) }, async () => [
-      ...(await lookAtHost(context, host)).lines,
+      ...(await probeHost(context, host)).lines,
     ]),
   );
   const results = await inOrder(atOnce, work);
   return new Map(hosts.map((host, at) => [hostSubject(host.url), results[at] ?? []]));
 }
 
-async function tenantsLooked(
+async function checkTenants(
   context: DoctorContext,
   ofHosts: ReadonlyMap<string, readonly Line[]>,
-): Promise<readonly TenantLook[]> {
-  const work = context.tenants.map((tenant) => async (): Promise<TenantLook> => {
+): Promise<readonly TenantCheck[]> {
+  const work = context.tenants.map((tenant) => async (): Promise<TenantCheck> => {
     const hosts = hostsOf(context, tenant.cloud).map(({ url }) => hostSubject(url));
     const blocked = blockedBy(new Map(hosts.map((host) => [host, ofHosts.get(host) ?? []])));
     let services: readonly string[] = [];
@@ -185,9 +185,9 @@ async function tenantsLooked(
       context,
       { check: 'tenant.token', subject: tenantSubject(tenant) },
       async () => {
-        const look = await lookAtTenant(context, tenant, blocked);
-        services = look.services;
-        return [...look.lines];
+        const checked = await checkTenant(context, tenant, blocked);
+        services = checked.services;
+        return [...checked.lines];
       },
     )();
     return { lines, services };
@@ -198,9 +198,9 @@ async function tenantsLooked(
 const namedTenants = 3;
 
 /** One look at each host of Intune, named after the tenants whose it is. */
-function intuneHosts({ tenants }: DoctorContext, looks: readonly TenantLook[]): readonly HostToLookAt[] {
+function intuneHosts({ tenants }: DoctorContext, checks: readonly TenantCheck[]): readonly HostToProbe[] {
   const found = new Map<string, { readonly url: string; readonly of: Set<string> }>();
-  for (const [at, { services }] of looks.entries())
+  for (const [at, { services }] of checks.entries())
     for (const url of services) {
       const host = found.get(hostSubject(url)) ?? { url, of: new Set() };
       host.of.add(tenants[at]?.displayName ?? '');
@@ -219,12 +219,12 @@ async function publicLines(context: DoctorContext): Promise<Line[]> {
   const url = context.config.publicUrl;
   const kind = isLocal(new URL(url).hostname) ? 'public-local' : 'public';
   return bounded(context, { check: 'public-url', subject: url }, async () => {
-    const { lines } = await lookAtHost(context, { url: `${url}/`, kind, rule: 'configured' });
+    const { lines } = await probeHost(context, { url: `${url}/`, kind, rule: 'configured' });
     return [...lines, await publicUrlLine(context, lines)];
   })();
 }
 
-async function look(context: DoctorContext, { macs, selection }: ExamineOptions): Promise<Line[]> {
+async function check(context: DoctorContext, { macs, selection }: ExamineOptions): Promise<Line[]> {
   const machine = await machineLines(context);
   const publicOnes = await publicLines(context);
   const clouds = cloudsInUse(context, selection);
@@ -232,7 +232,7 @@ async function look(context: DoctorContext, { macs, selection }: ExamineOptions)
     clouds.flatMap((cloud) => hostsOf(context, cloud)).map((host) => [hostSubject(host.url), host]),
   );
   const ofHosts = await hostsLines(context, [...hosts.values()]);
-  const tenants = await tenantsLooked(context, ofHosts);
+  const tenants = await checkTenants(context, ofHosts);
   const intune = await hostsLines(context, intuneHosts(context, tenants));
   const modes = new Map(context.tenants.map(({ mode, tenantId }) => [tenantId, mode]));
   const instances = await inOrder(
@@ -279,7 +279,7 @@ export async function examine<T>(
     // Without the database nobody knows what is there: the line of the database says so.
     const selected = away ? rows : select(rows, selection, config);
     const context = { config, environment, inspection, timeoutMs, now: Date.now, ...selected };
-    return await use({ context, lines: await look(context, options) });
+    return await use({ context, lines: await check(context, options) });
   } finally {
     await inspection.close();
   }

@@ -9,7 +9,7 @@ import { type HostAnswer, type HostKind, judgeAnswer, judgeClock, judgeProbe } f
 import { about, anyFailed, type Line } from './line.ts';
 import type { macHosts } from './macs.ts';
 
-export interface HostToLookAt {
+export interface HostToProbe {
   /** Address at which a request without credentials gets some answer with a Date. */
   readonly url: string;
   readonly kind: HostKind;
@@ -27,7 +27,7 @@ export const hostSubject = (url: string): string => {
 };
 
 /** The host with its service, so that a line says what is down and not only where. */
-const serviceSubject = ({ service, url }: HostToLookAt): string =>
+const serviceSubject = ({ service, url }: HostToProbe): string =>
   service === undefined ? hostSubject(url) : `${hostSubject(url)} (${service})`;
 
 /** HTTP's Date has whole seconds, cut off: half of one is what it is off on average. */
@@ -67,7 +67,7 @@ interface Asked {
   readonly skewMs?: number;
 }
 
-async function ask({ inspection, now, timeoutMs }: DoctorContext, host: HostToLookAt): Promise<Asked> {
+async function ask({ inspection, now, timeoutMs }: DoctorContext, host: HostToProbe): Promise<Asked> {
   const askedAt = now();
   const response = await inspection.send({
     method: 'GET',
@@ -85,27 +85,27 @@ async function ask({ inspection, now, timeoutMs }: DoctorContext, host: HostToLo
   return Number.isNaN(date) ? { answer } : { answer, skewMs: date + halfSecondMs - middle };
 }
 
-const isPublic = ({ kind }: HostToLookAt): boolean => kind === 'public' || kind === 'public-local';
+const isPublic = ({ kind }: HostToProbe): boolean => kind === 'public' || kind === 'public-local';
 
 /** The clock is judged by an answer alone: where none came, the service is what is wrong. */
-function askedLines(subject: string, host: HostToLookAt, { answer, skewMs }: Asked): Line[] {
+function askedLines(subject: string, host: HostToProbe, { answer, skewMs }: Asked): Line[] {
   // The server at our own address has a check of its own.
   const answered = isPublic(host) ? [] : [judgeAnswer(subject, host.kind, answer)];
   const hasClock = answer.kind === 'http' && (skewMs !== undefined || !anyFailed(answered));
   return hasClock ? [...answered, judgeClock(subject, skewMs)] : answered;
 }
 
-export interface HostLook {
+export interface HostProbe {
   readonly lines: readonly Line[];
   /** Some HTTP answer came, be it an error: who has credentials may learn more. */
   readonly answered: boolean;
 }
 
 /** A request is made only where it may go: the rest of the lines says why not. */
-export async function lookAtHost(context: DoctorContext, host: HostToLookAt): Promise<HostLook> {
+export async function probeHost(context: DoctorContext, host: HostToProbe): Promise<HostProbe> {
   const { config, now, timeoutMs } = context;
   const url = new URL(host.url);
-  const looked = await probe({
+  const probed = await probe({
     host: url.hostname,
     port: portOf(url),
     timeoutMs,
@@ -114,8 +114,8 @@ export async function lookAtHost(context: DoctorContext, host: HostToLookAt): Pr
     ...(host.caCertificate === undefined ? {} : { caCertificate: host.caCertificate }),
   });
   const subject = serviceSubject(host);
-  const lines = judgeProbe(subject, host.kind, looked, now());
-  const trusted = looked.tls?.ok === true && looked.tls.refusal === undefined && looked.tls.fitsHost;
+  const lines = judgeProbe(subject, host.kind, probed, now());
+  const trusted = probed.tls?.ok === true && probed.tls.refusal === undefined && probed.tls.fitsHost;
   if (!trusted || anyFailed(lines)) return { lines, answered: false };
   const asked = await ask(context, host);
   return {
@@ -125,10 +125,10 @@ export async function lookAtHost(context: DoctorContext, host: HostToLookAt): Pr
 }
 
 /** A page that only Espalier answers so: a problem with its types. */
-export async function publicUrlLine(context: DoctorContext, hostLooked: readonly Line[]): Promise<Line> {
+export async function publicUrlLine(context: DoctorContext, hostLines: readonly Line[]): Promise<Line> {
   const { config, inspection, timeoutMs } = context;
   const say = about('public-url', config.publicUrl);
-  if (!hostLooked.some(({ check, status }) => check === 'host.tls' && status !== 'fail'))
+  if (!hostLines.some(({ check, status }) => check === 'host.tls' && status !== 'fail'))
     return say.warn('not tried: the host cannot be reached', 'Mend that first.', 'configuration');
   const answer = await inspection.send({
     method: 'GET',
@@ -139,7 +139,7 @@ export async function publicUrlLine(context: DoctorContext, hostLooked: readonly
     signal: AbortSignal.timeout(timeoutMs * 2),
   });
   if (!answer.ok) {
-    const untrusted = hostLooked.some(({ check, status }) => check === 'host.tls' && status !== 'ok');
+    const untrusted = hostLines.some(({ check, status }) => check === 'host.tls' && status !== 'ok');
     return untrusted
       ? say.warn('not tried: its certificate is not trusted here', 'Mend that first.', 'configuration')
       : say.fail(

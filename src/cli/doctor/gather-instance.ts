@@ -2,7 +2,7 @@ import type { Instance } from '../../store/instances/instance.ts';
 import { secretAssociation } from '../../store/instances/secret.ts';
 import type { Mode } from '../../store/row-types.ts';
 import { type DoctorContext, instanceSubject } from './context.ts';
-import { hostSubject, lookAtHost } from './gather-hosts.ts';
+import { hostSubject, probeHost } from './gather-hosts.ts';
 import {
   type InstanceUse,
   judgeCompliance,
@@ -61,7 +61,7 @@ export async function instanceLines(context: DoctorContext, instance: Instance, 
     instance.apiSecretRef ?? undefined,
     await secretFault(context, instance),
   );
-  const host = await lookAtHost(context, {
+  const host = await probeHost(context, {
     url: `${url.replace(/\/+$/, '')}/api/v1/health-check`,
     kind: 'instance',
     service: `instance ${instance.name}`,

@@ -17,7 +17,7 @@ import {
 } from './judge-tenant.ts';
 import { anyFailed, type Line, notTried } from './line.ts';
 
-export interface TenantLook {
+export interface TenantCheck {
   readonly lines: readonly Line[];
   /** Addresses of the tenant's Intune services at which a request without a token is refused, and nothing else happens. */
   readonly services: readonly string[];
@@ -52,16 +52,16 @@ function readAddresses(
 const withoutConsent: ReadonlySet<Tenant['connectionState']> = new Set(['new', 'consenting', 'disconnected']);
 
 /** `blocked`: why the tenant's cloud cannot be asked; undefined when it can. */
-export async function lookAtTenant(
+export async function checkTenant(
   context: DoctorContext,
   tenant: Tenant,
   blocked: string | undefined,
-): Promise<TenantLook> {
+): Promise<TenantCheck> {
   const { config, inspection, now, timeoutMs } = context;
   const { access } = inspection.gateway;
   const subject = tenantSubject(tenant);
   const lines: Line[] = [judgeConnection(subject, tenant, config.heartbeatSeconds, now())];
-  const done = (...more: readonly Line[]): TenantLook => ({ lines: [...lines, ...more], services: [] });
+  const done = (...more: readonly Line[]): TenantCheck => ({ lines: [...lines, ...more], services: [] });
   if (withoutConsent.has(tenant.connectionState)) return done();
   if (blocked !== undefined) return done(notTried('tenant.token', subject, blocked, 'configuration'));
 

@@ -16,7 +16,7 @@ export async function inOrder<T>(limit: number, work: readonly (() => Promise<T>
 }
 
 /** The work's value; `late()` when it takes longer. What goes on then ends by its own timeouts, and nobody waits. */
-export async function atMost<T>(ms: number, work: () => Promise<T>, late: () => T): Promise<T> {
+export async function withDeadline<T>(ms: number, work: () => Promise<T>, late: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<T>((resolve) => {
     timer = setTimeout(() => resolve(late()), ms);

@@ -262,12 +262,12 @@ describe('an instance', () => {
   });
 
   it('needs the verdict of Jamf only where that is what counts', () => {
-    const told = (...privileges: string[]) =>
+    const granted = (...privileges: string[]) =>
       ({ ok: true, authenticationType: undefined, privileges }) as const;
     const all = ['Read Computers', 'Read Device Compliance Information', 'Update Smart Computer Groups'];
-    expect(judgePrivileges('i', told(...all, 'Read Buildings'), verdict).status).toBe('ok');
-    expect(judgePrivileges('i', told('Read Computers'), verdict).status).toBe('fail');
-    expect(judgePrivileges('i', told('Read Computers'), groups).status).toBe('warn');
+    expect(judgePrivileges('i', granted(...all, 'Read Buildings'), verdict).status).toBe('ok');
+    expect(judgePrivileges('i', granted('Read Computers'), verdict).status).toBe('fail');
+    expect(judgePrivileges('i', granted('Read Computers'), groups).status).toBe('warn');
     expect(
       judgePrivileges('i', { ok: true, authenticationType: undefined, privileges: undefined }, verdict)
         .status,

@@ -28,7 +28,7 @@ const exitCodeOf = (status: number): number => {
 };
 
 /** The remedy, where the answer itself rarely names one. */
-function hintOf(
+function adviceOf(
   status: number,
   slug: string | undefined,
   { repeated, retryAfter }: Attempt,
@@ -79,11 +79,11 @@ export function refusalOf(status: number, body: unknown, attempt: Attempt): Comm
   const slug = slugOf(problem.type);
   const owner = textOf(problem.owner);
   const requestId = textOf(problem.instance);
-  const hint = isOwnRequest(problem.errors) ? undefined : hintOf(status, slug, attempt);
+  const advice = isOwnRequest(problem.errors) ? undefined : adviceOf(status, slug, attempt);
   const lines = [
     `HTTP ${status}: ${detail}${slug === undefined ? '' : ` (${slug})`}`,
     ...fieldLines(problem.errors, detail),
-    ...(hint === undefined ? [] : [`  what helps: ${hint}`]),
+    ...(advice === undefined ? [] : [`  what helps: ${advice}`]),
     ...(owner === undefined ? [] : [`  who must act: ${owners[owner] ?? owner}`]),
     ...(requestId === undefined ? [] : [`  request id: ${requestId}`]),
   ];

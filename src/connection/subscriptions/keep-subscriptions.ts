@@ -14,7 +14,7 @@ import { newId } from '../../ids.ts';
 import type { Send } from '../../outbound/port.ts';
 import { webSha256 } from '../../secrets/sha256.ts';
 import type { Sql } from '../../store/database.ts';
-import { anything, noteDirectoryChanges } from '../../store/directory.ts';
+import { anything, recordDirectoryChanges } from '../../store/directory.ts';
 import { type SubscribedResource, subscribable } from '../../store/row-types.ts';
 import {
   addMissingSubscriptions,
@@ -210,7 +210,7 @@ async function create(turn: Turn, path: string, objectId: string | null): Promis
   options.log.info('subscription.made', { tenantId, resource: path, expiresAt: made.subscription.expiresAt });
   // While there was none, anything may have changed; at the very first, everything is read anyway.
   if (row.subscriptionId !== null || row.state === 'removed' || row.lastNotificationAt !== null) {
-    await noteDirectoryChanges(options.sql, tenantId, [anything(tenantId)]);
+    await recordDirectoryChanges(options.sql, tenantId, [anything(tenantId)]);
   }
   return outcome;
 }

@@ -41,7 +41,7 @@ interface Waiting {
 }
 
 /** Groups of computers that are told; a tenant with hundreds of failing instances has one cause in truth. */
-const causesTold = 100;
+const maxCauses = 100;
 
 /** The text of a failed read begins with its kind; any other text is an error of our own. */
 const readWaiting = (sql: Queries, tenantId: string) => sql<Waiting[]>`
@@ -59,7 +59,7 @@ const readWaiting = (sql: Queries, tenantId: string) => sql<Waiting[]>`
     where c.tenant_id = ${tenantId} and c.wanted_revision > c.done_revision
   ) waiting
   group by instance_id, kind
-  order by count(*) desc, min(name), kind limit ${causesTold}`;
+  order by count(*) desc, min(name), kind limit ${maxCauses}`;
 
 const notFound =
   'the instance does not know these computers (yet, or any more): each is asked for again every 15 s, and after 90 s taken for deleted';

@@ -49,7 +49,7 @@ function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
       from = taken.upToId === maxComputerId ? undefined : await nextNamed(sql, row, taken.upToId);
     }
     const { instanceId, tenantId } = row;
-    await instances.noteExchange(tenantId, instanceId, null);
+    await instances.recordExchange(tenantId, instanceId, null);
     await endLearning(sql, row, begun?.at ?? new Date());
     log.info('learn.done', { tenantId, instanceId, due });
     return 'done';

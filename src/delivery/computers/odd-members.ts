@@ -11,22 +11,22 @@ interface Computer {
   readonly jamfComputerId: number;
 }
 
-export type NoteOddMembers = (computer: Computer, warnings: readonly FieldError[]) => void;
+export type LogOddMembers = (computer: Computer, warnings: readonly FieldError[]) => void;
 
 /** Computers whose odd members have been logged: a Mac is read with every check-in, and says the same each time. */
 const computersRemembered = 10_000;
 /** Bound on the members named of one computer; otherwise the record's sender would decide how long the log line is. */
-const membersTold = 5;
+const maxMembersNamed = 5;
 
 /** Describes in one line, for people, which members are odd and what they must be. */
 export function oddMembersText(warnings: readonly FieldError[]): string {
-  const told = warnings.slice(0, membersTold).map(({ description }) => description);
-  const more = warnings.length - told.length;
-  return [...told, ...(more > 0 ? [`${more} more.`] : [])].join(' ');
+  const named = warnings.slice(0, maxMembersNamed).map(({ description }) => description);
+  const more = warnings.length - named.length;
+  return [...named, ...(more > 0 ? [`${more} more.`] : [])].join(' ');
 }
 
 /** Counts every one, and logs each computer's once as long as they stay the same. */
-export function createOddMembers(log: Log, metrics: Pick<Metrics, 'inputIgnored'>): NoteOddMembers {
+export function createOddMembers(log: Log, metrics: Pick<Metrics, 'inputIgnored'>): LogOddMembers {
   const logged = new LRUCache<string, string>({ max: computersRemembered });
   return ({ instanceId, jamfComputerId, tenantId }, warnings) => {
     if (warnings.length === 0) return;

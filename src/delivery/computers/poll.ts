@@ -101,7 +101,7 @@ function pollFeed(options: PollOptions): Feed<DuePoll> {
       place = read.page.last ? undefined : nextPlace(place, read.newestMs);
     }
     const { instanceId, tenantId } = row;
-    await instances.noteExchange(tenantId, instanceId, null);
+    await instances.recordExchange(tenantId, instanceId, null);
     log.debug('poll.done', { tenantId, instanceId, changed });
     return done(row);
   };

@@ -111,9 +111,9 @@ async function takeInTogether(
     const held = await lockHeld(tx, reads);
     const ours = reads.filter(({ row }) => held.has(row));
     if (ours.length === 0)
-      return { held, schedules: [], reported: false, received: 0, routed: false, way: [] };
+      return { held, schedules: [], reported: false, received: 0, routed: false, timelineEvents: [] };
     const news = ours.filter(({ found }) => !found?.late);
-    const { received, reported, routed, verdictMissing, way } = await takeIn(tx, tenantId, news, {
+    const { received, reported, routed, verdictMissing, timelineEvents } = await takeIn(tx, tenantId, news, {
       vocabulary,
       sha256,
     });
@@ -133,10 +133,10 @@ async function takeInTogether(
         readInSeconds: row.attempts === 0 ? 0 : backoffSeconds(row.attempts, backoff),
       })),
     );
-    return { held, schedules, reported, received, routed, way };
+    return { held, schedules, reported, received, routed, timelineEvents };
   });
   if (!taken) return reads.map(() => new Disconnecting('the tenant is being disconnected'));
-  options.timeline.add(taken.way);
+  options.timeline.add(taken.timelineEvents);
   if (taken.received > 0) options.counts?.received(tenantId, taken.received);
   for (const schedule of taken.schedules) onDue(schedule);
   if (taken.reported) onReports(tenantId);
@@ -187,7 +187,7 @@ type Postpone = ReturnType<typeof createPostpone>;
 /** Reads one computer from its instance, and takes it in or puts it off. */
 function createRead(options: ComputerStageOptions, postpone: Postpone) {
   const { backoff, circuits, clientOf, instances, log } = options;
-  const noteOddMembers = createOddMembers(log, options.metrics);
+  const logOddMembers = createOddMembers(log, options.metrics);
   const finish = createTakeIn(options);
   return async (row: DueComputer, holder: string, instance: Instance, mode: Mode): Promise<void> => {
     const { instanceId, tenantId } = row;
@@ -196,12 +196,12 @@ function createRead(options: ComputerStageOptions, postpone: Postpone) {
     const verdictIsJamfs = mode === 'device-compliance' && instance.compliance.source === 'jamf';
     // A push tells nothing of whether the instance answers.
     if (row.needsInstance || verdictIsJamfs) {
-      await instances.noteExchange(tenantId, instanceId, fetched.ok || fetched.gone ? null : fetched.error);
+      await instances.recordExchange(tenantId, instanceId, fetched.ok || fetched.gone ? null : fetched.error);
       if (fetched.ok || fetched.gone || !fetched.instanceFails) circuits.succeeded(key);
       else circuits.failed(key);
     }
     if (fetched.ok) {
-      noteOddMembers(row, fetched.warnings);
+      logOddMembers(row, fetched.warnings);
       return finish({ row, holder, instance, found: fetched });
     }
     if (fetched.gone) {

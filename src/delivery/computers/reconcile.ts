@@ -78,7 +78,7 @@ function reconcileFeed(options: ReconcileOptions): Feed<InstanceRef> {
       run = { ...run, afterId: taken.upToId };
     }
     const { instanceId, tenantId } = row;
-    await instances.noteExchange(tenantId, instanceId, null);
+    await instances.recordExchange(tenantId, instanceId, null);
     log.info('reconcile.done', { tenantId, instanceId, resumed: begun.afterId > 0, ...total });
     return 'done';
   };

@@ -31,7 +31,7 @@ export interface ReadComputer {
   readonly found: Found | undefined;
 }
 
-const toldShape = pick(reports, 'deviceId', 'content', 'instanceId');
+const reportedShape = pick(reports, 'deviceId', 'content', 'instanceId');
 
 /** A device whose last claim went: Intune must not go on believing that the Mac is managed. */
 async function retractions(
@@ -40,8 +40,8 @@ async function retractions(
   deviceIds: readonly string[],
 ): Promise<NewReport[]> {
   if (deviceIds.length === 0) return [];
-  const rows = await tx<Row<typeof toldShape>[]>`
-    select ${columns(tx, toldShape)} from reports
+  const rows = await tx<Row<typeof reportedShape>[]>`
+    select ${columns(tx, reportedShape)} from reports
     where tenant_id = ${tenantId} and device_id = any(${deviceIds}::uuid[])`;
   return rows.map(({ content, deviceId, instanceId }) => ({
     deviceId,
@@ -126,7 +126,7 @@ const leftOut = (found: Found | undefined): string =>
   found === undefined || found.warnings.length === 0 ? '' : `, without: ${oddMembersText(found.warnings)}`;
 
 /** The way of what is new, in the order in which it went. */
-function wayOf(
+function timelineOf(
   tenantId: string,
   outcomes: readonly RouteOutcome[],
   { reports }: Sorted,
@@ -156,7 +156,7 @@ export interface TakenIn {
   /** Number of devices whose state is new. */
   readonly received: number;
   /** Events for the devices' timelines, written after the commit. */
-  readonly way: readonly TenantTimelineEvent[];
+  readonly timelineEvents: readonly TenantTimelineEvent[];
 }
 
 /** Takes in computers whose rows the transaction has locked; says whose verdict was not there yet. */
@@ -182,6 +182,12 @@ export async function takeIn(
   );
   await readWinners(tx, tenantId, sorted.winners);
   const routed = outcomes.some(({ changed }) => changed);
-  const way = wayOf(tenantId, outcomes, sorted, news);
-  return { verdictMissing: sorted.verdictMissing, reported: news.size > 0, received: news.size, routed, way };
+  const timelineEvents = timelineOf(tenantId, outcomes, sorted, news);
+  return {
+    verdictMissing: sorted.verdictMissing,
+    reported: news.size > 0,
+    received: news.size,
+    routed,
+    timelineEvents,
+  };
 }

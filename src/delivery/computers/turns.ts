@@ -43,7 +43,7 @@ export interface Feed<Row extends InstanceRef> {
 
 export interface FeedRunner {
   /** Starts the turns for which there is room; does not wait for their end. */
-  look(): Promise<void>;
+  runDue(): Promise<void>;
   /** Starts no more and waits for those under way, which end with the request that they are at. */
   stop(): Promise<void>;
 }
@@ -85,7 +85,7 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
       return;
     }
     const error = `${end.failure}: ${end.detail}`;
-    await instances.noteExchange(tenantId, instanceId, error);
+    await instances.recordExchange(tenantId, instanceId, error);
     await putOff(row, error, end.retryAfterSeconds);
   };
 
@@ -100,7 +100,7 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
   };
 
   return {
-    look: async () => {
+    runDue: async () => {
       const room = feed.atOnce - underWay.size;
       if (room <= 0 || stopped) return;
       const due = await feed.due(feed.atOnce);

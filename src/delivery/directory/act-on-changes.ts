@@ -12,10 +12,10 @@ import {
   forgetDirectoryDevices,
   type LeasedChange,
   leaseDirectoryChanges,
-  noteDirectoryChanges,
-  noteDirectoryDevices,
   putOffDirectoryChanges,
   readDirectoryDevices,
+  recordDirectoryChanges,
+  recordDirectoryDevices,
   settleDirectoryChanges,
 } from '../../store/directory.ts';
 import { inTransaction } from '../../store/retry.ts';
@@ -43,7 +43,7 @@ export interface ActOptions {
 
 const tenantsTogether = 20;
 /** After so many tries Graph's silence about an object is not waited for: anything may have changed. */
-const mostAttempts = 20;
+const maxAttempts = 20;
 
 const leaseTenants = (sql: Sql): Promise<Tenant[]> => sql<Tenant[]>`
   select ${tenantColumns(sql)} from tenants where tenant_id in (
@@ -80,7 +80,7 @@ interface Decision {
   readonly gone: readonly string[];
 }
 
-const told: Readonly<Record<string, Pick<Marking, 'tell' | 'background' | 'note'>>> = {
+const markings: Readonly<Record<string, Pick<Marking, 'tell' | 'background' | 'note'>>> = {
   'member added': { tell: 'all', background: false, note: 'Entra: its user joined the assigned group' },
   'member removed': { tell: 'all', background: false, note: 'Entra: its user left the assigned group' },
   // Anything about a user may have changed, his telephone number too.
@@ -90,7 +90,7 @@ const told: Readonly<Record<string, Pick<Marking, 'tell' | 'background' | 'note'
 
 /** Decides for users and members that have devices here. */
 function ofUsers(rows: readonly LeasedChange[], devices: ReadonlyMap<string, readonly string[]>): Marking[] {
-  return Object.entries(told).flatMap(([key, rest]): Marking[] => {
+  return Object.entries(markings).flatMap(([key, rest]): Marking[] => {
     const deviceIds = rows
       .filter(({ change, kind }) => `${kind} ${change}` === key)
       .flatMap(({ objectId }) => devices.get(objectId) ?? []);
@@ -117,11 +117,15 @@ function ofDevice(
     : { ...one, tell: 'none', note: 'Entra: the device was disabled' };
 }
 
-type Looked =
+type ObjectsAnswer =
   | { readonly ok: true; readonly objects: ReadonlyMap<string, DirectoryObject> }
   | { readonly ok: false; readonly detail: string };
 
-async function lookAt(tenant: Tenant, ids: readonly string[], options: ActOptions): Promise<Looked> {
+async function askObjects(
+  tenant: Tenant,
+  ids: readonly string[],
+  options: ActOptions,
+): Promise<ObjectsAnswer> {
   if (ids.length === 0) return { ok: true, objects: new Map() };
   const cloud = options.clouds.get(tenant.cloud);
   if (!cloud) return { ok: false, detail: `there is no cloud ${tenant.cloud}` };
@@ -176,8 +180,8 @@ async function apply(tx: Transaction, tenantId: string, decision: Decision): Pro
     await markDevices(tx, tenantId, many ? { ...marking, background: true } : marking);
   }
   await forgetDirectoryDevices(tx, tenantId, gone);
-  await noteDirectoryDevices(tx, tenantId, seen);
-  await noteDirectoryChanges(tx, tenantId, more);
+  await recordDirectoryDevices(tx, tenantId, seen);
+  await recordDirectoryChanges(tx, tenantId, more);
 }
 
 async function putOff(
@@ -190,11 +194,11 @@ async function putOff(
   const attempts = Math.max(...rows.map((row) => row.attempts));
   log.warn('directory.unread', { tenantId, objects: rows.length, attempts, detail });
   await inTransaction(sql, async (tx) => {
-    if (attempts < mostAttempts) {
+    if (attempts < maxAttempts) {
       await putOffDirectoryChanges(tx, tenantId, rows, retrySeconds(attempts));
       return;
     }
-    await noteDirectoryChanges(tx, tenantId, [anything(tenantId)]);
+    await recordDirectoryChanges(tx, tenantId, [anything(tenantId)]);
     await settleDirectoryChanges(tx, tenantId, rows);
   });
 }
@@ -218,13 +222,13 @@ async function act(tenant: Tenant, options: ActOptions): Promise<void> {
   const asked = rows.filter(
     ({ kind, objectId }) => kind === 'device' || (kind === 'member' && !devices.has(objectId)),
   );
-  const lookable = asked.filter(({ change, kind }) => kind === 'member' || change !== 'deleted');
-  const looked = await lookAt(tenant, [...new Set(lookable.map(({ objectId }) => objectId))], options);
-  const settled = looked.ok ? asked : asked.filter((row) => !lookable.includes(row));
-  const decided = await decideObjects(tenant, settled, looked.ok ? looked.objects : new Map(), options);
+  const askable = asked.filter(({ change, kind }) => kind === 'member' || change !== 'deleted');
+  const answer = await askObjects(tenant, [...new Set(askable.map(({ objectId }) => objectId))], options);
+  const settled = answer.ok ? asked : asked.filter((row) => !askable.includes(row));
+  const decided = await decideObjects(tenant, settled, answer.ok ? answer.objects : new Map(), options);
   const markings = [...ofUsers(people, devices), ...decided.markings];
   if (whole.length > 0) await markTenant(sql, tenantId);
-  const open = new Set(looked.ok ? [] : lookable);
+  const open = new Set(answer.ok ? [] : askable);
   await inTransaction(sql, async (tx) => {
     await apply(tx, tenantId, { ...decided, markings });
     await settleDirectoryChanges(
@@ -233,7 +237,7 @@ async function act(tenant: Tenant, options: ActOptions): Promise<void> {
       rows.filter((row) => !open.has(row)),
     );
   });
-  if (!looked.ok) await putOff(tenant, lookable, looked.detail, options);
+  if (!answer.ok) await putOff(tenant, askable, answer.detail, options);
   const due = new Set(markings.flatMap(({ deviceIds }) => deviceIds)).size;
   log.info('directory.changed', { tenantId, changes: rows.length, devices: due, whole: whole.length > 0 });
 }

@@ -2,7 +2,7 @@ import type { Notification } from '../../graph/notifications.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import type { KeyedSemaphore } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
-import { anything, type DirectoryChange, noteDirectoryChanges } from '../../store/directory.ts';
+import { anything, type DirectoryChange, recordDirectoryChanges } from '../../store/directory.ts';
 import { inTransaction } from '../../store/retry.ts';
 import {
   markNotified,
@@ -99,7 +99,7 @@ export async function takeNotifications(
           if (lifecycles.has('subscriptionRemoved')) await markRemoved(tx, row);
           else await markNotified(tx, row, lifecycles.has('reauthorizationRequired'));
         }
-        await noteDirectoryChanges(
+        await recordDirectoryChanges(
           tx,
           tenantId,
           ordered.flatMap(({ changes }) => changes),

@@ -8,8 +8,8 @@ import type { ReportStageOptions } from './report-options.ts';
 
 /** The message that tells Intune of some devices: made, stored, and put together again to the letter. */
 
-/** A report whose state may be told. */
-export interface Told {
+/** A report whose state may be reported. */
+export interface ReportedDevice {
   readonly row: DueReport;
   readonly content: ReportContent;
   /** Undefined where the verdict is Intune's. */
@@ -23,19 +23,19 @@ export interface StoredMessage {
   readonly body: UploadBody;
 }
 
-/** Strictly later than the last told one, also when a clock went back (contract section 7). */
+/** Strictly later than the last reported one, also when a clock went back (contract section 7). */
 const nextUpdateTime = (row: DueReport, nowMs: number): Date =>
   new Date(Math.max(nowMs, (row.lastUpdateAt?.getTime() ?? 0) + 1));
 
 /** The user that the last message named: a retraction needs one although Jamf no longer knows it. */
-function lastToldUser(row: DueReport): string | null {
+function lastReportedUser(row: DueReport): string | null {
   const [first] = JSON.parse(row.sentContent ?? '[]') as { UserId?: string }[];
   return first?.UserId ?? null;
 }
 
 export function contentOf(row: DueReport): ReportContent {
   const content = JSON.parse(row.content) as ReportContent;
-  return content.managed || content.userId !== null ? content : { ...content, userId: lastToldUser(row) };
+  return content.managed || content.userId !== null ? content : { ...content, userId: lastReportedUser(row) };
 }
 
 const bodyOf = (
@@ -69,14 +69,14 @@ export function messageAgain(rows: readonly DueReport[], options: ReportStageOpt
 
 /** A new message, stored before it is sent; what was replaced meanwhile is not in it. Undefined: nothing is left. */
 export async function newMessage(
-  told: readonly Told[],
+  reported: readonly ReportedDevice[],
   holder: string,
   mode: Mode,
   options: ReportStageOptions,
 ): Promise<StoredMessage | undefined> {
   const { newId, now, store, vocabulary = defaultInventoryVocabulary } = options;
   const at = new Date(now());
-  const parts = [...told]
+  const parts = [...reported]
     .sort((a, b) => byDevice(a.row, b.row))
     .map(({ compliant, content, row }): MessagePart => {
       const lastUpdateAt = nextUpdateTime(row, now());

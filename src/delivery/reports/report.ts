@@ -50,7 +50,7 @@ export const fitsMode = (content: ReportContent, mode: Mode): boolean =>
  * A verdict that Jamf has not made must not flip what Entra shows; one that Jamf no longer makes must not leave a
  * stale 'compliant' behind (domain/jamf.md 6.2, pains 17 and 26 of domain/microsoft.md 10).
  */
-export function tellable(content: ReportContent, toldBefore: boolean, mode: Mode): Tellable {
+export function tellable(content: ReportContent, reportedBefore: boolean, mode: Mode): Tellable {
   if (content.userId === null) {
     return {
       tell: false,
@@ -71,7 +71,7 @@ export function tellable(content: ReportContent, toldBefore: boolean, mode: Mode
     case 'unknown':
       return { tell: false, reason: 'verdict-unknown', detail: 'Jamf Pro is still computing the verdict' };
     case 'not-applicable':
-      return toldBefore
+      return reportedBefore
         ? { tell: true, compliant: false }
         : { tell: false, reason: 'not-applicable', detail: 'the computer is not in the applicable group' };
     case 'no-vendor':

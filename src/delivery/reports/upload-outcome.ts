@@ -172,7 +172,7 @@ export async function settlementOfUpload(
   const silence = (seconds: number): Promise<void> => keepSilent(tenant, seconds, options);
   const accepted = (): Promise<Settle> => settlementOfAccepted(messageId, tenant, options);
   /** Taking a message apart says it all again under new ids: this is done only when Intune knows nothing of it. */
-  const apartUnlessTaken = async (reason: string, detail: string): Promise<Settle> => {
+  const apartIfNotTaken = async (reason: string, detail: string): Promise<Settle> => {
     const status = await statusOf();
     if (['completed', 'pending', 'failed'].includes(status.outcome)) return accepted();
     if (status.outcome !== 'unknown') {
@@ -209,13 +209,13 @@ export async function settlementOfUpload(
       if (result.retryAfterSeconds !== undefined) await silence(result.retryAfterSeconds);
       if (result.transport !== undefined) options.microsoft.invalidate(tenant, 'address');
       if (rows.length > 1 && result.transport === undefined && attempts > triesTogether.unavailable) {
-        return apartUnlessTaken('intune-unavailable', result.detail);
+        return apartIfNotTaken('intune-unavailable', result.detail);
       }
       return again('intune-unavailable', result.detail, result.retryAfterSeconds);
     case 'unclear':
       if (result.transport !== undefined) options.microsoft.invalidate(tenant, 'address');
       if (rows.length > 1 && attempts > triesTogether.unclear) {
-        return apartUnlessTaken('outcome-unclear', result.detail);
+        return apartIfNotTaken('outcome-unclear', result.detail);
       }
       return again('outcome-unclear', result.detail);
   }

@@ -40,7 +40,7 @@ function settlementOfStatus(
     case 'completed':
       return (row) => {
         // Under a verdict that Intune computes there is nothing of ours to compare Entra's with.
-        const comparable = toldVerdict(row) !== undefined;
+        const comparable = reportedVerdict(row) !== undefined;
         const sampled = comparable && isSampled(`${messageId}${row.deviceId}`, verifySample);
         return {
           state: 'completed',
@@ -134,7 +134,7 @@ export async function pollUpload(
 }
 
 /** The verdict that the completed message carried; the newest content may be another by now. */
-function toldVerdict(row: DueReport): boolean | undefined {
+function reportedVerdict(row: DueReport): boolean | undefined {
   const entities = JSON.parse(row.sentContent ?? '[]') as { complianceStatus?: string }[];
   const status = entities.find((entity) => entity.complianceStatus !== undefined)?.complianceStatus;
   return status === undefined ? undefined : status === 'compliant';
@@ -182,7 +182,7 @@ export async function verifyUpload(
     });
   }
   const shown = read.found ? read.isCompliant : null;
-  if (shown !== null && shown === toldVerdict(row)) {
+  if (shown !== null && shown === reportedVerdict(row)) {
     return settle({
       state: 'verified',
       verification: 'verified',

@@ -1,7 +1,7 @@
 import { getUpload, putUpload } from '../../intune/uploads.ts';
 import type { DueReport, Settlement } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
-import { contentOf, messageAgain, newMessage, type StoredMessage, type Told } from './message.ts';
+import { contentOf, messageAgain, newMessage, type ReportedDevice, type StoredMessage } from './message.ts';
 import { fitsMode, tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
 import { isOpen } from './units.ts';
@@ -80,7 +80,7 @@ async function sendAgain(
   const [first] = rows as readonly [DueReport];
   if (rows.length < (first.messageDevices ?? 1)) {
     if (partial.mayWait(`${first.messageId}`)) return store.regroup(first, holder, regroupSeconds);
-    // The others are gone or have been told otherwise: what is here becomes new messages.
+    // The others are gone or were reported otherwise: what is here becomes new messages.
     return settleEach(rows, holder, options, ({ attempts, sentRevision }) => ({
       ...(sentRevision === null ? {} : { revision: sentRevision }),
       state: 'due',
@@ -104,14 +104,14 @@ async function sortOut(
   holder: string,
   tenant: Tenant,
   options: ReportStageOptions,
-): Promise<Told[]> {
-  const told: Told[] = [];
+): Promise<ReportedDevice[]> {
+  const reported: ReportedDevice[] = [];
   const held: { row: DueReport; reason: string; detail: string }[] = [];
   for (const row of rows) {
     const content = contentOf(row);
     const verdict = tellable(content, row.sentRevision !== null, tenant.mode);
     if (row.readAgain) held.push({ row, ...readAgain });
-    else if (verdict.tell) told.push({ row, content, compliant: verdict.compliant });
+    else if (verdict.tell) reported.push({ row, content, compliant: verdict.compliant });
     else held.push({ row, reason: verdict.reason, detail: verdict.detail });
   }
   if (held.length > 0) {
@@ -130,7 +130,7 @@ async function sortOut(
       })),
     );
   }
-  return told;
+  return reported;
 }
 
 const readAgain = {
@@ -157,9 +157,9 @@ export async function sendReports(
 ): Promise<void> {
   const again = rows[0] !== undefined && isOpen(rows[0]);
   const tenant = again ? known : await tenantFor(rows, known, options);
-  const told = again ? [] : await sortOut(rows, holder, tenant, options);
-  if (!again && told.length === 0) return;
-  const left = again ? rows : told.map(({ row }) => row);
+  const reported = again ? [] : await sortOut(rows, holder, tenant, options);
+  if (!again && reported.length === 0) return;
+  const left = again ? rows : reported.map(({ row }) => row);
   const access = await options.microsoft.intune(tenant);
   if (!access.ok) {
     if (access.kind === 'hold' && !isClosed(tenant)) {
@@ -169,7 +169,7 @@ export async function sendReports(
     return settleEach(left, holder, options, settlementOfAccess(left, access, options));
   }
   if (again) return sendAgain(rows, holder, tenant, access, options);
-  const message = await newMessage(told, holder, tenant.mode, options);
+  const message = await newMessage(reported, holder, tenant.mode, options);
   const sent = new Set(message?.rows.map(({ deviceId }) => deviceId));
   const replaced = left.filter(({ deviceId }) => !sent.has(deviceId));
   if (replaced.length > 0) await options.store.release(replaced, holder);

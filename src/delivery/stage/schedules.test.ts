@@ -125,7 +125,12 @@ describe('a lease', () => {
 });
 
 type Step =
-  | { readonly step: 'announce'; readonly schedule: number; readonly background: boolean; readonly inMs: number }
+  | {
+      readonly step: 'announce';
+      readonly schedule: number;
+      readonly background: boolean;
+      readonly inMs: number;
+    }
   | { readonly step: 'lease'; readonly found: number; readonly others: number; readonly may: number }
   | { readonly step: 'end'; readonly share: number }
   | { readonly step: 'pass'; readonly ms: number };
@@ -182,7 +187,8 @@ describe('bounds', () => {
           schedules.ended(ended);
         };
         for (const one of steps) {
-          if (one.step === 'announce') schedules.announce(scheduleOf(one.schedule, one.background), nowMs + one.inMs);
+          if (one.step === 'announce')
+            schedules.announce(scheduleOf(one.schedule, one.background), nowMs + one.inMs);
           else if (one.step === 'lease') lease(one);
           else if (one.step === 'end') end(one.share);
           else nowMs += one.ms;

@@ -132,7 +132,14 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
     const key = scheduleKey(schedule);
     let state = states.get(key);
     if (!state) {
-      state = { schedule, ready: false, laterMs: undefined, announcements: 0, announcementsAtPick: 0, inWork: 0 };
+      state = {
+        schedule,
+        ready: false,
+        laterMs: undefined,
+        announcements: 0,
+        announcementsAtPick: 0,
+        inWork: 0,
+      };
       states.set(key, state);
     }
     return state;
@@ -182,7 +189,10 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
       for (const { schedule, limit } of shares) {
         const state = states.get(scheduleKey(schedule));
         if (!state) continue;
-        if ((taken.get(scheduleKey(schedule)) ?? 0) < limit && state.announcements === state.announcementsAtPick)
+        if (
+          (taken.get(scheduleKey(schedule)) ?? 0) < limit &&
+          state.announcements === state.announcementsAtPick
+        )
           state.ready = false;
         forget(scheduleKey(schedule), state);
       }

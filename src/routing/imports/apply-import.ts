@@ -3,10 +3,10 @@ import { ProblemError, problem } from '../../problems.ts';
 import { feedRoutes } from '../../store/change-source.ts';
 import { isStoreUnavailable, type Queries, type Sql, type Transaction } from '../../store/database.ts';
 import { withRetries } from '../../store/retry.ts';
-import { noteImported } from '../../store/routes/imported-reads.ts';
+import { recordImported } from '../../store/routes/imported-reads.ts';
 import { type Authorship, nextVersion } from '../../store/routes/routes.ts';
 import { lockTenantRoutes } from '../resolve.ts';
-import { createPlan, planPage, writeNotes, writePlanned } from './apply-page.ts';
+import { createPlan, planPage, writeDescriptions, writePlanned } from './apply-page.ts';
 import { lastPlace, type StagedPage } from './staged-rows.ts';
 import { planSteadily } from './steady-plans.ts';
 
@@ -77,7 +77,7 @@ async function applyPage(
   version: number | undefined,
 ): Promise<Applied> {
   const counts = await planPage(tx, tenantId, page);
-  if (counts.note > 0) await writeNotes(tx, tenantId);
+  if (counts.note > 0) await writeDescriptions(tx, tenantId);
   const noted = before.noted + counts.note;
   const changes = counts.place + counts.unpin;
   if (changes === 0) return { ...before, noted };
@@ -96,7 +96,7 @@ async function end(tx: Transaction, tenantId: string, before: Applied, after: Ap
   const changes = after.changed - before.changed;
   if (after.version === undefined || changes === 0) return;
   await feedRoutes(tx, tenantId, after.version, changes);
-  await noteImported(tx, tenantId, after.version);
+  await recordImported(tx, tenantId, after.version);
 }
 
 /** Calls `work` with page after page. */

@@ -123,7 +123,7 @@ async function writeUnpinned(
 }
 
 /** Writes what only notes serial numbers and UDIDs. */
-export const writeNotes = (tx: Transaction, tenantId: string): Promise<void> =>
+export const writeDescriptions = (tx: Transaction, tenantId: string): Promise<void> =>
   describeRoutes(
     tx,
     tenantId,

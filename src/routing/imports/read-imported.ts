@@ -17,7 +17,7 @@ import { nextRoute, planSteadily } from './steady-plans.ts';
  */
 
 interface Page {
-  readonly looked: number;
+  readonly scanned: number;
   readonly version: number | null;
   readonly deviceId: string | null;
 }
@@ -38,7 +38,7 @@ async function wantNext(tx: Transaction, tenantId: string): Promise<void> {
     order by version, device_id limit ${importedReadBatch}`;
   const [page] = await tx<Page[]>`
     with page as materialized (${changes})
-    select count(*)::int as looked, max(version) as version,
+    select count(*)::int as scanned, max(version) as version,
       (select device_id from page order by version desc, device_id desc limit 1) as "deviceId"
     from page`;
   const wanted = await readManyWinners(
@@ -47,7 +47,7 @@ async function wantNext(tx: Transaction, tenantId: string): Promise<void> {
     tx`select distinct r.instance_id, r.jamf_computer_id from (${changes}) c cross join lateral (
       select * from (${nextRoute(tx, tenantId, tx`c.device_id`)}) next where device_id = c.device_id) r`,
   );
-  if (!page || page.looked < importedReadBatch) await endTurns(tx, tenantId);
+  if (!page || page.scanned < importedReadBatch) await endTurns(tx, tenantId);
   else await goOnAfter(tx, tenantId, page, wanted / backgroundPerSecond);
 }
 

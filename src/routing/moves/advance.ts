@@ -1,4 +1,4 @@
-import { shadowComparisonsLeast } from '../../limits.ts';
+import { minShadowComparisons } from '../../limits.ts';
 import type { Move } from '../../store/moves/move.ts';
 import type { MoveState } from '../../store/row-types.ts';
 
@@ -19,7 +19,7 @@ export type Advance =
 type Shadowing = Pick<Move, 'compared' | 'differed' | 'threshold' | 'shadow'>;
 
 /** Number of answers that have to be compared before the first cut over. */
-export const comparisonsNeeded = (planned: number): number => Math.min(shadowComparisonsLeast, planned);
+export const comparisonsNeeded = (planned: number): number => Math.min(minShadowComparisons, planned);
 
 export const differingShare = ({ compared, differed }: Pick<Move, 'compared' | 'differed'>): number =>
   compared === 0 ? 0 : differed / compared;

@@ -113,7 +113,7 @@ async function decide(
   return new Map(devices.map((device) => [device.deviceId, turn(device)]));
 }
 
-async function noteTurns(
+async function recordTurns(
   tx: Transaction,
   move: MoveKey,
   { direction }: Batch,
@@ -150,7 +150,7 @@ async function workIn(tx: Transaction, move: Move, batch: Batch): Promise<readon
   const what = batch.direction === 'over' ? 'move' : 'rollback of move';
   const by = { author, reason: `${what} ${moveId}: ${reason}` };
   const outcomes = await placeRoutes(tx, tenantId, placements, () => by);
-  await noteTurns(tx, move, batch, turns, outcomes);
+  await recordTurns(tx, move, batch, turns, outcomes);
   await readWinners(
     tx,
     tenantId,

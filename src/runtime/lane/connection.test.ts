@@ -3,7 +3,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../../../test/harness/eventually.ts';
-import { socketWays } from '../../../test/harness/sockets.ts';
+import { socketModes } from '../../../test/harness/sockets.ts';
 import type { UpstreamHandler } from '../../outbound/upstream.ts';
 import { LaneConnection } from './connection.ts';
 import type { ConnectionServices } from './services.ts';
@@ -45,7 +45,7 @@ const services: Omit<ConnectionServices, 'sockets'> = {
   },
 } as never;
 
-describe.each(socketWays)('a connection %s', (_, sockets) => {
+describe.each(socketModes)('a connection %s', (_, sockets) => {
   let caller: Socket;
   let lane: LaneConnection;
   let stop: () => Promise<unknown>;

@@ -16,9 +16,9 @@ import { publicStreams } from '../../outbound/node-sockets.ts';
 import { internalsKnownOf } from './node-internals.ts';
 import {
   chooseSocketAccess,
-  type KeptVerdict,
   runSelfTest,
   type SelfTest,
+  type StoredVerdict,
   verdictIn,
 } from './socket-choice.ts';
 
@@ -26,7 +26,7 @@ const major = Number.parseInt(process.versions.node, 10);
 const own = process.versions.node;
 
 describe('the way that device calls take', () => {
-  const nothingKept: KeptVerdict = { hasPassed: () => false, pass: () => undefined };
+  const nothingKept: StoredVerdict = { hasPassed: () => false, pass: () => undefined };
   const passes = async () => undefined;
   const never = (): never => {
     throw new Error('nothing may be tested here');
@@ -41,14 +41,14 @@ describe('the way that device calls take', () => {
   test.runIf(areInternalsKnown)(
     'is past the streams on a version that is known, after the self-test passed',
     async () => {
-      expect(await choose('on', own, passes)).toMatchObject({ way: 'internals', reason: 'trial-passed' });
+      expect(await choose('on', own, passes)).toMatchObject({ mode: 'internals', reason: 'trial-passed' });
     },
   );
 
   test('is through the public streams where the self-test failed', async () => {
     const version = `${internalsKnownOf[0]}.1.0`;
     expect(await choose('on', version, async () => 'it ended with SIGABRT')).toEqual({
-      way: 'public',
+      mode: 'public',
       reason: 'trial-failed',
       detail: `the self-test failed on Node ${version}: it ended with SIGABRT`,
       sockets: publicStreams,
@@ -59,7 +59,7 @@ describe('the way that device calls take', () => {
     'is through the public streams on Node %s, untested',
     async (version) => {
       expect(await choose('on', version, never)).toMatchObject({
-        way: 'public',
+        mode: 'public',
         reason: 'untested-version',
         sockets: publicStreams,
       });
@@ -68,7 +68,7 @@ describe('the way that device calls take', () => {
 
   test.each(['public', 'off'] as const)('is what ESPALIER_FAST_LANE=%s says, untested', async (setting) => {
     expect(await choose(setting, `${internalsKnownOf[0]}.1.0`, never)).toMatchObject({
-      way: setting,
+      mode: setting,
       reason: 'setting',
       sockets: publicStreams,
     });
@@ -83,7 +83,7 @@ describe('the way that device calls take', () => {
 
     test('a second start on the same Node tests nothing', async () => {
       await choose('on', own, passes, verdictIn(dir));
-      expect(await choose('on', own, never, verdictIn(dir))).toMatchObject({ way: 'internals' });
+      expect(await choose('on', own, never, verdictIn(dir))).toMatchObject({ mode: 'internals' });
     });
 
     test('another Node is tested anew, and so are other files', async () => {
@@ -101,12 +101,12 @@ describe('the way that device calls take', () => {
     test('a failure is not kept: the next start tests again', async () => {
       await choose('on', own, async () => 'it was slow', verdictIn(dir));
       expect(readdirSync(dir)).toEqual([]);
-      expect(await choose('on', own, passes, verdictIn(dir))).toMatchObject({ way: 'internals' });
+      expect(await choose('on', own, passes, verdictIn(dir))).toMatchObject({ mode: 'internals' });
     });
 
     test('a directory that cannot be written costs a self-test, and nothing else', async () => {
       const nowhere = verdictIn(join(dir, 'absent'));
-      expect(await choose('on', own, passes, nowhere)).toMatchObject({ way: 'internals' });
+      expect(await choose('on', own, passes, nowhere)).toMatchObject({ mode: 'internals' });
       expect(nowhere.hasPassed(own)).toBe(false);
     });
   });
@@ -116,8 +116,8 @@ test.runIf(major === 24)('a process that may not have the internals goes through
   const script = `
     import { chooseSocketAccess } from ${JSON.stringify(join(import.meta.dirname, 'socket-choice.ts'))};
     const kept = { hasPassed: () => true, pass: () => undefined };
-    const { way, reason } = await chooseSocketAccess('on', { version: process.versions.node, kept, run: undefined });
-    console.log(way, reason);`;
+    const { mode, reason } = await chooseSocketAccess('on', { version: process.versions.node, kept, run: undefined });
+    console.log(mode, reason);`;
   const args = ['--permission', '--allow-fs-read=*', '--input-type=module', '--eval', script];
   const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   expect(stdout).toBe('public trial-failed\n');

@@ -10,7 +10,7 @@ import type { Settings } from '../settings.ts';
 import { internalsKnownOf, openInternals } from './node-internals.ts';
 
 export interface SocketChoice {
-  readonly way: 'internals' | 'public' | 'off';
+  readonly mode: 'internals' | 'public' | 'off';
   readonly reason: 'trial-passed' | 'trial-failed' | 'untested-version' | 'setting';
   /** Explanation for people, in the log. */
   readonly detail: string;
@@ -50,7 +50,7 @@ export function runSelfTest(file: string = besides('self-test')): Promise<string
 }
 
 /** Keeps a passed self-test between starts. One that failed is run again: the machine may only have been busy. */
-export interface KeptVerdict {
+export interface StoredVerdict {
   hasPassed(version: string): boolean;
   pass(version: string): void;
 }
@@ -63,7 +63,7 @@ function subjectOf(version: string): string {
 }
 
 /** Keeps the verdict in a file of the data directory, which holds the keys and so belongs to nobody else. */
-export function verdictIn(dataDir: string): KeptVerdict {
+export function verdictIn(dataDir: string): StoredVerdict {
   const file = join(dataDir, 'fast-lane-self-test');
   return {
     hasPassed: (version) => {
@@ -87,14 +87,14 @@ export function verdictIn(dataDir: string): KeptVerdict {
 }
 
 const inPublic = (reason: SocketChoice['reason'], detail: string): SocketChoice => ({
-  way: 'public',
+  mode: 'public',
   reason,
   detail,
   sockets: publicStreams,
 });
 
 const onInternals = (detail: string): SocketChoice => ({
-  way: 'internals',
+  mode: 'internals',
   reason: 'trial-passed',
   detail,
   sockets: openInternals(),
@@ -102,7 +102,7 @@ const onInternals = (detail: string): SocketChoice => ({
 
 export interface SelfTest {
   readonly version: string;
-  readonly kept: KeptVerdict;
+  readonly kept: StoredVerdict;
   /** Undefined: it passed. */
   readonly run: () => Promise<string | undefined>;
 }
@@ -130,7 +130,7 @@ export async function chooseSocketAccess(
   if (setting === 'off')
     return {
       ...inPublic('setting', 'ESPALIER_FAST_LANE is off: every request takes the ordinary way'),
-      way: 'off',
+      mode: 'off',
     };
   if (setting === 'public') return inPublic('setting', 'ESPALIER_FAST_LANE is public');
   const { version } = selfTest;

@@ -84,7 +84,7 @@ export async function appendClaimHistory(
  * Notes that an instance's claims on these devices rest or count again after it was disabled or enabled; nothing where
  * the last line says so already. The caller holds the devices' locks.
  */
-export async function noteInstanceState(
+export async function recordInstanceState(
   tx: Transaction,
   tenantId: string,
   instanceId: string,

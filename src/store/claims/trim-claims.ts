@@ -3,7 +3,7 @@ import type { Sql } from '../database.ts';
 
 /** Result of trimming one page of a history; `last` is where the next page begins. */
 export interface Page<Cursor> {
-  readonly looked: number;
+  readonly scanned: number;
   readonly deleted: number;
   readonly last: Cursor | null;
 }
@@ -35,8 +35,8 @@ export async function trimClaims(
             and later.jamf_computer_id = page.jamf_computer_id and later.recorded_at < ${cutoff}))
       returning 1
     )
-    select (select count(*) from page) as looked, (select count(*) from gone) as deleted,
+    select (select count(*) from page) as scanned, (select count(*) from gone) as deleted,
       (select jsonb_build_object('deviceId', device_id, 'sequence', sequence) from page
        order by device_id desc, sequence desc limit 1) as last`;
-  return page ?? { looked: 0, deleted: 0, last: null };
+  return page ?? { scanned: 0, deleted: 0, last: null };
 }

@@ -31,7 +31,7 @@ export const wantedOnceMore = (sql: Queries) => sql`computers.wanted_revision + 
  * A row that becomes due in the background stays in front where it already waits as fresh work: this is true where it
  * may go behind.
  */
-export const behindUnlessFresh = (sql: Queries) =>
+export const mayGoBehind = (sql: Queries) =>
   sql`(computers.wanted_revision <= computers.done_revision or computers.background)`;
 
 export const notifyComputers = (sql: Queries) => sql`select pg_notify(${dueChannel}, 'computers')`;
@@ -117,7 +117,7 @@ export async function makeMixedDue(
       order by tenant_id, instance_id, jamf_computer_id
       on conflict (tenant_id, instance_id, jamf_computer_id) do update set
         wanted_revision = ${wantedOnceMore(tx)}, updated_at = now(),
-        background = excluded.background and ${behindUnlessFresh(tx)},
+        background = excluded.background and ${mayGoBehind(tx)},
         next_try_at = ${notBeforeSeconds === undefined ? next : tx`greatest(${earliest}, ${next})`}
       ${left}
       returning background

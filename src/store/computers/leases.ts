@@ -3,7 +3,7 @@ import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Queries, type Sql, type Transaction } from '../database.ts';
 import { type DueSchedule, type Held, rowsPerWrite, type Schedule } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
-import { waitsAtMost } from '../locked-tenants.ts';
+import { withLockTimeout } from '../locked-tenants.ts';
 import { computers } from '../schema.ts';
 import { trustedAt } from '../trusted-dates.ts';
 
@@ -164,7 +164,7 @@ async function postponeComputers(
         ${all.map(({ wait }) => wait.error?.slice(0, 2_000) ?? null)}::text[],
         ${booleans(all.map(({ wait }) => wait.notFound ?? false))}::text[]::bool[], ${all.map(({ wait }) => wait.seconds)}::float8[])
         as waits(tenant_id, instance_id, jamf_computer_id, holder, revision, error, not_found, seconds)
-        ${waitsAtMost(sql, lockWaitMs)}
+        ${withLockTimeout(sql, lockWaitMs)}
     ), held as materialized (
       select waits.* from waits join computers c on c.tenant_id = waits.tenant_id and c.instance_id = waits.instance_id
         and c.jamf_computer_id = waits.jamf_computer_id and c.lease_owner = waits.holder

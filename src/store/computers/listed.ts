@@ -23,7 +23,7 @@ const idsOf = (listed: readonly ListedComputer[]): number[] => listed.map((one) 
 
 const listedRows = (tx: Transaction, listed: readonly ListedComputer[]) => tx`
   select distinct on (id) id, report_at, id = any(${idsOf(listed.filter((one) => one.unreadable))}::int[]) as unreadable,
-    id = any(${idsOf(listed.filter((one) => one.deviceIds !== undefined))}::int[]) as told
+    id = any(${idsOf(listed.filter((one) => one.deviceIds !== undefined))}::int[]) as named
   from unnest(${idsOf(listed)}::int[], ${listed.map((one) => one.reportedAt?.toISOString() ?? null)}::timestamptz[])
     as page(id, report_at)`;
 
@@ -106,7 +106,7 @@ export async function markReconciled(
       union
       -- A record without its accounts says nothing about registrations.
       select id from (select * from claimed except select * from carried) as ended
-      where id in (select id from l where told)
+      where id in (select id from l where named)
     ),
     due as (
       select l.id, not (${isNews(tx)} or l.id in (select id from differing)) as background from l

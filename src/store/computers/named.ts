@@ -2,9 +2,9 @@ import { namedTogether } from '../../limits.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import type { Sql, Transaction } from '../database.ts';
 import type { InstanceRef } from '../instances/instance.ts';
-import { waitsAtMost } from '../locked-tenants.ts';
+import { withLockTimeout } from '../locked-tenants.ts';
 import { namedComputers } from '../schema.ts';
-import { behindUnlessFresh, notifyComputers, soon, wantedOnceMore } from './due.ts';
+import { mayGoBehind, notifyComputers, soon, wantedOnceMore } from './due.ts';
 import { pushWaits } from './revisions.ts';
 
 /**
@@ -26,7 +26,7 @@ const markSlice = (
   lockWaitMs: number | undefined,
 ) => sql`
   with named as materialized (
-    select named.id from unnest(${ids}::int[]) as named(id) ${waitsAtMost(sql, lockWaitMs)}
+    select named.id from unnest(${ids}::int[]) as named(id) ${withLockTimeout(sql, lockWaitMs)}
   ),
   known as materialized (
     select c.jamf_computer_id as id from computers c join named on named.id = c.jamf_computer_id
@@ -37,7 +37,7 @@ const markSlice = (
       read_revision = case when ${pushWaits(sql)} then ${wantedOnceMore(sql)} else read_revision end,
       pushed_revision = case when ${pushWaits(sql)} then ${wantedOnceMore(sql)} else pushed_revision end,
       -- What waits already does not lose its place.
-      background = ${behindUnlessFresh(sql)},
+      background = ${mayGoBehind(sql)},
       updated_at = now(), received_at = coalesce(received_at, now()), next_try_at = ${soon(sql)}
     from known
     where tenant_id = ${tenantId} and instance_id = ${instanceId} and jamf_computer_id = known.id
@@ -50,7 +50,7 @@ const markSlice = (
 const askList = (sql: Sql, { instanceId, tenantId }: InstanceRef, lockWaitMs: number | undefined) => sql`
   insert into instance_reading (tenant_id, instance_id, next_learn_at)
   select asked.tenant_id, asked.instance_id, now()
-  from (values (${tenantId}::uuid, ${instanceId}::uuid)) as asked(tenant_id, instance_id) ${waitsAtMost(sql, lockWaitMs)}
+  from (values (${tenantId}::uuid, ${instanceId}::uuid)) as asked(tenant_id, instance_id) ${withLockTimeout(sql, lockWaitMs)}
   on conflict (tenant_id, instance_id) do update set next_learn_at = now()`;
 
 /** One statement, which waits for each lock so long at most. */
@@ -115,7 +115,7 @@ export async function settleNamed(
     where id = any(${listed}::int[]) order by id
     on conflict (tenant_id, instance_id, jamf_computer_id) do update set
       wanted_revision = ${wantedOnceMore(tx)}, updated_at = now(),
-      background = ${behindUnlessFresh(tx)},
+      background = ${mayGoBehind(tx)},
       received_at = coalesce(computers.received_at, excluded.received_at), next_try_at = ${soon(tx)}
     returning 1`;
   if (rows.length > 0) await notifyComputers(tx);

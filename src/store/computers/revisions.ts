@@ -1,5 +1,5 @@
 import { booleans, type Fragment, type Queries, type Sql } from '../database.ts';
-import { waitsAtMost } from '../locked-tenants.ts';
+import { withLockTimeout } from '../locked-tenants.ts';
 import { trustedAt, trustedDate } from '../trusted-dates.ts';
 import { soon } from './due.ts';
 
@@ -80,7 +80,7 @@ export const upsertDue = (sql: Sql, rows: readonly MarkedRow[], lockWaitMs?: num
   from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.instanceId)}::uuid[],
               ${rows.map((row) => row.jamfComputerId)}::int[], ${rows.map((row) => row.count)}::int[],
               ${rows.map((row) => row.traceparent)}::text[]) as due(tenant_id, instance_id, id, count, traceparent)
-    ${waitsAtMost(sql, lockWaitMs)}
+    ${withLockTimeout(sql, lockWaitMs)}
   on conflict (tenant_id, instance_id, jamf_computer_id) do update set
     wanted_revision = ${wanted(sql)}, traceparent = excluded.traceparent,
     read_revision = case when ${pushWaits(sql)} then ${wanted(sql)} else computers.read_revision end,
@@ -138,7 +138,7 @@ export const upsertRecords = (sql: Sql, rows: readonly PushedRow[], lockWaitMs?:
                 ${booleans(rows.map((row) => row.readToo))}::text[]::bool[],
                 ${rows.map((row) => row.traceparent)}::text[])
       as pushed(tenant_id, instance_id, id, count, record, report_at, read_too, traceparent)
-      ${waitsAtMost(sql, lockWaitMs)}
+      ${withLockTimeout(sql, lockWaitMs)}
     on conflict (tenant_id, instance_id, jamf_computer_id) do update set
       wanted_revision = ${wanted(sql)},
       pushed_record = case when ${keep} then excluded.pushed_record else computers.pushed_record end,

@@ -31,7 +31,7 @@ export async function listInstances(sql: Queries, tenantId: string): Promise<Ins
 }
 
 /** `error`: why the exchange failed; null: it went well. */
-async function noteContact(
+async function recordContact(
   sql: Queries,
   { instanceId, tenantId }: InstanceRef,
   error: string | null,
@@ -56,8 +56,8 @@ export async function noteTest(
     where tenant_id = ${tenantId} and instance_id = ${instanceId}`;
 }
 
-/** The last contact is noted at most this often: a row written per webhook would be a hot spot. */
-const noteEveryMs = 15_000;
+/** The last contact is recorded at most this often: a row written per webhook would be a hot spot. */
+const recordEveryMs = 15_000;
 const keptInstances = 60_000;
 
 export interface InstanceDirectory {
@@ -67,7 +67,7 @@ export interface InstanceDirectory {
   forget(tenantId: string, instanceId: string): void;
   forgetAll(): void;
   /** Remembers how the last exchange with the instance's API went. */
-  noteExchange(tenantId: string, instanceId: string, error: string | null): Promise<void>;
+  recordExchange(tenantId: string, instanceId: string, error: string | null): Promise<void>;
 }
 
 /** A caller that gives `policy` must also tell the directory of what the change feed names. */
@@ -98,25 +98,25 @@ export function createInstanceDirectory(
     now,
     policy,
   });
-  const noting = new Set<string>();
-  const noted = new LRUCache<string, { at: number; error: string | null }>({ max: 60_000 });
+  const recording = new Set<string>();
+  const recorded = new LRUCache<string, { at: number; error: string | null }>({ max: 60_000 });
   return {
     peek: (tenantId, instanceId) => kept.peek(keyOf(tenantId, instanceId)),
     instance: (tenantId, instanceId) => kept.get(keyOf(tenantId, instanceId)),
     forget: (tenantId, instanceId) => kept.forget(keyOf(tenantId, instanceId)),
     forgetAll: kept.forgetAll,
-    noteExchange: async (tenantId, instanceId, error) => {
+    recordExchange: async (tenantId, instanceId, error) => {
       const key = keyOf(tenantId, instanceId);
-      const last = noted.get(key);
-      if (last && now() - last.at < noteEveryMs && (last.error === null) === (error === null)) return;
+      const last = recorded.get(key);
+      if (last && now() - last.at < recordEveryMs && (last.error === null) === (error === null)) return;
       // The row may be locked, so only one call at a time waits for it: each waiting call holds a connection.
-      if (noting.has(key)) return;
-      noting.add(key);
-      noted.set(key, { at: now(), error });
+      if (recording.has(key)) return;
+      recording.add(key);
+      recorded.set(key, { at: now(), error });
       try {
-        await noteContact(sql, { tenantId, instanceId }, error);
+        await recordContact(sql, { tenantId, instanceId }, error);
       } finally {
-        noting.delete(key);
+        recording.delete(key);
       }
     },
   };

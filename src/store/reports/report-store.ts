@@ -6,7 +6,7 @@ import { booleans, type Sql } from '../database.ts';
 import type { DeliveryCounts } from '../delivery-counts.ts';
 import { type DueSchedule, rowsPerWrite } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
-import { waitsAtMost } from '../locked-tenants.ts';
+import { withLockTimeout } from '../locked-tenants.ts';
 import { reports } from '../schema.ts';
 import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
 import { leaseReports, regroupReports, releaseLeases, renewReports, surveyReports } from './leases.ts';
@@ -59,7 +59,7 @@ async function storeMessages(
         ${parts.map(({ at }) => at.toISOString())}::timestamptz[],
         ${parts.map(({ part }) => part.lastUpdateAt.toISOString())}::timestamptz[])
         as part(tenant_id, device_id, holder, revision, message_id, entities, message_at, last_update_at)
-        ${waitsAtMost(sql, lockWaitMs)}
+        ${withLockTimeout(sql, lockWaitMs)}
     ), held as materialized (
       select part.* from part join reports r on r.tenant_id = part.tenant_id and r.device_id = part.device_id
         and r.lease_owner = part.holder and r.revision = part.revision
@@ -137,7 +137,7 @@ async function settleReports(
         ${booleans(found(({ found }) => found.alone ?? null))}::text[]::bool[])
         as found(tenant_id, device_id, holder, revision, state, reason, detail, wait_seconds, attempts,
           confirmed_revision, accepted_at, completed_at, verified_at, verification, message_open, alone)
-        ${waitsAtMost(sql, lockWaitMs)}
+        ${withLockTimeout(sql, lockWaitMs)}
     ), held as materialized (
       select found.*, r.revision = found.revision as newest from found
       join reports r on r.tenant_id = found.tenant_id and r.device_id = found.device_id and r.lease_owner = found.holder

@@ -1,6 +1,6 @@
 /** Makes states the ones that Intune should hold. */
 
-import { checkInToldEveryMs } from '../../limits.ts';
+import { checkInReportedEveryMs } from '../../limits.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import type { Transaction } from '../database.ts';
@@ -64,7 +64,7 @@ export async function setReports(
       due_since = coalesce(reports.due_since, now()), failed_at = null, background = false, read_again = false,
       updated_at = now()
     where reports.content_hash <> excluded.content_hash or reports.read_again
-      or excluded.last_check_in_at > coalesce(reports.check_in_told_at, reports.last_check_in_at, '-infinity') + ${checkInToldEveryMs} * interval '1 millisecond'
+      or excluded.last_check_in_at > coalesce(reports.check_in_told_at, reports.last_check_in_at, '-infinity') + ${checkInReportedEveryMs} * interval '1 millisecond'
     returning ${columns(tx, reportKey)}`;
   return new Set(rows.map(({ deviceId }) => deviceId));
 }

@@ -11,7 +11,7 @@ import { routeReads } from '../schema.ts';
 const lastDevice = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /** The computers of this version's devices are to be read; committed with it. The caller holds the tenant's lock. */
-export async function noteImported(tx: Transaction, tenantId: string, version: number): Promise<void> {
+export async function recordImported(tx: Transaction, tenantId: string, version: number): Promise<void> {
   await tx`
     insert into route_reads as r (tenant_id, version, device_id, up_to_version)
     values (${tenantId}, ${version - 1}, ${lastDevice}, ${version})

@@ -63,10 +63,10 @@ async function trimChanges(
             and later.version > page.version and later.version <= ${trimmedVersion}))
       returning 1
     )
-    select (select count(*) from page) as looked, (select count(*) from gone) as deleted,
+    select (select count(*) from page) as scanned, (select count(*) from gone) as deleted,
       (select jsonb_build_object('version', version, 'deviceId', device_id) from page
        order by version desc, device_id desc limit 1) as last`;
-  return page ?? { looked: 0, deleted: 0, last: null };
+  return page ?? { scanned: 0, deleted: 0, last: null };
 }
 
 /** Page after page, each a transaction of its own; how many rows went. */
@@ -78,7 +78,7 @@ async function throughout<Cursor>(
   for (;;) {
     const page = await trim(after);
     deleted += page.deleted;
-    if (page.looked < historyTrimBatch || page.last === null) return deleted;
+    if (page.scanned < historyTrimBatch || page.last === null) return deleted;
     after = page.last;
   }
 }

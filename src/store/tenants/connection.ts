@@ -34,7 +34,7 @@ export async function moveConnection(
 }
 
 /** Intune provisioned the tenant: what an end before has left is over. `heartbeatSeconds`: until the next one; undefined: it is due. */
-export async function noteProvisioned(
+export async function recordProvisioned(
   tx: Transaction,
   tenantId: string,
   heartbeatSeconds: number | undefined,
@@ -49,7 +49,7 @@ export async function noteProvisioned(
     where tenant_id = ${tenantId}`;
 }
 
-export async function noteTerminated(
+export async function recordTerminated(
   tx: Transaction,
   tenantId: string,
   { markedAt, removedAt }: { readonly markedAt: Date | null; readonly removedAt: Date },

@@ -29,7 +29,7 @@ export async function retryHeartbeat(sql: Queries, tenantId: string, inSeconds: 
 }
 
 /** Intune took one; without new errors those that it named before stay. */
-export async function noteHeartbeat(
+export async function recordHeartbeat(
   sql: Queries,
   tenantId: string,
   messageErrors: readonly unknown[],

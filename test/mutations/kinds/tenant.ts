@@ -5,7 +5,7 @@ export const tenant = ofKind('tenant', [
   {
     name: 'a key opens the paths of every instance',
     file: 'src/gateway/jamf.ts',
-    found: 'if (owner === undefined || owner.instanceId !== instanceId)',
+    found: 'if (sender === undefined || sender.instanceId !== instanceId)',
     replacement: 'if (owner === undefined)',
     noticedBy: test('test/system/intake.test.ts', 'the same 401'),
   },

@@ -20,7 +20,7 @@ export interface CacheProcess {
   setAway(away: boolean): void;
   /** When the database could not be asked last. */
   lastAwayMs(): number;
-  look(): Promise<void>;
+  poll(): Promise<void>;
   preload(): Promise<void>;
 }
 
@@ -61,7 +61,7 @@ export function createCacheProcess(options: CacheProcessOptions): CacheProcess {
   };
   const feed = createChangeFeed({
     source: {
-      look: (since, most) => ask(() => database.look(since, most)),
+      poll: (since, max) => ask(() => database.poll(since, max)),
       prune: (seenBy) => ask(() => database.prune(seenBy)),
     },
     log: options.log,
@@ -110,10 +110,10 @@ export function createCacheProcess(options: CacheProcessOptions): CacheProcess {
       lastAwayMs = scheduler.now();
     },
     lastAwayMs: () => (away ? scheduler.now() : lastAwayMs),
-    look: async () => {
+    poll: async () => {
       const began = truth.now;
       try {
-        await feed.look();
+        await feed.poll();
         floor = Math.max(floor, began);
       } catch (error) {
         if (!(error instanceof Away)) throw error;

@@ -5,7 +5,7 @@ import type {
   VersionedRoute,
 } from '../../../src/routing/route-reader.ts';
 import type { RouteTarget } from '../../../src/routing/route-table.ts';
-import type { Change, ChangeSource, Look } from '../../../src/store/change-feed.ts';
+import type { Change, ChangeSource, Poll } from '../../../src/store/change-feed.ts';
 
 /**
  * The tables that routing and the change feed use, in memory, with PostgreSQL's rules: a transaction's number is given
@@ -181,7 +181,7 @@ export function createMemoryDatabase(nowMs: () => number): MemoryDatabase {
       open = new Set();
       locks = new Map();
     },
-    look: async (since, most): Promise<Look> => {
+    poll: async (since, max): Promise<Poll> => {
       const seen = since === undefined ? () => true : seenBy(since);
       const rows = tables.feed.filter(({ transaction }) => !seen(transaction));
       rows.sort((a, b) => a.changeId - b.changeId);
@@ -189,7 +189,7 @@ export function createMemoryDatabase(nowMs: () => number): MemoryDatabase {
         snapshot: snapshot(),
         atMs: nowMs(),
         history: String(history),
-        changes: rows.length > most ? undefined : rows.map(({ change }) => change),
+        changes: rows.length > max ? undefined : rows.map(({ change }) => change),
       };
     },
     prune: async (snapshotSeen) => {

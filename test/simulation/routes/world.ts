@@ -7,7 +7,7 @@ import { createMemoryDatabase, type MemoryDatabase } from './memory-database.ts'
 import { createTruth, type Truth } from './truth.ts';
 
 /**
- * Several processes remember the routes of one database while everything happens to it. The law: once a look that began
+ * Several processes remember the routes of one database while everything happens to it. The law: once a poll that began
  * after a commit has ended, a process answers with nothing older than that commit, and never with another device's or
  * tenant's route. After a quiet time all agree with the database.
  */
@@ -41,7 +41,7 @@ interface World {
 const routeText = (route: { instanceId: string; jamfComputerId: number } | undefined): string | undefined =>
   route && `${route.instanceId.slice(0, 4)}/${route.jamfComputerId}`;
 
-function noteTruth({ database, tenants, truth }: World): void {
+function recordTruth({ database, tenants, truth }: World): void {
   const rows = new Map<string, string>();
   for (const [name, route] of database.routes) rows.set(name, routeText(route) ?? '');
   for (const tenantId of tenants) {
@@ -84,7 +84,7 @@ async function change(world: World): Promise<void> {
   if (random.next() < 0.1) tx.rollback();
   else {
     tx.commit();
-    noteTruth(world);
+    recordTruth(world);
     trace.line(`commit ${world.truth.now} ${kind < 0.8 ? 'routes' : 'tenant'} ${tenantId.slice(0, 4)}`);
   }
 }
@@ -154,12 +154,12 @@ function keepBusy(world: World): void {
   nowAndThen(world, 5 * 60_000, database.backUp);
   nowAndThen(world, 12 * 60_000, () => {
     database.restore();
-    noteTruth(world);
+    recordTruth(world);
     trace.line(`restored, ${world.truth.now}`);
   });
   for (const process of processes) {
     nowAndThen(world, 700, () => call(world, process));
-    nowAndThen(world, 1_500, process.look);
+    nowAndThen(world, 1_500, process.poll);
     nowAndThen(world, 30_000, process.preload);
     nowAndThen(world, 5_000, () => void process.cache.sweep());
     nowAndThen(world, 60_000, () => process.feed.prune().catch(() => undefined));
@@ -231,14 +231,14 @@ export async function runSeed(seed: number): Promise<SeedResult> {
     tx.writeTenant(tenantId, 1);
     tx.commit();
   }
-  noteTruth(world);
+  recordTruth(world);
   keepBusy(world);
   const broken = () => found !== undefined;
   // The longest transaction and the longest absence end before the quiet time does.
   await scheduler.runUntil(startMs + busyMs + 30 * 60_000, () => undefined, broken);
   for (const process of processes) process.setAway(false);
   let done = false;
-  const settled = Promise.all(processes.map(async ({ look }) => look()))
+  const settled = Promise.all(processes.map(async ({ poll }) => poll()))
     .then(() => agree(world))
     .finally(() => {
       done = true;

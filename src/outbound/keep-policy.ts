@@ -2,7 +2,7 @@
  * Decides when to keep what was read, in the hope that it comes again. Where it never does, because something in it
  * differs every time, keeping costs more than it brings, and is tried ever less often.
  */
-export interface KeepingPace {
+export interface KeepPolicy {
   /** Called when the kept value has come again. */
   served(): void;
   /** Something else came; whether to keep it. `hadKept`: something was kept and did not serve. */
@@ -11,7 +11,7 @@ export interface KeepingPace {
 
 const maxBetween = 1_024;
 
-export function createKeepingPace(): KeepingPace {
+export function createKeepPolicy(): KeepPolicy {
   let between = 1;
   let left = 0;
   return {
