@@ -232,6 +232,8 @@ export const sessionLifeMs = 8 * 3_600_000;
 export const sessionSeenEveryMs = 60_000;
 /** Ended sessions are kept so long: an incident is looked into the day after. */
 export const sessionsKeptMs = 24 * 3_600_000;
+/** An operator whom nothing was assigned to is listed so long after he was last seen. */
+export const operatorsKeptMs = 90 * 24 * 3_600_000;
 /** A page of this gateway to return to after sign-in. */
 export const returnToCharacters = 1_000;
 /** Per source address, which may be that of a load balancer with every operator behind it. */

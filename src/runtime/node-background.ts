@@ -21,6 +21,7 @@ import type { Sql } from '../store/database.ts';
 import { trimDeliveryCounts } from '../store/delivery-counts.ts';
 import { trimHistory } from '../store/history.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
+import { tidyOperators } from '../store/operators.ts';
 import { trimRouteHistory } from '../store/routes/trim-history.ts';
 import { tidySignIns } from '../store/sign-ins.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
@@ -149,6 +150,7 @@ const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): Periodic[] 
   [watchPollMs, 'approvals', () => settleApprovals(sql)],
   [watchPollMs, 'idempotency-keys', () => forgetIdempotencyKeys(sql)],
   [signInPollMs, 'sign-ins', () => tidySignIns(sql, config.operatorTenants)],
+  [watchPollMs, 'operators', () => tidyOperators(sql, config.operatorTenants)],
   [trimPollMs, 'delivery-counts.trim', () => trimDeliveryCounts(sql)],
   [trimPollMs, 'history.trim', () => trimHistory(sql, config.historyDays, log)],
   [resealPauseMs, 'secrets.reseal', resealing(sql, sealer, log)],

@@ -114,6 +114,8 @@ export const approvals = pgTable(
     bodySealed: text('body_sealed'),
     requestedKind: text('requested_kind').$type<'bootstrap' | 'key' | 'user'>().notNull(),
     requestedId: text('requested_id'),
+    /** Of a person or application that signed in with Entra. */
+    requestedEntraTenantId: uuid('requested_entra_tenant_id'),
     requestedBy: text('requested_by').notNull(),
     requestedRole: text('requested_role').$type<Role>().notNull(),
     requestedTenantIds: uuid('requested_tenant_ids').array(),
@@ -182,4 +184,24 @@ export const sessions = pgTable(
     index('sessions_person').on(t.entraTenantId, t.objectId),
     index('sessions_expiry').on(t.expiresAt),
   ],
+);
+
+/** Whom Entra has signed in here, and the tenants that they are bound to (src/store/operators.ts). */
+export const operators = pgTable(
+  'operators',
+  {
+    entraTenantId: uuid('entra_tenant_id').notNull(),
+    /** Of the person, or of an application's service principal. The nil id: everybody of the Entra tenant. */
+    objectId: uuid('object_id').notNull(),
+    /** As the last token said; null: none was seen yet. */
+    name: text('name'),
+    role: text('role').$type<Role>(),
+    lastSeenAt: at('last_seen_at'),
+    /** Null with `assigned_at`: all tenants. */
+    tenantIds: uuid('tenant_ids').array(),
+    /** Null: there is no assignment in this row. */
+    assignedAt: at('assigned_at'),
+    version: integer('version').notNull().default(0),
+  },
+  (t) => [primaryKey({ columns: [t.entraTenantId, t.objectId] })],
 );
