@@ -9,9 +9,10 @@ import { readTenant, type Tenant } from '../store/tenants/tenant.ts';
 import type { AdminEnv, AdminServices, Operator } from './context.ts';
 import { sessionCookie } from './operators/cookies.ts';
 import { csrfFault, csrfHeader, isSafeMethod } from './operators/csrf.ts';
+import type { EntraBindings } from './operators/entra-bindings.ts';
 import { looksLikeToken, operatorOfToken } from './operators/entra-operators.ts';
 import type { KeyOperators } from './operators/key-operators.ts';
-import { findSession, type Session } from './operators/sessions.ts';
+import { findSession, type Session, type SessionAuthorities } from './operators/sessions.ts';
 
 /** Roles and tenants decide access on the admin listener (contract section 8). */
 
@@ -37,13 +38,13 @@ const isAutomatic = (c: Context<AdminEnv>): boolean =>
 async function sessionOf(
   c: Context<AdminEnv>,
   { adminUrl, operators, sql }: Pick<AdminServices, 'adminUrl' | 'operators' | 'sql'>,
-  keys: KeyOperators,
+  known: Pick<SessionAuthorities, 'bindings' | 'keys'>,
 ): Promise<Session> {
   const cookie = sessionCookie(c);
   if (cookie === undefined) {
     throw unauthenticated('Give an admin API key as Authorization: Bearer esp_…, or sign in at /sign-in.');
   }
-  const session = await findSession(sql, { keys, tenantIds: operators?.tenantIds ?? [] }, cookie, {
+  const session = await findSession(sql, { ...known, tenantIds: operators?.tenantIds ?? [] }, cookie, {
     isUse: !isAutomatic(c),
   });
   if (session === undefined) throw unauthenticated('The session has ended: sign in again at /sign-in.');
@@ -60,7 +61,7 @@ async function sessionOf(
  */
 export function authenticate(
   services: Pick<AdminServices, 'adminUrl' | 'operators' | 'sql'>,
-  keys: KeyOperators,
+  known: { readonly bindings: EntraBindings; readonly keys: KeyOperators },
   attempts: Attempts,
 ): MiddlewareHandler<AdminEnv> {
   const credentialOperator = async (c: Context<AdminEnv>): Promise<Operator> => {
@@ -70,12 +71,12 @@ export function authenticate(
     const { operators } = services;
     const source = c.get('source');
     if (operators !== undefined && looksLikeToken(credential)) {
-      const found = await operatorOfToken(operators, credential);
+      const found = await operatorOfToken(operators, known.bindings, credential);
       if (found.ok) return found.operator;
       const limited = found.problem.slug === 'unauthenticated' ? attempts.wrong(source) : undefined;
       throw new ProblemError(limited ?? found.problem);
     }
-    const operator = await keys.find(credential);
+    const operator = await known.keys.find(credential);
     if (operator !== undefined) return operator;
     const limited = attempts.wrong(source);
     throw limited
@@ -87,9 +88,9 @@ export function authenticate(
       c.set('operator', await credentialOperator(c));
       c.set('identify', () => credentialOperator(c));
     } else {
-      const session = await sessionOf(c, services, keys);
+      const session = await sessionOf(c, services, known);
       c.set('operator', session.operator);
-      c.set('identify', async () => (await sessionOf(c, services, keys)).operator);
+      c.set('identify', async () => (await sessionOf(c, services, known)).operator);
       c.set('session', session);
     }
     await next();

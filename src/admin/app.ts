@@ -45,7 +45,9 @@ import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
 import { isSafeMethod } from './operators/csrf.ts';
+import { createEntraBindings } from './operators/entra-bindings.ts';
 import { createKeyOperators } from './operators/key-operators.ts';
+import { addOperators } from './operators/operators.ts';
 import { addOverview } from './overview/overview.ts';
 import { takeReason } from './reason.ts';
 import { noticeUnrecorded } from './recording.ts';
@@ -224,6 +226,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addReportCauses(app, services);
   addReplay(app, services);
   addApiKeys(app, services);
+  addOperators(app, services);
   addApprovals(app, services);
   const { bootstrapKey, sealer, sql } = services;
   addApprovalDecisions(app, { bootstrapKey, sealer, sql, log });
@@ -242,7 +245,8 @@ export function createAdminApp(
   addApiDocs(app);
   const attempts = createAttempts();
   const keys = createKeyOperators(services.sql, services.bootstrapKey);
-  const authentication = authenticate(services, keys, attempts);
+  const bindings = createEntraBindings(services.sql);
+  const authentication = authenticate(services, { bindings, keys }, attempts);
   app.use(
     `${basePath}/*`,
     exceptApproved((c, next) => {
@@ -267,7 +271,7 @@ export function createAdminApp(
   app.use(`${basePath}/*`, idempotency({ ...services, log: options.log }));
   // Innermost: an answer that is given again was recorded the first time.
   app.use(`${basePath}/*`, takeReason, noticeUnrecorded(options.log));
-  addSignIn(app, services, { attempts, keys, log: options.log });
+  addSignIn(app, services, { attempts, bindings, keys, log: options.log });
   addOperations(app, services, options.log);
   addMore(app);
   finishListener(app);

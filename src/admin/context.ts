@@ -26,6 +26,8 @@ export interface Operator {
   readonly name: string;
   /** The key's id, or the person's object id in Entra; undefined: the bootstrap key, which is no row. */
   readonly id: string | undefined;
+  /** Of a person or application that signed in with Entra: the tenant that it is known in. */
+  readonly entraTenantId?: string;
   readonly role: Role;
   /** undefined: every tenant. */
   readonly tenantIds: readonly string[] | undefined;

@@ -18,7 +18,7 @@ const operatorWrites: readonly RegExp[] = [
 const viewerWrites: readonly RegExp[] = [/^\/api\/v1\/sessions\//];
 
 /** These paths show who may do what, so even reading them takes an admin. */
-const adminReads: readonly RegExp[] = [/^\/api\/v1\/keys(\/|$)/];
+const adminReads: readonly RegExp[] = [/^\/api\/v1\/(keys|operators)(\/|$)/];
 
 /** `path` as the document has it. */
 export function requiredRole(method: string, path: string): Role {

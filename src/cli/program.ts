@@ -10,6 +10,7 @@ import { addHistory } from './commands/history.ts';
 import { addInstances } from './commands/instances.ts';
 import { addKeys } from './commands/keys.ts';
 import { addMoves } from './commands/moves.ts';
+import { addOperators } from './commands/operators.ts';
 import { addProfiles } from './commands/profiles.ts';
 import { addReports } from './commands/reports.ts';
 import { addRoutes } from './commands/routes.ts';
@@ -88,6 +89,7 @@ export function createProgram(): Command {
   addHistory(program);
   addApprovals(program);
   addKeys(program);
+  addOperators(program);
   addSessions(program);
   addAbout(program);
   program.commandsGroup('This command line:');

@@ -1,5 +1,6 @@
 /** Two tenants that have everything, and keys of every role: one tenant is the other's stranger. */
 
+import { type EntraPerson, operatorsTenant, tokenOf } from './entra-operator.ts';
 import { connectTenant, type Scene, startScene } from './gateway.ts';
 
 export interface TenantScene {
@@ -10,6 +11,8 @@ export interface TenantScene {
   readonly deviceId: string;
   readonly moveId: string;
   readonly sessionId: string;
+  /** Bound to this tenant alone. */
+  readonly operatorId: string;
 }
 
 export type RoleKeys = Readonly<Record<'admin' | 'operator' | 'viewer', string>>;
@@ -20,6 +23,8 @@ export interface ApiScene {
   readonly foreign: TenantScene;
   /** Bound to `own`. */
   readonly bound: RoleKeys;
+  /** Tokens of people of Entra who are bound to `own`, as everybody of their Entra tenant is. */
+  readonly entra: RoleKeys;
   readonly unbound: RoleKeys;
   /** Ids of the unbound keys. */
   readonly unboundIds: RoleKeys;
@@ -43,6 +48,9 @@ async function fillTenant(scene: Scene, tenantId: string): Promise<TenantScene> 
     unclaimed: true,
     shadow: false,
   });
+  const operatorId = `${crypto.randomUUID()}:${crypto.randomUUID()}`;
+  const assigned = await scene.api('PUT', `/operators/${operatorId}`, { tenants: [tenantId] });
+  if (assigned.status !== 200) throw new Error(assigned.text);
   const keys = await scene.api('GET', `${path}/instances/${instance.id}/keys`);
   if (placed.status !== 201 || move.status !== 201) throw new Error(`${placed.text}\n${move.text}`);
   return {
@@ -54,7 +62,16 @@ async function fillTenant(scene: Scene, tenantId: string): Promise<TenantScene> 
     moveId: move.json.id,
     // Nobody has a session with a browser here.
     sessionId: crypto.randomUUID(),
+    operatorId,
   };
+}
+
+/** One of the simulated world's own operators. */
+function personOf(scene: Scene, name: string): EntraPerson {
+  const account = `${name}@operators.simulated.test`;
+  const found = scene.world.operators.people.find((one) => one.userPrincipalName === account);
+  if (found === undefined) throw new Error(`the world has no operator ${name}`);
+  return { entraTenantId: operatorsTenant, objectId: found.userId, account };
 }
 
 export async function startApiScene(environment: Record<string, string> = {}): Promise<ApiScene> {
@@ -100,6 +117,8 @@ export async function startApiScene(environment: Record<string, string> = {}): P
   let adminKey: string | undefined;
   const ofAll = await keys();
   const ofOwn = await keys([ownId]);
+  const [admin, operator, viewer] = ['ada', 'otto', 'vera'].map((name) => personOf(scene, name));
+  await scene.api('PUT', `/operators/${operatorsTenant}`, { tenants: [ownId] }, adminKey);
   const part = (made: typeof ofAll, name: 'id' | 'key'): RoleKeys => ({
     viewer: made.viewer[name],
     operator: made.operator[name],
@@ -110,6 +129,11 @@ export async function startApiScene(environment: Record<string, string> = {}): P
     own,
     foreign,
     bound: part(ofOwn, 'key'),
+    entra: {
+      admin: await tokenOf(scene, admin!, 'Espalier.Admin'),
+      operator: await tokenOf(scene, operator!, 'Espalier.Operator'),
+      viewer: await tokenOf(scene, viewer!, 'Espalier.Viewer'),
+    },
     unbound: part(ofAll, 'key'),
     unboundIds: part(ofAll, 'id'),
   };

@@ -76,7 +76,10 @@ function createValidator(whole: Document) {
 
 /** What the examples' texts stand for here; filled as the story goes. */
 const real: Record<string, string> = {};
-const ids: Record<string, string> = { deviceId: exampleIds.deviceId };
+const ids: Record<string, string> = {
+  deviceId: exampleIds.deviceId,
+  operatorId: `${crypto.randomUUID()}:${crypto.randomUUID()}`,
+};
 
 type After = (answer: Answer) => Promise<void> | void;
 
@@ -205,6 +208,10 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['listApiKeys', 200],
   ['getApiKey', 200],
   ['deleteApiKey', 204],
+  ['assignOperator', 200],
+  ['listOperators', 200],
+  ['getOperator', 200],
+  ['unassignOperator', 204],
   ['migrateTenant', 200],
   ['disableTenant', 200],
   ['enableTenant', 200],

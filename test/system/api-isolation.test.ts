@@ -94,14 +94,17 @@ describe('no credential', () => {
   });
 });
 
-describe("another tenant's", () => {
+describe.each([
+  ['keys that are bound to tenants', () => api.bound],
+  ['people of Entra who are bound to tenants', () => api.entra],
+] as const)("for %s, another tenant's", (_, bound) => {
   const ofTenant = () => operations.filter(({ path }) => path.includes('{tenantId}'));
 
   it('tenant is not found, in the very words of one that does not exist, on every operation and with every role', async () => {
     expect(ofTenant().length).toBeGreaterThan(40);
     for (const one of ofTenant()) {
       for (const role of ['viewer', 'operator', 'admin'] as const) {
-        const key = api.bound[role];
+        const key = bound()[role];
         const foreign = idsOf(api.foreign);
         const unknown = { ...foreign, tenantId: crypto.randomUUID() };
         const [theirs, nobodys] = [
@@ -127,7 +130,7 @@ describe("another tenant's", () => {
     for (const one of ofTenant()) {
       const inner = pathParameters(one.path).filter((name) => name !== 'tenantId');
       if (inner.length === 0) continue;
-      const key = api.bound.admin;
+      const key = bound().admin;
       const foreign = { ...idsOf(api.foreign), tenantId: api.own.tenantId };
       const unknown = { ...unknownIds(one.path), tenantId: api.own.tenantId };
       // A device may be placed before anything is known of it.
@@ -156,10 +159,10 @@ describe("another tenant's", () => {
     for (const one of naming) {
       const ids = { ...idsOf(api.own), deviceId: crypto.randomUUID() };
       const named = unknownIds('{instanceId}{otherInstanceId}');
-      const theirs = await ask(one, { ids, key: api.bound.admin, tenant: idsOf(api.foreign) });
+      const theirs = await ask(one, { ids, key: bound().admin, tenant: idsOf(api.foreign) });
       const nobodys = await ask(one, {
         ids,
-        key: api.bound.admin,
+        key: bound().admin,
         tenant: { ...idsOf(api.foreign), ...named },
       });
       expect({ name: one.name, refused: theirs.status >= 400 }).toEqual({ name: one.name, refused: true });
@@ -188,7 +191,7 @@ describe("another tenant's", () => {
           `${api.scene.gateway.admin}${fillPath(one.path, idsOf(api.own))}?${query}`,
           {
             ca: api.scene.trust,
-            headers: { authorization: `Bearer ${api.bound.admin}` },
+            headers: { authorization: `Bearer ${bound().admin}` },
           },
         );
         // A problem repeats what it was asked.
@@ -204,12 +207,24 @@ describe("another tenant's", () => {
     }
   });
 
+  it('operators, and those that are bound to nothing, are not found', async () => {
+    for (const one of operations.filter(({ path }) => path === '/api/v1/operators/{operatorId}')) {
+      const unknown = { operatorId: `${crypto.randomUUID()}:${crypto.randomUUID()}` };
+      for (const operatorId of [api.foreign.operatorId, crypto.randomUUID()]) {
+        const theirs = await ask(one, { ids: { operatorId }, key: bound().admin, tenant: idsOf(api.own) });
+        const nobodys = await ask(one, { ids: unknown, key: bound().admin, tenant: idsOf(api.own) });
+        expect([one.name, theirs.status]).toEqual([one.name, 404]);
+        expect(visible(theirs, { operatorId })).toEqual(visible(nobodys, unknown));
+      }
+    }
+  });
+
   it('keys, and those that are bound to nothing, are not found', async () => {
     for (const one of operations.filter(({ path }) => path === '/api/v1/keys/{keyId}')) {
       const ids = { keyId: api.unboundIds.viewer };
       const unknown = unknownIds(one.path);
-      const theirs = await ask(one, { ids, key: api.bound.admin });
-      const nobodys = await ask(one, { ids: unknown, key: api.bound.admin });
+      const theirs = await ask(one, { ids, key: bound().admin });
+      const nobodys = await ask(one, { ids: unknown, key: bound().admin });
       expect([one.name, theirs.status]).toEqual([one.name, 404]);
       expect(visible(theirs, ids)).toEqual(visible(nobodys, unknown));
     }
@@ -224,7 +239,7 @@ describe('roles', () => {
       const needed = one.operation['x-espalier-role'] as keyof typeof rank;
       for (const role of ['viewer', 'operator'] as const) {
         if (rank[role] >= rank[needed]) continue;
-        for (const key of [api.bound[role], api.unbound[role]]) {
+        for (const key of [api.bound[role], api.entra[role], api.unbound[role]]) {
           const answer = await ask(one, { ids: idsOf(api.own), key });
           expect({ name: one.name, role, status: answer.status, slug: slugOf(answer) }).toEqual({
             name: one.name,

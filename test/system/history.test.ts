@@ -427,6 +427,21 @@ describe('history', () => {
     expect(carriedOut).toMatchObject({ author: 'bootstrap', approvedBy: 'key second' });
   });
 
+  it('an operator of Entra who is bound to tenants, and no more', async () => {
+    const who = `/operators/${crypto.randomUUID()}:${crypto.randomUUID()}`;
+    expect(await wrote('PUT', who, { tenants: [tenantId] })).toMatchObject({
+      action: 'operator.assign',
+      tenantId: null,
+      before: null,
+      after: { tenants: [tenantId] },
+    });
+    expect(await wrote('DELETE', who)).toMatchObject({
+      action: 'operator.unassign',
+      before: { tenants: [tenantId] },
+      after: null,
+    });
+  });
+
   it('a session that is ended, with whose it was', async () => {
     await visitConsole(scene);
     const [signedIn] = (await scene.api('GET', '/sessions')).json.results;

@@ -131,6 +131,14 @@ export const descriptions: Readonly<Record<string, string>> = {
   getApiKey: 'Role, tenants, expiry and last use; lastUsedAt is written once a minute at most.',
   deleteApiKey:
     'From this answer on it opens nothing in this process, and a second later in no process at all. When the last admin key goes, the bootstrap key does not come back.',
+  listOperators:
+    'People and applications whom Entra signed in here, and everybody of each Entra tenant that may, who are bound where nobody is himself. Who was not seen for 90 days and has no assignment is left out. A tenant-bound admin sees those who are bound within its tenants.',
+  getOperator:
+    'Name and role are those of the last token. tenants are the ones that the operator sees from the next request on; assignment says why.',
+  assignOperator:
+    'Holds from the next request on, in every process, and within two seconds on an open stream of events. It can be made before the first sign-in. The own assignment of an operator decides before that of everybody of the Entra tenant. A tenant-bound admin binds operators who are bound within its tenants, to tenants of its own.',
+  unassignOperator:
+    'From the next request on the assignment of everybody of the Entra tenant decides; without one the operator sees all tenants. A tenant-bound admin can end what leaves the operator within its tenants.',
   listApprovals: 'What waits is kept for a day, what was decided for 90 days.',
   getApproval: 'The request as it was made, who asked, who decided, and the answer that it got.',
   approveApproval:

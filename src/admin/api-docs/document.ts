@@ -21,6 +21,7 @@ export const tags: readonly { readonly name: string; readonly description: strin
   { name: 'History', description: 'Who did what, each entry chained to the one before by hash.' },
   { name: 'Approvals', description: 'Requests that wait for a second operator.' },
   { name: 'Keys', description: "Operators' API keys." },
+  { name: 'Operators', description: 'Whom Entra signs in, and the tenants that they are bound to.' },
   { name: 'Sessions', description: 'Browsers that operators are signed in with.' },
 ];
 

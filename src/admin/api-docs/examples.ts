@@ -81,6 +81,7 @@ const examplesInOrder = {
   createApiKey: {
     body: { name: 'helpdesk', role: 'viewer', tenants: [tenantId], expiresAt: '2099-12-31T00:00:00Z' },
   },
+  assignOperator: { body: { tenants: [tenantId] } },
   migrateTenant: { body: { connectionType: 'manual' } },
   disconnectTenant: { query: { 'dry-run': 'true' }, body: { retract: true } },
 } satisfies Readonly<Record<string, Example>>;

@@ -2,6 +2,7 @@ import { leaseRenewMs } from '../../limits.ts';
 import { SealBroken, type Sealer } from '../../secrets/seal.ts';
 import { readLiveApiKey } from '../../store/api-keys.ts';
 import { type Approval, renewApproval } from '../../store/approvals.ts';
+import { readBinding } from '../../store/operators.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type AdminApp, type AdminServices, approvedRequest, type Operator } from '../context.ts';
 import { bootstrapWorks } from '../operators/key-operators.ts';
@@ -23,14 +24,19 @@ export interface CarryServices extends Pick<AdminServices, 'bootstrapKey' | 'sea
 }
 
 /**
- * Reads the asking operator with the role and tenants of now, or why that operator can act no more. Of a person who
- * signed in only what the approval holds is known: Entra is asked at the next sign-in.
+ * Reads the asking operator with the role and tenants of now, or why that operator can act no more. A person who signed
+ * in has the role that the approval holds: Entra is asked at the next sign-in.
  */
 async function operatorNow({ bootstrapKey, sql }: CarryServices, row: Approval): Promise<Operator | string> {
   const { requestedBy: name, requestedId, requestedKind: kind } = row;
   if (kind === 'user') {
-    const { requestedRole: role, requestedTenantIds } = row;
-    return { kind, name, id: requestedId ?? undefined, role, tenantIds: requestedTenantIds ?? undefined };
+    const { requestedEntraTenantId: entraTenantId, requestedRole: role, requestedTenantIds } = row;
+    const person = { kind, name, id: requestedId ?? undefined, role };
+    // Asked for before approvals held the Entra tenant.
+    if (entraTenantId === null || requestedId === null)
+      return { ...person, tenantIds: requestedTenantIds ?? undefined };
+    const tenantIds = await readBinding(sql, { entraTenantId, objectId: requestedId });
+    return { ...person, entraTenantId, tenantIds };
   }
   if (kind === 'bootstrap') {
     return bootstrapKey !== undefined && (await bootstrapWorks(sql))

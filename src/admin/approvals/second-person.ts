@@ -109,7 +109,7 @@ export function createSecondPerson({
     const { pathname, search } = new URL(c.req.url);
     const target = `${pathname}${search}`;
     const body = await bodyOf(c);
-    const { id, kind, name, role, tenantIds } = c.get('operator');
+    const { entraTenantId, id, kind, name, role, tenantIds } = c.get('operator');
     return inTransaction(sql, async (tx) => {
       await lockApprovals(tx, tenantId);
       const known = await readWaiting(tx, { tenantId, action, target });
@@ -130,6 +130,7 @@ export function createSecondPerson({
         bodySealed: body === '' ? null : await sealer.seal(body, bodyAssociation(key)),
         requestedKind: kind,
         requestedId: id ?? null,
+        requestedEntraTenantId: entraTenantId ?? null,
         requestedBy: name,
         requestedRole: role,
         requestedTenantIds: tenantIds === undefined ? null : [...tenantIds],

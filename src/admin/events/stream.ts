@@ -20,6 +20,8 @@ const encoder = new TextEncoder();
 const textOf = (changes: readonly Changed[]): string =>
   `event: changed\ndata: ${JSON.stringify({ changes })}\n\n`;
 
+const tenantsOf = ({ tenantIds }: Operator): string | undefined => tenantIds?.toSorted().join(' ');
+
 export function openStream({ hub, identify, lastsMs, onEnd, operator }: StreamOptions): ReadableStream {
   const beganMs = monotonicMs();
   let allowed = operator;
@@ -65,7 +67,10 @@ export function openStream({ hub, identify, lastsMs, onEnd, operator }: StreamOp
         }
         asking = true;
         try {
-          allowed = await identify();
+          const now = await identify();
+          // What its reader sees may not be his any more, or not all that is.
+          if (tenantsOf(now) !== tenantsOf(allowed)) missed = [{ kind: 'all', tenantId: null }];
+          allowed = now;
           if (!over) tell(changes);
         } catch {
           end();

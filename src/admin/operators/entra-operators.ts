@@ -3,6 +3,7 @@ import { parseGuid } from '../../ids.ts';
 import { type Problem, problem } from '../../problems.ts';
 import type { Operator } from '../context.ts';
 import { appRoleNames, cleanName, roleOf } from './app-roles.ts';
+import type { EntraBindings } from './entra-bindings.ts';
 import type { EntraOperators } from './entra-settings.ts';
 
 /** Operators who show a token of Entra on the admin API (contract section 8). */
@@ -57,7 +58,7 @@ const isAppOnly = ({ identityType, scope }: TokenClaims): boolean =>
 const isAccessToken = ({ applicationId, nonce }: TokenClaims): boolean =>
   applicationId !== undefined && nonce === undefined;
 
-function operatorOf(claims: TokenClaims): TokenOperator {
+async function operatorOf(claims: TokenClaims, bindings: EntraBindings): Promise<TokenOperator> {
   const id = parseGuid(claims.objectId);
   if (id === undefined || !isAccessToken(claims)) {
     return { ok: false, problem: unauthenticated('The token is no access token for an API.') };
@@ -71,11 +72,18 @@ function operatorOf(claims: TokenClaims): TokenOperator {
   const name = isAppOnly(claims)
     ? `app ${cleanName(claims.applicationId)}`
     : (cleanName(claims.userName) ?? cleanName(claims.displayName) ?? id);
-  return { ok: true, operator: { kind: 'user', name, id, role, tenantIds: undefined } };
+  const { tenantId: entraTenantId } = claims;
+  const operator = await bindings.bound({ kind: 'user', name, id, entraTenantId, role });
+  await bindings.noteUse(operator);
+  return { ok: true, operator };
 }
 
 /** The operator that a token on the admin API stands for. Checked anew with every request: they are few. */
-export async function operatorOfToken(entra: EntraOperators, token: string): Promise<TokenOperator> {
+export async function operatorOfToken(
+  entra: EntraOperators,
+  bindings: EntraBindings,
+  token: string,
+): Promise<TokenOperator> {
   const { audiences, cloud, keys, signature, tenantIds } = entra;
   const verified = await verifyCallerToken({
     token,
@@ -86,5 +94,7 @@ export async function operatorOfToken(entra: EntraOperators, token: string): Pro
     keys,
     signature,
   });
-  return verified.ok ? operatorOf(verified.claims) : { ok: false, problem: problemOf(verified.reason) };
+  return verified.ok
+    ? operatorOf(verified.claims, bindings)
+    : { ok: false, problem: problemOf(verified.reason) };
 }

@@ -10,6 +10,7 @@ import {
   type SessionUser,
 } from '../../store/sign-ins.ts';
 import type { Operator, OperatorSession } from '../context.ts';
+import type { EntraBindings } from './entra-bindings.ts';
 import type { KeyOperators } from './key-operators.ts';
 
 /**
@@ -26,16 +27,20 @@ export interface SessionAuthorities {
   /** Entra tenants whose people may be operators. */
   readonly tenantIds: readonly string[];
   readonly keys: Pick<KeyOperators, 'findByHash'>;
+  readonly bindings: EntraBindings;
 }
 
-/** Undefined: the session's owner opens nothing any more. A key has the role, tenants and end that it has now. */
+/**
+ * Undefined: the session's owner opens nothing any more. A key has the role, tenants and end that it has now, a person the
+ * tenants that he is bound to now.
+ */
 async function operatorOf(
   { entraTenantId, keyHash, name, objectId, role }: SessionUser,
-  { keys, tenantIds }: SessionAuthorities,
+  { bindings, keys, tenantIds }: SessionAuthorities,
 ): Promise<Operator | undefined> {
   if (keyHash !== null) return keys.findByHash(keyHash);
   if (objectId === null || entraTenantId === null || !tenantIds.includes(entraTenantId)) return undefined;
-  return { kind: 'user', name, id: objectId, role, tenantIds: undefined };
+  return bindings.bound({ kind: 'user', name, id: objectId, entraTenantId, role });
 }
 
 /** Made of the cookie, which no other site can read: whoever has the token could read an answer of ours. */
@@ -66,7 +71,10 @@ export async function findSession(
     await endSession(sql, cookie);
     return undefined;
   }
-  if (row.stale && isUse) await markSessionSeen(sql, cookie);
+  if (row.stale && isUse) {
+    await markSessionSeen(sql, cookie);
+    await authorities.bindings.noteUse(operator);
+  }
   const { expiresAt, sessionId } = row;
   return { sessionId, operator, expiresAt, csrfToken: await csrfTokenOf(cookie) };
 }

@@ -4,6 +4,7 @@ import { parseGuid } from '../../ids.ts';
 import { sessionIdleMs } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { sessions } from '../../store/operator-schema.ts';
+import { boundTenants } from '../../store/operators.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { roles } from '../../store/row-types.ts';
 import { apiKeys } from '../../store/schema.ts';
@@ -21,7 +22,13 @@ const session = resource({
   names: ['OperatorSession', 'OperatorSessions'],
   from: sessions,
   joins: [[apiKeys, eq(apiKeys.keyHash, sessions.keyHash)]],
-  columns: { ...getTableColumns(sessions), keyId: sql<string | null>`${apiKeys.keyId}` },
+  columns: {
+    ...getTableColumns(sessions),
+    keyId: sql<string | null>`${apiKeys.keyId}`,
+    tenantIds: sql<
+      string[] | null
+    >`case when ${sessions.keyHash} is null then ${boundTenants(sessions)} else ${apiKeys.tenantIds} end`,
+  },
   fields: ({ beside, column }) => ({
     id: column('sessionId'),
     name: column('name', { description: 'Of the person or the key.', filter: 'wildcards', sort: true }),
@@ -34,6 +41,10 @@ const session = resource({
       description: 'Of the key that was exchanged for it; null for a person, and for the bootstrap key.',
     }),
     objectId: column('objectId', { description: 'Of the person in Entra.' }),
+    tenants: column('tenantIds', {
+      schema: z.array(z.string()).nullable(),
+      description: 'Those that the key or person is bound to now; null: all of them.',
+    }),
     current: beside(z.boolean().openapi({ description: 'It is the one that asks.' }), ['sessionId']),
     createdAt: column('createdAt', { filter: true, sort: true }),
     lastSeenAt: column('lastSeenAt', {
@@ -50,6 +61,7 @@ const session = resource({
     { field: 'name', importance: 2 },
     { field: 'role', importance: 3 },
     { field: 'current', importance: 4 },
+    { field: 'tenants', names: 'tenant', importance: 7 },
     { field: 'lastSeenAt', importance: 5 },
     { field: 'expiresAt', importance: 6 },
   ],
@@ -86,8 +98,11 @@ function visible(operator: Operator): SQL | undefined {
   const live = and(isNull(sessions.endedAt), sql`${sessions.expiresAt} > ${now}`, idle);
   if (seesAll(operator)) return live;
   if (operator.id === undefined) return sql`false`;
-  const own = operator.kind === 'key' ? eq(apiKeys.keyId, operator.id) : eq(sessions.objectId, operator.id);
-  return and(live, own);
+  if (operator.kind === 'key') return and(live, eq(apiKeys.keyId, operator.id));
+  // An object id is Entra's only within its tenant.
+  const { entraTenantId } = operator;
+  if (entraTenantId === undefined) return sql`false`;
+  return and(live, eq(sessions.entraTenantId, entraTenantId), eq(sessions.objectId, operator.id));
 }
 
 export function addSessions(app: AdminApp, { sql: client }: Pick<AdminServices, 'sql'>): void {

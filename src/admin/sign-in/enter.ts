@@ -3,6 +3,7 @@
 import type { Context } from 'hono';
 import { hashKey } from '../../secrets/keys.ts';
 import { type HistoryAuthor, recordHistory } from '../../store/history.ts';
+import { noteOperator } from '../../store/operators.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { endSession, type SessionUser } from '../../store/sign-ins.ts';
 import type { AdminEnv, AdminServices, Operator } from '../context.ts';
@@ -20,6 +21,9 @@ export function enter(
   return inTransaction(services.sql, async (tx) => {
     const left = before === undefined ? undefined : await endSession(tx, before);
     const { cookie, sessionId } = await beginSession(tx, owner);
+    const { entraTenantId, name, objectId, role } = owner;
+    if (entraTenantId !== null && objectId !== null)
+      await noteOperator(tx, { entraTenantId, name, objectId, role });
     const by = {
       tenantId: undefined,
       author,
@@ -33,10 +37,10 @@ export function enter(
     await recordHistory(tx, {
       ...by,
       action: 'session.create',
-      object: { kind: 'session', id: sessionId, name: owner.name },
+      object: { kind: 'session', id: sessionId, name },
       after: {
-        ...(owner.entraTenantId === null ? {} : { entraTenantId: owner.entraTenantId }),
-        role: owner.role,
+        ...(entraTenantId === null ? {} : { entraTenantId }),
+        role,
       },
     });
     return cookie;

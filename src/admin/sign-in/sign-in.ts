@@ -17,6 +17,7 @@ import {
   signInCookie,
 } from '../operators/cookies.ts';
 import { csrfFault } from '../operators/csrf.ts';
+import type { EntraBindings } from '../operators/entra-bindings.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
 import type { KeyOperators } from '../operators/key-operators.ts';
 import { findSession, type Session } from '../operators/sessions.ts';
@@ -43,6 +44,7 @@ import { homePath, parseReturnTo } from './return-to.ts';
 interface Parts {
   readonly services: AdminServices;
   readonly attempts: Attempts;
+  readonly bindings: EntraBindings;
   readonly keys: KeyOperators;
   readonly log: Log;
 }
@@ -53,11 +55,13 @@ type EntraHandler = (c: Context<AdminEnv>, entra: EntraOperators) => Promise<Res
 /** Undefined: there is none, or it has ended. */
 async function liveSession(
   c: Context<AdminEnv>,
-  { keys, services }: Pick<Parts, 'keys' | 'services'>,
+  { bindings, keys, services }: Pick<Parts, 'bindings' | 'keys' | 'services'>,
 ): Promise<Session | undefined> {
   const cookie = sessionCookie(c);
   const tenantIds = services.operators?.tenantIds ?? [];
-  return cookie === undefined ? undefined : await findSession(services.sql, { keys, tenantIds }, cookie);
+  return cookie === undefined
+    ? undefined
+    : await findSession(services.sql, { bindings, keys, tenantIds }, cookie);
 }
 
 const showSignIn =
