@@ -1,4 +1,4 @@
-import { createUseNotes } from '../../store/credentials.ts';
+import { createUseRecorder } from '../../store/credentials.ts';
 import type { Sql } from '../../store/database.ts';
 import { noteOperator, readBinding, type SeenOperator } from '../../store/operators.ts';
 import type { Operator } from '../context.ts';
@@ -17,11 +17,11 @@ export interface EntraBindings {
   /** The operator with the tenants that he is bound to now. */
   bound(operator: EntraOperator): Promise<Operator>;
   /** Notes when an operator of Entra was last seen, once a minute at most. */
-  noteUse(operator: Operator): Promise<void>;
+  recordUse(operator: Operator): Promise<void>;
 }
 
 export function createEntraBindings(sql: Sql): EntraBindings {
-  const noteUse = createUseNotes(({ seen }: { readonly keyId: string; readonly seen: SeenOperator }) =>
+  const recordUse = createUseRecorder(({ seen }: { readonly keyId: string; readonly seen: SeenOperator }) =>
     noteOperator(sql, seen),
   );
   return {
@@ -29,9 +29,9 @@ export function createEntraBindings(sql: Sql): EntraBindings {
       const { entraTenantId, id: objectId } = operator;
       return { ...operator, tenantIds: await readBinding(sql, { entraTenantId, objectId }) };
     },
-    noteUse: async ({ entraTenantId, id, name, role }) => {
+    recordUse: async ({ entraTenantId, id, name, role }) => {
       if (entraTenantId === undefined || id === undefined) return;
-      await noteUse({ keyId: `${entraTenantId}:${id}`, seen: { entraTenantId, objectId: id, name, role } });
+      await recordUse({ keyId: `${entraTenantId}:${id}`, seen: { entraTenantId, objectId: id, name, role } });
     },
   };
 }

@@ -74,7 +74,7 @@ async function operatorOf(claims: TokenClaims, bindings: EntraBindings): Promise
     : (cleanName(claims.userName) ?? cleanName(claims.displayName) ?? id);
   const { tenantId: entraTenantId } = claims;
   const operator = await bindings.bound({ kind: 'user', name, id, entraTenantId, role });
-  await bindings.noteUse(operator);
+  await bindings.recordUse(operator);
   return { ok: true, operator };
 }
 

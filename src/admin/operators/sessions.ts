@@ -73,7 +73,7 @@ export async function findSession(
   }
   if (row.stale && isUse) {
     await markSessionSeen(sql, cookie);
-    await authorities.bindings.noteUse(operator);
+    await authorities.bindings.recordUse(operator);
   }
   const { expiresAt, sessionId } = row;
   return { sessionId, operator, expiresAt, csrfToken: await csrfTokenOf(cookie) };
