@@ -2,6 +2,9 @@
 
 const guidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/** Stands where a GUID is required and there is none. */
+export const nilGuid = '00000000-0000-0000-0000-000000000000';
+
 /** The GUID in lower case, or undefined when the text is none. Entra prints GUIDs in both cases. */
 export function parseGuid(text: string | undefined): string | undefined {
   if (text === undefined || text.length !== 36) return undefined;

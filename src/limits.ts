@@ -1,10 +1,12 @@
 /** Every limit that is not a setting: the unit in the name, the reason beside it. */
 
+export const mebibyte = 1_048_576;
+
 /** Contract section 6, `payload-too-large`. */
-export const webhookBodyBytes = 10 * 1024 * 1024;
-export const inventoryBodyBytes = 10 * 1024 * 1024;
+export const webhookBodyBytes = 10 * mebibyte;
+export const inventoryBodyBytes = 10 * mebibyte;
 /** An inventory push may be gzip; what it may grow to (contract section 6). */
-export const inventoryUnpackedBytes = 100 * 1024 * 1024;
+export const inventoryUnpackedBytes = 100 * mebibyte;
 /** Records of one push: each is parsed, checked and answered for. */
 export const recordsPerPush = 10_000;
 /**
@@ -12,8 +14,8 @@ export const recordsPerPush = 10_000;
  * MB, of which some ten KB are kept; what is parsed in one go must not hold the event loop.
  */
 export const recordLimits = {
-  bytes: 8 * 1024 * 1024,
-  keptBytes: 1024 * 1024,
+  bytes: 8 * mebibyte,
+  keptBytes: mebibyte,
   keptNodes: 50_000,
   membersOfObject: 10_000,
   depth: 64,
@@ -25,8 +27,8 @@ export const recordLimits = {
 export const webhookLimits = {
   nodes: 600_000,
   unit: {
-    bytes: 10 * 1024 * 1024,
-    keptBytes: 1024 * 1024,
+    bytes: 10 * mebibyte,
+    keptBytes: mebibyte,
     keptNodes: 50_000,
     membersOfObject: 10_000,
     depth: 64,
@@ -35,16 +37,16 @@ export const webhookLimits = {
     depth: 16,
     elements: 600_000,
     names: 10_000,
-    textBytes: 1024 * 1024,
-    keptBytes: 10 * 1024 * 1024,
+    textBytes: mebibyte,
+    keptBytes: 10 * mebibyte,
   },
 };
 /** One answer of an instance: a record with thousands of applications, or a page of 100 with a thousand groups each. */
 export const instanceAnswerLimits = {
   nodes: 1_000_000,
   unit: {
-    bytes: 32 * 1024 * 1024,
-    keptBytes: 2 * 1024 * 1024,
+    bytes: 32 * mebibyte,
+    keptBytes: 2 * mebibyte,
     keptNodes: 100_000,
     membersOfObject: 10_000,
     depth: 64,
@@ -68,7 +70,7 @@ export const recordBytesTogether = 512 * 1024;
 /** A body up to this size is read and parsed at once: it takes a fraction of a millisecond. */
 export const smallBodyBytes = 16 * 1024;
 /** Every other request body on any listener (contract section 6). */
-export const bodyBytes = 1024 * 1024;
+export const bodyBytes = mebibyte;
 /** Graph sends some dozens in one request. Anybody can send here, and each state that is named is hashed. */
 export const notificationsPerBody = 5_000;
 /** Bounds the JSON of an admin request; a list in it has some hundred elements. */
@@ -85,7 +87,7 @@ export const bodyIdleMs = 10_000;
 export const bodyTotalMs = 60_000;
 /** An answer that does not need the rest of its request's body lets it pass for so long, and no longer. */
 export const answerAfterBodyMs = 1_000;
-export const answerAfterBodyBytes = 64 * 1024 * 1024;
+export const answerAfterBodyBytes = 64 * mebibyte;
 /** A connection that is closed for what came on it is read so long: a reset would take the last answer away (RFC 9112, 9.6). */
 export const lingerMs = 2_000;
 /** Requests of one connection that wait for the answers before them; more are not read. */
@@ -189,7 +191,7 @@ export const minShadowComparisons = 20;
 /** Calls of a move that are asked of both instances at the same time: Jamf asks for five at most (domain/jamf.md 1.5). */
 export const shadowAtOnce = 4;
 /** An answer that is larger is not compared. */
-export const shadowAnswerBytes = 2 * 1024 * 1024;
+export const shadowAnswerBytes = 2 * mebibyte;
 /**
  * An old record counts as left behind when the Mac has been speaking to its new one for so much longer: Macs check in
  * every 15 minutes to an hour, and one that is off is off for both.
@@ -246,13 +248,13 @@ export const formBodyBytes = 16 * 1024;
 /** One with certificates in it: 50,000 characters, and what their encoding adds. */
 export const longFormBytes = 256 * 1024;
 /** One with a file of routes, some 120,000 of them; what is larger goes straight to the API. It is held several times over. */
-export const fileFormBytes = 16 * 1024 * 1024;
+export const fileFormBytes = 16 * mebibyte;
 export const fileFormsAtOnce = 2;
 export const fileFormsWaiting = 4;
 /** Fields and files of one form. */
 export const formParts = 32;
 /** Imported rows that a page carries from the preview to the import, so that the file need not be chosen again. */
-export const importedTextShownBytes = 1024 * 1024;
+export const importedTextShownBytes = mebibyte;
 /** Secrets that one process seals anew in one statement, and between two such statements: instances are asked for new tokens then. */
 export const resealBatch = 100;
 export const resealPauseMs = 1_000;
@@ -261,7 +263,7 @@ export const resealPollMs = 60_000;
 /** Secrets that do not open, of which a process writes a line. */
 export const resealUnopenedLogged = 1_000;
 /** A file of routes to import: five times the million of contract section 8; packed and unpacked. */
-export const importBodyBytes = 1024 * 1024 * 1024;
+export const importBodyBytes = 1_024 * mebibyte;
 export const importRows = 5_000_000;
 /** One line of it, or one row of CSV over several lines: serial number and UDID are 100 characters each at most. */
 export const importLineCharacters = 8_192;

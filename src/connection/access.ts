@@ -62,6 +62,9 @@ const hold = (cause: string, detail: string, remedy: string, owner: string): Acc
   owner,
 });
 
+const unknownCloud = ({ cloud }: Pick<Tenant, 'cloud'>): AccessFailure =>
+  hold('cloud-unknown', `There is no cloud ${cloud}.`, 'Add it to ESPALIER_CLOUDS_FILE.', 'configuration');
+
 export function accessFailureOfToken(failure: TokenFailure): AccessFailure {
   const detail = failure.description ?? `Entra gave no token (${failure.cause}).`;
   const passes = failure.scope === 'transient';
@@ -220,13 +223,7 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
     ): Promise<{ ok: true; services: IntuneServices } | AccessFailure> => {
       const { tenantId } = tenant;
       const cloud = clouds.get(tenant.cloud);
-      if (!cloud)
-        return hold(
-          'cloud-unknown',
-          `There is no cloud ${tenant.cloud}.`,
-          'Add it to ESPALIER_CLOUDS_FILE.',
-          'configuration',
-        );
+      if (!cloud) return unknownCloud(tenant);
       const last = known.get(tenantId);
       const age = now() - (last?.at ?? 0);
       if (!fresh && last?.services && !last.doubted && age < discoveryCacheMs) {
@@ -307,13 +304,7 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
   const faults = createRegistrationFaults(options);
   const token: ConnectionAccess['token'] = async (tenant, resource, more = {}) => {
     const cloud = clouds.get(tenant.cloud);
-    if (!cloud)
-      return hold(
-        'cloud-unknown',
-        `There is no cloud ${tenant.cloud}.`,
-        'Add it to ESPALIER_CLOUDS_FILE.',
-        'configuration',
-      );
+    if (!cloud) return unknownCloud(tenant);
     // Each application has faults of its own: the optional third one's must not stop the connector.
     const registration = `${cloud.name} ${more.application ?? 'connector'}`;
     const fault = faults.of(registration, more.fresh === true);

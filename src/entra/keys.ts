@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { mebibyte } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 import { type Cloud, jwksUrlFor } from './clouds.ts';
@@ -14,7 +15,7 @@ export const coldRetryMs = 2_000;
 export const warmRetryMs = 60_000;
 /** domain/microsoft.md 1.4: size for 10 to 1000 keys. */
 const keysPerSet = 1000;
-const keySetBytes = 4 * 1024 * 1024;
+const keySetBytes = 4 * mebibyte;
 export const defaultIssuers = 10_000;
 const defaultTimeoutMs = 10_000;
 

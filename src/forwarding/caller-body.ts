@@ -3,6 +3,7 @@
 import { replayableBodyBytes } from '../limits.ts';
 import type { UpstreamBody } from '../outbound/upstream.ts';
 import { type Problem, ProblemError } from '../problems.ts';
+import { joinChunks } from '../untrusted/join-chunks.ts';
 
 export interface ReadyBody {
   /** A body for one try; undefined when there is none left. */
@@ -18,16 +19,6 @@ export type ReadyResult =
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.byteLength > 0) yield bytes;
-}
-
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const whole = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return whole;
 }
 
 const held = (bytes: Uint8Array): ReadyBody => ({
@@ -75,11 +66,11 @@ export async function readyBody(body: UpstreamBody | undefined): Promise<ReadyRe
   try {
     for (;;) {
       const { done, value } = await source.next();
-      if (done) return { ok: true, body: held(join(chunks, size)) };
+      if (done) return { ok: true, body: held(joinChunks(chunks, size)) };
       chunks.push(value);
       size += value.byteLength;
       if (size > replayableBodyBytes) {
-        return { ok: true, body: streamed(join(chunks, size), source, body.length) };
+        return { ok: true, body: streamed(joinChunks(chunks, size), source, body.length) };
       }
     }
   } catch (error) {

@@ -4,6 +4,7 @@ import { monotonicMs } from '../clock.ts';
 import { within } from '../deadline.ts';
 import { bodyIdleMs, bodyTotalMs } from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
+import { joinChunks } from '../untrusted/join-chunks.ts';
 import type { IncomingBody } from './listener.ts';
 
 export const tooLarge = (limitBytes: number): ProblemError =>
@@ -45,13 +46,7 @@ async function readStream(stream: ReadableStream<Uint8Array>, limitBytes: number
     await reader.cancel().catch(() => undefined);
     throw error instanceof ProblemError ? error : wentAway();
   }
-  const whole = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return whole;
+  return joinChunks(chunks, size);
 }
 
 /**

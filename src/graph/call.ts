@@ -1,9 +1,10 @@
+import { mebibyte } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
-import { isRecord, parseJson } from '../untrusted/bounded-json.ts';
+import { asObject, type JsonObject, parseJson } from '../untrusted/bounded-json.ts';
 
 /** One page of Graph is far below this. */
-const pageBytes = 4 * 1024 * 1024;
+const pageBytes = 4 * mebibyte;
 const defaultTimeoutMs = 30_000;
 /** Endpoints and grants of one application fit in a page or two; more is a loop. */
 const largestPages = 50;
@@ -44,11 +45,6 @@ export interface RefusedHost {
 /** Graph itself says that the object is not there: a proxy's or a wrong host's 404 has no code and proves nothing. */
 export const isMissing = (failure: GraphFailure): boolean =>
   failure.failure === 'not-found' && failure.code !== undefined;
-
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-export const asObject = (value: unknown): JsonObject | undefined =>
-  isRecord(value) ? { ...value } : undefined;
 
 export const asString = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined;

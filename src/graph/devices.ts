@@ -1,11 +1,5 @@
-import {
-  asString,
-  type GraphCall,
-  type GraphFailure,
-  getObject,
-  isMissing,
-  type JsonObject,
-} from './call.ts';
+import type { JsonObject } from '../untrusted/bounded-json.ts';
+import { asString, type GraphCall, type GraphFailure, getObject, isMissing } from './call.ts';
 
 const selected = [
   'id',

@@ -1,14 +1,8 @@
 /** Reads the objects behind ids: notifications name nothing else. */
 
 import { parseGuid } from '../ids.ts';
-import {
-  asObject,
-  asString,
-  type GraphCall,
-  type GraphFailure,
-  type JsonObject,
-  sendObject,
-} from './call.ts';
+import { asObject, type JsonObject } from '../untrusted/bounded-json.ts';
+import { asString, type GraphCall, type GraphFailure, sendObject } from './call.ts';
 
 export type DirectoryObject =
   | { readonly objectId: string; readonly type: 'group' }

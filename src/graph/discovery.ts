@@ -1,12 +1,6 @@
+import type { JsonObject } from '../untrusted/bounded-json.ts';
 import { checkServiceAddress, type IntuneHosts } from './allowed-hosts.ts';
-import {
-  asString,
-  type GraphCall,
-  type GraphFailure,
-  getCollection,
-  isMissing,
-  type JsonObject,
-} from './call.ts';
+import { asString, type GraphCall, type GraphFailure, getCollection, isMissing } from './call.ts';
 
 /** Microsoft Intune in every tenant of every cloud (domain/microsoft.md 2.1). */
 const intuneAppId = '0000000a-0000-0000-c000-000000000000';

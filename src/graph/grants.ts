@@ -1,12 +1,11 @@
+import { asObject, type JsonObject } from '../untrusted/bounded-json.ts';
 import {
-  asObject,
   asString,
   type GraphCall,
   type GraphFailure,
   getCollection,
   getObject,
   isMissing,
-  type JsonObject,
   type RefusedHost,
 } from './call.ts';
 

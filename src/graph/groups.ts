@@ -1,4 +1,5 @@
 import { parseGuid } from '../ids.ts';
+import type { JsonObject } from '../untrusted/bounded-json.ts';
 import {
   asString,
   type GraphCall,
@@ -6,7 +7,6 @@ import {
   getCollection,
   getObject,
   isMissing,
-  type JsonObject,
   type RefusedHost,
 } from './call.ts';
 

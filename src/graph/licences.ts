@@ -4,14 +4,8 @@
  * (learn.microsoft.com/graph/api/subscribedsku-list).
  */
 
-import {
-  asObject,
-  asString,
-  type GraphCall,
-  type GraphFailure,
-  getCollection,
-  type RefusedHost,
-} from './call.ts';
+import { asObject } from '../untrusted/bounded-json.ts';
+import { asString, type GraphCall, type GraphFailure, getCollection, type RefusedHost } from './call.ts';
 
 export type LicencesResult =
   | {

@@ -5,8 +5,8 @@
 
 import { parseGuid } from '../ids.ts';
 import { notificationsPerBody } from '../limits.ts';
-import { parseBoundedJson } from '../untrusted/bounded-json.ts';
-import { asObject, asString, type JsonObject } from './call.ts';
+import { asObject, type JsonObject, parseBoundedJson } from '../untrusted/bounded-json.ts';
+import { asString } from './call.ts';
 
 /** Graph's demands on a subscription's owner ("Reduce missing subscriptions and change notifications"). */
 export type LifecycleEvent = 'reauthorizationRequired' | 'subscriptionRemoved' | 'missed';

@@ -1,11 +1,5 @@
-import {
-  asString,
-  type GraphCall,
-  type GraphFailure,
-  getCollection,
-  type JsonObject,
-  type RefusedHost,
-} from './call.ts';
+import type { JsonObject } from '../untrusted/bounded-json.ts';
+import { asString, type GraphCall, type GraphFailure, getCollection, type RefusedHost } from './call.ts';
 
 const states = ['unknown', 'unavailable', 'enabled', 'terminated', 'rejected', 'unresponsive'] as const;
 

@@ -3,13 +3,13 @@
  * notifications through webhooks" on learn.microsoft.com (docs/notifications.md says which fact is how sure).
  */
 
+import type { JsonObject } from '../untrusted/bounded-json.ts';
 import {
   asString,
   type GraphCall,
   type GraphFailure,
   getCollection,
   isMissing,
-  type JsonObject,
   type RefusedHost,
   sendObject,
 } from './call.ts';

@@ -1,4 +1,5 @@
-import { detailText, type IntuneError, intuneError, type JsonObject } from './call.ts';
+import type { JsonObject } from '../untrusted/bounded-json.ts';
+import { detailText, type IntuneError, intuneError } from './call.ts';
 
 /**
  * The refusal inside a 2xx answer of PartnerTenants or PartnerTenantHeartbeat: `HttpStatusCode` and `ErrorDetail`

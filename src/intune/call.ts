@@ -1,9 +1,10 @@
+import { mebibyte } from '../limits.ts';
 import { BodyInterrupted, type OutboundFailure, type Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
-import { isRecord, parseJson } from '../untrusted/bounded-json.ts';
+import { asObject, type JsonObject, parseJson } from '../untrusted/bounded-json.ts';
 
 /** Answers of the partner API are small; lists of policies too. */
-const answerBytes = 1024 * 1024;
+const answerBytes = mebibyte;
 const defaultTimeoutMs = 30_000;
 /** Error details are stored and shown. */
 const longestDetailCharacters = 2000;
@@ -51,17 +52,12 @@ export type IntuneError =
       readonly transport?: OutboundFailure['failure'];
     };
 
-export type JsonObject = Readonly<Record<string, unknown>>;
-
 /** A 2xx answer; `body` is undefined when it was empty. */
 export interface IntuneAnswer {
   readonly outcome: 'answered';
   readonly httpStatus: number;
   readonly body: JsonObject | undefined;
 }
-
-export const asObject = (value: unknown): JsonObject | undefined =>
-  isRecord(value) ? { ...value } : undefined;
 
 /** `ErrorDetail` comes as string or structured (domain/microsoft.md 4.4). */
 export function detailText(value: unknown): string {

@@ -1,15 +1,7 @@
 import { parseGuid } from '../ids.ts';
-import { parseBoundedJson } from '../untrusted/bounded-json.ts';
+import { asObject, type JsonObject, parseBoundedJson } from '../untrusted/bounded-json.ts';
 import { bodyRefusal } from './body-status.ts';
-import {
-  asObject,
-  callIntune,
-  guidKey,
-  type IntuneAnswer,
-  type IntuneCall,
-  type IntuneError,
-  type JsonObject,
-} from './call.ts';
+import { callIntune, guidKey, type IntuneAnswer, type IntuneCall, type IntuneError } from './call.ts';
 
 const entity = 'PartnerCompliancePolicies';
 

@@ -1,11 +1,5 @@
-import {
-  callIntune,
-  detailText,
-  guidKey,
-  type IntuneCall,
-  type IntuneError,
-  type JsonObject,
-} from './call.ts';
+import type { JsonObject } from '../untrusted/bounded-json.ts';
+import { callIntune, detailText, guidKey, type IntuneCall, type IntuneError } from './call.ts';
 import type { UploadBody } from './entities.ts';
 
 /** `ErrorCode`s inside a 2xx that mean accepted (domain/microsoft.md 4.4, contract section 7). */

@@ -3,13 +3,11 @@
  * as `null` or not at all, so every reader takes `unknown` and tells "absent" from "wrong".
  */
 
-import { maxComputerId } from '../ids.ts';
+import { maxComputerId, nilGuid, parseGuid } from '../ids.ts';
 
 /** Longest text kept of one member; a record is pushed by a third party and stored. */
 const textMaxChars = 1024;
 
-const guidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const nilGuid = '00000000-0000-0000-0000-000000000000';
 /** Date, time with or without seconds, fraction and zone; servers and proxies in the field write all of these. */
 const timestampPattern =
   /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d{1,12}))?)?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$/i;
@@ -84,11 +82,10 @@ export function readGuid(value: unknown): string | undefined {
     .toLowerCase()
     .replace(/^urn:uuid:/, '')
     .replace(/^\{(.*)\}$/, '$1');
-  const guid = bare.replace(
-    /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/,
-    '$1-$2-$3-$4-$5',
+  const guid = parseGuid(
+    bare.replace(/^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/, '$1-$2-$3-$4-$5'),
   );
-  return guidPattern.test(guid) && guid !== nilGuid ? guid : undefined;
+  return guid === nilGuid ? undefined : guid;
 }
 
 /**

@@ -38,14 +38,14 @@ function headersOf(lines: string): Headers {
   return headers;
 }
 
-/** Statuses without a body (Fetch standard, null body status). */
-const withoutBody = new Set([204, 205, 304]);
+/** Statuses with which a `Response` takes no body at all (Fetch standard, null body status). */
+export const nullBodyStatuses = new Set([204, 205, 304]);
 
 function headOf(response: Response, method: string): UpstreamHead {
   const { headers, status } = response;
   const isCoded = headers.has('content-encoding');
   const length = headers.get('content-length');
-  const hasBody = method !== 'HEAD' && !withoutBody.has(status);
+  const hasBody = method !== 'HEAD' && !nullBodyStatuses.has(status);
   return {
     status,
     contentLength:

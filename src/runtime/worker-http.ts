@@ -1,9 +1,10 @@
+/** This module knows what only Cloudflare knows of a request, and how an answer is streamed there. */
+
 import type { Context } from 'hono';
 import type { ForwardAnswer } from '../forwarding/forward.ts';
 import { readBody } from '../gateway/body.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
-
-/** This module knows what only Cloudflare knows of a request, and how an answer is streamed there. */
+import { nullBodyStatuses } from '../outbound/workers-upstream.ts';
 
 /** The part of `request.cf` that speaks of the client certificate; all of it is text. */
 interface TlsClientAuth {
@@ -53,9 +54,6 @@ export const workerRequestFacts: RequestFacts = {
   },
 };
 
-/** Statuses with which a `Response` takes no body at all (Fetch standard, null body status). */
-const withoutBody = new Set([204, 205, 304]);
-
 const streamOf = (body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> => {
   const chunks = body[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({
@@ -72,5 +70,5 @@ const streamOf = (body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> =
 
 /** Streams a forwarded answer; a break of the instance's connection breaks the caller's. */
 export function respondOnWorkers(_c: Context, { body, headers, status }: ForwardAnswer): Response {
-  return new Response(withoutBody.has(status) ? null : streamOf(body), { status, headers });
+  return new Response(nullBodyStatuses.has(status) ? null : streamOf(body), { status, headers });
 }

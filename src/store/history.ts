@@ -5,6 +5,7 @@
  */
 
 import { getTableColumns } from 'drizzle-orm';
+import { nilGuid } from '../ids.ts';
 import { historyPage } from '../limits.ts';
 import { webSha256 } from '../secrets/sha256.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -59,7 +60,7 @@ export type Note = (change: Change) => void;
 export const unnoted: Note = () => undefined;
 
 /** The tenant of what belongs to none. */
-export const noTenant = '00000000-0000-0000-0000-000000000000';
+export const noTenant = nilGuid;
 
 const chained = getTableColumns(history);
 

@@ -15,6 +15,11 @@ import {
 
 const tracer = () => trace.getTracer('espalier');
 
+function markFailed(span: Span, error: unknown): void {
+  span.recordException(error instanceof Error ? error : String(error));
+  span.setStatus({ code: SpanStatusCode.ERROR });
+}
+
 /** Runs `work` in a span that continues `traceparent` (a row's or a request's) when there is one. */
 export async function inSpan<T>(
   name: string,
@@ -28,8 +33,7 @@ export async function inSpan<T>(
     try {
       return await work(span);
     } catch (error) {
-      span.recordException(error instanceof Error ? error : String(error));
-      span.setStatus({ code: SpanStatusCode.ERROR });
+      markFailed(span, error);
       throw error;
     } finally {
       span.end();
@@ -71,8 +75,7 @@ export async function inExchangeSpan<T>(
     }
     return result;
   } catch (error) {
-    span.recordException(error instanceof Error ? error : String(error));
-    span.setStatus({ code: SpanStatusCode.ERROR });
+    markFailed(span, error);
     throw error;
   } finally {
     span.end();

@@ -69,6 +69,11 @@ export function parseJson(text: string): unknown {
   }
 }
 
+export type JsonObject = Readonly<Record<string, unknown>>;
+
 /** A JSON object: neither `null` nor an array. */
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+export const isRecord = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+export const asObject = (value: unknown): JsonObject | undefined =>
+  isRecord(value) ? { ...value } : undefined;

@@ -1,6 +1,6 @@
 /** The script is for fish 3 and newer. */
 
-import type { Choice, Node } from './tree.ts';
+import { type Choice, flagsWithValues, type Node, quotedPaths } from './tree.ts';
 
 const single = (text: string): string =>
   `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', ' ')}'`;
@@ -33,14 +33,8 @@ function linesOf({ argument, commands, options, path }: Node): string[] {
 }
 
 export const fishScript = (nodes: readonly Node[]): string => {
-  const valued = new Set(
-    nodes.flatMap(({ options }) =>
-      options.flatMap(({ flags, values }) => (values === undefined ? [] : flags)),
-    ),
-  );
-  const children = nodes.flatMap(({ commands, path }) =>
-    commands.map(({ word }) => `'${path === '' ? word : `${path} ${word}`}'`),
-  );
+  const valued = flagsWithValues(nodes);
+  const children = quotedPaths(nodes);
   return [
     '# fish completion for espalier, made by "espalier completion fish"',
     'function __espalier_at',

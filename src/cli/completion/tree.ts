@@ -25,6 +25,20 @@ export interface Node {
   readonly argument: readonly string[] | 'profiles' | 'files' | undefined;
 }
 
+/** Options whose next word is their value. */
+export const flagsWithValues = (nodes: readonly Node[]): ReadonlySet<string> =>
+  new Set(
+    nodes.flatMap(({ options }) =>
+      options.flatMap(({ flags, values }) => (values === undefined ? [] : flags)),
+    ),
+  );
+
+/** Paths of all commands, each in the single quotes of a shell. */
+export const quotedPaths = (nodes: readonly Node[]): readonly string[] =>
+  nodes.flatMap(({ commands, path }) =>
+    commands.map(({ word }) => `'${path === '' ? word : `${path} ${word}`}'`),
+  );
+
 function valuesOf({ argChoices, flags, long, optional, required }: Option): Choice['values'] {
   if (argChoices !== undefined) return argChoices;
   if (long === '--profile') return 'profiles';

@@ -1,6 +1,6 @@
 /** The script is for zsh 5 and newer, loaded as a function of `fpath` or by `source`. */
 
-import type { Choice, Node } from './tree.ts';
+import { type Choice, flagsWithValues, type Node, quotedPaths } from './tree.ts';
 
 const single = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
@@ -45,14 +45,8 @@ function caseOf({ argument, commands, options, path }: Node): string[] {
 }
 
 export const zshScript = (nodes: readonly Node[]): string => {
-  const valued = new Set(
-    nodes.flatMap(({ options }) =>
-      options.flatMap(({ flags, values }) => (values === undefined ? [] : flags)),
-    ),
-  );
-  const children = nodes.flatMap(({ commands, path }) =>
-    commands.map(({ word }) => `'${path === '' ? word : `${path} ${word}`}'`),
-  );
+  const valued = flagsWithValues(nodes);
+  const children = quotedPaths(nodes);
   return [
     '#compdef espalier',
     '# zsh completion for espalier, made by "espalier completion zsh"',

@@ -2,12 +2,13 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { mebibyte } from '../../limits.ts';
 import { decodeText, EncodingFault } from '../text-file.ts';
 import type { Fault } from './fault.ts';
 import { type SourceFile, sourceOf } from './parse.ts';
 
 /** Ten thousand tenants with a certificate for each of their instances fit well. */
-const maxBytes = 64 * 1024 * 1024;
+const maxBytes = 64 * mebibyte;
 
 const isDeclaration = (name: string): boolean => /\.(ya?ml|json)$/i.test(name) && !name.startsWith('.');
 

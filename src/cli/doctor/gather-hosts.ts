@@ -1,5 +1,6 @@
 /** Looks at hosts: name, port, certificate, clock. */
 
+import { mebibyte } from '../../limits.ts';
 import { createAddressPolicy } from '../../outbound/addresses.ts';
 import { probe } from '../../outbound/node-probe.ts';
 import { type AddressRule, BodyTooLarge, type OutboundResponse } from '../../outbound/port.ts';
@@ -33,7 +34,7 @@ const serviceSubject = ({ service, url }: HostToProbe): string =>
 /** HTTP's Date has whole seconds, cut off: half of one is what it is off on average. */
 const halfSecondMs = 500;
 
-const answerMaxBytes = 1_048_576;
+const answerMaxBytes = mebibyte;
 
 /** The documents of Entra and Graph are JSON; of an instance the calls below show who answers. */
 async function readAnswer(response: OutboundResponse, kind: HostKind): Promise<HostAnswer> {
