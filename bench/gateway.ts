@@ -24,16 +24,14 @@ type Ready = Pick<Gateway, 'data' | 'admin' | 'ops'>;
 export interface GatewayProcess {
   /** The processor to stay on; default: any. */
   readonly core?: number;
-  /** Options of Node's own. */
-  readonly nodeOptions?: readonly string[];
 }
 
 export async function startGateway(
   environment: Readonly<Record<string, string>>,
-  { core, nodeOptions = [] }: GatewayProcess = {},
+  { core }: GatewayProcess = {},
 ): Promise<Gateway> {
   const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
-  const [command = '', ...args] = [...pinned, process.execPath, ...nodeOptions, main, 'serve'];
+  const [command = '', ...args] = [...pinned, process.execPath, main, 'serve'];
   const child = spawn(command, args, {
     env: { PATH: process.env.PATH, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -45,7 +45,7 @@ const usage = `npm run bench [-- name…] [options]
   --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other
   --outage refuses|silent   what Intune does while it is out of order
   --seconds N       length of a round of forward-peers, and for each of hostile-bodies
-  --latency, --tls, --parts  what forward-peers looks at instead of the table
+  --latency, --tls, --internals  what forward-peers looks at instead of the table
   --minutes N       time limit of each benchmark
   --json            every round and the machine, as JSON`;
 
@@ -85,7 +85,7 @@ function readArguments(args: readonly string[]): Wanted | undefined {
         json: { type: 'boolean' },
         latency: { type: 'boolean' },
         tls: { type: 'boolean' },
-        parts: { type: 'boolean' },
+        internals: { type: 'boolean' },
         ...{ rounds: text, devices: text, 'per-upload': text, outage: text, minutes: text, seconds: text },
       },
     });
@@ -95,7 +95,7 @@ function readArguments(args: readonly string[]): Wanted | undefined {
       return Number(value);
     };
     const { outage } = values;
-    const [mode, ...moreModes] = (['latency', 'tls', 'parts'] as const).filter((name) => values[name]);
+    const [mode, ...moreModes] = (['latency', 'tls', 'internals'] as const).filter((name) => values[name]);
     if (moreModes.length > 0) return undefined;
     if (outage !== undefined && outage !== 'refuses' && outage !== 'silent') return undefined;
     if (positionals.some((name) => !Object.hasOwn(benchmarks, name))) return undefined;

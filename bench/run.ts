@@ -12,7 +12,7 @@ export interface RunOptions {
   /** Length of a round. */
   readonly seconds?: number | undefined;
   /** What `forward-peers` looks at; default: the table of all peers. */
-  readonly mode?: 'latency' | 'tls' | 'parts' | undefined;
+  readonly mode?: 'latency' | 'tls' | 'internals' | undefined;
 }
 
 export interface Run {

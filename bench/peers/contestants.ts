@@ -5,7 +5,7 @@ import { startGateway } from '../gateway.ts';
 import type { FastifyPlan } from './fastify-plan.ts';
 import type { PeerScene } from './scene.ts';
 import { gatewayCore, startServer } from './server.ts';
-import { besides, besidesUrl, fillTemplate } from './template.ts';
+import { besides, fillTemplate } from './template.ts';
 
 /** Those that are measured against each other, each started alone on the gateways' processor. */
 
@@ -26,8 +26,6 @@ export type Start = (stack: AsyncDisposableStack, scene: PeerScene) => Promise<C
 export const names = {
   espalier: 'espalier serve',
   espalierTls: 'espalier serve, TLS',
-  withoutReads: 'without direct reads',
-  withoutWrites: 'without direct writes',
   publicStreams: 'public streams',
   cached: 'HAProxy, cached tokens',
   cachedBare: 'HAProxy, cached tokens, bare',
@@ -60,16 +58,8 @@ async function certificateOf({ dir, world }: PeerScene): Promise<Certificate> {
   return { ...files, pairFile, ca: world.authority.certificatePem };
 }
 
-/** The parts of Node's internals that a gateway of the contest still uses. */
-type Internals = 'all' | 'withoutReads' | 'withoutWrites' | 'publicStreams';
-
-const nodeOptionsOf: Partial<Record<Internals, readonly string[]>> = {
-  withoutReads: [`--import=${besidesUrl('internals-in-part.ts')}?without=read`],
-  withoutWrites: [`--import=${besidesUrl('internals-in-part.ts')}?without=writer`],
-};
-
 const espalier =
-  (secure: boolean, internals: Internals = 'all'): Start =>
+  (secure: boolean, isPublic = false): Start =>
   async (stack, scene) => {
     const certificate = secure ? await certificateOf(scene) : undefined;
     const dataDir = mkdtempSync(join(scene.dir, 'data-'));
@@ -77,15 +67,15 @@ const espalier =
       {
         ...scene.environment,
         ESPALIER_DATA_DIR: dataDir,
-        ...(internals === 'publicStreams' ? { ESPALIER_FAST_LANE: 'public' } : {}),
+        ...(isPublic ? { ESPALIER_FAST_LANE: 'public' } : {}),
         ...(certificate === undefined
           ? { ESPALIER_TLS: 'off' }
           : { ESPALIER_TLS_CERT_FILE: certificate.certFile, ESPALIER_TLS_KEY_FILE: certificate.keyFile }),
       },
-      { core: gatewayCore, nodeOptions: nodeOptionsOf[internals] ?? [] },
+      { core: gatewayCore },
     );
     stack.defer(() => gateway.stop());
-    const name = internals !== 'all' ? names[internals] : secure ? names.espalierTls : names.espalier;
+    const name = isPublic ? names.publicStreams : secure ? names.espalierTls : names.espalier;
     const { data: origin, ops, pid } = gateway;
     return { name, origin, ca: certificate?.ca, pid, kind: 'decides', ops };
   };
@@ -175,13 +165,11 @@ export const withTls: readonly Start[] = [
   haproxy('cached', { secure: true }),
 ];
 
-/** What each part that touches Node's internals earns; the first is HAProxy, the second has all of them. */
-export const partsOfInternals = (secure: boolean): readonly Start[] => [
+/** What reading past Node's streams earns. */
+export const withAndWithoutInternals = (secure: boolean): readonly Start[] => [
   haproxy('cached', { secure }),
   espalier(secure),
-  espalier(secure, 'withoutReads'),
-  espalier(secure, 'withoutWrites'),
-  espalier(secure, 'publicStreams'),
+  espalier(secure, true),
 ];
 
 export const espalierAlone: readonly Start[] = [espalier(false)];

@@ -1,8 +1,8 @@
 import type { Finding, Run } from '../run.ts';
 import { whole } from '../table.ts';
 import { type Course, contest } from './contest.ts';
-import { type Contestant, partsOfInternals, type Start, table, withTls } from './contestants.ts';
-import { type Circumstances, partsFinding, tableFinding, tlsFinding } from './findings.ts';
+import { type Contestant, type Start, table, withAndWithoutInternals, withTls } from './contestants.ts';
+import { type Circumstances, internalsFinding, tableFinding, tlsFinding } from './findings.ts';
 import { addedLatency } from './latency.ts';
 import { proveUpstream } from './prove.ts';
 import { answerBytes, type PeerScene, startPeerScene } from './scene.ts';
@@ -70,12 +70,12 @@ export async function forwardPeers(run: Run): Promise<Finding[]> {
     const { circumstances, courses } = await measure(run, place, withTls, 'TLS on the front');
     return [tlsFinding(courses, circumstances)];
   }
-  if (mode === 'parts') {
+  if (mode === 'internals') {
     const findings: Finding[] = [];
     for (const secure of [false, true]) {
-      const what = `parts of Node's internals, ${secure ? 'TLS on the front' : 'plain'}`;
-      const { circumstances, courses } = await measure(run, place, partsOfInternals(secure), what);
-      findings.push(partsFinding(courses, circumstances));
+      const what = `Node's internals, ${secure ? 'TLS on the front' : 'plain'}`;
+      const { circumstances, courses } = await measure(run, place, withAndWithoutInternals(secure), what);
+      findings.push(internalsFinding(courses, circumstances));
     }
     return findings;
   }

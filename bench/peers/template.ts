@@ -4,8 +4,7 @@ import { fileURLToPath } from 'node:url';
 /** Configurations of the peers: files beside this one, with `{{name}}` where a run has its own value. */
 
 /** A file of this folder. */
-export const besidesUrl = (file: string): string => new URL(file, import.meta.url).href;
-export const besides = (file: string): string => fileURLToPath(besidesUrl(file));
+export const besides = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
 /** Writes the template filled in to `path`; throws for a value that is missing or that nothing asks for. */
 export function fillTemplate(

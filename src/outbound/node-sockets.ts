@@ -1,25 +1,16 @@
 import type { Socket } from 'node:net';
 
 /**
- * The two ways in which small messages go to and come from a socket: through Node's public streams, or past them
+ * The two ways in which small messages come from a socket: through Node's public streams, or past them
  * (src/runtime/lane/node-internals.ts), which is faster and does the same. What is promised here holds for both.
  */
 export interface SocketAccess {
-  /** Returns the writer of a connected socket, whose handle stays from then on. */
-  writer(socket: Socket): SocketWriter;
   /**
    * `take` may be given what is read past the event `data`, so a listener of `data` that does the same has to be there,
    * too. It has the bytes until it returns: whatever it keeps of them it copies. `bytes` is how much one read brings at
    * most. The socket is connected.
    */
   read(socket: Socket, bytes: number, take: (chunk: Buffer) => void): SocketReads;
-}
-
-export interface SocketWriter {
-  /** Writes text in latin1. */
-  write(text: string): void;
-  /** True while a part of what was written has not left yet. */
-  hasUnsent(): boolean;
 }
 
 export interface SocketReads {
@@ -32,10 +23,5 @@ export interface SocketReads {
 /** Reads of sockets whose data all comes by the stream's own event: there is nothing to stop or to wipe. */
 export const readsOfStream: SocketReads = { stop: () => undefined, wipe: () => undefined };
 
-export const writerOfStream = (socket: Socket): SocketWriter => ({
-  write: (text) => void socket.write(text, 'latin1'),
-  hasUnsent: () => socket.writableLength > 0,
-});
-
 /** Works on every version of Node.js. */
-export const publicStreams: SocketAccess = { writer: writerOfStream, read: () => readsOfStream };
+export const publicStreams: SocketAccess = { read: () => readsOfStream };

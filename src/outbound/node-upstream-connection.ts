@@ -12,7 +12,7 @@
  */
 
 import type { Socket } from 'node:net';
-import type { SocketAccess, SocketWriter } from './node-sockets.ts';
+import type { SocketAccess } from './node-sockets.ts';
 import { AnswerReader, type AnswerSink } from './node-upstream-answer.ts';
 import { explainConnect } from './node-upstream-dial.ts';
 import type { AnswerHead } from './node-upstream-head.ts';
@@ -86,7 +86,6 @@ type ConnectionState = 'connecting' | 'idle' | 'carrying' | 'gone';
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
-  readonly #writer: SocketWriter;
   readonly #reader: AnswerReader;
   #state: ConnectionState = 'connecting';
   /** Undefined while idle, and once nobody waits for the answer any more. */
@@ -105,10 +104,9 @@ export class Connection {
   #hasEnded = false;
 
   constructor(options: ConnectionOptions, first: Exchange) {
-    const { now, readyEvent, socket, sockets, timeouts } = options;
+    const { now, readyEvent, socket, timeouts } = options;
     this.#options = options;
     this.#socket = socket;
-    this.#writer = sockets.writer(socket);
     this.#reader = new AnswerReader(this.#sink);
     this.#exchange = first;
     this.#deadlineMs = now() + timeouts.connectMs;
@@ -181,7 +179,7 @@ export class Connection {
       this.#stopBody = sendBody(this.#socket, text, body, this.#bodyEventsOf(exchange));
       return;
     }
-    this.#writer.write(text);
+    this.#socket.write(text, 'latin1');
     this.#isSent = true;
     this.#watch('first-byte-timeout', this.#options.timeouts.firstByteMs);
   }
@@ -265,7 +263,7 @@ export class Connection {
   }
   #isReusableAfter(head: AnswerHead): boolean {
     const isQuiet = this.#socket.readableLength === 0 && !this.#hasEnded;
-    const isSent = this.#isSent && !this.#writer.hasUnsent();
+    const isSent = this.#isSent && this.#socket.writableLength === 0;
     return isSent && isQuiet && !head.closes && this.#keepAliveMs(head) > 0;
   }
   /** A second less than the server says: its clock began before ours. */

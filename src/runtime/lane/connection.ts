@@ -68,7 +68,7 @@ export class LaneConnection {
     this.#exits = exits;
     this.#activity = services.activityOf(socket);
     this.#reader = createLaneReader(services.calls.hashToken);
-    this.#writer = createLaneWriter(socket, services.sockets);
+    this.#writer = createLaneWriter(socket);
     this.#reads = services.sockets.read(socket, readBytes, this.#onData);
     socket
       .on('data', this.#onData)

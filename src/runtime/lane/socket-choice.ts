@@ -118,7 +118,7 @@ async function afterSelfTest({ kept, run, version }: SelfTest): Promise<SocketCh
     kept.pass(version);
     return choice;
   } catch (error) {
-    // This process has less than its child had, as with --permission.
+    // This process has less than its child had, as with other flags of Node.
     return inPublic('trial-failed', `Node ${version} keeps its internals: ${(error as Error).message}`);
   }
 }

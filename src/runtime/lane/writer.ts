@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { SocketAccess } from '../../outbound/node-sockets.ts';
 import { chunkHead, lastChunk } from './answer.ts';
 
 /** Small parts of an answer are put together and leave in one write. */
@@ -24,7 +23,7 @@ export interface LaneWriter {
   hasUnsent(): boolean;
 }
 
-export function createLaneWriter(socket: Socket, access: SocketAccess): LaneWriter {
+export function createLaneWriter(socket: Socket): LaneWriter {
   let pending = '';
   let isWritten = false;
   let isChunked = false;
@@ -32,7 +31,6 @@ export function createLaneWriter(socket: Socket, access: SocketAccess): LaneWrit
   /** Bytes still to come of an answer that has a length. */
   let bytesLeft = 0;
 
-  const direct = access.writer(socket);
   const take = (): string => {
     const text = pending;
     isFlushDue = false;
@@ -42,7 +40,7 @@ export function createLaneWriter(socket: Socket, access: SocketAccess): LaneWrit
   };
   const flush = (): void => {
     isFlushDue = false;
-    if (pending !== '') direct.write(take());
+    if (pending !== '') socket.write(take(), 'latin1');
   };
   const flushIfDue = (): void => {
     if (isFlushDue) flush();
@@ -91,8 +89,8 @@ export function createLaneWriter(socket: Socket, access: SocketAccess): LaneWrit
       if (isChunked) pending += lastChunk;
       flush();
     },
-    whole: (answer) => direct.write(answer),
+    whole: (answer) => void socket.write(answer, 'latin1'),
     hasBegun: () => isWritten || pending !== '',
-    hasUnsent: () => direct.hasUnsent(),
+    hasUnsent: () => socket.writableLength > 0,
   };
 }
