@@ -12,7 +12,13 @@ import { csrfFault, csrfHeader, isSafeMethod } from './operators/csrf.ts';
 import type { EntraBindings } from './operators/entra-bindings.ts';
 import { looksLikeToken, operatorOfToken } from './operators/entra-operators.ts';
 import type { KeyOperators } from './operators/key-operators.ts';
-import { findSession, type Session, type SessionAuthorities } from './operators/sessions.ts';
+import {
+  findSession,
+  type LiveSessions,
+  type Session,
+  type ShownSession,
+  shownSession,
+} from './operators/sessions.ts';
 
 /** Roles and tenants decide access on the admin listener (contract section 8). */
 
@@ -34,19 +40,22 @@ const isAutomatic = (c: Context<AdminEnv>): boolean =>
   isSafeMethod(c.req.method) &&
   (c.req.path === '/api/v1/events' || c.req.header('x-espalier-refresh') !== undefined);
 
+/** Where keys and sessions are looked for. */
+export interface Credentials {
+  readonly keys: KeyOperators;
+  readonly bindings: EntraBindings;
+  readonly live: LiveSessions;
+}
+
 /** The live session of the request's cookie; a write has to come from our own pages, too. */
 async function sessionOf(
   c: Context<AdminEnv>,
   { adminUrl, operators, sql }: Pick<AdminServices, 'adminUrl' | 'operators' | 'sql'>,
-  known: Pick<SessionAuthorities, 'bindings' | 'keys'>,
+  credentials: Credentials,
+  shown: ShownSession,
 ): Promise<Session> {
-  const cookie = sessionCookie(c);
-  if (cookie === undefined) {
-    throw unauthenticated('Give an admin API key as Authorization: Bearer esp_…, or sign in at /sign-in.');
-  }
-  const session = await findSession(sql, { ...known, tenantIds: operators?.tenantIds ?? [] }, cookie, {
-    isUse: !isAutomatic(c),
-  });
+  const authorities = { ...credentials, tenantIds: operators?.tenantIds ?? [] };
+  const session = await findSession(sql, authorities, shown, { isUse: !isAutomatic(c) });
   if (session === undefined) throw unauthenticated('The session has ended: sign in again at /sign-in.');
   if (!isSafeMethod(c.req.method)) {
     const fault = await csrfFault(c.req.raw.headers, adminUrl(), session, c.req.header(csrfHeader));
@@ -61,9 +70,10 @@ async function sessionOf(
  */
 export function authenticate(
   services: Pick<AdminServices, 'adminUrl' | 'operators' | 'sql'>,
-  known: { readonly bindings: EntraBindings; readonly keys: KeyOperators },
+  credentials: Credentials,
   attempts: Attempts,
 ): MiddlewareHandler<AdminEnv> {
+  const { bindings, keys } = credentials;
   const credentialOperator = async (c: Context<AdminEnv>): Promise<Operator> => {
     const credential = presentedKey(c.req.raw.headers);
     if (credential === undefined || credential === '')
@@ -71,12 +81,12 @@ export function authenticate(
     const { operators } = services;
     const source = c.get('source');
     if (operators !== undefined && looksLikeToken(credential)) {
-      const found = await operatorOfToken(operators, known.bindings, credential);
+      const found = await operatorOfToken(operators, bindings, credential);
       if (found.ok) return found.operator;
       const limited = found.problem.slug === 'unauthenticated' ? attempts.wrong(source) : undefined;
       throw new ProblemError(limited ?? found.problem);
     }
-    const operator = await known.keys.find(credential);
+    const operator = await keys.find(credential);
     if (operator !== undefined) return operator;
     const limited = attempts.wrong(source);
     throw limited
@@ -88,9 +98,16 @@ export function authenticate(
       c.set('operator', await credentialOperator(c));
       c.set('identify', () => credentialOperator(c));
     } else {
-      const session = await sessionOf(c, services, known);
+      const cookie = sessionCookie(c);
+      if (cookie === undefined) {
+        throw unauthenticated(
+          'Give an admin API key as Authorization: Bearer esp_…, or sign in at /sign-in.',
+        );
+      }
+      const shown = await shownSession(cookie);
+      const session = await sessionOf(c, services, credentials, shown);
       c.set('operator', session.operator);
-      c.set('identify', async () => (await sessionOf(c, services, known)).operator);
+      c.set('identify', async () => (await sessionOf(c, services, credentials, shown)).operator);
       c.set('session', session);
     }
     await next();

@@ -48,6 +48,7 @@ import { isSafeMethod } from './operators/csrf.ts';
 import { createEntraBindings } from './operators/entra-bindings.ts';
 import { createKeyOperators } from './operators/key-operators.ts';
 import { addOperators } from './operators/operators.ts';
+import { createLiveSessions } from './operators/sessions.ts';
 import { addOverview } from './overview/overview.ts';
 import { takeReason } from './reason.ts';
 import { noticeUnrecorded } from './recording.ts';
@@ -246,7 +247,8 @@ export function createAdminApp(
   const attempts = createAttempts();
   const keys = createKeyOperators(services.sql, services.bootstrapKey);
   const bindings = createEntraBindings(services.sql);
-  const authentication = authenticate(services, { bindings, keys }, attempts);
+  const credentials = { keys, bindings, live: createLiveSessions(services.sql) };
+  const authentication = authenticate(services, credentials, attempts);
   app.use(
     `${basePath}/*`,
     exceptApproved((c, next) => {
@@ -271,7 +273,7 @@ export function createAdminApp(
   app.use(`${basePath}/*`, idempotency({ ...services, log: options.log }));
   // Innermost: an answer that is given again was recorded the first time.
   app.use(`${basePath}/*`, takeReason, noticeUnrecorded(options.log));
-  addSignIn(app, services, { attempts, bindings, keys, log: options.log });
+  addSignIn(app, services, { attempts, ...credentials, log: options.log });
   addOperations(app, services, options.log);
   addMore(app);
   finishListener(app);

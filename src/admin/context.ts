@@ -39,7 +39,7 @@ export interface OperatorSession {
   /** However busy it is, it ends then. */
   readonly expiresAt: Date;
   /** Token that a writing request has to show beside the cookie. */
-  readonly csrfToken: string;
+  readonly csrfToken: () => Promise<string>;
 }
 
 /** A request that waited for a second operator, as it is made again inside this process. */

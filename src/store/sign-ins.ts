@@ -51,17 +51,21 @@ export async function insertSession(
       ${owner.name}, ${owner.role}, now() + ${sessionLifeMs} * interval '1 millisecond')`;
 }
 
-/** The cookie's session, with whether its last use is to be noted again (`markSessionSeen`). */
-export async function readLiveSession(
+/** A session with whether its last use is to be noted again (`markSessionSeen`). */
+export type SeenSession = LiveSession & { readonly stale: boolean };
+
+/** The live ones among sessions, by the SHA-256 of their cookies. */
+export async function readLiveSessions(
   sql: Sql,
-  cookie: string,
-): Promise<(LiveSession & { readonly stale: boolean }) | undefined> {
-  const [row] = await sql<(LiveSession & { readonly stale: boolean })[]>`
-    select ${columns(sql, liveShape)}, last_seen_at < now() - ${sessionSeenEveryMs} * interval '1 millisecond' as stale
+  hashes: readonly string[],
+): Promise<ReadonlyMap<string, SeenSession>> {
+  const rows = await sql<(SeenSession & { readonly sessionHash: string })[]>`
+    select ${columns(sql, liveShape)}, session_hash as "sessionHash",
+      last_seen_at < now() - ${sessionSeenEveryMs} * interval '1 millisecond' as stale
     from sessions
-    where session_hash = ${await hashKey(cookie)} and ended_at is null and expires_at > now()
+    where session_hash = any(${[...hashes]}::text[]) and ended_at is null and expires_at > now()
       and last_seen_at > now() - ${sessionIdleMs} * interval '1 millisecond'`;
-  return row;
+  return new Map(rows.map(({ sessionHash, ...row }) => [sessionHash, row]));
 }
 
 export async function markSessionSeen(sql: Sql, cookie: string): Promise<void> {

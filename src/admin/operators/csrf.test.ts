@@ -7,7 +7,7 @@ const headers = new Headers({ 'sec-fetch-site': 'same-origin' });
 
 describe('the token of a session', async () => {
   const csrfToken = await hashKey('a session');
-  const session = { sessionId: 's', expiresAt: new Date(), csrfToken };
+  const session = { sessionId: 's', expiresAt: new Date(), csrfToken: async () => csrfToken };
   const fault = (given: string | undefined) => csrfFault(headers, adminUrl, session, given);
 
   it('is another text in every answer, and each of them is taken', async () => {

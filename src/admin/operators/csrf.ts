@@ -58,7 +58,7 @@ export async function csrfFault(
     return `A request with the session's cookie has to come from ${adminUrl} (ESPALIER_ADMIN_URL).`;
   }
   const token = given === undefined ? undefined : unmasked(given);
-  if (token === undefined || !(await sameText(token, session.csrfToken))) {
+  if (token === undefined || !(await sameText(token, await session.csrfToken()))) {
     return `A writing request with the session's cookie needs the header ${csrfHeader}: GET /api/v1/session tells its value.`;
   }
   return undefined;

@@ -2,11 +2,13 @@ import { randomToken } from '../../entra/authorization-code.ts';
 import { newId } from '../../ids.ts';
 import { hashKey } from '../../secrets/keys.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
+import { createGroupCommit } from '../../store/group-commit.ts';
 import {
   endSession,
   insertSession,
   markSessionSeen,
-  readLiveSession,
+  readLiveSessions,
+  type SeenSession,
   type SessionUser,
 } from '../../store/sign-ins.ts';
 import type { Operator, OperatorSession } from '../context.ts';
@@ -15,15 +17,43 @@ import type { KeyOperators } from './key-operators.ts';
 
 /**
  * Sessions of operators who signed in with a browser. The cookie holds 256 random bits and nothing else, the database
- * its SHA-256; every request looks there, so a session that is ended is ended everywhere at once.
+ * its SHA-256; every request looks there, so a session that is ended is ended everywhere at once. What looks at
+ * the same time looks in one statement: fifty open streams ask as one.
  */
 
 export interface Session extends OperatorSession {
   readonly operator: Operator;
 }
 
+/** The live session of a cookie's SHA-256, as the database has it now. */
+export type LiveSessions = (hash: string) => Promise<SeenSession | undefined>;
+
+const sessionsPerQuery = 200;
+
+export const createLiveSessions = (sql: Sql): LiveSessions =>
+  createGroupCommit<string, SeenSession | undefined>({
+    flush: async (hashes) => {
+      const found = await readLiveSessions(sql, hashes);
+      return hashes.map((hash) => found.get(hash));
+    },
+    maxItems: sessionsPerQuery,
+    flushes: 2,
+  });
+
+/** The cookie that a request shows, hashed once however often it is looked at. */
+export interface ShownSession {
+  readonly cookie: string;
+  readonly hash: string;
+}
+
+export const shownSession = async (cookie: string): Promise<ShownSession> => ({
+  cookie,
+  hash: await hashKey(cookie),
+});
+
 /** The Entra tenants and keys that may have sessions at the moment. */
 export interface SessionAuthorities {
+  readonly live: LiveSessions;
   /** Entra tenants whose people may be operators. */
   readonly tenantIds: readonly string[];
   readonly keys: Pick<KeyOperators, 'findByHash'>;
@@ -61,10 +91,10 @@ export async function beginSession(
 export async function findSession(
   sql: Sql,
   authorities: SessionAuthorities,
-  cookie: string,
+  { cookie, hash }: ShownSession,
   { isUse = true }: { readonly isUse?: boolean } = {},
 ): Promise<Session | undefined> {
-  const row = await readLiveSession(sql, cookie);
+  const row = await authorities.live(hash);
   if (!row) return undefined;
   const operator = await operatorOf(row, authorities);
   if (operator === undefined) {
@@ -76,5 +106,5 @@ export async function findSession(
     await authorities.bindings.recordUse(operator);
   }
   const { expiresAt, sessionId } = row;
-  return { sessionId, operator, expiresAt, csrfToken: await csrfTokenOf(cookie) };
+  return { sessionId, operator, expiresAt, csrfToken: () => csrfTokenOf(cookie) };
 }

@@ -38,7 +38,7 @@ const read = createRoute({
 });
 
 export function addSession(app: AdminApp): void {
-  app.openapi(read, (c) => {
+  app.openapi(read, async (c) => {
     const { id, kind, name, role, tenantIds } = c.get('operator');
     const session = c.get('session');
     return c.json(
@@ -49,7 +49,7 @@ export function addSession(app: AdminApp): void {
         role,
         tenants: tenantIds === undefined ? null : [...tenantIds],
         session: session
-          ? { expiresAt: session.expiresAt.toISOString(), csrfToken: maskedToken(session.csrfToken) }
+          ? { expiresAt: session.expiresAt.toISOString(), csrfToken: maskedToken(await session.csrfToken()) }
           : null,
       },
       200,

@@ -25,7 +25,7 @@ async function allPages(language: Language): Promise<string[]> {
     texts.noRole('ada'),
     ...entraWords.map((words) => texts.entra[words]),
   ];
-  const session = { sessionId: 's', expiresAt: new Date('2026-03-04T05:06:00Z'), csrfToken: 'A'.repeat(43) };
+  const session = { expiresAt: new Date('2026-03-04T05:06:00Z'), csrfToken: 'token' };
   const signedIn = (role: Role) =>
     signedInPage(language, {
       operator: { kind: 'user', name: 'ada', id: 'id', role, tenantIds: undefined },

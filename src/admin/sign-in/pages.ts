@@ -13,8 +13,7 @@ import {
   steps,
 } from '../../gateway/page-layout.ts';
 import { pagePolicy } from '../../gateway/page-style.ts';
-import type { Operator, OperatorSession } from '../context.ts';
-import { maskedToken } from '../operators/csrf.ts';
+import type { Operator } from '../context.ts';
 import { signInTexts } from './texts.ts';
 import type { SignInTexts } from './wording.ts';
 
@@ -130,10 +129,10 @@ export function signedInPage(
   {
     operator,
     returnTo,
-    session,
+    session: { csrfToken, expiresAt },
   }: {
     readonly operator: Operator;
-    readonly session: OperatorSession;
+    readonly session: { readonly expiresAt: Date; readonly csrfToken: string };
     readonly returnTo: string | undefined;
   },
 ): Html {
@@ -144,10 +143,10 @@ export function signedInPage(
     language,
     texts.signedIn(operator.name),
     [
-      paragraphs([texts.roles[operator.role], texts.lasts(texts.moment(session.expiresAt))]),
+      paragraphs([texts.roles[operator.role], texts.lasts(texts.moment(expiresAt))]),
       html`<p class="actions">${onward}<a href="/api/docs">${texts.apiLink}</a></p>
       <form method="post" action="/sign-out">
-        <input type="hidden" name="csrf" value="${maskedToken(session.csrfToken)}" />
+        <input type="hidden" name="csrf" value="${csrfToken}" />
         <button type="submit">${texts.signOutButton}</button>
       </form>`,
     ],

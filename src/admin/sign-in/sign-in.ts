@@ -7,6 +7,7 @@ import { recordHistory } from '../../store/history.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { endSession } from '../../store/sign-ins.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { Credentials } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import {
   dropSessionCookie,
@@ -16,11 +17,9 @@ import {
   setSignInCookie,
   signInCookie,
 } from '../operators/cookies.ts';
-import { csrfFault } from '../operators/csrf.ts';
-import type { EntraBindings } from '../operators/entra-bindings.ts';
+import { csrfFault, maskedToken } from '../operators/csrf.ts';
 import type { EntraOperators } from '../operators/entra-settings.ts';
-import type { KeyOperators } from '../operators/key-operators.ts';
-import { findSession, type Session } from '../operators/sessions.ts';
+import { findSession, type Session, shownSession } from '../operators/sessions.ts';
 import {
   keepLanguage,
   languageOf,
@@ -41,11 +40,9 @@ import { homePath, parseReturnTo } from './return-to.ts';
 
 /** `/sign-in`, `/sign-in/start`, `/sign-in/callback`, `/sign-out`: operators' browsers, to Entra and back. */
 
-interface Parts {
+interface Parts extends Credentials {
   readonly services: AdminServices;
   readonly attempts: Attempts;
-  readonly bindings: EntraBindings;
-  readonly keys: KeyOperators;
   readonly log: Log;
 }
 
@@ -55,13 +52,12 @@ type EntraHandler = (c: Context<AdminEnv>, entra: EntraOperators) => Promise<Res
 /** Undefined: there is none, or it has ended. */
 async function liveSession(
   c: Context<AdminEnv>,
-  { bindings, keys, services }: Pick<Parts, 'bindings' | 'keys' | 'services'>,
+  { bindings, keys, live, services }: Pick<Parts, 'bindings' | 'keys' | 'live' | 'services'>,
 ): Promise<Session | undefined> {
   const cookie = sessionCookie(c);
+  if (cookie === undefined) return undefined;
   const tenantIds = services.operators?.tenantIds ?? [];
-  return cookie === undefined
-    ? undefined
-    : await findSession(services.sql, { bindings, keys, tenantIds }, cookie);
+  return findSession(services.sql, { bindings, keys, live, tenantIds }, await shownSession(cookie));
 }
 
 const showSignIn =
@@ -74,7 +70,9 @@ const showSignIn =
     const language = languageOf(c);
     const session = await liveSession(c, parts);
     if (session !== undefined) {
-      const page = signedInPage(language, { operator: session.operator, session, returnTo });
+      const { expiresAt, operator } = session;
+      const csrfToken = maskedToken(await session.csrfToken());
+      const page = signedInPage(language, { operator, session: { expiresAt, csrfToken }, returnTo });
       return c.html(page, 200, pageHeaders(language));
     }
     if (query.has('start')) {
