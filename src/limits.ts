@@ -321,9 +321,14 @@ export const missedAtOnce = 4;
 /** While the database is away, it is tried this often whether it is back. */
 export const missedRetryMs = 500;
 
-/** Everybody with the same tenants is shown an overview that is this old at most, so that fifty open ones ask as one. */
-export const overviewFreshMs = 1_000;
+/**
+ * Everybody with the same tenants is shown an overview that is at most twice as old as this, so that fifty open ones ask as
+ * one. An open page waits longer than that before it looks at what changed (`ageMs` in console/assets/console.js).
+ */
+export const overviewFreshMs = 500;
 export const overviewScopes = 200;
+/** Drawn overviews that are kept until something on them differs, each some 60 kB. */
+export const overviewsDrawn = 50;
 /** Things of one kind that need a person, of all tenants together; the first of all kinds that an answer shows. */
 export const attentionOfKind = 2_000;
 export const attentionShown = 100;

@@ -41,6 +41,8 @@ export interface ApiWrite {
   readonly content?: { readonly type: string; readonly bytes: Uint8Array<ArrayBuffer> };
   /** The ETag of the state that the person saw, so that a change in between is refused. */
   readonly ifMatch?: string | undefined;
+  /** The ETag of an answer that is known: the same one is answered without a body. */
+  readonly ifNoneMatch?: string | undefined;
   /** Why, for the history. */
   readonly reason?: string | undefined;
 }
@@ -50,6 +52,8 @@ export interface Api {
   get<T>(path: string, query?: Query): Promise<T>;
   /** The same with the version of what was read. */
   read<T>(path: string): Promise<ApiAnswer<T>>;
+  /** Undefined: what the person may see is what this tag was given for. */
+  readUnlessSame<T>(path: string, query: Query, tag: string | undefined): Promise<ApiAnswer<T> | undefined>;
   write<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, more?: ApiWrite): Promise<ApiAnswer<T>>;
   /** What a POST would do. It changes nothing, so a page that is only looked at may ask, with the session's own token. */
   dryRun<T>(person: Asking, path: string, body?: unknown): Promise<T>;
@@ -123,6 +127,7 @@ export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () 
     }
     if (method !== 'GET' && token !== undefined) headers.set('x-espalier-csrf', headerText(token));
     if (more.ifMatch !== undefined) headers.set('if-match', headerText(more.ifMatch));
+    if (more.ifNoneMatch !== undefined) headers.set('if-none-match', headerText(more.ifNoneMatch));
     if (more.reason !== undefined && more.reason.trim() !== '')
       headers.set('x-espalier-reason', headerText(more.reason));
     const content = contentOf(more);
@@ -133,7 +138,7 @@ export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () 
       ...(content === undefined ? {} : { body: content.bytes }),
     });
     const answer = await call(request, c.env);
-    if (!answer.ok) throw new ApiRefusal(await problemOf(answer));
+    if (!answer.ok && answer.status !== 304) throw new ApiRefusal(await problemOf(answer));
     const text = await answer.text();
     return {
       status: answer.status,
@@ -144,6 +149,10 @@ export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () 
   return {
     get: async <T>(path: string, query?: Query) => (await send<T>('GET', withQuery(path, query))).body,
     read: (path) => send('GET', path),
+    readUnlessSame: async <T>(path: string, query: Query, tag: string | undefined) => {
+      const answer = await send<T>('GET', withQuery(path, query), { ifNoneMatch: tag });
+      return answer.status === 304 ? undefined : answer;
+    },
     write: (method, path, more) => send(method, path, more),
     dryRun: async <T>({ session }: Asking, path: string, body?: unknown) =>
       (await send<T>('POST', withQuery(path, { 'dry-run': 'true' }), { body }, { token: session?.csrfToken }))

@@ -7,12 +7,16 @@
 
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { LRUCache } from 'lru-cache';
 import { takesGzip } from '../gateway/accepted-encoding.ts';
 
 const pack = promisify(gzip);
 
+/** Parts that everybody with the same rights is shown: with fifty open overviews one of fifty is compressed. */
+const packedParts = { max: 16, ttl: 10_000 } as const;
+
 /** A smaller answer fits into one packet either way. */
-const leastBytes = 1_024;
+const leastCharacters = 1_024;
 
 /** By the browser's own word (Fetch Metadata) one of our pages asked, or the person himself; or no session came with it. */
 const isOwn = ({ headers }: Request): boolean =>
@@ -26,18 +30,28 @@ const isPage = ({ body, headers }: Response): boolean =>
 type Fetch<Bindings> = (request: Request, bindings: Bindings) => Response | Promise<Response>;
 
 /** The same app, whose pages are compressed for whom takes it so. */
-export const compressingPages =
-  <Bindings>(fetch: Fetch<Bindings>): Fetch<Bindings> =>
-  async (request, bindings) => {
+export function compressingPages<Bindings>(fetch: Fetch<Bindings>): Fetch<Bindings> {
+  const parts = new LRUCache<string, Promise<Buffer>>(packedParts);
+  const packed = (text: string, isPart: boolean): Promise<Buffer> => {
+    const known = parts.get(text);
+    if (known !== undefined) return known;
+    // Off the main thread, which device calls need.
+    const packing = pack(text);
+    if (isPart) parts.set(text, packing);
+    return packing;
+  };
+  return async (request, bindings) => {
     const answer = await fetch(request, bindings);
     if (request.method === 'HEAD' || !isPage(answer)) return answer;
     answer.headers.append('vary', 'accept-encoding, sec-fetch-site');
     if (!takesGzip(request.headers.get('accept-encoding')) || !isOwn(request)) return answer;
-    const bytes = new Uint8Array(await answer.arrayBuffer());
+    const text = await answer.text();
     const headers = new Headers(answer.headers);
     headers.delete('content-length');
-    if (bytes.byteLength < leastBytes) return new Response(bytes, { status: answer.status, headers });
+    const { status } = answer;
+    if (text.length < leastCharacters) return new Response(text, { status, headers });
     headers.set('content-encoding', 'gzip');
-    // Off the main thread, which device calls need.
-    return new Response(await pack(bytes), { status: answer.status, headers });
+    const isPart = request.method === 'GET' && request.headers.get('hx-request') === 'true';
+    return new Response(new Uint8Array(await packed(text, isPart)), { status, headers });
   };
+}

@@ -14,30 +14,44 @@ interface Row {
   readonly instances: string | null;
 }
 
+/** Tenants of which nothing is to be said are left out: they are most of a thousand. */
 const read = (sql: Sql) => sql<Row[]>`
-  select t.tenant_id as "tenantId",
-    (select r.failed_at::text from reports r where r.tenant_id = t.tenant_id and r.failed_at is not null
-     order by r.failed_at desc limit 1) as reports,
-    (select string_agg(a.approval_id::text, ' ' order by a.approval_id) from approvals a
-     where a.tenant_id = t.tenant_id and a.state = 'waiting') as approvals,
-    (select string_agg(i.instance_id::text, ' ' order by i.instance_id) from instances i
-     where i.tenant_id = t.tenant_id and i.last_error is not null) as instances
-  from tenants t`;
+  select t.tenant_id as "tenantId", failed.reports, waiting.approvals, unreachable.instances
+  from tenants t
+  left join lateral (
+    select r.failed_at::text as reports from reports r where r.tenant_id = t.tenant_id and r.failed_at is not null
+    order by r.failed_at desc limit 1) failed on true
+  left join lateral (
+    select string_agg(a.approval_id::text, ' ' order by a.approval_id) as approvals from approvals a
+    where a.tenant_id = t.tenant_id and a.state = 'waiting') waiting on true
+  left join lateral (
+    select string_agg(i.instance_id::text, ' ' order by i.instance_id) as instances from instances i
+    where i.tenant_id = t.tenant_id and i.last_error is not null) unreachable on true
+  where failed.reports is not null or waiting.approvals is not null or unreachable.instances is not null`;
+
+type Seen = ReadonlyMap<string, Row>;
+
+function differences(before: Seen, now: Seen): Changed[] {
+  const tenantIds = new Set([...before.keys(), ...now.keys()]);
+  return [...tenantIds].flatMap((tenantId): Changed[] => {
+    const [old, row] = [before.get(tenantId), now.get(tenantId)];
+    const differs = (name: 'reports' | 'approvals' | 'instances'): boolean =>
+      (old?.[name] ?? null) !== (row?.[name] ?? null);
+    const kinds = (['reports', 'approvals'] as const).filter(differs);
+    return [...kinds, ...(differs('instances') ? (['instance'] as const) : [])].map((kind) => ({
+      kind,
+      tenantId,
+    }));
+  });
+}
 
 /** Says what differs from the last time it was asked; nothing the first time. */
 export function createPoll(sql: Sql): () => Promise<Changed[]> {
-  let last: ReadonlyMap<string, Row> | undefined;
+  let last: Seen | undefined;
   return async () => {
     const rows = await read(sql);
     const before = last;
     last = new Map(rows.map((row) => [row.tenantId, row]));
-    if (before === undefined) return [];
-    return rows.flatMap((row): Changed[] => {
-      const { tenantId } = row;
-      const old = before.get(tenantId);
-      const kinds = (['reports', 'approvals'] as const).filter((kind) => (old?.[kind] ?? null) !== row[kind]);
-      const failing = (old?.instances ?? null) === row.instances ? [] : (['instance'] as const);
-      return [...kinds, ...failing].map((kind) => ({ kind, tenantId }));
-    });
+    return before === undefined ? [] : differences(before, last);
   };
 }

@@ -1,9 +1,10 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { attentionShown } from '../../limits.ts';
-import type { AdminApp, AdminServices } from '../context.ts';
+import type { AdminApp, AdminServices, Operator } from '../context.ts';
 import { commonProblems, instantOrNull, iso, jsonAnswer, paging } from '../schemas.ts';
 import { attention, attentionKinds } from './attention.ts';
-import { createAttention } from './read-attention.ts';
+import { createKept } from './kept.ts';
+import { createAttention, scopeOf } from './read-attention.ts';
 import { readTenantPage } from './tenant-page.ts';
 
 /** `/overview`: what needs a person, then how the tenants are. */
@@ -59,11 +60,18 @@ const read = createRoute({
   responses: { 200: jsonAnswer(overview, 'Overview'), ...commonProblems },
 });
 
-export function addOverview(app: AdminApp, services: AdminServices): void {
+type Overview = z.infer<typeof overview>;
+
+interface Asked {
+  readonly kind: (typeof attentionKinds)[number] | undefined;
+  readonly page: number;
+  readonly size: number;
+}
+
+function createOverview(services: AdminServices): (operator: Operator, asked: Asked) => Promise<Overview> {
   const attentionOf = createAttention(services);
-  app.openapi(read, async (c) => {
-    const { kind: only, page, 'page-size': size } = c.req.valid('query');
-    const operator = c.get('operator');
+  const keep = createKept<Overview>();
+  const read = async (operator: Operator, { kind: only, page, size }: Asked): Promise<Overview> => {
     const [all, { rows, totalCount }] = await Promise.all([
       attentionOf(operator),
       readTenantPage(services.sql, operator.tenantIds, { page, size }),
@@ -80,13 +88,22 @@ export function addOverview(app: AdminApp, services: AdminServices): void {
         lastHeartbeatAt: iso(lastHeartbeatAt),
       }),
     );
-    return c.json(
-      {
-        attention: { totalCount: chosen.length, kinds, results: chosen.slice(0, attentionShown) },
-        totalCount,
-        results,
-      },
-      200,
+    return {
+      attention: { totalCount: chosen.length, kinds, results: chosen.slice(0, attentionShown) },
+      totalCount,
+      results,
+    };
+  };
+  return (operator, asked) =>
+    keep(JSON.stringify([scopeOf(operator), asked.kind, asked.page, asked.size]), () =>
+      read(operator, asked),
     );
+}
+
+export function addOverview(app: AdminApp, services: AdminServices): void {
+  const overviewOf = createOverview(services);
+  app.openapi(read, async (c) => {
+    const { kind, page, 'page-size': size } = c.req.valid('query');
+    return c.json(await overviewOf(c.get('operator'), { kind, page, size }), 200);
   });
 }

@@ -1,5 +1,4 @@
-import { LRUCache } from 'lru-cache';
-import { credentialWarnMs, overviewFreshMs, overviewScopes } from '../../limits.ts';
+import { credentialWarnMs } from '../../limits.ts';
 import { hasRole } from '../access.ts';
 import type { AdminServices, Operator } from '../context.ts';
 import { type Attention, byUrgency } from './attention.ts';
@@ -20,6 +19,7 @@ import {
   ofInstanceKey,
   ofTenant,
 } from './attention-words.ts';
+import { createKept } from './kept.ts';
 
 /**
  * Reads what needs a person in the operator's tenants, the most urgent first. Everybody with the same tenants shares an
@@ -34,7 +34,7 @@ function certificates({ certificateExpiry }: Services): Attention[] {
     .map(([name, seconds]) => ofCertificate(name, new Date(Date.now() + seconds * 1_000)));
 }
 
-/** `tenantIds` undefined: every tenant. Keys of operators are shown to whom the API shows them. */
+/** `tenantIds` undefined: every tenant. */
 async function read(
   services: Services,
   { seesKeys, tenantIds }: { readonly tenantIds: readonly string[] | undefined; readonly seesKeys: boolean },
@@ -61,20 +61,18 @@ async function read(
 
 export type ReadAttention = (operator: Operator) => Promise<readonly Attention[]>;
 
+/** Keys of operators are shown to whom the API shows them. */
+const seesKeys = (operator: Operator): boolean =>
+  operator.tenantIds === undefined && hasRole(operator, 'admin');
+
+/** The same text for operators to whom everything here is shown alike. */
+export const scopeOf = (operator: Operator): string =>
+  `${seesKeys(operator)} ${operator.tenantIds === undefined ? 'all' : operator.tenantIds.toSorted().join(' ')}`;
+
 export function createAttention(services: Services): ReadAttention {
-  const known = new LRUCache<string, Promise<readonly Attention[]>>({
-    max: overviewScopes,
-    ttl: overviewFreshMs,
-  });
-  return (operator) => {
-    const { tenantIds } = operator;
-    const seesKeys = tenantIds === undefined && hasRole(operator, 'admin');
-    const scope = `${seesKeys} ${tenantIds === undefined ? 'all' : tenantIds.toSorted().join(' ')}`;
-    const kept = known.get(scope);
-    if (kept !== undefined) return kept;
-    const reading = read(services, { tenantIds, seesKeys });
-    known.set(scope, reading);
-    reading.catch(() => known.delete(scope));
-    return reading;
-  };
+  const keep = createKept<readonly Attention[]>();
+  return (operator) =>
+    keep(scopeOf(operator), () =>
+      read(services, { tenantIds: operator.tenantIds, seesKeys: seesKeys(operator) }),
+    );
 }

@@ -106,6 +106,10 @@
   // Parts that bring themselves up to date. One tab of the browser holds the stream and tells the others; hidden ones let go.
   const live = document.querySelector('[hx-trigger*="espalier:"]') !== null;
   const restMs = 3_000;
+  // What is answered may be a second old, and must not be from before the change. Everybody hears of that at the same moment,
+  // and if all asked at once device calls would wait.
+  const ageMs = 1_000;
+  const spreadMs = 1_000;
   let restUntil = 0;
   let resting;
   const waiting = new Set();
@@ -121,7 +125,7 @@
         waiting.clear();
         for (const name of names) document.body.dispatchEvent(new CustomEvent(name));
       },
-      Math.max(0, restUntil - Date.now()),
+      Math.max(ageMs, restUntil - Date.now()) + Math.random() * spreadMs,
     );
   };
   if (live && 'locks' in navigator) {
