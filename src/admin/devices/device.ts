@@ -73,6 +73,7 @@ export const device = resource({
   names: ['Device', 'Devices'],
   from: r,
   joins: [[p, reportOfRoute]],
+  rowId: r.deviceId,
   columns: { ...getTableColumns(r), report },
   fields: ({ column, made }) => ({
     id: column('deviceId'),

@@ -4,7 +4,7 @@
  */
 
 import { z } from '@hono/zod-openapi';
-import { and, count, type SQL, type Subquery } from 'drizzle-orm';
+import { and, count, inArray, type SQL, type Subquery } from 'drizzle-orm';
 import type { PgColumn, PgTable, SelectedFields } from 'drizzle-orm/pg-core';
 import type { Queries } from '../../store/database.ts';
 import { query } from '../../store/query.ts';
@@ -26,6 +26,11 @@ interface Source {
   readonly from: PgTable | Subquery;
   /** Left joins that add no rows. */
   readonly joins?: readonly (readonly [table: PgTable, on: SQL | undefined])[];
+  /**
+   * Tells the rows of one request's scope apart. Where there may be very many a page is chosen by it, so that what is sorted are
+   * narrow rows, and only those of the page are joined.
+   */
+  readonly rowId?: PgColumn;
 }
 
 interface Declaration<S extends Selection, F extends Fields> extends Source {
@@ -92,7 +97,13 @@ interface Reading {
 
 /** Reads one row or a page of them. */
 function createReads<Row>(
-  { from, joins = [], key, sort: usualOrder }: Source & Pick<Declaration<Selection, Fields>, 'key' | 'sort'>,
+  {
+    from,
+    joins = [],
+    key,
+    rowId,
+    sort: usualOrder,
+  }: Source & Pick<Declaration<Selection, Fields>, 'key' | 'sort'>,
   { matching, select, sortColumns }: Reading,
 ) {
   const source = (queries: Queries, selected: SelectedFields, joining: boolean, rows = from) => {
@@ -124,11 +135,17 @@ function createReads<Row>(
     const filter = text === undefined ? undefined : matching(text);
     const order = parseSort(sort, sortColumns, usualOrder);
     const where = and(certain(scope), filter);
-    const found = await source(queries, select, true, rows)
-      .where(where)
-      .orderBy(...order, ...key)
-      .limit(size)
-      .offset(page * size);
+    const pageOf = (selected: SelectedFields, joining: boolean) =>
+      source(queries, selected, joining, rows)
+        .where(where)
+        .orderBy(...order, ...key)
+        .limit(size)
+        .offset(page * size);
+    const found = await (rowId === undefined
+      ? pageOf(select, true)
+      : source(queries, select, true, rows)
+          .where(and(scope, inArray(rowId, pageOf({ id: rowId }, filter !== undefined))))
+          .orderBy(...order, ...key));
     const known = page * size + found.length;
     const isLast = found.length < size && (found.length > 0 || page === 0);
     if (isLast) return { totalCount: known, rows: found as Row[] };

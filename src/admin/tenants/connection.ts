@@ -188,20 +188,32 @@ function shownPartnerState(tenant: Tenant): z.infer<typeof statusSchema>['partne
 
 const partnerStateFreshMs = 3_600_000;
 
+/**
+ * Counts of a tenant that may have very many devices, read side by side. What waits always has a time (the checks in schema.ts):
+ * the partial indexes serve these counts, and only the one by state reads every report.
+ */
+async function readCounts(sql: Sql, tenantId: string) {
+  const [states, reasons, [computers], [routes]] = await Promise.all([
+    sql<{ state: string; count: number; oldest: number | null }[]>`
+      select state, count(*) as count,
+        (extract(epoch from now() - min(due_since) filter (where state in ('due', 'held', 'sent', 'accepted'))))::float8 as oldest
+      from reports where tenant_id = ${tenantId} group by state`,
+    sql<{ reason: string; count: number }[]>`
+      select coalesce(reason, 'unknown') as reason, count(*) as count from reports
+      where tenant_id = ${tenantId} and state = 'held' and next_try_at is not null group by 1`,
+    sql<{ count: number }[]>`
+      select count(*) as count from computers
+      where tenant_id = ${tenantId} and wanted_revision > done_revision and next_try_at is not null`,
+    sql<{ count: number }[]>`select count(*) as count from routes where tenant_id = ${tenantId}`,
+  ]);
+  return { states, reasons, computers: computers?.count ?? 0, devices: routes?.count ?? 0 };
+}
+
 async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.infer<typeof statusSchema>> {
   const { sql } = services;
   const { tenantId } = tenant;
-  const states = await sql<{ state: string; count: number; oldest: number | null }[]>`
-    select state, count(*) as count,
-      (extract(epoch from now() - min(due_since) filter (where state in ('due', 'held', 'sent', 'accepted'))))::float8 as oldest
-    from reports where tenant_id = ${tenantId} group by state`;
-  const reasons = await sql<{ reason: string; count: number }[]>`
-    select coalesce(reason, 'unknown') as reason, count(*) as count from reports
-    where tenant_id = ${tenantId} and state = 'held' group by 1`;
-  const [totals] = await sql<{ computers: number; devices: number }[]>`
-    select (select count(*) from computers where tenant_id = ${tenantId} and wanted_revision > done_revision) as computers,
-           (select count(*) from routes where tenant_id = ${tenantId}) as devices`;
-  const causes = (totals?.computers ?? 0) > 0 ? await readBacklogCauses(sql, tenantId) : [];
+  const { computers, devices, reasons, states } = await readCounts(sql, tenantId);
+  const causes = computers > 0 ? await readBacklogCauses(sql, tenantId) : [];
   const undelivered = states.filter(({ state }) => ['due', 'held', 'sent', 'accepted'].includes(state));
   const ages = undelivered.flatMap(({ oldest }) => (oldest === null ? [] : [oldest]));
   return {
@@ -225,7 +237,7 @@ async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.in
     lastConfirmAt: iso(tenant.lastConfirmAt),
     notifications: await notificationStatus(services, tenant),
     backlog: {
-      computers: totals?.computers ?? 0,
+      computers,
       reports: undelivered.reduce((sum, { count }) => sum + count, 0),
     },
     backlogCauses: causes.map(({ lastAnswerAt, nextTryAt, since, ...rest }) => ({
@@ -237,14 +249,14 @@ async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.in
     oldestUndeliveredAgeSeconds: ages.length > 0 ? Math.max(...ages) : null,
     reports: Object.fromEntries(states.map(({ state, count }) => [state, count])),
     heldReasons: Object.fromEntries(reasons.map(({ reason, count }) => [reason, count])),
-    devices: totals?.devices ?? 0,
+    devices,
     warnings: modeWarnings(tenant.mode),
   };
 }
 
 async function countHeld(sql: Sql, tenantId: string): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
-    select count(*) as count from reports where tenant_id = ${tenantId} and state = 'held'`;
+    select count(*) as count from reports where tenant_id = ${tenantId} and state = 'held' and next_try_at is not null`;
   return row?.count ?? 0;
 }
 

@@ -56,7 +56,7 @@ const readWaiting = (sql: Queries, tenantId: string) => sql<Waiting[]>`
            when c.last_error ~ '^[a-z]+(-[a-z]+)*: ' then split_part(c.last_error, ':', 1)
            else 'espalier-error' end as kind
     from computers c join instances i on i.tenant_id = c.tenant_id and i.instance_id = c.instance_id
-    where c.tenant_id = ${tenantId} and c.wanted_revision > c.done_revision
+    where c.tenant_id = ${tenantId} and c.wanted_revision > c.done_revision and c.next_try_at is not null
   ) waiting
   group by instance_id, kind
   order by count(*) desc, min(name), kind limit ${maxCauses}`;
