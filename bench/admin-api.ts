@@ -22,14 +22,14 @@ export const ownSettings = (dir: string, databaseUrl: string, dataPort: number):
 });
 
 export const adminApi =
-  (origin: string, ca: string): AdminApi =>
+  (origin: string, ca: string, key: string = bootstrapKey): AdminApi =>
   async (method, path, body) => {
     const json = body === undefined ? undefined : JSON.stringify(body);
     const answer = await call(`${origin}/api/v1${path}`, {
       method,
       ca,
       headers: {
-        authorization: `Bearer ${bootstrapKey}`,
+        authorization: `Bearer ${key}`,
         ...(json === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(json === undefined ? {} : { body: json }),

@@ -1,6 +1,28 @@
 import { grantApplication } from '../src/simulator/microsoft/grants.ts';
 import type { World } from '../src/simulator/world.ts';
 import { call } from '../test/harness/http.ts';
+import type { Caller } from './world.ts';
+
+/** Of a tenant that has consented. `ca`: PEM of the world's authority. */
+export async function askToken(
+  { clientId, clientSecret, entra, scope }: Caller,
+  tenantId: string,
+  ca: string,
+): Promise<string> {
+  const answer = await call(`${entra}/${tenantId}/oauth2/v2.0/token`, {
+    method: 'POST',
+    ca,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: clientId,
+      client_secret: clientSecret,
+      scope,
+    }).toString(),
+  });
+  if (answer.status !== 200) throw new Error(`Entra gave no token: ${answer.text}`);
+  return answer.json.access_token;
+}
 
 /**
  * The one token that the caller uses until it expires. The administrator's consent to the connector, without which
@@ -15,17 +37,14 @@ export async function callerToken(world: World, tenantId: string): Promise<strin
     withRoles: true,
     newObjectId: world.random.guid,
   });
-  const answer = await call(`${cloud.origins.entra}/${tenantId}/oauth2/v2.0/token`, {
-    method: 'POST',
-    ca: world.authority.certificatePem,
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({
-      grant_type: 'client_credentials',
-      client_id: caller.clientId,
-      client_secret: caller.clientSecret,
+  return askToken(
+    {
+      entra: cloud.origins.entra,
+      clientId: caller.clientId,
+      clientSecret: caller.clientSecret,
       scope: `${connector.clientId}/.default`,
-    }).toString(),
-  });
-  if (answer.status !== 200) throw new Error(`Entra gave no token: ${answer.text}`);
-  return answer.json.access_token;
+    },
+    tenantId,
+    world.authority.certificatePem,
+  );
 }

@@ -13,7 +13,7 @@ import type { PushesPlan, PushesResult } from './pushes.ts';
 import type { Run } from './run.ts';
 import type { Processes } from './usage.ts';
 import { startWorker, type Worker } from './worker.ts';
-import type { BenchTenant, WorldFacts, WorldPlan } from './world.ts';
+import type { BenchTenant, Caller, WorldFacts, WorldPlan } from './world.ts';
 
 /** A tenant that is connected, with one instance that pushes. */
 export interface ConnectedTenant extends BenchTenant {
@@ -34,6 +34,8 @@ export interface CloudScene {
   readonly ca: string;
   readonly processes: Processes;
   readonly tenants: readonly ConnectedTenant[];
+  readonly caller: Caller;
+  readonly api: AdminApi;
   readonly pushes: Worker<PushesPlan, PushesResult>;
   /** On the simulator's control API; throws for an answer that is no success. */
   control(method: string, path: string, body?: unknown): Promise<Answer['json']>;
@@ -121,7 +123,8 @@ export async function startCloudScene({ stack }: Run, options: CloudSceneOptions
   });
   stack.defer(() => gateway.stop());
   const trust = read(join(dir, 'data', 'tls.crt'));
-  const connecting = { api: adminApi(gateway.admin, trust), instance, ca: [trust, facts.ca] };
+  const api = adminApi(gateway.admin, trust);
+  const connecting = { api, instance, ca: [trust, facts.ca] };
   const tenants: ConnectedTenant[] = [];
   for (const [number, tenant] of facts.tenants.entries()) {
     tenants.push(await connect(connecting, tenant, number, options.tenants[number] ?? 0));
@@ -136,7 +139,8 @@ export async function startCloudScene({ stack }: Run, options: CloudSceneOptions
     return answer.json;
   };
   return {
-    ...{ sql: database.sql, gateway, trust, ca: facts.ca, tenants, pushes, control },
+    ...{ sql: database.sql, gateway, trust, ca: facts.ca, tenants, pushes, control, api },
+    caller: facts.caller,
     processes: { gateway: gateway.pid, intune: world.pid, postgres: database.pid },
   };
 }

@@ -14,7 +14,7 @@ export interface Gateway {
 
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
 /** Long enough to read a million routes on a processor that others use. */
-const startTimeoutMs = 60_000;
+const startTimeoutMs = 180_000;
 const stopTimeoutMs = 10_000;
 /** Of its output, for the message when something fails. */
 const keptChars = 2_000;

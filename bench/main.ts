@@ -1,6 +1,7 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { catchUp } from './catch-up.ts';
+import { consoleBench } from './console.ts';
 import { delivery } from './delivery.ts';
 import { forward } from './forward.ts';
 import { hostileBodiesBench } from './hostile-bodies.ts';
@@ -32,6 +33,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   leases: { run: leases, limitMinutes: 30 },
   routes: { run: routes, limitMinutes: 20 },
   import: { run: importExport, limitMinutes: 20 },
+  console: { run: consoleBench, limitMinutes: 40 },
   'hostile-bodies': { run: hostileBodiesBench, limitMinutes: 20 },
   'forward-peers': { run: forwardPeers, limitMinutes: 60 },
 };
@@ -44,7 +46,7 @@ const usage = `npm run bench [-- name…] [options]
   --devices N       Macs, of all tenants together
   --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other
   --outage refuses|silent   what Intune does while it is out of order
-  --seconds N       length of a round of forward-peers, and for each of hostile-bodies
+  --seconds N       length of a round of forward-peers and console, and for each of hostile-bodies
   --latency, --tls, --internals  what forward-peers looks at instead of the table
   --minutes N       time limit of each benchmark
   --json            every round and the machine, as JSON`;

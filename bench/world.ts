@@ -29,6 +29,14 @@ export interface BenchTenant {
   readonly token: string;
 }
 
+/** An application that may call the connector, as whoever asks for compliance does. */
+export interface Caller {
+  readonly entra: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly scope: string;
+}
+
 export interface WorldFacts {
   /** PEM of its authority. */
   readonly ca: string;
@@ -37,6 +45,7 @@ export interface WorldFacts {
   readonly environment: Readonly<Record<string, string>>;
   readonly certificate: { readonly certificatePem: string; readonly keyPem: string };
   readonly tenants: readonly BenchTenant[];
+  readonly caller: Caller;
 }
 
 const tokenSeconds = 3_600;
@@ -84,12 +93,18 @@ answerQuestions(async ({ dir, publicUrl, tenants }: WorldPlan): Promise<WorldFac
   }
   const control = await startControl(world, { pathOf });
   const cloud = world.cloud('public');
-  const { connector } = world.applications.get('public')!;
+  const { caller, connector } = world.applications.get('public')!;
   return {
     ca: world.authority.certificatePem,
     control: `${control.origin}/control`,
     environment: gatewayEnvironment(world, pathOf),
     certificate: await world.authority.issue(['localhost', '127.0.0.1']),
+    caller: {
+      entra: cloud.origins.entra,
+      clientId: caller.clientId,
+      clientSecret: caller.clientSecret,
+      scope: `${connector.clientId}/.default`,
+    },
     tenants: await Promise.all(
       world.tenants.map(async ({ tenantId }) => ({
         tenantId,

@@ -1,0 +1,128 @@
+import type { ClientRequest } from 'node:http';
+import { Agent, request } from 'node:https';
+import { percentile } from '../pace.ts';
+import { answerQuestions } from '../worker.ts';
+import { fetchPage, pageHeaders } from './pages.ts';
+
+/**
+ * People who have the overview open, each in a browser of his own: a stream of events, and the page's live part fetched
+ * again when something has changed, at the pace of src/console/assets/console.js. In a process of its own.
+ */
+
+export type WatchersPlan =
+  | {
+      readonly kind: 'open';
+      readonly origin: string;
+      readonly ca: string;
+      readonly cookies: readonly string[];
+    }
+  | { readonly kind: 'watch'; readonly durationMs: number }
+  | { readonly kind: 'close' };
+
+export interface Watched {
+  readonly streams: number;
+  readonly events: number;
+  readonly fetches: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly bytes: number;
+}
+
+/** As in console.js: between two fetches, before the first, and how far the fetches of one event are spread. */
+const restMs = 3_000;
+const ageMs = 1_000;
+const spreadMs = 1_000;
+
+interface Watcher {
+  close(): void;
+}
+
+const told = { events: 0, took: [] as number[], bytes: 0 };
+let failure: Error | undefined;
+let watchers: readonly Watcher[] = [];
+
+interface Followed {
+  readonly agent: Agent;
+  readonly origin: string;
+  readonly cookie: string;
+}
+
+/** Resolves when the stream stands; `heard` is called with the kinds of each event. */
+function follow({ agent, cookie, origin }: Followed, heard: (kinds: readonly string[]) => void) {
+  return new Promise<ClientRequest>((resolve, reject) => {
+    const headers = { cookie, accept: 'text/event-stream', 'sec-fetch-site': 'same-origin' };
+    const outgoing = request(`${origin}/api/v1/events`, { agent, headers }, (incoming) => {
+      if (incoming.statusCode !== 200) return reject(new Error(`a stream answered ${incoming.statusCode}`));
+      let text = '';
+      incoming.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+        const events = text.split('\n\n');
+        text = events.pop() ?? '';
+        for (const event of events) {
+          const data = /^event: changed\ndata: (.*)$/.exec(event)?.[1];
+          if (data !== undefined)
+            heard((JSON.parse(data) as { changes: { kind: string }[] }).changes.map(({ kind }) => kind));
+        }
+      });
+      incoming.on('error', () => undefined);
+      resolve(outgoing);
+    });
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
+async function openOverview(origin: string, ca: string, cookie: string): Promise<Watcher> {
+  const agent = new Agent({ ca, keepAlive: true, servername: 'localhost' });
+  const take = async (isPart: boolean): Promise<void> => {
+    const { bytes, ms } = await fetchPage(agent, `${origin}/`, pageHeaders(cookie, isPart));
+    told.took.push(ms);
+    told.bytes += bytes.byteLength;
+  };
+  await take(false);
+  let restUntil = 0;
+  let resting: NodeJS.Timeout | undefined;
+  const heard = (kinds: readonly string[]): void => {
+    told.events += 1;
+    if (resting !== undefined || kinds.every((kind) => kind === 'routes')) return;
+    resting = setTimeout(
+      () => {
+        resting = undefined;
+        restUntil = performance.now() + restMs;
+        take(true).catch((error: Error) => {
+          failure = error;
+        });
+      },
+      Math.max(ageMs, restUntil - performance.now()) + Math.random() * spreadMs,
+    );
+  };
+  const stream = await follow({ agent, origin, cookie }, heard);
+  return {
+    close: () => {
+      clearTimeout(resting);
+      stream.destroy();
+      agent.destroy();
+    },
+  };
+}
+
+answerQuestions(async (plan: WatchersPlan): Promise<Watched> => {
+  Object.assign(told, { events: 0, took: [], bytes: 0 });
+  if (plan.kind === 'open')
+    watchers = await Promise.all(plan.cookies.map((cookie) => openOverview(plan.origin, plan.ca, cookie)));
+  if (plan.kind === 'watch') await new Promise((resolve) => setTimeout(resolve, plan.durationMs));
+  if (plan.kind === 'close') {
+    for (const watcher of watchers) watcher.close();
+    watchers = [];
+  }
+  if (failure !== undefined) throw failure;
+  const took = told.took.toSorted((a, b) => a - b);
+  return {
+    streams: watchers.length,
+    events: told.events,
+    fetches: took.length,
+    p50Ms: percentile(took, 0.5),
+    p99Ms: percentile(took, 0.99),
+    bytes: told.bytes,
+  };
+});
