@@ -40,3 +40,27 @@ export async function instancesOf(api: Api, tenantId: string): Promise<ReadonlyM
   });
   return new Map(results.map(({ id: instanceId, name }) => [instanceId, name]));
 }
+
+/** Of instances of several tenants; one that is not there any more is called by its id. */
+export async function instanceNames(
+  api: Api,
+  wanted: readonly { readonly tenantId: string; readonly instanceId: string }[],
+): Promise<(tenantId: string, instanceId: string) => string> {
+  const names = new Map<string, string>();
+  const byTenant = Map.groupBy(wanted, ({ tenantId }) => tenantId);
+  const asked = [...byTenant].map(async ([tenantId, some]) => {
+    const ids = distinct(some.map(({ instanceId }) => instanceId));
+    for (let from = 0; from < ids.length; from += atOnce) {
+      const { results } = await api.get<List<{ id: string; name: string }>>(
+        at`/tenants/${tenantId}/instances`,
+        {
+          filter: `instanceId=in=(${ids.slice(from, from + atOnce).join(',')})`,
+          'page-size': atOnce,
+        },
+      );
+      for (const { id: instanceId, name } of results) names.set(`${tenantId} ${instanceId}`, name);
+    }
+  });
+  await Promise.all(asked);
+  return (tenantId, instanceId) => names.get(`${tenantId} ${instanceId}`) ?? instanceId;
+}

@@ -194,6 +194,7 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['rollBackRoutes', 200],
   ['planMove', 201, learn('moveId')],
   ['listMoves', 200],
+  ['listAllMoves', 200],
   ['getMove', 200],
   ['listMoveDevices', 200],
   ['advanceMove', 200],

@@ -163,4 +163,26 @@ describe('moves in the console', () => {
     expect((await stranger.post(`${base()}/new/plan`, asked())).status).toBe(404);
     expect((await read(base())).totalCount).toBe(1);
   });
+
+  it('those of all tenants are on one page, with names, and narrowed by state', async () => {
+    const { results } = await read(base());
+    const all = await scene.api('GET', `/moves?filter=tenantId==${tenantId}`);
+    expect(all.json).toEqual({ totalCount: 1, results });
+    const page = (await viewer.open('/moves')).text;
+    expect(page).toContain(`href="${base()}/${results[0].id}">berlin to paris</a>`);
+    expect(page).toContain('>Contoso</a>');
+    expect(page).toMatch(/<a href="\/moves"[^>]*aria-current="page"/);
+    expect(page).not.toMatch(unescaped);
+    const [hit, miss] = [
+      await viewer.open('/moves?state=rolled-back'),
+      await viewer.open(`/moves?state=moving&tenant=${tenantId}`),
+    ];
+    expect([hit.text.includes('berlin to paris'), miss.text.includes('No move is like that.')]).toEqual([
+      true,
+      true,
+    ]);
+    const theirs = (await stranger.open('/moves')).text;
+    expect(theirs).toContain('No device has been moved.');
+    expect(theirs).not.toContain(results[0].id);
+  });
 });

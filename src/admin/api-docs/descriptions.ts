@@ -84,11 +84,13 @@ export const descriptions: Readonly<Record<string, string>> = {
     'Up to 1,000,000 rows, streamed. mode=partial takes every good row and lists the bad ones with their lines; mode=atomic takes all or none. Rows that change nothing are counted as accepted.',
   exportDevices:
     'The same columns that an import takes, so an export can be imported again without a change. Cells that a spreadsheet would run as a formula begin with an apostrophe, which an import takes away.',
-  listDevices: 'Every device that has a route, with what Intune was last told about it.',
+  listDevices:
+    'Every device that has a route, with what Intune was last told about it. conflict==true in the filter leaves those that two or more computers of enabled instances claim.',
   getDevice: 'Its ETag begins with routeVersion; PUT and DELETE compare that.',
   placeDevice:
     'The computer is read at once, and its state is told as the device’s. The same place again changes nothing; another serial number or UDID is a new version too.',
-  deleteDevice: 'Claims of instances on the device go too, or they would bring it back at once.',
+  deleteDevice:
+    'Claims of instances on the device go too, or they would bring it back at once. dry-run=true says how many claims that are, and whether Intune would be told.',
   explainDevice:
     'Every claim on the device with its dates, in the order in which the rules compare them. With at=<time> the answer is the one that was given then.',
   getDeviceTimeline:
@@ -100,6 +102,8 @@ export const descriptions: Readonly<Record<string, string>> = {
   getRouteConvergence: 'After a change of routes: whether every process that serves already answers by it.',
   planMove:
     'Chooses the devices of one instance that the other claims; with unclaimed=true also the others. Nothing moves before advance.',
+  listAllMoves:
+    'Those of the tenants that the operator sees, each with how far it is. The filter narrows them to a state or a tenant.',
   listMoves: 'Those that have ended too; the filter can leave them out.',
   getMove:
     'Counts by state, with the causes of what is skipped. Differences are of answers that were compared in the shadow.',

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { and, desc, eq, getTableColumns } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, type SQL } from 'drizzle-orm';
 import { ProblemError, problem } from '../../problems.ts';
 import { comparisonsNeeded, differingShare } from '../../routing/moves/advance.ts';
 import { type MoveNumbers, numbersOf } from '../../routing/moves/numbers.ts';
@@ -9,13 +9,26 @@ import { query } from '../../store/query.ts';
 import { moveStates } from '../../store/row-types.ts';
 import { moveDifferences, moves } from '../../store/schema.ts';
 import { resource } from '../resource/resource.ts';
-import { guid, instant, instantOrNull, iso, tenantPath } from '../schemas.ts';
+import { guid, instant, instantOrNull, iso, type ListColumn, listOf, tenantPath } from '../schemas.ts';
 
 /** A move as the admin API shows it. */
 
 export const movePath = tenantPath.extend({ moveId: z.string().openapi({ format: 'uuid' }) });
 
 const count = z.number().int();
+
+const table: readonly ListColumn[] = [
+  { field: 'moveId', whole: true, importance: 1 },
+  { field: 'state', importance: 2 },
+  { field: 'paused', importance: 5 },
+  { field: 'percent', importance: 3 },
+  { field: 'devices.moved', title: 'moved', importance: 4 },
+  { field: 'devices.total', title: 'of', importance: 4 },
+  { field: 'from', whole: true, names: 'instance', importance: 7 },
+  { field: 'to', whole: true, names: 'instance', importance: 8 },
+  { field: 'reason', importance: 9 },
+  { field: 'updatedAt', importance: 6 },
+];
 
 const skippedSchema = z.array(z.object({ reason: z.string(), count })).openapi({
   description:
@@ -35,7 +48,7 @@ export const moveResource = resource({
   fields: ({ beside, column }) => ({
     id: column('moveId'),
     moveId: column('moveId', { filter: true }),
-    tenantId: column('tenantId'),
+    tenantId: column('tenantId', { filter: true }),
     from: column('fromInstanceId', { schema: guid, filter: true, setting: true }),
     to: column('toInstanceId', { schema: guid, filter: true, setting: true }),
     filter: column('filter', { setting: true }),
@@ -79,21 +92,16 @@ export const moveResource = resource({
     createdAt: column('createdAt', { sort: true }),
     updatedAt: column('updatedAt', { sort: true }),
   }),
-  table: [
-    { field: 'moveId', whole: true, importance: 1 },
-    { field: 'state', importance: 2 },
-    { field: 'paused', importance: 5 },
-    { field: 'percent', importance: 3 },
-    { field: 'devices.moved', title: 'moved', importance: 4 },
-    { field: 'devices.total', title: 'of', importance: 4 },
-    { field: 'from', whole: true, names: 'instance', importance: 7 },
-    { field: 'to', whole: true, names: 'instance', importance: 8 },
-    { field: 'reason', importance: 9 },
-    { field: 'updatedAt', importance: 6 },
-  ],
+  table,
   sort: 'createdAt:desc',
   key: [moves.moveId],
 });
+
+/** Of several tenants: with whose each is, and without names of instances, which are asked of one tenant. */
+export const movesOfTenants = listOf(moveResource.schema, 'MovesOfTenants', [
+  { field: 'tenantId', whole: true, names: 'tenant', importance: 2 },
+  ...table.filter(({ names }) => names === undefined),
+]);
 
 export const describeMove = (move: Parameters<typeof moveResource.show>[0], numbers: MoveNumbers) => {
   const { moved, planned, 'rolled-back': rolledBack, skipped } = numbers.devices;
@@ -156,7 +164,16 @@ export async function answerMove(
 ): Promise<{ move: Move; body: z.infer<typeof moveWithDifferences> }> {
   const move = await readMove(sql, key);
   if (!move) throw unknownMove();
-  const numbers = await numbersOf(sql, key.tenantId, [key.moveId]);
+  const numbers = await numbersOf(sql, [key]);
   const differences = await differencesOf(sql, key);
   return { move, body: { ...describeMove(move, numbers(key.moveId)), differences } };
+}
+
+type MoveQuery = Parameters<typeof moveResource.readPage>[1];
+
+/** A page of the moves that `scope` holds for, with their numbers. */
+export async function answerMoves(sql: Sql, asked: MoveQuery, scope: SQL) {
+  const { rows, totalCount } = await moveResource.readPage(sql, asked, scope);
+  const numbers = await numbersOf(sql, rows);
+  return { totalCount, results: rows.map((move) => describeMove(move, numbers(move.moveId))) };
 }

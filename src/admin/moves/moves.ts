@@ -1,7 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { and, eq, getTableColumns } from 'drizzle-orm';
 import { parseGuid } from '../../ids.ts';
-import { numbersOf } from '../../routing/moves/numbers.ts';
 import type { Sql } from '../../store/database.ts';
 import { type Move, type MoveDeviceState, moveDeviceStates, readMove } from '../../store/moves/move.ts';
 import { moveDevices, moves } from '../../store/schema.ts';
@@ -9,16 +8,18 @@ import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { resource } from '../resource/resource.ts';
 import { commonProblems, etag, jsonAnswer, tenantPath } from '../schemas.ts';
+import { visibleTo } from '../scope.ts';
 import {
   answerMove,
-  describeMove,
+  answerMoves,
   movePath,
   moveResource,
+  movesOfTenants,
   moveWithDifferences,
   unknownMove,
 } from './move-answer.ts';
 
-/** `/tenants/{tenantId}/moves`: the moves of a tenant, and the devices of one. */
+/** `/moves` and `/tenants/{tenantId}/moves`: moves of all tenants, those of one, and the devices of a move. */
 
 const tags = ['Moves'];
 
@@ -32,6 +33,16 @@ const list = createRoute({
   summary: 'The moves of a tenant, newest first',
   request: { params: tenantPath, query: moveResource.query },
   responses: { 200: jsonAnswer(moveResource.list, 'Moves'), ...commonProblems },
+});
+
+const listAll = createRoute({
+  method: 'get',
+  path: '/api/v1/moves',
+  operationId: 'listAllMoves',
+  tags,
+  summary: 'The moves of all tenants, newest first',
+  request: { query: moveResource.query },
+  responses: { 200: jsonAnswer(movesOfTenants, 'Moves'), ...commonProblems },
 });
 
 const read = createRoute({
@@ -99,15 +110,12 @@ export const moveOf = async (sql: Sql, tenantId: string, id: string | undefined)
 export function addMoves(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(list, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
-    const scope = eq(moves.tenantId, tenantId);
-    const { rows, totalCount } = await moveResource.readPage(sql, c.req.valid('query'), scope);
-    const numbers = await numbersOf(
-      sql,
-      tenantId,
-      rows.map(({ moveId }) => moveId),
-    );
-    const results = rows.map((move) => describeMove(move, numbers(move.moveId)));
-    return c.json({ totalCount, results }, 200);
+    return c.json(await answerMoves(sql, c.req.valid('query'), eq(moves.tenantId, tenantId)), 200);
+  });
+
+  app.openapi(listAll, async (c) => {
+    const scope = visibleTo(c.get('operator'), moves.tenantId);
+    return c.json(await answerMoves(sql, c.req.valid('query'), scope), 200);
   });
 
   app.openapi(read, async (c) => {

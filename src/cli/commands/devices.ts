@@ -122,6 +122,7 @@ const verbs: readonly Verb[] = [
     operation: 'DELETE /tenants/{tenantId}/devices/{deviceId}',
     arguments: [deviceArgument],
     options: [tenantOption],
+    dryRun: true,
     ask: ({ parameters }) => `End the route of ${parameters.deviceId}?`,
     done: () => 'the route has ended; Intune is told',
     examples: [[`devices delete ${someDevice} ${ofTenant} --yes`, 'without asking']],

@@ -30,7 +30,7 @@ const planOptions: readonly OptionSpec[] = [
   },
   {
     flags: '--filter <rsql>',
-    text: 'which of the devices at --from; default: all. RSQL over deviceId, instanceId, serialNumber, pinned, state',
+    text: 'which of the devices at --from; default: all. RSQL over deviceId, instanceId, serialNumber, pinned, state, conflict',
     body: 'filter',
   },
   {
@@ -97,6 +97,14 @@ const verbs: readonly Verb[] = [
     operation: 'GET /tenants/{tenantId}/moves',
     options: move,
     examples: [[`moves list ${ofTenant}`, 'with how far each is']],
+  }),
+  list({
+    name: 'all',
+    summary: 'the moves of all tenants, newest first',
+    operation: 'GET /moves',
+    examples: [
+      ["moves all --filter 'state=in=(planned,shadowing,moving)'", 'those that are not at their end'],
+    ],
   }),
   show({
     name: 'show',

@@ -1,4 +1,5 @@
 import type { ConsolePage } from '../visit.ts';
+import { allMoves } from './all-moves.ts';
 import { approval } from './approval.ts';
 import { approvals } from './approvals.ts';
 import { connect } from './connect.ts';
@@ -46,6 +47,7 @@ export const pages: readonly ConsolePage[] = [
   search,
   reports,
   replay,
+  allMoves,
   approvals,
   approval,
   instanceEdit,

@@ -2,13 +2,14 @@ import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
 import { at } from '../api.ts';
 import { instancesOf } from '../names.ts';
-import { badge, named, pager, state, table, time } from '../parts.ts';
+import { badge, type Column, named, pager, state, table, time } from '../parts.ts';
 import type { ConsolePage } from '../visit.ts';
 
 /** The moves of a tenant: which take devices from which instance to which, and how far they are. */
 
 export interface Move {
   readonly id: string;
+  readonly tenantId: string;
   readonly from: string;
   readonly to: string;
   readonly filter: string | null;
@@ -76,6 +77,20 @@ export const progress = ({ devices }: Pick<Move, 'devices'>): Html => {
 export const stateOf = ({ paused, state: word }: Pick<Move, 'paused' | 'state'>): Html =>
   html`${state(word)}${paused ? html` ${badge('paused', 'warn')}` : ''}`;
 
+/** The columns of a list of moves; `nameOf` says the name of an instance. */
+export const moveColumns = (nameOf: (move: Move, instanceId: string) => string): readonly Column<Move>[] => [
+  {
+    title: 'Move',
+    cell: (move) =>
+      html`<a href="${at`/tenants/${move.tenantId}/moves/${move.id}`}">${nameOf(move, move.from)} to ${nameOf(move, move.to)}</a><br /><span class="quiet">${move.reason}</span>`,
+  },
+  { title: 'State', cell: stateOf },
+  { title: 'Percent', numeric: true, cell: ({ percent }) => `${percent} %` },
+  { title: 'Devices', cell: progress },
+  { title: 'Begun by', cell: ({ author }) => author },
+  { title: 'Changed', cell: ({ updatedAt }) => time(updatedAt) },
+];
+
 export const moves: ConsolePage = {
   path: '/tenants/:tenantId/moves',
   show: async ({ api, may, param, query }) => {
@@ -100,18 +115,7 @@ export const moves: ConsolePage = {
           : html``,
         table<Move>(
           'Moves',
-          [
-            {
-              title: 'Move',
-              cell: (move) =>
-                html`<a href="${at`/tenants/${tenantId}/moves/${move.id}`}">${names.get(move.from) ?? move.from} to ${names.get(move.to) ?? move.to}</a><br /><span class="quiet">${move.reason}</span>`,
-            },
-            { title: 'State', cell: stateOf },
-            { title: 'Percent', numeric: true, cell: ({ percent }) => `${percent} %` },
-            { title: 'Devices', cell: progress },
-            { title: 'Begun by', cell: ({ author }) => author },
-            { title: 'Changed', cell: ({ updatedAt }) => time(updatedAt) },
-          ],
+          moveColumns((_, instanceId) => names.get(instanceId) ?? instanceId),
           results,
           'No device of this tenant has been moved. Plan a move to see which devices would go.',
         ),

@@ -7,14 +7,14 @@ export type Previewed = { readonly ok: true; readonly move: Move; readonly numbe
 
 /** Shows the effect that an operation would have on a move, `pending` devices among it: it is done and rolled back. */
 export async function previewMove(
-  { moveId, tenantId }: MoveKey,
+  key: MoveKey,
   operate: (run: Run) => Promise<Operated>,
 ): Promise<Previewed> {
   let numbers: MoveNumbers | undefined;
   const operated = await operate((sql, work) =>
     withoutTrace(sql, async (tx) => {
       const result = await work(tx);
-      numbers = (await numbersOf(tx, tenantId, [moveId]))(moveId);
+      numbers = (await numbersOf(tx, [key]))(key.moveId);
       return result;
     }),
   );
