@@ -4,7 +4,7 @@ import { type StoredClaim, storedClaims } from '../store/claims/claims.ts';
 import { columns, pick, type Row } from '../store/columns.ts';
 import { readWinners } from '../store/computers/due.ts';
 import type { Sql, Transaction } from '../store/database.ts';
-import { inTransaction } from '../store/retry.ts';
+import { inTransaction, withoutTrace } from '../store/retry.ts';
 import { type Authorship, type Route, type RouteWrite, readRoutes } from '../store/routes/routes.ts';
 import { routes } from '../store/schema.ts';
 import { lockDevices, placeRoutes } from './resolve.ts';
@@ -124,9 +124,15 @@ export function placeDevice(
   });
 }
 
+export interface RemovedDevice {
+  readonly before: Route;
+  /** Claims that went with the route. */
+  readonly claims: number;
+}
+
 /**
  * Ends a route and takes the claims with it, or they would bring it back at once; it comes back when an instance
- * claims the device again. False: there is none.
+ * claims the device again. A dry run does so and rolls it back. Undefined: there is none.
  */
 export function removeDevice(
   sql: Sql,
@@ -135,19 +141,22 @@ export function removeDevice(
   by: Authorship,
   options: {
     readonly expect: Expectation;
-    readonly retract: (tx: Transaction, tenantId: string, deviceIds: readonly string[]) => Promise<number>;
+    readonly retract: (tx: Transaction, tenantId: string, deviceIds: readonly string[]) => Promise<unknown>;
     readonly note?: Noting<Route>;
+    readonly dryRun?: boolean;
   },
-): Promise<boolean> {
-  return inTransaction(sql, async (tx) => {
+): Promise<RemovedDevice | undefined> {
+  const run = options.dryRun === true ? withoutTrace : inTransaction;
+  return run<RemovedDevice | undefined>(sql, async (tx) => {
     await lockDevices(tx, tenantId, [deviceId]);
     const [before] = await readRoutes(tx, tenantId, [deviceId]);
-    if (!before) return false;
+    if (!before) return undefined;
     options.expect(before);
+    const claims = (await storedClaims(tx, tenantId, [deviceId])).get(deviceId)?.length ?? 0;
     await removeClaims(tx, tenantId, tx`device_id = ${deviceId}`);
     await placeRoutes(tx, tenantId, [{ deviceId, to: undefined, ended: 'deleted' }], () => by);
     await options.retract(tx, tenantId, [deviceId]);
     await options.note?.(tx, before);
-    return true;
+    return { before, claims };
   });
 }

@@ -92,6 +92,12 @@ describe('routes over the admin API', () => {
     expect(json.results).toMatchObject([
       { author: 'key the operator', from: null, to: { instanceId: berlin.id, jamfComputerId: '4711' } },
     ]);
+    const plan = await scene.api('DELETE', at(`/devices/${deviceId}?dry-run=true`), undefined, operatorKey);
+    expect([plan.status, plan.json]).toEqual([
+      200,
+      { dryRun: true, instanceId: berlin.id, jamfComputerId: '4711', claims: 0, told: false },
+    ]);
+    expect((await get(`/devices/${deviceId}`)).json.routeVersion).toBe(read.json.routeVersion);
     const gone = await scene.api('DELETE', at(`/devices/${deviceId}`), undefined, operatorKey);
     expect(gone.status).toBe(204);
     expect((await get(`/devices/${deviceId}`)).status).toBe(404);
@@ -348,6 +354,22 @@ describe('routes over the admin API', () => {
       ['not-compliant', true],
     ]);
     expect(fieldsOf(await get('/routes/conflicts?filter=pain==much'))).toEqual(['filter']);
+    const all = (await get('/routes/conflicts')).json.results;
+    const contested = (await get('/devices?filter=conflict==true')).json;
+    const ids = (rows: { deviceId: string }[]): string[] => rows.map(({ deviceId }) => deviceId).sort();
+    expect(ids(contested.results)).toEqual(ids(all));
+    const rest = (await get('/devices?filter=conflict==false')).json;
+    expect(rest.totalCount + contested.totalCount).toBe((await get('/devices')).json.totalCount);
+    const ofParis = (await get(`/devices?filter=conflict==true;instanceId==${paris.id}`)).json.results;
+    expect(ids(ofParis)).toContain(one!.deviceId);
+    expect(
+      (await get(`/devices/export?format=ndjson&filter=conflict==true`)).text.trim().split('\n'),
+    ).toHaveLength(contested.totalCount);
+    const { json: disabled } = await scene.api('PATCH', at(`/instances/${berlin.id}`), { enabled: false });
+    expect(disabled.enabled).toBe(false);
+    expect((await get('/devices?filter=conflict==true')).json.totalCount).toBe(0);
+    await scene.api('PATCH', at(`/instances/${berlin.id}`), { enabled: true });
+    expect((await get('/devices?filter=conflict==true')).json.totalCount).toBe(contested.totalCount);
   });
 
   it('explain answers for the past as it did then, and for no time that is garbage or to come', async () => {

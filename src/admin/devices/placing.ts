@@ -1,10 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { and, eq } from 'drizzle-orm';
 import { maxComputerId, parseGuid } from '../../ids.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { placeDevice, removeDevice } from '../../routing/place-device.ts';
-import type { Sql } from '../../store/database.ts';
+import type { Queries, Sql } from '../../store/database.ts';
+import { query } from '../../store/query.ts';
 import { retractReports } from '../../store/reports/due.ts';
 import type { Route } from '../../store/routes/routes.ts';
+import { reports } from '../../store/schema.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { differing, recordChange } from '../recording.ts';
@@ -13,6 +16,7 @@ import {
   commonProblems,
   created,
   devicePath,
+  dryRunQuery,
   etag,
   guid,
   invalidField,
@@ -76,6 +80,18 @@ const place = createRoute({
   },
 });
 
+const removal = z
+  .object({
+    dryRun: z.literal(true),
+    instanceId: z.string().openapi({ description: 'The instance that has the device now.' }),
+    jamfComputerId: z.string(),
+    claims: z.number().int().openapi({ description: 'Claims of instances that would be forgotten.' }),
+    told: z.boolean().openapi({
+      description: 'Whether Intune would be told that the device is not managed and not compliant.',
+    }),
+  })
+  .openapi('DeviceRemoval');
+
 const remove = createRoute({
   method: 'delete',
   path: '/api/v1/tenants/{tenantId}/devices/{deviceId}',
@@ -83,8 +99,9 @@ const remove = createRoute({
   tags: ['Devices'],
   summary:
     'End a route and tell Intune that the device is not managed; it comes back when an instance claims it again',
-  request: { params: devicePath },
+  request: { params: devicePath, query: dryRunQuery },
   responses: {
+    200: jsonAnswer(removal, 'A dry run: what would be done'),
     204: { description: 'Ended' },
     ...commonProblems,
     412: problemAnswer('precondition-failed'),
@@ -120,6 +137,15 @@ const routeShown = (route: Route) => ({
   pinned: route.pinned,
   rule: route.rule,
 });
+
+/** Intune is told of the end of what it was told about, once. */
+async function wouldBeTold(queries: Queries, tenantId: string, deviceId: string): Promise<boolean> {
+  const [row] = await query(queries)
+    .select({ sentRevision: reports.sentRevision, retracted: reports.retracted })
+    .from(reports)
+    .where(and(eq(reports.tenantId, tenantId), eq(reports.deviceId, deviceId)));
+  return row !== undefined && row.sentRevision !== null && !row.retracted;
+}
 
 export function addPlacing(app: AdminApp, { routesChanged, sql }: AdminServices): void {
   app.openapi(place, async (c) => {
@@ -163,26 +189,35 @@ export function addPlacing(app: AdminApp, { routesChanged, sql }: AdminServices)
     const { tenantId } = await tenantOf(c, sql);
     const { name } = requireRole(c, 'operator');
     const deviceId = parseGuid(c.req.param('deviceId'));
-    const removed =
-      deviceId !== undefined &&
-      (await removeDevice(
-        sql,
-        tenantId,
-        deviceId,
-        { author: name, reason: c.get('reason') ?? `deleted by ${name}` },
-        {
-          expect: (known) => checkMatch(c.req.header('if-match'), known?.version),
-          retract: retractReports,
-          note: (tx, before) =>
-            recordChange(c, tx, {
-              tenantId,
-              action: 'device.delete',
-              object: { kind: 'device', id: deviceId },
-              before: routeShown(before),
-            }),
+    if (deviceId === undefined) throw unknownDevice();
+    const dryRun = c.req.valid('query')['dry-run'] === 'true';
+    let told = false;
+    const removed = await removeDevice(
+      sql,
+      tenantId,
+      deviceId,
+      { author: name, reason: c.get('reason') ?? `deleted by ${name}` },
+      {
+        dryRun,
+        expect: (known) => checkMatch(c.req.header('if-match'), known?.version),
+        retract: async (tx, ...devices) => {
+          told = await wouldBeTold(tx, tenantId, deviceId);
+          return retractReports(tx, ...devices);
         },
-      ));
+        note: (tx, before) =>
+          recordChange(c, tx, {
+            tenantId,
+            action: 'device.delete',
+            object: { kind: 'device', id: deviceId },
+            before: routeShown(before),
+          }),
+      },
+    );
     if (!removed) throw unknownDevice();
+    if (dryRun) {
+      const { instanceId, jamfComputerId } = routeShown(removed.before);
+      return c.json({ dryRun: true as const, instanceId, jamfComputerId, claims: removed.claims, told }, 200);
+    }
     routesChanged();
     return c.body(null, 204);
   });

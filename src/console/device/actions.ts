@@ -1,7 +1,7 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
 import { type Api, at } from '../api.ts';
-import { card, facts, id, none, reasonField, select, writeForm } from '../parts.ts';
+import { card, counted, facts, id, none, reasonField, select, writeForm } from '../parts.ts';
 import type { ConsolePage, Form, GoOn, PageContent, Visit } from '../visit.ts';
 import { type Device, type Explanation, type Names, readNames } from './device-answers.ts';
 
@@ -115,6 +115,13 @@ async function refresh(visit: Visit, form: Form): Promise<GoOn> {
   return { goTo: pathOf(visit), done: 'refreshed' };
 }
 
+/** The API's dry run of the end of a route. */
+interface Removal {
+  readonly instanceId: string;
+  readonly claims: number;
+  readonly told: boolean;
+}
+
 /** First what it will do, with a form that does it. */
 async function remove(visit: Visit, form: Form): Promise<GoOn | PageContent> {
   const tenantId = visit.param('tenantId');
@@ -122,18 +129,26 @@ async function remove(visit: Visit, form: Form): Promise<GoOn | PageContent> {
     await visit.api.write('DELETE', pathOf(visit), written(form));
     return { goTo: at`/tenants/${tenantId}/devices`, done: 'removed' };
   }
-  const [device, names] = await Promise.all([readDevice(visit.api, visit), readNames(visit.api, tenantId)]);
+  const [device, names, { body: plan }] = await Promise.all([
+    readDevice(visit.api, visit),
+    readNames(visit.api, tenantId),
+    visit.api.write<Removal>('DELETE', `${pathOf(visit)}?dry-run=true`, { ifMatch: written(form).ifMatch }),
+  ]);
   return {
     title: 'End the route of this Mac',
     above: [['Back to the device', pathOf(visit)]],
     body: [
       html`<p>This will do the following:</p>
       <ul>
-        <li>${names.of(device.instanceId)} does not manage the Mac any more, and what instances claim of it now is forgotten.</li>
+        <li>${names.of(plan.instanceId)} does not manage the Mac any more${
+          plan.claims === 0
+            ? ''
+            : `, and ${counted(plan.claims, 'claim')} on it ${plan.claims === 1 ? 'is' : 'are'} forgotten`
+        }.</li>
         <li>${
-          device.report === null
-            ? 'Intune was told nothing of it, and is told nothing.'
-            : 'Intune is told that the Mac is not managed and not compliant. Conditional Access then locks its user out of what asks for a compliant device.'
+          plan.told
+            ? 'Intune is told that the Mac is not managed and not compliant. Conditional Access then locks its user out of what asks for a compliant device.'
+            : 'Intune is told nothing, because it holds nothing of this Mac from here.'
         }</li>
         <li>The Mac comes back with the next inventory of a computer record that names it.</li>
       </ul>`,
