@@ -162,6 +162,20 @@ describe('the pages of devices', () => {
       expect(page.text).toContain('without this claim, berlin gets the device');
     });
 
+    it('is listed with the others that several computers claim, and counted on the page of its instance', async () => {
+      const [berlin, paris] = ['berlin', 'paris'].map((name) => instances.get(name)!.id);
+      const contested = `${at()}?instance=${paris}&conflict=true`;
+      const listed = await viewer.open(contested);
+      expect(listed.text).toContain('1 device<');
+      expect(listed.text).toContain(`href="${at(`/${idOf(2)}`)}"`);
+      expect(listed.text).toContain('<option value="true" selected>Of several computers</option>');
+      const page = (id: string | undefined) => viewer.open(`/tenants/${tenantId}/instances/${id}`);
+      expect((await page(paris)).text).toContain(
+        `Other computers claim <a href="${contested.replace('&', '&amp;')}">1 device</a>`,
+      );
+      expect((await page(berlin)).text).toContain('No device that this instance has is claimed by another');
+    });
+
     it('explains a past time, which is in the address and in UTC', async () => {
       const { since } = await api(`/devices/${deviceId}`);
       const then = new Date(Date.parse(since) + 1).toISOString().slice(0, 23);
@@ -358,6 +372,7 @@ describe('the pages of devices', () => {
       const asked = await visit.post(at(`/${deviceId}/remove`), { etag: await shown(), reason: hostile });
       expect(asked.text).toContain('This will do the following');
       expect(asked.text).toContain('not managed and not compliant');
+      expect(asked.text).toMatch(/\d claims? on it (is|are) forgotten/);
       expect(asked.text).not.toContain('<b>"');
       expect((await scene.api('GET', `/tenants/${tenantId}/devices/${deviceId}`)).status).toBe(200);
       const done = await visit.post(at(`/${deviceId}/remove`), {

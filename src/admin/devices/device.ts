@@ -7,6 +7,8 @@ import { filterOnly } from '../resource/fields.ts';
 import { resource } from '../resource/resource.ts';
 import { instant, instantOrNull, iso } from '../schemas.ts';
 
+import { isContested } from './contested.ts';
+
 /** A device as the admin API shows it: its route, with the last state sent to Intune. */
 
 const reportSchema = z
@@ -100,7 +102,10 @@ export const device = resource({
     { field: 'rule', importance: 9 },
     { field: 'since', importance: 8 },
   ],
-  filters: { state: filterOnly(p.state, { filter: reportStates }) },
+  filters: {
+    state: filterOnly(p.state, { filter: reportStates }),
+    conflict: { type: 'boolean', column: isContested(r) },
+  },
   sort: 'deviceId:asc',
   key: [r.deviceId],
 });

@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { and, count, eq, gt, inArray, not, sql } from 'drizzle-orm';
+import { and, count, eq, gt, inArray, sql } from 'drizzle-orm';
 import { QueryBuilder } from 'drizzle-orm/pg-core';
 import { explainDecision } from '../../routing/explain.ts';
 import { counts, type Standing } from '../../routing/rules.ts';
@@ -9,6 +9,7 @@ import { query } from '../../store/query.ts';
 import { claims, instances, routes } from '../../store/schema.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { instanceOfClaim, pulls } from '../devices/contested.ts';
 import { resource } from '../resource/resource.ts';
 import { commonProblems, instantOrNull, iso, jsonAnswer, tenantPath } from '../schemas.ts';
 import { computerOrNull, computerSchema } from './computer.ts';
@@ -18,7 +19,6 @@ import { computerOrNull, computerSchema } from './computer.ts';
 const pains = ['opposite-verdicts', 'same-verdict', 'unknown'] as const;
 type Pain = (typeof pains)[number];
 
-/** A claim pulls only while it counts: a disabled instance's rest, and those on retired registrations. */
 const contested = new QueryBuilder()
   .select({
     tenantId: claims.tenantId,
@@ -30,11 +30,8 @@ const contested = new QueryBuilder()
            else 'unknown' end`.as('pain'),
   })
   .from(claims)
-  .innerJoin(
-    instances,
-    and(eq(instances.tenantId, claims.tenantId), eq(instances.instanceId, claims.instanceId)),
-  )
-  .where(and(instances.enabled, not(claims.stale)))
+  .innerJoin(instances, instanceOfClaim)
+  .where(pulls)
   .groupBy(claims.tenantId, claims.deviceId)
   .having(gt(count(), 1))
   .as('x');

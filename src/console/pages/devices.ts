@@ -6,7 +6,7 @@ import { type Device, type List, type Names, readNames } from '../device/device-
 import { badge, id, named, none, pager, select, state, table, time } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
 
-/** The devices of a tenant: found by serial number, id, instance, pin and state of the report. */
+/** The devices of a tenant: found by serial number, id, instance, pin, conflict and state of the report. */
 
 const pageSize = 100;
 const states = ['due', 'held', 'sent', 'accepted', 'completed', 'verified', 'failed'] as const;
@@ -18,6 +18,7 @@ function filterOf(query: URLSearchParams): string | undefined {
   const text = (query.get('q') ?? '').trim().slice(0, 100);
   const instance = parseGuid(query.get('instance') ?? '');
   const pinned = query.get('pinned') ?? '';
+  const conflict = query.get('conflict') === 'true';
   const wanted = states.find((one) => one === query.get('state'));
   const deviceId = parseGuid(text);
   const parts = [
@@ -29,6 +30,7 @@ function filterOf(query: URLSearchParams): string | undefined {
     instance === undefined ? undefined : `instanceId==${instance}`,
     pinned === 'true' || pinned === 'false' ? `pinned==${pinned}` : undefined,
     wanted === undefined ? undefined : `state==${wanted}`,
+    conflict ? 'conflict==true' : undefined,
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : parts.join(';');
 }
@@ -60,6 +62,15 @@ const filterForm = ({ query }: Visit, { instances }: Names): Html => html`<form 
       { value: 'false', label: 'Not pinned' },
     ],
     query.get('pinned') ?? '',
+  )}
+  ${select(
+    'conflict',
+    'Claims',
+    [
+      { value: '', label: 'However many' },
+      { value: 'true', label: 'Of several computers' },
+    ],
+    query.get('conflict') ?? '',
   )}
   <button>Show</button>
 </form>`;

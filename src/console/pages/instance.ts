@@ -1,6 +1,7 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
 import { type ApiAnswer, at } from '../api.ts';
+import { filterOf } from '../filters.ts';
 import { aboveInstances, type Instance, type InstanceKey, instancePath, readInstance } from '../instance.ts';
 import { instanceActs } from '../instance-acts.ts';
 import { keyActs, keysCard } from '../instance-keys.ts';
@@ -141,28 +142,42 @@ const pains: Readonly<Record<string, string>> = {
   unknown: 'what they say of its compliance is not known',
 };
 
-/** A conflict is between instances, so those of the whole tenant are shown. */
-const conflictsText = (tenantId: string, { results, totalCount }: Conflicts): Html =>
-  totalCount === 0
-    ? html`<p>No device of this tenant is claimed by more than one computer.</p>`
-    : html`<p>Of this tenant ${counted(totalCount, 'device')} ${
-        totalCount === 1 ? 'is' : 'are'
-      } claimed by more than one computer${totalCount > results.length ? ', among them' : ''}:</p>
-        <ul>${results.map(({ claims, deviceId, pain }) => {
-          const serial = claims.find(({ serialNumber }) => serialNumber !== null)?.serialNumber;
-          return html`<li><a href="${at`/tenants/${tenantId}/devices/${deviceId}`}">${serial ?? deviceId}</a>: ${pains[pain] ?? pain}</li>`;
-        })}</ul>`;
+/** A conflict is between instances: the instance's own are counted, and examples of the whole tenant are shown. */
+const conflictsText = (visit: Visit, own: number, { results, totalCount }: Conflicts): Html => {
+  if (totalCount === 0) return html`<p>No device of this tenant is claimed by more than one computer.</p>`;
+  const devices = at`/tenants/${visit.param('tenantId')}/devices`;
+  const owns = `${devices}?${new URLSearchParams({ instance: visit.param('instanceId'), conflict: 'true' })}`;
+  return html`<p>${
+    own === 0
+      ? 'No device that this instance has is claimed by another computer.'
+      : html`Other computers claim <a href="${owns}">${counted(own, 'device')}</a> that this instance has.`
+  }</p>
+    <p>Of the whole tenant <a href="${devices}?conflict=true">${counted(totalCount, 'device')}</a> ${
+      totalCount === 1 ? 'is' : 'are'
+    } claimed by more than one computer${totalCount > results.length ? ', among them' : ''}:</p>
+    <ul>${results.map(({ claims, deviceId, pain }) => {
+      const serial = claims.find(({ serialNumber }) => serialNumber !== null)?.serialNumber;
+      return html`<li><a href="${devices}/${deviceId}">${serial ?? deviceId}</a>: ${pains[pain] ?? pain}</li>`;
+    })}</ul>`;
+};
 
 async function show(visit: Visit) {
   const { api } = visit;
   const tenantId = visit.param('tenantId');
   const path = instancePath(visit);
-  const [instance, above, keys, conflicts] = await Promise.all([
+  const [instance, above, keys, conflicts, own] = await Promise.all([
     readInstance(visit),
     aboveInstances(visit),
     api.get<{ results: InstanceKey[] }>(`${path}/keys`),
     api.get<Conflicts>(at`/tenants/${tenantId}/routes/conflicts`, {
       'page-size': conflictsListed,
+    }),
+    api.get<{ totalCount: number }>(at`/tenants/${tenantId}/devices`, {
+      filter: filterOf([
+        ['instanceId', '==', visit.param('instanceId')],
+        ['conflict', '==', 'true'],
+      ]),
+      'page-size': 1,
     }),
   ]);
   return {
@@ -170,7 +185,7 @@ async function show(visit: Visit) {
     above,
     body: [
       html`<div class="grid">${healthCard(instance.body)}${readingCard(instance.body)}</div>`,
-      html`<div class="grid spaced">${settingsCard(visit, instance.body)}${card('Conflicts', conflictsText(tenantId, conflicts))}</div>`,
+      html`<div class="grid spaced">${settingsCard(visit, instance.body)}${card('Conflicts', conflictsText(visit, own.totalCount, conflicts))}</div>`,
       actionsCard(visit, instance),
       keysCard(visit, keys.results),
     ],

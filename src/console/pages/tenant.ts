@@ -245,6 +245,7 @@ const manage = (visit: Visit, tenant: Tenant): Html => {
 
 const links = ({ id: tenantId }: Tenant): Html => html`<nav class="actions" aria-label="Of this tenant">
   <a class="button" href="${at`/tenants/${tenantId}/devices`}">Devices</a>
+  <a class="button" href="${at`/tenants/${tenantId}/devices`}?conflict=true">Conflicts</a>
   <a class="button" href="${at`/tenants/${tenantId}/moves`}">Moves</a>
   <a class="button" href="${reportsAddress(tenantId)}">Reports</a>
   <a class="button" href="/history?${new URLSearchParams({ tenant: tenantId })}">History</a>
