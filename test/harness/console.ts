@@ -1,4 +1,4 @@
-import { type Browser, createBrowser } from './browser.ts';
+import { type Browser, createBrowser, signIn } from './browser.ts';
 import { bootstrapKey, type Scene } from './gateway.ts';
 import type { Answer } from './http.ts';
 
@@ -30,6 +30,23 @@ export async function visitConsole(
   const browser = createBrowser([scene.trust]);
   const entered = await browser.submit(`${origin}/sign-in/key`, { key });
   if (entered.status !== 303) throw new Error(`signing in by a key: ${entered.status} ${entered.text}`);
+  return visitOf(browser, origin);
+}
+
+/** The same of a person whom the simulated Microsoft signs in. */
+export async function visitConsoleByEntra(
+  scene: Pick<Scene, 'gateway' | 'trust' | 'world'>,
+  account: string,
+): Promise<ConsoleVisit> {
+  const origin = adminOrigin(scene);
+  const browser = createBrowser([scene.trust, scene.world.authority.certificatePem]);
+  const page = await signIn(browser, origin, account);
+  if (page.status !== 200) throw new Error(`signing in by Entra: ${page.status} ${page.text}`);
+  return visitOf(browser, origin);
+}
+
+/** What a browser that is signed in does. */
+async function visitOf(browser: Browser, origin: string): Promise<ConsoleVisit> {
   const me = await browser.open(`${origin}/api/v1/session`, { accept: 'application/json' });
   const csrf: string = me.json.session.csrfToken;
   return {

@@ -16,6 +16,7 @@ import { move } from './move.ts';
 import { newMove } from './move-plan.ts';
 import { advanceMove, pauseMove, rollBackMove } from './move-step.ts';
 import { moves } from './moves.ts';
+import { operator, operators } from './operators.ts';
 import { overview } from './overview.ts';
 import { replay } from './replay.ts';
 import { reports } from './reports.ts';
@@ -61,6 +62,8 @@ export const pages: readonly ConsolePage[] = [
   history,
   keys,
   key,
+  operators,
+  operator,
   sessions,
   settings,
 ];

@@ -20,7 +20,8 @@ export interface Key {
 }
 
 const pageSize = 100;
-const tenantsShown = 3;
+/** The names that a row shows before it only counts the rest. */
+export const tenantsShown = 3;
 
 const roles = [
   { value: 'viewer', label: 'viewer: reads' },
@@ -28,10 +29,11 @@ const roles = [
   { value: 'admin', label: 'admin: everything' },
 ];
 
-export const tenantsOf = (tenants: readonly string[] | null, tenant: (tenantId: string) => Html): Html =>
-  tenants === null
-    ? html`all tenants`
-    : html`${tenants.slice(0, tenantsShown).map((one) => html`${tenant(one)}<br />`)}${tenants.length > tenantsShown ? html`and ${tenants.length - tenantsShown} more` : ''}`;
+export function tenantsOf(tenants: readonly string[] | null, tenant: (tenantId: string) => Html): Html {
+  if (tenants === null) return html`all tenants`;
+  if (tenants.length === 0) return html`no tenant`;
+  return html`${tenants.slice(0, tenantsShown).map((one) => html`${tenant(one)}<br />`)}${tenants.length > tenantsShown ? html`and ${tenants.length - tenantsShown} more` : ''}`;
+}
 
 const newKeyForm = (person: Person): Html =>
   card(

@@ -1,7 +1,9 @@
 import { html } from 'hono/html';
 import { at } from '../api.ts';
+import { tenantNames } from '../names.ts';
 import { actButton, badge, pager, table, time } from '../parts.ts';
 import type { ConsolePage } from '../visit.ts';
+import { tenantsOf, tenantsShown } from './keys.ts';
 
 /** Browsers that are signed in, and ending one. */
 
@@ -11,6 +13,7 @@ interface Session {
   readonly role: string;
   readonly keyId: string | null;
   readonly objectId: string | null;
+  readonly tenants: readonly string[] | null;
   readonly current: boolean;
   readonly createdAt: string;
   readonly lastSeenAt: string;
@@ -38,6 +41,10 @@ export const sessions: ConsolePage = {
       page: query.get('page') ?? 0,
       'page-size': pageSize,
     });
+    const tenant = await tenantNames(
+      api,
+      results.flatMap(({ tenants }) => tenants?.slice(0, tenantsShown) ?? []),
+    );
     return {
       title: 'Sessions',
       body: [
@@ -51,6 +58,7 @@ export const sessions: ConsolePage = {
                 html`${name} ${current ? badge('this browser', 'good') : ''}<br /><span class="quiet">role ${role} at the sign-in</span>`,
             },
             { title: 'With', cell: signedInWith },
+            { title: 'Sees', cell: ({ tenants }) => tenantsOf(tenants, tenant) },
             { title: 'Begun', cell: ({ createdAt }) => time(createdAt) },
             { title: 'Last seen', cell: ({ lastSeenAt }) => time(lastSeenAt) },
             { title: 'Ends', cell: ({ expiresAt }) => time(expiresAt) },
