@@ -1,6 +1,7 @@
 import { PGlite } from '@electric-sql/pglite';
 import type { Node } from 'oxc-parser';
-import { createResolver, type Decisions, type Known, parameter } from './resolve.ts';
+import { createResolver } from './resolve.ts';
+import { type Decisions, type Known, parameter } from './resolve-values.ts';
 import { readSyntax, type Syntax } from './syntax.ts';
 import { otherTags } from './writers.ts';
 

@@ -1,7 +1,7 @@
 import { getTableColumns, type Table } from 'drizzle-orm';
 import * as operatorSchema from '../src/store/operator-schema.ts';
 import * as schema from '../src/store/schema.ts';
-import type { Known, Value } from './resolve.ts';
+import type { Known, Value } from './resolve-values.ts';
 
 /**
  * Where the text of a statement depends on what a caller asks for, and what stands there while it is prepared.
