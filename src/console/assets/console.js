@@ -104,8 +104,9 @@
   });
 
   // Parts that bring themselves up to date. One tab of the browser holds the stream and tells the others; hidden ones let go.
-  const live = document.querySelector('[hx-trigger*="espalier:"]') !== null;
+  // Every page follows, so that none stays open when its session has ended.
   const restMs = 3_000;
+  const refusedRestMs = 30_000;
   // What is answered may be a second old, and must not be from before the change. Everybody hears of that at the same moment,
   // and if all asked at once device calls would wait.
   const ageMs = 1_000;
@@ -128,7 +129,7 @@
       Math.max(ageMs, restUntil - Date.now()) + Math.random() * spreadMs,
     );
   };
-  if (live && 'locks' in navigator) {
+  if ('locks' in navigator) {
     const others = new BroadcastChannel('espalier');
     others.addEventListener('message', ({ data }) => hear(data));
     let letGo;
@@ -149,9 +150,11 @@
               others.postMessage(changed);
               hear(changed);
             });
-            // Refused, not only broken off: nothing is asked again until somebody comes back to the page.
+            // Refused, not only broken off.
             source.addEventListener('error', () => {
-              if (source.readyState === EventSource.CLOSED) letGo();
+              if (source.readyState !== EventSource.CLOSED) return;
+              leave();
+              void refused();
             });
           });
         })
@@ -160,6 +163,13 @@
     const leave = () => {
       letGo?.();
       letGo = undefined;
+    };
+    // Without a session the page asks for itself, which leads to the sign-in; otherwise the stream is asked for again later.
+    const refused = async () => {
+      const headers = { 'x-espalier-refresh': '1' };
+      const answer = await fetch('/api/v1/session', { headers }).catch(() => undefined);
+      if (answer?.status === 401) location.replace(location.pathname + location.search);
+      else setTimeout(follow, refusedRestMs);
     };
     const comeBack = () => {
       follow();
@@ -172,27 +182,40 @@
     });
     follow();
   }
+  const isByItself = ({ triggeringEvent }) =>
+    triggeringEvent === undefined || triggeringEvent.type.startsWith('espalier:');
   // What a page asks by itself is no use of the session.
   document.body.addEventListener('htmx:configRequest', ({ detail }) => {
-    const by = detail.triggeringEvent?.type;
-    if (by === undefined || by.startsWith('espalier:')) detail.headers['x-espalier-refresh'] = '1';
+    if (isByItself(detail)) detail.headers['x-espalier-refresh'] = '1';
   });
-  // A part that is as it was stays untouched; a link that had the keyboard has it again afterwards.
+  // What had the keyboard in a part that is fetched anew is found again by what it leads to or is called.
+  const placeOf = (element) => {
+    for (const name of ['href', 'aria-label']) {
+      const value = element.getAttribute(name);
+      if (value === null) continue;
+      const alike = `main ${element.localName}[${name}="${CSS.escape(value)}"]`;
+      const index = [...document.querySelectorAll(alike)].indexOf(element);
+      if (index >= 0) return { alike, index };
+    }
+    return undefined;
+  };
+  // A part that is as it was stays untouched.
   let shown;
   let focused;
   document.body.addEventListener('htmx:beforeSwap', ({ detail }) => {
-    if (!detail.requestConfig.triggeringEvent?.type.startsWith('espalier:')) return;
-    if (shown === detail.serverResponse) detail.shouldSwap = false;
-    shown = detail.serverResponse;
-    const { activeElement } = document;
-    focused = detail.target.contains(activeElement) ? activeElement.getAttribute('href') : null;
+    if (!isByItself(detail.requestConfig)) return;
+    if (detail.requestConfig.triggeringEvent !== undefined) {
+      if (shown === detail.serverResponse) detail.shouldSwap = false;
+      shown = detail.serverResponse;
+    }
+    focused = placeOf(document.activeElement);
   });
-  document.body.addEventListener('htmx:afterSwap', () => {
-    if (typeof focused === 'string' && document.activeElement === document.body)
-      document.querySelector(`main a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  document.body.addEventListener('htmx:afterSwap', ({ detail }) => {
+    dress(detail.elt);
+    if (focused === undefined || document.activeElement !== document.body) return;
+    document.querySelectorAll(focused.alike)[focused.index]?.focus({ preventScroll: true });
   });
 
   dress(document);
-  document.body.addEventListener('htmx:afterSwap', (event) => dress(event.detail.elt));
   setInterval(() => showTimes(document), 15_000);
 })();

@@ -29,7 +29,9 @@ const signedInWith = ({ keyId, objectId }: Session): string => {
 
 export const sessions: ConsolePage = {
   path: '/sessions',
-  notices: { ended: 'The session ended. Its browser is signed out with its next request.' },
+  notices: {
+    ended: 'The session ended. Its browser is signed out, and open pages lead to the sign-in within seconds.',
+  },
   acts: {
     end: async ({ api }, form) => {
       await api.write('DELETE', at`/sessions/${form.get('session') ?? ''}`);
