@@ -1,6 +1,6 @@
 import { html } from 'hono/html';
 import { tenantNames } from '../names.ts';
-import { card, reasonField, state, table, writeForm } from '../parts.ts';
+import { card, counted, reasonField, state, table, writeForm } from '../parts.ts';
 import type { ConsolePage, Form, GoOn, PageContent, Visit } from '../visit.ts';
 import { devicePage, type Report } from './reports.ts';
 
@@ -48,7 +48,7 @@ async function preview({ api, may, person, query }: Visit): Promise<PageContent>
               action: '/reports/replay/start',
               className: 'fields',
               content: html`<input type="hidden" name="filter" value="${filter}" />
-                ${reasonField()}<p><button class="main">Replay ${would.replayed} reports</button></p>`,
+                ${reasonField()}<p><button class="main">Replay ${counted(would.replayed, 'report')}</button></p>`,
             }),
       ]),
       table<Replay['sample'][number]>(
@@ -66,17 +66,19 @@ async function preview({ api, may, person, query }: Visit): Promise<PageContent>
   };
 }
 
+/** On to some of the reports, which show how far they are. */
 async function start({ api }: Visit, form: Form): Promise<GoOn> {
   const filter = form.get('filter') ?? '';
-  await api.write('POST', '/reports/replay', { body: { filter }, reason: form.get('reason') ?? undefined });
-  return { goTo: `/reports/replay?${new URLSearchParams({ filter })}`, done: 'replayed' };
+  const { body } = await api.write<Replay>('POST', '/reports/replay', {
+    body: { filter },
+    reason: form.get('reason') ?? undefined,
+  });
+  const device = body.sample.map(({ deviceId }) => deviceId).join(',');
+  return { goTo: `/reports?${new URLSearchParams({ device })}#list`, done: 'replayed' };
 }
 
 export const replay: ConsolePage = {
   path: '/reports/replay',
   show: preview,
   acts: { start },
-  notices: {
-    replayed: 'They are due again. What still matches is shown below; load the page again to see it shrink.',
-  },
 };

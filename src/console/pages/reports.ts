@@ -3,7 +3,7 @@ import type { Html } from '../../gateway/page-layout.ts';
 import { at } from '../api.ts';
 import { filterForm, filterOf, tenantFilter, textFilter } from '../filters.ts';
 import { tenantNames } from '../names.ts';
-import { pager, select, state, table, time } from '../parts.ts';
+import { none, pager, select, state, table, time } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
 
 /** Why reports failed or are held, and how far each is. */
@@ -26,6 +26,7 @@ export interface Report {
   readonly state: string;
   readonly reason: string | null;
   readonly detail: string | null;
+  readonly verification: string | null;
   readonly attempts: number;
   readonly updatedAt: string;
 }
@@ -45,14 +46,57 @@ const owners: Readonly<Record<string, string>> = {
 export const devicePage = ({ deviceId, tenantId }: Pick<Report, 'tenantId' | 'deviceId'>): Html =>
   html`<a href="${at`/tenants/${tenantId}/devices/${deviceId}`}">${deviceId}</a>`;
 
+/** Several ids, as they are after a replay, or one. */
+const devicesIn = (query: URLSearchParams): readonly string[] =>
+  (query.get('device') ?? '').split(/[\s,]+/).filter((one) => one !== '');
+
 /** The filters of the address, as the API takes them. */
-const asked = (query: URLSearchParams): string | undefined =>
-  filterOf([
-    ['state', '==', query.get('state')],
-    ['tenantId', '==', query.get('tenant')],
-    ['instanceId', '==', query.get('instance')],
-    ['reason', '==', query.get('reason')],
-  ]);
+function asked(query: URLSearchParams): string | undefined {
+  const devices = devicesIn(query).map((deviceId) => filterOf([['deviceId', '==', deviceId]]));
+  const parts = [
+    filterOf([
+      ['state', '==', query.get('state')],
+      ['tenantId', '==', query.get('tenant')],
+      ['instanceId', '==', query.get('instance')],
+      ['reason', '==', query.get('reason')],
+    ]),
+    devices.length === 0 ? undefined : `(${devices.join(',')})`,
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : parts.join(';');
+}
+
+/** Reports that were asked for by their devices are followed until each has come to an end. */
+const isUnderWay = ({ state: word, verification }: Report): boolean =>
+  ['due', 'sent', 'accepted'].includes(word) || verification === 'pending';
+
+const followed = (query: URLSearchParams, results: readonly Report[]): Html =>
+  devicesIn(query).length > 0 && results.some(isUnderWay)
+    ? html` hx-get="${`/reports?${query}`}" hx-select="#reports" hx-swap="outerHTML" hx-trigger="load delay:2s"`
+    : none;
+
+const reportTable = (
+  query: URLSearchParams,
+  results: readonly Report[],
+  tenant: (tenantId: string) => Html,
+  empty: Html | string,
+): Html =>
+  html`<div id="reports"${followed(query, results)}>${table<Report>(
+    'Reports',
+    [
+      { title: 'Device', cell: devicePage },
+      { title: 'Tenant', cell: ({ tenantId }) => tenant(tenantId) },
+      { title: 'State', cell: (one) => state(one.state) },
+      {
+        title: 'Reason',
+        cell: ({ detail, reason }) =>
+          html`${reason}${detail === null ? '' : html`<br /><span class="quiet">${detail}</span>`}`,
+      },
+      { title: 'Attempts', numeric: true, cell: ({ attempts }) => attempts },
+      { title: 'Changed', cell: ({ updatedAt }) => time(updatedAt) },
+    ],
+    results,
+    empty,
+  )}</div>`;
 
 const ofCause = ({ reason, state: held, tenantId }: Cause): string =>
   `${filterOf([
@@ -127,27 +171,17 @@ async function list({ api, may, query }: Visit): Promise<Html> {
       await tenantFilter(api, query),
       textFilter(query, 'instance', 'Instance', 'Id of the instance'),
       textFilter(query, 'reason', 'Reason', 'user-not-* for several'),
+      textFilter(query, 'device', 'Device', 'Id in Entra, or several'),
     ])}
     ${
       filter !== undefined && may('operator') && totalCount > 0
         ? html`<p class="actions"><span>${totalCount} match.</span> ${replayLink(filter, 'Replay them…')}</p>`
         : ''
     }
-    ${table<Report>(
-      'Reports',
-      [
-        { title: 'Device', cell: (one) => html`${devicePage(one)}` },
-        { title: 'Tenant', cell: ({ tenantId }) => tenant(tenantId) },
-        { title: 'State', cell: (one) => state(one.state) },
-        {
-          title: 'Reason',
-          cell: ({ detail, reason }) =>
-            html`${reason}${detail === null ? '' : html`<br /><span class="quiet">${detail}</span>`}`,
-        },
-        { title: 'Attempts', numeric: true, cell: ({ attempts }) => attempts },
-        { title: 'Changed', cell: ({ updatedAt }) => time(updatedAt) },
-      ],
+    ${reportTable(
+      query,
       results,
+      tenant,
       filter === undefined
         ? 'No device has been reported to Intune yet. Connect a tenant and add its Jamf Pro.'
         : html`No report is like that. <a href="/reports">Show all of them</a>.`,
@@ -158,5 +192,8 @@ async function list({ api, may, query }: Visit): Promise<Html> {
 export const reports: ConsolePage = {
   path: '/reports',
   menu: { label: 'Reports', key: 'r' },
+  notices: {
+    replayed: 'They are due again. Some of them are shown below, with how far each of them is.',
+  },
   show: async (visit) => ({ title: 'Reports', body: [await causes(visit), await list(visit)] }),
 };
