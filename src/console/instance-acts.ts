@@ -36,8 +36,21 @@ const test: Act = async (visit, form) => {
   };
 };
 
+const reconcile: Act = async (visit, form) => {
+  const { body } = await visit.api.write<{ requestedAt: string }>(
+    'POST',
+    `${instancePath(visit)}/reconcile`,
+    {
+      ifMatch: versionOf(form),
+      reason: reasonOf(form),
+    },
+  );
+  const asked = new URLSearchParams({ asked: body.requestedAt });
+  return { goTo: `${instancePath(visit)}?${asked}`, done: 'reconcile' };
+};
+
 const post =
-  (verb: 'reconcile' | 'pause' | 'resume'): Act =>
+  (verb: 'pause' | 'resume'): Act =>
   async (visit, form) => {
     await visit.api.write('POST', `${instancePath(visit)}/${verb}`, {
       ifMatch: versionOf(form),
@@ -211,7 +224,7 @@ const remove: Act = async (visit, form) => {
 
 export const instanceActs: NonNullable<ConsolePage['acts']> = {
   test,
-  reconcile: post('reconcile'),
+  reconcile,
   pause: post('pause'),
   resume: post('resume'),
   'plan-enable': planEnabled(true),

@@ -183,4 +183,18 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('an inst
       expect(faults).toEqual([]);
     });
   }, 180_000);
+
+  it('is reconciled, and its page says by itself when that is done', async () => {
+    const { json } = await scene.api('GET', `/tenants/${tenantId}/instances?sort=name:desc`, undefined, key);
+    await withinContext(browser, origin, {}, async ({ faults, page }) => {
+      await signInByKey(page, origin, key);
+      await page.goto(`${origin}/tenants/${tenantId}/instances/${json.results[0].id}`);
+      expect(await fact(page, 'Last reconciliation').innerText()).toBe('never');
+      await page.click('text="Reconcile"');
+      await page.getByRole('status').getByText('The reconciliation was asked for.').waitFor();
+      await expect.poll(() => fact(page, 'Last reconciliation').innerText()).toMatch(/ago|now/);
+      await accessible(page, 'a reconciled instance');
+      expect(faults).toEqual([]);
+    });
+  });
 });

@@ -46,6 +46,14 @@ const readingCard = ({ reading }: Instance): Html =>
     ]),
   );
 
+/** A reconciliation is followed: one that was just asked for, until its turn has come, and one that is under way. */
+function followed(visit: Visit, { reading: { nextReconcileAt, reconcilingSince } }: Instance): Html {
+  const asked = visit.query.get('asked');
+  if (reconcilingSince === null && (asked === null || asked !== nextReconcileAt)) return none;
+  const address = `${instancePath(visit)}?${new URLSearchParams(asked === null ? {} : { asked })}`;
+  return html` hx-get="${address}" hx-select="#condition" hx-swap="outerHTML" hx-trigger="load delay:2s"`;
+}
+
 const complianceOf = ({ compliance }: Instance): Html | string =>
   compliance.source === 'jamf'
     ? "Jamf Pro's verdict"
@@ -184,7 +192,7 @@ async function show(visit: Visit) {
     title: instance.body.name,
     above,
     body: [
-      html`<div class="grid">${healthCard(instance.body)}${readingCard(instance.body)}</div>`,
+      html`<div id="condition" class="grid"${followed(visit, instance.body)}>${healthCard(instance.body)}${readingCard(instance.body)}</div>`,
       html`<div class="grid spaced">${settingsCard(visit, instance.body)}${card('Conflicts', conflictsText(visit, own.totalCount, conflicts))}</div>`,
       actionsCard(visit, instance),
       keysCard(visit, keys.results),
@@ -198,7 +206,7 @@ export const instance: ConsolePage = {
   notices: {
     added: 'The instance was added. Test it, then make a key for its webhooks.',
     changed: 'The instance was changed.',
-    reconcile: 'The reconciliation was asked for. Reading shows how it goes.',
+    reconcile: 'The reconciliation was asked for. Reading shows how it goes, by itself where scripts run.',
     pause: 'The instance is paused.',
     resume: 'The instance is used again.',
     enable: 'The instance is enabled.',
