@@ -107,6 +107,8 @@ export const longestSilenceMs = 3_600_000;
 export const instanceTestMs = 30_000;
 /** A verb of the admin API that waits for Microsoft or an instance: longer than its calls take when all is well. */
 export const adminVerbMs = 120_000;
+/** A confirmation that its process did not renew for so long was interrupted. */
+export const confirmationSilenceMs = 30_000;
 /** An admin who consents goes through sign-in, two-factor and a role elevation; after that the state is void. */
 export const consentStateMs = 60 * 60_000;
 /** A process that died holds its rows this long; a living one renews its leases well before. */

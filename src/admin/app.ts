@@ -67,6 +67,7 @@ import { addSession } from './session/session.ts';
 import { addSessions } from './sessions/sessions.ts';
 import { addSettings } from './settings/settings.ts';
 import { addSignIn } from './sign-in/sign-in.ts';
+import { addConfirmation } from './tenants/confirmation.ts';
 import { addConnection } from './tenants/connection.ts';
 import { addConsents } from './tenants/consents.ts';
 import { addDelivery } from './tenants/delivery.ts';
@@ -196,6 +197,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addTenants(app, services);
   addDelivery(app, services);
   addConnection(app, services);
+  addConfirmation(app, services);
   addConsents(app, services);
   addLeaving(app, services);
   addMigration(app, services);

@@ -1,5 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import type { Confirmed } from '../connection/confirm.ts';
+import type { ConfirmObserver } from '../connection/confirm-progress.ts';
 import type { MigrationResult } from '../connection/migrate.ts';
 import type { MigrationPlan, MigrationTarget } from '../connection/migration-plan.ts';
 import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
@@ -13,7 +15,7 @@ import type { HistoryOrigin } from '../store/history.ts';
 import type { InstanceKeys } from '../store/instance-keys.ts';
 import type { Instance, InstanceDirectory } from '../store/instances/instance.ts';
 import type { MoveKey } from '../store/moves/move.ts';
-import type { Role } from '../store/row-types.ts';
+import type { ConfirmStep, Role } from '../store/row-types.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';
@@ -84,15 +86,8 @@ export interface AdminEnv extends ListenerEnv {
 
 export type AdminApp = OpenAPIHono<AdminEnv>;
 
-/** One step of `confirm` or of an instance's test (contract section 11). */
-export interface Step {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail?: string;
-  readonly cause?: string;
-  readonly remedy?: string;
-  readonly owner?: string;
-}
+/** Confirms or enables a tenant, step by step; it goes on when nobody waits for it any more. */
+export type Confirm = (tenant: Tenant, by: HistoryOrigin, observer?: ConfirmObserver) => Promise<Confirmed>;
 
 /** Result of leaving, or the state that does not allow it. */
 export type Departure =
@@ -183,8 +178,8 @@ export interface AdminServices {
     tenant: Tenant,
     by: HistoryOrigin,
   ) => Promise<{ consentUrls: { app: string; url: string }[]; expiresAt: Date }>;
-  readonly confirm: (tenant: Tenant, by: HistoryOrigin) => Promise<{ ok: boolean; steps: Step[] }>;
-  readonly enable: (tenant: Tenant, by: HistoryOrigin) => Promise<{ ok: boolean; steps: Step[] }>;
+  readonly confirm: Confirm;
+  readonly enable: Confirm;
   readonly disable: (tenant: Tenant, by: HistoryOrigin) => Promise<Departure>;
   readonly disconnect: (
     tenant: Tenant,
@@ -205,7 +200,7 @@ export interface AdminServices {
   readonly announceInstances: (tenantId: string) => Promise<void>;
   /** undefined: the cloud has no application. */
   readonly checkPermissions: (tenant: Tenant) => Promise<PermissionAnswer | undefined>;
-  readonly testInstance: (instance: Instance) => Promise<Step[]>;
+  readonly testInstance: (instance: Instance) => Promise<readonly ConfirmStep[]>;
   /** Routes were written and committed: the processes that remember them are told. */
   readonly routesChanged: () => void;
   /** Tells of what any process changed in the database. */

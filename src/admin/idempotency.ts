@@ -16,6 +16,7 @@ import {
 import type { Log } from '../telemetry/log.ts';
 import type { AdminEnv, Operator } from './context.ts';
 import { invalidField } from './schemas.ts';
+import { endsInProblem, linesType } from './streamed.ts';
 import { isWrite, streamsItsBody } from './writes.ts';
 
 /**
@@ -56,12 +57,13 @@ const passes = (status: number): boolean => status >= 500 || status === 429;
 const association = ({ idempotencyKey, operator }: Pick<Attempt, 'idempotencyKey' | 'operator'>): string =>
   `idempotency_keys/${operator}/${idempotencyKey}/body`;
 
+/** undefined: lines that end in a problem, after which the same again may go better. */
 async function toKeep(
   sealer: Sealer,
   attempt: Attempt,
   answer: Response,
   requestId: string,
-): Promise<KeptAnswer> {
+): Promise<KeptAnswer | undefined> {
   // The id of the request that was carried out: history and log have it.
   const headers: Record<string, string> = { 'x-request-id': requestId };
   for (const name of keptHeaders) {
@@ -69,6 +71,7 @@ async function toKeep(
     if (value !== null) headers[name] = value;
   }
   const text = await answer.clone().text();
+  if (headers['content-type'] === linesType && endsInProblem(text)) return undefined;
   const bodySealed = text === '' ? null : await sealer.seal(text, association(attempt));
   return { status: answer.status, headers, bodySealed };
 }
@@ -113,18 +116,27 @@ async function carryOut(
       log.warn('idempotency.not-renewed', { requestId, error }),
     );
   }, leaseRenewMs);
+  const settle = async (answer: Response): Promise<void> => {
+    try {
+      const kept = passes(answer.status) ? undefined : await toKeep(sealer, attempt, answer, requestId);
+      if (kept === undefined) await giveUpAttempt(sql, attempt);
+      else await keepAnswer(sql, attempt, kept);
+    } catch (error) {
+      // The change itself is done, so the caller gets the answer. docs/admin-api.md says what a repetition does then.
+      log.error('idempotency.answer-not-kept', { requestId, status: answer.status, error });
+    } finally {
+      clearInterval(renewing);
+    }
+  };
   try {
     await next();
-  } finally {
-    clearInterval(renewing);
-  }
-  try {
-    if (passes(c.res.status)) await giveUpAttempt(sql, attempt);
-    else await keepAnswer(sql, attempt, await toKeep(sealer, attempt, c.res, requestId));
   } catch (error) {
-    // The change itself is done, so the caller gets the answer. docs/admin-api.md says what a repetition does then.
-    log.error('idempotency.answer-not-kept', { requestId, status: c.res.status, error });
+    clearInterval(renewing);
+    throw error;
   }
+  // Lines go to the caller as they come, and are kept together when the last one is there.
+  if (c.res.headers.get('content-type') === linesType) void settle(c.res.clone());
+  else await settle(c.res);
 }
 
 /** Stands behind the authentication and behind whoever has read the body within its limits. */

@@ -1,4 +1,4 @@
-import type { ConfirmOptions } from '../connection/confirm.ts';
+import type { ConfirmOptions } from '../connection/confirm-step.ts';
 import type { LifecycleOptions } from '../connection/lifecycle.ts';
 import type { PartnerWatchOptions } from '../connection/partner-watch.ts';
 import type { PermissionWatchOptions } from '../connection/permission-watch.ts';

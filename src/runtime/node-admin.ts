@@ -81,8 +81,9 @@ export function createNodeAdmin(
         tenant.connectionType === 'manual'
           ? startOwnConnect(sql, gateway.tenants, tenant.tenantId, by)
           : startConnect(gateway.consent, tenant, by),
-      confirm: (tenant, by) => confirmTenant(tenant, connection.confirm, by),
-      enable: (tenant, by) => confirmTenant(tenant, connection.confirm, by, { enabling: true }),
+      confirm: (tenant, by, observer) => confirmTenant(tenant, connection.confirm, by, observer),
+      enable: (tenant, by, observer) =>
+        confirmTenant(tenant, connection.confirm, by, { ...observer, enabling: true }),
       disable: (tenant, by) => leaving(tenant, () => disableTenant(connection.lifecycle, tenant, by)),
       disconnect: (tenant, retract, by) =>
         leaving(tenant, () => disconnectTenant(connection.lifecycle, tenant, retract, by)),

@@ -16,6 +16,16 @@ export interface Hold {
   readonly since: string;
 }
 
+/** What came of one step of a `confirm`, `enable` or test of an instance; a failed one with who has to do what. */
+export interface ConfirmStep {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail?: string;
+  readonly cause?: string;
+  readonly remedy?: string;
+  readonly owner?: string;
+}
+
 /** src/connection/state.ts says what follows what. */
 export type ConnectionState =
   | 'new'

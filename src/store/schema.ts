@@ -18,6 +18,7 @@ import {
 import { json } from './json-column.ts';
 import type {
   ComplianceSource,
+  ConfirmStep,
   ConnectionState,
   ConnectionType,
   Hold,
@@ -106,6 +107,21 @@ export const consents = pgTable(
   },
   (t) => [primaryKey({ columns: [t.tenantId, t.stateHash] })],
 );
+
+/** The newest `confirm` or `enable` of a tenant, while it is at work and after it. */
+export const confirmations = pgTable('confirmations', {
+  tenantId: uuid('tenant_id')
+    .primaryKey()
+    .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+  /** A newer one takes the row over; what an older one has still to say is dropped. */
+  confirmationId: uuid('confirmation_id').notNull(),
+  enabling: boolean('enabling').notNull(),
+  startedAt: at('started_at').notNull().defaultNow(),
+  /** Renewed while the process that does it lives. */
+  renewedAt: at('renewed_at').notNull().defaultNow(),
+  endedAt: at('ended_at'),
+  steps: json<readonly ConfirmStep[]>('steps').notNull(),
+});
 
 export const instances = pgTable(
   'instances',

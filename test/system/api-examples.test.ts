@@ -168,6 +168,7 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['getInstanceKey', 200],
   ['testInstance', 200],
   ['confirmTenant', 200],
+  ['getConfirmation', 200],
   ['getTenantStatus', 200],
   ['listConsents', 200],
   ['getTenantDelivery', 200],

@@ -35,7 +35,9 @@ export const descriptions: Readonly<Record<string, string>> = {
   listConsents:
     'What connect asked for: given, declined, failed with the words of Microsoft and a remedy, or open until a time. A tenant of type manual has none. clientId of the connector is the application id that Intune asks for.',
   confirmTenant:
-    'Takes tokens, checks permissions, finds the Intune address, provisions, makes the compliance policy and tests each enabled instance. Each step says whether it worked, its cause, its remedy and who has to act.',
+    'Takes tokens, checks permissions, finds the Intune address, provisions, makes the compliance policy and tests each enabled instance. Each step says whether it worked, its cause, its remedy and who has to act. With Accept: application/x-ndjson each is told as soon as it is done.',
+  getConfirmation:
+    'Of the newest confirm or enable: running with the steps so far, ended with all of them, or interrupted when the process that was at it is gone; to be confirmed again then. A browser or command that lost its connection reads here what became of it.',
   pauseTenant:
     'Reports are held and go on being brought up to date; device calls are still answered. Intune marks Macs that it hears nothing of for long.',
   resumeTenant: 'What was held is due at once. dry-run=true says how many reports that would be.',

@@ -1,14 +1,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { importsAtOnce, importsWaiting, progressEveryMs } from '../../limits.ts';
-import { type Problem, ProblemError, problem, problemAnswer as problemText } from '../../problems.ts';
+import { ProblemError, problem } from '../../problems.ts';
 import { createSemaphore } from '../../semaphore.ts';
-import { isStoreUnavailable, isUnknownTable } from '../../store/database.ts';
-import type { Log } from '../../telemetry/log.ts';
+import { isUnknownTable } from '../../store/database.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import { nothingChanged, recordChange } from '../recording.ts';
 import { commonProblems, problemAnswer, tenantPath } from '../schemas.ts';
+import { asksForLines, linesType, problemLine } from '../streamed.ts';
 import { formatOf, importBytes, isPacked } from './transfer/body.ts';
 import { progressLines } from './transfer/progress.ts';
 import {
@@ -142,18 +142,6 @@ async function importFile(
   }
 }
 
-/** Problem of a failure in a stream that has begun with 200, as it would have been answered. */
-function problemOf(error: unknown, requestId: string, log: Log): unknown {
-  const answer = (found: Problem): unknown => JSON.parse(problemText(found, requestId).body);
-  if (error instanceof ProblemError) return answer(error.problem);
-  if (isStoreUnavailable(error)) {
-    log.warn('store.unavailable', { requestId, error });
-    return answer(problem('store-unavailable', 'The database does not answer; try again.'));
-  }
-  log.error('request.failed', { requestId, error: error instanceof Error ? error.stack : String(error) });
-  return answer(problem('internal-error', 'An error inside Espalier; its log has this request id.'));
-}
-
 export function addRouteImport(app: AdminApp, services: AdminServices): void {
   const { facts, log, respond, sql } = services;
   const semaphore = createSemaphore(importsAtOnce, importsWaiting);
@@ -173,7 +161,7 @@ export function addRouteImport(app: AdminApp, services: AdminServices): void {
     facts.allowTime(c);
     const run = (onProgress?: (progress: Progress) => void) =>
       semaphore(() => importFile(c, services, options, chunks, onProgress));
-    if (!/\bapplication\/x-ndjson\b/i.test(c.req.header('accept') ?? '')) return c.json(await run(), 200);
+    if (!asksForLines(c)) return c.json(await run(), 200);
     // The answer begins before anything is changed; what changes is recorded with it.
     nothingChanged(c);
     const requestId = c.get('requestId');
@@ -181,12 +169,12 @@ export function addRouteImport(app: AdminApp, services: AdminServices): void {
       (note) =>
         run(note).then(
           (result) => ({ result }),
-          (error: unknown) => ({ problem: problemOf(error, requestId, log) }),
+          (error: unknown) => problemLine(error, requestId, log),
         ),
       progressEveryMs,
     );
     const headers = new Headers({
-      'content-type': 'application/x-ndjson',
+      'content-type': linesType,
       'cache-control': 'no-store',
       'x-request-id': requestId,
     });

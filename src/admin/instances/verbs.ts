@@ -73,7 +73,7 @@ export function addInstanceVerbs(app: AdminApp, services: AdminServices): void {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
     requireRole(c, 'operator');
     checkIfMatch(c.req.header('if-match'), instance.version);
-    const steps = await services.testInstance(instance);
+    const steps = [...(await services.testInstance(instance))];
     const failed = steps.filter(({ ok }) => !ok).map(({ name }) => name);
     const ok = failed.length === 0;
     const { tenantId } = instance;

@@ -3,11 +3,10 @@ import type { Context } from 'hono';
 import { retractionProgress } from '../../connection/lifecycle.ts';
 import { modeWarnings } from '../../connection/migration-plan.ts';
 import { derivedPartnerState } from '../../connection/partner-watch.ts';
-import { nextState } from '../../connection/state.ts';
 import { readBacklogCauses } from '../../delivery/computers/backlog.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
-import { recheckHeld } from '../../store/reports/due.ts';
+import { countHeld, recheckHeld } from '../../store/reports/due.ts';
 import { pauseTenant } from '../../store/tenants/hold.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import { requireRole, tenantOf, unknownTenant } from '../access.ts';
@@ -23,13 +22,12 @@ import {
   iso,
   jsonAnswer,
   problemAnswer,
-  step,
   tenantPath,
   versionProblem,
 } from '../schemas.ts';
 import { notificationStatus, notificationStatusSchema } from './notification-status.ts';
 
-/** The life of a tenant's link to Microsoft: connect, confirm, pause, resume, status. */
+/** The life of a tenant's link to Microsoft: connect, pause, resume, status. */
 
 const tags = ['Connection'];
 const params = { request: { params: tenantPath } };
@@ -55,28 +53,6 @@ const connect = createRoute({
     ),
     ...commonProblems,
     409: problemAnswer('conflict'),
-    ...versionProblem,
-  },
-});
-
-/** `reports`: held ones that are tried again when the tenant is confirmed; only a dry run tells. */
-export const confirmation = z.object({
-  ok: z.boolean(),
-  steps: z.array(step),
-  dryRun: z.boolean(),
-  reports: z.number().int().optional(),
-});
-
-const confirm = createRoute({
-  method: 'post',
-  path: '/api/v1/tenants/{tenantId}/confirm',
-  operationId: 'confirmTenant',
-  tags,
-  summary: 'Provision the tenant and test every step; safe to repeat, 200 also when a step fails',
-  request: { params: tenantPath, query: dryRunQuery },
-  responses: {
-    200: jsonAnswer(confirmation.openapi('Confirm'), 'Every step; of a dry run none, Microsoft is not asked'),
-    ...commonProblems,
     ...versionProblem,
   },
 });
@@ -254,24 +230,6 @@ async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.in
   };
 }
 
-async function countHeld(sql: Sql, tenantId: string): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`
-    select count(*) as count from reports where tenant_id = ${tenantId} and state = 'held' and next_try_at is not null`;
-  return row?.count ?? 0;
-}
-
-/** Says whether the state allows it and what would be tried again; the steps themselves are taken at Microsoft. */
-export async function dryConfirmation(
-  sql: Sql,
-  { connectionState, tenantId }: Tenant,
-  what: 'confirm' | 'enable',
-): Promise<z.infer<typeof confirmation>> {
-  const fits =
-    nextState(connectionState, 'provisioned') !== undefined &&
-    (what === 'enable' || connectionState !== 'disabled');
-  return { ok: fits, steps: [], dryRun: true, reports: await countHeld(sql, tenantId) };
-}
-
 export function addConnection(app: AdminApp, services: AdminServices): void {
   const { missingApplication, sql, tenants } = services;
 
@@ -313,16 +271,6 @@ export function addConnection(app: AdminApp, services: AdminServices): void {
       url,
     }));
     return c.json({ consentUrls: urls, expiresAt: expiresAt.toISOString() }, 200);
-  });
-  app.openapi(confirm, async (c) => {
-    const tenant = await tenantOf(c, sql);
-    requireRole(c, 'admin');
-    checkIfMatch(c.req.header('if-match'), tenant.version);
-    if (c.req.valid('query')['dry-run'] === 'true')
-      return c.json(await dryConfirmation(sql, tenant, 'confirm'), 200);
-    const result = await services.confirm(tenant, originOf(c));
-    tenants.forget(tenant.tenantId);
-    return c.json({ ...result, dryRun: false }, 200);
   });
   app.openapi(pause, async (c) => {
     const tenant = await tenantOf(c, sql);

@@ -18,28 +18,13 @@ import {
   tenantPath,
   versionProblem,
 } from '../schemas.ts';
-import { confirmation, dryConfirmation } from './connection.ts';
 
-/** Leaving and coming back, and what the applications may: enable, disable, disconnect, resync, permissions. */
+/** Leaving, and what the applications may: disable, disconnect, resync, permissions. */
 
 const tags = ['Connection'];
 const params = { request: { params: tenantPath } };
 const dryParams = { request: { params: tenantPath, query: dryRunQuery } };
 const conflict = { 409: problemAnswer('conflict') };
-
-const enable = createRoute({
-  method: 'post',
-  path: '/api/v1/tenants/{tenantId}/enable',
-  operationId: 'enableTenant',
-  tags,
-  summary: 'Provision the tenant at Intune again and test every step',
-  ...dryParams,
-  responses: {
-    200: jsonAnswer(confirmation.openapi('Enable'), 'Every step; of a dry run none, Microsoft is not asked'),
-    ...commonProblems,
-    ...versionProblem,
-  },
-});
 
 const departure = z
   .object({ tenantId: z.string(), before: z.string(), connectionState: z.string() })
@@ -182,19 +167,9 @@ function shownPermissions({ applications, checkedAt }: PermissionAnswer) {
 }
 
 export function addLeaving(app: AdminApp, services: AdminServices): void {
-  const { resync: resyncTenant, sql, tenants } = services;
+  const { resync: resyncTenant, sql } = services;
   const secondPerson = createSecondPerson(services);
 
-  app.openapi(enable, async (c) => {
-    const tenant = await tenantOf(c, sql);
-    requireRole(c, 'admin');
-    checkIfMatch(c.req.header('if-match'), tenant.version);
-    if (c.req.valid('query')['dry-run'] === 'true')
-      return c.json(await dryConfirmation(sql, tenant, 'enable'), 200);
-    const result = await services.enable(tenant, originOf(c));
-    tenants.forget(tenant.tenantId);
-    return c.json({ ...result, dryRun: false }, 200);
-  });
   app.openapi(disable, async (c) => {
     const tenant = await tenantOf(c, sql);
     requireRole(c, 'admin');

@@ -1,9 +1,9 @@
 /** Commands for a tenant's connection, from consent to disconnect. */
 
 import { isRow, type Row } from '../output/fields.ts';
-import { recordLines, stepLines } from '../output/record.ts';
+import { eachStepLines, recordLines, stepLines } from '../output/record.ts';
 import type { ArgumentSpec, Verb } from './declare.ts';
-import { act, list } from './kinds.ts';
+import { act, list, show } from './kinds.ts';
 import { waitForReports } from './wait-for-reports.ts';
 
 export const failedSteps = (answer: Row): boolean => answer.ok === false;
@@ -40,6 +40,11 @@ const migrationLines = (answer: Row): string[] => {
   ];
 };
 
+const confirmationLines = (answer: Row): string[] =>
+  answer.state === 'ended'
+    ? stepLines(answer)
+    : [...eachStepLines(answer), `${String(answer.action ?? 'confirm')}: ${String(answer.state)}`];
+
 const joiningVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonly Verb[] => [
   act({
     name: 'connect',
@@ -66,6 +71,14 @@ const joiningVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonl
     human: stepLines,
     failed: failedSteps,
     examples: [[`tenants confirm ${someTenant}`, 'a line for each step']],
+  }),
+  show({
+    name: 'confirmation',
+    summary: 'where the newest confirm or enable stands, step by step',
+    operation: 'GET /tenants/{tenantId}/confirmation',
+    arguments: [tenantArgument],
+    human: confirmationLines,
+    examples: [[`tenants confirmation ${someTenant}`, 'after a connection that was lost in the middle']],
   }),
   act({
     name: 'enable',

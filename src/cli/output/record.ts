@@ -41,19 +41,23 @@ export function recordLines(answer: Row, terminalWidth?: number): string[] {
 }
 
 /** Steps of confirm, enable and test: every failed one with its cause, its remedy and who has to act, never cut. */
-export function stepLines(answer: Row): string[] {
-  const steps = Array.isArray(answer.steps) ? answer.steps.filter(isRow) : [];
-  const lines = steps.flatMap(({ cause, detail, name, ok, owner, remedy }) => {
-    const said = typeof detail === 'string' && detail !== '' ? `: ${detail}` : '';
-    const more = [
-      ['cause', cause],
-      ['remedy', remedy],
-      ['who must act', owner],
-    ].filter(([, value]) => typeof value === 'string' && value !== '');
-    return [
-      `${ok === true ? 'ok  ' : 'FAIL'}  ${cellText(name)}${said}`,
-      ...(ok === true ? [] : more.map(([label, value]) => `      ${label}: ${value}`)),
-    ].map(safeText);
-  });
-  return [...lines, answer.ok === true ? 'all steps are well' : 'not all steps are well'];
+export function oneStepLines({ cause, detail, name, ok, owner, remedy }: Row): string[] {
+  const said = typeof detail === 'string' && detail !== '' ? `: ${detail}` : '';
+  const more = [
+    ['cause', cause],
+    ['remedy', remedy],
+    ['who must act', owner],
+  ].filter(([, value]) => typeof value === 'string' && value !== '');
+  return [
+    `${ok === true ? 'ok  ' : 'FAIL'}  ${cellText(name)}${said}`,
+    ...(ok === true ? [] : more.map(([label, value]) => `      ${label}: ${value}`)),
+  ].map(safeText);
 }
+
+export const eachStepLines = (answer: Row): string[] =>
+  (Array.isArray(answer.steps) ? answer.steps.filter(isRow) : []).flatMap(oneStepLines);
+
+export const verdictLine = (answer: Row): string =>
+  answer.ok === true ? 'all steps are well' : 'not all steps are well';
+
+export const stepLines = (answer: Row): string[] => [...eachStepLines(answer), verdictLine(answer)];

@@ -147,3 +147,9 @@ export async function retractReports(
 /** Removes all reports of a tenant that is deleted. */
 export const deleteReports = (tx: Transaction, tenantId: string) =>
   tx`delete from reports where tenant_id = ${tenantId}`;
+
+export async function countHeld(sql: Queries, tenantId: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*) as count from reports where tenant_id = ${tenantId} and state = 'held' and next_try_at is not null`;
+  return row?.count ?? 0;
+}
