@@ -55,6 +55,8 @@ export interface Api {
   /** Undefined: what the person may see is what this tag was given for. */
   readUnlessSame<T>(path: string, query: Query, tag: string | undefined): Promise<ApiAnswer<T> | undefined>;
   write<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, more?: ApiWrite): Promise<ApiAnswer<T>>;
+  /** Begins what the API answers in lines, and comes back with the first of them: the work goes on by itself. */
+  begin(path: string, more?: Pick<ApiWrite, 'reason'>): Promise<void>;
   /** What a POST would do. It changes nothing, so a page that is only looked at may ask, with the session's own token. */
   dryRun<T>(person: Asking, path: string, body?: unknown): Promise<T>;
 }
@@ -107,15 +109,33 @@ function contentOf({ body, content }: ApiWrite): ApiWrite['content'] {
   return { type: 'application/json', bytes: new TextEncoder().encode(JSON.stringify(body)) };
 }
 
+interface Asked {
+  readonly accept?: string;
+  /** The request is this page's own, with this token, and not the browser's. */
+  readonly own?: { readonly token: string | undefined };
+}
+
+/** Reads until the work has begun, and leaves it to itself. */
+async function firstLine(answer: Response): Promise<void> {
+  const reader = answer.body?.getReader();
+  if (reader === undefined) return;
+  const { value } = await reader.read();
+  await reader.cancel();
+  const [line = ''] = new TextDecoder().decode(value).split('\n');
+  const { problem } = JSON.parse(line);
+  if (problem === undefined) return;
+  throw new ApiRefusal(await problemOf(new Response(JSON.stringify(problem), { status: problem.status })));
+}
+
 export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () => string | undefined): Api {
-  const send = async <T>(
+  const ask = async (
     method: string,
     path: string,
-    more: ApiWrite = {},
-    own?: { readonly token: string | undefined },
-  ): Promise<ApiAnswer<T>> => {
+    more: ApiWrite,
+    { accept = 'application/json', own }: Asked = {},
+  ): Promise<Response> => {
     const token = own === undefined ? csrfToken() : own.token;
-    const headers = new Headers({ accept: 'application/json', 'x-request-id': c.get('requestId') });
+    const headers = new Headers({ accept, 'x-request-id': c.get('requestId') });
     for (const name of handedOn) {
       const value = c.req.header(name);
       if (value !== undefined) headers.set(name, value);
@@ -139,6 +159,15 @@ export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () 
     });
     const answer = await call(request, c.env);
     if (!answer.ok && answer.status !== 304) throw new ApiRefusal(await problemOf(answer));
+    return answer;
+  };
+  const send = async <T>(
+    method: string,
+    path: string,
+    more: ApiWrite = {},
+    asked: Asked = {},
+  ): Promise<ApiAnswer<T>> => {
+    const answer = await ask(method, path, more, asked);
     const text = await answer.text();
     return {
       status: answer.status,
@@ -154,8 +183,18 @@ export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () 
       return answer.status === 304 ? undefined : answer;
     },
     write: (method, path, more) => send(method, path, more),
+    begin: async (path, more = {}) => {
+      const answer = await ask('POST', path, more, { accept: 'application/x-ndjson' });
+      await firstLine(answer);
+    },
     dryRun: async <T>({ session }: Asking, path: string, body?: unknown) =>
-      (await send<T>('POST', withQuery(path, { 'dry-run': 'true' }), { body }, { token: session?.csrfToken }))
-        .body,
+      (
+        await send<T>(
+          'POST',
+          withQuery(path, { 'dry-run': 'true' }),
+          { body },
+          { own: { token: session?.csrfToken } },
+        )
+      ).body,
   };
 }

@@ -2,7 +2,7 @@ import { html } from 'hono/html';
 import type { Html } from '../gateway/page-layout.ts';
 import { aboveInstance, aboveInstances, instancePath, instancesPath, readInstance } from './instance.ts';
 import { card, facts, none, reasonField, writeForm } from './parts.ts';
-import { stepTable } from './steps.ts';
+import { type StepNames, stepList } from './steps.ts';
 import type { Step } from './tenant.ts';
 import type { ConsolePage, Form, GoOn, PageContent, Visit } from './visit.ts';
 
@@ -13,6 +13,14 @@ type Act = (visit: Visit, form: Form) => Promise<GoOn | PageContent>;
 export const reasonOf = (form: Form): string | undefined => form.get('reason') ?? undefined;
 /** Of the instance as the person saw it. */
 export const versionOf = (form: Form): string | undefined => form.get('version') || undefined;
+
+const stepNames: Readonly<Record<string, string>> = {
+  token: 'Sign-in of the API client',
+  version: 'Version of Jamf Pro',
+  inventory: 'Inventory',
+  compliance: 'Compliance',
+};
+const nameOf: StepNames = (name) => stepNames[name] ?? name;
 
 const test: Act = async (visit, form) => {
   const { body: instance } = await readInstance(visit);
@@ -30,7 +38,7 @@ const test: Act = async (visit, form) => {
           ? 'Everything that the gateway needs of this instance works.'
           : 'Something that the gateway needs of this instance does not work. Each step says what to do.'
       }</p>`,
-      stepTable(body.steps),
+      stepList(body.steps, nameOf),
       html`<p class="actions"><a class="button" href="${instancePath(visit)}">Back to the instance</a></p>`,
     ],
   };

@@ -1,21 +1,15 @@
 import { html } from 'hono/html';
 import type { Html } from '../gateway/page-layout.ts';
-import { counted, none } from './parts.ts';
+import { at } from './api.ts';
+import { counted } from './parts.ts';
 import type { ConnectionState, Tenant } from './tenant.ts';
 import { tenantPath } from './tenant.ts';
 import type { Person, Visit } from './visit.ts';
 
 /** What can be done to a tenant's connection: in which words it is offered, and what it will do. The API decides. */
 
-export type ActionName =
-  | 'connect'
-  | 'confirm'
-  | 'enable'
-  | 'disable'
-  | 'pause'
-  | 'resume'
-  | 'resync'
-  | 'disconnect';
+export type PlannedName = 'disable' | 'pause' | 'resume' | 'resync' | 'disconnect';
+export type ActionName = PlannedName | keyof typeof inWizard;
 
 export interface TenantAction {
   readonly label: string;
@@ -24,6 +18,9 @@ export interface TenantAction {
   readonly summary: string;
   /** Takes people's access or Intune's records away. */
   readonly danger?: boolean;
+}
+
+export interface PlannedAction extends TenantAction {
   /** What it will do to this tenant, by the API's dry run where it has one. Rejects with `ApiRefusal`. */
   readonly plan: (visit: Visit, tenant: Tenant) => Promise<Html>;
 }
@@ -33,52 +30,30 @@ const count = (value: number | undefined, noun: string): string => counted(value
 const dryRun = <T>(visit: Visit, action: ActionName, body?: unknown): Promise<T> =>
   visit.api.dryRun<T>(visit.person, `${tenantPath(visit)}/${action}`, body);
 
-interface Rehearsal {
-  readonly ok: boolean;
-  readonly reports?: number;
-}
-
-/** Confirm and enable take the same steps at Microsoft. */
-const steps = ({ ok, reports }: Rehearsal): Html => html`
-  ${ok ? none : html`<p>The API says that this does not fit the state of the connection. It will refuse.</p>`}
-  <ol>
-    <li>Take a token for each resource and look at the permissions in it.</li>
-    <li>Ask Graph where Intune's service is, and provision the tenant there with the addresses of its landing pages.</li>
-    <li>In the mode device-compliance: make the partner compliance policy and assign it.</li>
-    <li>Send a heartbeat, and test each enabled instance.</li>
-  </ol>
-  <p>${count(reports, 'held report')} will be tried again at once. It is safe to repeat.</p>`;
-
-export const actions: Readonly<Record<ActionName, TenantAction>> = {
+/** The connect wizard does these: it says what they do, and shows every step as it is done. */
+const inWizard = {
   connect: {
     label: 'Connect again',
     role: 'admin',
     summary: 'Makes new links at which an administrator of the tenant consents. Older links end.',
-    plan: async (_visit, { connectionState, connectionType }) => html`
-      <p>New links are made at which an administrator of the tenant consents to both applications. Each works once, for an hour, and links from before end.</p>
-      ${
-        connectionType === 'manual'
-          ? html`<p>This tenant has an application of its own, so only what that application needs is asked for.</p>`
-          : none
-      }
-      <p>${
-        connectionState === 'connected'
-          ? 'The connection goes on working meanwhile.'
-          : 'Nothing is told to Intune until the connection is confirmed.'
-      }</p>`,
+    step: 'consents',
   },
   confirm: {
     label: 'Confirm',
     role: 'admin',
     summary: 'Provisions the tenant at Intune and tests every step. It is safe to repeat.',
-    plan: async (visit) => steps(await dryRun<Rehearsal>(visit, 'confirm')),
+    step: 'confirm',
   },
   enable: {
     label: 'Enable',
     role: 'admin',
     summary: 'Provisions the tenant at Intune again and goes on with what was kept.',
-    plan: async (visit) => steps(await dryRun<Rehearsal>(visit, 'enable')),
+    step: 'confirm',
   },
+} as const satisfies Readonly<Record<string, TenantAction & { readonly step: string }>>;
+
+/** Each has a page of its own, which says what it will do and asks. */
+export const planned: Readonly<Record<PlannedName, PlannedAction>> = {
   disable: {
     label: 'Disable',
     role: 'admin',
@@ -135,6 +110,14 @@ export const actions: Readonly<Record<ActionName, TenantAction>> = {
     },
   },
 };
+
+export const actions: Readonly<Record<ActionName, TenantAction>> = { ...inWizard, ...planned };
+
+/** The page on which the action is done. */
+export const actionAddress = (tenantId: string, name: ActionName): string =>
+  Object.hasOwn(inWizard, name)
+    ? at`/tenants/${tenantId}/connect?step=${inWizard[name as keyof typeof inWizard].step}`
+    : at`/tenants/${tenantId}/actions/${name}`;
 
 /** The actions that a state of the connection allows, the next step first. Pausing and settings are always offered. */
 export const offered: Readonly<Record<ConnectionState, readonly ActionName[]>> = {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ConsoleVisit, visitConsole } from '../harness/console.ts';
+import { eventually } from '../harness/eventually.ts';
 import { addInstance, browse, type Scene, startScene } from '../harness/gateway.ts';
 import { call } from '../harness/http.ts';
 
@@ -115,6 +116,36 @@ describe('the connect wizard', () => {
     const { results } = (await scene.api('GET', '/history?page-size=100')).json;
     const reasons = results.map(({ reason }: { reason: string | null }) => reason);
     expect(reasons).toEqual(expect.arrayContaining(['new customer', 'asked by phone', 'mended']));
+  });
+
+  it('shows the steps as they are done where scripts run, and where it stands to whoever comes back', async () => {
+    const tenantId = idOf('Contoso');
+    const own = `/tenants/${tenantId}/connect`;
+    scene.world.faults.add({ service: 'jamf:berlin', delayMs: 3_000, times: 1 });
+    const begun = await visit.post(`${own}/confirm`, { live: 'yes' });
+    expect(begun.url).toBe(`${visit.origin}${own}?step=confirm`);
+    expect(begun.text).toContain('You may leave this page: it goes on');
+    expect(begun.text).toMatch(/id="confirmation" hx-get="[^"]*step=confirm"[^>]* hx-trigger="every 1s"/);
+    expect(begun.text).not.toContain('Confirm again');
+    const part = await eventually(async () => {
+      const { text } = await visit.open(`${own}?step=confirm`, { 'hx-request': 'true' });
+      expect(text).toContain('First heartbeat');
+      return text;
+    });
+    expect(part).toContain('>at work<');
+    const whole = await eventually(async () => {
+      const { text } = await visit.open(own);
+      expect(text).toContain('Every step is done. The tenant is connected.');
+      return text;
+    });
+    expect(whole).not.toContain('hx-trigger');
+    expect(whole).toContain('<strong>Jamf Pro instance berlin</strong>');
+  });
+
+  it('tells at once what the API refuses, also where the steps would be shown as they are done', async () => {
+    const viewer = await visitConsole(scene, await keyOf({ role: 'operator' }));
+    const path = `/tenants/${idOf('Contoso')}/connect/confirm`;
+    expect((await viewer.post(path, { live: 'yes' })).status).toBe(403);
   });
 
   it('says which consent is missing when the administrator stops after the first', async () => {

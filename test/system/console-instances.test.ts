@@ -79,7 +79,8 @@ describe('instances in the console', () => {
     it('tests live and tells every step, with the remedy of what fails', async () => {
       const good = await admin.post(`${pathOf(berlin.id)}/test`, { reason: 'before going live' });
       expect(good.status, good.text).toBe(200);
-      for (const name of ['token', 'version', 'inventory', 'compliance']) expect(good.text).toContain(name);
+      for (const name of ['Sign-in of the API client', 'Version of Jamf Pro', 'Inventory', 'Compliance'])
+        expect(good.text).toContain(`<strong>${name}</strong>`);
       expect(good.text).toContain('Everything that the gateway needs');
       expect(await opened()).toContain('Jamf Pro');
       const history = await api('GET', '/history?filter=action==instance.test&page-size=1');

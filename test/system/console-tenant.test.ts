@@ -82,9 +82,14 @@ describe('the page of a tenant', () => {
     );
     expect((await press(admin, of(0), 'disable')).text).toContain('The connection is disabled.');
     expect((await stateOf(of(0))).connectionState).toBe('disabled');
-    const { text } = await press(admin, of(0), 'enable');
+    const wizard = `/tenants/${of(0)}/connect`;
+    expect((await admin.open(`/tenants/${of(0)}`)).text).toContain(
+      `href="${wizard}?step=confirm">Enable</a>`,
+    );
+    expect((await admin.open(wizard)).text).toContain('What enabling does');
+    const { text } = await admin.post(`${wizard}/confirm`, { verb: 'enable' });
     expect(text).toContain('Every step is done.');
-    expect(text).toContain('<code>provisioning</code>');
+    expect(text).toContain('<strong>Registration as partner in Intune</strong>');
     expect((await stateOf(of(0))).connectionState).toBe('connected');
   });
 
@@ -92,15 +97,15 @@ describe('the page of a tenant', () => {
     const instance = scene.world.instance('contoso-a');
     const path = `/tenants/${of(0)}/instances/${instances.get('contoso-a')?.id}`;
     await scene.api('PATCH', path, { apiClient: { clientId: instance.clientId, clientSecret: 'wrong' } });
-    const { text } = await press(admin, of(0), 'confirm');
-    expect(text).toContain('Not every step was done.');
-    expect(text).toContain('<code>instance:contoso-a</code>');
+    const { text } = await admin.post(`/tenants/${of(0)}/connect/confirm`);
+    expect(text).toContain('The tenant is connected, and not every step is done.');
+    expect(text).toContain('<strong>Jamf Pro instance contoso-a</strong>');
     expect(text).toContain('It is for');
   });
 
-  it('makes new links for the administrator when a tenant is connected again', async () => {
-    const { text } = await press(admin, of(1), 'connect');
-    expect(text).toContain('First consent');
+  it('leads to new links for the administrator when a tenant is connected again', async () => {
+    const { text } = await admin.post(`/tenants/${of(1)}/connect/links`);
+    expect(text).toContain('Send these links to the administrator');
     expect(text).toContain('client_id=');
   });
 
@@ -187,7 +192,8 @@ describe('the page of a tenant', () => {
     const { text } = await viewer.open(`/tenants/${of(0)}`);
     expect(text).toContain('Intune takes reports of this tenant.');
     expect(text).not.toContain('/actions/');
-    for (const action of ['disable', 'pause', 'disconnect', 'resync', 'confirm', 'connect']) {
+    expect(text).not.toContain('step=');
+    for (const action of ['disable', 'pause', 'disconnect', 'resync']) {
       const forged = await viewer.post(`/tenants/${of(0)}/actions/${action}/go`, {});
       expect([action, forged.status]).toEqual([action, 403]);
     }

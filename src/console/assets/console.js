@@ -76,7 +76,13 @@
     }
   };
 
+  // Says to the server that this page shows by itself how its work goes on.
+  const tellScripted = (root) => {
+    for (const field of root.querySelectorAll('input[data-scripted]')) field.value = field.dataset.scripted;
+  };
+
   const dress = (root) => {
+    tellScripted(root);
     joinRanges(root);
     showTimes(root);
     addCopy(root);

@@ -5,7 +5,7 @@ import { badge, card, id, none, reasonField, type Tone, table, time, writeForm }
 import type { Person } from '../visit.ts';
 import { englishMail, frenchMail } from './mail.ts';
 
-/** What the pages of a connection are made of: consents, links, Intune's side, the steps of a confirmation. */
+/** What the pages of a connection are made of: consents, links, Intune's side. */
 
 export interface Tenant {
   readonly tenantId: string;
@@ -25,15 +25,6 @@ export interface Consent {
   readonly remedy: string | null;
   readonly at: string | null;
   readonly linkExpiresAt: string | null;
-}
-
-export interface ConfirmStep {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail?: string;
-  readonly cause?: string;
-  readonly remedy?: string;
-  readonly owner?: string;
 }
 
 export interface Links {
@@ -76,7 +67,7 @@ export const consentsPart = (tenant: Tenant, consents: readonly Consent[]): Html
   const live = isWhole
     ? none
     : html` hx-get="${address}" hx-select="#consents" hx-trigger="every 5s" hx-swap="outerHTML"`;
-  return html`<div id="consents" aria-live="polite"${live}>
+  return html`<div aria-live="polite"><div id="consents"${live}>
     ${table<Consent>(
       'Consents',
       [
@@ -93,7 +84,7 @@ export const consentsPart = (tenant: Tenant, consents: readonly Consent[]): Html
           <p class="actions"><a class="button main" href="${consoleAddress(tenant)}?step=intune">Go on to Intune</a></p>`
         : none
     }
-  </div>`;
+  </div></div>`;
 };
 
 /** `isFirst`: no link was made since the tenant is here or its connection ended. */
@@ -172,39 +163,4 @@ export const intunePart = (
     isLegacy ? deviceManagementPartner() : compliancePartner(),
     html`<p class="actions"><a class="button main" href="${consoleAddress(tenant)}?step=confirm">Go on to confirm</a></p>`,
   ]);
-};
-
-const stepNames: Readonly<Record<string, string>> = {
-  connection: 'State of the connection',
-  token: 'Tokens from Microsoft Entra',
-  permissions: 'Permissions in the tokens',
-  discovery: 'Address of Intune',
-  provisioning: 'Registration as partner in Intune',
-  policy: 'Compliance policy',
-  assignment: 'Group of the policy',
-  heartbeat: 'First heartbeat',
-};
-
-const stepName = (name: string): string =>
-  stepNames[name] ??
-  (name.startsWith('instance:') ? `Jamf Pro instance ${name.slice('instance:'.length)}` : name);
-
-const owners: Readonly<Record<string, string>> = {
-  configuration: 'an administrator of the tenant',
-  instance: 'the administrator of the Jamf Pro instance',
-  microsoft: 'Microsoft',
-  espalier: 'whoever runs this gateway',
-};
-
-/** A step as it came out: done, or why not, what helps and who has to act. */
-export const stepItem = ({ cause, detail, name, ok, owner, remedy }: ConfirmStep): Html => {
-  const isSkipped = cause === 'not-tried';
-  const mark = ok ? badge('done', 'good') : isSkipped ? badge('not tried', 'quiet') : badge('failed', 'bad');
-  return html`<li>${mark} <strong>${stepName(name)}</strong>
-    ${detail === undefined ? none : html`<p>${detail}</p>`}
-    ${
-      ok || isSkipped
-        ? none
-        : html`<p>${remedy}</p><p class="quiet">It is for ${owners[owner ?? ''] ?? owner}. Cause ${id(cause ?? '')}</p>`
-    }</li>`;
 };

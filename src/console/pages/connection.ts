@@ -1,8 +1,8 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
 import { at } from '../api.ts';
+import { confirm, confirmStep } from '../connect/confirm.ts';
 import {
-  type ConfirmStep,
   type Consent,
   consentsPart,
   consoleAddress,
@@ -10,11 +10,10 @@ import {
   type Links,
   linksForm,
   linksPart,
-  stepItem,
   type Tenant,
 } from '../connect/parts.ts';
 import { type Step, stepOfState, stepsOf } from '../connect/steps.ts';
-import { card, none, reasonField, state, writeForm } from '../parts.ts';
+import { card, none, reasonField, writeForm } from '../parts.ts';
 import type { ConsolePage, GoOn, PageContent, Visit } from '../visit.ts';
 
 /** A tenant's way from its entry here to connected. It is left and taken up again at any time. */
@@ -92,26 +91,6 @@ async function intuneStep(visit: Visit, tenant: Tenant): Promise<Html[]> {
   ];
 }
 
-const confirmForm = ({ person }: Visit, tenant: Tenant, label: string): Html =>
-  writeForm(person, {
-    action: `${consoleAddress(tenant)}/confirm`,
-    className: 'fields',
-    content: html`${reasonField()}<p><button class="main">${label}</button></p>`,
-  });
-
-const confirmStep = (visit: Visit, tenant: Tenant): Html[] => [
-  html`<p>The connection is ${state(tenant.connectionState)}.</p>`,
-  tenant.connectionState === 'disabled'
-    ? html`<p>It was disabled. Enable it on the <a href="${at`/tenants/${tenant.tenantId}`}">tenant’s page</a>.</p>`
-    : card('What confirming does', [
-        html`<p>It asks Microsoft for tokens and looks at their permissions, finds the tenant’s Intune, registers this gateway there, makes
-          the compliance policy, and tests every Jamf Pro instance of the tenant. It is safe to repeat, and takes up to a minute.</p>`,
-        visit.may('admin')
-          ? confirmForm(visit, tenant, tenant.connectionState === 'connected' ? 'Confirm again' : 'Confirm')
-          : onlyAdmin,
-      ]),
-];
-
 async function show(visit: Visit): Promise<PageContent> {
   const tenant = await readTenant(visit);
   const asked = visit.query.get('step');
@@ -125,7 +104,7 @@ async function show(visit: Visit): Promise<PageContent> {
     case 'intune':
       return frame(tenant, step, await intuneStep(visit, tenant));
     case 'confirm':
-      return frame(tenant, step, confirmStep(visit, tenant));
+      return frame(tenant, step, await confirmStep(visit, tenant));
   }
 }
 
@@ -137,28 +116,6 @@ async function makeLinks(visit: Visit, form: URLSearchParams): Promise<GoOn | Pa
   if (links.consentUrls.length === 0) return { goTo: `${consoleAddress(tenant)}?step=intune` };
   const consents = await readConsents(visit, tenant);
   return frame(tenant, 'consents', [linksPart(tenant, links), consentsPart(tenant, consents)]);
-}
-
-async function confirm(visit: Visit, form: URLSearchParams): Promise<PageContent> {
-  const path = at`/tenants/${visit.param('tenantId')}/confirm`;
-  const { body } = await visit.api.write<{ ok: boolean; steps: ConfirmStep[] }>('POST', path, {
-    reason: form.get('reason') ?? '',
-  });
-  const tenant = await readTenant(visit);
-  const isConnected = tenant.connectionState === 'connected';
-  const outcome = body.ok
-    ? html`<p class="notice" role="status">Every step is done. The tenant is connected.</p>`
-    : html`<p class="problem" role="alert">${
-        isConnected
-          ? 'The tenant is connected, and not every step is done.'
-          : 'The tenant is not connected yet.'
-      } Each step below says what helps and who has to act. Confirm again after that.</p>`;
-  return frame(tenant, 'confirm', [
-    outcome,
-    html`<ol class="outcome">${body.steps.map(stepItem)}</ol>`,
-    html`<p class="actions"><a class="button${body.ok ? ' main' : ''}" href="${at`/tenants/${tenant.tenantId}`}">To the tenant</a></p>`,
-    body.ok ? none : confirmForm(visit, tenant, 'Confirm again'),
-  ]);
 }
 
 export const connection: ConsolePage = {

@@ -1,16 +1,15 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
 import { type ApiAnswer, at } from '../api.ts';
-import { card, id, none, reasonField, time, writeForm } from '../parts.ts';
-import { stepTable } from '../steps.ts';
-import { aboveTenant, readTenant, type Step, type Tenant, tenantPath } from '../tenant.ts';
-import { type ActionName, actions } from '../tenant-actions.ts';
+import { card, none, reasonField, writeForm } from '../parts.ts';
+import { aboveTenant, readTenant, type Tenant, tenantPath } from '../tenant.ts';
+import { type PlannedName, planned } from '../tenant-actions.ts';
 import type { ConsolePage, Form, GoOn, PageContent, Visit } from '../visit.ts';
 
 /** What an action will do to a tenant's connection, the form that does it, and what came of it. */
 
-const named = ({ param }: Visit): ActionName | undefined =>
-  (Object.keys(actions) as ActionName[]).find((name) => name === param('action'));
+const named = ({ param }: Visit): PlannedName | undefined =>
+  (Object.keys(planned) as PlannedName[]).find((name) => name === param('action'));
 
 const unknown: PageContent = {
   title: 'There is no such page',
@@ -18,8 +17,8 @@ const unknown: PageContent = {
   status: 404,
 };
 
-const titleOf = (name: ActionName, { displayName }: Tenant): string =>
-  `${actions[name].label}: ${displayName}`;
+const titleOf = (name: PlannedName, { displayName }: Tenant): string =>
+  `${planned[name].label}: ${displayName}`;
 
 const retractChoice = html`<fieldset>
   <legend>What Intune shall hold of the devices</legend>
@@ -27,8 +26,8 @@ const retractChoice = html`<fieldset>
   <label class="inline"><input type="radio" name="retract" value="true" /> Retract: every device becomes not managed and not compliant first</label>
 </fieldset>`;
 
-function form(visit: Visit, name: ActionName, { body, etag }: ApiAnswer<Tenant>): Html {
-  const { danger, label } = actions[name];
+function form(visit: Visit, name: PlannedName, { body, etag }: ApiAnswer<Tenant>): Html {
+  const { danger, label } = planned[name];
   return writeForm(visit.person, {
     action: at`/tenants/${body.id}/actions/${name}/go`,
     className: 'fields',
@@ -47,20 +46,20 @@ async function show(visit: Visit): Promise<PageContent> {
   const name = named(visit);
   if (name === undefined) return unknown;
   const tenant = await readTenant(visit);
-  const plan = await actions[name].plan(visit, tenant.body);
+  const plan = await planned[name].plan(visit, tenant.body);
   return {
     title: titleOf(name, tenant.body),
     above: aboveTenant(tenant.body),
     body: [
       card('What it will do', plan),
-      visit.may(actions[name].role)
+      visit.may(planned[name].role)
         ? form(visit, name, tenant)
-        : html`<p>Your role may not do this. Ask somebody with the role ${actions[name].role}.</p>`,
+        : html`<p>Your role may not do this. Ask somebody with the role ${planned[name].role}.</p>`,
     ],
   };
 }
 
-const result = (name: ActionName, tenant: Tenant, body: readonly Html[]): PageContent => ({
+const result = (name: PlannedName, tenant: Tenant, body: readonly Html[]): PageContent => ({
   title: titleOf(name, tenant),
   above: aboveTenant(tenant),
   body: [
@@ -69,34 +68,9 @@ const result = (name: ActionName, tenant: Tenant, body: readonly Html[]): PageCo
   ],
 });
 
-interface Outcome {
-  readonly ok?: boolean;
-  readonly steps?: readonly Step[];
-  readonly consentUrls?: readonly { readonly app: string; readonly url: string }[];
-  readonly expiresAt?: string;
-}
-
-const stepsDone = ({ ok, steps = [] }: Outcome): Html[] => [
-  ok === true
-    ? html`<p class="notice" role="status">Every step is done. The tenant is connected.</p>`
-    : html`<p class="problem" role="alert">Not every step was done. Do what the failed ones say, and then press it again.</p>`,
-  stepTable(steps),
-];
-
-const consentLinks = ({ consentUrls = [], expiresAt }: Outcome): Html[] => [
-  html`<p>Send the first link to an administrator of the tenant. It leads on to the other consent by itself. The links work once, until ${time(expiresAt)}.</p>`,
-  card(
-    'Links',
-    html`<dl class="facts">${consentUrls.map(
-      ({ app, url }) =>
-        html`<dt>${app === 'connector' ? 'First consent' : 'Second consent'}</dt><dd>${id(url)}</dd>`,
-    )}</dl>`,
-  ),
-];
-
 const waiting = html`<p class="notice" role="status">Nothing is done yet. Another operator has to approve it first: see <a href="/approvals">Approvals</a>.</p>`;
 
-const doneOf: Partial<Record<ActionName, string>> = {
+const doneOf: Readonly<Record<PlannedName, string>> = {
   pause: 'paused',
   resume: 'resumed',
   resync: 'resynced',
@@ -108,15 +82,13 @@ async function go(visit: Visit, given: Form): Promise<GoOn | PageContent> {
   const name = named(visit);
   if (name === undefined) return unknown;
   const { body: tenant } = await readTenant(visit);
-  const { body, status } = await visit.api.write<Outcome>('POST', `${tenantPath(visit)}/${name}`, {
+  const { status } = await visit.api.write('POST', `${tenantPath(visit)}/${name}`, {
     ifMatch: given.get('version') || undefined,
     reason: given.get('reason') ?? undefined,
     ...(name === 'disconnect' ? { body: { retract: given.get('retract') === 'true' } } : {}),
   });
   if (status === 202) return result(name, tenant, [waiting]);
-  if (name === 'confirm' || name === 'enable') return result(name, tenant, stepsDone(body));
-  if (name === 'connect') return result(name, tenant, consentLinks(body));
-  return { goTo: at`/tenants/${tenant.id}`, done: doneOf[name] ?? '' };
+  return { goTo: at`/tenants/${tenant.id}`, done: doneOf[name] };
 }
 
 export const tenantAction: ConsolePage = {

@@ -23,7 +23,7 @@ import {
   type Tenant,
   tenantPath,
 } from '../tenant.ts';
-import { type ActionName, actions, offered, stateWords } from '../tenant-actions.ts';
+import { type ActionName, actionAddress, actions, offered, stateWords } from '../tenant-actions.ts';
 import { chartFiles, type Delivery, deliveryOverTime, rangeOf, ranges } from '../tenant-delivery.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
 
@@ -39,7 +39,7 @@ const words: Readonly<Record<string, string>> = {
 const actionLink = (tenantId: string, name: ActionName, main: boolean): Html => {
   const { danger, label } = actions[name];
   const kind = main ? ' main' : danger === true ? ' danger' : '';
-  return html`<a class="button${kind}" href="${at`/tenants/${tenantId}/actions/${name}`}">${label}</a>`;
+  return html`<a class="button${kind}" href="${actionAddress(tenantId, name)}">${label}</a>`;
 };
 
 const offers = ({ connectionState, paused }: Tenant): readonly ActionName[] => [
