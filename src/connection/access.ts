@@ -321,8 +321,7 @@ export function createAccess(options: AccessOptions): ConnectionAccess {
   };
   const discovery = createDiscovery(options, token);
   const notConnected = (tenant: Tenant): AccessFailure | undefined => {
-    if (tenant.paused)
-      return hold('paused', 'Delivery is paused.', 'POST /tenants/{tenantId}/resume', 'configuration');
+    if (tenant.paused) return hold('paused', 'Delivery is paused.', 'Resume the tenant.', 'configuration');
     if (provisionedStates.includes(tenant.connectionState)) return undefined;
     return hold(
       tenant.connectionState === 'terminated' ? 'terminated' : 'not-connected',

@@ -109,7 +109,7 @@ async function assignmentStep(
   const name = 'assignment';
   const cloud = options.clouds.get(tenant.cloud);
   if (!tenant.partnerGroup) {
-    return good(name, 'no partnerGroup is set: assign a user group in Intune, never all users');
+    return good(name, 'No partner group is set: assign a user group in Intune, never all users.');
   }
   const graph = await options.access.token(tenant, 'graph');
   if (!graph.ok || !cloud) return graph.ok ? notTried(name, 'token') : failedAccess(name, graph);
@@ -128,7 +128,7 @@ async function assignmentStep(
       name,
       `group-${group.outcome}`,
       detail,
-      "Set the tenant's partnerGroup to a group's id.",
+      'Set the partner group of the tenant to the object id of a group.',
       'configuration',
     );
   }

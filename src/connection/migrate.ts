@@ -115,7 +115,7 @@ const readAllAgain = (tx: Transaction, tenantId: string) =>
 /** Reason why the tenant cannot become manual now; its devices are counted under its lock. */
 async function manualMisfit(tx: Transaction, tenantId: string): Promise<string | undefined> {
   if (!(await readApplication(tx, tenantId))) {
-    return 'A manual connection needs an application of its own: PATCH /tenants/{tenantId} with application first.';
+    return 'A manual connection needs an application of its own: give the tenant the id and secret of one first.';
   }
   const [row] = await tx<{ count: number }[]>`
     select count(*) as count from instances where tenant_id = ${tenantId} and enabled`;

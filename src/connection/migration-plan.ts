@@ -66,8 +66,8 @@ export const modeWarnings = (mode: Mode): string[] =>
   mode === 'conditional-access'
     ? [
         `The Conditional Access integration ended on ${conditionalAccessEndedOn} (Microsoft later named ` +
-          `${conditionalAccessExtendedTo}); device compliance is its successor: ` +
-          'POST /tenants/{tenantId}/migrate {"mode":"device-compliance"}.',
+          `${conditionalAccessExtendedTo}); migrate the tenant to its successor, ` +
+          'the mode device-compliance.',
       ]
     : [];
 
@@ -130,8 +130,8 @@ const stepsToConnector = ({ tenant }: MigrationFacts, changed: boolean): Migrati
   operator(
     'connect',
     changed && tenant.connectionState === 'connected',
-    `POST connect, give both consents and POST confirm within ${windowHours} hours of the termination. Registered ` +
-      'Macs do not register again. If another application took the tenant, confirm says foreign-provisioning.',
+    `Connect the tenant, give both consents and confirm it within ${windowHours} hours of the termination. Registered ` +
+      'Macs do not register again. If another application took the tenant, the confirmation says so.',
   ),
 ];
 
@@ -140,7 +140,7 @@ const stepsToManual = (facts: MigrationFacts, changed: boolean): MigrationStep[]
     'application',
     facts.application !== undefined,
     'Register an application with update_device_attributes and Directory.Read.All in the tenant, grant both there, ' +
-      'and give its client id and secret: PATCH /tenants/{tenantId} {"application":{…}}.',
+      'and give the tenant here its client id and secret.',
   ),
   operator(
     'one-instance',
@@ -157,7 +157,7 @@ const stepsToManual = (facts: MigrationFacts, changed: boolean): MigrationStep[]
   operator(
     'confirm',
     changed && facts.tenant.connectionState === 'connected',
-    'POST confirm (a disabled tenant: POST enable); no consent is asked for. Registered Macs do not register again.',
+    'Confirm the tenant, or enable it if it is disabled; no consent is asked for. Registered Macs do not register again.',
   ),
 ];
 
@@ -172,17 +172,21 @@ const stepsToCompliance = (changed: boolean): MigrationStep[] => [
     'partner-compliance',
     false,
     'In Intune, Partner compliance management: add Jamf Device Compliance for macOS and assign user groups, never ' +
-      'all users; or set partnerGroup and let confirm assign it.',
+      'all users; or set the partner group of the tenant, and confirming assigns it.',
   ),
   operator(
     'consent',
     false,
-    'The application needs manage_partner_compliance_policy too: POST connect and consent again, for a manual ' +
+    'The application needs manage_partner_compliance_policy too: connect the tenant and consent again, for a manual ' +
       'connection grant it in Entra.',
   ),
   espalier('change-mode', changed, 'The mode becomes device-compliance: Jamf Pro makes the verdict.'),
   espalier('read-computers', changed, 'Every computer is read again, and its verdict is told.'),
-  operator('confirm', false, 'POST confirm: makes the partner compliance policy and its assignment.'),
+  operator(
+    'confirm',
+    false,
+    'Confirm the tenant, which makes the partner compliance policy and its assignment.',
+  ),
   operator(
     'macs',
     false,
@@ -202,7 +206,7 @@ const stepsToConditionalAccess = (changed: boolean): MigrationStep[] => [
     'The mode becomes conditional-access: Intune makes the verdict from inventory.',
   ),
   espalier('read-computers', changed, 'Every computer is read again, and its inventory is told.'),
-  operator('confirm', false, 'POST confirm.'),
+  operator('confirm', false, 'Confirm the tenant.'),
 ];
 
 const targetOf = ({ connectionType, mode }: MigrationTarget): MigrationTarget => ({ mode, connectionType });

@@ -93,8 +93,7 @@ export function createOwnBroker(options: OwnBrokerOptions): TokenBroker {
     token: async (query) => {
       const result = await (await brokerOf(query.tenantId)).token(query);
       if (result.ok || result.failure.scope !== 'registration') return result;
-      const remedy =
-        "Give the tenant's application a valid secret: PATCH /tenants/{tenantId} with application.";
+      const remedy = 'Give the tenant a valid secret of its own application.';
       return {
         ok: false,
         failure: { ...result.failure, scope: 'tenant', owner: 'configuration', remedy },

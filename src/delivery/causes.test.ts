@@ -15,8 +15,7 @@ test.each([
 test.each(['user-not-assigned', 'device-not-in-entra', 'not-in-entra', 'refused'])(
   'the remedy of %s, which fails a report, says how it is told again',
   (cause) => {
-    expect(remedyOf(cause)).toContain('POST /reports/replay');
-    expect(remedyOf(cause)).toContain('espalier reports replay');
+    expect(remedyOf(cause)).toContain('replay the report');
   },
 );
 

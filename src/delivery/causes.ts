@@ -8,9 +8,9 @@ const heldRemedies: Readonly<Record<string, string>> = {
   'not-applicable': 'add the computer to the applicable group, where it is to be told at all',
   'no-compliance-vendor': 'set up Device Compliance on the Jamf Pro instance',
   'mode-changed': 'passes when the computer has been read again',
-  paused: 'POST /tenants/{tenantId}/resume',
-  'not-connected': 'connect the tenant: POST /tenants/{tenantId}/connect, then confirm',
-  terminated: 'POST /tenants/{tenantId}/confirm provisions the tenant again',
+  paused: 'resume the tenant',
+  'not-connected': 'connect the tenant, have the consents given, then confirm it',
+  terminated: 'confirm the tenant, which provisions it again',
 };
 
 /** One refusal for each rule that fails a device; the rules themselves say what each is called. */

@@ -365,7 +365,7 @@ describe('the command line', () => {
     for (const filter of [filterOf(device.stderr), filterOf(status.stderr)]) {
       const causes = await good(['reports', 'causes', '--filter', filter]);
       expect(causes.results).toMatchObject([
-        { count: 1, reason: 'user-not-assigned', remedy: expect.stringContaining('espalier reports replay') },
+        { count: 1, reason: 'user-not-assigned', remedy: expect.stringContaining('replay the report') },
       ]);
       expect(await good(['reports', 'replay', '--filter', filter, '--dry-run'])).toMatchObject({
         matched: 1,

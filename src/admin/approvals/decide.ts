@@ -69,7 +69,7 @@ function ownRequest({ action, approvalId, tenantId }: Approval): ProblemError {
   const detail =
     `This is your own request, which another operator has to approve: anybody else ${who} who may see the tenant ${tenantId}, ` +
     `with a key or a sign-in of their own ("espalier approvals approve ${approvalId}"). ` +
-    `To take it back, reject it: POST /approvals/${approvalId}/reject ("espalier approvals reject ${approvalId}").`;
+    `To take it back, reject it ("espalier approvals reject ${approvalId}").`;
   return new ProblemError(
     problem('forbidden', detail, { errors: [{ code: 'OWN_REQUEST', field: null, description: detail }] }),
   );

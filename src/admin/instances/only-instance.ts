@@ -22,7 +22,7 @@ export async function checkOnlyInstance(
     problem(
       'conflict',
       `A manual connection has one Jamf Pro instance, and this tenant has ${other.name} already. For several ` +
-        'instances migrate to the Cloud Connector: POST /tenants/{tenantId}/migrate {"connectionType":"cloud-connector"}.',
+        'instances migrate the tenant to the connection type cloud-connector.',
       { owner: 'configuration' },
     ),
   );

@@ -124,7 +124,7 @@ export function addInstanceRemoval(app: AdminApp, services: AdminServices): void
       throw new ProblemError(
         problem(
           'conflict',
-          `The instance has ${deviceIds.length} devices; force=true removes it all the same.`,
+          `The instance has ${deviceIds.length} devices: it is removed all the same only with force.`,
         ),
       );
     }

@@ -29,8 +29,9 @@ const remedies: Partial<Record<NotificationStatus['state'], string>> = {
   'not-configured':
     'Optional: register a diagnostic application (ESPALIER_DIAGNOSTIC_CLIENT_ID) with Graph Group.Read.All, User.Read.All and Device.Read.All, and consent to it in the tenant.',
   'not-connected': 'Connect and confirm the tenant.',
-  refused: 'See lastError of each subscription; they are tried again daily, and with the next confirm.',
-  partly: 'See lastError of those that are not active.',
+  refused:
+    'The last error of each subscription says why; they are tried again daily, and when the tenant is confirmed.',
+  partly: 'The last error of those that are not active says why.',
 };
 
 function stateOf(rows: readonly Subscription[]): NotificationStatus['state'] {

@@ -38,7 +38,7 @@ const application = clientWithSecret.safeExtend({ clientId: guid }).openapi('Ten
 /** A change of these is a migration with steps in Intune and Jamf Pro, not a change of a field. */
 const byMigration = z
   .unknown()
-  .refine((value) => value === undefined, 'changes by POST /tenants/{tenantId}/migrate')
+  .refine((value) => value === undefined, 'is changed by a migration of the tenant')
   .optional()
   .openapi({ not: {}, description: 'Refused: changes by POST /tenants/{tenantId}/migrate' });
 

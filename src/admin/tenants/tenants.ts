@@ -161,7 +161,10 @@ async function deleteTenant(
     if (flags.dryRun) return { dryRun: true, ...found };
     if (found.devices > 0 && !flags.force) {
       throw new ProblemError(
-        problem('conflict', `The tenant has ${found.devices} devices; force=true removes them too.`),
+        problem(
+          'conflict',
+          `The tenant has ${found.devices} devices: they are removed with it only with force.`,
+        ),
       );
     }
     await deleteReports(tx, tenantId);

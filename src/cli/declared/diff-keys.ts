@@ -30,7 +30,7 @@ export function diffKeys(
         place: key.place,
         subject: `key ${key.name}`,
         problem: 'there is a key of this name with another role, other tenants or another expiry',
-        remedy: `a key cannot be changed: revoke it (DELETE /api/v1/keys/${namesakes[0]?.id ?? ''}) and apply again, or choose another name`,
+        remedy: `a key cannot be changed: revoke it ("espalier keys revoke ${namesakes[0]?.id ?? ''}") and apply again, or choose another name`,
       });
     }
     return { action: 'none', key };

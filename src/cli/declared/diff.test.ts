@@ -626,7 +626,9 @@ describe('what is refused, with its remedy', () => {
     } as const;
     const { refusals } = diff({ tenants: [declared], keys: [] }, present(from), options);
     expect(refusals.map(({ problem }) => problem.split(' ')[0])).toEqual(['cloud', 'mode', 'connectionType']);
-    expect(refusals[1]?.remedy).toContain(`/tenants/${from.tenantId}/migrate {"mode":"conditional-access"}`);
+    expect(refusals[1]?.remedy).toContain(
+      `espalier tenants migrate ${from.tenantId} --mode conditional-access"`,
+    );
   });
 
   it('a new tenant or instance without what it needs, an id that is not there, a default that is not there', () => {
@@ -755,7 +757,7 @@ describe('keys', () => {
     expect(plan({}, [there]).keys[0]?.action).toBe('none');
     expect(plan({}, [{ ...there, expiresAt: '2027-01-01T00:00:00.000Z' }]).refusals).toEqual([]);
     expect(plan({ tenants: [guid(1)] }, [there]).refusals[0]?.remedy).toContain(
-      `DELETE /api/v1/keys/${guid(7)}`,
+      `espalier keys revoke ${guid(7)}`,
     );
     expect(plan({ name: 'other' }, [there]).keys.map(({ action }) => action)).toEqual(['create']);
   });

@@ -44,13 +44,13 @@ function refuseFixed(declared: DeclaredTenant, present: PresentTenant): Refusal[
             remedy,
           },
         ];
-  const migrate = (field: 'connectionType' | 'mode'): string =>
-    `this takes a migration, with steps in Intune and Jamf Pro: POST /api/v1/tenants/${tenantId}/migrate ` +
-    `{"${field}":"${declared[field]}"} plans it (docs/connection.md); apply again when it is done`;
+  const migrate = (field: 'connectionType' | 'mode', option: string): string =>
+    'this takes a migration, with steps in Intune and Jamf Pro: ' +
+    `"espalier tenants migrate ${tenantId} ${option} ${declared[field]}" plans it (docs/connection.md); apply again when it is done`;
   return [
     ...refuse('cloud', "a tenant's cloud is set when it is added: delete the tenant and apply again"),
-    ...refuse('mode', migrate('mode')),
-    ...refuse('connectionType', migrate('connectionType')),
+    ...refuse('mode', migrate('mode', '--mode')),
+    ...refuse('connectionType', migrate('connectionType', '--connection-type')),
   ];
 }
 

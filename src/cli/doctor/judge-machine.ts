@@ -166,7 +166,7 @@ export function judgeSecrets({ byKey, counts, keyIds, unopened }: SealedFacts): 
     lines.push(
       say.fail(
         `no key opens the secret of ${unopened.slice(0, shownRows).join(', ')}${rest}`,
-        'Put the key that sealed it back into ESPALIER_SECRETS_KEY, or give the secret again (PATCH the instance or tenant).',
+        'Put the key that sealed it back into ESPALIER_SECRETS_KEY, or give the instance or tenant its secret again.',
         'configuration',
       ),
     );

@@ -108,7 +108,7 @@ function trustRemedy(kind: HostKind, tls: ProbedTls): string {
     case 'microsoft':
       return `Microsoft's hosts have certificates of public authorities: "${issuer}" is something between that opens TLS, which Microsoft does not support there. Take the host out of the inspection; NODE_EXTRA_CA_CERTS would trust it all the same.`;
     case 'instance':
-      return `Give the instance the authority's certificate (PATCH the instance with caCertificate), or name it in NODE_EXTRA_CA_CERTS for all; if the server sends its own certificate alone, have it send the whole chain. Issuer: "${issuer}".`;
+      return `Give the instance the authority's certificate, or name it in NODE_EXTRA_CA_CERTS for all; if the server sends its own certificate alone, have it send the whole chain. Issuer: "${issuer}".`;
     case 'public':
     case 'public-local':
       return `Microsoft, browsers and Jamf Pro want a certificate of a public authority: ESPALIER_TLS_CERT_FILE and ESPALIER_TLS_KEY_FILE, with the whole chain, or that of the load balancer in front. Issuer: "${issuer}".`;

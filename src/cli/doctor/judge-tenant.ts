@@ -58,11 +58,7 @@ export function judgeConnection(
   if (hold)
     return say.fail(`delivery is held: ${hold.cause}: ${hold.detail}`, hold.remedy, ownerOf(hold.owner));
   if (paused)
-    return say.warn(
-      'delivery is paused',
-      'POST /tenants/{tenantId}/resume when it is to go on.',
-      'configuration',
-    );
+    return say.warn('delivery is paused', 'Resume the tenant when it is to go on.', 'configuration');
   const silentMs = lastHeartbeatAt === null ? undefined : nowMs - lastHeartbeatAt.getTime();
   if (silentMs === undefined || silentMs > heartbeatSeconds * 3_000) {
     const since =

@@ -16,14 +16,14 @@ interface RefusalRule {
 }
 
 /** A report that failed is told again with the Mac's next change, or when somebody asks for it. */
-const tellAgain = 'tell it again: POST /reports/replay ("espalier reports replay")';
+const tellAgain = 'replay the report';
 
 const rules: readonly RefusalRule[] = [
   {
     matches: saysNotProvisioned,
     disposition: 'hold-tenant',
     cause: 'not-provisioned',
-    remedy: 'POST /tenants/{tenantId}/confirm provisions the tenant again',
+    remedy: 'Confirm the tenant, which provisions it again.',
   },
   { code: 429, disposition: 'retry', cause: 'throttled', remedy: 'passes by itself' },
   { code: 500, disposition: 'retry', cause: 'intune-error', remedy: 'passes by itself' },

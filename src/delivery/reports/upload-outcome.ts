@@ -113,7 +113,7 @@ async function settlementOfRefusal(
 const permissionMissing = (detail: string) => ({
   cause: 'permission-missing',
   detail: `Intune refuses the application: ${detail}.`,
-  remedy: 'Compare its permissions (GET /tenants/{tenantId}/permissions) and consent again.',
+  remedy: 'Compare the permissions of the tenant with those expected, and consent again.',
   owner: 'configuration',
 });
 

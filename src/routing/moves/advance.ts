@@ -32,11 +32,11 @@ export function shadowRefusal(move: Shadowing, planned: number, moving: boolean)
   const { compared, differed, threshold } = move;
   const needed = comparisonsNeeded(planned);
   if (!moving && compared < needed) {
-    return `Only ${compared} answers of both instances were compared; at least ${needed} have to be. force=true cuts over all the same.`;
+    return `Only ${compared} answers of both instances were compared; at least ${needed} have to be. With force it cuts over all the same.`;
   }
   const share = differingShare(move);
   if (share <= threshold) return undefined;
-  return `${differed} of ${compared} compared answers differ (${percentText(share)}); at most ${percentText(threshold)} may. The move's differences say how; force=true cuts over all the same.`;
+  return `${differed} of ${compared} compared answers differ (${percentText(share)}); at most ${percentText(threshold)} may. The move's differences say how; with force it cuts over all the same.`;
 }
 
 /**
@@ -50,7 +50,7 @@ export function nextStep(move: Move, planned: number, { force, percent }: Advanc
   if (move.paused && percent === undefined) return { ok: true, state: move.state, percent: move.percent };
   if (move.state === 'planned' && move.shadow && !force) {
     if (percent === undefined) return { ok: true, state: 'shadowing', percent: 0 };
-    const detail = 'The move is shadowed first: advance without percent, or with force=true.';
+    const detail = 'The move is shadowed first: advance it without a percentage, or with force.';
     return { ok: false, refusal: 'state', detail };
   }
   const wanted = percent ?? Math.min(100, move.percent + move.stepPercent);
