@@ -1,6 +1,7 @@
 import { html } from 'hono/html';
 import type { Html } from '../gateway/page-layout.ts';
 import type { Api } from './api.ts';
+import { select } from './parts.ts';
 
 /** Filters of a list: a form whose fields are in the address, and the filter of the API that they mean. */
 
@@ -19,7 +20,7 @@ export function filterOf(
 
 /** The page with these filters; an empty field of it asks for nothing. */
 export const filterForm = (content: readonly Html[]): Html =>
-  html`<form class="filters" role="search" aria-label="Filter the list">${content}<button>Filter</button> <a href="?">Clear</a></form>`;
+  html`<form class="filters" role="search" aria-label="Filter the list">${content}<span class="actions"><button>Show</button> <a href="?">Clear</a></span></form>`;
 
 export const textFilter = (query: URLSearchParams, name: string, label: string, placeholder = ''): Html =>
   html`<label>${label} <input name="${name}" value="${query.get(name) ?? ''}" placeholder="${placeholder}" autocomplete="off" /></label>`;
@@ -34,14 +35,28 @@ export const instantOf = (text: string | null): string | null => {
   return Number.isNaN(at) ? text : new Date(at).toISOString();
 };
 
-const offered = 300;
+const offered = 500;
 
-/** By id; the names of the first tenants are offered with theirs. */
+/** By name where there are few enough to choose from, else by id with the first names offered. */
 export async function tenantFilter(api: Api, query: URLSearchParams): Promise<Html> {
-  const { results } = await api.get<{ results: readonly { id: string; displayName: string }[] }>('/tenants', {
-    'page-size': offered,
-    sort: 'displayName:asc',
-  });
-  return html`<label>Tenant <input name="tenant" value="${query.get('tenant') ?? ''}" list="tenants" placeholder="Id of the tenant" autocomplete="off" /></label>
+  const { results, totalCount } = await api.get<{
+    totalCount: number;
+    results: readonly { id: string; displayName: string }[];
+  }>('/tenants', { 'page-size': offered, sort: 'displayName:asc' });
+  const chosen = query.get('tenant') ?? '';
+  const choices = [
+    { value: '', label: 'Every tenant' },
+    ...results.map(({ displayName, id }) => ({ value: id, label: displayName })),
+  ];
+  if (totalCount <= offered)
+    return select(
+      'tenant',
+      'Tenant',
+      choices.some(({ value }) => value === chosen)
+        ? choices
+        : [...choices, { value: chosen, label: chosen }],
+      chosen,
+    );
+  return html`<label>Tenant <input name="tenant" value="${chosen}" list="tenants" placeholder="Id of the tenant" autocomplete="off" /></label>
   <datalist id="tenants">${results.map(({ displayName, id }) => html`<option value="${id}">${displayName}</option>`)}</datalist>`;
 }

@@ -1,7 +1,8 @@
 import { html } from 'hono/html';
 import type { Html } from '../gateway/page-layout.ts';
-import { signOutForm } from './parts.ts';
+import { counted, none, signOutForm } from './parts.ts';
 import type { ConsolePage, PageContent, Person } from './visit.ts';
+import { personName } from './words.ts';
 
 /** The frame of all pages of the console: menu, search, notices. It holds no inline style or script. */
 
@@ -42,6 +43,46 @@ const keysHelp = (menu: readonly ConsolePage[]): Html => html`<dialog id="keys" 
       <form method="dialog"><button>Close</button></form>
     </dialog>`;
 
+const tenantTabs: readonly (readonly [label: string, below: string, role?: Person['role']])[] = [
+  ['Tenant', ''],
+  ['Devices', '/devices'],
+  ['Moves', '/moves'],
+  ['Permissions', '/permissions'],
+  ['Settings', '/settings', 'admin'],
+];
+
+/** The pages of one tenant, on each of them. */
+function tabsOf({ path, person }: Frame, { above, status = 200 }: PageContent): Html {
+  const [, base, rest = ''] = /^(\/tenants\/[^/]+)(\/.*)?$/.exec(path) ?? [];
+  if (base === undefined || above === undefined || status === 404) return none;
+  const current = tenantTabs.findLast(([, below]) => rest === below || rest.startsWith(`${below}/`));
+  const shown = tenantTabs.filter(([, , role]) => role === undefined || person.role === role);
+  return html`<nav class="tabs" aria-label="Of this tenant"><ul>${shown.map(
+    (tab) =>
+      html`<li><a href="${base}${tab[1]}"${tab === current ? html` aria-current="page"` : none}>${tab[0]}</a></li>`,
+  )}</ul></nav>`;
+}
+
+/** The way back; the page itself is the heading below. */
+const aboveOf = ({ above }: PageContent): Html =>
+  above === undefined
+    ? none
+    : html`<nav class="above" aria-label="Where you are">${above.map(
+        ([label, path], index) =>
+          html`${index === 0 ? none : html` <span aria-hidden="true">/</span> `}<a href="${path}">${label}</a>`,
+      )}</nav>`;
+
+/** The tab of a browser with many tenants open says which one this is. */
+const documentTitle = ({ above = [], title }: PageContent): string =>
+  [
+    title,
+    ...above
+      .slice(1)
+      .map(([label]) => label)
+      .reverse(),
+    'Espalier',
+  ].join(' · ');
+
 const fileOf = ({ asset }: Frame, name: string): Html =>
   name.endsWith('.css')
     ? html`<link rel="stylesheet" href="${asset(name)}" />`
@@ -61,7 +102,7 @@ export const consoleLayout = (frame: Frame, content: PageContent): Html => html`
     <meta name="robots" content="noindex" />
     <meta name="color-scheme" content="light dark" />
     <meta name="htmx-config" content='{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,"historyCacheSize":0}' />
-    <title>${content.title} · Espalier</title>
+    <title>${documentTitle(content)}</title>
     <link rel="icon" href="${frame.asset('icon.svg')}" type="image/svg+xml" />
     <link rel="stylesheet" href="${frame.asset('console.css')}" />
     <script src="${frame.asset('htmx.js')}" defer></script>
@@ -76,11 +117,11 @@ export const consoleLayout = (frame: Frame, content: PageContent): Html => html`
         <input name="q" type="search" aria-label="Search tenants, instances and devices" placeholder="Tenant, instance, serial, device id…" data-search />
       </form>
       <details class="account">
-        <summary>${frame.person.name}</summary>
+        <summary>${personName(frame.person.name)}</summary>
         <div>
-          <p>Role <strong>${frame.person.role}</strong>${
-            frame.person.tenants === null ? '' : html`, for ${frame.person.tenants.length} of the tenants`
-          }</p>
+          <p>${frame.person.kind === 'user' ? 'Signed in with Microsoft' : 'Signed in with a key'}, role <strong>${frame.person.role}</strong>${
+            frame.person.tenants === null ? '' : html`, for ${counted(frame.person.tenants.length, 'tenant')}`
+          }.</p>
           <p><a href="/sessions">Sessions</a></p>
           ${signOutForm(frame.person)}
         </div>
@@ -89,13 +130,8 @@ export const consoleLayout = (frame: Frame, content: PageContent): Html => html`
     </header>
     <main id="content" tabindex="-1">
       ${frame.notice === undefined ? '' : html`<p class="notice" role="status">${frame.notice}</p>`}
-      ${
-        content.above === undefined
-          ? ''
-          : html`<nav class="above" aria-label="Where you are">${content.above.map(
-              ([label, path]) => html`<a href="${path}">${label}</a> <span aria-hidden="true">/</span> `,
-            )}</nav>`
-      }
+      ${aboveOf(content)}
+      ${tabsOf(frame, content)}
       <h1>${content.title}</h1>
       ${content.body}
     </main>

@@ -58,8 +58,16 @@ export const time = (at: string | null | undefined): Html =>
     ? html`<span class="quiet">never</span>`
     : html`<time datetime="${at}" title="${at}">${at.replace('T', ' ').replace(/\.\d+Z$|Z$/, ' UTC')}</time>`;
 
-/** An id with a button that copies it. */
-export const id = (text: string): Html => html`<code class="id" data-copy>${text}</code>`;
+/** A time in a sentence, such as "since 29 Nov 2026, 14:05": never relative to now. */
+export const moment = (at: string): Html =>
+  html`<time datetime="${at}" title="${at}" data-moment>${at.slice(0, 16).replace('T', ' ')} UTC</time>`;
+
+/** An id with a button that copies it. In a table its beginning is shown, and all of it on hover. */
+export const id = (text: string): Html => html`<code class="id" title="${text}" data-copy>${text}</code>`;
+
+/** An id that leads to its page, where it has no name. */
+export const idLink = (href: string, text: string): Html =>
+  html`<a href="${href}"><code class="id" title="${text}">${text}</code></a>`;
 
 /** A text to take along to somewhere else, with a button that copies it. */
 export const copyable = (text: string): Html => html`<code data-copy>${text}</code>`;
@@ -75,6 +83,8 @@ export const badge = (text: string, tone: Tone = 'quiet'): Html =>
 
 const stateTones: Readonly<Record<string, Tone>> = {
   connected: 'good',
+  moving: 'warn',
+  shadowing: 'warn',
   verified: 'good',
   completed: 'good',
   active: 'good',
@@ -95,8 +105,11 @@ const stateTones: Readonly<Record<string, Tone>> = {
   rejected: 'bad',
   unreachable: 'bad',
 };
+/** What the API calls by several words, without the hyphens: `not compliant`. */
+export const said = (text: string): string => text.replaceAll('-', ' ');
+
 /** A state of the API with a colour; the word itself is what tells. */
-export const state = (text: string): Html => badge(text, stateTones[text] ?? 'quiet');
+export const state = (text: string): Html => badge(said(text), stateTones[text] ?? 'quiet');
 
 export interface Column<Row> {
   readonly title: string;
@@ -133,17 +146,17 @@ export const facts = (
 
 export interface Chip {
   readonly label: string;
-  readonly count: number;
+  readonly count?: number;
   readonly href: string;
   readonly current: boolean;
 }
 
-/** Links that narrow a list to one kind, each with how many there are. */
+/** Links that narrow what is shown to one kind, each with how many there are where that is known. */
 export const chips = (
   label: string,
   links: readonly Chip[],
 ): Html => html`<ul class="chips" aria-label="${label}">
-    ${links.map(({ count, current, href, label: shown }) => html`<li><a href="${href}"${current ? html` aria-current="true"` : none}>${shown} <span class="count">${count}</span></a></li>`)}
+    ${links.map(({ count, current, href, label: shown }) => html`<li><a href="${href}"${current ? html` aria-current="true"` : none}>${shown}${count === undefined ? none : html` <span class="count">${count}</span>`}</a></li>`)}
   </ul>`;
 
 /** From page to page of a list; the other parameters of the address stay. */
@@ -169,7 +182,21 @@ export const atLeast = (count: number, isLeast: boolean): string =>
   `${count.toLocaleString('en')}${isLeast ? '+' : ''}`;
 
 const owners: Readonly<Record<string, string>> = {
-  caller: 'the request',
+  caller: 'an operator',
+  operator: 'an operator',
+  configuration: 'the administrator of Entra and Intune',
+  instance: 'the administrator of Jamf Pro',
+  jamf: 'the administrator of Jamf Pro',
+  microsoft: 'Microsoft',
+  espalier: 'this gateway, by itself',
+};
+
+/** Names in words who has to act, to stand within a sentence. */
+export const ownerWords = (owner: string): string => owners[owner] ?? owner;
+
+/** What a problem of a request is about: its owner is who or what has to change. */
+const about: Readonly<Record<string, string>> = {
+  caller: 'what was asked for',
   instance: 'the Jamf Pro instance',
   microsoft: 'Microsoft',
   espalier: 'this gateway',
@@ -184,7 +211,7 @@ export const problemBox = (problem: ApiProblem): Html => html`<div class="proble
       ? ''
       : html`<ul>${problem.errors.map(({ description, field }) => html`<li><code>${field}</code> ${description}</li>`)}</ul>`
   }
-  <p class="quiet">It concerns ${owners[problem.owner] ?? problem.owner}. Request id ${id(problem.requestId)}</p>
+  <p class="quiet">It concerns ${about[problem.owner] ?? problem.owner}. Request id ${id(problem.requestId)}</p>
 </div>`;
 
 /** Why, for the history; every form that changes something has it. */
@@ -228,6 +255,3 @@ export function duration(seconds: number | null): string | undefined {
 /** A number with its noun: `1 device`, `2,000 devices`. */
 export const counted = (count: number, noun: string): string =>
   `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
-
-/** Names in words who has to act. */
-export const ownerWords = (owner: string): string => owners[owner] ?? owner;

@@ -1,6 +1,6 @@
 import { html } from 'hono/html';
 import type { Html } from '../gateway/page-layout.ts';
-import { type Column, none, table, time } from './parts.ts';
+import { type Column, chips, none, table, time } from './parts.ts';
 
 /** What was delivered for a tenant over an hour, a day, a week: charts of a table, which stays for who reads it. */
 
@@ -33,7 +33,8 @@ export const rangeOf = (query: URLSearchParams): Range =>
 export const chartFiles = ['uplot.css', 'uplot.js', 'chart.js'] as const;
 
 const whole = (value: number): string => value.toLocaleString('en');
-const seconds = (value: number | null): string => (value === null ? '' : String(value));
+const seconds = (value: number | null): string =>
+  value === null ? '' : String(Number(value.toPrecision(3)));
 
 type Row = Delivery['results'][number];
 
@@ -47,22 +48,30 @@ const columns: readonly Column<Row>[] = [
   { title: '99th, s', cell: ({ delaySeconds }) => seconds(delaySeconds.p99), numeric: true },
 ];
 
+/** Two digits that count: the delays are known to a fifth. */
+const rounded = (value: number | null): string =>
+  value === null ? '' : Number(value.toPrecision(2)).toLocaleString('en');
+
 const inWords = ({ accepted, completed, delaySeconds, failed, received }: Numbers): Html => html`<p>
   ${whole(received)} received, ${whole(accepted)} accepted, ${whole(completed)} completed, ${whole(failed)} failed.
   ${
     delaySeconds.median === null
       ? none
-      : html`Half were accepted within ${delaySeconds.median} s of being new, 99 of 100 within ${delaySeconds.p99} s.`
+      : html`Half were accepted within ${rounded(delaySeconds.median)} s of being new, 99 of 100 within ${rounded(delaySeconds.p99)} s.`
   }
 </p>`;
 
 export const deliveryOverTime = ({ results, total }: Delivery, range: Range): Html => html`<section
     class="card" id="delivery" data-charts>
   <h2>Delivery over time</h2>
-  <p class="actions">${(Object.keys(ranges) as Range[]).map(
-    (name) =>
-      html`<a href="?range=${name}#delivery"${name === range ? html` aria-current="true"` : none}>${ranges[name].label}</a> `,
-  )}</p>
+  ${chips(
+    'Time',
+    (Object.keys(ranges) as Range[]).map((name) => ({
+      label: ranges[name].label,
+      href: `?range=${name}#delivery`,
+      current: name === range,
+    })),
+  )}
   ${inWords(total)}
   <div class="grid charts">
     <figure data-columns="1 2 3 4" hidden><figcaption>Reports</figcaption></figure>

@@ -34,7 +34,7 @@ const vanishing = 'the computer or its registration vanishing from the instance'
 
 function changesOfChoice({ claim, others }: Choice): string[] {
   const changes = [
-    `a claim of another instance with a lastEnrolledDate after ${claim.lastEnrolledAt?.toISOString() ?? 'any date'}`,
+    `an enrolment of the Mac at another instance after ${claim.lastEnrolledAt?.toISOString() ?? 'any date'}`,
     'pinning the device to an instance',
     vanishing,
   ];

@@ -56,7 +56,7 @@ describe('reports in the console', () => {
     await eventually(async () => expect(await stateOf(device.deviceId)).toBe('failed'));
     const page = (await operator.open('/reports?state=failed')).text;
     expect(page).toContain('device-not-in-entra');
-    expect(page).toContain('The administrator of Entra and Intune');
+    expect(page).toContain('the administrator of Entra and Intune');
     expect(page).toContain(`/tenants/${tenantId}/devices/${device.deviceId}`);
     const link = /href="(\/reports\/replay\?filter=[^"]+device-not-in-entra[^"]*)"/.exec(page)?.[1];
     expect(link).toBeDefined();

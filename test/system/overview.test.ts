@@ -85,7 +85,9 @@ describe('the overview', () => {
     const hold = { cause: 'no-intune', detail: hostile, remedy: 'add one', owner: 'configuration' };
     await sql()`
       update tenants set hold = ${sql().json({ ...hold, since: new Date().toISOString() })},
-        permissions = ${sql().json({ ok: false, checkedAt: new Date().toISOString(), missing: ['Directory.Read.All'], extra: [] })}
+        permissions = ${sql().json({ ok: false, checkedAt: new Date().toISOString(), missing: ['Directory.Read.All'], extra: [] })},
+        -- As if it was looked at now: the watch of permissions does not look again.
+        permissions_checked_at = now()
       where tenant_id = ${contoso}`;
     await sql()`
       update instances set last_error = 'it does not answer', last_error_at = now() where instance_id = ${instanceId}`;
@@ -113,14 +115,14 @@ describe('the overview', () => {
   });
 
   it('counts failed reports by cause, the newest of a tenant and no more than a bound', async () => {
-    await fail(contoso, 'user-not-in-group', 3);
+    await fail(contoso, 'user-not-assigned', 3);
     const few = await soon('reports-failed', (item) => item?.count === 3);
-    expect(few).toMatchObject({ cause: 'user-not-in-group', countIsLeast: false, owner: 'microsoft' });
+    expect(few).toMatchObject({ cause: 'user-not-assigned', countIsLeast: false, owner: 'configuration' });
     expect(few?.action.label).toBe('Show the reports');
     const page = (await admin.open(few?.action.href ?? '')).text;
     expect(page).toContain('3 match.');
-    expect(page).toContain('name="reason" value="user-not-in-group"');
-    await fail(contoso, 'user-not-in-group', 600);
+    expect(page).toContain('name="reason" value="user-not-assigned"');
+    await fail(contoso, 'user-not-assigned', 600);
     expect(await soon('reports-failed', (item) => item?.count === 500)).toMatchObject({ countIsLeast: true });
     await sql()`delete from reports where content_hash = 'seeded'`;
     await soon('reports-failed', (item) => item === undefined);
@@ -181,8 +183,8 @@ describe('the overview', () => {
     const { text } = await admin.open('/');
     for (const part of [
       'Delivery held',
-      'add one',
-      'The configuration, here or in Entra',
+      'Add one.',
+      'the administrator of Entra and Intune',
       'Permissions changed',
     ])
       expect(text).toContain(part);

@@ -1,6 +1,6 @@
 /** Says what was read in words, with what ends it and where. Pure. */
 
-import { remedyOf } from '../../delivery/causes.ts';
+import { ownerOf, remedyOf } from '../../delivery/causes.ts';
 import type { Attention, AttentionKind } from './attention.ts';
 import type { ExpiringKey, FailedRow, InstanceRow, TenantRow, WaitingApproval } from './attention-rows.ts';
 
@@ -151,7 +151,7 @@ export const ofFailed = (row: FailedRow): Attention =>
     cause: row.reason,
     detail: row.detail ?? 'Intune did not take these reports.',
     remedy: remedyOf(row.reason) ?? 'Look at one of the reports, end the cause, then replay them.',
-    owner: 'microsoft',
+    owner: ownerOf(row.reason),
     since: row.since,
     count: row.count,
     countIsLeast: row.more,
@@ -203,7 +203,7 @@ export const ofCertificate = (name: string, expiresAt: Date): Attention =>
 export const ofApproval = (row: WaitingApproval): Attention =>
   item('approval-waiting', row, {
     cause: row.action,
-    detail: `${row.requestedBy} asked: ${row.summary}`,
+    detail: `${row.summary}, asked for by ${row.requestedBy}.`,
     remedy: 'A second operator approves or rejects it within a day.',
     owner: 'caller',
     since: row.createdAt,

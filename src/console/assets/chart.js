@@ -3,6 +3,7 @@
 (() => {
   const colours = ['--chart-1', '--chart-2', '--chart-3', '--chart-4'];
   const styleOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const widths = [6, 4, 2, 2];
   const height = 220;
 
   const numberIn = (cell) => {
@@ -33,11 +34,14 @@
     const series = columns.map((column, index) => ({
       label: heads[column],
       stroke: () => styleOf(colours[index]),
-      width: 2,
+      // Lines that coincide, as they should, lie on each other: the lower ones are broader.
+      width: widths.at(index - columns.length),
       dash: index % 2 === 1 ? [6, 3] : undefined,
       points: { show: rows.length < 40, size: 4 },
       spanGaps: false,
-      value: (_, value) => (value === null ? 'none' : value.toLocaleString(document.documentElement.lang)),
+      // Without an index the pointer is elsewhere.
+      value: (_, value, __, at) =>
+        at === null ? '' : value === null ? 'none' : value.toLocaleString(document.documentElement.lang),
     }));
     figure.hidden = false;
     const chart = new uPlot(
@@ -53,7 +57,7 @@
           }),
         ],
         series: [
-          { label: 'From', value: (_, at) => (at === null ? '' : exact.format(at * 1_000)) },
+          { label: 'Time', value: (_, at) => (at === null ? '' : exact.format(at * 1_000)) },
           ...series,
         ],
       },

@@ -9,10 +9,17 @@
     ['minute', 60],
     ['second', 1],
   ];
-  const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
-  const exact = new Intl.DateTimeFormat(document.documentElement.lang, {
+  // The pages are in English; of its ways to write a date the reader's own is taken.
+  const locale = navigator.language.startsWith('en') ? navigator.language : 'en-GB';
+  const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+  const exact = new Intl.DateTimeFormat(locale, {
     dateStyle: 'medium',
     timeStyle: 'long',
+  });
+  // For a sentence: "since 2 hours ago" would be none.
+  const short = new Intl.DateTimeFormat(locale, {
+    dateStyle: 'medium',
+    timeStyle: 'short',
   });
   const ago = (at) => {
     const seconds = (at - Date.now()) / 1_000;
@@ -24,8 +31,9 @@
     for (const element of root.querySelectorAll('time[datetime]')) {
       const at = new Date(element.dateTime);
       if (Number.isNaN(at.getTime())) continue;
-      element.textContent = ago(at);
-      element.title = exact.format(at);
+      const isMoment = element.dataset.moment !== undefined;
+      element.textContent = isMoment ? short.format(at) : ago(at);
+      element.title = isMoment ? `${ago(at)}, ${exact.format(at)}` : exact.format(at);
     }
   };
 
@@ -38,6 +46,8 @@
       // The name begins with the word that is shown, for those who hear the button and those who speak to it.
       const say = (word) => {
         button.textContent = word;
+        // Of the usual word the two sheets of paper are shown, of another one the word.
+        button.toggleAttribute('data-said', word !== 'Copy');
         button.setAttribute('aria-label', `${word} ${element.textContent.slice(0, 60)}`);
       };
       say('Copy');

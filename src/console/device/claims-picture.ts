@@ -7,9 +7,9 @@ import type { Claim, Explanation, Names } from './device-answers.ts';
 const shownClaims = 8;
 const rowHeight = 62;
 const boxHeight = 48;
-const width = 360;
-const boxWidth = 206;
-const macLeft = 268;
+const width = 380;
+const boxWidth = 226;
+const macLeft = 288;
 
 /** What a box of the picture holds of a name. */
 const clipped = (text: string): string => (text.length > 24 ? `${text.slice(0, 23)}…` : text);

@@ -1,6 +1,6 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
-import { badge, card, id, none, table, time } from '../parts.ts';
+import { badge, card, id, none, said, table, time } from '../parts.ts';
 import type { Names } from './device-answers.ts';
 
 /** What Jamf Pro says beside what Intune was told beside what Entra shows, with what differs marked. */
@@ -44,6 +44,7 @@ export interface Comparison {
 const unknown = html`<span class="quiet">not known</span>`;
 const notShown = html`<span class="quiet">not looked at</span>`;
 const text = (value: string | null | undefined): Html => (value ? html`${value}` : unknown);
+const verdict = (value: string | null | undefined): Html => (value ? html`${said(value)}` : unknown);
 const flag = (value: boolean | null | undefined, yes: string, no: string): Html =>
   value === null || value === undefined ? unknown : html`${value ? yes : no}`;
 const user = (value: string | null | undefined): Html => (value ? id(value) : unknown);
@@ -56,7 +57,7 @@ const notLookedUp: Readonly<Record<string, string>> = {
 };
 
 function entraVerdict({ detail, isCompliant, verification }: Comparison['entra']): Html {
-  if (isCompliant !== null) return html`${isCompliant ? 'compliant' : 'not-compliant'}`;
+  if (isCompliant !== null) return html`${isCompliant ? 'compliant' : 'not compliant'}`;
   const why = verification === null ? 'not looked up since the last message' : notLookedUp[verification];
   return html`<span class="quiet">${why ?? 'no value'}${detail === null ? '' : `: ${detail}`}</span>`;
 }
@@ -74,9 +75,9 @@ function linesOf({ entra, intune, jamf }: Comparison): readonly Line[] {
     {
       title: 'Verdict',
       fields: ['verdict', 'entra'],
-      jamf: text(jamf?.verdict),
+      jamf: verdict(jamf?.verdict),
       intune:
-        intune !== null && intune.verdict === null ? html`none: Intune makes it` : text(intune?.verdict),
+        intune !== null && intune.verdict === null ? html`none: Intune makes it` : verdict(intune?.verdict),
       entra: entraVerdict(entra),
     },
     {

@@ -1,7 +1,8 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
 import { at } from '../api.ts';
-import { badge, card, id, none, table, time } from '../parts.ts';
+import { badge, card, idLink, moment, none, table, time } from '../parts.ts';
+import { sentence } from '../words.ts';
 import { claimsPicture } from './claims-picture.ts';
 import type { Claim, Explanation, Names } from './device-answers.ts';
 import { routeSentence } from './why.ts';
@@ -11,7 +12,7 @@ import { routeSentence } from './why.ts';
 const claimState = (claim: Claim, { instanceId, jamfComputerId }: Explanation): Html => {
   if (claim.instanceId === instanceId && claim.jamfComputerId === jamfComputerId)
     return badge('has the Mac', 'good');
-  if (claim.state === 'active') return badge('would take it', 'warn');
+  if (claim.state === 'active') return badge('claims it too', 'warn');
   return claim.state === 'stale' ? badge('older registration') : badge('instance disabled');
 };
 
@@ -43,13 +44,12 @@ export const claimsTable = (
     'No computer record of any instance names this registration. The Mac appears again when it is registered in Entra and updates its inventory in Jamf Pro.',
   );
 
-/** A sentence of the API, its times as all times are shown. */
+/** A sentence of the API, its times as those of other sentences. */
 const withTimes = (text: string): Html =>
-  html`${text.split(/(\d{4}-\d\d-\d\dT[\d:.]+Z)/).map((part, index) => (index % 2 === 1 ? time(part) : part))}`;
+  html`${text.split(/(\d{4}-\d\d-\d\dT[\d:.]+Z)/).map((part, index) => (index % 2 === 1 ? moment(part) : part))}`;
 
 const relatives = (tenantId: string, { nextDeviceId, previousDeviceIds }: Explanation): Html => {
-  const link = (deviceId: string): Html =>
-    html`<a href="${at`/tenants/${tenantId}/devices/${deviceId}`}">${id(deviceId)}</a>`;
+  const link = (deviceId: string): Html => idLink(at`/tenants/${tenantId}/devices/${deviceId}`, deviceId);
   return html`${
     nextDeviceId === null
       ? none
@@ -67,12 +67,12 @@ export const routeCard = (tenantId: string, explanation: Explanation, names: Nam
     html`${routeSentence(explanation, names)}
       ${
         explanation.conflict
-          ? html`<p class="conflict"><strong>Conflict.</strong> More than one computer record claims this Mac. The one that has it is told to Intune; the others are not, and get it only by what is listed below. Remove the records that are not in use any more from their Jamf Pro.</p>`
+          ? html`<p class="warning"><strong>Conflict.</strong> More than one computer record claims this Mac. The one that has it is told to Intune; the others are not, and get it only by what is listed below. Remove the records that are not in use any more from their Jamf Pro.</p>`
           : none
       }
       ${claimsPicture(explanation, names)}
       ${claimsTable(tenantId, explanation, names)}
       ${relatives(tenantId, explanation)}
       <h3>What would change it</h3>
-      <ul>${explanation.wouldChange.map((text) => html`<li>${withTimes(names.inText(text))}</li>`)}</ul>`,
+      <ul>${explanation.wouldChange.map((text) => html`<li>${withTimes(sentence(names.inText(text)))}</li>`)}</ul>`,
   );

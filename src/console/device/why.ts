@@ -1,6 +1,6 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
-import { time } from '../parts.ts';
+import { moment } from '../parts.ts';
 import type { Device, Explanation, Names } from './device-answers.ts';
 
 /** Rules and verdicts of the API as sentences for the person who asks why. */
@@ -28,7 +28,7 @@ export function routeSentence(
   names: Names,
   past = false,
 ): Html {
-  const when = since === null ? '' : html`, since ${time(since)}`;
+  const when = since === null ? '' : html`, since ${moment(since)}`;
   return instanceId === null
     ? html`<p class="answer"><strong>No instance</strong> ${past ? 'managed' : 'manages'} this Mac because ${ended[rule] ?? rule}${when}.</p>`
     : html`<p class="answer"><strong>${names.of(instanceId)}</strong> ${past ? 'managed' : 'manages'} this Mac because ${because[rule] ?? rule}${when}.</p>`;
@@ -58,14 +58,17 @@ const verdicts: Readonly<Record<string, readonly [says: string, next: string]>> 
   ],
 };
 
+const sinceOf = (at: string | null): Html | string => (at === null ? '' : html` since ${moment(at)}`);
+const onOf = (at: string | null): Html | string => (at === null ? '' : html` on ${moment(at)}`);
+
 /** Whether Intune knows it, in a sentence. */
 function toldSentence({ report }: Device): Html {
   if (report === null) return html`Intune was told nothing yet.`;
   switch (report.state) {
     case 'verified':
-      return html`Intune was told so, and Entra shows it since ${time(report.verifiedAt)}.`;
+      return html`Intune was told so, and Entra shows it${sinceOf(report.verifiedAt)}.`;
     case 'completed':
-      return html`Intune took that ${time(report.completedAt)}.`;
+      return html`Intune took that${onOf(report.completedAt)}.`;
     case 'failed':
       return html`Intune does not know it: telling it failed.`;
     case 'held':
@@ -73,7 +76,7 @@ function toldSentence({ report }: Device): Html {
     case 'due':
       return html`Intune is about to be told.`;
     default:
-      return html`Intune was told ${time(report.sentAt)} and has not said yet that it is done.`;
+      return html`Intune was told${onOf(report.sentAt)} and has not said yet that it is done.`;
   }
 }
 

@@ -16,8 +16,9 @@ import {
 import { claimsTable, routeCard } from '../device/route-card.ts';
 import { timelinePicture, timelineTable } from '../device/timeline-picture.ts';
 import { routeSentence, verdictSentence } from '../device/why.ts';
-import { badge, card, facts, id, none, pager, problemBox, state } from '../parts.ts';
+import { badge, card, facts, id, none, ownerWords, pager, problemBox, state } from '../parts.ts';
 import type { ConsolePage, PageContent, Visit } from '../visit.ts';
+import { inOperatorsWords, sentence } from '../words.ts';
 
 /** One Mac's registration: why it is compliant or not, where it belongs and why, what was told of it and when. */
 
@@ -45,13 +46,13 @@ async function pastCard(
     <button>Explain</button>
     ${local === '' ? none : html`<a href="${at`/tenants/${tenantId}/devices/${deviceId}`}">Only now</a>`}
   </form>`;
-  const intro = html`<p>Where the Mac belonged at a time that is past, and why. Times are those of UTC, not of your zone.</p>`;
-  if (local === '') return card('At a past time', html`${intro}${form}`);
+  const intro = html`<p>Where the Mac belonged at an earlier time, and why. The time is in UTC, not in your zone.</p>`;
+  if (local === '') return card('At an earlier time', html`${intro}${form}`);
   try {
     const path = at`/tenants/${tenantId}/devices/${deviceId}/explain`;
     const then = await unlessMissing(api.get<Explanation>(path, { at: instantOf(local) }));
     return card(
-      'At a past time',
+      'At an earlier time',
       html`${intro}${form}<h3>On ${local.replace('T', ' at ')} UTC</h3>${
         then === undefined
           ? html`<p>Nothing was known of this Mac then.</p>`
@@ -60,38 +61,19 @@ async function pastCard(
     );
   } catch (error) {
     if (!(error instanceof ApiRefusal) || error.problem.status !== 400) throw error;
-    return card('At a past time', html`${intro}${form}${problemBox(error.problem)}`);
+    return card('At an earlier time', html`${intro}${form}${problemBox(error.problem)}`);
   }
 }
-
-const actors: Readonly<Record<string, string>> = {
-  caller: 'you, or whoever operates this gateway.',
-  configuration: 'whoever administers Entra, Intune and Jamf Pro for this tenant.',
-  instance: 'who looks after the Jamf Pro instance.',
-  microsoft: 'the administrator of the Entra tenant and of Intune.',
-  espalier: 'this gateway, by itself.',
-};
-
-/** Remedies name calls of the API; on a page they are buttons. */
-const inOperatorsWords = (text: string): string =>
-  text
-    .replaceAll(
-      /POST \/tenants\/\{tenantId\}\/(\w)(\w*)/g,
-      (_, first: string, rest: string) => `press “${first.toUpperCase()}${rest}” on the tenant's page`,
-    )
-    .replaceAll(/POST \/reports\/replay(?: \("espalier reports replay"\))?/g, '“Read it again now” below');
 
 /** Why the report does not go on, who acts and what ends it. */
 const stopped = ({ report }: Device, cause: Cause | undefined, names: Names, tenantId: string): Html => {
   if (report === null || (report.state !== 'held' && report.state !== 'failed')) return none;
-  const [reason, detail, remedy] = [report.reason, report.detail, cause?.remedy].map(
-    (text) => text && inOperatorsWords(names.inText(text)),
-  );
-  return html`<div class="${report.state === 'held' ? 'conflict' : 'problem'}">
-    <p><strong>The report is ${report.state}${reason ? `: ${reason}` : ''}</strong></p>
-    ${detail && !(remedy && detail.endsWith(remedy)) ? html`<p>${detail}</p>` : none}
-    ${remedy ? html`<p>What ends it: ${remedy}.</p>` : none}
-    ${cause?.owner === undefined ? none : html`<p>Who acts: ${actors[cause.owner] ?? cause.owner}</p>`}
+  const inWords = (text: string | null | undefined): string =>
+    sentence(inOperatorsWords(names.inText(text ?? ''), 'press “Read it again now” below'));
+  const [detail, remedy] = [inWords(report.detail), inWords(cause?.remedy)];
+  return html`<div class="${report.state === 'held' ? 'warning' : 'problem'}">
+    <p><strong>The report ${report.state === 'held' ? 'is held' : 'failed'}.</strong> ${detail.endsWith(remedy) ? detail : html`${detail} ${remedy}`}</p>
+    <p class="quiet">${cause?.owner === undefined ? none : html`For ${ownerWords(cause.owner)} · `}<code>${report.reason}</code></p>
     ${/on the tenant's page/.test(`${detail} ${remedy}`) ? html`<p><a href="${at`/tenants/${tenantId}`}">To the tenant's page</a></p>` : none}
   </div>`;
 };
@@ -109,11 +91,12 @@ const answerCard = (
       )
     : card('Compliance', html`${verdictSentence(device, names)}${stopped(device, cause, names, tenantId)}`);
 
-const whatItIs = (deviceId: string, device: Device | undefined): Html =>
+const whatItIs = (deviceId: string, device: Device | undefined, comparison: Comparison | undefined): Html =>
   facts([
+    ['Name', comparison?.jamf?.deviceName ?? comparison?.intune?.deviceName],
     ['Device id in Entra', id(deviceId)],
     ['Serial number', device?.serialNumber],
-    ['UDID', device?.udid],
+    ['UDID', device?.udid && id(device.udid)],
     ['Report', device?.report ? state(device.report.state) : undefined],
     ['Pin', device?.pinned ? badge('pinned') : undefined],
   ]);
@@ -181,7 +164,7 @@ async function show(visit: Visit): Promise<PageContent> {
     ],
     body: [
       html`<div id="state"${isUnderWay(device, comparison) ? again : none}>
-        ${whatItIs(deviceId, device)}
+        ${whatItIs(deviceId, device, comparison)}
         ${answerCard(device, cause, names, tenantId)}
         ${comparison === undefined ? none : comparisonCard(comparison, names)}
         ${routeCard(tenantId, explanation, names)}

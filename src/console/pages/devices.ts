@@ -3,7 +3,7 @@ import type { Html } from '../../gateway/page-layout.ts';
 import { parseGuid } from '../../ids.ts';
 import { at } from '../api.ts';
 import { type Device, type List, type Names, readNames } from '../device/device-answers.ts';
-import { badge, id, named, none, pager, select, state, table, time } from '../parts.ts';
+import { badge, counted, id, named, none, pager, said, select, state, table, time } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
 
 /** The devices of a tenant: found by serial number, id, instance, pin, conflict and state of the report. */
@@ -72,7 +72,7 @@ const filterForm = ({ query }: Visit, { instances }: Names): Html => html`<form 
     ],
     query.get('conflict') ?? '',
   )}
-  <button>Show</button>
+  <span class="actions"><button>Show</button> <a href="?">Clear</a></span>
 </form>`;
 
 const exportLinks = (tenantId: string, filter: string | undefined): Html => {
@@ -81,6 +81,12 @@ const exportLinks = (tenantId: string, filter: string | undefined): Html => {
   return html`<p class="actions"><span class="quiet">Export what is found:</span>
     <a href="${to('csv')}" download>CSV</a> <a href="${to('ndjson')}" download>NDJSON</a></p>`;
 };
+
+/** What keeps a person out stands out; the word tells it without the colour. */
+const verdictOf = (verdict: string): Html =>
+  verdict === 'compliant'
+    ? html`${verdict}`
+    : badge(said(verdict), verdict === 'not-compliant' ? 'bad' : 'quiet');
 
 const reportCell = ({ report }: Device): Html =>
   report === null
@@ -123,7 +129,7 @@ export const devices: ConsolePage = {
       ],
       body: [
         filterForm(visit, names),
-        html`<p class="quiet">${totalCount === 1 ? '1 device' : `${totalCount} devices`}</p>`,
+        html`<p class="quiet">${counted(totalCount, 'device')}</p>`,
         table<Device>(
           'Devices',
           [
@@ -133,7 +139,7 @@ export const devices: ConsolePage = {
               cell: ({ instanceId, jamfComputerId }) =>
                 html`<a href="${at`/tenants/${tenantId}/instances/${instanceId}`}">${names.of(instanceId)}</a> <span class="quiet">computer ${jamfComputerId}</span>`,
             },
-            { title: 'Verdict', cell: ({ report }) => (report === null ? '' : report.verdict) },
+            { title: 'Verdict', cell: ({ report }) => (report === null ? '' : verdictOf(report.verdict)) },
             { title: 'Report', cell: reportCell },
             { title: 'Pin', cell: ({ pinned }) => (pinned ? badge('pinned') : '') },
             { title: 'There since', cell: ({ since }) => time(since) },

@@ -123,8 +123,6 @@ export const history: ConsolePage = {
       title: 'History',
       body: [
         await verification(visit),
-        html`<form class="actions"><input type="hidden" name="verify" value="1" /><button>Verify the history</button>
-          <span class="quiet">Each entry holds the hash of the one before.</span></form>`,
         await filters(visit),
         table<Entry>(
           'History',
@@ -149,6 +147,8 @@ export const history: ConsolePage = {
             : html`No entry is like that. <a href="/history">Show all of them</a>.`,
         ),
         pager(query, totalCount, pageSize),
+        html`<form class="actions"><input type="hidden" name="verify" value="1" /><button>Verify the history</button>
+          <span class="quiet">Each entry holds the hash of the one before, so that a changed or missing one is found.</span></form>`,
         asLines(visit, filter),
       ],
     };

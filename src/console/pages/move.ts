@@ -2,7 +2,7 @@ import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
 import { at } from '../api.ts';
 import { instancesOf } from '../names.ts';
-import { card, facts, id, table, time } from '../parts.ts';
+import { card, facts, id, idLink, table, time } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
 import { instanceName, type Move, progress, skippedTable, stateOf } from './moves.ts';
 
@@ -51,7 +51,7 @@ function shadowing(
         {
           title: 'For example, old and new',
           cell: ({ example }) =>
-            html`${example.description}<br /><a href="${at`/tenants/${tenantId}/devices/${example.deviceId}`}">${example.deviceId}</a>`,
+            html`${example.description}<br />${idLink(at`/tenants/${tenantId}/devices/${example.deviceId}`, example.deviceId)}`,
         },
         { title: 'Last', cell: ({ lastAt }) => time(lastAt) },
       ],
@@ -112,12 +112,14 @@ export const move: ConsolePage = {
     const tenantId = param('tenantId');
     const path = at`/tenants/${tenantId}/moves/${param('moveId')}`;
     const one = await api.get<MoveWithDifferences>(path);
+    const tenant = await api.get<{ displayName: string }>(at`/tenants/${tenantId}`);
     const names = await instancesOf(api, tenantId);
     const { devices } = one;
     return {
       title: `${names.get(one.from) ?? one.from} to ${names.get(one.to) ?? one.to}`,
       above: [
-        ['Tenant', at`/tenants/${tenantId}`],
+        ['Tenants', '/tenants'],
+        [tenant.displayName, at`/tenants/${tenantId}`],
         ['Moves', at`/tenants/${tenantId}/moves`],
       ],
       body: [

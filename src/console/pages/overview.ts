@@ -1,11 +1,22 @@
 import { html } from 'hono/html';
 import { LRUCache } from 'lru-cache';
 import type { Html } from '../../gateway/page-layout.ts';
-
 import { overviewsDrawn } from '../../limits.ts';
-import { atLeast, badge, chips, id, pager, state, type Tone, table, time } from '../parts.ts';
-
+import {
+  atLeast,
+  badge,
+  chips,
+  moment,
+  named,
+  ownerWords,
+  pager,
+  state,
+  type Tone,
+  table,
+  time,
+} from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
+import { inOperatorsWords, sentence } from '../words.ts';
 
 /** What needs a person, and how all tenants are. The live part fetches itself anew when something has changed. */
 
@@ -64,16 +75,6 @@ const kindNames: Readonly<Record<string, readonly [name: string, tone: Tone]>> =
 };
 const kindName = (kind: string): string => kindNames[kind]?.[0] ?? kind;
 
-const actors: Readonly<Record<string, string>> = {
-  caller: 'An operator',
-  operator: 'An operator',
-  configuration: 'The configuration, here or in Entra',
-  instance: 'The Jamf Pro instance',
-  jamf: 'The Jamf Pro instance',
-  microsoft: 'Microsoft',
-  espalier: 'This gateway',
-};
-
 const subject = ({ instanceId, instanceName, tenantId, tenantName }: Attention): Html =>
   tenantId === null
     ? html`This gateway`
@@ -84,18 +85,20 @@ const subject = ({ instanceId, instanceName, tenantId, tenantName }: Attention):
       }`;
 
 const attentionItem = (item: Attention): Html => html`<li>
-  <p class="what">${badge(kindName(item.kind), kindNames[item.kind]?.[1])} <strong>${subject(item)}</strong>${
-    item.count > 1 || item.countIsLeast
-      ? html` <span class="quiet">${atLeast(item.count, item.countIsLeast)} ${item.kind === 'reports-failed' ? 'reports' : 'devices'}</span>`
-      : ''
-  }</p>
-  <p>${item.detail}</p>
-  <p>${item.remedy}</p>
-  <p class="quiet">To act: ${actors[item.owner] ?? item.owner} · <code>${item.cause}</code>${
-    item.since === null
-      ? ''
-      : html` · ${item.kind === 'credential-expiring' ? 'ends' : 'since'} ${time(item.since)}`
-  }</p>
+  <p>${badge(kindName(item.kind), kindNames[item.kind]?.[1])}</p>
+  <div>
+    <p class="subject"><strong>${subject(item)}</strong>${
+      item.count > 1 || item.countIsLeast
+        ? html` <span class="quiet">${atLeast(item.count, item.countIsLeast)} ${item.kind === 'reports-failed' ? 'reports' : 'devices'}</span>`
+        : ''
+    }</p>
+    <p>${sentence(item.detail)} ${sentence(inOperatorsWords(item.remedy))}</p>
+    <p class="quiet">For ${ownerWords(item.owner)}${
+      item.since === null
+        ? ''
+        : html`, ${item.kind === 'credential-expiring' ? 'until' : 'since'} ${moment(item.since)}`
+    } · <code>${item.cause}</code></p>
+  </div>
   <p class="do"><a class="button" href="${item.action.href}">${item.action.label}</a></p>
 </li>`;
 
@@ -156,14 +159,13 @@ const tenantTable = ({ may }: Visit, { results }: Overview): Html =>
     [
       {
         title: 'Tenant',
-        cell: ({ displayName, tenantId }) =>
-          html`<a href="/tenants/${tenantId}">${displayName}</a><br />${id(tenantId)}`,
+        cell: ({ displayName, tenantId }) => named(displayName, `/tenants/${tenantId}`, tenantId),
       },
       { title: 'State', cell: stateOf },
       { title: 'Instances', cell: ({ instances }) => instances, numeric: true },
       { title: 'Waiting', cell: backlogOf },
       {
-        title: 'Oldest untold',
+        title: 'Oldest waits since',
         cell: ({ oldestUndeliveredAt }) =>
           oldestUndeliveredAt === null ? html`<span class="quiet">none</span>` : time(oldestUndeliveredAt),
       },

@@ -3,8 +3,9 @@ import type { Html } from '../../gateway/page-layout.ts';
 import { at } from '../api.ts';
 import { filterForm, filterOf, tenantFilter, textFilter } from '../filters.ts';
 import { tenantNames } from '../names.ts';
-import { none, pager, select, state, table, time } from '../parts.ts';
+import { idLink, none, ownerWords, pager, select, state, table, time } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
+import { inOperatorsWords, sentence } from '../words.ts';
 
 /** Why reports failed or are held, and how far each is. */
 
@@ -33,18 +34,10 @@ export interface Report {
 
 const states = ['due', 'held', 'sent', 'accepted', 'completed', 'verified', 'failed'] as const;
 const causesShown = 50;
-const pageSize = 100;
-
-const owners: Readonly<Record<string, string>> = {
-  caller: 'An operator',
-  configuration: 'The administrator of Entra and Intune',
-  instance: 'The administrator of Jamf Pro',
-  microsoft: 'Microsoft',
-  espalier: 'This gateway',
-};
+const pageSize = 50;
 
 export const devicePage = ({ deviceId, tenantId }: Pick<Report, 'tenantId' | 'deviceId'>): Html =>
-  html`<a href="${at`/tenants/${tenantId}/devices/${deviceId}`}">${deviceId}</a>`;
+  idLink(at`/tenants/${tenantId}/devices/${deviceId}`, deviceId);
 
 /** Several ids, as they are after a replay, or one. */
 const devicesIn = (query: URLSearchParams): readonly string[] =>
@@ -89,7 +82,7 @@ const reportTable = (
       {
         title: 'Reason',
         cell: ({ detail, reason }) =>
-          html`${reason}${detail === null ? '' : html`<br /><span class="quiet">${detail}</span>`}`,
+          html`${reason === null ? '' : html`<code>${reason}</code>`}${detail === null ? '' : html`<br /><span class="quiet">${sentence(detail)}</span>`}`,
       },
       { title: 'Attempts', numeric: true, cell: ({ attempts }) => attempts },
       { title: 'Changed', cell: ({ updatedAt }) => time(updatedAt) },
@@ -128,18 +121,18 @@ async function causes({ api, may, query }: Visit): Promise<Html> {
             html`${state(cause.state)} <a href="${`?${new URLSearchParams({ state: cause.state, tenant: cause.tenantId, reason: cause.reason })}#list`}">${cause.reason}</a>${
               cause.exampleDetail === null
                 ? ''
-                : html`<br /><span class="quiet">${cause.exampleDetail}</span>`
+                : html`<br /><span class="quiet">${sentence(cause.exampleDetail)}</span>`
             }`,
         },
         {
-          title: 'Who ends it, and how',
+          title: 'What ends it',
           cell: ({ owner, remedy }) =>
-            html`<strong>${owners[owner] ?? owner}:</strong> ${remedy ?? 'Nothing is known; look at one of the devices.'}`,
+            html`${sentence(inOperatorsWords(remedy ?? 'Nothing is known: look at one of the devices'))}<br /><span class="quiet">For ${ownerWords(owner)}.</span>`,
         },
         { title: 'Tenant', cell: ({ tenantId }) => tenant(tenantId) },
         { title: 'Since', cell: ({ oldest }) => time(oldest) },
         {
-          title: 'Replay',
+          title: '',
           cell: (cause) => (may('operator') ? replayLink(ofCause(cause), 'Replay…') : ''),
         },
       ],

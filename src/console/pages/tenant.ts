@@ -8,6 +8,7 @@ import {
   duration,
   facts,
   id,
+  moment,
   named,
   none,
   ownerWords,
@@ -42,17 +43,21 @@ const actionLink = (tenantId: string, name: ActionName, main: boolean): Html => 
   return html`<a class="button${kind}" href="${actionAddress(tenantId, name)}">${label}</a>`;
 };
 
-const offers = ({ connectionState, paused }: Tenant): readonly ActionName[] => [
-  ...offered[connectionState],
-  paused ? 'resume' : 'pause',
-];
+/** What takes something away comes last. */
+const offers = ({ connectionState, paused }: Tenant): readonly ActionName[] => {
+  const all: readonly ActionName[] = [...offered[connectionState], paused ? 'resume' : 'pause'];
+  const isDanger = (name: ActionName): boolean => actions[name].danger === true;
+  return [...all.filter((name) => !isDanger(name)), ...all.filter(isDanger)];
+};
 
 /** The state in words, and the step that comes next as a button. */
 function whereItStands(visit: Visit, tenant: Tenant, status: Status): Html {
   const { means, next } = stateWords[tenant.connectionState];
   const [first] = tenant.paused ? (['resume'] as const) : offered[tenant.connectionState];
-  const needsOne = tenant.paused || next !== undefined || status.hold !== null;
   const { retraction } = status;
+  if (next === undefined && !tenant.paused && status.hold === null && retraction === null)
+    return html`<p>${state(tenant.connectionState)} ${means}</p>`;
+  const needsOne = tenant.paused || next !== undefined || status.hold !== null;
   return html`<section class="card">
     <p>${state(tenant.connectionState)} ${tenant.paused ? state('paused') : none}</p>
     <p>${means}${tenant.paused ? ' Delivery is paused: reports wait here, and Intune is not told.' : ''}</p>
@@ -76,9 +81,9 @@ const troubles = ({ hold, messageErrors, warnings }: Status): Html =>
     hold === null
       ? none
       : html`<div class="problem" role="alert">
-        <p><strong>Delivery waits:</strong> ${hold.detail}</p>
+        <p><strong>Delivery waits.</strong> ${hold.detail}</p>
         <p><strong>What to do:</strong> ${hold.remedy}</p>
-        <p class="quiet"><code>${hold.cause}</code>, since ${time(hold.since)}. It is for ${ownerWords(hold.owner)}.</p>
+        <p class="quiet"><code>${hold.cause}</code> since ${moment(hold.since)}, for ${ownerWords(hold.owner)}</p>
       </div>`
   }${warnings.map((warning) => html`<p class="warning">${warning}</p>`)}${
     messageErrors.length === 0
@@ -183,7 +188,7 @@ const backlogCauses = ({ id: tenantId }: Tenant, causes: readonly BacklogCause[]
           },
           { title: 'Computers', cell: ({ computers }) => computers.toLocaleString('en'), numeric: true },
           { title: 'Cause', cell: ({ cause, detail }) => html`<code>${cause}</code><br />${detail}` },
-          { title: 'It is for', cell: ({ owner }) => ownerWords(owner) },
+          { title: 'For', cell: ({ owner }) => ownerWords(owner) },
           { title: 'Since', cell: ({ since }) => time(since) },
           { title: 'Next try', cell: ({ nextTryAt }) => time(nextTryAt) },
         ],
@@ -191,8 +196,11 @@ const backlogCauses = ({ id: tenantId }: Tenant, causes: readonly BacklogCause[]
         '',
       )}`;
 
-const instanceState = ({ enabled, paused }: Instance): Html =>
-  !enabled ? badge('disabled') : paused ? state('paused') : state('enabled');
+const instanceState = ({ enabled, lastError, paused }: Instance): Html => {
+  if (!enabled) return badge('disabled');
+  if (paused) return state('paused');
+  return state(lastError === null ? 'enabled' : 'unreachable');
+};
 
 const instances = (
   visit: Visit,
@@ -214,7 +222,7 @@ const instances = (
         title: 'Last error',
         cell: ({ lastError, lastErrorAt }) =>
           lastError === null
-            ? 'none'
+            ? html`<span class="quiet">none</span>`
             : html`${lastError}<br /><span class="quiet">${time(lastErrorAt)}</span>`,
       },
     ],
@@ -236,20 +244,18 @@ const manage = (visit: Visit, tenant: Tenant): Html => {
       (name) => html`<dt>${actionLink(tenant.id, name, false)}</dt><dd>${actions[name].summary}</dd>`,
     )}${
       visit.may('admin')
-        ? html`<dt><a class="button" href="${at`/tenants/${tenant.id}/settings`}">Settings</a></dt><dd>Name, landing page, partner group.</dd>
-            <dt><a class="button" href="${at`/tenants/${tenant.id}/migrate`}">Migrate</a></dt><dd>To another mode or connection type, by a plan.</dd>`
+        ? html`<dt><a class="button" href="${at`/tenants/${tenant.id}/migrate`}">Migrate</a></dt><dd>To another mode or connection type, by a plan.</dd>`
         : none
     }</dl>`,
   ]);
 };
 
-const links = ({ id: tenantId }: Tenant): Html => html`<nav class="actions" aria-label="Of this tenant">
-  <a class="button" href="${at`/tenants/${tenantId}/devices`}">Devices</a>
-  <a class="button" href="${at`/tenants/${tenantId}/devices`}?conflict=true">Conflicts</a>
-  <a class="button" href="${at`/tenants/${tenantId}/moves`}">Moves</a>
-  <a class="button" href="${reportsAddress(tenantId)}">Reports</a>
-  <a class="button" href="/history?${new URLSearchParams({ tenant: tenantId })}">History</a>
-</nav>`;
+/** Of pages for all tenants, narrowed to this one; those of the tenant alone are tabs. */
+const links = ({ id: tenantId }: Tenant): Html => html`<p class="actions">
+  <a href="${reportsAddress(tenantId)}">Its reports</a>
+  <a href="${at`/tenants/${tenantId}/devices`}?conflict=true">Its conflicts</a>
+  <a href="/history?${new URLSearchParams({ tenant: tenantId })}">Its history</a>
+</p>`;
 
 export const tenant: ConsolePage = {
   path: '/tenants/:tenantId',
