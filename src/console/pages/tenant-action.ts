@@ -68,7 +68,12 @@ const result = (name: PlannedName, tenant: Tenant, body: readonly Html[]): PageC
   ],
 });
 
-const waiting = html`<p class="notice" role="status">Nothing is done yet. Another operator has to approve it first: see <a href="/approvals">Approvals</a>.</p>`;
+interface Waiting {
+  readonly approvalId?: string;
+}
+
+const waiting = (approvalId: string): Html =>
+  html`<p class="notice" role="status">Nothing is done yet. Another operator has to approve it first: see <a href="${at`/approvals/${approvalId}`}">what waits</a>.</p>`;
 
 const doneOf: Readonly<Record<PlannedName, string>> = {
   pause: 'paused',
@@ -82,12 +87,13 @@ async function go(visit: Visit, given: Form): Promise<GoOn | PageContent> {
   const name = named(visit);
   if (name === undefined) return unknown;
   const { body: tenant } = await readTenant(visit);
-  const { status } = await visit.api.write('POST', `${tenantPath(visit)}/${name}`, {
+  const { body, status } = await visit.api.write<Waiting>('POST', `${tenantPath(visit)}/${name}`, {
     ifMatch: given.get('version') || undefined,
     reason: given.get('reason') ?? undefined,
     ...(name === 'disconnect' ? { body: { retract: given.get('retract') === 'true' } } : {}),
   });
-  if (status === 202) return result(name, tenant, [waiting]);
+  if (status === 202 && body.approvalId !== undefined)
+    return result(name, tenant, [waiting(body.approvalId)]);
   return { goTo: at`/tenants/${tenant.id}`, done: doneOf[name] };
 }
 
