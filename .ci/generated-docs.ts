@@ -143,7 +143,8 @@ Made from \`src/problems.ts\` by \`npm run docs\`; the pages themselves are writ
 Every error of every listener is an RFC 9457 problem, \`application/problem+json\`, with Jamf Pro's members beside, so that
 tools made for Jamf Pro read it. \`type\` ends in the slug; \`detail\` says what happened in this request; \`errors\` names the
 fields at fault; \`instance\` is the request id, also sent as \`X-Request-Id\`, which the log has too. \`owner\` says who has
-to act: it is the one below unless the answer says otherwise.
+to act: it is the one below unless the answer says otherwise. A person's browser, which asks for \`text/html\`, gets the same
+as a page in English or French, save on paths that programs call: \`/api/\`, \`/jamf/\`, device calls and notifications.
 
 ${table(
   ['Slug', 'Status', 'Title', 'Owner'],

@@ -4,6 +4,7 @@ import { except } from 'hono/combine';
 import { matchedRoutes } from 'hono/route';
 import { createAttempts } from '../gateway/attempts.ts';
 import { decodeText, readBody } from '../gateway/body.ts';
+import { showErrorsAsPages } from '../gateway/error-pages.ts';
 import {
   beginListener,
   finishListener,
@@ -245,6 +246,7 @@ export function createAdminApp(
 ): AdminApp {
   const app = createApi();
   beginListener(app, options);
+  app.use('*', showErrorsAsPages({ helper: 'gateway', programs: /^\/(?:api|console)\// }));
   addApiDocs(app);
   const attempts = createAttempts();
   const keys = createKeyOperators(services.sql, services.bootstrapKey);

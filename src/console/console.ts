@@ -1,6 +1,7 @@
 import { type Context, Hono } from 'hono';
 import type { ListenerEnv } from '../gateway/listener.ts';
-import { ProblemError, problemAnswer } from '../problems.ts';
+import { storeRetrySeconds } from '../limits.ts';
+import { ProblemError, problem, problemAnswer } from '../problems.ts';
 import { type ApiProblem, ApiRefusal, type CallApi, createApi, problemOf } from './api.ts';
 import { type Assets, assetPathOf, serveAsset } from './assets.ts';
 import { createFormTurns, readForm } from './forms.ts';
@@ -82,7 +83,13 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
     try {
       person = await api.get<Person>('/session');
     } catch (error) {
-      if (!(error instanceof ApiRefusal) || error.problem.status !== 401) throw error;
+      if (!(error instanceof ApiRefusal)) throw error;
+      // Nobody is known to be signed in, so the answer is not in the console's frame.
+      if (error.problem.status === 503)
+        throw new ProblemError(
+          problem('store-unavailable', error.problem.detail, { retryAfterSeconds: storeRetrySeconds }),
+        );
+      if (error.problem.status !== 401) throw error;
       const { pathname, search } = new URL(c.req.url);
       const returnTo = c.req.method === 'GET' ? pathname + search : '/';
       const location = returnTo === '/' ? '/sign-in' : `/sign-in?${new URLSearchParams({ returnTo })}`;

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomToken } from '../../src/entra/authorization-code.ts';
 import { hashKey } from '../../src/secrets/keys.ts';
 import { type Browser, createBrowser } from '../harness/browser.ts';
+import { demoGateway, type GatewayWithChannel, startWithChannel } from '../harness/demo-gateway.ts';
 import { type Scene, startScene } from '../harness/gateway.ts';
 import type { Answer } from '../harness/http.ts';
 import { ownEnvironment } from '../harness/own-environment.ts';
@@ -13,58 +14,10 @@ import { program } from '../harness/program.ts';
 /** The link that `espalier demo` prints signs in once, on this machine alone; `serve` cannot make one (docs/console.md). */
 
 const sources = join(import.meta.dirname, '../../src');
-const demoGateway = join(sources, 'cli/demo-gateway.ts');
-
-interface Child {
-  readonly origin: string;
-  readonly process: ChildProcess;
-  output(): string;
-  /** Sends what the demo sends; resolves to whether the process said that it holds the link. */
-  offer(hash: string): Promise<boolean>;
-  end(): Promise<void>;
-}
-
-/** As the demo starts its gateway: with a channel between the two. */
-async function startWithChannel(
-  args: readonly string[],
-  environment: Record<string, string>,
-): Promise<Child> {
-  const child = spawn(process.execPath, [...args], {
-    env: { ...ownEnvironment(), ...environment },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
-  let output = '';
-  const exited = new Promise<void>((resolve) => child.on('close', () => resolve()));
-  const admin = await new Promise<string>((resolve, reject) => {
-    const look = (chunk: Buffer): void => {
-      output += chunk.toString('utf8');
-      const line = output.split('\n').find((one) => one.includes('"event":"ready"'));
-      if (line !== undefined) resolve(JSON.parse(line).admin);
-    };
-    child.stdout?.on('data', look);
-    child.stderr?.on('data', look);
-    void exited.then(() => reject(new Error(`ended:\n${output}`)));
-  });
-  return {
-    origin: `https://localhost:${new URL(admin).port}`,
-    process: child,
-    output: () => output,
-    offer: (hash) =>
-      new Promise((resolve) => {
-        child.once('message', (said) => resolve(said === 'one-time-link'));
-        child.once('disconnect', () => resolve(false));
-        child.send({ oneTimeLinkHash: hash });
-      }),
-    end: async () => {
-      child.kill('SIGTERM');
-      await exited;
-    },
-  };
-}
 
 describe('the one-time link of the demo', () => {
   let scene: Scene;
-  let demo: Child;
+  let demo: GatewayWithChannel;
   /** Of one process: the data directory is the scene's, its ports are not. */
   const settings = (more: Record<string, string> = {}): Record<string, string> => {
     const { ESPALIER_ADMIN_URL: _, ...rest } = scene.environment;
@@ -198,7 +151,8 @@ describe('the one-time link of the demo', () => {
     const token = randomToken();
     expect(await open.offer(await hashKey(token))).toBe(true);
     const page = await browserOf().open(`${open.origin}/sign-in/once?token=${token}`);
-    expect([page.status, page.headers['content-type']]).toEqual([404, 'application/problem+json']);
+    expect([page.status, page.text.includes('<h1>There is nothing here</h1>')]).toEqual([404, true]);
+    expect(page.text).not.toContain(token);
     await open.end();
   });
 
@@ -221,7 +175,7 @@ describe('the one-time link of the demo', () => {
     const browser = browserOf();
     for (let time = 0; time < 3; time += 1) {
       const page = await browser.open(`${serve.origin}/sign-in/once?token=${token}`);
-      expect([page.status, page.headers['content-type']]).toEqual([404, 'application/problem+json']);
+      expect([page.status, page.text.includes('<h1>There is nothing here</h1>')]).toEqual([404, true]);
       const pressed = await browser.submit(`${serve.origin}/sign-in/once`, { token });
       expect([pressed.status, browser.cookies.size]).toEqual([404, 0]);
     }
