@@ -36,9 +36,9 @@ dd { margin: 0; }
 .languages form { margin: 0; }
 .languages button { padding: 0; border: 0; border-radius: 0; text-decoration: underline; }
 @media (max-width: 40rem) { main { margin: 0; min-height: 100vh; padding: 1.5rem; border: 0; border-radius: 0; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 0.5rem; } }
-@media print { :root { color-scheme: light; --ink: #000; --quiet: #333; --paper: #fff; --card: #fff; --line: #999; --accent: #000; } main { margin: 0; padding: 0; border: 0; max-width: none; min-height: 0; } .languages, .actions, form { display: none; } }
+@media print { :root { color-scheme: light; --ink: #000; --quiet: #333; --paper: #fff; --card: #fff; --line: #999; --accent: #000; } main { margin: 0; padding: 0; border: 0; max-width: none; min-height: 0; } .languages, .actions, form, .key { display: none; } }
 `;
-export const styleSha256 = 'sha256-A/hy02/VTiHFjdHlew76PWMH7ujNnAux2BxyY5i6qd0=';
+export const styleSha256 = 'sha256-aYTe9oi9lCzbvu6brx/f6W/E3MNfxo8n97it/jqRMsw=';
 
 /** `forms`: where the page's forms may lead. */
 export const pagePolicy = (forms: 'none' | 'self'): string =>
