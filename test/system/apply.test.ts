@@ -527,6 +527,44 @@ tenants:
     expect((await espalier(['apply'])).code).toBe(2);
   });
 
+  it('binds operators of Entra before anything else, exports them, and ends no assignment', async () => {
+    const [entra, person] = [crypto.randomUUID(), crypto.randomUUID()];
+    const text = `operators:\n  - { id: ${entra}, tenants: [${a}] }\n  - { id: "${entra}:${person.toUpperCase()}", tenants: null }\n`;
+    const planned = await apply(text, '--dry-run');
+    expect([planned.code, planned.stdout.includes(`+ operator ${entra}: sees 1 tenant\n`)]).toEqual([
+      10,
+      true,
+    ]);
+    const made = await apply(text);
+    expect([made.code, made.stderr]).toEqual([0, '']);
+    expect(made.stdout).toContain(`operator ${entra}:${person} bound\n`);
+    expect((await scene.api('GET', `/operators/${entra}:${person}`)).json).toMatchObject({
+      tenants: null,
+      assignment: 'own',
+    });
+    expect((await apply(text)).stdout).toBe('Nothing to do: everything is as declared.\n');
+    const changed = await apply(`operators: [{ id: ${entra}, tenants: [] }]`);
+    expect(changed.stdout).toContain(`~ operator ${entra}: sees 1 tenant -> 0 tenants\n`);
+    const exported = await espalier(['export', '-o', 'json']);
+    expect(JSON.parse(exported.stdout).operators).toEqual([
+      { id: entra, tenants: [] },
+      { id: `${entra}:${person}`, tenants: null },
+    ]);
+    const twice = await apply(
+      `operators: [{ id: ${entra}, tenants: [] }, { id: ${entra.toUpperCase()}, tenants: null }]`,
+    );
+    expect([twice.code, twice.stderr.includes(`the operator ${entra} is declared already`)]).toEqual([
+      2,
+      true,
+    ]);
+    for (const wrong of [
+      '{ id: contoso, tenants: [] }',
+      `{ id: ${entra} }`,
+      `{ id: ${entra}, tenants: [x] }`,
+    ])
+      expect((await apply(`operators: [${wrong}]`)).code).toBe(2);
+  });
+
   it('makes keys once, each into a file for its owner alone', async () => {
     const text = `tenants: [{ tenantId: ${a}, displayName: A }]\nkeys:\n  - { name: "ops/night", role: operator, tenants: [${a}] }\n  - { name: admin, role: admin }\n`;
     const unflagged = await apply(text);

@@ -4,12 +4,13 @@ import { ZodError } from 'zod';
 import { type AdminApi, CommandFailure, exitCodes, openAdminApi } from '../admin-api.ts';
 import { configSource } from '../environment.ts';
 import { readText } from '../text-file.ts';
+import { assignOperators } from './assign-operators.ts';
 import { carryOutTenant } from './carry-out.ts';
 import { countRemovals } from './count-removals.ts';
 import { diff } from './diff.ts';
 import { describeFault, type Fault } from './fault.ts';
 import { inParallel } from './in-parallel.ts';
-import { type KeyResult, makeKeys } from './make-keys.ts';
+import { makeKeys } from './make-keys.ts';
 import type { Declared, Present } from './model.ts';
 import { parseFiles } from './parse.ts';
 import { changesAnything, type Plan, type TenantPlan } from './plan.ts';
@@ -19,6 +20,8 @@ import { readSecrets, type SecretOf } from './read-secrets.ts';
 import { planLines, planObject, refusalLines } from './show-plan.ts';
 import {
   keyLine,
+  type OtherResults,
+  operatorLine,
   resultLines,
   resultsObject,
   type TenantResult,
@@ -107,10 +110,12 @@ async function carryOutTenants(
   return tenants.flatMap((tenant) => results.get(tenant) ?? []);
 }
 
-async function carryOut(job: Job): Promise<{ tenants: TenantResult[]; keys: KeyResult[] }> {
+async function carryOut(job: Job): Promise<OtherResults & { tenants: TenantResult[] }> {
   const { api, args, plan } = job;
   const show = (line: string): void => (args.output === 'table' ? writeLine(line) : undefined);
   const showTenant = (result: TenantResult): void => resultLines(result).forEach(show);
+  const operators = await assignOperators(api, plan.operators);
+  for (const operator of operators) show(operatorLine(operator));
   const tenants: TenantResult[] = [];
   // Whole tenants go when everything that is to stay is as it should be.
   for (const deleting of [false, true]) {
@@ -119,7 +124,7 @@ async function carryOut(job: Job): Promise<{ tenants: TenantResult[]; keys: KeyR
   }
   const keys = args.keysDir === undefined ? [] : await makeKeys(api, plan.keys, args.keysDir);
   for (const key of keys) show(keyLine(key));
-  return { tenants, keys };
+  return { tenants, operators, keys };
 }
 
 function showPlan({ args, plan }: Job): void {
@@ -141,9 +146,9 @@ async function applyJob(job: Job): Promise<number> {
     return changesAnything(plan) ? exitCodeDifferent : 0;
   }
   if (args.output === 'table') writeLine('');
-  const { keys, tenants } = await carryOut(job);
-  const totals = totalsOf(tenants, keys);
-  showJson(resultsObject(tenants, keys));
+  const { tenants, ...others } = await carryOut(job);
+  const totals = totalsOf(tenants, others);
+  showJson(resultsObject(tenants, others));
   if (args.output === 'table') for (const line of ['', totalsLine(totals)]) writeLine(line);
   if (totals.failed > 0) return exitCodes.error;
   return totals.waiting > 0 ? exitCodeDifferent : 0;

@@ -9,6 +9,7 @@ import { diffClient } from './diff-client.ts';
 import { diffInstances, type InstancesDiff } from './diff-instances.ts';
 import { diffKeys } from './diff-keys.ts';
 import { diffLanding, type LandingDiff } from './diff-landing.ts';
+import { diffOperators } from './diff-operators.ts';
 import type { ConnectionType, Declared, DeclaredTenant, Present, PresentTenant } from './model.ts';
 import { identityOf } from './names.ts';
 import type { FieldChange, Operation, Plan, Refusal, SecretUse, TenantFields, TenantPlan } from './plan.ts';
@@ -293,6 +294,7 @@ export function diff(declared: Declared, present: Present, options: DiffOptions)
   return {
     tenants: [...compared.map(({ plan }) => plan), ...removed.map(removeTenant)],
     keys: keys.plans,
+    operators: diffOperators(declared.operators ?? [], present.operators ?? []),
     secrets: compared.flatMap(({ secrets }) => secrets),
     refusals: [...compared.flatMap(({ refusals }) => refusals), ...keys.refusals],
   };

@@ -11,7 +11,7 @@ import { printable } from './show-plan.ts';
 
 /** Something that bears a name or an id of its own. */
 export interface Bearer {
-  readonly what: 'instance' | 'key' | 'tenant';
+  readonly what: 'instance' | 'key' | 'operator' | 'tenant';
   /** Two are compared only within the same scope. */
   readonly scope: unknown;
   readonly identity: string;
@@ -56,6 +56,9 @@ export function bearersOf(value: unknown, placeOf: (path: Path) => Place): Beare
       });
     }),
     ...listOf(value, 'keys').flatMap((key, at) => bearer('key', 'all', key, 'name', ['keys', at])),
+    ...listOf(value, 'operators').flatMap((one, at) =>
+      bearer('operator', 'all', one, 'id', ['operators', at]),
+    ),
   ];
 }
 
@@ -69,7 +72,7 @@ function faultOf({ place, shown, what }: Bearer, before: Bearer): Fault {
   return { place, file: place.file, path: '', problem };
 }
 
-const order: readonly Bearer['what'][] = ['tenant', 'instance', 'key'];
+const order: readonly Bearer['what'][] = ['tenant', 'instance', 'key', 'operator'];
 
 /** A fault for every one after the first with the same identity. */
 export function findDuplicates(bearers: readonly Bearer[]): Fault[] {

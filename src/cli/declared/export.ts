@@ -1,14 +1,14 @@
 /** `espalier export`: what there is, as a file that `apply` takes and finds nothing to do for. */
 
 import { Document, isMap, isScalar, isSeq, type YAMLMap } from 'yaml';
-import { CommandFailure, exitCodes, openAdminApi } from '../admin-api.ts';
+import { type AdminApi, CommandFailure, exitCodes, openAdminApi } from '../admin-api.ts';
 import { idOf } from '../commands/named.ts';
 import { configSource } from '../environment.ts';
 import { exitCodeOf } from './apply.ts';
 import { apiVersion } from './format.ts';
 import { inParallel } from './in-parallel.ts';
-import type { PresentClient, PresentInstance, PresentTenant } from './model.ts';
-import { readAllTenants, readTenant, requestsAtOnce } from './read-present.ts';
+import type { PresentClient, PresentInstance, PresentOperator, PresentTenant } from './model.ts';
+import { readAllTenants, readOperators, readTenant, requestsAtOnce } from './read-present.ts';
 import { printable } from './show-plan.ts';
 
 export interface ExportArguments {
@@ -59,8 +59,19 @@ function exportTenant(tenant: PresentTenant, ids: boolean) {
   };
 }
 
-export const exportObject = (tenants: readonly PresentTenant[], { ids }: { readonly ids: boolean }) => ({
+/** Those who are bound themselves: what follows for others follows again. */
+const exportOperators = (operators: readonly PresentOperator[]) =>
+  operators
+    .filter(({ assignment }) => assignment === 'own')
+    .map(({ id, tenants }) => ({ id, tenants: tenants === null ? null : [...tenants].sort(compare) }))
+    .sort((a, b) => compare(a.id, b.id));
+
+export const exportObject = (
+  tenants: readonly PresentTenant[],
+  { ids, operators = [] }: { readonly ids: boolean; readonly operators?: readonly PresentOperator[] },
+) => ({
   apiVersion,
+  ...(exportOperators(operators).length === 0 ? {} : { operators: exportOperators(operators) }),
   tenants: [...tenants]
     .sort((a, b) => compare(a.displayName, b.displayName) || compare(a.tenantId, b.tenantId))
     .map((tenant) => exportTenant(tenant, ids)),
@@ -89,6 +100,17 @@ export function exportYaml(declaration: ReturnType<typeof exportObject>): string
   return document.toString({ lineWidth: 0 });
 }
 
+/** Only an admin reads whom Entra signs in; whoever is none exports the tenants, and is told what is missing. */
+async function operatorsFor(api: AdminApi): Promise<PresentOperator[]> {
+  try {
+    return await readOperators(api);
+  } catch (error) {
+    if (!(error instanceof CommandFailure) || error.exitCode !== exitCodes.permission) throw error;
+    process.stderr.write('espalier: operators are not exported: to read them takes the role admin\n');
+    return [];
+  }
+}
+
 /** The exit code (contract section 9). */
 export async function runExport({ ids = false, output, tenant = [] }: ExportArguments): Promise<number> {
   try {
@@ -103,7 +125,8 @@ export async function runExport({ ids = false, output, tenant = [] }: ExportArgu
               throw new CommandFailure(exitCodes.notFound, `there is no tenant ${printable(tenantId)}`);
             return found;
           });
-    const declaration = exportObject(tenants, { ids });
+    const operators = tenant.length === 0 ? await operatorsFor(api) : [];
+    const declaration = exportObject(tenants, { ids, operators });
     process.stdout.write(
       output === 'json' ? `${JSON.stringify(declaration, null, 2)}\n` : exportYaml(declaration),
     );

@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 import { instanceFields, keyFields, tenantFields } from './api-fields.ts';
-import { guid, text } from './values.ts';
+import { guid, operatorId, text } from './values.ts';
 
 export const apiVersion = 'espalier.dev/v1';
 
@@ -142,6 +142,9 @@ export const declaration = z.strictObject({
   apiVersion: z.literal(apiVersion),
   tenants: z.array(tenant).optional(),
   keys: z.array(z.strictObject(keyFields)).optional(),
+  operators: z
+    .array(z.strictObject({ id: operatorId, tenants: z.array(guid).max(1_000).nullable() }))
+    .optional(),
 });
 
 /** The certificates that a document names, also if it is wrong elsewhere. */

@@ -57,9 +57,17 @@ export interface DeclaredKey extends Readonly<z.output<z.ZodObject<typeof keyFie
   readonly place: Place;
 }
 
+/** `tenants` is null for every tenant. */
+export interface DeclaredOperator {
+  readonly id: string;
+  readonly tenants: readonly string[] | null;
+  readonly place: Place;
+}
+
 export interface Declared {
   readonly tenants: readonly DeclaredTenant[];
   readonly keys: readonly DeclaredKey[];
+  readonly operators?: readonly DeclaredOperator[];
 }
 
 /** `versionLock` is for `If-Match`. */
@@ -75,8 +83,18 @@ export interface PresentTenant extends Readonly<z.output<typeof presentTenant>> 
 /** `tenants` is null for every tenant. */
 export type PresentKey = Readonly<z.output<typeof presentKey>>;
 
+/** `tenants` is what the operator sees; it is his own only where `assignment` says so. */
+export interface PresentOperator {
+  readonly id: string;
+  readonly name: string | null;
+  readonly tenants: readonly string[] | null;
+  readonly assignment: 'entra-tenant' | 'none' | 'own';
+}
+
 export interface Present {
   /** Those that the files name; every one that the key may see where others are to be removed. */
   readonly tenants: readonly PresentTenant[];
   readonly keys: readonly PresentKey[];
+  /** Undefined where no file says anything of them. */
+  readonly operators?: readonly PresentOperator[];
 }

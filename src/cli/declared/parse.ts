@@ -9,6 +9,7 @@ import type {
   DeclaredClient,
   DeclaredInstance,
   DeclaredKey,
+  DeclaredOperator,
   DeclaredTenant,
   PartnerGroup,
   Place,
@@ -110,7 +111,11 @@ function tenantOf(context: Context, path: Path, given: TenantIn): DeclaredTenant
   };
 }
 
-const nothing = { tenants: [] as DeclaredTenant[], keys: [] as DeclaredKey[] };
+const nothing = {
+  tenants: [] as DeclaredTenant[],
+  keys: [] as DeclaredKey[],
+  operators: [] as DeclaredOperator[],
+};
 
 /** Fields of one's own at the top, for anchors: they begin with `x-` and mean nothing. */
 const withoutExtensions = (value: unknown): unknown =>
@@ -150,7 +155,7 @@ function checkCertificates(context: Context, value: unknown): void {
       certificateOf(context, ['tenants', tenant, 'instances', instance, 'caCertificate'], caCertificate);
 }
 
-function parseDocument(context: Context): Declared {
+function parseDocument(context: Context): typeof nothing {
   const plain = plainValue(context);
   if (plain === undefined) return nothing;
   context.bearers.push(...bearersOf(plain.value, (path) => placeOf(context, path)));
@@ -163,10 +168,11 @@ function parseDocument(context: Context): Declared {
     checkCertificates(context, plain.value);
     return nothing;
   }
-  const { keys = [], tenants = [] } = result.data;
+  const { keys = [], operators = [], tenants = [] } = result.data;
   return {
     tenants: tenants.map((one, index) => tenantOf(context, ['tenants', index], one)),
     keys: keys.map((one, index) => ({ ...one, place: placeOf(context, ['keys', index]) })),
+    operators: operators.map((one, index) => ({ ...one, place: placeOf(context, ['operators', index]) })),
   };
 }
 
@@ -174,6 +180,7 @@ const byPlace = (a: Fault, b: Fault): number =>
   (a.place?.line ?? 0) - (b.place?.line ?? 0) || (a.place?.column ?? 0) - (b.place?.column ?? 0);
 
 interface ParsedFile extends Parsed {
+  readonly operators: readonly DeclaredOperator[];
   readonly bearers: readonly Bearer[];
 }
 
@@ -202,6 +209,7 @@ function parseFile(source: SourceFile, readFile: (path: string) => string): Pars
   return {
     tenants: parsed.flatMap(({ tenants }) => tenants),
     keys: parsed.flatMap(({ keys }) => keys),
+    operators: parsed.flatMap(({ operators }) => operators),
     faults: faults.sort(byPlace),
     bearers,
   };
@@ -216,6 +224,7 @@ export function parseFiles(sources: readonly SourceFile[], readFile: (path: stri
   return {
     tenants: parsed.flatMap(({ tenants }) => tenants),
     keys: parsed.flatMap(({ keys }) => keys),
+    operators: parsed.flatMap(({ operators }) => operators),
     faults: [
       ...parsed.flatMap(({ faults }) => faults),
       ...findDuplicates(parsed.flatMap(({ bearers }) => bearers)),

@@ -4,6 +4,7 @@ import type {
   DeclaredInstance,
   DeclaredKey,
   DeclaredLanding,
+  DeclaredOperator,
   DeclaredSecret,
   DeclaredTenant,
   Place,
@@ -121,6 +122,13 @@ export interface KeyPlan {
   readonly note?: string | undefined;
 }
 
+export interface OperatorPlan {
+  readonly action: Exclude<Action, 'delete'>;
+  readonly operator: DeclaredOperator;
+  /** Undefined: there was no assignment. */
+  readonly before: readonly string[] | null | undefined;
+}
+
 /** Something that the files ask for and that cannot be done this way. */
 export interface Refusal {
   readonly place: Place | undefined;
@@ -142,6 +150,7 @@ export interface SecretUse {
 export interface Plan {
   readonly tenants: readonly TenantPlan[];
   readonly keys: readonly KeyPlan[];
+  readonly operators: readonly OperatorPlan[];
   readonly secrets: readonly SecretUse[];
   readonly refusals: readonly Refusal[];
 }
@@ -150,6 +159,7 @@ export interface PlanCounts {
   readonly tenants: Readonly<Record<Exclude<Action, 'none'>, number>>;
   readonly instances: Readonly<Record<Exclude<Action, 'none'>, number>>;
   readonly keys: number;
+  readonly operators: number;
 }
 
 const tally = (actions: readonly Action[]): PlanCounts['tenants'] => ({
@@ -158,18 +168,21 @@ const tally = (actions: readonly Action[]): PlanCounts['tenants'] => ({
   delete: actions.filter((action) => action === 'delete').length,
 });
 
-export const countPlan = ({ keys, tenants }: Plan): PlanCounts => ({
+export const countPlan = ({ keys, operators, tenants }: Plan): PlanCounts => ({
   tenants: tally(tenants.map(({ action }) => action)),
   instances: tally(tenants.flatMap(({ instances }) => instances.map(({ action }) => action))),
   keys: keys.filter(({ action }) => action === 'create').length,
+  operators: operators.filter(({ action }) => action !== 'none').length,
 });
 
 /**
  * True where carrying the plan out would change anything. With refusals it says what the files ask for, for nothing is
  * carried out.
  */
-export const changesAnything = ({ keys, tenants }: Plan): boolean =>
+export const changesAnything = ({ keys, operators, tenants }: Plan): boolean =>
   tenants.some(
     ({ action, instances, operations }) =>
       operations.length > 0 || action !== 'none' || instances.some((one) => one.action !== 'none'),
-  ) || keys.some(({ action }) => action === 'create');
+  ) ||
+  keys.some(({ action }) => action === 'create') ||
+  operators.some(({ action }) => action !== 'none');

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type AdminApi, CommandFailure, exitCodes } from '../admin-api.ts';
 import { presentInstance, presentKey, presentTenant } from './api-fields.ts';
 import { inParallel } from './in-parallel.ts';
-import type { Declared, Present, PresentKey, PresentTenant } from './model.ts';
+import type { Declared, Present, PresentKey, PresentOperator, PresentTenant } from './model.ts';
 
 /** Requests at a time: quick for 500 tenants, and far from what a gateway notices. */
 export const requestsAtOnce = 5;
@@ -56,6 +56,17 @@ async function readKeys(api: AdminApi): Promise<PresentKey[]> {
   return results;
 }
 
+const presentOperator = z.object({
+  id: z.string(),
+  name: z.string().nullable(),
+  tenants: z.array(z.string()).nullable(),
+  assignment: z.enum(['own', 'entra-tenant', 'none']),
+});
+
+/** Every operator of Entra whom the key sees. */
+export const readOperators = (api: AdminApi): Promise<PresentOperator[]> =>
+  readPages(api, '/operators', (row) => presentOperator.parse(row));
+
 /** `all`: also tenants that the files do not name. Those come without their instances, which go with them. */
 export async function readPresent(
   api: AdminApi,
@@ -71,5 +82,6 @@ export async function readPresent(
   return {
     tenants: [...tenants, ...others],
     keys: declared.keys.length > 0 ? await readKeys(api) : [],
+    ...((declared.operators ?? []).length > 0 ? { operators: await readOperators(api) } : {}),
   };
 }

@@ -86,6 +86,17 @@ const keyLines = ({ keys }: Plan): string[] =>
     return note === undefined ? [] : [`  key ${printable(key.name)} ${note}`];
   });
 
+const seenText = (tenants: readonly string[] | null): string =>
+  tenants === null ? 'all tenants' : countText(tenants.length, 'tenant');
+
+const operatorLines = ({ operators }: Plan): string[] =>
+  operators
+    .filter(({ action }) => action !== 'none')
+    .map(({ action, before, operator }) => {
+      const was = before === undefined ? '' : `${seenText(before)} -> `;
+      return `${sign[action]} operator ${operator.id}: sees ${was}${seenText(operator.tenants)}`;
+    });
+
 export function refusalLines({ place, problem, remedy, subject }: Refusal): string[] {
   const where = place === undefined ? '' : `${describePlace(place)}: `;
   return [`${where}${printable(subject)}: ${printable(problem)}`, `    ${printable(remedy)}`];
@@ -109,10 +120,11 @@ function summary(plan: Plan): string {
     const not = plan.keys.some(({ note }) => note !== undefined);
     return `Nothing to do: everything ${not ? 'else ' : ''}is as declared.`;
   }
-  const { instances, keys, tenants } = countPlan(plan);
+  const { instances, keys, operators, tenants } = countPlan(plan);
   const parts = [
     ...countParts(tenants, 'tenant'),
     ...countParts(instances, 'instance'),
+    ...(operators > 0 ? [`${countText(operators, 'operator')} to bind`] : []),
     ...(keys > 0 ? [`${countText(keys, 'key')} to make`] : []),
   ];
   return `Plan: ${parts.join(', ')}${isRefused ? `; ${refusedText(plan)}` : ''}.`;
@@ -120,7 +132,7 @@ function summary(plan: Plan): string {
 
 /** Lines for people. A plan with a refusal ends with what is refused. */
 export function planLines(plan: Plan): string[] {
-  const lines = [...plan.tenants.flatMap(tenantLines), ...keyLines(plan)];
+  const lines = [...operatorLines(plan), ...plan.tenants.flatMap(tenantLines), ...keyLines(plan)];
   return [...lines, ...(lines.length > 0 ? [''] : []), summary(plan)];
 }
 
@@ -142,6 +154,12 @@ export const planObject = (plan: Plan) => ({
     role: key.role,
     tenants: key.tenants ?? null,
     note,
+  })),
+  operators: plan.operators.map(({ action, before, operator: { id, tenants } }) => ({
+    action,
+    id,
+    before,
+    tenants,
   })),
   refusals: plan.refusals,
 });

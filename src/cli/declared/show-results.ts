@@ -1,5 +1,6 @@
 /** Shows the results of a plan, for people and for machines. */
 
+import type { OperatorResult } from './assign-operators.ts';
 import type { StepResult } from './carry-out.ts';
 import { countText } from './count-text.ts';
 import type { KeyResult } from './make-keys.ts';
@@ -64,6 +65,15 @@ export const keyLine = ({ detail, name, state }: KeyResult): string =>
     ? `key ${printable(name)} made, written to ${printable(detail)}`
     : `key ${printable(name)}: FAILED: ${firstLine(detail)}`;
 
+export const operatorLine = ({ detail, id, state }: OperatorResult): string =>
+  state === 'done' ? `operator ${id} bound` : `operator ${id}: FAILED: ${firstLine(detail)}`;
+
+/** What was done beside the tenants, in the order in which it was. */
+export interface OtherResults {
+  readonly operators: readonly OperatorResult[];
+  readonly keys: readonly KeyResult[];
+}
+
 export interface Totals {
   readonly done: number;
   readonly failed: number;
@@ -71,9 +81,10 @@ export interface Totals {
   readonly waiting: number;
 }
 
-export function totalsOf(tenants: readonly TenantResult[], keys: readonly KeyResult[]): Totals {
+export function totalsOf(tenants: readonly TenantResult[], { keys, operators }: OtherResults): Totals {
   const states = [
     ...tenants.flatMap(({ steps }) => steps.map(({ state }) => state)),
+    ...operators.map(({ state }) => state),
     ...keys.map(({ state }) => state),
   ];
   const count = (wanted: StepResult['state']): number => states.filter((state) => state === wanted).length;
@@ -96,8 +107,8 @@ export function totalsLine({ done, failed, notDone, waiting }: Totals): string {
   return `${parts.join(', ')}.${again}`;
 }
 
-export const resultsObject = (tenants: readonly TenantResult[], keys: readonly KeyResult[]) => ({
-  totals: totalsOf(tenants, keys),
+export const resultsObject = (tenants: readonly TenantResult[], others: OtherResults) => ({
+  totals: totalsOf(tenants, others),
   results: tenants.flatMap(({ steps, tenant }) =>
     steps.map(({ detail, operation, state, warnings }) => ({
       tenantId: tenant.tenantId,
@@ -108,5 +119,6 @@ export const resultsObject = (tenants: readonly TenantResult[], keys: readonly K
       warnings,
     })),
   ),
-  keyResults: keys,
+  operatorResults: others.operators,
+  keyResults: others.keys,
 });

@@ -9,6 +9,15 @@ export const guid = z
   .refine((text) => parseGuid(text) !== undefined, 'must be a GUID, as 3f2504e0-4f89-41d3-9a0c-0305e82c3301')
   .transform((text) => text.toLowerCase());
 
+/** An Entra tenant for everybody of it, or with the object id of one of them behind a colon. */
+export const operatorId = z
+  .string()
+  .refine((text) => {
+    const parts = text.split(':');
+    return parts.length <= 2 && parts.every((part) => parseGuid(part) !== undefined);
+  }, "must be an Entra tenant's GUID, or that, a colon and an object id")
+  .transform((text) => text.toLowerCase());
+
 export const text = (longest: number) => z.string().overwrite(cleanName).min(1).max(longest);
 
 export const address = (longest: number) =>

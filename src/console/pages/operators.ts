@@ -121,14 +121,12 @@ const people = (rows: readonly Operator[], tenant: NameOf): Html =>
       {
         title: 'Who',
         cell: (row) =>
-          html`<a href="${at`/operators/${row.id}`}">${nameOf(row)}</a><br />${id(row.objectId ?? '')}`,
+          html`<a href="${at`/operators/${row.id}`}">${nameOf(row)}</a><div class="quiet">${row.role === null ? id(row.objectId ?? '') : `role ${row.role}`}</div>`,
       },
       { title: 'Entra tenant', cell: ({ entraTenantId }) => tenant(entraTenantId) },
-      { title: 'Role', cell: ({ role }) => role ?? html`<span class="quiet">not known yet</span>` },
       {
         title: 'Sees',
-        cell: (row) =>
-          html`${tenantsOf(row.tenants, tenant)}<br /><span class="quiet">${because(row)}</span>`,
+        cell: (row) => html`${tenantsOf(row.tenants, tenant)}<div class="quiet">${because(row)}</div>`,
       },
       { title: 'Last seen', cell: ({ lastSeenAt }) => time(lastSeenAt) },
     ],
@@ -173,10 +171,12 @@ export const operators: ConsolePage = {
       title: 'Operators',
       body: [
         html`<p>People and applications that Microsoft Entra signs in. Entra gives the role, an assignment here the tenants; <strong>whoever has none sees all tenants</strong>. <a href="/keys">Keys</a> are bound when they are made, and <a href="/sessions">Sessions</a> lists the browsers that are signed in.</p>`,
-        organisations(tenantsOfEntra.results, tenant),
-        filterForm([textFilter(query, 'name', 'Name', 'anna*')]),
-        people(found.results, tenant),
-        pager(query, found.totalCount, pageSize),
+        card('Entra tenants', organisations(tenantsOfEntra.results, tenant)),
+        card('People and applications', [
+          filterForm([textFilter(query, 'name', 'Name', 'anna*')]),
+          people(found.results, tenant),
+          pager(query, found.totalCount, pageSize),
+        ]),
         assignForm(person),
       ],
     };
