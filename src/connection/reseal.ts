@@ -72,7 +72,9 @@ export interface ResealOptions {
  */
 export function createReseal({ log, sealer, sql }: ResealOptions): () => Promise<boolean> {
   let after = first;
+  /** Counts of the present pass, which takes several batches. */
   let resealed = 0;
+  let notOpened = 0;
   /** A secret that does not open is reported once for each text, not in each pass. */
   const reported = new Set<string>();
 
@@ -100,14 +102,16 @@ export function createReseal({ log, sealer, sql }: ResealOptions): () => Promise
     const rows = await sealedOtherwise(sql, sealer, after);
     const opened = (await Promise.all(rows.map(anew))).filter((row) => row !== undefined);
     resealed += await write(sql, opened);
+    notOpened += rows.length - opened.length;
     const last = rows.at(-1);
     if (last !== undefined && rows.length === resealBatch) {
       after = { tenantId: last.tenantId, instanceId: last.instanceId ?? nil };
       return true;
     }
     after = first;
-    if (resealed > 0) log.info('secrets.resealed', { resealed, notOpened: rows.length - opened.length });
+    if (resealed > 0) log.info('secrets.resealed', { resealed, notOpened });
     resealed = 0;
+    notOpened = 0;
     return false;
   };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createReseal } from '../../src/connection/reseal.ts';
+import { resealBatch } from '../../src/limits.ts';
 import { createSealer } from '../../src/secrets/seal.ts';
 import { clientSecretOf } from '../../src/simulator/world.ts';
 import { readInstance } from '../../src/store/instances/instance.ts';
@@ -161,6 +162,34 @@ describe('secrets', () => {
     await eventually(() => instanceWorks(shared, two));
   });
 
+  it('that no key opens hold up none of the others, although they fill a batch', async () => {
+    const { sql } = scene.database;
+    const before = await sql<{ id: string; sealed: string }[]>`
+      select instance_id as id, api_secret_sealed as sealed from instances where api_secret_sealed is not null`;
+    const [applied] = await sql`select application from tenants where tenant_id = ${manual}`;
+    const lost = await (await createSealer([key(9)])).seal('lost', 'elsewhere');
+    await sql`
+      insert into instances
+      select (jsonb_populate_record(i, jsonb_build_object('instance_id', '00000000-0000-4000-8000-' || lpad(n::text, 12, '0'),
+        'name', 'lost ' || n, 'enabled', false, 'api_secret_sealed', ${lost}::text))).*
+      from instances i, generate_series(1, ${resealBatch}::int) n where instance_id = ${before[0]!.id}`;
+    const lines: string[] = [];
+    const log = createLog({ level: 'info', format: 'json', write: (line) => lines.push(line) });
+    const reseal = createReseal({ sql, sealer: await createSealer([key(5), key(3), key(2)]), log });
+    while (await reseal());
+    const rows = await kept();
+    expect(rows.filter((row) => !row.id.startsWith('00000000')).map((row) => row.key)).toEqual(
+      Array(4).fill(await idOf(5)),
+    );
+    expect(
+      lines.map((line) => JSON.parse(line)).find(({ event }) => event === 'secrets.resealed'),
+    ).toMatchObject({ resealed: 4, notOpened: resealBatch });
+    await sql`delete from instances where api_secret_sealed = ${lost}`;
+    for (const { id, sealed: was } of before)
+      await sql`update instances set api_secret_sealed = ${was} where instance_id = ${id}`;
+    await sql`update tenants set application = ${sql.json(applied!.application)} where tenant_id = ${manual}`;
+  });
+
   it('that an operator changes while they are sealed anew keep what he gave', async () => {
     const id = [...instances.values()][0]!.id;
     const { sql } = scene.database;
@@ -180,7 +209,8 @@ describe('secrets', () => {
     };
     const [was] = await sql`select api_secret_sealed as sealed from instances where instance_id = ${id}`;
     const log = createLog({ level: 'error', format: 'json', write: () => undefined });
-    while (await createReseal({ sql, sealer, log })());
+    const reseal = createReseal({ sql, sealer, log });
+    while (await reseal());
     const row = await readInstance(sql, shared, id);
     expect(await reader.open(row!.apiSecretSealed!, associated)).toBe('given-meanwhile');
     await sql`update instances set api_secret_sealed = ${was!.sealed} where instance_id = ${id}`;
