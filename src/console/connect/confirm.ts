@@ -38,6 +38,9 @@ const nameOf: StepNames = (name) =>
   names[name] ??
   (name.startsWith('instance:') ? `Jamf Pro instance ${name.slice('instance:'.length)}` : name);
 
+export const readConfirmation = ({ api }: Visit, { tenantId }: Tenant): Promise<Confirmation> =>
+  api.get<Confirmation>(at`/tenants/${tenantId}/confirmation`);
+
 const confirmAddress = (tenant: Pick<Tenant, 'tenantId'>): string => `${consoleAddress(tenant)}?step=confirm`;
 
 const verbOf = ({ connectionState }: Tenant): 'confirm' | 'enable' =>
@@ -97,7 +100,7 @@ function standing(tenant: Tenant, found: Confirmation): Html {
 
 /** Brings itself up to date while it is at work; without scripts a reload does. */
 export async function confirmStep(visit: Visit, tenant: Tenant): Promise<Html[]> {
-  const found = await visit.api.get<Confirmation>(at`/tenants/${tenant.tenantId}/confirmation`);
+  const found = await readConfirmation(visit, tenant);
   const isRunning = found.state === 'running';
   const live = isRunning
     ? html` hx-get="${confirmAddress(tenant)}" hx-select="#confirmation" hx-trigger="every 1s" hx-swap="outerHTML"`

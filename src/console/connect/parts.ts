@@ -106,7 +106,7 @@ export const linksForm = (person: Person, tenant: Tenant, consents: readonly Con
 };
 
 const mail = (language: 'en' | 'fr', title: string, text: string): Html =>
-  html`<details><summary>${title}</summary><pre class="mail" lang="${language}" data-copy>${text}</pre></details>`;
+  html`<details><summary>${title}</summary><pre class="mail" lang="${language}" tabindex="0" role="region" aria-label="${title}" data-copy>${text}</pre></details>`;
 
 /** Shown once: the gateway keeps a digest of what makes a link work. */
 export const linksPart = ({ displayName }: Tenant, { consentUrls, expiresAt }: Links): Html => {

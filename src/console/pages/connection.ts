@@ -1,7 +1,7 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
 import { at } from '../api.ts';
-import { confirm, confirmStep } from '../connect/confirm.ts';
+import { confirm, confirmStep, readConfirmation } from '../connect/confirm.ts';
 import {
   type Consent,
   consentsPart,
@@ -91,13 +91,21 @@ async function intuneStep(visit: Visit, tenant: Tenant): Promise<Html[]> {
   ];
 }
 
+/** The step at which whoever comes back goes on: that of the state, or the confirmation that was tried since. */
+async function stepToGoOn(visit: Visit, tenant: Tenant): Promise<Shown> {
+  const { startedAt, state } = await readConfirmation(visit, tenant);
+  if (state === 'running') return 'confirm';
+  const usual = stepOfState(tenant.connectionState, tenant.connectionType === 'manual');
+  if (usual !== 'intune' || startedAt === null) return usual;
+  const consents = await readConsents(visit, tenant);
+  return consents.every(({ at: given }) => given === null || given < startedAt) ? 'confirm' : usual;
+}
+
 async function show(visit: Visit): Promise<PageContent> {
   const tenant = await readTenant(visit);
   const asked = visit.query.get('step');
   const isStep = (text: string | null): text is Shown => text !== null && Object.hasOwn(titles, text);
-  const step = isStep(asked)
-    ? asked
-    : stepOfState(tenant.connectionState, tenant.connectionType === 'manual');
+  const step = isStep(asked) ? asked : await stepToGoOn(visit, tenant);
   switch (step) {
     case 'consents':
       return frame(tenant, step, await consentsStep(visit, tenant));
