@@ -274,6 +274,8 @@ export const importTotalMs = 30 * 60_000;
 /** Refused rows that an answer tells of, and faults that a problem names; the rest is counted. */
 export const importRejectionsListed = 10_000;
 export const importFaultsListed = 1_000;
+/** Changes that a dry run of an import lists, for a person to look at. */
+export const importChangesListed = 100;
 /** Rows that are staged by one statement, and routes that one transaction of a partial import changes. */
 export const importStaged = 2_000;
 export const importPage = 10_000;

@@ -87,6 +87,9 @@ describe('importing routes in the console', () => {
     const preview = await upload(admin, 'preview', {}, { name: 'routes.csv', text });
     const carried = /<textarea name="text"[^>]*>\n(.*?)<\/textarea>/s.exec(preview.text)?.[1];
     expect(carried).toBe(text);
+    expect(preview.text).toContain('Changes: 3');
+    expect(preview.text).toContain('gets a route');
+    expect(preview.text).toContain('berlin <span class="quiet">computer 1</span>');
     const refused = await upload(admin, 'carry-out', { text: carried ?? '', mode: 'atomic' });
     expect([refused.status, refused.text.includes('line 5')]).toEqual([400, true]);
     expect(await routes()).toBe(0);
@@ -102,6 +105,13 @@ describe('importing routes in the console', () => {
     expect(history.json.results[0]).toMatchObject({ action: 'routes.import', reason: 'from the old list' });
     const again = await upload(admin, 'carry-out', { text });
     expect(again.text).toContain('No route changed.');
+    const other = await upload(admin, 'preview', {
+      text: csv([[devices[0] ?? '', instanceId, 99, `<b>hx-get=/x</b>`]]),
+    });
+    expect(other.text).toContain('goes to another computer');
+    expect(other.text).toContain('berlin <span class="quiet">computer 99</span>');
+    expect(other.text).toContain(`href="/tenants/${tenantId}/devices/${devices[0]}"`);
+    expect(other.text).not.toContain('<b>hx-get');
   });
 
   it('takes NDJSON, and rows that are pasted', async () => {
@@ -122,7 +132,8 @@ describe('importing routes in the console', () => {
     const file = { name: 'large.csv', text: csv(rows) };
     const preview = await upload(admin, 'preview', {}, file);
     expect(preview.text).toContain('Choose large.csv again');
-    expect(preview.text).not.toContain(String(rows[0]?.[0]));
+    expect(preview.text).toContain('These are the first 100, by line.');
+    expect(preview.text).not.toContain(String(rows.at(-1)?.[0]));
     const done = await upload(admin, 'carry-out', { mode: 'atomic' }, file);
     expect(done.text).toMatch(/Routes that changed<\/dt><dd>20,000</);
   });

@@ -360,8 +360,48 @@ describe('import and export of routes', () => {
       rejectedCount: 1,
       version: null,
     });
+    const to = { instanceId: berlin.id, jamfComputerId: '161' };
+    expect(answer.json.changes).toEqual([
+      {
+        line: 2,
+        deviceId: one,
+        change: 'created',
+        from: null,
+        to,
+        serialNumber: null,
+        udid: null,
+        pinned: false,
+      },
+    ]);
     expect(await newestVersion()).toBe(version);
     expect((await scene.api('GET', `/tenants/${tenantId}/devices/${one}`)).status).toBe(404);
+  });
+
+  it('dry-run=true lists the first changes with where each device is and goes', async () => {
+    const [moved, pinned, unpinned, described, same] = Array.from({ length: 5 }, id);
+    const rows = (computer: number): string[] => [
+      `${moved},${berlin.id},${computer},S1,,`,
+      `${pinned},${berlin.id},202,,,${computer > 201}`,
+      `${unpinned},${berlin.id},203,,,${computer < 202}`,
+      `${described},${berlin.id},204,S${computer},,`,
+      `${same},${berlin.id},205,,,`,
+    ];
+    expect((await csv(rows(201))).json).toMatchObject({ changed: 5, changes: [] });
+    const { json } = await csv(rows(211), { query: '?dry-run=true' });
+    expect(json).toMatchObject({ changed: 3, noted: 1 });
+    const place = (jamfComputerId: string) => ({ instanceId: berlin.id, jamfComputerId });
+    expect(json.changes).toMatchObject([
+      { line: 2, deviceId: moved, change: 'moved', from: place('201'), to: place('211') },
+      { line: 3, deviceId: pinned, change: 'pinned', from: place('202'), to: place('202'), pinned: true },
+      { line: 4, deviceId: unpinned, change: 'unpinned', to: place('203'), pinned: false },
+      { line: 5, deviceId: described, change: 'described', serialNumber: 'S211' },
+    ]);
+    const many = Array.from({ length: 150 }, (_, row) => `${id()},${berlin.id},${1_000 + row},,,`);
+    const { changes, changed } = (await csv(many, { query: '?dry-run=true' })).json;
+    expect([changed, changes.map(({ line }: { line: number }) => line)]).toEqual([
+      150,
+      Array.from({ length: 100 }, (_, row) => row + 2),
+    ]);
   });
 
   it('takes gzip, and says so where it is none, cut off, or another coding', async () => {

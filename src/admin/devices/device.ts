@@ -6,7 +6,6 @@ import { reportStates } from '../reports/reports.ts';
 import { filterOnly } from '../resource/fields.ts';
 import { resource } from '../resource/resource.ts';
 import { instant, instantOrNull, iso } from '../schemas.ts';
-
 import { isContested } from './contested.ts';
 
 /** A device as the admin API shows it: its route, with the last state sent to Intune. */

@@ -1,12 +1,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { importsAtOnce, importsWaiting, progressEveryMs } from '../../limits.ts';
+import { importChangesListed, importsAtOnce, importsWaiting, progressEveryMs } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
+import type { PlannedChange } from '../../routing/imports/apply-page.ts';
 import { createSemaphore } from '../../semaphore.ts';
 import { isUnknownTable } from '../../store/database.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import { nothingChanged, recordChange } from '../recording.ts';
+import { computerOrNull, computerSchema } from '../routes/computer.ts';
 import { commonProblems, problemAnswer, tenantPath } from '../schemas.ts';
 import { asksForLines, linesType, problemLine } from '../streamed.ts';
 import { formatOf, importBytes, isPacked } from './transfer/body.ts';
@@ -20,6 +22,46 @@ import {
 } from './transfer/take-import.ts';
 
 /** `/tenants/{tenantId}/devices/import`: many devices put on computers by one file (docs/import-export.md). */
+
+const importChange = z
+  .object({
+    line: z.number().int(),
+    deviceId: z.string(),
+    change: z.enum(['created', 'moved', 'pinned', 'unpinned', 'described']).openapi({
+      description: 'described: only the serial number or UDID. unpinned: claims may then put it elsewhere.',
+    }),
+    from: computerSchema.nullable().openapi({ description: 'null: the device has no route.' }),
+    to: computerSchema,
+    serialNumber: z.string().nullable(),
+    udid: z.string().nullable(),
+    pinned: z.boolean(),
+  })
+  .openapi('RouteImportChange');
+
+/** A route that stays on its computer and is placed all the same gets a pin. */
+function changeOf({
+  fromInstanceId,
+  fromJamfComputerId,
+  instanceId,
+  jamfComputerId,
+  todo,
+}: PlannedChange): z.infer<typeof importChange>['change'] {
+  if (todo === 'note') return 'described';
+  if (todo === 'unpin') return 'unpinned';
+  if (fromInstanceId === null) return 'created';
+  return fromInstanceId === instanceId && fromJamfComputerId === jamfComputerId ? 'pinned' : 'moved';
+}
+
+const describeChange = (planned: PlannedChange): z.infer<typeof importChange> => ({
+  line: planned.line,
+  deviceId: planned.deviceId,
+  change: changeOf(planned),
+  from: computerOrNull(planned.fromInstanceId, planned.fromJamfComputerId),
+  to: { instanceId: planned.instanceId, jamfComputerId: String(planned.jamfComputerId) },
+  serialNumber: planned.serialNumber,
+  udid: planned.udid,
+  pinned: planned.pinned,
+});
 
 const importSchema = z
   .object({
@@ -39,6 +81,9 @@ const importSchema = z
     rejectedCount: z.number().int(),
     /** The first 10,000, by line. */
     rejected: z.array(z.object({ line: z.number().int(), code: z.string(), description: z.string() })),
+    changes: z.array(importChange).openapi({
+      description: `Of a dry run the first ${importChangesListed} changes, by line; otherwise empty.`,
+    }),
   })
   .openapi('RouteImport');
 
@@ -102,6 +147,7 @@ const describeImport = (taken: Imported, { dryRun, mode }: ImportOptions): z.inf
   sha256: taken.sha256,
   rejectedCount: taken.rejectedCount,
   rejected: taken.rejected.map((one) => ({ line: one.line, code: one.code, description: sentence(one) })),
+  changes: taken.changes.map(describeChange),
 });
 
 /** The whole way of one file; everything that belongs to it ends with it. */

@@ -3,7 +3,8 @@ import type { Html } from '../../gateway/page-layout.ts';
 import { importedTextShownBytes } from '../../limits.ts';
 import { at } from '../api.ts';
 import { reasonOf } from '../instance-acts.ts';
-import { card, facts, none, reasonField, select, table, writeForm } from '../parts.ts';
+import { instancesOf } from '../names.ts';
+import { card, facts, id, named, none, reasonField, select, table, writeForm } from '../parts.ts';
 import type { ConsolePage, Files, Form, PageContent, Visit } from '../visit.ts';
 
 /** Many devices put on computers by one file: looked at first, then carried out. */
@@ -12,6 +13,20 @@ interface Rejection {
   readonly line: number;
   readonly code: string;
   readonly description: string;
+}
+
+interface Computer {
+  readonly instanceId: string;
+  readonly jamfComputerId: string;
+}
+
+interface Change {
+  readonly line: number;
+  readonly deviceId: string;
+  readonly change: string;
+  readonly from: Computer | null;
+  readonly to: Computer;
+  readonly serialNumber: string | null;
 }
 
 interface Imported {
@@ -25,6 +40,7 @@ interface Imported {
   readonly sha256: string;
   readonly rejectedCount: number;
   readonly rejected: readonly Rejection[];
+  readonly changes: readonly Change[];
 }
 
 interface Given {
@@ -129,6 +145,50 @@ const rejections = ({ rejected, rejectedCount }: Imported): Html =>
           : none,
       ]);
 
+const changeWords: Readonly<Record<string, string>> = {
+  created: 'gets a route',
+  moved: 'goes to another computer',
+  pinned: 'is pinned where it is',
+  unpinned: 'is not pinned any more, and its claims decide',
+  described: 'only serial number or UDID',
+};
+
+/** The first changes, each with where the device is now and where the row wants it. */
+function changesCard(visit: Visit, names: ReadonlyMap<string, string>, imported: Imported): Html {
+  const { changed, changes, noted } = imported;
+  if (changes.length === 0) return none;
+  const place = (computer: Computer | null): Html =>
+    computer === null
+      ? html`<span class="quiet">no route</span>`
+      : html`${names.get(computer.instanceId) ?? computer.instanceId} <span class="quiet">computer ${computer.jamfComputerId}</span>`;
+  const total = changed + noted;
+  return card(`Changes: ${total.toLocaleString('en')}`, [
+    table<Change>(
+      'Changes',
+      [
+        { title: 'Line', cell: ({ line }) => line, numeric: true },
+        {
+          title: 'Device',
+          cell: ({ deviceId, from, serialNumber }) =>
+            from === null
+              ? html`${serialNumber ?? ''} ${id(deviceId)}`
+              : named(
+                  serialNumber ?? 'No serial number',
+                  `${tenantPath(visit)}/devices/${deviceId}`,
+                  deviceId,
+                ),
+        },
+        { title: 'Change', cell: ({ change }) => changeWords[change] ?? change },
+        { title: 'Now', cell: ({ from }) => place(from) },
+        { title: 'Then', cell: ({ to }) => place(to) },
+      ],
+      changes,
+      '',
+    ),
+    total > changes.length ? html`<p>These are the first ${changes.length}, by line.</p>` : none,
+  ]);
+}
+
 const counts = (imported: Imported, isDone: boolean): Html =>
   facts([
     ['Rows', imported.rows.toLocaleString('en')],
@@ -168,6 +228,7 @@ async function preview(visit: Visit, form: Form, files: Files): Promise<PageCont
           : none,
       ]),
       rejections(imported),
+      changesCard(visit, await instancesOf(visit.api, visit.param('tenantId')), imported),
       imported.accepted === 0
         ? html`<p class="empty">No row is good, so there is nothing to import.</p>`
         : writeForm(visit.person, {

@@ -6,7 +6,14 @@ import { withRetries } from '../../store/retry.ts';
 import { recordImported } from '../../store/routes/imported-reads.ts';
 import { type Authorship, nextVersion } from '../../store/routes/routes.ts';
 import { lockTenantRoutes } from '../resolve.ts';
-import { createPlan, planPage, writeDescriptions, writePlanned } from './apply-page.ts';
+import {
+  createPlan,
+  type PlannedChange,
+  planPage,
+  readPlanned,
+  writeDescriptions,
+  writePlanned,
+} from './apply-page.ts';
 import { lastPlace, type StagedPage } from './staged-rows.ts';
 import { planSteadily } from './steady-plans.ts';
 
@@ -171,22 +178,32 @@ export async function applyImport(sql: Sql, request: ImportRequest): Promise<App
   return request.mode === 'atomic' ? applyWhole(sql, request) : applyPartially(sql, request);
 }
 
-/** Counts the changes that an import would make now. */
+export interface ImportPlan extends Pick<Applied, 'changed' | 'noted'> {
+  /** The first ones, by line: of all pages of rows together. */
+  readonly changes: readonly PlannedChange[];
+}
+
+/** Counts the changes that an import would make now, and lists the first `listed` of them. */
 export async function planImport(
   sql: Sql,
   tenantId: string,
+  listed: number,
   onRows: (rows: number) => void,
-): Promise<Pick<Applied, 'changed' | 'noted'>> {
+): Promise<ImportPlan> {
   return sql.begin(async (tx) => {
     await settings(tx);
     await createPlan(tx);
     let changed = 0;
     let noted = 0;
+    let changes: readonly PlannedChange[] = [];
     await throughout(tx, onRows, async (page) => {
       const counts = await planPage(tx, tenantId, page);
       changed += counts.place + counts.unpin;
       noted += counts.note;
+      // Pages are in the order of the devices, so each may have earlier lines than those before it.
+      const some = await readPlanned(tx, listed);
+      changes = [...changes, ...some].sort((a, b) => a.line - b.line).slice(0, listed);
     });
-    return { changed, noted };
+    return { changed, noted, changes };
   });
 }

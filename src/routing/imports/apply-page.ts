@@ -28,7 +28,7 @@ export async function createPlan(tx: Transaction): Promise<void> {
   await tx`
     create temporary table if not exists import_plan (device_id uuid not null, instance_id uuid not null,
       jamf_computer_id int not null, pinned boolean not null, serial_number text, udid text, from_instance_id uuid,
-      from_jamf_computer_id int, enrolled_at timestamptz, todo text not null)`;
+      from_jamf_computer_id int, enrolled_at timestamptz, todo text not null, line int not null)`;
 }
 
 export interface PlanCounts {
@@ -70,7 +70,7 @@ export async function planPage(
     select i.device_id, i.instance_id, i.jamf_computer_id, i.pinned,
       case when step.todo = 'note' then i.serial_number else coalesce(i.serial_number, own.serial_number) end,
       case when step.todo = 'note' then i.udid else coalesce(i.udid, own.udid) end,
-      r.instance_id, r.jamf_computer_id, own.enrolled_at, step.todo
+      r.instance_id, r.jamf_computer_id, own.enrolled_at, step.todo, i.line
     from (select * from import_sorted where place > ${after} and place <= ${upTo} order by place) i
     left join lateral (
       select * from (${nextRoute(tx, tenantId, tx`i.device_id`)}) next where device_id = i.device_id) r on true
@@ -89,6 +89,30 @@ export async function planPage(
     from import_plan`;
   return counts ?? { place: 0, note: 0, unpin: 0 };
 }
+
+/** What one row of a file would do, as a dry run lists it. */
+export interface PlannedChange {
+  readonly line: number;
+  readonly deviceId: string;
+  readonly todo: 'place' | 'note' | 'unpin';
+  /** Null: the device has no route now. */
+  readonly fromInstanceId: string | null;
+  readonly fromJamfComputerId: number | null;
+  readonly instanceId: string;
+  readonly jamfComputerId: number;
+  readonly serialNumber: string | null;
+  readonly udid: string | null;
+  readonly pinned: boolean;
+}
+
+/** The first changes of the plan, in the order of the file. */
+export const readPlanned = (tx: Transaction, listed: number): PromiseLike<PlannedChange[]> => tx<
+  PlannedChange[]
+>`
+  select line, device_id as "deviceId", todo, from_instance_id as "fromInstanceId",
+    from_jamf_computer_id as "fromJamfComputerId", instance_id as "instanceId", jamf_computer_id as "jamfComputerId",
+    serial_number as "serialNumber", udid, pinned
+  from import_plan order by line limit ${listed}`;
 
 const unpinned = pick(routes, 'deviceId', 'instanceId', 'jamfComputerId', 'serialNumber', 'udid');
 

@@ -1,4 +1,10 @@
-import { importFaultsListed, importRejectionsListed, importRows, importStaged } from '../../../limits.ts';
+import {
+  importChangesListed,
+  importFaultsListed,
+  importRejectionsListed,
+  importRows,
+  importStaged,
+} from '../../../limits.ts';
 import { ProblemError, problem } from '../../../problems.ts';
 import {
   type Applied,
@@ -6,6 +12,7 @@ import {
   type ImportMode,
   planImport,
 } from '../../../routing/imports/apply-import.ts';
+import type { PlannedChange } from '../../../routing/imports/apply-page.ts';
 import type { ImportRow } from '../../../routing/imports/import-row.ts';
 import { createStage, sortRows, stageRows } from '../../../routing/imports/staged-rows.ts';
 import type { Sql, Transaction } from '../../../store/database.ts';
@@ -41,6 +48,8 @@ export interface Imported extends Applied {
   readonly rejected: readonly Rejection[];
   /** SHA-256 of the file, unpacked. */
   readonly sha256: string;
+  /** Of a dry run the first ones, by line. */
+  readonly changes: readonly PlannedChange[];
 }
 
 export interface ImportParts {
@@ -174,12 +183,12 @@ export async function takeImport(
   const { rejectedCount, rows } = staged;
   if (mode === 'atomic' && rejectedCount > 0) throw refused({ ...staged, instanceIds });
   const accepted = rows - rejectedCount;
-  const soFar = { ...staged, accepted, sha256: digest.hex() };
+  const soFar = { ...staged, accepted, sha256: digest.hex(), changes: [] };
   const onRows = (written: number): void =>
     onProgress({ phase: 'writing', rows, accepted, rejected: rejectedCount, written });
   onRows(0);
   if (dryRun) {
-    const plan = await planImport(bulk, tenantId, onRows);
+    const plan = await planImport(bulk, tenantId, importChangesListed, onRows);
     return { ...soFar, ...plan, versionBefore: undefined, version: undefined };
   }
   const applied = await applyImport(bulk, {
