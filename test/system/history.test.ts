@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ChainedRow, historyColumns, historyHash } from '../../src/store/history.ts';
 import { visitConsole } from '../harness/console.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
@@ -12,11 +11,13 @@ import {
   sendWebhook,
   startScene,
 } from '../harness/gateway.ts';
+import { type Entry, type HistoryReader, readHistoryOf } from '../harness/history.ts';
 import { type Answer, call } from '../harness/http.ts';
 
 /** What operators and the gateway did: contract section 8, `/history` and `/history/verify`; docs/history.md. */
 describe('history', () => {
   let scene: Scene;
+  let reader: HistoryReader;
   let tenantId: string;
   let otherId: string;
   let instances: Map<string, AddedInstance>;
@@ -27,53 +28,11 @@ describe('history', () => {
   let manyAt: string;
   let operations: { method: string; id: string; pattern: RegExp }[];
 
-  interface Entry {
-    readonly id: string;
-    readonly tenantId: string | null;
-    readonly sequence: number;
-    readonly authorKind: string;
-    readonly authorId: string | null;
-    readonly author: string;
-    readonly action: string;
-    readonly objectKind: string;
-    readonly objectId: string;
-    readonly before: Record<string, unknown> | null;
-    readonly after: Record<string, unknown> | null;
-    readonly reason: string | null;
-    readonly requestId: string | null;
-    readonly source: string | null;
-    readonly approvedBy: string | null;
-    readonly hash: string;
-    readonly previousHash: string;
-  }
+  const send: HistoryReader['send'] = (...request) => reader.send(...request);
+  const history: HistoryReader['entries'] = (...query) => reader.entries(...query);
+  const of: HistoryReader['of'] = (...filter) => reader.of(...filter);
+  const verify: HistoryReader['verify'] = (key) => reader.verify(key);
 
-  const send = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
-    call(`${scene.gateway.admin}/api/v1${path}`, {
-      method,
-      ca: scene.trust,
-      headers: {
-        authorization: `Bearer ${bootstrapKey}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-  const history = async (query: Record<string, string> = {}, key?: string): Promise<Entry[]> => {
-    const answer = await scene.api('GET', `/history?${new URLSearchParams(query)}`, undefined, key);
-    expect(answer.status, answer.text).toBe(200);
-    return answer.json.results;
-  };
-  const of = (filter: string, key?: string) => history({ filter }, key);
-  const verify = async (key?: string) =>
-    (await scene.api('GET', '/history/verify', undefined, key)).json as {
-      ok: boolean;
-      entries: number;
-      brokenAt?: { tenantId: string | null; sequence: number; fault: string };
-    };
-  const rows = async (): Promise<number> => {
-    const [row] = await scene.database.sql`select count(*)::int as count from history`;
-    return row!.count;
-  };
   /** A write that succeeds, with the entries that it left. */
   const write = async (
     method: string,
@@ -125,6 +84,7 @@ describe('history', () => {
       },
       environment: { ESPALIER_HEARTBEAT_SECONDS: '2', ESPALIER_APPROVALS: 'on' },
     });
+    reader = readHistoryOf(scene);
     [tenantId, otherId] = scene.world.tenants.map((one) => one.tenantId) as [string, string];
     instances = await connectTenant(scene, tenantId);
     await connectTenant(scene, otherId);
@@ -459,7 +419,7 @@ describe('history', () => {
   });
 
   it('records nothing of dry runs, refusals and reads', async () => {
-    const before = await rows();
+    const before = await reader.operatorRows();
     const at = `/tenants/${tenantId}`;
     const [one, two] = ['one', 'two'].map((name) => instances.get(name)!.id);
     const asked: [string, string, unknown?][] = [
@@ -483,7 +443,7 @@ describe('history', () => {
     expect((await send('PATCH', at, { displayName: 'x' }, { 'if-match': '"0"' })).status).toBe(412);
     const replayed = await send('POST', '/reports/replay', { filter: `deviceId==${crypto.randomUUID()}` });
     expect(replayed.json.replayed).toBe(0);
-    expect(await rows()).toBe(before);
+    expect(await reader.operatorRows()).toBe(before);
   });
 
   it('takes the reason of a write from a header, and refuses one that is no line', async () => {
@@ -590,8 +550,12 @@ describe('history', () => {
     expect([...heads].sort()).toEqual(heads);
     expect(answer.text).toContain('consented -> connected');
     expect(answer.text.match(/\tEvent.*/g)?.[0]).toContain('connection.connect');
+    const before = await reader.rows();
     const all = await text('', 'text/plain;q=0.9, application/json;q=0.1');
-    expect(all.text.split('\n').filter((line) => line.startsWith('[CHANGEM'))).toHaveLength(await rows());
+    const listed = all.text.split('\n').filter((line) => line.startsWith('[CHANGEM')).length;
+    // The gateway may add an entry of its own meanwhile.
+    expect(listed).toBeGreaterThanOrEqual(before);
+    expect(listed).toBeLessThanOrEqual(await reader.rows());
     expect(all.text).toMatch(/\[key author \(ID: 0\)\] \[UPDATE\]/);
     expect(all.text).toMatch(/\[READ\] \[Jamf Pro Instance\]/);
     expect(all.text).not.toContain(secret);
@@ -700,160 +664,6 @@ describe('history', () => {
       { authorKind: 'gateway', before: { connectionState: 'disconnecting' } },
       { authorKind: 'bootstrap', after: { connectionState: 'disconnecting', retract: true, retracting: 3 } },
     ]);
-  });
-
-  it('writes a change and its entry together or not at all', async () => {
-    const { sql } = scene.database;
-    const before = await rows();
-    await sql`alter table history add constraint refused check (reason is distinct from 'refuse this') not valid`;
-    const answer = await send(
-      'PATCH',
-      `/tenants/${otherId}`,
-      { displayName: 'Half' },
-      { 'x-espalier-reason': 'refuse this' },
-    );
-    expect(answer.status).toBe(500);
-    expect((await scene.api('GET', `/tenants/${otherId}`)).json.displayName).toBe('Fabrikam');
-    expect(await rows()).toBe(before);
-    await sql`alter table history drop constraint refused`;
-  });
-
-  it('keeps one chain whole when many write at the same time', async () => {
-    const before = (await verify()).entries;
-    const statuses = await Promise.all(
-      Array.from({ length: 20 }, async (_, at) => {
-        const path = `/tenants/${otherId}/${at % 2 === 0 ? 'pause' : 'resume'}`;
-        return (await scene.api('POST', path)).status;
-      }),
-    );
-    expect(new Set(statuses)).toEqual(new Set([200]));
-    expect(await verify()).toEqual({ ok: true, entries: before + 20 });
-  });
-
-  it('holds no name that no database can hold as it was given', async () => {
-    const path = `/tenants/${otherId}`;
-    const answer = await call(`${scene.gateway.admin}/api/v1${path}`, {
-      method: 'PATCH',
-      ca: scene.trust,
-      headers: { authorization: `Bearer ${bootstrapKey}`, 'content-type': 'application/json' },
-      body: '{"displayName":"half \\ud800 pair"}',
-    });
-    expect([answer.status, answer.json.errors[0].field]).toEqual([400, 'displayName']);
-    expect((await verify()).ok).toBe(true);
-  });
-
-  it('says of a chain that it is whole, and where it is not', async () => {
-    const { sql } = scene.database;
-    const whole = await verify();
-    expect(whole).toEqual({ ok: true, entries: await rows() });
-    const last = (
-      await history({ filter: `tenantId==${otherId}`, sort: 'sequence:desc', 'page-size': '1' })
-    )[0]!.sequence;
-    const brokenAt = async (change: () => Promise<unknown>): Promise<unknown> => {
-      await sql`drop table if exists kept_history, kept_heads`;
-      await sql`create table kept_history as table history`;
-      await sql`create table kept_heads as table history_heads`;
-      await change();
-      const { brokenAt: found, ok } = await verify();
-      expect(ok).toBe(found === undefined);
-      await sql`truncate history, history_heads`;
-      await sql`insert into history table kept_history`;
-      await sql`insert into history_heads table kept_heads`;
-      expect(await verify()).toEqual(whole);
-      return found && `${found.tenantId === otherId ? '' : found.tenantId}${found.fault} ${found.sequence}`;
-    };
-    const columns = [
-      `recorded_at = recorded_at + interval '1 second'`,
-      `author_kind = 'user'`,
-      `author_id = 'x'`,
-      `author = 'x'`,
-      `action = 'x'`,
-      `object_kind = 'x'`,
-      `object_id = 'x'`,
-      `object_name = 'x'`,
-      `before = '{}'`,
-      `after = '{}'`,
-      `reason = 'x'`,
-      `request_id = 'x'`,
-      `source = 'x'`,
-      `approved_by = 'x'`,
-      `previous_hash = 'x'`,
-      `hash = 'x'`,
-    ];
-    for (const column of columns)
-      expect(
-        await brokenAt(() =>
-          sql.unsafe(`update history set ${column} where tenant_id = '${otherId}' and sequence = 2`),
-        ),
-        column,
-      ).toBe('changed 2');
-    const at = (sequence: number) => sql`tenant_id = ${otherId} and sequence = ${sequence}`;
-    expect(await brokenAt(() => sql`delete from history where ${at(2)}`)).toBe('missing 2');
-    expect(await brokenAt(() => sql`delete from history where ${at(1)}`)).toBe('missing 1');
-    expect(await brokenAt(() => sql`delete from history where ${at(last)}`)).toBe(`missing ${last}`);
-    expect(await brokenAt(() => sql`delete from history where tenant_id = ${otherId}`)).toBe('missing 1');
-    expect(await brokenAt(() => sql`delete from history_heads where tenant_id = ${otherId}`)).toBe(
-      'unexpected 1',
-    );
-    const put = (sequence: number) => sql`
-      insert into history select tenant_id, ${sequence}, recorded_at, author_kind, author_id, author, action, object_kind,
-        object_id, object_name, before, after, reason, request_id, source, approved_by, previous_hash, hash
-      from history where ${at(2)}`;
-    expect(await brokenAt(() => put(last + 1))).toBe(`unexpected ${last + 1}`);
-    expect(await brokenAt(() => put(0))).toBe('unexpected 0');
-    expect(
-      await brokenAt(async () => {
-        await sql`update history set sequence = -1 where ${at(2)}`;
-        await sql`update history set sequence = 2 where ${at(3)}`;
-        await sql`update history set sequence = 3 where ${at(-1)}`;
-      }),
-    ).toBe('changed 2');
-    // The head as it was two entries ago, with the entries since and with them gone in part.
-    const back = () => sql`
-      update history_heads set sequence = ${last - 2}, hash = (select hash from history where ${at(last - 2)})
-      where tenant_id = ${otherId}`;
-    expect(await brokenAt(back)).toBe(`unexpected ${last - 1}`);
-    expect(await brokenAt(() => sql`update history_heads set hash = 'x' where tenant_id = ${otherId}`)).toBe(
-      `changed ${last}`,
-    );
-    // A retention that is only pretended: the entries are there still, or their hash is another.
-    const trimmed = (hash: string) => sql`
-      update history_heads set trimmed_sequence = 1, trimmed_hash = ${hash} where tenant_id = ${otherId}`;
-    expect(await brokenAt(() => trimmed('x'))).toBe('unexpected 1');
-    expect(
-      await brokenAt(async () => {
-        await trimmed('x');
-        await sql`delete from history where ${at(1)}`;
-      }),
-    ).toBe('changed 2');
-    const bound = await newKey('verifier', 'viewer', [tenantId]);
-    await sql`update history set reason = 'x' where ${at(2)}`;
-    expect((await verify(bound.key)).ok).toBe(true);
-    expect((await verify()).ok).toBe(false);
-    await sql`update history set reason = null where ${at(2)}`;
-    expect((await verify()).ok).toBe(true);
-  });
-
-  it('does not show a chain that was made anew as a whole, but an end that was held elsewhere does', async () => {
-    const { sql } = scene.database;
-    const end = async () =>
-      (await history({ filter: `tenantId==${otherId}`, sort: 'sequence:desc', 'page-size': '1' }))[0]!;
-    const held = await end();
-    const chain = await sql<ChainedRow[]>`
-      select ${historyColumns(sql)} from history where tenant_id = ${otherId} order by sequence`;
-    let hash = '';
-    for (const row of chain) {
-      const forged = { ...row, author: 'somebody else' };
-      const next = await historyHash(hash, forged);
-      await sql`
-        update history set author = ${forged.author}, previous_hash = ${hash}, hash = ${next}
-        where tenant_id = ${otherId} and sequence = ${row.sequence}`;
-      hash = next;
-    }
-    await sql`update history_heads set hash = ${hash} where tenant_id = ${otherId}`;
-    expect((await verify()).ok).toBe(true);
-    expect((await end()).id).toBe(held.id);
-    expect((await end()).hash).not.toBe(held.hash);
   });
 
   it('is what docs/history.md says: every action that is listed was seen here, and no other', async () => {
