@@ -104,11 +104,13 @@ export type NewApproval = Omit<
 export async function insertApproval(tx: Transaction, given: NewApproval): Promise<Date> {
   const [row] = await tx<Pick<Approval, 'createdAt'>[]>`
     insert into approvals (tenant_id, approval_id, action, summary, devices, method, target, if_match, body_sealed,
-      requested_kind, requested_id, requested_by, requested_role, requested_tenant_ids, request_id, source, expires_at)
+      requested_kind, requested_id, requested_entra_tenant_id, requested_by, requested_role, requested_tenant_ids,
+      request_id, source, expires_at)
     values (${given.tenantId}, ${given.approvalId}, ${given.action}, ${given.summary}, ${given.devices}, ${given.method},
       ${given.target}, ${given.ifMatch}, ${given.bodySealed}, ${given.requestedKind}, ${given.requestedId},
-      ${given.requestedBy}, ${given.requestedRole}, ${given.requestedTenantIds}::uuid[], ${given.requestId},
-      ${given.source}, now() + ${approvalLifeMs} * interval '1 millisecond')
+      ${given.requestedEntraTenantId}, ${given.requestedBy}, ${given.requestedRole},
+      ${given.requestedTenantIds}::uuid[], ${given.requestId}, ${given.source},
+      now() + ${approvalLifeMs} * interval '1 millisecond')
     returning ${columns(tx, pick(approvals, 'createdAt'))}`;
   if (!row) throw new Error('an approval was not written');
   return row.createdAt;

@@ -4,7 +4,13 @@ import { createBrowser, signIn } from '../harness/browser.ts';
 import { adminOrigin } from '../harness/console.ts';
 import { addOperator, type EntraPerson, operatorsTenant, tokenOf } from '../harness/entra-operator.ts';
 import { eventually } from '../harness/eventually.ts';
-import { type GatewayProcess, type Scene, startScene } from '../harness/gateway.ts';
+import {
+  addInstance,
+  bootstrapKey,
+  type GatewayProcess,
+  type Scene,
+  startScene,
+} from '../harness/gateway.ts';
 import { type Answer, call } from '../harness/http.ts';
 
 /** Operators of Entra who are bound to tenants: who sees what, who may bind whom, and when it holds. */
@@ -16,16 +22,22 @@ describe('operators of Entra', () => {
   let gone: string;
   let connie: EntraPerson;
   let carl: EntraPerson;
-  const names = new Map<string, string>();
 
   beforeAll(async () => {
     contoso = 'c0c0c0c0-0000-4000-8000-00000000000a';
     scene = await startScene({
       world: {
         clouds: ['public'],
-        tenants: [{ tenantId: contoso, instances: [] }, { instances: [] }, { instances: [] }],
+        tenants: [
+          { tenantId: contoso, instances: [] },
+          { instances: [{ name: 'oslo', macs: 1 }] },
+          { instances: [] },
+        ],
       },
-      environment: { ESPALIER_OPERATOR_TENANTS: `${operatorsTenant},${contoso}` },
+      environment: {
+        ESPALIER_OPERATOR_TENANTS: `${operatorsTenant},${contoso}`,
+        ESPALIER_APPROVALS: 'on',
+      },
     });
     [, fabrikam, gone] = scene.world.tenants.map(({ tenantId }) => tenantId) as [string, string, string];
     for (const [tenantId, displayName] of [
@@ -33,7 +45,6 @@ describe('operators of Entra', () => {
       [fabrikam, 'Fabrikam'],
       [gone, 'Gone'],
     ] as const) {
-      names.set(tenantId, displayName);
       const made = await scene.api('POST', '/tenants', { tenantId, displayName, cloud: 'public' });
       expect(made.status, made.text).toBe(201);
     }
@@ -151,7 +162,7 @@ describe('operators of Entra', () => {
     const made = await call(`${second.admin}/api/v1/operators/${idOf(connie)}`, {
       method: 'DELETE',
       ca: scene.trust,
-      headers: { authorization: 'Bearer esp_bootstrap-key-of-the-tests' },
+      headers: { authorization: `Bearer ${bootstrapKey}` },
     });
     expect(made.status).toBe(204);
     expect((await get('/tenants')).results).toMatchObject([{ id: contoso }]);
@@ -240,7 +251,7 @@ describe('operators of Entra', () => {
     const stale = await call(`${scene.gateway.admin}/api/v1/operators/${contoso}`, {
       method: 'DELETE',
       ca: scene.trust,
-      headers: { authorization: 'Bearer esp_bootstrap-key-of-the-tests', 'if-match': '"0"' },
+      headers: { authorization: `Bearer ${bootstrapKey}`, 'if-match': '"0"' },
     });
     expect(stale.status).toBe(412);
   });
@@ -280,12 +291,34 @@ describe('operators of Entra', () => {
     stream.destroy();
   });
 
+  it('who were bound since they asked for something get it done within their tenants only', async () => {
+    const { id } = await addInstance(scene, fabrikam, 'oslo');
+    const rows = Array.from({ length: 101 }, (_, number) =>
+      JSON.stringify({ deviceId: crypto.randomUUID(), instanceId: id, jamfComputerId: 9_000 + number }),
+    );
+    const imported = await call(`${scene.gateway.admin}/api/v1/tenants/${fabrikam}/devices/import`, {
+      method: 'POST',
+      ca: scene.trust,
+      headers: { authorization: `Bearer ${bootstrapKey}`, 'content-type': 'application/x-ndjson' },
+      body: rows.join('\n'),
+    });
+    expect(imported.json.accepted).toBe(101);
+    await assign(idOf(connie), null);
+    const asked = await ask(connie, 'DELETE', `/tenants/${fabrikam}/instances/${id}?force=true`);
+    expect(asked.status, asked.text).toBe(202);
+    await assign(idOf(connie), [contoso]);
+    const done = await scene.api('POST', `/approvals/${asked.json.approvalId}/approve`, {});
+    expect(done.json).toMatchObject({ state: 'failed' });
+    expect((await scene.api('GET', `/tenants/${fabrikam}/instances/${id}`)).status).toBe(200);
+    await unassign(idOf(connie));
+  });
+
   it('are in the history with who bound them to what, and why', async () => {
     const made = await call(`${scene.gateway.admin}/api/v1/operators/${idOf(carl)}`, {
       method: 'PUT',
       ca: scene.trust,
       headers: {
-        authorization: 'Bearer esp_bootstrap-key-of-the-tests',
+        authorization: `Bearer ${bootstrapKey}`,
         'content-type': 'application/json',
         'x-espalier-reason': 'CHG-7',
       },
