@@ -82,8 +82,12 @@ describe('operators in the console', () => {
       expect([path, /Fabrikam|oslo/.test(text), text.includes(fabrikam)]).toEqual([path, false, false]);
     }
     expect((await visit.open('/tenants')).text).toContain('Contoso');
-    expect((await visit.open('/')).text).toContain('for 1 of the tenants');
+    expect((await visit.open('/')).text).toContain('for 1 tenant');
     expect((await visit.open(`/tenants/${fabrikam}`)).status).toBe(404);
+    // A name or address of a user finds nobody, and the page says what does.
+    expect((await visit.open('/search?q=ada@contoso.example')).text).toContain(
+      'A user is found by the object id',
+    );
     const sessions = (await visit.open('/sessions')).text;
     expect(sessions).toContain('Contoso');
     expect((await admin.open('/sessions')).text).toContain('all tenants');

@@ -18,7 +18,7 @@ export const descriptions: Readonly<Record<string, string>> = {
   getOverview:
     'What needs a person comes first, the most urgent on top, each with who has to act, what ends it and the page to do it on. Of failed reports the newest 500 of a tenant are counted, of what waits the first 1,000; countIsLeast and isLeast say so. The answer may be a second old.',
   search:
-    'At most 20 of a kind, of the tenants that the operator sees; more says that there are others. Serial numbers are matched whole, in capitals too; a computer by how its name begins; an id by all of it.',
+    'At most 20 of a kind, of the tenants that the operator sees; more says that there are others. Serial numbers are matched whole, in capitals too; a computer by how its name begins; an id by all of it. A user is found by the object id in Entra, not by a name or address: no list of users is kept.',
   streamEvents:
     'Changes of the tenants that the operator sees, gathered to one event a second at most, and a comment every 15 seconds. The stream ends within two seconds of the credential and does not count as use of a session. A reader comes back by itself; what changed meanwhile it reads anew.',
   listTenants: 'A key that is bound to tenants sees those alone, and totalCount counts only what it may see.',

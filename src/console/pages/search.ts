@@ -124,7 +124,7 @@ const resultsOf = ({ devices, instances, tenants }: Results): Html[] => [
   devices.results.length === 0 ? html`` : devicesOf(devices),
 ];
 
-const help = html`<p>Search by a part of the name of a tenant or an instance, a whole serial number, the beginning of the name of a computer, or any id: of a tenant, an instance, a device in Entra, a user in Entra, or a UDID.</p>`;
+const help = html`<p>Search by a part of the name of a tenant or an instance, a whole serial number, the beginning of the name of a computer, or any id: of a tenant, an instance, a device in Entra, a user in Entra, or a UDID. A user is found by the object id alone, which Entra shows on the user's page: Espalier keeps no list of people's names.</p>`;
 
 export const search: ConsolePage = {
   path: '/search',
