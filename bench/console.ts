@@ -249,7 +249,12 @@ export async function consoleBench(run: Run): Promise<Finding[]> {
   const pages: PageMeasure[] = [];
   for (const page of pagesOf(fleet, devices)) {
     run.signal.throwIfAborted();
-    pages.push(await measurePage({ agent, cookie, origin }, page, { samples, warmUps }));
+    const measuring = measurePage({ agent, cookie, origin }, page, { samples, warmUps });
+    pages.push(
+      await measuring.catch((cause: unknown) => {
+        throw new Error(`${cause}\n${scene.gateway.output()}`, { cause });
+      }),
+    );
   }
   const token = await askToken(scene.caller, tenant.tenantId, scene.ca);
   const started = <Q extends object, A>(module: string): Worker<Q, A> => {

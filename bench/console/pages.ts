@@ -52,6 +52,15 @@ export const pageHeaders = (cookie: string, isPart: boolean): Record<string, str
   ...(isPart ? { 'hx-request': 'true', 'x-espalier-refresh': '1' } : {}),
 });
 
+/** What a page says that went wrong. */
+const problemIn = (bytes: Buffer): string => {
+  const text = bytes.toString('utf8');
+  return text
+    .slice(text.indexOf('class="problem"'))
+    .replaceAll(/<[^>]*>|\s+/g, ' ')
+    .slice(0, 500);
+};
+
 /** Resolves when the last byte is there. */
 export function fetchPage(
   agent: Agent,
@@ -67,8 +76,11 @@ export function fetchPage(
       incoming.on('end', () => {
         const bytes = Buffer.concat(chunks);
         const { statusCode } = incoming;
-        if (statusCode !== 200) reject(new Error(`${url} answered ${statusCode}`));
         const isGzip = incoming.headers['content-encoding'] === 'gzip';
+        if (statusCode !== 200)
+          reject(
+            new Error(`${url} answered ${statusCode}: ${problemIn(isGzip ? gunzipSync(bytes) : bytes)}`),
+          );
         resolve({ bytes, isGzip, ms: performance.now() - started });
       });
     });

@@ -80,6 +80,7 @@ async function openOverview(origin: string, ca: string, cookie: string): Promise
     told.bytes += bytes.byteLength;
   };
   await take(false);
+  let isClosed = false;
   let restUntil = 0;
   let resting: NodeJS.Timeout | undefined;
   const heard = (kinds: readonly string[]): void => {
@@ -90,7 +91,8 @@ async function openOverview(origin: string, ca: string, cookie: string): Promise
         resting = undefined;
         restUntil = performance.now() + restMs;
         take(true).catch((error: Error) => {
-          failure = error;
+          // What was under way when the page was closed is nobody's loss.
+          if (!isClosed) failure = error;
         });
       },
       Math.max(ageMs, restUntil - performance.now()) + Math.random() * spreadMs,
@@ -99,6 +101,7 @@ async function openOverview(origin: string, ca: string, cookie: string): Promise
   const stream = await follow({ agent, origin, cookie }, heard);
   return {
     close: () => {
+      isClosed = true;
       clearTimeout(resting);
       stream.destroy();
       agent.destroy();

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { and, eq, getTableColumns } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import { reports, routes } from '../../store/schema.ts';
-import { reportStates } from '../reports/reports.ts';
+import { presentByState, reportStates } from '../reports/reports.ts';
 import { filterOnly } from '../resource/fields.ts';
 import { resource } from '../resource/resource.ts';
 import { instant, instantOrNull, iso } from '../schemas.ts';
@@ -102,7 +102,7 @@ export const device = resource({
     { field: 'since', importance: 8 },
   ],
   filters: {
-    state: filterOnly(p.state, { filter: reportStates }),
+    state: filterOnly(p.state, { filter: reportStates, present: presentByState(p) }),
     conflict: { type: 'boolean', column: isContested(r) },
   },
   sort: 'deviceId:asc',

@@ -1,5 +1,5 @@
 import { createRoute } from '@hono/zod-openapi';
-import { getTableColumns } from 'drizzle-orm';
+import { type AnyColumn, getTableColumns } from 'drizzle-orm';
 import { reports } from '../../store/schema.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { resource } from '../resource/resource.ts';
@@ -12,13 +12,19 @@ import { visibleTo } from '../scope.ts';
 export const reportStates = ['due', 'held', 'sent', 'accepted', 'completed', 'verified', 'failed'] as const;
 
 /** docs/data.md, reports_due and reports_failed: they hold only rows with such a time. */
-const present = {
-  failed: reports.failedAt,
-  due: reports.nextTryAt,
-  held: reports.nextTryAt,
-  sent: reports.nextTryAt,
-  accepted: reports.nextTryAt,
-};
+export const presentByState = ({
+  failedAt,
+  nextTryAt,
+}: {
+  readonly failedAt: AnyColumn;
+  readonly nextTryAt: AnyColumn;
+}): Readonly<Record<string, AnyColumn>> => ({
+  failed: failedAt,
+  due: nextTryAt,
+  held: nextTryAt,
+  sent: nextTryAt,
+  accepted: nextTryAt,
+});
 
 export const report = resource({
   names: ['Report', 'Reports'],
@@ -28,7 +34,7 @@ export const report = resource({
     tenantId: column('tenantId', { filter: true, sort: true }),
     deviceId: column('deviceId', { filter: true, sort: true }),
     instanceId: column('instanceId', { filter: true }),
-    state: column('state', { filter: reportStates, present, sort: true }),
+    state: column('state', { filter: reportStates, present: presentByState(reports), sort: true }),
     reason: column('reason', { filter: 'wildcards' }),
     detail: column('detail'),
     revision: column('revision'),
