@@ -73,7 +73,7 @@ function keepChanging({ sql }: CloudScene): () => Promise<void> {
     where tenant_id = md5('console tenant1')::uuid`;
   let changing: Promise<unknown> = Promise.resolve();
   const timer = setInterval(() => {
-    changing = change();
+    changing = change().execute();
   }, changeEveryMs);
   return async () => {
     clearInterval(timer);
