@@ -229,7 +229,7 @@ describe('the pages of devices', () => {
       const told = await comparison(deviceId);
       expect(told).toMatchObject({
         jamf: { managed: true, readWaits: false, readError: null },
-        intune: { managed: true, newest: true },
+        intune: { managed: true, newest: true, refused: false },
         entra: { verification: 'verified' },
         differences: [],
       });
@@ -265,7 +265,7 @@ describe('the pages of devices', () => {
       expect(page.text).toContain('Jamf Pro says something else than Intune was told.');
       expect(page.text.match(/>differs</g)).toHaveLength(2);
       expect(page.text).toMatch(/The report is held\.<\/strong>[\s\S]*<code>paused<\/code>/);
-      expect(page.text).toContain('press “Resume” on the tenant&#39;s page');
+      expect(page.text).toContain('Resume the tenant.');
       expect(page.text).not.toContain('POST /');
       expect(page.text).toContain(`<a href="/tenants/${tenantId}">To the tenant`);
       await scene.api('POST', `${tenant}/resume`);

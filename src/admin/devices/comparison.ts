@@ -41,6 +41,9 @@ const comparison = z
         acceptedAt: instantOrNull,
         completedAt: instantOrNull,
         newest: z.boolean().openapi({ description: 'Nothing newer waits to be told' }),
+        refused: z
+          .boolean()
+          .openapi({ description: 'Intune did not take it, so that it holds what it held before' }),
       })
       .nullable(),
     entra: z.object({
@@ -116,6 +119,7 @@ async function readReport(sql: Sql, tenantId: string, deviceId: string) {
       sentContent: reports.sentContent,
       messageId: reports.messageId,
       sentAt: reports.sentAt,
+      failedAt: reports.failedAt,
       acceptedAt: reports.acceptedAt,
       completedAt: reports.completedAt,
       verification: reports.verification,
@@ -190,6 +194,7 @@ function intuneOf(report: ReportRow): Comparison['intune'] {
     acceptedAt: iso(report.acceptedAt),
     completedAt: iso(report.completedAt),
     newest: report.sentRevision === report.revision,
+    refused: report.failedAt !== null && report.sentRevision === report.revision,
   };
 }
 

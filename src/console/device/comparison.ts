@@ -28,6 +28,7 @@ export interface Comparison {
         readonly sentAt: string | null;
         readonly completedAt: string | null;
         readonly newest: boolean;
+        readonly refused: boolean;
       })
     | null;
   readonly entra: {
@@ -124,6 +125,8 @@ function linesOf({ entra, intune, jamf }: Comparison): readonly Line[] {
 /** What somebody who sees a difference wants to know next. */
 function summary({ differences, intune, jamf }: Comparison): Html {
   if (intune === null) return html`<p>Intune was told nothing of this Mac yet.</p>`;
+  if (intune.refused)
+    return html`<p><strong>Intune refused what it was told last.</strong> It holds what it took before that, or nothing.</p>`;
   if (differences.includes('entra'))
     return html`<p><strong>Entra shows something else than Intune was told.</strong> Look at the compliance policies in Intune that are assigned to the user: they count as well.</p>`;
   if (differences.length > 0)

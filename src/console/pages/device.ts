@@ -18,7 +18,7 @@ import { timelinePicture, timelineTable } from '../device/timeline-picture.ts';
 import { routeSentence, verdictSentence } from '../device/why.ts';
 import { badge, card, facts, id, none, ownerWords, pager, problemBox, state } from '../parts.ts';
 import type { ConsolePage, PageContent, Visit } from '../visit.ts';
-import { inOperatorsWords, sentence } from '../words.ts';
+import { sentence } from '../words.ts';
 
 /** One Mac's registration: why it is compliant or not, where it belongs and why, what was told of it and when. */
 
@@ -66,30 +66,31 @@ async function pastCard(
 }
 
 /** Why the report does not go on, who acts and what ends it. */
-const stopped = ({ report }: Device, cause: Cause | undefined, names: Names, tenantId: string): Html => {
+const stopped = (visit: Visit, { report }: Device, cause: Cause | undefined, names: Names): Html => {
   if (report === null || (report.state !== 'held' && report.state !== 'failed')) return none;
-  const inWords = (text: string | null | undefined): string =>
-    sentence(inOperatorsWords(names.inText(text ?? ''), 'press “Read it again now” below'));
-  const [detail, remedy] = [inWords(report.detail), inWords(cause?.remedy)];
-  return html`<div class="${report.state === 'held' ? 'warning' : 'problem'}">
-    <p><strong>The report ${report.state === 'held' ? 'is held' : 'failed'}.</strong> ${detail.endsWith(remedy) ? detail : html`${detail} ${remedy}`}</p>
+  const detail = names.inText(report.detail ?? '');
+  const remedy = names.inText(cause?.remedy ?? '');
+  const isHeld = report.state === 'held';
+  return html`<div class="${isHeld ? 'warning' : 'problem'}">
+    <p><strong>The report ${isHeld ? 'is held' : 'failed'}.</strong> ${sentence(detail)}${detail.includes(remedy) ? '' : ` ${sentence(remedy)}`}</p>
     <p class="quiet">${cause?.owner === undefined ? none : html`For ${ownerWords(cause.owner)} · `}<code>${report.reason}</code></p>
-    ${/on the tenant's page/.test(`${detail} ${remedy}`) ? html`<p><a href="${at`/tenants/${tenantId}`}">To the tenant's page</a></p>` : none}
+    ${isHeld ? html`<p><a href="${at`/tenants/${visit.param('tenantId')}`}">To the tenant's page</a></p>` : none}
+    ${!isHeld && visit.may('operator') ? html`<p>“Read it again now”, below, replays it.</p>` : none}
   </div>`;
 };
 
 const answerCard = (
+  visit: Visit,
   device: Device | undefined,
   cause: Cause | undefined,
   names: Names,
-  tenantId: string,
 ): Html =>
   device === undefined
     ? card(
         'Compliance',
         html`<p class="answer">No instance speaks for this registration, so nothing is told of it any more. Intune was told that it is not managed and not compliant, where it had been told of it.</p>`,
       )
-    : card('Compliance', html`${verdictSentence(device, names)}${stopped(device, cause, names, tenantId)}`);
+    : card('Compliance', html`${verdictSentence(device, names)}${stopped(visit, device, cause, names)}`);
 
 const whatItIs = (deviceId: string, device: Device | undefined, comparison: Comparison | undefined): Html =>
   facts([
@@ -165,7 +166,7 @@ async function show(visit: Visit): Promise<PageContent> {
     body: [
       html`<div id="state"${isUnderWay(device, comparison) ? again : none}>
         ${whatItIs(deviceId, device, comparison)}
-        ${answerCard(device, cause, names, tenantId)}
+        ${answerCard(visit, device, cause, names)}
         ${comparison === undefined ? none : comparisonCard(comparison, names)}
         ${routeCard(tenantId, explanation, names)}
       </div>`,

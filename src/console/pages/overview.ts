@@ -16,7 +16,7 @@ import {
   time,
 } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
-import { inOperatorsWords, sentence } from '../words.ts';
+import { sentence } from '../words.ts';
 
 /** What needs a person, and how all tenants are. The live part fetches itself anew when something has changed. */
 
@@ -92,7 +92,7 @@ const attentionItem = (item: Attention): Html => html`<li>
         ? html` <span class="quiet">${atLeast(item.count, item.countIsLeast)} ${item.kind === 'reports-failed' ? 'reports' : 'devices'}</span>`
         : ''
     }</p>
-    <p>${sentence(item.detail)} ${sentence(inOperatorsWords(item.remedy))}</p>
+    <p>${sentence(item.detail)} ${sentence(item.remedy)}</p>
     <p class="quiet">For ${ownerWords(item.owner)}${
       item.since === null
         ? ''

@@ -5,7 +5,7 @@ import { filterForm, filterOf, tenantFilter, textFilter } from '../filters.ts';
 import { tenantNames } from '../names.ts';
 import { idLink, none, ownerWords, pager, select, state, table, time } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
-import { inOperatorsWords, sentence } from '../words.ts';
+import { sentence } from '../words.ts';
 
 /** Why reports failed or are held, and how far each is. */
 
@@ -127,7 +127,7 @@ async function causes({ api, may, query }: Visit): Promise<Html> {
         {
           title: 'What ends it',
           cell: ({ owner, remedy }) =>
-            html`${sentence(inOperatorsWords(remedy ?? 'Nothing is known: look at one of the devices'))}<br /><span class="quiet">For ${ownerWords(owner)}.</span>`,
+            html`${sentence(remedy ?? 'Nothing is known: look at one of the devices')}<br /><span class="quiet">For ${ownerWords(owner)}.</span>`,
         },
         { title: 'Tenant', cell: ({ tenantId }) => tenant(tenantId) },
         { title: 'Since', cell: ({ oldest }) => time(oldest) },
