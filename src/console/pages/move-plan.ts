@@ -1,8 +1,8 @@
 import { html } from 'hono/html';
 import type { Html } from '../../gateway/page-layout.ts';
-import { at } from '../api.ts';
+import { ApiRefusal, at } from '../api.ts';
 import { instancesOf } from '../names.ts';
-import { card, facts, reasonField, select, writeForm } from '../parts.ts';
+import { card, none, problemBox, reasonField, select, writeForm } from '../parts.ts';
 import type { ConsolePage, Visit } from '../visit.ts';
 import { instanceName, type Skipped, skippedTable } from './moves.ts';
 
@@ -82,6 +82,16 @@ async function preview(visit: Visit, names: ReadonlyMap<string, string>): Promis
   ]);
 }
 
+/** What the API finds wrong with what was asked for stands below the form that asked. */
+async function planned(visit: Visit, names: ReadonlyMap<string, string>) {
+  try {
+    return { body: await preview(visit, names) };
+  } catch (error) {
+    if (!(error instanceof ApiRefusal) || ![400, 409].includes(error.problem.status)) throw error;
+    return { body: problemBox(error.problem), status: error.problem.status === 409 ? 409 : 400 } as const;
+  }
+}
+
 export const newMove: ConsolePage = {
   path: '/tenants/:tenantId/moves/new',
   acts: {
@@ -105,16 +115,16 @@ export const newMove: ConsolePage = {
         return html`<p class="empty">A move takes two instances of the tenant. Add the second one first.</p>`;
       return form(visit, names);
     };
+    const isAsked = query.get('from') !== null && may('operator');
+    const { body, ...status } = isAsked ? await planned(visit, names) : { body: none };
     return {
       title: 'Plan a move',
+      ...status,
       above: [
         [tenant.displayName, at`/tenants/${tenantId}`],
         ['Moves', at`/tenants/${tenantId}/moves`],
       ],
-      body: [
-        await content(),
-        query.get('from') !== null && may('operator') ? await preview(visit, names) : facts([]),
-      ],
+      body: [await content(), body],
     };
   },
 };
