@@ -1,6 +1,7 @@
 import { pages } from '../../src/console/pages/all.ts';
 import type { DeviceTruth } from '../../src/simulator/fleet.ts';
 import { newKey } from './console.ts';
+import { operatorsTenant } from './entra-operator.ts';
 import { eventually } from './eventually.ts';
 import { type AddedInstance, connectTenant, type Scene, sendWebhook, startScene } from './gateway.ts';
 
@@ -76,6 +77,7 @@ export async function startConsoleScene(): Promise<ConsoleScene> {
     deviceId: device.deviceId,
     action: 'disconnect',
     keyId,
+    operatorId: operatorsTenant,
     moveId: (await api('POST', `/tenants/${contoso}/moves`, move)).json.id,
     approvalId: await askApproval(scene, api, contoso, berlin.id),
   };
