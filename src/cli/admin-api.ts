@@ -2,8 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { CommandFailure, exitCodes } from './failure.ts';
+import { isRow, type Row } from './output/fields.ts';
 import { connectionFailure, isReset } from './server/broken-connection.ts';
 import { type Asked, exchange, type Method, open, textOf } from './server/exchange.ts';
 import { refusalOf } from './server/refusal.ts';
@@ -31,6 +33,8 @@ export interface AdminServer extends AdminApi {
   readonly url: string;
   /** The body of a success as it comes. */
   download(path: string, accept: string): Promise<IncomingMessage>;
+  /** A POST that is answered in lines: `onLine` takes each but the last, which has the result. */
+  follow(path: string, onLine: (line: Row) => Promise<void>): Promise<unknown>;
   /** Sends a body as it comes and reads the JSON of the success. */
   upload(
     path: string,
@@ -40,6 +44,7 @@ export interface AdminServer extends AdminApi {
   ): Promise<unknown>;
 }
 
+const linesType = 'application/x-ndjson';
 const callIdleMs = 60_000;
 /** An import is committed before it is answered, an export begins with a query over all routes. */
 const streamIdleMs = 600_000;
@@ -81,6 +86,22 @@ function answerOf({ repeated, retryAfter, status, text }: Exchanged): unknown {
   const success = status >= 200 && status < 300;
   if (success && (answer !== undefined || text === '')) return answer;
   throw refusalOf(status, success ? undefined : answer, { repeated, retryAfter });
+}
+
+/** The result of the last line; a problem in its place is thrown as the refusal that it is. */
+async function readLines(
+  incoming: IncomingMessage,
+  onLine: (line: Row) => Promise<void>,
+): Promise<{ readonly result: unknown } | undefined> {
+  for await (const text of createInterface({ input: incoming })) {
+    const line = parse(text);
+    if (!isRow(line)) continue;
+    if ('result' in line) return { result: line.result };
+    if (isRow(line.problem))
+      throw refusalOf(Number(line.problem.status), line.problem, { repeated: false, retryAfter: undefined });
+    await onLine(line);
+  }
+  return undefined;
 }
 
 export interface SessionOptions {
@@ -129,6 +150,21 @@ export function connectTo({ apiKey, ca, url }: Connection, { reason }: SessionOp
       if (incoming.statusCode === 200) return incoming;
       answerOf(await whole(incoming));
       throw new CommandFailure(exitCodes.error, `HTTP ${incoming.statusCode}: no Espalier answer`);
+    },
+    follow: async (path, onLine) => {
+      const headers = {
+        accept: linesType,
+        'idempotency-key': randomUUID(),
+        ...reasonHeader(reason),
+      };
+      const incoming = await stream(path, { method: 'POST', headers });
+      const { 'content-type': type } = incoming.headers;
+      if (incoming.statusCode !== 200 || type !== linesType) return answerOf(await whole(incoming));
+      const last = await readLines(incoming, onLine).catch((error: unknown) => {
+        throw error instanceof CommandFailure ? error : connectionFailure(url, error);
+      });
+      if (last === undefined) throw new CommandFailure(exitCodes.error, 'the answer ended before its result');
+      return last.result;
     },
     upload: async (path, contentType, body, more = {}) => {
       const headers = { accept: 'application/json', 'content-type': contentType, ...more };

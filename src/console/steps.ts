@@ -18,7 +18,7 @@ const stepItem = ({ cause, detail, name, ok, owner, remedy }: Step, nameOf: Step
   const isSkipped = cause === 'not-tried';
   const mark = ok ? badge('done', 'good') : isSkipped ? badge('not tried', 'quiet') : badge('failed', 'bad');
   return html`<li>${mark} <strong>${nameOf(name)}</strong>
-    ${detail === undefined ? none : html`<p>${detail}</p>`}
+    ${detail === undefined || isSkipped ? none : html`<p>${detail}</p>`}
     ${
       ok || isSkipped
         ? none

@@ -116,7 +116,9 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('the wiz
       expect(await heading(page)).toBe('Application id for Intune: Contoso');
       await accessible(page, 'the application id');
       await page.locator('.facts .copy').click();
-      expect(await clipboard(page)).toBe(scene.world.applications.get('public')!.connector.clientId);
+      await expect
+        .poll(() => clipboard(page))
+        .toBe(scene.world.applications.get('public')!.connector.clientId);
       expect(await page.getByRole('link', { name: 'Open Intune' }).getAttribute('href')).toContain(
         '#view/Microsoft_Intune_DeviceSettings/',
       );

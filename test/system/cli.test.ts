@@ -121,6 +121,10 @@ describe('the command line', () => {
       code: 0,
       stdout: expect.stringContaining('all steps are well'),
     });
+    const kept = await espalier(['tenants', 'confirmation', tenantId]);
+    expect(kept.stdout).toContain('ok    provisioning');
+    expect(kept.stdout).toContain('all steps are well');
+    expect(await good(['tenants', 'confirm', tenantId])).toMatchObject({ ok: true, dryRun: false });
     expect((await good(['tenants', 'status', tenantId])).connectionState).toBe('connected');
   });
 

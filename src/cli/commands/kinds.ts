@@ -115,6 +115,11 @@ export interface ActDeclaration extends Declared {
   readonly body?: (call: VerbCall) => Promise<Record<string, unknown>>;
   /** Runs after a success, such as waiting. */
   readonly afterwards?: (call: VerbCall, answer: unknown) => Promise<void>;
+  /** The answer comes in lines, which a table shows as they come, and `last` of the whole at the end. */
+  readonly follow?: {
+    readonly line: (line: Row) => readonly string[];
+    readonly last: (answer: Row) => readonly string[];
+  };
   /** An answer that is a success of HTTP but not of what was asked: exit code 1. */
   readonly failed?: (answer: Row) => boolean;
 }
@@ -162,6 +167,7 @@ export function act(declaration: ActDeclaration): Verb {
     done,
     dryRun,
     failed,
+    follow,
     human,
     operation,
     query: moreQuery,
@@ -182,9 +188,15 @@ export function act(declaration: ActDeclaration): Verb {
       return api.call(methodOf(operation), path, body);
     };
     if (!isDryRun) await askFirst(declaration, call, send);
-    const answer = await send(isDryRun);
+    const asLines = output.format === 'table' && !isDryRun ? follow : undefined;
+    const answer =
+      asLines === undefined
+        ? await send(isDryRun)
+        : await api.follow(pathOf(operation, parameters, query), async (line) => {
+            for (const text of asLines.line(line)) await output.write(`${text}\n`);
+          });
     const waiting = !isDryRun && sayIfWaiting(output, answer);
-    await writeAnswer(output, answer, waiting ? undefined : human);
+    await writeAnswer(output, answer, waiting ? undefined : (asLines?.last ?? human));
     sayWarnings(output, answer);
     if (isDryRun) output.say('nothing was changed: this is what would be done');
     if (isDryRun || waiting) return 0;

@@ -1,7 +1,7 @@
 /** Commands for a tenant's connection, from consent to disconnect. */
 
 import { isRow, type Row } from '../output/fields.ts';
-import { eachStepLines, recordLines, stepLines } from '../output/record.ts';
+import { eachStepLines, oneStepLines, recordLines, stepLines, verdictLine } from '../output/record.ts';
 import type { ArgumentSpec, Verb } from './declare.ts';
 import { act, list, show } from './kinds.ts';
 import { waitForReports } from './wait-for-reports.ts';
@@ -40,6 +40,11 @@ const migrationLines = (answer: Row): string[] => {
   ];
 };
 
+const stepByStep = {
+  line: ({ step }: Row): readonly string[] => (isRow(step) ? oneStepLines(step) : []),
+  last: (answer: Row): readonly string[] => [verdictLine(answer)],
+};
+
 const confirmationLines = (answer: Row): string[] =>
   answer.state === 'ended'
     ? stepLines(answer)
@@ -69,8 +74,9 @@ const joiningVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonl
     operation: 'POST /tenants/{tenantId}/confirm',
     arguments: [tenantArgument],
     human: stepLines,
+    follow: stepByStep,
     failed: failedSteps,
-    examples: [[`tenants confirm ${someTenant}`, 'a line for each step']],
+    examples: [[`tenants confirm ${someTenant}`, 'a line for each step, as it is done']],
   }),
   show({
     name: 'confirmation',
@@ -86,6 +92,7 @@ const joiningVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonl
     operation: 'POST /tenants/{tenantId}/enable',
     arguments: [tenantArgument],
     human: stepLines,
+    follow: stepByStep,
     failed: failedSteps,
     examples: [[`tenants enable ${someTenant}`, 'after "tenants disable"']],
   }),

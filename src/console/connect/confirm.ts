@@ -46,9 +46,12 @@ const confirmAddress = (tenant: Pick<Tenant, 'tenantId'>): string => `${consoleA
 const verbOf = ({ connectionState }: Tenant): 'confirm' | 'enable' =>
   connectionState === 'disabled' ? 'enable' : 'confirm';
 
+const isDone = ({ connectionState }: Tenant, { ok }: Confirmation): boolean =>
+  ok === true && connectionState === 'connected';
+
 /** What came of it, judged by what the connection is now: it may have ended since. */
 function outcome({ connectionState }: Tenant, { endedAt, ok }: Confirmation): Html {
-  const when = html`<span class="quiet">Confirmed ${time(endedAt)}.</span>`;
+  const when = html`<span class="quiet">${ok === true ? 'Confirmed' : 'Tried'} ${time(endedAt)}.</span>`;
   const isConnected = connectionState === 'connected';
   if (ok === true)
     return isConnected
@@ -59,7 +62,12 @@ function outcome({ connectionState }: Tenant, { endedAt, ok }: Confirmation): Ht
   } Each step below says what helps and who has to act. Confirm again after that. ${when}</p>`;
 }
 
-function confirmForm({ person }: Visit, tenant: Tenant, { reports }: Rehearsal, label: string): Html {
+function confirmForm(
+  { person }: Visit,
+  tenant: Tenant,
+  { reports }: Rehearsal,
+  { className, label }: { readonly className: string; readonly label: string },
+): Html {
   const enabling = verbOf(tenant) === 'enable';
   return card(enabling ? 'What enabling does' : 'What confirming does', [
     html`<p>It asks Microsoft for tokens and looks at their permissions, finds the tenant’s Intune, registers this gateway there, makes
@@ -71,7 +79,7 @@ function confirmForm({ person }: Visit, tenant: Tenant, { reports }: Rehearsal, 
       className: 'fields',
       content: html`<input type="hidden" name="verb" value="${verbOf(tenant)}" />
         <input type="hidden" name="live" value="no" data-scripted="yes" />
-        ${reasonField()}<p><button class="main">${label}</button></p>`,
+        ${reasonField()}<p><button class="${className}">${label}</button></p>`,
     }),
   ]);
 }
@@ -86,7 +94,8 @@ async function nextStep(visit: Visit, tenant: Tenant, found: Confirmation): Prom
   if (!plan.ok)
     return html`<p>A connection in this state has to be begun anew: <a href="${consoleAddress(tenant)}?step=consents">ask for the consents</a>.</p>`;
   const again = found.state !== 'none' || tenant.connectionState === 'connected';
-  return confirmForm(visit, tenant, plan, verb === 'enable' ? 'Enable' : again ? 'Confirm again' : 'Confirm');
+  const label = verb === 'enable' ? 'Enable' : again ? 'Confirm again' : 'Confirm';
+  return confirmForm(visit, tenant, plan, { className: isDone(tenant, found) ? 'again' : 'main', label });
 }
 
 function standing(tenant: Tenant, found: Confirmation): Html {
@@ -105,7 +114,6 @@ export async function confirmStep(visit: Visit, tenant: Tenant): Promise<Html[]>
   const live = isRunning
     ? html` hx-get="${confirmAddress(tenant)}" hx-select="#confirmation" hx-trigger="every 1s" hx-swap="outerHTML"`
     : none;
-  const isMain = found.ok === true && tenant.connectionState === 'connected';
   return [
     html`<div aria-live="polite"><div id="confirmation"${live}>
       <p>The connection is ${state(tenant.connectionState)}.</p>
@@ -113,7 +121,7 @@ export async function confirmStep(visit: Visit, tenant: Tenant): Promise<Html[]>
       ${found.steps.length === 0 && !isRunning ? none : stepList(found.steps, nameOf, isRunning)}
       ${
         found.state === 'ended'
-          ? html`<p class="actions"><a class="button${isMain ? ' main' : ''}" href="${at`/tenants/${tenant.tenantId}`}">To the tenant</a></p>`
+          ? html`<p class="actions"><a class="button${isDone(tenant, found) ? ' main' : ''}" href="${at`/tenants/${tenant.tenantId}`}">To the tenant</a></p>`
           : none
       }
       ${isRunning ? none : await nextStep(visit, tenant, found)}
