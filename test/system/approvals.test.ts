@@ -161,7 +161,6 @@ describe('approvals', () => {
         'This is your own request, which another operator has to approve',
         `anybody else with the role admin who may see the tenant ${tenantId}`,
         `espalier approvals approve ${id}`,
-        `POST /approvals/${id}/reject`,
         `espalier approvals reject ${id}`,
       ])
         expect(own.json.detail).toContain(words);

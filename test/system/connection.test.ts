@@ -166,7 +166,7 @@ describe('connection', () => {
     const refused = await post(tenantId, 'confirm');
     expect(refused.json).toMatchObject({
       ok: false,
-      steps: [{ cause: 'disabled', remedy: expect.stringContaining('enable') }],
+      steps: [{ cause: 'disabled', remedy: expect.stringMatching(/^Enable/) }],
     });
     const mac = scene.world.fleet.findByDevice(device!.deviceId)!;
     scene.world.fleet.setCompliant(mac, !device!.compliant);

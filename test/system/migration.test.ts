@@ -113,7 +113,7 @@ describe('migration', () => {
       const refused = await scene.api('PATCH', `/tenants/${tenantId}`, change);
       expect(refused).toMatchObject({
         status: 400,
-        json: { errors: [{ field, description: expect.stringContaining('migrate') }] },
+        json: { errors: [{ field, description: expect.stringContaining('migration') }] },
       });
     }
   });
