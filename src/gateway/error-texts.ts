@@ -49,7 +49,7 @@ const english: ErrorTexts = {
     'help-desk': 'If it stays like this, ask your IT help desk and show them this page.',
     gateway: 'If it stays like this, tell whoever runs this gateway, and show them this page.',
   },
-  stepsTitle: 'What you can do',
+  stepsTitle: 'What to do',
   requestId: 'Request id',
   openConsole: 'Open the console',
 };
@@ -86,7 +86,7 @@ const french: ErrorTexts = {
     'help-desk': 'Si cela dure, adressez-vous à votre assistance informatique et montrez-lui cette page.',
     gateway: 'Si cela dure, prévenez la personne qui exploite cette passerelle et montrez-lui cette page.',
   },
-  stepsTitle: 'Ce que vous pouvez faire',
+  stepsTitle: 'Que faire',
   requestId: 'Identifiant de la requête',
   openConsole: 'Ouvrir la console',
 };

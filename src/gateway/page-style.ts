@@ -23,6 +23,7 @@ li { margin: 0 0 0.5rem; }
 a:focus-visible, button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 form { margin: 1.5rem 0 0; }
 button { padding: 0.6rem 1.1rem; font: inherit; color: var(--accent); background: transparent; border: 1px solid var(--accent); border-radius: 0.5rem; cursor: pointer; }
+button.main { background: var(--accent); color: var(--on-accent); }
 .key { margin: 0; display: grid; gap: 0.5rem; justify-items: start; }
 .key input { width: 100%; padding: 0.55rem 0.7rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--quiet); border-radius: 0.5rem; }
 .key input:focus-visible { outline: 3px solid var(--accent); outline-offset: 1px; }
@@ -38,7 +39,7 @@ dd { margin: 0; }
 @media (max-width: 40rem) { main { margin: 0; min-height: 100vh; padding: 1.5rem; border: 0; border-radius: 0; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 0.5rem; } }
 @media print { :root { color-scheme: light; --ink: #000; --quiet: #333; --paper: #fff; --card: #fff; --line: #999; --accent: #000; } main { margin: 0; padding: 0; border: 0; max-width: none; min-height: 0; } .languages, .actions, form, .key { display: none; } }
 `;
-export const styleSha256 = 'sha256-aYTe9oi9lCzbvu6brx/f6W/E3MNfxo8n97it/jqRMsw=';
+export const styleSha256 = 'sha256-bFPYTmTil11CXqQ2+B3ZqbyDUcSfRnyFTzGxlNWmvCk=';
 
 /** `forms`: where the page's forms may lead. */
 export const pagePolicy = (forms: 'none' | 'self'): string =>

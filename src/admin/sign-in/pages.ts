@@ -110,7 +110,7 @@ export function oneTimePage(language: Language, token: string): Html {
       paragraphs(oneTime.paragraphs),
       html`<form method="post" action="/sign-in/once">
         <input type="hidden" name="token" value="${token}" />
-        <button type="submit">${oneTimeButton}</button>
+        <button class="main" type="submit">${oneTimeButton}</button>
       </form>`,
     ],
     byForm({

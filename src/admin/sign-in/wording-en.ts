@@ -47,7 +47,7 @@ export const english: SignInTexts = {
   signOutButton: 'Sign out',
   again: 'Sign in again',
   otherAccount: 'Use another account',
-  stepsTitle: 'What you can do',
+  stepsTitle: 'What to do',
   microsoftSaid: 'Microsoft said',
   requestId: 'Request id',
   code: 'Code',

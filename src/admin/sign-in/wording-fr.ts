@@ -49,7 +49,7 @@ export const french: SignInTexts = {
   signOutButton: 'Se déconnecter',
   again: 'Se reconnecter',
   otherAccount: 'Utiliser un autre compte',
-  stepsTitle: 'Ce que vous pouvez faire',
+  stepsTitle: 'Que faire',
   microsoftSaid: 'Réponse de Microsoft',
   requestId: 'Identifiant de la requête',
   code: 'Numéro d’erreur',
