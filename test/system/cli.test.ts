@@ -229,6 +229,23 @@ describe('the command line', () => {
     expect(Object.keys(json.results[0])).not.toContain('instance');
   });
 
+  it('shows the name beside the id of an instance or a tenant in one object, too', async () => {
+    const [berlin, paris] = instanceIds as [string, string];
+    const { results } = await good(['devices', 'list', '-t', tenantId]);
+    const { deviceId, instanceId } = results[0];
+    const device = (await espalier(['devices', 'show', deviceId, '-t', tenantId])).stdout;
+    expect(device).toMatch(new RegExp(`^instanceId +${instanceId}$`, 'm'));
+    expect(device).toMatch(new RegExp(`^instance +${instanceId === berlin ? 'berlin' : 'paris'}$`, 'm'));
+    const instance = (await espalier(['instances', 'show', paris, '-t', tenantId])).stdout;
+    expect(instance).toMatch(/^tenant +Obstbau, "Äpfel" 果樹$/m);
+    const key = await good(['keys', 'create', '--name', 'named', '--role', 'viewer', '--tenants', tenantId]);
+    expect((await espalier(['keys', 'show', key.id])).stdout).toMatch(
+      /^tenants name +Obstbau, "Äpfel" 果樹$/m,
+    );
+    await good(['keys', 'delete', key.id, '--yes']);
+    expect(await good(['instances', 'show', paris, '-t', tenantId])).not.toHaveProperty('tenant');
+  });
+
   it('looks up the names of a list with many rows in few requests', async () => {
     const { sql } = scene.database;
     const ids = Array.from({ length: 250 }, () => crypto.randomUUID());

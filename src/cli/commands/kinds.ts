@@ -9,7 +9,7 @@ import { sayWarnings } from '../output/warnings.ts';
 import { sayIfWaiting } from './approval.ts';
 import { checkConfirmable, confirm, yesOption } from './confirmation.ts';
 import { bodyOf, type OptionSpec, queryOf, type Verb, type VerbCall } from './declare.ts';
-import { withNames } from './named.ts';
+import { withNames, withNamesBeside } from './named.ts';
 import { methodOf, type Operation, pathOf } from './operation.ts';
 import { pagesOf } from './pages.ts';
 
@@ -89,7 +89,12 @@ export const show = ({ advice, human, operation, ...declared }: ShowDeclaration)
   run: async ({ api, given, output, parameters }) => {
     const path = pathOf(operation, parameters, queryOf(declared.options ?? [], given));
     const answer = await api.call('GET', path);
-    await writeAnswer(output, answer, human);
+    const isDrawn = output.format === 'table' && human === undefined && isRow(answer);
+    await writeAnswer(
+      output,
+      isDrawn ? await withNamesBeside(api, answer, parameters.tenantId) : answer,
+      human,
+    );
     const said = isRow(answer) ? advice?.(answer) : undefined;
     if (said !== undefined) output.say(said);
     return 0;

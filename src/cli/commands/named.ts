@@ -3,9 +3,10 @@
 import { parseGuid } from '../../ids.ts';
 import { nearestName } from '../../runtime/nearest-name.ts';
 import type { AdminApi } from '../admin-api.ts';
+import { lists as models } from '../api-model.ts';
 import { findNamed } from '../declared/names.ts';
 import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
-import { fieldOf, type Row } from '../output/fields.ts';
+import { fieldOf, isRow, type Row } from '../output/fields.ts';
 import type { ListModel, Page } from '../output/list.ts';
 import type { Column } from '../output/table.ts';
 import { attributeOf } from './given.ts';
@@ -99,35 +100,50 @@ export async function withIds(
 /** Number of ids that fit into one filter (`filterCharacters`). */
 const idsAtOnce = 50;
 
+interface Names {
+  /** Looks the ids up that were not asked for before; an id whose tenant or instance was deleted has no name. */
+  learn(kind: NamedKind, ids: readonly string[]): Promise<void>;
+  of(id: string): string | undefined;
+}
+
+function createNames(api: AdminApi, tenantId: string): Names {
+  const known = new Map<string, string | undefined>();
+  return {
+    learn: async (kind, ids) => {
+      const unknown = [...new Set(ids)].filter((id) => !known.has(id));
+      for (let from = 0; from < unknown.length; from += idsAtOnce) {
+        const some = unknown.slice(from, from + idsAtOnce);
+        for (const id of some) known.set(id, undefined);
+        const found = await readNamed(api, kind, tenantId, `${kind}Id=in=(${some.join(',')})`);
+        for (const { id, name } of found) known.set(id, name);
+      }
+    },
+    of: (id) => known.get(id),
+  };
+}
+
 /**
  * A list whose table has a column with the name beside each column of ids. Each id is looked up once, those of a page
- * together; an id whose tenant or instance was deleted has no name.
+ * together.
  */
 export function withNames(
   api: AdminApi,
   { columns, pages }: { readonly pages: AsyncIterable<Page>; readonly columns: ListModel['columns'] },
   tenantId = '',
 ): { readonly pages: AsyncIterable<Page>; readonly columns: readonly Column[] } {
-  const known = new Map<string, string | undefined>();
+  const names = createNames(api, tenantId);
   const nameOf = (value: unknown): unknown =>
-    Array.isArray(value) ? value.map((id) => known.get(id) ?? id) : known.get(String(value));
+    Array.isArray(value) ? value.map((id) => names.of(id) ?? id) : names.of(String(value));
 
-  const learn = async (kind: NamedKind, rows: readonly Row[]): Promise<void> => {
-    const fields = columns.filter(({ names }) => names === kind).map(({ field }) => field);
-    const ids = rows.flatMap((row) => fields.flatMap((field) => fieldOf(row, field) ?? [])).map(String);
-    const unknown = [...new Set(ids)].filter((id) => !known.has(id));
-    for (let from = 0; from < unknown.length; from += idsAtOnce) {
-      const some = unknown.slice(from, from + idsAtOnce);
-      for (const id of some) known.set(id, undefined);
-      const found = await readNamed(api, kind, tenantId, `${kind}Id=in=(${some.join(',')})`);
-      for (const { id, name } of found) known.set(id, name);
-    }
+  const idsOf = (kind: NamedKind, rows: readonly Row[]): string[] => {
+    const fields = columns.filter((column) => column.names === kind).map(({ field }) => field);
+    return rows.flatMap((row) => fields.flatMap((field) => fieldOf(row, field) ?? [])).map(String);
   };
 
   async function* learned(): AsyncGenerator<Page> {
     for await (const page of pages) {
-      await learn('tenant', page.results);
-      await learn('instance', page.results);
+      await names.learn('tenant', idsOf('tenant', page.results));
+      await names.learn('instance', idsOf('instance', page.results));
       yield page;
     }
   }
@@ -135,10 +151,72 @@ export function withNames(
   return {
     pages: learned(),
     columns: columns.flatMap((column): Column[] => {
-      const { field, importance = 1, names, title } = column;
-      if (names === undefined) return [column];
-      const beside = title === undefined ? names : `${title} name`;
+      const { field, importance = 1, names: kind, title } = column;
+      if (kind === undefined) return [column];
+      const beside = title === undefined ? kind : `${title} name`;
       return [column, { field, title: beside, importance: importance + 0.5, show: nameOf }];
     }),
   };
+}
+
+/** Fields of ids by the end of their path, as the lists of the API's document declare them. */
+const kindOfField: ReadonlyMap<string, NamedKind> = new Map(
+  Object.values(models).flatMap(({ columns }) =>
+    columns.flatMap(({ field, names }) =>
+      names === undefined ? [] : [[field.slice(field.lastIndexOf('.') + 1), names] as const],
+    ),
+  ),
+);
+
+function kindOf(field: string): NamedKind | undefined {
+  if (/tenantId$/i.test(field)) return 'tenant';
+  return /instanceId$/i.test(field) ? 'instance' : kindOfField.get(field);
+}
+
+const idsIn = (value: unknown): string[] =>
+  (Array.isArray(value) ? value : [value]).filter(
+    (id) => typeof id === 'string' && parseGuid(id) !== undefined,
+  );
+
+/** Every field of ids with its kind, in nested objects and lists of objects as well. */
+function* fieldsOfIds(value: unknown): Generator<[NamedKind, string[]]> {
+  if (Array.isArray(value)) for (const one of value) yield* fieldsOfIds(one);
+  if (!isRow(value)) return;
+  for (const [field, inner] of Object.entries(value)) {
+    const kind = kindOf(field);
+    if (kind !== undefined) yield [kind, idsIn(inner)];
+    yield* fieldsOfIds(inner);
+  }
+}
+
+/** The name or names for the ids of a field; undefined where there is none. */
+function namesFor(field: string, value: unknown, names: Names): unknown {
+  if (kindOf(field) === undefined) return undefined;
+  const ids = idsIn(value);
+  if (!Array.isArray(value)) return ids[0] === undefined ? undefined : names.of(ids[0]);
+  return ids.length === 0 ? undefined : ids.map((id) => names.of(id) ?? id);
+}
+
+function besideIds(value: unknown, names: Names): unknown {
+  if (Array.isArray(value)) return value.map((one) => besideIds(one, names));
+  if (!isRow(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([field, inner]): [string, unknown][] => {
+      const found = namesFor(field, inner, names);
+      const beside = field.endsWith('Id') ? field.slice(0, -2) : `${field} name`;
+      const own: [string, unknown] = [field, besideIds(inner, names)];
+      return found === undefined || Object.hasOwn(value, beside) ? [own] : [own, [beside, found]];
+    }),
+  );
+}
+
+/** One answer with the name of each tenant and instance beside its id. */
+export async function withNamesBeside(api: AdminApi, answer: Row, tenantId?: string): Promise<Row> {
+  const names = createNames(api, tenantId ?? String(answer.tenantId ?? ''));
+  const found = [...fieldsOfIds(answer)];
+  const idsOf = (kind: NamedKind): string[] => found.flatMap(([of, ids]) => (of === kind ? ids : []));
+  await names.learn('tenant', idsOf('tenant'));
+  if (tenantId !== undefined || typeof answer.tenantId === 'string')
+    await names.learn('instance', idsOf('instance'));
+  return besideIds(answer, names) as Row;
 }
