@@ -173,7 +173,7 @@ function changesCard(visit: Visit, names: ReadonlyMap<string, string>, imported:
             from === null
               ? html`${serialNumber ?? ''} ${id(deviceId)}`
               : named(
-                  serialNumber ?? 'No serial number',
+                  serialNumber ?? 'Open the device',
                   `${tenantPath(visit)}/devices/${deviceId}`,
                   deviceId,
                 ),
