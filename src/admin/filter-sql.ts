@@ -1,4 +1,4 @@
-import { type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import { Column, is, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import { makePgArray, PgDialect } from 'drizzle-orm/pg-core';
 import type { Fragment, Queries, Sql } from '../store/database.ts';
 import type { Condition } from './filter.ts';
@@ -30,6 +30,9 @@ function anyOf(column: SQLWrapper, type: FilterField['type'], values: readonly s
 
 function equals(column: SQLWrapper, { field, values }: Comparison): SQL {
   const [value = ''] = values;
+  // A condition that stands by itself is planned as a join; compared with a value, it would be looked at row by row.
+  if (field.type === 'boolean' && !is(column, Column))
+    return value === true ? sql`${column}` : sql`not ${column}`;
   if (field.type === 'boolean') return sql`${column} = ${value === true}`;
   if (field.type === 'timestamp') return sql`${column} = ${String(value)}::timestamptz`;
   if (field.type === 'integer') return sql`${column} = ${String(value)}::int8`;

@@ -365,6 +365,9 @@ describe('routes over the admin API', () => {
     expect(
       (await get(`/devices/export?format=ndjson&filter=conflict==true`)).text.trim().split('\n'),
     ).toHaveLength(contested.totalCount);
+    const wish = { from: paris.id, to: berlin.id, filter: 'conflict==true', reason: 'looked at' };
+    const plan = await scene.api('POST', at('/moves?dry-run=true'), wish);
+    expect([plan.status, plan.json.devices]).toEqual([200, ofParis.length]);
     const { json: disabled } = await scene.api('PATCH', at(`/instances/${berlin.id}`), { enabled: false });
     expect(disabled.enabled).toBe(false);
     expect((await get('/devices?filter=conflict==true')).json.totalCount).toBe(0);
