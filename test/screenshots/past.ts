@@ -76,6 +76,10 @@ export async function growOlder(scene: Scene, customers: ReadonlyMap<string, Cus
     update instances set last_seen_at = last_seen_at - interval '1 second' * (10 + abs(hashtext(name)) % 600),
       created_at = created_at - interval '40 days'`;
   await sql`
+    update instance_reading r set polled_at = now() - interval '1 second' * (60 + abs(hashtext(name)) % 700),
+      reconciled_at = now() - interval '1 second' * (3600 + abs(hashtext(name)) % 60000)
+    from instances i where i.tenant_id = r.tenant_id and i.instance_id = r.instance_id`;
+  await sql`
     update instance_keys set created_at = created_at - interval '40 days', name = 'Jamf Pro webhooks',
       last_used_at = now() - interval '1 second' * (5 + abs(hashtext(key_id::text)) % 300)`;
   await sql`

@@ -34,19 +34,19 @@ function picturesOf(showroom: Showroom): readonly Picture[] {
     { name: 'overview', path: '/', height: 1_180 },
     { name: 'overview-narrow', path: '/', narrow: true, height: 1_100 },
     { name: 'search', path: '/search?q=ham', height: 420 },
-    { name: 'consents', path: `${showroom.beginning}/connect`, height: 760 },
+    { name: 'consents', path: `${showroom.beginning}/connect`, height: 960 },
     { name: 'tenant', path: `${bergmann}?range=week`, height: 1_260 },
-    { name: 'disconnect', path: `${bergmann}/actions/disconnect`, height: 720 },
-    { name: 'instance', path: `${bergmann}/instances/${hamburg}`, height: 1_080 },
+    { name: 'disconnect', path: `${bergmann}/actions/disconnect`, height: 900 },
+    { name: 'instance', path: `${bergmann}/instances/${hamburg}`, height: 1_400 },
     { name: 'devices', path: `${bergmann}/devices`, height: 760 },
-    { name: 'device', path: mac, height: 1_240 },
+    { name: 'device', path: mac, height: 1_560 },
     { name: 'device-dark', path: mac, dark: true, of: '#timeline' },
-    { name: 'move', path: `${bergmann}/moves/${moveId}`, height: 1_080 },
+    { name: 'move', path: `${bergmann}/moves/${moveId}`, height: 1_300 },
     { name: 'reports', path: '/reports', height: 760 },
     { name: 'approval', path: `/approvals/${approvalId}`, height: 760 },
     {
       name: 'history',
-      path: '/history',
+      path: `/history?${new URLSearchParams({ author: 'key Tomás Rey' })}`,
       height: 860,
       prepare: (page) => page.locator('main details summary').first().click(),
     },
@@ -99,13 +99,29 @@ async function shoot(page: Page, picture: Picture): Promise<Buffer> {
   return Buffer.from(data, 'base64');
 }
 
+type Session = Exclude<NonNullable<BrowserContextOptions['storageState']>, string>;
+
+/** One for all pictures: each sign-in is an entry of the history that they show. */
+async function signIn(browser: Browser, origin: string, key: string): Promise<Session> {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  const page = await context.newPage();
+  await page.goto(`${origin}/sign-in`);
+  await page.fill('#key', key);
+  await page.click('form.key button');
+  await page.waitForURL(`${origin}/`);
+  const state = await context.storageState();
+  await context.close();
+  return state;
+}
+
 interface Studio {
   readonly browser: Browser;
   readonly origin: string;
   readonly showroom: Showroom;
+  readonly session: Session;
 }
 
-async function take({ browser, origin, showroom }: Studio, picture: Picture): Promise<Buffer> {
+async function take({ browser, origin, session, showroom }: Studio, picture: Picture): Promise<Buffer> {
   const options: BrowserContextOptions = {
     ignoreHTTPSErrors: true,
     // For the style sheet above alone.
@@ -116,18 +132,13 @@ async function take({ browser, origin, showroom }: Studio, picture: Picture): Pr
     reducedMotion: 'reduce',
     viewport: { width: picture.narrow === true ? 390 : 1280, height: 800 },
     deviceScaleFactor: scale,
+    ...(picture.path === '/sign-in' ? {} : { storageState: session }),
   };
   const context = await browser.newContext(options);
   try {
     const page = await context.newPage();
-    await page.goto(`${origin}/sign-in`);
-    if (picture.path !== '/sign-in') {
-      await page.fill('#key', showroom.mara.key);
-      await page.click('form.key button');
-      await page.waitForURL(`${origin}/`);
-      const answer = await page.goto(origin + picture.path);
-      if (answer?.status() !== 200) throw new Error(`${picture.path} answers ${answer?.status()}`);
-    }
+    const answer = await page.goto(origin + picture.path);
+    if (answer?.status() !== 200) throw new Error(`${picture.path} answers ${answer?.status()}`);
     await page.addStyleTag({ content: still });
     await picture.prepare?.(page);
     await page.mouse.move(0, 0);
@@ -144,7 +155,9 @@ export async function takePictures(showroom: Showroom, only?: string): Promise<v
   mkdirSync(folder, { recursive: true });
   const browser = await openBrowser();
   try {
-    const studio = { browser, origin: adminOrigin(showroom.scene), showroom };
+    const origin = adminOrigin(showroom.scene);
+    const session = await signIn(browser, origin, showroom.mara.key);
+    const studio = { browser, origin, session, showroom };
     for (const picture of pictures) {
       const image = await take(studio, picture);
       writeFileSync(`${folder}${picture.name}.webp`, image);
