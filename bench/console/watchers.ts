@@ -29,7 +29,7 @@ export interface Watched {
 }
 
 /** As in console.js: between two fetches, before the first, and how far the fetches of one event are spread. */
-const restMs = 3_000;
+const restMs = 10_000;
 const ageMs = 1_000;
 const spreadMs = 1_000;
 

@@ -121,7 +121,8 @@
 
   // Parts that bring themselves up to date. One tab of the browser holds the stream and tells the others; hidden ones let go.
   // Every page follows, so that none stays open when its session has ended.
-  const restMs = 3_000;
+  // With a thousand tenants something changes every second, and fifty open pages must not cost more than a glance.
+  const restMs = 10_000;
   const refusedRestMs = 30_000;
   // What is answered may be a second old, and must not be from before the change. Everybody hears of that at the same moment,
   // and if all asked at once device calls would wait.
