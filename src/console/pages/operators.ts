@@ -203,7 +203,7 @@ const endCard = (person: Person, one: Operator): Html =>
   one.assignedAt === null
     ? none
     : card('End the assignment', [
-        html`<p>${one.objectId === null ? 'Its people see all tenants then, save those who have an assignment of their own.' : 'What everybody of the Entra tenant is bound to holds then; where that is nothing, all tenants are seen.'}</p>`,
+        html`<p>${one.objectId === null ? 'Its people see all tenants then, save those who have an assignment of their own.' : 'What everybody of the Entra tenant is bound to holds then. Where nothing is assigned to everybody, all tenants are seen.'}</p>`,
         writeForm(person, {
           action: at`/operators/${one.id}/unassign`,
           className: 'fields',
