@@ -61,11 +61,12 @@ interface Seen {
 }
 
 async function poll(api: AdminApi, { requestedAt, tenantId }: Asked): Promise<Seen> {
+  const instances = await rowsOf(api, rebuildOperations.instances, tenantId, instanceRow);
+  // The backlog is read after the instances: the other way round, a list that comes between leaves it seen as empty.
   const { backlog, devices } = read(
     status,
     await api.call('GET', pathOf(rebuildOperations.status, { tenantId })),
   );
-  const instances = await rowsOf(api, rebuildOperations.instances, tenantId, instanceRow);
   // A paused instance is left alone until it is resumed: nobody need wait for that here.
   const expected = instances.filter(({ enabled, paused }) => enabled && !paused);
   const unlisted = expected.filter(
