@@ -55,7 +55,9 @@ const tenantTabs: readonly (readonly [label: string, below: string, role?: Perso
 function tabsOf({ path, person }: Frame, { above, status = 200 }: PageContent): Html {
   const [, base, rest = ''] = /^(\/tenants\/[^/]+)(\/.*)?$/.exec(path) ?? [];
   if (base === undefined || above === undefined || status === 404) return none;
-  const current = tenantTabs.findLast(([, below]) => rest === below || rest.startsWith(`${below}/`));
+  // An import is of devices.
+  const place = rest === '/import' || rest.startsWith('/import/') ? '/devices' : rest;
+  const current = tenantTabs.findLast(([, below]) => place === below || place.startsWith(`${below}/`));
   const shown = tenantTabs.filter(([, , role]) => role === undefined || person.role === role);
   return html`<nav class="tabs" aria-label="Of this tenant"><ul>${shown.map(
     (tab) =>

@@ -233,6 +233,12 @@
     document.querySelectorAll(focused.alike)[focused.index]?.focus({ preventScroll: true });
   });
 
+  // On a phone the menus are broader than the screen: what is shown stands in their middle.
+  for (const current of document.querySelectorAll('nav a[aria-current="page"]')) {
+    const nav = current.closest('nav');
+    nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.clientWidth) / 2;
+  }
+
   dress(document);
   setInterval(() => showTimes(document), 15_000);
 })();
