@@ -87,7 +87,7 @@ export async function developmentCertificate(
   return { certFile, keyFile };
 }
 
-function readPart<T>(variable: string, file: string, read: (content: Buffer) => T): T {
+export function readPart<T>(variable: string, file: string, read: (content: Buffer) => T): T {
   let content: Buffer;
   try {
     content = readFileSync(file);

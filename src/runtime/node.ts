@@ -1,7 +1,6 @@
 /** Espalier on Node.js: the listeners, delivery, and an orderly end. */
 
-import { X509Certificate } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { isLoopback, type OneTimeLink } from '../admin/sign-in/one-time-link.ts';
 import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createOpsApp } from '../gateway/ops.ts';
@@ -37,6 +36,7 @@ import {
   type ServerCertificate,
   watchCertificate,
 } from './node-certificate.ts';
+import { readCertificateExpiry } from './node-certificate-expiry.ts';
 import { createNodeChanges } from './node-changes.ts';
 import { compressingPages } from './node-compression.ts';
 import { type Delivery, startDelivery } from './node-delivery.ts';
@@ -67,24 +67,6 @@ const bulkTimeoutMs = 5 * 60_000;
 export function createNodeLog(config: Pick<Config, 'logFormat' | 'logLevel'>): Log {
   const format = config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');
   return createLog({ level: config.logLevel, format, write: (line) => process.stdout.write(`${line}\n`) });
-}
-
-/** Seconds until the certificates of our applications expire, by name and cloud. */
-function credentialExpiry(config: Config): ReadonlyMap<string, number> {
-  const expiry = new Map<string, number>();
-  const files = [
-    ['connector', process.env.ESPALIER_ENTRA_CERT_FILE],
-    ...[...config.clouds.keys()].map((cloud) => [
-      `connector ${cloud}`,
-      process.env[`ESPALIER_ENTRA_CERT_FILE_${cloud.toUpperCase().replaceAll('-', '_')}`],
-    ]),
-  ];
-  for (const [name, file] of files) {
-    if (name === undefined || file === undefined) continue;
-    const { validTo } = new X509Certificate(readFileSync(file));
-    expiry.set(name, (Date.parse(validTo) - Date.now()) / 1_000);
-  }
-  return expiry;
 }
 
 async function openCertificate(config: Config, log: Log): Promise<ServerCertificate | undefined> {
@@ -300,7 +282,8 @@ async function run(
       gateway.shadow.refresh().catch((error: unknown) => log.debug('shadow.not-refreshed', { error }));
     },
   });
-  observeGauges({ metrics, sql, log, sealer, credentialExpiry: () => credentialExpiry(config) });
+  const certificateExpiry = readCertificateExpiry(process.env, [...config.clouds.keys()]);
+  observeGauges({ metrics, sql, log, sealer, credentialExpiry: certificateExpiry });
   if (listeners) {
     const { admin, data } = listeners;
     data.serve(gateway.createDataApp().fetch, laneServicesOf(lane, gateway, shell));
@@ -308,7 +291,7 @@ async function run(
       adminUrl: () => adminUrlOf(config, admin.origin),
       oneTimeLink: isLoopback(config.adminListen.host) ? options.oneTimeLink : undefined,
       routesChanged,
-      certificateExpiry: () => credentialExpiry(config),
+      certificateExpiry,
       ending: options.ending,
       onChanges: changes.feed.subscribe,
       openBulk: () => openBulk(url, breaker),
