@@ -68,6 +68,24 @@ function locationOf({ done, goTo }: GoOn): string {
   return url.pathname + url.search + url.hash;
 }
 
+/** Sends a browser whose session the API does not know to the sign-in page; throws what is no question of signing in. */
+function leadToSignIn(c: Context<ListenerEnv>, error: unknown): Response {
+  if (!(error instanceof ApiRefusal)) throw error;
+  // Nobody is known to be signed in, so the answer is not in the console's frame.
+  if (error.problem.status === 503)
+    throw new ProblemError(
+      problem('store-unavailable', error.problem.detail, { retryAfterSeconds: storeRetrySeconds }),
+    );
+  if (error.problem.status !== 401) throw error;
+  const { pathname, search } = new URL(c.req.url);
+  const returnTo = c.req.method === 'GET' ? pathname + search : '/';
+  const location = returnTo === '/' ? '/sign-in' : `/sign-in?${new URLSearchParams({ returnTo })}`;
+  // A part of a page that is fetched anew must not show the sign-in page in its place.
+  return isPart(c)
+    ? c.body(null, 401, { ...headers(), 'hx-redirect': location })
+    : c.body(null, 303, { ...headers(), location });
+}
+
 /** To be put beside the API on its listener. */
 export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEnv> {
   const app = new Hono<ListenerEnv>();
@@ -83,20 +101,7 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
     try {
       person = await api.get<Person>('/session');
     } catch (error) {
-      if (!(error instanceof ApiRefusal)) throw error;
-      // Nobody is known to be signed in, so the answer is not in the console's frame.
-      if (error.problem.status === 503)
-        throw new ProblemError(
-          problem('store-unavailable', error.problem.detail, { retryAfterSeconds: storeRetrySeconds }),
-        );
-      if (error.problem.status !== 401) throw error;
-      const { pathname, search } = new URL(c.req.url);
-      const returnTo = c.req.method === 'GET' ? pathname + search : '/';
-      const location = returnTo === '/' ? '/sign-in' : `/sign-in?${new URLSearchParams({ returnTo })}`;
-      // A part of a page that is fetched anew must not show the sign-in page in its place.
-      return isPart(c)
-        ? c.body(null, 401, { ...headers(), 'hx-redirect': location })
-        : c.body(null, 303, { ...headers(), location });
+      return leadToSignIn(c, error);
     }
     return {
       c,

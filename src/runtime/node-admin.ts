@@ -26,6 +26,11 @@ import { bindingsWithOwnBody } from './node-http.ts';
 import { nodeDigest } from './node-secrets.ts';
 import { entraOperators } from './operators.ts';
 
+const missingApplication = ({ connector }: Config, cloud: string): string | undefined =>
+  connector(cloud) === undefined
+    ? `No connector application is configured for the cloud ${cloud}: set ESPALIER_ENTRA_CLIENT_ID and its credential.`
+    : undefined;
+
 export function createNodeAdmin(
   config: Config,
   parts: Parameters<typeof composeGateway>[0],
@@ -71,10 +76,7 @@ export function createNodeAdmin(
       publicUrl: config.publicUrl,
       hasDiagnostic: (cloud) => config.diagnostic(cloud) !== undefined,
       notifies: config.notificationResources.length > 0,
-      missingApplication: (cloud) =>
-        config.connector(cloud) === undefined
-          ? `No connector application is configured for the cloud ${cloud}: set ESPALIER_ENTRA_CLIENT_ID and its credential.`
-          : undefined,
+      missingApplication: (cloud) => missingApplication(config, cloud),
       consentApplications: (tenant) =>
         tenant.connectionType === 'manual' ? [] : consentApplications(gateway.consent, tenant.cloud),
       connect: (tenant, by) =>

@@ -121,6 +121,15 @@ function nextDueMs(states: Iterable<ScheduleState>): number | undefined {
   return next;
 }
 
+const newState = (schedule: Schedule): ScheduleState => ({
+  schedule,
+  ready: false,
+  laterMs: undefined,
+  announcements: 0,
+  announcementsAtPick: 0,
+  inWork: 0,
+});
+
 export function createSchedules(limits: ScheduleLimits): Schedules {
   /** Schedules in the order in which they were last served. */
   const states = new Map<string, ScheduleState>();
@@ -132,14 +141,7 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
     const key = scheduleKey(schedule);
     let state = states.get(key);
     if (!state) {
-      state = {
-        schedule,
-        ready: false,
-        laterMs: undefined,
-        announcements: 0,
-        announcementsAtPick: 0,
-        inWork: 0,
-      };
+      state = newState(schedule);
       states.set(key, state);
     }
     return state;
