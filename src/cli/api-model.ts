@@ -445,11 +445,13 @@ export const lists: Readonly<Record<string, ListModel>> = {
       { field: 'reason', importance: 4 },
       { field: 'detail', importance: 5 },
       { field: 'attempts', importance: 7 },
+      { field: 'serialNumber', importance: 8 },
       { field: 'updatedAt', importance: 6 },
     ],
     fields: [
       'tenantId',
       'deviceId',
+      'serialNumber',
       'instanceId',
       'state',
       'reason',

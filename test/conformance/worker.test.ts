@@ -497,7 +497,7 @@ describe('a wrong configuration', () => {
       expect((await faulty.fetch(`${publicUrl}/health/live`)).status).toBe(200);
       expect((await faulty.fetch(`${publicUrl}/health/ready`)).status).toBe(503);
       const answer = await faulty.fetch(`${publicUrl}/jamf/${instanceId}/webhooks`, { method: 'POST' });
-      expect([answer.status, JSON.parse(answer.text).holder]).toEqual([500, 'configuration']);
+      expect([answer.status, JSON.parse(answer.text).owner]).toEqual([500, 'configuration']);
       for (const name of ['DATABASE_URL', 'ESPALIER_SECRETS_KEY', 'ESPALIER_ENTRA_CERT_FILE']) {
         expect(faulty.output()).toContain(`"variable":"${name}"`);
       }

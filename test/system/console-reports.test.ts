@@ -58,6 +58,7 @@ describe('reports in the console', () => {
     expect(page).toContain('device-not-in-entra');
     expect(page).toContain('the administrator of Entra and Intune');
     expect(page).toContain(`/tenants/${tenantId}/devices/${device.deviceId}`);
+    expect(page).toContain(`${device.serialNumber}<br />`);
     const link = /href="(\/reports\/replay\?filter=[^"]+device-not-in-entra[^"]*)"/.exec(page)?.[1];
     expect(link).toBeDefined();
     const before = (await operator.open(link!)).text;

@@ -164,7 +164,7 @@ describe('doctor', { timeout: 180_000 }, () => {
         'an unknown authority',
         async () => (await createAuthority()).issue(['localhost']),
         /not of a trusted authority/,
-        /caCertificate.*NODE_EXTRA_CA_CERTS/,
+        /authority.s certificate.*NODE_EXTRA_CA_CERTS/,
       ],
     ] as const)('fails for %s, and tries no token', async (_, issue, found, remedy) => {
       berlin().present(await issue());

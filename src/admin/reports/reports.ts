@@ -1,5 +1,5 @@
-import { createRoute } from '@hono/zod-openapi';
-import { type AnyColumn, getTableColumns } from 'drizzle-orm';
+import { createRoute, z } from '@hono/zod-openapi';
+import { type AnyColumn, getTableColumns, sql } from 'drizzle-orm';
 import { reports } from '../../store/schema.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { resource } from '../resource/resource.ts';
@@ -29,10 +29,18 @@ export const presentByState = ({
 export const report = resource({
   names: ['Report', 'Reports'],
   from: reports,
-  columns: getTableColumns(reports),
+  columns: {
+    ...getTableColumns(reports),
+    serialNumber: sql<string | null>`(select r.serial_number from routes r
+      where r.tenant_id = "reports".tenant_id and r.device_id = "reports".device_id)`,
+  },
   fields: ({ column }) => ({
     tenantId: column('tenantId', { filter: true, sort: true }),
     deviceId: column('deviceId', { filter: true, sort: true }),
+    serialNumber: column('serialNumber', {
+      schema: z.string().nullable(),
+      description: 'That of its route; null: it has none, or the serial number is not known.',
+    }),
     instanceId: column('instanceId', { filter: true }),
     state: column('state', { filter: reportStates, present: presentByState(reports), sort: true }),
     reason: column('reason', { filter: 'wildcards' }),
@@ -59,6 +67,7 @@ export const report = resource({
     { field: 'reason', importance: 4 },
     { field: 'detail', importance: 5 },
     { field: 'attempts', importance: 7 },
+    { field: 'serialNumber', importance: 8 },
     { field: 'updatedAt', importance: 6 },
   ],
   // The primary key's order: no index is kept on what changes while a report is on its way.
@@ -76,9 +85,9 @@ const list = createRoute({
   responses: { 200: jsonAnswer(report.list, 'Reports'), ...commonProblems },
 });
 
-export function addReports(app: AdminApp, { sql }: AdminServices): void {
+export function addReports(app: AdminApp, { sql: client }: AdminServices): void {
   app.openapi(list, async (c) => {
     const scope = visibleTo(c.get('operator'), reports.tenantId);
-    return c.json(await report.page(sql, c.req.valid('query'), scope), 200);
+    return c.json(await report.page(client, c.req.valid('query'), scope), 200);
   });
 }

@@ -23,6 +23,7 @@ interface Cause {
 export interface Report {
   readonly tenantId: string;
   readonly deviceId: string;
+  readonly serialNumber: string | null;
   readonly instanceId: string | null;
   readonly state: string;
   readonly reason: string | null;
@@ -76,7 +77,11 @@ const reportTable = (
   html`<div id="reports"${followed(query, results)}>${table<Report>(
     'Reports',
     [
-      { title: 'Device', cell: devicePage },
+      {
+        title: 'Device',
+        cell: (one) =>
+          html`${one.serialNumber === null ? '' : html`${one.serialNumber}<br />`}${devicePage(one)}`,
+      },
       { title: 'Tenant', cell: ({ tenantId }) => tenant(tenantId) },
       { title: 'State', cell: (one) => state(one.state) },
       {
