@@ -139,7 +139,7 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('a move 
 
       await page.locator('main a', { hasText: 'Take it back' }).click();
       await confirm(page, '4 devices go back', 'Take the move back');
-      expect(await fact(page, 'State')).toBe('rolled-back');
+      expect(await fact(page, 'State')).toBe('rolled back');
       await eventually(async () => expect(await placed()).toEqual({ berlin: 5, paris: 0 }));
       expect(await page.locator('main input[type=range], main a[href$="/advance"]').count()).toBe(0);
       expect(faults).toEqual([]);

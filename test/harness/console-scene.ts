@@ -70,6 +70,8 @@ export async function startConsoleScene(): Promise<ConsoleScene> {
   const { id: keyId, key } = await newKey(scene, 'admin');
   const api: Scene['api'] = (method, path, body, by = key) => scene.api(method, path, body, by);
   const device = await reportOne(scene, api, berlin);
+  // The Entra tenants of operators are listed within the first minute otherwise.
+  await api('PUT', `/operators/${operatorsTenant}`, { tenants: null });
   const move = { from: berlin.id, to: paris.id, shadow: false, unclaimed: true };
   const known: Readonly<Record<string, string>> = {
     tenantId: contoso,
