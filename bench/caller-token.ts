@@ -3,7 +3,7 @@ import type { World } from '../src/simulator/world.ts';
 import { call } from '../test/harness/http.ts';
 import type { Caller } from './world.ts';
 
-/** Of a tenant that has consented. `ca`: PEM of the world's authority. */
+/** Asks for a caller's token in a tenant that has consented. `ca` is the PEM of the world's authority. */
 export async function askToken(
   { clientId, clientSecret, entra, scope }: Caller,
   tenantId: string,

@@ -28,7 +28,7 @@ export interface Operator {
   readonly name: string;
   /** The key's id, or the person's object id in Entra; undefined: the bootstrap key, which is no row. */
   readonly id: string | undefined;
-  /** Of a person or application that signed in with Entra: the tenant that it is known in. */
+  /** The tenant that signed the person or application in; undefined for keys. */
   readonly entraTenantId?: string;
   readonly role: Role;
   /** undefined: every tenant. */
@@ -132,7 +132,7 @@ export interface AdminServices {
   readonly log: Log;
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly version: string;
-  /** What is in force, secrets masked. */
+  /** The settings in force, with secrets masked. */
   readonly settings: readonly EffectiveSetting[];
   readonly facts: Pick<
     RequestFacts,

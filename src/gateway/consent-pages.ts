@@ -20,7 +20,7 @@ export function consentPage(
       steps(texts.stepsTitle, text.steps, true),
       facts([
         [texts.organisation, tenant?.displayName],
-        // What is wrong with an address is in our own words, for the log.
+        // For an incomplete address Microsoft said nothing: the text is ours and meant for the log.
         [texts.said, result === 'incomplete' ? undefined : said],
       ]),
     ],

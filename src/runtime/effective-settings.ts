@@ -4,8 +4,8 @@ import { groupOf, settingGroups } from './setting-groups.ts';
 import { type Setting, settings } from './settings.ts';
 
 /**
- * What is in force, for `espalier config`, the support bundle, the admin API and the console. This is the only place that
- * decides what of a value is shown, and nothing that it returns holds a secret.
+ * Lists the settings in force, for `espalier config`, the support bundle, the admin API and the console. Only this file
+ * decides which part of a value is shown, and nothing that it returns holds a secret.
  */
 
 export type Variables = Readonly<Record<string, string | undefined>>;

@@ -114,7 +114,7 @@ export const approvals = pgTable(
     bodySealed: text('body_sealed'),
     requestedKind: text('requested_kind').$type<'bootstrap' | 'key' | 'user'>().notNull(),
     requestedId: text('requested_id'),
-    /** Of a person or application that signed in with Entra. */
+    /** The tenant that signed in who asked; null for keys. */
     requestedEntraTenantId: uuid('requested_entra_tenant_id'),
     requestedBy: text('requested_by').notNull(),
     requestedRole: text('requested_role').$type<Role>().notNull(),

@@ -48,7 +48,7 @@ export interface SeenOperator extends OperatorKey {
   readonly role: Role;
 }
 
-/** Who it was that Entra signed in, by the claims of now. */
+/** Records when an operator was last seen, with the name and role that the present token claims. */
 export async function noteOperator(
   client: Queries,
   { entraTenantId, name, objectId, role }: SeenOperator,

@@ -69,7 +69,7 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('without
               page.waitForResponse((one) => one.request().isNavigationRequest()),
               (await button.count()) > 0 ? button.click() : form.locator('input').first().press('Enter'),
             ]);
-            // What is not possible is said below the form that asked for it.
+            // The page says below the form why its request is not possible.
             if (answer.status() === 409) await page.locator('main form + .problem').waitFor();
             else expect([path, answer.url(), answer.status()]).toEqual([path, answer.url(), 200]);
             expect(await page.locator('h1').count(), answer.url()).toBe(1);
@@ -83,7 +83,7 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('without
     120_000,
   );
 
-  /** One write of each page that has any, as a person does it, and what the person is told then. */
+  /** One write for each page that has writes: what a person presses, and the words that must then appear. */
   const writes: Readonly<Record<string, (page: Page) => Promise<void>>> = {
     '/connect': async (page) => {
       await page.fill('[name=tenantId]', crypto.randomUUID());

@@ -45,12 +45,12 @@ async function looksWell(page: Page, { colorScheme, width }: (typeof looks)[numb
   await page.emulateMedia({ colorScheme });
   await page.setViewportSize({ width, height: 800 });
   expect(await violationsOf(page), `${colorScheme} at ${width}`).toEqual([]);
-  for (const { width: any } of looks) {
-    await page.setViewportSize({ width: any, height: 800 });
+  for (const look of looks) {
+    await page.setViewportSize({ width: look.width, height: 800 });
     const overflow = await page.evaluate(
       'document.documentElement.scrollWidth - document.documentElement.clientWidth',
     );
-    expect(overflow, `too wide at ${any}`).toBe(0);
+    expect(overflow, `too wide at ${look.width}`).toBe(0);
   }
 }
 

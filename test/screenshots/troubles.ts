@@ -9,7 +9,7 @@ import { type Customer, customerNamed, instanceNamed, type Showroom } from './se
 const named = (customers: ReadonlyMap<string, Customer>, name: string): Customer =>
   customerNamed({ customers }, name);
 
-/** Of a tenant's told reports, so many fail or are held. */
+/** Makes so many of a tenant's reported devices fail, or holds them. */
 const turn = (
   { database: { sql } }: Scene,
   tenantId: string,

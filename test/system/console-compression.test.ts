@@ -4,7 +4,7 @@ import { type ConsoleVisit, visitConsole } from '../harness/console.ts';
 import { consent, type Scene, startScene } from '../harness/gateway.ts';
 import { bodyOf, rawCall } from '../harness/raw-call.ts';
 
-/** What is compressed on the admin listener, and what an attacker could learn something by is not. */
+/** Pages and files are compressed, except where the size of an answer could tell an attacker something. */
 describe('compression on the admin listener', () => {
   let scene: Scene;
   let visit: ConsoleVisit;

@@ -107,7 +107,7 @@ describe('the connect wizard', () => {
     expect(failed.text).toMatch(/>failed<\/span> <strong>Tokens from Microsoft Entra<\/strong>/);
     expect(failed.text).toContain('>not tried<');
     cloud().settings.tenant(tenantId).entra.entraError = null;
-    // Whoever comes back finds what failed, and not the step before it.
+    // A person who comes back finds the steps that failed, and not the page before them.
     expect((await visit.open(own)).text).toContain('>not tried<');
 
     const confirmed = await visit.post(`${own}/confirm`, { reason: 'mended' });

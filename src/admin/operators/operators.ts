@@ -186,7 +186,10 @@ function keyOf(text: string | undefined): OperatorKey {
   return { entraTenantId, objectId };
 }
 
-/** Whoever is bound to no tenant belongs to nobody's tenants, so that no customer reads another one's people. */
+/**
+ * True when an admin may see an operator with these tenants. An operator without any tenant could be another customer's,
+ * so only an admin for all tenants sees him.
+ */
 const within = ({ tenantIds: own }: Operator, tenantIds: readonly string[] | undefined): boolean =>
   own === undefined ||
   (tenantIds !== undefined && tenantIds.length > 0 && tenantIds.every((tenantId) => own.includes(tenantId)));
@@ -207,7 +210,7 @@ export function addOperators(app: AdminApp, { operators: entra, sql: client }: A
   });
   const readOne = (queries: Queries, key: OperatorKey) => operator.read(queries, rowOf(key));
 
-  /** Who is asked about, locked; one whom the asking admin does not see is not found. */
+  /** Locks and reads the operator of a request. Throws `not-found` for one whom the asking admin does not see. */
   const begin = async (c: Context<AdminEnv>, tx: Parameters<typeof lockOperators>[0], key: OperatorKey) => {
     await lockOperators(tx, key.entraTenantId);
     const row = await readOne(tx, key);

@@ -64,7 +64,7 @@ const choices = [
 
 const tenantFields = (person: Person, tenants: readonly string[] | null): Html => {
   const shown = tenants ?? person.tenants ?? [];
-  // Whoever is bound himself cannot give anybody all tenants.
+  // A person who is bound to tenants cannot give anybody all tenants.
   const offered = person.tenants === null ? choices : choices.slice(0, 1);
   return html`${select('sees', 'Sees', offered, tenants === null && person.tenants === null ? 'all' : 'some')}
     <label>Tenants, one id a line; none of them: nothing is to be seen

@@ -48,7 +48,7 @@ export interface Imported extends Applied {
   readonly rejected: readonly Rejection[];
   /** SHA-256 of the file, unpacked. */
   readonly sha256: string;
-  /** Of a dry run the first ones, by line. */
+  /** The first changes that a dry run would make, in the order of the lines; empty when the import was made. */
   readonly changes: readonly PlannedChange[];
 }
 
