@@ -26,7 +26,8 @@ export interface LandingDirectory {
   hasMet(tenantId: string): boolean;
   /**
    * Facts of the tenant, and of the first of these devices that has a route in it; undefined: no such tenant. While the
-   * database is away they are what this process remembers: from the last visit of the pages, and from its device calls.
+   * database is away they are what this process remembers: all tenants and instances, or else what the last visit of the
+   * pages and its device calls left.
    */
   facts(tenantId: string, deviceIds: readonly string[]): Promise<LandingFacts | undefined>;
 }
@@ -37,7 +38,7 @@ export interface LandingDirectoryOptions {
   /** Directories that device calls use. */
   readonly known: {
     readonly tenants: Pick<TenantDirectory, 'peek' | 'tenant'>;
-    readonly instances: Pick<InstanceDirectory, 'instance'>;
+    readonly instances: Pick<InstanceDirectory, 'instance' | 'ofTenant'>;
   };
   /** ESPALIER_SNAPSHOT_MAX_AGE_SECONDS: older knowledge is not served. */
   readonly maxAgeMs: number;
@@ -118,7 +119,18 @@ interface Remembered {
 }
 
 /** A tenant's landing choice and instances, by looks that serve for a second, or until the database is back. */
-function createLandingTenants({ maxAgeMs, now = () => performance.now(), sql }: LandingDirectoryOptions) {
+function createLandingTenants({
+  known,
+  maxAgeMs,
+  now = () => performance.now(),
+  sql,
+}: LandingDirectoryOptions) {
+  /** From memory, where that has all instances of the tenant. */
+  const remembered = (tenantId: string): LandingTenant | undefined => {
+    const tenant = known.tenants.peek(tenantId);
+    const instances = tenant && known.instances.ofTenant(tenantId);
+    return instances && { landing: tenant.landing, instances };
+  };
   const cache = new LRUCache<string, Remembered>({ max: tenantsKept });
   return {
     has: (tenantId: string): boolean => cache.has(tenantId),
@@ -133,7 +145,11 @@ function createLandingTenants({ maxAgeMs, now = () => performance.now(), sql }: 
         else cache.delete(tenantId);
         return tenant;
       } catch (error) {
-        if (!isStoreUnavailable(error) || !last || at - last.at >= maxAgeMs) throw error;
+        if (!isStoreUnavailable(error)) throw error;
+        // Kept true by the change feed, which the last visit is not.
+        const tenant = remembered(tenantId);
+        if (tenant) return tenant;
+        if (!last || at - last.at >= maxAgeMs) throw error;
         // Without a breaker it takes long to notice that the database is away: one caller waits for that, and not all.
         cache.set(tenantId, { ...last, againAt: now() + landingFreshMs });
         return last.tenant;

@@ -173,11 +173,15 @@ function createProcessRecorder(parts: ChangesParts, cache: RouteCache, feed: Cha
   let noted = { heard: -1, atMs: Number.NEGATIVE_INFINITY };
   return {
     turn: async (): Promise<void> => {
-      const { heard, snapshot } = feed;
-      if (!parts.serves || snapshot === undefined) return;
+      const { heard, position } = feed;
+      if (!parts.serves || position === undefined) return;
       if (heard === noted.heard && now() - noted.atMs < recordEveryMs) return;
       noted = { heard, atMs: now() };
-      await recordProcess(parts.sql, { processId, name, snapshot, cachedRoutes: cache.size });
+      await recordProcess(parts.sql, {
+        ...{ processId, name },
+        snapshot: position.snapshot,
+        cachedRoutes: cache.size,
+      });
     },
     stop: async (): Promise<void> => {
       if (parts.serves && noted.heard >= 0) await removeProcess(parts.sql, processId);

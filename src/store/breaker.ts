@@ -49,6 +49,8 @@ export interface Breaker {
   failed(asked: Asked, error: unknown): void;
   /** Returns a function that stops observing. */
   observe(observer: BreakerObserver): () => void;
+  /** Ends the outage that the breaker began with: the database was found, and found to be the one that is meant. */
+  admit(): void;
   close(): void;
 }
 
@@ -59,6 +61,11 @@ export interface BreakerOptions {
   readonly close: () => void;
   /** A clock that never goes back, in milliseconds. */
   readonly now: () => number;
+  /**
+   * Why the database could not be reached before the breaker was made. It then begins with an outage that only `admit`
+   * ends: an answer is not enough, for nobody has seen yet whose database it is.
+   */
+  readonly awaySince?: unknown;
 }
 
 function wordsOf(cause: unknown): string {
@@ -172,9 +179,11 @@ function createOutage(now: () => number) {
   };
 }
 
-export function createBreaker({ close: closeProbe, now, probe }: BreakerOptions): Breaker {
+export function createBreaker({ awaySince, close: closeProbe, now, probe }: BreakerOptions): Breaker {
   const inFlight = createInFlight();
   const outage = createOutage(now);
+  if (awaySince !== undefined) outage.begin(awaySince, () => undefined);
+  let isHeld = outage.isAway();
   let ticks = 0;
   let nextProbeTick = 0;
   let answers = 0;
@@ -244,6 +253,11 @@ export function createBreaker({ close: closeProbe, now, probe }: BreakerOptions)
       else if (isServersWord(error)) countAnswer();
     },
     observe: outage.observe,
+    admit: () => {
+      if (!isHeld) return;
+      isHeld = false;
+      outage.end();
+    },
     close: () => {
       closed = true;
       rest();

@@ -23,7 +23,8 @@ export type Change =
   | { readonly kind: 'tenant' | 'move'; readonly tenantId: string }
   | { readonly kind: 'instance'; readonly tenantId: string; readonly instanceId: string };
 
-export interface Poll {
+/** How far a process has heard. */
+export interface FeedPosition {
   readonly snapshot: Snapshot;
   /** The database's clock. */
   readonly atMs: number;
@@ -32,6 +33,9 @@ export interface Poll {
    * backup.
    */
   readonly history: string;
+}
+
+export interface Poll extends FeedPosition {
   /** Undefined: too many to be told one by one. */
   readonly changes: readonly Change[] | undefined;
 }
@@ -66,8 +70,13 @@ export interface ChangeFeed {
   alive(): boolean;
   /** Number of polls that brought changes. */
   readonly heard: number;
-  /** Snapshot of the last poll that succeeded. */
-  readonly snapshot: Snapshot | undefined;
+  /** That of the last poll that succeeded; what is remembered has every change up to it. */
+  readonly position: FeedPosition | undefined;
+  /**
+   * Goes on from where an earlier process was so long ago, whose memory this one took over: the next poll brings what
+   * changed since then. To be called before the first poll.
+   */
+  resume(position: FeedPosition, agoMs: number): void;
   prune(): Promise<void>;
 }
 
@@ -114,7 +123,7 @@ function oneAtATime(run: () => Promise<void>): () => Promise<void> {
 
 export function createChangeFeed({ log, now, source }: ChangeFeedOptions): ChangeFeed {
   const listeners: ChangeListener[] = [];
-  let last: Omit<Poll, 'changes'> | undefined;
+  let last: FeedPosition | undefined;
   let heardAtMs = Number.NEGATIVE_INFINITY;
   /** Oldest first; for pruning. */
   let past: { readonly snapshot: Snapshot; readonly atMs: number }[] = [];
@@ -161,8 +170,12 @@ export function createChangeFeed({ log, now, source }: ChangeFeedOptions): Chang
     get heard() {
       return heard;
     },
-    get snapshot() {
-      return last?.snapshot;
+    get position() {
+      return last;
+    },
+    resume: (position, agoMs) => {
+      last = position;
+      heardAtMs = now() - agoMs;
     },
     prune: async () => {
       const endMs = (last?.atMs ?? 0) - keepChangesMs;

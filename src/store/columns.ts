@@ -40,3 +40,26 @@ export function columns(sql: Queries, shape: Columns, alias?: string): Fragment 
       .join(', '),
   );
 }
+
+/** A row of such columns that went through JSON, where a date is a text. */
+export const rowOfJson = <Shape extends Columns>(shape: Shape, json: Record<string, unknown>): Row<Shape> =>
+  Object.fromEntries(
+    Object.entries(shape).map(([name, { dataType }]) => {
+      const value = json[name];
+      return [name, dataType === 'date' && typeof value === 'string' ? new Date(value) : value];
+    }),
+  ) as Row<Shape>;
+
+const rowsPerPage = 1_000;
+
+/** All rows of a query in the order of a key: `page` gives those behind a row, the first ones behind none. */
+export async function* pagesOf<Row>(
+  page: (after: Row | undefined, limit: number) => PromiseLike<readonly Row[]>,
+): AsyncGenerator<readonly Row[]> {
+  let last: Row | undefined;
+  do {
+    const rows = await page(last, rowsPerPage);
+    yield rows;
+    last = rows.length < rowsPerPage ? undefined : rows.at(-1);
+  } while (last !== undefined);
+}

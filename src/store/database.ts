@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { type Breaker, createBreaker } from './breaker.ts';
+import { type Breaker, type BreakerOptions, createBreaker } from './breaker.ts';
 import { readDatabaseUrl } from './database-url.ts';
 import { guardClient } from './guarded-client.ts';
 import { sessionSettings } from './session-settings.ts';
@@ -65,7 +65,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Sql {
  * The breaker before a database, with a connection of its own for the prober: it needs no free one, and notices a
  * server that hangs.
  */
-export function openBreaker(url: string): Breaker {
+export function openBreaker(url: string, options: Pick<BreakerOptions, 'awaySince'> = {}): Breaker {
   let client: Sql | undefined;
   const discard = (old: Sql): void => {
     if (client === old) client = undefined;
@@ -90,7 +90,7 @@ export function openBreaker(url: string): Breaker {
   const close = (): void => {
     if (client) discard(client);
   };
-  return createBreaker({ probe, close, now });
+  return createBreaker({ ...options, probe, close, now });
 }
 
 function connect(url: string, options: DatabaseOptions): Sql {

@@ -6,7 +6,7 @@ import { createEpisodeLog } from './episodes.ts';
 
 const refused = (): Error => Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
 
-function scene() {
+function scene(awaySince?: Error) {
   const lines: { event: string; level: string; [field: string]: unknown }[] = [];
   const log = createLog({ level: 'info', format: 'json', write: (line) => lines.push(JSON.parse(line)) });
   let isThere = true;
@@ -16,6 +16,7 @@ function scene() {
     },
     close: () => undefined,
     now: () => performance.now(),
+    ...(awaySince ? { awaySince } : {}),
   });
   const episodes = createEpisodeLog(log, breaker);
   const state = (what: 'away' | 'back'): Promise<void> =>
@@ -79,6 +80,21 @@ test('statements that are refused again and again are told once, and how often w
   await wait(2_500);
   expect(events()).toEqual(['store.unavailable', 'store.available']);
   expect(lines[1]).toMatchObject({ failures: 5 });
+  breaker.close();
+  episodes.close();
+});
+
+test('an outage that was there before the log is told of when it ends', async () => {
+  const { breaker, episodes, events, lines } = scene(new Error('nothing listens'));
+  expect(breaker.isAway).toBe(true);
+  expect(breaker.refuse().message).toBe('the database is away: nothing listens');
+  episodes.warn('changes.not-heard', { error: breaker.refuse() });
+  expect(events()).toEqual([]);
+  breaker.admit();
+  expect(breaker.isAway).toBe(false);
+  await wait(2_500);
+  expect(events()).toEqual(['store.available']);
+  expect(lines[0]).toMatchObject({ refused: 2 });
   breaker.close();
   episodes.close();
 });

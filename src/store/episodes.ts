@@ -69,6 +69,8 @@ export function createEpisodeLog(
       if (episode) episode.lastMs = now();
     },
   });
+  // The outage began before this log: whoever found it has told of it.
+  if (breaker.isAway) note().wasAway = true;
   const take = (level: 'warn' | 'error', event: string, fields: LogFields | undefined): void => {
     const failure = storeFailure(fields?.error);
     const tell = (): void => log[level](event, fields);

@@ -16,6 +16,17 @@ export interface RowCache<T> {
   /** It changed: not served any more, save while the database is away. Also a read under way is asked again. */
   forget(key: string): void;
   forgetAll(): void;
+  /**
+   * Takes in all rows there are, page by page, as long as there is room. From then on a row that the feed names is read
+   * although nobody asked for it, so that this process has all of them should the database go away.
+   */
+  preload(pages: AsyncIterable<readonly (readonly [key: string, row: T])[]>): Promise<void>;
+  /** All rows that are known, without those that changed and could not be read anew within ten seconds. */
+  known(): readonly T[];
+  /** Another number whenever `known` would give other rows. */
+  readonly revision: number;
+  /** Takes in rows that were true so long ago. */
+  restore(rows: Iterable<readonly [key: string, row: T]>, ageMs: number): void;
 }
 
 /** Policy of a cache that keeps rows for longer than a second. */
@@ -44,6 +55,8 @@ const maxAbsent = 10_000;
 
 /** Reads of rows that were named, which nobody waits for. */
 const renewalsAtOnce = 2;
+/** One that takes longer has failed. */
+const renewedWithinMs = 10_000;
 
 interface Kept<T> {
   readonly row: T;
@@ -122,6 +135,7 @@ function createRenewals(ask: (key: string) => Promise<unknown>): (key: string) =
 function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOptions<T>) {
   const rows = new LRUCache<string, Kept<T>>({ max: maxRows });
   const absent = new LRUCache<string, number>({ max: maxAbsent });
+  let revision = 0;
   const change = (kept: Kept<T>, atMs: number): void => {
     kept.changedAtMs ??= Math.max(kept.atMs, atMs);
   };
@@ -134,7 +148,13 @@ function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOpt
     get: (key: string) => rows.get(key),
     // A peek is not counted as use: a caller that peeks at every call reads anew every minute, and that is counted.
     peek: (key: string) => rows.peek(key),
+    entries: () => [...rows.entries()],
+    hasRoom: () => rows.size < maxRows,
+    get revision() {
+      return revision;
+    },
     keep: (key: string, row: T | undefined, atMs: number): void => {
+      revision += 1;
       if (row) {
         absent.delete(key);
         rows.set(key, { row, atMs, changedAtMs: undefined });
@@ -169,11 +189,34 @@ function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOpt
   };
 }
 
+/** Changes that are heard of while all rows are read: what was read of these may be older. */
+function createPreloads() {
+  const underWay = new Set<{ readonly changed: Set<string>; isOver: boolean }>();
+  return {
+    changed: (key: string): void => {
+      for (const preload of underWay) preload.changed.add(key);
+    },
+    allChanged: (): void => {
+      for (const preload of underWay) preload.isOver = true;
+    },
+    begin: () => {
+      const preload = { changed: new Set<string>(), isOver: false };
+      underWay.add(preload);
+      return {
+        mayTake: (key: string): boolean => !preload.isOver && !preload.changed.has(key),
+        end: () => underWay.delete(preload),
+      };
+    },
+  };
+}
+
 export function createRowCache<T extends object>(options: RowCacheOptions<T>): RowCache<T> {
   const { now, policy, read } = options;
   const known = createKnownRows(options);
   const reads = createSharedReads(options, known.keep);
   const renew = createRenewals(reads.ask);
+  const preloads = createPreloads();
+  let keepsAll = false;
 
   /** On Workers a request must not wait for what another one asked, so there each caller reads by itself. */
   const ask = async (key: string): Promise<T | undefined> => {
@@ -216,11 +259,40 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
     },
     forget: (key) => {
       reads.changed(key);
-      if (known.changed(key) && policy?.feed.started) renew(key);
+      preloads.changed(key);
+      if ((known.changed(key) || (keepsAll && known.hasRoom())) && policy?.feed.started) renew(key);
     },
     forgetAll: () => {
       known.allChanged();
       reads.allChanged();
+      preloads.allChanged();
+    },
+    preload: async (pages) => {
+      keepsAll = true;
+      const preload = preloads.begin();
+      try {
+        const atMs = now();
+        for await (const page of pages)
+          for (const [key, row] of page)
+            if (preload.mayTake(key) && (known.hasRoom() || known.peek(key) !== undefined))
+              known.keep(key, row, atMs);
+      } finally {
+        preload.end();
+      }
+    },
+    known: () =>
+      known.entries().flatMap(([key, { changedAtMs, row }]) => {
+        if (changedAtMs === undefined || now() - changedAtMs < renewedWithinMs) return [row];
+        renew(key);
+        return [];
+      }),
+    get revision() {
+      return known.revision;
+    },
+    restore: (rows, ageMs) => {
+      keepsAll = true;
+      const atMs = now() - ageMs;
+      for (const [key, row] of rows) if (known.hasRoom()) known.keep(key, row, atMs);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { getTableColumns } from 'drizzle-orm';
 import { LRUCache } from 'lru-cache';
 import { monotonicMs } from '../../clock.ts';
-import { columns, type Row } from '../columns.ts';
+import { columns, pagesOf, type Row, rowOfJson } from '../columns.ts';
 import type { Queries, Sql } from '../database.ts';
 import { type CachePolicy, createRowCache } from '../row-cache.ts';
 import { instances } from '../schema.ts';
@@ -66,8 +66,50 @@ export interface InstanceDirectory {
   instance(tenantId: string, instanceId: string): Promise<Instance | undefined>;
   forget(tenantId: string, instanceId: string): void;
   forgetAll(): void;
+  /** Reads all instances, so that they are here should the database go away. */
+  preload(): Promise<void>;
+  /** All that are known, and another number whenever these are others. */
+  known(): readonly Instance[];
+  readonly revision: number;
+  /** Takes in what `known` gave so long ago, read from JSON: all instances that there were. */
+  restore(instances: readonly object[], ageMs: number): void;
+  /** All instances of a tenant, by name, from memory; undefined: it may have others. */
+  ofTenant(tenantId: string): readonly Instance[] | undefined;
   /** Remembers how the last exchange with the instance's API went. */
   recordExchange(tenantId: string, instanceId: string, error: string | null): Promise<void>;
+}
+
+const byKey = (instance: Instance): readonly [string, Instance] => [instanceKey(instance), instance];
+
+async function* allInstances(sql: Sql): AsyncGenerator<readonly (readonly [string, Instance])[]> {
+  const pages = pagesOf<Instance>(
+    (after, limit) => sql<Instance[]>`
+      select ${instanceColumns(sql)} from instances
+      where ${after === undefined ? sql`true` : sql`(tenant_id, instance_id) > (${after.tenantId}, ${after.instanceId})`}
+      order by tenant_id, instance_id limit ${limit}`,
+  );
+  for await (const page of pages) yield page.map(byKey);
+}
+
+/** The instances of each tenant by id; complete once all were taken in. */
+function createTenantIndex() {
+  const ids = new Map<string, Set<string>>();
+  let isComplete = false;
+  return {
+    add: ({ instanceId, tenantId }: InstanceRef): void => {
+      const known = ids.get(tenantId);
+      if (known) known.add(instanceId);
+      else ids.set(tenantId, new Set([instanceId]));
+    },
+    remove: ({ instanceId, tenantId }: InstanceRef): void => {
+      ids.get(tenantId)?.delete(instanceId);
+    },
+    complete: (): void => {
+      isComplete = true;
+    },
+    of: (tenantId: string): readonly string[] | undefined =>
+      isComplete ? [...(ids.get(tenantId) ?? [])] : undefined,
+  };
 }
 
 /** A caller that gives `policy` must also tell the directory of what the change feed names. */
@@ -89,15 +131,25 @@ export function createInstanceDirectory(
     keys.set(instanceId, { tenantId, key });
     return key;
   };
+  const index = createTenantIndex();
   const kept = createRowCache<Instance>({
-    read: (key) => {
+    read: async (key) => {
       const [tenantId = '', instanceId = ''] = key.split('/');
-      return readInstance(sql, tenantId, instanceId);
+      const found = await readInstance(sql, tenantId, instanceId);
+      if (found) index.add(found);
+      else index.remove({ tenantId, instanceId });
+      return found;
     },
     maxRows: keptInstances,
     now,
     policy,
   });
+  async function* indexed(): AsyncGenerator<readonly (readonly [string, Instance])[]> {
+    for await (const page of allInstances(sql)) {
+      for (const [, instance] of page) index.add(instance);
+      yield page;
+    }
+  }
   const recording = new Set<string>();
   const recorded = new LRUCache<string, { at: number; error: string | null }>({ max: 60_000 });
   return {
@@ -105,6 +157,26 @@ export function createInstanceDirectory(
     instance: (tenantId, instanceId) => kept.get(keyOf(tenantId, instanceId)),
     forget: (tenantId, instanceId) => kept.forget(keyOf(tenantId, instanceId)),
     forgetAll: kept.forgetAll,
+    preload: async () => {
+      await kept.preload(indexed());
+      index.complete();
+    },
+    known: kept.known,
+    get revision() {
+      return kept.revision;
+    },
+    restore: (found, ageMs) => {
+      const rows = found.map((json) => byKey(rowOfJson(instanceShape, { ...json })));
+      for (const [, instance] of rows) index.add(instance);
+      kept.restore(rows, ageMs);
+      index.complete();
+    },
+    ofTenant: (tenantId) => {
+      const found = index.of(tenantId)?.map((instanceId) => kept.peek(keyOf(tenantId, instanceId)));
+      return found?.every((instance) => instance !== undefined)
+        ? found.toSorted((a, b) => a.name.localeCompare(b.name) || a.instanceId.localeCompare(b.instanceId))
+        : undefined;
+    },
     recordExchange: async (tenantId, instanceId, error) => {
       const key = keyOf(tenantId, instanceId);
       const last = recorded.get(key);

@@ -1,5 +1,5 @@
 import { monotonicMs } from '../../clock.ts';
-import { columns, omit, type Row } from '../columns.ts';
+import { columns, omit, pagesOf, type Row, rowOfJson } from '../columns.ts';
 import type { Fragment, Queries, Sql } from '../database.ts';
 import { type CachePolicy, createRowCache } from '../row-cache.ts';
 import type { Hold } from '../row-types.ts';
@@ -54,6 +54,18 @@ export const takeTenants = (
     select tenant_id from tenants where ${due} order by ${stamp} nulls first limit ${limit} for update skip locked)
   returning ${tenantColumns(sql)}`;
 
+const byId = (tenant: Tenant): readonly [string, Tenant] => [tenant.tenantId, tenant];
+
+async function* allTenants(sql: Sql): AsyncGenerator<readonly (readonly [string, Tenant])[]> {
+  const pages = pagesOf<Tenant>(
+    (after, limit) => sql<Tenant[]>`
+      select ${tenantColumns(sql)} from tenants
+      where ${after === undefined ? sql`true` : sql`tenant_id > ${after.tenantId}`}
+      order by tenant_id limit ${limit}`,
+  );
+  for await (const page of pages) yield page.map(byId);
+}
+
 export interface TenantDirectory {
   /** Returns what is known without asking the database. */
   peek(tenantId: string): Tenant | undefined;
@@ -63,6 +75,13 @@ export interface TenantDirectory {
   /** Forgets what this process remembers of a tenant it has just changed. */
   forget(tenantId: string): void;
   forgetAll(): void;
+  /** Reads all tenants, so that they are here should the database go away. */
+  preload(): Promise<void>;
+  /** All that are known, and another number whenever these are others. */
+  known(): readonly Tenant[];
+  readonly revision: number;
+  /** Takes in what `known` gave so long ago, read from JSON. */
+  restore(tenants: readonly object[], ageMs: number): void;
 }
 
 /** A caller that gives `policy` must also tell the directory of what the change feed names. */
@@ -83,5 +102,15 @@ export function createTenantDirectory(
     fresh: kept.fresh,
     forget: kept.forget,
     forgetAll: kept.forgetAll,
+    preload: () => kept.preload(allTenants(sql)),
+    known: kept.known,
+    get revision() {
+      return kept.revision;
+    },
+    restore: (found, ageMs) =>
+      kept.restore(
+        found.map((json) => byId(rowOfJson(tenantShape, { ...json }))),
+        ageMs,
+      ),
   };
 }
