@@ -105,6 +105,45 @@ function createListening(parts: ChangesParts, wake: () => void) {
   };
 }
 
+/** Reads all tenants and instances in the background, again whenever everything was forgotten. */
+function createRowPreloading({ log, serves }: ChangesParts, feed: ChangeFeed) {
+  let directories: readonly { preload(): Promise<void> }[] = [];
+  let due = serves;
+  let running: Promise<void> | undefined;
+  let notBeforeMs = 0;
+  const preload = async (): Promise<void> => {
+    for (const directory of directories) await directory.preload();
+  };
+  return {
+    of: (...preloaded: typeof directories): void => {
+      directories = preloaded;
+    },
+    /** True once all were read since the last time that everything was forgotten. */
+    isDone: (): boolean => !due && running === undefined,
+    /** Called after a poll. */
+    turn: (): void => {
+      if (!due || running || !feed.started || now() < notBeforeMs) return;
+      due = false;
+      running = preload()
+        .catch((error: unknown) => {
+          due = true;
+          notBeforeMs = now() + preloadAgainMs;
+          log.warn('rows.preload-failed', { error });
+        })
+        .finally(() => {
+          running = undefined;
+        });
+    },
+    again: (): void => {
+      due = serves;
+    },
+    stop: async (): Promise<void> => {
+      due = false;
+      await running;
+    },
+  };
+}
+
 /** Fills the cache in the background, again whenever everything was forgotten. */
 function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFeed) {
   const { breaker, config, log, url } = parts;
@@ -252,6 +291,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     onLookup: parts.onLookup,
   });
   const preloading = createPreloading(parts, cache, feed);
+  const rows = createRowPreloading(parts, feed);
   const recording = createProcessRecorder(parts, cache, feed);
   const notifying = createNotifying(sql, log);
   let quiet = false;
@@ -260,6 +300,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
       await feed.poll();
       if (quiet) log.info('changes.heard-again');
       quiet = false;
+      rows.turn();
       preloading.turn();
       cache.sweep();
     } catch (error) {
@@ -280,6 +321,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
       return cache.servesOutage && silentMs < maxAgeMs ? silentMs / 1_000 : undefined;
     },
     start: ({ instances, onMove, tenants }) => {
+      rows.of(tenants, instances);
       feed.subscribe({
         apply: (changes) => {
           for (const change of changes) {
@@ -291,6 +333,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
         forget: () => {
           tenants.forgetAll();
           instances.forgetAll();
+          rows.again();
           preloading.again();
         },
       });
@@ -305,7 +348,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     },
     stop: async () => {
       notifying.stop();
-      await Promise.all([...loops.map((loop) => loop.stop()), preloading.stop()]);
+      await Promise.all([...loops.map((loop) => loop.stop()), preloading.stop(), rows.stop()]);
       await recording.stop().catch((error: unknown) => log.debug('processes.not-removed', { error }));
       await listening.close();
     },

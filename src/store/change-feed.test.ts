@@ -113,4 +113,23 @@ describe('the change feed', () => {
     await feed.prune();
     expect(pruned).toEqual([undefined, '2:2:']);
   });
+
+  it('goes on from where an earlier process was', async () => {
+    const { events, feed, since, state } = scene();
+    feed.resume({ snapshot: '7:7:', atMs: -60_000, history: 'one' }, 60_000);
+    expect([feed.started, feed.silentMs()]).toEqual([true, 60_000]);
+    state.changes = [tenant('a')];
+    await feed.poll();
+    expect([since, events]).toEqual([['7:7:'], ['apply a']]);
+  });
+
+  it.each([
+    ['longer ago than changes are kept', { snapshot: '7:7:', atMs: -keepChangesMs, history: 'one' }],
+    ['in another history', { snapshot: '7:7:', atMs: -1_000, history: 'two' }],
+  ])('forgets everything where that was %s', async (_, position) => {
+    const { events, feed } = scene();
+    feed.resume(position, 1_000);
+    await feed.poll();
+    expect(events).toEqual(['forget']);
+  });
 });

@@ -229,3 +229,87 @@ describe('rows that are kept', () => {
     expect(await early).toEqual({ value: 3 });
   });
 });
+
+describe('rows that are read beforehand', () => {
+  async function* pages(...given: (readonly (readonly [string, Row])[])[]) {
+    yield* given;
+  }
+  const row = (key: string, value: number) => [key, { value }] as const;
+
+  it('serve without a look at the database, and those that are named later are read by themselves', async () => {
+    const { kept, rows, state } = scene();
+    await kept.preload(pages([row('a', 1)], [row('b', 2)]));
+    expect([kept.peek('a'), kept.peek('b'), state.reads]).toEqual([{ value: 1 }, { value: 2 }, 0]);
+    rows.set('c', { value: 3 });
+    kept.forget('c');
+    rows.delete('a');
+    kept.forget('a');
+    await new Promise(setImmediate);
+    expect(kept.known()).toEqual([{ value: 3 }, { value: 2 }]);
+    expect(state.reads).toBe(2);
+  });
+
+  it('are left out where a change was heard of meanwhile: they may have been read before it', async () => {
+    const { kept, rows, state } = scene();
+    async function* slow() {
+      yield [row('a', 1)];
+      rows.set('b', { value: 2 });
+      kept.forget('b');
+      await new Promise(setImmediate);
+      yield [row('b', 1)];
+      kept.forgetAll();
+      yield [row('c', 1)];
+    }
+    await kept.preload(slow());
+    expect(kept.peek('c')).toBeUndefined();
+    expect(await kept.get('b')).toEqual({ value: 2 });
+    expect(state.reads).toBe(2);
+  });
+
+  it('never push out what is in use', async () => {
+    const { kept } = scene();
+    await kept.get('a');
+    await kept.preload(pages(Array.from({ length: 20 }, (_, index) => row(`more ${index}`, index))));
+    expect(kept.known()).toHaveLength(10);
+    expect(kept.peek('a')).toEqual({ value: 1 });
+  });
+
+  it('are not told of once a change could not be read for ten seconds', async () => {
+    const { kept, pass, rows, state } = scene();
+    await kept.get('a');
+    const before = kept.revision;
+    rows.delete('a');
+    state.failures = ['55P03'];
+    kept.forget('a');
+    await new Promise(setImmediate);
+    expect(kept.known()).toEqual([{ value: 1 }]);
+    pass(10_000);
+    state.failures = ['55P03'];
+    expect(kept.known()).toEqual([]);
+    await new Promise(setImmediate);
+    expect(kept.known()).toEqual([]);
+    await new Promise(setImmediate);
+    expect(kept.revision).toBeGreaterThan(before);
+  });
+});
+
+describe('rows that an earlier process left', () => {
+  it('serve while the database is away, as long as they are not too old', () => {
+    const { kept, pass, state } = scene();
+    Object.assign(state, { away: true, known: true, silentMs: 60_000 });
+    kept.restore([['a', { value: 7 }]], 60_000);
+    expect(kept.peek('a')).toEqual({ value: 7 });
+    pass(39_999, true);
+    expect(kept.peek('a')).toEqual({ value: 7 });
+    pass(1, true);
+    expect(kept.peek('a')).toBeUndefined();
+  });
+
+  it('are read anew once the database can be asked', async () => {
+    const { kept, state } = scene();
+    state.silentMs = 60_000;
+    kept.restore([['a', { value: 7 }]], 60_000);
+    expect(kept.peek('a')).toBeUndefined();
+    expect(await kept.get('a')).toEqual({ value: 1 });
+  });
+});
