@@ -44,6 +44,8 @@ const dates: Readonly<Record<string, string>> = {
   'src/runtime/node-certificate-expiry.ts': 'certificates are valid until a date',
   'src/runtime/node-certificate.ts': 'certificates are valid between dates',
   'src/runtime/node-delivery.ts': 'dates reports',
+  'src/runtime/node-snapshot/keep.ts': 'dates a snapshot',
+  'src/runtime/node-snapshot/snapshot.ts': "says how old a snapshot's date is",
   'src/runtime/lane/answer.ts': "an answer's Date header",
   'src/runtime/node-metric-producer.ts': 'metrics are sent with dates',
   'src/store/computers/reading.ts': 'dates a request',

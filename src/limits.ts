@@ -359,3 +359,15 @@ export const maxChangesSent = 500;
 /** Ten tabs without a common stream, twice; and of all people. */
 export const streamsOfPerson = 20;
 export const streamsInAll = 500;
+/** The first snapshot is written when the start is over and its first calls are answered. */
+export const snapshotFirstMs = 5_000;
+/** An outage shows as an age of a minute more than it lasts; unchanged data cost one small file each time. */
+export const snapshotEveryMs = 60_000;
+/** A snapshot whose writing takes long is followed by so many times that long without writing. */
+export const snapshotRestFactor = 10;
+/** Data that were last known to be current longer ago than this are not written: the database may be away. */
+export const snapshotSilentMs = 10_000;
+/** The last write, at the end: what takes longer is given up, and the snapshot before it stays. */
+export const snapshotLastMs = 5_000;
+/** Clocks of one machine that was set back, or of two that share a disk, may differ by this. */
+export const snapshotAheadMs = 5 * 60_000;

@@ -4,11 +4,11 @@
  * where a process id says nothing. The process id beside it is only for the message.
  */
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-const lockFile = 'in-use.lock';
+export const lockFile = 'in-use.lock';
 const ownerFile = 'in-use.pid';
 /** SQLITE_BUSY: another process holds the lock. */
 const busy = 5;
@@ -38,6 +38,8 @@ function readOwner(dir: string): number | undefined {
 
 /** Locks the directory, which has to exist, until the returned function is called. Throws `DirectoryInUse`. */
 export function lockDirectory(dir: string): () => void {
+  // SQLite would let everybody read it.
+  closeSync(openSync(join(dir, lockFile), 'a', 0o600));
   const database = new DatabaseSync(join(dir, lockFile), { timeout: 0 });
   try {
     database.exec('begin exclusive');
@@ -46,7 +48,7 @@ export function lockDirectory(dir: string): () => void {
     if ((error as { errcode?: number }).errcode === busy) throw new DirectoryInUse(dir, readOwner(dir));
     throw error;
   }
-  writeFileSync(join(dir, ownerFile), `${process.pid}\n`);
+  writeFileSync(join(dir, ownerFile), `${process.pid}\n`, { mode: 0o600 });
   let held = true;
   return () => {
     if (!held) return;

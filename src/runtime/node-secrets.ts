@@ -13,10 +13,14 @@ export function nodeDigest(): { update(bytes: Uint8Array): void; hex(): string }
   return { update: (bytes) => digest.update(bytes), hex: () => digest.digest('hex') };
 }
 
-/** The sealer of the configured keys; for the embedded database a key is made once in the data directory. */
-export async function openSealer(config: Config): Promise<Sealer> {
-  if (config.secretsKey.length > 0) return createSealer(config.secretsKey);
+/** The configured keys, the first of which seals; for the embedded database one is made once in the data directory. */
+export function readSecretsKeys(
+  config: Pick<Config, 'secretsKey' | 'dataDir'>,
+): readonly Uint8Array<ArrayBuffer>[] {
+  if (config.secretsKey.length > 0) return config.secretsKey;
   const path = join(config.dataDir, 'secrets-key');
   if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
-  return createSealer([new Uint8Array(Buffer.from(readFileSync(path, 'utf8').trim(), 'base64'))]);
+  return [new Uint8Array(Buffer.from(readFileSync(path, 'utf8').trim(), 'base64'))];
 }
+
+export const openSealer = async (config: Config): Promise<Sealer> => createSealer(readSecretsKeys(config));

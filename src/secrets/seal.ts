@@ -28,7 +28,8 @@ export function sealingKeyId(sealed: string): string | undefined {
   return version === 'v1' && id !== undefined && id !== '' ? id : undefined;
 }
 
-async function keyId(raw: Uint8Array<ArrayBuffer>): Promise<string> {
+/** The id of a key, eight characters: a hash and no secret. */
+export async function keyIdOf(raw: Uint8Array<ArrayBuffer>): Promise<string> {
   return encode(new Uint8Array(await crypto.subtle.digest('SHA-256', raw)).subarray(0, 6));
 }
 
@@ -38,7 +39,7 @@ export async function createSealer(keys: readonly Uint8Array<ArrayBuffer>[]): Pr
   let first: { id: string; key: CryptoKey } | undefined;
   for (const raw of keys) {
     const key = await crypto.subtle.importKey('raw', raw, 'AES-GCM', false, ['encrypt', 'decrypt']);
-    const id = await keyId(raw);
+    const id = await keyIdOf(raw);
     opened.set(id, key);
     first ??= { id, key };
   }

@@ -1,0 +1,192 @@
+/**
+ * Loads the snapshot: all of it, whole and this deployment's, or nothing with a cause. The parts take their records while
+ * the files are opened one after the other, and serve none before the last one was good.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { PartRestore, SnapshotPart } from '../../snapshot-part.ts';
+import { createTurns, type Work } from '../../untrusted/turns.ts';
+import { ChunkBroken, chunkBytes, deriveKey, openChunk, sealBytes } from './chunks.ts';
+import {
+  chunkPlace,
+  type Manifest,
+  manifestFile,
+  openManifest,
+  type SealedPart,
+  type SealedSegment,
+  type SnapshotKey,
+} from './manifest.ts';
+
+export type SnapshotRefusal =
+  /** There is none. */
+  | 'absent'
+  /** The file system does not give it. */
+  | 'unreadable'
+  /** Cut or altered anywhere, or it lacks files. */
+  | 'damaged'
+  /** Written in a form that this build does not know. */
+  | 'another-format'
+  /** Sealed by a key that ESPALIER_SECRETS_KEY does not name. */
+  | 'another-key'
+  /** Of another database than DATABASE_URL names. */
+  | 'another-deployment'
+  /** Of a build with other migrations, other parts or another form of a part. */
+  | 'another-schema'
+  | 'too-old'
+  /** Dated in the future by more than clocks may differ. */
+  | 'from-the-future';
+
+export type SnapshotLoad =
+  | { readonly loaded: true; readonly ageMs: number; readonly knownAt: number; readonly bytes: number }
+  | {
+      readonly loaded: false;
+      readonly cause: SnapshotRefusal;
+      readonly detail?: string;
+      /** Only where the manifest could be opened. */
+      readonly ageMs?: number;
+    };
+
+export interface LoadOptions {
+  readonly folder: string;
+  readonly keys: readonly SnapshotKey[];
+  readonly deployment: string;
+  readonly schema: number;
+  readonly maxAgeMs: number;
+  readonly maxAheadMs: number;
+  /** A date. */
+  readonly now: () => number;
+}
+
+/** Ends a load with its cause. */
+class Refused extends Error {
+  override readonly cause: SnapshotRefusal;
+  constructor(cause: SnapshotRefusal, detail?: string) {
+    super(detail ?? cause);
+    this.cause = cause;
+  }
+}
+
+const lengthBytes = 4;
+/** A writer that replaces the snapshot deletes the files that are being read: then the new one is read. */
+const attempts = 3;
+
+function ageOf({ knownAt }: Manifest, { maxAgeMs, maxAheadMs, now }: LoadOptions): number {
+  const ageMs = now() - knownAt;
+  if (ageMs < -maxAheadMs) throw new Refused('from-the-future');
+  if (ageMs > maxAgeMs) throw new Refused('too-old');
+  return Math.max(0, ageMs);
+}
+
+function checkManifest(manifest: Manifest, parts: readonly SnapshotPart[], options: LoadOptions): void {
+  if (manifest.deployment !== options.deployment) throw new Refused('another-deployment');
+  if (manifest.schema !== options.schema) throw new Refused('another-schema');
+  const formsOf = (some: readonly Pick<SealedPart, 'name' | 'version'>[]): string =>
+    some
+      .map(({ name, version }) => `${name} ${version}`)
+      .sort()
+      .join(', ');
+  if (formsOf(manifest.parts) !== formsOf(parts))
+    throw new Refused('another-schema', formsOf(manifest.parts));
+  ageOf(manifest, options);
+}
+
+/** Hands on the records that lie one after the other in the chunks of a file, cut anywhere. */
+function readRecords(take: (record: Uint8Array) => void) {
+  let left: Buffer = Buffer.alloc(0);
+  return {
+    push: (chunk: Buffer): void => {
+      const bytes = left.length === 0 ? chunk : Buffer.concat([left, chunk]);
+      let at = 0;
+      while (bytes.length - at >= lengthBytes) {
+        const end = at + lengthBytes + bytes.readUInt32LE(at);
+        if (end > bytes.length) break;
+        take(bytes.subarray(at + lengthBytes, end));
+        at = end;
+      }
+      left = bytes.subarray(at);
+    },
+    finish: (): void => {
+      if (left.length > 0) throw new Refused('damaged', 'a record is cut');
+    },
+  };
+}
+
+interface Opening {
+  readonly options: LoadOptions;
+  readonly manifest: Manifest;
+  readonly key: SnapshotKey;
+  readonly work: Work;
+}
+
+async function readSegment(
+  { key, manifest, options, work }: Opening,
+  part: SealedPart,
+  segment: SealedSegment,
+  restore: PartRestore,
+): Promise<void> {
+  const file = await readFile(join(options.folder, segment.file));
+  if (file.length !== segment.bytes) throw new Refused('damaged', 'a file has another length');
+  const secret = deriveKey(key.secret, Buffer.from(segment.generation, 'hex'));
+  const records = readRecords((record) => restore.take(record));
+  const step = chunkBytes + sealBytes;
+  for (let number = 0; number < segment.chunks; number += 1) {
+    const isLast = number + 1 === segment.chunks;
+    const sealed = file.subarray(number * step, isLast ? file.length : (number + 1) * step);
+    records.push(openChunk(secret, sealed, chunkPlace(manifest, part, segment, { number, isLast })));
+    if (work.isOver()) await work.turn();
+  }
+  records.finish();
+}
+
+async function loadOnce(options: LoadOptions, parts: readonly SnapshotPart[]): Promise<SnapshotLoad> {
+  const opened = openManifest(await readFile(join(options.folder, manifestFile)), options.keys);
+  if ('refused' in opened) throw new Refused(opened.refused);
+  const { key, manifest } = opened;
+  checkManifest(manifest, parts, options);
+  const work = createTurns().work('snapshot');
+  await work.turn();
+  const restores = new Map(parts.map((part) => [part.name, part.restore()]));
+  let bytes = 0;
+  for (const part of manifest.parts) {
+    const restore = restores.get(part.name);
+    if (!restore) throw new Refused('another-schema', part.name);
+    for (const segment of part.segments) {
+      await readSegment({ options, manifest, key, work }, part, segment, restore);
+      bytes += segment.bytes;
+    }
+  }
+  const ageMs = ageOf(manifest, options);
+  for (const restore of restores.values()) restore.finish(ageMs);
+  return { loaded: true, ageMs, knownAt: manifest.knownAt, bytes };
+}
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
+
+function refusalOf(error: unknown): SnapshotLoad {
+  if (error instanceof Refused) {
+    const { cause, message } = error;
+    return { loaded: false, cause, ...(message === cause ? {} : { detail: message }) };
+  }
+  const detail = (error as Error).message;
+  if (error instanceof ChunkBroken) return { loaded: false, cause: 'damaged', detail };
+  // What a part cannot read although its seal is whole was written in another form.
+  const cause = codeOf(error) === undefined ? 'another-format' : 'unreadable';
+  return { loaded: false, cause, detail };
+}
+
+export async function loadSnapshot(
+  options: LoadOptions,
+  parts: readonly SnapshotPart[],
+): Promise<SnapshotLoad> {
+  for (let attempt = 1; ; attempt += 1)
+    try {
+      return await loadOnce(options, parts);
+    } catch (error) {
+      const isGone = codeOf(error) === 'ENOENT';
+      if (isGone && (error as NodeJS.ErrnoException).path?.endsWith(manifestFile))
+        return { loaded: false, cause: 'absent' };
+      if (!isGone) return refusalOf(error);
+      if (attempt === attempts) return { loaded: false, cause: 'damaged', detail: 'a file is missing' };
+    }
+}
