@@ -77,6 +77,12 @@ export const notificationsPerBody = 5_000;
 export const adminBodyStructure = { depth: 64, nodes: 20_000 };
 /** Graph's validation tokens are some hundred characters of text; they are sent back as they are. */
 export const validationTokenCharacters = 1_024;
+/** A chain with its key: some KB each; a hundred names in a certificate are 10 KB. */
+export const certificateFileBytes = 128 * 1024;
+/** Folders of `ESPALIER_TLS_CERT_DIR`: each is looked at again and again, and its key lies in memory. */
+export const certificateFolders = 1_000;
+/** Between two looks at the files of certificates. */
+export const certificateLookMs = 1_000;
 /** A header section must be complete by then, or a slow client holds a connection (contract section 8). */
 export const headersTimeoutMs = 10_000;
 /** An unused connection of a caller is kept a little longer than balancers keep theirs (60 s): who closes last loses no request. */

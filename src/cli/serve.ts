@@ -1,6 +1,6 @@
 /**
  * `espalier serve` and `espalier worker`: until SIGTERM, SIGINT or a closed terminal, then drained, exit 0; also when the
- * signal comes before it is ready. A start that fails undoes what it began, says why in one line, and exits 1.
+ * signal comes before it is ready. A start that fails undoes what it began, says why in a line for each fault, and exits 1.
  */
 
 import { availableParallelism } from 'node:os';
@@ -34,8 +34,11 @@ export async function serve(options: Omit<StartOptions, 'signal'>): Promise<void
     if (stopping.signal.aborted) process.exit(0);
     // An error met while undoing wraps the one that the start failed with, which is the one to tell.
     const cause = error instanceof SuppressedError ? error.suppressed : error;
-    const line = cause instanceof StartFault ? cause.message : `espalier: ${(cause as Error).message}`;
-    process.stderr.write(`${line}\n`);
+    const faults: unknown[] = cause instanceof AggregateError ? cause.errors : [cause];
+    for (const fault of faults) {
+      const line = fault instanceof StartFault ? fault.message : `espalier: ${(fault as Error).message}`;
+      process.stderr.write(`${line}\n`);
+    }
     // The process is of no use without the rest, even where something still holds it.
     process.exit(exitCodes.error);
   }

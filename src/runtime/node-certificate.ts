@@ -1,27 +1,18 @@
-/** The certificate of the data and admin listeners: the operator's, or one made for development in the data dir. */
+/** The self-signed pair that is made in the data directory for development, and what is read of certificates at a start. */
 
 import { dayMs } from '../clock.ts';
 import 'reflect-metadata';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync, unwatchFile, watchFile, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import * as x509 from '@peculiar/x509';
-import type { Log } from '../telemetry/log.ts';
 import { settings } from './settings.ts';
 import { describeFileError, StartFault } from './start-fault.ts';
-
-export interface ServerCertificate {
-  current(): SecureContextOptions;
-  /** Calls back with the new pair when the files change; a broken pair is logged and the old one stays. */
-  onChange(apply: (pair: SecureContextOptions) => void): void;
-  close(): void;
-}
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const lifetimeDays = 365;
 const renewBeforeDays = 30;
-const pollIntervalMs = 1_000;
 
 x509.cryptoProvider.set(globalThis.crypto);
 
@@ -101,17 +92,6 @@ export function readPart<T>(variable: string, file: string, read: (content: Buff
   }
 }
 
-/** Throws when the two files are no certificate with its key, or none that can be served. */
-export function checkCertificate(certFile: string, keyFile: string): void {
-  const certName = settings.tlsCertFile.name;
-  const keyName = settings.tlsKeyFile.name;
-  const certificate = readPart(certName, certFile, (content) => new X509Certificate(content));
-  const key = readPart(keyName, keyFile, (content) => createPrivateKey(content));
-  if (!certificate.checkPrivateKey(key))
-    throw new StartFault(keyName, `${keyFile} is not the key of the certificate in ${certFile}`);
-  readPart(certName, certFile, (cert) => createSecureContext({ cert, key: readFileSync(keyFile) }));
-}
-
 /** Throws when it holds no certificate. */
 export function checkClientCa(pem: string): void {
   try {
@@ -121,31 +101,4 @@ export function checkClientCa(pem: string): void {
     const problem = `holds no certificate in PEM: ${(error as Error).message}`;
     throw new StartFault(settings.clientCaFile.name, problem, { cause: error });
   }
-}
-
-export function watchCertificate(certFile: string, keyFile: string, log: Log): ServerCertificate {
-  const read = (): SecureContextOptions => ({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
-  let current = read();
-  const listeners: ((pair: SecureContextOptions) => void)[] = [];
-  const reload = (): void => {
-    try {
-      const next = read();
-      for (const apply of listeners) apply(next);
-      current = next;
-      log.info('tls.reloaded', { certFile });
-    } catch (error) {
-      log.error('tls.reload-failed', { certFile, error });
-    }
-  };
-  for (const file of [certFile, keyFile])
-    watchFile(file, { interval: pollIntervalMs, persistent: false }, reload);
-  return {
-    current: () => current,
-    onChange: (apply) => {
-      listeners.push(apply);
-    },
-    close: () => {
-      for (const file of [certFile, keyFile]) unwatchFile(file, reload);
-    },
-  };
 }

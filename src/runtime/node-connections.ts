@@ -7,8 +7,10 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import ipaddr from 'ipaddr.js';
 import { connectionSweepMs, headersTimeoutMs, stalledCallerMs } from '../limits.ts';
+import { acmeProtocol } from './node-tls.ts';
 
 export interface ConnectionBounds {
   readonly inAll: number;
@@ -241,7 +243,9 @@ export function boundConnections(
 ): Connections {
   const table = new ConnectionTable(bounds);
   const entries = new SocketEntries();
-  let behind: ((this: Server, socket: Socket) => void)[] = [];
+  type Take = (this: Server, socket: Socket) => void;
+  let behind: Take[] = [];
+  let behindSecure: Take[] = [];
   const enter = (raw: Socket): void => {
     const entry = table.admit(raw, isTls);
     if (entry === undefined) {
@@ -251,12 +255,17 @@ export function boundConnections(
     entries.add(entry, isTls);
     for (const take of behind) take.call(server, raw);
   };
-  const enterSecure = (socket: Socket): void => entries.addSecure(socket);
+  const enterSecure = (socket: Socket): void => {
+    entries.addSecure(socket);
+    // The validation of a name is over with the handshake, and nothing is said on its connection (RFC 8737, 3).
+    if ((socket as TLSSocket).alpnProtocol === acmeProtocol) socket.destroySoon();
+    else for (const take of behindSecure) take.call(server, socket);
+  };
   const standBefore = (): void => {
-    behind = server.listeners('connection') as typeof behind;
-    server.removeAllListeners('connection');
-    server.on('connection', enter);
-    server.prependListener('secureConnection', enterSecure);
+    behind = server.listeners('connection') as Take[];
+    behindSecure = server.listeners('secureConnection') as Take[];
+    server.removeAllListeners('connection').removeAllListeners('secureConnection');
+    server.on('connection', enter).on('secureConnection', enterSecure);
   };
   standBefore();
 
@@ -280,6 +289,7 @@ export function boundConnections(
     behind: (put) => {
       server.off('connection', enter).off('secureConnection', enterSecure);
       for (const take of behind) server.on('connection', take);
+      for (const take of behindSecure) server.on('secureConnection', take);
       put();
       standBefore();
     },

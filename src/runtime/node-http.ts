@@ -28,9 +28,10 @@ import {
 import { ProblemError } from '../problems.ts';
 import { type Lane, putLaneBefore } from './lane/listener.ts';
 import type { LaneServices } from './lane/services.ts';
-import type { ServerCertificate } from './node-certificate.ts';
+import type { CertificateSource } from './node-certificate-source.ts';
 import { boundConnections, type ConnectionBounds, type Connections } from './node-connections.ts';
 import { brokenBody, hasBody, passBody, serveInTurn, watchBody } from './node-in-turn.ts';
+import { tlsServerOptions } from './node-tls.ts';
 import type { ListenAddress } from './settings.ts';
 
 const alreadySent = RESPONSE_ALREADY_SENT.headers;
@@ -178,7 +179,7 @@ export interface ListenOptions {
   readonly address: ListenAddress;
   readonly fetch: (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
   /** Absent: plain HTTP. */
-  readonly certificate?: ServerCertificate;
+  readonly certificates?: CertificateSource;
   /** PEM: ask for client certificates of this authority. */
   readonly clientCa?: string;
   /** Puts the fast lane before this listener. */
@@ -206,7 +207,7 @@ function createServerFor(options: ListenOptions): { server: Server; connections:
   const serve = (server: Server) => {
     const bounds = options.connections ?? { inAll: connectionsInAll, perAddress: connectionsPerAddress };
     const connections = boundConnections(server, bounds, {
-      isTls: options.certificate !== undefined,
+      isTls: options.certificates !== undefined,
       // Node and the lane close what is idle sooner; neither knows of a caller that drips bytes of no request.
       idleMs: limits.keepAliveTimeout + 2 * headersTimeoutMs,
     });
@@ -214,17 +215,11 @@ function createServerFor(options: ListenOptions): { server: Server; connections:
     serveInTurn(server, { handle, activityOf, isUnhurried: (socket) => unhurried.has(socket) });
     return { server, connections };
   };
-  if (!options.certificate) return serve(createHttpServer(limits));
-  const secure = {
-    ...limits,
-    minVersion: 'TLSv1.2' as const,
-    handshakeTimeout: headersTimeoutMs,
-    ...(options.clientCa === undefined
-      ? {}
-      : { ca: options.clientCa, requestCert: true, rejectUnauthorized: false }),
-  };
-  const server = createHttpsServer({ ...secure, ...options.certificate.current() });
-  options.certificate.onChange((pair) => server.setSecureContext({ ...secure, ...pair }));
+  const { certificates, clientCa } = options;
+  if (!certificates) return serve(createHttpServer(limits));
+  const tls = tlsServerOptions({ certificates, ...(clientCa === undefined ? {} : { clientCa }) });
+  const server = createHttpsServer({ ...limits, ...tls.options });
+  tls.follow(server);
   return serve(server);
 }
 
@@ -251,7 +246,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       lane = putLaneBefore(
         server,
         { ...services, activityOf: connections.activityOf },
-        options.certificate !== undefined,
+        options.certificates !== undefined,
       );
     });
   };
@@ -264,7 +259,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const bound = server.address() as AddressInfo;
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   return {
-    origin: `${options.certificate ? 'https' : 'http'}://${shown}:${bound.port}`,
+    origin: `${options.certificates ? 'https' : 'http'}://${shown}:${bound.port}`,
     addLane,
     drain: async (graceMs) => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

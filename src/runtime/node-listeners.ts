@@ -6,7 +6,7 @@ import { problem, problemResponse } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Config } from './config.ts';
 import type { LaneServices } from './lane/services.ts';
-import type { ServerCertificate } from './node-certificate.ts';
+import type { CertificateSource } from './node-certificate-source.ts';
 import type { ConnectionBounds } from './node-connections.ts';
 import { type Listener, type ListenOptions, listen } from './node-http.ts';
 import { type ListenAddress, type Setting, settings } from './settings.ts';
@@ -81,7 +81,7 @@ export async function openListeners(
     Config,
     'adminListen' | 'clientCa' | 'connections' | 'connectionsPerAddress' | 'dataListen' | 'opsListen'
   >,
-  certificate: ServerCertificate | undefined,
+  certificates: CertificateSource | undefined,
   log: Log,
   stack: AsyncDisposableStack,
 ): Promise<GatewayListeners> {
@@ -90,7 +90,7 @@ export async function openListeners(
     stack.defer(() => listener.drain(0));
     return listener;
   };
-  const secure = certificate === undefined ? {} : { certificate };
+  const secure = certificates === undefined ? {} : { certificates };
   const bounds = (listener: string): { readonly connections: ConnectionBounds } => ({
     connections: {
       inAll: config.connections,

@@ -29,14 +29,15 @@ import { createLaneServices, type LaneServices } from './lane/services.ts';
 import { chooseSocketAccess, runSelfTest, type SocketChoice, verdictIn } from './lane/socket-choice.ts';
 import { createMoveWork } from './moves.ts';
 import { createNodeAdmin } from './node-admin.ts';
-import {
-  checkCertificate,
-  checkClientCa,
-  developmentCertificate,
-  type ServerCertificate,
-  watchCertificate,
-} from './node-certificate.ts';
+import { checkClientCa, developmentCertificate } from './node-certificate.ts';
 import { readCertificateExpiry } from './node-certificate-expiry.ts';
+import { certificateOfFiles, certificatesOfDirectory } from './node-certificate-files.ts';
+import {
+  type CertificateProvider,
+  type CertificateSource,
+  createCertificateSource,
+  PairFault,
+} from './node-certificate-source.ts';
 import { createNodeChanges } from './node-changes.ts';
 import { compressingPages } from './node-compression.ts';
 import { type Delivery, startDelivery } from './node-delivery.ts';
@@ -69,19 +70,34 @@ export function createNodeLog(config: Pick<Config, 'logFormat' | 'logLevel'>): L
   return createLog({ level: config.logLevel, format, write: (line) => process.stdout.write(`${line}\n`) });
 }
 
-async function openCertificate(config: Config, log: Log): Promise<ServerCertificate | undefined> {
+/** Throws a `StartFault`, or an `AggregateError` of several, for what a person has to mend. */
+async function openCertificates(config: Config, log: Log): Promise<CertificateSource | undefined> {
   if (config.clientCa !== undefined) checkClientCa(config.clientCa);
   if (config.tls === 'off') return undefined;
-  const { tlsCertFile, tlsKeyFile } = config;
-  if (tlsCertFile !== undefined && tlsKeyFile !== undefined) {
-    checkCertificate(tlsCertFile, tlsKeyFile);
-    return watchCertificate(tlsCertFile, tlsKeyFile, log);
+  const { tlsCertDir, tlsCertFile, tlsKeyFile } = config;
+  const providers: CertificateProvider[] = [];
+  if (tlsCertFile !== undefined && tlsKeyFile !== undefined)
+    providers.push(await ownPair({ certFile: tlsCertFile, keyFile: tlsKeyFile }, log));
+  if (tlsCertDir !== undefined) providers.push(await certificatesOfDirectory(tlsCertDir, log));
+  if (providers.every((provider) => provider.current().length === 0)) {
+    const made = await developmentCertificate(config.dataDir, config.publicUrl).catch((error: unknown) => {
+      throw dataDirFault(config, error);
+    });
+    providers.push(await certificateOfFiles('self-signed', made, log));
   }
+  return createCertificateSource(providers, log);
+}
+
+async function ownPair(
+  files: { readonly certFile: string; readonly keyFile: string },
+  log: Log,
+): Promise<CertificateProvider> {
   try {
-    const made = await developmentCertificate(config.dataDir, config.publicUrl);
-    return watchCertificate(made.certFile, made.keyFile, log);
+    return await certificateOfFiles('files', files, log);
   } catch (error) {
-    throw dataDirFault(config, error);
+    if (!(error instanceof PairFault)) throw error;
+    const { name } = error.part === 'cert' ? settings.tlsCertFile : settings.tlsKeyFile;
+    throw new StartFault(name, error.message, { cause: error });
   }
 }
 
@@ -131,9 +147,9 @@ async function openShell(
   const metrics = createMetrics(counters);
   const readiness = createReadiness();
   if (!options.listeners) return { config, log, telemetry, metrics, readiness, listeners: undefined };
-  const certificate = await openCertificate(config, log);
-  stack.defer(() => certificate?.close());
-  const listeners = await openListeners(config, certificate, log, stack);
+  const certificates = await openCertificates(config, log);
+  stack.defer(() => certificates?.close());
+  const listeners = await openListeners(config, certificates, log, stack);
   const ops = createOpsApp(
     { readiness: readiness.read, metrics: telemetry.scrape },
     { name: 'ops', log, metrics },

@@ -33,6 +33,7 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   tls: 'TLS',
   tlsCertFile: 'TLS',
   tlsKeyFile: 'TLS',
+  tlsCertDir: 'TLS',
   clientCaFile: 'TLS',
   cloudsFile: 'Clouds and applications',
   entraClientId: 'Clouds and applications',

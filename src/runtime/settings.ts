@@ -226,6 +226,12 @@ export const settings = {
     defaultText: 'self-signed, made in the data directory',
     example: '/etc/espalier/tls.key',
   }),
+  tlsCertDir: setting(
+    'ESPALIER_TLS_CERT_DIR',
+    'directory with a folder for each further certificate, `fullchain.pem` and `privkey.pem` in it; presented to callers that ask for one of its names (docs/tls.md); reloaded when it changes',
+    text,
+    { defaultText: 'unset: one certificate for every name', example: '/etc/espalier/certificates' },
+  ),
   clientCaFile: setting(
     'ESPALIER_CLIENT_CA_FILE',
     "CA of the instances' client certificates (mTLS), PEM",

@@ -66,7 +66,7 @@ export interface LaneScene {
   close(): Promise<void>;
 }
 
-export interface MoreListener extends Pick<ListenOptions, 'certificate' | 'connections'> {
+export interface MoreListener extends Pick<ListenOptions, 'certificates' | 'clientCa' | 'connections'> {
   readonly sockets?: SocketAccess;
   readonly callerIdleMs?: number;
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { type ConnectionBounds, callerAddress } from '../../src/runtime/node-connections.ts';
 import { type Listener, nodeRequestFacts } from '../../src/runtime/node-http.ts';
 import { createAuthority } from '../../src/simulator/authority.ts';
+import { presenting } from '../harness/certificates.ts';
 import { eventually } from '../harness/eventually.ts';
 import { type LaneScene, parseAnswers, startLaneScene } from '../harness/lane-scene.ts';
 import { testedSockets } from '../harness/sockets.ts';
@@ -63,9 +64,7 @@ describe.concurrent.each([
     scene.listen({
       callerIdleMs: 60_000,
       ...(hasLane ? { sockets: testedSockets } : {}),
-      ...(isTls
-        ? { certificate: { current: () => pair, onChange: () => undefined, close: () => undefined } }
-        : {}),
+      ...(isTls ? { certificates: presenting(pair) } : {}),
       connections: { inAll: 1_000, perAddress: 1_000, ...bounds },
     });
   const portOf = ({ origin }: Listener): number => Number(new URL(origin).port);

@@ -7,6 +7,7 @@ import { boundedChunks } from '../../src/gateway/body.ts';
 import { publicStreams } from '../../src/outbound/node-sockets.ts';
 import { nodeRequestFacts } from '../../src/runtime/node-http.ts';
 import { createAuthority } from '../../src/simulator/authority.ts';
+import { presenting } from '../harness/certificates.ts';
 import { type LaneScene, parseAnswers, startLaneScene } from '../harness/lane-scene.ts';
 import { testedSockets } from '../harness/sockets.ts';
 
@@ -77,12 +78,12 @@ describe('pipelined requests', () => {
     };
     const issued = await (await createAuthority()).issue(['127.0.0.1']);
     const pair = { cert: issued.certificatePem, key: issued.keyPem };
-    const certificate = { current: () => pair, onChange: () => undefined, close: () => undefined };
+    const certificates = presenting(pair);
     const ways = { lane: { sockets: testedSockets }, public: { sockets: publicStreams }, off: {} };
     ports = {};
     for (const [name, way] of Object.entries(ways))
       for (const isTls of [false, true]) {
-        const { origin } = await scene.listen({ ...way, ...(isTls ? { certificate } : {}) });
+        const { origin } = await scene.listen({ ...way, ...(isTls ? { certificates } : {}) });
         const port = Number(new URL(origin).port);
         ports[`${name}${isTls ? ' over TLS' : ''}`] = async () => {
           const socket = isTls
