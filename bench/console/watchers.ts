@@ -28,7 +28,7 @@ export interface Watched {
   readonly bytes: number;
 }
 
-/** As in console.js: between two fetches, before the first, and how far the fetches of one event are spread. */
+/** As in console.js: all fetch in the same second of each ten; before the first, and how far the fetches of one event are spread. */
 const restMs = 10_000;
 const ageMs = 1_000;
 const spreadMs = 1_000;
@@ -89,13 +89,13 @@ async function openOverview(origin: string, ca: string, cookie: string): Promise
     resting = setTimeout(
       () => {
         resting = undefined;
-        restUntil = performance.now() + restMs;
+        restUntil = Math.ceil(Date.now() / restMs) * restMs;
         take(true).catch((error: Error) => {
           // What was under way when the page was closed is nobody's loss.
           if (!isClosed) failure = error;
         });
       },
-      Math.max(ageMs, restUntil - performance.now()) + Math.random() * spreadMs,
+      Math.max(ageMs, restUntil - Date.now()) + Math.random() * spreadMs,
     );
   };
   const stream = await follow({ agent, origin, cookie }, heard);

@@ -11,6 +11,12 @@ import type { AdminEnv } from './context.ts';
 
 const hashCharacters = 16;
 
+const hashOf = async (body: ArrayBuffer | Uint8Array<ArrayBuffer>): Promise<string> =>
+  base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', body))).slice(0, hashCharacters);
+
+/** The strong tag of an answer that is made once and given to many, so that it is not hashed for each of them. */
+export const tagOf = async (text: string): Promise<string> => `"${await hashOf(new TextEncoder().encode(text))}"`;
+
 const strong = (tag: string): string => tag.trim().replace(/^W\//, '');
 
 /** Weak comparison, as RFC 9110 section 13.1.2 wants it: a proxy that compresses makes tags weak. */
@@ -23,10 +29,12 @@ export const entityTags: MiddlewareHandler<AdminEnv> = async (c, next) => {
   // Streamed answers have other types; they are never held.
   if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return;
   if (answer.status !== 200 || !/^application\/json\b/.test(answer.headers.get('content-type') ?? '')) return;
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await answer.clone().arrayBuffer()));
-  const hash = base64url.encode(digest).slice(0, hashCharacters);
-  const version = /^"(\d+)"$/.exec(answer.headers.get('etag') ?? '')?.[1];
-  const tag = version === undefined ? `"${hash}"` : `"${version}-${hash}"`;
+  const given = answer.headers.get('etag');
+  const version = /^"(\d+)"$/.exec(given ?? '')?.[1];
+  const tag =
+    given === null || version !== undefined
+      ? `"${version === undefined ? '' : `${version}-`}${await hashOf(await answer.clone().arrayBuffer())}"`
+      : given;
   const ifNoneMatch = c.req.header('if-none-match');
   if (ifNoneMatch === undefined || !names(ifNoneMatch, tag)) {
     c.header('etag', tag);

@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { attentionShown } from '../../limits.ts';
 import type { AdminApp, AdminServices, Operator } from '../context.ts';
+import { tagOf } from '../entity-tags.ts';
 import { commonProblems, instantOrNull, iso, jsonAnswer, paging } from '../schemas.ts';
 import { attention, attentionKinds } from './attention.ts';
 import { createKept } from './kept.ts';
@@ -68,9 +69,15 @@ interface Asked {
   readonly size: number;
 }
 
-function createOverview(services: AdminServices): (operator: Operator, asked: Asked) => Promise<Overview> {
+/** Hashed once for everybody who asks in the same moment. */
+interface Tagged {
+  readonly found: Overview;
+  readonly tag: string;
+}
+
+function createOverview(services: AdminServices): (operator: Operator, asked: Asked) => Promise<Tagged> {
   const attentionOf = createAttention(services);
-  const keep = createKept<Overview>();
+  const keep = createKept<Tagged>();
   const read = async (operator: Operator, { kind: only, page, size }: Asked): Promise<Overview> => {
     const [all, { rows, totalCount }] = await Promise.all([
       attentionOf(operator),
@@ -95,15 +102,17 @@ function createOverview(services: AdminServices): (operator: Operator, asked: As
     };
   };
   return (operator, asked) =>
-    keep(JSON.stringify([scopeOf(operator), asked.kind, asked.page, asked.size]), () =>
-      read(operator, asked),
-    );
+    keep(JSON.stringify([scopeOf(operator), asked.kind, asked.page, asked.size]), async () => {
+      const found = await read(operator, asked);
+      return { found, tag: await tagOf(JSON.stringify(found)) };
+    });
 }
 
 export function addOverview(app: AdminApp, services: AdminServices): void {
   const overviewOf = createOverview(services);
   app.openapi(read, async (c) => {
     const { kind, page, 'page-size': size } = c.req.valid('query');
-    return c.json(await overviewOf(c.get('operator'), { kind, page, size }), 200);
+    const { found, tag } = await overviewOf(c.get('operator'), { kind, page, size });
+    return c.json(found, 200, { etag: tag });
   });
 }
