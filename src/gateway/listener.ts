@@ -36,7 +36,7 @@ export interface RequestFacts {
   breakOff(c: Context): void;
   /** SHA-256 of the verified client certificate, lower-case hex; undefined without one. */
   clientCertificateSha256(c: Context): string | undefined;
-  /** Address of whoever is connected; a load balancer before us shows as itself. */
+  /** Address of the caller: of the other end of the connection, unless that is a trusted proxy and names its caller. */
   remoteAddress(c: Context): string | undefined;
 }
 

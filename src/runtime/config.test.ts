@@ -201,4 +201,42 @@ describe('configuration', () => {
     expect(lines).not.toMatch(/hush|very-secret/);
     expect(lines).toContain('ESPALIER_POLL_SECONDS= # default: 900');
   });
+
+  describe('behind a balancer', () => {
+    const problems = async (environment: Record<string, string>) =>
+      (await faultsOf(environment)).map((fault) => `${fault.variable} ${fault.problem}`);
+    const everybody =
+      'ESPALIER_TRUSTED_PROXIES trusts every address, and so what any caller says of itself: name the balancers only';
+
+    it.each([
+      ['10.0.0.0/8, 192.0.2.7 ,fd00::/8', []],
+      ['0.0.0.0/0', [everybody]],
+      ['::/0', [everybody]],
+      ['10.0.0.0/8,0.0.0.0/1,128.0.0.0/1', [everybody]],
+      [
+        'balancer.example.com,10.0.0.0/33',
+        [
+          "ESPALIER_TRUSTED_PROXIES 'balancer.example.com' is neither a CIDR nor an address",
+          "ESPALIER_TRUSTED_PROXIES '10.0.0.0/33' is neither a CIDR nor an address",
+        ],
+      ],
+    ])('trusts %s or says why not', async (list, faults) => {
+      expect(await problems({ ESPALIER_TRUSTED_PROXIES: list })).toEqual(faults);
+    });
+
+    it('takes PROXY headers from named balancers only', async () => {
+      expect(await problems({ ESPALIER_PROXY_PROTOCOL: 'required' })).toEqual([
+        'ESPALIER_TRUSTED_PROXIES is missing although ESPALIER_PROXY_PROTOCOL is set',
+      ]);
+      expect(
+        await problems({ ESPALIER_PROXY_PROTOCOL: 'required', ESPALIER_TRUSTED_PROXIES: '::/0' }),
+      ).toEqual([everybody]);
+      expect(
+        await problems({ ESPALIER_PROXY_PROTOCOL: 'required', ESPALIER_TRUSTED_PROXIES: '10.0.0.1' }),
+      ).toEqual([]);
+      expect(await problems({ ESPALIER_PROXY_PROTOCOL: 'on' })).toEqual([
+        "ESPALIER_PROXY_PROTOCOL 'on' is none of off, required",
+      ]);
+    });
+  });
 });

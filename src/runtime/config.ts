@@ -296,6 +296,18 @@ function checkPairs(reader: Reader, plain: Settings): void {
   }
 }
 
+/** What a balancer says counts only from one that is named. */
+function checkBalancer(reader: Reader, plain: Settings): void {
+  // A value that cannot be read has its own fault.
+  const isUntrusting =
+    plain.trustedProxies.length === 0 &&
+    !reader.faults.some(({ variable }) => variable === settings.trustedProxies.name);
+  const missing = (setting: Setting<unknown>, because: string): undefined =>
+    reader.fault(setting.name, `is missing although ${because} is set`, setting.example);
+  if (plain.proxyProtocol === 'required' && isUntrusting)
+    missing(settings.trustedProxies, settings.proxyProtocol.name);
+}
+
 /** Reads and checks everything; all faults come back together. */
 export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
   const reader = new Reader(source);
@@ -330,6 +342,7 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
     parseApiVersions(plain.partnerApiVersions),
   );
   checkPairs(reader, plain);
+  checkBalancer(reader, plain);
   const expected = parsedSetting(
     reader,
     settings.expectedPermissions,

@@ -15,8 +15,10 @@ import { acmeProtocol } from './node-tls.ts';
 export interface ConnectionBounds {
   readonly inAll: number;
   readonly perAddress: number;
-  /** Addresses behind which many callers are, such as a trusted proxy: only the bound in all holds for them. */
+  /** Addresses of balancers, behind which many callers are: only the bound in all holds for them. */
   readonly isShared?: (address: string) => boolean;
+  /** Comes before everything else that a connection brings (ESPALIER_PROXY_PROTOCOL). */
+  readonly preface?: Preface;
   /** Times for tests; default: those of limits.ts. Until a first request, and for a caller that takes nothing. */
   readonly headMs?: number;
   readonly stalledMs?: number;
@@ -27,6 +29,22 @@ export interface ConnectionBounds {
     readonly open: number;
   }) => void;
 }
+
+/** The caller of a connection that a balancer passes on. */
+export interface RelayedCaller {
+  /** Undefined: the balancer does not say; the connection is counted for the balancer. */
+  readonly address: string | undefined;
+}
+
+/**
+ * Takes what the balancer says before the caller's first byte, then calls back with the connection paused and what was
+ * read too much put back. A connection without that is destroyed.
+ */
+export type Preface = (raw: Socket, done: (caller: RelayedCaller) => void) => void;
+
+/** Callers by the socket that requests come on; a connection without a preface is not in here. */
+const relayed = new WeakMap<Duplex, RelayedCaller>();
+export const relayedCaller = (socket: Duplex): RelayedCaller | undefined => relayed.get(socket);
 
 /** The server reports here when a request on a connection begins and ends. */
 export interface Activity {
@@ -57,6 +75,9 @@ export function callerAddress(remoteAddress: string): string {
 /** Connections of one address. Sets keep their order: what was put in first has waited longest. */
 interface Group {
   readonly address: string;
+  readonly key: string;
+  /** A balancer's own: it has no bound. */
+  readonly isShared: boolean;
   size: number;
   readonly unused: Set<Entry>;
   readonly idle: Set<Entry>;
@@ -67,7 +88,9 @@ const peerOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.rem
 class Entry implements Activity {
   readonly raw: Socket;
   readonly peer: string;
-  readonly group: Group;
+  group: Group;
+  /** What the balancer said of it. */
+  caller: RelayedCaller | undefined;
   readonly openedMs = performance.now();
   /** The one that requests come on: over TLS, when the handshake is done. */
   visible: Socket | undefined;
@@ -79,11 +102,18 @@ class Entry implements Activity {
   #leftBytes = 0;
   #stalledSinceMs: number | undefined;
 
-  constructor(raw: Socket, group: Group, isTls: boolean) {
+  constructor(raw: Socket, group: Group) {
     this.raw = raw;
     this.peer = peerOf(raw);
     this.group = group;
-    this.visible = isTls ? undefined : raw;
+    group.size += 1;
+    group.unused.add(this);
+  }
+  /** Before its first request. */
+  moveTo(group: Group): void {
+    this.group.size -= 1;
+    this.group.unused.delete(this);
+    this.group = group;
     group.size += 1;
     group.unused.add(this);
   }
@@ -145,18 +175,30 @@ class ConnectionTable {
     this.#bounds = bounds;
   }
   /** Undefined: there is no room for it, or it is gone already. */
-  admit(raw: Socket, isTls: boolean): Entry | undefined {
+  admit(raw: Socket): Entry | undefined {
     const { remoteAddress } = raw;
     if (remoteAddress === undefined) return undefined;
-    const address = callerAddress(remoteAddress);
-    const group = this.#groups.get(address) ?? { address, size: 0, unused: new Set(), idle: new Set() };
-    if (!this.#hasRoom(group)) return undefined;
+    const group = this.#groupOf(remoteAddress);
+    const isFullHere = this.#isFull(group);
+    if ((isFullHere || this.#entries.size >= this.#bounds.inAll) && !this.#makeRoom(group, isFullHere))
+      return undefined;
     // Making room may have emptied it.
-    this.#groups.set(address, group);
-    const entry = new Entry(raw, group, isTls);
+    this.#groups.set(group.key, group);
+    const entry = new Entry(raw, group);
     this.#entries.add(entry);
     raw.once('close', () => this.#forget(entry));
     return entry;
+  }
+  /** Counts a connection for the caller that the balancer named; false: there is no room for one more of that caller. */
+  move(entry: Entry, address: string): boolean {
+    const before = entry.group;
+    const group = this.#groupOf(address);
+    if (group === before) return true;
+    if (this.#isFull(group) && !this.#makeRoom(group, true)) return false;
+    this.#groups.set(group.key, group);
+    entry.moveTo(group);
+    if (before.size === 0) this.#groups.delete(before.key);
+    return true;
   }
   close(entry: Entry): void {
     this.#forget(entry);
@@ -170,10 +212,8 @@ class ConnectionTable {
     const { headMs = headersTimeoutMs, stalledMs = stalledCallerMs } = this.#bounds;
     const nowMs = performance.now();
     for (const { idle, unused } of this.#groups.values()) {
-      for (const entry of unused) {
-        if (nowMs - entry.openedMs < headMs) break;
-        onLate(entry);
-      }
+      // Not in the order of their opening: a balancer may have been slow to name the caller of one.
+      for (const entry of unused) if (nowMs - entry.openedMs >= headMs) onLate(entry);
       for (const entry of idle) {
         if (nowMs - entry.idleSinceMs < idleMs) break;
         this.close(entry);
@@ -185,13 +225,20 @@ class ConnectionTable {
   #forget(entry: Entry): void {
     if (!entry.close()) return;
     this.#entries.delete(entry);
-    if (entry.group.size === 0) this.#groups.delete(entry.group.address);
+    if (entry.group.size === 0) this.#groups.delete(entry.group.key);
   }
-  /** Room for one more, by closing another if need be. */
-  #hasRoom(group: Group): boolean {
-    const { inAll, isShared, perAddress } = this.#bounds;
-    const isFullHere = isShared?.(group.address) !== true && group.size >= perAddress;
-    if (!isFullHere && this.#entries.size < inAll) return true;
+  /** That of an address; one that has no connection yet is not kept. */
+  #groupOf(remoteAddress: string): Group {
+    const isShared = this.#bounds.isShared?.(remoteAddress) === true;
+    const address = isShared ? remoteAddress : callerAddress(remoteAddress);
+    const key = isShared ? `balancer ${address}` : address;
+    return this.#groups.get(key) ?? { address, key, isShared, size: 0, unused: new Set(), idle: new Set() };
+  }
+  #isFull({ isShared, size }: Group): boolean {
+    return !isShared && size >= this.#bounds.perAddress;
+  }
+  /** Closes another connection; false: there is none that may be closed. */
+  #makeRoom(group: Group, isFullHere: boolean): boolean {
     const groups = this.#groups;
     const victim = isFullHere
       ? (first(group.unused) ?? first(group.idle))
@@ -215,7 +262,11 @@ class SocketEntries {
 
   add(entry: Entry, isTls: boolean): void {
     this.#bySocket.set(entry.raw, entry);
-    if (!isTls) return;
+    if (!isTls) {
+      entry.visible = entry.raw;
+      if (entry.caller) relayed.set(entry.raw, entry.caller);
+      return;
+    }
     this.#byPeer.set(entry.peer, entry);
     entry.raw.once('close', () => {
       // The caller may have come again from the same port.
@@ -227,6 +278,7 @@ class SocketEntries {
     if (entry === undefined) return;
     entry.visible = socket;
     this.#bySocket.set(socket, entry);
+    if (entry.caller) relayed.set(socket, entry.caller);
   }
   activityOf(socket: Duplex): Activity {
     return this.#bySocket.get(socket) ?? noActivity;
@@ -246,14 +298,25 @@ export function boundConnections(
   type Take = (this: Server, socket: Socket) => void;
   let behind: Take[] = [];
   let behindSecure: Take[] = [];
-  const enter = (raw: Socket): void => {
-    const entry = table.admit(raw, isTls);
-    if (entry === undefined) {
-      raw.destroy();
-      return;
-    }
+  const pass = (entry: Entry): void => {
     entries.add(entry, isTls);
-    for (const take of behind) take.call(server, raw);
+    for (const take of behind) take.call(server, entry.raw);
+  };
+  const enter = (raw: Socket): void => {
+    const entry = table.admit(raw);
+    if (entry === undefined) raw.destroy();
+    else if (bounds.preface === undefined) pass(entry);
+    else
+      bounds.preface(raw, (caller) => {
+        if (caller.address !== undefined && !table.move(entry, caller.address)) {
+          raw.destroy();
+          return;
+        }
+        entry.caller = caller;
+        pass(entry);
+        // TLS reads below the stream, and takes what was put back out of it by itself.
+        if (!isTls) raw.resume();
+      });
   };
   const enterSecure = (socket: Socket): void => {
     entries.addSecure(socket);

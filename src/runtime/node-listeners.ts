@@ -4,11 +4,14 @@ import type { HttpBindings } from '@hono/node-server';
 import { newId } from '../ids.ts';
 import { problem, problemResponse } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { createTrustedProxies } from './balancer/trusted-proxies.ts';
 import type { Config } from './config.ts';
 import type { LaneServices } from './lane/services.ts';
 import type { CertificateSource } from './node-certificate-source.ts';
 import type { ConnectionBounds } from './node-connections.ts';
 import { type Listener, type ListenOptions, listen } from './node-http.ts';
+import { createPreface } from './node-proxy-protocol.ts';
 import { type ListenAddress, type Setting, settings } from './settings.ts';
 import { StartFault } from './start-fault.ts';
 
@@ -79,10 +82,17 @@ async function openListener(
 export async function openListeners(
   config: Pick<
     Config,
-    'adminListen' | 'clientCa' | 'connections' | 'connectionsPerAddress' | 'dataListen' | 'opsListen'
+    | 'adminListen'
+    | 'clientCa'
+    | 'connections'
+    | 'connectionsPerAddress'
+    | 'dataListen'
+    | 'opsListen'
+    | 'proxyProtocol'
+    | 'trustedProxies'
   >,
   certificates: CertificateSource | undefined,
-  log: Log,
+  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
   stack: AsyncDisposableStack,
 ): Promise<GatewayListeners> {
   const open = async (...of: Parameters<typeof openListener>): Promise<GatewayListener> => {
@@ -91,22 +101,33 @@ export async function openListeners(
     return listener;
   };
   const secure = certificates === undefined ? {} : { certificates };
-  const bounds = (listener: string): { readonly connections: ConnectionBounds } => ({
-    connections: {
-      inAll: config.connections,
-      perAddress: config.connectionsPerAddress,
-      onFull: (what) => log.warn('connections.full', { listener, ...what }),
-    },
+  const bounds = (listener: string): ConnectionBounds => ({
+    inAll: config.connections,
+    perAddress: config.connectionsPerAddress,
+    onFull: (what) => log.warn('connections.full', { listener, ...what }),
+  });
+  const trusted = createTrustedProxies(config.trustedProxies);
+  /** Balancers stand before these; probes come to the ops listener directly. */
+  const behindBalancers = (listener: string): ConnectionBounds => ({
+    ...bounds(listener),
+    ...(trusted.isEmpty ? {} : { isShared: trusted.has }),
+    ...(config.proxyProtocol === 'off'
+      ? {}
+      : { preface: createPreface({ listener, trusted, log, metrics }) }),
   });
   const clientCa = config.clientCa === undefined ? {} : { clientCa: config.clientCa };
   return {
-    ops: await open(settings.opsListen, { address: config.opsListen, ...bounds('ops') }),
+    ops: await open(settings.opsListen, { address: config.opsListen, connections: bounds('ops') }),
     data: await open(settings.dataListen, {
       address: config.dataListen,
       ...secure,
       ...clientCa,
-      ...bounds('data'),
+      connections: behindBalancers('data'),
     }),
-    admin: await open(settings.adminListen, { address: config.adminListen, ...secure, ...bounds('admin') }),
+    admin: await open(settings.adminListen, {
+      address: config.adminListen,
+      ...secure,
+      connections: behindBalancers('admin'),
+    }),
   };
 }

@@ -21,6 +21,7 @@ import { createDueNotifications } from '../store/notifications.ts';
 import { createCounters } from '../telemetry/counters.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
+import { createTrustedProxies } from './balancer/trusted-proxies.ts';
 import type { Config } from './config.ts';
 import { createConnectionServices } from './connection-services.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
@@ -29,6 +30,7 @@ import { createLaneServices, type LaneServices } from './lane/services.ts';
 import { chooseSocketAccess, runSelfTest, type SocketChoice, verdictIn } from './lane/socket-choice.ts';
 import { createMoveWork } from './moves.ts';
 import { createNodeAdmin } from './node-admin.ts';
+import { factsBehindBalancers } from './node-balancer.ts';
 import { checkClientCa, developmentCertificate } from './node-certificate.ts';
 import { readCertificateExpiry } from './node-certificate-expiry.ts';
 import { certificateOfFiles, certificatesOfDirectory } from './node-certificate-files.ts';
@@ -149,7 +151,7 @@ async function openShell(
   if (!options.listeners) return { config, log, telemetry, metrics, readiness, listeners: undefined };
   const certificates = await openCertificates(config, log);
   stack.defer(() => certificates?.close());
-  const listeners = await openListeners(config, certificates, log, stack);
+  const listeners = await openListeners(config, certificates, { log, metrics }, stack);
   const ops = createOpsApp(
     { readiness: readiness.read, metrics: telemetry.scrape },
     { name: 'ops', log, metrics },
@@ -231,9 +233,9 @@ const openBulk = (url: string, breaker: Breaker): Sql =>
   });
 
 /** Parts of the gateway wherever it runs on Node. */
-const nodeParts = ({ dataDir, secretsDir }: Config) => ({
+const nodeParts = ({ dataDir, secretsDir, trustedProxies }: Config) => ({
   signature: createNodeSignatureCheck(),
-  facts: nodeRequestFacts,
+  facts: { ...nodeRequestFacts, ...factsBehindBalancers(createTrustedProxies(trustedProxies)) },
   respond: respondOnNode,
   readReference: createReferenceReader(secretsDir),
   sha256: nodeSha256,

@@ -29,6 +29,8 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   opsListen: 'Listeners and addresses',
   connections: 'Listeners and addresses',
   connectionsPerAddress: 'Listeners and addresses',
+  trustedProxies: 'Listeners and addresses',
+  proxyProtocol: 'Listeners and addresses',
   fastLane: 'Listeners and addresses',
   tls: 'TLS',
   tlsCertFile: 'TLS',

@@ -4,6 +4,7 @@ import { parsePassThroughEntry } from '../forwarding/pass-through.ts';
 import { defaultDatabaseConnections, minDatabaseConnections } from '../store/connection-budget.ts';
 import { databaseUrlProblem } from '../store/database-url.ts';
 import { subscribable } from '../store/row-types.ts';
+import { parseProxyRange, trustsEverybody } from './balancer/trusted-proxies.ts';
 
 /**
  * Every environment variable that Espalier reads (contract section 3), declared once as a schema of its text: types,
@@ -152,6 +153,15 @@ const readSecretsKeys = (entries: readonly string[], context: z.RefinementCtx) =
       : refuse(context, `has an entry of ${bytes.byteLength} bytes, 32 are needed`);
   });
 
+function readTrustedProxies(entries: readonly string[], context: z.RefinementCtx) {
+  const ranges = entries.map(
+    (entry) => parseProxyRange(entry) ?? refuse(context, `'${entry}' is neither a CIDR nor an address`),
+  );
+  return context.issues.length === 0 && trustsEverybody(ranges)
+    ? refuse(context, 'trusts every address, and so what any caller says of itself: name the balancers only')
+    : ranges;
+}
+
 export const settings = {
   databaseUrl: setting(
     'DATABASE_URL',
@@ -208,8 +218,20 @@ export const settings = {
   ),
   connectionsPerAddress: setting(
     'ESPALIER_CONNECTIONS_PER_ADDRESS',
-    'the same from one address (IPv6: from one /64); hosted instances share addresses',
+    'the same from one address (IPv6: from one /64); hosted instances share addresses; a balancer of `ESPALIER_TRUSTED_PROXIES` has no such bound of its own',
     number(4_000, 1, 1_000_000),
+  ),
+  trustedProxies: setting(
+    'ESPALIER_TRUSTED_PROXIES',
+    "CIDRs and addresses of the balancers whose `Forwarded` or `X-Forwarded-For` names the caller; comma list; everybody else's is ignored (docs/balancer.md)",
+    list().transform(readTrustedProxies),
+    { defaultText: 'unset: nobody', example: '10.20.0.0/24,fd00:20::/64' },
+  ),
+  proxyProtocol: setting(
+    'ESPALIER_PROXY_PROTOCOL',
+    '`required`: each connection of the data and admin listeners begins with a PROXY header, version 1 or 2, of a balancer of `ESPALIER_TRUSTED_PROXIES`, or is closed',
+    choice('off', 'off', 'required'),
+    { example: 'required' },
   ),
   fastLane: setting(
     'ESPALIER_FAST_LANE',

@@ -24,6 +24,8 @@ export interface Metrics {
   notification(outcome: string, count?: number): void;
   /** Counts input of an instance that could not be used, beside the rest that was. */
   inputIgnored(kind: IgnoredInput, count: number): void;
+  /** Counts connections whose PROXY header was refused. */
+  proxyProtocolRefused(listener: string, reason: string): void;
   /** Records once how device calls are served in this process, and why. */
   laneMode(mode: string, reason: string): void;
   /** Registers what fills the gauges; called at every scrape. */
@@ -135,6 +137,9 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
   const ignored = meter.createCounter('espalier_input_ignored_total', {
     description: 'What instances sent that could not be used, beside what was',
   });
+  const proxyProtocol = meter.createCounter('espalier_proxy_protocol_refused_total', {
+    description: 'Connections closed for their PROXY header',
+  });
   const reports = meter.createObservableGauge('espalier_reports', { description: 'Reports by state' });
   const reportAge = meter.createObservableGauge('espalier_report_age_seconds', {
     description: 'Age of the oldest work not yet done, by stage',
@@ -161,6 +166,7 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
     heartbeat: (outcome) => heartbeats.add(1, { outcome }),
     notification: (outcome, count = 1) => notifications.add(count, { outcome }),
     inputIgnored: (kind, count) => ignored.add(count, { kind }),
+    proxyProtocolRefused: (listener, reason) => proxyProtocol.add(1, { listener, reason }),
     onScrape: (fill) => {
       meter.addBatchObservableCallback(
         (result) =>

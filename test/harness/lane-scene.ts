@@ -139,6 +139,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     heartbeat: () => undefined,
     notification: () => undefined,
     inputIgnored: () => undefined,
+    proxyProtocolRefused: () => undefined,
     laneMode: () => undefined,
     onScrape: () => undefined,
   };

@@ -108,6 +108,11 @@ const names = [
   'x-forwarded-port',
   'x-forwarded-proto',
   'x-real-ip',
+  'forwarded',
+  // A balancer's client certificate: device calls come with a token, and ask for none.
+  'client-cert',
+  'x-client-cert',
+  'x-forwarded-client-cert',
   'request-id',
   'client-request-id',
   'return-client-request-id',
