@@ -87,6 +87,27 @@ export class ProblemError extends Error {
 /** Base of `type`; each slug has a page under docs/problems/. */
 export const problemTypeBase = 'https://espalier.dev/problems/';
 
+/** Told with a 503 whose cause does not say how long it lasts. */
+const usualRetrySeconds = 5;
+
+/**
+ * `Retry-After` of a 503. Callers that were refused in the same moment must not come back in the same moment, so up to
+ * half as much again is told.
+ */
+export function unavailableRetryAfter(
+  seconds: number = usualRetrySeconds,
+  random: () => number = Math.random,
+): string {
+  const whole = Math.max(1, Math.ceil(seconds));
+  return String(whole + Math.floor(random() * (Math.ceil(whole / 2) + 1)));
+}
+
+/** `Retry-After` of an answer; undefined: it has none. */
+export function retryAfterOf(status: number, seconds: number | undefined): string | undefined {
+  if (status === 503) return unavailableRetryAfter(seconds);
+  return seconds === undefined ? undefined : String(Math.max(1, Math.ceil(seconds)));
+}
+
 export interface ProblemAnswer {
   readonly status: number;
   /** Names in lower case. */
@@ -110,15 +131,13 @@ export function problemAnswer(problem: Problem, requestId: string): ProblemAnswe
     httpStatus: kind.status,
     errors: errors.map(({ code, field, description, id }) => ({ code, description, id: id ?? '0', field })),
   };
-  const { retryAfterSeconds } = problem;
+  const retryAfter = retryAfterOf(kind.status, problem.retryAfterSeconds);
   const headers = {
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
     'x-request-id': requestId,
     ...problem.headers,
-    ...(retryAfterSeconds === undefined
-      ? {}
-      : { 'retry-after': String(Math.max(1, Math.ceil(retryAfterSeconds))) }),
+    ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),
   };
   return { status: kind.status, headers, body: JSON.stringify(body) };
 }

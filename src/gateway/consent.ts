@@ -1,6 +1,7 @@
 import type { Hono } from 'hono';
 import { type ConsentOptions, finishConsent } from '../connection/consent.ts';
 import { storeRetrySeconds } from '../limits.ts';
+import { unavailableRetryAfter } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
 import { consentPage, consentUnavailablePage } from './consent-pages.ts';
 import { pageHeaders } from './landing-pages.ts';
@@ -26,7 +27,7 @@ export function addConsentRoute(app: Hono<ListenerEnv>, options: ConsentOptions)
       return c.html(consentUnavailablePage(language, query), 503, {
         ...pageHeaders(language),
         'content-security-policy': pagePolicy('self'),
-        'retry-after': String(storeRetrySeconds),
+        'retry-after': unavailableRetryAfter(storeRetrySeconds),
       });
     }
   });

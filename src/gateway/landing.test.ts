@@ -45,7 +45,8 @@ const visit = async (tenantId: string, language = 'en') =>
 
 test('a page that says to come back, while the database is away and nothing is known of the tenant', async () => {
   const answer = await visit(newId());
-  expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '30']);
+  expect(answer.status).toBe(503);
+  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(30);
   expect(answer.headers.get('content-type')).toMatch(/^text\/html/);
   expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'");
   expect(await answer.text()).toContain('Please try again in a minute');

@@ -4,6 +4,7 @@ import type { LandingDirectory } from '../forwarding/landing-directory.ts';
 import type { LandingPaths } from '../forwarding/landing-paths.ts';
 import { parseGuid } from '../ids.ts';
 import { landingDevices, landingParametersLogged, storeRetrySeconds } from '../limits.ts';
+import { retryAfterOf } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import { chooserPage, type PlainPage, pageHeaders, plainPage, statePage } from './landing-pages.ts';
@@ -77,9 +78,10 @@ function plain(
 ): Response | Promise<Response> {
   const language = languageOfRequest(c);
   const headers = pageHeaders(language);
-  if (retryAfterSeconds !== undefined)
-    headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
-  return c.html(plainPage(language, which, toLanguage), plainStatus[which], headers);
+  const status = plainStatus[which];
+  const retryAfter = retryAfterOf(status, retryAfterSeconds);
+  if (retryAfter !== undefined) headers['retry-after'] = retryAfter;
+  return c.html(plainPage(language, which, toLanguage), status, headers);
 }
 
 interface Parts extends LandingOptions {

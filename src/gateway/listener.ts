@@ -3,7 +3,7 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { newId } from '../ids.ts';
-import { ProblemError, problem, problemResponse } from '../problems.ts';
+import { ProblemError, problem, problemResponse, unavailableRetryAfter } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -53,6 +53,8 @@ const observe =
     c.set('requestId', requestIdOf(c.req.header('x-request-id')));
     await next();
     if (!c.res.headers.has('x-request-id')) c.header('x-request-id', c.get('requestId'));
+    if (c.res.status === 503 && !c.res.headers.has('retry-after'))
+      c.header('retry-after', unavailableRetryAfter());
     const seconds = (performance.now() - started) / 1_000;
     const route = c.req.matchedRoutes.findLast((match) => !match.path.endsWith('*'))?.path ?? 'none';
     metrics.request({ listener: name, route, status: c.res.status }, seconds);

@@ -5,6 +5,7 @@ import { readBody } from '../../gateway/body.ts';
 import { askedLanguage, type Language, languageOf as languageOfRequest } from '../../gateway/language.ts';
 import { parseGuid } from '../../ids.ts';
 import { formBodyBytes } from '../../limits.ts';
+import { retryAfterOf } from '../../problems.ts';
 import { SealBroken } from '../../secrets/seal.ts';
 import type { AdminEnv, AdminServices } from '../context.ts';
 import { languageCookie, refusalCookie, setLanguageCookie, setRefusalCookie } from '../operators/cookies.ts';
@@ -45,8 +46,8 @@ function showRefusal(
   const language = languageOf(c);
   const { page, status } = pageOfRefusal(refusal, signInTexts(language), adminUrl());
   const headers = pageHeaders(language);
-  if (retryAfterSeconds !== undefined)
-    headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
+  const retryAfter = retryAfterOf(status, retryAfterSeconds);
+  if (retryAfter !== undefined) headers['retry-after'] = retryAfter;
   const addressIn = (other: Language): string => {
     const named: Record<string, string> =
       typeof refusal === 'string' ? { reason: refusal, request: requestId } : {};
