@@ -67,6 +67,10 @@ export const learnTurnMs = 120_000;
 /** Records of a push that are committed together, and their text: what a push holds in memory beside the record it is at. */
 export const recordsTogether = 128;
 export const recordBytesTogether = 512 * 1024;
+/** Of a push that is read record by record: the record it is at, as it came, and those that wait to be committed. */
+export const pushHeldBytes = recordLimits.bytes + recordBytesTogether;
+/** Larger bodies that are in memory at the same time, of all tenants: some twenty of the largest. A tenant may hold a quarter. */
+export const bodiesHeldBytes = 256 * mebibyte;
 /** A body up to this size is read and parsed at once: it takes a fraction of a millisecond. */
 export const smallBodyBytes = 16 * 1024;
 /** Every other request body on any listener (contract section 6). */
@@ -105,6 +109,8 @@ export const connectionsPerAddress = 4_000;
 export const connectionSweepMs = 1_000;
 /** A caller that takes nothing of what waits for it holds memory in vain. */
 export const stalledCallerMs = 60_000;
+/** Between two looks at the pressure on the process: long enough for a median, and short beside what callers wait for. */
+export const pressureEveryMs = 500;
 /** SIGTERM: requests in flight get this long (contract section 3). */
 export const drainMs = 30_000;
 /** No service of Microsoft's asks for a longer silence; a wrong header or clock must not hold a tenant for a day. */
@@ -299,6 +305,12 @@ export const importLockMs = 120_000;
 export const importsAtOnce = 2;
 export const importsWaiting = 8;
 export const exportsAtOnce = 4;
+/**
+ * Lists that grow with the fleet, read at the same time by one process: as many as operators have connections to the database
+ * (store/connection-budget.ts). So many more wait; the rest is told to come again.
+ */
+export const listsAtOnce = 2;
+export const listsWaiting = 100;
 /** Rows of an export that are read and sent together. */
 export const exportPage = 5_000;
 /** Between two lines of progress. */

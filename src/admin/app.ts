@@ -67,6 +67,7 @@ import { addSearch } from './search/search.ts';
 import { addSession } from './session/session.ts';
 import { addSessions } from './sessions/sessions.ts';
 import { addSettings } from './settings/settings.ts';
+import { shedHeavyReads } from './shedding.ts';
 import { addSignIn } from './sign-in/sign-in.ts';
 import { addConfirmation } from './tenants/confirmation.ts';
 import { addConnection } from './tenants/connection.ts';
@@ -260,7 +261,7 @@ export function createAdminApp(
       return authentication(c, next);
     }),
   );
-  app.use(`${basePath}/*`, roleFirst(services), refuseBadTextInQuery);
+  app.use(`${basePath}/*`, roleFirst(services), refuseBadTextInQuery, shedHeavyReads(services.pressure));
   app.use(`${basePath}/*`, except(takesStream, jsonBodies, refuseBadTextInBody, inTime()));
   app.use(`${basePath}/*`, async (c, next) => {
     await next();

@@ -7,6 +7,7 @@ import type { MigrationPlan, MigrationTarget } from '../connection/migration-pla
 import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
+import type { Pressure } from '../gateway/pressure.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { ChangeListener } from '../store/change-feed.ts';
 import type { ConsentApplication } from '../store/consents.ts';
@@ -142,6 +143,8 @@ export interface AdminServices {
   readonly respond: (c: Context, answer: StreamedAnswer) => Response | Promise<Response>;
   /** A client with one connection, for what keeps it for minutes; whoever opens it ends it. */
   readonly openBulk: () => Sql;
+  /** Absent: nothing is refused for the load. */
+  readonly pressure: Pressure | undefined;
   readonly digest: () => StreamDigest;
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;

@@ -1,7 +1,7 @@
 /**
- * Makes up for events that came while the database was away. Each was answered 503, and Jamf Pro never repeats a
- * webhook. So the instance is marked in memory, with the computers that its events named, and as soon as the database is
- * back they are due and the instance is polled from then on. Where more came than is remembered, and where the event was
+ * Makes up for events that came while the database was away, or when the gateway had more to do than it could. Each was
+ * refused, and Jamf Pro never repeats a webhook. So the instance is marked in memory, with the computers that its events named,
+ * and as soon as that is over they are due and the instance is polled from then on. Where more came than is remembered, and where the event was
  * not read, the instance is reconciled: a poll sees only what has a later report, and a change of a group has none.
  *
  * Only instances that this process knows by their key can be marked, so that strangers neither fill the memory nor cause
@@ -44,6 +44,8 @@ export interface MissedEventsOptions {
   readonly intake: Pick<Intake, 'markDue'>;
   readonly keeper: MarkKeeper;
   readonly log: Log;
+  /** False while making up for them would add to what there is too much of. */
+  readonly mayAct?: () => boolean;
 }
 
 interface Mark extends InstanceRef {
@@ -124,7 +126,8 @@ function createMarks(keeper: MarkKeeper, log: Log) {
   };
 }
 
-export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOptions): MissedEvents {
+export function createMissedEvents(options: MissedEventsOptions): MissedEvents {
+  const { intake, keeper, log, mayAct = () => true, sql } = options;
   const marks = createMarks(keeper, log);
   let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
@@ -147,6 +150,7 @@ export function createMissedEvents({ intake, keeper, log, sql }: MissedEventsOpt
     log.info('missed-events.made-up', { tenantId, instanceId, computers: count, reconciled: whole });
   };
   const actOnAll = async (): Promise<void> => {
+    if (!mayAct()) return;
     const before = marks.size();
     const left = marks.all();
     // Some at a time: one whose rows are locked must not make the others wait.

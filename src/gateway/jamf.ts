@@ -5,7 +5,13 @@ import { parseGuid } from '../ids.ts';
 import { readBodyText } from '../jamf/body-text.ts';
 import type { Unusable } from '../jamf/named-computers.ts';
 import { parseWebhook, readWebhook, type WebhookResult } from '../jamf/webhook.ts';
-import { inventoryBodyBytes, inventoryUnpackedBytes, smallBodyBytes, webhookBodyBytes } from '../limits.ts';
+import {
+  inventoryBodyBytes,
+  inventoryUnpackedBytes,
+  pushHeldBytes,
+  smallBodyBytes,
+  webhookBodyBytes,
+} from '../limits.ts';
 import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
 import { isStoreUnavailable } from '../store/database.ts';
@@ -16,7 +22,9 @@ import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
 import type { Turns } from '../untrusted/turns.ts';
 import type { Attempts } from './attempts.ts';
 import { receivedChunks, unpackedChunks } from './body.ts';
+import type { FairShare } from './fair-share.ts';
 import type { IncomingBody, ListenerEnv, RequestFacts } from './listener.ts';
+import { type Pressure, shedProblem } from './pressure.ts';
 import { recordReaderOf, type TakenPush, takeRecords, takeSmallPush } from './pushes.ts';
 import type { RateLimit } from './rate.ts';
 
@@ -29,6 +37,10 @@ export interface JamfSideOptions {
   readonly attempts: Attempts;
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
+  /** Requests under way, and the bytes of their bodies, by tenant and instance. */
+  readonly requests: FairShare;
+  readonly bodies: FairShare;
+  readonly pressure: Pressure;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'inputIgnored'>;
   /** Large bodies are read in turns. */
@@ -42,7 +54,8 @@ const unauthenticated: Problem = problem(
   { headers: { 'www-authenticate': 'Basic realm="espalier", charset="UTF-8", Bearer realm="espalier"' } },
 );
 
-async function authenticate(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<KeyHolder> {
+/** Whose request it is; a stranger's is refused. */
+async function identify(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<KeyHolder> {
   const instanceId = parseGuid(c.req.param('instanceId'));
   const key = presentedKey(c.req.raw.headers);
   const certificate = options.facts.clientCertificateSha256(c);
@@ -53,14 +66,20 @@ async function authenticate(c: Context<ListenerEnv>, options: JamfSideOptions): 
   if (sender === undefined || sender.instanceId !== instanceId) {
     throw new ProblemError(options.attempts.wrong(options.facts.remoteAddress(c)) ?? unauthenticated);
   }
-  const waitSeconds = options.rate.take(instanceId);
-  if (waitSeconds !== undefined) {
-    throw new ProblemError(
-      problem('rate-limited', 'This instance sends too fast.', { retryAfterSeconds: waitSeconds }),
-    );
-  }
   return sender;
 }
+
+/** Whose request it is by what is in memory, which lets nobody in. */
+async function remembered(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<KeyHolder | undefined> {
+  const instanceId = parseGuid(c.req.param('instanceId'));
+  if (instanceId === undefined) return undefined;
+  const key = presentedKey(c.req.raw.headers);
+  const certificate = options.facts.clientCertificateSha256(c);
+  return options.keys.rememberedInstance(instanceId, { key, certificate });
+}
+
+const tooFast = (retryAfterSeconds: number): Problem =>
+  problem('rate-limited', 'This instance sends too fast.', { retryAfterSeconds });
 
 /** The computers that an unread webhook names; undefined where that cannot be told quickly. */
 async function namedComputers(
@@ -74,29 +93,81 @@ async function namedComputers(
   return parsed.ok ? parsed.webhook.computers.map(({ jamfComputerId }) => Number(jamfComputerId)) : [];
 }
 
+interface Entrance {
+  readonly of: 'webhook' | 'push';
+  /** Bytes that it will hold in memory at most. */
+  readonly bytes: number;
+  /** The computers that it names, where it is refused; undefined: that cannot be told quickly. */
+  readonly named: () => Promise<readonly number[] | undefined>;
+}
+
+/** Marks the instance of a request that is refused, which is not sent again. */
+async function noteRefused(
+  { missed }: JamfSideOptions,
+  sender: KeyHolder,
+  { named }: Entrance,
+): Promise<void> {
+  if (!missed) return;
+  // At once, for the body may not come.
+  missed.note(sender, []);
+  missed.note(sender, await named().catch(() => undefined));
+}
+
+/** Takes a place for the request and its body; a problem: there is none. */
+function takePlace(options: JamfSideOptions, { instanceId, tenantId }: KeyHolder, bytes: number) {
+  const { bodies, requests } = options;
+  const request = requests.partOf(tenantId, instanceId);
+  const body = bodies.partOf(tenantId, instanceId);
+  const busy = requests.take(request);
+  if (busy !== undefined) return busy;
+  const full = bytes === 0 ? undefined : bodies.take(body, bytes);
+  if (full !== undefined) {
+    requests.give(request);
+    return full;
+  }
+  return (): void => {
+    requests.give(request);
+    bodies.give(body, bytes);
+  };
+}
+
 /**
- * While the database is away nobody can be let in, but who was let in before is known: the instance is marked, for Jamf
- * Pro does not send a webhook again. A push is found by a poll, as its record has a later report.
+ * Lets a request in, or refuses it. Jamf Pro does not send a webhook again, so the instance of one that is refused for the
+ * load is marked. So it is while the database is away and nobody can be let in, for who was let in before is known; a
+ * push is found by a poll then, as its record has a later report.
  */
-async function enter(
+async function letIn(
   c: Context<ListenerEnv>,
   options: JamfSideOptions,
-  named: () => Promise<readonly number[] | undefined>,
-): Promise<KeyHolder> {
+  entrance: Entrance,
+  work: (sender: KeyHolder) => Promise<Response>,
+): Promise<Response> {
+  const isShed = entrance.of === 'webhook' && options.pressure.sheds('webhook');
+  let sender: KeyHolder;
   try {
-    return await authenticate(c, options);
+    sender = (isShed ? await remembered(c, options) : undefined) ?? (await identify(c, options));
   } catch (error) {
-    const instanceId = parseGuid(c.req.param('instanceId'));
-    if (!options.missed || instanceId === undefined || !isStoreUnavailable(error)) throw error;
-    const key = presentedKey(c.req.raw.headers);
-    const certificate = options.facts.clientCertificateSha256(c);
-    const sender = await options.keys.rememberedInstance(instanceId, { key, certificate });
-    if (sender !== undefined && options.rate.take(instanceId) === undefined) {
-      // The event is recorded at once, for the body may not come.
-      options.missed.note(sender, []);
-      options.missed.note(sender, await named().catch(() => undefined));
+    if (options.missed && isStoreUnavailable(error)) {
+      const known = await remembered(c, options);
+      if (known !== undefined && options.rate.take(known.instanceId) === undefined)
+        await noteRefused(options, known, entrance);
     }
     throw error;
+  }
+  const waitSeconds = isShed ? undefined : options.rate.take(sender.instanceId);
+  const place = isShed
+    ? shedProblem
+    : waitSeconds === undefined
+      ? takePlace(options, sender, entrance.bytes)
+      : tooFast(waitSeconds);
+  if (typeof place !== 'function') {
+    if (entrance.of === 'webhook') await noteRefused(options, sender, entrance);
+    throw new ProblemError(place);
+  }
+  try {
+    return await work(sender);
+  } finally {
+    place();
   }
 }
 
@@ -172,8 +243,11 @@ async function receiveWebhook(
   return parseWebhook(readBodyText(bytes, contentType), contentType);
 }
 
-async function webhook(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
-  const sender = await enter(c, options, () => namedComputers(c, options));
+async function takeWebhook(
+  c: Context<ListenerEnv>,
+  options: JamfSideOptions,
+  sender: KeyHolder,
+): Promise<Response> {
   const parsed = await receiveWebhook(c, options, sender);
   if (!parsed.ok) {
     recordIgnored(sender, 'none', { count: parsed.count, listed: parsed.errors }, options);
@@ -229,8 +303,11 @@ async function receivePush(
   return takeRecords({ chunks, contentType }, reader, turns.work(sender.instanceId), store);
 }
 
-async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<Response> {
-  const sender = await enter(c, options, async () => []);
+async function takeInventory(
+  c: Context<ListenerEnv>,
+  options: JamfSideOptions,
+  sender: KeyHolder,
+): Promise<Response> {
   const encoding = c.req.header('content-encoding')?.toLowerCase() ?? 'identity';
   if (encoding !== 'gzip' && encoding !== 'identity') {
     throw new ProblemError(problem('unsupported-media-type', 'Content-Encoding may be gzip or absent.'));
@@ -244,7 +321,21 @@ async function inventory(c: Context<ListenerEnv>, options: JamfSideOptions): Pro
   return c.json(taken, 202);
 }
 
+/** Bytes that a body may hold in memory; 0 of a small one, which is read at once. */
+function heldBytes(c: Context<ListenerEnv>, { facts }: JamfSideOptions, most: number): number {
+  const body = facts.body(c);
+  return body === undefined || isSmall(body) ? 0 : Math.min(body.length ?? most, most);
+}
+
 export function addJamfRoutes(app: Hono<ListenerEnv>, options: JamfSideOptions): void {
-  app.post('/jamf/:instanceId/webhooks', (c) => webhook(c, options));
-  app.post('/jamf/:instanceId/inventory', (c) => inventory(c, options));
+  app.post('/jamf/:instanceId/webhooks', (c) => {
+    const bytes = heldBytes(c, options, webhookBodyBytes);
+    const entrance: Entrance = { of: 'webhook', bytes, named: () => namedComputers(c, options) };
+    return letIn(c, options, entrance, (sender) => takeWebhook(c, options, sender));
+  });
+  app.post('/jamf/:instanceId/inventory', (c) => {
+    const bytes = heldBytes(c, options, pushHeldBytes);
+    const entrance: Entrance = { of: 'push', bytes, named: async () => [] };
+    return letIn(c, options, entrance, (sender) => takeInventory(c, options, sender));
+  });
 }

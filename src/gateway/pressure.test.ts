@@ -13,12 +13,12 @@ import {
 const calm: Signals = { loopDelayMs: 2, heapShare: 0.4, poolWaitMs: 0 };
 const at = (level: PressureLevel): PressureState => ({ ...noPressure, level });
 /** The state after as many equal observations. */
-const after = (state: PressureState, times: number, observed: Partial<Signals>): PressureState =>
+const settled = (state: PressureState, times: number, observed: Partial<Signals>): PressureState =>
   Array.from({ length: times }).reduce<PressureState>(
     (last) => nextPressure(last, { ...calm, ...observed }),
     state,
   );
-const levelAt = (observed: Partial<Signals>): PressureLevel => after(noPressure, 10, observed).level;
+const levelAt = (observed: Partial<Signals>): PressureLevel => settled(noPressure, 10, observed).level;
 
 describe('the level of pressure', () => {
   it.each([
@@ -31,24 +31,26 @@ describe('the level of pressure', () => {
   });
 
   it('follows the signal that demands most, and names it', () => {
-    const state = after(noPressure, 10, { loopDelayMs: 100, heapShare: 0.94, poolWaitMs: 600 });
+    const state = settled(noPressure, 10, { loopDelayMs: 100, heapShare: 0.94, poolWaitMs: 600 });
     expect(state).toMatchObject({ level: 3, cause: 'heapShare' });
   });
 
   it('rises by one level at a time, so that what is refused first can help', () => {
-    expect([1, 2, 3, 4, 5, 6].map((times) => after(noPressure, times, { loopDelayMs: 5_000 }).level)).toEqual(
-      [1, 2, 3, 4, 5, 5],
-    );
+    expect(
+      [1, 2, 3, 4, 5, 6].map((times) => settled(noPressure, times, { loopDelayMs: 5_000 }).level),
+    ).toEqual([1, 2, 3, 4, 5, 5]);
   });
 
   it('falls by one level after four calmer observations in a row', () => {
-    expect([3, 4, 7, 8, 12].map((times) => after(at(3), times, {}).level)).toEqual([3, 2, 2, 1, 0]);
+    expect([3, 4, 7, 8, 12].map((times) => settled(at(3), times, {}).level)).toEqual([3, 2, 2, 1, 0]);
   });
 
   it('begins to wait anew when it was not calmer for once', () => {
-    const nearly = after(at(1), 3, {});
-    const disturbed = after(nearly, 1, { loopDelayMs: 60 });
-    expect([nearly.level, after(disturbed, 3, {}).level, after(disturbed, 4, {}).level]).toEqual([1, 1, 0]);
+    const nearly = settled(at(1), 3, {});
+    const disturbed = settled(nearly, 1, { loopDelayMs: 60 });
+    expect([nearly.level, settled(disturbed, 3, {}).level, settled(disturbed, 4, {}).level]).toEqual([
+      1, 1, 0,
+    ]);
   });
 
   it('does not flap around a bound: a level stays until it is well below where it began', () => {
@@ -59,8 +61,8 @@ describe('the level of pressure', () => {
       seen.push(state.level);
     }
     expect(new Set(seen)).toEqual(new Set([1]));
-    expect(after(at(1), 20, { heapShare: 0.83 }).level).toBe(1);
-    expect(after(at(1), 20, { heapShare: 0.8 }).level).toBe(0);
+    expect(settled(at(1), 20, { heapShare: 0.83 }).level).toBe(1);
+    expect(settled(at(1), 20, { heapShare: 0.8 }).level).toBe(0);
   });
 });
 

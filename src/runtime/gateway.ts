@@ -21,12 +21,16 @@ import { createAttempts } from '../gateway/attempts.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createDeviceCalls, type DeviceCallOptions, type DeviceCalls } from '../gateway/device-call.ts';
 import { showErrorsAsPages } from '../gateway/error-pages.ts';
+import { createFairShare } from '../gateway/fair-share.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
 import { addLandingRoutes } from '../gateway/landing.ts';
 import { beginListener, finishListener, type ListenerEnv, type RequestFacts } from '../gateway/listener.ts';
 import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { addNotificationRoute } from '../gateway/notifications.ts';
+import { Pressure, shedFrom } from '../gateway/pressure.ts';
 import { createRateLimit } from '../gateway/rate.ts';
+import { shedUnderPressure } from '../gateway/shedding.ts';
+import { bodiesHeldBytes } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Upstream } from '../outbound/upstream.ts';
 import { createRouteLookup, type RouteLookup } from '../routing/lookup.ts';
@@ -76,6 +80,8 @@ export interface GatewayParts {
   /** Keys of a runtime that has its own; Workers must not share a fetch between requests. */
   readonly keys?: KeySource;
   readonly authorizationOf?: InstanceClients['authorizationOf'];
+  /** Given by a runtime that measures it; without it nothing is refused for the load. */
+  readonly pressure?: Pressure;
   /** Given by a runtime that is notified of changes; without it everything is read again after a second. */
   readonly changes?: { readonly policy: CachePolicy; readonly routes: RouteLookup };
 }
@@ -191,7 +197,13 @@ function composeServices(parts: GatewayParts) {
     consent: composeConsent(parts, tenants, access),
     deviceCalls: composeDeviceCalls(parts, { tenants, instances, routes, authorizationOf }, keys),
     instanceKeys: createInstanceKeys(sql, { hash: parts.sha256, together }),
-    missed: parts.markKeeper && createMissedEvents({ sql, intake, keeper: parts.markKeeper, log }),
+    missed:
+      parts.markKeeper &&
+      createMissedEvents({
+        ...{ sql, intake, log },
+        keeper: parts.markKeeper,
+        mayAct: () => (parts.pressure?.level ?? 0) < shedFrom.webhook,
+      }),
     shadow: createShadow({ sql, log, instances, forward }),
   };
 }
@@ -203,11 +215,15 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
   const app = new Hono<ListenerEnv>();
   beginListener(app, { name: 'data', log, metrics });
   app.use('*', showErrorsAsPages({ helper: 'help-desk', programs: calledByPrograms }));
+  const pressure = parts.pressure ?? new Pressure();
+  shedUnderPressure(app, pressure);
   addJamfRoutes(app, {
-    ...{ intake, facts, log, metrics, turns },
+    ...{ intake, facts, log, metrics, pressure, turns },
     ...(missed ? { missed } : {}),
     keys: instanceKeys,
     attempts: createAttempts(),
+    requests: createFairShare({ inAll: config.connections, what: 'requests', part: 'instance' }),
+    bodies: createFairShare({ inAll: bodiesHeldBytes, what: 'large bodies', part: 'instance' }),
     rate: createRateLimit(config.ratePerInstance),
   });
   addMicrosoftRoutes(app, {

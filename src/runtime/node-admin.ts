@@ -56,6 +56,7 @@ export function createNodeAdmin(
       ...more,
       sql,
       log,
+      pressure: parts.pressure,
       clouds: config.clouds,
       version,
       settings: config.effective,

@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { isLoopback, type OneTimeLink } from '../admin/sign-in/one-time-link.ts';
 import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createOpsApp } from '../gateway/ops.ts';
+import { Pressure } from '../gateway/pressure.ts';
 import { drainMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend } from '../outbound/node.ts';
@@ -47,6 +48,7 @@ import { nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { type GatewayListeners, openListeners } from './node-listeners.ts';
 import { newestMigration } from './node-migrate.ts';
 import { createMarkKeeper } from './node-missed-events.ts';
+import { watchPressure } from './node-pressure.ts';
 import { createReadiness, databaseReadiness, type ReadinessState } from './node-readiness.ts';
 import { createReferenceReader } from './node-secret-references.ts';
 import { nodeSha256, openSealer } from './node-secrets.ts';
@@ -217,10 +219,33 @@ function openClients(config: Config, url: string, breaker: Breaker, stack: Async
     durable: false,
     breaker,
   });
-  stack.defer(async () => {
-    await Promise.all([sql.end({ timeout: 5 }), relaxed.end({ timeout: 5 })]);
+  const operators = openDatabase(url, {
+    connections: budget.operators,
+    applicationName: 'espalier-operators',
+    breaker,
   });
-  return { sql, relaxed };
+  stack.defer(async () => {
+    await Promise.all([sql, relaxed, operators].map((client) => client.end({ timeout: 5 })));
+  });
+  return { sql, relaxed, operators };
+}
+
+/** A process without listeners has nothing to refuse, and its pressure stays none. */
+function openPressure({ listeners, log, metrics }: Shell, sql: Sql, stack: AsyncDisposableStack): Pressure {
+  const pressure = new Pressure({
+    onShed: metrics.shed,
+    onChange: ({ cause, level }, before, { heapShare, loopDelayMs, poolWaitMs }) =>
+      log[level > before ? 'warn' : 'info']('pressure.changed', {
+        ...{ level, before, cause },
+        loopDelayMs: Math.round(loopDelayMs),
+        heapPercent: Math.round(heapShare * 100),
+        poolWaitMs: Math.round(poolWaitMs),
+      }),
+  });
+  if (listeners === undefined) return pressure;
+  metrics.onPressure(() => pressure.level);
+  stack.defer(watchPressure(pressure, sql));
+  return pressure;
 }
 
 const openBulk = (url: string, breaker: Breaker): Sql =>
@@ -246,13 +271,14 @@ const nodeParts = ({ dataDir, secretsDir, trustedProxies }: Config) => ({
 const laneServicesOf = (
   lane: SocketChoice | undefined,
   gateway: Gateway,
+  pressure: Pressure,
   { log, metrics, telemetry }: Shell,
 ): LaneServices | undefined =>
   lane === undefined || lane.mode === 'off'
     ? undefined
     : createLaneServices({
         ...gateway.forwarding,
-        ...{ log, metrics },
+        ...{ log, metrics, pressure },
         calls: gateway.deviceCalls,
         shadow: gateway.shadow,
         sockets: lane.sockets,
@@ -279,14 +305,15 @@ async function run(
   const lane = await choosing;
   if (lane) reportLane(lane, log, metrics);
   const outbound = openOutbound(config, lane?.sockets, stack);
-  const { relaxed, sql } = openClients(config, url, breaker, stack);
+  const { operators, relaxed, sql } = openClients(config, url, breaker, stack);
+  const pressure = openPressure(shell, sql, stack);
   const notifications = createDueNotifications(sql, log);
   const onLookup = metrics.routeLookup;
   const changes = createNodeChanges({ url, sql, breaker, log, config, onLookup, serves: options.listeners });
   stack.defer(() => changes.stop());
   const { routesChanged } = changes;
   const parts = {
-    ...{ config, sql, sealer, log, metrics, changes },
+    ...{ config, sql, sealer, log, metrics, changes, pressure },
     ...outbound,
     ...nodeParts(config),
     intake: { onDue: (due: Schedule) => notifications.due('computers', due) },
@@ -304,8 +331,8 @@ async function run(
   observeGauges({ metrics, sql, log, sealer, credentialExpiry: certificateExpiry });
   if (listeners) {
     const { admin, data } = listeners;
-    data.serve(gateway.createDataApp().fetch, laneServicesOf(lane, gateway, shell));
-    const adminApp = createNodeAdmin(config, parts, gateway, connection, moves, {
+    data.serve(gateway.createDataApp().fetch, laneServicesOf(lane, gateway, pressure, shell));
+    const adminApp = createNodeAdmin(config, { ...parts, sql: operators }, gateway, connection, moves, {
       adminUrl: () => adminUrlOf(config, admin.origin),
       oneTimeLink: isLoopback(config.adminListen.host) ? options.oneTimeLink : undefined,
       routesChanged,
@@ -326,7 +353,7 @@ async function run(
     send: outbound.send,
     routesChanged,
   });
-  readiness.started(() => databaseReadiness(sql, newest, changes.degradedSeconds));
+  readiness.started(() => databaseReadiness(operators, newest, changes.degradedSeconds));
   return delivery;
 }
 

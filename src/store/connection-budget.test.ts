@@ -6,11 +6,14 @@ describe('the budget of connections', () => {
   it.each([minDatabaseConnections, defaultDatabaseConnections, 100])(
     'of %i is shared out to the last one, with something for everybody',
     (connections) => {
-      const { durable, relaxed } = connectionBudget(connections);
+      const { durable, operators, relaxed } = connectionBudget(connections);
       const watchingAndPreload = 5;
-      expect(durable + relaxed + watchingAndPreload + importsAtOnce + exportsAtOnce).toBe(connections);
+      expect(durable + operators + relaxed + watchingAndPreload + importsAtOnce + exportsAtOnce).toBe(
+        connections,
+      );
       expect(durable).toBeGreaterThan(relaxed);
       expect(relaxed).toBeGreaterThan(0);
+      expect(operators).toBeGreaterThan(0);
     },
   );
 

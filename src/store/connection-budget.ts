@@ -5,8 +5,10 @@ import { exportsAtOnce, importsAtOnce } from '../limits.ts';
  * clients. docs/settings.md has the same table.
  */
 export interface ConnectionBudget {
-  /** Intake, calls, the admin API, delivery: whatever waits for the disk. */
+  /** Intake, calls, delivery: whatever waits for the disk. */
   readonly durable: number;
+  /** The admin API and probes: neither waits for customers' requests, nor they for a list. */
+  readonly operators: number;
   /** Connections for delivery's writes that need not wait for the disk. */
   readonly relaxed: number;
 }
@@ -17,6 +19,7 @@ const watching = 4;
 const atTimes = 1 + importsAtOnce + exportsAtOnce;
 /** One part in so many of what is left is the relaxed client's. */
 const relaxedShare = 5;
+const operatorsShare = 6;
 
 export const minDatabaseConnections = watching + atTimes + 5;
 /** Four processes fit into the 97 connections that PostgreSQL's own default leaves to ordinary roles. */
@@ -25,5 +28,6 @@ export const defaultDatabaseConnections = 24;
 export function connectionBudget(connections: number): ConnectionBudget {
   const left = connections - watching - atTimes;
   const relaxed = Math.max(1, Math.round(left / relaxedShare));
-  return { durable: left - relaxed, relaxed };
+  const operators = Math.max(1, Math.round(left / operatorsShare));
+  return { durable: left - relaxed - operators, operators, relaxed };
 }

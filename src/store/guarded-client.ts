@@ -26,7 +26,7 @@ interface Pool {
   readonly sql: Sql;
   readonly send: DriverQuery['handler'];
   free: number;
-  waiting: { readonly asked: Asked; readonly go: () => void }[];
+  waiting: { readonly asked: Asked; readonly sinceMs: number; readonly go: () => void }[];
 }
 
 interface Listening {
@@ -52,14 +52,14 @@ function openPool(connect: () => Sql): Pool {
 }
 
 /** Puts operations on a pool, one a connection, in their order. */
-function admit(pool: Pool, asked: Asked, go: () => void): void {
+function admit(pool: Pool, asked: Asked, sinceMs: number, go: () => void): void {
   if (pool.free > 0) {
     pool.free -= 1;
     go();
     return;
   }
   asked.waiting = true;
-  pool.waiting.push({ asked, go });
+  pool.waiting.push({ asked, sinceMs, go });
 }
 
 function release(pool: Pool): void {
@@ -150,7 +150,7 @@ function createPools(connect: () => Sql, breaker: Breaker, now: () => number) {
 type Pools = ReturnType<typeof createPools>;
 
 /** Stands in for the driver's handler of one query. */
-function createSend(pools: Pools, breaker: Breaker): DriverQuery['handler'] {
+function createSend(pools: Pools, breaker: Breaker, now: () => number): DriverQuery['handler'] {
   return (query) => {
     if (breaker.isAway) {
       query.reject(breaker.refuse());
@@ -170,12 +170,16 @@ function createSend(pools: Pools, breaker: Breaker): DriverQuery['handler'] {
       pools.failed(asked, error);
       reject(error);
     };
-    admit(pool, asked, () => pool.send(query));
+    admit(pool, asked, now(), () => pool.send(query));
   };
 }
 
 /** A transaction has a connection for itself, from when it begins until it ends. */
-function createBegin(pools: Pools, breaker: Breaker): (...given: unknown[]) => Promise<unknown> {
+function createBegin(
+  pools: Pools,
+  breaker: Breaker,
+  now: () => number,
+): (...given: unknown[]) => Promise<unknown> {
   return (...given) => {
     if (breaker.isAway) return Promise.reject(breaker.refuse());
     const pool = pools.current();
@@ -194,14 +198,19 @@ function createBegin(pools: Pools, breaker: Breaker): (...given: unknown[]) => P
           reject(error);
         }
       };
-      admit(pool, asked, () => void begin());
+      admit(pool, asked, now(), () => void begin());
     });
   };
 }
 
+const waits = new WeakMap<Sql, () => number>();
+
+/** Milliseconds for which the first in the queue of a guarded client has waited for a connection; 0: nobody waits. */
+export const longestWaitMs = (sql: Sql): number => waits.get(sql)?.() ?? 0;
+
 export function guardClient(connect: () => Sql, breaker: Breaker, now: () => number): Sql {
   const pools = createPools(connect, breaker, now);
-  const send = createSend(pools, breaker);
+  const send = createSend(pools, breaker, now);
   const guard = <T>(made: T): T => {
     if (isQuery(made)) made.handler = send;
     return made;
@@ -213,15 +222,21 @@ export function guardClient(connect: () => Sql, breaker: Breaker, now: () => num
       guard(pools.current().sql`select pg_notify(${channel}, ${payload})`) as unknown as ReturnType<
         Sql['notify']
       >,
-    begin: createBegin(pools, breaker),
+    begin: createBegin(pools, breaker, now),
     // The driver gives a reserved connection that closed to somebody else (docs/upstream/postgres.md).
     reserve: (): Promise<never> => Promise.reject(new Error('begin a transaction instead')),
     listen: pools.listen,
     end: pools.end,
   };
   const standIn = (() => undefined) as unknown as Sql;
-  return new Proxy(standIn, {
+  const guarded = new Proxy(standIn, {
     apply: (_standIn, self, given) => guard(Reflect.apply(pools.current().sql, self, given)),
     get: (_standIn, name) => Reflect.get(Object.hasOwn(over, name) ? over : pools.current().sql, name),
   });
+  waits.set(guarded, () => {
+    // Those that were given up are still in it until their turn comes.
+    const first = pools.current().waiting.find(({ asked }) => !asked.over);
+    return first === undefined ? 0 : now() - first.sinceMs;
+  });
+  return guarded;
 }

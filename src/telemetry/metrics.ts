@@ -28,6 +28,10 @@ export interface Metrics {
   proxyProtocolRefused(listener: string, reason: string): void;
   /** Records once how device calls are served in this process, and why. */
   laneMode(mode: string, reason: string): void;
+  /** Counts a request that was refused because the gateway has more to do than it can. */
+  shed(requestClass: string): void;
+  /** Registers how the level of pressure is read; called at every scrape. */
+  onPressure(read: () => number): void;
   /** Registers what fills the gauges; called at every scrape. */
   onScrape(
     fill: (observe: {
@@ -65,7 +69,7 @@ function seriesBy(
 /** Counters that every request raises are plain numbers; the rest are instruments of OpenTelemetry. */
 function createRequestMetrics(
   counters: Counters,
-): Pick<Metrics, 'request' | 'requestsOf' | 'forward' | 'routeLookup'> {
+): Pick<Metrics, 'request' | 'requestsOf' | 'forward' | 'routeLookup' | 'shed'> {
   const requests = counters.counter('espalier_requests_total', 'Requests answered');
   const durations = counters.histogram(
     'espalier_request_duration_seconds',
@@ -78,6 +82,7 @@ function createRequestMetrics(
     secondsBuckets,
   );
   const lookups = counters.counter('espalier_route_lookups_total', 'Look-ups in the routing table');
+  const sheds = counters.counter('espalier_shed_total', 'Requests refused under pressure, by class');
   const listeners = new Map<
     string,
     { readonly count: ReturnType<typeof seriesBy>; readonly time: ReturnType<typeof seriesBy> }
@@ -95,6 +100,7 @@ function createRequestMetrics(
   };
   const forwardSeries = seriesBy((outcome) => forwards({ outcome }));
   const lookupSeries = seriesBy((result) => lookups({ result }));
+  const shedSeries = seriesBy((requestClass) => sheds({ class: requestClass }));
   return {
     request: ({ listener, route, status }, seconds) => {
       const { count, time } = ofListener(listener);
@@ -119,6 +125,9 @@ function createRequestMetrics(
     forward: (outcome, seconds) => record(forwardSeries(outcome, ''), secondsBuckets, seconds),
     routeLookup: (result) => {
       lookupSeries(result, '').sum += 1;
+    },
+    shed: (requestClass) => {
+      shedSeries(requestClass, '').sum += 1;
     },
   };
 }
@@ -158,8 +167,12 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
     description:
       '1 for the way that device calls take: past the streams of Node, through them, or no fast lane',
   });
+  const pressure = meter.createObservableGauge('espalier_pressure', {
+    description: 'What is refused for the load, from 0, nothing, to 5',
+  });
   return {
     ...createRequestMetrics(counters),
+    onPressure: (read) => pressure.addCallback((result) => result.observe(read())),
     laneMode: (mode, reason) => laneMode.addCallback((result) => result.observe(1, { way: mode, reason })),
     upload: (outcome) => uploads.add(1, { outcome }),
     tokenRequest: (service, outcome) => tokens.add(1, { service, outcome }),

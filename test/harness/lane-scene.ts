@@ -15,7 +15,9 @@ import { createTargets } from '../../src/forwarding/targets.ts';
 import { createDeviceCalls } from '../../src/gateway/device-call.ts';
 import { beginListener, finishListener, type ListenerEnv } from '../../src/gateway/listener.ts';
 import { addMicrosoftRoutes } from '../../src/gateway/microsoft.ts';
+import { Pressure } from '../../src/gateway/pressure.ts';
 import { createRateLimit } from '../../src/gateway/rate.ts';
+import { shedUnderPressure } from '../../src/gateway/shedding.ts';
 import { createAddressPolicy } from '../../src/outbound/addresses.ts';
 import { createNodeSend } from '../../src/outbound/node.ts';
 import type { SocketAccess } from '../../src/outbound/node-sockets.ts';
@@ -61,6 +63,8 @@ export interface LaneScene {
   taken(): number;
   /** The counts of both implementations, in order. */
   readonly counted: string[];
+  /** Of both implementations. */
+  readonly pressure: Pressure;
   /** The instance's handler of everything but token requests. */
   answer: (socket: Socket, head: string) => void;
   close(): Promise<void>;
@@ -141,6 +145,8 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     inputIgnored: () => undefined,
     proxyProtocolRefused: () => undefined,
     laneMode: () => undefined,
+    shed: (requestClass) => counted.push(`shed ${requestClass}`),
+    onPressure: () => undefined,
     onScrape: () => undefined,
   };
   const log = createLog({ level: 'error', format: 'json', write: () => undefined });
@@ -177,7 +183,9 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
   const { authorizationOf } = clients;
   const forwarding = { upstream: outbound.upstream, targetOf: createTargets(), authorizationOf };
   const app = new Hono<ListenerEnv>();
+  const pressure = new Pressure({ onShed: metrics.shed });
   beginListener(app, { name: 'data', log, metrics });
+  shedUnderPressure(app, pressure);
   addMicrosoftRoutes(app, {
     calls,
     forward: createForward(forwarding),
@@ -192,7 +200,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
   let taken = 0;
   const services = createLaneServices({
     ...forwarding,
-    ...{ calls, log, metrics, traceShare: 0, sockets: testedSockets },
+    ...{ calls, log, metrics, pressure, traceShare: 0, sockets: testedSockets },
     shadow: { observe: () => undefined },
   });
   const address = { host: '127.0.0.1', port: 0 };
@@ -234,6 +242,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     instanceId,
     sql,
     counted,
+    pressure,
     device: async () => {
       computers += 1;
       const deviceId = randomUUID();

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { PressureLevel } from '../../src/gateway/pressure.ts';
 import { eventually } from '../harness/eventually.ts';
 import { type LaneScene, openCaller, parseAnswers, startLaneScene } from '../harness/lane-scene.ts';
 
@@ -464,6 +465,39 @@ describe('the fast lane of a listener that ends', () => {
     expect(caller.answers().at(-1)).toMatchObject({ headers: { 'retry-after': '1' } });
     expect(scene.taken()).toBe(6);
     caller.socket.destroy();
+    await scene.close();
+  });
+
+  it('refuses device calls last, half of them and then most, in both ways alike', async () => {
+    const scene = await startLaneScene();
+    const device = await scene.device();
+    const raw = `GET /t/${scene.tenantId}/devices/${device}/compliance HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${scene.token()}\r\n\r\n`;
+    const statusesAt = async (port: number, level: PressureLevel): Promise<number[]> => {
+      const caller = await openCaller(port);
+      scene.pressure.level = level;
+      for (let nth = 1; nth <= 16; nth += 1) {
+        caller.socket.write(raw);
+        await caller.until(nth);
+      }
+      caller.socket.destroy();
+      const answers = caller.answers().map((one) => ('status' in one ? one : undefined));
+      for (const refused of answers.filter((one) => one?.status === 503)) {
+        expect(Number(refused?.headers['retry-after'])).toBeGreaterThanOrEqual(5);
+        expect(JSON.parse(refused?.body ?? '')).toMatchObject({
+          httpStatus: 503,
+          title: 'Espalier is shedding load',
+        });
+      }
+      return answers.map((one) => one?.status ?? 0);
+    };
+    for (const port of [scene.lane, scene.plain]) {
+      const answered = async (level: PressureLevel): Promise<number> =>
+        (await statusesAt(port, level)).filter((status) => status === 200).length;
+      expect([await answered(3), await answered(4), await answered(5)]).toEqual([16, 8, 2]);
+    }
+    expect(scene.counted.filter((one) => one === 'shed call')).toHaveLength(2 * (8 + 14));
+    // In the lane nothing of it went elsewhere.
+    expect(scene.taken()).toBe(48);
     await scene.close();
   });
 });

@@ -91,11 +91,8 @@ describe('forwarding', () => {
     await scene.api('POST', `/tenants/${tenantId}/instances/${instance.id}/pause`);
     await eventually(async () => {
       const answer = await ask(instance.deviceId);
-      expect([answer.status, answer.slug, answer.headers['retry-after']]).toEqual([
-        503,
-        'instance-paused',
-        '60',
-      ]);
+      expect([answer.status, answer.slug]).toEqual([503, 'instance-paused']);
+      expect(Number(answer.headers['retry-after'])).toBeGreaterThanOrEqual(60);
     });
     const before = instance.arrived.length;
     await ask(instance.deviceId);

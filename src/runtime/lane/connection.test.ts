@@ -4,6 +4,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { socketModes } from '../../../test/harness/sockets.ts';
+import { Pressure } from '../../gateway/pressure.ts';
 import type { UpstreamHandler } from '../../outbound/upstream.ts';
 import { LaneConnection } from './connection.ts';
 import type { ConnectionServices } from './services.ts';
@@ -22,6 +23,7 @@ const services: Omit<ConnectionServices, 'sockets'> = {
       return { kind: 'ready', instance: {}, target: { jamfComputerId: 1 }, instanceToken: 't' };
     },
   },
+  pressure: new Pressure(),
   targetOf: () => ({ origin: 'http://a', basePath: '' }),
   traced: () => undefined,
   observe: () => undefined,

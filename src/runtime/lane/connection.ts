@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { isTokenRefused } from '../../forwarding/check-answer.ts';
 import { problemOfUpstream } from '../../forwarding/problem-of-instance.ts';
 import type { ReadyCall, RefusedCall } from '../../gateway/device-call.ts';
+import { shedFrom, shedProblem } from '../../gateway/pressure.ts';
 import type { SocketReads } from '../../outbound/node-sockets.ts';
 import type { UpstreamFailure, UpstreamHandler, UpstreamHead } from '../../outbound/upstream.ts';
 import type { Problem } from '../../problems.ts';
@@ -135,12 +136,16 @@ export class LaneConnection {
   // A request: deciding, then asking.
 
   #begin(call: LaneCall): void {
-    const { calls } = this.#services;
+    const { calls, pressure } = this.#services;
     const { request } = call;
     this.#call = call;
     this.#state = 'deciding';
     this.#waitingSinceMs = undefined;
     this.#activity.begins();
+    if (pressure.level >= shedFrom.call && pressure.sheds('call')) {
+      this.#answerProblem(call, shedProblem);
+      return;
+    }
     const decision = calls.warm(request);
     if (decision.kind !== 'cold') this.#decided(call, decision);
     else if (hasPlainToken(request)) {

@@ -3,6 +3,7 @@
 import type { Duplex } from 'node:stream';
 import type { AnswerObserver, Shadow } from '../../forwarding/shadow/shadow.ts';
 import type { DeviceCalls } from '../../gateway/device-call.ts';
+import type { Pressure } from '../../gateway/pressure.ts';
 import type { SocketAccess } from '../../outbound/node-sockets.ts';
 import type { Upstream, UpstreamTarget } from '../../outbound/upstream.ts';
 import type { Instance } from '../../store/instances/instance.ts';
@@ -13,6 +14,7 @@ import type { Activity } from '../node-connections.ts';
 import type { LaneRequest } from './reader.ts';
 
 export interface LaneServices {
+  readonly pressure: Pressure;
   readonly calls: Pick<DeviceCalls, 'warm' | 'prepare' | 'hashToken'>;
   readonly upstream: Upstream;
   readonly targetOf: (instance: Instance) => UpstreamTarget;
@@ -34,6 +36,7 @@ export interface ConnectionServices extends LaneServices {
 }
 
 export interface LaneParts {
+  readonly pressure: Pressure;
   readonly calls: DeviceCalls;
   readonly upstream: Upstream;
   readonly targetOf: (instance: Instance) => UpstreamTarget;
@@ -53,7 +56,7 @@ const routes = {
 } as const;
 
 export function createLaneServices(parts: LaneParts): LaneServices {
-  const { calls, log, metrics, shadow, sockets, targetOf, traceShare, upstream } = parts;
+  const { calls, log, metrics, pressure, shadow, sockets, targetOf, traceShare, upstream } = parts;
   const answered = {
     compliance: metrics.requestsOf('data', routes.compliance),
     inventory: metrics.requestsOf('data', routes.inventory),
@@ -61,6 +64,7 @@ export function createLaneServices(parts: LaneParts): LaneServices {
   };
   return {
     calls,
+    pressure,
     upstream,
     sockets,
     targetOf,

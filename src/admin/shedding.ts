@@ -1,0 +1,45 @@
+/**
+ * Refuses what can wait while the gateway has more to do than it can (gateway/pressure.ts): exports, imports, and lists that
+ * grow with the fleet. Everything else stays open, so that an operator finds a tenant, an instance or a device and acts.
+ *
+ * The same lists are read a few at a time, whatever the pressure: each may keep a connection to the database busy for a
+ * second, and what an operator does one by one waits for the same connections.
+ */
+
+import type { MiddlewareHandler } from 'hono';
+import { matchedRoutes } from 'hono/route';
+import type { Pressure, RequestClass } from '../gateway/pressure.ts';
+import { listsAtOnce, listsWaiting } from '../limits.ts';
+import { createSemaphore } from '../semaphore.ts';
+import type { AdminEnv } from './context.ts';
+import { isSafeMethod } from './operators/csrf.ts';
+
+const tenant = '/api/v1/tenants/:tenantId';
+
+const heavyReads: Readonly<Record<string, RequestClass>> = {
+  [`${tenant}/devices`]: 'list',
+  [`${tenant}/devices/export`]: 'export',
+  [`${tenant}/routes/changes`]: 'list',
+  [`${tenant}/routes/conflicts`]: 'list',
+  [`${tenant}/routes/diff`]: 'list',
+  [`${tenant}/routes/stale`]: 'list',
+  [`${tenant}/moves/:moveId/devices`]: 'list',
+  '/api/v1/reports': 'list',
+  '/api/v1/reports/causes': 'list',
+  '/api/v1/history': 'list',
+  '/api/v1/history/verify': 'list',
+};
+const importPath = `${tenant}/devices/import`;
+
+export function shedHeavyReads(pressure: Pressure | undefined): MiddlewareHandler<AdminEnv> {
+  const lists = createSemaphore(listsAtOnce, listsWaiting);
+  return async (c, next) => {
+    const paths = matchedRoutes(c).map(({ path }) => path);
+    const path = paths.find((one) => one === importPath || one in heavyReads);
+    if (path === undefined) return next();
+    const of = path === importPath ? 'import' : isSafeMethod(c.req.method) ? heavyReads[path] : undefined;
+    if (of === undefined) return next();
+    pressure?.admit(of);
+    return of === 'list' ? lists(next) : next();
+  };
+}

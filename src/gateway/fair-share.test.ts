@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { createFairShare } from './fair-share.ts';
+
+const share = () => createFairShare({ inAll: 80, what: 'calls', part: 'application' });
+
+describe('a fair share', () => {
+  it('is an eighth for one part of a tenant, and a quarter for a tenant', () => {
+    const { partOf, take } = share();
+    const taken = (tenant: string, part: string): number => {
+      let count = 0;
+      while (take(partOf(tenant, part)) === undefined) count += 1;
+      return count;
+    };
+    expect([taken('a', 'one'), taken('a', 'two'), taken('a', 'three')]).toEqual([10, 10, 0]);
+    expect(take(partOf('a', 'one'))).toMatchObject({ slug: 'rate-limited' });
+    expect(take(partOf('a', 'three'))?.detail).toContain('of this tenant');
+    // Another tenant has what it would have had without the first.
+    expect([taken('b', 'one'), taken('b', 'two')]).toEqual([10, 10]);
+  });
+
+  it('is bounded in all, which is nobody’s fault in particular', () => {
+    const { partOf, take } = share();
+    for (let nth = 0; nth < 80; nth += 1) expect(take(partOf(`tenant ${nth}`, 'x'))).toBeUndefined();
+    expect(take(partOf('late', 'x'))).toMatchObject({ slug: 'overloaded' });
+  });
+
+  it('is there again when it is given back, and what was refused took nothing', () => {
+    const { give, partOf, take } = share();
+    const part = partOf('a', 'one');
+    expect(take(part, 8)).toBeUndefined();
+    expect(take(part, 3)).toMatchObject({ slug: 'rate-limited' });
+    expect([part.held, part.tenant.held]).toEqual([8, 8]);
+    give(part, 8);
+    expect(take(part, 10)).toBeUndefined();
+    expect(partOf('a', 'one')).toBe(part);
+  });
+});

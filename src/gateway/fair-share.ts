@@ -1,0 +1,92 @@
+/**
+ * Bounds what one tenant, and one part of it (an instance, an application that calls), holds of something at the same time:
+ * requests under way, bytes of bodies. A tenant may hold a quarter of what there is and a part half of that, so that the
+ * others always find the rest; what is left over when nobody else wants it is the price.
+ *
+ * Only whoever showed a valid credential has a place here: strangers can fill nothing.
+ */
+
+import { LRUCache } from 'lru-cache';
+import { type Problem, problem } from '../problems.ts';
+
+/** What is held, by a tenant or by all of them. */
+class Use {
+  held = 0;
+}
+
+/** What one part of a tenant holds. */
+export class PartUse extends Use {
+  readonly tenant: Use;
+  constructor(tenant: Use) {
+    super();
+    this.tenant = tenant;
+  }
+}
+
+export interface FairShare {
+  /** The part of a tenant by which it is counted; the same object again while it is remembered. */
+  partOf(tenantId: string, part: string): PartUse;
+  /** Takes so much; a problem: it is not to be had, and nothing was taken. */
+  take(part: PartUse, amount?: number): Problem | undefined;
+  give(part: PartUse, amount?: number): void;
+}
+
+export interface FairShareOptions {
+  readonly inAll: number;
+  /** What is held and by which part of a tenant, as words of a problem. */
+  readonly what: string;
+  readonly part: string;
+}
+
+const tenantsShare = 4;
+const partsShare = 8;
+/** More than there are; what is forgotten is counted anew. */
+const remembered = 100_000;
+/** What is under way ends within moments, or waits for an instance that does not answer. */
+const retryAfterSeconds = 2;
+
+export function createFairShare({ inAll, part: partName, what }: FairShareOptions): FairShare {
+  const all = new Use();
+  const ofTenant = Math.max(1, Math.floor(inAll / tenantsShare));
+  const ofPart = Math.max(1, Math.floor(inAll / partsShare));
+  const tenants = new LRUCache<string, Use>({ max: remembered });
+  const parts = new LRUCache<string, PartUse>({ max: remembered });
+  const limited = (whose: string): Problem =>
+    problem('rate-limited', `Too many ${what} of this ${whose} are under way.`, { retryAfterSeconds });
+  const [tooManyOfPart, tooManyOfTenant] = [limited(partName), limited('tenant')];
+  const tooManyInAll = problem('overloaded', `Too many ${what} are under way.`, { retryAfterSeconds });
+
+  const tenantOf = (tenantId: string): Use => {
+    let use = tenants.get(tenantId);
+    if (use === undefined) {
+      use = new Use();
+      tenants.set(tenantId, use);
+    }
+    return use;
+  };
+  return {
+    partOf: (tenantId, name) => {
+      const key = `${tenantId}/${name}`;
+      let use = parts.get(key);
+      if (use === undefined) {
+        use = new PartUse(tenantOf(tenantId));
+        parts.set(key, use);
+      }
+      return use;
+    },
+    take: (part, amount = 1) => {
+      if (part.held + amount > ofPart) return tooManyOfPart;
+      if (part.tenant.held + amount > ofTenant) return tooManyOfTenant;
+      if (all.held + amount > inAll) return tooManyInAll;
+      part.held += amount;
+      part.tenant.held += amount;
+      all.held += amount;
+      return undefined;
+    },
+    give: (part, amount = 1) => {
+      part.held -= amount;
+      part.tenant.held -= amount;
+      all.held -= amount;
+    },
+  };
+}

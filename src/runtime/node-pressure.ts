@@ -1,0 +1,36 @@
+/** Measures the pressure on this process (gateway/pressure.ts): event loop, heap and the queue for the database. */
+
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
+import type { Pressure, Signals } from '../gateway/pressure.ts';
+import { pressureEveryMs } from '../limits.ts';
+import type { Sql } from '../store/database.ts';
+import { longestWaitMs } from '../store/guarded-client.ts';
+
+/** The monitor's timer wakes the process so often; its own interval is no delay. */
+const resolutionMs = 20;
+
+const nanosecondsPerMs = 1e6;
+
+/** Watches until the answer is called. `sql`: the client that requests wait for. */
+export function watchPressure(pressure: Pressure, sql: Sql): () => void {
+  const delay = monitorEventLoopDelay({ resolution: resolutionMs });
+  delay.enable();
+  const observe = (): void => {
+    const median = delay.count === 0 ? 0 : delay.percentile(50) / nanosecondsPerMs - resolutionMs;
+    delay.reset();
+    const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
+    const observed: Signals = {
+      loopDelayMs: Math.max(0, median),
+      heapShare: used / limit,
+      poolWaitMs: longestWaitMs(sql),
+    };
+    pressure.observe(observed);
+  };
+  const timer = setInterval(observe, pressureEveryMs);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+    delay.disable();
+  };
+}
