@@ -11,12 +11,13 @@ import type { AddressInfo } from 'node:net';
 import { type Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { TLSSocket } from 'node:tls';
-import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
 import type { ForwardAnswer } from '../forwarding/forward.ts';
-import { tooLarge, tooSlow, wentAway } from '../gateway/body.ts';
+import { readBody, tooLarge, tooSlow, wentAway } from '../gateway/body.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
+import { newId } from '../ids.ts';
 import {
   bodyIdleMs,
   bodyTotalMs,
@@ -25,7 +26,7 @@ import {
   connectionsPerAddress,
   headersTimeoutMs,
 } from '../limits.ts';
-import { ProblemError } from '../problems.ts';
+import { type Problem, ProblemError, problem, problemResponse } from '../problems.ts';
 import { type Lane, putLaneBefore } from './lane/listener.ts';
 import type { LaneServices } from './lane/services.ts';
 import type { CertificateSource } from './node-certificate-source.ts';
@@ -116,7 +117,8 @@ export const nodeRequestFacts: RequestFacts = {
     }
     return count;
   },
-  readBody: (c, limitBytes) => readIncoming(bindingsOf(c).incoming, limitBytes),
+  readBody: (c, limitBytes) =>
+    ownBody in c.env ? readBody(c.req.raw, limitBytes) : readIncoming(bindingsOf(c).incoming, limitBytes),
   target: (c) => bindingsOf(c).incoming.url ?? '',
   body: (c) => {
     if (ownBody in c.env) {
@@ -190,11 +192,20 @@ export interface ListenOptions {
   readonly callerIdleMs?: number;
 }
 
+/** A `RequestError` is about a host or target that `requestFault` lets through and a URL cannot hold. */
+const problemOfUnread = (error: unknown): Problem =>
+  error instanceof RequestError
+    ? problem('invalid-request', 'The request target or the Host header cannot be read.')
+    : problem('internal-error', 'An error inside Espalier.');
+
 function createServerFor(options: ListenOptions): { server: Server; connections: Connections } {
   const handle = getRequestListener(
     (request, bindings) =>
       afterBody(options.fetch(request, bindings as HttpBindings), bindings as HttpBindings),
-    { overrideGlobalObjects: false },
+    {
+      overrideGlobalObjects: false,
+      errorHandler: (error) => problemResponse(problemOfUnread(error), newId()),
+    },
   ) as (request: IncomingMessage, response: ServerResponse) => void;
   const limits = {
     headersTimeout: headersTimeoutMs,

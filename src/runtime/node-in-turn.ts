@@ -11,6 +11,7 @@ import { tooSlow } from '../gateway/body.ts';
 import { answerAfterBodyBytes, answerAfterBodyMs, lingerMs, requestsAhead } from '../limits.ts';
 import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
 import type { Activity } from './node-connections.ts';
+import { requestFault } from './node-request-fault.ts';
 
 type Handle = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 
@@ -24,6 +25,8 @@ interface Turn {
 interface Fault {
   readonly status: number;
   readonly detail: string;
+  /** The request was a HEAD: its answer has no body. */
+  readonly isToHead?: boolean;
 }
 
 /** Faults of bodies that are not valid HTTP or came too late: Node reports nothing of it to their readers. */
@@ -54,19 +57,21 @@ function problemBody({ detail, status }: Fault): string {
   });
 }
 
+function closingAnswer(fault: Fault): string {
+  const body = problemBody(fault);
+  const head =
+    `HTTP/1.1 ${fault.status} ${STATUS_CODES[fault.status]}\r\nconnection: close\r\n` +
+    `content-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;
+  return fault.isToHead ? head : head + body;
+}
+
 /** Answers with the fault and closes; what is still being sent is read for a moment, or a reset would take the answer with it. */
 function closeWith(socket: Duplex, fault: Fault | undefined): void {
   if (!socket.writable) {
     if (!socket.writableEnded) socket.destroy();
     return;
   }
-  const body = fault && problemBody(fault);
-  socket.end(
-    fault === undefined || body === undefined
-      ? undefined
-      : `HTTP/1.1 ${fault.status} ${STATUS_CODES[fault.status]}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
-          `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+  socket.end(fault && closingAnswer(fault));
   const late = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(late));
 }
@@ -89,12 +94,19 @@ class Line {
     });
   }
   add(turn: Turn): void {
+    // What follows a fault is not begun, nor is more of it read before the fault is told.
+    if (this.#fault !== undefined) {
+      if (this.#current !== undefined) this.#pause();
+      return;
+    }
     this.#waiting.push(turn);
     if (this.#current === undefined) this.#next();
-    else if (this.#waiting.length >= requestsAhead && !this.#isPaused) {
-      this.#isPaused = true;
-      this.#socket.pause();
-    }
+    else if (this.#waiting.length >= requestsAhead) this.#pause();
+  }
+  #pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#socket.pause();
   }
   fail(fault: Fault): void {
     if (this.#fault !== undefined) return;
@@ -179,20 +191,23 @@ export function serveInTurn(server: Server, { activityOf, handle, isUnhurried }:
   };
   const arriving =
     (begin: Handle): Handle =>
-    (incoming, outgoing) =>
-      lineOf(incoming.socket).add({ incoming, outgoing, begin });
-  // RFC 9112, 3.2. Node's own check would answer outside of the order.
-  const serve: Handle = (incoming, outgoing) => {
-    if (incoming.httpVersion === '1.1' && incoming.headers.host === undefined)
-      refuse({ incoming, outgoing }, { status: 400, detail: 'The request has no Host header.' });
-    else handle(incoming, outgoing);
-  };
-  server.on('request', arriving(serve));
+    (incoming, outgoing) => {
+      const line = lineOf(incoming.socket);
+      const detail = requestFault(incoming);
+      if (detail === undefined) {
+        line.add({ incoming, outgoing, begin });
+        return;
+      }
+      // Read past its body, so that the answer is not lost to a reset.
+      incoming.resume();
+      line.fail({ status: 400, detail, isToHead: incoming.method === 'HEAD' });
+    };
+  server.on('request', arriving(handle));
   server.on(
     'checkContinue',
     arriving((incoming, outgoing) => {
       outgoing.writeContinue();
-      serve(incoming, outgoing);
+      handle(incoming, outgoing);
     }),
   );
   server.on(

@@ -221,10 +221,6 @@ describe('pass-through', () => {
       ['for a method off the list', 'PUT', '/api/v1/computers-inventory/{id}'],
       ["for another computer's id", 'GET', '/api/v1/computers-inventory/1'],
       ["for the device's own id", 'GET', '/api/v1/computers-inventory/4711'],
-      ['for dots', 'GET', '/api/v1/computers-inventory/{id}/../1'],
-      ['for dots that lead back to the list', 'GET', '/api/v1/x/../computers-inventory/{id}'],
-      ['for encoded dots', 'GET', '/api/v1/x/%2e%2e/computers-inventory/{id}'],
-      ['for encoded slashes', 'GET', '/api/v1/computers-inventory%2F{id}'],
       ['for double encoding', 'GET', '/api/v1/computers-inventory/%257Bid%257D'],
       ['for empty parts', 'GET', '/api/v1//computers-inventory/{id}'],
       ['for a slash at the end', 'GET', '/api/v1/computers-inventory/{id}/'],
@@ -236,9 +232,15 @@ describe('pass-through', () => {
       expect(instance.arrived).toEqual([]);
     });
 
-    it('for backslashes, which are no part of a URL', async () => {
-      const answer = await ask('/api/v1\\computers-inventory\\{id}');
-      expect([400, 404]).toContain(answer.status);
+    it.each([
+      ['dots', '/api/v1/computers-inventory/{id}/../1'],
+      ['dots that lead back to the list', '/api/v1/x/../computers-inventory/{id}'],
+      ['encoded dots', '/api/v1/x/%2e%2e/computers-inventory/{id}'],
+      ['encoded slashes', '/api/v1/computers-inventory%2F{id}'],
+      ['backslashes', '/api/v1\\computers-inventory\\{id}'],
+    ])('because a path with %s is refused', async (_, path) => {
+      const answer = await ask(path);
+      expect([answer.status, answer.slug]).toEqual([400, 'invalid-request']);
       expect(instance.arrived).toEqual([]);
     });
 

@@ -155,7 +155,13 @@ describe('pipelined requests', () => {
       closes: true,
     },
     { kind: 'no such path', text: post('Content-Length: 5\r\n', 'hello', '/nothing'), status: 404 },
-    { kind: 'no host', text: (id) => call()(id).replace('Host: a\r\n', ''), status: 400 },
+    { kind: 'no host', text: (id) => call()(id).replace('Host: a\r\n', ''), status: 400, closes: true },
+    {
+      kind: 'a body of GET',
+      text: (id) => `${call('Content-Length: 5\r\n')(id)}hello`,
+      status: 400,
+      closes: true,
+    },
     { kind: 'close', text: call('Connection: close\r\n'), status: 200, acts: true, closes: true },
     {
       kind: 'close with a body',
