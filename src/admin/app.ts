@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { except } from 'hono/combine';
 import { matchedRoutes } from 'hono/route';
 import { createAttempts } from '../gateway/attempts.ts';
-import { decodeText, readBody } from '../gateway/body.ts';
+import { decodeText } from '../gateway/body.ts';
 import { showErrorsAsPages } from '../gateway/error-pages.ts';
 import {
   beginListener,
@@ -95,25 +95,27 @@ function refuseHugeStructure(text: string): void {
 }
 
 /** Reads the body within its limits before validation does; other media types than JSON are refused. */
-const jsonBodies: MiddlewareHandler<AdminEnv> = async (c, next) => {
-  if (c.req.raw.body && hasReadBody(c.req.method)) {
-    const bytes = await readBody(c.req.raw, bodyBytes);
-    if (
-      bytes.byteLength > 0 &&
-      !/^application\/([\w.+-]+\+)?json\b/i.test(c.req.header('content-type') ?? '')
-    ) {
-      throw new ProblemError(problem('unsupported-media-type', 'Send application/json.'));
+const jsonBodies =
+  ({ facts }: Pick<AdminServices, 'facts'>): MiddlewareHandler<AdminEnv> =>
+  async (c, next) => {
+    if (hasReadBody(c.req.method) && facts.body(c)) {
+      const bytes = await facts.readBody(c, bodyBytes);
+      if (
+        bytes.byteLength > 0 &&
+        !/^application\/([\w.+-]+\+)?json\b/i.test(c.req.header('content-type') ?? '')
+      ) {
+        throw new ProblemError(problem('unsupported-media-type', 'Send application/json.'));
+      }
+      // A body that is not UTF-8 is refused: it would be stored with other characters than were sent.
+      refuseHugeStructure(decodeText(bytes));
+      c.req.raw = new Request(c.req.raw.url, {
+        method: c.req.method,
+        headers: c.req.raw.headers,
+        body: new Uint8Array(bytes),
+      });
     }
-    // A body that is not UTF-8 is refused: it would be stored with other characters than were sent.
-    refuseHugeStructure(decodeText(bytes));
-    c.req.raw = new Request(c.req.raw.url, {
-      method: c.req.method,
-      headers: c.req.raw.headers,
-      body: new Uint8Array(bytes),
-    });
-  }
-  await next();
-};
+    await next();
+  };
 
 /**
  * The role comes before the body is judged: who may not do it at all is told that, and not what to write better. A tenant
@@ -262,7 +264,7 @@ export function createAdminApp(
     }),
   );
   app.use(`${basePath}/*`, roleFirst(services), refuseBadTextInQuery, shedHeavyReads(services.pressure));
-  app.use(`${basePath}/*`, except(takesStream, jsonBodies, refuseBadTextInBody, inTime()));
+  app.use(`${basePath}/*`, except(takesStream, jsonBodies(services), refuseBadTextInBody, inTime()));
   app.use(`${basePath}/*`, async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');

@@ -137,7 +137,7 @@ export interface AdminServices {
   readonly settings: readonly EffectiveSetting[];
   readonly facts: Pick<
     RequestFacts,
-    'allowTime' | 'body' | 'breakOff' | 'headerCount' | 'remoteAddress' | 'target'
+    'allowTime' | 'body' | 'breakOff' | 'headerCount' | 'readBody' | 'remoteAddress' | 'target'
   >;
   /** Streams an answer; resolves when all of it was taken, or nobody takes it any more. */
   readonly respond: (c: Context, answer: StreamedAnswer) => Response | Promise<Response>;

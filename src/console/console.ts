@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono';
-import type { ListenerEnv } from '../gateway/listener.ts';
+import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
 import { storeRetrySeconds } from '../limits.ts';
 import { ProblemError, problem, problemAnswer } from '../problems.ts';
 import { type ApiProblem, ApiRefusal, type CallApi, createApi, problemOf } from './api.ts';
@@ -52,6 +52,7 @@ async function problemIn(error: unknown, requestId: string): Promise<ApiProblem 
 export interface ConsoleOptions {
   readonly call: CallApi;
   readonly assets: Assets;
+  readonly readBody: RequestFacts['readBody'];
 }
 
 /** A page that is shown asks for itself anew, to take a part of the answer. */
@@ -87,7 +88,7 @@ function leadToSignIn(c: Context<ListenerEnv>, error: unknown): Response {
 }
 
 /** To be put beside the API on its listener. */
-export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEnv> {
+export function createConsole({ assets, call, readBody }: ConsoleOptions): Hono<ListenerEnv> {
   const app = new Hono<ListenerEnv>();
   const asset = assetPathOf(assets);
   /** The token that a form showed goes with what it asks of the API, which refuses another session's. */
@@ -153,7 +154,7 @@ export function createConsole({ assets, call }: ConsoleOptions): Hono<ListenerEn
         path,
         handle(page, (visit) => {
           return turnOf(page)(async () => {
-            const { files, form } = await readForm(visit.c.req.raw, page);
+            const { files, form } = await readForm(visit.c, readBody, page);
             tokens.set(visit.c, form.get('csrf') ?? '');
             return act(visit, form, files);
           });

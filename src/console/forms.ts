@@ -1,4 +1,5 @@
-import { readBody } from '../gateway/body.ts';
+import type { Context } from 'hono';
+import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
 import {
   fileFormBytes,
   fileFormsAtOnce,
@@ -52,9 +53,13 @@ async function readMultipart(bytes: Uint8Array<ArrayBuffer>, contentType: string
   return { form, files };
 }
 
-export async function readForm(request: Request, page: Pick<ConsolePage, 'forms'>): Promise<Posted> {
-  const bytes = new Uint8Array(await readBody(request, boundOf(page)));
-  const contentType = request.headers.get('content-type') ?? '';
+export async function readForm(
+  c: Context<ListenerEnv>,
+  readBody: RequestFacts['readBody'],
+  page: Pick<ConsolePage, 'forms'>,
+): Promise<Posted> {
+  const bytes = new Uint8Array(await readBody(c, boundOf(page)));
+  const contentType = c.req.header('content-type') ?? '';
   if (page.forms === 'files' && /^multipart\/form-data\b/i.test(contentType))
     return readMultipart(bytes, contentType);
   return { form: new URLSearchParams(new TextDecoder().decode(bytes)), files: new Map() };

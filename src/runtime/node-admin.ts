@@ -106,6 +106,7 @@ export function createNodeAdmin(
         '/',
         createConsole({
           assets: readConsoleAssets(),
+          readBody: parts.facts.readBody,
           call: (request, env) => app.request(request, undefined, bindingsWithOwnBody(env)),
         }),
       ),

@@ -1,7 +1,6 @@
 /** All steps of signing in share how they read a request and how they answer it. */
 
 import type { Context } from 'hono';
-import { readBody } from '../../gateway/body.ts';
 import { askedLanguage, type Language, languageOf as languageOfRequest } from '../../gateway/language.ts';
 import { parseGuid } from '../../ids.ts';
 import { formBodyBytes } from '../../limits.ts';
@@ -102,7 +101,11 @@ export function redirect(c: Context<AdminEnv>, location: string): Response {
 }
 
 /** The fields of a form of ours; another site's request comes without our Lax cookie, and is refused as it is. */
-export async function ownForm(c: Context<AdminEnv>, ownOrigin: string): Promise<URLSearchParams | undefined> {
+export async function ownForm(
+  c: Context<AdminEnv>,
+  { facts }: Pick<AdminServices, 'facts'>,
+  ownOrigin: string,
+): Promise<URLSearchParams | undefined> {
   if (!isSameOrigin(c.req.raw.headers, ownOrigin)) return undefined;
-  return new URLSearchParams(new TextDecoder().decode(await readBody(c.req.raw, formBodyBytes)));
+  return new URLSearchParams(new TextDecoder().decode(await facts.readBody(c, formBodyBytes)));
 }

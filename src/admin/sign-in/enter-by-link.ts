@@ -58,7 +58,7 @@ export const useLink =
     if (!isLocal(c, services)) return c.notFound();
     const { protocol } = new URL(services.adminUrl());
     const ownOrigin = `${protocol}//${c.req.header('host') ?? ''}`;
-    const form = await ownForm(c, ownOrigin);
+    const form = await ownForm(c, services, ownOrigin);
     if (form === undefined) return refused(c, { ...services, adminUrl: () => ownOrigin }, 'forged');
     // The switch to the other language: the token is in no address that a link could carry on.
     if (form.has('show')) return showPage(c, parts, form.get('token') ?? '');

@@ -145,7 +145,7 @@ const showKey =
   (parts: Parts): Handler =>
   async (c) => {
     const { attempts, keys, log, services } = parts;
-    const form = await ownForm(c, services.adminUrl());
+    const form = await ownForm(c, services, services.adminUrl());
     if (form === undefined) return refused(c, services, 'forged');
     const asked = form.get('returnTo');
     const returnTo = parseReturnTo(asked === null || asked === '' ? homePath : asked);
@@ -175,7 +175,7 @@ const signOut =
   async (c) => {
     const { log, services } = parts;
     const { sql } = services;
-    const form = await ownForm(c, services.adminUrl());
+    const form = await ownForm(c, services, services.adminUrl());
     if (form === undefined) return refused(c, services, 'forged');
     const cookie = sessionCookie(c);
     const session = await liveSession(c, parts);
