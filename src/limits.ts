@@ -389,3 +389,25 @@ export const snapshotSilentMs = 10_000;
 export const snapshotLastMs = 5_000;
 /** Clocks of one machine that was set back, or of two that share a disk, may differ by this. */
 export const snapshotAheadMs = 5 * 60_000;
+
+/** Names of certificates by ACME: each is an order of its own, and authorities limit orders. */
+export const acmeNames = 100;
+/** An answer of an ACME authority: a chain of certificates is some 10 kB. */
+export const acmeAnswerBytes = 256 * 1024;
+/** Rate limits of authorities are counted by the week. */
+export const longestAcmeSilenceMs = 7 * 24 * 3_600_000;
+/** Between two looks for names whose time has come, and at an order that the authority works on. */
+export const acmePollMs = 2_000;
+/** An order that takes longer has failed; its challenge is answered as long. */
+export const acmeOrderMs = 3_600_000;
+/** Between two notes that the names of the settings are still wanted, and after how long without one a name is forgotten. */
+export const acmeWantEveryMs = 3_600_000;
+export const acmeForgottenMs = 7 * 24 * 3_600_000;
+/** The first wait after a failed try, in back-offs of ESPALIER_RETRY_BASE_SECONDS, and the longest. */
+export const acmeRetryFactor = 30;
+export const acmeRetryMaxSeconds = 6 * 3_600;
+/** Between two looks of a process for certificates and answers of others; and after how long each has had some. */
+export const acmeLearnEveryMs = 1_000;
+export const acmeLearntMs = 3_000;
+/** Open challenges are read again for an unknown token, for all who ask at the time together. */
+export const acmeChallengesFreshMs = 200;

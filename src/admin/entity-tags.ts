@@ -15,7 +15,8 @@ const hashOf = async (body: ArrayBuffer | Uint8Array<ArrayBuffer>): Promise<stri
   base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', body))).slice(0, hashCharacters);
 
 /** The strong tag of an answer that is made once and given to many, so that it is not hashed for each of them. */
-export const tagOf = async (text: string): Promise<string> => `"${await hashOf(new TextEncoder().encode(text))}"`;
+export const tagOf = async (text: string): Promise<string> =>
+  `"${await hashOf(new TextEncoder().encode(text))}"`;
 
 const strong = (tag: string): string => tag.trim().replace(/^W\//, '');
 

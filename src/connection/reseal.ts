@@ -1,5 +1,6 @@
 import { resealBatch, resealUnopenedLogged } from '../limits.ts';
 import { type Sealer, sealingKeyId } from '../secrets/seal.ts';
+import { acmeKeyAssociation, readSealedAcmeKeys, resealAcmeKey, type SealedAcmeKey } from '../store/acme.ts';
 import { columns, pick } from '../store/columns.ts';
 import type { Queries, Sql } from '../store/database.ts';
 import { resealSecrets, secretAssociation } from '../store/instances/secret.ts';
@@ -78,23 +79,37 @@ export function createReseal({ log, sealer, sql }: ResealOptions): () => Promise
   /** A secret that does not open is reported once for each text, not in each pass. */
   const reported = new Set<string>();
 
-  const tell = ({ instanceId, sealed, tenantId }: SealedRow): void => {
+  const tell = (sealed: string, what: object): void => {
     if (reported.has(sealed) || reported.size >= resealUnopenedLogged) return;
     reported.add(sealed);
     log.error('secrets.not-opened', {
-      tenantId,
-      ...(instanceId === null ? { of: 'application' } : { instanceId }),
+      ...what,
       sealedBy: sealingKeyId(sealed) ?? 'nothing known',
       remedy: 'Put the key that sealed it back into ESPALIER_SECRETS_KEY, or give the secret again.',
     });
   };
-  const anew = async (row: SealedRow): Promise<Resealed | undefined> => {
-    const associated = associationOf(row);
+  const anewFor = async (sealed: string, associated: string, what: object): Promise<string | undefined> => {
     try {
-      return { ...row, anew: await sealer.seal(await sealer.open(row.sealed, associated), associated) };
+      return await sealer.seal(await sealer.open(sealed, associated), associated);
     } catch {
-      tell(row);
+      tell(sealed, what);
       return undefined;
+    }
+  };
+  const anew = async (row: SealedRow): Promise<Resealed | undefined> => {
+    const { instanceId, sealed, tenantId } = row;
+    const what = { tenantId, ...(instanceId === null ? { of: 'application' } : { instanceId }) };
+    const made = await anewFor(sealed, associationOf(row), what);
+    return made === undefined ? undefined : { ...row, anew: made };
+  };
+  /** Keys of certificates are few, and all looked at when a pass ends. */
+  const resealAcme = async (): Promise<void> => {
+    for (const row of await readSealedAcmeKeys(sql)) {
+      if (sealingKeyId(row.sealed) === sealer.keyIds[0]) continue;
+      const { directory, name, of, sealed } = row;
+      const made = await anewFor(sealed, acmeKeyAssociation(row), { of: `acme ${of}`, directory, name });
+      if (made === undefined) notOpened += 1;
+      else resealed += await resealAcmeKey(sql, row, made);
     }
   };
   return async () => {
@@ -109,6 +124,7 @@ export function createReseal({ log, sealer, sql }: ResealOptions): () => Promise
       return true;
     }
     after = first;
+    await resealAcme();
     if (resealed > 0) log.info('secrets.resealed', { resealed, notOpened });
     resealed = 0;
     notOpened = 0;
@@ -122,6 +138,8 @@ export async function countSealed(sql: Queries): Promise<ReadonlyMap<string, num
     select case when starts_with(sealed, 'v1.') then split_part(sealed, '.', 2) else '' end as key, count(*) as count
     from (
       select api_secret_sealed as sealed from instances union all select application->>'sealed' from tenants
+      union all select key_sealed from acme_accounts union all select key_sealed from acme_certificates
+      union all select order_key_sealed from acme_certificates
     ) all_sealed
     where sealed is not null group by 1`;
   return new Map(rows.map(({ count, key }) => [key, count]));
@@ -145,23 +163,31 @@ export function sumSealed(byKey: ReadonlyMap<string, number>, keyIds: readonly s
   return sum;
 }
 
-/** The kept secrets that no configured key opens, or that were sealed for another row. For `doctor`: it opens them all. */
-export async function findUnopened(
-  sql: Queries,
-  sealer: Sealer,
-): Promise<readonly { readonly tenantId: string; readonly instanceId: string | null }[]> {
+const describeRow = ({ instanceId, tenantId }: SealedRow): string =>
+  instanceId === null ? `tenant ${tenantId}'s application` : `instance ${instanceId} of tenant ${tenantId}`;
+
+const describeAcmeKey = ({ directory, name, of }: SealedAcmeKey): string =>
+  of === 'account' ? `the ACME account at ${directory}` : `the ${of} for ${name}`;
+
+/** Names the kept secrets that no configured key opens, or that were sealed for another row. For `doctor`: it opens them all. */
+export async function findUnopened(sql: Queries, sealer: Sealer): Promise<readonly string[]> {
   const rows = await sql<SealedRow[]>`
     select ${columns(sql, pick(instances, 'tenantId', 'instanceId'))}, api_secret_sealed as sealed from instances
     where api_secret_sealed is not null
     union all
     select tenant_id, null, application->>'sealed' from tenants where application->>'sealed' is not null
     order by 1, 2`;
-  const unopened: { tenantId: string; instanceId: string | null }[] = [];
-  for (const row of rows) {
+  const acmeKeys = await readSealedAcmeKeys(sql);
+  const all = [
+    ...rows.map((row) => [row.sealed, associationOf(row), describeRow(row)] as const),
+    ...acmeKeys.map((key) => [key.sealed, acmeKeyAssociation(key), describeAcmeKey(key)] as const),
+  ];
+  const unopened: string[] = [];
+  for (const [sealed, associated, what] of all) {
     try {
-      await sealer.open(row.sealed, associationOf(row));
+      await sealer.open(sealed, associated);
     } catch {
-      unopened.push({ tenantId: row.tenantId, instanceId: row.instanceId });
+      unopened.push(what);
     }
   }
   return unopened;

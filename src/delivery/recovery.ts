@@ -3,6 +3,7 @@ import { forgetNotFound, makeDue, readInsteadOfPushes } from '../store/computers
 import type { ComputerKey } from '../store/computers/leases.ts';
 import { askEveryInstance } from '../store/computers/reading.ts';
 import type { Sql, Transaction } from '../store/database.ts';
+import { underLock } from '../store/exclusive.ts';
 import { holdUntilRead } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import { recordWatch, secondsUnwatched } from '../store/watch.ts';
@@ -18,8 +19,6 @@ import type { Log } from '../telemetry/log.ts';
 /** Any fixed number: one process at a time looks for a gap. */
 const recoveryLock = 7_276_154_012;
 const lockPollMs = 250;
-/** Well below what the database lets a transaction be silent (store/database.ts). */
-const lockAliveMs = 5_000;
 
 export interface Gap {
   /** null: nobody knows for how long. */
@@ -110,28 +109,6 @@ async function recover(sql: Sql, log: Log): Promise<void> {
  */
 export async function recoverFromGap(sql: Sql, log: Log): Promise<void> {
   // Asked for again and again, for waiting in the database would run into its lock timeout.
-  while (!(await underLock(sql, log, () => recover(sql, log))))
+  while (!(await underLock(sql, log, recoveryLock, () => recover(sql, log))))
     await new Promise((resolve) => setTimeout(resolve, lockPollMs));
-}
-
-/**
- * Runs `work`, which has connections of its own, while a transaction holds the lock: a session's lock would be lost, or left
- * behind, by a pooler. False: another process has it. Where the transaction ends meanwhile, the work was safe to repeat.
- */
-async function underLock(sql: Sql, log: Log, work: () => Promise<void>): Promise<boolean> {
-  return sql.begin(async (tx) => {
-    const [lock] = await tx<{ taken: boolean }[]>`
-      select pg_try_advisory_xact_lock(${recoveryLock}::bigint) as taken`;
-    if (!lock?.taken) return false;
-    // The database ends a transaction that is silent for long.
-    const alive = setInterval(() => {
-      tx`select 1`.catch((error: unknown) => log.debug('recovery.lock-lost', { error }));
-    }, lockAliveMs);
-    try {
-      await work();
-    } finally {
-      clearInterval(alive);
-    }
-    return true;
-  });
 }

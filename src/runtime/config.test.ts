@@ -67,6 +67,47 @@ describe('configuration', () => {
     for (const fault of faults) expect(fault.example).not.toBe('');
   });
 
+  it('takes certificates by ACME with an authority, names, its terms and TLS, and says what is missing', async () => {
+    const acme = {
+      ESPALIER_ACME_DIRECTORY: 'https://acme.example.com/directory',
+      ESPALIER_ACME_NAMES: 'Gateway.example.com, jamf.example.com,gateway.example.com',
+      ESPALIER_ACME_TERMS: 'accepted',
+    };
+    const result = await load(acme);
+    expect(result.ok && result.config.acme).toEqual({
+      directory: 'https://acme.example.com/directory',
+      names: ['gateway.example.com', 'jamf.example.com'],
+      email: undefined,
+      challenge: 'http-01',
+      listen: { host: '0.0.0.0', port: 80 },
+    });
+    const problems = async (environment: Record<string, string>) =>
+      (await faultsOf(environment)).map((fault) => `${fault.variable} ${fault.problem}`);
+    const { ESPALIER_ACME_NAMES: names, ...withoutNames } = acme;
+    expect(await problems({ ESPALIER_ACME_NAMES: names })).toEqual([
+      'ESPALIER_ACME_DIRECTORY is missing although certificates by ACME are set',
+      'ESPALIER_ACME_TERMS is missing although certificates by ACME are set',
+    ]);
+    expect(await problems(withoutNames)).toEqual([
+      'ESPALIER_ACME_NAMES is missing although certificates by ACME are set',
+    ]);
+    expect(await problems({ ...acme, ESPALIER_TLS: 'off' })).toEqual([
+      "ESPALIER_TLS is 'off', so that no certificate is of use, although ESPALIER_ACME_NAMES is set",
+    ]);
+    for (const wrong of ['*.example.com', 'localhost', '192.0.2.1', 'büro.example.com', 'a..b', '-a.example'])
+      expect(await problems({ ...acme, ESPALIER_ACME_NAMES: wrong })).toEqual([
+        expect.stringContaining(`ESPALIER_ACME_NAMES has '${wrong}'`),
+      ]);
+    const many = Array.from({ length: 101 }, (_, index) => `n${index}.example.com`).join();
+    expect(await problems({ ...acme, ESPALIER_ACME_NAMES: many })).toEqual([
+      'ESPALIER_ACME_NAMES has 101 names, 100 are the most',
+    ]);
+    expect(await problems({ ...acme, ESPALIER_ACME_EMAIL: 'me', ESPALIER_ACME_TERMS: 'yes' })).toEqual([
+      "ESPALIER_ACME_TERMS 'yes' is not accepted",
+      "ESPALIER_ACME_EMAIL 'me' is no address of e-mail",
+    ]);
+  });
+
   it('says of each wrong entry of a list what is wrong with it, and of each number its range', async () => {
     const problems = async (environment: Record<string, string>) =>
       (await faultsOf(environment)).map((fault) => `${fault.variable} ${fault.problem}`);

@@ -7,8 +7,9 @@ import { type Credential, certificateCredential } from '../entra/credentials.ts'
 import { type LandingPaths, parseLandingPaths } from '../forwarding/landing-paths.ts';
 import { type PartnerApiVersions, parseApiVersions } from '../intune/api-versions.ts';
 import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
+import type { ChallengeKind } from '../store/row-types.ts';
 import { effectiveSettings } from './effective-settings.ts';
-import { type Setting, type Settings, settings } from './settings.ts';
+import { type ListenAddress, type Setting, type Settings, settings } from './settings.ts';
 
 /** One fault of the configuration: the variable, what is wrong with its value, and a good one. */
 export interface ConfigFault {
@@ -24,9 +25,24 @@ export interface RegisteredApplication {
   readonly credentials: readonly Credential[];
 }
 
+/** Certificates by ACME (docs/acme.md), as far as all of it is set. */
+export interface AcmeConfig {
+  readonly directory: string;
+  readonly names: readonly string[];
+  readonly email: string | undefined;
+  readonly challenge: ChallengeKind;
+  readonly listen: ListenAddress;
+}
+
 export interface Config
   extends Omit<
     Settings,
+    | 'acmeDirectory'
+    | 'acmeNames'
+    | 'acmeTerms'
+    | 'acmeEmail'
+    | 'acmeChallenge'
+    | 'acmeListen'
     | 'upstreamAllow'
     | 'partnerApiVersions'
     | 'audience'
@@ -44,6 +60,8 @@ export interface Config
   readonly expectedPermissions: ExpectedPermissions;
   readonly intuneVocabulary: InventoryVocabulary;
   readonly landingPaths: LandingPaths;
+  /** Undefined: no certificate comes by ACME. */
+  readonly acme: AcmeConfig | undefined;
   /** PEM of ESPALIER_CLIENT_CA_FILE. */
   readonly clientCa: string | undefined;
   readonly connector: (cloud: string) => RegisteredApplication | undefined;
@@ -98,6 +116,11 @@ class Reader {
       this.fault(name, setting.secret ? message.replace(/'[^']*'/g, 'the value') : message, setting.example);
     }
     return setting.schema.parse(undefined);
+  }
+
+  /** A value with a fault counts, too: that is told already. */
+  isSet({ name }: Setting<unknown>): boolean {
+    return (this.source.environment[name]?.trim() ?? '') !== '';
   }
 
   file(setting: Setting<string | undefined>, suffix = ''): string | undefined {
@@ -281,6 +304,22 @@ function parsedSetting<T extends { readonly ok: true }>(
   return undefined;
 }
 
+/** Certificates by ACME need an authority, names, its terms, and a listener that speaks TLS. */
+function readAcme(reader: Reader, plain: Settings): AcmeConfig | undefined {
+  const { acmeDirectory, acmeNames } = plain;
+  if (!reader.isSet(settings.acmeDirectory) && !reader.isSet(settings.acmeNames)) return undefined;
+  for (const setting of [settings.acmeDirectory, settings.acmeNames, settings.acmeTerms])
+    if (!reader.isSet(setting))
+      reader.fault(setting.name, 'is missing although certificates by ACME are set', setting.example);
+  if (plain.tls === 'off') {
+    const problem = `is 'off', so that no certificate is of use, although ${settings.acmeNames.name} is set`;
+    reader.fault(settings.tls.name, problem, 'on');
+  }
+  if (acmeDirectory === undefined) return undefined;
+  const { acmeChallenge: challenge, acmeEmail: email, acmeListen: listen } = plain;
+  return { directory: acmeDirectory, names: acmeNames, email, challenge, listen };
+}
+
 /** Settings that are of use only together. */
 function checkPairs(reader: Reader, plain: Settings): void {
   if (plain.databaseUrl !== undefined && plain.secretsKey.length === 0) {
@@ -343,6 +382,7 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
   );
   checkPairs(reader, plain);
   checkBalancer(reader, plain);
+  const acme = readAcme(reader, plain);
   const expected = parsedSetting(
     reader,
     settings.expectedPermissions,
@@ -363,6 +403,7 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
     ok: true,
     config: {
       ...plain,
+      acme,
       clouds,
       clientCa,
       connector,

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { groupPaths } from '../connection/subscriptions/notification-settings.ts';
 import { parsePassThroughEntry } from '../forwarding/pass-through.ts';
+import { acmeNames } from '../limits.ts';
 import { defaultDatabaseConnections, minDatabaseConnections } from '../store/connection-budget.ts';
 import { databaseUrlProblem } from '../store/database-url.ts';
-import { subscribable } from '../store/row-types.ts';
+import { challengeKinds, subscribable } from '../store/row-types.ts';
 import { parseProxyRange, trustsEverybody } from './balancer/trusted-proxies.ts';
 
 /**
@@ -145,6 +146,23 @@ function readResources(names: readonly string[], context: z.RefinementCtx) {
     : refuse(context, `'${unknown}' is none of ${subscribable.join(', ')}`);
 }
 
+/** A name that the public DNS can have, in the form in which it stands in a certificate. */
+const dnsName = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])$/;
+
+function readAcmeNames(given: readonly string[], context: z.RefinementCtx): readonly string[] {
+  if (given.length > acmeNames) refuse(context, `has ${given.length} names, ${acmeNames} are the most`);
+  const names = given.map((name) => name.toLowerCase());
+  for (const name of names)
+    if (!dnsName.test(name))
+      refuse(
+        context,
+        name.startsWith('*.')
+          ? `has '${name}': names with * are proved by DNS alone, which is not offered`
+          : `has '${name}', which is no host name of the public DNS in its ASCII form`,
+      );
+  return [...new Set(names)];
+}
+
 const readSecretsKeys = (entries: readonly string[], context: z.RefinementCtx) =>
   entries.map((entry) => {
     const bytes = Buffer.from(entry, 'base64');
@@ -253,6 +271,40 @@ export const settings = {
     'directory with a folder for each further certificate, `fullchain.pem` and `privkey.pem` in it; presented to callers that ask for one of its names (docs/tls.md); reloaded when it changes',
     text,
     { defaultText: 'unset: one certificate for every name', example: '/etc/espalier/certificates' },
+  ),
+  acmeDirectory: setting(
+    'ESPALIER_ACME_DIRECTORY',
+    'directory of the authority that certificates come from by ACME; unset: none (docs/acme.md)',
+    httpsUrl.optional(),
+    { example: 'https://acme-v02.api.letsencrypt.org/directory' },
+  ),
+  acmeNames: setting(
+    'ESPALIER_ACME_NAMES',
+    'names that certificates are fetched for, each with one of its own; comma list',
+    list().transform(readAcmeNames),
+    { defaultText: 'unset', example: 'gateway.example.com' },
+  ),
+  acmeTerms: setting(
+    'ESPALIER_ACME_TERMS',
+    '`accepted`: you agree to the terms of service of that authority; without it nothing is fetched',
+    z.enum(['accepted'], isNot('not accepted')).optional(),
+    { defaultText: 'unset: not accepted', example: 'accepted' },
+  ),
+  acmeEmail: setting(
+    'ESPALIER_ACME_EMAIL',
+    'address that the authority may write to',
+    z.email(isNot('no address of e-mail')).max(254).optional(),
+    { defaultText: 'unset: none', example: 'operators@example.com' },
+  ),
+  acmeChallenge: setting(
+    'ESPALIER_ACME_CHALLENGE',
+    'how names are proved: `http-01` on port 80 of the name, or `tls-alpn-01` on port 443, which the data listener answers',
+    choice('http-01', ...challengeKinds),
+  ),
+  acmeListen: setting(
+    'ESPALIER_ACME_LISTEN',
+    'where `http-01` is answered, and nothing else; the authority asks on port 80 of the name',
+    listen('0.0.0.0:80'),
   ),
   clientCaFile: setting(
     'ESPALIER_CLIENT_CA_FILE',

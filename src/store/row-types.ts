@@ -91,3 +91,7 @@ export interface StoredApplication {
   /** `env:NAME` or `file:/path`. */
   readonly ref?: string;
 }
+
+/** How an authority proves that a name is ours (RFC 8555 section 8.3, RFC 8737). */
+export const challengeKinds = ['http-01', 'tls-alpn-01'] as const;
+export type ChallengeKind = (typeof challengeKinds)[number];

@@ -17,6 +17,7 @@ import {
 } from 'drizzle-orm/pg-core';
 import { json } from './json-column.ts';
 import type {
+  ChallengeKind,
   ComplianceSource,
   ConfirmStep,
   ConnectionState,
@@ -801,4 +802,59 @@ export const timeline = pgTable(
     detail: text('detail'),
   },
   (t) => [primaryKey({ columns: [t.tenantId, t.deviceId, t.sequence] })],
+);
+
+/**
+ * Certificates by ACME (docs/acme.md). They belong to the deployment and not to a tenant, so their keys begin with the
+ * directory of the authority instead: another authority, or its staging system, has rows of its own.
+ */
+export const acmeAccounts = pgTable('acme_accounts', {
+  directory: text('directory').primaryKey(),
+  keySealed: text('key_sealed').notNull(),
+  /** Null until the authority has registered the key. */
+  accountUrl: text('account_url'),
+  /** The contact as the authority was last told. */
+  email: text('email'),
+  createdAt: at('created_at').notNull().defaultNow(),
+});
+
+/** A name that a certificate is wanted for: the newest one, and the order for the next. */
+export const acmeCertificates = pgTable(
+  'acme_certificates',
+  {
+    directory: text('directory').notNull(),
+    name: text('name').notNull(),
+    /** PEM, the name's own certificate first; null until the first one is issued. */
+    chain: text('chain'),
+    keySealed: text('key_sealed'),
+    issuedAt: at('issued_at'),
+    notAfter: at('not_after'),
+    /** The order that is under way, at most one. */
+    orderUrl: text('order_url'),
+    orderKeySealed: text('order_key_sealed'),
+    orderedAt: at('ordered_at'),
+    /** Failed tries since the last certificate. */
+    attempts: integer('attempts').notNull().default(0),
+    nextTryAt: at('next_try_at').notNull().defaultNow(),
+    lastError: text('last_error'),
+    lastErrorAt: at('last_error_at'),
+    /** When a process last had the name in its settings. */
+    wantedAt: at('wanted_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.directory, t.name] })],
+);
+
+/** Answers to open challenges, which the authority may ask of any process. They are public once asked for. */
+export const acmeChallenges = pgTable(
+  'acme_challenges',
+  {
+    directory: text('directory').notNull(),
+    name: text('name').notNull(),
+    kind: text('kind').$type<ChallengeKind>().notNull(),
+    token: text('token').notNull(),
+    keyAuthorization: text('key_authorization').notNull(),
+    openedAt: at('opened_at').notNull().defaultNow(),
+    expiresAt: at('expires_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.directory, t.name] })],
 );

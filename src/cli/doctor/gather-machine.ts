@@ -146,18 +146,13 @@ async function databaseLines({ config, inspection }: DoctorContext): Promise<Lin
     ),
   );
   const byKey = await countSealed(sql);
-  const unopened = await findUnopened(sql, sealer);
   return [
     ...lines,
     ...judgeSecrets({
       byKey,
       counts: sumSealed(byKey, sealer.keyIds),
       keyIds: sealer.keyIds,
-      unopened: unopened.map(({ instanceId, tenantId }) =>
-        instanceId === null
-          ? `tenant ${tenantId}'s application`
-          : `instance ${instanceId} of tenant ${tenantId}`,
-      ),
+      unopened: await findUnopened(sql, sealer),
     }),
   ];
 }
