@@ -33,6 +33,11 @@ export class InternedIds {
     return this.#entries.length - this.#free.length;
   }
 
+  /** Numbers are below this. */
+  get end(): number {
+    return this.#entries.length;
+  }
+
   /** -1: not known. */
   find(key: Int32Array, at: number): number {
     const places = this.#places;
@@ -88,6 +93,10 @@ export class InternedIds {
 
   text(index: number): string {
     return this.#entries[index]?.text ?? '';
+  }
+
+  copyWords(index: number, words: Int32Array, at: number): void {
+    for (let offset = 0; offset < 4; offset += 1) words[at + offset] = this.#word(index, offset);
   }
 
   #word(index: number, offset: number): number {

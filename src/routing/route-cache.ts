@@ -14,6 +14,7 @@ import { RouteMisses } from './route-misses.ts';
 import { RoutePreload } from './route-preload.ts';
 import type { RouteChange, RouteName, RouteReader, RouteVersion, VersionedRoute } from './route-reader.ts';
 import type { RouteKey } from './route-segment.ts';
+import type { SnapshotRoutes } from './route-snapshot.ts';
 import { isOlderVersion, RouteTable, routeKey } from './route-table.ts';
 
 export interface RouteCacheOptions {
@@ -36,7 +37,7 @@ export interface RouteCacheOptions {
 /** A tenant with more changes in one poll of the feed is dropped: its routes come again by misses. */
 export const maxChangesPerTenant = 20_000;
 
-/** The routes that were in memory when everything was forgotten: they serve while the database is away. */
+/** The routes that were in memory when everything was forgotten, or those of a snapshot: they serve while the database is away. */
 interface Forgotten {
   readonly table: RouteTable;
   readonly births: ReadonlyMap<string, number>;
@@ -78,6 +79,15 @@ export class RouteCache implements PackedRouteLookup {
     return this.#table.size > 0 || this.#forgotten !== undefined;
   }
 
+  /** Its routes of before serve as those that were forgotten do: only while the database is away, until as much was read. */
+  readonly snapshot: SnapshotRoutes = {
+    current: () => ({ table: this.#table, births: this.#births }),
+    emptyTable: () => this.#emptyTable(),
+    restore: (table, births, ageMs) => {
+      this.#forgotten = { table, births, trueAtMs: this.#options.now() - ageMs };
+    },
+  };
+
   /** Subscribes the cache to the feed. */
   readonly listener: ChangeListener = {
     apply: async (changes) => {
@@ -98,8 +108,7 @@ export class RouteCache implements PackedRouteLookup {
 
   peekKey(key: RouteKey): RouteTarget | undefined {
     const { feed, isAway, maxAgeMs, now } = this.#options;
-    if (feed.silentMs() >= maxAgeMs) return undefined;
-    const known = this.#table.get(key);
+    const known = feed.silentMs() < maxAgeMs ? this.#table.get(key) : undefined;
     const forgotten = this.#forgotten;
     if (known || !forgotten || !isAway() || now() - forgotten.trueAtMs >= maxAgeMs) return known;
     return forgotten.table.get(key);
@@ -137,6 +146,11 @@ export class RouteCache implements PackedRouteLookup {
     preload.stopped = !this.#options.feed.started;
     this.#preloads.add(preload);
     this.#table.reserve(routes);
+    // What has gone on before the feed was heard of, the feed does not tell.
+    const forgotten = this.#forgotten;
+    for (const [tenantId, born] of forgotten?.births ?? [])
+      if (births.get(tenantId) !== born && readGuid(tenantId, this.#key, 0))
+        forgotten?.table.dropTenant(this.#key);
     // A tenant's routes that are here may be of an earlier tenant of this id: only the feed can tell.
     for (const [tenantId, born] of births)
       if (
@@ -171,7 +185,8 @@ export class RouteCache implements PackedRouteLookup {
     if (!readGuid(route.instanceId, this.#instance, 0)) return;
     const born = this.#births.get(tenantId);
     if (born !== route.bornAtMs) {
-      if (born !== undefined) this.#table.dropTenant(this.#key);
+      // Routes that a preload read before this was known may be of an earlier tenant.
+      this.#table.dropTenant(this.#key);
       // Else the tenant's next change, a heartbeat's say, would look like another tenant.
       this.#births.set(tenantId, route.bornAtMs);
     }

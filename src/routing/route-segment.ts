@@ -15,14 +15,22 @@ export const instanceWord = 5;
 export const computerWord = 6;
 export const versionWord = 7;
 
+/** The bit of the instance's word that says the entry was used since the eviction last passed it. */
+export const usedMark = 1 << 30;
+export const instanceMask = usedMark - 1;
+
 /** Beyond this load it takes long to see that an entry is missing. */
 export const maxLoad = 0.8;
 /** Factor by which a segment grows: a route takes at most 32 / 0.8 * 1.5 = 60 bytes. */
 const growth = 1.5;
 const minPlaces = 8;
 
+/** Changes of all segments of the process, so that no two states of any have the same number. */
+let changes = 0;
+
 export class RouteSegment {
   readonly #hash: WordHash;
+  #stamp = 0;
   words = new Int32Array(minPlaces * entryWords);
   places = minPlaces;
   entries = 0;
@@ -31,6 +39,18 @@ export class RouteSegment {
 
   constructor(hash: WordHash) {
     this.#hash = hash;
+    this.changed();
+  }
+
+  /** Number of its last change: the same as long as its entries are, save for their marks of use. */
+  get stamp(): number {
+    return this.#stamp;
+  }
+
+  /** For who writes into `words`. */
+  changed(): void {
+    changes += 1;
+    this.#stamp = changes;
   }
 
   get isFull(): boolean {
@@ -68,12 +88,14 @@ export class RouteSegment {
     for (let offset = 0; offset < entryWords; offset += 1)
       words[place * entryWords + offset] = from[at + offset] as number;
     this.entries += 1;
+    this.changed();
   }
 
   /** Moves back the entries that would not be found past the hole, so that no tombstones pile up. */
   remove(at: number): void {
     const { places, words } = this;
     this.entries -= 1;
+    this.changed();
     let hole = at / entryWords;
     for (let place = hole; ; ) {
       place = place + 1 === places ? 0 : place + 1;

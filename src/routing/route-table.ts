@@ -6,16 +6,19 @@
  * routes anew would stop the process for a second, one segment takes some milliseconds.
  */
 
+import { type CopiedSegment, copySegment } from './copied-segment.ts';
 import { InternedIds } from './interned-ids.ts';
 import { createWordHash, randomSeed, type WordHash } from './keyed-hash.ts';
 import {
   computerWord,
   entryWords,
+  instanceMask,
   instanceWord,
   maxLoad,
   type RouteKey,
   RouteSegment,
   tenantWord,
+  usedMark,
   versionWord,
 } from './route-segment.ts';
 
@@ -33,10 +36,6 @@ export interface RouteTableOptions {
   readonly entries: number;
   readonly seed?: readonly [number, number];
 }
-
-/** The bit of the instance's word that says the entry was used since the eviction last passed it. */
-const usedMark = 1 << 30;
-const instanceMask = usedMark - 1;
 
 /** Routes of a full segment; filling one anew takes some milliseconds. */
 const segmentEntries = 65_536;
@@ -129,6 +128,7 @@ export class RouteTable {
     this.#instances.release(before & instanceMask);
     words[at + computerWord] = jamfComputerId;
     words[at + versionWord] = version;
+    segment.changed();
   }
 
   remove(key: RouteKey): void {
@@ -149,6 +149,7 @@ export class RouteTable {
     const tenant = this.#tenants.find(key, 0);
     if (tenant < 0) return;
     this.#dead += this.#tenants.holders(tenant);
+    for (const segment of this.#segments) segment.changed();
     this.#tenants.retire(tenant);
   }
 
@@ -165,6 +166,19 @@ export class RouteTable {
     // Segments differ as chance has it: four standard deviations hold nearly all of them.
     const places = Math.ceil((share + 4 * Math.sqrt(share)) / maxLoad);
     for (const segment of this.#segments) if (places > segment.places) this.#resize(segment, places);
+  }
+
+  get segments(): number {
+    return this.#segments.length;
+  }
+
+  /** Changes with the entries of this segment that can be found. */
+  segmentStamp(index: number): number {
+    return this.#segmentOf(index).stamp;
+  }
+
+  copySegment(index: number): CopiedSegment {
+    return copySegment(this.#segmentOf(index), this.#tenants, this.#instances);
   }
 
   /** Frees some places of dropped tenants; false when there are none left. */
