@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import ipaddr from 'ipaddr.js';
 import { connectionSweepMs, headersTimeoutMs, stalledCallerMs } from '../limits.ts';
+import { onFirstBytes } from './node-first-bytes.ts';
 import { acmeProtocol } from './node-tls.ts';
 
 export interface ConnectionBounds {
@@ -300,7 +301,11 @@ export function boundConnections(
   let behindSecure: Take[] = [];
   const pass = (entry: Entry): void => {
     entries.add(entry, isTls);
-    for (const take of behind) take.call(server, entry.raw);
+    const take = (): void => {
+      for (const one of behind) one.call(server, entry.raw);
+    };
+    if (isTls) onFirstBytes(entry.raw, take);
+    else take();
   };
   const enter = (raw: Socket): void => {
     const entry = table.admit(raw);

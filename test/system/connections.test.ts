@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { type ConnectionBounds, callerAddress } from '../../src/runtime/node-connections.ts';
@@ -118,6 +119,42 @@ describe.concurrent.each([
   /** The first bytes of a ClientHello, and of nothing else. */
   const halfHello = Buffer.from('1603010200010001fc0303', 'hex');
   const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+  it.runIf(isTls)('that end or break before a first byte are closed, and leave nothing', async () => {
+    const listener = await open();
+    for (const leave of [
+      (socket: Socket) => socket.end(),
+      (socket: Socket) => socket.resetAndDestroy(),
+      (socket: Socket) => socket.write(halfHello.subarray(0, 1), () => socket.resetAndDestroy()),
+      (socket: Socket) => socket.end(halfHello),
+    ]) {
+      const { isClosed, socket } = await bare(listener);
+      leave(socket);
+      await eventually(() => expect(isClosed()).toBe(true));
+    }
+    await (await ready(listener)).ask();
+  });
+
+  it.runIf(isTls)('may send the first bytes of a handshake one by one', async () => {
+    const listener = await open();
+    const below = await bare(listener);
+    below.socket.removeAllListeners('data');
+    let sent = 0;
+    const oneByOne = new Duplex({
+      read: () => undefined,
+      write: (chunk: Buffer, _encoding, done) => {
+        const split = sent < 40 ? Math.min(40 - sent, chunk.length) : 0;
+        sent += split;
+        for (const byte of chunk.subarray(0, split)) below.socket.write(Buffer.of(byte));
+        if (split === chunk.length) done();
+        else below.socket.write(chunk.subarray(split), () => done());
+      },
+    });
+    below.socket.on('data', (chunk: Buffer) => oneByOne.push(chunk));
+    const socket = tlsConnect({ socket: oneByOne, rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    await watch(socket).ask();
+  });
 
   it('that bring no request are closed, whatever they do instead', { timeout: 20_000 }, async () => {
     const listener = await open({ headMs: 1_500 });
