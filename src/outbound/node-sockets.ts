@@ -8,7 +8,7 @@ export interface SocketAccess {
   /**
    * `take` may be given what is read past the event `data`, so a listener of `data` that does the same has to be there,
    * too. It has the bytes until it returns: whatever it keeps of them it copies. `bytes` is how much one read brings at
-   * most. The socket is connected.
+   * most, 16 KiB or less. The socket is connected.
    */
   read(socket: Socket, bytes: number, take: (chunk: Buffer) => void): SocketReads;
 }
@@ -16,7 +16,7 @@ export interface SocketAccess {
 export interface SocketReads {
   /** Ends direct reading: from now on everything that is read comes by the event `data`. */
   stop(): void;
-  /** Nothing of what was read stays in memory that outlives the read. */
+  /** Nothing of what was read stays in memory that outlives the read, nor the memory itself. */
   wipe(): void;
 }
 

@@ -131,6 +131,48 @@ describe.runIf(areInternalsKnown).each([
     expect(chunks[0]?.every((byte) => byte === 0)).toBe(true);
   });
 
+  test('no read of another connection shows in what was taken, nor after a rest', async () => {
+    const access = openInternals();
+    const accepted = new Promise<Socket>((resolve) =>
+      server.once(overTls ? 'secureConnection' : 'connection', resolve),
+    );
+    const address = server.address();
+    const where = { port: typeof address === 'object' && address ? address.port : 0, host: '127.0.0.1' };
+    const others = overTls ? tlsConnect({ ...where, rejectUnauthorized: false }) : connect(where);
+    const other = await accepted;
+    const chunks: Buffer[] = [];
+    const takeOther = (chunk: Buffer): void => void chunks.push(chunk);
+    other.on('data', takeOther);
+    const otherReads = access.read(other, 16_384, takeOther);
+    others.write('secret of another');
+    await eventually(() => expect(chunks).toHaveLength(1));
+    const seen: Buffer[] = [];
+    taker = (chunk) => {
+      taken += chunk.toString('latin1');
+      seen.push(chunk);
+    };
+    await send('x');
+    expect(Buffer.from(seen[0]?.buffer ?? new ArrayBuffer(0)).toString('latin1')).not.toContain('secret');
+    expect(chunks[0]?.toString('latin1')).toBe('secret of another');
+    otherReads.wipe();
+    others.write('again');
+    await eventually(() => expect(chunks).toHaveLength(2));
+    expect([chunks[0]?.every((byte) => byte === 0), chunks[1]?.toString('latin1')]).toEqual([true, 'again']);
+    others.destroy();
+    other.destroy();
+  });
+
+  test.each([1, 2_047, 2_048, 2_049, 5_000, 16_384])(
+    'a message of %i bytes comes as it was sent',
+    async (bytes) => {
+      const text = Array.from({ length: bytes }, (_, at) => String.fromCharCode(32 + (at % 90))).join('');
+      await send(text);
+      await send('short');
+      await send(text);
+      expect(taken === `${text}short${text}`).toBe(true);
+    },
+  );
+
   test('the end comes as ever, behind what was sent before it', async () => {
     const ended = new Promise<string>((resolve) => socket.once('end', () => resolve(taken)));
     peer.end('last');

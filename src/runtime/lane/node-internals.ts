@@ -15,8 +15,19 @@ export const internalsKnownOf: readonly number[] = [24, 26];
 export function openInternals(version: string = process.versions.node): SocketAccess {
   if (!internalsKnownOf.includes(Number.parseInt(version, 10)))
     throw new Error(`the internals of Node ${version} are not known`);
-  const symbols = findSymbols();
-  return { read: (socket, bytes, take) => readPastStream(symbols, socket, bytes, take) };
+  const way = { symbols: findSymbols(), arrival: Buffer.alloc(maxReadBytes) };
+  return { read: (socket, bytes, take) => readPastStream(way, socket, bytes, take) };
+}
+
+/** What one read brings at most, of the connection that reads the most. */
+const maxReadBytes = 16_384;
+/** A connection's own buffer begins with the size of a small message, for most never need more. */
+const firstBufferBytes = 2_048;
+
+interface DirectWay {
+  readonly symbols: ReadingInto;
+  /** All reads of all sockets are written into this one, and copied out of it and wiped before anything else happens. */
+  readonly arrival: Buffer;
 }
 
 interface Handle {
@@ -48,16 +59,18 @@ function findSymbols(): ReadingInto {
 }
 
 /**
- * Gives what a socket reads to a function at once, in a buffer that the connection keeps for all its reads: past the events,
- * the buffer and the extra turns of `Readable`, and without a new piece of memory for each message, all of which cost more
- * than reading a small message does. Only while the socket flows and nothing waits in its stream, that is when `Readable`
- * would emit `data` at once itself; else, and for the end, it goes the ordinary way, so that pausing, ending and handing
- * the socket on work as ever.
+ * Gives what a socket reads to a function at once, in a buffer that the connection keeps for its reads while it is in use:
+ * past the events, the buffer and the extra turns of `Readable`, and without a new piece of memory for each message, all of
+ * which cost more than reading a small message does. Only while the socket flows and nothing waits in its stream, that is
+ * when `Readable` would emit `data` at once itself; else, and for the end, it goes the ordinary way, so that pausing, ending
+ * and handing the socket on work as ever.
  *
- * It is what the option `onread` of `net.connect` does, for sockets that a server accepted, which have no such option.
+ * It is what the option `onread` of `net.connect` does, for sockets that a server accepted, which have no such option. That
+ * wants a buffer which is there before a read: one of its own for each of thousands of idle connections would be most of
+ * what they hold, so they have one in common, and a function is given a copy, which belongs to one connection.
  */
 function readPastStream(
-  into: ReadingInto,
+  { arrival, symbols }: DirectWay,
   socket: Socket,
   bytes: number,
   take: (chunk: Buffer) => void,
@@ -65,24 +78,41 @@ function readPastStream(
   const handle = handleOf(socket);
   if (typeof handle?.useUserBuffer !== 'function') return readsOfStream;
   let isDirect = true;
-  const buffer = Buffer.allocUnsafeSlow(bytes);
+  let own = nothing;
   /** The part of it that was read last: the messages of one connection are often of one length. */
-  let view = buffer;
+  let view = nothing;
+  const copyOut = (length: number): void => {
+    if (own.length < length) {
+      own.fill(0);
+      own = Buffer.allocUnsafeSlow(Math.min(bytes, Math.max(length, firstBufferBytes, 2 * own.length)));
+      view = own.subarray(0, length);
+    } else if (view.length !== length) view = own.subarray(0, length);
+    arrival.copy(own, 0, 0, length);
+    arrival.fill(0, 0, length);
+  };
   const onRead = (length: number): boolean => {
-    if (view.length !== length) view = buffer.subarray(0, length);
-    if (!isDirect || !socket.readableFlowing || socket.readableLength > 0)
-      return socket.push(Buffer.from(view));
+    if (!isDirect || !socket.readableFlowing || socket.readableLength > 0) {
+      const kept = Buffer.from(arrival.subarray(0, length));
+      arrival.fill(0, 0, length);
+      return socket.push(kept);
+    }
+    copyOut(length);
     take(view);
     return true;
   };
-  Object.assign(socket, { [into.buffer]: buffer, [into.callback]: onRead, [into.nextBuffer]: null });
-  handle.useUserBuffer(buffer);
+  const place = arrival.subarray(0, bytes);
+  Object.assign(socket, { [symbols.buffer]: place, [symbols.callback]: onRead, [symbols.nextBuffer]: null });
+  handle.useUserBuffer(place);
   return {
     stop: () => {
       isDirect = false;
     },
     wipe: () => {
-      buffer.fill(0);
+      own.fill(0);
+      own = nothing;
+      view = nothing;
     },
   };
 }
+
+const nothing = Buffer.alloc(0);

@@ -34,8 +34,10 @@ export interface RepeatedParts {
 /** A writable view of a request for its reader, the one place where it changes. */
 type Changing = { -readonly [Name in keyof LaneRequest]: LaneRequest[Name] };
 
+const nothing: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+
 export function createLaneReader(hashToken: ((token: string) => string) | undefined): LaneReader {
-  let kept = Buffer.alloc(0);
+  let kept = nothing;
   let keptLength = 0;
   let request: Changing | undefined;
   let deviceAt = 0;
@@ -68,6 +70,8 @@ export function createLaneReader(hashToken: ((token: string) => string) | undefi
   const forget = (): boolean => {
     if (keptLength === 0) return false;
     kept.fill(0);
+    // A connection that rests may do so for a minute, and there are thousands.
+    kept = nothing;
     keptLength = 0;
     request = undefined;
     repeats = undefined;
