@@ -134,7 +134,6 @@ export function problemAnswer(problem: Problem, requestId: string): ProblemAnswe
   const retryAfter = retryAfterOf(kind.status, problem.retryAfterSeconds);
   const headers = {
     'content-type': 'application/problem+json',
-    'cache-control': 'no-store',
     'x-request-id': requestId,
     ...problem.headers,
     ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),

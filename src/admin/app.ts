@@ -4,7 +4,7 @@ import { except } from 'hono/combine';
 import { matchedRoutes } from 'hono/route';
 import { createAttempts } from '../gateway/attempts.ts';
 import { decodeText } from '../gateway/body.ts';
-import { showErrorsAsPages } from '../gateway/error-pages.ts';
+import { errorPages, showErrorsAsPages } from '../gateway/error-pages.ts';
 import {
   beginListener,
   finishListener,
@@ -249,7 +249,7 @@ export function createAdminApp(
 ): AdminApp {
   const app = createApi();
   beginListener(app, options);
-  app.use('*', showErrorsAsPages({ helper: 'gateway', programs: /^\/(?:api|console)\// }));
+  app.use('*', showErrorsAsPages(errorPages.admin));
   addApiDocs(app);
   const attempts = createAttempts();
   const keys = createKeyOperators(services.sql, services.bootstrapKey);
@@ -265,10 +265,6 @@ export function createAdminApp(
   );
   app.use(`${basePath}/*`, roleFirst(services), refuseBadTextInQuery, shedHeavyReads(services.pressure));
   app.use(`${basePath}/*`, except(takesStream, jsonBodies(services), refuseBadTextInBody, inTime()));
-  app.use(`${basePath}/*`, async (c, next) => {
-    await next();
-    c.header('cache-control', 'no-store');
-  });
   // Any write may have ended a credential, also by deleting what it belongs to: it opens nothing here from this answer on.
   app.use(`${basePath}/*`, async (c, next) => {
     await next();

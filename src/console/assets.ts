@@ -32,8 +32,6 @@ export function serveAsset(c: Context<ListenerEnv>, assets: Assets): Response {
     'cache-control': c.req.query('v') === asset.digest ? 'public, max-age=31536000, immutable' : 'no-cache',
     etag: tag,
     vary: 'accept-encoding',
-    'x-content-type-options': 'nosniff',
-    'cross-origin-resource-policy': 'same-origin',
   };
   const known = c.req.header('if-none-match')?.split(',');
   if (known?.some((one) => one.trim().replace(/^W\//, '') === tag)) return c.body(null, 304, headers);

@@ -95,7 +95,7 @@ describe('towards the caller', () => {
     return read.ok ? read.head : expect.fail(read.fault);
   };
   const entriesOf = (headers: Headers): Record<string, string> => Object.fromEntries([...headers]);
-  const always = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-request-id': 'r-1' };
+  const always = { 'x-request-id': 'r-1' };
 
   it('goes what speaks of the body, and its length', () => {
     const head = headOf('Content-Type: application/json', 'ETag: "1"', 'Content-Length: 2', 'Retry-After: 5');
@@ -120,6 +120,11 @@ describe('towards the caller', () => {
       'ETag: "1"',
       'WWW-Authenticate: Bearer',
       'Strict-Transport-Security: max-age=1',
+      'Content-Security-Policy: default-src *',
+      'X-Content-Type-Options: none',
+      'Referrer-Policy: unsafe-url',
+      'Cross-Origin-Resource-Policy: cross-origin',
+      'Cache-Control: public',
       'Access-Control-Allow-Origin: *',
       'Alt-Svc: h3=":443"',
       'Transfer-Encoding: chunked',

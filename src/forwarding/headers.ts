@@ -102,9 +102,9 @@ export function crossingLines(head: UpstreamHead): string {
   return lines;
 }
 
-/** The headers of the answer to the caller. `content-length` is there when the instance stated it. */
+/** Headers of the answer to the caller beside those of every answer (gateway/answer-headers.ts). `content-length` is there when the instance stated it. */
 export function answerHeaders(head: UpstreamHead, requestId: string): Headers {
-  const headers = new Headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+  const headers = new Headers();
   eachCrossing(head, (name, value) => headers.append(name, value));
   if (head.contentLength !== undefined) headers.set('content-length', String(head.contentLength));
   headers.set('x-request-id', requestId);

@@ -10,9 +10,6 @@ import { pagePolicy } from './page-style.ts';
 export const pageHeaders = (language: Language): Record<string, string> => ({
   'content-security-policy': pagePolicy('none'),
   'content-language': language,
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  'cache-control': 'no-store',
   vary: 'accept-language',
 });
 

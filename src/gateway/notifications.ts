@@ -50,9 +50,7 @@ async function tenantIdOf(c: Context<ListenerEnv>, options: NotificationSideOpti
 /** Text that a stranger chose goes back as nothing but text. */
 const handshakeHeaders = {
   'content-type': 'text/plain; charset=utf-8',
-  'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; sandbox",
-  'cache-control': 'no-store',
 };
 
 /** Graph calls the address of a new subscription and wants the decoded token back as plain text. */

@@ -15,6 +15,7 @@ import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
 import type { ForwardAnswer } from '../forwarding/forward.ts';
+import { type AnswerHeaders, createAnswerHeaders } from '../gateway/answer-headers.ts';
 import { readBody, tooLarge, tooSlow, wentAway } from '../gateway/body.ts';
 import type { RequestFacts } from '../gateway/listener.ts';
 import { newId } from '../ids.ts';
@@ -188,9 +189,14 @@ export interface ListenOptions {
   readonly lane?: LaneServices;
   /** Default: those of limits.ts. */
   readonly connections?: ConnectionBounds;
+  /** Default: those of plain HTTP. */
+  readonly answerHeaders?: AnswerHeaders;
   /** Timeout for tests; default: that of limits.ts. */
   readonly callerIdleMs?: number;
 }
+
+const answerHeadersOf = ({ answerHeaders }: ListenOptions): AnswerHeaders =>
+  answerHeaders ?? createAnswerHeaders();
 
 /** A `RequestError` is about a host or target that `requestFault` lets through and a URL cannot hold. */
 const problemOfUnread = (error: unknown): Problem =>
@@ -223,7 +229,12 @@ function createServerFor(options: ListenOptions): { server: Server; connections:
       idleMs: limits.keepAliveTimeout + 2 * headersTimeoutMs,
     });
     const { activityOf } = connections;
-    serveInTurn(server, { handle, activityOf, isUnhurried: (socket) => unhurried.has(socket) });
+    serveInTurn(server, {
+      handle,
+      activityOf,
+      isUnhurried: (socket) => unhurried.has(socket),
+      answerHeaders: answerHeadersOf(options),
+    });
     return { server, connections };
   };
   const { certificates, clientCa } = options;
@@ -256,7 +267,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     connections.behind(() => {
       lane = putLaneBefore(
         server,
-        { ...services, activityOf: connections.activityOf },
+        { ...services, activityOf: connections.activityOf, commonLines: answerHeadersOf(options).lines },
         options.certificates !== undefined,
       );
     });

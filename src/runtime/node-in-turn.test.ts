@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect, it } from 'vitest';
 import { eventually } from '../../test/harness/eventually.ts';
+import { createAnswerHeaders } from '../gateway/answer-headers.ts';
 import { serveInTurn } from './node-in-turn.ts';
 
 const request = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
@@ -21,6 +22,7 @@ it('reads no further than the requests that may wait, also after an answer', asy
   serveInTurn(server, {
     activityOf: () => ({ begins: () => undefined, ends: () => undefined }),
     isUnhurried: () => false,
+    answerHeaders: createAnswerHeaders(),
     handle: (_incoming, outgoing) => {
       setImmediate(() => {
         answered += 1;

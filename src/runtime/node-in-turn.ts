@@ -7,6 +7,7 @@
 
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { AnswerHeaders } from '../gateway/answer-headers.ts';
 import { tooSlow } from '../gateway/body.ts';
 import { answerAfterBodyBytes, answerAfterBodyMs, lingerMs, requestsAhead } from '../limits.ts';
 import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
@@ -57,21 +58,21 @@ function problemBody({ detail, status }: Fault): string {
   });
 }
 
-function closingAnswer(fault: Fault): string {
+function closingAnswer(fault: Fault, headerLines: string): string {
   const body = problemBody(fault);
   const head =
-    `HTTP/1.1 ${fault.status} ${STATUS_CODES[fault.status]}\r\nconnection: close\r\n` +
+    `HTTP/1.1 ${fault.status} ${STATUS_CODES[fault.status]}\r\nconnection: close\r\n${headerLines}` +
     `content-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;
   return fault.isToHead ? head : head + body;
 }
 
-/** Answers with the fault and closes; what is still being sent is read for a moment, or a reset would take the answer with it. */
-function closeWith(socket: Duplex, fault: Fault | undefined): void {
+/** Gives a last answer, if any, and closes; what is still being sent is read for a moment, or a reset would take the answer with it. */
+function closeWith(socket: Duplex, answer: string | undefined): void {
   if (!socket.writable) {
     if (!socket.writableEnded) socket.destroy();
     return;
   }
-  socket.end(fault && closingAnswer(fault));
+  socket.end(answer);
   const late = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(late));
 }
@@ -79,15 +80,17 @@ function closeWith(socket: Duplex, fault: Fault | undefined): void {
 class Line {
   readonly #socket: Duplex;
   readonly #activity: Activity;
+  readonly #headerLines: string;
   #current: Turn | undefined;
   #waiting: Turn[] = [];
   #fault: Fault | undefined;
   #isFaultReported = false;
   #isPaused = false;
 
-  constructor(socket: Duplex, activity: Activity) {
+  constructor(socket: Duplex, activity: Activity, headerLines: string) {
     this.#socket = socket;
     this.#activity = activity;
+    this.#headerLines = headerLines;
     // Node reads on after every answer: it passes over what is left of the request's body.
     socket.on('resume', () => {
       if (this.#isPaused) socket.pause();
@@ -139,7 +142,9 @@ class Line {
       socket.resume();
     }
     if (turn === undefined) {
-      if (this.#fault !== undefined) closeWith(socket, this.#isFaultReported ? undefined : this.#fault);
+      const fault = this.#fault;
+      if (fault === undefined) return;
+      closeWith(socket, this.#isFaultReported ? undefined : closingAnswer(fault, this.#headerLines));
       return;
     }
     this.#current = turn;
@@ -177,14 +182,16 @@ export interface TurnOptions {
   /** True where the request under way on this connection may take longer than Node's `requestTimeout`. */
   readonly isUnhurried: (socket: Duplex) => boolean;
   readonly activityOf: (socket: Duplex) => Activity;
+  readonly answerHeaders: AnswerHeaders;
 }
 
-export function serveInTurn(server: Server, { activityOf, handle, isUnhurried }: TurnOptions): void {
+export function serveInTurn(server: Server, options: TurnOptions): void {
+  const { activityOf, answerHeaders, handle, isUnhurried } = options;
   const lines = new WeakMap<Duplex, Line>();
   const lineOf = (socket: Duplex): Line => {
     let line = lines.get(socket);
     if (line === undefined) {
-      line = new Line(socket, activityOf(socket));
+      line = new Line(socket, activityOf(socket), answerHeaders.lines);
       lines.set(socket, line);
     }
     return line;
@@ -195,6 +202,7 @@ export function serveInTurn(server: Server, { activityOf, handle, isUnhurried }:
       const line = lineOf(incoming.socket);
       const detail = requestFault(incoming);
       if (detail === undefined) {
+        for (const [name, value] of answerHeaders.entries) outgoing.setHeader(name, value);
         line.add({ incoming, outgoing, begin });
         return;
       }

@@ -1,8 +1,9 @@
 /** The three listeners (contract section 2), bound before there is anything to serve: a taken port is reported at once. */
 
 import type { HttpBindings } from '@hono/node-server';
-import { newId } from '../ids.ts';
-import { problem, problemResponse } from '../problems.ts';
+import { createAnswerHeaders } from '../gateway/answer-headers.ts';
+import { type ErrorPages, errorPages } from '../gateway/error-pages.ts';
+import { createStartingApp } from '../gateway/starting.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createTrustedProxies } from './balancer/trusted-proxies.ts';
@@ -28,17 +29,6 @@ export interface GatewayListeners {
   readonly ops: GatewayListener;
 }
 
-/** Callers come again as soon as a start can be over. */
-const startingRetrySeconds = 5;
-
-const notYet: Fetch = () =>
-  problemResponse(
-    problem('store-unavailable', 'Espalier is starting and does not serve yet; try again.', {
-      retryAfterSeconds: startingRetrySeconds,
-    }),
-    newId(),
-  );
-
 const listenProblems: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is taken by another process',
   EACCES: 'is not this process’s to take: it lacks the right',
@@ -61,9 +51,11 @@ function listenFault(
 
 async function openListener(
   setting: Setting<ListenAddress>,
+  pages: ErrorPages,
   options: Omit<ListenOptions, 'fetch' | 'lane'>,
 ): Promise<GatewayListener> {
-  let fetch = notYet;
+  const starting = createStartingApp(pages);
+  let fetch: Fetch = (request) => starting.fetch(request);
   try {
     const listener = await listen({ ...options, fetch: (request, bindings) => fetch(request, bindings) });
     return {
@@ -83,12 +75,14 @@ export async function openListeners(
   config: Pick<
     Config,
     | 'adminListen'
+    | 'adminUrl'
     | 'clientCa'
     | 'connections'
     | 'connectionsPerAddress'
     | 'dataListen'
     | 'opsListen'
     | 'proxyProtocol'
+    | 'publicUrl'
     | 'trustedProxies'
   >,
   certificates: CertificateSource | undefined,
@@ -117,17 +111,22 @@ export async function openListeners(
   });
   const clientCa = config.clientCa === undefined ? {} : { clientCa: config.clientCa };
   return {
-    ops: await open(settings.opsListen, { address: config.opsListen, connections: bounds('ops') }),
-    data: await open(settings.dataListen, {
+    ops: await open(settings.opsListen, errorPages.ops, {
+      address: config.opsListen,
+      connections: bounds('ops'),
+    }),
+    data: await open(settings.dataListen, errorPages.data, {
       address: config.dataListen,
       ...secure,
       ...clientCa,
       connections: behindBalancers('data'),
+      answerHeaders: createAnswerHeaders(config.publicUrl),
     }),
-    admin: await open(settings.adminListen, {
+    admin: await open(settings.adminListen, errorPages.admin, {
       address: config.adminListen,
       ...secure,
       connections: behindBalancers('admin'),
+      answerHeaders: createAnswerHeaders(config.adminUrl),
     }),
   };
 }

@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { monotonicMs } from '../clock.ts';
 import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
+import { createAnswerHeaders, withAnswerHeaders } from '../gateway/answer-headers.ts';
 import { beginListener, finishListener, type ListenerEnv } from '../gateway/listener.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { withCircuit } from '../outbound/upstream-circuit.ts';
@@ -101,7 +102,10 @@ function createFaultyIsolate(faults: readonly ConfigFault[]): Isolate {
   });
   finishListener(app);
   return {
-    answer: async (request, bindings) => (isHealth(request) ? health : app).fetch(request, bindings),
+    answer: async (request, bindings) => {
+      const answer = await (isHealth(request) ? health : app).fetch(request, bindings);
+      return withAnswerHeaders(answer, createAnswerHeaders());
+    },
   };
 }
 
@@ -116,11 +120,12 @@ export async function openIsolate(bindings: WorkerBindings): Promise<Isolate> {
   const shared = { sql: database.sql, log: createWorkerLog(config), metrics: createMetrics() };
   const health = createHealthApp(database.sql, shared);
   const data = await createDataApp(config, bindings, shared);
+  const answerHeaders = createAnswerHeaders(config.publicUrl);
   return {
     answer: (request, requestBindings, context) => {
       const app = isHealth(request) ? health : data;
       const { close, result } = database.within(databaseUrlOf(requestBindings), async () =>
-        app.fetch(request, requestBindings, context),
+        withAnswerHeaders(await app.fetch(request, requestBindings, context), answerHeaders),
       );
       // The work is finished even when the caller goes away: another request may wait for its result.
       const settled = result.then(

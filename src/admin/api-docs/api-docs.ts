@@ -30,9 +30,6 @@ export function addApiDocs(app: AdminApp): void {
   app.get('/api/docs', async (c) =>
     c.html(page(), 200, {
       'content-security-policy': await policy(),
-      'referrer-policy': 'no-referrer',
-      'x-content-type-options': 'nosniff',
-      'cache-control': 'no-cache',
     }),
   );
 }

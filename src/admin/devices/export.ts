@@ -97,7 +97,6 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
     const headers = new Headers({
       'content-type': mediaTypes[format],
       'content-disposition': `attachment; filename="routes-${tenantId}.${format}"`,
-      'cache-control': 'no-store',
       'x-request-id': requestId,
     });
     const leave = await enter(semaphore);

@@ -221,7 +221,6 @@ export function addRouteImport(app: AdminApp, services: AdminServices): void {
     );
     const headers = new Headers({
       'content-type': linesType,
-      'cache-control': 'no-store',
       'x-request-id': requestId,
     });
     return respond(c, { status: 200, headers, body: lines });

@@ -24,11 +24,8 @@ export const pageHeaders = (language: Language): Record<string, string> => ({
   'content-security-policy': pagePolicy('self'),
   'content-language': language,
   'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'same-origin',
-  'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
-  'cache-control': 'no-store',
   vary: 'accept-language, cookie',
 });
 

@@ -58,16 +58,18 @@ class LaneAnswer {
   readonly problem: Problem | undefined;
   /** Undefined: in chunks. */
   readonly bodyBytes: number | undefined;
+  readonly commonLines: string;
   readonly #beforeId: string;
   readonly #afterId: string;
 
-  constructor(head: UpstreamHead, isKept: boolean) {
+  constructor(head: UpstreamHead, commonLines: string, isKept: boolean) {
+    this.commonLines = commonLines;
     const { contentLength, status } = head;
     this.problem = checkDeviceAnswer(head);
     const framing = status === 204 || status === 304 ? 'none' : (contentLength ?? 'chunked');
     this.bodyBytes = framing === 'chunked' ? undefined : framing === 'none' ? 0 : framing;
     const crossing = this.problem === undefined ? crossingLines(head) : '';
-    const beforeId = `${statusLine(status)}cache-control: no-store\r\n${crossing}x-content-type-options: nosniff\r\nx-request-id: `;
+    const beforeId = `${statusLine(status)}${commonLines}${crossing}x-request-id: `;
     this.#beforeId = isKept ? inOnePiece(beforeId) : beforeId;
     this.#afterId = `\r\n${framingLine(framing)}`;
   }
@@ -79,27 +81,34 @@ class LaneAnswer {
 /** Results for heads that come again, for as long as their connections keep them. */
 const answers = new WeakMap<UpstreamHead, LaneAnswer>();
 
-export function laneAnswerOf(head: UpstreamHead): LaneAnswer {
-  if (head.isRepeated !== true) return new LaneAnswer(head, false);
+/** `commonLines`: what every answer of the listener has. */
+export function laneAnswerOf(head: UpstreamHead, commonLines: string): LaneAnswer {
+  if (head.isRepeated !== true) return new LaneAnswer(head, commonLines, false);
   let answer = answers.get(head);
-  if (answer === undefined) {
-    answer = new LaneAnswer(head, true);
+  // Listeners of one process share the connections to instances.
+  if (answer?.commonLines !== commonLines) {
+    answer = new LaneAnswer(head, commonLines, true);
     answers.set(head, answer);
   }
   return answer;
 }
 
+export interface ProblemEnd {
+  readonly commonLines: string;
+  readonly keepAliveSeconds: number | undefined;
+}
+
 export function problemText(
   found: Problem,
   requestId: string,
-  keepAliveSeconds: number | undefined,
+  { commonLines, keepAliveSeconds }: ProblemEnd,
 ): { readonly status: number; readonly text: string } {
   const { body, headers, status } = problemAnswer(found, requestId);
   const bytes = Buffer.from(body);
   const lines = Object.entries(headers)
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join('');
-  const head = answerHead(status, lines, { keepAliveSeconds, framing: bytes.byteLength });
+  const head = answerHead(status, commonLines + lines, { keepAliveSeconds, framing: bytes.byteLength });
   return { status, text: head + bytes.toString('latin1') };
 }
 

@@ -204,7 +204,7 @@ export class LaneConnection {
       this.#giveUp();
       return;
     }
-    const answer = laneAnswerOf(head);
+    const answer = laneAnswerOf(head, this.#services.commonLines);
     if (answer.problem !== undefined) {
       call.failed(answer.problem.slug);
       this.#answerProblem(call, answer.problem);
@@ -230,7 +230,10 @@ export class LaneConnection {
     this.socket.destroy();
   }
   #answerProblem(call: LaneCall, found: Problem): void {
-    const { status, text } = problemText(found, call.requestId, this.#keepAliveSeconds());
+    const { status, text } = problemText(found, call.requestId, {
+      commonLines: this.#services.commonLines,
+      keepAliveSeconds: this.#keepAliveSeconds(),
+    });
     this.#writer.whole(text);
     this.#finish(call, status);
   }

@@ -31,6 +31,8 @@ export interface LaneServices {
 /** Services with the listener's knowledge of its connections. */
 export interface ConnectionServices extends LaneServices {
   readonly keepAliveSeconds: number;
+  /** Header lines that every answer of the listener has. */
+  readonly commonLines: string;
   /** Is informed when a request begins and ends. */
   readonly activityOf: (socket: Duplex) => Activity;
 }
