@@ -22,7 +22,15 @@ export interface ErrorPages {
   readonly helper: Helper;
   /** Paths that only programs call. */
   readonly programs: RegExp;
+  /** The console is at the root of the listener. */
+  readonly hasConsole?: boolean;
 }
+
+export const errorPages = {
+  data: { helper: 'help-desk', programs: /^\/(?:jamf\/|t\/[^/]+\/(?:devices|notifications)(?:\/|$))/ },
+  admin: { helper: 'gateway', programs: /^\/(?:api|console)\//, hasConsole: true },
+  ops: { helper: 'gateway', programs: /^\/(?:health|metrics)\b/ },
+} as const satisfies Record<string, ErrorPages>;
 
 const kindOf = (status: number): ErrorKind => {
   if (status === 404) return 'not-found';
@@ -34,21 +42,26 @@ const kindOf = (status: number): ErrorKind => {
 interface ErrorPage {
   readonly kind: ErrorKind;
   readonly helper: Helper;
+  readonly hasConsole: boolean;
   readonly requestId: string;
   readonly toLanguage: LanguageSwitch | undefined;
 }
 
-export function errorPage(language: Language, { helper, kind, requestId, toLanguage }: ErrorPage): Html {
+export function errorPage(
+  language: Language,
+  { hasConsole, helper, kind, requestId, toLanguage }: ErrorPage,
+): Html {
   const { help, kinds, openConsole, requestId: idName, stepsTitle } = errorTexts[language];
   const text = kinds[kind];
-  const isAtConsole = helper === 'gateway' && kind === 'not-found';
   return pageLayout(
     language,
     text.title,
     [
       paragraphs(text.paragraphs),
       steps(stepsTitle, [...text.steps, help[helper]], false),
-      isAtConsole ? html`<p class="actions"><a class="main" href="/">${openConsole}</a></p>` : html``,
+      hasConsole && kind === 'not-found'
+        ? html`<p class="actions"><a class="main" href="/">${openConsole}</a></p>`
+        : html``,
       facts([[idName, requestId]]),
     ],
     toLanguage,
@@ -58,7 +71,7 @@ export function errorPage(language: Language, { helper, kind, requestId, toLangu
 const asksForPage = (accept: string | undefined): boolean => /(?:^|,)\s*text\/html\b/i.test(accept ?? '');
 
 export const showErrorsAsPages =
-  <E extends ListenerEnv>({ helper, programs }: ErrorPages): MiddlewareHandler<E> =>
+  <E extends ListenerEnv>({ hasConsole = false, helper, programs }: ErrorPages): MiddlewareHandler<E> =>
   async (c, next) => {
     await next();
     const { headers: told, status } = c.res;
@@ -72,7 +85,10 @@ export const showErrorsAsPages =
     const isPlain = c.req.method === 'GET' && query.size === 0;
     const toLanguage = isPlain ? byLink((other) => `?${languageParameter}=${other}`) : undefined;
     const requestId = c.get('requestId');
-    const page = await errorPage(language, { helper, kind: kindOf(status), requestId, toLanguage });
+    const page = await errorPage(language, {
+      ...{ hasConsole, helper, requestId, toLanguage },
+      kind: kindOf(status),
+    });
     const headers = new Headers({ ...pageHeaders(language), 'content-type': 'text/html; charset=UTF-8' });
     for (const name of ['allow', 'retry-after', 'www-authenticate', 'x-request-id']) {
       const value = told.get(name);

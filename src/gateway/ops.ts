@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { errorPages, showErrorsAsPages } from './error-pages.ts';
 import { beginListener, finishListener, type ListenerEnv, type ListenerOptions } from './listener.ts';
 
 /** `age`: seconds for which memory has been served without hearing of changes. */
@@ -16,6 +17,7 @@ export interface OpsServices {
 export function createOpsApp(services: OpsServices, options: ListenerOptions): Hono<ListenerEnv> {
   const app = new Hono<ListenerEnv>();
   beginListener(app, options);
+  app.use('*', showErrorsAsPages(errorPages.ops));
   app.get('/health/live', (c) => c.json({ status: 'live' }));
   app.get('/health/ready', async (c) => {
     const { ready, ...more } = await services.readiness();

@@ -20,7 +20,7 @@ import { createTargets } from '../forwarding/targets.ts';
 import { createAttempts } from '../gateway/attempts.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createDeviceCalls, type DeviceCallOptions, type DeviceCalls } from '../gateway/device-call.ts';
-import { showErrorsAsPages } from '../gateway/error-pages.ts';
+import { errorPages, showErrorsAsPages } from '../gateway/error-pages.ts';
 import { createFairShare } from '../gateway/fair-share.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
 import { addLandingRoutes } from '../gateway/landing.ts';
@@ -47,9 +47,6 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { createTurns, turnsApart } from '../untrusted/turns.ts';
 import type { Config } from './config.ts';
 import { createInstanceClients, type InstanceClients } from './instance-clients.ts';
-
-/** Paths of the data listener that no person's browser is sent to. */
-const calledByPrograms = /^\/(?:jamf\/|t\/[^/]+\/(?:devices|notifications)(?:\/|$))/;
 
 /** Committed at the same time. */
 const notificationsOfTenant = 2;
@@ -214,7 +211,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     services;
   const app = new Hono<ListenerEnv>();
   beginListener(app, { name: 'data', log, metrics });
-  app.use('*', showErrorsAsPages({ helper: 'help-desk', programs: calledByPrograms }));
+  app.use('*', showErrorsAsPages(errorPages.data));
   const pressure = parts.pressure ?? new Pressure();
   shedUnderPressure(app, pressure);
   addJamfRoutes(app, {

@@ -42,6 +42,17 @@ describe('problems as pages', () => {
     }
   });
 
+  it('says so on the ops listener too, where there is no console to open', async () => {
+    const headers = { accept: browsers, 'accept-language': 'fr' };
+    const page = await fetch(`${scene.gateway.ops}/nothing`, { headers });
+    expect([page.status, page.headers.get('content-language')]).toEqual([404, 'fr']);
+    const text = await page.text();
+    expect(text).toContain('<h1>Il n’y a rien ici</h1>');
+    expect(text).not.toContain('href="/"');
+    const probe = await fetch(`${scene.gateway.ops}/metrics/x`, { headers });
+    expect([probe.status, probe.headers.get('content-type')]).toEqual([404, 'application/problem+json']);
+  });
+
   it('has no link to the other language where the address holds more, and says which methods there are', async () => {
     const secret = await open(`${data}/nothing?code=secret`);
     expect([secret.status, secret.text.includes('secret'), secret.text.includes('?language')]).toEqual([
