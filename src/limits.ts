@@ -75,6 +75,8 @@ export const bodiesHeldBytes = 256 * mebibyte;
 export const smallBodyBytes = 16 * 1024;
 /** Every other request body on any listener (contract section 6). */
 export const bodyBytes = mebibyte;
+/** Bodies of change notifications that are being read, which anybody can send: the largest, eight times for each tenant. */
+export const notificationsHeldBytes = 32 * bodyBytes;
 /** Graph sends some dozens in one request. Anybody can send here, and each state that is named is hashed. */
 export const notificationsPerBody = 5_000;
 /** Bounds the JSON of an admin request; a list in it has some hundred elements. */
@@ -257,6 +259,10 @@ export const signInStartsPerSecond = 1;
 export const signInStartsBurst = 120;
 export const failedCredentialsPerSecond = 2;
 export const failedCredentialsBurst = 300;
+/** Of all addresses; more, and an address is suspect with the first wrong one: one processor checks some 15,000 signatures a second. */
+export const failedCredentialsInAllPerSecond = 500;
+/** Signatures that are checked for all suspect addresses together: under one percent of a processor. */
+export const suspectLooksPerSecond = 50;
 /** A form of our own pages: some hundred characters. */
 export const formBodyBytes = 16 * 1024;
 /** One with certificates in it: 50,000 characters, and what their encoding adds. */

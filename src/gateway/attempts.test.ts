@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { failedCredentialsBurst, signInStartsBurst } from '../limits.ts';
+import {
+  failedCredentialsBurst,
+  failedCredentialsInAllPerSecond,
+  signInStartsBurst,
+  suspectLooksPerSecond,
+} from '../limits.ts';
 import { createAttempts, sourceKey } from './attempts.ts';
 
 describe('where a request comes from', () => {
@@ -35,4 +40,37 @@ test('sign-ins wait after many, for the time that it says', () => {
   expect(seconds).toBeGreaterThan(0);
   now += seconds * 1_000;
   expect(attempts.startSignIn('192.0.2.1')).toBeUndefined();
+});
+
+test('what is costly to look at is looked at for suspect addresses together, and at once for all others', () => {
+  let now = 0;
+  const attempts = createAttempts(() => now);
+  const [stranger, second, customer] = ['192.0.2.1', '192.0.2.2', '198.51.100.1'];
+  for (let sent = 0; sent < failedCredentialsBurst; sent += 1) {
+    expect(attempts.lookAt(stranger)).toBeUndefined();
+    attempts.wrong(stranger);
+  }
+  const looked = (source: string, tries = 1_000): number =>
+    Array.from({ length: tries }).filter(() => attempts.lookAt(source) === undefined).length;
+  expect(looked(stranger)).toBe(2 * suspectLooksPerSecond);
+  expect(attempts.lookAt(stranger)).toMatchObject({
+    slug: 'rate-limited',
+    retryAfterSeconds: expect.any(Number),
+  });
+  expect([looked(customer), looked(second)]).toEqual([1_000, 1_000]);
+  // A right one from there is let in with patience.
+  now += 1_000;
+  expect(looked(stranger)).toBeGreaterThanOrEqual(1);
+});
+
+test('strangers of many addresses are suspect with their first wrong credential, and nobody else is', () => {
+  const attempts = createAttempts(() => 0);
+  const addresses = Array.from(
+    { length: 2 * failedCredentialsInAllPerSecond },
+    (_, index) => `10.0.${index >> 8}.${index & 255}`,
+  );
+  for (const address of addresses) attempts.wrong(address);
+  const refused = addresses.filter((address) => attempts.lookAt(address) !== undefined);
+  expect(refused).toHaveLength(addresses.length - 2 * suspectLooksPerSecond);
+  expect(attempts.lookAt('198.51.100.1')).toBeUndefined();
 });

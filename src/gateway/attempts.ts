@@ -1,9 +1,11 @@
 import ipaddr from 'ipaddr.js';
 import {
   failedCredentialsBurst,
+  failedCredentialsInAllPerSecond,
   failedCredentialsPerSecond,
   signInStartsBurst,
   signInStartsPerSecond,
+  suspectLooksPerSecond,
 } from '../limits.ts';
 import { type Problem, problem } from '../problems.ts';
 import { createRateLimit } from './rate.ts';
@@ -16,6 +18,12 @@ import { createRateLimit } from './rate.ts';
 export interface Attempts {
   /** Counts a wrong credential; the answer in place of 401 when this address has shown too many. */
   wrong(source: string | undefined): Problem | undefined;
+  /**
+   * For credentials that are costly to look at, as a signature is. A problem: this address has shown too many wrong ones, or
+   * some while strangers of all addresses show too many, and what is looked at for all such addresses together is used up
+   * for the moment. So a right one from there is let in with some patience, and from elsewhere at once.
+   */
+  lookAt(source: string | undefined): Problem | undefined;
   /** Seconds to wait before the next sign-in may be begun from there; undefined: go on. */
   startSignIn(source: string | undefined): number | undefined;
 }
@@ -28,17 +36,27 @@ export function sourceKey(source: string | undefined): string {
   return address.kind() === 'ipv4' ? address.toString() : address.toByteArray().slice(0, 8).join('.');
 }
 
+const everybody = 'all';
+
 export function createAttempts(now?: () => number): Attempts {
   const wrong = createRateLimit(failedCredentialsPerSecond, now, failedCredentialsBurst);
   const starts = createRateLimit(signInStartsPerSecond, now, signInStartsBurst);
+  const wrongInAll = createRateLimit(failedCredentialsInAllPerSecond, now);
+  const looks = createRateLimit(suspectLooksPerSecond, now);
+  const refusal = (retryAfterSeconds: number | undefined): Problem | undefined =>
+    retryAfterSeconds === undefined
+      ? undefined
+      : problem('rate-limited', 'Too many wrong credentials came from this address.', { retryAfterSeconds });
   return {
     wrong: (source) => {
-      const waitSeconds = wrong.take(sourceKey(source));
-      return waitSeconds === undefined
-        ? undefined
-        : problem('rate-limited', 'Too many wrong credentials came from this address.', {
-            retryAfterSeconds: waitSeconds,
-          });
+      wrongInAll.take(everybody);
+      return refusal(wrong.take(sourceKey(source)));
+    },
+    lookAt: (source) => {
+      const key = sourceKey(source);
+      const isSuspect =
+        wrong.peek(key) !== undefined || (wrongInAll.peek(everybody) !== undefined && wrong.isUsed(key));
+      return isSuspect ? refusal(looks.take(everybody)) : undefined;
     },
     startSignIn: (source) => starts.take(sourceKey(source)),
   };

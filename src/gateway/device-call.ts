@@ -16,6 +16,8 @@ import { type Problem, problem } from '../problems.ts';
 import type { RouteLookup, RouteTarget } from '../routing/lookup.ts';
 import type { Instance, InstanceDirectory } from '../store/instances/instance.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
+import type { Attempts } from './attempts.ts';
+import type { FairShare, PartUse } from './fair-share.ts';
 import type { RateLimit } from './rate.ts';
 
 export type DeviceRole = 'Device.Read' | 'Device.Write';
@@ -42,9 +44,16 @@ export interface RefusedCall {
   readonly problem: Problem;
   /** It was routed, and the instance cannot be called. */
   readonly routed: boolean;
+  /** Refused for what came from its address before, and not for itself. */
+  readonly isSuspect?: boolean;
 }
 
-export interface RoutedCall {
+/** A call that holds a place among those under way, until `DeviceCalls.done`. */
+export interface PlacedCall {
+  readonly use: PartUse;
+}
+
+export interface RoutedCall extends PlacedCall {
   readonly kind: 'route';
   readonly deviceId: string;
   readonly instance: Instance;
@@ -52,7 +61,7 @@ export interface RoutedCall {
 }
 
 /** Routed, and with all that the exchange with the instance needs. */
-export interface ReadyCall {
+export interface ReadyCall extends PlacedCall {
   readonly kind: 'ready';
   readonly instance: Instance;
   readonly target: RouteTarget;
@@ -65,12 +74,20 @@ export interface ReadyCall {
 export type WarmDecision = ReadyCall | RefusedCall | { readonly kind: 'cold' };
 
 export interface DeviceCalls {
-  /** May ask the database and Entra; throws what they throw. Takes from the tenant's rate. */
-  decide(request: CallerRequest): Promise<RoutedCall | RefusedCall>;
+  /**
+   * May ask the database and Entra; throws what they throw. Takes from the tenant's rate, and a place that `done` gives
+   * back. `source`: the caller's address.
+   */
+  decide(request: CallerRequest, source: string | undefined): Promise<RoutedCall | RefusedCall>;
   /** The same by what is in memory, at once. A refusal is the one `decide` would give. */
   warm(request: DeviceCallRequest): WarmDecision;
-  /** `decide`, and then the instance's token. */
-  prepare(request: DeviceCallRequest): Promise<ReadyCall | RefusedCall>;
+  /**
+   * `decide`, and then the instance's token. `source` may be a balancer's address, behind which many callers are; so a call
+   * that would be refused only for its source is cold, and whoever knows the caller decides.
+   */
+  prepare(request: DeviceCallRequest, source: string | undefined): Promise<WarmDecision>;
+  /** The call is over. To be called once for each that was routed or ready. */
+  done(call: PlacedCall): void;
   /** Under which a verified token is kept; undefined: none is. */
   readonly hashToken: ((token: string) => string) | undefined;
 }
@@ -84,6 +101,9 @@ export interface DeviceCallOptions {
   readonly instances: InstanceDirectory;
   readonly routes: RouteLookup;
   readonly rate: RateLimit;
+  /** Calls under way, by tenant and calling application. */
+  readonly underWay: FairShare;
+  readonly strangers: Pick<Attempts, 'lookAt' | 'wrong'>;
   /** Counts a look-up that `RouteLookup.peek` answered. */
   readonly onRouteHit: () => void;
   readonly authorizationOf: (instance: Instance) => InstanceAuthorization;
@@ -131,10 +151,10 @@ const lacksRole = (claims: TokenClaims, role: DeviceRole): Problem | undefined =
 
 type CallerResult =
   | { readonly ok: true; readonly claims: TokenClaims }
-  | { readonly ok: false; readonly reason: VerifyRefusal };
+  | { readonly ok: false; readonly problem: Problem; readonly isSuspect?: boolean };
 
 function createCallerVerifier(options: DeviceCallOptions) {
-  const { audiences, clouds, keys, now, signature, tenants, verified } = options;
+  const { audiences, clouds, keys, now, signature, strangers, tenants, verified } = options;
 
   const peekTokenClaims = (tokenHash: string, tenant: Tenant): TokenClaims | undefined => {
     const cloud = clouds.get(tenant.cloud);
@@ -147,16 +167,27 @@ function createCallerVerifier(options: DeviceCallOptions) {
    * The token is verified with the cloud of the tenant that it names, if that tenant is stored: a stranger's token
    * costs no request to Microsoft, and is refused like a forged one of a tenant that is served here.
    */
-  const verify = async (token: string, tenantId: string): Promise<CallerResult> => {
+  const verify = async (
+    token: string,
+    tenantId: string,
+    source: string | undefined,
+  ): Promise<CallerResult> => {
     const tokenHash = verified?.hash(token);
     const served = tenants.peek(tenantId);
     const known =
       tokenHash !== undefined && served !== undefined ? peekTokenClaims(tokenHash, served) : undefined;
     if (known !== undefined) return { ok: true, claims: known };
+    const tooMany = strangers.lookAt(source);
+    if (tooMany !== undefined) return { ok: false, problem: tooMany, isSuspect: true };
+    const refused = (reason: VerifyRefusal): CallerResult => {
+      // Nothing is wrong with a credential that cannot be checked.
+      const limited = reason === 'keys-unavailable' ? undefined : strangers.wrong(source);
+      return { ok: false, problem: limited ?? problemOfToken(reason) };
+    };
     const claimed = claimedTenantId(token);
     const issuer = claimed === undefined ? undefined : await tenants.tenant(claimed);
     const cloud = issuer && clouds.get(issuer.cloud);
-    if (issuer === undefined || cloud === undefined) return { ok: false, reason: 'unknown-tenant' };
+    if (issuer === undefined || cloud === undefined) return refused('unknown-tenant');
     const result = await verifyForCache({
       token,
       tenantId,
@@ -167,37 +198,61 @@ function createCallerVerifier(options: DeviceCallOptions) {
       keys,
       signature,
     });
-    if (result.ok && tokenHash !== undefined) verified?.tokens.keep(tokenHash, cloud, result);
+    if (!result.ok) return refused(result.reason);
+    // Everybody in a tenant can have tokens without a role, and as many as there is room for.
+    if (result.claims.roles.length > 0 && tokenHash !== undefined)
+      verified?.tokens.keep(tokenHash, cloud, result);
     return result;
   };
   return { peekTokenClaims, verify };
 }
 
 export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
-  const { authorizationOf, instances, rate, routes, tenants, verified } = options;
+  const { authorizationOf, instances, rate, routes, tenants, underWay, verified } = options;
   const { peekTokenClaims, verify } = createCallerVerifier(options);
+  const uses = new WeakMap<TokenClaims, PartUse>();
 
-  const overRate = (tenantId: string): Problem | undefined => {
-    const waitSeconds = rate.take(tenantId);
+  /** The calling application of a tenant; a token is asked about at every call, and its claims are one object. */
+  const useOf = (claims: TokenClaims): PartUse => {
+    let use = uses.get(claims);
+    if (use === undefined) {
+      use = underWay.partOf(claims.tenantId, claims.applicationId ?? '');
+      uses.set(claims, use);
+    }
+    return use;
+  };
+
+  const overRate = (tenantId: string, { applicationId }: TokenClaims): Problem | undefined => {
+    const waitSeconds = rate.take(tenantId, applicationId);
     return waitSeconds === undefined
       ? undefined
       : problem('rate-limited', 'Too many calls for this tenant.', { retryAfterSeconds: waitSeconds });
   };
 
-  const decide: DeviceCalls['decide'] = async (request) => {
+  const done: DeviceCalls['done'] = ({ use }) => underWay.give(use);
+
+  const decide: DeviceCalls['decide'] = async (request, source) => {
     const tenantId = parseGuid(request.tenantId);
     if (tenantId === undefined)
       return refuse(unauthenticated('The token does not fit the tenant of the path.'));
-    const result = await verify(request.token, tenantId);
-    if (!result.ok) return refuse(problemOfToken(result.reason));
-    const refusal = lacksRole(result.claims, request.role) ?? overRate(tenantId);
+    const result = await verify(request.token, tenantId, source);
+    if (!result.ok) return { ...refuse(result.problem), isSuspect: result.isSuspect === true };
+    const { claims } = result;
+    const refusal = lacksRole(claims, request.role) ?? overRate(tenantId, claims);
     if (refusal !== undefined) return refuse(refusal);
-    const deviceId = parseGuid(request.deviceId);
-    const target = deviceId && (await routes.route(tenantId, deviceId));
-    const instance = target && (await instances.instance(tenantId, target.instanceId));
-    return deviceId && target && instance
-      ? { kind: 'route', deviceId, instance, target }
-      : refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
+    const use = useOf(claims);
+    const busy = underWay.take(use);
+    if (busy !== undefined) return refuse(busy);
+    let routed: RoutedCall | undefined;
+    try {
+      const deviceId = parseGuid(request.deviceId);
+      const target = deviceId && (await routes.route(tenantId, deviceId));
+      const instance = target && (await instances.instance(tenantId, target.instanceId));
+      if (deviceId && target && instance) routed = { kind: 'route', deviceId, instance, target, use };
+    } finally {
+      if (routed === undefined) underWay.give(use);
+    }
+    return routed ?? refuse(problem('device-unknown', 'No instance manages this device in this tenant.'));
   };
 
   const warm: DeviceCalls['warm'] = (request) => {
@@ -223,31 +278,46 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     const instanceToken = authorization.peek();
     const inventoryVersion = call === 'inventory' ? authorization.peekInventoryVersion() : 1;
     if (instanceToken === undefined || inventoryVersion === undefined) return cold;
-    const tooMany = overRate(tenantId);
+    const tooMany = overRate(tenantId, claims);
     if (tooMany !== undefined) return refuse(tooMany);
     options.onRouteHit();
     const pause = problemOfPause(instance);
     if (pause !== undefined) return refuse(pause, true);
-    return { kind: 'ready', instance, target, instanceToken, inventoryVersion };
+    const use = useOf(claims);
+    const busy = underWay.take(use);
+    if (busy !== undefined) return refuse(busy);
+    return { kind: 'ready', instance, target, instanceToken, inventoryVersion, use };
   };
 
-  const prepare: DeviceCalls['prepare'] = async (request) => {
-    const decision = await decide(request);
-    if (decision.kind === 'refuse') return decision;
-    const { instance, target } = decision;
+  /** Adds what the exchange with the instance needs. */
+  const ready = async (
+    { call }: DeviceCallRequest,
+    { instance, target, use }: RoutedCall,
+  ): Promise<ReadyCall | RefusedCall> => {
     const pause = problemOfPause(instance);
     if (pause !== undefined) return refuse(pause, true);
     const authorization = authorizationOf(instance);
     const token = await authorization.token(undefined);
     if (!token.ok) return refuse(problemOfInstance(token), true);
     const version =
-      request.call === 'inventory'
+      call === 'inventory'
         ? await authorization.inventoryVersion()
         : ({ ok: true, inventoryVersion: 1 } as const);
     if (!version.ok) return refuse(problemOfInstance(version), true);
     const { inventoryVersion } = version;
-    return { kind: 'ready', instance, target, instanceToken: token.token, inventoryVersion };
+    return { kind: 'ready', instance, target, instanceToken: token.token, inventoryVersion, use };
+  };
+  const prepare: DeviceCalls['prepare'] = async (request, source) => {
+    const decision = await decide(request, source);
+    if (decision.kind === 'refuse') return decision.isSuspect === true ? cold : decision;
+    let prepared: ReadyCall | RefusedCall | undefined;
+    try {
+      prepared = await ready(request, decision);
+      return prepared;
+    } finally {
+      if (prepared?.kind !== 'ready') done(decision);
+    }
   };
 
-  return { decide, warm, prepare, hashToken: verified?.hash };
+  return { decide, warm, prepare, done, hashToken: verified?.hash };
 }

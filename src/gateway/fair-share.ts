@@ -3,7 +3,7 @@
  * requests under way, bytes of bodies. A tenant may hold a quarter of what there is and a part half of that, so that the
  * others always find the rest; what is left over when nobody else wants it is the price.
  *
- * Only whoever showed a valid credential has a place here: strangers can fill nothing.
+ * What strangers may hold has a bound of its own, so that they can take nothing from whoever showed a valid credential.
  */
 
 import { LRUCache } from 'lru-cache';

@@ -32,6 +32,7 @@ addLandingRoutes(app, {
   paths: defaultLandingPaths,
   deviceParams: ['deviceId'],
   rate: createRateLimit(1, () => now),
+  facts: { remoteAddress: () => '192.0.2.1' },
   log,
 });
 finishListener(app);

@@ -7,9 +7,10 @@ import { landingDevices, landingParametersLogged, storeRetrySeconds } from '../l
 import { retryAfterOf } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
+import { sourceKey } from './attempts.ts';
 import { chooserPage, type PlainPage, pageHeaders, plainPage, statePage } from './landing-pages.ts';
 import { type Language, languageOf, languageParameter } from './language.ts';
-import type { ListenerEnv } from './listener.ts';
+import type { ListenerEnv, RequestFacts } from './listener.ts';
 import { byLink, type LanguageSwitch } from './page-layout.ts';
 import type { RateLimit } from './rate.ts';
 
@@ -25,6 +26,7 @@ export interface LandingOptions {
   readonly deviceParams: readonly string[];
   /** Its own, not that of device calls: strangers must not use that up. */
   readonly rate: RateLimit;
+  readonly facts: Pick<RequestFacts, 'remoteAddress'>;
   readonly log: Log;
 }
 
@@ -96,13 +98,14 @@ interface Visit {
 
 async function land(
   c: Context<ListenerEnv>,
-  { directory, logNames, paths, rate }: Parts,
+  { directory, facts: { remoteAddress }, logNames, paths, rate }: Parts,
   { deviceIds, kind, toLanguage }: Visit,
 ): Promise<Response> {
   const tenantId = parseGuid(c.req.param('tenantId'));
   if (tenantId === undefined) return plain(c, 'unknown', toLanguage);
-  // All that may be invented shares one bound: each such id costs a look into the database.
-  const waitSeconds = rate.take(directory.hasMet(tenantId) ? tenantId : 'not met');
+  // All that may be invented shares one bound: each such id costs a look into the database. One address leaves half to others.
+  const source = sourceKey(remoteAddress(c));
+  const waitSeconds = rate.take(directory.hasMet(tenantId) ? tenantId : 'not met', source);
   if (waitSeconds !== undefined) return plain(c, 'busy', toLanguage, waitSeconds);
   const facts = await directory.facts(tenantId, deviceIds);
   if (!facts) return plain(c, 'unknown', toLanguage);

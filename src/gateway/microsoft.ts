@@ -6,13 +6,19 @@ import type { Shadow } from '../forwarding/shadow/shadow.ts';
 import { type Problem, ProblemError } from '../problems.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
-import { bearerToken, type DeviceCalls, unauthenticated } from './device-call.ts';
+import {
+  bearerToken,
+  type CallerRequest,
+  type DeviceCalls,
+  type RoutedCall,
+  unauthenticated,
+} from './device-call.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import { passThroughCall, passThroughPath } from './pass-through.ts';
 
 /** The data listener's device calls (contract section 6); what is decided about them is in device-call.ts. */
 export interface MicrosoftSideOptions {
-  readonly calls: Pick<DeviceCalls, 'decide'>;
+  readonly calls: Pick<DeviceCalls, 'decide' | 'done'>;
   readonly forward: Forward;
   /** The calls that may be passed through. */
   readonly passThrough: readonly PassThroughEntry[];
@@ -35,21 +41,38 @@ function bearerOf(c: Context<ListenerEnv>, facts: RequestFacts): string {
   return token;
 }
 
+/** The call, or a function that makes it of the request and the device's computer; it may throw `ProblemError`. */
+type WantedCall = DeviceCall | ((jamfComputerId: number) => PassThroughCall);
+
 async function deviceCall(
   c: Context<ListenerEnv>,
   options: MicrosoftSideOptions,
-  /** The call, or a function that makes it of the request and the device's computer; it may throw `ProblemError`. */
-  call: DeviceCall | ((jamfComputerId: number) => PassThroughCall),
+  call: WantedCall,
 ): Promise<Response> {
   const started = performance.now();
-  const decision = await options.calls.decide({
+  const asking: CallerRequest = {
     role: c.req.method === 'GET' || c.req.method === 'HEAD' ? 'Device.Read' : 'Device.Write',
     token: bearerOf(c, options.facts),
     tenantId: c.req.param('tenantId'),
     deviceId: c.req.param('deviceId'),
-  });
+  };
+  const decision = await options.calls.decide(asking, options.facts.remoteAddress(c));
   if (decision.kind === 'refuse') throw refuse(decision.problem);
-  const { deviceId, instance, target } = decision;
+  try {
+    return await forwardCall(c, options, call, decision, started);
+  } finally {
+    options.calls.done(decision);
+  }
+}
+
+/** The answer is complete when this resolves, where the runtime streams it itself. */
+function forwardCall(
+  c: Context<ListenerEnv>,
+  options: MicrosoftSideOptions,
+  call: WantedCall,
+  { deviceId, instance, target }: RoutedCall,
+  started: number,
+): Promise<Response> {
   const asked = typeof call === 'string' ? call : call(target.jamfComputerId);
   const name = typeof call === 'string' ? call : 'pass-through';
   return inSpan(

@@ -10,7 +10,9 @@ import type { Sql } from '../store/database.ts';
 import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { sourceKey } from './attempts.ts';
 import { decodeText } from './body.ts';
+import type { FairShare } from './fair-share.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import type { RateLimit } from './rate.ts';
 
@@ -23,6 +25,8 @@ export interface NotificationSideOptions {
   readonly tenants: TenantDirectory;
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
+  /** Bytes of bodies that are being read, by tenant and address: whoever sends them shows no credential before. */
+  readonly bodies: FairShare;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly sha256?: Sha256 | undefined;
@@ -40,7 +44,7 @@ async function tenantIdOf(c: Context<ListenerEnv>, options: NotificationSideOpti
   // The tenant's rate is checked after this: invented tenants must not fill the places of those that are here.
   if (tenantId === undefined || !(await options.tenants.tenant(tenantId)))
     throw new ProblemError(problem('tenant-unknown', 'There is no such tenant here.'));
-  const waitSeconds = options.rate.take(tenantId);
+  const waitSeconds = options.rate.take(tenantId, sourceKey(options.facts.remoteAddress(c)));
   if (waitSeconds === undefined) return tenantId;
   throw new ProblemError(
     problem('rate-limited', 'Too many notifications for this tenant.', { retryAfterSeconds: waitSeconds }),
@@ -63,8 +67,24 @@ function answerHandshake(c: Context<ListenerEnv>, tokens: readonly string[]): Re
   return c.body(token, 200, handshakeHeaders);
 }
 
+async function readBounded(
+  c: Context<ListenerEnv>,
+  { bodies, facts }: NotificationSideOptions,
+  tenantId: string,
+): Promise<string> {
+  const bytes = Math.min(facts.body(c)?.length ?? bodyBytes, bodyBytes);
+  const part = bodies.partOf(tenantId, sourceKey(facts.remoteAddress(c)));
+  const busy = bodies.take(part, bytes);
+  if (busy !== undefined) throw new ProblemError(busy);
+  try {
+    return decodeText(await facts.readBody(c, bodyBytes));
+  } finally {
+    bodies.give(part, bytes);
+  }
+}
+
 async function receive(c: Context<ListenerEnv>, options: NotificationSideOptions): Promise<Response> {
-  const { facts, log, metrics } = options;
+  const { log, metrics } = options;
   const tenantId = await tenantIdOf(c, options);
   const tokens = new URL(c.req.url).searchParams.getAll('validationToken');
   if (tokens.length > 0) {
@@ -72,7 +92,7 @@ async function receive(c: Context<ListenerEnv>, options: NotificationSideOptions
     metrics.notification('handshake');
     return answer;
   }
-  const parsed = parseNotifications(decodeText(await facts.readBody(c, bodyBytes)));
+  const parsed = parseNotifications(await readBounded(c, options, tenantId));
   if (!parsed.ok) throw invalid({ code: 'INVALID', field: parsed.field, description: parsed.description });
   const outcomes = await takeNotifications(options, tenantId, parsed.notifications);
   const counts = Map.groupBy(outcomes, (outcome) => outcome);

@@ -17,7 +17,7 @@ import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
 import { createLandingDirectory } from '../forwarding/landing-directory.ts';
 import { createShadow } from '../forwarding/shadow/shadow.ts';
 import { createTargets } from '../forwarding/targets.ts';
-import { createAttempts } from '../gateway/attempts.ts';
+import { type Attempts, createAttempts } from '../gateway/attempts.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createDeviceCalls, type DeviceCallOptions, type DeviceCalls } from '../gateway/device-call.ts';
 import { errorPages, showErrorsAsPages } from '../gateway/error-pages.ts';
@@ -30,7 +30,7 @@ import { addNotificationRoute } from '../gateway/notifications.ts';
 import { Pressure, shedFrom } from '../gateway/pressure.ts';
 import { createRateLimit } from '../gateway/rate.ts';
 import { shedUnderPressure } from '../gateway/shedding.ts';
-import { bodiesHeldBytes } from '../limits.ts';
+import { bodiesHeldBytes, notificationsHeldBytes } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Upstream } from '../outbound/upstream.ts';
 import { createRouteLookup, type RouteLookup } from '../routing/lookup.ts';
@@ -144,6 +144,7 @@ function composeDeviceCalls(
   parts: GatewayParts,
   known: Pick<DeviceCallOptions, 'tenants' | 'instances' | 'routes' | 'authorizationOf'>,
   keys: KeySource,
+  strangers: Attempts,
 ): DeviceCalls {
   const { config, metrics, tokenHash } = parts;
   return createDeviceCalls({
@@ -153,6 +154,8 @@ function composeDeviceCalls(
     audiences: config.audiences,
     signature: parts.signature,
     rate: createRateLimit(config.ratePerTenant),
+    underWay: createFairShare({ inAll: config.connections, what: 'calls', part: 'application' }),
+    strangers,
     onRouteHit: () => metrics.routeLookup('hit'),
     ...(tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: tokenHash } } : {}),
     // A token's times are dates.
@@ -189,10 +192,11 @@ function composeServices(parts: GatewayParts) {
       cooldownSeconds: config.jwksCooldownSeconds,
       timeoutMs: config.microsoftTimeoutSeconds * 1_000,
     });
+  const attempts = createAttempts();
   return {
-    ...{ access, clients, forward, forwarding, instances, intake, keys, routes, tenants, turns },
+    ...{ access, attempts, clients, forward, forwarding, instances, intake, keys, routes, tenants, turns },
     consent: composeConsent(parts, tenants, access),
-    deviceCalls: composeDeviceCalls(parts, { tenants, instances, routes, authorizationOf }, keys),
+    deviceCalls: composeDeviceCalls(parts, { tenants, instances, routes, authorizationOf }, keys, attempts),
     instanceKeys: createInstanceKeys(sql, { hash: parts.sha256, together }),
     missed:
       parts.markKeeper &&
@@ -207,8 +211,19 @@ function composeServices(parts: GatewayParts) {
 
 function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeServices>): Hono<ListenerEnv> {
   const { config, facts, log, metrics, respond, sha256, sql } = parts;
-  const { deviceCalls, forward, instanceKeys, instances, intake, missed, routes, shadow, tenants, turns } =
-    services;
+  const {
+    attempts,
+    deviceCalls,
+    forward,
+    instanceKeys,
+    instances,
+    intake,
+    missed,
+    routes,
+    shadow,
+    tenants,
+    turns,
+  } = services;
   const app = new Hono<ListenerEnv>();
   beginListener(app, { name: 'data', log, metrics });
   app.use('*', showErrorsAsPages(errorPages.data));
@@ -218,7 +233,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     ...{ intake, facts, log, metrics, pressure, turns },
     ...(missed ? { missed } : {}),
     keys: instanceKeys,
-    attempts: createAttempts(),
+    attempts,
     requests: createFairShare({ inAll: config.connections, what: 'requests', part: 'instance' }),
     bodies: createFairShare({ inAll: bodiesHeldBytes, what: 'large bodies', part: 'instance' }),
     rate: createRateLimit(config.ratePerInstance),
@@ -230,7 +245,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     passThrough: config.passThrough,
   });
   addLandingRoutes(app, {
-    log,
+    ...{ facts, log },
     directory: createLandingDirectory({
       ...{ sql, routes },
       known: { tenants, instances },
@@ -243,6 +258,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
   addNotificationRoute(app, {
     ...{ sql, tenants, facts, log, metrics, sha256 },
     rate: createRateLimit(config.ratePerTenant),
+    bodies: createFairShare({ inAll: notificationsHeldBytes, what: 'notifications', part: 'address' }),
     ...(parts.intake.together === false ? {} : { turns: createKeyedSemaphore(notificationsOfTenant) }),
   });
   addConsentRoute(app, services.consent);

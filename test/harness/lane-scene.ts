@@ -12,7 +12,9 @@ import { createKeySource } from '../../src/entra/keys.ts';
 import { createVerifiedTokens } from '../../src/entra/verified-tokens.ts';
 import { createForward } from '../../src/forwarding/forward.ts';
 import { createTargets } from '../../src/forwarding/targets.ts';
+import { createAttempts } from '../../src/gateway/attempts.ts';
 import { createDeviceCalls } from '../../src/gateway/device-call.ts';
+import { createFairShare } from '../../src/gateway/fair-share.ts';
 import { beginListener, finishListener, type ListenerEnv } from '../../src/gateway/listener.ts';
 import { addMicrosoftRoutes } from '../../src/gateway/microsoft.ts';
 import { Pressure } from '../../src/gateway/pressure.ts';
@@ -57,6 +59,10 @@ export interface LaneScene {
   /** A new device of the instance. */
   device(): Promise<string>;
   token(claims?: object): string;
+  /** Another tenant, with a device and a token of its own. Its instance is the same server. */
+  neighbour(): Promise<{ readonly tenantId: string; readonly deviceId: string; readonly token: string }>;
+  /** True where the token need not be verified again. */
+  isVerified(token: string): boolean;
   /** One more listener for the same routes; without `sockets` it has no lane. It is closed with the scene. */
   listen(options: MoreListener): Promise<Listener>;
   /** Requests that the lane answered itself. */
@@ -110,6 +116,10 @@ async function startIssuer() {
 
 export interface LaneSceneOptions {
   readonly ratePerTenant?: number;
+  /** Of which a tenant's calls may hold a quarter. */
+  readonly connections?: number;
+  /** Room for verified tokens. */
+  readonly verifiedTokens?: number;
   /** Routes of the test's own beside the device calls. */
   readonly addRoutes?: (app: Hono<ListenerEnv>) => void;
 }
@@ -129,8 +139,11 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     const granted = { access_token: `instance-token-${tokens}`, token_type: 'Bearer', expires_in: 3_600 };
     socket.write(answerJson(JSON.stringify(granted)));
   });
-  await sql`insert into tenants ${sql({ tenant_id: tenantId, cloud: 'public', display_name: 'T', mode: 'device-compliance', connection_type: 'cloud-connector', landing: sql.json({ choice: 'default' }) })}`;
-  await sql`insert into instances ${sql({ tenant_id: tenantId, instance_id: instanceId, name: 'one', url: instance.target.origin, api_client_id: 'c', api_secret_ref: 'env:S', compliance: sql.json({ source: 'jamf' }) })}`;
+  const addTenant = async (tenant: string, of: string): Promise<void> => {
+    await sql`insert into tenants ${sql({ tenant_id: tenant, cloud: 'public', display_name: 'T', mode: 'device-compliance', connection_type: 'cloud-connector', landing: sql.json({ choice: 'default' }) })}`;
+    await sql`insert into instances ${sql({ tenant_id: tenant, instance_id: of, name: 'one', url: instance.target.origin, api_client_id: 'c', api_secret_ref: 'env:S', compliance: sql.json({ source: 'jamf' }) })}`;
+  };
+  await addTenant(tenantId, instanceId);
 
   const counted: string[] = [];
   const metrics: Metrics = {
@@ -162,6 +175,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
   });
   const keys = createKeySource({ send, now: Date.now });
   const routes = createRouteLookup({ sql, entries: 1_000, onLookup: () => undefined });
+  const verified = createVerifiedTokens(keys, options.verifiedTokens);
   const calls = createDeviceCalls({
     clouds: new Map([['public', issuer.cloud]]),
     audiences: () => ['gateway'],
@@ -175,9 +189,11 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
       peekKey: (key) => routes.peek(formatGuid(key, 0), formatGuid(key, 4)),
     },
     rate: createRateLimit(ratePerTenant),
+    underWay: createFairShare({ inAll: options.connections ?? 10_000, what: 'calls', part: 'application' }),
+    strangers: createAttempts(),
     onRouteHit: () => undefined,
     authorizationOf: clients.authorizationOf,
-    verified: { tokens: createVerifiedTokens(keys), hash: nodeSha256 },
+    verified: { tokens: verified, hash: nodeSha256 },
     now: Date.now,
   });
   const { authorizationOf } = clients;
@@ -220,6 +236,12 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
   });
   const without = await listen({ address, callerIdleMs, fetch: app.fetch as never });
   let computers = 0;
+  const addDevice = async (tenant: string, of: string): Promise<string> => {
+    computers += 1;
+    const deviceId = randomUUID();
+    await sql`insert into routes ${sql({ tenant_id: tenant, device_id: deviceId, instance_id: of, jamf_computer_id: computers, rule: 'test', version: 1 })}`;
+    return deviceId;
+  };
   const more: Listener[] = [];
   return {
     listen: async ({ sockets, ...given }) => {
@@ -243,11 +265,17 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     sql,
     counted,
     pressure,
-    device: async () => {
-      computers += 1;
-      const deviceId = randomUUID();
-      await sql`insert into routes ${sql({ tenant_id: tenantId, device_id: deviceId, instance_id: instanceId, jamf_computer_id: computers, rule: 'test', version: 1 })}`;
-      return deviceId;
+    isVerified: (token) =>
+      verified.peek({
+        ...{ tenantId, cloud: issuer.cloud, audiences: ['gateway'] },
+        tokenHash: nodeSha256(token),
+        now: Date.now(),
+      }) !== undefined,
+    device: () => addDevice(tenantId, instanceId),
+    neighbour: async () => {
+      const [other, of] = [randomUUID(), randomUUID()];
+      await addTenant(other, of);
+      return { tenantId: other, deviceId: await addDevice(other, of), token: issuer.token(other, {}) };
     },
     token: (claims = {}) => issuer.token(tenantId, claims),
     taken: () => taken,

@@ -382,7 +382,12 @@ describe('landing pages', () => {
     const app = new Hono<ListenerEnv>();
     beginListener(app, { name: 'data', log, metrics: createMetrics() });
     const rate = createRateLimit(1, () => clock.now);
-    addLandingRoutes(app, { directory, paths: defaultLandingPaths, deviceParams: ['deviceId'], rate, log });
+    const facts = { remoteAddress: () => undefined };
+    addLandingRoutes(app, {
+      ...{ directory, facts, rate, log },
+      paths: defaultLandingPaths,
+      deviceParams: ['deviceId'],
+    });
     const statusOf = async (of: string) => (await app.request(`/t/${of}/enroll`)).status;
     return { clock, directory, sql, statusOf };
   };

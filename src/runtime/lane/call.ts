@@ -15,6 +15,8 @@ export class LaneCall {
   readonly requestId: string;
   readonly #services: LaneServices;
   readonly #startedMs = performance.now();
+  /** Holds a place among the calls under way. */
+  #ready: ReadyCall | undefined;
   #exchange: UpstreamExchange | undefined;
   #span: CallSpan | undefined;
   #observer: AnswerObserver | undefined;
@@ -28,6 +30,7 @@ export class LaneCall {
 
   forward(ready: ReadyCall, linesOf: InstanceLines, handler: UpstreamHandler): void {
     const { instance, instanceToken, inventoryVersion, target } = ready;
+    this.#ready = ready;
     const services = this.#services;
     const { request } = this;
     this.#span = services.traced(request, instance);
@@ -88,6 +91,10 @@ export class LaneCall {
     return (performance.now() - this.#startedMs) / 1_000;
   }
   #close(outcome: string): void {
+    if (this.#ready !== undefined) {
+      this.#services.calls.done(this.#ready);
+      this.#ready = undefined;
+    }
     this.#exchange = undefined;
     this.#span?.end(outcome);
     this.#span = undefined;

@@ -18,6 +18,7 @@ const large = Buffer.alloc(20_000_000, 'x');
 const services: Omit<ConnectionServices, 'sockets'> = {
   calls: {
     hashToken: undefined,
+    done: () => undefined,
     warm: () => {
       asked += 1;
       return { kind: 'ready', instance: {}, target: { jamfComputerId: 1 }, instanceToken: 't' };

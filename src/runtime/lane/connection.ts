@@ -149,9 +149,12 @@ export class LaneConnection {
     const decision = calls.warm(request);
     if (decision.kind !== 'cold') this.#decided(call, decision);
     else if (hasPlainToken(request)) {
-      calls.prepare(request).then(
+      calls.prepare(request, this.socket.remoteAddress).then(
         (prepared) => {
-          if (this.#call === call) this.#decided(call, prepared);
+          if (this.#call === call && !this.socket.destroyed) {
+            if (prepared.kind === 'cold') this.#giveUp();
+            else this.#decided(call, prepared);
+          } else if (prepared.kind === 'ready') calls.done(prepared);
         },
         () => {
           // The database is away, or it is a fault of ours: the ordinary way meets the same and knows the answer.
@@ -161,7 +164,6 @@ export class LaneConnection {
     } else this.#giveUp();
   }
   #decided(call: LaneCall, decision: ReadyCall | RefusedCall): void {
-    if (this.socket.destroyed) return;
     if (decision.kind === 'ready') {
       this.#state = 'asking';
       call.forward(decision, this.#linesOf, this.#handler);

@@ -15,7 +15,7 @@ import type { LaneRequest } from './reader.ts';
 
 export interface LaneServices {
   readonly pressure: Pressure;
-  readonly calls: Pick<DeviceCalls, 'warm' | 'prepare' | 'hashToken'>;
+  readonly calls: Pick<DeviceCalls, 'warm' | 'prepare' | 'done' | 'hashToken'>;
   readonly upstream: Upstream;
   readonly targetOf: (instance: Instance) => UpstreamTarget;
   /** A span for the share of calls that are traced. */
