@@ -43,6 +43,7 @@ const dates: Readonly<Record<string, string>> = {
   'src/routing/place-device.ts': "compares with Jamf's enrolment dates",
   'src/runtime/connection-services.ts': 'dates a confirmation',
   'src/runtime/gateway.ts': "a token's times are dates",
+  'src/runtime/node-balancer.ts': 'client certificates are valid between dates',
   'src/runtime/node-certificate-expiry.ts': 'certificates are valid until a date',
   'src/runtime/node-certificate.ts': 'certificates are valid between dates',
   'src/runtime/node-delivery.ts': 'dates reports',

@@ -58,10 +58,10 @@ const unauthenticated: Problem = problem(
 async function identify(c: Context<ListenerEnv>, options: JamfSideOptions): Promise<KeyHolder> {
   const instanceId = parseGuid(c.req.param('instanceId'));
   const key = presentedKey(c.req.raw.headers);
-  const certificate = options.facts.clientCertificateSha256(c);
   let sender = key === undefined ? undefined : await options.keys.instanceOfKey(key);
-  if (key === undefined && certificate !== undefined && instanceId !== undefined) {
-    sender = await options.keys.instanceOfCertificate(instanceId, certificate);
+  if (key === undefined && instanceId !== undefined) {
+    const certificate = options.facts.clientCertificateSha256(c);
+    if (certificate !== undefined) sender = await options.keys.instanceOfCertificate(instanceId, certificate);
   }
   if (sender === undefined || sender.instanceId !== instanceId) {
     throw new ProblemError(options.attempts.wrong(options.facts.remoteAddress(c)) ?? unauthenticated);

@@ -3,7 +3,7 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { newId } from '../ids.ts';
-import { ProblemError, problem, problemResponse, unavailableRetryAfter } from '../problems.ts';
+import { type Problem, ProblemError, problem, problemResponse, unavailableRetryAfter } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -34,8 +34,10 @@ export interface RequestFacts {
   allowTime(c: Context): void;
   /** Breaks the caller's connection, when nobody takes the answer any more. */
   breakOff(c: Context): void;
-  /** SHA-256 of the verified client certificate, lower-case hex; undefined without one. */
+  /** SHA-256 of the verified client certificate, of the connection or of a trusted proxy's header, lower-case hex; undefined without one. */
   clientCertificateSha256(c: Context): string | undefined;
+  /** Refuses a request whose headers about its caller can be read in two ways; absent where there are none to read. */
+  doubt?(c: Context): Problem | undefined;
   /** Address of the caller: of the other end of the connection, unless that is a trusted proxy and names its caller. */
   remoteAddress(c: Context): string | undefined;
 }
@@ -108,6 +110,15 @@ export function beginListener<E extends ListenerEnv>(app: Hono<E>, options: List
     problemResponse(problem('not-found', 'There is nothing at this path.'), c.get('requestId') ?? newId()),
   );
 }
+
+/** Before any work, on every path. */
+export const refuseDoubtful =
+  <E extends ListenerEnv>({ doubt }: Pick<RequestFacts, 'doubt'>): MiddlewareHandler<E> =>
+  async (c, next) => {
+    const found = doubt?.(c);
+    if (found !== undefined) throw new ProblemError(found);
+    await next();
+  };
 
 export function finishListener<E extends ListenerEnv>(app: Hono<E>): void {
   refuseOtherMethods(app);

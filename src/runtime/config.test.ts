@@ -265,6 +265,28 @@ describe('configuration', () => {
       expect(await problems({ ESPALIER_TRUSTED_PROXIES: list })).toEqual(faults);
     });
 
+    it('takes client certificates in a header of its own, from named balancers, of a named authority', async () => {
+      expect(await problems({ ESPALIER_CLIENT_CERT_HEADER: 'X-Client-Cert' })).toEqual([
+        'ESPALIER_TRUSTED_PROXIES is missing although ESPALIER_CLIENT_CERT_HEADER is set',
+        'ESPALIER_CLIENT_CA_FILE is missing although ESPALIER_CLIENT_CERT_HEADER is set',
+      ]);
+      for (const name of ['x_client_cert', 'x-client-cert:', '-x', 'x client'])
+        expect(await problems({ ESPALIER_CLIENT_CERT_HEADER: name })).toEqual([
+          `ESPALIER_CLIENT_CERT_HEADER '${name}' is not a header's name of letters, digits and hyphens`,
+        ]);
+      for (const name of ['Authorization', 'Host', 'X-Forwarded-For', 'Content-Length'])
+        expect(await problems({ ESPALIER_CLIENT_CERT_HEADER: name })).toEqual([
+          `ESPALIER_CLIENT_CERT_HEADER '${name}' is a header with another meaning`,
+        ]);
+      const whole = {
+        ESPALIER_CLIENT_CERT_HEADER: 'X-Client-Cert',
+        ESPALIER_TRUSTED_PROXIES: '10.0.0.1',
+        ESPALIER_CLIENT_CA_FILE: '/ca.pem',
+      };
+      const result = await load(whole, () => 'PEM');
+      expect(result.ok && result.config.clientCertHeader).toBe('x-client-cert');
+    });
+
     it('takes PROXY headers from named balancers only', async () => {
       expect(await problems({ ESPALIER_PROXY_PROTOCOL: 'required' })).toEqual([
         'ESPALIER_TRUSTED_PROXIES is missing although ESPALIER_PROXY_PROTOCOL is set',

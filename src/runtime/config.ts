@@ -345,6 +345,9 @@ function checkBalancer(reader: Reader, plain: Settings): void {
     reader.fault(setting.name, `is missing although ${because} is set`, setting.example);
   if (plain.proxyProtocol === 'required' && isUntrusting)
     missing(settings.trustedProxies, settings.proxyProtocol.name);
+  if (plain.clientCertHeader === undefined) return;
+  if (isUntrusting) missing(settings.trustedProxies, settings.clientCertHeader.name);
+  if (plain.clientCaFile === undefined) missing(settings.clientCaFile, settings.clientCertHeader.name);
 }
 
 /** Reads and checks everything; all faults come back together. */

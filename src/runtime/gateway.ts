@@ -24,7 +24,13 @@ import { errorPages, showErrorsAsPages } from '../gateway/error-pages.ts';
 import { createFairShare } from '../gateway/fair-share.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
 import { addLandingRoutes } from '../gateway/landing.ts';
-import { beginListener, finishListener, type ListenerEnv, type RequestFacts } from '../gateway/listener.ts';
+import {
+  beginListener,
+  finishListener,
+  type ListenerEnv,
+  type RequestFacts,
+  refuseDoubtful,
+} from '../gateway/listener.ts';
 import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { addNotificationRoute } from '../gateway/notifications.ts';
 import { Pressure, shedFrom } from '../gateway/pressure.ts';
@@ -227,6 +233,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
   const app = new Hono<ListenerEnv>();
   beginListener(app, { name: 'data', log, metrics });
   app.use('*', showErrorsAsPages(errorPages.data));
+  app.use('*', refuseDoubtful(facts));
   const pressure = parts.pressure ?? new Pressure();
   shedUnderPressure(app, pressure);
   addJamfRoutes(app, {

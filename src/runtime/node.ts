@@ -22,7 +22,6 @@ import { createDueNotifications } from '../store/notifications.ts';
 import { createCounters } from '../telemetry/counters.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
-import { createTrustedProxies } from './balancer/trusted-proxies.ts';
 import type { Config } from './config.ts';
 import { createConnectionServices } from './connection-services.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
@@ -31,7 +30,7 @@ import { createLaneServices, type LaneServices } from './lane/services.ts';
 import { chooseSocketAccess, runSelfTest, type SocketChoice, verdictIn } from './lane/socket-choice.ts';
 import { createMoveWork } from './moves.ts';
 import { createNodeAdmin } from './node-admin.ts';
-import { factsBehindBalancers } from './node-balancer.ts';
+import { nodeFactsOf } from './node-balancer.ts';
 import { checkClientCa, developmentCertificate } from './node-certificate.ts';
 import { readCertificateExpiry } from './node-certificate-expiry.ts';
 import { certificateOfFiles, certificatesOfDirectory } from './node-certificate-files.ts';
@@ -44,7 +43,7 @@ import {
 import { createNodeChanges } from './node-changes.ts';
 import { compressingPages } from './node-compression.ts';
 import { type Delivery, startDelivery } from './node-delivery.ts';
-import { nodeRequestFacts, respondOnNode } from './node-http.ts';
+import { respondOnNode } from './node-http.ts';
 import { type GatewayListeners, openListeners } from './node-listeners.ts';
 import { newestMigration } from './node-migrate.ts';
 import { createMarkKeeper } from './node-missed-events.ts';
@@ -258,14 +257,14 @@ const openBulk = (url: string, breaker: Breaker): Sql =>
   });
 
 /** Parts of the gateway wherever it runs on Node. */
-const nodeParts = ({ dataDir, secretsDir, trustedProxies }: Config) => ({
+const nodeParts = (config: Config, shell: Pick<Shell, 'log' | 'metrics'>) => ({
   signature: createNodeSignatureCheck(),
-  facts: { ...nodeRequestFacts, ...factsBehindBalancers(createTrustedProxies(trustedProxies)) },
+  facts: nodeFactsOf(config, shell),
   respond: respondOnNode,
-  readReference: createReferenceReader(secretsDir),
+  readReference: createReferenceReader(config.secretsDir),
   sha256: nodeSha256,
   tokenHash: nodeSha256,
-  markKeeper: createMarkKeeper(dataDir),
+  markKeeper: createMarkKeeper(config.dataDir),
 });
 
 const laneServicesOf = (
@@ -315,7 +314,7 @@ async function run(
   const parts = {
     ...{ config, sql, sealer, log, metrics, changes, pressure },
     ...outbound,
-    ...nodeParts(config),
+    ...nodeParts(config, { log, metrics }),
     intake: { onDue: (due: Schedule) => notifications.due('computers', due) },
   };
   const gateway = composeGateway(parts);

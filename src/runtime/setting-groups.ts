@@ -43,6 +43,7 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   acmeChallenge: 'TLS',
   acmeListen: 'TLS',
   clientCaFile: 'TLS',
+  clientCertHeader: 'TLS',
   cloudsFile: 'Clouds and applications',
   entraClientId: 'Clouds and applications',
   entraCertFile: 'Clouds and applications',

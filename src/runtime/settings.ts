@@ -171,6 +171,18 @@ const readSecretsKeys = (entries: readonly string[], context: z.RefinementCtx) =
       : refuse(context, `has an entry of ${bytes.byteLength} bytes, 32 are needed`);
   });
 
+/** Headers that have a meaning of their own. */
+const takenHeaders =
+  /^(?:accept.*|authorization|client-cert-chain|connection|content-.*|cookie|expect|forwarded|host|keep-alive|proxy-.*|te|trace.*|trailer|transfer-encoding|upgrade|user-agent|x-api-key|x-forwarded-(?:for|host|port|proto)|x-request-id)$/;
+
+function readCertificateHeaderName(given: string | undefined, context: z.RefinementCtx) {
+  const name = given?.toLowerCase();
+  if (name === undefined) return undefined;
+  if (!/^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(name))
+    return refuse(context, `'${given}' is not a header's name of letters, digits and hyphens`);
+  return takenHeaders.test(name) ? refuse(context, `'${given}' is a header with another meaning`) : name;
+}
+
 function readTrustedProxies(entries: readonly string[], context: z.RefinementCtx) {
   const ranges = entries.map(
     (entry) => parseProxyRange(entry) ?? refuse(context, `'${entry}' is neither a CIDR nor an address`),
@@ -311,6 +323,12 @@ export const settings = {
     "CA of the instances' client certificates (mTLS), PEM",
     text,
     { example: '/etc/espalier/clients-ca.crt' },
+  ),
+  clientCertHeader: setting(
+    'ESPALIER_CLIENT_CERT_HEADER',
+    'header in which a balancer of `ESPALIER_TRUSTED_PROXIES` hands over the client certificate of an instance, as `client-cert`, `x-client-cert` or `x-forwarded-client-cert`; verified against `ESPALIER_CLIENT_CA_FILE`; the balancer has to overwrite it (docs/balancer.md)',
+    text.transform(readCertificateHeaderName),
+    { example: 'x-client-cert' },
   ),
   cloudsFile: setting('ESPALIER_CLOUDS_FILE', 'JSON that adds or overrides clouds', text, {
     example: '/etc/espalier/clouds.json',

@@ -26,6 +26,8 @@ export interface Metrics {
   inputIgnored(kind: IgnoredInput, count: number): void;
   /** Counts connections whose PROXY header was refused. */
   proxyProtocolRefused(listener: string, reason: string): void;
+  /** Counts client certificates of a trusted proxy's header that were not taken. */
+  clientCertificateRefused(reason: string): void;
   /** Records once how device calls are served in this process, and why. */
   laneMode(mode: string, reason: string): void;
   /** Counts a request that was refused because the gateway has more to do than it can. */
@@ -149,6 +151,9 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
   const proxyProtocol = meter.createCounter('espalier_proxy_protocol_refused_total', {
     description: 'Connections closed for their PROXY header',
   });
+  const clientCertificates = meter.createCounter('espalier_client_certificate_refused_total', {
+    description: 'Client certificates in a header of a trusted proxy that were not taken',
+  });
   const reports = meter.createObservableGauge('espalier_reports', { description: 'Reports by state' });
   const reportAge = meter.createObservableGauge('espalier_report_age_seconds', {
     description: 'Age of the oldest work not yet done, by stage',
@@ -179,6 +184,7 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
     heartbeat: (outcome) => heartbeats.add(1, { outcome }),
     notification: (outcome, count = 1) => notifications.add(count, { outcome }),
     inputIgnored: (kind, count) => ignored.add(count, { kind }),
+    clientCertificateRefused: (reason) => clientCertificates.add(1, { reason }),
     proxyProtocolRefused: (listener, reason) => proxyProtocol.add(1, { listener, reason }),
     onScrape: (fill) => {
       meter.addBatchObservableCallback(

@@ -157,6 +157,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     notification: () => undefined,
     inputIgnored: () => undefined,
     proxyProtocolRefused: () => undefined,
+    clientCertificateRefused: () => undefined,
     laneMode: () => undefined,
     shed: (requestClass) => counted.push(`shed ${requestClass}`),
     onPressure: () => undefined,

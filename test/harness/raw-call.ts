@@ -8,7 +8,10 @@ export interface RawCall {
   readonly method?: string;
   /** Into the request line unparsed. */
   readonly path: string;
-  readonly headers?: Record<string, string>;
+  /** Several lines of a header where there are several values. */
+  readonly headers?: Record<string, string | string[]>;
+  /** Address of the loopback network to call from. */
+  readonly from?: string;
 }
 
 export interface RawAnswer {
@@ -28,6 +31,7 @@ export function rawCall(call: RawCall, write: (request: ClientRequest) => void):
         method: call.method ?? 'GET',
         headers: call.headers ?? {},
         agent: false,
+        ...(call.from === undefined ? {} : { localAddress: call.from }),
         ...(call.ca === undefined ? {} : { ca: call.ca }),
       },
       (incoming) => resolve({ incoming, request: made }),

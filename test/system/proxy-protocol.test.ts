@@ -31,7 +31,11 @@ describe.concurrent.each([
   beforeAll(async () => {
     scene = await startLaneScene({
       addRoutes: (app) => {
-        const { remoteAddress } = factsBehindBalancers(trusted);
+        const { remoteAddress } = factsBehindBalancers({
+          trusted,
+          log: { warn: () => undefined },
+          metrics: { clientCertificateRefused: () => undefined },
+        });
         app.get('/caller', (c) => c.json(remoteAddress(c) ?? null));
       },
     });
