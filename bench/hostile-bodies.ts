@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { SenderPlan, SenderResult } from './hostile-sender.ts';
 import { hostileBodies } from './hostile-table.ts';
-import type { LoopSeen } from './loop-watch.ts';
+import type { LoopSeen } from './loop-slices.ts';
 import { type Finding, type Run, unlessAborted, until, wait } from './run.ts';
 import { type Scene, startScene } from './scene.ts';
 import { columns, tenths, whole } from './table.ts';

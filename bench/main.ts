@@ -14,6 +14,7 @@ import { forwardPeers } from './peers/forward-peers.ts';
 import { ToolsMissing } from './peers/tools.ts';
 import { routes } from './routes.ts';
 import type { Finding, Run, RunOptions } from './run.ts';
+import { snapshot } from './snapshot.ts';
 
 /** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/bench.md. */
 
@@ -32,6 +33,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'locked-tenant': { run: lockedTenant, limitMinutes: 10 },
   leases: { run: leases, limitMinutes: 30 },
   routes: { run: routes, limitMinutes: 20 },
+  snapshot: { run: snapshot, limitMinutes: 20 },
   import: { run: importExport, limitMinutes: 20 },
   console: { run: consoleBench, limitMinutes: 40 },
   'hostile-bodies': { run: hostileBodiesBench, limitMinutes: 20 },

@@ -59,7 +59,11 @@ export class InternedIds {
   /** Its number, made if need be, with one holder more. */
   hold(key: Int32Array, at: number): number {
     const known = this.find(key, at);
-    const index = known < 0 ? this.#add(key, at) : known;
+    return this.holdAgain(known < 0 ? this.#add(key, at) : known);
+  }
+
+  /** `hold` for a number that somebody holds already. */
+  holdAgain(index: number): number {
     const entry = this.#entries[index];
     if (entry) entry.holders += 1;
     return index;

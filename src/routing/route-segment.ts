@@ -81,9 +81,9 @@ export class RouteSegment {
   }
 
   /** Copies an entry's words to where they belong; the caller has seen to it that a place is free. */
-  insert(from: Int32Array, at: number): void {
+  insert(from: Int32Array, at: number, hash = this.#hashAt(from, at)): void {
     const { places, words } = this;
-    let place = this.#home(this.#hashAt(from, at));
+    let place = this.#home(hash);
     while (words[place * entryWords + tenantWord] !== 0) place = place + 1 === places ? 0 : place + 1;
     for (let offset = 0; offset < entryWords; offset += 1)
       words[place * entryWords + offset] = from[at + offset] as number;

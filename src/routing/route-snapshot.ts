@@ -7,6 +7,7 @@
 import type { PartRestore, SnapshotPart, SnapshotSegment } from '../snapshot-part.ts';
 import type { CopiedSegment } from './copied-segment.ts';
 import { formatGuid } from './guid-words.ts';
+import { InternedIds } from './interned-ids.ts';
 import { computerWord, entryWords, instanceWord, tenantWord, versionWord } from './route-segment.ts';
 import { type RouteTable, routeKey } from './route-table.ts';
 
@@ -93,7 +94,9 @@ interface Names {
 class RoutesRestore implements PartRestore {
   readonly #routes: SnapshotRoutes;
   readonly #table: RouteTable;
-  readonly #births = new Map<string, number>();
+  readonly #tenants = new InternedIds();
+  /** By the number of the tenant. */
+  readonly #births: number[] = [];
   readonly #key = routeKey();
   readonly #instance = new Int32Array(4);
   #names: Names | undefined;
@@ -114,8 +117,10 @@ class RoutesRestore implements PartRestore {
   }
 
   finish(ageMs: number): void {
-    for (const [tenantId, born] of this.#births) if (born === unknownBirth) this.#births.delete(tenantId);
-    this.#routes.restore(this.#table, this.#births, ageMs);
+    const births = new Map<string, number>();
+    for (const [tenant, born] of this.#births.entries())
+      if (born !== unknownBirth) births.set(this.#tenants.text(tenant), born);
+    this.#routes.restore(this.#table, births, ageMs);
   }
 
   #takeNames(words: Int32Array): void {
@@ -136,11 +141,11 @@ class RoutesRestore implements PartRestore {
   #takeBirth(words: Int32Array, at: number): boolean {
     const high = words[at + 4] as number;
     const born = high === unknownBirth ? unknownBirth : high * wordRange + ((words[at + 5] as number) >>> 0);
-    const tenantId = formatGuid(words, at);
-    const known = this.#births.get(tenantId) ?? born;
+    const tenant = this.#tenants.hold(words, at);
+    const known = this.#births[tenant] ?? born;
     if (born < known) return true;
     if (born > known) this.#table.dropTenant(this.#keyOfTenant(words, at));
-    this.#births.set(tenantId, born);
+    this.#births[tenant] = born;
     return false;
   }
 

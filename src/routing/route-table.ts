@@ -118,7 +118,7 @@ export class RouteTable {
     const segment = this.#segmentOf(hash);
     const at = tenant < 0 ? -1 : segment.find(hash, key, tenant);
     if (at < 0) {
-      this.#add(key, instance, jamfComputerId, version);
+      this.#add(key, tenant, instance, jamfComputerId, version);
       return;
     }
     const { words } = segment;
@@ -209,10 +209,12 @@ export class RouteTable {
     return this.#hash(key[4] as number, key[5] as number, key[6] as number, key[7] as number, tenant);
   }
 
-  #add(key: RouteKey, instance: Int32Array, jamfComputerId: number, version: number): void {
+  /** `known`: the tenant's number, or -1. */
+  #add(key: RouteKey, known: number, instance: Int32Array, jamfComputerId: number, version: number): void {
     if (this.#maxEntries < 1) return;
-    const tenant = this.#tenants.hold(key, 0);
-    const segment = this.#segmentOf(this.#hashKey(key, tenant));
+    const tenant = known < 0 ? this.#tenants.hold(key, 0) : this.#tenants.holdAgain(known);
+    const hash = this.#hashKey(key, tenant);
+    const segment = this.#segmentOf(hash);
     if (this.#entries >= this.#maxEntries) this.#evict(segment);
     if (segment.isFull) this.#resize(segment, segment.grownPlaces);
     const entry = this.#added;
@@ -221,7 +223,7 @@ export class RouteTable {
     entry[instanceWord] = this.#instances.hold(instance, 0);
     entry[computerWord] = jamfComputerId;
     entry[versionWord] = version;
-    segment.insert(entry, 0);
+    segment.insert(entry, 0, hash);
     this.#entries += 1;
   }
 
