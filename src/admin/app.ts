@@ -249,7 +249,7 @@ export function createAdminApp(
 ): AdminApp {
   const app = createApi();
   beginListener(app, options);
-  app.use('*', showErrorsAsPages(errorPages.admin));
+  app.use('*', showErrorsAsPages({ ...errorPages.admin, tellsOfStore: true }));
   addApiDocs(app);
   const attempts = createAttempts();
   const keys = createKeyOperators(services.sql, services.bootstrapKey);

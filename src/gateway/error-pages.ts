@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from 'hono';
 import { html } from 'hono/html';
+import { problemTypeBase } from '../problems.ts';
 import { type ErrorKind, errorTexts, type Helper } from './error-texts.ts';
 import { pageHeaders } from './landing-pages.ts';
 import { type Language, languageOf, languageParameter } from './language.ts';
@@ -24,6 +25,8 @@ export interface ErrorPages {
   readonly programs: RegExp;
   /** The console is at the root of the listener. */
   readonly hasConsole?: boolean;
+  /** The readers run the gateway, and are told that it is the database that is away. */
+  readonly tellsOfStore?: boolean;
 }
 
 export const errorPages = {
@@ -68,10 +71,20 @@ export function errorPage(
   );
 }
 
+async function slugOf(answer: Response): Promise<string | undefined> {
+  const { type } = (await answer.clone().json()) as { type?: string };
+  return type?.slice(problemTypeBase.length);
+}
+
 const asksForPage = (accept: string | undefined): boolean => /(?:^|,)\s*text\/html\b/i.test(accept ?? '');
 
 export const showErrorsAsPages =
-  <E extends ListenerEnv>({ hasConsole = false, helper, programs }: ErrorPages): MiddlewareHandler<E> =>
+  <E extends ListenerEnv>({
+    hasConsole = false,
+    helper,
+    programs,
+    tellsOfStore = false,
+  }: ErrorPages): MiddlewareHandler<E> =>
   async (c, next) => {
     await next();
     const { headers: told, status } = c.res;
@@ -85,9 +98,10 @@ export const showErrorsAsPages =
     const isPlain = c.req.method === 'GET' && query.size === 0;
     const toLanguage = isPlain ? byLink((other) => `?${languageParameter}=${other}`) : undefined;
     const requestId = c.get('requestId');
+    const isStoreAway = tellsOfStore && (await slugOf(c.res)) === 'store-unavailable';
     const page = await errorPage(language, {
       ...{ hasConsole, helper, requestId, toLanguage },
-      kind: kindOf(status),
+      kind: isStoreAway ? 'store-away' : kindOf(status),
     });
     const headers = new Headers({ ...pageHeaders(language), 'content-type': 'text/html; charset=UTF-8' });
     for (const name of ['allow', 'retry-after', 'www-authenticate', 'x-request-id']) {

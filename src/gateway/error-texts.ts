@@ -3,7 +3,7 @@ import type { PageText } from './page-layout.ts';
 
 /** The words for a person whose browser met a problem that has no page of its own. Plain text; the page escapes it. */
 
-export type ErrorKind = 'not-found' | 'refused' | 'busy' | 'unavailable' | 'failed';
+export type ErrorKind = 'not-found' | 'refused' | 'busy' | 'unavailable' | 'store-away' | 'failed';
 
 /** The one to turn to: people at a Mac have a help desk, operators have whoever runs the gateway. */
 export type Helper = 'help-desk' | 'gateway';
@@ -38,6 +38,16 @@ const english: ErrorTexts = {
       title: 'Please try again in a minute',
       paragraphs: ['The service does not answer at the moment.'],
       steps: ['Wait a minute, then reload this page.'],
+    },
+    'store-away': {
+      title: 'The database is away',
+      paragraphs: [
+        'Operators cannot be signed in, and nothing can be changed, until it is back. Calls for known devices and the pages for people at their Macs are answered from memory meanwhile; what Jamf Pro sends is refused and asked for when it is back.',
+      ],
+      steps: [
+        'See in the log of the gateway, event store.unavailable or start.waits-for-the-database, why the database cannot be reached.',
+        'Reload this page when it is back: the gateway finds it within two seconds.',
+      ],
     },
     failed: {
       title: 'Something went wrong here',
@@ -75,6 +85,16 @@ const french: ErrorTexts = {
       title: 'Veuillez réessayer dans une minute',
       paragraphs: ['Le service ne répond pas pour le moment.'],
       steps: ['Attendez une minute, puis rechargez cette page.'],
+    },
+    'store-away': {
+      title: 'La base de données est inaccessible',
+      paragraphs: [
+        'Jusqu’à son retour, personne ne peut se connecter et rien ne peut être modifié. Entre-temps, les appels pour les appareils connus et les pages destinées aux utilisateurs de Mac sont servis de mémoire ; ce que Jamf Pro envoie est refusé, puis redemandé à son retour.',
+      ],
+      steps: [
+        'Cherchez dans le journal de la passerelle, événement store.unavailable ou start.waits-for-the-database, pourquoi la base de données est inaccessible.',
+        'Rechargez cette page à son retour : la passerelle la retrouve en deux secondes.',
+      ],
     },
     failed: {
       title: 'Une erreur s’est produite ici',
