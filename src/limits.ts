@@ -417,3 +417,5 @@ export const acmeLearnEveryMs = 1_000;
 export const acmeLearntMs = 3_000;
 /** Open challenges are read again for an unknown token, for all who ask at the time together. */
 export const acmeChallengesFreshMs = 200;
+/** While the database is away nobody can say that an operator's role was withdrawn: his token counts for so long from its issue. */
+export const operatorTokenMs = 15 * 60_000;

@@ -50,6 +50,7 @@ import { createEntraBindings } from './operators/entra-bindings.ts';
 import { createKeyOperators } from './operators/key-operators.ts';
 import { addOperators } from './operators/operators.ts';
 import { createLiveSessions } from './operators/sessions.ts';
+import { answerFromMemory } from './outage/remembered.ts';
 import { addOverview } from './overview/overview.ts';
 import { takeReason } from './reason.ts';
 import { noticeUnrecorded } from './recording.ts';
@@ -253,7 +254,7 @@ export function createAdminApp(
   addApiDocs(app);
   const attempts = createAttempts();
   const keys = createKeyOperators(services.sql, services.bootstrapKey);
-  const bindings = createEntraBindings(services.sql);
+  const bindings = createEntraBindings(services.sql, services.outage);
   const credentials = { keys, bindings, live: createLiveSessions(services.sql) };
   const authentication = authenticate(services, credentials, attempts);
   app.use(
@@ -275,7 +276,7 @@ export function createAdminApp(
   app.use(`${basePath}/*`, entityTags);
   app.use(`${basePath}/*`, idempotency({ ...services, log: options.log }));
   // Innermost: an answer that is given again was recorded the first time.
-  app.use(`${basePath}/*`, takeReason, noticeUnrecorded(options.log));
+  app.use(`${basePath}/*`, takeReason, noticeUnrecorded(options.log), answerFromMemory(services));
   addSignIn(app, services, { attempts, ...credentials, log: options.log });
   addOperations(app, services, options.log);
   addMore(app);

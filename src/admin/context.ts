@@ -8,6 +8,7 @@ import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
 import type { Pressure } from '../gateway/pressure.ts';
+import type { RouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { ChangeListener } from '../store/change-feed.ts';
 import type { ConsentApplication } from '../store/consents.ts';
@@ -16,6 +17,7 @@ import type { HistoryOrigin } from '../store/history.ts';
 import type { InstanceKeys } from '../store/instance-keys.ts';
 import type { Instance, InstanceDirectory } from '../store/instances/instance.ts';
 import type { MoveKey } from '../store/moves/move.ts';
+import type { Assignments } from '../store/operators.ts';
 import type { ConfirmStep, Role } from '../store/row-types.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -127,6 +129,15 @@ export interface StreamDigest {
   hex(): string;
 }
 
+/** What the process remembers for the time in which the database is away. */
+export interface OutageMemory {
+  /** Age of what is remembered; undefined: the database is there, or nothing may be served. */
+  readonly degradedSeconds: () => number | undefined;
+  /** The tenants that an operator was bound to; undefined: nobody knows. */
+  readonly bindingOf: Assignments['bindingOf'];
+  readonly route: RouteLookup['peek'];
+}
+
 /** Services that the admin API needs of the rest; composed by the runtime. */
 export interface AdminServices {
   readonly sql: Sql;
@@ -148,6 +159,7 @@ export interface AdminServices {
   readonly digest: () => StreamDigest;
   readonly tenants: TenantDirectory;
   readonly instances: InstanceDirectory;
+  readonly outage: OutageMemory;
   readonly instanceKeys: Pick<InstanceKeys, 'forgetAll'>;
   readonly sealer: Sealer;
   /** Reads `env:NAME` or `file:/path`; throws `SecretUnreadable`. */

@@ -14,6 +14,9 @@ const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** A start that is broken off is given so long to undo itself. */
 const undoWithinMs = 10_000;
 
+const lineOf = (error: unknown): string =>
+  error instanceof StartFault ? error.message : `espalier: ${(error as Error).message}`;
+
 export async function serve(options: Omit<StartOptions, 'signal'>): Promise<void> {
   const stopping = new AbortController();
   let stop = (signal: string): void => {
@@ -35,22 +38,33 @@ export async function serve(options: Omit<StartOptions, 'signal'>): Promise<void
     // An error met while undoing wraps the one that the start failed with, which is the one to tell.
     const cause = error instanceof SuppressedError ? error.suppressed : error;
     const faults: unknown[] = cause instanceof AggregateError ? cause.errors : [cause];
-    for (const fault of faults) {
-      const line = fault instanceof StartFault ? fault.message : `espalier: ${(fault as Error).message}`;
-      process.stderr.write(`${line}\n`);
-    }
+    for (const fault of faults)
+      process.stderr.write(`${lineOf(fault)}
+`);
     // The process is of no use without the rest, even where something still holds it.
     process.exit(exitCodes.error);
   }
   let ended: Promise<void> | undefined;
+  const end = (code: number): void => {
+    ended ??= gateway.stop().then(() => process.exit(code));
+  };
   stop = (signal) => {
     if (ended) return;
     log.info('stopping', { signal });
-    ended = gateway.stop().then(() => process.exit(0));
+    end(0);
   };
+  gateway.delivering.catch((error: unknown) => {
+    if (ended) return;
+    process.stderr.write(`${lineOf(error)}\n`);
+    end(exitCodes.error);
+  });
   if (stopping.signal.aborted) return stop('SIGTERM');
   // Scripts wait for this line, so it is JSON whatever the log's format.
-  process.stdout.write(
-    `${JSON.stringify({ time: new Date().toISOString(), level: 'info', event: 'ready', ...(gateway.urls ?? {}) })}\n`,
-  );
+  const { degradedSeconds, urls } = gateway;
+  const ready = {
+    ...{ time: new Date().toISOString(), level: 'info', event: 'ready' },
+    ...urls,
+    ...(degradedSeconds === undefined ? {} : { degraded: ['database'], age: Math.round(degradedSeconds) }),
+  };
+  process.stdout.write(`${JSON.stringify(ready)}\n`);
 }

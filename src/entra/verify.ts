@@ -32,6 +32,8 @@ export interface TokenClaims {
   readonly identityType?: string | undefined;
   /** The nonce that the request for an ID token carried. */
   readonly nonce?: string | undefined;
+  /** `iat`; undefined: the token does not say. */
+  readonly issuedAtMs?: number | undefined;
   readonly expiresAtMs: number;
 }
 
@@ -173,7 +175,7 @@ function singleAudience(aud: unknown): string | undefined {
 }
 
 function claimsOf(payload: ParsedToken['payload'], tenantId: string, expSeconds: number): TokenClaims {
-  const { roles } = payload;
+  const { iat, roles } = payload;
   return {
     tenantId,
     roles: Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : [],
@@ -185,6 +187,7 @@ function claimsOf(payload: ParsedToken['payload'], tenantId: string, expSeconds:
     scope: asString(payload.scp),
     identityType: asString(payload.idtyp),
     nonce: asString(payload.nonce),
+    issuedAtMs: typeof iat === 'number' && Number.isFinite(iat) ? iat * 1000 : undefined,
     expiresAtMs: expSeconds * 1000,
   };
 }

@@ -74,6 +74,11 @@ export class RouteCache implements PackedRouteLookup {
     return this.#table.bytes + (this.#forgotten?.table.bytes ?? 0);
   }
 
+  /** Routes that can be served while the database is away. */
+  get outageSize(): number {
+    return Math.max(this.#table.size, this.#forgotten?.table.size ?? 0);
+  }
+
   /** There is something to serve while the database is away. */
   get servesOutage(): boolean {
     return this.#table.size > 0 || this.#forgotten !== undefined;

@@ -21,6 +21,7 @@ import { version } from '../version.ts';
 import type { Config } from './config.ts';
 import type { ConnectionServices } from './connection-services.ts';
 import type { composeGateway, Gateway } from './gateway.ts';
+import type { NodeChanges } from './node-changes.ts';
 import { readConsoleAssets } from './node-console.ts';
 import { bindingsWithOwnBody } from './node-http.ts';
 import { nodeDigest } from './node-secrets.ts';
@@ -33,7 +34,7 @@ const missingApplication = ({ connector }: Config, cloud: string): string | unde
 
 export function createNodeAdmin(
   config: Config,
-  parts: Parameters<typeof composeGateway>[0],
+  { changes, ...parts }: Parameters<typeof composeGateway>[0] & { readonly changes: NodeChanges },
   gateway: Gateway,
   connection: ConnectionServices,
   moves: MoveWork,
@@ -43,6 +44,7 @@ export function createNodeAdmin(
   >,
 ) {
   const { log, metrics, sealer, sql } = parts;
+  const { assignments, degradedSeconds, policy } = changes;
   /** Graph's subscriptions go while the consent is still there; what fails ends by itself. */
   const leaving = async <T>({ tenantId }: Tenant, leave: () => Promise<T>): Promise<T> => {
     const result = await leave();
@@ -66,6 +68,11 @@ export function createNodeAdmin(
       tenants: gateway.tenants,
       instances: gateway.instances,
       instanceKeys: gateway.instanceKeys,
+      outage: {
+        degradedSeconds: () => (policy.isAway() ? degradedSeconds() : undefined),
+        bindingOf: assignments.bindingOf,
+        route: gateway.routes.peek.bind(gateway.routes),
+      },
       sealer,
       readReference: parts.readReference,
       mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),

@@ -16,6 +16,7 @@ import { createChangeSource, listenToChanges, notifyOfChanges } from '../store/c
 import { openDatabase, type Sql } from '../store/database.ts';
 import { recordProcess, removeProcess } from '../store/gateway-processes.ts';
 import type { InstanceDirectory } from '../store/instances/instance.ts';
+import { type Assignments, createAssignments } from '../store/operators.ts';
 import type { CachePolicy } from '../store/row-cache.ts';
 import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -32,6 +33,8 @@ const recordMs = 1_000;
 /** Seen by others at least this often. */
 const recordEveryMs = 5_000;
 const preloadAgainMs = 10_000;
+/** The bindings of operators, which the feed does not tell of: a few rows. */
+const assignmentsMs = 2_000;
 const preloadStatementMs = 15 * 60_000;
 
 export interface ChangesParts {
@@ -48,11 +51,18 @@ export interface ChangesParts {
 export interface NodeChanges {
   readonly feed: ChangeFeed;
   readonly policy: CachePolicy;
-  readonly routes: PackedRouteLookup;
+  readonly routes: PackedRouteLookup & Pick<RouteCache, 'outageSize' | 'snapshot'>;
+  /** The bindings of Entra's operators, for when the database cannot be asked. */
+  readonly assignments: Assignments;
   /** Routes were written and committed by this process: the others are notified soon. */
   readonly routesChanged: () => void;
   /** Age of what is served from memory while the database does not answer; undefined: nothing can be served. */
   readonly degradedSeconds: () => number | undefined;
+  /**
+   * Milliseconds since all that this process remembers was last known to be current; undefined: that is not known now, or
+   * not everything was read yet.
+   */
+  readonly knownForMs: () => number | undefined;
   start(listeners: {
     readonly tenants: TenantDirectory;
     readonly instances: InstanceDirectory;
@@ -181,6 +191,8 @@ function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFe
     }
   };
   return {
+    /** Nothing is to be read, or all was. */
+    isDone: (): boolean => !due && running === undefined,
     /** Called after a poll. */
     turn: (): void => {
       if (!due || running || stopping || !feed.started || now() < notBeforeMs) return;
@@ -292,6 +304,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
   });
   const preloading = createPreloading(parts, cache, feed);
   const rows = createRowPreloading(parts, feed);
+  const assignments = createAssignments(sql);
   const recording = createProcessRecorder(parts, cache, feed);
   const notifying = createNotifying(sql, log);
   let quiet = false;
@@ -315,11 +328,17 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     feed,
     policy: { feed, maxAgeMs, isAway: () => parts.breaker.isAway },
     routes: cache,
+    assignments,
     routesChanged: notifying.soon,
     degradedSeconds: () => {
       const silentMs = feed.silentMs();
-      return cache.servesOutage && silentMs < maxAgeMs ? silentMs / 1_000 : undefined;
+      const serves = cache.servesOutage || feed.isResumed;
+      return serves && silentMs < maxAgeMs ? silentMs / 1_000 : undefined;
     },
+    knownForMs: () =>
+      !parts.breaker.isAway && rows.isDone() && preloading.isDone() && assignments.all() !== undefined
+        ? feed.silentMs()
+        : undefined,
     start: ({ instances, onMove, tenants }) => {
       rows.of(tenants, instances);
       feed.subscribe({
@@ -344,6 +363,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
         polling,
         repeat(recordMs, turning('processes', recording.turn)),
         repeat(pruneEveryMs, turning('changes.prune', feed.prune)),
+        ...(parts.serves ? [repeat(assignmentsMs, turning('assignments', assignments.read))] : []),
       ];
     },
     stop: async () => {

@@ -74,7 +74,7 @@ interface StageParts extends DeliveryParts {
 const storeRetryMs = 1_000;
 
 /** A database that goes away just now must not end a process that answers its callers already. */
-async function whenStoreAnswers(log: Log, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+export async function whenStoreAnswers<T>(log: Log, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   for (;;) {
     signal.throwIfAborted();
     try {

@@ -3,7 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { countSealed, sumSealed } from '../connection/reseal.ts';
 import type { Sealer } from '../secrets/seal.ts';
-import { openDatabase } from '../store/database.ts';
+import { connectWithinRequestSeconds, openDatabase } from '../store/database.ts';
 import { describeDatabaseUrl } from '../store/database-url.ts';
 import { poolerProblem, sharesSessions } from '../store/pooler.ts';
 import { startProblem } from '../store/start-problem.ts';
@@ -38,15 +38,19 @@ export async function openStore(
 
 /** One attempt; the next comes after a pause. */
 const attemptMs = 10_000;
-const pauseMs = 1_000;
+const defaultPauseMs = 1_000;
 /** The cause is said again so often while it stays the same. */
 const sayAgainMs = 60_000;
 
 /** Resolves when the database answers a query. */
-async function tryDatabase(url: string): Promise<void> {
-  const sql = openDatabase(url, { connections: 1, applicationName: 'espalier-start' });
-  const late = wait(attemptMs, undefined, { ref: false }).then(() => {
-    throw Object.assign(new Error(`no answer within ${attemptMs / 1_000} s`), { code: 'CONNECT_TIMEOUT' });
+async function tryDatabase(url: string, patienceMs = attemptMs): Promise<void> {
+  const sql = openDatabase(url, {
+    connections: 1,
+    applicationName: 'espalier-start',
+    ...(patienceMs < attemptMs ? { connectTimeoutSeconds: patienceMs / 1_000 } : {}),
+  });
+  const late = wait(patienceMs, undefined, { ref: false }).then(() => {
+    throw Object.assign(new Error(`no answer within ${patienceMs / 1_000} s`), { code: 'CONNECT_TIMEOUT' });
   });
   try {
     await Promise.race([sql`select 1`, late]);
@@ -73,26 +77,77 @@ export function abandonedBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T
   return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', abandon));
 }
 
-interface Waiting {
-  readonly log: Log;
+/** A database that is looked at for the start. */
+export interface Preparing {
+  readonly url: string;
+  readonly config: Pick<Config, 'migrate'>;
   /** Holds this deployment's keys: data that none of them opens belong to another. */
   readonly sealer: Sealer;
   readonly signal: AbortSignal;
-  /** Its reason is what readiness answers meanwhile. */
-  readonly onWaiting: (reason: string) => void;
+  /** A database that lets nobody in for so long is not reached; default: ten seconds. */
+  readonly patienceMs?: number;
 }
+
+/** `unreachable`: there was nobody to ask. Else the database is there and waits for something. */
+export type Prepared =
+  | { readonly ready: true }
+  | { readonly ready: false; readonly cause: string; readonly unreachable: boolean };
 
 const pendingMigrations = 'the schema has pending migrations, and ESPALIER_MIGRATE=off: espalier migrate';
 
+/** What may pass by itself; throws `StartFault` for what waiting does not mend, and the signal's reason. */
+function waitingFor({ signal, url }: Preparing, error: unknown, unreachable: boolean): Prepared {
+  signal.throwIfAborted();
+  if (error instanceof StartFault) throw error;
+  const { cause, passes } = startProblem(error);
+  if (!passes) throw databaseFault(url, cause, error);
+  return { ready: false, cause, unreachable };
+}
+
 /**
- * Resolves when the database answers, its schema is this build's and its data are this deployment's. Waits for one that
- * cannot be reached, saying so; throws `StartFault` for what waiting does not mend, and the signal's reason.
+ * One look: the database answers, its schema is this build's and its data are this deployment's, or it may pass by itself
+ * that they are not. Throws `StartFault` for what waiting does not mend, and the signal's reason.
  */
-export async function prepareDatabase(
-  url: string,
-  config: Pick<Config, 'migrate'>,
-  { log, onWaiting, sealer, signal }: Waiting,
-): Promise<void> {
+export async function prepareOnce(preparing: Preparing): Promise<Prepared> {
+  const { config, patienceMs, sealer, signal, url } = preparing;
+  try {
+    await abandonedBy(signal, tryDatabase(url, patienceMs));
+  } catch (error) {
+    return waitingFor(preparing, error, true);
+  }
+  try {
+    await abandonedBy(signal, refuseSharedSessions(url));
+    if (config.migrate === 'auto') await abandonedBy(signal, migrateDatabase(url, signal));
+    const { isCurrent } = await abandonedBy(signal, migrationState(url));
+    if (!isCurrent) return { ready: false, cause: pendingMigrations, unreachable: false };
+    await abandonedBy(signal, checkDeployment(url, sealer));
+    return { ready: true };
+  } catch (error) {
+    return waitingFor(preparing, error, false);
+  }
+}
+
+export interface Waiting extends Preparing {
+  readonly log: Log;
+  /** Its reason is what readiness answers meanwhile. */
+  readonly onWaiting: (reason: string) => void;
+  /** Between two looks; default: a second. */
+  readonly pauseMs?: number;
+}
+
+/**
+ * While the snapshot serves, a database that is back is found as soon as by the breaker (store/breaker.ts), with nothing said
+ * by readiness.
+ */
+export const looksWhileServing = {
+  pauseMs: 300,
+  patienceMs: connectWithinRequestSeconds * 1_000,
+  onWaiting: () => undefined,
+} as const;
+
+/** Looks again until `prepareOnce` says that the database is ready, beginning with what it said before, and says so. */
+export async function waitForDatabase(before: Prepared, waiting: Waiting): Promise<void> {
+  const { log, onWaiting, pauseMs = defaultPauseMs, signal, url } = waiting;
   let said = { cause: '', atMs: 0 };
   const say = (cause: string): void => {
     onWaiting(`waiting for the database: ${cause}`);
@@ -104,21 +159,8 @@ export async function prepareDatabase(
       cause,
     });
   };
-  for (;;) {
-    try {
-      await abandonedBy(signal, tryDatabase(url));
-      await abandonedBy(signal, refuseSharedSessions(url));
-      if (config.migrate === 'auto') await abandonedBy(signal, migrateDatabase(url, signal));
-      const { isCurrent } = await abandonedBy(signal, migrationState(url));
-      if (isCurrent) return await abandonedBy(signal, checkDeployment(url, sealer));
-      say(pendingMigrations);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (error instanceof StartFault) throw error;
-      const { cause, passes } = startProblem(error);
-      if (!passes) throw databaseFault(url, cause, error);
-      say(cause);
-    }
+  for (let found = before; !found.ready; found = await prepareOnce(waiting)) {
+    say(found.cause);
     await wait(pauseMs, undefined, { signal });
   }
 }

@@ -42,7 +42,7 @@ import {
 } from './node-certificate-source.ts';
 import { createNodeChanges } from './node-changes.ts';
 import { compressingPages } from './node-compression.ts';
-import { type Delivery, startDelivery } from './node-delivery.ts';
+import { type Delivery, startDelivery, whenStoreAnswers } from './node-delivery.ts';
 import { respondOnNode } from './node-http.ts';
 import { type GatewayListeners, openListeners } from './node-listeners.ts';
 import { newestMigration } from './node-migrate.ts';
@@ -51,8 +51,9 @@ import { watchPressure } from './node-pressure.ts';
 import { createReadiness, databaseReadiness, type ReadinessState } from './node-readiness.ts';
 import { createReferenceReader } from './node-secret-references.ts';
 import { nodeSha256, openSealer } from './node-secrets.ts';
+import { createServingSnapshot } from './node-serving-snapshot.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
-import { openStore, prepareDatabase } from './node-store.ts';
+import { looksWhileServing, openStore, prepareOnce, waitForDatabase } from './node-store.ts';
 import { type NodeTelemetry, startTelemetry } from './node-telemetry.ts';
 import { adminUrlOf } from './operators.ts';
 import { settings } from './settings.ts';
@@ -61,6 +62,10 @@ import { describeFileError, StartFault } from './start-fault.ts';
 export interface RunningGateway {
   /** Base URLs; absent for a process that only delivers. */
   readonly urls: { readonly data: string; readonly admin: string; readonly ops: string } | undefined;
+  /** It answers from the snapshot, which is so old; undefined: it has the database. */
+  readonly degradedSeconds: number | undefined;
+  /** Resolves when it delivers; rejects, with a `StartFault`, when the database that came back is not one to work with. */
+  readonly delivering: Promise<unknown>;
   /** Drains and stops everything. */
   stop(): Promise<void>;
 }
@@ -161,25 +166,17 @@ async function openShell(
   return { config, log, telemetry, metrics, readiness, listeners };
 }
 
-/** The database that this process works with, ready to be used. */
-async function openReadyStore(
-  { config, log, readiness }: Shell,
+/** The database that this process is to work with, as one look found it. */
+async function findDatabase(
+  config: Config,
   sealer: Sealer,
-  options: StartOptions,
+  signal: AbortSignal,
   stack: AsyncDisposableStack,
 ) {
-  const { signal } = options;
-  const store = await openStore(config);
-  stack.defer(() => store.close());
-  signal.throwIfAborted();
-  let waited = false;
-  const onWaiting = (reason: string): void => {
-    waited = true;
-    readiness.notReady(reason);
-  };
-  await prepareDatabase(store.url, config, { log, sealer, signal, onWaiting });
-  readiness.notReady('starting');
-  return { url: store.url, waited };
+  const { close, url } = await openStore(config);
+  stack.defer(close);
+  const preparing = { url, config, sealer, signal };
+  return { preparing, found: await prepareOnce(preparing) };
 }
 
 const chooseSockets = (config: Config): Promise<SocketChoice> =>
@@ -284,28 +281,29 @@ const laneServicesOf = (
         traceShare: telemetry.traceShare,
       });
 
-/** Makes the parts, and begins to take notifications, to answer and to deliver. */
-async function run(
-  started: Shell,
-  options: StartOptions & { readonly ending: AbortSignal },
-  stack: AsyncDisposableStack,
-): Promise<Delivery> {
-  const { config, listeners, metrics, readiness } = started;
+interface RunOptions extends StartOptions {
+  /** Aborted when the process begins to end. */
+  readonly ending: AbortSignal;
+}
+
+/** Makes the parts, which neither ask the database nor answer anybody yet. */
+async function compose(started: Shell, options: RunOptions, stack: AsyncDisposableStack) {
+  const { config, metrics } = started;
   // Beside the database, which takes longer.
   const choosing = options.listeners ? chooseSockets(config) : undefined;
   const sealer = await openSealer(config);
-  const store = await openReadyStore(started, sealer, options, stack);
-  const { url } = store;
-  const breaker = openBreaker(url);
+  const signal = AbortSignal.any([options.signal, options.ending]);
+  const { found, preparing } = await findDatabase(config, sealer, signal, stack);
+  const { url } = preparing;
+  const breaker = openBreaker(url, found.ready ? {} : { awaySince: new Error(found.cause) });
   stack.defer(() => breaker.close());
   const log = createEpisodeLog(started.log, breaker);
   stack.defer(() => log.close());
-  const shell = { ...started, log };
   const lane = await choosing;
   if (lane) reportLane(lane, log, metrics);
   const outbound = openOutbound(config, lane?.sockets, stack);
   const { operators, relaxed, sql } = openClients(config, url, breaker, stack);
-  const pressure = openPressure(shell, sql, stack);
+  const pressure = openPressure({ ...started, log }, sql, stack);
   const notifications = createDueNotifications(sql, log);
   const onLookup = metrics.routeLookup;
   const changes = createNodeChanges({ url, sql, breaker, log, config, onLookup, serves: options.listeners });
@@ -320,40 +318,130 @@ async function run(
   const gateway = composeGateway(parts);
   const connection = createConnectionServices(config, parts, gateway);
   const moves = createMoveWork({ sql, relaxed, log, routesChanged });
+  const snapshot = await createServingSnapshot({ config, log, changes, gateway, serves: options.listeners });
+  const certificateExpiry = readCertificateExpiry(process.env, [...config.clouds.keys()]);
+  observeGauges({ metrics, sql, log, sealer, credentialExpiry: certificateExpiry });
+  snapshot.observe(metrics);
+  return {
+    ...{
+      started,
+      options,
+      found,
+      preparing,
+      breaker,
+      log,
+      lane,
+      pressure,
+      outbound,
+      operators,
+      relaxed,
+      sql,
+    },
+    ...{ notifications, changes, parts, gateway, connection, moves, snapshot, certificateExpiry, sealer },
+  };
+}
+
+type Composed = Awaited<ReturnType<typeof compose>>;
+
+/** Begins to hear of changes and to answer. */
+function serve({ changes, gateway, lane, log, ...composed }: Composed): void {
+  const {
+    breaker,
+    certificateExpiry,
+    connection,
+    moves,
+    operators,
+    options,
+    parts,
+    preparing,
+    pressure,
+    started,
+  } = composed;
   changes.start({
     ...gateway,
     onMove: () => {
       gateway.shadow.refresh().catch((error: unknown) => log.debug('shadow.not-refreshed', { error }));
     },
   });
-  const certificateExpiry = readCertificateExpiry(process.env, [...config.clouds.keys()]);
-  observeGauges({ metrics, sql, log, sealer, credentialExpiry: certificateExpiry });
-  if (listeners) {
-    const { admin, data } = listeners;
-    data.serve(gateway.createDataApp().fetch, laneServicesOf(lane, gateway, pressure, shell));
-    const adminApp = createNodeAdmin(config, { ...parts, sql: operators }, gateway, connection, moves, {
-      adminUrl: () => adminUrlOf(config, admin.origin),
-      oneTimeLink: isLoopback(config.adminListen.host) ? options.oneTimeLink : undefined,
-      routesChanged,
-      certificateExpiry,
-      ending: options.ending,
-      onChanges: changes.feed.subscribe,
-      openBulk: () => openBulk(url, breaker),
-    });
-    admin.serve(compressingPages(adminApp.fetch));
+  const { config, listeners } = started;
+  if (!listeners) return;
+  const { admin, data } = listeners;
+  data.serve(gateway.createDataApp().fetch, laneServicesOf(lane, gateway, pressure, { ...started, log }));
+  const adminApp = createNodeAdmin(config, { ...parts, sql: operators }, gateway, connection, moves, {
+    adminUrl: () => adminUrlOf(config, admin.origin),
+    oneTimeLink: isLoopback(config.adminListen.host) ? options.oneTimeLink : undefined,
+    routesChanged: changes.routesChanged,
+    certificateExpiry,
+    ending: options.ending,
+    onChanges: changes.feed.subscribe,
+    openBulk: () => openBulk(preparing.url, breaker),
+  });
+  admin.serve(compressingPages(adminApp.fetch));
+}
+
+/** Delivers, and keeps the snapshot: everything that only goes with the database. */
+async function deliver(composed: Composed): Promise<Delivery> {
+  const { changes, connection, found, gateway, log, moves, notifications, outbound } = composed;
+  const { preparing, relaxed, sealer, snapshot, sql, started } = composed;
+  const { signal } = preparing;
+  const { config, listeners, metrics } = started;
+  if (!found.ready && listeners) {
+    const instances = await whenStoreAnswers(log, signal, () => askEveryInstance(sql));
+    log.info('start.asks-instances', { instances });
   }
-  stack.defer(() => gateway.missed?.stop());
-  await gateway.missed?.start();
-  if (store.waited && listeners) log.info('start.asks-instances', { instances: await askEveryInstance(sql) });
-  const newest = await newestMigration();
-  const { signal } = options;
   const delivery = await startDelivery({
     ...{ config, sql, relaxed, sealer, log, metrics, gateway, connection, moves, notifications, signal },
     send: outbound.send,
-    routesChanged,
+    routesChanged: changes.routesChanged,
   });
-  readiness.started(() => databaseReadiness(operators, newest, changes.degradedSeconds));
-  return delivery;
+  const keeping = snapshot.keep();
+  return {
+    stop: async () => {
+      await Promise.all([delivery.stop(), keeping?.stop()]);
+    },
+  };
+}
+
+/** A gateway that answers; what it delivers may have to wait for the database. */
+interface Answering {
+  /** Rejects with a `StartFault` when the database that comes back is not one to work with. */
+  readonly delivering: Promise<Delivery>;
+  /** Age of what it answers from; undefined: it has the database. */
+  readonly degradedSeconds: number | undefined;
+}
+
+/**
+ * Begins to take notifications, to answer and to deliver; without the database it answers from the snapshot, where there is
+ * a good one, and does the rest when the database is there.
+ */
+async function run(started: Shell, options: RunOptions, stack: AsyncDisposableStack): Promise<Answering> {
+  const composed = await compose(started, options, stack);
+  const { breaker, changes, found, gateway, operators, preparing, snapshot } = composed;
+  const { readiness } = started;
+  const waiting = { ...preparing, log: started.log };
+  const isRestored = !found.ready && found.unreachable && (await snapshot.restore(found.cause));
+  if (!isRestored) {
+    await waitForDatabase(found, { ...waiting, onWaiting: readiness.notReady });
+    breaker.admit();
+    readiness.notReady('starting');
+  }
+  serve(composed);
+  stack.defer(() => gateway.missed?.stop());
+  await gateway.missed?.start();
+  const newest = await newestMigration();
+  const ready = (): void =>
+    readiness.started(() => databaseReadiness(operators, newest, changes.degradedSeconds));
+  if (!isRestored) {
+    const delivery = await deliver(composed);
+    ready();
+    return { delivering: Promise.resolve(delivery), degradedSeconds: undefined };
+  }
+  ready();
+  const delivering = waitForDatabase(found, { ...waiting, ...looksWhileServing }).then(() => {
+    breaker.admit();
+    return deliver(composed);
+  });
+  return { delivering, degradedSeconds: changes.degradedSeconds() };
 }
 
 /**
@@ -364,7 +452,7 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
   await using stack = new AsyncDisposableStack();
   const shell = await openShell(config, log, options, stack);
   const ending = new AbortController();
-  const delivery = await run(shell, { ...options, ending: ending.signal }, stack);
+  const { degradedSeconds, delivering } = await run(shell, { ...options, ending: ending.signal }, stack);
   const { listeners, readiness } = shell;
   const started = stack.move();
   const open = listeners && [listeners.data, listeners.admin, listeners.ops];
@@ -374,13 +462,20 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
       admin: listeners.admin.origin,
       ops: listeners.ops.origin,
     },
+    degradedSeconds,
+    delivering,
     stop: async () => {
       readiness.notReady('stopping');
       ending.abort();
       // Rows in work that do not end in time are taken up again by another process.
       const patience = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref());
+      const delivered = delivering.then(
+        (delivery) => delivery.stop(),
+        // It never began: the database did not come back, or is none to work with.
+        () => undefined,
+      );
       await Promise.race([
-        Promise.all([...(open ?? []).map((listener) => listener.drain(drainMs)), delivery.stop()]),
+        Promise.all([...(open ?? []).map((listener) => listener.drain(drainMs)), delivered]),
         patience,
       ]);
       await started.disposeAsync();

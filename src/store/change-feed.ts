@@ -77,6 +77,8 @@ export interface ChangeFeed {
    * changed since then. To be called before the first poll.
    */
   resume(position: FeedPosition, agoMs: number): void;
+  /** It goes on from where an earlier process was, and was not polled since. */
+  readonly isResumed: boolean;
   prune(): Promise<void>;
 }
 
@@ -128,6 +130,7 @@ export function createChangeFeed({ log, now, source }: ChangeFeedOptions): Chang
   /** Oldest first; for pruning. */
   let past: { readonly snapshot: Snapshot; readonly atMs: number }[] = [];
   let heard = 0;
+  let isResumed = false;
 
   const whyForget = (found: Poll): string | undefined => {
     if (!last) return 'started';
@@ -154,6 +157,7 @@ export function createChangeFeed({ log, now, source }: ChangeFeedOptions): Chang
     }
     remember(found);
     heardAtMs = beganMs;
+    isResumed = false;
     if (reason !== undefined || found.changes?.length !== 0) heard += 1;
   };
   const silentMs = (): number => now() - heardAtMs;
@@ -176,6 +180,10 @@ export function createChangeFeed({ log, now, source }: ChangeFeedOptions): Chang
     resume: (position, agoMs) => {
       last = position;
       heardAtMs = now() - agoMs;
+      isResumed = true;
+    },
+    get isResumed() {
+      return isResumed;
     },
     prune: async () => {
       const endMs = (last?.atMs ?? 0) - keepChangesMs;

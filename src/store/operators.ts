@@ -1,7 +1,9 @@
 import { getTableName, type SQL, sql } from 'drizzle-orm';
 import type { PgTable } from 'drizzle-orm/pg-core';
 import { operatorsKeptMs } from '../limits.ts';
+import { columns, pick } from './columns.ts';
 import type { Queries, Sql, Transaction } from './database.ts';
+import { operators } from './operator-schema.ts';
 import type { Role } from './row-types.ts';
 
 /**
@@ -11,6 +13,8 @@ import type { Role } from './row-types.ts';
 
 /** In the place of an object id: everybody of the Entra tenant. */
 export const everybody = '00000000-0000-0000-0000-000000000000';
+
+const assignmentShape = pick(operators, 'entraTenantId', 'objectId', 'tenantIds');
 
 export interface OperatorKey {
   readonly entraTenantId: string;
@@ -41,6 +45,42 @@ export async function readBinding(
     where entra_tenant_id = ${entraTenantId} and object_id in (${objectId}, ${everybody}) and assigned_at is not null
     order by object_id = ${everybody} limit 1`;
   return row?.tenantIds ?? undefined;
+}
+
+/** An assignment that holds: of one operator, or of everybody of an Entra tenant. */
+export interface Assignment extends OperatorKey {
+  /** null: every tenant. */
+  readonly tenantIds: readonly string[] | null;
+}
+
+/** All assignments as they were last read, for when the database cannot be asked. */
+export interface Assignments {
+  /** Reads them anew. */
+  read(): Promise<void>;
+  /** Undefined: they were never read. */
+  all(): readonly Assignment[] | undefined;
+  restore(assignments: readonly Assignment[]): void;
+  /** What `readBinding` would have said; undefined: nobody knows. */
+  bindingOf(operator: OperatorKey): { readonly tenantIds: readonly string[] | undefined } | undefined;
+}
+
+export function createAssignments(client: Sql): Assignments {
+  let known: readonly Assignment[] | undefined;
+  return {
+    read: async () => {
+      known = await client<Assignment[]>`
+        select ${columns(client, assignmentShape)} from operators where assigned_at is not null`;
+    },
+    all: () => known,
+    restore: (assignments) => {
+      known = assignments;
+    },
+    bindingOf: ({ entraTenantId, objectId }) => {
+      const of = (id: string) =>
+        known?.find((one) => one.entraTenantId === entraTenantId && one.objectId === id);
+      return known && { tenantIds: (of(objectId) ?? of(everybody))?.tenantIds ?? undefined };
+    },
+  };
 }
 
 export interface SeenOperator extends OperatorKey {

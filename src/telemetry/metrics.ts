@@ -42,6 +42,8 @@ export interface Metrics {
       instanceUp: Observe;
       credentialExpirySeconds: Observe;
       sealedSecrets: Observe;
+      snapshotAgeSeconds: Observe;
+      degraded: Observe;
     }) => Promise<void>,
   ): void;
 }
@@ -168,6 +170,12 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
     description:
       'Kept secrets by the key that sealed them: the first, an older one, or one that is not configured',
   });
+  const snapshotAge = meter.createObservableGauge('espalier_snapshot_age_seconds', {
+    description: 'Time since what the snapshot in the data directory holds was last known to be current',
+  });
+  const degraded = meter.createObservableGauge('espalier_degraded', {
+    description: '1 while calls are answered from memory because the database is away',
+  });
   const laneMode = meter.createObservableGauge('espalier_fast_lane', {
     description:
       '1 for the way that device calls take: past the streams of Node, through them, or no fast lane',
@@ -195,8 +203,10 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
             instanceUp: (value, labels) => result.observe(instanceUp, value, labels),
             credentialExpirySeconds: (value, labels) => result.observe(credentialExpiry, value, labels),
             sealedSecrets: (value, labels) => result.observe(sealedSecrets, value, labels),
+            snapshotAgeSeconds: (value, labels) => result.observe(snapshotAge, value, labels),
+            degraded: (value, labels) => result.observe(degraded, value, labels),
           }),
-        [reports, reportAge, instanceUp, credentialExpiry, sealedSecrets],
+        [reports, reportAge, instanceUp, credentialExpiry, sealedSecrets, snapshotAge, degraded],
       );
     },
   };

@@ -37,10 +37,10 @@ export function addOperator(scene: Scene, entraTenantId: string, name: string, r
   return { entraTenantId, objectId, account };
 }
 
-/** An access token of Entra for the admin API, as a command line would have got it. */
-export function tokenOf(scene: Scene, person: EntraPerson, role: string): Promise<string> {
+/** An access token of Entra for the admin API, as a command line would have got it so many seconds ago. */
+export function tokenOf(scene: Scene, person: EntraPerson, role: string, agoSeconds = 0): Promise<string> {
   const cloud = scene.world.cloud('public');
-  const now = Math.floor(Date.now() / 1_000);
+  const now = Math.floor(Date.now() / 1_000) - agoSeconds;
   const { clientId } = scene.world.operators;
   return cloud.keys.sign({
     aud: clientId,

@@ -47,6 +47,8 @@ async function scrape(): Promise<{ ages: number; ms: number }> {
     instanceUp: () => undefined,
     credentialExpirySeconds: () => undefined,
     sealedSecrets: () => undefined,
+    snapshotAgeSeconds: () => undefined,
+    degraded: () => undefined,
   });
   return { ages, ms: performance.now() - began };
 }

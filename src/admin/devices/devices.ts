@@ -3,6 +3,7 @@ import { eq } from 'drizzle-orm';
 import { parseGuid } from '../../ids.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { rememberedAnswer } from '../outage/remembered.ts';
 import { commonProblems, devicePath, etag, jsonAnswer, tenantPath } from '../schemas.ts';
 import { device, placeOf, r } from './device.ts';
 import { unknownDevice } from './unknown-device.ts';
@@ -27,7 +28,7 @@ const read = createRoute({
   tags,
   summary: 'One device',
   request: { params: devicePath },
-  responses: { 200: jsonAnswer(device.schema, 'Device'), ...commonProblems },
+  responses: { 200: rememberedAnswer(device.schema, 'Device'), ...commonProblems },
 });
 export function addDevices(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(list, async (c) => {

@@ -16,6 +16,7 @@ import type { Tenant } from '../../store/tenants/tenant.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { rememberedAnswer } from '../outage/remembered.ts';
 import { differing, originOf } from '../recording.ts';
 import {
   checkIfMatch,
@@ -58,7 +59,7 @@ const list = createRoute({
   tags,
   summary: 'The Jamf Pro instances of a tenant',
   request: { params: tenantPath, query: instanceResource.query },
-  responses: { 200: jsonAnswer(instanceResource.list, 'Instances'), ...commonProblems },
+  responses: { 200: rememberedAnswer(instanceResource.list, 'Instances'), ...commonProblems },
 });
 const create = createRoute({
   method: 'post',
@@ -76,7 +77,7 @@ const read = createRoute({
   tags,
   summary: 'One instance',
   request: { params: instancePath },
-  responses: { 200: jsonAnswer(instanceResource.schema, 'Instance'), ...commonProblems },
+  responses: { 200: rememberedAnswer(instanceResource.schema, 'Instance'), ...commonProblems },
 });
 const change = createRoute({
   method: 'patch',

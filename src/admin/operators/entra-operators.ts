@@ -73,7 +73,7 @@ async function operatorOf(claims: TokenClaims, bindings: EntraBindings): Promise
     ? `app ${cleanName(claims.applicationId)}`
     : (cleanName(claims.userName) ?? cleanName(claims.displayName) ?? id);
   const { tenantId: entraTenantId } = claims;
-  const operator = await bindings.bound({ kind: 'user', name, id, entraTenantId, role });
+  const operator = await bindings.bound({ kind: 'user', name, id, entraTenantId, role }, claims.issuedAtMs);
   await bindings.recordUse(operator);
   return { ok: true, operator };
 }

@@ -16,6 +16,7 @@ import { maySee, requireRole, requireUnbound, tenantOf } from '../access.ts';
 import { requireAllowedAddress } from '../allowed-address.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { rememberedAnswer } from '../outage/remembered.ts';
 import { changing, differing, originOf } from '../recording.ts';
 import {
   checkIfMatch,
@@ -41,7 +42,7 @@ const list = createRoute({
   tags,
   summary: 'The tenants this key may see',
   request: { query: tenantResource.query },
-  responses: { 200: jsonAnswer(tenantResource.list, 'Tenants'), ...commonProblems },
+  responses: { 200: rememberedAnswer(tenantResource.list, 'Tenants'), ...commonProblems },
 });
 
 const create = createRoute({
@@ -65,7 +66,7 @@ const read = createRoute({
   tags,
   summary: 'One tenant',
   request: { params: tenantPath },
-  responses: { 200: jsonAnswer(tenantResource.schema, 'Tenant'), ...commonProblems },
+  responses: { 200: rememberedAnswer(tenantResource.schema, 'Tenant'), ...commonProblems },
 });
 
 const change = createRoute({

@@ -1,0 +1,2 @@
+/** Names what an answer lacks, and the age in seconds of what it was made of. */
+export const degradedHeader = 'x-espalier-degraded';
