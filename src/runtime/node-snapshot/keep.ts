@@ -104,10 +104,11 @@ export function keepSnapshot(options: KeepOptions): SnapshotKeeping {
 
   const write = async (signal: AbortSignal): Promise<void> => {
     const silentMs = knownForMs();
-    if (silentMs === undefined || silentMs > snapshotSilentMs || !(await lock.take())) return;
-    const beganMs = performance.now();
+    if (silentMs === undefined || silentMs > snapshotSilentMs) return;
     // A record that is written later holds what is newer: the age errs on the old side.
     const knownAt = Date.now() - silentMs;
+    if (!(await lock.take())) return;
+    const beganMs = performance.now();
     const { bytes, newBytes, newSegments, segments } = await writer.write(parts, knownAt, signal);
     state = { bytes, knownAt };
     const seconds = Math.round(performance.now() - beganMs) / 1_000;
