@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import ipaddr from 'ipaddr.js';
-import { connectionSweepMs, headersTimeoutMs, stalledCallerMs } from '../limits.ts';
+import { connectionSweepMs, headersTimeoutMs, lingerMs, stalledCallerMs } from '../limits.ts';
 import { onFirstBytes } from './node-first-bytes.ts';
 import { acmeProtocol } from './node-tls.ts';
 
@@ -57,6 +57,11 @@ export interface Connections {
   activityOf(socket: Duplex): Activity;
   /** Closes those that never brought a request. */
   closeUnused(): void;
+  /**
+   * Ends those that are between two requests. They are read for a moment longer, because a caller that has just sent another
+   * one should see an orderly end, after which it may send that again, and no reset. Resolves when they are closed.
+   */
+  endIdle(): Promise<void>;
   /** Lets `put` change who takes connections behind this. */
   behind(put: () => void): void;
 }
@@ -97,6 +102,8 @@ class Entry implements Activity {
   visible: Socket | undefined;
   idleSinceMs = 0;
   isLate = false;
+  /** Bytes that had come when it became idle. */
+  #readBytes = 0;
   #requests = 0;
   #isClosed = false;
   /** Bytes that had left when it was last looked at, and since when no more did. */
@@ -128,7 +135,22 @@ class Entry implements Activity {
     this.#requests -= 1;
     if (this.#requests > 0 || this.#isClosed) return;
     this.idleSinceMs = performance.now();
+    this.#readBytes = this.visible?.bytesRead ?? 0;
     this.group.idle.add(this);
+  }
+  /** Resolves when it is closed; at once where another request has begun to come. */
+  endIdle(): Promise<void> {
+    const { raw, visible } = this;
+    if (visible === undefined || visible.destroyed || visible.bytesRead !== this.#readBytes)
+      return Promise.resolve();
+    visible.end();
+    return new Promise((resolve) => {
+      const late = setTimeout(() => raw.destroy(), lingerMs);
+      raw.once('close', () => {
+        clearTimeout(late);
+        resolve();
+      });
+    });
   }
   /** Once; false: it was closed before. */
   close(): boolean {
@@ -207,6 +229,11 @@ class ConnectionTable {
   }
   closeUnused(): void {
     for (const { unused } of [...this.#groups.values()]) for (const entry of [...unused]) this.close(entry);
+  }
+  async endIdle(): Promise<void> {
+    await Promise.all(
+      [...this.#groups.values()].flatMap(({ idle }) => [...idle].map((one) => one.endIdle())),
+    );
   }
   /** Closes what has been idle or stalled for too long; gives those without a first request in time to `onLate`. */
   sweep(idleMs: number, onLate: (entry: Entry) => void): void {
@@ -354,6 +381,7 @@ export function boundConnections(
   return {
     activityOf: (socket) => entries.activityOf(socket),
     closeUnused: () => table.closeUnused(),
+    endIdle: () => table.endIdle(),
     behind: (put) => {
       server.off('connection', enter).off('secureConnection', enterSecure);
       for (const take of behind) server.on('connection', take);

@@ -32,7 +32,7 @@ import { type Lane, putLaneBefore } from './lane/listener.ts';
 import type { LaneServices } from './lane/services.ts';
 import type { CertificateSource } from './node-certificate-source.ts';
 import { boundConnections, type ConnectionBounds, type Connections } from './node-connections.ts';
-import { brokenBody, hasBody, passBody, serveInTurn, watchBody } from './node-in-turn.ts';
+import { brokenBody, hasBody, passBody, serveInTurn, type Turns, watchBody } from './node-in-turn.ts';
 import { tlsServerOptions } from './node-tls.ts';
 import type { ListenAddress } from './settings.ts';
 
@@ -172,6 +172,8 @@ export async function respondOnNode(c: Context, answer: ForwardAnswer): Promise<
 
 export interface Listener {
   readonly origin: string;
+  /** From now on each answer says that it closes its connection; connections are taken and kept as before. */
+  closeAfterAnswers(): void;
   /** Takes no new connection and waits for the requests in flight, `graceMs` at most. */
   drain(graceMs: number): Promise<void>;
   /** Puts the fast lane before it; connections that are there already stay where they are. */
@@ -204,7 +206,7 @@ const problemOfUnread = (error: unknown): Problem =>
     ? problem('invalid-request', 'The request target or the Host header cannot be read.')
     : problem('internal-error', 'An error inside Espalier.');
 
-function createServerFor(options: ListenOptions): { server: Server; connections: Connections } {
+function createServerFor(options: ListenOptions): { server: Server; connections: Connections; turns: Turns } {
   const handle = getRequestListener(
     (request, bindings) =>
       afterBody(options.fetch(request, bindings as HttpBindings), bindings as HttpBindings),
@@ -229,13 +231,13 @@ function createServerFor(options: ListenOptions): { server: Server; connections:
       idleMs: limits.keepAliveTimeout + 2 * headersTimeoutMs,
     });
     const { activityOf } = connections;
-    serveInTurn(server, {
+    const turns = serveInTurn(server, {
       handle,
       activityOf,
       isUnhurried: (socket) => unhurried.has(socket),
       answerHeaders: answerHeadersOf(options),
     });
-    return { server, connections };
+    return { server, connections, turns };
   };
   const { certificates, clientCa } = options;
   if (!certificates) return serve(createHttpServer(limits));
@@ -261,7 +263,7 @@ function afterBody(
 }
 
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const { connections, server } = createServerFor(options);
+  const { connections, server, turns } = createServerFor(options);
   let lane: Lane | undefined;
   const addLane: Listener['addLane'] = (services) => {
     connections.behind(() => {
@@ -280,19 +282,26 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   });
   const bound = server.address() as AddressInfo;
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  const closeAfterAnswers = (): void => {
+    turns.closeAfterAnswers();
+    lane?.closeAfterAnswers();
+  };
   return {
     origin: `${options.certificates ? 'https' : 'http'}://${shown}:${bound.port}`,
     addLane,
+    closeAfterAnswers,
     drain: async (graceMs) => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      lane?.drain();
-      connections.closeUnused();
-      const idle = setInterval(() => server.closeIdleConnections(), 100);
       const force = setTimeout(() => {
         server.closeAllConnections();
         lane?.closeAll();
       }, graceMs);
+      closeAfterAnswers();
+      // Node's own end of a listener resets what is idle.
+      if (graceMs > 0) await connections.endIdle();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      lane?.drain();
+      connections.closeUnused();
+      const idle = setInterval(() => server.closeIdleConnections(), 100);
       await closed;
       clearInterval(idle);
       clearTimeout(force);

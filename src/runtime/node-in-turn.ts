@@ -185,8 +185,18 @@ export interface TurnOptions {
   readonly answerHeaders: AnswerHeaders;
 }
 
-export function serveInTurn(server: Server, options: TurnOptions): void {
+export interface Turns {
+  /** From now on each answer says that it closes its connection, also those under way that have not begun. */
+  closeAfterAnswers(): void;
+}
+
+export function serveInTurn(server: Server, options: TurnOptions): Turns {
   const { activityOf, answerHeaders, handle, isUnhurried } = options;
+  const underWay = new Set<ServerResponse>();
+  let isClosing = false;
+  const close = (outgoing: ServerResponse): void => {
+    if (!outgoing.headersSent) outgoing.setHeader('connection', 'close');
+  };
   const lines = new WeakMap<Duplex, Line>();
   const lineOf = (socket: Duplex): Line => {
     let line = lines.get(socket);
@@ -196,9 +206,14 @@ export function serveInTurn(server: Server, options: TurnOptions): void {
     }
     return line;
   };
-  const arriving =
-    (begin: Handle): Handle =>
-    (incoming, outgoing) => {
+  const arriving = (answer: Handle): Handle => {
+    const begin: Handle = (incoming, outgoing) => {
+      underWay.add(outgoing);
+      outgoing.once('close', () => underWay.delete(outgoing));
+      if (isClosing) close(outgoing);
+      answer(incoming, outgoing);
+    };
+    return (incoming, outgoing) => {
       const line = lineOf(incoming.socket);
       const detail = requestFault(incoming);
       if (detail === undefined) {
@@ -210,6 +225,7 @@ export function serveInTurn(server: Server, options: TurnOptions): void {
       incoming.resume();
       line.fail({ status: 400, detail, isToHead: incoming.method === 'HEAD' });
     };
+  };
   server.on('request', arriving(handle));
   server.on(
     'checkContinue',
@@ -238,6 +254,12 @@ export function serveInTurn(server: Server, options: TurnOptions): void {
   // A peer that has not finished the handshake cannot be answered. This runs before the server's own listener, which
   // emits `clientError`.
   server.prependListener('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy());
+  return {
+    closeAfterAnswers: () => {
+      isClosing = true;
+      for (const outgoing of underWay) close(outgoing);
+    },
+  };
 }
 
 /**

@@ -57,6 +57,9 @@ export class LaneConnection {
   readonly #reads: SocketReads;
   #state: LaneState = 'first';
   #waitingSinceMs: number | undefined = performance.now();
+  /** The next answer is the last one. */
+  #isLast = false;
+  #saidClose = false;
   #isDraining = false;
   /** Bytes that came after the request under way. */
   #later: Buffer[] = [];
@@ -94,8 +97,13 @@ export class LaneConnection {
   forget(): void {
     if (this.#call === undefined && this.#reader.forget()) this.#reads.wipe();
   }
+  /** Lets the next answer say that it closes the connection, which is kept until then. */
+  closeAfterAnswer(): void {
+    this.#isLast = true;
+  }
   /** Closes it, at once when idle, else after the answer. */
   drain(): void {
+    this.#isLast = true;
     this.#isDraining = true;
     if (this.#state === 'first' || this.#state === 'next') this.#endSoon();
   }
@@ -241,14 +249,15 @@ export class LaneConnection {
   }
   /** Undefined: the connection closes after this answer. */
   #keepAliveSeconds(): number | undefined {
-    return this.#isDraining ? undefined : this.#services.keepAliveSeconds;
+    this.#saidClose = this.#isLast;
+    return this.#isLast ? undefined : this.#services.keepAliveSeconds;
   }
   #finish(call: LaneCall, status?: number): void {
     call.answered(status);
     this.#endCall();
     this.#state = 'next';
     this.#waitingSinceMs = performance.now();
-    if (this.#isDraining) this.#endSoon();
+    if (this.#isDraining || this.#saidClose) this.#endSoon();
     else this.#takeLater();
   }
   #endCall(): void {

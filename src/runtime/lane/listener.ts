@@ -18,6 +18,8 @@ const keepAliveSlackMs = 1_000;
 const forgetAfterMs = 2_000;
 
 export interface Lane {
+  /** From now on each answer says that it closes its connection. */
+  closeAfterAnswers(): void;
   /** Closes what is idle, and the rest after its answer. */
   drain(): void;
   closeAll(): void;
@@ -38,6 +40,7 @@ export function putLaneBefore(
   const connections = new Set<LaneConnection>();
   const keepAliveMs = server.keepAliveTimeout;
   const complete: ConnectionServices = { ...services, keepAliveSeconds: Math.floor(keepAliveMs / 1_000) };
+  let isClosing = false;
   let isDraining = false;
 
   const handOver = (socket: Socket, read: Buffer): void => {
@@ -76,10 +79,15 @@ export function putLaneBefore(
       left: () => connections.delete(connection),
     });
     connections.add(connection);
+    if (isClosing) connection.closeAfterAnswer();
     if (isDraining) connection.drain();
   });
 
   return {
+    closeAfterAnswers: () => {
+      isClosing = true;
+      for (const connection of connections) connection.closeAfterAnswer();
+    },
     drain: () => {
       isDraining = true;
       for (const connection of connections) connection.drain();
