@@ -1,5 +1,6 @@
 # Espalier in a container. Build: docker build -t espalier .
 # Run: docker run -p 8443:8443 -v espalier:/var/lib/espalier --stop-timeout 40 espalier
+# 40 s: ESPALIER_DRAIN_DELAY_SECONDS (5), 30 for requests in flight, and 5 more.
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /app

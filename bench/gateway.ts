@@ -33,7 +33,7 @@ export async function startGateway(
   const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
   const [command = '', ...args] = [...pinned, process.execPath, main, 'serve'];
   const child = spawn(command, args, {
-    env: { PATH: process.env.PATH, ...environment },
+    env: { PATH: process.env.PATH, ESPALIER_DRAIN_DELAY_SECONDS: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));

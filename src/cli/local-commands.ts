@@ -19,7 +19,7 @@ function addServing(program: Command): void {
       .summary('run the gateway: listeners and delivery')
       .description(
         'run the gateway: listeners and delivery\n\n' +
-          'Configured by environment variables or .env; "espalier config" shows what is in force. When it is ready it logs a line with "event":"ready" and the addresses. SIGTERM ends it when what is in flight is done.',
+          'Configured by environment variables or .env; "espalier config" shows what is in force. When it is ready it logs a line with "event":"ready" and the addresses. SIGTERM ends it: it is not ready at once, serves on for ESPALIER_DRAIN_DELAY_SECONDS, and finishes what is in flight.',
       )
       .action(async () => {
         const { serve } = await import('./serve.ts');
@@ -30,10 +30,10 @@ function addServing(program: Command): void {
   addExamples(
     program
       .command('worker')
-      .summary('deliver without listeners, beside other processes on the same database')
+      .summary('deliver only, beside other processes on the same database')
       .description(
-        'deliver without listeners, beside other processes on the same database\n\n' +
-          'Any number of them and of "serve" share the work.',
+        'deliver only, beside other processes on the same database\n\n' +
+          'Any number of them and of "serve" share the work. Probes and scrapers are answered at ESPALIER_OPS_LISTEN, which has to be a port of its own for each process on one machine.',
       )
       .action(async () => {
         const { serve } = await import('./serve.ts');

@@ -70,6 +70,8 @@ export interface NodeChanges {
     readonly onMove: () => void;
   }): void;
   stop(): Promise<void>;
+  /** Lets operators see that this process still serves, and soon will not. */
+  readonly tellDraining: () => void;
 }
 
 /** A clock that does not jump when somebody sets the machine's. */
@@ -220,7 +222,7 @@ function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFe
 /** This process's line for `routes/convergence`. */
 function createProcessRecorder(parts: ChangesParts, cache: RouteCache, feed: ChangeFeed) {
   const processId = newId();
-  const name = `${hostname()}/${process.pid}`;
+  let name = `${hostname()}/${process.pid}`;
   let noted = { heard: -1, atMs: Number.NEGATIVE_INFINITY };
   return {
     turn: async (): Promise<void> => {
@@ -233,6 +235,10 @@ function createProcessRecorder(parts: ChangesParts, cache: RouteCache, feed: Cha
         snapshot: position.snapshot,
         cachedRoutes: cache.size,
       });
+    },
+    tellDraining: (): void => {
+      name = `${name} (draining)`;
+      noted = { heard: noted.heard, atMs: Number.NEGATIVE_INFINITY };
     },
     stop: async (): Promise<void> => {
       if (parts.serves && noted.heard >= 0) await removeProcess(parts.sql, processId);
@@ -330,6 +336,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     routes: cache,
     assignments,
     routesChanged: notifying.soon,
+    tellDraining: recording.tellDraining,
     degradedSeconds: () => {
       const silentMs = feed.silentMs();
       const serves = cache.servesOutage || feed.isResumed;

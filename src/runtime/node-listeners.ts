@@ -1,4 +1,4 @@
-/** The three listeners (contract section 2), bound before there is anything to serve: a taken port is reported at once. */
+/** The listeners (contract section 2), bound before there is anything to serve: a taken port is reported at once. */
 
 import type { HttpBindings } from '@hono/node-server';
 import { createAnswerHeaders } from '../gateway/answer-headers.ts';
@@ -26,7 +26,6 @@ export interface GatewayListener extends Listener {
 export interface GatewayListeners {
   readonly data: GatewayListener;
   readonly admin: GatewayListener;
-  readonly ops: GatewayListener;
 }
 
 const listenProblems: Readonly<Record<string, string>> = {
@@ -70,40 +69,60 @@ async function openListener(
   }
 }
 
-/** Opens all three. When one cannot be opened, the stack closes those that are open. */
+interface ListenerParts {
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+type BoundsConfig = Pick<Config, 'connections' | 'connectionsPerAddress'>;
+
+const boundsOf = (config: BoundsConfig, log: Log, listener: string): ConnectionBounds => ({
+  inAll: config.connections,
+  perAddress: config.connectionsPerAddress,
+  onFull: (what) => log.warn('connections.full', { listener, ...what }),
+});
+
+/** Opens a listener that the stack closes. */
+async function openIn(
+  stack: AsyncDisposableStack,
+  ...of: Parameters<typeof openListener>
+): Promise<GatewayListener> {
+  const listener = await openListener(...of);
+  stack.defer(() => listener.drain(0));
+  return listener;
+}
+
+/** For probes and scrapers, which come to it directly. */
+export const openOpsListener = (
+  config: BoundsConfig & Pick<Config, 'opsListen'>,
+  { log }: ListenerParts,
+  stack: AsyncDisposableStack,
+): Promise<GatewayListener> =>
+  openIn(stack, settings.opsListen, errorPages.ops, {
+    address: config.opsListen,
+    connections: boundsOf(config, log, 'ops'),
+  });
+
+/** Opens the two for callers. When one cannot be opened, the stack closes what is open. */
 export async function openListeners(
-  config: Pick<
-    Config,
-    | 'adminListen'
-    | 'adminUrl'
-    | 'clientCa'
-    | 'connections'
-    | 'connectionsPerAddress'
-    | 'dataListen'
-    | 'opsListen'
-    | 'proxyProtocol'
-    | 'publicUrl'
-    | 'trustedProxies'
-  >,
+  config: BoundsConfig &
+    Pick<
+      Config,
+      | 'adminListen'
+      | 'adminUrl'
+      | 'clientCa'
+      | 'dataListen'
+      | 'proxyProtocol'
+      | 'publicUrl'
+      | 'trustedProxies'
+    >,
   certificates: CertificateSource | undefined,
-  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
+  { log, metrics }: ListenerParts,
   stack: AsyncDisposableStack,
 ): Promise<GatewayListeners> {
-  const open = async (...of: Parameters<typeof openListener>): Promise<GatewayListener> => {
-    const listener = await openListener(...of);
-    stack.defer(() => listener.drain(0));
-    return listener;
-  };
   const secure = certificates === undefined ? {} : { certificates };
-  const bounds = (listener: string): ConnectionBounds => ({
-    inAll: config.connections,
-    perAddress: config.connectionsPerAddress,
-    onFull: (what) => log.warn('connections.full', { listener, ...what }),
-  });
   const trusted = createTrustedProxies(config.trustedProxies);
-  /** Balancers stand before these; probes come to the ops listener directly. */
   const behindBalancers = (listener: string): ConnectionBounds => ({
-    ...bounds(listener),
+    ...boundsOf(config, log, listener),
     ...(trusted.isEmpty ? {} : { isShared: trusted.has }),
     ...(config.proxyProtocol === 'off'
       ? {}
@@ -111,18 +130,14 @@ export async function openListeners(
   });
   const clientCa = config.clientCa === undefined ? {} : { clientCa: config.clientCa };
   return {
-    ops: await open(settings.opsListen, errorPages.ops, {
-      address: config.opsListen,
-      connections: bounds('ops'),
-    }),
-    data: await open(settings.dataListen, errorPages.data, {
+    data: await openIn(stack, settings.dataListen, errorPages.data, {
       address: config.dataListen,
       ...secure,
       ...clientCa,
       connections: behindBalancers('data'),
       answerHeaders: createAnswerHeaders(config.publicUrl),
     }),
-    admin: await open(settings.adminListen, errorPages.admin, {
+    admin: await openIn(stack, settings.adminListen, errorPages.admin, {
       address: config.adminListen,
       ...secure,
       connections: behindBalancers('admin'),

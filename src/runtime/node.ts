@@ -5,7 +5,6 @@ import { isLoopback, type OneTimeLink } from '../admin/sign-in/one-time-link.ts'
 import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { Pressure } from '../gateway/pressure.ts';
-import { drainMs } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend } from '../outbound/node.ts';
 import type { SocketAccess } from '../outbound/node-sockets.ts';
@@ -44,7 +43,12 @@ import { createNodeChanges } from './node-changes.ts';
 import { compressingPages } from './node-compression.ts';
 import { type Delivery, startDelivery, whenStoreAnswers } from './node-delivery.ts';
 import { respondOnNode } from './node-http.ts';
-import { type GatewayListeners, openListeners } from './node-listeners.ts';
+import {
+  type GatewayListener,
+  type GatewayListeners,
+  openListeners,
+  openOpsListener,
+} from './node-listeners.ts';
 import { newestMigration } from './node-migrate.ts';
 import { createMarkKeeper } from './node-missed-events.ts';
 import { watchPressure } from './node-pressure.ts';
@@ -53,6 +57,7 @@ import { createReferenceReader } from './node-secret-references.ts';
 import { nodeSha256, openSealer } from './node-secrets.ts';
 import { createServingSnapshot } from './node-serving-snapshot.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
+import { createStop, type Stop } from './node-stop.ts';
 import { looksWhileServing, openStore, prepareOnce, waitForDatabase } from './node-store.ts';
 import { type NodeTelemetry, startTelemetry } from './node-telemetry.ts';
 import { adminUrlOf } from './operators.ts';
@@ -60,14 +65,14 @@ import { settings } from './settings.ts';
 import { describeFileError, StartFault } from './start-fault.ts';
 
 export interface RunningGateway {
-  /** Base URLs; absent for a process that only delivers. */
-  readonly urls: { readonly data: string; readonly admin: string; readonly ops: string } | undefined;
+  /** Base URLs; a process that only delivers has one for probes. */
+  readonly urls: { readonly data?: string; readonly admin?: string; readonly ops: string };
   /** It answers from the snapshot, which is so old; undefined: it has the database. */
   readonly degradedSeconds: number | undefined;
   /** Resolves when it delivers; rejects, with a `StartFault`, when the database that came back is not one to work with. */
   readonly delivering: Promise<unknown>;
-  /** Drains and stops everything. */
-  stop(): Promise<void>;
+  /** Serves on for the delay, then drains and stops everything. A second call ends the delay. */
+  readonly stop: Stop;
 }
 
 /** A page of an import is a second's work; a machine that is busy may take long for it. */
@@ -134,6 +139,7 @@ interface Shell {
   readonly telemetry: NodeTelemetry;
   readonly metrics: Metrics;
   readonly readiness: ReadinessState;
+  readonly ops: GatewayListener;
   readonly listeners: GatewayListeners | undefined;
 }
 
@@ -154,16 +160,17 @@ async function openShell(
   stack.defer(() => telemetry.shutdown());
   const metrics = createMetrics(counters);
   const readiness = createReadiness();
-  if (!options.listeners) return { config, log, telemetry, metrics, readiness, listeners: undefined };
-  const certificates = await openCertificates(config, log);
+  const certificates = options.listeners ? await openCertificates(config, log) : undefined;
   stack.defer(() => certificates?.close());
-  const listeners = await openListeners(config, certificates, { log, metrics }, stack);
-  const ops = createOpsApp(
+  const parts = { log, metrics };
+  const ops = await openOpsListener(config, parts, stack);
+  const listeners = options.listeners ? await openListeners(config, certificates, parts, stack) : undefined;
+  const app = createOpsApp(
     { readiness: readiness.read, metrics: telemetry.scrape },
     { name: 'ops', log, metrics },
   );
-  listeners.ops.serve(ops.fetch);
-  return { config, log, telemetry, metrics, readiness, listeners };
+  ops.serve(app.fetch);
+  return { config, log, telemetry, metrics, readiness, ops, listeners };
 }
 
 /** The database that this process is to work with, as one look found it. */
@@ -408,6 +415,8 @@ interface Answering {
   readonly delivering: Promise<Delivery>;
   /** Age of what it answers from; undefined: it has the database. */
   readonly degradedSeconds: number | undefined;
+  /** Lets operators see that it drains. */
+  readonly onDraining: () => void;
 }
 
 /**
@@ -418,6 +427,7 @@ async function run(started: Shell, options: RunOptions, stack: AsyncDisposableSt
   const composed = await compose(started, options, stack);
   const { breaker, changes, found, gateway, operators, preparing, snapshot } = composed;
   const { readiness } = started;
+  const onDraining = changes.tellDraining;
   const waiting = { ...preparing, log: started.log };
   const isRestored = !found.ready && found.unreachable && (await snapshot.restore(found.cause));
   if (!isRestored) {
@@ -434,14 +444,14 @@ async function run(started: Shell, options: RunOptions, stack: AsyncDisposableSt
   if (!isRestored) {
     const delivery = await deliver(composed);
     ready();
-    return { delivering: Promise.resolve(delivery), degradedSeconds: undefined };
+    return { delivering: Promise.resolve(delivery), degradedSeconds: undefined, onDraining };
   }
   ready();
   const delivering = waitForDatabase(found, { ...waiting, ...looksWhileServing }).then(() => {
     breaker.admit();
     return deliver(composed);
   });
-  return { delivering, degradedSeconds: changes.degradedSeconds() };
+  return { delivering, degradedSeconds: changes.degradedSeconds(), onDraining };
 }
 
 /**
@@ -452,33 +462,23 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
   await using stack = new AsyncDisposableStack();
   const shell = await openShell(config, log, options, stack);
   const ending = new AbortController();
-  const { degradedSeconds, delivering } = await run(shell, { ...options, ending: ending.signal }, stack);
-  const { listeners, readiness } = shell;
+  const { degradedSeconds, delivering, onDraining } = await run(
+    shell,
+    { ...options, ending: ending.signal },
+    stack,
+  );
+  const { listeners, ops, readiness } = shell;
   const started = stack.move();
-  const open = listeners && [listeners.data, listeners.admin, listeners.ops];
-  return {
-    urls: listeners && {
-      data: listeners.data.origin,
-      admin: listeners.admin.origin,
-      ops: listeners.ops.origin,
+  const stop = createStop({
+    ...{ onDraining, ops, readiness },
+    serving: listeners ? [listeners.data, listeners.admin] : [],
+    delivery: {
+      // Where it never began, the database did not come back, or is none to work with.
+      stop: () => delivering.then((delivery) => delivery.stop()).catch(() => undefined),
     },
-    degradedSeconds,
-    delivering,
-    stop: async () => {
-      readiness.notReady('stopping');
-      ending.abort();
-      // Rows in work that do not end in time are taken up again by another process.
-      const patience = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref());
-      const delivered = delivering.then(
-        (delivery) => delivery.stop(),
-        // It never began: the database did not come back, or is none to work with.
-        () => undefined,
-      );
-      await Promise.race([
-        Promise.all([...(open ?? []).map((listener) => listener.drain(drainMs)), delivered]),
-        patience,
-      ]);
-      await started.disposeAsync();
-    },
-  };
+    onEnding: () => ending.abort(),
+    dispose: () => started.disposeAsync(),
+  });
+  const served = listeners && { data: listeners.data.origin, admin: listeners.admin.origin };
+  return { urls: { ...served, ops: ops.origin }, degradedSeconds, delivering, stop };
 }

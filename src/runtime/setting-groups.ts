@@ -27,6 +27,7 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   adminListen: 'Listeners and addresses',
   adminUrl: 'Listeners and addresses',
   opsListen: 'Listeners and addresses',
+  drainDelaySeconds: 'Listeners and addresses',
   connections: 'Listeners and addresses',
   connectionsPerAddress: 'Listeners and addresses',
   trustedProxies: 'Listeners and addresses',

@@ -57,6 +57,17 @@ const text = z.string().optional();
 
 const isNot = (what: string) => ({ error: ({ input }: { input?: unknown }) => `'${input}' is ${what}` });
 
+/** Where what holds without it depends on more than the variable. */
+const numberOrUnset = (low: number, high: number) =>
+  z
+    .string()
+    .optional()
+    .refine((given) => given === undefined || (Number(given) >= low && Number(given) <= high), {
+      ...isNot(`not a number from ${low} to ${high}`),
+      abort: true,
+    })
+    .transform((given) => (given === undefined ? undefined : Number(given)));
+
 const numberThat =
   (is: (value: number) => boolean, kind: string) => (fallback: number, low: number, high: number) =>
     z
@@ -239,7 +250,17 @@ export const settings = {
       example: 'https://espalier-admin.example.com',
     },
   ),
-  opsListen: setting('ESPALIER_OPS_LISTEN', 'plain HTTP for probes and scrapers', listen('127.0.0.1:9464')),
+  opsListen: setting(
+    'ESPALIER_OPS_LISTEN',
+    'plain HTTP for probes and scrapers, also of `espalier worker`; a worker beside a `serve` on one machine needs a port of its own',
+    listen('127.0.0.1:9464'),
+  ),
+  drainDelaySeconds: setting(
+    'ESPALIER_DRAIN_DELAY_SECONDS',
+    'at SIGTERM: how long `/health/ready` is 503 while everything is served, so that a balancer sends calls elsewhere before the listeners close',
+    numberOrUnset(0, 600),
+    { defaultText: '5; 0 on a terminal, in the demo, at SIGINT and for `worker`', example: '15' },
+  ),
   tls: setting('ESPALIER_TLS', '`off` only where a load balancer terminates TLS', choice('on', 'on', 'off')),
   connections: setting(
     'ESPALIER_CONNECTIONS',

@@ -12,6 +12,7 @@ const goneAfterSeconds = 60;
 
 export interface ProcessRecord {
   readonly processId: string;
+  /** Host name and process id, and whether it drains. */
   readonly name: string;
   /** Snapshot of the process's last poll of the changes. */
   readonly snapshot: Snapshot;
@@ -28,7 +29,7 @@ export async function recordProcess(sql: Sql, process: ProcessRecord): Promise<v
     insert into gateway_processes (process_id, name, heard_before, cached_routes)
     values (${process.processId}, ${process.name}, ${oldestOf(process.snapshot)}::xid8, ${process.cachedRoutes})
     on conflict (process_id) do update set
-      seen_at = now(), heard_before = excluded.heard_before, cached_routes = excluded.cached_routes`;
+      seen_at = now(), name = excluded.name, heard_before = excluded.heard_before, cached_routes = excluded.cached_routes`;
 }
 
 export async function removeProcess(sql: Sql, processId: string): Promise<void> {
@@ -36,7 +37,7 @@ export async function removeProcess(sql: Sql, processId: string): Promise<void> 
 }
 
 export interface ServingProcess {
-  /** Host name and process id. */
+  /** Host name and process id, and whether it drains. */
   readonly process: string;
   readonly startedAt: Date;
   readonly seenAt: Date;

@@ -68,7 +68,7 @@ export async function createGateway(
   const spawnOnce = (): void => {
     const log = openSync(join(dir, `${name}.log`), 'a');
     const born = spawn(process.execPath, [main, 'serve'], {
-      env: { PATH: process.env.PATH, ...own },
+      env: { PATH: process.env.PATH, ESPALIER_DRAIN_DELAY_SECONDS: '0', ...own },
       stdio: ['ignore', log, log],
     });
     closeSync(log);

@@ -85,7 +85,7 @@ export interface Scene {
   /** A second `serve` on the same database, at addresses of its own; with other settings where they are given. */
   another(settings?: Record<string, string>): Promise<GatewayProcess>;
   /** A second process on the same database that only delivers. */
-  worker(): Promise<GatewayProcess>;
+  worker(settings?: Record<string, string>): Promise<GatewayProcess>;
   close(): Promise<void>;
 }
 
@@ -188,7 +188,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
         ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
         ...settings,
       }),
-    worker: () => startProcess(environment, 'worker'),
+    worker: (settings = {}) => startProcess({ ...environment, ...settings }, 'worker'),
     close: async () => {
       await gateway.stop();
       notice();

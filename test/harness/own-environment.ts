@@ -4,6 +4,8 @@
  */
 export const ownEnvironment = (): Record<string, string> => ({
   PATH: process.env.PATH ?? '',
+  // No balancer sends calls here; drain.test.ts and rolling-restart.test.ts set it.
+  ESPALIER_DRAIN_DELAY_SECONDS: '0',
   ...(process.env.NODE_COMPILE_CACHE === undefined
     ? {}
     : { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
