@@ -35,6 +35,8 @@ export interface CloudScene {
   readonly processes: Processes;
   readonly tenants: readonly ConnectedTenant[];
   readonly caller: Caller;
+  /** A server's certificate for localhost of the world's authority. */
+  readonly certificate: { readonly certificatePem: string; readonly keyPem: string };
   readonly api: AdminApi;
   readonly pushes: Worker<PushesPlan, PushesResult>;
   /** On the simulator's control API; throws for an answer that is no success. */
@@ -141,6 +143,7 @@ export async function startCloudScene({ stack }: Run, options: CloudSceneOptions
   return {
     ...{ sql: database.sql, gateway, trust, ca: facts.ca, tenants, pushes, control, api },
     caller: facts.caller,
+    certificate: facts.certificate,
     processes: { gateway: gateway.pid, intune: world.pid, postgres: database.pid },
   };
 }

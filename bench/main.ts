@@ -10,10 +10,12 @@ import { intake } from './intake.ts';
 import { leases } from './leases.ts';
 import { lockedTenant } from './locked-tenant.ts';
 import { neighbour } from './neighbour.ts';
+import { noisyNeighbour } from './noisy-neighbour.ts';
 import { forwardPeers } from './peers/forward-peers.ts';
 import { ToolsMissing } from './peers/tools.ts';
 import { routes } from './routes.ts';
 import type { Finding, Run, RunOptions } from './run.ts';
+import { sheddingBench } from './shedding.ts';
 import { snapshot } from './snapshot.ts';
 
 /** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/bench.md. */
@@ -30,6 +32,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   delivery: { run: delivery, limitMinutes: 30 },
   'catch-up': { run: catchUp, limitMinutes: 90 },
   neighbour: { run: neighbour, limitMinutes: 60 },
+  'noisy-neighbour': { run: noisyNeighbour, limitMinutes: 30 },
+  shedding: { run: sheddingBench, limitMinutes: 10 },
   'locked-tenant': { run: lockedTenant, limitMinutes: 10 },
   leases: { run: leases, limitMinutes: 30 },
   routes: { run: routes, limitMinutes: 20 },
