@@ -387,13 +387,13 @@ function serve({ changes, gateway, lane, log, ...composed }: Composed): void {
 }
 
 /** Delivers, and keeps the snapshot: everything that only goes with the database. */
-async function deliver(composed: Composed): Promise<Delivery> {
+async function deliver(composed: Composed, awayMs: number): Promise<Delivery> {
   const { changes, connection, found, gateway, log, moves, notifications, outbound } = composed;
   const { preparing, relaxed, sealer, snapshot, sql, started } = composed;
   const { signal } = preparing;
   const { config, listeners, metrics } = started;
   if (!found.ready && listeners) {
-    const instances = await whenStoreAnswers(log, signal, () => askEveryInstance(sql));
+    const instances = await whenStoreAnswers(log, signal, () => askEveryInstance(sql, awayMs));
     log.info('start.asks-instances', { instances });
   }
   const delivery = await startDelivery({
@@ -427,6 +427,7 @@ async function run(started: Shell, options: RunOptions, stack: AsyncDisposableSt
   const composed = await compose(started, options, stack);
   const { breaker, changes, found, gateway, operators, preparing, snapshot } = composed;
   const { readiness } = started;
+  const beganMs = performance.now();
   const onDraining = changes.tellDraining;
   const waiting = { ...preparing, log: started.log };
   const isRestored = !found.ready && found.unreachable && (await snapshot.restore(found.cause));
@@ -442,14 +443,15 @@ async function run(started: Shell, options: RunOptions, stack: AsyncDisposableSt
   const ready = (): void =>
     readiness.started(() => databaseReadiness(operators, newest, changes.degradedSeconds));
   if (!isRestored) {
-    const delivery = await deliver(composed);
+    const delivery = await deliver(composed, performance.now() - beganMs);
     ready();
     return { delivering: Promise.resolve(delivery), degradedSeconds: undefined, onDraining };
   }
   ready();
   const delivering = waitForDatabase(found, { ...waiting, ...looksWhileServing }).then(() => {
+    const awayMs = changes.feed.silentMs();
     breaker.admit();
-    return deliver(composed);
+    return deliver(composed, awayMs);
   });
   return { delivering, degradedSeconds: changes.degradedSeconds(), onDraining };
 }

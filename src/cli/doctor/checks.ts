@@ -8,6 +8,7 @@ export const checks = {
   migrations: "the database's schema is this build's",
   gateway: 'a gateway process is running and looks at the database',
   secrets: 'kept secrets open, and which keys of ESPALIER_SECRETS_KEY are still needed',
+  snapshot: 'the snapshot that would serve without the database: whether it is good, and how old',
   credential: 'certificates and secrets of our applications: how long they last, and who may read their keys',
   'credential.next': 'a second credential is there before the first one ends',
   listener: 'the certificate of the data and admin listeners',

@@ -6,6 +6,8 @@ import { access, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { countSealed, findUnopened, sumSealed } from '../../connection/reseal.ts';
 import { cloudSuffix } from '../../runtime/config.ts';
+import { openSnapshot, snapshotFolder } from '../../runtime/node-snapshot/snapshot.ts';
+import { createLog } from '../../telemetry/log.ts';
 import type { DoctorContext } from './context.ts';
 import {
   type CredentialFacts,
@@ -24,6 +26,8 @@ import {
   judgeNode,
   judgePooler,
   judgeSecrets,
+  judgeSnapshot,
+  type SnapshotFacts,
 } from './judge-machine.ts';
 import type { Line } from './line.ts';
 
@@ -157,11 +161,28 @@ async function databaseLines({ config, inspection }: DoctorContext): Promise<Lin
   ];
 }
 
+/** What the snapshot's own parts would log is a line here. */
+const silent = createLog({ level: 'error', format: 'json', write: () => undefined });
+
+async function snapshotFacts({ config, inspection }: DoctorContext): Promise<SnapshotFacts> {
+  const facts = {
+    path: join(config.dataDir, snapshotFolder),
+    maxAgeSeconds: config.snapshotMaxAgeSeconds,
+    isDatabaseThere: inspection.database.state === 'there',
+  };
+  const snapshot = await openSnapshot(config, silent);
+  if (snapshot === undefined) return { ...facts, found: 'embedded' };
+  const found = await snapshot.look();
+  const isGood = !('cause' in found);
+  return { ...facts, found: isGood ? { ageSeconds: found.ageMs / 1_000 } : { cause: found.cause } };
+}
+
 export async function machineLines(context: DoctorContext): Promise<Line[]> {
   return [
     judgeNode(process.version),
     judgeDataDir(await dataDirFacts(context.config.dataDir)),
     ...(await databaseLines(context)),
+    judgeSnapshot(await snapshotFacts(context)),
     ...(await credentialLines(context)),
     judgeListener(await listenerFacts(context), context.now()),
   ];

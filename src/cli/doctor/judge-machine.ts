@@ -82,6 +82,37 @@ export function judgeDatabase(facts: DatabaseFacts): Line {
     : say.fail(version, `Upgrade the server to PostgreSQL ${oldestPostgres} or newer.`, 'configuration');
 }
 
+export interface SnapshotFacts {
+  readonly path: string;
+  /** `embedded`: none is kept of such a database. Else the age of its data, or why it would not serve. */
+  readonly found: 'embedded' | { readonly ageSeconds: number } | { readonly cause: string };
+  /** ESPALIER_SNAPSHOT_MAX_AGE_SECONDS. */
+  readonly maxAgeSeconds: number;
+  /** Then a gateway renews it every minute. */
+  readonly isDatabaseThere: boolean;
+}
+
+/** A snapshot that nobody has renewed for so long: ten times the interval. */
+const snapshotIdleSeconds = 600;
+
+export function judgeSnapshot({ found, isDatabaseThere, maxAgeSeconds, path }: SnapshotFacts): Line {
+  const say = about('snapshot', path);
+  if (found === 'embedded') return say.ok('none is kept of the embedded database');
+  if ('cause' in found) {
+    const remedy =
+      'A gateway that serves from this data directory writes one within a minute of its start; see snapshot.not-written in its log.';
+    const what = found.cause === 'absent' ? 'there is none' : `it would not serve (${found.cause})`;
+    return isDatabaseThere ? say.warn(what, remedy, 'espalier') : say.fail(what, remedy, 'espalier');
+  }
+  const { ageSeconds } = found;
+  const age = `what it holds was current ${Math.round(ageSeconds)} s ago`;
+  if (!isDatabaseThere)
+    return say.ok(`${age}, and serves for another ${Math.round((maxAgeSeconds - ageSeconds) / 60)} minutes`);
+  return ageSeconds < snapshotIdleSeconds
+    ? say.ok(age)
+    : say.warn(age, 'Nobody renews it: see snapshot.not-written in the log of the gateway.', 'espalier');
+}
+
 /** A pooler before the database has to leave each connection its own session. */
 export function judgePooler(sharesSessions: boolean): Line {
   const say = about('pooler', 'DATABASE_URL');

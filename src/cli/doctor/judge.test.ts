@@ -10,6 +10,8 @@ import {
   judgeMigrations,
   judgeNode,
   judgeSecrets,
+  judgeSnapshot,
+  type SnapshotFacts,
 } from './judge-machine.ts';
 import { judgeClock, judgeProbe } from './judge-network.ts';
 import {
@@ -182,6 +184,17 @@ describe('credentials', () => {
   });
 });
 
+const snapshot = (facts: Partial<SnapshotFacts>) =>
+  judgeSnapshot({
+    ...{
+      path: '.espalier/snapshot',
+      found: { ageSeconds: 30 },
+      maxAgeSeconds: 86_400,
+      isDatabaseThere: true,
+    },
+    ...facts,
+  });
+
 describe('this machine', () => {
   it.each([
     [judgeNode('v24.0.0'), 'ok'],
@@ -193,6 +206,12 @@ describe('this machine', () => {
     [judgeDatabase({ state: 'there', where: 'db', version: 140011 }), 'fail configuration'],
     [judgeDatabase({ state: 'away', where: 'db', code: 'ECONNREFUSED' }), 'fail configuration'],
     [judgeDatabase({ state: 'absent', where: 'db' }), 'warn espalier'],
+    [snapshot({}), 'ok'],
+    [snapshot({ found: 'embedded' }), 'ok'],
+    [snapshot({ found: { ageSeconds: 900 } }), 'warn espalier'],
+    [snapshot({ found: { ageSeconds: 900 }, isDatabaseThere: false }), 'ok'],
+    [snapshot({ found: { cause: 'absent' } }), 'warn espalier'],
+    [snapshot({ found: { cause: 'too-old' }, isDatabaseThere: false }), 'fail espalier'],
     [judgeMigrations(5, 5, 'auto'), 'ok'],
     [judgeMigrations(4, 5, 'auto'), 'warn espalier'],
     [judgeMigrations(4, 5, 'off'), 'fail espalier'],

@@ -78,9 +78,17 @@ function ageOf({ knownAt }: Manifest, { maxAgeMs, maxAheadMs, now }: LoadOptions
   return Math.max(0, ageMs);
 }
 
-function checkManifest(manifest: Manifest, parts: readonly SnapshotPart[], options: LoadOptions): void {
+/** Opens the manifest. Throws `Refused` where it is not this deployment's and this build's, or its data are too old. */
+async function readManifest(options: LoadOptions) {
+  const opened = openManifest(await readFile(join(options.folder, manifestFile)), options.keys);
+  if ('refused' in opened) throw new Refused(opened.refused);
+  const { manifest } = opened;
   if (manifest.deployment !== options.deployment) throw new Refused('another-deployment');
   if (manifest.schema !== options.schema) throw new Refused('another-schema');
+  return opened;
+}
+
+function checkParts(manifest: Manifest, parts: readonly SnapshotPart[]): void {
   const formsOf = (some: readonly Pick<SealedPart, 'name' | 'version'>[]): string =>
     some
       .map(({ name, version }) => `${name} ${version}`)
@@ -88,7 +96,6 @@ function checkManifest(manifest: Manifest, parts: readonly SnapshotPart[], optio
       .join(', ');
   if (formsOf(manifest.parts) !== formsOf(parts))
     throw new Refused('another-schema', formsOf(manifest.parts));
-  ageOf(manifest, options);
 }
 
 /** Hands on the records that lie one after the other in the chunks of a file, cut anywhere. */
@@ -140,10 +147,9 @@ async function readSegment(
 }
 
 async function loadOnce(options: LoadOptions, parts: readonly SnapshotPart[]): Promise<SnapshotLoad> {
-  const opened = openManifest(await readFile(join(options.folder, manifestFile)), options.keys);
-  if ('refused' in opened) throw new Refused(opened.refused);
-  const { key, manifest } = opened;
-  checkManifest(manifest, parts, options);
+  const { key, manifest } = await readManifest(options);
+  checkParts(manifest, parts);
+  ageOf(manifest, options);
   const work = createTurns().work('snapshot');
   await work.turn();
   const restores = new Map(parts.map((part) => [part.name, part.restore()]));
@@ -163,7 +169,7 @@ async function loadOnce(options: LoadOptions, parts: readonly SnapshotPart[]): P
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
-function refusalOf(error: unknown): SnapshotLoad {
+function refusalOf(error: unknown): Extract<SnapshotLoad, { loaded: false }> {
   if (error instanceof Refused) {
     const { cause, message } = error;
     return { loaded: false, cause, ...(message === cause ? {} : { detail: message }) };
@@ -189,4 +195,15 @@ export async function loadSnapshot(
       if (!isGone) return refusalOf(error);
       if (attempt === attempts) return { loaded: false, cause: 'damaged', detail: 'a file is missing' };
     }
+}
+
+/** What the manifest alone says of the snapshot: whether `loadSnapshot` would go on to its files. */
+export async function lookAtSnapshot(
+  options: LoadOptions,
+): Promise<{ readonly ageMs: number } | Extract<SnapshotLoad, { loaded: false }>> {
+  try {
+    return { ageMs: ageOf((await readManifest(options)).manifest, options) };
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? { loaded: false, cause: 'absent' } : refusalOf(error);
+  }
 }

@@ -10,7 +10,7 @@ import { newestMigration } from '../node-migrate.ts';
 import { readSecretsKeys } from '../node-secrets.ts';
 import { deploymentOf } from './deployment.ts';
 import { type KeepOptions, keepSnapshot, type SnapshotKeeping } from './keep.ts';
-import { loadSnapshot, type SnapshotLoad } from './load.ts';
+import { loadSnapshot, lookAtSnapshot, type SnapshotLoad } from './load.ts';
 import { createSnapshotWriter } from './write.ts';
 
 export const snapshotFolder = 'snapshot';
@@ -18,6 +18,8 @@ export const snapshotFolder = 'snapshot';
 export interface NodeSnapshot {
   /** For a start that cannot reach the database. Never throws for what is on disk: a refusal has a cause. */
   load(parts: readonly SnapshotPart[]): Promise<SnapshotLoad>;
+  /** Looks without loading. */
+  look(): ReturnType<typeof lookAtSnapshot>;
   /** Begins to write in the background; once in a process, when its start is over. */
   keep(options: Pick<KeepOptions, 'parts' | 'knownForMs' | 'firstMs' | 'everyMs'>): SnapshotKeeping;
 }
@@ -39,9 +41,10 @@ export async function openSnapshot(
   const folder = join(config.dataDir, snapshotFolder);
   const own = { folder, deployment: deploymentOf(config.databaseUrl), schema: await newestMigration() };
   const maxAgeMs = config.snapshotMaxAgeSeconds * 1_000;
+  const loading = { ...own, keys, maxAgeMs, maxAheadMs: snapshotAheadMs, now: Date.now };
   return {
-    load: (parts) =>
-      loadSnapshot({ ...own, keys, maxAgeMs, maxAheadMs: snapshotAheadMs, now: Date.now }, parts),
+    load: (parts) => loadSnapshot(loading, parts),
+    look: () => lookAtSnapshot(loading),
     keep: (options) =>
       keepSnapshot({ ...own, ...options, log, writer: createSnapshotWriter({ ...own, key }) }),
   };

@@ -45,14 +45,16 @@ export async function askReconciliation(sql: Queries, { instanceId, tenantId }: 
 }
 
 /**
- * Every instance is polled and reconciled now. Also for a process that waited for the database at its start: it knew no
- * key, so what was sent to it meanwhile was answered 503 and cannot be told apart.
+ * Every instance is polled, back to so long ago, and reconciled now. Also for a process that started without the database: it
+ * knew no key, so what was sent to it meanwhile was answered 503 and cannot be told apart.
  */
-export async function askEveryInstance(sql: Sql): Promise<number> {
+export async function askEveryInstance(sql: Sql, agoMs = 0): Promise<number> {
   const instances = await sql`
     insert into instance_reading (tenant_id, instance_id)
     select i.tenant_id, i.instance_id from instances i order by 1, 2
     on conflict (tenant_id, instance_id) do update set next_poll_at = now(), next_reconcile_at = now(),
+      poll_cursor = case when instance_reading.poll_cursor is not null then least(instance_reading.poll_cursor,
+        now() - ${agoMs}::float8 * interval '1 millisecond') end,
       reconcile_started_at = null, reconcile_after_id = null
     returning 1`;
   return instances.length;
