@@ -3,7 +3,7 @@
  * same database, the same issuer of tokens and the same instance, whose answers a test writes byte by byte.
  */
 
-import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { Hono } from 'hono';
@@ -12,7 +12,7 @@ import { createKeySource } from '../../src/entra/keys.ts';
 import { createVerifiedTokens } from '../../src/entra/verified-tokens.ts';
 import { createForward } from '../../src/forwarding/forward.ts';
 import { createTargets } from '../../src/forwarding/targets.ts';
-import { createAttempts } from '../../src/gateway/attempts.ts';
+import { type Attempts, createAttempts } from '../../src/gateway/attempts.ts';
 import { createDeviceCalls } from '../../src/gateway/device-call.ts';
 import { createFairShare } from '../../src/gateway/fair-share.ts';
 import { beginListener, finishListener, type ListenerEnv } from '../../src/gateway/listener.ts';
@@ -59,6 +59,12 @@ export interface LaneScene {
   /** A new device of the instance. */
   device(): Promise<string>;
   token(claims?: object): string;
+  /** The issuer's address, and the key `k1` with which it signs. */
+  readonly signing: {
+    readonly origin: string;
+    readonly privateKey: KeyObject;
+    readonly publicKey: KeyObject;
+  };
   /** Another tenant, with a device and a token of its own. Its instance is the same server. */
   neighbour(): Promise<{ readonly tenantId: string; readonly deviceId: string; readonly token: string }>;
   /** True where the token need not be verified again. */
@@ -111,10 +117,13 @@ async function startIssuer() {
     })}`;
     return `${data}.${sign('sha256', Buffer.from(data), pair.privateKey).toString('base64url')}`;
   };
-  return { cloud, token, close: () => server.close() };
+  const signing = { origin, privateKey: pair.privateKey, publicKey: pair.publicKey };
+  return { cloud, token, signing, close: () => server.close() };
 }
 
 export interface LaneSceneOptions {
+  /** Default: those of a gateway, which soon tells an address that sends wrong tokens to wait. */
+  readonly strangers?: Pick<Attempts, 'lookAt' | 'wrong'>;
   readonly ratePerTenant?: number;
   /** Of which a tenant's calls may hold a quarter. */
   readonly connections?: number;
@@ -191,7 +200,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     },
     rate: createRateLimit(ratePerTenant),
     underWay: createFairShare({ inAll: options.connections ?? 10_000, what: 'calls', part: 'application' }),
-    strangers: createAttempts(),
+    strangers: options.strangers ?? createAttempts(),
     onRouteHit: () => undefined,
     authorizationOf: clients.authorizationOf,
     verified: { tokens: verified, hash: nodeSha256 },
@@ -279,6 +288,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
       return { tenantId: other, deviceId: await addDevice(other, of), token: issuer.token(other, {}) };
     },
     token: (claims = {}) => issuer.token(tenantId, claims),
+    signing: issuer.signing,
     taken: () => taken,
     get answer() {
       return answer;

@@ -128,6 +128,23 @@ describe('raw requests', () => {
     it.each(requestRows)('$attack: $outcome', (row) => holds(row, listener, good[listener]));
   });
 
+  it.each(['data', 'admin'] as const)(
+    'to the %s listener: two credentials open nothing',
+    async (listener) => {
+      const the = good[listener];
+      for (const second of the.lines) {
+        const bytes = goodBytes({
+          ...the,
+          lines: [...the.lines, second.replace(/^X-.*/, 'Authorization: x')],
+        });
+        for (const gateway of gateways) {
+          const { answers } = await ask(gateway[listener], bytes, 1);
+          expect(answers.map(({ status }) => status)).toEqual([401]);
+        }
+      }
+    },
+  );
+
   describe.each(['data', 'admin'] as const)('with a body to the %s listener', (listener) => {
     it.each(chunkRows)('$attack: $outcome', (row) => holds(row, listener, taking[listener]));
   });
