@@ -4,7 +4,7 @@
  * itself stands in place of the one here: pages have policies of their own, assets may be cached.
  */
 
-import { isAddressLiteral } from '../outbound/addresses.ts';
+import { isAddressLiteral, isLocalhost } from '../outbound/addresses.ts';
 
 const always = {
   'cache-control': 'no-store',
@@ -16,9 +16,6 @@ const always = {
 
 /** A year. Without `includeSubDomains`: other hosts of the domain are not Espalier's. */
 const strictTransport = 'max-age=31536000';
-
-/** Browsers would use HTTPS for every port of the machine, development servers included. */
-const isLocalhost = (hostname: string): boolean => /(?:^|\.)localhost\.?$/i.test(hostname);
 
 /** Names in lower case. */
 export interface AnswerHeaders {
@@ -33,6 +30,7 @@ export interface AnswerHeaders {
  */
 export function createAnswerHeaders(origin?: string): AnswerHeaders {
   const { hostname, protocol } = new URL(origin ?? 'http://localhost');
+  // At localhost browsers would use HTTPS for every port of a person's own machine, development servers included.
   const isStrict = protocol === 'https:' && !isLocalhost(hostname) && !isAddressLiteral(hostname);
   const entries = Object.entries(
     isStrict ? { ...always, 'strict-transport-security': strictTransport } : always,

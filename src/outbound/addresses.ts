@@ -37,6 +37,9 @@ function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
 
 export const isAddressLiteral = (hostname: string): boolean => parseAddress(hostname) !== undefined;
 
+/** Names that are the machine itself for every resolver that keeps to RFC 6761 (6.3), whether this one knows them or not. */
+export const isLocalhost = (hostname: string): boolean => /(?:^|\.)localhost\.?$/i.test(hostname);
+
 /** The only part of IPv6 that is given out for global use (RFC 4291 2.4, IANA's IPv6 address space registry). */
 const globalIpv6 = ipaddr.parseCIDR('2000::/3');
 

@@ -6,7 +6,7 @@ import { getCACertificates } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import { Agent, type Dispatcher } from 'undici';
 import { userAgent } from '../version.ts';
-import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
+import { type AddressPolicy, isAddressLiteral, isLocalhost } from './addresses.ts';
 import { AddressRefused, checkedLookup } from './node-addresses.ts';
 import {
   BodyInterrupted,
@@ -30,6 +30,7 @@ const trustAgents = 256;
 /** The address rule for a name as it resolves now; every connection checks again. */
 export async function mayConnect(policy: AddressPolicy, hostname: string): Promise<boolean> {
   if (isAddressLiteral(hostname)) return policy.permits(hostname, hostname);
+  if (isLocalhost(hostname)) return ['127.0.0.1', '::1'].some((address) => policy.permits(hostname, address));
   const found = await resolveAll(hostname, { all: true }).catch(() => []);
   return found.length === 0 || found.some(({ address }) => policy.permits(hostname, address));
 }
