@@ -36,6 +36,7 @@ describe('the support bundle', { timeout: 180_000 }, () => {
   let adminKey: string;
   let environment: Record<string, string>;
   let folder: string;
+  let snapshotFolder: string;
   const mark = (name: string): string => `MARKED/${name}+${crypto.randomUUID()}?`;
   const marked = {
     bootstrap: `esp_${mark('bootstrap')}`,
@@ -187,6 +188,9 @@ describe('the support bundle', { timeout: 180_000 }, () => {
       );
     secrets.push(scene.environment.ESPALIER_SECRETS_KEY!);
 
+    snapshotFolder = join(scene.environment.ESPALIER_DATA_DIR!, 'snapshot');
+    await eventually(() => expect(existsSync(join(snapshotFolder, 'manifest.sealed'))).toBe(true));
+
     const made = await runCommand(
       ['doctor', '--timeout', '5', '--cloud', 'public', '-o', 'json', '--bundle', 'bundle.tar.gz'],
       { cwd: dir, environment },
@@ -224,6 +228,21 @@ describe('the support bundle', { timeout: 180_000 }, () => {
     const serials = scene.world.fleet.macs().map(({ facts }) => facts.serialNumber);
     for (const name of readdirSync(folder))
       for (const serial of serials) expect(contentOf(name)).not.toContain(serial);
+  });
+
+  it('holds nothing of the snapshot', () => {
+    const sealed = readdirSync(snapshotFolder).filter((name) => name.endsWith('.sealed'));
+    expect(sealed.length).toBeGreaterThan(1);
+    for (const name of readdirSync(folder)) {
+      const bytes = readFileSync(join(folder, name));
+      expect(bytes.includes('ESPSNAP'), name).toBe(false);
+      for (const file of sealed) {
+        const head = readFileSync(join(snapshotFolder, file)).subarray(0, 40);
+        for (const form of [head, head.toString('base64').slice(0, 50), head.toString('hex'), file])
+          expect(bytes.includes(form), `${file} in ${name}`).toBe(false);
+      }
+    }
+    expect(parsed('manifest.json').leftOut.join(' ')).toContain('snapshot');
   });
 
   it('holds every part that its manifest lists, which says what was left out', () => {

@@ -54,6 +54,7 @@ const leftOut = [
   'secrets, keys, tokens and passwords: removed wherever they stood',
   'device ids, serial numbers, names of users and Macs: personal data; ids are hashed with a key that was thrown away',
   'authors of the history are hashed; what was written, reasons and addresses are left out',
+  'the snapshot of the data directory: sealed, and it holds the routes of every device',
   'logs: they go to standard output and are not kept; add those of the time in question from where they are collected',
 ];
 

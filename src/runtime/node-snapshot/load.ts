@@ -43,7 +43,7 @@ export type SnapshotLoad =
       readonly loaded: false;
       readonly cause: SnapshotRefusal;
       readonly detail?: string;
-      /** Only where the manifest could be opened. */
+      /** Of one that is too old; negative for one from the future. */
       readonly ageMs?: number;
     };
 
@@ -61,9 +61,11 @@ export interface LoadOptions {
 /** Ends a load with its cause. */
 class Refused extends Error {
   override readonly cause: SnapshotRefusal;
-  constructor(cause: SnapshotRefusal, detail?: string) {
-    super(detail ?? cause);
+  readonly ageMs: number | undefined;
+  constructor(cause: SnapshotRefusal, more: { readonly detail?: string; readonly ageMs?: number } = {}) {
+    super(more.detail ?? cause);
     this.cause = cause;
+    this.ageMs = more.ageMs;
   }
 }
 
@@ -73,8 +75,8 @@ const attempts = 3;
 
 function ageOf({ knownAt }: Manifest, { maxAgeMs, maxAheadMs, now }: LoadOptions): number {
   const ageMs = now() - knownAt;
-  if (ageMs < -maxAheadMs) throw new Refused('from-the-future');
-  if (ageMs > maxAgeMs) throw new Refused('too-old');
+  if (ageMs < -maxAheadMs) throw new Refused('from-the-future', { ageMs });
+  if (ageMs > maxAgeMs) throw new Refused('too-old', { ageMs });
   return Math.max(0, ageMs);
 }
 
@@ -95,7 +97,7 @@ function checkParts(manifest: Manifest, parts: readonly SnapshotPart[]): void {
       .sort()
       .join(', ');
   if (formsOf(manifest.parts) !== formsOf(parts))
-    throw new Refused('another-schema', formsOf(manifest.parts));
+    throw new Refused('another-schema', { detail: formsOf(manifest.parts) });
 }
 
 /** Hands on the records that lie one after the other in the chunks of a file, cut anywhere. */
@@ -114,7 +116,7 @@ function readRecords(take: (record: Uint8Array) => void) {
       left = bytes.subarray(at);
     },
     finish: (): void => {
-      if (left.length > 0) throw new Refused('damaged', 'a record is cut');
+      if (left.length > 0) throw new Refused('damaged', { detail: 'a record is cut' });
     },
   };
 }
@@ -133,7 +135,7 @@ async function readSegment(
   restore: PartRestore,
 ): Promise<void> {
   const file = await readFile(join(options.folder, segment.file));
-  if (file.length !== segment.bytes) throw new Refused('damaged', 'a file has another length');
+  if (file.length !== segment.bytes) throw new Refused('damaged', { detail: 'a file has another length' });
   const secret = deriveKey(key.secret, Buffer.from(segment.generation, 'hex'));
   const records = readRecords((record) => restore.take(record));
   const step = chunkBytes + sealBytes;
@@ -156,7 +158,7 @@ async function loadOnce(options: LoadOptions, parts: readonly SnapshotPart[]): P
   let bytes = 0;
   for (const part of manifest.parts) {
     const restore = restores.get(part.name);
-    if (!restore) throw new Refused('another-schema', part.name);
+    if (!restore) throw new Refused('another-schema', { detail: part.name });
     for (const segment of part.segments) {
       await readSegment({ options, manifest, key, work }, part, segment, restore);
       bytes += segment.bytes;
@@ -171,8 +173,13 @@ const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoExc
 
 function refusalOf(error: unknown): Extract<SnapshotLoad, { loaded: false }> {
   if (error instanceof Refused) {
-    const { cause, message } = error;
-    return { loaded: false, cause, ...(message === cause ? {} : { detail: message }) };
+    const { ageMs, cause, message } = error;
+    return {
+      loaded: false,
+      cause,
+      ...(message === cause ? {} : { detail: message }),
+      ...(ageMs === undefined ? {} : { ageMs }),
+    };
   }
   const detail = (error as Error).message;
   if (error instanceof ChunkBroken) return { loaded: false, cause: 'damaged', detail };

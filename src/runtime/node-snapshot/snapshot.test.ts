@@ -113,8 +113,8 @@ describe('a snapshot', () => {
   });
 
   it.each<[string, Partial<LoadOptions>, object]>([
-    ['older than allowed', { now: () => nowMs + 25 * hourMs }, { cause: 'too-old' }],
-    ['dated in the future', { now: () => nowMs - hourMs }, { cause: 'from-the-future' }],
+    ['older than allowed', { now: () => nowMs + 25 * hourMs }, { cause: 'too-old', ageMs: 25 * hourMs }],
+    ['dated in the future', { now: () => nowMs - hourMs }, { cause: 'from-the-future', ageMs: -hourMs }],
     ['of another deployment', { deployment: 'theirs' }, { cause: 'another-deployment' }],
     ['of another schema', { schema: 8 }, { cause: 'another-schema' }],
     ['of another key', { keys: [key('other', 2)] }, { cause: 'another-key' }],
