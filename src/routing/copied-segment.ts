@@ -9,6 +9,8 @@ import { entryWords, instanceMask, instanceWord, type RouteSegment, tenantWord }
 export interface CopiedSegment {
   /** GUIDs, four words each; the entries name them by position. */
   readonly tenants: Int32Array;
+  /** The tenants' GUIDs once more as texts, which are there anyway. */
+  readonly tenantIds: readonly string[];
   readonly instances: Int32Array;
   /** As in the table, one after the other: a tenant's word is its position + 1, an instance's has no mark of use. */
   readonly entries: Int32Array;
@@ -32,6 +34,10 @@ class CopiedIds {
     this.#held.push(index);
     this.#own[index] = this.#held.length;
     return this.#held.length - 1;
+  }
+
+  texts(): string[] {
+    return this.#held.map((index) => this.#ids.text(index));
   }
 
   words(): Int32Array {
@@ -58,5 +64,10 @@ export function copySegment(
     copy[end + instanceWord] = instances.numberOf((words[at + instanceWord] as number) & instanceMask);
     end += entryWords;
   }
-  return { tenants: tenants.words(), instances: instances.words(), entries: copy.subarray(0, end) };
+  return {
+    tenants: tenants.words(),
+    tenantIds: tenants.texts(),
+    instances: instances.words(),
+    entries: copy.subarray(0, end),
+  };
 }

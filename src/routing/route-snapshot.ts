@@ -6,7 +6,6 @@
 
 import type { PartRestore, SnapshotPart, SnapshotSegment } from '../snapshot-part.ts';
 import type { CopiedSegment } from './copied-segment.ts';
-import { formatGuid } from './guid-words.ts';
 import { InternedIds } from './interned-ids.ts';
 import { computerWord, entryWords, instanceWord, tenantWord, versionWord } from './route-segment.ts';
 import { type RouteTable, routeKey } from './route-table.ts';
@@ -41,14 +40,17 @@ const unknownBirth = -1;
 const bytesOf = ({ buffer, byteLength, byteOffset }: Int32Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-function namesOf({ instances, tenants }: CopiedSegment, { births, table }: CurrentRoutes): Int32Array {
-  const [tenantCount, instanceCount] = [tenants.length / 4, instances.length / 4];
+function namesOf(
+  { instances, tenantIds, tenants }: CopiedSegment,
+  { births, table }: CurrentRoutes,
+): Int32Array {
+  const [tenantCount, instanceCount] = [tenantIds.length, instances.length / 4];
   const words = new Int32Array(headWords + tenantCount * tenantWords + instances.length);
   words.set([marker, kinds.names, tenantCount, instanceCount, table.size]);
-  for (let tenant = 0; tenant < tenantCount; tenant += 1) {
+  for (const [tenant, tenantId] of tenantIds.entries()) {
     const at = headWords + tenant * tenantWords;
     words.set(tenants.subarray(tenant * 4, tenant * 4 + 4), at);
-    const born = births.get(formatGuid(tenants, tenant * 4));
+    const born = births.get(tenantId);
     words[at + 4] = born === undefined ? unknownBirth : Math.floor(born / wordRange);
     words[at + 5] = born === undefined ? 0 : born % wordRange;
   }
