@@ -48,8 +48,8 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
-          // In a browser: vitest.browser.config.ts.
-          exclude: ['test/browser/**'],
+          // In a browser: vitest.browser.config.ts. With an ACME authority: vitest.acme.config.ts.
+          exclude: ['test/browser/**', 'test/acme/**'],
           environment: 'node',
           isolate: false,
           globalSetup: ['test/harness/postgres.setup.ts'],

@@ -400,6 +400,11 @@ export const snapshotAheadMs = 5 * 60_000;
 export const acmeNames = 100;
 /** An answer of an ACME authority: a chain of certificates is some 10 kB. */
 export const acmeAnswerBytes = 256 * 1024;
+/** Until an authority's answer begins. */
+export const acmeTimeoutMs = 30_000;
+/** Connections to the listener of `http-01`, in all and from one address: authorities ask from a handful of places. */
+export const acmeConnections = 128;
+export const acmeConnectionsPerAddress = 16;
 /** Rate limits of authorities are counted by the week. */
 export const longestAcmeSilenceMs = 7 * 24 * 3_600_000;
 /** Between two looks for names whose time has come, and at an order that the authority works on. */

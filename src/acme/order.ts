@@ -35,6 +35,8 @@ export interface OrderParts {
   readonly email: string | undefined;
   readonly kind: ChallengeKind;
   readonly backoff: FailureBackoff;
+  /** The process ends: what it breaks off has not failed. */
+  readonly signal: AbortSignal;
 }
 
 /** The account with the row's authority, registered if it has to be. */
@@ -54,19 +56,22 @@ async function openAccount({ directory }: AcmeCertificate, parts: OrderParts): P
   return account;
 }
 
-async function beginOrder(row: AcmeCertificate, account: CaAccount, parts: OrderParts): Promise<void> {
+type OpenOrder = AcmeCertificate & { readonly orderUrl: string; readonly orderKeySealed: string };
+
+async function beginOrder(row: AcmeCertificate, account: CaAccount, parts: OrderParts): Promise<OpenOrder> {
   const { log, sealer, sql } = parts;
   const keySealed = await sealer.seal(await newKeyPem(), certificateKeyAssociation(row));
   const { url } = await account.newOrder(row.name);
   await keepOrder(sql, row, { url, keySealed });
   log.info('acme.ordered', { name: row.name, order: url });
+  return { ...row, orderUrl: url, orderKeySealed: keySealed, orderAgeMs: 0 };
 }
 
 const failed = (detail: string): CaError => new CaError({ kind: 'unusable', detail });
 
 /**
- * Has the name proved, where the authority does not take it as proved already. It asks any process: it is told to begin when
- * all of them have had the time to learn the answer.
+ * Has the name proved, where the authority does not take it as proved already. It asks any process. Each looks up an answer
+ * to `http-01` when it is asked; a handshake waits for nothing, so the authority is told to begin when all have learnt it.
  */
 async function prove(row: OpenOrder, account: CaAccount, { kind, sql }: OrderParts): Promise<void> {
   const { begin, challenge, status } = await account.authorization(row.orderUrl, kind);
@@ -76,7 +81,8 @@ async function prove(row: OpenOrder, account: CaAccount, { kind, sql }: OrderPar
   const { keyAuthorization, token } = challenge;
   const { directory, name } = row;
   const answer = { directory, name, kind, token, keyAuthorization };
-  if ((await openChallenge(sql, answer, acmeOrderMs)) >= acmeLearntMs) await begin();
+  const openMs = await openChallenge(sql, answer, acmeOrderMs);
+  if (kind === 'http-01' || openMs >= acmeLearntMs) await begin();
 }
 
 /** The problem for which the authority gave the order up. */
@@ -84,8 +90,6 @@ async function reasonOf(row: OpenOrder, account: CaAccount, { kind }: OrderParts
   const { error } = await account.authorization(row.orderUrl, kind);
   return { kind: 'refused', ...readProblem(error) };
 }
-
-type OpenOrder = AcmeCertificate & { readonly orderUrl: string; readonly orderKeySealed: string };
 
 const hasOrder = (row: AcmeCertificate): row is OpenOrder =>
   row.orderUrl !== null && row.orderKeySealed !== null;
@@ -131,18 +135,16 @@ function failureOf(error: unknown): CaFailure {
 
 /** Takes the next step for the name. False: the authority does not answer, and nothing else needs to be asked of it now. */
 export async function advance(row: AcmeCertificate, parts: OrderParts): Promise<boolean> {
-  const { sql } = parts;
+  const { signal, sql } = parts;
   try {
     if ((row.orderAgeMs ?? 0) > acmeOrderMs) throw failed('it did not end the order in time');
     const account = await openAccount(row, parts);
-    if (!hasOrder(row)) {
-      await beginOrder(row, account, parts);
-      return true;
-    }
-    if (!(await goOn(row, account, parts)))
+    const order = hasOrder(row) ? row : await beginOrder(row, account, parts);
+    if (!(await goOn(order, account, parts)))
       await waitForOrder(sql, row, Math.max(acmePollMs / 1_000, account.retryAfter() ?? 0));
     return true;
   } catch (error) {
+    if (signal.aborted) return false;
     const failure = failureOf(error);
     await fail(row, failure, parts);
     return failure.kind !== 'unreachable';

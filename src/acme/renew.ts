@@ -15,7 +15,6 @@ const acmeLock = 7_276_154_015;
 export interface RenewalParts extends OrderParts {
   readonly directory: string;
   readonly names: readonly string[];
-  readonly signal: AbortSignal;
 }
 
 /** Makes what a process calls every few seconds; it does something only where the time of a name has come. */

@@ -4,11 +4,13 @@ import type { HttpBindings } from '@hono/node-server';
 import { createAnswerHeaders } from '../gateway/answer-headers.ts';
 import { type ErrorPages, errorPages } from '../gateway/error-pages.ts';
 import { createStartingApp } from '../gateway/starting.ts';
+import { acmeConnections, acmeConnectionsPerAddress } from '../limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createTrustedProxies } from './balancer/trusted-proxies.ts';
 import type { Config } from './config.ts';
 import type { LaneServices } from './lane/services.ts';
+import { type AcmeListener, listenForAcme } from './node-acme-listener.ts';
 import type { CertificateSource } from './node-certificate-source.ts';
 import type { ConnectionBounds } from './node-connections.ts';
 import { type Listener, type ListenOptions, listen } from './node-http.ts';
@@ -26,6 +28,8 @@ export interface GatewayListener extends Listener {
 export interface GatewayListeners {
   readonly data: GatewayListener;
   readonly admin: GatewayListener;
+  /** Undefined: no certificate is proved by `http-01`. */
+  readonly acme: AcmeListener | undefined;
 }
 
 const listenProblems: Readonly<Record<string, string>> = {
@@ -102,11 +106,20 @@ export const openOpsListener = (
     connections: boundsOf(config, log, 'ops'),
   });
 
-/** Opens the two for callers. When one cannot be opened, the stack closes what is open. */
+async function openAcmeListener(address: ListenAddress, bounds: ConnectionBounds): Promise<AcmeListener> {
+  try {
+    return await listenForAcme(address, bounds);
+  } catch (error) {
+    throw listenFault(settings.acmeListen, address, error);
+  }
+}
+
+/** Opens those for callers and authorities. When one cannot be opened, the stack closes what is open. */
 export async function openListeners(
   config: BoundsConfig &
     Pick<
       Config,
+      | 'acme'
       | 'adminListen'
       | 'adminUrl'
       | 'clientCa'
@@ -129,7 +142,17 @@ export async function openListeners(
       : { preface: createPreface({ listener, trusted, log, metrics }) }),
   });
   const clientCa = config.clientCa === undefined ? {} : { clientCa: config.clientCa };
+  const acme =
+    config.acme?.challenge === 'http-01'
+      ? await openAcmeListener(config.acme.listen, {
+          ...behindBalancers('acme'),
+          inAll: acmeConnections,
+          perAddress: acmeConnectionsPerAddress,
+        })
+      : undefined;
+  stack.defer(() => acme?.close());
   return {
+    acme,
     data: await openIn(stack, settings.dataListen, errorPages.data, {
       address: config.dataListen,
       ...secure,

@@ -4,6 +4,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import type { Gateway } from './gateway.ts';
+import type { KnownCertificates } from './node-acme.ts';
 import type { NodeChanges } from './node-changes.ts';
 import type { SnapshotKeeping } from './node-snapshot/keep.ts';
 import { openSnapshot } from './node-snapshot/snapshot.ts';
@@ -14,6 +15,8 @@ export interface ServingSnapshotOptions {
   readonly log: Log;
   readonly changes: NodeChanges;
   readonly gateway: Gateway;
+  /** Those that came by ACME, where any do. */
+  readonly certificates: KnownCertificates | undefined;
   /** False for a process that answers nobody: it has no use for a snapshot, and does not have everything to write one. */
   readonly serves: boolean;
 }
@@ -29,12 +32,12 @@ export interface ServingSnapshot {
 const secondsOf = (ms: number): number => Math.round(ms / 1_000);
 
 export async function createServingSnapshot(options: ServingSnapshotOptions): Promise<ServingSnapshot> {
-  const { changes, config, gateway, log, serves } = options;
+  const { certificates, changes, config, gateway, log, serves } = options;
   const snapshot = serves ? await openSnapshot(config, log) : undefined;
   const { instances, keys, tenants } = gateway;
   const parts = snapshotParts({
     ...{ feed: changes.feed, assignments: changes.assignments, routes: changes.routes.snapshot },
-    ...{ tenants, instances, keys },
+    ...{ tenants, instances, keys, certificates },
   });
   let keeping: SnapshotKeeping | undefined;
   let restoredAt: number | undefined;

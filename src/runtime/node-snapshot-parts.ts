@@ -7,10 +7,12 @@ import { monotonicMs } from '../clock.ts';
 import type { KeySetSnapshot, KeySource } from '../entra/keys.ts';
 import { createRoutesPart, type SnapshotRoutes } from '../routing/route-snapshot.ts';
 import { jsonPart, type SnapshotPart } from '../snapshot-part.ts';
+import type { IssuedName } from '../store/acme.ts';
 import type { ChangeFeed, FeedPosition } from '../store/change-feed.ts';
 import type { InstanceDirectory } from '../store/instances/instance.ts';
 import type { Assignment, Assignments } from '../store/operators.ts';
 import type { TenantDirectory } from '../store/tenants/tenant.ts';
+import type { KnownCertificates } from './node-acme.ts';
 
 /** Where the process was in the feed when it began to write: every record behind it has at least the changes until then. */
 const position = (feed: ChangeFeed): SnapshotPart =>
@@ -69,6 +71,37 @@ const assignments = (known: Assignments): SnapshotPart =>
     restored: (rows) => known.restore(rows),
   });
 
+interface DatedCertificate extends Omit<IssuedName, 'isOver' | 'issuedAt' | 'notAfter'> {
+  readonly issuedAt: string;
+  readonly notAfter: string;
+}
+
+/** Certificates that came by ACME, keys as the database has them, sealed: a restart without it has what it presented. */
+const acmeCertificates = (certificates: KnownCertificates | undefined): SnapshotPart =>
+  jsonPart<DatedCertificate>({
+    name: 'acme-certificates',
+    version: 1,
+    rows: () =>
+      (certificates?.known() ?? []).map(({ chain, directory, issuedAt, keySealed, name, notAfter }) => ({
+        ...{ chain, directory, keySealed, name },
+        issuedAt: issuedAt.toISOString(),
+        notAfter: notAfter.toISOString(),
+      })),
+    stamp: () => String(certificates?.revision() ?? 0),
+    restored: (rows) =>
+      certificates?.restore(
+        rows.map((row) => {
+          const notAfter = new Date(row.notAfter);
+          return {
+            ...row,
+            issuedAt: new Date(row.issuedAt),
+            notAfter,
+            isOver: notAfter.getTime() < Date.now(),
+          };
+        }),
+      ),
+  });
+
 export interface SnapshotSources {
   readonly feed: ChangeFeed;
   readonly tenants: TenantDirectory;
@@ -76,6 +109,8 @@ export interface SnapshotSources {
   readonly keys: KeySource;
   readonly assignments: Assignments;
   readonly routes: SnapshotRoutes;
+  /** Undefined: none comes by ACME. */
+  readonly certificates: KnownCertificates | undefined;
 }
 
 export const snapshotParts = (of: SnapshotSources): readonly SnapshotPart[] => [
@@ -85,5 +120,6 @@ export const snapshotParts = (of: SnapshotSources): readonly SnapshotPart[] => [
   directory('instances', of.instances),
   keySets(of.keys),
   assignments(of.assignments),
+  acmeCertificates(of.certificates),
   createRoutesPart(of.routes),
 ];

@@ -28,6 +28,7 @@ import { observeGauges } from './gauges.ts';
 import { createLaneServices, type LaneServices } from './lane/services.ts';
 import { chooseSocketAccess, runSelfTest, type SocketChoice, verdictIn } from './lane/socket-choice.ts';
 import { createMoveWork } from './moves.ts';
+import { type AcmeParts, createNodeAcme, type NodeAcme } from './node-acme.ts';
 import { createNodeAdmin } from './node-admin.ts';
 import { nodeFactsOf } from './node-balancer.ts';
 import { checkClientCa, developmentCertificate } from './node-certificate.ts';
@@ -37,6 +38,8 @@ import {
   type CertificateProvider,
   type CertificateSource,
   createCertificateSource,
+  createMemoryCertificates,
+  type MemoryCertificates,
   PairFault,
 } from './node-certificate-source.ts';
 import { createNodeChanges } from './node-changes.ts';
@@ -84,7 +87,11 @@ export function createNodeLog(config: Pick<Config, 'logFormat' | 'logLevel'>): L
 }
 
 /** Throws a `StartFault`, or an `AggregateError` of several, for what a person has to mend. */
-async function openCertificates(config: Config, log: Log): Promise<CertificateSource | undefined> {
+async function openCertificates(
+  config: Config,
+  acme: MemoryCertificates,
+  log: Log,
+): Promise<CertificateSource | undefined> {
   if (config.clientCa !== undefined) checkClientCa(config.clientCa);
   if (config.tls === 'off') return undefined;
   const { tlsCertDir, tlsCertFile, tlsKeyFile } = config;
@@ -98,7 +105,7 @@ async function openCertificates(config: Config, log: Log): Promise<CertificateSo
     });
     providers.push(await certificateOfFiles('self-signed', made, log));
   }
-  return createCertificateSource(providers, log);
+  return createCertificateSource([...providers, acme], log);
 }
 
 async function ownPair(
@@ -141,6 +148,8 @@ interface Shell {
   readonly readiness: ReadinessState;
   readonly ops: GatewayListener;
   readonly listeners: GatewayListeners | undefined;
+  /** Certificates that came by ACME, as the listeners present them. */
+  readonly acmeCertificates: MemoryCertificates | undefined;
 }
 
 /** Everything that can be wrong on this machine is found here, before the database is waited for. */
@@ -160,7 +169,8 @@ async function openShell(
   stack.defer(() => telemetry.shutdown());
   const metrics = createMetrics(counters);
   const readiness = createReadiness();
-  const certificates = options.listeners ? await openCertificates(config, log) : undefined;
+  const acmeCertificates = options.listeners ? createMemoryCertificates('acme') : undefined;
+  const certificates = acmeCertificates && (await openCertificates(config, acmeCertificates, log));
   stack.defer(() => certificates?.close());
   const parts = { log, metrics };
   const ops = await openOpsListener(config, parts, stack);
@@ -170,7 +180,7 @@ async function openShell(
     { name: 'ops', log, metrics },
   );
   ops.serve(app.fetch);
-  return { config, log, telemetry, metrics, readiness, ops, listeners };
+  return { config, log, telemetry, metrics, readiness, ops, listeners, acmeCertificates };
 }
 
 /** The database that this process is to work with, as one look found it. */
@@ -293,6 +303,17 @@ interface RunOptions extends StartOptions {
   readonly ending: AbortSignal;
 }
 
+/** Certificates by ACME, where they are set. */
+const createAcme = (
+  { acmeCertificates, config, listeners }: Shell,
+  parts: Omit<AcmeParts, 'acme' | 'retryBaseSeconds'>,
+): NodeAcme | undefined =>
+  config.acme &&
+  createNodeAcme(
+    { ...parts, acme: config.acme, retryBaseSeconds: config.retryBaseSeconds },
+    acmeCertificates && { certificates: acmeCertificates, listener: listeners?.acme },
+  );
+
 /** Makes the parts, which neither ask the database nor answer anybody yet. */
 async function compose(started: Shell, options: RunOptions, stack: AsyncDisposableStack) {
   const { config, metrics } = started;
@@ -325,7 +346,13 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
   const gateway = composeGateway(parts);
   const connection = createConnectionServices(config, parts, gateway);
   const moves = createMoveWork({ sql, relaxed, log, routesChanged });
-  const snapshot = await createServingSnapshot({ config, log, changes, gateway, serves: options.listeners });
+  const acme = createAcme(started, { log, sealer, sql, send: outbound.send, signal: options.ending });
+  stack.defer(() => acme?.stop());
+  const snapshot = await createServingSnapshot({
+    ...{ config, log, changes, gateway },
+    certificates: acme,
+    serves: options.listeners,
+  });
   const certificateExpiry = readCertificateExpiry(process.env, [...config.clouds.keys()]);
   observeGauges({ metrics, sql, log, sealer, credentialExpiry: certificateExpiry });
   snapshot.observe(metrics);
@@ -344,7 +371,18 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
       relaxed,
       sql,
     },
-    ...{ notifications, changes, parts, gateway, connection, moves, snapshot, certificateExpiry, sealer },
+    ...{
+      notifications,
+      changes,
+      parts,
+      gateway,
+      connection,
+      moves,
+      snapshot,
+      certificateExpiry,
+      sealer,
+      acme,
+    },
   };
 }
 
@@ -388,7 +426,7 @@ function serve({ changes, gateway, lane, log, ...composed }: Composed): void {
 
 /** Delivers, and keeps the snapshot: everything that only goes with the database. */
 async function deliver(composed: Composed, awayMs: number): Promise<Delivery> {
-  const { changes, connection, found, gateway, log, moves, notifications, outbound } = composed;
+  const { acme, changes, connection, found, gateway, log, moves, notifications, outbound } = composed;
   const { preparing, relaxed, sealer, snapshot, sql, started } = composed;
   const { signal } = preparing;
   const { config, listeners, metrics } = started;
@@ -396,6 +434,7 @@ async function deliver(composed: Composed, awayMs: number): Promise<Delivery> {
     const instances = await whenStoreAnswers(log, signal, () => askEveryInstance(sql, awayMs));
     log.info('start.asks-instances', { instances });
   }
+  await acme?.start();
   const delivery = await startDelivery({
     ...{ config, sql, relaxed, sealer, log, metrics, gateway, connection, moves, notifications, signal },
     send: outbound.send,
@@ -431,6 +470,7 @@ async function run(started: Shell, options: RunOptions, stack: AsyncDisposableSt
   const onDraining = changes.tellDraining;
   const waiting = { ...preparing, log: started.log };
   const isRestored = !found.ready && found.unreachable && (await snapshot.restore(found.cause));
+  await composed.acme?.restored();
   if (!isRestored) {
     await waitForDatabase(found, { ...waiting, onWaiting: readiness.notReady });
     breaker.admit();

@@ -167,12 +167,31 @@ export const readChallenges = (sql: Sql, kind: ChallengeKind): Promise<AcmeChall
 >`
   select ${columns(sql, challengeShape)} from acme_challenges where kind = ${kind} and expires_at > now()`;
 
-const servedShape = pick(
+const issuedShape = pick(acmeCertificates, 'directory', 'name', 'chain', 'keySealed', 'issuedAt', 'notAfter');
+type NonNullRow<R> = { readonly [Name in keyof R]: NonNullable<R[Name]> };
+export type IssuedName = NonNullRow<Row<typeof issuedShape>> & {
+  /** The certificate has ended. */
+  readonly isOver: boolean;
+};
+
+/** Certificates for these names from every authority that was ever asked. */
+export const readIssued = (sql: Sql, names: readonly string[]): Promise<IssuedName[]> => sql<IssuedName[]>`
+  select ${columns(sql, issuedShape)}, not_after < now() as "isOver" from acme_certificates
+  where name = any(${[...names]}::text[]) and chain is not null
+  order by name, directory`;
+
+/** Changes when one of these names gets a certificate, when one ends, and when its key is sealed anew. */
+export async function readIssuedStamp(sql: Sql, names: readonly string[]): Promise<string> {
+  const [row] = await sql<{ stamp: string | null }[]>`
+    select string_agg(concat_ws(' ', directory, name, issued_at, not_after < now(), split_part(key_sealed, '.', 2)), ', '
+      order by directory, name) as stamp
+    from acme_certificates where name = any(${[...names]}::text[]) and chain is not null`;
+  return row?.stamp ?? '';
+}
+
+const stateShape = pick(
   acmeCertificates,
-  'directory',
   'name',
-  'chain',
-  'keySealed',
   'issuedAt',
   'notAfter',
   'attempts',
@@ -180,12 +199,15 @@ const servedShape = pick(
   'lastError',
   'lastErrorAt',
 );
-export type NameState = Row<typeof servedShape>;
+export type AcmeNameState = Row<typeof stateShape>;
 
-/** What is known of these names with every authority that was ever asked. */
-export const readNames = (sql: Queries, names: readonly string[]): Promise<NameState[]> => sql<NameState[]>`
-  select ${columns(sql, servedShape)} from acme_certificates where name = any(${[...names]}::text[])
-  order by name, directory`;
+/** How far the names of the settings are with the authority that is set. */
+export const readNameStates = (
+  sql: Queries,
+  { directory, names }: { readonly directory: string; readonly names: readonly string[] },
+): Promise<AcmeNameState[]> => sql<AcmeNameState[]>`
+  select ${columns(sql, stateShape)} from acme_certificates
+  where directory = ${directory} and name = any(${[...names]}::text[]) order by name`;
 
 /** A sealed key of these tables, and where it stands. */
 export interface SealedAcmeKey extends AcmeName {
