@@ -38,7 +38,11 @@ const fileOf = (entry: string): string =>
 /** The user's environment without configuration of another gateway: the demo must never touch that. */
 function cleanEnvironment(): Record<string, string | undefined> {
   const isForeign = (name: string): boolean =>
-    name.startsWith('ESPALIER_') || name === 'DATABASE_URL' || name === 'NODE_EXTRA_CA_CERTS';
+    name.startsWith('ESPALIER_') ||
+    name === 'DATABASE_URL' ||
+    name === 'NODE_EXTRA_CA_CERTS' ||
+    // The simulated world is on this machine, where no proxy finds it.
+    /^(?:https?|all)_proxy$/i.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isForeign(name)));
 }
 

@@ -14,6 +14,8 @@ import {
 } from 'node:tls';
 import { within } from '../deadline.ts';
 import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
+import { openTunnel, type TunnelTarget } from './node-tunnel.ts';
+import type { OutgoingProxy } from './proxies.ts';
 
 export interface ProbeTarget {
   readonly host: string;
@@ -24,6 +26,8 @@ export interface ProbeTarget {
   readonly anyAddress?: boolean;
   /** PEM of one more certificate authority to trust (an instance's `caCertificate`). */
   readonly caCertificate?: string;
+  /** The way out, where it leads through a proxy; `by` is what the proxy is asked for. */
+  readonly through?: { readonly proxy: OutgoingProxy; readonly by: TunnelTarget['by'] };
   /** Timeout of each of the three steps. */
   readonly timeoutMs: number;
 }
@@ -76,12 +80,36 @@ export const timedOut = (): never => {
   throw Object.assign(new Error('no answer in time'), { code: 'timeout' });
 };
 
-async function probeName({ host, policy, timeoutMs }: ProbeTarget): Promise<Probe['name']> {
+async function probeName({ host, policy, through, timeoutMs }: ProbeTarget): Promise<Probe['name']> {
   const permitted = (address: string): boolean => policy?.permits(host, address) ?? true;
   if (isAddressLiteral(host)) return { ok: true, addresses: [{ address: host, permitted: permitted(host) }] };
   try {
     const found = await within(resolveAll(host, { all: true }), timeoutMs, timedOut);
     return { ok: true, addresses: found.map(({ address }) => ({ address, permitted: permitted(address) })) };
+  } catch (error) {
+    // Then the proxy alone knows the name.
+    if (through !== undefined && through.by !== 'address') return { ok: true, addresses: [] };
+    return { ok: false, code: codeOf(error) };
+  }
+}
+
+const anyAddress: AddressPolicy = { permits: () => true };
+
+const openThrough = (
+  { host, policy = anyAddress, port, timeoutMs }: ProbeTarget,
+  { by, proxy }: NonNullable<ProbeTarget['through']>,
+): Promise<Socket> => openTunnel(proxy, { hostname: host, port, by }, policy, AbortSignal.timeout(timeoutMs));
+
+async function probeThrough(
+  target: ProbeTarget,
+  through: NonNullable<ProbeTarget['through']>,
+): Promise<NonNullable<Probe['port']>> {
+  const startedAt = performance.now();
+  try {
+    const socket = await openThrough(target, through);
+    socket.on('error', () => undefined).destroy();
+    const milliseconds = Math.round(performance.now() - startedAt);
+    return { ok: true, address: `${target.host} through ${through.proxy.shown}`, milliseconds };
   } catch (error) {
     return { ok: false, code: codeOf(error) };
   }
@@ -184,11 +212,12 @@ function factsOf(socket: TLSSocket, host: string): ProbedTls {
 }
 
 async function probeTls(target: ProbeTarget, address: string): Promise<NonNullable<Probe['tls']>> {
-  const { caCertificate, host, port, timeoutMs } = target;
+  const { caCertificate, host, port, through, timeoutMs } = target;
   try {
     const socket = tlsConnect({
-      host: address.replace(/^\[|\]$/g, ''),
-      port,
+      ...(through === undefined
+        ? { host: address.replace(/^\[|\]$/g, ''), port }
+        : { socket: await openThrough(target, through) }),
       minVersion: 'TLSv1.2',
       ALPNProtocols: ['http/1.1'],
       // The certificate is inspected only: no byte of a request goes over this connection.
@@ -216,8 +245,11 @@ export async function probe(target: ProbeTarget, withTls = true): Promise<Probe>
   const reachable = name.addresses
     .filter(({ permitted }) => permitted || target.anyAddress === true)
     .map(({ address }) => address.replace(/^\[|\]$/g, ''));
-  if (reachable.length === 0) return { name };
-  const port = await probePort(target, reachable);
+  const { through } = target;
+  const isLeft = through !== undefined && through.by !== 'address' && name.addresses.length === 0;
+  if (reachable.length === 0 && !isLeft) return { name };
+  const port =
+    through === undefined ? await probePort(target, reachable) : await probeThrough(target, through);
   if (!port.ok || !withTls) return { name, port };
   return { name, port, tls: await probeTls(target, port.address) };
 }

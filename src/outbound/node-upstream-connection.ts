@@ -11,10 +11,10 @@
  * An exchange that is aborted takes its connection with it: what is still to come of its answer must meet no other.
  */
 
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { SocketAccess } from './node-sockets.ts';
 import { AnswerReader, type AnswerSink } from './node-upstream-answer.ts';
-import { explainConnect } from './node-upstream-dial.ts';
+import { type DialledDirectly, type DialledThrough, explainConnect } from './node-upstream-dial.ts';
 import type { AnswerHead } from './node-upstream-head.ts';
 import { type BodyEvents, requestHead, sendBody } from './node-upstream-request.ts';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler } from './upstream.ts';
@@ -49,8 +49,7 @@ export interface ConnectionTimeouts {
 }
 
 export interface ConnectionOptions {
-  readonly socket: Socket;
-  readonly readyEvent: string;
+  readonly dialled: DialledDirectly | DialledThrough;
   readonly timeouts: ConnectionTimeouts;
   readonly sockets: SocketAccess;
   readonly now: () => number;
@@ -85,7 +84,9 @@ type ConnectionState = 'connecting' | 'idle' | 'carrying' | 'gone';
 /** Begins to connect and carries `first` as soon as it can. */
 export class Connection {
   readonly #options: ConnectionOptions;
-  readonly #socket: Socket;
+  #socket: Socket;
+  /** Ends what is being opened. */
+  readonly #opening = new AbortController();
   readonly #reader: AnswerReader;
   #state: ConnectionState = 'connecting';
   /** Undefined while idle, and once nobody waits for the answer any more. */
@@ -104,18 +105,15 @@ export class Connection {
   #hasEnded = false;
 
   constructor(options: ConnectionOptions, first: Exchange) {
-    const { now, readyEvent, socket, timeouts } = options;
+    const { dialled, now, timeouts } = options;
     this.#options = options;
-    this.#socket = socket;
+    // One that is never connected stands in until there is one.
+    this.#socket = 'socket' in dialled ? dialled.socket : new Socket();
     this.#reader = new AnswerReader(this.#sink);
     this.#exchange = first;
     this.#deadlineMs = now() + timeouts.connectMs;
-    socket
-      .once(readyEvent, this.#onReady)
-      .on('data', this.#onData)
-      .on('end', this.#onEnd)
-      .on('error', this.#onError)
-      .on('close', this.#onClose);
+    if ('socket' in dialled) this.#listen(dialled.socket.once(dialled.readyEvent, this.#onReady));
+    else dialled.open(this.#opening.signal).then(this.#onOpened, this.#onError);
   }
   /** Carries an exchange; the connection must be idle. */
   carry(exchange: Exchange): void {
@@ -148,6 +146,22 @@ export class Connection {
     else this.#fail({ ...explainDeadline[this.#deadline], sent: this.#isReady() });
   }
 
+  #listen(socket: Socket): void {
+    socket
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('error', this.#onError)
+      .on('close', this.#onClose);
+  }
+  readonly #onOpened = (socket: Socket): void => {
+    if (this.#isGone()) {
+      socket.on('error', () => undefined).destroy();
+      return;
+    }
+    this.#socket = socket;
+    this.#listen(socket);
+    this.#onReady();
+  };
   #isReady(): boolean {
     return this.#state === 'idle' || this.#state === 'carrying';
   }
@@ -313,6 +327,7 @@ export class Connection {
     this.#reader.stop();
     this.#held = undefined;
     this.#stopBody?.();
+    this.#opening.abort();
     this.#socket.destroy();
     this.#options.onGone(this);
   }

@@ -56,7 +56,7 @@ export class Pool {
   /** The one used last is used next: the others get old and go. */
   readonly #idle: Connection[] = [];
   readonly #waiting: Exchange[] = [];
-  readonly #connection: Omit<ConnectionOptions, 'socket' | 'readyEvent'>;
+  readonly #connection: Omit<ConnectionOptions, 'dialled'>;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -136,12 +136,12 @@ export class Pool {
   }
   #open(exchange: Exchange): void {
     const dialled = this.#options.dial(this.#options.target);
-    if (!('socket' in dialled)) {
+    if ('kind' in dialled) {
       failLater(exchange, dialled);
       return;
     }
     exchange.attempts += 1;
-    const connection = new Connection({ ...this.#connection, ...dialled }, exchange);
+    const connection = new Connection({ ...this.#connection, dialled }, exchange);
     exchange.connection = connection;
     this.#all.add(connection);
   }

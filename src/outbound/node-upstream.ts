@@ -17,6 +17,7 @@ import { createSweepClock } from './node-upstream-clock.ts';
 import type { Connection, Exchange } from './node-upstream-connection.ts';
 import { createDial } from './node-upstream-dial.ts';
 import { Pool } from './node-upstream-pool.ts';
+import type { OutgoingProxies } from './proxies.ts';
 import type {
   Upstream,
   UpstreamCall,
@@ -27,6 +28,7 @@ import type {
 
 export interface NodeUpstreamOptions {
   readonly policy: AddressPolicy;
+  readonly proxies?: OutgoingProxies | undefined;
   /** Timeout for the answer's head, and again between two parts of its body, and for each part of a request's. */
   readonly timeoutMs: number;
   /** Default: public streams. */
@@ -77,7 +79,7 @@ class PooledExchange implements Exchange, UpstreamExchange {
 
 export function createNodeUpstream(options: NodeUpstreamOptions): NodeUpstream {
   const { timeoutMs } = options;
-  const dial = createDial(options.policy);
+  const dial = createDial(options.policy, options.proxies);
   const timeouts = {
     connectMs: options.connectMs ?? upstreamConnectMs,
     firstByteMs: timeoutMs,

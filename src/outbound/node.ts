@@ -4,10 +4,11 @@ import { lookup as resolveAll } from 'node:dns/promises';
 import type { Readable } from 'node:stream';
 import { getCACertificates } from 'node:tls';
 import { LRUCache } from 'lru-cache';
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { userAgent } from '../version.ts';
 import { type AddressPolicy, isAddressLiteral, isLocalhost } from './addresses.ts';
 import { AddressRefused, checkedLookup } from './node-addresses.ts';
+import { openTunnel, ProxyRefused, type TunnelTarget } from './node-tunnel.ts';
 import {
   BodyInterrupted,
   BodyTooLarge,
@@ -17,6 +18,7 @@ import {
   type Send,
   wholeAnswerFactor,
 } from './port.ts';
+import type { OutgoingProxies } from './proxies.ts';
 
 /** Sockets to one origin; more requests wait. */
 const connectionsPerOrigin = 64;
@@ -45,6 +47,7 @@ const failure = (kind: OutboundFailure['failure'], detail: string): OutboundFail
 function explain(error: unknown): OutboundFailure {
   const { name, code, message } = error as { name?: string; code?: string; message?: string };
   if (error instanceof AddressRefused) return failure('refused-address', error.message);
+  if (error instanceof ProxyRefused) return failure('unreachable', `${error.code}: ${error.message}`);
   if (name === 'AbortError') return failure('aborted', 'the caller gave up');
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
     return failure('timeout', 'no answer in time');
@@ -88,27 +91,54 @@ export interface NodeSend {
   close(): Promise<void>;
 }
 
+/** Connects through the outgoing proxy where the host is not exempt from it. */
+function proxiedConnector(
+  direct: buildConnector.connector,
+  by: TunnelTarget['by'],
+  policy: AddressPolicy,
+  proxies: OutgoingProxies,
+): buildConnector.connector {
+  return (options, callback) => {
+    const { hostname } = options;
+    const port = Number(options.port || 443);
+    const proxy = options.protocol === 'https:' ? proxies.of(hostname, port) : undefined;
+    if (proxy === undefined) {
+      direct(options, callback);
+      return;
+    }
+    const target = { hostname, port, by: proxies.isNamed(hostname) ? ('name' as const) : by };
+    openTunnel(proxy, target, policy, AbortSignal.timeout(connectTimeoutMs)).then(
+      (httpSocket) => direct({ ...options, httpSocket }, callback),
+      (error: Error) => callback(error, null),
+    );
+  };
+}
+
 /** The agents of undici: which connections a request may share depends on its addresses, trust and host. */
-function createAgents(policy: AddressPolicy) {
+function createAgents(policy: AddressPolicy, proxies: OutgoingProxies | undefined) {
   const agentFor = (
-    isChecked: boolean,
+    by: TunnelTarget['by'],
     caCertificate: string | undefined,
     connections = connectionsPerOrigin,
-  ): Agent =>
-    new Agent({
+  ): Agent => {
+    const options = {
+      timeout: connectTimeoutMs,
+      minVersion: 'TLSv1.2' as const,
+      ...(by === 'name' ? {} : { lookup: checkedLookup(policy) }),
+      ...(caCertificate === undefined ? {} : { ca: [...getCACertificates('default'), caCertificate] }),
+    };
+    return new Agent({
       connections,
       pipelining: 1,
       keepAliveTimeout: 30_000,
-      connect: {
-        timeout: connectTimeoutMs,
-        minVersion: 'TLSv1.2',
-        ...(isChecked ? { lookup: checkedLookup(policy) } : {}),
-        ...(caCertificate === undefined ? {} : { ca: [...getCACertificates('default'), caCertificate] }),
-      },
+      connect:
+        proxies === undefined ? options : proxiedConnector(buildConnector(options), by, policy, proxies),
     });
-  const configured = agentFor(false, undefined);
-  const checked = agentFor(true, undefined);
-  const shared = agentFor(true, undefined, connectionsPerSharedHost);
+  };
+  const configured = agentFor('name', undefined);
+  const checked = agentFor('address', undefined);
+  // Only hosts that a cloud lists are shared (graph/allowed-hosts.ts).
+  const shared = agentFor('checked-name', undefined, connectionsPerSharedHost);
   const withTrust = new LRUCache<string, Agent>({
     max: trustAgents,
     dispose: (agent) => {
@@ -121,7 +151,7 @@ function createAgents(policy: AddressPolicy) {
       if (request.caCertificate === undefined) return request.sharedHost ? shared : checked;
       let agent = withTrust.get(request.caCertificate);
       if (!agent) {
-        agent = agentFor(true, request.caCertificate);
+        agent = agentFor('address', request.caCertificate);
         withTrust.set(request.caCertificate, agent);
       }
       return agent;
@@ -141,8 +171,8 @@ function headersOf(received: Dispatcher.ResponseData['headers']): Headers {
   return headers;
 }
 
-export function createNodeSend(policy: AddressPolicy): NodeSend {
-  const agents = createAgents(policy);
+export function createNodeSend(policy: AddressPolicy, proxies?: OutgoingProxies): NodeSend {
+  const agents = createAgents(policy, proxies);
   const send: Send = async (request): Promise<OutboundResult> => {
     const url = new URL(request.url);
     if (

@@ -9,7 +9,7 @@ import { type PartnerApiVersions, parseApiVersions } from '../intune/api-version
 import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
 import type { ChallengeKind } from '../store/row-types.ts';
 import { effectiveSettings } from './effective-settings.ts';
-import { type ListenAddress, type Setting, type Settings, settings } from './settings.ts';
+import { givenValue, type ListenAddress, type Setting, type Settings, settings } from './settings.ts';
 
 /** One fault of the configuration: the variable, what is wrong with its value, and a good one. */
 export interface ConfigFault {
@@ -110,7 +110,7 @@ class Reader {
   /** A setting's value under its own name or with suffixes; a fault gives the value of an absent variable. */
   read<T>(setting: Setting<T>, suffix = ''): T {
     const name = setting.name + suffix;
-    const read = setting.schema.safeParse(this.source.environment[name]?.trim() || undefined);
+    const read = setting.schema.safeParse(givenValue(setting, this.source.environment, name));
     if (read.success) return read.data;
     for (const { message } of read.error.issues) {
       this.fault(name, setting.secret ? message.replace(/'[^']*'/g, 'the value') : message, setting.example);

@@ -1,7 +1,8 @@
 import type { EffectiveSetting } from '../admin/settings/effective-setting.ts';
+import { parseProxyUrl } from '../outbound/proxies.ts';
 import { DatabaseUrlFault, describeDatabaseUrl } from '../store/database-url.ts';
 import { groupOf, settingGroups } from './setting-groups.ts';
-import { type Setting, settings } from './settings.ts';
+import { givenValue, type Setting, settings } from './settings.ts';
 
 /**
  * Lists the settings in force, for `espalier config`, the support bundle, the admin API and the console. Only this file
@@ -25,8 +26,16 @@ function shownDatabaseUrl(url: string): string {
 /** A password before the host of an address, wherever in a value the address stands. */
 const passwordInAddress = /(\/\/[^/?#\s:@]*):[^/?#\s]*@/g;
 
+/** Shows which proxy is used; one that cannot be read is hidden whole. */
+function shownProxy(value: string): string {
+  const proxy = parseProxyUrl(value);
+  if (proxy === undefined) return mask;
+  return proxy.authorization === undefined ? proxy.shown : proxy.shown.replace('//', `//${mask}@`);
+}
+
 function shown(setting: Setting<unknown>, value: string): string {
   if (setting.name === settings.databaseUrl.name) return shownDatabaseUrl(value);
+  if (setting.name === settings.httpsProxy.name) return shownProxy(value);
   // On Workers a `…_FILE` variable holds the PEM itself, which may be a private key.
   if (setting.secret || value.includes('-----BEGIN')) return mask;
   return value.replace(passwordInAddress, `$1:${mask}@`);
@@ -46,7 +55,7 @@ export function effectiveSettings(variables: Variables): EffectiveSetting[] {
       .filter(([key]) => groupOf[key] === group)
       .flatMap(([, setting]) =>
         namesOf(setting, variables).map((name): EffectiveSetting => {
-          const value = variables[name]?.trim() ?? '';
+          const value = givenValue(setting, variables, name) ?? '';
           return {
             name,
             group,

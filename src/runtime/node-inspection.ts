@@ -11,6 +11,7 @@ import { createNodeSend } from '../outbound/node.ts';
 import { timedOut } from '../outbound/node-probe.ts';
 import { createNodeUpstream } from '../outbound/node-upstream.ts';
 import type { Send } from '../outbound/port.ts';
+import { createOutgoingProxies } from '../outbound/proxies.ts';
 import { createSealer, type Sealer } from '../secrets/seal.ts';
 import { openDatabase, type Sql } from '../store/database.ts';
 import { describeDatabaseUrl } from '../store/database-url.ts';
@@ -136,6 +137,7 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
     forwardTimeoutSeconds: timeoutMs / 1_000,
   };
   const policy = createAddressPolicy(config.upstreamAllow);
+  const proxies = createOutgoingProxies(config);
   const store = await openExisting(config);
   // Away: it is said below, where the database is asked for its state.
   const shares =
@@ -148,8 +150,8 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
     statementTimeoutMs: timeoutMs,
     pooled: shares,
   });
-  const outbound = createNodeSend(policy);
-  const upstream = createNodeUpstream({ policy, timeoutMs });
+  const outbound = createNodeSend(policy, proxies);
+  const upstream = createNodeUpstream({ policy, proxies, timeoutMs });
   const sealer = await existingSealer(config);
   const readReference = createReferenceReader(config.secretsDir);
   const gateway = composeGateway({

@@ -9,6 +9,7 @@ import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend } from '../outbound/node.ts';
 import type { SocketAccess } from '../outbound/node-sockets.ts';
 import { createNodeUpstream } from '../outbound/node-upstream.ts';
+import { createOutgoingProxies } from '../outbound/proxies.ts';
 import { withCircuit } from '../outbound/upstream-circuit.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Breaker } from '../store/breaker.ts';
@@ -206,11 +207,13 @@ const chooseSockets = (config: Config): Promise<SocketChoice> =>
 /** The ways out of this process: calls whose answer is awaited, and calls that are forwarded. */
 function openOutbound(config: Config, sockets: SocketAccess | undefined, stack: AsyncDisposableStack) {
   const policy = createAddressPolicy(config.upstreamAllow);
-  const outbound = createNodeSend(policy);
+  const proxies = createOutgoingProxies(config);
+  const outbound = createNodeSend(policy, proxies);
   stack.defer(() => outbound.close());
   const issued = createIssuedTokens();
   const upstream = createNodeUpstream({
     policy,
+    proxies,
     timeoutMs: config.forwardTimeoutSeconds * 1_000,
     ...(sockets === undefined ? {} : { sockets }),
   });

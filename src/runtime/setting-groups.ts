@@ -45,6 +45,8 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   acmeListen: 'TLS',
   clientCaFile: 'TLS',
   clientCertHeader: 'TLS',
+  httpsProxy: 'Clouds and applications',
+  noProxy: 'Clouds and applications',
   cloudsFile: 'Clouds and applications',
   entraClientId: 'Clouds and applications',
   entraCertFile: 'Clouds and applications',

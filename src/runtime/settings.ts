@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { groupPaths } from '../connection/subscriptions/notification-settings.ts';
 import { parsePassThroughEntry } from '../forwarding/pass-through.ts';
 import { acmeNames } from '../limits.ts';
+import { parseNoProxy, parseProxyUrl } from '../outbound/proxies.ts';
 import { defaultDatabaseConnections, minDatabaseConnections } from '../store/connection-budget.ts';
 import { databaseUrlProblem } from '../store/database-url.ts';
 import { challengeKinds, subscribable } from '../store/row-types.ts';
@@ -20,6 +21,8 @@ interface Facts {
   readonly example: string;
   /** Masked wherever Espalier shows its configuration. */
   readonly secret?: boolean;
+  /** The name in lower case is read, too, and first: as curl reads the variables of proxies. */
+  readonly lowerCaseToo?: boolean;
   /** A cloud suffix may follow the name (`…_USGOV`), an application being registered per cloud. */
   readonly perCloud?: boolean;
 }
@@ -54,6 +57,16 @@ function setting<T>(
 
 /** The text is checked where it is read. */
 const text = z.string().optional();
+
+/** The value of a setting among variables, under its own name or another of its names. */
+export function givenValue(
+  { lowerCaseToo, name }: Setting<unknown>,
+  variables: Readonly<Record<string, string | undefined>>,
+  as: string = name,
+): string | undefined {
+  const lower = lowerCaseToo ? variables[as.toLowerCase()]?.trim() || undefined : undefined;
+  return lower ?? (variables[as]?.trim() || undefined);
+}
 
 const isNot = (what: string) => ({ error: ({ input }: { input?: unknown }) => `'${input}' is ${what}` });
 
@@ -192,6 +205,11 @@ function readCertificateHeaderName(given: string | undefined, context: z.Refinem
   if (!/^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(name))
     return refuse(context, `'${given}' is not a header's name of letters, digits and hyphens`);
   return takenHeaders.test(name) ? refuse(context, `'${given}' is a header with another meaning`) : name;
+}
+
+function readProxy(given: string | undefined, context: z.RefinementCtx) {
+  if (given === undefined) return undefined;
+  return parseProxyUrl(given) ?? refuse(context, 'is not http://host:port or https://host:port');
 }
 
 function readTrustedProxies(entries: readonly string[], context: z.RefinementCtx) {
@@ -482,6 +500,18 @@ export const settings = {
     'CIDRs and hosts that instance URLs may resolve to although private; comma list',
     list(),
     { defaultText: 'unset', example: '10.20.0.0/16,jamf.corp.example' },
+  ),
+  httpsProxy: setting(
+    'HTTPS_PROXY',
+    'the outgoing proxy for everything that leaves for Microsoft and instances, `http://user:password@host:port` or `https://…`; `https_proxy` counts first (docs/outgoing-proxy.md)',
+    text.transform(readProxy),
+    { example: 'http://proxy.example.com:3128', secret: true, lowerCaseToo: true },
+  ),
+  noProxy: setting(
+    'NO_PROXY',
+    'hosts that are reached without it: names with what is below them, addresses, CIDRs, each with or without a port, or `*`; comma list; `no_proxy` counts first',
+    z.string().default('').transform(parseNoProxy),
+    { defaultText: 'unset', example: 'jamf.corp.example,10.0.0.0/8', lowerCaseToo: true },
   ),
   logLevel: setting(
     'ESPALIER_LOG_LEVEL',

@@ -12,6 +12,8 @@ export const checks = {
   credential: 'certificates and secrets of our applications: how long they last, and who may read their keys',
   'credential.next': 'a second credential is there before the first one ends',
   listener: 'the certificate of the data and admin listeners',
+  balancer: 'whose word about callers counts, and how it comes',
+  'outgoing-proxy': 'the proxy on the way to Microsoft and instances',
   'host.name': 'a name resolves to addresses that Espalier may connect to',
   'host.port': 'a port opens',
   'host.tls': 'the certificate: its chain, its names, how long it lasts; TLS 1.2 or newer',

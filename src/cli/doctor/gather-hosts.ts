@@ -2,8 +2,9 @@
 
 import { mebibyte } from '../../limits.ts';
 import { createAddressPolicy } from '../../outbound/addresses.ts';
-import { probe } from '../../outbound/node-probe.ts';
+import { type ProbeTarget, probe } from '../../outbound/node-probe.ts';
 import { type AddressRule, BodyTooLarge, type OutboundResponse } from '../../outbound/port.ts';
+import { createOutgoingProxies } from '../../outbound/proxies.ts';
 import { userAgent } from '../../version.ts';
 import type { DoctorContext } from './context.ts';
 import { type HostAnswer, type HostKind, judgeAnswer, judgeClock, judgeProbe } from './judge-network.ts';
@@ -102,6 +103,16 @@ export interface HostProbe {
   readonly answered: boolean;
 }
 
+/** As the gateway's own requests go out (outbound/node.ts). */
+function wayOut({ config }: DoctorContext, host: HostToProbe): Pick<ProbeTarget, 'through'> {
+  const url = new URL(host.url);
+  const proxies = createOutgoingProxies(config);
+  const proxy = proxies?.of(url.hostname, portOf(url));
+  if (proxies === undefined || proxy === undefined) return {};
+  const isLeft = host.rule === 'configured' || proxies.isNamed(url.hostname);
+  return { through: { proxy, by: isLeft ? 'name' : host.kind === 'microsoft' ? 'checked-name' : 'address' } };
+}
+
 /** A request is made only where it may go: the rest of the lines says why not. */
 export async function probeHost(context: DoctorContext, host: HostToProbe): Promise<HostProbe> {
   const { config, now, timeoutMs } = context;
@@ -110,6 +121,7 @@ export async function probeHost(context: DoctorContext, host: HostToProbe): Prom
     host: url.hostname,
     port: portOf(url),
     timeoutMs,
+    ...wayOut(context, host),
     ...(isPublic(host) ? { policy: createAddressPolicy([]), anyAddress: true } : {}),
     ...(host.rule === 'checked' ? { policy: createAddressPolicy(config.upstreamAllow) } : {}),
     ...(host.caCertificate === undefined ? {} : { caCertificate: host.caCertificate }),

@@ -29,6 +29,7 @@ import {
   judgeSnapshot,
   type SnapshotFacts,
 } from './judge-machine.ts';
+import { judgeBalancer, judgeOutgoing } from './judge-proxies.ts';
 import type { Line } from './line.ts';
 
 const hasModes = process.platform !== 'win32';
@@ -177,6 +178,24 @@ async function snapshotFacts({ config, inspection }: DoctorContext): Promise<Sna
   return { ...facts, found: isGood ? { ageSeconds: found.ageMs / 1_000 } : { cause: found.cause } };
 }
 
+function proxyLines({ config, environment }: DoctorContext): Line[] {
+  const isSet = (name: string): boolean =>
+    [name, name.toLowerCase()].some((one) => (environment[one] ?? '').trim() !== '');
+  return [
+    judgeBalancer({
+      trusted: config.trustedProxies,
+      isProxyProtocol: config.proxyProtocol === 'required',
+      certificateHeader: config.clientCertHeader,
+      isTls: config.tls === 'on',
+    }),
+    judgeOutgoing({
+      proxy: config.httpsProxy?.shown,
+      unread: config.noProxy.unread,
+      others: ['ALL_PROXY', 'HTTP_PROXY'].filter(isSet),
+    }),
+  ];
+}
+
 export async function machineLines(context: DoctorContext): Promise<Line[]> {
   return [
     judgeNode(process.version),
@@ -185,5 +204,6 @@ export async function machineLines(context: DoctorContext): Promise<Line[]> {
     judgeSnapshot(await snapshotFacts(context)),
     ...(await credentialLines(context)),
     judgeListener(await listenerFacts(context), context.now()),
+    ...proxyLines(context),
   ];
 }

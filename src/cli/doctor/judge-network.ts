@@ -39,6 +39,7 @@ function judgeName(subject: string, kind: HostKind, name: Probe['name']): Line {
   }
   const list = name.addresses.map(({ address, permitted }) => (permitted ? address : `${address} (refused)`));
   const refused = name.addresses.filter(({ permitted }) => !permitted);
+  if (list.length === 0) return say.ok('not known here: the outgoing proxy resolves it');
   if (refused.length === 0) return say.ok(list.join(', '));
   const allow = `If it is meant, allow it: ESPALIER_UPSTREAM_ALLOW=${refused.map(({ address }) => address).join(',')} or its network or name.`;
   if (refused.length < name.addresses.length) {
@@ -69,6 +70,9 @@ const portRemedies: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'Nothing listens there: check the port in the URL and that the server runs.',
   ENETUNREACH:
     'This machine has no way to that network: check its routes, and IPv6 where the address is one.',
+  PROXY_403:
+    'The outgoing proxy does not let this gateway there: have the host allowed. Where it filters by names, name the host of an instance in ESPALIER_UPSTREAM_ALLOW, so that the proxy is asked for the name and not for the address.',
+  PROXY_407: 'The outgoing proxy wants a user and a password: give them in HTTPS_PROXY.',
   EHOSTUNREACH: 'This machine has no way to that host: check its routes and the firewalls on the way.',
 };
 
@@ -77,7 +81,11 @@ function judgePort(subject: string, kind: HostKind, port: NonNullable<Probe['por
   if (port.ok) return say.ok(`open at ${port.address} within ${port.milliseconds} ms`);
   const found = port.code === 'timeout' ? 'no connection in time' : `no connection (${port.code})`;
   const remedy =
-    portRemedies[port.code] ?? 'Let this machine out to that host and port: firewalls, proxies, routes.';
+    portRemedies[port.code] ??
+    (port.code.startsWith('PROXY_')
+      ? 'Look at the log of the outgoing proxy (HTTPS_PROXY) for this host, or exempt it by NO_PROXY.'
+      : undefined) ??
+    'Let this machine out to that host and port: firewalls, proxies, routes.';
   return say.fail(found, remedy, owners[kind]);
 }
 

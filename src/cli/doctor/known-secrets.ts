@@ -13,15 +13,18 @@ import type { DoctorContext } from './context.ts';
 /** Names of variables whose values are secrets although no setting of ours: the command line's key, OpenTelemetry's headers. */
 const secretName = /SECRET|PASSWORD|PASSWD|TOKEN|API_KEY|HEADERS|CREDENTIAL/i;
 
+/** Other programs' proxies have the same passwords. */
+const proxyName = /^(?:https?|all)_proxy$/i;
+
 function* ofEnvironment(environment: DoctorContext['environment']): Generator<string> {
   const secretSettings = (Object.values(settings) as Setting<unknown>[]).filter(
     ({ secret }) => secret === true,
   );
   for (const [name, value = ''] of Object.entries(environment)) {
     const ours = secretSettings.some(
-      (setting) => name === setting.name || name.startsWith(`${setting.name}_`),
+      (setting) => name.toUpperCase() === setting.name || name.startsWith(`${setting.name}_`),
     );
-    if (!ours && !secretName.test(name)) continue;
+    if (!ours && !secretName.test(name) && !proxyName.test(name)) continue;
     // A path is no secret, and whoever reads the bundle needs to know which file it is.
     if (/_FILE(_|$)/.test(name)) continue;
     yield value;
@@ -30,8 +33,11 @@ function* ofEnvironment(environment: DoctorContext['environment']): Generator<st
       yield part.trim();
       yield part.slice(part.indexOf('=') + 1).trim();
     }
-    if (URL.canParse(value)) {
-      const { password, searchParams } = new URL(value);
+    const url = proxyName.test(name) && !value.includes('://') ? `http://${value}` : value;
+    if (URL.canParse(url)) {
+      const { password, searchParams, username } = new URL(url);
+      // A proxy may take a token for the user.
+      if (proxyName.test(name)) yield* [username, decodeURIComponent(username)];
       yield password;
       yield decodeURIComponent(password);
       yield searchParams.get('password') ?? '';
