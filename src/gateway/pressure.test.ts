@@ -72,6 +72,7 @@ describe('what is refused', () => {
     const shed: RequestClass[] = [];
     const pressure = new Pressure({ onShed: (of) => shed.push(of) });
     pressure.level = level;
+    pressure.ownLevel = level;
     return { pressure, shed };
   }
   const classes = Object.keys(shedFrom) as RequestClass[];
@@ -107,6 +108,21 @@ describe('what is refused', () => {
         problem: expect.objectContaining({ slug: 'overloaded', retryAfterSeconds: 5 }),
       }),
     );
+  });
+
+  it('is no landing page for want of the database, which they do not need', () => {
+    const pressure = new Pressure();
+    for (let nth = 0; nth < 6; nth += 1) pressure.observe({ ...calm, poolWaitMs: 5_000 });
+    expect(classes.filter((of) => pressure.sheds(of))).toEqual([
+      'push',
+      'notification',
+      'export',
+      'import',
+      'list',
+      'webhook',
+    ]);
+    for (let nth = 0; nth < 6; nth += 1) pressure.observe({ ...calm, loopDelayMs: 250, poolWaitMs: 5_000 });
+    expect(pressure.sheds('page')).toBe(true);
   });
 
   it('changes are told once each, with what was observed', () => {

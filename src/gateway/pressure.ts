@@ -44,7 +44,8 @@ export type Signal = keyof Signals;
 
 /**
  * Where each level begins. V8 collects when the heap is halfway from what lived through the last collection to its limit,
- * so 0.85 in use means that 0.7 are needed. Waiting for the database refuses no device calls: they do not need it.
+ * so 0.85 in use means that 0.7 are needed. Waiting for the database refuses no device calls and no landing pages: what is
+ * in memory answers them, also while the database is away.
  */
 const begins: Readonly<Record<Signal, readonly number[]>> = {
   loopDelayMs: [100, 200, 400, 800, 1_600],
@@ -118,7 +119,10 @@ export interface PressureOptions {
 /** The pressure of this process. `level` is a field, for the lane looks at it at every call. */
 export class Pressure {
   level: PressureLevel = 0;
+  /** The level by event loop and heap alone, for what needs no database. */
+  ownLevel: PressureLevel = 0;
   #state = noPressure;
+  #own = noPressure;
   #calls = 0;
   readonly #options: PressureOptions;
 
@@ -129,11 +133,13 @@ export class Pressure {
     const before = this.level;
     this.#state = nextPressure(this.#state, observed);
     this.level = this.#state.level;
+    this.#own = nextPressure(this.#own, { ...observed, poolWaitMs: 0 });
+    this.ownLevel = this.#own.level;
     if (this.level !== before) this.#options.onChange?.(this.#state, before, observed);
   }
   /** True where this request is to be refused, which is counted. */
   sheds(of: RequestClass): boolean {
-    if (this.level < shedFrom[of]) return false;
+    if ((of === 'page' ? this.ownLevel : this.level) < shedFrom[of]) return false;
     if (of === 'call') {
       this.#calls += 1;
       if (this.#calls % (answeredOf[this.level] ?? 1) === 0) return false;
