@@ -181,6 +181,8 @@ export interface Listener {
 }
 
 export interface ListenOptions {
+  /** Serves HTTP/1.0 without a host too, as a balancer asks for its server's health. */
+  readonly forProbes?: boolean;
   readonly address: ListenAddress;
   readonly fetch: (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
   /** Absent: plain HTTP. */
@@ -212,6 +214,7 @@ function createServerFor(options: ListenOptions): { server: Server; connections:
       afterBody(options.fetch(request, bindings as HttpBindings), bindings as HttpBindings),
     {
       overrideGlobalObjects: false,
+      ...(options.forProbes ? { hostname: 'localhost' } : {}),
       errorHandler: (error) => problemResponse(problemOfUnread(error), newId()),
     },
   ) as (request: IncomingMessage, response: ServerResponse) => void;
@@ -236,6 +239,7 @@ function createServerFor(options: ListenOptions): { server: Server; connections:
       activityOf,
       isUnhurried: (socket) => unhurried.has(socket),
       answerHeaders: answerHeadersOf(options),
+      ...(options.forProbes ? { forProbes: true } : {}),
     });
     return { server, connections, turns };
   };

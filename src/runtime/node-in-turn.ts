@@ -183,6 +183,7 @@ export interface TurnOptions {
   readonly isUnhurried: (socket: Duplex) => boolean;
   readonly activityOf: (socket: Duplex) => Activity;
   readonly answerHeaders: AnswerHeaders;
+  readonly forProbes?: boolean;
 }
 
 export interface Turns {
@@ -191,7 +192,7 @@ export interface Turns {
 }
 
 export function serveInTurn(server: Server, options: TurnOptions): Turns {
-  const { activityOf, answerHeaders, handle, isUnhurried } = options;
+  const { activityOf, answerHeaders, forProbes, handle, isUnhurried } = options;
   const underWay = new Set<ServerResponse>();
   let isClosing = false;
   const close = (outgoing: ServerResponse): void => {
@@ -215,7 +216,7 @@ export function serveInTurn(server: Server, options: TurnOptions): Turns {
     };
     return (incoming, outgoing) => {
       const line = lineOf(incoming.socket);
-      const detail = requestFault(incoming);
+      const detail = requestFault(incoming, forProbes);
       if (detail === undefined) {
         for (const [name, value] of answerHeaders.entries) outgoing.setHeader(name, value);
         line.add({ incoming, outgoing, begin });

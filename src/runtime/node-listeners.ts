@@ -103,6 +103,7 @@ export const openOpsListener = (
 ): Promise<GatewayListener> =>
   openIn(stack, settings.opsListen, errorPages.ops, {
     address: config.opsListen,
+    forProbes: true,
     connections: boundsOf(config, log, 'ops'),
   });
 

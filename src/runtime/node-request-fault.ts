@@ -13,8 +13,13 @@ const highestPort = 65_535;
 /** 253 characters of a name, a colon, and a port. */
 const hostCharacters = 259;
 
-function hostFault({ headers, rawHeaders }: IncomingMessage): string | undefined {
+function hostFault(
+  { headers, httpVersion, rawHeaders }: IncomingMessage,
+  forProbes: boolean,
+): string | undefined {
   const { host } = headers;
+  // HTTP/1.0 does not ask for one, and balancers' probes are that by default.
+  if (host === undefined && forProbes && httpVersion === '1.0') return undefined;
   if (host === undefined) return 'The request has no Host header.';
   let hosts = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -76,9 +81,12 @@ function bodyFault({ headers, httpVersion, method }: IncomingMessage): string | 
   return coding !== undefined || Number(length ?? 0) > 0 ? 'A GET or HEAD request has no body.' : undefined;
 }
 
-/** What is wrong with the head of this request, for its sender; undefined: nothing. It repeats nothing of the request. */
-export function requestFault(incoming: IncomingMessage): string | undefined {
+/**
+ * What is wrong with the head of this request, for its sender; undefined: nothing. It repeats nothing of the request.
+ * `forProbes`: on the listener for them, where nothing depends on the host.
+ */
+export function requestFault(incoming: IncomingMessage, forProbes = false): string | undefined {
   const { headers, httpVersion, url = '' } = incoming;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return 'Only HTTP/1.1 and HTTP/1.0 are offered.';
-  return hostFault(incoming) ?? formFault(url, headers.host) ?? bodyFault(incoming);
+  return hostFault(incoming, forProbes) ?? formFault(url, headers.host) ?? bodyFault(incoming);
 }
