@@ -2,11 +2,10 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
-import { freePort } from './ports.ts';
+import { freePort, listens } from './ports.ts';
 
 export const hasPgbouncer = (): boolean => {
   try {
@@ -25,15 +24,6 @@ export interface Pgbouncer {
   readonly url: string;
   close(): Promise<void>;
 }
-
-const listens = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
 
 export async function startPgbouncer(databaseUrl: string, settings: readonly string[]): Promise<Pgbouncer> {
   const target = new URL(databaseUrl);

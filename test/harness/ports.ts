@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 
 /** Below the range from which systems take ports for outgoing connections: nobody takes it by chance meanwhile. */
 const [lowest, highest] = [20_000, 32_000];
@@ -19,3 +19,13 @@ export async function freePort(): Promise<number> {
   }
   throw new Error(`no free port between ${lowest} and ${highest}`);
 }
+
+/** True when somebody takes connections on this port. */
+export const listens = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });

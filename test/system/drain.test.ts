@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Listener } from '../../src/runtime/node-http.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -195,6 +195,14 @@ describe('a process that ends', () => {
       expect((await processesOf()).join()).not.toContain('draining');
     },
   );
+
+  it('answers a probe of a balancer, which names no host', async () => {
+    const probe = connect(Number(new URL(scene.gateway.ops).port), '127.0.0.1');
+    probe.write('GET /health/ready HTTP/1.0\r\n\r\n');
+    const [answer] = (await once(probe, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /);
+    probe.destroy();
+  });
 
   it('ends by itself when its delay is over', async () => {
     const gateway = await another('0.5');
