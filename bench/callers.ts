@@ -46,14 +46,22 @@ export interface CallerResult {
 const bodyOf = ({ body }: CallerRequest): string | Buffer | null =>
   body === undefined ? null : 'text' in body ? body.text : Buffer.from(body.base64, 'base64');
 
-async function play(caller: Caller, plan: CallersPlan): Promise<CallerResult> {
-  const { connections, name, origin, perSecond, requests } = caller;
+/** Every connection's handshake is over before the clock starts. */
+async function connect({ connections, origin }: Caller, { ca }: CallersPlan): Promise<Pool> {
   const pool = new Pool(origin, {
-    connections,
-    pipelining: 1,
-    connect: { ca: plan.ca },
-    headersTimeout: 60_000,
+    ...{ connections, pipelining: 1, headersTimeout: 60_000 },
+    connect: { ca, timeout: 60_000 },
   });
+  const nothing = async (): Promise<void> => {
+    const answer = await pool.request({ method: 'GET', path: '/nothing-here' });
+    await answer.body.dump();
+  };
+  await Promise.all(Array.from({ length: connections }, nothing));
+  return pool;
+}
+
+async function play(caller: Caller, pool: Pool, plan: CallersPlan): Promise<CallerResult> {
+  const { connections, name, perSecond, requests } = caller;
   const prepared = requests.map((request) => ({ request, body: bodyOf(request) }));
   const statuses: Record<number, number> = {};
   const took: number[] = [];
@@ -108,4 +116,7 @@ async function play(caller: Caller, plan: CallersPlan): Promise<CallerResult> {
   return { name, statuses, seconds, p50Ms, p99Ms, shedAfterMs };
 }
 
-answerQuestions((plan: CallersPlan) => Promise.all(plan.callers.map((caller) => play(caller, plan))));
+answerQuestions(async (plan: CallersPlan) => {
+  const pools = await Promise.all(plan.callers.map((caller) => connect(caller, plan)));
+  return Promise.all(plan.callers.map((caller, index) => play(caller, pools[index]!, plan)));
+});

@@ -12,12 +12,12 @@ const defaultSeconds = 20;
 const sampleMs = 250;
 
 const crowd: readonly (readonly [Kind, number])[] = [
-  ['large pushes', 24],
-  ['lists', 24],
+  ['large pushes', 16],
+  ['lists', 16],
   ['exports', 4],
-  ['pages', 300],
-  ['webhooks', 500],
-  ['calls', 1_500],
+  ['pages', 100],
+  ['webhooks', 300],
+  ['calls', 500],
 ];
 
 const countOf = ({ statuses }: CallerResult, is: (status: number) => boolean): number =>

@@ -41,6 +41,12 @@ describe('the level of pressure', () => {
     ).toEqual([1, 2, 3, 4, 5, 5]);
   });
 
+  it('rises by as many as a late observation stands for, and never above what is demanded', () => {
+    expect(
+      [1, 2, 9].map((steps) => nextPressure(noPressure, { ...calm, loopDelayMs: 900 }, steps).level),
+    ).toEqual([1, 2, 4]);
+  });
+
   it('falls by one level after four calmer observations in a row', () => {
     expect([3, 4, 7, 8, 12].map((times) => settled(at(3), times, {}).level)).toEqual([3, 2, 2, 1, 0]);
   });

@@ -76,9 +76,10 @@ const demanded = (signal: Signal, value: number, part = 1): number =>
 
 /**
  * The state after one more observation. It rises by one level at most, so that what is refused first can help before more is,
- * and falls by one when it was calmer for a while.
+ * and falls by one when it was calmer for a while. `steps`: the observations that one stands for that came late, for a
+ * process that is held up for seconds must not take minutes to notice.
  */
-export function nextPressure(state: PressureState, observed: Signals): PressureState {
+export function nextPressure(state: PressureState, observed: Signals, steps = 1): PressureState {
   let highest = 0;
   let kept = 0;
   let { cause } = state;
@@ -91,7 +92,7 @@ export function nextPressure(state: PressureState, observed: Signals): PressureS
     kept = Math.max(kept, demanded(signal, observed[signal], endsBelow[signal]));
   }
   const { level } = state;
-  if (highest > level) return { level: (level + 1) as PressureLevel, calm: 0, cause };
+  if (highest > level) return { level: Math.min(highest, level + steps) as PressureLevel, calm: 0, cause };
   if (level === 0 || kept >= level) return { level, calm: 0, cause: state.cause };
   const calm = state.calm + 1;
   return calm < calmObservations
@@ -129,9 +130,9 @@ export class Pressure {
   constructor(options: PressureOptions = {}) {
     this.#options = options;
   }
-  observe(observed: Signals): void {
+  observe(observed: Signals, steps?: number): void {
     const before = this.level;
-    this.#state = nextPressure(this.#state, observed);
+    this.#state = nextPressure(this.#state, observed, steps);
     this.level = this.#state.level;
     this.#own = nextPressure(this.#own, { ...observed, poolWaitMs: 0 });
     this.ownLevel = this.#own.level;

@@ -16,6 +16,7 @@ const nanosecondsPerMs = 1e6;
 export function watchPressure(pressure: Pressure, sql: Sql): () => void {
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   delay.enable();
+  let lastMs = performance.now();
   const observe = (): void => {
     const median = delay.count === 0 ? 0 : delay.percentile(50) / nanosecondsPerMs - resolutionMs;
     delay.reset();
@@ -25,7 +26,9 @@ export function watchPressure(pressure: Pressure, sql: Sql): () => void {
       heapShare: used / limit,
       poolWaitMs: longestWaitMs(sql),
     };
-    pressure.observe(observed);
+    const nowMs = performance.now();
+    pressure.observe(observed, Math.max(1, Math.round((nowMs - lastMs) / pressureEveryMs)));
+    lastMs = nowMs;
   };
   const timer = setInterval(observe, pressureEveryMs);
   timer.unref();
