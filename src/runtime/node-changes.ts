@@ -119,7 +119,7 @@ function createListening(parts: ChangesParts, wake: () => void) {
 
 /** Reads all tenants and instances in the background, again whenever everything was forgotten. */
 function createRowPreloading({ log, serves }: ChangesParts, feed: ChangeFeed) {
-  let directories: readonly { preload(): Promise<void> }[] = [];
+  let directories: readonly Pick<TenantDirectory, 'preload' | 'unreadForMs'>[] = [];
   let due = serves;
   let running: Promise<void> | undefined;
   let notBeforeMs = 0;
@@ -132,6 +132,7 @@ function createRowPreloading({ log, serves }: ChangesParts, feed: ChangeFeed) {
     },
     /** True once all were read since the last time that everything was forgotten. */
     isDone: (): boolean => !due && running === undefined,
+    unreadForMs: (): number => Math.max(0, ...directories.map((directory) => directory.unreadForMs())),
     /** Called after a poll. */
     turn: (): void => {
       if (!due || running || !feed.started || now() < notBeforeMs) return;
@@ -344,7 +345,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     },
     knownForMs: () =>
       !parts.breaker.isAway && rows.isDone() && preloading.isDone() && assignments.all() !== undefined
-        ? feed.silentMs()
+        ? Math.max(feed.silentMs(), rows.unreadForMs())
         : undefined,
     start: ({ instances, onMove, tenants }) => {
       rows.of(tenants, instances);

@@ -291,6 +291,24 @@ describe('rows that are read beforehand', () => {
     await new Promise(setImmediate);
     expect(kept.revision).toBeGreaterThan(before);
   });
+
+  it('are of another revision, and as old as the change, while one of them could not be read', async () => {
+    const { kept, pass, state } = scene();
+    await kept.get('a');
+    expect(kept.unreadForMs()).toBe(0);
+    expect(kept.revision).toBe(kept.revision);
+    state.failures = ['55P03'];
+    kept.forget('a');
+    await new Promise(setImmediate);
+    pass(9_999);
+    expect(kept.unreadForMs()).toBe(9_999);
+    const before = kept.revision;
+    pass(1);
+    expect(kept.unreadForMs(), 'it is not told of any more').toBe(0);
+    expect(kept.revision).not.toBe(before);
+    await kept.fresh('a');
+    expect(kept.revision).toBe(kept.revision);
+  });
 });
 
 describe('rows that an earlier process left', () => {
@@ -305,10 +323,10 @@ describe('rows that an earlier process left', () => {
     expect(kept.peek('a')).toBeUndefined();
   });
 
-  it('are read anew once the database can be asked', async () => {
+  it.each([60_000, 2_000])('are read anew once the database can be asked (%i ms old)', async (ageMs) => {
     const { kept, state } = scene();
-    state.silentMs = 60_000;
-    kept.restore([['a', { value: 7 }]], 60_000);
+    state.silentMs = ageMs;
+    kept.restore([['a', { value: 7 }]], ageMs);
     expect(kept.peek('a')).toBeUndefined();
     expect(await kept.get('a')).toEqual({ value: 1 });
   });

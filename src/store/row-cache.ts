@@ -25,6 +25,8 @@ export interface RowCache<T> {
   known(): readonly T[];
   /** Another number whenever `known` would give other rows. */
   readonly revision: number;
+  /** Milliseconds since the oldest change that `known` may not show: it was heard of, and the row not read yet. */
+  unreadForMs(): number;
   /** Takes in rows that were true so long ago. */
   restore(rows: Iterable<readonly [key: string, row: T]>, ageMs: number): void;
 }
@@ -151,6 +153,8 @@ function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOpt
     entries: () => [...rows.entries()],
     hasRoom: () => rows.size < maxRows,
     get revision() {
+      // A row that is not read anew in time is left out, and nothing else happens then.
+      if ([...rows.values()].some(({ changedAtMs }) => changedAtMs !== undefined)) revision += 1;
       return revision;
     },
     keep: (key: string, row: T | undefined, atMs: number): void => {
@@ -289,9 +293,14 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
     get revision() {
       return known.revision;
     },
+    unreadForMs: () => {
+      const changes = known.entries().map(([, { changedAtMs }]) => now() - (changedAtMs ?? now()));
+      return changes.reduce((most, ms) => (ms < renewedWithinMs ? Math.max(most, ms) : most), 0);
+    },
     restore: (rows, ageMs) => {
       keepsAll = true;
-      const atMs = now() - ageMs;
+      // As old as rows that are not served without a look any more: a change that was heard of may not have been read.
+      const atMs = now() - Math.max(ageMs, keptForMs);
       for (const [key, row] of rows) if (known.hasRoom()) known.keep(key, row, atMs);
     },
   };

@@ -71,6 +71,7 @@ export interface InstanceDirectory {
   /** All that are known, and another number whenever these are others. */
   known(): readonly Instance[];
   readonly revision: number;
+  unreadForMs(): number;
   /** Takes in what `known` gave so long ago, read from JSON: all instances that there were. */
   restore(instances: readonly object[], ageMs: number): void;
   /** All instances of a tenant, by name, from memory; undefined: it may have others. */
@@ -165,6 +166,7 @@ export function createInstanceDirectory(
     get revision() {
       return kept.revision;
     },
+    unreadForMs: kept.unreadForMs,
     restore: (found, ageMs) => {
       const rows = found.map((json) => byKey(rowOfJson(instanceShape, { ...json })));
       for (const [, instance] of rows) index.add(instance);

@@ -80,6 +80,7 @@ export interface TenantDirectory {
   /** All that are known, and another number whenever these are others. */
   known(): readonly Tenant[];
   readonly revision: number;
+  unreadForMs(): number;
   /** Takes in what `known` gave so long ago, read from JSON. */
   restore(tenants: readonly object[], ageMs: number): void;
 }
@@ -107,6 +108,7 @@ export function createTenantDirectory(
     get revision() {
       return kept.revision;
     },
+    unreadForMs: kept.unreadForMs,
     restore: (found, ageMs) =>
       kept.restore(
         found.map((json) => byId(rowOfJson(tenantShape, { ...json }))),
