@@ -11,7 +11,8 @@ export default defineConfig({
     include: ['test/acme/**/*.test.ts'],
     environment: 'node',
     globalSetup: ['test/harness/postgres.setup.ts'],
-    testTimeout: 60_000,
+    // The authority and its client wait for each other's intervals.
+    testTimeout: 150_000,
     hookTimeout: 60_000,
     maxWorkers: 1,
   },

@@ -224,4 +224,6 @@ export interface AdminServices {
   readonly ending: AbortSignal;
   /** Seconds until the certificates of our own applications run out, by name. */
   readonly certificateExpiry: () => ReadonlyMap<string, number>;
+  /** Authority and names of certificates by ACME; undefined: none comes so. */
+  readonly acme: { readonly directory: string; readonly names: readonly string[] } | undefined;
 }

@@ -1,8 +1,10 @@
 import { countSealed, type SealedCounts, sumSealed } from '../connection/reseal.ts';
 import type { Sealer } from '../secrets/seal.ts';
+import { type AcmeNameState, readNameStates } from '../store/acme.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { AcmeConfig } from './config.ts';
 
 interface Counted {
   readonly states: readonly {
@@ -12,11 +14,12 @@ interface Counted {
   }[];
   readonly computersAgeSeconds: number | null;
   readonly sealed: SealedCounts;
+  readonly certificates: readonly AcmeNameState[];
 }
 
 const undelivered: ReadonlySet<string> = new Set(['due', 'held', 'sent', 'accepted']);
 
-async function countWork(sql: Sql, sealer: Sealer): Promise<Counted> {
+async function countWork(sql: Sql, sealer: Sealer, acme: AcmeConfig | undefined): Promise<Counted> {
   const states = await sql<{ state: string; count: number; ageSeconds: number | null }[]>`
     select state, count(*) as count, extract(epoch from now() - min(due_since))::float8 as "ageSeconds"
     from reports group by state`;
@@ -24,7 +27,8 @@ async function countWork(sql: Sql, sealer: Sealer): Promise<Counted> {
     select extract(epoch from now() - min(coalesce(received_at, updated_at)))::float8 as "ageSeconds"
     from computers where next_try_at is not null`;
   const sealed = sumSealed(await countSealed(sql), sealer.keyIds);
-  return { states, computersAgeSeconds: computers?.ageSeconds ?? null, sealed };
+  const certificates = acme === undefined ? [] : await readNameStates(sql, acme);
+  return { states, computersAgeSeconds: computers?.ageSeconds ?? null, sealed, certificates };
 }
 
 /** The counts read every report: scrapers that come often share them. */
@@ -107,11 +111,13 @@ export function observeGauges(options: {
   readonly log: Log;
   readonly sealer: Sealer;
   readonly credentialExpiry: () => ReadonlyMap<string, number>;
+  /** Undefined: no certificate comes by ACME. */
+  readonly acme?: AcmeConfig | undefined;
   readonly freshForMs?: number;
 }): void {
-  const { credentialExpiry, freshForMs = countsFreshForMs, log, metrics, sealer, sql } = options;
+  const { acme, credentialExpiry, freshForMs = countsFreshForMs, log, metrics, sealer, sql } = options;
   const gauges = remembered(
-    () => countWork(sql, sealer),
+    () => countWork(sql, sealer, acme),
     async () => readInstanceStates(sql),
     freshForMs,
   );
@@ -123,13 +129,18 @@ export function observeGauges(options: {
       log.warn('metrics.credentials-unreadable', { error });
     }
     try {
-      const { computersAgeSeconds, instances, sealed, states } = await inTime(gauges);
+      const { certificates, computersAgeSeconds, instances, sealed, states } = await inTime(gauges);
       for (const [key, count] of Object.entries(sealed)) observe.sealedSecrets(count, { key });
       for (const { count, state } of states) observe.reports(count, { state });
       const waiting = states.filter(({ state }) => undelivered.has(state));
       const ages = waiting.map(({ ageSeconds }) => ageSeconds ?? 0);
       observe.reportAgeSeconds(computersAgeSeconds ?? 0, { stage: 'computers' });
       observe.reportAgeSeconds(Math.max(0, ...ages), { stage: 'reports' });
+      for (const { attempts, name, nextTryInSeconds, expiresInSeconds } of certificates) {
+        observe.acmeFailedTries(attempts, { name });
+        observe.acmeNextTrySeconds(nextTryInSeconds, { name });
+        if (expiresInSeconds !== null) observe.acmeExpirySeconds(expiresInSeconds, { name });
+      }
       for (const { instance, tenant, up } of instances) observe.instanceUp(up ? 1 : 0, { tenant, instance });
     } catch (error) {
       // These gauges are then absent.

@@ -60,6 +60,7 @@ export function createNodeAdmin(
       log,
       pressure: parts.pressure,
       clouds: config.clouds,
+      acme: config.acme,
       version,
       settings: config.effective,
       facts: parts.facts,

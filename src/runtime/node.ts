@@ -357,7 +357,8 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
     serves: options.listeners,
   });
   const certificateExpiry = readCertificateExpiry(process.env, [...config.clouds.keys()]);
-  observeGauges({ metrics, sql, log, sealer, credentialExpiry: certificateExpiry });
+  const { acme: acmeConfig } = config;
+  observeGauges({ metrics, sql, log, sealer, credentialExpiry: certificateExpiry, acme: acmeConfig });
   snapshot.observe(metrics);
   return {
     ...{

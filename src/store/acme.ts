@@ -192,22 +192,26 @@ export async function readIssuedStamp(sql: Sql, names: readonly string[]): Promi
 const stateShape = pick(
   acmeCertificates,
   'name',
-  'issuedAt',
-  'notAfter',
   'attempts',
   'nextTryAt',
+  'notAfter',
   'lastError',
   'lastErrorAt',
 );
-export type AcmeNameState = Row<typeof stateShape>;
+export type AcmeNameState = Row<typeof stateShape> & {
+  readonly nextTryInSeconds: number;
+  /** Null: none was issued yet. */
+  readonly expiresInSeconds: number | null;
+};
 
 /** How far the names of the settings are with the authority that is set. */
 export const readNameStates = (
   sql: Queries,
   { directory, names }: { readonly directory: string; readonly names: readonly string[] },
 ): Promise<AcmeNameState[]> => sql<AcmeNameState[]>`
-  select ${columns(sql, stateShape)} from acme_certificates
-  where directory = ${directory} and name = any(${[...names]}::text[]) order by name`;
+  select ${columns(sql, stateShape)}, extract(epoch from next_try_at - now())::float8 as "nextTryInSeconds",
+    extract(epoch from not_after - now())::float8 as "expiresInSeconds"
+  from acme_certificates where directory = ${directory} and name = any(${[...names]}::text[]) order by name`;
 
 /** A sealed key of these tables, and where it stands. */
 export interface SealedAcmeKey extends AcmeName {

@@ -42,6 +42,9 @@ export interface Metrics {
       instanceUp: Observe;
       credentialExpirySeconds: Observe;
       sealedSecrets: Observe;
+      acmeExpirySeconds: Observe;
+      acmeNextTrySeconds: Observe;
+      acmeFailedTries: Observe;
       snapshotAgeSeconds: Observe;
       degraded: Observe;
     }) => Promise<void>,
@@ -170,6 +173,15 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
     description:
       'Kept secrets by the key that sealed them: the first, an older one, or one that is not configured',
   });
+  const acmeExpiry = meter.createObservableGauge('espalier_acme_certificate_expiry_seconds', {
+    description: 'Time until a certificate that came by ACME expires',
+  });
+  const acmeNextTry = meter.createObservableGauge('espalier_acme_next_try_seconds', {
+    description: 'Time until a certificate by ACME is renewed, or tried again',
+  });
+  const acmeFailedTries = meter.createObservableGauge('espalier_acme_failed_tries', {
+    description: 'Failed tries to renew a certificate by ACME since the last one was issued',
+  });
   const snapshotAge = meter.createObservableGauge('espalier_snapshot_age_seconds', {
     description: 'Time since what the snapshot in the data directory holds was last known to be current',
   });
@@ -203,10 +215,17 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
             instanceUp: (value, labels) => result.observe(instanceUp, value, labels),
             credentialExpirySeconds: (value, labels) => result.observe(credentialExpiry, value, labels),
             sealedSecrets: (value, labels) => result.observe(sealedSecrets, value, labels),
+            acmeExpirySeconds: (value, labels) => result.observe(acmeExpiry, value, labels),
+            acmeNextTrySeconds: (value, labels) => result.observe(acmeNextTry, value, labels),
+            acmeFailedTries: (value, labels) => result.observe(acmeFailedTries, value, labels),
             snapshotAgeSeconds: (value, labels) => result.observe(snapshotAge, value, labels),
             degraded: (value, labels) => result.observe(degraded, value, labels),
           }),
-        [reports, reportAge, instanceUp, credentialExpiry, sealedSecrets, snapshotAge, degraded],
+        [reports, reportAge, instanceUp, credentialExpiry, sealedSecrets, snapshotAge, degraded].concat([
+          acmeExpiry,
+          acmeNextTry,
+          acmeFailedTries,
+        ]),
       );
     },
   };

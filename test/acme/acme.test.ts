@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
-import { type GatewayProcess, startProcess } from '../harness/gateway.ts';
+import { bootstrapKey, type GatewayProcess, startProcess } from '../harness/gateway.ts';
 import { hasPebble, type Pebble, startPebble } from '../harness/pebble.ts';
 import { freePort } from '../harness/ports.ts';
 
@@ -34,6 +36,15 @@ const shown = (port: number, servername: string, ca: string, more: object = {}):
     });
   });
 
+/** The overview of an admin listener, which presents a certificate for another name than localhost. */
+const overview = (admin: string) =>
+  new Promise<{ attention: { results: unknown[] } }>((resolve, reject) => {
+    const options = { rejectUnauthorized: false, headers: { authorization: `Bearer ${bootstrapKey}` } };
+    get(`${admin}/api/v1/overview`, options, (incoming) => {
+      json(incoming).then((body) => resolve(body as never), reject);
+    }).once('error', reject);
+  });
+
 describe.runIf(hasPebble() || process.env.CI === 'true')('certificates by ACME', () => {
   let pebble: Pebble;
   let database: TestDatabase;
@@ -58,6 +69,7 @@ describe.runIf(hasPebble() || process.env.CI === 'true')('certificates by ACME',
     const gateway = await startProcess({
       DATABASE_URL: database.url,
       ESPALIER_DATA_DIR: join(folder, crypto.randomUUID()),
+      ESPALIER_BOOTSTRAP_KEY: bootstrapKey,
       ESPALIER_SECRETS_KEY: Buffer.alloc(32, 7).toString('base64'),
       ESPALIER_DATA_LISTEN: '127.0.0.1:0',
       ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
@@ -146,13 +158,18 @@ describe.runIf(hasPebble() || process.env.CI === 'true')('certificates by ACME',
 
   it('go on after kill -9 in the middle of an order, with that order', async () => {
     database = await createTestDatabase();
-    const killed = await start('killed.acme.test');
+    // The authority is told to look only seconds after the challenge is open: until then the order stays as it is.
+    const settings = {
+      ESPALIER_ACME_CHALLENGE: 'tls-alpn-01',
+      ESPALIER_DATA_LISTEN: `127.0.0.1:${pebble.tlsPort}`,
+    };
+    const killed = await start('killed.acme.test', settings);
     await eventually(async () => {
       expect((await rowOf('killed.acme.test'))?.order_url).toEqual(expect.any(String));
     });
     await killed.kill();
     const { order_url: order } = (await rowOf('killed.acme.test')) ?? {};
-    const next = await start('killed.acme.test');
+    const next = await start('killed.acme.test', settings);
     await trusted(next, 'killed.acme.test', await pebble.root());
     expect(order).toEqual(expect.any(String));
     expect(events([next], 'acme.ordered')).toEqual([]);
@@ -213,5 +230,19 @@ describe.runIf(hasPebble() || process.env.CI === 'true')('certificates by ACME',
       last_error: failed.error,
       chain: null,
     });
+    // The words reach whoever looks: the overview, the metrics and doctor.
+    const { attention } = await overview(gateway.admin);
+    expect(attention.results).toContainEqual(
+      expect.objectContaining({
+        kind: 'certificate-not-renewed',
+        owner: 'configuration',
+        detail: expect.stringContaining(failed.error),
+        remedy: expect.stringContaining('DNS records'),
+      }),
+    );
+    const metrics = await (await fetch(`${gateway.ops}/metrics`)).text();
+    expect(metrics).toMatch(/^espalier_acme_failed_tries\{name="elsewhere\.acme\.test"[^}]*\} 1 /m);
+    expect(metrics).toMatch(/^espalier_acme_certificate_expiry_seconds\{name="here\.acme\.test"/m);
+    expect(metrics).not.toMatch(/^espalier_acme_certificate_expiry_seconds\{name="elsewhere/m);
   });
 });

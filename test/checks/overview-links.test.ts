@@ -33,6 +33,16 @@ const said: Readonly<Record<keyof typeof words, readonly Attention[]>> = {
   ofApiKey: [
     words.ofApiKey({ ...key, tenantId: null, tenantName: null, instanceId: null, instanceName: null }),
   ],
+  ofAcmeName: [
+    words.ofAcmeName({
+      ...{ name: 'gateway.example.com', attempts: 1, nextTryAt: at, notAfter: null, lastErrorAt: at },
+      ...{
+        lastError: 'The authority refuses (dns): no address',
+        nextTryInSeconds: 1,
+        expiresInSeconds: null,
+      },
+    }),
+  ],
   ofCertificate: [words.ofCertificate('connector', at)],
   ofApproval: [
     words.ofApproval({

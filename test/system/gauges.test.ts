@@ -47,6 +47,9 @@ async function scrape(): Promise<{ ages: number; ms: number }> {
     instanceUp: () => undefined,
     credentialExpirySeconds: () => undefined,
     sealedSecrets: () => undefined,
+    acmeExpirySeconds: () => undefined,
+    acmeNextTrySeconds: () => undefined,
+    acmeFailedTries: () => undefined,
     snapshotAgeSeconds: () => undefined,
     degraded: () => undefined,
   });

@@ -1,6 +1,8 @@
 /** Says what was read in words, with what ends it and where. Pure. */
 
+import { remedyOf as remedyOfAcme } from '../../acme/failure.ts';
 import { ownerOf, remedyOf } from '../../delivery/causes.ts';
+import type { AcmeNameState } from '../../store/acme.ts';
 import type { Attention, AttentionKind } from './attention.ts';
 import type { ExpiringKey, FailedRow, InstanceRow, TenantRow, WaitingApproval } from './attention-rows.ts';
 
@@ -196,6 +198,24 @@ export const ofCertificate = (name: string, expiresAt: Date): Attention =>
       remedy: 'Add a new certificate to the application in Entra, then give it to the gateway.',
       owner: 'configuration',
       since: expiresAt,
+      action: { label: 'Show the settings', href: '/settings' },
+    },
+  );
+
+const until = (date: Date | null): string =>
+  date === null ? 'There is none yet' : `The present one ${runsOut(date)}`;
+
+/** Of a name whose certificate could not be fetched or renewed by ACME. */
+export const ofAcmeName = ({ lastError, lastErrorAt, name, nextTryAt, notAfter }: AcmeNameState): Attention =>
+  item(
+    'certificate-not-renewed',
+    {},
+    {
+      cause: 'acme',
+      detail: `The certificate for ${name} was not issued. ${lastError ?? ''} ${until(notAfter)}; the next try is at ${nextTryAt.toISOString()}.`,
+      remedy: remedyOfAcme(lastError ?? ''),
+      owner: 'configuration',
+      since: lastErrorAt,
       action: { label: 'Show the settings', href: '/settings' },
     },
   );

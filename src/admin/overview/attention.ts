@@ -11,6 +11,7 @@ export const attentionKinds = [
   'instance-unreachable',
   'reports-failed',
   'permission-drift',
+  'certificate-not-renewed',
   'credential-expiring',
   'connection-unfinished',
   'paused',

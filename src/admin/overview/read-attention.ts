@@ -1,4 +1,5 @@
 import { credentialWarnMs } from '../../limits.ts';
+import { readNameStates } from '../../store/acme.ts';
 import { hasRole } from '../access.ts';
 import type { AdminServices, Operator } from '../context.ts';
 import { type Attention, byUrgency } from './attention.ts';
@@ -11,6 +12,7 @@ import {
   readWaitingApprovals,
 } from './attention-rows.ts';
 import {
+  ofAcmeName,
   ofApiKey,
   ofApproval,
   ofCertificate,
@@ -26,7 +28,7 @@ import { createKept } from './kept.ts';
  * answer that is a second or two old: many open overviews ask as much as one.
  */
 
-type Services = Pick<AdminServices, 'sql' | 'certificateExpiry'>;
+type Services = Pick<AdminServices, 'acme' | 'sql' | 'certificateExpiry'>;
 
 function certificates({ certificateExpiry }: Services): Attention[] {
   return [...certificateExpiry()]
@@ -34,19 +36,24 @@ function certificates({ certificateExpiry }: Services): Attention[] {
     .map(([name, seconds]) => ofCertificate(name, new Date(Date.now() + seconds * 1_000)));
 }
 
+/** Certificates by ACME that the last try did not bring. */
+const readAcme = async ({ acme, sql }: Services) =>
+  acme === undefined ? [] : (await readNameStates(sql, acme)).filter(({ lastError }) => lastError !== null);
+
 /** `tenantIds` undefined: every tenant. */
 async function read(
   services: Services,
   { seesKeys, tenantIds }: { readonly tenantIds: readonly string[] | undefined; readonly seesKeys: boolean },
 ): Promise<readonly Attention[]> {
   const { sql } = services;
-  const [tenants, instances, failed, keys, approvals, apiKeys] = await Promise.all([
+  const [tenants, instances, failed, keys, approvals, apiKeys, acme] = await Promise.all([
     readTenants(sql, tenantIds),
     readInstances(sql, tenantIds),
     readFailed(sql, tenantIds),
     readExpiringInstanceKeys(sql, tenantIds),
     readWaitingApprovals(sql, tenantIds),
     seesKeys ? readExpiringApiKeys(sql) : [],
+    tenantIds === undefined ? readAcme(services) : [],
   ]);
   return [
     ...tenants.flatMap(ofTenant),
@@ -55,6 +62,7 @@ async function read(
     ...keys.map(ofInstanceKey),
     ...approvals.map(ofApproval),
     ...apiKeys.map(ofApiKey),
+    ...acme.map(ofAcmeName),
     ...(tenantIds === undefined ? certificates(services) : []),
   ].sort(byUrgency);
 }

@@ -14,6 +14,7 @@ export const checks = {
   listener: 'the certificate of the data and admin listeners',
   balancer: 'whose word about callers counts, and how it comes',
   'outgoing-proxy': 'the proxy on the way to Microsoft and instances',
+  acme: 'certificates by ACME: whether they are issued and renewed, and why not',
   'host.name': 'a name resolves to addresses that Espalier may connect to',
   'host.port': 'a port opens',
   'host.tls': 'the certificate: its chain, its names, how long it lasts; TLS 1.2 or newer',

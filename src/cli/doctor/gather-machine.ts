@@ -7,10 +7,12 @@ import { join } from 'node:path';
 import { countSealed, findUnopened, sumSealed } from '../../connection/reseal.ts';
 import { cloudSuffix } from '../../runtime/config.ts';
 import { openSnapshot, snapshotFolder } from '../../runtime/node-snapshot/snapshot.ts';
+import { readNameStates } from '../../store/acme.ts';
 import { createLog } from '../../telemetry/log.ts';
 import type { DoctorContext } from './context.ts';
 import {
   type CredentialFacts,
+  judgeAcme,
   judgeCredential,
   judgeListener,
   judgeNext,
@@ -107,8 +109,9 @@ async function credentialLines({ config, environment, now }: DoctorContext): Pro
   return lines;
 }
 
-async function listenerFacts({ config }: DoctorContext): Promise<ListenerFacts | 'off' | 'absent'> {
+async function listenerFacts({ config }: DoctorContext): Promise<ListenerFacts | 'off' | 'acme' | 'absent'> {
   if (config.tls === 'off') return 'off';
+  if (config.acme !== undefined && config.tlsCertFile === undefined) return 'acme';
   const development = config.tlsCertFile === undefined;
   const file = config.tlsCertFile ?? join(config.dataDir, 'tls.crt');
   const keyFile = config.tlsKeyFile ?? join(config.dataDir, 'tls.key');
@@ -196,6 +199,15 @@ function proxyLines({ config, environment }: DoctorContext): Line[] {
   ];
 }
 
+/** What the database says of each name; nothing of it can be told without. */
+async function acmeLines({ config, inspection }: DoctorContext): Promise<Line[]> {
+  const { acme } = config;
+  const { database, sql } = inspection;
+  if (acme === undefined || database.state !== 'there' || database.applied !== database.newest) return [];
+  const states = new Map((await readNameStates(sql, acme)).map((state) => [state.name, state]));
+  return acme.names.map((name) => judgeAcme(name, states.get(name)));
+}
+
 export async function machineLines(context: DoctorContext): Promise<Line[]> {
   return [
     judgeNode(process.version),
@@ -205,5 +217,6 @@ export async function machineLines(context: DoctorContext): Promise<Line[]> {
     ...(await credentialLines(context)),
     judgeListener(await listenerFacts(context), context.now()),
     ...proxyLines(context),
+    ...(await acmeLines(context)),
   ];
 }

@@ -1,6 +1,8 @@
 /** Certificates and secrets of our applications, and of our listeners. */
 
+import { remedyOf } from '../../acme/failure.ts';
 import { dayMs } from '../../clock.ts';
+import type { AcmeNameState } from '../../store/acme.ts';
 import { soonDays } from './judge-network.ts';
 import { about, type Line } from './line.ts';
 
@@ -91,9 +93,10 @@ export interface ListenerFacts
 }
 
 /** `behindBalancer`: TLS is off, somebody in front ends it. */
-export function judgeListener(facts: ListenerFacts | 'off' | 'absent', nowMs: number): Line {
+export function judgeListener(facts: ListenerFacts | 'off' | 'acme' | 'absent', nowMs: number): Line {
   const say = about('listener', 'data and admin listeners');
   if (facts === 'off') return say.ok('ESPALIER_TLS is off: a load balancer in front ends TLS');
+  if (facts === 'acme') return say.ok('certificates come by ACME');
   if (facts === 'absent') {
     return say.warn(
       'no certificate is there yet',
@@ -139,4 +142,27 @@ export function judgeListener(facts: ListenerFacts | 'off' | 'absent', nowMs: nu
     );
   }
   return say.ok(`${facts.file}, ${days} days left`);
+}
+
+/** Of each name of ESPALIER_ACME_NAMES; undefined: no gateway has looked after it yet. */
+export function judgeAcme(name: string, state: AcmeNameState | undefined): Line {
+  const say = about('acme', name);
+  if (state === undefined)
+    return say.warn(
+      'no certificate was asked for yet',
+      'A gateway with these settings asks for it when it starts.',
+      'configuration',
+    );
+  const { expiresInSeconds, lastError, nextTryAt, notAfter } = state;
+  const isThere = expiresInSeconds !== null && expiresInSeconds > 0;
+  const end =
+    notAfter === null ? 'none yet' : `${isThere ? 'until' : 'ended on'} ${dateOf(notAfter.getTime())}`;
+  if (lastError === null)
+    return isThere
+      ? say.ok(`${end}, renewed on ${dateOf(nextTryAt.getTime())}`)
+      : say.warn(end, 'It is being fetched: look again in a minute.', 'configuration');
+  const found = `${end}; ${lastError}; the next try is at ${nextTryAt.toISOString()}`;
+  return isThere
+    ? say.warn(found, remedyOf(lastError), 'configuration')
+    : say.fail(found, remedyOf(lastError), 'configuration');
 }

@@ -69,6 +69,7 @@ const kindNames: Readonly<Record<string, readonly [name: string, tone: Tone]>> =
   'instance-unreachable': ['Instance unreachable', 'bad'],
   'reports-failed': ['Reports failed', 'bad'],
   'permission-drift': ['Permissions changed', 'warn'],
+  'certificate-not-renewed': ['Certificate not renewed', 'bad'],
   'credential-expiring': ['Key or certificate runs out', 'warn'],
   'connection-unfinished': ['Connection not finished', 'warn'],
   paused: ['Paused', 'quiet'],
