@@ -29,7 +29,7 @@ export interface CallerScene {
   requests(kind: Kind, tenant: 'quiet' | 'noisy'): readonly CallerRequest[];
   /** Base URL of the listener that takes them. */
   originOf(kind: Kind): string;
-  /** Results by caller. `crowd`: the worker whose processes they are, so that a crowd does not delay a quiet caller. */
+  /** Results by caller; in no seconds they only connect. `crowd`: the worker whose processes they are, so that a crowd does not delay a quiet caller. */
   play(
     crowd: 'quiet' | 'noisy',
     callers: CallersPlan['callers'],

@@ -27,6 +27,7 @@ export interface Caller {
 export interface CallersPlan {
   /** PEM. */
   readonly ca: string;
+  /** 0: they connect, and the next question with callers of these names finds them connected. */
   readonly durationMs: number;
   readonly callers: readonly Caller[];
 }
@@ -116,7 +117,14 @@ async function play(caller: Caller, pool: Pool, plan: CallersPlan): Promise<Call
   return { name, statuses, seconds, p50Ms, p99Ms, shedAfterMs };
 }
 
-answerQuestions(async (plan: CallersPlan) => {
-  const pools = await Promise.all(plan.callers.map((caller) => connect(caller, plan)));
+const connected = new Map<string, Pool>();
+
+answerQuestions(async (plan: CallersPlan): Promise<readonly CallerResult[]> => {
+  const pools = await Promise.all(
+    plan.callers.map(async (caller) => connected.get(caller.name) ?? connect(caller, plan)),
+  );
+  for (const [index, { name }] of plan.callers.entries()) connected.set(name, pools[index]!);
+  if (plan.durationMs === 0) return [];
+  for (const { name } of plan.callers) connected.delete(name);
   return Promise.all(plan.callers.map((caller, index) => play(caller, pools[index]!, plan)));
 });

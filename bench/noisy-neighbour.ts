@@ -117,6 +117,8 @@ export async function noisyNeighbour(run: Run): Promise<Finding[]> {
   const quiet = quietCallers(scene);
   const rounds: Round[] = [];
   const playRound = async (noise: (typeof noises)[number], beside: boolean): Promise<Round> => {
+    // Handshakes are over before anybody is measured.
+    if (beside) await scene.play('noisy', callersOf(scene, noise.of), 0);
     const noisy = beside ? scene.play('noisy', callersOf(scene, noise.of), seconds + 2) : Promise.resolve([]);
     // The noise has begun.
     await wait(1_000, run.signal);

@@ -125,6 +125,8 @@ export const adminVerbMs = 120_000;
 export const confirmationSilenceMs = 30_000;
 /** An admin who consents goes through sign-in, two-factor and a role elevation; after that the state is void. */
 export const consentStateMs = 60 * 60_000;
+/** Visits of the page that they come back to, of all tenants: far more than there are administrators who consent. */
+export const consentVisitsPerSecond = 50;
 /** A process that died holds its rows this long; a living one renews its leases well before. */
 export const leaseMs = 12_000;
 export const leaseRenewMs = 3_000;

@@ -1,18 +1,33 @@
 import type { Hono } from 'hono';
 import { type ConsentOptions, finishConsent } from '../connection/consent.ts';
 import { storeRetrySeconds } from '../limits.ts';
-import { unavailableRetryAfter } from '../problems.ts';
+import { ProblemError, problem, unavailableRetryAfter } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
+import { sourceKey } from './attempts.ts';
 import { consentPage, consentUnavailablePage } from './consent-pages.ts';
 import { pageHeaders } from './landing-pages.ts';
 import { languageOf } from './language.ts';
-import type { ListenerEnv } from './listener.ts';
+import type { ListenerEnv, RequestFacts } from './listener.ts';
 import { pagePolicy } from './page-style.ts';
+import type { RateLimit } from './rate.ts';
 
 /** `GET /microsoft/consent`: the administrator's browser, back from Microsoft. */
 
-export function addConsentRoute(app: Hono<ListenerEnv>, options: ConsentOptions): void {
+export interface ConsentVisits {
+  /** Each visit costs a look into the database for its `state`, which anybody can invent. */
+  readonly rate: RateLimit;
+  readonly facts: Pick<RequestFacts, 'remoteAddress'>;
+}
+
+export function addConsentRoute(
+  app: Hono<ListenerEnv>,
+  options: ConsentOptions,
+  { facts, rate }: ConsentVisits,
+): void {
   app.get('/microsoft/consent', async (c) => {
+    const retryAfterSeconds = rate.take('all', sourceKey(facts.remoteAddress(c)));
+    if (retryAfterSeconds !== undefined)
+      throw new ProblemError(problem('rate-limited', 'Too many visits of this page.', { retryAfterSeconds }));
     const query = new URL(c.req.url).searchParams;
     const language = languageOf(query, c.req.header('accept-language'));
     try {

@@ -38,17 +38,26 @@ const invalid = (error: FieldError): ProblemError =>
     problem('invalid-request', `${error.field ?? 'body'}: ${error.description}`, { errors: [error] }),
   );
 
+const tooMany = (retryAfterSeconds: number): ProblemError =>
+  new ProblemError(problem('rate-limited', 'Too many notifications for this tenant.', { retryAfterSeconds }));
+
 /** The tenant of the path; a stranger learns no more than that it is not here. */
 async function tenantIdOf(c: Context<ListenerEnv>, options: NotificationSideOptions): Promise<string> {
+  const { rate, tenants } = options;
   const tenantId = parseGuid(c.req.param('tenantId'));
+  const source = sourceKey(options.facts.remoteAddress(c));
+  const unknown = new ProblemError(problem('tenant-unknown', 'There is no such tenant here.'));
+  if (tenantId === undefined) throw unknown;
+  if (tenants.peek(tenantId) === undefined) {
+    // All that may be invented shares one bound: each such id costs a look into the database.
+    const waitSeconds = rate.take('not met', source);
+    if (waitSeconds !== undefined) throw tooMany(waitSeconds);
+    if (!(await tenants.tenant(tenantId))) throw unknown;
+  }
   // The tenant's rate is checked after this: invented tenants must not fill the places of those that are here.
-  if (tenantId === undefined || !(await options.tenants.tenant(tenantId)))
-    throw new ProblemError(problem('tenant-unknown', 'There is no such tenant here.'));
-  const waitSeconds = options.rate.take(tenantId, sourceKey(options.facts.remoteAddress(c)));
-  if (waitSeconds === undefined) return tenantId;
-  throw new ProblemError(
-    problem('rate-limited', 'Too many notifications for this tenant.', { retryAfterSeconds: waitSeconds }),
-  );
+  const waitSeconds = rate.take(tenantId, source);
+  if (waitSeconds !== undefined) throw tooMany(waitSeconds);
+  return tenantId;
 }
 
 /** Text that a stranger chose goes back as nothing but text. */

@@ -36,7 +36,7 @@ import { addNotificationRoute } from '../gateway/notifications.ts';
 import { Pressure, shedFrom } from '../gateway/pressure.ts';
 import { createRateLimit } from '../gateway/rate.ts';
 import { shedUnderPressure } from '../gateway/shedding.ts';
-import { bodiesHeldBytes, notificationsHeldBytes } from '../limits.ts';
+import { bodiesHeldBytes, consentVisitsPerSecond, notificationsHeldBytes } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Upstream } from '../outbound/upstream.ts';
 import { createRouteLookup, type RouteLookup } from '../routing/lookup.ts';
@@ -268,7 +268,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     bodies: createFairShare({ inAll: notificationsHeldBytes, what: 'notifications', part: 'address' }),
     ...(parts.intake.together === false ? {} : { turns: createKeyedSemaphore(notificationsOfTenant) }),
   });
-  addConsentRoute(app, services.consent);
+  addConsentRoute(app, services.consent, { facts, rate: createRateLimit(consentVisitsPerSecond) });
   finishListener(app);
   return app;
 }

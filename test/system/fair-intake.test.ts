@@ -1,0 +1,81 @@
+/** One instance whose requests hang holds its share of the intake and no more, and what it is refused is not lost. */
+
+import type { ClientRequest } from 'node:http';
+import { request } from 'node:https';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../harness/eventually.ts';
+import {
+  type AddedInstance,
+  connectTenant,
+  type Scene,
+  sendWebhook,
+  startScene,
+} from '../harness/gateway.ts';
+
+describe('an instance with many requests under way', () => {
+  let scene: Scene;
+  let berlin: AddedInstance;
+  let boston: AddedInstance;
+  const hanging: ClientRequest[] = [];
+
+  beforeAll(async () => {
+    const macs = 2;
+    scene = await startScene({
+      world: {
+        clouds: ['public'],
+        tenants: [{ instances: [{ name: 'berlin', macs }] }, { instances: [{ name: 'boston', macs }] }],
+      },
+      environment: {
+        // Four for a tenant's intake, two for an instance's.
+        ESPALIER_CONNECTIONS: '16',
+        ESPALIER_CONNECTIONS_PER_ADDRESS: '16',
+        ESPALIER_POLL_SECONDS: '3600',
+        ESPALIER_RECONCILE_SECONDS: '86400',
+      },
+    });
+    const [first, second] = scene.world.tenants.map(({ tenantId }) => tenantId) as [string, string];
+    berlin = (await connectTenant(scene, first)).get('berlin')!;
+    boston = (await connectTenant(scene, second)).get('boston')!;
+  }, 60_000);
+  afterAll(async () => {
+    for (const one of hanging) one.destroy();
+    await scene?.close();
+  }, 60_000);
+
+  /** A webhook whose body does not come to its end. */
+  const hang = ({ id, key }: AddedInstance): void => {
+    const one = request(`${scene.gateway.data}/jamf/${id}/webhooks`, {
+      method: 'POST',
+      agent: false,
+      ca: scene.trust,
+      headers: { 'content-type': 'application/json', 'x-api-key': key, 'content-length': '100' },
+    });
+    one.on('error', () => undefined);
+    one.write('{"webhook":');
+    hanging.push(one);
+  };
+  const macOf = (name: string): number =>
+    scene.world.fleet.truth().find(({ instance }) => instance === name)!.jamfComputerId;
+  const isKnown = async (id: string, computer: number): Promise<boolean> => {
+    const rows = await scene.database.sql`
+      select from computers where instance_id = ${id} and jamf_computer_id = ${computer} and done_revision > 0`;
+    return rows.length === 1;
+  };
+
+  it('hears 429, another tenant’s does not, and the refused webhook is made up for', async () => {
+    // Both are known by their keys.
+    expect((await sendWebhook(scene, berlin, macOf('berlin') + 1)).status).toBe(202);
+    hang(berlin);
+    hang(berlin);
+    const [computer, other] = [macOf('berlin'), macOf('berlin') + 1];
+    await eventually(async () => expect((await sendWebhook(scene, berlin, other)).status).toBe(429));
+    const refused = await sendWebhook(scene, berlin, computer);
+    expect([refused.status, refused.json.type]).toEqual([429, 'https://espalier.dev/problems/rate-limited']);
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+    for (let nth = 0; nth < 5; nth += 1)
+      expect((await sendWebhook(scene, boston, macOf('boston'))).status).toBe(202);
+    await eventually(async () => expect(await isKnown(berlin.id, computer)).toBe(true), 20_000);
+    for (const one of hanging) one.destroy();
+    await eventually(async () => expect((await sendWebhook(scene, berlin, computer)).status).toBe(202));
+  }, 60_000);
+});
