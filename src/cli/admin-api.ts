@@ -62,12 +62,18 @@ interface Exchanged {
   readonly text: string;
   readonly retryAfter: string | undefined;
   readonly repeated: boolean;
+  /** What the answer lacks, as the server says it. */
+  readonly degraded?: string | undefined;
 }
 
 async function exchangeTwice(url: URL, asked: Asked): Promise<Exchanged> {
   const attempt = async (repeated: boolean): Promise<Exchanged> => {
     const { headers, status, text } = await exchange(url, asked);
-    return { status, text, retryAfter: headers['retry-after'], repeated };
+    const degraded = headers['x-espalier-degraded'];
+    return {
+      ...{ status, text, retryAfter: headers['retry-after'], repeated },
+      degraded: degraded === undefined ? undefined : String(degraded),
+    };
   };
   const mayRepeat =
     ['DELETE', 'GET', 'PUT'].includes(asked.method) || asked.headers['idempotency-key'] !== undefined;
@@ -81,8 +87,17 @@ async function exchangeTwice(url: URL, asked: Asked): Promise<Exchanged> {
   }
 }
 
-function answerOf({ repeated, retryAfter, status, text }: Exchanged): unknown {
+/** Said beside the answer, which is a program's to read. */
+function warnOfAge(degraded: string): void {
+  const seconds = /age=(\d+)/.exec(degraded)?.[1] ?? 'some';
+  process.stderr.write(
+    `espalier: the server's database is away: this is from its memory, ${seconds} seconds old, and not all of it\n`,
+  );
+}
+
+function answerOf({ degraded, repeated, retryAfter, status, text }: Exchanged): unknown {
   const answer = parse(text);
+  if (degraded !== undefined) warnOfAge(degraded);
   const success = status >= 200 && status < 300;
   if (success && (answer !== undefined || text === '')) return answer;
   throw refusalOf(status, success ? undefined : answer, { repeated, retryAfter });

@@ -236,7 +236,7 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('pages i
       // Without a session the console leads to sign-in; with one it cannot look whose that is.
       await walk.everyWay(
         atAdmin,
-        titlesIn((language) => errorTexts[language].kinds.unavailable.title),
+        titlesIn((language) => errorTexts[language].kinds['store-away'].title),
         async (page) => {
           const value = 'A'.repeat(43);
           await page.context().addCookies([{ url: atAdmin, name: '__Host-espalier', value, secure: true }]);

@@ -103,7 +103,7 @@ describe('problems as pages', () => {
         expect(found.status).toBe(503);
         return found;
       });
-      expect(page.text).toContain('<h1>Please try again in a minute</h1>');
+      expect(page.text).toContain('<h1>The database is away</h1>');
       expect(Number(page.headers['retry-after'])).toBeGreaterThan(0);
     } finally {
       await away.stop();

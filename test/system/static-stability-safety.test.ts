@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -187,6 +187,27 @@ describe('a snapshot that serves', () => {
       expect(answer.headers['x-espalier-degraded']).toMatch(degraded);
     }
   });
+
+  it('has the command line say beside the answer that it is from memory', async () => {
+    writeFileSync(join(dir, 'trust.pem'), scene.trust);
+    const environment = {
+      ESPALIER_URL: scene.gateway.admin,
+      ESPALIER_API_KEY: await tokenOf(scene, admin, 'Espalier.Viewer'),
+      ESPALIER_CA_FILE: join(dir, 'trust.pem'),
+    };
+    const { deviceId } = macOf('berlin');
+    for (const [args, word] of [
+      [['tenants', 'list'], 'Contoso'],
+      [['instances', 'list', '--tenant', tenantId], 'berlin'],
+      [['devices', 'show', '--tenant', tenantId, deviceId], deviceId],
+    ] as const) {
+      const { code, stderr, stdout } = await runCommand(args, { environment });
+      expect([code, stdout], stderr).toEqual([0, expect.stringContaining(word)]);
+      expect(stderr).toMatch(
+        /^espalier: the server's database is away: this is from its memory, \d+ seconds old/,
+      );
+    }
+  }, 60_000);
 
   it('answers 503 to everything else of the admin API, to keys, and to tokens older than fifteen minutes', async () => {
     const refused = [
