@@ -344,8 +344,8 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
       return serves && silentMs < maxAgeMs ? silentMs / 1_000 : undefined;
     },
     knownForMs: () =>
-      !parts.breaker.isAway && rows.isDone() && preloading.isDone() && assignments.all() !== undefined
-        ? Math.max(feed.silentMs(), rows.unreadForMs())
+      !parts.breaker.isAway && rows.isDone() && preloading.isDone()
+        ? Math.max(feed.silentMs(), rows.unreadForMs(), assignments.readForMs())
         : undefined,
     start: ({ instances, onMove, tenants }) => {
       rows.of(tenants, instances);

@@ -1,5 +1,6 @@
 import { getTableName, type SQL, sql } from 'drizzle-orm';
 import type { PgTable } from 'drizzle-orm/pg-core';
+import { monotonicMs } from '../clock.ts';
 import { operatorsKeptMs } from '../limits.ts';
 import { columns, pick } from './columns.ts';
 import type { Queries, Sql, Transaction } from './database.ts';
@@ -59,6 +60,8 @@ export interface Assignments {
   read(): Promise<void>;
   /** Undefined: they were never read. */
   all(): readonly Assignment[] | undefined;
+  /** Milliseconds since the last look that this process took began; infinite before the first. */
+  readForMs(): number;
   restore(assignments: readonly Assignment[]): void;
   /** What `readBinding` would have said; undefined: nobody knows. */
   bindingOf(operator: OperatorKey): { readonly tenantIds: readonly string[] | undefined } | undefined;
@@ -66,12 +69,16 @@ export interface Assignments {
 
 export function createAssignments(client: Sql): Assignments {
   let known: readonly Assignment[] | undefined;
+  let readAtMs = Number.NEGATIVE_INFINITY;
   return {
     read: async () => {
+      const beganMs = monotonicMs();
       known = await client<Assignment[]>`
         select ${columns(client, assignmentShape)} from operators where assigned_at is not null`;
+      readAtMs = beganMs;
     },
     all: () => known,
+    readForMs: () => monotonicMs() - readAtMs,
     restore: (assignments) => {
       known = assignments;
     },
