@@ -7,7 +7,7 @@ const seed = Number(process.env.ESPALIER_FUZZ_SEED ?? 1);
 const minutes = Number(process.env.ESPALIER_FUZZ_MINUTES ?? 1);
 
 /** What may be spent on one property: parsers are quick, and whatever goes over sockets is not. */
-export const shares = { parser: 1 / 40, socket: 1 / 10 } as const;
+export const shares = { parser: 1 / 40, socket: 1 / 14 } as const;
 
 export function fuzz<T>(name: string, share: keyof typeof shares, property: () => fc.IRawProperty<T>): void {
   test(name, async () => {

@@ -7,7 +7,7 @@ const usage = `npm run test:fuzz -- [--seed N] [--minutes M] [WORD …]
 
   --seed N      the seed of all properties; default: by chance, and printed
   --minutes M   how long in all, 10 at most (5)
-  WORD          only files with it in their name: parsers, wire`;
+  WORD          only files with it in their name: parsers, gateway, wire, instances`;
 
 const maxMinutes = 10;
 const maxSeed = 2 ** 31 - 1;
