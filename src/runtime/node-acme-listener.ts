@@ -6,6 +6,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { KeyAuthorizationOf } from '../acme/http-answers.ts';
+import { createAnswerHeaders } from '../gateway/answer-headers.ts';
 import { headersTimeoutMs } from '../limits.ts';
 import { boundConnections, type ConnectionBounds } from './node-connections.ts';
 import type { ListenAddress } from './settings.ts';
@@ -19,6 +20,7 @@ export interface AcmeListener {
 
 /** A token has 128 bits of entropy at least, in base64url. */
 const challengePath = /^\/\.well-known\/acme-challenge\/([A-Za-z0-9_-]{22,128})$/;
+const common = Object.fromEntries(createAnswerHeaders().entries);
 /** An authority sends a few hundred bytes. */
 const maxHeaderBytes = 4_096;
 
@@ -31,7 +33,7 @@ export async function listenForAcme(
     const token = method === 'GET' ? challengePath.exec(url)?.[1] : undefined;
     const found = token === undefined ? undefined : await answerOf(token);
     // The connection is not kept: an authority asks once from each of its places.
-    const headers = { connection: 'close', 'content-length': found?.length ?? 0 };
+    const headers = { ...common, connection: 'close', 'content-length': found?.length ?? 0 };
     response
       .writeHead(found === undefined ? 404 : 200, {
         ...headers,
@@ -54,10 +56,10 @@ export async function listenForAcme(
   // Node would answer each of these in words of its own.
   server.on('clientError', (_, socket) => socket.destroy());
   server.on('checkContinue', (_, response: ServerResponse) =>
-    response.writeHead(404, { connection: 'close' }).end(),
+    response.writeHead(404, { ...common, connection: 'close' }).end(),
   );
   server.on('checkExpectation', (_, response: ServerResponse) =>
-    response.writeHead(404, { connection: 'close' }).end(),
+    response.writeHead(404, { ...common, connection: 'close' }).end(),
   );
   server.on('upgrade', (_, socket) => socket.destroy());
   server.on('connect', (_, socket) => socket.destroy());
