@@ -22,6 +22,7 @@ import type { ConfirmStep, Role } from '../store/row-types.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';
+import type { ExpiringCertificate } from './overview/expiring-certificate.ts';
 import type { EffectiveSetting } from './settings/effective-setting.ts';
 import type { OneTimeLink } from './sign-in/one-time-link.ts';
 
@@ -222,8 +223,8 @@ export interface AdminServices {
   readonly onChanges: (listener: ChangeListener) => void;
   /** Aborted when the process begins to end: what would last is ended. */
   readonly ending: AbortSignal;
-  /** Seconds until the certificates of our own applications run out, by name. */
-  readonly certificateExpiry: () => ReadonlyMap<string, number>;
+  /** The certificates of our own applications and listeners, and when they run out. */
+  readonly certificateExpiry: () => readonly ExpiringCertificate[];
   /** Authority and names of certificates by ACME; undefined: none comes so. */
   readonly acme: { readonly directory: string; readonly names: readonly string[] } | undefined;
 }

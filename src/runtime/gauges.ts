@@ -1,3 +1,4 @@
+import type { ExpiringCertificate } from '../admin/overview/expiring-certificate.ts';
 import { countSealed, type SealedCounts, sumSealed } from '../connection/reseal.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { type AcmeNameState, readNameStates } from '../store/acme.ts';
@@ -110,7 +111,7 @@ export function observeGauges(options: {
   readonly sql: Sql;
   readonly log: Log;
   readonly sealer: Sealer;
-  readonly credentialExpiry: () => ReadonlyMap<string, number>;
+  readonly credentialExpiry: () => readonly ExpiringCertificate[];
   /** Undefined: no certificate comes by ACME. */
   readonly acme?: AcmeConfig | undefined;
   readonly freshForMs?: number;
@@ -123,8 +124,11 @@ export function observeGauges(options: {
   );
   metrics.onScrape(async (observe) => {
     try {
-      for (const [application, seconds] of credentialExpiry())
-        observe.credentialExpirySeconds(seconds, { application });
+      for (const { kind, name, seconds } of credentialExpiry())
+        observe.credentialExpirySeconds(seconds, {
+          kind,
+          ...(kind === 'application' ? { application: name } : { certificate: name }),
+        });
     } catch (error) {
       log.warn('metrics.credentials-unreadable', { error });
     }

@@ -186,8 +186,8 @@ export async function certificateOfFiles(
 /** What a file system puts there by itself; Kubernetes keeps the generations of a mounted secret in hidden folders. */
 const isOwn = (name: string): boolean => name.startsWith('.') || name === 'lost+found';
 
-/** The folders by name. Throws where there are too many, or the directory cannot be read. */
-async function foldersOf(directory: string): Promise<PairFiles[]> {
+/** The folders of the directory, by name. Throws where there are too many, or the directory cannot be read. */
+export async function foldersOf(directory: string): Promise<PairFiles[]> {
   const names = (await readdir(directory)).filter((name) => !isOwn(name)).sort();
   const folders: PairFiles[] = [];
   for (const name of names) {

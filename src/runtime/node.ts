@@ -33,7 +33,7 @@ import { type AcmeParts, createNodeAcme, type NodeAcme } from './node-acme.ts';
 import { createNodeAdmin } from './node-admin.ts';
 import { nodeFactsOf } from './node-balancer.ts';
 import { checkClientCa, developmentCertificate } from './node-certificate.ts';
-import { readCertificateExpiry } from './node-certificate-expiry.ts';
+import { createCertificateExpiry, readCertificateExpiry } from './node-certificate-expiry.ts';
 import { certificateOfFiles, certificatesOfDirectory } from './node-certificate-files.ts';
 import {
   type CertificateProvider,
@@ -148,6 +148,7 @@ interface Shell {
   readonly metrics: Metrics;
   readonly readiness: ReadinessState;
   readonly ops: GatewayListener;
+  readonly certificates: CertificateSource | undefined;
   readonly listeners: GatewayListeners | undefined;
   /** Certificates that came by ACME, as the listeners present them. */
   readonly acmeCertificates: MemoryCertificates | undefined;
@@ -181,7 +182,8 @@ async function openShell(
     { name: 'ops', log, metrics },
   );
   ops.serve(app.fetch);
-  return { config, log, telemetry, metrics, readiness, ops, listeners, acmeCertificates };
+  const opened = { ops, listeners, certificates, acmeCertificates };
+  return { config, log, telemetry, metrics, readiness, ...opened };
 }
 
 /** The database that this process is to work with, as one look found it. */
@@ -356,7 +358,11 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
     certificates: acme,
     serves: options.listeners,
   });
-  const certificateExpiry = readCertificateExpiry(process.env, [...config.clouds.keys()]);
+  const certificateExpiry = createCertificateExpiry({
+    applications: readCertificateExpiry(process.env, [...config.clouds.keys()]),
+    presented: () => started.certificates?.presented() ?? [],
+    clientCa: config.clientCa,
+  });
   const { acme: acmeConfig } = config;
   observeGauges({ metrics, sql, log, sealer, credentialExpiry: certificateExpiry, acme: acmeConfig });
   snapshot.observe(metrics);

@@ -43,7 +43,7 @@ const said: Readonly<Record<keyof typeof words, readonly Attention[]>> = {
       },
     }),
   ],
-  ofCertificate: [words.ofCertificate('connector', at)],
+  ofCertificate: [words.ofCertificate({ kind: 'application', name: 'connector', seconds: 1 }, at)],
   ofApproval: [
     words.ofApproval({
       ...{ tenantId, tenantName: null, approvalId: instanceId, action: 'move.advance', summary: '' },

@@ -26,7 +26,7 @@ beforeAll(async () => {
     sql,
     log: createLog({ level: 'error', format: 'json', write: () => undefined }),
     sealer: await createSealer([new Uint8Array(32)]),
-    credentialExpiry: () => new Map(),
+    credentialExpiry: () => [],
     freshForMs: 0,
   });
 });

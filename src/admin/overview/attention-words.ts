@@ -5,6 +5,7 @@ import { ownerOf, remedyOf } from '../../delivery/causes.ts';
 import type { AcmeNameState } from '../../store/acme.ts';
 import type { Attention, AttentionKind } from './attention.ts';
 import type { ExpiringKey, FailedRow, InstanceRow, TenantRow, WaitingApproval } from './attention-rows.ts';
+import type { ExpiringCertificate } from './expiring-certificate.ts';
 
 type Subject = Partial<Pick<Attention, 'tenantId' | 'tenantName' | 'instanceId' | 'instanceName'>>;
 type Said = Pick<Attention, 'cause' | 'detail' | 'remedy' | 'owner' | 'action'> & {
@@ -188,19 +189,45 @@ export const ofApiKey = (row: ExpiringKey): Attention =>
     action: { label: 'Show the keys', href: '/keys' },
   });
 
-export const ofCertificate = (name: string, expiresAt: Date): Attention =>
-  item(
+const certificateWords: Readonly<
+  Record<
+    ExpiringCertificate['kind'],
+    { readonly what: (name: string) => string; readonly cause: string; readonly remedy: string }
+  >
+> = {
+  application: {
+    what: (name) => `The certificate of the application ${name}`,
+    cause: 'certificate',
+    remedy: 'Add a new certificate to the application in Entra, then give it to the gateway.',
+  },
+  listener: {
+    what: (name) => `The certificate ${name}, which the gateway presents to callers,`,
+    cause: 'listener-certificate',
+    remedy: 'Renew it and put the new files in its place; the gateway takes them without a restart.',
+  },
+  'client-authority': {
+    what: (name) => `The authority of the instances' client certificates (${name})`,
+    cause: 'client-authority',
+    remedy:
+      'Put the new authority beside the old one in the file and restart the gateway; then give the instances new certificates.',
+  },
+};
+
+export const ofCertificate = ({ kind, name }: ExpiringCertificate, expiresAt: Date): Attention => {
+  const { cause, remedy, what } = certificateWords[kind];
+  return item(
     'credential-expiring',
     {},
     {
-      cause: 'certificate',
-      detail: `The certificate of the application ${name} ${runsOut(expiresAt)}.`,
-      remedy: 'Add a new certificate to the application in Entra, then give it to the gateway.',
+      cause,
+      detail: `${what(name)} ${runsOut(expiresAt)}.`,
+      remedy,
       owner: 'configuration',
       since: expiresAt,
       action: { label: 'Show the settings', href: '/settings' },
     },
   );
+};
 
 const until = (date: Date | null): string =>
   date === null ? 'There is none yet' : `The present one ${runsOut(date)}`;

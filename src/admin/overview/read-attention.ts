@@ -31,9 +31,9 @@ import { createKept } from './kept.ts';
 type Services = Pick<AdminServices, 'acme' | 'sql' | 'certificateExpiry'>;
 
 function certificates({ certificateExpiry }: Services): Attention[] {
-  return [...certificateExpiry()]
-    .filter(([, seconds]) => seconds * 1_000 < credentialWarnMs)
-    .map(([name, seconds]) => ofCertificate(name, new Date(Date.now() + seconds * 1_000)));
+  return certificateExpiry()
+    .filter(({ seconds }) => seconds * 1_000 < credentialWarnMs)
+    .map((one) => ofCertificate(one, new Date(Date.now() + one.seconds * 1_000)));
 }
 
 /** Certificates by ACME that the last try did not bring. */

@@ -11,7 +11,7 @@ export const checks = {
   snapshot: 'the snapshot that would serve without the database: whether it is good, and how old',
   credential: 'certificates and secrets of our applications: how long they last, and who may read their keys',
   'credential.next': 'a second credential is there before the first one ends',
-  listener: 'the certificate of the data and admin listeners',
+  listener: 'the certificates of the data and admin listeners, and the authority of client certificates',
   balancer: 'whose word about callers counts, and how it comes',
   'outgoing-proxy': 'the proxy on the way to Microsoft and instances',
   acme: 'certificates by ACME: whether they are issued and renewed, and why not',

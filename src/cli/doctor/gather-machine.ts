@@ -3,9 +3,11 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { countSealed, findUnopened, sumSealed } from '../../connection/reseal.ts';
 import { cloudSuffix } from '../../runtime/config.ts';
+import { foldersOf } from '../../runtime/node-certificate-files.ts';
 import { openSnapshot, snapshotFolder } from '../../runtime/node-snapshot/snapshot.ts';
 import { readNameStates } from '../../store/acme.ts';
 import { createLog } from '../../telemetry/log.ts';
@@ -13,7 +15,9 @@ import type { DoctorContext } from './context.ts';
 import {
   type CredentialFacts,
   judgeAcme,
+  judgeClientAuthority,
   judgeCredential,
+  judgeFolder,
   judgeListener,
   judgeNext,
   type ListenerFacts,
@@ -109,27 +113,62 @@ async function credentialLines({ config, environment, now }: DoctorContext): Pro
   return lines;
 }
 
+async function pairFacts(file: string, keyFile: string, publicUrl: string) {
+  const certificate = new X509Certificate(await readFile(file));
+  const host = new URL(publicUrl).hostname.replace(/^\[|\]$/g, '');
+  return {
+    ...{ file, keyFile },
+    validToMs: Date.parse(certificate.validTo),
+    keyIsOpen: await isOpen(keyFile),
+    // Each of the two throws for what is the other's.
+    fitsPublicUrl: (isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host)) !== undefined,
+    keyFits: certificate.checkPrivateKey(createPrivateKey(await readFile(keyFile))),
+  };
+}
+
 async function listenerFacts({ config }: DoctorContext): Promise<ListenerFacts | 'off' | 'acme' | 'absent'> {
   if (config.tls === 'off') return 'off';
   if (config.acme !== undefined && config.tlsCertFile === undefined) return 'acme';
-  const development = config.tlsCertFile === undefined;
   const file = config.tlsCertFile ?? join(config.dataDir, 'tls.crt');
   const keyFile = config.tlsKeyFile ?? join(config.dataDir, 'tls.key');
+  const development = config.tlsCertFile === undefined;
+  return pairFacts(file, keyFile, config.publicUrl).then(
+    (facts) => ({ ...facts, development }),
+    () => 'absent' as const,
+  );
+}
+
+/** Undefined: it is no certificate. */
+function endOf(pem: string): number | undefined {
   try {
-    const certificate = new X509Certificate(await readFile(file));
-    const host = new URL(config.publicUrl).hostname.replace(/^\[|\]$/g, '');
-    return {
-      file,
-      keyFile,
-      development,
-      validToMs: Date.parse(certificate.validTo),
-      keyIsOpen: await isOpen(keyFile),
-      fitsPublicUrl: (certificate.checkHost(host) ?? certificate.checkIP(host)) !== undefined,
-      keyFits: certificate.checkPrivateKey(createPrivateKey(await readFile(keyFile))),
-    };
+    return Date.parse(new X509Certificate(pem).validTo);
   } catch {
-    return 'absent';
+    return undefined;
   }
+}
+
+/** The certificates that are presented by name, and the one for callers that name none. */
+async function listenerLines(context: DoctorContext): Promise<Line[]> {
+  const { config, now } = context;
+  const { clientCa, publicUrl, tlsCertDir } = config;
+  const folders =
+    config.tls === 'off' || tlsCertDir === undefined
+      ? []
+      : await foldersOf(tlsCertDir).catch(() => 'unread' as const);
+  if (folders === 'unread') return [judgeFolder(tlsCertDir ?? '', 'it cannot be read', now())];
+  const lines = await Promise.all(
+    folders.map(({ certFile, keyFile, origin }) =>
+      pairFacts(certFile, keyFile, publicUrl).then(
+        // Which of them is for the public name is not this one's matter.
+        (facts) => judgeFolder(origin, { ...facts, development: false, fitsPublicUrl: true }, now()),
+        (error: Error) => judgeFolder(origin, error.message, now()),
+      ),
+    ),
+  );
+  if (lines.length === 0 || config.tlsCertFile !== undefined)
+    lines.unshift(judgeListener(await listenerFacts(context), now()));
+  if (clientCa !== undefined) lines.push(judgeClientAuthority(endOf(clientCa), now()));
+  return lines;
 }
 
 async function databaseLines({ config, inspection }: DoctorContext): Promise<Line[]> {
@@ -215,7 +254,7 @@ export async function machineLines(context: DoctorContext): Promise<Line[]> {
     ...(await databaseLines(context)),
     judgeSnapshot(await snapshotFacts(context)),
     ...(await credentialLines(context)),
-    judgeListener(await listenerFacts(context), context.now()),
+    ...(await listenerLines(context)),
     ...proxyLines(context),
     ...(await acmeLines(context)),
   ];

@@ -93,8 +93,12 @@ export interface ListenerFacts
 }
 
 /** `behindBalancer`: TLS is off, somebody in front ends it. */
-export function judgeListener(facts: ListenerFacts | 'off' | 'acme' | 'absent', nowMs: number): Line {
-  const say = about('listener', 'data and admin listeners');
+export function judgeListener(
+  facts: ListenerFacts | 'off' | 'acme' | 'absent',
+  nowMs: number,
+  subject = 'data and admin listeners',
+): Line {
+  const say = about('listener', subject);
   if (facts === 'off') return say.ok('ESPALIER_TLS is off: a load balancer in front ends TLS');
   if (facts === 'acme') return say.ok('certificates come by ACME');
   if (facts === 'absent') {
@@ -165,4 +169,31 @@ export function judgeAcme(name: string, state: AcmeNameState | undefined): Line 
   return isThere
     ? say.warn(found, remedyOf(lastError), 'configuration')
     : say.fail(found, remedyOf(lastError), 'configuration');
+}
+
+/** A folder of ESPALIER_TLS_CERT_DIR; `facts` in words: why its pair cannot be read. */
+export function judgeFolder(folder: string, facts: ListenerFacts | string, nowMs: number): Line {
+  if (typeof facts !== 'string') return judgeListener(facts, nowMs, folder);
+  return about('listener', folder).fail(
+    `no pair can be read there: ${facts}`,
+    'Put fullchain.pem and privkey.pem there, readable for the user of the gateway; a running gateway goes on with the pair before.',
+    'configuration',
+  );
+}
+
+/** When the authority of ESPALIER_CLIENT_CA_FILE ends; undefined: the file holds none. */
+export function judgeClientAuthority(endMs: number | undefined, nowMs: number): Line {
+  const say = about('listener', "authority of the instances' client certificates");
+  if (endMs === undefined)
+    return say.fail(
+      'ESPALIER_CLIENT_CA_FILE holds no certificate',
+      'Put the authority there, in PEM.',
+      'configuration',
+    );
+  const days = Math.floor((endMs - nowMs) / dayMs);
+  const remedy =
+    'Put the new authority beside the old one in ESPALIER_CLIENT_CA_FILE, restart, and give the instances new certificates.';
+  if (endMs <= nowMs) return say.fail(`it ended on ${dateOf(endMs)}`, remedy, 'configuration');
+  if (days < soonDays) return say.warn(`it ends in ${days} days`, remedy, 'configuration');
+  return say.ok(`${days} days left`);
 }
