@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { dayMs } from '../../clock.ts';
 import type { Probe, ProbedTls } from '../../outbound/node-probe.ts';
+import { parseProxyRange } from '../../runtime/balancer/trusted-proxies.ts';
 import { type CredentialFacts, judgeCredential, judgeListener, judgeNext } from './judge-credential.ts';
 import { judgeCompliance, judgePrivileges, judgeSecret, judgeVersion } from './judge-instance.ts';
 import {
@@ -14,6 +15,7 @@ import {
   type SnapshotFacts,
 } from './judge-machine.ts';
 import { judgeClock, judgeProbe } from './judge-network.ts';
+import { type BalancerFacts, judgeBalancer, judgeOutgoing } from './judge-proxies.ts';
 import {
   judgeConnection,
   judgeDiscovery,
@@ -397,5 +399,36 @@ describe('a tenant', () => {
       status: 'warn',
       found: expect.stringContaining('cannot be seen'),
     });
+  });
+});
+
+describe('what stands between this gateway and the others', () => {
+  const facts = (trusted: string, more: Partial<BalancerFacts> = {}): BalancerFacts => ({
+    trusted: trusted
+      .split(',')
+      .map(parseProxyRange)
+      .filter((range) => range !== undefined),
+    ...{ isProxyProtocol: false, certificateHeader: undefined, isTls: true, ...more },
+  });
+  it.each<[BalancerFacts, string, RegExp]>([
+    [facts(''), 'ok', /no balancer is named/],
+    [facts('', { isTls: false }), 'warn configuration', /share one address/],
+    [facts('10.0.0.0/24,fd00::/64'), 'ok', /10\.0\.0\.0\/24, fd00::\/64; in Forwarded or X-Forwarded-For/],
+    [facts('10.0.0.1', { isProxyProtocol: true }), 'ok', /10\.0\.0\.1\/32; in PROXY headers/],
+    [facts('10.0.0.1', { certificateHeader: 'x-client-cert' }), 'ok', /certificates come in x-client-cert/],
+    [facts('10.0.0.0/8,192.0.2.1'), 'warn configuration', /10\.0\.0\.0\/8 has more addresses/],
+    [facts('fd00::/32'), 'warn configuration', /fd00::\/32 has more addresses/],
+  ])('a balancer: %j', (given, status, found) => {
+    const line = judgeBalancer(given);
+    expect([short(line), line.found]).toEqual([status, expect.stringMatching(found)]);
+  });
+
+  it('the proxy on the way out', () => {
+    const judged = (proxy: string | undefined, unread: string[] = [], others: string[] = []) =>
+      short(judgeOutgoing({ proxy, unread, others }));
+    expect(judged(undefined)).toBe('ok');
+    expect(judged(undefined, [], ['HTTP_PROXY'])).toBe('warn configuration');
+    expect(judged('http://proxy:3128', [], ['HTTP_PROXY'])).toBe('ok');
+    expect(judged('http://proxy:3128', ['<local>'])).toBe('warn configuration');
   });
 });
