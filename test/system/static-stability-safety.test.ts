@@ -195,11 +195,9 @@ describe('a snapshot that serves', () => {
       ESPALIER_API_KEY: await tokenOf(scene, admin, 'Espalier.Viewer'),
       ESPALIER_CA_FILE: join(dir, 'trust.pem'),
     };
-    const { deviceId } = macOf('berlin');
     for (const [args, word] of [
       [['tenants', 'list'], 'Contoso'],
       [['instances', 'list', '--tenant', tenantId], 'berlin'],
-      [['devices', 'show', '--tenant', tenantId, deviceId], deviceId],
     ] as const) {
       const { code, stderr, stdout } = await runCommand(args, { environment });
       expect([code, stdout], stderr).toEqual([0, expect.stringContaining(word)]);
