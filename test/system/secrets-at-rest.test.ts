@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientSecretOf } from '../../src/simulator/world.ts';
 import { newKey, visitConsole, visitConsoleByEntra } from '../harness/console.ts';
@@ -268,14 +268,19 @@ describe('secrets at rest', () => {
       const rows = await sql<{ row: string }[]>`select t::text as row from ${sql(schema)}.${sql(name)} t`;
       places.set(`table ${name}`, rows.map(({ row }) => row).join('\n'));
     }
-    for (const entry of readdirSync(dataDir(), { recursive: true, withFileTypes: true }))
-      if (entry.isFile() && !keyFiles.has(entry.name))
-        places.set(`file ${entry.name}`, readFileSync(join(entry.parentPath, entry.name)).toString('latin1'));
-    places.set('the log', scene.gateway.output());
     places.set('the metrics', await (await fetch(`${scene.gateway.ops}/metrics`)).text());
     places.set('health', await (await fetch(`${scene.gateway.ops}/health/ready`)).text());
     places.set('what OpenTelemetry exports', Buffer.concat(exported).toString('latin1'));
     places.set('the history', (await scene.api('GET', '/history?page-size=2000', undefined, adminKey)).text);
+    // The snapshot is written once more at the end.
+    await scene.gateway.stop();
+    places.set('the log', scene.gateway.output());
+    for (const entry of readdirSync(dataDir(), { recursive: true, withFileTypes: true }))
+      if (entry.isFile() && !keyFiles.has(entry.name))
+        places.set(
+          `file ${relative(dataDir(), join(entry.parentPath, entry.name))}`,
+          readFileSync(join(entry.parentPath, entry.name)).toString('latin1'),
+        );
     return places;
   }
 
