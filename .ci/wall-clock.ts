@@ -7,6 +7,7 @@ import { readTree } from './layers.ts';
 
 /** What the file needs the date for. */
 const dates: Readonly<Record<string, string>> = {
+  'src/acme/alpn.ts': 'a certificate is valid between dates',
   'src/acme/ca.ts': 'a Retry-After may be a date',
   'src/acme/order.ts': 'certificates are valid between dates',
   'src/admin/devices/explain.ts': 'compares with the time that a caller asks about',

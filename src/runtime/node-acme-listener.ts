@@ -24,6 +24,13 @@ const common = Object.fromEntries(createAnswerHeaders().entries);
 /** An authority sends a few hundred bytes. */
 const maxHeaderBytes = 4_096;
 
+/** A connection is not kept: an authority asks once from each of its places. */
+const closing = { ...common, connection: 'close' };
+
+const answerNothing = (response: ServerResponse): void => {
+  response.writeHead(404, { ...closing, 'content-length': 0 }).end();
+};
+
 export async function listenForAcme(
   { host, port }: ListenAddress,
   bounds: ConnectionBounds,
@@ -32,14 +39,15 @@ export async function listenForAcme(
   const answer = async ({ method, url = '' }: IncomingMessage, response: ServerResponse): Promise<void> => {
     const token = method === 'GET' ? challengePath.exec(url)?.[1] : undefined;
     const found = token === undefined ? undefined : await answerOf(token);
-    // The connection is not kept: an authority asks once from each of its places.
-    const headers = { ...common, connection: 'close', 'content-length': found?.length ?? 0 };
-    response
-      .writeHead(found === undefined ? 404 : 200, {
-        ...headers,
-        ...(found === undefined ? {} : { 'content-type': 'application/octet-stream' }),
-      })
-      .end(found);
+    if (found === undefined) answerNothing(response);
+    else
+      response
+        .writeHead(200, {
+          ...closing,
+          'content-type': 'application/octet-stream',
+          'content-length': found.length,
+        })
+        .end(found);
   };
   const server = createServer(
     {
@@ -55,12 +63,8 @@ export async function listenForAcme(
   );
   // Node would answer each of these in words of its own.
   server.on('clientError', (_, socket) => socket.destroy());
-  server.on('checkContinue', (_, response: ServerResponse) =>
-    response.writeHead(404, { ...common, connection: 'close' }).end(),
-  );
-  server.on('checkExpectation', (_, response: ServerResponse) =>
-    response.writeHead(404, { ...common, connection: 'close' }).end(),
-  );
+  for (const event of ['checkContinue', 'checkExpectation'])
+    server.on(event, (_, response: ServerResponse) => answerNothing(response));
   server.on('upgrade', (_, socket) => socket.destroy());
   server.on('connect', (_, socket) => socket.destroy());
   boundConnections(server, bounds, { isTls: false, idleMs: headersTimeoutMs });
