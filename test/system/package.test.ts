@@ -63,6 +63,7 @@ async function serveOnce(
     cwd,
     env: {
       ...environment,
+      ESPALIER_DRAIN_DELAY_SECONDS: '0',
       ESPALIER_DATA_DIR: join(cwd, 'data'),
       ESPALIER_DATA_LISTEN: '127.0.0.1:0',
       ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
