@@ -22,7 +22,7 @@ const levelAt = (observed: Partial<Signals>): PressureLevel => settled(noPressur
 
 describe('the level of pressure', () => {
   it.each([
-    ['loopDelayMs', [99, 100, 200, 400, 800, 1_600, 60_000], [0, 1, 2, 3, 4, 5, 5]],
+    ['loopDelayMs', [249, 250, 400, 700, 1_200, 2_000, 60_000], [0, 1, 2, 3, 4, 5, 5]],
     ['heapShare', [0.84, 0.85, 0.9, 0.93, 0.96, 0.98, 1], [0, 1, 2, 3, 4, 5, 5]],
     // Device calls, which begin at 4, do not wait for the database.
     ['poolWaitMs', [499, 500, 1_000, 2_000, 60_000], [0, 1, 2, 3, 3]],
@@ -31,7 +31,7 @@ describe('the level of pressure', () => {
   });
 
   it('follows the signal that demands most, and names it', () => {
-    const state = settled(noPressure, 10, { loopDelayMs: 100, heapShare: 0.94, poolWaitMs: 600 });
+    const state = settled(noPressure, 10, { loopDelayMs: 250, heapShare: 0.94, poolWaitMs: 600 });
     expect(state).toMatchObject({ level: 3, cause: 'heapShare' });
   });
 
@@ -43,7 +43,7 @@ describe('the level of pressure', () => {
 
   it('rises by as many as a late observation stands for, and never above what is demanded', () => {
     expect(
-      [1, 2, 9].map((steps) => nextPressure(noPressure, { ...calm, loopDelayMs: 900 }, steps).level),
+      [1, 2, 9].map((steps) => nextPressure(noPressure, { ...calm, loopDelayMs: 1_300 }, steps).level),
     ).toEqual([1, 2, 4]);
   });
 
@@ -53,7 +53,7 @@ describe('the level of pressure', () => {
 
   it('begins to wait anew when it was not calmer for once', () => {
     const nearly = settled(at(1), 3, {});
-    const disturbed = settled(nearly, 1, { loopDelayMs: 60 });
+    const disturbed = settled(nearly, 1, { loopDelayMs: 150 });
     expect([nearly.level, settled(disturbed, 3, {}).level, settled(disturbed, 4, {}).level]).toEqual([
       1, 1, 0,
     ]);
@@ -63,7 +63,7 @@ describe('the level of pressure', () => {
     let state = noPressure;
     const seen: number[] = [];
     for (let nth = 0; nth < 40; nth += 1) {
-      state = nextPressure(state, { ...calm, loopDelayMs: nth % 2 === 0 ? 101 : 55 });
+      state = nextPressure(state, { ...calm, loopDelayMs: nth % 2 === 0 ? 251 : 130 });
       seen.push(state.level);
     }
     expect(new Set(seen)).toEqual(new Set([1]));
@@ -127,7 +127,7 @@ describe('what is refused', () => {
       'list',
       'webhook',
     ]);
-    for (let nth = 0; nth < 6; nth += 1) pressure.observe({ ...calm, loopDelayMs: 250, poolWaitMs: 5_000 });
+    for (let nth = 0; nth < 6; nth += 1) pressure.observe({ ...calm, loopDelayMs: 450, poolWaitMs: 5_000 });
     expect(pressure.sheds('page')).toBe(true);
   });
 

@@ -43,12 +43,13 @@ export interface Signals {
 export type Signal = keyof Signals;
 
 /**
- * Where each level begins. V8 collects when the heap is halfway from what lived through the last collection to its limit,
+ * Where each level begins. A process that shares its processors with much other work waits 100 ms for its turn and serves
+ * everybody in good time. V8 collects when the heap is halfway from what lived through the last collection to its limit,
  * so 0.85 in use means that 0.7 are needed. Waiting for the database refuses no device calls and no landing pages: what is
  * in memory answers them, also while the database is away.
  */
 const begins: Readonly<Record<Signal, readonly number[]>> = {
-  loopDelayMs: [100, 200, 400, 800, 1_600],
+  loopDelayMs: [250, 400, 700, 1_200, 2_000],
   heapShare: [0.85, 0.9, 0.93, 0.96, 0.98],
   poolWaitMs: [500, 1_000, 2_000],
 };
