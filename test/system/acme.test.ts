@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { type AddressInfo, connect as dial } from 'node:net';
@@ -5,9 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createSealer, sealingKeyId } from '../../src/secrets/seal.ts';
 import { type Authority, createAuthority } from '../../src/simulator/authority.ts';
-import { openChallenge } from '../../src/store/acme.ts';
+import { certificateKeyAssociation, openChallenge } from '../../src/store/acme.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+import { openDoor } from '../harness/database-door.ts';
 import { eventually } from '../harness/eventually.ts';
 import { type GatewayProcess, startProcess } from '../harness/gateway.ts';
 import { freePort } from '../harness/ports.ts';
@@ -99,6 +102,16 @@ describe('certificates by ACME', () => {
     });
   const open = (kind: 'http-01' | 'tls-alpn-01') =>
     openChallenge(database.sql, { directory, name, kind, token, keyAuthorization }, 60_000);
+  /** A certificate as a renewal leaves it, which is not due for long. */
+  const issued = async (): Promise<string> => {
+    const { certificatePem, keyPem } = await authority.issue([name]);
+    const sealer = await createSealer([new Uint8Array(key(7))]);
+    const sealed = await sealer.seal(keyPem, certificateKeyAssociation({ directory, name }));
+    await database.sql`
+      insert into acme_certificates (directory, name, chain, key_sealed, issued_at, not_after, next_try_at)
+      values (${directory}, ${name}, ${certificatePem}, ${sealed}, now(), now() + interval '90 days', now() + interval '60 days')`;
+    return new X509Certificate(certificatePem).serialNumber;
+  };
   const presented = (gateway: GatewayProcess, more: object = {}) =>
     new Promise<{ serial: string; extensions: string; text: string }>((resolve, reject) => {
       const port = Number(new URL(gateway.data).port);
@@ -200,6 +213,39 @@ describe('certificates by ACME', () => {
       expect(text).toBe('');
     }
     expect((await presented(gateway)).text).toMatch(/^HTTP\/1\.1 404 /);
+  });
+
+  it('are presented without the database, and their keys sealed anew with the others', async () => {
+    await begin();
+    const door = await openDoor();
+    await door.leadTo(database.url);
+    const url = new URL(database.url);
+    url.port = String(door.port);
+    const settings = { DATABASE_URL: url.href, ESPALIER_DATA_DIR: join(folder, 'kept') };
+    const serial = await issued();
+    const first = await start(settings);
+    expect((await presented(first)).serial).toBe(serial);
+    expect(first.output()).not.toContain('acme.failed');
+    await eventually(() => expect(first.output()).toContain('"event":"snapshot.written"'));
+    await first.kill();
+    await door.close();
+    const second = await start(settings);
+    expect((await presented(second)).serial).toBe(serial);
+    await second.kill();
+    await door.leadTo(database.url);
+    const third = await start({
+      ...settings,
+      ESPALIER_SECRETS_KEY: [key(8), key(7)].map((one) => one.toString('base64')).join(),
+    });
+    const { keyIds } = await createSealer([new Uint8Array(key(8))]);
+    await eventually(async () => {
+      const [row] = await database.sql<
+        { sealed: string }[]
+      >`select key_sealed as sealed from acme_certificates`;
+      expect(sealingKeyId(row?.sealed ?? '')).toBe(keyIds[0]);
+    });
+    expect((await presented(third)).serial).toBe(serial);
+    await door.close();
   });
 
   it('name their listener where its port is taken', async () => {
