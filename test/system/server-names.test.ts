@@ -119,9 +119,12 @@ describe.each([
       await once(began, 'data');
       session ??= began.getSession();
       began.destroy();
-      const resumed = await open({ ...at, servername: 'second.test', ...(session ? { session } : {}) });
-      expect([resumed.isSessionReused(), commonName(resumed)]).toEqual([false, 'second.test']);
-      resumed.destroy();
+      // OpenSSL as a client resumes under the same name alone; a caller of another make may do so under any.
+      for (const servername of ['first.test', 'second.test']) {
+        const next = await open({ ...at, servername, ...(session ? { session } : {}) });
+        expect([next.isSessionReused(), commonName(next)]).toEqual([false, servername]);
+        next.destroy();
+      }
     },
   );
 
