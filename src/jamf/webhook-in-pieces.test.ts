@@ -56,6 +56,24 @@ describe('a webhook in pieces', () => {
     );
   });
 
+  it('begins after spaces of the format alone, and so it does as a whole', async () => {
+    const json = membership({ name: 'x', groupAddedDevicesIds: [1] });
+    const xml =
+      '<JSSEvent><webhook><webhookEvent>ComputerAdded</webhookEvent></webhook><event><jssID>1</jssID></event></JSSEvent>';
+    for (const body of [json, xml])
+      for (const [before, after, ids] of [
+        [' \t\r\n', '\r\n', [1]],
+        ['\u00a0', '', []],
+        ['\ufeff\ufeff', '', []],
+        ['\u2028', '', []],
+      ] as const) {
+        expect(idsOf(await inPieces(before + body + after))).toEqual(ids);
+        expect(idsOf(parseWebhook(before + body + after, 'application/json'))).toEqual(ids);
+      }
+    const open = `${json}\u00a0`;
+    expect(parseWebhook(open, 'application/json').ok).toBe((await inPieces(open)).ok);
+  });
+
   it('loses nothing for a name that begins with a NUL or what looks like a mark', async () => {
     for (const name of ['\u0000Müller', '\u0000Müllerx', `\u0000${'x'.repeat(201)}`, '\uFEFFMüller']) {
       const body = membership({ name: 'x', groupAddedDevicesIds: [1] }).replace('"x"', `"${name}"`);

@@ -78,9 +78,12 @@ export async function readWebhook(
 /** This many bytes are read between two checks of the clock: it takes some tenths of a millisecond. */
 const pieceBytes = 16_384;
 
+/** Spaces and control characters, as when it is read in pieces; no-break spaces and the like belong to no document. */
+const spacesBefore = /^[^!-\uffff]+/;
+
 /** The same for a small body that is there as a whole, at once. */
 export function parseWebhook(body: string, contentType: string | undefined): WebhookResult {
-  const text = (body.startsWith('\uFEFF') ? body.slice(1) : body).trim();
+  const text = (body.startsWith('\uFEFF') ? body.slice(1) : body).replace(spacesBefore, '');
   const document = text.startsWith('{') ? jsonDocument(text) : textDocument(text, contentType);
   return atOnce(webhookOf(document));
 }

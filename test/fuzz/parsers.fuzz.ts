@@ -108,7 +108,7 @@ describe('readers', () => {
     fuzz(`a webhook in ${name} is read or refused, whole and in pieces alike`, 'parser', () =>
       fc.asyncProperty(damaged(texts, signs), cuts, async (text, lengths) => {
         // Before it is text, a body with a zero byte among its first is taken for UTF-16.
-        fc.pre(/^[ \t\r\n]*[!-~]/.test(text) && !text.slice(0, 4).includes('\0'));
+        fc.pre(!text.slice(0, 4).includes('\0'));
         const whole = await soon(() => parseWebhook(text, type));
         const pieces = await soon(() => readWebhook(inPieces(text, lengths), type, turnsApart.work('t')));
         expect(pieces.ok).toBe(whole.ok);
