@@ -7,6 +7,7 @@ import { connectWithinRequestSeconds, openDatabase } from '../store/database.ts'
 import { describeDatabaseUrl } from '../store/database-url.ts';
 import { poolerProblem, sharesSessions } from '../store/pooler.ts';
 import { startProblem } from '../store/start-problem.ts';
+import { storeFailure } from '../store/store-failure.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Config } from './config.ts';
 import { DirectoryInUse } from './node-directory-lock.ts';
@@ -123,7 +124,8 @@ export async function prepareOnce(preparing: Preparing): Promise<Prepared> {
     await abandonedBy(signal, checkDeployment(url, sealer));
     return { ready: true };
   } catch (error) {
-    return waitingFor(preparing, error, false);
+    // It may go away between two questions.
+    return waitingFor(preparing, error, storeFailure(error) === 'unreachable');
   }
 }
 

@@ -43,17 +43,20 @@ export async function openDoor(): Promise<DatabaseDoor> {
     close,
     reset,
     meetBy,
-    leadTo: (url) => {
-      const { hostname, port: target } = new URL(url);
-      return meetBy((socket) => {
-        const other = dial(Number(target), hostname);
-        other.on('error', () => socket.destroy()).on('close', () => socket.destroy());
-        socket.on('close', () => other.destroy());
-        socket.pipe(other).pipe(socket);
-      });
-    },
+    leadTo: (url) => meetBy(leadingTo(url)),
   };
 }
+
+/** Leads to the database at this URL. */
+export const leadingTo =
+  (url: string) =>
+  (socket: Socket): void => {
+    const { hostname, port } = new URL(url);
+    const other = dial(Number(port), hostname);
+    other.on('error', () => socket.destroy()).on('close', () => socket.destroy());
+    socket.on('close', () => other.destroy());
+    socket.pipe(other).pipe(socket);
+  };
 
 /** ErrorResponse of the protocol's version 3: severity, code, message. */
 function errorResponse(code: string, message: string): Buffer {

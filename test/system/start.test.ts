@@ -5,12 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { lockDirectory } from '../../src/runtime/node-directory-lock.ts';
+import { prepareOnce } from '../../src/runtime/node-store.ts';
+import { createSealer } from '../../src/secrets/seal.ts';
 import { createAuthority } from '../../src/simulator/authority.ts';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import {
   cutting,
   cuttingTls,
   type DatabaseDoor,
+  leadingTo,
   openDoor,
   refusing,
   showing,
@@ -433,6 +436,25 @@ describe('without its database', () => {
       code: 1,
       lines: [expect.stringMatching(/^DATABASE_URL .*another deployment.*ESPALIER_SECRETS_KEY/)],
     });
+  });
+
+  it('counts one that goes away while it is looked at as one that cannot be reached', async () => {
+    const database = await createTestDatabase();
+    let isThere = true;
+    await door.meetBy((socket) => {
+      // The question whether anybody answers comes by the first connection, what it is by those after it.
+      if (isThere) leadingTo(database.url)(socket);
+      else socket.destroy();
+      isThere = false;
+    });
+    const url = new URL(database.url);
+    url.port = String(door.port);
+    const found = await prepareOnce({
+      ...{ url: url.href, config: { migrate: 'off' }, signal: new AbortController().signal },
+      sealer: await createSealer([new Uint8Array(32)]),
+    });
+    expect(found).toMatchObject({ ready: false, unreachable: true });
+    await database.drop();
   });
 
   it('waits for migrations that somebody else has to apply', async () => {
