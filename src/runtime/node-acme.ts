@@ -26,6 +26,7 @@ import type { AcmeConfig, Config } from './config.ts';
 import type { AcmeListener } from './node-acme-listener.ts';
 import { every } from './node-background.ts';
 import { type Certificate, type MemoryCertificates, readCertificate } from './node-certificate-source.ts';
+import { whenStoreAnswers } from './node-delivery.ts';
 
 export interface AcmeParts {
   readonly acme: AcmeConfig;
@@ -155,7 +156,7 @@ export interface NodeAcme extends KnownCertificates {
 }
 
 export function createNodeAcme(parts: AcmeParts, front: AcmeFront | undefined): NodeAcme {
-  const { log, sql } = parts;
+  const { log, signal, sql } = parts;
   const presenter = front && createPresenter(parts, front);
   const stops: (() => Promise<void>)[] = [];
   let restoring = Promise.resolve();
@@ -165,7 +166,7 @@ export function createNodeAcme(parts: AcmeParts, front: AcmeFront | undefined): 
       if (front === undefined || presenter === undefined) return;
       front.listener?.serve(createHttpAnswers(sql, log));
       const learn = createLearning(parts, front, presenter);
-      await learn();
+      await whenStoreAnswers(log, signal, learn);
       stops.push(every(log, acmeLearnEveryMs, 'acme.learning', learn));
     },
     restore: (rows) => {

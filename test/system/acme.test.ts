@@ -6,9 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createAddressPolicy } from '../../src/outbound/addresses.ts';
+import { createNodeSend } from '../../src/outbound/node.ts';
+import { createNodeAcme } from '../../src/runtime/node-acme.ts';
+import { createMemoryCertificates } from '../../src/runtime/node-certificate-source.ts';
 import { createSealer, sealingKeyId } from '../../src/secrets/seal.ts';
 import { type Authority, createAuthority } from '../../src/simulator/authority.ts';
 import { certificateKeyAssociation, openChallenge } from '../../src/store/acme.ts';
+import { openDatabase } from '../../src/store/database.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { openDoor } from '../harness/database-door.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -245,6 +251,49 @@ describe('certificates by ACME', () => {
       expect(sealingKeyId(row?.sealed ?? '')).toBe(keyIds[0]);
     });
     expect((await presented(third)).serial).toBe(serial);
+    await door.close();
+  });
+
+  it('wait for a database that goes away again while they begin', async () => {
+    await begin();
+    const serial = await issued();
+    const door = await openDoor();
+    const url = new URL(database.url);
+    url.port = String(door.port);
+    const sql = openDatabase(url.href, { connections: 1, applicationName: 'test' });
+    const certificates = createMemoryCertificates('acme');
+    const lines: string[] = [];
+    const ending = new AbortController();
+    const acme = createNodeAcme(
+      {
+        acme: {
+          directory,
+          names: [name],
+          email: undefined,
+          challenge: 'http-01',
+          listen: { host: '127.0.0.1', port: 0 },
+        },
+        sealer: await createSealer([new Uint8Array(key(7))]),
+        log: createLog({ level: 'warn', format: 'json', write: (line) => lines.push(line) }),
+        send: createNodeSend(createAddressPolicy([])).send,
+        ...{ sql, retryBaseSeconds: 2, signal: ending.signal },
+      },
+      { certificates, listener: undefined },
+    );
+    const started = acme.start();
+    const ended = started.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    await eventually(() => expect(lines.join('')).toContain('waits-for-the-database'));
+    await door.leadTo(database.url);
+    expect(await ended).toBeUndefined();
+    expect(certificates.current().map(({ cert }) => new X509Certificate(cert).serialNumber)).toEqual([
+      serial,
+    ]);
+    ending.abort();
+    await acme.stop();
+    await sql.end({ timeout: 1 });
     await door.close();
   });
 
