@@ -131,6 +131,13 @@ describe('what is refused', () => {
     expect(pressure.sheds('page')).toBe(true);
   });
 
+  it('is a landing page as soon as any other request, where a look comes late', () => {
+    const pressure = new Pressure();
+    pressure.observe({ ...calm, loopDelayMs: 2_500 }, 5);
+    expect([pressure.level, pressure.ownLevel]).toEqual([5, 5]);
+    expect(pressure.sheds('page')).toBe(true);
+  });
+
   it('changes are told once each, with what was observed', () => {
     const changes: string[] = [];
     const pressure = new Pressure({

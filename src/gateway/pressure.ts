@@ -135,7 +135,7 @@ export class Pressure {
     const before = this.level;
     this.#state = nextPressure(this.#state, observed, steps);
     this.level = this.#state.level;
-    this.#own = nextPressure(this.#own, { ...observed, poolWaitMs: 0 });
+    this.#own = nextPressure(this.#own, { ...observed, poolWaitMs: 0 }, steps);
     this.ownLevel = this.#own.level;
     if (this.level !== before) this.#options.onChange?.(this.#state, before, observed);
   }
