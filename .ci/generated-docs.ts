@@ -100,10 +100,11 @@ ${table(
 ${table(
   ['For', 'Connections'],
   [
-    ['watching the database: whether it is there, what changed, what is due', '4'],
+    ['watching the database: whether it is there and ready, what changed, what is due', '4'],
     ['filling the cache of routes after a start', '1'],
     ['imports and exports, one each', String(importsAtOnce + exportsAtOnce)],
     ['what delivery writes without waiting for the disk', 'a fifth of the rest'],
+    ['operators: the admin API and the console', 'a sixth of the rest'],
     ['everything else', 'what is left'],
   ],
 )}

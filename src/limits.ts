@@ -314,8 +314,9 @@ export const importsAtOnce = 2;
 export const importsWaiting = 8;
 export const exportsAtOnce = 4;
 /**
- * Lists that grow with the fleet, read at the same time by one process: as many as operators have connections to the database
- * (store/connection-budget.ts). So many more wait; the rest is told to come again.
+ * Lists that grow with the fleet, read at the same time by one process: as many as operators have connections to the database by
+ * default (store/connection-budget.ts), so what they do one by one waits for one list at most. So many more wait; the rest is
+ * told to come again.
  */
 export const listsAtOnce = 2;
 export const listsWaiting = 100;

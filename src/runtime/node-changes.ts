@@ -70,6 +70,8 @@ export interface NodeChanges {
     readonly onMove: () => void;
   }): void;
   stop(): Promise<void>;
+  /** Its client, whose connection nobody waits for; another one after an outage. */
+  readonly client: () => Sql;
   /** Lets operators see that this process still serves, and soon will not. */
   readonly tellDraining: () => void;
 }
@@ -113,6 +115,7 @@ function createListening(parts: ChangesParts, wake: () => void) {
       },
       prune: (seenBy: string | undefined) => createChangeSource(parts.sql).prune(seenBy),
     },
+    client: () => sql,
     close: () => sql.end({ timeout: 1 }),
   };
 }
@@ -337,6 +340,7 @@ export function createNodeChanges(parts: ChangesParts): NodeChanges {
     routes: cache,
     assignments,
     routesChanged: notifying.soon,
+    client: listening.client,
     tellDraining: recording.tellDraining,
     degradedSeconds: () => {
       const silentMs = feed.silentMs();

@@ -474,7 +474,7 @@ interface Answering {
  */
 async function run(started: Shell, options: RunOptions, stack: AsyncDisposableStack): Promise<Answering> {
   const composed = await compose(started, options, stack);
-  const { breaker, changes, found, gateway, operators, preparing, snapshot } = composed;
+  const { breaker, changes, found, gateway, preparing, snapshot } = composed;
   const { readiness } = started;
   const beganMs = performance.now();
   const onDraining = changes.tellDraining;
@@ -491,7 +491,7 @@ async function run(started: Shell, options: RunOptions, stack: AsyncDisposableSt
   await gateway.missed?.start();
   const newest = await newestMigration();
   const ready = (): void =>
-    readiness.started(() => databaseReadiness(operators, newest, changes.degradedSeconds));
+    readiness.started(() => databaseReadiness(changes.client(), newest, changes.degradedSeconds));
   if (!isRestored) {
     const delivery = await deliver(composed, performance.now() - beganMs);
     ready();

@@ -7,7 +7,7 @@ import { exportsAtOnce, importsAtOnce } from '../limits.ts';
 export interface ConnectionBudget {
   /** Intake, calls, delivery: whatever waits for the disk. */
   readonly durable: number;
-  /** The admin API and probes: neither waits for customers' requests, nor they for a list. */
+  /** The admin API: it does not wait for customers' requests, nor they for a list. */
   readonly operators: number;
   /** Connections for delivery's writes that need not wait for the disk. */
   readonly relaxed: number;

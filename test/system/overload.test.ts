@@ -129,6 +129,22 @@ describe('a gateway whose database connections are all taken', () => {
     expect(await metric('espalier_shed_total{class="call"}')).toBeUndefined();
   }, 120_000);
 
+  it('is ready while lists keep all connections of operators', async () => {
+    let lists: Promise<Answer>[] = [];
+    await scene.database.sql.begin(async (tx) => {
+      await tx`lock table routes in access exclusive mode`;
+      lists = [1, 2].map(() => scene.api('GET', `/tenants/${tenantId}/devices`));
+      await eventually(async () => {
+        const waiting = await tx`select from pg_stat_activity
+          where application_name = 'espalier-operators' and wait_event_type = 'Lock'`;
+        expect(waiting).toHaveLength(1);
+      });
+      const { status, text } = await ops('/health/ready');
+      expect([status, JSON.parse(text)]).toEqual([200, { status: 'ready' }]);
+    });
+    for (const { status } of await Promise.all(lists)) expect(status).toBe(200);
+  });
+
   it('takes everything again', async () => {
     expect((await webhook(macs()[1]!.jamfComputerId)).status).toBe(202);
     expect((await scene.api('GET', `/tenants/${tenantId}/devices`)).status).toBe(200);
