@@ -79,6 +79,7 @@ describe('accepted', () => {
         objectId: 'object',
         uniqueId: 'unique',
         userName: undefined,
+        issuedAtMs: (seconds - 10) * 1000,
         expiresAtMs: (seconds + 3600) * 1000,
       },
     });
