@@ -32,6 +32,7 @@ import { type Lane, putLaneBefore } from './lane/listener.ts';
 import type { LaneServices } from './lane/services.ts';
 import type { CertificateSource } from './node-certificate-source.ts';
 import { boundConnections, type ConnectionBounds, type Connections } from './node-connections.ts';
+import { checkFirstBytes } from './node-first-bytes.ts';
 import { brokenBody, hasBody, passBody, serveInTurn, type Turns, watchBody } from './node-in-turn.ts';
 import { tlsServerOptions } from './node-tls.ts';
 import type { ListenAddress } from './settings.ts';
@@ -231,8 +232,10 @@ function createServerFor(options: ListenOptions): { server: Server; connections:
   };
   const serve = (server: Server) => {
     const bounds = options.connections ?? { inAll: connectionsInAll, perAddress: connectionsPerAddress };
+    const isTls = options.certificates !== undefined;
+    checkFirstBytes(server, isTls);
     const connections = boundConnections(server, bounds, {
-      isTls: options.certificates !== undefined,
+      isTls,
       // Node and the lane close what is idle sooner; neither knows of a caller that drips bytes of no request.
       idleMs: limits.keepAliveTimeout + 2 * headersTimeoutMs,
     });

@@ -175,6 +175,11 @@ const lineRows: readonly RequestRow[] = [
   changed('bare LF behind a header', 'refused', (bytes) => bytes.replace(/\r\n\r\n$/, '\nX-A: b\r\n\r\n')),
   changed('bare CR behind a header', 'refused', (bytes) => bytes.replace(/\r\n\r\n$/, '\rX-A: b\r\n\r\n')),
   changed('bare LF in place of the empty line', 'refused', (bytes) => bytes.replace(/\r\n\r\n$/, '\r\n\n')),
+  changed('bare CR before the request line', 'refused', (bytes) => `\r${bytes}`),
+  changed('bare LF before the request line', 'refused', (bytes) => `\n${bytes}`),
+  changed('bare CR between an empty line and the request line', 'refused', (bytes) => `\r\n\r${bytes}`),
+  changed('CR before an empty line', 'refused', (bytes) => `\r\r\n${bytes}`),
+  changed('empty lines before the request line', 'served', (bytes) => `\r\n\r\n${bytes}`),
   changed('bare LF everywhere', 'refused', (bytes) => bytes.replaceAll('\r\n', '\n')),
 ];
 
