@@ -32,15 +32,20 @@ describe('a caller that resets its connection in the middle of a body', () => {
     const { tenantId } = scene.world.tenants[0]!;
     await connectTenant(scene, tenantId);
     const { gateway } = scene;
-    await leave(`${gateway.data}/t/${tenantId}/notifications`);
-    await leave(`${gateway.admin}/api/v1/tenants`, { authorization: `Bearer ${bootstrapKey}` });
+    const sent = ['left-notification', 'left-tenant'] as const;
+    await leave(`${gateway.data}/t/${tenantId}/notifications`, { 'x-request-id': sent[0] });
+    await leave(`${gateway.admin}/api/v1/tenants`, {
+      authorization: `Bearer ${bootstrapKey}`,
+      'x-request-id': sent[1],
+    });
     const answers = () =>
       gateway
         .output()
         .split('\n')
-        .filter((line) => /"event":"request".*"POST".*(?:notifications|v1\/tenants)"/.test(line))
-        .slice(-2)
-        .map((line) => (JSON.parse(line) as { status: number }).status);
+        .filter((line) => line.includes('"event":"request"'))
+        .map((line) => JSON.parse(line) as { requestId: string; status: number })
+        .filter(({ requestId }) => sent.some((id) => id === requestId))
+        .map(({ status }) => status);
     await eventually(() => expect(answers()).toEqual([400, 400]));
   });
 });
