@@ -56,6 +56,11 @@ function scene(withFeed = true) {
   };
 }
 
+async function* pages(...given: (readonly (readonly [string, Row])[])[]) {
+  yield* given;
+}
+const row = (key: string, value: number) => [key, { value }] as const;
+
 describe('rows that are kept', () => {
   it('without a feed for a second', async () => {
     const { kept, pass, state } = scene(false);
@@ -231,11 +236,6 @@ describe('rows that are kept', () => {
 });
 
 describe('rows that are read beforehand', () => {
-  async function* pages(...given: (readonly (readonly [string, Row])[])[]) {
-    yield* given;
-  }
-  const row = (key: string, value: number) => [key, { value }] as const;
-
   it('serve without a look at the database, and those that are named later are read by themselves', async () => {
     const { kept, rows, state } = scene();
     await kept.preload(pages([row('a', 1)], [row('b', 2)]));
@@ -329,5 +329,21 @@ describe('rows that an earlier process left', () => {
     kept.restore([['a', { value: 7 }]], ageMs);
     expect(kept.peek('a')).toBeUndefined();
     expect(await kept.get('a')).toEqual({ value: 1 });
+  });
+
+  it('are no more once all rows were read and they are not among them', async () => {
+    const { kept, state } = scene();
+    kept.restore(
+      [
+        ['a', { value: 7 }],
+        ['deleted', { value: 8 }],
+      ],
+      2_000,
+    );
+    await kept.preload(pages([row('a', 1)]));
+    await new Promise(setImmediate);
+    expect(kept.known()).toEqual([{ value: 1 }]);
+    Object.assign(state, { away: true, known: true });
+    expect(kept.peek('deleted')).toBeUndefined();
   });
 });

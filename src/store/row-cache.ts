@@ -247,6 +247,11 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
       return tries > 1 ? refresh(key, tries - 1) : kept.row;
     }
   };
+  const forget = (key: string): void => {
+    reads.changed(key);
+    preloads.changed(key);
+    if ((known.changed(key) || (keepsAll && known.hasRoom())) && policy?.feed.started) renew(key);
+  };
   return {
     peek: (key) => {
       const kept = known.peek(key);
@@ -261,11 +266,7 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
       reads.changed(key);
       return ask(key);
     },
-    forget: (key) => {
-      reads.changed(key);
-      preloads.changed(key);
-      if ((known.changed(key) || (keepsAll && known.hasRoom())) && policy?.feed.started) renew(key);
-    },
+    forget,
     forgetAll: () => {
       known.allChanged();
       reads.allChanged();
@@ -280,6 +281,9 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
           for (const [key, row] of page)
             if (preload.mayTake(key) && (known.hasRoom() || known.peek(key) !== undefined))
               known.keep(key, row, atMs);
+        // A row that was known before and is not among them is no more: the feed need not have told of it to this process.
+        for (const [key, kept] of known.entries())
+          if (kept.changedAtMs === undefined && kept.atMs < atMs) forget(key);
       } finally {
         preload.end();
       }
