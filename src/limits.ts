@@ -386,7 +386,7 @@ export const maxChangesSent = 500;
 /** Ten tabs without a common stream, twice; and of all people. */
 export const streamsOfPerson = 20;
 export const streamsInAll = 500;
-/** The first snapshot is written when the start is over and its first calls are answered. */
+/** The first snapshot is written when the start is over and its first calls are answered; so often it is tried until the data are known. */
 export const snapshotFirstMs = 5_000;
 /** An outage shows as an age of a minute more than it lasts; unchanged data cost one small file each time. */
 export const snapshotEveryMs = 60_000;

@@ -35,8 +35,6 @@ export interface KeepOptions {
 }
 
 export interface SnapshotKeeping {
-  /** Bytes on disk and the date at which they were known to be current; undefined: this process has written none. */
-  readonly state: () => { readonly bytes: number; readonly knownAt: number } | undefined;
   /** Writes what changed since the last write, where the database is there, and ends. */
   stop(): Promise<void>;
 }
@@ -98,31 +96,32 @@ export function keepSnapshot(options: KeepOptions): SnapshotKeeping {
   const lock = createFolderLock(folder, log);
   const report = createReport(log);
   const ending = new AbortController();
-  let state: ReturnType<SnapshotKeeping['state']>;
   let timer: ReturnType<typeof setTimeout>;
   let running: Promise<void> | undefined;
 
-  const write = async (signal: AbortSignal): Promise<void> => {
+  /** False: nobody knows now whether the data are current. */
+  const write = async (signal: AbortSignal): Promise<boolean> => {
     const silentMs = knownForMs();
-    if (silentMs === undefined || silentMs > snapshotSilentMs) return;
+    if (silentMs === undefined || silentMs > snapshotSilentMs) return false;
     // A record that is written later holds what is newer: the age errs on the old side.
     const knownAt = Date.now() - silentMs;
-    if (!(await lock.take())) return;
+    if (!(await lock.take())) return true;
     const beganMs = performance.now();
     const { bytes, newBytes, newSegments, segments } = await writer.write(parts, knownAt, signal);
-    state = { bytes, knownAt };
     const seconds = Math.round(performance.now() - beganMs) / 1_000;
     report.written({ bytes, newBytes, segments, newSegments, seconds });
+    return true;
   };
   const turn = async (): Promise<void> => {
     const beganMs = performance.now();
+    let isKnown = true;
     try {
-      await write(ending.signal);
+      isKnown = await write(ending.signal);
     } catch (error) {
       if (!ending.signal.aborted) report.failed(error);
     }
     const tookMs = performance.now() - beganMs;
-    if (!ending.signal.aborted) schedule(Math.max(everyMs, tookMs * snapshotRestFactor));
+    if (!ending.signal.aborted) schedule(isKnown ? Math.max(everyMs, tookMs * snapshotRestFactor) : firstMs);
   };
   const schedule = (ms: number): void => {
     timer = setTimeout(() => {
@@ -132,7 +131,6 @@ export function keepSnapshot(options: KeepOptions): SnapshotKeeping {
   };
   schedule(firstMs);
   return {
-    state: () => state,
     stop: async () => {
       clearTimeout(timer);
       ending.abort();
