@@ -39,8 +39,6 @@ export async function createServingSnapshot(options: ServingSnapshotOptions): Pr
     ...{ feed: changes.feed, assignments: changes.assignments, routes: changes.routes.snapshot },
     ...{ tenants, instances, keys, certificates },
   });
-  let keeping: SnapshotKeeping | undefined;
-  let restoredAt: number | undefined;
   return {
     restore: async (why) => {
       const loaded = await snapshot?.load(parts);
@@ -52,7 +50,6 @@ export async function createServingSnapshot(options: ServingSnapshotOptions): Pr
         log[level]('snapshot.not-used', { cause, ...age, ...(detail === undefined ? {} : { detail }) });
         return false;
       }
-      restoredAt = loaded.knownAt;
       log.warn('snapshot.serves', {
         database: why,
         knownAt: new Date(loaded.knownAt).toISOString(),
@@ -65,24 +62,25 @@ export async function createServingSnapshot(options: ServingSnapshotOptions): Pr
     },
     keep: () => {
       const kept = snapshot?.keep({ parts, knownForMs: changes.knownForMs });
-      keeping = kept && {
-        state: kept.state,
-        stop: async () => {
-          // The last write has what was bound until now.
-          await changes.assignments
-            .read()
-            .catch((error: unknown) => log.debug('assignments.failed', { error }));
-          await kept.stop();
-        },
-      };
-      return keeping;
+      return (
+        kept && {
+          stop: async () => {
+            // The last write has what was bound until now.
+            await changes.assignments
+              .read()
+              .catch((error: unknown) => log.debug('assignments.failed', { error }));
+            await kept.stop();
+          },
+        }
+      );
     },
     observe: (metrics) => {
       if (!serves) return;
       metrics.onScrape(async (observe) => {
         observe.degraded(changes.policy.isAway() ? 1 : 0);
-        const knownAt = keeping?.state()?.knownAt ?? restoredAt;
-        if (knownAt !== undefined) observe.snapshotAgeSeconds(Math.max(0, Date.now() - knownAt) / 1_000);
+        // Another process of the directory may be the one that writes.
+        const found = await snapshot?.look();
+        if (found?.ageMs !== undefined) observe.snapshotAgeSeconds(Math.max(0, found.ageMs) / 1_000);
       });
     },
   };
