@@ -75,7 +75,7 @@ export const bodiesHeldBytes = 256 * mebibyte;
 export const smallBodyBytes = 16 * 1024;
 /** Every other request body on any listener (contract section 6). */
 export const bodyBytes = mebibyte;
-/** Bodies of change notifications that are being read, which anybody can send: the largest, eight times for each tenant. */
+/** Larger bodies of change notifications that are being read, which anybody can send: the largest, eight times for each tenant. */
 export const notificationsHeldBytes = 32 * bodyBytes;
 /** Graph sends some dozens in one request. Anybody can send here, and each state that is named is hashed. */
 export const notificationsPerBody = 5_000;

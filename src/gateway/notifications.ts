@@ -2,7 +2,7 @@ import type { Context, Hono } from 'hono';
 import { type NotificationOutcome, takeNotifications } from '../delivery/directory/take-notifications.ts';
 import { parseNotifications } from '../graph/notifications.ts';
 import { parseGuid } from '../ids.ts';
-import { bodyBytes, validationTokenCharacters } from '../limits.ts';
+import { bodyBytes, smallBodyBytes, validationTokenCharacters } from '../limits.ts';
 import { type FieldError, ProblemError, problem } from '../problems.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import type { KeyedSemaphore } from '../semaphore.ts';
@@ -25,7 +25,7 @@ export interface NotificationSideOptions {
   readonly tenants: TenantDirectory;
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
-  /** Bytes of bodies that are being read, by tenant and address: whoever sends them shows no credential before. */
+  /** Bytes of large bodies that are being read, by tenant and address: whoever sends them shows no credential before. */
   readonly bodies: FairShare;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -81,7 +81,9 @@ async function readBounded(
   { bodies, facts }: NotificationSideOptions,
   tenantId: string,
 ): Promise<string> {
-  const bytes = Math.min(facts.body(c)?.length ?? bodyBytes, bodyBytes);
+  const length = facts.body(c)?.length ?? bodyBytes;
+  // Graph's are small nearly always: large ones of strangers that never come to their end must not take their place.
+  const bytes = length <= smallBodyBytes ? 0 : Math.min(length, bodyBytes);
   const part = bodies.partOf(tenantId, sourceKey(facts.remoteAddress(c)));
   const busy = bodies.take(part, bytes);
   if (busy !== undefined) throw new ProblemError(busy);

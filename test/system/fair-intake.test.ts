@@ -42,18 +42,21 @@ describe('an instance with many requests under way', () => {
     await scene?.close();
   }, 60_000);
 
-  /** A webhook whose body does not come to its end. */
-  const hang = ({ id, key }: AddedInstance): void => {
-    const one = request(`${scene.gateway.data}/jamf/${id}/webhooks`, {
+  /** A request whose body does not come to its end. */
+  const hangAt = (path: string, headers: Readonly<Record<string, string>>): ClientRequest => {
+    const one = request(`${scene.gateway.data}${path}`, {
       method: 'POST',
       agent: false,
       ca: scene.trust,
-      headers: { 'content-type': 'application/json', 'x-api-key': key, 'content-length': '100' },
+      headers: { 'content-type': 'application/json', ...headers },
     });
     one.on('error', () => undefined);
     one.write('{"webhook":');
     hanging.push(one);
+    return one;
   };
+  const hang = ({ id, key }: AddedInstance): ClientRequest =>
+    hangAt(`/jamf/${id}/webhooks`, { 'x-api-key': key, 'content-length': '100' });
   const macOf = (name: string): number =>
     scene.world.fleet.truth().find(({ instance }) => instance === name)!.jamfComputerId;
   const isKnown = async (id: string, computer: number): Promise<boolean> => {
@@ -78,4 +81,16 @@ describe('an instance with many requests under way', () => {
     for (const one of hanging) one.destroy();
     await eventually(async () => expect((await sendWebhook(scene, berlin, computer)).status).toBe(202));
   }, 60_000);
+
+  it('strangers whose large notifications hang push out no ordinary one of Graph', async () => {
+    const path = `/t/${scene.world.tenants[0]!.tenantId}/notifications`;
+    const refused = Promise.withResolvers<number | undefined>();
+    for (let nth = 0; nth < 5; nth += 1)
+      hangAt(path, { 'content-length': '1048576' }).on('response', ({ statusCode }) =>
+        refused.resolve(statusCode),
+      );
+    expect(await refused.promise).toBe(429);
+    const headers = { 'content-type': 'application/json' };
+    expect((await scene.data(path, { method: 'POST', headers, body: '{"value":[]}' })).status).toBe(202);
+  });
 });
