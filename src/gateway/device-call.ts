@@ -182,7 +182,7 @@ function createCallerVerifier(options: DeviceCallOptions) {
     const refused = (reason: VerifyRefusal): CallerResult => {
       // Nothing is wrong with a credential that cannot be checked.
       const limited = reason === 'keys-unavailable' ? undefined : strangers.wrong(source);
-      return { ok: false, problem: limited ?? problemOfToken(reason) };
+      return { ok: false, problem: limited ?? problemOfToken(reason), isSuspect: limited !== undefined };
     };
     const claimed = claimedTenantId(token);
     const issuer = claimed === undefined ? undefined : await tenants.tenant(claimed);

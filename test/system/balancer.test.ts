@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -134,6 +136,24 @@ describe('behind a balancer', () => {
       // A stranger cannot get away from its own address, nor use up somebody else's.
       expect(await many('127.0.0.9', (at) => `198.51.100.${at % 250}`)).toEqual(new Set([401, 429]));
       expect(await wrong(balancer, '198.51.100.1')).toBe(401);
+    });
+
+    it('makes it so for device calls, which the lane takes without reading whose they are', async () => {
+      const { hostname: host, port } = new URL(plain.data);
+      const socket = connect({ host, port: Number(port), localAddress: balancer, noDelay: true });
+      let text = '';
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1');
+      });
+      const statuses = (): string[] => text.match(/(?<=HTTP\/1\.1 )\d{3}/g) ?? [];
+      for (let at = 1; at <= failedCredentialsBurst + 40; at += 1) {
+        const call = `GET /t/${tenantId}/devices/${tenantId}/compliance HTTP/1.1`;
+        const lines = ['Host: a', 'Authorization: Bearer wrong', `X-Forwarded-For: 192.0.2.${at % 200}`];
+        socket.write([call, ...lines, '', ''].join('\r\n'));
+        while (statuses().length < at) await once(socket, 'data');
+      }
+      socket.destroy();
+      expect(new Set(statuses())).toEqual(new Set(['401']));
     });
   });
 
