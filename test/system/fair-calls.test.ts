@@ -101,6 +101,52 @@ describe('beside one noisy caller', () => {
     }
   });
 
+  it.each(['lane', 'plain'] as const)(
+    'a call that breaks off in any phase gives its place back: %s',
+    async (way) => {
+      // One place for the application: one that is not given back refuses everything after it.
+      const { device, ...one } = await start({ connections: 8 });
+      const port = one[way];
+      const good: Wanted = { tenantId: one.tenantId, deviceId: await device(), token: one.token() };
+      const half = `${ok.slice(0, -2).replace('length: 2', 'length: 20')}{"half`;
+      const works = async (phase: string): Promise<void> => {
+        scene!.answer = (socket) => socket.write(ok);
+        await eventually(async () => expect(await ask(port, good), phase).toBe(200));
+      };
+      await works('the first');
+      for (let nth = 0; nth < 3; nth += 1) {
+        // The token is new, so the call is still being decided when the caller leaves.
+        const deciding = await send(port, { ...good, token: one.token({ nth }) });
+        deciding.socket.destroy();
+        await works('deciding');
+
+        const asked = Promise.withResolvers<void>();
+        scene!.answer = () => asked.resolve();
+        const asking = await send(port, good);
+        await asked.promise;
+        asking.socket.end();
+        await works('asking');
+
+        scene!.answer = (socket) => socket.write(half);
+        const answering = await send(port, good);
+        await eventually(() => expect(answering.text()).toContain('{"half'));
+        answering.socket.destroy();
+        await works('answering');
+
+        scene!.answer = (socket) => socket.end(half);
+        const cut = await send(port, good);
+        await eventually(() => expect(cut.isClosed()).toBe(true));
+        await works('half an answer');
+
+        scene!.answer = (socket) =>
+          socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n');
+        expect(await ask(port, good)).toBe(502);
+        await works('an upgrade');
+      }
+    },
+    30_000,
+  );
+
   it('strangers push out no verified token, and take nothing of a tenant’s rate', async () => {
     const { device, isVerified, lane, plain, tenantId, token } = await start({
       verifiedTokens: 2,
