@@ -26,7 +26,11 @@ const firstBufferBytes = 2_048;
 
 interface DirectWay {
   readonly symbols: ReadingInto;
-  /** All reads of all sockets are written into this one, and copied out of it and wiped before anything else happens. */
+  /**
+   * All reads of all sockets are written into this one, and copied out of it and wiped before anything else happens. Node
+   * drops a read of a socket that is destroyed meanwhile: its bytes stay until others are written over them, and nobody gets
+   * them, for no more is copied than the read brought.
+   */
   readonly arrival: Buffer;
 }
 
