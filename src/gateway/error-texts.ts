@@ -45,7 +45,7 @@ const english: ErrorTexts = {
         'Operators cannot be signed in, and nothing can be changed, until it is back. Calls for known devices and the pages for people at their Macs are answered from memory meanwhile; what Jamf Pro sends is refused and asked for when it is back.',
       ],
       steps: [
-        'See in the log of the gateway, event store.unavailable or start.waits-for-the-database, why the database cannot be reached.',
+        'Look in the log of the gateway for why the database cannot be reached.',
         'Reload this page when it is back: the gateway finds it within two seconds.',
       ],
     },
@@ -92,7 +92,7 @@ const french: ErrorTexts = {
         'Jusqu’à son retour, personne ne peut se connecter et rien ne peut être modifié. Entre-temps, les appels pour les appareils connus et les pages destinées aux utilisateurs de Mac sont servis de mémoire ; ce que Jamf Pro envoie est refusé, puis redemandé à son retour.',
       ],
       steps: [
-        'Cherchez dans le journal de la passerelle, événement store.unavailable ou start.waits-for-the-database, pourquoi la base de données est inaccessible.',
+        'Cherchez dans le journal de la passerelle pourquoi la base de données est inaccessible.',
         'Rechargez cette page à son retour : la passerelle la retrouve en deux secondes.',
       ],
     },
