@@ -49,7 +49,6 @@ const dates: Readonly<Record<string, string>> = {
   'src/runtime/node-certificate-expiry.ts': 'certificates are valid until a date',
   'src/runtime/node-certificate.ts': 'certificates are valid between dates',
   'src/runtime/node-delivery.ts': 'dates reports',
-  'src/runtime/node-serving-snapshot.ts': "says how old a snapshot's date is",
   'src/runtime/node-snapshot-parts.ts': 'dates when keys were fetched',
   'src/runtime/node-snapshot/keep.ts': 'dates a snapshot',
   'src/runtime/node-snapshot/snapshot.ts': "says how old a snapshot's date is",
