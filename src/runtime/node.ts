@@ -526,7 +526,11 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     serving: listeners ? [listeners.data, listeners.admin] : [],
     delivery: {
       // Where it never began, the database did not come back, or is none to work with.
-      stop: () => delivering.then((delivery) => delivery.stop()).catch(() => undefined),
+      stop: () =>
+        delivering.then(
+          (delivery) => delivery.stop(),
+          () => undefined,
+        ),
     },
     onEnding: () => ending.abort(),
     dispose: () => started.disposeAsync(),
