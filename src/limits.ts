@@ -4,6 +4,8 @@ export const mebibyte = 1_048_576;
 
 /** Contract section 6, `payload-too-large`. */
 export const webhookBodyBytes = 10 * mebibyte;
+/** A webhook that does not say how long it is counts as so much of what its instance may hold: nearly all are far smaller. */
+export const unsaidWebhookBytes = mebibyte;
 export const inventoryBodyBytes = 10 * mebibyte;
 /** An inventory push may be gzip; what it may grow to (contract section 6). */
 export const inventoryUnpackedBytes = 100 * mebibyte;

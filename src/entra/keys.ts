@@ -52,7 +52,7 @@ export interface KeySource {
 
 export interface KeySourceOptions {
   readonly send: Send;
-  /** Milliseconds since 1970. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
   /** ESPALIER_JWKS_COOLDOWN_SECONDS: between refreshes for an unknown key id, per issuer. */
   readonly cooldownSeconds?: number;

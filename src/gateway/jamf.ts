@@ -10,6 +10,7 @@ import {
   inventoryUnpackedBytes,
   pushHeldBytes,
   smallBodyBytes,
+  unsaidWebhookBytes,
   webhookBodyBytes,
 } from '../limits.ts';
 import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
@@ -322,19 +323,23 @@ async function takeInventory(
 }
 
 /** Bytes that a body may hold in memory; 0 of a small one, which is read at once. */
-function heldBytes(c: Context<ListenerEnv>, { facts }: JamfSideOptions, most: number): number {
+function heldBytes(
+  c: Context<ListenerEnv>,
+  { facts }: JamfSideOptions,
+  { most, unsaid }: { readonly most: number; readonly unsaid: number },
+): number {
   const body = facts.body(c);
-  return body === undefined || isSmall(body) ? 0 : Math.min(body.length ?? most, most);
+  return body === undefined || isSmall(body) ? 0 : Math.min(body.length ?? unsaid, most);
 }
 
 export function addJamfRoutes(app: Hono<ListenerEnv>, options: JamfSideOptions): void {
   app.post('/jamf/:instanceId/webhooks', (c) => {
-    const bytes = heldBytes(c, options, webhookBodyBytes);
+    const bytes = heldBytes(c, options, { most: webhookBodyBytes, unsaid: unsaidWebhookBytes });
     const entrance: Entrance = { of: 'webhook', bytes, named: () => namedComputers(c, options) };
     return letIn(c, options, entrance, (sender) => takeWebhook(c, options, sender));
   });
   app.post('/jamf/:instanceId/inventory', (c) => {
-    const bytes = heldBytes(c, options, pushHeldBytes);
+    const bytes = heldBytes(c, options, { most: pushHeldBytes, unsaid: pushHeldBytes });
     const entrance: Entrance = { of: 'push', bytes, named: async () => [] };
     return letIn(c, options, entrance, (sender) => takeInventory(c, options, sender));
   });

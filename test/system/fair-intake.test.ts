@@ -12,6 +12,54 @@ import {
   startScene,
 } from '../harness/gateway.ts';
 
+describe('an instance whose webhooks do not say how long they are', () => {
+  let scene: Scene;
+  let berlin: AddedInstance;
+  const hanging: ClientRequest[] = [];
+
+  beforeAll(async () => {
+    const tenants = [{ instances: [{ name: 'berlin', macs: 1 }] }];
+    scene = await startScene({ world: { clouds: ['public'], tenants } });
+    berlin = (await connectTenant(scene, scene.world.tenants[0]!.tenantId)).get('berlin')!;
+  }, 60_000);
+  afterAll(async () => {
+    for (const one of hanging) one.destroy();
+    await scene?.close();
+  }, 60_000);
+
+  const chunked = (): ClientRequest => {
+    const one = request(`${scene.gateway.data}/jamf/${berlin.id}/webhooks`, {
+      method: 'POST',
+      agent: false,
+      ca: scene.trust,
+      headers: {
+        'content-type': 'application/json',
+        'transfer-encoding': 'chunked',
+        'x-api-key': berlin.key,
+      },
+    });
+    one.on('error', () => undefined);
+    hanging.push(one);
+    return one;
+  };
+
+  it('is not taken for one that sends the largest of all', async () => {
+    for (let nth = 0; nth < 8; nth += 1) chunked().write('{"webhook":');
+    const whole = chunked();
+    const answer = new Promise<number | undefined>((resolve) =>
+      whole.on('response', ({ statusCode }) => resolve(statusCode)),
+    );
+    const [mac] = scene.world.fleet.truth();
+    whole.end(
+      JSON.stringify({
+        webhook: { webhookEvent: 'ComputerCheckIn' },
+        event: { computer: { jssID: mac!.jamfComputerId } },
+      }),
+    );
+    expect(await answer).toBe(202);
+  });
+});
+
 describe('an instance with many requests under way', () => {
   let scene: Scene;
   let berlin: AddedInstance;
