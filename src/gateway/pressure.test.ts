@@ -25,13 +25,13 @@ describe('the level of pressure', () => {
     ['loopDelayMs', [249, 250, 400, 700, 1_200, 2_000, 60_000], [0, 1, 2, 3, 4, 5, 5]],
     ['heapShare', [0.84, 0.85, 0.9, 0.93, 0.96, 0.98, 1], [0, 1, 2, 3, 4, 5, 5]],
     // Device calls, which begin at 4, do not wait for the database.
-    ['poolWaitMs', [499, 500, 1_000, 2_000, 60_000], [0, 1, 2, 3, 3]],
+    ['poolWaitMs', [999, 1_000, 1_500, 2_000, 60_000], [0, 1, 2, 3, 3]],
   ] as const)('follows %s', (signal, values, levels) => {
     expect(values.map((value) => levelAt({ [signal]: value }))).toEqual(levels);
   });
 
   it('follows the signal that demands most, and names it', () => {
-    const state = settled(noPressure, 10, { loopDelayMs: 250, heapShare: 0.94, poolWaitMs: 600 });
+    const state = settled(noPressure, 10, { loopDelayMs: 250, heapShare: 0.94, poolWaitMs: 1_100 });
     expect(state).toMatchObject({ level: 3, cause: 'heapShare' });
   });
 
@@ -134,8 +134,19 @@ describe('what is refused', () => {
   it('is a landing page as soon as any other request, where a look comes late', () => {
     const pressure = new Pressure();
     pressure.observe({ ...calm, loopDelayMs: 2_500 }, 5);
+    pressure.observe({ ...calm, loopDelayMs: 2_500 }, 5);
     expect([pressure.level, pressure.ownLevel]).toEqual([5, 5]);
     expect(pressure.sheds('page')).toBe(true);
+  });
+
+  it('is nothing for a pause that one look alone saw', () => {
+    const pressure = new Pressure();
+    const paused = { loopDelayMs: 9_000, heapShare: 0.99, poolWaitMs: 9_000 };
+    for (const observed of [paused, calm, paused, calm]) pressure.observe(observed, 18);
+    expect([pressure.level, pressure.ownLevel]).toEqual([0, 0]);
+    pressure.observe(paused);
+    pressure.observe(paused, 18);
+    expect([pressure.level, pressure.ownLevel]).toEqual([5, 5]);
   });
 
   it('changes are told once each, with what was observed', () => {
@@ -143,7 +154,7 @@ describe('what is refused', () => {
     const pressure = new Pressure({
       onChange: ({ cause, level }, before) => changes.push(`${before} to ${level} for ${cause}`),
     });
-    for (let nth = 0; nth < 3; nth += 1) pressure.observe({ ...calm, poolWaitMs: 1_200 });
+    for (let nth = 0; nth < 3; nth += 1) pressure.observe({ ...calm, poolWaitMs: 1_600 });
     for (let nth = 0; nth < 8; nth += 1) pressure.observe(calm);
     expect(changes).toEqual([
       '0 to 1 for poolWaitMs',

@@ -51,7 +51,7 @@ export type Signal = keyof Signals;
 const begins: Readonly<Record<Signal, readonly number[]>> = {
   loopDelayMs: [250, 400, 700, 1_200, 2_000],
   heapShare: [0.85, 0.9, 0.93, 0.96, 0.98],
-  poolWaitMs: [500, 1_000, 2_000],
+  poolWaitMs: [1_000, 1_500, 2_000],
 };
 /** A level ends below this part of where it began: what was refused is the reason why it is calmer. */
 const endsBelow: Readonly<Record<Signal, number>> = { loopDelayMs: 0.5, heapShare: 0.95, poolWaitMs: 0.5 };
@@ -101,6 +101,12 @@ export function nextPressure(state: PressureState, observed: Signals, steps = 1)
     : { level: (level - 1) as PressureLevel, calm: 0, cause: state.cause };
 }
 
+const lower = (one: Signals, other: Signals): Signals => ({
+  loopDelayMs: Math.min(one.loopDelayMs, other.loopDelayMs),
+  heapShare: Math.min(one.heapShare, other.heapShare),
+  poolWaitMs: Math.min(one.poolWaitMs, other.poolWaitMs),
+});
+
 /** Seconds after which a caller may find the pressure gone. */
 const retrySeconds = 5;
 
@@ -125,6 +131,7 @@ export class Pressure {
   ownLevel: PressureLevel = 0;
   #state = noPressure;
   #own = noPressure;
+  #last: Signals = { loopDelayMs: 0, heapShare: 0, poolWaitMs: 0 };
   #calls = 0;
   readonly #options: PressureOptions;
 
@@ -133,9 +140,12 @@ export class Pressure {
   }
   observe(observed: Signals, steps?: number): void {
     const before = this.level;
-    this.#state = nextPressure(this.#state, observed, steps);
+    // What one look alone saw is a pause, of the machine or of one turn: it is over, and refusing would help nobody.
+    const lasting = lower(this.#last, observed);
+    this.#last = observed;
+    this.#state = nextPressure(this.#state, lasting, steps);
     this.level = this.#state.level;
-    this.#own = nextPressure(this.#own, { ...observed, poolWaitMs: 0 }, steps);
+    this.#own = nextPressure(this.#own, { ...lasting, poolWaitMs: 0 }, steps);
     this.ownLevel = this.#own.level;
     if (this.level !== before) this.#options.onChange?.(this.#state, before, observed);
   }
