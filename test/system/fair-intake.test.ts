@@ -116,10 +116,12 @@ describe('an instance with many requests under way', () => {
   it('hears 429, another tenant’s does not, and the refused webhook is made up for', async () => {
     // Both are known by their keys.
     expect((await sendWebhook(scene, berlin, macOf('berlin') + 1)).status).toBe(202);
-    hang(berlin);
-    hang(berlin);
     const [computer, other] = [macOf('berlin'), macOf('berlin') + 1];
-    await eventually(async () => expect((await sendWebhook(scene, berlin, other)).status).toBe(429));
+    // The place of a request that is answered is free a moment after its answer, so that two may not be enough.
+    await eventually(async () => {
+      hang(berlin);
+      expect((await sendWebhook(scene, berlin, other)).status).toBe(429);
+    });
     const refused = await sendWebhook(scene, berlin, computer);
     expect([refused.status, refused.json.type]).toEqual([429, 'https://espalier.dev/problems/rate-limited']);
     expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1);
