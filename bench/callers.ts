@@ -37,7 +37,7 @@ export interface CallerResult {
   /** Answers by status; 0 is none. */
   readonly statuses: Readonly<Record<number, number>>;
   readonly seconds: number;
-  /** Of answers that were no refusal, counted from when the request was due. */
+  /** Times of the answers that were no refusal, each counted from when its request was due. */
   readonly p50Ms: number;
   readonly p99Ms: number;
   /** From the start until the first 503; undefined: there was none. */

@@ -16,7 +16,7 @@ const quietWebhooksPerSecond = 20;
 /** What a noisy one left behind is worked off before the next round. */
 const restMs = 1_500;
 
-/** Who makes a noise, and over how many connections. */
+/** The caller that disturbs the quiet tenant, and how many connections it opens. */
 const noises: readonly { readonly name: string; readonly of: readonly (readonly [Kind, number])[] }[] = [
   { name: 'device calls of one tenant', of: [['calls', 64]] },
   { name: 'webhooks of one instance', of: [['webhooks', 64]] },

@@ -69,7 +69,7 @@ export const learnTurnMs = 120_000;
 /** Records of a push that are committed together, and their text: what a push holds in memory beside the record it is at. */
 export const recordsTogether = 128;
 export const recordBytesTogether = 512 * 1024;
-/** Of a push that is read record by record: the record it is at, as it came, and those that wait to be committed. */
+/** A push that is read record by record holds the record it is at, as it came, and those that wait to be committed. */
 export const pushHeldBytes = recordLimits.bytes + recordBytesTogether;
 /** Larger bodies that are in memory at the same time, of all tenants: some twenty of the largest. A tenant may hold a quarter. */
 export const bodiesHeldBytes = 256 * mebibyte;
@@ -263,7 +263,10 @@ export const signInStartsPerSecond = 1;
 export const signInStartsBurst = 120;
 export const failedCredentialsPerSecond = 2;
 export const failedCredentialsBurst = 300;
-/** Of all addresses; more, and an address is suspect with the first wrong one: one processor checks some 15,000 signatures a second. */
+/**
+ * Wrong credentials a second of all addresses together. Beyond them an address is held back from its first wrong one on, for one
+ * processor checks some 15,000 signatures a second.
+ */
 export const failedCredentialsInAllPerSecond = 500;
 /** Signatures that are checked for all suspect addresses together: under one percent of a processor. */
 export const suspectLooksPerSecond = 50;

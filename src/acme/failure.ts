@@ -1,6 +1,9 @@
 import { oneLine } from '../telemetry/one-line.ts';
 
-/** Why a certificate was not issued, in the authority's own words where it has any. They are a stranger's: one line, bounded. */
+/**
+ * Why a certificate was not issued, in the authority's own words where it gives any. A stranger wrote them, so they are cut to
+ * one line of bounded length.
+ */
 
 export interface CaFailure {
   /**

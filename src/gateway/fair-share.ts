@@ -9,7 +9,7 @@
 import { LRUCache } from 'lru-cache';
 import { type Problem, problem } from '../problems.ts';
 
-/** What is held, by a tenant or by all of them. */
+/** The amount that one tenant, or all of them together, hold now. */
 class Use {
   held = 0;
 }
@@ -33,16 +33,16 @@ export interface FairShare {
 
 export interface FairShareOptions {
   readonly inAll: number;
-  /** What is held and by which part of a tenant, as words of a problem. */
+  /** How a problem names what is held, and the part of a tenant that holds it. */
   readonly what: string;
   readonly part: string;
 }
 
 const tenantsShare = 4;
 const partsShare = 8;
-/** More than there are; what is forgotten is counted anew. */
+/** More tenants and parts than a gateway has; one that is forgotten is counted anew. */
 const remembered = 100_000;
-/** What is under way ends within moments, or waits for an instance that does not answer. */
+/** Most requests end within this time; the others wait for an instance that does not answer. */
 const retryAfterSeconds = 2;
 
 export function createFairShare({ inAll, part: partName, what }: FairShareOptions): FairShare {

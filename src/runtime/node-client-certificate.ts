@@ -35,7 +35,7 @@ interface Read {
   readonly fromMs: number;
   readonly toMs: number;
   readonly isSelfSigned: boolean;
-  /** Authorities that may stand between this one and the client's own; infinite: any number. */
+  /** How many authorities may stand between this one and the client's certificate; infinite: any number. */
   readonly maxBelow: number;
   /** Why it may stand on no path. */
   readonly fault: CertificateRefusal | undefined;

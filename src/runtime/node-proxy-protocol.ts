@@ -35,7 +35,7 @@ export function createPreface(options: ProxyProtocolOptions): Preface {
   const report = createReport(options);
   return (raw: Socket, done): void => {
     const { remoteAddress } = raw;
-    // Whoever resets it has what it wants.
+    // The peer that resets its connection is owed no answer; without a listener the error would end the process.
     const onError = (): void => undefined;
     raw.on('error', onError);
     if (!options.trusted.has(remoteAddress)) {

@@ -82,7 +82,7 @@ function bodyFault({ headers, httpVersion, method }: IncomingMessage): string | 
 }
 
 /**
- * What is wrong with the head of this request, for its sender; undefined: nothing. It repeats nothing of the request.
+ * Says to the sender what is wrong with the head of this request, and repeats nothing of it; undefined: nothing is wrong.
  * `forProbes`: on the listener for them, where nothing depends on the host.
  */
 export function requestFault(incoming: IncomingMessage, forProbes = false): string | undefined {

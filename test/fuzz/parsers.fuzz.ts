@@ -280,7 +280,7 @@ describe('readers', () => {
       const header = readProxyHeader(bytes);
       if (header.kind === 'header') expect(header.bytes).toBeLessThanOrEqual(Math.min(bytes.length, 536));
       if (header.kind === 'more') expect(bytes.length).toBeLessThan(536);
-      // What is decided is decided by a beginning: more bytes change nothing.
+      // Once a beginning is enough to decide, more bytes change nothing.
       if (header.kind !== 'more')
         expect(readProxyHeader(Buffer.concat([bytes, Buffer.from('x')]))).toEqual(header);
     }),

@@ -232,7 +232,7 @@ export const ofCertificate = ({ kind, name }: ExpiringCertificate, expiresAt: Da
 const until = (date: Date | null): string =>
   date === null ? 'There is none yet' : `The present one ${runsOut(date)}`;
 
-/** Of a name whose certificate could not be fetched or renewed by ACME. */
+/** Words for a name whose certificate could not be fetched or renewed by ACME. */
 export const ofAcmeName = ({ lastError, lastErrorAt, name, nextTryAt, notAfter }: AcmeNameState): Attention =>
   item(
     'certificate-not-renewed',

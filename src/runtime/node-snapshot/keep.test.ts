@@ -22,7 +22,7 @@ describe('keeping the snapshot', () => {
   const log = createLog({ level: 'debug', format: 'json', write: (line) => lines.push(JSON.parse(line)) });
   const said = (event: string) => lines.filter((line) => line.event === event);
 
-  /** What is written is the word that is set; `silentMs` is what the feed would say. */
+  /** The record that is written holds this word; `silentMs` is what the change feed would say. */
   function keeper(word: string, everyMs = 20) {
     const state: { word: string; silentMs: number | undefined } = { word, silentMs: 0 };
     const part = jsonPart<string>({

@@ -46,7 +46,7 @@ function createFolderLock(folder: string, log: Log) {
   return {
     /** False: another process has it. */
     take: async (): Promise<boolean> => {
-      // Who deletes the folder deletes the lock: the file that this process holds is none any more.
+      // A person who deletes the folder deletes the lock file too, and the one that this process still holds locks nothing.
       if (unlock && existsSync(join(folder, lockFile))) return true;
       unlock?.();
       unlock = undefined;

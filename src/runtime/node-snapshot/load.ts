@@ -29,9 +29,9 @@ export type SnapshotRefusal =
   | 'another-format'
   /** Sealed by a key that ESPALIER_SECRETS_KEY does not name. */
   | 'another-key'
-  /** Of another database than DATABASE_URL names. */
+  /** It was written for another database than DATABASE_URL names. */
   | 'another-deployment'
-  /** Of a build with other migrations, other parts or another form of a part. */
+  /** A build with other migrations, other parts or another form of a part wrote it. */
   | 'another-schema'
   | 'too-old'
   /** Dated in the future by more than clocks may differ. */
