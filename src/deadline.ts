@@ -13,3 +13,15 @@ export async function within<T>(work: Promise<T>, ms: number, late: () => T): Pr
     clearTimeout(timer);
   }
 }
+
+/** The work is given up, not awaited, when the signal comes. */
+export function abandonedBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  let abandon: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abandon = () => reject(signal.reason);
+    signal.addEventListener('abort', abandon, { once: true });
+  });
+  work.catch(() => undefined);
+  return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', abandon));
+}

@@ -4,7 +4,7 @@
  */
 
 import { drainMs, lingerMs } from '../limits.ts';
-import type { Delivery } from './node-delivery.ts';
+import type { Delivery } from './delivery.ts';
 import type { Listener } from './node-http.ts';
 import type { ReadinessState } from './node-readiness.ts';
 

@@ -2,6 +2,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises';
 import { countSealed, sumSealed } from '../connection/reseal.ts';
+import { abandonedBy } from '../deadline.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { connectWithinRequestSeconds, openDatabase } from '../store/database.ts';
 import { describeDatabaseUrl } from '../store/database-url.ts';
@@ -64,18 +65,6 @@ async function tryDatabase(url: string, patienceMs = attemptMs): Promise<void> {
 async function refuseSharedSessions(url: string): Promise<void> {
   const late = wait(attemptMs, false, { ref: false });
   if (await Promise.race([sharesSessions(url), late])) throw databaseFault(url, poolerProblem, undefined);
-}
-
-/** The work is given up, not awaited, when the signal comes. */
-export function abandonedBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  signal.throwIfAborted();
-  let abandon: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abandon = () => reject(signal.reason);
-    signal.addEventListener('abort', abandon, { once: true });
-  });
-  work.catch(() => undefined);
-  return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', abandon));
 }
 
 /** A database that is looked at for the start. */

@@ -24,6 +24,7 @@ import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import { createConnectionServices } from './connection-services.ts';
+import { type Delivery, startDelivery, whenStoreAnswers } from './delivery.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
 import { observeGauges } from './gauges.ts';
 import { createLaneServices, type LaneServices } from './lane/services.ts';
@@ -45,7 +46,6 @@ import {
 } from './node-certificate-source.ts';
 import { createNodeChanges } from './node-changes.ts';
 import { compressingPages } from './node-compression.ts';
-import { type Delivery, startDelivery, whenStoreAnswers } from './node-delivery.ts';
 import { respondOnNode } from './node-http.ts';
 import {
   type GatewayListener,
@@ -448,6 +448,7 @@ async function deliver(composed: Composed, awayMs: number): Promise<Delivery> {
   const delivery = await startDelivery({
     ...{ config, sql, relaxed, sealer, log, metrics, gateway, connection, moves, notifications, signal },
     send: outbound.send,
+    sha256: nodeSha256,
     routesChanged: changes.routesChanged,
   });
   const keeping = snapshot.keep();

@@ -1,7 +1,8 @@
-/** Delivery in this process: both stages, what feeds them, and the work of the background. */
+/** Delivery on either runtime: both stages, what feeds them, and the work of the background. */
 
 import { monotonicMs } from '../clock.ts';
 import { notProvisioned } from '../connection/partner-watch.ts';
+import { abandonedBy } from '../deadline.ts';
 import { createLearning } from '../delivery/computers/learn-named.ts';
 import { createPolls } from '../delivery/computers/poll.ts';
 import { computerStage } from '../delivery/computers/read-computer.ts';
@@ -17,6 +18,7 @@ import { runStage, type StageRunner } from '../delivery/stage/run-stage.ts';
 import type { ScheduleLimits } from '../delivery/stage/schedules.ts';
 import { newId } from '../ids.ts';
 import { leaseRenewMs } from '../limits.ts';
+import type { Sha256 } from '../secrets/sha256.ts';
 import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { createDeliveryCounter, type DeliveryCounts } from '../store/delivery-counts.ts';
@@ -26,9 +28,7 @@ import { createReportStore } from '../store/reports/report-store.ts';
 import { suspectPermissions } from '../store/tenants/watches.ts';
 import { createTimelineWriter, type TimelineWriter } from '../store/timeline.ts';
 import type { Log } from '../telemetry/log.ts';
-import { type BackgroundParts, every, startBackground } from './node-background.ts';
-import { nodeSha256 } from './node-secrets.ts';
-import { abandonedBy } from './node-store.ts';
+import { type BackgroundParts, every, startBackground } from './background.ts';
 
 /** Rows in memory: a pushed record is some KB, rarely some hundred. */
 const computersInWork = 1_024;
@@ -57,6 +57,7 @@ export interface Delivery {
 export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
   /** Client for leases and timelines: its commits need not be durable. */
   readonly relaxed: Sql;
+  readonly sha256: Sha256;
   readonly notifications: DueNotifications;
   readonly routesChanged: () => void;
   /** Breaks the start off. */
@@ -125,7 +126,7 @@ function startComputers(parts: StageParts): StageRunner {
     circuits: createCircuits({ backoff, now: monotonicMs }),
     mayRead: readers.hold,
     vocabulary: config.intuneVocabulary,
-    sha256: nodeSha256,
+    sha256: parts.sha256,
     holdRecheckSeconds: config.holdRecheckSeconds,
     onDue: ({ dueInMs, schedule }) => runner.announce(schedule, dueInMs),
     onRoutes: parts.routesChanged,
