@@ -422,7 +422,9 @@ function serve({ changes, gateway, lane, log, ...composed }: Composed): void {
   if (!listeners) return;
   const { admin, data } = listeners;
   data.serve(gateway.createDataApp().fetch, laneServicesOf(lane, gateway, pressure, { ...started, log }));
-  const adminApp = createNodeAdmin(config, { ...parts, sql: operators }, gateway, connection, moves, {
+  const adminApp = createNodeAdmin({
+    ...{ ...parts, gateway, connection, moves },
+    sql: operators,
     adminUrl: () => adminUrlOf(config, admin.origin),
     oneTimeLink: isLoopback(config.adminListen.host) ? options.oneTimeLink : undefined,
     routesChanged: changes.routesChanged,
