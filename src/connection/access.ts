@@ -4,6 +4,7 @@ import type { TokenFailure } from '../entra/errors.ts';
 import type { Application, TokenBroker, TokenResource } from '../entra/tokens.ts';
 import { type DiscoveryFailure, discoverIntune, type IntuneServices } from '../graph/discovery.ts';
 import { newId } from '../ids.ts';
+import { createJoining, type Sharing } from '../joining.ts';
 import { discoveryCacheMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { AccessFailure, Tenant } from '../store/tenants/tenant.ts';
@@ -43,6 +44,7 @@ export interface AccessOptions {
   readonly holdRecheckSeconds: number;
   readonly log: Log;
   readonly now: () => number;
+  readonly sharing?: Sharing;
 }
 
 /** A failing discovery is not repeated faster than this per tenant, unless what is held is looked at more often. */
@@ -172,13 +174,13 @@ function createDoubts(now: () => number) {
   };
 }
 
-/** Discovery per tenant, kept for a day, single-flight, and not repeated in a hurry while it fails. */
+/** Discovery per tenant, kept for a day, joined by those who ask at the time, and not repeated in a hurry while it fails. */
 function createDiscovery(options: AccessOptions, token: ConnectionAccess['token']) {
   const { clouds, holdRecheckSeconds, log, now, send, timeoutMs } = options;
   const failureKeptMs = Math.min(rediscoverEveryMs, holdRecheckSeconds * 1_000);
   const known = new LRUCache<string, Discovered>({ max: 20_000 });
   const doubts = createDoubts(now);
-  const pending = new Map<string, Promise<Discovered>>();
+  const underWay = createJoining<Discovered>(options.sharing);
 
   const discover = async (tenant: Tenant, cloud: Cloud): Promise<Discovered> => {
     const graph = await token(tenant, 'graph');
@@ -188,15 +190,6 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
     if (found.ok) return { services: found.services, at: now() };
     log.warn('discovery.failed', { tenantId: tenant.tenantId, ...found });
     return { failure: accessFailureOfDiscovery(found), at: now() };
-  };
-
-  const discoverOnce = (tenant: Tenant, cloud: Cloud): Promise<Discovered> => {
-    let running = pending.get(tenant.tenantId);
-    if (!running) {
-      running = discover(tenant, cloud).finally(() => pending.delete(tenant.tenantId));
-      pending.set(tenant.tenantId, running);
-    }
-    return running;
   };
 
   /** Remembers what was found; what is known already serves on while checking again fails for the moment. */
@@ -230,7 +223,7 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
         return { ok: true, services: last.services };
       }
       if (!fresh && last?.failure && age < failureKeptMs) return last.failure;
-      const found = await discoverOnce(tenant, cloud);
+      const found = await underWay.once(tenantId, () => discover(tenant, cloud));
       const kept = keep(tenantId, last, found);
       const result = fresh ? found : kept;
       if (result.services) return { ok: true, services: result.services };

@@ -5,6 +5,7 @@
  */
 
 import { LRUCache } from 'lru-cache';
+import { createJoining, type Sharing } from '../joining.ts';
 import type { OutboundResponse, OutboundResult, Send } from '../outbound/port.ts';
 
 /** A younger token is tried again as it is; an older one is replaced. */
@@ -35,6 +36,7 @@ export interface IssuedTokensOptions {
   readonly now?: () => number;
   readonly wait?: (ms: number) => Promise<void>;
   readonly tokens?: number;
+  readonly sharing?: Sharing;
 }
 
 interface Issued {
@@ -81,11 +83,8 @@ export function createIssuedTokens(options: IssuedTokensOptions = {}): IssuedTok
   const { now = () => performance.now(), tokens = 25_000, wait = pause } = options;
   const known = new LRUCache<string, Issued>({ max: tokens });
   const rests = createRests(now, tokens);
-  /**
-   * Trials by the refused token: the result is the token to go on with, or none, and the first of the refused calls
-   * finds it out.
-   */
-  const trials = new Map<string, Promise<string | undefined>>();
+  /** Trials by the refused token: the result is the token to go on with, or none. */
+  const trials = createJoining<string | undefined>(options.sharing);
   const isYoung = (token: string): boolean => {
     const issued = known.peek(token);
     return issued !== undefined && now() - issued.atMs < youngTokenMs;
@@ -97,39 +96,25 @@ export function createIssuedTokens(options: IssuedTokensOptions = {}): IssuedTok
     return refused;
   };
 
-  /** The first who is refused tries again and says with what; without a token worth a try nobody else does. */
-  const lead = async (
-    refused: string,
-    issued: Issued,
-    attempt: (token: string) => Promise<OutboundResult>,
-    tell: (token: string | undefined) => void,
-  ): Promise<OutboundResult | undefined> => {
-    const token = await nextToken(refused, issued);
-    if (token === undefined) return undefined;
-    const result = await attempt(token);
-    if (isRefusal(result)) rests.refused(issued.key);
-    else tell(token);
-    return result;
-  };
-
+  /** The first who is refused tries again, and says with what; without a token worth a try nobody else does. */
   const secondTry = async (
     refused: string,
     issued: Issued,
     attempt: (token: string) => Promise<OutboundResult>,
   ): Promise<OutboundResult | undefined> => {
-    const running = trials.get(refused);
-    if (running) {
-      const token = await running;
-      return token === undefined ? undefined : attempt(token);
-    }
-    const { promise, resolve: tell } = Promise.withResolvers<string | undefined>();
-    trials.set(refused, promise);
-    try {
-      return await lead(refused, issued, attempt, tell);
-    } finally {
-      trials.delete(refused);
-      tell(undefined);
-    }
+    let isFirst = false;
+    let result: OutboundResult | undefined;
+    const token = await trials.once(refused, async () => {
+      isFirst = true;
+      const next = await nextToken(refused, issued);
+      if (next === undefined) return undefined;
+      result = await attempt(next);
+      if (!isRefusal(result)) return next;
+      rests.refused(issued.key);
+      return undefined;
+    });
+    if (isFirst) return result;
+    return token === undefined ? undefined : attempt(token);
   };
 
   return {

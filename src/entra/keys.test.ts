@@ -119,6 +119,50 @@ describe('rollover', () => {
   });
 });
 
+describe('where requests must not wait for each other', () => {
+  const behind: Promise<unknown>[] = [];
+  beforeEach(() => {
+    behind.length = 0;
+    source = createKeySource({
+      ...{ send: authority.send, now: () => nowMs, timeoutMs: 500 },
+      sharing: 'request',
+      after: (work) => behind.push(work),
+    });
+  });
+
+  test('each caller fetches by itself, so that one whose fetch hangs keeps nobody waiting', async () => {
+    let hung: (() => void) | undefined;
+    authority.handle = (_request, response) => {
+      hung = () => response.destroy();
+      serve(first);
+    };
+    const left = find('first');
+    await expect.poll(() => hung).toBeDefined();
+    expect(await find('first')).toMatchObject({ ok: true });
+    expect(source.peek({ cloud, tenantId, kid: 'first' })).toHaveLength(1);
+    hung?.();
+    expect(await left).toEqual({ ok: false, failure: 'unavailable' });
+    expect(await find('first')).toMatchObject({ ok: true });
+    expect(fetches()).toBe(2);
+  });
+
+  test('one request an hour refreshes behind its own answer, and another one a minute later if that was cut off', async () => {
+    await find('first');
+    nowMs += hourMs;
+    authority.handle = () => undefined;
+    for (let call = 0; call < 5; call += 1) expect(await find('first')).toMatchObject({ ok: true });
+    expect(behind.length).toBe(1);
+    await expect.poll(fetches).toBe(2);
+    serve(second);
+    nowMs += 60_000;
+    expect(await find('first')).toMatchObject({ ok: true });
+    expect(behind.length).toBe(2);
+    await behind[1];
+    expect(await find('second')).toMatchObject({ ok: true });
+    await behind[0];
+  });
+});
+
 describe('bounds', () => {
   test('the least used issuer is forgotten', async () => {
     source = createKeySource({ send: authority.send, now: () => nowMs, issuers: 1 });

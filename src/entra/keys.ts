@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { type After, afterInProcess, createJoining, type Sharing } from '../joining.ts';
 import { mebibyte } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { parseBoundedJson } from '../untrusted/bounded-json.ts';
@@ -58,6 +59,9 @@ export interface KeySourceOptions {
   readonly cooldownSeconds?: number;
   readonly timeoutMs?: number;
   readonly issuers?: number;
+  readonly sharing?: Sharing;
+  /** Takes refreshes that nobody waits for. */
+  readonly after?: After;
 }
 
 interface KeySet {
@@ -66,8 +70,9 @@ interface KeySet {
   keys: ReadonlyMap<string, readonly VerificationKey[]>;
   fetchedAtMs: number;
   failedAtMs: number;
+  /** Begin of the last refresh that nobody waited for; its end may never be told. */
+  behindAtMs: number;
   unknownKidAtMs: number;
-  flight: Promise<boolean> | undefined;
 }
 
 const never = Number.NEGATIVE_INFINITY;
@@ -130,8 +135,8 @@ const emptySet = (cloud: string, tenantId: string): KeySet => ({
   keys: new Map(),
   fetchedAtMs: never,
   failedAtMs: never,
+  behindAtMs: never,
   unknownKidAtMs: never,
-  flight: undefined,
 });
 
 function lookUp(set: KeySet, kid: string): KeyLookup {
@@ -173,34 +178,36 @@ const snapshotOf = (sets: Iterable<KeySet>): readonly KeySetSnapshot[] =>
  * good set kept 24 h when refreshing fails, least used issuers forgotten.
  */
 export function createKeySource(options: KeySourceOptions): KeySource {
-  const { send, now } = options;
+  const { after = afterInProcess, now, send } = options;
   const cooldownMs = (options.cooldownSeconds ?? 300) * 1000;
   const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
   const sets = new LRUCache<string, KeySet>({ max: options.issuers ?? defaultIssuers });
+  const fetches = createJoining<KeySet['keys'] | undefined>(options.sharing);
   const nameOf = createSetNames(sets.max);
 
-  const refresh = (set: KeySet, cloud: Cloud): Promise<boolean> => {
-    set.flight ??= fetchKeys(send, jwksUrlFor(cloud, set.tenantId), timeoutMs)
-      .catch(() => undefined) // the body broke or was too large: as good as no answer
-      .then((keys) => {
-        set.flight = undefined;
-        if (keys === undefined) {
-          set.failedAtMs = now();
-          return false;
-        }
-        set.keys = keys;
-        set.fetchedAtMs = now();
-        set.failedAtMs = never;
-        return true;
-      });
-    return set.flight;
+  /** False: the last good keys stay. */
+  const refresh = async (set: KeySet, cloud: Cloud): Promise<boolean> => {
+    const keys = await fetches.once(`${cloud.name} ${set.tenantId}`, () =>
+      // Where the body broke or was too large there is as good as no answer.
+      fetchKeys(send, jwksUrlFor(cloud, set.tenantId), timeoutMs).catch(() => undefined),
+    );
+    if (keys === undefined) {
+      set.failedAtMs = now();
+      return false;
+    }
+    set.keys = keys;
+    set.fetchedAtMs = now();
+    set.failedAtMs = never;
+    return true;
   };
 
-  const mayTry = (set: KeySet, retryMs: number): boolean =>
-    set.flight !== undefined || now() - set.failedAtMs >= retryMs;
+  const mayTry = (set: KeySet, retryMs: number): boolean => now() - set.failedAtMs >= retryMs;
 
   const refreshBehind = (set: KeySet, cloud: Cloud): void => {
-    if (now() - set.fetchedAtMs >= refreshEveryMs && mayTry(set, warmRetryMs)) void refresh(set, cloud);
+    if (now() - set.fetchedAtMs < refreshEveryMs || !mayTry(set, warmRetryMs)) return;
+    if (now() - set.behindAtMs < warmRetryMs) return;
+    set.behindAtMs = now();
+    after(refresh(set, cloud));
   };
 
   const find = async ({ cloud, tenantId, kid }: KeyQuery): Promise<KeyLookup> => {

@@ -21,21 +21,19 @@ const schemeOf = (algorithm: SignatureAlgorithm): 'RSA-PSS' | 'RSASSA-PKCS1-v1_5
 
 /** The WebCrypto check, for any runtime. Imported keys live as long as the key set that holds them. */
 export function createWebCryptoSignatureCheck(): SignatureCheck {
-  const imported = new WeakMap<VerificationKey, Map<SignatureAlgorithm, Promise<CryptoKey>>>();
+  const imported = new WeakMap<VerificationKey, Map<SignatureAlgorithm, CryptoKey>>();
 
-  const importKey = (algorithm: SignatureAlgorithm, key: VerificationKey): Promise<CryptoKey> => {
-    const byAlgorithm = imported.get(key) ?? new Map<SignatureAlgorithm, Promise<CryptoKey>>();
-    imported.set(key, byAlgorithm);
-    const known = byAlgorithm.get(algorithm);
+  const importKey = async (algorithm: SignatureAlgorithm, key: VerificationKey): Promise<CryptoKey> => {
+    const known = imported.get(key)?.get(algorithm);
     if (known !== undefined) return known;
-    const made = crypto.subtle.importKey(
+    const made = await crypto.subtle.importKey(
       'jwk',
       { kty: key.kty, n: key.n, e: key.e },
       { name: schemeOf(algorithm), hash: hashOf(algorithm) },
       false,
       ['verify'],
     );
-    byAlgorithm.set(algorithm, made);
+    imported.set(key, (imported.get(key) ?? new Map<SignatureAlgorithm, CryptoKey>()).set(algorithm, made));
     return made;
   };
 

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { parseGuid } from '../ids.ts';
+import { type After, afterInProcess, createJoining, type Sharing } from '../joining.ts';
 import type { Send } from '../outbound/port.ts';
 import { SecretUnreadable } from '../secrets/reference.ts';
 import { type Cloud, graphScopeFor } from './clouds.ts';
@@ -74,6 +75,9 @@ export interface TokenBrokerOptions {
   readonly issued?: IssuedTokens;
   /** After every request on the wire, for metrics. */
   readonly onRequest?: (event: { cloud: string; resource: string; outcome: string }) => void;
+  readonly sharing?: Sharing;
+  /** Takes renewals that nobody waits for. */
+  readonly after?: After;
 }
 
 interface CachedToken {
@@ -249,9 +253,9 @@ function needOf(query: TokenQuery, tenantId: string): Need {
  * credentials (domain/microsoft.md 1.2, 1.8 to 1.10). Runs where @azure/msal-node runs.
  */
 export function createTokenBroker(options: TokenBrokerOptions): TokenBroker {
-  const { now } = options;
+  const { after = afterInProcess, now } = options;
   const cache = new LRUCache<string, CachedToken>({ max: options.tokens ?? defaultTokens });
-  const flights = new Map<string, Promise<TokenResult>>();
+  const flights = createJoining<TokenResult>(options.sharing);
   const throttle = createThrottle(now, options.tokens ?? defaultTokens);
   const rotate = createCredentialRotation(options);
 
@@ -283,11 +287,7 @@ export function createTokenBroker(options: TokenBrokerOptions): TokenBroker {
   const acquireOnce = (need: Need, fresh: boolean): Promise<TokenResult> => {
     // Apart, because a request already under way may have been answered before the consent was given.
     const flight = fresh ? `${need.key} fresh` : need.key;
-    const known = flights.get(flight);
-    if (known !== undefined) return known;
-    const started = acquire(need, fresh).finally(() => flights.delete(flight));
-    flights.set(flight, started);
-    return started;
+    return flights.once(flight, () => acquire(need, fresh));
   };
 
   const renew = async (need: Need, cached: CachedToken): Promise<TokenResult> => {
@@ -306,7 +306,7 @@ export function createTokenBroker(options: TokenBrokerOptions): TokenBroker {
     const cached = cache.get(need.key);
     if (cached === undefined || now() >= cached.expiresAtMs) return acquireOnce(need, false);
     if (now() >= cached.expiresAtMs - cached.tooShortMs) return renew(need, cached);
-    if (now() >= cached.renewAtMs) void renew(need, cached);
+    if (now() >= cached.renewAtMs) after(renew(need, cached));
     return resultOf(cached);
   };
 

@@ -23,7 +23,7 @@ import {
   inventoryProbePath,
 } from './inventory-version.ts';
 import { type ApiPrivileges, readPrivileges } from './privileges.ts';
-import { createTokenSource, type TokenSource } from './token.ts';
+import { createTokenSource, type GrantedToken, type TokenSource } from './token.ts';
 import { type FieldError, readComputerId, readScalarText, readTimestamp } from './wire-values.ts';
 
 /** One answer of the API: a page of 100 records with their groups, or a whole record with its applications. */
@@ -49,6 +49,13 @@ export interface JamfClientOptions {
   readonly randomRequestId?: () => string;
   /** Turns in which large answers are read; default: turns of its own. */
   readonly work?: Work;
+  /** Default: the client's own. */
+  readonly learnt?: LearntOfInstance;
+}
+
+/** What a client was granted and found out, as plain data: the next client of the same instance goes on with it. */
+export interface LearntOfInstance extends GrantedToken {
+  inventory?: { readonly version: number; readonly atMs: number };
 }
 
 /** A token for the forwarding path, which makes its own requests. */
@@ -116,7 +123,10 @@ interface GetParts {
 
 type Get = (path: string) => Promise<JamfResult<{ readonly body: unknown }>>;
 
-/** The client of one instance; it keeps a token and the inventory version, nothing else. */
+/**
+ * The client of one instance; it keeps a token and the inventory version, nothing else. Its callers wait for each other's
+ * token requests and places: on Workers it lives in one request.
+ */
 export function createJamfClient(options: JamfClientOptions): JamfClient {
   const exchange = createExchange({
     send: options.send,
@@ -125,8 +135,10 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
     timeoutMs: options.timeoutMs,
     randomRequestId: options.randomRequestId ?? (() => crypto.randomUUID()),
   });
+  const learnt = options.learnt ?? {};
   const tokens = createTokenSource({
     exchange,
+    granted: learnt,
     clientId: options.clientId,
     clientSecret: options.clientSecret,
     now: options.now,
@@ -138,7 +150,7 @@ export function createJamfClient(options: JamfClientOptions): JamfClient {
   const version = () => readVersion(get);
   const complianceInformation = (id: string) => readCompliance(get, id);
   const authorization = () => authorize(tokens, queue);
-  const inventoryVersion = rememberVersion(readInventory, options.now);
+  const inventoryVersion = rememberVersion(readInventory, learnt, options.now);
   return {
     version,
     computer: (id) => readComputer(readInventory, id),
@@ -286,19 +298,20 @@ async function readAfter(
 }
 
 /** An instance is upgraded a few times a year; a call must not ask for its version each time. */
-export const inventoryVersionFreshMs = 600_000;
+const inventoryVersionFreshMs = 600_000;
 
-function rememberVersion(read: InventoryReader, now: () => number) {
-  let known: { readonly inventoryVersion: number; readonly atMs: number } | undefined;
+function rememberVersion(read: InventoryReader, learnt: LearntOfInstance, now: () => number) {
   const cached = (): number | undefined =>
-    known && now() - known.atMs < inventoryVersionFreshMs ? known.inventoryVersion : undefined;
+    learnt.inventory && now() - learnt.inventory.atMs < inventoryVersionFreshMs
+      ? learnt.inventory.version
+      : undefined;
   const get: JamfClient['inventoryVersion'] = async () => {
     const inventoryVersion = cached();
     if (inventoryVersion !== undefined) return { ok: true, inventoryVersion };
     const probed = await probeInventory(read);
     if (!probed.ok) return probed;
-    known = { inventoryVersion: probed.inventoryVersion, atMs: now() };
-    return { ok: true, ...known };
+    learnt.inventory = { version: probed.inventoryVersion, atMs: now() };
+    return { ok: true, inventoryVersion: probed.inventoryVersion };
   };
   return { cached, get };
 }

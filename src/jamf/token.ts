@@ -1,3 +1,4 @@
+import { createJoining } from '../joining.ts';
 import { SecretUnreadable } from '../secrets/reference.ts';
 import { isRecord, parseJson } from '../untrusted/bounded-json.ts';
 import type { Exchange } from './exchange.ts';
@@ -16,7 +17,7 @@ const tokenMaxChars = 16_384;
 /** The documented path since 10.49 is the second; the specification's current one is the first. */
 const tokenPaths = ['/api/v1/oauth/token', '/api/oauth/token'] as const;
 
-type TokenPath = (typeof tokenPaths)[number];
+export type TokenPath = (typeof tokenPaths)[number];
 
 export interface JamfToken {
   readonly value: string;
@@ -34,28 +35,36 @@ export interface TokenSource {
   invalidate(token: string): void;
 }
 
+/** What an instance granted, as plain data that outlives its source. */
+export interface GrantedToken {
+  token?: JamfToken;
+  /** The path that is known to work. */
+  path?: TokenPath;
+}
+
 export interface TokenSourceOptions {
   readonly exchange: Exchange;
   readonly clientId: string;
   readonly clientSecret: () => Promise<string>;
   /** Milliseconds that only grow (clock.ts). */
   readonly now: () => number;
+  /** Default: the source's own. */
+  readonly granted?: GrantedToken;
 }
 
 /** Tokens of one API client by the client credentials grant (domain/jamf.md 1.1 and 1.2). */
 export function createTokenSource(options: TokenSourceOptions): TokenSource {
-  let current: JamfToken | undefined;
-  let pending: Promise<JamfResult<{ readonly token: JamfToken }>> | undefined;
-  let knownPath: TokenPath | undefined;
+  const { granted: known = {}, now } = options;
+  const requests = createJoining<JamfResult<{ readonly token: JamfToken }>>();
 
   const cached = (): JamfToken | undefined =>
-    current && options.now() < current.renewAtMs ? current : undefined;
+    known.token && now() < known.token.renewAtMs ? known.token : undefined;
 
   const renew = async (): Promise<JamfResult<{ readonly token: JamfToken }>> => {
-    const granted = await requestToken(options, knownPath);
+    const granted = await requestToken(options, known.path);
     if (granted.ok) {
-      current = granted.token;
-      knownPath = granted.path;
+      known.token = granted.token;
+      known.path = granted.path;
     }
     return granted;
   };
@@ -64,14 +73,10 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
     cached,
     get: async () => {
       const token = cached();
-      if (token) return { ok: true, token };
-      pending ??= renew().finally(() => {
-        pending = undefined;
-      });
-      return pending;
+      return token ? { ok: true, token } : requests.once('', renew);
     },
     invalidate: (token) => {
-      if (current?.value === token) current = undefined;
+      if (known.token?.value === token) delete known.token;
     },
   };
 }

@@ -36,6 +36,7 @@ import { addNotificationRoute } from '../gateway/notifications.ts';
 import { Pressure, shedFrom } from '../gateway/pressure.ts';
 import { createRateLimit } from '../gateway/rate.ts';
 import { shedUnderPressure } from '../gateway/shedding.ts';
+import type { After, Sharing } from '../joining.ts';
 import { bodiesHeldBytes, consentVisitsPerSecond, notificationsHeldBytes } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Upstream } from '../outbound/upstream.ts';
@@ -52,13 +53,17 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createTurns, turnsApart } from '../untrusted/turns.ts';
 import type { Config } from './config.ts';
-import { createInstanceClients, type InstanceClients } from './instance-clients.ts';
+import { createInstanceClients } from './instance-clients.ts';
 
 /** Committed at the same time. */
 const notificationsOfTenant = 2;
 
 export interface GatewayParts {
   readonly config: Config;
+  /** `request` where a request must wait for nothing that another one began (Workers). */
+  readonly sharing: Sharing;
+  /** Takes the work that no caller waits for; default: it goes on by itself. */
+  readonly after?: After;
   readonly sql: Sql;
   /** Send with the second try of `issued`, where that is given. */
   readonly send: Send;
@@ -72,7 +77,7 @@ export interface GatewayParts {
   readonly signature: SignatureCheck;
   readonly facts: RequestFacts;
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
-  readonly intake: Omit<IntakeOptions, 'sql'>;
+  readonly intake: Omit<IntakeOptions, 'sql' | 'together'>;
   /** Given by a runtime whose processes live on while the database is away and have a place to keep marks in. */
   readonly markKeeper?: MarkKeeper;
   readonly readReference: (reference: string) => Promise<string>;
@@ -80,14 +85,13 @@ export interface GatewayParts {
   readonly sha256?: Sha256;
   /** Given by a runtime whose SHA-256 answers at once: verified tokens are kept by it. */
   readonly tokenHash?: (token: string) => string;
-  /** Keys of a runtime that has its own; Workers must not share a fetch between requests. */
-  readonly keys?: KeySource;
-  readonly authorizationOf?: InstanceClients['authorizationOf'];
   /** Given by a runtime that measures it; without it nothing is refused for the load. */
   readonly pressure?: Pressure;
   /** Given by a runtime that is notified of changes; without it everything is read again after a second. */
   readonly changes?: { readonly policy: CachePolicy; readonly routes: RouteLookup };
 }
+
+const sharingOf = ({ after, sharing }: GatewayParts) => ({ sharing, ...(after ? { after } : {}) });
 
 /** The ways to Microsoft's services: by the applications that tenants share, and by a tenant's own. */
 function composeAccess(parts: GatewayParts, tenants: TenantDirectory): ConnectionAccess {
@@ -95,6 +99,7 @@ function composeAccess(parts: GatewayParts, tenants: TenantDirectory): Connectio
   const now = monotonicMs;
   const timeoutMs = config.microsoftTimeoutSeconds * 1_000;
   const tokens = {
+    ...sharingOf(parts),
     send,
     now,
     timeoutMs,
@@ -117,6 +122,7 @@ function composeAccess(parts: GatewayParts, tenants: TenantDirectory): Connectio
         : (config.diagnostic(cloud.name)?.credentials ?? []),
   });
   const paths = {
+    sharing: parts.sharing,
     send,
     clouds: config.clouds,
     hasDiagnostic: (cloud: string) => config.diagnostic(cloud) !== undefined,
@@ -172,7 +178,7 @@ function composeDeviceCalls(
 function composeServices(parts: GatewayParts) {
   const { config, log, metrics, send, sql } = parts;
   const now = monotonicMs;
-  const together = parts.intake.together ?? true;
+  const together = parts.sharing === 'process';
   const tenants = createTenantDirectory(sql, parts.changes?.policy);
   const instances = createInstanceDirectory(sql, now, parts.changes?.policy);
   const routes =
@@ -181,23 +187,23 @@ function composeServices(parts: GatewayParts) {
   const turns = together ? createTurns() : turnsApart;
   const clients = createInstanceClients({
     ...{ send, turns },
+    sharing: parts.sharing,
     sealer: parts.sealer,
     readReference: parts.readReference,
     concurrency: config.jamfConcurrency,
     timeoutMs: config.forwardTimeoutSeconds * 1_000,
   });
   const access = composeAccess(parts, tenants);
-  const authorizationOf = parts.authorizationOf ?? clients.authorizationOf;
+  const { authorizationOf } = clients;
   const forwarding = { upstream: parts.upstream, targetOf: createTargets(), authorizationOf };
   const forward = createForward(forwarding);
-  const intake = createIntake({ sql, ...parts.intake });
-  const keys =
-    parts.keys ??
-    createKeySource({
-      ...{ send, now },
-      cooldownSeconds: config.jwksCooldownSeconds,
-      timeoutMs: config.microsoftTimeoutSeconds * 1_000,
-    });
+  const intake = createIntake({ sql, together, ...parts.intake });
+  const keys = createKeySource({
+    ...sharingOf(parts),
+    ...{ send, now },
+    cooldownSeconds: config.jwksCooldownSeconds,
+    timeoutMs: config.microsoftTimeoutSeconds * 1_000,
+  });
   const attempts = createAttempts();
   return {
     ...{ access, attempts, clients, forward, forwarding, instances, intake, keys, routes, tenants, turns },
@@ -266,7 +272,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     ...{ sql, tenants, facts, log, metrics, sha256 },
     rate: createRateLimit(config.ratePerTenant),
     bodies: createFairShare({ inAll: notificationsHeldBytes, what: 'notifications', part: 'address' }),
-    ...(parts.intake.together === false ? {} : { turns: createKeyedSemaphore(notificationsOfTenant) }),
+    ...(parts.sharing === 'process' ? { turns: createKeyedSemaphore(notificationsOfTenant) } : {}),
   });
   addConsentRoute(app, services.consent, { facts, rate: createRateLimit(consentVisitsPerSecond) });
   finishListener(app);

@@ -166,6 +166,7 @@ export async function openInspection(whole: Config, timeoutMs: number): Promise<
     signature: createNodeSignatureCheck(),
     facts: nodeRequestFacts,
     respond: respondOnNode,
+    sharing: 'process',
     intake: { onDue: () => undefined },
     readReference,
     sha256: nodeSha256,

@@ -346,6 +346,7 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
     ...{ config, sql, sealer, log, metrics, changes, pressure },
     ...outbound,
     ...nodeParts(config, { log, metrics }),
+    sharing: 'process' as const,
     intake: { onDue: (due: Schedule) => notifications.due('computers', due) },
   };
   const gateway = composeGateway(parts);

@@ -10,17 +10,14 @@ import { createWorkersSend } from '../outbound/workers.ts';
 import { createWorkersUpstream } from '../outbound/workers-upstream.ts';
 import { ProblemError, problem } from '../problems.ts';
 import { createSealer } from '../secrets/seal.ts';
-import type { Sql } from '../store/database.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import type { Config, ConfigFault } from './config.ts';
 import { composeGateway } from './gateway.ts';
-import { createWorkerAuthorization } from './worker-authorization.ts';
+import { createScopes, type Scopes } from './worker/scope.ts';
 import { databaseUrlOf, loadWorkerConfig, type WorkerBindings, workerSecretReader } from './worker-config.ts';
-import { createRequestDatabase } from './worker-database.ts';
 import { createHealthApp } from './worker-health.ts';
 import { respondOnWorkers, workerRequestFacts } from './worker-http.ts';
-import { createWorkerKeySource } from './worker-keys.ts';
 
 /** Espalier in one isolate of Workers: composed once, with a database client for each request. */
 
@@ -46,10 +43,10 @@ const createWorkerLog = (config: Pick<Config, 'logLevel'>): Log =>
 async function createDataApp(
   config: Config,
   bindings: WorkerBindings,
-  shared: { readonly sql: Sql; readonly log: Log; readonly metrics: Metrics },
+  shared: Pick<Scopes, 'sql' | 'after'> & { readonly log: Log; readonly metrics: Metrics },
 ): Promise<Hono<ListenerEnv>> {
   const policy = createAddressPolicy(config.upstreamAllow);
-  const issued = createIssuedTokens();
+  const issued = createIssuedTokens({ sharing: 'request' });
   const send = issued.withSecondTry(createWorkersSend(policy));
   const upstream = createWorkersUpstream(policy, config.forwardTimeoutSeconds * 1_000);
   const sealer = await createSealer(config.secretsKey);
@@ -62,24 +59,12 @@ async function createDataApp(
     upstream: withCircuit(upstream, monotonicMs),
     sealer,
     readReference,
-    // A request's queries are its own here, and a process that delivers looks by itself four times a second.
-    intake: { together: false, onDue: () => undefined },
+    sharing: 'request',
+    // A process that delivers looks by itself four times a second.
+    intake: { onDue: () => undefined },
     signature: createWebCryptoSignatureCheck(),
     facts: workerRequestFacts,
     respond: respondOnWorkers,
-    keys: createWorkerKeySource({
-      send,
-      now: monotonicMs,
-      cooldownSeconds: config.jwksCooldownSeconds,
-      timeoutMs: config.microsoftTimeoutSeconds * 1_000,
-    }),
-    authorizationOf: createWorkerAuthorization({
-      send,
-      sealer,
-      readReference,
-      concurrency: config.jamfConcurrency,
-      timeoutMs: config.forwardTimeoutSeconds * 1_000,
-    }),
   }).createDataApp();
 }
 
@@ -116,24 +101,19 @@ export async function openIsolate(bindings: WorkerBindings): Promise<Isolate> {
   const loaded = await loadWorkerConfig(bindings);
   if (!loaded.ok) return createFaultyIsolate(loaded.faults);
   const { config } = loaded;
-  const database = createRequestDatabase(databaseUrlOf(bindings));
-  const shared = { sql: database.sql, log: createWorkerLog(config), metrics: createMetrics() };
-  const health = createHealthApp(database.sql, shared);
+  const log = createWorkerLog(config);
+  const scopes = createScopes(log);
+  const shared = { sql: scopes.sql, after: scopes.after, log, metrics: createMetrics() };
+  const health = createHealthApp(scopes.sql, shared);
   const data = await createDataApp(config, bindings, shared);
   const answerHeaders = createAnswerHeaders(config.publicUrl);
   return {
     answer: (request, requestBindings, context) => {
       const app = isHealth(request) ? health : data;
-      const { close, result } = database.within(databaseUrlOf(requestBindings), async () =>
+      const waitUntil = context.waitUntil.bind(context);
+      return scopes.within({ databaseUrl: databaseUrlOf(requestBindings), waitUntil }, async () =>
         withAnswerHeaders(await app.fetch(request, requestBindings, context), answerHeaders),
       );
-      // The work is finished even when the caller goes away: another request may wait for its result.
-      const settled = result.then(
-        () => undefined,
-        () => undefined,
-      );
-      context.waitUntil(settled.then(close));
-      return result;
     },
   };
 }

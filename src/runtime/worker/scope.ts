@@ -1,15 +1,30 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { connectWithinRequestSeconds, openDatabase, type Sql } from '../store/database.ts';
+import type { After } from '../../joining.ts';
+import { connectWithinRequestSeconds, openDatabase, type Sql } from '../../store/database.ts';
+import type { Log } from '../../telemetry/log.ts';
 
 /**
- * The database as a Worker must use it: a socket belongs to the request that opened it, while what is composed
- * around it (caches, rate limits) lives as long as the isolate. So the composition holds one `sql` that always
- * means the client of the request in which it is called.
+ * What belongs to one request of a Worker. A socket is the request's that opened it, and work ends with the request that
+ * began it, while what is composed (caches, rate limits) lives as long as the isolate. So the composition holds one `sql`
+ * and one `after`, which always mean those of the request in which they are called.
  */
-export interface RequestDatabase {
+export interface Scopes {
   readonly sql: Sql;
-  /** Runs `work` with a client of its own, which opens its first connection with its first query. */
-  within<T>(url: string, work: () => Promise<T>): { readonly result: Promise<T>; close(): Promise<void> };
+  /** The platform lets the work go on for a while after the answer. */
+  readonly after: After;
+  /** Runs `work` as a request; it is finished even when the caller goes away. */
+  within<T>(request: ScopeOptions, work: () => Promise<T>): Promise<T>;
+}
+
+export interface ScopeOptions {
+  readonly databaseUrl: string;
+  readonly waitUntil: (work: Promise<unknown>) => void;
+}
+
+interface Scope {
+  /** Opened with the first query, closed with the last work of the request. */
+  readonly sql: () => Sql;
+  readonly hold: (work: Promise<unknown>) => void;
 }
 
 /** One for the queries, and one to spare for a query beside a transaction. */
@@ -24,25 +39,50 @@ const openClient = (url: string): Sql =>
     pooled: true,
   });
 
-/** `url` only shapes the stand-in, which never connects. */
-export function createRequestDatabase(url: string): RequestDatabase {
-  const clients = new AsyncLocalStorage<Sql>();
-  const current = (): Sql => {
-    const client = clients.getStore();
-    if (client === undefined) throw new Error('a query outside of every request');
-    return client;
+function openScope({ databaseUrl, waitUntil }: ScopeOptions): Scope {
+  let client: Sql | undefined;
+  let inWork = 0;
+  const settle = async (work: Promise<unknown>): Promise<void> => {
+    await Promise.allSettled([work]);
+    inWork -= 1;
+    if (inWork > 0) return;
+    const open = client;
+    client = undefined;
+    await open?.end({ timeout: closeWithinSeconds });
   };
   return {
-    sql: new Proxy(openClient(url), {
-      apply: (_standIn, _self, argumentList) => Reflect.apply(current(), undefined, argumentList),
-      get: (_standIn, name) => Reflect.get(current(), name),
+    sql: () => {
+      client ??= openClient(databaseUrl);
+      return client;
+    },
+    hold: (work) => {
+      inWork += 1;
+      waitUntil(settle(work));
+    },
+  };
+}
+
+export function createScopes(log: Log): Scopes {
+  const scopes = new AsyncLocalStorage<Scope>();
+  const current = (): Scope => {
+    const scope = scopes.getStore();
+    if (scope === undefined) throw new Error('there is no request around this work');
+    return scope;
+  };
+  // An arrow function has no properties that a proxy would have to keep.
+  const target = (() => undefined) as unknown as Sql;
+  return {
+    sql: new Proxy(target, {
+      apply: (_target, _self, argumentList) => Reflect.apply(current().sql(), undefined, argumentList),
+      get: (_target, name) => Reflect.get(current().sql(), name),
     }),
-    within: (requestUrl, work) => {
-      const client = openClient(requestUrl);
-      return {
-        result: clients.run(client, work),
-        close: () => client.end({ timeout: closeWithinSeconds }),
-      };
+    after: (work) =>
+      current().hold(work.catch((error: unknown) => log.error('request.unawaited-failed', { error }))),
+    within: (request, work) => {
+      const scope = openScope(request);
+      const result = scopes.run(scope, work);
+      scope.hold(result);
+      return result;
     },
   };
 }
