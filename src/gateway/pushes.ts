@@ -181,10 +181,12 @@ export async function takeRecords(
         lot.push(read);
         lotCharacters += read.text.length;
       } else rejected.push({ index: record.index, ...read });
+      // It is asked before a commit too: the stretch ends there.
+      const isOver = work.isOver();
       if (lot.length >= recordsTogether || lotCharacters >= recordBytesTogether) {
         await commit();
         await work.turn();
-      } else if (work.isOver()) await work.turn();
+      } else if (isOver) await work.turn();
     }
     // A piece without a record took its time too.
     work.isOver();
@@ -198,6 +200,7 @@ export async function takeRecords(
       }
       if (reader.broken() !== undefined) break;
     }
+    await work.turn();
     await takeAll(reader.end());
     if (reader.broken() === 'hopeless') throw hopeless();
   } catch (error) {
