@@ -1,5 +1,5 @@
-import type { WorkerBindings } from './worker-config.ts';
-import { type Isolate, openIsolate, type WorkerContext } from './worker-isolate.ts';
+import type { WorkerBindings } from './worker/config.ts';
+import { type Isolate, openIsolate, type WorkerContext } from './worker/isolate.ts';
 
 /** Espalier on Cloudflare Workers: the data listener and health (docs/workers.md). */
 

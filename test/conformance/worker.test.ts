@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseClouds } from '../../src/entra/clouds.ts';
 import { adminConsentUrl } from '../../src/entra/consent.ts';
 import { migrateDatabase, newestMigration } from '../../src/runtime/node-migrate.ts';
-import { newestMigrationAt } from '../../src/runtime/worker-health.ts';
+import { newestMigrationAt } from '../../src/runtime/worker/health.ts';
 import { hashKey, newKey } from '../../src/secrets/keys.ts';
 import { createSealer } from '../../src/secrets/seal.ts';
 import { webSha256 } from '../../src/secrets/sha256.ts';
@@ -165,7 +165,7 @@ describe('health', () => {
   });
 
   test('knows the newest migration of this build', async () => {
-    expect(newestMigrationAt, 'src/runtime/worker-health.ts').toBe(await newestMigration());
+    expect(newestMigrationAt, 'src/runtime/worker/health.ts').toBe(await newestMigration());
   });
 });
 

@@ -1,23 +1,23 @@
 import { Hono } from 'hono';
-import { monotonicMs } from '../clock.ts';
-import { createIssuedTokens } from '../entra/issued-tokens.ts';
-import { createWebCryptoSignatureCheck } from '../entra/signature.ts';
-import { createAnswerHeaders, withAnswerHeaders } from '../gateway/answer-headers.ts';
-import { beginListener, finishListener, type ListenerEnv } from '../gateway/listener.ts';
-import { createAddressPolicy } from '../outbound/addresses.ts';
-import { withCircuit } from '../outbound/upstream-circuit.ts';
-import { createWorkersSend } from '../outbound/workers.ts';
-import { createWorkersUpstream } from '../outbound/workers-upstream.ts';
-import { ProblemError, problem } from '../problems.ts';
-import { createSealer } from '../secrets/seal.ts';
-import { createLog, type Log } from '../telemetry/log.ts';
-import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
-import type { Config, ConfigFault } from './config.ts';
-import { composeGateway } from './gateway.ts';
-import { createScopes, type Scopes } from './worker/scope.ts';
-import { databaseUrlOf, loadWorkerConfig, type WorkerBindings, workerSecretReader } from './worker-config.ts';
-import { createHealthApp } from './worker-health.ts';
-import { respondOnWorkers, workerRequestFacts } from './worker-http.ts';
+import { monotonicMs } from '../../clock.ts';
+import { createIssuedTokens } from '../../entra/issued-tokens.ts';
+import { createWebCryptoSignatureCheck } from '../../entra/signature.ts';
+import { createAnswerHeaders, withAnswerHeaders } from '../../gateway/answer-headers.ts';
+import { beginListener, finishListener, type ListenerEnv } from '../../gateway/listener.ts';
+import { createAddressPolicy } from '../../outbound/addresses.ts';
+import { withCircuit } from '../../outbound/upstream-circuit.ts';
+import { createWorkersSend } from '../../outbound/workers.ts';
+import { createWorkersUpstream } from '../../outbound/workers-upstream.ts';
+import { ProblemError, problem } from '../../problems.ts';
+import { createSealer } from '../../secrets/seal.ts';
+import { createLog, type Log } from '../../telemetry/log.ts';
+import { createMetrics, type Metrics } from '../../telemetry/metrics.ts';
+import type { Config, ConfigFault } from '../config.ts';
+import { composeGateway } from '../gateway.ts';
+import { databaseUrlOf, loadWorkerConfig, type WorkerBindings, workerSecretReader } from './config.ts';
+import { createHealthApp } from './health.ts';
+import { respondOnWorkers, workerRequestFacts } from './http.ts';
+import { createScopes, type Scopes } from './scope.ts';
 
 /** Espalier in one isolate of Workers: composed once, with a database client for each request. */
 

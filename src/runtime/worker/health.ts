@@ -4,10 +4,10 @@ import {
   finishListener,
   type ListenerEnv,
   type ListenerOptions,
-} from '../gateway/listener.ts';
-import type { Sql } from '../store/database.ts';
-import { appliedMigration } from '../store/migration-journal.ts';
-import type { Log } from '../telemetry/log.ts';
+} from '../../gateway/listener.ts';
+import type { Sql } from '../../store/database.ts';
+import { appliedMigration } from '../../store/migration-journal.ts';
+import type { Log } from '../../telemetry/log.ts';
 
 /** Health on Workers: the address is public, so an answer says whether, and only the log says why. */
 

@@ -1,5 +1,5 @@
-import { type ConfigResult, loadConfig } from './config.ts';
-import { settings } from './settings.ts';
+import { type ConfigResult, loadConfig } from '../config.ts';
+import { settings } from '../settings.ts';
 
 /** A Worker has these instead of an environment and files: variables, secrets and a Hyperdrive binding. */
 

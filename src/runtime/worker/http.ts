@@ -1,10 +1,10 @@
 /** This module knows what only Cloudflare knows of a request, and how an answer is streamed there. */
 
 import type { Context } from 'hono';
-import type { ForwardAnswer } from '../forwarding/forward.ts';
-import { readBody } from '../gateway/body.ts';
-import type { RequestFacts } from '../gateway/listener.ts';
-import { nullBodyStatuses } from '../outbound/workers-upstream.ts';
+import type { ForwardAnswer } from '../../forwarding/forward.ts';
+import { readBody } from '../../gateway/body.ts';
+import type { RequestFacts } from '../../gateway/listener.ts';
+import { nullBodyStatuses } from '../../outbound/workers-upstream.ts';
 
 /** The part of `request.cf` that speaks of the client certificate; all of it is text. */
 interface TlsClientAuth {
