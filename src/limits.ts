@@ -278,6 +278,7 @@ export const longFormBytes = 256 * 1024;
 export const fileFormBytes = 16 * mebibyte;
 export const fileFormsAtOnce = 2;
 export const fileFormsWaiting = 4;
+export const fileFormMs = 5 * 60_000;
 /** Fields and files of one form. */
 export const formParts = 32;
 /** Imported rows that a page carries from the preview to the import, so that the file need not be chosen again. */
@@ -318,6 +319,8 @@ export const importLockMs = 120_000;
 export const importsAtOnce = 2;
 export const importsWaiting = 8;
 export const exportsAtOnce = 4;
+/** An export that is taken slowly, but taken, may last as long as a file may take to arrive. */
+export const exportMs = importTotalMs;
 /**
  * Lists that grow with the fleet, read at the same time by one process: as many as operators have connections to the database by
  * default (store/connection-budget.ts), so what they do one by one waits for one list at most. So many more wait; the rest is
@@ -325,6 +328,8 @@ export const exportsAtOnce = 4;
  */
 export const listsAtOnce = 2;
 export const listsWaiting = 100;
+/** A list takes no longer: the database ends a statement of ours sooner (store/database.ts). */
+export const listMs = 60_000;
 /** Rows of an export that are read and sent together. */
 export const exportPage = 5_000;
 /** Between two lines of progress. */
@@ -391,6 +396,8 @@ export const maxChangesSent = 500;
 /** Ten tabs without a common stream, twice; and of all people. */
 export const streamsOfPerson = 20;
 export const streamsInAll = 500;
+/** A stream of a Worker ends after this long, and the page opens another: its end may go unnoticed there. */
+export const requestStreamMs = 10 * 60_000;
 /** The first snapshot is written when the start is over and its first calls are answered; so often it is tried until the data are known. */
 export const snapshotFirstMs = 5_000;
 /** An outage shows as an age of a minute more than it lasts; unchanged data cost one small file each time. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createKeyedSemaphore, createSemaphore } from './semaphore.ts';
+import { createKeyedSemaphore, createSemaphore, createSharedBound } from './semaphore.ts';
 
 describe('a semaphore for each key', () => {
   it('lets so many of a key in at a time, in order, and another key past those that hang', async () => {
@@ -43,5 +43,31 @@ describe('a semaphore', () => {
     await first;
     expect(await second).toBe('second');
     expect(await semaphore(async () => 'fourth')).toBe('fourth');
+  });
+});
+
+describe('a bound of requests that share nothing', () => {
+  const bound = (longestMs: number) =>
+    createSharedBound({ sharing: 'request', limit: 1, maxWaiting: 100, longestMs });
+  const forever = (): Promise<never> => new Promise(() => undefined);
+  const at = async () => 'inside';
+
+  it('refuses what is beyond it, and waits for nobody', async () => {
+    const atOnce = bound(60_000);
+    void atOnce(forever);
+    await expect(atOnce(at)).rejects.toMatchObject({ problem: { slug: 'overloaded' } });
+  });
+
+  it('gives a place back with its work, also work that fails', async () => {
+    const atOnce = bound(60_000);
+    await expect(atOnce(() => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    expect(await atOnce(at)).toBe('inside');
+    expect(await atOnce(at)).toBe('inside');
+  });
+
+  it('takes a place back whose work nothing was heard of', async () => {
+    const atOnce = bound(0);
+    void atOnce(forever);
+    expect(await atOnce(at)).toBe('inside');
   });
 });

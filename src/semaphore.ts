@@ -1,9 +1,14 @@
 /** Bounds on work under way at the same time in this process; what is beyond the bound begins in the order of its coming. */
 
+import { monotonicMs } from './clock.ts';
+import type { Sharing } from './joining.ts';
 import { ProblemError, problem } from './problems.ts';
 
 export type Semaphore = <T>(work: () => Promise<T>) => Promise<T>;
 export type KeyedSemaphore = <T>(key: string, work: () => Promise<T>) => Promise<T>;
+
+const overloaded = (): ProblemError =>
+  new ProblemError(problem('overloaded', 'Too much is being taken in; try again.', { retryAfterSeconds: 5 }));
 
 /** Runs at most `limit` calls at the same time. When `maxWaiting` wait already, it throws the problem `overloaded`. */
 export function createSemaphore(limit: number, maxWaiting = Number.POSITIVE_INFINITY): Semaphore {
@@ -12,11 +17,7 @@ export function createSemaphore(limit: number, maxWaiting = Number.POSITIVE_INFI
   return async (work) => {
     if (free > 0) free -= 1;
     else {
-      if (waiting.length >= maxWaiting) {
-        throw new ProblemError(
-          problem('overloaded', 'Too much is being taken in; try again.', { retryAfterSeconds: 5 }),
-        );
-      }
+      if (waiting.length >= maxWaiting) throw overloaded();
       await new Promise<void>((begin) => waiting.push(begin));
     }
     try {
@@ -29,6 +30,37 @@ export function createSemaphore(limit: number, maxWaiting = Number.POSITIVE_INFI
     }
   };
 }
+
+/**
+ * Places of which none is waited for: what is beyond `limit` is refused as `overloaded`. A place comes back after `longestMs`
+ * even when nothing is heard of its work, because a Worker's request may be cut off without a word.
+ */
+function createPlaces(limit: number, longestMs: number): Semaphore {
+  const begunAtMs = new Set<{ readonly ms: number }>();
+  return async (work) => {
+    const now = { ms: monotonicMs() };
+    for (const begun of begunAtMs) if (now.ms - begun.ms >= longestMs) begunAtMs.delete(begun);
+    if (begunAtMs.size >= limit) throw overloaded();
+    begunAtMs.add(now);
+    try {
+      return await work();
+    } finally {
+      begunAtMs.delete(now);
+    }
+  };
+}
+
+export interface SharedBound {
+  readonly sharing: Sharing;
+  readonly limit: number;
+  readonly maxWaiting: number;
+  /** The work takes no longer than this. */
+  readonly longestMs: number;
+}
+
+/** A bound on work of many requests, which wait for each other only where they may. */
+export const createSharedBound = ({ limit, longestMs, maxWaiting, sharing }: SharedBound): Semaphore =>
+  sharing === 'process' ? createSemaphore(limit, maxWaiting) : createPlaces(limit, longestMs);
 
 /**
  * Runs at most `limit` calls at the same time for each key, so that a key whose calls hang does not take the others'

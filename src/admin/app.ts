@@ -253,9 +253,9 @@ export function createAdminApp(
   app.use('*', showErrorsAsPages({ ...errorPages.admin, tellsOfStore: true }));
   addApiDocs(app);
   const attempts = createAttempts();
-  const keys = createKeyOperators(services.sql, services.bootstrapKey);
+  const keys = createKeyOperators(services.sql, services.bootstrapKey, services.sharing);
   const bindings = createEntraBindings(services.sql, services.outage);
-  const credentials = { keys, bindings, live: createLiveSessions(services.sql) };
+  const credentials = { keys, bindings, live: createLiveSessions(services.sql, services.sharing) };
   const authentication = authenticate(services, credentials, attempts);
   app.use(
     `${basePath}/*`,
@@ -264,8 +264,8 @@ export function createAdminApp(
       return authentication(c, next);
     }),
   );
-  app.use(`${basePath}/*`, roleFirst(services), refuseBadTextInQuery, shedHeavyReads(services.pressure));
-  app.use(`${basePath}/*`, except(takesStream, jsonBodies(services), refuseBadTextInBody, inTime()));
+  app.use(`${basePath}/*`, roleFirst(services), refuseBadTextInQuery, shedHeavyReads(services));
+  app.use(`${basePath}/*`, except(takesStream, jsonBodies(services), refuseBadTextInBody, inTime(services)));
   // Any write may have ended a credential, also by deleting what it belongs to: it opens nothing here from this answer on.
   app.use(`${basePath}/*`, async (c, next) => {
     await next();

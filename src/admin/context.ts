@@ -8,6 +8,7 @@ import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
 import type { Pressure } from '../gateway/pressure.ts';
+import type { After, Sharing } from '../joining.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { ChangeListener } from '../store/change-feed.ts';
@@ -121,6 +122,8 @@ export interface StreamedAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: AsyncIterable<Uint8Array>;
+  /** Is called once: all of it was taken, or nobody takes it any more. It must not reject. */
+  readonly onEnd?: () => Promise<void>;
 }
 
 /** SHA-256 of what comes in pieces. */
@@ -141,6 +144,10 @@ export interface OutageMemory {
 
 /** Services that the admin API needs of the rest; composed by the runtime. */
 export interface AdminServices {
+  /** `request` where a request must wait for nothing that another one began (Workers). */
+  readonly sharing: Sharing;
+  /** Takes work that goes on after the answer; it must not reject. */
+  readonly after: After;
   readonly sql: Sql;
   readonly log: Log;
   readonly clouds: ReadonlyMap<string, Cloud>;
@@ -151,7 +158,7 @@ export interface AdminServices {
     RequestFacts,
     'allowTime' | 'body' | 'breakOff' | 'headerCount' | 'readBody' | 'remoteAddress' | 'target'
   >;
-  /** Streams an answer; resolves when all of it was taken, or nobody takes it any more. */
+  /** Streams an answer. On Node it resolves when the answer has ended, on Workers when it has begun. */
   readonly respond: (c: Context, answer: StreamedAnswer) => Response | Promise<Response>;
   /** A client with one connection, for what keeps it for minutes; whoever opens it ends it. */
   readonly openBulk: () => Sql;
@@ -219,10 +226,10 @@ export interface AdminServices {
   readonly testInstance: (instance: Instance) => Promise<readonly ConfirmStep[]>;
   /** Routes were written and committed: the processes that remember them are told. */
   readonly routesChanged: () => void;
-  /** Tells of what any process changed in the database. */
+  /** Tells of what any process changed in the database; is not asked where requests share nothing. */
   readonly onChanges: (listener: ChangeListener) => void;
-  /** Aborted when the process begins to end: what would last is ended. */
-  readonly ending: AbortSignal;
+  /** Aborted when the process begins to end: what would last is ended. Undefined: nothing here outlasts its request. */
+  readonly ending: AbortSignal | undefined;
   /** The certificates of our own applications and listeners, and when they run out. */
   readonly certificateExpiry: () => readonly ExpiringCertificate[];
   /** Authority and names of certificates by ACME; undefined: none comes so. */

@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { base64url } from 'jose';
+import type { After } from '../joining.ts';
 import { idempotencyKeyCharacters, leaseRenewMs } from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
 import type { Sealer } from '../secrets/seal.ts';
@@ -100,11 +101,12 @@ interface IdempotencyOptions {
   readonly sql: Sql;
   readonly sealer: Sealer;
   readonly log: Log;
+  readonly after: After;
 }
 
 /** Carries the request out, holding the key meanwhile, and keeps the answer or gives the key free. */
 async function carryOut(
-  { log, sealer, sql }: IdempotencyOptions,
+  { after, log, sealer, sql }: IdempotencyOptions,
   c: Context<AdminEnv>,
   attempt: Attempt,
   next: () => Promise<void>,
@@ -135,7 +137,7 @@ async function carryOut(
     throw error;
   }
   // Lines go to the caller as they come, and are kept together when the last one is there.
-  if (c.res.headers.get('content-type') === linesType) void settle(c.res.clone());
+  if (c.res.headers.get('content-type') === linesType) after(settle(c.res.clone()));
   else await settle(c.res);
 }
 

@@ -4,7 +4,7 @@ import { ProblemError } from '../problems.ts';
 import { type AdminEnv, type ApprovedRequest, approvedRequest } from './context.ts';
 import { inTime } from './in-time.ts';
 
-const slow = new Hono<AdminEnv>().use(inTime(20)).post('/', async (c) => {
+const slow = new Hono<AdminEnv>().use(inTime({ after: () => undefined }, 20)).post('/', async (c) => {
   await new Promise((resolve) => setTimeout(resolve, 200));
   return c.body(null, 204);
 });

@@ -3,7 +3,7 @@ import { within } from '../deadline.ts';
 import { adminVerbMs } from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
 import { approvedDevices } from './approvals/approved-request.ts';
-import type { AdminEnv } from './context.ts';
+import type { AdminEnv, AdminServices } from './context.ts';
 import { isSafeMethod } from './operators/csrf.ts';
 
 /**
@@ -12,16 +12,16 @@ import { isSafeMethod } from './operators/csrf.ts';
  * recorded as the outcome; its caller is the approval's own request, which is answered in time.
  */
 export const inTime =
-  (ms = adminVerbMs): MiddlewareHandler<AdminEnv> =>
-  (c, next) =>
-    isSafeMethod(c.req.method) || approvedDevices(c) !== undefined
-      ? next()
-      : within(next(), ms, () => {
-          throw new ProblemError(
-            problem(
-              'overloaded',
-              `This took longer than ${ms / 1_000} s and goes on; read what became of it.`,
-              { retryAfterSeconds: 30 },
-            ),
-          );
-        });
+  ({ after }: Pick<AdminServices, 'after'>, ms = adminVerbMs): MiddlewareHandler<AdminEnv> =>
+  (c, next) => {
+    if (isSafeMethod(c.req.method) || approvedDevices(c) !== undefined) return next();
+    const work = next();
+    return within(work, ms, () => {
+      after(work.catch(() => undefined));
+      throw new ProblemError(
+        problem('overloaded', `This took longer than ${ms / 1_000} s and goes on; read what became of it.`, {
+          retryAfterSeconds: 30,
+        }),
+      );
+    });
+  };

@@ -8,10 +8,10 @@
 
 import type { MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
-import type { Pressure, RequestClass } from '../gateway/pressure.ts';
-import { listsAtOnce, listsWaiting } from '../limits.ts';
-import { createSemaphore } from '../semaphore.ts';
-import type { AdminEnv } from './context.ts';
+import type { RequestClass } from '../gateway/pressure.ts';
+import { listMs, listsAtOnce, listsWaiting } from '../limits.ts';
+import { createSharedBound } from '../semaphore.ts';
+import type { AdminEnv, AdminServices } from './context.ts';
 import { isSafeMethod } from './operators/csrf.ts';
 
 const tenant = '/api/v1/tenants/:tenantId';
@@ -31,8 +31,16 @@ const heavyReads: Readonly<Record<string, RequestClass>> = {
 };
 const importPath = `${tenant}/devices/import`;
 
-export function shedHeavyReads(pressure: Pressure | undefined): MiddlewareHandler<AdminEnv> {
-  const lists = createSemaphore(listsAtOnce, listsWaiting);
+export function shedHeavyReads({
+  pressure,
+  sharing,
+}: Pick<AdminServices, 'pressure' | 'sharing'>): MiddlewareHandler<AdminEnv> {
+  const lists = createSharedBound({
+    sharing,
+    limit: listsAtOnce,
+    maxWaiting: listsWaiting,
+    longestMs: listMs,
+  });
   return async (c, next) => {
     const paths = matchedRoutes(c).map(({ path }) => path);
     const path = paths.find((one) => one === importPath || one in heavyReads);

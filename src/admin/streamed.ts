@@ -1,4 +1,5 @@
 import type { Context } from 'hono';
+import type { After } from '../joining.ts';
 import { type Problem, ProblemError, problem, problemAnswer } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -31,6 +32,7 @@ export const endsInProblem = (text: string): boolean =>
 
 /** Lines as they are told. The work goes on when nobody reads any more; it must not reject. */
 export function tellLines(
+  after: After,
   work: (tell: (line: object) => void) => Promise<object>,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
@@ -40,10 +42,12 @@ export function tellLines(
       const tell = (line: object): void => {
         if (!left) controller.enqueue(encoder.encode(`${JSON.stringify(line)}\n`));
       };
-      void work(tell).then((last) => {
-        tell(last);
-        if (!left) controller.close();
-      });
+      after(
+        work(tell).then((last) => {
+          tell(last);
+          if (!left) controller.close();
+        }),
+      );
     },
     cancel: () => {
       left = true;

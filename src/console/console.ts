@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
+import type { Sharing } from '../joining.ts';
 import { storeRetrySeconds } from '../limits.ts';
 import { ProblemError, problem, problemAnswer } from '../problems.ts';
 import { type ApiProblem, ApiRefusal, type CallApi, createApi, problemOf } from './api.ts';
@@ -50,6 +51,7 @@ export interface ConsoleOptions {
   readonly call: CallApi;
   readonly assets: Assets;
   readonly readBody: RequestFacts['readBody'];
+  readonly sharing: Sharing;
 }
 
 /** A page that is shown asks for itself anew, to take a part of the answer. */
@@ -85,7 +87,7 @@ function leadToSignIn(c: Context<ListenerEnv>, error: unknown): Response {
 }
 
 /** To be put beside the API on its listener. */
-export function createConsole({ assets, call, readBody }: ConsoleOptions): Hono<ListenerEnv> {
+export function createConsole({ assets, call, readBody, sharing }: ConsoleOptions): Hono<ListenerEnv> {
   const app = new Hono<ListenerEnv>();
   const asset = assetPathOf(assets);
   /** The token that a form showed goes with what it asks of the API, which refuses another session's. */
@@ -140,7 +142,7 @@ export function createConsole({ assets, call, readBody }: ConsoleOptions): Hono<
       }
     };
 
-  const turnOf = createFormTurns();
+  const turnOf = createFormTurns(sharing);
 
   app.get('/console/:name', (c) => serveAsset(c, assets));
   for (const page of pages) {

@@ -1,7 +1,9 @@
 import type { Context } from 'hono';
 import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
+import type { Sharing } from '../joining.ts';
 import {
   fileFormBytes,
+  fileFormMs,
   fileFormsAtOnce,
   fileFormsWaiting,
   formBodyBytes,
@@ -9,7 +11,7 @@ import {
   longFormBytes,
 } from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
-import { createSemaphore, type Semaphore } from '../semaphore.ts';
+import { createSharedBound, type Semaphore } from '../semaphore.ts';
 import type { ConsolePage, Files, Form } from './visit.ts';
 
 /** What a page's forms post, within the bounds of that page. */
@@ -66,8 +68,13 @@ export async function readForm(
 }
 
 /** Forms with files are held in memory while they are worked on: few at a time. */
-export function createFormTurns(): (page: Pick<ConsolePage, 'forms'>) => Semaphore {
-  const ofFiles = createSemaphore(fileFormsAtOnce, fileFormsWaiting);
+export function createFormTurns(sharing: Sharing): (page: Pick<ConsolePage, 'forms'>) => Semaphore {
+  const ofFiles = createSharedBound({
+    sharing,
+    limit: fileFormsAtOnce,
+    maxWaiting: fileFormsWaiting,
+    longestMs: fileFormMs,
+  });
   const atOnce: Semaphore = (work) => work();
   return ({ forms }) => (forms === 'files' ? ofFiles : atOnce);
 }

@@ -25,10 +25,14 @@ import { entraOperators } from './operators.ts';
 
 /** What the admin API is made of; each runtime has its own of the parts that `GatewayParts` does not name. */
 export interface AdminParts
-  extends Pick<GatewayParts, 'config' | 'log' | 'readReference' | 'sealer' | 'send' | 'signature' | 'sql'>,
+  extends Pick<
+      GatewayParts,
+      'config' | 'log' | 'readReference' | 'sealer' | 'send' | 'sharing' | 'signature' | 'sql'
+    >,
     Pick<
       AdminServices,
       | 'adminUrl'
+      | 'after'
       | 'certificateExpiry'
       | 'digest'
       | 'ending'
@@ -122,6 +126,8 @@ function adminServices(parts: AdminParts): AdminServices {
     ...settingServices(parts),
     ...connectionVerbs(parts),
     ...{ sql, log, version },
+    sharing: parts.sharing,
+    after: parts.after,
     sealer: parts.sealer,
     pressure: parts.pressure,
     facts: parts.facts,
@@ -148,12 +154,13 @@ function adminServices(parts: AdminParts): AdminServices {
 }
 
 export function createAdmin(parts: AdminParts): AdminApp {
-  const { assets, facts, log, metrics, onBehalf } = parts;
+  const { assets, facts, log, metrics, onBehalf, sharing } = parts;
   return createAdminApp(adminServices(parts), { name: 'admin', log, metrics }, (app) =>
     app.route(
       '/',
       createConsole({
         assets,
+        sharing,
         readBody: facts.readBody,
         call: (request, env) => app.request(request, undefined, onBehalf(env)),
       }),

@@ -1,15 +1,16 @@
 import type { AdminApp } from '../admin/context.ts';
+import { afterInProcess } from '../joining.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { mayConnect } from '../outbound/node.ts';
 import { type AdminParts, createAdmin } from './admin.ts';
 import type { NodeChanges } from './node-changes.ts';
 import { readConsoleAssets } from './node-console.ts';
-import { bindingsWithOwnBody } from './node-http.ts';
+import { bindingsWithOwnBody, respondOnNode } from './node-http.ts';
 import { nodeDigest } from './node-secrets.ts';
 
 /** The admin listener's app with the parts that only Node has. */
 
-type OwnParts = 'assets' | 'digest' | 'mayConnect' | 'onBehalf' | 'outage';
+type OwnParts = 'after' | 'assets' | 'digest' | 'mayConnect' | 'onBehalf' | 'outage' | 'respond';
 
 export function createNodeAdmin(
   parts: Omit<AdminParts, OwnParts> & { readonly changes: NodeChanges },
@@ -18,10 +19,18 @@ export function createNodeAdmin(
   const { assignments, degradedSeconds, policy } = changes;
   return createAdmin({
     ...parts,
+    after: afterInProcess,
     assets: readConsoleAssets(),
     digest: nodeDigest,
     mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
     onBehalf: bindingsWithOwnBody,
+    respond: async (c, { onEnd, ...answer }) => {
+      try {
+        return await respondOnNode(c, answer);
+      } finally {
+        await onEnd?.();
+      }
+    },
     outage: {
       degradedSeconds: () => (policy.isAway() ? degradedSeconds() : undefined),
       bindingOf: assignments.bindingOf,

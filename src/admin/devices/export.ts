@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { accepts } from 'hono/accepts';
-import { exportsAtOnce, slowReaderMs } from '../../limits.ts';
-import { createSemaphore, type Semaphore } from '../../semaphore.ts';
+import { exportMs, exportsAtOnce, slowReaderMs } from '../../limits.ts';
+import { createSharedBound, type Semaphore } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
@@ -85,7 +85,12 @@ async function* exportedText({ bulk, first, format, onStalled, patienceMs, rest 
 
 export function addRouteExport(app: AdminApp, services: AdminServices): void {
   const { facts, log, openBulk, respond, sql } = services;
-  const semaphore = createSemaphore(exportsAtOnce, 0);
+  const atOnce = createSharedBound({
+    sharing: services.sharing,
+    limit: exportsAtOnce,
+    maxWaiting: 0,
+    longestMs: exportMs,
+  });
   app.openapi(exportRoute, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const { filter: text, format: named } = c.req.valid('query');
@@ -99,21 +104,23 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
       'content-disposition': `attachment; filename="routes-${tenantId}.${format}"`,
       'x-request-id': requestId,
     });
-    const leave = await enter(semaphore);
+    const leave = await enter(atOnce);
     const bulk = openBulk();
-    try {
-      const rest = readRoutePages(bulk, tenantId, filter);
-      const first = await rest.next();
-      const onStalled = (): void => {
-        log.info('export.stalled', { tenantId, requestId });
-        facts.breakOff(c);
-      };
-      const body = exportedText({ bulk, first, format, onStalled, patienceMs: slowReaderMs, rest });
-      return await respond(c, { status: 200, headers, body });
-    } finally {
-      // All of it was taken, or nobody takes it any more; the snapshot goes with the connection.
-      await bulk.end({ timeout: 0 });
+    // The snapshot goes with the connection.
+    const onEnd = async (): Promise<void> => {
       leave();
-    }
+      await bulk.end({ timeout: 0 });
+    };
+    const rest = readRoutePages(bulk, tenantId, filter);
+    const first = await rest.next().catch(async (error: unknown) => {
+      await onEnd();
+      throw error;
+    });
+    const onStalled = (): void => {
+      log.info('export.stalled', { tenantId, requestId });
+      facts.breakOff(c);
+    };
+    const body = exportedText({ bulk, first, format, onStalled, patienceMs: slowReaderMs, rest });
+    return respond(c, { status: 200, headers, body, onEnd });
   });
 }

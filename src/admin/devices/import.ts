@@ -1,9 +1,15 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { importChangesListed, importsAtOnce, importsWaiting, progressEveryMs } from '../../limits.ts';
+import {
+  importChangesListed,
+  importsAtOnce,
+  importsWaiting,
+  importTotalMs,
+  progressEveryMs,
+} from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { PlannedChange } from '../../routing/imports/apply-page.ts';
-import { createSemaphore } from '../../semaphore.ts';
+import { createSharedBound } from '../../semaphore.ts';
 import { isUnknownTable } from '../../store/database.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
@@ -190,7 +196,12 @@ async function importFile(
 
 export function addRouteImport(app: AdminApp, services: AdminServices): void {
   const { facts, log, respond, sql } = services;
-  const semaphore = createSemaphore(importsAtOnce, importsWaiting);
+  const atOnce = createSharedBound({
+    sharing: services.sharing,
+    limit: importsAtOnce,
+    maxWaiting: importsWaiting,
+    longestMs: importTotalMs,
+  });
   app.openapi(importRoute, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const { name } = requireRole(c, 'operator');
@@ -206,12 +217,13 @@ export function addRouteImport(app: AdminApp, services: AdminServices): void {
     const chunks = importBytes(body, packed);
     facts.allowTime(c);
     const run = (onProgress?: (progress: Progress) => void) =>
-      semaphore(() => importFile(c, services, options, chunks, onProgress));
+      atOnce(() => importFile(c, services, options, chunks, onProgress));
     if (!asksForLines(c)) return c.json(await run(), 200);
     // The answer begins before anything is changed; what changes is recorded with it.
     nothingChanged(c);
     const requestId = c.get('requestId');
     const lines = progressLines(
+      services.after,
       (note) =>
         run(note).then(
           (result) => ({ result }),

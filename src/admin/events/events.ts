@@ -1,6 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { streamsInAll, streamsOfPerson } from '../../limits.ts';
+import { monotonicMs } from '../../clock.ts';
+import { requestStreamMs, streamsInAll, streamsOfPerson } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
+import { createChangeFeed } from '../../store/change-feed.ts';
+import { createChangeSource } from '../../store/change-source.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { commonProblems, problemAnswer } from '../schemas.ts';
 import { createEventHub, type EventHub } from './hub.ts';
@@ -39,36 +42,69 @@ const read = createRoute({
   },
 });
 
-export function addEvents(app: AdminApp, services: AdminServices): void {
-  const { ending, log, onChanges, sql } = services;
-  // The hub is made with the first stream: a process without a stream hears of nothing.
+/** One that finds the changes by itself: they are those since its first look. */
+function createPollingHub({ log, sql }: Pick<AdminServices, 'log' | 'sql'>): EventHub {
+  const feed = createChangeFeed({ source: createChangeSource(sql), log, now: monotonicMs });
+  const pollRest = createPoll(sql);
+  let listen = (): void => undefined;
+  return createEventHub({
+    log,
+    ending: undefined,
+    subscribe: (listener) => {
+      listen = () => feed.subscribe(listener);
+    },
+    poll: async () => {
+      const isFirst = !feed.started;
+      await feed.poll();
+      if (isFirst) listen();
+      return pollRest();
+    },
+  });
+}
+
+/** The hub of the next stream. */
+function createHubs({ ending, log, onChanges, sharing, sql }: AdminServices): () => EventHub {
+  if (sharing === 'request') return () => createPollingHub({ log, sql });
+  // Made with the first stream: a process without a stream hears of nothing.
   let made: EventHub | undefined;
-  const open = new Map<string, number>();
-  app.openapi(read, (c) => {
+  return () => {
     made ??= createEventHub({ subscribe: onChanges, poll: createPoll(sql), ending, log });
-    const hub = made;
-    const operator = c.get('operator');
-    const person = `${operator.kind} ${operator.id ?? operator.name}`;
-    const theirs = open.get(person) ?? 0;
-    if (theirs >= streamsOfPerson || hub.size >= streamsInAll)
+    return made;
+  };
+}
+
+/** Bounds the streams of a person and of all. A place whose end is not told of comes back when its stream would have ended. */
+function createStreamPlaces() {
+  const taken = new Set<{ readonly person: string; readonly untilMs: number }>();
+  return (person: string, lastsMs: number): (() => void) => {
+    const now = monotonicMs();
+    let theirs = 0;
+    for (const place of taken) {
+      if (place.untilMs <= now) taken.delete(place);
+      else if (place.person === person) theirs += 1;
+    }
+    if (theirs >= streamsOfPerson || taken.size >= streamsInAll)
       throw new ProblemError(
         problem('rate-limited', 'Too many event streams are open: close some, or ask again later.', {
           retryAfterSeconds: 30,
         }),
       );
-    open.set(person, theirs + 1);
-    const { seconds } = c.req.valid('query');
-    const stream = openStream({
-      hub,
-      operator,
-      identify: c.get('identify'),
-      lastsMs: seconds === undefined ? undefined : seconds * 1_000,
-      onEnd: () => {
-        const left = (open.get(person) ?? 1) - 1;
-        if (left > 0) open.set(person, left);
-        else open.delete(person);
-      },
-    });
+    const place = { person, untilMs: now + lastsMs };
+    taken.add(place);
+    return () => taken.delete(place);
+  };
+}
+
+export function addEvents(app: AdminApp, services: AdminServices): void {
+  const nextHub = createHubs(services);
+  const takePlace = createStreamPlaces();
+  const longestMs = services.sharing === 'request' ? requestStreamMs : Number.POSITIVE_INFINITY;
+  app.openapi(read, (c) => {
+    const operator = c.get('operator');
+    const { seconds = Number.POSITIVE_INFINITY } = c.req.valid('query');
+    const lastsMs = Math.min(seconds * 1_000, longestMs);
+    const onEnd = takePlace(`${operator.kind} ${operator.id ?? operator.name}`, lastsMs);
+    const stream = openStream({ hub: nextHub(), operator, identify: c.get('identify'), lastsMs, onEnd });
     return c.body(stream, 200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
   });
 }

@@ -3,8 +3,8 @@ import type { Change, ChangeListener } from '../../store/change-feed.ts';
 import type { Log } from '../../telemetry/log.ts';
 
 /**
- * Gathers what changed for all open streams of this process, and hands it out once a second. It does nothing while no
- * stream is open.
+ * Gathers what changed for open streams, and hands it out once a second. It does nothing while no stream is open. A process
+ * has one hub for all of them; where requests share nothing (Workers), each stream has its own.
  */
 
 /** With `all`, any part of what was seen may be wrong: more changed than is announced one by one. */
@@ -24,7 +24,6 @@ export interface EventStream {
 }
 
 export interface EventHub {
-  readonly size: number;
   add(stream: EventStream): void;
   remove(stream: EventStream): void;
 }
@@ -33,7 +32,7 @@ export interface EventHubOptions {
   readonly subscribe: (listener: ChangeListener) => void;
   /** Finds the changes that the feed does not carry. */
   readonly poll: () => Promise<readonly Changed[]>;
-  readonly ending: AbortSignal;
+  readonly ending: AbortSignal | undefined;
   readonly log: Log;
 }
 
@@ -73,13 +72,10 @@ export function createEventHub({ ending, log, poll, subscribe }: EventHubOptions
     },
     forget: () => note({ kind: 'all', tenantId: null }),
   });
-  ending.addEventListener('abort', () => {
+  ending?.addEventListener('abort', () => {
     for (const stream of streams) stream.end();
   });
   return {
-    get size() {
-      return streams.size;
-    },
     add: (stream) => {
       streams.add(stream);
       if (timer !== undefined) return;

@@ -11,8 +11,8 @@ export interface StreamOptions {
   readonly operator: Operator;
   /** Identifies the credential's owner now; rejects when it opens nothing any more. Asked every second. */
   readonly identify: () => Promise<Operator>;
-  /** undefined: as long as the credential. */
-  readonly lastsMs: number | undefined;
+  /** It ends after that, or with the credential. */
+  readonly lastsMs: number;
   readonly onEnd: () => void;
 }
 
@@ -59,7 +59,7 @@ export function openStream({ hub, identify, lastsMs, onEnd, operator }: StreamOp
       };
       /** Changes are sent only while the credential is still valid. */
       const turn = async (changes: readonly Changed[]): Promise<void> => {
-        if (lastsMs !== undefined && monotonicMs() - beganMs >= lastsMs) return end();
+        if (monotonicMs() - beganMs >= lastsMs) return end();
         // The last question is not answered yet: what came meanwhile is not lost.
         if (asking) {
           if (changes.length > 0) missed = [{ kind: 'all', tenantId: null }];

@@ -1,3 +1,4 @@
+import type { Sharing } from '../../joining.ts';
 import { hashKey, looksLikeKey } from '../../secrets/keys.ts';
 import { type LiveApiKey, markApiKeyUsed, readLiveApiKeys } from '../../store/api-keys.ts';
 import { createCredentialLookup, createUseRecorder } from '../../store/credentials.ts';
@@ -38,9 +39,14 @@ async function bootstrapOperator(
     : undefined;
 }
 
-export function createKeyOperators(sql: Sql, bootstrapKey: string | undefined): KeyOperators {
+export function createKeyOperators(
+  sql: Sql,
+  bootstrapKey: string | undefined,
+  sharing: Sharing,
+): KeyOperators {
   const recordUse = createUseRecorder(({ keyId }: LiveApiKey) => markApiKeyUsed(sql, keyId));
   const keys = createCredentialLookup<LiveApiKey>({
+    together: sharing === 'process',
     endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
     read: async (hashes) => new Map((await readLiveApiKeys(sql, hashes)).map((row) => [row.keyHash, row])),
   });

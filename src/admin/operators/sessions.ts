@@ -1,5 +1,6 @@
 import { randomToken } from '../../entra/authorization-code.ts';
 import { newId } from '../../ids.ts';
+import type { Sharing } from '../../joining.ts';
 import { hashKey } from '../../secrets/keys.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import { createGroupCommit } from '../../store/group-commit.ts';
@@ -30,8 +31,9 @@ export type LiveSessions = (hash: string) => Promise<SeenSession | undefined>;
 
 const sessionsPerQuery = 200;
 
-export const createLiveSessions = (sql: Sql): LiveSessions =>
-  createGroupCommit<string, SeenSession | undefined>({
+export function createLiveSessions(sql: Sql, sharing: Sharing): LiveSessions {
+  if (sharing === 'request') return async (hash) => (await readLiveSessions(sql, [hash])).get(hash);
+  return createGroupCommit<string, SeenSession | undefined>({
     flush: async (hashes) => {
       const found = await readLiveSessions(sql, hashes);
       return hashes.map((hash) => found.get(hash));
@@ -39,6 +41,7 @@ export const createLiveSessions = (sql: Sql): LiveSessions =>
     maxItems: sessionsPerQuery,
     flushes: 2,
   });
+}
 
 /** The cookie that a request shows, hashed once however often it is looked at. */
 export interface ShownSession {

@@ -77,7 +77,7 @@ interface Tagged {
 
 function createOverview(services: AdminServices): (operator: Operator, asked: Asked) => Promise<Tagged> {
   const attentionOf = createAttention(services);
-  const keep = createKept<Tagged>();
+  const keep = createKept<Tagged>(services.sharing);
   const read = async (operator: Operator, { kind: only, page, size }: Asked): Promise<Overview> => {
     const [all, { rows, totalCount }] = await Promise.all([
       attentionOf(operator),

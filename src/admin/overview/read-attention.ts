@@ -28,7 +28,7 @@ import { createKept } from './kept.ts';
  * answer that is a second or two old: many open overviews ask as much as one.
  */
 
-type Services = Pick<AdminServices, 'acme' | 'sql' | 'certificateExpiry'>;
+type Services = Pick<AdminServices, 'acme' | 'sql' | 'certificateExpiry' | 'sharing'>;
 
 function certificates({ certificateExpiry }: Services): Attention[] {
   return certificateExpiry()
@@ -78,7 +78,7 @@ export const scopeOf = (operator: Operator): string =>
   `${seesKeys(operator)} ${operator.tenantIds === undefined ? 'all' : operator.tenantIds.toSorted().join(' ')}`;
 
 export function createAttention(services: Services): ReadAttention {
-  const keep = createKept<readonly Attention[]>();
+  const keep = createKept<readonly Attention[]>(services.sharing);
   return (operator) =>
     keep(scopeOf(operator), () =>
       read(services, { tenantIds: operator.tenantIds, seesKeys: seesKeys(operator) }),

@@ -149,7 +149,7 @@ export function addConfirmation(app: AdminApp, services: AdminServices): void {
     // The answer begins before anything is changed; what changes is recorded with it.
     nothingChanged(c);
     const requestId = c.get('requestId');
-    const lines = tellLines((tell) =>
+    const lines = tellLines(services.after, (tell) =>
       run({
         onBegun: () => tell({ begun: true }),
         onStep: (done) => tell({ step: done }),

@@ -1,5 +1,7 @@
 /** An answer that tells how far its work is, until it is done. */
 
+import type { After } from '../../../joining.ts';
+
 const encoder = new TextEncoder();
 const line = (value: unknown): Uint8Array => encoder.encode(`${JSON.stringify(value)}\n`);
 
@@ -14,6 +16,7 @@ const pause = (ms: number, signal: AbortSignal): Promise<undefined> =>
  * nobody reads any more; it must not reject.
  */
 export async function* progressLines<T>(
+  after: After,
   work: (note: (value: unknown) => void) => Promise<T>,
   everyMs: number,
 ): AsyncGenerator<Uint8Array> {
@@ -21,6 +24,7 @@ export async function* progressLines<T>(
   const done = work((value) => {
     noted = value;
   }).then((result) => ({ result }));
+  after(done);
   for (;;) {
     const waiting = new AbortController();
     const end = await Promise.race([done, pause(everyMs, waiting.signal)]);
