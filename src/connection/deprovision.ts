@@ -5,6 +5,7 @@ import { putPartnerTenant } from '../intune/partner-tenants.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import { gatewayOrigin, recorded } from '../store/history.ts';
+import type { TenantScope } from '../store/tenant-scope.ts';
 import { settleDeprovision, takeDeprovisions } from '../store/tenants/deprovision.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -16,6 +17,7 @@ import { type ConnectionAccess, recordIntuneError } from './access.ts';
  */
 export interface DeprovisionOptions {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   readonly send: Send;
   readonly log: Log;
   readonly tenants: TenantDirectory;
@@ -75,6 +77,11 @@ async function deprovision(tenant: Tenant, options: DeprovisionOptions): Promise
 
 /** Sends what is wanted; for one tenant at once, or whatever is due when the runtime looks. */
 export async function sendDeprovisions(options: DeprovisionOptions, tenantId?: string): Promise<void> {
-  const due = await takeDeprovisions(options.sql, { limit: batch, retryAfterSeconds, tenantId });
+  const due = await takeDeprovisions(options.sql, {
+    limit: batch,
+    retryAfterSeconds,
+    tenantId,
+    scope: options.scope,
+  });
   await Promise.all(due.map((tenant) => deprovision(tenant, options)));
 }

@@ -4,6 +4,7 @@ import { saysNotProvisioned } from '../intune/call.ts';
 import { type HeartbeatResult, putHeartbeat } from '../intune/heartbeat.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
+import type { TenantScope } from '../store/tenant-scope.ts';
 import { dueHeartbeats, recordHeartbeat, retryHeartbeat, takeHeartbeat } from '../store/tenants/heartbeat.ts';
 import { holdTenant, releaseTenant } from '../store/tenants/hold.ts';
 import type { AccessFailure, Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
@@ -21,6 +22,7 @@ import { obeyResync } from './resync.ts';
  */
 export interface HeartbeatOptions {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   readonly send: Send;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -100,6 +102,6 @@ async function recordAlive(
 
 /** Sends what is due; the runtime calls it every few seconds. */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
-  const due = await dueHeartbeats(options.sql, batch);
+  const due = await dueHeartbeats(options.sql, batch, options.scope);
   await Promise.all(due.map((tenant) => beat(tenant, options)));
 }

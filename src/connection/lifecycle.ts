@@ -5,6 +5,7 @@ import { retractReports } from '../store/reports/due.ts';
 import { inTransaction } from '../store/retry.ts';
 import type { ConnectionState } from '../store/row-types.ts';
 import { tenants } from '../store/schema.ts';
+import { inScope } from '../store/tenant-scope.ts';
 import { type Moving, markLastInstance, recordTerminated } from '../store/tenants/connection.ts';
 import { wishDeprovision } from '../store/tenants/deprovision.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
@@ -141,10 +142,10 @@ export async function retractionProgress(
 
 /** Ends the disconnects whose devices have all been told of; the runtime calls it now and then. */
 export async function finishDisconnects(options: LifecycleOptions): Promise<void> {
-  const { sql } = options;
+  const { scope, sql } = options;
   const ready = await sql<{ tenantId: string }[]>`
     select ${columns(sql, pick(tenants, 'tenantId'))} from tenants t
-    where connection_state = 'disconnecting' and not exists (
+    where connection_state = 'disconnecting' and ${inScope(sql, scope, sql`tenant_id`)} and not exists (
       select 1 from reports r where r.tenant_id = t.tenant_id and ${unreported(sql)})`;
   for (const { tenantId } of ready) {
     const tenant = await options.tenants.fresh(tenantId);
@@ -163,8 +164,9 @@ export async function announceInstances(options: LifecycleOptions, tenantId: str
  * received the retractions.
  */
 export async function leaveEmptyTenants(options: LifecycleOptions, tenantId?: string): Promise<void> {
-  const { sql } = options;
-  const which = tenantId === undefined ? sql`true` : sql`t.tenant_id = ${tenantId}`;
+  const { scope, sql } = options;
+  const which =
+    tenantId === undefined ? inScope(sql, scope, sql`t.tenant_id`) : sql`t.tenant_id = ${tenantId}`;
   const empty = await sql<{ tenantId: string }[]>`
     select ${columns(sql, pick(tenants, 'tenantId'))} from tenants t
     where ${which} and connection_state = 'connected' and last_instance_gone and not exists (

@@ -4,6 +4,7 @@ import { newId } from '../ids.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { PartnerState } from '../store/row-types.ts';
+import type { TenantScope } from '../store/tenant-scope.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import { takePartnerWatch, writePartnerState } from '../store/tenants/watches.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -17,6 +18,7 @@ import { readApplication } from './tenant-credentials.ts';
  */
 export interface PartnerWatchOptions {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   readonly send: Send;
   readonly log: Log;
   readonly tenants: TenantDirectory;
@@ -100,6 +102,6 @@ export async function notProvisioned(tenantId: string, options: PartnerWatchOpti
 
 /** Looks at the connected tenants now and then, whichever process does. */
 export async function watchPartners(options: PartnerWatchOptions): Promise<void> {
-  const due = await takePartnerWatch(options.sql, { everySeconds, limit: batch });
+  const due = await takePartnerWatch(options.sql, { everySeconds, limit: batch, scope: options.scope });
   await Promise.all(due.map((tenant) => checkPartner(tenant, options)));
 }

@@ -2,6 +2,7 @@ import type { Cloud } from '../entra/clouds.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { PermissionSummary } from '../store/row-types.ts';
+import type { TenantScope } from '../store/tenant-scope.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import { takePermissionWatch, writePermissions } from '../store/tenants/watches.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -13,6 +14,7 @@ import { readApplication } from './tenant-credentials.ts';
 /** The permission-drift check of both applications: daily, and after any refusal for a permission. */
 export interface PermissionWatchOptions {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   readonly send: Send;
   readonly log: Log;
   readonly tenants: TenantDirectory;
@@ -66,8 +68,8 @@ export async function checkTenantPermissions(
 }
 
 export async function watchPermissions(options: PermissionWatchOptions): Promise<void> {
-  const { sql } = options;
-  const due = await takePermissionWatch(sql, { everySeconds, limit: batch });
+  const { scope, sql } = options;
+  const due = await takePermissionWatch(sql, { everySeconds, limit: batch, scope });
   await Promise.all(
     due.map(async (tenant) => checkTenantPermissions(tenant, await permissionsOf(sql, tenant, options))),
   );

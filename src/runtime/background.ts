@@ -1,4 +1,4 @@
-/** Runs the recurring work of this process beside the two stages of delivery. */
+/** The recurring work beside the two stages of delivery. */
 
 import { monotonicMs } from '../clock.ts';
 import { sendDeprovisions } from '../connection/deprovision.ts';
@@ -24,6 +24,7 @@ import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import { tidyOperators } from '../store/operators.ts';
 import { trimRouteHistory } from '../store/routes/trim-history.ts';
 import { tidySignIns } from '../store/sign-ins.ts';
+import type { TenantScope } from '../store/tenant-scope.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import { recordWatch } from '../store/watch.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -31,6 +32,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import type { ConnectionServices } from './connection-services.ts';
 import type { Gateway } from './gateway.ts';
+import type { BackgroundWork } from './works.ts';
 
 const heartbeatPollMs = 2_000;
 const watchPollMs = 10_000;
@@ -53,23 +55,7 @@ export interface BackgroundParts {
   readonly connection: ConnectionServices;
   readonly moves: MoveWork;
   readonly backoff: Backoff;
-}
-
-/** Runs `work` again and again with a pause between; an error is logged and the next turn comes. */
-export function every(log: Log, ms: number, name: string, work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
-  const timer = setInterval(() => {
-    // One turn at a time: a slow one is not followed by a queue of others.
-    running ??= work()
-      .catch((error: unknown) => log.warn(`${name}.failed`, { error }))
-      .finally(() => {
-        running = undefined;
-      });
-  }, ms);
-  return async () => {
-    clearInterval(timer);
-    await running;
-  };
+  readonly scope?: TenantScope | undefined;
 }
 
 /** Seals anew what an older key sealed: soon after the start, batch after batch, then now and then. */
@@ -84,13 +70,17 @@ function resealing(sql: Sql, sealer: Sealer, log: Log): () => Promise<void> {
   };
 }
 
-/** Milliseconds between two turns, name in the log, work. */
-type Periodic = readonly [ms: number, name: string, work: () => Promise<void>];
+const work =
+  (of: BackgroundWork['of']) =>
+  (everyMs: number, name: string, run: () => Promise<void>): BackgroundWork => ({ name, everyMs, of, run });
+const ofTenants = work('tenants');
+const ofAll = work('all');
+const ofProcess = work('process');
 
-function workOfConnection(parts: BackgroundParts): Periodic[] {
-  const { config, connection, gateway, log, metrics, send, sql } = parts;
+function workOfConnection(parts: BackgroundParts): BackgroundWork[] {
+  const { config, connection, gateway, log, metrics, scope, send, sql } = parts;
   const heartbeats = {
-    ...{ sql, send, log, metrics },
+    ...{ sql, scope, send, log, metrics },
     access: gateway.access,
     tenants: gateway.tenants,
     apiVersions: config.partnerApiVersions,
@@ -101,71 +91,58 @@ function workOfConnection(parts: BackgroundParts): Periodic[] {
   // A tenth of a short period, so that tests and demos with one are exact too.
   const heartbeatMs = Math.min(heartbeatPollMs, config.heartbeatSeconds * 100);
   return [
-    [heartbeatMs, 'heartbeat', () => sendHeartbeats(heartbeats)],
-    [
-      heartbeatPollMs,
-      'lifecycle',
-      async () => {
-        await finishDisconnects(connection.lifecycle);
-        await leaveEmptyTenants(connection.lifecycle);
-        await sendDeprovisions(connection.lifecycle);
-      },
-    ],
-    [heartbeatPollMs, 'subscriptions', () => keepSubscriptions(connection.subscriptions)],
-    [
-      watchPollMs,
-      'watch',
-      async () => {
-        await watchPartners(connection.partners);
-        await watchPermissions(connection.permissions);
-      },
-    ],
+    ofTenants(heartbeatMs, 'heartbeat', () => sendHeartbeats(heartbeats)),
+    ofTenants(heartbeatPollMs, 'lifecycle', async () => {
+      await finishDisconnects(connection.lifecycle);
+      await leaveEmptyTenants(connection.lifecycle);
+      await sendDeprovisions(connection.lifecycle);
+    }),
+    ofTenants(heartbeatPollMs, 'subscriptions', () => keepSubscriptions(connection.subscriptions)),
+    ofTenants(watchPollMs, 'watch', async () => {
+      await watchPartners(connection.partners);
+      await watchPermissions(connection.permissions);
+    }),
   ];
 }
 
-function workOfDirectory({ backoff, config, gateway, log, send, sql }: BackgroundParts): Periodic[] {
+function workOfDirectory(parts: BackgroundParts): BackgroundWork[] {
+  const { backoff, config, gateway, log, scope, send, sql } = parts;
   const directory = {
-    ...{ sql, send, log },
+    ...{ sql, scope, send, log },
     clouds: config.clouds,
     graphToken: (tenant: Tenant) => gateway.access.token(tenant, 'graph'),
     timeoutMs: config.microsoftTimeoutSeconds * 1_000,
     retrySeconds: (attempts: number) => backoffSeconds(attempts, backoff),
   };
   return [
-    [directoryPollMs, 'directory', () => actOnDirectoryChanges(directory)],
-    [watchPollMs, 'devices', createDeviceLearner({ ...directory, now: monotonicMs })],
+    ofTenants(directoryPollMs, 'directory', () => actOnDirectoryChanges(directory)),
+    ofTenants(watchPollMs, 'devices', createDeviceLearner({ ...directory, now: monotonicMs })),
   ];
 }
 
-const workOfRouting = ({ config, gateway, log, moves, sql }: BackgroundParts): Periodic[] => [
-  [movePollMs, 'moves', () => continueMoves(moves, moveTurnMs)],
-  [shadowPollMs, 'shadow', gateway.shadow.refresh],
-  [shadowWriteMs, 'shadow-findings', gateway.shadow.flush],
-  [importedReadPollMs, 'routes.read', () => readImported(sql)],
-  [trimPollMs, 'routes.trim', () => trimRouteHistory(sql, config.routeHistoryDays, log)],
+const workOfRouting = ({ config, gateway, log, moves, sql }: BackgroundParts): BackgroundWork[] => [
+  ofTenants(movePollMs, 'moves', () => continueMoves(moves, moveTurnMs)),
+  ofProcess(shadowPollMs, 'shadow', gateway.shadow.refresh),
+  ofProcess(shadowWriteMs, 'shadow-findings', gateway.shadow.flush),
+  ofAll(importedReadPollMs, 'routes.read', () => readImported(sql)),
+  ofAll(trimPollMs, 'routes.trim', () => trimRouteHistory(sql, config.routeHistoryDays, log)),
 ];
 
-const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): Periodic[] => [
-  [watchEveryMs, 'watching', () => recordWatch(sql)],
-  [watchPollMs, 'approvals', () => settleApprovals(sql)],
-  [watchPollMs, 'idempotency-keys', () => forgetIdempotencyKeys(sql)],
-  [signInPollMs, 'sign-ins', () => tidySignIns(sql, config.operatorTenants)],
-  [watchPollMs, 'operators', () => tidyOperators(sql, config.operatorTenants)],
-  [trimPollMs, 'delivery-counts.trim', () => trimDeliveryCounts(sql)],
-  [trimPollMs, 'history.trim', () => trimHistory(sql, config.historyDays, log)],
-  [resealPauseMs, 'secrets.reseal', resealing(sql, sealer, log)],
+const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): BackgroundWork[] => [
+  ofAll(watchEveryMs, 'watching', () => recordWatch(sql)),
+  ofAll(watchPollMs, 'approvals', () => settleApprovals(sql)),
+  ofAll(watchPollMs, 'idempotency-keys', () => forgetIdempotencyKeys(sql)),
+  ofAll(signInPollMs, 'sign-ins', () => tidySignIns(sql, config.operatorTenants)),
+  ofAll(watchPollMs, 'operators', () => tidyOperators(sql, config.operatorTenants)),
+  ofAll(trimPollMs, 'delivery-counts.trim', () => trimDeliveryCounts(sql)),
+  ofAll(trimPollMs, 'history.trim', () => trimHistory(sql, config.historyDays, log)),
+  ofAll(resealPauseMs, 'secrets.reseal', resealing(sql, sealer, log)),
 ];
 
-/** The function ends it, and waits for the turns under way. */
-export function startBackground(parts: BackgroundParts): () => Promise<void> {
-  const works = [
-    ...workOfConnection(parts),
-    ...workOfDirectory(parts),
-    ...workOfRouting(parts),
-    ...workOfAdmin(parts),
-  ];
-  const stops = works.map((periodic) => every(parts.log, ...periodic));
-  return async () => {
-    await Promise.all(stops.map((stop) => stop()));
-  };
-}
+/** What some of it has found out lives as long as the list. */
+export const backgroundWorks = (parts: BackgroundParts): readonly BackgroundWork[] => [
+  ...workOfConnection(parts),
+  ...workOfDirectory(parts),
+  ...workOfRouting(parts),
+  ...workOfAdmin(parts),
+];

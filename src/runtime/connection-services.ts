@@ -5,6 +5,7 @@ import type { PermissionWatchOptions } from '../connection/permission-watch.ts';
 import type { SubscriptionOptions } from '../connection/subscriptions/keep-subscriptions.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
+import type { TenantScope } from '../store/tenant-scope.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -21,11 +22,18 @@ export interface ConnectionServices {
 
 export function createConnectionServices(
   config: Config,
-  parts: { readonly sql: Sql; readonly send: Send; readonly log: Log; readonly metrics: Metrics },
+  parts: {
+    readonly sql: Sql;
+    readonly send: Send;
+    readonly log: Log;
+    readonly metrics: Metrics;
+    readonly scope?: TenantScope | undefined;
+  },
   gateway: Gateway,
 ): ConnectionServices {
-  const { log, metrics, send, sql } = parts;
+  const { log, metrics, scope, send, sql } = parts;
   const shared = {
+    scope,
     sql,
     send,
     log,

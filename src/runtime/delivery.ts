@@ -12,7 +12,7 @@ import { recoverFromGap } from '../delivery/recovery.ts';
 import { reportStage } from '../delivery/reports/report-stage.ts';
 import { createReportTenants } from '../delivery/reports/report-tenants.ts';
 import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
-import { createCircuits } from '../delivery/stage/circuit.ts';
+import { type Circuits, createCircuits } from '../delivery/stage/circuit.ts';
 import { systemClock } from '../delivery/stage/clock.ts';
 import { runStage, type StageRunner } from '../delivery/stage/run-stage.ts';
 import type { ScheduleLimits } from '../delivery/stage/schedules.ts';
@@ -22,13 +22,14 @@ import type { Sha256 } from '../secrets/sha256.ts';
 import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { createDeliveryCounter, type DeliveryCounts } from '../store/delivery-counts.ts';
-import type { DueSchedule } from '../store/due-rows.ts';
+import type { DueSchedule, StageName } from '../store/due-rows.ts';
 import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
 import { suspectPermissions } from '../store/tenants/watches.ts';
 import { createTimelineWriter, type TimelineWriter } from '../store/timeline.ts';
 import type { Log } from '../telemetry/log.ts';
-import { type BackgroundParts, every, startBackground } from './background.ts';
+import { type BackgroundParts, backgroundWorks } from './background.ts';
+import { type BackgroundWork, every, runWorks, type WorkTimes, worksOf } from './works.ts';
 
 /** Rows in memory: a pushed record is some KB, rarely some hundred. */
 const computersInWork = 1_024;
@@ -41,6 +42,9 @@ const minReportsOfTenant = 256;
 const maxReportsOfTenant = 1_024;
 const messagesOfTenant = 64;
 
+/** Bounds on the rows in work at the same time. */
+export type DeliveryLimits = Readonly<Record<StageName, ScheduleLimits>>;
+
 /** Bounded in rows, so that large messages do not mean large memory; four hanging tenants leave room for others. */
 function reportsInWork(maxDevices: number): ScheduleLimits {
   const wanted = messagesOfTenant * maxDevices;
@@ -48,13 +52,40 @@ function reportsInWork(maxDevices: number): ScheduleLimits {
   return { rows: scheduleRows * 4, scheduleRows };
 }
 
+/** Those of a process that delivers for all tenants. */
+export const processLimits = (maxDevices: number): DeliveryLimits => ({
+  computers: {
+    rows: computersInWork,
+    scheduleRows: computersInReading,
+    scheduleRowsOf: ({ kind }) => (kind === 'pushed' ? computersPushed : computersInReading),
+  },
+  reports: reportsInWork(maxDevices),
+});
+
 const feedPollMs = 1_000;
 
 export interface Delivery {
+  /** Looks at once for what is due. */
+  wake(): void;
+  /** For how long nothing has been in work, though it was looked for, in milliseconds. */
+  idleMs(): number;
+  /** Milliseconds until the next row that is known to be due later. */
+  nextInMs(): number;
   stop(): Promise<void>;
 }
 
+/** What delivery has found out, which outlives a stop where it is started again and again. */
+export interface DeliveryMemory {
+  readonly backoff: Backoff;
+  readonly circuits: Readonly<Record<StageName, Circuits>>;
+  readonly failures: Map<string, number>;
+  readonly background: readonly BackgroundWork[];
+  readonly times: WorkTimes;
+}
+
 export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
+  readonly memory: DeliveryMemory;
+  readonly limits: DeliveryLimits;
   /** Client for leases and timelines: its commits need not be durable. */
   readonly relaxed: Sql;
   readonly sha256: Sha256;
@@ -66,7 +97,6 @@ export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
 
 /** Parts that the stages and their feeds share. */
 interface StageParts extends DeliveryParts {
-  readonly backoff: Backoff;
   readonly counts: DeliveryCounts;
   readonly timeline: TimelineWriter;
   readonly readers: Readers;
@@ -89,13 +119,11 @@ export async function whenStoreAnswers<T>(log: Log, signal: AbortSignal, work: (
 }
 
 /** Polls, reconciliations and look-ups in lists of the instances whose turn it is. */
-function startFeeds(
-  { backoff, config, gateway, log, readers, sql }: StageParts,
-  holder: string,
-): { stop: () => Promise<void> } {
+function createFeeds({ config, gateway, log, memory, readers, scope, sql }: StageParts, holder: string) {
   const { pollSeconds, reconcileSeconds } = config;
+  const { backoff, failures } = memory;
   const feed = {
-    ...{ sql, log, backoff, readers, holder },
+    ...{ sql, scope, log, backoff, failures, readers, holder },
     instances: gateway.instances,
     clientOf: gateway.clients.clientOf,
   };
@@ -104,26 +132,33 @@ function startFeeds(
     createReconciliations({ ...feed, reconcileSeconds }),
     createLearning(feed),
   ];
-  const stopPolling = every(log, feedPollMs, 'feeds', async () => {
-    for (const runner of runners) await runner.runDue();
-  });
+  const look: BackgroundWork = {
+    name: 'feeds',
+    everyMs: feedPollMs,
+    of: 'tenants',
+    run: async () => {
+      for (const runner of runners) await runner.runDue();
+    },
+  };
   return {
+    look,
+    busy: () => runners.some((runner) => runner.busy()),
     stop: async () => {
-      await stopPolling();
       await Promise.all(runners.map((runner) => runner.stop()));
     },
   };
 }
 
 function startComputers(parts: StageParts): StageRunner {
-  const { backoff, config, counts, gateway, log, metrics, notifications, readers, relaxed, sql, timeline } =
-    parts;
+  const { config, counts, gateway, log, memory, metrics, notifications, readers, relaxed, scope } = parts;
+  const { sql, timeline } = parts;
+  const { backoff } = memory;
   const stage = computerStage({
-    ...{ sql, relaxed, timeline, counts, log, metrics, backoff },
+    ...{ sql, relaxed, scope, timeline, counts, log, metrics, backoff },
     tenants: gateway.tenants,
     instances: gateway.instances,
     clientOf: gateway.clients.clientOf,
-    circuits: createCircuits({ backoff, now: monotonicMs }),
+    circuits: memory.circuits.computers,
     mayRead: readers.hold,
     vocabulary: config.intuneVocabulary,
     sha256: parts.sha256,
@@ -132,23 +167,19 @@ function startComputers(parts: StageParts): StageRunner {
     onRoutes: parts.routesChanged,
     onReports: (tenantId) => notifications.due('reports', { tenantId, background: false }),
   });
-  const runner = runStage(stage, {
-    ...{ log, clock: systemClock },
-    rows: computersInWork,
-    scheduleRows: computersInReading,
-    scheduleRowsOf: ({ kind }) => (kind === 'pushed' ? computersPushed : computersInReading),
-  });
+  const runner = runStage(stage, { ...{ log, clock: systemClock }, ...parts.limits.computers });
   return runner;
 }
 
 function startReports(parts: StageParts): StageRunner {
-  const { backoff, config, connection, counts, gateway, log, metrics, relaxed, send, sql, timeline } = parts;
+  const { config, connection, counts, gateway, log, memory, metrics, relaxed, scope, send, sql } = parts;
+  const { timeline } = parts;
   const permissionRefused = (tenantId: string) => suspectPermissions(sql, tenantId);
   const onDue = ({ dueInMs, schedule }: DueSchedule): void => runner.announce(schedule, dueInMs);
   const maxDevices = config.uploadMaxDevices;
   const stage = reportStage({
     ...{ log, metrics, send, permissionRefused, maxDevices, newId },
-    store: createReportStore({ sql, relaxed, timeline, counts, onDue }),
+    store: createReportStore({ sql, relaxed, scope, timeline, counts, onDue }),
     tenants: createReportTenants({
       ...{ sql, permissionRefused },
       tenants: gateway.tenants,
@@ -156,7 +187,7 @@ function startReports(parts: StageParts): StageRunner {
     }),
     clouds: config.clouds,
     microsoft: gateway.access,
-    circuits: createCircuits({ backoff, now: monotonicMs }),
+    circuits: memory.circuits.reports,
     apiVersions: config.partnerApiVersions,
     vocabulary: config.intuneVocabulary,
     ...(config.intuneContent === 'auto' ? {} : { contentForm: config.intuneContent }),
@@ -164,34 +195,54 @@ function startReports(parts: StageParts): StageRunner {
     uploadStatusSeconds: config.uploadStatusSeconds,
     verifySample: config.verifySample,
     holdRecheckSeconds: config.holdRecheckSeconds,
-    wait: (attempts) => backoffSeconds(attempts, backoff),
+    wait: (attempts) => backoffSeconds(attempts, memory.backoff),
     now: Date.now,
     elapsedMs: monotonicMs,
   });
-  const runner = runStage(stage, { ...{ log, clock: systemClock }, ...reportsInWork(maxDevices) });
+  const runner = runStage(stage, { ...{ log, clock: systemClock }, ...parts.limits.reports });
   return runner;
 }
 
+export function createDeliveryMemory(
+  parts: Omit<BackgroundParts, 'backoff'>,
+  times: WorkTimes = { dueAtMs: new Map(), firstAtOnce: false },
+): DeliveryMemory {
+  const { retryBaseSeconds: baseSeconds, retryMaxSeconds: maxSeconds } = parts.config;
+  const backoff = { baseSeconds, maxSeconds };
+  const circuits = () => createCircuits({ backoff, now: monotonicMs });
+  return {
+    ...{ backoff, times },
+    circuits: { computers: circuits(), reports: circuits() },
+    failures: new Map(),
+    background: worksOf(backgroundWorks({ ...parts, backoff }), parts.scope),
+  };
+}
+
 export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
-  const { config, log, notifications, relaxed, signal, sql } = parts;
+  const { log, memory, notifications, relaxed, signal, sql } = parts;
   await whenStoreAnswers(log, signal, () => recoverFromGap(sql, log));
   const holder = newId();
-  const backoff = { baseSeconds: config.retryBaseSeconds, maxSeconds: config.retryMaxSeconds };
   const timeline = createTimelineWriter(relaxed, log);
   const counts = createDeliveryCounter(relaxed, log);
   const readers = createReaders(sql, holder, () => performance.now());
-  const shared = { ...parts, backoff, counts, timeline, readers };
+  const shared = { ...parts, counts, timeline, readers };
   const computers = startComputers(shared);
   const reports = startReports(shared);
   notifications.listen('computers', computers.wake);
   notifications.listen('reports', reports.wake);
   await whenStoreAnswers(log, signal, notifications.start);
-  const feeds = startFeeds(shared, holder);
+  const feeds = createFeeds(shared, holder);
   const stopRenewing = every(log, leaseRenewMs, 'readers', () => readers.renew());
-  const stopBackground = startBackground(shared);
+  const works = runWorks(log, [feeds.look, ...memory.background], memory.times);
   return {
+    wake: () => {
+      computers.wake();
+      reports.wake();
+    },
+    idleMs: () => (works.resting() && !feeds.busy() ? Math.min(computers.idleMs(), reports.idleMs()) : 0),
+    nextInMs: () => Math.min(computers.nextInMs(), reports.nextInMs()),
     stop: async () => {
-      await Promise.all([computers.stop(), reports.stop(), feeds.stop(), stopBackground()]);
+      await Promise.all([computers.stop(), reports.stop(), feeds.stop(), works.stop()]);
       await stopRenewing();
       await readers.release().catch((error: unknown) => log.warn('readers.release-failed', { error }));
       await notifications.stop();

@@ -22,11 +22,11 @@ import {
 } from '../store/acme.ts';
 import type { Sql } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
-import { every } from './background.ts';
 import type { AcmeConfig, Config } from './config.ts';
 import { whenStoreAnswers } from './delivery.ts';
 import type { AcmeListener } from './node-acme-listener.ts';
 import { type Certificate, type MemoryCertificates, readCertificate } from './node-certificate-source.ts';
+import { every } from './works.ts';
 
 export interface AcmeParts {
   readonly acme: AcmeConfig;

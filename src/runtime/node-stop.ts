@@ -14,7 +14,7 @@ export interface StopParts {
   readonly serving: readonly Listener[];
   /** Probes and scrapers are answered to the last. */
   readonly ops: Listener;
-  readonly delivery: Delivery;
+  readonly delivery: Pick<Delivery, 'stop'>;
   /** The delay begins. */
   readonly onDraining: () => void;
   /** No new work from now on: what has no end of its own has to end. */

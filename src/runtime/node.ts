@@ -24,7 +24,13 @@ import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import { createConnectionServices } from './connection-services.ts';
-import { type Delivery, startDelivery, whenStoreAnswers } from './delivery.ts';
+import {
+  createDeliveryMemory,
+  type Delivery,
+  processLimits,
+  startDelivery,
+  whenStoreAnswers,
+} from './delivery.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
 import { observeGauges } from './gauges.ts';
 import { createLaneServices, type LaneServices } from './lane/services.ts';
@@ -437,8 +443,10 @@ function serve({ changes, gateway, lane, log, ...composed }: Composed): void {
   admin.serve(compressingPages(adminApp.fetch));
 }
 
+type Delivering = Pick<Delivery, 'stop'>;
+
 /** Delivers, and keeps the snapshot: everything that only goes with the database. */
-async function deliver(composed: Composed, awayMs: number): Promise<Delivery> {
+async function deliver(composed: Composed, awayMs: number): Promise<Delivering> {
   const { acme, changes, connection, found, gateway, log, moves, notifications, outbound } = composed;
   const { preparing, relaxed, sealer, snapshot, sql, started } = composed;
   const { signal } = preparing;
@@ -448,9 +456,13 @@ async function deliver(composed: Composed, awayMs: number): Promise<Delivery> {
     log.info('start.asks-instances', { instances });
   }
   await acme?.start();
+  const { send } = outbound;
+  const parts = { config, sql, send, sealer, log, metrics, gateway, connection, moves };
   const delivery = await startDelivery({
-    ...{ config, sql, relaxed, sealer, log, metrics, gateway, connection, moves, notifications, signal },
-    send: outbound.send,
+    ...parts,
+    ...{ relaxed, notifications, signal },
+    memory: createDeliveryMemory(parts),
+    limits: processLimits(config.uploadMaxDevices),
     sha256: nodeSha256,
     routesChanged: changes.routesChanged,
   });
@@ -465,7 +477,7 @@ async function deliver(composed: Composed, awayMs: number): Promise<Delivery> {
 /** A gateway that answers; what it delivers may have to wait for the database. */
 interface Answering {
   /** Rejects with a `StartFault` when the database that comes back is not one to work with. */
-  readonly delivering: Promise<Delivery>;
+  readonly delivering: Promise<Delivering>;
   /** Age of what it answers from; undefined: it has the database. */
   readonly degradedSeconds: number | undefined;
   /** Lets operators see that it drains. */

@@ -2,6 +2,7 @@ import { columns, omit, type Row } from './columns.ts';
 import type { Queries, Sql } from './database.ts';
 import type { SubscribedResource, SubscriptionState } from './row-types.ts';
 import { subscriptions } from './schema.ts';
+import { inScope, type TenantScope } from './tenant-scope.ts';
 import { type Tenant, tenantColumns } from './tenants/tenant.ts';
 
 /** Graph's subscriptions of a tenant: one row for each resource that is wanted or was. */
@@ -33,13 +34,13 @@ export async function leaseSubscriptions(
   sql: Sql,
   limit: number,
   leaseSeconds: number,
-  tenantId?: string,
+  { scope, tenantId }: { readonly scope?: TenantScope | undefined; readonly tenantId?: string | undefined },
 ): Promise<{ row: Subscription; tenant: Tenant }[]> {
   const rows = await sql<Subscription[]>`
     update subscriptions s set next_try_at = now() + ${leaseSeconds} * interval '1 second'
     where (tenant_id, resource) in (
       select tenant_id, resource from subscriptions
-      where next_try_at <= now() and ${tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`}
+      where next_try_at <= now() and ${tenantId === undefined ? inScope(sql, scope, sql`tenant_id`) : sql`tenant_id = ${tenantId}`}
       order by next_try_at limit ${limit} for update skip locked)
     returning ${columns(sql, shape, 's')}`;
   if (rows.length === 0) return [];

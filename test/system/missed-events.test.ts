@@ -157,6 +157,7 @@ describe('missed events', () => {
       ...{ sql, log, holder, pollSeconds: 900, clientOf: () => client },
       instances: createInstanceDirectory(sql),
       readers: createReaders(sql, holder, () => performance.now()),
+      failures: new Map(),
       backoff: { baseSeconds: 1, maxSeconds: 1 },
     });
     await eventually(async () => {

@@ -120,6 +120,7 @@ describe('computers named in bulk, in the database', () => {
         ...{
           instances: createInstanceDirectory(sql),
           readers: createReaders(sql, holder, () => performance.now()),
+          failures: new Map(),
         },
         backoff: { baseSeconds: 1, maxSeconds: 1 },
       },

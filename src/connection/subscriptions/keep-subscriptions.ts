@@ -25,6 +25,7 @@ import {
   type SubscriptionOutcome,
   settleSubscription,
 } from '../../store/subscriptions.ts';
+import type { TenantScope } from '../../store/tenant-scope.ts';
 import type { AccessFailure, Tenant } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ConnectionAccess } from '../access.ts';
@@ -37,6 +38,7 @@ import type { NotificationSettings } from './notification-settings.ts';
  */
 export interface SubscriptionOptions {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   readonly send: Send;
   readonly log: Log;
   readonly access: ConnectionAccess;
@@ -292,13 +294,13 @@ async function take(row: Subscription, tenant: Tenant, options: SubscriptionOpti
 
 /** Takes what is due, of one tenant or of all; the runtime calls it every few seconds. One row's failure does not keep the others. */
 export async function keepSubscriptions(options: SubscriptionOptions, tenantId?: string): Promise<void> {
-  const { clouds, hasDiagnostic, notifications, sql } = options;
+  const { clouds, hasDiagnostic, notifications, scope, sql } = options;
   const able = [...clouds.keys()].filter(hasDiagnostic);
   if (able.length > 0) {
     const resources = subscribable.filter((one) => notifications.resources.includes(one));
     await addMissingSubscriptions(sql, able, resources);
   }
-  const due = await leaseSubscriptions(sql, batch, leaseSeconds, tenantId);
+  const due = await leaseSubscriptions(sql, batch, leaseSeconds, { tenantId, scope });
   const results = await Promise.allSettled(due.map(({ row, tenant }) => take(row, tenant, options)));
   const fault = results.find((result) => result.status === 'rejected');
   if (fault) throw fault.reason;

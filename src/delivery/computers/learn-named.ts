@@ -17,7 +17,7 @@ import { type Feed, type FeedOptions, type FeedRunner, readable, runFeed } from 
  */
 
 function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
-  const { clientOf, instances, log, holder, sql } = options;
+  const { clientOf, instances, log, sql } = options;
 
   const takePage = (row: InstanceRef, page: InventoryPage, afterId: number, askedAtMs: number) => {
     const upToId = page.last ? maxComputerId : Math.max(...page.ids);
@@ -60,7 +60,7 @@ function learnFeed(options: FeedOptions, turnMs: number): Feed<InstanceRef> {
     atOnce: learnsAtOnce,
     due: (limit) => sql<InstanceRef[]>`
       select ${columns(sql, pick(instanceReading, 'tenantId', 'instanceId'), 'r')}
-      from instance_reading r where r.next_learn_at <= now() and ${readable(sql, holder)}
+      from instance_reading r where r.next_learn_at <= now() and ${readable(options)}
       order by r.next_learn_at limit ${limit}`,
     turn,
     putOff: async (row, _error, seconds) => {

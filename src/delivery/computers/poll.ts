@@ -73,7 +73,7 @@ async function readPage(client: JamfClient, { page, sinceMs }: Place) {
 }
 
 function pollFeed(options: PollOptions): Feed<DuePoll> {
-  const { clientOf, instances, log, holder, pollSeconds, sql } = options;
+  const { clientOf, instances, log, pollSeconds, sql } = options;
 
   /** Computers become due and the cursor moves in one transaction: neither is true without the other. */
   const takePage = (row: DuePoll, page: InventoryPage, newestMs: number): Promise<number> =>
@@ -114,7 +114,7 @@ function pollFeed(options: PollOptions): Feed<DuePoll> {
         ? []
         : sql<DuePoll[]>`
             select ${columns(sql, pick(instanceReading, 'tenantId', 'instanceId'), 'r')}, r.poll_cursor as cursor, now() as "begunAt"
-            from instance_reading r where r.next_poll_at <= now() and ${readable(sql, holder)}
+            from instance_reading r where r.next_poll_at <= now() and ${readable(options)}
             order by r.next_poll_at limit ${limit}`,
     turn,
     putOff: async (row, error, seconds) => {

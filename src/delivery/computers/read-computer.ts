@@ -24,6 +24,7 @@ import {
 } from '../../store/instances/instance.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { Mode } from '../../store/row-types.ts';
+import type { TenantScope } from '../../store/tenant-scope.ts';
 import type { Tenant, TenantDirectory } from '../../store/tenants/tenant.ts';
 import type { TimelineWriter } from '../../store/timeline.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -41,6 +42,7 @@ import { type ReadComputer, takeIn } from './take-in.ts';
 
 export interface ComputerStageOptions {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   /** A client whose commits need not be durable, for leases and back-off; `sql` unless given. */
   readonly relaxed?: Sql;
   readonly timeline: TimelineWriter;
@@ -266,7 +268,7 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
 
   return {
     name: 'computers',
-    survey: () => surveyComputers(relaxed),
+    survey: () => surveyComputers(relaxed, options.scope),
     lease: async (holder, shares) => {
       const schedules = shares as readonly { readonly schedule: ComputerSchedule; readonly limit: number }[];
       const awake = await readable(schedules);

@@ -33,7 +33,7 @@ export interface ReconcileOptions extends FeedOptions {
 }
 
 function reconcileFeed(options: ReconcileOptions): Feed<InstanceRef> {
-  const { clientOf, instances, log, holder, reconcileSeconds, sql } = options;
+  const { clientOf, instances, log, reconcileSeconds, sql } = options;
 
   /** undefined: the run was asked for anew meanwhile, and this one is nobody's any more. */
   const takePage = (
@@ -88,7 +88,7 @@ function reconcileFeed(options: ReconcileOptions): Feed<InstanceRef> {
     atOnce: reconciliationsAtOnce,
     due: (limit) => sql<InstanceRef[]>`
       select ${columns(sql, pick(instanceReading, 'tenantId', 'instanceId'), 'r')}
-      from instance_reading r where r.next_reconcile_at <= now() and ${readable(sql, holder)}
+      from instance_reading r where r.next_reconcile_at <= now() and ${readable(options)}
       order by r.next_reconcile_at limit ${limit}`,
     turn,
     putOff: async (row, error, seconds) => {

@@ -8,6 +8,7 @@ import {
   type InstanceRef,
   instanceKey,
 } from '../../store/instances/instance.ts';
+import { inScope, type TenantScope } from '../../store/tenant-scope.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
 
@@ -18,6 +19,7 @@ import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
 
 export interface FeedOptions {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   readonly log: Log;
   readonly instances: InstanceDirectory;
   readonly clientOf: (instance: Instance) => JamfClient;
@@ -25,6 +27,11 @@ export interface FeedOptions {
   /** The holder of `readers`: an instance that another process reads from is passed over. */
   readonly holder: string;
   readonly backoff: Backoff;
+  /**
+   * Failures in a row by feed and instance, of this process only: another one that takes a failing instance over begins
+   * with a short wait, once.
+   */
+  readonly failures: Map<string, number>;
 }
 
 /** End of a turn: done, broken off (the next process goes on with its rest), or failed. */
@@ -44,6 +51,8 @@ export interface Feed<Row extends InstanceRef> {
 export interface FeedRunner {
   /** Starts the turns for which there is room; does not wait for their end. */
   runDue(): Promise<void>;
+  /** A turn is under way. */
+  busy(): boolean;
   /** Starts no more and waits for those under way, which end with the request that they are at. */
   stop(): Promise<void>;
 }
@@ -52,15 +61,13 @@ export interface FeedRunner {
 export const jittered = (seconds: number): number => seconds * (0.9 + 0.2 * Math.random());
 
 export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedOptions): FeedRunner {
-  const { backoff, instances, log, readers } = options;
+  const { backoff, failures, instances, log, readers } = options;
+  const failuresKey = (row: Row): string => `${feed.name}/${instanceKey(row)}`;
   const underWay = new Map<string, Promise<void>>();
-  // Failures are counted in this process only: another one that takes a failing instance over begins with a short wait,
-  // once.
-  const failures = new Map<string, number>();
   let stopped = false;
 
   const putOff = async (row: Row, error: string, retryAfterSeconds = 0): Promise<void> => {
-    const key = instanceKey(row);
+    const key = failuresKey(row);
     const attempts = (failures.get(key) ?? 0) + 1;
     failures.set(key, attempts);
     const seconds = Math.max(retryAfterSeconds, backoffSeconds(attempts, backoff));
@@ -81,7 +88,7 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
     const end = await feed.turn(row, instance, mayGoOn);
     if (end === 'broken-off') return;
     if (end === 'done') {
-      failures.delete(instanceKey(row));
+      failures.delete(failuresKey(row));
       return;
     }
     const error = `${end.failure}: ${end.detail}`;
@@ -108,6 +115,7 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
       const held = await readers.hold(waiting);
       if (!stopped) for (const row of waiting) if (held.has(instanceKey(row))) start(row);
     },
+    busy: () => underWay.size > 0,
     stop: async () => {
       stopped = true;
       await Promise.all(underWay.values());
@@ -116,8 +124,8 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
 }
 
 /** The condition on `instance_reading` (alias `r`) under which this process may read from an instance now. */
-export const readable = (sql: Sql, holder: string) => sql`
-  (r.reader_owner is null or r.reader_owner = ${holder} or r.reader_until < now())
+export const readable = ({ holder, scope, sql }: FeedOptions) => sql`
+  ${inScope(sql, scope, sql`r.tenant_id`)} and (r.reader_owner is null or r.reader_owner = ${holder} or r.reader_until < now())
   and exists (
     select 1 from instances i join tenants t on t.tenant_id = i.tenant_id
     where i.tenant_id = r.tenant_id and i.instance_id = r.instance_id and i.enabled and not i.paused

@@ -20,6 +20,7 @@ import {
 } from '../../store/directory.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { claims } from '../../store/schema.ts';
+import { inScope, type TenantScope } from '../../store/tenant-scope.ts';
 import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type Marking, markDevices } from './mark-devices.ts';
@@ -31,6 +32,7 @@ import { markTenant } from './mark-tenant.ts';
  */
 export interface ActOptions {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   readonly send: Send;
   readonly log: Log;
   readonly clouds: ReadonlyMap<string, Cloud>;
@@ -45,10 +47,11 @@ const tenantsTogether = 20;
 /** After so many tries Graph's silence about an object is not waited for: anything may have changed. */
 const maxAttempts = 20;
 
-const leaseTenants = (sql: Sql): Promise<Tenant[]> => sql<Tenant[]>`
+const leaseTenants = (sql: Sql, scope: TenantScope | undefined): Promise<Tenant[]> => sql<Tenant[]>`
   select ${tenantColumns(sql)} from tenants where tenant_id in (
     select distinct tenant_id from (
-      select tenant_id from directory_changes where next_try_at <= now() order by next_try_at limit ${idsTogether}) as due
+      select tenant_id from directory_changes where next_try_at <= now() and ${inScope(sql, scope, sql`tenant_id`)}
+      order by next_try_at limit ${idsTogether}) as due
     limit ${tenantsTogether})`;
 
 /** Devices that instances claim for these users, by user. */
@@ -244,7 +247,7 @@ async function act(tenant: Tenant, options: ActOptions): Promise<void> {
 
 /** Acts on what is due; the runtime calls it every second. One tenant's failure does not keep the others. */
 export async function actOnDirectoryChanges(options: ActOptions): Promise<void> {
-  const tenants = await leaseTenants(options.sql);
+  const tenants = await leaseTenants(options.sql, options.scope);
   const results = await Promise.allSettled(tenants.map((tenant) => act(tenant, options)));
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;

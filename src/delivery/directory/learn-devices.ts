@@ -7,6 +7,7 @@ import { columns, pick } from '../../store/columns.ts';
 import type { Sql } from '../../store/database.ts';
 import { learnDirectoryDevice } from '../../store/directory.ts';
 import { claims } from '../../store/schema.ts';
+import { inScope, type TenantScope } from '../../store/tenant-scope.ts';
 import { type AccessFailure, type Tenant, tenantColumns } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 
@@ -16,6 +17,7 @@ import type { Log } from '../../telemetry/log.ts';
  */
 export interface LearnOptions {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   readonly send: Send;
   readonly log: Log;
   readonly clouds: ReadonlyMap<string, Cloud>;
@@ -69,7 +71,7 @@ async function learnOf(tenant: Tenant, afterId: string, options: LearnOptions): 
 
 /** The returned function is called now and then. */
 export function createDeviceLearner(options: LearnOptions): () => Promise<void> {
-  const { now, sql } = options;
+  const { now, scope, sql } = options;
   const progress = new Map<string, Progress>();
   return async () => {
     const waiting = [...progress]
@@ -77,7 +79,7 @@ export function createDeviceLearner(options: LearnOptions): () => Promise<void> 
       .map(([tenantId]) => tenantId);
     const tenants = await sql<Tenant[]>`
       select ${tenantColumns(sql)} from tenants
-      where connection_state = 'connected' and not (tenant_id = any(${waiting}::uuid[])) and exists (
+      where connection_state = 'connected' and ${inScope(sql, scope, sql`tenant_id`)} and not (tenant_id = any(${waiting}::uuid[])) and exists (
         select 1 from subscriptions s
         where s.tenant_id = tenants.tenant_id and s.resource = 'devices' and s.state = 'active')
       order by random() limit ${tenantsTogether}`;

@@ -34,6 +34,10 @@ export interface StageRunner {
   wake(schedules?: readonly Schedule[]): void;
   /** A row of the schedule is due in so many milliseconds. */
   announce(schedule: Schedule, dueInMs: number): void;
+  /** For how long nothing has been in work, though it was looked for, in milliseconds. */
+  idleMs(): number;
+  /** Milliseconds until the next row that is known to be due later. */
+  nextInMs(): number;
   /** Takes no new rows and waits for those in work. */
   stop(): Promise<void>;
 }
@@ -82,6 +86,7 @@ function createWork<Row>(
 ) {
   const inWork = new Map<Promise<void>, readonly Held<Row>[]>();
   let cancelRenewal: () => void = () => undefined;
+  let endedAtMs = clock.now();
 
   const fail = async (rows: readonly Row[], holder: string, error: unknown): Promise<void> => {
     log.error('stage.work-failed', { stage: stage.name, rows: rows.length, error });
@@ -104,6 +109,7 @@ function createWork<Row>(
         .catch((error: unknown) => log.warn('stage.fail-failed', { stage: stage.name, error }))
         .finally(() => {
           inWork.delete(done);
+          endedAtMs = clock.now();
           onEnd(rows);
         });
       inWork.set(
@@ -111,6 +117,7 @@ function createWork<Row>(
         rows.map((row) => ({ row, holder })),
       );
     },
+    idleMs: (): number => (inWork.size > 0 ? 0 : clock.now() - endedAtMs),
     stop: async (): Promise<void> => {
       await Promise.allSettled(inWork.keys());
       cancelRenewal();
@@ -124,6 +131,7 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
   const turnPause = createPause(clock);
   const surveyPause = createPause(clock);
   let stopped = false;
+  let surveyed = false;
   const work = createWork(stage, options, (rows) => {
     schedules.ended(rows.map(stage.scheduleOf));
     turnPause.wake();
@@ -160,6 +168,7 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
     try {
       for (const { dueInMs, schedule } of await stage.survey())
         schedules.announce(schedule, clock.now() + dueInMs);
+      surveyed = true;
       turnPause.wake();
     } catch (error) {
       log.warn('stage.survey-failed', { stage: stage.name, error });
@@ -182,6 +191,8 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
       turnPause.wake();
     },
     announce: (schedule, dueInMs) => schedules.announce(schedule, clock.now() + dueInMs),
+    idleMs: () => (surveyed ? work.idleMs() : 0),
+    nextInMs: () => (schedules.nextMs() ?? Number.POSITIVE_INFINITY) - clock.now(),
     stop: async () => {
       stopped = true;
       turnPause.wake();

@@ -9,6 +9,7 @@ import { type DeviceTurn, writeTurns } from '../../store/moves/move-devices.ts';
 import { inTransaction } from '../../store/retry.ts';
 import { readRoutes } from '../../store/routes/routes.ts';
 import { computers, moveDevices, moves } from '../../store/schema.ts';
+import { inScope, type TenantScope } from '../../store/tenant-scope.ts';
 import { placedNow } from '../place-device.ts';
 import { lockDevices, placeRoutes, type RouteOutcome } from '../resolve.ts';
 import { chooseClaim, counts } from '../rules.ts';
@@ -21,6 +22,7 @@ import { type MacNames, type MoveDevice, type Turn, turnBack, turnOver } from '.
 
 export interface MoveWork {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   /** Routes that a batch has changed, after its commit. */
   readonly onRouted: (tenantId: string, outcomes: readonly RouteOutcome[]) => void;
 }
@@ -199,9 +201,9 @@ export async function workFor(work: MoveWork, key: MoveKey, forMs: number): Prom
 }
 
 /** Moves whose devices are not where the move wants them: of a crash, or of one that is too large for one answer. */
-const behindMoves = (sql: Sql) => sql<MoveKey[]>`
+const behindMoves = ({ scope, sql }: MoveWork) => sql<MoveKey[]>`
   select ${columns(sql, pick(moves, 'tenantId', 'moveId'), 'm')} from moves m
-  where (m.state = 'moving' and not m.paused and (exists (
+  where ${inScope(sql, scope, sql`m.tenant_id`)} and ((m.state = 'moving' and not m.paused and (exists (
            select 1 from move_devices d where d.tenant_id = m.tenant_id and d.move_id = m.move_id
              and d.state = 'planned' and d.bucket < m.percent)
          or (m.percent = 100 and not exists (
@@ -209,12 +211,12 @@ const behindMoves = (sql: Sql) => sql<MoveKey[]>`
              and d.state = 'planned'))))
      or (m.state = 'rolled-back' and exists (
            select 1 from move_devices d where d.tenant_id = m.tenant_id and d.move_id = m.move_id
-             and d.state = 'moved'))`;
+             and d.state = 'moved')))`;
 
 /** Takes all moves further that are behind, a batch of each in turn. */
 export async function continueMoves(work: MoveWork, forMs: number): Promise<void> {
   const end = performance.now() + forMs;
-  let behind: readonly MoveKey[] = await behindMoves(work.sql);
+  let behind: readonly MoveKey[] = await behindMoves(work);
   while (behind.length > 0 && performance.now() < end) {
     const still: MoveKey[] = [];
     for (const key of behind) {

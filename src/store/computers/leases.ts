@@ -5,6 +5,7 @@ import { type DueSchedule, type Held, rowsPerWrite, type Schedule } from '../due
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { withLockTimeout } from '../locked-tenants.ts';
 import { computers } from '../schema.ts';
+import { inScope, type TenantScope } from '../tenant-scope.ts';
 import { trustedAt } from '../trusted-dates.ts';
 
 /** The rows of stage one in PostgreSQL, and the ways in which they are settled. */
@@ -64,7 +65,7 @@ const dueInMs = (sql: Queries) => sql`
        then (greatest(0, extract(epoch from c.next_try_at - now())) * 1000)::float8 end`;
 
 /** The schedules with waiting rows, by stepping from one to the next in the index (docs/data.md). */
-export async function surveyComputers(sql: Sql): Promise<DueSchedule[]> {
+export async function surveyComputers(sql: Sql, scope?: TenantScope): Promise<DueSchedule[]> {
   const rows = await sql<(ScheduleRow & { readonly dueInMs: number })[]>`
     with recursive schedules as (
       (select tenant_id, instance_id, needs_instance, background, next_try_at from computers
@@ -78,7 +79,8 @@ export async function surveyComputers(sql: Sql): Promise<DueSchedule[]> {
         order by c.tenant_id, c.instance_id, c.needs_instance, c.background, c.next_try_at limit 1) next
     )
     select ${columns(sql, scheduleColumns)},
-      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from schedules`;
+      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from schedules
+    where ${inScope(sql, scope, sql`tenant_id`)}`;
   return rows.map((row) => ({ schedule: computerSchedule(row), dueInMs: row.dueInMs }));
 }
 

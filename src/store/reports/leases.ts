@@ -5,12 +5,13 @@ import { columns, pick, type Row } from '../columns.ts';
 import { booleans, type Sql } from '../database.ts';
 import type { DueSchedule, Held } from '../due-rows.ts';
 import { reports } from '../schema.ts';
+import { inScope, type TenantScope } from '../tenant-scope.ts';
 import { type DueReport, dueReport } from './report-row.ts';
 
 const reportSchedule = pick(reports, 'tenantId', 'background');
 
 /** The schedules with waiting rows, by stepping from one to the next in the index (docs/data.md). */
-export async function surveyReports(sql: Sql): Promise<DueSchedule[]> {
+export async function surveyReports(sql: Sql, scope?: TenantScope): Promise<DueSchedule[]> {
   const rows = await sql<(Row<typeof reportSchedule> & { dueInMs: number })[]>`
     with recursive schedules as (
       (select tenant_id, background, next_try_at from reports where next_try_at is not null
@@ -22,7 +23,8 @@ export async function surveyReports(sql: Sql): Promise<DueSchedule[]> {
         order by r.tenant_id, r.background, r.next_try_at limit 1) next
     )
     select ${columns(sql, reportSchedule)},
-      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from schedules`;
+      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from schedules
+    where ${inScope(sql, scope, sql`tenant_id`)}`;
   return rows.map(({ background, dueInMs, tenantId }) => ({ schedule: { tenantId, background }, dueInMs }));
 }
 

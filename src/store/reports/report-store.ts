@@ -8,6 +8,7 @@ import { type DueSchedule, rowsPerWrite } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { withLockTimeout } from '../locked-tenants.ts';
 import { reports } from '../schema.ts';
+import type { TenantScope } from '../tenant-scope.ts';
 import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
 import { leaseReports, regroupReports, releaseLeases, renewReports, surveyReports } from './leases.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
@@ -186,6 +187,7 @@ async function settleReports(
 
 export interface ReportStoreOptions {
   readonly sql: Sql;
+  readonly scope?: TenantScope | undefined;
   /**
    * A client whose commits need not be durable, for leases and findings; `sql` unless given. A finding that is lost with
    * the database's machine is found again: an open message is sent again with its id, a status asked again. What has
@@ -232,7 +234,7 @@ export function createReportStore(options: ReportStoreOptions): ReportStore {
   const inTurn = <T>(rows: readonly Key[], statement: () => PromiseLike<T>): Promise<T> =>
     turns(rows[0]?.tenantId ?? '', async () => statement());
   return {
-    survey: () => surveyReports(relaxed),
+    survey: () => surveyReports(relaxed, options.scope),
     lease: (holder, shares) =>
       leaseReports(
         relaxed,

@@ -3,6 +3,7 @@
 import { columns, pick, type Row } from '../columns.ts';
 import type { Queries, Transaction } from '../database.ts';
 import { tenants } from '../schema.ts';
+import type { TenantScope } from '../tenant-scope.ts';
 import { type Tenant, takeTenants } from './tenant.ts';
 
 /** Asks for a deprovisioning, to be sent at once. */
@@ -26,15 +27,21 @@ export const takeDeprovisions = (
   {
     limit,
     retryAfterSeconds,
+    scope,
     tenantId,
-  }: { limit: number; retryAfterSeconds: number; tenantId: string | undefined },
+  }: {
+    limit: number;
+    retryAfterSeconds: number;
+    scope: TenantScope | undefined;
+    tenantId: string | undefined;
+  },
 ): Promise<Tenant[]> =>
   takeTenants(sql, {
     stamp: sql`deprovision_try_at`,
     next: sql`now() + ${retryAfterSeconds} * interval '1 second'`,
     due: sql`deprovision_wanted and coalesce(deprovision_try_at, '-infinity') <= now()
       and ${tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`}`,
-    limit,
+    ...{ limit, scope },
   });
 
 const settledShape = pick(tenants, 'deprovisionedAt', 'displayName');

@@ -1,13 +1,16 @@
 /** Schedules each tenant's heartbeat, leases it to one process, and records Intune's answer. */
 
 import type { Queries, Transaction } from '../database.ts';
+import { inScope, type TenantScope } from '../tenant-scope.ts';
 import { type Tenant, tenantColumns } from './tenant.ts';
 
 const due = (sql: Queries) => sql`
   connection_state = 'connected' and not paused and coalesce(next_heartbeat_at, '-infinity') <= now()`;
 
-export const dueHeartbeats = (sql: Queries, limit: number): Promise<Tenant[]> => sql<Tenant[]>`
-  select ${tenantColumns(sql)} from tenants where ${due(sql)}
+export const dueHeartbeats = (sql: Queries, limit: number, scope?: TenantScope): Promise<Tenant[]> => sql<
+  Tenant[]
+>`
+  select ${tenantColumns(sql)} from tenants where ${due(sql)} and ${inScope(sql, scope, sql`tenant_id`)}
   order by last_heartbeat_try_at nulls first limit ${limit}`;
 
 /**

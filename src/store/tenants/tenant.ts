@@ -4,6 +4,7 @@ import type { Fragment, Queries, Sql } from '../database.ts';
 import { type CachePolicy, createRowCache } from '../row-cache.ts';
 import type { Hold } from '../row-types.ts';
 import { tenants } from '../schema.ts';
+import { inScope, type TenantScope } from '../tenant-scope.ts';
 
 /** Reason why a tenant's Microsoft services cannot be used now. */
 export interface AccessFailure extends Omit<Hold, 'since'> {
@@ -47,11 +48,24 @@ export async function lockTenant(tx: Queries, tenantId: string): Promise<Tenant 
  */
 export const takeTenants = (
   sql: Queries,
-  { due, limit, next, stamp }: { due: Fragment; limit: number; next: Fragment; stamp: Fragment },
+  {
+    due,
+    limit,
+    next,
+    scope,
+    stamp,
+  }: {
+    due: Fragment;
+    limit: number;
+    next: Fragment;
+    scope: TenantScope | undefined;
+    stamp: Fragment;
+  },
 ): Promise<Tenant[]> => sql<Tenant[]>`
   update tenants set ${stamp} = ${next}
   where tenant_id in (
-    select tenant_id from tenants where ${due} order by ${stamp} nulls first limit ${limit} for update skip locked)
+    select tenant_id from tenants where ${due} and ${inScope(sql, scope, sql`tenant_id`)}
+    order by ${stamp} nulls first limit ${limit} for update skip locked)
   returning ${tenantColumns(sql)}`;
 
 const byId = (tenant: Tenant): readonly [string, Tenant] => [tenant.tenantId, tenant];

@@ -5,31 +5,33 @@
 
 import type { Fragment, Queries } from '../database.ts';
 import type { PartnerState, PermissionSummary } from '../row-types.ts';
+import type { TenantScope } from '../tenant-scope.ts';
 import { type Tenant, takeTenants } from './tenant.ts';
 
 interface Turn {
   readonly everySeconds: number;
   readonly limit: number;
+  readonly scope?: TenantScope | undefined;
 }
 
 const unwatched = (sql: Queries, stamp: Fragment, seconds: number): Fragment => sql`
   connection_state = 'connected' and coalesce(${stamp}, '-infinity') < now() - ${seconds} * interval '1 second'`;
 
 /** Connected tenants that no process has looked at for so long, for this one alone. */
-export const takePartnerWatch = (sql: Queries, { everySeconds, limit }: Turn): Promise<Tenant[]> =>
+export const takePartnerWatch = (sql: Queries, { everySeconds, limit, scope }: Turn): Promise<Tenant[]> =>
   takeTenants(sql, {
     stamp: sql`partner_state_at`,
     next: sql`now()`,
     due: unwatched(sql, sql`partner_state_at`, everySeconds),
-    limit,
+    ...{ limit, scope },
   });
 
-export const takePermissionWatch = (sql: Queries, { everySeconds, limit }: Turn): Promise<Tenant[]> =>
+export const takePermissionWatch = (sql: Queries, { everySeconds, limit, scope }: Turn): Promise<Tenant[]> =>
   takeTenants(sql, {
     stamp: sql`permissions_checked_at`,
     next: sql`now()`,
     due: unwatched(sql, sql`permissions_checked_at`, everySeconds),
-    limit,
+    ...{ limit, scope },
   });
 
 export async function writePartnerState(sql: Queries, tenantId: string, found: PartnerState): Promise<void> {
