@@ -28,8 +28,8 @@ export interface Watched {
   readonly bytes: number;
 }
 
-/** As in console.js: all fetch in the same second of each ten; before the first, and how far the fetches of one event are spread. */
-const restMs = 10_000;
+/** As in console.js, and the overview's [data-rest]: all fetch in the same second of each twenty; before the first, and how far the fetches of one event are spread. */
+const restMs = 20_000;
 const ageMs = 1_000;
 const spreadMs = 1_000;
 

@@ -6,7 +6,7 @@ import { presentedKey } from '../secrets/keys.ts';
 import type { Sql } from '../store/database.ts';
 import type { Role } from '../store/row-types.ts';
 import { readTenant, type Tenant } from '../store/tenants/tenant.ts';
-import type { AdminEnv, AdminServices, Operator } from './context.ts';
+import { type AdminEnv, type AdminServices, askingPage, type Operator } from './context.ts';
 import { sessionCookie } from './operators/cookies.ts';
 import { csrfFault, csrfHeader, isSafeMethod } from './operators/csrf.ts';
 import type { EntraBindings } from './operators/entra-bindings.ts';
@@ -47,6 +47,9 @@ export interface Credentials {
   readonly live: LiveSessions;
 }
 
+/** Sessions that were found for a page which is being made. */
+const sessionsOfPages = new WeakMap<object, Session>();
+
 /** The live session of the request's cookie; a write has to come from our own pages, too. */
 async function sessionOf(
   c: Context<AdminEnv>,
@@ -55,9 +58,13 @@ async function sessionOf(
   shown: ShownSession,
 ): Promise<Session> {
   const authorities = { ...credentials, tenantIds: operators?.tenantIds ?? [] };
-  const session = await findSession(sql, authorities, shown, { isUse: !isAutomatic(c) });
+  const isSafe = isSafeMethod(c.req.method);
+  const page = c.env?.[askingPage];
+  const known = isSafe && page !== undefined ? sessionsOfPages.get(page) : undefined;
+  const session = known ?? (await findSession(sql, authorities, shown, { isUse: !isAutomatic(c) }));
   if (session === undefined) throw unauthenticated('The session has ended: sign in again at /sign-in.');
-  if (!isSafeMethod(c.req.method)) {
+  if (page !== undefined) sessionsOfPages.set(page, session);
+  if (!isSafe) {
     const fault = await csrfFault(c.req.raw.headers, adminUrl(), session, c.req.header(csrfHeader));
     if (fault !== undefined) throw new ProblemError(problem('forbidden', fault));
   }

@@ -66,9 +66,15 @@ export interface ApprovedRequest {
  */
 export const approvedRequest: unique symbol = Symbol('a request that a second operator approved');
 
+/** The same kind of key: calls that one page of the console makes (`CallApi`) have the same object there. */
+export const askingPage: unique symbol = Symbol('a page of the console that asks');
+
 export interface AdminEnv extends ListenerEnv {
   /** Bindings of the runtime, or of `carryOut` (approvals/carry-out.ts). */
-  Bindings: ListenerEnv['Bindings'] & { [approvedRequest]?: ApprovedRequest };
+  Bindings: ListenerEnv['Bindings'] & {
+    [approvedRequest]?: ApprovedRequest;
+    [askingPage]?: object;
+  };
   Variables: ListenerEnv['Variables'] & {
     operator: Operator;
     /**

@@ -63,8 +63,11 @@ export interface Api {
 
 export type Query = Readonly<Record<string, string | number | undefined>>;
 
-/** Answers a request of the admin API without a socket; `env` is what the runtime gives with the person's own request. */
-export type CallApi = (request: Request, env: Context['env']) => Response | Promise<Response>;
+/**
+ * Answers a request of the admin API without a socket; `env` is what the runtime gives with the person's own request. All
+ * calls of one page have the same `page`, so that its session is looked for once.
+ */
+export type CallApi = (request: Request, env: Context['env'], page: object) => Response | Promise<Response>;
 
 /** Of the browser's request, what says who it is and that it came from our own page. */
 const handedOn = ['cookie', 'origin', 'sec-fetch-site', 'x-espalier-refresh'] as const;
@@ -128,6 +131,7 @@ async function firstLine(answer: Response): Promise<void> {
 }
 
 export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () => string | undefined): Api {
+  const page = {};
   const ask = async (
     method: string,
     path: string,
@@ -157,7 +161,7 @@ export function createApi(c: Context<ListenerEnv>, call: CallApi, csrfToken: () 
       headers,
       ...(content === undefined ? {} : { body: content.bytes }),
     });
-    const answer = await call(request, c.env);
+    const answer = await call(request, c.env, page);
     if (!answer.ok && answer.status !== 304) throw new ApiRefusal(await problemOf(answer));
     return answer;
   };

@@ -1,7 +1,7 @@
 /** The admin listener's app on either runtime: what its routes may ask of the rest of the gateway. */
 
 import { createAdminApp } from '../admin/app.ts';
-import type { AdminApp, AdminServices } from '../admin/context.ts';
+import { type AdminApp, type AdminServices, askingPage } from '../admin/context.ts';
 import { confirmTenant, testInstance } from '../connection/confirm.ts';
 import { consentApplications, startConnect } from '../connection/consent.ts';
 import { announceInstances, disableTenant, disconnectTenant } from '../connection/lifecycle.ts';
@@ -162,7 +162,8 @@ export function createAdmin(parts: AdminParts): AdminApp {
         assets,
         sharing,
         readBody: facts.readBody,
-        call: (request, env) => app.request(request, undefined, onBehalf(env)),
+        call: (request, env, page) =>
+          app.request(request, undefined, { ...onBehalf(env), [askingPage]: page }),
       }),
     ),
   );

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ConsoleVisit, hostile, unescaped, visitConsole } from '../harness/console.ts';
+import { type DatabaseDoor, leadingTo, openDoor } from '../harness/database-door.ts';
 import { type Scene, startScene } from '../harness/gateway.ts';
 
 /** Browsers that are signed in, in the admin API and in the console. */
@@ -8,9 +9,27 @@ describe('sessions', () => {
   let admin: ConsoleVisit;
   let viewer: ConsoleVisit;
   let bound: ConsoleVisit;
+  let door: DatabaseDoor;
+  /** Statements so far that read sessions. */
+  let looks = 0;
 
   beforeAll(async () => {
     scene = await startScene({ world: { clouds: ['public'], tenants: [{ instances: [] }] } });
+    door = await openDoor();
+    const lead = leadingTo(scene.database.url);
+    await door.meetBy((socket) => {
+      const names = new Set<string>();
+      socket.on('data', (chunk: Buffer) => {
+        const text = chunk.toString('latin1');
+        // Parse has a name and the text, Bind only the name (PostgreSQL, 55.7).
+        for (const [, name = ''] of text.matchAll(/(\w+)\0[^\0]*from sessions/g)) names.add(name);
+        for (const [, name = ''] of text.matchAll(/B[\s\S]{4}\0(\w+)\0/g)) if (names.has(name)) looks += 1;
+      });
+      lead(socket);
+    });
+    const url = new URL(scene.database.url);
+    url.host = `127.0.0.1:${door.port}`;
+    await scene.startOn({ ...scene.database, url: url.href });
     const tenants = [scene.world.tenants[0]!.tenantId];
     const as = async (name: string, given: object) =>
       visitConsole(scene, (await scene.api('POST', '/keys', { name, ...given })).json.key);
@@ -18,7 +37,10 @@ describe('sessions', () => {
     viewer = await as(hostile, { role: 'viewer' });
     bound = await as('bound', { role: 'admin', tenants });
   });
-  afterAll(() => scene?.close());
+  afterAll(async () => {
+    await scene?.close();
+    await door?.close();
+  });
 
   const own = async (visit: ConsoleVisit) =>
     (await visit.browser.open(`${visit.origin}/api/v1/sessions`, { accept: 'application/json' })).json;
@@ -41,6 +63,13 @@ describe('sessions', () => {
     expect(page).toContain('&lt;b id=x&gt;');
     expect(page).not.toMatch(unescaped);
     expect((await admin.open('/')).text).toContain('href="/sessions"');
+  });
+
+  it('is looked for once for a page, however often the page asks the API', async () => {
+    await admin.open('/tenants');
+    const before = looks;
+    await admin.open('/tenants');
+    expect(looks - before).toBe(1);
   });
 
   it('of another is not found, and stays', async () => {

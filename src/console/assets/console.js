@@ -122,8 +122,9 @@
   // Parts that bring themselves up to date. One tab of the browser holds the stream and tells the others; hidden ones let go.
   // Every page follows, so that none stays open when its session has ended.
   // With a thousand tenants something changes every second, and fifty open pages must not cost more than a glance: all of them
-  // ask in the same second of each ten, so that one answer is made and serves everybody.
-  const restMs = 10_000;
+  // ask in the same second of each ten, so that one answer is made and serves everybody. What changes whenever anything does
+  // says that it rests longer: [data-rest], in seconds.
+  const restMs = () => Number(document.querySelector('[data-rest]')?.dataset.rest ?? 10) * 1_000;
   const refusedRestMs = 30_000;
   // What is answered may be a second old, and must not be from before the change. Everybody hears of that at the same moment,
   // and if all asked at once device calls would wait.
@@ -139,7 +140,7 @@
       () => {
         resting = undefined;
         if (document.hidden) return;
-        restUntil = Math.ceil(Date.now() / restMs) * restMs;
+        restUntil = Math.ceil(Date.now() / restMs()) * restMs();
         const names = [...waiting];
         waiting.clear();
         for (const name of names) document.body.dispatchEvent(new CustomEvent(name));

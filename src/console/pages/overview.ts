@@ -181,7 +181,7 @@ const tenantTable = ({ may }: Visit, { results }: Overview): Html =>
 const live = (visit: Visit, found: Overview, chosen: string | undefined): Html => {
   const { query } = visit;
   const address = query.size === 0 ? '/' : `/?${query}`;
-  return html`<div id="live" hx-get="${address}" hx-select="#live" hx-swap="outerHTML" hx-trigger="espalier:changed from:body">
+  return html`<div id="live" data-rest="20" hx-get="${address}" hx-select="#live" hx-swap="outerHTML" hx-trigger="espalier:changed from:body">
     <section aria-labelledby="attention-title">
       <h2 id="attention-title">Needs you</h2>
       ${attentionList(found, chosen)}
