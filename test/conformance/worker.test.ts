@@ -1,129 +1,39 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseClouds } from '../../src/entra/clouds.ts';
 import { adminConsentUrl } from '../../src/entra/consent.ts';
-import { migrateDatabase, newestMigration } from '../../src/runtime/node-migrate.ts';
+import { newestMigration } from '../../src/runtime/node-migrate.ts';
 import { newestMigrationAt } from '../../src/runtime/worker/health.ts';
 import { hashKey, newKey } from '../../src/secrets/keys.ts';
-import { createSealer } from '../../src/secrets/seal.ts';
 import { webSha256 } from '../../src/secrets/sha256.ts';
-import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
-import { grantApplication } from '../../src/simulator/microsoft/grants.ts';
-import { clientSecretOf, createWorld, type World } from '../../src/simulator/world.ts';
-import { secretAssociation } from '../../src/store/instances/secret.ts';
-import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+import type { World } from '../../src/simulator/world.ts';
+import type { TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { call } from '../harness/http.ts';
-import { freePort } from '../harness/ports.ts';
-import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
+import { openWorkerScene, publicUrl, type WorkerScene } from './worker-scene.ts';
+import { type RunningWorker, startWorker } from './workerd.ts';
 
-const publicUrl = 'https://gateway.example.test';
-const sealingKey = randomBytes(32);
-const instanceId = randomUUID();
-const instanceKey = newKey();
-const certificateSha256 = randomBytes(32).toString('hex');
-
+let scene: WorkerScene;
 let world: World;
 let database: TestDatabase;
-let bundle: string;
 let worker: RunningWorker;
-/** Served by the gateway; the other one only exists at Microsoft. */
 let tenantId: string;
 let strangerId: string;
-let device: { deviceId: string; jamfComputerId: number };
-
-async function insertRows(): Promise<void> {
-  const { sql } = database;
-  const berlin = world.instance('berlin');
-  const sealer = await createSealer([new Uint8Array(sealingKey)]);
-  const sealed = await sealer.seal(clientSecretOf(berlin), secretAssociation({ tenantId, instanceId }));
-  await sql`
-    insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)
-    values (${tenantId}, 'public', 'Contoso', 'device-compliance', 'cloud-connector', ${sql.json({ choice: 'default' })})`;
-  await sql`
-    insert into instances (tenant_id, instance_id, name, url, api_client_id, api_secret_sealed, compliance,
-                           client_certificate_sha256)
-    values (${tenantId}, ${instanceId}, 'berlin', ${berlin.url}, ${berlin.clientId}, ${sealed},
-            ${sql.json({ source: 'jamf' })}, ${certificateSha256})`;
-  await sql`
-    insert into instance_keys (tenant_id, instance_id, key_id, name, key_hash, prefix)
-    values (${tenantId}, ${instanceId}, ${randomUUID()}, 'webhooks', ${await hashKey(instanceKey)}, 'esp_test')`;
-  await sql`
-    insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, rule, version)
-    values (${tenantId}, ${device.deviceId}, ${instanceId}, ${device.jamfComputerId}, 'only-claim', 1)`;
-}
+let instanceId: string;
+let instanceKey: string;
+let device: WorkerScene['device'];
+let callerToken: WorkerScene['callerToken'];
 
 beforeAll(async () => {
-  const bundling = bundleWorker();
-  world = await createWorld({
-    seed: 11,
-    clouds: ['public'],
-    publicUrl,
-    tenants: [
-      { displayName: 'Contoso', instances: [{ name: 'berlin', macs: 2 }] },
-      { displayName: 'Stranger', instances: [] },
-    ],
-  });
-  [tenantId = '', strangerId = ''] = world.tenants.map((tenant) => tenant.tenantId);
-  const [mac] = world.fleet.truth();
-  device = { deviceId: mac?.deviceId ?? '', jamfComputerId: Number(mac?.jamfComputerId) };
-  database = await createTestDatabase();
-  await migrateDatabase(database.url);
-  await insertRows();
-  bundle = await bundling;
-  const files = gatewayFiles(world);
-  // On Workers a variable holds what on Node lies in the file that it names.
-  const { NODE_EXTRA_CA_CERTS: _, ...bindings } = gatewayEnvironment(
-    world,
-    (file) => files.get(file)?.content ?? '',
-  );
-  worker = await startWorker({
-    bundle,
-    trust: world.authority.certificatePem,
-    bindings: {
-      ...bindings,
-      DATABASE_URL: database.url,
-      ESPALIER_SECRETS_KEY: sealingKey.toString('base64'),
-      ESPALIER_LOG_LEVEL: 'debug',
-      ESPALIER_PASS_THROUGH: JSON.stringify([
-        'GET /api/v1/computers-inventory-detail/{id}',
-        'POST /api/v1/computers/{id}/recalculate-smart-groups',
-      ]),
-    },
-  });
+  scene = await openWorkerScene();
+  ({ callerToken, database, device, instanceId, instanceKey, strangerId, tenantId, world } = scene);
+  worker = await scene.start();
 });
 
 afterAll(async () => {
   await worker?.close();
-  await database?.drop();
-  await world?.close();
+  await scene?.close();
 });
-
-/** A token for the connector's API, from the simulated Entra, in a tenant that has consented to the connector. */
-async function callerToken(inTenant: string): Promise<string> {
-  const cloud = world.cloud('public');
-  const { caller, connector } = world.applications.get('public')!;
-  grantApplication(world.directory.tenant(inTenant)!, {
-    application: cloud.applications.get(connector.clientId)!,
-    effectiveAt: world.clock.now(),
-    withRoles: true,
-    newObjectId: randomUUID,
-  });
-  const answer = await call(`${cloud.origins.entra}/${inTenant}/oauth2/v2.0/token`, {
-    method: 'POST',
-    ca: world.authority.certificatePem,
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({
-      grant_type: 'client_credentials',
-      client_id: caller.clientId,
-      client_secret: caller.clientSecret,
-      scope: `${connector.clientId}/.default`,
-    }).toString(),
-  });
-  expect(answer.status, answer.text).toBe(200);
-  return answer.json.access_token;
-}
 
 const deviceCall = (what: 'compliance' | 'inventory', token: string, signal?: AbortSignal) =>
   worker.fetch(`${publicUrl}/t/${tenantId}/devices/${device.deviceId}/${what}`, {
@@ -324,7 +234,7 @@ describe('webhooks', () => {
 
   test('are taken with the client certificate that Cloudflare has verified, and no other', async () => {
     const presented = { certPresented: '1', certVerified: 'SUCCESS', certRevoked: '0' };
-    const own = { ...presented, certFingerprintSHA256: certificateSha256 };
+    const own = { ...presented, certFingerprintSHA256: scene.certificateSha256 };
     const refused = [
       { ...own, certVerified: 'FAILED:self signed certificate' },
       { ...own, certRevoked: '1' },
@@ -418,78 +328,10 @@ describe('connections', () => {
   });
 });
 
-describe('the database behind Hyperdrive', () => {
-  test('is used when it is bound', async () => {
-    const pooled = await startWorker({
-      bundle,
-      trust: world.authority.certificatePem,
-      bindings: { ESPALIER_SECRETS_KEY: sealingKey.toString('base64') },
-      hyperdrive: database.url,
-    });
-    try {
-      const answer = await pooled.fetch(`${publicUrl}/health/ready`);
-      expect([answer.status, answer.text], pooled.output()).toEqual([200, '{"status":"ready"}']);
-    } finally {
-      await pooled.close();
-    }
-  });
-});
-
-describe('a database that is away', () => {
-  const silent = createServer(() => undefined);
-  const resetting = createServer((socket) => socket.resetAndDestroy());
-  const portOf = async (server: Server): Promise<number> => {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return (server.address() as AddressInfo).port;
-  };
-  afterAll(() => {
-    for (const server of [silent, resetting]) server.close();
-  });
-
-  test.each([
-    ['nobody listens', freePort],
-    ['nobody answers', () => portOf(silent)],
-    ['connections are reset', () => portOf(resetting)],
-  ])('is store-unavailable within 2 s where %s', async (_name, port) => {
-    const url = new URL(database.url);
-    url.port = String(await port());
-    const away = await startWorker({
-      bundle,
-      trust: world.authority.certificatePem,
-      bindings: {
-        DATABASE_URL: url.href,
-        ESPALIER_PUBLIC_URL: publicUrl,
-        ESPALIER_SECRETS_KEY: sealingKey.toString('base64'),
-        ESPALIER_ENTRA_CLIENT_ID: randomUUID(),
-        ESPALIER_ENTRA_CLIENT_SECRET: 'secret',
-      },
-    });
-    try {
-      // An isolate's first request also compiles it.
-      await away.fetch(`${publicUrl}/health/live`);
-      const began = performance.now();
-      const answer = await away.fetch(`${publicUrl}/jamf/${instanceId}/webhooks`, {
-        method: 'POST',
-        headers: { 'x-api-key': instanceKey },
-        body: '{}',
-      });
-      expect(performance.now() - began).toBeLessThan(2_000);
-      expect([answer.status, JSON.parse(answer.text).type], away.output()).toEqual([
-        503,
-        'https://espalier.dev/problems/store-unavailable',
-      ]);
-      expect((await away.fetch(`${publicUrl}/t/${tenantId}/enroll`)).status).toBe(503);
-      expect((await away.fetch(`${publicUrl}/health/ready`)).status).toBe(503);
-    } finally {
-      await away.close();
-    }
-  });
-});
-
 describe('a wrong configuration', () => {
   test('is told by readiness and the log, without a value of a secret', async () => {
     const faulty = await startWorker({
-      bundle,
+      bundle: scene.bundle,
       trust: world.authority.certificatePem,
       bindings: { ESPALIER_SECRETS_KEY: 'c2VjcmV0', ESPALIER_ENTRA_CERT_FILE: '/etc/espalier/connector.crt' },
     });

@@ -19,7 +19,7 @@ export interface WorkerAnswer {
 export interface WorkerCall {
   readonly method?: string;
   readonly headers?: Record<string, string>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
   /** As Cloudflare would describe the connection, `tlsClientAuth` among it. */
   readonly cf?: Record<string, unknown>;
   readonly signal?: AbortSignal;
