@@ -348,7 +348,7 @@ export const lockedPauseMs = 500;
 export const maxLockedWaitMs = 10_000;
 /** Its writes that wait; more fail at once. */
 export const maxLockedWrites = 10_000;
-/** Locked tenants that are tried at the same time, by each kind of write: a try holds a connection. */
+/** Locked tenants that are tried at the same time, by each kind of write: a try holds a connection. The intake's share a bound. */
 export const lockedWritesAtOnce = 2;
 
 /** Instances that are remembered to have sent something while the database was away. */

@@ -1,10 +1,4 @@
-import {
-  lockedPauseMs,
-  lockedWritesAtOnce,
-  lockWaitMs,
-  maxLockedWaitMs,
-  maxLockedWrites,
-} from '../limits.ts';
+import { lockedPauseMs, lockWaitMs, maxLockedWaitMs, maxLockedWrites } from '../limits.ts';
 import type { Fragment, Queries } from './database.ts';
 
 /**
@@ -29,6 +23,8 @@ export const withLockTimeout = (sql: Queries, ms: number | undefined): Fragment 
 
 export interface Waiting<Item, Result> {
   readonly item: Item;
+  /** Its part of a group. */
+  readonly weight: number;
   /** Time of arrival by a monotonic clock. */
   readonly sinceMs: number;
   readonly resolve: (result: Result) => void;
@@ -42,7 +38,10 @@ export interface LockedTenants<Item, Result> {
 }
 
 export interface LockedTenantsOptions<Item, Result> {
-  /** Writes one tenant's; answers those for which a lock was not had, and has settled the others. */
+  /**
+   * Writes one tenant's; answers those for which a lock was not had, and has settled the others. It bounds how many
+   * connections are waited with.
+   */
   readonly write: (writes: readonly Waiting<Item, Result>[]) => Promise<readonly Waiting<Item, Result>[]>;
   /** Returns how many of the waiting writes go together. */
   readonly take: (queue: readonly Waiting<Item, Result>[]) => number;
@@ -56,21 +55,7 @@ export function createLockedTenants<Item, Result>({
   write,
 }: LockedTenantsOptions<Item, Result>): LockedTenants<Item, Result> {
   const queues = new Map<string, Waiting<Item, Result>[]>();
-  const turns: (() => void)[] = [];
-  let atOnce = 0;
 
-  /** Some tenants at a time, so that many locked ones do not take all connections. */
-  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (atOnce < lockedWritesAtOnce) atOnce += 1;
-    else await new Promise<void>((enter) => turns.push(enter));
-    try {
-      return await work();
-    } finally {
-      const next = turns.shift();
-      if (next) next();
-      else atOnce -= 1;
-    }
-  };
   const giveUp = (queue: Waiting<Item, Result>[]): Waiting<Item, Result>[] => {
     const oldestMs = performance.now() - maxLockedWaitMs;
     for (const { reject, sinceMs } of queue) if (sinceMs < oldestMs) reject(tooLate());
@@ -82,7 +67,7 @@ export function createLockedTenants<Item, Result>({
       if (queue.length === 0) break;
       const group = queue.slice(0, take(queue));
       queues.set(tenantId, queue.slice(group.length));
-      const waiting = await inTurn(() => write(group));
+      const waiting = await write(group);
       if (waiting.length === 0) {
         tries = 0;
         continue;

@@ -74,9 +74,9 @@ export const reorder = ofKind('reorder', [
   },
   {
     name: 'writes of one group go in the opposite order',
-    file: 'src/store/group-commit.ts',
-    found: 'const group = queue.slice(0, end);',
-    replacement: 'const group = queue.slice(0, end).reverse();',
+    file: 'src/store/fair-queues.ts',
+    found: 'group.push(...taken);',
+    replacement: 'group.push(...taken.reverse());',
     noticedBy: test('src/store/group-commit.test.ts'),
   },
   {

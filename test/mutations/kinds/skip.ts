@@ -4,9 +4,9 @@ import { ofKind, simulation, test } from '../mutation.ts';
 export const skip = ofKind('skip', [
   {
     name: 'a write that did not fit into a group is dropped',
-    file: 'src/store/group-commit.ts',
-    found: 'queue = queue.slice(end);',
-    replacement: 'queue = queue.slice(end + 1);',
+    file: 'src/store/fair-queues.ts',
+    found: 'if (queue.length > 0) queues.set(name, queue);',
+    replacement: 'if (queue.length > 1) queues.set(name, queue);',
     noticedBy: test('src/store/group-commit.test.ts'),
   },
   {

@@ -1,0 +1,72 @@
+/**
+ * Queues that groups are filled from in turn, so that one with much in it does not make the others wait. Each keeps its own
+ * order. What is in a group counts by its weight: every queue has an equal share of it, at least one item in its turn, and
+ * what some leave goes to the others.
+ *
+ * An item that does not fit into what is left of a group is the first of a later one: before each queue that waits there are
+ * never more groups than queues.
+ */
+
+export interface FairQueues<Item> {
+  /** Items of all queues. */
+  readonly size: number;
+  add(queue: string, item: Item): void;
+  /** Takes the next group: `room` by weight at most, or one item that is larger. */
+  takeGroup(): Item[];
+  /** Takes all of one queue. */
+  takeAll(queue: string): readonly Item[];
+}
+
+/** Number of the first items that weigh no more than `room` together. */
+function countWithin(items: readonly { readonly weight: number }[], room: number): number {
+  let sum = 0;
+  const end = items.findIndex(({ weight }) => {
+    sum += weight;
+    return sum > room;
+  });
+  return end < 0 ? items.length : end;
+}
+
+/** Number of the first items that go together; the first one goes however much it weighs. */
+export const countTogether = (items: readonly { readonly weight: number }[], room: number): number =>
+  Math.min(items.length, Math.max(1, countWithin(items, room)));
+
+export function createFairQueues<Item extends { readonly weight: number }>(room: number): FairQueues<Item> {
+  /** In the order of their turns; none is empty. */
+  const queues = new Map<string, Item[]>();
+  let size = 0;
+  return {
+    get size() {
+      return size;
+    },
+    add: (name, item) => {
+      const queue = queues.get(name);
+      if (queue) queue.push(item);
+      else queues.set(name, [item]);
+      size += 1;
+    },
+    takeGroup: () => {
+      const group: Item[] = [];
+      let left = room;
+      // A queue that is put back comes again in the same loop, after the others.
+      for (const [name, queue] of queues) {
+        if (left <= 0) break;
+        if (group.length > 0 && countWithin(queue, left) === 0) continue;
+        const end = countTogether(queue, Math.min(left, room / queues.size));
+        queues.delete(name);
+        const taken = queue.splice(0, end);
+        if (queue.length > 0) queues.set(name, queue);
+        for (const { weight } of taken) left -= weight;
+        group.push(...taken);
+      }
+      size -= group.length;
+      return group;
+    },
+    takeAll: (name) => {
+      const queue = queues.get(name) ?? [];
+      queues.delete(name);
+      size -= queue.length;
+      return queue;
+    },
+  };
+}
