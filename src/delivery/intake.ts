@@ -1,4 +1,5 @@
 import { namedInBulk } from '../limits.ts';
+import { createSemaphore } from '../semaphore.ts';
 import { type ComputerSchedule, computerSchedule } from '../store/computers/leases.ts';
 import { markNamed, type NamedWrite } from '../store/computers/named.ts';
 import {
@@ -8,8 +9,9 @@ import {
   upsertDue,
   upsertRecords,
 } from '../store/computers/revisions.ts';
+import { intakeConnections } from '../store/connection-budget.ts';
 import type { Sql } from '../store/database.ts';
-import { createGroupCommit, nothings } from '../store/group-commit.ts';
+import { createGroupCommit, nothings, type WriteConnections } from '../store/group-commit.ts';
 import { withRetries } from '../store/retry.ts';
 
 /** Messages of Jamf Pro are committed here before they are answered (contract section 5). */
@@ -73,21 +75,32 @@ const newestPushed = (rows: readonly PushedRow[], nowMs: number): PushedRow[] =>
 const rowsTogether = 128;
 const writesAtOnce = 3;
 
+/** Webhooks and pushes share a part of the connections, whatever is sent: keys are looked up on the others, and delivery works. */
+function shareConnections(sql: Sql): { readonly connections: WriteConnections; readonly flushes: number } {
+  const { apart, shared } = intakeConnections(sql.options.max);
+  return {
+    connections: { shared: createSemaphore(shared), apart: createSemaphore(apart) },
+    flushes: Math.min(writesAtOnce, shared),
+  };
+}
+
+type Sharing = ReturnType<typeof shareConnections>;
+
 interface Named {
   readonly tenantId: string;
   readonly run: NamedWrite;
 }
 
 /** Slices of large events are large enough for a statement of their own. */
-function createNamedWrites(shared: boolean): (write: Named) => Promise<unknown> {
-  if (!shared) return ({ run }) => withRetries(() => run());
+function createNamedWrites(sharing: Sharing | undefined): (write: Named) => Promise<unknown> {
+  if (!sharing) return ({ run }) => withRetries(() => run());
   return createGroupCommit<Named, undefined>({
     flush: async (writes, lockWaitMs) => {
       for (const { run } of writes) await withRetries(() => run(lockWaitMs));
       return nothings(writes);
     },
+    ...sharing,
     maxItems: 1,
-    flushes: writesAtOnce,
     tenantOf: ({ tenantId }) => tenantId,
   });
 }
@@ -98,17 +111,18 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
     const schedules = new Map(rows.map((row) => [`${row.tenantId}/${row.instanceId}`, row]));
     for (const row of schedules.values()) onDue(computerSchedule({ ...row, background, needsInstance }));
   };
+  const sharing = shared ? shareConnections(sql) : undefined;
   const gathered = <Row extends MarkedRow>(
     write: (rows: readonly Row[], lockWaitMs?: number) => Promise<void>,
   ) => {
-    if (!shared) return (rows: readonly Row[]) => write(rows);
+    if (!sharing) return (rows: readonly Row[]) => write(rows);
     return createGroupCommit({
       flush: async (groups: readonly (readonly Row[])[], lockWaitMs) => {
         await write(groups.flat(), lockWaitMs);
         return nothings(groups);
       },
+      ...sharing,
       maxItems: rowsTogether,
-      flushes: writesAtOnce,
       gatherMs: 1,
       weight: (rows) => rows.length,
       tenantOf: ([row]) => row?.tenantId ?? '',
@@ -124,7 +138,7 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
     await withRetries(() => upsertRecords(sql, rows, lockWaitMs));
     schedulesOf(rows, false);
   });
-  const named = createNamedWrites(shared);
+  const named = createNamedWrites(sharing);
   return {
     markDue: async (origin, computerIds) => {
       if (computerIds.length === 0) return;

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { exportsAtOnce, importsAtOnce } from '../limits.ts';
-import { connectionBudget, defaultDatabaseConnections, minDatabaseConnections } from './connection-budget.ts';
+import {
+  connectionBudget,
+  defaultDatabaseConnections,
+  intakeConnections,
+  minDatabaseConnections,
+} from './connection-budget.ts';
 
 describe('the budget of connections', () => {
   it.each([minDatabaseConnections, defaultDatabaseConnections, 100])(
@@ -14,6 +19,17 @@ describe('the budget of connections', () => {
       expect(durable).toBeGreaterThan(relaxed);
       expect(relaxed).toBeGreaterThan(0);
       expect(operators).toBeGreaterThan(0);
+    },
+  );
+
+  it.each([minDatabaseConnections, minDatabaseConnections + 1, defaultDatabaseConnections, 100, 1_000])(
+    'of %i leaves connections to others whatever instances send, and some for either kind of write',
+    (connections) => {
+      const { durable } = connectionBudget(connections);
+      const { apart, shared } = intakeConnections(durable);
+      expect(apart).toBeGreaterThan(0);
+      expect(shared).toBeGreaterThanOrEqual(apart);
+      expect(durable - shared - apart).toBeGreaterThanOrEqual(durable / 4);
     },
   );
 

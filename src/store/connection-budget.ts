@@ -31,3 +31,21 @@ export function connectionBudget(connections: number): ConnectionBudget {
   const operators = Math.max(1, Math.round(left / operatorsShare));
   return { durable: left - relaxed - operators, operators, relaxed };
 }
+
+/** One part in so many of the durable client is left to look-ups of keys and to delivery, whatever instances send. */
+const othersShare = 4;
+/** One part in so many of the intake's is for tenants whose rows are locked: each may hold a connection while it waits. */
+const apartShare = 3;
+
+/** The most of the durable client's connections that webhooks and pushes of all tenants hold at the same time. */
+export interface IntakeConnections {
+  readonly shared: number;
+  /** Those of tenants whose rows are locked. */
+  readonly apart: number;
+}
+
+export function intakeConnections(durable: number): IntakeConnections {
+  const most = durable - Math.ceil(durable / othersShare);
+  const apart = Math.max(1, Math.floor(most / apartShare));
+  return { shared: Math.max(1, most - apart), apart };
+}
