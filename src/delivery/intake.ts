@@ -1,4 +1,4 @@
-import { namedInBulk } from '../limits.ts';
+import { namedInBulk, recordBytesTogether } from '../limits.ts';
 import { createSemaphore } from '../semaphore.ts';
 import { type ComputerSchedule, computerSchedule } from '../store/computers/leases.ts';
 import { markNamed, type NamedWrite } from '../store/computers/named.ts';
@@ -74,6 +74,27 @@ const newestPushed = (rows: readonly PushedRow[], nowMs: number): PushedRow[] =>
 /** Rows of one statement, and statements of a kind at the same time: more gain nothing (docs/bench.md). */
 const rowsTogether = 128;
 const writesAtOnce = 3;
+/** Text that weighs as much as a row, in characters: so `rowsTogether` bounds both, whatever shape the records have. */
+const rowCharacters = recordBytesTogether / rowsTogether;
+
+const pushedWeight = (rows: readonly PushedRow[]): number =>
+  Math.max(rows.length, rows.reduce((sum, { text }) => sum + text.length, 0) / rowCharacters);
+
+/** Records in lots of a statement each. One that is longer than a statement's text is a lot of its own. */
+function inLots(records: readonly PushedRecord[]): PushedRecord[][] {
+  const lots: PushedRecord[][] = [];
+  let characters = 0;
+  for (const record of records) {
+    const lot = lots.at(-1);
+    characters += record.text.length;
+    if (lot !== undefined && lot.length < rowsTogether && characters <= recordBytesTogether) lot.push(record);
+    else {
+      lots.push([record]);
+      characters = record.text.length;
+    }
+  }
+  return lots;
+}
 
 /** Webhooks and pushes share a part of the connections, whatever is sent: keys are looked up on the others, and delivery works. */
 function shareConnections(sql: Sql): { readonly connections: WriteConnections; readonly flushes: number } {
@@ -114,6 +135,7 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
   const sharing = shared ? shareConnections(sql) : undefined;
   const gathered = <Row extends MarkedRow>(
     write: (rows: readonly Row[], lockWaitMs?: number) => Promise<void>,
+    weight: (rows: readonly Row[]) => number,
   ) => {
     if (!sharing) return (rows: readonly Row[]) => write(rows);
     return createGroupCommit({
@@ -124,20 +146,23 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
       ...sharing,
       maxItems: rowsTogether,
       gatherMs: 1,
-      weight: (rows) => rows.length,
+      weight,
       tenantOf: ([row]) => row?.tenantId ?? '',
     });
   };
-  const mark = gathered<MarkedRow>(async (marked, lockWaitMs) => {
-    const rows = counted(marked);
-    await withRetries(() => upsertDue(sql, rows, lockWaitMs));
-    schedulesOf(rows, true);
-  });
+  const mark = gathered<MarkedRow>(
+    async (marked, lockWaitMs) => {
+      const rows = counted(marked);
+      await withRetries(() => upsertDue(sql, rows, lockWaitMs));
+      schedulesOf(rows, true);
+    },
+    ({ length }) => length,
+  );
   const push = gathered<PushedRow>(async (pushed, lockWaitMs) => {
     const rows = newestPushed(pushed, Date.now());
     await withRetries(() => upsertRecords(sql, rows, lockWaitMs));
     schedulesOf(rows, false);
-  });
+  }, pushedWeight);
   const named = createNamedWrites(sharing);
   return {
     markDue: async (origin, computerIds) => {
@@ -152,8 +177,8 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
       );
     },
     storeRecords: async (origin, records) => {
-      if (records.length === 0) return;
-      await push(records.map((record) => ({ ...origin, ...record, count: 1, readToo: false })));
+      for (const lot of inLots(records))
+        await push(lot.map((record) => ({ ...origin, ...record, count: 1, readToo: false })));
     },
   };
 }
