@@ -97,50 +97,6 @@ export async function* receivedChunks(
   }
 }
 
-const noGzip = (): ProblemError => {
-  const description = 'is not gzip, or cut off, although Content-Encoding says gzip';
-  return new ProblemError(
-    problem('invalid-request', `body: ${description}`, {
-      errors: [{ code: 'INVALID_GZIP', field: 'body', description }],
-    }),
-  );
-};
-
-/** Unpacks gzip while it comes, up to a limit: a small body may claim to become a huge one. */
-export async function* unpackedChunks(
-  chunks: AsyncIterable<Uint8Array>,
-  limitBytes: number,
-): AsyncGenerator<Uint8Array> {
-  // An error of the source breaks the stream behind it with an error of its own.
-  let broken: unknown;
-  const source = chunks[Symbol.asyncIterator]();
-  const packed = new ReadableStream<BufferSource>({
-    pull: async (controller) => {
-      try {
-        const { done, value } = await source.next();
-        if (done) controller.close();
-        else controller.enqueue(new Uint8Array(value));
-      } catch (error) {
-        broken = error;
-        controller.error(error);
-      }
-    },
-    cancel: async () => {
-      await source.return?.(undefined);
-    },
-  });
-  let size = 0;
-  try {
-    for await (const chunk of packed.pipeThrough(new DecompressionStream('gzip'))) {
-      size += chunk.byteLength;
-      if (size > limitBytes) throw tooLarge(limitBytes);
-      yield chunk;
-    }
-  } catch (error) {
-    throw broken ?? (error instanceof ProblemError ? error : noGzip());
-  }
-}
-
 /** UTF-8 text. Throws `ProblemError` for bytes that are none. */
 export function decodeText(bytes: Uint8Array): string {
   try {

@@ -22,12 +22,13 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
 import type { Turns } from '../untrusted/turns.ts';
 import type { Attempts } from './attempts.ts';
-import { receivedChunks, unpackedChunks } from './body.ts';
+import { receivedChunks } from './body.ts';
 import type { FairShare } from './fair-share.ts';
 import type { IncomingBody, ListenerEnv, RequestFacts } from './listener.ts';
 import { type Pressure, shedProblem } from './pressure.ts';
 import { recordReaderOf, type TakenPush, takeRecords, takeSmallPush } from './pushes.ts';
 import type { RateLimit } from './rate.ts';
+import { unpackedChunks } from './unpacked-chunks.ts';
 
 /** The data listener's Jamf side (contract section 5). */
 export interface JamfSideOptions {

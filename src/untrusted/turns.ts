@@ -24,8 +24,8 @@ export interface Turns {
   readonly work: (key: string) => Work;
 }
 
-// Workers have it under nodejs_compat only.
-const soon: (run: () => void) => unknown = globalThis.setImmediate ?? ((run) => setTimeout(run, 0));
+/** Runs it when the event loop has gone round. Workers have `setImmediate` under nodejs_compat only. */
+export const soon: (run: () => void) => unknown = globalThis.setImmediate ?? ((run) => setTimeout(run, 0));
 
 export function createTurns(now: () => number = () => performance.now()): Turns {
   const waiting = new Map<string, (() => void)[]>();

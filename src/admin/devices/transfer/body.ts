@@ -1,5 +1,6 @@
-import { receivedChunks, tooLarge, unpackedChunks } from '../../../gateway/body.ts';
+import { receivedChunks, tooLarge } from '../../../gateway/body.ts';
 import type { IncomingBody } from '../../../gateway/listener.ts';
+import { unpackedChunks } from '../../../gateway/unpacked-chunks.ts';
 import { importBodyBytes, importTotalMs } from '../../../limits.ts';
 import { ProblemError, problem } from '../../../problems.ts';
 import type { Format } from './read-rows.ts';
