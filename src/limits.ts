@@ -330,6 +330,14 @@ export const listsAtOnce = 2;
 export const listsWaiting = 100;
 /** A list takes no longer: the database ends a statement of ours sooner (store/database.ts). */
 export const listMs = 60_000;
+/**
+ * Requests of operators under way at the same time in one process: a credential may have an eighth of them, an operator with all
+ * his sessions a quarter. What reads or writes a fleet counts more, so that eight such things are under way for a credential.
+ */
+export const operatorRequests = 256;
+export const fleetRequestWeight = 4;
+/** A tenth or two of a processor; twice as many at once. More of an operator wait, for they come from a script. */
+export const operatorRequestsPerSecond = 100;
 /** Rows of an export that are read and sent together. */
 export const exportPage = 5_000;
 /** Between two lines of progress. */
@@ -383,6 +391,8 @@ export const searchCharacters = 200;
 export const searchResults = 20;
 /** After which a browser may try again while the database is away. */
 export const storeRetrySeconds = 30;
+/** The same while too much of the operator's is under way. */
+export const busyRetrySeconds = 2;
 /** The `state` of a sign-in or a consent, which Entra hands back as it was given. */
 export const stateCharacters = 512;
 /** Streams of events: handed out so often, which is also how soon one ends with its credential. */

@@ -45,6 +45,7 @@ import { addApiKeys } from './keys/keys.ts';
 import { addMoves } from './moves/moves.ts';
 import { addMoveOperations } from './moves/operations.ts';
 import { addMovePlan } from './moves/plan-move.ts';
+import { createOperatorShare } from './operator-share.ts';
 import { isSafeMethod } from './operators/csrf.ts';
 import { createEntraBindings } from './operators/entra-bindings.ts';
 import { createKeyOperators } from './operators/key-operators.ts';
@@ -252,6 +253,8 @@ export function createAdminApp(
   beginListener(app, options);
   app.use('*', showErrorsAsPages({ ...errorPages.admin, tellsOfStore: true }));
   addApiDocs(app);
+  const share = createOperatorShare(services.sharing);
+  app.use('*', share.begin);
   const attempts = createAttempts();
   const keys = createKeyOperators(services.sql, services.bootstrapKey, services.sharing);
   const bindings = createEntraBindings(services.sql, services.outage);
@@ -264,7 +267,7 @@ export function createAdminApp(
       return authentication(c, next);
     }),
   );
-  app.use(`${basePath}/*`, roleFirst(services), refuseBadTextInQuery, shedHeavyReads(services));
+  app.use(`${basePath}/*`, share.take, roleFirst(services), refuseBadTextInQuery, shedHeavyReads(services));
   app.use(`${basePath}/*`, except(takesStream, jsonBodies(services), refuseBadTextInBody, inTime(services)));
   // Any write may have ended a credential, also by deleting what it belongs to: it opens nothing here from this answer on.
   app.use(`${basePath}/*`, async (c, next) => {

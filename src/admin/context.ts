@@ -69,11 +69,21 @@ export const approvedRequest: unique symbol = Symbol('a request that a second op
 /** The same kind of key: calls that one page of the console makes (`CallApi`) have the same object there. */
 export const askingPage: unique symbol = Symbol('a page of the console that asks');
 
+/** A request from outside, with whatever it asks of the API inside this process, as the console's pages do. */
+export interface OutsideRequest {
+  /** Gives back what it holds of its operator's share; undefined: it holds nothing. */
+  leave: (() => void) | undefined;
+}
+
+/** Key among the bindings, as `approvedRequest`. */
+export const outsideRequest: unique symbol = Symbol('a request from outside');
+
 export interface AdminEnv extends ListenerEnv {
   /** Bindings of the runtime, or of `carryOut` (approvals/carry-out.ts). */
   Bindings: ListenerEnv['Bindings'] & {
     [approvedRequest]?: ApprovedRequest;
     [askingPage]?: object;
+    [outsideRequest]?: OutsideRequest;
   };
   Variables: ListenerEnv['Variables'] & {
     operator: Operator;

@@ -51,6 +51,7 @@ export const commonProblems = {
   401: problemAnswer('unauthenticated'),
   403: problemAnswer('forbidden'),
   404: problemAnswer('not found, or not yours'),
+  429: problemAnswer('rate-limited'),
 } as const;
 
 export const created = z.object({ id: z.string(), href: z.string() }).openapi('Created');

@@ -6,7 +6,7 @@
  * second, and what an operator does one by one waits for the same connections.
  */
 
-import type { MiddlewareHandler } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
 import type { RequestClass } from '../gateway/pressure.ts';
 import { listMs, listsAtOnce, listsWaiting } from '../limits.ts';
@@ -31,6 +31,14 @@ const heavyReads: Readonly<Record<string, RequestClass>> = {
 };
 const importPath = `${tenant}/devices/import`;
 
+/** Undefined: not of those that grow with a fleet. */
+export function fleetClassOf(c: Context): RequestClass | undefined {
+  const paths = matchedRoutes(c).map(({ path }) => path);
+  const path = paths.find((one) => one === importPath || one in heavyReads);
+  if (path === importPath) return 'import';
+  return path !== undefined && isSafeMethod(c.req.method) ? heavyReads[path] : undefined;
+}
+
 export function shedHeavyReads({
   pressure,
   sharing,
@@ -42,10 +50,7 @@ export function shedHeavyReads({
     longestMs: listMs,
   });
   return async (c, next) => {
-    const paths = matchedRoutes(c).map(({ path }) => path);
-    const path = paths.find((one) => one === importPath || one in heavyReads);
-    if (path === undefined) return next();
-    const of = path === importPath ? 'import' : isSafeMethod(c.req.method) ? heavyReads[path] : undefined;
+    const of = fleetClassOf(c);
     if (of === undefined) return next();
     pressure?.admit(of);
     return of === 'list' ? lists(next) : next();

@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
 import type { Sharing } from '../joining.ts';
-import { storeRetrySeconds } from '../limits.ts';
+import { busyRetrySeconds, storeRetrySeconds } from '../limits.ts';
 import { ProblemError, problem, problemAnswer } from '../problems.ts';
 import { type ApiProblem, ApiRefusal, type CallApi, createApi, problemOf } from './api.ts';
 import { type Assets, assetPathOf, serveAsset } from './assets.ts';
@@ -71,12 +71,13 @@ function locationOf({ done, goTo }: GoOn): string {
 /** Sends a browser whose session the API does not know to the sign-in page; throws what is no question of signing in. */
 function leadToSignIn(c: Context<ListenerEnv>, error: unknown): Response {
   if (!(error instanceof ApiRefusal)) throw error;
+  const { detail, status } = error.problem;
   // Nobody is known to be signed in, so the answer is not in the console's frame.
-  if (error.problem.status === 503)
-    throw new ProblemError(
-      problem('store-unavailable', error.problem.detail, { retryAfterSeconds: storeRetrySeconds }),
-    );
-  if (error.problem.status !== 401) throw error;
+  if (status === 503)
+    throw new ProblemError(problem('store-unavailable', detail, { retryAfterSeconds: storeRetrySeconds }));
+  if (status === 429)
+    throw new ProblemError(problem('rate-limited', detail, { retryAfterSeconds: busyRetrySeconds }));
+  if (status !== 401) throw error;
   const { pathname, search } = new URL(c.req.url);
   const returnTo = c.req.method === 'GET' ? pathname + search : '/';
   const location = returnTo === '/' ? '/sign-in' : `/sign-in?${new URLSearchParams({ returnTo })}`;

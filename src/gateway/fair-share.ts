@@ -36,6 +36,8 @@ export interface FairShareOptions {
   /** How a problem names what is held, and the part of a tenant that holds it. */
   readonly what: string;
   readonly part: string;
+  /** In place of a tenant: whose parts are counted together. */
+  readonly whole?: string;
 }
 
 const tenantsShare = 4;
@@ -45,7 +47,12 @@ const remembered = 100_000;
 /** Most requests end within this time; the others wait for an instance that does not answer. */
 const retryAfterSeconds = 2;
 
-export function createFairShare({ inAll, part: partName, what }: FairShareOptions): FairShare {
+export function createFairShare({
+  inAll,
+  part: partName,
+  what,
+  whole = 'tenant',
+}: FairShareOptions): FairShare {
   const all = new Use();
   const ofTenant = Math.max(1, Math.floor(inAll / tenantsShare));
   const ofPart = Math.max(1, Math.floor(inAll / partsShare));
@@ -53,7 +60,7 @@ export function createFairShare({ inAll, part: partName, what }: FairShareOption
   const parts = new LRUCache<string, PartUse>({ max: remembered });
   const limited = (whose: string): Problem =>
     problem('rate-limited', `Too many ${what} of this ${whose} are under way.`, { retryAfterSeconds });
-  const [tooManyOfPart, tooManyOfTenant] = [limited(partName), limited('tenant')];
+  const [tooManyOfPart, tooManyOfTenant] = [limited(partName), limited(whole)];
   const tooManyInAll = problem('overloaded', `Too many ${what} are under way.`, { retryAfterSeconds });
 
   const tenantOf = (tenantId: string): Use => {

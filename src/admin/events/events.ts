@@ -5,7 +5,7 @@ import { ProblemError, problem } from '../../problems.ts';
 import { createChangeFeed } from '../../store/change-feed.ts';
 import { createChangeSource } from '../../store/change-source.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { commonProblems, problemAnswer } from '../schemas.ts';
+import { commonProblems } from '../schemas.ts';
 import { createEventHub, type EventHub } from './hub.ts';
 import { createPoll } from './poll.ts';
 import { openStream } from './stream.ts';
@@ -38,7 +38,6 @@ const read = createRoute({
       content: { 'text/event-stream': { schema: z.string() } },
     },
     ...commonProblems,
-    429: problemAnswer('rate-limited'),
   },
 });
 
