@@ -124,6 +124,12 @@ describe('the database refuses work now when the error is', () => {
   });
 });
 
+test('the database is unreachable when a query of the driver ended without a code, whatever the words', () => {
+  const ended = Object.assign(new Error('It could not be done.'), { query: 'select 1', parameters: [] });
+  expect(storeFailure(ended)).toBe('unreachable');
+  expect(storeFailure(new Error('Failed query: select 1', { cause: ended }))).toBe('unreachable');
+});
+
 describe('an error is looked into', () => {
   test('where it is wrapped, however often', () => {
     const inner = coded('EAI_AGAIN');
@@ -152,6 +158,11 @@ test.each([
   ['a missing right', server('42501')],
   ['an internal error of the server', server('XX000')],
   ['a bug', new TypeError("Cannot read properties of undefined (reading 'connection')")],
+  ['a bug that ended a query', Object.assign(new TypeError('x is not a function'), { parameters: [] })],
+  [
+    'a query that failed for no reason that is known',
+    Object.assign(new Error('Failed query'), { params: [] }),
+  ],
   ['a file that is not there', coded('ENOENT', { syscall: 'open' })],
   ['a directory that is read', coded('EISDIR', { syscall: 'read' })],
   ['no error at all', 'ECONNREFUSED'],

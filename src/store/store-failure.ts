@@ -85,11 +85,14 @@ const certificateCode =
 const socketCode = /^ERR_(?:TLS|SSL|SOCKET)_\w+$/;
 /** The system calls that only a connection to somebody makes; a Unix socket that is not there is ENOENT of `connect`. */
 const connectCall = /^(?:connect|getaddrinfo|query[A-Z]\w*)$/;
-/** workerd gives plain errors without a code. */
+/** workerd gives plain errors without a code, whose words are its own or Hyperdrive's. */
 const codelessMessage =
   /connection attempt failed|network connection lost|proxy request failed|cannot connect|connection (?:closed|lost|reset|refused|terminated)|stream was cancelled|socket (?:closed|hang up)/i;
 
 interface Described {
+  readonly name?: unknown;
+  /** Noted by the driver on what ended a query. */
+  readonly parameters?: unknown;
   readonly code?: unknown;
   readonly severity?: unknown;
   readonly syscall?: unknown;
@@ -107,7 +110,13 @@ function failureOfState(state: string, fatal: boolean): StoreFailure | undefined
   return undefined;
 }
 
-function failureOf({ code, message, severity, syscall }: Described): StoreFailure | undefined {
+/** What ended the driver's query and has neither a code nor a kind of its own came from the socket, whatever it says. */
+const isOfSocket = ({ message, name, parameters }: Described): boolean =>
+  (Array.isArray(parameters) && name === 'Error') ||
+  (typeof message === 'string' && codelessMessage.test(message));
+
+function failureOf(described: Described): StoreFailure | undefined {
+  const { code, severity, syscall } = described;
   // The server's own errors are the only ones that have a severity.
   if (typeof severity === 'string' && typeof code === 'string')
     return failureOfState(code, severity === 'FATAL' || severity === 'PANIC');
@@ -117,7 +126,7 @@ function failureOf({ code, message, severity, syscall }: Described): StoreFailur
     if (certificateCode.test(code) || socketCode.test(code)) return 'unreachable';
     return driverCodes[code] ?? (/^[0-9A-Z]{5}$/.test(code) ? failureOfState(code, false) : undefined);
   }
-  return typeof message === 'string' && codelessMessage.test(message) ? 'unreachable' : undefined;
+  return isOfSocket(described) ? 'unreachable' : undefined;
 }
 
 /** Errors are wrapped by libraries, and several addresses of a name fail together. */
