@@ -227,19 +227,34 @@ const refusedOnWorkers = ({ specifier, target }: Edge): string | undefined => {
     : undefined;
 };
 
-/** Type imports are left out: they are gone when the code runs. */
+/** What an entry point reaches, and how. Type imports are left out: they are gone when the code runs. */
+function waysFrom(graph: Graph, entries: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const ways = new Map(entries.map((entry) => [entry, [entry]]));
+  for (const [file, way] of ways)
+    for (const { target, typeOnly } of graph.get(file) ?? [])
+      if (!typeOnly && target !== undefined && !ways.has(target)) ways.set(target, [...way, target]);
+  return ways;
+}
+
 function checkWorker(graph: Graph): Fault[] {
   const faults: Fault[] = [];
-  const ways = new Map([[workerEntry, [workerEntry]]]);
-  for (const [file, way] of ways) {
+  for (const [file, way] of waysFrom(graph, [workerEntry])) {
     for (const edge of graph.get(file) ?? []) {
-      if (edge.typeOnly) continue;
-      const reason = refusedOnWorkers(edge);
+      const reason = edge.typeOnly ? undefined : refusedOnWorkers(edge);
       if (reason !== undefined) faults.push(fault(edge, `${reason}; reached by ${way.join(' -> ')}`));
-      if (edge.target !== undefined && !ways.has(edge.target)) ways.set(edge.target, [...way, edge.target]);
     }
   }
   return faults;
+}
+
+/** The files that run when these entry points do. */
+export function reachedFrom(
+  files: ReadonlyMap<string, string>,
+  entries: readonly string[],
+): ReadonlyMap<string, string> {
+  const graph = new Map([...files].map(([file, text]) => [file, edgesOf(file, text).edges]));
+  const ways = waysFrom(graph, entries);
+  return new Map([...files].filter(([file]) => ways.has(file)));
 }
 
 function edgesOf(file: string, text: string): { edges: Edge[]; faults: Fault[] } {

@@ -44,7 +44,7 @@ const childrenOf = (node: Node): Node[] =>
   });
 
 /** Where a pattern binds a name; undefined when it does not. */
-function pathTo(pattern: Node, name: string): Path | undefined {
+export function pathTo(pattern: Node, name: string): Path | undefined {
   if (pattern.type === 'Identifier') return pattern.name === name ? [] : undefined;
   if (pattern.type === 'AssignmentPattern') return pathTo(pattern.left, name);
   if (pattern.type === 'ObjectPattern') {

@@ -217,7 +217,7 @@ function composeServices(parts: GatewayParts) {
         keeper: parts.markKeeper,
         mayAct: () => (parts.pressure?.level ?? 0) < shedFrom.webhook,
       }),
-    shadow: createShadow({ sql, log, instances, forward }),
+    shadow: createShadow({ sql, log, instances, forward, ...(parts.after ? { after: parts.after } : {}) }),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { newId } from '../../ids.ts';
+import { type After, afterInProcess } from '../../joining.ts';
 import { shadowAnswerBytes, shadowAtOnce } from '../../limits.ts';
 import { columns, pick, type Row } from '../../store/columns.ts';
 import type { Sql } from '../../store/database.ts';
@@ -56,6 +57,8 @@ export interface ShadowOptions {
   readonly log: Log;
   readonly instances: InstanceDirectory;
   readonly forward: Forward;
+  /** Takes comparisons, which nobody waits for. */
+  readonly after?: After;
 }
 
 const comparedCalls: readonly string[] = ['compliance', 'inventory'] satisfies ComparedCall[];
@@ -163,7 +166,7 @@ async function* passOn(
 }
 
 export function createShadow(options: ShadowOptions): Shadow {
-  const { log, sql } = options;
+  const { after = afterInProcess, log, sql } = options;
   const findings = createFindings(sql);
   const compare = createComparing(options, findings);
   /** Calls of each move that are observed or compared. */
@@ -190,9 +193,11 @@ export function createShadow(options: ShadowOptions): Shadow {
         release(plan);
         return;
       }
-      void compare({ plan, call, deviceId, old })
-        .catch((error: unknown) => log.warn('shadow.not-compared', { error, moveId: plan.moveId }))
-        .finally(() => release(plan));
+      after(
+        compare({ plan, call, deviceId, old })
+          .catch((error: unknown) => log.warn('shadow.not-compared', { error, moveId: plan.moveId }))
+          .finally(() => release(plan)),
+      );
     });
   };
 
