@@ -158,6 +158,7 @@ function startComputers(parts: StageParts): StageRunner {
     tenants: gateway.tenants,
     instances: gateway.instances,
     clientOf: gateway.clients.clientOf,
+    turns: gateway.turns,
     circuits: memory.circuits.computers,
     mayRead: readers.hold,
     vocabulary: config.intuneVocabulary,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createTurns } from './turns.ts';
+import { createJobs, createTurns } from './turns.ts';
 
 const loopTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -112,5 +112,66 @@ describe('turns', () => {
     await Promise.all(['a', 'a', 'a', 'a', 'b', 'b'].map(read));
     // The first one passed at once.
     expect(order.join('')).toBe('aababa');
+  });
+});
+
+describe('jobs in turns', () => {
+  const others = (spend: () => void) => {
+    let goesOn = true;
+    const run = (): void => {
+      spend();
+      if (goesOn) setImmediate(run);
+    };
+    setImmediate(run);
+    return () => {
+      goesOn = false;
+    };
+  };
+
+  it('share a slice, as many as fit', async () => {
+    let nowMs = 1_000;
+    const lots: number[] = [];
+    let done = 0;
+    const end = others(() => {
+      nowMs += 0.5;
+      lots.push(done);
+      done = 0;
+    });
+    const inTurn = createJobs(createTurns(() => nowMs));
+    const jobs = Array.from({ length: 200 }, () =>
+      inTurn('berlin', () => {
+        nowMs += 0.0625;
+        done += 1;
+      }),
+    );
+    expect(done).toBe(0);
+    await Promise.all(jobs);
+    end();
+    expect(Math.max(...lots)).toBe(8);
+    expect(lots.length).toBeLessThan(40);
+  });
+
+  it('of one key do not wait for all those of another', async () => {
+    let nowMs = 1_000;
+    const inTurn = createJobs(createTurns(() => nowMs));
+    const order: string[] = [];
+    const job = (key: string) => () => {
+      nowMs += 1;
+      order.push(key);
+    };
+    const all = Array.from({ length: 20 }, () => inTurn('noisy', job('noisy')));
+    await Promise.all([...all, inTurn('quiet', job('quiet'))]);
+    expect(order.indexOf('quiet')).toBeLessThan(3);
+  });
+
+  it('answer what the job does, and fail alone', async () => {
+    const inTurn = createJobs(createTurns());
+    const fails = inTurn('berlin', () => {
+      throw new RangeError('no record');
+    });
+    const works = inTurn('berlin', () => 7);
+    await expect(fails).rejects.toThrow('no record');
+    expect(await works).toBe(7);
+    expect(await inTurn('berlin', () => 8)).toBe(8);
   });
 });

@@ -94,3 +94,38 @@ export function createTurns(now: () => number = () => performance.now()): Turns 
 
 /** Turns for a runtime in which requests must not wait for each other (Workers): each work has turns of its own. */
 export const turnsApart: Turns = { work: (key) => createTurns().work(key) };
+
+/** Does a short job in a turn of its key, and answers what it does; the jobs of a key are done in their order. */
+export type InTurn = <T>(key: string, job: () => T) => Promise<T>;
+
+/** Jobs that wait together share a slice, for a turn of each would take longer than the job. */
+export function createJobs(turns: Turns): InTurn {
+  const queues = new Map<string, (() => void)[]>();
+  const drain = async (key: string, queue: (() => void)[]): Promise<void> => {
+    const work = turns.work(key);
+    await work.turn();
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      job();
+      if (work.isOver() && queue.length > 0) await work.turn();
+    }
+    queues.delete(key);
+  };
+  return (key, job) =>
+    new Promise((resolve, reject) => {
+      const run = (): void => {
+        try {
+          resolve(job());
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const queue = queues.get(key);
+      if (queue) {
+        queue.push(run);
+        return;
+      }
+      const begun = [run];
+      queues.set(key, begun);
+      void drain(key, begun);
+    });
+}

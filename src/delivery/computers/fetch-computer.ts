@@ -8,6 +8,7 @@ import { isLate, standsAfter } from '../../store/computers/revisions.ts';
 import type { Instance } from '../../store/instances/instance.ts';
 import type { Mode } from '../../store/row-types.ts';
 import { isRecord } from '../../untrusted/bounded-json.ts';
+import type { InTurn } from '../../untrusted/turns.ts';
 import { inventoryWarnings } from '../reports/attributes.ts';
 import { inventorySections } from './pushed-record.ts';
 
@@ -92,17 +93,24 @@ function pushedComputer(row: DueComputer, instance: Instance, mode: Mode): Read 
   return enough ? { computer, record, warnings, by: 'push', stale: false, late: false } : undefined;
 }
 
+export interface Fetching {
+  readonly row: DueComputer;
+  readonly instance: Instance;
+  readonly client: JamfClient;
+  readonly mode: Mode;
+  readonly inTurn: InTurn;
+}
+
 /**
  * A pushed record that waits to be taken in first serves by itself (`store/computers/revisions.ts`). Otherwise the instance is asked,
  * and the record serves only when the instance cannot be reached: an instance may be one that only pushes.
  */
-async function findComputer(
-  row: DueComputer,
-  instance: Instance,
-  client: JamfClient,
-  mode: Mode,
-): Promise<Read | Fetched> {
-  const pushed = pushedComputer(row, instance, mode);
+async function findComputer({ client, inTurn, instance, mode, row }: Fetching): Promise<Read | Fetched> {
+  // The rows of a lease come together, and a record may be a megabyte.
+  const pushed =
+    row.pushedRecord === null
+      ? undefined
+      : await inTurn(row.tenantId, () => pushedComputer(row, instance, mode));
   if (pushed && row.pushedRevision === row.wantedRevision) return pushed;
   const read = await client.computer(String(row.jamfComputerId));
   if (!read.ok) {
@@ -122,13 +130,9 @@ async function findComputer(
  * Reads a due computer and, where the verdict is Jamf's, its compliance. In mode `conditional-access` Intune judges
  * the inventory itself, so the instance is asked for no verdict.
  */
-export async function fetchComputer(
-  row: DueComputer,
-  instance: Instance,
-  client: JamfClient,
-  mode: Mode,
-): Promise<Fetched> {
-  const found = await findComputer(row, instance, client, mode);
+export async function fetchComputer(fetching: Fetching): Promise<Fetched> {
+  const { client, instance, mode, row } = fetching;
+  const found = await findComputer(fetching);
   if ('ok' in found) return found;
   const { computer } = found;
   const ofInventory = mode === 'conditional-access' ? inventoryWarnings(found.record) : [];

@@ -30,6 +30,7 @@ import type { TimelineWriter } from '../../store/timeline.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
+import { createJobs, type Turns, turnsApart } from '../../untrusted/turns.ts';
 import { defaultInventoryVocabulary, type InventoryVocabulary } from '../reports/attributes.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
 import type { Circuits } from '../stage/circuit.ts';
@@ -62,6 +63,8 @@ export interface ComputerStageOptions {
   /** Used for tenants in mode `conditional-access`. */
   readonly vocabulary?: InventoryVocabulary;
   readonly sha256?: Sha256;
+  /** Turns in which pushed records are read; default: turns of their own. */
+  readonly turns?: Turns;
   /** Told of rows of this stage that are due later. */
   readonly onDue: (schedule: DueSchedule) => void;
   /** Told when reports were made due. */
@@ -188,13 +191,14 @@ type Postpone = ReturnType<typeof createPostpone>;
 
 /** Reads one computer from its instance, and takes it in or puts it off. */
 function createRead(options: ComputerStageOptions, postpone: Postpone) {
-  const { backoff, circuits, clientOf, instances, log } = options;
+  const { backoff, circuits, clientOf, instances, log, turns = turnsApart } = options;
+  const inTurn = createJobs(turns);
   const logOddMembers = createOddMembers(log, options.metrics);
   const finish = createTakeIn(options);
   return async (row: DueComputer, holder: string, instance: Instance, mode: Mode): Promise<void> => {
     const { instanceId, tenantId } = row;
     const key = instanceKey(row);
-    const fetched = await fetchComputer(row, instance, clientOf(instance), mode);
+    const fetched = await fetchComputer({ row, instance, client: clientOf(instance), mode, inTurn });
     const verdictIsJamfs = mode === 'device-compliance' && instance.compliance.source === 'jamf';
     // A push tells nothing of whether the instance answers.
     if (row.needsInstance || verdictIsJamfs) {

@@ -4,6 +4,7 @@ import type { JamfClient } from '../../jamf/client.ts';
 import { parseComputer } from '../../jamf/inventory.ts';
 import type { DueComputer } from '../../store/computers/leases.ts';
 import type { Instance } from '../../store/instances/instance.ts';
+import { createJobs, turnsApart } from '../../untrusted/turns.ts';
 import { type Fetched, fetchComputer } from '../computers/fetch-computer.ts';
 import { defaultInventoryVocabulary as vocabulary } from './attributes.ts';
 import { deviceReport } from './device-report.ts';
@@ -212,9 +213,16 @@ describe('reading a computer in mode conditional-access', () => {
       return down;
     },
   } as Partial<JamfClient> as JamfClient;
+  const inTurn = createJobs(turnsApart);
   const read = (raw: unknown, mode: 'conditional-access' | 'device-compliance'): Promise<Fetched> => {
     asked.length = 0;
-    return fetchComputer({ ...row, pushedRecord: JSON.stringify(raw) }, instance, client, mode);
+    return fetchComputer({
+      row: { ...row, pushedRecord: JSON.stringify(raw) },
+      instance,
+      client,
+      mode,
+      inTurn,
+    });
   };
 
   it('takes a pushed record that has the sections, and asks for no verdict', async () => {
@@ -222,7 +230,13 @@ describe('reading a computer in mode conditional-access', () => {
     expect(fetched).toMatchObject({ ok: true, mode: 'conditional-access', record, compliance: undefined });
     expect(asked).toEqual([]);
     expect(
-      (await fetchComputer(row, { compliance: source } as Instance, client, 'conditional-access')).ok,
+      (
+        await fetchComputer({
+          ...{ row, client, inTurn },
+          instance: { compliance: source } as Instance,
+          mode: 'conditional-access',
+        })
+      ).ok,
     ).toBe(true);
     expect(asked).toEqual([]);
   });
