@@ -37,6 +37,8 @@ const computersInWork = 1_024;
 const computersInReading = 96;
 /** Computers in work of one instance whose pushes say all. */
 const computersPushed = 512;
+/** Computers of one lease: their records come in one answer, and each may be a megabyte. */
+const computersLeased = 128;
 /** Reports of one tenant in work: enough to keep 64 connections (outbound/node.ts) busy while others are written. */
 const minReportsOfTenant = 256;
 const maxReportsOfTenant = 1_024;
@@ -56,6 +58,7 @@ function reportsInWork(maxDevices: number): ScheduleLimits {
 export const processLimits = (maxDevices: number): DeliveryLimits => ({
   computers: {
     rows: computersInWork,
+    leaseRows: computersLeased,
     scheduleRows: computersInReading,
     scheduleRowsOf: ({ kind }) => (kind === 'pushed' ? computersPushed : computersInReading),
   },

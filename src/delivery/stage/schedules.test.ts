@@ -75,6 +75,15 @@ describe('fairness', () => {
 });
 
 describe('a lease', () => {
+  it('takes no more rows than it may, and the next one goes on', () => {
+    const schedules = createSchedules({ rows: 400, scheduleRows: 300, leaseRows: 128 });
+    const left = new Map([[scheduleKey(scheduleOf(0)), 1_000]]);
+    schedules.announce(scheduleOf(0), 0);
+    const lots = [1, 2, 3, 4].map(() => take(schedules, schedules.pick(1, all), left).length);
+    // The rest of a schedule that is nearly full is not worth a lease.
+    expect(lots).toEqual([128, 128, 0, 0]);
+  });
+
   it('does not overrule what was announced while it ran', () => {
     const schedules = createSchedules({ rows: 8, scheduleRows: 8 });
     schedules.announce(scheduleOf(1), 0);

@@ -16,6 +16,8 @@ export interface ScheduleLimits {
   readonly scheduleRows: number;
   /** Bound per schedule, where they differ. */
   readonly scheduleRowsOf?: (schedule: Schedule) => number;
+  /** Rows of one lease, which come in one answer; default: 512. */
+  readonly leaseRows?: number;
 }
 
 export interface Schedules {
@@ -50,7 +52,6 @@ interface ScheduleState {
 
 /** Schedules of one lease: its statement looks into each. */
 const schedulesPerLease = 64;
-/** Rows of one lease. */
 const rowsPerLease = 512;
 /** A schedule that is nearly full waits until a lease is worth it. */
 const worthwhile = (limit: number): number => Math.max(1, Math.floor(limit / 4));
@@ -133,6 +134,7 @@ const newState = (schedule: Schedule): ScheduleState => ({
 export function createSchedules(limits: ScheduleLimits): Schedules {
   /** Schedules in the order in which they were last served. */
   const states = new Map<string, ScheduleState>();
+  const { leaseRows = rowsPerLease } = limits;
   const backgroundRows = Math.max(1, Math.floor(limits.rows / 4));
   let inWork = 0;
   let backgroundInWork = 0;
@@ -160,8 +162,8 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
     pick: (nowMs, mayTake) => {
       // This runs even when nothing can be taken, for `nextMs` is asked then.
       readyWhatIsDue(states.values(), nowMs);
-      const free = Math.min(limits.rows - inWork, rowsPerLease);
-      if (inWork > 0 && free < worthwhile(Math.min(limits.rows, rowsPerLease))) return [];
+      const free = Math.min(limits.rows - inWork, leaseRows);
+      if (inWork > 0 && free < worthwhile(Math.min(limits.rows, leaseRows))) return [];
       const { background, fresh } = readySchedules(states.values(), limits, mayTake);
       const first = shareOut(fresh, free);
       const left = free - first.reduce((sum, { limit }) => sum + limit, 0);
