@@ -87,7 +87,7 @@ const lateReadsAgain = 4;
 /** A verdict that does not come, or an instance that answers nothing while a push served, is asked for less and less often, at least once an hour. */
 const verdictRetryMaxSeconds = 3_600;
 /** Computers taken in together: one transaction's locks are held for that long. */
-const computersTogether = 256;
+const computersTogether = 128;
 const tenantsRemembered = 20_000;
 
 /** The tenant's disconnect began while the computer was read. */
