@@ -3,9 +3,11 @@ import { createGroupCommit } from './group-commit.ts';
 
 /**
  * Look-ups of credentials by their hash. A live one is remembered for a second, so that a flood of webhooks is no flood of
- * queries. Unknown ones are remembered apart from them, and what is asked at the same time shares one query: strangers who
- * try keys can neither push out what is live nor occupy more than one connection, and a correct key is never refused for
- * what others send.
+ * queries, and one in use is asked for again before that is over, so that nobody waits for it.
+ *
+ * Unknown ones are remembered apart from them, and what is asked at the same time shares one query: strangers who try keys can
+ * neither push out what is live nor occupy more than one connection nor stand before a key that is known, and a correct key
+ * is never refused for what others send.
  */
 export interface CredentialLookup<Found> {
   find(hash: string): Promise<Found | undefined>;
@@ -44,9 +46,13 @@ export function createUseRecorder<Found extends { readonly keyId: string }>(
 
 /** A credential that another process revoked goes on opening this one for so long at most. */
 const credentialFreshMs = 1_000;
+/** A look at a live credential that is older than this still finds it at once, and has the database asked behind it. */
+const credentialRenewMs = 500;
 const maxLive = 50_000;
 const maxUnknown = 10_000;
 const hashesPerQuery = 64;
+/** The queue of all credentials that are not known; no hash is empty. */
+const strangers = '';
 
 export function createCredentialLookup<Found extends object>(
   options: CredentialLookupOptions<Found>,
@@ -54,6 +60,8 @@ export function createCredentialLookup<Found extends object>(
   const { endsAtMs = () => undefined, now = () => performance.now(), read, together = true } = options;
   const live = new LRUCache<string, { readonly found: Found; readonly atMs: number }>({ max: maxLive });
   const unknown = new LRUCache<string, number>({ max: maxUnknown });
+  /** Looks under way; a second one for the same credential joins them. */
+  const looks = new Map<string, { readonly atMs: number; readonly answer: Promise<Found | undefined> }>();
   /** Rises with every change: an answer that was asked for before the last one is not kept. */
   let generation = 0;
 
@@ -64,26 +72,49 @@ export function createCredentialLookup<Found extends object>(
     },
     maxItems: hashesPerQuery,
     flushes: 1,
+    queueOf: (hash) => (live.has(hash) ? hash : strangers),
   });
   const ask = async (hash: string): Promise<Found | undefined> =>
     together ? shared(hash) : (await read([hash])).get(hash);
   const isOver = (found: Found): boolean => Date.now() >= (endsAtMs(found) ?? Number.POSITIVE_INFINITY);
 
+  const look = async (hash: string, atMs: number): Promise<Found | undefined> => {
+    const asked = generation;
+    const found = await ask(hash);
+    if (asked !== generation) return found;
+    if (found === undefined) {
+      live.delete(hash);
+      unknown.set(hash, atMs);
+    } else live.set(hash, { found, atMs });
+    return found;
+  };
+  const lookTogether = (hash: string): Promise<Found | undefined> => {
+    const atMs = now();
+    if (!together) return look(hash, atMs);
+    const underWay = looks.get(hash);
+    // An older one may tell what was true longer ago than is believed.
+    if (underWay && atMs - underWay.atMs < credentialFreshMs) return underWay.answer;
+    const answer = look(hash, atMs).finally(() => {
+      if (looks.get(hash)?.answer === answer) looks.delete(hash);
+    });
+    looks.set(hash, { atMs, answer });
+    return answer;
+  };
+  const renewBehind = (hash: string): void => {
+    // Where it fails, the first look after the second asks again, and whoever looks is told.
+    if (together) lookTogether(hash).catch(() => undefined);
+  };
+
   return {
     find: async (hash) => {
       const kept = live.get(hash);
-      if (kept !== undefined && now() - kept.atMs < credentialFreshMs)
+      const ageMs = kept === undefined ? Number.POSITIVE_INFINITY : now() - kept.atMs;
+      if (kept !== undefined && ageMs < credentialFreshMs) {
+        if (ageMs >= credentialRenewMs) renewBehind(hash);
         return isOver(kept.found) ? undefined : kept.found;
+      }
       if (now() - (unknown.get(hash) ?? Number.NEGATIVE_INFINITY) < credentialFreshMs) return undefined;
-      const asked = generation;
-      const atMs = now();
-      const found = await ask(hash);
-      if (asked !== generation) return found;
-      if (found === undefined) {
-        live.delete(hash);
-        unknown.set(hash, atMs);
-      } else live.set(hash, { found, atMs });
-      return found;
+      return lookTogether(hash);
     },
     remembered: (hash) => {
       const found = live.peek(hash)?.found;
@@ -91,6 +122,7 @@ export function createCredentialLookup<Found extends object>(
     },
     forgetAll: () => {
       generation += 1;
+      looks.clear();
       live.clear();
       unknown.clear();
     },
