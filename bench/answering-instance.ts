@@ -1,9 +1,11 @@
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { macRecord } from './fleet.ts';
+import { settledVersion } from './push-bodies.ts';
 
 /**
- * A Jamf Pro that only knows the token endpoint and one answer, compliance of a fixed size, so that the instance is not what a
- * benchmark measures: the simulator's instances keep a journal and compute what they say.
+ * A Jamf Pro that only knows the token endpoint and two answers, compliance of a fixed size and a record, so that the instance is
+ * not what a benchmark measures: the simulator's instances keep a journal and compute what they say.
  */
 export interface AnsweringInstance {
   readonly url: string;
@@ -22,10 +24,26 @@ const compliance = (path: string): string =>
     complianceBytes,
   );
 
-export async function startAnsweringInstance(certificate: {
-  readonly certificatePem: string;
-  readonly keyPem: string;
-}): Promise<AnsweringInstance> {
+/** A record in the state that is always the newest, so that reading it ends what made a computer due. */
+function record(tenant: number, path: string): string {
+  const device = Number(path.slice(path.lastIndexOf('/') + 1)) - 1;
+  const reportDate = new Date().toISOString();
+  return macRecord(tenant, device, { osVersion: settledVersion, compliant: true, reportDate });
+}
+
+/** Undefined: it is away. It has no list of computers, and a Jamf Pro that is away says nothing about who is gone. */
+function answerOf(url: string, tenant: number | undefined): string | undefined {
+  if (!url.includes('/computers-inventory')) return compliance(url);
+  if (tenant === undefined) return undefined;
+  if (url.includes('-detail/')) return record(tenant, url);
+  return url.includes('filter=general.reportDate') ? '{"totalCount":0,"results":[]}' : undefined;
+}
+
+/** `tenant`: the number of the one whose Macs it has (fleet.ts); undefined: it has no inventory. */
+export async function startAnsweringInstance(
+  certificate: { readonly certificatePem: string; readonly keyPem: string },
+  tenant?: number,
+): Promise<AnsweringInstance> {
   const token = crypto.randomUUID();
   const granted = JSON.stringify({ access_token: token, token_type: 'Bearer', expires_in: 3_600 });
   const { certificatePem: cert, keyPem: key } = certificate;
@@ -33,9 +51,9 @@ export async function startAnsweringInstance(certificate: {
     const { headers, method, url = '' } = incoming;
     const isToken = method === 'POST' && url.endsWith('/oauth/token');
     const known = isToken || headers.authorization === `Bearer ${token}`;
-    // It has no list of computers; a Jamf Pro that is away says nothing about who is gone.
-    const status = !known ? 401 : url.includes('computers-inventory') ? 503 : 200;
-    const body = isToken ? granted : status === 200 ? compliance(url) : '{}';
+    const answer = isToken ? granted : known ? answerOf(url, tenant) : '{}';
+    const status = !known ? 401 : answer === undefined ? 503 : 200;
+    const body = answer ?? '{}';
     incoming.resume();
     outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });
     outgoing.end(body);

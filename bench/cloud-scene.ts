@@ -5,7 +5,8 @@ import type postgres from 'postgres';
 import { type Answer, call, read } from '../test/harness/http.ts';
 import { freePort } from '../test/harness/ports.ts';
 import { type AdminApi, adminApi, ownSettings } from './admin-api.ts';
-import { type AnsweringInstance, startAnsweringInstance } from './answering-instance.ts';
+import { startAnsweringInstance } from './answering-instance.ts';
+import type { AnsweringFacts, AnsweringPlan } from './answering-worker.ts';
 import { startDatabase } from './database.ts';
 import { complianceGroup } from './fleet.ts';
 import { type Gateway, startGateway } from './gateway.ts';
@@ -22,6 +23,8 @@ export interface ConnectedTenant extends BenchTenant {
   readonly devices: number;
   readonly instanceId: string;
   readonly key: string;
+  /** Process of its instance. */
+  readonly instancePid: number;
 }
 
 /** The gateway between pushing instances and a simulated Microsoft cloud, each in a process of its own. */
@@ -44,6 +47,7 @@ export interface CloudScene {
 }
 
 const worldStartMs = 60_000;
+const workerStartMs = 30_000;
 const redirects = 10;
 
 /** Follows redirects between Microsoft's consent pages and the gateway, as the administrator's browser does. */
@@ -58,9 +62,13 @@ async function browse(first: string, ca: string[]): Promise<void> {
   throw new Error('the redirects of the consent do not end');
 }
 
+interface RunningInstance extends AnsweringFacts {
+  readonly pid: number;
+}
+
 interface Connecting {
   readonly api: AdminApi;
-  readonly instance: AnsweringInstance;
+  readonly instance: RunningInstance;
   /** PEM of what the administrator's browser trusts. */
   readonly ca: string[];
 }
@@ -91,7 +99,7 @@ async function connect(
     compliance: { source: 'smart-group', complianceGroup: complianceGroup.id },
   });
   const { key } = await api('POST', `${path}/instances/${instanceId}/keys`, {});
-  return { ...tenant, number, devices, instanceId, key };
+  return { ...tenant, number, devices, instanceId, key, instancePid: instance.pid };
 }
 
 export interface CloudSceneOptions {
@@ -99,6 +107,24 @@ export interface CloudSceneOptions {
   readonly tenants: readonly number[];
   /** Of the gateway, beside its own and the world's. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Each tenant's instance has a process of its own, and the tenant's inventory; else one answers for all, without. */
+  readonly ownInstances?: boolean;
+  /** The gateway's processor; default: any. */
+  readonly core?: number;
+}
+
+type Certificate = AnsweringPlan['certificate'];
+
+async function startOwnInstance(stack: Run['stack'], certificate: Certificate, tenant: number) {
+  const worker: Worker<AnsweringPlan, AnsweringFacts> = startWorker('./answering-worker.ts');
+  stack.defer(() => worker.stop());
+  return { ...(await worker.ask({ certificate, tenant }, workerStartMs)), pid: worker.pid };
+}
+
+async function startSharedInstance(stack: Run['stack'], certificate: Certificate): Promise<RunningInstance> {
+  const instance = await startAnsweringInstance(certificate);
+  stack.defer(() => instance.close());
+  return { ...instance, pid: process.pid };
 }
 
 export async function startCloudScene({ stack }: Run, options: CloudSceneOptions): Promise<CloudScene> {
@@ -113,22 +139,23 @@ export async function startCloudScene({ stack }: Run, options: CloudSceneOptions
     { dir: join(dir, 'world'), publicUrl, tenants: options.tenants },
     worldStartMs,
   );
-  const instance = await startAnsweringInstance(facts.certificate);
-  stack.defer(() => instance.close());
+  const shared = options.ownInstances ? undefined : await startSharedInstance(stack, facts.certificate);
   const pushes: CloudScene['pushes'] = startWorker('./pushes.ts');
   stack.defer(() => pushes.stop());
 
-  const gateway = await startGateway({
+  const environment = {
     ...facts.environment,
     ...ownSettings(dir, database.url, dataPort),
     ...options.settings,
-  });
+  };
+  const gateway = await startGateway(environment, options.core === undefined ? {} : { core: options.core });
   stack.defer(() => gateway.stop());
   const trust = read(join(dir, 'data', 'tls.crt'));
   const api = adminApi(gateway.admin, trust);
-  const connecting = { api, instance, ca: [trust, facts.ca] };
   const tenants: ConnectedTenant[] = [];
   for (const [number, tenant] of facts.tenants.entries()) {
+    const instance = shared ?? (await startOwnInstance(stack, facts.certificate, number));
+    const connecting = { api, instance, ca: [trust, facts.ca] };
     tenants.push(await connect(connecting, tenant, number, options.tenants[number] ?? 0));
   }
   const control: CloudScene['control'] = async (method, path, body) => {

@@ -1,11 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { SenderPlan, SenderResult } from './hostile-sender.ts';
 import { hostileBodies } from './hostile-table.ts';
+import { type WatchedLoop, watchLoopOf } from './loop-file.ts';
 import type { LoopSeen } from './loop-slices.ts';
-import { type Finding, type Run, unlessAborted, until, wait } from './run.ts';
+import { type Finding, type Run, unlessAborted, wait } from './run.ts';
 import { type Scene, startScene } from './scene.ts';
 import { columns, tenths, whole } from './table.ts';
 import { processorSeconds, residentMegabytes } from './usage.ts';
@@ -37,27 +34,13 @@ interface Parts {
   readonly hostile: Worker<SenderPlan, SenderResult>;
   readonly neighbour: Worker<SenderPlan, SenderResult>;
   readonly senders: readonly { readonly id: string; readonly key: string }[];
-  readonly loopFile: string;
+  readonly watched: WatchedLoop;
   readonly durationMs: number;
   readonly signal: AbortSignal;
 }
 
-async function loopSeen({ loopFile, scene, signal }: Parts): Promise<LoopSeen> {
-  rmSync(loopFile, { force: true });
-  process.kill(scene.gateway.pid, 'SIGUSR2');
-  await until(
-    'the gateway told of its event loop',
-    { everyMs: 20, patienceMs: 10_000, signal },
-    async () => ({
-      done: existsSync(loopFile),
-      now: scene.gateway.output(),
-    }),
-  );
-  return JSON.parse(readFileSync(loopFile, 'utf8')) as LoopSeen;
-}
-
 async function measure(parts: Parts, body: string | undefined): Promise<Row> {
-  const { durationMs, hostile, neighbour, scene, senders, signal } = parts;
+  const { durationMs, hostile, neighbour, scene, senders, signal, watched } = parts;
   const { gateway, trust: ca } = scene;
   const plan = (index: number): Omit<SenderPlan, 'body' | 'connections' | 'pauseMs'> => ({
     origin: gateway.data,
@@ -66,7 +49,7 @@ async function measure(parts: Parts, body: string | undefined): Promise<Row> {
     key: senders[index]!.key,
     durationMs,
   });
-  await loopSeen(parts);
+  await watched.seen(gateway);
   let peakMegabytes = 0;
   const sample = setInterval(() => {
     peakMegabytes = Math.max(peakMegabytes, residentMegabytes(gateway.pid) ?? 0);
@@ -93,7 +76,7 @@ async function measure(parts: Parts, body: string | undefined): Promise<Row> {
     body: body ?? 'nothing',
     sent,
     neighbour: ordinary,
-    loop: await loopSeen(parts),
+    loop: await watched.seen(gateway),
     processors: cpuSeconds / seconds,
     cpuMsEach: sent && (cpuSeconds * 1_000) / sent.answers,
     peakMegabytes,
@@ -140,11 +123,8 @@ function tableOf(rows: readonly Row[]): string[] {
 
 export async function hostileBodiesBench(run: Run): Promise<Finding[]> {
   const { options, signal, stack } = run;
-  const dir = mkdtempSync(join(tmpdir(), 'espalier-loop-'));
-  stack.defer(() => rmSync(dir, { recursive: true, force: true }));
-  const loopFile = join(dir, 'loop.json');
-  const watch = pathToFileURL(fileURLToPath(new URL('./loop-watch.ts', import.meta.url))).href;
-  const scene = await startScene(run, { BENCH_LOOP_FILE: loopFile, NODE_OPTIONS: `--import=${watch}` });
+  const watched = watchLoopOf(run);
+  const scene = await startScene(run, watched.environment);
   const hostile: Parts['hostile'] = startWorker('./hostile-sender.ts');
   stack.defer(() => hostile.stop());
   const neighbour: Parts['neighbour'] = startWorker('./hostile-sender.ts');
@@ -152,7 +132,7 @@ export async function hostileBodiesBench(run: Run): Promise<Finding[]> {
   const senders = [await scene.addInstance('hostile'), await scene.addInstance('neighbour')];
   for (const { id } of senders) await scene.api('POST', `/tenants/${scene.tenantId}/instances/${id}/pause`);
   const durationMs = (options.seconds ?? defaultSeconds) * 1_000;
-  const parts: Parts = { scene, hostile, neighbour, senders, loopFile, durationMs, signal };
+  const parts: Parts = { scene, hostile, neighbour, senders, watched, durationMs, signal };
   // Warm: what is compiled for the first time is no finding.
   await measure(parts, undefined);
   const rows: Row[] = [];

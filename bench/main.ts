@@ -52,7 +52,8 @@ const usage = `npm run bench [-- name…] [options]
   --devices N       Macs, of all tenants together
   --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other
   --outage refuses|silent   what Intune does while it is out of order
-  --seconds N       length of a round of forward-peers and console, and for each of hostile-bodies
+  --seconds N       length of a round of forward-peers, noisy-neighbour and console, of shedding, and for each of hostile-bodies
+  --only TEXT       noises of noisy-neighbour whose name has this in it
   --latency, --tls, --internals  what forward-peers looks at instead of the table
   --minutes N       time limit of each benchmark
   --json            every round and the machine, as JSON`;
@@ -94,7 +95,15 @@ function readArguments(args: readonly string[]): Wanted | undefined {
         latency: { type: 'boolean' },
         tls: { type: 'boolean' },
         internals: { type: 'boolean' },
-        ...{ rounds: text, devices: text, 'per-upload': text, outage: text, minutes: text, seconds: text },
+        ...{
+          rounds: text,
+          devices: text,
+          'per-upload': text,
+          outage: text,
+          minutes: text,
+          seconds: text,
+          only: text,
+        },
       },
     });
     const number = (value: string | undefined): number | undefined => {
@@ -117,6 +126,7 @@ function readArguments(args: readonly string[]): Wanted | undefined {
         perUpload: values['per-upload']?.split(',').map((value) => number(value) ?? 0),
         outage,
         seconds: number(values.seconds),
+        only: values.only,
         mode,
       },
     };

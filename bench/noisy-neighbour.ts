@@ -1,164 +1,155 @@
-import { type CallerScene, type Kind, startCallerScene } from './caller-scene.ts';
+import { type CallerScene, drained, startCallerScene } from './caller-scene.ts';
 import type { Caller, CallerResult } from './callers.ts';
-import { median } from './rounds.ts';
+import { answerBytesHeader } from './crowd.ts';
+import { type Noise, noises } from './noises.ts';
+import {
+  compared,
+  noiseHeads,
+  noiseRow,
+  pool,
+  quietHeads,
+  quietKinds,
+  quietRow,
+  type Round,
+  type Side,
+  verdict,
+} from './noisy-findings.ts';
 import { type Finding, type Run, wait } from './run.ts';
 import { columns, tenths } from './table.ts';
+import { familyProcessorSeconds, processorSeconds } from './usage.ts';
 
 /**
- * Whether one noisy caller is noticed by a quiet tenant: its device calls and webhooks at a steady rate, alone and then beside
- * callers of each kind that send as fast as they are answered, in pairs of rounds in changing order. Limits are the defaults.
+ * Whether one noisy caller is noticed by a quiet tenant: its device calls, webhooks and pushes at steady rates, beside each
+ * kind of noise, and beside the same noise that goes to a server which does nothing (control): between the two is the
+ * gateway's doing, and not the machine's. Limits are the defaults.
  */
 
-const defaultRounds = 3;
+/** Of each side of each noise. */
+const defaultRounds = 2;
 const defaultSeconds = 5;
-const quietCallsPerSecond = 50;
-const quietWebhooksPerSecond = 20;
-/** What a noisy one left behind is worked off before the next round. */
-const restMs = 1_500;
+/** Below what one instance may send, webhooks and pushes together. */
+const perSecond = { calls: 200, webhooks: 100, pushes: 40 } as const;
+const quietConnections = 24;
+/** The noise has begun. */
+const leadInMs = 700;
+const limits = { ESPALIER_RATE_PER_INSTANCE: '200', ESPALIER_RATE_PER_TENANT: '1000' };
 
-/** The caller that disturbs the quiet tenant, and how many connections it opens. */
-const noises: readonly { readonly name: string; readonly of: readonly (readonly [Kind, number])[] }[] = [
-  { name: 'device calls of one tenant', of: [['calls', 64]] },
-  { name: 'webhooks of one instance', of: [['webhooks', 64]] },
-  { name: 'large packed pushes', of: [['large pushes', 8]] },
-  { name: 'calls to an instance that hangs', of: [['calls to an instance that hangs', 800]] },
-  {
-    name: "an operator's lists and exports",
-    of: [
-      ['lists', 16],
-      ['exports', 8],
-    ],
-  },
-  { name: 'strangers without a token', of: [['no token', 64]] },
-  { name: 'strangers with bad tokens', of: [['bad tokens', 64]] },
-];
-
-interface Round {
-  readonly noise: string;
-  readonly beside: boolean;
-  readonly quiet: readonly CallerResult[];
-  readonly noisy: readonly CallerResult[];
+interface Playing {
+  readonly scene: CallerScene;
+  readonly quiet: readonly Caller[];
+  readonly seconds: number;
+  readonly signal: AbortSignal;
 }
 
-const callersOf = (
-  { originOf, requests }: CallerScene,
-  of: readonly (readonly [Kind, number])[],
-): readonly Caller[] =>
-  of.map(([kind, connections]) => ({
-    ...{ name: kind, connections },
-    origin: originOf(kind),
-    requests: requests(kind, 'noisy'),
-  }));
+const quietCallers = ({ callerOf }: CallerScene): Caller[] =>
+  quietKinds.map((kind) =>
+    callerOf('quiet', { kind, connections: quietConnections }, { of: 'steady', perSecond: perSecond[kind] }),
+  );
 
-function quietCallers({ originOf, requests }: CallerScene): readonly Caller[] {
-  const steady = (kind: Kind, perSecond: number): Caller => ({
-    ...{ name: kind, perSecond, connections: 32 },
-    origin: originOf(kind),
-    requests: requests(kind, 'quiet'),
+const noisyCallers = ({ callerOf }: CallerScene, { isPatient = false, of }: Noise): Caller[] =>
+  of.map((asked) => callerOf('noisy', asked, { of: 'flood', isPatient }));
+
+/** The same requests to the sink, as many as were answered and with answers as long. */
+function controlCallers(
+  callers: readonly Caller[],
+  answered: readonly CallerResult[],
+  sink: string,
+): Caller[] {
+  return callers.map((caller) => {
+    const { answerBytes, seconds, statuses } = answered.find(({ name }) => name === caller.name)!;
+    const { 0: _none = 0, ...others } = statuses;
+    const answers = Object.values(others).reduce((sum, count) => sum + count, 0);
+    const bytes = { [answerBytesHeader]: `${Math.round(answerBytes)}` };
+    return {
+      ...caller,
+      origin: sink,
+      requests: caller.requests.map((one) => ({ ...one, headers: { ...one.headers, ...bytes } })),
+      manner: { of: 'flood', atMostPerSecond: Math.max(1, answers / seconds) },
+    };
   });
-  return [steady('calls', quietCallsPerSecond), steady('webhooks', quietWebhooksPerSecond)];
 }
 
-const statusesOf = (rounds: readonly Round[]): string => {
-  const sum = new Map<string, number>();
-  let seconds = 0;
-  for (const { noisy } of rounds) {
-    seconds += noisy[0]?.seconds ?? 0;
-    for (const { statuses } of noisy)
-      for (const [status, count] of Object.entries(statuses)) sum.set(status, (sum.get(status) ?? 0) + count);
-  }
-  return [...sum]
-    .sort()
-    .map(([status, count]) => `${status}: ${Math.round(count / seconds)}/s`)
-    .join(', ');
-};
+const secondsOf = ({ crowds, scene }: CallerScene) => ({
+  gateway: processorSeconds(scene.processes.gateway) ?? 0,
+  postgres: familyProcessorSeconds(scene.processes.postgres) ?? 0,
+  noise: processorSeconds(crowds.noisy.pid) ?? 0,
+});
 
-function rowsOf(noise: string, rounds: readonly Round[], kind: Kind): string[] {
-  const p99 = (beside: boolean): number[] =>
-    rounds
-      .filter((round) => round.beside === beside)
-      .map(({ quiet }) => quiet.find(({ name }) => name === kind)?.p99Ms ?? 0);
-  const p50 = (beside: boolean): number =>
-    median(
-      rounds
-        .filter((round) => round.beside === beside)
-        .map(({ quiet }) => quiet.find(({ name }) => name === kind)?.p50Ms ?? 0),
-    );
-  const [alone, beside] = [p99(false), p99(true)];
-  const ratios = beside.map((ms, pair) => ms / (alone[pair] ?? ms));
-  const refused = rounds
-    .flatMap(({ quiet }) => quiet.filter(({ name }) => name === kind))
-    .reduce(
-      (count, { statuses }) =>
-        count +
-        Object.entries(statuses).reduce(
-          (sum, [status, n]) => sum + (Number(status) < 300 && status !== '0' ? 0 : n),
-          0,
-        ),
-      0,
-    );
-  const spread = `${Math.min(...ratios).toFixed(1)} to ${Math.max(...ratios).toFixed(1)}`;
-  return [
-    noise,
-    kind,
-    ...[p50(false), median(alone), p50(true), median(beside)].map(tenths),
-    median(ratios).toFixed(2),
-    spread,
-    `${refused}`,
-  ];
+async function playRound(
+  { quiet, scene, seconds, signal }: Playing,
+  noise: string,
+  side: Side,
+  callers: readonly Caller[],
+): Promise<Round> {
+  const { crowds, watched } = scene;
+  const { gateway } = scene.scene;
+  // The quiet one first: its handshakes are over before there is any noise.
+  await crowds.quiet.connect(quiet);
+  await crowds.noisy.connect(callers);
+  const end = crowds.noisy.begin(callers);
+  await wait(leadInMs, signal);
+  await watched.seen(gateway);
+  const [before, beganMs] = [secondsOf(scene), performance.now()];
+  const heard = await crowds.quiet.play(quiet, seconds);
+  const [after, tookMs] = [secondsOf(scene), performance.now() - beganMs];
+  const noisy = await end();
+  const loop = await watched.seen(gateway);
+  await drained(scene.scene, signal);
+  const busy = (which: keyof typeof before): number => (after[which] - before[which]) / (tookMs / 1_000);
+  const processors = { gateway: busy('gateway'), postgres: busy('postgres'), noise: busy('noise') };
+  return { noise, side, quiet: heard, noisy, processors, loop };
+}
+
+/** In pairs in changing order; the first begins beside the gateway, for the control offers what was answered there. */
+async function playNoise(playing: Playing, noise: Noise, pairs: number): Promise<Round[]> {
+  const callers = noisyCallers(playing.scene, noise);
+  const first = await playRound(playing, noise.name, 'beside', callers);
+  const control = controlCallers(callers, first.noisy, playing.scene.sink);
+  const rounds = [first, await playRound(playing, noise.name, 'control', control)];
+  for (let pair = 1; pair < pairs; pair += 1) {
+    for (const side of pair % 2 === 1 ? (['control', 'beside'] as const) : (['beside', 'control'] as const))
+      rounds.push(await playRound(playing, noise.name, side, side === 'control' ? control : callers));
+  }
+  return rounds;
+}
+
+function aloneLine(alone: readonly Round[]): string {
+  const kinds = quietKinds.map((kind) => {
+    const found = pool(alone, kind);
+    return found ? `${kind} p50 ${tenths(found.p50Ms)}, p99 ${tenths(found.p99Ms)}` : `${kind} void`;
+  });
+  return `alone, ms: ${kinds.join('; ')}`;
 }
 
 export async function noisyNeighbour(run: Run): Promise<Finding[]> {
-  const { rounds: pairs = defaultRounds, seconds = defaultSeconds } = run.options;
-  const scene = await startCallerScene(run, {
-    ESPALIER_RATE_PER_INSTANCE: '200',
-    ESPALIER_RATE_PER_TENANT: '1000',
-  });
-  const quiet = quietCallers(scene);
-  const rounds: Round[] = [];
-  const playRound = async (noise: (typeof noises)[number], beside: boolean): Promise<Round> => {
-    // Handshakes are over before anybody is measured.
-    if (beside) await scene.play('noisy', callersOf(scene, noise.of), 0);
-    const noisy = beside ? scene.play('noisy', callersOf(scene, noise.of), seconds + 2) : Promise.resolve([]);
-    // The noise has begun.
-    await wait(1_000, run.signal);
-    const heard = await scene.play('quiet', quiet, seconds);
-    const round = { noise: noise.name, beside, quiet: heard, noisy: await noisy };
-    await wait(restMs, run.signal);
-    return round;
-  };
-  await scene.play('quiet', quiet, seconds);
-  for (const noise of noises) {
-    for (let pair = 0; pair < pairs; pair += 1) {
-      for (const beside of pair % 2 === 0 ? [false, true] : [true, false])
-        rounds.push(await playRound(noise, beside));
-    }
-  }
-  const of = (noise: string): Round[] => rounds.filter((round) => round.noise === noise);
-  const heads = [
-    'beside',
-    'quiet',
-    'p50 alone',
-    'p99 alone',
-    'p50 beside',
-    'p99 beside',
-    'p99 ratio',
-    'of pairs',
-    'refused',
-  ];
+  const { only = '', rounds: pairs = defaultRounds, seconds = defaultSeconds } = run.options;
+  const scene = await startCallerScene(run, limits);
+  const playing: Playing = { scene, quiet: quietCallers(scene), seconds, signal: run.signal };
+  const playAlone = () => playRound(playing, 'nothing', 'alone', []);
+  await drained(scene.scene, run.signal);
+  await playAlone();
+  const alone = [await playAlone(), await playAlone()];
+  const played: { readonly name: string; readonly rounds: readonly Round[] }[] = [];
+  for (const noise of noises.filter(({ name }) => name.includes(only)))
+    played.push({ name: noise.name, rounds: await playNoise(playing, noise, pairs) });
+  const found = played.map(({ name, rounds }) => ({ name, all: compared(rounds) }));
+  const { calls, pushes, webhooks } = perSecond;
   return [
     {
-      title: `a quiet tenant, ${quietCallsPerSecond} device calls and ${quietWebhooksPerSecond} webhooks a second, beside one noisy caller`,
+      title: `a quiet tenant, ${calls} device calls, ${webhooks} webhooks and ${pushes} pushes a second, beside one noisy caller; ms; fast lane: ${scene.laneWay}`,
       lines: [
+        ...columns([quietHeads, ...found.flatMap(({ all, name }) => all.map((one) => quietRow(name, one)))]),
+        aloneLine(alone),
+        '',
         ...columns([
-          heads,
-          ...noises.flatMap(({ name }) =>
-            (['calls', 'webhooks'] as const).map((kind) => rowsOf(name, of(name), kind)),
-          ),
+          noiseHeads,
+          noiseRow('nothing', alone, 'alone'),
+          ...played.map(({ name, rounds }) => noiseRow(name, rounds, 'beside')),
         ]),
-        ...noises.map(({ name }) => `${name} got ${statusesOf(of(name).filter(({ beside }) => beside))}`),
+        '',
+        ...found.map(({ all, name }) => verdict(name, all)),
       ],
-      data: { rounds },
+      data: { perSecond, seconds, found, alone: aloneLine(alone) },
     },
   ];
 }

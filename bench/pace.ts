@@ -11,6 +11,14 @@ export interface Pace {
 export const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
 
+/** The ranks between which that percentile of what was sampled lies with 95 %, by the binomial distribution's normal approximation. */
+export function percentileInterval(sorted: readonly number[], share: number): readonly [number, number] {
+  const [count, middle] = [sorted.length, sorted.length * share];
+  const wide = 1.96 * Math.sqrt(count * share * (1 - share));
+  const at = (rank: number): number => sorted[Math.min(count, Math.max(1, rank)) - 1] ?? 0;
+  return [at(Math.floor(middle - wide)), at(Math.ceil(middle + wide) + 1)];
+}
+
 /**
  * Closed loop: each worker starts its next operation when the one before is done, and none after `durationMs` or once
  * its operation said `false`, which is that there was nothing left to do and is not counted; the time counts until the

@@ -1,5 +1,9 @@
-import { type Kind, startCallerScene } from './caller-scene.ts';
+import type { Asked, Kind } from './caller-requests.ts';
+import { startCallerScene } from './caller-scene.ts';
 import type { Caller, CallerResult } from './callers.ts';
+import type { Gateway } from './gateway.ts';
+import type { LoopSeen } from './loop-slices.ts';
+import { percentile } from './pace.ts';
 import { type Finding, type Run, wait } from './run.ts';
 import { columns, tenths, whole } from './table.ts';
 
@@ -10,20 +14,29 @@ import { columns, tenths, whole } from './table.ts';
 
 const defaultSeconds = 20;
 const sampleMs = 250;
+const patienceMs = 60_000;
 
-const crowd: readonly (readonly [Kind, number])[] = [
-  ['large pushes', 16],
-  ['lists', 16],
-  ['exports', 4],
-  ['pages', 100],
-  ['webhooks', 300],
-  ['calls', 500],
+const crowd: readonly Asked[] = [
+  { kind: 'large pushes', connections: 16 },
+  { kind: 'lists', connections: 16, operators: 6 },
+  { kind: 'exports', connections: 4, operators: 6 },
+  { kind: 'pages', connections: 100 },
+  { kind: 'webhooks', connections: 300 },
+  { kind: 'calls', connections: 500 },
+];
+
+/** The classes in the order in which they may begin to be refused (docs/overload.md). */
+const firstRefused: readonly (readonly Kind[])[] = [
+  ['large pushes', 'lists', 'exports'],
+  ['pages'],
+  ['webhooks'],
+  ['calls'],
 ];
 
 const countOf = ({ statuses }: CallerResult, is: (status: number) => boolean): number =>
   Object.entries(statuses).reduce((sum, [status, count]) => sum + (is(Number(status)) ? count : 0), 0);
 
-async function levelOf(ops: string): Promise<number | undefined> {
+async function levelOf({ ops }: Gateway): Promise<number | undefined> {
   const text = await fetch(`${ops}/metrics`).then(
     (answer) => answer.text(),
     () => '',
@@ -32,64 +45,95 @@ async function levelOf(ops: string): Promise<number | undefined> {
   return level === undefined ? undefined : Number(level);
 }
 
-export async function sheddingBench(run: Run): Promise<Finding[]> {
-  const { seconds = defaultSeconds } = run.options;
-  const scene = await startCallerScene(run, { ESPALIER_CONNECTIONS_PER_ADDRESS: '10000' });
-  const { ops } = scene.scene.gateway;
-  const callers = crowd.map(
-    ([kind, connections]): Caller => ({
-      ...{ name: kind, connections },
-      origin: scene.originOf(kind),
-      requests: scene.requests(kind, 'noisy'),
-    }),
-  );
-  const levels: number[] = [];
+/** The levels that are seen until the function ends it. */
+function watchLevels(gateway: Gateway, signal: AbortSignal): () => Promise<readonly (number | undefined)[]> {
+  const levels: (number | undefined)[] = [];
   let isOver = false;
   const watch = async (): Promise<void> => {
     while (!isOver) {
-      const level = await levelOf(ops);
-      if (level !== undefined) levels.push(level);
-      await wait(sampleMs, run.signal);
+      levels.push(await levelOf(gateway));
+      await wait(sampleMs, signal);
     }
   };
   const watching = watch();
-  const results = await scene.play('noisy', callers, seconds);
-  isOver = true;
-  await watching;
+  // Whoever ends it hears of a failure.
+  watching.catch(() => undefined);
+  return async () => {
+    isOver = true;
+    await watching;
+    return levels;
+  };
+}
+
+async function untilCalm(gateway: Gateway, signal: AbortSignal): Promise<number> {
   const endedMs = performance.now();
-  let calmMs = 0;
-  for (let level: number | undefined = 1; level !== 0; level = await levelOf(ops)) {
-    await wait(sampleMs, run.signal);
-    calmMs = performance.now() - endedMs;
-    if (calmMs > 60_000) throw new Error('the pressure did not end');
+  while ((await levelOf(gateway)) !== 0) {
+    if (performance.now() - endedMs > patienceMs) throw new Error('the pressure did not end');
+    await wait(sampleMs, signal);
   }
-  const rows = results.map((result) => {
-    const answered = countOf(result, (status) => status >= 200 && status < 400);
-    const shed = countOf(result, (status) => status === 503);
-    const all = countOf(result, () => true);
-    return [
-      result.name,
-      whole(answered / result.seconds),
-      whole(shed / result.seconds),
-      `${whole(all - answered - shed)}`,
-      tenths(result.p50Ms),
-      tenths(result.p99Ms),
-      result.shedAfterMs === undefined ? 'never' : tenths(result.shedAfterMs / 1_000),
-    ];
+  return performance.now() - endedMs;
+}
+
+function rowOf(result: CallerResult): string[] {
+  const { name, seconds, shedAfterMs, statuses, times } = result;
+  const shed = countOf(result, (status) => status === 503);
+  const unanswered = statuses[0] ?? 0;
+  const others = countOf(result, () => true) - times.length - shed - unanswered;
+  return [
+    name,
+    whole(times.length / seconds),
+    whole(shed / seconds),
+    `${others}`,
+    `${unanswered}`,
+    tenths(percentile(times, 0.5)),
+    tenths(percentile(times, 0.99)),
+    shedAfterMs === undefined ? 'never' : tenths(shedAfterMs / 1_000),
+  ];
+}
+
+/** True where no class was refused before all classes that come before it. */
+function isInOrder(results: readonly CallerResult[]): boolean {
+  const begins = firstRefused.map((kinds) => {
+    const of = results.filter(({ name }) => kinds.some((kind) => kind === name));
+    return of.map(({ shedAfterMs = Number.POSITIVE_INFINITY }) => shedAfterMs);
   });
+  return begins.every((all, at) => at === 0 || Math.min(...begins[at - 1]!) <= Math.min(...all));
+}
+
+function summary(
+  seconds: number,
+  results: readonly CallerResult[],
+  levels: readonly (number | undefined)[],
+  { calmMs, laneWay, loop }: { calmMs: number; laneWay: string; loop: LoopSeen },
+): Finding {
   const share = (level: number): string =>
     `${level}: ${Math.round((100 * levels.filter((one) => one === level).length) / Math.max(1, levels.length))} %`;
-  return [
-    {
-      title: `more than there is capacity for, ${seconds} s`,
-      lines: [
-        ...columns([
-          ['', 'answered/s', 'refused/s', 'other', 'p50 ms', 'p99 ms', 'first refused after s'],
-          ...rows,
-        ]),
-        `levels of pressure, of ${levels.length} looks: ${[0, 1, 2, 3, 4, 5].map(share).join(', ')}; calm ${tenths(calmMs / 1_000)} s after the end`,
-      ],
-      data: { seconds, results, levels, calmMs },
-    },
-  ];
+  const heads = ['', 'answered/s', 'refused/s', 'other', 'no answer', 'p50 ms', 'p99 ms', 'refused after s'];
+  const unseen = levels.filter((level) => level === undefined).length;
+  return {
+    title: `more than there is capacity for, ${seconds} s; fast lane: ${laneWay}`,
+    lines: [
+      ...columns([heads, ...results.map(rowOf)]),
+      `levels of pressure, of ${levels.length} looks: ${[0, 1, 2, 3, 4, 5].map(share).join(', ')}, ${unseen} without an answer; calm ${tenths(calmMs / 1_000)} s after the end`,
+      `longest slice ${tenths(loop.longestSliceMs)} ms, longest collection ${tenths(loop.longestCollectionMs)} ms, collections ${tenths(loop.collectionsMs / (10 * seconds))} %`,
+      `${isInOrder(results) ? 'holds  ' : 'missed '} no class is refused before the one that comes before it`,
+    ],
+    data: { seconds, levels, calmMs, loop, results: results.map(({ times: _, ...result }) => result) },
+  };
+}
+
+export async function sheddingBench(run: Run): Promise<Finding[]> {
+  const { seconds = defaultSeconds } = run.options;
+  const raised = { ESPALIER_CONNECTIONS_PER_ADDRESS: '10000' };
+  const { callerOf, crowds, laneWay, scene, watched } = await startCallerScene(run, raised);
+  const { gateway } = scene;
+  const callers: Caller[] = crowd.map((asked) => callerOf('noisy', asked, { of: 'flood' }));
+  await crowds.noisy.connect(callers);
+  await watched.seen(gateway);
+  const endWatch = watchLevels(gateway, run.signal);
+  const results = await crowds.noisy.play(callers, seconds);
+  const levels = await endWatch();
+  const calmMs = await untilCalm(gateway, run.signal);
+  const loop = await watched.seen(gateway);
+  return [summary(seconds, results, levels, { calmMs, laneWay, loop })];
 }

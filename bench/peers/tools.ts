@@ -66,9 +66,10 @@ export interface Machine {
   readonly memoryGigabytes: number;
 }
 
-/** Throws `ToolsMissing` with the line that mends it. */
-export function requireTools(): Machine {
-  const found = tools.map((tool) => ({ tool, version: versionOf(tool) }));
+/** Throws `ToolsMissing` with the line that mends it. `commands`: default: all of them. */
+export function requireTools(commands?: readonly string[]): Machine {
+  const wanted = tools.filter(({ command }) => commands?.includes(command) ?? true);
+  const found = wanted.map((tool) => ({ tool, version: versionOf(tool) }));
   const missing = found.filter(({ version }) => version === undefined).map(({ tool }) => tool);
   if (missing.length > 0) {
     const names = missing.map(({ command }) => command).join(', ');
