@@ -89,6 +89,9 @@ const isTest = (path: string): boolean => /\.test\.ts$/.test(path);
 
 export const workerEntry = 'src/runtime/worker.ts';
 
+/** The platform's own module, so that everything else is tested on Node. */
+const workerModule = 'cloudflare:workers';
+
 /** Built-ins that workerd has under `nodejs_compat` in full, not as a stub that throws. */
 const workerBuiltIns = new Set(
   (
@@ -171,6 +174,9 @@ function checkBuiltIns(edge: Edge): Fault[] {
 
 function checkPackages(edge: Edge, packages: Packages): Fault[] {
   if (isTest(edge.file) || edge.target !== undefined || builtInOf(edge.specifier) !== undefined) return [];
+  if (edge.specifier === workerModule) {
+    return edge.file === workerEntry ? [] : [fault(edge, 'only the entry point of Workers has it')];
+  }
   const name = packageOf(edge.specifier);
   if (packages.dependencies.includes(name)) return [];
   const dev = packages.devDependencies.includes(name);

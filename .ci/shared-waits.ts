@@ -21,6 +21,9 @@ export interface SharedWait {
 /** The data plane, and the admin API, which is composed for both runtimes. */
 const entries = [workerEntry, 'src/runtime/admin.ts'];
 
+/** A Durable Object is what a process is: what only it reaches may be shared. */
+const objects = new Set(['src/runtime/worker/deliverer.ts']);
+
 /** Functions that let callers wait for each other; whoever calls one says why requests do not. */
 const makers: Readonly<Record<string, readonly string[]>> = {
   'src/joining.ts': ['createJoining'],
@@ -242,7 +245,8 @@ function* unawaited(syntax: Syntax): Generator<[Node, string]> {
 
 /** `files`: path from the project's root to text. */
 export function checkSharedWaits(files: ReadonlyMap<string, string>): SharedWait[] {
-  const syntax = readSyntax(reachedFrom(files, entries));
+  const ofRequests = new Map([...files].filter(([file]) => !objects.has(file)));
+  const syntax = readSyntax(reachedFrom(ofRequests, entries));
   const scopes = createScopes(syntax);
   const found: [Iterable<[Node, string]>, string][] = [
     [keptPromises(syntax, scopes), 'keeps a promise for others to wait for'],

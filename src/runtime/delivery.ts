@@ -23,6 +23,7 @@ import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { createDeliveryCounter, type DeliveryCounts } from '../store/delivery-counts.ts';
 import type { DueSchedule, StageName } from '../store/due-rows.ts';
+import type { Instance, InstanceRef } from '../store/instances/instance.ts';
 import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
 import { suspectPermissions } from '../store/tenants/watches.ts';
@@ -94,6 +95,8 @@ export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
   readonly sha256: Sha256;
   readonly notifications: DueNotifications;
   readonly routesChanged: () => void;
+  /** False for an instance that only another process can read from; without it all can be. */
+  readonly reaches?: (instance: Instance) => boolean;
   /** Breaks the start off. */
   readonly signal: AbortSignal;
 }
@@ -207,6 +210,23 @@ function startReports(parts: StageParts): StageRunner {
   return runner;
 }
 
+/** An instance that is not reached is left to others, with all that waits for it. */
+function readersOf({ gateway, reaches, sql }: DeliveryParts, holder: string): Readers {
+  const readers = createReaders(sql, holder, () => performance.now());
+  if (reaches === undefined) return readers;
+  const isReached = async ({ instanceId, tenantId }: InstanceRef): Promise<boolean> => {
+    const instance = await gateway.instances.instance(tenantId, instanceId);
+    return instance === undefined || reaches(instance);
+  };
+  return {
+    ...readers,
+    hold: async (instances) => {
+      const reached = await Promise.all(instances.map(isReached));
+      return readers.hold(instances.filter((_, index) => reached[index]));
+    },
+  };
+}
+
 export function createDeliveryMemory(
   parts: Omit<BackgroundParts, 'backoff'>,
   times: WorkTimes = { dueAtMs: new Map(), firstAtOnce: false },
@@ -228,7 +248,7 @@ export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
   const holder = newId();
   const timeline = createTimelineWriter(relaxed, log);
   const counts = createDeliveryCounter(relaxed, log);
-  const readers = createReaders(sql, holder, () => performance.now());
+  const readers = readersOf(parts, holder);
   const shared = { ...parts, counts, timeline, readers };
   const computers = startComputers(shared);
   const reports = startReports(shared);

@@ -1,6 +1,7 @@
 import { routeEvent } from '../delivery/computers/take-in.ts';
 import type { MoveWork } from '../routing/moves/work.ts';
 import type { Sql } from '../store/database.ts';
+import type { TenantScope } from '../store/tenant-scope.ts';
 import { addTimelines } from '../store/timeline.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -10,8 +11,10 @@ export const createMoveWork = (parts: {
   relaxed: Sql;
   log: Log;
   routesChanged: () => void;
+  scope?: TenantScope;
 }): MoveWork => ({
   sql: parts.sql,
+  scope: parts.scope,
   onRouted: (tenantId, outcomes) => {
     parts.routesChanged();
     const events = outcomes.flatMap((outcome) => (outcome.changed ? [routeEvent(tenantId, outcome)] : []));

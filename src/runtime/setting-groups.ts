@@ -77,6 +77,7 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   ratePerInstance: 'Reading from Jamf Pro',
   heartbeatSeconds: 'Telling Intune',
   uploadMaxDevices: 'Telling Intune',
+  shards: 'Telling Intune',
   uploadStatusSeconds: 'Telling Intune',
   verifySample: 'Telling Intune',
   retryBaseSeconds: 'Telling Intune',

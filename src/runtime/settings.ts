@@ -571,6 +571,11 @@ export const settings = {
     'between two looks at a held report',
     number(60, 1, 86_400),
   ),
+  shards: setting(
+    'ESPALIER_SHARDS',
+    'on Workers: Durable Objects that deliver, each for its part of the tenants',
+    number(4, 1, 64),
+  ),
   jamfConcurrency: setting(
     'ESPALIER_JAMF_CONCURRENCY',
     'requests to one instance at a time',

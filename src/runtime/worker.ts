@@ -1,14 +1,41 @@
+import { DurableObject } from 'cloudflare:workers';
+import type { TenantScope } from '../store/tenant-scope.ts';
 import type { WorkerBindings } from './worker/config.ts';
+import { createDeliverer, type DelivererState } from './worker/deliverer.ts';
 import { type Isolate, openIsolate, type WorkerContext } from './worker/isolate.ts';
 
-/** Espalier on Cloudflare Workers: the data listener and health (docs/workers.md). */
+/** Espalier on Cloudflare Workers: the data listener, health and delivery (docs/workers.md). */
 
 let isolate: Isolate | undefined;
 
+async function isolateOf(bindings: WorkerBindings): Promise<Isolate> {
+  // Two first requests may both open one: waiting for another request's promise is not allowed here.
+  isolate ??= await openIsolate(bindings);
+  return isolate;
+}
+
 export default {
   async fetch(request: Request, bindings: WorkerBindings, context: WorkerContext): Promise<Response> {
-    // Two first requests may both open one: waiting for another request's promise is not allowed here.
-    isolate ??= await openIsolate(bindings);
-    return isolate.answer(request, bindings, context);
+    return (await isolateOf(bindings)).answer(request, bindings, context);
+  },
+  /** Once a minute: a deliverer whose alarm was lost goes on. */
+  async scheduled(_event: unknown, bindings: WorkerBindings): Promise<void> {
+    await (await isolateOf(bindings)).wakeAll();
   },
 };
+
+export class Deliverer extends DurableObject<WorkerBindings> {
+  readonly #deliverer = createDeliverer(this.ctx, this.env);
+
+  wake(scope: TenantScope): Promise<void> {
+    return this.#deliverer.wake(scope);
+  }
+
+  alarm(): Promise<void> {
+    return this.#deliverer.alarm();
+  }
+
+  state(): Promise<DelivererState> {
+    return this.#deliverer.state();
+  }
+}

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { DelivererState } from '../../src/runtime/worker/deliverer.ts';
 
 /** The Worker as it would be deployed: bundled by wrangler, run by workerd through Miniflare, on real sockets. */
 
@@ -25,9 +26,20 @@ export interface WorkerCall {
   readonly signal?: AbortSignal;
 }
 
+/** The object as the test's main module makes it. */
+export interface DelivererStub {
+  state(): Promise<DelivererState>;
+  /** Ends it at once, as the platform may at any time. */
+  abortNow(): Promise<void>;
+}
+
 export interface RunningWorker {
   /** `url` as the caller sees it; whatever its host, the Worker gets it. Redirects are not followed. */
   fetch(url: string, call?: WorkerCall): Promise<WorkerAnswer>;
+  /** A method of an object of the class that delivers. */
+  deliverer(name: string): Promise<DelivererStub>;
+  /** As the cron trigger does. */
+  scheduled(): Promise<void>;
   /** What the Worker and workerd wrote. */
   output(): string;
   close(): Promise<void>;
@@ -66,6 +78,14 @@ function compatibility(): { date: string; flags: string[] } {
   return { date, flags: JSON.parse(flags) as string[] };
 }
 
+/** The bundle's entry point, with objects that can be ended. */
+const mainModule = `
+import worker, { Deliverer as Deployed } from './worker.js';
+export default worker;
+export class Deliverer extends Deployed {
+  abortNow() { this.ctx.abort('ended by a test'); }
+}`;
+
 /** `trust`: PEM of one more authority for the Worker's `fetch`. */
 export async function startWorker(options: {
   readonly bundle: string;
@@ -73,6 +93,8 @@ export async function startWorker(options: {
   readonly trust: string;
   /** Database URL behind a Hyperdrive binding. */
   readonly hyperdrive?: string;
+  /** With the objects that deliver. */
+  readonly delivers?: boolean;
 }): Promise<RunningWorker> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-workerd-'));
   writeFileSync(join(dir, 'ca.crt'), options.trust);
@@ -95,9 +117,13 @@ export async function startWorker(options: {
           compatibilityDate: date,
           compatibilityFlags: flags,
           manifest: {
-            mainModule: 'worker.js',
-            modules: { 'worker.js': { type: 'esm', contents: options.bundle } },
+            mainModule: 'main.js',
+            modules: {
+              'main.js': { type: 'esm', contents: mainModule },
+              'worker.js': { type: 'esm', contents: options.bundle },
+            },
           },
+          exports: { Deliverer: { type: 'durable-object', storage: 'sqlite' } },
           env: {
             ...Object.fromEntries(
               Object.entries(options.bindings).map(([name, value]) => [
@@ -105,6 +131,11 @@ export async function startWorker(options: {
                 { type: 'text' as const, value },
               ]),
             ),
+            ...(options.delivers
+              ? {
+                  DELIVERER: { type: 'durable-object' as const, worker: 'espalier', exportName: 'Deliverer' },
+                }
+              : {}),
             ...(options.hyperdrive === undefined
               ? {}
               : {
@@ -124,6 +155,18 @@ export async function startWorker(options: {
     fetch: async (url, call = {}) => {
       const answer = await miniflare.dispatchFetch(url, { redirect: 'manual', ...call });
       return { status: answer.status, headers: new Headers([...answer.headers]), text: await answer.text() };
+    },
+    deliverer: async (name) => {
+      // Its types are those of a package that is not installed.
+      const namespace = (await miniflare.getDurableObjectNamespace('DELIVERER')) as unknown as {
+        idFromName(of: string): unknown;
+        get(id: unknown): DelivererStub;
+      };
+      return namespace.get(namespace.idFromName(name));
+    },
+    scheduled: async () => {
+      const running = (await miniflare.getWorker()) as unknown as { scheduled(): Promise<unknown> };
+      await running.scheduled();
     },
     output: () => lines.join('\n'),
     close: async () => {

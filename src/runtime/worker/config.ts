@@ -1,11 +1,14 @@
 import { type ConfigResult, loadConfig } from '../config.ts';
 import { settings } from '../settings.ts';
+import type { DelivererNamespace } from './waker.ts';
 
 /** A Worker has these instead of an environment and files: variables, secrets and a Hyperdrive binding. */
 
 export interface WorkerBindings {
   /** A pool of database connections near the database; preferred to `DATABASE_URL`. */
   readonly HYPERDRIVE?: { readonly connectionString: string };
+  /** The class that delivers; without it a Node process does. */
+  readonly DELIVERER?: DelivererNamespace;
   readonly [name: string]: unknown;
 }
 

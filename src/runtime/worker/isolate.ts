@@ -10,14 +10,16 @@ import { createWorkersSend } from '../../outbound/workers.ts';
 import { createWorkersUpstream } from '../../outbound/workers-upstream.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { createSealer } from '../../secrets/seal.ts';
-import { createLog, type Log } from '../../telemetry/log.ts';
+import type { Log } from '../../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.ts';
 import type { Config, ConfigFault } from '../config.ts';
 import { composeGateway } from '../gateway.ts';
 import { databaseUrlOf, loadWorkerConfig, type WorkerBindings, workerSecretReader } from './config.ts';
 import { createHealthApp } from './health.ts';
 import { respondOnWorkers, workerRequestFacts } from './http.ts';
+import { createWorkerLog } from './log.ts';
 import { createScopes, type Scopes } from './scope.ts';
+import { createWaker, type Waker } from './waker.ts';
 
 /** Espalier in one isolate of Workers: composed once, with a database client for each request. */
 
@@ -30,20 +32,15 @@ export interface WorkerContext {
 
 export interface Isolate {
   answer(request: Request, bindings: WorkerBindings, context: WorkerContext): Promise<Response>;
+  /** Wakes every deliverer. */
+  wakeAll(): Promise<void>;
 }
-
-const createWorkerLog = (config: Pick<Config, 'logLevel'>): Log =>
-  createLog({
-    level: config.logLevel,
-    format: 'json',
-    // biome-ignore lint/suspicious/noConsole: the console is the log of a Worker
-    write: (line) => console.log(line),
-  });
 
 async function createDataApp(
   config: Config,
   bindings: WorkerBindings,
   shared: Pick<Scopes, 'sql' | 'after'> & { readonly log: Log; readonly metrics: Metrics },
+  waker: Waker,
 ): Promise<Hono<ListenerEnv>> {
   const policy = createAddressPolicy(config.upstreamAllow);
   const issued = createIssuedTokens({ sharing: 'request' });
@@ -60,8 +57,8 @@ async function createDataApp(
     sealer,
     readReference,
     sharing: 'request',
-    // A process that delivers looks by itself four times a second.
-    intake: { onDue: () => undefined },
+    // A Node process that delivers looks by itself four times a second.
+    intake: { onDue: ({ tenantId }) => waker.wake(tenantId) },
     signature: createWebCryptoSignatureCheck(),
     facts: workerRequestFacts,
     respond: respondOnWorkers,
@@ -91,6 +88,7 @@ function createFaultyIsolate(faults: readonly ConfigFault[]): Isolate {
       const answer = await (isHealth(request) ? health : app).fetch(request, bindings);
       return withAnswerHeaders(answer, createAnswerHeaders());
     },
+    wakeAll: async () => undefined,
   };
 }
 
@@ -104,8 +102,12 @@ export async function openIsolate(bindings: WorkerBindings): Promise<Isolate> {
   const log = createWorkerLog(config);
   const scopes = createScopes(log);
   const shared = { sql: scopes.sql, after: scopes.after, log, metrics: createMetrics() };
+  const waker = createWaker({
+    ...{ shards: config.shards, after: scopes.after, now: monotonicMs },
+    namespace: bindings.DELIVERER,
+  });
   const health = createHealthApp(scopes.sql, shared);
-  const data = await createDataApp(config, bindings, shared);
+  const data = await createDataApp(config, bindings, shared, waker);
   const answerHeaders = createAnswerHeaders(config.publicUrl);
   return {
     answer: (request, requestBindings, context) => {
@@ -115,5 +117,6 @@ export async function openIsolate(bindings: WorkerBindings): Promise<Isolate> {
         withAnswerHeaders(await app.fetch(request, requestBindings, context), answerHeaders),
       );
     },
+    wakeAll: waker.wakeAll,
   };
 }

@@ -1,0 +1,107 @@
+import { monotonicMs } from '../../clock.ts';
+import { createIssuedTokens } from '../../entra/issued-tokens.ts';
+import { createWebCryptoSignatureCheck } from '../../entra/signature.ts';
+import { createAddressPolicy } from '../../outbound/addresses.ts';
+import { withCircuit } from '../../outbound/upstream-circuit.ts';
+import { createWorkersSend } from '../../outbound/workers.ts';
+import { createWorkersUpstream } from '../../outbound/workers-upstream.ts';
+import { createSealer } from '../../secrets/seal.ts';
+import { webSha256 } from '../../secrets/sha256.ts';
+import { openDatabase } from '../../store/database.ts';
+import type { StageName } from '../../store/due-rows.ts';
+import type { Instance } from '../../store/instances/instance.ts';
+import type { DueNotifications } from '../../store/notifications.ts';
+import type { TenantScope } from '../../store/tenant-scope.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { createMetrics } from '../../telemetry/metrics.ts';
+import type { Config } from '../config.ts';
+import { createConnectionServices } from '../connection-services.ts';
+import { createDeliveryMemory, type Delivery, type DeliveryLimits, startDelivery } from '../delivery.ts';
+import { composeGateway } from '../gateway.ts';
+import { createMoveWork } from '../moves.ts';
+import type { Budget } from './budget.ts';
+import { databaseUrlOf, type WorkerBindings, workerSecretReader } from './config.ts';
+import { respondOnWorkers, workerRequestFacts } from './http.ts';
+
+/** Delivery for the tenants of one shard, composed once in a Durable Object, whose work may be shared as in a process. */
+
+/** Of an event's six connections; the others are for what is sent (budget.ts). */
+const databaseConnections = 3;
+
+/** A shard sends little at a time, and shares 128 MB with others. */
+const shardLimits: DeliveryLimits = {
+  computers: { rows: 128, scheduleRows: 32 },
+  reports: { rows: 256, scheduleRows: 64 },
+};
+
+/** The platform has no authorities of one's own, and no files. */
+const reaches = ({ apiSecretRef, caCertificate }: Instance): boolean =>
+  caCertificate === null && !apiSecretRef?.startsWith('file:');
+
+/** Within the object: a session of its own, on which the database would notify it, it does not have. */
+function notifyWithin(): DueNotifications {
+  const wakes = new Map<StageName, Parameters<DueNotifications['listen']>[1]>();
+  return {
+    due: (stage, schedule) => wakes.get(stage)?.([schedule]),
+    listen: (stage, wake) => {
+      wakes.set(stage, wake);
+    },
+    start: async () => undefined,
+    stop: async () => wakes.clear(),
+  };
+}
+
+export interface DelivererParts {
+  readonly config: Config;
+  readonly bindings: WorkerBindings;
+  readonly scope: TenantScope;
+  readonly budget: Budget;
+  readonly log: Log;
+}
+
+export interface ShardDelivery {
+  /** `signal` breaks it off where the database does not answer. */
+  start(signal: AbortSignal): Promise<Delivery>;
+}
+
+export async function composeDeliverer(given: DelivererParts): Promise<ShardDelivery> {
+  const { bindings, budget, config, log, scope } = given;
+  const metrics = createMetrics();
+  const sql = openDatabase(databaseUrlOf(bindings), {
+    connections: databaseConnections,
+    applicationName: 'espalier-deliverer',
+    pooled: true,
+  });
+  const policy = createAddressPolicy(config.upstreamAllow);
+  const issued = createIssuedTokens();
+  const send = issued.withSecondTry(budget.counted(createWorkersSend(policy)));
+  const sealer = await createSealer(config.secretsKey);
+  const notifications = notifyWithin();
+  const parts = { config, sql, send, sealer, log, metrics, scope };
+  const gateway = composeGateway({
+    ...parts,
+    ...{ issued, sharing: 'process' },
+    upstream: withCircuit(createWorkersUpstream(policy, config.forwardTimeoutSeconds * 1_000), monotonicMs),
+    readReference: workerSecretReader(bindings),
+    intake: { onDue: (due) => notifications.due('computers', due) },
+    signature: createWebCryptoSignatureCheck(),
+    facts: workerRequestFacts,
+    respond: respondOnWorkers,
+  });
+  const connection = createConnectionServices(config, parts, gateway);
+  const routesChanged = () => undefined;
+  const moves = createMoveWork({ sql, relaxed: sql, log, scope, routesChanged });
+  const delivery = { ...parts, gateway, connection, moves };
+  // What was found out lives as long as the object; a slice takes up where the one before ended.
+  const memory = createDeliveryMemory(delivery, { dueAtMs: new Map(), firstAtOnce: true });
+  return {
+    start: (signal) =>
+      startDelivery({
+        ...delivery,
+        ...{ memory, notifications, reaches, routesChanged, signal },
+        relaxed: sql,
+        limits: shardLimits,
+        sha256: webSha256,
+      }),
+  };
+}

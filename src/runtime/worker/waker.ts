@@ -1,0 +1,48 @@
+import type { After } from '../../joining.ts';
+import { shardOf, type TenantScope } from '../../store/tenant-scope.ts';
+
+/** Wakes the Durable Objects that deliver. A lost call costs a minute at most, for a cron trigger wakes all of them. */
+
+/** Part of the binding of a Durable Object's class. */
+export interface DelivererNamespace {
+  idFromName(name: string): unknown;
+  get(id: never): { wake(scope: TenantScope): Promise<void> };
+}
+
+export interface Waker {
+  /** Something is due for the tenant. */
+  wake(tenantId: string): void;
+  wakeAll(): Promise<void>;
+}
+
+/** A deliverer that was woken looks by itself for longer than this. */
+const wakeEveryMs = 250;
+
+export const delivererName = ({ of, shard }: TenantScope): string => `deliverer/${shard}/${of}`;
+
+export function createWaker(options: {
+  /** undefined: a Node process delivers. */
+  readonly namespace: DelivererNamespace | undefined;
+  readonly shards: number;
+  readonly after: After;
+  readonly now: () => number;
+}): Waker {
+  const { after, namespace, now, shards } = options;
+  if (namespace === undefined) return { wake: () => undefined, wakeAll: async () => undefined };
+  const wokenAtMs = new Map<number, number>();
+  const call = (shard: number): Promise<void> => {
+    const scope = { shard, of: shards };
+    return namespace.get(namespace.idFromName(delivererName(scope)) as never).wake(scope);
+  };
+  return {
+    wake: (tenantId) => {
+      const shard = shardOf(tenantId, shards);
+      if (now() - (wokenAtMs.get(shard) ?? Number.NEGATIVE_INFINITY) < wakeEveryMs) return;
+      wokenAtMs.set(shard, now());
+      after(call(shard));
+    },
+    wakeAll: async () => {
+      await Promise.all(Array.from({ length: shards }, (_, shard) => call(shard)));
+    },
+  };
+}

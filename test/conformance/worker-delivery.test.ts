@@ -1,0 +1,156 @@
+import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { delivererName } from '../../src/runtime/worker/waker.ts';
+import { shardOf } from '../../src/store/tenant-scope.ts';
+import { eventually } from '../harness/eventually.ts';
+import {
+  type AddedInstance,
+  connectTenant,
+  type GatewayProcess,
+  type Scene,
+  startScene,
+  webhookBody,
+} from '../harness/gateway.ts';
+import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
+
+/** Delivery by Durable Objects on workerd, through a Hyperdrive binding; no Node process delivers unless one is started. */
+
+const shards = 2;
+const periodSeconds = 5;
+const tenantCount = 4;
+
+describe('delivery on Workers', () => {
+  let scene: Scene;
+  let worker: RunningWorker;
+  let node: GatewayProcess | undefined;
+  const instances = new Map<string, AddedInstance>();
+
+  const nameOf = (tenantId: string): string =>
+    scene.world.tenants.find((tenant) => tenant.tenantId === tenantId)!.instances[0]!;
+  const macsOf = (tenantId: string) =>
+    scene.world.fleet.truth().filter(({ instance }) => instance === nameOf(tenantId));
+  const delivererOf = (shard: number) => worker.deliverer(delivererName({ shard, of: shards }));
+
+  /** What on Node lies in files is the text of variables here. */
+  const bindings = (): Record<string, string> => {
+    const given = Object.entries(scene.environment).filter(([name]) => name !== 'NODE_EXTRA_CA_CERTS');
+    const texts = given.map(([name, value]) => [
+      name,
+      name.includes('_FILE') ? readFileSync(value, 'utf8') : value,
+    ]);
+    const { DATABASE_URL: _, ...others } = Object.fromEntries(texts) as Record<string, string>;
+    return { ...others, ESPALIER_SHARDS: String(shards) };
+  };
+
+  const sendWebhook = async (tenantId: string, computer: number): Promise<void> => {
+    const { id, key } = instances.get(nameOf(tenantId))!;
+    const answer = await worker.fetch(`${scene.environment.ESPALIER_PUBLIC_URL}/jamf/${id}/webhooks`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-api-key': key },
+      body: webhookBody('ComputerInventoryCompleted', computer),
+    });
+    expect(answer.status, `${answer.text}\n${worker.output()}`).toBe(202);
+  };
+  const stateOf = async (tenantId: string, deviceId: string): Promise<string | undefined> => {
+    const [row] = await scene.database.sql<{ state: string }[]>`
+      select state from reports where tenant_id = ${tenantId} and device_id = ${deviceId}`;
+    return row?.state;
+  };
+  const isVerified = (
+    tenantId: string,
+    mac: { deviceId: string; compliant: boolean | null },
+  ): Promise<void> =>
+    eventually(async () => {
+      expect(await stateOf(tenantId, mac.deviceId), worker.output()).toBe('verified');
+      expect(scene.world.directory.tenant(tenantId)!.devices.get(mac.deviceId)!.isCompliant).toBe(
+        mac.compliant,
+      );
+    }, 50_000);
+
+  beforeAll(async () => {
+    const bundling = bundleWorker();
+    scene = await startScene({
+      world: {
+        clouds: ['public'],
+        tenants: Array.from({ length: tenantCount }, (_, index) => ({
+          instances: [{ name: `i${index}`, macs: 3 }],
+        })),
+      },
+      environment: { ESPALIER_HEARTBEAT_SECONDS: String(periodSeconds) },
+    });
+    for (const { tenantId } of scene.world.tenants)
+      for (const [name, added] of await connectTenant(scene, tenantId)) instances.set(name, added);
+    await scene.gateway.stop();
+    worker = await startWorker({
+      bundle: await bundling,
+      bindings: bindings(),
+      trust: scene.world.authority.certificatePem,
+      hyperdrive: scene.database.url,
+      delivers: true,
+    });
+  }, 120_000);
+  afterAll(async () => {
+    await node?.stop();
+    await worker?.close();
+    await scene?.close();
+  });
+
+  it('takes a webhook to a verified report, woken by it', async () => {
+    const [{ tenantId } = { tenantId: '' }] = scene.world.tenants;
+    const [mac] = macsOf(tenantId);
+    await sendWebhook(tenantId, mac!.jamfComputerId);
+    await isVerified(tenantId, mac!);
+    const shard = shardOf(tenantId, shards);
+    expect(await (await delivererOf(shard)).state()).toMatchObject({ scope: { shard, of: shards } });
+  }, 120_000);
+
+  it('loses nothing when its objects end at any time', async () => {
+    const sent = scene.world.tenants.flatMap(({ tenantId }) =>
+      macsOf(tenantId).map((mac) => ({ tenantId, mac })),
+    );
+    for (const { mac, tenantId } of sent) {
+      await sendWebhook(tenantId, mac.jamfComputerId);
+      await new Promise((resolve) => setTimeout(resolve, randomInt(300)));
+      const deliverer = await delivererOf(randomInt(shards));
+      // The call ends with the object.
+      await deliverer.abortNow().catch(() => undefined);
+    }
+    // An alarm that ended with its object comes again, and the cron trigger wakes those whose alarm is lost.
+    await worker.scheduled();
+    for (const { mac, tenantId } of sent) await isVerified(tenantId, mac);
+    const [open] = await scene.database.sql<{ count: number }[]>`
+      select count(*)::int as count from computers where wanted_revision > done_revision`;
+    expect(open).toEqual({ count: 0 });
+  }, 240_000);
+
+  it('sends one heartbeat a tenant and period, also with a Node process beside it', async () => {
+    const { sql } = scene.database;
+    await sql.unsafe(`
+      create table heartbeat_turns (
+        id bigint generated always as identity, tenant_id uuid not null, at timestamptz not null);
+      create function keep_turn() returns trigger language plpgsql as $$ begin
+        if new.last_heartbeat_try_at is distinct from old.last_heartbeat_try_at then
+          insert into heartbeat_turns (tenant_id, at) values (new.tenant_id, now());
+        end if;
+        return null;
+      end $$;
+      create trigger keep_turn after update of next_heartbeat_at on tenants for each row execute function keep_turn();`);
+    const turnsOf = (tenantId: string) => sql<{ at: Date }[]>`
+      select at from heartbeat_turns where tenant_id = ${tenantId} order by id`;
+    const turns = (atLeast: number): Promise<void> =>
+      eventually(async () => {
+        for (const { tenantId } of scene.world.tenants)
+          expect((await turnsOf(tenantId)).length).toBeGreaterThanOrEqual(atLeast);
+      }, 90_000);
+    await turns(2);
+    node = await scene.worker();
+    await turns(6);
+    for (const { tenantId } of scene.world.tenants) {
+      const times = (await turnsOf(tenantId)).map(({ at }) => at.getTime());
+      const gaps = times.slice(1).map((at, index) => at - times[index]!);
+      // A tenth of jitter.
+      expect(Math.min(...gaps)).toBeGreaterThanOrEqual(periodSeconds * 900);
+    }
+  }, 240_000);
+});
