@@ -15,16 +15,31 @@ export interface Round {
   readonly quiet: readonly CallerResult[];
   readonly noisy: readonly CallerResult[];
   /** Processors that were busy meanwhile. */
-  readonly processors: { readonly gateway: number; readonly postgres: number; readonly noise: number };
+  readonly processors: {
+    readonly gateway: number;
+    readonly postgres: number;
+    readonly noise: number;
+    /** Of whatever has no part in it. */
+    readonly others: number;
+  };
   readonly loop: LoopSeen;
 }
 
 /** A round says nothing where the maker of its load was late by more than this share of what it measured. */
 const lateShare = 0.2;
+/** Nor where others took more than this of the machine; the kernel's own threads are among them. */
+const othersProcessors = 0.25;
 const atMost = 2;
 
-export const isVoid = ({ quiet }: Round): boolean =>
-  quiet.some(({ lateMs, times }) => lateMs > lateShare * percentile(times, 0.99));
+const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
+
+/** Why a round says nothing; undefined: it counts. */
+export function voidBecause({ noisy, processors, quiet }: Round): string | undefined {
+  if (processors.others > othersProcessors) return 'other work';
+  if (quiet.some(({ lateMs, times }) => lateMs > lateShare * percentile(times, 0.99))) return 'late';
+  const isSilent = noisy.some(({ statuses: { 0: _none, ...others } }) => Object.keys(others).length === 0);
+  return isSilent ? 'no noise' : undefined;
+}
 
 export interface Pooled {
   readonly count: number;
@@ -37,12 +52,10 @@ export interface Pooled {
   readonly unanswered: number;
 }
 
-const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
-
 /** Undefined: no round counts. */
 export function pool(rounds: readonly Round[], kind: QuietKind): Pooled | undefined {
   const results = rounds
-    .filter((round) => !isVoid(round))
+    .filter((round) => voidBecause(round) === undefined)
     .flatMap(({ quiet }) => quiet.filter(({ name }) => name === kind));
   if (results.length === 0) return undefined;
   const times = results.flatMap((result) => result.times);
@@ -125,7 +138,7 @@ export function quietRow(noise: string, one: Compared): string[] {
 
 export const noiseHeads = [
   ...['noise', 'gateway', 'PostgreSQL', 'noise', 'longest slice ms', 'collection ms', 'collections %'],
-  ...['records/s', 'void', 'got'],
+  ...['records/s', 'others', 'void', 'got'],
 ];
 
 const mean = (values: readonly number[]): number => sum(values) / Math.max(1, values.length);
@@ -148,6 +161,7 @@ export function noiseRow(name: string, rounds: readonly Round[], side: Side): st
   const of = rounds.filter((round) => round.side === side);
   const seconds = sum(of.map(({ quiet }) => quiet[0]?.seconds ?? 0));
   const accepted = sum(of.flatMap(({ noisy }) => noisy.map((result) => result.accepted)));
+  const voids = rounds.map(voidBecause).filter((why) => why !== undefined);
   const busy = (which: keyof Round['processors']): string =>
     mean(of.map(({ processors }) => processors[which])).toFixed(2);
   return [
@@ -157,7 +171,8 @@ export function noiseRow(name: string, rounds: readonly Round[], side: Side): st
     tenths(Math.max(0, ...of.map(({ loop }) => loop.longestCollectionMs))),
     tenths(sum(of.map(({ loop }) => loop.collectionsMs)) / (10 * seconds)),
     accepted === 0 ? '' : `${Math.round(accepted / sum(of.map(({ noisy }) => noisy[0]?.seconds ?? 0)))}`,
-    `${rounds.filter(isVoid).length} of ${rounds.length}`,
+    busy('others'),
+    voids.length === 0 ? '' : `${voids.length} of ${rounds.length}: ${[...new Set(voids)].join(', ')}`,
     gotOf(of),
   ];
 }

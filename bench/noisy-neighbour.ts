@@ -16,7 +16,7 @@ import {
 } from './noisy-findings.ts';
 import { type Finding, type Run, wait } from './run.ts';
 import { columns, tenths } from './table.ts';
-import { familyProcessorSeconds, processorSeconds } from './usage.ts';
+import { familyProcessorSeconds, machineProcessorSeconds, processorSeconds } from './usage.ts';
 
 /**
  * Whether one noisy caller is noticed by a quiet tenant: its device calls, webhooks and pushes at steady rates, beside each
@@ -69,11 +69,15 @@ function controlCallers(
   });
 }
 
-const secondsOf = ({ crowds, scene }: CallerScene) => ({
-  gateway: processorSeconds(scene.processes.gateway) ?? 0,
-  postgres: familyProcessorSeconds(scene.processes.postgres) ?? 0,
-  noise: processorSeconds(crowds.noisy.pid) ?? 0,
-});
+function secondsOf({ crowds, scene }: CallerScene): Round['processors'] {
+  const postgres = familyProcessorSeconds(scene.processes.postgres) ?? 0;
+  return {
+    gateway: processorSeconds(scene.processes.gateway) ?? 0,
+    postgres,
+    noise: processorSeconds(crowds.noisy.pid) ?? 0,
+    others: (machineProcessorSeconds() ?? 0) - (familyProcessorSeconds(process.pid) ?? 0) - postgres,
+  };
+}
 
 async function playRound(
   { quiet, scene, seconds, signal }: Playing,
@@ -96,7 +100,8 @@ async function playRound(
   const loop = await watched.seen(gateway);
   await drained(scene.scene, signal);
   const busy = (which: keyof typeof before): number => (after[which] - before[which]) / (tookMs / 1_000);
-  const processors = { gateway: busy('gateway'), postgres: busy('postgres'), noise: busy('noise') };
+  const [postgres, noiseMaker] = [busy('postgres'), busy('noise')];
+  const processors = { gateway: busy('gateway'), postgres, noise: noiseMaker, others: busy('others') };
   return { noise, side, quiet: heard, noisy, processors, loop };
 }
 

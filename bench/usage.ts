@@ -39,6 +39,20 @@ export function familyProcessorSeconds(pid: number): number | undefined {
   return seconds;
 }
 
+/**
+ * Processor seconds that the machine has used, of all processes and of the kernel, and that its host has kept from it; undefined
+ * where there is no /proc.
+ */
+export function machineProcessorSeconds(): number | undefined {
+  try {
+    const fields = readFileSync('/proc/stat', 'utf8').split('\n')[0]!.split(/ +/).slice(1).map(Number);
+    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = fields;
+    return (user + nice + system + irq + softirq + steal) / ticksPerSecond;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Resident memory in MiB. */
 export function residentMegabytes(pid: number): number | undefined {
   const resident = statOf(pid)?.[24 - 3];
