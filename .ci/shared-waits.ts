@@ -44,7 +44,10 @@ const allowed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'src/admin/events/stream.ts': { turn: 'the turns of one stream, which is one request' },
   'src/admin/operators/cookies.ts': { deleteCookie: 'it answers at once' },
   'src/admin/operators/sessions.ts': { createGroupCommit: 'only where a process shares it' },
-  'src/delivery/intake.ts': { createGroupCommit: 'only where a process shares it' },
+  'src/delivery/intake.ts': {
+    createGroupCommit: 'only where a process shares it',
+    createSemaphore: 'only where a process shares it',
+  },
   'src/delivery/missed-events.ts': { keep: 'only for a process, which has a place to keep marks in' },
   'src/forwarding/begin-exchange.ts': { waiting: 'the reader of one exchange, which is one call' },
   'src/jamf/client.ts': { createSemaphore: 'on Workers a client lives in one request (instance-clients.ts)' },
@@ -63,7 +66,9 @@ const allowed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     following: 'a Worker follows no feed of changes',
   },
   'src/store/computers/leases.ts': { createGroupCommit: 'only in delivery, inside one Durable Object' },
-  'src/store/credentials.ts': { createGroupCommit: 'only where a process shares it' },
+  'src/store/credentials.ts': {
+    createGroupCommit: 'only where a process shares it',
+  },
   'src/store/delivery-counts.ts': { writing: 'only in delivery, inside one Durable Object' },
   'src/store/guarded-client.ts': { begin: "a Worker's client has no breaker" },
   'src/store/row-cache.ts': { row: 'only with a policy, which needs a feed of changes' },

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { createJoining } from '../joining.ts';
 import { createGroupCommit } from './group-commit.ts';
 
 /**
@@ -60,8 +61,7 @@ export function createCredentialLookup<Found extends object>(
   const { endsAtMs = () => undefined, now = () => performance.now(), read, together = true } = options;
   const live = new LRUCache<string, { readonly found: Found; readonly atMs: number }>({ max: maxLive });
   const unknown = new LRUCache<string, number>({ max: maxUnknown });
-  /** Looks under way; a second one for the same credential joins them. */
-  const looks = new Map<string, { readonly atMs: number; readonly answer: Promise<Found | undefined> }>();
+  const renewals = createJoining<Found | undefined>(together ? 'process' : 'request');
   /** Rises with every change: an answer that was asked for before the last one is not kept. */
   let generation = 0;
 
@@ -78,8 +78,9 @@ export function createCredentialLookup<Found extends object>(
     together ? shared(hash) : (await read([hash])).get(hash);
   const isOver = (found: Found): boolean => Date.now() >= (endsAtMs(found) ?? Number.POSITIVE_INFINITY);
 
-  const look = async (hash: string, atMs: number): Promise<Found | undefined> => {
+  const look = async (hash: string): Promise<Found | undefined> => {
     const asked = generation;
+    const atMs = now();
     const found = await ask(hash);
     if (asked !== generation) return found;
     if (found === undefined) {
@@ -88,21 +89,9 @@ export function createCredentialLookup<Found extends object>(
     } else live.set(hash, { found, atMs });
     return found;
   };
-  const lookTogether = (hash: string): Promise<Found | undefined> => {
-    const atMs = now();
-    if (!together) return look(hash, atMs);
-    const underWay = looks.get(hash);
-    // An older one may tell what was true longer ago than is believed.
-    if (underWay && atMs - underWay.atMs < credentialFreshMs) return underWay.answer;
-    const answer = look(hash, atMs).finally(() => {
-      if (looks.get(hash)?.answer === answer) looks.delete(hash);
-    });
-    looks.set(hash, { atMs, answer });
-    return answer;
-  };
   const renewBehind = (hash: string): void => {
     // Where it fails, the first look after the second asks again, and whoever looks is told.
-    if (together) lookTogether(hash).catch(() => undefined);
+    renewals.once(`${generation}/${hash}`, () => look(hash)).catch(() => undefined);
   };
 
   return {
@@ -110,11 +99,11 @@ export function createCredentialLookup<Found extends object>(
       const kept = live.get(hash);
       const ageMs = kept === undefined ? Number.POSITIVE_INFINITY : now() - kept.atMs;
       if (kept !== undefined && ageMs < credentialFreshMs) {
-        if (ageMs >= credentialRenewMs) renewBehind(hash);
+        if (together && ageMs >= credentialRenewMs) renewBehind(hash);
         return isOver(kept.found) ? undefined : kept.found;
       }
       if (now() - (unknown.get(hash) ?? Number.NEGATIVE_INFINITY) < credentialFreshMs) return undefined;
-      return lookTogether(hash);
+      return look(hash);
     },
     remembered: (hash) => {
       const found = live.peek(hash)?.found;
@@ -122,7 +111,6 @@ export function createCredentialLookup<Found extends object>(
     },
     forgetAll: () => {
       generation += 1;
-      looks.clear();
       live.clear();
       unknown.clear();
     },
