@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createKeyedSemaphore, createSemaphore, createSharedBound } from './semaphore.ts';
+import {
+  createKeyedSemaphore,
+  createObservedSemaphore,
+  createSemaphore,
+  createSharedBound,
+} from './semaphore.ts';
 
 describe('a semaphore for each key', () => {
   it('lets so many of a key in at a time, in order, and another key past those that hang', async () => {
@@ -29,6 +34,29 @@ describe('a semaphore for each key', () => {
     const semaphore = createKeyedSemaphore(1);
     await expect(semaphore('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await semaphore('a', async () => 'yes')).toBe('yes');
+  });
+});
+
+describe('an observed semaphore', () => {
+  it('says for how long the first of those that wait has waited', async () => {
+    let nowMs = 0;
+    const { longestWaitMs, run } = createObservedSemaphore(1, () => nowMs);
+    const leaves: (() => void)[] = [];
+    const stay = () => run(() => new Promise<void>((resolve) => leaves.push(resolve)));
+    const all = [stay()];
+    nowMs = 10;
+    expect(longestWaitMs()).toBe(0);
+    all.push(stay());
+    nowMs = 25;
+    all.push(stay());
+    nowMs = 30;
+    expect(longestWaitMs()).toBe(20);
+    for (const [nth, waited] of [5, 0, 0].entries()) {
+      leaves.shift()?.();
+      await all[nth];
+      await Promise.resolve();
+      expect(longestWaitMs()).toBe(waited);
+    }
   });
 });
 

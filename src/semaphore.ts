@@ -62,6 +62,32 @@ export interface SharedBound {
 export const createSharedBound = ({ limit, longestMs, maxWaiting, sharing }: SharedBound): Semaphore =>
   sharing === 'process' ? createSemaphore(limit, maxWaiting) : createPlaces(limit, longestMs);
 
+export interface ObservedSemaphore {
+  readonly run: Semaphore;
+  /** Milliseconds for which the first of those that wait has waited; 0: nobody waits. */
+  longestWaitMs(): number;
+}
+
+/** The same, with `now` a clock that never goes back. */
+export function createObservedSemaphore(limit: number, now: () => number): ObservedSemaphore {
+  const semaphore = createSemaphore(limit);
+  const arrivals = new Set<{ readonly atMs: number }>();
+  return {
+    run: (work) => {
+      const arrival = { atMs: now() };
+      arrivals.add(arrival);
+      return semaphore(() => {
+        arrivals.delete(arrival);
+        return work();
+      });
+    },
+    longestWaitMs: () => {
+      const [first] = arrivals;
+      return first === undefined ? 0 : now() - first.atMs;
+    },
+  };
+}
+
 /**
  * Runs at most `limit` calls at the same time for each key, so that a key whose calls hang does not take the others'
  * connections.

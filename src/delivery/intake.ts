@@ -1,5 +1,6 @@
+import { monotonicMs } from '../clock.ts';
 import { namedInBulk, recordBytesTogether } from '../limits.ts';
-import { createSemaphore } from '../semaphore.ts';
+import { createObservedSemaphore, createSemaphore } from '../semaphore.ts';
 import { type ComputerSchedule, computerSchedule } from '../store/computers/leases.ts';
 import { markNamed, type NamedWrite } from '../store/computers/named.ts';
 import {
@@ -38,6 +39,8 @@ export interface Intake {
    * makes the computer due to be read (`store/computers/revisions.ts`).
    */
   storeRecords(origin: Origin, records: readonly PushedRecord[]): Promise<void>;
+  /** Milliseconds for which the first statement that waits for one of the intake's connections has waited; 0: none waits. */
+  longestWaitMs(): number;
 }
 
 export interface IntakeOptions {
@@ -97,15 +100,14 @@ function inLots(records: readonly PushedRecord[]): PushedRecord[][] {
 }
 
 /** Webhooks and pushes share a part of the connections, whatever is sent: keys are looked up on the others, and delivery works. */
-function shareConnections(sql: Sql): { readonly connections: WriteConnections; readonly flushes: number } {
+function shareConnections(sql: Sql) {
   const { apart, shared } = intakeConnections(sql.options.max);
-  return {
-    connections: { shared: createSemaphore(shared), apart: createSemaphore(apart) },
-    flushes: Math.min(writesAtOnce, shared),
-  };
+  const { longestWaitMs, run } = createObservedSemaphore(shared, monotonicMs);
+  const connections: WriteConnections = { shared: run, apart: createSemaphore(apart) };
+  return { writes: { connections, flushes: Math.min(writesAtOnce, shared) }, longestWaitMs };
 }
 
-type Sharing = ReturnType<typeof shareConnections>;
+type Writes = ReturnType<typeof shareConnections>['writes'];
 
 interface Named {
   readonly tenantId: string;
@@ -113,14 +115,14 @@ interface Named {
 }
 
 /** Slices of large events are large enough for a statement of their own. */
-function createNamedWrites(sharing: Sharing | undefined): (write: Named) => Promise<unknown> {
-  if (!sharing) return ({ run }) => withRetries(() => run());
+function createNamedWrites(writes: Writes | undefined): (write: Named) => Promise<unknown> {
+  if (!writes) return ({ run }) => withRetries(() => run());
   return createGroupCommit<Named, undefined>({
-    flush: async (writes, lockWaitMs) => {
-      for (const { run } of writes) await withRetries(() => run(lockWaitMs));
-      return nothings(writes);
+    flush: async (statements, lockWaitMs) => {
+      for (const { run } of statements) await withRetries(() => run(lockWaitMs));
+      return nothings(statements);
     },
-    ...sharing,
+    ...writes,
     maxItems: 1,
     tenantOf: ({ tenantId }) => tenantId,
   });
@@ -143,7 +145,7 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
         await write(groups.flat(), lockWaitMs);
         return nothings(groups);
       },
-      ...sharing,
+      ...sharing.writes,
       maxItems: rowsTogether,
       gatherMs: 1,
       weight,
@@ -163,8 +165,9 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
     await withRetries(() => upsertRecords(sql, rows, lockWaitMs));
     schedulesOf(rows, false);
   }, pushedWeight);
-  const named = createNamedWrites(sharing);
+  const named = createNamedWrites(sharing?.writes);
   return {
+    longestWaitMs: () => sharing?.longestWaitMs() ?? 0,
     markDue: async (origin, computerIds) => {
       if (computerIds.length === 0) return;
       if (computerIds.length > namedInBulk) {

@@ -2,6 +2,7 @@
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
+import type { Intake } from '../delivery/intake.ts';
 import type { Pressure, Signals } from '../gateway/pressure.ts';
 import { pressureEveryMs } from '../limits.ts';
 import type { Sql } from '../store/database.ts';
@@ -12,8 +13,14 @@ const resolutionMs = 20;
 
 const nanosecondsPerMs = 1e6;
 
-/** Watches until the answer is called. `sql`: the client that requests wait for. */
-export function watchPressure(pressure: Pressure, sql: Sql): () => void {
+/** What requests wait for: the client of the database, and the part of its connections that the intake may hold. */
+export interface WaitedFor {
+  readonly sql: Sql;
+  readonly intake: Pick<Intake, 'longestWaitMs'>;
+}
+
+/** Watches until the answer is called. */
+export function watchPressure(pressure: Pressure, { intake, sql }: WaitedFor): () => void {
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   delay.enable();
   let lastMs = performance.now();
@@ -24,7 +31,7 @@ export function watchPressure(pressure: Pressure, sql: Sql): () => void {
     const observed: Signals = {
       loopDelayMs: Math.max(0, median),
       heapShare: used / limit,
-      poolWaitMs: longestWaitMs(sql),
+      poolWaitMs: Math.max(longestWaitMs(sql), intake.longestWaitMs()),
     };
     const nowMs = performance.now();
     pressure.observe(observed, Math.max(1, Math.round((nowMs - lastMs) / pressureEveryMs)));

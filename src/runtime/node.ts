@@ -61,7 +61,7 @@ import {
 } from './node-listeners.ts';
 import { newestMigration } from './node-migrate.ts';
 import { createMarkKeeper } from './node-missed-events.ts';
-import { watchPressure } from './node-pressure.ts';
+import { type WaitedFor, watchPressure } from './node-pressure.ts';
 import { createReadiness, databaseReadiness, type ReadinessState } from './node-readiness.ts';
 import { createReferenceReader } from './node-secret-references.ts';
 import { nodeSha256, openSealer } from './node-secrets.ts';
@@ -254,9 +254,8 @@ function openClients(config: Config, url: string, breaker: Breaker, stack: Async
   return { sql, relaxed, operators };
 }
 
-/** A process without listeners has nothing to refuse, and its pressure stays none. */
-function openPressure({ listeners, log, metrics }: Shell, sql: Sql, stack: AsyncDisposableStack): Pressure {
-  const pressure = new Pressure({
+function openPressure({ log, metrics }: Pick<Shell, 'log' | 'metrics'>): Pressure {
+  return new Pressure({
     onShed: metrics.shed,
     onChange: ({ cause, level }, before, { heapShare, loopDelayMs, poolWaitMs }) =>
       log[level > before ? 'warn' : 'info']('pressure.changed', {
@@ -266,10 +265,18 @@ function openPressure({ listeners, log, metrics }: Shell, sql: Sql, stack: Async
         poolWaitMs: Math.round(poolWaitMs),
       }),
   });
-  if (listeners === undefined) return pressure;
+}
+
+/** A process without listeners has nothing to refuse, and its pressure stays none. */
+function observePressure(
+  { listeners, metrics }: Shell,
+  pressure: Pressure,
+  waitedFor: WaitedFor,
+  stack: AsyncDisposableStack,
+): void {
+  if (listeners === undefined) return;
   metrics.onPressure(() => pressure.level);
-  stack.defer(watchPressure(pressure, sql));
-  return pressure;
+  stack.defer(watchPressure(pressure, waitedFor));
 }
 
 const openBulk = (url: string, breaker: Breaker): Sql =>
@@ -342,7 +349,7 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
   if (lane) reportLane(lane, log, metrics);
   const outbound = openOutbound(config, lane?.sockets, stack);
   const { operators, relaxed, sql } = openClients(config, url, breaker, stack);
-  const pressure = openPressure({ ...started, log }, sql, stack);
+  const pressure = openPressure({ log, metrics });
   const notifications = createDueNotifications(sql, log);
   const onLookup = metrics.routeLookup;
   const changes = createNodeChanges({ url, sql, breaker, log, config, onLookup, serves: options.listeners });
@@ -356,6 +363,7 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
     intake: { onDue: (due: Schedule) => notifications.due('computers', due) },
   };
   const gateway = composeGateway(parts);
+  observePressure(started, pressure, { sql, intake: gateway.intake }, stack);
   const connection = createConnectionServices(config, parts, gateway);
   const moves = createMoveWork({ sql, relaxed, log, routesChanged });
   const acme = createAcme(started, { log, sealer, sql, send: outbound.send, signal: options.ending });

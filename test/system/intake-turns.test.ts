@@ -159,8 +159,11 @@ describe('the intake beside a thousand messages of one tenant', () => {
       await eventually(async () => expect(await gate.waiting()).toBe(intakeConnections(pool).shared));
       // It is answered while all that the intake has begun is held.
       expect(await sql`select 1 as answered`).toEqual([{ answered: 1 }]);
+      // Pressure counts the statements that wait for a place as it counts those that wait for a connection.
+      expect(intake.longestWaitMs()).toBeGreaterThan(0);
       await gate.set(true);
       expect((await outcomes).filter(({ status }) => status === 'rejected')).toEqual([]);
+      expect(intake.longestWaitMs()).toBe(0);
     },
   );
 });
