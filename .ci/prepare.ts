@@ -1,5 +1,6 @@
 import { PGlite } from '@electric-sql/pglite';
 import type { Node } from 'oxc-parser';
+import { arrayTypes } from '../src/store/array-types.ts';
 import { createResolver } from './resolve.ts';
 import { type Decisions, type Known, parameter } from './resolve-values.ts';
 import { readSyntax, type Syntax } from './syntax.ts';
@@ -150,15 +151,27 @@ export async function openSchema(migrations: readonly string[]): Promise<PGlite>
   return database;
 }
 
+/** The type of an array that the prepared statement takes or gives and the driver does not know. */
+async function unknownArray(database: PGlite): Promise<string | undefined> {
+  const known = Object.values(arrayTypes).map(({ array }) => array);
+  const { rows } = await database.query<{ name: string }>(
+    `select t.typname as name
+     from pg_prepared_statements p, unnest(p.parameter_types || p.result_types) used join pg_type t on t.oid = used
+     where p.name = 'a_statement' and t.typcategory = 'A' and t.oid <> all(array[${known.join(',')}]::oid[])`,
+  );
+  return rows[0]?.name;
+}
+
 async function faultOf(database: PGlite, text: string): Promise<string | undefined> {
   if (unprepared.test(text)) return undefined;
   const runs = utility.test(text);
   await database.exec('savepoint before_it');
   try {
     await database.exec(runs ? text : `prepare a_statement as ${selectOf(text)}`);
+    const unknown = runs ? undefined : await unknownArray(database);
     if (!temporary.test(text)) await database.exec('rollback to savepoint before_it');
     if (!runs) await database.exec('deallocate a_statement');
-    return undefined;
+    return unknown === undefined ? undefined : `${unknown} is no array that src/store/array-types.ts names`;
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     await database.exec('rollback to savepoint before_it');

@@ -1,4 +1,5 @@
 import postgres from 'postgres';
+import { arrayDriverTypes } from './array-types.ts';
 import { type Breaker, type BreakerOptions, createBreaker } from './breaker.ts';
 import { readDatabaseUrl } from './database-url.ts';
 import { guardClient } from './guarded-client.ts';
@@ -135,8 +136,10 @@ function connect(url: string, options: DatabaseOptions): Sql {
         ? { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' }
         : {}),
     },
-    // Revisions and versions stay far below 2^53.
+    fetch_types: false,
     types: {
+      ...arrayDriverTypes,
+      // Revisions and versions stay far below 2^53.
       int8: {
         to: 20,
         from: [20],
