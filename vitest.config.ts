@@ -3,24 +3,27 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files of half a minute, longest first. One of them that began last would run alone in the end. */
 const longest = [
-  'polling',
-  'connections',
-  'pipelining',
-  'outage',
-  'start',
-  'notifications',
-  'refused-tokens',
-  'doctor',
-  'connection',
-  'import-export',
-  'doctor-service-down',
-  'adversity',
-  'heartbeat',
-  'fast-lane',
-  'package',
-  'import-backlog',
-  'breaker',
-].map((name) => `/test/system/${name}.test.ts`);
+  'conformance/worker-delivery',
+  ...[
+    'polling',
+    'connections',
+    'pipelining',
+    'outage',
+    'start',
+    'notifications',
+    'refused-tokens',
+    'doctor',
+    'connection',
+    'import-export',
+    'doctor-service-down',
+    'adversity',
+    'heartbeat',
+    'fast-lane',
+    'package',
+    'import-backlog',
+    'breaker',
+  ].map((name) => `system/${name}`),
+].map((name) => `/test/${name}.test.ts`);
 
 /** A clean clone has no times of an earlier run, and the size of a file says little of how long it takes. */
 class LongestFirst extends BaseSequencer {

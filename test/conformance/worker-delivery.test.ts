@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sliceLimits } from '../../src/runtime/worker/budget.ts';
 import { delivererName } from '../../src/runtime/worker/waker.ts';
 import { shardOf } from '../../src/store/tenant-scope.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -12,9 +13,13 @@ import {
   startScene,
   webhookBody,
 } from '../harness/gateway.ts';
+import { hasPgbouncer, type Pgbouncer, startPgbouncer } from '../harness/pgbouncer.ts';
 import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
 
-/** Delivery by Durable Objects on workerd, through a Hyperdrive binding; no Node process delivers unless one is started. */
+/**
+ * Delivery by Durable Objects on workerd, through a Hyperdrive binding and a pooler that gives each transaction another
+ * session, as Hyperdrive does; no Node process delivers unless one is started.
+ */
 
 const shards = 2;
 const periodSeconds = 5;
@@ -23,6 +28,7 @@ const tenantCount = 4;
 describe('delivery on Workers', () => {
   let scene: Scene;
   let worker: RunningWorker;
+  let pooler: Pgbouncer | undefined;
   let node: GatewayProcess | undefined;
   const instances = new Map<string, AddedInstance>();
 
@@ -30,6 +36,7 @@ describe('delivery on Workers', () => {
     scene.world.tenants.find((tenant) => tenant.tenantId === tenantId)!.instances[0]!;
   const macsOf = (tenantId: string) =>
     scene.world.fleet.truth().filter(({ instance }) => instance === nameOf(tenantId));
+  const inOneShard = (one: string, other: string): boolean => shardOf(one, shards) === shardOf(other, shards);
   const delivererOf = (shard: number) => worker.deliverer(delivererName({ shard, of: shards }));
 
   /** What on Node lies in files is the text of variables here. */
@@ -82,17 +89,21 @@ describe('delivery on Workers', () => {
     for (const { tenantId } of scene.world.tenants)
       for (const [name, added] of await connectTenant(scene, tenantId)) instances.set(name, added);
     await scene.gateway.stop();
+    // Debian's package; .ci/run installs it.
+    if (hasPgbouncer() || process.env.CI !== undefined)
+      pooler = await startPgbouncer(scene.database.url, ['pool_mode = transaction', 'default_pool_size = 5']);
     worker = await startWorker({
       bundle: await bundling,
       bindings: bindings(),
       trust: scene.world.authority.certificatePem,
-      hyperdrive: scene.database.url,
+      hyperdrive: pooler?.url ?? scene.database.url,
       delivers: true,
     });
   }, 120_000);
   afterAll(async () => {
     await node?.stop();
     await worker?.close();
+    await pooler?.close();
     await scene?.close();
   });
 
@@ -104,6 +115,34 @@ describe('delivery on Workers', () => {
     const shard = shardOf(tenantId, shards);
     expect(await (await delivererOf(shard)).state()).toMatchObject({ scope: { shard, of: shards } });
   }, 120_000);
+
+  it('lets what hangs delay nobody else, and goes on with it in a later alarm', async () => {
+    const [slow, neighbour] = scene.world.tenants
+      .filter(({ tenantId }, _, all) =>
+        all.some((other) => other.tenantId !== tenantId && inOneShard(other.tenantId, tenantId)),
+      )
+      .filter(({ tenantId }, _, [first]) => inOneShard(first!.tenantId, tenantId));
+    const [hanging] = macsOf(slow!.tenantId).slice(-1);
+    const upload = { service: 'intune', tenant: slow!.tenantId, path: 'DataUploadMessages' };
+    const uploads = () => scene.world.journal.list(upload).filter(({ method }) => method === 'PUT').length;
+    const before = uploads();
+    // Longer than a slice.
+    scene.world.faults.add({ ...upload, method: 'PUT', delayMs: sliceLimits.sliceMs + 6_000, times: 1 });
+    await sendWebhook(slow!.tenantId, hanging!.jamfComputerId);
+    await eventually(
+      async () => expect(await stateOf(slow!.tenantId, hanging!.deviceId)).toBe('sent'),
+      30_000,
+    );
+    const deliverer = await delivererOf(shardOf(slow!.tenantId, shards));
+    const { slices } = await deliverer.state();
+    await eventually(async () => expect((await deliverer.state()).slices).toBeGreaterThan(slices), 40_000);
+    const [mac] = macsOf(neighbour!.tenantId).slice(-1);
+    await sendWebhook(neighbour!.tenantId, mac!.jamfComputerId);
+    await isVerified(neighbour!.tenantId, mac!);
+    expect(await stateOf(slow!.tenantId, hanging!.deviceId)).toBe('sent');
+    await isVerified(slow!.tenantId, hanging!);
+    expect(uploads()).toBe(before + 1);
+  }, 240_000);
 
   it('loses nothing when its objects end at any time', async () => {
     const sent = scene.world.tenants.flatMap(({ tenantId }) =>
