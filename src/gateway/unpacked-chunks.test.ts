@@ -38,10 +38,10 @@ async function all(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** 20 MB that are packed 60 to 1, so that the platform's buffers hold a small part of either. */
+/** 20 MB that are packed 40 to 1, so that the platform's buffers hold a small part of either. */
 const wide = (): Buffer =>
   gzipSync(
-    Array.from({ length: 20_000 }, () => `${randomBytes(8).toString('hex')}${'x'.repeat(984)}`).join(''),
+    Array.from({ length: 40_000 }, () => `${randomBytes(8).toString('hex')}${'x'.repeat(484)}`).join(''),
   );
 
 const codeOf = async (unpacked: Promise<unknown>): Promise<string | undefined> =>
@@ -132,6 +132,28 @@ describe('gzip that is unpacked while it comes', () => {
     const fault = new ProblemError(problem('invalid-request', 'The caller went away.'));
     const source = sourceOf(gzipSync('{"id":1}').subarray(0, -3), 1_000, () => Promise.reject(fault));
     await expect(all(unpackedChunks(source.chunks, limitBytes))).rejects.toBe(fault);
+  });
+
+  it('that is left while more of it is ready ends nothing else', async () => {
+    const packed = gzipSync(Buffer.alloc(mebibyte, 120));
+    const leaveAfter = async (chunks: number): Promise<void> => {
+      const unpacked = unpackedChunks(sourceOf(packed, 65_536).chunks, limitBytes);
+      for (let nth = 1; nth < chunks; nth += 1) await unpacked.next();
+      // Node's buffers fill up, and the next read makes it go on.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await unpacked.next();
+      await unpacked.return(undefined);
+    };
+    const uncaught: unknown[] = [];
+    const note = (error: unknown): void => void uncaught.push(error);
+    process.on('uncaughtException', note);
+    try {
+      await Promise.all(Array.from({ length: 40 }, (_, nth) => leaveAfter(nth + 1)));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    } finally {
+      process.off('uncaughtException', note);
+    }
+    expect(uncaught).toEqual([]);
   });
 
   it('gives what it has while the rest is awaited', async () => {

@@ -102,6 +102,7 @@ export async function* unpackedChunks(
   } catch (error) {
     throw broken ?? (error instanceof ProblemError ? error : noGzip());
   } finally {
-    reader.cancel().catch(() => undefined);
+    // Node's unpacker that is cancelled behind a read may still hand on a chunk, and that it cannot ends the process.
+    soon(() => reader.cancel().catch(() => undefined));
   }
 }
