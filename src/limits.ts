@@ -71,6 +71,8 @@ export const recordsTogether = 128;
 export const recordBytesTogether = 512 * 1024;
 /** A push that is read record by record holds the record it is at, as it came, and those that wait to be committed. */
 export const pushHeldBytes = recordLimits.bytes + recordBytesTogether;
+/** What unpacking a gzip holds beside its records: zlib's window, and chunks on their way in and out. */
+export const unpackerBytes = 128 * 1024;
 /** Larger bodies that are in memory at the same time, of all tenants: some twenty of the largest. A tenant may hold a quarter. */
 export const bodiesHeldBytes = 256 * mebibyte;
 /** A body up to this size is read and parsed at once: it takes a fraction of a millisecond. */

@@ -10,6 +10,7 @@ import {
   inventoryUnpackedBytes,
   pushHeldBytes,
   smallBodyBytes,
+  unpackerBytes,
   unsaidWebhookBytes,
   webhookBodyBytes,
 } from '../limits.ts';
@@ -23,15 +24,15 @@ import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
 import type { Turns } from '../untrusted/turns.ts';
 import type { Attempts } from './attempts.ts';
 import { receivedChunks } from './body.ts';
-import type { FairShare } from './fair-share.ts';
 import type { IncomingBody, ListenerEnv, RequestFacts } from './listener.ts';
+import { type Place, type Shares, takePlace } from './place.ts';
 import { type Pressure, shedProblem } from './pressure.ts';
 import { recordReaderOf, type TakenPush, takeRecords, takeSmallPush } from './pushes.ts';
 import type { RateLimit } from './rate.ts';
 import { unpackedChunks } from './unpacked-chunks.ts';
 
 /** The data listener's Jamf side (contract section 5). */
-export interface JamfSideOptions {
+export interface JamfSideOptions extends Shares {
   readonly intake: Intake;
   /** Absent where nothing outlives a request (Workers). */
   readonly missed?: Pick<MissedEvents, 'note'>;
@@ -39,9 +40,6 @@ export interface JamfSideOptions {
   readonly attempts: Attempts;
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
-  /** Requests under way, and the bytes of their bodies, by tenant and instance. */
-  readonly requests: FairShare;
-  readonly bodies: FairShare;
   readonly pressure: Pressure;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'inputIgnored'>;
@@ -97,7 +95,7 @@ async function namedComputers(
 
 interface Entrance {
   readonly of: 'webhook' | 'push';
-  /** Bytes that it will hold in memory at most. */
+  /** Bytes that it holds in memory at first. */
   readonly bytes: number;
   /** The computers that it names, where it is refused; undefined: that cannot be told quickly. */
   readonly named: () => Promise<readonly number[] | undefined>;
@@ -115,24 +113,6 @@ async function noteRefused(
   missed.note(sender, await named().catch(() => undefined));
 }
 
-/** Takes a place for the request and its body; a problem: there is none. */
-function takePlace(options: JamfSideOptions, { instanceId, tenantId }: KeyHolder, bytes: number) {
-  const { bodies, requests } = options;
-  const request = requests.partOf(tenantId, instanceId);
-  const body = bodies.partOf(tenantId, instanceId);
-  const busy = requests.take(request);
-  if (busy !== undefined) return busy;
-  const full = bytes === 0 ? undefined : bodies.take(body, bytes);
-  if (full !== undefined) {
-    requests.give(request);
-    return full;
-  }
-  return (): void => {
-    requests.give(request);
-    bodies.give(body, bytes);
-  };
-}
-
 /**
  * Lets a request in, or refuses it. Jamf Pro does not send a webhook again, so the instance of one that is refused for the
  * load is marked. So it is while the database is away and nobody can be let in, for who was let in before is known; a
@@ -142,7 +122,7 @@ async function letIn(
   c: Context<ListenerEnv>,
   options: JamfSideOptions,
   entrance: Entrance,
-  work: (sender: KeyHolder) => Promise<Response>,
+  work: (sender: KeyHolder, place: Place) => Promise<Response>,
 ): Promise<Response> {
   const isShed = entrance.of === 'webhook' && options.pressure.sheds('webhook');
   let sender: KeyHolder;
@@ -162,14 +142,14 @@ async function letIn(
     : waitSeconds === undefined
       ? takePlace(options, sender, entrance.bytes)
       : tooFast(waitSeconds);
-  if (typeof place !== 'function') {
+  if (!('leave' in place)) {
     if (entrance.of === 'webhook') await noteRefused(options, sender, entrance);
     throw new ProblemError(place);
   }
   try {
-    return await work(sender);
+    return await work(sender, place);
   } finally {
-    place();
+    place.leave();
   }
 }
 
@@ -285,7 +265,8 @@ async function receivePush(
   c: Context<ListenerEnv>,
   options: JamfSideOptions,
   sender: KeyHolder,
-  isPacked: boolean,
+  /** Undefined: the body is not packed. */
+  unpackedIn: Place | undefined,
 ): Promise<TakenPush> {
   const { facts, intake, turns } = options;
   const contentType = c.req.header('content-type') ?? '';
@@ -295,22 +276,27 @@ async function receivePush(
     committed(options, sender, [], () => intake.storeRecords(origin, records));
   const body = facts.body(c);
   let received = body ? receivedChunks(body, inventoryBodyBytes) : given(new Uint8Array());
-  if (body && isSmall(body) && !isPacked) {
+  if (body && isSmall(body) && !unpackedIn) {
     const bytes = await facts.readBody(c, smallBodyBytes);
     const taken = await takeSmallPush(bytes, contentType, store);
     if (taken) return taken;
     received = given(bytes);
   }
-  const chunks = isPacked ? unpackedChunks(received, inventoryUnpackedBytes) : received;
-  return takeRecords({ chunks, contentType }, reader, turns.work(sender.instanceId), store);
+  const chunks = unpackedIn ? unpackedChunks(received, inventoryUnpackedBytes) : received;
+  const hold = (bytes: number): void => unpackedIn?.hold(unpackerBytes + bytes);
+  return takeRecords({ chunks, contentType, hold }, reader, turns.work(sender.instanceId), store);
 }
+
+const codingOf = (c: Context<ListenerEnv>): string =>
+  c.req.header('content-encoding')?.toLowerCase() ?? 'identity';
 
 async function takeInventory(
   c: Context<ListenerEnv>,
   options: JamfSideOptions,
   sender: KeyHolder,
+  place: Place,
 ): Promise<Response> {
-  const encoding = c.req.header('content-encoding')?.toLowerCase() ?? 'identity';
+  const encoding = codingOf(c);
   if (encoding !== 'gzip' && encoding !== 'identity') {
     throw new ProblemError(problem('unsupported-media-type', 'Content-Encoding may be gzip or absent.'));
   }
@@ -318,12 +304,12 @@ async function takeInventory(
     'jamf.inventory',
     { 'espalier.tenant': sender.tenantId, 'espalier.instance': sender.instanceId },
     c.req.header('traceparent'),
-    () => receivePush(c, options, sender, encoding === 'gzip'),
+    () => receivePush(c, options, sender, encoding === 'gzip' ? place : undefined),
   );
   return c.json(taken, 202);
 }
 
-/** Bytes that a body may hold in memory; 0 of a small one, which is read at once. */
+/** Bytes that a body which is not packed may hold in memory; 0 of a small one, which is read at once. */
 function heldBytes(
   c: Context<ListenerEnv>,
   { facts }: JamfSideOptions,
@@ -340,8 +326,11 @@ export function addJamfRoutes(app: Hono<ListenerEnv>, options: JamfSideOptions):
     return letIn(c, options, entrance, (sender) => takeWebhook(c, options, sender));
   });
   app.post('/jamf/:instanceId/inventory', (c) => {
-    const bytes = heldBytes(c, options, { most: pushHeldBytes, unsaid: pushHeldBytes });
+    const bytes =
+      codingOf(c) === 'gzip'
+        ? unpackerBytes
+        : heldBytes(c, options, { most: pushHeldBytes, unsaid: pushHeldBytes });
     const entrance: Entrance = { of: 'push', bytes, named: async () => [] };
-    return letIn(c, options, entrance, (sender) => takeInventory(c, options, sender));
+    return letIn(c, options, entrance, (sender, place) => takeInventory(c, options, sender, place));
   });
 }

@@ -137,7 +137,8 @@ export async function takeSmallPush(
 function afterSome(error: ProblemError, accepted: number): ProblemError {
   if (accepted === 0) return error;
   const { detail, errors, headers, retryAfterSeconds, slug } = error.problem;
-  const taken = `The ${accepted} records before were accepted.`;
+  const taken =
+    accepted === 1 ? 'The record before was accepted.' : `The ${accepted} records before were accepted.`;
   return new ProblemError(problem(slug, `${detail} ${taken}`, { errors, headers, retryAfterSeconds }));
 }
 
@@ -152,11 +153,13 @@ const hopeless = (): ProblemError =>
 export interface PushBody {
   readonly chunks: AsyncIterable<Uint8Array>;
   readonly contentType: string;
+  /** Told again and again how many bytes of records are held; throws `ProblemError` where they are too many. */
+  readonly hold?: (bytes: number) => void;
 }
 
 /** Reads the whole body and stores its records; throws `ProblemError` where nothing of it could be taken. */
 export async function takeRecords(
-  { chunks, contentType }: PushBody,
+  { chunks, contentType, hold }: PushBody,
   reader: RecordReader,
   work: Work,
   store: (records: readonly PushedRecord[]) => Promise<void>,
@@ -173,6 +176,7 @@ export async function takeRecords(
     lot = [];
     lotCharacters = 0;
   };
+  const holdAll = (): void => hold?.(reader.held() + lotCharacters);
   const takeAll = async (records: Iterable<ReadRecord>): Promise<void> => {
     for (const record of records) {
       if (record.index >= recordsPerPush) throw tooManyRecords();
@@ -180,6 +184,7 @@ export async function takeRecords(
       if ('text' in read) {
         lot.push(read);
         lotCharacters += read.text.length;
+        holdAll();
       } else rejected.push({ index: record.index, ...read });
       // It is asked before a commit too: the stretch ends there.
       const isOver = work.isOver();
@@ -188,8 +193,9 @@ export async function takeRecords(
         await work.turn();
       } else if (isOver) await work.turn();
     }
-    // A piece without a record took its time too.
+    // A piece without a record took its time and its memory too.
     work.isOver();
+    holdAll();
   };
 
   try {

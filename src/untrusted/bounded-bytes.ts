@@ -20,6 +20,11 @@ export class BoundedBytes {
     return this.#size;
   }
 
+  /** Bytes of the buffer, whatever is in it. */
+  get capacity(): number {
+    return this.#buffer.length;
+  }
+
   /** Valid until the next change. */
   get bytes(): Uint8Array {
     return this.#buffer.subarray(0, this.#size);

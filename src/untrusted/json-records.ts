@@ -24,6 +24,8 @@ export interface RecordReader {
   broken(): Broken | undefined;
   /** Records seen so far, one that is broken off included. */
   count(): number;
+  /** Bytes that are held of the record that is being read. */
+  held(): number;
 }
 
 /** `hopeless`: nested so deep that its end is not looked for. */
@@ -99,6 +101,7 @@ export function createLineReader(limits: ValueLimits, members: ReadonlySet<strin
     },
     broken: () => broken,
     count: () => count,
+    held: () => scanner.held,
   };
 }
 
@@ -169,5 +172,6 @@ export function createArrayReader(limits: ValueLimits, members: ReadonlySet<stri
     },
     broken: () => broken,
     count: () => count,
+    held: () => scanner.held,
   };
 }

@@ -111,6 +111,11 @@ export class ValueScanner {
     return this.#kept.bytes;
   }
 
+  /** Bytes that the kept text takes, and the room for more of it. */
+  get held(): number {
+    return this.#kept.capacity;
+  }
+
   /** Begins another value. With `append` its text follows what is kept already, after this byte. */
   begin(append?: number): void {
     const isAppended = append !== undefined && this.#kept.size > 0;

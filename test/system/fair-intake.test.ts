@@ -2,7 +2,9 @@
 
 import type { ClientRequest } from 'node:http';
 import { request } from 'node:https';
+import { constants, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { recordLimits } from '../../src/limits.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -143,4 +145,130 @@ describe('an instance with many requests under way', () => {
     const headers = { 'content-type': 'application/json' };
     expect((await scene.data(path, { method: 'POST', headers, body: '{"value":[]}' })).status).toBe(202);
   });
+});
+
+describe('an instance whose packed pushes hang', () => {
+  let scene: Scene;
+  let berlin: AddedInstance;
+  let boston: AddedInstance;
+  let hanging: ClientRequest[] = [];
+
+  beforeAll(async () => {
+    const macs = 1;
+    scene = await startScene({
+      world: {
+        clouds: ['public'],
+        tenants: [{ instances: [{ name: 'berlin', macs }] }, { instances: [{ name: 'boston', macs }] }],
+      },
+      environment: { ESPALIER_POLL_SECONDS: '3600', ESPALIER_RECONCILE_SECONDS: '86400' },
+    });
+    const [first, second] = scene.world.tenants.map(({ tenantId }) => tenantId) as [string, string];
+    berlin = (await connectTenant(scene, first)).get('berlin')!;
+    boston = (await connectTenant(scene, second)).get('boston')!;
+    // Records that wait to be taken in: nothing asks the instances for them.
+    await scene.api('POST', `/tenants/${first}/instances/${berlin.id}/pause`);
+    await scene.api('POST', `/tenants/${second}/instances/${boston.id}/pause`);
+  }, 60_000);
+  afterAll(async () => {
+    letGo();
+    await scene?.close();
+  }, 60_000);
+
+  const letGo = (): void => {
+    for (const one of hanging) one.destroy();
+    hanging = [];
+  };
+  /** A record of which nearly as much is kept as may be, without its end. */
+  const begun = (id: number): string =>
+    `{"id":${id},"general":{"name":"${'x'.repeat(recordLimits.keptBytes - 100)}`;
+  const large = (id: number): string => `${begun(id)}"}}`;
+  const unfinished = (text: string): Buffer => gzipSync(text, { finishFlush: constants.Z_SYNC_FLUSH });
+  const headersOf = ({ key }: AddedInstance): Record<string, string> => ({
+    'content-type': 'application/x-ndjson',
+    'content-encoding': 'gzip',
+    'x-api-key': key,
+  });
+  const hang = (instance: AddedInstance): void => {
+    const body = unfinished(begun(1));
+    const one = request(`${scene.gateway.data}/jamf/${instance.id}/inventory`, {
+      method: 'POST',
+      agent: false,
+      ca: scene.trust,
+      headers: { ...headersOf(instance), 'content-length': String(body.length + 10) },
+    });
+    one.on('error', () => undefined);
+    one.write(body);
+    hanging.push(one);
+  };
+  const push = (instance: AddedInstance, body: Buffer) =>
+    scene.data(`/jamf/${instance.id}/inventory`, { method: 'POST', headers: headersOf(instance), body });
+  const fill = async (): Promise<void> => {
+    for (let nth = 0; nth < 40; nth += 1) hang(berlin);
+    // Of those that come at the same time more are refused than have to be.
+    await eventually(async () => {
+      hang(berlin);
+      expect((await push(berlin, unfinished(begun(1)))).status).toBe(429);
+    });
+  };
+
+  it('hears 429 when its share is held by what they unpacked to, another tenant’s does not', async () => {
+    await fill();
+    const refused = await push(berlin, gzipSync(large(2)));
+    expect([refused.status, refused.json.type, refused.json.detail]).toEqual([
+      429,
+      'https://espalier.dev/problems/rate-limited',
+      'Too many large bodies of this instance are under way.',
+    ]);
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+    const others = await Promise.all([1, 2, 3].map((id) => push(boston, gzipSync(large(id)))));
+    expect(others.map(({ status }) => status)).toEqual([202, 202, 202]);
+    letGo();
+    await eventually(async () => expect((await push(berlin, gzipSync(large(2)))).status).toBe(202));
+  }, 60_000);
+
+  it('is told how many records were taken before one that found no room', async () => {
+    await fill();
+    const before = Array.from({ length: 200 }, (_, at) => `{"id":${1_000 + at}}`);
+    const cut = await push(berlin, gzipSync([...before, large(2_000), '{"id":2001}'].join('\n')));
+    expect([cut.status, cut.json.detail]).toEqual([
+      429,
+      'Too many large bodies of this instance are under way. The 200 records before were accepted.',
+    ]);
+    expect(Number(cut.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+    const stored = await scene.database.sql`
+      select count(*)::int as rows from computers where instance_id = ${berlin.id} and jamf_computer_id >= 1000`;
+    expect(stored[0]).toEqual({ rows: 200 });
+    letGo();
+  }, 60_000);
+
+  it('gets back what a push held, however it ended', async () => {
+    const whole = gzipSync(large(3));
+    const ends: readonly (readonly [Buffer, number])[] = [
+      [whole, 202],
+      [Buffer.concat([unfinished(begun(3)), Buffer.alloc(100, 255)]), 400],
+      [gzipSync(`${begun(3)}"},"x":${'['.repeat(1_100_000)}`), 413],
+    ];
+    await eventually(async () => expect((await push(berlin, whole)).status).toBe(202));
+    // Were they not given back, the share would be full within these.
+    for (const [body, status] of ends)
+      for (let round = 0; round < 8; round += 1) {
+        const answers = await Promise.all([1, 2, 3, 4].map(() => push(berlin, body)));
+        expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => status));
+      }
+    for (let nth = 0; nth < 2; nth += 1) {
+      await fill();
+      letGo();
+      await eventually(async () => expect((await push(berlin, whole)).status).toBe(202));
+    }
+  }, 60_000);
+
+  it('may send many ordinary ones at the same time', async () => {
+    const record = (id: number): string => JSON.stringify({ id, general: { name: 'x'.repeat(4_000) } });
+    const body = (from: number): Buffer =>
+      gzipSync(Array.from({ length: 1_000 }, (_, at) => record(from + at)).join('\n'));
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, nth) => push(berlin, body(10_000 + nth * 1_000))),
+    );
+    expect(answers.map(({ json }) => json.accepted)).toEqual(answers.map(() => 1_000));
+  }, 60_000);
 });

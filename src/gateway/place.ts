@@ -1,0 +1,53 @@
+/**
+ * The place of a request of an instance: what it holds of the shares of its instance and its tenant, from its entrance
+ * until it is left. What a packed body holds shows only while it is unpacked, so a place can be made larger.
+ */
+
+import { type Problem, ProblemError } from '../problems.ts';
+import type { FairShare } from './fair-share.ts';
+
+export interface Place {
+  /** Counts the body as so many bytes, where that is more than before. Throws `ProblemError` where they are not to be had. */
+  hold(bytes: number): void;
+  /** Gives back all that is held; to be called once. */
+  leave(): void;
+}
+
+export interface Shares {
+  /** Requests under way, and the bytes of their bodies, by tenant and instance. */
+  readonly requests: FairShare;
+  readonly bodies: FairShare;
+}
+
+/** Takes a place for a request and so many bytes of its body. A problem: there is none, and nothing is held. */
+export function takePlace(
+  { bodies, requests }: Shares,
+  { instanceId, tenantId }: { readonly tenantId: string; readonly instanceId: string },
+  bytes: number,
+): Place | Problem {
+  const request = requests.partOf(tenantId, instanceId);
+  const body = bodies.partOf(tenantId, instanceId);
+  const busy = requests.take(request);
+  if (busy !== undefined) return busy;
+  let held = 0;
+  const grow = (to: number): Problem | undefined => {
+    const full = to > held ? bodies.take(body, to - held) : undefined;
+    if (full === undefined) held = Math.max(held, to);
+    return full;
+  };
+  const full = grow(bytes);
+  if (full !== undefined) {
+    requests.give(request);
+    return full;
+  }
+  return {
+    hold: (to) => {
+      const problem = grow(to);
+      if (problem !== undefined) throw new ProblemError(problem);
+    },
+    leave: () => {
+      requests.give(request);
+      bodies.give(body, held);
+    },
+  };
+}
