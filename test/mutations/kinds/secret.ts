@@ -66,4 +66,11 @@ export const secret = ofKind('secret', [
     replacement: "if (address.range() === 'loopback') return false;",
     noticedBy: test('src/outbound/addresses.test.ts'),
   },
+  {
+    name: 'a key is believed for a second from when the database answered',
+    file: 'src/store/credentials.ts',
+    found: 'live.set(hash, { found, atMs });',
+    replacement: 'live.set(hash, { found, atMs: now() });',
+    noticedBy: test('src/store/credentials.test.ts'),
+  },
 ]);
