@@ -42,6 +42,7 @@ const allowed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     pollOnce: 'on Workers each stream polls for itself (events.ts)',
   },
   'src/admin/events/stream.ts': { turn: 'the turns of one stream, which is one request' },
+  'src/admin/operator-share.ts': { createKeyedSemaphore: 'only where a process shares it' },
   'src/admin/operators/cookies.ts': { deleteCookie: 'it answers at once' },
   'src/admin/operators/sessions.ts': { createGroupCommit: 'only where a process shares it' },
   'src/delivery/intake.ts': {
@@ -50,6 +51,7 @@ const allowed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   'src/delivery/missed-events.ts': { keep: 'only for a process, which has a place to keep marks in' },
   'src/forwarding/begin-exchange.ts': { waiting: 'the reader of one exchange, which is one call' },
+  'src/gateway/unpacked-chunks.ts': { soon: 'it wakes the call that waits for it' },
   'src/jamf/client.ts': { createSemaphore: 'on Workers a client lives in one request (instance-clients.ts)' },
   'src/jamf/token.ts': { createJoining: 'on Workers a client lives in one request (instance-clients.ts)' },
   'src/outbound/workers-upstream.ts': {

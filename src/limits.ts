@@ -75,6 +75,8 @@ export const pushHeldBytes = recordLimits.bytes + recordBytesTogether;
 export const unpackerBytes = 128 * 1024;
 /** Larger bodies that are in memory at the same time, of all tenants: some twenty of the largest. A tenant may hold a quarter. */
 export const bodiesHeldBytes = 256 * mebibyte;
+/** A request of a Worker that was cut off holds its share of requests and bodies this long; most of them end within seconds. */
+export const longestHeldMs = 120_000;
 /** A body up to this size is read and parsed at once: it takes a fraction of a millisecond. */
 export const smallBodyBytes = 16 * 1024;
 /** Every other request body on any listener (contract section 6). */

@@ -21,9 +21,10 @@ import { type Attempts, createAttempts } from '../gateway/attempts.ts';
 import { addConsentRoute } from '../gateway/consent.ts';
 import { createDeviceCalls, type DeviceCallOptions, type DeviceCalls } from '../gateway/device-call.ts';
 import { errorPages, showErrorsAsPages } from '../gateway/error-pages.ts';
-import { createFairShare } from '../gateway/fair-share.ts';
+import { createFairShare, type FairShare, type FairShareOptions } from '../gateway/fair-share.ts';
 import { addJamfRoutes } from '../gateway/jamf.ts';
 import { addLandingRoutes } from '../gateway/landing.ts';
+import { createLapsingShare } from '../gateway/lapsing-share.ts';
 import {
   beginListener,
   finishListener,
@@ -37,7 +38,7 @@ import { Pressure, shedFrom } from '../gateway/pressure.ts';
 import { createRateLimit } from '../gateway/rate.ts';
 import { shedUnderPressure } from '../gateway/shedding.ts';
 import type { After, Sharing } from '../joining.ts';
-import { bodiesHeldBytes, consentVisitsPerSecond, notificationsHeldBytes } from '../limits.ts';
+import { bodiesHeldBytes, consentVisitsPerSecond, longestHeldMs, notificationsHeldBytes } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Upstream } from '../outbound/upstream.ts';
 import { createRouteLookup, type RouteLookup } from '../routing/lookup.ts';
@@ -90,6 +91,10 @@ export interface GatewayParts {
   /** Given by a runtime that is notified of changes; without it everything is read again after a second. */
   readonly changes?: { readonly policy: CachePolicy; readonly routes: RouteLookup };
 }
+
+/** A share of what requests hold. On Workers it lapses with a request that is cut off. */
+const shareOf = ({ sharing }: GatewayParts, of: FairShareOptions): FairShare =>
+  sharing === 'process' ? createFairShare(of) : createLapsingShare({ ...of, longestMs: longestHeldMs });
 
 const sharingOf = ({ after, sharing }: GatewayParts) => ({ sharing, ...(after ? { after } : {}) });
 
@@ -166,7 +171,7 @@ function composeDeviceCalls(
     audiences: config.audiences,
     signature: parts.signature,
     rate: createRateLimit(config.ratePerTenant),
-    underWay: createFairShare({ inAll: config.connections, what: 'calls', part: 'application' }),
+    underWay: shareOf(parts, { inAll: config.connections, what: 'calls', part: 'application' }),
     strangers,
     onRouteHit: () => metrics.routeLookup('hit'),
     ...(tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: tokenHash } } : {}),
@@ -247,8 +252,8 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     ...(missed ? { missed } : {}),
     keys: instanceKeys,
     attempts,
-    requests: createFairShare({ inAll: config.connections, what: 'requests', part: 'instance' }),
-    bodies: createFairShare({ inAll: bodiesHeldBytes, what: 'large bodies', part: 'instance' }),
+    requests: shareOf(parts, { inAll: config.connections, what: 'requests', part: 'instance' }),
+    bodies: shareOf(parts, { inAll: bodiesHeldBytes, what: 'large bodies', part: 'instance' }),
     rate: createRateLimit(config.ratePerInstance),
   });
   addMicrosoftRoutes(app, {
@@ -271,7 +276,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
   addNotificationRoute(app, {
     ...{ sql, tenants, facts, log, metrics, sha256 },
     rate: createRateLimit(config.ratePerTenant),
-    bodies: createFairShare({ inAll: notificationsHeldBytes, what: 'notifications', part: 'address' }),
+    bodies: shareOf(parts, { inAll: notificationsHeldBytes, what: 'notifications', part: 'address' }),
     ...(parts.sharing === 'process' ? { turns: createKeyedSemaphore(notificationsOfTenant) } : {}),
   });
   addConsentRoute(app, services.consent, { facts, rate: createRateLimit(consentVisitsPerSecond) });
