@@ -93,8 +93,9 @@ async function connect(caller: Caller, ca: string): Promise<Pool> {
   });
   if (isSteady) {
     const send = createSend(pool);
-    const first = prepare(requests)[0]!;
-    const answers = await Promise.all(Array.from({ length: connections }, () => send(first)));
+    const first = prepare(requests.slice(0, connections));
+    const warm = Array.from({ length: connections }, (_, at) => send(first[at % first.length]!));
+    const answers = await Promise.all(warm);
     const refused = answers.find(({ status }) => status < 200 || status >= 300);
     if (refused) throw new Error(`the first of ${caller.name} was answered ${refused.status}`);
   }

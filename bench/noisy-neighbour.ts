@@ -31,7 +31,7 @@ const defaultSeconds = 5;
 const perSecond = { calls: 200, webhooks: 100, pushes: 40 } as const;
 const quietConnections = 24;
 /** The noise has begun. */
-const leadInMs = 700;
+const leadInMs = 500;
 const limits = { ESPALIER_RATE_PER_INSTANCE: '200', ESPALIER_RATE_PER_TENANT: '1000' };
 
 interface Playing {
