@@ -61,8 +61,9 @@ export interface CallerResult {
 
 /** What a timer's coarseness may make late. */
 const coarseMs = 2;
-/** A steady caller's request that has no answer by then has none. */
+/** A steady caller's request that has no answer by then has none; the others may wait as long as instances do. */
 const steadyPatienceMs = 10_000;
+const patienceMs = 60_000;
 
 /**
  * Every handshake is over before the clock starts, and no connection's first request is one that takes it out of the fast
@@ -70,7 +71,7 @@ const steadyPatienceMs = 10_000;
  */
 async function connect(caller: Caller, ca: string): Promise<Pool> {
   const { connections, manner, origin, requests } = caller;
-  const connector = buildConnector({ ca, timeout: 60_000 });
+  const connector = buildConnector({ ca, timeout: patienceMs });
   const { hostname, port, protocol } = new URL(origin);
   type Socket = Parameters<buildConnector.Callback>[1];
   const open = (): Promise<Socket> =>
@@ -81,9 +82,8 @@ async function connect(caller: Caller, ca: string): Promise<Pool> {
     );
   const ready = await Promise.all(Array.from({ length: connections }, open));
   for (const socket of ready) socket?.on('error', () => undefined);
-  const isSteady = manner.of === 'steady';
   const pool = new Pool(origin, {
-    ...{ connections, pipelining: 1, headersTimeout: isSteady ? steadyPatienceMs : 60_000 },
+    ...{ connections, pipelining: 1 },
     connect: (options, callback) => {
       const socket = ready.pop();
       // Not at once: the pool does not look for a connection within its own question for one.
@@ -91,8 +91,8 @@ async function connect(caller: Caller, ca: string): Promise<Pool> {
       else connector(options, callback);
     },
   });
-  if (isSteady) {
-    const send = createSend(pool);
+  if (manner.of === 'steady') {
+    const send = createSend(pool, patienceMs);
     const first = prepare(requests.slice(0, connections));
     const warm = Array.from({ length: connections }, (_, at) => send(first[at % first.length]!));
     const answers = await Promise.all(warm);
@@ -123,10 +123,11 @@ interface Answered {
 const noAnswer: Answered = { status: 0, bytes: 0, accepted: 0, retryAfterSeconds: 0 };
 
 const createSend =
-  (pool: Pool) =>
+  (pool: Pool, headersTimeout: number) =>
   async ({ body, bodyText, headers, method, path }: Prepared): Promise<Answered> => {
     try {
-      const answer = await pool.request({ method: method as 'GET', path, headers, body: bodyText() });
+      const request = { method: method as 'GET', path, headers, body: bodyText(), headersTimeout };
+      const answer = await pool.request(request);
       let [bytes, text] = [0, ''];
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
         bytes += chunk.length;
@@ -211,7 +212,7 @@ async function play(
   let shedAfterMs: number | undefined;
   let isOver = false;
   const startedMs = performance.now();
-  const sendOne = createSend(pool);
+  const sendOne = createSend(pool, caller.manner.of === 'steady' ? steadyPatienceMs : patienceMs);
   const send = async (request: Prepared): Promise<Answered> => {
     const sentMs = performance.now();
     const answered = await sendOne(request);

@@ -53,7 +53,7 @@ const usage = `npm run bench [-- name…] [options]
   --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other
   --outage refuses|silent   what Intune does while it is out of order
   --seconds N       length of a round of forward-peers, noisy-neighbour and console, of shedding, and for each of hostile-bodies
-  --only TEXT       noises of noisy-neighbour whose name has this in it
+  --only PATTERN    noises of noisy-neighbour whose name matches
   --latency, --tls, --internals  what forward-peers looks at instead of the table
   --minutes N       time limit of each benchmark
   --json            every round and the machine, as JSON`;

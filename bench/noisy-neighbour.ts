@@ -135,7 +135,7 @@ export async function noisyNeighbour(run: Run): Promise<Finding[]> {
   await playAlone();
   const alone = [await playAlone(), await playAlone()];
   const played: { readonly name: string; readonly rounds: readonly Round[] }[] = [];
-  for (const noise of noises.filter(({ name }) => name.includes(only)))
+  for (const noise of noises.filter(({ name }) => new RegExp(only).test(name)))
     played.push({ name: noise.name, rounds: await playNoise(playing, noise, pairs) });
   const found = played.map(({ name, rounds }) => ({ name, all: compared(rounds) }));
   const { calls, pushes, webhooks } = perSecond;

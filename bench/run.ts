@@ -11,7 +11,7 @@ export interface RunOptions {
   readonly outage?: 'refuses' | 'silent' | undefined;
   /** Length of a round. */
   readonly seconds?: number | undefined;
-  /** Part of the name of the noise that `noisy-neighbour` plays; default: all. */
+  /** Regular expression for the names of the noises that `noisy-neighbour` plays; default: all. */
   readonly only?: string | undefined;
   /** What `forward-peers` looks at; default: the table of all peers. */
   readonly mode?: 'latency' | 'tls' | 'internals' | undefined;
