@@ -297,6 +297,8 @@ export const resealUnopenedLogged = 1_000;
 /** A file of routes to import: five times the million of contract section 8; packed and unpacked. */
 export const importBodyBytes = 1_024 * mebibyte;
 export const importRows = 5_000_000;
+/** Rows of a file that is imported through a pooler: it is one transaction, and the tenant's intake waits for the end of it. */
+export const pooledImportRows = 50_000;
 /** One line of it, or one row of CSV over several lines: serial number and UDID are 100 characters each at most. */
 export const importLineCharacters = 8_192;
 /** A file may take this long to arrive: 150 MB over 1 Mbit/s take 20 minutes. Silence is bounded as elsewhere. */

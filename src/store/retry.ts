@@ -43,3 +43,19 @@ export async function withoutTrace<T>(sql: Sql, work: (tx: Transaction) => Promi
     throw error;
   }
 }
+
+/**
+ * Gives `work` a client all of whose statements go into one transaction; what it begins as transactions are savepoints of it.
+ */
+export const withinTransaction = <T>(sql: Sql, work: (inside: Sql) => Promise<T>): Promise<T> =>
+  sql.begin((tx) =>
+    work(
+      new Proxy(tx as unknown as Sql, {
+        get: (client, name) =>
+          name === 'begin'
+            ? (...given: readonly unknown[]) =>
+                tx.savepoint(given.at(-1) as (inner: Transaction) => Promise<unknown>)
+            : Reflect.get(client, name),
+      }),
+    ),
+  ) as Promise<T>;

@@ -1,16 +1,21 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import type { Sharing } from '../../joining.ts';
 import {
   importChangesListed,
+  importRows,
   importsAtOnce,
   importsWaiting,
   importTotalMs,
+  pooledImportRows,
   progressEveryMs,
 } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { PlannedChange } from '../../routing/imports/apply-page.ts';
+import { dropStage } from '../../routing/imports/staged-rows.ts';
 import { createSharedBound } from '../../semaphore.ts';
-import { isUnknownTable } from '../../store/database.ts';
+import { isUnknownTable, type Sql } from '../../store/database.ts';
+import { withinTransaction } from '../../store/retry.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import { nothingChanged, recordChange } from '../recording.ts';
@@ -156,10 +161,23 @@ const describeImport = (taken: Imported, { dryRun, mode }: ImportOptions): z.inf
   changes: taken.changes.map(describeChange),
 });
 
+/**
+ * Does the work on a connection with tables of its own. A pooler gives a connection only for a transaction, so there all of it
+ * is one: what an import of up to `pooledImportRows` rows changes is committed together.
+ */
+const withTables = <T>(bulk: Sql, sharing: Sharing, work: (bulk: Sql) => Promise<T>): Promise<T> =>
+  sharing === 'process'
+    ? work(bulk)
+    : withinTransaction(bulk, async (inside) => {
+        const result = await work(inside);
+        await dropStage(inside);
+        return result;
+      });
+
 /** The whole way of one file; everything that belongs to it ends with it. */
 async function importFile(
   c: Context<AdminEnv>,
-  { digest, openBulk, routesChanged }: AdminServices,
+  { digest, openBulk, routesChanged, sharing }: AdminServices,
   options: ImportOptions,
   chunks: AsyncIterable<Uint8Array>,
   onProgress: (progress: Progress) => void = () => undefined,
@@ -167,21 +185,24 @@ async function importFile(
   const bulk = openBulk();
   const { by, format, mode, tenantId } = options;
   try {
-    const taken = await takeImport(
-      {
-        ...{ bulk, digest: digest(), onProgress },
-        onCommit: routesChanged,
-        record: (tx, { accepted, rejectedCount, sha256, versionBefore }) =>
-          recordChange(c, tx, {
-            tenantId,
-            action: 'routes.import',
-            object: { kind: 'routes', id: tenantId },
-            after: { ...{ mode, format, sha256, accepted }, rejected: rejectedCount, versionBefore },
-            reason: by.reason,
-          }),
-      },
-      options,
-      chunks,
+    const maxRows = sharing === 'process' ? importRows : pooledImportRows;
+    const taken = await withTables(bulk, sharing, (tables) =>
+      takeImport(
+        {
+          ...{ bulk: tables, digest: digest(), onProgress, maxRows, isWhole: sharing === 'request' },
+          onCommit: routesChanged,
+          record: (tx, { accepted, rejectedCount, sha256, versionBefore }) =>
+            recordChange(c, tx, {
+              tenantId,
+              action: 'routes.import',
+              object: { kind: 'routes', id: tenantId },
+              after: { ...{ mode, format, sha256, accepted }, rejected: rejectedCount, versionBefore },
+              reason: by.reason,
+            }),
+        },
+        options,
+        chunks,
+      ),
     );
     if (taken.changed + taken.noted === 0) nothingChanged(c);
     return describeImport(taken, options);

@@ -13,6 +13,11 @@ export async function createStage(sql: Sql): Promise<void> {
       jamf_computer_id int not null, serial_number text, udid text, pinned boolean not null)`;
 }
 
+/** Drops what an import made, before a transaction's end that would leave it to the connection's next user. */
+export async function dropStage(sql: Sql): Promise<void> {
+  await sql`drop table if exists import_rows, import_sorted, import_plan`;
+}
+
 /** An array as PostgreSQL writes it, of values that need no escapes. The client's own arrays take three times as long. */
 const plainArray = (values: readonly (string | number | boolean)[]): string =>
   values.length === 0 ? '{}' : `{"${values.join('","')}"}`;

@@ -2,7 +2,6 @@ import {
   importChangesListed,
   importFaultsListed,
   importRejectionsListed,
-  importRows,
   importStaged,
 } from '../../../limits.ts';
 import { ProblemError, problem } from '../../../problems.ts';
@@ -54,6 +53,9 @@ export interface Imported extends Applied {
 
 export interface ImportParts {
   readonly bulk: Sql;
+  readonly maxRows: number;
+  /** All of it is one transaction, so its routes become one version. */
+  readonly isWhole: boolean;
   readonly digest: StreamDigest;
   readonly record: (tx: Transaction, so: Imported) => Promise<void>;
   readonly onCommit: () => void;
@@ -109,7 +111,7 @@ interface Staged {
 }
 
 async function stage(
-  { bulk, digest, onProgress }: ImportParts,
+  { bulk, digest, maxRows, onProgress }: ImportParts,
   { format, tenantId }: ImportOptions,
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<Staged> {
@@ -123,8 +125,8 @@ async function stage(
   let rejectedCount = 0;
   for await (const batch of readRows(digested(chunks, digest), format, new Set(known.map(({ id }) => id)))) {
     rows += batch.length;
-    if (rows > importRows)
-      throw new ProblemError(problem('payload-too-large', `A file may have ${importRows} rows at most.`));
+    if (rows > maxRows)
+      throw new ProblemError(problem('payload-too-large', `A file may have ${maxRows} rows at most.`));
     const bad = batch.filter(isRejection);
     rejectedCount += bad.length;
     rejected.push(...bad.slice(0, importRejectionsListed - rejected.length));
@@ -177,7 +179,7 @@ export async function takeImport(
   options: ImportOptions,
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<Imported> {
-  const { bulk, digest, onCommit, onProgress, record } = parts;
+  const { bulk, digest, isWhole, onCommit, onProgress, record } = parts;
   const { by, dryRun, mode, tenantId } = options;
   const { instanceIds, ...staged } = await stage(parts, options, chunks);
   const { rejectedCount, rows } = staged;
@@ -192,7 +194,8 @@ export async function takeImport(
     return { ...soFar, ...plan, versionBefore: undefined, version: undefined };
   }
   const applied = await applyImport(bulk, {
-    ...{ tenantId, mode, by, instanceIds, onCommit, onRows },
+    ...{ tenantId, by, instanceIds, onCommit, onRows },
+    mode: isWhole ? 'atomic' : mode,
     record: (tx, so) => record(tx, { ...soFar, ...so }),
   });
   return { ...soFar, ...applied };
