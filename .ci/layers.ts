@@ -87,7 +87,7 @@ const mayImportBuiltIns =
   /^src\/(cli\/|simulator\/|runtime\/((node|worker)[^/]*(\.ts$|\/)|lane\/)|outbound\/node[^/]*\.ts$)/;
 const isTest = (path: string): boolean => /\.test\.ts$/.test(path);
 
-export const workerEntry = 'src/runtime/worker.ts';
+export const workerEntries = ['src/runtime/worker.ts', 'src/runtime/worker-admin.ts'];
 
 /** The platform's own module, so that everything else is tested on Node. */
 const workerModule = 'cloudflare:workers';
@@ -175,7 +175,7 @@ function checkBuiltIns(edge: Edge): Fault[] {
 function checkPackages(edge: Edge, packages: Packages): Fault[] {
   if (isTest(edge.file) || edge.target !== undefined || builtInOf(edge.specifier) !== undefined) return [];
   if (edge.specifier === workerModule) {
-    return edge.file === workerEntry ? [] : [fault(edge, 'only the entry point of Workers has it')];
+    return workerEntries.includes(edge.file) ? [] : [fault(edge, 'only the entry points of Workers have it')];
   }
   const name = packageOf(edge.specifier);
   if (packages.dependencies.includes(name)) return [];
@@ -244,7 +244,10 @@ function waysFrom(graph: Graph, entries: readonly string[]): ReadonlyMap<string,
 
 function checkWorker(graph: Graph): Fault[] {
   const faults: Fault[] = [];
-  for (const [file, way] of waysFrom(graph, [workerEntry])) {
+  for (const [file, way] of waysFrom(
+    graph,
+    workerEntries.filter((entry) => graph.has(entry)),
+  )) {
     for (const edge of graph.get(file) ?? []) {
       const reason = edge.typeOnly ? undefined : refusedOnWorkers(edge);
       if (reason !== undefined) faults.push(fault(edge, `${reason}; reached by ${way.join(' -> ')}`));

@@ -1,5 +1,5 @@
 import type { Node } from 'oxc-parser';
-import { reachedFrom, readTree, workerEntry } from './layers.ts';
+import { reachedFrom, readTree, workerEntries } from './layers.ts';
 import { type Functions, isFunction, pathTo, readSyntax, type Syntax } from './syntax.ts';
 
 /**
@@ -17,9 +17,6 @@ export interface SharedWait {
   readonly name: string;
   readonly what: string;
 }
-
-/** The data plane, and the admin API, which is composed for both runtimes. */
-const entries = [workerEntry, 'src/runtime/admin.ts'];
 
 /** A Durable Object is what a process is: what only it reaches may be shared. */
 const objects = new Set(['src/runtime/worker/deliverer.ts']);
@@ -64,8 +61,8 @@ const allowed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   'src/store/breaker.ts': { setInterval: 'a Worker opens no breaker' },
   'src/store/change-feed.ts': {
-    running: 'a Worker follows no feed of changes',
-    following: 'a Worker follows no feed of changes',
+    running: 'a Worker has one for each stream of events, which is one request',
+    following: 'a Worker has one for each stream of events, which is one request',
   },
   'src/store/computers/leases.ts': { createGroupCommit: 'only in delivery, inside one Durable Object' },
   'src/store/credentials.ts': {
@@ -253,7 +250,7 @@ function* unawaited(syntax: Syntax): Generator<[Node, string]> {
 /** `files`: path from the project's root to text. */
 export function checkSharedWaits(files: ReadonlyMap<string, string>): SharedWait[] {
   const ofRequests = new Map([...files].filter(([file]) => !objects.has(file)));
-  const syntax = readSyntax(reachedFrom(ofRequests, entries));
+  const syntax = readSyntax(reachedFrom(ofRequests, workerEntries));
   const scopes = createScopes(syntax);
   const found: [Iterable<[Node, string]>, string][] = [
     [keptPromises(syntax, scopes), 'keeps a promise for others to wait for'],

@@ -47,6 +47,7 @@ const dates: Readonly<Record<string, string>> = {
   'src/runtime/delivery.ts': 'dates reports',
   'src/runtime/gateway.ts': "a token's times are dates",
   'src/runtime/node-balancer.ts': 'client certificates are valid between dates',
+  'src/runtime/certificate-expiry.ts': 'certificates are valid until a date',
   'src/runtime/node-certificate-expiry.ts': 'certificates are valid until a date',
   'src/runtime/node-certificate.ts': 'certificates are valid between dates',
   'src/runtime/node-snapshot-parts.ts': 'dates when keys were fetched',

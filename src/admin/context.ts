@@ -190,6 +190,8 @@ export interface AdminServices {
   readonly readReference: (reference: string) => Promise<string>;
   /** Decides whether the address rule allows a host as it resolves now; one that does not resolve may come up later. */
   readonly mayConnect: (hostname: string) => Promise<boolean>;
+  /** False where a call cannot be checked against an instance's own certificate authority (Workers). */
+  readonly instanceAuthorities: boolean;
   readonly bootstrapKey: string | undefined;
   /** True where requests that touch many devices wait for a second operator. */
   readonly approvals: boolean;

@@ -8,14 +8,23 @@ import type { AssetPath } from './layout.ts';
 export interface Asset {
   readonly type: string;
   readonly body: string;
-  /** The same, compressed once: they are ours and hold nothing of anybody. */
-  readonly gzip: Uint8Array<ArrayBuffer>;
+  /** The same, compressed once: they are ours and hold nothing of anybody. Undefined: the platform does it. */
+  readonly gzip: Uint8Array<ArrayBuffer> | undefined;
   /** Of its content, in its address. */
   readonly digest: string;
 }
 
 /** By name. The runtime reads them: Node from its files, Workers from their bundle. */
 export type Assets = ReadonlyMap<string, Asset>;
+
+const types: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+
+export const assetType = (name: string): string =>
+  types[name.slice(name.lastIndexOf('.'))] ?? 'application/octet-stream';
 
 export const assetPathOf =
   (assets: Assets): AssetPath =>
@@ -25,9 +34,9 @@ export const assetPathOf =
 export function serveAsset(c: Context<ListenerEnv>, assets: Assets): Response {
   const asset = assets.get(c.req.param('name') ?? '');
   if (asset === undefined) return c.notFound() as Response;
-  const isPacked = takesGzip(c.req.header('accept-encoding'));
+  const packed = takesGzip(c.req.header('accept-encoding')) ? asset.gzip : undefined;
   // A strong tag names bytes, and those of the two forms differ (RFC 9110, section 8.8.3).
-  const tag = `"${asset.digest}${isPacked ? '-gzip' : ''}"`;
+  const tag = `"${asset.digest}${packed ? '-gzip' : ''}"`;
   const headers = {
     'cache-control': c.req.query('v') === asset.digest ? 'public, max-age=31536000, immutable' : 'no-cache',
     etag: tag,
@@ -35,9 +44,9 @@ export function serveAsset(c: Context<ListenerEnv>, assets: Assets): Response {
   };
   const known = c.req.header('if-none-match')?.split(',');
   if (known?.some((one) => one.trim().replace(/^W\//, '') === tag)) return c.body(null, 304, headers);
-  return c.body(isPacked ? asset.gzip : asset.body, 200, {
+  return c.body(packed ?? asset.body, 200, {
     ...headers,
     'content-type': asset.type,
-    ...(isPacked ? { 'content-encoding': 'gzip' } : {}),
+    ...(packed ? { 'content-encoding': 'gzip' } : {}),
   });
 }

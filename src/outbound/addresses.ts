@@ -40,6 +40,12 @@ export const isAddressLiteral = (hostname: string): boolean => parseAddress(host
 /** Names that are the machine itself for every resolver that keeps to RFC 6761 (6.3), whether this one knows them or not. */
 export const isLocalhost = (hostname: string): boolean => /(?:^|\.)localhost\.?$/i.test(hostname);
 
+/** Names that no public resolver knows: single labels, and those set apart for private networks (RFC 6762, RFC 8375, ICANN). */
+export const isPrivateName = (hostname: string): boolean =>
+  !isAddressLiteral(hostname) &&
+  !isLocalhost(hostname) &&
+  (!hostname.replace(/\.$/, '').includes('.') || /\.(local|internal|home\.arpa)\.?$/i.test(hostname));
+
 /** The only part of IPv6 that is given out for global use (RFC 4291 2.4, IANA's IPv6 address space registry). */
 const globalIpv6 = ipaddr.parseCIDR('2000::/3');
 
@@ -63,4 +69,19 @@ export function createAddressPolicy(allow: readonly AllowEntry[]): AddressPolicy
       );
     },
   };
+}
+
+/** Finds the addresses of a name; none where it has none now. */
+export type ResolveName = (hostname: string) => Promise<readonly string[]>;
+
+/** The address rule for a name as it resolves now; every connection checks again. */
+export async function mayConnect(
+  policy: AddressPolicy,
+  hostname: string,
+  resolve: ResolveName,
+): Promise<boolean> {
+  if (isAddressLiteral(hostname)) return policy.permits(hostname, hostname);
+  if (isLocalhost(hostname)) return ['127.0.0.1', '::1'].some((address) => policy.permits(hostname, address));
+  const addresses = await resolve(hostname);
+  return addresses.length === 0 || addresses.some((address) => policy.permits(hostname, address));
 }

@@ -6,7 +6,7 @@ import { getCACertificates } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { userAgent } from '../version.ts';
-import { type AddressPolicy, isAddressLiteral, isLocalhost } from './addresses.ts';
+import { type AddressPolicy, isAddressLiteral } from './addresses.ts';
 import { AddressRefused, checkedLookup } from './node-addresses.ts';
 import { openTunnel, ProxyRefused, type TunnelTarget } from './node-tunnel.ts';
 import {
@@ -29,13 +29,9 @@ const connectTimeoutMs = 10_000;
 /** Agents kept for instances with a certificate authority of their own. */
 const trustAgents = 256;
 
-/** The address rule for a name as it resolves now; every connection checks again. */
-export async function mayConnect(policy: AddressPolicy, hostname: string): Promise<boolean> {
-  if (isAddressLiteral(hostname)) return policy.permits(hostname, hostname);
-  if (isLocalhost(hostname)) return ['127.0.0.1', '::1'].some((address) => policy.permits(hostname, address));
-  const found = await resolveAll(hostname, { all: true }).catch(() => []);
-  return found.length === 0 || found.some(({ address }) => policy.permits(hostname, address));
-}
+/** The addresses of a name as this machine resolves it; none where it does not. */
+export const resolveName = async (hostname: string): Promise<readonly string[]> =>
+  (await resolveAll(hostname, { all: true }).catch(() => [])).map(({ address }) => address);
 
 const failure = (kind: OutboundFailure['failure'], detail: string): OutboundFailure => ({
   ok: false,

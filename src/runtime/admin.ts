@@ -37,6 +37,7 @@ export interface AdminParts
       | 'digest'
       | 'ending'
       | 'facts'
+      | 'instanceAuthorities'
       | 'mayConnect'
       | 'onChanges'
       | 'oneTimeLink'
@@ -139,6 +140,7 @@ function adminServices(parts: AdminParts): AdminServices {
     outage: parts.outage,
     readReference: parts.readReference,
     mayConnect: parts.mayConnect,
+    instanceAuthorities: parts.instanceAuthorities,
     operators: entraOperators(parts, gateway, parts.adminUrl),
     oneTimeLink: parts.oneTimeLink,
     adminUrl: parts.adminUrl,

@@ -1,4 +1,5 @@
 import { routeEvent } from '../delivery/computers/take-in.ts';
+import type { After } from '../joining.ts';
 import type { MoveWork } from '../routing/moves/work.ts';
 import type { Sql } from '../store/database.ts';
 import type { TenantScope } from '../store/tenant-scope.ts';
@@ -11,6 +12,7 @@ export const createMoveWork = (parts: {
   relaxed: Sql;
   log: Log;
   routesChanged: () => void;
+  after: After;
   scope?: TenantScope;
 }): MoveWork => ({
   sql: parts.sql,
@@ -18,8 +20,10 @@ export const createMoveWork = (parts: {
   onRouted: (tenantId, outcomes) => {
     parts.routesChanged();
     const events = outcomes.flatMap((outcome) => (outcome.changed ? [routeEvent(tenantId, outcome)] : []));
-    addTimelines(parts.relaxed, events).catch((error: unknown) =>
-      parts.log.warn('timeline.not-written', { error }),
+    parts.after(
+      addTimelines(parts.relaxed, events).catch((error: unknown) =>
+        parts.log.warn('timeline.not-written', { error }),
+      ),
     );
   },
 });

@@ -1,16 +1,24 @@
 import type { AdminApp } from '../admin/context.ts';
 import { afterInProcess } from '../joining.ts';
-import { createAddressPolicy } from '../outbound/addresses.ts';
-import { mayConnect } from '../outbound/node.ts';
+import { createAddressPolicy, mayConnect } from '../outbound/addresses.ts';
+import { resolveName } from '../outbound/node.ts';
 import { type AdminParts, createAdmin } from './admin.ts';
 import type { NodeChanges } from './node-changes.ts';
 import { readConsoleAssets } from './node-console.ts';
+import { nodeDigest } from './node-digest.ts';
 import { bindingsWithOwnBody, respondOnNode } from './node-http.ts';
-import { nodeDigest } from './node-secrets.ts';
 
 /** The admin listener's app with the parts that only Node has. */
 
-type OwnParts = 'after' | 'assets' | 'digest' | 'mayConnect' | 'onBehalf' | 'outage' | 'respond';
+type OwnParts =
+  | 'after'
+  | 'assets'
+  | 'digest'
+  | 'instanceAuthorities'
+  | 'mayConnect'
+  | 'onBehalf'
+  | 'outage'
+  | 'respond';
 
 export function createNodeAdmin(
   parts: Omit<AdminParts, OwnParts> & { readonly changes: NodeChanges },
@@ -22,7 +30,8 @@ export function createNodeAdmin(
     after: afterInProcess,
     assets: readConsoleAssets(),
     digest: nodeDigest,
-    mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname),
+    mayConnect: (hostname) => mayConnect(createAddressPolicy(config.upstreamAllow), hostname, resolveName),
+    instanceAuthorities: true,
     onBehalf: bindingsWithOwnBody,
     respond: async (c, { onEnd, ...answer }) => {
       try {

@@ -1,40 +1,22 @@
 import { X509Certificate } from 'node:crypto';
 import type { ExpiringCertificate } from '../admin/overview/expiring-certificate.ts';
-import { cloudSuffix } from './config.ts';
+import { applicationExpiry } from './certificate-expiry.ts';
 import { readPart } from './node-certificate.ts';
 import type { PresentedCertificate } from './node-certificate-source.ts';
 import { settings } from './settings.ts';
 
 /** When certificates end, for the metric and for what the overview warns of. */
 
-const applications = {
-  connector: settings.entraCertFile,
-  diagnostic: settings.diagnosticCertFile,
-  operators: settings.operatorCertFile,
-} as const;
-
-/**
- * Returns seconds until each expires, by application, cloud and whether it is the next one. They are read once, as the
- * credentials are: a file that is changed later is not in use before the next start. Throws a `StartFault` for a file that
- * holds no certificate.
- */
-export function readCertificateExpiry(
+/** As `applicationExpiry`, of files. Throws a `StartFault` for one that holds no certificate. */
+export const readCertificateExpiry = (
   environment: Readonly<Record<string, string | undefined>>,
   clouds: readonly string[],
-): () => ReadonlyMap<string, number> {
-  const ends = new Map<string, number>();
-  for (const [application, { name }] of Object.entries(applications))
-    for (const cloud of [undefined, ...clouds])
-      for (const next of [false, true]) {
-        const variable = `${name}${cloud === undefined ? '' : cloudSuffix(cloud)}${next ? '_NEXT' : ''}`;
-        const file = environment[variable]?.trim();
-        if (file === undefined || file === '') continue;
-        const { validTo } = readPart(variable, file, (pem) => new X509Certificate(pem));
-        const label = [application, cloud, next ? 'next' : undefined].filter((part) => part !== undefined);
-        ends.set(label.join(' '), Date.parse(validTo));
-      }
-  return () => new Map([...ends].map(([label, end]) => [label, (end - Date.now()) / 1_000]));
-}
+): (() => ReadonlyMap<string, number>) =>
+  applicationExpiry(
+    environment,
+    clouds,
+    (variable, file) => readPart(variable, file, (pem) => new X509Certificate(pem)).validTo,
+  );
 
 const certificatesIn = (pem: string): readonly string[] =>
   pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];

@@ -2,7 +2,12 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
 import { within } from '../deadline.ts';
-import { isOwnVariable, referencedSecretBytes, SecretUnreadable } from '../secrets/reference.ts';
+import {
+  isOwnVariable,
+  ownVariableRefused,
+  referencedSecretBytes,
+  SecretUnreadable,
+} from '../secrets/reference.ts';
 
 /** Reads what a reference names. Throws `SecretUnreadable`. */
 export type ReadReference = (reference: string) => Promise<string>;
@@ -12,12 +17,7 @@ const readTimeoutMs = 2_000;
 
 function readVariable(reference: string): string {
   const name = reference.slice('env:'.length);
-  if (isOwnVariable(name)) {
-    throw new SecretUnreadable(
-      `${reference} names one of the gateway's own variables; use one that begins with ESPALIER_INSTANCE_`,
-      true,
-    );
-  }
+  if (isOwnVariable(name)) throw ownVariableRefused(reference);
   const value = process.env[name];
   if (value === undefined || value === '')
     throw new SecretUnreadable(`the variable of ${reference} is not set`);

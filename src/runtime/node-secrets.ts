@@ -1,4 +1,4 @@
-import { createHash, hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSealer, type Sealer } from '../secrets/seal.ts';
@@ -6,12 +6,6 @@ import type { Config } from './config.ts';
 
 /** Answers at once: WebCrypto's goes through a thread and costs ten times as much for a short text. */
 export const nodeSha256 = (text: string): string => hash('sha256', text, 'base64url');
-
-/** SHA-256 of what comes in pieces; WebCrypto has only that of a whole. */
-export function nodeDigest(): { update(bytes: Uint8Array): void; hex(): string } {
-  const digest = createHash('sha256');
-  return { update: (bytes) => digest.update(bytes), hex: () => digest.digest('hex') };
-}
 
 /** The configured keys, the first of which seals; for the embedded database one is made once in the data directory. */
 export function readSecretsKeys(

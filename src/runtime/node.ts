@@ -5,6 +5,7 @@ import { isLoopback, type OneTimeLink } from '../admin/sign-in/one-time-link.ts'
 import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { Pressure } from '../gateway/pressure.ts';
+import { afterInProcess } from '../joining.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend } from '../outbound/node.ts';
 import type { SocketAccess } from '../outbound/node-sockets.ts';
@@ -365,7 +366,7 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
   const gateway = composeGateway(parts);
   observePressure(started, pressure, { sql, intake: gateway.intake }, stack);
   const connection = createConnectionServices(config, parts, gateway);
-  const moves = createMoveWork({ sql, relaxed, log, routesChanged });
+  const moves = createMoveWork({ sql, relaxed, log, routesChanged, after: afterInProcess });
   const acme = createAcme(started, { log, sealer, sql, send: outbound.send, signal: options.ending });
   stack.defer(() => acme?.stop());
   const snapshot = await createServingSnapshot({

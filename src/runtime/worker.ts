@@ -2,7 +2,7 @@ import { DurableObject } from 'cloudflare:workers';
 import type { TenantScope } from '../store/tenant-scope.ts';
 import type { WorkerBindings } from './worker/config.ts';
 import { createDeliverer, type DelivererState } from './worker/deliverer.ts';
-import { type Isolate, openIsolate, type WorkerContext } from './worker/isolate.ts';
+import { dataListener, type Isolate, openIsolate, type WorkerContext } from './worker/isolate.ts';
 
 /** Espalier on Cloudflare Workers: the data listener, health and delivery (docs/workers.md). */
 
@@ -10,7 +10,7 @@ let isolate: Isolate | undefined;
 
 async function isolateOf(bindings: WorkerBindings): Promise<Isolate> {
   // Two first requests may both open one: waiting for another request's promise is not allowed here.
-  isolate ??= await openIsolate(bindings);
+  isolate ??= await openIsolate(bindings, dataListener);
   return isolate;
 }
 

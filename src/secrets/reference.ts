@@ -27,3 +27,9 @@ export class SecretUnreadable extends Error {
     this.refused = refused;
   }
 }
+
+export const ownVariableRefused = (reference: string): SecretUnreadable =>
+  new SecretUnreadable(
+    `${reference} names one of the gateway's own variables; use one that begins with ESPALIER_INSTANCE_`,
+    true,
+  );

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,15 +46,22 @@ export interface RunningWorker {
   close(): Promise<void>;
 }
 
+/** Configuration of a Worker and the file that its bundle is. */
+export const workers = {
+  data: { config: 'wrangler.toml', bundle: 'worker.js' },
+  admin: { config: 'wrangler.admin.toml', bundle: 'worker-admin.js' },
+} as const;
+
 /** `wrangler deploy --dry-run`: the bundle's text. Nothing is sent anywhere. */
-export async function bundleWorker(): Promise<string> {
+export async function bundleWorker(which: keyof typeof workers = 'data'): Promise<string> {
+  const { bundle, config } = workers[which];
   const dir = mkdtempSync(join(tmpdir(), 'espalier-bundle-'));
   try {
     const wrangler = join(
       dirname(fileURLToPath(import.meta.resolve('wrangler/package.json'))),
       'bin/wrangler.js',
     );
-    await run(process.execPath, [wrangler, 'deploy', '--dry-run', '--outdir', dir], {
+    await run(process.execPath, [wrangler, 'deploy', '--dry-run', '--config', config, '--outdir', dir], {
       cwd: root,
       env: {
         PATH: process.env.PATH,
@@ -63,7 +71,7 @@ export async function bundleWorker(): Promise<string> {
         WRANGLER_LOG_PATH: dir,
       },
     });
-    return readFileSync(join(dir, 'worker.js'), 'utf8');
+    return readFileSync(join(dir, bundle), 'utf8');
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
@@ -78,7 +86,23 @@ function compatibility(): { date: string; flags: string[] } {
   return { date, flags: JSON.parse(flags) as string[] };
 }
 
-/** The bundle's entry point, with objects that can be ended. */
+/** What the platform is given of a bundle: the admin Worker's as it is, the other's with objects that can be ended. */
+const adminModule = (bundle: string) => ({
+  manifest: {
+    mainModule: 'worker-admin.js',
+    modules: { 'worker-admin.js': { type: 'esm' as const, contents: bundle } },
+  },
+});
+const dataModule = (bundle: string) => ({
+  manifest: {
+    mainModule: 'main.js',
+    modules: {
+      'main.js': { type: 'esm' as const, contents: mainModule },
+      'worker.js': { type: 'esm' as const, contents: bundle },
+    },
+  },
+  exports: { Deliverer: { type: 'durable-object' as const, storage: 'sqlite' as const } },
+});
 const mainModule = `
 import worker, { Deliverer as Deployed } from './worker.js';
 export default worker;
@@ -86,9 +110,27 @@ export class Deliverer extends Deployed {
   abortNow() { this.ctx.abort('ended by a test'); }
 }`;
 
+const require = createRequire(import.meta.url);
+
+/**
+ * Miniflare reads the authorities that workerd trusts once, when it is loaded: each world has its own, and several files of
+ * tests share a process.
+ */
+function loadMiniflare(trust: string): typeof import('miniflare').Miniflare {
+  const { NODE_EXTRA_CA_CERTS: given } = process.env;
+  process.env.NODE_EXTRA_CA_CERTS = trust;
+  delete require.cache[require.resolve('miniflare')];
+  const { Miniflare } = require('miniflare') as typeof import('miniflare');
+  if (given === undefined) delete process.env.NODE_EXTRA_CA_CERTS;
+  else process.env.NODE_EXTRA_CA_CERTS = given;
+  return Miniflare;
+}
+
 /** `trust`: PEM of one more authority for the Worker's `fetch`. */
 export async function startWorker(options: {
   readonly bundle: string;
+  /** Default: the Worker of the data plane. */
+  readonly which?: keyof typeof workers;
   readonly bindings: Record<string, string>;
   readonly trust: string;
   /** Database URL behind a Hyperdrive binding. */
@@ -98,12 +140,7 @@ export async function startWorker(options: {
 }): Promise<RunningWorker> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-workerd-'));
   writeFileSync(join(dir, 'ca.crt'), options.trust);
-  // Miniflare reads it once, when it is loaded, and hands it to workerd's network.
-  const { NODE_EXTRA_CA_CERTS: given } = process.env;
-  process.env.NODE_EXTRA_CA_CERTS = join(dir, 'ca.crt');
-  const { Miniflare } = await import('miniflare');
-  if (given === undefined) delete process.env.NODE_EXTRA_CA_CERTS;
-  else process.env.NODE_EXTRA_CA_CERTS = given;
+  const Miniflare = loadMiniflare(join(dir, 'ca.crt'));
   const { date, flags } = compatibility();
   const lines: string[] = [];
   const miniflare = new Miniflare({
@@ -116,14 +153,7 @@ export async function startWorker(options: {
           name: 'espalier',
           compatibilityDate: date,
           compatibilityFlags: flags,
-          manifest: {
-            mainModule: 'main.js',
-            modules: {
-              'main.js': { type: 'esm', contents: mainModule },
-              'worker.js': { type: 'esm', contents: options.bundle },
-            },
-          },
-          exports: { Deliverer: { type: 'durable-object', storage: 'sqlite' } },
+          ...(options.which === 'admin' ? adminModule : dataModule)(options.bundle),
           env: {
             ...Object.fromEntries(
               Object.entries(options.bindings).map(([name, value]) => [

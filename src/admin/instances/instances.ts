@@ -104,6 +104,18 @@ async function normalUrl(text: string, services: AdminServices): Promise<string>
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
 }
 
+/** What this runtime cannot do is refused when it is asked for, not at the instance's first call. */
+function requireKnownAuthority(
+  { instanceAuthorities }: Pick<AdminServices, 'instanceAuthorities'>,
+  { caCertificate }: Pick<z.infer<typeof changedInstance>, 'caCertificate'>,
+): void {
+  if (instanceAuthorities || caCertificate === undefined || caCertificate === null) return;
+  throw invalidField(
+    'caCertificate',
+    'cannot be used by this gateway: on Cloudflare Workers only public certificate authorities are trusted; give it to a gateway on Node',
+  );
+}
+
 export const unknownInstance = (): ProblemError =>
   new ProblemError(problem('instance-unknown', 'The tenant has no such instance.'));
 
@@ -142,6 +154,7 @@ async function addInstance(
   by: HistoryOrigin,
 ): Promise<string> {
   const { sql } = services;
+  requireKnownAuthority(services, given);
   const instanceId = newId();
   const url = await normalUrl(given.url, services);
   const secret = await storeSecret(services, tenantId, instanceId, given.apiClient);
@@ -185,6 +198,7 @@ async function updateInstance(
 ): Promise<Instance> {
   const { sql } = services;
   const { instanceId, tenantId } = before;
+  requireKnownAuthority(services, given);
   const { apiClient, ...settings } = given;
   const url = given.url === undefined ? before.url : await normalUrl(given.url, services);
   if (new URL(url).origin !== new URL(before.url).origin && apiClient === undefined) {

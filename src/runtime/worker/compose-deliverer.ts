@@ -1,6 +1,7 @@
 import { monotonicMs } from '../../clock.ts';
 import { createIssuedTokens } from '../../entra/issued-tokens.ts';
 import { createWebCryptoSignatureCheck } from '../../entra/signature.ts';
+import { afterInProcess } from '../../joining.ts';
 import { createAddressPolicy } from '../../outbound/addresses.ts';
 import { withCircuit } from '../../outbound/upstream-circuit.ts';
 import { createWorkersSend } from '../../outbound/workers.ts';
@@ -90,7 +91,7 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
   });
   const connection = createConnectionServices(config, parts, gateway);
   const routesChanged = () => undefined;
-  const moves = createMoveWork({ sql, relaxed: sql, log, scope, routesChanged });
+  const moves = createMoveWork({ sql, relaxed: sql, log, scope, routesChanged, after: afterInProcess });
   const delivery = { ...parts, gateway, connection, moves };
   // What was found out lives as long as the object; a slice takes up where the one before ended.
   const memory = createDeliveryMemory(delivery, { dueAtMs: new Map(), firstAtOnce: true });

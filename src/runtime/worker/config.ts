@@ -1,3 +1,4 @@
+import { isOwnVariable, ownVariableRefused, SecretUnreadable } from '../../secrets/reference.ts';
 import { type ConfigResult, loadConfig } from '../config.ts';
 import { settings } from '../settings.ts';
 import type { DelivererNamespace } from './waker.ts';
@@ -59,12 +60,22 @@ export async function loadWorkerConfig(bindings: WorkerBindings): Promise<Config
   };
 }
 
-/** Reads `env:NAME` of an instance's secret. Throws for a missing one and for `file:`, which Workers do not have. */
+/**
+ * Reads `env:NAME` of an instance's secret. Throws `SecretUnreadable`; `file:` is refused, for Workers have no files, and so
+ * are the gateway's own secrets.
+ */
 export function workerSecretReader(bindings: WorkerBindings): (reference: string) => Promise<string> {
   return async (reference) => {
-    if (!reference.startsWith('env:')) throw new Error('on Workers a secret reference begins with env:');
-    const value = bindings[reference.slice('env:'.length)];
-    if (typeof value !== 'string' || value === '') throw new Error(`the secret of ${reference} is not set`);
+    if (!reference.startsWith('env:'))
+      throw new SecretUnreadable(
+        'on Cloudflare Workers there are no files: a secret reference begins with env:',
+        true,
+      );
+    const name = reference.slice('env:'.length);
+    if (isOwnVariable(name)) throw ownVariableRefused(reference);
+    const value = bindings[name];
+    if (typeof value !== 'string' || value === '')
+      throw new SecretUnreadable(`the secret of ${reference} is not set`);
     return value;
   };
 }

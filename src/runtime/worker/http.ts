@@ -1,9 +1,11 @@
 /** This module knows what only Cloudflare knows of a request, and how an answer is streamed there. */
 
 import type { Context } from 'hono';
+import type { StreamedAnswer } from '../../admin/context.ts';
 import type { ForwardAnswer } from '../../forwarding/forward.ts';
 import { readBody } from '../../gateway/body.ts';
 import type { RequestFacts } from '../../gateway/listener.ts';
+import type { After } from '../../joining.ts';
 import { nullBodyStatuses } from '../../outbound/workers-upstream.ts';
 
 /** The part of `request.cf` that speaks of the client certificate; all of it is text. */
@@ -54,21 +56,56 @@ export const workerRequestFacts: RequestFacts = {
   },
 };
 
-const streamOf = (body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> => {
+function streamOf(
+  body: AsyncIterable<Uint8Array>,
+  onEnd: () => Promise<void> = async () => undefined,
+): ReadableStream<Uint8Array> {
   const chunks = body[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({
     pull: async (controller) => {
-      const { done, value } = await chunks.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
+      const { done, value } = await chunks.next().catch(async (error: unknown) => {
+        await onEnd();
+        throw error;
+      });
+      if (!done) return controller.enqueue(value);
+      controller.close();
+      await onEnd();
     },
     cancel: async () => {
       await chunks.return?.();
+      await onEnd();
     },
   });
-};
+}
 
-/** Streams a forwarded answer; a break of the instance's connection breaks the caller's. */
-export function respondOnWorkers(_c: Context, { body, headers, status }: ForwardAnswer): Response {
-  return new Response(nullBodyStatuses.has(status) ? null : streamOf(body), { status, headers });
+/** Streams an answer; a break of an instance's connection breaks the caller's. */
+export function respondOnWorkers(
+  _c: Context,
+  { body, headers, onEnd, status }: ForwardAnswer & Pick<StreamedAnswer, 'onEnd'>,
+): Response {
+  return new Response(nullBodyStatuses.has(status) ? null : streamOf(body, onEnd), { status, headers });
+}
+
+/** The answer, whose body counts as work of its request until it is taken, or given up: what makes it may ask the database. */
+export function heldToItsEnd(answer: Response, after: After): Response {
+  if (answer.body === null) return answer;
+  const { promise, resolve: end } = Promise.withResolvers<void>();
+  after(promise);
+  const reader = answer.body.getReader();
+  const body = new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      try {
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        controller.close();
+      } catch (error) {
+        controller.error(error);
+      }
+      end();
+    },
+    cancel: async (reason) => {
+      await reader.cancel(reason).finally(end);
+    },
+  });
+  return new Response(body, answer);
 }

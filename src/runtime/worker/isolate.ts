@@ -3,7 +3,12 @@ import { monotonicMs } from '../../clock.ts';
 import { createIssuedTokens } from '../../entra/issued-tokens.ts';
 import { createWebCryptoSignatureCheck } from '../../entra/signature.ts';
 import { createAnswerHeaders, withAnswerHeaders } from '../../gateway/answer-headers.ts';
-import { beginListener, finishListener, type ListenerEnv } from '../../gateway/listener.ts';
+import {
+  beginListener,
+  finishListener,
+  type ListenerEnv,
+  type ListenerOptions,
+} from '../../gateway/listener.ts';
 import { createAddressPolicy } from '../../outbound/addresses.ts';
 import { withCircuit } from '../../outbound/upstream-circuit.ts';
 import { createWorkersSend } from '../../outbound/workers.ts';
@@ -13,7 +18,7 @@ import { createSealer } from '../../secrets/seal.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.ts';
 import type { Config, ConfigFault } from '../config.ts';
-import { composeGateway } from '../gateway.ts';
+import { composeGateway, type GatewayParts } from '../gateway.ts';
 import { databaseUrlOf, loadWorkerConfig, type WorkerBindings, workerSecretReader } from './config.ts';
 import { createHealthApp } from './health.ts';
 import { respondOnWorkers, workerRequestFacts } from './http.ts';
@@ -36,37 +41,47 @@ export interface Isolate {
   wakeAll(): Promise<void>;
 }
 
-async function createDataApp(
+/** What the gateway is composed of in an isolate. */
+export type IsolateParts = GatewayParts & Pick<Scopes, 'after' | 'openBulk'> & { readonly waker: Waker };
+
+/** What a Worker serves beside its health. */
+export interface WorkerListener {
+  readonly name: ListenerOptions['name'];
+  /** Faults of its own: what this listener cannot be without. */
+  readonly faults: (config: Config) => readonly ConfigFault[];
+  /** Its address as browsers see it. */
+  readonly origin: (config: Config) => string | undefined;
+  readonly createApp: (parts: IsolateParts, bindings: WorkerBindings) => Pick<Hono<ListenerEnv>, 'fetch'>;
+}
+
+async function composeParts(
   config: Config,
   bindings: WorkerBindings,
-  shared: Pick<Scopes, 'sql' | 'after'> & { readonly log: Log; readonly metrics: Metrics },
-  waker: Waker,
-): Promise<Hono<ListenerEnv>> {
+  shared: Scopes & { readonly log: Log; readonly metrics: Metrics; readonly waker: Waker },
+): Promise<IsolateParts> {
   const policy = createAddressPolicy(config.upstreamAllow);
   const issued = createIssuedTokens({ sharing: 'request' });
   const send = issued.withSecondTry(createWorkersSend(policy));
   const upstream = createWorkersUpstream(policy, config.forwardTimeoutSeconds * 1_000);
-  const sealer = await createSealer(config.secretsKey);
-  const readReference = workerSecretReader(bindings);
-  return composeGateway({
+  return {
     ...shared,
     config,
     send,
     issued,
     upstream: withCircuit(upstream, monotonicMs),
-    sealer,
-    readReference,
+    sealer: await createSealer(config.secretsKey),
+    readReference: workerSecretReader(bindings),
     sharing: 'request',
     // A Node process that delivers looks by itself four times a second.
-    intake: { onDue: ({ tenantId }) => waker.wake(tenantId) },
+    intake: { onDue: ({ tenantId }) => shared.waker.wake(tenantId) },
     signature: createWebCryptoSignatureCheck(),
     facts: workerRequestFacts,
     respond: respondOnWorkers,
-  }).createDataApp();
+  };
 }
 
 /** A Worker has no start that could fail: every request is told, and the log says what is wrong. */
-function createFaultyIsolate(faults: readonly ConfigFault[]): Isolate {
+function createFaultyIsolate(faults: readonly ConfigFault[], name: WorkerListener['name']): Isolate {
   const log = createWorkerLog({ logLevel: 'info' });
   for (const { variable, problem: what, example } of faults) {
     log.error('config.fault', { variable, problem: what, example });
@@ -74,7 +89,7 @@ function createFaultyIsolate(faults: readonly ConfigFault[]): Isolate {
   const options = { log, metrics: createMetrics() };
   const health = createHealthApp(undefined, options);
   const app = new Hono<ListenerEnv>();
-  beginListener(app, { ...options, name: 'data' });
+  beginListener(app, { ...options, name });
   app.all('/*', () => {
     throw new ProblemError(
       problem('internal-error', 'The configuration has faults; the log names them.', {
@@ -94,29 +109,37 @@ function createFaultyIsolate(faults: readonly ConfigFault[]): Isolate {
 
 const isHealth = (request: Request): boolean => new URL(request.url).pathname.startsWith('/health/');
 
-/** Reads the configuration and composes the gateway; faults make an isolate that only says so. */
-export async function openIsolate(bindings: WorkerBindings): Promise<Isolate> {
+/** Reads the configuration and composes what the listener is made of; faults make an isolate that only says so. */
+export async function openIsolate(bindings: WorkerBindings, listener: WorkerListener): Promise<Isolate> {
   const loaded = await loadWorkerConfig(bindings);
-  if (!loaded.ok) return createFaultyIsolate(loaded.faults);
+  const faults = loaded.ok ? listener.faults(loaded.config) : loaded.faults;
+  if (!loaded.ok || faults.length > 0) return createFaultyIsolate(faults, listener.name);
   const { config } = loaded;
   const log = createWorkerLog(config);
   const scopes = createScopes(log);
-  const shared = { sql: scopes.sql, after: scopes.after, log, metrics: createMetrics() };
   const waker = createWaker({
     ...{ shards: config.shards, after: scopes.after, now: monotonicMs },
     namespace: bindings.DELIVERER,
   });
+  const shared = { ...scopes, log, metrics: createMetrics(), waker };
   const health = createHealthApp(scopes.sql, shared);
-  const data = await createDataApp(config, bindings, shared, waker);
-  const answerHeaders = createAnswerHeaders(config.publicUrl);
+  const app = listener.createApp(await composeParts(config, bindings, shared), bindings);
+  const answerHeaders = createAnswerHeaders(listener.origin(config));
   return {
     answer: (request, requestBindings, context) => {
-      const app = isHealth(request) ? health : data;
+      const { fetch } = isHealth(request) ? health : app;
       const waitUntil = context.waitUntil.bind(context);
       return scopes.within({ databaseUrl: databaseUrlOf(requestBindings), waitUntil }, async () =>
-        withAnswerHeaders(await app.fetch(request, requestBindings, context), answerHeaders),
+        withAnswerHeaders(await fetch(request, requestBindings, context), answerHeaders),
       );
     },
     wakeAll: waker.wakeAll,
   };
 }
+
+export const dataListener: WorkerListener = {
+  name: 'data',
+  faults: () => [],
+  origin: ({ publicUrl }) => publicUrl,
+  createApp: (parts) => composeGateway(parts).createDataApp(),
+};

@@ -1,6 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { After } from '../../joining.ts';
-import { connectWithinRequestSeconds, openDatabase, type Sql } from '../../store/database.ts';
+import {
+  connectWithinRequestSeconds,
+  type DatabaseOptions,
+  openDatabase,
+  type Sql,
+} from '../../store/database.ts';
 import type { Log } from '../../telemetry/log.ts';
 
 /**
@@ -12,6 +17,8 @@ export interface Scopes {
   readonly sql: Sql;
   /** The platform lets the work go on for a while after the answer. */
   readonly after: After;
+  /** Opens another client of the request, with one connection, for what keeps it for long; whoever opens it ends it. */
+  readonly openBulk: () => Sql;
   /** Runs `work` as a request; it is finished even when the caller goes away. */
   within<T>(request: ScopeOptions, work: () => Promise<T>): Promise<T>;
 }
@@ -24,6 +31,7 @@ export interface ScopeOptions {
 interface Scope {
   /** Opened with the first query, closed with the last work of the request. */
   readonly sql: () => Sql;
+  readonly openBulk: () => Sql;
   readonly hold: (work: Promise<unknown>) => void;
 }
 
@@ -31,10 +39,9 @@ interface Scope {
 const connectionsPerRequest = 2;
 const closeWithinSeconds = 5;
 
-const openClient = (url: string): Sql =>
+const openClient = (url: string, more: Pick<DatabaseOptions, 'applicationName' | 'connections'>): Sql =>
   openDatabase(url, {
-    connections: connectionsPerRequest,
-    applicationName: 'espalier-worker',
+    ...more,
     connectTimeoutSeconds: connectWithinRequestSeconds,
     pooled: true,
   });
@@ -52,9 +59,13 @@ function openScope({ databaseUrl, waitUntil }: ScopeOptions): Scope {
   };
   return {
     sql: () => {
-      client ??= openClient(databaseUrl);
+      client ??= openClient(databaseUrl, {
+        connections: connectionsPerRequest,
+        applicationName: 'espalier-worker',
+      });
       return client;
     },
+    openBulk: () => openClient(databaseUrl, { connections: 1, applicationName: 'espalier-bulk' }),
     hold: (work) => {
       inWork += 1;
       waitUntil(settle(work));
@@ -76,6 +87,7 @@ export function createScopes(log: Log): Scopes {
       apply: (_target, _self, argumentList) => Reflect.apply(current().sql(), undefined, argumentList),
       get: (_target, name) => Reflect.get(current().sql(), name),
     }),
+    openBulk: () => current().openBulk(),
     after: (work) =>
       current().hold(work.catch((error: unknown) => log.error('request.unawaited-failed', { error }))),
     within: (request, work) => {
