@@ -20,6 +20,8 @@ export interface DemoChildOptions {
   readonly name: string;
   /** Default: the command line. With the gateway of the demo the parent can speak (`tell`). */
   readonly entry?: 'demo-gateway' | 'main';
+  /** Absolute path of another program in its place. */
+  readonly program?: string | undefined;
   readonly args: readonly string[];
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -94,8 +96,8 @@ function tell(child: ChildProcess, message: object, answer: string): Promise<voi
 }
 
 export function startDemoChild(options: DemoChildOptions): DemoChild {
-  const { entry = 'main', name } = options;
-  const child = spawn(process.execPath, [...process.execArgv, fileOf(entry), ...options.args], {
+  const { entry = 'main', name, program = fileOf(entry) } = options;
+  const child = spawn(process.execPath, [...process.execArgv, program, ...options.args], {
     cwd: options.cwd,
     env: { ...cleanEnvironment(), ...options.environment },
     stdio: ['ignore', 'pipe', 'pipe', ...(entry === 'main' ? [] : (['ipc'] as const))],

@@ -13,6 +13,8 @@ import type { DemoContext, DemoWorld } from './demo-world.ts';
 export interface DemoRun {
   readonly once: boolean;
   readonly seed: number | undefined;
+  /** A program in place of `serve`. */
+  readonly gateway: string | undefined;
   /** The data directory, absolute. */
   readonly dir: string;
   readonly output: DemoOutput;
@@ -34,7 +36,7 @@ export interface DemoStart {
 
 function startChild(
   run: DemoRun,
-  what: Pick<DemoChildOptions, 'args' | 'entry' | 'environment' | 'name'>,
+  what: Pick<DemoChildOptions, 'args' | 'entry' | 'environment' | 'name' | 'program'>,
 ): DemoChild {
   const { dir } = run;
   const child = startDemoChild({ ...what, cwd: dir, logFile: join(dir, `${what.name}.log`) });
@@ -69,7 +71,7 @@ async function startGateway(
     ESPALIER_UPLOAD_STATUS_SECONDS: '0.5',
   };
   return run.once
-    ? startChild(run, { name: 'gateway', args: ['serve'], environment: settings })
+    ? startChild(run, { name: 'gateway', program: run.gateway, args: ['serve'], environment: settings })
     : startChild(run, { name: 'gateway', entry: 'demo-gateway', args: [], environment: settings });
 }
 

@@ -21,6 +21,8 @@ export interface DemoArguments {
   /** Default: `.espalier-demo`. */
   readonly dataDir?: string | undefined;
   readonly seed?: number | undefined;
+  /** Absolute path of a program that is run in place of `serve`, with `once`: the same gateway on another runtime. */
+  readonly gateway?: string | undefined;
 }
 
 /** Devices have to be there by then, counted from the start. */
@@ -201,7 +203,8 @@ export async function runDemo(args: DemoArguments = {}): Promise<number> {
   const output = createDemoOutput(args.once ? process.stderr : process.stdout);
   const dir = resolve(args.dataDir ?? '.espalier-demo');
   const once = args.once === true;
-  const run: DemoRun = { once, seed: args.seed, dir, output, startedAtMs, stopped, cleanUps: [] };
+  const { gateway, seed } = args;
+  const run: DemoRun = { once, seed, gateway, dir, output, startedAtMs, stopped, cleanUps: [] };
   let summary: DemoSummary | undefined;
   let isBroken = false;
   try {

@@ -193,7 +193,6 @@ function startReports(parts: StageParts): StageRunner {
       notProvisioned: (tenantId) => notProvisioned(tenantId, connection.partners),
     }),
     clouds: config.clouds,
-    turns: gateway.turns,
     microsoft: gateway.access,
     circuits: memory.circuits.reports,
     apiVersions: config.partnerApiVersions,

@@ -95,11 +95,8 @@ export function createTurns(now: () => number = () => performance.now()): Turns 
 /** Turns for a runtime in which requests must not wait for each other (Workers): each work has turns of its own. */
 export const turnsApart: Turns = { work: (key) => createTurns().work(key) };
 
-/**
- * Does a short job in a turn of its key, and answers what it does. The jobs of a key begin in their order; one that goes on
- * by itself is not waited for.
- */
-export type InTurn = <T>(key: string, job: () => T | Promise<T>) => Promise<T>;
+/** Does a short job in a turn of its key, and answers what it does; the jobs of a key are done in their order. */
+export type InTurn = <T>(key: string, job: () => T) => Promise<T>;
 
 /** Jobs that wait together share a slice, for a turn of each would take longer than the job. */
 export function createJobs(turns: Turns): InTurn {

@@ -48,8 +48,8 @@ export interface RunningWorker {
 
 /** Configuration of a Worker and the file that its bundle is. */
 export const workers = {
-  data: { config: 'wrangler.toml', bundle: 'worker.js' },
-  admin: { config: 'wrangler.admin.toml', bundle: 'worker-admin.js' },
+  data: { name: 'espalier', config: 'wrangler.toml', bundle: 'worker.js' },
+  admin: { name: 'espalier-admin', config: 'wrangler.admin.toml', bundle: 'worker-admin.js' },
 } as const;
 
 /** `wrangler deploy --dry-run`: the bundle's text. Nothing is sent anywhere. */
@@ -126,61 +126,80 @@ function loadMiniflare(trust: string): typeof import('miniflare').Miniflare {
   return Miniflare;
 }
 
-/** `trust`: PEM of one more authority for the Worker's `fetch`. */
-export async function startWorker(options: {
+interface LocalWorker {
+  readonly which: keyof typeof workers;
   readonly bundle: string;
-  /** Default: the Worker of the data plane. */
-  readonly which?: keyof typeof workers;
-  readonly bindings: Record<string, string>;
-  readonly trust: string;
+  /** With the objects that deliver; of the data plane. */
+  readonly delivers?: boolean;
+}
+
+interface WorkerdOptions {
+  readonly workers: readonly LocalWorker[];
+  readonly bindings: Readonly<Record<string, string>>;
+  /** File of one more authority for the Workers' `fetch`. */
+  readonly trustFile: string;
   /** Database URL behind a Hyperdrive binding. */
   readonly hyperdrive?: string;
-  /** With the objects that deliver. */
-  readonly delivers?: boolean;
-}): Promise<RunningWorker> {
-  const dir = mkdtempSync(join(tmpdir(), 'espalier-workerd-'));
-  writeFileSync(join(dir, 'ca.crt'), options.trust);
-  const Miniflare = loadMiniflare(join(dir, 'ca.crt'));
+  readonly onLine: (level: string, line: string) => void;
+}
+
+const objectThatDelivers = {
+  type: 'durable-object',
+  worker: workers.data.name,
+  exportName: 'Deliverer',
+} as const;
+
+function configOf({ bundle, delivers = false, which }: LocalWorker, options: WorkerdOptions) {
+  const { bindings, hyperdrive } = options;
   const { date, flags } = compatibility();
-  const lines: string[] = [];
+  const texts = Object.entries(bindings).map(([key, value]) => [key, { type: 'text' as const, value }]);
+  const pool = { type: 'hyperdrive' as const, id: 'local', dev: { connectionString: hyperdrive ?? '' } };
+  return {
+    name: workers[which].name,
+    compatibilityDate: date,
+    compatibilityFlags: flags,
+    ...(which === 'admin' ? adminModule : dataModule)(bundle),
+    env: {
+      ...Object.fromEntries(texts),
+      ...(delivers ? { DELIVERER: objectThatDelivers } : {}),
+      ...(hyperdrive === undefined ? {} : { HYPERDRIVE: pool }),
+    },
+  };
+}
+
+export async function openWorkerd(options: WorkerdOptions) {
+  const Miniflare = loadMiniflare(options.trustFile);
   const miniflare = new Miniflare({
-    handleStructuredLogs: ({ level, message }) => lines.push(`${level} ${message}`),
-    handleUncaughtError: (error) => lines.push(`uncaught ${error.stack ?? error.message}`),
+    handleStructuredLogs: ({ level, message }) => options.onLine(level, message),
+    handleUncaughtError: (error) => options.onLine('uncaught', error.stack ?? error.message),
     cf: false,
-    workers: [
-      {
-        config: {
-          name: 'espalier',
-          compatibilityDate: date,
-          compatibilityFlags: flags,
-          ...(options.which === 'admin' ? adminModule : dataModule)(options.bundle),
-          env: {
-            ...Object.fromEntries(
-              Object.entries(options.bindings).map(([name, value]) => [
-                name,
-                { type: 'text' as const, value },
-              ]),
-            ),
-            ...(options.delivers
-              ? {
-                  DELIVERER: { type: 'durable-object' as const, worker: 'espalier', exportName: 'Deliverer' },
-                }
-              : {}),
-            ...(options.hyperdrive === undefined
-              ? {}
-              : {
-                  HYPERDRIVE: {
-                    type: 'hyperdrive' as const,
-                    id: 'local',
-                    dev: { connectionString: options.hyperdrive },
-                  },
-                }),
-          },
-        },
-      },
-    ],
+    workers: options.workers.map((worker) => ({ config: configOf(worker, options) })),
   });
   await miniflare.ready;
+  return miniflare;
+}
+
+/** `trust`: PEM of one more authority for the Worker's `fetch`. */
+export async function startWorker(
+  options: Pick<WorkerdOptions, 'bindings' | 'hyperdrive'> &
+    Pick<LocalWorker, 'bundle' | 'delivers'> & {
+      readonly trust: string;
+      /** Default: the Worker of the data plane. */
+      readonly which?: LocalWorker['which'];
+    },
+): Promise<RunningWorker> {
+  const { bindings, hyperdrive, trust, which = 'data', ...worker } = options;
+  const dir = mkdtempSync(join(tmpdir(), 'espalier-workerd-'));
+  const trustFile = join(dir, 'ca.crt');
+  writeFileSync(trustFile, trust);
+  const lines: string[] = [];
+  const miniflare = await openWorkerd({
+    bindings,
+    trustFile,
+    ...(hyperdrive === undefined ? {} : { hyperdrive }),
+    workers: [{ ...worker, which }],
+    onLine: (level, line) => lines.push(`${level} ${line}`),
+  });
   return {
     fetch: async (url, call = {}) => {
       const answer = await miniflare.dispatchFetch(url, { redirect: 'manual', ...call });

@@ -7,7 +7,6 @@ import type { Hold } from '../../store/row-types.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import type { Turns } from '../../untrusted/turns.ts';
 import type { MicrosoftPort } from '../microsoft.ts';
 import type { Circuits } from '../stage/circuit.ts';
 import type { InventoryVocabulary } from './attributes.ts';
@@ -32,8 +31,6 @@ export interface ReportStageOptions {
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'upload'>;
   readonly send: Send;
-  /** Turns in which calls begin; default: each begins at once. */
-  readonly turns?: Turns;
   readonly tenants: ReportTenants;
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly microsoft: MicrosoftPort;

@@ -4,7 +4,6 @@ import { createKeyedSemaphore } from '../../semaphore.ts';
 import type { DueReport, Settlement } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import { inSpan } from '../../telemetry/tracing.ts';
-import { createJobs, type InTurn } from '../../untrusted/turns.ts';
 import type { Stage } from '../stage/run-stage.ts';
 import { contentOf } from './message.ts';
 import { tellable } from './report.ts';
@@ -69,16 +68,10 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
   const mayProbe = createProbes(options);
   const partial = createPartialMessages(options.elapsedMs);
   const ofTenant = createKeyedSemaphore(callsOfTenant);
-  const inTurn: InTurn = options.turns ? createJobs(options.turns) : async (_tenantId, job) => job();
-  /** The messages of a lease are stored together and go on at the same time; a call that opens a connection takes a millisecond. */
-  const paced = (tenantId: string): ReportStageOptions => ({
+  const bounded = (tenantId: string): ReportStageOptions => ({
     ...options,
-    send: (request) => inTurn(tenantId, () => options.send(request)),
+    send: (request) => ofTenant(tenantId, () => options.send(request)),
   });
-  const bounded = (tenantId: string): ReportStageOptions => {
-    const { send } = paced(tenantId);
-    return { ...options, send: (request) => ofTenant(tenantId, () => send(request)) };
-  };
 
   const work = async (rows: readonly DueReport[], holder: string): Promise<void> => {
     const [first] = rows as readonly [DueReport];
@@ -119,7 +112,7 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     }
     if (follows && first.state === 'accepted') return pollUpload(rows, holder, tenant, bounded(tenantId));
     if (follows) return verifyUpload(first, holder, tenant, cloud, bounded(tenantId));
-    return sendReports(rows, holder, tenant, { ...paced(tenantId), partial });
+    return sendReports(rows, holder, tenant, { ...options, partial });
   };
 
   return {
