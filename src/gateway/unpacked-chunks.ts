@@ -16,7 +16,7 @@ async function* slicesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
     for (let at = 0; at < chunk.length; at += sliceBytes) yield chunk.slice(at, at + sliceBytes);
 }
 
-const nextTurn = (): Promise<void> => new Promise((resolve) => void soon(resolve));
+const nextTurn = (): Promise<void> => new Promise((resolve) => soon(resolve));
 
 interface Demand {
   /** Reads from the unpacker. */
