@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { hostileBodies } from './hostile-table.ts';
+import { type HostileBody, hostileBodies } from './hostile-table.ts';
 import { percentile } from './pace.ts';
 import { answerQuestions } from './worker.ts';
 
@@ -14,6 +14,7 @@ export interface SenderPlan {
   readonly key: string;
   /** A name of `hostileBodies`; undefined: an ordinary webhook. */
   readonly body: string | undefined;
+  /** At least; more where the body has more of its own. */
   readonly connections: number;
   readonly pauseMs: number;
   readonly durationMs: number;
@@ -29,7 +30,7 @@ export interface SenderResult {
   readonly maxMs: number;
 }
 
-const ordinary = {
+const ordinary: HostileBody = {
   path: 'webhooks',
   headers: { 'content-type': 'application/json' },
   bytes: Buffer.from(
@@ -38,20 +39,22 @@ const ordinary = {
 };
 
 answerQuestions(async (plan: SenderPlan): Promise<SenderResult> => {
-  const { ca, connections, instanceId, key, origin, pauseMs } = plan;
+  const { ca, instanceId, key, origin, pauseMs } = plan;
   const made = plan.body === undefined ? ordinary : hostileBodies[plan.body]?.();
   if (made === undefined) throw new Error(`there is no body ${plan.body}`);
+  const bodies = [made.bytes, ...(made.others ?? [])] as const;
+  const connections = Math.max(plan.connections, bodies.length);
   const pool = new Pool(origin, { connections, pipelining: 1, connect: { ca }, headersTimeout: 120_000 });
   const statuses: Record<number, number> = {};
   const took: number[] = [];
-  const send = async (): Promise<void> => {
+  const send = async (body: Uint8Array): Promise<void> => {
     const before = performance.now();
     const status = await pool
       .request({
         method: 'POST',
         path: `/jamf/${instanceId}/${made.path}`,
         headers: { ...made.headers, 'x-api-key': key },
-        body: made.bytes,
+        body,
       })
       .then(async (answer) => {
         await answer.body.dump();
@@ -63,14 +66,14 @@ answerQuestions(async (plan: SenderPlan): Promise<SenderResult> => {
     statuses[status] = (statuses[status] ?? 0) + 1;
   };
   const end = performance.now() + plan.durationMs;
-  const work = async (): Promise<void> => {
+  const work = async (nth: number): Promise<void> => {
     do {
-      await send();
+      await send(bodies[nth % bodies.length] ?? made.bytes);
       if (pauseMs > 0) await pause(pauseMs);
     } while (performance.now() < end);
   };
   try {
-    await Promise.all(Array.from({ length: connections }, work));
+    await Promise.all(Array.from({ length: connections }, (_, nth) => work(nth)));
   } finally {
     await pool.destroy();
   }

@@ -1,4 +1,5 @@
 import { gzipSync } from 'node:zlib';
+import { recordLimits } from '../src/limits.ts';
 
 /** Bodies that a caller with one instance's key may send to harm the others. */
 
@@ -6,6 +7,8 @@ export interface HostileBody {
   readonly path: 'webhooks' | 'inventory';
   readonly headers: Readonly<Record<string, string>>;
   readonly bytes: Uint8Array;
+  /** Bodies of further connections, each with one of its own; without them all send the first. */
+  readonly others?: readonly Uint8Array[];
 }
 
 const json = { 'content-type': 'application/json' };
@@ -50,6 +53,14 @@ const event = (inner: string): string =>
 const largeRecord = (at: number): string =>
   `{"id":${at + 1},"applications":[${count(2_000, (one) => `{"name":"a${one}","version":"1.0"}`).join(',')}]}`;
 
+const sideBySide = (bodies: readonly [HostileBody, ...HostileBody[]]): HostileBody => ({
+  ...bodies[0],
+  others: bodies.slice(1).map(({ bytes }) => bytes),
+});
+/** Nearly all of it is kept; of another computer each, or a statement would take one of them. */
+const keptRecord = (id: number): HostileBody =>
+  gzip(push(`{"id":${id},"general":{"name":"${'x'.repeat(recordLimits.keptBytes - 100)}"}}`));
+
 /** By name, made when they are asked for. */
 export const hostileBodies: Readonly<Record<string, () => HostileBody>> = {
   'webhook, 10 MB of [': () => webhook(`{"event":${'['.repeat(10_000_000)}`),
@@ -83,5 +94,7 @@ export const hostileBodies: Readonly<Record<string, () => HostileBody>> = {
   'gzip of a 100 MB record': () => gzip(push(`{"id":1,"x":"${'x'.repeat(100_000_000)}"}`)),
   'gzip of 50 MB of wide records': () =>
     gzip(push(count(8, () => `{"id":1,"x":${wideObject(500_000)}}`).join('\n'), ndjson)),
+  'one record of 1 MiB, gzip, 64 times': () =>
+    sideBySide([keptRecord(1), ...count(63, (at) => keptRecord(at + 2))]),
   'gzip of 1,400 records of 70 KB': () => gzip(push(count(1_400, largeRecord).join('\n'), ndjson)),
 };
