@@ -105,7 +105,7 @@ ${table(
     ['imports and exports, one each', String(importsAtOnce + exportsAtOnce)],
     ['what delivery writes without waiting for the disk', 'a fifth of the rest'],
     ['operators: the admin API and the console', 'a sixth of the rest'],
-    ['everything else', 'what is left'],
+    ['everything else', 'what is left; webhooks and pushes hold three quarters of it at most'],
   ],
 )}
 
