@@ -48,7 +48,6 @@ const allowed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   'src/delivery/missed-events.ts': { keep: 'only for a process, which has a place to keep marks in' },
   'src/forwarding/begin-exchange.ts': { waiting: 'the reader of one exchange, which is one call' },
-  'src/gateway/unpacked-chunks.ts': { soon: 'it wakes the call that waits for it' },
   'src/jamf/client.ts': { createSemaphore: 'on Workers a client lives in one request (instance-clients.ts)' },
   'src/jamf/token.ts': { createJoining: 'on Workers a client lives in one request (instance-clients.ts)' },
   'src/outbound/workers-upstream.ts': {
