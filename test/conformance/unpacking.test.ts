@@ -15,7 +15,9 @@ describe('a gzip that is unpacked on Workers', () => {
       format: 'esm',
     });
     const PACKED = gzipSync(Buffer.alloc(60_000_000, 32)).toString('base64');
-    const worker = await startWorker({ bundle: outputFiles[0]!.text, bindings: { PACKED }, trust: '' });
+    const bundle = outputFiles[0]!.text;
+    // As the admin Worker, which has no objects: a bundle alone.
+    const worker = await startWorker({ bundle, bindings: { PACKED }, trust: '', which: 'admin' });
     try {
       const { text } = await worker.fetch('https://gateway.example.test/');
       const { ahead, size } = JSON.parse(text) as { ahead: number; size: number };
