@@ -21,7 +21,7 @@ import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
  * session, as Hyperdrive does; no Node process delivers unless one is started.
  */
 
-const shards = 2;
+const shards = 3;
 const periodSeconds = 5;
 const tenantCount = 4;
 
@@ -84,7 +84,7 @@ describe('delivery on Workers', () => {
           instances: [{ name: `i${index}`, macs: 3 }],
         })),
       },
-      environment: { ESPALIER_HEARTBEAT_SECONDS: String(periodSeconds) },
+      environment: { ESPALIER_HEARTBEAT_SECONDS: String(periodSeconds), ESPALIER_HOLD_RECHECK_SECONDS: '60' },
     });
     for (const { tenantId } of scene.world.tenants)
       for (const [name, added] of await connectTenant(scene, tenantId)) instances.set(name, added);

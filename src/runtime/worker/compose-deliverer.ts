@@ -3,8 +3,8 @@ import { createIssuedTokens } from '../../entra/issued-tokens.ts';
 import { createWebCryptoSignatureCheck } from '../../entra/signature.ts';
 import { afterInProcess } from '../../joining.ts';
 import { createAddressPolicy } from '../../outbound/addresses.ts';
+import type { Send } from '../../outbound/port.ts';
 import { withCircuit } from '../../outbound/upstream-circuit.ts';
-import { createWorkersSend } from '../../outbound/workers.ts';
 import { createWorkersUpstream } from '../../outbound/workers-upstream.ts';
 import { createSealer } from '../../secrets/seal.ts';
 import { webSha256 } from '../../secrets/sha256.ts';
@@ -56,6 +56,8 @@ export interface DelivererParts {
   readonly config: Config;
   readonly bindings: WorkerBindings;
   readonly scope: TenantScope;
+  /** The way out, before it is counted. */
+  readonly send: Send;
   readonly budget: Budget;
   readonly log: Log;
 }
@@ -63,6 +65,8 @@ export interface DelivererParts {
 export interface ShardDelivery {
   /** `signal` breaks it off where the database does not answer. */
   start(signal: AbortSignal): Promise<Delivery>;
+  /** Ends its connections. */
+  close(): Promise<void>;
 }
 
 export async function composeDeliverer(given: DelivererParts): Promise<ShardDelivery> {
@@ -75,7 +79,7 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
   });
   const policy = createAddressPolicy(config.upstreamAllow);
   const issued = createIssuedTokens();
-  const send = issued.withSecondTry(budget.counted(createWorkersSend(policy)));
+  const send = issued.withSecondTry(budget.counted(given.send));
   const sealer = await createSealer(config.secretsKey);
   const notifications = notifyWithin();
   const parts = { config, sql, send, sealer, log, metrics, scope };
@@ -104,5 +108,6 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
         limits: shardLimits,
         sha256: webSha256,
       }),
+    close: () => sql.end({ timeout: 5 }),
   };
 }

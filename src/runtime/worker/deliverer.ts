@@ -1,4 +1,6 @@
 import { monotonicMs } from '../../clock.ts';
+import { createAddressPolicy } from '../../outbound/addresses.ts';
+import { createWorkersSend } from '../../outbound/workers.ts';
 import type { TenantScope } from '../../store/tenant-scope.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { createBudget, sliceLimits } from './budget.ts';
@@ -58,7 +60,8 @@ async function openSlices(
     return { log, slices: undefined };
   }
   const budget = createBudget(sliceLimits, monotonicMs);
-  const shard = await composeDeliverer({ config, bindings, scope, budget, log });
+  const send = createWorkersSend(createAddressPolicy(config.upstreamAllow));
+  const shard = await composeDeliverer({ config, bindings, scope, send, budget, log });
   return {
     log,
     slices: createSlices(() => shard.start(AbortSignal.timeout(sliceLimits.sliceMs)), budget),

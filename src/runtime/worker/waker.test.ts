@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import { shardOf, type TenantScope } from '../../store/tenant-scope.ts';
+import { createWaker } from './waker.ts';
+
+const tenantId = '0000002a-0000-4000-8000-000000000000';
+
+function scene(shards: number) {
+  const woken: [string, TenantScope][] = [];
+  const after: Promise<unknown>[] = [];
+  let nowMs = 0;
+  const waker = createWaker({
+    namespace: {
+      idFromName: (name) => name,
+      get: (id) => ({
+        wake: async (scope) => {
+          woken.push([id, scope]);
+        },
+      }),
+    },
+    ...{ shards, after: (work) => void after.push(work), now: () => nowMs },
+  });
+  return { waker, woken, after, pass: (ms: number) => (nowMs += ms) };
+}
+
+it("wakes the tenant's object, and not again while it looks by itself", async () => {
+  const { after, pass, waker, woken } = scene(4);
+  const scope = { shard: shardOf(tenantId, 4), of: 4 };
+  for (let message = 0; message < 100; message += 1) waker.wake(tenantId);
+  await Promise.all(after);
+  expect(woken).toEqual([[`deliverer/${scope.shard}/4`, scope]]);
+  // Another shard is woken for its own tenants.
+  waker.wake('0000002b-0000-4000-8000-000000000000');
+  expect(woken).toHaveLength(2);
+  pass(250);
+  waker.wake(tenantId);
+  expect(woken).toHaveLength(3);
+});
+
+it('wakes all of them, and nobody where a Node process delivers', async () => {
+  const { waker, woken } = scene(3);
+  await waker.wakeAll();
+  expect(woken.map(([name]) => name)).toEqual(['deliverer/0/3', 'deliverer/1/3', 'deliverer/2/3']);
+  const without = createWaker({
+    namespace: undefined,
+    ...{ shards: 3, now: () => 0 },
+    after: () => {
+      throw new Error('there is nothing to wake');
+    },
+  });
+  without.wake(tenantId);
+  await without.wakeAll();
+});

@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createAddressPolicy } from '../../src/outbound/addresses.ts';
+import { createNodeSend } from '../../src/outbound/node.ts';
+import { createOutgoingProxies } from '../../src/outbound/proxies.ts';
+import { type Config, loadConfig } from '../../src/runtime/config.ts';
+import type { Budget } from '../../src/runtime/worker/budget.ts';
+import { composeDeliverer } from '../../src/runtime/worker/compose-deliverer.ts';
+import { createSlices } from '../../src/runtime/worker/deliverer-slice.ts';
+import { shardOf, type TenantScope } from '../../src/store/tenant-scope.ts';
+import { createLog } from '../../src/telemetry/log.ts';
+import { eventually } from '../harness/eventually.ts';
+import { connectTenant, type Scene, startScene } from '../harness/gateway.ts';
+
+/** Slices of a shard as a Durable Object runs them, on Node, with a budget that the test ends. */
+
+const tenantCount = 4;
+const shards = 3;
+
+describe('a slice of delivery', () => {
+  let scene: Scene;
+  let config: Config;
+  const closing: (() => Promise<void>)[] = [];
+
+  beforeAll(async () => {
+    scene = await startScene({
+      world: {
+        clouds: ['public'],
+        tenants: Array.from({ length: tenantCount }, (_, index) => ({
+          instances: [{ name: `i${index}`, macs: 2 }],
+        })),
+      },
+      // Each computer is read once when its instance is new.
+      environment: { ESPALIER_RECONCILE_SECONDS: '86400', ESPALIER_HOLD_RECHECK_SECONDS: '60' },
+    });
+    for (const { tenantId } of scene.world.tenants) await connectTenant(scene, tenantId);
+    await eventually(async () => {
+      const [row] = await scene.database.sql<{ done: number }[]>`
+        select count(*)::int as done from computers where wanted_revision = done_revision`;
+      expect(row?.done).toBe(tenantCount * 2);
+    });
+    await scene.gateway.stop();
+    // Delivery is in the test's process here, which does not trust the simulators by itself.
+    const trusted = getCACertificates('default');
+    setDefaultCACertificates([...trusted, scene.world.authority.certificatePem]);
+    closing.push(async () => setDefaultCACertificates(trusted));
+    const loaded = await loadConfig({
+      environment: { ...scene.environment, ESPALIER_SHARDS: String(shards) },
+      readFile: (path) => readFileSync(path, 'utf8'),
+    });
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults));
+    config = loaded.config;
+  });
+  afterAll(async () => {
+    for (const close of closing) await close();
+    await scene?.close();
+  });
+
+  async function slicesOf(scope: TenantScope, url = scene.database.url, patienceMs = 20_000) {
+    const spent = { over: false };
+    const budget: Budget = { begin: () => undefined, isOver: () => spent.over, counted: (send) => send };
+    const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow), createOutgoingProxies(config));
+    const shard = await composeDeliverer({
+      ...{ config, scope, budget },
+      bindings: { DATABASE_URL: url },
+      send: outbound.send,
+      log: createLog({ level: 'error', format: 'json', write: () => undefined }),
+    });
+    closing.push(shard.close, outbound.close);
+    return { spent, slices: createSlices(() => shard.start(AbortSignal.timeout(patienceMs)), budget) };
+  }
+  const makeDue = () => scene.database.sql`
+    update computers set wanted_revision = wanted_revision + 1, next_try_at = now(), background = false`;
+  const openTenants = async (): Promise<string[]> => {
+    const rows = await scene.database.sql<{ tenantId: string }[]>`
+      select distinct tenant_id as "tenantId" from computers where wanted_revision > done_revision order by 1`;
+    return rows.map(({ tenantId }) => tenantId);
+  };
+
+  it('does what is due for its tenants alone, and ends when there is nothing left', async () => {
+    for (let shard = 0; shard < shards; shard += 1) {
+      const { slices } = await slicesOf({ shard, of: shards });
+      await makeDue();
+      const others = scene.world.tenants
+        .map(({ tenantId }) => tenantId)
+        .filter((tenantId) => shardOf(tenantId, shards) !== shard);
+      const { nextInMs } = await slices.run();
+      expect(await openTenants()).toEqual(others.sort());
+      expect(nextInMs).toBeGreaterThan(0);
+      expect(slices.delivering()).toBe(false);
+    }
+  }, 60_000);
+
+  it('goes on without a slice when its budget is used up, and ends in a later one', async () => {
+    const { slices, spent } = await slicesOf({ shard: 0, of: 1 });
+    await makeDue();
+    spent.over = true;
+    expect(await slices.run()).toEqual({ nextInMs: 0 });
+    expect(slices.delivering()).toBe(true);
+    spent.over = false;
+    const slice = slices.run();
+    expect(slices.wake()).toBe(true);
+    await slice;
+    expect(await openTenants()).toEqual([]);
+    expect(slices.delivering()).toBe(false);
+    expect(slices.wake()).toBe(false);
+  }, 60_000);
+
+  it('does not begin without the database, and the next one does', async () => {
+    const away = await slicesOf({ shard: 0, of: 1 }, 'postgres://nobody@127.0.0.1:1/none', 1_500);
+    await expect(away.slices.run()).rejects.toThrow();
+    expect(away.slices.delivering()).toBe(false);
+  }, 60_000);
+});
