@@ -25,10 +25,12 @@ const crowd: readonly Asked[] = [
   { kind: 'calls', connections: 500 },
 ];
 
-/** The classes in the order in which they may begin to be refused (docs/overload.md). */
+/**
+ * The classes in the order in which they may begin to be refused (docs/overload.md), but for pages, which a database that
+ * waits does not refuse.
+ */
 const firstRefused: readonly (readonly Kind[])[] = [
   ['large pushes', 'lists', 'exports'],
-  ['pages'],
   ['webhooks'],
   ['calls'],
 ];
