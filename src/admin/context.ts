@@ -22,6 +22,7 @@ import type { Assignments } from '../store/operators.ts';
 import type { ConfirmStep, Role } from '../store/row-types.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Turns } from '../untrusted/turns.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';
 import type { ExpiringCertificate } from './overview/expiring-certificate.ts';
 import type { EffectiveSetting } from './settings/effective-setting.ts';
@@ -165,6 +166,8 @@ export interface AdminServices {
   /** Takes work that goes on after the answer; it must not reject. */
   readonly after: After;
   readonly sql: Sql;
+  /** By which large lists and exports give way to everybody else. */
+  readonly turns: Turns;
   readonly log: Log;
   readonly clouds: ReadonlyMap<string, Cloud>;
   readonly version: string;

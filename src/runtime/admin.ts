@@ -137,6 +137,7 @@ function adminServices(parts: AdminParts): AdminServices {
     tenants: gateway.tenants,
     instances: gateway.instances,
     instanceKeys: gateway.instanceKeys,
+    turns: gateway.turns,
     outage: parts.outage,
     readReference: parts.readReference,
     mayConnect: parts.mayConnect,

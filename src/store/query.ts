@@ -1,4 +1,5 @@
-import { drizzle, type PgRemoteDatabase } from 'drizzle-orm/pg-proxy';
+import { drizzle, type PgRemoteDatabase, type RemoteCallback } from 'drizzle-orm/pg-proxy';
+import type { Work } from '../untrusted/turns.ts';
 import type { Queries } from './database.ts';
 
 /**
@@ -12,11 +13,43 @@ import type { Queries } from './database.ts';
  */
 export const query = (sql: Queries): PgRemoteDatabase =>
   drizzle(async (text, parameters, method) => {
-    const values = parameters.map((value) =>
-      typeof value === 'object' && value !== null ? sql.json(value) : value,
-    );
-    const asked = sql.unsafe(text, values, { prepare: true });
+    const asked = ask(sql, text, parameters);
     // Where drizzle maps no columns (`$count`), it reads rows by name.
     const rows: PromiseLike<unknown[]> = method === 'execute' ? asked : asked.values();
     return { rows: rows as unknown as unknown[] };
   });
+
+const ask = (sql: Queries, text: string, parameters: Parameters<RemoteCallback>[1]) =>
+  sql.unsafe(
+    text,
+    parameters.map((value) => (typeof value === 'object' && value !== null ? sql.json(value) : value)),
+    { prepare: true },
+  );
+
+interface Select<Row> {
+  prepare(name: string): {
+    getQuery(): { readonly sql: string; readonly params: unknown[] };
+    execute(): Promise<Row[]>;
+  };
+}
+
+/** Reads many rows and makes something of each, in lots between which the event loop has its turn. */
+export async function readInLots<Row, Made>(
+  sql: Queries,
+  select: (db: PgRemoteDatabase) => Select<Row>,
+  make: (row: Row) => Made,
+  { lotRows, work }: { readonly lotRows: number; readonly work: Work },
+): Promise<Made[]> {
+  let lot: unknown[] = [];
+  const selected = select(drizzle(async () => ({ rows: lot }))).prepare('');
+  const { params, sql: text } = selected.getQuery();
+  const rows = await ask(sql, text, params).values();
+  const made: Made[] = [];
+  for (let from = 0; from < rows.length; from += lotRows) {
+    if (from === 0 || work.isOver()) await work.turn();
+    lot = rows.slice(from, from + lotRows);
+    for (const row of await selected.execute()) made.push(make(row));
+  }
+  work.isOver();
+  return made;
+}

@@ -1,8 +1,8 @@
-import { eq } from 'drizzle-orm';
+import { asc, sql as drizzleSql, eq, like } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { columns, pick } from '../../src/store/columns.ts';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
-import { query } from '../../src/store/query.ts';
+import { query, readInLots } from '../../src/store/query.ts';
 import { apiKeys, instances, tenants } from '../../src/store/schema.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
@@ -54,6 +54,31 @@ describe('the query builder and tagged templates', () => {
     const tagged = await sql`select ${columns(sql, shape, 't')} from tenants t where tenant_id = ${tenantId}`;
     expect(built).toEqual([written]);
     expect([...tagged]).toEqual([written]);
+  });
+
+  it('give way within a large answer, whose rows are the same', async () => {
+    await sql`insert into api_keys (key_id, name, role, key_hash, prefix)
+      select gen_random_uuid(), 'lot ' || lpad(n::text, 3, '0'), 'viewer', 'h' || n, 'p' from generate_series(1, 120) n`;
+    const keysLike = (pattern: string) => (db: ReturnType<typeof query>) =>
+      db.select().from(apiKeys).where(like(apiKeys.name, pattern)).orderBy(asc(apiKeys.name));
+    const turns: number[] = [];
+    const made: string[] = [];
+    const work = { turn: async () => void turns.push(made.length), isOver: () => true };
+    const lots = { work, lotRows: 50 };
+    const read = (pattern: string) =>
+      readInLots(sql, keysLike(pattern), (row) => made.push(row.name) && row, lots);
+    expect(await read('lot %')).toEqual(await keysLike('lot %')(query(sql)));
+    expect([turns, made.length]).toEqual([[0, 50, 100], 120]);
+    expect(await read('nothing')).toEqual([]);
+    // PostgreSQL's own error, by whose code failures are known.
+    const failing = readInLots(
+      sql,
+      (db) => db.select({ n: drizzleSql<number>`1 / 0` }).from(apiKeys),
+      (row) => row,
+      lots,
+    );
+    await expect(failing).rejects.toMatchObject({ code: '22012' });
+    await sql`delete from api_keys where name like 'lot %'`;
   });
 
   it('write JSON as JSON, not as text that holds JSON', async () => {

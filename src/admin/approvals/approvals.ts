@@ -1,6 +1,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { approvalsNow } from '../../store/approvals.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
+import { answerList } from '../resource/resource.ts';
 import { commonProblems, etag, jsonAnswer } from '../schemas.ts';
 import { visibleTo } from '../scope.ts';
 import { approval, approvalOf, approvalPath } from './approval.ts';
@@ -29,10 +30,11 @@ const read = createRoute({
   responses: { 200: jsonAnswer(approval.schema, 'Approval'), ...commonProblems },
 });
 
-export function addApprovals(app: AdminApp, { sql }: Pick<AdminServices, 'sql'>): void {
+export function addApprovals(app: AdminApp, services: Pick<AdminServices, 'sql' | 'turns'>): void {
+  const { sql } = services;
   app.openapi(list, async (c) => {
     const scope = visibleTo(c.get('operator'), approvalsNow.tenantId);
-    return c.json(await approval.page(sql, c.req.valid('query'), scope), 200);
+    return answerList(c, await approval.page(services, c.req.valid('query'), scope));
   });
 
   app.openapi(read, async (c) => {

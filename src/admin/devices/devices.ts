@@ -4,6 +4,7 @@ import { parseGuid } from '../../ids.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { rememberedAnswer } from '../outage/remembered.ts';
+import { answerList } from '../resource/resource.ts';
 import { commonProblems, devicePath, etag, jsonAnswer, tenantPath } from '../schemas.ts';
 import { device, placeOf, r } from './device.ts';
 import { unknownDevice } from './unknown-device.ts';
@@ -30,10 +31,11 @@ const read = createRoute({
   request: { params: devicePath },
   responses: { 200: rememberedAnswer(device.schema, 'Device'), ...commonProblems },
 });
-export function addDevices(app: AdminApp, { sql }: AdminServices): void {
+export function addDevices(app: AdminApp, services: AdminServices): void {
+  const { sql } = services;
   app.openapi(list, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
-    return c.json(await device.page(sql, c.req.valid('query'), eq(r.tenantId, tenantId)), 200);
+    return answerList(c, await device.page(services, c.req.valid('query'), eq(r.tenantId, tenantId)));
   });
 
   app.openapi(read, async (c) => {

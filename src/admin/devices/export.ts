@@ -7,7 +7,7 @@ import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { commonProblems, problemAnswer, tenantPath } from '../schemas.ts';
 import { device } from './device.ts';
-import { type ExportRow, exportHeader, exportLines } from './transfer/export-text.ts';
+import { exportHeader } from './transfer/export-text.ts';
 import { readRoutePages } from './transfer/read-routes.ts';
 import type { Format } from './transfer/read-rows.ts';
 
@@ -57,8 +57,8 @@ const enter = (semaphore: Semaphore): Promise<() => void> =>
 interface ExportedText {
   readonly bulk: Sql;
   /** Read before the answer began: a database that is away must be told as such. */
-  readonly first: IteratorResult<readonly ExportRow[]>;
-  readonly rest: AsyncGenerator<readonly ExportRow[]>;
+  readonly first: IteratorResult<string>;
+  readonly rest: AsyncGenerator<string>;
   readonly format: Format;
   /** Nobody has taken anything for `patienceMs`: a snapshot that is held for ever keeps dead rows everywhere. */
   readonly onStalled: () => void;
@@ -76,7 +76,7 @@ async function* exportedText({ bulk, first, format, onStalled, patienceMs, rest 
   for (let page = first; !page.done; page = await rest.next()) {
     const patience = setTimeout(stall, patienceMs);
     try {
-      yield encoder.encode(exportLines(page.value, format));
+      yield encoder.encode(page.value);
     } finally {
       clearTimeout(patience);
     }
@@ -84,7 +84,7 @@ async function* exportedText({ bulk, first, format, onStalled, patienceMs, rest 
 }
 
 export function addRouteExport(app: AdminApp, services: AdminServices): void {
-  const { facts, log, openBulk, respond, sql } = services;
+  const { facts, log, openBulk, respond, sql, turns } = services;
   const atOnce = createSharedBound({
     sharing: services.sharing,
     limit: exportsAtOnce,
@@ -92,18 +92,13 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
     longestMs: exportMs,
   });
   app.openapi(exportRoute, async (c) => {
-    const { tenantId } = await tenantOf(c, sql);
     const { filter: text, format: named } = c.req.valid('query');
     const filter = text === undefined ? undefined : device.matching(text);
     const supports = ['application/x-ndjson', 'text/csv'];
     const accepted = accepts(c, { header: 'Accept', supports, default: 'application/x-ndjson' });
     const format: Format = named ?? (accepted === 'text/csv' ? 'csv' : 'ndjson');
     const requestId = c.get('requestId');
-    const headers = new Headers({
-      'content-type': mediaTypes[format],
-      'content-disposition': `attachment; filename="routes-${tenantId}.${format}"`,
-      'x-request-id': requestId,
-    });
+    // Whoever finds no place costs the database nothing.
     const leave = await enter(atOnce);
     const bulk = openBulk();
     // The snapshot goes with the connection.
@@ -111,8 +106,12 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
       leave();
       await bulk.end({ timeout: 0 });
     };
-    const rest = readRoutePages(bulk, tenantId, filter);
-    const first = await rest.next().catch(async (error: unknown) => {
+    const begin = async () => {
+      const { tenantId } = await tenantOf(c, sql);
+      const rest = readRoutePages(bulk, { tenantId, filter, format }, turns.work('exports'));
+      return { tenantId, rest, first: await rest.next() };
+    };
+    const { first, rest, tenantId } = await begin().catch(async (error: unknown) => {
       await onEnd();
       throw error;
     });
@@ -120,6 +119,11 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
       log.info('export.stalled', { tenantId, requestId });
       facts.breakOff(c);
     };
+    const headers = new Headers({
+      'content-type': mediaTypes[format],
+      'content-disposition': `attachment; filename="routes-${tenantId}.${format}"`,
+      'x-request-id': requestId,
+    });
     const body = exportedText({ bulk, first, format, onStalled, patienceMs: slowReaderMs, rest });
     return respond(c, { status: 200, headers, body, onEnd });
   });

@@ -4,7 +4,7 @@ import { parseGuid } from '../../ids.ts';
 import { timeline as events } from '../../store/schema.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { resource } from '../resource/resource.ts';
+import { answerList, resource } from '../resource/resource.ts';
 import { commonProblems, devicePath, jsonAnswer, paging } from '../schemas.ts';
 import { device, placeOf } from './device.ts';
 import { unknownDevice } from './unknown-device.ts';
@@ -45,16 +45,17 @@ const timeline = createRoute({
   responses: { 200: jsonAnswer(entry.list, 'Timeline'), ...commonProblems },
 });
 
-export function addTimeline(app: AdminApp, { sql }: AdminServices): void {
+export function addTimeline(app: AdminApp, services: AdminServices): void {
+  const { sql } = services;
   app.openapi(timeline, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const deviceId = parseGuid(c.req.param('deviceId'));
     if (deviceId === undefined) throw unknownDevice();
     const scope = and(eq(events.tenantId, tenantId), eq(events.deviceId, deviceId));
-    const found = await entry.page(sql, c.req.valid('query'), scope);
+    const found = await entry.page(services, c.req.valid('query'), scope);
     // A device without a route is known as long as something is told of it.
     if (found.totalCount === 0 && !(await device.read(sql, placeOf(tenantId, deviceId))))
       throw unknownDevice();
-    return c.json(found, 200);
+    return answerList(c, found);
   });
 }

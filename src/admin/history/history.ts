@@ -5,7 +5,7 @@ import { history } from '../../store/operator-schema.ts';
 import { requireRole } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { preferredType } from '../negotiate.ts';
-import { resource } from '../resource/resource.ts';
+import { answerList, resource } from '../resource/resource.ts';
 import { commonProblems, invalidField } from '../schemas.ts';
 import { visibleTo } from '../scope.ts';
 import { streamLines } from './stream-lines.ts';
@@ -102,7 +102,8 @@ const list = createRoute({
   },
 });
 
-export function addHistory(app: AdminApp, { sql }: AdminServices): void {
+export function addHistory(app: AdminApp, services: AdminServices): void {
+  const { sql } = services;
   app.get(path, async (c, next) => {
     if (preferredType(c.req.header('accept'), ['application/json', 'text/plain']) !== 'text/plain')
       return next();
@@ -119,6 +120,6 @@ export function addHistory(app: AdminApp, { sql }: AdminServices): void {
   app.openapi(list, async (c) => {
     const operator = requireRole(c, 'viewer');
     const scope = visibleTo(operator, history.tenantId);
-    return c.json(await entry.page(sql, c.req.valid('query'), scope), 200, { vary: 'accept' });
+    return answerList(c, await entry.page(services, c.req.valid('query'), scope), { vary: 'accept' });
   });
 }

@@ -242,7 +242,7 @@ export function addInstances(app: AdminApp, services: AdminServices): void {
   app.openapi(list, async (c) => {
     const tenant = await tenantOf(c, sql);
     const scope = eq(instanceTable.tenantId, tenant.tenantId);
-    const { rows, totalCount } = await instanceResource.readPage(sql, c.req.valid('query'), scope);
+    const { rows, totalCount } = await instanceResource.readPage(services, c.req.valid('query'), scope);
     const ids = rows.map((row) => row.instanceId);
     const reading = await readingsOf(services, tenant.tenantId, ids);
     const results = rows.map((row) => describeInstance(row, reading(row.instanceId), publicUrl));

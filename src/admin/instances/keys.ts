@@ -12,7 +12,7 @@ import { instanceKeys } from '../../store/schema.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { changing, originOf } from '../recording.ts';
-import { resource } from '../resource/resource.ts';
+import { answerList, resource } from '../resource/resource.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -162,13 +162,14 @@ async function insertKey(
   return { id, key };
 }
 
-export function addInstanceKeys(app: AdminApp, { sql }: AdminServices): void {
+export function addInstanceKeys(app: AdminApp, services: AdminServices): void {
+  const { sql } = services;
   const unknownKey = (): ProblemError =>
     new ProblemError(problem('not-found', 'The instance has no such key.'));
 
   app.openapi(list, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));
-    return c.json(await instanceKey.page(sql, c.req.valid('query'), liveKeys(instance)), 200);
+    return answerList(c, await instanceKey.page(services, c.req.valid('query'), liveKeys(instance)));
   });
   app.openapi(create, async (c) => {
     const instance = await instanceOf(sql, await tenantOf(c, sql), c.req.param('instanceId'));

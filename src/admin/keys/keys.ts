@@ -12,7 +12,7 @@ import { apiKeys } from '../../store/schema.ts';
 import { requireRole } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices, Operator } from '../context.ts';
 import { recordChange } from '../recording.ts';
-import { resource } from '../resource/resource.ts';
+import { answerList, resource } from '../resource/resource.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -136,7 +136,8 @@ const keysVisibleTo = ({ tenantIds }: Operator) =>
 
 const unknownKey = (): ProblemError => new ProblemError(problem('not-found', 'There is no such key.'));
 
-export function addApiKeys(app: AdminApp, { sql: client }: AdminServices): void {
+export function addApiKeys(app: AdminApp, services: AdminServices): void {
+  const { sql: client } = services;
   const requireKey = async (c: Context<AdminEnv>) => {
     const operator = requireRole(c, 'admin');
     const keyId = parseGuid(c.req.param('keyId'));
@@ -148,7 +149,7 @@ export function addApiKeys(app: AdminApp, { sql: client }: AdminServices): void 
 
   app.openapi(list, async (c) => {
     const operator = requireRole(c, 'admin');
-    return c.json(await apiKey.page(client, c.req.valid('query'), keysVisibleTo(operator)), 200);
+    return answerList(c, await apiKey.page(services, c.req.valid('query'), keysVisibleTo(operator)));
   });
   app.openapi(create, async (c) => {
     const operator = requireRole(c, 'admin');

@@ -8,6 +8,7 @@ import { type Move, type MoveKey, readMove } from '../../store/moves/move.ts';
 import { query } from '../../store/query.ts';
 import { moveStates } from '../../store/row-types.ts';
 import { moveDifferences, moves } from '../../store/schema.ts';
+import type { AdminServices } from '../context.ts';
 import { resource } from '../resource/resource.ts';
 import { guid, instant, instantOrNull, iso, type ListColumn, listOf, tenantPath } from '../schemas.ts';
 
@@ -172,8 +173,12 @@ export async function answerMove(
 type MoveQuery = Parameters<typeof moveResource.readPage>[1];
 
 /** A page of the moves that `scope` holds for, with their numbers. */
-export async function answerMoves(sql: Sql, asked: MoveQuery, scope: SQL) {
-  const { rows, totalCount } = await moveResource.readPage(sql, asked, scope);
-  const numbers = await numbersOf(sql, rows);
+export async function answerMoves(
+  services: Pick<AdminServices, 'sql' | 'turns'>,
+  asked: MoveQuery,
+  scope: SQL,
+) {
+  const { rows, totalCount } = await moveResource.readPage(services, asked, scope);
+  const numbers = await numbersOf(services.sql, rows);
   return { totalCount, results: rows.map((move) => describeMove(move, numbers(move.moveId))) };
 }

@@ -6,7 +6,7 @@ import { type Move, type MoveDeviceState, moveDeviceStates, readMove } from '../
 import { moveDevices, moves } from '../../store/schema.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { resource } from '../resource/resource.ts';
+import { answerList, resource } from '../resource/resource.ts';
 import { commonProblems, etag, jsonAnswer, tenantPath } from '../schemas.ts';
 import { visibleTo } from '../scope.ts';
 import {
@@ -107,15 +107,16 @@ export const moveOf = async (sql: Sql, tenantId: string, id: string | undefined)
   return move;
 };
 
-export function addMoves(app: AdminApp, { sql }: AdminServices): void {
+export function addMoves(app: AdminApp, services: AdminServices): void {
+  const { sql } = services;
   app.openapi(list, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
-    return c.json(await answerMoves(sql, c.req.valid('query'), eq(moves.tenantId, tenantId)), 200);
+    return c.json(await answerMoves(services, c.req.valid('query'), eq(moves.tenantId, tenantId)), 200);
   });
 
   app.openapi(listAll, async (c) => {
     const scope = visibleTo(c.get('operator'), moves.tenantId);
-    return c.json(await answerMoves(sql, c.req.valid('query'), scope), 200);
+    return c.json(await answerMoves(services, c.req.valid('query'), scope), 200);
   });
 
   app.openapi(read, async (c) => {
@@ -129,6 +130,6 @@ export function addMoves(app: AdminApp, { sql }: AdminServices): void {
     const { tenantId } = await tenantOf(c, sql);
     const { moveId } = await moveOf(sql, tenantId, c.req.param('moveId'));
     const scope = and(eq(moveDevices.tenantId, tenantId), eq(moveDevices.moveId, moveId));
-    return c.json(await device.page(sql, c.req.valid('query'), scope), 200);
+    return answerList(c, await device.page(services, c.req.valid('query'), scope));
   });
 }

@@ -204,7 +204,8 @@ const visibleTo = ({ tenantIds }: Operator): SQL =>
 const rowOf = ({ entraTenantId, objectId }: OperatorKey): SQL | undefined =>
   and(eq(operators.entraTenantId, entraTenantId), eq(operators.objectId, objectId));
 
-export function addOperators(app: AdminApp, { operators: entra, sql: client }: AdminServices): void {
+export function addOperators(app: AdminApp, services: AdminServices): void {
+  const { operators: entra, sql: client } = services;
   const admitted = ({ entraTenantId }: Pick<OperatorKey, 'entraTenantId'>) => ({
     admitted: entra?.tenantIds.includes(entraTenantId) ?? false,
   });
@@ -229,7 +230,7 @@ export function addOperators(app: AdminApp, { operators: entra, sql: client }: A
 
   app.openapi(list, async (c) => {
     const asking = requireRole(c, 'admin');
-    const { rows, totalCount } = await operator.readPage(client, c.req.valid('query'), visibleTo(asking));
+    const { rows, totalCount } = await operator.readPage(services, c.req.valid('query'), visibleTo(asking));
     return c.json({ totalCount, results: rows.map((row) => operator.show(row, admitted(row))) }, 200);
   });
 

@@ -4,7 +4,7 @@ import { QueryBuilder } from 'drizzle-orm/pg-core';
 import { ownerOf, remedyOf } from '../../delivery/causes.ts';
 import { reports, tenants } from '../../store/schema.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { resource } from '../resource/resource.ts';
+import { answerList, resource } from '../resource/resource.ts';
 import { commonProblems, instantOrNull, iso, jsonAnswer } from '../schemas.ts';
 import { visibleTo } from '../scope.ts';
 import { report } from './reports.ts';
@@ -98,11 +98,11 @@ const list = createRoute({
   responses: { 200: jsonAnswer(cause.list, 'Causes'), ...commonProblems },
 });
 
-export function addReportCauses(app: AdminApp, { sql: client }: AdminServices): void {
+export function addReportCauses(app: AdminApp, services: AdminServices): void {
   app.openapi(list, async (c) => {
     const { filter, ...asked } = c.req.valid('query');
     const scope = visibleTo(c.get('operator'), reports.tenantId);
     const found = causesOf(and(scope, filter === undefined ? undefined : report.matching(filter)));
-    return c.json(await cause.page(client, asked, sql`true`, found), 200);
+    return answerList(c, await cause.page(services, asked, sql`true`, found));
   });
 }

@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { type AnyColumn, getTableColumns, sql } from 'drizzle-orm';
 import { reports } from '../../store/schema.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { resource } from '../resource/resource.ts';
+import { answerList, resource } from '../resource/resource.ts';
 import { commonProblems, jsonAnswer } from '../schemas.ts';
 import { visibleTo } from '../scope.ts';
 
@@ -85,9 +85,9 @@ const list = createRoute({
   responses: { 200: jsonAnswer(report.list, 'Reports'), ...commonProblems },
 });
 
-export function addReports(app: AdminApp, { sql: client }: AdminServices): void {
+export function addReports(app: AdminApp, services: AdminServices): void {
   app.openapi(list, async (c) => {
     const scope = visibleTo(c.get('operator'), reports.tenantId);
-    return c.json(await report.page(client, c.req.valid('query'), scope), 200);
+    return answerList(c, await report.page(services, c.req.valid('query'), scope));
   });
 }

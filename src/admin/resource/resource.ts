@@ -6,8 +6,14 @@
 import { z } from '@hono/zod-openapi';
 import { and, count, inArray, type SQL, type Subquery } from 'drizzle-orm';
 import type { PgColumn, PgTable, SelectedFields } from 'drizzle-orm/pg-core';
+import type { PgRemoteDatabase } from 'drizzle-orm/pg-proxy';
+import type { Context, TypedResponse } from 'hono';
+import type { JSONParsed } from 'hono/utils/types';
+import { listLot } from '../../limits.ts';
 import type { Queries } from '../../store/database.ts';
-import { query } from '../../store/query.ts';
+import { query, readInLots } from '../../store/query.ts';
+import type { Turns } from '../../untrusted/turns.ts';
+import { tagOf } from '../entity-tags.ts';
 import { requireFilter } from '../filter.ts';
 import type { FilterFields } from '../filter-fields.ts';
 import { conditionSql } from '../filter-sql.ts';
@@ -78,9 +84,39 @@ interface PageQuery {
   readonly sort?: string | undefined;
 }
 
+type PageArguments = [asked: PageQuery, scope: SQL | undefined, rows?: PgTable | Subquery];
+
+/** Where pages are read, and what they give way by. */
+interface Lists {
+  readonly sql: Queries;
+  readonly turns: Turns;
+}
+
 interface Page<Row> {
   readonly totalCount: number;
   readonly rows: readonly Row[];
+}
+
+/** A row as it is shown, made JSON. */
+interface RowText<Shown> {
+  readonly text: string;
+  readonly shown?: Shown;
+}
+
+/** The answer of a list, in whose making the event loop had its turns. */
+export async function answerList<Shown>(
+  c: Context,
+  { rows, totalCount }: Page<RowText<Shown>>,
+  headers?: Record<string, string>,
+): Promise<Response & TypedResponse<JSONParsed<{ totalCount: number; results: Shown[] }>, 200, 'json'>> {
+  const text = `{"totalCount":${totalCount},"results":[${rows.map((row) => row.text).join(',')}]}`;
+  const answer: unknown = c.body(text, 200, {
+    'content-type': 'application/json',
+    etag: await tagOf(text),
+    ...headers,
+  });
+  return answer as Response &
+    TypedResponse<JSONParsed<{ totalCount: number; results: Shown[] }>, 200, 'json'>;
 }
 
 /** Nothing is read without a condition that says whose rows it is about; one on all of them is written out. */
@@ -106,8 +142,8 @@ function createReads<Row>(
   }: Source & Pick<Declaration<Selection, Fields>, 'key' | 'sort'>,
   { matching, select, sortColumns }: Reading,
 ) {
-  const source = (queries: Queries, selected: SelectedFields, joining: boolean, rows = from) => {
-    const asked = query(queries)
+  const source = (db: PgRemoteDatabase, selected: SelectedFields, joining: boolean, rows = from) => {
+    const asked = db
       .select(selected)
       .from(rows as PgTable)
       .$dynamic();
@@ -117,43 +153,48 @@ function createReads<Row>(
 
   /** The first row that a condition holds for. */
   const read = async (queries: Queries, where: SQL | undefined): Promise<Row | undefined> => {
-    const [row] = await source(queries, select, true).where(certain(where)).limit(1);
+    const [row] = await source(query(queries), select, true).where(certain(where)).limit(1);
     return row as Row | undefined;
   };
 
   /**
-   * A page of the rows that `scope` holds for; `rows` stands in for `from` where that depends on the request. Throws
-   * `ProblemError` for a filter or order that cannot be read.
+   * What `make` makes of a page of the rows that `scope` holds for; `rows` stands in for `from` where that depends on the
+   * request. Throws `ProblemError` for a filter or order that cannot be read.
    */
-  const readPage = async (
-    queries: Queries,
+  const makePage = async <Made>(
+    { sql, turns }: Lists,
+    make: (row: Row) => Made,
     asked: PageQuery,
     scope: SQL | undefined,
     rows: PgTable | Subquery = from,
-  ): Promise<Page<Row>> => {
+  ): Promise<Page<Made>> => {
     const { filter: text, page, 'page-size': size, sort } = asked;
     const filter = text === undefined ? undefined : matching(text);
     const order = parseSort(sort, sortColumns, usualOrder);
     const where = and(certain(scope), filter);
-    const pageOf = (selected: SelectedFields, joining: boolean) =>
-      source(queries, selected, joining, rows)
+    const pageOf = (db: PgRemoteDatabase, selected: SelectedFields, joining: boolean) =>
+      source(db, selected, joining, rows)
         .where(where)
         .orderBy(...order, ...key)
         .limit(size)
         .offset(page * size);
-    const found = await (rowId === undefined
-      ? pageOf(select, true)
-      : source(queries, select, true, rows)
-          .where(and(scope, inArray(rowId, pageOf({ id: rowId }, filter !== undefined))))
-          .orderBy(...order, ...key));
+    const chosen = (db: PgRemoteDatabase) =>
+      rowId === undefined
+        ? pageOf(db, select, true)
+        : source(db, select, true, rows)
+            .where(and(scope, inArray(rowId, pageOf(db, { id: rowId }, filter !== undefined))))
+            .orderBy(...order, ...key);
+    const lots = { work: turns.work('lists'), lotRows: listLot };
+    const found = await readInLots(sql, chosen, (row) => make(row as Row), lots);
     const known = page * size + found.length;
     const isLast = found.length < size && (found.length > 0 || page === 0);
-    if (isLast) return { totalCount: known, rows: found as Row[] };
+    if (isLast) return { totalCount: known, rows: found };
     // Rows are counted without what only a filter could need.
-    const [total] = await source(queries, { count: count() }, filter !== undefined, rows).where(where);
-    return { totalCount: Number(total?.count ?? 0), rows: found as Row[] };
+    const counted = source(query(sql), { count: count() }, filter !== undefined, rows);
+    const [total] = await counted.where(where);
+    return { totalCount: Number(total?.count ?? 0), rows: found };
   };
-  return { read, readPage };
+  return { read, makePage };
 }
 
 export function resource<S extends Selection, F extends Fields>(declaration: Declaration<S, F>) {
@@ -197,7 +238,7 @@ export function resource<S extends Selection, F extends Fields>(declaration: Dec
   /** Throws `ProblemError`, `invalid-request`, with every fault of the filter. */
   const matching = (filter: string): SQL => conditionSql(requireFilter(filter, filterFields));
 
-  const { read, readPage } = createReads<Row>(declaration, { select, sortColumns, matching });
+  const { read, makePage } = createReads<Row>(declaration, { select, sortColumns, matching });
 
   return {
     schema,
@@ -217,11 +258,14 @@ export function resource<S extends Selection, F extends Fields>(declaration: Dec
         rowFields.flatMap(([name, { of, setting }]) => (setting ? [[name, of(row as never)]] : [])),
       ),
     read,
-    readPage,
-    /** The answer to a list whose rows say all that is shown. */
-    page: async (...asked: Parameters<typeof readPage>) => {
-      const { rows, totalCount } = await readPage(...asked);
-      return { totalCount, results: rows.map((row) => show(row, ...([] as unknown as Given<F>))) };
-    },
+    readPage: (lists: Lists, ...asked: PageArguments): Promise<Page<Row>> =>
+      makePage(lists, (row) => row, ...asked),
+    /** A list whose rows say all that is shown, for `answerList`. */
+    page: (lists: Lists, ...asked: PageArguments): Promise<Page<RowText<Shown>>> =>
+      makePage(
+        lists,
+        (row) => ({ text: JSON.stringify(show(row, ...([] as unknown as Given<F>))) }),
+        ...asked,
+      ),
   };
 }

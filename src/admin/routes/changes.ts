@@ -4,7 +4,7 @@ import { routeChanges } from '../../store/schema.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { filterOnly } from '../resource/fields.ts';
-import { resource } from '../resource/resource.ts';
+import { answerList, resource } from '../resource/resource.ts';
 import { commonProblems, jsonAnswer, tenantPath } from '../schemas.ts';
 import { computerOrNull, computerSchema } from './computer.ts';
 
@@ -62,9 +62,13 @@ const list = createRoute({
   },
 });
 
-export function addRouteChanges(app: AdminApp, { sql }: AdminServices): void {
+export function addRouteChanges(app: AdminApp, services: AdminServices): void {
+  const { sql } = services;
   app.openapi(list, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
-    return c.json(await change.page(sql, c.req.valid('query'), eq(routeChanges.tenantId, tenantId)), 200);
+    return answerList(
+      c,
+      await change.page(services, c.req.valid('query'), eq(routeChanges.tenantId, tenantId)),
+    );
   });
 }

@@ -109,11 +109,12 @@ function standing(route: RouteRow | undefined, known: readonly StoredClaim[]) {
   };
 }
 
-export function addRouteConflicts(app: AdminApp, { sql: client }: AdminServices): void {
+export function addRouteConflicts(app: AdminApp, services: AdminServices): void {
+  const { sql: client } = services;
   app.openapi(list, async (c) => {
     const { tenantId } = await tenantOf(c, client);
     const scope = eq(contested.tenantId, tenantId);
-    const { rows, totalCount } = await conflict.readPage(client, c.req.valid('query'), scope);
+    const { rows, totalCount } = await conflict.readPage(services, c.req.valid('query'), scope);
     const ids = rows.map(({ deviceId }) => deviceId);
     const known = await storedClaims(client, tenantId, ids);
     const found = await query(client)

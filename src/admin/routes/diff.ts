@@ -4,7 +4,7 @@ import { QueryBuilder } from 'drizzle-orm/pg-core';
 import { trimmedHistory } from '../../routing/history.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { resource } from '../resource/resource.ts';
+import { answerList, resource } from '../resource/resource.ts';
 import { commonProblems, jsonAnswer, paging, tenantPath } from '../schemas.ts';
 import { computerSchema } from './computer.ts';
 import { requireVersion } from './versions.ts';
@@ -95,7 +95,8 @@ const diff = createRoute({
   },
 });
 
-export function addRouteDiff(app: AdminApp, { sql: client }: AdminServices): void {
+export function addRouteDiff(app: AdminApp, services: AdminServices): void {
+  const { sql: client } = services;
   app.openapi(diff, async (c) => {
     const { tenantId } = await tenantOf(c, client);
     const { from, to, ...asked } = c.req.valid('query');
@@ -103,6 +104,6 @@ export function addRouteDiff(app: AdminApp, { sql: client }: AdminServices): voi
     requireVersion(history, 'from', from);
     requireVersion(history, 'to', to);
     const rows = differences(tenantId, from, to);
-    return c.json(await difference.page(client, asked, sql`true`, rows), 200);
+    return answerList(c, await difference.page(services, asked, sql`true`, rows));
   });
 }

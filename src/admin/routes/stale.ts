@@ -3,7 +3,7 @@ import { and, eq, getTableColumns } from 'drizzle-orm';
 import { deviceLinks, routes } from '../../store/schema.ts';
 import { tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
-import { resource } from '../resource/resource.ts';
+import { answerList, resource } from '../resource/resource.ts';
 import { commonProblems, jsonAnswer, tenantPath } from '../schemas.ts';
 import { computerOrNull, computerSchema } from './computer.ts';
 
@@ -78,10 +78,11 @@ const list = createRoute({
   },
 });
 
-export function addStaleRegistrations(app: AdminApp, { sql }: AdminServices): void {
+export function addStaleRegistrations(app: AdminApp, services: AdminServices): void {
+  const { sql } = services;
   app.openapi(list, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
     const scope = eq(deviceLinks.tenantId, tenantId);
-    return c.json(await staleRegistration.page(sql, c.req.valid('query'), scope), 200);
+    return answerList(c, await staleRegistration.page(services, c.req.valid('query'), scope));
   });
 }

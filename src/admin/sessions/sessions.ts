@@ -105,10 +105,11 @@ function visible(operator: Operator): SQL | undefined {
   return and(live, eq(sessions.entraTenantId, entraTenantId), eq(sessions.objectId, operator.id));
 }
 
-export function addSessions(app: AdminApp, { sql: client }: Pick<AdminServices, 'sql'>): void {
+export function addSessions(app: AdminApp, services: Pick<AdminServices, 'sql' | 'turns'>): void {
+  const { sql: client } = services;
   app.openapi(list, async (c) => {
     const operator = requireRole(c, 'viewer');
-    const { rows, totalCount } = await session.readPage(client, c.req.valid('query'), visible(operator));
+    const { rows, totalCount } = await session.readPage(services, c.req.valid('query'), visible(operator));
     const current = c.get('session')?.sessionId;
     const results = rows.map((row) => session.show(row, { current: row.sessionId === current }));
     return c.json({ totalCount, results }, 200);

@@ -18,6 +18,7 @@ import { createSecondPerson, waitsForApproval } from '../approvals/second-person
 import type { AdminApp, AdminServices } from '../context.ts';
 import { rememberedAnswer } from '../outage/remembered.ts';
 import { changing, differing, originOf } from '../recording.ts';
+import { answerList } from '../resource/resource.ts';
 import {
   checkIfMatch,
   commonProblems,
@@ -209,10 +210,11 @@ export function addTenants(app: AdminApp, services: AdminServices): void {
   addRemove(app, services);
 }
 
-function addReads(app: AdminApp, { sql }: AdminServices): void {
+function addReads(app: AdminApp, services: AdminServices): void {
+  const { sql } = services;
   app.openapi(list, async (c) => {
     const scope = visibleTo(requireRole(c, 'viewer'), tenantTable.tenantId);
-    return c.json(await tenantResource.page(sql, c.req.valid('query'), scope), 200);
+    return answerList(c, await tenantResource.page(services, c.req.valid('query'), scope));
   });
   app.openapi(read, async (c) => {
     const tenant = await tenantOf(c, sql);

@@ -33,5 +33,5 @@ const jsonLine = ({ jamfComputerId, ...row }: ExportRow): string => {
 
 export const exportHeader: Readonly<Record<Format, string>> = { csv: `${columns.join(',')}\n`, ndjson: '' };
 
-export const exportLines = (rows: readonly ExportRow[], format: Format): string =>
-  rows.map(format === 'csv' ? csvLine : jsonLine).join('');
+export const exportLine = (row: ExportRow, format: Format): string =>
+  format === 'csv' ? csvLine(row) : jsonLine(row);
