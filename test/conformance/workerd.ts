@@ -1,16 +1,14 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { bundle, workers } from '../../.ci/worker-bundles.ts';
 import type { DelivererState } from '../../src/runtime/worker/deliverer.ts';
 
 /** The Worker as it would be deployed: bundled by wrangler, run by workerd through Miniflare, on real sockets. */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const run = promisify(execFile);
 
 export interface WorkerAnswer {
   readonly status: number;
@@ -46,36 +44,9 @@ export interface RunningWorker {
   close(): Promise<void>;
 }
 
-/** Configuration of a Worker and the file that its bundle is. */
-export const workers = {
-  data: { name: 'espalier', config: 'wrangler.toml', bundle: 'worker.js' },
-  admin: { name: 'espalier-admin', config: 'wrangler.admin.toml', bundle: 'worker-admin.js' },
-} as const;
-
-/** `wrangler deploy --dry-run`: the bundle's text. Nothing is sent anywhere. */
-export async function bundleWorker(which: keyof typeof workers = 'data'): Promise<string> {
-  const { bundle, config } = workers[which];
-  const dir = mkdtempSync(join(tmpdir(), 'espalier-bundle-'));
-  try {
-    const wrangler = join(
-      dirname(fileURLToPath(import.meta.resolve('wrangler/package.json'))),
-      'bin/wrangler.js',
-    );
-    await run(process.execPath, [wrangler, 'deploy', '--dry-run', '--config', config, '--outdir', dir], {
-      cwd: root,
-      env: {
-        PATH: process.env.PATH,
-        HOME: dir,
-        WRANGLER_SEND_METRICS: 'false',
-        WRANGLER_HIDE_BANNER: 'true',
-        WRANGLER_LOG_PATH: dir,
-      },
-    });
-    return readFileSync(join(dir, bundle), 'utf8');
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
+/** The bundle's text, as it would be deployed. */
+export const bundleWorker = async (which: keyof typeof workers = 'data'): Promise<string> =>
+  (await bundle(which)).text;
 
 /** The flags that the deployed Worker has, so that the test runs on the same platform. */
 function compatibility(): { date: string; flags: string[] } {

@@ -9,11 +9,12 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createPlainServer, type RequestListener } from 'node:http';
 import { createServer } from 'node:https';
 import { join, resolve } from 'node:path';
+import { workers } from '../../.ci/worker-bundles.ts';
 import { developmentCertificate } from '../../src/runtime/node-certificate.ts';
 import { startEmbeddedPostgres } from '../../src/runtime/node-embedded-postgres.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { handTo, listenOn } from './front.ts';
-import { bundleWorker, openWorkerd, workers } from './workerd.ts';
+import { bundleWorker, openWorkerd } from './workerd.ts';
 
 /** Of the process, and not of the Workers. */
 const ofListeners =
