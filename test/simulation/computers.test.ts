@@ -8,7 +8,12 @@ import { runSeed } from './computers/world.ts';
 const one = process.env.ESPALIER_SIMULATION_SEED;
 const count = Number(process.env.ESPALIER_SIMULATION_SEEDS ?? (one === undefined ? 15 : 1));
 const firstSeed = one === undefined ? Date.now() % 1_000_000_000 : Number(one);
-const seeds: readonly number[] = Array.from({ length: count }, (_, index) => firstSeed + index);
+/** Once told 1 after 2: a state with its date ahead was told, a read was left, and an older record was pushed. */
+const known = one === undefined ? [981_299_688] : [];
+const seeds: readonly number[] = [
+  ...known,
+  ...Array.from({ length: count }, (_, index) => firstSeed + index),
+];
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -25,7 +30,7 @@ it.skipIf(one !== undefined)('is the same for the same seed', async () => {
   expect(second.trace).toEqual(first.trace);
 });
 
-it(`Intune has the newest state in the end and nothing backwards, with seed ${seeds[0]} to ${seeds.at(-1)}`, {
+it(`Intune has the newest state in the end and nothing backwards, with seed ${firstSeed} to ${seeds.at(-1)}`, {
   timeout: 3_600_000,
 }, async () => {
   for (const seed of seeds) {

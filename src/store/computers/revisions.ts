@@ -117,8 +117,9 @@ const fate = (sql: Queries): Fragment => {
          then 'take'
          when ${date} is null and excluded.pushed_report_at < greatest(computers.report_at, computers.pushed_report_at)
          then 'read'
-         -- What was told already may be newer: then only the instance's word can follow it.
-         when computers.done_revision = 0 then 'ask'
+         -- What was told already may be newer: then only the instance's word can follow it. A wished read that is left keeps
+         -- the done revision, so what a record leaves says that one was taken in.
+         when computers.done_revision = 0 and computers.report_at is null and computers.udid is null then 'ask'
          else 'read' end`;
 };
 
