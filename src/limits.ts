@@ -338,12 +338,12 @@ export const listsWaiting = 100;
 export const listMs = 60_000;
 /**
  * Requests of operators under way at the same time in one process: a credential may have an eighth of them, an operator with all
- * his sessions a quarter. What reads or writes a fleet counts more, so that eight such things are under way for a credential.
+ * his sessions a quarter. What reads or writes a fleet counts more, so that sixteen such things are under way for a credential.
  */
-export const operatorRequests = 256;
-export const fleetRequestWeight = 4;
-/** A tenth or two of a processor; twice as many at once. More of an operator wait, for they come from a script. */
-export const operatorRequestsPerSecond = 100;
+export const operatorRequests = 1_024;
+export const fleetRequestWeight = 8;
+/** A quarter or so of a processor; twice as many at once. More of an operator wait, for they come from a script. */
+export const operatorRequestsPerSecond = 200;
 /**
  * Rows that are made text together, between two turns of the event loop: a millisecond of work. 2,000 devices at once held it for
  * 28 ms, and 5,000 rows of an export for 25.

@@ -53,7 +53,7 @@ describe('beside the script of one operator', () => {
   };
   /** Until none has a place any more, as `check` tells, which may have one itself when the last comes. */
   const hangAll = async (headers: Record<string, string>, check: () => Promise<void>): Promise<void> => {
-    for (let nth = 0; nth < 31; nth += 1) hang(headers);
+    for (let nth = 0; nth < 127; nth += 1) hang(headers);
     await eventually(async () => {
       hang(headers);
       await check();
@@ -69,11 +69,11 @@ describe('beside the script of one operator', () => {
     };
   };
 
-  it('the ninth list of one credential is refused, and another operator is answered', async () => {
+  it('the seventeenth list of one credential is refused, and another operator is answered', async () => {
     let lists: Promise<Answer>[] = [];
     await scene.database.sql.begin(async (tx) => {
       await tx`lock table routes in access exclusive mode`;
-      lists = Array.from({ length: 9 }, () => get(devices(), noisy));
+      lists = Array.from({ length: 17 }, () => get(devices(), noisy));
       isRefused(await Promise.race(lists));
       isRefused(await get(`${devices()}/export`, noisy));
       isRefused(await get('/session', noisy));
@@ -84,7 +84,7 @@ describe('beside the script of one operator', () => {
       );
     });
     const answered = (await Promise.all(lists)).map(({ status }) => status);
-    expect(answered.toSorted()).toEqual([...Array(8).fill(200), 429]);
+    expect(answered.toSorted()).toEqual([...Array(16).fill(200), 429]);
     expect((await get(devices(), noisy)).status).toBe(200);
   });
 
@@ -117,7 +117,7 @@ describe('beside the script of one operator', () => {
 
   it('whoever asks faster than a credential may waits, and is answered', async () => {
     // Twice what may come at once, eight at a time, as a script does.
-    let left = 400;
+    let left = 800;
     const ask = async (): Promise<void> => {
       for (; left > 0; left -= 1) expect((await get('/session', noisy)).status).toBe(200);
     };
