@@ -143,7 +143,7 @@ const createSend =
   };
 
 /** Times at which the next request of a flood may go. */
-function createTurns(atMostPerSecond: number | undefined): () => Promise<void> {
+function createPacer(atMostPerSecond: number | undefined): () => Promise<void> {
   let nextMs = performance.now();
   return async () => {
     if (atMostPerSecond === undefined) return;
@@ -165,7 +165,7 @@ interface Playing {
 async function flood(caller: Caller, { isOver, prepared, send }: Playing): Promise<void> {
   const { connections, manner } = caller;
   if (manner.of !== 'flood') return;
-  const turn = createTurns(manner.atMostPerSecond);
+  const turn = createPacer(manner.atMostPerSecond);
   const work = async (connection: number): Promise<void> => {
     for (let at = connection; !isOver(); at += connections) {
       await turn();

@@ -93,7 +93,7 @@ function rowOf(result: CallerResult): string[] {
   ];
 }
 
-/** True where no class was refused before all classes that come before it. */
+/** True where no class was refused before any of those that come before it was. */
 function isInOrder(results: readonly CallerResult[]): boolean {
   const begins = firstRefused.map((kinds) => {
     const of = results.filter(({ name }) => kinds.some((kind) => kind === name));

@@ -337,7 +337,7 @@ export const listsWaiting = 100;
 /** A list takes no longer: the database ends a statement of ours sooner (store/database.ts). */
 export const listMs = 60_000;
 /**
- * Requests of operators under way at the same time in one process: a credential may have an eighth of them, an operator with all
+ * Requests of operators under way at the same time in one process: a credential may have an eighth of so many, an operator with all
  * his sessions a quarter. What reads or writes a fleet counts more, so that sixteen such things are under way for a credential.
  */
 export const operatorRequests = 1_024;

@@ -8,7 +8,7 @@ import { isSafeMethod } from './operators/csrf.ts';
 
 /**
  * A write that waits for others is answered in time, whatever they do. The work it began goes on: a step that was sent to
- * Microsoft cannot be taken back. A request that an approval carries out is waited for to its end, because its answer is
+ * Microsoft cannot be taken back; the place of its operator is free from the answer on. A request that an approval carries out is waited for to its end, because its answer is
  * recorded as the outcome; its caller is the approval's own request, which is answered in time.
  */
 export const inTime =

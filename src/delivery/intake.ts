@@ -36,7 +36,8 @@ export interface Intake {
   /**
    * Keeps pushed records, the newest of each computer by `general.reportDate`; resolves when committed. A record
    * older than what is there is accepted without effect (contract section 11), and one that cannot be compared with it
-   * makes the computer due to be read (`store/computers/revisions.ts`).
+   * makes the computer due to be read (`store/computers/revisions.ts`). Where it rejects, some may be kept already: much
+   * text is more than one statement.
    */
   storeRecords(origin: Origin, records: readonly PushedRecord[]): Promise<void>;
   /** Milliseconds for which the first statement that waits for one of the intake's connections has waited; 0: none waits. */

@@ -59,13 +59,16 @@ export async function* boundedChunks(
   totalMs = bodyTotalMs,
 ): AsyncGenerator<Uint8Array> {
   const source = chunks[Symbol.asyncIterator]();
-  const deadline = monotonicMs() + totalMs;
+  // What is done with the chunks is not the caller's time.
+  let leftMs = totalMs;
   let size = 0;
   try {
     for (;;) {
-      const patience = Math.min(bodyIdleMs, Math.max(1, deadline - monotonicMs()));
+      const askedMs = monotonicMs();
+      const patience = Math.min(bodyIdleMs, Math.max(1, leftMs));
       const { done, value } = await within(source.next(), patience, throwTooSlow);
       if (done) return;
+      leftMs -= monotonicMs() - askedMs;
       size += value.byteLength;
       if (size > limitBytes) throw tooLarge(limitBytes);
       yield value;

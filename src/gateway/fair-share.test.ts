@@ -24,6 +24,13 @@ describe('a fair share', () => {
     expect(take(partOf('late', 'x'))).toMatchObject({ slug: 'overloaded' });
   });
 
+  it('refuses nobody for what all others hold, where it is open', () => {
+    const { partOf, take } = createFairShare({ inAll: 80, what: 'calls', part: 'key', isOpen: true });
+    for (let nth = 0; nth < 80; nth += 1) expect(take(partOf(`operator ${nth}`, 'x'))).toBeUndefined();
+    expect(take(partOf('late', 'x'))).toBeUndefined();
+    expect(take(partOf('late', 'x'), 10)).toMatchObject({ slug: 'rate-limited' });
+  });
+
   it('is there again when it is given back, and what was refused took nothing', () => {
     const { give, partOf, take } = share();
     const part = partOf('a', 'one');

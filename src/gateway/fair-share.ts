@@ -38,6 +38,8 @@ export interface FairShareOptions {
   readonly part: string;
   /** In place of a tenant: whose parts are counted together. */
   readonly whole?: string;
+  /** What all others hold refuses nobody: `inAll` only says how much a share is. */
+  readonly isOpen?: boolean;
 }
 
 const tenantsShare = 4;
@@ -49,6 +51,7 @@ const retryAfterSeconds = 2;
 
 export function createFairShare({
   inAll,
+  isOpen = false,
   part: partName,
   what,
   whole = 'tenant',
@@ -84,7 +87,7 @@ export function createFairShare({
     take: (part, amount = 1) => {
       if (part.held + amount > ofPart) return tooManyOfPart;
       if (part.tenant.held + amount > ofTenant) return tooManyOfTenant;
-      if (all.held + amount > inAll) return tooManyInAll;
+      if (!isOpen && all.held + amount > inAll) return tooManyInAll;
       part.held += amount;
       part.tenant.held += amount;
       all.held += amount;

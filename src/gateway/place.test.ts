@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createFairShare } from './fair-share.ts';
+import { createLapsingShare } from './lapsing-share.ts';
 import { type Place, takePlace } from './place.ts';
 
 describe('the place of a request', () => {
@@ -32,6 +33,18 @@ describe('the place of a request', () => {
       place.hold(bytes);
       expect(heldBy(all)).toEqual([1, held, held]);
     }
+    place.leave();
+    expect(heldBy(all)).toEqual([0, 0, 0]);
+  });
+
+  it('that grew is given back whole on Workers, too', () => {
+    const of = (inAll: number) =>
+      createLapsingShare({ inAll, what: 'bytes', part: 'instance', longestMs: 120_000, now: () => 0 });
+    const all = { requests: of(16), bodies: of(800) };
+    const place = had(takePlace(all, berlin, 10));
+    place.hold(60);
+    place.hold(61);
+    expect(heldBy(all)).toEqual([1, 61, 61]);
     place.leave();
     expect(heldBy(all)).toEqual([0, 0, 0]);
   });

@@ -30,10 +30,15 @@ export function takePlace(
   const busy = requests.take(request);
   if (busy !== undefined) return busy;
   let held = 0;
+  // Given back as it was taken: a share on Workers knows what it gave out by its amount.
+  const taken: number[] = [];
   const grow = (to: number): Problem | undefined => {
-    const full = to > held ? bodies.take(body, to - held) : undefined;
-    if (full === undefined) held = Math.max(held, to);
-    return full;
+    if (to <= held) return undefined;
+    const full = bodies.take(body, to - held);
+    if (full !== undefined) return full;
+    taken.push(to - held);
+    held = to;
+    return undefined;
   };
   const full = grow(bytes);
   if (full !== undefined) {
@@ -47,7 +52,7 @@ export function takePlace(
     },
     leave: () => {
       requests.give(request);
-      bodies.give(body, held);
+      for (const amount of taken) bodies.give(body, amount);
     },
   };
 }

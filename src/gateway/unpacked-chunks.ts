@@ -21,7 +21,10 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => soon(resolve));
 interface Demand {
   /** Reads from the unpacker. */
   read<T>(reader: ReadableStreamDefaultReader<T>): Promise<ReadableStreamReadResult<T>>;
-  /** Resolves when a read has waited for a whole turn of the event loop: nothing unpacked is left. */
+  /**
+   * Resolves when a read has waited for a whole turn of the event loop. Where the unpacker works at once (workerd) nothing
+   * unpacked is left then; where it works beside the loop (Node) it has backpressure of its own.
+   */
   isDry(): Promise<void>;
 }
 

@@ -49,7 +49,7 @@ const quoted = (written: string): string =>
 export function writeArray(values: unknown, write: Element['write']): unknown {
   if (!Array.isArray(values)) return values;
   const parts = values.map((value: unknown) => {
-    if (value === undefined) throw new Error('an element of an array is undefined');
+    if (value === undefined) throw new TypeError('an element of an array is undefined');
     if (Array.isArray(value)) return writeArray(value, write);
     return value === null ? 'NULL' : quoted(write(value));
   });

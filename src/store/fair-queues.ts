@@ -4,7 +4,7 @@
  * what some leave goes to the others.
  *
  * An item that does not fit into what is left of a group is the first of a later one: before each queue that waits there are
- * never more groups than queues.
+ * never more groups than queues. Nothing here bounds a queue: what waits is of requests, of which a tenant has a share.
  */
 
 export interface FairQueues<Item> {

@@ -44,8 +44,8 @@ export type GroupCommit<Item, Result> = (item: Item) => Promise<Result>;
 /** Answers nothing, once for each item. */
 export const nothings = (items: readonly unknown[]): undefined[] => items.map(() => undefined);
 
-const createConnections = (): WriteConnections => ({
-  shared: (work) => work(),
+const createConnections = (flushes: number): WriteConnections => ({
+  shared: createSemaphore(flushes),
   apart: createSemaphore(lockedWritesAtOnce),
 });
 
@@ -87,7 +87,8 @@ function createWriter<Item, Result>(
 export function createGroupCommit<Item, Result>(
   options: GroupCommitOptions<Item, Result>,
 ): GroupCommit<Item, Result> {
-  const { connections = createConnections(), flushes, gatherMs = 0, maxItems } = options;
+  const { flushes, gatherMs = 0, maxItems } = options;
+  const { connections = createConnections(flushes) } = options;
   const { tenantOf = () => '', queueOf = tenantOf, weight = () => 1 } = options;
   const queues = createFairQueues<Waiting<Item, Result>>(maxItems);
   let running = 0;

@@ -50,6 +50,6 @@ export async function readInLots<Row, Made>(
     lot = rows.slice(from, from + lotRows);
     for (const row of await selected.execute()) made.push(make(row));
   }
-  work.isOver();
+  if (rows.length > 0) work.isOver();
   return made;
 }

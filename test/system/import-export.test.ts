@@ -455,6 +455,22 @@ describe('import and export of routes', () => {
     expect(own.status === 200 ? own.text : '').toBe('');
   });
 
+  it('HEAD of an export has its headers and leaves its place to others', async () => {
+    for (let nth = 0; nth < 6; nth += 1) {
+      const head = await call(at('/devices/export', tenantId), {
+        method: 'HEAD',
+        ca: scene.trust,
+        headers: { authorization: `Bearer ${bootstrapKey}` },
+      });
+      expect([head.status, head.headers['content-disposition'], head.text]).toEqual([
+        200,
+        `attachment; filename="routes-${tenantId}.ndjson"`,
+        '',
+      ]);
+    }
+    expect((await take('text/csv')).status).toBe(200);
+  });
+
   it('with Accept: application/x-ndjson the answer is the last line of the progress', async () => {
     const headers = { accept: 'application/x-ndjson' };
     const answer = await csv([`${id()},${berlin.id},181,,,`, 'bad'], { headers });

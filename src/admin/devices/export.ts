@@ -124,6 +124,10 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
       'content-disposition': `attachment; filename="routes-${tenantId}.${format}"`,
       'x-request-id': requestId,
     });
+    if (c.req.method === 'HEAD') {
+      await onEnd();
+      return c.body(null, 200, Object.fromEntries(headers));
+    }
     const body = exportedText({ bulk, first, format, onStalled, patienceMs: slowReaderMs, rest });
     return respond(c, { status: 200, headers, body, onEnd });
   });
