@@ -507,6 +507,8 @@ describe('without its database', () => {
     await door.leadTo(other.url);
     const url = new URL(other.url);
     url.port = String(door.port);
+    // The driver never gives out a new connection that does not ask for types (docs/upstream/postgres.md).
+    await other.sql`select`;
     const locked = await other.sql.reserve();
     await locked`select pg_advisory_lock(7276154011::bigint)`;
     const started = launch({ ...environment, DATABASE_URL: url.href });
