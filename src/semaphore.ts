@@ -106,3 +106,56 @@ export function createKeyedSemaphore(limit: number): KeyedSemaphore {
     }
   };
 }
+
+export interface FairPlaces {
+  /** Resolves when there is a place, with what gives it back. */
+  enter(key: string): Promise<() => void>;
+}
+
+/**
+ * `limit` places, of which each key has at most `ofKey`. One that comes free goes to the key that has the fewest of them, and
+ * among those to the one whose turn is the longest ago.
+ */
+export function createFairPlaces(limit: number, ofKey: number): FairPlaces {
+  /** In the order of their turns; none is empty. */
+  const waiting = new Map<string, (() => void)[]>();
+  const taken = new Map<string, number>();
+  let free = limit;
+  const takenBy = (key: string): number => taken.get(key) ?? 0;
+  const nextKey = (): string | undefined =>
+    [...waiting.keys()]
+      .filter((key) => takenBy(key) < ofKey)
+      .reduce<string | undefined>(
+        (first, key) => (first === undefined || takenBy(key) < takenBy(first) ? key : first),
+        undefined,
+      );
+  const handOut = (): void => {
+    for (let key = nextKey(); free > 0 && key !== undefined; key = nextKey()) {
+      const [begin, ...others] = waiting.get(key) ?? [];
+      waiting.delete(key);
+      if (others.length > 0) waiting.set(key, others);
+      free -= 1;
+      taken.set(key, takenBy(key) + 1);
+      begin?.();
+    }
+  };
+  const leave = (key: string): void => {
+    free += 1;
+    if (takenBy(key) > 1) taken.set(key, takenBy(key) - 1);
+    else taken.delete(key);
+    handOut();
+  };
+  return {
+    enter: async (key) => {
+      await new Promise<void>((begin) => {
+        waiting.set(key, [...(waiting.get(key) ?? []), begin]);
+        handOut();
+      });
+      let here = true;
+      return () => {
+        if (here) leave(key);
+        here = false;
+      };
+    },
+  };
+}

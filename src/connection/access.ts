@@ -6,7 +6,7 @@ import { type DiscoveryFailure, discoverIntune, type IntuneServices } from '../g
 import { newId } from '../ids.ts';
 import { createJoining, type Sharing } from '../joining.ts';
 import { discoveryCacheMs } from '../limits.ts';
-import type { Send } from '../outbound/port.ts';
+import { type Send, sendFor } from '../outbound/port.ts';
 import type { AccessFailure, Tenant } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import { provisionedStates } from './state.ts';
@@ -186,7 +186,8 @@ function createDiscovery(options: AccessOptions, token: ConnectionAccess['token'
     const graph = await token(tenant, 'graph');
     if (!graph.ok) return { failure: graph, fromToken: true, at: now() };
     const { accessToken } = graph;
-    const found = await discoverIntune({ send, cloud, accessToken, clientRequestId: newId(), timeoutMs });
+    const call = { send: sendFor(tenant.tenantId, send), clientRequestId: newId(), timeoutMs };
+    const found = await discoverIntune({ ...call, cloud, accessToken });
     if (found.ok) return { services: found.services, at: now() };
     log.warn('discovery.failed', { tenantId: tenant.tenantId, ...found });
     return { failure: accessFailureOfDiscovery(found), at: now() };

@@ -2,7 +2,7 @@ import { newId } from '../ids.ts';
 import type { PartnerApiVersions } from '../intune/api-versions.ts';
 import { saysNotProvisioned } from '../intune/call.ts';
 import { putPartnerTenant } from '../intune/partner-tenants.ts';
-import type { Send } from '../outbound/port.ts';
+import { type Send, sendFor } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import { gatewayOrigin, recorded } from '../store/history.ts';
 import type { TenantScope } from '../store/tenant-scope.ts';
@@ -47,7 +47,7 @@ async function deprovision(tenant: Tenant, options: DeprovisionOptions): Promise
     return;
   }
   const result = await putPartnerTenant({
-    send,
+    send: sendFor(tenantId, send),
     service: found.services.tenant,
     accessToken: granted.accessToken,
     apiVersion: apiVersions.PartnerTenants,

@@ -2,7 +2,7 @@ import { newId } from '../ids.ts';
 import type { PartnerApiVersions } from '../intune/api-versions.ts';
 import { saysNotProvisioned } from '../intune/call.ts';
 import { type HeartbeatResult, putHeartbeat } from '../intune/heartbeat.ts';
-import type { Send } from '../outbound/port.ts';
+import { type Send, sendFor } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { TenantScope } from '../store/tenant-scope.ts';
 import { dueHeartbeats, recordHeartbeat, retryHeartbeat, takeHeartbeat } from '../store/tenants/heartbeat.ts';
@@ -52,7 +52,7 @@ async function beat(tenant: Tenant, options: HeartbeatOptions): Promise<void> {
     return;
   }
   const result = await putHeartbeat({
-    send,
+    send: sendFor(tenantId, send),
     service: found.services.tenant,
     accessToken: granted.accessToken,
     apiVersion: apiVersions.PartnerTenantHeartbeat,

@@ -1,7 +1,7 @@
 import type { Cloud } from '../entra/clouds.ts';
 import { readPartnerState } from '../graph/partner-state.ts';
 import { newId } from '../ids.ts';
-import type { Send } from '../outbound/port.ts';
+import { type Send, sendFor } from '../outbound/port.ts';
 import type { Sql } from '../store/database.ts';
 import type { PartnerState } from '../store/row-types.ts';
 import type { TenantScope } from '../store/tenant-scope.ts';
@@ -69,7 +69,7 @@ export async function checkPartner(
       ? (await readApplication(sql, tenantId))?.clientId
       : connectorClientId(tenant.cloud);
   const read = await readPartnerState({
-    send,
+    send: sendFor(tenantId, send),
     cloud,
     accessToken: granted.accessToken,
     clientRequestId: newId(),

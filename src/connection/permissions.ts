@@ -1,7 +1,7 @@
 import type { GraphFailure, RefusedHost } from '../graph/call.ts';
 import { type GrantsResult, readGrants } from '../graph/grants.ts';
 import { newId } from '../ids.ts';
-import type { Send } from '../outbound/port.ts';
+import { type Send, sendFor } from '../outbound/port.ts';
 import type { Hold } from '../store/row-types.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
 import type { ConnectionAccess } from './access.ts';
@@ -100,7 +100,8 @@ async function read(options: CheckPermissions, appId: string): Promise<Read> {
       return { ok: false, problem: problem(cause, detail, remedy, owner) };
     }
     const { accessToken } = token;
-    return readGrants({ send, cloud, accessToken, clientRequestId: newId(), timeoutMs, appId });
+    const call = { send: sendFor(tenant.tenantId, send), clientRequestId: newId(), timeoutMs };
+    return readGrants({ ...call, cloud, accessToken, appId });
   };
   const first = await attempt(false);
   // A token may be refused now and then, or be older than its consent (domain/microsoft.md 1.5, 3): once more.

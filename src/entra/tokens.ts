@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { parseGuid } from '../ids.ts';
 import { type After, afterInProcess, createJoining, type Sharing } from '../joining.ts';
-import type { Send } from '../outbound/port.ts';
+import { type Send, sendFor } from '../outbound/port.ts';
 import { SecretUnreadable } from '../secrets/reference.ts';
 import { type Cloud, graphScopeFor } from './clouds.ts';
 import type { Credential } from './credentials.ts';
@@ -192,7 +192,7 @@ function createCredentialRotation(options: TokenBrokerOptions) {
     // The assertion's times are dates.
     const nowMs = Date.now();
     const result = await requestToken({
-      send,
+      send: sendFor(tenantId, send),
       cloud,
       tenantId,
       scope,

@@ -33,7 +33,10 @@ export function createExchange(options: ExchangeOptions): Exchange {
   const base = options.baseUrl.replace(/\/+$/, '');
   const exchange: Exchange = async (request) => {
     const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), options.timeoutMs * wholeAnswerFactor);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const begun = (): void => {
+      timer = setTimeout(() => deadline.abort(), options.timeoutMs * wholeAnswerFactor);
+    };
     try {
       const answer = await options.send({
         method: request.method,
@@ -48,6 +51,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
         addresses: 'checked',
         caCertificate: options.caCertificate,
         signal: deadline.signal,
+        begun,
       });
       if (!answer.ok) return failureOfSend(answer);
       const { status, headers } = answer;

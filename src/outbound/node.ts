@@ -178,6 +178,7 @@ export function createNodeSend(policy: AddressPolicy, proxies?: OutgoingProxies)
     ) {
       return failure('refused-address', `${url.hostname} is not globally reachable`);
     }
+    request.begun?.();
     try {
       const answer = await agents.of(request).request({
         origin: url.origin,

@@ -23,6 +23,10 @@ export interface OutboundRequest {
   /** PEM of one more certificate authority to trust for this server (an instance's `caCertificate`). */
   readonly caCertificate?: string;
   readonly signal?: AbortSignal;
+  /** For whom it is, where few go out at a time and tenants share them. */
+  readonly tenantId?: string;
+  /** Called when it goes out: a time that the caller bounds begins there, and not while it waits for its turn. */
+  readonly begun?: () => void;
 }
 
 export interface OutboundResponse {
@@ -51,6 +55,12 @@ export interface OutboundFailure {
 export type OutboundResult = OutboundResponse | OutboundFailure;
 
 export type Send = (request: OutboundRequest) => Promise<OutboundResult>;
+
+/** The same way out, for one tenant. */
+export const sendFor =
+  (tenantId: string, send: Send): Send =>
+  (request) =>
+    send({ ...request, tenantId });
 
 /** A whole answer may take this many times the silence that is allowed within it: one that drips must end too. */
 export const wholeAnswerFactor = 4;

@@ -58,6 +58,8 @@ async function* chunksOf(response: Response, silence: SilenceLimit): AsyncGenera
     throw new BodyInterrupted(String(error));
   } finally {
     silence.end();
+    // Who stops in the middle leaves no connection behind.
+    reader.cancel().catch(() => undefined);
     reader.releaseLock();
   }
 }
@@ -94,6 +96,7 @@ export function createWorkersSend(policy: AddressPolicy): Send {
     if (request.caCertificate !== undefined) {
       return failure('unreachable', 'an own certificate authority per instance is not available on Workers');
     }
+    request.begun?.();
     const silence = createSilenceLimit(request.timeoutMs);
     try {
       const response = await fetch(request.url, {

@@ -3,7 +3,7 @@ import { monotonicMs } from '../clock.ts';
 import type { InstanceAuthorization } from '../forwarding/forward.ts';
 import { createJamfClient, type JamfClient, type LearntOfInstance } from '../jamf/client.ts';
 import type { Sharing } from '../joining.ts';
-import type { Send } from '../outbound/port.ts';
+import { type Send, sendFor } from '../outbound/port.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Instance } from '../store/instances/instance.ts';
 import { secretAssociation } from '../store/instances/secret.ts';
@@ -95,7 +95,7 @@ export function createInstanceClients(options: InstanceClientsOptions): Instance
   };
   const open = (instance: Instance, learnt: LearntOfInstance): JamfClient =>
     createJamfClient({
-      send,
+      send: sendFor(instance.tenantId, send),
       baseUrl: instance.url,
       clientId: instance.apiClientId,
       clientSecret: () => secretOf(instance),

@@ -11,7 +11,7 @@ import {
   type SubscriptionResult,
 } from '../../graph/subscriptions.ts';
 import { newId } from '../../ids.ts';
-import type { Send } from '../../outbound/port.ts';
+import { type Send, sendFor } from '../../outbound/port.ts';
 import { webSha256 } from '../../secrets/sha256.ts';
 import type { Sql } from '../../store/database.ts';
 import { anything, recordDirectoryChanges } from '../../store/directory.ts';
@@ -263,7 +263,13 @@ async function take(row: Subscription, tenant: Tenant, options: SubscriptionOpti
   const granted = may ? await access.token(tenant, 'graph', { application: 'diagnostic' }) : undefined;
   const call: GraphCall | undefined =
     cloud && granted?.ok === true
-      ? { send, cloud, accessToken: granted.accessToken, clientRequestId: newId(), timeoutMs }
+      ? {
+          send: sendFor(tenant.tenantId, send),
+          cloud,
+          accessToken: granted.accessToken,
+          clientRequestId: newId(),
+          timeoutMs,
+        }
       : undefined;
   const listed = notifications.resources.includes(row.resource);
   if (!may || !listed || tenant.connectionState !== 'connected') {

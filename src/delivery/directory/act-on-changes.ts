@@ -2,7 +2,7 @@ import type { Cloud } from '../../entra/clouds.ts';
 import { type DirectoryObject, idsTogether, readObjects } from '../../graph/directory-objects.ts';
 import { newId } from '../../ids.ts';
 import { changeBatch, directoryDevicesAtOnce } from '../../limits.ts';
-import type { Send } from '../../outbound/port.ts';
+import { type Send, sendFor } from '../../outbound/port.ts';
 import { columns, pick } from '../../store/columns.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import {
@@ -134,7 +134,8 @@ async function askObjects(
   if (!cloud) return { ok: false, detail: `there is no cloud ${tenant.cloud}` };
   const granted = await options.graphToken(tenant);
   if (!granted.ok) return granted;
-  const { send, timeoutMs } = options;
+  const { timeoutMs } = options;
+  const send = sendFor(tenant.tenantId, options.send);
   const call = { send, cloud, accessToken: granted.accessToken, clientRequestId: newId(), timeoutMs };
   const read = await readObjects({ ...call, priority: 'Low', ids });
   if (!read.ok) return { ok: false, detail: `${read.failure}: ${read.detail}` };

@@ -2,7 +2,7 @@ import type { Cloud } from '../../entra/clouds.ts';
 import { readDevice } from '../../graph/devices.ts';
 import { newId, parseGuid } from '../../ids.ts';
 import { devicesLearntTogether, relearnMs } from '../../limits.ts';
-import type { Send } from '../../outbound/port.ts';
+import { type Send, sendFor } from '../../outbound/port.ts';
 import { columns, pick } from '../../store/columns.ts';
 import type { Sql } from '../../store/database.ts';
 import { learnDirectoryDevice } from '../../store/directory.ts';
@@ -47,8 +47,9 @@ const unlearnt = (sql: Sql, tenantId: string, afterId: string): Promise<{ device
   order by c.device_id limit ${devicesLearntTogether}`;
 
 async function learnOf(tenant: Tenant, afterId: string, options: LearnOptions): Promise<string | undefined> {
-  const { clouds, log, send, sql, timeoutMs } = options;
+  const { clouds, log, sql, timeoutMs } = options;
   const { tenantId } = tenant;
+  const send = sendFor(tenantId, options.send);
   const rows = await unlearnt(sql, tenantId, afterId);
   const last = rows.at(-1);
   const cloud = clouds.get(tenant.cloud);

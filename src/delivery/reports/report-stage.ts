@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { leaseMs, longestSilenceMs } from '../../limits.ts';
+import { sendFor } from '../../outbound/port.ts';
 import { createKeyedSemaphore } from '../../semaphore.ts';
 import type { DueReport, Settlement } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
@@ -70,7 +71,7 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
   const ofTenant = createKeyedSemaphore(callsOfTenant);
   const bounded = (tenantId: string): ReportStageOptions => ({
     ...options,
-    send: (request) => ofTenant(tenantId, () => options.send(request)),
+    send: sendFor(tenantId, (request) => ofTenant(tenantId, () => options.send(request))),
   });
 
   const work = async (rows: readonly DueReport[], holder: string): Promise<void> => {

@@ -1,12 +1,20 @@
-import type { Send } from '../../outbound/port.ts';
-import { createSemaphore } from '../../semaphore.ts';
+import {
+  type OutboundRequest,
+  type OutboundResponse,
+  type Send,
+  wholeAnswerFactor,
+} from '../../outbound/port.ts';
+import { createFairPlaces } from '../../semaphore.ts';
 
 /** What the platform lets one event of a Durable Object do, so that delivery goes on in the next one before it is exceeded. */
 export interface Budget {
   /** A slice begins, as an event of its own. */
   begin(): void;
   isOver(): boolean;
-  /** Counts what is sent, and bounds how much of it is under way: of an event's six connections the database has three. */
+  /**
+   * Counts what is sent, and bounds how much of it is under way, until its answer is read: of an event's six connections the
+   * database has three. A tenant has not all of them, so that what hangs for one leaves a place to the others.
+   */
   readonly counted: (send: Send) => Send;
 }
 
@@ -14,12 +22,41 @@ export interface BudgetLimits {
   readonly sliceMs: number;
   readonly requests: number;
   readonly atOnce: number;
+  /** Of those. */
+  readonly ofTenant: number;
 }
 
-export const sliceLimits: BudgetLimits = { sliceMs: 20_000, requests: 4_000, atOnce: 3 };
+export const sliceLimits: BudgetLimits = { sliceMs: 20_000, requests: 4_000, atOnce: 3, ofTenant: 2 };
 
-export function createBudget({ atOnce, requests, sliceMs }: BudgetLimits, now: () => number): Budget {
-  const inTurn = createSemaphore(atOnce);
+/** What is for no one tenant goes by its address. */
+const shareOf = ({ tenantId, url }: OutboundRequest): string => tenantId ?? new URL(url).host;
+
+async function* untilEnd(body: AsyncIterable<Uint8Array>, end: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } finally {
+    end();
+  }
+}
+
+/** The answer, which calls `leave` when it is read or given up, or was left alone for longer than reading may take. */
+function heldUntilRead(answer: OutboundResponse, longestMs: number, leave: () => void): OutboundResponse {
+  const timer = setTimeout(leave, longestMs);
+  const end = (): void => {
+    clearTimeout(timer);
+    leave();
+  };
+  return {
+    ...answer,
+    body: untilEnd(answer.body, end),
+    text: (limitBytes) => answer.text(limitBytes).finally(end),
+    discard: () => answer.discard().finally(end),
+  };
+}
+
+export function createBudget(limits: BudgetLimits, now: () => number): Budget {
+  const { atOnce, ofTenant, requests, sliceMs } = limits;
+  const places = createFairPlaces(atOnce, ofTenant);
   let beganAtMs = now();
   let sent = 0;
   return {
@@ -28,10 +65,20 @@ export function createBudget({ atOnce, requests, sliceMs }: BudgetLimits, now: (
       sent = 0;
     },
     isOver: () => sent >= requests || now() - beganAtMs >= sliceMs,
-    counted: (send) => (request) =>
-      inTurn(() => {
-        sent += 1;
-        return send(request);
-      }),
+    counted: (send) => async (request) => {
+      const leave = await places.enter(shareOf(request));
+      sent += 1;
+      try {
+        const answer = await send(request);
+        // A refused token is tried again before this answer is read (entra/issued-tokens.ts), which needs a place too.
+        if (answer.ok && answer.status !== 401)
+          return heldUntilRead(answer, request.timeoutMs * wholeAnswerFactor, leave);
+        leave();
+        return answer;
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    },
   };
 }
