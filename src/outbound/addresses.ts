@@ -71,6 +71,17 @@ export function createAddressPolicy(allow: readonly AllowEntry[]): AddressPolicy
   };
 }
 
+/** What a host says by itself: undefined for a name that has to be resolved. */
+function permitsAsWritten(policy: AddressPolicy, hostname: string): boolean | undefined {
+  if (isAddressLiteral(hostname)) return policy.permits(hostname, hostname);
+  if (isLocalhost(hostname)) return ['127.0.0.1', '::1'].some((address) => policy.permits(hostname, address));
+  return undefined;
+}
+
+/** Workers resolve by public DNS alone. A public name may still have a private address, which only resolving it tells. */
+export const isReachedByWorkers = (policy: AddressPolicy, hostname: string): boolean =>
+  !isPrivateName(hostname) && permitsAsWritten(policy, hostname) !== false;
+
 /** Finds the addresses of a name; none where it has none now. */
 export type ResolveName = (hostname: string) => Promise<readonly string[]>;
 
@@ -80,8 +91,8 @@ export async function mayConnect(
   hostname: string,
   resolve: ResolveName,
 ): Promise<boolean> {
-  if (isAddressLiteral(hostname)) return policy.permits(hostname, hostname);
-  if (isLocalhost(hostname)) return ['127.0.0.1', '::1'].some((address) => policy.permits(hostname, address));
+  const asWritten = permitsAsWritten(policy, hostname);
+  if (asWritten !== undefined) return asWritten;
   const addresses = await resolve(hostname);
   return addresses.length === 0 || addresses.some((address) => policy.permits(hostname, address));
 }

@@ -23,7 +23,7 @@ import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { createDeliveryCounter, type DeliveryCounts } from '../store/delivery-counts.ts';
 import type { DueSchedule, StageName } from '../store/due-rows.ts';
-import type { Instance, InstanceRef } from '../store/instances/instance.ts';
+import { type Reach, readReach } from '../store/instances/reach.ts';
 import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
 import { suspectPermissions } from '../store/tenants/watches.ts';
@@ -95,8 +95,8 @@ export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
   readonly sha256: Sha256;
   readonly notifications: DueNotifications;
   readonly routesChanged: () => void;
-  /** False for an instance that only another process can read from; without it all can be. */
-  readonly reaches?: (instance: Instance) => boolean;
+  /** Given where some instances can be read from by another process alone: false for a host that is such a one. */
+  readonly reachesHost?: (hostname: string) => boolean;
   /** Breaks the start off. */
   readonly signal: AbortSignal;
 }
@@ -106,6 +106,7 @@ interface StageParts extends DeliveryParts {
   readonly counts: DeliveryCounts;
   readonly timeline: TimelineWriter;
   readonly readers: Readers;
+  readonly reach: Reach | undefined;
 }
 
 const storeRetryMs = 1_000;
@@ -125,11 +126,14 @@ export async function whenStoreAnswers<T>(log: Log, signal: AbortSignal, work: (
 }
 
 /** Polls, reconciliations and look-ups in lists of the instances whose turn it is. */
-function createFeeds({ config, gateway, log, memory, readers, scope, sql }: StageParts, holder: string) {
+function createFeeds(
+  { config, gateway, log, memory, reach, readers, scope, sql }: StageParts,
+  holder: string,
+) {
   const { pollSeconds, reconcileSeconds } = config;
   const { backoff, failures } = memory;
   const feed = {
-    ...{ sql, scope, log, backoff, failures, readers, holder },
+    ...{ sql, scope, log, backoff, failures, reach, readers, holder },
     instances: gateway.instances,
     clientOf: gateway.clients.clientOf,
   };
@@ -210,23 +214,6 @@ function startReports(parts: StageParts): StageRunner {
   return runner;
 }
 
-/** An instance that is not reached is left to others, with all that waits for it. */
-function readersOf({ gateway, reaches, sql }: DeliveryParts, holder: string): Readers {
-  const readers = createReaders(sql, holder, () => performance.now());
-  if (reaches === undefined) return readers;
-  const isReached = async ({ instanceId, tenantId }: InstanceRef): Promise<boolean> => {
-    const instance = await gateway.instances.instance(tenantId, instanceId);
-    return instance === undefined || reaches(instance);
-  };
-  return {
-    ...readers,
-    hold: async (instances) => {
-      const reached = await Promise.all(instances.map(isReached));
-      return readers.hold(instances.filter((_, index) => reached[index]));
-    },
-  };
-}
-
 export function createDeliveryMemory(
   parts: Omit<BackgroundParts, 'backoff'>,
   times: WorkTimes = { dueAtMs: new Map(), firstAtOnce: false },
@@ -243,13 +230,15 @@ export function createDeliveryMemory(
 }
 
 export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
-  const { log, memory, notifications, relaxed, signal, sql } = parts;
+  const { log, memory, notifications, reachesHost, relaxed, scope, signal, sql } = parts;
   await whenStoreAnswers(log, signal, () => recoverFromGap(sql, log));
   const holder = newId();
   const timeline = createTimelineWriter(relaxed, log);
   const counts = createDeliveryCounter(relaxed, log);
-  const readers = readersOf(parts, holder);
-  const shared = { ...parts, counts, timeline, readers };
+  const reach =
+    reachesHost && (await whenStoreAnswers(log, signal, () => readReach(sql, scope, reachesHost)));
+  const readers = createReaders(sql, holder, () => performance.now(), reach);
+  const shared = { ...parts, counts, timeline, reach, readers };
   const computers = startComputers(shared);
   const reports = startReports(shared);
   notifications.listen('computers', computers.wake);

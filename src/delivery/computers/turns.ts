@@ -8,6 +8,7 @@ import {
   type InstanceRef,
   instanceKey,
 } from '../../store/instances/instance.ts';
+import { isReached, type Reach } from '../../store/instances/reach.ts';
 import { inScope, type TenantScope } from '../../store/tenant-scope.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
@@ -24,6 +25,8 @@ export interface FeedOptions {
   readonly instances: InstanceDirectory;
   readonly clientOf: (instance: Instance) => JamfClient;
   readonly readers: Readers;
+  /** What `readers` reach. */
+  readonly reach?: Reach | undefined;
   /** The holder of `readers`: an instance that another process reads from is passed over. */
   readonly holder: string;
   readonly backoff: Backoff;
@@ -40,7 +43,7 @@ export type TurnEnd = 'done' | 'broken-off' | JamfFailure;
 export interface Feed<Row extends InstanceRef> {
   readonly name: 'poll' | 'reconcile' | 'learn';
   readonly atOnce: number;
-  /** Instances whose turn it is and that no other process reads from, the longest waiting first. */
+  /** Instances whose turn it is, that are within reach and that no other process reads from, the longest waiting first. */
   readonly due: (limit: number) => Promise<readonly Row[]>;
   /** `mayGoOn` is to be asked before each request. */
   readonly turn: (row: Row, instance: Instance, mayGoOn: () => Promise<boolean>) => Promise<TurnEnd>;
@@ -124,9 +127,9 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
 }
 
 /** The condition on `instance_reading` (alias `r`) under which this process may read from an instance now. */
-export const readable = ({ holder, scope, sql }: FeedOptions) => sql`
+export const readable = ({ holder, reach, scope, sql }: FeedOptions) => sql`
   ${inScope(sql, scope, sql`r.tenant_id`)} and (r.reader_owner is null or r.reader_owner = ${holder} or r.reader_until < now())
   and exists (
     select 1 from instances i join tenants t on t.tenant_id = i.tenant_id
     where i.tenant_id = r.tenant_id and i.instance_id = r.instance_id and i.enabled and not i.paused
-      and t.connection_state <> 'disconnecting')`;
+      and t.connection_state <> 'disconnecting' and ${isReached(sql, reach)})`;

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { resolve4, resolve6 } from 'node:dns/promises';
 import { within } from '../../deadline.ts';
 import { parseGuid } from '../../ids.ts';
-import { createAddressPolicy, isPrivateName, mayConnect } from '../../outbound/addresses.ts';
+import { createAddressPolicy, isReachedByWorkers, mayConnect } from '../../outbound/addresses.ts';
 import { createAdmin } from '../admin.ts';
 import { applicationExpiry } from '../certificate-expiry.ts';
 import type { Config } from '../config.ts';
@@ -29,7 +29,8 @@ async function resolveName(hostname: string): Promise<readonly string[]> {
 /** The rule of Node, and that a name which only a private network knows is refused: Workers never reach it. */
 function reaches({ upstreamAllow }: Pick<Config, 'upstreamAllow'>): (hostname: string) => Promise<boolean> {
   const policy = createAddressPolicy(upstreamAllow);
-  return async (hostname) => !isPrivateName(hostname) && mayConnect(policy, hostname, resolveName);
+  return async (hostname) =>
+    isReachedByWorkers(policy, hostname) && mayConnect(policy, hostname, resolveName);
 }
 
 /** The address that a request came from, among the bindings: the console's own requests have it from the person's. */

@@ -2,7 +2,7 @@ import { monotonicMs } from '../../clock.ts';
 import { createIssuedTokens } from '../../entra/issued-tokens.ts';
 import { createWebCryptoSignatureCheck } from '../../entra/signature.ts';
 import { afterInProcess } from '../../joining.ts';
-import { createAddressPolicy } from '../../outbound/addresses.ts';
+import { createAddressPolicy, isReachedByWorkers } from '../../outbound/addresses.ts';
 import type { Send } from '../../outbound/port.ts';
 import { withCircuit } from '../../outbound/upstream-circuit.ts';
 import { createWorkersUpstream } from '../../outbound/workers-upstream.ts';
@@ -10,7 +10,6 @@ import { createSealer } from '../../secrets/seal.ts';
 import { webSha256 } from '../../secrets/sha256.ts';
 import { openDatabase } from '../../store/database.ts';
 import type { StageName } from '../../store/due-rows.ts';
-import type { Instance } from '../../store/instances/instance.ts';
 import type { DueNotifications } from '../../store/notifications.ts';
 import type { TenantScope } from '../../store/tenant-scope.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -34,10 +33,6 @@ const shardLimits: DeliveryLimits = {
   computers: { rows: 128, scheduleRows: 32 },
   reports: { rows: 256, scheduleRows: 64 },
 };
-
-/** The platform has no authorities of one's own, and no files. */
-const reaches = ({ apiSecretRef, caCertificate }: Instance): boolean =>
-  caCertificate === null && !apiSecretRef?.startsWith('file:');
 
 /** Within the object: a session of its own, on which the database would notify it, it does not have. */
 function notifyWithin(): DueNotifications {
@@ -97,13 +92,14 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
   const routesChanged = () => undefined;
   const moves = createMoveWork({ sql, relaxed: sql, log, scope, routesChanged, after: afterInProcess });
   const delivery = { ...parts, gateway, connection, moves };
+  const reachesHost = (hostname: string): boolean => isReachedByWorkers(policy, hostname);
   // What was found out lives as long as the object; a slice takes up where the one before ended.
   const memory = createDeliveryMemory(delivery, { dueAtMs: new Map(), firstAtOnce: true });
   return {
     start: (signal) =>
       startDelivery({
         ...delivery,
-        ...{ memory, notifications, reaches, routesChanged, signal },
+        ...{ memory, notifications, reachesHost, routesChanged, signal },
         relaxed: sql,
         limits: shardLimits,
         sha256: webSha256,

@@ -2,6 +2,7 @@ import { leaseMs, readerSafetyMs } from '../../limits.ts';
 import { columns, pick } from '../columns.ts';
 import type { Sql } from '../database.ts';
 import { type InstanceRef, instanceKey } from '../instances/instance.ts';
+import { isReached, type Reach } from '../instances/reach.ts';
 import { instanceReading } from '../schema.ts';
 
 /**
@@ -35,11 +36,23 @@ const columnsOf = (instances: readonly InstanceRef[]) => ({
   instanceIds: instances.map((one) => one.instanceId),
 });
 
+/** True for a row of `instance_reading` (alias `r`) whose instance is within reach. */
+const isRowReached = (sql: Sql, reach: Reach | undefined) =>
+  reach === undefined
+    ? sql`true`
+    : sql`exists (select 1 from instances i
+        where i.tenant_id = r.tenant_id and i.instance_id = r.instance_id and ${isReached(sql, reach)})`;
+
 /**
  * Free leases, an own one that ran out included. A row that another process is writing is passed over: it is not
  * worth waiting for. Instances that were made before there were such rows get theirs.
  */
-const takeLeases = (sql: Sql, holder: string, instances: readonly InstanceRef[]): Promise<InstanceRef[]> => {
+const takeLeases = (
+  sql: Sql,
+  holder: string,
+  instances: readonly InstanceRef[],
+  reach: Reach | undefined,
+): Promise<InstanceRef[]> => {
   const { tenantIds, instanceIds } = columnsOf(instances);
   const until = sql`now() + ${leaseMs} * interval '1 millisecond'`;
   return sql<InstanceRef[]>`
@@ -48,7 +61,8 @@ const takeLeases = (sql: Sql, holder: string, instances: readonly InstanceRef[])
     ), free as materialized (
       select r.tenant_id, r.instance_id from instance_reading r
       join wanted w on w.tenant_id = r.tenant_id and w.instance_id = r.instance_id
-      where r.reader_owner is null or r.reader_owner = ${holder} or r.reader_until < now()
+      where (r.reader_owner is null or r.reader_owner = ${holder} or r.reader_until < now())
+        and ${isRowReached(sql, reach)}
       order by r.tenant_id, r.instance_id for update of r skip locked
     ), taken as (
       update instance_reading r set reader_owner = ${holder}, reader_until = ${until}
@@ -60,6 +74,7 @@ const takeLeases = (sql: Sql, holder: string, instances: readonly InstanceRef[])
       join wanted w on w.tenant_id = i.tenant_id and w.instance_id = i.instance_id
       where not exists (
         select 1 from instance_reading r where r.tenant_id = i.tenant_id and r.instance_id = i.instance_id)
+        and ${isReached(sql, reach)}
       order by 1, 2
       on conflict do nothing
       returning tenant_id, instance_id
@@ -76,6 +91,7 @@ const prolongLeases = (
   sql: Sql,
   holder: string,
   instances: readonly InstanceRef[],
+  reach: Reach | undefined,
 ): Promise<(InstanceRef & { readonly prolonged: boolean })[]> => {
   const { tenantIds, instanceIds } = columnsOf(instances);
   return sql<(InstanceRef & { prolonged: boolean })[]>`
@@ -83,7 +99,7 @@ const prolongLeases = (
       select r.tenant_id, r.instance_id from instance_reading r
       join unnest(${tenantIds}::uuid[], ${instanceIds}::uuid[]) as held(tenant_id, instance_id)
         on held.tenant_id = r.tenant_id and held.instance_id = r.instance_id
-      where r.reader_owner = ${holder}
+      where r.reader_owner = ${holder} and ${isRowReached(sql, reach)}
     ), free as materialized (
       select r.tenant_id, r.instance_id from instance_reading r
       join own on own.tenant_id = r.tenant_id and own.instance_id = r.instance_id
@@ -100,9 +116,10 @@ const prolongLeases = (
 
 /**
  * The leases of one process. `holder` is a new id for each process; `now` is in milliseconds and should never go
- * back. Leases run by the database's clock; here one counts from before it was asked for, less `readerSafetyMs`.
+ * back. Leases run by the database's clock; here one counts from before it was asked for, less `readerSafetyMs`. An
+ * instance beyond `reach` is left to others.
  */
-export function createReaders(sql: Sql, holder: string, now: () => number): Readers {
+export function createReaders(sql: Sql, holder: string, now: () => number, reach?: Reach): Readers {
   const leases = new Map<string, Lease>();
 
   const keep = (instances: readonly InstanceRef[], askedAtMs: number): void => {
@@ -117,7 +134,7 @@ export function createReaders(sql: Sql, holder: string, now: () => number): Read
       const missing = [...wanted].filter(([key]) => !isHeld(key)).map(([, instance]) => instance);
       if (missing.length > 0) {
         const askedAtMs = now();
-        keep(await takeLeases(sql, holder, missing), askedAtMs);
+        keep(await takeLeases(sql, holder, missing, reach), askedAtMs);
       }
       return new Set([...wanted.keys()].filter(isHeld));
     },
@@ -125,7 +142,7 @@ export function createReaders(sql: Sql, holder: string, now: () => number): Read
       const held = [...leases.values()].map(({ instance }) => instance);
       if (held.length === 0) return;
       const askedAtMs = now();
-      const own = await prolongLeases(sql, holder, held);
+      const own = await prolongLeases(sql, holder, held, reach);
       const kept = new Set(own.map(instanceKey));
       // One that was given back meanwhile must not come back by this answer.
       keep(
