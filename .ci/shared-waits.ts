@@ -6,8 +6,9 @@ import { type Functions, isFunction, pathTo, readSyntax, type Syntax } from './s
  * On Workers no request may wait for what another one began: workerd cancels it with that one, and what it held never
  * comes back. `node .ci/shared-waits.ts` prints a line for each place, reached from what a Worker runs, by which calls could
  * wait for each other: a promise, or what resolves one, that is kept by something longer-lived than the call; a timer that
- * belongs to no call; and the use of a function that is made for it. Work that nobody awaits is found too, for it ends with
- * its request. Each place that is allowed has a reason.
+ * belongs to no call; the use of a function that is made for it; and what says by itself that a process shares it, for that is
+ * the runtime's to say. Work that nobody awaits is found too, for it ends with its request. Each place that is allowed has a
+ * reason.
  */
 
 export interface SharedWait {
@@ -30,23 +31,36 @@ const makers: Readonly<Record<string, readonly string[]>> = {
   'src/untrusted/turns.ts': ['createTurns'],
 };
 
-/** By file and name: why no request of a Worker waits for another one there, or leaves work behind. */
-const allowed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** Why no request of a Worker waits for another one there, or leaves work behind; and the number of places, where it is not 1. */
+type Allowance = string | readonly [places: number, reason: string];
+
+/** By file and name. */
+const allowed: Readonly<Record<string, Readonly<Record<string, Allowance>>>> = {
+  'src/admin/approvals/carry-out.ts': { renewApproval: 'it renews while its own request works' },
   'src/admin/devices/transfer/take-import.ts': { under: 'the staging of one import, which is one request' },
-  'src/admin/devices/export.ts': { bulk: 'it ends the connection of its own request' },
+  'src/admin/devices/export.ts': {
+    bulk: 'it ends the connection of its own request',
+    semaphore: 'its request holds the place, and awaits it',
+  },
   'src/admin/events/hub.ts': {
     setInterval: 'on Workers each stream polls for itself (events.ts)',
-    pollOnce: 'on Workers each stream polls for itself (events.ts)',
+    pollOnce: [2, 'on Workers each stream polls for itself (events.ts)'],
   },
   'src/admin/events/stream.ts': { turn: 'the turns of one stream, which is one request' },
+  'src/admin/idempotency.ts': { renewAttempt: 'it renews while its own request works' },
   'src/admin/operator-share.ts': { createKeyedSemaphore: 'only where a process shares it' },
-  'src/admin/operators/cookies.ts': { deleteCookie: 'it answers at once' },
+  'src/admin/operators/cookies.ts': { deleteCookie: [2, 'it answers at once'] },
   'src/admin/operators/sessions.ts': { createGroupCommit: 'only where a process shares it' },
+  'src/connection/confirm-progress.ts': { renewConfirmation: 'it renews while its own request works' },
+  'src/deadline.ts': { work: 'it is awaited beside the signal' },
   'src/delivery/intake.ts': {
-    createGroupCommit: 'only where a process shares it',
+    createGroupCommit: [2, 'only where a process shares it'],
     createSemaphore: 'only where a process shares it',
   },
-  'src/delivery/missed-events.ts': { keep: 'only for a process, which has a place to keep marks in' },
+  'src/delivery/missed-events.ts': {
+    actOnAll: 'only for a process, which has a place to keep marks in',
+    keep: 'only for a process, which has a place to keep marks in',
+  },
   'src/forwarding/begin-exchange.ts': { waiting: 'the reader of one exchange, which is one call' },
   'src/jamf/client.ts': { createSemaphore: 'on Workers a client lives in one request (instance-clients.ts)' },
   'src/jamf/token.ts': { createJoining: 'on Workers a client lives in one request (instance-clients.ts)' },
@@ -54,11 +68,12 @@ const allowed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     exchange: 'its call waits for the handler that it feeds',
     go: 'the reader of one exchange, which is one call',
   },
+  'src/outbound/workers.ts': { reader: 'the body that it gives up ends with its request anyway' },
   'src/runtime/gateway.ts': {
     createKeyedSemaphore: 'only where a process shares it',
     createTurns: 'only where a process shares it',
   },
-  'src/store/breaker.ts': { setInterval: 'a Worker opens no breaker' },
+  'src/store/breaker.ts': { probe: 'a Worker opens no breaker', setInterval: 'a Worker opens no breaker' },
   'src/store/change-feed.ts': {
     running: 'a Worker has one for each stream of events, which is one request',
     following: 'a Worker has one for each stream of events, which is one request',
@@ -66,10 +81,19 @@ const allowed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'src/store/computers/leases.ts': { createGroupCommit: 'only in delivery, inside one Durable Object' },
   'src/store/credentials.ts': {
     createGroupCommit: 'only where a process shares it',
+    renewals: 'only where a process shares it',
   },
+  'src/store/database.ts': { old: 'a Worker opens no breaker' },
   'src/store/delivery-counts.ts': { writing: 'only in delivery, inside one Durable Object' },
-  'src/store/guarded-client.ts': { begin: "a Worker's client has no breaker" },
-  'src/store/row-cache.ts': { row: 'only with a policy, which needs a feed of changes' },
+  'src/store/guarded-client.ts': {
+    begin: "a Worker's client has no breaker",
+    pool: [2, "a Worker's client has no breaker"],
+  },
+  'src/store/notifications.ts': { sql: 'only for a process: a Worker notifies by its waker' },
+  'src/store/row-cache.ts': {
+    ask: 'only with a policy, which needs a feed of changes',
+    row: 'only with a policy, which needs a feed of changes',
+  },
   'src/store/timeline.ts': {
     createGroupCommit: 'only in delivery, inside one Durable Object',
     pending: 'only in delivery, inside one Durable Object',
@@ -211,6 +235,8 @@ function* keptResolvers(syntax: Syntax, scopes: ReturnType<typeof createScopes>)
   }
 }
 
+const isProcess = (node: Node): boolean => node.type === 'Literal' && node.value === 'process';
+
 /** Calls of the makers, save where the sharing is handed on. */
 function* madeWaits(syntax: Syntax): Generator<[Node, string]> {
   const ofFile = new Map(
@@ -220,8 +246,22 @@ function* madeWaits(syntax: Syntax): Generator<[Node, string]> {
     const name = nameIn(call.callee as Node);
     const maker = name === undefined ? undefined : ofFile.get(name);
     if (name === undefined || maker === undefined || syntax.sourceOf(call).file === maker) continue;
-    if (name === 'createJoining' && call.arguments.length > 0) continue;
+    const [sharing] = call.arguments;
+    if (name === 'createJoining' && sharing !== undefined && !isProcess(sharing as Node)) continue;
     yield [call, name];
+  }
+}
+
+/** What is shared as in a process whatever the runtime says. A comparison only looks. */
+function* ownSharing(syntax: Syntax): Generator<[Node, string]> {
+  for (const literal of syntax.all('Literal')) {
+    if (!isProcess(literal)) continue;
+    const around = syntax.parentOf(literal);
+    const isSaid =
+      around?.type === 'Property'
+        ? nameIn(around.key as Node) === 'sharing'
+        : ['AssignmentPattern', 'ConditionalExpression', 'LogicalExpression'].includes(around?.type ?? '');
+    if (isSaid) yield [literal, 'process'];
   }
 }
 
@@ -235,14 +275,27 @@ function* timers(syntax: Syntax, scopes: ReturnType<typeof createScopes>): Gener
   }
 }
 
+/** The function or variable that a chain of calls begins with. */
+function calledFirst(call: Node): string {
+  let called = call;
+  while (called.type === 'CallExpression' || called.type === 'MemberExpression')
+    called = (called.type === 'CallExpression' ? called.callee : called.object) as Node;
+  return nameIn(called) ?? 'work';
+}
+
+/** Methods by which a promise's end is dealt with and not waited for. */
+const dealsWithEnd = new Set(['then', 'catch', 'finally']);
+
 /** Work that nobody awaits: it ends with its request, and so goes through `after`. */
 function* unawaited(syntax: Syntax): Generator<[Node, string]> {
   for (const node of syntax.all('UnaryExpression')) {
-    if (node.operator !== 'void' || node.argument.type !== 'CallExpression') continue;
-    let called = node.argument as Node;
-    while (called.type === 'CallExpression' || called.type === 'MemberExpression')
-      called = (called.type === 'CallExpression' ? called.callee : called.object) as Node;
-    yield [node, nameIn(called) ?? 'work'];
+    const call = node.argument as Node;
+    if (node.operator === 'void' && call.type === 'CallExpression') yield [node, calledFirst(call)];
+  }
+  for (const statement of syntax.all('ExpressionStatement')) {
+    const call = statement.expression as Node;
+    if (call.type !== 'CallExpression' || call.callee.type !== 'MemberExpression') continue;
+    if (dealsWithEnd.has(nameIn(call.callee.property as Node) ?? '')) yield [call, calledFirst(call)];
   }
 }
 
@@ -255,6 +308,7 @@ export function checkSharedWaits(files: ReadonlyMap<string, string>): SharedWait
     [keptPromises(syntax, scopes), 'keeps a promise for others to wait for'],
     [keptResolvers(syntax, scopes), 'keeps what ends the waiting of a call'],
     [madeWaits(syntax), 'lets its callers wait for each other'],
+    [ownSharing(syntax), 'says by itself that callers may wait for each other, which the runtime says'],
     [timers(syntax, scopes), 'belongs to no request'],
     [unawaited(syntax), 'is awaited by nobody and ends with its request: give it to `after`'],
   ];
@@ -265,13 +319,23 @@ export function checkSharedWaits(files: ReadonlyMap<string, string>): SharedWait
       ...{ name, what },
     })),
   );
-  const isAllowed = ({ file, name }: SharedWait): boolean => allowed[file]?.[name] !== undefined;
-  const unused = Object.entries(allowed).flatMap(([file, names]) =>
+  const others = waits.filter((wait) => makers[wait.file] === undefined);
+  const placesOf = (file: string, name: string): number =>
+    others.filter((wait) => wait.file === file && wait.name === name).length;
+  const allowedPlaces = (file: string, name: string): number => {
+    const allowance = allowed[file]?.[name];
+    return allowance === undefined ? 0 : typeof allowance === 'string' ? 1 : allowance[0];
+  };
+  const fewer = Object.entries(allowed).flatMap(([file, names]) =>
     Object.keys(names)
-      .filter((name) => files.has(file) && !waits.some((wait) => wait.file === file && wait.name === name))
-      .map((name) => ({ file, line: 1, name, what: 'is allowed and not there any more' })),
+      .filter((name) => files.has(file) && placesOf(file, name) < allowedPlaces(file, name))
+      .map((name) => ({
+        ...{ file, line: 1, name },
+        what: `is allowed at ${allowedPlaces(file, name)} places and is there at ${placesOf(file, name)}`,
+      })),
   );
-  return [...waits.filter((wait) => makers[wait.file] === undefined && !isAllowed(wait)), ...unused];
+  const more = others.filter(({ file, name }) => placesOf(file, name) > allowedPlaces(file, name));
+  return [...more, ...fewer];
 }
 
 export const describeSharedWait = ({ file, line, name, what }: SharedWait): string =>

@@ -103,7 +103,7 @@ export async function lockedTenant(run: Run): Promise<Finding[]> {
   run.stack.defer(async () => {
     await Promise.all([sql.end({ timeout: 1 }), operator.end({ timeout: 1 })]);
   });
-  const intake = createIntake({ sql, onDue: () => undefined });
+  const intake = createIntake({ sharing: 'process', sql, onDue: () => undefined });
   const [a, b] = [await addTenant(sql), await addTenant(sql)];
   const all = Array.from({ length: computers }, (_, index) => index + 1);
   for (const origin of [a, b]) await intake.markDue(origin, all);

@@ -10,7 +10,7 @@ function heldWork() {
 describe('work for the same key', () => {
   it('is done once for all who ask while it is under way, and anew afterwards', async () => {
     const { ends, work } = heldWork();
-    const joining = createJoining<string>();
+    const joining = createJoining<string>('process');
     const asked = [joining.once('a', work), joining.once('a', work), joining.once('b', work)];
     expect(ends.length).toBe(2);
     for (const [index, end] of ends.entries()) end(String(index));
@@ -22,7 +22,7 @@ describe('work for the same key', () => {
   });
 
   it('is done anew after it failed', async () => {
-    const joining = createJoining<string>();
+    const joining = createJoining<string>('process');
     await expect(joining.once('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await joining.once('a', async () => 'yes')).toBe('yes');
   });

@@ -20,7 +20,7 @@ export interface Joining<T> {
   once(key: string, work: () => Promise<T>): Promise<T>;
 }
 
-export function createJoining<T>(sharing: Sharing = 'process'): Joining<T> {
+export function createJoining<T>(sharing: Sharing): Joining<T> {
   if (sharing === 'request') return { once: (_key, work) => work() };
   const underWay = new Map<string, Promise<T>>();
   return {

@@ -36,6 +36,7 @@ function scene(holdRecheckSeconds: number) {
     forget: () => undefined,
   };
   const access = createAccess({
+    sharing: 'process',
     send: () => Promise.reject(new Error('nothing is sent here')),
     broker,
     clouds: builtInClouds,

@@ -44,7 +44,7 @@ export interface AccessOptions {
   readonly holdRecheckSeconds: number;
   readonly log: Log;
   readonly now: () => number;
-  readonly sharing?: Sharing;
+  readonly sharing: Sharing;
 }
 
 /** A failing discovery is not repeated faster than this per tenant, unless what is held is looked at more often. */

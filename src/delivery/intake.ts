@@ -1,4 +1,5 @@
 import { monotonicMs } from '../clock.ts';
+import type { Sharing } from '../joining.ts';
 import { namedInBulk, recordBytesTogether } from '../limits.ts';
 import { createObservedSemaphore, createSemaphore } from '../semaphore.ts';
 import { type ComputerSchedule, computerSchedule } from '../store/computers/leases.ts';
@@ -48,8 +49,7 @@ export interface IntakeOptions {
   readonly sql: Sql;
   /** Told after the commit. */
   readonly onDue: (schedule: ComputerSchedule) => void;
-  /** False where requests must not share a query (Workers). */
-  readonly together?: boolean;
+  readonly sharing: Sharing;
 }
 
 const keyOf = ({ instanceId, jamfComputerId, tenantId }: MarkedRow): string =>
@@ -130,23 +130,23 @@ function createNamedWrites(writes: Writes | undefined): (write: Named) => Promis
 }
 
 /** Messages of all instances that come together share a statement; each is answered when that is committed. */
-export function createIntake({ onDue, sql, together: shared = true }: IntakeOptions): Intake {
+export function createIntake({ onDue, sharing, sql }: IntakeOptions): Intake {
   const schedulesOf = (rows: readonly MarkedRow[], needsInstance: boolean, background = false): void => {
     const schedules = new Map(rows.map((row) => [`${row.tenantId}/${row.instanceId}`, row]));
     for (const row of schedules.values()) onDue(computerSchedule({ ...row, background, needsInstance }));
   };
-  const sharing = shared ? shareConnections(sql) : undefined;
+  const connections = sharing === 'process' ? shareConnections(sql) : undefined;
   const gathered = <Row extends MarkedRow>(
     write: (rows: readonly Row[], lockWaitMs?: number) => Promise<void>,
     weight: (rows: readonly Row[]) => number,
   ) => {
-    if (!sharing) return (rows: readonly Row[]) => write(rows);
+    if (!connections) return (rows: readonly Row[]) => write(rows);
     return createGroupCommit({
       flush: async (groups: readonly (readonly Row[])[], lockWaitMs) => {
         await write(groups.flat(), lockWaitMs);
         return nothings(groups);
       },
-      ...sharing.writes,
+      ...connections.writes,
       maxItems: rowsTogether,
       gatherMs: 1,
       weight,
@@ -166,9 +166,9 @@ export function createIntake({ onDue, sql, together: shared = true }: IntakeOpti
     await withRetries(() => upsertRecords(sql, rows, lockWaitMs));
     schedulesOf(rows, false);
   }, pushedWeight);
-  const named = createNamedWrites(sharing?.writes);
+  const named = createNamedWrites(connections?.writes);
   return {
-    longestWaitMs: () => sharing?.longestWaitMs() ?? 0,
+    longestWaitMs: () => connections?.longestWaitMs() ?? 0,
     markDue: async (origin, computerIds) => {
       if (computerIds.length === 0) return;
       if (computerIds.length > namedInBulk) {

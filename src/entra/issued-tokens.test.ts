@@ -23,6 +23,7 @@ beforeEach(() => {
     sendJson(response, taken.has(token) ? 200 : 401, { token });
   };
   tokens = createIssuedTokens({
+    sharing: 'process',
     now: () => nowMs,
     wait: async (ms) => {
       waits.push(ms);

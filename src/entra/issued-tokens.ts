@@ -36,7 +36,7 @@ export interface IssuedTokensOptions {
   readonly now?: () => number;
   readonly wait?: (ms: number) => Promise<void>;
   readonly tokens?: number;
-  readonly sharing?: Sharing;
+  readonly sharing: Sharing;
 }
 
 interface Issued {
@@ -79,7 +79,7 @@ const bearerOf = (headers: Readonly<Record<string, string>> | undefined): string
 
 const isRefusal = (result: OutboundResult): result is OutboundResponse => result.ok && result.status === 401;
 
-export function createIssuedTokens(options: IssuedTokensOptions = {}): IssuedTokens {
+export function createIssuedTokens(options: IssuedTokensOptions): IssuedTokens {
   const { now = () => performance.now(), tokens = 25_000, wait = pause } = options;
   const known = new LRUCache<string, Issued>({ max: tokens });
   const rests = createRests(now, tokens);

@@ -29,7 +29,7 @@ beforeEach(() => {
   const base = builtInClouds.get('public');
   if (base === undefined) throw new Error('no public cloud');
   cloud = { ...base, jwks: `${authority.origin}/{tenantid}/discovery/v2.0/keys` };
-  source = createKeySource({ send: authority.send, now: () => nowMs, timeoutMs: 500 });
+  source = createKeySource({ sharing: 'process', send: authority.send, now: () => nowMs, timeoutMs: 500 });
 });
 afterAll(() => authority.close());
 
@@ -165,7 +165,7 @@ describe('where requests must not wait for each other', () => {
 
 describe('bounds', () => {
   test('the least used issuer is forgotten', async () => {
-    source = createKeySource({ send: authority.send, now: () => nowMs, issuers: 1 });
+    source = createKeySource({ sharing: 'process', send: authority.send, now: () => nowMs, issuers: 1 });
     await find('first');
     await find('first', 'cccccccc-1111-4222-8333-bbbbbbbbbbbb');
     await find('first');
@@ -190,7 +190,7 @@ test('a snapshot serves after a restart without the authority', async () => {
   await find('first');
   const saved = source.snapshot();
   fail();
-  source = createKeySource({ send: authority.send, now: () => nowMs });
+  source = createKeySource({ sharing: 'process', send: authority.send, now: () => nowMs });
   source.restore(JSON.parse(JSON.stringify(saved)));
   expect(await find('first')).toMatchObject({ ok: true });
   expect(fetches()).toBe(1);

@@ -59,7 +59,7 @@ export interface KeySourceOptions {
   readonly cooldownSeconds?: number;
   readonly timeoutMs?: number;
   readonly issuers?: number;
-  readonly sharing?: Sharing;
+  readonly sharing: Sharing;
   /** Takes refreshes that nobody waits for. */
   readonly after?: After;
 }

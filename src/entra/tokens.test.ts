@@ -30,6 +30,7 @@ beforeEach(() => {
   if (base === undefined) throw new Error('no public cloud');
   cloud = { ...base, authority: entra.origin, graph: 'https://graph.example.test' };
   broker = createTokenBroker({
+    sharing: 'process',
     send: entra.send,
     now: () => nowMs,
     credentials: () => credentials,
@@ -204,6 +205,7 @@ describe('the cache', () => {
 
   test('is bounded', async () => {
     broker = createTokenBroker({
+      sharing: 'process',
       send: entra.send,
       now: () => nowMs,
       credentials: () => credentials,
@@ -326,6 +328,7 @@ describe('two credentials', () => {
     credentials = [];
     expect(await failureOf()).toMatchObject({ cause: 'credential-not-configured' });
     broker = createTokenBroker({
+      sharing: 'process',
       send: entra.send,
       now: () => nowMs,
       credentials: () => Promise.reject(new Error('secret text')),

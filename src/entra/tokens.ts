@@ -75,7 +75,7 @@ export interface TokenBrokerOptions {
   readonly issued?: IssuedTokens;
   /** After every request on the wire, for metrics. */
   readonly onRequest?: (event: { cloud: string; resource: string; outcome: string }) => void;
-  readonly sharing?: Sharing;
+  readonly sharing: Sharing;
   /** Takes renewals that nobody waits for. */
   readonly after?: After;
 }

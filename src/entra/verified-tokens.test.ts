@@ -94,7 +94,7 @@ type World = ReturnType<typeof world>;
 
 /** A gateway's verification: with the cache when `cached`, else each token anew. */
 function verifier(at: World, cached: boolean) {
-  const keys = createKeySource({ send: at.send, now: at.now });
+  const keys = createKeySource({ sharing: 'process', send: at.send, now: at.now });
   const kept: VerifiedTokens | undefined = cached ? createVerifiedTokens(keys) : undefined;
   let hits = 0;
   const verify = async (

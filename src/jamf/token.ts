@@ -55,7 +55,7 @@ export interface TokenSourceOptions {
 /** Tokens of one API client by the client credentials grant (domain/jamf.md 1.1 and 1.2). */
 export function createTokenSource(options: TokenSourceOptions): TokenSource {
   const { granted: known = {}, now } = options;
-  const requests = createJoining<JamfResult<{ readonly token: JamfToken }>>();
+  const requests = createJoining<JamfResult<{ readonly token: JamfToken }>>('process');
 
   const cached = (): JamfToken | undefined =>
     known.token && now() < known.token.renewAtMs ? known.token : undefined;

@@ -78,7 +78,7 @@ export interface GatewayParts {
   readonly signature: SignatureCheck;
   readonly facts: RequestFacts;
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
-  readonly intake: Omit<IntakeOptions, 'sql' | 'together'>;
+  readonly intake: Omit<IntakeOptions, 'sql' | 'sharing'>;
   /** Given by a runtime whose processes live on while the database is away and have a place to keep marks in. */
   readonly markKeeper?: MarkKeeper;
   readonly readReference: (reference: string) => Promise<string>;
@@ -202,7 +202,7 @@ function composeServices(parts: GatewayParts) {
   const { authorizationOf } = clients;
   const forwarding = { upstream: parts.upstream, targetOf: createTargets(), authorizationOf };
   const forward = createForward(forwarding);
-  const intake = createIntake({ sql, together, ...parts.intake });
+  const intake = createIntake({ sql, sharing: parts.sharing, ...parts.intake });
   const keys = createKeySource({
     ...sharingOf(parts),
     ...{ send, now },
@@ -214,7 +214,7 @@ function composeServices(parts: GatewayParts) {
     ...{ access, attempts, clients, forward, forwarding, instances, intake, keys, routes, tenants, turns },
     consent: composeConsent(parts, tenants, access),
     deviceCalls: composeDeviceCalls(parts, { tenants, instances, routes, authorizationOf }, keys, attempts),
-    instanceKeys: createInstanceKeys(sql, { hash: parts.sha256, together }),
+    instanceKeys: createInstanceKeys(sql, { hash: parts.sha256, sharing: parts.sharing }),
     missed:
       parts.markKeeper &&
       createMissedEvents({

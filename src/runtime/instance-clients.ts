@@ -28,7 +28,7 @@ export interface InstanceClientsOptions {
   readonly timeoutMs: number;
   /** Large answers are read in turns. */
   readonly turns?: Turns;
-  readonly sharing?: Sharing;
+  readonly sharing: Sharing;
 }
 
 /** Instances that are remembered; a token is about 1 KB, and an isolate has 128 MB in all. */
@@ -86,7 +86,7 @@ function authorizationBy(client: JamfClient): InstanceAuthorization {
 
 export function createInstanceClients(options: InstanceClientsOptions): InstanceClients {
   const { concurrency, readReference, sealer, send, timeoutMs, turns = turnsApart } = options;
-  const max = maxInstances[options.sharing ?? 'process'];
+  const max = maxInstances[options.sharing];
 
   const secretOf = async (instance: Instance): Promise<string> => {
     const { apiSecretRef, apiSecretSealed } = instance;

@@ -219,7 +219,7 @@ function openOutbound(config: Config, sockets: SocketAccess | undefined, stack: 
   const proxies = createOutgoingProxies(config);
   const outbound = createNodeSend(policy, proxies);
   stack.defer(() => outbound.close());
-  const issued = createIssuedTokens();
+  const issued = createIssuedTokens({ sharing: 'process' });
   const upstream = createNodeUpstream({
     policy,
     proxies,

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Sharing } from '../joining.ts';
 import { createCredentialLookup } from './credentials.ts';
 
 interface Found {
@@ -7,13 +8,13 @@ interface Found {
 }
 
 /** A made-up clock, and a database whose answers are held until `answer`. */
-function start({ together = true, held = true }: { together?: boolean; held?: boolean } = {}) {
+function start({ sharing = 'process', held = true }: { sharing?: Sharing; held?: boolean } = {}) {
   const state = { nowMs: 0, isAway: false };
   const live = new Set(['key', 'other']);
   const asked: string[][] = [];
   const answers: (() => void)[] = [];
   const lookup = createCredentialLookup<Found>({
-    together,
+    sharing,
     now: () => state.nowMs,
     read: async (hashes) => {
       asked.push([...hashes]);
@@ -134,7 +135,7 @@ describe('a key that is in use', () => {
   });
 
   it('waits for a query of its own request where requests must not share one', async () => {
-    const { asked, atOnce, know, state } = start({ together: false });
+    const { asked, atOnce, know, state } = start({ sharing: 'request' });
     await know('key');
     state.nowMs = 999;
     expect(await atOnce('key')).toBe('key');

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { createJoining } from '../joining.ts';
+import { createJoining, type Sharing } from '../joining.ts';
 import { createGroupCommit } from './group-commit.ts';
 
 /**
@@ -23,8 +23,7 @@ export interface CredentialLookupOptions<Found> {
   readonly read: (hashes: readonly string[]) => Promise<ReadonlyMap<string, Found>>;
   /** Milliseconds since 1970 at which it ends; undefined: never. */
   readonly endsAtMs?: (found: Found) => number | undefined;
-  /** False where requests must not share a query (Workers). */
-  readonly together?: boolean;
+  readonly sharing: Sharing;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
 }
@@ -58,10 +57,11 @@ const strangers = '';
 export function createCredentialLookup<Found extends object>(
   options: CredentialLookupOptions<Found>,
 ): CredentialLookup<Found> {
-  const { endsAtMs = () => undefined, now = () => performance.now(), read, together = true } = options;
+  const { endsAtMs = () => undefined, now = () => performance.now(), read, sharing } = options;
+  const together = sharing === 'process';
   const live = new LRUCache<string, { readonly found: Found; readonly atMs: number }>({ max: maxLive });
   const unknown = new LRUCache<string, number>({ max: maxUnknown });
-  const renewals = createJoining<Found | undefined>(together ? 'process' : 'request');
+  const renewals = createJoining<Found | undefined>(sharing);
   /** Rises with every change: an answer that was asked for before the last one is not kept. */
   let generation = 0;
 

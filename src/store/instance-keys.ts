@@ -1,3 +1,4 @@
+import type { Sharing } from '../joining.ts';
 import { hashKey, looksLikeKey } from '../secrets/keys.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import { columns, pick, type Row } from './columns.ts';
@@ -49,8 +50,7 @@ export interface InstanceKeys {
 
 export interface InstanceKeysOptions {
   readonly hash?: Sha256;
-  /** False where requests must not share a query (Workers). */
-  readonly together?: boolean;
+  readonly sharing: Sharing;
 }
 
 const liveShape = pick(instanceKeys, 'keyHash', 'tenantId', 'instanceId', 'keyId', 'expiresAt');
@@ -60,10 +60,10 @@ const holderOf = (key: LiveKey | undefined): KeyHolder | undefined =>
 
 const boundShape = pick(instances, 'tenantId', 'instanceId', 'clientCertificateSha256');
 
-export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}): InstanceKeys {
-  const { hash = hashKey, together = true } = options;
+export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions): InstanceKeys {
+  const { hash = hashKey, sharing } = options;
   const keys = createCredentialLookup<LiveKey>({
-    together,
+    sharing,
     endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
     read: async (hashes) => {
       const rows = await sql<LiveKey[]>`
@@ -74,7 +74,7 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions = {}):
   });
   /** Certificates are looked up by instance and fingerprint, since the caller names both. */
   const certificates = createCredentialLookup<KeyHolder>({
-    together,
+    sharing,
     read: async (bindings) => {
       const parts = bindings.map((binding) => binding.split('/'));
       const rows = await sql<Row<typeof boundShape>[]>`

@@ -79,6 +79,31 @@ describe('what wedged an isolate before is found when it is put back', () => {
       'renew',
     ]);
   });
+
+  test("the timelines of a move's devices, which nobody waited for", () => {
+    const file = 'src/runtime/moves.ts';
+    const unawaited = changed(
+      file,
+      ['parts.after(\n      addTimelines', 'addTimelines'],
+      ['{ error }),\n      ),\n    );', '{ error }),\n      );'],
+    );
+    expect(namesIn(unawaited, file)).toEqual(['addTimelines']);
+  });
+
+  test('a place more than is allowed, by a name that is', () => {
+    const file = 'src/jamf/token.ts';
+    const twice = changed(file, [
+      '  const cached = ',
+      "  const others = createJoining<string>('process');\n  const cached = ",
+    ]);
+    expect(namesIn(twice, file)).toContain('createJoining');
+  });
+
+  test('an allowance for more places than there are', () => {
+    const file = 'src/runtime/gateway.ts';
+    const fewer = changed(file, ['turns: createKeyedSemaphore(notificationsOfTenant)', 'turns: undefined']);
+    expect(namesIn(fewer, file)).toEqual(['createKeyedSemaphore']);
+  });
 });
 
 describe('found is', () => {
@@ -90,7 +115,13 @@ describe('found is', () => {
     ],
     ['a promise in a cache', 'const kept = new LRUCache<string, Promise<Row>>({ max: 1 });', 'kept'],
     ['one behind a member', 'const m = new Map<string, { row: Promise<Row> }>();', 'row'],
-    ['joining that nobody can keep apart', 'return createJoining<string>();', 'createJoining'],
+    ['joining that nobody can keep apart', "return createJoining<string>('process');", 'createJoining'],
+    ['sharing as in a process', "return createIssuedTokens({ sharing: 'process' });", 'process'],
+    ['sharing that is one by default', "const { sharing = 'process' } = options;", 'process'],
+    ['sharing that is one where nothing is said', "return max[options.sharing ?? 'process'];", 'process'],
+    ['work that only catches its errors', 'addTimelines(1).catch((error) => warn(error));', 'addTimelines'],
+    ['work that goes on', 'a.b(1).then(() => go());', 'a'],
+    ['work with an end', 'go().finally(() => under.clear());', 'go'],
     [
       'what resolves a promise, in an entry of a queue',
       'const queue: E[] = []; return (item) => new Promise((resolve) => { const e = { item, resolve }; queue.push(e); });',
@@ -116,6 +147,9 @@ describe('found is', () => {
 describe('not found is', () => {
   test.each([
     ['work that the sharing is handed on to', 'return createJoining<string>(options.sharing);'],
+    ['a look at the sharing', "return options.sharing === 'process' ? 1 : 2;"],
+    ['work that is handed over', 'after(go().catch((error) => warn(error)));'],
+    ['work that is awaited', 'await go().catch((error) => warn(error));'],
     ['a map of functions', 'const asks = new Map<string, () => Promise<void>>();'],
     ['a wait for a timer', 'return (ms) => new Promise((resolve) => setTimeout(resolve, ms));'],
     [

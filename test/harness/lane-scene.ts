@@ -177,13 +177,14 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
   const { close: closeSend, send } = createNodeSend(policy);
   const outbound = createNodeUpstream({ policy, timeoutMs: 2_000, sockets: testedSockets });
   const clients = createInstanceClients({
+    sharing: 'process',
     send,
     sealer: await createSealer([new Uint8Array(32)]),
     readReference: async () => 'secret',
     concurrency: 5,
     timeoutMs: 2_000,
   });
-  const keys = createKeySource({ send, now: Date.now });
+  const keys = createKeySource({ sharing: 'process', send, now: Date.now });
   const routes = createRouteLookup({ sql, entries: 1_000, onLookup: () => undefined });
   const verified = createVerifiedTokens(keys, options.verifiedTokens);
   const calls = createDeviceCalls({

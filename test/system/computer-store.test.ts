@@ -42,7 +42,7 @@ describe('due computers', () => {
   };
   /** What a webhook about these computers does. */
   const webhook = (ids: readonly number[], origin: Origin = { tenantId, instanceId }): Promise<void> =>
-    createIntake({ sql: database.sql, onDue: () => undefined }).markDue(
+    createIntake({ sharing: 'process', sql: database.sql, onDue: () => undefined }).markDue(
       { ...origin, traceparent: null },
       ids,
     );

@@ -173,6 +173,7 @@ describe('beside one noisy caller', () => {
   it('strangers push out no key of an instance', async () => {
     const asked: string[][] = [];
     const lookup = createCredentialLookup<{ readonly keyId: string }>({
+      sharing: 'process',
       read: async (hashes) => {
         asked.push([...hashes]);
         return new Map(hashes.filter((hash) => hash === 'live').map((hash) => [hash, { keyId: hash }]));

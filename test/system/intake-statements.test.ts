@@ -12,9 +12,9 @@ interface Statement {
 }
 
 describe.each([
-  { where: 'on Node', together: true },
-  { where: 'on Workers', together: false },
-])('a statement that keeps pushed records $where', ({ together }) => {
+  { where: 'on Node', sharing: 'process' },
+  { where: 'on Workers', sharing: 'request' },
+] as const)('a statement that keeps pushed records $where', ({ sharing }) => {
   let database: TestDatabase;
   let intake: Intake;
   let origin = { tenantId: '', instanceId: '', traceparent: null };
@@ -34,7 +34,7 @@ describe.each([
       values (${tenantId}, ${instanceId}, 'x', 'https://jamf.example', 'x', '{}')`;
     origin = { tenantId, instanceId, traceparent: null };
     lastId = 0;
-    intake = createIntake({ sql, onDue: () => undefined, together });
+    intake = createIntake({ sql, onDue: () => undefined, sharing });
   });
 
   /** A record of so many characters. */
@@ -74,7 +74,7 @@ describe.each([
     expect(Math.max(...several.map(({ characters }) => characters))).toBeLessThanOrEqual(recordBytesTogether);
   });
 
-  it.runIf(together)('is shared by ordinary records that come together', async () => {
+  it.runIf(sharing === 'process')('is shared by ordinary records that come together', async () => {
     const statements = await push(Array.from({ length: 256 }, () => lot(1, 4_000)));
     expect(rowsOf(statements)).toBe(256);
     expect(statements.length).toBeLessThanOrEqual(6);

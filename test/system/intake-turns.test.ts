@@ -88,7 +88,7 @@ describe('the intake beside a thousand messages of one tenant', () => {
   };
   const open = (connections: number): Intake => {
     sql = openDatabase(database.url, { connections, applicationName: 'test' });
-    return createIntake({ sql, onDue: () => undefined });
+    return createIntake({ sharing: 'process', sql, onDue: () => undefined });
   };
   const push = (intake: Intake, origin: Origin, ids: readonly number[]) =>
     intake.storeRecords(

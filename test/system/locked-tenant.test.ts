@@ -102,7 +102,7 @@ describe('a tenant whose rows are locked', () => {
   afterAll(() => database?.drop());
   beforeEach(async () => {
     sql = openDatabase(database.url, { connections: 3, applicationName: 'test' });
-    intake = createIntake({ sql, onDue: () => undefined });
+    intake = createIntake({ sharing: 'process', sql, onDue: () => undefined });
     timeline = createTimelineWriter(sql, log);
     ours = await addTenant();
     others = await addTenant();

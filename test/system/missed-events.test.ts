@@ -23,7 +23,7 @@ describe('missed events', () => {
   const log = createLog({ level: 'info', format: 'json', write: (line) => lines.push(line) });
   const start = () => {
     const { sql } = database;
-    const intake = createIntake({ sql, onDue: () => undefined });
+    const intake = createIntake({ sharing: 'process', sql, onDue: () => undefined });
     return createMissedEvents({ sql, intake, keeper: createMarkKeeper(dataDir), log });
   };
   const addInstance = async () => {
@@ -107,7 +107,7 @@ describe('missed events', () => {
   it('that come while what was missed before is made up for are made up for too', async () => {
     const instance = await addInstance();
     const { sql } = database;
-    const intake = createIntake({ sql, onDue: () => undefined });
+    const intake = createIntake({ sharing: 'process', sql, onDue: () => undefined });
     let marked = 0;
     const markDue: typeof intake.markDue = async (origin, ids) => {
       await intake.markDue(origin, ids);
@@ -131,7 +131,7 @@ describe('missed events', () => {
         await new Promise((resolve) => setTimeout(resolve, 1));
       },
     };
-    const intake = createIntake({ sql: database.sql, onDue: () => undefined });
+    const intake = createIntake({ sharing: 'process', sql: database.sql, onDue: () => undefined });
     const missed = createMissedEvents({ sql: database.sql, intake, keeper, log });
     for (let count = 0; count < 500; count += 1)
       missed.note({ tenantId: crypto.randomUUID(), instanceId: crypto.randomUUID() }, [1]);

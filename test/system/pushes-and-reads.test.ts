@@ -109,7 +109,7 @@ describe('pushes and reads', () => {
     await sql`insert into instances (tenant_id, instance_id, name, url, api_client_id, compliance)
       values (${ref.tenantId}, ${ref.instanceId}, 'x', 'https://jamf.example', 'x',
         ${JSON.stringify({ source: 'smart-group' })}::text::jsonb)`;
-    intake = createIntake({ sql, onDue: () => undefined });
+    intake = createIntake({ sharing: 'process', sql, onDue: () => undefined });
     stage = computerStage({
       sql,
       timeline: { add: () => undefined, trim: () => undefined, idle: async () => undefined },

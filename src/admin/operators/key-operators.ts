@@ -46,7 +46,7 @@ export function createKeyOperators(
 ): KeyOperators {
   const recordUse = createUseRecorder(({ keyId }: LiveApiKey) => markApiKeyUsed(sql, keyId));
   const keys = createCredentialLookup<LiveApiKey>({
-    together: sharing === 'process',
+    sharing,
     endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
     read: async (hashes) => new Map((await readLiveApiKeys(sql, hashes)).map((row) => [row.keyHash, row])),
   });

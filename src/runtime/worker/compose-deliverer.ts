@@ -73,7 +73,7 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
     pooled: true,
   });
   const policy = createAddressPolicy(config.upstreamAllow);
-  const issued = createIssuedTokens();
+  const issued = createIssuedTokens({ sharing: 'process' });
   const send = issued.withSecondTry(budget.counted(given.send));
   const sealer = await createSealer(config.secretsKey);
   const notifications = notifyWithin();

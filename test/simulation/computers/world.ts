@@ -93,7 +93,7 @@ export async function runSeed(database: TestDatabase, seed: number): Promise<Out
     onReports: () => {},
     onRoutes: () => {},
   } satisfies ComputerStageOptions);
-  const intake = createIntake({ sql, onDue: () => {} });
+  const intake = createIntake({ sharing: 'process', sql, onDue: () => {} });
   const origin = { tenantId, instanceId, traceparent: null };
 
   /** Nothing is told backwards: looked at after whatever may have changed what is told. */
