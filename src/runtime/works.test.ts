@@ -18,7 +18,7 @@ describe('recurring work', () => {
   });
   afterEach(() => vi.useRealTimers());
 
-  it('begins after its time, one turn at a time, and goes on after an error', async () => {
+  it('begins after its time, one turn at a time, and goes on at its next time after one that was long or failed', async () => {
     let turns = 0;
     const runner = runWorks(
       log,
@@ -36,6 +36,8 @@ describe('recurring work', () => {
     expect(turns).toBe(0);
     await vi.advanceTimersByTimeAsync(25_000);
     expect([turns, runner.resting()]).toEqual([1, false]);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect([turns, runner.resting()]).toEqual([1, true]);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(turns).toBe(2);
     expect(lines.join()).toContain('slow.failed');

@@ -8,7 +8,7 @@ import type { Log } from '../telemetry/log.ts';
 export interface BackgroundWork {
   /** As the log calls it. */
   readonly name: string;
-  /** From the begin of a turn to that of the next. */
+  /** From the begin of a turn to that of the next; a turn that takes longer leaves out those that it is in the way of. */
   readonly everyMs: number;
   /**
    * Where there are shards: `tenants` is done by each of them for the tenants of its own, `all` by one of them for all
@@ -52,12 +52,19 @@ function repeat(log: Log, { everyMs, name, run }: BackgroundWork, times: WorkTim
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<void> | undefined;
   let stopped = false;
+  /** Work that is slower than its period still leaves pauses. */
+  const leaveOutMissed = (): void => {
+    const nextAtMs = dueAtMs.get(name) ?? 0;
+    const missed = Math.floor((monotonicMs() - nextAtMs) / everyMs) + 1;
+    if (missed > 0) dueAtMs.set(name, nextAtMs + missed * everyMs);
+  };
   const turn = (): void => {
     dueAtMs.set(name, monotonicMs() + everyMs);
     running = run()
       .catch((error: unknown) => log.warn(`${name}.failed`, { error }))
       .finally(() => {
         running = undefined;
+        leaveOutMissed();
         if (!stopped) arm();
       });
   };
