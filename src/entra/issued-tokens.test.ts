@@ -102,6 +102,23 @@ describe('a token that is refused', () => {
     expect(waits.length).toBeLessThanOrEqual(3);
   });
 
+  test('by many calls at once is an error for the one whose second try was one, and a refusal for the others', async () => {
+    nowMs += 60_001;
+    const failing = async (): Promise<string> => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      throw new Error('no token');
+    };
+    tokens.issued('old', { key: 'other graph', renew: failing });
+    nowMs += 60_001;
+    const ends = await Promise.all(
+      Array.from({ length: 20 }, () => call('old').catch((error: Error) => error.message)),
+    );
+    const errors = ends.filter((end) => end === 'no token');
+    expect(errors.length).toBeGreaterThan(0);
+    expect(errors.length).toBeLessThan(5);
+    expect(ends.filter((end) => end === 401)).toHaveLength(20 - errors.length);
+  });
+
   test('of somebody else is passed on as it is', async () => {
     expect(await call('foreign')).toBe(401);
     expect([waits, service.seen.length]).toEqual([[], 1]);

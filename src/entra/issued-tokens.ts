@@ -96,7 +96,10 @@ export function createIssuedTokens(options: IssuedTokensOptions): IssuedTokens {
     return refused;
   };
 
-  /** The first who is refused tries again, and says with what; without a token worth a try nobody else does. */
+  /**
+   * The first who is refused tries again, and says with what; without a token worth a try nobody else does. An error of that
+   * try is the first one's alone: the others keep their refusal.
+   */
   const secondTry = async (
     refused: string,
     issued: Issued,
@@ -104,15 +107,23 @@ export function createIssuedTokens(options: IssuedTokensOptions): IssuedTokens {
   ): Promise<OutboundResult | undefined> => {
     let isFirst = false;
     let result: OutboundResult | undefined;
-    const token = await trials.once(refused, async () => {
-      isFirst = true;
+    let failed: { readonly error: unknown } | undefined;
+    const trial = async (): Promise<string | undefined> => {
       const next = await nextToken(refused, issued);
       if (next === undefined) return undefined;
       result = await attempt(next);
       if (!isRefusal(result)) return next;
       rests.refused(issued.key);
       return undefined;
+    };
+    const token = await trials.once(refused, () => {
+      isFirst = true;
+      return trial().catch((error: unknown) => {
+        failed = { error };
+        return undefined;
+      });
     });
+    if (failed) throw failed.error;
     if (isFirst) return result;
     return token === undefined ? undefined : attempt(token);
   };
@@ -134,7 +145,10 @@ export function createIssuedTokens(options: IssuedTokensOptions): IssuedTokens {
       }
       const attempt = (other: string): Promise<OutboundResult> =>
         send({ ...request, headers: { ...request.headers, authorization: `Bearer ${other}` } });
-      const second = await secondTry(token, issued, attempt);
+      const second = await secondTry(token, issued, attempt).catch(async (error: unknown) => {
+        await first.discard();
+        throw error;
+      });
       if (second === undefined) return first;
       await first.discard();
       if (!isRefusal(second) && second.ok) rests.taken(issued.key);
