@@ -44,6 +44,13 @@ describe('the text of an array', () => {
     expect(readArray(source, text.read)).toEqual(values);
   });
 
+  test.each(['', '{', '{a', '{a,', '{"a', '{"a\\', '{"a"', '{{a}', '{{a},', '[0:1]={a,b'])(
+    'is no array without its end: %s',
+    (source) => {
+      expect(() => readArray(source, text.read)).toThrow('end');
+    },
+  );
+
   test('is read as it was written, whatever the elements', () => {
     const values = fc.array(fc.option(fc.string({ unit: 'binary' })));
     fc.assert(

@@ -56,6 +56,15 @@ export function writeArray(values: unknown, write: Element['write']): unknown {
   return `{${parts.join(',')}}`;
 }
 
+/** Without its end a text would be read for ever. */
+function characterAt(source: string, at: number): string {
+  const character = source[at];
+  if (character === undefined) throw new SyntaxError('the text of an array has no end');
+  return character;
+}
+
+const endsElement = (character: string): boolean => character === ',' || character === '}';
+
 /** Where the element that begins at `from` ends, and its text; undefined: it is null. */
 function readElement(
   source: string,
@@ -63,15 +72,15 @@ function readElement(
 ): { readonly end: number; readonly value: string | undefined } {
   if (source[from] !== '"') {
     let end = from;
-    while (source[end] !== ',' && source[end] !== '}') end += 1;
+    while (!endsElement(characterAt(source, end))) end += 1;
     const bare = source.slice(from, end);
     return { end, value: bare === 'NULL' ? undefined : bare };
   }
   let value = '';
   let at = from + 1;
-  while (source[at] !== '"') {
+  while (characterAt(source, at) !== '"') {
     if (source[at] === '\\') at += 1;
-    value += source[at];
+    value += characterAt(source, at);
     at += 1;
   }
   return { end: at + 1, value };
