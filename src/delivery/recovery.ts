@@ -103,12 +103,30 @@ async function recover(sql: Sql, log: Log): Promise<void> {
   await recordWatch(sql);
 }
 
+export interface RecoveryWatch {
+  /** Ends the wait for another process's recovery. One's own goes on, for begun anew it would take as long again. */
+  readonly signal: AbortSignal;
+  /** A recovery is under way, here or in another process. */
+  readonly onRecovering?: () => void;
+}
+
 /**
  * Called before delivery begins: decides under a lock whether any process watched lately, so that processes that start
  * together neither miss a gap nor do the work twice.
  */
-export async function recoverFromGap(sql: Sql, log: Log): Promise<void> {
+export async function recoverFromGap(
+  sql: Sql,
+  log: Log,
+  { onRecovering, signal }: RecoveryWatch,
+): Promise<void> {
+  const work = (): Promise<void> => {
+    onRecovering?.();
+    return recover(sql, log);
+  };
   // Asked for again and again, for waiting in the database would run into its lock timeout.
-  while (!(await underLock(sql, log, recoveryLock, () => recover(sql, log))))
+  while (!(await underLock(sql, log, recoveryLock, work))) {
+    onRecovering?.();
     await new Promise((resolve) => setTimeout(resolve, lockPollMs));
+    signal.throwIfAborted();
+  }
 }

@@ -73,12 +73,19 @@ export interface Delivery {
   wake(): void;
   /** For how long nothing has been in work, though it was looked for, in milliseconds. */
   idleMs(): number;
+  /** For how long no row's work has come to an end, in milliseconds. */
+  sinceEndMs(): number;
   /** Milliseconds until the next row that is known to be due later. */
   nextInMs(): number;
   stop(): Promise<void>;
 }
 
-/** What delivery has found out, which outlives a stop where it is started again and again. */
+/**
+ * What delivery has found out, which outlives a stop where it is started again and again: with new circuits and failures
+ * each start would ask at once who fails, and with new times every work would begin anew. What belongs to one start is not
+ * here: the holder and its readers end with the stop, so that another process may take the instances over, and timeline and
+ * counts are written out by it.
+ */
 export interface DeliveryMemory {
   readonly backoff: Backoff;
   readonly circuits: Readonly<Record<StageName, Circuits>>;
@@ -99,6 +106,8 @@ export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
   readonly reachesHost?: (hostname: string) => boolean;
   /** Breaks the start off. */
   readonly signal: AbortSignal;
+  /** The start waits for the recovery of a gap. */
+  readonly onRecovering?: () => void;
 }
 
 /** Parts that the stages and their feeds share. */
@@ -231,7 +240,7 @@ export function createDeliveryMemory(
 
 export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
   const { log, memory, notifications, reachesHost, relaxed, scope, signal, sql } = parts;
-  await whenStoreAnswers(log, signal, () => recoverFromGap(sql, log));
+  await whenStoreAnswers(log, signal, () => recoverFromGap(sql, log, parts));
   const holder = newId();
   const timeline = createTimelineWriter(relaxed, log);
   const counts = createDeliveryCounter(relaxed, log);
@@ -253,6 +262,7 @@ export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
       reports.wake();
     },
     idleMs: () => (works.resting() && !feeds.busy() ? Math.min(computers.idleMs(), reports.idleMs()) : 0),
+    sinceEndMs: () => Math.min(computers.sinceEndMs(), reports.sinceEndMs()),
     nextInMs: () => Math.min(computers.nextInMs(), reports.nextInMs()),
     stop: async () => {
       await Promise.all([computers.stop(), reports.stop(), feeds.stop(), works.stop()]);

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAddressPolicy } from '../../src/outbound/addresses.ts';
@@ -7,9 +8,11 @@ import { createOutgoingProxies } from '../../src/outbound/proxies.ts';
 import { type Config, loadConfig } from '../../src/runtime/config.ts';
 import type { Budget } from '../../src/runtime/worker/budget.ts';
 import { composeDeliverer } from '../../src/runtime/worker/compose-deliverer.ts';
-import { createSlices } from '../../src/runtime/worker/deliverer-slice.ts';
+import { createDeliverer } from '../../src/runtime/worker/deliverer.ts';
+import { createSlices, sliceBounds } from '../../src/runtime/worker/deliverer-slice.ts';
 import { shardOf, type TenantScope } from '../../src/store/tenant-scope.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { leadingTo, openDoor } from '../harness/database-door.ts';
 import { eventually } from '../harness/eventually.ts';
 import { connectTenant, type Scene, startScene } from '../harness/gateway.ts';
 
@@ -57,9 +60,18 @@ describe('a slice of delivery', () => {
     await scene?.close();
   });
 
-  async function slicesOf(scope: TenantScope, url = scene.database.url, patienceMs = 20_000) {
+  async function slicesOf(
+    scope: TenantScope,
+    url = scene.database.url,
+    { patienceMs = 20_000, silentMs = sliceBounds.silentMs } = {},
+  ) {
     const spent = { over: false };
-    const budget: Budget = { begin: () => undefined, isOver: () => spent.over, counted: (send) => send };
+    const budget: Budget = {
+      begin: () => undefined,
+      isOver: () => spent.over,
+      sinceEndMs: () => Number.POSITIVE_INFINITY,
+      counted: (send) => send,
+    };
     const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow), createOutgoingProxies(config));
     const shard = await composeDeliverer({
       ...{ config, scope, budget },
@@ -68,7 +80,8 @@ describe('a slice of delivery', () => {
       log: createLog({ level: 'error', format: 'json', write: () => undefined }),
     });
     closing.push(shard.close, outbound.close);
-    return { spent, slices: createSlices(() => shard.start(AbortSignal.timeout(patienceMs)), budget) };
+    const start = () => shard.start(AbortSignal.timeout(patienceMs));
+    return { shard, spent, slices: createSlices(start, budget, { ...sliceBounds, silentMs }) };
   }
   const makeDue = () => scene.database.sql`
     update computers set wanted_revision = wanted_revision + 1, next_try_at = now(), background = false`;
@@ -107,8 +120,84 @@ describe('a slice of delivery', () => {
     expect(slices.wake()).toBe(false);
   }, 60_000);
 
+  /** The database at an address whose connections may all go silent at once; those that come after are answered. */
+  async function silentDatabase() {
+    const door = await openDoor();
+    closing.push(door.close);
+    const open: Socket[] = [];
+    await door.meetBy((socket) => {
+      open.push(socket);
+      leadingTo(scene.database.url)(socket);
+    });
+    const url = new URL(scene.database.url);
+    url.host = `127.0.0.1:${door.port}`;
+    return {
+      url: url.href,
+      silence: () => {
+        for (const socket of open.splice(0)) socket.unpipe();
+      },
+    };
+  }
+
+  it('gives up where the database went silent, and ends with its connections', async () => {
+    const { silence, url } = await silentDatabase();
+    const { shard, slices, spent } = await slicesOf({ shard: 0, of: 1 }, url, { silentMs: 2_000 });
+    spent.over = true;
+    expect(await slices.run()).toEqual({ nextInMs: 0 });
+    silence();
+    await makeDue();
+    await eventually(
+      async () => await expect(slices.run()).rejects.toThrow(/nothing came to an end/),
+      10_000,
+    );
+    expect(slices.delivering()).toBe(false);
+    await shard.close();
+    expect(await openTenants()).toHaveLength(tenantCount);
+  }, 60_000);
+
+  it('opens its connections anew after a silence, and lets an earlier alarm stand', async () => {
+    const { silence, url } = await silentDatabase();
+    const kept = new Map<string, unknown>();
+    let alarmAtMs: number | null = null;
+    const storage = {
+      get: async <T>(key: string) => kept.get(key) as T | undefined,
+      put: async (key: string, value: unknown) => void kept.set(key, value),
+      getAlarm: async () => alarmAtMs,
+      setAlarm: async (atMs: number) => {
+        alarmAtMs = atMs;
+      },
+    };
+    const given = Object.entries(scene.environment).map(([name, value]) => [
+      name,
+      name.includes('_FILE') ? readFileSync(value, 'utf8') : value,
+    ]);
+    const bindings = { ...Object.fromEntries(given), ESPALIER_SHARDS: '1', DATABASE_URL: url };
+    const deliverer = createDeliverer({ storage }, bindings);
+    /** As the platform does, the alarm is gone when it begins. */
+    const alarm = async (meanwhile?: number) => {
+      alarmAtMs = null;
+      const running = deliverer.alarm();
+      if (meanwhile !== undefined) alarmAtMs = meanwhile;
+      await running;
+      return alarmAtMs;
+    };
+    await makeDue();
+    await deliverer.wake({ shard: 0, of: 1 });
+    const earlier = Date.now();
+    expect(await alarm(earlier)).toBe(earlier);
+    expect(await openTenants()).toEqual([]);
+    silence();
+    await makeDue();
+    expect(await alarm()).toBeGreaterThan(earlier);
+    expect(await openTenants()).toHaveLength(tenantCount);
+    await alarm();
+    expect(await openTenants()).toEqual([]);
+  }, 120_000);
+
   it('does not begin without the database, and the next one does', async () => {
-    const away = await slicesOf({ shard: 0, of: 1 }, 'postgres://nobody@127.0.0.1:1/none', 1_500);
+    const away = await slicesOf({ shard: 0, of: 1 }, 'postgres://nobody@127.0.0.1:1/none', {
+      patienceMs: 1_500,
+    });
     await expect(away.slices.run()).rejects.toThrow();
     expect(away.slices.delivering()).toBe(false);
   }, 60_000);

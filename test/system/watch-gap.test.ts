@@ -11,7 +11,8 @@ describe('a gap in watching', () => {
   let database: TestDatabase;
   let lines: string[] = [];
   const log = createLog({ level: 'info', format: 'json', write: (line) => lines.push(line) });
-  const recover = () => recoverFromGap(database.sql, log);
+  const { signal } = new AbortController();
+  const recover = () => recoverFromGap(database.sql, log, { signal });
   const gaps = () => lines.map((line) => JSON.parse(line)).filter(({ event }) => event === 'recovery.gap');
   const silence = (minutes: number) =>
     database.sql`update watch set watched_at = now() - ${minutes} * interval '1 minute'`;
@@ -158,11 +159,38 @@ describe('a gap in watching', () => {
     for (const instance of instances) await addDevices(instance, { count: 1_700 });
     await database.sql`delete from watch`;
     const other = openDatabase(database.url, { connections: 2, applicationName: 'test' });
-    await Promise.all([recover(), recoverFromGap(other, log)]);
+    await Promise.all([recover(), recoverFromGap(other, log, { signal })]);
     await other.end();
     expect(gaps()).toMatchObject([{ seconds: null, reports: 3_400, computers: 3_400, instances: 2 }]);
     const [row] = await database.sql`select max(wanted_revision) as wanted from computers`;
     expect(row!.wanted).toBe(2);
+  });
+
+  it('asks no more for the recovery of another process when the start is broken off', async () => {
+    const lock = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    const holding = database.sql.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock(7276154012)`;
+      lock.resolve();
+      await ended.promise;
+    });
+    await lock.promise;
+    const breaking = new AbortController();
+    const asked = Promise.withResolvers<void>();
+    let times = 0;
+    const waiting = recoverFromGap(database.sql, log, {
+      signal: breaking.signal,
+      onRecovering: () => {
+        times += 1;
+        asked.resolve();
+      },
+    });
+    await asked.promise;
+    breaking.abort(new Error('broken off'));
+    await expect(waiting).rejects.toThrow('broken off');
+    expect(times).toBe(1);
+    ended.resolve();
+    await holding;
   });
 
   it('says nothing of an empty database', async () => {

@@ -36,6 +36,8 @@ export interface StageRunner {
   announce(schedule: Schedule, dueInMs: number): void;
   /** For how long nothing has been in work, though it was looked for, in milliseconds. */
   idleMs(): number;
+  /** For how long no row's work has come to an end, in milliseconds. */
+  sinceEndMs(): number;
   /** Milliseconds until the next row that is known to be due later. */
   nextInMs(): number;
   /** Takes no new rows and waits for those in work. */
@@ -118,6 +120,7 @@ function createWork<Row>(
       );
     },
     idleMs: (): number => (inWork.size > 0 ? 0 : clock.now() - endedAtMs),
+    sinceEndMs: (): number => clock.now() - endedAtMs,
     stop: async (): Promise<void> => {
       await Promise.allSettled(inWork.keys());
       cancelRenewal();
@@ -192,6 +195,7 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
     },
     announce: (schedule, dueInMs) => schedules.announce(schedule, clock.now() + dueInMs),
     idleMs: () => (surveyed ? work.idleMs() : 0),
+    sinceEndMs: work.sinceEndMs,
     nextInMs: () => (schedules.nextMs() ?? Number.POSITIVE_INFINITY) - clock.now(),
     stop: async () => {
       stopped = true;

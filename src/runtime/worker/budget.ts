@@ -11,6 +11,8 @@ export interface Budget {
   /** A slice begins, as an event of its own. */
   begin(): void;
   isOver(): boolean;
+  /** For how long no request has come to an end, in milliseconds. */
+  sinceEndMs(): number;
   /**
    * Counts what is sent, and bounds how much of it is under way, until its answer is read: of an event's six connections the
    * database has three. A tenant has not all of them, so that what hangs for one leaves a place to the others.
@@ -59,14 +61,20 @@ export function createBudget(limits: BudgetLimits, now: () => number): Budget {
   const places = createFairPlaces(atOnce, ofTenant);
   let beganAtMs = now();
   let sent = 0;
+  let endedAtMs = now();
   return {
     begin: () => {
       beganAtMs = now();
       sent = 0;
     },
     isOver: () => sent >= requests || now() - beganAtMs >= sliceMs,
+    sinceEndMs: () => now() - endedAtMs,
     counted: (send) => async (request) => {
-      const leave = await places.enter(shareOf(request));
+      const giveBack = await places.enter(shareOf(request));
+      const leave = (): void => {
+        endedAtMs = now();
+        giveBack();
+      };
       sent += 1;
       try {
         const answer = await send(request);

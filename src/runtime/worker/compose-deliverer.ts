@@ -57,8 +57,13 @@ export interface DelivererParts {
   readonly log: Log;
 }
 
+/** A gap in watching takes longer to recover from than a start may last. The recovery goes on, and another start waits for it. */
+export class StillRecovering extends Error {
+  override readonly name = 'StillRecovering';
+}
+
 export interface ShardDelivery {
-  /** `signal` breaks it off where the database does not answer. */
+  /** `signal` breaks it off: where the database does not answer, and with `StillRecovering`. */
   start(signal: AbortSignal): Promise<Delivery>;
   /** Ends its connections. */
   close(): Promise<void>;
@@ -93,17 +98,25 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
   const moves = createMoveWork({ sql, relaxed: sql, log, scope, routesChanged, after: afterInProcess });
   const delivery = { ...parts, gateway, connection, moves };
   const reachesHost = (hostname: string): boolean => isReachedByWorkers(policy, hostname);
-  // What was found out lives as long as the object; a slice takes up where the one before ended.
+  // What was found out lives as long as these connections; a slice takes up where the one before ended.
   const memory = createDeliveryMemory(delivery, { dueAtMs: new Map(), firstAtOnce: true });
-  return {
-    start: (signal) =>
-      startDelivery({
+  const start = async (signal: AbortSignal): Promise<Delivery> => {
+    let recovering = false;
+    const onRecovering = (): void => {
+      recovering = true;
+    };
+    try {
+      return await startDelivery({
         ...delivery,
-        ...{ memory, notifications, reachesHost, routesChanged, signal },
+        ...{ memory, notifications, onRecovering, reachesHost, routesChanged, signal },
         relaxed: sql,
         limits: shardLimits,
         sha256: webSha256,
-      }),
-    close: () => sql.end({ timeout: 5 }),
+      });
+    } catch (error) {
+      if (signal.aborted && recovering) throw new StillRecovering('a gap is still recovered from');
+      throw error;
+    }
   };
+  return { start, close: () => sql.end({ timeout: 5 }) };
 }

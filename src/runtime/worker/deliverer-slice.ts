@@ -1,3 +1,5 @@
+import { monotonicMs } from '../../clock.ts';
+import { within } from '../../deadline.ts';
 import type { Delivery } from '../delivery.ts';
 import type { Budget } from './budget.ts';
 
@@ -14,30 +16,62 @@ const lookMs = 100;
 /** Until the next slice where nothing is known to be due. */
 export const idleMs = 10_000;
 
+export interface SliceBounds {
+  /** A stop waits for what is in work, which is a statement or two where nothing is due. */
+  readonly stopMs: number;
+  /** Longer than anything outside may take to answer. */
+  readonly silentMs: number;
+  /** A slice with its start and its stop. */
+  readonly wholeMs: number;
+}
+
+export const sliceBounds: SliceBounds = { stopMs: 10_000, silentMs: 120_000, wholeMs: 60_000 };
+
+/** Delivery waits for what does not answer any more, a connection to the database that is gone without a word. */
+export class DeliveryStuck extends Error {
+  override readonly name = 'DeliveryStuck';
+}
+
 export interface SliceEnd {
   /** The next slice is to begin then. */
   readonly nextInMs: number;
 }
 
 export interface Slices {
-  /** One slice at a time. Rejects when delivery cannot begin. */
+  /**
+   * One slice at a time. Rejects when delivery cannot begin, or is stuck and given up: then its connections are to be closed,
+   * with which it ends.
+   */
   run(): Promise<SliceEnd>;
   /** Something may be due; says whether a slice that is under way looks. */
   wake(): boolean;
   delivering(): boolean;
 }
 
-export function createSlices(start: () => Promise<Delivery>, budget: Budget): Slices {
+export function createSlices(
+  start: () => Promise<Delivery>,
+  budget: Budget,
+  { silentMs, stopMs, wholeMs }: SliceBounds = sliceBounds,
+): Slices {
   let delivery: Delivery | undefined;
-  let running = false;
+  let beganAtMs: number | undefined;
   let woken = false;
 
   const stop = async (quiet: Delivery): Promise<SliceEnd> => {
     const nextInMs = Math.min(idleMs, Math.max(0, quiet.nextInMs()));
     delivery = undefined;
-    await quiet.stop();
+    await within(quiet.stop(), stopMs, () => {
+      throw new DeliveryStuck(`delivery did not stop within ${stopMs} ms`);
+    });
     // Who wakes while it stops is not heard by it any more.
     return { nextInMs: woken ? 0 : nextInMs };
+  };
+  const giveUpWhenSilent = (busy: Delivery): void => {
+    if (Math.min(busy.sinceEndMs(), budget.sinceEndMs()) < silentMs) return;
+    delivery = undefined;
+    // It begins nothing any more, and what it waits for fails when its connections are closed.
+    busy.stop().catch(() => undefined);
+    throw new DeliveryStuck(`nothing came to an end for ${silentMs} ms`);
   };
   const slice = async (): Promise<SliceEnd> => {
     budget.begin();
@@ -47,21 +81,23 @@ export function createSlices(start: () => Promise<Delivery>, budget: Budget): Sl
       if (delivery.idleMs() >= quietMs) return stop(delivery);
       await new Promise((resolve) => setTimeout(resolve, lookMs));
     }
+    giveUpWhenSilent(delivery);
     return { nextInMs: 0 };
   };
   return {
     run: async () => {
-      running = true;
+      beganAtMs = monotonicMs();
       try {
         return await slice();
       } finally {
-        running = false;
+        beganAtMs = undefined;
       }
     },
     wake: () => {
       woken = true;
       delivery?.wake();
-      return running;
+      // The platform may have ended an event without a word.
+      return beganAtMs !== undefined && monotonicMs() - beganAtMs < wholeMs;
     },
     delivering: () => delivery !== undefined,
   };

@@ -4,7 +4,7 @@ import { createWorkersSend } from '../../outbound/workers.ts';
 import type { TenantScope } from '../../store/tenant-scope.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { createBudget, sliceLimits } from './budget.ts';
-import { composeDeliverer } from './compose-deliverer.ts';
+import { composeDeliverer, StillRecovering } from './compose-deliverer.ts';
 import { loadWorkerConfig, type WorkerBindings } from './config.ts';
 import { createSlices, idleMs, type Slices } from './deliverer-slice.ts';
 import { createWorkerLog } from './log.ts';
@@ -42,37 +42,50 @@ export interface Deliverer {
 const scopeKey = 'scope';
 const minRetryMs = 1_000;
 const maxRetryMs = 30_000;
+/** Starts that wait for one recovery, a third of a minute each, before its connections are taken for dead. */
+const startsOfRecovery = 30;
 
-/** undefined: the configuration has faults, or the shards were counted anew and this one is nobody's. */
-async function openSlices(
-  bindings: WorkerBindings,
-  scope: TenantScope,
-): Promise<{ log: Log; slices: Slices | undefined }> {
+interface Opened {
+  readonly log: Log;
+  /** undefined: the configuration has faults, or the shards were counted anew and this one is nobody's. */
+  readonly slices: Slices | undefined;
+  /** Ends the connections to the database, also those that do not answer. */
+  close(): Promise<void>;
+}
+
+async function openSlices(bindings: WorkerBindings, scope: TenantScope): Promise<Opened> {
   const loaded = await loadWorkerConfig(bindings);
   const log = createWorkerLog(loaded.ok ? loaded.config : { logLevel: 'info' });
+  const nothing: Opened = { log, slices: undefined, close: async () => undefined };
   if (!loaded.ok) {
     for (const { variable, problem } of loaded.faults) log.error('config.fault', { variable, problem });
-    return { log, slices: undefined };
+    return nothing;
   }
   const { config } = loaded;
   if (config.shards !== scope.of) {
     log.info('deliverer.superseded', { ...scope, shards: config.shards });
-    return { log, slices: undefined };
+    return nothing;
   }
   const budget = createBudget(sliceLimits, monotonicMs);
   const send = createWorkersSend(createAddressPolicy(config.upstreamAllow));
   const shard = await composeDeliverer({ config, bindings, scope, send, budget, log });
-  return {
-    log,
-    slices: createSlices(() => shard.start(AbortSignal.timeout(sliceLimits.sliceMs)), budget),
-  };
+  // The signal bounds the start alone, with the recovery of a gap; delivery that has begun goes on after it.
+  const start = () => shard.start(AbortSignal.timeout(sliceLimits.sliceMs));
+  return { log, slices: createSlices(start, budget), close: shard.close };
 }
 
 export function createDeliverer({ storage }: ObjectContext, bindings: WorkerBindings): Deliverer {
-  let opened: Awaited<ReturnType<typeof openSlices>> | undefined;
+  let opened: Opened | undefined;
   let slices = 0;
   let retryMs = minRetryMs;
+  let startsInRecovery = 0;
 
+  /** An earlier alarm stays: who woke the object while a slice ended is not put off by it. */
+  const alarmWithin = async (inMs: number): Promise<void> => {
+    const atMs = Date.now() + inMs;
+    const known = await storage.getAlarm();
+    if (known === null || known > atMs) await storage.setAlarm(atMs);
+  };
   /** Milliseconds until the next slice; undefined: there is none. */
   const runSlice = async (scope: TenantScope): Promise<number | undefined> => {
     opened ??= await openSlices(bindings, scope);
@@ -80,6 +93,24 @@ export function createDeliverer({ storage }: ObjectContext, bindings: WorkerBind
     slices += 1;
     const { nextInMs } = await opened.slices.run();
     retryMs = minRetryMs;
+    startsInRecovery = 0;
+    return nextInMs;
+  };
+  /** After a failure everything is opened anew, for a connection that went silent would fail every slice. */
+  const failed = async (error: unknown): Promise<number> => {
+    if (error instanceof StillRecovering && startsInRecovery < startsOfRecovery) {
+      startsInRecovery += 1;
+      opened?.log.info('deliverer.waits-for-recovery', { nextInMs: minRetryMs });
+      return minRetryMs;
+    }
+    startsInRecovery = 0;
+    const nextInMs = retryMs;
+    retryMs = Math.min(retryMs * 2, maxRetryMs);
+    const old = opened;
+    opened = undefined;
+    const log = old?.log ?? createWorkerLog({ logLevel: 'info' });
+    log.error('deliverer.slice-failed', { error, nextInMs });
+    await old?.close().catch((reason: unknown) => log.warn('deliverer.close-failed', { error: reason }));
     return nextInMs;
   };
 
@@ -88,8 +119,7 @@ export function createDeliverer({ storage }: ObjectContext, bindings: WorkerBind
       const known = await storage.get<TenantScope>(scopeKey);
       if (known?.shard !== scope.shard || known.of !== scope.of) await storage.put(scopeKey, scope);
       if (opened?.slices?.wake()) return;
-      const at = await storage.getAlarm();
-      if (at === null || at > Date.now()) await storage.setAlarm(Date.now());
+      await alarmWithin(0);
     },
     alarm: async () => {
       let nextInMs: number | undefined = idleMs;
@@ -97,12 +127,9 @@ export function createDeliverer({ storage }: ObjectContext, bindings: WorkerBind
         const scope = await storage.get<TenantScope>(scopeKey);
         nextInMs = scope && (await runSlice(scope));
       } catch (error) {
-        nextInMs = retryMs;
-        retryMs = Math.min(retryMs * 2, maxRetryMs);
-        const log = opened?.log ?? createWorkerLog({ logLevel: 'info' });
-        log.error('deliverer.slice-failed', { error, nextInMs });
+        nextInMs = await failed(error);
       } finally {
-        if (nextInMs !== undefined) await storage.setAlarm(Date.now() + nextInMs);
+        if (nextInMs !== undefined) await alarmWithin(nextInMs);
       }
     },
     state: async () => ({

@@ -118,7 +118,7 @@ export async function openIsolate(bindings: WorkerBindings, listener: WorkerList
   const log = createWorkerLog(config);
   const scopes = createScopes(log);
   const waker = createWaker({
-    ...{ shards: config.shards, after: scopes.after, now: monotonicMs },
+    ...{ shards: config.shards, after: scopes.after, now: monotonicMs, log },
     namespace: bindings.DELIVERER,
   });
   const shared = { ...scopes, log, metrics: createMetrics(), waker };

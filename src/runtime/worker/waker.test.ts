@@ -1,10 +1,12 @@
 import { expect, it } from 'vitest';
 import { shardOf, type TenantScope } from '../../store/tenant-scope.ts';
+import { createLog } from '../../telemetry/log.ts';
 import { createWaker } from './waker.ts';
 
 const tenantId = '0000002a-0000-4000-8000-000000000000';
 
-function scene(shards: number) {
+function scene(shards: number, fails?: number) {
+  const lines: string[] = [];
   const woken: [string, TenantScope][] = [];
   const after: Promise<unknown>[] = [];
   let nowMs = 0;
@@ -13,13 +15,15 @@ function scene(shards: number) {
       idFromName: (name) => name,
       get: (id) => ({
         wake: async (scope) => {
+          if (scope.shard === fails) throw new Error('it is away');
           woken.push([id, scope]);
         },
       }),
     },
     ...{ shards, after: (work) => void after.push(work), now: () => nowMs },
+    log: createLog({ level: 'info', format: 'json', write: (line) => lines.push(line) }),
   });
-  return { waker, woken, after, pass: (ms: number) => (nowMs += ms) };
+  return { lines, waker, woken, after, pass: (ms: number) => (nowMs += ms) };
 }
 
 it("wakes the tenant's object, and not again while it looks by itself", async () => {
@@ -42,6 +46,7 @@ it('wakes all of them, and nobody where a Node process delivers', async () => {
   expect(woken.map(([name]) => name)).toEqual(['deliverer/0/3', 'deliverer/1/3', 'deliverer/2/3']);
   const without = createWaker({
     namespace: undefined,
+    log: createLog({ level: 'info', format: 'json', write: () => undefined }),
     ...{ shards: 3, now: () => 0 },
     after: () => {
       throw new Error('there is nothing to wake');
@@ -49,4 +54,13 @@ it('wakes all of them, and nobody where a Node process delivers', async () => {
   });
   without.wake(tenantId);
   await without.wakeAll();
+});
+
+it('wakes the others where one cannot be woken, and says which', async () => {
+  const { lines, waker, woken } = scene(3, 1);
+  await waker.wakeAll();
+  expect(woken.map(([name]) => name)).toEqual(['deliverer/0/3', 'deliverer/2/3']);
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { event: 'deliverer.not-woken', shard: 1, of: 3, error: 'Error: it is away' },
+  ]);
 });

@@ -1,5 +1,6 @@
 import type { After } from '../../joining.ts';
 import { shardOf, type TenantScope } from '../../store/tenant-scope.ts';
+import type { Log } from '../../telemetry/log.ts';
 
 /** Wakes the Durable Objects that deliver. A lost call costs a minute at most, for a cron trigger wakes all of them. */
 
@@ -12,6 +13,7 @@ export interface DelivererNamespace {
 export interface Waker {
   /** Something is due for the tenant. */
   wake(tenantId: string): void;
+  /** Wakes as many as can be. */
   wakeAll(): Promise<void>;
 }
 
@@ -26,8 +28,9 @@ export function createWaker(options: {
   readonly shards: number;
   readonly after: After;
   readonly now: () => number;
+  readonly log: Log;
 }): Waker {
-  const { after, namespace, now, shards } = options;
+  const { after, log, namespace, now, shards } = options;
   if (namespace === undefined) return { wake: () => undefined, wakeAll: async () => undefined };
   const wokenAtMs = new Map<number, number>();
   const call = (shard: number): Promise<void> => {
@@ -42,7 +45,11 @@ export function createWaker(options: {
       after(call(shard));
     },
     wakeAll: async () => {
-      await Promise.all(Array.from({ length: shards }, (_, shard) => call(shard)));
+      const calls = await Promise.allSettled(Array.from({ length: shards }, async (_, shard) => call(shard)));
+      for (const [shard, called] of calls.entries()) {
+        if (called.status === 'rejected')
+          log.warn('deliverer.not-woken', { shard, of: shards, error: called.reason });
+      }
     },
   };
 }
