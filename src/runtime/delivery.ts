@@ -23,7 +23,7 @@ import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { createDeliveryCounter, type DeliveryCounts } from '../store/delivery-counts.ts';
 import type { DueSchedule, StageName } from '../store/due-rows.ts';
-import { type Reach, readReach } from '../store/instances/reach.ts';
+import { createReach, type Reach } from '../store/instances/reach.ts';
 import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
 import { suspectPermissions } from '../store/tenants/watches.ts';
@@ -67,6 +67,8 @@ export const processLimits = (maxDevices: number): DeliveryLimits => ({
 });
 
 const feedPollMs = 1_000;
+/** An instance that comes to be out of reach is asked in vain for so long at most. */
+const reachLookMs = 30_000;
 
 export interface Delivery {
   /** Looks at once for what is due. */
@@ -244,8 +246,8 @@ export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
   const holder = newId();
   const timeline = createTimelineWriter(relaxed, log);
   const counts = createDeliveryCounter(relaxed, log);
-  const reach =
-    reachesHost && (await whenStoreAnswers(log, signal, () => readReach(sql, scope, reachesHost)));
+  const reach = reachesHost && createReach(sql, scope, reachesHost);
+  if (reach) await whenStoreAnswers(log, signal, reach.look);
   const readers = createReaders(sql, holder, () => performance.now(), reach);
   const shared = { ...parts, counts, timeline, reach, readers };
   const computers = startComputers(shared);
@@ -255,6 +257,7 @@ export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
   await whenStoreAnswers(log, signal, notifications.start);
   const feeds = createFeeds(shared, holder);
   const stopRenewing = every(log, leaseRenewMs, 'readers', () => readers.renew());
+  const stopLooking = reach && every(log, reachLookMs, 'reach', reach.look);
   const works = runWorks(log, [feeds.look, ...memory.background], memory.times);
   return {
     wake: () => {
@@ -267,6 +270,7 @@ export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
     stop: async () => {
       await Promise.all([computers.stop(), reports.stop(), feeds.stop(), works.stop()]);
       await stopRenewing();
+      await stopLooking?.();
       await readers.release().catch((error: unknown) => log.warn('readers.release-failed', { error }));
       await notifications.stop();
       await Promise.all([timeline.idle(), counts.stop()]);

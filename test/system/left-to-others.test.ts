@@ -11,7 +11,7 @@ import {
   type InstanceRef,
   instanceKey,
 } from '../../src/store/instances/instance.ts';
-import { readReach } from '../../src/store/instances/reach.ts';
+import { createReach } from '../../src/store/instances/reach.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -61,7 +61,11 @@ describe('an instance that is left to others', () => {
     ];
     return Promise.all(kinds.map((kind) => add(9_000, kind)));
   };
-  const reachOf = () => readReach(database.sql, undefined, (host) => isReachedByWorkers(policy, host));
+  const reachOf = async () => {
+    const reach = createReach(database.sql, undefined, (host) => isReachedByWorkers(policy, host));
+    await reach.look();
+    return reach;
+  };
   const options = async () => {
     const holder = crypto.randomUUID();
     const reach = await reachOf();

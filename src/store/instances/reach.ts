@@ -7,22 +7,29 @@ import { inScope, type TenantScope } from '../tenant-scope.ts';
  */
 
 export interface Reach {
-  /** Those that are in use and whose host is beyond it. */
-  readonly unreachedUrls: readonly string[];
+  /** Those whose host is beyond it, of the instances that there were at the last look. */
+  unreachedUrls(): readonly string[];
+  look(): Promise<void>;
 }
 
 /** Hosts that may be addresses, `localhost`, or names of a private network: all others are public names. */
 const mayBePrivate = String.raw`^https://(\[|\d|[^./:]*\.?(?:[/:]|$)|[^/:]*\.(?:localhost|local|internal|arpa)\.?(?:[/:]|$))`;
 
-export async function readReach(
+export function createReach(
   sql: Sql,
   scope: TenantScope | undefined,
   reachesHost: (hostname: string) => boolean,
-): Promise<Reach> {
-  const rows = await sql<{ url: string }[]>`
-    select distinct i.url from instances i
-    where ${inScope(sql, scope, sql`i.tenant_id`)} and i.url ~ ${mayBePrivate}`;
-  return { unreachedUrls: rows.map(({ url }) => url).filter((url) => !reachesHost(new URL(url).hostname)) };
+): Reach {
+  let unreached: readonly string[] = [];
+  return {
+    unreachedUrls: () => unreached,
+    look: async () => {
+      const rows = await sql<{ url: string }[]>`
+        select distinct i.url from instances i
+        where ${inScope(sql, scope, sql`i.tenant_id`)} and i.url ~ ${mayBePrivate}`;
+      unreached = rows.map(({ url }) => url).filter((url) => !reachesHost(new URL(url).hostname));
+    },
+  };
 }
 
 /** True for an instance (alias `i`) that is within reach. */
@@ -30,4 +37,4 @@ export const isReached = (sql: Queries, reach: Reach | undefined): Fragment =>
   reach === undefined
     ? sql`true`
     : sql`(i.ca_certificate is null and coalesce(i.api_secret_ref, '') not like 'file:%'
-        and i.url <> all(${reach.unreachedUrls}::text[]))`;
+        and i.url <> all(${reach.unreachedUrls()}::text[]))`;
