@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { monotonicMs } from '../../src/clock.ts';
 import { createAddressPolicy } from '../../src/outbound/addresses.ts';
 import { createNodeSend } from '../../src/outbound/node.ts';
 import { createOutgoingProxies } from '../../src/outbound/proxies.ts';
 import { type Config, loadConfig } from '../../src/runtime/config.ts';
-import type { Budget } from '../../src/runtime/worker/budget.ts';
+import { type Budget, createBudget, sliceLimits } from '../../src/runtime/worker/budget.ts';
 import { composeDeliverer } from '../../src/runtime/worker/compose-deliverer.ts';
 import { createDeliverer } from '../../src/runtime/worker/deliverer.ts';
 import { createSlices, sliceBounds } from '../../src/runtime/worker/deliverer-slice.ts';
@@ -31,7 +32,11 @@ describe('a slice of delivery', () => {
       world: {
         clouds: ['public'],
         tenants: Array.from({ length: tenantCount }, (_, index) => ({
-          instances: [{ name: `i${index}`, macs: 2 }],
+          instances: [
+            { name: `i${index}`, macs: 2 },
+            // One tenant has as many instances as an object sends requests at a time.
+            ...(index === 0 ? ['more', 'most'].map((name) => ({ name, macs: 2 })) : []),
+          ],
         })),
       },
       // Each computer is read once when its instance is new.
@@ -41,7 +46,7 @@ describe('a slice of delivery', () => {
     await eventually(async () => {
       const [row] = await scene.database.sql<{ done: number }[]>`
         select count(*)::int as done from computers where wanted_revision = done_revision`;
-      expect(row?.done).toBe(tenantCount * 2);
+      expect(row?.done).toBe((tenantCount + 2) * 2);
     });
     await scene.gateway.stop();
     // Delivery is in the test's process here, which does not trust the simulators by itself.
@@ -67,10 +72,9 @@ describe('a slice of delivery', () => {
   ) {
     const spent = { over: false };
     const budget: Budget = {
-      begin: () => undefined,
+      ...createBudget(sliceLimits, monotonicMs),
       isOver: () => spent.over,
       sinceEndMs: () => Number.POSITIVE_INFINITY,
-      counted: (send) => send,
     };
     const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow), createOutgoingProxies(config));
     const shard = await composeDeliverer({
@@ -118,6 +122,31 @@ describe('a slice of delivery', () => {
     expect(await openTenants()).toEqual([]);
     expect(slices.delivering()).toBe(false);
     expect(slices.wake()).toBe(false);
+  }, 60_000);
+
+  it('serves the neighbours of a tenant all of whose instances hang', async () => {
+    const [slow] = scene.world.tenants;
+    const { faults } = scene.world;
+    // Less than an instance may take to answer.
+    const hanging = slow!.instances.map((name) =>
+      faults.add({ service: `jamf:${name}`, path: 'computers-inventory', delayMs: 9_000 }),
+    );
+    expect(hanging).toHaveLength(sliceLimits.atOnce);
+    const { slices } = await slicesOf({ shard: 0, of: 1 });
+    await makeDue();
+    const slice = slices.run();
+    await eventually(async () => expect(await openTenants()).toEqual([slow!.tenantId]), 20_000);
+    const [read] = await scene.database.sql<{ count: number }[]>`
+      select count(*)::int as count from computers where tenant_id = ${slow!.tenantId} and wanted_revision = done_revision`;
+    expect(read).toEqual({ count: 0 });
+    for (const { tenantId } of scene.world.tenants.slice(1)) {
+      const rows = await scene.database.sql<{ error: string | null }[]>`
+        select last_error as error from instances where tenant_id = ${tenantId}`;
+      expect(rows.map(({ error }) => error)).toEqual([null]);
+    }
+    faults.clear();
+    await slice;
+    expect(await openTenants()).toEqual([]);
   }, 60_000);
 
   /** The database at an address whose connections may all go silent at once; those that come after are answered. */
