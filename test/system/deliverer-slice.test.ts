@@ -124,6 +124,29 @@ describe('a slice of delivery', () => {
     expect(slices.wake()).toBe(false);
   }, 60_000);
 
+  it('leaves to Node what it does not reach, and comes to rest beside it', async () => {
+    const { sql } = scene.database;
+    const [own, apart, privateOne] = scene.world.tenants.map(({ tenantId }) => tenantId).sort();
+    const before = await sql<{ instanceId: string; secret: string | null; url: string }[]>`
+      select instance_id as "instanceId", api_secret_sealed as secret, url from instances`;
+    await sql`update instances set ca_certificate = 'x' where tenant_id = ${own!}`;
+    await sql`update instances set api_secret_sealed = null, api_secret_ref = 'file:/x' where tenant_id = ${apart!}`;
+    await sql`update instances set url = 'https://jamf.internal' where tenant_id = ${privateOne!}`;
+    await makeDue();
+    const { slices } = await slicesOf({ shard: 0, of: 1 });
+    await slices.run();
+    expect(slices.delivering()).toBe(false);
+    expect(await openTenants()).toEqual([own, apart, privateOne]);
+    const untouched = await sql`select 1 from instances where last_error is not null`;
+    expect(untouched).toHaveLength(0);
+    for (const { instanceId, secret, url } of before)
+      await sql`
+        update instances set ca_certificate = null, api_secret_ref = null, api_secret_sealed = ${secret}, url = ${url}
+        where instance_id = ${instanceId}`;
+    await (await slicesOf({ shard: 0, of: 1 })).slices.run();
+    expect(await openTenants()).toEqual([]);
+  }, 60_000);
+
   it('serves the neighbours of a tenant all of whose instances hang', async () => {
     const [slow] = scene.world.tenants;
     const { faults } = scene.world;
