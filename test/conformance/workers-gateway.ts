@@ -45,11 +45,17 @@ function required(name: string): string {
   return value;
 }
 
+/** A run of tests has them bundled once. */
+const bundleOf = async (which: 'data' | 'admin'): Promise<string> =>
+  process.env.TESTED_BUNDLES === undefined
+    ? bundleWorker(which)
+    : readFileSync(join(process.env.TESTED_BUNDLES, workers[which].file), 'utf8');
+
 async function start() {
   const dataDir = resolve(required('ESPALIER_DATA_DIR'));
   const publicUrl = required('ESPALIER_PUBLIC_URL');
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const bundling = Promise.all([bundleWorker('data'), bundleWorker('admin')]);
+  const bundling = Promise.all((['data', 'admin'] as const).map(bundleOf));
   bundling.catch(() => undefined);
   const embedded =
     process.env.DATABASE_URL === undefined
@@ -67,7 +73,7 @@ async function start() {
   };
   const { port } = await listenOn(fronts.admin, process.env.ESPALIER_ADMIN_LISTEN ?? '127.0.0.1:0');
   const adminUrl = process.env.ESPALIER_ADMIN_URL ?? `https://localhost:${port}`;
-  const [data, admin] = await bundling;
+  const [data = '', admin = ''] = await bundling;
   const workerd = await openWorkerd({
     workers: [
       { which: 'data', bundle: data, delivers: true },

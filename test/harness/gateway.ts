@@ -11,7 +11,7 @@ import { createTestDatabase, type TestDatabase } from './database.ts';
 import { type Answer, type Call, call, read } from './http.ts';
 import { ownEnvironment } from './own-environment.ts';
 import { freePort } from './ports.ts';
-import { program } from './program.ts';
+import { gatewayProgram, program } from './program.ts';
 import { testedLane } from './sockets.ts';
 
 export const bootstrapKey = 'esp_bootstrap-key-of-the-tests';
@@ -33,7 +33,7 @@ export async function startProcess(
   environment: Record<string, string>,
   command = 'serve',
 ): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, [program(), command], {
+  const child = spawn(process.execPath, [command === 'serve' ? gatewayProgram() : program(), command], {
     env: { ...ownEnvironment(), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

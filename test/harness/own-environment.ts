@@ -6,7 +6,10 @@ export const ownEnvironment = (): Record<string, string> => ({
   PATH: process.env.PATH ?? '',
   // No balancer sends calls here; drain.test.ts and rolling-restart.test.ts set it.
   ESPALIER_DRAIN_DELAY_SECONDS: '0',
-  ...(process.env.NODE_COMPILE_CACHE === undefined
-    ? {}
-    : { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
+  ...Object.fromEntries(
+    ['NODE_COMPILE_CACHE', 'TESTED_BUNDLES'].flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  ),
 });

@@ -12,6 +12,9 @@ export const sourceOfProgram = fileURLToPath(new URL('../../src/cli/main.ts', im
  */
 export const program = (): string => process.env.ESPALIER_TESTED_PROGRAM ?? sourceOfProgram;
 
+/** What `serve` is in the tests: that command, or the Workers where they are tested (test/conformance/workers.setup.ts). */
+export const gatewayProgram = (): string => process.env.ESPALIER_TESTED_GATEWAY ?? program();
+
 /** A module goes on finding the files beside itself. */
 const staysInPlace: Plugin = {
   name: 'stays-in-place',

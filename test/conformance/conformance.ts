@@ -1,0 +1,32 @@
+/**
+ * Tests of the system that hold on Node and on Workers alike: each file is run against `espalier serve` by `npm test`, and
+ * against both Workers on workerd by `npm run test:workers`.
+ */
+
+export interface Conformance {
+  readonly requirement: string;
+  /** Below test/system. */
+  readonly files: readonly string[];
+  /** By title: why a test says nothing of Workers. */
+  readonly not?: Readonly<Record<string, string>>;
+}
+
+export const conformance: readonly Conformance[] = [
+  {
+    requirement: 'from a webhook to a verified report, and back by the instance that manages the Mac',
+    files: ['main-job'],
+    not: { 'counts what it did': 'a Worker has no /metrics (docs/workers.md)' },
+  },
+  {
+    requirement: 'intake: records and events as they come, in order, and what cannot be used',
+    files: ['odd-records', 'named-in-bulk', 'pushes-and-reads'],
+  },
+  { requirement: 'routes: learned, explained, moved, placed', files: ['routing', 'routes-api'] },
+  { requirement: 'landing pages', files: ['landing'] },
+  { requirement: 'connecting, leaving and coming back', files: ['confirmation', 'life-cycle'] },
+  {
+    requirement: 'the admin API: roles, tenants, keys, versions, search',
+    files: ['admin', 'api-keys', 'versions', 'search'],
+  },
+  { requirement: 'the console', files: ['console-tenant', 'console-devices'] },
+];

@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+import { conformance } from './test/conformance/conformance.ts';
+
+/** `npm run test:workers`: tests of the system against both Workers on workerd (test/conformance/conformance.ts). */
+export default defineConfig({
+  test: {
+    name: 'workers',
+    include: conformance.flatMap(({ files }) => files.map((file) => `test/system/${file}.test.ts`)),
+    setupFiles: ['test/conformance/only-on-node.ts'],
+    environment: 'node',
+    isolate: false,
+    globalSetup: ['test/harness/postgres.setup.ts', 'test/conformance/workers.setup.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 90_000,
+    maxWorkers: 2,
+  },
+});
