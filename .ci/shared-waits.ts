@@ -252,7 +252,7 @@ function* madeWaits(syntax: Syntax): Generator<[Node, string]> {
   }
 }
 
-/** What is shared as in a process whatever the runtime says. A comparison only looks. */
+/** Finds code that shares as a process does, whatever its runtime says. A comparison with `process` is no fault: it only looks. */
 function* ownSharing(syntax: Syntax): Generator<[Node, string]> {
   for (const literal of syntax.all('Literal')) {
     if (!isProcess(literal)) continue;

@@ -31,7 +31,7 @@ const forgedTokens = 500;
 
 export interface Side {
   readonly tenant: ConnectedTenant;
-  /** Of an application that may call it. */
+  /** Entra issued it to an application that may call the tenant's devices. */
   readonly token: string;
   /** The device whose instance answers nothing. */
   readonly hangingDevice: string;

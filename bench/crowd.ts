@@ -42,7 +42,7 @@ export function startCrowd({ signal, stack }: Run, { ca, isBehind }: CrowdPlan):
     play: (callers, seconds) => ask(callers, seconds * 1_000),
     begin: (callers) => {
       const told = ask(callers, longestMs);
-      // Whoever ends it hears of a failure.
+      // A failure is told by the function that ends the noise, which may be called much later.
       told.catch(() => undefined);
       return () => {
         process.kill(worker.pid, 'SIGUSR2');

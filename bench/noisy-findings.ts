@@ -19,7 +19,7 @@ export interface Round {
     readonly gateway: number;
     readonly postgres: number;
     readonly noise: number;
-    /** Of whatever has no part in it. */
+    /** Processor time of programs that have no part in the bench. */
     readonly others: number;
   };
   readonly loop: LoopSeen;

@@ -58,7 +58,7 @@ function watchLevels(gateway: Gateway, signal: AbortSignal): () => Promise<reado
     }
   };
   const watching = watch();
-  // Whoever ends it hears of a failure.
+  // A failure is told by the function that ends the watch, which may be called much later.
   watching.catch(() => undefined);
   return async () => {
     isOver = true;

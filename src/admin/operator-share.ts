@@ -57,7 +57,7 @@ function createPace(sharing: Sharing): (...place: Place) => Promise<void> {
 export function createOperatorShare(sharing: Sharing): OperatorShare {
   const underWay = createFairShare({
     inAll: operatorRequests,
-    // Whoever may make keys could else shut out everybody with them, and somebody has to be able to act.
+    // An administrator who makes many keys could otherwise shut out all operators of all tenants.
     isOpen: true,
     what: 'requests',
     part: 'credential',

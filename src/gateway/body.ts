@@ -59,7 +59,7 @@ export async function* boundedChunks(
   totalMs = bodyTotalMs,
 ): AsyncGenerator<Uint8Array> {
   const source = chunks[Symbol.asyncIterator]();
-  // What is done with the chunks is not the caller's time.
+  // The time that we take to use a chunk does not count against the caller.
   let leftMs = totalMs;
   let size = 0;
   try {

@@ -58,7 +58,7 @@ async function* chunksOf(response: Response, silence: SilenceLimit): AsyncGenera
     throw new BodyInterrupted(String(error));
   } finally {
     silence.end();
-    // Who stops in the middle leaves no connection behind.
+    // A reader that stops in the middle must not leave its connection open.
     reader.cancel().catch(() => undefined);
     reader.releaseLock();
   }

@@ -89,7 +89,7 @@ type ConnectionVerb =
   | 'planMigration'
   | 'resync';
 
-/** What is done with a tenant's connection to Microsoft. */
+/** The operations on a tenant's connection to Microsoft. */
 function connectionVerbs({ connection, gateway, log, sql }: AdminParts): Pick<AdminServices, ConnectionVerb> {
   /** Graph's subscriptions go while the consent is still there; what fails ends by itself. */
   const leaving = async <T>({ tenantId }: Tenant, leave: () => Promise<T>): Promise<T> => {

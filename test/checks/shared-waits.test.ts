@@ -18,7 +18,7 @@ const namesIn = (files: ReadonlyMap<string, string>, file: string): string[] =>
     .filter((wait) => wait.file === file)
     .map(({ name }) => name);
 
-/** What is found in a file of the data plane with these lines in a factory. */
+/** Names of the waits that the check finds in a file of the data plane whose factory has these lines. */
 const found = (lines: string): string[] => {
   const file = 'src/gateway/pushes.ts';
   const files = new Map([

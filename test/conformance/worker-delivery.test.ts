@@ -73,7 +73,7 @@ describe('delivery on Workers', () => {
       expect(scene.world.directory.tenant(tenantId)!.devices.get(mac.deviceId)!.isCompliant).toBe(
         mac.compliant,
       );
-      // What is held at its first look is looked at again after ESPALIER_HOLD_RECHECK_SECONDS.
+      // A report that is held at first is looked at again only after ESPALIER_HOLD_RECHECK_SECONDS.
     }, 100_000);
 
   beforeAll(async () => {

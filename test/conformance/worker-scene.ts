@@ -1,5 +1,4 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { expect } from 'vitest';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { hashKey, newKey } from '../../src/secrets/keys.ts';
 import { createSealer } from '../../src/secrets/seal.ts';
@@ -8,7 +7,7 @@ import { grantApplication } from '../../src/simulator/microsoft/grants.ts';
 import { clientSecretOf, createWorld, type World } from '../../src/simulator/world.ts';
 import { secretAssociation } from '../../src/store/instances/secret.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
-import { call } from '../harness/http.ts';
+import { callerToken } from '../harness/gateway.ts';
 import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
 
 export const publicUrl = 'https://gateway.example.test';
@@ -64,26 +63,14 @@ async function insertRows(rows: Rows): Promise<void> {
 
 async function takeCallerToken(world: World, inTenant: string): Promise<string> {
   const cloud = world.cloud('public');
-  const { caller, connector } = world.applications.get('public')!;
+  const { connector } = world.applications.get('public')!;
   grantApplication(world.directory.tenant(inTenant)!, {
     application: cloud.applications.get(connector.clientId)!,
     effectiveAt: world.clock.now(),
     withRoles: true,
     newObjectId: randomUUID,
   });
-  const answer = await call(`${cloud.origins.entra}/${inTenant}/oauth2/v2.0/token`, {
-    method: 'POST',
-    ca: world.authority.certificatePem,
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({
-      grant_type: 'client_credentials',
-      client_id: caller.clientId,
-      client_secret: caller.clientSecret,
-      scope: `${connector.clientId}/.default`,
-    }).toString(),
-  });
-  expect(answer.status, answer.text).toBe(200);
-  return answer.json.access_token;
+  return callerToken({ world }, inTenant);
 }
 
 const createSceneWorld = (): Promise<World> =>

@@ -98,7 +98,7 @@ export function addRouteExport(app: AdminApp, services: AdminServices): void {
     const accepted = accepts(c, { header: 'Accept', supports, default: 'application/x-ndjson' });
     const format: Format = named ?? (accepted === 'text/csv' ? 'csv' : 'ndjson');
     const requestId = c.get('requestId');
-    // Whoever finds no place costs the database nothing.
+    // The place is asked for first, so that a refused export costs the database nothing.
     const leave = await enter(atOnce);
     const bulk = openBulk();
     // The snapshot goes with the connection.

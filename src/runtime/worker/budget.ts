@@ -30,7 +30,7 @@ export interface BudgetLimits {
 
 export const sliceLimits: BudgetLimits = { sliceMs: 20_000, requests: 4_000, atOnce: 3, ofTenant: 2 };
 
-/** What is for no one tenant goes by its address. */
+/** A request that belongs to no single tenant, such as one for Entra's keys, is counted by its host. */
 const shareOf = ({ tenantId, url }: OutboundRequest): string => tenantId ?? new URL(url).host;
 
 async function* untilEnd(body: AsyncIterable<Uint8Array>, end: () => void): AsyncGenerator<Uint8Array> {

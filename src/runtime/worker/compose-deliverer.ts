@@ -25,7 +25,7 @@ import { respondOnWorkers, workerRequestFacts } from './http.ts';
 
 /** Delivery for the tenants of one shard, composed once in a Durable Object, whose work may be shared as in a process. */
 
-/** Of an event's six connections; the others are for what is sent (budget.ts). */
+/** An event may have six connections open; the other three are for requests (budget.ts). */
 const databaseConnections = 3;
 
 /** A shard sends little at a time, and shares 128 MB with others. */

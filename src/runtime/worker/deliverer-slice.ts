@@ -63,7 +63,7 @@ export function createSlices(
     await within(quiet.stop(), stopMs, () => {
       throw new DeliveryStuck(`delivery did not stop within ${stopMs} ms`);
     });
-    // Who wakes while it stops is not heard by it any more.
+    // Delivery that is stopping no longer hears a wake, so the next slice has to begin at once.
     return { nextInMs: woken ? 0 : nextInMs };
   };
   const giveUpWhenSilent = (busy: Delivery): void => {
