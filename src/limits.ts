@@ -407,8 +407,10 @@ export const storeRetrySeconds = 30;
 export const busyRetrySeconds = 2;
 /** The `state` of a sign-in or a consent, which Entra hands back as it was given. */
 export const stateCharacters = 512;
-/** Streams of events: handed out so often, which is also how soon one ends with its credential. */
+/** Streams of events: looked at so often, which is also how soon one ends with its credential. */
 export const eventsTickMs = 1_000;
+/** After changes were handed out, the next ones are gathered that long. */
+export const eventsRestMs = 2_000;
 /** While a stream is open, changes that the feed does not carry are polled at this interval. */
 export const eventsPollMs = 2_000;
 /** A comment keeps proxies, which often give up after a minute of silence. */

@@ -6,7 +6,7 @@
 
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { databaseUrlParameters } from '../store/database-url-parameters.ts';
@@ -69,16 +69,22 @@ async function runningPort(runner: Runner, data: string): Promise<number | undef
   }
 }
 
-const unfinishedName = 'unfinished';
+const unfinishedPrefix = 'unfinished-';
+
+/** What starts that were killed have left. An initdb of theirs may still write there: then it is left to the next start. */
+async function removeUnfinished({ dir }: Places): Promise<void> {
+  const names = await readdir(join(dir, 'postgres'));
+  for (const name of names.filter((each) => each.startsWith(unfinishedPrefix)))
+    await rm(join(dir, 'postgres', name), { recursive: true, force: true }).catch(() => undefined);
+}
 
 /**
  * Makes the database beside its place and moves it there when it is whole: a process that is killed meanwhile leaves
- * nothing that the next start would take for a database.
+ * nothing that the next start would take for a database. Its initdb outlives it for a while, so each has its own directory.
  */
 async function initialise({ data, dir, password: passwordPath }: Places): Promise<void> {
-  const unfinished = join(dir, 'postgres', unfinishedName);
-  await rm(unfinished, { recursive: true, force: true });
-  await mkdir(unfinished, { mode: 0o700 });
+  // Made with mode 0700.
+  const unfinished = await mkdtemp(join(dir, 'postgres', unfinishedPrefix));
   const runner = await createRunner(unfinished);
   const initialPassword = join(dir, 'postgres', '.initial-password');
   const password = randomBytes(24).toString('base64url');
@@ -124,6 +130,7 @@ async function prepare(places: Places): Promise<Runner> {
   const { data, dir } = places;
   // 0711: the database's user passes through; what lies beside it is readable by its owner alone.
   await mkdir(join(dir, 'postgres'), { recursive: true, mode: 0o711 });
+  await removeUnfinished(places);
   if (!(await exists(join(data, 'PG_VERSION')))) {
     const files = (await exists(data)) ? await readdir(data) : [];
     if (files.length > 0) {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -278,15 +278,29 @@ describe('the embedded database', () => {
   it('that was not finished when its gateway was killed is made anew', async () => {
     const dir = ownDir();
     const first = launch(environmentIn(dir));
+    const unfinished = (): string[] =>
+      readdirSync(join(dir, 'postgres')).filter((name) => name.startsWith('unfinished-'));
     await eventually(() =>
-      expect(() => readFileSync(join(dir, 'postgres/unfinished/PG_VERSION'))).not.toThrow(),
+      expect(readdirSync(join(dir, 'postgres', unfinished()[0]!))).toContain('PG_VERSION'),
     );
     first.process.kill('SIGKILL');
     await first.exited;
+    // Its initdb may have ended already, and this one writes as long as the second start lasts.
+    const orphan = spawn('sh', [
+      '-c',
+      'while mkdir -p "$0/global"; do : > "$0/global/$$-$((n += 1))"; done',
+      join(dir, 'postgres', unfinished()[0]!),
+    ]);
     const second = launch(environmentIn(dir));
     await ready(second);
     second.process.kill('SIGTERM');
     expect(await second.exited).toBe(0);
+    orphan.kill('SIGKILL');
+    const third = launch(environmentIn(dir));
+    await ready(third);
+    expect(unfinished()).toEqual([]);
+    third.process.kill('SIGTERM');
+    expect(await third.exited).toBe(0);
   });
 });
 

@@ -1,9 +1,9 @@
-import { eventsPollMs, eventsTickMs, maxChangesSent } from '../../limits.ts';
+import { eventsPollMs, eventsRestMs, eventsTickMs, maxChangesSent } from '../../limits.ts';
 import type { Change, ChangeListener } from '../../store/change-feed.ts';
 import type { Log } from '../../telemetry/log.ts';
 
 /**
- * Gathers what changed for open streams, and hands it out once a second. It does nothing while no stream is open. A process
+ * Gathers what changed for open streams, and hands it out within a second, then every two while changes go on. It does nothing while no stream is open. A process
  * has one hub for all of them; where requests share nothing (Workers), each stream has its own.
  */
 
@@ -17,7 +17,7 @@ export interface Changed {
 }
 
 export interface EventStream {
-  /** Once a second, with what changed in it. */
+  /** Once a second, with what changed and was not handed out yet. */
   turn(changes: readonly Changed[]): void;
   /** The process ends. */
   end(): void;
@@ -41,6 +41,7 @@ export function createEventHub({ ending, log, poll, subscribe }: EventHubOptions
   let gathered = new Map<string, Changed>();
   let timer: ReturnType<typeof setInterval> | undefined;
   let turns = 0;
+  let restUntil = 0;
   let polling = false;
 
   const note = ({ kind, tenantId }: Change | Changed): void => {
@@ -62,8 +63,11 @@ export function createEventHub({ ending, log, poll, subscribe }: EventHubOptions
   const turn = (): void => {
     turns += 1;
     if (turns % Math.round(eventsPollMs / eventsTickMs) === 0) void pollOnce();
-    const changes = [...gathered.values()];
-    gathered.clear();
+    const changes = turns < restUntil ? [] : [...gathered.values()];
+    if (changes.length > 0) {
+      gathered.clear();
+      restUntil = turns + Math.round(eventsRestMs / eventsTickMs);
+    }
     for (const stream of streams) stream.turn(changes);
   };
   subscribe({
