@@ -26,8 +26,9 @@ import { processorSeconds } from './usage.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 /**
- * Two tenants whose devices can be called: a quiet one, and one beside it that makes noise. The gateway has a processor to itself
- * and everything else the other; there the makers of noise come after everybody.
+ * Two tenants whose devices can be called: a quiet one, and one beside it that makes noise. Where the gateway is apart it has
+ * a processor to itself and everything else the other, where the makers of noise come after everybody. Otherwise all share
+ * all processors, so that the gateway has too little of them.
  */
 export interface CallerScene {
   readonly scene: CloudScene;
@@ -64,7 +65,10 @@ async function startHangingInstance(certificate: CloudScene['certificate']) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `https://localhost:${(server.address() as AddressInfo).port}`,
-    close: () => server.closeAllConnections(),
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
   };
 }
 
@@ -128,16 +132,18 @@ async function startSink({ stack }: Run, certificate: CloudScene['certificate'])
 
 export async function startCallerScene(
   run: Run,
-  settings: Readonly<Record<string, string>>,
+  { isApart, settings }: { readonly isApart: boolean; readonly settings: Readonly<Record<string, string>> },
 ): Promise<CallerScene> {
-  requireTools(['taskset']);
-  stayOn(run.stack, loadCore);
+  if (isApart) {
+    requireTools(['taskset']);
+    stayOn(run.stack, loadCore);
+  }
   const watched = watchLoopOf(run);
   const scene = await startCloudScene(run, {
     tenants: [quietDevices, noisyDevices],
     settings: { ...settings, ...watched.environment },
     ownInstances: true,
-    core: gatewayCore,
+    ...(isApart ? { core: gatewayCore } : {}),
   });
   const [quiet, noisy] = scene.tenants;
   if (!quiet || !noisy) throw new Error('the scene has too few tenants');
@@ -154,13 +160,13 @@ export async function startCallerScene(
   const sides = { quiet: await sideOf(quiet), noisy: await sideOf(noisy) };
   const sink = await startSink(run, scene.certificate);
   // What the noisy tenant's instance does is part of the noise: in earnest it has a machine of its own.
-  setPriority(noisy.instancePid, lastPriority);
+  if (isApart) setPriority(noisy.instancePid, lastPriority);
   const ca = `${scene.trust}\n${scene.ca}`;
   return {
     ...{ scene, watched, sink, laneWay: await laneWayOf(scene) },
     crowds: {
       quiet: startCrowd(run, { ca, isBehind: false }),
-      noisy: startCrowd(run, { ca, isBehind: true }),
+      noisy: startCrowd(run, { ca, isBehind: isApart }),
     },
     callerOf: (side, asked, manner) => ({
       ...{ name: asked.kind, connections: asked.connections, manner },

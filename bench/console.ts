@@ -144,8 +144,10 @@ async function playRounds(parts: Parts): Promise<Round[]> {
     for (const open of pair % 2 === 0 ? [false, true] : [true, false]) {
       if (open) {
         await people.ask({ kind: 'open', origin, ca: scene.trust, cookies }, patienceMs);
-        // What a page that was just opened fetches at its first event is not what an open one costs.
+        // What a page that was just opened fetches at its first event is not what an open one costs, so there are events here.
+        const endChanging = keepChanging(parts.scene);
         await wait(firstFetchesMs, run.signal);
+        await endChanging();
       }
       const round = await playRound(parts, open, 10 + rounds.length, seconds * 1_000);
       if (open) await people.ask({ kind: 'close' }, patienceMs);

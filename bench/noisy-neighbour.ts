@@ -128,7 +128,7 @@ function aloneLine(alone: readonly Round[]): string {
 
 export async function noisyNeighbour(run: Run): Promise<Finding[]> {
   const { only = '', rounds: pairs = defaultRounds, seconds = defaultSeconds } = run.options;
-  const scene = await startCallerScene(run, limits);
+  const scene = await startCallerScene(run, { isApart: true, settings: limits });
   const playing: Playing = { scene, quiet: quietCallers(scene), seconds, signal: run.signal };
   const playAlone = () => playRound(playing, 'nothing', 'alone', []);
   await drained(scene.scene, run.signal);

@@ -1,6 +1,7 @@
 import type { Asked, Kind } from './caller-requests.ts';
 import { startCallerScene } from './caller-scene.ts';
 import type { Caller, CallerResult } from './callers.ts';
+import type { CloudScene } from './cloud-scene.ts';
 import type { Gateway } from './gateway.ts';
 import type { LoopSeen } from './loop-slices.ts';
 import { percentile } from './pace.ts';
@@ -20,8 +21,8 @@ const crowd: readonly Asked[] = [
   { kind: 'large pushes', connections: 16 },
   { kind: 'lists', connections: 16, operators: 6 },
   { kind: 'exports', connections: 4, operators: 6 },
-  { kind: 'pages', connections: 100 },
-  { kind: 'webhooks', connections: 300 },
+  { kind: 'pages', connections: 200 },
+  { kind: 'webhooks', connections: 600 },
   { kind: 'calls', connections: 500 },
 ];
 
@@ -65,6 +66,15 @@ function watchLevels(gateway: Gateway, signal: AbortSignal): () => Promise<reado
     await watching;
     return levels;
   };
+}
+
+/** What a bulk job does to the database: nothing that webhooks and pushes write is committed meanwhile. */
+async function holdTable({ sql }: CloudScene, fromMs: number, seconds: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, fromMs));
+  await sql.begin(async (held) => {
+    await held`lock table computers in exclusive mode`;
+    await held`select pg_sleep(${seconds})`;
+  });
 }
 
 async function untilCalm(gateway: Gateway, signal: AbortSignal): Promise<number> {
@@ -126,14 +136,19 @@ function summary(
 
 export async function sheddingBench(run: Run): Promise<Finding[]> {
   const { seconds = defaultSeconds } = run.options;
-  const raised = { ESPALIER_CONNECTIONS_PER_ADDRESS: '10000' };
-  const { callerOf, crowds, laneWay, scene, watched } = await startCallerScene(run, raised);
+  const settings = { ESPALIER_CONNECTIONS_PER_ADDRESS: '10000' };
+  const { callerOf, crowds, laneWay, scene, watched } = await startCallerScene(run, {
+    isApart: false,
+    settings,
+  });
   const { gateway } = scene;
   const callers: Caller[] = crowd.map((asked) => callerOf('noisy', asked, { of: 'flood' }));
   await crowds.noisy.connect(callers);
   await watched.seen(gateway);
   const endWatch = watchLevels(gateway, run.signal);
+  const bulk = holdTable(scene, (seconds * 1_000) / 4, seconds / 2);
   const results = await crowds.noisy.play(callers, seconds);
+  await bulk;
   const levels = await endWatch();
   const calmMs = await untilCalm(gateway, run.signal);
   const loop = await watched.seen(gateway);
