@@ -1,4 +1,4 @@
-/** Hands what was tallied to OpenTelemetry's readers, beside what its own instruments hold. */
+/** Hands counters and gauges to OpenTelemetry's readers. */
 
 import { ValueType } from '@opentelemetry/api';
 import {
@@ -16,7 +16,7 @@ const hrTime = (ms: number): HrTime => [Math.floor(ms / 1_000), Math.round((ms %
 const noResource = { attributes: {}, getRawAttributes: () => [], merge: () => noResource };
 
 function metricOf(
-  { bounds, description, name, series }: MetricFamily,
+  { bounds, description, kind, name, series }: MetricFamily,
   startTime: HrTime,
   endTime: HrTime,
 ): MetricData {
@@ -25,10 +25,10 @@ function metricOf(
     aggregationTemporality: AggregationTemporality.CUMULATIVE,
   };
   const point = <T>(one: Series, value: T) => ({ startTime, endTime, attributes: { ...one.labels }, value });
-  if (bounds === undefined) {
-    const dataPoints = series.map((one) => point(one, one.sum));
-    return { ...common, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints };
-  }
+  const values = () => series.map((one) => point(one, one.sum));
+  if (kind === 'counter')
+    return { ...common, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints: values() };
+  if (kind === 'gauge') return { ...common, dataPointType: DataPointType.GAUGE, dataPoints: values() };
   const dataPoints = series.map((one) =>
     point(one, {
       buckets: { boundaries: [...bounds], counts: [...one.counts] },
@@ -41,12 +41,10 @@ function metricOf(
 
 export const createMetricProducer = (counters: Counters): MetricProducer => ({
   collect: async () => {
+    const { errors, families } = await counters.read();
     const [startTime, endTime] = [hrTime(counters.sinceMs), hrTime(Date.now())];
-    const metrics = counters
-      .read()
-      .filter(({ series }) => series.length > 0)
-      .map((family) => metricOf(family, startTime, endTime));
+    const metrics = families.map((family) => metricOf(family, startTime, endTime));
     const scopeMetrics = [{ scope: { name: 'espalier' }, metrics }];
-    return { resourceMetrics: { resource: noResource, scopeMetrics }, errors: [] };
+    return { resourceMetrics: { resource: noResource, scopeMetrics }, errors: [...errors] };
   },
 });

@@ -17,6 +17,15 @@ describe('what is scraped', () => {
     metrics.routeLookup('hit');
     metrics.routeLookup('miss');
     metrics.upload('accepted');
+    metrics.tokenRequest('jamf', 'ok');
+    metrics.notification('taken', 3);
+    metrics.onPressure(() => 2);
+    metrics.onScrape(async ({ reports }) => {
+      reports(4, { state: 'due' });
+    });
+    metrics.onScrape(async () => {
+      throw new Error('it cannot be observed now');
+    });
     const lines = (await telemetry.scrape()).split('\n');
     for (const line of [
       '# TYPE espalier_requests_total counter',
@@ -32,6 +41,11 @@ describe('what is scraped', () => {
       'espalier_route_lookups_total{result="hit"} 2',
       'espalier_route_lookups_total{result="miss"} 1',
       'espalier_uploads_total{outcome="accepted"} 1',
+      'espalier_token_requests_total{service="jamf",outcome="ok"} 1',
+      'espalier_notifications_total{outcome="taken"} 3',
+      '# TYPE espalier_pressure gauge',
+      'espalier_pressure 2',
+      'espalier_reports{state="due"} 4',
     ]) {
       expect(lines).toContain(line);
     }

@@ -1,4 +1,3 @@
-import { metrics } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import {
   type IMetricReader,
@@ -76,7 +75,7 @@ const tracedCallShare = 0.01;
  */
 const spanLots = { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '64', OTEL_BSP_SCHEDULE_DELAY: '1000' } as const;
 
-/** Must run before anything makes an instrument: the API binds to the provider that is there then. */
+/** `counters` are what is exposed and sent. */
 export async function startTelemetry(environment: Environment, counters: Counters): Promise<NodeTelemetry> {
   const metricProducers = [createMetricProducer(counters)];
   const prometheus = new PrometheusExporter({ preventServerStart: true, metricProducers });
@@ -85,7 +84,6 @@ export async function startTelemetry(environment: Environment, counters: Counter
     serializer.serialize((await prometheus.collect()).resourceMetrics);
   if (!asksForExport(environment)) {
     const provider = new MeterProvider({ readers: [prometheus] });
-    metrics.setGlobalMeterProvider(provider);
     return { scrape, traceShare: 0, shutdown: () => provider.shutdown() };
   }
   // The SDK reads them from nowhere else.

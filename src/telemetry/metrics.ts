@@ -1,16 +1,15 @@
 /**
- * The metrics of contract section 10, on OpenTelemetry's API: the Node runtime exposes them to Prometheus and,
- * when OTEL_* is set, through OTLP. No label holds a device id.
+ * The metrics of contract section 10: the Node runtime exposes them to Prometheus, and both runtimes send them through
+ * OTLP when OTEL_* is set. No label holds a device id.
  */
 
-import { type Attributes, metrics } from '@opentelemetry/api';
-import { type Counters, createCounters, record, type Series } from './counters.ts';
+import { type Counters, createCounters, type Gauge, type Labels, record, type Series } from './counters.ts';
 
 /** An element of a webhook, a member of a computer's record, or a whole record of a push. */
 export type IgnoredInput = 'webhook-element' | 'record-member' | 'record';
 
 /** Gauges are looked at when somebody scrapes; each observation is a value with labels. */
-export type Observe = (value: number, labels?: Attributes) => void;
+export type Observe = (value: number, labels?: Labels) => void;
 
 export interface Metrics {
   request(labels: { listener: string; route: string; status: number }, seconds: number): void;
@@ -73,7 +72,7 @@ function seriesBy(
   };
 }
 
-/** Counters that every request raises are plain numbers; the rest are instruments of OpenTelemetry. */
+/** What every request raises. */
 function createRequestMetrics(
   counters: Counters,
 ): Pick<Metrics, 'request' | 'requestsOf' | 'forward' | 'routeLookup' | 'shed'> {
@@ -139,94 +138,132 @@ function createRequestMetrics(
   };
 }
 
-/** `counters`: for a runtime that reads them. */
-export function createMetrics(counters: Counters = createCounters()): Metrics {
-  const meter = metrics.getMeter('espalier');
-  const uploads = meter.createCounter('espalier_uploads_total', { description: 'Messages sent to Intune' });
-  const tokens = meter.createCounter('espalier_token_requests_total', { description: 'Token requests' });
-  const heartbeats = meter.createCounter('espalier_heartbeats_total', {
-    description: 'Heartbeats sent to Intune',
-  });
-  const notifications = meter.createCounter('espalier_notifications_total', {
-    description: "Graph's change notifications",
-  });
-  const ignored = meter.createCounter('espalier_input_ignored_total', {
-    description: 'What instances sent that could not be used, beside what was',
-  });
-  const proxyProtocol = meter.createCounter('espalier_proxy_protocol_refused_total', {
-    description: 'Connections closed for their PROXY header',
-  });
-  const clientCertificates = meter.createCounter('espalier_client_certificate_refused_total', {
-    description: 'Client certificates in a header of a trusted proxy that were not taken',
-  });
-  const reports = meter.createObservableGauge('espalier_reports', { description: 'Reports by state' });
-  const reportAge = meter.createObservableGauge('espalier_report_age_seconds', {
+/** What is raised now and then, by at most two labels. */
+function createWorkMetrics(
+  counters: Counters,
+): Pick<
+  Metrics,
+  | 'upload'
+  | 'tokenRequest'
+  | 'heartbeat'
+  | 'notification'
+  | 'inputIgnored'
+  | 'clientCertificateRefused'
+  | 'proxyProtocolRefused'
+> {
+  const counterOf = (name: string, description: string, first: string, second = '') => {
+    const make = counters.counter(name, description);
+    const series = seriesBy((one, other) => make({ [first]: one, ...(second && { [second]: other }) }));
+    return (one: string, other = '', count = 1): void => {
+      series(one, other).sum += count;
+    };
+  };
+  const uploads = counterOf('espalier_uploads_total', 'Messages sent to Intune', 'outcome');
+  const tokens = counterOf('espalier_token_requests_total', 'Token requests', 'service', 'outcome');
+  const heartbeats = counterOf('espalier_heartbeats_total', 'Heartbeats sent to Intune', 'outcome');
+  const notifications = counterOf('espalier_notifications_total', "Graph's change notifications", 'outcome');
+  const ignored = counterOf(
+    'espalier_input_ignored_total',
+    'What instances sent that could not be used, beside what was',
+    'kind',
+  );
+  const proxyProtocol = counterOf(
+    'espalier_proxy_protocol_refused_total',
+    'Connections closed for their PROXY header',
+    'listener',
+    'reason',
+  );
+  const clientCertificates = counterOf(
+    'espalier_client_certificate_refused_total',
+    'Client certificates in a header of a trusted proxy that were not taken',
+    'reason',
+  );
+  return {
+    upload: (outcome) => uploads(outcome),
+    tokenRequest: (service, outcome) => tokens(service, outcome),
+    heartbeat: (outcome) => heartbeats(outcome),
+    notification: (outcome, count) => notifications(outcome, '', count),
+    inputIgnored: (kind, count) => ignored(kind, '', count),
+    clientCertificateRefused: (reason) => clientCertificates(reason),
+    proxyProtocolRefused: (listener, reason) => proxyProtocol(listener, reason),
+  };
+}
+
+const gauges = {
+  reports: { name: 'espalier_reports', description: 'Reports by state' },
+  reportAgeSeconds: {
+    name: 'espalier_report_age_seconds',
     description: 'Age of the oldest work not yet done, by stage',
-  });
-  const instanceUp = meter.createObservableGauge('espalier_instance_up', {
+  },
+  instanceUp: {
+    name: 'espalier_instance_up',
     description: '1 when the last exchange with the instance succeeded',
-  });
-  const credentialExpiry = meter.createObservableGauge('espalier_credential_expiry_seconds', {
+  },
+  credentialExpirySeconds: {
+    name: 'espalier_credential_expiry_seconds',
     description: 'Time until a credential of our applications expires',
-  });
-  const sealedSecrets = meter.createObservableGauge('espalier_sealed_secrets', {
+  },
+  sealedSecrets: {
+    name: 'espalier_sealed_secrets',
     description:
       'Kept secrets by the key that sealed them: the first, an older one, or one that is not configured',
-  });
-  const acmeExpiry = meter.createObservableGauge('espalier_acme_certificate_expiry_seconds', {
+  },
+  acmeExpirySeconds: {
+    name: 'espalier_acme_certificate_expiry_seconds',
     description: 'Time until a certificate that came by ACME expires',
-  });
-  const acmeNextTry = meter.createObservableGauge('espalier_acme_next_try_seconds', {
+  },
+  acmeNextTrySeconds: {
+    name: 'espalier_acme_next_try_seconds',
     description: 'Time until a certificate by ACME is renewed, or tried again',
-  });
-  const acmeFailedTries = meter.createObservableGauge('espalier_acme_failed_tries', {
+  },
+  acmeFailedTries: {
+    name: 'espalier_acme_failed_tries',
     description: 'Failed tries to renew a certificate by ACME since the last one was issued',
-  });
-  const snapshotAge = meter.createObservableGauge('espalier_snapshot_age_seconds', {
+  },
+  snapshotAgeSeconds: {
+    name: 'espalier_snapshot_age_seconds',
     description: 'Time since what the snapshot in the data directory holds was last known to be current',
-  });
-  const degraded = meter.createObservableGauge('espalier_degraded', {
+  },
+  degraded: {
+    name: 'espalier_degraded',
     description: '1 while calls are answered from memory because the database is away',
-  });
-  const laneMode = meter.createObservableGauge('espalier_fast_lane', {
-    description:
-      '1 for the way that device calls take: past the streams of Node, through them, or no fast lane',
-  });
-  const pressure = meter.createObservableGauge('espalier_pressure', {
-    description: 'What is refused for the load, from 0, nothing, to 5',
-  });
+  },
+} as const satisfies Record<string, Gauge>;
+const laneGauge: Gauge = {
+  name: 'espalier_fast_lane',
+  description:
+    '1 for the way that device calls take: past the streams of Node, through them, or no fast lane',
+};
+const pressureGauge: Gauge = {
+  name: 'espalier_pressure',
+  description: 'What is refused for the load, from 0, nothing, to 5',
+};
+
+/** `counters`: for a runtime that reads them. */
+export function createMetrics(counters: Counters = createCounters()): Metrics {
   return {
     ...createRequestMetrics(counters),
-    onPressure: (read) => pressure.addCallback((result) => result.observe(read())),
-    laneMode: (mode, reason) => laneMode.addCallback((result) => result.observe(1, { way: mode, reason })),
-    upload: (outcome) => uploads.add(1, { outcome }),
-    tokenRequest: (service, outcome) => tokens.add(1, { service, outcome }),
-    heartbeat: (outcome) => heartbeats.add(1, { outcome }),
-    notification: (outcome, count = 1) => notifications.add(count, { outcome }),
-    inputIgnored: (kind, count) => ignored.add(count, { kind }),
-    clientCertificateRefused: (reason) => clientCertificates.add(1, { reason }),
-    proxyProtocolRefused: (listener, reason) => proxyProtocol.add(1, { listener, reason }),
-    onScrape: (fill) => {
-      meter.addBatchObservableCallback(
-        (result) =>
-          fill({
-            reports: (value, labels) => result.observe(reports, value, labels),
-            reportAgeSeconds: (value, labels) => result.observe(reportAge, value, labels),
-            instanceUp: (value, labels) => result.observe(instanceUp, value, labels),
-            credentialExpirySeconds: (value, labels) => result.observe(credentialExpiry, value, labels),
-            sealedSecrets: (value, labels) => result.observe(sealedSecrets, value, labels),
-            acmeExpirySeconds: (value, labels) => result.observe(acmeExpiry, value, labels),
-            acmeNextTrySeconds: (value, labels) => result.observe(acmeNextTry, value, labels),
-            acmeFailedTries: (value, labels) => result.observe(acmeFailedTries, value, labels),
-            snapshotAgeSeconds: (value, labels) => result.observe(snapshotAge, value, labels),
-            degraded: (value, labels) => result.observe(degraded, value, labels),
-          }),
-        [reports, reportAge, instanceUp, credentialExpiry, sealedSecrets, snapshotAge, degraded].concat([
-          acmeExpiry,
-          acmeNextTry,
-          acmeFailedTries,
-        ]),
-      );
-    },
+    ...createWorkMetrics(counters),
+    onPressure: (read) => counters.onRead((observe) => observe(pressureGauge, read())),
+    laneMode: (way, reason) => counters.onRead((observe) => observe(laneGauge, 1, { way, reason })),
+    onScrape: (fill) =>
+      counters.onRead((observe) => {
+        const of =
+          (gauge: Gauge): Observe =>
+          (value, labels) =>
+            observe(gauge, value, labels);
+        return fill({
+          reports: of(gauges.reports),
+          reportAgeSeconds: of(gauges.reportAgeSeconds),
+          instanceUp: of(gauges.instanceUp),
+          credentialExpirySeconds: of(gauges.credentialExpirySeconds),
+          sealedSecrets: of(gauges.sealedSecrets),
+          acmeExpirySeconds: of(gauges.acmeExpirySeconds),
+          acmeNextTrySeconds: of(gauges.acmeNextTrySeconds),
+          acmeFailedTries: of(gauges.acmeFailedTries),
+          snapshotAgeSeconds: of(gauges.snapshotAgeSeconds),
+          degraded: of(gauges.degraded),
+        });
+      }),
   };
 }
