@@ -6,9 +6,9 @@ import { type Functions, isFunction, pathTo, readSyntax, type Syntax } from './s
  * On Workers no request may wait for what another one began: workerd cancels it with that one, and what it held never
  * comes back. `node .ci/shared-waits.ts` prints a line for each place, reached from what a Worker runs, by which calls could
  * wait for each other: a promise, or what resolves one, that is kept by something longer-lived than the call; a timer that
- * belongs to no call; the use of a function that is made for it; and what says by itself that a process shares it, for that is
- * the runtime's to say. Work that nobody awaits is found too, for it ends with its request. Each place that is allowed has a
- * reason.
+ * belongs to no call, also that of a cache; the use of a function that is made for it; and what says by itself that a
+ * process shares it, for that is the runtime's to say. Work that nobody awaits is found too, for it ends with its request.
+ * Each place that is allowed has a reason.
  */
 
 export interface SharedWait {
@@ -275,6 +275,15 @@ function* timers(syntax: Syntax, scopes: ReturnType<typeof createScopes>): Gener
   }
 }
 
+/** Caches whose clock is held by a timer: where its request ended first, the clock stands still and nothing is ever too old. */
+function* heldClocks(syntax: Syntax): Generator<[Node, string]> {
+  for (const made of syntax.all('NewExpression')) {
+    const options = made.arguments.map((argument) => syntax.textOf(argument as Node)).join();
+    if (nameIn(made.callee as Node) !== 'LRUCache' || !/\bttl\b/.test(options)) continue;
+    if (!/\bttlResolution: 0\b/.test(options)) yield [made, 'ttl'];
+  }
+}
+
 /** The function or variable that a chain of calls begins with. */
 function calledFirst(call: Node): string {
   let called = call;
@@ -310,6 +319,7 @@ export function checkSharedWaits(files: ReadonlyMap<string, string>): SharedWait
     [madeWaits(syntax), 'lets its callers wait for each other'],
     [ownSharing(syntax), 'says by itself that callers may wait for each other, which the runtime says'],
     [timers(syntax, scopes), 'belongs to no request'],
+    [heldClocks(syntax), 'is counted by a timer that belongs to no request: it needs `ttlResolution: 0`'],
     [unawaited(syntax), 'is awaited by nobody and ends with its request: give it to `after`'],
   ];
   const waits = found.flatMap(([nodes, what]) =>

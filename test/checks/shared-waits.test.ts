@@ -138,6 +138,7 @@ describe('found is', () => {
       'trials',
     ],
     ['a timer of its own', 'setInterval(() => look(), 1_000);', 'setInterval'],
+    ['a cache whose clock a timer holds', 'return new LRUCache<string, Row>({ max: 9, ttl: 1_000 });', 'ttl'],
     ['a promise of the module', '} const ready = new Map<string, Promise<void>>(); {', 'ready'],
   ])('%s', (_name, lines, name) => {
     expect(found(lines)).toContain(name);
@@ -147,6 +148,7 @@ describe('found is', () => {
 describe('not found is', () => {
   test.each([
     ['work that the sharing is handed on to', 'return createJoining<string>(options.sharing);'],
+    ['a cache with a clock', 'return new LRUCache<string, Row>({ max: 9, ttl: 1_000, ttlResolution: 0 });'],
     ['a look at the sharing', "return options.sharing === 'process' ? 1 : 2;"],
     ['work that is handed over', 'after(go().catch((error) => warn(error)));'],
     ['work that is awaited', 'await go().catch((error) => warn(error));'],

@@ -6,7 +6,8 @@ import { overviewFreshMs, overviewScopes } from '../../limits.ts';
 export type Keep<Value> = (key: string, read: () => Promise<Value>) => Promise<Value>;
 
 export function createKept<Value extends object>(sharing: Sharing): Keep<Value> {
-  const known = new LRUCache<string, Value>({ max: overviewScopes, ttl: overviewFreshMs });
+  // Without a resolution no timer holds the cache's clock: on Workers it ends with its request, and the clock would stand still.
+  const known = new LRUCache<string, Value>({ max: overviewScopes, ttl: overviewFreshMs, ttlResolution: 0 });
   const reading = createJoining<Value>(sharing);
   return async (key, read) =>
     known.get(key) ??
