@@ -17,6 +17,12 @@ export const conformance: readonly Conformance[] = [
     files: ['main-job'],
     not: { 'counts what it did': 'a Worker has no /metrics (docs/workers.md)' },
   },
+  { requirement: 'inventory for the verdict of Intune', files: ['conditional-access'] },
+  {
+    requirement: 'what fails on the way: instances, Intune, Entra, the gateway itself',
+    files: ['adversity'],
+    not: { 'drains on SIGTERM and exits 0': 'a Worker has no process that ends' },
+  },
   {
     requirement: 'intake: records and events as they come, in order, and what cannot be used',
     files: ['odd-records', 'named-in-bulk', 'pushes-and-reads'],
@@ -25,8 +31,8 @@ export const conformance: readonly Conformance[] = [
   { requirement: 'landing pages', files: ['landing'] },
   { requirement: 'connecting, leaving and coming back', files: ['confirmation', 'life-cycle'] },
   {
-    requirement: 'the admin API: roles, tenants, keys, versions, search',
-    files: ['admin', 'api-keys', 'versions', 'search'],
+    requirement: 'the admin API: roles, tenants, keys, versions, repeated requests, search, reports, what needs a person',
+    files: ['admin', 'api-keys', 'versions', 'idempotency', 'search', 'reports', 'overview'],
   },
   { requirement: 'the console', files: ['console-tenant', 'console-devices'] },
 ];

@@ -102,6 +102,8 @@ async function start() {
   const deployed = (await workerd.getWorker(workers.data.name)) as unknown as {
     scheduled(): Promise<unknown>;
   };
+  // Where it is deployed the alarms of its objects outlive everything; here they are forgotten with the process.
+  await deployed.scheduled();
   const cron = setInterval(() => void deployed.scheduled(), cronEveryMs);
   const urls = {
     data: `https://127.0.0.1:${listening.port}`,

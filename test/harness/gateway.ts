@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { verdictIn } from '../../src/runtime/lane/socket-choice.ts';
 import { gatewayEnvironment, gatewayFiles } from '../../src/simulator/gateway-settings.ts';
 import { clientSecretOf, createWorld, type World, type WorldOptions } from '../../src/simulator/world.ts';
+import { childrenOf } from './children.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { type Answer, type Call, call, read } from './http.ts';
 import { ownEnvironment } from './own-environment.ts';
@@ -58,7 +59,10 @@ export async function startProcess(
       return exited;
     },
     kill: async () => {
+      // A gateway on Workers has workerd as a process of its own, which must not go on without it.
+      const others = program() === gatewayProgram() ? [] : childrenOf(child.pid ?? 0);
       child.kill('SIGKILL');
+      for (const pid of others) process.kill(pid, 'SIGKILL');
       await exited;
     },
   };
