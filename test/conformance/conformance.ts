@@ -20,7 +20,7 @@ export const conformance: readonly Conformance[] = [
   { requirement: 'inventory for the verdict of Intune', files: ['conditional-access'] },
   {
     requirement: 'what fails on the way: instances, Intune, Entra, the gateway itself',
-    files: ['adversity'],
+    files: ['adversity', 'refused-tokens'],
     not: { 'drains on SIGTERM and exits 0': 'a Worker has no process that ends' },
   },
   {
@@ -31,7 +31,8 @@ export const conformance: readonly Conformance[] = [
   { requirement: 'landing pages', files: ['landing'] },
   { requirement: 'connecting, leaving and coming back', files: ['confirmation', 'life-cycle'] },
   {
-    requirement: 'the admin API: roles, tenants, keys, versions, repeated requests, search, reports, what needs a person',
+    requirement:
+      'the admin API: roles, tenants, keys, versions, repeated requests, search, reports, what needs a person',
     files: ['admin', 'api-keys', 'versions', 'idempotency', 'search', 'reports', 'overview'],
   },
   { requirement: 'the console', files: ['console-tenant', 'console-devices'] },
