@@ -33,7 +33,7 @@ export interface Finding {
   readonly data: object;
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Waits; rejects as soon as the run is aborted. */
 export async function wait(ms: number, signal: AbortSignal): Promise<void> {

@@ -5,12 +5,12 @@ import type { CloudScene } from './cloud-scene.ts';
 import type { Gateway } from './gateway.ts';
 import type { LoopSeen } from './loop-slices.ts';
 import { percentile } from './pace.ts';
-import { type Finding, type Run, wait } from './run.ts';
+import { type Finding, pause, type Run, wait } from './run.ts';
 import { columns, tenths, whole } from './table.ts';
 
 /**
- * More than the gateway can do, of all classes together: what of each is refused, in which order it begins, and how device
- * calls fare. Limits are raised, so that nothing but the pressure refuses.
+ * More than the gateway and its database can do, of all classes together, and a database that commits nothing for half of the
+ * time: what of each is refused, in which order it begins, and how device calls fare.
  */
 
 const defaultSeconds = 20;
@@ -68,13 +68,16 @@ function watchLevels(gateway: Gateway, signal: AbortSignal): () => Promise<reado
   };
 }
 
-/** What a bulk job does to the database: nothing that webhooks and pushes write is committed meanwhile. */
-async function holdTable({ sql }: CloudScene, fromMs: number, seconds: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, fromMs));
-  await sql.begin(async (held) => {
-    await held`lock table computers in exclusive mode`;
-    await held`select pg_sleep(${seconds})`;
-  });
+/** A synchronous standby that is away, in the middle half of the time: nothing is committed, and everything is read. */
+async function holdCommits({ sql }: CloudScene, seconds: number): Promise<void> {
+  const standby = async (names: string): Promise<void> => {
+    await sql.unsafe(`alter system set synchronous_standby_names = '${names}'`);
+    await sql`select pg_reload_conf()`;
+  };
+  await pause(seconds * 250);
+  await standby('away');
+  await pause(seconds * 500);
+  await standby('');
 }
 
 async function untilCalm(gateway: Gateway, signal: AbortSignal): Promise<number> {
@@ -146,9 +149,9 @@ export async function sheddingBench(run: Run): Promise<Finding[]> {
   await crowds.noisy.connect(callers);
   await watched.seen(gateway);
   const endWatch = watchLevels(gateway, run.signal);
-  const bulk = holdTable(scene, (seconds * 1_000) / 4, seconds / 2);
+  const held = holdCommits(scene, seconds);
   const results = await crowds.noisy.play(callers, seconds);
-  await bulk;
+  await held;
   const levels = await endWatch();
   const calmMs = await untilCalm(gateway, run.signal);
   const loop = await watched.seen(gateway);

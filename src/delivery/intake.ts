@@ -13,7 +13,12 @@ import {
 } from '../store/computers/revisions.ts';
 import { intakeConnections } from '../store/connection-budget.ts';
 import type { Sql } from '../store/database.ts';
-import { createGroupCommit, nothings, type WriteConnections } from '../store/group-commit.ts';
+import {
+  createGroupCommit,
+  type GroupCommit,
+  nothings,
+  type WriteConnections,
+} from '../store/group-commit.ts';
 import { withRetries } from '../store/retry.ts';
 
 /** Messages of Jamf Pro are committed here before they are answered (contract section 5). */
@@ -41,7 +46,7 @@ export interface Intake {
    * text is more than one statement.
    */
   storeRecords(origin: Origin, records: readonly PushedRecord[]): Promise<void>;
-  /** Milliseconds for which the first statement that waits for one of the intake's connections has waited; 0: none waits. */
+  /** Milliseconds for which a tenant has waited for its turn to be written, or a statement for one of the intake's connections; 0: none waits. */
   longestWaitMs(): number;
 }
 
@@ -110,14 +115,18 @@ function shareConnections(sql: Sql) {
 
 type Writes = ReturnType<typeof shareConnections>['writes'];
 
+/** Where requests share nothing, each writes for itself and waits for no turn. */
+const alone = <Item, Result>(write: (item: Item) => Promise<Result>): GroupCommit<Item, Result> =>
+  Object.assign(write, { longestWaitMs: () => 0 });
+
 interface Named {
   readonly tenantId: string;
   readonly run: NamedWrite;
 }
 
 /** Slices of large events are large enough for a statement of their own. */
-function createNamedWrites(writes: Writes | undefined): (write: Named) => Promise<unknown> {
-  if (!writes) return ({ run }) => withRetries(() => run());
+function createNamedWrites(writes: Writes | undefined): GroupCommit<Named, unknown> {
+  if (!writes) return alone(({ run }) => withRetries(() => run()));
   return createGroupCommit<Named, undefined>({
     flush: async (statements, lockWaitMs) => {
       for (const { run } of statements) await withRetries(() => run(lockWaitMs));
@@ -140,7 +149,7 @@ export function createIntake({ onDue, sharing, sql }: IntakeOptions): Intake {
     write: (rows: readonly Row[], lockWaitMs?: number) => Promise<void>,
     weight: (rows: readonly Row[]) => number,
   ) => {
-    if (!connections) return (rows: readonly Row[]) => write(rows);
+    if (!connections) return alone((rows: readonly Row[]) => write(rows));
     return createGroupCommit({
       flush: async (groups: readonly (readonly Row[])[], lockWaitMs) => {
         await write(groups.flat(), lockWaitMs);
@@ -168,7 +177,8 @@ export function createIntake({ onDue, sharing, sql }: IntakeOptions): Intake {
   }, pushedWeight);
   const named = createNamedWrites(connections?.writes);
   return {
-    longestWaitMs: () => connections?.longestWaitMs() ?? 0,
+    longestWaitMs: () =>
+      Math.max(connections?.longestWaitMs() ?? 0, ...[mark, push, named].map((one) => one.longestWaitMs())),
     markDue: async (origin, computerIds) => {
       if (computerIds.length === 0) return;
       if (computerIds.length > namedInBulk) {

@@ -15,6 +15,14 @@ export interface FairQueues<Item> {
   takeGroup(): Item[];
   /** Takes all of one queue. */
   takeAll(queue: string): readonly Item[];
+  /** Milliseconds for which the queue whose turn is next has waited for it; 0: nothing waits. One that is long does not count for that. */
+  longestWaitMs(): number;
+}
+
+interface Queue<Item> {
+  readonly items: Item[];
+  /** When it began to wait for its turn. */
+  readonly sinceMs: number;
 }
 
 /** Number of the first items that weigh no more than `room` together. */
@@ -31,9 +39,14 @@ function countWithin(items: readonly { readonly weight: number }[], room: number
 export const countTogether = (items: readonly { readonly weight: number }[], room: number): number =>
   Math.min(items.length, Math.max(1, countWithin(items, room)));
 
-export function createFairQueues<Item extends { readonly weight: number }>(room: number): FairQueues<Item> {
+/** `now`: a clock that never goes back. */
+export function createFairQueues<Item extends { readonly weight: number }>(
+  room: number,
+  now: () => number,
+): FairQueues<Item> {
   /** In the order of their turns; none is empty. */
-  const queues = new Map<string, Item[]>();
+  const queues = new Map<string, Queue<Item>>();
+  const wait = (name: string, items: Item[]): void => void queues.set(name, { items, sinceMs: now() });
   let size = 0;
   return {
     get size() {
@@ -41,21 +54,21 @@ export function createFairQueues<Item extends { readonly weight: number }>(room:
     },
     add: (name, item) => {
       const queue = queues.get(name);
-      if (queue) queue.push(item);
-      else queues.set(name, [item]);
+      if (queue) queue.items.push(item);
+      else wait(name, [item]);
       size += 1;
     },
     takeGroup: () => {
       const group: Item[] = [];
       let left = room;
       // A queue that is put back comes again in the same loop, after the others.
-      for (const [name, queue] of queues) {
+      for (const [name, { items }] of queues) {
         if (left <= 0) break;
-        if (group.length > 0 && countWithin(queue, left) === 0) continue;
-        const end = countTogether(queue, Math.min(left, room / queues.size));
+        if (group.length > 0 && countWithin(items, left) === 0) continue;
+        const end = countTogether(items, Math.min(left, room / queues.size));
         queues.delete(name);
-        const taken = queue.splice(0, end);
-        if (queue.length > 0) queues.set(name, queue);
+        const taken = items.splice(0, end);
+        if (items.length > 0) wait(name, items);
         for (const { weight } of taken) left -= weight;
         group.push(...taken);
       }
@@ -63,10 +76,14 @@ export function createFairQueues<Item extends { readonly weight: number }>(room:
       return group;
     },
     takeAll: (name) => {
-      const queue = queues.get(name) ?? [];
+      const { items } = queues.get(name) ?? { items: [] };
       queues.delete(name);
-      size -= queue.length;
-      return queue;
+      size -= items.length;
+      return items;
+    },
+    longestWaitMs: () => {
+      const [next] = queues.values();
+      return next === undefined ? 0 : now() - next.sinceMs;
     },
   };
 }

@@ -1,3 +1,4 @@
+import { monotonicMs } from '../clock.ts';
 import { lockedWritesAtOnce, lockWaitMs, sharedLockWaitMs } from '../limits.ts';
 import { createSemaphore, type Semaphore } from '../semaphore.ts';
 import { isStoreUnavailable } from './database.ts';
@@ -39,7 +40,12 @@ export interface GroupCommitOptions<Item, Result> {
   readonly connections?: WriteConnections;
 }
 
-export type GroupCommit<Item, Result> = (item: Item) => Promise<Result>;
+export interface GroupCommit<Item, Result> {
+  /** Resolves when the item is committed; rejects with what kept it from being. */
+  (item: Item): Promise<Result>;
+  /** Milliseconds for which a tenant has waited for its turn; 0: none waits. */
+  longestWaitMs(): number;
+}
 
 /** Answers nothing, once for each item. */
 export const nothings = (items: readonly unknown[]): undefined[] => items.map(() => undefined);
@@ -83,14 +89,13 @@ function createWriter<Item, Result>(
   return write;
 }
 
-/** Resolves when the item is committed; rejects with what kept it from being. */
 export function createGroupCommit<Item, Result>(
   options: GroupCommitOptions<Item, Result>,
 ): GroupCommit<Item, Result> {
   const { flushes, gatherMs = 0, maxItems } = options;
   const { connections = createConnections(flushes) } = options;
   const { tenantOf = () => '', queueOf = tenantOf, weight = () => 1 } = options;
-  const queues = createFairQueues<Waiting<Item, Result>>(maxItems);
+  const queues = createFairQueues<Waiting<Item, Result>>(maxItems, monotonicMs);
   let running = 0;
   let scheduled = false;
   /** Items of the last group: more than one is traffic. */
@@ -142,11 +147,12 @@ export function createGroupCommit<Item, Result>(
     // Items that arrive in the same turn of the event loop go into the same statement.
     else queueMicrotask(go);
   };
-  return (item) =>
+  const write = (item: Item): Promise<Result> =>
     new Promise((resolve, reject) => {
-      const waiting = { item, weight: weight(item), resolve, reject, sinceMs: performance.now() };
+      const waiting = { item, weight: weight(item), resolve, reject, sinceMs: monotonicMs() };
       if (locked.has(tenantOf(item))) return locked.add(tenantOf(item), [waiting]);
       queues.add(queueOf(item), waiting);
       schedule();
     });
+  return Object.assign(write, { longestWaitMs: queues.longestWaitMs });
 }

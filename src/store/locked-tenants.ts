@@ -1,3 +1,4 @@
+import { monotonicMs } from '../clock.ts';
 import { lockedPauseMs, lockWaitMs, maxLockedWaitMs, maxLockedWrites } from '../limits.ts';
 import type { Fragment, Queries } from './database.ts';
 
@@ -57,7 +58,7 @@ export function createLockedTenants<Item, Result>({
   const queues = new Map<string, Waiting<Item, Result>[]>();
 
   const giveUp = (queue: Waiting<Item, Result>[]): Waiting<Item, Result>[] => {
-    const oldestMs = performance.now() - maxLockedWaitMs;
+    const oldestMs = monotonicMs() - maxLockedWaitMs;
     for (const { reject, sinceMs } of queue) if (sinceMs < oldestMs) reject(tooLate());
     return queue.filter(({ sinceMs }) => sinceMs >= oldestMs);
   };

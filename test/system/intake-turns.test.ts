@@ -3,7 +3,6 @@
  * connection. A gate in the database holds every statement of the intake until all have come, so that nothing depends on time.
  */
 
-import { Agent, request } from 'node:https';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createIntake, type Intake, type Origin } from '../../src/delivery/intake.ts';
 import { namedInBulk } from '../../src/limits.ts';
@@ -168,81 +167,45 @@ describe('the intake beside a thousand messages of one tenant', () => {
   );
 });
 
-describe('a webhook beside a thousand of another tenant with five hundred computers each', () => {
+describe('a database that commits nothing', () => {
   let scene: Scene;
   let gate: Gate;
-  let noisy: AddedInstance;
-  let quiet: AddedInstance;
-  const agent = new Agent({ keepAlive: false });
+  let berlin: AddedInstance;
 
   beforeAll(async () => {
     scene = await startScene({
-      world: {
-        clouds: ['public'],
-        tenants: [{ instances: [{ name: 'berlin', macs: 1 }] }, { instances: [{ name: 'boston', macs: 1 }] }],
-      },
-      environment: { ESPALIER_RATE_PER_INSTANCE: '5000' },
+      world: { clouds: ['public'], tenants: [{ instances: [{ name: 'berlin', macs: 1 }] }] },
     });
-    const [first, second] = scene.world.tenants.map(({ tenantId }) => tenantId) as [string, string];
-    noisy = (await connectTenant(scene, first)).get('berlin')!;
-    quiet = (await connectTenant(scene, second)).get('boston')!;
-    // So that none of the computers is read.
-    for (const [tenantId, { id }] of [
-      [first, noisy],
-      [second, quiet],
-    ] as const) {
-      const paused = await scene.api('POST', `/tenants/${tenantId}/instances/${id}/pause`);
-      expect(paused.status, paused.text).toBeLessThan(300);
-    }
+    const { tenantId } = scene.world.tenants[0]!;
+    berlin = (await connectTenant(scene, tenantId)).get('berlin')!;
     gate = await buildGate(scene.database.sql);
     await gate.set(false);
   }, 60_000);
   afterAll(async () => {
-    agent.destroy();
+    await gate?.set(true);
     await scene?.close();
   });
 
-  /** Resolves when it is sent. */
-  const sendGroupEvent = (ids: readonly number[]): Promise<void> => {
-    const body = JSON.stringify({
-      webhook: { id: 1, name: 'n', webhookEvent: 'SmartGroupComputerMembershipChange' },
-      event: { name: 'g', smartGroup: true, jssid: 9, computer: true, groupAddedDevicesIds: ids },
+  it('is pressure: webhooks are refused in good time, and their computers are due afterwards', async () => {
+    const answers: Awaited<ReturnType<typeof sendWebhook>>[] = [];
+    let sent = 0;
+    const refused = await eventually(() => {
+      // Those before it wait for the gate.
+      sent += 1;
+      void sendWebhook(scene, berlin, sent).then((answer) => answers.push(answer));
+      const found = answers.find(({ status }) => status !== 202);
+      expect(found).toBeDefined();
+      return found!;
     });
-    return new Promise((resolve) => {
-      const one = request(`${scene.gateway.data}/jamf/${noisy.id}/webhooks`, {
-        method: 'POST',
-        agent,
-        ca: scene.trust,
-        headers: {
-          'content-type': 'application/json',
-          'content-length': body.length,
-          'x-api-key': noisy.key,
-        },
-      });
-      one.on('error', () => undefined);
-      one.end(body, resolve);
-    });
-  };
-  /** It changes nothing, so it is answered as soon as it is read, behind what was sent before it. */
-  const sendNothing = async (instance: AddedInstance): Promise<void> => {
-    const answer = await sendWebhook(scene, instance, 1, 'PatchSoftwareTitleUpdated');
-    expect([answer.status, answer.json.status]).toEqual([202, 'ignored']);
-  };
-
-  it('is committed within a few statements', async () => {
-    await Promise.all(
-      idsFrom(0, 1_000).map((nth) => sendGroupEvent(idsFrom(1 + nth * namedInBulk, namedInBulk))),
-    );
-    await sendNothing(noisy);
-    await eventually(async () => expect(await gate.waiting()).toBe(3));
-    const own = sendWebhook(scene, quiet, 1);
-    await sendNothing(quiet);
+    expect([refused.status, refused.json.type]).toEqual([503, expect.stringContaining('overloaded')]);
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
     await gate.set(true);
-    expect((await own).status).toBe(202);
-    await scene.gateway.kill();
-    const [row] = await scene.database.sql<{ tenantId: string }[]>`
-      select tenant_id as "tenantId" from instances where instance_id = ${quiet.id}`;
-    expect(await gate.othersBefore(row!.tenantId)).toBeLessThanOrEqual(few);
-    await scene.start();
+    await eventually(() => expect(answers).toHaveLength(sent));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202, 503]));
+    await eventually(async () => {
+      const [row] = await scene.database.sql<{ computers: number }[]>`
+        select count(*)::int as computers from computers where instance_id = ${berlin.id} and jamf_computer_id <= ${sent}`;
+      expect(row!.computers).toBe(sent);
+    });
   }, 60_000);
 });
