@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   createKeyedSemaphore,
   createObservedSemaphore,
@@ -75,15 +75,41 @@ describe('a semaphore', () => {
 });
 
 describe('a bound of requests that share nothing', () => {
-  const bound = (longestMs: number) =>
-    createSharedBound({ sharing: 'request', limit: 1, maxWaiting: 100, longestMs });
+  const bound = (longestMs: number, maxWaiting = 100) =>
+    createSharedBound({ sharing: 'request', limit: 1, maxWaiting, longestMs });
   const forever = (): Promise<never> => new Promise(() => undefined);
   const at = async () => 'inside';
 
-  it('refuses what is beyond it, and waits for nobody', async () => {
-    const atOnce = bound(60_000);
-    void atOnce(forever);
+  it('lets those wait that may, each by itself and in their order, and refuses the others', async () => {
+    const atOnce = bound(60_000, 2);
+    const begun: string[] = [];
+    let leave = (): void => undefined;
+    const first = atOnce(() => new Promise<void>((resolve) => (leave = resolve)));
+    const others = ['second', 'third'].map((name) => atOnce(async () => begun.push(name)));
     await expect(atOnce(at)).rejects.toMatchObject({ problem: { slug: 'overloaded' } });
+    leave();
+    await Promise.all([first, ...others]);
+    expect(begun).toEqual(['second', 'third']);
+    expect(await atOnce(at)).toBe('inside');
+  });
+
+  it('refuses who has waited for ten seconds, and passes over one of whom nothing is seen any more', async () => {
+    vi.useFakeTimers();
+    try {
+      const atOnce = bound(12_000);
+      void atOnce(forever);
+      const refused = expect(atOnce(at)).rejects.toMatchObject({ problem: { slug: 'overloaded' } });
+      await vi.advanceTimersByTimeAsync(10_100);
+      await refused;
+      vi.spyOn(globalThis, 'setTimeout').mockImplementationOnce(() => 0 as never);
+      void atOnce(at);
+      const later = atOnce(at);
+      await vi.advanceTimersByTimeAsync(2_100);
+      expect(await later).toBe('inside');
+    } finally {
+      vi.restoreAllMocks();
+      vi.useRealTimers();
+    }
   });
 
   it('gives a place back with its work, also work that fails', async () => {

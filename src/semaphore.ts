@@ -31,21 +31,48 @@ export function createSemaphore(limit: number, maxWaiting = Number.POSITIVE_INFI
   };
 }
 
+const lookEveryMs = 50;
+/** One that waits and was not seen for so long was cut off. */
+const cutOffMs = 20 * lookEveryMs;
+const longestWaitingMs = 10_000;
+
+const dropBefore = (entries: Set<{ ms: number }>, ms: number): void => {
+  for (const entry of entries) if (entry.ms <= ms) entries.delete(entry);
+};
+
 /**
- * Places of which none is waited for: what is beyond `limit` is refused as `overloaded`. A place comes back after `longestMs`
- * even when nothing is heard of its work, because a Worker's request may be cut off without a word.
+ * The same for requests that may not wait for each other: each looks by itself, in the order of their coming, whether there
+ * is a place, and is refused as `overloaded` after ten seconds. A place comes back after `longestMs` even when nothing is
+ * heard of its work, because a Worker's request may be cut off without a word.
  */
-function createPlaces(limit: number, longestMs: number): Semaphore {
-  const begunAtMs = new Set<{ readonly ms: number }>();
+function createPlaces({ limit, longestMs, maxWaiting }: Omit<SharedBound, 'sharing'>): Semaphore {
+  const begunAt = new Set<{ ms: number }>();
+  const seenAt = new Set<{ ms: number }>();
+  const isTurnOf = (entry: { ms: number }): boolean => {
+    entry.ms = monotonicMs();
+    dropBefore(begunAt, entry.ms - longestMs);
+    dropBefore(seenAt, entry.ms - cutOffMs);
+    // One that was taken for cut off comes last.
+    seenAt.add(entry);
+    const [first] = seenAt;
+    return first === entry && begunAt.size < limit;
+  };
   return async (work) => {
-    const now = { ms: monotonicMs() };
-    for (const begun of begunAtMs) if (now.ms - begun.ms >= longestMs) begunAtMs.delete(begun);
-    if (begunAtMs.size >= limit) throw overloaded();
-    begunAtMs.add(now);
+    const entry = { ms: monotonicMs() };
+    const endMs = entry.ms + longestWaitingMs;
+    try {
+      while (!isTurnOf(entry)) {
+        if (seenAt.size > maxWaiting || entry.ms >= endMs) throw overloaded();
+        await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+      }
+    } finally {
+      seenAt.delete(entry);
+    }
+    begunAt.add(entry);
     try {
       return await work();
     } finally {
-      begunAtMs.delete(now);
+      begunAt.delete(entry);
     }
   };
 }
@@ -60,7 +87,9 @@ export interface SharedBound {
 
 /** A bound on work of many requests, which wait for each other only where they may. */
 export const createSharedBound = ({ limit, longestMs, maxWaiting, sharing }: SharedBound): Semaphore =>
-  sharing === 'process' ? createSemaphore(limit, maxWaiting) : createPlaces(limit, longestMs);
+  sharing === 'process'
+    ? createSemaphore(limit, maxWaiting)
+    : createPlaces({ limit, maxWaiting, longestMs });
 
 export interface ObservedSemaphore {
   readonly run: Semaphore;
