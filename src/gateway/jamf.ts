@@ -16,7 +16,7 @@ import {
 } from '../limits.ts';
 import { type FieldError, type Problem, ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
-import { isStoreUnavailable } from '../store/database.ts';
+import { isOwnerGone, isStoreUnavailable } from '../store/database.ts';
 import type { InstanceKeys, KeyHolder } from '../store/instance-keys.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -153,7 +153,10 @@ async function letIn(
   }
 }
 
-/** Computers are remembered as missed where the database went away before the commit. */
+/**
+ * Computers are remembered as missed where the database went away before the commit. A key is remembered for a second
+ * (store/credentials.ts), so its instance may have been deleted by another process since it was let in.
+ */
 async function committed(
   options: JamfSideOptions,
   sender: KeyHolder,
@@ -163,6 +166,7 @@ async function committed(
   try {
     await commit();
   } catch (error) {
+    if (isOwnerGone(error)) throw new ProblemError(unauthenticated);
     if (isStoreUnavailable(error)) options.missed?.note(sender, computerIds);
     throw error;
   }

@@ -187,6 +187,9 @@ export const isUnknownTable = (error: unknown): boolean =>
 export const isUniqueViolation = (error: unknown): boolean =>
   (error as { code?: string } | null)?.code === '23505';
 
+/** SQLSTATE 23503: a row that another one belongs to was removed meanwhile. */
+export const isOwnerGone = (error: unknown): boolean => (error as { code?: string } | null)?.code === '23503';
+
 /** Booleans for `::text[]::bool[]`: the client takes an array of true and false for a single boolean. */
 export const booleans = (values: readonly (boolean | null)[]): (string | null)[] =>
   values.map((value) => (value === null ? null : String(value)));

@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createPlainServer, type RequestListener } from 'node:http';
 import { createServer } from 'node:https';
 import { join, resolve } from 'node:path';
+import type { TlsOptions } from 'node:tls';
 import { workers } from '../../.ci/worker-bundles.ts';
 import { developmentCertificate } from '../../src/runtime/node-certificate.ts';
 import { startEmbeddedPostgres } from '../../src/runtime/node-embedded-postgres.ts';
@@ -45,6 +46,12 @@ function required(name: string): string {
   return value;
 }
 
+/** Of the listener for instances: whose certificates are taken is set at Cloudflare, which hands on what it found. */
+function clientCertificates(): TlsOptions {
+  const file = process.env.ESPALIER_CLIENT_CA_FILE;
+  return file === undefined ? {} : { ca: readFileSync(file), requestCert: true, rejectUnauthorized: false };
+}
+
 /** A run of tests has them bundled once. */
 const bundleOf = async (which: 'data' | 'admin'): Promise<string> =>
   process.env.TESTED_BUNDLES === undefined
@@ -67,7 +74,7 @@ async function start() {
   const certificate = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
 
   const fronts = {
-    data: createServer(certificate),
+    data: createServer({ ...certificate, ...clientCertificates() }),
     admin: createServer(certificate),
     ops: createPlainServer(),
   };
