@@ -1,5 +1,6 @@
 import postgres from 'postgres';
 import { arrayDriverTypes } from './array-types.ts';
+import { boundStatements } from './bounded-statements.ts';
 import { type Breaker, type BreakerOptions, createBreaker } from './breaker.ts';
 import { readDatabaseUrl } from './database-url.ts';
 import { guardClient } from './guarded-client.ts';
@@ -37,6 +38,8 @@ export interface DatabaseOptions {
    * transaction sets for itself what every connection must have.
    */
   readonly pooled?: boolean;
+  /** What a request of a Worker asks is given up after the time for which others wait for a lock. */
+  readonly withinRequest?: boolean;
   /** Shared by all clients of a process that lives on while the database is away. */
   readonly breaker?: Breaker;
   readonly connectTimeoutSeconds?: number;
@@ -57,9 +60,9 @@ const now = (): number => performance.now();
  */
 export function openDatabase(url: string, options: DatabaseOptions): Sql {
   const { breaker } = options;
-  return breaker === undefined
-    ? connect(url, options)
-    : guardClient(() => connect(url, options), breaker, now);
+  if (breaker !== undefined) return guardClient(() => connect(url, options), breaker, now);
+  const client = connect(url, options);
+  return options.withinRequest ? boundStatements(client, lockTimeoutMs) : client;
 }
 
 /**

@@ -9,18 +9,10 @@
 
 import type postgres from 'postgres';
 import type { Asked, Breaker } from './breaker.ts';
+import { type DriverQuery, isQuery } from './driver-query.ts';
 import { isReadOnly } from './store-failure.ts';
 
 type Sql = postgres.Sql<{ int8: number }>;
-
-/** The driver's queries beyond their public type: they go to `handler` when somebody awaits them. */
-interface DriverQuery {
-  /** It is a COPY: it resolves once with the stream, and again when the stream has ended. */
-  readonly streaming?: boolean;
-  handler: (query: DriverQuery) => void;
-  resolve: (result: unknown) => void;
-  reject: (error: unknown) => void;
-}
 
 interface Pool {
   readonly sql: Sql;
@@ -40,9 +32,6 @@ interface Listening {
 const renewEveryMs = 1_000;
 /** Statements on connections to a server that became read-only may finish within this time. */
 const retireSeconds = 5;
-
-const isQuery = (value: unknown): value is DriverQuery =>
-  typeof (value as Partial<DriverQuery> | null)?.handler === 'function';
 
 function openPool(connect: () => Sql): Pool {
   const sql = connect();

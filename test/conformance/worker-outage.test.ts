@@ -109,6 +109,11 @@ describe.each(ways)('by %s', (way) => {
     expectUnavailable(await deviceCall(worker), worker);
   });
 
+  test('the connection falls silent in the middle of a request', async () => {
+    await door.meetBy(leadingUntil(scene.database.url, 'insert into computers', () => undefined));
+    expectUnavailable(await webhook(worker), worker);
+  });
+
   test('all is well as soon as it is back', async () => {
     await door.leadTo(scene.database.url);
     await eventually(async () => expect((await webhook(worker)).status, worker.output()).toBe(202));

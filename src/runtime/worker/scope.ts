@@ -39,7 +39,10 @@ interface Scope {
 const connectionsPerRequest = 2;
 const closeWithinSeconds = 5;
 
-const openClient = (url: string, more: Pick<DatabaseOptions, 'applicationName' | 'connections'>): Sql =>
+const openClient = (
+  url: string,
+  more: Pick<DatabaseOptions, 'applicationName' | 'connections' | 'withinRequest'>,
+): Sql =>
   openDatabase(url, {
     ...more,
     connectTimeoutSeconds: connectWithinRequestSeconds,
@@ -62,6 +65,7 @@ function openScope({ databaseUrl, waitUntil }: ScopeOptions): Scope {
       client ??= openClient(databaseUrl, {
         connections: connectionsPerRequest,
         applicationName: 'espalier-worker',
+        withinRequest: true,
       });
       return client;
     },

@@ -1,0 +1,45 @@
+/**
+ * A client whose single statements are given up when they are not answered in time. Through a pooler no setting of the
+ * session bounds how long a statement waits for a lock, and a server that falls silent ends nothing: what waits for an
+ * answer would wait for ever. Transactions are bounded by their own settings (`settingEachTransaction`).
+ */
+
+import type postgres from 'postgres';
+import { type DriverQuery, isQuery } from './driver-query.ts';
+import { StoreUnavailableError } from './store-failure.ts';
+
+type Sql = postgres.Sql<{ int8: number }>;
+
+/** Gives a statement up: the server is asked to cancel it, so that it takes no effect when its lock is free at last. */
+function giveUp(query: DriverQuery, ms: number): void {
+  // Nobody can be told when the request to cancel is lost.
+  query.canceller?.(query).catch(() => undefined);
+  query.reject(new StoreUnavailableError('STORE_BUSY', `a statement was not answered within ${ms} ms`));
+}
+
+export function boundStatements(sql: Sql, ms: number): Sql {
+  const bounded = <T>(made: T): T => {
+    if (!isQuery(made)) return made;
+    const { handler, reject, resolve } = made;
+    made.handler = (query) => {
+      const timer = setTimeout(() => giveUp(query, ms), ms);
+      query.resolve = (result) => {
+        clearTimeout(timer);
+        resolve(result);
+      };
+      query.reject = (error) => {
+        clearTimeout(timer);
+        reject(error);
+      };
+      handler(query);
+    };
+    return made;
+  };
+  return new Proxy(sql, {
+    apply: (client, self, given) => bounded(Reflect.apply(client, self, given)),
+    get: (client, name) =>
+      name === 'unsafe'
+        ? (...given: Parameters<Sql['unsafe']>) => bounded(client.unsafe(...given))
+        : Reflect.get(client, name),
+  });
+}
