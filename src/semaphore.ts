@@ -87,9 +87,7 @@ export interface SharedBound {
 
 /** A bound on work of many requests, which wait for each other only where they may. */
 export const createSharedBound = ({ limit, longestMs, maxWaiting, sharing }: SharedBound): Semaphore =>
-  sharing === 'process'
-    ? createSemaphore(limit, maxWaiting)
-    : createPlaces({ limit, maxWaiting, longestMs });
+  sharing === 'process' ? createSemaphore(limit, maxWaiting) : createPlaces({ limit, maxWaiting, longestMs });
 
 export interface ObservedSemaphore {
   readonly run: Semaphore;
