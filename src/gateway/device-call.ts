@@ -18,7 +18,7 @@ import type { Instance, InstanceDirectory } from '../store/instances/instance.ts
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Attempts } from './attempts.ts';
 import type { FairShare, PartUse } from './fair-share.ts';
-import type { RateLimit } from './rate.ts';
+import type { RateLimit, SharedRate } from './rate.ts';
 
 export type DeviceRole = 'Device.Read' | 'Device.Write';
 
@@ -101,6 +101,8 @@ export interface DeviceCallOptions {
   readonly instances: InstanceDirectory;
   readonly routes: RouteLookup;
   readonly rate: RateLimit;
+  /** Asked after `rate` by `decide`, where the runtime has one. */
+  readonly sharedRate?: SharedRate | undefined;
   /** Calls under way, by tenant and calling application. */
   readonly underWay: FairShare;
   readonly strangers: Pick<Attempts, 'lookAt' | 'wrong'>;
@@ -148,6 +150,11 @@ const lacksRole = (claims: TokenClaims, role: DeviceRole): Problem | undefined =
   claims.roles.includes(role)
     ? undefined
     : problem('forbidden', `The token lacks the application role ${role}.`);
+
+const tooManyCalls = (waitSeconds: number | undefined): Problem | undefined =>
+  waitSeconds === undefined
+    ? undefined
+    : problem('rate-limited', 'Too many calls for this tenant.', { retryAfterSeconds: waitSeconds });
 
 type CallerResult =
   | { readonly ok: true; readonly claims: TokenClaims }
@@ -208,7 +215,7 @@ function createCallerVerifier(options: DeviceCallOptions) {
 }
 
 export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
-  const { authorizationOf, instances, rate, routes, tenants, underWay, verified } = options;
+  const { authorizationOf, instances, rate, routes, sharedRate, tenants, underWay, verified } = options;
   const { peekTokenClaims, verify } = createCallerVerifier(options);
   const uses = new WeakMap<TokenClaims, PartUse>();
 
@@ -222,12 +229,10 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     return use;
   };
 
-  const overRate = (tenantId: string, { applicationId }: TokenClaims): Problem | undefined => {
-    const waitSeconds = rate.take(tenantId, applicationId);
-    return waitSeconds === undefined
-      ? undefined
-      : problem('rate-limited', 'Too many calls for this tenant.', { retryAfterSeconds: waitSeconds });
-  };
+  const overRate = (tenantId: string, { applicationId }: TokenClaims): Problem | undefined =>
+    tooManyCalls(rate.take(tenantId, applicationId));
+  const overSharedRate = async (tenantId: string): Promise<Problem | undefined> =>
+    sharedRate && tooManyCalls(await sharedRate.take(tenantId));
 
   const done: DeviceCalls['done'] = ({ use }) => underWay.give(use);
 
@@ -238,7 +243,8 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     const result = await verify(request.token, tenantId, source);
     if (!result.ok) return { ...refuse(result.problem), isSuspect: result.isSuspect === true };
     const { claims } = result;
-    const refusal = lacksRole(claims, request.role) ?? overRate(tenantId, claims);
+    const refusal =
+      lacksRole(claims, request.role) ?? overRate(tenantId, claims) ?? (await overSharedRate(tenantId));
     if (refusal !== undefined) return refuse(refusal);
     const use = useOf(claims);
     const busy = underWay.take(use);

@@ -28,7 +28,7 @@ import type { IncomingBody, ListenerEnv, RequestFacts } from './listener.ts';
 import { type Place, type Shares, takePlace } from './place.ts';
 import { type Pressure, shedProblem } from './pressure.ts';
 import { recordReaderOf, type TakenPush, takeRecords, takeSmallPush } from './pushes.ts';
-import type { RateLimit } from './rate.ts';
+import type { RateLimit, SharedRate } from './rate.ts';
 import { unpackedChunks } from './unpacked-chunks.ts';
 
 /** The data listener's Jamf side (contract section 5). */
@@ -40,6 +40,8 @@ export interface JamfSideOptions extends Shares {
   readonly attempts: Attempts;
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
+  /** Asked after `rate`, where the runtime has one. */
+  readonly sharedRate?: SharedRate | undefined;
   readonly pressure: Pressure;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'inputIgnored'>;
@@ -76,6 +78,13 @@ async function remembered(c: Context<ListenerEnv>, options: JamfSideOptions): Pr
   const key = presentedKey(c.req.raw.headers);
   const certificate = options.facts.clientCertificateSha256(c);
   return options.keys.rememberedInstance(instanceId, { key, certificate });
+}
+
+async function takeRate(
+  { rate, sharedRate }: JamfSideOptions,
+  { instanceId }: KeyHolder,
+): Promise<number | undefined> {
+  return rate.take(instanceId) ?? (await sharedRate?.take(instanceId));
 }
 
 const tooFast = (retryAfterSeconds: number): Problem =>
@@ -136,7 +145,7 @@ async function letIn(
     }
     throw error;
   }
-  const waitSeconds = isShed ? undefined : options.rate.take(sender.instanceId);
+  const waitSeconds = isShed ? undefined : await takeRate(options, sender);
   const place = isShed
     ? shedProblem
     : waitSeconds === undefined

@@ -15,6 +15,14 @@ export interface RateLimit {
   isUsed(key: string): boolean;
 }
 
+/**
+ * A limit that isolates of Workers keep together, approximately. Node has none, for the isolate's own is then all there is.
+ */
+export interface SharedRate {
+  /** Undefined: go on. Else the seconds until the next request may come. Never rejects. */
+  take(key: string): Promise<number | undefined>;
+}
+
 interface Bucket {
   tokens: number;
   at: number;

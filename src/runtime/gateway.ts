@@ -35,7 +35,7 @@ import {
 import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { addNotificationRoute } from '../gateway/notifications.ts';
 import { Pressure, shedFrom } from '../gateway/pressure.ts';
-import { createRateLimit } from '../gateway/rate.ts';
+import { createRateLimit, type SharedRate } from '../gateway/rate.ts';
 import { shedUnderPressure } from '../gateway/shedding.ts';
 import type { After, Sharing } from '../joining.ts';
 import { bodiesHeldBytes, consentVisitsPerSecond, longestHeldMs, notificationsHeldBytes } from '../limits.ts';
@@ -88,6 +88,8 @@ export interface GatewayParts {
   readonly tokenHash?: (token: string) => string;
   /** Given by a runtime that measures it; without it nothing is refused for the load. */
   readonly pressure?: Pressure;
+  /** Given by a runtime whose isolates have limits in common, beside their own. */
+  readonly sharedRates?: { readonly ofTenant?: SharedRate; readonly ofInstance?: SharedRate };
   /** Given by a runtime that is notified of changes; without it everything is read again after a second. */
   readonly changes?: { readonly policy: CachePolicy; readonly routes: RouteLookup };
 }
@@ -171,6 +173,7 @@ function composeDeviceCalls(
     audiences: config.audiences,
     signature: parts.signature,
     rate: createRateLimit(config.ratePerTenant),
+    sharedRate: parts.sharedRates?.ofTenant,
     underWay: shareOf(parts, { inAll: config.connections, what: 'calls', part: 'application' }),
     strangers,
     onRouteHit: () => metrics.routeLookup('hit'),
@@ -255,6 +258,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     requests: shareOf(parts, { inAll: config.connections, what: 'requests', part: 'instance' }),
     bodies: shareOf(parts, { inAll: bodiesHeldBytes, what: 'large bodies', part: 'instance' }),
     rate: createRateLimit(config.ratePerInstance),
+    sharedRate: parts.sharedRates?.ofInstance,
   });
   addMicrosoftRoutes(app, {
     ...{ forward, facts, metrics, respond },

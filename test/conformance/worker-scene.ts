@@ -10,6 +10,8 @@ import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { callerToken } from '../harness/gateway.ts';
 import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
 
+type StartOptions = Pick<Parameters<typeof startWorker>[0], 'rates' | 'twin'>;
+
 export const publicUrl = 'https://gateway.example.test';
 
 export type DatabaseWay = { readonly url: string } | { readonly hyperdrive: string };
@@ -27,7 +29,7 @@ export interface WorkerScene {
   readonly certificateSha256: string;
   readonly device: { readonly deviceId: string; readonly jamfComputerId: number };
   /** An isolate of its own, which has seen nothing yet, with its database behind `DATABASE_URL` or Hyperdrive. */
-  start(through?: DatabaseWay): Promise<RunningWorker>;
+  start(through?: DatabaseWay, more?: StartOptions): Promise<RunningWorker>;
   /** A token for the connector's API, from the simulated Entra, in a tenant that has consented to the connector. */
   callerToken(inTenant: string): Promise<string>;
   close(): Promise<void>;
@@ -117,8 +119,9 @@ export async function openWorkerScene(): Promise<WorkerScene> {
   const bundle = await bundling;
   return {
     ...{ ...rows, world, database, bundle },
-    start: (through = { url: database.url }) =>
+    start: (through = { url: database.url }, more = {}) =>
       startWorker({
+        ...more,
         bundle,
         trust: world.authority.certificatePem,
         bindings: 'url' in through ? { ...bindings, DATABASE_URL: through.url } : bindings,

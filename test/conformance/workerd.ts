@@ -23,6 +23,8 @@ export interface WorkerCall {
   /** As Cloudflare would describe the connection, `tlsClientAuth` among it. */
   readonly cf?: Record<string, unknown>;
   readonly signal?: AbortSignal;
+  /** The isolate of that name; default: the first. */
+  readonly isolate?: string;
 }
 
 /** The object as the test's main module makes it. */
@@ -99,6 +101,8 @@ function loadMiniflare(trust: string): typeof import('miniflare').Miniflare {
 
 interface LocalWorker {
   readonly which: keyof typeof workers;
+  /** Default: the name that it is deployed under. */
+  readonly name?: string;
   readonly bundle: string;
   /** With the objects that deliver; of the data plane. */
   readonly delivers?: boolean;
@@ -111,6 +115,8 @@ interface WorkerdOptions {
   readonly trustFile: string;
   /** Database URL behind a Hyperdrive binding. */
   readonly hyperdrive?: string;
+  /** Rate limits, which all Workers of the same name share: requests in a minute. */
+  readonly rates?: { readonly RATE_TENANT?: number; readonly RATE_INSTANCE?: number };
   readonly onLine: (level: string, line: string) => void;
 }
 
@@ -120,18 +126,25 @@ const objectThatDelivers = {
   exportName: 'Deliverer',
 } as const;
 
-function configOf({ bundle, delivers = false, which }: LocalWorker, options: WorkerdOptions) {
-  const { bindings, hyperdrive } = options;
+function configOf(
+  { bundle, delivers = false, which, name = workers[which].name }: LocalWorker,
+  options: WorkerdOptions,
+) {
+  const { bindings, hyperdrive, rates = {} } = options;
   const { date, flags } = compatibility();
   const texts = Object.entries(bindings).map(([key, value]) => [key, { type: 'text' as const, value }]);
   const pool = { type: 'hyperdrive' as const, id: 'local', dev: { connectionString: hyperdrive ?? '' } };
+  const limits = Object.entries(rates).map(([namespace, limit]) => [
+    namespace,
+    { type: 'rate-limit' as const, namespace, simple: { limit, period: 60 as const } },
+  ]);
   return {
-    name: workers[which].name,
+    name,
     compatibilityDate: date,
     compatibilityFlags: flags,
     ...(which === 'admin' ? adminModule : dataModule)(bundle),
     env: {
-      ...Object.fromEntries(texts),
+      ...Object.fromEntries([...texts, ...limits]),
       ...(delivers ? { DELIVERER: objectThatDelivers } : {}),
       ...(hyperdrive === undefined ? {} : { HYPERDRIVE: pool }),
     },
@@ -152,14 +165,16 @@ export async function openWorkerd(options: WorkerdOptions) {
 
 /** `trust`: PEM of one more authority for the Worker's `fetch`. */
 export async function startWorker(
-  options: Pick<WorkerdOptions, 'bindings' | 'hyperdrive'> &
+  options: Pick<WorkerdOptions, 'bindings' | 'hyperdrive' | 'rates'> &
     Pick<LocalWorker, 'bundle' | 'delivers'> & {
       readonly trust: string;
       /** Default: the Worker of the data plane. */
       readonly which?: LocalWorker['which'];
+      /** Name of a second isolate of the same Worker, which is called by `isolate`. */
+      readonly twin?: string;
     },
 ): Promise<RunningWorker> {
-  const { bindings, hyperdrive, trust, which = 'data', ...worker } = options;
+  const { bindings, hyperdrive, rates, trust, twin, which = 'data', ...worker } = options;
   const dir = mkdtempSync(join(tmpdir(), 'espalier-workerd-'));
   const trustFile = join(dir, 'ca.crt');
   writeFileSync(trustFile, trust);
@@ -168,12 +183,14 @@ export async function startWorker(
     bindings,
     trustFile,
     ...(hyperdrive === undefined ? {} : { hyperdrive }),
-    workers: [{ ...worker, which }],
+    ...(rates === undefined ? {} : { rates }),
+    workers: [{ ...worker, which }, ...(twin === undefined ? [] : [{ ...worker, which, name: twin }])],
     onLine: (level, line) => lines.push(`${level} ${line}`),
   });
   return {
-    fetch: async (url, call = {}) => {
-      const answer = await miniflare.dispatchFetch(url, { redirect: 'manual', ...call });
+    fetch: async (url, { isolate, ...call } = {}) => {
+      const headers = { ...call.headers, ...(isolate === undefined ? {} : { 'MF-Route-Override': isolate }) };
+      const answer = await miniflare.dispatchFetch(url, { redirect: 'manual', ...call, headers });
       return { status: answer.status, headers: new Headers([...answer.headers]), text: await answer.text() };
     },
     deliverer: async (name) => {

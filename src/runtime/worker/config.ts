@@ -1,6 +1,7 @@
 import { isOwnVariable, ownVariableRefused, SecretUnreadable } from '../../secrets/reference.ts';
-import { type ConfigResult, loadConfig } from '../config.ts';
+import { type ConfigFault, type ConfigResult, loadConfig } from '../config.ts';
 import { settings } from '../settings.ts';
+import type { RateLimitBinding } from './rate.ts';
 import type { DelivererNamespace } from './waker.ts';
 
 /** A Worker has these instead of an environment and files: variables, secrets and a Hyperdrive binding. */
@@ -10,6 +11,9 @@ export interface WorkerBindings {
   readonly HYPERDRIVE?: { readonly connectionString: string };
   /** The class that delivers; without it a Node process does. */
   readonly DELIVERER?: DelivererNamespace;
+  /** Device calls of a tenant, and webhooks and pushes of an instance; without them each isolate limits by itself. */
+  readonly RATE_TENANT?: RateLimitBinding;
+  readonly RATE_INSTANCE?: RateLimitBinding;
   readonly [name: string]: unknown;
 }
 
@@ -43,19 +47,50 @@ function readTextOfVariable(value: string): string {
   throw new Error('there are no files on Workers, so the variable must hold the PEM or JSON text itself');
 }
 
+const isRateLimit = (binding: unknown): boolean =>
+  typeof (binding as Partial<RateLimitBinding> | undefined)?.limit === 'function';
+
+/** What a Worker can be given and a process cannot. */
+function faultsOfBindings(bindings: WorkerBindings): ConfigFault[] {
+  const noText = Object.entries(bindings).filter(
+    ([name, value]) => name.startsWith('ESPALIER_') && typeof value !== 'string',
+  );
+  const noLimit = ['RATE_TENANT', 'RATE_INSTANCE'].filter(
+    (name) => bindings[name] !== undefined && !isRateLimit(bindings[name]),
+  );
+  return [
+    ...(databaseUrlOf(bindings) === ''
+      ? [
+          {
+            variable: settings.databaseUrl.name,
+            problem:
+              'is missing: on Workers bind a Hyperdrive configuration as HYPERDRIVE, or set it as a secret',
+            example: settings.databaseUrl.example,
+          },
+        ]
+      : []),
+    ...noText.map(([variable]) => ({
+      variable,
+      problem: 'is not text: in wrangler.toml its value stands in quotes',
+      example: `${variable} = "…"`,
+    })),
+    ...noLimit.map((variable) => ({
+      variable,
+      problem: 'is no rate limit: bind it under [[ratelimits]], or not at all',
+      example: 'simple = { limit = 10_000, period = 10 }',
+    })),
+  ];
+}
+
 /** Reads and checks the configuration of a Worker; all faults come back together. */
 export async function loadWorkerConfig(bindings: WorkerBindings): Promise<ConfigResult> {
   const environment = workerEnvironment(bindings);
   const result = await loadConfig({ environment, readFile: readTextOfVariable });
-  if (databaseUrlOf(bindings) !== '') return result;
-  const missing = {
-    variable: settings.databaseUrl.name,
-    problem: 'is missing: on Workers bind a Hyperdrive configuration as HYPERDRIVE, or set it as a secret',
-    example: settings.databaseUrl.example,
-  };
+  const faults = faultsOfBindings(bindings);
+  if (faults.length === 0) return result;
   return {
     ok: false,
-    faults: [missing, ...(result.ok ? [] : result.faults)],
+    faults: [...faults, ...(result.ok ? [] : result.faults)],
     clouds: result.ok ? [...result.config.clouds.keys()] : result.clouds,
   };
 }

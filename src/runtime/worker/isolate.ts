@@ -23,6 +23,7 @@ import { databaseUrlOf, loadWorkerConfig, type WorkerBindings, workerSecretReade
 import { createHealthApp } from './health.ts';
 import { respondOnWorkers, workerRequestFacts } from './http.ts';
 import { createWorkerLog } from './log.ts';
+import { createPlatformRate } from './rate.ts';
 import { createScopes, type Scopes } from './scope.ts';
 import { createWaker, type Waker } from './waker.ts';
 
@@ -54,6 +55,22 @@ export interface WorkerListener {
   readonly createApp: (parts: IsolateParts, bindings: WorkerBindings) => Pick<Hono<ListenerEnv>, 'fetch'>;
 }
 
+/** The limits that isolates share, of those bindings that there are. */
+function sharedRates(
+  { RATE_INSTANCE, RATE_TENANT }: WorkerBindings,
+  log: Log,
+): NonNullable<GatewayParts['sharedRates']> {
+  const common = { log, now: monotonicMs };
+  return {
+    ...(RATE_TENANT && {
+      ofTenant: createPlatformRate({ ...common, name: 'RATE_TENANT', binding: RATE_TENANT }),
+    }),
+    ...(RATE_INSTANCE && {
+      ofInstance: createPlatformRate({ ...common, name: 'RATE_INSTANCE', binding: RATE_INSTANCE }),
+    }),
+  };
+}
+
 async function composeParts(
   config: Config,
   bindings: WorkerBindings,
@@ -72,6 +89,7 @@ async function composeParts(
     sealer: await createSealer(config.secretsKey),
     readReference: workerSecretReader(bindings),
     sharing: 'request',
+    sharedRates: sharedRates(bindings, shared.log),
     // A Node process that delivers looks by itself four times a second.
     intake: { onDue: ({ tenantId }) => shared.waker.wake(tenantId) },
     signature: createWebCryptoSignatureCheck(),
