@@ -84,7 +84,7 @@ const computedImports: Readonly<Record<string, string>> = {
 /** The only files outside the simulator and the tests that start the simulated world. */
 const mayImportSimulator = /^src\/(cli\/(simulate|demo[^/]*)\.ts|runtime\/node[^/]*(\.ts|\/.*))$/;
 const mayImportBuiltIns =
-  /^src\/(cli\/|simulator\/|runtime\/((node|worker)[^/]*(\.ts$|\/)|lane\/)|outbound\/node[^/]*\.ts$)/;
+  /^src\/(cli\/|simulator\/|runtime\/((node|worker)[^/]*(\.ts$|\/)|lane\/|snapshot\/)|outbound\/node[^/]*\.ts$)/;
 const isTest = (path: string): boolean => /\.test\.ts$/.test(path);
 
 export const workerEntries = ['src/runtime/worker.ts', 'src/runtime/worker-admin.ts'];

@@ -7,7 +7,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PartRestore, SnapshotPart } from '../../snapshot-part.ts';
 import { createTurns, type Work } from '../../untrusted/turns.ts';
-import { ChunkBroken, chunkBytes, deriveKey, openChunk, sealBytes } from './chunks.ts';
+import { ChunkBroken, chunkBytes, deriveKey, openChunk, sealBytes } from '../snapshot/chunks.ts';
+import type { SnapshotKey } from '../snapshot/sealed-file.ts';
 import {
   chunkPlace,
   type Manifest,
@@ -15,7 +16,6 @@ import {
   openManifest,
   type SealedPart,
   type SealedSegment,
-  type SnapshotKey,
 } from './manifest.ts';
 
 export type SnapshotRefusal =

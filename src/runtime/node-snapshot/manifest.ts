@@ -1,10 +1,9 @@
 /**
  * The manifest says which sealed files make up the snapshot. It is replaced as a whole, so there is the old snapshot or the
- * new one; the files that it names are never written again. Before its seal stand, in the clear, the form of the file, the
- * id of the secrets key and the generation.
+ * new one; the files that it names are never written again.
  */
 
-import { ChunkBroken, deriveKey, generationBytes, openChunk, sealChunk } from './chunks.ts';
+import { type OpenedFile, openFile, type SnapshotKey, sealFile } from '../snapshot/sealed-file.ts';
 
 /** A file of sealed chunks. */
 export interface SealedSegment {
@@ -33,17 +32,9 @@ export interface Manifest {
   readonly parts: readonly SealedPart[];
 }
 
-/** A secrets key with its id, which is a hash and no secret (secrets/seal.ts). */
-export interface SnapshotKey {
-  readonly id: string;
-  readonly secret: Uint8Array;
-}
-
 export const manifestFile = 'manifest.sealed';
 /** The last digit is the form of all files. */
-const magic = Buffer.from('ESPSNAP1');
-const keyIdBytes = 8;
-const headerBytes = magic.length + keyIdBytes + generationBytes;
+const form = 'ESPSNAP1';
 
 /** Everything that a chunk of a segment's file is bound to. */
 export function chunkPlace(
@@ -57,37 +48,19 @@ export function chunkPlace(
   return Buffer.from(JSON.stringify([...place, chunk.number, chunk.isLast ? 'last' : 'more']));
 }
 
-export function sealManifest(manifest: Manifest, key: SnapshotKey): Buffer {
-  const generation = Buffer.from(manifest.generation, 'hex');
-  const header = Buffer.concat([
-    magic,
-    Buffer.from(key.id.padEnd(keyIdBytes).slice(0, keyIdBytes)),
-    generation,
-  ]);
-  const sealed = sealChunk(deriveKey(key.secret, generation), Buffer.from(JSON.stringify(manifest)), header);
-  return Buffer.concat([header, sealed]);
-}
+export const sealManifest = (manifest: Manifest, key: SnapshotKey): Buffer =>
+  sealFile(Buffer.from(JSON.stringify(manifest)), {
+    form,
+    key,
+    generation: Buffer.from(manifest.generation, 'hex'),
+  });
 
 export type OpenedManifest =
   | { readonly manifest: Manifest; readonly key: SnapshotKey }
-  | { readonly refused: 'another-format' | 'another-key' | 'damaged' };
+  | Extract<OpenedFile, { refused: string }>;
 
 export function openManifest(file: Uint8Array, keys: readonly SnapshotKey[]): OpenedManifest {
-  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
-  if (bytes.length < headerBytes) return { refused: 'damaged' };
-  const form = magic.length - 1;
-  if (!bytes.subarray(0, form).equals(magic.subarray(0, form))) return { refused: 'damaged' };
-  if (bytes[form] !== magic[form]) return { refused: 'another-format' };
-  const header = bytes.subarray(0, headerBytes);
-  const id = header.subarray(magic.length, magic.length + keyIdBytes).toString('latin1');
-  const key = keys.find((one) => one.id === id);
-  if (!key) return { refused: 'another-key' };
-  try {
-    const secret = deriveKey(key.secret, header.subarray(headerBytes - generationBytes));
-    const plain = openChunk(secret, bytes.subarray(headerBytes), header);
-    return { manifest: JSON.parse(plain.toString()) as Manifest, key };
-  } catch (error) {
-    if (error instanceof ChunkBroken) return { refused: 'damaged' };
-    throw error;
-  }
+  const opened = openFile(file, keys, { form });
+  if ('refused' in opened) return opened;
+  return { manifest: JSON.parse(opened.plain.toString()) as Manifest, key: opened.key };
 }

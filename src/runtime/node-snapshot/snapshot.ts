@@ -8,7 +8,7 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Config } from '../config.ts';
 import { newestMigration } from '../node-migrate.ts';
 import { readSecretsKeys } from '../node-secrets.ts';
-import { deploymentOf } from './deployment.ts';
+import { deploymentOf } from '../snapshot/deployment.ts';
 import { type KeepOptions, keepSnapshot, type SnapshotKeeping } from './keep.ts';
 import { loadSnapshot, lookAtSnapshot, type SnapshotLoad } from './load.ts';
 import { createSnapshotWriter } from './write.ts';

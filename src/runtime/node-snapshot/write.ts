@@ -8,14 +8,14 @@ import { chmod, type FileHandle, mkdir, open, readdir, rename, rm } from 'node:f
 import { join } from 'node:path';
 import type { SnapshotPart, SnapshotSegment } from '../../snapshot-part.ts';
 import { createTurns, type Work } from '../../untrusted/turns.ts';
-import { chunkBytes, deriveKey, generationBytes, sealChunk } from './chunks.ts';
+import { chunkBytes, deriveKey, generationBytes, sealChunk } from '../snapshot/chunks.ts';
+import type { SnapshotKey } from '../snapshot/sealed-file.ts';
 import {
   chunkPlace,
   type Manifest,
   manifestFile,
   type SealedPart,
   type SealedSegment,
-  type SnapshotKey,
   sealManifest,
 } from './manifest.ts';
 

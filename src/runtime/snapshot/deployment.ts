@@ -1,5 +1,8 @@
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readDatabaseUrl } from '../../store/database-url.ts';
+
+const digestOf = (facts: readonly unknown[]): string =>
+  createHash('sha256').update(JSON.stringify(facts)).digest('base64url');
 
 /**
  * Whose snapshot may be used, as a start without the database can know it: the database that DATABASE_URL names, by hosts,
@@ -9,5 +12,11 @@ import { readDatabaseUrl } from '../../store/database-url.ts';
 export function deploymentOf(databaseUrl: string): string {
   const { database, host, port, serverOptions, user } = readDatabaseUrl(databaseUrl);
   const places = host.map((name, index) => `${name}:${port[index]}`).sort();
-  return hash('sha256', JSON.stringify([places, database ?? user ?? '', serverOptions ?? '']), 'base64url');
+  return digestOf([places, database ?? user ?? '', serverOptions ?? '']);
+}
+
+/** The same behind Hyperdrive, whose host name is another one in each isolate: the gateway's own address stands for it. */
+export function deploymentBehindHyperdrive(connectionString: string, publicUrl: string): string {
+  const { database, serverOptions, user } = readDatabaseUrl(connectionString);
+  return digestOf(['hyperdrive', publicUrl, database ?? user ?? '', serverOptions ?? '']);
 }
