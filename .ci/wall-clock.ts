@@ -54,6 +54,8 @@ const dates: Readonly<Record<string, string>> = {
   'src/runtime/node-snapshot/keep.ts': 'dates a snapshot',
   'src/runtime/node-snapshot/snapshot.ts': "says how old a snapshot's date is",
   'src/runtime/worker/deliverer.ts': 'an alarm is set for a date',
+  'src/runtime/worker/snapshot/keeper.ts': 'dates a snapshot, and an alarm is set for a date',
+  'src/runtime/worker/snapshot/open-vault.ts': "says how old a snapshot's date is",
   'src/runtime/lane/answer.ts': "an answer's Date header",
   'src/runtime/node-metric-producer.ts': 'metrics are sent with dates',
   'src/store/computers/reading.ts': 'dates a request',

@@ -463,3 +463,26 @@ export const acmeLearntMs = 3_000;
 export const acmeChallengesFreshMs = 200;
 /** While the database is away nobody can say that an operator's role was withdrawn: his token counts for so long from its issue. */
 export const operatorTokenMs = 15 * 60_000;
+
+/** A tenant with more routes has them in 256 objects of the bucket instead of in its sheet, which a change writes anew. */
+export const sheetRoutes = 2_048;
+/** Tenants whose rows are read together for the bucket: a sheet's routes are some hundred bytes each while they are read. */
+export const sheetsAtOnce = 16;
+/** Of the six connections that an event of a Worker may have open the database has some. */
+export const bucketWritesAtOnce = 3;
+/** An alarm writes for so long and leaves the rest to the next one, which follows at once. */
+export const bucketTurnMs = 10_000;
+/** An alarm that takes longer hangs: its connection is given up. */
+export const bucketTurnHangsMs = 120_000;
+/** So many changes of routes of one tenant are looked at one by one; where there are more, all its routes are written anew. */
+export const bucketRouteChanges = 20_000;
+/** While the database is away an isolate looks so often whether the snapshot is another one. */
+export const bucketIndexMs = 30_000;
+/** After a read of the bucket that failed, or gave what may not be served. */
+export const bucketRetryMs = 5_000;
+/** A caller waits for the database first, and both together must not take longer than two seconds. */
+export const bucketReadMs = 1_000;
+/** Bytes of sheets and of routes that an isolate keeps opened; it has 128 MB for everything. */
+export const openedSheetsBytes = 8 * mebibyte;
+/** While the database is away one request in so long finds out whether it is back, and the others do not wait for that. */
+export const awayTryMs = 500;

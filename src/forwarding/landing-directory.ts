@@ -34,6 +34,8 @@ export interface LandingDirectory {
 
 export interface LandingDirectoryOptions {
   readonly sql: Sql;
+  /** Default: `readLandingTenant`. */
+  readonly readTenant?: ((tenantId: string) => Promise<LandingTenant | undefined>) | undefined;
   readonly routes: RouteLookup;
   /** Directories that device calls use. */
   readonly known: {
@@ -46,7 +48,7 @@ export interface LandingDirectoryOptions {
   readonly now?: () => number;
 }
 
-async function readLandingTenant(sql: Sql, tenantId: string): Promise<LandingTenant | undefined> {
+export async function readLandingTenant(sql: Sql, tenantId: string): Promise<LandingTenant | undefined> {
   const rows = await sql<
     ({ landing: Landing } & { [K in keyof LandingInstance]: LandingInstance[K] | null })[]
   >`
@@ -124,6 +126,7 @@ function createLandingTenants({
   maxAgeMs,
   now = () => performance.now(),
   sql,
+  readTenant = (tenantId) => readLandingTenant(sql, tenantId),
 }: LandingDirectoryOptions) {
   /** From memory, where that has all instances of the tenant. */
   const remembered = (tenantId: string): LandingTenant | undefined => {
@@ -139,7 +142,7 @@ function createLandingTenants({
       const at = now();
       if (last && at < last.againAt) return last.tenant;
       try {
-        const tenant = await readLandingTenant(sql, tenantId);
+        const tenant = await readTenant(tenantId);
         // An unknown tenant is not remembered: invented ids must not drive out those that serve without the database.
         if (tenant) cache.set(tenantId, { at, againAt: at + landingFreshMs, tenant });
         else cache.delete(tenantId);

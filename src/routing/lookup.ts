@@ -23,8 +23,22 @@ export interface PackedRouteLookup extends RouteLookup {
   peekKey(key: RouteKey): RouteTarget | undefined;
 }
 
+/** Undefined: this tenant has no such device. */
+export async function readRouteTarget(
+  sql: Sql,
+  tenantId: string,
+  deviceId: string,
+): Promise<RouteTarget | undefined> {
+  const [row] = await sql<RouteTarget[]>`
+    select ${columns(sql, pick(routes, 'instanceId', 'jamfComputerId'))} from routes
+    where tenant_id = ${tenantId} and device_id = ${deviceId}`;
+  return row;
+}
+
 export interface RouteLookupOptions {
   readonly sql: Sql;
+  /** Default: `readRouteTarget`. */
+  readonly read?: RouteLookup['route'] | undefined;
   /** ESPALIER_ROUTE_CACHE_ENTRIES; 0 looks every time. */
   readonly entries: number;
   readonly onLookup: (result: 'hit' | 'miss' | 'unknown') => void;
@@ -34,7 +48,12 @@ export interface RouteLookupOptions {
  * Lookup for a runtime that does not hear of changes (Workers): read through, kept for a second at most, so that a
  * moved device is never answered by its old instance for longer. route-cache.ts is Node's.
  */
-export function createRouteLookup({ sql, entries, onLookup }: RouteLookupOptions): RouteLookup {
+export function createRouteLookup({
+  entries,
+  onLookup,
+  sql,
+  read = (tenantId, deviceId) => readRouteTarget(sql, tenantId, deviceId),
+}: RouteLookupOptions): RouteLookup {
   const cache =
     entries > 0
       ? new LRUCache<string, RouteTarget>({ max: entries, ttl: routeCacheMs, ttlResolution: 0 })
@@ -48,9 +67,7 @@ export function createRouteLookup({ sql, entries, onLookup }: RouteLookupOptions
         onLookup('hit');
         return known;
       }
-      const [row] = await sql<RouteTarget[]>`
-        select ${columns(sql, pick(routes, 'instanceId', 'jamfComputerId'))} from routes
-        where tenant_id = ${tenantId} and device_id = ${deviceId}`;
+      const row = await read(tenantId, deviceId);
       onLookup(row ? 'miss' : 'unknown');
       if (row) cache?.set(tenantId + deviceId, row);
       return row;

@@ -15,6 +15,7 @@ import { createTokenBroker } from '../entra/tokens.ts';
 import { createVerifiedTokens } from '../entra/verified-tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
 import { createLandingDirectory } from '../forwarding/landing-directory.ts';
+import type { ServedReads } from '../forwarding/served-reads.ts';
 import { createShadow } from '../forwarding/shadow/shadow.ts';
 import { createTargets } from '../forwarding/targets.ts';
 import { type Attempts, createAttempts } from '../gateway/attempts.ts';
@@ -92,6 +93,8 @@ export interface GatewayParts {
   readonly sharedRates?: { readonly ofTenant?: SharedRate; readonly ofInstance?: SharedRate };
   /** Given by a runtime that is notified of changes; without it everything is read again after a second. */
   readonly changes?: { readonly policy: CachePolicy; readonly routes: RouteLookup };
+  /** Given by a runtime that has what it serves from elsewhere, too; default: the database's. */
+  readonly reads?: ServedReads;
 }
 
 /** A share of what requests hold. On Workers it lapses with a request that is cut off. */
@@ -187,11 +190,16 @@ function composeServices(parts: GatewayParts) {
   const { config, log, metrics, send, sql } = parts;
   const now = monotonicMs;
   const together = parts.sharing === 'process';
-  const tenants = createTenantDirectory(sql, parts.changes?.policy);
-  const instances = createInstanceDirectory(sql, now, parts.changes?.policy);
+  const policy = parts.changes?.policy;
+  const { reads } = parts;
+  const tenants = createTenantDirectory(sql, policy, now, reads?.tenant);
+  const instances = createInstanceDirectory(sql, now, policy, reads?.instance);
   const routes =
     parts.changes?.routes ??
-    createRouteLookup({ sql, entries: config.routeCacheEntries, onLookup: metrics.routeLookup });
+    createRouteLookup({
+      ...{ sql, read: reads?.route, entries: config.routeCacheEntries },
+      onLookup: metrics.routeLookup,
+    });
   const turns = together ? createTurns() : turnsApart;
   const clients = createInstanceClients({
     ...{ send, turns },
@@ -271,6 +279,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     directory: createLandingDirectory({
       ...{ sql, routes },
       known: { tenants, instances },
+      readTenant: parts.reads?.landingTenant,
       maxAgeMs: config.snapshotMaxAgeSeconds * 1_000,
     }),
     paths: config.landingPaths,

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { deploymentOf } from '../../src/runtime/snapshot/deployment.ts';
 import { loadSnapshot } from '../../src/runtime/node-snapshot/load.ts';
 import { manifestFile, openManifest } from '../../src/runtime/node-snapshot/manifest.ts';
+import { deploymentOf } from '../../src/runtime/snapshot/deployment.ts';
 import type { SnapshotKey } from '../../src/runtime/snapshot/sealed-file.ts';
 import { keyIdOf } from '../../src/secrets/seal.ts';
 import { clientSecretOf } from '../../src/simulator/world.ts';

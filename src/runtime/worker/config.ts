@@ -2,6 +2,7 @@ import { isOwnVariable, ownVariableRefused, SecretUnreadable } from '../../secre
 import { type ConfigFault, type ConfigResult, loadConfig } from '../config.ts';
 import { settings } from '../settings.ts';
 import type { RateLimitBinding } from './rate.ts';
+import type { Bucket } from './snapshot/vault.ts';
 import type { DelivererNamespace } from './waker.ts';
 
 /** A Worker has these instead of an environment and files: variables, secrets and a Hyperdrive binding. */
@@ -14,6 +15,8 @@ export interface WorkerBindings {
   /** Device calls of a tenant, and webhooks and pushes of an instance; without them each isolate limits by itself. */
   readonly RATE_TENANT?: RateLimitBinding;
   readonly RATE_INSTANCE?: RateLimitBinding;
+  /** Holds the snapshot; without it there is none. */
+  readonly SNAPSHOT?: Bucket;
   readonly [name: string]: unknown;
 }
 

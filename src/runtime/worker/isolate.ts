@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { monotonicMs } from '../../clock.ts';
 import { createIssuedTokens } from '../../entra/issued-tokens.ts';
 import { createWebCryptoSignatureCheck } from '../../entra/signature.ts';
+import { databaseReads } from '../../forwarding/served-reads.ts';
 import { createAnswerHeaders, withAnswerHeaders } from '../../gateway/answer-headers.ts';
 import {
   beginListener,
@@ -25,6 +26,8 @@ import { respondOnWorkers, workerRequestFacts } from './http.ts';
 import { createWorkerLog } from './log.ts';
 import { createPlatformRate } from './rate.ts';
 import { createScopes, type Scopes } from './scope.ts';
+import { openLastKnown } from './snapshot/open-vault.ts';
+import { withLastKnown } from './snapshot/outage.ts';
 import { createWaker, type Waker } from './waker.ts';
 
 /** Espalier in one isolate of Workers: composed once, with a database client for each request. */
@@ -140,8 +143,12 @@ export async function openIsolate(bindings: WorkerBindings, listener: WorkerList
     namespace: bindings.DELIVERER,
   });
   const shared = { ...scopes, log, metrics: createMetrics(), waker };
-  const health = createHealthApp(scopes.sql, shared);
-  const app = listener.createApp(await composeParts(config, bindings, shared), bindings);
+  const lastKnown = listener.name === 'data' ? await openLastKnown(config, bindings, log) : undefined;
+  const health = createHealthApp(scopes.sql, { ...shared, snapshotAgeMs: lastKnown?.ageMs });
+  const parts = await composeParts(config, bindings, shared);
+  const reads =
+    lastKnown && withLastKnown({ lastKnown, log, now: monotonicMs, reads: databaseReads(scopes.sql) });
+  const app = listener.createApp({ ...parts, ...(reads ? { reads } : {}) }, bindings);
   const answerHeaders = createAnswerHeaders(listener.origin(config));
   return {
     answer: (request, requestBindings, context) => {

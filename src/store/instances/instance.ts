@@ -6,7 +6,7 @@ import type { Queries, Sql } from '../database.ts';
 import { type CachePolicy, createRowCache } from '../row-cache.ts';
 import { instances } from '../schema.ts';
 
-const instanceShape = getTableColumns(instances);
+export const instanceShape = getTableColumns(instances);
 
 export type Instance = Row<typeof instanceShape>;
 export type InstanceRef = Pick<Instance, 'tenantId' | 'instanceId'>;
@@ -29,6 +29,13 @@ export async function listInstances(sql: Queries, tenantId: string): Promise<Ins
   return sql<Instance[]>`
     select ${instanceColumns(sql)} from instances where tenant_id = ${tenantId} order by name, instance_id`;
 }
+
+/** The instances of these tenants, by name. */
+export const listInstancesOf = (sql: Queries, tenantIds: readonly string[]): PromiseLike<Instance[]> => sql<
+  Instance[]
+>`
+  select ${instanceColumns(sql)} from instances where tenant_id = any(${tenantIds as string[]}::uuid[])
+  order by name, instance_id`;
 
 /** `error`: why the exchange failed; null: it went well. */
 async function recordContact(
@@ -118,6 +125,8 @@ export function createInstanceDirectory(
   sql: Sql,
   now: () => number = monotonicMs,
   policy?: CachePolicy,
+  read = (tenantId: string, instanceId: string): Promise<Instance | undefined> =>
+    readInstance(sql, tenantId, instanceId),
 ): InstanceDirectory {
   /**
    * Keys are kept by instance, because putting a key together and hashing it for each call costs more than looking it
@@ -136,7 +145,7 @@ export function createInstanceDirectory(
   const kept = createRowCache<Instance>({
     read: async (key) => {
       const [tenantId = '', instanceId = ''] = key.split('/');
-      const found = await readInstance(sql, tenantId, instanceId);
+      const found = await read(tenantId, instanceId);
       if (found) index.add(found);
       else index.remove({ tenantId, instanceId });
       return found;

@@ -1,5 +1,5 @@
 import { monotonicMs } from '../../clock.ts';
-import { columns, omit, pagesOf, type Row, rowOfJson } from '../columns.ts';
+import { columns, omit, pagesOf, pick, type Row, rowOfJson } from '../columns.ts';
 import type { Fragment, Queries, Sql } from '../database.ts';
 import { type CachePolicy, createRowCache } from '../row-cache.ts';
 import type { Hold } from '../row-types.ts';
@@ -33,6 +33,18 @@ export const tenantColumns = (sql: Queries) => columns(sql, tenantShape);
 export async function readTenant(sql: Queries, tenantId: string): Promise<Tenant | undefined> {
   const [row] = await sql<Tenant[]>`select ${tenantColumns(sql)} from tenants where tenant_id = ${tenantId}`;
   return row;
+}
+
+export const readTenants = (sql: Queries, tenantIds: readonly string[]): PromiseLike<Tenant[]> => sql<
+  Tenant[]
+>`
+  select ${tenantColumns(sql)} from tenants where tenant_id = any(${tenantIds as string[]}::uuid[])`;
+
+/** The ids of all tenants of the scope. */
+export async function listTenantIds(sql: Queries, scope: TenantScope | undefined): Promise<string[]> {
+  const rows = await sql<Pick<Tenant, 'tenantId'>[]>`
+    select ${columns(sql, pick(tenants, 'tenantId'))} from tenants where ${inScope(sql, scope, sql`tenant_id`)}`;
+  return rows.map(({ tenantId }) => tenantId);
 }
 
 /** The row as it is, nobody else's to change until the transaction ends. */
@@ -104,9 +116,10 @@ export function createTenantDirectory(
   sql: Sql,
   policy?: CachePolicy,
   now: () => number = monotonicMs,
+  read = (tenantId: string): Promise<Tenant | undefined> => readTenant(sql, tenantId),
 ): TenantDirectory {
   const kept = createRowCache<Tenant>({
-    read: (tenantId) => readTenant(sql, tenantId),
+    read,
     maxRows: 20_000,
     now,
     policy,
