@@ -3,6 +3,7 @@
 import { type Change, type ChangeSource, oldestOf } from './change-feed.ts';
 import { columns, pick } from './columns.ts';
 import type { Sql, Transaction } from './database.ts';
+import { createHistoryReads, historyLine } from './history-line.ts';
 import { changeFeed } from './schema.ts';
 
 /** Its notifications only make polls sooner; sent after the commit or, rarely, by triggers. */
@@ -47,33 +48,19 @@ function changeOf({ changes, instanceId, kind, tenantId, version }: Row): Change
 
 const pruneBatch = 5_000;
 
-/**
- * The timeline and the database's own number: a standby that was promoted or a backup that was restored goes on with
- * other changes than those heard of. A restart of the server keeps both.
- */
-const history = `left(pg_walfile_name(pg_current_wal_lsn()), 8) || '/' ||
-  (select oid from pg_database where datname = current_database())`;
-/** Some providers forbid reading the timeline; there a restart counts as a new history as well. */
-const historyByStart = `pg_postmaster_start_time()::text || '/' ||
-  (select oid from pg_database where datname = current_database())`;
-
-/** Insufficient privilege, unknown function, wrong state, not supported. */
-const isRefused = (error: unknown): boolean =>
-  ['42501', '42883', '55000', '0A000'].includes((error as { code?: string } | null)?.code ?? '');
-
 export function createChangeSource(sql: Sql): ChangeSource {
-  let readHistory = history;
-  const position = () => sql`
+  const reads = createHistoryReads();
+  const positionIn = (byStart: boolean) => sql`
     select pg_current_snapshot() as snapshot, floor(extract(epoch from clock_timestamp()) * 1000)::int8 as at_ms,
-      ${sql.unsafe(readHistory)} as history`;
-  const read = async (since: string | undefined, max: number): Promise<Row[]> =>
+      ${historyLine(sql, byStart)} as history`;
+  const read = async (byStart: boolean, since: string | undefined, max: number): Promise<Row[]> =>
     since === undefined
       ? sql<Row[]>`
-          select snapshot::text as snapshot, at_ms as "atMs", history, null as "tenantId" from (${position()}) here`
+          select snapshot::text as snapshot, at_ms as "atMs", history, null as "tenantId" from (${positionIn(byStart)}) here`
       : sql<Row[]>`
           select here.snapshot::text as snapshot, here.at_ms as "atMs", here.history,
             ${columns(sql, pick(changeFeed, 'tenantId', 'kind', 'version', 'changes', 'instanceId'), 'change')}
-          from (${position()}) here left join lateral (
+          from (${positionIn(byStart)}) here left join lateral (
             -- What the last snapshot did not see: what began after it, and what was under way.
             select * from change_feed
             where transaction >= pg_snapshot_xmax(${since}::pg_snapshot)
@@ -82,14 +69,7 @@ export function createChangeSource(sql: Sql): ChangeSource {
           order by change.change_id`;
   return {
     poll: async (since, max) => {
-      let rows: Row[];
-      try {
-        rows = await read(since, max);
-      } catch (error) {
-        if (readHistory === historyByStart || !isRefused(error)) throw error;
-        readHistory = historyByStart;
-        rows = await read(since, max);
-      }
+      const rows = await reads((byStart) => read(byStart, since, max));
       const [first] = rows;
       if (!first) throw new Error('a poll of the changes gave no row');
       const { atMs, snapshot } = first;

@@ -472,6 +472,16 @@ export const routeVersions = pgTable('route_versions', {
 });
 
 /**
+ * Rises in the transaction of every change of a tenant, its instances or their keys, by triggers (migration 0023_served). It
+ * outlives its tenant, so that one that is deleted and made again has a version that nobody has seen.
+ */
+export const servedVersions = pgTable('served_versions', {
+  tenantId: uuid('tenant_id').primaryKey(),
+  version: bigint('version', { mode: 'number' }).notNull(),
+  raisedAt: at('raised_at').notNull().defaultNow(),
+});
+
+/**
  * Changes of routes by an import whose computers are not due yet: they become so little by little, at the pace at which
  * they are read (src/routing/imports/read-imported.ts).
  */

@@ -98,5 +98,7 @@ describe('a second writer is refused', () => {
 
 test('every table of the schema is written by somebody', () => {
   const found = new Set(readWrites(readTree()).map(({ table }) => table));
-  expect([...tables.values()].filter((table) => !found.has(table))).toEqual([]);
+  // Triggers write it (migration 0023_served).
+  const byTriggers = ['served_versions'];
+  expect([...tables.values()].filter((table) => !found.has(table))).toEqual(byTriggers);
 });
