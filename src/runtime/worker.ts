@@ -1,10 +1,13 @@
 import { DurableObject } from 'cloudflare:workers';
+import type { ServedQuestion } from '../store/served.ts';
 import type { TenantScope } from '../store/tenant-scope.ts';
 import type { WorkerBindings } from './worker/config.ts';
 import { createDeliverer, type DelivererState } from './worker/deliverer.ts';
+import { createDirectory } from './worker/directory.ts';
+import type { DirectoryAnswer } from './worker/directory-port.ts';
 import { dataListener, type Isolate, openIsolate, type WorkerContext } from './worker/isolate.ts';
 
-/** Espalier on Cloudflare Workers: the data listener, health and delivery (docs/workers.md). */
+/** Espalier on Cloudflare Workers: the data listener, health, delivery and what its caches go by (docs/workers.md). */
 
 let isolate: Isolate | undefined;
 
@@ -37,5 +40,13 @@ export class Deliverer extends DurableObject<WorkerBindings> {
 
   state(): Promise<DelivererState> {
     return this.#deliverer.state();
+  }
+}
+
+export class Directory extends DurableObject<WorkerBindings> {
+  readonly #directory = createDirectory(this.env);
+
+  versions(asked: readonly ServedQuestion[]): Promise<DirectoryAnswer> {
+    return this.#directory.versions(asked);
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle, workers } from '../../.ci/worker-bundles.ts';
 import type { DelivererState } from '../../src/runtime/worker/deliverer.ts';
+import type { Directory } from '../../src/runtime/worker/directory-port.ts';
 
 /** The Worker as it would be deployed: bundled by wrangler, run by workerd through Miniflare, on real sockets. */
 
@@ -34,11 +35,15 @@ export interface DelivererStub {
   abortNow(): Promise<void>;
 }
 
+/** The same of the object that says what still holds. */
+export type DirectoryStub = Directory & Pick<DelivererStub, 'abortNow'>;
+
 export interface RunningWorker {
   /** `url` as the caller sees it; whatever its host, the Worker gets it. Redirects are not followed. */
   fetch(url: string, call?: WorkerCall): Promise<WorkerAnswer>;
   /** A method of an object of the class that delivers. */
   deliverer(name: string): Promise<DelivererStub>;
+  directory(name: string): Promise<DirectoryStub>;
   /** As the cron trigger does. */
   scheduled(): Promise<void>;
   /** What the Worker and workerd wrote. */
@@ -74,12 +79,16 @@ const dataModule = (bundle: string) => ({
       'worker.js': { type: 'esm' as const, contents: bundle },
     },
   },
-  exports: { Deliverer: { type: 'durable-object' as const, storage: 'sqlite' as const } },
+  exports: { Deliverer: objectClass, Directory: objectClass },
 });
+const objectClass = { type: 'durable-object', storage: 'sqlite' } as const;
 const mainModule = `
-import worker, { Deliverer as Deployed } from './worker.js';
+import worker, * as deployed from './worker.js';
 export default worker;
-export class Deliverer extends Deployed {
+export class Deliverer extends deployed.Deliverer {
+  abortNow() { this.ctx.abort('ended by a test'); }
+}
+export class Directory extends deployed.Directory {
   abortNow() { this.ctx.abort('ended by a test'); }
 }`;
 
@@ -106,6 +115,8 @@ interface LocalWorker {
   readonly bundle: string;
   /** With the objects that deliver; of the data plane. */
   readonly delivers?: boolean;
+  /** Default: with the objects that say what still holds. */
+  readonly follows?: boolean;
 }
 
 interface WorkerdOptions {
@@ -120,14 +131,11 @@ interface WorkerdOptions {
   readonly onLine: (level: string, line: string) => void;
 }
 
-const objectThatDelivers = {
-  type: 'durable-object',
-  worker: workers.data.name,
-  exportName: 'Deliverer',
-} as const;
+const objectOf = (exportName: 'Deliverer' | 'Directory') =>
+  ({ type: 'durable-object', worker: workers.data.name, exportName }) as const;
 
 function configOf(
-  { bundle, delivers = false, which, name = workers[which].name }: LocalWorker,
+  { bundle, delivers = false, which, follows = which === 'data', name = workers[which].name }: LocalWorker,
   options: WorkerdOptions,
 ) {
   const { bindings, hyperdrive, rates = {} } = options;
@@ -145,7 +153,8 @@ function configOf(
     ...(which === 'admin' ? adminModule : dataModule)(bundle),
     env: {
       ...Object.fromEntries([...texts, ...limits]),
-      ...(delivers ? { DELIVERER: objectThatDelivers } : {}),
+      ...(delivers ? { DELIVERER: objectOf('Deliverer') } : {}),
+      ...(follows ? { DIRECTORY: objectOf('Directory') } : {}),
       ...(hyperdrive === undefined ? {} : { HYPERDRIVE: pool }),
     },
   };
@@ -166,7 +175,7 @@ export async function openWorkerd(options: WorkerdOptions) {
 /** `trust`: PEM of one more authority for the Worker's `fetch`. */
 export async function startWorker(
   options: Pick<WorkerdOptions, 'bindings' | 'hyperdrive' | 'rates'> &
-    Pick<LocalWorker, 'bundle' | 'delivers'> & {
+    Pick<LocalWorker, 'bundle' | 'delivers' | 'follows'> & {
       readonly trust: string;
       /** Default: the Worker of the data plane. */
       readonly which?: LocalWorker['which'];
@@ -187,20 +196,22 @@ export async function startWorker(
     workers: [{ ...worker, which }, ...(twin === undefined ? [] : [{ ...worker, which, name: twin }])],
     onLine: (level, line) => lines.push(`${level} ${line}`),
   });
+  const objectNamed = async <Stub>(binding: string, name: string): Promise<Stub> => {
+    // Its types are those of a package that is not installed.
+    const namespace = (await miniflare.getDurableObjectNamespace(binding)) as unknown as {
+      idFromName(of: string): unknown;
+      get(id: unknown): Stub;
+    };
+    return namespace.get(namespace.idFromName(name));
+  };
   return {
     fetch: async (url, { isolate, ...call } = {}) => {
       const headers = { ...call.headers, ...(isolate === undefined ? {} : { 'MF-Route-Override': isolate }) };
       const answer = await miniflare.dispatchFetch(url, { redirect: 'manual', ...call, headers });
       return { status: answer.status, headers: new Headers([...answer.headers]), text: await answer.text() };
     },
-    deliverer: async (name) => {
-      // Its types are those of a package that is not installed.
-      const namespace = (await miniflare.getDurableObjectNamespace('DELIVERER')) as unknown as {
-        idFromName(of: string): unknown;
-        get(id: unknown): DelivererStub;
-      };
-      return namespace.get(namespace.idFromName(name));
-    },
+    deliverer: (name) => objectNamed<DelivererStub>('DELIVERER', name),
+    directory: (name) => objectNamed<DirectoryStub>('DIRECTORY', name),
     scheduled: async () => {
       const running = (await miniflare.getWorker()) as unknown as { scheduled(): Promise<unknown> };
       await running.scheduled();

@@ -1,6 +1,7 @@
 import { isOwnVariable, ownVariableRefused, SecretUnreadable } from '../../secrets/reference.ts';
 import { type ConfigFault, type ConfigResult, loadConfig } from '../config.ts';
 import { settings } from '../settings.ts';
+import type { DirectoryNamespace } from './directory-port.ts';
 import type { RateLimitBinding } from './rate.ts';
 import type { Bucket } from './snapshot/vault.ts';
 import type { DelivererNamespace } from './waker.ts';
@@ -17,6 +18,8 @@ export interface WorkerBindings {
   readonly RATE_INSTANCE?: RateLimitBinding;
   /** Holds the snapshot; without it there is none. */
   readonly SNAPSHOT?: Bucket;
+  /** The class that says whether what is remembered still holds; without it everything is read again after a second. */
+  readonly DIRECTORY?: DirectoryNamespace;
   readonly [name: string]: unknown;
 }
 

@@ -20,7 +20,11 @@ export interface Waker {
 /** A deliverer that was woken looks by itself for longer than this. */
 const wakeEveryMs = 250;
 
-export const delivererName = ({ of, shard }: TenantScope): string => `deliverer/${shard}/${of}`;
+/** Name of the object of a kind that looks after the scope's tenants. */
+const objectName = (kind: string, { of, shard }: TenantScope): string => `${kind}/${shard}/${of}`;
+
+export const delivererName = (scope: TenantScope): string => objectName('deliverer', scope);
+export const directoryName = (scope: TenantScope): string => objectName('directory', scope);
 
 export function createWaker(options: {
   /** undefined: a Node process delivers. */
