@@ -31,6 +31,8 @@ export interface NotificationSideOptions {
   readonly metrics: Metrics;
   readonly sha256?: Sha256 | undefined;
   readonly turns?: KeyedSemaphore | undefined;
+  /** Told after the commit of what has to be acted on. */
+  readonly onNoted?: ((tenantId: string) => void) | undefined;
 }
 
 const invalid = (error: FieldError): ProblemError =>
@@ -110,6 +112,7 @@ async function receive(c: Context<ListenerEnv>, options: NotificationSideOptions
   for (const [outcome, { length }] of counts) metrics.notification(outcome, length);
   if (parsed.unreadable > 0) metrics.notification('unreadable', parsed.unreadable);
   const count = (outcome: NotificationOutcome): number => counts.get(outcome)?.length ?? 0;
+  if (count('noted') + count('lifecycle') > 0) options.onNoted?.(tenantId);
   const rejected = count('rejected');
   // The value is never logged: it may be the right one of another subscription.
   if (rejected > 0) log.warn('notification.rejected', { tenantId, rejected, requestId: c.get('requestId') });

@@ -163,7 +163,7 @@ function createFeeds(
   };
   return {
     look,
-    busy: () => runners.some((runner) => runner.busy()),
+    idleMs: () => Math.min(...runners.map((runner) => runner.idleMs())),
     stop: async () => {
       await Promise.all(runners.map((runner) => runner.stop()));
     },
@@ -264,7 +264,7 @@ export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
       computers.wake();
       reports.wake();
     },
-    idleMs: () => (works.resting() && !feeds.busy() ? Math.min(computers.idleMs(), reports.idleMs()) : 0),
+    idleMs: () => (works.resting() ? Math.min(computers.idleMs(), reports.idleMs(), feeds.idleMs()) : 0),
     sinceEndMs: () => Math.min(computers.sinceEndMs(), reports.sinceEndMs()),
     nextInMs: () => Math.min(computers.nextInMs(), reports.nextInMs()),
     stop: async () => {

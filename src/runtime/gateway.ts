@@ -80,6 +80,8 @@ export interface GatewayParts {
   readonly facts: RequestFacts;
   readonly respond: (c: Context, answer: ForwardAnswer) => Response | Promise<Response>;
   readonly intake: Omit<IntakeOptions, 'sql' | 'sharing'>;
+  /** Told of a tenant whose change notification was committed; default: delivery looks by itself. */
+  readonly onNotification?: (tenantId: string) => void;
   /** Given by a runtime whose processes live on while the database is away and have a place to keep marks in. */
   readonly markKeeper?: MarkKeeper;
   readonly readReference: (reference: string) => Promise<string>;
@@ -287,7 +289,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     rate: createRateLimit(config.ratePerTenant),
   });
   addNotificationRoute(app, {
-    ...{ sql, tenants, facts, log, metrics, sha256 },
+    ...{ sql, tenants, facts, log, metrics, sha256, onNoted: parts.onNotification },
     rate: createRateLimit(config.ratePerTenant),
     bodies: shareOf(parts, { inAll: notificationsHeldBytes, what: 'notifications', part: 'address' }),
     ...(parts.sharing === 'process' ? { turns: createKeyedSemaphore(notificationsOfTenant) } : {}),

@@ -24,6 +24,20 @@ export const conformance: readonly Conformance[] = [
     not: { 'drains on SIGTERM and exits 0': 'a Worker has no process that ends' },
   },
   {
+    requirement: 'device calls, also where the instance misbehaves',
+    files: ['forwarding'],
+    not: {
+      'answers instance-error for half a head and for what is no HTTP':
+        "the platform's fetch does not tell it from a connection that breaks",
+      'tries a GET once more on a new connection where an idle one was closed as it came, and no POST':
+        "connections are the platform's, which tries again by itself",
+      'refreshes the token once, also for many calls at the same time':
+        'calls at the same time wait for nothing that another one began (docs/workers.md)',
+      'holds few connections to one instance, whatever comes, and answers all':
+        'the platform pools connections, and so does Hyperdrive those to the database',
+    },
+  },
+  {
     requirement: 'intake: records and events as they come, in order, and what cannot be used',
     files: ['odd-records', 'named-in-bulk', 'pushes-and-reads'],
   },

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sliceLimits } from '../../src/runtime/worker/budget.ts';
 import { delivererName } from '../../src/runtime/worker/waker.ts';
+import { webSha256 } from '../../src/secrets/sha256.ts';
 import { shardOf } from '../../src/store/tenant-scope.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
@@ -106,6 +107,34 @@ describe('delivery on Workers', () => {
     await worker?.close();
     await pooler?.close();
     await scene?.close();
+  });
+
+  it('is woken by a change notification', async () => {
+    const [{ tenantId } = { tenantId: '' }] = scene.world.tenants;
+    const clientState = 'state of a test';
+    await scene.database.sql`
+      insert into subscriptions (tenant_id, resource, subscription_id, client_state_hash, state)
+      values (${tenantId}, 'users', 'of-a-test', ${await webSha256(clientState)}, 'active')
+      on conflict (tenant_id, resource) do update
+      set subscription_id = excluded.subscription_id, client_state_hash = excluded.client_state_hash`;
+    const notify = (state: string) =>
+      worker.fetch(`${scene.environment.ESPALIER_PUBLIC_URL}/t/${tenantId}/notifications`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          value: [{ subscriptionId: 'of-a-test', clientState: state, tenantId, lifecycleEvent: 'missed' }],
+        }),
+      });
+    const deliverer = await delivererOf(shardOf(tenantId, shards));
+    // Its object has never been called: it looks by itself only after that.
+    expect((await notify('state of a stranger')).status).toBe(202);
+    expect((await deliverer.state()).scope).toBeUndefined();
+    expect((await notify(clientState)).status).toBe(202);
+    await eventually(async () => {
+      const [waiting] = await scene.database.sql`
+        select count(*)::int as count from directory_changes where tenant_id = ${tenantId}`;
+      expect([(await deliverer.state()).scope?.of, waiting]).toEqual([shards, { count: 0 }]);
+    });
   });
 
   it('takes a webhook to a verified report, woken by it', async () => {

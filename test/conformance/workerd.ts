@@ -113,7 +113,7 @@ interface LocalWorker {
   /** Default: the name that it is deployed under. */
   readonly name?: string;
   readonly bundle: string;
-  /** With the objects that deliver; of the data plane. */
+  /** With the objects that deliver, which are the data plane's. */
   readonly delivers?: boolean;
   /** Default: with the objects that say what still holds. */
   readonly follows?: boolean;

@@ -84,7 +84,7 @@ async function start() {
   const workerd = await openWorkerd({
     workers: [
       { which: 'data', bundle: data, delivers: true },
-      { which: 'admin', bundle: admin },
+      { which: 'admin', bundle: admin, delivers: true },
     ],
     bindings: {
       ...(embedded === undefined ? {} : { ESPALIER_SECRETS_KEY: secretsKeyIn(dataDir) }),

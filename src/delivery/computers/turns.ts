@@ -1,3 +1,4 @@
+import { monotonicMs } from '../../clock.ts';
 import type { JamfClient } from '../../jamf/client.ts';
 import type { JamfFailure } from '../../jamf/failure.ts';
 import type { Readers } from '../../store/computers/readers.ts';
@@ -54,8 +55,8 @@ export interface Feed<Row extends InstanceRef> {
 export interface FeedRunner {
   /** Starts the turns for which there is room; does not wait for their end. */
   runDue(): Promise<void>;
-  /** A turn is under way. */
-  busy(): boolean;
+  /** For how long no turn has been under way, in milliseconds. */
+  idleMs(): number;
   /** Starts no more and waits for those under way, which end with the request that they are at. */
   stop(): Promise<void>;
 }
@@ -67,6 +68,7 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
   const { backoff, failures, instances, log, readers } = options;
   const failuresKey = (row: Row): string => `${feed.name}/${instanceKey(row)}`;
   const underWay = new Map<string, Promise<void>>();
+  let endedAtMs = monotonicMs();
   let stopped = false;
 
   const putOff = async (row: Row, error: string, retryAfterSeconds = 0): Promise<void> => {
@@ -105,7 +107,10 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
       .catch((error: unknown) => putOff(row, String(error)))
       // The database is away: the turn is due as before.
       .catch((error: unknown) => log.warn(`${feed.name}.put-off-failed`, { error }))
-      .finally(() => underWay.delete(key));
+      .finally(() => {
+        underWay.delete(key);
+        endedAtMs = monotonicMs();
+      });
     underWay.set(key, turn);
   };
 
@@ -118,7 +123,7 @@ export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedO
       const held = await readers.hold(waiting);
       if (!stopped) for (const row of waiting) if (held.has(instanceKey(row))) start(row);
     },
-    busy: () => underWay.size > 0,
+    idleMs: () => (underWay.size > 0 ? 0 : monotonicMs() - endedAtMs),
     stop: async () => {
       stopped = true;
       await Promise.all(underWay.values());

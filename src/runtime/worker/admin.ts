@@ -1,7 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { resolve4, resolve6 } from 'node:dns/promises';
 import { within } from '../../deadline.ts';
-import { parseGuid } from '../../ids.ts';
 import { createAddressPolicy, isReachedByWorkers, mayConnect } from '../../outbound/addresses.ts';
 import { createAdmin } from '../admin.ts';
 import { applicationExpiry } from '../certificate-expiry.ts';
@@ -48,12 +47,6 @@ function certificateExpiry(bindings: WorkerBindings, { clouds }: Pick<Config, 'c
     [...ofApplications()].map(([name, seconds]) => ({ kind: 'application' as const, name, seconds }));
 }
 
-/** The tenant that a write named, of the API or of a page: something of it may be due now. */
-const changedTenant = ({ method, url }: Request, { status }: Response): string | undefined =>
-  method === 'GET' || method === 'HEAD' || status >= 400
-    ? undefined
-    : parseGuid(/\/tenants\/([^/]+)/.exec(new URL(url).pathname)?.[1]);
-
 function createAdminApp(parts: IsolateParts, bindings: WorkerBindings) {
   const { after, config, log, sql, waker } = parts;
   const gateway = composeGateway(parts);
@@ -84,8 +77,7 @@ function createAdminApp(parts: IsolateParts, bindings: WorkerBindings) {
     fetch: async (...[request, env, context]: Parameters<typeof app.fetch>) => {
       const bound = { ...env, [source]: request.headers.get('cf-connecting-ip') ?? undefined };
       const answer = await app.fetch(request, bound, context);
-      const tenantId = changedTenant(request, answer);
-      if (tenantId !== undefined) waker.wake(tenantId);
+      waker.wakeAfter(request, answer);
       return heldToItsEnd(answer, after);
     },
   };

@@ -9,8 +9,11 @@ import type { Budget } from './budget.ts';
  * and the next event gives it a budget.
  */
 
-/** Delivery that was looked for in vain for so long has nothing to do. */
-const quietMs = 1_000;
+/**
+ * Delivery that was looked for in vain for so long has nothing to do. Longer than the second between two turns of a work, so
+ * that each was done once more after a wake, and after what came with it (waker.ts).
+ */
+const quietMs = 1_500;
 /** Between two looks at whether the slice is over. */
 const lookMs = 100;
 /** Until the next slice where nothing is known to be due. */

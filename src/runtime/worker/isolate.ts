@@ -95,6 +95,7 @@ async function composeParts(
     sharedRates: sharedRates(bindings, shared.log),
     // A Node process that delivers looks by itself four times a second.
     intake: { onDue: ({ tenantId }) => shared.waker.wake(tenantId) },
+    onNotification: shared.waker.wake,
     signature: createWebCryptoSignatureCheck(),
     facts: workerRequestFacts,
     respond: respondOnWorkers,

@@ -40,6 +40,24 @@ it("wakes the tenant's object, and not again while it looks by itself", async ()
   expect(woken).toHaveLength(3);
 });
 
+it('wakes whom a write of an operator may concern', async () => {
+  const admin = 'https://admin.example.test';
+  const wokenBy = async (method: string, path: string, status = 200): Promise<number> => {
+    const { after, waker, woken } = scene(4);
+    waker.wakeAfter({ method, url: admin + path }, { status });
+    await Promise.all(after);
+    return woken.length;
+  };
+  expect(await wokenBy('POST', `/api/v1/tenants/${tenantId}/resume`)).toBe(1);
+  expect(await wokenBy('POST', `/tenants/${tenantId}/resume`, 303)).toBe(1);
+  for (const path of ['/api/v1/reports/replay', '/reports/replay/start', '/api/v1/approvals/one/approve'])
+    expect(await wokenBy('POST', path, 202)).toBe(4);
+  for (const path of ['/api/v1/keys', '/api/v1/tenants', '/sign-in/key', '/api/v1/tenants/x/resume'])
+    expect(await wokenBy('POST', path)).toBe(0);
+  expect(await wokenBy('POST', '/api/v1/reports/replay', 403)).toBe(0);
+  expect(await wokenBy('GET', `/api/v1/tenants/${tenantId}`)).toBe(0);
+});
+
 it('wakes all of them, and nobody where a Node process delivers', async () => {
   const { waker, woken } = scene(3);
   await waker.wakeAll();
@@ -53,6 +71,7 @@ it('wakes all of them, and nobody where a Node process delivers', async () => {
     },
   });
   without.wake(tenantId);
+  without.wakeAfter({ method: 'POST', url: 'https://admin.example.test/reports/replay' }, { status: 202 });
   await without.wakeAll();
 });
 

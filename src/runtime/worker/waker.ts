@@ -1,3 +1,4 @@
+import { parseGuid } from '../../ids.ts';
 import type { After } from '../../joining.ts';
 import { shardOf, type TenantScope } from '../../store/tenant-scope.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -15,9 +16,14 @@ export interface Waker {
   wake(tenantId: string): void;
   /** Wakes as many as can be. */
   wakeAll(): Promise<void>;
+  /** Something may be due for the tenants that an operator's request concerned. */
+  wakeAfter(request: Pick<Request, 'method' | 'url'>, answer: Pick<Response, 'status'>): void;
 }
 
-/** A deliverer that was woken looks by itself for longer than this. */
+/** Writes of the admin API and the console that name no tenant and may concern any. */
+const ofAnyTenant = /^(?:\/api\/v1)?\/(?:approvals|reports)\//;
+
+/** A deliverer that was woken looks by itself for longer than this (`quietMs` of deliverer-slice.ts). */
 const wakeEveryMs = 250;
 
 /** Name of the object of a kind that looks after the scope's tenants. */
@@ -35,25 +41,34 @@ export function createWaker(options: {
   readonly log: Log;
 }): Waker {
   const { after, log, namespace, now, shards } = options;
-  if (namespace === undefined) return { wake: () => undefined, wakeAll: async () => undefined };
+  if (namespace === undefined)
+    return { wake: () => undefined, wakeAll: async () => undefined, wakeAfter: () => undefined };
   const wokenAtMs = new Map<number, number>();
   const call = (shard: number): Promise<void> => {
     const scope = { shard, of: shards };
     return namespace.get(namespace.idFromName(delivererName(scope)) as never).wake(scope);
   };
+  const wake = (tenantId: string): void => {
+    const shard = shardOf(tenantId, shards);
+    if (now() - (wokenAtMs.get(shard) ?? Number.NEGATIVE_INFINITY) < wakeEveryMs) return;
+    wokenAtMs.set(shard, now());
+    after(call(shard));
+  };
+  const wakeAll = async (): Promise<void> => {
+    const calls = await Promise.allSettled(Array.from({ length: shards }, async (_, shard) => call(shard)));
+    for (const [shard, called] of calls.entries()) {
+      if (called.status === 'rejected')
+        log.warn('deliverer.not-woken', { shard, of: shards, error: called.reason });
+    }
+  };
   return {
-    wake: (tenantId) => {
-      const shard = shardOf(tenantId, shards);
-      if (now() - (wokenAtMs.get(shard) ?? Number.NEGATIVE_INFINITY) < wakeEveryMs) return;
-      wokenAtMs.set(shard, now());
-      after(call(shard));
-    },
-    wakeAll: async () => {
-      const calls = await Promise.allSettled(Array.from({ length: shards }, async (_, shard) => call(shard)));
-      for (const [shard, called] of calls.entries()) {
-        if (called.status === 'rejected')
-          log.warn('deliverer.not-woken', { shard, of: shards, error: called.reason });
-      }
+    ...{ wake, wakeAll },
+    wakeAfter: ({ method, url }, { status }) => {
+      if (method === 'GET' || method === 'HEAD' || status >= 400) return;
+      const { pathname } = new URL(url);
+      const tenantId = parseGuid(/\/tenants\/([^/]+)/.exec(pathname)?.[1]);
+      if (tenantId !== undefined) wake(tenantId);
+      else if (ofAnyTenant.test(pathname)) after(wakeAll());
     },
   };
 }
