@@ -23,7 +23,7 @@ const learnedWithinMs = 20_000;
 const patienceMs = 15_000;
 
 /** The gateway learns the devices as it always does: from inventory, which its delivery takes in. */
-async function learnDevices(scene: Scene): Promise<string[]> {
+export async function learnDevices(scene: Scene, devices: number): Promise<string[]> {
   const { id, key } = await scene.addInstance('forward');
   const deviceIds = Array.from({ length: devices }, () => crypto.randomUUID());
   const pushed = await call(`${scene.gateway.data}/jamf/${id}/inventory`, {
@@ -48,7 +48,7 @@ async function learnDevices(scene: Scene): Promise<string[]> {
 export async function forward(run: Run): Promise<Finding[]> {
   const { signal, stack } = run;
   const scene = await startScene(run);
-  const deviceIds = await learnDevices(scene);
+  const deviceIds = await learnDevices(scene, devices);
   const proxy: Worker<ProxyPlan, { readonly origin: string }> = startWorker('./proxy.ts');
   stack.defer(() => proxy.stop());
   const { certificatePem: cert, keyPem: key } = scene.certificate;

@@ -24,14 +24,20 @@ type Ready = Pick<Gateway, 'data' | 'admin' | 'ops'>;
 export interface GatewayProcess {
   /** The processor to stay on; default: any. */
   readonly core?: number;
+  /** File of a program that takes the place of `espalier serve`: it understands the same environment. */
+  readonly program?: string;
 }
 
 export async function startGateway(
   environment: Readonly<Record<string, string>>,
-  { core }: GatewayProcess = {},
+  { core, program }: GatewayProcess = {},
 ): Promise<Gateway> {
   const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
-  const [command = '', ...args] = [...pinned, process.execPath, main, 'serve'];
+  const [command = '', ...args] = [
+    ...pinned,
+    process.execPath,
+    ...(program === undefined ? [main, 'serve'] : [program]),
+  ];
   const child = spawn(command, args, {
     env: { PATH: process.env.PATH, ESPALIER_DRAIN_DELAY_SECONDS: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -46,7 +52,7 @@ export async function startGateway(
   let output = '';
   let isReady = false;
   const ready = new Promise<Ready>((resolve, reject) => {
-    const fail = (): void => reject(new Error(`espalier serve did not start:\n${output}`));
+    const fail = (): void => reject(new Error(`${program ?? 'espalier serve'} did not start:\n${output}`));
     const timer = setTimeout(fail, startTimeoutMs);
     const look = (chunk: Buffer): void => {
       output += chunk.toString('utf8');

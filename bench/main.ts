@@ -17,6 +17,7 @@ import { routes } from './routes.ts';
 import type { Finding, Run, RunOptions } from './run.ts';
 import { sheddingBench } from './shedding.ts';
 import { snapshot } from './snapshot.ts';
+import { workersBench } from './workers.ts';
 
 /** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/bench.md. */
 
@@ -41,6 +42,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   import: { run: importExport, limitMinutes: 20 },
   console: { run: consoleBench, limitMinutes: 40 },
   'hostile-bodies': { run: hostileBodiesBench, limitMinutes: 20 },
+  workers: { run: workersBench, limitMinutes: 15 },
   'forward-peers': { run: forwardPeers, limitMinutes: 60 },
 };
 /** Short enough to be run by the way; the others are asked for by name. */
@@ -52,7 +54,7 @@ const usage = `npm run bench [-- name…] [options]
   --devices N       Macs, of all tenants together
   --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other
   --outage refuses|silent   what Intune does while it is out of order
-  --seconds N       length of a round of forward-peers, noisy-neighbour and console, of shedding, and for each of hostile-bodies
+  --seconds N       length of a round of forward-peers, noisy-neighbour, console and workers, of shedding, and for each of hostile-bodies
   --only PATTERN    noises of noisy-neighbour whose name matches
   --latency, --tls, --internals  what forward-peers looks at instead of the table
   --minutes N       time limit of each benchmark

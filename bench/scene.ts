@@ -26,6 +26,8 @@ export interface Scene {
   readonly world: World;
   readonly instance: AnsweringInstance;
   readonly gateway: Gateway;
+  /** All settings of the gateway's process. */
+  readonly environment: Readonly<Record<string, string>>;
   /** PEM of the gateway's certificate. */
   readonly trust: string;
   /** A server's certificate for localhost that the world's authority issued. */
@@ -71,10 +73,8 @@ export async function startScene(
   const load: LoadGenerator = startWorker('./load.ts');
   stack.defer(() => load.stop());
 
-  const gateway = await startGateway({
-    ...(await environmentIn(dir, world, databaseUrl, dataPort)),
-    ...more,
-  });
+  const environment = { ...(await environmentIn(dir, world, databaseUrl, dataPort)), ...more };
+  const gateway = await startGateway(environment);
   stack.defer(() => gateway.stop());
   const trust = read(join(dir, 'data', 'tls.crt'));
   const api = adminApi(gateway.admin, trust);
@@ -89,7 +89,7 @@ export async function startScene(
     return { id, key };
   };
   return {
-    ...{ databaseUrl, sql, postgres, world, instance, gateway, trust, certificate, load, tenantId },
-    ...{ api, addInstance },
+    ...{ databaseUrl, sql, postgres, world, instance, gateway, environment, trust, certificate, load },
+    ...{ tenantId, api, addInstance },
   };
 }

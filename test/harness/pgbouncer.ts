@@ -22,6 +22,7 @@ export const hasPgbouncer = (): boolean => {
 export interface Pgbouncer {
   /** The address of the same database through the pooler. */
   readonly url: string;
+  readonly pid: number;
   close(): Promise<void>;
 }
 
@@ -62,6 +63,7 @@ export async function startPgbouncer(databaseUrl: string, settings: readonly str
   target.port = String(port);
   return {
     url: target.href,
+    pid: child.pid ?? 0,
     close: async () => {
       // SIGTERM ends it at once, without waiting for its clients.
       child.kill('SIGTERM');
