@@ -65,6 +65,8 @@ const dates: Readonly<Record<string, string>> = {
   'src/store/history.ts': 'keeps entries for days, by their date',
   'src/telemetry/log.ts': 'dates a line',
   'src/telemetry/counters.ts': 'metrics are sent with dates',
+  'src/telemetry/deltas.ts': 'metrics are sent with dates',
+  'src/telemetry/recorded-spans.ts': 'spans are sent with dates',
 };
 
 const readsWallClock = /\bDate\.now\b|\bnew Date\(\)/;

@@ -5,7 +5,7 @@ import type { PassThroughEntry } from '../forwarding/pass-through.ts';
 import type { Shadow } from '../forwarding/shadow/shadow.ts';
 import { type Problem, ProblemError } from '../problems.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
+import { callSpanName, currentTraceparent, inSpan } from '../telemetry/tracing.ts';
 import {
   bearerToken,
   type CallerRequest,
@@ -76,7 +76,7 @@ function forwardCall(
   const asked = typeof call === 'string' ? call : call(target.jamfComputerId);
   const name = typeof call === 'string' ? call : 'pass-through';
   return inSpan(
-    'device.call',
+    callSpanName,
     { 'espalier.tenant': instance.tenantId, 'espalier.instance': instance.instanceId, 'espalier.call': name },
     c.req.header('traceparent'),
     async (span) => {

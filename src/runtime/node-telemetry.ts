@@ -6,6 +6,7 @@ import {
   type PushMetricExporter,
 } from '@opentelemetry/sdk-metrics';
 import type { Counters } from '../telemetry/counters.ts';
+import { tracedCallShare } from '../telemetry/tracing.ts';
 import { createMetricProducer } from './node-metric-producer.ts';
 import { asksForExport, metricTimes, otelValue } from './otel-variables.ts';
 
@@ -65,9 +66,6 @@ async function pushReaders(
     ...(names.has('console') ? [readerOf(new ConsoleMetricExporter())] : []),
   ];
 }
-
-/** Device calls are many and alike: a span for each would cost more than the call. */
-const tracedCallShare = 0.01;
 
 /**
  * Spans leave in small lots, unless the environment says otherwise: with the SDK's own 512 every call waits some

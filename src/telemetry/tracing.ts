@@ -15,6 +15,12 @@ import {
 
 const tracer = () => trace.getTracer('espalier');
 
+/** Name of the span of a device call. */
+export const callSpanName = 'device.call';
+
+/** Device calls are many and alike: a span for each would cost more than the call. */
+export const tracedCallShare = 0.01;
+
 function markFailed(span: Span, error: unknown): void {
   span.recordException(error instanceof Error ? error : String(error));
   span.setStatus({ code: SpanStatusCode.ERROR });

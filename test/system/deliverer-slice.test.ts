@@ -12,6 +12,7 @@ import { composeDeliverer } from '../../src/runtime/worker/compose-deliverer.ts'
 import { createDeliverer } from '../../src/runtime/worker/deliverer.ts';
 import { createSlices, sliceBounds } from '../../src/runtime/worker/deliverer-slice.ts';
 import { shardOf, type TenantScope } from '../../src/store/tenant-scope.ts';
+import { createCounters } from '../../src/telemetry/counters.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { leadingTo, openDoor } from '../harness/database-door.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -78,7 +79,7 @@ describe('a slice of delivery', () => {
     };
     const outbound = createNodeSend(createAddressPolicy(config.upstreamAllow), createOutgoingProxies(config));
     const shard = await composeDeliverer({
-      ...{ config, scope, budget },
+      ...{ config, scope, budget, counters: createCounters() },
       bindings: { DATABASE_URL: url },
       send: outbound.send,
       log: createLog({ level: 'error', format: 'json', write: () => undefined }),

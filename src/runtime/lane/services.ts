@@ -9,7 +9,7 @@ import type { Upstream, UpstreamTarget } from '../../outbound/upstream.ts';
 import type { Instance } from '../../store/instances/instance.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { type CallSpan, isSampled, startCallSpan } from '../../telemetry/tracing.ts';
+import { type CallSpan, callSpanName, isSampled, startCallSpan } from '../../telemetry/tracing.ts';
 import type { Activity } from '../node-connections.ts';
 import type { LaneRequest } from './reader.ts';
 
@@ -77,7 +77,7 @@ export function createLaneServices(parts: LaneParts): LaneServices {
         'espalier.instance': instanceId,
         'espalier.call': call,
       };
-      return startCallSpan('device.call', attributes, traceparent);
+      return startCallSpan(callSpanName, attributes, traceparent);
     },
     observe: ({ call, deviceId }, { instanceId, tenantId }) =>
       shadow.observe({ call, deviceId, instanceId, tenantId }),

@@ -1,17 +1,16 @@
-import { X509Certificate } from 'node:crypto';
 import { resolve4, resolve6 } from 'node:dns/promises';
 import { within } from '../../deadline.ts';
 import { createAddressPolicy, isReachedByWorkers, mayConnect } from '../../outbound/addresses.ts';
 import { createAdmin } from '../admin.ts';
-import { applicationExpiry } from '../certificate-expiry.ts';
 import type { Config } from '../config.ts';
 import { createConnectionServices } from '../connection-services.ts';
 import { composeGateway } from '../gateway.ts';
 import { createMoveWork } from '../moves.ts';
 import { nodeDigest } from '../node-digest.ts';
 import { settings } from '../settings.ts';
-import { type WorkerBindings, workerEnvironment } from './config.ts';
+import type { WorkerBindings } from './config.ts';
 import { readBundledAssets } from './console.ts';
+import { credentialExpiry } from './credential-expiry.ts';
 import { heldToItsEnd, respondOnWorkers, workerRequestFacts } from './http.ts';
 import type { IsolateParts, WorkerListener } from './isolate.ts';
 
@@ -40,13 +39,6 @@ const adminFacts: typeof workerRequestFacts = {
   remoteAddress: (c) => c.env?.[source],
 };
 
-function certificateExpiry(bindings: WorkerBindings, { clouds }: Pick<Config, 'clouds'>) {
-  const endOf = (_variable: string, pem: string): string => new X509Certificate(pem).validTo;
-  const ofApplications = applicationExpiry(workerEnvironment(bindings), [...clouds.keys()], endOf);
-  return () =>
-    [...ofApplications()].map(([name, seconds]) => ({ kind: 'application' as const, name, seconds }));
-}
-
 function createAdminApp(parts: IsolateParts, bindings: WorkerBindings) {
   const { after, config, log, sql, waker } = parts;
   const gateway = composeGateway(parts);
@@ -60,7 +52,7 @@ function createAdminApp(parts: IsolateParts, bindings: WorkerBindings) {
     assets: readBundledAssets(),
     onBehalf: (env) => env as object,
     adminUrl: () => config.adminUrl ?? '',
-    certificateExpiry: certificateExpiry(bindings, config),
+    certificateExpiry: credentialExpiry(bindings, config),
     digest: nodeDigest,
     ending: undefined,
     facts: adminFacts,

@@ -12,15 +12,18 @@ import { openDatabase } from '../../store/database.ts';
 import type { StageName } from '../../store/due-rows.ts';
 import type { DueNotifications } from '../../store/notifications.ts';
 import type { TenantScope } from '../../store/tenant-scope.ts';
+import type { Counters } from '../../telemetry/counters.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { createMetrics } from '../../telemetry/metrics.ts';
 import type { Config } from '../config.ts';
 import { createConnectionServices } from '../connection-services.ts';
 import { createDeliveryMemory, type Delivery, type DeliveryLimits, startDelivery } from '../delivery.ts';
 import { composeGateway } from '../gateway.ts';
+import { observeGauges } from '../gauges.ts';
 import { createMoveWork } from '../moves.ts';
 import type { Budget } from './budget.ts';
 import { databaseUrlOf, type WorkerBindings, workerSecretReader } from './config.ts';
+import { credentialExpiry } from './credential-expiry.ts';
 import { respondOnWorkers, workerRequestFacts } from './http.ts';
 
 /** Delivery for the tenants of one shard, composed once in a Durable Object, whose work may be shared as in a process. */
@@ -55,6 +58,7 @@ export interface DelivererParts {
   readonly send: Send;
   readonly budget: Budget;
   readonly log: Log;
+  readonly counters: Counters;
 }
 
 /** A gap in watching takes longer to recover from than a start may last. The recovery goes on, and another start waits for it. */
@@ -70,8 +74,8 @@ export interface ShardDelivery {
 }
 
 export async function composeDeliverer(given: DelivererParts): Promise<ShardDelivery> {
-  const { bindings, budget, config, log, scope } = given;
-  const metrics = createMetrics();
+  const { bindings, budget, config, counters, log, scope } = given;
+  const metrics = createMetrics(counters);
   const sql = openDatabase(databaseUrlOf(bindings), {
     connections: databaseConnections,
     applicationName: 'espalier-deliverer',
@@ -81,6 +85,12 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
   const issued = createIssuedTokens({ sharing: 'process' });
   const send = issued.withSecondTry(budget.counted(given.send));
   const sealer = await createSealer(config.secretsKey);
+  // They are of all tenants, so one shard tells them.
+  if (scope.shard === 0)
+    observeGauges({
+      ...{ metrics, sql, log, sealer, freshForMs: 0 },
+      credentialExpiry: credentialExpiry(bindings, config),
+    });
   const notifications = notifyWithin();
   const parts = { config, sql, send, sealer, log, metrics, scope };
   const gateway = composeGateway({

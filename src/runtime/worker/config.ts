@@ -2,6 +2,7 @@ import { isOwnVariable, ownVariableRefused, SecretUnreadable } from '../../secre
 import { type ConfigFault, type ConfigResult, loadConfig } from '../config.ts';
 import { settings } from '../settings.ts';
 import type { DirectoryNamespace } from './directory-port.ts';
+import { exportFaults } from './export-settings.ts';
 import type { RateLimitBinding } from './rate.ts';
 import type { Bucket } from './snapshot/vault.ts';
 import type { DelivererNamespace } from './waker.ts';
@@ -59,7 +60,7 @@ const isRateLimit = (binding: unknown): boolean =>
 /** What a Worker can be given and a process cannot. */
 function faultsOfBindings(bindings: WorkerBindings): ConfigFault[] {
   const noText = Object.entries(bindings).filter(
-    ([name, value]) => name.startsWith('ESPALIER_') && typeof value !== 'string',
+    ([name, value]) => /^(ESPALIER|OTEL)_/.test(name) && typeof value !== 'string',
   );
   const noLimit = ['RATE_TENANT', 'RATE_INSTANCE'].filter(
     (name) => bindings[name] !== undefined && !isRateLimit(bindings[name]),
@@ -90,9 +91,9 @@ function faultsOfBindings(bindings: WorkerBindings): ConfigFault[] {
 
 /** Reads and checks the configuration of a Worker; all faults come back together. */
 export async function loadWorkerConfig(bindings: WorkerBindings): Promise<ConfigResult> {
-  const environment = workerEnvironment(bindings);
-  const result = await loadConfig({ environment, readFile: readTextOfVariable });
-  const faults = faultsOfBindings(bindings);
+  const source = { environment: workerEnvironment(bindings), readFile: readTextOfVariable };
+  const result = await loadConfig(source);
+  const faults = [...faultsOfBindings(bindings), ...exportFaults(source)];
   if (faults.length === 0) return result;
   return {
     ok: false,

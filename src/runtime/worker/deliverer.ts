@@ -1,13 +1,16 @@
 import { monotonicMs } from '../../clock.ts';
+import { afterInProcess } from '../../joining.ts';
 import { createAddressPolicy } from '../../outbound/addresses.ts';
 import { createWorkersSend } from '../../outbound/workers.ts';
 import type { TenantScope } from '../../store/tenant-scope.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { createBudget, sliceLimits } from './budget.ts';
 import { composeDeliverer, StillRecovering } from './compose-deliverer.ts';
-import { loadWorkerConfig, type WorkerBindings } from './config.ts';
+import { loadWorkerConfig, type WorkerBindings, workerEnvironment } from './config.ts';
 import { createSlices, idleMs, type Slices } from './deliverer-slice.ts';
+import { exportSettings } from './export-settings.ts';
 import { createWorkerLog } from './log.ts';
+import { createWorkerTelemetry, type WorkerTelemetry } from './telemetry.ts';
 
 /**
  * The Durable Object that delivers for one shard of the tenants. Nothing of what is to be delivered is in it: leases, order
@@ -48,7 +51,7 @@ const startsOfRecovery = 30;
 interface Opened {
   readonly log: Log;
   /** undefined: the configuration has faults, or the shards were counted anew and this one is nobody's. */
-  readonly slices: Slices | undefined;
+  readonly slices: (Slices & { readonly telemetry: WorkerTelemetry }) | undefined;
   /** Ends the connections to the database, also those that do not answer. */
   close(): Promise<void>;
 }
@@ -68,10 +71,15 @@ async function openSlices(bindings: WorkerBindings, scope: TenantScope): Promise
   }
   const budget = createBudget(sliceLimits, monotonicMs);
   const send = createWorkersSend(createAddressPolicy(config.upstreamAllow));
-  const shard = await composeDeliverer({ config, bindings, scope, send, budget, log });
+  const telemetry = createWorkerTelemetry({
+    settings: exportSettings(workerEnvironment(bindings)),
+    ...{ send, log, now: monotonicMs },
+  });
+  const { counters } = telemetry;
+  const shard = await composeDeliverer({ config, bindings, scope, send, budget, log, counters });
   // The signal bounds the start alone, with the recovery of a gap; delivery that has begun goes on after it.
   const start = () => shard.start(AbortSignal.timeout(sliceLimits.sliceMs));
-  return { log, slices: createSlices(start, budget), close: shard.close };
+  return { log, slices: { ...createSlices(start, budget), telemetry }, close: shard.close };
 }
 
 export function createDeliverer({ storage }: ObjectContext, bindings: WorkerBindings): Deliverer {
@@ -90,11 +98,17 @@ export function createDeliverer({ storage }: ObjectContext, bindings: WorkerBind
   const runSlice = async (scope: TenantScope): Promise<number | undefined> => {
     opened ??= await openSlices(bindings, scope);
     if (opened.slices === undefined) return undefined;
+    const { run, telemetry } = opened.slices;
     slices += 1;
-    const { nextInMs } = await opened.slices.run();
-    retryMs = minRetryMs;
-    startsInRecovery = 0;
-    return nextInMs;
+    try {
+      const { nextInMs } = await telemetry.within(run);
+      retryMs = minRetryMs;
+      startsInRecovery = 0;
+      return nextInMs;
+    } finally {
+      // No slice waits for a collector.
+      afterInProcess(telemetry.sendWhenDue());
+    }
   };
   /** After a failure everything is opened anew, for a connection that went silent would fail every slice. */
   const failed = async (error: unknown): Promise<number> => {
@@ -118,7 +132,8 @@ export function createDeliverer({ storage }: ObjectContext, bindings: WorkerBind
     wake: async (scope) => {
       const known = await storage.get<TenantScope>(scopeKey);
       if (known?.shard !== scope.shard || known.of !== scope.of) await storage.put(scopeKey, scope);
-      if (opened?.slices?.wake()) return;
+      const running = opened?.slices;
+      if (running?.telemetry.within(running.wake)) return;
       await alarmWithin(0);
     },
     alarm: async () => {

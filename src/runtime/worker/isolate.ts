@@ -20,7 +20,14 @@ import type { Log } from '../../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.ts';
 import type { Config, ConfigFault } from '../config.ts';
 import { composeGateway, type GatewayParts } from '../gateway.ts';
-import { databaseUrlOf, loadWorkerConfig, type WorkerBindings, workerSecretReader } from './config.ts';
+import {
+  databaseUrlOf,
+  loadWorkerConfig,
+  type WorkerBindings,
+  workerEnvironment,
+  workerSecretReader,
+} from './config.ts';
+import { exportSettings } from './export-settings.ts';
 import { createHealthApp } from './health.ts';
 import { respondOnWorkers, workerRequestFacts } from './http.ts';
 import { createWorkerLog } from './log.ts';
@@ -28,6 +35,7 @@ import { createPlatformRate } from './rate.ts';
 import { createScopes, type Scopes } from './scope.ts';
 import { openLastKnown } from './snapshot/open-vault.ts';
 import { withLastKnown } from './snapshot/outage.ts';
+import { createWorkerTelemetry } from './telemetry.ts';
 import { createWaker, type Waker } from './waker.ts';
 
 /** Espalier in one isolate of Workers: composed once, with a database client for each request. */
@@ -143,7 +151,12 @@ export async function openIsolate(bindings: WorkerBindings, listener: WorkerList
     ...{ shards: config.shards, after: scopes.after, now: monotonicMs, log },
     namespace: bindings.DELIVERER,
   });
-  const shared = { ...scopes, log, metrics: createMetrics(), waker };
+  const telemetry = createWorkerTelemetry({
+    settings: exportSettings(workerEnvironment(bindings)),
+    send: createWorkersSend(createAddressPolicy(config.upstreamAllow)),
+    ...{ log, now: monotonicMs },
+  });
+  const shared = { ...scopes, log, metrics: createMetrics(telemetry.counters), waker };
   const lastKnown = listener.name === 'data' ? await openLastKnown(config, bindings, log) : undefined;
   const health = createHealthApp(scopes.sql, { ...shared, snapshotAgeMs: lastKnown?.ageMs });
   const parts = await composeParts(config, bindings, shared);
@@ -155,9 +168,13 @@ export async function openIsolate(bindings: WorkerBindings, listener: WorkerList
     answer: (request, requestBindings, context) => {
       const { fetch } = isHealth(request) ? health : app;
       const waitUntil = context.waitUntil.bind(context);
-      return scopes.within({ databaseUrl: databaseUrlOf(requestBindings), waitUntil }, async () =>
-        withAnswerHeaders(await fetch(request, requestBindings, context), answerHeaders),
+      const answer = scopes.within({ databaseUrl: databaseUrlOf(requestBindings), waitUntil }, () =>
+        telemetry.within(async () =>
+          withAnswerHeaders(await fetch(request, requestBindings, context), answerHeaders),
+        ),
       );
+      telemetry.sendBehind(answer, waitUntil);
+      return answer;
     },
     wakeAll: waker.wakeAll,
   };
