@@ -131,7 +131,8 @@ it. A single statement outside of one takes the role's settings but for \`DateSt
 
 ## Other variables
 
-The variables of OpenTelemetry, \`OTEL_*\`, are read by its SDK and are not listed here; without them nothing is exported.
+The variables of OpenTelemetry, \`OTEL_*\`, are read by its SDK and are not listed here; without them nothing is exported. On
+Cloudflare Workers, which have no SDK, some of them count: [workers.md](workers.md#metrics-and-traces).
 \`NODE_EXTRA_CA_CERTS\` names a PEM file of certificate authorities to trust besides the public ones.
 `;
 
