@@ -1,5 +1,13 @@
-import { type IncomingMessage, type RequestListener, request, type Server } from 'node:http';
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 
 /** What Cloudflare's network is before a Worker: the listener that callers reach, and what it says of them. */
@@ -47,6 +55,34 @@ function headersOf(incoming: IncomingMessage, { origin, worker }: Behind): strin
   return [...theirs, ...own.flat()];
 }
 
+/** workerd reads no more of a body that its Worker does not take, and closes the connection. */
+const takenUnreadBytes = 65_536;
+const earlyAnswerMs = 500;
+
+/**
+ * Sends a body. A longer one waits for an answer to its head alone, which would be lost where the connection is closed while
+ * the body is sent.
+ */
+async function send(
+  incoming: IncomingMessage,
+  onward: ClientRequest,
+  answered: Promise<unknown>,
+): Promise<void> {
+  if (Number(incoming.headers['content-length'] ?? 0) > takenUnreadBytes) {
+    onward.flushHeaders();
+    const early = await Promise.race([answered.then(() => true), wait(earlyAnswerMs, false)]);
+    if (early) return;
+  }
+  incoming.pipe(onward);
+}
+
+/** Ends an answer when the request has come to its end: a caller that still sends would be reset before it reads. */
+function endAfter(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  if (incoming.complete) return void outgoing.end();
+  incoming.unpipe();
+  incoming.resume().on('end', () => outgoing.end());
+}
+
 /**
  * Hands a request to the Worker and its answer back, byte by byte; who leaves ends the other side, too. An answer that comes
  * before the end of the body stands, though workerd takes no more of the body then.
@@ -60,18 +96,21 @@ export const handTo =
       headers: headersOf(incoming, behind) as never,
     });
     let isAnswered = false;
+    const answered = Promise.withResolvers<void>();
     onward.on('response', (answer) => {
       isAnswered = true;
+      answered.resolve();
       outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders as never);
-      answer.pipe(outgoing);
+      answer.pipe(outgoing, { end: false });
       answer.on('error', () => outgoing.destroy());
+      answer.on('end', () => endAfter(incoming, outgoing));
     });
     onward.on('error', () => {
       if (!isAnswered) outgoing.destroy();
     });
     outgoing.on('close', () => onward.destroy());
     incoming.on('error', () => onward.destroy());
-    incoming.pipe(onward);
+    void send(incoming, onward, answered.promise);
   };
 
 /** `host:port`, as the settings write it; answers the address in use. */

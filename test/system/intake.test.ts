@@ -182,7 +182,7 @@ describe('intake', () => {
       expect([answer.status, answer.json]).toEqual([202, { status: 'accepted' }]);
     });
 
-    it('uses what it can of a group event, and names, counts and logs the rest', async () => {
+    it('uses what it can of a group event, and names and logs the rest', async () => {
       const event = {
         computer: true,
         groupAddedDevicesIds: '1, 2, x',
@@ -208,8 +208,19 @@ describe('intake', () => {
           .find((one) => one.includes('jamf.webhook-ignored'));
         expect(JSON.parse(line!)).toMatchObject({ level: 'warn', instanceId: berlin.id, count: 2, fields });
       });
-      const metrics = await (await fetch(`${scene.gateway.ops}/metrics`)).text();
-      expect(metrics).toMatch(/espalier_input_ignored_total\{kind="webhook-element"[^}]*\} 2/);
+    });
+
+    it('counts the elements of an event that it could not use', async () => {
+      const counted = async (): Promise<number> => {
+        const metrics = await (await fetch(`${scene.gateway.ops}/metrics`)).text();
+        return Number(
+          /espalier_input_ignored_total\{kind="webhook-element"[^}]*\} (\d+)/.exec(metrics)?.[1] ?? 0,
+        );
+      };
+      const before = await counted();
+      const event = { computer: true, groupAddedDevicesIds: '1, x, y' };
+      await webhook(key(), envelope('SmartGroupComputerMembershipChange', event));
+      expect((await counted()) - before).toBe(2);
     });
 
     it('bounds what it tells of a thousand unusable elements', async () => {

@@ -104,11 +104,13 @@ describe('pass-through', () => {
         'GET',
         '/api/v1/computers-inventory/4711?section=GENERAL&x=%7Bid%7D',
       ]);
-      expect(Object.keys(arrived?.headers ?? {}).sort()).toEqual(
-        'accept accept-encoding accept-language authorization host if-none-match traceparent user-agent x-request-id'
-          .split(' ')
-          .filter((name) => name !== 'traceparent' || arrived?.headers.traceparent !== undefined),
-      );
+      // Whoever sends it adds these: the coding that it can read, its span, and the zone that a Worker belongs to.
+      const added = ['accept-encoding', 'traceparent', 'cf-worker'];
+      expect(
+        Object.keys(arrived?.headers ?? {})
+          .filter((name) => !added.includes(name))
+          .sort(),
+      ).toEqual('accept accept-language authorization host if-none-match user-agent x-request-id'.split(' '));
       expect(arrived?.headers).toMatchObject({
         authorization: expect.stringMatching(/^Bearer token-\d+$/),
         'accept-language': 'fr',
@@ -159,7 +161,16 @@ describe('pass-through', () => {
       }
     });
 
-    it('gives back codings unread, entity tags, and that nothing has changed', async () => {
+    it('gives back entity tags, and that nothing has changed', async () => {
+      instance.answer = (_, response) => sendJson(response, 200, { ok: true }, { etag: '"8"' });
+      const answer = await ask('/api/v1/computers-inventory/{id}');
+      expect([answer.text, answer.headers.etag]).toEqual(['{"ok":true}', '"8"']);
+      instance.answer = (_, response) => response.writeHead(304, { etag: '"8"' }).end();
+      const unchanged = await ask('/api/v1/computers-inventory/{id}');
+      expect([unchanged.status, unchanged.text, unchanged.headers.etag]).toEqual([304, '', '"8"']);
+    });
+
+    it('gives back codings unread', async () => {
       const packed = gzipSync('{"packed":true}');
       instance.answer = (_, response) => {
         response.writeHead(200, {
@@ -175,9 +186,23 @@ describe('pass-through', () => {
       expect(instance.arrived[0]?.headers['accept-encoding']).toBe('gzip');
       expect(answer.headers).toMatchObject({ 'content-encoding': 'gzip', etag: '"8"' });
       expect(gunzipSync(answer.bytes).toString()).toBe('{"packed":true}');
-      instance.answer = (_, response) => response.writeHead(304, { etag: '"8"' }).end();
-      const unchanged = await ask('/api/v1/computers-inventory/{id}');
-      expect([unchanged.status, unchanged.text, unchanged.headers.etag]).toEqual([304, '', '"8"']);
+    });
+
+    it('is the same text to a caller whose instance packs it', async () => {
+      const packed = gzipSync('{"packed":true}');
+      instance.answer = (_, response) => {
+        response.writeHead(200, {
+          'content-type': 'application/json',
+          'content-encoding': 'gzip',
+          etag: '"8"',
+        });
+        response.end(packed);
+      };
+      const { bytes, headers } = await ask('/api/v1/computers-inventory/{id}', {
+        headers: { 'accept-encoding': 'gzip' },
+      });
+      const text = headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes;
+      expect([text.toString(), headers.etag]).toEqual(['{"packed":true}', '"8"']);
     });
 
     it("gives back the Classic API's XML and Jamf's own errors", async () => {
@@ -241,6 +266,20 @@ describe('pass-through', () => {
     ])('because a path with %s is refused', async (_, path) => {
       const answer = await ask(path);
       expect([answer.status, answer.slug]).toEqual([400, 'invalid-request']);
+      expect(instance.arrived).toEqual([]);
+    });
+
+    it('for a path with dots that lead to another computer, however they are written', async () => {
+      for (const path of [
+        '/api/v1/computers-inventory/{id}/../1',
+        '/api/v1/computers-inventory/{id}/%2e%2e/1',
+        '/api/v1/computers-inventory%2F{id}',
+        '/api/v1/computers-inventory/{id}/../../../../../../../t/x',
+      ]) {
+        const { slug, status } = await ask(path);
+        expect([400, 404], path).toContain(status);
+        expect(['invalid-request', 'not-found'], path).toContain(slug);
+      }
       expect(instance.arrived).toEqual([]);
     });
 

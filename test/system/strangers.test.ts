@@ -11,6 +11,7 @@ import {
   startScene,
   webhookBody,
 } from '../harness/gateway.ts';
+import { call } from '../harness/http.ts';
 
 /** What people without a right can cost, and what that must not change for those who have one. */
 describe('strangers', () => {
@@ -66,9 +67,10 @@ describe('strangers', () => {
     return `${encoded({ alg: 'RS256', typ: 'JWT', kid: 'k' })}.${encoded(claims)}.${Buffer.alloc(256, 1).toString('base64url')}`;
   };
   const keyRequests = () => scene.world.journal.list({ service: 'entra', path: '/discovery/' }).length;
-  const webhook = (key: string) =>
-    scene.data(`/jamf/${berlin.id}/webhooks`, {
+  const webhook = (key: string, { data = scene.gateway.data, instanceId = berlin.id } = {}) =>
+    call(`${data}/jamf/${instanceId}/webhooks`, {
       method: 'POST',
+      ca: scene.trust,
       headers: { 'content-type': 'application/json', 'x-api-key': key },
       body: webhookBody('ComputerInventoryCompleted', jamfComputerId),
     });
@@ -104,38 +106,66 @@ describe('strangers', () => {
     });
   });
 
-  describe('what was revoked opens nothing any more in the process that revoked it', () => {
-    it('a key of an instance', async () => {
-      const made = await scene.api('POST', `/tenants/${tenantId}/instances/${berlin.id}/keys`, {
-        name: 'short',
-      });
-      expect((await webhook(made.json.key)).status).toBe(202);
-      await scene.api('DELETE', `/tenants/${tenantId}/instances/${berlin.id}/keys/${made.json.id}`);
-      expect((await webhook(made.json.key)).status).toBe(401);
-    });
-
-    it('the keys of a deleted instance', async () => {
+  describe('what was revoked', () => {
+    const makeKey = async () => {
+      const path = `/tenants/${tenantId}/instances/${berlin.id}/keys`;
+      const { json } = await scene.api('POST', path, { name: 'short' });
+      return {
+        send: (data: string) => webhook(json.key, { data }),
+        revoke: () => scene.api('DELETE', `${path}/${json.id}`),
+      };
+    };
+    const makeInstance = async () => {
       const { url } = scene.world.instance('berlin');
       const instance = await scene.api('POST', `/tenants/${governmentId}/instances`, {
-        name: 'gone',
+        name: `gone ${crypto.randomUUID()}`,
         url,
         apiClient: { clientId: 'c', clientSecret: 's' },
       });
       const path = `/tenants/${governmentId}/instances/${instance.json.id}`;
-      const key = (await scene.api('POST', `${path}/keys`, {})).json.key;
-      const send = () =>
-        scene.data(`/jamf/${instance.json.id}/webhooks`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json', 'x-api-key': key },
-          body: webhookBody('ComputerInventoryCompleted', 1),
-        });
-      expect((await send()).status).toBe(202);
-      const removed = await scene.api('DELETE', `${path}?force=true`);
-      expect(removed.status, removed.text).toBeLessThan(300);
-      expect((await send()).status).toBe(401);
+      const { key } = (await scene.api('POST', `${path}/keys`, {})).json;
+      return {
+        send: (data: string) => webhook(key, { data, instanceId: instance.json.id }),
+        revoke: () => scene.api('DELETE', `${path}?force=true`),
+      };
+    };
+    const kinds = [
+      ['a key of an instance', makeKey],
+      ['the keys of a deleted instance', makeInstance],
+    ] as const;
+
+    it.each(kinds)('opens nothing any more in the process that revoked it: %s', async (_, make) => {
+      const { revoke, send } = await make();
+      const { data } = scene.gateway;
+      expect((await send(data)).status).toBe(202);
+      const revoked = await revoke();
+      expect(revoked.status, revoked.text).toBeLessThan(300);
+      expect((await send(data)).status).toBe(401);
     });
 
-    it('a key of an operator', async () => {
+    it.each(kinds)(
+      'opens nothing in another process a moment later, and breaks nothing: %s',
+      async (_, make) => {
+        const other = await scene.another();
+        try {
+          const { revoke, send } = await make();
+          expect((await send(other.data)).status).toBe(202);
+          const revoked = await revoke();
+          expect(revoked.status, revoked.text).toBeLessThan(300);
+          const seen = new Set<number>();
+          await eventually(async () => {
+            const { status } = await send(other.data);
+            seen.add(status);
+            expect(status).toBe(401);
+          });
+          expect([...seen].filter((status) => status !== 401 && status !== 202)).toEqual([]);
+        } finally {
+          await other.stop();
+        }
+      },
+    );
+
+    it('opens nothing any more: a key of an operator', async () => {
       const made = await scene.api('POST', '/keys', { name: 'short', role: 'viewer' });
       expect((await scene.api('GET', '/tenants', undefined, made.json.key)).status).toBe(200);
       await scene.api('DELETE', `/keys/${made.json.id}`);
