@@ -28,7 +28,9 @@ export async function call(url: string, options: Call = {}): Promise<Answer> {
       url,
       {
         method,
-        headers,
+        // Node says no length of a DELETE's body.
+        headers:
+          body === undefined ? headers : { 'content-length': String(Buffer.byteLength(body)), ...headers },
         agent: false,
         // Node would check the certificate against a `Host` that a test makes up.
         ...(headers.host ? { servername: new URL(url).hostname } : {}),

@@ -1,5 +1,6 @@
 /** This module knows what only Cloudflare knows of a request, and how an answer is streamed there. */
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Context } from 'hono';
 import type { StreamedAnswer } from '../../admin/context.ts';
 import type { ForwardAnswer } from '../../forwarding/forward.ts';
@@ -86,16 +87,20 @@ export function respondOnWorkers(
   return new Response(nullBodyStatuses.has(status) ? null : streamOf(body, onEnd), { status, headers });
 }
 
-/** The answer, whose body counts as work of its request until it is taken, or given up: what makes it may ask the database. */
+/**
+ * The answer, whose body counts as work of its request until it is taken, or given up: what makes it may ask the database. The
+ * platform asks for the parts of a body outside of any request, so each is made as part of the request that began it.
+ */
 export function heldToItsEnd(answer: Response, after: After): Response {
   if (answer.body === null) return answer;
+  const inRequest = AsyncLocalStorage.snapshot();
   const { promise, resolve: end } = Promise.withResolvers<void>();
   after(promise);
   const reader = answer.body.getReader();
   const body = new ReadableStream<Uint8Array>({
     pull: async (controller) => {
       try {
-        const { done, value } = await reader.read();
+        const { done, value } = await inRequest(() => reader.read());
         if (!done) return controller.enqueue(value);
         controller.close();
       } catch (error) {
@@ -104,7 +109,7 @@ export function heldToItsEnd(answer: Response, after: After): Response {
       end();
     },
     cancel: async (reason) => {
-      await reader.cancel(reason).finally(end);
+      await inRequest(() => reader.cancel(reason)).finally(end);
     },
   });
   return new Response(body, answer);
