@@ -1,11 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../../../test/harness/eventually.ts';
 import {
   createTestCalls,
   inventory,
   type TestCalls,
   verdict,
 } from '../../../test/harness/microsoft-calls.ts';
-import { startTestWorld, type TestWorld, tenantId } from '../../../test/harness/simulated-microsoft.ts';
+import {
+  deviceId,
+  startTestWorld,
+  type TestWorld,
+  tenantId,
+} from '../../../test/harness/simulated-microsoft.ts';
 
 let world: TestWorld;
 let calls: TestCalls;
@@ -19,10 +25,19 @@ afterAll(() => world.close());
 const view = async (path: string): Promise<unknown> =>
   (await world.control('GET', `/tenants/${tenantId}/${path}`)).body;
 
+test('a verdict shows in Entra by itself, however late its message was processed', async () => {
+  // Nothing was uploaded before, whose time would come meanwhile.
+  await calls.switched('intune', { processingDelayMs: 20, visibilityDelayMs: 150 });
+  await calls.upload([inventory('2026-02-01T00:00:00Z', { DeviceManagementState: 'notManaged' })]);
+  // A busy machine: what is due after 20 ms is done after 120, and nobody asks Intune anything afterwards.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 120);
+  await eventually(() => expect(world.tenant.devices.get(deviceId)?.isManaged).toBe(false), 2_000);
+});
+
 test('the control API counts accepted uploads and their entities', async () => {
   await calls.upload([inventory('2026-03-01T00:00:00Z'), verdict('2026-03-01T00:00:00Z', 'compliant')]);
   await calls.upload([verdict('2026-03-02T00:00:00Z', 'notCompliant')]);
-  expect(await view('counters')).toMatchObject({ accepted: 2, acceptedEntities: 3 });
+  expect(await view('counters')).toMatchObject({ accepted: 3, acceptedEntities: 4 });
 });
 
 test('only uploads since a time are shown', async () => {

@@ -158,6 +158,13 @@ export function createUploadProcessor(cloud: CloudContext, state: IntuneState): 
   const uploads = createSchedule<PendingUpload>(clock);
   const verdicts = createSchedule<Verdict>(clock);
   let heldByOtherPartner: PendingUpload[] = [];
+  /**
+   * Readers of the directory itself see a change too, not only callers of Graph and Intune. Each step is timed when it is
+   * known to come: a time that was counted from the upload passes before a message that was processed late is shown.
+   */
+  const settleIn = (delayMs: number): void => {
+    setTimeout(settle, delayMs + 1).unref();
+  };
 
   const applyEntities = (pending: PendingUpload): void => {
     const { tenant, message } = pending;
@@ -172,6 +179,7 @@ export function createUploadProcessor(cloud: CloudContext, state: IntuneState): 
       const verdict = { tenant, deviceId: device.deviceId, ...verdictOf(device) };
       verdicts.add(clock.now() + settings.visibilityDelayMs, verdict);
     }
+    settleIn(settings.visibilityDelayMs);
   };
 
   const process = (pending: PendingUpload): void => {
@@ -202,25 +210,21 @@ export function createUploadProcessor(cloud: CloudContext, state: IntuneState): 
     known.counters.completed += 1;
   };
 
-  const settle = (): void => {
+  function settle(): void {
     const held = heldByOtherPartner;
     heldByOtherPartner = [];
     for (const pending of held) process(pending);
     for (const pending of uploads.takeDue()) process(pending);
     for (const verdict of verdicts.takeDue()) showVerdict(cloud, verdict);
-  };
+  }
 
   return {
     accept: (tenant, message) => {
-      const { processingDelayMs, processingJitterMs, visibilityDelayMs } = cloud.settings.tenant(
-        tenant.tenantId,
-      ).intune;
+      const { processingDelayMs, processingJitterMs } = cloud.settings.tenant(tenant.tenantId).intune;
       const delayMs =
         processingDelayMs + (processingJitterMs > 0 ? random.integer(0, processingJitterMs) : 0);
       uploads.add(clock.now() + delayMs, { tenant, message });
-      // Readers of the directory itself see the change too, not only callers of Graph and Intune.
-      setTimeout(settle, delayMs + 1).unref();
-      setTimeout(settle, delayMs + (visibilityDelayMs ?? 0) + 5).unref();
+      settleIn(delayMs);
     },
     settle,
   };
