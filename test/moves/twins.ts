@@ -13,15 +13,18 @@ export interface Twin {
 
 const dayMs = 86_400_000;
 
-/** Gives `to` a record of every Mac of `from`, with the same inventory and an older enrolment: routes stay where they are. */
+/**
+ * Gives `to` a copy of the record of every Mac of `from`, with an older enrolment: routes stay where they are. With an entry
+ * date or an oddity of its own a copy could lack the report date that the record has, and is then another state.
+ */
 export function enrolTwins(world: World, from: string, to: string, skip = 0): Twin[] {
   const macs = world.fleet.macs().filter(({ instanceName }) => instanceName === from);
   return macs.slice(skip).map((mac) => {
     const old = world.instance(from).computers.get(mac.computerId)!;
     const computer = world.instance(to).macs.enrol(mac.facts);
-    computer.lastEnrolledDate = old.lastEnrolledDate - dayMs;
-    computer.reportDate = old.reportDate;
-    computer.lastCheckIn = old.lastCheckIn;
+    const { initialEntryDate, lastCheckIn, lastEnrolledDate, oddity, reportDate } = old;
+    const copied = { initialEntryDate, lastCheckIn, oddity, reportDate };
+    Object.assign(computer, { ...copied, lastEnrolledDate: lastEnrolledDate - dayMs });
     return { mac, deviceId: deviceIdOf(mac), from: old, to: computer };
   });
 }
