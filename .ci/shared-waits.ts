@@ -20,7 +20,11 @@ export interface SharedWait {
 }
 
 /** A Durable Object is what a process is: what only it reaches may be shared. */
-const objects = new Set(['src/runtime/worker/deliverer.ts', 'src/runtime/worker/directory.ts']);
+const objects = new Set([
+  'src/runtime/worker/deliverer.ts',
+  'src/runtime/worker/directory.ts',
+  'src/runtime/worker/snapshot/keeper.ts',
+]);
 
 /** Functions that let callers wait for each other; whoever calls one says why requests do not. */
 const makers: Readonly<Record<string, readonly string[]>> = {

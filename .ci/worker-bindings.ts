@@ -24,6 +24,7 @@ export interface WorkerConfig {
     readonly bindings: readonly { readonly name: string; readonly script_name?: string | undefined }[];
   };
   readonly ratelimits: readonly RateLimitBinding[];
+  readonly r2_buckets: readonly { readonly bucket_name?: string | undefined }[];
   readonly route?: unknown;
   readonly routes?: unknown;
 }
@@ -77,12 +78,19 @@ function rateFaults({ ratelimits, vars }: WorkerConfig): string[] {
   });
 }
 
-/** One counter for two limits would let each use up the other's. */
-function sharedNamespaces(environments: readonly Environment[]): string[] {
+const givenTwice = (all: readonly string[]): Set<string> =>
+  new Set(all.filter((one, at) => all.indexOf(one) !== at));
+
+/** One counter for two limits would let each use up the other's, and one bucket holds the snapshot of one gateway. */
+function sharedNames(environments: readonly Environment[]): string[] {
   const all = environments.flatMap(({ admin, data }) => [...data.ratelimits, ...admin.ratelimits]);
-  const ids = all.map(({ namespace_id }) => namespace_id);
-  const twice = new Set(ids.filter((id, at) => ids.indexOf(id) !== at));
-  return [...twice].map((id) => `the rate limits' namespace_id ${id} is given twice`);
+  const buckets = environments.flatMap(({ data }) => data.r2_buckets.map((one) => one.bucket_name ?? ''));
+  return [
+    ...[...givenTwice(all.map((one) => one.namespace_id))].map(
+      (id) => `the rate limits' namespace_id ${id} is given twice`,
+    ),
+    ...[...givenTwice(buckets)].map((name) => `the bucket ${name} is given to two environments`),
+  ];
 }
 
 const wrongObjects = ({ admin, data }: Environment): string[] =>
@@ -116,7 +124,7 @@ export function faultsOf(environments: readonly Environment[]): string[] {
       ),
     ];
   });
-  return [...faults, ...sharedNamespaces(environments)];
+  return [...faults, ...sharedNames(environments)];
 }
 
 /** Of the configuration files of this checkout. */

@@ -6,8 +6,10 @@ import { createDeliverer, type DelivererState } from './worker/deliverer.ts';
 import { createDirectory } from './worker/directory.ts';
 import type { DirectoryAnswer } from './worker/directory-port.ts';
 import { dataListener, type Isolate, openIsolate, type WorkerContext } from './worker/isolate.ts';
+import { createSnapshotKeeper } from './worker/snapshot/keeper.ts';
 
-/** Espalier on Cloudflare Workers: the data listener, health, delivery and what its caches go by (docs/workers.md). */
+/** Espalier on Cloudflare Workers: the data listener, health, delivery, what its caches go by, and the snapshot
+ * (docs/workers.md). */
 
 let isolate: Isolate | undefined;
 
@@ -21,7 +23,7 @@ export default {
   async fetch(request: Request, bindings: WorkerBindings, context: WorkerContext): Promise<Response> {
     return (await isolateOf(bindings)).answer(request, bindings, context);
   },
-  /** Once a minute: a deliverer whose alarm was lost goes on. */
+  /** Once a minute: an object whose alarm was lost goes on. */
   async scheduled(_event: unknown, bindings: WorkerBindings): Promise<void> {
     await (await isolateOf(bindings)).wakeAll();
   },
@@ -45,8 +47,17 @@ export class Deliverer extends DurableObject<WorkerBindings> {
 
 export class Directory extends DurableObject<WorkerBindings> {
   readonly #directory = createDirectory(this.env);
+  readonly #keeper = createSnapshotKeeper(this.ctx, this.env);
 
   versions(asked: readonly ServedQuestion[]): Promise<DirectoryAnswer> {
     return this.#directory.versions(asked);
+  }
+
+  keep(scope: TenantScope): Promise<void> {
+    return this.#keeper.keep(scope);
+  }
+
+  alarm(): Promise<void> {
+    return this.#keeper.alarm();
   }
 }

@@ -14,9 +14,10 @@ test('both Workers have an environment beside production, with bindings, names a
 });
 
 test('what an environment lacks is named: wrangler deploys it without', () => {
-  const data = { ...staging.data, vars: {}, durable_objects: { bindings: [] }, ratelimits: [] };
+  const bindings = { durable_objects: { bindings: [] }, r2_buckets: [], ratelimits: [] };
+  const data = { ...staging.data, vars: {}, ...bindings };
   expect(faultsOf([production, { ...staging, data }])).toEqual(
-    ['ESPALIER_PUBLIC_URL', 'RATE_TENANT', 'RATE_INSTANCE', 'DELIVERER'].map(
+    ['ESPALIER_PUBLIC_URL', 'SNAPSHOT', 'RATE_TENANT', 'RATE_INSTANCE', 'DELIVERER', 'DIRECTORY'].map(
       (name) =>
         `wrangler.toml [env.staging]: lacks ${name}: an environment inherits no binding and no variable`,
     ),
@@ -32,6 +33,7 @@ test("an environment with production's routes, objects or counters is refused", 
     ...production.data.ratelimits.map(
       ({ namespace_id }) => `the rate limits' namespace_id ${namespace_id} is given twice`,
     ),
+    'the bucket espalier-snapshot is given to two environments',
   ]);
   const beside = { ...staging, admin: production.admin };
   expect(faultsOf([production, beside])).toContain(

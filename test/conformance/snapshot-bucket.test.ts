@@ -275,6 +275,24 @@ describe('the snapshot in a bucket', { timeout: 120_000 }, () => {
     await write(writer);
     await write(writer);
     expect(await lastKnown().known.sheet(tenantId)).toBeDefined();
+    bucket.objects.clear();
+    await write(writer);
+    expect(await lastKnown().known.sheet(tenantId)).toBeDefined();
+    expect(bucket.objects.size).toBe(2);
+  });
+
+  it('goes on after a failure of the bucket where it was', async () => {
+    const writer = writerOf();
+    const all = await Promise.all(Array.from({ length: 4 }, () => addTenant()));
+    for (let writes = 0; writes < 3; writes += 1) {
+      bucket.failsAfter = writes;
+      await expect(write(writer)).rejects.toThrow('ended by a test');
+      bucket.failsAfter = undefined;
+    }
+    await write(writer);
+    const { known } = lastKnown();
+    for (const { tenantId } of all) expect(await known.sheet(tenantId)).toBeDefined();
+    expect(bucket.objects.size).toBe(all.length + 1);
   });
 
   it('is not served where it was cut or altered anywhere', async () => {

@@ -10,7 +10,10 @@ import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { callerToken } from '../harness/gateway.ts';
 import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
 
-type StartOptions = Pick<Parameters<typeof startWorker>[0], 'rates' | 'twin'>;
+interface StartOptions extends Pick<Parameters<typeof startWorker>[0], 'keptIn' | 'rates' | 'twin'> {
+  /** Variables beside the scene's, or in their place. */
+  readonly variables?: Readonly<Record<string, string>>;
+}
 
 export const publicUrl = 'https://gateway.example.test';
 
@@ -28,6 +31,10 @@ export interface WorkerScene {
   readonly instanceKey: string;
   readonly certificateSha256: string;
   readonly device: { readonly deviceId: string; readonly jamfComputerId: number };
+  /** Key that seals what is stored. */
+  readonly sealingKey: Uint8Array<ArrayBuffer>;
+  /** Serves the other tenant, too, with the fleet's second Mac and an instance of its own at the same server. */
+  serveStranger(): Promise<Pick<WorkerScene, 'device' | 'instanceId' | 'instanceKey'>>;
   /** An isolate of its own, which has seen nothing yet, with its database behind `DATABASE_URL` or Hyperdrive. */
   start(through?: DatabaseWay, more?: StartOptions): Promise<RunningWorker>;
   /** A token for the connector's API, from the simulated Entra, in a tenant that has consented to the connector. */
@@ -39,7 +46,7 @@ interface Rows extends Pick<WorkerScene, 'certificateSha256' | 'device' | 'insta
   readonly world: World;
   readonly sql: TestDatabase['sql'];
   readonly tenantId: string;
-  readonly sealingKey: Uint8Array<ArrayBuffer>;
+  readonly sealingKey: WorkerScene['sealingKey'];
 }
 
 async function insertRows(rows: Rows): Promise<void> {
@@ -118,13 +125,31 @@ export async function openWorkerScene(): Promise<WorkerScene> {
   };
   const bundle = await bundling;
   return {
-    ...{ ...rows, world, database, bundle },
-    start: (through = { url: database.url }, more = {}) =>
+    ...{ ...rows, world, database, bundle, sealingKey },
+    serveStranger: async () => {
+      const [, mac] = world.fleet.truth();
+      const own = {
+        device: { deviceId: mac?.deviceId ?? '', jamfComputerId: Number(mac?.jamfComputerId) },
+        instanceId: randomUUID(),
+        instanceKey: newKey(),
+      };
+      const { certificateSha256 } = rows;
+      await insertRows({
+        ...{ ...own, certificateSha256, world, sealingKey },
+        ...{ sql: database.sql, tenantId: strangerId },
+      });
+      return own;
+    },
+    start: (through = { url: database.url }, { variables = {}, ...more } = {}) =>
       startWorker({
         ...more,
         bundle,
         trust: world.authority.certificatePem,
-        bindings: 'url' in through ? { ...bindings, DATABASE_URL: through.url } : bindings,
+        bindings: {
+          ...bindings,
+          ...('url' in through ? { DATABASE_URL: through.url } : {}),
+          ...variables,
+        },
         ...('hyperdrive' in through ? through : {}),
       }),
     callerToken: (inTenant) => takeCallerToken(world, inTenant),

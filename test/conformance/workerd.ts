@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { bundle, workers } from '../../.ci/worker-bundles.ts';
 import type { DelivererState } from '../../src/runtime/worker/deliverer.ts';
 import type { Directory } from '../../src/runtime/worker/directory-port.ts';
+import type { Bucket } from '../../src/runtime/worker/snapshot/vault.ts';
 
 /** The Worker as it would be deployed: bundled by wrangler, run by workerd through Miniflare, on real sockets. */
 
@@ -44,6 +45,8 @@ export interface RunningWorker {
   /** A method of an object of the class that delivers. */
   deliverer(name: string): Promise<DelivererStub>;
   directory(name: string): Promise<DirectoryStub>;
+  /** The bucket of the snapshot. */
+  bucket(): Promise<Bucket>;
   /** As the cron trigger does. */
   scheduled(): Promise<void>;
   /** What the Worker and workerd wrote. */
@@ -128,6 +131,8 @@ interface WorkerdOptions {
   readonly hyperdrive?: string;
   /** Rate limits, which all Workers of the same name share: requests in a minute. */
   readonly rates?: { readonly RATE_TENANT?: number; readonly RATE_INSTANCE?: number };
+  /** Folder of a bucket for the snapshot, which stays with the storage of objects when the Worker ends. */
+  readonly keptIn?: string | undefined;
   readonly onLine: (level: string, line: string) => void;
 }
 
@@ -138,7 +143,7 @@ function configOf(
   { bundle, delivers = false, which, follows = which === 'data', name = workers[which].name }: LocalWorker,
   options: WorkerdOptions,
 ) {
-  const { bindings, hyperdrive, rates = {} } = options;
+  const { bindings, hyperdrive, keptIn, rates = {} } = options;
   const { date, flags } = compatibility();
   const texts = Object.entries(bindings).map(([key, value]) => [key, { type: 'text' as const, value }]);
   const pool = { type: 'hyperdrive' as const, id: 'local', dev: { connectionString: hyperdrive ?? '' } };
@@ -156,6 +161,7 @@ function configOf(
       ...(delivers ? { DELIVERER: objectOf('Deliverer') } : {}),
       ...(follows ? { DIRECTORY: objectOf('Directory') } : {}),
       ...(hyperdrive === undefined ? {} : { HYPERDRIVE: pool }),
+      ...(keptIn === undefined ? {} : { SNAPSHOT: { type: 'r2' as const, name: 'snapshot' } }),
     },
   };
 }
@@ -166,6 +172,7 @@ export async function openWorkerd(options: WorkerdOptions) {
     handleStructuredLogs: ({ level, message }) => options.onLine(level, message),
     handleUncaughtError: (error) => options.onLine('uncaught', error.stack ?? error.message),
     cf: false,
+    ...(options.keptIn === undefined ? {} : { resourcePersistencePath: options.keptIn }),
     workers: options.workers.map((worker) => ({ config: configOf(worker, options) })),
   });
   await miniflare.ready;
@@ -174,7 +181,7 @@ export async function openWorkerd(options: WorkerdOptions) {
 
 /** `trust`: PEM of one more authority for the Worker's `fetch`. */
 export async function startWorker(
-  options: Pick<WorkerdOptions, 'bindings' | 'hyperdrive' | 'rates'> &
+  options: Pick<WorkerdOptions, 'bindings' | 'hyperdrive' | 'keptIn' | 'rates'> &
     Pick<LocalWorker, 'bundle' | 'delivers' | 'follows'> & {
       readonly trust: string;
       /** Default: the Worker of the data plane. */
@@ -183,14 +190,13 @@ export async function startWorker(
       readonly twin?: string;
     },
 ): Promise<RunningWorker> {
-  const { bindings, hyperdrive, rates, trust, twin, which = 'data', ...worker } = options;
+  const { bindings, hyperdrive, keptIn, rates, trust, twin, which = 'data', ...worker } = options;
   const dir = mkdtempSync(join(tmpdir(), 'espalier-workerd-'));
   const trustFile = join(dir, 'ca.crt');
   writeFileSync(trustFile, trust);
   const lines: string[] = [];
   const miniflare = await openWorkerd({
-    bindings,
-    trustFile,
+    ...{ bindings, keptIn, trustFile },
     ...(hyperdrive === undefined ? {} : { hyperdrive }),
     ...(rates === undefined ? {} : { rates }),
     workers: [{ ...worker, which }, ...(twin === undefined ? [] : [{ ...worker, which, name: twin }])],
@@ -212,6 +218,7 @@ export async function startWorker(
     },
     deliverer: (name) => objectNamed<DelivererStub>('DELIVERER', name),
     directory: (name) => objectNamed<DirectoryStub>('DIRECTORY', name),
+    bucket: async () => (await miniflare.getR2Bucket('SNAPSHOT')) as unknown as Bucket,
     scheduled: async () => {
       const running = (await miniflare.getWorker()) as unknown as { scheduled(): Promise<unknown> };
       await running.scheduled();

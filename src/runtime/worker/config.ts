@@ -57,6 +57,16 @@ function readTextOfVariable(value: string): string {
 const isRateLimit = (binding: unknown): boolean =>
   typeof (binding as Partial<RateLimitBinding> | undefined)?.limit === 'function';
 
+/** The snapshot is written by objects, into a bucket. */
+function faultsOfSnapshot({ DIRECTORY, SNAPSHOT }: WorkerBindings): ConfigFault[] {
+  if (SNAPSHOT === undefined) return [];
+  const example = 'bucket_name = "espalier-snapshot"';
+  const fault = (problem: string): ConfigFault[] => [{ variable: 'SNAPSHOT', problem, example }];
+  if (typeof (SNAPSHOT as Partial<Bucket> | null)?.list !== 'function')
+    return fault('is no bucket: bind one under [[r2_buckets]], or nothing');
+  return DIRECTORY === undefined ? fault('is bound without DIRECTORY, whose objects write to it') : [];
+}
+
 /** What a Worker can be given and a process cannot. */
 function faultsOfBindings(bindings: WorkerBindings): ConfigFault[] {
   const noText = Object.entries(bindings).filter(
@@ -86,6 +96,7 @@ function faultsOfBindings(bindings: WorkerBindings): ConfigFault[] {
       problem: 'is no rate limit: bind it under [[ratelimits]], or not at all',
       example: 'simple = { limit = 10_000, period = 10 }',
     })),
+    ...faultsOfSnapshot(bindings),
   ];
 }
 

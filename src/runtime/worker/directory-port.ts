@@ -1,4 +1,5 @@
 import type { ServedQuestion, ServedVersion } from '../../store/served.ts';
+import type { TenantScope } from '../../store/tenant-scope.ts';
 
 /** The object that says whether what isolates remember still holds, as they and their platform see it. */
 
@@ -16,8 +17,13 @@ export interface Directory {
   versions(asked: readonly ServedQuestion[]): Promise<DirectoryAnswer>;
 }
 
+/** The object keeps the shard's part of the snapshot, too (snapshot/keeper.ts). */
+export interface DirectoryObject extends Directory {
+  keep(scope: TenantScope): Promise<void>;
+}
+
 /** Part of the binding of the object's class. */
 export interface DirectoryNamespace {
   idFromName(name: string): unknown;
-  get(id: never): Directory;
+  get(id: never): DirectoryObject;
 }

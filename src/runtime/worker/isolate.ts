@@ -33,6 +33,7 @@ import { respondOnWorkers, workerRequestFacts } from './http.ts';
 import { createWorkerLog } from './log.ts';
 import { createPlatformRate } from './rate.ts';
 import { createScopes, type Scopes } from './scope.ts';
+import { keepAll } from './snapshot/keep-all.ts';
 import { openLastKnown } from './snapshot/open-vault.ts';
 import { withLastKnown } from './snapshot/outage.ts';
 import { createWorkerTelemetry } from './telemetry.ts';
@@ -49,7 +50,7 @@ export interface WorkerContext {
 
 export interface Isolate {
   answer(request: Request, bindings: WorkerBindings, context: WorkerContext): Promise<Response>;
-  /** Wakes every deliverer. */
+  /** Wakes every object that works by alarms. */
   wakeAll(): Promise<void>;
 }
 
@@ -176,7 +177,9 @@ export async function openIsolate(bindings: WorkerBindings, listener: WorkerList
       telemetry.sendBehind(answer, waitUntil);
       return answer;
     },
-    wakeAll: waker.wakeAll,
+    wakeAll: async () => {
+      await Promise.all([waker.wakeAll(), keepAll(bindings, config.shards, log)]);
+    },
   };
 }
 

@@ -32,6 +32,18 @@ const objectName = (kind: string, { of, shard }: TenantScope): string => `${kind
 export const delivererName = (scope: TenantScope): string => objectName('deliverer', scope);
 export const directoryName = (scope: TenantScope): string => objectName('directory', scope);
 
+/** Calls the objects of all shards; one that cannot be reached keeps no other one from being called. */
+export async function callEveryShard(
+  shards: number,
+  call: (scope: TenantScope) => Promise<void>,
+  onFailed: (scope: TenantScope, error: unknown) => void,
+): Promise<void> {
+  const scopes = Array.from({ length: shards }, (_, shard) => ({ shard, of: shards }));
+  const calls = await Promise.allSettled(scopes.map(async (scope) => call(scope)));
+  for (const [shard, called] of calls.entries())
+    if (called.status === 'rejected') onFailed({ shard, of: shards }, called.reason);
+}
+
 export function createWaker(options: {
   /** undefined: a Node process delivers. */
   readonly namespace: DelivererNamespace | undefined;
@@ -44,23 +56,16 @@ export function createWaker(options: {
   if (namespace === undefined)
     return { wake: () => undefined, wakeAll: async () => undefined, wakeAfter: () => undefined };
   const wokenAtMs = new Map<number, number>();
-  const call = (shard: number): Promise<void> => {
-    const scope = { shard, of: shards };
-    return namespace.get(namespace.idFromName(delivererName(scope)) as never).wake(scope);
-  };
+  const call = (scope: TenantScope): Promise<void> =>
+    namespace.get(namespace.idFromName(delivererName(scope)) as never).wake(scope);
   const wake = (tenantId: string): void => {
     const shard = shardOf(tenantId, shards);
     if (now() - (wokenAtMs.get(shard) ?? Number.NEGATIVE_INFINITY) < wakeEveryMs) return;
     wokenAtMs.set(shard, now());
-    after(call(shard));
+    after(call({ shard, of: shards }));
   };
-  const wakeAll = async (): Promise<void> => {
-    const calls = await Promise.allSettled(Array.from({ length: shards }, async (_, shard) => call(shard)));
-    for (const [shard, called] of calls.entries()) {
-      if (called.status === 'rejected')
-        log.warn('deliverer.not-woken', { shard, of: shards, error: called.reason });
-    }
-  };
+  const wakeAll = (): Promise<void> =>
+    callEveryShard(shards, call, (scope, error) => log.warn('deliverer.not-woken', { ...scope, error }));
   return {
     ...{ wake, wakeAll },
     wakeAfter: ({ method, url }, { status }) => {

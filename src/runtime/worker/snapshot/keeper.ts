@@ -41,18 +41,18 @@ async function openWriter(bindings: WorkerBindings, scope: TenantScope): Promise
 }
 
 /** Says what happens to the snapshot, and a cause that stays the same only once. */
-function createReport(scope: TenantScope) {
+function createReport() {
   let failing = '';
   let isFirst = true;
   return {
-    written: (log: Log, written: WrittenSnapshot): void => {
-      log[isFirst || failing !== '' ? 'info' : 'debug']('snapshot.written', { ...scope, ...written });
+    written: (log: Log, written: TenantScope & WrittenSnapshot): void => {
+      log[isFirst || failing !== '' ? 'info' : 'debug']('snapshot.written', { ...written });
       isFirst = false;
       failing = '';
     },
     failed: (log: Log, error: unknown): void => {
       const cause = error instanceof Error ? error.message : String(error);
-      if (cause !== failing) log.warn('snapshot.not-written', { ...scope, cause });
+      if (cause !== failing) log.warn('snapshot.not-written', { cause });
       failing = cause;
     },
   };
@@ -60,7 +60,7 @@ function createReport(scope: TenantScope) {
 
 export function createSnapshotKeeper({ storage }: ObjectContext, bindings: WorkerBindings): SnapshotKeeper {
   let opened: Opened | undefined;
-  let report: ReturnType<typeof createReport> | undefined;
+  const report = createReport();
 
   /** A client for each turn: between two of them there is nothing to keep a connection for. */
   const turn = async ({ writer }: Opened): Promise<WrittenSnapshot | undefined> => {
@@ -69,9 +69,11 @@ export function createSnapshotKeeper({ storage }: ObjectContext, bindings: Worke
       applicationName: 'espalier-snapshot',
       pooled: true,
     });
+    const hanging = new AbortController();
     try {
-      return await within(writer.turn(sql), bucketTurnHangsMs, () => {
-        // What hangs goes on with its client, which is ended: another writer begins from the bucket.
+      return await within(writer.turn(sql, hanging.signal), bucketTurnHangsMs, () => {
+        // Another writer begins from the bucket, and this one must not write an index any more.
+        hanging.abort();
         opened = undefined;
         throw new Error('the snapshot was not written in time');
       });
@@ -83,30 +85,27 @@ export function createSnapshotKeeper({ storage }: ObjectContext, bindings: Worke
   const run = async (scope: TenantScope): Promise<number | undefined> => {
     opened ??= await openWriter(bindings, scope);
     if (opened === undefined) return undefined;
-    report ??= createReport(scope);
     const { log } = opened;
-    try {
-      const written = await turn(opened);
-      if (written === undefined) return soonMs;
-      report.written(log, written);
-      return snapshotEveryMs;
-    } catch (error) {
-      report.failed(log, error);
-      return retryMs;
-    }
+    const written = await turn(opened);
+    if (written === undefined) return soonMs;
+    report.written(log, { ...scope, ...written });
+    return snapshotEveryMs;
   };
 
   return {
     keep: async (scope) => {
       const known = await storage.get<TenantScope>(scopeKey);
       if (known?.shard !== scope.shard || known.of !== scope.of) await storage.put(scopeKey, scope);
-      if ((await storage.getAlarm()) === null) await storage.setAlarm(Date.now());
+      // One that began anew does not wait for the alarm of the one before it.
+      if (opened === undefined || (await storage.getAlarm()) === null) await storage.setAlarm(Date.now());
     },
     alarm: async () => {
       let nextInMs: number | undefined = retryMs;
       try {
         const scope = await storage.get<TenantScope>(scopeKey);
         nextInMs = scope && (await run(scope));
+      } catch (error) {
+        report.failed(opened?.log ?? createWorkerLog({ logLevel: 'info' }), error);
       } finally {
         if (nextInMs !== undefined) await storage.setAlarm(Date.now() + nextInMs);
       }

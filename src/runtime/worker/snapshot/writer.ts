@@ -20,9 +20,9 @@ import { type TenantRows, writeTenant } from './write-tenant.ts';
 export interface ShardWriter {
   /**
    * Writes for some seconds; undefined: there is more to write, and the snapshot stays the old one until then. `sql` is used
-   * until it ends.
+   * until it ends. With the signal it writes no index any more.
    */
-  turn(sql: Sql): Promise<WrittenSnapshot | undefined>;
+  turn(sql: Sql, signal?: AbortSignal): Promise<WrittenSnapshot | undefined>;
 }
 
 export interface WrittenSnapshot {
@@ -121,20 +121,26 @@ export function createShardWriter({ date, log, now, scope, vault }: ShardWriterO
   feed.subscribe(pending);
   let kept: Kept | undefined;
   let isTidy = false;
+  /** Date of the index that was read or written last. */
+  let writtenAt: number | undefined;
   /** Date at which the look began whose changes are pending. */
   let lookedAt: number | undefined;
 
-  /** Goes on from the snapshot that is there. */
-  const open = async (): Promise<Kept> => {
+  const nothing = (cause: string): Kept => {
+    log.info('snapshot.begun-anew', { ...scope, cause });
+    pending.forget();
+    return { sheets: new Map(), dropped: [], looked: 0, newBytes: 0 };
+  };
+  /** Goes on from the snapshot that is there; the one that was written last, where this is not the first turn. */
+  const open = async (known: Kept | undefined): Promise<Kept> => {
     const found = await vault.readIndex(scope);
-    // One that another key sealed is written anew.
-    if ('refused' in found || !found.isKeyCurrent) {
-      const why = 'refused' in found ? found.refused : 'another-key';
-      log.info('snapshot.begun-anew', { ...scope, cause: why });
-      return { sheets: new Map(), dropped: [], looked: 0, newBytes: 0 };
-    }
+    if ('refused' in found) return nothing(found.refused);
     const { knownAt, position, sheets } = found.index;
+    if (known !== undefined) return knownAt === writtenAt ? known : nothing('damaged');
+    // One that another key sealed is written anew.
+    if (!found.isKeyCurrent) return nothing('another-key');
     feed.resume(position, Math.max(0, date() - knownAt));
+    writtenAt = knownAt;
     return { sheets: new Map(Object.entries(sheets)), dropped: [], looked: 0, newBytes: 0 };
   };
   const listAll = async (into: Kept): Promise<void> => {
@@ -175,6 +181,7 @@ export function createShardWriter({ date, log, now, scope, vault }: ShardWriterO
     const { position } = feed;
     if (position === undefined) throw new Error('the change feed was not read');
     await vault.writeIndex(scope, { knownAt, position, sheets: Object.fromEntries(into.sheets) });
+    writtenAt = knownAt;
     lookedAt = undefined;
     const { looked, newBytes } = into;
     Object.assign(into, { looked: 0, newBytes: 0 });
@@ -190,19 +197,23 @@ export function createShardWriter({ date, log, now, scope, vault }: ShardWriterO
   };
 
   return {
-    turn: async (given) => {
+    turn: async (given, signal) => {
       sql = given;
       const untilMs = now() + bucketTurnMs;
-      kept ??= await open();
       if (lookedAt === undefined) {
+        // Somebody may have emptied the bucket meanwhile.
+        kept = await open(kept);
         const began = date();
         await feed.poll();
         lookedAt = began;
       }
+      if (kept === undefined) throw new Error('there was no look');
       while (!pending.isEmpty) {
+        signal?.throwIfAborted();
         if (now() >= untilMs) return undefined;
         await writeSome(kept);
       }
+      signal?.throwIfAborted();
       const written = await finish(kept, lookedAt);
       // Where no Node process lives nobody else removes what every process has heard of.
       await feed.prune();
