@@ -23,7 +23,7 @@ import { createReaders, type Readers } from '../store/computers/readers.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { createDeliveryCounter, type DeliveryCounts } from '../store/delivery-counts.ts';
 import type { DueSchedule, StageName } from '../store/due-rows.ts';
-import { createReach, type Reach } from '../store/instances/reach.ts';
+import type { Reach } from '../store/instances/reach.ts';
 import type { DueNotifications } from '../store/notifications.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
 import { suspectPermissions } from '../store/tenants/watches.ts';
@@ -104,8 +104,8 @@ export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
   readonly sha256: Sha256;
   readonly notifications: DueNotifications;
   readonly routesChanged: () => void;
-  /** Given where some instances can be read from by another process alone: false for a host that is such a one. */
-  readonly reachesHost?: (hostname: string) => boolean;
+  /** Given where some instances and tenants can be served by another process alone. */
+  readonly reach?: Reach;
   /** Breaks the start off. */
   readonly signal: AbortSignal;
   /** The start waits for the recovery of a gap. */
@@ -117,7 +117,6 @@ interface StageParts extends DeliveryParts {
   readonly counts: DeliveryCounts;
   readonly timeline: TimelineWriter;
   readonly readers: Readers;
-  readonly reach: Reach | undefined;
 }
 
 const storeRetryMs = 1_000;
@@ -241,15 +240,14 @@ export function createDeliveryMemory(
 }
 
 export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
-  const { log, memory, notifications, reachesHost, relaxed, scope, signal, sql } = parts;
+  const { log, memory, notifications, reach, relaxed, signal, sql } = parts;
   await whenStoreAnswers(log, signal, () => recoverFromGap(sql, log, parts));
   const holder = newId();
   const timeline = createTimelineWriter(relaxed, log);
   const counts = createDeliveryCounter(relaxed, log);
-  const reach = reachesHost && createReach(sql, scope, reachesHost);
   if (reach) await whenStoreAnswers(log, signal, reach.look);
   const readers = createReaders(sql, holder, () => performance.now(), reach);
-  const shared = { ...parts, counts, timeline, reach, readers };
+  const shared = { ...parts, counts, timeline, readers };
   const computers = startComputers(shared);
   const reports = startReports(shared);
   notifications.listen('computers', computers.wake);

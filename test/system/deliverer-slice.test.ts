@@ -149,6 +149,30 @@ describe('a slice of delivery', () => {
     expect(await openTenants()).toEqual([]);
   }, 60_000);
 
+  it('leaves a tenant to Node whose own application has its secret in a file', async () => {
+    const { sql } = scene.database;
+    const [own] = scene.world.tenants.map(({ tenantId }) => tenantId).sort();
+    const [before] = await sql`
+      update tenants set connection_type = 'manual', application = '{"clientId":"x","ref":"file:/run/secrets/own"}',
+        next_heartbeat_at = now() - interval '1 hour' where tenant_id = ${own!} returning *`;
+    await sql`
+      update reports set state = 'due', revision = revision + 1, next_try_at = now() where tenant_id = ${own!}`;
+    const reportsOf = () => sql`select state, attempts from reports where tenant_id = ${own!}`;
+    const [waiting] = await reportsOf();
+    await makeDue();
+    const { slices } = await slicesOf({ shard: 0, of: 1 });
+    const { nextInMs } = await slices.run();
+    expect(await openTenants()).toEqual([own]);
+    expect(await sql`select * from tenants where tenant_id = ${own!}`).toEqual([before]);
+    expect(await reportsOf()).toContainEqual(waiting);
+    // It does not begin again at once for what it leaves alone.
+    expect(nextInMs).toBeGreaterThan(0);
+    await sql`
+      update tenants set connection_type = 'cloud-connector', application = null where tenant_id = ${own!}`;
+    await (await slicesOf({ shard: 0, of: 1 })).slices.run();
+    expect(await openTenants()).toEqual([]);
+  }, 60_000);
+
   it('serves the neighbours of a tenant all of whose instances hang', async () => {
     const [slow] = scene.world.tenants;
     const { faults, journal } = scene.world;

@@ -10,6 +10,7 @@ import { createSealer } from '../../secrets/seal.ts';
 import { webSha256 } from '../../secrets/sha256.ts';
 import { openDatabase } from '../../store/database.ts';
 import type { StageName } from '../../store/due-rows.ts';
+import { createReach } from '../../store/instances/reach.ts';
 import type { DueNotifications } from '../../store/notifications.ts';
 import type { TenantScope } from '../../store/tenant-scope.ts';
 import type { Counters } from '../../telemetry/counters.ts';
@@ -74,7 +75,7 @@ export interface ShardDelivery {
 }
 
 export async function composeDeliverer(given: DelivererParts): Promise<ShardDelivery> {
-  const { bindings, budget, config, counters, log, scope } = given;
+  const { bindings, budget, config, counters, log } = given;
   const metrics = createMetrics(counters);
   const sql = openDatabase(databaseUrlOf(bindings), {
     connections: databaseConnections,
@@ -86,12 +87,14 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
   const send = issued.withSecondTry(budget.counted(given.send));
   const sealer = await createSealer(config.secretsKey);
   // They are of all tenants, so one shard tells them.
-  if (scope.shard === 0)
+  if (given.scope.shard === 0)
     observeGauges({
       ...{ metrics, sql, log, sealer, freshForMs: 0 },
       credentialExpiry: credentialExpiry(bindings, config),
     });
   const notifications = notifyWithin();
+  const reach = createReach(sql, given.scope, (hostname) => isReachedByWorkers(policy, hostname));
+  const scope: TenantScope = { ...given.scope, leftOut: reach.unreachedTenants };
   const parts = { config, sql, send, sealer, log, metrics, scope };
   const gateway = composeGateway({
     ...parts,
@@ -107,7 +110,6 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
   const routesChanged = () => undefined;
   const moves = createMoveWork({ sql, relaxed: sql, log, scope, routesChanged, after: afterInProcess });
   const delivery = { ...parts, gateway, connection, moves };
-  const reachesHost = (hostname: string): boolean => isReachedByWorkers(policy, hostname);
   // What was found out lives as long as these connections; a slice takes up where the one before ended.
   const memory = createDeliveryMemory(delivery, { dueAtMs: new Map(), firstAtOnce: true });
   const start = async (signal: AbortSignal): Promise<Delivery> => {
@@ -118,7 +120,7 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
     try {
       return await startDelivery({
         ...delivery,
-        ...{ memory, notifications, onRecovering, reachesHost, routesChanged, signal },
+        ...{ memory, notifications, onRecovering, reach, routesChanged, signal },
         relaxed: sql,
         limits: shardLimits,
         sha256: webSha256,
