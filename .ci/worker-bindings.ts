@@ -38,6 +38,8 @@ export interface Environment {
 
 /** The platform counts ten seconds or a minute; the Worker tells a caller to come again after ten. */
 const periodSeconds = 10;
+/** The most that a setting allows in a period: its rate, and the burst of twice the rate before it. */
+const secondsAllowed = periodSeconds + 2;
 
 const limited = { RATE_TENANT: settings.ratePerTenant, RATE_INSTANCE: settings.ratePerInstance };
 
@@ -69,7 +71,7 @@ function rateFaults({ ratelimits, vars }: WorkerConfig): string[] {
       return [`binds the rate limit ${name}, and there are only ${Object.keys(limited).join(' and ')}`];
     const perSecond = setting.schema.safeParse(vars[setting.name]);
     if (!perSecond.success) return [`${setting.name} is no number that is allowed, as text in quotes`];
-    const limit = Math.ceil(perSecond.data * periodSeconds);
+    const limit = Math.ceil(perSecond.data * secondsAllowed);
     if (simple.period === periodSeconds && simple.limit === limit) return [];
     return [
       `${name} allows ${simple.limit} in ${simple.period} seconds; with ${setting.name} = ${perSecond.data} it has to be ` +

@@ -14,10 +14,10 @@ test('both Workers have an environment beside production, with bindings, names a
 });
 
 test('what an environment lacks is named: wrangler deploys it without', () => {
-  const bindings = { durable_objects: { bindings: [] }, r2_buckets: [], ratelimits: [] };
-  const data = { ...staging.data, vars: {}, ...bindings };
+  const bindings = staging.data.durable_objects.bindings.filter(({ name }) => name !== 'DELIVERER');
+  const data = { ...staging.data, vars: {}, durable_objects: { bindings }, ratelimits: [] };
   expect(faultsOf([production, { ...staging, data }])).toEqual(
-    ['ESPALIER_PUBLIC_URL', 'SNAPSHOT', 'RATE_TENANT', 'RATE_INSTANCE', 'DELIVERER', 'DIRECTORY'].map(
+    ['ESPALIER_PUBLIC_URL', 'RATE_TENANT', 'RATE_INSTANCE', 'DELIVERER'].map(
       (name) =>
         `wrangler.toml [env.staging]: lacks ${name}: an environment inherits no binding and no variable`,
     ),
@@ -47,16 +47,16 @@ test("a rate limit's numbers that are not those of its setting are refused, with
     faultsOf([{ ...production, data: { ...production.data, ...more } }]);
   const vars = { ...production.data.vars, ESPALIER_RATE_PER_TENANT: '50' };
   expect(faultsWith({ vars })).toEqual([
-    'wrangler.toml: RATE_TENANT allows 10000 in 10 seconds; with ESPALIER_RATE_PER_TENANT = 50 it has to be ' +
-      'simple = { limit = 500, period = 10 }',
+    'wrangler.toml: RATE_TENANT allows 12000 in 10 seconds; with ESPALIER_RATE_PER_TENANT = 50 it has to be ' +
+      'simple = { limit = 600, period = 10 }',
   ]);
   const ofTenant = (limit: number, period: number) => ({
     vars,
     ratelimits: [{ name: 'RATE_TENANT', namespace_id: '1', simple: { limit, period } }],
   });
-  expect(faultsWith(ofTenant(500, 10))).toEqual([]);
+  expect(faultsWith(ofTenant(600, 10))).toEqual([]);
   // As many in a minute, but all of them may come in its first second.
-  expect(faultsWith(ofTenant(3_000, 60))).toHaveLength(1);
+  expect(faultsWith(ofTenant(3_100, 60))).toHaveLength(1);
   expect(faultsWith({ vars: { ...vars, ESPALIER_RATE_PER_TENANT: 50 } })).toEqual([
     'wrangler.toml: ESPALIER_RATE_PER_TENANT is no number that is allowed, as text in quotes',
   ]);

@@ -17,7 +17,7 @@ test('a variable that is no text, and a rate limit that is none, are faults', as
     {
       variable: 'RATE_INSTANCE',
       problem: 'is no rate limit: bind it under [[ratelimits]], or not at all',
-      example: 'simple = { limit = 10_000, period = 10 }',
+      example: 'simple = { limit = 12_000, period = 10 }',
     },
   ]);
 });

@@ -94,7 +94,7 @@ function faultsOfBindings(bindings: WorkerBindings): ConfigFault[] {
     ...noLimit.map((variable) => ({
       variable,
       problem: 'is no rate limit: bind it under [[ratelimits]], or not at all',
-      example: 'simple = { limit = 10_000, period = 10 }',
+      example: 'simple = { limit = 12_000, period = 10 }',
     })),
     ...faultsOfSnapshot(bindings),
   ];
