@@ -256,7 +256,7 @@ export function createAdminApp(
   const share = createOperatorShare(services.sharing);
   app.use('*', share.begin);
   const attempts = createAttempts();
-  const keys = createKeyOperators(services.sql, services.bootstrapKey, services.sharing);
+  const keys = createKeyOperators(services);
   const bindings = createEntraBindings(services.sql, services.outage);
   const credentials = { keys, bindings, live: createLiveSessions(services.sql, services.sharing) };
   const authentication = authenticate(services, credentials, attempts);

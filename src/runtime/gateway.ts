@@ -227,7 +227,7 @@ function composeServices(parts: GatewayParts) {
     ...{ access, attempts, clients, forward, forwarding, instances, intake, keys, routes, tenants, turns },
     consent: composeConsent(parts, tenants, access),
     deviceCalls: composeDeviceCalls(parts, { tenants, instances, routes, authorizationOf }, keys, attempts),
-    instanceKeys: createInstanceKeys(sql, { hash: parts.sha256, sharing: parts.sharing }),
+    instanceKeys: createInstanceKeys(sql, { hash: parts.sha256, log, ...sharingOf(parts) }),
     missed:
       parts.markKeeper &&
       createMissedEvents({

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Sharing } from '../joining.ts';
-import { createCredentialLookup } from './credentials.ts';
+import { createCredentialLookup, createUseRecorder } from './credentials.ts';
 
 interface Found {
   readonly keyId: string;
@@ -204,5 +204,26 @@ describe('keys that strangers invent', () => {
     expect(asked.slice(2).map((hashes) => hashes.includes('key'))).toEqual([true, false]);
     for (let query = 0; query < 20; query += 1) await answer();
     expect(new Set(await Promise.all(strangers))).toEqual(new Set([undefined]));
+  });
+});
+
+describe('the use of a key', () => {
+  it('is written once a minute, behind the answer, and a failure is told and keeps nobody out', async () => {
+    const written: string[] = [];
+    const behind: Promise<unknown>[] = [];
+    const warned: string[] = [];
+    const write = async ({ keyId }: Found) => {
+      written.push(keyId);
+      if (keyId === 'locked') throw new Error('canceling statement due to lock timeout');
+    };
+    const recordUse = createUseRecorder(write, {
+      after: (work) => behind.push(work),
+      log: { warn: (event) => warned.push(event) },
+    });
+    for (const keyId of ['key', 'locked', 'key', 'locked']) recordUse({ keyId });
+    await Promise.all(behind);
+    expect(written).toEqual(['key', 'locked']);
+    expect(behind).toHaveLength(2);
+    expect(warned).toEqual(['credential.use-not-recorded']);
   });
 });

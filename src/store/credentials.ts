@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import { createJoining, type Sharing } from '../joining.ts';
+import { type After, afterInProcess, createJoining, type Sharing } from '../joining.ts';
+import type { Log } from '../telemetry/log.ts';
 import { createGroupCommit } from './group-commit.ts';
 
 /**
@@ -31,16 +32,40 @@ export interface CredentialLookupOptions<Found> {
 /** Interval at which the last use of a credential is recorded. */
 const recordUseEveryMs = 60_000;
 
-/** Has the use of a credential noted when that was not done for a minute in this process. */
-export function createUseRecorder<Found extends { readonly keyId: string }>(
-  note: (found: Found) => PromiseLike<unknown>,
-): (found: Found) => Promise<void> {
+/** Decides whether a use is recorded: true where that was not done for a minute in this process. */
+export function createUseIntervals(): (keyId: string) => boolean {
   const recordedAtMs = new LRUCache<string, number>({ max: maxLive });
-  return async (found) => {
+  return (keyId) => {
     const now = performance.now();
-    if (now - (recordedAtMs.get(found.keyId) ?? Number.NEGATIVE_INFINITY) < recordUseEveryMs) return;
-    recordedAtMs.set(found.keyId, now);
-    await note(found);
+    if (now - (recordedAtMs.get(keyId) ?? Number.NEGATIVE_INFINITY) < recordUseEveryMs) return false;
+    recordedAtMs.set(keyId, now);
+    return true;
+  };
+}
+
+export interface UseRecording {
+  readonly after?: After | undefined;
+  readonly log: Pick<Log, 'warn'>;
+}
+
+/**
+ * Has the use of a credential written once a minute. No answer waits for it: the row may be locked, and what a credential opens
+ * does not depend on it. One that cannot be written is left to the next use after that minute.
+ */
+export function createUseRecorder<Found extends { readonly keyId: string }>(
+  write: (found: Found) => PromiseLike<unknown>,
+  { after = afterInProcess, log }: UseRecording,
+): (found: Found) => void {
+  const isDue = createUseIntervals();
+  const record = async (found: Found): Promise<void> => {
+    try {
+      await write(found);
+    } catch (error) {
+      log.warn('credential.use-not-recorded', { keyId: found.keyId, error });
+    }
+  };
+  return (found) => {
+    if (isDue(found.keyId)) after(record(found));
   };
 }
 

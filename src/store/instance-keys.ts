@@ -2,7 +2,7 @@ import type { Sharing } from '../joining.ts';
 import { hashKey, looksLikeKey } from '../secrets/keys.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import { columns, pick, type Row } from './columns.ts';
-import { createCredentialLookup, createUseRecorder } from './credentials.ts';
+import { createCredentialLookup, createUseRecorder, type UseRecording } from './credentials.ts';
 import type { Queries, Sql } from './database.ts';
 import { query } from './query.ts';
 import { instanceKeys, instances } from './schema.ts';
@@ -48,7 +48,7 @@ export interface InstanceKeys {
   forgetAll(): void;
 }
 
-export interface InstanceKeysOptions {
+export interface InstanceKeysOptions extends UseRecording {
   readonly hash?: Sha256;
   readonly sharing: Sharing;
 }
@@ -92,12 +92,13 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions): Inst
   const recordUse = createUseRecorder(
     ({ instanceId, keyId, tenantId }: LiveKey) => sql`update instance_keys set last_used_at = now()
       where tenant_id = ${tenantId} and instance_id = ${instanceId} and key_id = ${keyId}`,
+    options,
   );
   return {
     instanceOfKey: async (key) => {
       if (!looksLikeKey(key)) return undefined;
       const found = await keys.find(await hash(key));
-      if (found !== undefined) await recordUse(found);
+      if (found !== undefined) recordUse(found);
       return holderOf(found);
     },
     instanceOfCertificate: (instanceId, sha256) => certificates.find(`${instanceId}/${sha256}`),

@@ -2,11 +2,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { takeNotifications } from '../../src/delivery/directory/take-notifications.ts';
 import { createIntake, type Intake } from '../../src/delivery/intake.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { hashKey } from '../../src/secrets/keys.ts';
 import { webSha256 } from '../../src/secrets/sha256.ts';
 import { createKeyedSemaphore } from '../../src/semaphore.ts';
 import { createPostpone, type DueComputer } from '../../src/store/computers/leases.ts';
 import { createReaders } from '../../src/store/computers/readers.ts';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
+import { createInstanceKeys, insertInstanceKey } from '../../src/store/instance-keys.ts';
 import { instanceKey } from '../../src/store/instances/instance.ts';
 import type { DueReport } from '../../src/store/reports/report-row.ts';
 import { createReportStore } from '../../src/store/reports/report-store.ts';
@@ -14,6 +16,7 @@ import { setReports } from '../../src/store/reports/set-reports.ts';
 import { createTimelineWriter, type TimelineWriter } from '../../src/store/timeline.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
 
 /** An operator's long transaction holds one tenant's rows: the others go on, and its own writes follow when it ends. */
 describe('a tenant whose rows are locked', () => {
@@ -67,6 +70,7 @@ describe('a tenant whose rows are locked', () => {
       for (const table of [
         'tenants',
         'instances',
+        'instance_keys',
         'instance_reading',
         'computers',
         'reports',
@@ -127,6 +131,21 @@ describe('a tenant whose rows are locked', () => {
     const counts =
       await sql`select sum(wanted_revision)::int as wanted from computers where tenant_id = ${ours.tenantId}`;
     expect(counts[0]).toEqual({ wanted: 40 + 80 + 20 });
+  });
+
+  it('lets a key in whose last use cannot be noted now, and notes it when it is free', async () => {
+    const key = `esp_${'k'.repeat(43)}`;
+    const { instanceId, tenantId } = ours;
+    const keyHash = await hashKey(key);
+    const made = { tenantId, instanceId, keyId: crypto.randomUUID(), name: 'x', keyHash, prefix: 'esp_kkkk' };
+    await insertInstanceKey(sql, made);
+    const keys = createInstanceKeys(sql, { sharing: 'process', log });
+    const holder = await whileLocked(() => keys.instanceOfKey(key));
+    expect(holder).toEqual({ tenantId, instanceId });
+    await eventually(async () => {
+      const [row] = await sql`select last_used_at as "usedAt" from instance_keys where key_hash = ${keyHash}`;
+      expect(row?.usedAt).toBeInstanceOf(Date);
+    });
   });
 
   it('delays no push of another tenant', async () => {

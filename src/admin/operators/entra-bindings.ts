@@ -1,8 +1,8 @@
 import { operatorTokenMs, storeRetrySeconds } from '../../limits.ts';
 import { ProblemError, problem } from '../../problems.ts';
-import { createUseRecorder } from '../../store/credentials.ts';
+import { createUseIntervals } from '../../store/credentials.ts';
 import { isStoreUnavailable, type Sql } from '../../store/database.ts';
-import { noteOperator, type OperatorKey, readBinding, type SeenOperator } from '../../store/operators.ts';
+import { noteOperator, type OperatorKey, readBinding } from '../../store/operators.ts';
 import type { AdminServices, Operator } from '../context.ts';
 
 /**
@@ -50,9 +50,7 @@ function rememberedTenants(
 }
 
 export function createEntraBindings(sql: Sql, outage: AdminServices['outage']): EntraBindings {
-  const recordUse = createUseRecorder(({ seen }: { readonly keyId: string; readonly seen: SeenOperator }) =>
-    noteOperator(sql, seen),
-  );
+  const isDue = createUseIntervals();
   return {
     bound: async (operator, issuedAtMs) => {
       const { entraTenantId, id: objectId } = operator;
@@ -65,7 +63,9 @@ export function createEntraBindings(sql: Sql, outage: AdminServices['outage']): 
     recordUse: async ({ entraTenantId, id, name, role }) => {
       if (entraTenantId === undefined || id === undefined) return;
       if (outage.degradedSeconds() !== undefined) return;
-      await recordUse({ keyId: `${entraTenantId}:${id}`, seen: { entraTenantId, objectId: id, name, role } });
+      // Awaited, unlike the use of a key: whoever came is listed, and an administrator looks for them at once.
+      if (isDue(`${entraTenantId}:${id}`))
+        await noteOperator(sql, { entraTenantId, objectId: id, name, role });
     },
   };
 }

@@ -1,9 +1,8 @@
-import type { Sharing } from '../../joining.ts';
 import { hashKey, looksLikeKey } from '../../secrets/keys.ts';
 import { type LiveApiKey, markApiKeyUsed, readLiveApiKeys } from '../../store/api-keys.ts';
 import { createCredentialLookup, createUseRecorder } from '../../store/credentials.ts';
 import type { Sql } from '../../store/database.ts';
-import type { Operator } from '../context.ts';
+import type { AdminServices, Operator } from '../context.ts';
 
 /** Operators who show a key: one of the database, or the bootstrap key while there is no admin key. */
 
@@ -39,12 +38,14 @@ async function bootstrapOperator(
     : undefined;
 }
 
-export function createKeyOperators(
-  sql: Sql,
-  bootstrapKey: string | undefined,
-  sharing: Sharing,
-): KeyOperators {
-  const recordUse = createUseRecorder(({ keyId }: LiveApiKey) => markApiKeyUsed(sql, keyId));
+export function createKeyOperators({
+  after,
+  bootstrapKey,
+  log,
+  sharing,
+  sql,
+}: Pick<AdminServices, 'after' | 'bootstrapKey' | 'log' | 'sharing' | 'sql'>): KeyOperators {
+  const recordUse = createUseRecorder(({ keyId }: LiveApiKey) => markApiKeyUsed(sql, keyId), { after, log });
   const keys = createCredentialLookup<LiveApiKey>({
     sharing,
     endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
@@ -54,7 +55,7 @@ export function createKeyOperators(
     const row = await keys.find(hash);
     if (row === undefined) return undefined;
     const { keyId, name, role, tenantIds } = row;
-    await recordUse(row);
+    recordUse(row);
     return { kind: 'key', name: `key ${name}`, id: keyId, role, tenantIds: tenantIds ?? undefined };
   };
   return {
