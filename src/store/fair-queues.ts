@@ -46,7 +46,9 @@ export function createFairQueues<Item extends { readonly weight: number }>(
 ): FairQueues<Item> {
   /** In the order of their turns; none is empty. */
   const queues = new Map<string, Queue<Item>>();
-  const wait = (name: string, items: Item[]): void => void queues.set(name, { items, sinceMs: now() });
+  const wait = (name: string, items: Item[]): void => {
+    queues.set(name, { items, sinceMs: now() });
+  };
   let size = 0;
   return {
     get size() {
